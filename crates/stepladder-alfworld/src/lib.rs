@@ -1,0 +1,1 @@
+//! ALFWorld's text games, natively: no planner, no Python.

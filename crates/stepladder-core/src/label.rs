@@ -1,0 +1,61 @@
+//! Who can label: experts, segmenters and progress labellers.
+//!
+//! All three see only what an agent may see. An [`Expert`] is a function of the prompt's contents (design D11): the
+//! same query always gets the same reply, so labels never contradict each other and can be asked for at any state the
+//! learner reaches.
+
+use crate::query::Query;
+
+/// Replies to any query of any role, as a function of its contents alone.
+pub trait Expert: Send + Sync {
+    /// The reply: a subtask (planner), `<action>; True|False` (executor), a progress text (progress), or an action
+    /// (flat).
+    fn reply(&self, query: &Query) -> String;
+}
+
+/// One subtask of a demonstration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment {
+    /// Subtask text.
+    pub subtask: String,
+    /// Number of consecutive actions that belong to it; at least 1.
+    pub len: usize,
+}
+
+/// What a demonstration looks like before it is segmented.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Demonstration {
+    /// Task text.
+    pub task: String,
+    /// Standing context of the episode.
+    pub context: String,
+    /// Actions with the answer each got, oldest first.
+    pub steps: Vec<(String, String)>,
+}
+
+/// Cuts a demonstration into named subtasks (spec/algorithms 3.0, step 2).
+pub trait Segmenter: Send + Sync {
+    /// Segments whose lengths add up to the number of actions, none empty.
+    ///
+    /// # Errors
+    /// One sentence that says which action could not be assigned.
+    fn segment(&self, demonstration: &Demonstration) -> Result<Vec<Segment>, String>;
+}
+
+/// Writes the progress text after an action (spec/algorithms 3.0, step 3).
+pub trait ProgressLabeller: Send + Sync {
+    /// The new progress text from (subtask, previous progress, action, resulting observation).
+    fn label(&self, subtask: &str, previous: &str, action: &str, observation: &crate::Observation) -> String;
+}
+
+/// Every expert is a progress labeller: its progress role answers the same question.
+impl<E: Expert + ?Sized> ProgressLabeller for E {
+    fn label(&self, subtask: &str, previous: &str, action: &str, observation: &crate::Observation) -> String {
+        self.reply(&Query::Progress {
+            subtask: subtask.to_owned(),
+            progress: previous.to_owned(),
+            action: action.to_owned(),
+            observation: observation.clone(),
+        })
+    }
+}

@@ -1,0 +1,19 @@
+//! Not an environment, not a model, not a runtime: only the words that all of them share.
+//!
+//! * [`seed`]: named random streams derived from one run seed
+//! * [`task`]: which task of which split of which environment
+//! * [`step`]: what an environment answers
+//! * [`query`]: the roles of an agent and what each role's prompt contains
+//! * [`label`]: experts, segmenters and progress labellers, as functions of what an agent may see
+//! * [`trace`]: everything an episode did, as one JSON object per episode
+
+pub mod label;
+pub mod query;
+pub mod seed;
+pub mod step;
+pub mod task;
+pub mod trace;
+
+pub use query::{Observation, Query, Role};
+pub use step::{End, Start, Step};
+pub use task::TaskKey;

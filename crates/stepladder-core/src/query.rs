@@ -1,0 +1,127 @@
+//! The roles of an agent, and what the prompt of each role contains.
+//!
+//! A [`Query`] is the *content* of a prompt, before any style turns it into text. An expert answers queries (design
+//! D11), a prompt style renders them for a model (design D7), the data pipeline stores them: nobody parses a prompt back.
+
+use serde::{Deserialize, Serialize};
+
+/// Who speaks. STEP-HRL has planner, executor and progress writer on one model; `Flat` is the history-conditioned
+/// baseline's only role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Writes the next subtask.
+    Planner,
+    /// Chooses the next primitive action and says whether the subtask is finished.
+    Executor,
+    /// Rewrites the local progress text after an action.
+    Progress,
+    /// Chooses the next primitive action from the full history.
+    Flat,
+}
+
+impl Role {
+    /// Every role, in the order in which tables list them.
+    pub const ALL: [Self; 4] = [Self::Planner, Self::Executor, Self::Progress, Self::Flat];
+
+    /// The name used in traces, tables and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Planner => "planner",
+            Self::Executor => "executor",
+            Self::Progress => "progress",
+            Self::Flat => "flat",
+        }
+    }
+}
+
+/// What an agent sees of the environment at one moment: the standing context and the last answer.
+///
+/// ALFWorld: `feedback` is the answer to the last action (empty at the start), `context` the room description of the
+/// episode's start (spec/algorithms 2.2).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Observation {
+    /// Answer to the last action; empty right after a reset.
+    pub feedback: String,
+    /// What stays visible all episode long.
+    pub context: String,
+}
+
+impl Observation {
+    /// The text of spec/algorithms 2.2: feedback, a space, context; only the context right after a reset.
+    ///
+    /// ```
+    /// use stepladder_core::Observation;
+    /// let at = |feedback: &str| Observation { feedback: feedback.into(), context: "A room.".into() };
+    /// assert_eq!(at("").text(), "A room.");
+    /// assert_eq!(at("You open it.").text(), "You open it. A room.");
+    /// ```
+    pub fn text(&self) -> String {
+        match (self.feedback.is_empty(), self.context.is_empty()) {
+            (true, _) => self.context.clone(),
+            (false, true) => self.feedback.clone(),
+            (false, false) => format!("{} {}", self.feedback, self.context),
+        }
+    }
+}
+
+/// The word that stands for "no progress yet" at the start of every subtask (spec/algorithms 2.1).
+pub const NO_PROGRESS: &str = "None";
+
+/// The contents of one prompt (spec/algorithms 2.2).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "role", rename_all = "snake_case")]
+pub enum Query {
+    /// `H(c, G_{<k}, p̂_{k-1}, o)`: asks for the next subtask.
+    Planner {
+        /// Task text c.
+        task: String,
+        /// Subtasks issued so far, whatever became of them.
+        earlier: Vec<String>,
+        /// Last progress text of the previous subtask, [`NO_PROGRESS`] at the start.
+        progress: String,
+        /// Current observation.
+        observation: Observation,
+    },
+    /// `L(g, p, o)`: asks for an action and the finished flag.
+    Executor {
+        /// Current subtask g.
+        subtask: String,
+        /// Current observation o.
+        observation: Observation,
+        /// Local progress p.
+        progress: String,
+    },
+    /// `P(g, p, a, o')`: asks for the new progress text.
+    Progress {
+        /// Current subtask g.
+        subtask: String,
+        /// Progress p before the action.
+        progress: String,
+        /// The action just executed.
+        action: String,
+        /// What it led to.
+        observation: Observation,
+    },
+    /// History-conditioned: asks for the next action.
+    Flat {
+        /// Task text.
+        task: String,
+        /// Standing context of the episode.
+        context: String,
+        /// Actions so far, each with the answer it got, oldest first.
+        history: Vec<(String, String)>,
+    },
+}
+
+impl Query {
+    /// The role that answers this query.
+    pub fn role(&self) -> Role {
+        match self {
+            Self::Planner { .. } => Role::Planner,
+            Self::Executor { .. } => Role::Executor,
+            Self::Progress { .. } => Role::Progress,
+            Self::Flat { .. } => Role::Flat,
+        }
+    }
+}

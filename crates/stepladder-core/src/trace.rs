@@ -1,0 +1,235 @@
+//! Everything an episode did, as one JSON object per line (design D5).
+//!
+//! Training data, evaluation tables and replays all read this. The format is versioned: [`VERSION`] goes up when a
+//! reader of the old one would misread the new one.
+
+use std::io::{self, BufRead, Write};
+
+use serde::{Deserialize, Serialize};
+
+use crate::query::Role;
+use crate::step::{End, Start};
+use crate::task::TaskKey;
+
+/// Version of the trace format.
+pub const VERSION: u32 = 1;
+
+/// One reply of a model (or an expert) to one prompt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Turn {
+    /// Who spoke.
+    pub role: Role,
+    /// The prompt as the model read it; empty for policies that read no text (experts).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub prompt: String,
+    /// The reply as text, before it was parsed.
+    pub reply: String,
+    /// Tokens of the prompt.
+    #[serde(default)]
+    pub prompt_tokens: u32,
+    /// Tokens of the prompt that no earlier call of the episode had already computed (a kept cache would save the rest).
+    #[serde(default)]
+    pub uncached_tokens: u32,
+    /// New tokens, end token included.
+    #[serde(default)]
+    pub new_tokens: u32,
+    /// Sum of the log-probabilities of the new tokens under the policy that sampled them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logprob: Option<f64>,
+    /// The reply was cut by its token budget.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
+}
+
+/// One environment step with the replies around it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TraceStep {
+    /// The reply that chose the action.
+    pub turn: Turn,
+    /// The action sent to the environment.
+    pub action: String,
+    /// The actor declared the subtask finished with this action.
+    #[serde(default)]
+    pub finished: bool,
+    /// The reply could not be parsed and the fallback action was sent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unparsable: bool,
+    /// The environment's answer.
+    pub observation: String,
+    /// Reward of the step.
+    pub reward: f64,
+    /// The task is solved.
+    pub won: bool,
+    /// The environment did not understand the action.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unknown_action: bool,
+    /// Set on the last step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<End>,
+    /// The progress text after this step as the agent keeps it, where one was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<String>,
+    /// The reply behind `progress`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress_turn: Option<Turn>,
+    /// What an expert would have replied where the episode deviates from it on purpose (noisy rollouts, DAgger).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expert: Option<String>,
+}
+
+/// A subtask and its steps. A flat agent's episode is one subtask with an empty text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Subtask {
+    /// The subtask text as issued.
+    pub text: String,
+    /// The planner's reply; none for flat agents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<Turn>,
+    /// Steps taken under it, in order.
+    pub steps: Vec<TraceStep>,
+}
+
+/// One episode.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Episode {
+    /// Format version, [`VERSION`].
+    pub version: u32,
+    /// Which task was played.
+    pub task: TaskKey,
+    /// Seed given to the environment's reset.
+    pub seed: u64,
+    /// Agent kind: `flat`, `step_hrl`.
+    pub agent: String,
+    /// Fingerprint of the policy that played: a checkpoint hash or an expert's name.
+    pub policy: String,
+    /// What the reset gave.
+    pub start: Start,
+    /// The hierarchy of the episode.
+    pub subtasks: Vec<Subtask>,
+    /// The task was solved.
+    pub won: bool,
+    /// Sum of rewards.
+    pub score: f64,
+    /// How it ended; none if the episode was abandoned by an error.
+    pub end: Option<End>,
+    /// What broke off the episode, if anything did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+impl Episode {
+    /// All environment steps in order.
+    pub fn steps(&self) -> impl Iterator<Item = &TraceStep> {
+        self.subtasks.iter().flat_map(|subtask| subtask.steps.iter())
+    }
+
+    /// Number of environment steps.
+    pub fn len(&self) -> usize {
+        self.subtasks.iter().map(|subtask| subtask.steps.len()).sum()
+    }
+
+    /// Whether no step was taken.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All replies in the order in which they were given.
+    pub fn turns(&self) -> impl Iterator<Item = &Turn> {
+        self.subtasks.iter().flat_map(|subtask| {
+            subtask.turn.iter().chain(
+                subtask
+                    .steps
+                    .iter()
+                    .flat_map(|step| std::iter::once(&step.turn).chain(step.progress_turn.iter())),
+            )
+        })
+    }
+}
+
+/// Why a trace could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TraceError {
+    /// The file could not be read.
+    #[error("line {line}: {source}")]
+    Io {
+        /// Line number, from 1.
+        line: usize,
+        /// The cause.
+        source: io::Error,
+    },
+    /// A line is not an episode.
+    #[error("line {line} is not an episode of a Stepladder trace: {source}")]
+    Json {
+        /// Line number, from 1.
+        line: usize,
+        /// The cause.
+        source: serde_json::Error,
+    },
+    /// Written by another version of the format.
+    #[error("line {line}: trace format {found}, this program reads {VERSION}")]
+    Version {
+        /// Line number, from 1.
+        line: usize,
+        /// The version found.
+        found: u32,
+    },
+}
+
+/// Reads a trace, one episode per non-empty line.
+///
+/// # Errors
+/// See [`TraceError`]; iteration may go on after one.
+pub fn read(reader: impl BufRead) -> impl Iterator<Item = Result<Episode, TraceError>> {
+    reader.lines().enumerate().filter_map(|(index, line)| {
+        let line_number = index + 1;
+        match line {
+            Err(source) => Some(Err(TraceError::Io { line: line_number, source })),
+            Ok(text) if text.trim().is_empty() => None,
+            Ok(text) => Some(match serde_json::from_str::<Episode>(&text) {
+                Err(source) => Err(TraceError::Json { line: line_number, source }),
+                Ok(episode) if episode.version != VERSION => {
+                    Err(TraceError::Version { line: line_number, found: episode.version })
+                }
+                Ok(episode) => Ok(episode),
+            }),
+        }
+    })
+}
+
+/// Appends one episode as a line.
+///
+/// # Errors
+/// Whatever the writer answers.
+pub fn write(writer: &mut impl Write, episode: &Episode) -> io::Result<()> {
+    serde_json::to_writer(&mut *writer, episode)?;
+    writer.write_all(b"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_episode_of_version_1_still_loads() {
+        // One line written by the first release of the format; it must load for ever.
+        let line = include_str!("../tests/trace-v1.jsonl");
+        let episodes: Vec<_> = read(line.as_bytes()).collect::<Result<_, _>>().unwrap();
+        assert_eq!(episodes.len(), 1);
+        assert_eq!(episodes[0].len(), 2);
+        assert_eq!(episodes[0].turns().count(), 4);
+        let mut written = Vec::new();
+        write(&mut written, &episodes[0]).unwrap();
+        assert_eq!(String::from_utf8(written).unwrap(), line);
+    }
+
+    #[test]
+    fn errors_name_the_line() {
+        let text = "\n{\"version\": 1}\n";
+        let error = read(text.as_bytes()).next().unwrap().unwrap_err().to_string();
+        assert!(error.starts_with("line 2 is not an episode"), "{error}");
+        let good = include_str!("../tests/trace-v1.jsonl").replacen("\"version\":1", "\"version\":9", 1);
+        let error = read(good.as_bytes()).next().unwrap().unwrap_err().to_string();
+        assert_eq!(error, "line 1: trace format 9, this program reads 1");
+    }
+}

@@ -1,0 +1,43 @@
+//! Lossless compact re-encoding of an environment's texts (design D12).
+
+/// Turns an environment's texts into a short sequence of words and back.
+///
+/// The compact form is made of words separated by single spaces; every word becomes one token. It never looks at
+/// hidden state: it is a function of the text alone. For every text that can occur in a prompt or reply,
+/// `decode(encode(text)) == text`.
+pub trait Codec: Send + Sync {
+    /// Name recorded in checkpoints, with a version that goes up when the encoding changes.
+    fn id(&self) -> &'static str;
+
+    /// The compact form.
+    fn encode(&self, text: &str) -> String;
+
+    /// The text behind a compact form. Any sequence of words decodes to something: a model may write anything.
+    fn decode(&self, compact: &str) -> String;
+
+    /// The parts of a word that share embeddings with other words (design D12), for example `mug_2` → kind `mug`,
+    /// number `2`. Empty for a word that is only itself.
+    fn factors(&self, word: &str) -> Vec<String>;
+}
+
+/// The codec that changes nothing: words are what stands between spaces.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Plain;
+
+impl Codec for Plain {
+    fn id(&self) -> &'static str {
+        "plain/1"
+    }
+
+    fn encode(&self, text: &str) -> String {
+        text.to_owned()
+    }
+
+    fn decode(&self, compact: &str) -> String {
+        compact.to_owned()
+    }
+
+    fn factors(&self, _word: &str) -> Vec<String> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,92 @@
+//! What every environment must do, checked over its own tasks. A family calls [`check`] from one test.
+
+use stepladder_core::{End, TaskKey};
+
+use crate::contract::{Env, EnvError, TaskSet};
+use crate::wrappers::TimeLimit;
+
+/// Runs every check on `tasks`; each must come with a walkthrough.
+///
+/// # Errors
+/// One sentence that names the task and what was violated.
+pub fn check(set: &dyn TaskSet, tasks: &[TaskKey]) -> Result<(), String> {
+    if tasks.is_empty() {
+        return Err("no task to check".to_owned());
+    }
+    for task in tasks {
+        check_task(set, task).map_err(|reason| format!("{task}: {reason}"))?;
+    }
+    Ok(())
+}
+
+fn check_task(set: &dyn TaskSet, task: &TaskKey) -> Result<(), String> {
+    let show = |error: EnvError| error.to_string();
+    let mut env = set.make().map_err(show)?;
+    let (low, high) = env.spec().reward_range;
+    if !matches!(env.step("look"), Err(EnvError::StepBeforeReset { .. })) {
+        return Err("a step before the first reset must fail".to_owned());
+    }
+    let first = env.reset(task, 0).map_err(show)?;
+    let again = env.reset(task, 0).map_err(show)?;
+    if first != again {
+        return Err("two resets with one seed differ".to_owned());
+    }
+    if env.spec().deterministic && env.reset(task, 1).map_err(show)? != first {
+        return Err("declared deterministic, but another seed starts another episode".to_owned());
+    }
+    let solution = env.walkthrough().ok_or("no walkthrough")?.solution();
+    let transcript = play(&mut *env, task, &solution, (low, high))?;
+    if transcript.1 != Some(End::Terminated) {
+        return Err("the walkthrough does not reach the end".to_owned());
+    }
+    if !matches!(env.step("look"), Err(EnvError::EpisodeOver { .. })) {
+        return Err("a step after the end must fail".to_owned());
+    }
+    if play(&mut *env, task, &solution, (low, high))? != transcript {
+        return Err("the same actions gave another episode".to_owned());
+    }
+    let mut limited = TimeLimit::new(set.make().map_err(show)?, 2);
+    limited.reset(task, 0).map_err(show)?;
+    let end = |step: Result<stepladder_core::Step, EnvError>| step.map(|step| step.end).map_err(show);
+    if end(limited.step("no such action"))?.is_some()
+        || end(limited.step("no such action"))? != Some(End::Truncated)
+    {
+        return Err("a limit of 2 must truncate exactly the second step".to_owned());
+    }
+    if !matches!(limited.step("look"), Err(EnvError::EpisodeOver { .. })) {
+        return Err("a step after a truncation must fail".to_owned());
+    }
+    Ok(())
+}
+
+type Played = (Vec<(String, f64, Vec<String>)>, Option<End>);
+
+fn play(env: &mut dyn Env, task: &TaskKey, actions: &[String], range: (f64, f64)) -> Result<Played, String> {
+    env.reset(task, 0).map_err(|error| error.to_string())?;
+    let mut rows = Vec::new();
+    let mut last = None;
+    for action in actions {
+        let offered = env.admissible().map(|list| list.admissible_actions()).unwrap_or_default();
+        if !offered.is_empty() {
+            if !offered.windows(2).all(|pair| pair[0] < pair[1]) {
+                return Err(format!("before `{action}` the admissible actions are not sorted and unique"));
+            }
+            if !offered.contains(action) {
+                return Err(format!("the walkthrough's `{action}` is not admissible"));
+            }
+        }
+        let step = env.step(action).map_err(|error| error.to_string())?;
+        if step.reward < range.0 || step.reward > range.1 {
+            return Err(format!("reward {} of `{action}` lies outside {range:?}", step.reward));
+        }
+        if step.unknown_action {
+            return Err(format!("the admissible `{action}` was not understood"));
+        }
+        last = step.end;
+        rows.push((step.observation, step.reward, offered));
+        if last.is_some() {
+            break;
+        }
+    }
+    Ok((rows, last))
+}

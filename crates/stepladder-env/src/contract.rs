@@ -1,0 +1,142 @@
+//! The traits an environment implements.
+
+use std::path::PathBuf;
+
+use stepladder_core::{Start, Step, TaskKey};
+
+/// What is known about an environment before it runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EnvSpec {
+    /// Registered id, for example `alfworld`.
+    pub id: &'static str,
+    /// One line for `env list`.
+    pub summary: &'static str,
+    /// Behaviour version: goes up when the same actions may lead to another episode.
+    pub version: u32,
+    /// The project and version whose behaviour this reproduces.
+    pub upstream: &'static str,
+    /// Licence of the data the environment reads.
+    pub data_licence: &'static str,
+    /// Registered splits, in the order of `env list`.
+    pub splits: &'static [&'static str],
+    /// Step limit the field uses; a wrapper applies it, never the environment.
+    pub max_steps: u32,
+    /// Smallest and largest possible reward of one step.
+    pub reward_range: (f64, f64),
+    /// Same task and actions give the same episode whatever the seed.
+    pub deterministic: bool,
+}
+
+/// Why an environment could not answer. An action that the environment does not understand is *not* an error: it is an
+/// observation, exactly as the original says it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EnvError {
+    /// `step` was called before `reset`.
+    #[error("{env}: step before reset")]
+    StepBeforeReset {
+        /// Environment id.
+        env: &'static str,
+    },
+    /// `step` was called after the episode had ended.
+    #[error("{env}: the episode is over; reset before the next step")]
+    EpisodeOver {
+        /// Environment id.
+        env: &'static str,
+    },
+    /// The task key names nothing.
+    #[error("unknown task {task}: {reason}")]
+    UnknownTask {
+        /// The key.
+        task: TaskKey,
+        /// What is known instead.
+        reason: String,
+    },
+    /// The split name is not registered.
+    #[error("{env} has no split `{split}`; it has {known}")]
+    UnknownSplit {
+        /// Environment id.
+        env: &'static str,
+        /// What was asked for.
+        split: String,
+        /// Registered names, comma separated.
+        known: String,
+    },
+    /// A data file is missing or broken.
+    #[error("{path}: {reason}", path = path.display())]
+    Data {
+        /// The file or directory.
+        path: PathBuf,
+        /// What is wrong with it and what to do.
+        reason: String,
+    },
+    /// The simulator behind the environment failed.
+    #[error("{env}: {reason}")]
+    Backend {
+        /// Environment id.
+        env: &'static str,
+        /// What happened.
+        reason: String,
+    },
+}
+
+/// A text environment.
+///
+/// The same (spec, task, seed, actions) gives the same episode, bit for bit. `step` before `reset` and after the end are
+/// errors; there is no hidden reset.
+pub trait Env: Send {
+    /// What is known about it.
+    fn spec(&self) -> &EnvSpec;
+
+    /// Starts an episode.
+    ///
+    /// # Errors
+    /// [`EnvError::UnknownTask`], [`EnvError::Data`], [`EnvError::Backend`].
+    fn reset(&mut self, task: &TaskKey, seed: u64) -> Result<Start, EnvError>;
+
+    /// Plays one action.
+    ///
+    /// # Errors
+    /// [`EnvError::StepBeforeReset`], [`EnvError::EpisodeOver`], [`EnvError::Backend`].
+    fn step(&mut self, action: &str) -> Result<Step, EnvError>;
+
+    /// The admissible actions, where the environment can list them. Nothing is computed until the list is asked for.
+    fn admissible(&mut self) -> Option<&mut dyn Admissible> {
+        None
+    }
+
+    /// A known solution, where the task comes with one.
+    fn walkthrough(&mut self) -> Option<&mut dyn Walkthrough> {
+        None
+    }
+}
+
+/// Capability: list what can be done now.
+pub trait Admissible {
+    /// Sorted, unique, non-empty; every entry is accepted by `step` in the current state.
+    fn admissible_actions(&mut self) -> Vec<String>;
+}
+
+/// Capability: a recorded solution of the current task.
+pub trait Walkthrough {
+    /// Actions that solve the task from its start.
+    fn solution(&self) -> Vec<String>;
+}
+
+/// The tasks of one environment, by split, and the environments that play them.
+pub trait TaskSet: Send + Sync {
+    /// What is known about the environment.
+    fn spec(&self) -> &EnvSpec;
+
+    /// All tasks of a split, in a fixed order.
+    ///
+    /// # Errors
+    /// [`EnvError::UnknownSplit`], or [`EnvError::Data`] when the data are absent (the message names the remedy).
+    fn tasks(&self, split: &str) -> Result<Vec<TaskKey>, EnvError>;
+
+    /// A new environment that can play any task of any split; without time limit.
+    ///
+    /// # Errors
+    /// [`EnvError::Data`], [`EnvError::Backend`].
+    fn make(&self) -> Result<Box<dyn Env>, EnvError>;
+}

@@ -1,0 +1,17 @@
+//! Not an environment: the contract that all of them keep, and the tools that hold them to it.
+//!
+//! * [`contract`]: [`Env`], capabilities, [`EnvSpec`], [`EnvError`], [`TaskSet`]
+//! * [`codec`]: lossless compact re-encoding of an environment's texts (design D12)
+//! * [`wrappers`]: the time limit
+//! * [`conformance`]: checks that every environment runs over its own tasks
+//! * [`transcript`]: reading and comparing recorded episodes of the originals
+
+pub mod codec;
+pub mod conformance;
+pub mod contract;
+pub mod transcript;
+pub mod wrappers;
+
+pub use codec::Codec;
+pub use contract::{Admissible, Env, EnvError, EnvSpec, TaskSet, Walkthrough};
+pub use wrappers::TimeLimit;

@@ -1,0 +1,98 @@
+//! Recorded episodes of the originals: reading them, and the report of a replay.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::contract::EnvError;
+
+/// Opens a `.jsonl` or `.jsonl.zst` transcript and reads its rows.
+///
+/// # Errors
+/// [`EnvError::Data`] naming the file and, where there is one, the line.
+pub fn read_rows(path: &Path) -> Result<Vec<Value>, EnvError> {
+    let data = |reason: String| EnvError::Data { path: path.to_owned(), reason };
+    let file =
+        fs_err::File::open(path).map_err(|error| data(format!("cannot open the transcript: {error}")))?;
+    let reader: Box<dyn Read> = if path.extension().is_some_and(|extension| extension == "zst") {
+        Box::new(zstd::Decoder::new(file).map_err(|error| data(format!("not a zstd file: {error}")))?)
+    } else {
+        Box::new(file)
+    };
+    let mut rows = Vec::new();
+    for (index, line) in BufReader::new(reader).lines().enumerate() {
+        let line = line.map_err(|error| data(format!("line {}: {error}", index + 1)))?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        rows.push(
+            serde_json::from_str(&line)
+                .map_err(|error| data(format!("line {} is not JSON: {error}", index + 1)))?,
+        );
+    }
+    Ok(rows)
+}
+
+/// The first row in which the original and this program disagree.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Difference {
+    /// Transcript file.
+    pub file: String,
+    /// Row number in the file, from 1.
+    pub row: usize,
+    /// Which task, as the transcript names it.
+    pub task: String,
+    /// Which field differs.
+    pub field: String,
+    /// What the transcript says.
+    pub expected: Value,
+    /// What this program says.
+    pub found: Value,
+}
+
+/// What `env verify` reports.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Report {
+    /// Environment id.
+    pub env: String,
+    /// Rows compared.
+    pub rows: usize,
+    /// Rows with at least one difference.
+    pub mismatches: usize,
+    /// Fields that were present but could not be compared here, with the reason.
+    pub skipped_fields: Vec<String>,
+    /// The first difference, if any.
+    pub first_difference: Option<Difference>,
+}
+
+impl Report {
+    /// An empty report.
+    pub fn new(env: &str) -> Self {
+        Self { env: env.to_owned(), ..Self::default() }
+    }
+
+    /// Counts one row; `differences` are its differing fields.
+    pub fn row(&mut self, differences: Vec<Difference>) {
+        self.rows += 1;
+        if let Some(first) = differences.into_iter().next() {
+            self.mismatches += 1;
+            self.first_difference.get_or_insert(first);
+        }
+    }
+
+    /// Adds another file's report to this one.
+    pub fn merge(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.mismatches += other.mismatches;
+        for field in other.skipped_fields {
+            if !self.skipped_fields.contains(&field) {
+                self.skipped_fields.push(field);
+            }
+        }
+        if self.first_difference.is_none() {
+            self.first_difference = other.first_difference;
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Environments around environments.
+
+use stepladder_core::{End, Start, Step, TaskKey};
+
+use crate::contract::{Admissible, Env, EnvError, EnvSpec, Walkthrough};
+
+/// Cuts an episode off after a number of steps: the last one says [`End::Truncated`], unless it ended by itself.
+pub struct TimeLimit<E> {
+    inner: E,
+    limit: u32,
+    steps: u32,
+    over: bool,
+}
+
+impl<E: Env> TimeLimit<E> {
+    /// `limit` environment steps at most; at least 1.
+    pub fn new(inner: E, limit: u32) -> Self {
+        Self { inner, limit: limit.max(1), steps: 0, over: false }
+    }
+}
+
+impl Env for Box<dyn Env> {
+    fn spec(&self) -> &EnvSpec {
+        (**self).spec()
+    }
+    fn reset(&mut self, task: &TaskKey, seed: u64) -> Result<Start, EnvError> {
+        (**self).reset(task, seed)
+    }
+    fn step(&mut self, action: &str) -> Result<Step, EnvError> {
+        (**self).step(action)
+    }
+    fn admissible(&mut self) -> Option<&mut dyn Admissible> {
+        (**self).admissible()
+    }
+    fn walkthrough(&mut self) -> Option<&mut dyn Walkthrough> {
+        (**self).walkthrough()
+    }
+}
+
+impl<E: Env> Env for TimeLimit<E> {
+    fn spec(&self) -> &EnvSpec {
+        self.inner.spec()
+    }
+
+    fn reset(&mut self, task: &TaskKey, seed: u64) -> Result<Start, EnvError> {
+        let start = self.inner.reset(task, seed)?;
+        self.steps = 0;
+        self.over = false;
+        Ok(start)
+    }
+
+    fn step(&mut self, action: &str) -> Result<Step, EnvError> {
+        if self.over {
+            return Err(EnvError::EpisodeOver { env: self.inner.spec().id });
+        }
+        let mut step = self.inner.step(action)?;
+        self.steps += 1;
+        if step.end.is_none() && self.steps >= self.limit {
+            step.end = Some(End::Truncated);
+        }
+        self.over = step.end.is_some();
+        Ok(step)
+    }
+
+    fn admissible(&mut self) -> Option<&mut dyn Admissible> {
+        self.inner.admissible()
+    }
+
+    fn walkthrough(&mut self) -> Option<&mut dyn Walkthrough> {
+        self.inner.walkthrough()
+    }
+}
