@@ -1,6 +1,7 @@
 //! Rows become batches: bucketed by length, right-padded, with one loss weight per token.
 
 use rand::seq::SliceRandom;
+use stepladder_core::Role;
 use stepladder_core::seed::Rng;
 
 use crate::rows::Row;
@@ -16,6 +17,17 @@ pub enum Reduction {
     TokenMean,
 }
 
+/// One reply of a batch, for metrics per role.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ReplyInfo {
+    /// Who says it.
+    pub role: Role,
+    /// Its tokens: so many consecutive entries of [`Batch::targets`].
+    pub len: u32,
+    /// How many samples it stands for.
+    pub weight: f32,
+}
+
 /// A right-padded batch. The loss is `−Σ weight · log p(id at position t | ids before t)`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
@@ -27,20 +39,29 @@ pub struct Batch {
     pub ids: Vec<i64>,
     /// Positions (flat index into `ids`) of the tokens that carry a loss, ascending; none is the first of its row.
     pub targets: Vec<i64>,
-    /// Loss weight of each target; all of a batch add up to 1 (0 if there is none).
+    /// Loss weight of each target.
     pub weights: Vec<f32>,
+    /// The replies behind the targets, in order.
+    pub replies: Vec<ReplyInfo>,
     /// Tokens that are not padding.
     pub tokens: usize,
-    /// Sum of the weights before they were normalised: what this batch counts in an epoch's mean.
-    pub mass: f64,
 }
 
-/// Pads `rows` into a batch.
-pub fn collate(rows: &[&Row], pad: u32, reduction: Reduction) -> Batch {
-    let len = rows.iter().map(|row| row.ids.len()).max().unwrap_or(0);
+/// What a row counts in the denominator of a loss: its replies (row mean) or their tokens (token mean), times its weight.
+pub fn mass(row: &Row, reduction: Reduction) -> f64 {
+    let count = match reduction {
+        Reduction::RowMean => row.replies.len() as f64,
+        Reduction::TokenMean => f64::from(row.reply_tokens()),
+    };
+    f64::from(row.weight) * count
+}
+
+/// Pads rows into a batch. Each row comes with a scale: 1 / (mass of all rows that share its mean).
+pub fn collate(rows: &[(&Row, f64)], pad: u32, reduction: Reduction) -> Batch {
+    let len = rows.iter().map(|(row, _)| row.ids.len()).max().unwrap_or(0);
     let mut ids = Vec::with_capacity(rows.len() * len);
-    let (mut targets, mut weights, mut mass, mut tokens) = (Vec::new(), Vec::new(), 0.0f64, 0);
-    for (index, row) in rows.iter().enumerate() {
+    let (mut targets, mut weights, mut replies, mut tokens) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    for (index, (row, scale)) in rows.iter().enumerate() {
         ids.extend(row.ids.iter().map(|&id| i64::from(id)));
         ids.resize((index + 1) * len, i64::from(pad));
         tokens += row.ids.len();
@@ -49,14 +70,20 @@ pub fn collate(rows: &[&Row], pad: u32, reduction: Reduction) -> Batch {
                 Reduction::RowMean => f64::from(row.weight) / f64::from(span.len),
                 Reduction::TokenMean => f64::from(row.weight),
             };
-            mass += weight * f64::from(span.len);
             targets.extend((span.start..span.start + span.len).map(|t| (index * len) as i64 + i64::from(t)));
-            weights.extend(std::iter::repeat_n(weight, span.len as usize));
+            weights.extend(std::iter::repeat_n((weight * scale) as f32, span.len as usize));
+            replies.push(ReplyInfo { role: row.role, len: span.len, weight: row.weight });
         }
     }
-    let scale = if mass > 0.0 { 1.0 / mass } else { 0.0 };
-    let weights = weights.into_iter().map(|weight| (weight * scale) as f32).collect();
-    Batch { rows: rows.len(), len, ids, targets, weights, tokens, mass }
+    Batch { rows: rows.len(), len, ids, targets, weights, replies, tokens }
+}
+
+/// The rows as one batch whose weights add up to 1 (0 if nothing is to be learnt).
+pub fn collate_all(rows: &[&Row], pad: u32, reduction: Reduction) -> Batch {
+    let total: f64 = rows.iter().map(|row| mass(row, reduction)).sum();
+    let scale = if total > 0.0 { 1.0 / total } else { 0.0 };
+    let scaled: Vec<(&Row, f64)> = rows.iter().map(|&row| (row, scale)).collect();
+    collate(&scaled, pad, reduction)
 }
 
 /// Splits shuffled rows into groups of similar length, each of at most `budget` padded tokens (a longer single row stands
@@ -92,7 +119,6 @@ mod tests {
     use super::*;
     use crate::rows::Span;
     use proptest::prelude::*;
-    use stepladder_core::Role;
     use stepladder_core::seed::stream;
 
     fn make(prompt: usize, reply: usize, weight: f32) -> Row {
@@ -107,11 +133,11 @@ mod tests {
     #[test]
     fn weights_follow_the_reduction() {
         let (short, long) = (make(2, 1, 1.0), make(1, 3, 1.0));
-        let batch = collate(&[&short, &long], 9, Reduction::RowMean);
+        let batch = collate_all(&[&short, &long], 9, Reduction::RowMean);
         assert_eq!(batch.ids, [0, 1, 2, 9, 0, 1, 2, 3]);
         assert_eq!(batch.targets, [2, 5, 6, 7]);
         assert_eq!(batch.weights, [0.5, 1.0 / 6.0, 1.0 / 6.0, 1.0 / 6.0]);
-        let batch = collate(&[&short, &long], 9, Reduction::TokenMean);
+        let batch = collate_all(&[&short, &long], 9, Reduction::TokenMean);
         assert_eq!(batch.weights, [0.25; 4]);
     }
 
@@ -138,9 +164,8 @@ mod tests {
             let merged = crate::rows::merge(rows.clone());
             prop_assert_eq!(merged.len(), 2);
             for reduction in [Reduction::RowMean, Reduction::TokenMean] {
-                let whole = collate(&rows.iter().collect::<Vec<_>>(), 0, reduction);
-                let short = collate(&merged.iter().collect::<Vec<_>>(), 0, reduction);
-                prop_assert!((whole.mass - short.mass).abs() < 1e-5);
+                let whole = collate_all(&rows.iter().collect::<Vec<_>>(), 0, reduction);
+                let short = collate_all(&merged.iter().collect::<Vec<_>>(), 0, reduction);
                 let copy_weight: f32 = whole.weights[..reply * copies].iter().sum();
                 let one_weight: f32 = short.weights[..reply].iter().sum();
                 prop_assert!((copy_weight - one_weight).abs() < 1e-5);
