@@ -6,8 +6,10 @@
 //! * [`env`]: playing behind the environment contract
 //! * [`tasks`]: the official games and their splits
 //! * [`verify`]: replaying recorded episodes of the original
+//! * [`bench`]: measuring speed
 
 mod action;
+pub mod bench;
 mod bits;
 mod build;
 pub mod dialect;
