@@ -51,8 +51,8 @@ fn wrong_number<'a>(command: &Command<'a>, room: &Room<'a>, rng: &mut Rng) -> Op
         Command::Open(place) => Command::Open(other(place, most(place))?),
         Command::Examine(place) => Command::Examine(other(place, most(place))?),
         Command::Take { object, receptacle } => Command::Take { object: other(object, 2)?, receptacle },
-        Command::Place { object, receptacle, placing } => {
-            Command::Place { object: other(object, 2)?, receptacle, placing }
+        Command::Place { object, receptacle, wording } => {
+            Command::Place { object: other(object, 2)?, receptacle, wording }
         }
         Command::Treat { treatment, object, device } => {
             Command::Treat { treatment, object: other(object, 2)?, device }

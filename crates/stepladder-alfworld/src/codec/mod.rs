@@ -3,7 +3,7 @@
 //! | text | compact |
 //! |---|---|
 //! | `You arrive at desk 1. On the desk 1, you see a mug 2, and a pen 1.` | `at_on desk_1 mug_2 pen_1` |
-//! | `Looking quickly around you, you see a drawer 2, a drawer 1, and a bed 1.` | `drawer*2 bed*1` |
+//! | `You are in the middle of a room. Looking quickly around you, you see a drawer 2, a drawer 1, and a bed 1.` | `drawer*2 bed*1` |
 //! | `take mug 2 from desk 1; True` | `take mug_2 desk_1 ;True` |
 //! | `Searching. \|\| [Checked: drawer 1, drawer 2, desk 1]` | `checked drawer<=2 desk<=1` |
 //! | `locate and pick up a mug` | `find mug` |
@@ -141,8 +141,14 @@ mod tests {
         check("heat mug 1 with microwave 1; True", "heat mug_1 microwave_1 ;True");
         check("put mug 1 in/on shelf 2; False", "put_on mug_1 shelf_2 ;False");
         check("None; False", "None ;False");
-        check("Looking quickly around you, you see a drawer 2, a drawer 1, and a bed 1.", "drawer*2 bed*1");
-        check("Looking quickly around you, you see a drawer 3, and a bed 1.", "room drawer_3 bed*1");
+        check(
+            "You are in the middle of a room. Looking quickly around you, you see a drawer 2, a drawer 1, and a bed 1.",
+            "drawer*2 bed*1",
+        );
+        check(
+            "You are in the middle of a room. Looking quickly around you, you see a drawer 3, and a bed 1.",
+            "room drawer_3 bed*1",
+        );
         check("You arrive at desk 1. On the desk 1, you see nothing.", "at_on desk_1 nothing");
         check(
             "You arrive at loc 3. On the desk 1, you see a pen 2, and a pen 1.",

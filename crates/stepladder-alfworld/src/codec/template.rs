@@ -66,8 +66,8 @@ const FORMS: &[(&str, &str, Place)] = &[
     (";True", "; True", Place::Glued),
     (";False", "; False", Place::Glued),
     // rooms
-    (ROOM, "Looking quickly around you, you see {c}.", Place::Any),
-    ("middle", "You are in the middle of a room. Looking quickly around you, you see {c}.", Place::Any),
+    ("around", "Looking quickly around you, you see {c}.", Place::Any),
+    (ROOM, "You are in the middle of a room. Looking quickly around you, you see {c}.", Place::Any),
     // answers
     ("at_on", "You arrive at {e}. On the {=}, you see {l}.", Place::Any),
     ("at_in", "You arrive at {e}. The {=} is open. In it, you see {l}.", Place::Any),

@@ -30,7 +30,7 @@ impl AlfworldExpert {
     }
 
     fn place<'a>(&self, object: Entity<'a>, receptacle: Entity<'a>) -> Command<'a> {
-        Command::Place { object, receptacle, placing: self.placing }
+        Command::Place { object, receptacle, wording: self.wording }
     }
 
     /// Heat, clean or cool the held object.

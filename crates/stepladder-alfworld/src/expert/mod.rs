@@ -22,7 +22,8 @@ mod subtask;
 use stepladder_core::label::Expert;
 use stepladder_core::query::Query;
 
-use crate::view::{Feedback, Placing, Room};
+use crate::dialect::Wording;
+use crate::view::{Feedback, Room};
 
 pub use prior::Prior;
 pub use progress::{Note, Progress};
@@ -32,25 +33,25 @@ pub use subtask::Subtask;
 #[derive(Debug, Clone)]
 pub struct AlfworldExpert {
     prior: Prior,
-    placing: Placing,
+    wording: Wording,
 }
 
 impl Default for AlfworldExpert {
     fn default() -> Self {
-        Self::new(Placing::Move)
+        Self::new(Wording::V04)
     }
 }
 
 impl AlfworldExpert {
     /// With the search order of the official training games, and the wording of the environment it will act in (no
     /// prompt shows that before an object has been placed).
-    pub fn new(placing: Placing) -> Self {
-        Self::with_prior(placing, Prior::official())
+    pub fn new(wording: Wording) -> Self {
+        Self::with_prior(wording, Prior::official())
     }
 
     /// With another search order.
-    pub fn with_prior(placing: Placing, prior: Prior) -> Self {
-        Self { prior, placing }
+    pub fn with_prior(wording: Wording, prior: Prior) -> Self {
+        Self { prior, wording }
     }
 }
 

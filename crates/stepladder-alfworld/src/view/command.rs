@@ -3,16 +3,7 @@
 use std::fmt;
 
 use super::entity::Entity;
-
-/// How the action that places an object is worded; the two published versions of the environment differ.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum Placing {
-    /// `move mug 1 to shelf 2` (0.4).
-    #[default]
-    Move,
-    /// `put mug 1 in/on shelf 2` (0.3).
-    PutInOn,
-}
+use crate::dialect::Wording;
 
 /// What can be done to a held object at a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -73,7 +64,7 @@ pub enum Command<'a> {
         /// Where to.
         receptacle: Entity<'a>,
         /// In which words.
-        placing: Placing,
+        wording: Wording,
     },
     /// Heat, clean or cool the held object.
     Treat {
@@ -109,10 +100,10 @@ impl fmt::Display for Command<'_> {
             Self::Close(receptacle) => write!(f, "close {receptacle}"),
             Self::Examine(thing) => write!(f, "examine {thing}"),
             Self::Take { object, receptacle } => write!(f, "take {object} from {receptacle}"),
-            Self::Place { object, receptacle, placing: Placing::Move } => {
+            Self::Place { object, receptacle, wording: Wording::V04 } => {
                 write!(f, "move {object} to {receptacle}")
             }
-            Self::Place { object, receptacle, placing: Placing::PutInOn } => {
+            Self::Place { object, receptacle, wording: Wording::V03 } => {
                 write!(f, "put {object} in/on {receptacle}")
             }
             Self::Treat { treatment, object, device } => {
@@ -167,10 +158,10 @@ impl<'a> Command<'a> {
             return Some(Self::Take { object, receptacle });
         }
         if let Some((object, receptacle)) = two("move ", " to ") {
-            return Some(Self::Place { object, receptacle, placing: Placing::Move });
+            return Some(Self::Place { object, receptacle, wording: Wording::V04 });
         }
         if let Some((object, receptacle)) = two("put ", " in/on ") {
-            return Some(Self::Place { object, receptacle, placing: Placing::PutInOn });
+            return Some(Self::Place { object, receptacle, wording: Wording::V03 });
         }
         for treatment in Treatment::ALL {
             let verb = treatment.verb();

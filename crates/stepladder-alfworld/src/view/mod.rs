@@ -15,7 +15,7 @@ pub mod feedback;
 pub mod room;
 pub mod task;
 
-pub use command::{Command, Placing, Treatment};
+pub use command::{Command, Treatment};
 pub use entity::Entity;
 pub use feedback::{Feedback, Lid, Sight};
 pub use room::{Room, RoomClass};
