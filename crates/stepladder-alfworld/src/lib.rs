@@ -8,6 +8,7 @@
 //! * [`tasks`]: the official games and their splits
 //! * [`verify`]: replaying recorded episodes of the original
 //! * [`bench`]: measuring speed
+//! * [`generate`]: procedural households
 //!
 //! Learning to play, from texts alone:
 //! * [`view`]: what an agent can read off the texts
@@ -27,6 +28,7 @@ pub mod env;
 mod error;
 pub mod expert;
 pub mod game;
+pub mod generate;
 mod goal;
 mod list;
 pub mod noise;
