@@ -178,8 +178,8 @@ def main():
         # Written after every game: a long recording that is interrupted keeps what it has.
         write_rows(arguments.output, rows)
     if arguments.meta is not None:
-            json.dump(describe(arguments, names, rows), text, indent=2, ensure_ascii=False)
-        arguments.meta.write_text(text.getvalue() + "\n", encoding="utf-8")
+        text = json.dumps(describe(arguments, names, rows), indent=2, ensure_ascii=False)
+        arguments.meta.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
