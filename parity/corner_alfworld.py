@@ -222,9 +222,11 @@ def treatments(player):
 def containers(player):
     """Objects that hold objects: examined in hand, emptied, and carried away from what they hold."""
     world = player.world
-    vessels = [o for o in need(world.reachable("isreceptacleobject"))]
+    vessels = need(world.reachable("isreceptacleobject"))
     full = [(inner, outer) for inner, outer in world.all("inreceptacleobject") if outer in vessels]
-    pairs = full[:2] or [(None, of_distinct_kinds(world, vessels)[0])]
+    # Official games even have a pan inside itself; things in other things come first.
+    full.sort(key=lambda pair: pair[0] == pair[1])
+    pairs = full[:3] or [(None, of_distinct_kinds(world, vessels)[0])]
     for inner, outer in pairs:
         fetch(player, outer)
         player.do(f"examine {outer}", "inventory", "look")

@@ -32,7 +32,7 @@ def relative_name(path, root):
     path = Path(path)
     if root is not None:
         return Path(os.path.relpath(path, root)).as_posix()
-    parts = path.parts
+    parts = Path(os.path.abspath(path)).parts
     below = [i for i, part in enumerate(parts) if part.startswith("json_2.")]
     return Path(*parts[below[-1] + 1 :]).as_posix() if below else path.name
 
