@@ -1,1 +1,3 @@
 //! ALFWorld's text games, natively: no planner, no Python.
+
+pub mod generate;
