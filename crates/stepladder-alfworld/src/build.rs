@@ -27,6 +27,10 @@ pub(crate) fn game(problem: &Problem<'_>, about: About) -> Result<Game, GameErro
     for fact in &problem.facts {
         world.tell(fact, &mut state)?;
     }
+    for object in &mut world.objects {
+        object.inside.sort_unstable();
+        object.inside.dedup();
+    }
     let start = world.start.ok_or_else(|| unsupported("no `atLocation` of the agent"))?;
     state.location = start;
     let World { things, declared, mut objects, mut receptacles, mut locations, can_contain, .. } = world;
@@ -231,7 +235,10 @@ impl<'a> World<'a> {
                 state.contents.set(receptacle.index(), object.index(), true);
             }
             ("inreceptacleobject", Some(T::Object(inner)), Some(T::Object(outer))) => {
-                self.objects[outer.index()].inside.push(inner);
+                // Some official games put a pan into itself; the original never lists a thing in itself.
+                if inner != outer {
+                    self.objects[outer.index()].inside.push(inner);
+                }
             }
             ("openable", Some(T::Receptacle(receptacle)), None) => {
                 self.receptacles[receptacle.index()].openable = true;
