@@ -132,12 +132,12 @@ def shared_location(player):
 
 
 def several_homes(player):
-    """Objects that the game puts into two receptacles, or at another location than their receptacle."""
+    """Objects in two receptacles, at two locations, or at another location than their receptacle."""
     world = player.world
-    locations = {o: l for o, l in world.all("objectatlocation")}
-    twice = [o for o in world.reachable() if len(world.homes(o)) > 1]
-    astray = [o for o in world.reachable() if locations.get(o) not in {world.location(r) for r in world.homes(o)}]
-    for item in need(sorted(set(twice + astray)))[:3]:
+    locations = {o: [l for p, l in world.all("objectatlocation") if p == o] for o in world.reachable()}
+    homes_at = {o: {world.location(r) for r in world.homes(o)} for o in locations}
+    odd = [o for o in locations if len(world.homes(o)) > 1 or set(locations[o]) != homes_at[o]]
+    for item in need(odd)[:3]:
         homes = world.homes(item)
         put_away(player)
         for home in homes[:3]:
@@ -150,8 +150,8 @@ def several_homes(player):
             player.do("look", f"examine {home}", f"take {item} from {home}", put_command(item, home), "look")
             if player.world.held is None:
                 player.do(f"take {item} from {home}", "look")
-        old = [r for r in world.receptacles() if world.location(r) == locations.get(item)]
-        for receptacle in old[:1]:
+        elsewhere = [r for r in world.receptacles() if world.location(r) in locations[item] and r not in homes]
+        for receptacle in elsewhere[:1]:
             visit(player, receptacle)
             player.do("look", f"take {item} from {receptacle}", put_command(item, receptacle), "look")
         put_away(player)
