@@ -6,7 +6,7 @@ use rand::RngExt;
 use stepladder_core::seed::Rng;
 
 use super::draw::{weighted, weighted_by};
-use super::household::{Family, Task};
+use super::household::{Family, Object, Task};
 use super::layout::Layout;
 use super::tables::{AND, FLOOR, RoomTables, Tables};
 
@@ -99,7 +99,8 @@ pub(super) fn draw(
             Some((_, receptacle)) => counts.get(receptacle).copied().unwrap_or(0),
             None => {
                 let least = least_needed(kind, tasks);
-                weighted_by(rng, object.count.iter().enumerate().skip(least), |(_, seen)| f64::from(**seen))
+                let counts = if target_of.is_some() { &object.target_count } else { &object.count };
+                weighted_by(rng, counts.iter().enumerate().skip(least), |(_, seen)| f64::from(**seen))
                     .map_or(least, |(number, _)| number)
             }
         };
@@ -156,4 +157,22 @@ fn settle(place: &str, layout: &Layout, free: &mut [usize], rng: &mut Rng) -> Op
         free[index] -= 1;
     }
     Some(inside)
+}
+
+/// Lays some objects into others that lie in the same receptacle, at the observed rate for their kinds.
+pub(super) fn nest(room: &RoomTables, objects: &mut [Object], rng: &mut Rng) {
+    let outers: Vec<usize> = (0..objects.len())
+        .filter(|&index| !objects[index].inside.is_empty() && room.nested.contains_key(&objects[index].kind))
+        .collect();
+    for outer in outers {
+        let Some(rates) = room.nested.get(&objects[outer].kind) else { continue };
+        for inner in (0..objects.len()).filter(|&inner| inner != outer) {
+            let Some([seen, pairs]) = rates.get(&objects[inner].kind) else { continue };
+            let together =
+                objects[inner].inside.iter().any(|receptacle| objects[outer].inside.contains(receptacle));
+            if together && rng.random::<f64>() * f64::from(*pairs) < f64::from(*seen) {
+                objects[inner].nested.push(outer);
+            }
+        }
+    }
 }

@@ -57,8 +57,11 @@ pub fn estimate<'a>(problems: impl IntoIterator<Item = &'a str>) -> Result<Table
         }
     }
     for room in Room::ALL {
-        let inside: Vec<&Household> =
-            games.iter().map(|(household, _)| household).filter(|household| household.room == room).collect();
+        let inside: Vec<(&Household, &Task)> = games
+            .iter()
+            .map(|(household, task)| (household, task))
+            .filter(|(household, _)| household.room == room)
+            .collect();
         if !inside.is_empty() {
             tables.rooms.insert(room, estimate_room(&inside));
         }
@@ -130,12 +133,13 @@ impl KindCounts {
     }
 }
 
-fn estimate_room(households: &[&Household]) -> RoomTables {
-    let mut room = RoomTables { games: households.len() as u32, ..RoomTables::default() };
+fn estimate_room(games: &[(&Household, &Task)]) -> RoomTables {
+    let households: Vec<&Household> = games.iter().map(|(household, _)| *household).collect();
+    let mut room = RoomTables { games: games.len() as u32, ..RoomTables::default() };
     let receptacle_kinds: BTreeSet<&str> =
         households.iter().flat_map(|household| household.receptacle_counts().into_keys()).collect();
-    room.receptacles = receptacle_numbers(households, &receptacle_kinds);
-    for household in households {
+    room.receptacles = receptacle_numbers(games, &receptacle_kinds);
+    for household in &households {
         for receptacle in &household.receptacles {
             let share = room.openable.entry(receptacle.kind.clone()).or_default();
             share[0] += u32::from(receptacle.openable);
@@ -143,14 +147,26 @@ fn estimate_room(households: &[&Household]) -> RoomTables {
         }
         count_shared(household, &mut room);
     }
+    for household in &households {
+        count_nested(household, &mut room);
+    }
+    room.nested.retain(|_, inners| {
+        inners.retain(|_, share| share[0] > 0);
+        !inners.is_empty()
+    });
     room.openable.retain(|_, share| share[0] > 0);
     room.shared.retain(|_, share| share[0] > 0);
     let object_kinds: BTreeSet<&str> =
         households.iter().flat_map(|household| household.object_counts().into_keys()).collect();
     for kind in object_kinds {
         let object = room.objects.entry(kind.to_owned()).or_default();
-        for household in households {
-            add_to(&mut object.count, household.object_counts().get(kind).copied().unwrap_or(0));
+        for (household, task) in games {
+            let number = household.object_counts().get(kind).copied().unwrap_or(0);
+            if task.target == kind {
+                add_to(&mut object.target_count, number);
+            } else if task.place != kind {
+                add_to(&mut object.count, number);
+            }
         }
     }
     for household in households {
@@ -178,7 +194,7 @@ pub(super) fn place_key(household: &Household, object: &super::household::Object
     }
 }
 
-fn receptacle_numbers(households: &[&Household], kinds: &BTreeSet<&str>) -> Vec<Numbers> {
+fn receptacle_numbers(games: &[(&Household, &Task)], kinds: &BTreeSet<&str>) -> Vec<Numbers> {
     let mut groups: Vec<Vec<&str>> = Vec::new();
     for &kind in kinds {
         let together = TOGETHER.iter().find(|together| together.contains(&kind));
@@ -192,7 +208,9 @@ fn receptacle_numbers(households: &[&Household], kinds: &BTreeSet<&str>) -> Vec<
         .into_iter()
         .map(|group| {
             let mut seen: BTreeMap<Vec<usize>, u32> = BTreeMap::new();
-            for household in households {
+            let asked = |task: &Task| group.contains(&task.place.as_str());
+            let all_ask = games.iter().all(|(_, task)| asked(task));
+            for (household, _) in games.iter().filter(|(_, task)| all_ask || !asked(task)) {
                 let counts = household.receptacle_counts();
                 let numbers = group.iter().map(|kind| counts.get(kind).copied().unwrap_or(0)).collect();
                 *seen.entry(numbers).or_default() += 1;
@@ -223,6 +241,22 @@ fn count_shared(household: &Household, room: &mut RoomTables) {
             room.shared.entry(format!("{first}+{first}")).or_default()[0] += number - 1;
             for second in here.keys().skip(index + 1) {
                 room.shared.entry(format!("{first}+{second}")).or_default()[0] += 1;
+            }
+        }
+    }
+}
+
+fn count_nested(household: &Household, room: &mut RoomTables) {
+    for inner in &household.objects {
+        for &outer in &inner.nested {
+            let share = room.nested.entry(household.objects[outer].kind.clone()).or_default();
+            share.entry(inner.kind.clone()).or_default()[0] += 1;
+        }
+        for (index, outer) in household.objects.iter().enumerate() {
+            let together = inner.inside.iter().any(|receptacle| outer.inside.contains(receptacle));
+            if (together && !std::ptr::eq(inner, outer)) || inner.nested.contains(&index) {
+                let share = room.nested.entry(outer.kind.clone()).or_default();
+                share.entry(inner.kind.clone()).or_default()[1] += 1;
             }
         }
     }

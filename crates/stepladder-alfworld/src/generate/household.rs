@@ -147,6 +147,8 @@ pub struct Object {
     pub inside: Vec<usize>,
     /// Index into [`Household::locations`].
     pub location: Option<usize>,
+    /// Indices of the objects it lies in or on (a spoon in a mug). Official games hardly ever say so.
+    pub nested: Vec<usize>,
     /// It is cool at the start.
     pub cool: bool,
 }
@@ -273,6 +275,7 @@ pub fn read_problem(problem: &str) -> Result<(Household, Task), GenerateError> {
                     kind: kind.strip_suffix("Type").unwrap_or(kind).to_owned(),
                     id: id.to_owned(),
                     inside: Vec::new(),
+                    nested: Vec::new(),
                     location: None,
                     cool: false,
                 };
@@ -282,8 +285,14 @@ pub fn read_problem(problem: &str) -> Result<(Household, Task), GenerateError> {
         }
     }
     let order: FxHashMap<&str, usize> = receptacles.keys().enumerate().map(|(i, &id)| (id, i)).collect();
+    let object_order: FxHashMap<&str, usize> = objects.keys().enumerate().map(|(i, &id)| (id, i)).collect();
     for fact in &facts {
         match fact[..] {
+            ["inReceptacleObject", inner, outer] => {
+                if let (Some(object), Some(&outer)) = (objects.get_mut(inner), object_order.get(outer)) {
+                    object.nested.push(outer);
+                }
+            }
             ["atLocation", _, location] => start = Some(locate(location)),
             ["receptacleAtLocation", id, location] => {
                 let known = receptacles.get_mut(id).ok_or_else(|| broken(&format!("`{id}` has no type")))?;

@@ -55,7 +55,8 @@ impl RoomTables {
             if let Some(at) = numbers.kinds.iter().position(|known| known == kind) {
                 let sum: f64 =
                     numbers.seen.iter().map(|(seen, games)| f64::from(*games) * value(seen[at])).sum();
-                return sum / f64::from(self.games);
+                let games: u32 = numbers.seen.iter().map(|(_, games)| games).sum();
+                return sum / f64::from(games.max(1));
             }
         }
         0.0

@@ -5,6 +5,7 @@
 //! names. So another task (or a chain of tasks) can be drawn without touching how rooms are drawn.
 
 mod contents;
+pub mod distribution;
 mod draw;
 mod estimate;
 mod household;
@@ -22,7 +23,7 @@ pub use estimate::estimate;
 pub use household::{
     Family, Household, Object, Receptacle, Room, Task, kind_of_id, read_problem, short_names,
 };
-pub use tables::{Numbers, ObjectTables, RoomTables, Tables};
+pub use tables::{Goals, Histogram, Numbers, ObjectTables, RoomTables, Share, Tables};
 
 use plan::PutWording;
 

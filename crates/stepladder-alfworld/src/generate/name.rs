@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use rand::RngExt;
 use stepladder_core::seed::Rng;
 
-use super::contents::Item;
+use super::contents::{self, Item};
 use super::household::{Household, Object, Receptacle, Room};
 use super::layout::Layout;
 use super::tables::RoomTables;
@@ -135,9 +135,17 @@ pub(super) fn name(
             }
         };
         let (id, _) = names.entity(&item.kind, centre);
-        objects.push(Object { kind: item.kind.clone(), id, inside, location: Some(location), cool: false });
+        objects.push(Object {
+            kind: item.kind.clone(),
+            id,
+            inside,
+            nested: Vec::new(),
+            location: Some(location),
+            cool: false,
+        });
     }
     objects.sort_by(|one, two| one.id.cmp(&two.id));
+    contents::nest(tables, &mut objects, names.rng);
     let centre = names.anywhere();
     locations.push(names.location(centre));
     Household { room, start: locations.len() - 1, locations, receptacles, objects }

@@ -73,6 +73,9 @@ fn facts(text: &mut String, household: &Household, tables: &Tables) {
         for &inside in &object.inside {
             let _ = writeln!(text, "(inReceptacle {} {})", object.id, household.receptacles[inside].id);
         }
+        for &outer in &object.nested {
+            let _ = writeln!(text, "(inReceptacleObject {} {})", object.id, household.objects[outer].id);
+        }
         if let Some(location) = object.location {
             let _ = writeln!(text, "(objectAtLocation {} {})", object.id, household.locations[location]);
         }

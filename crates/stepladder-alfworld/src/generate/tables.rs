@@ -16,10 +16,13 @@ pub(super) const FLOOR: &str = "floor";
 pub(super) const AND: char = '+';
 
 /// How often each value was seen: index is the value.
-pub(super) type Histogram = Vec<u32>;
+pub type Histogram = Vec<u32>;
 
 /// Counted over games: `[seen, chances]`.
-pub(super) type Share = [u32; 2];
+pub type Share = [u32; 2];
+
+/// Number of games by target kind and goal kind.
+pub type Goals = BTreeMap<String, BTreeMap<String, u32>>;
 
 /// What was counted over a set of games.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,7 +43,7 @@ pub struct Tables {
     /// Per kind of room.
     pub rooms: BTreeMap<Room, RoomTables>,
     /// Number of games by family, room, target kind and goal kind.
-    pub tasks: BTreeMap<Family, BTreeMap<Room, BTreeMap<String, BTreeMap<String, u32>>>>,
+    pub tasks: BTreeMap<Family, BTreeMap<Room, Goals>>,
     /// How many times more often (or rarer) than other objects an object of the target kind starts in a receptacle kind.
     pub hiding: BTreeMap<Family, BTreeMap<String, f64>>,
 }
@@ -51,7 +54,8 @@ pub struct Tables {
 pub struct RoomTables {
     /// Number of games.
     pub games: u32,
-    /// Numbers of receptacles. Kinds that depend on each other (fitted cabinets and drawers) are counted together.
+    /// Numbers of receptacles in the games whose task does not ask for the kinds (in the others they are there because
+    /// the task needs them, and counting those would make them too frequent elsewhere). Kinds that depend on each other (fitted cabinets and drawers) are counted together.
     pub receptacles: Vec<Numbers>,
     /// Receptacles of a kind that have a door.
     pub openable: BTreeMap<String, Share>,
@@ -60,6 +64,8 @@ pub struct RoomTables {
     pub shared: BTreeMap<String, Share>,
     /// Object kinds.
     pub objects: BTreeMap<String, ObjectTables>,
+    /// By outer and inner kind: objects that lie in another one, of the pairs in one receptacle.
+    pub nested: BTreeMap<String, BTreeMap<String, Share>>,
     /// Objects out of reach that stand at a location of a receptacle.
     pub floor_here: Share,
 }
@@ -78,8 +84,11 @@ pub struct Numbers {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ObjectTables {
-    /// Games by the number of such objects.
+    /// Games by the number of such objects, where the task does not ask for the kind.
     pub count: Histogram,
+    /// Games by the number of such objects, where the kind is the target.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub target_count: Histogram,
     /// Objects by the place they start in: a receptacle kind, two of them joined by `+`, or `floor`.
     pub at: BTreeMap<String, u32>,
 }
