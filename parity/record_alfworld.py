@@ -8,7 +8,7 @@ virtual environments that setup.sh makes:
 Modes
     walkthrough        the game's own solution
     noisy_walkthrough  the solution with detours, looks and nonsense in between
-    random             uniform over the admissible commands, the original's own seeding aside
+    random             uniform over the admissible commands
     random_verb        uniform over the verbs, then over the commands of the verb: gets further than `random`
     corner             the scenarios of corner_alfworld.py that the game has the objects for, one episode each
 
