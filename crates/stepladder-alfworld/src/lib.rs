@@ -40,6 +40,8 @@ mod problem;
 mod rules;
 pub mod segment;
 pub mod tasks;
+#[cfg(test)]
+mod testing;
 mod text;
 pub mod verify;
 pub mod view;
