@@ -69,7 +69,7 @@ fn main() -> Result<(), stepladder_algo::AlgoError> {
         factors,
         optimiser,
         progress: Progress::start(),
-        identity: Identity { style: String::new(), data: String::new() },
+        identity: Identity { agent: String::new(), style: String::new(), data: String::new() },
     };
     let pool = Workers::new(workers as usize, &trainer.params, &trainer.factors, Kind::Float, weighted_nll);
     let config = BcConfig {
