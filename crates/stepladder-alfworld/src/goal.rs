@@ -75,9 +75,9 @@ pub(crate) enum Formula {
     True,
     False,
     Atom(Atom),
-    Not(Box<Formula>),
-    All(Vec<Formula>),
-    Any(Vec<Formula>),
+    Not(Box<Self>),
+    All(Vec<Self>),
+    Any(Vec<Self>),
 }
 
 impl Formula {

@@ -1,4 +1,5 @@
 //! Replays of the original on a game of our own; needs no data.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::path::{Path, PathBuf};
 
