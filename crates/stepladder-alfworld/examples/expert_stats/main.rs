@@ -157,9 +157,16 @@ fn main() -> Result<(), Failure> {
         }
         let cut_alike = rollouts.iter().filter(|rollout| {
             use stepladder_alfworld::AlfworldSegmenter;
-            AlfworldSegmenter.segment(&rollout.demonstration).is_ok_and(|segments| segments == rollout.segments)
+            AlfworldSegmenter
+                .segment(&rollout.demonstration)
+                .is_ok_and(|segments| segments == rollout.segments)
         });
-        writeln!(out, "segmentation equal to the expert's subtasks: {} of {}\n", cut_alike.count(), rollouts.len())?;
+        writeln!(
+            out,
+            "segmentation equal to the expert's subtasks: {} of {}\n",
+            cut_alike.count(),
+            rollouts.len()
+        )?;
     }
     for (role, stream) in &streams {
         report_stream(&mut out, role, stream)?;
@@ -219,7 +226,12 @@ fn report_stream(out: &mut impl Write, role: &str, stream: &Stream) -> std::io::
         writeln!(out, "    {prompt}\n      -> {first}\n      -> {second}")?;
     }
     for (name, count) in &stream.counts {
-        writeln!(out, "    {name:10} mean {:5.1}  max {}", count.sum as f64 / stream.samples as f64, count.max)?;
+        writeln!(
+            out,
+            "    {name:10} mean {:5.1}  max {}",
+            count.sum as f64 / stream.samples as f64,
+            count.max
+        )?;
     }
     Ok(())
 }

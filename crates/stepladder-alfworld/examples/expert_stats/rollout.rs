@@ -9,22 +9,22 @@ use stepladder_core::{Observation, Query, TaskKey};
 use stepladder_env::{Env, EnvError};
 
 /// What an episode gave.
-pub struct Rollout {
+pub(crate) struct Rollout {
     /// Task family.
-    pub family: String,
+    pub(crate) family: String,
     /// Every question with the expert's answer, in the order of asking.
-    pub samples: Vec<(Query, String)>,
+    pub(crate) samples: Vec<(Query, String)>,
     /// The actions with their answers.
-    pub demonstration: Demonstration,
+    pub(crate) demonstration: Demonstration,
     /// The expert's own subtasks.
-    pub segments: Vec<Segment>,
+    pub(crate) segments: Vec<Segment>,
     /// The goal was reached within the limit.
-    pub won: bool,
+    pub(crate) won: bool,
 }
 
 /// Plays one episode of at most `limit` steps. With probability `noise.0` another action than the expert's is played;
 /// the expert's stays the label, and the subtask goes on.
-pub fn play(
+pub(crate) fn play(
     env: &mut dyn Env,
     task: &TaskKey,
     expert: &dyn Expert,
