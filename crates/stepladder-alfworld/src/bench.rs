@@ -58,7 +58,7 @@ pub fn bench(games: &[Arc<Game>], steps: u64, seed: u64) -> Option<BenchReport> 
         text.clear();
         let outcome = engine.step(command, &mut text);
         checksum.add(&text);
-        checksum.word(u64::from(outcome.won));
+        checksum.word(0, u64::from(outcome.won));
     }
     let stepping = started.elapsed();
 
@@ -79,7 +79,7 @@ pub fn bench(games: &[Arc<Game>], steps: u64, seed: u64) -> Option<BenchReport> 
         policy: format!("uniformly random admissible command, {EPISODE} steps per episode, one core"),
         games: games.len(),
         steps,
-        checksum: format!("{:016x}", checksum.0),
+        checksum: format!("{:016x}", checksum.finish()),
     })
 }
 
@@ -93,24 +93,35 @@ fn rate(count: u64, time: Duration) -> f64 {
     count as f64 / time.as_secs_f64().max(f64::MIN_POSITIVE)
 }
 
-/// A multiplicative checksum over eight bytes at a time: cheap beside what it watches, and it still reads every byte.
+/// A multiplicative checksum in four lanes of eight bytes: cheap beside what it watches, and it still reads every byte.
 #[derive(Default)]
-struct Checksum(u64);
+struct Checksum([u64; 4]);
 
 impl Checksum {
-    fn word(&mut self, word: u64) {
-        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    fn word(&mut self, lane: usize, word: u64) {
+        self.0[lane] = (self.0[lane].rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 
     fn add(&mut self, text: &str) {
-        let (chunks, rest) = text.as_bytes().as_chunks::<8>();
-        for chunk in chunks {
-            self.word(u64::from_le_bytes(*chunk));
+        let (blocks, rest) = text.as_bytes().as_chunks::<32>();
+        for block in blocks {
+            for (lane, word) in block.as_chunks::<8>().0.iter().enumerate() {
+                self.word(lane, u64::from_le_bytes(*word));
+            }
         }
-        for &byte in rest {
-            self.word(u64::from(byte));
+        let mut last = [0; 32];
+        last[..rest.len()].copy_from_slice(rest);
+        for (lane, word) in last.as_chunks::<8>().0.iter().enumerate() {
+            self.word(lane, u64::from_le_bytes(*word));
         }
-        self.word(text.len() as u64);
+        self.word(0, text.len() as u64);
+    }
+
+    fn finish(mut self) -> u64 {
+        for lane in 1..4 {
+            self.word(0, self.0[lane]);
+        }
+        self.0[0]
     }
 }
 
@@ -123,7 +134,7 @@ mod tests {
         let sum = |texts: &[&str]| {
             let mut checksum = Checksum::default();
             texts.iter().for_each(|text| checksum.add(text));
-            checksum.0
+            checksum.finish()
         };
         let long = "a mug 1, a mug 2, and a plate 1";
         assert_eq!(sum(&[long]), sum(&[long]));

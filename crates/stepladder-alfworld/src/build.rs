@@ -6,7 +6,7 @@ use crate::bits::BitMatrix;
 use crate::dialect::Dialect;
 use crate::error::GameError;
 use crate::game::{Game, Location, LocationId, Named, Object, ObjectId, Receptacle, ReceptacleId};
-use crate::goal::{Formula, Scope, Thing};
+use crate::goal::{Formula, Goal, Scope, Thing};
 use crate::list::CommandList;
 use crate::problem::{Fact, Problem};
 use crate::rules::{Property, State};
@@ -65,9 +65,9 @@ pub(crate) fn game(problem: &Problem<'_>, about: About) -> Result<Game, GameErro
         goto,
         names,
         initial: state,
-        goal: Formula::False,
+        goal: Goal::new(Formula::False),
     };
-    game.goal = Scope::new(&game, &things, &declared).ground(&problem.goal)?;
+    game.goal = Goal::new(Scope::new(&game, &things, &declared).ground(&problem.goal)?);
     Ok(game)
 }
 

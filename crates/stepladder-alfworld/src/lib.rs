@@ -7,6 +7,8 @@
 //! * [`env`]: playing behind the environment contract
 //! * [`generate`]: households in the official file form, drawn from a seed
 //! * [`tasks`]: the official games and their splits
+//! * [`generate`]: drawing new games, and comparing sets of games
+//! * [`households`]: the generated games and their splits
 //! * [`verify`]: replaying recorded episodes of the original
 //! * [`bench`]: measuring speed
 //! * [`generate`]: procedural households
@@ -31,12 +33,15 @@ pub mod expert;
 pub mod game;
 pub mod generate;
 mod goal;
+pub mod households;
 mod list;
 pub mod noise;
 mod problem;
 mod rules;
 pub mod segment;
 pub mod tasks;
+#[cfg(test)]
+mod testing;
 mod text;
 pub mod verify;
 pub mod view;
@@ -49,6 +54,7 @@ pub use env::{AlfworldEnv, GameSource, Options};
 pub use error::{FileError, GameError};
 pub use expert::AlfworldExpert;
 pub use game::Game;
+pub use households::Households;
 pub use list::CommandList;
 pub use segment::AlfworldSegmenter;
 pub use tasks::Alfworld;

@@ -66,7 +66,7 @@ impl AlfworldExpert {
                 (Some(here), _) if devices.contains(&here.kind) => treat_at(here),
                 (None, Some(Command::GoTo(there))) if devices.contains(&there.kind) => treat_at(there),
                 (None, Some(Command::Treat { .. })) => (Command::Inventory, false),
-                (None, _) if matches!(progress.note, Note::Holding(None)) => GIVE_BACK,
+                (None, _) if matches!(progress.note, Note::HandEmpty) => GIVE_BACK,
                 _ => (Command::GoTo(device), false),
             },
         }
@@ -110,7 +110,7 @@ impl AlfworldExpert {
                 Some(Command::Place { receptacle, .. }) if receptacle == target => examine,
                 _ => go,
             },
-            _ if matches!(progress.note, Note::Holding(None)) => GIVE_BACK,
+            _ if matches!(progress.note, Note::HandEmpty) => GIVE_BACK,
             _ => go,
         }
     }
@@ -132,11 +132,19 @@ impl<'a> Search<'a, '_> {
         }
     }
 
+    /// An object in the hand that has to be put down first. While looking for a lamp the hand holds what it should.
+    fn wrong_in_hand(&self) -> Option<Entity<'a>> {
+        self.progress.held.filter(|object| !self.uses() && !self.subtask.wants(*object))
+    }
+
     fn uses(&self) -> bool {
         matches!(self.subtask, Subtask::FindUse { .. })
     }
 
     fn act(&self, feedback: &Feedback<'a>) -> Move<'a> {
+        if self.progress.held.is_some_and(|object| self.subtask.wants(object)) {
+            return GIVE_BACK;
+        }
         match feedback {
             Feedback::Sight(sight) => self.look_at(sight),
             Feedback::Shut(receptacle) => (Command::Open(*receptacle), false),
@@ -155,8 +163,6 @@ impl<'a> Search<'a, '_> {
                 _ => (Command::Examine(*receptacle), false),
             },
             Feedback::TurnedOn(thing) if self.uses() && thing.kind == self.kind() => GIVE_BACK,
-            Feedback::Treated { object, .. } if self.subtask.wants(*object) => GIVE_BACK,
-            Feedback::Carrying(items) if items.iter().any(|item| self.subtask.wants(*item)) => GIVE_BACK,
             Feedback::NothingHappens => self.recover(),
             _ => self.by_note(feedback.here()),
         }
@@ -169,9 +175,7 @@ impl<'a> Search<'a, '_> {
             let known = self.progress.checked.contains(&here) && self.unchecked(Some(here)).is_some();
             return if known { self.next(Some(here), None) } else { (Command::Open(here), false) };
         }
-        if let Note::Holding(Some(object)) = self.progress.note
-            && !self.uses()
-        {
+        if let Some(object) = self.wrong_in_hand() {
             return if self.expert.prior.can_hold(here.kind, object.kind) {
                 (self.expert.place(object, here), false)
             } else {
@@ -210,7 +214,8 @@ impl<'a> Search<'a, '_> {
             }
             Some(Command::Take { receptacle, .. }) => (Command::Examine(receptacle), false),
             Some(Command::Place { .. }) => (Command::Inventory, false),
-            Some(Command::Use(_)) => self.next(None, None),
+            // The deed that ended the last subtask failed; often because of what the hand holds.
+            None if self.progress.note == Note::Fresh && !self.uses() => (Command::Inventory, false),
             // What was in sight is lost: look again where the search stands.
             _ => match self.progress.checked.last() {
                 Some(place) => (Command::Examine(*place), false),
@@ -221,14 +226,10 @@ impl<'a> Search<'a, '_> {
 
     /// Nothing in the answer decides.
     fn by_note(&self, here: Option<Entity<'a>>) -> Move<'a> {
+        if let Some(object) = self.wrong_in_hand() {
+            return self.put_away(object, here);
+        }
         match self.progress.note {
-            Note::Holding(Some(object)) if !self.uses() => {
-                if self.subtask.wants(object) {
-                    GIVE_BACK
-                } else {
-                    self.put_away(object, here)
-                }
-            }
             Note::PickedUp { object, .. } if self.subtask.wants(object) => GIVE_BACK,
             Note::Used(thing) if self.uses() && thing.kind == self.kind() => GIVE_BACK,
             Note::Failed(_) => self.recover(),

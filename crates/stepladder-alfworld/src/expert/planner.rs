@@ -11,9 +11,9 @@ impl AlfworldExpert {
     pub(super) fn plan(&self, task: &str, earlier: &[String], progress: &str, room: &Room<'_>) -> String {
         let Some(goal) = Goal::parse(task) else { return NO_PLAN.to_owned() };
         let earlier: Vec<Subtask<'_>> = earlier.iter().filter_map(|text| Subtask::parse(text)).collect();
-        let note = Progress::parse(progress).note;
+        let progress = Progress::parse(progress);
         let plan = Plan { expert: self, goal, earlier: &earlier, room };
-        plan.next(&note).to_string()
+        plan.next(&progress).to_string()
     }
 }
 
@@ -25,11 +25,14 @@ struct Plan<'a, 'r> {
 }
 
 impl<'a> Plan<'a, '_> {
-    fn next<'n>(&self, note: &Note<'n>) -> Subtask<'n>
+    fn next<'n>(&self, progress: &Progress<'n>) -> Subtask<'n>
     where
         'a: 'n,
     {
-        match *note {
+        if let Some(object) = progress.held {
+            return self.holding(object, None);
+        }
+        match progress.note {
             Note::Put { object, receptacle } => match self.goal.family {
                 Family::Two if object.kind == self.goal.object && receptacle.kind == self.goal.target => {
                     Subtask::FindNew { kind: self.goal.object, placed: object, at: receptacle }
@@ -37,7 +40,6 @@ impl<'a> Plan<'a, '_> {
                 _ => self.search(),
             },
             Note::PickedUp { object, receptacle } => self.holding(object, Some(receptacle)),
-            Note::Holding(Some(object)) => self.holding(object, None),
             Note::Treated { treatment, object, .. } => {
                 if self.goal.family == Family::Treat(treatment) && object.kind == self.goal.object {
                     Subtask::Put { object, receptacle: self.target() }
@@ -45,7 +47,7 @@ impl<'a> Plan<'a, '_> {
                     self.holding(object, None)
                 }
             }
-            Note::Used(_) | Note::Holding(None) => self.search(),
+            Note::Used(_) | Note::HandEmpty => self.search(),
             Note::Fresh | Note::Searching { .. } | Note::At(_) | Note::Failed(_) | Note::Unknown => {
                 self.again()
             }

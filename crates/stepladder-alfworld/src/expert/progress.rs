@@ -25,8 +25,8 @@ pub enum Note<'a> {
     At(Entity<'a>),
     /// The last action had no effect.
     Failed(&'a str),
-    /// The hand holds something, or nothing.
-    Holding(Option<Entity<'a>>),
+    /// The hand holds nothing.
+    HandEmpty,
     /// An object was picked up.
     PickedUp {
         /// The object.
@@ -59,6 +59,8 @@ pub enum Note<'a> {
 /// A progress text as structure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress<'a> {
+    /// What the hand is known to hold and should not: nothing else can be picked up before it is put down.
+    pub held: Option<Entity<'a>>,
     /// The fact.
     pub note: Note<'a>,
     /// Places looked into in this search: kinds in the order of their first place, numbers ascending.
@@ -78,14 +80,26 @@ fn treated(treatment: Treatment) -> &'static str {
 
 impl fmt::Display for Progress<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.note {
-            Note::Fresh | Note::Unknown if self.checked.is_empty() => return f.write_str(NO_PROGRESS),
+        let mut note = &self.note;
+        if let Some(object) = self.held {
+            write!(f, "Holding {object}.")?;
+            // That is fact enough; only a failure is worth another sentence.
+            if !matches!(note, Note::Failed(_)) {
+                return self.write_checked(f);
+            }
+            f.write_str(" ")?;
+        } else if matches!(note, Note::Fresh | Note::Unknown) {
+            if self.checked.is_empty() {
+                return f.write_str(NO_PROGRESS);
+            }
+            note = &Note::Searching { except: None };
+        }
+        match note {
             Note::Fresh | Note::Unknown | Note::Searching { except: None } => f.write_str("Searching.")?,
             Note::Searching { except: Some(object) } => write!(f, "Searching, not {object}.")?,
             Note::At(receptacle) => write!(f, "At {receptacle}.")?,
             Note::Failed(action) => write!(f, "Failed to {action}.")?,
-            Note::Holding(Some(object)) => write!(f, "Holding {object}.")?,
-            Note::Holding(None) => f.write_str("Holding nothing.")?,
+            Note::HandEmpty => f.write_str("Holding nothing.")?,
             Note::PickedUp { object, receptacle } => write!(f, "Picked up {object} from {receptacle}.")?,
             Note::Treated { treatment, object, device } => {
                 write!(f, "{}{object} with {device}.", treated(*treatment))?;
@@ -93,6 +107,12 @@ impl fmt::Display for Progress<'_> {
             Note::Put { object, receptacle } => write!(f, "Put {object} in {receptacle}.")?,
             Note::Used(thing) => write!(f, "Used {thing}.")?,
         }
+        self.write_checked(f)
+    }
+}
+
+impl Progress<'_> {
+    fn write_checked(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some((first, others)) = self.checked.split_first() else { return Ok(()) };
         write!(f, "{CHECKED}{first}")?;
         for place in others {
@@ -109,7 +129,9 @@ impl<'a> Progress<'a> {
             Some((sentence, list)) => (sentence, list.strip_suffix(']').unwrap_or(list)),
             None => (text, ""),
         };
-        let mut progress = Self { note: note(sentence), checked: Vec::new() };
+        let (held, sentence) = holding(sentence);
+        let note = if held.is_some() && sentence.is_empty() { Note::Fresh } else { note(sentence) };
+        let mut progress = Self { held, note, checked: Vec::new() };
         for place in list.split(", ").filter_map(Entity::parse) {
             progress.check(place);
         }
@@ -139,6 +161,15 @@ impl<'a> Progress<'a> {
     }
 }
 
+/// Splits off the sentence that says what the hand holds.
+fn holding(text: &str) -> (Option<Entity<'_>>, &str) {
+    let held = text.strip_prefix("Holding ").and_then(Entity::take);
+    match held.and_then(|(object, rest)| Some((object, rest.strip_prefix('.')?))) {
+        Some((object, rest)) => (Some(object), rest.strip_prefix(' ').unwrap_or(rest)),
+        None => (None, text),
+    }
+}
+
 fn note(sentence: &str) -> Note<'_> {
     if sentence == NO_PROGRESS {
         return Note::Fresh;
@@ -150,7 +181,7 @@ fn note(sentence: &str) -> Note<'_> {
 fn structured(fact: &str) -> Option<Note<'_>> {
     match fact {
         "Searching" => return Some(Note::Searching { except: None }),
-        "Holding nothing" => return Some(Note::Holding(None)),
+        "Holding nothing" => return Some(Note::HandEmpty),
         _ => {}
     }
     if let Some(action) = fact.strip_prefix("Failed to ") {
@@ -161,9 +192,6 @@ fn structured(fact: &str) -> Option<Note<'_>> {
     }
     if let Some(receptacle) = fact.strip_prefix("At ") {
         return Entity::parse(receptacle).map(Note::At);
-    }
-    if let Some(object) = fact.strip_prefix("Holding ") {
-        return Entity::parse(object).map(|object| Note::Holding(Some(object)));
     }
     if let Some(thing) = fact.strip_prefix("Used ") {
         return Entity::parse(thing).map(Note::Used);
@@ -198,6 +226,8 @@ mod tests {
             "Failed to go to shelf 3. || [Checked: shelf 2]",
             "Failed to None.",
             "Holding fork 1. || [Checked: shelf 2]",
+            "Holding fork 1.",
+            "Holding fork 1. Failed to go to desk 1. || [Checked: shelf 2]",
             "Holding nothing.",
             "At desk 1.",
             "Picked up mug 1 from desk 1.",

@@ -29,15 +29,7 @@ fn search<'a>(
         previous.check(at);
         searching = Note::Searching { except: Some(placed) };
     }
-    let held = match previous.note {
-        Note::Holding(Some(object)) => Some(object),
-        Note::Failed(_) => match previous.failed() {
-            Some(Command::Place { object, .. }) => Some(object),
-            _ => None,
-        },
-        _ => None,
-    };
-    let carry_on = held.map_or(searching, |object| Note::Holding(Some(object)));
+    let mut held = previous.held;
     let note = match feedback {
         Feedback::NothingHappens => {
             // A receptacle that can be neither walked to nor examined does not exist: never try it again.
@@ -50,11 +42,15 @@ fn search<'a>(
             Note::Failed(action)
         }
         Feedback::Sight(sight) => {
-            let tried_here = matches!(previous.failed(), Some(Command::Take { receptacle, .. }) if receptacle == sight.receptacle);
+            let tried_here = match previous.failed() {
+                Some(Command::Take { receptacle, .. }) => receptacle == sight.receptacle,
+                Some(Command::Use(_)) => matches!(Command::parse(action), Some(Command::Examine(_))),
+                _ => false,
+            };
             if sight.visible() {
                 previous.check(sight.receptacle);
             }
-            if tried_here { previous.note } else { carry_on }
+            if tried_here { previous.note } else { searching }
         }
         Feedback::PickedUp { object, receptacle } if subtask.wants(*object) => {
             return done(Note::PickedUp { object: *object, receptacle: *receptacle });
@@ -68,9 +64,18 @@ fn search<'a>(
         {
             searching
         }
-        Feedback::PickedUp { object, .. } | Feedback::Treated { object, .. } => Note::Holding(Some(*object)),
-        Feedback::Carrying(items) => Note::Holding(items.first().copied()),
-        Feedback::Placed { .. } => searching,
+        Feedback::PickedUp { object, .. } | Feedback::Treated { object, .. } => {
+            held = Some(*object);
+            searching
+        }
+        Feedback::Carrying(items) => {
+            held = items.first().copied();
+            searching
+        }
+        Feedback::Placed { .. } => {
+            held = None;
+            searching
+        }
         Feedback::Start
         | Feedback::Shut(_)
         | Feedback::TurnedOn(_)
@@ -80,7 +85,7 @@ fn search<'a>(
             note => note,
         },
     };
-    Progress { note, checked: previous.checked }
+    Progress { held, note, checked: previous.checked }
 }
 
 /// While doing something with the object in the hand.
@@ -89,6 +94,11 @@ fn errand<'a>(previous: Progress<'a>, action: &'a str, feedback: &Feedback<'a>) 
         Some(Command::Place { receptacle, .. }) if receptacle == place => previous.note,
         _ => Note::At(place),
     };
+    if let Feedback::Carrying(items) = feedback {
+        let held = items.first().copied();
+        let note = if held.is_some() { Note::Fresh } else { Note::HandEmpty };
+        return Progress { held, note, checked: Vec::new() };
+    }
     done(match feedback {
         Feedback::NothingHappens => Note::Failed(action),
         Feedback::Sight(sight) => at(sight.receptacle),
@@ -100,11 +110,14 @@ fn errand<'a>(previous: Progress<'a>, action: &'a str, feedback: &Feedback<'a>) 
         Feedback::Treated { treatment, object, device } => {
             Note::Treated { treatment: *treatment, object: *object, device: *device }
         }
-        Feedback::Carrying(items) => Note::Holding(items.first().copied()),
-        Feedback::TurnedOn(_) | Feedback::Start | Feedback::Facing(_) | Feedback::Other(_) => previous.note,
+        Feedback::TurnedOn(_)
+        | Feedback::Start
+        | Feedback::Carrying(_)
+        | Feedback::Facing(_)
+        | Feedback::Other(_) => return Progress { checked: Vec::new(), ..previous },
     })
 }
 
 fn done(note: Note<'_>) -> Progress<'_> {
-    Progress { note, checked: Vec::new() }
+    Progress { held: None, note, checked: Vec::new() }
 }
