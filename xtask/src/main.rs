@@ -1,1 +1,31 @@
-fn main() {}
+//! Developer tasks: `cargo xtask --help`.
+//!
+//! Not part of the product, and free of tensors: it builds in seconds and then prepares what the rest needs.
+
+mod cache;
+mod cargo;
+mod check;
+mod cli;
+mod data;
+mod edges;
+mod libtorch;
+mod reference;
+mod run;
+mod settings;
+mod stage;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let task = match cli::parse(std::env::args_os()) {
+        Ok(task) => task,
+        Err(error) => error.exit(),
+    };
+    match settings::Settings::from_env().and_then(|settings| run::run(task, &settings)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(stage::exit_code(&error))
+        }
+    }
+}

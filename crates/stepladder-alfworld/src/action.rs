@@ -194,3 +194,80 @@ pub(crate) fn admissible(game: &Game, state: &State, scratch: &mut Scratch, list
         list.push(&["use ", &game.objects[usize::from(object)].name]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::generate::{self, Split};
+
+    /// Every action that a game has words for, with its words.
+    fn universe(game: &Game) -> Vec<(Action, String)> {
+        let objects = || (0..game.objects.len()).map(|index| ObjectId(index as u16));
+        let receptacles = || (0..game.receptacles.len()).map(|index| ReceptacleId(index as u16));
+        let mut all = vec![(Action::Look, "look".to_owned()), (Action::Inventory, "inventory".to_owned())];
+        all.push((Action::Help, "help".to_owned()));
+        for r in receptacles() {
+            let name = game.receptacle_name(r);
+            all.push((Action::GoTo(r), format!("go to {name}")));
+            all.push((Action::Open(r), format!("open {name}")));
+            all.push((Action::Close(r), format!("close {name}")));
+            all.push((Action::ExamineReceptacle(r), format!("examine {name}")));
+        }
+        for o in objects() {
+            let name = game.object_name(o);
+            all.push((Action::Use(o), format!("use {name}")));
+            all.push((Action::ExamineObject(o), format!("examine {name}")));
+            for knife in objects() {
+                all.push((Action::Slice(o, knife), format!("slice {name} with {}", game.object_name(knife))));
+            }
+            for r in receptacles() {
+                let with = game.receptacle_name(r);
+                all.push((Action::Take(o, r), format!("take {name} from {with}")));
+                all.push((Action::Clean(o, r), format!("clean {name} with {with}")));
+                all.push((Action::Heat(o, r), format!("heat {name} with {with}")));
+                all.push((Action::Cool(o, r), format!("cool {name} with {with}")));
+                all.push((
+                    Action::Put(o, r),
+                    match game.dialect.wording {
+                        Wording::V04 => format!("move {name} to {with}"),
+                        Wording::V03 => format!("put {name} in/on {with}"),
+                    },
+                ));
+            }
+        }
+        all
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn the_list_holds_exactly_what_the_rules_allow(seed in 0u64..1000, old: bool, choices in prop::collection::vec(any::<prop::sample::Index>(), 25)) {
+            let wording = if old { generate::Wording::V03 } else { generate::Wording::V04 };
+            let generated = generate::generate(Split::Train, seed, &generate::Options { wording, ..Default::default() });
+            let game = Arc::new(Game::from_json(&generated.to_json().unwrap()).unwrap());
+            let all = universe(&game);
+            for (action, words) in &all {
+                prop_assert_eq!(Action::parse(&game, words), Some(*action), "{}", words);
+            }
+            let mut state = game.initial.clone();
+            let (mut list, mut scratch) = (CommandList::new(), Scratch::default());
+            for choice in choices {
+                let mut allowed: Vec<&str> =
+                    all.iter().filter(|(action, _)| state.allows(&game, *action)).map(|(_, words)| &**words).collect();
+                allowed.sort_unstable();
+                list.clear();
+                admissible(&game, &state, &mut scratch, &mut list);
+                prop_assert_eq!(list.iter().collect::<Vec<_>>(), allowed);
+                // Mostly something other than walking, so that much happens.
+                let doing: Vec<&str> = list.iter().filter(|command| !command.starts_with("go to")).collect();
+                let command = if choice.index(3) == 0 { choice.get(&doing) } else { list.get(choice.index(list.len())).unwrap() };
+                state.apply(&game, Action::parse(&game, command).unwrap());
+            }
+        }
+    }
+}

@@ -6,7 +6,7 @@ use crate::bits::BitMatrix;
 use crate::dialect::Dialect;
 use crate::error::GameError;
 use crate::game::{Game, Location, LocationId, Named, Object, ObjectId, Receptacle, ReceptacleId};
-use crate::goal::{Formula, Scope, Thing};
+use crate::goal::{Formula, Goal, Scope, Thing};
 use crate::list::CommandList;
 use crate::problem::{Fact, Problem};
 use crate::rules::{Property, State};
@@ -26,6 +26,10 @@ pub(crate) fn game(problem: &Problem<'_>, about: About) -> Result<Game, GameErro
     let mut state = world.empty_state();
     for fact in &problem.facts {
         world.tell(fact, &mut state)?;
+    }
+    for object in &mut world.objects {
+        object.inside.sort_unstable();
+        object.inside.dedup();
     }
     let start = world.start.ok_or_else(|| unsupported("no `atLocation` of the agent"))?;
     state.location = start;
@@ -61,9 +65,9 @@ pub(crate) fn game(problem: &Problem<'_>, about: About) -> Result<Game, GameErro
         goto,
         names,
         initial: state,
-        goal: Formula::False,
+        goal: Goal::new(Formula::False),
     };
-    game.goal = Scope::new(&game, &things, &declared).ground(&problem.goal)?;
+    game.goal = Goal::new(Scope::new(&game, &things, &declared).ground(&problem.goal)?);
     Ok(game)
 }
 
@@ -231,7 +235,10 @@ impl<'a> World<'a> {
                 state.contents.set(receptacle.index(), object.index(), true);
             }
             ("inreceptacleobject", Some(T::Object(inner)), Some(T::Object(outer))) => {
-                self.objects[outer.index()].inside.push(inner);
+                // Some official games put a pan into itself; the original never lists a thing in itself.
+                if inner != outer {
+                    self.objects[outer.index()].inside.push(inner);
+                }
             }
             ("openable", Some(T::Receptacle(receptacle)), None) => {
                 self.receptacles[receptacle.index()].openable = true;

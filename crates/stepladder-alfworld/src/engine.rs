@@ -30,7 +30,7 @@ impl Engine {
     /// A game at its start.
     pub fn new(game: Arc<Game>) -> Self {
         let state = game.initial.clone();
-        let won = game.goal.holds(&state);
+        let won = game.goal.is_reached(&state);
         Self { game, state, won, scratch: Scratch::default() }
     }
 
@@ -42,7 +42,7 @@ impl Engine {
     /// Back to the start.
     pub fn reset(&mut self) {
         self.state.copy_from(&self.game.initial);
-        self.won = self.game.goal.holds(&self.state);
+        self.won = self.game.goal.is_reached(&self.state);
     }
 
     /// To the start of another game.
@@ -72,7 +72,9 @@ impl Engine {
         match action.filter(|&action| self.state.allows(&self.game, action)) {
             Some(action) => {
                 self.state.apply(&self.game, action);
-                self.won = self.game.goal.holds(&self.state);
+                if self.game.goal.may_change_with(action) {
+                    self.won = self.game.goal.is_reached(&self.state);
+                }
                 text::answer(&self.game, &self.state, action, answer);
                 Outcome { possible: true, won: self.won }
             }

@@ -10,7 +10,7 @@ use crate::bits::BitMatrix;
 use crate::build;
 use crate::dialect::{Dialect, TASK_LABEL};
 use crate::error::{FileError, GameError};
-use crate::goal::Formula;
+use crate::goal::Goal;
 use crate::list::CommandList;
 use crate::problem::Problem;
 use crate::rules::State;
@@ -117,7 +117,7 @@ pub struct Game {
     pub(crate) goto: CommandList,
     pub(crate) names: FxHashMap<String, Named>,
     pub(crate) initial: State,
-    pub(crate) goal: Formula,
+    pub(crate) goal: Goal,
 }
 
 /// A game file. Generated games leave out the two texts and name their dialect and task instead.

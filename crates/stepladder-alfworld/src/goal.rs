@@ -5,6 +5,7 @@
 
 use rustc_hash::FxHashMap;
 
+use crate::action::Action;
 use crate::build::unsupported;
 use crate::error::GameError;
 use crate::game::{Game, LocationId, ObjectId, ReceptacleId};
@@ -36,7 +37,39 @@ pub(crate) enum Atom {
     Is(Property, ObjectId),
 }
 
-/// A grounded goal.
+/// A goal, ready to be evaluated after every action.
+#[derive(Debug)]
+pub(crate) struct Goal {
+    formula: Formula,
+    depends_on_place: bool,
+}
+
+impl Goal {
+    pub(crate) fn new(formula: Formula) -> Self {
+        let depends_on_place = formula.depends_on_place();
+        Self { formula, depends_on_place }
+    }
+
+    /// Whether the goal is reached.
+    pub(crate) fn is_reached(&self, state: &State) -> bool {
+        self.formula.holds(state)
+    }
+
+    /// Whether an action can make the goal reached or unreached.
+    pub(crate) fn may_change_with(&self, action: Action) -> bool {
+        match action {
+            Action::Look
+            | Action::Inventory
+            | Action::Help
+            | Action::ExamineObject(_)
+            | Action::ExamineReceptacle(_) => false,
+            Action::GoTo(_) => self.depends_on_place,
+            _ => true,
+        }
+    }
+}
+
+/// A grounded formula.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Formula {
     True,
@@ -49,7 +82,7 @@ pub(crate) enum Formula {
 
 impl Formula {
     /// Whether the formula is true in a state.
-    pub(crate) fn holds(&self, state: &State) -> bool {
+    fn holds(&self, state: &State) -> bool {
         match self {
             Self::True => true,
             Self::False => false,
@@ -57,6 +90,15 @@ impl Formula {
             Self::Not(inner) => !inner.holds(state),
             Self::All(parts) => parts.iter().all(|part| part.holds(state)),
             Self::Any(parts) => parts.iter().any(|part| part.holds(state)),
+        }
+    }
+
+    fn depends_on_place(&self) -> bool {
+        match self {
+            Self::True | Self::False => false,
+            Self::Atom(atom) => matches!(atom, Atom::AgentAt(_)),
+            Self::Not(inner) => inner.depends_on_place(),
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::depends_on_place),
         }
     }
 
@@ -310,4 +352,86 @@ fn typed<'a>(items: &[Node<'a>]) -> Result<Vec<(&'a str, &'a str)>, GameError> {
         }
     }
     Ok(variables)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Engine;
+    use crate::testing::kitchen;
+
+    /// Whether a goal is reached at the start, after taking the mug, and after putting it onto the shelf.
+    fn reached(goal: &str) -> Result<[bool; 3], GameError> {
+        let mut engine = Engine::new(kitchen(goal)?);
+        let mut seen = [engine.won(); 3];
+        let mut text = String::new();
+        engine.step("go to cabinet 1", &mut text);
+        engine.step("open cabinet 1", &mut text);
+        seen[1] = engine.step("take mug 1 from cabinet 1", &mut text).won;
+        engine.step("go to shelf 1", &mut text);
+        seen[2] = engine.step("move mug 1 to shelf 1", &mut text).won;
+        assert!(text.ends_with("You move the mug 1 to the shelf 1."), "{text}");
+        Ok(seen)
+    }
+
+    #[test]
+    fn any_combination_of_operators_is_evaluated() {
+        let shelf = "(receptacleType ?r ShelfType)";
+        for (goal, expected) in [
+            ("(and)".to_owned(), [true, true, true]),
+            ("()".to_owned(), [true, true, true]),
+            ("(or)".to_owned(), [false, false, false]),
+            ("(exists (?a - agent) (holdsAny ?a))".to_owned(), [false, true, false]),
+            ("(not (exists (?a - agent) (holdsAny ?a)))".to_owned(), [true, false, true]),
+            (
+                format!(
+                    "(exists (?r - receptacle ?o - object) (and (inReceptacle ?o ?r) {shelf} (objectType ?o MugType)))"
+                ),
+                [false, false, true],
+            ),
+            (
+                // Two different objects on one shelf: the knife lies there already.
+                format!(
+                    "(exists (?r - receptacle) (exists (?x - object) (and {shelf} (inReceptacle ?x ?r) \
+                     (exists (?y - object) (and (not (= ?x ?y)) (inReceptacle ?y ?r))))))"
+                ),
+                [false, false, true],
+            ),
+            (
+                "(exists (?l - location) (and (atLocation agent1 ?l) (objectAtLocation mug_bar_1 ?l)))"
+                    .to_owned(),
+                [false, false, true],
+            ),
+            ("(or (opened cabinet_bar_1) (holds agent1 mug_bar_1))".to_owned(), [false, true, true]),
+            // An inner variable hides an outer one of the same name.
+            (
+                "(exists (?o - object) (and (sliceable ?o) (exists (?o - object) (holds agent1 ?o))))"
+                    .to_owned(),
+                [false, true, false],
+            ),
+            // `object` has no supertype but is one itself: it ranges over things of every kind.
+            ("(exists (?o - object) (and (= ?o cabinet_bar_1) (opened ?o)))".to_owned(), [false, true, true]),
+            // Declared, but in no fact: nothing is true of it, yet it exists.
+            ("(exists (?o - object) (and (= ?o ghost) (not (isClean ?o))))".to_owned(), [true, true, true]),
+        ] {
+            assert_eq!(reached(&goal).unwrap(), expected, "{goal}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_supported_is_said() {
+        for (goal, expected) in [
+            ("(forall (?o - object) (isClean ?o))", "an expression in the goal where a name belongs"),
+            ("(frobnicates mug_bar_1)", "the goal condition `frobnicates`"),
+            ("(inReceptacle mug_bar_1 nowhere)", "the undeclared name `nowhere`"),
+            ("(not)", "a `not` in the goal"),
+            ("(exists mug_bar_1)", "an `exists` in the goal"),
+            ("(exists (mug_bar_1) (and))", "a variable list"),
+            ("((and))", "without an operator"),
+        ] {
+            let error = reached(goal).unwrap_err().to_string();
+            assert!(error.contains("which the engine does not support"), "{goal}: {error}");
+            assert!(error.contains(expected), "{goal}: {error}");
+        }
+    }
 }

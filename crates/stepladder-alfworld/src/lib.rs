@@ -7,6 +7,8 @@
 //! * [`env`]: playing behind the environment contract
 //! * [`tasks`]: the official games and their splits
 //! * [`verify`]: replaying recorded episodes of the original
+//! * [`bench`]: measuring speed
+//! * [`generate`]: procedural households
 //!
 //! Learning to play, from texts alone:
 //! * [`view`]: what an agent can read off the texts
@@ -16,6 +18,7 @@
 //! * [`codec`]: the compact encoding of the texts
 
 mod action;
+pub mod bench;
 mod bits;
 mod build;
 pub mod codec;
@@ -25,6 +28,7 @@ pub mod env;
 mod error;
 pub mod expert;
 pub mod game;
+pub mod generate;
 mod goal;
 mod list;
 pub mod noise;
@@ -32,6 +36,8 @@ mod problem;
 mod rules;
 pub mod segment;
 pub mod tasks;
+#[cfg(test)]
+mod testing;
 mod text;
 pub mod verify;
 pub mod view;

@@ -51,6 +51,7 @@ impl CommandList {
 
     /// Appends one command, given in pieces.
     pub(crate) fn push(&mut self, pieces: &[&str]) {
+        self.text.reserve(pieces.iter().map(|piece| piece.len()).sum());
         for piece in pieces {
             self.text.push_str(piece);
         }

@@ -1,0 +1,141 @@
+//! The command line of `cargo xtask`.
+
+use std::ffi::OsString;
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+/// What to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// Build the program and train the demo preset.
+    Demo(Vec<OsString>),
+    /// Run the tests of these packages, of the whole workspace where none is named.
+    Test(Vec<String>),
+    /// Everything that must hold before a change is merged, short of the tests.
+    Check,
+    /// Rewrite the generated reference pages, or complain where they are out of date.
+    Generate { check: bool },
+    /// Install or find libtorch.
+    Libtorch { cuda: bool },
+    /// Unpack the official data sets that lie beside the repository.
+    Data,
+    /// Print the environment as `export` lines.
+    Env,
+}
+
+/// Reads the arguments; the error prints itself and knows its exit code (2 for wrong usage).
+pub(crate) fn parse<I, A>(arguments: I) -> Result<Task, clap::Error>
+where
+    I: IntoIterator<Item = A>,
+    A: Into<OsString> + Clone,
+{
+    let matches = command().try_get_matches_from(arguments)?;
+    Ok(match matches.subcommand() {
+        Some(("demo", matches)) => Task::Demo(all(matches, "arguments")),
+        Some(("test", matches)) => Task::Test(all(matches, "package")),
+        Some(("check", _)) => Task::Check,
+        Some(("generate", matches)) => Task::Generate { check: matches.get_flag("check") },
+        Some(("libtorch", matches)) => Task::Libtorch { cuda: matches.get_flag("cuda") },
+        Some(("data", _)) => Task::Data,
+        _ => Task::Env,
+    })
+}
+
+fn all<T: Clone + Send + Sync + 'static>(matches: &ArgMatches, name: &str) -> Vec<T> {
+    matches.get_many(name).into_iter().flatten().cloned().collect()
+}
+
+fn command() -> Command {
+    let flag = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+    };
+    Command::new("cargo xtask")
+        .bin_name("cargo xtask")
+        .about("Developer tasks of Stepladder")
+        .after_help("Example: cargo xtask test -p stepladder-core")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .subcommand(
+            Command::new("demo")
+                .about("Build `stepladder` and train the demo preset, from nothing to a table")
+                .after_help("Example: cargo xtask demo --set seed=1")
+                .arg(
+                    Arg::new("arguments")
+                        .num_args(0..)
+                        .trailing_var_arg(true)
+                        .allow_hyphen_values(true)
+                        .value_parser(clap::value_parser!(OsString))
+                        .help("Passed on to `stepladder train demo`"),
+                ),
+        )
+        .subcommand(
+            Command::new("test")
+                .about("Run the tests, with libtorch and the official data where they exist")
+                .arg(
+                    Arg::new("package")
+                        .short('p')
+                        .long("package")
+                        .value_name("CRATE")
+                        .action(ArgAction::Append)
+                        .help("Only the tests of this crate; may be repeated"),
+                ),
+        )
+        .subcommand(
+            Command::new("check")
+                .about("Formatting, crate edges, generated pages, lints and documentation, cheapest first"),
+        )
+        .subcommand(
+            Command::new("generate")
+                .about("Write the generated pages of docs/reference")
+                .arg(flag("check", "Write nothing; fail where a page is out of date")),
+        )
+        .subcommand(
+            Command::new("libtorch")
+                .about("Find libtorch, or install it into the cache that all clones share")
+                .arg(flag("cuda", "Install it with the libraries that an NVIDIA GPU needs (several GB)")),
+        )
+        .subcommand(Command::new("data").about("Unpack the data sets beside the repository into the cache"))
+        .subcommand(
+            Command::new("env")
+                .about("Print the environment as export lines")
+                .after_help("Example: eval \"$(cargo xtask env)\""),
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_words(words: &str) -> Result<Task, clap::Error> {
+        parse(format!("xtask {words}").split_whitespace())
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn a_typo_is_wrong_usage_and_names_the_nearest_command() {
+        let error = parse_words("chek").unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("check"), "{error}");
+        assert!(error.to_string().contains("Usage"), "{error}");
+        assert_eq!(parse_words("").unwrap_err().exit_code(), 2);
+        assert_eq!(parse_words("generate --chekc").unwrap_err().exit_code(), 2);
+        assert_eq!(parse_words("--help").unwrap_err().exit_code(), 0);
+    }
+
+    #[test]
+    fn the_demo_passes_flags_on_untouched() {
+        let expected = ["--set", "seed=1", "--help"].map(OsString::from).to_vec();
+        assert_eq!(parse_words("demo --set seed=1 --help").unwrap(), Task::Demo(expected));
+    }
+
+    #[test]
+    fn packages_may_be_repeated() {
+        assert_eq!(parse_words("test -p a -p b").unwrap(), Task::Test(vec!["a".into(), "b".into()]));
+        assert_eq!(parse_words("test").unwrap(), Task::Test(vec![]));
+    }
+}

@@ -1,0 +1,168 @@
+//! Installing libtorch from the Python package index into the cache.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use fs_err as fs;
+
+use super::{Kind, VERSION, VERSION_HEADER};
+use crate::cache::Entry;
+use crate::settings::Settings;
+
+/// The wheel's `libtorch_cpu.so` links these even where no GPU is used, and finds them beside itself.
+const CUDA_RUNTIME: [&str; 2] = ["nvidia-cuda-runtime==13.0.96", "nvidia-cuda-cupti==13.0.85"];
+const NEEDS_CUDA_RUNTIME: bool = cfg!(all(target_os = "linux", target_arch = "x86_64"));
+
+const LIBRARY: &str = if cfg!(target_os = "macos") {
+    "lib/libtorch_cpu.dylib"
+} else if cfg!(windows) {
+    "lib/torch_cpu.dll"
+} else {
+    "lib/libtorch_cpu.so"
+};
+
+const PROGRESS_EVERY: Duration = Duration::from_secs(10);
+
+/// The libtorch in the cache, installed if it is not there whole.
+pub(super) fn cached(settings: &Settings, kind: Kind) -> Result<PathBuf> {
+    let name = name(kind);
+    let (library, header) = (format!("site/torch/{LIBRARY}"), format!("site/torch/{VERSION_HEADER}"));
+    let entry =
+        Entry { root: &settings.cache, name: &name, what: "libtorch", essential: &[&library, &header] };
+    let path = entry.prepare(|partial| install(&settings.python, kind, partial)).with_context(|| {
+        format!("libtorch {VERSION} could not be installed into {}", settings.cache.display())
+    })?;
+    Ok(path.join("site/torch"))
+}
+
+/// Which entry of the cache this is, where it is one.
+pub(super) fn kind_of(settings: &Settings, home: &Path) -> Option<Kind> {
+    [Kind::Cpu, Kind::Cuda].into_iter().find(|kind| home.starts_with(settings.cache.join(name(*kind))))
+}
+
+fn name(kind: Kind) -> String {
+    match kind {
+        Kind::Cpu => format!("libtorch-{VERSION}"),
+        Kind::Cuda => format!("libtorch-{VERSION}-cuda"),
+    }
+}
+
+fn install(python: &str, kind: Kind, partial: &Path) -> Result<()> {
+    let size = match kind {
+        Kind::Cuda => "several GB",
+        Kind::Cpu if NEEDS_CUDA_RUNTIME => "0.5 GB, unpacked 1.2 GB",
+        Kind::Cpu => "0.2 GB",
+    };
+    eprintln!("    downloading libtorch {VERSION} ({size}), once for all clones");
+    let installer = installer(python, partial)?;
+    // pip downloads and unpacks in TMPDIR and then moves: on the same file system that costs nothing.
+    let (scratch, site) = (partial.join("tmp"), partial.join("site"));
+    fs::create_dir(&scratch)?;
+    let mut command = Command::new(&installer[0]);
+    command.args(&installer[1..]).arg("install").arg("--target").arg(&site).arg(format!("torch=={VERSION}"));
+    if kind == Kind::Cpu {
+        command.arg("--no-deps");
+        if NEEDS_CUDA_RUNTIME {
+            command.args(CUDA_RUNTIME);
+        }
+    }
+    command.env("TMPDIR", &scratch).stdin(Stdio::null());
+    // A `user = true` in the user's configuration would contradict --target.
+    command
+        .env("PIP_USER", "0")
+        .env("PIP_DISABLE_PIP_VERSION_CHECK", "1")
+        .env("PIP_ROOT_USER_ACTION", "ignore");
+    let status = watch(&mut command, partial)?;
+    if !status.success() {
+        bail!(
+            "`{} install` failed ({status}), for the reason above; run the same command again once it is mended, \
+             or install torch {VERSION} yourself and set LIBTORCH to its directory",
+            installer.join(" ")
+        );
+    }
+    for directory in [scratch, partial.join("venv")] {
+        if directory.exists() {
+            fs::remove_dir_all(directory)?;
+        }
+    }
+    super::check(&site.join("torch"))?;
+    loads(python, &site.join("torch"))
+}
+
+/// A program that understands `install --target`: the pip of Python, that of a new virtual environment, or uv.
+fn installer(python: &str, partial: &Path) -> Result<Vec<String>> {
+    let works = |program: &str, arguments: &[&str]| {
+        let mut command = Command::new(program);
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    if works(python, &["-m", "pip", "--version"]) {
+        return Ok(words(&[python, "-m", "pip"]));
+    }
+    let venv = partial.join("venv").display().to_string();
+    if works(python, &["-m", "venv", &venv]) {
+        return Ok(words(&[&format!("{venv}/bin/python"), "-m", "pip"]));
+    }
+    if works("uv", &["--version"]) {
+        return Ok(words(&["uv", "pip"]));
+    }
+    bail!(
+        "`{python}` has neither pip nor venv, and there is no uv: install one of them \
+         (Debian, Ubuntu: `apt-get install python3-pip`), or install torch {VERSION} yourself and set LIBTORCH to its directory"
+    )
+}
+
+/// Waits for the installer. On a terminal it draws its own bar; elsewhere a line now and then says how far it is.
+fn watch(command: &mut Command, directory: &Path) -> Result<ExitStatus> {
+    let terminal = std::io::stderr().is_terminal();
+    let program = command.get_program().display().to_string();
+    if !terminal {
+        command.stdout(Stdio::null());
+    }
+    let started = Instant::now();
+    let mut child = command.spawn().with_context(|| format!("cannot run `{program}`"))?;
+    let mut next_report = PROGRESS_EVERY;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+        if !terminal && started.elapsed() > next_report {
+            let megabytes = size_of(directory) / 1_000_000;
+            eprintln!("    {megabytes} MB on disk after {} s", started.elapsed().as_secs());
+            next_report += PROGRESS_EVERY;
+        }
+    }
+}
+
+fn size_of(directory: &Path) -> u64 {
+    // Files come and go while the installer works: what cannot be read counts nothing.
+    let Ok(entries) = fs::read_dir(directory) else { return 0 };
+    entries
+        .filter_map(Result::ok)
+        .map(|entry| match entry.file_type() {
+            Ok(kind) if kind.is_dir() => size_of(&entry.path()),
+            _ => entry.metadata().map_or(0, |data| data.len()),
+        })
+        .sum()
+}
+
+/// Complains where the library cannot really be loaded, with everything that it links.
+/// Where there is no Python to try it with (uv brings its own), its presence has to do.
+pub(super) fn loads(python: &str, home: &Path) -> Result<()> {
+    let library = home.join(LIBRARY);
+    let code = "import ctypes, sys; ctypes.CDLL(sys.argv[1])";
+    let mut command = Command::new(python);
+    command.args(["-c", code]).arg(&library).stdin(Stdio::null());
+    let Ok(output) = command.output() else { return Ok(()) };
+    if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stderr);
+        let reason = text.lines().last().unwrap_or("the loader gave no reason");
+        bail!("{} cannot be loaded: {reason}", library.display());
+    }
+    Ok(())
+}

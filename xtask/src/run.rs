@@ -1,0 +1,134 @@
+//! The tasks themselves, apart from `check`.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use anyhow::{Result, bail};
+
+use crate::cargo::{cargo, has_library, members, metadata, program};
+use crate::cli::Task;
+use crate::settings::Settings;
+use crate::stage::{execute, stage};
+use crate::{check, data, edges, libtorch, reference};
+
+/// Does what was asked.
+pub(crate) fn run(task: Task, settings: &Settings) -> Result<()> {
+    match task {
+        Task::Demo(arguments) => demo(settings, &arguments),
+        Task::Test(packages) => test(settings, &packages),
+        Task::Check => check::check(settings),
+        Task::Generate { check } => {
+            tensors(settings)?;
+            stage("generated references", || reference::generate(settings, check))
+        }
+        Task::Libtorch { cuda } => stage("libtorch", || libtorch::choose(settings, cuda)),
+        Task::Data => stage("data", || match data::prepare(settings)? {
+            Some(root) => {
+                eprintln!("    {}", root.display());
+                Ok(())
+            }
+            None => bail!("no data: set STEPLADDER_DATA, or put the data sets into ../shared/data"),
+        }),
+        Task::Env => env(settings),
+    }
+}
+
+/// libtorch and a C++ compiler, which every build with tensors needs.
+pub(crate) fn tensors(settings: &Settings) -> Result<()> {
+    stage("libtorch", || {
+        libtorch::compiler(settings)?;
+        libtorch::choose(settings, false)
+    })
+}
+
+fn demo(settings: &Settings, arguments: &[OsString]) -> Result<()> {
+    tensors(settings)?;
+    stage("build (the first one takes a few minutes)", || {
+        execute(cargo(settings).args(["build", "--release", "--package", "stepladder"]))
+    })?;
+    eprintln!("==> stepladder train demo");
+    replace_by(Command::new(program(settings, "release")?).args(["train", "demo"]).args(arguments))
+}
+
+/// Becomes the program, so that signals (an interrupt that saves a checkpoint, say) go to it alone.
+#[cfg(unix)]
+fn replace_by(command: &mut Command) -> Result<()> {
+    use std::os::unix::process::CommandExt;
+    let error = command.exec();
+    bail!("cannot run {}: {error}", command.get_program().display())
+}
+
+#[cfg(not(unix))]
+fn replace_by(command: &mut Command) -> Result<()> {
+    execute(command)
+}
+
+fn test(settings: &Settings, packages: &[String]) -> Result<()> {
+    if packages.is_empty() || packages.iter().any(|package| edges::needs_tensors(package)) {
+        tensors(settings)?;
+    }
+    let root = stage("data", || data::prepare(settings))?;
+    let metadata = metadata(settings)?;
+    let command = |words: &[&str], packages: &[&str]| {
+        let mut command = cargo(settings);
+        command.args(words).args(packages.iter().flat_map(|package| ["--package", package]));
+        command.envs(root.iter().map(|root| ("STEPLADDER_DATA", root)));
+        command
+    };
+    let chosen: Vec<&str> = match packages {
+        [] => members(&metadata),
+        packages => packages.iter().map(String::as_str).collect(),
+    };
+    let all: &[&str] = if packages.is_empty() { &[] } else { &chosen };
+    stage("tests", || {
+        if has_nextest(settings) {
+            return execute(&mut command(&["nextest", "run", "--workspace", "--no-tests", "pass"], all));
+        }
+        execute(&mut command(&["test", "--workspace", "--tests"], all))
+    })?;
+    let libraries: Vec<&str> = chosen.into_iter().filter(|package| has_library(&metadata, package)).collect();
+    if !libraries.is_empty() {
+        stage("documentation examples", || execute(&mut command(&["test", "--doc", "--quiet"], &libraries)))?;
+    }
+    if root.is_none() {
+        eprintln!("SKIPPED: all tests that compare with official data, as STEPLADDER_DATA is not set");
+    }
+    Ok(())
+}
+
+fn has_nextest(settings: &Settings) -> bool {
+    let mut command = cargo(settings);
+    command.args(["nextest", "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+fn env(settings: &Settings) -> Result<()> {
+    libtorch::choose(settings, false)?;
+    let mut out = std::io::stdout().lock();
+    for (name, value) in libtorch::variables(settings)? {
+        writeln!(out, "export {name}={}", quoted(&value))?;
+    }
+    if let Some(root) = data::prepare(settings)? {
+        writeln!(out, "export STEPLADDER_DATA={}", quoted(&root.display().to_string()))?;
+    }
+    Ok(())
+}
+
+/// A value as a POSIX shell reads it back unchanged.
+fn quoted(value: &str) -> String {
+    format!("'{}'", value.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_reads_quoted_values_back() {
+        let value = "it's $HOME; \"x\" `y`";
+        let output =
+            Command::new("sh").args(["-c", &format!("printf %s {}", quoted(value))]).output().unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), value);
+    }
+}

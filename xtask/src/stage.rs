@@ -1,0 +1,104 @@
+//! Stages of a task: a heading, a time, a sentence where one fails.
+
+use std::fmt::{Display, Formatter};
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Error, Result};
+
+/// A program that ended with an error; its own output has said why.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    command: String,
+    code: Option<i32>,
+}
+
+impl Display for Failed {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
+        match self.code {
+            Some(code) => write!(formatter, "`{}` failed (exit code {code})", self.command),
+            None => write!(formatter, "`{}` was killed", self.command),
+        }
+    }
+}
+
+impl std::error::Error for Failed {}
+
+/// Exit code of xtask for an error: 1, except that a usage error of the demo stays a usage error.
+pub(crate) fn exit_code(error: &Error) -> u8 {
+    match error.downcast_ref::<Failed>() {
+        Some(Failed { code: Some(2), .. }) => 2,
+        _ => 1,
+    }
+}
+
+/// Runs one stage under a heading and says how long it took.
+pub(crate) fn stage<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    eprintln!("==> {name}");
+    let started = Instant::now();
+    let result = work();
+    let seconds = started.elapsed().as_secs_f64();
+    match &result {
+        Ok(_) => eprintln!("    ok, {seconds:.1} s"),
+        Err(_) => eprintln!("    FAILED after {seconds:.1} s"),
+    }
+    result.with_context(|| format!("stage `{name}`"))
+}
+
+/// Runs a command to its end with its output shown.
+pub(crate) fn execute(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("cannot run `{}`", line(command)))?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Failed { command: line(command), code: status.code() }.into())
+}
+
+/// Runs a command to its end and returns what it printed; its error output is shown.
+pub(crate) fn capture(command: &mut Command) -> Result<String> {
+    let output = command
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .with_context(|| format!("cannot run `{}`", line(command)))?;
+    if !output.status.success() {
+        return Err(Failed { command: line(command), code: output.status.code() }.into());
+    }
+    String::from_utf8(output.stdout).with_context(|| format!("`{}` printed no UTF-8", line(command)))
+}
+
+fn line(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn a_failed_command_is_named_with_its_code() {
+        let error = execute(&mut shell("exit 3")).unwrap_err();
+        assert_eq!(error.to_string(), "`sh -c exit 3` failed (exit code 3)");
+        assert_eq!(exit_code(&error), 1);
+        assert_eq!(exit_code(&capture(&mut shell("exit 2")).unwrap_err().context("stage")), 2);
+        let missing = execute(&mut Command::new("no-such-program-anywhere")).unwrap_err();
+        assert_eq!(missing.to_string(), "cannot run `no-such-program-anywhere`");
+    }
+
+    #[test]
+    fn output_is_captured() {
+        assert_eq!(capture(&mut shell("echo out; echo err >&2")).unwrap(), "out\n");
+    }
+
+    #[test]
+    fn a_failed_stage_is_named() {
+        let result: Result<()> = stage("lints", || Err(anyhow::anyhow!("reason")));
+        assert_eq!(format!("{:#}", result.unwrap_err()), "stage `lints`: reason");
+    }
+}
