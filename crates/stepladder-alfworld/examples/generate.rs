@@ -5,7 +5,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use stepladder_alfworld::generate::{Options, Split, Wording, generate};
+use stepladder_alfworld::Dialect;
+use stepladder_alfworld::generate::{Options, Split, generate};
 
 const USAGE: &str = "usage: generate --split train|dev|test --count N --seed FIRST [--dialect alfworld-0.4|alfworld-0.3] -o DIR";
 
@@ -29,13 +30,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
             "--split" => split = value.parse()?,
             "--count" => count = value.parse::<u64>()?,
             "--seed" => first = value.parse::<u64>()?,
-            "--dialect" => {
-                options.wording = match value.as_str() {
-                    "alfworld-0.4" => Wording::V04,
-                    "alfworld-0.3" => Wording::V03,
-                    _ => return Err(USAGE.into()),
-                }
-            }
+            "--dialect" => options.wording = Dialect::named(&value)?.wording,
             "-o" => dir = Some(PathBuf::from(value)),
             _ => return Err(USAGE.into()),
         }

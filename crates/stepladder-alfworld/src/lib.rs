@@ -6,6 +6,8 @@
 //! * [`engine`]: playing at the level of the original's core
 //! * [`env`]: playing behind the environment contract
 //! * [`tasks`]: the official games and their splits
+//! * [`generate`]: drawing new games, and comparing sets of games
+//! * [`households`]: the generated games and their splits
 //! * [`verify`]: replaying recorded episodes of the original
 //! * [`bench`]: measuring speed
 //! * [`generate`]: procedural households
@@ -30,6 +32,7 @@ pub mod expert;
 pub mod game;
 pub mod generate;
 mod goal;
+pub mod households;
 mod list;
 pub mod noise;
 mod problem;
@@ -50,6 +53,7 @@ pub use env::{AlfworldEnv, GameSource, Options};
 pub use error::{FileError, GameError};
 pub use expert::AlfworldExpert;
 pub use game::Game;
+pub use households::Households;
 pub use list::CommandList;
 pub use segment::AlfworldSegmenter;
 pub use tasks::Alfworld;

@@ -99,7 +99,11 @@ pub(super) fn draw(
             Some((_, receptacle)) => counts.get(receptacle).copied().unwrap_or(0),
             None => {
                 let least = least_needed(kind, tasks);
-                let counts = if target_of.is_some() { &object.target_count } else { &object.count };
+                let counts = match target_of {
+                    Some(task) if task.family.needed() > 1 => &object.pair_count,
+                    Some(_) => &object.target_count,
+                    None => &object.count,
+                };
                 weighted_by(rng, counts.iter().enumerate().skip(least), |(_, seen)| f64::from(**seen))
                     .map_or(least, |(number, _)| number)
             }

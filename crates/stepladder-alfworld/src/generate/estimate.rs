@@ -162,7 +162,9 @@ fn estimate_room(games: &[(&Household, &Task)]) -> RoomTables {
         let object = room.objects.entry(kind.to_owned()).or_default();
         for (household, task) in games {
             let number = household.object_counts().get(kind).copied().unwrap_or(0);
-            if task.target == kind {
+            if task.target == kind && task.family.needed() > 1 {
+                add_to(&mut object.pair_count, number);
+            } else if task.target == kind {
                 add_to(&mut object.target_count, number);
             } else if task.place != kind {
                 add_to(&mut object.count, number);

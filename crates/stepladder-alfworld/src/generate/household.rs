@@ -367,31 +367,47 @@ fn read_goal(goal: &str) -> Result<Task, GenerateError> {
 }
 
 impl Household {
-    /// Identity of the room as players can tell it: names, doors, shared locations and where everything lies.
-    /// Coordinates do not count.
+    /// Identity of the room up to numbering: which receptacles are reached together, which of them have doors, what lies
+    /// in each and what lies in none. Coordinates do not count.
     pub fn fingerprint(&self) -> u64 {
-        use std::fmt::Write as _;
-        let receptacles = short_names(self.receptacles.iter().map(|receptacle| receptacle.id.as_str()));
-        let objects = short_names(self.objects.iter().map(|object| object.id.as_str()));
-        let mut lines: Vec<String> = Vec::with_capacity(receptacles.len() + objects.len());
-        for (name, receptacle) in receptacles.iter().zip(&self.receptacles) {
-            // The location is named by the first receptacle there.
-            let here = self.receptacles.iter().zip(&receptacles);
-            let first =
-                here.filter(|(other, _)| other.location == receptacle.location).map(|(_, name)| name).min();
-            lines.push(format!("{name} {} {first:?}", receptacle.openable));
-        }
-        for (name, object) in objects.iter().zip(&self.objects) {
-            let mut inside: Vec<&str> =
-                object.inside.iter().map(|&index| receptacles[index].as_str()).collect();
-            inside.sort_unstable();
-            let mut line = name.clone();
-            for receptacle in inside {
-                let _ = write!(line, " {receptacle}");
-            }
-            lines.push(line);
-        }
-        lines.sort_unstable();
-        stepladder_core::seed::fingerprint(&lines.join("\n"))
+        fingerprint(
+            self.receptacles.iter().map(|one| (one.kind.as_str(), one.openable, one.location)),
+            self.objects.iter().map(|one| (one.kind.as_str(), one.inside.as_slice())),
+        )
     }
+}
+
+/// Identity of a room from its receptacles (kind, door, location) and objects (kind, receptacles), in any order.
+pub(super) fn fingerprint<'a>(
+    receptacles: impl Iterator<Item = (&'a str, bool, usize)>,
+    objects: impl Iterator<Item = (&'a str, &'a [usize])>,
+) -> u64 {
+    let mut receptacles: Vec<(&str, bool, usize, Vec<&str>)> =
+        receptacles.map(|(kind, openable, location)| (kind, openable, location, Vec::new())).collect();
+    let mut nowhere = Vec::new();
+    for (kind, inside) in objects {
+        if inside.is_empty() {
+            nowhere.push(kind);
+        }
+        for &index in inside {
+            receptacles[index].3.push(kind);
+        }
+    }
+    let mut locations: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    for (kind, openable, location, mut contents) in receptacles {
+        contents.sort_unstable();
+        let text = format!("{kind} {openable} {}", contents.join(" "));
+        locations.entry(location).or_default().push(text);
+    }
+    let mut parts: Vec<String> = locations
+        .into_values()
+        .map(|mut here| {
+            here.sort_unstable();
+            here.join(";")
+        })
+        .collect();
+    parts.sort_unstable();
+    nowhere.sort_unstable();
+    parts.push(nowhere.join(" "));
+    stepladder_core::seed::fingerprint(&parts.join("\n"))
 }

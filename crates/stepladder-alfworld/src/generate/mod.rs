@@ -25,7 +25,7 @@ pub use household::{
 };
 pub use tables::{Goals, Histogram, Numbers, ObjectTables, RoomTables, Share, Tables};
 
-use plan::PutWording;
+use crate::dialect::Wording;
 
 /// Goes up when the same split and seed may give another game.
 pub const VERSION: u32 = 1;
@@ -93,11 +93,15 @@ impl Split {
         }
     }
 
-    /// Whether a room belongs to this split. The fingerprint of everything a player can tell about the room (not of its
-    /// coordinates, nor of the task) decides: 8 of 10 belong to train, 1 to dev, 1 to test. So no room of one split
-    /// ever occurs in another, whatever the seeds and tasks.
+    /// Whether a room belongs to this split. Its fingerprint (everything a player can tell about it up to numbering, not
+    /// the task) decides: 8 of 10 belong to train, 1 to dev, 1 to test. So no room of one split ever occurs in another,
+    /// whatever the seeds and tasks.
     pub fn owns(self, household: &Household) -> bool {
-        let share = household.fingerprint() % 10;
+        self.owns_fingerprint(household.fingerprint())
+    }
+
+    fn owns_fingerprint(self, fingerprint: u64) -> bool {
+        let share = fingerprint % 10;
         match self {
             Self::Train => share < 8,
             Self::Dev => share == 8,
@@ -117,25 +121,19 @@ impl std::str::FromStr for Split {
     }
 }
 
-/// Which release of the original words the walkthrough.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Wording {
-    /// `move x to y`.
-    #[default]
-    #[serde(rename = "alfworld-0.4")]
-    V04,
-    /// `put x in/on y`.
-    #[serde(rename = "alfworld-0.3")]
-    V03,
-}
-
 /// Choices besides split and seed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
-    /// Wording of the walkthrough.
+    /// Which release of the original words the game.
     pub wording: Wording,
     /// Only this family.
     pub family: Option<Family>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { wording: Wording::V04, family: None }
+    }
 }
 
 /// A game in the official file form, with a few keys of our own.
@@ -151,8 +149,8 @@ pub struct GeneratedGame {
     pub walkthrough: Vec<String>,
     /// Always true.
     pub solvable: bool,
-    /// Wording of the walkthrough.
-    pub dialect: Wording,
+    /// Which release of the original words the game: `alfworld-0.4` or `alfworld-0.3`.
+    pub dialect: String,
     /// What follows "Your task is to: ".
     pub task: String,
     /// Task family.
@@ -204,10 +202,6 @@ pub fn generate_from(
         seed::stream(seed, &format!("household/{}/{part}", split.name()), indices)
     };
     let drawn = task::draw(tables, options.family, &mut stream("task", &[]))?;
-    let wording = match options.wording {
-        Wording::V04 => PutWording::Move,
-        Wording::V03 => PutWording::Put,
-    };
     let unsatisfiable = || GenerateError::Unsatisfiable { task: drawn.task.clone(), attempts: ATTEMPTS };
     let room = tables.rooms.get(&drawn.room).ok_or_else(unsatisfiable)?;
     let tasks = std::slice::from_ref(&drawn.task);
@@ -215,11 +209,15 @@ pub fn generate_from(
         let rng = &mut stream("room", &[attempt]);
         let layout = layout::draw(room, tasks, rng);
         let items = contents::draw(tables, room, &layout, tasks, rng);
-        let mut household = name::name(drawn.room, room, &layout, &items, rng);
-        let Some(plan) = plan::plan(&household, &drawn.task, wording) else { continue };
-        if !split.owns(&household) {
+        let fingerprint = household::fingerprint(
+            layout.receptacles.iter().map(|one| (one.kind.as_str(), one.openable, one.group)),
+            items.iter().map(|one| (one.kind.as_str(), one.inside.as_slice())),
+        );
+        if !split.owns_fingerprint(fingerprint) {
             continue;
         }
+        let mut household = name::name(drawn.room, room, &layout, &items, rng);
+        let Some(plan) = plan::plan(&household, &drawn.task, options.wording) else { continue };
         task::chill(&mut household, &drawn.task, &plan.targets);
         let name = format!("household_{}_{seed}", split.name());
         return Ok(GeneratedGame {
@@ -228,7 +226,7 @@ pub fn generate_from(
             pddl_problem: pddl::write(&name, &household, &drawn.task, tables),
             walkthrough: plan.commands,
             solvable: true,
-            dialect: options.wording,
+            dialect: dialect_name(options.wording).to_owned(),
             task: pddl::sentence(&drawn.task, drawn.second_wording),
             family: drawn.task.family,
             room: drawn.room,
@@ -238,4 +236,12 @@ pub fn generate_from(
         });
     }
     Err(unsatisfiable())
+}
+
+/// The name that stands in a game file.
+fn dialect_name(wording: Wording) -> &'static str {
+    match wording {
+        Wording::V04 => "alfworld-0.4",
+        Wording::V03 => "alfworld-0.3",
+    }
 }

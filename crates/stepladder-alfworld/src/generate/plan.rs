@@ -1,15 +1,8 @@
 //! A shortest way to win: the walkthrough of a generated game.
 
-use super::household::{Family, Household, Task, short_names};
+use crate::dialect::Wording;
 
-/// How the engine words putting something down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PutWording {
-    /// `move x to y`.
-    Move,
-    /// `put x in/on y`.
-    Put,
-}
+use super::household::{Family, Household, Task, short_names};
 
 /// A plan with the objects of the target kind that it handles.
 #[derive(Debug)]
@@ -47,7 +40,7 @@ impl Walk<'_> {
 }
 
 /// A shortest winning plan; ties go to the lower indices. `None` if the task cannot be done here.
-pub(super) fn plan(household: &Household, task: &Task, wording: PutWording) -> Option<Plan> {
+pub(super) fn plan(household: &Household, task: &Task, wording: Wording) -> Option<Plan> {
     let receptacle_names = short_names(household.receptacles.iter().map(|receptacle| receptacle.id.as_str()));
     let object_names = short_names(household.objects.iter().map(|object| object.id.as_str()));
     let start = Walk {
@@ -73,8 +66,8 @@ pub(super) fn plan(household: &Household, task: &Task, wording: PutWording) -> O
         walk.reach_into(to);
         let (object, to) = (&object_names[object], &receptacle_names[to]);
         walk.commands.push(match wording {
-            PutWording::Move => format!("move {object} to {to}"),
-            PutWording::Put => format!("put {object} in/on {to}"),
+            Wording::V04 => format!("move {object} to {to}"),
+            Wording::V03 => format!("put {object} in/on {to}"),
         });
     };
     let mut best: Option<Plan> = None;
@@ -113,12 +106,22 @@ pub(super) fn plan(household: &Household, task: &Task, wording: PutWording) -> O
                         Family::Heat => ("heat", "Microwave"),
                         _ => ("cool", "Fridge"),
                     };
+                    // What lay in two receptacles still counts as lying in the other one, so treating it may be enough.
+                    let stays = household.objects[object]
+                        .inside
+                        .iter()
+                        .any(|&other| other != from && household.receptacles[other].kind == task.place);
                     for device in of_kind(device) {
+                        let mut treated = taken.clone();
+                        treated.go(device);
+                        let (object_name, device) = (&object_names[object], &receptacle_names[device]);
+                        treated.commands.push(format!("{verb} {object_name} with {device}"));
+                        if stays {
+                            offer(treated, vec![object]);
+                            continue;
+                        }
                         for to in of_kind(&task.place) {
-                            let mut walk = taken.clone();
-                            walk.go(device);
-                            let (object_name, device) = (&object_names[object], &receptacle_names[device]);
-                            walk.commands.push(format!("{verb} {object_name} with {device}"));
+                            let mut walk = treated.clone();
                             put(&mut walk, object, to);
                             offer(walk, vec![object]);
                         }

@@ -86,9 +86,12 @@ pub struct Numbers {
 pub struct ObjectTables {
     /// Games by the number of such objects, where the task does not ask for the kind.
     pub count: Histogram,
-    /// Games by the number of such objects, where the kind is the target.
+    /// Games by the number of such objects, where the kind is the target and one is needed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub target_count: Histogram,
+    /// Games by the number of such objects, where the kind is the target and two are needed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pair_count: Histogram,
     /// Objects by the place they start in: a receptacle kind, two of them joined by `+`, or `floor`.
     pub at: BTreeMap<String, u32>,
 }
