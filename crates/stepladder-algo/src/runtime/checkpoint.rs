@@ -216,7 +216,10 @@ pub fn load(
         let tensor = tensors.remove(name).ok_or_else(|| fail(&path, format!("no tensor `{name}`")))?;
         if tensor.size() != params.flat.size() {
             let (found, needed) = (tensor.numel(), params.count());
-            return Err(fail(&path, format!("`{name}` has {found} numbers, the model of {STATE} needs {needed}")));
+            return Err(fail(
+                &path,
+                format!("`{name}` has {found} numbers, the model of {STATE} needs {needed}"),
+            ));
         }
         Ok(tensor.to_device(device))
     };
