@@ -5,7 +5,7 @@ use rand::RngExt;
 use rayon::prelude::*;
 use stepladder_core::seed::{Rng, fingerprint, stream};
 use stepladder_core::trace::{Episode, Turn, VERSION};
-use stepladder_core::{End, Start, Step, TaskKey};
+use stepladder_core::{End, Observation, Start, Step, TaskKey};
 use stepladder_env::{Env, EnvError, TaskSet, TimeLimit};
 
 use crate::agent::{Agent, AgentKind, Want};
@@ -31,8 +31,8 @@ impl Job {
 
 /// Proposes another action than the wanted one, for noisy rollouts.
 pub trait Perturb: Send + Sync {
-    /// Another, harmless action, or none if there is nothing to propose here.
-    fn perturb(&self, action: &str, admissible: &[String], rng: &mut Rng) -> Option<String>;
+    /// Another, harmless action in view of what the agent sees, or none if there is nothing to propose here.
+    fn perturb(&self, action: &str, seen: &Observation, rng: &mut Rng) -> Option<String>;
 }
 
 /// Noise of a rollout: with `probability` a proposed action is played instead of the wanted one; the label stays.
@@ -86,6 +86,7 @@ struct Running {
     want: Want,
     turn: u64,
     noise: Rng,
+    seen: Observation,
     score: f64,
     won: bool,
     end: Option<End>,
@@ -196,6 +197,7 @@ fn begin(tasks: &dyn TaskSet, options: &Options<'_>, index: usize, job: Job) -> 
     match made {
         Ok((env, start)) => {
             let want = agent.start(&start);
+            let seen = Observation { feedback: String::new(), context: start.context.clone() };
             Running {
                 index,
                 job,
@@ -205,6 +207,7 @@ fn begin(tasks: &dyn TaskSet, options: &Options<'_>, index: usize, job: Job) -> 
                 want,
                 turn: 0,
                 noise,
+                seen,
                 score: 0.0,
                 won: false,
                 end: None,
@@ -220,6 +223,7 @@ fn begin(tasks: &dyn TaskSet, options: &Options<'_>, index: usize, job: Job) -> 
             want: Want::Finished,
             turn: 0,
             noise,
+            seen: Observation { feedback: String::new(), context: String::new() },
             score: 0.0,
             won: false,
             end: None,
@@ -249,8 +253,7 @@ fn act(episode: &mut Running, noise: Option<Noise<'_>>) {
     if let Some(noise) = noise
         && episode.noise.random_bool(noise.probability)
     {
-        let admissible = episode.env.admissible().map(|list| list.admissible_actions()).unwrap_or_default();
-        if let Some(other) = noise.perturb.perturb(&action, &admissible, &mut episode.noise)
+        if let Some(other) = noise.perturb.perturb(&action, &episode.seen, &mut episode.noise)
             && other != action
         {
             episode.agent.substitute(&other);
@@ -259,6 +262,7 @@ fn act(episode: &mut Running, noise: Option<Noise<'_>>) {
     }
     match episode.env.step(&action) {
         Ok(step) => {
+            episode.seen.feedback.clone_from(&step.observation);
             note(episode, &step);
             episode.want = episode.agent.on_step(&step);
         }

@@ -9,7 +9,7 @@ use stepladder_agent::scheduler::{Noise, Options, Perturb};
 use stepladder_agent::{AgentKind, Job, Scheduler};
 use stepladder_core::seed::Rng;
 use stepladder_core::trace::Episode;
-use stepladder_core::{End, Query, Start, Step, TaskKey};
+use stepladder_core::{End, Observation, Query, Start, Step, TaskKey};
 use stepladder_env::{Env, EnvError, EnvSpec, TaskSet};
 
 const SPEC: EnvSpec = EnvSpec {
@@ -170,7 +170,7 @@ fn a_failing_environment_ends_its_own_episode_only() {
 struct Stand;
 
 impl Perturb for Stand {
-    fn perturb(&self, _action: &str, _admissible: &[String], _rng: &mut Rng) -> Option<String> {
+    fn perturb(&self, _action: &str, _seen: &Observation, _rng: &mut Rng) -> Option<String> {
         Some("stand".to_owned())
     }
 }
