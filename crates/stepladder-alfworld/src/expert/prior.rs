@@ -6,6 +6,7 @@ use std::io::BufRead;
 
 use stepladder_core::label::Demonstration;
 
+use crate::generate::Household;
 use crate::view::{Entity, Feedback, Lid, Room, RoomClass};
 
 /// The table estimated from the official training games: counts only.
@@ -36,6 +37,29 @@ pub struct Stock {
     pub closed: bool,
     /// Kinds of the objects in or on it; repetitions do not count.
     pub objects: Vec<String>,
+}
+
+impl Stock {
+    /// The receptacles of a household as the text names them.
+    pub fn of_household(household: &Household) -> Vec<Self> {
+        let mut stocks: Vec<Self> = household
+            .receptacles
+            .iter()
+            .map(|receptacle| Self {
+                receptacle: receptacle.kind.to_ascii_lowercase(),
+                closed: receptacle.openable,
+                objects: Vec::new(),
+            })
+            .collect();
+        for object in &household.objects {
+            for place in &object.inside {
+                if let Some(stock) = stocks.get_mut(*place) {
+                    stock.objects.push(object.kind.to_ascii_lowercase());
+                }
+            }
+        }
+        stocks
+    }
 }
 
 /// Counts for one kind of receptacle in one class of room.
@@ -76,11 +100,11 @@ impl Prior {
     }
 
     /// Estimates from complete rooms: each a list of receptacles with their contents at the start.
-    pub fn estimate<'a>(rooms: impl IntoIterator<Item = &'a [Stock]>) -> Self {
+    pub fn estimate(rooms: impl IntoIterator<Item = Vec<Stock>>) -> Self {
         let mut prior = Self::default();
         for room in rooms {
             let class = RoomClass::of(room.iter().map(|stock| stock.receptacle.as_str()));
-            for stock in room {
+            for stock in &room {
                 prior.count(class, &stock.receptacle, stock.closed, stock.objects.iter().map(String::as_str));
             }
         }
@@ -246,7 +270,7 @@ mod tests {
             stock("drawer", true, &["pen"]),
             stock("bed", false, &[]),
         ];
-        let complete = Prior::estimate([&room[..]]);
+        let complete = Prior::estimate([room.to_vec()]);
         let mut seen = Prior::default();
         seen.observe(&Demonstration {
             task: String::new(),
