@@ -1,1 +1,62 @@
 //! ALFWorld's text games, natively: no planner, no Python.
+//!
+//! Playing:
+//! * [`game`]: loading the official game files and generated ones
+//! * [`dialect`]: which of the published rules and wordings a game uses
+//! * [`engine`]: playing at the level of the original's core
+//! * [`env`]: playing behind the environment contract
+//! * [`generate`]: households in the official file form, drawn from a seed
+//! * [`tasks`]: the official games and their splits
+//! * [`generate`]: drawing new games, and comparing sets of games
+//! * [`households`]: the generated games and their splits
+//! * [`verify`]: replaying recorded episodes of the original
+//! * [`bench`]: measuring speed
+//! * [`generate`]: procedural households
+//!
+//! Learning to play, from texts alone:
+//! * [`view`]: what an agent can read off the texts
+//! * [`expert`]: planner, executor and progress writer by rule
+//! * [`segment`]: subtasks of a bare demonstration
+//! * [`noise`]: wrong actions for noisy demonstrations
+//! * [`codec`]: the compact encoding of the texts
+
+mod action;
+pub mod bench;
+mod bits;
+mod build;
+pub mod codec;
+pub mod dialect;
+pub mod engine;
+pub mod env;
+mod error;
+pub mod expert;
+pub mod game;
+pub mod generate;
+mod goal;
+pub mod households;
+mod list;
+pub mod noise;
+mod problem;
+mod rules;
+pub mod segment;
+pub mod tasks;
+#[cfg(test)]
+mod testing;
+mod text;
+pub mod verify;
+pub mod view;
+
+pub use action::Action;
+pub use codec::AlfworldCodec;
+pub use dialect::Dialect;
+pub use engine::{Engine, Outcome};
+pub use env::{AlfworldEnv, GameSource, Options};
+pub use error::{FileError, GameError};
+pub use expert::AlfworldExpert;
+pub use game::Game;
+pub use households::Households;
+pub use list::CommandList;
+pub use segment::AlfworldSegmenter;
+pub use tasks::Alfworld;
+pub use text::NOTHING_HAPPENS;
+pub use verify::verify;

@@ -2,6 +2,7 @@
 //!
 //! * [`seed`]: named random streams derived from one run seed
 //! * [`task`]: which task of which split of which environment
+//! * [`reply`]: how replies are read and written; [`style`]: how prompts become text
 //! * [`step`]: what an environment answers
 //! * [`query`]: the roles of an agent and what each role's prompt contains
 //! * [`label`]: experts, segmenters and progress labellers, as functions of what an agent may see
@@ -9,8 +10,10 @@
 
 pub mod label;
 pub mod query;
+pub mod reply;
 pub mod seed;
 pub mod step;
+pub mod style;
 pub mod task;
 pub mod trace;
 

@@ -1,0 +1,93 @@
+//! What an agent is: events in, wishes out.
+
+use serde::{Deserialize, Serialize};
+use stepladder_core::trace::{Subtask, Turn};
+use stepladder_core::{Query, Start, Step};
+
+use crate::flat::Flat;
+use crate::step_hrl::StepHrl;
+
+/// What an agent wants next.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Want {
+    /// A reply to this prompt.
+    Reply(Query),
+    /// This action played in the environment.
+    Act(String),
+    /// Nothing: the episode is over.
+    Finished,
+}
+
+/// A state machine without I/O (design D2).
+///
+/// The driver calls [`Agent::start`] once, then answers every [`Want::Reply`] with [`Agent::on_reply`] and every
+/// [`Want::Act`] with [`Agent::on_step`] until the agent is [`Want::Finished`].
+pub trait Agent: Send {
+    /// The episode begins.
+    fn start(&mut self, start: &Start) -> Want;
+
+    /// The reply that was asked for; `turn.reply` is native text.
+    fn on_reply(&mut self, turn: Turn) -> Want;
+
+    /// Another action than the wanted one is going to be played (noisy rollouts); call between `Want::Act` and
+    /// `on_step`. The step is recorded with what the reply had said, and does not finish a subtask.
+    fn substitute(&mut self, action: &str);
+
+    /// The environment's answer to the action.
+    fn on_step(&mut self, step: &Step) -> Want;
+
+    /// What happened so far, with the hierarchy in it.
+    fn trace(&mut self) -> Vec<Subtask>;
+}
+
+/// The agents this crate knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentKind {
+    /// History-conditioned: one role sees task and all earlier actions and answers.
+    Flat,
+    /// Planner, executor and progress writer (STEP-HRL).
+    StepHrl,
+}
+
+impl AgentKind {
+    /// The name used in traces and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Flat => "flat",
+            Self::StepHrl => "step_hrl",
+        }
+    }
+
+    /// A new agent for one episode.
+    pub fn make(self) -> Box<dyn Agent> {
+        match self {
+            Self::Flat => Box::new(Flat::default()),
+            Self::StepHrl => Box::new(StepHrl::default()),
+        }
+    }
+}
+
+/// A step as both agents record it: the reply that chose the action and the environment's answer.
+pub(crate) fn record(
+    turn: Turn,
+    action: String,
+    finished: bool,
+    unparsable: bool,
+    step: &Step,
+) -> stepladder_core::trace::TraceStep {
+    stepladder_core::trace::TraceStep {
+        turn,
+        action,
+        finished,
+        unparsable,
+        observation: step.observation.clone(),
+        reward: step.reward,
+        won: step.won,
+        unknown_action: step.unknown_action,
+        end: step.end,
+        progress: None,
+        progress_turn: None,
+        expert: None,
+    }
+}

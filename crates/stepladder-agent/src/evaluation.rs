@@ -1,0 +1,164 @@
+//! From episodes to a table: success with interval, steps, tokens, and what went wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use stepladder_core::Role;
+use stepladder_core::trace::Episode;
+
+/// 95 % Wilson score interval of a proportion.
+///
+/// centre = (p + z²/2n) / (1 + z²/n), half = z √(p(1−p)/n + z²/4n²) / (1 + z²/n), z = 1.96 (Wilson 1927).
+///
+/// ```
+/// use stepladder_agent::evaluation::wilson;
+/// let [low, high] = wilson(139, 140);
+/// assert!((low - 0.9606).abs() < 1e-4 && (high - 0.9987).abs() < 1e-4);
+/// assert_eq!(wilson(0, 0), [0.0, 1.0]);
+/// ```
+pub fn wilson(successes: usize, n: usize) -> [f64; 2] {
+    if n == 0 {
+        return [0.0, 1.0];
+    }
+    const Z: f64 = 1.959_963_984_540_054;
+    let n = n as f64;
+    let p = successes as f64 / n;
+    let denominator = 1.0 + Z * Z / n;
+    let centre = (p + Z * Z / (2.0 * n)) / denominator;
+    let half = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt() / denominator;
+    [(centre - half).max(0.0), (centre + half).min(1.0)]
+}
+
+/// Tokens per environment step of one role.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct TokensPerStep {
+    /// Prompt tokens, every prompt read whole.
+    pub prompt: f64,
+    /// Prompt tokens that a cache kept over the episode would not have held.
+    pub uncached: f64,
+    /// New tokens.
+    pub new: f64,
+}
+
+/// One line of a table: a set of episodes.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Summary {
+    /// Episodes, broken ones included (they count as failed).
+    pub n: usize,
+    /// Share of solved episodes.
+    pub success: f64,
+    /// 95 % Wilson interval of `success`.
+    pub interval: [f64; 2],
+    /// Mean sum of rewards.
+    pub score: f64,
+    /// Mean environment steps, the terminal one counted.
+    pub mean_steps: f64,
+    /// Mean environment steps of the solved episodes.
+    pub mean_steps_won: f64,
+}
+
+/// Everything `evaluate` says about a set of episodes.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// All episodes.
+    pub all: Summary,
+    /// By task family.
+    pub per_type: BTreeMap<String, Summary>,
+    /// By role name.
+    pub tokens_per_step: BTreeMap<String, TokensPerStep>,
+    /// Mean number of subtasks issued per episode.
+    pub subtasks: f64,
+    /// Issued subtasks that had been issued before in the same episode, per episode.
+    pub repeated_subtasks: f64,
+    /// Share of episodes in which some action got the same answer three times.
+    pub loops: f64,
+    /// Replies without readable action, per episode.
+    pub unparsable: f64,
+    /// Replies cut by their budget, per episode.
+    pub cut: f64,
+    /// Episodes that an error broke off.
+    pub errors: usize,
+}
+
+fn summarise(episodes: &[&Episode]) -> Summary {
+    let n = episodes.len();
+    let won = episodes.iter().filter(|episode| episode.won).count();
+    let mean = |total: f64, count: usize| if count == 0 { 0.0 } else { total / count as f64 };
+    let steps = |only_won: bool| {
+        episodes.iter().filter(|episode| episode.won || !only_won).map(|episode| episode.len() as f64).sum()
+    };
+    Summary {
+        n,
+        success: mean(won as f64, n),
+        interval: wilson(won, n),
+        score: mean(episodes.iter().map(|episode| episode.score).sum(), n),
+        mean_steps: mean(steps(false), n),
+        mean_steps_won: mean(steps(true), won),
+    }
+}
+
+/// Whether some action got the same answer at least three times.
+pub fn loops(episode: &Episode) -> bool {
+    let mut seen: BTreeMap<(&str, &str), u32> = BTreeMap::new();
+    episode.steps().any(|step| {
+        let count = seen.entry((&step.action, &step.observation)).or_default();
+        *count += 1;
+        *count >= 3
+    })
+}
+
+/// Issued subtasks that had been issued before in the same episode.
+pub fn repeated_subtasks(episode: &Episode) -> usize {
+    let mut seen = BTreeSet::new();
+    episode.subtasks.iter().filter(|subtask| subtask.turn.is_some() && !seen.insert(&subtask.text)).count()
+}
+
+/// Summarises episodes of one agent.
+pub fn evaluate(episodes: &[Episode]) -> Evaluation {
+    let all: Vec<&Episode> = episodes.iter().collect();
+    let mut families: BTreeMap<String, Vec<&Episode>> = BTreeMap::new();
+    for episode in episodes {
+        families.entry(episode.start.family.clone()).or_default().push(episode);
+    }
+    let env_steps: usize = episodes.iter().map(Episode::len).sum();
+    let mut tokens_per_step = BTreeMap::new();
+    for role in Role::ALL {
+        let mut total = TokensPerStep::default();
+        let mut calls = 0usize;
+        for turn in episodes.iter().flat_map(Episode::turns).filter(|turn| turn.role == role) {
+            total.prompt += f64::from(turn.prompt_tokens);
+            total.uncached += f64::from(turn.uncached_tokens);
+            total.new += f64::from(turn.new_tokens);
+            calls += 1;
+        }
+        if calls > 0 && env_steps > 0 {
+            let steps = env_steps as f64;
+            tokens_per_step.insert(
+                role.name().to_owned(),
+                TokensPerStep {
+                    prompt: total.prompt / steps,
+                    uncached: total.uncached / steps,
+                    new: total.new / steps,
+                },
+            );
+        }
+    }
+    let per_episode = |count: &dyn Fn(&Episode) -> usize| {
+        if episodes.is_empty() {
+            0.0
+        } else {
+            episodes.iter().map(|episode| count(episode) as f64).sum::<f64>() / episodes.len() as f64
+        }
+    };
+    Evaluation {
+        all: summarise(&all),
+        per_type: families.into_iter().map(|(family, members)| (family, summarise(&members))).collect(),
+        tokens_per_step,
+        subtasks: per_episode(&|episode| episode.subtasks.iter().filter(|s| s.turn.is_some()).count()),
+        repeated_subtasks: per_episode(&repeated_subtasks),
+        loops: per_episode(&|episode| usize::from(loops(episode))),
+        unparsable: per_episode(&|episode| episode.steps().filter(|step| step.unparsable).count()),
+        cut: per_episode(&|episode| episode.turns().filter(|turn| turn.cut).count()),
+        errors: episodes.iter().filter(|episode| episode.error.is_some()).count(),
+    }
+}

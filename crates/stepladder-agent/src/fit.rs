@@ -1,0 +1,75 @@
+//! Prompts that exceed the model's window (spec/algorithms 1.4): fixed parts (instruction, task, subtask) are never cut;
+//! the observation is cut from its end, histories lose their oldest entries first.
+
+use stepladder_core::Query;
+
+/// Removes a little from `query`; false when only fixed parts are left.
+///
+/// ```
+/// use stepladder_core::Query;
+/// let mut query = Query::Flat {
+///     task: "t".into(),
+///     context: "room".into(),
+///     history: vec![("old".into(), "x".into()), ("new".into(), "y".into())],
+/// };
+/// assert!(stepladder_agent::fit::shrink(&mut query));
+/// let Query::Flat { history, .. } = &query else { unreachable!() };
+/// assert_eq!(history, &[("new".to_owned(), "y".to_owned())]);
+/// ```
+pub fn shrink(query: &mut Query) -> bool {
+    match query {
+        Query::Flat { context, history, .. } => {
+            if history.is_empty() {
+                return cut_end(context);
+            }
+            history.remove(0);
+            true
+        }
+        Query::Planner { earlier, observation, .. } => {
+            if !earlier.is_empty() {
+                earlier.remove(0);
+                return true;
+            }
+            cut_end(&mut observation.feedback) || cut_end(&mut observation.context)
+        }
+        Query::Executor { observation, .. } | Query::Progress { observation, .. } => {
+            cut_end(&mut observation.feedback) || cut_end(&mut observation.context)
+        }
+    }
+}
+
+/// Drops the last quarter of the words, at least one; false when nothing is left.
+fn cut_end(text: &mut String) -> bool {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    if words.is_empty() {
+        return false;
+    }
+    let keep = words.len() - words.len().div_ceil(4);
+    *text = words[..keep].join(" ");
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stepladder_core::Observation;
+
+    #[test]
+    fn shrinking_ends_and_keeps_the_fixed_parts() {
+        let observation = Observation { feedback: "a b c d e f".into(), context: "g h".into() };
+        let mut query = Query::Planner {
+            task: "the task".into(),
+            earlier: vec!["g1".into(), "g2".into()],
+            progress: "p".into(),
+            observation,
+        };
+        let mut rounds = 0;
+        while shrink(&mut query) {
+            rounds += 1;
+            assert!(rounds < 100);
+        }
+        let Query::Planner { task, earlier, progress, observation } = &query else { panic!("role changed") };
+        assert_eq!((task.as_str(), progress.as_str()), ("the task", "p"));
+        assert!(earlier.is_empty() && observation.text().is_empty());
+    }
+}

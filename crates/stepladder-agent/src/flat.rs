@@ -1,0 +1,100 @@
+//! The flat baseline (spec/algorithms 6.6): one role sees the task and all earlier (action, answer) pairs and names the
+//! next action.
+
+use stepladder_core::reply::NO_ACTION;
+use stepladder_core::trace::{Subtask, Turn};
+use stepladder_core::{Query, Start, Step};
+
+use crate::agent::{Agent, Want, record};
+
+/// One episode of the flat agent.
+#[derive(Debug, Default)]
+pub struct Flat {
+    task: String,
+    context: String,
+    history: Vec<(String, String)>,
+    pending: Option<(Turn, String, bool, bool)>,
+    steps: Vec<stepladder_core::trace::TraceStep>,
+}
+
+impl Flat {
+    fn ask(&self) -> Want {
+        Want::Reply(Query::Flat {
+            task: self.task.clone(),
+            context: self.context.clone(),
+            history: self.history.clone(),
+        })
+    }
+}
+
+impl Agent for Flat {
+    fn start(&mut self, start: &Start) -> Want {
+        *self = Self { task: start.task.clone(), context: start.context.clone(), ..Self::default() };
+        self.ask()
+    }
+
+    fn on_reply(&mut self, turn: Turn) -> Want {
+        let text = turn.reply.trim();
+        let unparsable = text.is_empty();
+        let action = if unparsable { NO_ACTION } else { text }.to_owned();
+        self.pending = Some((turn, action.clone(), unparsable, false));
+        Want::Act(action)
+    }
+
+    fn substitute(&mut self, action: &str) {
+        if let Some(pending) = &mut self.pending {
+            pending.1 = action.to_owned();
+            pending.3 = true;
+        }
+    }
+
+    fn on_step(&mut self, step: &Step) -> Want {
+        let Some((turn, action, unparsable, substituted)) = self.pending.take() else {
+            return Want::Finished;
+        };
+        self.history.push((action.clone(), step.observation.clone()));
+        let label = substituted.then(|| turn.reply.clone());
+        let mut recorded = record(turn, action, false, unparsable, step);
+        recorded.expert = label;
+        self.steps.push(recorded);
+        if step.end.is_some() { Want::Finished } else { self.ask() }
+    }
+
+    fn trace(&mut self) -> Vec<Subtask> {
+        vec![Subtask { text: String::new(), turn: None, steps: std::mem::take(&mut self.steps) }]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stepladder_core::{End, Role};
+
+    #[test]
+    fn the_prompt_grows_by_one_pair_per_step() {
+        let mut agent = Flat::default();
+        let start = Start { text: "W".into(), task: "t".into(), context: "room".into(), family: "f".into() };
+        let mut want = agent.start(&start);
+        for number in 0..3 {
+            let Want::Reply(Query::Flat { history, .. }) = &want else { panic!("no prompt: {want:?}") };
+            assert_eq!(history.len(), number);
+            let reply = Turn {
+                role: Role::Flat,
+                prompt: String::new(),
+                reply: format!(" go {number}\n"),
+                prompt_tokens: 1,
+                uncached_tokens: 1,
+                new_tokens: 1,
+                logprob: None,
+                cut: false,
+            };
+            assert_eq!(agent.on_reply(reply), Want::Act(format!("go {number}")));
+            let end = (number == 2).then_some(End::Truncated);
+            let step =
+                Step { observation: "ok".into(), reward: 0.0, won: false, unknown_action: false, end };
+            want = agent.on_step(&step);
+        }
+        assert_eq!(want, Want::Finished);
+        assert_eq!(agent.trace()[0].steps.len(), 3);
+    }
+}

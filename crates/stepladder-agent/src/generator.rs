@@ -1,0 +1,148 @@
+//! Who writes replies (design D3): one batch of requests in, completions out.
+
+use stepladder_core::label::Expert;
+use stepladder_core::seed::Rng;
+use stepladder_core::{Query, Role};
+
+/// Limits on new tokens per reply (spec/algorithms 2.2).
+pub fn budget(role: Role) -> u32 {
+    match role {
+        Role::Planner | Role::Executor | Role::Flat => 32,
+        Role::Progress => 150,
+    }
+}
+
+/// Sampling instead of taking the most likely token.
+#[derive(Debug, Clone)]
+pub struct Sampling {
+    /// Softmax temperature, above 0.
+    pub temperature: f64,
+    /// Stream of this reply alone: a function of (run seed, iteration, task, sample, turn).
+    pub rng: Rng,
+}
+
+/// One wanted reply.
+#[derive(Debug, Clone)]
+pub struct Request<'a> {
+    /// What the prompt contains.
+    pub query: &'a Query,
+    /// Limit on new tokens.
+    pub budget: u32,
+    /// Which running episode asks: generators may keep what they computed for it.
+    pub session: u64,
+    /// None decodes greedily.
+    pub sampling: Option<Sampling>,
+}
+
+/// One reply.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Completion {
+    /// The reply as native text.
+    pub text: String,
+    /// The prompt as the model read it; empty for policies that read none.
+    pub prompt: String,
+    /// Tokens of the prompt.
+    pub prompt_tokens: u32,
+    /// Prompt tokens that no earlier call of the session had computed already.
+    pub uncached_tokens: u32,
+    /// New token ids, end token included where one was written.
+    pub tokens: Vec<i64>,
+    /// Log-probability of each new token under the policy (at temperature 1).
+    pub logprobs: Vec<f32>,
+    /// The budget ended the reply.
+    pub cut: bool,
+    /// The prompt had to be shortened to fit the window.
+    pub shortened: bool,
+}
+
+/// Why no replies came.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GenerateError {
+    /// Even the fixed parts of a prompt exceed the window.
+    #[error(
+        "a {role} prompt needs {needed} tokens with nothing left to cut, the model's window holds {window} ({budget} of them \
+         reserved for the reply): raise model.max_positions", role = role.name()
+    )]
+    Window {
+        /// Who was asked.
+        role: Role,
+        /// Tokens of the shortest possible prompt plus budget.
+        needed: usize,
+        /// Tokens the model can hold.
+        window: usize,
+        /// Tokens reserved for the reply.
+        budget: usize,
+    },
+    /// A script has no reply for this prompt.
+    #[error("the scripted generator has no reply left for {0}")]
+    Script(String),
+    /// The model or server failed.
+    #[error("{0}")]
+    Backend(String),
+}
+
+/// Writes replies.
+pub trait Generator: Send {
+    /// Replies to all requests, in order. A reply depends on its own request alone, not on its neighbours, up to
+    /// near-ties of floating-point arithmetic (design D3).
+    ///
+    /// # Errors
+    /// See [`GenerateError`]; nothing is generated then.
+    fn generate(&mut self, requests: &[Request<'_>]) -> Result<Vec<Completion>, GenerateError>;
+
+    /// The episode is over: what was kept for it may go.
+    fn end_session(&mut self, session: u64) {
+        let _ = session;
+    }
+
+    /// What stands in every trace for who played.
+    fn policy(&self) -> String;
+}
+
+/// An expert as a generator: demonstrations are what the scheduler records when it plays one.
+pub struct ExpertGenerator<E> {
+    expert: E,
+    name: String,
+}
+
+impl<E: Expert> ExpertGenerator<E> {
+    /// An expert under a name.
+    pub fn new(expert: E, name: impl Into<String>) -> Self {
+        Self { expert, name: name.into() }
+    }
+}
+
+impl<E: Expert> Generator for ExpertGenerator<E> {
+    fn generate(&mut self, requests: &[Request<'_>]) -> Result<Vec<Completion>, GenerateError> {
+        use rayon::prelude::*;
+        Ok(requests
+            .par_iter()
+            .map(|request| Completion { text: self.expert.reply(request.query), ..Completion::default() })
+            .collect())
+    }
+
+    fn policy(&self) -> String {
+        self.name.clone()
+    }
+}
+
+/// Replies from a function: the fake of all tests.
+pub struct Scripted<F>(pub F);
+
+impl<F: FnMut(&Query) -> Option<String> + Send> Generator for Scripted<F> {
+    fn generate(&mut self, requests: &[Request<'_>]) -> Result<Vec<Completion>, GenerateError> {
+        requests
+            .iter()
+            .map(|request| {
+                let text = (self.0)(request.query)
+                    .ok_or_else(|| GenerateError::Script(format!("{:?}", request.query)))?;
+                Ok(Completion { text, ..Completion::default() })
+            })
+            .collect()
+    }
+
+    fn policy(&self) -> String {
+        "scripted".to_owned()
+    }
+}

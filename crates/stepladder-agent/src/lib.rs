@@ -1,0 +1,21 @@
+//! Not a model and not an environment: what stands between them.
+//!
+//! * [`agent`]: the state-machine trait; [`step_hrl`] and [`flat`] implement it
+//! * [`compact`]: the prompt style of small models; [`fit`] shortens prompts that exceed a window
+//! * [`generator`]: who writes replies ([`generator::Generator`]), experts and scripted fakes included
+//! * [`scheduler`]: drives episodes, batches replies, steps environments in parallel
+//! * [`evaluation`]: from episodes to a table with intervals
+
+pub mod agent;
+pub mod compact;
+pub mod evaluation;
+pub mod fit;
+pub mod flat;
+pub mod generator;
+pub mod scheduler;
+pub mod step_hrl;
+
+pub use agent::{Agent, AgentKind, Want};
+pub use compact::Compact;
+pub use generator::{Completion, GenerateError, Generator, Request};
+pub use scheduler::{Job, Scheduler};

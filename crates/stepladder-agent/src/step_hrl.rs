@@ -1,0 +1,321 @@
+//! The STEP-HRL agent (spec/algorithms 2.4): planner, executor and progress writer take turns; every prompt shows one
+//! augmented step (subtask, short progress text, observation) and never the history.
+//!
+//! ```text
+//! observe ─► plan ─► execute ─► act ─► write progress ─► execute … until the executor says True ─► plan …
+//! ```
+//! Progress is `None` at the start of every subtask; the last progress text of a subtask goes to the next planner call.
+//! After a terminal step no progress is asked for. After a truncation it is: the text belongs to the sample that
+//! bootstraps (spec/algorithms 3.1, profile `fixed`).
+
+use stepladder_core::query::NO_PROGRESS;
+use stepladder_core::reply::{Profile, clean_progress, parse_action_done};
+use stepladder_core::trace::{Subtask, Turn};
+use stepladder_core::{End, Observation, Query, Start, Step};
+
+use crate::agent::{Agent, Want, record};
+
+/// Options of the agent; the defaults are the published ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StepHrlOptions {
+    /// How executor replies are read.
+    pub profile: Profile,
+    /// Forces the end of a subtask after so many steps; none in the published method.
+    pub max_steps_per_subtask: Option<u32>,
+}
+
+#[derive(Debug, Default)]
+enum Waiting {
+    #[default]
+    Start,
+    Planner,
+    Executor,
+    Step(Pending),
+    Progress,
+    Nothing,
+}
+
+#[derive(Debug)]
+struct Pending {
+    turn: Turn,
+    action: String,
+    finished: bool,
+    unparsable: bool,
+    substituted: bool,
+}
+
+/// One episode of STEP-HRL.
+#[derive(Debug, Default)]
+pub struct StepHrl {
+    options: StepHrlOptions,
+    waiting: Waiting,
+    task: String,
+    context: String,
+    feedback: String,
+    progress: String,
+    issued: Vec<String>,
+    subtasks: Vec<Subtask>,
+    over: bool,
+}
+
+impl StepHrl {
+    /// An agent with other options than the published ones.
+    pub fn new(options: StepHrlOptions) -> Self {
+        Self { options, ..Self::default() }
+    }
+
+    fn observation(&self) -> Observation {
+        Observation { feedback: self.feedback.clone(), context: self.context.clone() }
+    }
+
+    fn ask_planner(&mut self) -> Want {
+        self.waiting = Waiting::Planner;
+        Want::Reply(Query::Planner {
+            task: self.task.clone(),
+            earlier: self.issued.clone(),
+            progress: self.progress.clone(),
+            observation: self.observation(),
+        })
+    }
+
+    fn ask_executor(&mut self) -> Want {
+        self.waiting = Waiting::Executor;
+        Want::Reply(Query::Executor {
+            subtask: self.issued.last().cloned().unwrap_or_default(),
+            observation: self.observation(),
+            progress: self.progress.clone(),
+        })
+    }
+
+    fn finish(&mut self) -> Want {
+        self.waiting = Waiting::Nothing;
+        Want::Finished
+    }
+
+    fn on_progress(&mut self, turn: Turn) -> Want {
+        let written = clean_progress(&turn.reply);
+        if !written.is_empty() {
+            self.progress = written;
+        }
+        let limit = self.options.max_steps_per_subtask;
+        let mut finished = false;
+        if let Some(subtask) = self.subtasks.last_mut() {
+            let steps = subtask.steps.len();
+            if let Some(step) = subtask.steps.last_mut() {
+                step.progress = Some(self.progress.clone());
+                step.progress_turn = Some(turn);
+                finished = step.finished || limit.is_some_and(|limit| steps >= limit as usize);
+            }
+        }
+        if self.over {
+            self.finish()
+        } else if finished {
+            self.ask_planner()
+        } else {
+            self.ask_executor()
+        }
+    }
+}
+
+impl Agent for StepHrl {
+    fn start(&mut self, start: &Start) -> Want {
+        let options = self.options;
+        *self = Self::new(options);
+        self.task = start.task.clone();
+        self.context = start.context.clone();
+        self.progress = NO_PROGRESS.to_owned();
+        self.ask_planner()
+    }
+
+    fn on_reply(&mut self, turn: Turn) -> Want {
+        match std::mem::replace(&mut self.waiting, Waiting::Nothing) {
+            Waiting::Planner => {
+                let text = turn.reply.trim().to_owned();
+                self.issued.push(text.clone());
+                self.subtasks.push(Subtask { text, turn: Some(turn), steps: Vec::new() });
+                self.progress = NO_PROGRESS.to_owned();
+                self.ask_executor()
+            }
+            Waiting::Executor => {
+                let read = parse_action_done(&turn.reply, self.options.profile);
+                let action = read.action.clone();
+                self.waiting = Waiting::Step(Pending {
+                    turn,
+                    action: read.action,
+                    finished: read.finished,
+                    unparsable: read.unparsable,
+                    substituted: false,
+                });
+                Want::Act(action)
+            }
+            Waiting::Progress => self.on_progress(turn),
+            other => {
+                self.waiting = other;
+                Want::Finished
+            }
+        }
+    }
+
+    fn substitute(&mut self, action: &str) {
+        if let Waiting::Step(pending) = &mut self.waiting {
+            pending.action = action.to_owned();
+            pending.finished = false;
+            pending.substituted = true;
+        }
+    }
+
+    fn on_step(&mut self, step: &Step) -> Want {
+        let Waiting::Step(pending) = std::mem::replace(&mut self.waiting, Waiting::Nothing) else {
+            return Want::Finished;
+        };
+        let label = pending.substituted.then(|| pending.turn.reply.clone());
+        let action = pending.action.clone();
+        let mut recorded = record(pending.turn, pending.action, pending.finished, pending.unparsable, step);
+        recorded.expert = label;
+        let query = Query::Progress {
+            subtask: self.issued.last().cloned().unwrap_or_default(),
+            progress: self.progress.clone(),
+            action,
+            observation: Observation { feedback: step.observation.clone(), context: self.context.clone() },
+        };
+        self.feedback = step.observation.clone();
+        if let Some(subtask) = self.subtasks.last_mut() {
+            subtask.steps.push(recorded);
+        }
+        self.over = step.end.is_some();
+        if step.end == Some(End::Terminated) {
+            return self.finish();
+        }
+        self.waiting = Waiting::Progress;
+        Want::Reply(query)
+    }
+
+    fn trace(&mut self) -> Vec<Subtask> {
+        std::mem::take(&mut self.subtasks)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stepladder_core::Role;
+
+    fn turn(role: Role, reply: &str) -> Turn {
+        Turn {
+            role,
+            prompt: String::new(),
+            reply: reply.to_owned(),
+            prompt_tokens: 0,
+            uncached_tokens: 0,
+            new_tokens: 0,
+            logprob: None,
+            cut: false,
+        }
+    }
+
+    fn step(observation: &str, end: Option<End>) -> Step {
+        Step { observation: observation.to_owned(), reward: 0.0, won: false, unknown_action: false, end }
+    }
+
+    fn begin() -> (StepHrl, Want) {
+        let mut agent = StepHrl::default();
+        let want = agent.start(&Start {
+            text: "Welcome.".into(),
+            task: "do it".into(),
+            context: "A room.".into(),
+            family: "toy".into(),
+        });
+        (agent, want)
+    }
+
+    fn progress_of(want: &Want) -> String {
+        match want {
+            Want::Reply(
+                Query::Planner { progress, .. }
+                | Query::Executor { progress, .. }
+                | Query::Progress { progress, .. },
+            ) => progress.clone(),
+            other => panic!("no prompt: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn progress_starts_as_none_and_is_forwarded_at_the_end_of_a_subtask() {
+        let (mut agent, want) = begin();
+        assert_eq!(progress_of(&want), "None");
+        let want = agent.on_reply(turn(Role::Planner, "find it"));
+        assert_eq!(progress_of(&want), "None");
+        let want = agent.on_reply(turn(Role::Executor, "go; False"));
+        assert_eq!(want, Want::Act("go".into()));
+        let want = agent.on_step(&step("You go.", None));
+        assert!(matches!(&want, Want::Reply(Query::Progress { action, observation, .. })
+            if action == "go" && observation.feedback == "You go."));
+        let want = agent.on_reply(turn(Role::Progress, "been there || [Checked: ]"));
+        assert_eq!(progress_of(&want), "been there");
+        agent.on_reply(turn(Role::Executor, "take; True"));
+        agent.on_step(&step("Taken.", None));
+        let want = agent.on_reply(turn(Role::Progress, "have it"));
+        let Want::Reply(Query::Planner { earlier, progress, observation, .. }) = &want else {
+            panic!("the planner must be asked after a finished subtask, got {want:?}")
+        };
+        assert_eq!((earlier.as_slice(), progress.as_str()), (["find it".to_owned()].as_slice(), "have it"));
+        assert_eq!(observation.text(), "Taken. A room.");
+        let want = agent.on_reply(turn(Role::Planner, "use it"));
+        assert_eq!(progress_of(&want), "None");
+    }
+
+    #[test]
+    fn a_terminal_step_asks_for_no_progress_but_a_truncated_one_does() {
+        for (end, asked) in [(End::Terminated, false), (End::Truncated, true)] {
+            let (mut agent, _) = begin();
+            agent.on_reply(turn(Role::Planner, "find it"));
+            agent.on_reply(turn(Role::Executor, "go; True"));
+            let want = agent.on_step(&step("The end.", Some(end)));
+            assert_eq!(matches!(want, Want::Reply(Query::Progress { .. })), asked);
+            if asked {
+                assert_eq!(agent.on_reply(turn(Role::Progress, "cut off")), Want::Finished);
+            }
+            let trace = agent.trace();
+            assert_eq!(trace[0].steps[0].progress.is_some(), asked);
+        }
+    }
+
+    #[test]
+    fn an_unparsable_reply_costs_a_step_and_an_empty_progress_keeps_the_old_one() {
+        let (mut agent, _) = begin();
+        agent.on_reply(turn(Role::Planner, "find it"));
+        let want = agent.on_reply(turn(Role::Executor, "I do not know"));
+        assert_eq!(want, Want::Act("None".into()));
+        agent.on_step(&step("Nothing happens.", None));
+        let want = agent.on_reply(turn(Role::Progress, "  "));
+        assert_eq!(progress_of(&want), "None");
+        assert!(agent.trace()[0].steps[0].unparsable);
+    }
+
+    #[test]
+    fn a_substituted_action_never_finishes_a_subtask() {
+        let (mut agent, _) = begin();
+        agent.on_reply(turn(Role::Planner, "find it"));
+        agent.on_reply(turn(Role::Executor, "take it; True"));
+        agent.substitute("look");
+        agent.on_step(&step("You see nothing.", None));
+        let want = agent.on_reply(turn(Role::Progress, "looked"));
+        assert!(matches!(want, Want::Reply(Query::Executor { .. })));
+        let trace = agent.trace();
+        let step = &trace[0].steps[0];
+        assert_eq!((step.action.as_str(), step.expert.as_deref()), ("look", Some("take it; True")));
+    }
+
+    #[test]
+    fn the_safety_valve_ends_a_subtask() {
+        let mut agent = StepHrl::new(StepHrlOptions { max_steps_per_subtask: Some(2), ..Default::default() });
+        agent.start(&Start { text: String::new(), task: "t".into(), context: String::new(), family: String::new() });
+        agent.on_reply(turn(Role::Planner, "find it"));
+        for round in 0..2 {
+            agent.on_reply(turn(Role::Executor, "look; False"));
+            agent.on_step(&step("Nothing.", None));
+            let want = agent.on_reply(turn(Role::Progress, "p"));
+            assert_eq!(matches!(want, Want::Reply(Query::Planner { .. })), round == 1);
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The scheduler on a scripted environment: order, batching, noise, failures.
+#![allow(missing_docs)]
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use stepladder_agent::evaluation::evaluate;
+use stepladder_agent::generator::{Completion, GenerateError, Generator, Request, Scripted};
+use stepladder_agent::scheduler::{Noise, Options, Perturb};
+use stepladder_agent::{AgentKind, Job, Scheduler};
+use stepladder_core::seed::Rng;
+use stepladder_core::trace::Episode;
+use stepladder_core::{End, Observation, Query, Start, Step, TaskKey};
+use stepladder_env::{Env, EnvError, EnvSpec, TaskSet};
+
+const SPEC: EnvSpec = EnvSpec {
+    id: "corridor",
+    summary: "walk `length` steps east",
+    version: 1,
+    upstream: "none",
+    data_licence: "none",
+    splits: &["all"],
+    max_steps: 20,
+    reward_range: (0.0, 1.0),
+    deterministic: true,
+};
+
+struct Corridor {
+    left: Option<usize>,
+}
+
+impl Env for Corridor {
+    fn spec(&self) -> &EnvSpec {
+        &SPEC
+    }
+    fn reset(&mut self, task: &TaskKey, _seed: u64) -> Result<Start, EnvError> {
+        let length = task.id.parse().map_err(|_| EnvError::UnknownTask {
+            task: task.clone(),
+            reason: "a corridor's id is its length".into(),
+        })?;
+        self.left = Some(length);
+        Ok(Start {
+            text: "A corridor.".into(),
+            task: "reach the end".into(),
+            context: "A corridor.".into(),
+            family: if length % 2 == 0 { "even" } else { "odd" }.into(),
+        })
+    }
+    fn step(&mut self, action: &str) -> Result<Step, EnvError> {
+        let left = self.left.as_mut().ok_or(EnvError::StepBeforeReset { env: "corridor" })?;
+        if action == "break" {
+            return Err(EnvError::Backend { env: "corridor", reason: "the floor gave way".into() });
+        }
+        if action == "east" {
+            *left -= 1;
+        }
+        let won = *left == 0;
+        Ok(Step {
+            observation: format!("{left} left."),
+            reward: f64::from(u8::from(won)),
+            won,
+            unknown_action: action != "east",
+            end: won.then_some(End::Terminated),
+        })
+    }
+}
+
+struct Corridors;
+
+impl TaskSet for Corridors {
+    fn spec(&self) -> &EnvSpec {
+        &SPEC
+    }
+    fn tasks(&self, _split: &str) -> Result<Vec<TaskKey>, EnvError> {
+        Ok((1..=12).map(|length| TaskKey::new("corridor", "all", length.to_string())).collect())
+    }
+    fn make(&self) -> Result<Box<dyn Env>, EnvError> {
+        Ok(Box::new(Corridor { left: None }))
+    }
+}
+
+/// A planner that names the subtask "walk"; an executor that ends it after every second step.
+fn walker(query: &Query) -> Option<String> {
+    Some(match query {
+        Query::Planner { earlier, .. } => format!("walk {}", earlier.len()),
+        Query::Executor { progress, .. } => format!("east; {}", if progress == "once" { "True" } else { "False" }),
+        Query::Progress { progress, .. } => if progress == "None" { "once" } else { "twice" }.to_owned(),
+        Query::Flat { .. } => "east".to_owned(),
+    })
+}
+
+fn play(agent: AgentKind, slots: usize) -> Vec<Episode> {
+    let jobs = Job::each(&Corridors.tasks("all").unwrap());
+    let mut generator = Scripted(walker);
+    let options = Options { slots, ..Options::greedy(agent) };
+    Scheduler::new(&Corridors, &mut generator, options).run(&jobs, |_| ()).unwrap()
+}
+
+#[test]
+fn episodes_do_not_depend_on_the_number_of_slots_and_keep_the_order_of_the_jobs() {
+    for agent in [AgentKind::StepHrl, AgentKind::Flat] {
+        let one = play(agent, 1);
+        assert_eq!(one, play(agent, 5));
+        assert_eq!(one, play(agent, 100));
+        for (number, episode) in one.iter().enumerate() {
+            assert_eq!(episode.task.id, (number + 1).to_string());
+            assert_eq!((episode.len(), episode.won), (number + 1, true));
+        }
+    }
+}
+
+#[test]
+fn the_hierarchy_is_in_the_trace() {
+    let episode = &play(AgentKind::StepHrl, 8)[4];
+    let shape: Vec<_> = episode.subtasks.iter().map(|subtask| (subtask.text.as_str(), subtask.steps.len())).collect();
+    assert_eq!(shape, [("walk 0", 2), ("walk 1", 2), ("walk 2", 1)]);
+    let last = episode.steps().last().unwrap();
+    assert_eq!((last.end, last.progress.as_deref()), (Some(End::Terminated), None));
+    let evaluation = evaluate(std::slice::from_ref(episode));
+    assert_eq!((evaluation.all.success, evaluation.subtasks, evaluation.repeated_subtasks), (1.0, 3.0, 0.0));
+}
+
+struct Counting {
+    inner: Scripted<fn(&Query) -> Option<String>>,
+    calls: AtomicUsize,
+    largest: usize,
+}
+
+impl Generator for Counting {
+    fn generate(&mut self, requests: &[Request<'_>]) -> Result<Vec<Completion>, GenerateError> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.largest = self.largest.max(requests.len());
+        self.inner.generate(requests)
+    }
+    fn policy(&self) -> String {
+        self.inner.policy()
+    }
+}
+
+#[test]
+fn replies_of_all_running_episodes_go_out_as_one_batch() {
+    let jobs = Job::each(&vec![TaskKey::new("corridor", "all", "3"); 10]);
+    let mut generator = Counting { inner: Scripted(walker), calls: AtomicUsize::new(0), largest: 0 };
+    Scheduler::new(&Corridors, &mut generator, Options::greedy(AgentKind::Flat)).run(&jobs, |_| ()).unwrap();
+    assert_eq!((generator.calls.into_inner(), generator.largest), (3, 10));
+}
+
+#[test]
+fn a_failing_environment_ends_its_own_episode_only() {
+    let mut jobs = Job::each(&Corridors.tasks("all").unwrap()[..3]);
+    jobs.push(Job { task: TaskKey::new("corridor", "all", "nowhere"), seed: 0, sample: 0 });
+    let mut generator = Scripted(|query: &Query| match query {
+        Query::Flat { history, .. } => Some(if history.len() == 1 { "break" } else { "east" }.to_owned()),
+        _ => None,
+    });
+    let episodes = Scheduler::new(&Corridors, &mut generator, Options::greedy(AgentKind::Flat))
+        .run(&jobs, |_| ())
+        .unwrap();
+    assert_eq!(episodes.len(), 4);
+    assert_eq!(episodes[0].error, None);
+    assert_eq!(episodes[1].error.as_deref(), Some("corridor: the floor gave way"));
+    assert!(episodes[3].error.as_deref().unwrap().contains("a corridor's id is its length"));
+    let evaluation = evaluate(&episodes);
+    assert_eq!((evaluation.errors, evaluation.all.n), (3, 4));
+    assert_eq!(evaluation.all.success, 0.25);
+}
+
+struct Stand;
+
+impl Perturb for Stand {
+    fn perturb(&self, _action: &str, _seen: &Observation, _rng: &mut Rng) -> Option<String> {
+        Some("stand".to_owned())
+    }
+}
+
+#[test]
+fn noise_is_recorded_with_the_label_and_reproducible() {
+    let jobs = Job::each(&vec![TaskKey::new("corridor", "all", "4"); 6]);
+    let run = |seed| {
+        let mut generator = Scripted(walker);
+        let noise = Some(Noise { probability: 0.5, perturb: &Stand });
+        let options = Options { noise, seed, ..Options::greedy(AgentKind::StepHrl) };
+        Scheduler::new(&Corridors, &mut generator, options).run(&jobs, |_| ()).unwrap()
+    };
+    let episodes = run(3);
+    assert_eq!(episodes, run(3));
+    assert_ne!(episodes, run(4));
+    let noisy: Vec<_> = episodes.iter().flat_map(Episode::steps).filter(|step| step.action == "stand").collect();
+    assert!(!noisy.is_empty());
+    assert!(noisy.iter().all(|step| step.expert.as_deref().is_some_and(|label| label.starts_with("east; "))));
+}
+
+#[test]
+fn truncated_episodes_are_failures() {
+    let jobs = Job::each(&[TaskKey::new("corridor", "all", "12")]);
+    let mut generator = Scripted(walker);
+    let options = Options { max_steps: 5, ..Options::greedy(AgentKind::StepHrl) };
+    let episodes = Scheduler::new(&Corridors, &mut generator, options).run(&jobs, |_| ()).unwrap();
+    assert_eq!((episodes[0].len(), episodes[0].end, episodes[0].won), (5, Some(End::Truncated), false));
+    assert!(episodes[0].steps().last().unwrap().progress.is_some());
+}

@@ -1,0 +1,65 @@
+//! Compares official and generated games:
+//! `cargo run --release -p stepladder-alfworld --example distribution -- OFFICIAL_DIR [-o FILE]` prints the tables of
+//! `docs/households.md` (train split, as many generated games as there are official ones).
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use rayon::prelude::*;
+use stepladder_alfworld::generate::distribution::{Summary, report};
+use stepladder_alfworld::generate::{Options, Split, generate};
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("distribution: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn std::error::Error>> {
+    const USAGE: &str = "usage: distribution OFFICIAL_DIR [-o FILE]";
+    let mut args = std::env::args().skip(1);
+    let dir = args.next().ok_or(USAGE)?;
+    let output = match (args.next().as_deref(), args.next()) {
+        (None, _) => None,
+        (Some("-o"), Some(file)) => Some(file),
+        _ => return Err(USAGE.into()),
+    };
+    let mut files = Vec::new();
+    collect(Path::new(&dir), &mut files)?;
+    let mut official = Summary::default();
+    for file in &files {
+        let game: serde_json::Value = serde_json::from_str(&fs_err::read_to_string(file)?)?;
+        let problem = game["pddl_problem"].as_str().ok_or("no `pddl_problem`")?;
+        official.add(problem, game["walkthrough"].as_array().map_or(0, Vec::len))?;
+    }
+    let games: Vec<_> = (0..u64::from(official.games))
+        .into_par_iter()
+        .map(|seed| generate(Split::Train, seed, &Options::default()))
+        .collect();
+    let mut generated = Summary::default();
+    for game in &games {
+        generated.add(&game.pddl_problem, game.walkthrough.len())?;
+    }
+    let text = report(("official train", &official), ("generated train", &generated));
+    match output {
+        Some(file) => fs_err::write(file, text)?,
+        None => eprintln!("{text}"),
+    }
+    Ok(())
+}
+
+fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in fs_err::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, files)?;
+        } else if path.file_name().is_some_and(|name| name == "game.tw-pddl") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! The episode loop of spec/algorithms 2.4 with an expert in every role, for measurements and tests.
+
+use rand::RngExt;
+use stepladder_alfworld::noise::perturb;
+use stepladder_core::label::{Demonstration, Expert, Segment};
+use stepladder_core::query::NO_PROGRESS;
+use stepladder_core::seed::Rng;
+use stepladder_core::{Observation, Query, TaskKey};
+use stepladder_env::{Env, EnvError};
+
+/// What an episode gave.
+pub(crate) struct Rollout {
+    /// Task family.
+    pub(crate) family: String,
+    /// Every question with the expert's answer, in the order of asking.
+    pub(crate) samples: Vec<(Query, String)>,
+    /// The actions with their answers.
+    pub(crate) demonstration: Demonstration,
+    /// The expert's own subtasks.
+    pub(crate) segments: Vec<Segment>,
+    /// The goal was reached within the limit.
+    pub(crate) won: bool,
+}
+
+/// Plays one episode of at most `limit` steps. With probability `noise.0` another action than the expert's is played;
+/// the expert's stays the label, and the subtask goes on.
+pub(crate) fn play(
+    env: &mut dyn Env,
+    task: &TaskKey,
+    expert: &dyn Expert,
+    limit: usize,
+    noise: Option<(f64, &mut Rng)>,
+) -> Result<Rollout, EnvError> {
+    let start = env.reset(task, 0)?;
+    let mut noise = noise;
+    let mut samples = Vec::new();
+    let mut ask = |query: Query| {
+        let reply = expert.reply(&query);
+        samples.push((query, reply.clone()));
+        reply
+    };
+    let mut observation = Observation { feedback: String::new(), context: start.context.clone() };
+    let mut earlier: Vec<String> = Vec::new();
+    let mut last = NO_PROGRESS.to_owned();
+    let mut steps: Vec<(String, String)> = Vec::new();
+    let mut segments: Vec<Segment> = Vec::new();
+    let mut won = false;
+    'episode: while steps.len() < limit {
+        let subtask = ask(Query::Planner {
+            task: start.task.clone(),
+            earlier: earlier.clone(),
+            progress: last,
+            observation: observation.clone(),
+        });
+        earlier.push(subtask.clone());
+        segments.push(Segment { subtask: subtask.clone(), len: 0 });
+        let mut progress = NO_PROGRESS.to_owned();
+        loop {
+            let reply = ask(Query::Executor {
+                subtask: subtask.clone(),
+                observation: observation.clone(),
+                progress: progress.clone(),
+            });
+            let (action, flag) = reply.rsplit_once("; ").unwrap_or((&reply, "False"));
+            let (mut action, mut finished) = (action.to_owned(), flag == "True");
+            if let Some((chance, rng)) = &mut noise
+                && rng.random_bool(*chance)
+                && let Some(other) = perturb(&action, &observation.feedback, &observation.context, rng)
+            {
+                (action, finished) = (other, false);
+            }
+            let step = env.step(&action)?;
+            steps.push((action.clone(), step.observation.clone()));
+            if let Some(segment) = segments.last_mut() {
+                segment.len += 1;
+            }
+            if step.end.is_some() {
+                won = step.won;
+                break 'episode;
+            }
+            observation.feedback = step.observation;
+            progress = ask(Query::Progress {
+                subtask: subtask.clone(),
+                progress,
+                action,
+                observation: observation.clone(),
+            });
+            if steps.len() >= limit {
+                break 'episode;
+            }
+            if finished {
+                break;
+            }
+        }
+        last = progress;
+    }
+    let demonstration = Demonstration { task: start.task, context: start.context, steps };
+    Ok(Rollout { family: start.family, samples, demonstration, segments, won })
+}

@@ -1,0 +1,149 @@
+//! How fast the engine plays.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::RngExt;
+use serde::Serialize;
+use stepladder_core::seed::stream;
+
+use crate::engine::Engine;
+use crate::game::Game;
+use crate::list::CommandList;
+use crate::tasks::SPEC;
+
+/// Steps of one episode; then the next game begins.
+pub const EPISODE: u64 = 50;
+
+/// What a benchmark found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BenchReport {
+    /// Environment id.
+    pub env: String,
+    /// Steps per second on one core. A step is: list the admissible commands, choose one, play it, write the answer.
+    /// Resets every [`EPISODE`] steps are counted in.
+    pub steps_per_second: f64,
+    /// Resets per second on one core, each with its first text and the admissible commands.
+    pub resets_per_second: f64,
+    /// How commands were chosen.
+    pub policy: String,
+    /// Number of different games played in turn.
+    pub games: usize,
+    /// Steps played.
+    pub steps: u64,
+    /// Over every byte of every text and command; equal for equal games, steps and seed.
+    pub checksum: String,
+}
+
+/// Plays `games` in turn, `steps` steps altogether, choosing uniformly among the admissible commands.
+///
+/// Every step writes the observation and all admissible commands anew; the checksum reads every byte of them. Returns
+/// `None` without games.
+pub fn bench(games: &[Arc<Game>], steps: u64, seed: u64) -> Option<BenchReport> {
+    let mut engine = Engine::new(games.first()?.clone());
+    let mut rng = stream(seed, "alfworld/bench", &[]);
+    let mut checksum = Checksum::default();
+    let (mut text, mut commands) = (String::new(), CommandList::new());
+
+    let started = Instant::now();
+    let mut turn = games.iter().cycle();
+    for step in 0..steps {
+        if step % EPISODE == 0 {
+            begin(&mut engine, turn.next()?, &mut text);
+            checksum.add(&text);
+        }
+        engine.admissible(&mut commands);
+        checksum.add(commands.text());
+        let command = commands.get(rng.random_range(0..commands.len()))?;
+        text.clear();
+        let outcome = engine.step(command, &mut text);
+        checksum.add(&text);
+        checksum.word(0, u64::from(outcome.won));
+    }
+    let stepping = started.elapsed();
+
+    let resets = (steps / EPISODE).max(games.len() as u64);
+    let started = Instant::now();
+    for game in games.iter().cycle().take(resets as usize) {
+        begin(&mut engine, game, &mut text);
+        engine.admissible(&mut commands);
+        checksum.add(&text);
+        checksum.add(commands.text());
+    }
+    let resetting = started.elapsed();
+
+    Some(BenchReport {
+        env: SPEC.id.to_owned(),
+        steps_per_second: rate(steps, stepping),
+        resets_per_second: rate(resets, resetting),
+        policy: format!("uniformly random admissible command, {EPISODE} steps per episode, one core"),
+        games: games.len(),
+        steps,
+        checksum: format!("{:016x}", checksum.finish()),
+    })
+}
+
+fn begin(engine: &mut Engine, game: &Arc<Game>, text: &mut String) {
+    engine.switch(game);
+    text.clear();
+    engine.write_intro(text);
+}
+
+fn rate(count: u64, time: Duration) -> f64 {
+    count as f64 / time.as_secs_f64().max(f64::MIN_POSITIVE)
+}
+
+/// A multiplicative checksum in four lanes of eight bytes: cheap beside what it watches, and it still reads every byte.
+#[derive(Default)]
+struct Checksum([u64; 4]);
+
+impl Checksum {
+    fn word(&mut self, lane: usize, word: u64) {
+        self.0[lane] = (self.0[lane].rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn add(&mut self, text: &str) {
+        let (blocks, rest) = text.as_bytes().as_chunks::<32>();
+        for block in blocks {
+            for (lane, word) in block.as_chunks::<8>().0.iter().enumerate() {
+                self.word(lane, u64::from_le_bytes(*word));
+            }
+        }
+        let mut last = [0; 32];
+        last[..rest.len()].copy_from_slice(rest);
+        for (lane, word) in last.as_chunks::<8>().0.iter().enumerate() {
+            self.word(lane, u64::from_le_bytes(*word));
+        }
+        self.word(0, text.len() as u64);
+    }
+
+    fn finish(mut self) -> u64 {
+        for lane in 1..4 {
+            self.word(0, self.0[lane]);
+        }
+        self.0[0]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checksum_sees_every_byte_and_every_border() {
+        let sum = |texts: &[&str]| {
+            let mut checksum = Checksum::default();
+            texts.iter().for_each(|text| checksum.add(text));
+            checksum.finish()
+        };
+        let long = "a mug 1, a mug 2, and a plate 1";
+        assert_eq!(sum(&[long]), sum(&[long]));
+        for at in 0..long.len() {
+            let mut other = long.to_owned();
+            other.replace_range(at..=at, "#");
+            assert_ne!(sum(&[long]), sum(&[&other]), "{at}");
+        }
+        assert_ne!(sum(&["ab", "c"]), sum(&["a", "bc"]));
+        assert!(bench(&[], 1, 0).is_none());
+    }
+}

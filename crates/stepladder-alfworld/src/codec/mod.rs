@@ -1,0 +1,224 @@
+//! The compact encoding of ALFWorld's texts (design D12): every sentence form is one word, every entity is one word.
+//!
+//! | text | compact |
+//! |---|---|
+//! | `You arrive at desk 1. On the desk 1, you see a mug 2, and a pen 1.` | `at_on desk_1 mug_2 pen_1` |
+//! | `You are in the middle of a room. Looking quickly around you, you see a drawer 2, a drawer 1, and a bed 1.` | `drawer*2 bed*1` |
+//! | `take mug 2 from desk 1; True` | `take mug_2 desk_1 ;True` |
+//! | `Searching. \|\| [Checked: drawer 1, drawer 2, desk 1]` | `checked drawer<=2 desk<=1` |
+//! | `locate and pick up a mug` | `find mug` |
+//!
+//! Whatever no form covers stays as it is, word by word; a word that would be misread gets a backslash. Every encoding
+//! is decoded again before it is given out, and where that does not give the text back (a text that only resembles a
+//! form), the text is spelled out word by word instead. So decoding an encoding gives the text for every text.
+
+mod template;
+mod word;
+
+use stepladder_env::Codec;
+
+use crate::view::Entity;
+use crate::view::entity::take_kind;
+use template::COMPILED;
+use word::{Word, entity_word, raw_text, raw_word};
+
+/// The codec of ALFWorld and of generated households.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AlfworldCodec;
+
+impl Codec for AlfworldCodec {
+    fn id(&self) -> &'static str {
+        "alfworld/1"
+    }
+
+    fn encode(&self, text: &str) -> String {
+        if text.is_empty() {
+            return String::new();
+        }
+        let compact = by_form(text);
+        if decode(&compact) == text { compact } else { by_word(text) }
+    }
+
+    fn decode(&self, compact: &str) -> String {
+        decode(compact)
+    }
+
+    /// `mug_2` has the factors `mug` and `#2`, `cabinet*10` has `cabinet` and `*10`, `cabinet<=4` has `cabinet` and
+    /// `<=4`. A kind by itself (`mug`) has itself as its only factor, so that "is there a mug among these?" is one
+    /// comparison for all kinds.
+    fn factors(&self, word: &str) -> Vec<String> {
+        match Word::parse(word) {
+            Some(Word::Entity(entity)) => vec![entity.kind.to_owned(), format!("#{}", entity.number)],
+            Some(Word::Count(entity)) => vec![entity.kind.to_owned(), format!("*{}", entity.number)],
+            Some(Word::UpTo(entity)) => vec![entity.kind.to_owned(), format!("<={}", entity.number)],
+            None if !COMPILED.reserved(word) && take_kind(word).is_some_and(|(_, rest)| rest.is_empty()) => {
+                vec![word.to_owned()]
+            }
+            None => Vec::new(),
+        }
+    }
+}
+
+/// Encodes with forms where they fit.
+fn by_form(text: &str) -> String {
+    let mut words: Vec<String> = Vec::new();
+    let mut rest = text;
+    let ends = |rest: &str| rest.is_empty() || rest.starts_with(' ') || COMPILED.find_glued(rest).is_some();
+    loop {
+        if let Some(found) = COMPILED.find(rest, words.is_empty()).filter(|found| ends(found.rest)) {
+            words.extend(found.words);
+            rest = found.rest;
+        } else if let Some((entity, after)) = Entity::take(rest).filter(|(_, after)| ends(after)) {
+            words.push(entity_word(&entity));
+            rest = after;
+        } else {
+            let end = rest
+                .char_indices()
+                .find(|(index, c)| *c == ' ' || (*c == ';' && COMPILED.find_glued(&rest[*index..]).is_some()))
+                .map_or(rest.len(), |(index, _)| index);
+            words.push(raw_word(&rest[..end], |word| COMPILED.reserved(word)));
+            rest = &rest[end..];
+        }
+        while let Some(found) = COMPILED.find_glued(rest) {
+            words.extend(found.words);
+            rest = found.rest;
+        }
+        match rest.strip_prefix(' ') {
+            Some(after) => rest = after,
+            None if rest.is_empty() => return words.join(" "),
+            None => {}
+        }
+    }
+}
+
+/// Encodes word by word, without any form.
+fn by_word(text: &str) -> String {
+    let words: Vec<String> =
+        text.split(' ').map(|word| raw_word(word, |word| COMPILED.reserved(word))).collect();
+    words.join(" ")
+}
+
+fn decode(compact: &str) -> String {
+    let words: Vec<&str> = compact.split(' ').filter(|word| !word.is_empty()).collect();
+    let mut text = String::new();
+    let mut next = 0;
+    while next < words.len() {
+        let (piece, taken, glued) = match COMPILED.write(&words[next..], next == 0) {
+            Some(written) => written,
+            None => (bare(words[next]), 1, false),
+        };
+        if next > 0 && !glued {
+            text.push(' ');
+        }
+        text.push_str(&piece);
+        next += taken;
+    }
+    text
+}
+
+/// The text of a word that starts no form.
+fn bare(word: &str) -> String {
+    match Word::parse(word) {
+        Some(word) => word.entities().iter().map(Entity::to_string).collect::<Vec<_>>().join(", "),
+        None => raw_text(word),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, compact: &str) {
+        assert_eq!(AlfworldCodec.encode(text), compact);
+        assert_eq!(AlfworldCodec.decode(compact), text);
+    }
+
+    #[test]
+    fn forms_become_words() {
+        check("put a hot mug in coffeemachine.", "put_hot mug coffeemachine");
+        check("locate and pick up a new mug except mug 1 in cabinet 2", "find_new mug mug_1 cabinet_2");
+        check("heat mug 1", "heat mug_1");
+        check("heat mug 1 with microwave 1; True", "heat mug_1 microwave_1 ;True");
+        check("put mug 1 in/on shelf 2; False", "put_on mug_1 shelf_2 ;False");
+        check("None; False", "None ;False");
+        check(
+            "You are in the middle of a room. Looking quickly around you, you see a drawer 2, a drawer 1, and a bed 1.",
+            "drawer*2 bed*1",
+        );
+        check(
+            "You are in the middle of a room. Looking quickly around you, you see a drawer 3, and a bed 1.",
+            "room drawer_3 bed*1",
+        );
+        check("You arrive at desk 1. On the desk 1, you see nothing.", "at_on desk_1 nothing");
+        check(
+            "You arrive at loc 3. On the desk 1, you see a pen 2, and a pen 1.",
+            "arrive loc_3 on desk_1 pen_2 pen_1",
+        );
+        check("Searching. || [Checked: drawer 1, drawer 2, desk 2]", "checked drawer<=2 desk_2");
+        check(
+            "Failed to take mug 2 from desk 1. || [Checked: desk 1]",
+            "failed take mug_2 desk_1 checked desk<=1",
+        );
+        check("Failed to None.", "Failed to None.");
+        check(
+            "You are facing the cabinet 1, and garbagecan 1. Next to it, you see nothing.",
+            "facing cabinet_1 garbagecan_1 nothing",
+        );
+    }
+
+    #[test]
+    fn what_only_resembles_a_form_is_spelled_out() {
+        for text in [
+            "look",
+            "find",
+            "mug_2",
+            "\\",
+            "heat mug 1 microwave 1",
+            "go_to desk_1",
+            "locate and pick up a mug mug 1",
+            "find mug",
+            "  two  spaces ",
+            "line\nbreak\tand tab",
+            "; True",
+            "a; True; False ; True",
+            " || [Checked: shelf 1]",
+            "|| [Checked: shelf 1]",
+            "shelf*3",
+            "None",
+            "You arrive at shelf 1. On the shelf 2, you see nothing.",
+            "mug 99999999999999999999",
+            "nothing",
+            "On the desk 1, you see nothing. mug 2",
+            "Looking quickly around you, you see a bed 1. Looking quickly around you, you see a bed 1.",
+        ] {
+            let compact = AlfworldCodec.encode(text);
+            assert_eq!(AlfworldCodec.decode(&compact), text, "{compact}");
+            assert!(compact.split(' ').all(|word| !word.is_empty() && !word.contains(char::is_whitespace)));
+        }
+        assert_eq!(AlfworldCodec.encode(""), "");
+        assert_eq!(AlfworldCodec.decode(""), "");
+    }
+
+    #[test]
+    fn any_words_decode_to_something() {
+        assert_eq!(AlfworldCodec.decode("go_to"), "go to");
+        assert_eq!(AlfworldCodec.decode("take mug_2 ;True"), "take mug 2 from; True");
+        assert_eq!(
+            AlfworldCodec.decode("find find mug_1"),
+            "locate and pick up a locate and pick up a mug 1"
+        );
+        assert_eq!(AlfworldCodec.decode("failed failed"), "Failed to Failed to");
+        assert_eq!(AlfworldCodec.decode("checked"), "Searching. || [Checked: ]");
+    }
+
+    #[test]
+    fn factors_are_shared_by_kind_and_by_number() {
+        assert_eq!(AlfworldCodec.factors("mug_2"), ["mug", "#2"]);
+        assert_eq!(AlfworldCodec.factors("cabinet*10"), ["cabinet", "*10"]);
+        assert_eq!(AlfworldCodec.factors("cabinet<=4"), ["cabinet", "<=4"]);
+        assert_eq!(AlfworldCodec.factors("mug"), ["mug"]);
+        for word in ["go_to", "nothing", ";True", "None", "look"] {
+            assert!(AlfworldCodec.factors(word).is_empty(), "{word}");
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! Sentence forms: one word with slots for each text that the environment, the actions and our labels use.
+
+use std::sync::LazyLock;
+
+use rustc_hash::FxHashMap;
+
+use super::word::{Word, count_words, entity_word, range_words};
+use crate::view::Entity;
+use crate::view::entity::{list_text, take_kind, take_list};
+
+/// Where a form may stand in a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Anywhere, after a space.
+    Any,
+    /// Anywhere, and it may stand inside another form.
+    Action,
+    /// Only at the start of the text.
+    Start,
+    /// Directly behind what comes before, without a space.
+    Glued,
+}
+
+/// Every form: its word, its text, where it may stand. Slots: `{e}` entity, `{=}` the last entity again, `{k}` kind,
+/// `{l}` list with articles, `{n}` list of names, `{c}` list with articles as counts, `{r}` list of places as ranges,
+/// `{a}` action. Of forms with one word, those with more slots come first.
+const FORMS: &[(&str, &str, Place)] = &[
+    // task sentences
+    ("put_a", "put a {k} in {k}.", Place::Any),
+    ("put_some", "put some {k} on {k}.", Place::Any),
+    ("put_clean", "put a clean {k} in {k}.", Place::Any),
+    ("put_hot", "put a hot {k} in {k}.", Place::Any),
+    ("put_cool", "put a cool {k} in {k}.", Place::Any),
+    ("clean_some", "clean some {k} and put it in {k}.", Place::Any),
+    ("heat_some", "heat some {k} and put it in {k}.", Place::Any),
+    ("cool_some", "cool some {k} and put it in {k}.", Place::Any),
+    ("put_two", "put two {k} in {k}.", Place::Any),
+    ("find_two", "find two {k} and put them in {k}.", Place::Any),
+    ("look_under", "look at {k} under the {k}.", Place::Any),
+    ("examine_with", "examine the {k} with the {k}.", Place::Any),
+    // subtasks
+    ("find", "locate and pick up a {k}", Place::Any),
+    ("find_new", "locate and pick up a new {k} except {e} in {e}", Place::Any),
+    ("find_use", "locate and use a {k}", Place::Any),
+    ("put", "put {e} in {e}", Place::Any),
+    // actions; with one entity the last three are subtasks
+    ("go_to", "go to {e}", Place::Action),
+    ("open", "open {e}", Place::Action),
+    ("close", "close {e}", Place::Action),
+    ("examine", "examine {e}", Place::Action),
+    ("take", "take {e} from {e}", Place::Action),
+    ("move", "move {e} to {e}", Place::Action),
+    ("put_on", "put {e} in/on {e}", Place::Action),
+    ("use", "use {e}", Place::Action),
+    ("slice", "slice {e} with {e}", Place::Action),
+    ("look", "look", Place::Action),
+    ("inventory", "inventory", Place::Action),
+    ("help", "help", Place::Action),
+    ("heat", "heat {e} with {e}", Place::Action),
+    ("heat", "heat {e}", Place::Any),
+    ("clean", "clean {e} with {e}", Place::Action),
+    ("clean", "clean {e}", Place::Any),
+    ("cool", "cool {e} with {e}", Place::Action),
+    ("cool", "cool {e}", Place::Any),
+    // the executor's flag
+    (";True", "; True", Place::Glued),
+    (";False", "; False", Place::Glued),
+    // rooms
+    ("around", "Looking quickly around you, you see {c}.", Place::Any),
+    (ROOM, "You are in the middle of a room. Looking quickly around you, you see {c}.", Place::Any),
+    // answers
+    ("at_on", "You arrive at {e}. On the {=}, you see {l}.", Place::Any),
+    ("at_in", "You arrive at {e}. The {=} is open. In it, you see {l}.", Place::Any),
+    ("at_closed", "You arrive at {e}. The {=} is closed.", Place::Any),
+    ("arrive", "You arrive at {e}.", Place::Any),
+    ("on", "On the {e}, you see {l}.", Place::Any),
+    ("in", "The {e} is open. In it, you see {l}.", Place::Any),
+    ("closed", "The {e} is closed.", Place::Any),
+    ("opened", "You open the {e}. The {=} is open. In it, you see {l}.", Place::Any),
+    ("shut", "You close the {e}.", Place::Any),
+    ("picked", "You pick up the {e} from the {e}.", Place::Any),
+    ("moved", "You move the {e} to the {e}.", Place::Any),
+    ("placed", "You put the {e} in/on the {e}.", Place::Any),
+    ("heated", "You heat the {e} using the {e}.", Place::Any),
+    ("cleaned", "You clean the {e} using the {e}.", Place::Any),
+    ("cooled", "You cool the {e} using the {e}.", Place::Any),
+    ("sliced", "You sliced the {e} with the {e}.", Place::Any),
+    ("turned_on", "You turn on the {e}.", Place::Any),
+    ("turned_off", "You turn off the {e}.", Place::Any),
+    ("no_effect", "Nothing happens.", Place::Any),
+    ("carrying", "You are carrying: {l}.", Place::Any),
+    ("empty_hand", "You are not carrying anything.", Place::Any),
+    ("facing", "You are facing the {n}. Next to it, you see {l}.", Place::Any),
+    ("usual", "There's nothing special about {e}.", Place::Any),
+    ("normal", "This is a normal {e}. In it, you see {l}.", Place::Any),
+    ("is_hot", "This is a hot {e}.", Place::Any),
+    ("is_clean", "This is a clean {e}.", Place::Any),
+    ("is_cold", "This is a cold {e}.", Place::Any),
+    ("is_hot_clean", "This is a hot and clean {e}.", Place::Any),
+    ("is_cool_clean", "This is a cool and clean {e}.", Place::Any),
+    ("is_sliced", "This is a sliced {e}.", Place::Any),
+    ("is_hot_sliced", "This is a hot sliced {e}.", Place::Any),
+    ("is_cool_sliced", "This is a cool sliced {e}.", Place::Any),
+    ("is_clean_sliced", "This is a clean sliced {e}.", Place::Any),
+    ("is_hot_clean_sliced", "This is a hot and clean sliced {e}.", Place::Any),
+    ("is_cool_clean_sliced", "This is a cool and clean sliced {e}.", Place::Any),
+    ("is_on", "This {e} is on.", Place::Any),
+    ("is_off", "This {e} is off.", Place::Any),
+    // progress texts
+    ("checked", "Searching. || [Checked: {r}]", Place::Start),
+    ("checked", " || [Checked: {r}]", Place::Glued),
+    ("searching", "Searching.", Place::Any),
+    ("not", "Searching, not {e}.", Place::Any),
+    ("failed", "Failed to {a}.", Place::Any),
+    ("at", "At {e}.", Place::Any),
+    ("holding", "Holding {e}.", Place::Any),
+    ("holding_nothing", "Holding nothing.", Place::Any),
+    ("got", "Picked up {e} from {e}.", Place::Any),
+    ("did_heat", "Heated {e} with {e}.", Place::Any),
+    ("did_clean", "Cleaned {e} with {e}.", Place::Any),
+    ("did_cool", "Cooled {e} with {e}.", Place::Any),
+    ("did_put", "Put {e} in {e}.", Place::Any),
+    ("did_use", "Used {e}.", Place::Any),
+];
+
+/// The word of the room description; not written where a count follows, because nothing else starts with one.
+const ROOM: &str = "room";
+
+/// The word of an empty list.
+const NOTHING: &str = "nothing";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Literal(&'static str),
+    Entity,
+    Same,
+    Kind,
+    Items,
+    Names,
+    Counts,
+    Ranges,
+    Action,
+}
+
+#[derive(Debug)]
+struct Form {
+    word: &'static str,
+    parts: Vec<Part>,
+    place: Place,
+}
+
+#[derive(Debug)]
+pub(super) struct Forms {
+    all: Vec<Form>,
+    by_word: FxHashMap<&'static str, Vec<usize>>,
+    by_first: FxHashMap<u8, Vec<usize>>,
+}
+
+/// The compiled forms.
+pub(super) static COMPILED: LazyLock<Forms> = LazyLock::new(|| {
+    let mut forms = Forms { all: Vec::new(), by_word: FxHashMap::default(), by_first: FxHashMap::default() };
+    for (index, &(word, pattern, place)) in FORMS.iter().enumerate() {
+        forms.by_word.entry(word).or_default().push(index);
+        let first = pattern.as_bytes().first().copied().unwrap_or_default();
+        forms.by_first.entry(first).or_default().push(index);
+        forms.all.push(Form { word, parts: parts(pattern), place });
+    }
+    forms
+});
+
+fn parts(mut pattern: &'static str) -> Vec<Part> {
+    let mut parts = Vec::new();
+    while let Some((before, rest)) = pattern.split_once('{') {
+        if !before.is_empty() {
+            parts.push(Part::Literal(before));
+        }
+        let (slot, after) = rest.split_once('}').unwrap_or((rest, ""));
+        parts.push(match slot {
+            "e" => Part::Entity,
+            "=" => Part::Same,
+            "k" => Part::Kind,
+            "l" => Part::Items,
+            "n" => Part::Names,
+            "c" => Part::Counts,
+            "r" => Part::Ranges,
+            _ => Part::Action,
+        });
+        pattern = after;
+    }
+    if !pattern.is_empty() {
+        parts.push(Part::Literal(pattern));
+    }
+    parts
+}
+
+/// A form found in a text.
+pub(super) struct Found<'a> {
+    /// Its words.
+    pub(super) words: Vec<String>,
+    /// The text behind it.
+    pub(super) rest: &'a str,
+}
+
+impl Forms {
+    /// Whether a word has a meaning here, so that text that happens to look like it must be escaped.
+    pub(super) fn reserved(&self, word: &str) -> bool {
+        word == NOTHING || self.by_word.contains_key(word)
+    }
+
+    /// The longest form at the start of `text`.
+    pub(super) fn find<'a>(&self, text: &'a str, at_start: bool) -> Option<Found<'a>> {
+        let fits =
+            |place| place == Place::Any || place == Place::Action || (at_start && place == Place::Start);
+        self.longest(text, fits)
+    }
+
+    /// The form that may follow without a space at the start of `text`.
+    pub(super) fn find_glued<'a>(&self, text: &'a str) -> Option<Found<'a>> {
+        self.longest(text, |place| place == Place::Glued)
+    }
+
+    fn longest<'a>(&self, text: &'a str, fits: impl Fn(Place) -> bool) -> Option<Found<'a>> {
+        let candidates = self.by_first.get(text.as_bytes().first()?)?;
+        candidates
+            .iter()
+            .map(|index| &self.all[*index])
+            .filter(|form| fits(form.place))
+            .filter_map(|form| self.read(form, text))
+            .min_by_key(|found| found.rest.len())
+    }
+
+    fn read<'a>(&self, form: &Form, text: &'a str) -> Option<Found<'a>> {
+        let mut words = vec![form.word.to_owned()];
+        let mut rest = text;
+        let mut last: Option<Entity<'a>> = None;
+        for part in &form.parts {
+            rest = match part {
+                Part::Literal(literal) => rest.strip_prefix(literal)?,
+                Part::Entity => {
+                    let (entity, after) = Entity::take(rest)?;
+                    words.push(entity_word(&entity));
+                    last = Some(entity);
+                    after
+                }
+                Part::Same => Entity::take(rest).filter(|(entity, _)| last == Some(*entity))?.1,
+                Part::Kind => {
+                    let (kind, after) = take_kind(rest)?;
+                    words.push(kind.to_owned());
+                    after
+                }
+                Part::Items | Part::Counts | Part::Names => {
+                    let article = if *part == Part::Names { "" } else { "a " };
+                    let (items, after) = take_list(rest, article)?;
+                    if items.is_empty() {
+                        words.push(NOTHING.to_owned());
+                    } else if *part == Part::Counts {
+                        let counts = count_words(&items);
+                        let starts_with_count = counts
+                            .first()
+                            .is_some_and(|word| matches!(Word::parse(word), Some(Word::Count(_))));
+                        if form.word == ROOM && starts_with_count {
+                            words.clear();
+                        }
+                        words.extend(counts);
+                    } else {
+                        words.extend(items.iter().map(entity_word));
+                    }
+                    after
+                }
+                Part::Ranges => {
+                    let (first, mut after) = Entity::take(rest)?;
+                    let mut places = vec![first];
+                    while let Some((place, behind)) = after.strip_prefix(", ").and_then(Entity::take) {
+                        places.push(place);
+                        after = behind;
+                    }
+                    words.extend(range_words(&places));
+                    after
+                }
+                Part::Action => {
+                    let found = self.longest(rest, |place| place == Place::Action)?;
+                    words.extend(found.words);
+                    found.rest
+                }
+            };
+        }
+        Some(Found { words, rest })
+    }
+
+    /// The text of the form at `words[0]`, with the number of words it takes and whether it joins what comes before
+    /// without a space; none if no form starts there.
+    pub(super) fn write(&self, words: &[&str], at_start: bool) -> Option<(String, usize, bool)> {
+        let first = *words.first()?;
+        let (word, skip) = match Word::parse(first) {
+            Some(Word::Count(_)) => (ROOM, 0),
+            _ => (first, 1),
+        };
+        let indices = self.by_word.get(word)?;
+        let forms: Vec<&Form> = indices.iter().map(|index| &self.all[*index]).collect();
+        let fits = |form: &&&Form| match form.place {
+            Place::Start => at_start,
+            Place::Glued => !at_start || forms.len() == 1,
+            Place::Any | Place::Action => true,
+        };
+        let usable: Vec<&&Form> = forms.iter().filter(fits).collect();
+        let complete = usable.iter().find_map(|form| self.fill(form, &words[skip..], false));
+        let (text, taken) = complete.or_else(|| self.fill(usable.first()?, &words[skip..], true))?;
+        let glued = usable.first().is_some_and(|form| form.place == Place::Glued);
+        Some((text, skip + taken, glued))
+    }
+
+    /// Fills the slots from `words`. With `partial` it stops before the first slot that cannot be filled.
+    fn fill(&self, form: &Form, words: &[&str], partial: bool) -> Option<(String, usize)> {
+        let mut text = String::new();
+        let mut used = 0;
+        let mut last = "";
+        for part in &form.parts {
+            let rest = &words[used..];
+            let next = rest.first().copied().unwrap_or_default();
+            let filled = match part {
+                Part::Literal(literal) => Some(((*literal).to_owned(), 0)),
+                Part::Same => Some((entity_text(last).unwrap_or_default(), 0)),
+                Part::Entity => {
+                    last = next;
+                    entity_text(next).map(|text| (text, 1))
+                }
+                Part::Kind => {
+                    let kind = take_kind(next).is_some_and(|(_, end)| end.is_empty()) && !self.reserved(next);
+                    kind.then(|| (next.to_owned(), 1))
+                }
+                Part::Items | Part::Names if next == NOTHING => Some((NOTHING.to_owned(), 1)),
+                Part::Counts if next == NOTHING => Some((NOTHING.to_owned(), 1)),
+                Part::Items | Part::Names | Part::Counts => {
+                    let article = if *part == Part::Names { "" } else { "a " };
+                    let (items, taken) = entities(rest);
+                    Some((list_text(&items, article), taken))
+                }
+                Part::Ranges => {
+                    let (items, taken) = entities(rest);
+                    let places: Vec<String> = items.iter().map(Entity::to_string).collect();
+                    Some((places.join(", "), taken))
+                }
+                Part::Action => self
+                    .by_word
+                    .get(next)
+                    .is_some_and(|indices| self.all[indices[0]].place == Place::Action)
+                    .then(|| self.write(rest, false))
+                    .flatten()
+                    .map(|(text, taken, _)| (text, taken)),
+            };
+            match filled {
+                Some((piece, taken)) => {
+                    text.push_str(&piece);
+                    used += taken;
+                }
+                None if partial => return Some((text.trim_end().to_owned(), used)),
+                None => return None,
+            }
+        }
+        Some((text, used))
+    }
+}
+
+fn entity_text(word: &str) -> Option<String> {
+    match Word::parse(word)? {
+        Word::Entity(entity) => Some(entity.to_string()),
+        Word::Count(_) | Word::UpTo(_) => None,
+    }
+}
+
+/// The entities at the start of `words`, with the number of words they take.
+fn entities<'a>(words: &[&'a str]) -> (Vec<Entity<'a>>, usize) {
+    let mut items = Vec::new();
+    let mut taken = 0;
+    for word in words.iter().map_while(|word| Word::parse(word)) {
+        items.extend(word.entities());
+        taken += 1;
+    }
+    (items, taken)
+}

@@ -1,0 +1,98 @@
+//! Playing a game at the level of the original's core: no step limit, and play goes on after the goal is reached.
+
+use std::sync::Arc;
+
+use crate::action::{self, Action, Scratch};
+use crate::game::Game;
+use crate::list::CommandList;
+use crate::rules::State;
+use crate::text;
+
+/// What a command led to, beside its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    /// The command was possible. If not, nothing happened.
+    pub possible: bool,
+    /// The goal is reached now. The original's reward is 1 on every such step and 0 otherwise.
+    pub won: bool,
+}
+
+/// One game being played.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    game: Arc<Game>,
+    state: State,
+    won: bool,
+    scratch: Scratch,
+}
+
+impl Engine {
+    /// A game at its start.
+    pub fn new(game: Arc<Game>) -> Self {
+        let state = game.initial.clone();
+        let won = game.goal.is_reached(&state);
+        Self { game, state, won, scratch: Scratch::default() }
+    }
+
+    /// The game.
+    pub fn game(&self) -> &Arc<Game> {
+        &self.game
+    }
+
+    /// Back to the start.
+    pub fn reset(&mut self) {
+        self.state.copy_from(&self.game.initial);
+        self.won = self.game.goal.is_reached(&self.state);
+    }
+
+    /// To the start of another game.
+    pub fn switch(&mut self, game: &Arc<Game>) {
+        self.game.clone_from(game);
+        self.reset();
+    }
+
+    /// Whether the goal is reached now.
+    pub fn won(&self) -> bool {
+        self.won
+    }
+
+    /// Appends the first text of an episode. Meaningful at the start only.
+    pub fn write_intro(&self, out: &mut String) {
+        text::intro(&self.game, &self.state, out);
+    }
+
+    /// Appends the description of the room, the middle part of the first text. Meaningful at the start only.
+    pub fn write_context(&self, out: &mut String) {
+        text::context(&self.game, &self.state, out);
+    }
+
+    /// Plays a command and appends the answer.
+    pub fn step(&mut self, command: &str, answer: &mut String) -> Outcome {
+        let action = Action::parse(&self.game, strip(command));
+        match action.filter(|&action| self.state.allows(&self.game, action)) {
+            Some(action) => {
+                self.state.apply(&self.game, action);
+                if self.game.goal.may_change_with(action) {
+                    self.won = self.game.goal.is_reached(&self.state);
+                }
+                text::answer(&self.game, &self.state, action, answer);
+                Outcome { possible: true, won: self.won }
+            }
+            None => {
+                answer.push_str(text::NOTHING_HAPPENS);
+                Outcome { possible: false, won: self.won }
+            }
+        }
+    }
+
+    /// Fills a list with every possible command, in code-point order.
+    pub fn admissible(&mut self, list: &mut CommandList) {
+        list.clear();
+        action::admissible(&self.game, &self.state, &mut self.scratch, list);
+    }
+}
+
+/// Strips what Python's `str.strip` strips: Unicode white space and the four ASCII separators.
+fn strip(command: &str) -> &str {
+    command.trim_matches(|c: char| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c))
+}

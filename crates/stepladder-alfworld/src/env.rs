@@ -1,0 +1,113 @@
+//! The engine behind the environment contract.
+
+use std::sync::Arc;
+
+use stepladder_core::{End, Start, Step, TaskKey};
+use stepladder_env::{Admissible, Env, EnvError, EnvSpec, Walkthrough};
+
+use crate::engine::Engine;
+use crate::game::Game;
+use crate::list::CommandList;
+
+/// Where an environment's games come from: official files, a generator, a directory of generated files.
+pub trait GameSource: Send + Sync {
+    /// What is known about the environment that plays these games.
+    fn spec(&self) -> &EnvSpec;
+
+    /// The game of a task. Several environments may hold the same game.
+    ///
+    /// # Errors
+    /// [`EnvError::UnknownTask`], [`EnvError::Data`].
+    fn game(&self, task: &TaskKey) -> Result<Arc<Game>, EnvError>;
+}
+
+/// Choices that the field makes differently.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Report every command that was answered by "Nothing happens." as an unknown action.
+    pub penalise_noop: bool,
+}
+
+/// ALFWorld as an environment. The episode ends when the goal is reached; the reward is 1 then and 0 before.
+pub struct AlfworldEnv {
+    source: Arc<dyn GameSource>,
+    options: Options,
+    engine: Option<Engine>,
+    over: bool,
+    commands: CommandList,
+}
+
+impl AlfworldEnv {
+    /// An environment that plays the games of a source.
+    pub fn new(source: Arc<dyn GameSource>, options: Options) -> Self {
+        Self { source, options, engine: None, over: false, commands: CommandList::new() }
+    }
+
+    /// The engine of the current episode.
+    pub fn engine(&self) -> Option<&Engine> {
+        self.engine.as_ref()
+    }
+}
+
+impl Env for AlfworldEnv {
+    fn spec(&self) -> &EnvSpec {
+        self.source.spec()
+    }
+
+    fn reset(&mut self, task: &TaskKey, _seed: u64) -> Result<Start, EnvError> {
+        let game = self.source.game(task)?;
+        let engine = match &mut self.engine {
+            Some(engine) => {
+                engine.switch(&game);
+                engine
+            }
+            none => none.insert(Engine::new(game)),
+        };
+        self.over = false;
+        let (mut text, mut context) = (String::with_capacity(1024), String::new());
+        engine.write_intro(&mut text);
+        engine.write_context(&mut context);
+        let game = engine.game();
+        Ok(Start { text, task: game.task().to_owned(), context, family: game.family().to_owned() })
+    }
+
+    fn step(&mut self, action: &str) -> Result<Step, EnvError> {
+        let env = self.source.spec().id;
+        let engine = self.engine.as_mut().ok_or(EnvError::StepBeforeReset { env })?;
+        if self.over {
+            return Err(EnvError::EpisodeOver { env });
+        }
+        let mut observation = String::new();
+        let outcome = engine.step(action, &mut observation);
+        self.over = outcome.won;
+        Ok(Step {
+            observation,
+            reward: if outcome.won { 1.0 } else { 0.0 },
+            won: outcome.won,
+            unknown_action: self.options.penalise_noop && !outcome.possible,
+            end: outcome.won.then_some(End::Terminated),
+        })
+    }
+
+    fn admissible(&mut self) -> Option<&mut dyn Admissible> {
+        self.engine.is_some().then_some(self)
+    }
+
+    fn walkthrough(&mut self) -> Option<&mut dyn Walkthrough> {
+        self.engine.is_some().then_some(self)
+    }
+}
+
+impl Admissible for AlfworldEnv {
+    fn admissible_actions(&mut self) -> Vec<String> {
+        let Some(engine) = &mut self.engine else { return Vec::new() };
+        engine.admissible(&mut self.commands);
+        self.commands.iter().map(str::to_owned).collect()
+    }
+}
+
+impl Walkthrough for AlfworldEnv {
+    fn solution(&self) -> Vec<String> {
+        self.engine.as_ref().map(|engine| engine.game().walkthrough().to_vec()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,101 @@
+//! The subtasks the planner issues, and their wording.
+
+use std::fmt;
+
+use crate::view::entity::take_kind;
+use crate::view::{Entity, Treatment};
+
+/// A subtask (spec/algorithms 3.0: locate and pick up, locate and use, clean, heat, cool, put).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Subtask<'a> {
+    /// Find an object of a kind and pick it up.
+    Find {
+        /// The kind.
+        kind: &'a str,
+    },
+    /// Find another object of a kind, when one has been placed already.
+    FindNew {
+        /// The kind.
+        kind: &'a str,
+        /// The one that must stay where it is.
+        placed: Entity<'a>,
+        /// Where that is: no other one can be there, or the task would be solved.
+        at: Entity<'a>,
+    },
+    /// Find something of a kind and switch it on.
+    FindUse {
+        /// The kind.
+        kind: &'a str,
+    },
+    /// Heat, clean or cool the held object.
+    Treat {
+        /// Which of them.
+        treatment: Treatment,
+        /// The object.
+        object: Entity<'a>,
+    },
+    /// Put the held object down.
+    Put {
+        /// The object.
+        object: Entity<'a>,
+        /// Where to.
+        receptacle: Entity<'a>,
+    },
+}
+
+impl fmt::Display for Subtask<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Find { kind } => write!(f, "locate and pick up a {kind}"),
+            Self::FindNew { kind, placed, at } => {
+                write!(f, "locate and pick up a new {kind} except {placed} in {at}")
+            }
+            Self::FindUse { kind } => write!(f, "locate and use a {kind}"),
+            Self::Treat { treatment, object } => write!(f, "{} {object}", treatment.verb()),
+            Self::Put { object, receptacle } => write!(f, "put {object} in {receptacle}"),
+        }
+    }
+}
+
+impl<'a> Subtask<'a> {
+    /// Reads a subtask; none if it is not one of ours.
+    ///
+    /// ```
+    /// use stepladder_alfworld::expert::Subtask;
+    /// let text = "locate and pick up a new mug except mug 1 in cabinet 1";
+    /// assert_eq!(Subtask::parse(text).unwrap().to_string(), text);
+    /// ```
+    pub fn parse(text: &'a str) -> Option<Self> {
+        let only = |text: &'a str| take_kind(text).filter(|(_, rest)| rest.is_empty()).map(|(kind, _)| kind);
+        if let Some(rest) = text.strip_prefix("locate and pick up a new ") {
+            let (kind, rest) = take_kind(rest)?;
+            let (placed, rest) = Entity::take(rest.strip_prefix(" except ")?)?;
+            let at = Entity::parse(rest.strip_prefix(" in ")?)?;
+            return Some(Self::FindNew { kind, placed, at });
+        }
+        if let Some(rest) = text.strip_prefix("locate and pick up a ") {
+            return only(rest).map(|kind| Self::Find { kind });
+        }
+        if let Some(rest) = text.strip_prefix("locate and use a ") {
+            return only(rest).map(|kind| Self::FindUse { kind });
+        }
+        if let Some(rest) = text.strip_prefix("put ") {
+            let (object, rest) = Entity::take(rest)?;
+            let receptacle = Entity::parse(rest.strip_prefix(" in ")?)?;
+            return Some(Self::Put { object, receptacle });
+        }
+        Treatment::ALL.into_iter().find_map(|treatment| {
+            let object = Entity::parse(text.strip_prefix(treatment.verb())?.strip_prefix(' ')?)?;
+            Some(Self::Treat { treatment, object })
+        })
+    }
+
+    /// Whether an object that was picked up is what this subtask looks for.
+    pub fn wants(&self, object: Entity<'_>) -> bool {
+        match self {
+            Self::Find { kind } => object.kind == *kind,
+            Self::FindNew { kind, placed, .. } => object.kind == *kind && object != *placed,
+            Self::FindUse { .. } | Self::Treat { .. } | Self::Put { .. } => false,
+        }
+    }
+}

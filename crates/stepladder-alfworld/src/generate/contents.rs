@@ -1,0 +1,182 @@
+//! Draws what lies where in a furnished room.
+
+use std::collections::BTreeMap;
+
+use rand::RngExt;
+use stepladder_core::seed::Rng;
+
+use super::draw::{weighted, weighted_by};
+use super::household::{Family, Object, Task};
+use super::layout::Layout;
+use super::tables::{AND, FLOOR, RoomTables, Tables};
+
+/// Fixtures that come with a receptacle, one each, in every official room.
+const FIXTURES: &[(&str, &str)] = &[
+    ("Sink", "SinkBasin"),
+    ("Bathtub", "BathtubBasin"),
+    ("StoveKnob", "StoveBurner"),
+    ("LaundryHamperLid", "LaundryHamper"),
+];
+
+/// The share of a receptacle kind grows with this power of its number in the room: twice as many cabinets do not hold
+/// twice as much. Official kitchens lie between 0 (cabinets) and 0.5 (counter tops).
+const CROWDING: f64 = 0.4;
+
+/// A place with its weight.
+#[derive(Debug)]
+pub(super) struct Choice<'t> {
+    pub(super) place: &'t str,
+    pub(super) weight: f64,
+}
+
+/// The places where an object of `kind` may start in a room with these receptacles. With a task whose target this kind
+/// is, the family's hiding factors apply, and goal receptacles are left out where official games do so.
+pub(super) fn choices<'t>(
+    room: &'t RoomTables,
+    kind: &str,
+    counts: &BTreeMap<&str, usize>,
+    target_of: Option<(&Tables, &Task)>,
+) -> Vec<Choice<'t>> {
+    let Some(object) = room.objects.get(kind) else { return Vec::new() };
+    let count = |kind: &str| counts.get(kind).copied().unwrap_or(0);
+    let mut choices = Vec::with_capacity(object.at.len());
+    for (place, &seen) in &object.at {
+        let mut weight = f64::from(seen);
+        if place != FLOOR {
+            weight *= match place.split_once(AND) {
+                None if count(place) == 0 => 0.0,
+                None => (count(place) as f64).powf(CROWDING) / room.usual_crowd(place, CROWDING),
+                Some((one, two)) => {
+                    let needed = if one == two { 2 } else { 1 };
+                    f64::from(count(one) >= needed && count(two) >= needed)
+                        / room.presence(one, needed).min(room.presence(two, needed))
+                }
+            };
+        }
+        if let Some((tables, task)) = target_of {
+            let factors = tables.hiding.get(&task.family);
+            for kind in place.split(AND) {
+                weight *= factors.and_then(|factors| factors.get(kind)).copied().unwrap_or(1.0);
+                if task.family.starts_away_from_goal() && kind == task.place {
+                    weight = 0.0;
+                }
+            }
+        }
+        if weight > 0.0 {
+            choices.push(Choice { place, weight });
+        }
+    }
+    choices
+}
+
+/// An object before it has a name.
+#[derive(Debug)]
+pub(super) struct Item {
+    pub(super) kind: String,
+    /// Indices of receptacles; empty for an object out of reach.
+    pub(super) inside: Vec<usize>,
+}
+
+/// Draws the objects of a room.
+pub(super) fn draw(
+    tables: &Tables,
+    room: &RoomTables,
+    layout: &Layout,
+    tasks: &[Task],
+    rng: &mut Rng,
+) -> Vec<Item> {
+    let counts = layout.counts();
+    let mut free: Vec<usize> = layout
+        .receptacles
+        .iter()
+        .map(|receptacle| tables.capacity.get(&receptacle.kind).copied().unwrap_or(0))
+        .collect();
+    let mut items = Vec::new();
+    for (kind, object) in &room.objects {
+        let target_of = tasks.iter().find(|task| task.target == *kind);
+        let fixture = FIXTURES.iter().find(|(fixture, _)| fixture == kind);
+        let number = match fixture {
+            Some((_, receptacle)) => counts.get(receptacle).copied().unwrap_or(0),
+            None => {
+                let least = least_needed(kind, tasks);
+                let counts = match target_of {
+                    Some(task) if task.family.needed() > 1 => &object.pair_count,
+                    Some(_) => &object.target_count,
+                    None => &object.count,
+                };
+                weighted_by(rng, counts.iter().enumerate().skip(least), |(_, seen)| f64::from(**seen))
+                    .map_or(least, |(number, _)| number)
+            }
+        };
+        let choices = choices(room, kind, &counts, target_of.map(|task| (tables, task)));
+        for _ in 0..number {
+            let Some(choice) = weighted(rng, &choices, |choice| choice.weight) else { continue };
+            if let Some(inside) = settle(choice.place, layout, &mut free, rng) {
+                items.push(Item { kind: kind.clone(), inside });
+            }
+        }
+    }
+    items
+}
+
+fn least_needed(kind: &str, tasks: &[Task]) -> usize {
+    let mut least = 0;
+    for task in tasks {
+        if task.target == kind {
+            least = least.max(task.family.needed());
+        }
+        if task.family == Family::Look && task.place == kind {
+            least = least.max(1);
+        }
+    }
+    least
+}
+
+/// Picks the receptacles for a place; `None` when all of them are full.
+fn settle(place: &str, layout: &Layout, free: &mut [usize], rng: &mut Rng) -> Option<Vec<usize>> {
+    if place == FLOOR {
+        return Some(Vec::new());
+    }
+    let mut inside: Vec<usize> = Vec::with_capacity(2);
+    for kind in place.split(AND) {
+        let open = |index: &usize| {
+            layout.receptacles[*index].kind == kind && free[*index] > 0 && !inside.contains(index)
+        };
+        let candidates: Vec<usize> = (0..layout.receptacles.len()).filter(open).collect();
+        if candidates.is_empty() {
+            return None;
+        }
+        // What lies across two receptacles lies across neighbours where there are any.
+        let near: Vec<usize> = candidates
+            .iter()
+            .copied()
+            .filter(|&index| {
+                inside.iter().any(|&other| layout.receptacles[other].group == layout.receptacles[index].group)
+            })
+            .collect();
+        let from = if near.is_empty() { &candidates } else { &near };
+        inside.push(from[rng.random_range(0..from.len())]);
+    }
+    for &index in &inside {
+        free[index] -= 1;
+    }
+    Some(inside)
+}
+
+/// Lays some objects into others that lie in the same receptacle, at the observed rate for their kinds.
+pub(super) fn nest(room: &RoomTables, objects: &mut [Object], rng: &mut Rng) {
+    let outers: Vec<usize> = (0..objects.len())
+        .filter(|&index| !objects[index].inside.is_empty() && room.nested.contains_key(&objects[index].kind))
+        .collect();
+    for outer in outers {
+        let Some(rates) = room.nested.get(&objects[outer].kind) else { continue };
+        for inner in (0..objects.len()).filter(|&inner| inner != outer) {
+            let Some([seen, pairs]) = rates.get(&objects[inner].kind) else { continue };
+            let together =
+                objects[inner].inside.iter().any(|receptacle| objects[outer].inside.contains(receptacle));
+            if together && rng.random::<f64>() * f64::from(*pairs) < f64::from(*seen) {
+                objects[inner].nested.push(outer);
+            }
+        }
+    }
+}

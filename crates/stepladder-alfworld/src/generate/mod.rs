@@ -1,0 +1,247 @@
+//! Generated households: games in the official file form, drawn from a seed, distributed as the official training games
+//! are. No official game is copied: every room is composed anew from counts over all of them ([`Tables`]).
+//!
+//! A game is made in three steps that draw from streams of their own: the task, a room in which it can be done, and the
+//! names. So another task (or a chain of tasks) can be drawn without touching how rooms are drawn.
+
+mod contents;
+pub mod distribution;
+mod draw;
+mod estimate;
+mod household;
+mod layout;
+mod name;
+mod pddl;
+mod plan;
+mod tables;
+mod task;
+
+use serde::{Deserialize, Serialize};
+use stepladder_core::seed;
+
+pub use estimate::estimate;
+pub use household::{
+    Family, Household, Object, Receptacle, Room, Task, kind_of_id, read_problem, short_names,
+};
+pub use tables::{Goals, Histogram, Numbers, ObjectTables, RoomTables, Share, Tables};
+
+use crate::dialect::Wording;
+
+/// Goes up when the same split and seed may give another game.
+pub const VERSION: u32 = 1;
+
+/// Rooms drawn for one task before giving up. The worst task of the official table needs a few dozen.
+const ATTEMPTS: u64 = 10_000;
+
+/// Why a household could not be read, estimated or drawn.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GenerateError {
+    /// The text is not a problem of the ALFRED domain.
+    #[error("not a household problem: {reason}")]
+    Problem {
+        /// What does not fit.
+        reason: String,
+    },
+    /// Nothing to count.
+    #[error("no games to estimate the tables from")]
+    NoGames,
+    /// A table or game could not be written.
+    #[error("household tables: {0}")]
+    Json(#[from] serde_json::Error),
+    /// The tables leave no room in which the task can be done.
+    #[error("no room was found for {task:?} after {attempts} attempts: the tables contradict each other")]
+    Unsatisfiable {
+        /// The task.
+        task: Task,
+        /// Rooms drawn.
+        attempts: u64,
+    },
+    /// The tables name no task.
+    #[error("the tables name no task to draw")]
+    NoTasks,
+    /// Not the name of a split.
+    #[error("there is no split `{name}` of generated households; there are train, dev and test")]
+    UnknownSplit {
+        /// What was asked for.
+        name: String,
+    },
+}
+
+/// The splits of generated households. Their games are disjoint: see [`Split::owns`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Split {
+    /// To learn from.
+    Train,
+    /// To choose by.
+    Dev,
+    /// To report on, once.
+    Test,
+}
+
+impl Split {
+    /// All three.
+    pub const ALL: [Self; 3] = [Self::Train, Self::Dev, Self::Test];
+
+    /// Name as registered.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Dev => "dev",
+            Self::Test => "test",
+        }
+    }
+
+    /// Whether a room belongs to this split. Its fingerprint (everything a player can tell about it up to numbering, not
+    /// the task) decides: 8 of 10 belong to train, 1 to dev, 1 to test. So no room of one split ever occurs in another,
+    /// whatever the seeds and tasks.
+    pub fn owns(self, household: &Household) -> bool {
+        self.owns_fingerprint(household.fingerprint())
+    }
+
+    fn owns_fingerprint(self, fingerprint: u64) -> bool {
+        let share = fingerprint % 10;
+        match self {
+            Self::Train => share < 8,
+            Self::Dev => share == 8,
+            Self::Test => share == 9,
+        }
+    }
+}
+
+impl std::str::FromStr for Split {
+    type Err = GenerateError;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|split| split.name() == name)
+            .ok_or_else(|| GenerateError::UnknownSplit { name: name.to_owned() })
+    }
+}
+
+/// Choices besides split and seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Which release of the original words the game.
+    pub wording: Wording,
+    /// Only this family.
+    pub family: Option<Family>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { wording: Wording::V04, family: None }
+    }
+}
+
+/// A game in the official file form, with a few keys of our own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GeneratedGame {
+    /// Empty: the domain is the original's, whoever plays the file there fills it in.
+    pub pddl_domain: String,
+    /// Empty, as the domain.
+    pub grammar: String,
+    /// Objects, facts and goal.
+    pub pddl_problem: String,
+    /// Commands that win.
+    pub walkthrough: Vec<String>,
+    /// Always true.
+    pub solvable: bool,
+    /// Which release of the original words the game: `alfworld-0.4` or `alfworld-0.3`.
+    pub dialect: String,
+    /// What follows "Your task is to: ".
+    pub task: String,
+    /// Task family.
+    pub family: Family,
+    /// Kind of room.
+    pub room: Room,
+    /// Version of the generator.
+    pub generator: u32,
+    /// Split.
+    pub split: Split,
+    /// Number of the game in its split.
+    pub seed: u64,
+}
+
+impl GeneratedGame {
+    /// The file's text.
+    ///
+    /// # Errors
+    /// [`GenerateError::Json`].
+    pub fn to_json(&self) -> Result<String, GenerateError> {
+        Ok(serde_json::to_string(self)?)
+    }
+}
+
+/// Game number `seed` of a split, drawn from the tables of the official games.
+///
+/// ```
+/// use stepladder_alfworld::generate::{Options, Split, generate};
+/// let game = generate(Split::Dev, 7, &Options::default());
+/// assert_eq!(game, generate(Split::Dev, 7, &Options::default()));
+/// assert!(game.pddl_problem.contains("(:goal"));
+/// ```
+pub fn generate(split: Split, seed: u64, options: &Options) -> GeneratedGame {
+    generate_from(Tables::official(), split, seed, options)
+        .expect("the tables of the official games have a room for every one of their tasks")
+}
+
+/// As [`generate`], from other tables.
+///
+/// # Errors
+/// [`GenerateError::NoTasks`] and [`GenerateError::Unsatisfiable`], if the tables leave nothing to draw.
+pub fn generate_from(
+    tables: &Tables,
+    split: Split,
+    seed: u64,
+    options: &Options,
+) -> Result<GeneratedGame, GenerateError> {
+    let stream = |part: &str, indices: &[u64]| {
+        seed::stream(seed, &format!("household/{}/{part}", split.name()), indices)
+    };
+    let drawn = task::draw(tables, options.family, &mut stream("task", &[]))?;
+    let unsatisfiable = || GenerateError::Unsatisfiable { task: drawn.task.clone(), attempts: ATTEMPTS };
+    let room = tables.rooms.get(&drawn.room).ok_or_else(unsatisfiable)?;
+    let tasks = std::slice::from_ref(&drawn.task);
+    for attempt in 0..ATTEMPTS {
+        let rng = &mut stream("room", &[attempt]);
+        let layout = layout::draw(room, tasks, rng);
+        let items = contents::draw(tables, room, &layout, tasks, rng);
+        let fingerprint = household::fingerprint(
+            layout.receptacles.iter().map(|one| (one.kind.as_str(), one.openable, one.group)),
+            items.iter().map(|one| (one.kind.as_str(), one.inside.as_slice())),
+        );
+        if !split.owns_fingerprint(fingerprint) {
+            continue;
+        }
+        let mut household = name::name(drawn.room, room, &layout, &items, rng);
+        let Some(plan) = plan::plan(&household, &drawn.task, options.wording) else { continue };
+        task::chill(&mut household, &drawn.task, &plan.targets);
+        let name = format!("household_{}_{seed}", split.name());
+        return Ok(GeneratedGame {
+            pddl_domain: String::new(),
+            grammar: String::new(),
+            pddl_problem: pddl::write(&name, &household, &drawn.task, tables),
+            walkthrough: plan.commands,
+            solvable: true,
+            dialect: dialect_name(options.wording).to_owned(),
+            task: pddl::sentence(&drawn.task, drawn.second_wording),
+            family: drawn.task.family,
+            room: drawn.room,
+            generator: VERSION,
+            split,
+            seed,
+        });
+    }
+    Err(unsatisfiable())
+}
+
+/// The name that stands in a game file.
+fn dialect_name(wording: Wording) -> &'static str {
+    match wording {
+        Wording::V04 => "alfworld-0.4",
+        Wording::V03 => "alfworld-0.3",
+    }
+}

@@ -1,0 +1,116 @@
+//! Cutting a bare demonstration into subtasks (spec/algorithms 3.0, "rule-based ALFWorld segmentation").
+//!
+//! A subtask ends with the first action that takes, treats, places or switches on something and is answered as done;
+//! what leads up to it belongs to it. The names are those of the expert's planner.
+
+use stepladder_core::label::{Demonstration, Segment, Segmenter};
+
+use crate::expert::Subtask;
+use crate::view::{Command, Entity, Feedback};
+
+/// The rule-based segmenter of ALFWorld and of generated households.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AlfworldSegmenter;
+
+impl Segmenter for AlfworldSegmenter {
+    fn segment(&self, demonstration: &Demonstration) -> Result<Vec<Segment>, String> {
+        let steps = &demonstration.steps;
+        let mut segments: Vec<Segment> = Vec::new();
+        let mut placed: Vec<(Entity<'_>, Entity<'_>)> = Vec::new();
+        let mut start = 0;
+        for (index, (action, answer)) in steps.iter().enumerate() {
+            let feedback = Feedback::parse(answer);
+            // The last action of an episode is often answered like any other, so the action decides; an answer can
+            // only take it back.
+            if feedback == Feedback::NothingHappens {
+                continue;
+            }
+            let subtask = match Command::parse(action) {
+                Some(Command::Take { object, .. }) => match latest(&placed, object.kind) {
+                    Some((placed, at)) if placed != object => {
+                        Subtask::FindNew { kind: object.kind, placed, at }
+                    }
+                    _ => Subtask::Find { kind: object.kind },
+                },
+                Some(Command::Use(thing)) => Subtask::FindUse { kind: thing.kind },
+                Some(Command::Treat { treatment, object, .. }) => Subtask::Treat { treatment, object },
+                Some(Command::Place { object, receptacle, .. }) => {
+                    placed.push((object, receptacle));
+                    Subtask::Put { object, receptacle }
+                }
+                _ => continue,
+            };
+            segments.push(Segment { subtask: subtask.to_string(), len: index + 1 - start });
+            start = index + 1;
+        }
+        match (segments.last_mut(), steps.get(start)) {
+            (_, None) => Ok(segments),
+            // What follows the last deed is part of nothing else.
+            (Some(last), Some(_)) => {
+                last.len += steps.len() - start;
+                Ok(segments)
+            }
+            (None, Some((action, _))) => Err(format!(
+                "no action of the demonstration takes, treats, places or switches on anything, \
+                 so its first action `{action}` belongs to no subtask"
+            )),
+        }
+    }
+}
+
+/// The object of a kind that was placed last.
+fn latest<'a>(placed: &[(Entity<'a>, Entity<'a>)], kind: &str) -> Option<(Entity<'a>, Entity<'a>)> {
+    placed.iter().rev().find(|(object, _)| object.kind == kind).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn demonstration(steps: &[(&str, &str)]) -> Demonstration {
+        Demonstration {
+            task: "put two mug in shelf.".into(),
+            context: String::new(),
+            steps: steps
+                .iter()
+                .map(|(action, answer)| ((*action).to_owned(), (*answer).to_owned()))
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn deeds_end_subtasks() {
+        let segments = AlfworldSegmenter
+            .segment(&demonstration(&[
+                ("go to desk 1", "You arrive at desk 1. On the desk 1, you see a mug 2, and a mug 1."),
+                ("take mug 3 from desk 1", "Nothing happens."),
+                ("take mug 2 from desk 1", "You pick up the mug 2 from the desk 1."),
+                ("go to shelf 1", "You arrive at shelf 1. On the shelf 1, you see nothing."),
+                ("move mug 2 to shelf 1", "You move the mug 2 to the shelf 1."),
+                ("go to desk 1", "You arrive at desk 1. On the desk 1, you see a mug 1."),
+                ("take mug 1 from desk 1", "You pick up the mug 1 from the desk 1."),
+                ("go to shelf 1", "You arrive at shelf 1. On the shelf 1, you see a mug 2."),
+                ("move mug 1 to shelf 1", "You move the mug 1 to the shelf 1."),
+                ("look", "You are facing the shelf 1. Next to it, you see nothing."),
+            ]))
+            .unwrap();
+        let named: Vec<(&str, usize)> =
+            segments.iter().map(|segment| (segment.subtask.as_str(), segment.len)).collect();
+        assert_eq!(
+            named,
+            [
+                ("locate and pick up a mug", 3),
+                ("put mug 2 in shelf 1", 2),
+                ("locate and pick up a new mug except mug 2 in shelf 1", 2),
+                ("put mug 1 in shelf 1", 3),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_demonstration_without_deeds_is_refused() {
+        let error = AlfworldSegmenter.segment(&demonstration(&[("look", "")])).unwrap_err();
+        assert!(error.contains("look"), "{error}");
+        assert_eq!(AlfworldSegmenter.segment(&demonstration(&[])).unwrap(), []);
+    }
+}

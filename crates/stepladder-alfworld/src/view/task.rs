@@ -1,0 +1,64 @@
+//! The goal behind a task sentence.
+
+use super::command::Treatment;
+use super::entity::take_kind;
+
+/// The six task families.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Family {
+    /// Put an object somewhere.
+    Place,
+    /// Hold an object where a lamp is on.
+    Look,
+    /// Heat, clean or cool an object, then put it somewhere.
+    Treat(Treatment),
+    /// Put two objects of one kind into one receptacle.
+    Two,
+}
+
+/// What has to be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Goal<'a> {
+    /// What has to be done.
+    pub family: Family,
+    /// Kind of the object.
+    pub object: &'a str,
+    /// Kind of the receptacle to put it in, or of the lamp.
+    pub target: &'a str,
+}
+
+/// Every wording of a task sentence: before the object, between object and target, what it means.
+pub const WORDINGS: [(&str, &str, Family); 12] = [
+    ("put a clean ", " in ", Family::Treat(Treatment::Clean)),
+    ("put a hot ", " in ", Family::Treat(Treatment::Heat)),
+    ("put a cool ", " in ", Family::Treat(Treatment::Cool)),
+    ("clean some ", " and put it in ", Family::Treat(Treatment::Clean)),
+    ("heat some ", " and put it in ", Family::Treat(Treatment::Heat)),
+    ("cool some ", " and put it in ", Family::Treat(Treatment::Cool)),
+    ("put a ", " in ", Family::Place),
+    ("put some ", " on ", Family::Place),
+    ("put two ", " in ", Family::Two),
+    ("find two ", " and put them in ", Family::Two),
+    ("look at ", " under the ", Family::Look),
+    ("examine the ", " with the ", Family::Look),
+];
+
+impl<'a> Goal<'a> {
+    /// The goal that a task sentence states; none for a sentence of another form.
+    ///
+    /// ```
+    /// use stepladder_alfworld::view::{Family, Goal, Treatment};
+    /// let goal = Goal::parse("put a hot mug in coffeemachine.").unwrap();
+    /// assert_eq!(goal.family, Family::Treat(Treatment::Heat));
+    /// assert_eq!((goal.object, goal.target), ("mug", "coffeemachine"));
+    /// ```
+    pub fn parse(task: &'a str) -> Option<Self> {
+        let task = task.trim().strip_prefix("Your task is to: ").unwrap_or(task.trim());
+        let task = task.strip_suffix('.').unwrap_or(task);
+        WORDINGS.iter().find_map(|(before, between, family)| {
+            let (object, rest) = take_kind(task.strip_prefix(before)?)?;
+            let (target, rest) = take_kind(rest.strip_prefix(between)?)?;
+            rest.is_empty().then_some(Self { family: *family, object, target })
+        })
+    }
+}

@@ -1,0 +1,95 @@
+//! Tokens per second of behaviour cloning on synthetic rows of the demo's shape.
+//! `cargo run --release -p stepladder-algo --example train_speed -- WORKERS WIDTH LAYERS BATCH_TOKENS`
+#![allow(clippy::print_stdout)]
+
+use std::sync::atomic::AtomicBool;
+
+use rand::RngExt;
+use stepladder_algo::bc::{BcConfig, Budget, Mixture, Observer, StepReport, train, weighted_nll};
+use stepladder_algo::runtime::checkpoint::{Identity, Progress, Trainer};
+use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
+use stepladder_algo::runtime::schedule::Schedule;
+use stepladder_algo::runtime::workers::Workers;
+use stepladder_core::Role;
+use stepladder_core::seed::stream;
+use stepladder_data::batch::Reduction;
+use stepladder_data::rows::{Row, Span};
+use stepladder_model::{Factors, ModelConfig, Params, Shape};
+use tch::{Device, Kind};
+
+struct Last(Option<StepReport>);
+
+impl Observer for Last {
+    fn on_step(&mut self, _trainer: &Trainer, report: &StepReport) -> Result<(), stepladder_algo::AlgoError> {
+        self.0 = Some(report.clone());
+        Ok(())
+    }
+}
+
+fn main() -> Result<(), stepladder_algo::AlgoError> {
+    let numbers: Vec<i64> = std::env::args().skip(1).filter_map(|text| text.parse().ok()).collect();
+    let pick = |index: usize, default: i64| numbers.get(index).copied().unwrap_or(default);
+    let (workers, width, layers, batch_tokens) = (pick(0, 2), pick(1, 128), pick(2, 4), pick(3, 1536));
+    tch::set_num_threads(1);
+    let vocab = 900u32;
+    let mut rng = stream(0, "bench", &[]);
+    let rows: Vec<Row> = (0..20_000)
+        .map(|_| {
+            let prompt = rng.random_range(12..40);
+            let reply = rng.random_range(3..8);
+            Row {
+                role: Role::Executor,
+                ids: (0..prompt + reply).map(|_| rng.random_range(0..vocab)).collect(),
+                replies: vec![Span { start: prompt, len: reply }],
+                weight: 1.0,
+            }
+        })
+        .collect();
+    let shape = Shape {
+        width,
+        layers,
+        heads: width / 32,
+        kv_heads: (width / 64).max(1),
+        ffn: width * 11 / 4,
+        max_positions: 512,
+        rope_theta: 10_000.0,
+        norm_eps: 1e-5,
+        tied: true,
+    };
+    let factors = Factors { names: (0..200).map(|n| n.to_string()).collect(), of_word: (0..vocab).map(|n| vec![n % 150, 150 + n % 50]).collect() };
+    let config = ModelConfig::new(shape, vocab as usize, factors.len())?;
+    let params = Params::init(&config, 0, Device::Cpu);
+    let optimiser = AdamW::new(
+        AdamWConfig { beta1: 0.9, beta2: 0.98, eps: 1e-8, weight_decay: 0.05, clip: 1.0 },
+        &params.flat,
+    );
+    println!("{} parameters", params.count());
+    let mut trainer = Trainer {
+        params,
+        factors,
+        optimiser,
+        progress: Progress::start(),
+        identity: Identity { style: String::new(), data: String::new() },
+    };
+    let pool = Workers::new(workers as usize, &trainer.params, &trainer.factors, Kind::Float, weighted_nll);
+    let config = BcConfig {
+        learning_rate: 1e-3,
+        schedule: Schedule::Cosine,
+        warmup: 0.02,
+        floor: 0.02,
+        reduction: Reduction::TokenMean,
+        mixture: Mixture::Pooled,
+        batch_tokens: batch_tokens as usize,
+        batch_rows: 8,
+        planner_every: 4,
+        budget: Budget::Steps(60),
+        seed: 0,
+        kind: Kind::Float,
+    };
+    let mut last = Last(None);
+    train(&config, &rows, 0, &mut trainer, &pool, &AtomicBool::new(false), &mut last)?;
+    if let Some(report) = last.0 {
+        println!("{:.0} tokens/s, {:.1} ms per step, loss {:.3}", report.tokens as f64 / report.seconds, 1e3 * report.seconds / report.step as f64, report.loss);
+    }
+    Ok(())
+}

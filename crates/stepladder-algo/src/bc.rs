@@ -1,0 +1,297 @@
+//! Behaviour cloning (STEP-HRL's first stage; spec/algorithms 3.3), also for the flat baseline (6.6).
+//!
+//! ```text
+//! L_level = − mean over rows of LP(y|x),   LP = mean over reply tokens, END included        (row mean)
+//! L       = L_executor + L_progress (+ L_planner every 4th step)                            (mixture `levels`)
+//! L       = − mean over all rows of LP(y|x)                                                 (mixture `pooled`)
+//! ```
+//!
+//! **Departures from the released code.** The default mixture pools the three streams in their natural proportion and
+//! merges identical samples into one with a weight, so no forward pass is spent twice; `levels` is the released pairing
+//! of one row per level (`golden:level_mixing`). `token_mean` replaces the row mean on request. Batches are bucketed by
+//! length. Small models train all their parameters, not adapters.
+//!
+//! Metrics: `loss`, `loss/<role>`, `gradient_norm`, `learning_rate`, `tokens_per_second`, `epoch`, `seconds`.
+//! Run it: `stepladder train demo`.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rand::seq::SliceRandom;
+use serde::{Deserialize, Serialize};
+use stepladder_core::Role;
+use stepladder_core::seed::stream;
+use stepladder_data::batch::{Reduction, bucket, collate, mass};
+use stepladder_data::mixing::{epoch_len, level_row};
+use stepladder_data::{Batch, Row};
+use stepladder_model::Decoder;
+use tch::{Device, Kind, Tensor};
+
+use crate::AlgoError;
+use crate::runtime::checkpoint::Trainer;
+use crate::runtime::clock::Stopwatch;
+use crate::runtime::schedule::{Schedule, factor};
+use crate::runtime::workers::{LossParts, Workers};
+
+/// How the streams share the steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mixture {
+    /// All rows in one pool, in their natural proportion, bucketed by length.
+    Pooled,
+    /// The same number of rows of each level in every step; the planner's loss every 4th step (spec/algorithms 3.3, 3.6).
+    Levels,
+}
+
+/// When training ends.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Budget {
+    /// Minutes of training time; evaluation and saving do not count.
+    Minutes(f64),
+    /// Passes over the rows.
+    Epochs(f64),
+    /// Optimiser steps.
+    Steps(u64),
+}
+
+/// Numbers of behaviour cloning.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BcConfig {
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Its course.
+    pub schedule: Schedule,
+    /// Share of the run that warms up.
+    pub warmup: f64,
+    /// Final learning rate as a share of the peak.
+    pub floor: f64,
+    /// Averaging inside a loss.
+    pub reduction: Reduction,
+    /// How the streams share the steps.
+    pub mixture: Mixture,
+    /// Padded tokens of a step (mixture `pooled`).
+    pub batch_tokens: usize,
+    /// Rows of each level in a step (mixture `levels`).
+    pub batch_rows: usize,
+    /// The planner's loss counts in every n-th step (mixture `levels`).
+    pub planner_every: u64,
+    /// When to stop.
+    pub budget: Budget,
+    /// Run seed.
+    pub seed: u64,
+    /// Kind of the matrix products.
+    pub kind: Kind,
+}
+
+/// What an observer hears after every step.
+#[derive(Debug, Clone)]
+pub struct StepReport {
+    /// Steps taken.
+    pub step: u64,
+    /// Passes over the data, with fraction.
+    pub epoch: f64,
+    /// Share of the budget that is used.
+    pub fraction: f64,
+    /// Training seconds used.
+    pub seconds: f64,
+    /// Tokens trained so far.
+    pub tokens: u64,
+    /// Loss of the step.
+    pub loss: f64,
+    /// Gradient norm before clipping.
+    pub gradient_norm: f64,
+    /// Learning rate of the step.
+    pub learning_rate: f64,
+    /// Sum of row log-probabilities and of weights in this step, by role.
+    pub per_role: [(f64, f64); 4],
+}
+
+/// Hears of steps; may save, evaluate, print. Its time does not count.
+pub trait Observer {
+    /// After every step. `trainer.progress` is up to date.
+    ///
+    /// # Errors
+    /// Ends training with this error.
+    fn on_step(&mut self, trainer: &Trainer, report: &StepReport) -> Result<(), AlgoError>;
+}
+
+/// How training ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The budget is used up.
+    Complete,
+    /// Somebody asked to stop; the trainer can be saved and continued.
+    Interrupted,
+}
+
+/// The weighted loss over the targets of a batch: −Σ wₜ lpₜ; with the batch's weights this is the row mean or token mean.
+///
+/// # Errors
+/// From libtorch.
+pub fn weighted_nll(decoder: &Decoder, batch: &Batch, device: Device) -> Result<LossParts, AlgoError> {
+    let ids = Tensor::from_slice(&batch.ids).view([batch.rows as i64, batch.len as i64]).to_device(device); // [B, T]
+    let targets = Tensor::from_slice(&batch.targets).to_device(device); // [N]
+    let weights = Tensor::from_slice(&batch.weights).to_device(device); // [N]
+    let logprobs = decoder.logprobs(&ids, &targets); // [N]
+    let loss = -(&logprobs * weights).sum(Kind::Float);
+    let logprobs = Vec::try_from(logprobs.detach().to_device(Device::Cpu))?;
+    Ok(LossParts { loss, logprobs })
+}
+
+/// Steps of one epoch: which rows each takes. A function of (rows, configuration, seed, epoch) alone.
+pub fn plan_epoch(config: &BcConfig, rows: &[Row], epoch: u64) -> Vec<Vec<usize>> {
+    let mut rng = stream(config.seed, "shuffle", &[epoch]);
+    match config.mixture {
+        Mixture::Pooled => bucket(rows, config.batch_tokens, 32, &mut rng),
+        Mixture::Levels => {
+            let of = |role: Role| -> Vec<usize> { (0..rows.len()).filter(|&index| rows[index].role == role).collect() };
+            let levels = [of(Role::Planner), of(Role::Executor), of(Role::Progress)];
+            let lens = levels.each_ref().map(Vec::len);
+            let mut order: Vec<usize> = (0..epoch_len(lens)).collect();
+            order.shuffle(&mut rng);
+            order
+                .chunks(config.batch_rows.max(1))
+                .map(|chunk| {
+                    let mut group = Vec::with_capacity(3 * chunk.len());
+                    for &i in chunk {
+                        for (level, index) in levels.iter().zip(level_row(lens, i)) {
+                            group.extend(index.map(|index| level[index]));
+                        }
+                    }
+                    group
+                })
+                .collect()
+        }
+    }
+}
+
+/// The rows of a step with their scales: 1 / mass of the mean each belongs to.
+pub fn scaled<'a>(config: &BcConfig, rows: &'a [Row], group: &[usize], step: u64) -> Vec<(&'a Row, f64)> {
+    let skip_planner =
+        config.mixture == Mixture::Levels && !step.is_multiple_of(config.planner_every.max(1));
+    let members: Vec<&Row> = group
+        .iter()
+        .map(|&index| &rows[index])
+        .filter(|row| !(skip_planner && row.role == Role::Planner))
+        .collect();
+    let mut masses = [0.0f64; 4];
+    for row in &members {
+        match config.mixture {
+            Mixture::Pooled => masses.iter_mut().for_each(|total| *total += mass(row, config.reduction)),
+            Mixture::Levels => masses[row.role as usize] += mass(row, config.reduction),
+        }
+    }
+    members
+        .into_iter()
+        .map(|row| {
+            let total = masses[row.role as usize];
+            (row, if total > 0.0 { 1.0 / total } else { 0.0 })
+        })
+        .collect()
+}
+
+/// Splits the rows of a step into at most `parts` shares of similar padded size, keeping neighbours of similar length
+/// together.
+pub fn shares<'a>(mut rows: Vec<(&'a Row, f64)>, parts: usize) -> Vec<Vec<(&'a Row, f64)>> {
+    rows.sort_by_key(|(row, _)| row.ids.len());
+    let total: usize = rows.iter().map(|(row, _)| row.ids.len()).sum();
+    let mut shares: Vec<Vec<(&Row, f64)>> = Vec::with_capacity(parts);
+    let mut used = 0;
+    for (row, scale) in rows {
+        let wanted = (used * parts / total.max(1)).min(parts - 1);
+        while shares.len() <= wanted {
+            shares.push(Vec::new());
+        }
+        used += row.ids.len();
+        if let Some(last) = shares.last_mut() {
+            last.push((row, scale));
+        }
+    }
+    shares.retain(|share| !share.is_empty());
+    shares
+}
+
+/// Trains until the budget is used up or `stop` is set. Continues wherever `trainer.progress` stands.
+///
+/// # Errors
+/// [`AlgoError::NoData`] without rows, [`AlgoError::NotFinite`] after five steps in a row without a finite gradient
+/// (such steps change nothing), or what the observer answers.
+pub fn train(
+    config: &BcConfig,
+    rows: &[Row],
+    pad: u32,
+    trainer: &mut Trainer,
+    workers: &Workers,
+    stop: &AtomicBool,
+    observer: &mut dyn Observer,
+) -> Result<Ending, AlgoError> {
+    if rows.is_empty() {
+        return Err(AlgoError::NoData("no demonstration was accepted".to_owned()));
+    }
+    let mut not_finite = 0;
+    loop {
+        let plan = plan_epoch(config, rows, trainer.progress.epoch);
+        let steps_per_epoch = plan.len().max(1) as f64;
+        for group in plan.iter().skip(trainer.progress.cursor as usize) {
+            let done = trainer.progress.epoch as f64 + trainer.progress.cursor as f64 / steps_per_epoch;
+            let fraction = match config.budget {
+                Budget::Minutes(minutes) => trainer.progress.seconds / (60.0 * minutes),
+                Budget::Epochs(epochs) => done / epochs,
+                Budget::Steps(steps) => trainer.progress.step as f64 / steps.max(1) as f64,
+            };
+            if fraction >= 1.0 {
+                return Ok(Ending::Complete);
+            }
+            if stop.load(Ordering::Relaxed) {
+                return Ok(Ending::Interrupted);
+            }
+            let clock = Stopwatch::resume(trainer.progress.seconds);
+            let learning_rate =
+                config.learning_rate * factor(config.schedule, fraction, config.warmup, config.floor);
+            let batches: Vec<Batch> =
+                shares(scaled(config, rows, group, trainer.progress.step), workers.count())
+                    .iter()
+                    .map(|share| collate(share, pad, config.reduction))
+                    .collect();
+            let tokens: usize = batches.iter().map(|batch| batch.tokens).sum();
+            let replies: Vec<_> = batches.iter().map(|batch| batch.replies.clone()).collect();
+            let (parts, gradient) = workers.gradient(&trainer.params, batches)?;
+            let norm = trainer.optimiser.step(&mut trainer.params.flat, &gradient, learning_rate);
+            not_finite = if norm.is_finite() { 0 } else { not_finite + 1 };
+            if not_finite >= 5 {
+                return Err(AlgoError::NotFinite { times: not_finite, step: trainer.progress.step });
+            }
+            let mut per_role = [(0.0, 0.0); 4];
+            for (infos, part) in replies.iter().zip(&parts) {
+                let mut at = 0;
+                for info in infos {
+                    let len = info.len as usize;
+                    let row: f64 = part.logprobs[at..at + len].iter().map(|&lp| f64::from(lp)).sum();
+                    let slot: &mut (f64, f64) = &mut per_role[info.role as usize];
+                    slot.0 += row / len as f64 * f64::from(info.weight);
+                    slot.1 += f64::from(info.weight);
+                    at += len;
+                }
+            }
+            let progress = &mut trainer.progress;
+            progress.step += 1;
+            progress.cursor += 1;
+            progress.tokens += tokens as u64;
+            progress.seconds = clock.seconds();
+            let report = StepReport {
+                step: progress.step,
+                epoch: progress.epoch as f64 + progress.cursor as f64 / steps_per_epoch,
+                fraction,
+                seconds: progress.seconds,
+                tokens: progress.tokens,
+                loss: parts.iter().map(|part| part.loss).sum(),
+                gradient_norm: norm,
+                learning_rate,
+                per_role,
+            };
+            observer.on_step(trainer, &report)?;
+        }
+        trainer.progress.epoch += 1;
+        trainer.progress.cursor = 0;
+    }
+}

@@ -1,0 +1,48 @@
+//! Not a command line and not an environment: how agents learn.
+//!
+//! * [`ops`]: the mathematics, tensors in and tensors out
+//! * [`bc`]: behaviour cloning (spec/algorithms 3.3), for STEP-HRL's three streams and for flat episodes alike
+//! * [`runtime`]: optimiser, schedules, data-parallel workers, checkpoints, metrics
+
+pub mod bc;
+pub mod ops;
+pub mod runtime;
+
+/// Why training stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AlgoError {
+    /// The loss or the gradient was not finite several times in a row.
+    #[error("the loss was not finite in {times} steps in a row (last: step {step}); lower train.learning_rate or raise train.warmup")]
+    NotFinite {
+        /// How often.
+        times: u32,
+        /// Where it stopped.
+        step: u64,
+    },
+    /// There is nothing to learn from.
+    #[error("no training rows: {0}")]
+    NoData(String),
+    /// A checkpoint could not be written or read.
+    #[error("{path}: {reason}")]
+    Checkpoint {
+        /// File or directory.
+        path: String,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// A tensor of another shape than an operation needs.
+    #[error("{op}: {reason}")]
+    Shape {
+        /// Operation.
+        op: &'static str,
+        /// Both shapes.
+        reason: String,
+    },
+    /// From the model layer.
+    #[error(transparent)]
+    Model(#[from] stepladder_model::ModelError),
+    /// From libtorch.
+    #[error("libtorch: {0}")]
+    Torch(#[from] tch::TchError),
+}

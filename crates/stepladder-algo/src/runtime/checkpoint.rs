@@ -1,0 +1,265 @@
+//! Checkpoints that survive a kill at any moment (design D6): written under a temporary name, synced, renamed.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use stepladder_data::WordTokenizer;
+use stepladder_model::{Factors, ModelConfig, Params, checkpoint as model};
+use tch::{Device, Tensor};
+
+use crate::AlgoError;
+use crate::runtime::optimiser::{AdamW, AdamWConfig};
+
+const STATE: &str = "trainer.json";
+const TENSORS: &str = "trainer.safetensors";
+/// Version of the trainer state's format.
+pub const VERSION: u32 = 1;
+
+/// Where a run stands; with the tensors, all that a continuation needs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Optimiser steps taken.
+    pub step: u64,
+    /// Current pass over the data.
+    pub epoch: u64,
+    /// Steps of the current pass that are done.
+    pub cursor: u64,
+    /// Training seconds used.
+    pub seconds: f64,
+    /// Tokens trained, without padding.
+    pub tokens: u64,
+}
+
+impl Progress {
+    /// The beginning.
+    pub fn start() -> Self {
+        Self { step: 0, epoch: 0, cursor: 0, seconds: 0.0, tokens: 0 }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct State {
+    version: u32,
+    progress: Progress,
+    model: ModelConfig,
+    factors: Factors,
+    style: String,
+    data: String,
+    optimiser_steps: u64,
+}
+
+/// What a checkpoint is about, besides numbers: used to refuse continuing with something else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Prompt style id.
+    pub style: String,
+    /// Fingerprint of configuration and data that must not change in a continuation.
+    pub data: String,
+}
+
+/// A loaded trainer.
+#[derive(Debug)]
+pub struct Trainer {
+    /// Parameters.
+    pub params: Params,
+    /// Factors of the vocabulary.
+    pub factors: Factors,
+    /// Optimiser with its moments.
+    pub optimiser: AdamW,
+    /// Where it stands.
+    pub progress: Progress,
+    /// What it is about.
+    pub identity: Identity,
+}
+
+fn fail(path: &Path, reason: impl ToString) -> AlgoError {
+    AlgoError::Checkpoint { path: path.display().to_string(), reason: reason.to_string() }
+}
+
+/// Runs `write` on a temporary directory beside `target`, syncs every file, and renames it to `target`.
+///
+/// A kill at any moment leaves either the old state or the complete new one; left-over temporary directories are
+/// removed by the next call.
+///
+/// # Errors
+/// Whatever `write` or the file system answers; the temporary directory is removed then.
+pub fn replace_directory(
+    target: &Path,
+    write: impl FnOnce(&Path) -> Result<(), AlgoError>,
+) -> Result<(), AlgoError> {
+    let parent = target.parent().ok_or_else(|| fail(target, "a checkpoint needs a parent directory"))?;
+    let name = target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    fs_err::create_dir_all(parent).map_err(|error| fail(parent, error))?;
+    let temporary = parent.join(format!(".{name}.writing"));
+    let old = parent.join(format!(".{name}.old"));
+    for left in [&temporary, &old] {
+        if left.exists() {
+            fs_err::remove_dir_all(left).map_err(|error| fail(left, error))?;
+        }
+    }
+    fs_err::create_dir(&temporary).map_err(|error| fail(&temporary, error))?;
+    let done = write(&temporary).and_then(|()| sync(&temporary));
+    if let Err(error) = done {
+        let _ = fs_err::remove_dir_all(&temporary);
+        return Err(error);
+    }
+    if target.exists() {
+        fs_err::rename(target, &old).map_err(|error| fail(target, error))?;
+    }
+    fs_err::rename(&temporary, target).map_err(|error| fail(target, error))?;
+    if old.exists() {
+        fs_err::remove_dir_all(&old).map_err(|error| fail(&old, error))?;
+    }
+    sync_directory(parent)
+}
+
+fn sync(directory: &Path) -> Result<(), AlgoError> {
+    for entry in fs_err::read_dir(directory).map_err(|error| fail(directory, error))? {
+        let path = entry.map_err(|error| fail(directory, error))?.path();
+        fs_err::File::open(&path).and_then(|file| file.sync_all()).map_err(|error| fail(&path, error))?;
+    }
+    sync_directory(directory)
+}
+
+fn sync_directory(directory: &Path) -> Result<(), AlgoError> {
+    fs_err::File::open(directory).and_then(|file| file.sync_all()).map_err(|error| fail(directory, error))
+}
+
+/// Saves everything below `root` as `step-NNNNNNNN` and removes all but the newest `keep` complete checkpoints.
+///
+/// # Errors
+/// [`AlgoError::Checkpoint`]; the previous checkpoints are untouched then.
+pub fn save(
+    root: &Path,
+    trainer: &Trainer,
+    tokenizer: &WordTokenizer,
+    keep: usize,
+) -> Result<PathBuf, AlgoError> {
+    let target = root.join(format!("step-{:08}", trainer.progress.step));
+    replace_directory(&target, |directory| {
+        model::save(directory, &trainer.params, &trainer.factors, tokenizer)?;
+        model::write_tensors(
+            &directory.join(TENSORS),
+            &[
+                ("parameters".to_owned(), trainer.params.flat.shallow_clone()),
+                ("first_moment".to_owned(), trainer.optimiser.first.shallow_clone()),
+                ("second_moment".to_owned(), trainer.optimiser.second.shallow_clone()),
+            ],
+        )?;
+        let state = State {
+            version: VERSION,
+            progress: trainer.progress.clone(),
+            model: trainer.params.layout.config().clone(),
+            factors: trainer.factors.clone(),
+            style: trainer.identity.style.clone(),
+            data: trainer.identity.data.clone(),
+            optimiser_steps: trainer.optimiser.steps,
+        };
+        let path = directory.join(STATE);
+        let text = serde_json::to_string_pretty(&state).map_err(|error| fail(&path, error))?;
+        fs_err::write(&path, text + "\n").map_err(|error| fail(&path, error))
+    })?;
+    let mut all = list(root);
+    while all.len() > keep.max(1) {
+        let oldest = all.remove(0);
+        let _ = fs_err::remove_dir_all(oldest);
+    }
+    Ok(target)
+}
+
+/// Complete checkpoints below `root`, oldest first.
+pub fn list(root: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = fs_err::read_dir(root)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| {
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("step-"))
+                && path.join(STATE).exists()
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+/// The newest complete checkpoint below `root`.
+pub fn latest(root: &Path) -> Option<PathBuf> {
+    list(root).pop()
+}
+
+/// Loads a checkpoint to continue from, or to generate with.
+///
+/// # Errors
+/// [`AlgoError::Checkpoint`] naming the file and what does not fit.
+pub fn load(
+    directory: &Path,
+    config: AdamWConfig,
+    device: Device,
+) -> Result<(Trainer, WordTokenizer), AlgoError> {
+    let path = directory.join(STATE);
+    let text = fs_err::read_to_string(&path).map_err(|error| fail(&path, error))?;
+    let state: State = serde_json::from_str(&text).map_err(|error| fail(&path, error))?;
+    if state.version != VERSION {
+        return Err(fail(&path, format!("trainer state {}, this program reads {VERSION}", state.version)));
+    }
+    let tokenizer_path = directory.join(model::TOKENIZER);
+    let tokenizer = WordTokenizer::load(&tokenizer_path).map_err(|error| fail(&tokenizer_path, error))?;
+    let model_config = ModelConfig::new(state.model.shape.clone(), tokenizer.len(), state.factors.len())?;
+    if model_config != state.model || state.factors.of_word.len() != tokenizer.len() {
+        return Err(fail(&tokenizer_path, format!("its {} words are not those of {STATE}", tokenizer.len())));
+    }
+    let mut params = Params::zeros(&model_config, device);
+    let path = directory.join(TENSORS);
+    let mut tensors = model::read_tensors(&path)?;
+    let mut take = |name: &str| -> Result<Tensor, AlgoError> {
+        let tensor = tensors.remove(name).ok_or_else(|| fail(&path, format!("no tensor `{name}`")))?;
+        if tensor.size() != params.flat.size() {
+            let (found, needed) = (tensor.numel(), params.count());
+            return Err(fail(&path, format!("`{name}` has {found} numbers, the model of {STATE} needs {needed}")));
+        }
+        Ok(tensor.to_device(device))
+    };
+    let (flat, first, second) = (take("parameters")?, take("first_moment")?, take("second_moment")?);
+    params.flat = flat;
+    let optimiser = AdamW { config, first, second, steps: state.optimiser_steps };
+    let identity = Identity { style: state.style, data: state.data };
+    Ok((Trainer { params, factors: state.factors, optimiser, progress: state.progress, identity }, tokenizer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_write_leaves_the_old_directory_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("step-1");
+        let write = |text: &'static str| {
+            move |directory: &Path| {
+                fs_err::write(directory.join("a"), text).map_err(|error| fail(directory, error))?;
+                if text == "bad" { Err(fail(directory, "disk full")) } else { Ok(()) }
+            }
+        };
+        replace_directory(&target, write("one")).unwrap();
+        assert!(replace_directory(&target, write("bad")).is_err());
+        assert_eq!(fs_err::read_to_string(target.join("a")).unwrap(), "one");
+        replace_directory(&target, write("two")).unwrap();
+        assert_eq!(fs_err::read_to_string(target.join("a")).unwrap(), "two");
+        assert_eq!(fs_err::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_kill_left_behind_is_swept_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("step-1");
+        fs_err::create_dir_all(folder.path().join(".step-1.writing")).unwrap();
+        fs_err::write(folder.path().join(".step-1.writing/half"), "x").unwrap();
+        assert!(list(folder.path()).is_empty());
+        replace_directory(&target, |directory| {
+            fs_err::write(directory.join("a"), "whole").map_err(|error| fail(directory, error))
+        })
+        .unwrap();
+        assert!(!target.join("half").exists());
+    }
+}

@@ -1,0 +1,57 @@
+//! `metrics.jsonl` and TensorBoard, fed with the same numbers.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use crate::runtime::events::EventWriter;
+
+/// Every metric that training logs: name, unit, meaning. `docs/reference/metrics.md` is generated from this.
+pub const METRICS: &[(&str, &str, &str)] = &[
+    ("loss", "nats", "training loss of the step: weighted mean over replies (row_mean) or tokens (token_mean)"),
+    ("loss/planner", "nats", "row-mean loss of the planner's replies since the last line"),
+    ("loss/executor", "nats", "row-mean loss of the executor's replies since the last line"),
+    ("loss/progress", "nats", "row-mean loss of the progress writer's replies since the last line"),
+    ("loss/flat", "nats", "row-mean loss of the flat agent's replies since the last line"),
+    ("gradient_norm", "", "global norm of the gradient before clipping"),
+    ("learning_rate", "", "learning rate of the step"),
+    ("tokens_per_second", "1/s", "trained tokens without padding per second since the last line"),
+    ("epoch", "", "passes over the training rows, with fraction"),
+    ("seconds", "s", "training time used so far, evaluation and saving left out"),
+    ("probe/success", "", "share of solved episodes of a small sample of the development split"),
+];
+
+/// Both sinks of one run.
+#[derive(Debug)]
+pub struct Metrics {
+    file: fs_err::File,
+    events: EventWriter,
+}
+
+impl Metrics {
+    /// Appends to `directory/metrics.jsonl` and opens a new event file in `directory/tensorboard`.
+    ///
+    /// # Errors
+    /// Whatever the file system answers.
+    pub fn open(directory: &Path) -> io::Result<Self> {
+        let file = fs_err::OpenOptions::new().create(true).append(true).open(directory.join("metrics.jsonl"))?;
+        Ok(Self { file, events: EventWriter::create(&directory.join("tensorboard"))? })
+    }
+
+    /// One line: the step and its values. Values that are not finite are written as null.
+    ///
+    /// # Errors
+    /// Whatever the file system answers.
+    pub fn log(&mut self, step: u64, values: &[(&str, f64)]) -> io::Result<()> {
+        let mut line = Map::new();
+        line.insert("step".to_owned(), json!(step));
+        for (name, value) in values {
+            line.insert((*name).to_owned(), json!(value));
+            self.events.scalar(name, step, *value as f32)?;
+        }
+        let mut text = Value::Object(line).to_string();
+        text.push('\n');
+        self.file.write_all(text.as_bytes())
+    }
+}

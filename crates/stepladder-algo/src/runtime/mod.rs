@@ -1,0 +1,9 @@
+//! What every algorithm needs around it.
+
+pub mod checkpoint;
+pub mod clock;
+pub mod events;
+pub mod metrics;
+pub mod optimiser;
+pub mod schedule;
+pub mod workers;

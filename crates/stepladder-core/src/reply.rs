@@ -1,0 +1,88 @@
+//! The textual forms of replies: how an executor's reply is read, how a progress text is cleaned.
+
+/// The action sent when a reply cannot be read; the environment rejects it and the step counts (spec/algorithms 2.3).
+pub const NO_ACTION: &str = "None";
+
+/// Which rules apply where the released STEP-HRL code and its description differ (spec/algorithms 0.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    /// The described intent, with our repairs for truncated episodes.
+    #[default]
+    Fixed,
+    /// Bug-compatible with the released code.
+    Code,
+}
+
+/// An executor's reply, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActionReply {
+    /// What to send to the environment.
+    pub action: String,
+    /// The executor says that the subtask is finished.
+    pub finished: bool,
+    /// The reply had no readable action, so `action` is [`NO_ACTION`].
+    pub unparsable: bool,
+}
+
+/// Reads `<action>; True|False`: the shortest text up to a semicolon that is followed by `true` or `false` in any case;
+/// whatever comes after the word is ignored (spec/algorithms 2.3).
+///
+/// [`Profile::Code`] is exact: the text before the semicolon must not contain a line break, and an empty action stays
+/// empty. [`Profile::Fixed`] strips leading white space first and turns an empty action into [`NO_ACTION`], keeping the
+/// flag.
+///
+/// ```
+/// use stepladder_core::reply::{Profile, parse_action_done};
+/// let read = |text| {
+///     let reply = parse_action_done(text, Profile::Fixed);
+///     (reply.action, reply.finished)
+/// };
+/// assert_eq!(read("a; b; true"), ("a; b".to_owned(), true));
+/// assert_eq!(read("look around"), ("None".to_owned(), false));
+/// assert_eq!(read("\ngo; true"), ("go".to_owned(), true));
+/// assert_eq!(read("; true"), ("None".to_owned(), true));
+/// ```
+pub fn parse_action_done(reply: &str, profile: Profile) -> ActionReply {
+    let text = match profile {
+        Profile::Fixed => reply.trim_start(),
+        Profile::Code => reply,
+    };
+    let first_line_end = text.find('\n').unwrap_or(text.len());
+    for (index, _) in text[..first_line_end].match_indices(';') {
+        let rest = text[index + 1..].trim_start();
+        let starts = |word: &str| rest.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word));
+        let finished = if starts("true") {
+            true
+        } else if starts("false") {
+            false
+        } else {
+            continue;
+        };
+        let action = text[..index].trim();
+        let empty = action.is_empty() && profile == Profile::Fixed;
+        let action = if empty { NO_ACTION } else { action };
+        return ActionReply { action: action.to_owned(), finished, unparsable: empty };
+    }
+    ActionReply { action: NO_ACTION.to_owned(), finished: false, unparsable: true }
+}
+
+/// Writes what [`parse_action_done`] reads.
+pub fn executor_reply(action: &str, finished: bool) -> String {
+    format!("{action}; {}", if finished { "True" } else { "False" })
+}
+
+/// Cleans a progress text: an empty trailing Checked list goes, then a dangling separator, then outer white space
+/// (spec/algorithms 3.0, step 5).
+///
+/// ```
+/// use stepladder_core::reply::clean_progress;
+/// assert_eq!(clean_progress("door open || [Checked: ]"), "door open");
+/// assert_eq!(clean_progress("x || || [Checked: ]"), "x");
+/// assert_eq!(clean_progress("found it || [Checked: hall]"), "found it || [Checked: hall]");
+/// ```
+pub fn clean_progress(text: &str) -> String {
+    let text = text.trim();
+    let text = text.strip_suffix("|| [Checked: ]").unwrap_or(text).trim_end();
+    text.strip_suffix("||").unwrap_or(text).trim().to_owned()
+}

@@ -1,0 +1,112 @@
+//! Gives a bare demonstration its hierarchy: subtasks from a [`Segmenter`], progress texts from a [`ProgressLabeller`]
+//! (spec/algorithms 3.0, steps 2 and 3).
+
+use stepladder_core::label::{Demonstration, ProgressLabeller, Segmenter};
+use stepladder_core::query::{NO_PROGRESS, Role};
+use stepladder_core::reply::{clean_progress, executor_reply};
+use stepladder_core::trace::{Episode, Subtask, Turn};
+use stepladder_core::{End, Observation};
+
+/// Why a demonstration cannot become training data.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AnnotateError {
+    /// It does not solve its task.
+    #[error("{task}: the demonstration does not solve its task")]
+    NotSolved {
+        /// Task key.
+        task: String,
+    },
+    /// The segmenter gave up.
+    #[error("{task}: {reason}")]
+    Segmenter {
+        /// Task key.
+        task: String,
+        /// Its words.
+        reason: String,
+    },
+    /// The segments do not cover the actions exactly.
+    #[error("{task}: the segments cover {covered} of {actions} actions, or one of them is empty")]
+    Coverage {
+        /// Task key.
+        task: String,
+        /// Sum of the lengths.
+        covered: usize,
+        /// Actions of the demonstration.
+        actions: usize,
+    },
+}
+
+fn turn(role: Role, reply: String) -> Turn {
+    Turn {
+        role,
+        prompt: String::new(),
+        reply,
+        prompt_tokens: 0,
+        uncached_tokens: 0,
+        new_tokens: 0,
+        logprob: None,
+        cut: false,
+    }
+}
+
+/// What the segmenter sees of an episode.
+pub fn demonstration(episode: &Episode) -> Demonstration {
+    Demonstration {
+        task: episode.start.task.clone(),
+        context: episode.start.context.clone(),
+        steps: episode.steps().map(|step| (step.action.clone(), step.observation.clone())).collect(),
+    }
+}
+
+/// The same episode with subtasks, flags and progress texts; whatever hierarchy it had is replaced.
+///
+/// The last action of the last subtask gets no progress text when the episode terminated there.
+///
+/// # Errors
+/// See [`AnnotateError`]; only solved episodes with an exact, non-empty segmentation are accepted.
+pub fn annotate(
+    episode: &Episode,
+    segmenter: &dyn Segmenter,
+    labeller: &dyn ProgressLabeller,
+) -> Result<Episode, AnnotateError> {
+    let task = episode.task.to_string();
+    if !episode.won || episode.end != Some(End::Terminated) {
+        return Err(AnnotateError::NotSolved { task });
+    }
+    let segments = segmenter
+        .segment(&demonstration(episode))
+        .map_err(|reason| AnnotateError::Segmenter { task: task.clone(), reason })?;
+    let (covered, actions) = (segments.iter().map(|segment| segment.len).sum(), episode.len());
+    if covered != actions || segments.iter().any(|segment| segment.len == 0) {
+        return Err(AnnotateError::Coverage { task, covered, actions });
+    }
+    let mut steps = episode.steps().cloned();
+    let mut subtasks = Vec::with_capacity(segments.len());
+    for segment in segments {
+        let mut progress = NO_PROGRESS.to_owned();
+        let mut members: Vec<_> = steps.by_ref().take(segment.len).collect();
+        for (position, step) in members.iter_mut().enumerate() {
+            step.finished = position + 1 == segment.len;
+            step.turn = turn(Role::Executor, executor_reply(&step.action, step.finished));
+            step.unparsable = false;
+            step.expert = None;
+            if step.end == Some(End::Terminated) {
+                (step.progress, step.progress_turn) = (None, None);
+                continue;
+            }
+            let observation =
+                Observation { feedback: step.observation.clone(), context: episode.start.context.clone() };
+            let written = labeller.label(&segment.subtask, &progress, &step.action, &observation);
+            progress = clean_progress(&written);
+            step.progress = Some(progress.clone());
+            step.progress_turn = Some(turn(Role::Progress, written));
+        }
+        subtasks.push(Subtask {
+            turn: Some(turn(Role::Planner, segment.subtask.clone())),
+            text: segment.subtask,
+            steps: members,
+        });
+    }
+    Ok(Episode { agent: "step_hrl".to_owned(), subtasks, ..episode.clone() })
+}

@@ -1,0 +1,175 @@
+//! Rows become batches: bucketed by length, right-padded, with one loss weight per token.
+
+use rand::seq::SliceRandom;
+use stepladder_core::Role;
+use stepladder_core::seed::Rng;
+
+use crate::rows::Row;
+
+/// How token log-probabilities are averaged into a loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reduction {
+    /// −mean over rows of the mean over a reply's tokens (spec/algorithms 3.3): a short action weighs as much as a
+    /// long progress text.
+    RowMean,
+    /// −mean over all reply tokens of the batch.
+    TokenMean,
+}
+
+/// One reply of a batch, for metrics per role.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ReplyInfo {
+    /// Who says it.
+    pub role: Role,
+    /// Its tokens: so many consecutive entries of [`Batch::targets`].
+    pub len: u32,
+    /// How many samples it stands for.
+    pub weight: f32,
+}
+
+/// A right-padded batch. The loss is `−Σ weight · log p(id at position t | ids before t)`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    /// Number of rows.
+    pub rows: usize,
+    /// Padded length.
+    pub len: usize,
+    /// Token ids, row-major `[rows, len]`.
+    pub ids: Vec<i64>,
+    /// Positions (flat index into `ids`) of the tokens that carry a loss, ascending; none is the first of its row.
+    pub targets: Vec<i64>,
+    /// Loss weight of each target.
+    pub weights: Vec<f32>,
+    /// The replies behind the targets, in order.
+    pub replies: Vec<ReplyInfo>,
+    /// Tokens that are not padding.
+    pub tokens: usize,
+}
+
+/// What a row counts in the denominator of a loss: its replies (row mean) or their tokens (token mean), times its weight.
+pub fn mass(row: &Row, reduction: Reduction) -> f64 {
+    let count = match reduction {
+        Reduction::RowMean => row.replies.len() as f64,
+        Reduction::TokenMean => f64::from(row.reply_tokens()),
+    };
+    f64::from(row.weight) * count
+}
+
+/// Pads rows into a batch. Each row comes with a scale: 1 / (mass of all rows that share its mean).
+pub fn collate(rows: &[(&Row, f64)], pad: u32, reduction: Reduction) -> Batch {
+    let len = rows.iter().map(|(row, _)| row.ids.len()).max().unwrap_or(0);
+    let mut ids = Vec::with_capacity(rows.len() * len);
+    let (mut targets, mut weights, mut replies, mut tokens) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    for (index, (row, scale)) in rows.iter().enumerate() {
+        ids.extend(row.ids.iter().map(|&id| i64::from(id)));
+        ids.resize((index + 1) * len, i64::from(pad));
+        tokens += row.ids.len();
+        for span in &row.replies {
+            let weight = match reduction {
+                Reduction::RowMean => f64::from(row.weight) / f64::from(span.len),
+                Reduction::TokenMean => f64::from(row.weight),
+            };
+            targets.extend((span.start..span.start + span.len).map(|t| (index * len) as i64 + i64::from(t)));
+            weights.extend(std::iter::repeat_n((weight * scale) as f32, span.len as usize));
+            replies.push(ReplyInfo { role: row.role, len: span.len, weight: row.weight });
+        }
+    }
+    Batch { rows: rows.len(), len, ids, targets, weights, replies, tokens }
+}
+
+/// The rows as one batch whose weights add up to 1 (0 if nothing is to be learnt).
+pub fn collate_all(rows: &[&Row], pad: u32, reduction: Reduction) -> Batch {
+    let total: f64 = rows.iter().map(|row| mass(row, reduction)).sum();
+    let scale = if total > 0.0 { 1.0 / total } else { 0.0 };
+    let scaled: Vec<(&Row, f64)> = rows.iter().map(|&row| (row, scale)).collect();
+    collate(&scaled, pad, reduction)
+}
+
+/// Splits shuffled rows into groups of similar length, each of at most `budget` padded tokens (a longer single row stands
+/// alone), in random order.
+///
+/// Shuffling first and sorting only inside windows of `window` groups keeps batches random across epochs.
+pub fn bucket(rows: &[Row], budget: usize, window: usize, rng: &mut Rng) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    order.shuffle(rng);
+    let mean = rows.iter().map(|row| row.ids.len()).sum::<usize>() / rows.len().max(1);
+    let chunk = (budget / mean.max(1)).max(1) * window.max(1);
+    let mut groups = Vec::new();
+    for part in order.chunks_mut(chunk) {
+        part.sort_by_key(|&index| rows[index].ids.len());
+        let mut group: Vec<usize> = Vec::new();
+        for &index in part.iter() {
+            let len = rows[index].ids.len();
+            if !group.is_empty() && (group.len() + 1) * len > budget {
+                groups.push(std::mem::take(&mut group));
+            }
+            group.push(index);
+        }
+        if !group.is_empty() {
+            groups.push(group);
+        }
+    }
+    groups.shuffle(rng);
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::Span;
+    use proptest::prelude::*;
+    use stepladder_core::seed::stream;
+
+    fn make(prompt: usize, reply: usize, weight: f32) -> Row {
+        Row {
+            role: Role::Executor,
+            ids: (0..(prompt + reply) as u32).collect(),
+            replies: vec![Span { start: prompt as u32, len: reply as u32 }],
+            weight,
+        }
+    }
+
+    #[test]
+    fn weights_follow_the_reduction() {
+        let (short, long) = (make(2, 1, 1.0), make(1, 3, 1.0));
+        let batch = collate_all(&[&short, &long], 9, Reduction::RowMean);
+        assert_eq!(batch.ids, [0, 1, 2, 9, 0, 1, 2, 3]);
+        assert_eq!(batch.targets, [2, 5, 6, 7]);
+        assert_eq!(batch.weights, [0.5, 1.0 / 6.0, 1.0 / 6.0, 1.0 / 6.0]);
+        let batch = collate_all(&[&short, &long], 9, Reduction::TokenMean);
+        assert_eq!(batch.weights, [0.25; 4]);
+    }
+
+    proptest! {
+        #[test]
+        fn every_row_is_in_exactly_one_group_within_the_budget(
+            lens in proptest::collection::vec((1usize..40, 1usize..10), 1..200), budget in 30usize..300, seed in 0u64..9,
+        ) {
+            let rows: Vec<Row> = lens.iter().map(|&(prompt, reply)| make(prompt, reply, 1.0)).collect();
+            let groups = bucket(&rows, budget, 4, &mut stream(seed, "shuffle", &[]));
+            let mut all: Vec<usize> = groups.iter().flatten().copied().collect();
+            all.sort_unstable();
+            prop_assert_eq!(all, (0..rows.len()).collect::<Vec<_>>());
+            for group in groups {
+                let longest = group.iter().map(|&index| rows[index].ids.len()).max().unwrap();
+                prop_assert!(group.len() == 1 || group.len() * longest <= budget);
+            }
+        }
+
+        #[test]
+        fn merged_rows_weigh_what_their_copies_did(copies in 1usize..5, reply in 1usize..4) {
+            let rows: Vec<Row> = std::iter::repeat_n(make(3, reply, 1.0), copies)
+                .chain([make(2, 2, 1.0)]).collect();
+            let merged = crate::rows::merge(rows.clone());
+            prop_assert_eq!(merged.len(), 2);
+            for reduction in [Reduction::RowMean, Reduction::TokenMean] {
+                let whole = collate_all(&rows.iter().collect::<Vec<_>>(), 0, reduction);
+                let short = collate_all(&merged.iter().collect::<Vec<_>>(), 0, reduction);
+                let copy_weight: f32 = whole.weights[..reply * copies].iter().sum();
+                let one_weight: f32 = short.weights[..reply].iter().sum();
+                prop_assert!((copy_weight - one_weight).abs() < 1e-5);
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! From samples to token rows: `prompt ++ reply ++ end`, with the spans of the replies (spec/algorithms 1.1).
+
+use rustc_hash::FxHashMap;
+use stepladder_core::style::{END, PromptStyle};
+use stepladder_core::{Query, Role};
+
+use crate::streams::{FlatEpisode, Sample};
+use crate::tokenizer::WordTokenizer;
+
+/// One reply inside a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Span {
+    /// Position of its first token.
+    pub start: u32,
+    /// Tokens of the reply, end token included; at least 1.
+    pub len: u32,
+}
+
+/// One sequence of a batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// Who learns from it.
+    pub role: Role,
+    /// All token ids.
+    pub ids: Vec<u32>,
+    /// Replies to learn, in order; one for a step-level sample, one per action for a packed flat episode.
+    pub replies: Vec<Span>,
+    /// How many identical samples it stands for (design D10).
+    pub weight: f32,
+}
+
+impl Row {
+    /// Tokens that carry a loss.
+    pub fn reply_tokens(&self) -> u32 {
+        self.replies.iter().map(|span| span.len).sum()
+    }
+}
+
+/// A sample as a row.
+pub fn row(sample: &Sample, style: &dyn PromptStyle, tokenizer: &WordTokenizer) -> Row {
+    let role = sample.role();
+    let mut ids = tokenizer.encode(&style.prompt(&sample.query));
+    let start = ids.len() as u32;
+    ids.extend(tokenizer.encode(&style.encode_reply(role, &sample.reply)));
+    ids.push(tokenizer.end());
+    let len = ids.len() as u32 - start;
+    Row { role, ids, replies: vec![Span { start, len }], weight: 1.0 }
+}
+
+/// Merges identical rows into one with the sum of their weights, in the order of first appearance.
+///
+/// The loss of a merged set equals that of the original set, because weights multiply row losses and divide their sum.
+pub fn merge(rows: Vec<Row>) -> Vec<Row> {
+    let mut seen: FxHashMap<(Role, Vec<u32>, Vec<Span>), usize> = FxHashMap::default();
+    let mut merged: Vec<Row> = Vec::with_capacity(rows.len());
+    for row in rows {
+        match seen.entry((row.role, row.ids.clone(), row.replies.clone())) {
+            std::collections::hash_map::Entry::Occupied(entry) => merged[*entry.get()].weight += row.weight,
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                entry.insert(merged.len());
+                merged.push(row);
+            }
+        }
+    }
+    merged
+}
+
+/// A flat episode packed into one row: every decision's prompt is a prefix of the row, so one pass trains them all.
+///
+/// Actions that noise played are read but not learnt. None if nothing is to be learnt.
+pub fn pack(episode: &FlatEpisode, style: &dyn PromptStyle, tokenizer: &WordTokenizer) -> Option<Row> {
+    let query = |done: usize| Query::Flat {
+        task: episode.task.clone(),
+        context: episode.context.clone(),
+        history: episode.steps[..done].iter().map(|step| (step.action.clone(), step.answer.clone())).collect(),
+    };
+    let mut replies = Vec::new();
+    for (position, step) in episode.steps.iter().enumerate().filter(|(_, step)| step.target) {
+        let start = style.prompt(&query(position)).split_whitespace().count() as u32;
+        let len = style.encode_reply(Role::Flat, &step.action).split_whitespace().count() as u32 + 1;
+        replies.push(Span { start, len });
+    }
+    let last = episode.steps.iter().rposition(|step| step.target)?;
+    let mut text = style.prompt(&query(last));
+    for part in [style.encode_reply(Role::Flat, &episode.steps[last].action).as_str(), END] {
+        text.push(' ');
+        text.push_str(part);
+    }
+    Some(Row { role: Role::Flat, ids: tokenizer.encode(&text), replies, weight: 1.0 })
+}
+
+/// Every word that samples and flat episodes need, for [`WordTokenizer::train`].
+pub fn texts(samples: &[Sample], flats: &[FlatEpisode], style: &dyn PromptStyle) -> Vec<String> {
+    let mut texts: Vec<String> = samples
+        .iter()
+        .flat_map(|sample| [style.prompt(&sample.query), style.encode_reply(sample.role(), &sample.reply)])
+        .collect();
+    for episode in flats {
+        let history = episode.steps.iter().map(|step| (step.action.clone(), step.answer.clone())).collect();
+        texts.push(style.prompt(&Query::Flat {
+            task: episode.task.clone(),
+            context: episode.context.clone(),
+            history,
+        }));
+    }
+    texts
+}

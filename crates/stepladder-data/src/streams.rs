@@ -1,0 +1,161 @@
+//! The samples of behaviour cloning: what each role was shown in an episode, and what it should reply.
+//!
+//! The prompts are rebuilt from the trace, so a trace from any policy, expert or labelled demonstration serves alike.
+
+use stepladder_core::query::NO_PROGRESS;
+use stepladder_core::reply::{clean_progress, executor_reply};
+use stepladder_core::trace::Episode;
+use stepladder_core::{Observation, Query, Role};
+
+/// One prompt and the reply to learn.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Sample {
+    /// What the role sees.
+    pub query: Query,
+    /// What it should say, as native text.
+    pub reply: String,
+}
+
+impl Sample {
+    /// Who learns from it.
+    pub fn role(&self) -> Role {
+        self.query.role()
+    }
+}
+
+/// The prompts of one environment step, rebuilt.
+pub(crate) struct StepView<'a> {
+    pub(crate) subtask: usize,
+    pub(crate) step: &'a stepladder_core::trace::TraceStep,
+    pub(crate) executor: Query,
+    pub(crate) progress: Query,
+}
+
+/// The prompts of an episode, rebuilt in order: planner prompts per subtask, executor and progress prompts per step.
+pub(crate) struct EpisodeView<'a> {
+    pub(crate) planner: Vec<Query>,
+    pub(crate) steps: Vec<StepView<'a>>,
+    /// The planner prompt that would come next if the last subtask ended with the last step.
+    pub(crate) next_planner: Query,
+    /// The executor prompt that would come next if the last subtask went on.
+    pub(crate) next_executor: Query,
+    /// Observation after the last step.
+    pub(crate) last_observation: Observation,
+}
+
+pub(crate) fn view(episode: &Episode) -> EpisodeView<'_> {
+    let context = &episode.start.context;
+    let mut feedback = String::new();
+    let mut last_progress = NO_PROGRESS.to_owned();
+    let mut issued: Vec<String> = Vec::new();
+    let mut planner = Vec::new();
+    let mut steps = Vec::new();
+    let see = |feedback: &str| Observation { feedback: feedback.to_owned(), context: context.clone() };
+    let plan = |issued: &[String], progress: &str, feedback: &str| Query::Planner {
+        task: episode.start.task.clone(),
+        earlier: issued.to_vec(),
+        progress: progress.to_owned(),
+        observation: see(feedback),
+    };
+    for (index, subtask) in episode.subtasks.iter().enumerate() {
+        planner.push(plan(&issued, &last_progress, &feedback));
+        issued.push(subtask.text.clone());
+        let mut progress = NO_PROGRESS.to_owned();
+        for step in &subtask.steps {
+            let executor = Query::Executor {
+                subtask: subtask.text.clone(),
+                observation: see(&feedback),
+                progress: progress.clone(),
+            };
+            feedback = step.observation.clone();
+            let after = Query::Progress {
+                subtask: subtask.text.clone(),
+                progress: progress.clone(),
+                action: step.action.clone(),
+                observation: see(&feedback),
+            };
+            steps.push(StepView { subtask: index, step, executor, progress: after });
+            if let Some(written) = &step.progress {
+                progress = written.clone();
+            }
+        }
+        last_progress = progress;
+    }
+    let current = issued.last().cloned().unwrap_or_default();
+    EpisodeView {
+        next_planner: plan(&issued, &last_progress, &feedback),
+        next_executor: Query::Executor {
+            subtask: current,
+            observation: see(&feedback),
+            progress: last_progress.clone(),
+        },
+        last_observation: see(&feedback),
+        planner,
+        steps,
+    }
+}
+
+/// The samples of one STEP-HRL episode in the order in which the roles spoke.
+///
+/// Where the played action was not the expert's (noisy rollouts), the executor's target is what the expert had said.
+pub fn hierarchical(episode: &Episode) -> Vec<Sample> {
+    let view = view(episode);
+    let mut samples = Vec::with_capacity(view.planner.len() + 2 * view.steps.len());
+    let mut planner = view.planner.into_iter();
+    let mut issued = 0;
+    for StepView { subtask, step, executor, progress } in view.steps {
+        while issued <= subtask {
+            if let Some(query) = planner.next() {
+                samples.push(Sample { query, reply: episode.subtasks[issued].text.clone() });
+            }
+            issued += 1;
+        }
+        let reply = match &step.expert {
+            Some(label) => label.clone(),
+            None => executor_reply(&step.action, step.finished),
+        };
+        samples.push(Sample { query: executor, reply });
+        if let Some(turn) = &step.progress_turn {
+            samples.push(Sample { query: progress, reply: clean_progress(&turn.reply) });
+        }
+    }
+    samples
+}
+
+/// One decision of a flat episode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlatStep {
+    /// The action that was played and stands in the history from then on.
+    pub action: String,
+    /// The environment's answer.
+    pub answer: String,
+    /// Whether the played action is the one to learn; false where noise replaced the expert's.
+    pub target: bool,
+}
+
+/// A flat episode: one growing prompt whose actions are all targets at once (issue of packing: `rows::pack`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlatEpisode {
+    /// Task text.
+    pub task: String,
+    /// Standing context.
+    pub context: String,
+    /// Decisions in order.
+    pub steps: Vec<FlatStep>,
+}
+
+/// The flat view of an episode of any agent: its actions and answers without the hierarchy.
+pub fn flat(episode: &Episode) -> FlatEpisode {
+    FlatEpisode {
+        task: episode.start.task.clone(),
+        context: episode.start.context.clone(),
+        steps: episode
+            .steps()
+            .map(|step| FlatStep {
+                action: step.action.clone(),
+                answer: step.observation.clone(),
+                target: step.expert.is_none(),
+            })
+            .collect(),
+    }
+}

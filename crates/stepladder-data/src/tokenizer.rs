@@ -1,0 +1,191 @@
+//! The tokenizer of small models: one token per word of the prompt style (design D7, D12).
+//!
+//! It is a plain word-level tokenizer, saved as `tokenizer.json` in the format of the `tokenizers` library, so that
+//! transformers loads it.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use rustc_hash::FxHashMap;
+use stepladder_core::style::END;
+use tokenizers::models::wordlevel::WordLevel;
+use tokenizers::pre_tokenizers::whitespace::WhitespaceSplit;
+use tokenizers::{AddedToken, Tokenizer};
+
+/// Padding; never a target.
+pub const PAD: &str = "<pad>";
+/// A word that the training data did not have.
+pub const UNKNOWN: &str = "<unk>";
+
+/// Why a tokenizer could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenizerError {
+    /// The file is missing or is not a tokenizer.
+    #[error("{path}: {reason}")]
+    File {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A word that must be known is not.
+    #[error("{path}: the vocabulary has no `{word}`; was it written by Stepladder?")]
+    Missing {
+        /// The file.
+        path: String,
+        /// The word.
+        word: &'static str,
+    },
+}
+
+/// Word-level tokenizer.
+#[derive(Debug, Clone)]
+pub struct WordTokenizer {
+    words: Vec<String>,
+    ids: FxHashMap<String, u32>,
+}
+
+impl WordTokenizer {
+    /// A vocabulary of the special words, then `markers`, then every word of `texts` in alphabetical order: the same
+    /// data give the same ids.
+    pub fn train<'a>(markers: &[String], texts: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut found: BTreeSet<&str> = BTreeSet::new();
+        for text in texts {
+            found.extend(text.split_whitespace());
+        }
+        let mut words: Vec<String> = [PAD, UNKNOWN, END].map(str::to_owned).to_vec();
+        words.extend(markers.iter().filter(|marker| !marker.is_empty()).cloned());
+        let known: BTreeSet<String> = words.iter().cloned().collect();
+        words.extend(found.into_iter().filter(|word| !known.contains(*word)).map(str::to_owned));
+        Self::from_words(words)
+    }
+
+    fn from_words(words: Vec<String>) -> Self {
+        let ids = words.iter().enumerate().map(|(id, word)| (word.clone(), id as u32)).collect();
+        Self { words, ids }
+    }
+
+    /// Number of words.
+    pub fn len(&self) -> usize {
+        self.words.len()
+    }
+
+    /// Never: the special words are always there.
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
+    /// All words, by id.
+    pub fn words(&self) -> &[String] {
+        &self.words
+    }
+
+    /// Id of the padding word.
+    pub fn pad(&self) -> u32 {
+        self.ids[PAD]
+    }
+
+    /// Id of the word that ends a reply.
+    pub fn end(&self) -> u32 {
+        self.ids[END]
+    }
+
+    /// Id of a word, [`UNKNOWN`]'s if it has none.
+    pub fn id(&self, word: &str) -> u32 {
+        self.ids.get(word).copied().unwrap_or(self.ids[UNKNOWN])
+    }
+
+    /// Ids of the words of a text.
+    ///
+    /// ```
+    /// use stepladder_data::WordTokenizer;
+    /// let tokenizer = WordTokenizer::train(&["<ex>".to_owned()], ["go_to mug_1", "take mug_1"]);
+    /// let ids = tokenizer.encode("<ex> take mug_1 <end>");
+    /// assert_eq!(tokenizer.decode(&ids), "<ex> take mug_1 <end>");
+    /// assert_eq!(tokenizer.decode(&tokenizer.encode("fly")), "<unk>");
+    /// ```
+    pub fn encode(&self, text: &str) -> Vec<u32> {
+        text.split_whitespace().map(|word| self.id(word)).collect()
+    }
+
+    /// The words of `ids`, with single spaces; ids out of range are left out.
+    pub fn decode(&self, ids: &[u32]) -> String {
+        let words: Vec<&str> =
+            ids.iter().filter_map(|&id| self.words.get(id as usize).map(String::as_str)).collect();
+        words.join(" ")
+    }
+
+    /// Writes `tokenizer.json`.
+    ///
+    /// # Errors
+    /// [`TokenizerError::File`].
+    pub fn save(&self, path: &Path) -> Result<(), TokenizerError> {
+        let fail = |reason: String| TokenizerError::File { path: path.display().to_string(), reason };
+        let vocabulary = self.ids.iter().map(|(word, &id)| (word.clone(), id)).collect();
+        let model = WordLevel::builder()
+            .vocab(vocabulary)
+            .unk_token(UNKNOWN.to_owned())
+            .build()
+            .map_err(|error| fail(error.to_string()))?;
+        let mut tokenizer = Tokenizer::new(model);
+        tokenizer.with_pre_tokenizer(Some(WhitespaceSplit));
+        tokenizer.add_special_tokens(&[PAD, UNKNOWN, END].map(|word| AddedToken::from(word, true)));
+        let text = tokenizer.to_string(true).map_err(|error| fail(error.to_string()))?;
+        std::fs::write(path, text).map_err(|error| fail(error.to_string()))
+    }
+
+    /// Reads `tokenizer.json`.
+    ///
+    /// # Errors
+    /// [`TokenizerError`].
+    pub fn load(path: &Path) -> Result<Self, TokenizerError> {
+        let name = path.display().to_string();
+        let tokenizer = Tokenizer::from_file(path)
+            .map_err(|error| TokenizerError::File { path: name.clone(), reason: error.to_string() })?;
+        let vocabulary = tokenizer.get_vocab(true);
+        let mut words = vec![String::new(); vocabulary.len()];
+        for (word, id) in vocabulary {
+            let slot = words.get_mut(id as usize).ok_or_else(|| TokenizerError::File {
+                path: name.clone(),
+                reason: format!("the id {id} of `{word}` lies beyond the vocabulary"),
+            })?;
+            *slot = word;
+        }
+        let tokenizer = Self::from_words(words);
+        for word in [PAD, UNKNOWN, END] {
+            if !tokenizer.ids.contains_key(word) {
+                return Err(TokenizerError::Missing { path: name, word });
+            }
+        }
+        Ok(tokenizer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_agrees_with_the_tokenizers_library() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokenizer.json");
+        let ours = WordTokenizer::train(&["<ex>".into()], ["go_to cabinet*10 mug_2 ; <o>", "a a b"]);
+        ours.save(&path).unwrap();
+        let theirs = Tokenizer::from_file(&path).unwrap();
+        for text in ["<ex> go_to mug_2 ; <end>", "never seen mug_2", ""] {
+            assert_eq!(theirs.encode(text, false).unwrap().get_ids(), ours.encode(text), "{text}");
+        }
+        let again = WordTokenizer::load(&path).unwrap();
+        assert_eq!(again.words(), ours.words());
+    }
+
+    #[test]
+    fn a_broken_file_is_one_sentence() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokenizer.json");
+        std::fs::write(&path, "{").unwrap();
+        let message = WordTokenizer::load(&path).unwrap_err().to_string();
+        assert!(message.starts_with(&path.display().to_string()), "{message}");
+    }
+}

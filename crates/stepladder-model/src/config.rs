@@ -1,0 +1,143 @@
+//! The shape of a model.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ModelError;
+
+/// What a user chooses about a model; the vocabulary comes from the tokenizer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shape {
+    /// Width of the residual stream.
+    pub width: i64,
+    /// Number of blocks.
+    pub layers: i64,
+    /// Query heads.
+    pub heads: i64,
+    /// Key and value heads (grouped-query attention); divides `heads`.
+    pub kv_heads: i64,
+    /// Inner width of the SwiGLU.
+    pub ffn: i64,
+    /// Window: the longest sequence, prompt and reply together.
+    pub max_positions: i64,
+    /// Base of the rotary frequencies.
+    pub rope_theta: f64,
+    /// ε inside the root of RMSNorm.
+    pub norm_eps: f64,
+    /// The output matrix is the embedding matrix.
+    pub tied: bool,
+}
+
+/// A complete, checked description.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelConfig {
+    /// Chosen shape.
+    pub shape: Shape,
+    /// Number of tokens.
+    pub vocab: i64,
+    /// Number of shared embedding factors; 0 without factored embeddings.
+    pub factors: i64,
+}
+
+impl Shape {
+    /// Width of one head.
+    pub fn head_dim(&self) -> i64 {
+        self.width / self.heads
+    }
+
+    /// Every violation of what a transformer needs, as sentences; empty if there is none.
+    pub fn violations(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for (name, value) in [
+            ("width", self.width),
+            ("layers", self.layers),
+            ("heads", self.heads),
+            ("kv_heads", self.kv_heads),
+            ("ffn", self.ffn),
+            ("max_positions", self.max_positions),
+        ] {
+            if value < 1 {
+                found.push(format!("model.{name} is {value}; it must be at least 1"));
+            } else if value > 1 << 24 {
+                found.push(format!("model.{name} is {value}; that is beyond any memory"));
+            }
+        }
+        if !found.is_empty() {
+            return found;
+        }
+        if self.width % self.heads != 0 {
+            let lower = (self.width / self.heads) * self.heads;
+            found.push(format!(
+                "model.width {} is not a multiple of model.heads {}; nearest are {} and {}",
+                self.width,
+                self.heads,
+                lower,
+                lower + self.heads
+            ));
+        } else if self.head_dim() % 2 != 0 {
+            found.push(format!(
+                "a head is {} wide (model.width / model.heads); rotary positions need an even number",
+                self.head_dim()
+            ));
+        }
+        if self.heads % self.kv_heads != 0 {
+            found.push(format!(
+                "model.heads {} is not a multiple of model.kv_heads {}",
+                self.heads, self.kv_heads
+            ));
+        }
+        if !(self.rope_theta.is_finite() && self.rope_theta > 1.0) {
+            found.push(format!("model.rope_theta is {}; it must be above 1", self.rope_theta));
+        }
+        if !(self.norm_eps.is_finite() && self.norm_eps > 0.0) {
+            found.push(format!("model.norm_eps is {}; it must be above 0", self.norm_eps));
+        }
+        found
+    }
+}
+
+impl ModelConfig {
+    /// Checks a shape for a vocabulary.
+    ///
+    /// # Errors
+    /// [`ModelError::Config`] with every violation.
+    pub fn new(shape: Shape, vocab: usize, factors: usize) -> Result<Self, ModelError> {
+        let mut found = shape.violations();
+        if vocab < 2 {
+            found.push(format!("a vocabulary of {vocab} words"));
+        }
+        if !found.is_empty() {
+            return Err(ModelError::Config(found.join("; ")));
+        }
+        Ok(Self { shape, vocab: vocab as i64, factors: factors as i64 })
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn tiny() -> Shape {
+    Shape {
+        width: 16,
+        layers: 2,
+        heads: 4,
+        kv_heads: 2,
+        ffn: 24,
+        max_positions: 64,
+        rope_theta: 10_000.0,
+        norm_eps: 1e-5,
+        tied: true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn impossible_shapes_are_named_with_the_nearest_possible() {
+        let message = ModelConfig::new(Shape { heads: 5, ..tiny() }, 10, 0).unwrap_err().to_string();
+        assert!(message.contains("nearest are 15 and 20"), "{message}");
+        assert!(ModelConfig::new(Shape { kv_heads: 3, ..tiny() }, 10, 0).is_err());
+        assert!(ModelConfig::new(Shape { layers: 0, ..tiny() }, 10, 0).is_err());
+        assert!(ModelConfig::new(tiny(), 10, 0).is_ok());
+    }
+}

@@ -1,0 +1,206 @@
+//! The forward pass: a Llama-shaped decoder (RMSNorm, RoPE, SwiGLU, grouped-query attention).
+//!
+//! ```text
+//! x ← E[ids]
+//! x ← x + W_o · attention(rope(W_q n), rope(W_k n), W_v n),   n = rmsnorm(x; g)
+//! x ← x + W_down · (silu(W_gate n) ⊙ W_up n),                 n = rmsnorm(x; g)
+//! h = rmsnorm(x; g);   logits = h · Eᵀ (tied) or h · W_headᵀ
+//! ```
+//! rmsnorm(x; g) = g ⊙ x / √(mean(x²) + ε). Its gain g is multiplied into the matrix that follows, once per call instead
+//! of once per token; gradients reach both.
+
+use tch::{Device, Kind, Tensor};
+
+use crate::config::{ModelConfig, Shape};
+use crate::params::Layout;
+
+/// The views of one block.
+pub(crate) struct Block {
+    /// Query, key and value rows, gain multiplied in: [(H + 2 Hkv) hd, d].
+    pub(crate) qkv: Tensor,
+    pub(crate) out: Tensor,
+    /// Gate and up rows, gain multiplied in: [2 ffn, d].
+    pub(crate) gate_up: Tensor,
+    pub(crate) down: Tensor,
+}
+
+/// A model ready to compute: parameters split and gains multiplied in.
+pub struct Decoder {
+    shape: Shape,
+    pub(crate) blocks: Vec<Block>,
+    /// Embedding table [vocab, d], factors summed in.
+    table: Tensor,
+    /// Output matrix [vocab, d], gain of the last norm multiplied in.
+    head: Tensor,
+    /// Gain of the last norm.
+    norm: Tensor,
+    /// e^{i·position·frequency}: [max_positions, hd/2], complex.
+    rotations: Tensor,
+}
+
+/// Rotary factors for all positions: [max_positions, hd/2] complex.
+pub fn rotations(shape: &Shape, device: Device) -> Tensor {
+    let half = shape.head_dim() / 2;
+    let options = (Kind::Double, Device::Cpu);
+    let exponent = Tensor::arange(half, options) / half as f64;
+    let frequency = (exponent * -shape.rope_theta.ln()).exp();
+    let angle = Tensor::arange(shape.max_positions, options).outer(&frequency);
+    let parts = Tensor::stack(&[angle.cos(), angle.sin()], -1).to_kind(Kind::Float);
+    parts.view_as_complex().to_device(device)
+}
+
+/// x / √(mean(x²) + ε) over the last dimension; the gain is in the matrix that follows.
+pub(crate) fn normalise(x: &Tensor, eps: f64) -> Tensor {
+    let mean = x.square().mean_dim([-1i64].as_slice(), true, Kind::Float);
+    x * (mean + eps).rsqrt().to_kind(x.kind())
+}
+
+/// Rotates neighbouring pairs. x: [B, T, heads, hd]; rotation: broadcastable to [B, T, 1, hd/2] complex.
+pub(crate) fn rope(x: &Tensor, rotation: &Tensor) -> Tensor {
+    let sizes = x.size();
+    let (b, t, heads, head) = (sizes[0], sizes[1], sizes[2], sizes[3]);
+    let pairs = x.to_kind(Kind::Float).reshape([b, t, heads, head / 2, 2]).view_as_complex();
+    (pairs * rotation).view_as_real().reshape([b, t, heads, head]).to_kind(x.kind())
+}
+
+impl Decoder {
+    /// Splits `flat` (a leaf for training, plain values for inference) and prepares the matrices.
+    ///
+    /// `incidence` is [`crate::Factors::matrix`]; `rotations` comes from [`rotations`] and is made once per run.
+    /// `kind` is the kind of the matrix products: f32, or bf16 on devices where that is faster.
+    pub fn new(
+        layout: &Layout,
+        flat: &Tensor,
+        incidence: Option<&Tensor>,
+        rotations: &Tensor,
+        kind: Kind,
+    ) -> Self {
+        let config: &ModelConfig = layout.config();
+        let shape = config.shape.clone();
+        let mut parts = layout.split(flat).into_iter();
+        let mut next = || parts.next().expect("the layout lists every parameter in this order");
+        let own = next();
+        let table = match incidence {
+            Some(matrix) if config.factors > 0 => own + matrix.matmul(&next()),
+            _ => own,
+        };
+        let blocks = (0..shape.layers)
+            .map(|_| {
+                let gain = next();
+                let qkv = (next() * gain).to_kind(kind);
+                let out = next().to_kind(kind);
+                let gain = next();
+                let gate_up = (next() * gain).to_kind(kind);
+                let down = next().to_kind(kind);
+                Block { qkv, out, gate_up, down }
+            })
+            .collect();
+        let norm = next();
+        let head = if shape.tied { &table * &norm } else { next() * &norm };
+        Self {
+            blocks,
+            head: head.to_kind(kind),
+            table: table.to_kind(kind),
+            norm,
+            rotations: rotations.shallow_clone(),
+            shape,
+        }
+    }
+
+    /// Shape of the model.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    pub(crate) fn rotation(&self, from: i64, len: i64) -> Tensor {
+        self.rotations.narrow(0, from, len).unsqueeze(0).unsqueeze(2)
+    }
+
+    pub(crate) fn rotation_at(&self, positions: &Tensor) -> Tensor {
+        self.rotations.index_select(0, positions).unsqueeze(1).unsqueeze(2)
+    }
+
+    pub(crate) fn embed(&self, ids: &Tensor) -> Tensor {
+        Tensor::embedding(&self.table, ids, -1, false, false)
+    }
+
+    /// Queries, keys and values of a block, rotated: [B, H, T, hd], [B, Hkv, T, hd] twice.
+    pub(crate) fn project(&self, block: &Block, x: &Tensor, rotation: &Tensor) -> (Tensor, Tensor, Tensor) {
+        let Shape { heads, kv_heads, norm_eps, .. } = self.shape;
+        let head = self.shape.head_dim();
+        let sizes = x.size();
+        let (b, t) = (sizes[0], sizes[1]);
+        let qkv = normalise(x, norm_eps)
+            .linear(&block.qkv, None::<Tensor>)
+            .view([b, t, heads + 2 * kv_heads, head]);
+        let qk = rope(&qkv.narrow(2, 0, heads + kv_heads), rotation);
+        let q = qk.narrow(2, 0, heads).transpose(1, 2);
+        let k = qk.narrow(2, heads, kv_heads).transpose(1, 2);
+        let v = qkv.narrow(2, heads + kv_heads, kv_heads).transpose(1, 2);
+        (q, k, v)
+    }
+
+    /// The second half of a block: x + W_down (silu(gate) ⊙ up).
+    pub(crate) fn feed_forward(&self, block: &Block, x: &Tensor) -> Tensor {
+        let gate_up = normalise(x, self.shape.norm_eps).linear(&block.gate_up, None::<Tensor>);
+        let parts = gate_up.chunk(2, -1);
+        x + (parts[0].silu() * &parts[1]).linear(&block.down, None::<Tensor>)
+    }
+
+    /// Joins the heads and writes to the residual stream.
+    pub(crate) fn merge(&self, block: &Block, x: &Tensor, attended: &Tensor) -> Tensor {
+        let sizes = x.size();
+        let joined =
+            attended.transpose(1, 2).reshape([sizes[0], sizes[1], self.shape.heads * self.shape.head_dim()]);
+        x + joined.linear(&block.out, None::<Tensor>)
+    }
+
+    /// Last-layer vectors before the gain of the final norm, causal over right-padded rows.
+    ///
+    /// # Shapes
+    /// ids: [B, T] (i64) → [B, T, d]
+    pub fn hidden(&self, ids: &Tensor) -> Tensor {
+        let len = ids.size()[1];
+        let rotation = self.rotation(0, len);
+        let mut x = self.embed(ids);
+        for block in &self.blocks {
+            let (q, k, v) = self.project(block, &x, &rotation);
+            let attended = Tensor::scaled_dot_product_attention(
+                &q,
+                &k,
+                &v,
+                None::<Tensor>,
+                0.0,
+                true,
+                None,
+                self.shape.heads != self.shape.kv_heads,
+            );
+            x = self.merge(block, &x, &attended);
+            x = self.feed_forward(block, &x);
+        }
+        normalise(&x, self.shape.norm_eps)
+    }
+
+    /// The vectors that critics read: [`Decoder::hidden`] times the gain of the final norm.
+    pub fn features(&self, hidden: &Tensor) -> Tensor {
+        hidden.to_kind(Kind::Float) * &self.norm
+    }
+
+    /// Logits in f32 for hidden vectors [N, d] → [N, vocab].
+    pub fn logits(&self, hidden: &Tensor) -> Tensor {
+        hidden.linear(&self.head, None::<Tensor>).to_kind(Kind::Float)
+    }
+
+    /// Log-probabilities of the tokens at flat positions `targets` of `ids`, each given what stands before it in its row.
+    /// Logits are computed for these positions only (design D10).
+    ///
+    /// # Shapes
+    /// ids: [B, T] · targets: [N] flat indices, none at the start of a row → [N]
+    pub fn logprobs(&self, ids: &Tensor, targets: &Tensor) -> Tensor {
+        let hidden = self.hidden(ids);
+        let width = self.shape.width;
+        let before = hidden.reshape([-1, width]).index_select(0, &(targets - 1));
+        let tokens = ids.reshape([-1]).index_select(0, targets);
+        self.logits(&before).log_softmax(-1, Kind::Float).gather(1, &tokens.unsqueeze(1), false).squeeze_dim(1)
+    }
+}

@@ -1,0 +1,64 @@
+//! Factored embeddings (design D12): a word's vector is its own plus those of its parts, so that `mug_7` is known from
+//! `mug_2` and `cup_7`. The output matrix is the same sum when it is tied.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+/// Which factors each word has.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Factors {
+    /// Names of the factors, by id.
+    pub names: Vec<String>,
+    /// Factor ids of each word, by word id.
+    pub of_word: Vec<Vec<u32>>,
+}
+
+impl Factors {
+    /// Collects the factors of all words; ids in alphabetical order.
+    ///
+    /// ```
+    /// use stepladder_model::Factors;
+    /// let words = ["mug_1".to_owned(), "mug_2".to_owned(), "look".to_owned()];
+    /// let parts = |word: &str| word.split_once('_').map(|(k, n)| vec![k.to_owned(), n.to_owned()]).unwrap_or_default();
+    /// let factors = Factors::collect(&words, parts);
+    /// assert_eq!(factors.names, ["1", "2", "mug"]);
+    /// assert_eq!(factors.of_word, [vec![2, 0], vec![2, 1], vec![]]);
+    /// ```
+    pub fn collect(words: &[String], factors_of: impl Fn(&str) -> Vec<String>) -> Self {
+        let per_word: Vec<Vec<String>> = words.iter().map(|word| factors_of(word)).collect();
+        let mut ids: BTreeMap<&str, u32> = per_word.iter().flatten().map(|name| (name.as_str(), 0)).collect();
+        for (id, slot) in ids.values_mut().enumerate() {
+            *slot = id as u32;
+        }
+        let of_word = per_word.iter().map(|names| names.iter().map(|name| ids[name.as_str()]).collect()).collect();
+        Self { names: ids.keys().map(|name| (*name).to_owned()).collect(), of_word }
+    }
+
+    /// Number of factors.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// The incidence matrix [words, factors], none without factors.
+    pub fn matrix(&self, device: Device) -> Option<Tensor> {
+        if self.is_empty() {
+            return None;
+        }
+        let columns = self.len();
+        let mut dense = vec![0f32; self.of_word.len() * columns];
+        for (word, factors) in self.of_word.iter().enumerate() {
+            for &factor in factors {
+                dense[word * columns + factor as usize] += 1.0;
+            }
+        }
+        let matrix = Tensor::from_slice(&dense).view([self.of_word.len() as i64, columns as i64]);
+        Some(matrix.to_kind(Kind::Float).to_device(device))
+    }
+}

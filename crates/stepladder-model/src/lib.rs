@@ -1,0 +1,51 @@
+//! Not a trainer: a decoder transformer, how it writes replies, and how it is stored.
+//!
+//! * [`config`]: shapes, checked; [`params`]: every parameter as a view of one flat buffer
+//! * [`factors`]: words that share embeddings (design D12)
+//! * [`decoder`]: the forward pass; [`cache`]: the same with a KV cache
+//! * [`local`]: the [`stepladder_agent::Generator`] over a model in this process
+//! * [`checkpoint`]: Hugging Face directories (design D6)
+//! * [`device`]: CPU or CUDA
+
+pub mod cache;
+pub mod checkpoint;
+pub mod config;
+pub mod decoder;
+pub mod device;
+pub mod factors;
+pub mod local;
+pub mod params;
+
+pub use config::{ModelConfig, Shape};
+pub use decoder::Decoder;
+pub use factors::Factors;
+pub use local::LocalGenerator;
+pub use params::{Layout, Params};
+
+/// Why the model layer failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// The configuration does not describe a model.
+    #[error("impossible model shape: {0}")]
+    Config(String),
+    /// A file of a checkpoint is missing, broken or of another model.
+    #[error("{path}: {reason}")]
+    Checkpoint {
+        /// The file.
+        path: String,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// The device cannot be used.
+    #[error("device {device}: {reason}")]
+    Device {
+        /// As the user wrote it.
+        device: String,
+        /// What is missing.
+        reason: String,
+    },
+    /// libtorch refused an operation.
+    #[error("libtorch: {0}")]
+    Torch(#[from] tch::TchError),
+}
