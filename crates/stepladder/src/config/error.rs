@@ -34,13 +34,11 @@ pub(crate) enum ConfigError {
         known: Vec<&'static str>,
     },
     /// A file that cannot be read.
-    #[error("{}: cannot be read as a configuration: {source}", path.display())]
-    Unreadable {
-        /// Path as given.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    #[error("the configuration cannot be read: {0}")]
+    Unreadable(
+        /// Why; names the path.
+        std::io::Error,
+    ),
     /// Not TOML.
     #[error("{}: not valid TOML: {message}{}", at.place(), excerpt_line(excerpt))]
     Syntax {

@@ -17,6 +17,9 @@ pub(crate) const PRESETS: &[(&str, &str)] = &[
     ("demo", include_str!("../../../../presets/demo.toml")),
 ];
 
+/// The preset that messages and the reference page take as their example.
+pub(super) const EXAMPLE: &str = "demo";
+
 /// A checked configuration, and where each value was written.
 #[derive(Debug, Clone)]
 pub(crate) struct Loaded {
@@ -69,7 +72,7 @@ fn read(path: &str) -> Result<String, ConfigError> {
     fs_err::read_to_string(path).map_err(|source| {
         let path = Path::new(path).to_owned();
         if source.kind() != std::io::ErrorKind::NotFound {
-            return ConfigError::Unreadable { path, source };
+            return ConfigError::Unreadable(source);
         }
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let nearest = nearest_preset(&stem).map(|name| format!("the preset {name}"));
@@ -126,12 +129,12 @@ fn resolve(name: &str, mut layers: Vec<Layer>, chain: Chain) -> Result<(Config, 
     let missing = merged.missing();
     if !missing.is_empty() {
         let them = if missing.len() == 1 && !missing[0].starts_with('[') { "it" } else { "them" };
-        // A preset is complete, so only an optional table can then have gaps.
         let has_preset = merged.values.values().any(|entry| matches!(entry.origin, Origin::Preset(_)));
         let remedy = match chain {
             Chain::Resolved => "it was written by another version, or changed since".to_owned(),
-            Chain::User if has_preset => format!("write {them} too, or leave the table out"),
-            Chain::User => format!("write {them}, or start from a preset with preset = \"demo\""),
+            // A preset is complete, so only what was dropped with `false` can then have gaps.
+            Chain::User if has_preset => format!("write {them} too, or do not set the table to false"),
+            Chain::User => format!("write {them}, or start from a preset with preset = {EXAMPLE:?}"),
         };
         return Err(ConfigError::Missing { name: name.to_owned(), keys: missing, remedy });
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::keys::{self, KEYS};
-use super::load::{self, PRESETS};
+use super::load::{self, EXAMPLE, PRESETS};
 use super::show;
 
 /// A Markdown page: every key with what it takes, what it decides, and its value in each preset.
@@ -18,8 +18,8 @@ pub(crate) fn reference() -> String {
     }
     let names: Vec<String> = presets.iter().map(|(name, _)| format!("`{name}`")).collect();
     let mut page = format!(
-        "# Configuration\n\n{}\n",
-        INTRODUCTION.replace("PRESETS", &names.join(", ")).replace("FIRST", PRESETS[PRESETS.len() - 1].0)
+        "# Configuration\n\n{}",
+        INTRODUCTION.replace("PRESETS", &names.join(", ")).replace("EXAMPLE", EXAMPLE)
     );
     let mut current = None;
     for key in KEYS {
@@ -47,7 +47,7 @@ const INTRODUCTION: &str = "\
 Every key of a training configuration. Values come from a preset (PRESETS), then from your TOML file, then from `--set key=value`; \
 the last one counts. `stepladder config show` prints each value with its origin.
 
-A file starts from a preset with the top-level key `preset = \"FIRST\"` and then says only what differs; without it, it says everything. \
+A file starts from a preset with the top-level key `preset = \"EXAMPLE\"` and then says only what differs; without it, it says everything. \
 `--set` takes dotted keys and TOML values; strings need no quotes. \
 `agents.flat = false` (or `agents.step_hrl = false`) leaves that agent out.
 ";
