@@ -97,7 +97,7 @@ fn recorded_texts_are_given_back_and_short() {
     let file = "transcripts/alfworld_train_seen.jsonl.zst";
     let root = std::env::var_os("STEPLADDER_DATA").map(PathBuf::from);
     let Some(path) = root.map(|root| root.join(file)).filter(|path| path.exists()) else {
-        println!("SKIPPED: no {file} below the directory in STEPLADDER_DATA");
+        eprintln!("SKIPPED: no {file} below the directory in STEPLADDER_DATA");
         return;
     };
     let rows = transcript::read_rows(&path).unwrap();

@@ -1,4 +1,5 @@
 //! The expert, its labels and the segmenter on whole episodes.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 #[path = "../examples/expert_stats/rollout.rs"]
 mod rollout;
@@ -157,7 +158,7 @@ fn data_root() -> Option<PathBuf> {
     let root = std::env::var_os("STEPLADDER_DATA").map(PathBuf::from);
     let found = root.filter(|root| root.join(GAMES_DIRECTORY).is_dir());
     if found.is_none() {
-        println!("SKIPPED: no {GAMES_DIRECTORY} below the directory in STEPLADDER_DATA");
+        eprintln!("SKIPPED: no {GAMES_DIRECTORY} below the directory in STEPLADDER_DATA");
     }
     found
 }
