@@ -1,13 +1,17 @@
 //! Compares official and generated games:
-//! `cargo run --release -p stepladder-alfworld --example distribution -- OFFICIAL_DIR [-o FILE]` prints the tables of
-//! `docs/households.md` (train split, as many generated games as there are official ones).
+//! `cargo run --release -p stepladder-alfworld --example distribution -- OFFICIAL_DIR [-o docs/households.md]` prints the
+//! tables (train split, as many generated games as there are official ones), or writes them below the mark in a page.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use rayon::prelude::*;
 use stepladder_alfworld::generate::distribution::{Summary, report};
-use stepladder_alfworld::generate::{Options, Split, generate};
+use stepladder_alfworld::generate::{GenerateError, Options, Split, generate};
+
+/// What follows this line of a page is replaced.
+const MARK: &str = "<!-- what follows is written by the example `distribution` -->";
 
 fn main() -> ExitCode {
     match run() {
@@ -36,20 +40,30 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         let problem = game["pddl_problem"].as_str().ok_or("no `pddl_problem`")?;
         official.add(problem, game["walkthrough"].as_array().map_or(0, Vec::len))?;
     }
-    let games: Vec<_> = (0..u64::from(official.games))
-        .into_par_iter()
-        .map(|seed| generate(Split::Train, seed, &Options::default()))
-        .collect();
-    let mut generated = Summary::default();
-    for game in &games {
-        generated.add(&game.pddl_problem, game.walkthrough.len())?;
-    }
-    let text = report(("official train", &official), ("generated train", &generated));
-    match output {
-        Some(file) => fs_err::write(file, text)?,
-        None => eprintln!("{text}"),
-    }
+    let number = u64::from(official.games);
+    let text = report(
+        ("official train", &official),
+        ("generated train", &summarise(0..number)?),
+        &summarise(number..2 * number)?,
+    );
+    let Some(file) = output else {
+        std::io::stdout().write_all(text.as_bytes())?;
+        return Ok(());
+    };
+    let page = fs_err::read_to_string(&file)?;
+    let end = page.find(MARK).ok_or_else(|| format!("{file} has no line `{MARK}`"))? + MARK.len();
+    fs_err::write(&file, format!("{}\n{text}", &page[..end]))?;
     Ok(())
+}
+
+fn summarise(seeds: std::ops::Range<u64>) -> Result<Summary, GenerateError> {
+    let games: Vec<_> =
+        seeds.into_par_iter().map(|seed| generate(Split::Train, seed, &Options::default())).collect();
+    let mut summary = Summary::default();
+    for game in &games {
+        summary.add(&game.pddl_problem, game.walkthrough.len())?;
+    }
+    Ok(summary)
 }
 
 fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {

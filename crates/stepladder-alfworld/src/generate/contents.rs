@@ -18,24 +18,25 @@ const FIXTURES: &[(&str, &str)] = &[
     ("LaundryHamperLid", "LaundryHamper"),
 ];
 
-/// The share of a receptacle kind grows with this power of its number in the room: twice as many cabinets do not hold
-/// twice as much. Official kitchens lie between 0 (cabinets) and 0.5 (counter tops).
-const CROWDING: f64 = 0.4;
+/// How much of its kind's objects `number` receptacles of one kind attract: the fourth root, because twice as many
+/// cabinets do not hold twice as much. In official kitchens the share of cabinets does not grow with their number at all,
+/// that of counter tops with its square root. (Roots, unlike powers, are the same number on every platform.)
+pub(super) fn attraction(number: usize) -> f64 {
+    (number as f64).sqrt().sqrt()
+}
 
 /// A place with its weight.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Choice<'t> {
     pub(super) place: &'t str,
     pub(super) weight: f64,
 }
 
-/// The places where an object of `kind` may start in a room with these receptacles. With a task whose target this kind
-/// is, the family's hiding factors apply, and goal receptacles are left out where official games do so.
+/// The places where an object of `kind` may start in a room with these receptacles.
 pub(super) fn choices<'t>(
     room: &'t RoomTables,
     kind: &str,
     counts: &BTreeMap<&str, usize>,
-    target_of: Option<(&Tables, &Task)>,
 ) -> Vec<Choice<'t>> {
     let Some(object) = room.objects.get(kind) else { return Vec::new() };
     let count = |kind: &str| counts.get(kind).copied().unwrap_or(0);
@@ -45,7 +46,7 @@ pub(super) fn choices<'t>(
         if place != FLOOR {
             weight *= match place.split_once(AND) {
                 None if count(place) == 0 => 0.0,
-                None => (count(place) as f64).powf(CROWDING) / room.usual_crowd(place, CROWDING),
+                None => attraction(count(place)) / room.mean_over(place, attraction),
                 Some((one, two)) => {
                     let needed = if one == two { 2 } else { 1 };
                     f64::from(count(one) >= needed && count(two) >= needed)
@@ -53,20 +54,26 @@ pub(super) fn choices<'t>(
                 }
             };
         }
-        if let Some((tables, task)) = target_of {
-            let factors = tables.hiding.get(&task.family);
-            for kind in place.split(AND) {
-                weight *= factors.and_then(|factors| factors.get(kind)).copied().unwrap_or(1.0);
-                if task.family.starts_away_from_goal() && kind == task.place {
-                    weight = 0.0;
-                }
-            }
-        }
-        if weight > 0.0 {
+        // A kind that no game was counted with has no usual number.
+        if weight.is_finite() && weight > 0.0 {
             choices.push(Choice { place, weight });
         }
     }
     choices
+}
+
+/// The same for an object of the target kind: the family's hiding factors apply, and goal receptacles are left out where
+/// official games leave them out.
+pub(super) fn aim(choices: &mut Vec<Choice<'_>>, hiding: Option<&BTreeMap<String, f64>>, task: &Task) {
+    for choice in choices.iter_mut() {
+        for kind in choice.place.split(AND) {
+            choice.weight *= hiding.and_then(|factors| factors.get(kind)).copied().unwrap_or(1.0);
+            if task.family.starts_away_from_goal() && kind == task.place {
+                choice.weight = 0.0;
+            }
+        }
+    }
+    choices.retain(|choice| choice.weight > 0.0);
 }
 
 /// An object before it has a name.
@@ -108,7 +115,10 @@ pub(super) fn draw(
                     .map_or(least, |(number, _)| number)
             }
         };
-        let choices = choices(room, kind, &counts, target_of.map(|task| (tables, task)));
+        let mut choices = choices(room, kind, &counts);
+        if let Some(task) = target_of {
+            aim(&mut choices, tables.hiding.get(&task.family), task);
+        }
         for _ in 0..number {
             let Some(choice) = weighted(rng, &choices, |choice| choice.weight) else { continue };
             if let Some(inside) = settle(choice.place, layout, &mut free, rng) {

@@ -49,9 +49,9 @@ pub struct Summary {
     /// Games per kind of room.
     pub rooms: BTreeMap<Room, RoomSummary>,
     /// Games per family and target kind.
-    pub targets: BTreeMap<(Family, String), u32>,
+    pub targets: BTreeMap<Family, BTreeMap<String, u32>>,
     /// Games per family and goal kind.
-    pub places: BTreeMap<(Family, String), u32>,
+    pub places: BTreeMap<Family, BTreeMap<String, u32>>,
     /// Objects of the target kind by the place they start in.
     pub target_starts: BTreeMap<String, u32>,
     /// Other objects by the place they start in.
@@ -101,8 +101,8 @@ impl Summary {
         let counts = household.receptacle_counts();
         self.games += 1;
         *self.families.entry(task.family).or_default() += 1;
-        *self.targets.entry((task.family, task.target.clone())).or_default() += 1;
-        *self.places.entry((task.family, task.place.clone())).or_default() += 1;
+        *self.targets.entry(task.family).or_default().entry(task.target.clone()).or_default() += 1;
+        *self.places.entry(task.family).or_default().entry(task.place.clone()).or_default() += 1;
         self.walkthrough.entry(task.family).or_default().add(walkthrough as f64);
         let mut targets = 0.0;
         for object in &household.objects {
@@ -160,8 +160,21 @@ pub fn total_variation<K: Ord>(one: &BTreeMap<K, u32>, two: &BTreeMap<K, u32>) -
     keys.into_iter().map(|key| (of(one, key) / all_one - of(two, key) / all_two).abs()).sum::<f64>() / 2.0
 }
 
-/// Two summaries side by side, as Markdown.
-pub fn report((first_name, first): (&str, &Summary), (second_name, second): (&str, &Summary)) -> String {
+/// Games by family and kind.
+fn flat(counts: &BTreeMap<Family, BTreeMap<String, u32>>) -> BTreeMap<(Family, &str), u32> {
+    counts
+        .iter()
+        .flat_map(|(family, kinds)| kinds.iter().map(|(kind, games)| ((*family, kind.as_str()), *games)))
+        .collect()
+}
+
+/// Two summaries side by side, as Markdown. `again` is a summary of as many other games from the source of `second`:
+/// its distance to `second` is what chance alone makes of a distance.
+pub fn report(
+    (first_name, first): (&str, &Summary),
+    (second_name, second): (&str, &Summary),
+    again: &Summary,
+) -> String {
     let mut text = String::new();
     let both = [first, second];
     let head = |text: &mut String, title: &str, what: &str| {
@@ -226,31 +239,38 @@ pub fn report((first_name, first): (&str, &Summary), (second_name, second): (&st
     }
 
     head(&mut text, "Most frequent targets", "share of games");
-    let mut targets: Vec<(&(Family, String), u32)> = first.targets.iter().map(|(key, n)| (key, *n)).collect();
-    targets.sort_by_key(|(key, n)| (std::cmp::Reverse(*n), *key));
-    for (key, _) in targets.into_iter().take(20) {
-        row(&mut text, &format!("`{}` {}", key.0.name(), key.1.to_ascii_lowercase()), &|summary| {
-            percent(summary.targets.get(key).copied().unwrap_or(0), summary.games)
-        });
+    let targets = [flat(&first.targets), flat(&second.targets)];
+    let mut order: Vec<_> = targets[0].iter().collect();
+    order.sort_by_key(|(key, games)| (std::cmp::Reverse(**games), **key));
+    for (key, _) in order.into_iter().take(20) {
+        let name = format!("`{}` {}", key.0.name(), key.1.to_ascii_lowercase());
+        let cell =
+            |summary: usize| percent(targets[summary].get(key).copied().unwrap_or(0), both[summary].games);
+        let _ = writeln!(text, "| {name} | {} | {} |", cell(0), cell(1));
     }
-    distances(&mut text, first, second);
+    distances(&mut text, first, second, again);
     text
 }
 
-fn distances(text: &mut String, first: &Summary, second: &Summary) {
-    text.push_str("\n## Distances\n\n| total variation distance | |\n|---|---:|\n");
-    for (name, distance) in [
-        ("families", total_variation(&first.families, &second.families)),
-        ("rooms", total_variation(&first.room_mix(), &second.room_mix())),
-        ("family and target kind", total_variation(&first.targets, &second.targets)),
-        ("family and goal kind", total_variation(&first.places, &second.places)),
-        (
-            "where objects of the target kind start",
-            total_variation(&first.target_starts, &second.target_starts),
-        ),
-        ("where other objects start", total_variation(&first.other_starts, &second.other_starts)),
-    ] {
-        let _ = writeln!(text, "| {name} | {distance:.3} |");
+fn distances(text: &mut String, first: &Summary, second: &Summary, again: &Summary) {
+    text.push_str(
+        "\n## Distances\n\n| total variation distance | between the two | by chance |\n|---|---:|---:|\n",
+    );
+    let distances = |one: &Summary, two: &Summary| {
+        [
+            ("families", total_variation(&one.families, &two.families)),
+            ("rooms", total_variation(&one.room_mix(), &two.room_mix())),
+            ("family and target kind", total_variation(&flat(&one.targets), &flat(&two.targets))),
+            ("family and goal kind", total_variation(&flat(&one.places), &flat(&two.places))),
+            (
+                "where objects of the target kind start",
+                total_variation(&one.target_starts, &two.target_starts),
+            ),
+            ("where other objects start", total_variation(&one.other_starts, &two.other_starts)),
+        ]
+    };
+    for ((name, distance), (_, chance)) in distances(first, second).iter().zip(distances(again, second)) {
+        let _ = writeln!(text, "| {name} | {distance:.3} | {chance:.3} |");
     }
     let only = |one: &BTreeMap<String, u32>, two: &BTreeMap<String, u32>| -> String {
         let missing: Vec<String> = one

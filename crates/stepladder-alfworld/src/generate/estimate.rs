@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::GenerateError;
 use super::contents::{self, Choice};
-use super::household::{Household, Room, Task, read_problem};
-use super::tables::{FLOOR, Histogram, Numbers, RoomTables, Tables};
+use super::household::{Family, Household, Object, Room, Task, read_problem};
+use super::tables::{AND, FLOOR, Histogram, Numbers, RoomTables, Tables};
 
 /// Receptacle kinds whose numbers are counted together: a fitted wall has one or the other.
 const TOGETHER: &[&[&str]] = &[&["Cabinet", "Drawer"]];
@@ -188,7 +188,7 @@ fn estimate_room(games: &[(&Household, &Task)]) -> RoomTables {
 }
 
 /// The key of the place that an object lies in: one kind, two joined by `+`, or `floor`.
-pub(super) fn place_key(household: &Household, object: &super::household::Object) -> String {
+pub(super) fn place_key(household: &Household, object: &Object) -> String {
     match household.place_of(object)[..] {
         [] => FLOOR.to_owned(),
         [one] => one.to_owned(),
@@ -274,59 +274,46 @@ fn add_to(histogram: &mut Histogram, value: usize) {
 /// Objects of the target kind start in other places than their kind does otherwise, because official games were
 /// filmed with a robot that had to reach them. The factors make the expected places equal the observed ones.
 fn fit_hiding(tables: &mut Tables, games: &[(Household, Task)]) {
-    for _ in 0..HIDING_ROUNDS {
-        let mut observed: BTreeMap<(super::Family, String), f64> = BTreeMap::new();
-        let mut expected = observed.clone();
-        for (household, task) in games {
-            let Some(room) = tables.rooms.get(&household.room) else { continue };
-            let targets: Vec<_> =
-                household.objects.iter().filter(|object| object.kind == task.target).collect();
-            let choices =
-                contents::choices(room, &task.target, &household.receptacle_counts(), Some((tables, task)));
-            let total: f64 = choices.iter().map(|choice| choice.weight).sum();
-            if total <= 0.0 {
-                continue;
-            }
-            for Choice { place, weight } in &choices {
-                for kind in place.split(super::tables::AND) {
-                    *expected.entry((task.family, kind.to_owned())).or_default() +=
-                        targets.len() as f64 * weight / total;
-                }
-            }
-            for object in targets {
-                for kind in place_key(household, object).split(super::tables::AND) {
-                    *observed.entry((task.family, kind.to_owned())).or_default() += 1.0;
-                }
-            }
-        }
-        for ((family, kind), expected) in expected {
-            let seen = observed.get(&(family, kind.clone())).copied().unwrap_or(0.0);
-            let factor = tables.hiding.entry(family).or_default().entry(kind).or_insert(1.0);
-            *factor = (*factor * (seen + 0.5) / (expected + 0.5) * 1000.0).round() / 1000.0;
-        }
-    }
-    for ((family, kind), seen) in never_seen(games, tables) {
-        if !seen && let Some(factor) = tables.hiding.get_mut(&family).and_then(|kinds| kinds.get_mut(&kind)) {
-            *factor = 0.0;
-        }
-    }
-}
-
-/// Whether an object of the target kind was ever seen in a place, for the places that have a factor. The device of a
-/// family holds none at the start (nothing to cool lies in the fridge), and rounding must not blur that.
-fn never_seen(games: &[(Household, Task)], tables: &Tables) -> BTreeMap<(super::Family, String), bool> {
-    let mut seen: BTreeMap<(super::Family, String), bool> = BTreeMap::new();
-    for (family, kinds) in &tables.hiding {
-        for kind in kinds.keys() {
-            seen.insert((*family, kind.clone()), false);
-        }
-    }
+    let mut observed: BTreeMap<Family, BTreeMap<String, f64>> = BTreeMap::new();
+    // Per game: task, number of targets, and the places that a target could have.
+    let mut cases: Vec<(&Task, f64, Vec<Choice<'_>>)> = Vec::new();
     for (household, task) in games {
+        let Some(room) = tables.rooms.get(&household.room) else { continue };
+        let mut targets = 0.0;
         for object in household.objects.iter().filter(|object| object.kind == task.target) {
-            for kind in place_key(household, object).split(super::tables::AND) {
-                seen.insert((task.family, kind.to_owned()), true);
+            targets += 1.0;
+            for kind in place_key(household, object).split(AND) {
+                *observed.entry(task.family).or_default().entry(kind.to_owned()).or_default() += 1.0;
+            }
+        }
+        cases.push((task, targets, contents::choices(room, &task.target, &household.receptacle_counts())));
+    }
+    let mut hiding: BTreeMap<Family, BTreeMap<String, f64>> = BTreeMap::new();
+    for _ in 0..HIDING_ROUNDS {
+        let mut expected: BTreeMap<Family, BTreeMap<&str, f64>> = BTreeMap::new();
+        for (task, targets, choices) in &cases {
+            let mut choices = choices.clone();
+            contents::aim(&mut choices, hiding.get(&task.family), task);
+            let total: f64 = choices.iter().map(|choice| choice.weight).sum();
+            let expected = expected.entry(task.family).or_default();
+            for Choice { place, weight } in &choices {
+                for kind in place.split(AND) {
+                    *expected.entry(kind).or_default() += targets * weight / total;
+                }
+            }
+        }
+        for (family, kinds) in expected {
+            for (kind, expected) in kinds {
+                let seen = observed.get(&family).and_then(|kinds| kinds.get(kind)).copied().unwrap_or(0.0);
+                let factor = hiding.entry(family).or_default().entry(kind.to_owned()).or_insert(1.0);
+                // Half a game more on both sides steadies rare places. What never happens (a thing to be cooled that
+                // lies in the fridge) stays impossible.
+                *factor *= if seen > 0.0 { (seen + 0.5) / (expected + 0.5) } else { 0.0 };
             }
         }
     }
-    seen
+    for factor in hiding.values_mut().flat_map(BTreeMap::values_mut) {
+        *factor = (*factor * 1000.0).round() / 1000.0;
+    }
+    tables.hiding = hiding;
 }

@@ -40,17 +40,13 @@ impl Layout {
 }
 
 impl RoomTables {
-    /// Mean of `number ^ power` of a receptacle kind over the rooms that have it.
-    pub(super) fn usual_crowd(&self, kind: &str, power: f64) -> f64 {
-        self.mean_over(kind, |number| if number == 0 { 0.0 } else { (number as f64).powf(power) })
-    }
-
     /// Share of rooms with at least `number` of a receptacle kind.
     pub(super) fn presence(&self, kind: &str, number: usize) -> f64 {
         self.mean_over(kind, |seen| f64::from(seen >= number))
     }
 
-    fn mean_over(&self, kind: &str, value: impl Fn(usize) -> f64) -> f64 {
+    /// Mean of a function of the number of a receptacle kind.
+    pub(super) fn mean_over(&self, kind: &str, value: impl Fn(usize) -> f64) -> f64 {
         for numbers in &self.receptacles {
             if let Some(at) = numbers.kinds.iter().position(|known| known == kind) {
                 let sum: f64 =

@@ -25,7 +25,7 @@ pub use household::{
 };
 pub use tables::{Goals, Histogram, Numbers, ObjectTables, RoomTables, Share, Tables};
 
-use crate::dialect::Wording;
+pub use crate::dialect::Wording;
 
 /// Goes up when the same split and seed may give another game.
 pub const VERSION: u32 = 1;
