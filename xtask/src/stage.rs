@@ -1,6 +1,7 @@
 //! Stages of a task: a heading, a time, a sentence where one fails.
 
 use std::fmt::{Display, Formatter};
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
@@ -67,7 +68,9 @@ pub(crate) fn capture(command: &mut Command) -> Result<String> {
 }
 
 fn line(command: &Command) -> String {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let program = Path::new(command.get_program());
+    let name = program.file_name().unwrap_or(command.get_program());
+    let words = std::iter::once(name).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
