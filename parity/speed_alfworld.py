@@ -3,8 +3,9 @@
     VENV/bin/python parity/speed_alfworld.py --stepladder target/release/stepladder --data DATA GAME...
 
 The original plays uniformly random admissible commands and is reset every 50 steps; resets and the lists of admissible
-commands count, loading a game does not. Stepladder runs its own bench on the same data root. One after the other, so
-that neither slows the other down.
+commands count, loading a game does not. Stepladder runs its own bench on the same data root, once before and once after
+the original, and the slower of the two counts. Only an idle machine gives a ratio worth quoting, so the load is printed
+with it, and the original's steps per second of processor time, which depend less on it.
 """
 
 import argparse
@@ -25,17 +26,18 @@ EPISODE = 50
 def measure_original(games, seconds, seed):
     """Rotates through the games until the time is up; only whole episodes count."""
     rng = random.Random(seed)
-    loading, resetting, stepping, resets, steps = 0.0, 0.0, 0.0, 0, 0
+    loading, resetting, stepping, processor, resets, steps = 0.0, 0.0, 0.0, 0.0, 0, 0
     while True:
         for path in games:
             begin = time.perf_counter()
             engine = original.Original(path)
-            loaded = time.perf_counter()
+            loaded, worked = time.perf_counter(), time.process_time()
             engine.reset()
             reset = time.perf_counter()
             for _ in range(EPISODE):
                 engine.step(rng.choice(engine.admissible))
             end = time.perf_counter()
+            processor += time.process_time() - worked
             engine.close()
             loading, resetting, stepping = loading + loaded - begin, resetting + reset - loaded, stepping + end - reset
             resets, steps = resets + 1, steps + EPISODE
@@ -45,6 +47,7 @@ def measure_original(games, seconds, seed):
                     "steps_per_second": steps / (resetting + stepping),
                     "resets_per_second": resets / resetting,
                     "bare_steps_per_second": steps / stepping,
+                    "steps_per_processor_second": steps / processor,
                     "load_seconds": loading / resets,
                     "steps": steps,
                     "games": len(games),
@@ -89,9 +92,14 @@ def main():
     parser.add_argument("--bench-argument", action="append", default=[], metavar="ARG", help="passed on to `env bench`")
     arguments = parser.parse_args()
     about_machine = machine()
+
+    def run_ours():
+        return measure_stepladder(arguments.stepladder, arguments.data, arguments.bench_argument)
+
     # The cheap side first: a missing binary or data root shows before a minute has gone.
-    ours = measure_stepladder(arguments.stepladder, arguments.data, arguments.bench_argument)
+    before = run_ours()
     theirs = measure_original(arguments.games, arguments.seconds, arguments.seed)
+    ours = min(before, run_ours(), key=lambda report: report["steps_per_second"])
     result = {
         "original": theirs,
         "stepladder": ours,
@@ -106,6 +114,10 @@ def main():
     print(f"{'alfworld ' + original.VERSION:24}{theirs['steps_per_second']:14.1f}{theirs['resets_per_second']:14.2f}")
     print(f"{'stepladder':24}{ours['steps_per_second']:14.1f}{ours['resets_per_second']:14.2f}")
     print(f"{'ratio':24}{result['ratio_steps']:14.0f}{result['ratio_resets']:14.0f}")
+    if about_machine["load_at_start"] > 0.5:
+        load = f"the load was {about_machine['load_at_start']:.1f} on {about_machine['cores']} cores"
+        print(f"busy machine ({load}): the ratio says little; the original did ", end="")
+        print(f"{theirs['steps_per_processor_second']:.1f} steps per second of processor time")
     print(json.dumps(result))
 
 

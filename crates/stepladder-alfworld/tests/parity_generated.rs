@@ -1,4 +1,5 @@
 //! Exactness on generated games, against episodes that the original ALFWorld played on them (`parity/README.md`).
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
