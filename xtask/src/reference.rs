@@ -19,7 +19,7 @@ const PAGES: [(&str, &str); 2] = [
 /// Builds the program and writes the pages; with `check`, complains about differences instead.
 pub(crate) fn generate(settings: &Settings, check: bool) -> Result<()> {
     // The whole workspace is selected so that features unify as they do for the tests, and one build serves both.
-    execute(cargo(settings).args(["build", "--quiet", "--workspace", "--bin", "stepladder"]))?;
+    execute(cargo(settings).args(["build", "--workspace", "--bin", "stepladder"]))?;
     let program = program(settings, "debug")?;
     let mut stale = Vec::new();
     for (topic, file) in PAGES {
