@@ -90,8 +90,7 @@ mod tests {
             };
             assert_eq!(agent.on_reply(reply), Want::Act(format!("go {number}")));
             let end = (number == 2).then_some(End::Truncated);
-            let step =
-                Step { observation: "ok".into(), reward: 0.0, won: false, unknown_action: false, end };
+            let step = Step { observation: "ok".into(), reward: 0.0, won: false, unknown_action: false, end };
             want = agent.on_step(&step);
         }
         assert_eq!(want, Want::Finished);

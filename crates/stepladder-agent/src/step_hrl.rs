@@ -309,7 +309,12 @@ mod tests {
     #[test]
     fn the_safety_valve_ends_a_subtask() {
         let mut agent = StepHrl::new(StepHrlOptions { max_steps_per_subtask: Some(2), ..Default::default() });
-        agent.start(&Start { text: String::new(), task: "t".into(), context: String::new(), family: String::new() });
+        agent.start(&Start {
+            text: String::new(),
+            task: "t".into(),
+            context: String::new(),
+            family: String::new(),
+        });
         agent.on_reply(turn(Role::Planner, "find it"));
         for round in 0..2 {
             agent.on_reply(turn(Role::Executor, "look; False"));

@@ -82,7 +82,9 @@ impl TaskSet for Corridors {
 fn walker(query: &Query) -> Option<String> {
     Some(match query {
         Query::Planner { earlier, .. } => format!("walk {}", earlier.len()),
-        Query::Executor { progress, .. } => format!("east; {}", if progress == "once" { "True" } else { "False" }),
+        Query::Executor { progress, .. } => {
+            format!("east; {}", if progress == "once" { "True" } else { "False" })
+        }
         Query::Progress { progress, .. } => if progress == "None" { "once" } else { "twice" }.to_owned(),
         Query::Flat { .. } => "east".to_owned(),
     })
@@ -111,7 +113,8 @@ fn episodes_do_not_depend_on_the_number_of_slots_and_keep_the_order_of_the_jobs(
 #[test]
 fn the_hierarchy_is_in_the_trace() {
     let episode = &play(AgentKind::StepHrl, 8)[4];
-    let shape: Vec<_> = episode.subtasks.iter().map(|subtask| (subtask.text.as_str(), subtask.steps.len())).collect();
+    let shape: Vec<_> =
+        episode.subtasks.iter().map(|subtask| (subtask.text.as_str(), subtask.steps.len())).collect();
     assert_eq!(shape, [("walk 0", 2), ("walk 1", 2), ("walk 2", 1)]);
     let last = episode.steps().last().unwrap();
     assert_eq!((last.end, last.progress.as_deref()), (Some(End::Terminated), None));
@@ -184,7 +187,8 @@ fn noise_is_recorded_with_the_label_and_reproducible() {
     let episodes = run(3);
     assert_eq!(episodes, run(3));
     assert_ne!(episodes, run(4));
-    let noisy: Vec<_> = episodes.iter().flat_map(Episode::steps).filter(|step| step.action == "stand").collect();
+    let noisy: Vec<_> =
+        episodes.iter().flat_map(Episode::steps).filter(|step| step.action == "stand").collect();
     assert!(!noisy.is_empty());
     assert!(noisy.iter().all(|step| step.expert.as_deref().is_some_and(|label| label.starts_with("east; "))));
 }

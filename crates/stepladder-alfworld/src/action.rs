@@ -247,7 +247,7 @@ mod tests {
 
         #[test]
         fn the_list_holds_exactly_what_the_rules_allow(seed in 0u64..1000, old: bool, choices in prop::collection::vec(any::<prop::sample::Index>(), 25)) {
-            let wording = if old { generate::Wording::V03 } else { generate::Wording::V04 };
+            let wording = if old { Wording::V03 } else { Wording::V04 };
             let generated = generate::generate(Split::Train, seed, &generate::Options { wording, ..Default::default() });
             let game = Arc::new(Game::from_json(&generated.to_json().unwrap()).unwrap());
             let all = universe(&game);

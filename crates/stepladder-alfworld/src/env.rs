@@ -64,7 +64,7 @@ impl Env for AlfworldEnv {
             none => none.insert(Engine::new(game)),
         };
         self.over = false;
-        let (mut text, mut context) = (String::with_capacity(1024), String::new());
+        let (mut text, mut context) = (String::with_capacity(1024), String::with_capacity(1024));
         engine.write_intro(&mut text);
         engine.write_context(&mut context);
         let game = engine.game();
@@ -77,7 +77,7 @@ impl Env for AlfworldEnv {
         if self.over {
             return Err(EnvError::EpisodeOver { env });
         }
-        let mut observation = String::new();
+        let mut observation = String::with_capacity(128);
         let outcome = engine.step(action, &mut observation);
         self.over = outcome.won;
         Ok(Step {

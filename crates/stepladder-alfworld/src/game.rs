@@ -260,3 +260,46 @@ fn family_of(path: &Path) -> Option<String> {
     let text = fs_err::read_to_string(directory.join("traj_data.json")).ok()?;
     serde_json::from_str::<Trajectory>(&text).ok().map(|trajectory| trajectory.task_type)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::engine::Engine;
+
+    const KITCHEN: &str = include_str!("../tests/kitchen/kitchen.tw-pddl");
+
+    proptest! {
+        /// Any damage to a game is an error or another game, never a panic.
+        #[test]
+        fn damaged_games_do_not_panic(
+            edits in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0u8..3), 1..4),
+        ) {
+            let mut file: serde_json::Value = serde_json::from_str(KITCHEN).unwrap();
+            let problem = file["pddl_problem"].as_str().unwrap();
+            let mut words: Vec<String> = problem.split_inclusive(['(', ')', ' ']).map(str::to_owned).collect();
+            for (one, other, kind) in edits {
+                let (one, other) = (one.index(words.len()), other.index(words.len()));
+                match kind {
+                    0 => words.swap(one, other),
+                    1 => words[one] = words[other].clone(),
+                    _ => words.truncate(one.max(1)),
+                }
+            }
+            file["pddl_problem"] = words.concat().into();
+            if let Ok(game) = Game::from_json(&file.to_string()) {
+                let mut engine = Engine::new(Arc::new(game));
+                let (mut commands, mut text) = (CommandList::new(), String::new());
+                engine.write_intro(&mut text);
+                for choice in 0..20 {
+                    engine.admissible(&mut commands);
+                    let command = commands.get(choice * 7 % commands.len()).unwrap();
+                    prop_assert!(engine.step(command, &mut text).possible, "{}", command);
+                }
+            }
+        }
+    }
+}

@@ -71,6 +71,14 @@ impl Households {
             Split::Dev | Split::Test => 200,
         }
     }
+
+    /// The game behind a task, compiled; kept in memory for the next who asks.
+    ///
+    /// # Errors
+    /// [`EnvError::UnknownTask`], [`EnvError::Data`].
+    pub fn game(&self, task: &TaskKey) -> Result<Arc<Game>, EnvError> {
+        GameSource::game(&*self.shared, task)
+    }
 }
 
 impl TaskSet for Households {

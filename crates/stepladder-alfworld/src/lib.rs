@@ -5,13 +5,11 @@
 //! * [`dialect`]: which of the published rules and wordings a game uses
 //! * [`engine`]: playing at the level of the original's core
 //! * [`env`]: playing behind the environment contract
-//! * [`generate`]: households in the official file form, drawn from a seed
 //! * [`tasks`]: the official games and their splits
 //! * [`generate`]: drawing new games, and comparing sets of games
 //! * [`households`]: the generated games and their splits
 //! * [`verify`]: replaying recorded episodes of the original
 //! * [`bench`]: measuring speed
-//! * [`generate`]: procedural households
 //!
 //! Learning to play, from texts alone:
 //! * [`view`]: what an agent can read off the texts

@@ -17,7 +17,7 @@ pub(crate) struct Fact<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Node<'a> {
     Symbol(&'a str),
-    List(Vec<Node<'a>>),
+    List(Vec<Self>),
 }
 
 /// A PDDL problem.

@@ -65,6 +65,14 @@ impl Alfworld {
         let games_directory = data_root.join(GAMES_DIRECTORY);
         Self { shared: Arc::new(Shared { games_directory, cache: Mutex::default() }), options }
     }
+
+    /// The game behind a task, compiled; kept in memory for the next who asks.
+    ///
+    /// # Errors
+    /// [`EnvError::UnknownTask`], [`EnvError::Data`].
+    pub fn game(&self, task: &TaskKey) -> Result<Arc<Game>, EnvError> {
+        GameSource::game(&*self.shared, task)
+    }
 }
 
 impl TaskSet for Alfworld {

@@ -1,4 +1,5 @@
 //! Exactness on the official games and on recorded episodes of the original.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ fn data_root(what: &str) -> Option<PathBuf> {
     let root = std::env::var_os("STEPLADDER_DATA").map(PathBuf::from);
     let found = root.filter(|root| root.join(what).exists());
     if found.is_none() {
-        println!("SKIPPED: no {what} below the directory in STEPLADDER_DATA");
+        eprintln!("SKIPPED: no {what} below the directory in STEPLADDER_DATA");
     }
     found
 }

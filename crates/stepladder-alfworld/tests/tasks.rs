@@ -1,4 +1,5 @@
 //! The official games as a task set.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -14,7 +15,7 @@ fn data_root() -> Option<PathBuf> {
     let root = std::env::var_os("STEPLADDER_DATA").map(PathBuf::from);
     let found = root.filter(|root| root.join("alfworld/json_2.1.1").is_dir());
     if found.is_none() {
-        println!("SKIPPED: no alfworld/json_2.1.1 below the directory in STEPLADDER_DATA");
+        eprintln!("SKIPPED: no alfworld/json_2.1.1 below the directory in STEPLADDER_DATA");
     }
     found
 }

@@ -56,7 +56,10 @@ fn main() -> Result<(), stepladder_algo::AlgoError> {
         norm_eps: 1e-5,
         tied: true,
     };
-    let factors = Factors { names: (0..200).map(|n| n.to_string()).collect(), of_word: (0..vocab).map(|n| vec![n % 150, 150 + n % 50]).collect() };
+    let factors = Factors {
+        names: (0..200).map(|n| n.to_string()).collect(),
+        of_word: (0..vocab).map(|n| vec![n % 150, 150 + n % 50]).collect(),
+    };
     let config = ModelConfig::new(shape, vocab as usize, factors.len())?;
     let params = Params::init(&config, 0, Device::Cpu);
     let optimiser = AdamW::new(
@@ -69,7 +72,7 @@ fn main() -> Result<(), stepladder_algo::AlgoError> {
         factors,
         optimiser,
         progress: Progress::start(),
-        identity: Identity { style: String::new(), data: String::new() },
+        identity: Identity { agent: String::new(), style: String::new(), data: String::new() },
     };
     let pool = Workers::new(workers as usize, &trainer.params, &trainer.factors, Kind::Float, weighted_nll);
     let config = BcConfig {
@@ -89,7 +92,12 @@ fn main() -> Result<(), stepladder_algo::AlgoError> {
     let mut last = Last(None);
     train(&config, &rows, 0, &mut trainer, &pool, &AtomicBool::new(false), &mut last)?;
     if let Some(report) = last.0 {
-        println!("{:.0} tokens/s, {:.1} ms per step, loss {:.3}", report.tokens as f64 / report.seconds, 1e3 * report.seconds / report.step as f64, report.loss);
+        println!(
+            "{:.0} tokens/s, {:.1} ms per step, loss {:.3}",
+            report.tokens as f64 / report.seconds,
+            1e3 * report.seconds / report.step as f64,
+            report.loss
+        );
     }
     Ok(())
 }

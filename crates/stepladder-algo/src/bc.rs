@@ -144,7 +144,9 @@ pub fn plan_epoch(config: &BcConfig, rows: &[Row], epoch: u64) -> Vec<Vec<usize>
     match config.mixture {
         Mixture::Pooled => bucket(rows, config.batch_tokens, 32, &mut rng),
         Mixture::Levels => {
-            let of = |role: Role| -> Vec<usize> { (0..rows.len()).filter(|&index| rows[index].role == role).collect() };
+            let of = |role: Role| -> Vec<usize> {
+                (0..rows.len()).filter(|&index| rows[index].role == role).collect()
+            };
             let levels = [of(Role::Planner), of(Role::Executor), of(Role::Progress)];
             let lens = levels.each_ref().map(Vec::len);
             let mut order: Vec<usize> = (0..epoch_len(lens)).collect();
@@ -167,8 +169,7 @@ pub fn plan_epoch(config: &BcConfig, rows: &[Row], epoch: u64) -> Vec<Vec<usize>
 
 /// The rows of a step with their scales: 1 / mass of the mean each belongs to.
 pub fn scaled<'a>(config: &BcConfig, rows: &'a [Row], group: &[usize], step: u64) -> Vec<(&'a Row, f64)> {
-    let skip_planner =
-        config.mixture == Mixture::Levels && !step.is_multiple_of(config.planner_every.max(1));
+    let skip_planner = config.mixture == Mixture::Levels && !step.is_multiple_of(config.planner_every.max(1));
     let members: Vec<&Row> = group
         .iter()
         .map(|&index| &rows[index])

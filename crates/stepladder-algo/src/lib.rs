@@ -13,7 +13,9 @@ pub mod runtime;
 #[non_exhaustive]
 pub enum AlgoError {
     /// The loss or the gradient was not finite several times in a row.
-    #[error("the loss was not finite in {times} steps in a row (last: step {step}); lower train.learning_rate or raise train.warmup")]
+    #[error(
+        "the loss was not finite in {times} steps in a row (last: step {step}); lower train.learning_rate or raise train.warmup"
+    )]
     NotFinite {
         /// How often.
         times: u32,

@@ -23,7 +23,9 @@ fn parse_action_done_matches_the_released_rule() {
 #[test]
 fn clean_progress_matches() {
     let case = case("clean_progress");
-    for (text, expected) in case["inputs"]["texts"].as_array().unwrap().iter().zip(case["expected"].as_array().unwrap()) {
+    for (text, expected) in
+        case["inputs"]["texts"].as_array().unwrap().iter().zip(case["expected"].as_array().unwrap())
+    {
         assert_eq!(clean_progress(text.as_str().unwrap()), expected.as_str().unwrap(), "{text}");
     }
 }

@@ -72,7 +72,10 @@ pub fn pack(episode: &FlatEpisode, style: &dyn PromptStyle, tokenizer: &WordToke
     let query = |done: usize| Query::Flat {
         task: episode.task.clone(),
         context: episode.context.clone(),
-        history: episode.steps[..done].iter().map(|step| (step.action.clone(), step.answer.clone())).collect(),
+        history: episode.steps[..done]
+            .iter()
+            .map(|step| (step.action.clone(), step.answer.clone()))
+            .collect(),
     };
     let mut replies = Vec::new();
     for (position, step) in episode.steps.iter().enumerate().filter(|(_, step)| step.target) {

@@ -114,11 +114,9 @@ fn low_label(view: &StepView<'_>, last_of_subtask: bool, open_tail: Option<Tail>
         Some(tail) if profile == Profile::Fixed => {
             Low { reward: 0.0, done: tail == Tail::Failed, flag: false }
         }
-        _ => Low {
-            reward: f64::from(u8::from(last_of_subtask)),
-            done: last_of_subtask,
-            flag: last_of_subtask,
-        },
+        _ => {
+            Low { reward: f64::from(u8::from(last_of_subtask)), done: last_of_subtask, flag: last_of_subtask }
+        }
     };
     if view.step.unknown_action {
         low.reward = -1.0;
@@ -203,7 +201,11 @@ fn link_progress(streams: &mut Streams, outcome: Outcome) {
     }
 }
 
-fn sentinel_executor(episode: &Episode, observation: &stepladder_core::Observation, outcome: Outcome) -> Query {
+fn sentinel_executor(
+    episode: &Episode,
+    observation: &stepladder_core::Observation,
+    outcome: Outcome,
+) -> Query {
     Query::Executor {
         subtask: episode.subtasks.last().map(|subtask| subtask.text.clone()).unwrap_or_default(),
         observation: observation.clone(),

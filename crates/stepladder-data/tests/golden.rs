@@ -94,7 +94,9 @@ fn episode(inputs: &Value) -> Episode {
 fn transitions_match_every_golden_case() {
     for case in cases("transitions") {
         let profiles: Vec<Profile> = match &case["inputs"]["profile"] {
-            Value::Array(both) => both.iter().map(|one| serde_json::from_value(one.clone()).unwrap()).collect(),
+            Value::Array(both) => {
+                both.iter().map(|one| serde_json::from_value(one.clone()).unwrap()).collect()
+            }
             one => vec![serde_json::from_value(one.clone()).unwrap()],
         };
         for profile in profiles {
@@ -125,7 +127,8 @@ fn transitions_match_every_golden_case() {
 
 #[test]
 fn what_follows_a_sample_is_the_next_prompt_of_its_role() {
-    let case = cases("transitions").into_iter().find(|case| case["id"] == "transitions_truncated_fixed").unwrap();
+    let case =
+        cases("transitions").into_iter().find(|case| case["id"] == "transitions_truncated_fixed").unwrap();
     let streams = transitions(&episode(&case["inputs"]), Profile::Fixed);
     for samples in [&streams.planner, &streams.executor, &streams.progress] {
         for pair in samples.windows(2) {

@@ -199,8 +199,8 @@ fn choose(logits: &Tensor, rows: &[usize], prompts: &mut [Prompt], replies: &mut
         let (id, logprob) = match &mut prompts[row].sampling {
             None => (token[position] as u32, best[position]),
             Some((temperature, rng)) => {
-                let values: Vec<f32> =
-                    Vec::try_from(logprobs.get(position as i64).to_device(Device::Cpu)).expect("a vector of f32");
+                let values: Vec<f32> = Vec::try_from(logprobs.get(position as i64).to_device(Device::Cpu))
+                    .expect("a vector of f32");
                 sample(&values, *temperature, rng)
             }
         };

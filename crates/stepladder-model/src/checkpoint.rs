@@ -50,8 +50,9 @@ pub fn export(params: &Params, factors: &Factors) -> Vec<(String, Tensor)> {
         let mut tensors = vec![("model.embed_tokens.weight".to_owned(), table)];
         for layer in 0..shape.layers {
             let part = |name: &str| get(&format!("layers.{layer}.{name}"));
-            let mut push =
-                |name: &str, tensor: Tensor| tensors.push((format!("model.layers.{layer}.{name}.weight"), tensor));
+            let mut push = |name: &str, tensor: Tensor| {
+                tensors.push((format!("model.layers.{layer}.{name}.weight"), tensor))
+            };
             let qkv = part("qkv");
             let (q_rows, kv_rows) = (shape.heads * head, shape.kv_heads * head);
             push("self_attn.q_proj", reorder(&qkv.narrow(0, 0, q_rows), head, true));
@@ -125,8 +126,7 @@ pub fn save(
 /// # Errors
 /// [`ModelError::Checkpoint`].
 pub fn write_tensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<(), ModelError> {
-    let fail =
-        |reason: String| ModelError::Checkpoint { path: path.display().to_string(), reason };
+    let fail = |reason: String| ModelError::Checkpoint { path: path.display().to_string(), reason };
     let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = tensors
         .iter()
         .map(|(name, tensor)| {
@@ -151,10 +151,10 @@ pub fn write_tensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<(), Mo
 /// # Errors
 /// [`ModelError::Checkpoint`] for a missing or broken file or another number format.
 pub fn read_tensors(path: &Path) -> Result<HashMap<String, Tensor>, ModelError> {
-    let fail =
-        |reason: String| ModelError::Checkpoint { path: path.display().to_string(), reason };
+    let fail = |reason: String| ModelError::Checkpoint { path: path.display().to_string(), reason };
     let data = fs_err::read(path).map_err(|error| fail(error.to_string()))?;
-    let file = SafeTensors::deserialize(&data).map_err(|error| fail(format!("not a safetensors file: {error}")))?;
+    let file =
+        SafeTensors::deserialize(&data).map_err(|error| fail(format!("not a safetensors file: {error}")))?;
     let mut tensors = HashMap::new();
     for (name, view) in file.tensors() {
         if view.dtype() != Dtype::F32 {
@@ -174,14 +174,13 @@ pub fn read_tensors(path: &Path) -> Result<HashMap<String, Tensor>, ModelError> 
 /// [`ModelError::Checkpoint`] naming the file and what is wrong; nothing panics on a foreign or broken file.
 pub fn load(directory: &Path, device: Device) -> Result<(Params, WordTokenizer), ModelError> {
     let at = |name: &str| directory.join(name);
-    let fail = |name: &str, reason: String| ModelError::Checkpoint {
-        path: at(name).display().to_string(),
-        reason,
-    };
+    let fail =
+        |name: &str, reason: String| ModelError::Checkpoint { path: at(name).display().to_string(), reason };
     let text = fs_err::read_to_string(at(CONFIG)).map_err(|error| fail(CONFIG, error.to_string()))?;
     let value: Value = serde_json::from_str(&text).map_err(|error| fail(CONFIG, error.to_string()))?;
     let config = read_config(&value).map_err(|reason| fail(CONFIG, reason))?;
-    let tokenizer = WordTokenizer::load(&at(TOKENIZER)).map_err(|error| fail(TOKENIZER, error.to_string()))?;
+    let tokenizer =
+        WordTokenizer::load(&at(TOKENIZER)).map_err(|error| fail(TOKENIZER, error.to_string()))?;
     if tokenizer.len() as i64 != config.vocab {
         return Err(fail(
             TOKENIZER,
@@ -197,7 +196,9 @@ fn read_config(value: &Value) -> Result<ModelConfig, String> {
     let whole = |name: &str| {
         value.get(name).and_then(Value::as_i64).ok_or_else(|| format!("no whole number under `{name}`"))
     };
-    let real = |name: &str| value.get(name).and_then(Value::as_f64).ok_or_else(|| format!("no number under `{name}`"));
+    let real = |name: &str| {
+        value.get(name).and_then(Value::as_f64).ok_or_else(|| format!("no number under `{name}`"))
+    };
     let kind = value.get("model_type").and_then(Value::as_str).unwrap_or("nothing");
     if kind != "llama" {
         return Err(format!("model_type is {kind}; this program reads llama"));
@@ -221,7 +222,8 @@ fn read_config(value: &Value) -> Result<ModelConfig, String> {
         norm_eps: real("rms_norm_eps")?,
         tied: value.get("tie_word_embeddings").and_then(Value::as_bool).unwrap_or(false),
     };
-    let config = ModelConfig::new(shape, whole("vocab_size")?.max(0) as usize, 0).map_err(|error| error.to_string())?;
+    let config = ModelConfig::new(shape, whole("vocab_size")?.max(0) as usize, 0)
+        .map_err(|error| error.to_string())?;
     if whole("head_dim").is_ok_and(|head| head != config.shape.head_dim()) {
         return Err("`head_dim` differs from hidden_size / num_attention_heads".to_owned());
     }
@@ -235,7 +237,10 @@ fn import(config: &ModelConfig, tensors: &HashMap<String, Tensor>, device: Devic
     let fetch = |name: &str, expected: &[i64]| -> Result<Tensor, String> {
         let tensor = tensors.get(name).ok_or_else(|| format!("no tensor `{name}`"))?;
         if tensor.size() != expected {
-            return Err(format!("`{name}` has shape {:?}, the configuration needs {expected:?}", tensor.size()));
+            return Err(format!(
+                "`{name}` has shape {:?}, the configuration needs {expected:?}",
+                tensor.size()
+            ));
         }
         Ok(tensor.to_device(device))
     };

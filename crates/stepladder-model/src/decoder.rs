@@ -130,9 +130,12 @@ impl Decoder {
         let head = self.shape.head_dim();
         let sizes = x.size();
         let (b, t) = (sizes[0], sizes[1]);
-        let qkv = normalise(x, norm_eps)
-            .linear(&block.qkv, None::<Tensor>)
-            .view([b, t, heads + 2 * kv_heads, head]);
+        let qkv = normalise(x, norm_eps).linear(&block.qkv, None::<Tensor>).view([
+            b,
+            t,
+            heads + 2 * kv_heads,
+            head,
+        ]);
         let qk = rope(&qkv.narrow(2, 0, heads + kv_heads), rotation);
         let q = qk.narrow(2, 0, heads).transpose(1, 2);
         let k = qk.narrow(2, heads, kv_heads).transpose(1, 2);
@@ -201,6 +204,9 @@ impl Decoder {
         let width = self.shape.width;
         let before = hidden.reshape([-1, width]).index_select(0, &(targets - 1));
         let tokens = ids.reshape([-1]).index_select(0, targets);
-        self.logits(&before).log_softmax(-1, Kind::Float).gather(1, &tokens.unsqueeze(1), false).squeeze_dim(1)
+        self.logits(&before)
+            .log_softmax(-1, Kind::Float)
+            .gather(1, &tokens.unsqueeze(1), false)
+            .squeeze_dim(1)
     }
 }

@@ -32,7 +32,8 @@ impl Factors {
         for (id, slot) in ids.values_mut().enumerate() {
             *slot = id as u32;
         }
-        let of_word = per_word.iter().map(|names| names.iter().map(|name| ids[name.as_str()]).collect()).collect();
+        let of_word =
+            per_word.iter().map(|names| names.iter().map(|name| ids[name.as_str()]).collect()).collect();
         Self { names: ids.keys().map(|name| (*name).to_owned()).collect(), of_word }
     }
 

@@ -84,9 +84,12 @@ impl LocalGenerator {
 
     /// Tokens of `ids` that no earlier call of the session began with.
     fn uncached(&self, session: u64, ids: &[u32]) -> usize {
-        let shared = self.sessions.get(&session).into_iter().flatten().map(|earlier| {
-            earlier.iter().zip(ids).take_while(|(a, b)| a == b).count()
-        });
+        let shared = self
+            .sessions
+            .get(&session)
+            .into_iter()
+            .flatten()
+            .map(|earlier| earlier.iter().zip(ids).take_while(|(a, b)| a == b).count());
         // The last prompt token is always computed: its output is the first new token.
         ids.len() - shared.max().unwrap_or(0).min(ids.len().saturating_sub(1))
     }

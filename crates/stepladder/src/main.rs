@@ -1,1 +1,42 @@
-fn main() {}
+//! Train and evaluate hierarchical LLM agents.
+
+mod cli;
+mod commands;
+mod config;
+mod envs;
+mod run;
+mod threads;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Wrong usage or wrong configuration; everything else that fails exits with 1.
+const WRONG_USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    threads::quiet_openmp();
+    let arguments = match cli::Cli::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let code = u8::try_from(error.exit_code()).unwrap_or(WRONG_USAGE);
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    match commands::run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let mut message = format!("error: {error}");
+            for cause in error.chain().skip(1) {
+                let cause = cause.to_string();
+                // Wrappers often end with their source's words; saying them twice helps nobody.
+                if !message.contains(&cause) {
+                    message.push_str(&format!(": {cause}"));
+                }
+            }
+            eprintln!("{message}");
+            ExitCode::from(if commands::is_usage(&error) { WRONG_USAGE } else { 1 })
+        }
+    }
+}

@@ -1,7 +1,11 @@
-//! Measures the expert on the official games: success and steps per family, and the streams of samples it labels.
+//! Measures the expert on whole splits: success and steps per family, and the streams of samples it labels.
 //!
-//! `STEPLADDER_DATA=DIR cargo run --release -p stepladder-alfworld --example expert_stats -- [--noise P] [--split NAME]...
-//! [--every N] [--failures N]`
+//! `STEPLADDER_DATA=DIR cargo run --release -p stepladder-alfworld --example expert_stats -- [--env alfworld|household]
+//! [--split NAME]... [--every N] [--noise P] [--burst N] [--wording 0.3|0.4] [--failures N]`
+//!
+//! `--noise P` plays another action with probability P, `--burst N` starts with N random admissible actions,
+//! `--every N` takes each N-th game, `--failures N` prints up to N lost episodes per split. Wording 0.3 is for
+//! households only: the official files carry their own.
 
 mod rollout;
 
@@ -10,8 +14,11 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use rayon::prelude::*;
-use rollout::{Rollout, play};
-use stepladder_alfworld::{Alfworld, AlfworldCodec, AlfworldExpert, Options};
+use rollout::{Rollout, Trouble, play};
+use stepladder_alfworld::dialect::Wording;
+use stepladder_alfworld::{
+    Alfworld, AlfworldCodec, AlfworldExpert, AlfworldSegmenter, Households, Options, generate, households,
+};
 use stepladder_core::label::Segmenter;
 use stepladder_core::{Query, TaskKey, seed};
 use stepladder_env::{Codec, TaskSet};
@@ -21,19 +28,31 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 const LIMIT: usize = 50;
 
 struct Arguments {
-    noise: f64,
+    household: bool,
+    wording: Wording,
+    trouble: Trouble,
     splits: Vec<String>,
     every: usize,
     failures: usize,
 }
 
 fn arguments() -> Result<Arguments, Failure> {
-    let mut parsed = Arguments { noise: 0.0, splits: Vec::new(), every: 1, failures: 0 };
+    let mut parsed = Arguments {
+        household: false,
+        wording: Wording::V04,
+        trouble: Trouble::default(),
+        splits: Vec::new(),
+        every: 1,
+        failures: 0,
+    };
     let mut words = std::env::args().skip(1);
     while let Some(name) = words.next() {
         let value = words.next().ok_or_else(|| format!("{name} needs a value"))?;
         match name.as_str() {
-            "--noise" => parsed.noise = value.parse()?,
+            "--env" => parsed.household = value == "household",
+            "--wording" => parsed.wording = if value == "0.3" { Wording::V03 } else { Wording::V04 },
+            "--noise" => parsed.trouble.noise = value.parse()?,
+            "--burst" => parsed.trouble.burst = value.parse()?,
             "--split" => parsed.splits.push(value),
             "--every" => parsed.every = value.parse::<usize>()?.max(1),
             "--failures" => parsed.failures = value.parse()?,
@@ -41,7 +60,9 @@ fn arguments() -> Result<Arguments, Failure> {
         }
     }
     if parsed.splits.is_empty() {
-        parsed.splits = ["train", "train_dev", "valid_seen"].map(str::to_owned).into();
+        let official = ["train", "train_dev", "valid_seen"];
+        let splits = if parsed.household { &official[..1] } else { &official };
+        parsed.splits = splits.iter().map(|split| (*split).to_owned()).collect();
     }
     Ok(parsed)
 }
@@ -124,9 +145,14 @@ impl Stream {
 
 fn main() -> Result<(), Failure> {
     let arguments = arguments()?;
-    let root = std::env::var_os("STEPLADDER_DATA").ok_or("set STEPLADDER_DATA to the data root")?;
-    let tasks_of = Alfworld::new(&PathBuf::from(root), Options::default());
-    let expert = AlfworldExpert::default();
+    let tasks_of: Box<dyn TaskSet> = if arguments.household {
+        let generate = generate::Options { wording: arguments.wording, ..generate::Options::default() };
+        Box::new(Households::new(households::Options { generate, env: Options::default() }))
+    } else {
+        let root = std::env::var_os("STEPLADDER_DATA").ok_or("set STEPLADDER_DATA to the data root")?;
+        Box::new(Alfworld::new(&PathBuf::from(root), Options::default()))
+    };
+    let expert = AlfworldExpert::new(arguments.wording);
     let mut out = std::io::stdout().lock();
     let mut streams: BTreeMap<&'static str, Stream> = BTreeMap::new();
     let mut vocabulary: HashSet<String> = HashSet::new();
@@ -140,8 +166,8 @@ fn main() -> Result<(), Failure> {
                 |env, (index, task)| {
                     let env = env.as_mut().map_err(|error| error.to_string())?;
                     let mut rng = seed::stream(1, "noise", &[index as u64]);
-                    let noise = (arguments.noise > 0.0).then_some((arguments.noise, &mut rng));
-                    play(&mut **env, task, &expert, LIMIT, noise).map_err(|error| error.to_string())
+                    play(&mut **env, task, &expert, LIMIT, arguments.trouble, &mut rng)
+                        .map_err(|error| error.to_string())
                 },
             )
             .collect::<Result<_, String>>()?;
@@ -156,7 +182,6 @@ fn main() -> Result<(), Failure> {
             vocabulary.extend(words.flat_map(|code| code.split(' ').map(str::to_owned).collect::<Vec<_>>()));
         }
         let cut_alike = rollouts.iter().filter(|rollout| {
-            use stepladder_alfworld::AlfworldSegmenter;
             AlfworldSegmenter
                 .segment(&rollout.demonstration)
                 .is_ok_and(|segments| segments == rollout.segments)

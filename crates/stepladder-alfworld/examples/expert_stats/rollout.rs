@@ -1,6 +1,7 @@
 //! The episode loop of spec/algorithms 2.4 with an expert in every role, for measurements and tests.
 
 use rand::RngExt;
+use rand::seq::IndexedRandom;
 use stepladder_alfworld::noise::perturb;
 use stepladder_core::label::{Demonstration, Expert, Segment};
 use stepladder_core::query::NO_PROGRESS;
@@ -22,17 +23,26 @@ pub(crate) struct Rollout {
     pub(crate) won: bool,
 }
 
-/// Plays one episode of at most `limit` steps. With probability `noise.0` another action than the expert's is played;
-/// the expert's stays the label, and the subtask goes on.
+/// How to make it hard for the expert.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Trouble {
+    /// Probability that another action than the expert's is played; the expert's stays the label, and the subtask
+    /// goes on.
+    pub(crate) noise: f64,
+    /// So many random admissible actions are played first.
+    pub(crate) burst: usize,
+}
+
+/// Plays one episode of at most `limit` steps, not counting the burst.
 pub(crate) fn play(
     env: &mut dyn Env,
     task: &TaskKey,
     expert: &dyn Expert,
     limit: usize,
-    noise: Option<(f64, &mut Rng)>,
+    trouble: Trouble,
+    rng: &mut Rng,
 ) -> Result<Rollout, EnvError> {
     let start = env.reset(task, 0)?;
-    let mut noise = noise;
     let mut samples = Vec::new();
     let mut ask = |query: Query| {
         let reply = expert.reply(&query);
@@ -45,6 +55,22 @@ pub(crate) fn play(
     let mut steps: Vec<(String, String)> = Vec::new();
     let mut segments: Vec<Segment> = Vec::new();
     let mut won = false;
+    for _ in 0..trouble.burst {
+        let actions = env.admissible().map(|list| list.admissible_actions()).unwrap_or_default();
+        let Some(action) = actions.choose(rng) else { break };
+        let step = env.step(action)?;
+        observation.feedback = step.observation;
+        if step.end.is_some() {
+            let demonstration = Demonstration { task: start.task, context: start.context, steps };
+            return Ok(Rollout {
+                family: start.family,
+                samples: Vec::new(),
+                demonstration,
+                segments,
+                won: step.won,
+            });
+        }
+    }
     'episode: while steps.len() < limit {
         let subtask = ask(Query::Planner {
             task: start.task.clone(),
@@ -63,8 +89,8 @@ pub(crate) fn play(
             });
             let (action, flag) = reply.rsplit_once("; ").unwrap_or((&reply, "False"));
             let (mut action, mut finished) = (action.to_owned(), flag == "True");
-            if let Some((chance, rng)) = &mut noise
-                && rng.random_bool(*chance)
+            if trouble.noise > 0.0
+                && rng.random_bool(trouble.noise)
                 && let Some(other) = perturb(&action, &observation.feedback, &observation.context, rng)
             {
                 (action, finished) = (other, false);

@@ -28,7 +28,10 @@ fn same(op: &'static str, a: &Tensor, b: &Tensor) -> Result<(), AlgoError> {
 pub fn token_logprobs(logits: &Tensor, labels: &Tensor) -> Result<(Tensor, Tensor), AlgoError> {
     let sizes = logits.size();
     let [batch, len, _] = sizes[..] else {
-        return Err(AlgoError::Shape { op: "token_logprobs", reason: format!("logits {sizes:?}; [B, T, V] needed") });
+        return Err(AlgoError::Shape {
+            op: "token_logprobs",
+            reason: format!("logits {sizes:?}; [B, T, V] needed"),
+        });
     };
     if labels.size() != [batch, len] {
         return Err(AlgoError::Shape {
@@ -39,11 +42,8 @@ pub fn token_logprobs(logits: &Tensor, labels: &Tensor) -> Result<(Tensor, Tenso
     let shifted = labels.narrow(1, 1, len - 1);
     let mask = shifted.ne(IGNORE);
     let index = shifted.clamp_min(0).unsqueeze(2);
-    let logprobs = logits
-        .narrow(1, 0, len - 1)
-        .log_softmax(-1, Kind::Float)
-        .gather(2, &index, false)
-        .squeeze_dim(2);
+    let logprobs =
+        logits.narrow(1, 0, len - 1).log_softmax(-1, Kind::Float).gather(2, &index, false).squeeze_dim(2);
     Ok((logprobs.where_scalarother(&mask, 0.0), mask))
 }
 
@@ -81,7 +81,8 @@ pub fn row_logprobs(logprobs: &Tensor, mask: &Tensor) -> Result<Tensor, AlgoErro
 /// [`AlgoError::Shape`] if the shapes differ.
 pub fn behaviour_cloning(logprobs: &Tensor, mask: &Tensor) -> Result<Tensor, AlgoError> {
     let rows = row_logprobs(logprobs, mask)?;
-    let valid = mask.to_kind(Kind::Float).sum_dim_intlist(-1, false, Kind::Float).gt(0.0).to_kind(Kind::Float);
+    let valid =
+        mask.to_kind(Kind::Float).sum_dim_intlist(-1, false, Kind::Float).gt(0.0).to_kind(Kind::Float);
     let count = valid.sum(Kind::Float).clamp_min(1.0);
     Ok(-(rows * &valid).sum(Kind::Float) / count)
 }

@@ -43,6 +43,7 @@ struct State {
     progress: Progress,
     model: ModelConfig,
     factors: Factors,
+    agent: String,
     style: String,
     data: String,
     optimiser_steps: u64,
@@ -51,6 +52,8 @@ struct State {
 /// What a checkpoint is about, besides numbers: used to refuse continuing with something else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
+    /// Name of the agent it was trained as.
+    pub agent: String,
     /// Prompt style id.
     pub style: String,
     /// Fingerprint of configuration and data that must not change in a continuation.
@@ -151,6 +154,7 @@ pub fn save(
             progress: trainer.progress.clone(),
             model: trainer.params.layout.config().clone(),
             factors: trainer.factors.clone(),
+            agent: trainer.identity.agent.clone(),
             style: trainer.identity.style.clone(),
             data: trainer.identity.data.clone(),
             optimiser_steps: trainer.optimiser.steps,
@@ -216,14 +220,17 @@ pub fn load(
         let tensor = tensors.remove(name).ok_or_else(|| fail(&path, format!("no tensor `{name}`")))?;
         if tensor.size() != params.flat.size() {
             let (found, needed) = (tensor.numel(), params.count());
-            return Err(fail(&path, format!("`{name}` has {found} numbers, the model of {STATE} needs {needed}")));
+            return Err(fail(
+                &path,
+                format!("`{name}` has {found} numbers, the model of {STATE} needs {needed}"),
+            ));
         }
         Ok(tensor.to_device(device))
     };
     let (flat, first, second) = (take("parameters")?, take("first_moment")?, take("second_moment")?);
     params.flat = flat;
     let optimiser = AdamW { config, first, second, steps: state.optimiser_steps };
-    let identity = Identity { style: state.style, data: state.data };
+    let identity = Identity { agent: state.agent, style: state.style, data: state.data };
     Ok((Trainer { params, factors: state.factors, optimiser, progress: state.progress, identity }, tokenizer))
 }
 

@@ -23,7 +23,9 @@ impl EventWriter {
         fs_err::create_dir_all(directory)?;
         let seconds = unix_seconds();
         let path: PathBuf = (0..)
-            .map(|number| directory.join(format!("events.out.tfevents.{:010}.{number}.stepladder", seconds as u64)))
+            .map(|number| {
+                directory.join(format!("events.out.tfevents.{:010}.{number}.stepladder", seconds as u64))
+            })
             .find(|path| !path.exists())
             .expect("some number is free");
         let mut writer = Self { file: fs_err::File::create(path)? };

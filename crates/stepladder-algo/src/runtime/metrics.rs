@@ -9,7 +9,11 @@ use crate::runtime::events::EventWriter;
 
 /// Every metric that training logs: name, unit, meaning. `docs/reference/metrics.md` is generated from this.
 pub const METRICS: &[(&str, &str, &str)] = &[
-    ("loss", "nats", "training loss of the step: weighted mean over replies (row_mean) or tokens (token_mean)"),
+    (
+        "loss",
+        "nats",
+        "training loss of the step: weighted mean over replies (row_mean) or tokens (token_mean)",
+    ),
     ("loss/planner", "nats", "row-mean loss of the planner's replies since the last line"),
     ("loss/executor", "nats", "row-mean loss of the executor's replies since the last line"),
     ("loss/progress", "nats", "row-mean loss of the progress writer's replies since the last line"),
@@ -35,7 +39,8 @@ impl Metrics {
     /// # Errors
     /// Whatever the file system answers.
     pub fn open(directory: &Path) -> io::Result<Self> {
-        let file = fs_err::OpenOptions::new().create(true).append(true).open(directory.join("metrics.jsonl"))?;
+        let file =
+            fs_err::OpenOptions::new().create(true).append(true).open(directory.join("metrics.jsonl"))?;
         Ok(Self { file, events: EventWriter::create(&directory.join("tensorboard"))? })
     }
 

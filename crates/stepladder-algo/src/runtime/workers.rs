@@ -93,8 +93,10 @@ impl Workers {
             worker.jobs.as_ref().ok_or_else(died)?.send(job).map_err(|_| died())?;
         }
         // Every answer is awaited even after an error, so that none is mistaken for the next step's.
-        let outcomes: Vec<Outcome> =
-            self.workers[..busy].iter().map(|worker| worker.results.recv().unwrap_or_else(|_| Err(died()))).collect();
+        let outcomes: Vec<Outcome> = self.workers[..busy]
+            .iter()
+            .map(|worker| worker.results.recv().unwrap_or_else(|_| Err(died())))
+            .collect();
         let mut total: Option<Tensor> = None;
         let mut done = Vec::with_capacity(busy);
         for outcome in outcomes {

@@ -2,6 +2,24 @@
 //!
 //! Chain: preset → user file → `--set key=value`. A user file may name the preset it starts from (`preset = "demo"`).
 
+mod check;
+mod error;
+mod keys;
+mod layer;
+mod load;
+mod origin;
+mod reference;
+mod show;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use check::check;
+pub(crate) use error::ConfigError;
+pub(crate) use load::{Loaded, from_resolved, load};
+pub(crate) use origin::Origins;
+pub(crate) use reference::reference;
+pub(crate) use show::show;
+
 use serde::{Deserialize, Serialize};
 use stepladder_algo::bc::{Budget, Mixture};
 use stepladder_algo::runtime::schedule::Schedule;

@@ -1,0 +1,303 @@
+//! The expert, its labels and the segmenter on whole episodes.
+
+#[path = "../examples/expert_stats/rollout.rs"]
+mod rollout;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+use rayon::prelude::*;
+use rollout::{Rollout, Trouble, play};
+use stepladder_alfworld::dialect::Wording;
+use stepladder_alfworld::expert::{Prior, prior::Stock};
+use stepladder_alfworld::generate::read_problem;
+use stepladder_alfworld::tasks::GAMES_DIRECTORY;
+use stepladder_alfworld::view::Command;
+use stepladder_alfworld::{
+    Alfworld, AlfworldCodec, AlfworldExpert, AlfworldSegmenter, Households, Options, generate, households,
+};
+use stepladder_core::label::{Expert, ProgressLabeller, Segmenter};
+use stepladder_core::query::NO_PROGRESS;
+use stepladder_core::{Observation, Query, TaskKey, seed};
+use stepladder_env::{Codec, TaskSet};
+
+const LIMIT: usize = 50;
+
+fn rollouts(set: &dyn TaskSet, tasks: &[TaskKey], expert: &AlfworldExpert, trouble: Trouble) -> Vec<Rollout> {
+    tasks
+        .par_iter()
+        .enumerate()
+        .map(|(index, task)| {
+            let mut rng = seed::stream(3, "trouble", &[index as u64]);
+            play(&mut *set.make().unwrap(), task, expert, LIMIT, trouble, &mut rng).unwrap()
+        })
+        .collect()
+}
+
+fn households(wording: Wording) -> Households {
+    let generate = generate::Options { wording, ..generate::Options::default() };
+    Households::new(households::Options { generate, env: Options::default() })
+}
+
+fn share_won(rollouts: &[Rollout]) -> f64 {
+    rollouts.iter().filter(|rollout| rollout.won).count() as f64 / rollouts.len() as f64
+}
+
+/// What a model reads of a query: the encoded fields; progress prompts do not show the room.
+fn prompt(query: &Query) -> Vec<String> {
+    let code = |text: &str| AlfworldCodec.encode(text);
+    let mut fields = vec![query.role().name().to_owned()];
+    match query {
+        Query::Planner { task, earlier, progress, observation } => {
+            fields.extend([
+                code(task),
+                code(progress),
+                code(&observation.feedback),
+                code(&observation.context),
+            ]);
+            fields.extend(earlier.iter().map(|text| code(text)));
+        }
+        Query::Executor { subtask, observation, progress } => {
+            fields.extend(
+                [subtask, progress, &observation.feedback, &observation.context].map(|text| code(text)),
+            );
+        }
+        Query::Progress { subtask, progress, action, observation } => {
+            fields.extend([subtask, progress, action, &observation.feedback].map(|text| code(text)));
+        }
+        Query::Flat { .. } => panic!("the episode loop asks no flat question"),
+    }
+    fields
+}
+
+/// Every text of every sample comes back from the codec, and no prompt has two replies.
+fn check_samples(rollouts: &[Rollout]) {
+    let mut replies: HashMap<Vec<String>, &str> = HashMap::new();
+    for (query, reply) in rollouts.iter().flat_map(|rollout| &rollout.samples) {
+        let mut texts: Vec<&str> = vec![reply];
+        match query {
+            Query::Planner { task, earlier, progress, observation } => {
+                texts.extend(
+                    [task, progress, &observation.feedback, &observation.context].map(String::as_str),
+                );
+                texts.extend(earlier.iter().map(String::as_str));
+            }
+            Query::Executor { subtask, observation, progress } => {
+                texts.extend([subtask, progress, &observation.feedback].map(String::as_str));
+            }
+            Query::Progress { action, .. } => texts.push(action),
+            Query::Flat { .. } => {}
+        }
+        for text in texts {
+            let compact = AlfworldCodec.encode(text);
+            assert_eq!(AlfworldCodec.decode(&compact), text, "{compact}");
+            assert!(!compact.contains('\\') || text.contains("Available commands"), "{compact}");
+        }
+        let known = replies.entry(prompt(query)).or_insert(reply);
+        assert_eq!(known, reply, "{query:?}");
+    }
+    assert!(replies.len() > 100);
+}
+
+/// The bare actions of won episodes are cut where the expert itself changed the subtask, under the same names.
+fn check_segments(rollouts: &[Rollout]) {
+    for rollout in rollouts.iter().filter(|rollout| rollout.won) {
+        assert_eq!(AlfworldSegmenter.segment(&rollout.demonstration).as_ref(), Ok(&rollout.segments));
+    }
+}
+
+/// Without hierarchy the expert takes the same actions; as a progress labeller it writes the same texts.
+fn check_other_roles(expert: &AlfworldExpert, rollouts: &[Rollout]) {
+    for Rollout { demonstration, segments, family, .. } in rollouts {
+        for (index, (action, _)) in demonstration.steps.iter().enumerate() {
+            let query = Query::Flat {
+                task: demonstration.task.clone(),
+                context: demonstration.context.clone(),
+                history: demonstration.steps[..index].to_vec(),
+            };
+            assert_eq!(expert.reply(&query), *action);
+        }
+        let mut progress = NO_PROGRESS.to_owned();
+        for (action, answer) in demonstration.steps.iter().take(segments[0].len) {
+            let observation =
+                Observation { feedback: answer.clone(), context: demonstration.context.clone() };
+            progress = expert.label(&segments[0].subtask, &progress, action, &observation);
+        }
+        assert!(progress.starts_with("Picked up ") || segments.len() == 1, "{family}: {progress}");
+    }
+}
+
+#[test]
+fn households_are_solved_and_labelled_alike_in_both_wordings() {
+    for wording in [Wording::V04, Wording::V03] {
+        let set = households(wording);
+        let expert = AlfworldExpert::new(wording);
+        let rollouts = rollouts(&set, &set.tasks("dev").unwrap(), &expert, Trouble::default());
+        assert!(share_won(&rollouts) >= 0.99, "{wording:?}: {}", share_won(&rollouts));
+        check_samples(&rollouts);
+        check_segments(&rollouts);
+        check_other_roles(&expert, &rollouts);
+    }
+}
+
+#[test]
+fn households_are_mostly_solved_from_other_paths_too() {
+    let set = households(Wording::V04);
+    let expert = AlfworldExpert::new(Wording::V04);
+    let tasks = set.tasks("dev").unwrap();
+    for trouble in [Trouble { noise: 0.15, burst: 0 }, Trouble { noise: 0.0, burst: 10 }] {
+        let rollouts = rollouts(&set, &tasks, &expert, trouble);
+        assert!(share_won(&rollouts) >= 0.95, "{trouble:?}: {}", share_won(&rollouts));
+        check_samples(&rollouts);
+    }
+}
+
+fn data_root() -> Option<PathBuf> {
+    let root = std::env::var_os("STEPLADDER_DATA").map(PathBuf::from);
+    let found = root.filter(|root| root.join(GAMES_DIRECTORY).is_dir());
+    if found.is_none() {
+        println!("SKIPPED: no {GAMES_DIRECTORY} below the directory in STEPLADDER_DATA");
+    }
+    found
+}
+
+#[test]
+fn official_games_are_solved_in_few_steps() {
+    let Some(root) = data_root() else { return };
+    let set = Alfworld::new(&root, Options::default());
+    let expert = AlfworldExpert::default();
+    for (split, every) in [("train", 5), ("train_dev", 1), ("valid_seen", 1)] {
+        let tasks: Vec<TaskKey> = set.tasks(split).unwrap().into_iter().step_by(every).collect();
+        let rollouts = rollouts(&set, &tasks, &expert, Trouble::default());
+        let steps: usize = rollouts.iter().map(|rollout| rollout.demonstration.steps.len()).sum();
+        let mean = steps as f64 / rollouts.len() as f64;
+        assert!(share_won(&rollouts) >= 0.99, "{split}: {}", share_won(&rollouts));
+        assert!(mean < 8.5, "{split}: {mean}");
+        check_samples(&rollouts);
+        check_segments(&rollouts);
+        check_other_roles(&expert, &rollouts);
+    }
+}
+
+#[test]
+fn the_carried_prior_is_the_one_of_the_training_games() {
+    let Some(root) = data_root() else { return };
+    let rooms = Alfworld::new(&root, Options::default()).tasks("train").unwrap().into_iter().map(|task| {
+        let path = root.join(GAMES_DIRECTORY).join(&task.id).join("game.tw-pddl");
+        let game: serde_json::Value = serde_json::from_str(&fs_err::read_to_string(path).unwrap()).unwrap();
+        Stock::of_household(&read_problem(game["pddl_problem"].as_str().unwrap()).unwrap().0)
+    });
+    assert_eq!(Prior::estimate(rooms), Prior::official());
+}
+
+const SUBTASKS: &[&str] = &[
+    "locate and pick up a mug",
+    "locate and pick up a new mug except mug 1 in shelf 1",
+    "locate and use a desklamp",
+    "heat mug 1",
+    "clean mug 9",
+    "put mug 1 in shelf 1",
+    "put mug 1 in",
+    "whatever",
+    "",
+];
+const PROGRESS: &[&str] = &[
+    "None",
+    "Searching. || [Checked: shelf 1, desk 1, bed 1]",
+    "Searching, not mug 1. || [Checked: desk 1]",
+    "Holding pen 1. || [Checked: bed 1]",
+    "Holding pen 1. Failed to move pen 1 to bed 1.",
+    "Holding mug 1.",
+    "Holding nothing.",
+    "Failed to go to shelf 1.",
+    "Failed to take mug 1 from shelf 1. || [Checked: shelf 1]",
+    "Failed to None.",
+    "Picked up pen 1 from bed 1.",
+    "Heated mug 1 with microwave 1.",
+    "Put mug 1 in shelf 1.",
+    "Used desklamp 1.",
+    " || [Checked: ",
+    "whatever || [Checked: x, shelf 0",
+];
+const FEEDBACK: &[&str] = &[
+    "",
+    "Nothing happens.",
+    "You arrive at shelf 1. On the shelf 1, you see a mug 2, and a mug 1.",
+    "You arrive at desk 1. The desk 1 is closed.",
+    "You open the desk 1. The desk 1 is open. In it, you see nothing.",
+    "You pick up the pen 1 from the bed 1.",
+    "You move the mug 1 to the shelf 1.",
+    "You heat the mug 1 using the microwave 1.",
+    "You are carrying: a pen 1.",
+    "You are not carrying anything.",
+    "You are facing the shelf 1, and desk 1. Next to it, you see nothing.",
+    "You turn on the desklamp 1.",
+    "You close the desk 1.",
+    "You arrive at",
+    "whatever",
+];
+const CONTEXTS: &[&str] = &[
+    "You are in the middle of a room. Looking quickly around you, you see a bed 1, a desk 1, and a shelf 1.",
+    "You are in the middle of a room. Looking quickly around you, you see nothing.",
+    "",
+];
+const TASKS: &[&str] = &[
+    "put two mug in shelf.",
+    "put a hot mug in shelf.",
+    "look at mug under the desklamp.",
+    "put a mug in shelf.",
+    "whatever",
+];
+const ACTIONS: &[&str] = &["go to shelf 1", "examine shelf 1", "take mug 2 from shelf 1", "None", "", "look"];
+
+fn text(known: &'static [&'static str]) -> impl Strategy<Value = String> {
+    prop_oneof![9 => prop::sample::select(known).prop_map(str::to_owned), 1 => any::<String>()]
+}
+
+fn query() -> impl Strategy<Value = Query> {
+    let observation =
+        || (text(FEEDBACK), text(CONTEXTS)).prop_map(|(feedback, context)| Observation { feedback, context });
+    let history = prop::collection::vec((text(ACTIONS), text(FEEDBACK)), 0..6);
+    prop_oneof![
+        (text(TASKS), prop::collection::vec(text(SUBTASKS), 0..4), text(PROGRESS), observation()).prop_map(
+            |(task, earlier, progress, observation)| Query::Planner { task, earlier, progress, observation }
+        ),
+        (text(SUBTASKS), observation(), text(PROGRESS)).prop_map(|(subtask, observation, progress)| {
+            Query::Executor { subtask, observation, progress }
+        }),
+        (text(SUBTASKS), text(PROGRESS), text(ACTIONS), observation()).prop_map(
+            |(subtask, progress, action, observation)| Query::Progress {
+                subtask,
+                progress,
+                action,
+                observation
+            }
+        ),
+        (text(TASKS), text(CONTEXTS), history).prop_map(|(task, context, history)| Query::Flat {
+            task,
+            context,
+            history
+        }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 3000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_question_gets_one_usable_answer(query in query()) {
+        let expert = AlfworldExpert::default();
+        let reply = expert.reply(&query);
+        prop_assert_eq!(&reply, &expert.reply(&query));
+        match &query {
+            Query::Executor { .. } => {
+                let (action, flag) = reply.rsplit_once("; ").unwrap();
+                prop_assert!(flag == "True" || flag == "False");
+                prop_assert!(Command::parse(action).is_some(), "{}", action);
+            }
+            Query::Flat { .. } => prop_assert!(Command::parse(&reply).is_some(), "{}", reply),
+            Query::Planner { .. } | Query::Progress { .. } => prop_assert!(!reply.is_empty()),
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use stepladder_agent::AgentKind;
+
+/// Train and evaluate hierarchical LLM agents on text environments.
+#[derive(Debug, Parser)]
+#[command(name = "stepladder", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Train the agents of a preset or configuration file, evaluate them, print the table
+    #[command(after_help = "Examples:\n  stepladder train demo\n  stepladder train runs/mine.toml --set agents.flat.learning_rate=1e-3\n  stepladder train --resume runs/demo-1")]
+    Train(Train),
+    /// Evaluate the agents of a run, or one checkpoint
+    #[command(after_help = "Example:\n  stepladder evaluate runs/demo-1 --env household --split dev --json")]
+    Evaluate(Evaluate),
+    /// Let the expert play and write its episodes as a trace
+    #[command(after_help = "Example:\n  stepladder demonstrate --env household --split dev --count 10 -o demos.jsonl")]
+    Demonstrate(Demonstrate),
+    /// Let a trained agent play and write its episodes as a trace
+    #[command(after_help = "Example:\n  stepladder collect runs/demo-1 --env household --split train --count 100 --temperature 1 -o play.jsonl")]
+    Collect(Collect),
+    /// Environments: list, play, bench, verify, generate
+    Env {
+        /// Which of them.
+        #[command(subcommand)]
+        command: EnvCommand,
+    },
+    /// Official data sets: what is there
+    Data {
+        /// What about them.
+        #[command(subcommand)]
+        command: DataCommand,
+    },
+    /// Configurations: show, check
+    Config {
+        /// Which of them.
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Print a generated reference page (used by `cargo xtask generate`)
+    #[command(hide = true)]
+    Reference {
+        /// `cli`, `config` or `metrics`.
+        page: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Train {
+    /// Name of a preset (demo, alfworld-cpu) or path of a TOML file
+    #[arg(required_unless_present = "resume", conflicts_with = "resume")]
+    pub(crate) config: Option<String>,
+    /// Override one value; may be given several times
+    #[arg(long = "set", value_name = "KEY=VALUE", conflicts_with = "resume")]
+    pub(crate) sets: Vec<String>,
+    /// Directory of the run; default runs/<preset>-<number>
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) run_dir: Option<PathBuf>,
+    /// Continue the run in this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) resume: Option<PathBuf>,
+    /// cpu, cuda or cuda:N
+    #[arg(long, default_value = "cpu")]
+    pub(crate) device: String,
+    /// Data root; default STEPLADDER_DATA
+    #[arg(long, env = "STEPLADDER_DATA", hide_env_values = true)]
+    pub(crate) data: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Evaluate {
+    /// A run directory or a checkpoint directory
+    pub(crate) run: PathBuf,
+    /// Environment id; default the run's
+    #[arg(long)]
+    pub(crate) env: Option<String>,
+    /// Split; default the run's development split
+    #[arg(long)]
+    pub(crate) split: Option<String>,
+    /// Episodes; default the whole split
+    #[arg(long)]
+    pub(crate) episodes: Option<usize>,
+    /// Environment seeds per task
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seeds: u64,
+    /// Agent of a run: step_hrl or flat; default the first of these that the run has
+    #[arg(long, value_parser = agent)]
+    pub(crate) agent: Option<AgentKind>,
+    /// Environment steps per episode
+    #[arg(long, default_value_t = 50)]
+    pub(crate) max_steps: u32,
+    /// Sample at this temperature instead of greedy decoding
+    #[arg(long)]
+    pub(crate) temperature: Option<f64>,
+    /// Episodes running at once
+    #[arg(long, default_value_t = 100)]
+    pub(crate) slots: usize,
+    /// Keep the episodes as a trace (.jsonl or .jsonl.zst)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+    /// One JSON object instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// cpu, cuda or cuda:N
+    #[arg(long, default_value = "cpu")]
+    pub(crate) device: String,
+    /// Data root; default STEPLADDER_DATA
+    #[arg(long, env = "STEPLADDER_DATA", hide_env_values = true)]
+    pub(crate) data: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demonstrate {
+    /// Environment id
+    #[arg(long)]
+    pub(crate) env: String,
+    /// Split
+    #[arg(long)]
+    pub(crate) split: String,
+    /// Trace to write (.jsonl or .jsonl.zst)
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Number of tasks; default the whole split
+    #[arg(long)]
+    pub(crate) count: Option<usize>,
+    /// Chance per step that another action is played; labels stay the expert's
+    #[arg(long, default_value_t = 0.0)]
+    pub(crate) noise: f64,
+    /// Seed of the noise
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Environment steps per episode
+    #[arg(long, default_value_t = 50)]
+    pub(crate) max_steps: u32,
+    /// One JSON object instead of a summary
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Data root; default STEPLADDER_DATA
+    #[arg(long, env = "STEPLADDER_DATA", hide_env_values = true)]
+    pub(crate) data: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Collect {
+    /// A run directory or a checkpoint directory
+    pub(crate) run: PathBuf,
+    /// Environment id; default the run's
+    #[arg(long)]
+    pub(crate) env: Option<String>,
+    /// Split; default the run's training split
+    #[arg(long)]
+    pub(crate) split: Option<String>,
+    /// Trace to write (.jsonl or .jsonl.zst)
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Number of tasks; default the whole split
+    #[arg(long)]
+    pub(crate) count: Option<usize>,
+    /// Sampling temperature; greedy if absent
+    #[arg(long)]
+    pub(crate) temperature: Option<f64>,
+    /// Seed of the sampling
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Agent of a run: step_hrl or flat
+    #[arg(long, value_parser = agent)]
+    pub(crate) agent: Option<AgentKind>,
+    /// Environment steps per episode
+    #[arg(long, default_value_t = 50)]
+    pub(crate) max_steps: u32,
+    /// cpu, cuda or cuda:N
+    #[arg(long, default_value = "cpu")]
+    pub(crate) device: String,
+    /// Data root; default STEPLADDER_DATA
+    #[arg(long, env = "STEPLADDER_DATA", hide_env_values = true)]
+    pub(crate) data: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EnvCommand {
+    /// List the environments and their splits
+    List {
+        /// One JSON array instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// Play a task yourself, or let the expert play it
+    #[command(after_help = "Example:\n  stepladder env play household --split dev --expert")]
+    Play {
+        /// Environment id
+        env: String,
+        /// Split
+        #[arg(long, default_value = "dev")]
+        split: String,
+        /// Number of the task in the split, from 0
+        #[arg(long, default_value_t = 0)]
+        task: usize,
+        /// Let the expert play
+        #[arg(long)]
+        expert: bool,
+        /// Data root; default STEPLADDER_DATA
+        #[arg(long, env = "STEPLADDER_DATA", hide_env_values = true)]
+        data: Option<PathBuf>,
+    },
+    /// Measure steps per second on one core
+    #[command(after_help = "Example:\n  stepladder env bench alfworld --json")]
+    Bench {
+        /// Environment id
+        env: String,
+        /// Split; default the first of the environment
+        #[arg(long)]
+        split: Option<String>,
+        /// Steps to play
+        #[arg(long, default_value_t = 2_000_000)]
+        steps: u64,
+        /// Seed of the random policy
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// One JSON object instead of a line
+        #[arg(long)]
+        json: bool,
+        /// Data root; default STEPLADDER_DATA
+        #[arg(long, env = "STEPLADDER_DATA", hide_env_values = true)]
+        data: Option<PathBuf>,
+    },
+    /// Replay recorded episodes of the original and compare byte for byte
+    #[command(after_help = "Example:\n  stepladder env verify alfworld --transcripts alfworld_train_seen.jsonl.zst --json")]
+    Verify {
+        /// Environment id
+        env: String,
+        /// Transcripts (.jsonl or .jsonl.zst)
+        #[arg(long, required = true, num_args = 1..)]
+        transcripts: Vec<PathBuf>,
+        /// One JSON object instead of a summary
+        #[arg(long)]
+        json: bool,
+        /// Data root; default STEPLADDER_DATA
+        #[arg(long, env = "STEPLADDER_DATA", hide_env_values = true)]
+        data: Option<PathBuf>,
+    },
+    /// Write new solvable games, or compare their distribution with the official one
+    #[command(after_help = "Example:\n  stepladder env generate alfworld --split dev --count 20 --seed 0 -o games/")]
+    Generate {
+        /// Environment id
+        env: String,
+        /// train, dev or test: their games are disjoint
+        #[arg(long, default_value = "train")]
+        split: String,
+        /// Number of games
+        #[arg(long, default_value_t = 10)]
+        count: u64,
+        /// First seed
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// Directory to write to
+        #[arg(short, long, required_unless_present = "report")]
+        output: Option<PathBuf>,
+        /// Instead of writing games, print generated and official distribution side by side
+        #[arg(long)]
+        report: bool,
+        /// Data root; default STEPLADDER_DATA
+        #[arg(long, env = "STEPLADDER_DATA", hide_env_values = true)]
+        data: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataCommand {
+    /// What the data root holds, and where the official sets come from
+    Status {
+        /// Data root; default STEPLADDER_DATA
+        #[arg(long, env = "STEPLADDER_DATA", hide_env_values = true)]
+        data: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print every value and where it came from
+    Show {
+        /// Preset or file
+        config: String,
+        /// Override one value
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        sets: Vec<String>,
+    },
+    /// Say whether a configuration can be trained
+    Check {
+        /// Preset or file
+        config: String,
+        /// Override one value
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        sets: Vec<String>,
+    },
+}
+
+fn agent(text: &str) -> Result<AgentKind, String> {
+    [AgentKind::StepHrl, AgentKind::Flat]
+        .into_iter()
+        .find(|kind| kind.name() == text)
+        .ok_or_else(|| "use step_hrl or flat".to_owned())
+}

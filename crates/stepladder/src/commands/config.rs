@@ -1,0 +1,21 @@
+//! `config show` and `config check`.
+
+use anyhow::Result;
+
+use super::say;
+use crate::cli::ConfigCommand;
+use crate::config;
+
+pub(super) fn run(command: ConfigCommand) -> Result<()> {
+    match command {
+        ConfigCommand::Show { config, sets } => {
+            let loaded = config::load(&config, &sets)?;
+            say(config::show(&loaded).trim_end());
+        }
+        ConfigCommand::Check { config, sets } => {
+            let loaded = config::load(&config, &sets)?;
+            say(format_args!("{}: ok", loaded.name));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! `data status`: what the data root holds.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::say;
+use crate::cli::DataCommand;
+
+/// Name, place below the data root, origin, licence.
+const SETS: &[(&str, &str, &str, &str)] = &[(
+    "alfworld",
+    "alfworld/json_2.1.1",
+    "json_2.1.3_tw-pddl.zip of the releases of github.com/alfworld/alfworld, unpacked there",
+    "MIT",
+)];
+
+pub(super) fn run(command: DataCommand) -> Result<()> {
+    let DataCommand::Status { data } = command;
+    match &data {
+        Some(root) => say(format_args!("data root: {}", root.display())),
+        None => say("no data root: set STEPLADDER_DATA or pass --data DIR"),
+    }
+    for (name, place, origin, licence) in SETS {
+        let found = data.as_deref().map_or_else(|| "not looked for".to_owned(), |root| describe(&root.join(place)));
+        say(format_args!("{name}: {found}\n  place:   <data root>/{place}\n  origin:  {origin}\n  licence: {licence}"));
+    }
+    Ok(())
+}
+
+fn describe(directory: &Path) -> String {
+    let Ok(entries) = fs_err::read_dir(directory) else { return "absent".to_owned() };
+    let mut splits: Vec<String> = entries
+        .flatten()
+        .filter(|entry| entry.path().is_dir())
+        .map(|entry| {
+            let tasks = fs_err::read_dir(entry.path()).into_iter().flatten().count();
+            format!("{} ({tasks} task directories)", entry.file_name().to_string_lossy())
+        })
+        .collect();
+    splits.sort();
+    if splits.is_empty() { "empty".to_owned() } else { format!("present: {}", splits.join(", ")) }
+}

@@ -1,0 +1,53 @@
+//! `demonstrate`: the expert plays, the trace is written.
+
+use anyhow::Result;
+use serde_json::json;
+use stepladder_agent::evaluation::evaluate;
+use stepladder_agent::{AgentKind, Job};
+
+use super::{Usage, say};
+use crate::cli::Demonstrate;
+use crate::envs;
+use crate::run::demonstrations::{Rollout, expert_rollout};
+use crate::run::progress::Reporter;
+use crate::run::trace_file;
+
+pub(super) fn run(arguments: &Demonstrate) -> Result<()> {
+    if !(0.0..1.0).contains(&arguments.noise) {
+        return Err(Usage(format!("--noise {} must lie in [0, 1)", arguments.noise)).into());
+    }
+    let env = envs::open(&arguments.env, arguments.data.as_deref())?;
+    let mut tasks = env.tasks.tasks(&arguments.split)?;
+    tasks.truncate(arguments.count.unwrap_or(usize::MAX));
+    let mut writer = trace_file::Writer::create(&arguments.output)?;
+    let rollout = Rollout {
+        agent: AgentKind::StepHrl,
+        jobs: Job::each(&tasks),
+        max_steps: arguments.max_steps,
+        noise: arguments.noise,
+        seed: arguments.seed,
+    };
+    let episodes = expert_rollout(&env, &rollout, &Reporter::new("expert plays", tasks.len() as u64))?;
+    for episode in &episodes {
+        writer.write(episode)?;
+    }
+    writer.finish()?;
+    let summary = evaluate(&episodes).all;
+    if arguments.json {
+        say(json!({
+            "env": arguments.env, "split": arguments.split, "n": summary.n, "success": summary.success,
+            "interval": summary.interval, "mean_steps": summary.mean_steps, "file": arguments.output,
+        }));
+    } else {
+        say(format_args!(
+            "{} episodes, {:.1} % solved [{:.1}, {:.1}], {:.2} steps on average: {}",
+            summary.n,
+            100.0 * summary.success,
+            100.0 * summary.interval[0],
+            100.0 * summary.interval[1],
+            summary.mean_steps,
+            arguments.output.display()
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,225 @@
+//! `env list|play|bench|verify|generate`.
+
+use std::io::{BufRead, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow};
+use rayon::prelude::*;
+use serde_json::json;
+use stepladder_alfworld::generate::distribution::{self, Summary};
+use stepladder_alfworld::generate::{self, Split};
+use stepladder_alfworld::{Alfworld, Game, Households, bench, verify};
+use stepladder_core::Query;
+use stepladder_env::transcript::Report;
+use stepladder_env::{Env, TaskSet};
+
+use super::{Usage, say};
+use crate::cli::EnvCommand;
+use crate::envs::{self, IDS};
+
+pub(super) fn run(command: EnvCommand) -> Result<()> {
+    match command {
+        EnvCommand::List { json } => list(json),
+        EnvCommand::Play { env, split, task, expert, data } => play(&env, &split, task, expert, data.as_deref()),
+        EnvCommand::Bench { env, split, steps, seed, json, data } => {
+            bench_games(&env, split.as_deref(), steps, seed, json, data.as_deref())
+        }
+        EnvCommand::Verify { env, transcripts, json, data } => {
+            verify_transcripts(&env, &transcripts, json, data.as_deref())
+        }
+        EnvCommand::Generate { env, split, count, seed, output, report, data } => {
+            only_alfworld(&env, "generate")?;
+            match (report, output) {
+                (true, _) => compare(data.as_deref()),
+                (false, Some(output)) => write_games(&split, count, seed, &output),
+                (false, None) => Err(Usage("pass -o DIR".to_owned()).into()),
+            }
+        }
+    }
+}
+
+fn only_alfworld(id: &str, what: &str) -> Result<()> {
+    if IDS.contains(&id) {
+        return Ok(());
+    }
+    Err(Usage(format!("nothing to {what} for `{id}`; known are {}", IDS.join(", "))).into())
+}
+
+fn list(as_json: bool) -> Result<()> {
+    // Nothing is read from the data root before tasks are listed, so a placeholder serves.
+    let specs: Vec<_> = IDS
+        .iter()
+        .map(|id| envs::open(id, Some(Path::new("."))).map(|env| env.spec().clone()))
+        .collect::<Result<_>>()?;
+    if as_json {
+        let all: Vec<_> = specs
+            .iter()
+            .map(|spec| {
+                json!({
+                    "id": spec.id, "version": spec.version, "summary": spec.summary, "upstream": spec.upstream,
+                    "splits": spec.splits, "max_steps": spec.max_steps, "data_licence": spec.data_licence,
+                })
+            })
+            .collect();
+        say(serde_json::to_string(&all)?);
+    } else {
+        for spec in specs {
+            say(format_args!("{:<10} {}\n{:<10} splits: {}", spec.id, spec.summary, "", spec.splits.join(", ")));
+        }
+    }
+    Ok(())
+}
+
+fn play(id: &str, split: &str, number: usize, with_expert: bool, data: Option<&Path>) -> Result<()> {
+    let registered = envs::open(id, data)?;
+    let tasks = registered.tasks.tasks(split)?;
+    let task = tasks
+        .get(number)
+        .ok_or_else(|| Usage(format!("{id}/{split} has {} tasks; --task counts from 0", tasks.len())))?;
+    let mut env = stepladder_env::TimeLimit::new(registered.tasks.make()?, registered.spec().max_steps);
+    let start = env.reset(task, 0)?;
+    say(format_args!("[{task}]\n{}\n", start.text));
+    let mut history: Vec<(String, String)> = Vec::new();
+    let mut input = std::io::stdin().lock();
+    loop {
+        let action = if with_expert {
+            let query = Query::Flat {
+                task: start.task.clone(),
+                context: start.context.clone(),
+                history: history.clone(),
+            };
+            let action = registered.expert.reply(&query);
+            say(format_args!("> {action}"));
+            action
+        } else {
+            let mut out = std::io::stdout();
+            let _ = write!(out, "> ").and_then(|()| out.flush());
+            let mut line = String::new();
+            if input.read_line(&mut line)? == 0 {
+                return Ok(());
+            }
+            match line.trim() {
+                "?" => {
+                    let actions = env.admissible().map(|list| list.admissible_actions()).unwrap_or_default();
+                    say(actions.join("\n"));
+                    continue;
+                }
+                text => text.to_owned(),
+            }
+        };
+        let step = env.step(&action)?;
+        say(format_args!("{}\n", step.observation));
+        history.push((action, step.observation));
+        if let Some(end) = step.end {
+            say(format_args!("{end:?} after {} steps, won: {}", history.len(), step.won));
+            return Ok(());
+        }
+    }
+}
+
+/// Compiled games of a split, all of them.
+fn games(id: &str, split: Option<&str>, data: Option<&Path>) -> Result<Vec<Arc<Game>>> {
+    let registered = envs::open(id, data)?;
+    let split = split.unwrap_or(registered.spec().splits[0]);
+    let tasks = registered.tasks.tasks(split)?;
+    let load: Vec<Result<Arc<Game>, _>> = match (id, data) {
+        ("alfworld", Some(root)) => {
+            let set = Alfworld::new(root, Default::default());
+            tasks.par_iter().map(|task| set.game(task)).collect()
+        }
+        _ => {
+            let set = Households::default();
+            tasks.par_iter().map(|task| set.game(task)).collect()
+        }
+    };
+    Ok(load.into_iter().collect::<Result<_, _>>()?)
+}
+
+fn bench_games(
+    id: &str,
+    split: Option<&str>,
+    steps: u64,
+    seed: u64,
+    as_json: bool,
+    data: Option<&Path>,
+) -> Result<()> {
+    let games = games(id, split, data)?;
+    let mut report = bench::bench(&games, steps, seed).ok_or_else(|| anyhow!("{id}: no games to play"))?;
+    report.env = id.to_owned();
+    if as_json {
+        say(serde_json::to_string(&report)?);
+    } else {
+        say(format_args!(
+            "{id}: {:.0} steps/s, {:.0} resets/s on one core; {} games, {}, checksum {}",
+            report.steps_per_second, report.resets_per_second, report.games, report.policy, report.checksum
+        ));
+    }
+    Ok(())
+}
+
+fn verify_transcripts(id: &str, files: &[PathBuf], as_json: bool, data: Option<&Path>) -> Result<()> {
+    only_alfworld(id, "verify")?;
+    let mut report = Report::new(id);
+    for file in files {
+        report.merge(verify::verify(file, data)?);
+    }
+    if as_json {
+        say(serde_json::to_string(&report)?);
+    } else {
+        say(format_args!("{id}: {} rows, {} mismatches", report.rows, report.mismatches));
+        if let Some(difference) = &report.first_difference {
+            say(format_args!(
+                "first difference: {} row {}, {}, `{}`\n  original: {}\n  ours:     {}",
+                difference.file,
+                difference.row,
+                difference.task,
+                difference.field,
+                difference.expected,
+                difference.found
+            ));
+        }
+    }
+    if report.mismatches > 0 {
+        return Err(anyhow!("{} of {} rows differ from the original", report.mismatches, report.rows));
+    }
+    if report.rows == 0 {
+        return Err(anyhow!("the transcripts hold no row"));
+    }
+    Ok(())
+}
+
+fn write_games(split: &str, count: u64, first: u64, output: &Path) -> Result<()> {
+    let split: Split = split.parse().map_err(|error| Usage(format!("{error}")))?;
+    let end = first.checked_add(count).ok_or_else(|| Usage("--seed plus --count is too large".to_owned()))?;
+    (first..end).into_par_iter().try_for_each(|seed| -> Result<()> {
+        let directory = output.join(format!("seed-{seed}"));
+        fs_err::create_dir_all(&directory)?;
+        let text = generate::generate(split, seed, &Default::default()).to_json()?;
+        fs_err::write(directory.join("game.tw-pddl"), text)?;
+        Ok(())
+    })?;
+    say(format_args!("{count} games of split {} in {}", split.name(), output.display()));
+    Ok(())
+}
+
+/// Official and generated training games side by side.
+fn compare(data: Option<&Path>) -> Result<()> {
+    let root = data.ok_or_else(|| Usage("--report needs the official games: set STEPLADDER_DATA or pass --data".to_owned()))?;
+    let mut official = Summary::default();
+    for task in Alfworld::new(root, Default::default()).tasks("train")? {
+        let path = root.join("alfworld/json_2.1.1/").join(&task.id).join("game.tw-pddl");
+        let text = fs_err::read_to_string(&path)?;
+        let game: serde_json::Value =
+            serde_json::from_str(&text).with_context(|| path.display().to_string())?;
+        let problem = game["pddl_problem"].as_str().unwrap_or_default();
+        official.add(problem, game["walkthrough"].as_array().map_or(0, Vec::len))?;
+    }
+    let mut generated = Summary::default();
+    for seed in 0..u64::from(official.games) {
+        let game = generate::generate(Split::Train, seed, &Default::default());
+        generated.add(&game.pddl_problem, game.walkthrough.len())?;
+    }
+    say(distribution::report(("official train", &official), ("generated train", &generated)).trim_end());
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! One file per command.
+
+mod collect;
+mod config;
+mod data;
+mod demonstrate;
+mod env;
+mod evaluate;
+mod reference;
+mod train;
+
+use std::fmt;
+
+use anyhow::Result;
+
+use crate::cli::{Cli, Command};
+use crate::config::ConfigError;
+
+/// What the user typed cannot be meant: exit code 2.
+#[derive(Debug)]
+pub(crate) struct Usage(pub(crate) String);
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// Whether an error is the user's wording rather than the world's state.
+pub(crate) fn is_usage(error: &anyhow::Error) -> bool {
+    error.is::<Usage>()
+        || error.is::<ConfigError>()
+        || matches!(
+            error.downcast_ref::<stepladder_env::EnvError>(),
+            Some(stepladder_env::EnvError::UnknownSplit { .. })
+        )
+}
+
+/// Runs one command.
+pub(crate) fn run(arguments: Cli) -> Result<()> {
+    match arguments.command {
+        Command::Train(arguments) => train::run(&arguments),
+        Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Demonstrate(arguments) => demonstrate::run(&arguments),
+        Command::Collect(arguments) => collect::run(&arguments),
+        Command::Env { command } => env::run(command),
+        Command::Data { command } => data::run(command),
+        Command::Config { command } => config::run(command),
+        Command::Reference { page } => reference::run(&page),
+    }
+}
+
+/// Writes a line to standard output; a closed pipe is not an error.
+pub(crate) fn say(text: impl fmt::Display) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout(), "{text}");
+}

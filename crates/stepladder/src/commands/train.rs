@@ -1,0 +1,66 @@
+//! `train`: a new run, or the continuation of one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result};
+use stepladder_algo::runtime::clock::unix_seconds;
+use stepladder_model::device;
+
+use super::say;
+use crate::cli::Train;
+use crate::config;
+use crate::run::directory::{RunDir, RunInfo, commit};
+use crate::run::training::{Run, RunEnding};
+use crate::threads;
+
+pub(super) fn run(arguments: &Train) -> Result<()> {
+    let opened = device::open(&arguments.device)?;
+    // One libtorch thread per worker (design D1): workers are the parallelism.
+    tch::set_num_threads(1);
+    let (directory, config) = match &arguments.resume {
+        Some(path) => {
+            let (directory, config, info) = RunDir::open(path)?;
+            let threads = threads::workers(config.threads);
+            if threads != info.threads {
+                eprintln!(
+                    "the run was started with {} threads and goes on with {threads}: its numbers will differ in the last bits",
+                    info.threads
+                );
+            }
+            (directory, config)
+        }
+        None => {
+            let name = arguments.config.as_deref().unwrap_or_default();
+            let loaded = config::load(name, &arguments.sets)?;
+            let info = RunInfo {
+                version: 1,
+                stepladder: env!("CARGO_PKG_VERSION").to_owned(),
+                commit: commit().to_owned(),
+                libtorch: "2.11.0".to_owned(),
+                preset: name.to_owned(),
+                seed: loaded.config.seed,
+                threads: threads::workers(loaded.config.threads),
+                device: arguments.device.clone(),
+                started: unix_seconds(),
+            };
+            let directory = RunDir::create(arguments.run_dir.as_deref(), &loaded.name, &loaded.text, &info)?;
+            (directory, loaded.config)
+        }
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = stop.clone();
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!("stopping after this step; press Ctrl-C again to stop at once");
+    })
+    .context("cannot listen for Ctrl-C")?;
+    let root = directory.root.clone();
+    let run = Run { directory, config, data_root: arguments.data.as_deref(), device: opened, stop };
+    if run.run()? == RunEnding::Interrupted {
+        say(format_args!("stopped; continue with: stepladder train --resume {}", root.display()));
+    }
+    Ok(())
+}

@@ -1,0 +1,260 @@
+//! Every key of the configuration: its type, its meaning, and the nearest name to a misspelt one.
+
+/// What a key takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Whole number from 0 to this.
+    Count(u64),
+    /// Whole number of either sign.
+    Integer,
+    /// Number.
+    Real,
+    /// `true` or `false`.
+    Flag,
+    /// String.
+    Text,
+    /// List of strings.
+    Texts,
+    /// One of these strings.
+    Choice(&'static [&'static str]),
+    /// When training ends: exactly one of three measures.
+    Budget,
+}
+
+/// One key of a full configuration.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Key {
+    /// Dotted path.
+    pub(crate) path: &'static str,
+    /// What it takes.
+    pub(crate) kind: Kind,
+    /// What it decides.
+    pub(crate) meaning: &'static str,
+}
+
+// TOML has no integers above this.
+const LARGE: u64 = i64::MAX as u64;
+const WORD: u64 = u32::MAX as u64;
+
+const fn key(path: &'static str, kind: Kind, meaning: &'static str) -> Key {
+    Key { path, kind, meaning }
+}
+
+/// Every key, in the order in which tables and keys are shown.
+pub(crate) const KEYS: &[Key] = &[
+    key("seed", Kind::Count(LARGE), "Run seed: every random number of the run derives from it."),
+    key("threads", Kind::Count(LARGE), "Worker threads; 0 takes all cores."),
+    key("env.id", Kind::Text, "Registered environment: `household` or `alfworld`."),
+    key(
+        "env.max_steps",
+        Kind::Count(WORD),
+        "Environment steps per episode, in demonstrations and evaluation; at least 1.",
+    ),
+    key("data.split", Kind::Text, "Split whose tasks the expert plays."),
+    key("data.games", Kind::Count(LARGE), "Number of tasks; 0 takes all."),
+    key(
+        "data.noisy_passes",
+        Kind::Count(LARGE),
+        "Further passes over the tasks with noise on the played actions; labels stay the expert's.",
+    ),
+    key(
+        "data.noise",
+        Kind::Real,
+        "Chance per step that another action is played in a noisy pass; from 0 to below 1.",
+    ),
+    key("model.width", Kind::Integer, "Width of the residual stream; a multiple of `heads`."),
+    key("model.layers", Kind::Integer, "Number of blocks."),
+    key("model.heads", Kind::Integer, "Query heads; a multiple of `kv_heads`."),
+    key("model.kv_heads", Kind::Integer, "Key and value heads (grouped-query attention)."),
+    key("model.ffn", Kind::Integer, "Inner width of the SwiGLU."),
+    key("model.max_positions", Kind::Integer, "Window: the longest sequence, prompt and reply together."),
+    key("model.rope_theta", Kind::Real, "Base of the rotary frequencies; above 1."),
+    key("model.norm_eps", Kind::Real, "ε inside the root of RMSNorm; above 0."),
+    key("model.tied", Kind::Flag, "The output matrix is the embedding matrix."),
+    key(
+        "algo.bc.reduction",
+        Kind::Choice(&["row_mean", "token_mean"]),
+        "Averaging inside the loss: over a reply's tokens and then over rows, or over all reply tokens.",
+    ),
+    key(
+        "algo.bc.mixture",
+        Kind::Choice(&["pooled", "levels"]),
+        "How the levels share the steps: one pool in natural proportion, or the same number of rows of each.",
+    ),
+    key(
+        "algo.bc.schedule",
+        Kind::Choice(&["constant", "cosine", "linear"]),
+        "Course of the learning rate after warm-up.",
+    ),
+    key("algo.bc.warmup", Kind::Real, "Share of the run that warms the learning rate up; from 0 to below 1."),
+    key("algo.bc.floor", Kind::Real, "Final learning rate as a share of the peak; from 0 to 1."),
+    key("algo.bc.beta1", Kind::Real, "AdamW β₁; from 0 to below 1."),
+    key("algo.bc.beta2", Kind::Real, "AdamW β₂; from 0 to below 1."),
+    key("algo.bc.eps", Kind::Real, "AdamW ε; above 0."),
+    key("algo.bc.weight_decay", Kind::Real, "Decoupled weight decay; at least 0."),
+    key("algo.bc.clip", Kind::Real, "Largest global gradient norm; above 0."),
+    key(
+        "algo.bc.batch_rows",
+        Kind::Count(LARGE),
+        "Rows of each level per step (mixture `levels`); at least 1.",
+    ),
+    key(
+        "algo.bc.planner_every",
+        Kind::Count(LARGE),
+        "The planner's loss counts in every n-th step (mixture `levels`); at least 1.",
+    ),
+    key("agents.step_hrl.budget", Kind::Budget, BUDGET),
+    key("agents.step_hrl.batch_tokens", Kind::Count(LARGE), BATCH_TOKENS),
+    key("agents.step_hrl.learning_rate", Kind::Real, LEARNING_RATE),
+    key("agents.flat.budget", Kind::Budget, BUDGET),
+    key("agents.flat.batch_tokens", Kind::Count(LARGE), BATCH_TOKENS),
+    key("agents.flat.learning_rate", Kind::Real, LEARNING_RATE),
+    key("eval.split", Kind::Text, "Development split for probes and the final table."),
+    key("eval.episodes", Kind::Count(LARGE), "Episodes of the final table; 0 takes the whole split."),
+    key("eval.slots", Kind::Count(LARGE), "Episodes running at once; at least 1."),
+    key("eval.probes", Kind::Count(WORD), "Small evaluations during training, evenly spaced; 0 for none."),
+    key("eval.probe_episodes", Kind::Count(LARGE), "Episodes of each; at least 1 if there are probes."),
+    key(
+        "eval.zero_shot",
+        Kind::Texts,
+        "Further `ENV/SPLIT` that the final checkpoints play without training on them, where their data are present.",
+    ),
+    key("log.every_seconds", Kind::Real, "Seconds between progress lines and metrics; above 0."),
+    key("log.checkpoint_seconds", Kind::Real, "Training seconds between checkpoints; above 0."),
+    key("log.keep", Kind::Count(LARGE), "Checkpoints to keep per agent; at least 1."),
+];
+
+const BUDGET: &str =
+    "When training ends: minutes of training, passes over the rows, or optimiser steps; above 0.";
+const BATCH_TOKENS: &str = "Padded tokens of a step (mixture `pooled`, and flat episodes); 16 to 4194304.";
+const LEARNING_RATE: &str = "Peak learning rate; above 0.";
+
+/// Tables that may be left out; `false` in their place drops what an earlier layer said.
+pub(crate) const OPTIONAL_TABLES: &[&str] = &["agents.step_hrl", "agents.flat"];
+
+/// The table of algorithms, of which a configuration has exactly one.
+pub(crate) const ALGORITHMS: &str = "algo";
+
+impl Kind {
+    /// What the key takes, for a sentence "expected …".
+    pub(crate) fn expected(self) -> String {
+        match self {
+            Self::Count(LARGE..) => "a whole number, 0 or more".to_owned(),
+            Self::Count(most) => format!("a whole number from 0 to {most}"),
+            Self::Integer => "a whole number".to_owned(),
+            Self::Real => "a number".to_owned(),
+            Self::Flag => "true or false".to_owned(),
+            Self::Text => "a string".to_owned(),
+            Self::Texts => "a list of strings".to_owned(),
+            Self::Choice(names) => {
+                let quoted: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
+                match quoted.split_last() {
+                    Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+                    _ => quoted.concat(),
+                }
+            }
+            Self::Budget => {
+                "one of { minutes = 4.0 }, { epochs = 5.0 } and { steps = 1000 }, with your number".to_owned()
+            }
+        }
+    }
+}
+
+/// The key with this path, or the one that this path leads into (`agents.flat.budget.minutes`).
+pub(crate) fn find(path: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| path == key.path || is_below(path, key.path))
+}
+
+/// Whether a path names a table of the configuration; the empty path is the root.
+pub(crate) fn is_table(path: &str) -> bool {
+    KEYS.iter().any(|key| is_below(key.path, path))
+}
+
+/// Whether a path lies inside a table.
+pub(crate) fn is_below(path: &str, table: &str) -> bool {
+    table.is_empty() || path.strip_prefix(table).is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// Names of the keys and tables directly inside a table, in order.
+pub(crate) fn children(table: &str) -> Vec<&'static str> {
+    let skip = if table.is_empty() { 0 } else { table.len() + 1 };
+    let mut names: Vec<&'static str> = Vec::new();
+    for key in KEYS.iter().filter(|key| is_below(key.path, table)) {
+        let name = key.path[skip..].split('.').next().unwrap_or_default();
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// The table part and the last name of a path.
+pub(crate) fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('.').unwrap_or(("", path))
+}
+
+/// Path of a name inside a table.
+pub(crate) fn join(table: &str, name: &str) -> String {
+    if table.is_empty() { name.to_owned() } else { format!("{table}.{name}") }
+}
+
+/// The known key or table that a misspelt path most likely means: among its neighbours first, then anywhere.
+pub(crate) fn nearest_path(table: &str, name: &str) -> Option<String> {
+    if let Some(neighbour) = nearest(name, children(table)) {
+        return Some(join(table, neighbour));
+    }
+    let mut paths: Vec<&str> = Vec::new();
+    for key in KEYS {
+        let mut path = key.path;
+        while !path.is_empty() {
+            if !paths.contains(&path) {
+                paths.push(path);
+            }
+            path = split(path).0;
+        }
+    }
+    let last = nearest(name, paths.iter().map(|path| split(path).1))?;
+    paths.into_iter().find(|path| split(path).1 == last).map(str::to_owned)
+}
+
+/// The most similar name, if one is similar enough to be a slip of the keyboard; the first of equals.
+pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let mut best: Option<(f64, &str)> = None;
+    for candidate in known {
+        let similarity = strsim::normalized_damerau_levenshtein(name, candidate);
+        if similarity >= 0.6 && best.is_none_or(|(most, _)| similarity > most) {
+            best = Some((similarity, candidate));
+        }
+    }
+    best.map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_names_are_found_among_neighbours_first() {
+        assert_eq!(nearest_path("algo.bc", "warmpu").as_deref(), Some("algo.bc.warmup"));
+        assert_eq!(nearest_path("algo.bc", "learning_rat").as_deref(), Some("agents.step_hrl.learning_rate"));
+        // `data.split` comes earlier in the list, but `eval.split` is the neighbour.
+        assert_eq!(nearest_path("eval", "splits").as_deref(), Some("eval.split"));
+        assert_eq!(nearest_path("", "modle").as_deref(), Some("model"));
+        assert_eq!(nearest_path("", "max_step").as_deref(), Some("env.max_steps"));
+        assert_eq!(nearest_path("agents", "stephrl").as_deref(), Some("agents.step_hrl"));
+        assert_eq!(nearest_path("model", "zzzz"), None);
+    }
+
+    #[test]
+    fn tables_and_their_names() {
+        assert_eq!(
+            children(""),
+            ["seed", "threads", "env", "data", "model", "algo", "agents", "eval", "log"]
+        );
+        assert_eq!(children("agents.flat"), ["budget", "batch_tokens", "learning_rate"]);
+        assert!(is_table("") && is_table("algo") && is_table("algo.bc"));
+        assert!(!is_table("algo.b") && !is_table("seed") && !is_table("agents.flat.budget"));
+        assert_eq!(find("agents.flat.budget.minutes").map(|key| key.path), Some("agents.flat.budget"));
+        assert!(find("agents.flat.budgets").is_none());
+    }
+}

@@ -1,0 +1,283 @@
+//! One layer of the chain: what a preset, a file or a `--set` says, key by key, with places.
+
+use toml::de::{DeTable, DeValue};
+use toml::{Table, Value};
+
+use super::error::{ConfigError, UnknownKey, WrongType};
+use super::keys::{self, ALGORITHMS, OPTIONAL_TABLES};
+use super::origin::Origin;
+
+// The parser accepts whole numbers of any size; turning them into values is all that can still fail.
+const LARGE: &str = "a whole number does not fit into 64 bits";
+
+/// What a layer says.
+#[derive(Debug, Default)]
+pub(super) struct Layer {
+    /// The preset that a file starts from.
+    pub(super) preset: Option<Entry>,
+    /// In the order in which they apply.
+    pub(super) items: Vec<Item>,
+    /// Algorithms by name, known or not.
+    pub(super) algorithms: Vec<(String, Origin)>,
+    /// Keys that do not exist.
+    pub(super) unknown: Vec<UnknownKey>,
+}
+
+/// One thing that a layer says.
+#[derive(Debug)]
+pub(super) enum Item {
+    /// A value for a key.
+    Value(String, Entry),
+    /// An optional table is there, even if empty.
+    Present(String, Origin),
+    /// An optional table is not wanted.
+    Drop(String),
+}
+
+/// A value with its place.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    pub(super) value: Value,
+    pub(super) origin: Origin,
+    /// The line of a file.
+    pub(super) excerpt: Option<String>,
+}
+
+/// Where a layer's text comes from.
+#[derive(Debug, Clone, Copy)]
+enum Source<'a> {
+    Preset(&'a str),
+    /// A file, and whether it may name the preset it starts from.
+    File {
+        path: &'a str,
+        may_start_from_preset: bool,
+    },
+    Set(&'a str),
+}
+
+impl Layer {
+    /// An embedded preset.
+    pub(super) fn preset(name: &str, text: &str) -> Result<Self, ConfigError> {
+        Self::document(Source::Preset(name), text)
+    }
+
+    /// A user's file.
+    pub(super) fn file(path: &str, text: &str) -> Result<Self, ConfigError> {
+        Self::document(Source::File { path, may_start_from_preset: true }, text)
+    }
+
+    /// A file that must say everything itself.
+    pub(super) fn complete_file(path: &str, text: &str) -> Result<Self, ConfigError> {
+        Self::document(Source::File { path, may_start_from_preset: false }, text)
+    }
+
+    /// A `--set` argument, `a.b.c=value`.
+    ///
+    /// The value is TOML; what is not, and does not look as if it should be, is taken as a string.
+    pub(super) fn set(argument: &str) -> Result<Self, ConfigError> {
+        let wrong = |problem: String| ConfigError::Set { argument: argument.to_owned(), problem };
+        let Some((path, text)) = argument.split_once('=') else {
+            return Err(wrong("there is no =".to_owned()));
+        };
+        let (path, text) = (path.trim(), text.trim());
+        let is_name = |name: &str| {
+            !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')
+        };
+        if !path.split('.').all(is_name) {
+            return Err(wrong(format!("{path:?} is not a key")));
+        }
+        let value = match text.parse::<Value>() {
+            Ok(value) => value,
+            Err(error) if text.starts_with(['[', '{', '"', '\'']) => {
+                return Err(wrong(format!("the value is not valid TOML: {}", error.message())));
+            }
+            Err(_) if DeValue::parse(text).is_ok() => return Err(wrong(LARGE.to_owned())),
+            Err(_) => Value::String(text.to_owned()),
+        };
+        let mut nested = value;
+        for name in path.rsplit('.') {
+            nested = Value::Table(Table::from_iter([(name.to_owned(), nested)]));
+        }
+        let mut layer = Self::default();
+        if let Value::Table(table) = nested {
+            layer.walk(&Reader { source: Source::Set(argument), text: "" }, "", table, None)?;
+        }
+        Ok(layer)
+    }
+
+    fn document(source: Source<'_>, text: &str) -> Result<Self, ConfigError> {
+        let reader = Reader { source, text };
+        let syntax = |error: toml::de::Error| {
+            let at = error.span().map_or(0, |span| span.start);
+            ConfigError::Syntax {
+                at: reader.origin(at),
+                message: error.message().to_owned(),
+                excerpt: reader.excerpt(at),
+            }
+        };
+        let spans = DeTable::parse(text).map_err(syntax)?;
+        let table = text.parse::<Table>().map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start);
+            ConfigError::Syntax {
+                at: reader.origin(at),
+                message: LARGE.to_owned(),
+                excerpt: reader.excerpt(at),
+            }
+        })?;
+        let mut layer = Self::default();
+        layer.walk(&reader, "", table, Some(spans.get_ref()))?;
+        Ok(layer)
+    }
+
+    fn walk(
+        &mut self,
+        reader: &Reader<'_>,
+        table: &str,
+        content: Table,
+        spans: Option<&DeTable<'_>>,
+    ) -> Result<(), ConfigError> {
+        for (name, value) in content {
+            let span = spans.and_then(|spans| spans.get_key_value(name.as_str()));
+            let at = span.map_or(0, |(key, _)| key.span().start);
+            let entry = Entry { value, origin: reader.origin(at), excerpt: reader.excerpt(at) };
+            let path = keys::join(table, &name);
+            let is_algorithm = table == ALGORITHMS && entry.value.is_table();
+            if is_algorithm {
+                self.algorithms.push((name.clone(), entry.origin.clone()));
+                self.items.push(Item::Present(path.clone(), entry.origin.clone()));
+            }
+            if path == "preset" && reader.may_start_from_preset() {
+                self.preset = Some(entry);
+            } else if !is_bare(&name) || !(keys::is_table(&path) || keys::find(&path).is_some()) {
+                // An unknown algorithm is judged together with the other layers' algorithms.
+                if !is_algorithm {
+                    self.unknown.push(unknown(table, &name, entry));
+                }
+            } else if !keys::is_table(&path) {
+                self.items.push(Item::Value(path, entry));
+            } else {
+                self.enter(reader, path, entry, span.and_then(|(_, value)| value.get_ref().as_table()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A table of the configuration, or what stands in its place.
+    fn enter(
+        &mut self,
+        reader: &Reader<'_>,
+        path: String,
+        entry: Entry,
+        spans: Option<&DeTable<'_>>,
+    ) -> Result<(), ConfigError> {
+        let is_optional = OPTIONAL_TABLES.contains(&path.as_str());
+        let optional = is_optional || keys::split(&path).0 == ALGORITHMS;
+        match entry.value {
+            Value::Table(content) => {
+                if is_optional {
+                    self.items.push(Item::Present(path.clone(), entry.origin));
+                }
+                self.walk(reader, &path, content, spans)
+            }
+            Value::Boolean(false) if optional => {
+                self.items.push(Item::Drop(path));
+                Ok(())
+            }
+            _ => {
+                let or_false = if optional { ", or false to leave it out" } else { "" };
+                let expected = format!("a table with {}{or_false}", keys::children(&path).join(", "));
+                Err(entry.wrong_type(path, expected, None))
+            }
+        }
+    }
+}
+
+impl Entry {
+    /// The error that this value does not fit its key.
+    pub(super) fn wrong_type(&self, key: String, expected: String, nearest: Option<String>) -> ConfigError {
+        ConfigError::WrongType(Box::new(WrongType {
+            at: self.origin.clone(),
+            key,
+            found: describe(&self.value),
+            expected,
+            nearest,
+            excerpt: self.excerpt.clone(),
+        }))
+    }
+}
+
+/// Turns positions into places.
+struct Reader<'a> {
+    source: Source<'a>,
+    text: &'a str,
+}
+
+impl Reader<'_> {
+    fn may_start_from_preset(&self) -> bool {
+        matches!(self.source, Source::File { may_start_from_preset: true, .. })
+    }
+
+    fn origin(&self, at: usize) -> Origin {
+        match self.source {
+            Source::Preset(name) => Origin::Preset(name.to_owned()),
+            Source::File { path, .. } => Origin::File { path: path.to_owned(), line: self.line(at) },
+            Source::Set(argument) => Origin::Set(argument.to_owned()),
+        }
+    }
+
+    fn line(&self, at: usize) -> usize {
+        1 + self.text.bytes().take(at).filter(|&byte| byte == b'\n').count()
+    }
+
+    /// The line of a file; other sources are short or repeated in the place.
+    fn excerpt(&self, at: usize) -> Option<String> {
+        let Source::File { .. } = self.source else { return None };
+        let line = self.text.lines().nth(self.line(at) - 1)?.trim();
+        (!line.is_empty()).then(|| shorten(line, 100))
+    }
+}
+
+fn unknown(table: &str, name: &str, entry: Entry) -> UnknownKey {
+    let shown = if is_bare(name) { name.to_owned() } else { format!("{name:?}") };
+    let children = keys::children(table);
+    let allowed = if table.is_empty() {
+        format!("the top level takes {}", children.join(", "))
+    } else if table == ALGORITHMS {
+        format!("[{table}] takes one of the tables {}", children.join(", "))
+    } else {
+        format!("[{table}] takes {}", children.join(", "))
+    };
+    UnknownKey {
+        at: entry.origin,
+        key: keys::join(table, &shown),
+        nearest: keys::nearest_path(table, name),
+        allowed,
+        excerpt: entry.excerpt,
+    }
+}
+
+/// Whether TOML takes this name without quotes; others could hide dots.
+fn is_bare(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+}
+
+/// A value and what it is: `"many" (a string)`.
+pub(super) fn describe(value: &Value) -> String {
+    let kind = match value {
+        Value::String(_) => "a string",
+        Value::Integer(_) => "a whole number",
+        Value::Float(_) => "a number",
+        Value::Boolean(_) => "a truth value",
+        Value::Datetime(_) => "a date or time",
+        Value::Array(_) => "a list",
+        Value::Table(_) => "a table",
+    };
+    format!("{} ({kind})", shorten(&super::show::inline(value), 60))
+}
+
+fn shorten(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}

@@ -1,0 +1,294 @@
+//! Loading: preset → user file → `--set`, merged key by key.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use toml::{Table, Value};
+
+use super::Config;
+use super::error::{ConfigError, meant};
+use super::keys::{self, ALGORITHMS, KEYS, Kind, OPTIONAL_TABLES};
+use super::layer::{Entry, Item, Layer};
+use super::origin::{Origin, Origins};
+
+/// The embedded presets by name.
+pub(crate) const PRESETS: &[(&str, &str)] = &[
+    ("alfworld-cpu", include_str!("../../../../presets/alfworld-cpu.toml")),
+    ("demo", include_str!("../../../../presets/demo.toml")),
+];
+
+/// The preset that messages and the reference page take as their example.
+pub(super) const EXAMPLE: &str = "demo";
+
+/// A checked configuration, and where each value was written.
+#[derive(Debug, Clone)]
+pub(crate) struct Loaded {
+    /// Every value; [`super::check()`] found nothing wrong.
+    pub(crate) config: Config,
+    /// Where each key's value was written, by dotted path.
+    pub(crate) origins: Origins,
+    /// Name of the preset, or of the file without folder and `.toml`.
+    pub(crate) name: String,
+    /// The complete configuration as TOML, for [`from_resolved`].
+    pub(crate) text: String,
+}
+
+/// Loads a preset by name, or a file by path (it ends in `.toml` or contains `/`), and applies `--set` arguments in order.
+///
+/// # Errors
+/// [`ConfigError`] for anything that keeps the configuration from being used.
+pub(crate) fn load(preset_or_file: &str, sets: &[String]) -> Result<Loaded, ConfigError> {
+    let mut layers = Vec::new();
+    let name = if preset_or_file.contains('/') || preset_or_file.ends_with(".toml") {
+        let text = read(preset_or_file)?;
+        let layer = Layer::file(preset_or_file, &text)?;
+        if let Some(start) = &layer.preset {
+            layers.push(starting_preset(start)?);
+        }
+        layers.push(layer);
+        let stem = Path::new(preset_or_file).file_stem();
+        stem.map_or_else(|| preset_or_file.to_owned(), |stem| stem.to_string_lossy().into_owned())
+    } else {
+        layers.push(preset(preset_or_file, None)?);
+        preset_or_file.to_owned()
+    };
+    for argument in sets {
+        layers.push(Layer::set(argument)?);
+    }
+    let (config, origins) = resolve(preset_or_file, layers, Chain::User)?;
+    let text = super::show::resolved(&config);
+    Ok(Loaded { config, origins, name, text })
+}
+
+/// Reads a complete configuration, as [`Loaded::text`] has it; `name` stands for it in messages.
+///
+/// # Errors
+/// [`ConfigError`] if it is not TOML, not complete, or not one that this version accepts.
+pub(crate) fn from_resolved(text: &str, name: &str) -> Result<Config, ConfigError> {
+    Ok(resolve(name, vec![Layer::complete_file(name, text)?], Chain::Resolved)?.0)
+}
+
+fn read(path: &str) -> Result<String, ConfigError> {
+    fs_err::read_to_string(path).map_err(|source| {
+        let path = Path::new(path).to_owned();
+        if source.kind() != std::io::ErrorKind::NotFound {
+            return ConfigError::Unreadable(source);
+        }
+        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let nearest = nearest_preset(&stem).map(|name| format!("the preset {name}"));
+        ConfigError::NoSuchFile { nearest, known: preset_names(), path }
+    })
+}
+
+fn starting_preset(start: &Entry) -> Result<Layer, ConfigError> {
+    match &start.value {
+        Value::String(name) => preset(name, Some(&start.origin)),
+        _ => {
+            let names: Vec<String> = preset_names().iter().map(|name| format!("{name:?}")).collect();
+            let expected = format!("the name of a preset: {}", names.join(" or "));
+            Err(start.wrong_type("preset".to_owned(), expected, None))
+        }
+    }
+}
+
+fn preset(name: &str, at: Option<&Origin>) -> Result<Layer, ConfigError> {
+    match PRESETS.iter().find(|(known, _)| *known == name) {
+        Some((known, text)) => Layer::preset(known, text),
+        None => Err(ConfigError::UnknownPreset {
+            at: at.cloned(),
+            name: name.to_owned(),
+            nearest: nearest_preset(name),
+            known: preset_names(),
+        }),
+    }
+}
+
+fn preset_names() -> Vec<&'static str> {
+    PRESETS.iter().map(|(name, _)| *name).collect()
+}
+
+fn nearest_preset(name: &str) -> Option<String> {
+    keys::nearest(name, preset_names()).map(str::to_owned)
+}
+
+/// Which layers are resolved; decides what to advise.
+#[derive(Debug, Clone, Copy)]
+enum Chain {
+    /// What a user wrote.
+    User,
+    /// What an earlier run resolved.
+    Resolved,
+}
+
+fn resolve(name: &str, mut layers: Vec<Layer>, chain: Chain) -> Result<(Config, Origins), ConfigError> {
+    let unknown: Vec<_> = layers.iter_mut().flat_map(|layer| std::mem::take(&mut layer.unknown)).collect();
+    if !unknown.is_empty() {
+        return Err(ConfigError::UnknownKeys(unknown));
+    }
+    let merged = Merged::new(layers, &keys::children(ALGORITHMS))?;
+    let missing = merged.missing();
+    if !missing.is_empty() {
+        let them = if missing.len() == 1 && !missing[0].starts_with('[') { "it" } else { "them" };
+        let has_preset = merged.values.values().any(|entry| matches!(entry.origin, Origin::Preset(_)));
+        let remedy = match chain {
+            Chain::Resolved => "it was written by another version, or changed since".to_owned(),
+            // A preset is complete, so only what was dropped with `false` can then have gaps.
+            Chain::User if has_preset => format!("write {them} too, or do not set the table to false"),
+            Chain::User => format!("write {them}, or start from a preset with preset = {EXAMPLE:?}"),
+        };
+        return Err(ConfigError::Missing { name: name.to_owned(), keys: missing, remedy });
+    }
+    let config = merged.config(name)?;
+    let origins = merged.values.into_iter().map(|(path, entry)| (path, entry.origin)).collect();
+    let violations = super::check(&config, &origins);
+    if violations.is_empty() {
+        Ok((config, origins))
+    } else {
+        Err(ConfigError::Invalid { name: name.to_owned(), violations })
+    }
+}
+
+/// The layers on top of each other.
+struct Merged {
+    values: BTreeMap<String, Entry>,
+    /// Optional tables and algorithms that are wanted.
+    present: BTreeMap<String, Origin>,
+}
+
+impl Merged {
+    fn new(layers: Vec<Layer>, known_algorithms: &[&str]) -> Result<Self, ConfigError> {
+        let mut merged = Self { values: BTreeMap::new(), present: BTreeMap::new() };
+        for layer in layers {
+            // Before they are counted: a misspelt algorithm beside a preset's is a slip, not a second one.
+            for (name, origin) in layer.algorithms {
+                known_algorithm(&name, &origin, known_algorithms)?;
+            }
+            for item in layer.items {
+                match item {
+                    Item::Value(path, entry) => {
+                        merged.values.insert(path, entry);
+                    }
+                    Item::Present(table, origin) => {
+                        merged.present.insert(table, origin);
+                    }
+                    Item::Drop(table) => {
+                        merged.present.remove(&table);
+                        merged.values.retain(|path, _| !keys::is_below(path, &table));
+                    }
+                }
+            }
+        }
+        merged.single_algorithm()?;
+        Ok(merged)
+    }
+
+    fn single_algorithm(&self) -> Result<(), ConfigError> {
+        let chosen: Vec<(&String, &Origin)> =
+            self.present.iter().filter(|(path, _)| keys::is_below(path, ALGORITHMS)).collect();
+        let [(first, _), _, ..] = chosen.as_slice() else { return Ok(()) };
+        let names: Vec<String> =
+            chosen.iter().map(|(path, origin)| format!("{} ({origin})", keys::split(path).1)).collect();
+        let problem = format!(
+            "more than one algorithm in [{ALGORITHMS}]: {}; a run learns with one, and {first} = false drops one",
+            names.join(" and ")
+        );
+        Err(ConfigError::Algorithm { problem })
+    }
+
+    /// What is needed and not there: keys, or `[table]` for a table of which nothing is there.
+    fn missing(&self) -> Vec<String> {
+        let has_algorithm = self.present.keys().any(|path| keys::is_below(path, ALGORITHMS));
+        let mut missing: Vec<String> = Vec::new();
+        for key in KEYS {
+            let table = keys::split(key.path).0;
+            let needed = if keys::is_below(table, ALGORITHMS) {
+                !has_algorithm || self.present.contains_key(table)
+            } else {
+                !OPTIONAL_TABLES.contains(&table) || self.present.contains_key(table)
+            };
+            if !needed || self.values.contains_key(key.path) {
+                continue;
+            }
+            let whole = !table.is_empty() && !self.values.keys().any(|path| keys::is_below(path, table));
+            let name = if whole { format!("[{table}]") } else { key.path.to_owned() };
+            if !missing.contains(&name) {
+                missing.push(name);
+            }
+        }
+        missing
+    }
+
+    fn config(&self, name: &str) -> Result<Config, ConfigError> {
+        // A configuration without agents is for `check` to judge.
+        let mut root = Table::from_iter([("agents".to_owned(), Value::Table(Table::new()))]);
+        for (path, entry) in &self.values {
+            insert(&mut root, path, entry.value.clone());
+        }
+        serde_path_to_error::deserialize::<_, Config>(root).map_err(|error| {
+            let path = error.path().to_string();
+            let path = path.split('[').next().unwrap_or_default();
+            let Some((key, entry)) = keys::find(path).and_then(|key| Some((key, self.values.get(key.path)?)))
+            else {
+                let violations = vec![error.inner().message().to_owned()];
+                return ConfigError::Invalid { name: name.to_owned(), violations };
+            };
+            let nearest = match (key.kind, &entry.value) {
+                (Kind::Choice(names), Value::String(name)) => keys::nearest(name, names.iter().copied()),
+                _ => None,
+            };
+            let nearest = nearest.map(|name| format!("{name:?}"));
+            entry.wrong_type(key.path.to_owned(), key.kind.expected(), nearest)
+        })
+    }
+}
+
+fn known_algorithm(name: &str, origin: &Origin, known: &[&str]) -> Result<(), ConfigError> {
+    if known.contains(&name) {
+        return Ok(());
+    }
+    let nearest = keys::nearest(name, known.iter().copied()).map(str::to_owned);
+    let problem = format!(
+        "{}: unknown algorithm {name:?}{}[{ALGORITHMS}] takes exactly one of {}",
+        origin.place(),
+        meant(&nearest),
+        known.join(", ")
+    );
+    Err(ConfigError::Algorithm { problem })
+}
+
+fn insert(root: &mut Table, path: &str, value: Value) {
+    match path.split_once('.') {
+        None => {
+            root.insert(path.to_owned(), value);
+        }
+        Some((table, rest)) => {
+            let inner = root.entry(table).or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(inner) = inner {
+                insert(inner, rest, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_algorithms_are_refused() {
+        let known = ["bc", "himac"];
+        let preset = Layer::preset("demo", "[algo.bc]\nclip = 1.0\n").unwrap();
+        let file = Layer::file("run.toml", "\n[algo.himac]\nclip = 2.0\n").unwrap();
+        let error = Merged::new(vec![preset, file], &known).map(|_| ()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "more than one algorithm in [algo]: bc (preset demo) and himac (run.toml:2); \
+             a run learns with one, and algo.bc = false drops one"
+        );
+        let preset = Layer::preset("demo", "[algo.bc]\nclip = 1.0\n").unwrap();
+        let file = Layer::file("run.toml", "[algo]\nbc = false\nhimac = {}\n").unwrap();
+        let merged = Merged::new(vec![preset, file], &known).unwrap();
+        assert_eq!(merged.present.keys().collect::<Vec<_>>(), ["algo.himac"]);
+        assert!(merged.values.is_empty());
+    }
+}

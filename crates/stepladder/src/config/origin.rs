@@ -1,0 +1,43 @@
+//! Where a value was written.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Where a value was written. Displays as people name the place: `preset demo`, `runs/x.toml:14`, `--set`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// An embedded preset.
+    Preset(String),
+    /// A line of a file.
+    File {
+        /// Path as the user gave it.
+        path: String,
+        /// Line, from 1.
+        line: usize,
+    },
+    /// A `--set` argument.
+    Set(String),
+}
+
+/// Origins by key; a key without one was never written.
+pub(crate) type Origins = BTreeMap<String, Origin>;
+
+impl Origin {
+    /// The place at the head of an error message; unlike `Display` it repeats a `--set` argument.
+    pub(crate) fn place(&self) -> String {
+        match self {
+            Self::Set(argument) => format!("--set {argument}"),
+            other => other.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Preset(name) => write!(f, "preset {name}"),
+            Self::File { path, line } => write!(f, "{path}:{line}"),
+            Self::Set(_) => f.write_str("--set"),
+        }
+    }
+}

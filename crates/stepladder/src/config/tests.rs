@@ -1,0 +1,511 @@
+//! Loading from the outside: what users write, and what they are told.
+
+use std::collections::BTreeMap;
+
+use super::keys::{self, KEYS, Kind};
+use super::load::PRESETS;
+use super::origin::Origin;
+use super::*;
+
+/// A file in a folder of its own; its path in messages is replaced by `run.toml`.
+struct File {
+    folder: tempfile::TempDir,
+}
+
+impl File {
+    fn new(text: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs_err::write(folder.path().join("run.toml"), text).unwrap();
+        Self { folder }
+    }
+
+    fn path(&self) -> String {
+        self.folder.path().join("run.toml").to_str().unwrap().to_owned()
+    }
+
+    fn load(&self) -> Result<Loaded, ConfigError> {
+        load(&self.path(), &[])
+    }
+
+    fn message(&self) -> String {
+        self.load().unwrap_err().to_string().replace(&self.path(), "run.toml")
+    }
+}
+
+fn message(text: &str) -> String {
+    File::new(text).message()
+}
+
+fn with(sets: &[&str]) -> Result<Loaded, ConfigError> {
+    let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+    load("demo", &sets)
+}
+
+fn set_message(sets: &[&str]) -> String {
+    with(sets).unwrap_err().to_string()
+}
+
+fn leaves(prefix: &str, value: &toml::Value, into: &mut Vec<String>) {
+    match value {
+        toml::Value::Table(table) if !prefix.ends_with(".budget") => {
+            for (name, value) in table {
+                leaves(&keys::join(prefix, name), value, into);
+            }
+        }
+        _ => into.push(prefix.to_owned()),
+    }
+}
+
+#[test]
+fn keys_lists_exactly_the_keys_of_a_full_configuration() {
+    let config = load("demo", &[]).unwrap().config;
+    assert!(config.agents.step_hrl.is_some() && config.agents.flat.is_some());
+    let mut found = Vec::new();
+    leaves("", &toml::Value::try_from(&config).unwrap(), &mut found);
+    found.sort();
+    let mut listed: Vec<String> = KEYS.iter().map(|key| key.path.to_owned()).collect();
+    listed.sort();
+    assert_eq!(listed, found);
+}
+
+#[test]
+fn keys_say_what_the_structs_take() {
+    let full = load("demo", &[]).unwrap().text;
+    for key in KEYS {
+        let (good, bad): (Vec<String>, Vec<String>) = match key.kind {
+            Kind::Count(most) => (vec![most.to_string()], vec!["-1".into(), "1.5".into(), "'x'".into()]),
+            Kind::Integer => (vec!["1".into(), "-1".into()], vec!["1.5".into(), "'x'".into()]),
+            Kind::Real => (vec!["0.5".into(), "1".into()], vec!["'x'".into(), "true".into()]),
+            Kind::Flag => (vec!["true".into(), "false".into()], vec!["1".into()]),
+            Kind::Text => (vec!["'x'".into()], vec!["1".into(), "{ x = 1 }".into()]),
+            Kind::Texts => (vec!["[]".into(), "['a/b']".into()], vec!["'a/b'".into(), "[1]".into()]),
+            Kind::Choice(names) => {
+                let quote = |name: &&str| format!("{name:?}");
+                (names.iter().map(quote).collect(), vec!["'other'".into(), "1".into()])
+            }
+            Kind::Budget => (
+                vec!["{ minutes = 1 }".into(), "{ epochs = 0.5 }".into(), "{ steps = 7 }".into()],
+                vec!["{ steps = 0.5 }".into(), "{ steps = 1, epochs = 1 }".into(), "5".into(), "{}".into()],
+            ),
+        };
+        let bad = if let Kind::Count(most @ ..0x1_0000_0000) = key.kind {
+            [bad, vec![(most + 1).to_string()]].concat()
+        } else {
+            bad
+        };
+        let attempt = |value: &str| {
+            let set = format!("{}={value}", key.path);
+            load("demo", std::slice::from_ref(&set))
+        };
+        for value in good {
+            // A value of the right type may still be refused for its size.
+            let result = attempt(&value);
+            assert!(
+                matches!(result, Ok(_) | Err(ConfigError::Invalid { .. })),
+                "{}={value}: {}",
+                key.path,
+                result.unwrap_err()
+            );
+        }
+        for value in bad {
+            let text = attempt(&value).expect_err(&format!("{}={value}", key.path)).to_string();
+            let end = format!("; expected {}", key.kind.expected());
+            assert!(text.contains(&format!("{} is ", key.path)) && text.ends_with(&end), "{text}");
+        }
+        let (_, name) = keys::split(key.path);
+        assert!(full.contains(&format!("{name} = ")), "{name}");
+    }
+}
+
+#[test]
+fn every_preset_loads_and_is_read_back_from_its_text() {
+    for (name, _) in PRESETS {
+        let loaded = load(name, &[]).unwrap();
+        assert_eq!(loaded.name, *name);
+        assert_eq!(from_resolved(&loaded.text, "resolved.toml").unwrap(), loaded.config);
+        assert_eq!(from_resolved(&show(&loaded), "shown.toml").unwrap(), loaded.config);
+        let everywhere = BTreeMap::from_iter(
+            KEYS.iter().map(|key| (key.path.to_owned(), Origin::Preset((*name).to_owned()))),
+        );
+        assert_eq!(loaded.origins, everywhere);
+    }
+}
+
+#[test]
+fn later_layers_win_and_origins_say_so() {
+    let file = File::new(
+        "preset = \"demo\"\nseed = 7\n\n[agents.flat]\nbudget = { steps = 10 }\n\n[algo.bc]\nclip = 2\n",
+    );
+    let sets =
+        ["algo.bc.clip=0.5", "env.id=alfworld", "agents.step_hrl.budget.epochs=3", "eval.zero_shot=[]"];
+    let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+    let loaded = load(&file.path(), &sets).unwrap();
+    assert_eq!(loaded.name, "run");
+    assert_eq!(loaded.config.seed, 7);
+    assert_eq!(loaded.config.env.id, "alfworld");
+    assert_eq!(loaded.config.agents.flat.as_ref().unwrap().budget, Budget::Steps(10));
+    assert_eq!(loaded.config.agents.step_hrl.as_ref().unwrap().budget, Budget::Epochs(3.0));
+    let AlgoConfig::Bc(bc) = &loaded.config.algo;
+    assert_eq!(bc.clip, 0.5);
+    assert_eq!(loaded.config.eval.zero_shot, Vec::<String>::new());
+    let origin = |key: &str| loaded.origins[key].to_string().replace(&file.path(), "run.toml");
+    assert_eq!(origin("seed"), "run.toml:2");
+    assert_eq!(origin("agents.flat.budget"), "run.toml:5");
+    assert_eq!(origin("agents.flat.batch_tokens"), "preset demo");
+    assert_eq!(origin("algo.bc.clip"), "--set");
+    assert_eq!(loaded.origins["algo.bc.clip"], Origin::Set("algo.bc.clip=0.5".to_owned()));
+    // Nothing of the chain is needed to read the outcome again.
+    assert_eq!(from_resolved(&loaded.text, "resolved.toml").unwrap(), loaded.config);
+}
+
+#[test]
+fn the_last_of_equal_sets_counts() {
+    assert_eq!(with(&["seed=2", "seed=3"]).unwrap().config.seed, 3);
+}
+
+#[test]
+fn show_prints_values_with_origins_by_table() {
+    let loaded = with(&["agents.step_hrl=false", "algo.bc.eps=1e-9", "data.split=odd \"name\""]).unwrap();
+    let expected = r#"seed = 1                             # preset demo
+threads = 0                          # preset demo
+
+[env]
+id = "household"                     # preset demo
+max_steps = 50                       # preset demo
+
+[data]
+split = "odd \"name\""               # --set
+games = 4000                         # preset demo
+noisy_passes = 1                     # preset demo
+noise = 0.15                         # preset demo
+
+[model]
+width = 128                          # preset demo
+layers = 4                           # preset demo
+heads = 4                            # preset demo
+kv_heads = 2                         # preset demo
+ffn = 352                            # preset demo
+max_positions = 1024                 # preset demo
+rope_theta = 10000.0                 # preset demo
+norm_eps = 1e-5                      # preset demo
+tied = true                          # preset demo
+
+[algo.bc]
+reduction = "row_mean"               # preset demo
+mixture = "pooled"                   # preset demo
+schedule = "cosine"                  # preset demo
+warmup = 0.03                        # preset demo
+floor = 0.02                         # preset demo
+beta1 = 0.9                          # preset demo
+beta2 = 0.98                         # preset demo
+eps = 1e-9                           # --set
+weight_decay = 0.05                  # preset demo
+clip = 1.0                           # preset demo
+batch_rows = 16                      # preset demo
+planner_every = 4                    # preset demo
+
+[agents.flat]
+budget = { minutes = 4.2 }           # preset demo
+batch_tokens = 1536                  # preset demo
+learning_rate = 0.002                # preset demo
+
+[eval]
+split = "dev"                        # preset demo
+episodes = 200                       # preset demo
+slots = 100                          # preset demo
+probes = 3                           # preset demo
+probe_episodes = 24                  # preset demo
+zero_shot = ["alfworld/valid_seen"]  # preset demo
+
+[log]
+every_seconds = 5.0                  # preset demo
+checkpoint_seconds = 30.0            # preset demo
+keep = 2                             # preset demo
+"#;
+    assert_eq!(show(&loaded), expected);
+}
+
+#[test]
+fn unknown_keys_are_all_named_with_what_was_meant_and_what_is_allowed() {
+    assert_eq!(
+        message("preset = \"demo\"\n\n[algo.bc]\nlearning_rat = 2e-3  # higher\n\n[modle]\nwidth = 64\n"),
+        "run.toml:4: unknown key algo.bc.learning_rat; did you mean agents.step_hrl.learning_rate? [algo.bc] takes \
+         reduction, mixture, schedule, warmup, floor, beta1, beta2, eps, weight_decay, clip, batch_rows, planner_every\
+         \n    learning_rat = 2e-3  # higher\
+         \nrun.toml:6: unknown key modle; did you mean model? the top level takes \
+         seed, threads, env, data, model, algo, agents, eval, log\
+         \n    [modle]"
+    );
+    assert_eq!(
+        set_message(&["agents.stephrl.batch_tokens=64"]),
+        "--set agents.stephrl.batch_tokens=64: unknown key agents.stephrl; did you mean agents.step_hrl? \
+         [agents] takes step_hrl, flat"
+    );
+    assert_eq!(
+        message("preset = \"demo\"\n[env]\n\"id.x\" = 1\n"),
+        "run.toml:3: unknown key env.\"id.x\"; [env] takes id, max_steps\n    \"id.x\" = 1"
+    );
+    // The dot is part of this name: it is not the key `env.id`.
+    assert_eq!(
+        message("preset = \"demo\"\n\"env.id\" = \"household\"\n"),
+        "run.toml:2: unknown key \"env.id\"; the top level takes \
+         seed, threads, env, data, model, algo, agents, eval, log\n    \"env.id\" = \"household\""
+    );
+}
+
+#[test]
+fn values_of_the_wrong_type() {
+    assert_eq!(
+        message("preset = \"demo\"\nenv.max_steps = \"many\"\n"),
+        "run.toml:2: env.max_steps is \"many\" (a string); expected a whole number from 0 to 4294967295\
+         \n    env.max_steps = \"many\""
+    );
+    assert_eq!(
+        set_message(&["algo.bc.schedule=cosin"]),
+        "--set algo.bc.schedule=cosin: algo.bc.schedule is \"cosin\" (a string); \
+         expected \"constant\", \"cosine\" or \"linear\"; did you mean \"cosine\"?"
+    );
+    assert_eq!(
+        message("preset = \"demo\"\n[agents]\nflat.budget = { hours = 2 }\n"),
+        "run.toml:3: agents.flat.budget is { hours = 2 } (a table); expected one of { minutes = 4.0 }, { epochs = 5.0 } \
+         and { steps = 1000 }, with your number\n    flat.budget = { hours = 2 }"
+    );
+    assert_eq!(
+        message("preset = \"demo\"\n[[env]]\nid = \"household\"\n"),
+        "run.toml:2: env is [{ id = \"household\" }] (a list); expected a table with id, max_steps\n    [[env]]"
+    );
+    assert_eq!(
+        set_message(&["agents.flat=true"]),
+        "--set agents.flat=true: agents.flat is true (a truth value); \
+         expected a table with budget, batch_tokens, learning_rate, or false to leave it out"
+    );
+    assert_eq!(
+        message("preset = \"demo\"\n[eval]\nzero_shot = [\n  \"a/b\",\n  3,\n]\n"),
+        "run.toml:3: eval.zero_shot is [\"a/b\", 3] (a list); expected a list of strings\n    zero_shot = ["
+    );
+    assert_eq!(
+        message("preset = 3\n"),
+        "run.toml:1: preset is 3 (a whole number); expected the name of a preset: \"alfworld-cpu\" or \"demo\"\
+         \n    preset = 3"
+    );
+}
+
+#[test]
+fn missing_keys_are_named() {
+    assert_eq!(
+        message(""),
+        "run.toml: missing seed, threads, [env], [data], [model], [algo.bc], [eval], [log]; \
+         write them, or start from a preset with preset = \"demo\""
+    );
+    let text = load("demo", &[]).unwrap().text;
+    let without: Vec<&str> = text.lines().filter(|line| !line.starts_with("max_steps")).collect();
+    assert_eq!(
+        message(&without.join("\n")),
+        "run.toml: missing env.max_steps; write it, or start from a preset with preset = \"demo\""
+    );
+    assert_eq!(
+        set_message(&["agents.flat=false", "agents.flat.batch_tokens=64"]),
+        "demo: missing agents.flat.budget, agents.flat.learning_rate; write them too, or do not set the table to false"
+    );
+    assert_eq!(
+        set_message(&["algo.bc=false"]),
+        "demo: missing [algo.bc]; write them too, or do not set the table to false"
+    );
+    let gap = text.replace("tied = true\n", "");
+    assert_eq!(
+        from_resolved(&gap, "runs/a/config.toml").unwrap_err().to_string(),
+        "runs/a/config.toml: missing model.tied; it was written by another version, or changed since"
+    );
+    let error = from_resolved("preset = \"demo\"\n", "runs/a/config.toml").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "runs/a/config.toml:1: unknown key preset; the top level takes \
+         seed, threads, env, data, model, algo, agents, eval, log\n    preset = \"demo\""
+    );
+}
+
+#[test]
+fn text_that_is_not_toml() {
+    assert_eq!(
+        message("preset = \"demo\"\nseed = 1\nseed = 2\n"),
+        "run.toml:3: not valid TOML: duplicate key\n    seed = 2"
+    );
+    assert_eq!(
+        message("preset = \"demo\"\n\nthreads 2\n"),
+        "run.toml:3: not valid TOML: key with no value, expected `=`\n    threads 2"
+    );
+    assert_eq!(
+        message("preset = \"demo\"\nseed = 99999999999999999999\n"),
+        "run.toml:2: not valid TOML: a whole number does not fit into 64 bits\n    seed = 99999999999999999999"
+    );
+}
+
+#[test]
+fn presets_and_files_that_do_not_exist() {
+    let error = |name: &str| load(name, &[]).unwrap_err().to_string();
+    assert_eq!(
+        error("dmo"),
+        "unknown preset \"dmo\"; did you mean demo? presets are alfworld-cpu, demo, \
+         and a file is given by a path that ends in .toml or contains /"
+    );
+    assert_eq!(
+        error("something"),
+        "unknown preset \"something\"; presets are alfworld-cpu, demo, \
+         and a file is given by a path that ends in .toml or contains /"
+    );
+    assert_eq!(
+        message("seed = 1\npreset = \"alfworld\"\n"),
+        "run.toml:2: unknown preset \"alfworld\"; did you mean alfworld-cpu? presets are alfworld-cpu, demo, \
+         and a file is given by a path that ends in .toml or contains /"
+    );
+    assert_eq!(
+        error("no-such-folder/demo.toml"),
+        "no-such-folder/demo.toml: no such file; did you mean the preset demo? presets are alfworld-cpu, demo"
+    );
+    let file = File::new("");
+    fs_err::write(file.path(), b"seed = \xff").unwrap();
+    for path in [file.path(), file.folder.path().join("").to_str().unwrap().to_owned()] {
+        let text = error(&path);
+        let named = text.contains(path.trim_end_matches('/'));
+        assert!(text.starts_with("the configuration cannot be read: ") && named, "{text}");
+    }
+}
+
+#[test]
+fn malformed_sets() {
+    let example = "write --set KEY=VALUE, for example --set algo.bc.clip=0.5";
+    assert_eq!(set_message(&["seed"]), format!("--set seed: there is no =; {example}"));
+    assert_eq!(set_message(&["=1"]), format!("--set =1: \"\" is not a key; {example}"));
+    assert_eq!(set_message(&["env..id=x"]), format!("--set env..id=x: \"env..id\" is not a key; {example}"));
+    assert_eq!(
+        set_message(&["eval.zero_shot=[alfworld/valid_seen]"]),
+        format!(
+            "--set eval.zero_shot=[alfworld/valid_seen]: the value is not valid TOML: \
+             string values must be quoted, expected literal string; {example}"
+        )
+    );
+    assert_eq!(
+        set_message(&["seed="]),
+        "--set seed=: seed is \"\" (a string); expected a whole number, 0 or more"
+    );
+    assert_eq!(
+        set_message(&["seed=99999999999999999999"]),
+        format!("--set seed=99999999999999999999: a whole number does not fit into 64 bits; {example}")
+    );
+    // A value cannot smuggle in further keys.
+    assert_eq!(with(&["env.id=a\nseed=2"]).unwrap().config.env.id, "a\nseed=2");
+}
+
+#[test]
+fn an_unknown_algorithm() {
+    assert_eq!(
+        message("preset = \"demo\"\n[algo.bcc]\nclip = 1.0\n"),
+        "run.toml:2: unknown algorithm \"bcc\"; did you mean bc? [algo] takes exactly one of bc"
+    );
+    assert_eq!(
+        message("preset = \"demo\"\n[algo]\nclip = 1.0\n"),
+        "run.toml:3: unknown key algo.clip; did you mean algo.bc.clip? [algo] takes one of the tables bc\
+         \n    clip = 1.0"
+    );
+}
+
+#[test]
+fn all_violations_come_at_once_with_their_origins() {
+    assert_eq!(set_message(&["env.max_steps=0"]), "demo: env.max_steps is 0 (--set); it must be at least 1");
+    let file = File::new("preset = \"demo\"\n[model]\nwidth = 130\n\n[data]\nnoise = nan\n");
+    let sets = [
+        "threads=1025",
+        "env.max_steps=0",
+        "algo.bc.warmup=1",
+        "algo.bc.floor=-0.1",
+        "algo.bc.beta1=1.0",
+        "algo.bc.beta2=-1",
+        "algo.bc.eps=0",
+        "algo.bc.weight_decay=-1e-9",
+        "algo.bc.clip=inf",
+        "algo.bc.batch_rows=0",
+        "algo.bc.planner_every=0",
+        "agents.step_hrl.budget={ steps = 0 }",
+        "agents.flat.budget={ minutes = -1.5 }",
+        "agents.step_hrl.batch_tokens=15",
+        "agents.flat.batch_tokens=4194305",
+        "agents.step_hrl.learning_rate=0.0",
+        "agents.flat.learning_rate=nan",
+        "eval.slots=0",
+        "eval.probe_episodes=0",
+        "eval.zero_shot=['alfworld', 'a/b/c', '/dev', 'alfworld/valid_seen']",
+        "log.every_seconds=0",
+        "log.checkpoint_seconds=-3.5",
+        "log.keep=0",
+    ];
+    let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+    let text = load(&file.path(), &sets).unwrap_err().to_string().replace(&file.path(), "run.toml");
+    let expected = "run.toml: 27 problems
+  threads is 1025 (--set); it must be at most 1024, and 0 takes all cores
+  env.max_steps is 0 (--set); it must be at least 1
+  data.noise is NaN (run.toml:6); it must be from 0 to below 1
+  model.width 130 is not a multiple of model.heads 4; nearest are 128 and 132 (width from run.toml:3, heads from preset demo)
+  algo.bc.warmup is 1.0 (--set); it must be from 0 to below 1
+  algo.bc.floor is -0.1 (--set); it must be from 0 to 1
+  algo.bc.beta1 is 1.0 (--set); it must be from 0 to below 1
+  algo.bc.beta2 is -1.0 (--set); it must be from 0 to below 1
+  algo.bc.eps is 0.0 (--set); it must be above 0, and finite
+  algo.bc.weight_decay is -1e-9 (--set); it must be 0 or above, and finite
+  algo.bc.clip is inf (--set); it must be above 0, and finite
+  algo.bc.batch_rows is 0 (--set); it must be at least 1
+  algo.bc.planner_every is 0 (--set); it must be at least 1
+  agents.step_hrl.budget is 0 steps (--set); it must be above 0, and finite
+  agents.step_hrl.batch_tokens is 15 (--set); it must be from 16 to 4194304
+  agents.step_hrl.learning_rate is 0.0 (--set); it must be above 0, and finite
+  agents.flat.budget is -1.5 minutes (--set); it must be above 0, and finite
+  agents.flat.batch_tokens is 4194305 (--set); it must be from 16 to 4194304
+  agents.flat.learning_rate is NaN (--set); it must be above 0, and finite
+  eval.slots is 0 (--set); it must be at least 1
+  eval.probe_episodes is 0 (--set); it must be at least 1 while eval.probes is above 0
+  eval.zero_shot is a list with \"alfworld\" (--set); each entry must be ENV/SPLIT, for example alfworld/valid_seen
+  eval.zero_shot is a list with \"a/b/c\" (--set); each entry must be ENV/SPLIT, for example alfworld/valid_seen
+  eval.zero_shot is a list with \"/dev\" (--set); each entry must be ENV/SPLIT, for example alfworld/valid_seen
+  log.every_seconds is 0.0 (--set); it must be above 0, and finite
+  log.checkpoint_seconds is -3.5 (--set); it must be above 0, and finite
+  log.keep is 0 (--set); it must be at least 1";
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn values_at_the_edge_are_fine() {
+    with(&[
+        "threads=1024",
+        "data.noise=0",
+        "algo.bc.floor=1",
+        "algo.bc.warmup=0",
+        "algo.bc.weight_decay=0",
+        "agents.flat.batch_tokens=16",
+        "agents.step_hrl.batch_tokens=4194304",
+        "eval.probes=0",
+        "eval.probe_episodes=0",
+    ])
+    .unwrap();
+}
+
+#[test]
+fn a_run_needs_an_agent() {
+    assert_eq!(
+        set_message(&["agents.flat=false", "agents.step_hrl=false"]),
+        "demo: there is no agent to train; write [agents.step_hrl] or [agents.flat]"
+    );
+}
+
+#[test]
+fn the_reference_page_lists_every_key_with_both_presets() {
+    let page = reference();
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    assert_eq!(rows.len(), KEYS.len());
+    for row in [
+        "| `games` | a whole number, 0 or more | Number of tasks; 0 takes all. | `0` | `4000` |",
+        "| `norm_eps` | a number | ε inside the root of RMSNorm; above 0. | `1e-5` | `1e-5` |",
+        "| key | takes | meaning | `alfworld-cpu` | `demo` |",
+        "## `[agents.step_hrl]`",
+    ] {
+        assert!(page.lines().any(|line| line == row), "{row}\n{page}");
+    }
+}

@@ -1,0 +1,77 @@
+//! The environments this program knows, each with what belongs to it: tasks, texts' encoding, expert, noise.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Result, anyhow};
+use stepladder_agent::Compact;
+use stepladder_agent::scheduler::Perturb;
+use stepladder_alfworld::env::Options;
+use stepladder_alfworld::{Alfworld, AlfworldCodec, AlfworldExpert, Households, noise};
+use stepladder_core::Observation;
+use stepladder_core::label::Expert;
+use stepladder_core::seed::Rng;
+use stepladder_core::style::PromptStyle;
+use stepladder_env::{EnvSpec, TaskSet};
+
+use crate::commands::Usage;
+
+/// Registered ids, in the order of `env list`.
+pub(crate) const IDS: [&str; 2] = ["household", "alfworld"];
+
+/// One environment and what belongs to it.
+pub(crate) struct Registered {
+    /// Its tasks.
+    pub(crate) tasks: Box<dyn TaskSet>,
+    /// How prompts look for small models.
+    pub(crate) style: Arc<dyn PromptStyle>,
+    /// Who demonstrates.
+    pub(crate) expert: Box<dyn Expert>,
+    /// Who proposes wrong actions.
+    pub(crate) noise: Box<dyn Perturb>,
+}
+
+impl Registered {
+    /// What is known about the environment.
+    pub(crate) fn spec(&self) -> &EnvSpec {
+        self.tasks.spec()
+    }
+}
+
+struct AlfworldNoise;
+
+impl Perturb for AlfworldNoise {
+    fn perturb(&self, action: &str, seen: &Observation, rng: &mut Rng) -> Option<String> {
+        noise::perturb(action, &seen.feedback, &seen.context, rng)
+    }
+}
+
+/// The environment behind an id; its data are looked for only when they are needed.
+pub(crate) fn open(id: &str, data_root: Option<&Path>) -> Result<Registered> {
+    let tasks: Box<dyn TaskSet> = match id {
+        "household" => Box::new(Households::default()),
+        "alfworld" => {
+            let root = data_root.ok_or_else(|| {
+                anyhow!("no data root for the official ALFWorld games: set STEPLADDER_DATA or pass --data DIR (DIR holds alfworld/json_2.1.1/<split>/…; `stepladder data status` says where the games come from)")
+            })?;
+            Box::new(Alfworld::new(root, Options::default()))
+        }
+        _ => {
+            let nearest = IDS.iter().max_by(|a, b| {
+                strsim::jaro(a, id).total_cmp(&strsim::jaro(b, id))
+            });
+            return Err(Usage(format!(
+                "unknown environment `{id}`; known are {}; did you mean {}?",
+                IDS.join(", "),
+                nearest.copied().unwrap_or_default()
+            ))
+            .into());
+        }
+    };
+    Ok(Registered {
+        tasks,
+        style: Arc::new(Compact::new(Arc::new(AlfworldCodec))),
+        expert: Box::new(AlfworldExpert::default()),
+        noise: Box::new(AlfworldNoise),
+    })
+}

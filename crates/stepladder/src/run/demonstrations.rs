@@ -1,0 +1,117 @@
+//! The expert's episodes, and the training rows that come of them.
+
+use anyhow::{Result, bail};
+use stepladder_agent::generator::ExpertGenerator;
+use stepladder_agent::scheduler::{Noise, Options};
+use stepladder_agent::{AgentKind, Job, Scheduler};
+use stepladder_core::label::Expert;
+use stepladder_core::style::PromptStyle;
+use stepladder_core::trace::Episode;
+use stepladder_core::{Query, seed};
+use stepladder_data::rows::{merge, pack, row, texts};
+use stepladder_data::streams::{flat, hierarchical};
+use stepladder_data::{Row, Sample, WordTokenizer};
+
+use super::progress::Reporter;
+use crate::config::Config;
+use crate::envs::Registered;
+
+/// Which episodes the expert plays.
+pub(crate) struct Rollout {
+    /// In which agent it speaks.
+    pub(crate) agent: AgentKind,
+    /// Tasks.
+    pub(crate) jobs: Vec<Job>,
+    /// Step limit.
+    pub(crate) max_steps: u32,
+    /// Chance of another action per step.
+    pub(crate) noise: f64,
+    /// Seed of the noise.
+    pub(crate) seed: u64,
+}
+
+/// Borrows an expert as one.
+struct Borrowed<'a>(&'a dyn Expert);
+
+impl Expert for Borrowed<'_> {
+    fn reply(&self, query: &Query) -> String {
+        self.0.reply(query)
+    }
+}
+
+/// Plays them all.
+pub(crate) fn expert_rollout(env: &Registered, rollout: &Rollout, reporter: &Reporter) -> Result<Vec<Episode>> {
+    let mut generator = ExpertGenerator::new(Borrowed(&*env.expert), format!("expert/{}", env.spec().id));
+    let noise = (rollout.noise > 0.0).then_some(Noise { probability: rollout.noise, perturb: &*env.noise });
+    let options = Options {
+        max_steps: rollout.max_steps,
+        seed: rollout.seed,
+        slots: 256,
+        noise,
+        ..Options::greedy(rollout.agent)
+    };
+    let mut done = 0;
+    let episodes = Scheduler::new(&*env.tasks, &mut generator, options).run(&rollout.jobs, |_| {
+        done += 1;
+        reporter.at(done, &format!("{done} episodes"));
+    })?;
+    reporter.done();
+    Ok(episodes)
+}
+
+/// The demonstrations of a run: one clean pass, then the noisy ones; only solved episodes are kept.
+pub(crate) fn demonstrate(env: &Registered, config: &Config) -> Result<Vec<Episode>> {
+    let mut tasks = env.tasks.tasks(&config.data.split)?;
+    if config.data.games > 0 {
+        tasks.truncate(config.data.games);
+    }
+    let mut kept = Vec::new();
+    for pass in 0..=config.data.noisy_passes {
+        let rollout = Rollout {
+            agent: AgentKind::StepHrl,
+            jobs: tasks.iter().map(|task| Job { task: task.clone(), seed: 0, sample: pass }).collect(),
+            max_steps: config.env.max_steps,
+            noise: if pass == 0 { 0.0 } else { config.data.noise },
+            seed: config.seed,
+        };
+        let episodes = expert_rollout(env, &rollout, &Reporter::new("expert plays", tasks.len() as u64))?;
+        if let Some(error) = episodes.iter().find_map(|episode| episode.error.as_ref()) {
+            bail!("a demonstration broke off: {error}");
+        }
+        kept.extend(episodes.into_iter().filter(|episode| episode.won));
+    }
+    if kept.is_empty() {
+        bail!("the expert solved none of the {} tasks of {}/{}", tasks.len(), config.env.id, config.data.split);
+    }
+    Ok(kept)
+}
+
+/// Rows of both agents over one vocabulary.
+pub(crate) struct TrainingSet {
+    /// One token per word.
+    pub(crate) tokenizer: WordTokenizer,
+    /// The three streams, merged.
+    pub(crate) step_hrl: Vec<Row>,
+    /// One row per episode, merged.
+    pub(crate) flat: Vec<Row>,
+    /// Samples of the three streams before merging.
+    pub(crate) samples: usize,
+    /// Changes whenever a row changes.
+    pub(crate) fingerprint: String,
+}
+
+/// Tokenizes, merges and packs.
+pub(crate) fn training_set(episodes: &[Episode], style: &dyn PromptStyle) -> TrainingSet {
+    let samples: Vec<Sample> = episodes.iter().flat_map(hierarchical).collect();
+    let flats: Vec<_> = episodes.iter().map(flat).collect();
+    let words = texts(&samples, &flats, style);
+    let tokenizer = WordTokenizer::train(&style.markers(), words.iter().map(String::as_str));
+    let step_hrl = merge(samples.iter().map(|sample| row(sample, style, &tokenizer)).collect());
+    let flat = merge(flats.iter().filter_map(|episode| pack(episode, style, &tokenizer)).collect());
+    let mut text = tokenizer.words().join(" ");
+    for row in step_hrl.iter().chain(&flat) {
+        text.push_str(&format!("{:?}{:?}{}", row.ids, row.replies, row.weight));
+    }
+    let fingerprint = format!("{:016x}", seed::fingerprint(&text));
+    TrainingSet { samples: samples.len(), tokenizer, step_hrl, flat, fingerprint }
+}

@@ -1,0 +1,112 @@
+//! The run directory.
+//!
+//! ```text
+//! config.toml               every value, resolved
+//! run.json                  versions, commit, device, threads, what was typed
+//! demonstrations.jsonl.zst  what the expert did
+//! <agent>/metrics.jsonl  <agent>/tensorboard/  <agent>/checkpoints/step-*/
+//! <agent>/<env>-<split>.json        evaluation      <agent>/<env>-<split>.jsonl.zst   its episodes
+//! table.txt                 the last table that was printed
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use stepladder_agent::AgentKind;
+
+use crate::config::{self, Config};
+
+const CONFIG: &str = "config.toml";
+const RUN: &str = "run.json";
+
+/// What a run was started with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RunInfo {
+    /// Format of the run directory.
+    pub(crate) version: u32,
+    /// Version of this program.
+    pub(crate) stepladder: String,
+    /// Commit it was built from.
+    pub(crate) commit: String,
+    /// Version of libtorch.
+    pub(crate) libtorch: String,
+    /// Preset or file that was typed.
+    pub(crate) preset: String,
+    /// Run seed.
+    pub(crate) seed: u64,
+    /// Worker threads; bit-exact continuation needs the same number.
+    pub(crate) threads: usize,
+    /// Device.
+    pub(crate) device: String,
+    /// Unix time of the start.
+    pub(crate) started: f64,
+}
+
+/// A run directory that can be written.
+#[derive(Debug, Clone)]
+pub(crate) struct RunDir {
+    pub(crate) root: PathBuf,
+}
+
+/// The commit that this binary was built from.
+pub(crate) fn commit() -> &'static str {
+    option_env!("STEPLADDER_COMMIT").unwrap_or("unknown")
+}
+
+impl RunDir {
+    /// A new directory; refuses one that already holds a run.
+    pub(crate) fn create(path: Option<&Path>, name: &str, resolved: &str, info: &RunInfo) -> Result<Self> {
+        let root = match path {
+            Some(path) => path.to_owned(),
+            None => (1..)
+                .map(|number| PathBuf::from("runs").join(format!("{name}-{number}")))
+                .find(|path| !path.exists())
+                .unwrap_or_else(|| PathBuf::from("runs")),
+        };
+        if root.join(CONFIG).exists() {
+            bail!(
+                "{} already holds a run: continue it with `stepladder train --resume {}` or choose another --run-dir",
+                root.display(),
+                root.display()
+            );
+        }
+        let unwritable = || format!("cannot write the run directory {}: choose another with --run-dir", root.display());
+        fs_err::create_dir_all(&root).with_context(unwritable)?;
+        fs_err::write(root.join(RUN), serde_json::to_string_pretty(info)? + "\n").with_context(unwritable)?;
+        // The configuration comes last: its presence says that the directory is a run.
+        let temporary = root.join(".config.toml.writing");
+        fs_err::write(&temporary, resolved).with_context(unwritable)?;
+        fs_err::rename(&temporary, root.join(CONFIG)).with_context(unwritable)?;
+        Ok(Self { root })
+    }
+
+    /// An existing run.
+    pub(crate) fn open(root: &Path) -> Result<(Self, Config, RunInfo)> {
+        let path = root.join(CONFIG);
+        if !path.exists() {
+            bail!("{} is no run directory: it has no {CONFIG}", root.display());
+        }
+        let text = fs_err::read_to_string(&path)?;
+        let config = config::from_resolved(&text, &path.display().to_string())?;
+        let run_path = root.join(RUN);
+        let info = serde_json::from_str(&fs_err::read_to_string(&run_path)?)
+            .with_context(|| run_path.display().to_string())?;
+        Ok((Self { root: root.to_owned() }, config, info))
+    }
+
+    /// Directory of one agent.
+    pub(crate) fn agent(&self, agent: AgentKind) -> PathBuf {
+        self.root.join(agent.name())
+    }
+
+    /// Checkpoints of one agent.
+    pub(crate) fn checkpoints(&self, agent: AgentKind) -> PathBuf {
+        self.agent(agent).join("checkpoints")
+    }
+
+    /// The expert's episodes.
+    pub(crate) fn demonstrations(&self) -> PathBuf {
+        self.root.join("demonstrations.jsonl.zst")
+    }
+}

@@ -1,0 +1,10 @@
+//! Runs: what stands in a run directory, and how it comes about.
+
+pub(crate) mod agents;
+pub(crate) mod demonstrations;
+pub(crate) mod directory;
+pub(crate) mod play;
+pub(crate) mod progress;
+pub(crate) mod table;
+pub(crate) mod trace_file;
+pub(crate) mod training;

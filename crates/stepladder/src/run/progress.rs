@@ -1,0 +1,82 @@
+//! Progress: a bar on a terminal, plain lines otherwise; both on standard error.
+
+use std::io::IsTerminal;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use stepladder_algo::runtime::clock::Stopwatch;
+
+/// Reports how far something is.
+pub(crate) struct Reporter {
+    name: String,
+    total: u64,
+    bar: Option<ProgressBar>,
+    clock: Stopwatch,
+    last_line: Mutex<f64>,
+}
+
+/// Seconds between plain lines.
+const LINE_EVERY: f64 = 5.0;
+
+impl Reporter {
+    /// `total` units of work under a name.
+    pub(crate) fn new(name: &str, total: u64) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(total);
+            let style = ProgressStyle::with_template("{prefix:>14} {bar:32} {percent:>3} % {msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
+            bar.set_style(style);
+            bar.set_prefix(name.to_owned());
+            bar.enable_steady_tick(Duration::from_millis(250));
+            bar
+        });
+        Self { name: name.to_owned(), total, bar, clock: Stopwatch::start(), last_line: Mutex::new(0.0) }
+    }
+
+    /// `done` of the total, with what there is to say about it.
+    pub(crate) fn at(&self, done: u64, message: &str) {
+        match &self.bar {
+            Some(bar) => {
+                bar.set_position(done.min(self.total));
+                bar.set_message(message.to_owned());
+            }
+            None => {
+                let now = self.clock.seconds();
+                let mut last = self.last_line.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                if now - *last >= LINE_EVERY || (done >= self.total && *last > 0.0) {
+                    *last = now;
+                    let percent = 100 * done.min(self.total) / self.total.max(1);
+                    eprintln!("{}: {percent} % {message}", self.name);
+                }
+            }
+        }
+    }
+
+    /// A line that stays.
+    pub(crate) fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            None => eprintln!("{text}"),
+        }
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn done(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Drop for Reporter {
+    fn drop(&mut self) {
+        self.done();
+    }
+}
+
+/// Seconds as `3:07`.
+pub(crate) fn minutes(seconds: f64) -> String {
+    let whole = seconds.max(0.0).round() as u64;
+    format!("{}:{:02}", whole / 60, whole % 60)
+}

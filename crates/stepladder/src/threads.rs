@@ -1,0 +1,35 @@
+//! Threads: libtorch's are told to sleep while they wait, and one per worker is enough.
+
+/// libtorch's OpenMP threads spin while they wait, which costs a factor of ten on shared cores, and they read their
+/// settings when the library is loaded, before `main`. So the program starts itself once more with the settings in place
+/// (design D1). Settings that the user made stay.
+#[cfg(unix)]
+pub(crate) fn quiet_openmp() {
+    use std::os::unix::process::CommandExt;
+    const SETTINGS: [(&str, &str); 3] =
+        [("OMP_WAIT_POLICY", "passive"), ("GOMP_SPINCOUNT", "0"), ("OMP_NUM_THREADS", "1")];
+    const MARK: &str = "STEPLADDER_QUIET_OPENMP";
+    let missing: Vec<_> = SETTINGS.iter().filter(|(name, _)| std::env::var_os(name).is_none()).collect();
+    if missing.is_empty() || std::env::var_os(MARK).is_some() {
+        return;
+    }
+    let Ok(program) = std::env::current_exe() else { return };
+    let mut again = std::process::Command::new(program);
+    again.args(std::env::args_os().skip(1)).env(MARK, "1");
+    for (name, value) in missing {
+        again.env(name, value);
+    }
+    // exec only returns if it failed; then the program goes on, slower.
+    let _ = again.exec();
+}
+
+#[cfg(not(unix))]
+pub(crate) fn quiet_openmp() {}
+
+/// Number of workers for a configured number: 0 takes all cores.
+pub(crate) fn workers(configured: usize) -> usize {
+    match configured {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        count => count,
+    }
+}
