@@ -14,13 +14,13 @@ pub(crate) fn check(settings: &Settings) -> Result<()> {
     })?;
     stage("crate edges", || edges::check(&metadata(settings)?))?;
     run::tensors(settings)?;
-    stage("generated references", || reference::generate(settings, true))?;
+    stage("generated references (the first build takes minutes)", || reference::generate(settings, true))?;
     stage("lints", || {
-        let lints = ["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];
+        let lints = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
         execute(cargo(settings).args(lints))
     })?;
     stage("documentation", || {
-        let doc = ["doc", "--quiet", "--workspace", "--no-deps", "--document-private-items"];
+        let doc = ["doc", "--workspace", "--no-deps", "--document-private-items"];
         execute(cargo(settings).env("RUSTDOCFLAGS", "-D warnings").args(doc))
     })?;
     eprintln!("==> all checks passed; the tests are `cargo xtask test`");

@@ -10,29 +10,30 @@ use crate::cargo::{cargo, program};
 use crate::settings::Settings;
 use crate::stage::{capture, execute};
 
-/// `stepladder reference TOPIC` prints the page that belongs into this file.
-const PAGES: [(&str, &str); 2] = [
-    ("command-line", "docs/reference/command-line.md"),
-    ("configuration", "docs/reference/configuration.md"),
+/// `stepladder reference PAGE` prints the page that belongs into this file.
+const PAGES: [(&str, &str); 3] = [
+    ("cli", "docs/reference/cli.md"),
+    ("config", "docs/reference/config.md"),
+    ("metrics", "docs/reference/metrics.md"),
 ];
 
 /// Builds the program and writes the pages; with `check`, complains about differences instead.
 pub(crate) fn generate(settings: &Settings, check: bool) -> Result<()> {
     // The whole workspace is selected so that features unify as they do for the tests, and one build serves both.
-    execute(cargo(settings).args(["build", "--quiet", "--workspace", "--bin", "stepladder"]))?;
+    execute(cargo(settings).args(["build", "--workspace", "--bin", "stepladder"]))?;
     let program = program(settings, "debug")?;
     let mut stale = Vec::new();
-    for (topic, file) in PAGES {
-        let page = capture(Command::new(&program).args(["reference", topic]))?;
+    for (page, file) in PAGES {
+        let text = capture(Command::new(&program).args(["reference", page]))?;
         let path = settings.workspace.join(file);
-        match (difference(&path, &page)?, check) {
+        match (difference(&path, &text)?, check) {
             (None, _) => {}
             (Some(line), true) => stale.push(format!("{file}, line {line}")),
             (Some(_), false) => {
                 if let Some(directory) = path.parent() {
                     fs::create_dir_all(directory)?;
                 }
-                fs::write(&path, &page)?;
+                fs::write(&path, &text)?;
                 eprintln!("    wrote {file}");
             }
         }

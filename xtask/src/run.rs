@@ -20,7 +20,9 @@ pub(crate) fn run(task: Task, settings: &Settings) -> Result<()> {
         Task::Check => check::check(settings),
         Task::Generate { check } => {
             tensors(settings)?;
-            stage("generated references", || reference::generate(settings, check))
+            stage("generated references (the first build takes minutes)", || {
+                reference::generate(settings, check)
+            })
         }
         Task::Libtorch { cuda } => stage("libtorch", || libtorch::choose(settings, cuda)),
         Task::Data => stage("data", || match data::prepare(settings)? {
@@ -44,7 +46,7 @@ pub(crate) fn tensors(settings: &Settings) -> Result<()> {
 
 fn demo(settings: &Settings, arguments: &[OsString]) -> Result<()> {
     tensors(settings)?;
-    stage("build (the first one takes a few minutes)", || {
+    stage("build (the first one takes minutes)", || {
         execute(cargo(settings).args(["build", "--release", "--package", "stepladder"]))
     })?;
     eprintln!("==> stepladder train demo");
