@@ -8,4 +8,10 @@ fn main() {
         let lib = std::path::Path::new(&home).join("lib");
         println!("cargo::rustc-link-arg=-Wl,-rpath,{}", lib.display());
     }
+    // src/mkl.rs answers a question that libtorch's MKL asks through the dynamic symbol table.
+    if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux")
+        && std::env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "x86_64")
+    {
+        println!("cargo::rustc-link-arg=-Wl,--export-dynamic-symbol=mkl_serv_intel_cpu_true");
+    }
 }

@@ -40,6 +40,8 @@ pub struct Decoder {
 
 /// Rotary factors for all positions: [max_positions, hd/2] complex.
 pub fn rotations(shape: &Shape, device: Device) -> Tensor {
+    #[cfg(target_arch = "x86_64")]
+    crate::mkl::link();
     let half = shape.head_dim() / 2;
     let options = (Kind::Double, Device::Cpu);
     let exponent = Tensor::arange(half, options) / half as f64;

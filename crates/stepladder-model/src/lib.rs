@@ -14,6 +14,8 @@ pub mod decoder;
 pub mod device;
 pub mod factors;
 pub mod local;
+#[cfg(target_arch = "x86_64")]
+mod mkl;
 pub mod params;
 
 pub use config::{ModelConfig, Shape};
