@@ -14,4 +14,22 @@ fn main() {
     {
         println!("cargo::rustc-link-arg=-Wl,--export-dynamic-symbol=mkl_serv_intel_cpu_true");
     }
+    if std::env::var("CARGO_PKG_NAME").is_ok_and(|name| name == "stepladder") {
+        commit();
+    }
+}
+
+/// Tells the program which commit it was built from, for run directories and evaluation tables.
+fn commit() {
+    // Grows with every commit; absent where the sources are no checkout.
+    let log = std::path::Path::new("../../.git/logs/HEAD");
+    if log.exists() {
+        println!("cargo::rerun-if-changed={}", log.display());
+    }
+    let output = std::process::Command::new("git").args(["rev-parse", "--short=12", "HEAD"]).output();
+    if let Ok(output) = output
+        && output.status.success()
+    {
+        println!("cargo::rustc-env=STEPLADDER_COMMIT={}", String::from_utf8_lossy(&output.stdout).trim());
+    }
 }
