@@ -36,25 +36,15 @@ pub(crate) fn program(settings: &Settings, profile_directory: &str) -> Result<Pa
         .join(format!("stepladder{}", std::env::consts::EXE_SUFFIX)))
 }
 
-/// Names of the workspace's packages.
-pub(crate) fn members(metadata: &Value) -> Vec<&str> {
-    let ids = metadata["workspace_members"].as_array();
-    packages(metadata)
-        .filter(|package| ids.is_some_and(|ids| ids.contains(&package["id"])))
-        .filter_map(|package| package["name"].as_str())
-        .collect()
-}
-
 /// Whether a package has a library, in whose documentation there may be examples.
 pub(crate) fn has_library(metadata: &Value, name: &str) -> bool {
-    packages(metadata)
+    let packages = metadata["packages"].as_array();
+    packages
+        .into_iter()
+        .flatten()
         .filter(|package| package["name"] == name)
         .flat_map(|package| package["targets"].as_array().into_iter().flatten())
         .any(|target| target["doctest"] == true)
-}
-
-fn packages(metadata: &Value) -> impl Iterator<Item = &Value> {
-    metadata["packages"].as_array().into_iter().flatten()
 }
 
 #[cfg(test)]
@@ -64,17 +54,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn members_and_their_libraries_are_read_from_metadata() {
+    fn a_library_is_told_from_a_program() {
         let metadata = json!({
-            "workspace_members": ["1", "2"],
             "packages": [
-                { "id": "1", "name": "a", "targets": [{ "doctest": false }, { "doctest": true }] },
-                { "id": "2", "name": "b", "targets": [{ "doctest": false }] },
-                { "id": "3", "name": "foreign", "targets": [{ "doctest": true }] },
+                { "name": "both", "targets": [{ "doctest": false }, { "doctest": true }] },
+                { "name": "program", "targets": [{ "doctest": false }] },
             ],
         });
-        assert_eq!(members(&metadata), ["a", "b"]);
-        assert!(has_library(&metadata, "a"));
-        assert!(!has_library(&metadata, "b"));
+        assert!(has_library(&metadata, "both"));
+        assert!(!has_library(&metadata, "program"));
+        assert!(!has_library(&metadata, "absent"));
     }
 }

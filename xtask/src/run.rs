@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
 
-use crate::cargo::{cargo, has_library, members, metadata, program};
+use crate::cargo::{cargo, has_library, metadata, program};
 use crate::cli::Task;
 use crate::settings::Settings;
 use crate::stage::{execute, stage};
@@ -71,26 +71,26 @@ fn test(settings: &Settings, packages: &[String]) -> Result<()> {
         tensors(settings)?;
     }
     let root = stage("data", || data::prepare(settings))?;
-    let metadata = metadata(settings)?;
+    // The whole workspace is named as such, since a list of its packages would unify features differently and build anew.
     let command = |words: &[&str], packages: &[&str]| {
         let mut command = cargo(settings);
         command.args(words).args(packages.iter().flat_map(|package| ["--package", package]));
+        if packages.is_empty() {
+            command.arg("--workspace");
+        }
         command.envs(root.iter().map(|root| ("STEPLADDER_DATA", root)));
         command
     };
-    let chosen: Vec<&str> = match packages {
-        [] => members(&metadata),
-        packages => packages.iter().map(String::as_str).collect(),
+    let chosen: Vec<&str> = packages.iter().map(String::as_str).collect();
+    let runner: &[&str] = match has_nextest(settings) {
+        true => &["nextest", "run", "--no-fail-fast", "--no-tests", "pass"],
+        false => &["test", "--no-fail-fast", "--tests"],
     };
-    let all: &[&str] = if packages.is_empty() { &[] } else { &chosen };
-    stage("tests", || {
-        if has_nextest(settings) {
-            return execute(&mut command(&["nextest", "run", "--workspace", "--no-tests", "pass"], all));
-        }
-        execute(&mut command(&["test", "--workspace", "--tests"], all))
-    })?;
-    let libraries: Vec<&str> = chosen.into_iter().filter(|package| has_library(&metadata, package)).collect();
-    if !libraries.is_empty() {
+    stage("tests", || execute(&mut command(runner, &chosen)))?;
+    let metadata = metadata(settings)?;
+    let libraries: Vec<&str> =
+        chosen.iter().copied().filter(|package| has_library(&metadata, package)).collect();
+    if chosen.is_empty() || !libraries.is_empty() {
         stage("documentation examples", || execute(&mut command(&["test", "--doc", "--quiet"], &libraries)))?;
     }
     if root.is_none() {
