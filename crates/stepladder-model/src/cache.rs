@@ -141,8 +141,7 @@ fn prefill(decoder: &Decoder, prompts: &[Prompt], pad: u32, device: Device) -> (
             None,
             shape.heads != shape.kv_heads,
         );
-        x = decoder.merge(block, &x, &attended);
-        x = decoder.feed_forward(block, &x);
+        x = decoder.transform(block, &x, &decoder.join(&attended));
         layers.push(layer);
     }
     let last: Vec<i64> =
@@ -178,8 +177,7 @@ fn step(decoder: &Decoder, state: &mut State, tokens: &[i64], device: Device) ->
             None,
             shape.heads != shape.kv_heads,
         );
-        x = decoder.merge(block, &x, &attended);
-        x = decoder.feed_forward(block, &x);
+        x = decoder.transform(block, &x, &decoder.join(&attended));
     }
     state.columns = columns;
     for length in &mut state.lengths {

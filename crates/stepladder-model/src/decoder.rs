@@ -145,19 +145,27 @@ impl Decoder {
         (q, k, v)
     }
 
-    /// The second half of a block: x + W_down (silu(gate) ⊙ up).
-    pub(crate) fn feed_forward(&self, block: &Block, x: &Tensor) -> Tensor {
-        let gate_up = normalise(x, self.shape.norm_eps).linear(&block.gate_up, None::<Tensor>);
+    /// Brings the heads of one position together: [B, H, T, hd] → [B, T, H hd].
+    pub(crate) fn join(&self, attended: &Tensor) -> Tensor {
+        let sizes = attended.size();
+        attended.transpose(1, 2).reshape([sizes[0], sizes[2], sizes[1] * sizes[3]])
+    }
+
+    /// What a block does to each position by itself: x ← x + W_out a, then x ← x + W_down (silu(gate) ⊙ up).
+    pub(crate) fn transform(&self, block: &Block, x: &Tensor, attended: &Tensor) -> Tensor {
+        let x = x + attended.linear(&block.out, None::<Tensor>);
+        let gate_up = normalise(&x, self.shape.norm_eps).linear(&block.gate_up, None::<Tensor>);
         let parts = gate_up.chunk(2, -1);
         x + (parts[0].silu() * &parts[1]).linear(&block.down, None::<Tensor>)
     }
 
-    /// Joins the heads and writes to the residual stream.
-    pub(crate) fn merge(&self, block: &Block, x: &Tensor, attended: &Tensor) -> Tensor {
-        let sizes = x.size();
-        let joined =
-            attended.transpose(1, 2).reshape([sizes[0], sizes[1], self.shape.heads * self.shape.head_dim()]);
-        x + joined.linear(&block.out, None::<Tensor>)
+    /// Causal attention of a block over right-padded rows: [B, T, H hd].
+    fn attend(&self, block: &Block, x: &Tensor, rotation: &Tensor) -> Tensor {
+        let (q, k, v) = self.project(block, x, rotation);
+        let grouped = self.shape.heads != self.shape.kv_heads;
+        let attended =
+            Tensor::scaled_dot_product_attention(&q, &k, &v, None::<Tensor>, 0.0, true, None, grouped);
+        self.join(&attended)
     }
 
     /// Last-layer vectors before the gain of the final norm, causal over right-padded rows.
@@ -165,23 +173,30 @@ impl Decoder {
     /// # Shapes
     /// ids: [B, T] (i64) → [B, T, d]
     pub fn hidden(&self, ids: &Tensor) -> Tensor {
-        let len = ids.size()[1];
-        let rotation = self.rotation(0, len);
+        let rotation = self.rotation(0, ids.size()[1]);
         let mut x = self.embed(ids);
         for block in &self.blocks {
-            let (q, k, v) = self.project(block, &x, &rotation);
-            let attended = Tensor::scaled_dot_product_attention(
-                &q,
-                &k,
-                &v,
-                None::<Tensor>,
-                0.0,
-                true,
-                None,
-                self.shape.heads != self.shape.kv_heads,
-            );
-            x = self.merge(block, &x, &attended);
-            x = self.feed_forward(block, &x);
+            let attended = self.attend(block, &x, &rotation);
+            x = self.transform(block, &x, &attended);
+        }
+        normalise(&x, self.shape.norm_eps)
+    }
+
+    /// [`Decoder::hidden`] at some positions only: what follows the last attention is computed for these alone, as nothing
+    /// after it mixes positions (design D10).
+    ///
+    /// # Shapes
+    /// ids: [B, T] · positions: [N] flat indices → [N, d]
+    pub fn hidden_at(&self, ids: &Tensor, positions: &Tensor) -> Tensor {
+        let rotation = self.rotation(0, ids.size()[1]);
+        let mut x = self.embed(ids);
+        for (index, block) in self.blocks.iter().enumerate() {
+            let mut attended = self.attend(block, &x, &rotation);
+            if index + 1 == self.blocks.len() {
+                let select = |all: &Tensor| all.reshape([-1, all.size()[2]]).index_select(0, positions);
+                (x, attended) = (select(&x), select(&attended));
+            }
+            x = self.transform(block, &x, &attended);
         }
         normalise(&x, self.shape.norm_eps)
     }
@@ -202,9 +217,7 @@ impl Decoder {
     /// # Shapes
     /// ids: [B, T] · targets: [N] flat indices, none at the start of a row → [N]
     pub fn logprobs(&self, ids: &Tensor, targets: &Tensor) -> Tensor {
-        let hidden = self.hidden(ids);
-        let width = self.shape.width;
-        let before = hidden.reshape([-1, width]).index_select(0, &(targets - 1));
+        let before = self.hidden_at(ids, &(targets - 1));
         let tokens = ids.reshape([-1]).index_select(0, targets);
         self.logits(&before)
             .log_softmax(-1, Kind::Float)
