@@ -30,7 +30,8 @@ pub trait Agent: Send {
     fn on_reply(&mut self, turn: Turn) -> Want;
 
     /// Another action than the wanted one is going to be played (noisy rollouts); call between `Want::Act` and
-    /// `on_step`. The step is recorded with what the reply had said, and does not finish a subtask.
+    /// `on_step`. The step is recorded with what the reply had said, and the reply's flag still counts: an agent that errs
+    /// believes that it has finished, so its planner has to learn from such moments too.
     fn substitute(&mut self, action: &str);
 
     /// The environment's answer to the action.

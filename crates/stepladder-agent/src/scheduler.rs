@@ -252,13 +252,11 @@ fn act(episode: &mut Running, noise: Option<Noise<'_>>) {
     let mut action = wanted.clone();
     if let Some(noise) = noise
         && episode.noise.random_bool(noise.probability)
+        && let Some(other) = noise.perturb.perturb(&action, &episode.seen, &mut episode.noise)
+        && other != action
     {
-        if let Some(other) = noise.perturb.perturb(&action, &episode.seen, &mut episode.noise)
-            && other != action
-        {
-            episode.agent.substitute(&other);
-            action = other;
-        }
+        episode.agent.substitute(&other);
+        action = other;
     }
     match episode.env.step(&action) {
         Ok(step) => {

@@ -159,7 +159,6 @@ impl Agent for StepHrl {
     fn substitute(&mut self, action: &str) {
         if let Waiting::Step(pending) = &mut self.waiting {
             pending.action = action.to_owned();
-            pending.finished = false;
             pending.substituted = true;
         }
     }
@@ -293,14 +292,14 @@ mod tests {
     }
 
     #[test]
-    fn a_substituted_action_never_finishes_a_subtask() {
+    fn a_substituted_action_keeps_the_flag_of_the_reply() {
         let (mut agent, _) = begin();
         agent.on_reply(turn(Role::Planner, "find it"));
         agent.on_reply(turn(Role::Executor, "take it; True"));
         agent.substitute("look");
         agent.on_step(&step("You see nothing.", None));
         let want = agent.on_reply(turn(Role::Progress, "looked"));
-        assert!(matches!(want, Want::Reply(Query::Executor { .. })));
+        assert!(matches!(want, Want::Reply(Query::Planner { .. })));
         let trace = agent.trace();
         let step = &trace[0].steps[0];
         assert_eq!((step.action.as_str(), step.expert.as_deref()), ("look", Some("take it; True")));

@@ -72,7 +72,7 @@ proptest! {
         let text = AlfworldCodec.decode(&words.join(" "));
         check(&text)?;
         for word in &words {
-            prop_assert!(AlfworldCodec.factors(word).len() <= 2);
+            prop_assert!(AlfworldCodec.factors(word).len() <= 3);
         }
     }
 }

@@ -65,6 +65,13 @@ pub fn merge(rows: Vec<Row>) -> Vec<Row> {
     merged
 }
 
+/// Raises every weight to a power between 0 and 1: what is seen often is soon known, and need not outweigh the rest.
+pub fn temper(rows: &mut [Row], power: f64) {
+    for row in rows {
+        row.weight = f64::from(row.weight).powf(power) as f32;
+    }
+}
+
 /// A flat episode packed into one row: every decision's prompt is a prefix of the row, so one pass trains them all.
 ///
 /// Actions that noise played are read but not learnt. None if nothing is to be learnt.

@@ -17,16 +17,22 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Train the agents of a preset or configuration file, evaluate them, print the table
-    #[command(after_help = "Examples:\n  stepladder train demo\n  stepladder train runs/mine.toml --set agents.flat.learning_rate=1e-3\n  stepladder train --resume runs/demo-1")]
+    #[command(
+        after_help = "Examples:\n  stepladder train demo\n  stepladder train runs/mine.toml --set agents.flat.learning_rate=1e-3\n  stepladder train --resume runs/demo-1"
+    )]
     Train(Train),
     /// Evaluate the agents of a run, or one checkpoint
     #[command(after_help = "Example:\n  stepladder evaluate runs/demo-1 --env household --split dev --json")]
     Evaluate(Evaluate),
     /// Let the expert play and write its episodes as a trace
-    #[command(after_help = "Example:\n  stepladder demonstrate --env household --split dev --count 10 -o demos.jsonl")]
+    #[command(
+        after_help = "Example:\n  stepladder demonstrate --env household --split dev --count 10 -o demos.jsonl"
+    )]
     Demonstrate(Demonstrate),
     /// Let a trained agent play and write its episodes as a trace
-    #[command(after_help = "Example:\n  stepladder collect runs/demo-1 --env household --split train --count 100 --temperature 1 -o play.jsonl")]
+    #[command(
+        after_help = "Example:\n  stepladder collect runs/demo-1 --env household --split train --count 100 --temperature 1 -o play.jsonl"
+    )]
     Collect(Collect),
     /// Environments: list, play, bench, verify, generate
     Env {
@@ -233,7 +239,9 @@ pub(crate) enum EnvCommand {
         data: Option<PathBuf>,
     },
     /// Replay recorded episodes of the original and compare byte for byte
-    #[command(after_help = "Example:\n  stepladder env verify alfworld --transcripts alfworld_train_seen.jsonl.zst --json")]
+    #[command(
+        after_help = "Example:\n  stepladder env verify alfworld --transcripts alfworld_train_seen.jsonl.zst --json"
+    )]
     Verify {
         /// Environment id
         env: String,
@@ -248,7 +256,9 @@ pub(crate) enum EnvCommand {
         data: Option<PathBuf>,
     },
     /// Write new solvable games, or compare their distribution with the official one
-    #[command(after_help = "Example:\n  stepladder env generate alfworld --split dev --count 20 --seed 0 -o games/")]
+    #[command(
+        after_help = "Example:\n  stepladder env generate alfworld --split dev --count 20 --seed 0 -o games/"
+    )]
     Generate {
         /// Environment id
         env: String,

@@ -57,9 +57,7 @@ pub(crate) fn open(id: &str, data_root: Option<&Path>) -> Result<Registered> {
             Box::new(Alfworld::new(root, Options::default()))
         }
         _ => {
-            let nearest = IDS.iter().max_by(|a, b| {
-                strsim::jaro(a, id).total_cmp(&strsim::jaro(b, id))
-            });
+            let nearest = IDS.iter().max_by(|a, b| strsim::jaro(a, id).total_cmp(&strsim::jaro(b, id)));
             return Err(Usage(format!(
                 "unknown environment `{id}`; known are {}; did you mean {}?",
                 IDS.join(", "),

@@ -43,20 +43,27 @@ impl Codec for AlfworldCodec {
         decode(compact)
     }
 
-    /// `mug_2` has the factors `mug` and `#2`, `cabinet*10` has `cabinet` and `*10`, `cabinet<=4` has `cabinet` and
-    /// `<=4`. A kind by itself (`mug`) has itself as its only factor, so that "is there a mug among these?" is one
-    /// comparison for all kinds.
+    /// `mug_2` has the factors `mug` and `#2`, `cabinet*10` has `cabinet`, `#10` and `*`, `cabinet<=4` has `cabinet`, `#4`
+    /// and `<=`. A kind by itself (`mug`) has itself as its only factor, so that "is there a mug among these?" is one
+    /// comparison for all kinds; and all forms share the number, so that "is this the last cabinet?" is one for all numbers.
     fn factors(&self, word: &str) -> Vec<String> {
         match Word::parse(word) {
-            Some(Word::Entity(entity)) => vec![entity.kind.to_owned(), format!("#{}", entity.number)],
-            Some(Word::Count(entity)) => vec![entity.kind.to_owned(), format!("*{}", entity.number)],
-            Some(Word::UpTo(entity)) => vec![entity.kind.to_owned(), format!("<={}", entity.number)],
+            Some(Word::Entity(entity)) => numbered(&entity, None),
+            Some(Word::Count(entity)) => numbered(&entity, Some("*")),
+            Some(Word::UpTo(entity)) => numbered(&entity, Some("<=")),
             None if !COMPILED.reserved(word) && take_kind(word).is_some_and(|(_, rest)| rest.is_empty()) => {
                 vec![word.to_owned()]
             }
             None => Vec::new(),
         }
     }
+}
+
+/// Kind, number and form as factors.
+fn numbered(entity: &Entity<'_>, form: Option<&str>) -> Vec<String> {
+    let mut factors = vec![entity.kind.to_owned(), format!("#{}", entity.number)];
+    factors.extend(form.map(str::to_owned));
+    factors
 }
 
 /// Encodes with forms where they fit.
@@ -214,8 +221,8 @@ mod tests {
     #[test]
     fn factors_are_shared_by_kind_and_by_number() {
         assert_eq!(AlfworldCodec.factors("mug_2"), ["mug", "#2"]);
-        assert_eq!(AlfworldCodec.factors("cabinet*10"), ["cabinet", "*10"]);
-        assert_eq!(AlfworldCodec.factors("cabinet<=4"), ["cabinet", "<=4"]);
+        assert_eq!(AlfworldCodec.factors("cabinet*10"), ["cabinet", "#10", "*"]);
+        assert_eq!(AlfworldCodec.factors("cabinet<=4"), ["cabinet", "#4", "<="]);
         assert_eq!(AlfworldCodec.factors("mug"), ["mug"]);
         for word in ["go_to", "nothing", ";True", "None", "look"] {
             assert!(AlfworldCodec.factors(word).is_empty(), "{word}");

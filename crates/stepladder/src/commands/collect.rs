@@ -19,9 +19,13 @@ pub(super) fn run(arguments: &Collect) -> Result<()> {
     tch::set_num_threads(1);
     let policy = Policy::open(&arguments.run, arguments.agent, opened)?;
     let of_run = |pick: fn(&crate::config::Config) -> String| policy.run.as_ref().map(pick);
-    let missing = |what: &str| anyhow!(Usage(format!("a checkpoint alone does not say which {what}: pass --{what}")));
-    let id =
-        arguments.env.clone().or_else(|| of_run(|config| config.env.id.clone())).ok_or_else(|| missing("env"))?;
+    let missing =
+        |what: &str| anyhow!(Usage(format!("a checkpoint alone does not say which {what}: pass --{what}")));
+    let id = arguments
+        .env
+        .clone()
+        .or_else(|| of_run(|config| config.env.id.clone()))
+        .ok_or_else(|| missing("env"))?;
     let split = arguments
         .split
         .clone()

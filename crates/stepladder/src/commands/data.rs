@@ -22,8 +22,11 @@ pub(super) fn run(command: DataCommand) -> Result<()> {
         None => say("no data root: set STEPLADDER_DATA or pass --data DIR"),
     }
     for (name, place, origin, licence) in SETS {
-        let found = data.as_deref().map_or_else(|| "not looked for".to_owned(), |root| describe(&root.join(place)));
-        say(format_args!("{name}: {found}\n  place:   <data root>/{place}\n  origin:  {origin}\n  licence: {licence}"));
+        let found =
+            data.as_deref().map_or_else(|| "not looked for".to_owned(), |root| describe(&root.join(place)));
+        say(format_args!(
+            "{name}: {found}\n  place:   <data root>/{place}\n  origin:  {origin}\n  licence: {licence}"
+        ));
     }
     Ok(())
 }

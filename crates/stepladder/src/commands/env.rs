@@ -21,7 +21,9 @@ use crate::envs::{self, IDS};
 pub(super) fn run(command: EnvCommand) -> Result<()> {
     match command {
         EnvCommand::List { json } => list(json),
-        EnvCommand::Play { env, split, task, expert, data } => play(&env, &split, task, expert, data.as_deref()),
+        EnvCommand::Play { env, split, task, expert, data } => {
+            play(&env, &split, task, expert, data.as_deref())
+        }
         EnvCommand::Bench { env, split, steps, seed, json, data } => {
             bench_games(&env, split.as_deref(), steps, seed, json, data.as_deref())
         }
@@ -65,7 +67,13 @@ fn list(as_json: bool) -> Result<()> {
         say(serde_json::to_string(&all)?);
     } else {
         for spec in specs {
-            say(format_args!("{:<10} {}\n{:<10} splits: {}", spec.id, spec.summary, "", spec.splits.join(", ")));
+            say(format_args!(
+                "{:<10} {}\n{:<10} splits: {}",
+                spec.id,
+                spec.summary,
+                "",
+                spec.splits.join(", ")
+            ));
         }
     }
     Ok(())
@@ -205,7 +213,9 @@ fn write_games(split: &str, count: u64, first: u64, output: &Path) -> Result<()>
 
 /// Official and generated training games side by side.
 fn compare(data: Option<&Path>) -> Result<()> {
-    let root = data.ok_or_else(|| Usage("--report needs the official games: set STEPLADDER_DATA or pass --data".to_owned()))?;
+    let root = data.ok_or_else(|| {
+        Usage("--report needs the official games: set STEPLADDER_DATA or pass --data".to_owned())
+    })?;
     let mut official = Summary::default();
     for task in Alfworld::new(root, Default::default()).tasks("train")? {
         let path = root.join("alfworld/json_2.1.1/").join(&task.id).join("game.tw-pddl");

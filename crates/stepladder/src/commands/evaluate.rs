@@ -20,11 +20,14 @@ pub(super) fn run(arguments: &Evaluate) -> Result<()> {
     let opened = device::open(&arguments.device)?;
     tch::set_num_threads(1);
     if arguments.temperature.is_some_and(|temperature| !(temperature.is_finite() && temperature > 0.0)) {
-        return Err(Usage("--temperature must be above 0; leave it out for greedy decoding".to_owned()).into());
+        return Err(
+            Usage("--temperature must be above 0; leave it out for greedy decoding".to_owned()).into()
+        );
     }
     let policy = Policy::open(&arguments.run, arguments.agent, opened)?;
     let of_run = |pick: fn(&crate::config::Config) -> String| policy.run.as_ref().map(pick);
-    let missing = |what: &str| anyhow!(Usage(format!("a checkpoint alone does not say which {what}: pass --{what}")));
+    let missing =
+        |what: &str| anyhow!(Usage(format!("a checkpoint alone does not say which {what}: pass --{what}")));
     let id = arguments
         .env
         .clone()

@@ -64,6 +64,8 @@ impl Findings<'_> {
         self.positive("algo.bc.clip", bc.clip);
         self.at_least_one("algo.bc.batch_rows", bc.batch_rows as u64);
         self.at_least_one("algo.bc.planner_every", bc.planner_every);
+        let in_unit = (0.0..=1.0).contains(&bc.duplicates);
+        self.unless(in_unit, "algo.bc.duplicates", number(bc.duplicates), "it must be from 0 to 1");
     }
 
     fn agents(&mut self, agents: &[(&str, &Option<AgentConfig>)]) {

@@ -103,6 +103,11 @@ pub(crate) const KEYS: &[Key] = &[
         Kind::Count(LARGE),
         "The planner's loss counts in every n-th step (mixture `levels`); at least 1.",
     ),
+    key(
+        "algo.bc.duplicates",
+        Kind::Real,
+        "A row merged from n identical samples weighs n to this power; 1 keeps the unmerged loss, 0 counts distinct samples once.",
+    ),
     key("agents.step_hrl.budget", Kind::Budget, BUDGET),
     key("agents.step_hrl.batch_tokens", Kind::Count(LARGE), BATCH_TOKENS),
     key("agents.step_hrl.learning_rate", Kind::Real, LEARNING_RATE),

@@ -110,6 +110,9 @@ pub(crate) struct BcSection {
     pub(crate) batch_rows: usize,
     /// The planner's loss counts in every n-th step (mixture `levels`).
     pub(crate) planner_every: u64,
+    /// Identical samples are merged into one row that weighs `multiplicity ^ duplicates`: 1 keeps the loss of the unmerged
+    /// set, 0 counts every distinct sample once.
+    pub(crate) duplicates: f64,
 }
 
 /// The agents of a run.

@@ -203,6 +203,7 @@ weight_decay = 0.05                  # preset demo
 clip = 1.0                           # preset demo
 batch_rows = 16                      # preset demo
 planner_every = 4                    # preset demo
+duplicates = 0.5                     # preset demo
 
 [agents.flat]
 budget = { minutes = 4.2 }           # preset demo
@@ -230,7 +231,8 @@ fn unknown_keys_are_all_named_with_what_was_meant_and_what_is_allowed() {
     assert_eq!(
         message("preset = \"demo\"\n\n[algo.bc]\nlearning_rat = 2e-3  # higher\n\n[modle]\nwidth = 64\n"),
         "run.toml:4: unknown key algo.bc.learning_rat; did you mean agents.step_hrl.learning_rate? [algo.bc] takes \
-         reduction, mixture, schedule, warmup, floor, beta1, beta2, eps, weight_decay, clip, batch_rows, planner_every\
+         reduction, mixture, schedule, warmup, floor, beta1, beta2, eps, weight_decay, clip, batch_rows, planner_every, \
+         duplicates\
          \n    learning_rat = 2e-3  # higher\
          \nrun.toml:6: unknown key modle; did you mean model? the top level takes \
          seed, threads, env, data, model, algo, agents, eval, log\
@@ -425,6 +427,7 @@ fn all_violations_come_at_once_with_their_origins() {
         "algo.bc.clip=inf",
         "algo.bc.batch_rows=0",
         "algo.bc.planner_every=0",
+        "algo.bc.duplicates=1.5",
         "agents.step_hrl.budget={ steps = 0 }",
         "agents.flat.budget={ minutes = -1.5 }",
         "agents.step_hrl.batch_tokens=15",
@@ -440,7 +443,7 @@ fn all_violations_come_at_once_with_their_origins() {
     ];
     let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
     let text = load(&file.path(), &sets).unwrap_err().to_string().replace(&file.path(), "run.toml");
-    let expected = "run.toml: 27 problems
+    let expected = "run.toml: 28 problems
   threads is 1025 (--set); it must be at most 1024, and 0 takes all cores
   env.max_steps is 0 (--set); it must be at least 1
   data.noise is NaN (run.toml:6); it must be from 0 to below 1
@@ -454,6 +457,7 @@ fn all_violations_come_at_once_with_their_origins() {
   algo.bc.clip is inf (--set); it must be above 0, and finite
   algo.bc.batch_rows is 0 (--set); it must be at least 1
   algo.bc.planner_every is 0 (--set); it must be at least 1
+  algo.bc.duplicates is 1.5 (--set); it must be from 0 to 1
   agents.step_hrl.budget is 0 steps (--set); it must be above 0, and finite
   agents.step_hrl.batch_tokens is 15 (--set); it must be from 16 to 4194304
   agents.step_hrl.learning_rate is 0.0 (--set); it must be above 0, and finite

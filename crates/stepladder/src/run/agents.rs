@@ -131,7 +131,8 @@ impl AgentRun<'_> {
             probes: 0,
         };
         watcher.probes = watcher.probes_due(0.0_f64.max(fraction_so_far(&bc, &trainer.progress)));
-        let ending = bc::train(&bc, self.rows, self.tokenizer.pad(), &mut trainer, &pool, stop, &mut watcher)?;
+        let ending =
+            bc::train(&bc, self.rows, self.tokenizer.pad(), &mut trainer, &pool, stop, &mut watcher)?;
         watcher.reporter.done();
         watcher.save(&trainer)?;
         Ok((trainer, ending))
@@ -227,7 +228,8 @@ impl Watcher<'_> {
             path: self.run.run.agent(self.run.agent).display().to_string(),
             reason: error.to_string(),
         })?;
-        let left = if report.fraction > 0.0 { report.seconds / report.fraction - report.seconds } else { 0.0 };
+        let left =
+            if report.fraction > 0.0 { report.seconds / report.fraction - report.seconds } else { 0.0 };
         let message = format!(
             "step {} epoch {:.2} loss {} | {:.0} tokens/s | {} left",
             report.step,

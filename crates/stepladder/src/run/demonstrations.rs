@@ -8,7 +8,7 @@ use stepladder_core::label::Expert;
 use stepladder_core::style::PromptStyle;
 use stepladder_core::trace::Episode;
 use stepladder_core::{Query, seed};
-use stepladder_data::rows::{merge, pack, row, texts};
+use stepladder_data::rows::{merge, pack, row, temper, texts};
 use stepladder_data::streams::{flat, hierarchical};
 use stepladder_data::{Row, Sample, WordTokenizer};
 
@@ -40,7 +40,11 @@ impl Expert for Borrowed<'_> {
 }
 
 /// Plays them all.
-pub(crate) fn expert_rollout(env: &Registered, rollout: &Rollout, reporter: &Reporter) -> Result<Vec<Episode>> {
+pub(crate) fn expert_rollout(
+    env: &Registered,
+    rollout: &Rollout,
+    reporter: &Reporter,
+) -> Result<Vec<Episode>> {
     let mut generator = ExpertGenerator::new(Borrowed(&*env.expert), format!("expert/{}", env.spec().id));
     let noise = (rollout.noise > 0.0).then_some(Noise { probability: rollout.noise, perturb: &*env.noise });
     let options = Options {
@@ -81,7 +85,12 @@ pub(crate) fn demonstrate(env: &Registered, config: &Config) -> Result<Vec<Episo
         kept.extend(episodes.into_iter().filter(|episode| episode.won));
     }
     if kept.is_empty() {
-        bail!("the expert solved none of the {} tasks of {}/{}", tasks.len(), config.env.id, config.data.split);
+        bail!(
+            "the expert solved none of the {} tasks of {}/{}",
+            tasks.len(),
+            config.env.id,
+            config.data.split
+        );
     }
     Ok(kept)
 }
@@ -101,13 +110,15 @@ pub(crate) struct TrainingSet {
 }
 
 /// Tokenizes, merges and packs.
-pub(crate) fn training_set(episodes: &[Episode], style: &dyn PromptStyle) -> TrainingSet {
+pub(crate) fn training_set(episodes: &[Episode], style: &dyn PromptStyle, duplicates: f64) -> TrainingSet {
     let samples: Vec<Sample> = episodes.iter().flat_map(hierarchical).collect();
     let flats: Vec<_> = episodes.iter().map(flat).collect();
     let words = texts(&samples, &flats, style);
     let tokenizer = WordTokenizer::train(&style.markers(), words.iter().map(String::as_str));
-    let step_hrl = merge(samples.iter().map(|sample| row(sample, style, &tokenizer)).collect());
-    let flat = merge(flats.iter().filter_map(|episode| pack(episode, style, &tokenizer)).collect());
+    let mut step_hrl = merge(samples.iter().map(|sample| row(sample, style, &tokenizer)).collect());
+    let mut flat = merge(flats.iter().filter_map(|episode| pack(episode, style, &tokenizer)).collect());
+    temper(&mut step_hrl, duplicates);
+    temper(&mut flat, duplicates);
     let mut text = tokenizer.words().join(" ");
     for row in step_hrl.iter().chain(&flat) {
         text.push_str(&format!("{:?}{:?}{}", row.ids, row.replies, row.weight));

@@ -71,7 +71,8 @@ impl RunDir {
                 root.display()
             );
         }
-        let unwritable = || format!("cannot write the run directory {}: choose another with --run-dir", root.display());
+        let unwritable =
+            || format!("cannot write the run directory {}: choose another with --run-dir", root.display());
         fs_err::create_dir_all(&root).with_context(unwritable)?;
         fs_err::write(root.join(RUN), serde_json::to_string_pretty(info)? + "\n").with_context(unwritable)?;
         // The configuration comes last: its presence says that the directory is a run.

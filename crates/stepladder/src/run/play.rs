@@ -51,9 +51,9 @@ impl Policy {
             let (run, config, _) = RunDir::open(path)?;
             let candidates: Vec<AgentKind> =
                 agent.map_or_else(|| vec![AgentKind::StepHrl, AgentKind::Flat], |agent| vec![agent]);
-            let found = candidates
-                .iter()
-                .find_map(|&kind| checkpoint::latest(&run.checkpoints(kind)).map(|directory| (kind, directory)));
+            let found = candidates.iter().find_map(|&kind| {
+                checkpoint::latest(&run.checkpoints(kind)).map(|directory| (kind, directory))
+            });
             let names: Vec<_> = candidates.iter().map(|kind| kind.name()).collect();
             let (_, directory) = found.ok_or_else(|| {
                 anyhow!("{} has no checkpoint of {} yet", path.display(), names.join(" or "))
@@ -73,8 +73,9 @@ impl Policy {
 
     fn load(directory: &Path, device: Device) -> Result<Self> {
         let (trainer, tokenizer) = checkpoint::load(directory, UNUSED, device)?;
-        let agent = kind_of(&trainer.identity.agent)
-            .with_context(|| format!("{}: unknown agent `{}`", directory.display(), trainer.identity.agent))?;
+        let agent = kind_of(&trainer.identity.agent).with_context(|| {
+            format!("{}: unknown agent `{}`", directory.display(), trainer.identity.agent)
+        })?;
         Ok(Self {
             agent,
             checkpoint: directory.to_owned(),

@@ -27,11 +27,8 @@ impl Writer {
         let name = path.file_name().with_context(|| format!("{} names no file", path.display()))?;
         let temporary = path.with_file_name(format!(".{}.writing", name.to_string_lossy()));
         let file = BufWriter::new(fs_err::File::create(&temporary)?);
-        let sink = if compressed(path) {
-            Sink::Compressed(zstd::Encoder::new(file, 3)?)
-        } else {
-            Sink::Plain(file)
-        };
+        let sink =
+            if compressed(path) { Sink::Compressed(zstd::Encoder::new(file, 3)?) } else { Sink::Plain(file) };
         Ok(Self { sink, temporary, target: path.to_owned() })
     }
 
@@ -69,7 +66,5 @@ pub(crate) fn load(path: &Path) -> Result<Vec<Episode>> {
     let file = fs_err::File::open(path)?;
     let reader: Box<dyn Read> =
         if compressed(path) { Box::new(zstd::Decoder::new(file)?) } else { Box::new(file) };
-    trace::read(BufReader::new(reader))
-        .collect::<Result<_, _>>()
-        .with_context(|| path.display().to_string())
+    trace::read(BufReader::new(reader)).collect::<Result<_, _>>().with_context(|| path.display().to_string())
 }

@@ -24,7 +24,7 @@ use super::progress::{Reporter, minutes};
 use super::table::{self, Line};
 use super::trace_file;
 use crate::commands::say;
-use crate::config::{AgentConfig, Config};
+use crate::config::{AgentConfig, AlgoConfig, Config};
 use crate::envs::{self, Registered};
 use crate::threads;
 
@@ -70,7 +70,8 @@ impl Run<'_> {
         let dev = split_tasks(&env, &self.config.eval.split, self.config.eval.episodes)?;
         let clock = Stopwatch::start();
         let episodes = self.episodes(&env)?;
-        let set = training_set(&episodes, &*env.style);
+        let AlgoConfig::Bc(bc) = &self.config.algo;
+        let set = training_set(&episodes, &*env.style, bc.duplicates);
         eprintln!(
             "{} demonstrations with {} steps in {}; {} words; step_hrl: {} samples, {} distinct; flat: {} episodes",
             episodes.len(),
@@ -93,7 +94,10 @@ impl Run<'_> {
             let name = format!("{}-{}", self.config.env.id, self.config.eval.split);
             lines.push(self.evaluate(&env, agent, &self.config.eval.split, &dev, &name)?);
         }
-        let title = format!("{}/{}, greedy, {} steps", self.config.env.id, self.config.eval.split, self.config.env.max_steps);
+        let title = format!(
+            "{}/{}, greedy, {} steps",
+            self.config.env.id, self.config.eval.split, self.config.env.max_steps
+        );
         let mut text = table::render(&title, &lines);
         text.push_str(&format!("\ntraining and evaluation of all agents: {}\n", minutes(clock.seconds())));
         say(&text);
