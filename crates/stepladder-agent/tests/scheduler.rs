@@ -1,5 +1,5 @@
 //! The scheduler on a scripted environment: order, batching, noise, failures.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

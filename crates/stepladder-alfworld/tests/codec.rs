@@ -1,4 +1,5 @@
 //! The codec gives every text back.
+#![allow(clippy::unwrap_used)]
 
 use std::path::PathBuf;
 

@@ -1,4 +1,5 @@
 //! Generated households: every one can be won, splits are disjoint, the tables come from the official games.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;

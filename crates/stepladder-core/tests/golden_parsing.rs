@@ -1,5 +1,5 @@
 //! Golden cases of the group `parsing` (spec/golden.json).
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use serde_json::Value;
 use stepladder_core::reply::{Profile, clean_progress, parse_action_done};

@@ -1,5 +1,5 @@
 //! Golden cases of the groups `transitions` and `mixing` (spec/golden.json).
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use serde_json::{Value, json};
 use stepladder_core::query::Role;

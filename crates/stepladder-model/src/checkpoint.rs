@@ -45,7 +45,7 @@ pub fn export(params: &Params, factors: &Factors) -> Vec<(String, Tensor)> {
     tch::no_grad(|| {
         let mut table = get("embed.own");
         if let Some(incidence) = factors.matrix(params.flat.device()) {
-            table = table + incidence.matmul(&get("embed.factors"));
+            table += incidence.matmul(&get("embed.factors"));
         }
         let mut tensors = vec![("model.embed_tokens.weight".to_owned(), table)];
         for layer in 0..shape.layers {
