@@ -193,7 +193,7 @@ pub fn scaled<'a>(config: &BcConfig, rows: &'a [Row], group: &[usize], step: u64
 
 /// Splits the rows of a step into at most `parts` shares of similar padded size, keeping neighbours of similar length
 /// together.
-pub fn shares<'a>(mut rows: Vec<(&'a Row, f64)>, parts: usize) -> Vec<Vec<(&'a Row, f64)>> {
+pub fn shares(mut rows: Vec<(&Row, f64)>, parts: usize) -> Vec<Vec<(&Row, f64)>> {
     rows.sort_by_key(|(row, _)| row.ids.len());
     let total: usize = rows.iter().map(|(row, _)| row.ids.len()).sum();
     let mut shares: Vec<Vec<(&Row, f64)>> = Vec::with_capacity(parts);
