@@ -15,6 +15,8 @@ use stepladder_core::trace::Episode;
 /// let [low, high] = wilson(139, 140);
 /// assert!((low - 0.9606).abs() < 1e-4 && (high - 0.9987).abs() < 1e-4);
 /// assert_eq!(wilson(0, 0), [0.0, 1.0]);
+/// assert_eq!(wilson(0, 200)[0], 0.0);
+/// assert_eq!(wilson(200, 200)[1], 1.0);
 /// ```
 pub fn wilson(successes: usize, n: usize) -> [f64; 2] {
     if n == 0 {
@@ -26,7 +28,10 @@ pub fn wilson(successes: usize, n: usize) -> [f64; 2] {
     let denominator = 1.0 + Z * Z / n;
     let centre = (p + Z * Z / (2.0 * n)) / denominator;
     let half = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt() / denominator;
-    [(centre - half).max(0.0), (centre + half).min(1.0)]
+    // Exact at both ends, where rounding would leave 1e-17 and 0.999….
+    let low = if successes == 0 { 0.0 } else { (centre - half).max(0.0) };
+    let high = if p >= 1.0 { 1.0 } else { (centre + half).min(1.0) };
+    [low, high]
 }
 
 /// Tokens per environment step of one role.

@@ -1,5 +1,6 @@
 //! Prompts that exceed the model's window (spec/algorithms 1.4): fixed parts (instruction, task, subtask) are never cut;
-//! the observation is cut from its end, histories lose their oldest entries first.
+//! the observation is cut from its end, histories lose their oldest entries first. Where that is not enough, a progress
+//! text is cut from its end too: an untrained model writes long ones, and one such text must not end a whole evaluation.
 
 use stepladder_core::Query;
 
@@ -25,15 +26,15 @@ pub fn shrink(query: &mut Query) -> bool {
             history.remove(0);
             true
         }
-        Query::Planner { earlier, observation, .. } => {
+        Query::Planner { earlier, observation, progress, .. } => {
             if !earlier.is_empty() {
                 earlier.remove(0);
                 return true;
             }
-            cut_end(&mut observation.feedback) || cut_end(&mut observation.context)
+            cut_end(&mut observation.feedback) || cut_end(&mut observation.context) || cut_end(progress)
         }
-        Query::Executor { observation, .. } | Query::Progress { observation, .. } => {
-            cut_end(&mut observation.feedback) || cut_end(&mut observation.context)
+        Query::Executor { observation, progress, .. } | Query::Progress { observation, progress, .. } => {
+            cut_end(&mut observation.feedback) || cut_end(&mut observation.context) || cut_end(progress)
         }
     }
 }
@@ -69,7 +70,22 @@ mod tests {
             assert!(rounds < 100);
         }
         let Query::Planner { task, earlier, progress, observation } = &query else { panic!("role changed") };
-        assert_eq!((task.as_str(), progress.as_str()), ("the task", "p"));
-        assert!(earlier.is_empty() && observation.text().is_empty());
+        assert_eq!(task, "the task");
+        assert!(earlier.is_empty() && observation.text().is_empty() && progress.is_empty());
+    }
+
+    #[test]
+    fn a_progress_text_is_cut_only_when_no_observation_is_left() {
+        let observation = Observation { feedback: "a b".into(), context: "c".into() };
+        let mut query =
+            Query::Executor { subtask: "the subtask".into(), observation, progress: "p q r s".into() };
+        let mut progresses = Vec::new();
+        while shrink(&mut query) {
+            let Query::Executor { progress, observation, .. } = &query else { panic!("role changed") };
+            progresses.push((progress.clone(), observation.text()));
+        }
+        assert_eq!(progresses[2], ("p q r s".to_owned(), String::new()));
+        assert_eq!(progresses[3].0, "p q r");
+        assert_eq!(progresses.last().map(|(progress, _)| progress.as_str()), Some(""));
     }
 }

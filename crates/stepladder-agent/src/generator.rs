@@ -61,18 +61,16 @@ pub struct Completion {
 pub enum GenerateError {
     /// Even the fixed parts of a prompt exceed the window.
     #[error(
-        "a {role} prompt needs {needed} tokens with nothing left to cut, the model's window holds {window} ({budget} of them \
-         reserved for the reply): raise model.max_positions", role = role.name()
+        "a {role} prompt with all that can be cut cut away, and one token of reply, are {needed} tokens, but the model's \
+         window holds {window}: train with a larger model.max_positions", role = role.name()
     )]
     Window {
         /// Who was asked.
         role: Role,
-        /// Tokens of the shortest possible prompt plus budget.
+        /// Tokens of the shortest possible prompt and one of reply.
         needed: usize,
         /// Tokens the model can hold.
         window: usize,
-        /// Tokens reserved for the reply.
-        budget: usize,
     },
     /// A script has no reply for this prompt.
     #[error("the scripted generator has no reply left for {0}")]

@@ -197,7 +197,7 @@ fn absent(directory: &Path, what: &str) -> Result<(), EnvError> {
 
 fn missing(directory: &Path, what: &str) -> EnvError {
     let reason = format!(
-        "{what}; name the data root with --data or STEPLADDER_DATA, or fetch them with `stepladder data get alfworld`"
+        "{what}; name the data root with --data or STEPLADDER_DATA (`stepladder data status` says where they come from)"
     );
     EnvError::Data { path: directory.to_owned(), reason }
 }

@@ -108,7 +108,7 @@ fn absent_data_name_the_directory_and_the_remedy() {
         assert!(matches!(error, EnvError::Data { .. }));
         let text = error.to_string();
         assert!(text.starts_with(&*root.path().join("alfworld/json_2.1.1").to_string_lossy()), "{text}");
-        assert!(text.contains("STEPLADDER_DATA") && text.contains("stepladder data get alfworld"), "{text}");
+        assert!(text.contains("STEPLADDER_DATA") && text.contains("stepladder data status"), "{text}");
     }
     fs_err::create_dir_all(root.path().join("alfworld/json_2.1.1/train")).unwrap();
     assert!(split().to_string().contains("this directory holds no ALFWorld game"), "{}", split());

@@ -14,7 +14,8 @@ pub mod runtime;
 pub enum AlgoError {
     /// The loss or the gradient was not finite several times in a row.
     #[error(
-        "the loss was not finite in {times} steps in a row (last: step {step}); lower train.learning_rate or raise train.warmup"
+        "the loss was not finite in {times} steps in a row (last: step {step}); lower the agent's learning_rate or raise \
+         algo.bc.warmup"
     )]
     NotFinite {
         /// How often.
@@ -25,6 +26,9 @@ pub enum AlgoError {
     /// There is nothing to learn from.
     #[error("no training rows: {0}")]
     NoData(String),
+    /// Whoever watches the training ended it.
+    #[error("{0}")]
+    Observer(String),
     /// A checkpoint could not be written or read.
     #[error("{path}: {reason}")]
     Checkpoint {

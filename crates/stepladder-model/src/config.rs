@@ -39,10 +39,20 @@ pub struct ModelConfig {
     pub factors: i64,
 }
 
+// Values, gradients and two moments in f32 are 16 bytes per parameter: 64 GB.
+const MOST_PARAMETERS: i128 = 4_000_000_000;
+
 impl Shape {
     /// Width of one head.
     pub fn head_dim(&self) -> i64 {
         self.width / self.heads
+    }
+
+    /// Parameters of the blocks; embeddings, which depend on the vocabulary, come on top.
+    fn block_parameters(&self) -> i128 {
+        let [width, layers, ffn] = [self.width, self.layers, self.ffn].map(i128::from);
+        let key_width = i128::from(self.head_dim()) * i128::from(self.kv_heads);
+        layers * (2 * width * width + 2 * width * key_width + 3 * width * ffn + 2 * width)
     }
 
     /// Every violation of what a transformer needs, as sentences; empty if there is none.
@@ -84,6 +94,16 @@ impl Shape {
             found.push(format!(
                 "model.heads {} is not a multiple of model.kv_heads {}",
                 self.heads, self.kv_heads
+            ));
+        }
+        if self.block_parameters() > MOST_PARAMETERS {
+            found.push(format!(
+                "model.width {}, model.ffn {} and model.layers {} make {:.1e} parameters; at most {:.1e} can be trained here",
+                self.width,
+                self.ffn,
+                self.layers,
+                self.block_parameters() as f64,
+                MOST_PARAMETERS as f64
             ));
         }
         if !(self.rope_theta.is_finite() && self.rope_theta > 1.0) {
@@ -138,6 +158,9 @@ mod tests {
         assert!(message.contains("nearest are 15 and 20"), "{message}");
         assert!(ModelConfig::new(Shape { kv_heads: 3, ..tiny() }, 10, 0).is_err());
         assert!(ModelConfig::new(Shape { layers: 0, ..tiny() }, 10, 0).is_err());
+        let huge = Shape { width: 1 << 20, layers: 1000, ..tiny() };
+        let message = ModelConfig::new(huge, 10, 0).unwrap_err().to_string();
+        assert!(message.contains("make 3.4e15 parameters; at most 4.0e9 can be trained here"), "{message}");
         assert!(ModelConfig::new(tiny(), 10, 0).is_ok());
     }
 }

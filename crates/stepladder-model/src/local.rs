@@ -30,6 +30,8 @@ pub struct LocalGenerator {
 struct Prepared {
     text: String,
     ids: Vec<u32>,
+    /// New tokens that fit behind it, at most those asked for.
+    budget: usize,
     shortened: bool,
 }
 
@@ -61,7 +63,7 @@ impl LocalGenerator {
         let text = self.style.prompt(request.query);
         let ids = self.tokenizer.encode(&text);
         if ids.len() + budget <= window {
-            return Ok(Prepared { text, ids, shortened: false });
+            return Ok(Prepared { text, ids, budget, shortened: false });
         }
         let mut query = request.query.clone();
         loop {
@@ -69,16 +71,16 @@ impl LocalGenerator {
             let text = self.style.prompt(&query);
             let ids = self.tokenizer.encode(&text);
             if ids.len() + budget <= window {
-                return Ok(Prepared { text, ids, shortened: true });
+                return Ok(Prepared { text, ids, budget, shortened: true });
             }
-            if !more {
-                return Err(GenerateError::Window {
-                    role: request.query.role(),
-                    needed: ids.len() + budget,
-                    window,
-                    budget,
-                });
+            if more {
+                continue;
             }
+            // An untrained model's own words can fill a prompt; its next reply is cut rather than the run ended.
+            return match window.checked_sub(ids.len()) {
+                Some(room @ 1..) => Ok(Prepared { text, ids, budget: room, shortened: true }),
+                _ => Err(GenerateError::Window { role: request.query.role(), needed: ids.len() + 1, window }),
+            };
         }
     }
 
@@ -111,7 +113,7 @@ impl Generator for LocalGenerator {
             tile.iter()
                 .map(|&index| Prompt {
                     ids: prepared[index].ids.clone(),
-                    budget: requests[index].budget as usize,
+                    budget: prepared[index].budget,
                     sampling: requests[index].sampling.as_ref().map(|s| (s.temperature, s.rng.clone())),
                 })
                 .collect()

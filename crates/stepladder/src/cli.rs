@@ -1,5 +1,6 @@
 //! What can be typed.
 
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -7,7 +8,12 @@ use stepladder_agent::AgentKind;
 
 /// Train and evaluate hierarchical LLM agents on text environments.
 #[derive(Debug, Parser)]
-#[command(name = "stepladder", version, arg_required_else_help = true)]
+#[command(
+    name = "stepladder",
+    version,
+    arg_required_else_help = true,
+    after_help = "Example:\n  stepladder train demo"
+)]
 pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -35,18 +41,21 @@ pub(crate) enum Command {
     )]
     Collect(Collect),
     /// Environments: list, play, bench, verify, generate
+    #[command(after_help = "Example:\n  stepladder env list")]
     Env {
         /// Which of them.
         #[command(subcommand)]
         command: EnvCommand,
     },
     /// Official data sets: what is there
+    #[command(after_help = "Example:\n  stepladder data status")]
     Data {
         /// What about them.
         #[command(subcommand)]
         command: DataCommand,
     },
     /// Configurations: show, check
+    #[command(after_help = "Example:\n  stepladder config show demo")]
     Config {
         /// Which of them.
         #[command(subcommand)]
@@ -75,7 +84,7 @@ pub(crate) struct Train {
     #[arg(long, value_name = "DIR")]
     pub(crate) resume: Option<PathBuf>,
     /// cpu, cuda or cuda:N
-    #[arg(long, default_value = "cpu")]
+    #[arg(long, default_value = "cpu", value_parser = device)]
     pub(crate) device: String,
     /// Data root; default STEPLADDER_DATA
     #[arg(long, env = "STEPLADDER_DATA", hide_env_values = true)]
@@ -94,22 +103,22 @@ pub(crate) struct Evaluate {
     pub(crate) split: Option<String>,
     /// Episodes; default the whole split
     #[arg(long)]
-    pub(crate) episodes: Option<usize>,
+    pub(crate) episodes: Option<NonZeroUsize>,
     /// Environment seeds per task
-    #[arg(long, default_value_t = 1)]
-    pub(crate) seeds: u64,
+    #[arg(long, default_value = "1")]
+    pub(crate) seeds: NonZeroU64,
     /// Agent of a run: step_hrl or flat; default the first of these that the run has
     #[arg(long, value_parser = agent)]
     pub(crate) agent: Option<AgentKind>,
-    /// Environment steps per episode
-    #[arg(long, default_value_t = 50)]
-    pub(crate) max_steps: u32,
+    /// Environment steps per episode; default the run's, else the environment's
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_steps: Option<u32>,
     /// Sample at this temperature instead of greedy decoding
-    #[arg(long)]
+    #[arg(long, value_parser = temperature)]
     pub(crate) temperature: Option<f64>,
     /// Episodes running at once
-    #[arg(long, default_value_t = 100)]
-    pub(crate) slots: usize,
+    #[arg(long, default_value = "100")]
+    pub(crate) slots: NonZeroUsize,
     /// Keep the episodes as a trace (.jsonl or .jsonl.zst)
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
@@ -117,7 +126,7 @@ pub(crate) struct Evaluate {
     #[arg(long)]
     pub(crate) json: bool,
     /// cpu, cuda or cuda:N
-    #[arg(long, default_value = "cpu")]
+    #[arg(long, default_value = "cpu", value_parser = device)]
     pub(crate) device: String,
     /// Data root; default STEPLADDER_DATA
     #[arg(long, env = "STEPLADDER_DATA", hide_env_values = true)]
@@ -137,16 +146,16 @@ pub(crate) struct Demonstrate {
     pub(crate) output: PathBuf,
     /// Number of tasks; default the whole split
     #[arg(long)]
-    pub(crate) count: Option<usize>,
+    pub(crate) count: Option<NonZeroUsize>,
     /// Chance per step that another action is played; labels stay the expert's
     #[arg(long, default_value_t = 0.0)]
     pub(crate) noise: f64,
     /// Seed of the noise
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Environment steps per episode
-    #[arg(long, default_value_t = 50)]
-    pub(crate) max_steps: u32,
+    /// Environment steps per episode; default the environment's
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_steps: Option<u32>,
     /// One JSON object instead of a summary
     #[arg(long)]
     pub(crate) json: bool,
@@ -170,9 +179,9 @@ pub(crate) struct Collect {
     pub(crate) output: PathBuf,
     /// Number of tasks; default the whole split
     #[arg(long)]
-    pub(crate) count: Option<usize>,
+    pub(crate) count: Option<NonZeroUsize>,
     /// Sampling temperature; greedy if absent
-    #[arg(long)]
+    #[arg(long, value_parser = temperature)]
     pub(crate) temperature: Option<f64>,
     /// Seed of the sampling
     #[arg(long, default_value_t = 0)]
@@ -180,11 +189,11 @@ pub(crate) struct Collect {
     /// Agent of a run: step_hrl or flat
     #[arg(long, value_parser = agent)]
     pub(crate) agent: Option<AgentKind>,
-    /// Environment steps per episode
-    #[arg(long, default_value_t = 50)]
-    pub(crate) max_steps: u32,
+    /// Environment steps per episode; default the run's, else the environment's
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_steps: Option<u32>,
     /// cpu, cuda or cuda:N
-    #[arg(long, default_value = "cpu")]
+    #[arg(long, default_value = "cpu", value_parser = device)]
     pub(crate) device: String,
     /// Data root; default STEPLADDER_DATA
     #[arg(long, env = "STEPLADDER_DATA", hide_env_values = true)]
@@ -194,6 +203,7 @@ pub(crate) struct Collect {
 #[derive(Debug, Subcommand)]
 pub(crate) enum EnvCommand {
     /// List the environments and their splits
+    #[command(after_help = "Example:\n  stepladder env list --json")]
     List {
         /// One JSON array instead of a table
         #[arg(long)]
@@ -226,7 +236,7 @@ pub(crate) enum EnvCommand {
         #[arg(long)]
         split: Option<String>,
         /// Steps to play
-        #[arg(long, default_value_t = 2_000_000)]
+        #[arg(long, default_value_t = 2_000_000, value_parser = clap::value_parser!(u64).range(1..))]
         steps: u64,
         /// Seed of the random policy
         #[arg(long, default_value_t = 0)]
@@ -266,7 +276,7 @@ pub(crate) enum EnvCommand {
         #[arg(long, default_value = "train")]
         split: String,
         /// Number of games
-        #[arg(long, default_value_t = 10)]
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
         count: u64,
         /// First seed
         #[arg(long, default_value_t = 0)]
@@ -286,6 +296,7 @@ pub(crate) enum EnvCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum DataCommand {
     /// What the data root holds, and where the official sets come from
+    #[command(after_help = "Example:\n  stepladder data status --data ~/data")]
     Status {
         /// Data root; default STEPLADDER_DATA
         #[arg(long, env = "STEPLADDER_DATA", hide_env_values = true)]
@@ -296,6 +307,7 @@ pub(crate) enum DataCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Print every value and where it came from
+    #[command(after_help = "Example:\n  stepladder config show demo --set model.width=64")]
     Show {
         /// Preset or file
         config: String,
@@ -304,6 +316,7 @@ pub(crate) enum ConfigCommand {
         sets: Vec<String>,
     },
     /// Say whether a configuration can be trained
+    #[command(after_help = "Example:\n  stepladder config check runs/mine.toml")]
     Check {
         /// Preset or file
         config: String,
@@ -311,6 +324,21 @@ pub(crate) enum ConfigCommand {
         #[arg(long = "set", value_name = "KEY=VALUE")]
         sets: Vec<String>,
     },
+}
+
+fn temperature(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() && value > 0.0 => Ok(value),
+        _ => Err("it must be a number above 0; leave it out for greedy decoding".to_owned()),
+    }
+}
+
+fn device(text: &str) -> Result<String, String> {
+    let known = match text.split_once(':') {
+        None => text == "cpu" || text == "cuda",
+        Some((kind, index)) => kind == "cuda" && index.parse::<usize>().is_ok(),
+    };
+    if known { Ok(text.to_owned()) } else { Err("use cpu, cuda or cuda:N".to_owned()) }
 }
 
 fn agent(text: &str) -> Result<AgentKind, String> {

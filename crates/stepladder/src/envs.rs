@@ -7,14 +7,15 @@ use anyhow::{Result, anyhow};
 use stepladder_agent::Compact;
 use stepladder_agent::scheduler::Perturb;
 use stepladder_alfworld::env::Options;
-use stepladder_alfworld::{Alfworld, AlfworldCodec, AlfworldExpert, Households, noise};
+use stepladder_alfworld::{Alfworld, AlfworldCodec, AlfworldExpert, Households, households, noise, tasks};
 use stepladder_core::Observation;
 use stepladder_core::label::Expert;
 use stepladder_core::seed::Rng;
 use stepladder_core::style::PromptStyle;
-use stepladder_env::{EnvSpec, TaskSet};
+use stepladder_env::{EnvError, EnvSpec, TaskSet};
 
 use crate::commands::Usage;
+use crate::config::nearest;
 
 /// Registered ids, in the order of `env list`.
 pub(crate) const IDS: [&str; 2] = ["household", "alfworld"];
@@ -46,6 +47,30 @@ impl Perturb for AlfworldNoise {
     }
 }
 
+fn unknown(id: &str) -> anyhow::Error {
+    let meant = nearest(id, IDS).map(|name| format!("; did you mean {name}?")).unwrap_or_default();
+    Usage(format!("unknown environment `{id}`; known are {}{meant}", IDS.join(", "))).into()
+}
+
+/// What is known about the environment behind an id, whether or not its data are there.
+pub(crate) fn spec(id: &str) -> Result<&'static EnvSpec> {
+    match id {
+        "household" => Ok(&households::SPEC),
+        "alfworld" => Ok(&tasks::SPEC),
+        _ => Err(unknown(id)),
+    }
+}
+
+/// Whether an environment has a split, whether or not its data are there.
+pub(crate) fn known_split(id: &str, split: &str) -> Result<()> {
+    let spec = spec(id)?;
+    if spec.splits.contains(&split) {
+        return Ok(());
+    }
+    Err(EnvError::UnknownSplit { env: spec.id, split: split.to_owned(), known: spec.splits.join(", ") }
+        .into())
+}
+
 /// The environment behind an id; its data are looked for only when they are needed.
 pub(crate) fn open(id: &str, data_root: Option<&Path>) -> Result<Registered> {
     let tasks: Box<dyn TaskSet> = match id {
@@ -56,15 +81,7 @@ pub(crate) fn open(id: &str, data_root: Option<&Path>) -> Result<Registered> {
             })?;
             Box::new(Alfworld::new(root, Options::default()))
         }
-        _ => {
-            let nearest = IDS.iter().max_by(|a, b| strsim::jaro(a, id).total_cmp(&strsim::jaro(b, id)));
-            return Err(Usage(format!(
-                "unknown environment `{id}`; known are {}; did you mean {}?",
-                IDS.join(", "),
-                nearest.copied().unwrap_or_default()
-            ))
-            .into());
-        }
+        _ => return Err(unknown(id)),
     };
     Ok(Registered {
         tasks,

@@ -166,9 +166,31 @@ pub fn save(
     let mut all = list(root);
     while all.len() > keep.max(1) {
         let oldest = all.remove(0);
-        let _ = fs_err::remove_dir_all(oldest);
+        // Renamed first: a kill half way must not leave a directory that looks complete.
+        let hidden = oldest.file_name().map(|name| root.join(format!(".{}.removed", name.to_string_lossy())));
+        if let Some(hidden) = hidden.filter(|hidden| fs_err::rename(&oldest, hidden).is_ok()) {
+            let _ = fs_err::remove_dir_all(hidden);
+        }
     }
     Ok(target)
+}
+
+/// Tidies up after a kill, before a run goes on: a checkpoint that was just being replaced is put back, and everything
+/// half written is removed.
+///
+/// # Errors
+/// [`AlgoError::Checkpoint`] if something cannot be renamed or removed.
+pub fn recover(root: &Path) -> Result<(), AlgoError> {
+    for entry in fs_err::read_dir(root).into_iter().flatten().flatten() {
+        let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+        let Some(name) = name.strip_prefix(".step-") else { continue };
+        let replaced = name.strip_suffix(".old").map(|number| root.join(format!("step-{number}")));
+        match replaced.filter(|target| !target.exists()) {
+            Some(target) => fs_err::rename(&path, target).map_err(|error| fail(&path, error))?,
+            None => fs_err::remove_dir_all(&path).map_err(|error| fail(&path, error))?,
+        }
+    }
+    Ok(())
 }
 
 /// Complete checkpoints below `root`, oldest first.
@@ -254,6 +276,28 @@ mod tests {
         replace_directory(&target, write("two")).unwrap();
         assert_eq!(fs_err::read_to_string(target.join("a")).unwrap(), "two");
         assert_eq!(fs_err::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn recovery_puts_a_replaced_checkpoint_back_and_removes_the_rest() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        for directory in
+            ["step-1", ".step-1.old", ".step-2.old", ".step-2.writing", ".step-7.removed", "notes"]
+        {
+            fs_err::create_dir(root.join(directory)).unwrap();
+            fs_err::write(root.join(directory).join(STATE), directory).unwrap();
+        }
+        recover(root).unwrap();
+        let mut names: Vec<String> = fs_err::read_dir(root)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["notes", "step-1", "step-2"]);
+        assert_eq!(fs_err::read_to_string(root.join("step-1").join(STATE)).unwrap(), "step-1");
+        assert_eq!(fs_err::read_to_string(root.join("step-2").join(STATE)).unwrap(), ".step-2.old");
+        recover(&root.join("nowhere")).unwrap();
     }
 
     #[test]

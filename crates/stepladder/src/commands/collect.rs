@@ -1,12 +1,14 @@
 //! `collect`: a trained agent plays, the trace is written.
 
+use std::num::NonZeroUsize;
+
 use anyhow::{Result, anyhow};
 use stepladder_agent::Job;
 use stepladder_agent::evaluation::evaluate;
 use stepladder_agent::scheduler::Options;
 use stepladder_model::device;
 
-use super::{Usage, say};
+use super::{Usage, all_played, say};
 use crate::cli::Collect;
 use crate::envs;
 use crate::run::play::{Policy, play};
@@ -32,17 +34,18 @@ pub(super) fn run(arguments: &Collect) -> Result<()> {
         .or_else(|| of_run(|config| config.data.split.clone()))
         .ok_or_else(|| missing("split"))?;
     let env = envs::open(&id, arguments.data.as_deref())?;
-    let jobs = Job::each(&split_tasks(&env, &split, arguments.count.unwrap_or(0))?);
+    let jobs = Job::each(&split_tasks(&env, &split, arguments.count.map_or(0, NonZeroUsize::get))?);
+    let writer = trace_file::Writer::create(&arguments.output)?;
     let mut generator = policy.generator(&env, threads::workers(0))?;
     let options = Options {
-        max_steps: arguments.max_steps,
+        max_steps: policy.max_steps(arguments.max_steps, &env),
         temperature: arguments.temperature,
         seed: arguments.seed,
         slots: 100,
         ..Options::greedy(policy.agent)
     };
     let episodes = play(&env, &mut generator, &jobs, options, policy.agent.name())?;
-    trace_file::save(&arguments.output, &episodes)?;
+    writer.write_all(&episodes)?;
     let all = evaluate(&episodes).all;
     say(format_args!(
         "{} episodes, {:.1} % solved, {:.2} steps on average: {}",
@@ -51,5 +54,5 @@ pub(super) fn run(arguments: &Collect) -> Result<()> {
         all.mean_steps,
         arguments.output.display()
     ));
-    Ok(())
+    all_played(&episodes)
 }

@@ -1,11 +1,13 @@
 //! `demonstrate`: the expert plays, the trace is written.
 
+use std::num::NonZeroUsize;
+
 use anyhow::Result;
 use serde_json::json;
 use stepladder_agent::evaluation::evaluate;
 use stepladder_agent::{AgentKind, Job};
 
-use super::{Usage, say};
+use super::{Usage, all_played, say};
 use crate::cli::Demonstrate;
 use crate::envs;
 use crate::run::demonstrations::{Rollout, expert_rollout};
@@ -18,20 +20,17 @@ pub(super) fn run(arguments: &Demonstrate) -> Result<()> {
     }
     let env = envs::open(&arguments.env, arguments.data.as_deref())?;
     let mut tasks = env.tasks.tasks(&arguments.split)?;
-    tasks.truncate(arguments.count.unwrap_or(usize::MAX));
-    let mut writer = trace_file::Writer::create(&arguments.output)?;
+    tasks.truncate(arguments.count.map_or(usize::MAX, NonZeroUsize::get));
+    let writer = trace_file::Writer::create(&arguments.output)?;
     let rollout = Rollout {
         agent: AgentKind::StepHrl,
         jobs: Job::each(&tasks),
-        max_steps: arguments.max_steps,
+        max_steps: arguments.max_steps.unwrap_or(env.spec().max_steps),
         noise: arguments.noise,
         seed: arguments.seed,
     };
     let episodes = expert_rollout(&env, &rollout, &Reporter::new("expert plays", tasks.len() as u64))?;
-    for episode in &episodes {
-        writer.write(episode)?;
-    }
-    writer.finish()?;
+    writer.write_all(&episodes)?;
     let summary = evaluate(&episodes).all;
     if arguments.json {
         say(json!({
@@ -49,5 +48,5 @@ pub(super) fn run(arguments: &Demonstrate) -> Result<()> {
             arguments.output.display()
         ));
     }
-    Ok(())
+    all_played(&episodes)
 }

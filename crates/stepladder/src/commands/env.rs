@@ -49,11 +49,7 @@ fn only_alfworld(id: &str, what: &str) -> Result<()> {
 }
 
 fn list(as_json: bool) -> Result<()> {
-    // Nothing is read from the data root before tasks are listed, so a placeholder serves.
-    let specs: Vec<_> = IDS
-        .iter()
-        .map(|id| envs::open(id, Some(Path::new("."))).map(|env| env.spec().clone()))
-        .collect::<Result<_>>()?;
+    let specs: Vec<_> = IDS.iter().map(|id| envs::spec(id)).collect::<Result<_>>()?;
     if as_json {
         let all: Vec<_> = specs
             .iter()

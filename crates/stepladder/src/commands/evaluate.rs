@@ -1,12 +1,14 @@
 //! `evaluate`: a trained agent on a split.
 
+use std::num::NonZeroUsize;
+
 use anyhow::{Result, anyhow};
 use stepladder_agent::Job;
 use stepladder_agent::evaluation::evaluate;
 use stepladder_agent::scheduler::Options;
 use stepladder_model::device;
 
-use super::{Usage, say};
+use super::{Usage, all_played, say};
 use crate::cli::Evaluate;
 use crate::envs;
 use crate::run::directory::commit;
@@ -19,11 +21,6 @@ use crate::threads;
 pub(super) fn run(arguments: &Evaluate) -> Result<()> {
     let opened = device::open(&arguments.device)?;
     tch::set_num_threads(1);
-    if arguments.temperature.is_some_and(|temperature| !(temperature.is_finite() && temperature > 0.0)) {
-        return Err(
-            Usage("--temperature must be above 0; leave it out for greedy decoding".to_owned()).into()
-        );
-    }
     let policy = Policy::open(&arguments.run, arguments.agent, opened)?;
     let of_run = |pick: fn(&crate::config::Config) -> String| policy.run.as_ref().map(pick);
     let missing =
@@ -39,20 +36,21 @@ pub(super) fn run(arguments: &Evaluate) -> Result<()> {
         .or_else(|| of_run(|config| config.eval.split.clone()))
         .ok_or_else(|| missing("split"))?;
     let env = envs::open(&id, arguments.data.as_deref())?;
-    let tasks = split_tasks(&env, &split, arguments.episodes.unwrap_or(0))?;
-    let jobs: Vec<Job> = (0..arguments.seeds.max(1))
+    let tasks = split_tasks(&env, &split, arguments.episodes.map_or(0, NonZeroUsize::get))?;
+    let writer = arguments.trace.as_deref().map(trace_file::Writer::create).transpose()?;
+    let jobs: Vec<Job> = (0..arguments.seeds.get())
         .flat_map(|seed| tasks.iter().map(move |task| Job { task: task.clone(), seed, sample: seed }))
         .collect();
     let mut generator = policy.generator(&env, threads::workers(0))?;
     let options = Options {
-        max_steps: arguments.max_steps,
-        slots: arguments.slots,
+        max_steps: policy.max_steps(arguments.max_steps, &env),
+        slots: arguments.slots.get(),
         temperature: arguments.temperature,
         ..Options::greedy(policy.agent)
     };
     let episodes = play(&env, &mut generator, &jobs, options, policy.agent.name())?;
-    if let Some(path) = &arguments.trace {
-        trace_file::save(path, &episodes)?;
+    if let Some(writer) = writer {
+        writer.write_all(&episodes)?;
     }
     let evaluation = evaluate(&episodes);
     let place = policy.checkpoint.display().to_string();
@@ -62,5 +60,5 @@ pub(super) fn run(arguments: &Evaluate) -> Result<()> {
         let lines = [Line { name: policy.agent.name().to_owned(), evaluation }];
         say(table::render(&format!("{id}/{split}, {place}"), &lines).trim_end());
     }
-    Ok(())
+    all_played(&episodes)
 }

@@ -11,10 +11,12 @@ mod train;
 
 use std::fmt;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
+use stepladder_core::trace::Episode;
 
 use crate::cli::{Cli, Command};
 use crate::config::ConfigError;
+use crate::run::play::broken;
 
 /// What the user typed cannot be meant: exit code 2.
 #[derive(Debug)]
@@ -50,6 +52,11 @@ pub(crate) fn run(arguments: Cli) -> Result<()> {
         Command::Config { command } => config::run(command),
         Command::Reference { page } => reference::run(&page),
     }
+}
+
+/// An error if some episodes broke off; what was played is already written then.
+pub(crate) fn all_played(episodes: &[Episode]) -> Result<()> {
+    broken(episodes).map_or(Ok(()), |text| Err(anyhow!(text)))
 }
 
 /// Writes a line to standard output; a closed pipe is not an error.

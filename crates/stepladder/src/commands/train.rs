@@ -1,5 +1,6 @@
 //! `train`: a new run, or the continuation of one.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,7 +12,7 @@ use super::say;
 use crate::cli::Train;
 use crate::config;
 use crate::run::directory::{RunDir, RunInfo, commit};
-use crate::run::training::{Run, RunEnding};
+use crate::run::training::{Run, RunEnding, check_names};
 use crate::threads;
 
 pub(super) fn run(arguments: &Train) -> Result<()> {
@@ -33,6 +34,7 @@ pub(super) fn run(arguments: &Train) -> Result<()> {
         None => {
             let name = arguments.config.as_deref().unwrap_or_default();
             let loaded = config::load(name, &arguments.sets)?;
+            check_names(&loaded.config, arguments.data.as_deref())?;
             let info = RunInfo {
                 version: 1,
                 stepladder: env!("CARGO_PKG_VERSION").to_owned(),
@@ -60,7 +62,14 @@ pub(super) fn run(arguments: &Train) -> Result<()> {
     let root = directory.root.clone();
     let run = Run { directory, config, data_root: arguments.data.as_deref(), device: opened, stop };
     if run.run()? == RunEnding::Interrupted {
-        say(format_args!("stopped; continue with: stepladder train --resume {}", root.display()));
+        say(format_args!("stopped; continue with: stepladder train --resume {}", quoted(&root)));
     }
     Ok(())
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%".contains(c);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }

@@ -15,6 +15,7 @@ mod tests;
 
 pub(crate) use check::check;
 pub(crate) use error::ConfigError;
+pub(crate) use keys::nearest;
 pub(crate) use load::{Loaded, from_resolved, load};
 pub(crate) use origin::Origins;
 pub(crate) use reference::reference;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use stepladder_agent::evaluation::evaluate;
 use stepladder_agent::scheduler::Options;
@@ -17,14 +17,17 @@ use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
 use stepladder_algo::runtime::workers::Workers;
 use stepladder_core::{Role, TaskKey};
 use stepladder_data::{Row, WordTokenizer};
-use stepladder_model::{Factors, ModelConfig, Params};
+use stepladder_model::{Factors, ModelConfig, Params, Shape};
 use tch::{Device, Kind};
 
-use super::directory::RunDir;
-use super::play::live_generator;
+use super::directory::{RunDir, replace_file};
+use super::play::{live_generator, warn_of_broken};
 use super::progress::{Reporter, minutes};
 use crate::config::{AgentConfig, AlgoConfig, Config};
 use crate::envs::Registered;
+
+/// The metric of the small evaluations during training.
+const PROBE: &str = "probe/success";
 
 /// What training one agent needs.
 pub(crate) struct AgentRun<'a> {
@@ -91,17 +94,20 @@ impl AgentRun<'_> {
 
     /// The newest checkpoint, or a fresh trainer.
     fn trainer(&self) -> Result<Trainer> {
+        checkpoint::recover(&self.run.checkpoints(self.agent))?;
         let Some(directory) = checkpoint::latest(&self.run.checkpoints(self.agent)) else {
             return self.fresh();
         };
-        let (trainer, tokenizer) = checkpoint::load(&directory, self.optimiser_config(), self.device)?;
-        let found = trainer.params.layout.config();
-        if found.shape != self.config.model {
+        let (trainer, tokenizer) = checkpoint::load(&directory, self.optimiser_config(), self.device)
+            .with_context(|| {
+                format!("the newest checkpoint cannot be loaded; {}", self.way_back(&directory))
+            })?;
+        let found = &trainer.params.layout.config().shape;
+        if *found != self.config.model {
             bail!(
-                "{} is a checkpoint of another configuration: its model is {:?}, the run's config.toml says {:?}",
+                "{} is a checkpoint of another configuration: {}; put config.toml back as it was, or start a new run",
                 directory.display(),
-                found.shape,
-                self.config.model
+                differences(found, &self.config.model)
             );
         }
         if tokenizer.words() != self.tokenizer.words() || trainer.identity != self.identity() {
@@ -113,12 +119,22 @@ impl AgentRun<'_> {
         Ok(trainer)
     }
 
+    /// What to do about a checkpoint that cannot be loaded.
+    fn way_back(&self, damaged: &Path) -> String {
+        let rest = checkpoint::list(&self.run.checkpoints(self.agent));
+        let before = rest.iter().rev().find(|path| *path != damaged);
+        match before.and_then(|path| path.file_name()) {
+            Some(name) => format!("remove {} to continue from {}", damaged.display(), name.to_string_lossy()),
+            None => format!("remove {} to train {} from the start", damaged.display(), self.agent.name()),
+        }
+    }
+
     /// Trains until the budget is used up or `stop` is set; saves in both cases.
     pub(crate) fn train(&self, stop: &AtomicBool) -> Result<(Trainer, Ending)> {
         let mut trainer = self.trainer()?;
         let directory = self.run.agent(self.agent);
         fs_err::create_dir_all(&directory)?;
-        trim_metrics(&directory.join("metrics.jsonl"), trainer.progress.step)?;
+        let probes = trim_metrics(&directory.join("metrics.jsonl"), trainer.progress.step)?;
         let workers = if self.device == Device::Cpu { self.workers } else { 1 };
         let bc = self.bc_config();
         let pool = Workers::new(workers, &trainer.params, &trainer.factors, bc.kind, weighted_nll);
@@ -128,9 +144,8 @@ impl AgentRun<'_> {
             reporter: Reporter::new(self.agent.name(), 1000),
             logged: Logged::at(&trainer.progress),
             saved: trainer.progress.seconds,
-            probes: 0,
+            probes,
         };
-        watcher.probes = watcher.probes_due(0.0_f64.max(fraction_so_far(&bc, &trainer.progress)));
         let ending =
             bc::train(&bc, self.rows, self.tokenizer.pad(), &mut trainer, &pool, stop, &mut watcher)?;
         watcher.reporter.done();
@@ -139,29 +154,41 @@ impl AgentRun<'_> {
     }
 }
 
-fn fraction_so_far(bc: &BcConfig, progress: &Progress) -> f64 {
-    match bc.budget {
-        bc::Budget::Minutes(minutes) => progress.seconds / (60.0 * minutes),
-        bc::Budget::Epochs(epochs) => progress.epoch as f64 / epochs,
-        bc::Budget::Steps(steps) => progress.step as f64 / steps.max(1) as f64,
-    }
+/// The keys in which two shapes differ, with both values.
+fn differences(found: &Shape, wanted: &Shape) -> String {
+    // A shape is a struct of numbers and a truth value.
+    let entries = |shape: &Shape| serde_json::to_value(shape).expect("a shape is JSON");
+    let (found, wanted) = (entries(found), entries(wanted));
+    let differing =
+        found.as_object().into_iter().flatten().filter(|(key, value)| wanted[key.as_str()] != **value);
+    let named: Vec<String> = differing
+        .map(|(key, value)| format!("its model.{key} is {value}, config.toml says {}", wanted[key.as_str()]))
+        .collect();
+    named.join(", ")
 }
 
-/// Lines of a metrics file beyond a step belong to work that was lost with a kill and is done again.
-fn trim_metrics(path: &Path, step: u64) -> Result<()> {
-    let Ok(text) = fs_err::read_to_string(path) else { return Ok(()) };
-    let kept: String = text
-        .lines()
-        .filter(|line| {
-            serde_json::from_str::<Value>(line)
-                .is_ok_and(|value| value["step"].as_u64().is_some_and(|at| at <= step))
-        })
-        .flat_map(|line| [line, "\n"])
-        .collect();
-    if kept.len() != text.len() {
-        fs_err::write(path, kept)?;
+/// Lines of a metrics file beyond a step belong to work that was lost with a kill and is done again. Counts the probes
+/// among the lines that stay.
+fn trim_metrics(path: &Path, step: u64) -> Result<u32> {
+    if !path.exists() {
+        return Ok(0);
     }
-    Ok(())
+    let text = fs_err::read_to_string(path)?;
+    let mut kept = String::with_capacity(text.len());
+    let mut probes = 0;
+    for line in text.lines() {
+        // A kill can also leave half a line.
+        let Ok(value) = serde_json::from_str::<Value>(line) else { continue };
+        if value["step"].as_u64().is_some_and(|at| at <= step) {
+            probes += u32::from(value.get(PROBE).is_some());
+            kept.push_str(line);
+            kept.push('\n');
+        }
+    }
+    if kept.len() != text.len() {
+        replace_file(path, &kept)?;
+    }
+    Ok(probes)
 }
 
 /// Where the last metrics line stood.
@@ -199,6 +226,12 @@ impl Watcher<'_> {
         Ok(())
     }
 
+    fn write(&mut self, step: u64, values: &[(&str, f64)]) -> Result<(), AlgoError> {
+        self.metrics
+            .log(step, values)
+            .map_err(|error| AlgoError::Observer(format!("metrics cannot be written: {error}")))
+    }
+
     fn log(&mut self, report: &StepReport) -> Result<(), AlgoError> {
         let elapsed = (report.seconds - self.logged.seconds).max(1e-9);
         let speed = (report.tokens - self.logged.tokens) as f64 / elapsed;
@@ -224,10 +257,7 @@ impl Watcher<'_> {
                 shown.push(format!("{} {:.4}", role.name(), -sum / weight));
             }
         }
-        self.metrics.log(report.step, &values).map_err(|error| AlgoError::Checkpoint {
-            path: self.run.run.agent(self.run.agent).display().to_string(),
-            reason: error.to_string(),
-        })?;
+        self.write(report.step, &values)?;
         let left =
             if report.fraction > 0.0 { report.seconds / report.fraction - report.seconds } else { 0.0 };
         let message = format!(
@@ -252,14 +282,14 @@ impl Watcher<'_> {
             ..Options::greedy(run.agent)
         };
         let jobs = Job::each(run.probe_tasks);
-        let failed = |reason: String| AlgoError::NoData(format!("a probe failed: {reason}"));
         let episodes = stepladder_agent::Scheduler::new(&*run.env.tasks, &mut generator, options)
             .run(&jobs, |_| ())
-            .map_err(|error| failed(error.to_string()))?;
+            .map_err(|error| {
+                AlgoError::Observer(format!("a probe of {} failed: {error}", run.agent.name()))
+            })?;
+        warn_of_broken(&episodes);
         let all = evaluate(&episodes).all;
-        self.metrics
-            .log(report.step, &[("probe/success", all.success)])
-            .map_err(|error| failed(error.to_string()))?;
+        self.write(report.step, &[(PROBE, all.success)])?;
         self.reporter.line(&format!(
             "{} after {} of training: {:.0} % of {} {} episodes solved, {:.1} steps",
             run.agent.name(),

@@ -9,6 +9,7 @@
 //! table.txt                 the last table that was printed
 //! ```
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -54,6 +55,17 @@ pub(crate) fn commit() -> &'static str {
     option_env!("STEPLADDER_COMMIT").unwrap_or("unknown")
 }
 
+/// Writes a file under a temporary name, syncs and renames it: a kill leaves the old file or the new one.
+pub(crate) fn replace_file(path: &Path, text: &str) -> Result<()> {
+    let name = path.file_name().with_context(|| format!("{} names no file", path.display()))?;
+    let temporary = path.with_file_name(format!(".{}.writing", name.to_string_lossy()));
+    let mut file = fs_err::File::create(&temporary)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs_err::rename(&temporary, path)?;
+    Ok(())
+}
+
 impl RunDir {
     /// A new directory; refuses one that already holds a run.
     pub(crate) fn create(path: Option<&Path>, name: &str, resolved: &str, info: &RunInfo) -> Result<Self> {
@@ -76,9 +88,7 @@ impl RunDir {
         fs_err::create_dir_all(&root).with_context(unwritable)?;
         fs_err::write(root.join(RUN), serde_json::to_string_pretty(info)? + "\n").with_context(unwritable)?;
         // The configuration comes last: its presence says that the directory is a run.
-        let temporary = root.join(".config.toml.writing");
-        fs_err::write(&temporary, resolved).with_context(unwritable)?;
-        fs_err::rename(&temporary, root.join(CONFIG)).with_context(unwritable)?;
+        replace_file(&root.join(CONFIG), resolved).with_context(unwritable)?;
         Ok(Self { root })
     }
 

@@ -62,6 +62,12 @@ impl Policy {
             policy.run = Some(config);
             return Ok(policy);
         }
+        if !path.join("trainer.json").is_file() {
+            bail!(
+                "{} is neither a run (it has no config.toml) nor a checkpoint (it has no trainer.json)",
+                path.display()
+            );
+        }
         let policy = Self::load(path, device)?;
         if let Some(agent) = agent
             && agent != policy.agent
@@ -86,6 +92,12 @@ impl Policy {
             tokenizer: Arc::new(tokenizer),
             device,
         })
+    }
+
+    /// Environment steps per episode: what was asked for, or the run's limit, or the environment's.
+    pub(crate) fn max_steps(&self, wanted: Option<u32>, env: &Registered) -> u32 {
+        let of_run = self.run.as_ref().map(|config| config.env.max_steps);
+        wanted.or(of_run).unwrap_or(env.spec().max_steps)
     }
 
     /// A generator for an environment; refuses one whose prompts look different from those it was trained on.
@@ -128,6 +140,21 @@ pub(crate) fn live_generator(
         Kind::Float,
         format!("step-{}", trainer.progress.step),
     )
+}
+
+/// What to say about episodes that an error broke off, if there are any.
+pub(crate) fn broken(episodes: &[Episode]) -> Option<String> {
+    let mut broken = episodes.iter().filter_map(|episode| Some((episode, episode.error.as_ref()?)));
+    let (first, error) = broken.next()?;
+    let rest = broken.count();
+    Some(format!("{} of {} episodes broke off; the first, {}: {error}", rest + 1, episodes.len(), first.task))
+}
+
+/// Says so on standard error; the episodes count as failed.
+pub(crate) fn warn_of_broken(episodes: &[Episode]) {
+    if let Some(text) = broken(episodes) {
+        eprintln!("warning: {text}");
+    }
 }
 
 /// Plays `jobs` with progress on standard error.

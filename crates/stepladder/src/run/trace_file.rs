@@ -13,7 +13,8 @@ enum Sink {
 
 /// Writes under a temporary name; [`Writer::finish`] puts the file in place, so a kill leaves no half file.
 pub(crate) struct Writer {
-    sink: Sink,
+    /// None once it is finished.
+    sink: Option<Sink>,
     temporary: PathBuf,
     target: PathBuf,
 }
@@ -29,36 +30,50 @@ impl Writer {
         let file = BufWriter::new(fs_err::File::create(&temporary)?);
         let sink =
             if compressed(path) { Sink::Compressed(zstd::Encoder::new(file, 3)?) } else { Sink::Plain(file) };
-        Ok(Self { sink, temporary, target: path.to_owned() })
+        Ok(Self { sink: Some(sink), temporary, target: path.to_owned() })
     }
 
     pub(crate) fn write(&mut self, episode: &Episode) -> Result<()> {
         match &mut self.sink {
-            Sink::Plain(writer) => trace::write(writer, episode),
-            Sink::Compressed(writer) => trace::write(writer, episode),
+            Some(Sink::Plain(writer)) => trace::write(writer, episode),
+            Some(Sink::Compressed(writer)) => trace::write(writer, episode),
+            None => Ok(()),
         }
         .with_context(|| self.target.display().to_string())
     }
 
-    pub(crate) fn finish(self) -> Result<()> {
-        let mut file = match self.sink {
-            Sink::Plain(writer) => writer,
-            Sink::Compressed(writer) => writer.finish()?,
+    /// Writes the episodes and finishes.
+    pub(crate) fn write_all(mut self, episodes: &[Episode]) -> Result<()> {
+        for episode in episodes {
+            self.write(episode)?;
+        }
+        self.finish()
+    }
+
+    pub(crate) fn finish(mut self) -> Result<()> {
+        let place = || self.target.display().to_string();
+        let mut file = match self.sink.take() {
+            Some(Sink::Plain(writer)) => writer,
+            Some(Sink::Compressed(writer)) => writer.finish().with_context(place)?,
+            None => return Ok(()),
         };
-        file.flush()?;
+        file.flush().with_context(place)?;
         file.get_ref().sync_all()?;
         fs_err::rename(&self.temporary, &self.target)?;
         Ok(())
     }
 }
 
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // After `finish` the temporary name is gone; before it, the file is of no use to anybody.
+        let _ = fs_err::remove_file(&self.temporary);
+    }
+}
+
 /// Writes all episodes to a file.
 pub(crate) fn save(path: &Path, episodes: &[Episode]) -> Result<()> {
-    let mut writer = Writer::create(path)?;
-    for episode in episodes {
-        writer.write(episode)?;
-    }
-    writer.finish()
+    Writer::create(path)?.write_all(episodes)
 }
 
 /// Reads all episodes of a file.

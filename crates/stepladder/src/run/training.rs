@@ -1,25 +1,27 @@
 //! A whole run: demonstrations, every agent trained and evaluated, the table. Whatever is finished is not done again.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use stepladder_agent::evaluation::{Evaluation, evaluate};
+use stepladder_agent::generator::budget;
 use stepladder_agent::scheduler::Options;
 use stepladder_agent::{AgentKind, Job};
 use stepladder_algo::bc::Ending;
-use stepladder_algo::runtime::checkpoint;
+use stepladder_algo::runtime::checkpoint::{self, Progress};
 use stepladder_algo::runtime::clock::Stopwatch;
-use stepladder_core::TaskKey;
 use stepladder_core::trace::Episode;
+use stepladder_core::{Role, TaskKey};
+use stepladder_data::Row;
 use tch::Device;
 
 use super::agents::AgentRun;
 use super::demonstrations::{Rollout, TrainingSet, demonstrate, expert_rollout, training_set};
-use super::directory::{RunDir, commit};
-use super::play::{Policy, play};
+use super::directory::{RunDir, commit, replace_file};
+use super::play::{Policy, play, warn_of_broken};
 use super::progress::{Reporter, minutes};
 use super::table::{self, Line};
 use super::trace_file;
@@ -57,11 +59,42 @@ impl Run<'_> {
     fn episodes(&self, env: &Registered) -> Result<Vec<Episode>> {
         let path = self.directory.demonstrations();
         if path.exists() {
-            return trace_file::load(&path);
+            return trace_file::load(&path).context(
+                "the run's demonstrations cannot be read; remove the file to have the expert play again",
+            );
         }
         let episodes = demonstrate(env, &self.config)?;
         trace_file::save(&path, &episodes)?;
         Ok(episodes)
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Refuses a window that the demonstrations do not fit, before any time is spent on training.
+    ///
+    /// Step-level prompts must leave room for their reply, as when the agent plays; a flat agent may have to forget its
+    /// oldest steps then, but not while it learns.
+    fn check_window(&self, set: &TrainingSet) -> Result<()> {
+        let window = self.config.model.max_positions;
+        for (agent, _) in self.agents() {
+            let needs = |row: &Row| match row.replies.as_slice() {
+                [span] if row.role != Role::Flat => {
+                    row.ids.len().max((span.start + budget(row.role)) as usize)
+                }
+                _ => row.ids.len(),
+            };
+            let needed = rows(set, agent).iter().map(needs).max().unwrap_or(0);
+            if needed as i64 > window {
+                bail!(
+                    "model.max_positions is {window}, but {} needs {needed} for these demonstrations, prompt and reply \
+                     together: raise it to at least {needed}",
+                    agent.name()
+                );
+            }
+        }
+        Ok(())
     }
 
     /// Does everything that is not done yet.
@@ -83,12 +116,16 @@ impl Run<'_> {
             set.flat.len()
         );
         drop(episodes);
+        self.check_window(&set)?;
         let clock = Stopwatch::start();
         let mut lines = vec![self.expert(&env, &dev)?];
         let workers = threads::workers(self.config.threads);
         let tokenizer = Arc::new(set.tokenizer.clone());
         for (agent, numbers) in self.agents() {
             if self.train(&env, agent, numbers, &set, &tokenizer, &dev, workers)? == RunEnding::Interrupted {
+                return Ok(RunEnding::Interrupted);
+            }
+            if self.stopped() {
                 return Ok(RunEnding::Interrupted);
             }
             let name = format!("{}-{}", self.config.env.id, self.config.eval.split);
@@ -99,18 +136,42 @@ impl Run<'_> {
             self.config.env.id, self.config.eval.split, self.config.env.max_steps
         );
         let mut text = table::render(&title, &lines);
-        text.push_str(&format!("\ntraining and evaluation of all agents: {}\n", minutes(clock.seconds())));
+        text.push_str(&format!(
+            "\ntraining: {}; training and evaluation in this session: {}\n",
+            self.training_times()?,
+            minutes(clock.seconds())
+        ));
         say(&text);
         for target in &self.config.eval.zero_shot {
+            if self.stopped() {
+                return Ok(RunEnding::Interrupted);
+            }
             if let Some(block) = self.zero_shot(target)? {
                 say(&block);
                 text.push('\n');
                 text.push_str(&block);
             }
         }
-        fs_err::write(self.directory.root.join("table.txt"), &text)?;
+        replace_file(&self.directory.root.join("table.txt"), &text)?;
         say(format_args!("run directory: {}", self.directory.root.display()));
         Ok(RunEnding::Complete)
+    }
+
+    /// Training time of each agent over all sessions, evaluation and saving left out.
+    fn training_times(&self) -> Result<String> {
+        let mut times = Vec::new();
+        for (agent, _) in self.agents() {
+            let path = self.trained(agent);
+            let progress: Progress = serde_json::from_str(&fs_err::read_to_string(&path)?)
+                .with_context(|| path.display().to_string())?;
+            times.push(format!("{} {}", agent.name(), minutes(progress.seconds)));
+        }
+        Ok(times.join(", "))
+    }
+
+    /// The file that says that an agent's training is complete.
+    fn trained(&self, agent: AgentKind) -> PathBuf {
+        self.directory.agent(agent).join("trained.json")
     }
 
     fn expert(&self, env: &Registered, tasks: &[TaskKey]) -> Result<Line> {
@@ -136,7 +197,7 @@ impl Run<'_> {
         dev: &[TaskKey],
         workers: usize,
     ) -> Result<RunEnding> {
-        let done = self.directory.agent(agent).join("trained.json");
+        let done = self.trained(agent);
         if done.exists() {
             return Ok(RunEnding::Complete);
         }
@@ -146,10 +207,7 @@ impl Run<'_> {
             env,
             agent,
             numbers,
-            rows: match agent {
-                AgentKind::StepHrl => &set.step_hrl,
-                AgentKind::Flat => &set.flat,
-            },
+            rows: rows(set, agent),
             tokenizer: tokenizer.clone(),
             fingerprint: &set.fingerprint,
             probe_tasks: &dev[..dev.len().min(self.config.eval.probe_episodes)],
@@ -161,7 +219,7 @@ impl Run<'_> {
             return Ok(RunEnding::Interrupted);
         }
         let progress = serde_json::to_string_pretty(&trainer.progress)?;
-        fs_err::write(done, progress + "\n")?;
+        replace_file(&done, &(progress + "\n"))?;
         Ok(RunEnding::Complete)
     }
 
@@ -195,9 +253,10 @@ impl Run<'_> {
             let evaluation = evaluate(&episodes);
             let place = path.display().to_string();
             let value: Value = table::json(env.spec().id, split, agent.name(), &place, commit(), &evaluation);
-            fs_err::write(&json_path, serde_json::to_string_pretty(&value)? + "\n")?;
+            replace_file(&json_path, &(serde_json::to_string_pretty(&value)? + "\n"))?;
             episodes
         };
+        warn_of_broken(&episodes);
         let evaluation: Evaluation = evaluate(&episodes);
         Ok(Line { name: agent.name().to_owned(), evaluation })
     }
@@ -223,6 +282,31 @@ impl Run<'_> {
         let title = format!("{target}, zero-shot (trained on {} only)", self.config.env.id);
         Ok(Some(table::render(&title, &lines)))
     }
+}
+
+/// What an agent learns from.
+fn rows(set: &TrainingSet, agent: AgentKind) -> &[Row] {
+    match agent {
+        AgentKind::StepHrl => &set.step_hrl,
+        AgentKind::Flat => &set.flat,
+    }
+}
+
+/// Whether everything that a configuration names exists, so that nothing is written for a run that cannot begin.
+///
+/// Environments that are only played at the end may lack their data, but not have unknown names.
+pub(crate) fn check_names(config: &Config, data_root: Option<&Path>) -> Result<()> {
+    let id = &config.env.id;
+    envs::spec(id).context("env.id")?;
+    envs::known_split(id, &config.data.split).context("data.split")?;
+    envs::known_split(id, &config.eval.split).context("eval.split")?;
+    for target in &config.eval.zero_shot {
+        if let Some((id, split)) = target.split_once('/') {
+            envs::known_split(id, split).context("eval.zero_shot")?;
+        }
+    }
+    envs::open(id, data_root)?.tasks.tasks(&config.eval.split)?;
+    Ok(())
 }
 
 /// Tasks of a split, the first `count` of them (0: all).

@@ -1,0 +1,209 @@
+//! What training reads out of a trace is what the agents were asked while it was recorded.
+
+#![allow(clippy::unwrap_used, reason = "the helpers of a test are tests")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use stepladder_agent::generator::{Completion, ExpertGenerator, GenerateError, Generator, Request};
+use stepladder_agent::scheduler::{Noise, Options, Perturb};
+use stepladder_agent::{AgentKind, Compact, Job, Scheduler};
+use stepladder_alfworld::{AlfworldCodec, AlfworldExpert, AlfworldSegmenter, Households, noise};
+use stepladder_core::reply::{Profile, clean_progress};
+use stepladder_core::seed::Rng;
+use stepladder_core::style::{END, PromptStyle};
+use stepladder_core::trace::{Episode, Subtask, Turn};
+use stepladder_core::{Observation, Query, Role};
+use stepladder_data::annotate::annotate;
+use stepladder_data::rows::{pack, row, texts};
+use stepladder_data::streams::{flat, hierarchical};
+use stepladder_data::transitions::transitions;
+use stepladder_data::{Sample, WordTokenizer};
+use stepladder_env::TaskSet;
+
+/// The expert, and every question it was asked with what it said, by episode.
+struct Recording {
+    expert: ExpertGenerator<AlfworldExpert>,
+    asked: BTreeMap<u64, Vec<(Query, String)>>,
+}
+
+impl Generator for Recording {
+    fn generate(&mut self, requests: &[Request<'_>]) -> Result<Vec<Completion>, GenerateError> {
+        let completions = self.expert.generate(requests)?;
+        for (request, completion) in requests.iter().zip(&completions) {
+            let asked = self.asked.entry(request.session).or_default();
+            asked.push((request.query.clone(), completion.text.clone()));
+        }
+        Ok(completions)
+    }
+
+    fn policy(&self) -> String {
+        self.expert.policy()
+    }
+}
+
+struct WrongActions;
+
+impl Perturb for WrongActions {
+    fn perturb(&self, action: &str, seen: &Observation, rng: &mut Rng) -> Option<String> {
+        noise::perturb(action, &seen.feedback, &seen.context, rng)
+    }
+}
+
+/// An episode with what was asked in it.
+type Rollout = (Episode, Vec<(Query, String)>);
+
+/// Episodes of the first `tasks` training households: `passes` of each, the first clean and the others noisy.
+///
+/// The step limit cuts some of the noisy ones off, which is a case of its own.
+fn rollouts(agent: AgentKind, tasks: usize, passes: u64) -> Vec<Rollout> {
+    let set = Households::default();
+    let tasks = &set.tasks("train").unwrap()[..tasks];
+    let mut all = Vec::new();
+    for sample in 0..passes {
+        let jobs: Vec<Job> = tasks.iter().map(|task| Job { task: task.clone(), seed: 0, sample }).collect();
+        let mut generator = Recording {
+            expert: ExpertGenerator::new(AlfworldExpert::default(), "expert"),
+            asked: BTreeMap::new(),
+        };
+        let noise = (sample > 0).then_some(Noise { probability: 0.2, perturb: &WrongActions });
+        let options = Options { noise, max_steps: 30, ..Options::greedy(agent) };
+        let episodes = Scheduler::new(&set, &mut generator, options).run(&jobs, |_| ()).unwrap();
+        assert_eq!(episodes.len(), generator.asked.len());
+        all.extend(episodes.into_iter().zip(generator.asked.into_values()));
+    }
+    all
+}
+
+fn style() -> Compact {
+    Compact::new(Arc::new(AlfworldCodec))
+}
+
+fn tokenizer<'a>(episodes: impl Iterator<Item = &'a Episode> + Clone) -> WordTokenizer {
+    let samples: Vec<Sample> = episodes.clone().flat_map(hierarchical).collect();
+    let flats: Vec<_> = episodes.map(flat).collect();
+    let words = texts(&samples, &flats, &style());
+    WordTokenizer::train(&style().markers(), words.iter().map(String::as_str))
+}
+
+fn substituted(rollouts: &[Rollout]) -> usize {
+    rollouts.iter().flat_map(|(episode, _)| episode.steps()).filter(|step| step.expert.is_some()).count()
+}
+
+#[test]
+fn hierarchical_samples_are_what_the_three_roles_were_asked_and_said() {
+    let rollouts = rollouts(AgentKind::StepHrl, 60, 3);
+    assert!(substituted(&rollouts) > 100);
+    assert!(rollouts.iter().any(|(episode, _)| !episode.won), "no episode was cut off");
+    let (style, tokenizer) = (style(), tokenizer(rollouts.iter().map(|(episode, _)| episode)));
+    for (episode, asked) in &rollouts {
+        let expected: Vec<Sample> = asked
+            .iter()
+            .map(|(query, said)| {
+                // The agents keep progress texts cleaned.
+                let reply = if query.role() == Role::Progress { clean_progress(said) } else { said.clone() };
+                Sample { query: query.clone(), reply }
+            })
+            .collect();
+        let samples = hierarchical(episode);
+        assert_eq!(samples, expected, "{}", episode.task);
+        for sample in &samples {
+            let row = row(sample, &style, &tokenizer);
+            let [span] = row.replies.as_slice() else { panic!("{} replies in one row", row.replies.len()) };
+            let (prompt, reply) = row.ids.split_at(span.start as usize);
+            assert_eq!(tokenizer.decode(prompt), style.prompt(&sample.query));
+            let native = style.decode_reply(sample.role(), &tokenizer.decode(&reply[..reply.len() - 1]));
+            assert_eq!(native, sample.reply);
+            assert_eq!(reply.last(), Some(&tokenizer.end()));
+        }
+    }
+}
+
+#[test]
+fn packed_flat_rows_hold_every_prompt_the_flat_agent_was_asked() {
+    let rollouts = rollouts(AgentKind::Flat, 60, 3);
+    assert!(substituted(&rollouts) > 100);
+    let (style, tokenizer) = (style(), tokenizer(rollouts.iter().map(|(episode, _)| episode)));
+    for (episode, asked) in &rollouts {
+        let row = pack(&flat(episode), &style, &tokenizer).unwrap();
+        // Where noise replaced the action, its prompt is part of the row but not a target.
+        let learnt: Vec<_> = asked
+            .iter()
+            .zip(episode.steps())
+            .filter(|(_, step)| step.expert.is_none())
+            .map(|(asked, _)| asked)
+            .collect();
+        assert_eq!(row.replies.len(), learnt.len(), "{}", episode.task);
+        for (span, (query, said)) in row.replies.iter().zip(learnt) {
+            let (start, end) = (span.start as usize, (span.start + span.len) as usize);
+            assert_eq!(tokenizer.decode(&row.ids[..start]), style.prompt(query), "{}", episode.task);
+            let written = format!("{} {END}", style.encode_reply(Role::Flat, said));
+            assert_eq!(tokenizer.decode(&row.ids[start..end]), written, "{}", episode.task);
+        }
+    }
+}
+
+fn blank(turn: &Turn) -> Turn {
+    Turn { reply: String::new(), ..turn.clone() }
+}
+
+/// The actions and answers of an episode, without the hierarchy.
+fn bare(episode: &Episode) -> Episode {
+    let steps = episode.steps().cloned().map(|mut step| {
+        step.turn = blank(&step.turn);
+        step.finished = false;
+        (step.progress, step.progress_turn, step.expert) = (None, None, None);
+        step
+    });
+    let subtask = Subtask { text: String::new(), turn: None, steps: steps.collect() };
+    Episode { agent: "flat".to_owned(), subtasks: vec![subtask], ..episode.clone() }
+}
+
+#[test]
+fn annotating_a_bare_demonstration_gives_back_the_experts_hierarchy_and_transitions() {
+    let rollouts = rollouts(AgentKind::StepHrl, 200, 1);
+    let won: Vec<&Episode> =
+        rollouts.iter().map(|(episode, _)| episode).filter(|episode| episode.won).collect();
+    assert!(won.len() >= 190, "{}", won.len());
+    for episode in won {
+        let annotated = annotate(&bare(episode), &AlfworldSegmenter, &AlfworldExpert::default()).unwrap();
+        assert_eq!(&annotated, episode);
+        for profile in [Profile::Fixed, Profile::Code] {
+            assert_eq!(transitions(&annotated, profile), transitions(episode, profile));
+        }
+    }
+}
+
+#[test]
+fn no_compact_prompt_has_two_replies() {
+    let rollouts = rollouts(AgentKind::StepHrl, 100, 3);
+    let style = style();
+    let mut replies: BTreeMap<String, (String, String)> = BTreeMap::new();
+    let mut seen = 0;
+    let mut learn = |task: &str, query: &Query, reply: &str| {
+        let reply = style.encode_reply(query.role(), reply);
+        let known = replies.entry(style.prompt(query)).or_insert_with(|| (reply.clone(), task.to_owned()));
+        assert_eq!(known.0, reply, "{} and {task} disagree on {query:?}", known.1);
+        seen += 1;
+    };
+    for (episode, _) in &rollouts {
+        let task = episode.task.to_string();
+        for sample in hierarchical(episode) {
+            learn(&task, &sample.query, &sample.reply);
+        }
+        let flat = flat(episode);
+        let mut history = Vec::new();
+        for step in flat.steps {
+            if step.target {
+                let query = Query::Flat {
+                    task: flat.task.clone(),
+                    context: flat.context.clone(),
+                    history: history.clone(),
+                };
+                learn(&task, &query, &step.action);
+            }
+            history.push((step.action, step.answer));
+        }
+    }
+    assert!(seen > 9_000 && replies.len() * 4 < seen * 3, "{seen} samples, {} prompts", replies.len());
+}

@@ -1,0 +1,434 @@
+//! What users get wrong, or find damaged: one clear sentence, an exit code, and nothing lost.
+
+#![allow(clippy::unwrap_used, reason = "the helpers of a test are tests")]
+
+mod common;
+
+use std::path::Path;
+
+use common::{checkpoints, episodes, files, folder, ok, refused, run};
+
+/// Wrong usage that the command line itself notices: exit code 2, and this first line.
+fn misused(folder: &Path, arguments: &[&str], first_line: &str) {
+    let outcome = run(folder, arguments);
+    assert_eq!(outcome.code, Some(2), "{arguments:?}: {outcome:#?}");
+    assert_eq!(outcome.err.lines().next(), Some(format!("error: {first_line}").as_str()), "{arguments:?}");
+}
+
+#[test]
+fn wrong_usage_is_code_2() {
+    let temporary = folder();
+    let folder = temporary.path();
+    misused(folder, &["trian"], "unrecognized subcommand 'trian'");
+    misused(folder, &["train"], "the following required arguments were not provided:");
+    misused(
+        folder,
+        &["train", "demo", "--resume", "x"],
+        "the argument '[CONFIG]' cannot be used with '--resume <DIR>'",
+    );
+    misused(folder, &["train", "demo", "--epochs", "3"], "unexpected argument '--epochs' found");
+    misused(
+        folder,
+        &["train", "demo", "--device", "gpu"],
+        "invalid value 'gpu' for '--device <DEVICE>': use cpu, cuda or cuda:N",
+    );
+    misused(
+        folder,
+        &["evaluate", "x", "--agent", "himac"],
+        "invalid value 'himac' for '--agent <AGENT>': use step_hrl or flat",
+    );
+    for temperature in ["0", "nan", "inf", "warm"] {
+        misused(
+            folder,
+            &["collect", "x", "-o", "y", "--temperature", temperature],
+            &format!(
+                "invalid value '{temperature}' for '--temperature <TEMPERATURE>': it must be a number above 0; leave \
+                 it out for greedy decoding"
+            ),
+        );
+    }
+    misused(
+        folder,
+        &["evaluate", "x", "--episodes", "0"],
+        "invalid value '0' for '--episodes <EPISODES>': number would be zero for non-zero type",
+    );
+    misused(
+        folder,
+        &["evaluate", "x", "--max-steps", "0"],
+        "invalid value '0' for '--max-steps <MAX_STEPS>': 0 is not in 1..=4294967295",
+    );
+    misused(folder, &["env", "generate", "household"], "the following required arguments were not provided:");
+    refused(
+        folder,
+        &["demonstrate", "--env", "household", "--split", "dev", "--noise", "1.5", "-o", "d.jsonl"],
+        2,
+        "--noise 1.5 must lie in [0, 1)",
+    );
+    refused(folder, &["reference", "paper"], 2, "unknown page `paper`; known are cli, config, metrics");
+    refused(
+        folder,
+        &["env", "play", "household", "--task", "200"],
+        2,
+        "household/dev has 200 tasks; --task counts from 0",
+    );
+}
+
+#[test]
+fn unknown_names_are_code_2_and_write_nothing() {
+    let temporary = folder();
+    let folder = temporary.path();
+    let demonstrate = |env, split| ["demonstrate", "--env", env, "--split", split, "-o", "d.jsonl"];
+    refused(
+        folder,
+        &demonstrate("alfwold", "train"),
+        2,
+        "unknown environment `alfwold`; known are household, alfworld; did you mean alfworld?",
+    );
+    refused(
+        folder,
+        &["env", "bench", "chess"],
+        2,
+        "unknown environment `chess`; known are household, alfworld",
+    );
+    refused(
+        folder,
+        &demonstrate("household", "valid_seen"),
+        2,
+        "household has no split `valid_seen`; it has train, dev, test",
+    );
+    refused(
+        folder,
+        &["env", "generate", "household", "--split", "valid", "-o", "g"],
+        2,
+        "there is no split `valid` of generated households; there are train, dev and test",
+    );
+    refused(
+        folder,
+        &["env", "verify", "chess", "--transcripts", "x"],
+        2,
+        "nothing to verify for `chess`; known are household, alfworld",
+    );
+    let train = |set| ["train", "tiny.toml", "--run-dir", "run", "--set", set];
+    refused(
+        folder,
+        &train("env.id=housold"),
+        2,
+        "env.id: unknown environment `housold`; known are household, alfworld; did you mean household?",
+    );
+    refused(
+        folder,
+        &train("data.split=dve"),
+        2,
+        "data.split: household has no split `dve`; it has train, dev, test",
+    );
+    refused(
+        folder,
+        &train("eval.split=dve"),
+        2,
+        "eval.split: household has no split `dve`; it has train, dev, test",
+    );
+    refused(
+        folder,
+        &train("eval.zero_shot=['alfworld/test']"),
+        2,
+        "eval.zero_shot: alfworld has no split `test`; it has train, train_dev, valid_seen, valid_unseen",
+    );
+    assert_eq!(files(folder), ["tiny.toml"]);
+}
+
+#[test]
+fn configurations_that_cannot_be_trained_are_code_2_and_write_nothing() {
+    let temporary = folder();
+    let folder = temporary.path();
+    refused(
+        folder,
+        &["train", "dmeo"],
+        2,
+        "unknown preset \"dmeo\"; did you mean demo? presets are alfworld-cpu, demo, and a file is given by a path that \
+         ends in .toml or contains /",
+    );
+    refused(
+        folder,
+        &["train", "demo.toml"],
+        2,
+        "demo.toml: no such file; did you mean the preset demo? presets are alfworld-cpu, demo",
+    );
+    fs_err::write(folder.join("typo.toml"), "preset = \"demo\"\n\n[env]\nmax_step = 9\n").unwrap();
+    refused(
+        folder,
+        &["train", "typo.toml"],
+        2,
+        "typo.toml:4: unknown key env.max_step; did you mean env.max_steps? [env] takes id, max_steps\n    max_step = 9",
+    );
+    fs_err::write(folder.join("broken.toml"), "preset = \"demo\"\n[env\n").unwrap();
+    let broken = run(folder, &["config", "check", "broken.toml"]);
+    assert_eq!(broken.code, Some(2));
+    assert!(broken.err.starts_with("error: broken.toml:2: not valid TOML: "), "{}", broken.err);
+    let with = |set| ["train", "tiny.toml", "--set", set];
+    refused(
+        folder,
+        &with("model.width"),
+        2,
+        "--set model.width: there is no =; write --set KEY=VALUE, for example --set algo.bc.clip=0.5",
+    );
+    refused(
+        folder,
+        &with("model.width=wide"),
+        2,
+        "--set model.width=wide: model.width is \"wide\" (a string); expected a whole number",
+    );
+    refused(
+        folder,
+        &with("model.heads=3"),
+        2,
+        "tiny.toml: model.width 16 is not a multiple of model.heads 3; nearest are 15 and 18 (width from \
+         tiny.toml:15, heads from --set)",
+    );
+    refused(
+        folder,
+        &["train", "tiny.toml", "--set", "model.width=1048576", "--set", "model.layers=1000"],
+        2,
+        "tiny.toml: model.width 1048576, model.ffn 24 and model.layers 1000 make 3.3e15 parameters; at most 4.0e9 can \
+         be trained here (width from --set, layers from --set, ffn from tiny.toml:19)",
+    );
+    assert_eq!(files(folder), ["broken.toml", "tiny.toml", "typo.toml"]);
+}
+
+#[test]
+fn a_window_too_small_for_the_demonstrations_is_noticed_before_training() {
+    let temporary = folder();
+    let folder = temporary.path();
+    let train = ["train", "tiny.toml", "--run-dir", "run", "--set", "model.max_positions=40"];
+    let outcome = run(folder, &train);
+    assert_eq!(outcome.code, Some(1), "{outcome:#?}");
+    let message = outcome.err.lines().last().unwrap();
+    let needed: u32 = message
+        .strip_prefix("error: model.max_positions is 40, but step_hrl needs ")
+        .and_then(|rest| rest.split_once(' '))
+        .map(|(number, _)| number.parse().unwrap())
+        .unwrap_or_else(|| panic!("{message}"));
+    let rest = format!("prompt and reply together: raise it to at least {needed}");
+    assert!(needed > 150 && message.ends_with(&rest), "{message}");
+    // What it says is enough is enough, even for the long texts of an untrained model.
+    let window = format!("model.max_positions={needed}");
+    let steps = ["--set", "agents.step_hrl.budget={ steps = 2 }", "--set", "agents.flat=false"];
+    ok(folder, &[&["train", "tiny.toml", "--set", &window], &steps[..]].concat());
+}
+
+#[test]
+fn places_that_cannot_be_used_are_named() {
+    let temporary = folder();
+    let folder = temporary.path();
+    // Below a regular file nothing can be created, not even by root.
+    refused(
+        folder,
+        &["train", "tiny.toml", "--run-dir", "tiny.toml/run"],
+        1,
+        "cannot write the run directory tiny.toml/run: choose another with --run-dir: failed to create directory \
+         `tiny.toml/run`: Not a directory (os error 20)",
+    );
+    refused(
+        folder,
+        &["demonstrate", "--env", "household", "--split", "dev", "-o", "nowhere/d.jsonl"],
+        1,
+        "failed to create file `nowhere/.d.jsonl.writing`: No such file or directory (os error 2)",
+    );
+    let transcript = ["env", "verify", "alfworld", "--transcripts", "none.jsonl"];
+    refused(
+        folder,
+        &transcript,
+        1,
+        "none.jsonl: cannot open the transcript: failed to open file `none.jsonl`: No such file or directory (os error 2)",
+    );
+    fs_err::write(folder.join("none.jsonl"), "{\"step\": 0}\n").unwrap();
+    refused(folder, &transcript, 1, "none.jsonl: row 1: no `game`");
+    fs_err::write(folder.join("none.jsonl"), "{\"step\": 0, \"game\": \"train/a/b/game.tw-pddl\"}\n")
+        .unwrap();
+    refused(
+        folder,
+        &transcript,
+        1,
+        "none.jsonl: row 1: there is no game train/a/b/game.tw-pddl; name the data root with --data or STEPLADDER_DATA",
+    );
+    fs_err::write(folder.join("none.jsonl"), "").unwrap();
+    refused(folder, &transcript, 1, "the transcripts hold no row");
+
+    for command in [&["evaluate", "nowhere"][..], &["collect", "nowhere", "-o", "c.jsonl"]] {
+        refused(folder, command, 1, "nowhere: no such run or checkpoint");
+    }
+    fs_err::create_dir(folder.join("empty")).unwrap();
+    let neither = "is neither a run (it has no config.toml) nor a checkpoint (it has no trainer.json)";
+    refused(folder, &["evaluate", "empty"], 1, &format!("empty {neither}"));
+    refused(folder, &["evaluate", "tiny.toml"], 1, &format!("tiny.toml {neither}"));
+    for place in ["empty", "nowhere"] {
+        let message = format!("{place} is no run directory: it has no config.toml");
+        refused(folder, &["train", "--resume", place], 1, &message);
+    }
+}
+
+/// A game of the official layout, as its makers would have left it.
+fn put_game(folder: &Path, task: &str, text: &str) {
+    let directory = folder.join("data/alfworld/json_2.1.1/valid_seen").join(task).join("trial_1");
+    fs_err::create_dir_all(&directory).unwrap();
+    fs_err::write(directory.join("game.tw-pddl"), text).unwrap();
+}
+
+#[test]
+fn absent_and_damaged_games_are_named() {
+    let temporary = folder();
+    let folder = temporary.path();
+    let play = ["demonstrate", "--env", "alfworld", "--split", "valid_seen", "-o", "d.jsonl"];
+    let with_data = [&play[..], &["--data", "data"]].concat();
+    refused(
+        folder,
+        &play,
+        1,
+        "no data root for the official ALFWorld games: set STEPLADDER_DATA or pass --data DIR (DIR holds \
+         alfworld/json_2.1.1/<split>/…; `stepladder data status` says where the games come from)",
+    );
+    let remedy = "name the data root with --data or STEPLADDER_DATA (`stepladder data status` says where they come from)";
+    refused(
+        folder,
+        &with_data,
+        1,
+        &format!("data/alfworld/json_2.1.1: the official ALFWorld games are not here; {remedy}"),
+    );
+    refused(
+        folder,
+        &["train", "alfworld-cpu", "--run-dir", "run", "--data", "data"],
+        1,
+        &format!("data/alfworld/json_2.1.1: the official ALFWorld games are not here; {remedy}"),
+    );
+    fs_err::create_dir_all(folder.join("data/alfworld/json_2.1.1/train")).unwrap();
+    refused(
+        folder,
+        &with_data,
+        1,
+        &format!(
+            "data/alfworld/json_2.1.1/valid_seen: this split of the official ALFWorld games is not here; {remedy}"
+        ),
+    );
+
+    ok(folder, &["env", "generate", "household", "--count", "1", "-o", "g"]);
+    let good = fs_err::read_to_string(folder.join("g/seed-0/game.tw-pddl")).unwrap();
+    put_game(folder, "a", &good);
+    put_game(folder, "b", &good[..good.len() / 2]);
+    let refusal = run(folder, &with_data);
+    assert_eq!(refusal.code, Some(1), "{refusal:#?}");
+    let place = "error: data/alfworld/json_2.1.1/valid_seen/b/trial_1/game.tw-pddl: ";
+    let reason = "not a game file (truncated or corrupt?): EOF while parsing";
+    assert!(refusal.err.starts_with(&format!("{place}{reason}")), "{}", refusal.err);
+    assert!(!files(folder).iter().any(|file| file.contains("d.jsonl")), "{:?}", files(folder));
+
+    // A game that only fails when it is played costs its own episode: the others are kept.
+    let foreign = r#"{"pddl_domain": "(define)", "grammar": "{}", "pddl_problem": "", "solvable": true}"#;
+    put_game(folder, "b", foreign);
+    let partial = run(folder, &with_data);
+    assert_eq!(partial.code, Some(1), "{partial:#?}");
+    let message = "error: 1 of 2 episodes broke off; the first, alfworld/valid_seen/valid_seen/b/trial_1: \
+                   data/alfworld/json_2.1.1/valid_seen/b/trial_1/game.tw-pddl: unknown PDDL domain (fingerprint ";
+    assert!(partial.err.starts_with(message), "{}", partial.err);
+    let kept = episodes(&folder.join("d.jsonl"));
+    assert_eq!(
+        kept.iter().map(|episode| (episode.won, episode.error.is_some())).collect::<Vec<_>>(),
+        [(true, false), (false, true)]
+    );
+    let bench = ["env", "bench", "alfworld", "--split", "valid_seen", "--data", "data"];
+    assert_eq!(run(folder, &bench).code, Some(1));
+}
+
+#[test]
+fn runs_and_checkpoints_that_do_not_fit_are_refused_and_left_alone() {
+    let temporary = folder();
+    let folder = temporary.path();
+    let short = ["--set", "agents.step_hrl=false", "--set", "agents.flat.budget={ steps = 3 }"];
+    ok(folder, &[&["train", "tiny.toml", "--run-dir", "run"], &short[..]].concat());
+    let root = folder.join("run");
+    let before = files(&root);
+    refused(
+        folder,
+        &["train", "tiny.toml", "--run-dir", "run"],
+        1,
+        "run already holds a run: continue it with `stepladder train --resume run` or choose another --run-dir",
+    );
+    refused(folder, &["evaluate", "run", "--agent", "step_hrl"], 1, "run has no checkpoint of step_hrl yet");
+    let newest = "run/flat/checkpoints/step-00000003";
+    refused(
+        folder,
+        &["evaluate", newest, "--split", "dev"],
+        2,
+        "a checkpoint alone does not say which env: pass --env",
+    );
+    refused(
+        folder,
+        &["evaluate", newest, "--agent", "step_hrl", "--env", "household", "--split", "dev"],
+        1,
+        &format!("{newest} is a checkpoint of flat, not of step_hrl"),
+    );
+    refused(
+        folder,
+        &["collect", "run", "--count", "2", "-o", "nowhere/c.jsonl"],
+        1,
+        "failed to create file `nowhere/.c.jsonl.writing`: No such file or directory (os error 2)",
+    );
+    assert_eq!(files(&root), before);
+
+    // As if training had been stopped before its end.
+    fs_err::remove_file(root.join("flat/trained.json")).unwrap();
+    let resume = ["train", "--resume", "run"];
+    let edit = |from: &str, to: &str| {
+        let text = fs_err::read_to_string(root.join("config.toml")).unwrap();
+        assert!(text.contains(from));
+        fs_err::write(root.join("config.toml"), text.replace(from, to)).unwrap();
+    };
+    edit("width = 16", "width = 32");
+    refused(
+        folder,
+        &resume,
+        1,
+        &format!(
+            "{newest} is a checkpoint of another configuration: its model.width is 16, config.toml says 32; put \
+             config.toml back as it was, or start a new run"
+        ),
+    );
+    edit("width = 32", "widht = 32");
+    refused(
+        folder,
+        &resume,
+        2,
+        "run/config.toml:15: unknown key model.widht; did you mean model.width? [model] takes width, layers, heads, \
+         kv_heads, ffn, max_positions, rope_theta, norm_eps, tied\n    widht = 32",
+    );
+    edit("widht = 32", "width = 16");
+
+    let tensors = root.join("flat/checkpoints/step-00000003/trainer.safetensors");
+    let whole = fs_err::read(&tensors).unwrap();
+    fs_err::write(&tensors, &whole[..whole.len() / 2]).unwrap();
+    let damage = format!("{newest}/trainer.safetensors: not a safetensors file: ");
+    let refusal = run(folder, &resume);
+    assert_eq!(refusal.code, Some(1), "{refusal:#?}");
+    let advice = format!("remove {newest} to continue from step-00000002: {damage}");
+    let message = refusal.err.lines().last().unwrap();
+    assert!(
+        message.starts_with(&format!("error: the newest checkpoint cannot be loaded; {advice}")),
+        "{message}"
+    );
+    let refusal = run(folder, &["evaluate", newest, "--env", "household", "--split", "dev"]);
+    assert_eq!(refusal.code, Some(1), "{refusal:#?}");
+    assert!(refusal.err.starts_with(&format!("error: {damage}")), "{}", refusal.err);
+    assert_eq!(checkpoints(&root, "flat").len(), 2, "nothing was removed");
+    // The advice works.
+    fs_err::remove_dir_all(folder.join(newest)).unwrap();
+    ok(folder, &resume);
+    assert_eq!(fs_err::read(&tensors).unwrap(), whole);
+
+    fs_err::remove_file(root.join("flat/trained.json")).unwrap();
+    fs_err::write(root.join("demonstrations.jsonl.zst"), "not compressed").unwrap();
+    let refusal = run(folder, &resume);
+    assert_eq!(refusal.code, Some(1), "{refusal:#?}");
+    let message = "error: the run's demonstrations cannot be read; remove the file to have the expert play again: \
+                   run/demonstrations.jsonl.zst: ";
+    assert!(refusal.err.starts_with(message), "{}", refusal.err);
+    fs_err::remove_file(root.join("demonstrations.jsonl.zst")).unwrap();
+    ok(folder, &resume);
+}

@@ -1,0 +1,115 @@
+//! The program as a process.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "the helpers of a test are tests")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+use stepladder_core::trace::{self, Episode};
+
+/// A folder with `tiny.toml` in it, in which commands run.
+pub fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tiny.toml");
+    fs_err::copy(tiny, folder.path().join("tiny.toml")).unwrap();
+    folder
+}
+
+/// `stepladder` in a folder, without what the caller's environment says.
+pub fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stepladder"));
+    command.args(arguments).current_dir(folder);
+    command.env_remove("STEPLADDER_DATA").env_remove("RUST_BACKTRACE");
+    // In place already, so the program need not start itself again.
+    command.envs([("OMP_WAIT_POLICY", "passive"), ("GOMP_SPINCOUNT", "0"), ("OMP_NUM_THREADS", "1")]);
+    command
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Outcome {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+/// Runs to the end; whatever happens, nothing may panic.
+pub fn finish(command: Command) -> Outcome {
+    let output = assert_cmd::Command::from_std(command).timeout(Duration::from_secs(300)).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let outcome = Outcome { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) };
+    assert!(!outcome.err.contains("panicked") && outcome.code.is_some(), "{outcome:#?}");
+    outcome
+}
+
+/// Runs to the end.
+pub fn run(folder: &Path, arguments: &[&str]) -> Outcome {
+    finish(command(folder, arguments))
+}
+
+/// Standard output of a command that must succeed.
+pub fn ok(folder: &Path, arguments: &[&str]) -> String {
+    let outcome = run(folder, arguments);
+    assert_eq!(outcome.code, Some(0), "{arguments:?}: {outcome:#?}");
+    outcome.out
+}
+
+/// The one JSON value that a command prints.
+pub fn json(folder: &Path, arguments: &[&str]) -> Value {
+    serde_json::from_str(&ok(folder, arguments)).unwrap()
+}
+
+/// A command that must fail with this code and exactly this message at the end of standard error.
+pub fn refused(folder: &Path, arguments: &[&str], code: i32, message: &str) {
+    let outcome = run(folder, arguments);
+    assert_eq!(outcome.code, Some(code), "{arguments:?}: {outcome:#?}");
+    let start = outcome.err.find("error: ").unwrap_or(0);
+    assert_eq!(outcome.err[start..], format!("error: {message}\n"), "{arguments:?}");
+}
+
+/// Episodes of a trace, compressed or not.
+pub fn episodes(path: &Path) -> Vec<Episode> {
+    let bytes = fs_err::read(path).unwrap();
+    let compressed = path.extension().is_some_and(|extension| extension == "zst");
+    let text = if compressed { zstd::decode_all(bytes.as_slice()).unwrap() } else { bytes };
+    trace::read(text.as_slice()).collect::<Result<_, _>>().unwrap()
+}
+
+/// Every file below a directory, sorted, relative to it.
+pub fn files(directory: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open = vec![directory.to_owned()];
+    while let Some(next) = open.pop() {
+        for entry in fs_err::read_dir(&next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                found.push(path.strip_prefix(directory).unwrap().display().to_string());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Complete checkpoints of an agent of a run, oldest first.
+pub fn checkpoints(run: &Path, agent: &str) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = fs_err::read_dir(run.join(agent).join("checkpoints"))
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("step-"))
+        .collect();
+    found.sort();
+    found
+}
+
+/// The lines of `metrics.jsonl` of an agent.
+pub fn metrics(run: &Path, agent: &str) -> Vec<Value> {
+    let text = fs_err::read_to_string(run.join(agent).join("metrics.jsonl")).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}

@@ -1,0 +1,208 @@
+//! Runs that are stopped, killed or starved of disk, and continued.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "the helpers of a test are tests")]
+
+mod common;
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{checkpoints, command, files, finish, folder, metrics, ok, run};
+
+const AGENTS: [&str; 2] = ["step_hrl", "flat"];
+
+/// The table without the line of times.
+fn results(table: &str) -> &str {
+    table.split_once("\ntraining: ").map_or(table, |(results, _)| results)
+}
+
+/// Starts a command, waits until `ready`, and gives it a signal; false if it ended before.
+fn interrupted(mut command: Command, signal: &str, ready: impl Fn() -> bool) -> (bool, Option<i32>, String) {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let started = Instant::now();
+    let mut sent = false;
+    loop {
+        if child.try_wait().unwrap().is_some() {
+            break;
+        }
+        if ready() {
+            let status = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+            sent = status.success();
+            break;
+        }
+        assert!(started.elapsed() < Duration::from_secs(120), "the moment never came");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let output = child.wait_with_output().unwrap();
+    (sent, output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
+/// Number of the newest complete checkpoint, 0 if there is none.
+fn newest(run: &Path, agent: &str) -> u64 {
+    let last = checkpoints(run, agent).pop();
+    last.map_or(0, |path| path.file_name().unwrap().to_str().unwrap()["step-".len()..].parse().unwrap())
+}
+
+/// Whether a checkpoint is being written right now.
+fn saving(run: &Path, agent: &str) -> bool {
+    let entries = fs_err::read_dir(run.join(agent).join("checkpoints"));
+    entries.into_iter().flatten().flatten().any(|entry| entry.file_name().to_str().unwrap().starts_with('.'))
+}
+
+/// Every complete checkpoint can be read: its tensors cover their files exactly.
+fn assert_whole(run: &Path) {
+    for checkpoint in AGENTS.iter().flat_map(|agent| checkpoints(run, agent)) {
+        for name in ["model.safetensors", "trainer.safetensors"] {
+            let bytes = fs_err::read(checkpoint.join(name)).unwrap();
+            safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        }
+        for name in ["config.json", "tokenizer.json", "trainer.json"] {
+            let text = fs_err::read_to_string(checkpoint.join(name)).unwrap();
+            serde_json::from_str::<serde_json::Value>(&text).unwrap();
+        }
+    }
+}
+
+/// Killed without warning at one moment after the other, the run ends where an uninterrupted one does.
+fn killed_and_resumed(threads: &str) {
+    let temporary = folder();
+    let folder = temporary.path();
+    let set = format!("threads={threads}");
+    ok(folder, &["train", "tiny.toml", "--set", &set, "--run-dir", "whole"]);
+
+    let root = folder.join("killed");
+    let resume = ["train", "--resume", "killed"];
+    let train = ["train", "tiny.toml", "--set", &set, "--run-dir", "killed"];
+    let moments: [(&str, &dyn Fn() -> bool); 6] = [
+        ("begun", &|| root.join("config.toml").exists()),
+        ("before the first checkpoint", &|| root.join("step_hrl").exists()),
+        ("in an early save", &|| newest(&root, "step_hrl") >= 2 && saving(&root, "step_hrl")),
+        ("in a late save", &|| newest(&root, "step_hrl") >= 12 && saving(&root, "step_hrl")),
+        ("in a save of the second agent", &|| newest(&root, "flat") >= 5 && saving(&root, "flat")),
+        ("in the evaluation", &|| root.join("flat/trained.json").exists()),
+    ];
+    let mut kills = 0;
+    for (name, moment) in moments {
+        let arguments = if kills == 0 { &train[..] } else { &resume[..] };
+        let before = AGENTS.map(|agent| newest(&root, agent));
+        let (killed, ..) = interrupted(command(folder, arguments), "-KILL", moment);
+        kills += usize::from(killed);
+        let after = AGENTS.map(|agent| newest(&root, agent));
+        assert!(before[0] <= after[0] && before[1] <= after[1], "{name}: {before:?}, then {after:?}");
+        assert_whole(&root);
+    }
+    // A machine may be too fast for one moment, not for all.
+    assert!(kills >= 4, "{kills} kills");
+    ok(folder, &resume);
+
+    for agent in AGENTS {
+        assert_eq!(newest(&root, agent), 20);
+        for name in ["config.json", "model.safetensors", "tokenizer.json", "trainer.safetensors"] {
+            let bytes = |run| {
+                fs_err::read(folder.join(run).join(agent).join("checkpoints/step-00000020").join(name))
+                    .unwrap()
+            };
+            assert!(bytes("killed") == bytes("whole"), "{threads} threads: {agent}/{name} differs");
+        }
+        // Every step stands once in the metrics, with the same loss as without the kills.
+        let losses = |run: &str| -> Vec<(u64, f64)> {
+            metrics(&folder.join(run), agent)
+                .iter()
+                .filter_map(|line| Some((line["step"].as_u64().unwrap(), line["loss"].as_f64()?)))
+                .collect()
+        };
+        assert_eq!(losses("killed"), losses("whole"), "{agent}");
+        let probes = |run: &str| {
+            metrics(&folder.join(run), agent).iter().filter(|line| line["probe/success"].is_f64()).count()
+        };
+        assert_eq!((probes("killed"), probes("whole")), (1, 1), "{agent}");
+    }
+    let table = |run: &str| fs_err::read_to_string(folder.join(run).join("table.txt")).unwrap();
+    assert_eq!(results(&table("killed")), results(&table("whole")));
+    let leftovers: Vec<String> = files(&root).into_iter().filter(|path| path.contains(".writing")).collect();
+    assert_eq!(leftovers, Vec::<String>::new());
+}
+
+#[test]
+fn a_killed_run_continues_bit_for_bit_with_one_thread() {
+    killed_and_resumed("1");
+}
+
+#[test]
+fn a_killed_run_continues_bit_for_bit_with_two_threads() {
+    killed_and_resumed("2");
+}
+
+#[test]
+fn ctrl_c_saves_and_says_how_to_continue() {
+    let temporary = folder();
+    let folder = temporary.path();
+    let root = folder.join("my run");
+    let train = [
+        "train",
+        "tiny.toml",
+        "--run-dir",
+        "my run",
+        "--set",
+        "log.checkpoint_seconds=1000",
+        "--set",
+        "agents.step_hrl.budget={ steps = 400 }",
+    ];
+    let begun = || {
+        fs_err::read_to_string(root.join("step_hrl/metrics.jsonl")).is_ok_and(|text| text.lines().count() > 3)
+    };
+    let (sent, code, out) = interrupted(command(folder, &train), "-INT", begun);
+    assert!(sent);
+    assert_eq!(code, Some(0));
+    assert_eq!(out, "stopped; continue with: stepladder train --resume 'my run'\n");
+    let reached = newest(&root, "step_hrl");
+    assert!((4..400).contains(&reached), "{reached}");
+
+    let resumed = run(folder, &["train", "--resume", "my run"]);
+    assert_eq!(resumed.code, Some(0), "{resumed:#?}");
+    assert_eq!((newest(&root, "step_hrl"), newest(&root, "flat")), (400, 20));
+    assert!(resumed.out.starts_with("household/dev, greedy, 6 steps\n"), "{}", resumed.out);
+
+    // A finished run has nothing left to do but to print its table.
+    let before = files(&root);
+    let again = run(folder, &["train", "--resume", "my run"]);
+    assert_eq!(again.code, Some(0), "{again:#?}");
+    assert_eq!(results(&again.out), results(&resumed.out));
+    assert_eq!(files(&root), before);
+}
+
+#[test]
+fn a_full_disk_is_named_and_costs_nothing_that_was_saved() {
+    let temporary = folder();
+    let folder = temporary.path();
+    // Files beyond 24 KiB cannot be written, as on a full disk: the trainer's tensors are the first to be.
+    let program = command(folder, &["train", "tiny.toml", "--run-dir", "run"]);
+    let mut starved = Command::new("sh");
+    starved.args(["-c", "trap '' XFSZ; ulimit -f 48; exec \"$0\" \"$@\""]).arg(program.get_program());
+    starved.args(program.get_args()).current_dir(folder);
+    starved.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    starved.env_remove("STEPLADDER_DATA");
+    let outcome = finish(starved);
+    assert_eq!(outcome.code, Some(1), "{outcome:#?}");
+    let message = outcome.err.lines().last().unwrap();
+    assert!(
+        message.starts_with("error: run/step_hrl/checkpoints/.step-00000001.writing/trainer.safetensors: ")
+    );
+    assert!(message.contains("File too large"), "{message}");
+    assert!(!saving(&folder.join("run"), "step_hrl"), "the half checkpoint is still there");
+    ok(folder, &["train", "--resume", "run"]);
+    assert_eq!(newest(&folder.join("run"), "flat"), 20);
+}
+
+#[test]
+fn a_directory_whose_run_never_began_can_be_used() {
+    let temporary = folder();
+    let folder = temporary.path();
+    // What a kill between the two first files leaves.
+    fs_err::create_dir(folder.join("run")).unwrap();
+    fs_err::write(folder.join("run/run.json"), "{").unwrap();
+    let short = ["--set", "agents.flat=false", "--set", "agents.step_hrl.budget={ steps = 1 }"];
+    ok(folder, &[&["train", "tiny.toml", "--run-dir", "run"], &short[..]].concat());
+}

@@ -1,0 +1,235 @@
+//! A whole run through the program: what it leaves behind, and what can be done with it.
+
+#![allow(clippy::unwrap_used, reason = "the helpers of a test are tests")]
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use common::{checkpoints, episodes, files, folder, json, metrics, ok, run};
+use serde_json::Value;
+
+const AGENTS: [&str; 2] = ["step_hrl", "flat"];
+
+fn names(value: &Value) -> BTreeSet<&str> {
+    value.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+/// The keys of design section 5, with plausible values.
+fn check_evaluation(value: &Value, agent: &str, n: u64) {
+    let (found, public) = (
+        names(value),
+        [
+            "env",
+            "split",
+            "n",
+            "success",
+            "score",
+            "interval",
+            "mean_steps",
+            "tokens_per_step",
+            "per_type",
+            "checkpoint",
+            "commit",
+        ],
+    );
+    assert!(public.iter().all(|key| found.contains(key)), "{found:?}");
+    assert_eq!((value["env"].as_str(), value["split"].as_str()), (Some("household"), Some("dev")));
+    assert_eq!((value["agent"].as_str(), value["n"].as_u64()), (Some(agent), Some(n)));
+    let [low, success, high] = [&value["interval"][0], &value["success"], &value["interval"][1]]
+        .map(|number| number.as_f64().unwrap());
+    assert!(0.0 <= low && low <= success && success <= high && high <= 1.0, "{value}");
+    assert!((1.0..=6.0).contains(&value["mean_steps"].as_f64().unwrap()));
+    assert!(!value["commit"].as_str().unwrap().is_empty());
+    let per_type: u64 =
+        value["per_type"].as_object().unwrap().values().map(|row| row["n"].as_u64().unwrap()).sum();
+    assert_eq!(per_type, n);
+    let roles: &[&str] = if agent == "flat" { &["flat"] } else { &["executor", "planner", "progress"] };
+    assert_eq!(names(&value["tokens_per_step"]), roles.iter().copied().collect());
+    for role in roles {
+        let tokens = &value["tokens_per_step"][role];
+        let count = |key: &str| tokens[key].as_f64().unwrap();
+        assert!(
+            count("prompt") >= count("uncached") && count("uncached") > 0.0 && count("new") > 0.0,
+            "{value}"
+        );
+    }
+}
+
+/// Walks the records of an event file: length, checksum, data, checksum.
+fn records(path: &Path) -> usize {
+    let bytes = fs_err::read(path).unwrap();
+    let (mut at, mut count) = (0, 0);
+    while at < bytes.len() {
+        at += 16 + u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
+        count += 1;
+    }
+    assert_eq!(at, bytes.len());
+    count
+}
+
+fn check_metrics(folder: &Path) {
+    let page = ok(folder, &["reference", "metrics"]);
+    let documented: BTreeSet<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` |"))
+        .map(|(name, _)| name)
+        .chain(["step"])
+        .collect();
+    let mut logged = BTreeSet::new();
+    for agent in AGENTS {
+        let lines = metrics(&folder.join("run"), agent);
+        let steps: Vec<u64> = lines
+            .iter()
+            .filter(|line| line["loss"].is_f64())
+            .map(|line| line["step"].as_u64().unwrap())
+            .collect();
+        assert_eq!(steps, (1..=20).collect::<Vec<_>>(), "{agent}");
+        assert_eq!(lines.iter().filter(|line| line["probe/success"].is_f64()).count(), 1, "{agent}");
+        let (first, last) =
+            (lines[0]["loss"].as_f64().unwrap(), lines.last().unwrap()["loss"].as_f64().unwrap());
+        assert!(last < first, "{agent}: the loss went from {first} to {last}");
+        logged.extend(lines.iter().flat_map(names).map(str::to_owned));
+    }
+    assert_eq!(logged.iter().map(String::as_str).collect::<BTreeSet<_>>(), documented);
+}
+
+fn check_checkpoint(directory: &Path) {
+    let expected =
+        ["config.json", "model.safetensors", "tokenizer.json", "trainer.json", "trainer.safetensors"];
+    assert_eq!(files(directory), expected);
+    let bytes = fs_err::read(directory.join("model.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    assert_eq!(tensors.tensor("model.layers.0.self_attn.q_proj.weight").unwrap().shape(), [16, 16]);
+    let config: Value =
+        serde_json::from_str(&fs_err::read_to_string(directory.join("config.json")).unwrap()).unwrap();
+    assert_eq!((config["model_type"].as_str(), config["hidden_size"].as_u64()), (Some("llama"), Some(16)));
+}
+
+#[test]
+fn a_run_leaves_everything_that_evaluation_and_collection_need() {
+    let temporary = folder();
+    let folder = temporary.path();
+    let trained = run(folder, &["train", "./tiny.toml", "--run-dir", "run"]);
+    assert_eq!(trained.code, Some(0), "{trained:#?}");
+    let root = folder.join("run");
+
+    // The table on standard output is the one that is kept.
+    let table = fs_err::read_to_string(root.join("table.txt")).unwrap();
+    assert!(trained.out.starts_with(table.trim_end()), "{}", trained.out);
+    assert!(trained.out.ends_with("run directory: run\n"), "{}", trained.out);
+    assert!(table.starts_with("household/dev, greedy, 6 steps\n"), "{table}");
+    for name in ["expert", "step_hrl", "flat"] {
+        assert!(table.lines().any(|line| line.starts_with(name) && line.contains(" all ")), "{table}");
+    }
+    assert!(table.contains("\ntraining: step_hrl 0:0"), "{table}");
+
+    // What the run was.
+    let info: Value = serde_json::from_str(&fs_err::read_to_string(root.join("run.json")).unwrap()).unwrap();
+    assert_eq!((info["seed"].as_u64(), info["threads"].as_u64()), (Some(3), Some(1)));
+    assert_eq!((info["preset"].as_str(), info["libtorch"].as_str()), (Some("./tiny.toml"), Some("2.11.0")));
+    let config: toml::Table = fs_err::read_to_string(root.join("config.toml")).unwrap().parse().unwrap();
+    assert_eq!(config["model"]["width"].as_integer(), Some(16));
+    assert_eq!(config["algo"]["bc"]["clip"].as_float(), Some(1.0), "values of the preset are there too");
+    ok(folder, &["config", "check", "run/config.toml"]);
+
+    // Only solved demonstrations.
+    let demonstrations = episodes(&root.join("demonstrations.jsonl.zst"));
+    assert!((3..=12).contains(&demonstrations.len()), "{}", demonstrations.len());
+    assert!(demonstrations.iter().all(|episode| episode.won && episode.agent == "step_hrl"));
+
+    check_metrics(folder);
+    for agent in AGENTS {
+        let kept = checkpoints(&root, agent);
+        let names: Vec<_> = kept.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
+        assert_eq!(names, ["step-00000019", "step-00000020"], "log.keep is 2");
+        for checkpoint in &kept {
+            check_checkpoint(checkpoint);
+        }
+        let events = files(&root.join(agent).join("tensorboard"));
+        assert_eq!(events.len(), 1);
+        // One record for the version, then one per number.
+        let numbers: usize =
+            metrics(&root, agent).iter().map(|line| line.as_object().unwrap().len() - 1).sum();
+        assert_eq!(records(&root.join(agent).join("tensorboard").join(&events[0])), 1 + numbers);
+
+        let text = fs_err::read_to_string(root.join(agent).join("household-dev.json")).unwrap();
+        let evaluation: Value = serde_json::from_str(&text).unwrap();
+        check_evaluation(&evaluation, agent, 4);
+        let played = episodes(&root.join(agent).join("household-dev.jsonl.zst"));
+        let won = played.iter().filter(|episode| episode.won).count();
+        assert_eq!((played.len(), evaluation["success"].as_f64().unwrap()), (4, won as f64 / 4.0));
+        assert!(played.iter().all(|episode| episode.agent == agent && episode.len() <= 6));
+    }
+
+    // Evaluating the run plays what the run itself evaluated, with its own step limit.
+    let again = json(folder, &["evaluate", "run", "--episodes", "4", "--json"]);
+    let text = fs_err::read_to_string(root.join("step_hrl/household-dev.json")).unwrap();
+    assert_eq!(again, serde_json::from_str::<Value>(&text).unwrap());
+    let flat = [
+        "evaluate",
+        "run",
+        "--agent",
+        "flat",
+        "--episodes",
+        "2",
+        "--seeds",
+        "2",
+        "--trace",
+        "e.jsonl",
+        "--json",
+    ];
+    check_evaluation(&json(folder, &flat), "flat", 4);
+    assert_eq!(episodes(&folder.join("e.jsonl")).len(), 4);
+
+    // A checkpoint alone needs to be told where to play.
+    let place = "run/flat/checkpoints/step-00000019";
+    let arguments = [
+        "evaluate",
+        place,
+        "--env",
+        "household",
+        "--split",
+        "dev",
+        "--episodes",
+        "3",
+        "--max-steps",
+        "4",
+        "--json",
+    ];
+    let alone = json(folder, &arguments);
+    check_evaluation(&alone, "flat", 3);
+    assert_eq!(alone["checkpoint"].as_str(), Some(place));
+    let table = ok(folder, &["evaluate", "run", "--episodes", "2", "--split", "test"]);
+    assert!(table.starts_with("household/test, run/step_hrl/checkpoints/step-00000020\n"), "{table}");
+
+    // Collected episodes hold prompts, token counts and log-probabilities, and are the same for the same seed.
+    let collect = |seed, file| {
+        let arguments = ["collect", "run", "--count", "3", "--temperature", "1", "--seed", seed, "-o", file];
+        let said = ok(folder, &arguments);
+        assert!(said.starts_with("3 episodes, ") && said.trim_end().ends_with(file), "{said}");
+        episodes(&folder.join(file))
+    };
+    let collected = collect("1", "c.jsonl.zst");
+    assert_eq!(collected, collect("1", "again.jsonl"));
+    assert_ne!(collected, collect("2", "other.jsonl"));
+    for turn in collected.iter().flat_map(|episode| episode.turns()) {
+        assert!(!turn.prompt.is_empty() && turn.new_tokens > 0, "{turn:?}");
+        assert!(turn.logprob.is_some_and(|logprob| logprob < 0.0), "{turn:?}");
+    }
+    assert!(collected.iter().all(|episode| episode.task.split == "train"));
+}
+
+#[test]
+fn a_run_without_a_directory_gets_a_numbered_one() {
+    let temporary = folder();
+    let folder = temporary.path();
+    let short =
+        ["train", "tiny.toml", "--set", "agents.flat=false", "--set", "agents.step_hrl.budget={ steps = 1 }"];
+    for number in 1..=2 {
+        let said = ok(folder, &short);
+        assert!(said.ends_with(&format!("run directory: runs/tiny-{number}\n")), "{said}");
+    }
+    assert!(!folder.join("runs/tiny-1/flat").exists());
+}
