@@ -45,7 +45,7 @@ struct State {
     lengths: Vec<i64>,
     /// Columns of the cache in use.
     columns: i64,
-    /// Additive mask over all columns [B, 1, 1, capacity]: 0 visible, -inf padding.
+    /// Additive mask over all columns `[B, 1, 1, capacity]`: 0 visible, -inf padding.
     mask: Tensor,
 }
 

@@ -16,10 +16,10 @@ use crate::params::Layout;
 
 /// The views of one block.
 pub(crate) struct Block {
-    /// Query, key and value rows, gain multiplied in: [(H + 2 Hkv) hd, d].
+    /// Query, key and value rows, gain multiplied in: `[(H + 2 Hkv) hd, d]`.
     pub(crate) qkv: Tensor,
     pub(crate) out: Tensor,
-    /// Gate and up rows, gain multiplied in: [2 ffn, d].
+    /// Gate and up rows, gain multiplied in: `[2 ffn, d]`.
     pub(crate) gate_up: Tensor,
     pub(crate) down: Tensor,
 }
@@ -28,17 +28,17 @@ pub(crate) struct Block {
 pub struct Decoder {
     shape: Shape,
     pub(crate) blocks: Vec<Block>,
-    /// Embedding table [vocab, d], factors summed in.
+    /// Embedding table `[vocab, d]`, factors summed in.
     table: Tensor,
-    /// Output matrix [vocab, d], gain of the last norm multiplied in.
+    /// Output matrix `[vocab, d]`, gain of the last norm multiplied in.
     head: Tensor,
     /// Gain of the last norm.
     norm: Tensor,
-    /// e^{i·position·frequency}: [max_positions, hd/2], complex.
+    /// e^{i·position·frequency}: `[max_positions, hd/2]`, complex.
     rotations: Tensor,
 }
 
-/// Rotary factors for all positions: [max_positions, hd/2] complex.
+/// Rotary factors for all positions: `[max_positions, hd/2]` complex.
 pub fn rotations(shape: &Shape, device: Device) -> Tensor {
     #[cfg(target_arch = "x86_64")]
     crate::mkl::link();
@@ -57,7 +57,7 @@ pub(crate) fn normalise(x: &Tensor, eps: f64) -> Tensor {
     x * (mean + eps).rsqrt().to_kind(x.kind())
 }
 
-/// Rotates neighbouring pairs. x: [B, T, heads, hd]; rotation: broadcastable to [B, T, 1, hd/2] complex.
+/// Rotates neighbouring pairs. x: `[B, T, heads, hd]`; rotation: broadcastable to `[B, T, 1, hd/2]` complex.
 pub(crate) fn rope(x: &Tensor, rotation: &Tensor) -> Tensor {
     let sizes = x.size();
     let (b, t, heads, head) = (sizes[0], sizes[1], sizes[2], sizes[3]);
@@ -126,7 +126,7 @@ impl Decoder {
         Tensor::embedding(&self.table, ids, -1, false, false)
     }
 
-    /// Queries, keys and values of a block, rotated: [B, H, T, hd], [B, Hkv, T, hd] twice.
+    /// Queries, keys and values of a block, rotated: `[B, H, T, hd]`, `[B, Hkv, T, hd]` twice.
     pub(crate) fn project(&self, block: &Block, x: &Tensor, rotation: &Tensor) -> (Tensor, Tensor, Tensor) {
         let Shape { heads, kv_heads, norm_eps, .. } = self.shape;
         let head = self.shape.head_dim();
@@ -145,7 +145,7 @@ impl Decoder {
         (q, k, v)
     }
 
-    /// Brings the heads of one position together: [B, H, T, hd] → [B, T, H hd].
+    /// Brings the heads of one position together: `[B, H, T, hd]` → `[B, T, H hd]`.
     pub(crate) fn join(&self, attended: &Tensor) -> Tensor {
         let sizes = attended.size();
         attended.transpose(1, 2).reshape([sizes[0], sizes[2], sizes[1] * sizes[3]])
@@ -159,7 +159,7 @@ impl Decoder {
         x + (parts[0].silu() * &parts[1]).linear(&block.down, None::<Tensor>)
     }
 
-    /// Causal attention of a block over right-padded rows: [B, T, H hd].
+    /// Causal attention of a block over right-padded rows: `[B, T, H hd]`.
     fn attend(&self, block: &Block, x: &Tensor, rotation: &Tensor) -> Tensor {
         let (q, k, v) = self.project(block, x, rotation);
         let grouped = self.shape.heads != self.shape.kv_heads;
@@ -171,7 +171,7 @@ impl Decoder {
     /// Last-layer vectors before the gain of the final norm, causal over right-padded rows.
     ///
     /// # Shapes
-    /// ids: [B, T] (i64) → [B, T, d]
+    /// ids: `[B, T]` (i64) → `[B, T, d]`
     pub fn hidden(&self, ids: &Tensor) -> Tensor {
         let rotation = self.rotation(0, ids.size()[1]);
         let mut x = self.embed(ids);
@@ -186,7 +186,7 @@ impl Decoder {
     /// after it mixes positions (design D10).
     ///
     /// # Shapes
-    /// ids: [B, T] · positions: [N] flat indices → [N, d]
+    /// ids: `[B, T]` · positions: `[N]` flat indices → `[N, d]`
     pub fn hidden_at(&self, ids: &Tensor, positions: &Tensor) -> Tensor {
         let rotation = self.rotation(0, ids.size()[1]);
         let mut x = self.embed(ids);
@@ -206,7 +206,7 @@ impl Decoder {
         hidden.to_kind(Kind::Float) * &self.norm
     }
 
-    /// Logits in f32 for hidden vectors [N, d] → [N, vocab].
+    /// Logits in f32 for hidden vectors `[N, d]` → `[N, vocab]`.
     pub fn logits(&self, hidden: &Tensor) -> Tensor {
         hidden.linear(&self.head, None::<Tensor>).to_kind(Kind::Float)
     }
@@ -215,7 +215,7 @@ impl Decoder {
     /// Logits are computed for these positions only (design D10).
     ///
     /// # Shapes
-    /// ids: [B, T] · targets: [N] flat indices, none at the start of a row → [N]
+    /// ids: `[B, T]` · targets: `[N]` flat indices, none at the start of a row → `[N]`
     pub fn logprobs(&self, ids: &Tensor, targets: &Tensor) -> Tensor {
         let before = self.hidden_at(ids, &(targets - 1));
         let tokens = ids.reshape([-1]).index_select(0, targets);

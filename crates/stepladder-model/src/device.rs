@@ -28,6 +28,11 @@ pub fn open(name: &str) -> Result<Device, ModelError> {
     Ok(Device::Cuda(index))
 }
 
+/// One libtorch thread per calling thread: workers are the parallelism.
+pub fn one_thread_each() {
+    tch::set_num_threads(1);
+}
+
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
 fn load_cuda() -> Result<(), String> {

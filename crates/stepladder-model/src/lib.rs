@@ -23,6 +23,7 @@ pub use decoder::Decoder;
 pub use factors::Factors;
 pub use local::LocalGenerator;
 pub use params::{Layout, Params};
+pub use tch::{Device, Kind};
 
 /// Why the model layer failed.
 #[derive(Debug, thiserror::Error)]

@@ -22,7 +22,7 @@ enum Init {
 pub struct Entry {
     /// Our name, `layers.0.qkv`.
     pub name: String,
-    /// Shape; matrices are [out, in].
+    /// Shape; matrices are `[out, in]`.
     pub shape: Vec<i64>,
     /// First element in the flat buffer.
     pub offset: i64,

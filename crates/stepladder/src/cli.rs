@@ -77,7 +77,7 @@ pub(crate) struct Train {
     /// Override one value; may be given several times
     #[arg(long = "set", value_name = "KEY=VALUE", conflicts_with = "resume")]
     pub(crate) sets: Vec<String>,
-    /// Directory of the run; default runs/<preset>-<number>
+    /// Directory of the run; default runs/PRESET-NUMBER
     #[arg(long, conflicts_with = "resume")]
     pub(crate) run_dir: Option<PathBuf>,
     /// Continue the run in this directory

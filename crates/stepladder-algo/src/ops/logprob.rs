@@ -19,7 +19,7 @@ fn same(op: &'static str, a: &Tensor, b: &Tensor) -> Result<(), AlgoError> {
 /// Row t of the logits predicts token t+1; the last row predicts nothing. Computed in f32 whatever the input's kind.
 ///
 /// # Shapes
-/// logits: [B, T, V] · labels: [B, T] (i64, [`IGNORE`] where nothing is learnt) → ([B, T−1], mask [B, T−1]);
+/// logits: `[B, T, V]` · labels: `[B, T]` (i64, [`IGNORE`] where nothing is learnt) → (`[B, T−1]`, mask `[B, T−1]`);
 /// masked positions hold 0.
 /// # Gradient
 /// flows to the logits.
@@ -50,7 +50,7 @@ pub fn token_logprobs(logits: &Tensor, labels: &Tensor) -> Result<(Tensor, Tenso
 /// Row log-probability  LP = Σₜ maskₜ lpₜ / Σₜ maskₜ      (spec 3.2)
 ///
 /// # Shapes
-/// lp, mask: [B, T] → [B]; a row without tokens gives NaN-free 0 and is left out by [`behaviour_cloning`].
+/// lp, mask: `[B, T]` → `[B]`; a row without tokens gives NaN-free 0 and is left out by [`behaviour_cloning`].
 /// # Gradient
 /// flows to lp.
 /// # Errors
@@ -74,7 +74,7 @@ pub fn row_logprobs(logprobs: &Tensor, mask: &Tensor) -> Result<Tensor, AlgoErro
 /// assert!((loss - 1.25).abs() < 1e-6); // −(−2 + −0.5)/2
 /// ```
 /// # Shapes
-/// lp, mask: [B, T] → scalar; 0 if no row has tokens.
+/// lp, mask: `[B, T]` → scalar; 0 if no row has tokens.
 /// # Gradient
 /// flows to lp.
 /// # Errors

@@ -18,7 +18,7 @@ use crate::threads;
 
 pub(super) fn run(arguments: &Collect) -> Result<()> {
     let opened = device::open(&arguments.device)?;
-    tch::set_num_threads(1);
+    device::one_thread_each();
     let policy = Policy::open(&arguments.run, arguments.agent, opened)?;
     let of_run = |pick: fn(&crate::config::Config) -> String| policy.run.as_ref().map(pick);
     let missing =

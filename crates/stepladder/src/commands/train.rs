@@ -18,7 +18,7 @@ use crate::threads;
 pub(super) fn run(arguments: &Train) -> Result<()> {
     let opened = device::open(&arguments.device)?;
     // One libtorch thread per worker (design D1): workers are the parallelism.
-    tch::set_num_threads(1);
+    device::one_thread_each();
     let (directory, config) = match &arguments.resume {
         Some(path) => {
             let (directory, config, info) = RunDir::open(path)?;

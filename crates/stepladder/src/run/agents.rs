@@ -17,8 +17,8 @@ use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
 use stepladder_algo::runtime::workers::Workers;
 use stepladder_core::{Role, TaskKey};
 use stepladder_data::{Row, WordTokenizer};
+use stepladder_model::{Device, Kind};
 use stepladder_model::{Factors, ModelConfig, Params, Shape};
-use tch::{Device, Kind};
 
 use super::directory::{RunDir, replace_file};
 use super::play::{live_generator, warn_of_broken};

@@ -11,8 +11,8 @@ use stepladder_algo::runtime::optimiser::AdamWConfig;
 use stepladder_core::trace::Episode;
 use stepladder_data::WordTokenizer;
 use stepladder_model::local::fingerprint;
+use stepladder_model::{Device, Kind};
 use stepladder_model::{Factors, LocalGenerator, Params};
-use tch::{Device, Kind};
 
 use super::directory::RunDir;
 use super::progress::Reporter;

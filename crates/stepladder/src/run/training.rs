@@ -16,7 +16,7 @@ use stepladder_algo::runtime::clock::Stopwatch;
 use stepladder_core::trace::Episode;
 use stepladder_core::{Role, TaskKey};
 use stepladder_data::Row;
-use tch::Device;
+use stepladder_model::Device;
 
 use super::agents::AgentRun;
 use super::demonstrations::{Rollout, TrainingSet, demonstrate, expert_rollout, training_set};
