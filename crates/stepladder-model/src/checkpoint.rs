@@ -43,10 +43,11 @@ pub fn export(params: &Params, factors: &Factors) -> Vec<(String, Tensor)> {
     let head = shape.head_dim();
     let get = |name: &str| params.get(name).expect("the layout has every parameter of its configuration");
     tch::no_grad(|| {
-        let mut table = get("embed.own");
-        if let Some(incidence) = factors.matrix(params.flat.device()) {
-            table += incidence.matmul(&get("embed.factors"));
-        }
+        // Never in place: these are views of the live parameters.
+        let table = match factors.matrix(params.flat.device()) {
+            Some(incidence) => get("embed.own") + incidence.matmul(&get("embed.factors")),
+            None => get("embed.own"),
+        };
         let mut tensors = vec![("model.embed_tokens.weight".to_owned(), table)];
         for layer in 0..shape.layers {
             let part = |name: &str| get(&format!("layers.{layer}.{name}"));
@@ -276,4 +277,32 @@ fn import(config: &ModelConfig, tensors: &HashMap<String, Tensor>, device: Devic
         Ok::<(), String>(())
     })?;
     Ok(params)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::tiny;
+
+    #[test]
+    fn exporting_sums_the_factors_and_leaves_the_parameters_alone() {
+        let words = ["mug_1", "mug_2", "look"].map(str::to_owned);
+        let parts = |word: &str| word.split('_').map(str::to_owned).filter(|_| word.contains('_')).collect();
+        let factors = Factors::collect(&words, parts);
+        let config = ModelConfig::new(tiny(), words.len(), factors.len()).unwrap();
+        let params = Params::init(&config, 1, Device::Cpu);
+        let before = params.flat.copy();
+        let row = |tensor: &Tensor, index: i64| values(&tensor.get(index));
+        for _ in 0..2 {
+            let tensors: HashMap<String, Tensor> = export(&params, &factors).into_iter().collect();
+            let table = &tensors["model.embed_tokens.weight"];
+            let (own, shared) = (params.get("embed.own").unwrap(), params.get("embed.factors").unwrap());
+            assert_eq!(row(table, 2), row(&own, 2));
+            let mug_1 = own.get(0) + shared.get(0) + shared.get(2);
+            for (found, expected) in row(table, 0).into_iter().zip(values(&mug_1)) {
+                assert!((found - expected).abs() < 1e-6, "{found} for {expected}");
+            }
+            assert!(params.flat.equal(&before));
+        }
+    }
 }

@@ -177,7 +177,7 @@ max_steps = 50                       # preset demo
 split = "odd \"name\""               # --set
 games = 4000                         # preset demo
 noisy_passes = 1                     # preset demo
-noise = 0.15                         # preset demo
+noise = 0.2                          # preset demo
 
 [model]
 width = 128                          # preset demo

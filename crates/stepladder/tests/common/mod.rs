@@ -11,7 +11,7 @@ use serde_json::Value;
 use stepladder_core::trace::{self, Episode};
 
 /// A folder with `tiny.toml` in it, in which commands run.
-pub fn folder() -> tempfile::TempDir {
+pub(crate) fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tiny.toml");
     fs_err::copy(tiny, folder.path().join("tiny.toml")).unwrap();
@@ -19,7 +19,7 @@ pub fn folder() -> tempfile::TempDir {
 }
 
 /// `stepladder` in a folder, without what the caller's environment says.
-pub fn command(folder: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stepladder"));
     command.args(arguments).current_dir(folder);
     command.env_remove("STEPLADDER_DATA").env_remove("RUST_BACKTRACE");
@@ -30,14 +30,14 @@ pub fn command(folder: &Path, arguments: &[&str]) -> Command {
 
 /// How a command ended.
 #[derive(Debug)]
-pub struct Outcome {
-    pub code: Option<i32>,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Outcome {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 /// Runs to the end; whatever happens, nothing may panic.
-pub fn finish(command: Command) -> Outcome {
+pub(crate) fn finish(command: Command) -> Outcome {
     let output = assert_cmd::Command::from_std(command).timeout(Duration::from_secs(300)).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     let outcome = Outcome { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) };
@@ -46,24 +46,24 @@ pub fn finish(command: Command) -> Outcome {
 }
 
 /// Runs to the end.
-pub fn run(folder: &Path, arguments: &[&str]) -> Outcome {
+pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Outcome {
     finish(command(folder, arguments))
 }
 
 /// Standard output of a command that must succeed.
-pub fn ok(folder: &Path, arguments: &[&str]) -> String {
+pub(crate) fn ok(folder: &Path, arguments: &[&str]) -> String {
     let outcome = run(folder, arguments);
     assert_eq!(outcome.code, Some(0), "{arguments:?}: {outcome:#?}");
     outcome.out
 }
 
 /// The one JSON value that a command prints.
-pub fn json(folder: &Path, arguments: &[&str]) -> Value {
+pub(crate) fn json(folder: &Path, arguments: &[&str]) -> Value {
     serde_json::from_str(&ok(folder, arguments)).unwrap()
 }
 
 /// A command that must fail with this code and exactly this message at the end of standard error.
-pub fn refused(folder: &Path, arguments: &[&str], code: i32, message: &str) {
+pub(crate) fn refused(folder: &Path, arguments: &[&str], code: i32, message: &str) {
     let outcome = run(folder, arguments);
     assert_eq!(outcome.code, Some(code), "{arguments:?}: {outcome:#?}");
     let start = outcome.err.find("error: ").unwrap_or(0);
@@ -71,7 +71,7 @@ pub fn refused(folder: &Path, arguments: &[&str], code: i32, message: &str) {
 }
 
 /// Episodes of a trace, compressed or not.
-pub fn episodes(path: &Path) -> Vec<Episode> {
+pub(crate) fn episodes(path: &Path) -> Vec<Episode> {
     let bytes = fs_err::read(path).unwrap();
     let compressed = path.extension().is_some_and(|extension| extension == "zst");
     let text = if compressed { zstd::decode_all(bytes.as_slice()).unwrap() } else { bytes };
@@ -79,7 +79,7 @@ pub fn episodes(path: &Path) -> Vec<Episode> {
 }
 
 /// Every file below a directory, sorted, relative to it.
-pub fn files(directory: &Path) -> Vec<String> {
+pub(crate) fn files(directory: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut open = vec![directory.to_owned()];
     while let Some(next) = open.pop() {
@@ -97,7 +97,7 @@ pub fn files(directory: &Path) -> Vec<String> {
 }
 
 /// Complete checkpoints of an agent of a run, oldest first.
-pub fn checkpoints(run: &Path, agent: &str) -> Vec<PathBuf> {
+pub(crate) fn checkpoints(run: &Path, agent: &str) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = fs_err::read_dir(run.join(agent).join("checkpoints"))
         .into_iter()
         .flatten()
@@ -109,7 +109,7 @@ pub fn checkpoints(run: &Path, agent: &str) -> Vec<PathBuf> {
 }
 
 /// The lines of `metrics.jsonl` of an agent.
-pub fn metrics(run: &Path, agent: &str) -> Vec<Value> {
+pub(crate) fn metrics(run: &Path, agent: &str) -> Vec<Value> {
     let text = fs_err::read_to_string(run.join(agent).join("metrics.jsonl")).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
