@@ -50,7 +50,8 @@ fn token_logprobs_are_shifted_and_masked() {
         let inputs = &case["inputs"];
         let labels = integers(&inputs["labels"]);
         let (logprobs, mask) =
-            token_logprobs(&matrix(&inputs["logits"]).unsqueeze(0), &Tensor::from_slice2(&[&labels])).unwrap();
+            token_logprobs(&matrix(&inputs["logits"]).unsqueeze(0), &Tensor::from_slice2(&[&labels]))
+                .unwrap();
         let expected = vector(&case["expected"]["token_logprobs"]);
         let found: Vec<f32> = Vec::try_from(logprobs.masked_select(&mask)).unwrap();
         assert_eq!(found.len(), expected.len(), "{}", case["id"]);
@@ -63,7 +64,11 @@ fn token_logprobs_are_shifted_and_masked() {
         close(&case, "mean", mean, case["expected"]["mean"].as_f64().unwrap());
         // A label says which token its own row of ids holds.
         let ids = integers(&inputs["ids"]);
-        assert!(labels.iter().zip(&ids).all(|(&label, &id)| label == IGNORE || label == id), "{}", case["id"]);
+        assert!(
+            labels.iter().zip(&ids).all(|(&label, &id)| label == IGNORE || label == id),
+            "{}",
+            case["id"]
+        );
     }
 }
 
@@ -134,7 +139,8 @@ fn the_trained_path_equals_the_textbook_loss() {
                 }
             }
         }
-        let (logprobs, mask) = token_logprobs(&logits, &Tensor::from_slice(&labels).view([count, len])).unwrap();
+        let (logprobs, mask) =
+            token_logprobs(&logits, &Tensor::from_slice(&labels).view([count, len])).unwrap();
         let expected = behaviour_cloning(&logprobs, &mask).unwrap().double_value(&[]);
         let found = weighted_nll(&decoder, &batch, Device::Cpu).unwrap().loss.double_value(&[]);
         assert!(expected > 0.1 && (found - expected).abs() < 1e-5, "{found} for {expected}");

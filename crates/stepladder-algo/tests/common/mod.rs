@@ -107,12 +107,7 @@ pub(crate) fn named(params: &Params) -> Vec<(String, Tensor)> {
 }
 
 /// Whether the largest difference is at most `tolerance` times the largest expected absolute value.
-pub(crate) fn compare(
-    name: &str,
-    actual: &Tensor,
-    expected: &Tensor,
-    tolerance: f64,
-) -> Result<f64, String> {
+pub(crate) fn compare(name: &str, actual: &Tensor, expected: &Tensor, tolerance: f64) -> Result<f64, String> {
     if actual.size() != expected.size() {
         return Err(format!("{name}: shape {:?} for {:?}", actual.size(), expected.size()));
     }
