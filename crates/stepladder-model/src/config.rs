@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::ModelError;
 
+/// Far beyond what a machine can hold, far below what a count of bytes can.
+const MOST_PARAMETERS: f64 = 1e12;
+
 /// What a user chooses about a model; the vocabulary comes from the tokenizer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,18 +51,18 @@ impl Shape {
     /// Every violation of what a transformer needs, as sentences; empty if there is none.
     pub fn violations(&self) -> Vec<String> {
         let mut found = Vec::new();
-        for (name, value) in [
-            ("width", self.width),
-            ("layers", self.layers),
-            ("heads", self.heads),
-            ("kv_heads", self.kv_heads),
-            ("ffn", self.ffn),
-            ("max_positions", self.max_positions),
+        for (name, value, most) in [
+            ("width", self.width, 1 << 24),
+            ("layers", self.layers, 1 << 12),
+            ("heads", self.heads, 1 << 24),
+            ("kv_heads", self.kv_heads, 1 << 24),
+            ("ffn", self.ffn, 1 << 24),
+            ("max_positions", self.max_positions, 1 << 24),
         ] {
             if value < 1 {
                 found.push(format!("model.{name} is {value}; it must be at least 1"));
-            } else if value > 1 << 24 {
-                found.push(format!("model.{name} is {value}; that is beyond any memory"));
+            } else if value > most {
+                found.push(format!("model.{name} is {value}; more than {most} is beyond any memory"));
             }
         }
         if !found.is_empty() {
@@ -106,6 +109,13 @@ impl ModelConfig {
         if vocab < 2 {
             found.push(format!("a vocabulary of {vocab} words"));
         }
+        let [d, ffn, layers] = [shape.width, shape.ffn, shape.layers].map(|size| size as f64);
+        let parameters = layers * (4.0 * d + 3.0 * ffn) * d + (2 * vocab + factors) as f64 * d;
+        if found.is_empty() && parameters > MOST_PARAMETERS {
+            found.push(format!(
+                "{parameters:.1e} parameters are beyond any memory; make model.width or model.ffn smaller"
+            ));
+        }
         if !found.is_empty() {
             return Err(ModelError::Config(found.join("; ")));
         }
@@ -138,6 +148,9 @@ mod tests {
         assert!(message.contains("nearest are 15 and 20"), "{message}");
         assert!(ModelConfig::new(Shape { kv_heads: 3, ..tiny() }, 10, 0).is_err());
         assert!(ModelConfig::new(Shape { layers: 0, ..tiny() }, 10, 0).is_err());
+        let large = 1 << 24;
+        assert!(ModelConfig::new(Shape { layers: large, ..tiny() }, 10, 0).is_err());
+        assert!(ModelConfig::new(Shape { width: large, ffn: large, ..tiny() }, 10, 0).is_err());
         assert!(ModelConfig::new(tiny(), 10, 0).is_ok());
     }
 }
