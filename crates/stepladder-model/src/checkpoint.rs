@@ -234,7 +234,6 @@ fn read_config(value: &Value) -> Result<ModelConfig, String> {
 fn import(config: &ModelConfig, tensors: &HashMap<String, Tensor>, device: Device) -> Result<Params, String> {
     let shape = &config.shape;
     let head = shape.head_dim();
-    let params = Params::zeros(config, device);
     let fetch = |name: &str, expected: &[i64]| -> Result<Tensor, String> {
         let tensor = tensors.get(name).ok_or_else(|| format!("no tensor `{name}`"))?;
         if tensor.size() != expected {
@@ -245,36 +244,40 @@ fn import(config: &ModelConfig, tensors: &HashMap<String, Tensor>, device: Devic
         }
         Ok(tensor.to_device(device))
     };
-    tch::no_grad(|| {
-        let put = |name: &str, tensor: Tensor| -> Result<(), String> {
-            let mut slot = params.get(name).ok_or_else(|| format!("no parameter `{name}`"))?;
-            slot.f_copy_(&tensor).map_err(|error| error.to_string())
+    // Everything is fetched before memory for the whole is asked for: a configuration may claim any size.
+    let d = shape.width;
+    let mut found = vec![("embed.own".to_owned(), fetch("model.embed_tokens.weight", &[config.vocab, d])?)];
+    for layer in 0..shape.layers {
+        let theirs = |name: &str, rows: i64, columns: i64| {
+            fetch(&format!("model.layers.{layer}.{name}.weight"), &[rows, columns])
         };
-        let d = shape.width;
-        put("embed.own", fetch("model.embed_tokens.weight", &[config.vocab, d])?)?;
-        for layer in 0..shape.layers {
-            let theirs = |name: &str, rows: i64, columns: i64| {
-                fetch(&format!("model.layers.{layer}.{name}.weight"), &[rows, columns])
-            };
-            let ours = |name: &str| format!("layers.{layer}.{name}");
-            let q = reorder(&theirs("self_attn.q_proj", shape.heads * head, d)?, head, false);
-            let k = reorder(&theirs("self_attn.k_proj", shape.kv_heads * head, d)?, head, false);
-            let v = theirs("self_attn.v_proj", shape.kv_heads * head, d)?;
-            put(&ours("qkv"), Tensor::cat(&[q, k, v], 0))?;
-            put(&ours("out"), theirs("self_attn.o_proj", d, shape.heads * head)?)?;
-            let gate = theirs("mlp.gate_proj", shape.ffn, d)?;
-            let up = theirs("mlp.up_proj", shape.ffn, d)?;
-            put(&ours("gate_up"), Tensor::cat(&[gate, up], 0))?;
-            put(&ours("down"), theirs("mlp.down_proj", d, shape.ffn)?)?;
-            let norm = |name: &str| fetch(&format!("model.layers.{layer}.{name}.weight"), &[d]);
-            put(&ours("norm_attention"), norm("input_layernorm")?)?;
-            put(&ours("norm_ffn"), norm("post_attention_layernorm")?)?;
+        let norm = |name: &str| fetch(&format!("model.layers.{layer}.{name}.weight"), &[d]);
+        let q = reorder(&theirs("self_attn.q_proj", shape.heads * head, d)?, head, false);
+        let k = reorder(&theirs("self_attn.k_proj", shape.kv_heads * head, d)?, head, false);
+        let v = theirs("self_attn.v_proj", shape.kv_heads * head, d)?;
+        let gate = theirs("mlp.gate_proj", shape.ffn, d)?;
+        let up = theirs("mlp.up_proj", shape.ffn, d)?;
+        for (name, tensor) in [
+            ("qkv", Tensor::cat(&[q, k, v], 0)),
+            ("out", theirs("self_attn.o_proj", d, shape.heads * head)?),
+            ("gate_up", Tensor::cat(&[gate, up], 0)),
+            ("down", theirs("mlp.down_proj", d, shape.ffn)?),
+            ("norm_attention", norm("input_layernorm")?),
+            ("norm_ffn", norm("post_attention_layernorm")?),
+        ] {
+            found.push((format!("layers.{layer}.{name}"), tensor));
         }
-        put("norm", fetch("model.norm.weight", &[d])?)?;
-        if !shape.tied {
-            put("head", fetch("lm_head.weight", &[config.vocab, d])?)?;
-        }
-        Ok::<(), String>(())
+    }
+    found.push(("norm".to_owned(), fetch("model.norm.weight", &[d])?));
+    if !shape.tied {
+        found.push(("head".to_owned(), fetch("lm_head.weight", &[config.vocab, d])?));
+    }
+    let params = Params::zeros(config, device);
+    tch::no_grad(|| {
+        found.iter().try_for_each(|(name, tensor)| {
+            let mut slot = params.get(name).ok_or_else(|| format!("no parameter `{name}`"))?;
+            slot.f_copy_(tensor).map_err(|error| error.to_string())
+        })
     })?;
     Ok(params)
 }

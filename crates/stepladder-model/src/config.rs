@@ -58,18 +58,18 @@ impl Shape {
     /// Every violation of what a transformer needs, as sentences; empty if there is none.
     pub fn violations(&self) -> Vec<String> {
         let mut found = Vec::new();
-        for (name, value) in [
-            ("width", self.width),
-            ("layers", self.layers),
-            ("heads", self.heads),
-            ("kv_heads", self.kv_heads),
-            ("ffn", self.ffn),
-            ("max_positions", self.max_positions),
+        for (name, value, most) in [
+            ("width", self.width, 1 << 24),
+            ("layers", self.layers, 1 << 12),
+            ("heads", self.heads, 1 << 24),
+            ("kv_heads", self.kv_heads, 1 << 24),
+            ("ffn", self.ffn, 1 << 24),
+            ("max_positions", self.max_positions, 1 << 24),
         ] {
             if value < 1 {
                 found.push(format!("model.{name} is {value}; it must be at least 1"));
-            } else if value > 1 << 24 {
-                found.push(format!("model.{name} is {value}; that is beyond any memory"));
+            } else if value > most {
+                found.push(format!("model.{name} is {value}; more than {most} is beyond any memory"));
             }
         }
         if !found.is_empty() {
@@ -161,6 +161,9 @@ mod tests {
         let huge = Shape { width: 1 << 20, layers: 1000, ..tiny() };
         let message = ModelConfig::new(huge, 10, 0).unwrap_err().to_string();
         assert!(message.contains("make 3.4e15 parameters; at most 4.0e9 can be trained here"), "{message}");
+        let large = 1 << 24;
+        assert!(ModelConfig::new(Shape { layers: large, ..tiny() }, 10, 0).is_err());
+        assert!(ModelConfig::new(Shape { width: large, ffn: large, ..tiny() }, 10, 0).is_err());
         assert!(ModelConfig::new(tiny(), 10, 0).is_ok());
     }
 }

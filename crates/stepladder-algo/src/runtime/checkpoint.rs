@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use stepladder_data::WordTokenizer;
-use stepladder_model::{Factors, ModelConfig, Params, checkpoint as model};
+use stepladder_model::{Factors, Layout, ModelConfig, Params, checkpoint as model};
 use tch::{Device, Tensor};
 
 use crate::AlgoError;
@@ -235,13 +235,13 @@ pub fn load(
     if model_config != state.model || state.factors.of_word.len() != tokenizer.len() {
         return Err(fail(&tokenizer_path, format!("its {} words are not those of {STATE}", tokenizer.len())));
     }
-    let mut params = Params::zeros(&model_config, device);
+    let layout = Layout::new(&model_config);
     let path = directory.join(TENSORS);
     let mut tensors = model::read_tensors(&path)?;
     let mut take = |name: &str| -> Result<Tensor, AlgoError> {
         let tensor = tensors.remove(name).ok_or_else(|| fail(&path, format!("no tensor `{name}`")))?;
-        if tensor.size() != params.flat.size() {
-            let (found, needed) = (tensor.numel(), params.count());
+        if tensor.size() != [layout.total()] {
+            let (found, needed) = (tensor.numel(), layout.total());
             return Err(fail(
                 &path,
                 format!("`{name}` has {found} numbers, the model of {STATE} needs {needed}"),
@@ -250,7 +250,7 @@ pub fn load(
         Ok(tensor.to_device(device))
     };
     let (flat, first, second) = (take("parameters")?, take("first_moment")?, take("second_moment")?);
-    params.flat = flat;
+    let params = Params { layout, flat };
     let optimiser = AdamW { config, first, second, steps: state.optimiser_steps };
     let identity = Identity { agent: state.agent, style: state.style, data: state.data };
     Ok((Trainer { params, factors: state.factors, optimiser, progress: state.progress, identity }, tokenizer))

@@ -1,5 +1,5 @@
 //! The program as a process.
-
+#![allow(unreachable_pub)]
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "the helpers of a test are tests")]
 

@@ -1,0 +1,159 @@
+//! What several test files need: tiny models, random rows, gradients, and a comparison that names the worst element.
+// Every test file is a program of its own and uses another part of this.
+#![allow(dead_code)]
+
+use std::path::Path;
+
+use rand::RngExt;
+use stepladder_algo::bc::weighted_nll;
+use stepladder_algo::runtime::workers::{Loss, Workers};
+use stepladder_core::Role;
+use stepladder_core::seed::stream;
+use stepladder_data::batch::Reduction;
+use stepladder_data::rows::{Row, Span};
+use stepladder_data::{Batch, WordTokenizer};
+use stepladder_model::{Factors, ModelConfig, Params, Shape, checkpoint};
+use tch::{Device, Kind, Tensor};
+
+pub(crate) const VOCAB: u32 = 30;
+pub(crate) const PAD: u32 = 0;
+pub(crate) const REDUCTIONS: [Reduction; 2] = [Reduction::RowMean, Reduction::TokenMean];
+
+/// Grouped queries; three rotary pairs per head, so that a mistaken order of rows is no involution; a large ε and a small
+/// rotary base, so that mistakes in either show.
+pub(crate) fn shape() -> Shape {
+    Shape {
+        width: 24,
+        layers: 2,
+        heads: 4,
+        kv_heads: 2,
+        ffn: 20,
+        max_positions: 48,
+        rope_theta: 100.0,
+        norm_eps: 1e-2,
+        tied: true,
+    }
+}
+
+/// Two shared factors for every third word, one for the next, none for the rest.
+pub(crate) fn factors() -> Factors {
+    let of_word = (0..VOCAB)
+        .map(|word| match word % 3 {
+            0 => vec![word % 4, 4 + word % 3],
+            1 => vec![word % 7],
+            _ => vec![],
+        })
+        .collect();
+    Factors { names: (0..7).map(|name| name.to_string()).collect(), of_word }
+}
+
+/// A model whose gains are not 1 and whose matrices are large enough for every non-linearity to matter.
+pub(crate) fn params(shape: Shape, factors: &Factors, seed: u64) -> Params {
+    let config = ModelConfig::new(shape, VOCAB as usize, factors.len()).unwrap();
+    let mut params = Params::init(&config, seed, Device::Cpu);
+    let mut rng = stream(seed, "test-noise", &[]);
+    let noise: Vec<f32> = (0..params.count()).map(|_| rng.random_range(-0.25..0.25)).collect();
+    params.flat = &params.flat + Tensor::from_slice(&noise);
+    params
+}
+
+/// Rows of different lengths, roles and weights; every fourth has two replies; padding ids occur as ordinary words.
+pub(crate) fn rows(seed: u64, count: usize) -> Vec<Row> {
+    let mut rng = stream(seed, "test-rows", &[]);
+    (0..count)
+        .map(|index| {
+            let mut replies = Vec::new();
+            let mut len = 0;
+            for _ in 0..1 + u32::from(index % 4 == 3) {
+                len += rng.random_range(1..10);
+                let reply = rng.random_range(1..6);
+                replies.push(Span { start: len, len: reply });
+                len += reply;
+            }
+            Row {
+                role: Role::ALL[index % 4],
+                ids: (0..len).map(|_| rng.random_range(0..VOCAB)).collect(),
+                replies,
+                weight: (1 + index % 3) as f32,
+            }
+        })
+        .collect()
+}
+
+/// Loss and gradient as the trainer computes them: one share per worker.
+pub(crate) fn gradient_of(
+    params: &Params,
+    factors: &Factors,
+    shares: Vec<Batch>,
+    workers: usize,
+    loss: Loss,
+) -> (f64, Params) {
+    let pool = Workers::new(workers, params, factors, Kind::Float, loss);
+    let (parts, flat) = pool.gradient(params, shares).unwrap();
+    (parts.iter().map(|part| part.loss).sum(), Params { layout: params.layout.clone(), flat })
+}
+
+/// [`gradient_of`] behaviour cloning with one worker.
+pub(crate) fn gradient(params: &Params, factors: &Factors, batch: Batch) -> (f64, Params) {
+    gradient_of(params, factors, vec![batch], 1, weighted_nll)
+}
+
+/// Parameters, or a gradient, under the names and in the row order of transformers. Embeddings stay in parts: the own
+/// vectors under the table's name, shared vectors as `factors`.
+pub(crate) fn named(params: &Params) -> Vec<(String, Tensor)> {
+    let mut tensors = checkpoint::export(params, &Factors::default());
+    tensors.extend(params.get("embed.factors").map(|shared| ("factors".to_owned(), shared)));
+    tensors
+}
+
+/// Whether the largest difference is at most `tolerance` times the largest expected absolute value.
+pub(crate) fn compare(name: &str, actual: &Tensor, expected: &Tensor, tolerance: f64) -> Result<f64, String> {
+    if actual.size() != expected.size() {
+        return Err(format!("{name}: shape {:?} for {:?}", actual.size(), expected.size()));
+    }
+    let actual = actual.detach().to_kind(Kind::Double).reshape([-1]);
+    let expected = expected.detach().to_kind(Kind::Double).reshape([-1]);
+    let scale = expected.abs().max().double_value(&[]);
+    let difference = (&actual - &expected).abs();
+    let worst = difference.argmax(None, false).int64_value(&[]);
+    let error = difference.double_value(&[worst]) / if scale > 0.0 { scale } else { 1.0 };
+    // Written so that NaN fails.
+    if error <= tolerance {
+        return Ok(error);
+    }
+    Err(format!(
+        "{name}: element {worst} is {:e}, expected {:e}: {error:e} of the largest entry {scale:e}; allowed {tolerance:e}",
+        actual.double_value(&[worst]),
+        expected.double_value(&[worst]),
+    ))
+}
+
+/// All tensors of both lists, which must have the same names; the worst relative error.
+pub(crate) fn compare_all(
+    actual: &[(String, Tensor)],
+    expected: &[(String, Tensor)],
+    tolerance: f64,
+) -> Result<f64, String> {
+    let mut worst = 0.0f64;
+    if actual.len() != expected.len() || actual.is_empty() {
+        return Err(format!("{} tensors for {}", actual.len(), expected.len()));
+    }
+    for (name, expected) in expected {
+        let (_, actual) =
+            actual.iter().find(|(other, _)| other == name).ok_or_else(|| format!("no `{name}`"))?;
+        worst = worst.max(compare(name, actual, expected, tolerance)?);
+    }
+    Ok(worst)
+}
+
+/// A tokenizer of exactly [`VOCAB`] words.
+pub(crate) fn tokenizer() -> WordTokenizer {
+    let words: Vec<String> = (3..VOCAB).map(|word| format!("w{word:02}")).collect();
+    let tokenizer = WordTokenizer::train(&[], words.iter().map(String::as_str));
+    assert_eq!(tokenizer.len(), VOCAB as usize);
+    tokenizer
+}
+
+pub(crate) fn read_json(path: &Path) -> serde_json::Value {
+    serde_json::from_str(&fs_err::read_to_string(path).unwrap()).unwrap()
+}

@@ -1,0 +1,192 @@
+//! What must change neither loss nor gradient: order of rows, padding, rows without targets (spec/algorithms 8.2), merging
+//! of identical rows, and the number of workers.
+#![allow(missing_docs)]
+
+mod common;
+
+use common::{PAD, REDUCTIONS, VOCAB, compare, factors, gradient, gradient_of, params, rows, shape};
+use rand::seq::SliceRandom;
+use stepladder_algo::bc::{BcConfig, Budget, Mixture, scaled, shares, weighted_nll};
+use stepladder_algo::runtime::schedule::Schedule;
+use stepladder_core::Role;
+use stepladder_core::seed::stream;
+use stepladder_data::batch::{Reduction, collate, collate_all};
+use stepladder_data::rows::merge;
+use stepladder_data::{Batch, Row};
+use stepladder_model::Params;
+use tch::Kind;
+
+/// Of the largest entry: only the order of f32 additions differs.
+const TOLERANCE: f64 = 1e-6;
+
+struct Same {
+    params: Params,
+}
+
+impl Same {
+    fn new() -> Self {
+        Self { params: params(shape(), &factors(), 5) }
+    }
+
+    fn of(&self, rows: &[Row], reduction: Reduction) -> (f64, Params) {
+        self.of_batch(batch(rows, reduction))
+    }
+
+    fn of_batch(&self, batch: Batch) -> (f64, Params) {
+        gradient(&self.params, &factors(), batch)
+    }
+
+    fn same(&self, what: &str, found: &(f64, Params), expected: &(f64, Params)) -> Result<(), String> {
+        assert!(expected.1.flat.abs().max().double_value(&[]) > 1e-3, "{what}: no gradient to compare");
+        if (found.0 - expected.0).abs() > TOLERANCE * expected.0.abs() {
+            return Err(format!("{what}: loss {} for {}", found.0, expected.0));
+        }
+        compare(what, &found.1.flat, &expected.1.flat, TOLERANCE).map(drop)
+    }
+}
+
+fn batch(rows: &[Row], reduction: Reduction) -> Batch {
+    collate_all(&rows.iter().collect::<Vec<_>>(), PAD, reduction)
+}
+
+/// The same rows with `extra` more columns of `id`, which also replaces the padding that was there.
+fn widened(batch: &Batch, lens: &[usize], extra: usize, id: i64) -> Batch {
+    let len = batch.len + extra;
+    let mut ids = Vec::with_capacity(batch.rows * len);
+    for (row, &present) in lens.iter().enumerate() {
+        ids.extend(&batch.ids[row * batch.len..row * batch.len + present]);
+        ids.resize((row + 1) * len, id);
+    }
+    let at = |target: &i64| {
+        let (row, column) = (*target as usize / batch.len, *target as usize % batch.len);
+        (row * len + column) as i64
+    };
+    Batch { len, ids, targets: batch.targets.iter().map(at).collect(), ..batch.clone() }
+}
+
+#[test]
+fn order_padding_and_rows_without_targets_change_nothing() {
+    let same = Same::new();
+    for (seed, reduction) in REDUCTIONS.into_iter().enumerate() {
+        let rows = rows(seed as u64, 11);
+        let expected = same.of(&rows, reduction);
+        let mut permuted = rows.clone();
+        permuted.shuffle(&mut stream(seed as u64, "permutation", &[]));
+        assert_ne!(permuted, rows);
+        same.same("permuted", &same.of(&permuted, reduction), &expected).unwrap();
+
+        let lens: Vec<usize> = rows.iter().map(|row| row.ids.len()).collect();
+        for (extra, id) in [(0, i64::from(VOCAB) - 1), (1, 0), (9, 4)] {
+            let wide = widened(&batch(&rows, reduction), &lens, extra, id);
+            same.same(&format!("{extra} more columns of {id}"), &same.of_batch(wide), &expected).unwrap();
+        }
+
+        let mut masked = rows.clone();
+        for (position, mut row) in common::rows(77, 3).into_iter().enumerate() {
+            row.replies.clear();
+            masked.insert(4 * position, row);
+        }
+        same.same("rows without targets", &same.of(&masked, reduction), &expected).unwrap();
+    }
+}
+
+#[test]
+fn the_comparison_sees_a_changed_row() {
+    let same = Same::new();
+    let rows = rows(0, 11);
+    let expected = same.of(&rows, Reduction::RowMean);
+    let mut changed = rows.clone();
+    changed[2].ids[0] = (changed[2].ids[0] + 1) % VOCAB;
+    assert!(same.same("changed word", &same.of(&changed, Reduction::RowMean), &expected).is_err());
+    assert!(same.same("a row less", &same.of(&rows[1..], Reduction::RowMean), &expected).is_err());
+    assert!(same.same("other mean", &same.of(&rows, Reduction::TokenMean), &expected).is_err());
+}
+
+#[test]
+fn a_merged_row_teaches_what_its_copies_did() {
+    let same = Same::new();
+    for reduction in REDUCTIONS {
+        let distinct = rows(3, 6);
+        let copies: Vec<Row> = distinct
+            .iter()
+            .enumerate()
+            .flat_map(|(index, row)| std::iter::repeat_n(row.clone(), 1 + index % 4))
+            .collect();
+        let merged = merge(copies.clone());
+        assert_eq!(merged.len(), distinct.len());
+        same.same("merged", &same.of(&merged, reduction), &same.of(&copies, reduction)).unwrap();
+        // Without their weights they are another data set.
+        assert!(same.same("unmerged", &same.of(&distinct, reduction), &same.of(&copies, reduction)).is_err());
+    }
+}
+
+fn config(mixture: Mixture, reduction: Reduction) -> BcConfig {
+    BcConfig {
+        learning_rate: 1e-3,
+        schedule: Schedule::Constant,
+        warmup: 0.0,
+        floor: 0.0,
+        reduction,
+        mixture,
+        batch_tokens: 64,
+        batch_rows: 4,
+        planner_every: 4,
+        budget: Budget::Steps(1),
+        seed: 0,
+        kind: Kind::Float,
+    }
+}
+
+#[test]
+fn the_number_of_workers_changes_nothing() {
+    let same = Same::new();
+    let rows: Vec<Row> = rows(8, 12).into_iter().filter(|row| row.role != Role::Flat).collect();
+    let group: Vec<usize> = (0..rows.len()).collect();
+    for mixture in [Mixture::Pooled, Mixture::Levels] {
+        for reduction in REDUCTIONS {
+            let config = config(mixture, reduction);
+            let of = |workers: usize| {
+                let batches: Vec<Batch> = shares(scaled(&config, &rows, &group, 0), workers)
+                    .iter()
+                    .map(|share| collate(share, PAD, reduction))
+                    .collect();
+                assert_eq!(batches.len(), workers);
+                gradient_of(&same.params, &factors(), batches, workers, weighted_nll)
+            };
+            let one = of(1);
+            for workers in [2, 3] {
+                same.same(&format!("{mixture:?} {reduction:?} {workers} workers"), &of(workers), &one)
+                    .unwrap();
+            }
+            if mixture == Mixture::Pooled {
+                same.same("one batch", &same.of(&rows, reduction), &one).unwrap();
+            }
+        }
+    }
+}
+
+/// `levels` adds the means of the levels; the planner's counts in every fourth step only.
+#[test]
+fn levels_add_up_and_the_planner_pauses() {
+    let same = Same::new();
+    let rows: Vec<Row> = rows(8, 12).into_iter().filter(|row| row.role != Role::Flat).collect();
+    let group: Vec<usize> = (0..rows.len()).collect();
+    let config = config(Mixture::Levels, Reduction::RowMean);
+    let mean = |role: Role| {
+        let level: Vec<Row> = rows.iter().filter(|row| row.role == role).cloned().collect();
+        assert!(!level.is_empty());
+        same.of(&level, Reduction::RowMean)
+    };
+    let [planner, executor, progress] = [Role::Planner, Role::Executor, Role::Progress].map(mean);
+    for step in [0, 1, 2, 3, 4] {
+        let found = same.of_batch(collate(&scaled(&config, &rows, &group, step), PAD, config.reduction));
+        let mut loss = executor.0 + progress.0;
+        let mut flat = &executor.1.flat + &progress.1.flat;
+        if step % 4 == 0 {
+            loss += planner.0;
+            flat += &planner.1.flat;
+        }
+        let expected = (loss, Params { layout: planner.1.layout.clone(), flat });
+        same.same(&format!("step {step}"), &found, &expected).unwrap();
+    }
+}

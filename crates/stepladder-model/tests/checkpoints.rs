@@ -1,0 +1,279 @@
+//! Checkpoints keep the model, and a broken or foreign one is one clear error.
+#![allow(missing_docs)]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use common::{VOCAB, decoder_of, factors, random, shape, tokenizer};
+use safetensors::SafeTensors;
+use serde_json::{Value, json};
+use stepladder_model::checkpoint::{CONFIG, TOKENIZER, WEIGHTS, export, load, save, write_tensors};
+use stepladder_model::{Factors, Params, Shape};
+use tch::{Device, Kind, Tensor};
+
+fn logits(params: &Params, factors: &Factors) -> Tensor {
+    let decoder = decoder_of(params, factors);
+    let ids: Vec<i64> = (0..34).map(|t| (7 * t + t * t) % i64::from(VOCAB)).collect();
+    let hidden = decoder.hidden(&Tensor::from_slice(&ids).view([2, 17]));
+    decoder.logits(&hidden.reshape([34, -1]))
+}
+
+#[test]
+fn a_round_trip_keeps_the_logits() {
+    let heads = [
+        (shape(2), factors()),
+        (Shape { tied: false, ..shape(1) }, factors()),
+        (shape(4), Factors::default()),
+    ];
+    for (shape, factors) in heads {
+        let folder = tempfile::tempdir().unwrap();
+        let params = random(shape.clone(), &factors, 1);
+        save(folder.path(), &params, &factors, &tokenizer()).unwrap();
+        let (loaded, words) = load(folder.path(), Device::Cpu).unwrap();
+        assert_eq!(words.words(), tokenizer().words());
+        assert_eq!(loaded.layout.config().shape, shape);
+        assert_eq!(loaded.layout.config().factors, 0);
+        let (before, after) = (logits(&params, &factors), logits(&loaded, &Factors::default()));
+        assert!(before.std(false).double_value(&[]) > 0.1, "the model says nothing");
+        assert!((&before - &after).abs().max().double_value(&[]) < 1e-5, "{shape:?}");
+        // A second trip changes no bit.
+        let again = tempfile::tempdir().unwrap();
+        save(again.path(), &loaded, &Factors::default(), &words).unwrap();
+        for name in [CONFIG, TOKENIZER, WEIGHTS] {
+            let read = |folder: &Path| fs_err::read(folder.join(name)).unwrap();
+            assert!(read(folder.path()) == read(again.path()), "{name}");
+        }
+    }
+}
+
+/// Names, shapes and number format that transformers' Llama expects.
+#[test]
+fn the_file_has_the_tensors_of_a_llama() {
+    let folder = tempfile::tempdir().unwrap();
+    let params = random(Shape { tied: false, ..shape(2) }, &factors(), 2);
+    save(folder.path(), &params, &factors(), &tokenizer()).unwrap();
+    let bytes = fs_err::read(folder.path().join(WEIGHTS)).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let found: BTreeMap<String, Vec<usize>> =
+        file.tensors().into_iter().map(|(name, view)| (name, view.shape().to_vec())).collect();
+    let vocab = VOCAB as usize;
+    let mut expected = BTreeMap::from([
+        ("model.embed_tokens.weight".to_owned(), vec![vocab, 24]),
+        ("model.norm.weight".to_owned(), vec![24]),
+        ("lm_head.weight".to_owned(), vec![vocab, 24]),
+    ]);
+    for layer in 0..2 {
+        for (name, shape) in [
+            ("input_layernorm", vec![24]),
+            ("post_attention_layernorm", vec![24]),
+            ("self_attn.q_proj", vec![24, 24]),
+            ("self_attn.k_proj", vec![12, 24]),
+            ("self_attn.v_proj", vec![12, 24]),
+            ("self_attn.o_proj", vec![24, 24]),
+            ("mlp.gate_proj", vec![20, 24]),
+            ("mlp.up_proj", vec![20, 24]),
+            ("mlp.down_proj", vec![24, 20]),
+        ] {
+            expected.insert(format!("model.layers.{layer}.{name}.weight"), shape);
+        }
+    }
+    assert_eq!(found, expected);
+}
+
+struct Saved {
+    folder: tempfile::TempDir,
+    params: Params,
+}
+
+impl Saved {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let params = random(shape(2), &factors(), 3);
+        save(folder.path(), &params, &factors(), &tokenizer()).unwrap();
+        Self { folder, params }
+    }
+
+    /// The message of a refusal: one line that starts with the file at fault.
+    fn refused(&self, what: &str, file: &str) -> String {
+        let message = match load(self.folder.path(), Device::Cpu) {
+            Ok(_) => panic!("{what}: was read"),
+            Err(error) => error.to_string(),
+        };
+        let path = self.folder.path().join(file).display().to_string();
+        assert!(message.starts_with(&path), "{what}: {message}");
+        assert!(message.len() > path.len() + 10 && !message.contains('\n'), "{what}: {message}");
+        message
+    }
+
+    fn config(&self) -> Value {
+        serde_json::from_str(&fs_err::read_to_string(self.folder.path().join(CONFIG)).unwrap()).unwrap()
+    }
+
+    fn set_config(&self, value: &Value) {
+        fs_err::write(self.folder.path().join(CONFIG), value.to_string()).unwrap();
+    }
+
+    fn tensors(&self) -> Vec<(String, Tensor)> {
+        export(&self.params, &factors())
+    }
+
+    fn set_tensors(&self, tensors: &[(String, Tensor)]) {
+        write_tensors(&self.folder.path().join(WEIGHTS), tensors).unwrap();
+    }
+}
+
+#[test]
+fn foreign_configurations_are_refused() {
+    let saved = Saved::new();
+    let good = saved.config();
+    let changes: &[(&str, Value, &str)] = &[
+        ("model_type", json!("gpt2"), "gpt2"),
+        ("model_type", json!(null), "model_type"),
+        ("hidden_size", json!("wide"), "hidden_size"),
+        ("hidden_size", json!(24.5), "hidden_size"),
+        ("hidden_size", json!(-24), "width"),
+        ("num_hidden_layers", json!(0), "layers"),
+        ("num_attention_heads", json!(5), "heads"),
+        ("num_key_value_heads", json!(3), "kv_heads"),
+        ("rope_scaling", json!({"type": "linear", "factor": 2.0}), "rope_scaling"),
+        ("attention_bias", json!(true), "attention_bias"),
+        ("mlp_bias", json!(true), "mlp_bias"),
+        ("rope_theta", json!(0.0), "rope_theta"),
+        ("rms_norm_eps", json!(null), "rms_norm_eps"),
+        ("head_dim", json!(8), "head_dim"),
+        ("vocab_size", json!(1), "vocab"),
+        ("max_position_embeddings", json!(i64::MAX), "max_positions"),
+    ];
+    for (key, value, mentions) in changes {
+        let mut config = good.clone();
+        config[*key] = value.clone();
+        saved.set_config(&config);
+        let message = saved.refused(key, CONFIG);
+        assert!(message.contains(mentions), "{key}: {message}");
+    }
+    for text in ["", "{", "[]", "null", "\"llama\"", "{\"model_type\": \"llama\"}", "\u{0}"] {
+        fs_err::write(saved.folder.path().join(CONFIG), text).unwrap();
+        saved.refused(text, CONFIG);
+    }
+    fs_err::write(saved.folder.path().join(CONFIG), [0xff, 0xfe]).unwrap();
+    saved.refused("bytes", CONFIG);
+    fs_err::remove_file(saved.folder.path().join(CONFIG)).unwrap();
+    saved.refused("no file", CONFIG);
+    saved.set_config(&good);
+    assert!(load(saved.folder.path(), Device::Cpu).is_ok());
+}
+
+/// Whatever sizes a configuration claims, memory is asked for only after the tensors were found to have them.
+#[test]
+fn sizes_that_the_tensors_do_not_have_are_refused() {
+    let saved = Saved::new();
+    let good = saved.config();
+    let large = 1i64 << 24;
+    type Change<'a> = &'a [(&'a str, i64)];
+    let changes: &[(Change<'_>, &str)] = &[
+        (&[("num_hidden_layers", 3)], WEIGHTS),
+        (&[("num_hidden_layers", 4096)], WEIGHTS),
+        (&[("num_hidden_layers", large)], CONFIG),
+        (&[("intermediate_size", 21)], WEIGHTS),
+        (&[("intermediate_size", large)], WEIGHTS),
+        (&[("hidden_size", 48), ("head_dim", 12)], WEIGHTS),
+        (&[("hidden_size", large), ("intermediate_size", large), ("head_dim", large / 4)], CONFIG),
+        (&[("num_key_value_heads", 4)], WEIGHTS),
+    ];
+    for (change, file) in changes {
+        let mut config = good.clone();
+        for (key, value) in *change {
+            config[*key] = json!(value);
+        }
+        saved.set_config(&config);
+        saved.refused(&format!("{change:?}"), file);
+    }
+    let mut config = good.clone();
+    config["tie_word_embeddings"] = json!(false);
+    saved.set_config(&config);
+    assert!(saved.refused("untied", WEIGHTS).contains("lm_head.weight"));
+    config = good;
+    config["vocab_size"] = json!(large);
+    saved.set_config(&config);
+    saved.refused("vocabulary", TOKENIZER);
+}
+
+#[test]
+fn missing_and_misshapen_tensors_are_named() {
+    let saved = Saved::new();
+    let names: Vec<String> = saved.tensors().into_iter().map(|(name, _)| name).collect();
+    for name in &names {
+        let mut tensors = saved.tensors();
+        tensors.retain(|(other, _)| other != name);
+        saved.set_tensors(&tensors);
+        assert!(saved.refused(name, WEIGHTS).contains(name));
+
+        let mut tensors = saved.tensors();
+        let (_, tensor) = tensors.iter_mut().find(|(other, _)| other == name).unwrap();
+        *tensor = Tensor::cat(&[tensor.shallow_clone(), tensor.narrow(0, 0, 1)], 0);
+        saved.set_tensors(&tensors);
+        assert!(saved.refused(name, WEIGHTS).contains(name));
+
+        let mut tensors = saved.tensors();
+        let (_, tensor) = tensors.iter_mut().find(|(other, _)| other == name).unwrap();
+        *tensor = tensor.unsqueeze(0);
+        saved.set_tensors(&tensors);
+        assert!(saved.refused(name, WEIGHTS).contains(name));
+    }
+    // Transposed, where rows and columns differ.
+    let mut tensors = saved.tensors();
+    let (_, tensor) = tensors.iter_mut().find(|(name, _)| name.ends_with("down_proj.weight")).unwrap();
+    *tensor = tensor.tr();
+    saved.set_tensors(&tensors);
+    assert!(saved.refused("transposed", WEIGHTS).contains("down_proj"));
+    // More than needed does no harm.
+    let mut tensors = saved.tensors();
+    tensors.push(("extra".to_owned(), Tensor::zeros([1], (Kind::Float, Device::Cpu))));
+    saved.set_tensors(&tensors);
+    assert!(load(saved.folder.path(), Device::Cpu).is_ok());
+}
+
+#[test]
+fn cut_and_foreign_tensor_files_are_refused() {
+    let saved = Saved::new();
+    let path = saved.folder.path().join(WEIGHTS);
+    let bytes = fs_err::read(&path).unwrap();
+    for len in (0..bytes.len()).step_by(bytes.len() / 37).chain([1, 7, 8, 9, bytes.len() - 1]) {
+        fs_err::write(&path, &bytes[..len]).unwrap();
+        saved.refused(&format!("{len} of {} bytes", bytes.len()), WEIGHTS);
+    }
+    fs_err::write(&path, [bytes.as_slice(), b"more"].concat()).unwrap();
+    saved.refused("bytes after the end", WEIGHTS);
+    // A header length beyond the file, and beyond memory.
+    for length in [bytes.len() as u64, u64::MAX] {
+        fs_err::write(&path, [&length.to_le_bytes(), &bytes[8..]].concat()).unwrap();
+        saved.refused("header length", WEIGHTS);
+    }
+    let header = r#"{"model.embed_tokens.weight":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}}"#;
+    let half = [(header.len() as u64).to_le_bytes().as_slice(), header.as_bytes(), &[0, 0]].concat();
+    fs_err::write(&path, half).unwrap();
+    assert!(saved.refused("half precision", WEIGHTS).contains("F32"));
+    fs_err::remove_file(&path).unwrap();
+    saved.refused("no file", WEIGHTS);
+}
+
+#[test]
+fn another_models_tokenizer_is_refused() {
+    let saved = Saved::new();
+    let path = saved.folder.path().join(TOKENIZER);
+    stepladder_data::WordTokenizer::train(&[], ["a b c"]).save(&path).unwrap();
+    assert!(saved.refused("six words", TOKENIZER).contains("6 words"));
+    fs_err::write(&path, "{}").unwrap();
+    saved.refused("not a tokenizer", TOKENIZER);
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing");
+    let params = random(shape(2), &factors(), 3);
+    let message = save(&missing, &params, &factors(), &tokenizer()).unwrap_err().to_string();
+    assert!(message.starts_with(&missing.display().to_string()), "{message}");
+}

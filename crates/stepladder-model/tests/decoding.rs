@@ -1,0 +1,297 @@
+//! Decoding many prompts together gives what decoding each alone does, up to near-ties (design D3).
+#![allow(missing_docs)]
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{VOCAB, decoder, factors, params, tokenizer};
+use rand::RngExt;
+use rand::seq::SliceRandom;
+use stepladder_agent::generator::{Completion, Generator, Request, Sampling};
+use stepladder_core::query::Observation;
+use stepladder_core::seed::{Rng, stream};
+use stepladder_core::style::PromptStyle;
+use stepladder_core::{Query, Role};
+use stepladder_model::cache::{Prompt, Reply, generate};
+use stepladder_model::local::NEAR_TIE;
+use stepladder_model::{Decoder, LocalGenerator, Params};
+use tch::{Device, Kind, Tensor};
+
+/// No word has this id: nothing but the budget ends a reply.
+const NO_END: u32 = u32::MAX;
+/// Log-probabilities of one model computed in another order of f32 additions.
+const TOLERANCE: f64 = 1e-4;
+
+/// Prompts from 1 to 60 words with budgets from 1 to 30, in random order.
+fn prompts(seed: u64, count: usize) -> Vec<Prompt> {
+    let mut rng = stream(seed, "test-prompts", &[]);
+    let mut prompts: Vec<Prompt> = (0..count)
+        .map(|index| Prompt {
+            ids: (0..1 + 59 * index / (count - 1)).map(|_| rng.random_range(0..VOCAB)).collect(),
+            budget: rng.random_range(1..31),
+            sampling: None,
+        })
+        .collect();
+    prompts.shuffle(&mut rng);
+    prompts
+}
+
+fn write(decoder: &Decoder, prompts: &[Prompt], end: u32, pad: u32) -> Vec<Reply> {
+    generate(decoder, &mut prompts.to_vec(), end, pad, Device::Cpu)
+}
+
+/// Log-probabilities of all words after `ids`, by a forward pass without a cache.
+fn next(decoder: &Decoder, ids: &[u32]) -> Vec<f32> {
+    tch::no_grad(|| {
+        let ids: Vec<i64> = ids.iter().map(|&id| i64::from(id)).collect();
+        let hidden = decoder.hidden(&Tensor::from_slice(&ids).unsqueeze(0));
+        let logits = decoder.logits(&hidden.select(1, ids.len() as i64 - 1));
+        Vec::try_from(logits.log_softmax(-1, Kind::Float).view([-1])).unwrap()
+    })
+}
+
+fn close(a: &[f32], b: &[f32]) {
+    assert_eq!(a.len(), b.len());
+    for (a, b) in a.iter().zip(b) {
+        assert!(f64::from((a - b).abs()) < TOLERANCE, "{a} and {b}");
+    }
+}
+
+/// Two greedy replies are the same up to a near-tie; true if they are the same altogether.
+fn same_up_to_near_ties(decoder: &Decoder, prompt: &[u32], a: &[u32], b: &[u32]) -> bool {
+    if a == b {
+        return true;
+    }
+    let common = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    let mut logprobs = next(decoder, &[prompt, &a[..common]].concat());
+    logprobs.sort_by(|a, b| b.total_cmp(a));
+    let gap = f64::from(logprobs[0] - logprobs[1]);
+    assert!(gap < NEAR_TIE, "{a:?} and {b:?} part at {common}, where the best words are {gap} apart");
+    false
+}
+
+/// A word that many replies contain, so that it can stand for the end.
+fn frequent_word(replies: &[Reply]) -> u32 {
+    let mut counts = [0; VOCAB as usize];
+    for id in replies.iter().flat_map(|reply| reply.ids.iter().skip(2)) {
+        counts[*id as usize] += 1;
+    }
+    (0..VOCAB).max_by_key(|&id| counts[id as usize]).unwrap()
+}
+
+#[test]
+fn together_is_as_alone() {
+    let (mut same, mut total, mut ended, mut cut) = (0, 0, 0, 0);
+    for (seed, kv_heads) in [(0, 2), (1, 4), (2, 1)] {
+        let decoder = decoder(&params(kv_heads, seed));
+        let prompts = prompts(seed, 20);
+        let end = frequent_word(&write(&decoder, &prompts, NO_END, 0));
+        let together = write(&decoder, &prompts, end, 0);
+        for (prompt, reply) in prompts.iter().zip(&together) {
+            let alone = write(&decoder, std::slice::from_ref(prompt), end, 0).remove(0);
+            total += 1;
+            if same_up_to_near_ties(&decoder, &prompt.ids, &alone.ids, &reply.ids) {
+                same += 1;
+                assert_eq!(alone.cut, reply.cut);
+                close(&alone.logprobs, &reply.logprobs);
+            }
+            let has_end = reply.ids.last() == Some(&end);
+            assert_eq!(reply.cut, !has_end);
+            assert!(!reply.ids[..reply.ids.len() - 1].contains(&end), "a reply goes on after its end");
+            assert!(reply.ids.len() <= prompt.budget && (has_end || reply.ids.len() == prompt.budget));
+            ended += usize::from(has_end);
+            cut += usize::from(reply.cut);
+        }
+    }
+    assert!(ended > 5 && cut > 5, "{ended} replies ended, {cut} were cut: both must happen");
+    // Near-ties are rare: a decoder that parts everywhere would have to find them everywhere.
+    assert!(same * 10 >= total * 9, "{same} of {total} replies are the same");
+}
+
+#[test]
+fn cached_logprobs_are_those_of_a_forward_pass() {
+    for (seed, kv_heads) in [(3, 2), (4, 4)] {
+        let decoder = decoder(&params(kv_heads, seed));
+        let mut prompts = prompts(seed, 12);
+        for (index, prompt) in prompts.iter_mut().enumerate().filter(|(index, _)| index % 2 == 0) {
+            prompt.sampling = Some((1.3, stream(seed, "sampling", &[index as u64])));
+        }
+        let replies = write(&decoder, &prompts, 7, 0);
+        for (prompt, reply) in prompts.iter().zip(&replies) {
+            let ids: Vec<i64> = prompt.ids.iter().chain(&reply.ids).map(|&id| i64::from(id)).collect();
+            let targets: Vec<i64> = (prompt.ids.len() as i64..ids.len() as i64).collect();
+            let full = tch::no_grad(|| {
+                decoder.logprobs(&Tensor::from_slice(&ids).unsqueeze(0), &Tensor::from_slice(&targets))
+            });
+            close(&Vec::<f32>::try_from(full).unwrap(), &reply.logprobs);
+            let best = next(&decoder, &prompt.ids).into_iter().fold(f32::NEG_INFINITY, f32::max);
+            if prompt.sampling.is_none() {
+                close(&[best], &reply.logprobs[..1]);
+            }
+        }
+    }
+}
+
+/// The positions that training asks for are those of the whole.
+#[test]
+fn hidden_vectors_at_positions_are_those_of_all() {
+    let decoder = decoder(&params(2, 9));
+    let mut rng = stream(9, "test-ids", &[]);
+    let ids: Vec<i64> = (0..60).map(|_| rng.random_range(0..i64::from(VOCAB))).collect();
+    let ids = Tensor::from_slice(&ids).view([3, 20]);
+    let positions = Tensor::from_slice(&[0i64, 7, 19, 20, 41, 59]);
+    let all = decoder.hidden(&ids).reshape([60, -1]).index_select(0, &positions);
+    let some = decoder.hidden_at(&ids, &positions);
+    assert!((all - some).abs().max().double_value(&[]) < TOLERANCE);
+}
+
+#[test]
+fn padding_is_never_read() {
+    let decoder = decoder(&params(2, 5));
+    let prompts = prompts(5, 10);
+    let expected = write(&decoder, &prompts, 7, 0);
+    for pad in [1, VOCAB - 1] {
+        assert_eq!(write(&decoder, &prompts, 7, pad), expected, "padding word {pad}");
+    }
+}
+
+/// Neighbours of any content and length leave a reply alone.
+#[test]
+fn neighbours_are_never_read() {
+    let decoder = decoder(&params(2, 6));
+    let all = prompts(6, 10);
+    for (index, prompt) in all.iter().enumerate().step_by(3) {
+        let among = write(&decoder, &all, 7, 0).remove(index);
+        let mut others = prompts(100 + index as u64, 5);
+        others.insert(2, prompt.clone());
+        let elsewhere = write(&decoder, &others, 7, 0).remove(2);
+        if same_up_to_near_ties(&decoder, &prompt.ids, &among.ids, &elsewhere.ids) {
+            close(&among.logprobs, &elsewhere.logprobs);
+        }
+    }
+}
+
+#[test]
+fn a_sampled_reply_depends_on_its_own_stream_alone() {
+    let decoder = decoder(&params(2, 7));
+    let sampled = |streams: &dyn Fn(usize) -> u64| -> Vec<Prompt> {
+        let mut all = prompts(7, 12);
+        for (index, prompt) in all.iter_mut().enumerate() {
+            prompt.budget = 12;
+            prompt.sampling = Some((1.0, stream(7, "sampling", &[streams(index)])));
+        }
+        all
+    };
+    let own = |index: usize| index as u64;
+    let ids = |replies: Vec<Reply>| -> Vec<Vec<u32>> { replies.into_iter().map(|reply| reply.ids).collect() };
+    let expected = ids(write(&decoder, &sampled(&own), 7, 0));
+    // Other streams of the neighbours, another order, and no neighbours at all.
+    let others = |index: usize| if index == 4 { 4 } else { 50 + index as u64 };
+    let changed = ids(write(&decoder, &sampled(&others), 7, 0));
+    assert_eq!(changed[4], expected[4]);
+    let differing = changed.iter().zip(&expected).filter(|(a, b)| a != b).count();
+    assert!(differing >= 10, "other streams changed {differing} of 11 replies only");
+    let mut reversed = sampled(&own);
+    reversed.reverse();
+    let mut replies = ids(write(&decoder, &reversed, 7, 0));
+    replies.reverse();
+    assert_eq!(replies, expected);
+    for (prompt, expected) in sampled(&own).iter().zip(&expected) {
+        assert_eq!(&write(&decoder, std::slice::from_ref(prompt), 7, 0)[0].ids, expected);
+    }
+    // A greedy neighbour draws nothing.
+    let mut mixed = sampled(&own);
+    mixed[3].sampling = None;
+    assert_eq!(ids(write(&decoder, &mixed, 7, 0))[4..], expected[4..]);
+}
+
+#[test]
+fn no_prompts_no_replies() {
+    assert!(write(&decoder(&params(2, 0)), &[], 7, 0).is_empty());
+}
+
+struct Words;
+
+impl PromptStyle for Words {
+    fn id(&self) -> String {
+        "words-v1".to_owned()
+    }
+
+    fn prompt(&self, query: &Query) -> String {
+        let Query::Executor { subtask, observation, progress } = query else { panic!("an executor's query") };
+        format!("{subtask} {} {progress}", observation.text())
+    }
+
+    fn encode_reply(&self, _role: Role, native: &str) -> String {
+        native.to_owned()
+    }
+
+    fn decode_reply(&self, _role: Role, written: &str) -> String {
+        written.to_owned()
+    }
+
+    fn factors(&self, _word: &str) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn markers(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+fn words(count: usize, rng: &mut Rng) -> String {
+    let words: Vec<String> = (0..count).map(|_| format!("w{:02}", rng.random_range(3..VOCAB))).collect();
+    words.join(" ")
+}
+
+fn complete(params: &Params, workers: usize, queries: &[Query], sampled: bool) -> Vec<Completion> {
+    let style: Arc<dyn PromptStyle> = Arc::new(Words);
+    let words = Arc::new(tokenizer());
+    let mut generator =
+        LocalGenerator::new(params, &factors(), style, words, workers, Kind::Float, "test".to_owned());
+    let requests: Vec<Request<'_>> = queries
+        .iter()
+        .enumerate()
+        .map(|(index, query)| Request {
+            query,
+            budget: 5 + index as u32 % 20,
+            session: index as u64,
+            sampling: (sampled && index % 2 == 0)
+                .then(|| Sampling { temperature: 1.0, rng: stream(8, "sampling", &[index as u64]) }),
+        })
+        .collect();
+    generator.generate(&requests).unwrap()
+}
+
+#[test]
+fn the_number_of_workers_does_not_change_replies() {
+    let params = params(2, 8);
+    let decoder = decoder(&params);
+    let mut rng = stream(8, "test-queries", &[]);
+    let queries: Vec<Query> = (0..21)
+        .map(|index| Query::Executor {
+            subtask: words(1 + index % 3, &mut rng),
+            observation: Observation { feedback: words(2 * index, &mut rng), context: words(1, &mut rng) },
+            progress: words(1, &mut rng),
+        })
+        .collect();
+    let ids =
+        |completion: &Completion| -> Vec<u32> { completion.tokens.iter().map(|&id| id as u32).collect() };
+    for sampled in [false, true] {
+        let one = complete(&params, 1, &queries, sampled);
+        assert_eq!(one.len(), queries.len());
+        let mut same = 0;
+        for workers in [2, 3] {
+            for (a, b) in one.iter().zip(&complete(&params, workers, &queries, sampled)) {
+                assert_eq!((&a.prompt, a.prompt_tokens), (&b.prompt, b.prompt_tokens));
+                let prompt = tokenizer().encode(&a.prompt);
+                if same_up_to_near_ties(&decoder, &prompt, &ids(a), &ids(b)) {
+                    same += 1;
+                    assert_eq!((&a.text, a.cut, a.uncached_tokens), (&b.text, b.cut, b.uncached_tokens));
+                }
+            }
+        }
+        assert!(same >= 2 * queries.len() - 3, "{same} of {} replies are the same", 2 * queries.len());
+    }
+}
