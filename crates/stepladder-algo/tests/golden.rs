@@ -1,4 +1,5 @@
 //! Golden cases of the groups `logprob` and `bc` (spec/golden.json).
+#![allow(clippy::unwrap_used)]
 #![allow(missing_docs)]
 
 mod common;

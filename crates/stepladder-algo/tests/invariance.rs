@@ -1,5 +1,6 @@
 //! What must change neither loss nor gradient: order of rows, padding, rows without targets (spec/algorithms 8.2), merging
 //! of identical rows, and the number of workers.
+#![allow(clippy::unwrap_used)]
 #![allow(missing_docs)]
 
 mod common;

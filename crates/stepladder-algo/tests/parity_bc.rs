@@ -1,5 +1,6 @@
 //! Behaviour cloning and AdamW against PyTorch (parity/bc_gradients): loss, gradients, and parameters after one and five
 //! steps, with the tolerances that `meta.json` states and explains.
+#![allow(clippy::unwrap_used)]
 #![allow(missing_docs)]
 
 mod common;

@@ -1,4 +1,5 @@
 //! Training learns, and an interrupted run continues as if nothing had happened.
+#![allow(clippy::unwrap_used)]
 #![allow(missing_docs)]
 
 mod common;

@@ -160,7 +160,7 @@ mod tests {
         assert!(ModelConfig::new(Shape { layers: 0, ..tiny() }, 10, 0).is_err());
         let huge = Shape { width: 1 << 20, layers: 1000, ..tiny() };
         let message = ModelConfig::new(huge, 10, 0).unwrap_err().to_string();
-        assert!(message.contains("make 3.4e15 parameters; at most 4.0e9 can be trained here"), "{message}");
+        assert!(message.contains("make 3.3e15 parameters; at most 4.0e9 can be trained here"), "{message}");
         let large = 1 << 24;
         assert!(ModelConfig::new(Shape { layers: large, ..tiny() }, 10, 0).is_err());
         assert!(ModelConfig::new(Shape { width: large, ffn: large, ..tiny() }, 10, 0).is_err());

@@ -24,7 +24,7 @@ impl Factors {
     /// let parts = |word: &str| word.split_once('_').map(|(k, n)| vec![k.to_owned(), n.to_owned()]).unwrap_or_default();
     /// let factors = Factors::collect(&words, parts);
     /// assert_eq!(factors.names, ["1", "2", "mug"]);
-    /// assert_eq!(factors.of_word, [vec!`[2, 0]`, vec!`[2, 1]`, vec![]]);
+    /// assert_eq!(factors.of_word, [vec![2, 0], vec![2, 1], vec![]]);
     /// ```
     pub fn collect(words: &[String], factors_of: impl Fn(&str) -> Vec<String>) -> Self {
         let per_word: Vec<Vec<String>> = words.iter().map(|word| factors_of(word)).collect();

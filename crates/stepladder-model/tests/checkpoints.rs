@@ -1,4 +1,5 @@
 //! Checkpoints keep the model, and a broken or foreign one is one clear error.
+#![allow(clippy::unwrap_used)]
 #![allow(missing_docs)]
 
 mod common;

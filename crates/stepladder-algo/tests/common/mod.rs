@@ -1,4 +1,5 @@
 //! What several test files need: tiny models, random rows, gradients, and a comparison that names the worst element.
+#![allow(clippy::unwrap_used)]
 // Every test file is a program of its own and uses another part of this.
 #![allow(dead_code)]
 

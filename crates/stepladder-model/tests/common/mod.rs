@@ -1,4 +1,5 @@
 //! A tiny model for the tests of this crate.
+#![allow(clippy::unwrap_used)]
 // Every test file is a program of its own and uses another part of this.
 #![allow(dead_code)]
 
