@@ -203,10 +203,10 @@ weight_decay = 0.05                  # preset demo
 clip = 1.0                           # preset demo
 batch_rows = 16                      # preset demo
 planner_every = 4                    # preset demo
-duplicates = 0.5                     # preset demo
+duplicates = 0.0                     # preset demo
 
 [agents.flat]
-budget = { minutes = 4.2 }           # preset demo
+budget = { minutes = 4.4 }           # preset demo
 batch_tokens = 1536                  # preset demo
 learning_rate = 0.002                # preset demo
 
@@ -214,7 +214,7 @@ learning_rate = 0.002                # preset demo
 split = "dev"                        # preset demo
 episodes = 200                       # preset demo
 slots = 100                          # preset demo
-probes = 3                           # preset demo
+probes = 2                           # preset demo
 probe_episodes = 24                  # preset demo
 zero_shot = ["alfworld/valid_seen"]  # preset demo
 
