@@ -4,12 +4,12 @@
 //! * [`game`]: loading the official game files and generated ones
 //! * [`dialect`]: which of the published rules and wordings a game uses
 //! * [`engine`]: playing at the level of the original's core
-//! * [`env`]: playing behind the environment contract
+//! * [`mod@env`]: playing behind the environment contract
 //! * [`tasks`]: the official games and their splits
 //! * [`generate`]: drawing new games, and comparing sets of games
 //! * [`households`]: the generated games and their splits
-//! * [`verify`]: replaying recorded episodes of the original
-//! * [`bench`]: measuring speed
+//! * [`mod@verify`]: replaying recorded episodes of the original
+//! * [`mod@bench`]: measuring speed
 //!
 //! Learning to play, from texts alone:
 //! * [`view`]: what an agent can read off the texts

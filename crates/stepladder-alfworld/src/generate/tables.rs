@@ -1,4 +1,4 @@
-//! The counts that the generator draws from: facts about the official training games, made by [`super::estimate`] and
+//! The counts that the generator draws from: facts about the official training games, made by [`super::estimate()`] and
 //! kept in `households.json`.
 
 use std::collections::BTreeMap;
