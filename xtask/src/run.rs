@@ -49,8 +49,11 @@ fn demo(settings: &Settings, arguments: &[OsString]) -> Result<()> {
     stage("build (the first one takes minutes)", || {
         execute(cargo(settings).args(["build", "--release", "--package", "stepladder"]))
     })?;
+    let data = stage("official data, if there are any", || data::prepare(settings))?;
     eprintln!("==> stepladder train demo");
-    replace_by(Command::new(program(settings, "release")?).args(["train", "demo"]).args(arguments))
+    let mut program = Command::new(program(settings, "release")?);
+    program.args(["train", "demo"]).args(arguments).envs(data.map(|root| ("STEPLADDER_DATA", root)));
+    replace_by(&mut program)
 }
 
 /// Becomes the program, so that signals (an interrupt that saves a checkpoint, say) go to it alone.
