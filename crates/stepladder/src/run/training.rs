@@ -279,7 +279,12 @@ impl Run<'_> {
         for (agent, _) in self.agents() {
             lines.push(self.evaluate(&env, agent, split, &tasks, &format!("{id}-{split}"))?);
         }
-        let title = format!("{target}, zero-shot (trained on {} only)", self.config.env.id);
+        let trained = &self.config.env.id;
+        let title = if id == trained {
+            format!("{target}, trained on {trained}/{}", self.config.data.split)
+        } else {
+            format!("{target}, zero-shot (trained on {trained} only)")
+        };
         Ok(Some(table::render(&title, &lines)))
     }
 }
