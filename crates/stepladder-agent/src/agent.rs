@@ -5,7 +5,7 @@ use stepladder_core::trace::{Subtask, Turn};
 use stepladder_core::{Query, Start, Step};
 
 use crate::flat::Flat;
-use crate::step_hrl::StepHrl;
+use crate::step_hrl::{StepHrl, StepHrlOptions};
 
 /// What an agent wants next.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,12 +59,38 @@ impl AgentKind {
             Self::StepHrl => "step_hrl",
         }
     }
+}
 
+/// Which agent plays, with the parts of its method that are switched off (ablations).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AgentSpec {
+    /// The method.
+    pub kind: AgentKind,
+    /// Flat: how many of the latest (action, answer) pairs the prompt shows; none shows all.
+    pub history: Option<usize>,
+    /// STEP-HRL: a planner issues subtasks. Without one, the task itself is the only subtask.
+    pub planner: bool,
+    /// STEP-HRL: a progress text is kept. Without one, the slot stays empty and nobody is asked to fill it.
+    pub progress: bool,
+}
+
+impl From<AgentKind> for AgentSpec {
+    /// The whole method.
+    fn from(kind: AgentKind) -> Self {
+        Self { kind, history: None, planner: true, progress: true }
+    }
+}
+
+impl AgentSpec {
     /// A new agent for one episode.
     pub fn make(self) -> Box<dyn Agent> {
-        match self {
-            Self::Flat => Box::new(Flat::default()),
-            Self::StepHrl => Box::new(StepHrl::default()),
+        match self.kind {
+            AgentKind::Flat => Box::new(Flat::new(self.history)),
+            AgentKind::StepHrl => Box::new(StepHrl::new(StepHrlOptions {
+                planner: self.planner,
+                progress: self.progress,
+                ..StepHrlOptions::default()
+            })),
         }
     }
 }

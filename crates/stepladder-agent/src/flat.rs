@@ -10,6 +10,7 @@ use crate::agent::{Agent, Want, record};
 /// One episode of the flat agent.
 #[derive(Debug, Default)]
 pub struct Flat {
+    window: Option<usize>,
     task: String,
     context: String,
     history: Vec<(String, String)>,
@@ -18,18 +19,24 @@ pub struct Flat {
 }
 
 impl Flat {
+    /// An agent that is shown the last `window` pairs, or all of them.
+    pub fn new(window: Option<usize>) -> Self {
+        Self { window, ..Self::default() }
+    }
+
     fn ask(&self) -> Want {
+        let hidden = self.window.map_or(0, |window| self.history.len().saturating_sub(window));
         Want::Reply(Query::Flat {
             task: self.task.clone(),
             context: self.context.clone(),
-            history: self.history.clone(),
+            history: self.history[hidden..].to_vec(),
         })
     }
 }
 
 impl Agent for Flat {
     fn start(&mut self, start: &Start) -> Want {
-        *self = Self { task: start.task.clone(), context: start.context.clone(), ..Self::default() };
+        *self = Self { task: start.task.clone(), context: start.context.clone(), ..Self::new(self.window) };
         self.ask()
     }
 
@@ -72,12 +79,24 @@ mod tests {
 
     #[test]
     fn the_prompt_grows_by_one_pair_per_step() {
-        let mut agent = Flat::default();
+        play(None, [0, 1, 2]);
+    }
+
+    #[test]
+    fn a_window_shows_the_latest_pairs_only() {
+        play(Some(1), [0, 1, 1]);
+    }
+
+    fn play(window: Option<usize>, shown: [usize; 3]) {
+        let mut agent = Flat::new(window);
         let start = Start { text: "W".into(), task: "t".into(), context: "room".into(), family: "f".into() };
         let mut want = agent.start(&start);
         for number in 0..3 {
             let Want::Reply(Query::Flat { history, .. }) = &want else { panic!("no prompt: {want:?}") };
-            assert_eq!(history.len(), number);
+            assert_eq!(history.len(), shown[number]);
+            if let Some((latest, _)) = history.last() {
+                assert_eq!(*latest, format!("go {}", number - 1));
+            }
             let reply = Turn {
                 role: Role::Flat,
                 prompt: String::new(),

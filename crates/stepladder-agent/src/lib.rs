@@ -15,7 +15,7 @@ pub mod generator;
 pub mod scheduler;
 pub mod step_hrl;
 
-pub use agent::{Agent, AgentKind, Want};
+pub use agent::{Agent, AgentKind, AgentSpec, Want};
 pub use compact::Compact;
 pub use generator::{Completion, GenerateError, Generator, Request};
 pub use scheduler::{Job, Scheduler};

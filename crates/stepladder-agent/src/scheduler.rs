@@ -8,7 +8,7 @@ use stepladder_core::trace::{Episode, Turn, VERSION};
 use stepladder_core::{End, Observation, Start, Step, TaskKey};
 use stepladder_env::{Env, EnvError, TaskSet, TimeLimit};
 
-use crate::agent::{Agent, AgentKind, Want};
+use crate::agent::{Agent, AgentSpec, Want};
 use crate::generator::{Completion, GenerateError, Generator, Request, Sampling, budget};
 
 /// One episode to play.
@@ -48,7 +48,7 @@ pub struct Noise<'a> {
 #[derive(Clone)]
 pub struct Options<'a> {
     /// Which agent plays.
-    pub agent: AgentKind,
+    pub agent: AgentSpec,
     /// Environment steps per episode (T_max).
     pub max_steps: u32,
     /// Episodes running at once.
@@ -65,8 +65,16 @@ pub struct Options<'a> {
 
 impl Options<'_> {
     /// Greedy episodes of `agent` with the published limit of 50 steps.
-    pub fn greedy(agent: AgentKind) -> Self {
-        Self { agent, max_steps: 50, slots: 64, temperature: None, seed: 0, iteration: 0, noise: None }
+    pub fn greedy(agent: impl Into<AgentSpec>) -> Self {
+        Self {
+            agent: agent.into(),
+            max_steps: 50,
+            slots: 64,
+            temperature: None,
+            seed: 0,
+            iteration: 0,
+            noise: None,
+        }
     }
 }
 
@@ -277,7 +285,7 @@ fn note(episode: &mut Running, step: &Step) {
     episode.end = step.end;
 }
 
-fn finish(episode: &mut Running, agent: AgentKind, policy: &str) -> Episode {
+fn finish(episode: &mut Running, agent: AgentSpec, policy: &str) -> Episode {
     let empty = || Start {
         text: String::new(),
         task: String::new(),
@@ -288,7 +296,7 @@ fn finish(episode: &mut Running, agent: AgentKind, policy: &str) -> Episode {
         version: VERSION,
         task: episode.job.task.clone(),
         seed: episode.job.seed,
-        agent: agent.name().to_owned(),
+        agent: agent.kind.name().to_owned(),
         policy: policy.to_owned(),
         start: episode.start.take().unwrap_or_else(empty),
         subtasks: episode.agent.trace(),

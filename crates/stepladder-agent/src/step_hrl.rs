@@ -16,12 +16,22 @@ use stepladder_core::{End, Observation, Query, Start, Step};
 use crate::agent::{Agent, Want, record};
 
 /// Options of the agent; the defaults are the published ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StepHrlOptions {
     /// How executor replies are read.
     pub profile: Profile,
     /// Forces the end of a subtask after so many steps; none in the published method.
     pub max_steps_per_subtask: Option<u32>,
+    /// Ablation when false: the task is the one subtask of the episode, and no planner is asked.
+    pub planner: bool,
+    /// Ablation when false: progress stays [`NO_PROGRESS`], and nobody is asked to write one.
+    pub progress: bool,
+}
+
+impl Default for StepHrlOptions {
+    fn default() -> Self {
+        Self { profile: Profile::default(), max_steps_per_subtask: None, planner: true, progress: true }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -69,6 +79,12 @@ impl StepHrl {
     }
 
     fn ask_planner(&mut self) -> Want {
+        if !self.options.planner {
+            if self.issued.is_empty() {
+                self.begin(self.task.clone(), None);
+            }
+            return self.ask_executor();
+        }
         self.waiting = Waiting::Planner;
         Want::Reply(Query::Planner {
             task: self.task.clone(),
@@ -76,6 +92,12 @@ impl StepHrl {
             progress: self.progress.clone(),
             observation: self.observation(),
         })
+    }
+
+    fn begin(&mut self, text: String, turn: Option<Turn>) {
+        self.issued.push(text.clone());
+        self.subtasks.push(Subtask { text, turn, steps: Vec::new() });
+        self.progress = NO_PROGRESS.to_owned();
     }
 
     fn ask_executor(&mut self) -> Want {
@@ -97,16 +119,20 @@ impl StepHrl {
         if !written.is_empty() {
             self.progress = written;
         }
-        let limit = self.options.max_steps_per_subtask;
-        let mut finished = false;
-        if let Some(subtask) = self.subtasks.last_mut() {
-            let steps = subtask.steps.len();
-            if let Some(step) = subtask.steps.last_mut() {
-                step.progress = Some(self.progress.clone());
-                step.progress_turn = Some(turn);
-                finished = step.finished || limit.is_some_and(|limit| steps >= limit as usize);
-            }
+        if let Some(step) = self.subtasks.last_mut().and_then(|subtask| subtask.steps.last_mut()) {
+            step.progress = Some(self.progress.clone());
+            step.progress_turn = Some(turn);
         }
+        self.go_on()
+    }
+
+    /// After a step and its progress text, if one was wanted.
+    fn go_on(&mut self) -> Want {
+        let limit = self.options.max_steps_per_subtask;
+        let finished = self.subtasks.last().is_some_and(|subtask| {
+            subtask.steps.last().is_some_and(|step| step.finished)
+                || limit.is_some_and(|limit| subtask.steps.len() >= limit as usize)
+        });
         if self.over {
             self.finish()
         } else if finished {
@@ -130,10 +156,7 @@ impl Agent for StepHrl {
     fn on_reply(&mut self, turn: Turn) -> Want {
         match std::mem::replace(&mut self.waiting, Waiting::Nothing) {
             Waiting::Planner => {
-                let text = turn.reply.trim().to_owned();
-                self.issued.push(text.clone());
-                self.subtasks.push(Subtask { text, turn: Some(turn), steps: Vec::new() });
-                self.progress = NO_PROGRESS.to_owned();
+                self.begin(turn.reply.trim().to_owned(), Some(turn));
                 self.ask_executor()
             }
             Waiting::Executor => {
@@ -184,6 +207,9 @@ impl Agent for StepHrl {
         self.over = step.end.is_some();
         if step.end == Some(End::Terminated) {
             return self.finish();
+        }
+        if !self.options.progress {
+            return self.go_on();
         }
         self.waiting = Waiting::Progress;
         Want::Reply(query)
@@ -303,6 +329,50 @@ mod tests {
         let trace = agent.trace();
         let step = &trace[0].steps[0];
         assert_eq!((step.action.as_str(), step.expert.as_deref()), ("look", Some("take it; True")));
+    }
+
+    #[test]
+    fn without_a_planner_the_task_is_the_only_subtask() {
+        let mut agent = StepHrl::new(StepHrlOptions { planner: false, ..Default::default() });
+        let start = Start {
+            text: String::new(),
+            task: "do it".into(),
+            context: String::new(),
+            family: String::new(),
+        };
+        let mut want = agent.start(&start);
+        for flag in ["True", "False"] {
+            assert!(matches!(&want, Want::Reply(Query::Executor { subtask, .. }) if subtask == "do it"));
+            agent.on_reply(turn(Role::Executor, &format!("go; {flag}")));
+            agent.on_step(&step("You go.", None));
+            want = agent.on_reply(turn(Role::Progress, "went"));
+            assert_eq!(progress_of(&want), "went");
+        }
+        let trace = agent.trace();
+        assert_eq!((trace.len(), trace[0].turn.is_none(), trace[0].steps.len()), (1, true, 2));
+    }
+
+    #[test]
+    fn without_progress_nobody_writes_one() {
+        let mut agent = StepHrl::new(StepHrlOptions { progress: false, ..Default::default() });
+        let start = Start {
+            text: String::new(),
+            task: "do it".into(),
+            context: String::new(),
+            family: String::new(),
+        };
+        agent.start(&start);
+        agent.on_reply(turn(Role::Planner, "find it"));
+        agent.on_reply(turn(Role::Executor, "go; False"));
+        let want = agent.on_step(&step("You go.", None));
+        assert!(matches!(want, Want::Reply(Query::Executor { .. })));
+        assert_eq!(progress_of(&want), "None");
+        agent.on_reply(turn(Role::Executor, "take; True"));
+        let want = agent.on_step(&step("Taken.", None));
+        assert!(matches!(want, Want::Reply(Query::Planner { .. })));
+        agent.on_reply(turn(Role::Planner, "use it"));
+        agent.on_reply(turn(Role::Executor, "use; True"));
+        assert_eq!(agent.on_step(&step("The end.", Some(End::Truncated))), Want::Finished);
     }
 
     #[test]

@@ -2,12 +2,15 @@
 //!
 //! ```text
 //! trace ─► annotate (Segmenter, ProgressLabeller) ─► streams (three kinds of samples) ─► transitions (reward, done, next)
-//!                                                        └─► rows (token ids, reply spans) ─► batches
+//!                 │                 ▲                     └─► rows (token ids, reply spans) ─► batches
+//!                 └─► ablate (an agent that lacks a part) · relabel (what an expert would have said) ┘
 //! ```
 
+pub mod ablate;
 pub mod annotate;
 pub mod batch;
 pub mod mixing;
+pub mod relabel;
 pub mod rows;
 pub mod streams;
 pub mod tokenizer;

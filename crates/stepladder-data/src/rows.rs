@@ -99,6 +99,28 @@ pub fn pack(episode: &FlatEpisode, style: &dyn PromptStyle, tokenizer: &WordToke
     Some(Row { role: Role::Flat, ids: tokenizer.encode(&text), replies, weight: 1.0 })
 }
 
+/// A flat episode for a learner that sees the last `window` pairs only: one row per decision, because such a prompt is no
+/// prefix of the next one.
+pub fn windowed(
+    episode: &FlatEpisode,
+    window: usize,
+    style: &dyn PromptStyle,
+    tokenizer: &WordTokenizer,
+) -> Vec<Row> {
+    let pairs: Vec<(String, String)> =
+        episode.steps.iter().map(|step| (step.action.clone(), step.answer.clone())).collect();
+    let decision = |at: usize| Sample {
+        query: Query::Flat {
+            task: episode.task.clone(),
+            context: episode.context.clone(),
+            history: pairs[at.saturating_sub(window)..at].to_vec(),
+        },
+        reply: pairs[at].0.clone(),
+    };
+    let targets = (0..pairs.len()).filter(|&at| episode.steps[at].target);
+    targets.map(|at| row(&decision(at), style, tokenizer)).collect()
+}
+
 /// Every word that samples and flat episodes need, for [`WordTokenizer::train`].
 pub fn texts(samples: &[Sample], flats: &[FlatEpisode], style: &dyn PromptStyle) -> Vec<String> {
     let mut texts: Vec<String> = samples

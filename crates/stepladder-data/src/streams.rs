@@ -105,7 +105,9 @@ pub fn hierarchical(episode: &Episode) -> Vec<Sample> {
     let mut issued = 0;
     for StepView { subtask, step, executor, progress } in view.steps {
         while issued <= subtask {
-            if let Some(query) = planner.next() {
+            // A subtask that nobody was asked for is no reply (agents without planner).
+            let asked = episode.subtasks[issued].turn.is_some();
+            if let Some(query) = planner.next().filter(|_| asked) {
                 samples.push(Sample { query, reply: episode.subtasks[issued].text.clone() });
             }
             issued += 1;
