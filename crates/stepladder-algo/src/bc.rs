@@ -27,7 +27,7 @@ use stepladder_model::Decoder;
 use tch::{Device, Kind, Tensor};
 
 use crate::AlgoError;
-use crate::runtime::checkpoint::Trainer;
+use crate::runtime::checkpoint::{Progress, Trainer};
 use crate::runtime::clock::Stopwatch;
 use crate::runtime::schedule::{Schedule, factor};
 use crate::runtime::workers::{LossParts, Workers};
@@ -52,6 +52,20 @@ pub enum Budget {
     Epochs(f64),
     /// Optimiser steps.
     Steps(u64),
+}
+
+impl Budget {
+    /// The share of the budget that the current phase has used, where a pass takes `steps_per_epoch` steps.
+    pub fn used(self, progress: &Progress, steps_per_epoch: f64) -> f64 {
+        let (step, epoch, seconds) = progress.since;
+        match self {
+            Self::Minutes(minutes) => (progress.seconds - seconds) / (60.0 * minutes),
+            Self::Epochs(epochs) => {
+                ((progress.epoch - epoch) as f64 + progress.cursor as f64 / steps_per_epoch) / epochs
+            }
+            Self::Steps(steps) => (progress.step - step) as f64 / steps.max(1) as f64,
+        }
+    }
 }
 
 /// Numbers of behaviour cloning.
@@ -234,12 +248,7 @@ pub fn train(
         let plan = plan_epoch(config, rows, trainer.progress.epoch);
         let steps_per_epoch = plan.len().max(1) as f64;
         for group in plan.iter().skip(trainer.progress.cursor as usize) {
-            let done = trainer.progress.epoch as f64 + trainer.progress.cursor as f64 / steps_per_epoch;
-            let fraction = match config.budget {
-                Budget::Minutes(minutes) => trainer.progress.seconds / (60.0 * minutes),
-                Budget::Epochs(epochs) => done / epochs,
-                Budget::Steps(steps) => trainer.progress.step as f64 / steps.max(1) as f64,
-            };
+            let fraction = config.budget.used(&trainer.progress, steps_per_epoch);
             if fraction >= 1.0 {
                 return Ok(Ending::Complete);
             }

@@ -28,12 +28,26 @@ pub struct Progress {
     pub seconds: f64,
     /// Tokens trained, without padding.
     pub tokens: u64,
+    /// Phases that are complete; every phase has rows and a budget of its own.
+    #[serde(default)]
+    pub phase: u64,
+    /// `step`, `epoch` and `seconds` at the beginning of the current phase.
+    #[serde(default)]
+    pub since: (u64, u64, f64),
 }
 
 impl Progress {
     /// The beginning.
     pub fn start() -> Self {
-        Self { step: 0, epoch: 0, cursor: 0, seconds: 0.0, tokens: 0 }
+        Self { step: 0, epoch: 0, cursor: 0, seconds: 0.0, tokens: 0, phase: 0, since: (0, 0, 0.0) }
+    }
+
+    /// The current phase is complete, the next one begins with a fresh pass over its rows.
+    pub fn next_phase(&mut self) {
+        self.phase += 1;
+        self.epoch += u64::from(self.cursor > 0);
+        self.cursor = 0;
+        self.since = (self.step, self.epoch, self.seconds);
     }
 }
 
