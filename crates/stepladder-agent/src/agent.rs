@@ -1,5 +1,8 @@
 //! What an agent is: events in, wishes out.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 use stepladder_core::trace::{Subtask, Turn};
 use stepladder_core::{Query, Start, Step};
@@ -81,6 +84,41 @@ impl From<AgentKind> for AgentSpec {
     }
 }
 
+impl fmt::Display for AgentSpec {
+    /// `step_hrl`, `flat`, and what is different: `flat:history=4`, `step_hrl:planner=false,progress=false`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let options = [
+            self.history.map(|pairs| format!("history={pairs}")),
+            (!self.planner).then(|| "planner=false".to_owned()),
+            (!self.progress).then(|| "progress=false".to_owned()),
+        ];
+        let options: Vec<String> = options.into_iter().flatten().collect();
+        let colon = if options.is_empty() { "" } else { ":" };
+        write!(f, "{}{colon}{}", self.kind.name(), options.join(","))
+    }
+}
+
+impl FromStr for AgentSpec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let unknown = || format!("unknown agent `{text}`");
+        let (name, options) = text.split_once(':').unwrap_or((text, ""));
+        let kinds = [AgentKind::StepHrl, AgentKind::Flat];
+        let kind = kinds.into_iter().find(|kind| kind.name() == name).ok_or_else(unknown)?;
+        let mut spec = Self::from(kind);
+        for option in options.split(',').filter(|option| !option.is_empty()) {
+            match option.split_once('=') {
+                Some(("history", pairs)) => spec.history = Some(pairs.parse().map_err(|_| unknown())?),
+                Some(("planner", "false")) => spec.planner = false,
+                Some(("progress", "false")) => spec.progress = false,
+                _ => return Err(unknown()),
+            }
+        }
+        Ok(spec)
+    }
+}
+
 impl AgentSpec {
     /// A new agent for one episode.
     pub fn make(self) -> Box<dyn Agent> {
@@ -116,5 +154,27 @@ pub(crate) fn record(
         progress: None,
         progress_turn: None,
         expert: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spec_is_read_back_from_its_text() {
+        let whole = AgentSpec::from(AgentKind::StepHrl);
+        let flat = AgentSpec::from(AgentKind::Flat);
+        for (spec, text) in [
+            (whole, "step_hrl"),
+            (AgentSpec { history: Some(4), ..flat }, "flat:history=4"),
+            (AgentSpec { planner: false, progress: false, ..whole }, "step_hrl:planner=false,progress=false"),
+        ] {
+            assert_eq!(spec.to_string(), text);
+            assert_eq!(text.parse(), Ok(spec));
+        }
+        for text in ["himac", "flat:history=x", "flat:window=3", "step_hrl:planner=true"] {
+            assert_eq!(text.parse::<AgentSpec>(), Err(format!("unknown agent `{text}`")));
+        }
     }
 }

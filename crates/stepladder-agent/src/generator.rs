@@ -98,6 +98,49 @@ pub trait Generator: Send {
     fn policy(&self) -> String;
 }
 
+/// A generator of its own for each role.
+pub struct ByRole {
+    parts: Vec<(Role, Box<dyn Generator>)>,
+}
+
+impl ByRole {
+    /// Requests of a role go to its part; those of a role without one to the first.
+    pub fn new(parts: Vec<(Role, Box<dyn Generator>)>) -> Self {
+        Self { parts }
+    }
+}
+
+impl Generator for ByRole {
+    fn generate(&mut self, requests: &[Request<'_>]) -> Result<Vec<Completion>, GenerateError> {
+        let mut completions: Vec<Completion> = vec![Completion::default(); requests.len()];
+        let roles: Vec<Role> = self.parts.iter().map(|(role, _)| *role).collect();
+        let part_of = |role: Role| roles.iter().position(|&known| known == role).unwrap_or(0);
+        for (number, (_, generator)) in self.parts.iter_mut().enumerate() {
+            let places: Vec<usize> =
+                (0..requests.len()).filter(|&place| part_of(requests[place].query.role()) == number).collect();
+            let own: Vec<Request<'_>> = places.iter().map(|&place| requests[place].clone()).collect();
+            if own.is_empty() {
+                continue;
+            }
+            for (place, completion) in places.into_iter().zip(generator.generate(&own)?) {
+                completions[place] = completion;
+            }
+        }
+        Ok(completions)
+    }
+
+    fn end_session(&mut self, session: u64) {
+        for (_, generator) in &mut self.parts {
+            generator.end_session(session);
+        }
+    }
+
+    fn policy(&self) -> String {
+        let parts = self.parts.iter().map(|(role, generator)| format!("{}:{}", role.name(), generator.policy()));
+        parts.collect::<Vec<_>>().join("+")
+    }
+}
+
 /// An expert as a generator: demonstrations are what the scheduler records when it plays one.
 pub struct ExpertGenerator<E> {
     expert: E,

@@ -108,6 +108,8 @@ pub struct StepReport {
     pub fraction: f64,
     /// Training seconds used.
     pub seconds: f64,
+    /// Of them, before the current phase.
+    pub since: f64,
     /// Tokens trained so far.
     pub tokens: u64,
     /// Loss of the step.
@@ -293,6 +295,7 @@ pub fn train(
                 epoch: progress.epoch as f64 + progress.cursor as f64 / steps_per_epoch,
                 fraction,
                 seconds: progress.seconds,
+                since: progress.since.2,
                 tokens: progress.tokens,
                 loss: parts.iter().map(|part| part.loss).sum(),
                 gradient_norm: norm,

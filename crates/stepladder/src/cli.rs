@@ -4,7 +4,6 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use stepladder_agent::AgentKind;
 
 /// Train and evaluate hierarchical LLM agents on text environments.
 #[derive(Debug, Parser)]
@@ -107,9 +106,9 @@ pub(crate) struct Evaluate {
     /// Environment seeds per task
     #[arg(long, default_value = "1")]
     pub(crate) seeds: NonZeroU64,
-    /// Agent of a run: step_hrl or flat; default the first of these that the run has
-    #[arg(long, value_parser = agent)]
-    pub(crate) agent: Option<AgentKind>,
+    /// Agent of a run, by its name there; default the first that has a checkpoint
+    #[arg(long)]
+    pub(crate) agent: Option<String>,
     /// Environment steps per episode; default the run's, else the environment's
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_steps: Option<u32>,
@@ -186,9 +185,9 @@ pub(crate) struct Collect {
     /// Seed of the sampling
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Agent of a run: step_hrl or flat
-    #[arg(long, value_parser = agent)]
-    pub(crate) agent: Option<AgentKind>,
+    /// Agent of a run, by its name there; default the first that has a checkpoint
+    #[arg(long)]
+    pub(crate) agent: Option<String>,
     /// Environment steps per episode; default the run's, else the environment's
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_steps: Option<u32>,
@@ -339,11 +338,4 @@ fn device(text: &str) -> Result<String, String> {
         Some((kind, index)) => kind == "cuda" && index.parse::<usize>().is_ok(),
     };
     if known { Ok(text.to_owned()) } else { Err("use cpu, cuda or cuda:N".to_owned()) }
-}
-
-fn agent(text: &str) -> Result<AgentKind, String> {
-    [AgentKind::StepHrl, AgentKind::Flat]
-        .into_iter()
-        .find(|kind| kind.name() == text)
-        .ok_or_else(|| "use step_hrl or flat".to_owned())
 }

@@ -19,7 +19,7 @@ use crate::threads;
 pub(super) fn run(arguments: &Collect) -> Result<()> {
     let opened = device::open(&arguments.device)?;
     device::one_thread_each();
-    let policy = Policy::open(&arguments.run, arguments.agent, opened)?;
+    let policy = Policy::open(&arguments.run, arguments.agent.as_deref(), opened)?;
     let of_run = |pick: fn(&crate::config::Config) -> String| policy.run.as_ref().map(pick);
     let missing =
         |what: &str| anyhow!(Usage(format!("a checkpoint alone does not say which {what}: pass --{what}")));
@@ -38,13 +38,13 @@ pub(super) fn run(arguments: &Collect) -> Result<()> {
     let writer = trace_file::Writer::create(&arguments.output)?;
     let mut generator = policy.generator(&env, threads::workers(0))?;
     let options = Options {
-        max_steps: policy.max_steps(arguments.max_steps, &env),
+        max_steps: policy.max_steps(arguments.max_steps, &env, &split),
         temperature: arguments.temperature,
         seed: arguments.seed,
         slots: 100,
         ..Options::greedy(policy.agent)
     };
-    let episodes = play(&env, &mut generator, &jobs, options, policy.agent.name())?;
+    let episodes = play(&env, &mut *generator, &jobs, options, &policy.name)?;
     writer.write_all(&episodes)?;
     let all = evaluate(&episodes).all;
     say(format_args!(

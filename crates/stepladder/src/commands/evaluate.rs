@@ -21,7 +21,7 @@ use crate::threads;
 pub(super) fn run(arguments: &Evaluate) -> Result<()> {
     let opened = device::open(&arguments.device)?;
     device::one_thread_each();
-    let policy = Policy::open(&arguments.run, arguments.agent, opened)?;
+    let policy = Policy::open(&arguments.run, arguments.agent.as_deref(), opened)?;
     let of_run = |pick: fn(&crate::config::Config) -> String| policy.run.as_ref().map(pick);
     let missing =
         |what: &str| anyhow!(Usage(format!("a checkpoint alone does not say which {what}: pass --{what}")));
@@ -43,21 +43,21 @@ pub(super) fn run(arguments: &Evaluate) -> Result<()> {
         .collect();
     let mut generator = policy.generator(&env, threads::workers(0))?;
     let options = Options {
-        max_steps: policy.max_steps(arguments.max_steps, &env),
+        max_steps: policy.max_steps(arguments.max_steps, &env, &split),
         slots: arguments.slots.get(),
         temperature: arguments.temperature,
         ..Options::greedy(policy.agent)
     };
-    let episodes = play(&env, &mut generator, &jobs, options, policy.agent.name())?;
+    let episodes = play(&env, &mut *generator, &jobs, options, &policy.name)?;
     if let Some(writer) = writer {
         writer.write_all(&episodes)?;
     }
     let evaluation = evaluate(&episodes);
     let place = policy.checkpoint.display().to_string();
     if arguments.json {
-        say(table::json(&id, &split, policy.agent.name(), &place, commit(), &evaluation));
+        say(table::json(&id, &split, policy.name.as_str(), &place, commit(), &evaluation));
     } else {
-        let lines = [Line { name: policy.agent.name().to_owned(), evaluation }];
+        let lines = [Line { name: policy.name.clone(), evaluation }];
         say(table::render(&format!("{id}/{split}, {place}"), &lines).trim_end());
     }
     all_played(&episodes)

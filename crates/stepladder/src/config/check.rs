@@ -1,10 +1,12 @@
 //! Whether the values of a configuration make sense, each and together.
 
+use stepladder_agent::AgentKind;
 use stepladder_algo::bc::Budget;
+use stepladder_data::ablate::ProgressText;
 
 use super::keys::{self, KEYS};
 use super::origin::Origins;
-use super::{AgentConfig, AlgoConfig, BcSection, Config};
+use super::{AgentConfig, Algo, BcSection, Config, DaggerSection, Weights};
 
 // Above this, one step's activations exceed any memory of a small model.
 const MOST_BATCH_TOKENS: usize = 1 << 22;
@@ -21,10 +23,18 @@ pub(crate) fn check(config: &Config, origins: &Origins) -> Vec<String> {
     for sentence in config.model.violations() {
         found.sentence(sentence);
     }
-    match &config.algo {
-        AlgoConfig::Bc(section) => found.bc(section),
+    if let Some(section) = &config.algo.bc {
+        found.bc(section);
     }
-    found.agents(&[("agents.step_hrl", &config.agents.step_hrl), ("agents.flat", &config.agents.flat)]);
+    if let Some(section) = &config.algo.dagger {
+        found.dagger(section);
+    }
+    if config.agents.is_empty() {
+        found.sentences.push("there is no agent to train; write a table [agents.NAME]".to_owned());
+    }
+    for name in config.agents.keys() {
+        found.agent(config, name);
+    }
     found.at_least_one("eval.slots", config.eval.slots as u64);
     if config.eval.probes > 0 {
         let allowed = "it must be at least 1 while eval.probes is above 0";
@@ -58,9 +68,7 @@ impl Findings<'_> {
         self.below_one("algo.bc.beta1", bc.beta1);
         self.below_one("algo.bc.beta2", bc.beta2);
         self.positive("algo.bc.eps", bc.eps);
-        let decay = bc.weight_decay;
-        let is_decay = decay.is_finite() && decay >= 0.0;
-        self.unless(is_decay, "algo.bc.weight_decay", number(decay), "it must be 0 or above, and finite");
+        self.not_negative("algo.bc.weight_decay", bc.weight_decay);
         self.positive("algo.bc.clip", bc.clip);
         self.at_least_one("algo.bc.batch_rows", bc.batch_rows as u64);
         self.at_least_one("algo.bc.planner_every", bc.planner_every);
@@ -68,25 +76,89 @@ impl Findings<'_> {
         self.unless(in_unit, "algo.bc.duplicates", number(bc.duplicates), "it must be from 0 to 1");
     }
 
-    fn agents(&mut self, agents: &[(&str, &Option<AgentConfig>)]) {
-        if agents.iter().all(|(_, agent)| agent.is_none()) {
-            let tables: Vec<String> = agents.iter().map(|(table, _)| format!("[{table}]")).collect();
-            self.sentences.push(format!("there is no agent to train; write {}", tables.join(" or ")));
+    fn dagger(&mut self, dagger: &DaggerSection) {
+        self.at_least_one("algo.dagger.rounds", dagger.rounds);
+        self.not_negative("algo.dagger.temperature", dagger.temperature);
+    }
+
+    fn agent(&mut self, config: &Config, name: &str) {
+        let table = format!("agents.{name}");
+        let agent = &config.agents[name];
+        let (amount, unit) = match agent.budget {
+            Budget::Minutes(minutes) => (minutes, "minutes"),
+            Budget::Epochs(epochs) => (epochs, "epochs"),
+            Budget::Steps(steps) => (steps as f64, "steps"),
+        };
+        let is_budget = amount.is_finite() && amount > 0.0;
+        let key = format!("{table}.budget");
+        self.unless(is_budget, &key, format!("{amount} {unit}"), "it must be above 0, and finite");
+        let tokens = agent.batch_tokens;
+        let allowed = format!("it must be from {LEAST_BATCH_TOKENS} to {MOST_BATCH_TOKENS}");
+        let fits = (LEAST_BATCH_TOKENS..=MOST_BATCH_TOKENS).contains(&tokens);
+        self.unless(fits, &format!("{table}.batch_tokens"), tokens, &allowed);
+        self.positive(&format!("{table}.learning_rate"), agent.learning_rate);
+        self.algorithm(config, &table, agent);
+        self.source(config, &table, name);
+        self.method(&table, agent);
+    }
+
+    /// Every algorithm that an agent names has its numbers.
+    fn algorithm(&mut self, config: &Config, table: &str, agent: &AgentConfig) {
+        // What the learner imitates is cloned with the loss of `bc`.
+        let needed = match agent.algo {
+            Algo::Bc => vec![("bc", config.algo.bc.is_some())],
+            Algo::Dagger => vec![("bc", config.algo.bc.is_some()), ("dagger", config.algo.dagger.is_some())],
+        };
+        for (section, _) in needed.into_iter().filter(|(_, present)| !present) {
+            let allowed = format!("it needs a table [algo.{section}]");
+            self.unless(false, &format!("{table}.algo"), format!("{:?}", agent.algo.name()), &allowed);
         }
-        for (table, agent) in agents.iter().filter_map(|(table, agent)| Some((table, agent.as_ref()?))) {
-            let (amount, unit) = match agent.budget {
-                Budget::Minutes(minutes) => (minutes, "minutes"),
-                Budget::Epochs(epochs) => (epochs, "epochs"),
-                Budget::Steps(steps) => (steps as f64, "steps"),
-            };
-            let key = format!("{table}.budget");
-            let is_budget = amount.is_finite() && amount > 0.0;
-            self.unless(is_budget, &key, format!("{amount} {unit}"), "it must be above 0, and finite");
-            let tokens = agent.batch_tokens;
-            let allowed = format!("it must be from {LEAST_BATCH_TOKENS} to {MOST_BATCH_TOKENS}");
-            let fits = (LEAST_BATCH_TOKENS..=MOST_BATCH_TOKENS).contains(&tokens);
-            self.unless(fits, &format!("{table}.batch_tokens"), tokens, &allowed);
-            self.positive(&format!("{table}.learning_rate"), agent.learning_rate);
+    }
+
+    /// An agent starts from an earlier one of the same kind.
+    fn source(&mut self, config: &Config, table: &str, name: &str) {
+        let agent = &config.agents[name];
+        let Some(from) = &agent.from else { return };
+        let key = format!("{table}.from");
+        let position = |name: &str| config.agents.get_index_of(name);
+        match config.agents.get(from) {
+            None => {
+                let near = keys::nearest(from, config.agents.keys().map(String::as_str));
+                let meant = near.map(|name| format!("; did you mean {name:?}?")).unwrap_or_default();
+                self.unless(false, &key, format!("{from:?}"), &format!("there is no [agents.{from}]{meant}"));
+            }
+            Some(_) if position(from) >= position(name) => {
+                let allowed = format!("[agents.{from}] must stand before [{table}]");
+                self.unless(false, &key, format!("{from:?}"), &allowed);
+            }
+            Some(source) => {
+                let same = source.spec() == agent.spec()
+                    && source.progress == agent.progress
+                    && source.weights == agent.weights;
+                let allowed = "both must be of the same kind, with the same history, planner, progress and weights";
+                self.unless(same, &key, format!("{from:?}"), allowed);
+            }
+        }
+    }
+
+    /// Options that fit the kind of the agent and what trains it.
+    fn method(&mut self, table: &str, agent: &AgentConfig) {
+        let plain = agent.planner && agent.progress == ProgressText::Full;
+        match agent.kind {
+            AgentKind::Flat => {
+                let allowed = "planner, progress and weights are for kind = \"step_hrl\"";
+                let own = plain && agent.weights == Weights::Shared;
+                self.unless(own, &format!("{table}.kind"), "\"flat\"", allowed);
+            }
+            AgentKind::StepHrl => {
+                let allowed = "history is for kind = \"flat\"";
+                self.unless(agent.history.is_none(), &format!("{table}.kind"), "\"step_hrl\"", allowed);
+            }
+        }
+        if agent.algo != Algo::Bc {
+            let whole = plain && agent.weights == Weights::Shared && agent.history.is_none();
+            let allowed = "only the whole method is trained so: leave history, planner, progress and weights out";
+            self.unless(whole, &format!("{table}.algo"), format!("{:?}", agent.algo.name()), allowed);
         }
     }
 
@@ -101,6 +173,11 @@ impl Findings<'_> {
     fn positive(&mut self, key: &str, value: f64) {
         let is_positive = value.is_finite() && value > 0.0;
         self.unless(is_positive, key, number(value), "it must be above 0, and finite");
+    }
+
+    fn not_negative(&mut self, key: &str, value: f64) {
+        let fits = value.is_finite() && value >= 0.0;
+        self.unless(fits, key, number(value), "it must be 0 or above, and finite");
     }
 
     fn unless(&mut self, holds: bool, key: &str, value: impl std::fmt::Display, allowed: &str) {

@@ -60,12 +60,6 @@ pub(crate) enum ConfigError {
     /// Keys that do not exist.
     #[error("{}", .0.iter().map(UnknownKey::to_string).collect::<Vec<_>>().join("\n"))]
     UnknownKeys(Vec<UnknownKey>),
-    /// More than one algorithm, or one that does not exist.
-    #[error("{problem}")]
-    Algorithm {
-        /// What is wrong, with places.
-        problem: String,
-    },
     /// A value that does not fit its key.
     #[error("{0}")]
     WrongType(Box<WrongType>),
@@ -128,7 +122,7 @@ fn place(at: &Option<Origin>) -> String {
 }
 
 /// A suggestion between two clauses.
-pub(super) fn meant(nearest: &Option<String>) -> String {
+fn meant(nearest: &Option<String>) -> String {
     nearest.as_ref().map_or_else(|| "; ".to_owned(), |name| format!("; did you mean {name}? "))
 }
 

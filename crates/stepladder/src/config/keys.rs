@@ -24,12 +24,14 @@ pub(crate) enum Kind {
 /// One key of a full configuration.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Key {
-    /// Dotted path.
+    /// Dotted path; `*` stands for a name that the user chooses.
     pub(crate) path: &'static str,
     /// What it takes.
     pub(crate) kind: Kind,
     /// What it decides.
     pub(crate) meaning: &'static str,
+    /// It may be left out.
+    pub(crate) optional: bool,
 }
 
 // TOML has no integers above this.
@@ -37,7 +39,11 @@ const LARGE: u64 = i64::MAX as u64;
 const WORD: u64 = u32::MAX as u64;
 
 const fn key(path: &'static str, kind: Kind, meaning: &'static str) -> Key {
-    Key { path, kind, meaning }
+    Key { path, kind, meaning, optional: false }
+}
+
+const fn optional(path: &'static str, kind: Kind, meaning: &'static str) -> Key {
+    Key { path, kind, meaning, optional: true }
 }
 
 /// Every key, in the order in which tables and keys are shown.
@@ -108,12 +114,35 @@ pub(crate) const KEYS: &[Key] = &[
         Kind::Real,
         "A row merged from n identical samples weighs n to this power; 1 keeps the unmerged loss, 0 counts distinct samples once.",
     ),
-    key("agents.step_hrl.budget", Kind::Budget, BUDGET),
-    key("agents.step_hrl.batch_tokens", Kind::Count(LARGE), BATCH_TOKENS),
-    key("agents.step_hrl.learning_rate", Kind::Real, LEARNING_RATE),
-    key("agents.flat.budget", Kind::Budget, BUDGET),
-    key("agents.flat.batch_tokens", Kind::Count(LARGE), BATCH_TOKENS),
-    key("agents.flat.learning_rate", Kind::Real, LEARNING_RATE),
+    key("algo.dagger.rounds", Kind::Count(1000), "Times that the learner plays and is trained again; at least 1."),
+    key("algo.dagger.games", Kind::Count(LARGE), "Tasks that the learner plays in a round, others in each; 0 takes all."),
+    key(
+        "algo.dagger.temperature",
+        Kind::Real,
+        "Sampling temperature of the learner while it collects; 0 plays greedily.",
+    ),
+    key("agents.*.kind", Kind::Choice(&["step_hrl", "flat"]), "Which agent it is."),
+    key(
+        "agents.*.algo",
+        Kind::Choice(&["bc", "dagger"]),
+        "What trains it; the numbers stand in the table of that name in `[algo]`.",
+    ),
+    optional("agents.*.from", Kind::Text, "Name of the agent whose trained weights it starts from."),
+    key("agents.*.budget", Kind::Budget, BUDGET),
+    key("agents.*.batch_tokens", Kind::Count(LARGE), BATCH_TOKENS),
+    key("agents.*.learning_rate", Kind::Real, LEARNING_RATE),
+    optional("agents.*.history", Kind::Count(LARGE), "`flat`: latest (action, answer) pairs in its prompt; all if absent."),
+    optional("agents.*.planner", Kind::Flag, "`step_hrl`: false leaves the planner out; the task is the only subtask."),
+    optional(
+        "agents.*.progress",
+        Kind::Choice(&["full", "unchecked", "none"]),
+        "`step_hrl`: the progress text, without its list of places looked into, or not at all.",
+    ),
+    optional(
+        "agents.*.weights",
+        Kind::Choice(&["shared", "per_role"]),
+        "`step_hrl`: one model for all roles, or one for each.",
+    ),
     key("eval.split", Kind::Text, "Development split for probes and the final table."),
     key("eval.episodes", Kind::Count(LARGE), "Episodes of the final table; 0 takes the whole split."),
     key("eval.slots", Kind::Count(LARGE), "Episodes running at once; at least 1."),
@@ -129,16 +158,32 @@ pub(crate) const KEYS: &[Key] = &[
     key("log.keep", Kind::Count(LARGE), "Checkpoints to keep per agent; at least 1."),
 ];
 
-const BUDGET: &str =
-    "When training ends: minutes of training, passes over the rows, or optimiser steps; above 0.";
+const BUDGET: &str = "When training ends: minutes of training, passes over the rows, or optimiser steps; above 0. \
+     With `dagger`, of each round.";
 const BATCH_TOKENS: &str = "Padded tokens of a step (mixture `pooled`, and flat episodes); 16 to 4194304.";
 const LEARNING_RATE: &str = "Peak learning rate; above 0.";
 
 /// Tables that may be left out; `false` in their place drops what an earlier layer said.
-pub(crate) const OPTIONAL_TABLES: &[&str] = &["agents.step_hrl", "agents.flat"];
+const OPTIONAL_TABLES: &[&str] = &["agents.*", "algo.*"];
 
-/// The table of algorithms, of which a configuration has exactly one.
-pub(crate) const ALGORITHMS: &str = "algo";
+/// The table of agents, whose names the user chooses.
+pub(crate) const AGENTS: &str = "agents";
+
+/// Whether a table may be left out.
+pub(crate) fn is_optional(table: &str) -> bool {
+    OPTIONAL_TABLES.iter().any(|pattern| fits(pattern, table))
+}
+
+/// Whether a path is one that a pattern means: `*` fits any name.
+pub(crate) fn fits(pattern: &str, path: &str) -> bool {
+    is_inside(path, pattern) && pattern.split('.').count() == path.split('.').count()
+}
+
+/// Whether the names of `table` are those that `path` begins with; `*` in either fits any name.
+fn is_inside(path: &str, table: &str) -> bool {
+    let mut names = path.split('.');
+    table.split('.').all(|outer| names.next().is_some_and(|name| outer == name || outer == "*" || name == "*"))
+}
 
 impl Kind {
     /// What the key takes, for a sentence "expected …".
@@ -167,7 +212,26 @@ impl Kind {
 
 /// The key with this path, or the one that this path leads into (`agents.flat.budget.minutes`).
 pub(crate) fn find(path: &str) -> Option<&'static Key> {
-    KEYS.iter().find(|key| path == key.path || is_below(path, key.path))
+    KEYS.iter().find(|key| is_inside(path, key.path))
+}
+
+/// The part of a path that names its key: `agents.flat.budget` of `agents.flat.budget.minutes`.
+pub(crate) fn trim(path: &str, key: &Key) -> String {
+    path.split('.').take(key.path.split('.').count()).collect::<Vec<_>>().join(".")
+}
+
+/// Every key of a configuration with these agents, by its path, in the order in which they are shown.
+pub(crate) fn concrete<'a>(agents: impl Iterator<Item = &'a str> + Clone) -> Vec<(String, &'static Key)> {
+    let is_of_agent = |key: &&Key| key.path.starts_with("agents.*.");
+    let first = KEYS.iter().position(|key| is_of_agent(&key)).unwrap_or(KEYS.len());
+    let (before, rest) = KEYS.split_at(first);
+    let plain = |key: &'static Key| (key.path.to_owned(), key);
+    let mut all: Vec<(String, &'static Key)> = before.iter().map(plain).collect();
+    for name in agents {
+        all.extend(rest.iter().filter(is_of_agent).map(|key| (key.path.replace('*', name), key)));
+    }
+    all.extend(rest.iter().filter(|key| !is_of_agent(key)).map(plain));
+    all
 }
 
 /// Whether a path names a table of the configuration; the empty path is the root.
@@ -177,15 +241,15 @@ pub(crate) fn is_table(path: &str) -> bool {
 
 /// Whether a path lies inside a table.
 pub(crate) fn is_below(path: &str, table: &str) -> bool {
-    table.is_empty() || path.strip_prefix(table).is_some_and(|rest| rest.starts_with('.'))
+    table.is_empty() || (is_inside(path, table) && path.split('.').count() > table.split('.').count())
 }
 
 /// Names of the keys and tables directly inside a table, in order.
 pub(crate) fn children(table: &str) -> Vec<&'static str> {
-    let skip = if table.is_empty() { 0 } else { table.len() + 1 };
+    let skip = if table.is_empty() { 0 } else { table.split('.').count() };
     let mut names: Vec<&'static str> = Vec::new();
     for key in KEYS.iter().filter(|key| is_below(key.path, table)) {
-        let name = key.path[skip..].split('.').next().unwrap_or_default();
+        let name = key.path.split('.').nth(skip).unwrap_or_default();
         if !names.contains(&name) {
             names.push(name);
         }
@@ -212,7 +276,7 @@ pub(crate) fn nearest_path(table: &str, name: &str) -> Option<String> {
     for key in KEYS {
         let mut path = key.path;
         while !path.is_empty() {
-            if !paths.contains(&path) {
+            if !paths.contains(&path) && !path.ends_with('*') {
                 paths.push(path);
             }
             path = split(path).0;
@@ -241,12 +305,12 @@ mod tests {
     #[test]
     fn near_names_are_found_among_neighbours_first() {
         assert_eq!(nearest_path("algo.bc", "warmpu").as_deref(), Some("algo.bc.warmup"));
-        assert_eq!(nearest_path("algo.bc", "learning_rat").as_deref(), Some("agents.step_hrl.learning_rate"));
+        assert_eq!(nearest_path("algo.bc", "learning_rat").as_deref(), Some("agents.*.learning_rate"));
         // `data.split` comes earlier in the list, but `eval.split` is the neighbour.
         assert_eq!(nearest_path("eval", "splits").as_deref(), Some("eval.split"));
         assert_eq!(nearest_path("", "modle").as_deref(), Some("model"));
         assert_eq!(nearest_path("", "max_step").as_deref(), Some("env.max_steps"));
-        assert_eq!(nearest_path("agents", "stephrl").as_deref(), Some("agents.step_hrl"));
+        assert_eq!(nearest_path("agents.mine", "bugdet").as_deref(), Some("agents.mine.budget"));
         assert_eq!(nearest_path("model", "zzzz"), None);
     }
 
@@ -256,10 +320,12 @@ mod tests {
             children(""),
             ["seed", "threads", "env", "data", "model", "algo", "agents", "eval", "log"]
         );
-        assert_eq!(children("agents.flat"), ["budget", "batch_tokens", "learning_rate"]);
-        assert!(is_table("") && is_table("algo") && is_table("algo.bc"));
+        assert_eq!(children("agents.any")[..3], ["kind", "algo", "from"]);
+        assert!(is_table("") && is_table("algo") && is_table("algo.bc") && is_table("agents.any"));
         assert!(!is_table("algo.b") && !is_table("seed") && !is_table("agents.flat.budget"));
-        assert_eq!(find("agents.flat.budget.minutes").map(|key| key.path), Some("agents.flat.budget"));
+        let key = find("agents.flat.budget.minutes").unwrap();
+        assert_eq!(key.path, "agents.*.budget");
+        assert_eq!(trim("agents.flat.budget.minutes", key), "agents.flat.budget");
         assert!(find("agents.flat.budgets").is_none());
     }
 }

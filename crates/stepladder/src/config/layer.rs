@@ -4,7 +4,7 @@ use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
 use super::error::{ConfigError, UnknownKey, WrongType};
-use super::keys::{self, ALGORITHMS, OPTIONAL_TABLES};
+use super::keys;
 use super::origin::Origin;
 
 // The parser accepts whole numbers of any size; turning them into values is all that can still fail.
@@ -17,8 +17,6 @@ pub(super) struct Layer {
     pub(super) preset: Option<Entry>,
     /// In the order in which they apply.
     pub(super) items: Vec<Item>,
-    /// Algorithms by name, known or not.
-    pub(super) algorithms: Vec<(String, Origin)>,
     /// Keys that do not exist.
     pub(super) unknown: Vec<UnknownKey>,
 }
@@ -29,7 +27,7 @@ pub(super) enum Item {
     /// A value for a key.
     Value(String, Entry),
     /// An optional table is there, even if empty.
-    Present(String, Origin),
+    Present(String),
     /// An optional table is not wanted.
     Drop(String),
 }
@@ -141,18 +139,10 @@ impl Layer {
             let at = span.map_or(0, |(key, _)| key.span().start);
             let entry = Entry { value, origin: reader.origin(at), excerpt: reader.excerpt(at) };
             let path = keys::join(table, &name);
-            let is_algorithm = table == ALGORITHMS && entry.value.is_table();
-            if is_algorithm {
-                self.algorithms.push((name.clone(), entry.origin.clone()));
-                self.items.push(Item::Present(path.clone(), entry.origin.clone()));
-            }
             if path == "preset" && reader.may_start_from_preset() {
                 self.preset = Some(entry);
             } else if !is_bare(&name) || !(keys::is_table(&path) || keys::find(&path).is_some()) {
-                // An unknown algorithm is judged together with the other layers' algorithms.
-                if !is_algorithm {
-                    self.unknown.push(unknown(table, &name, entry));
-                }
+                self.unknown.push(unknown(table, &name, entry));
             } else if !keys::is_table(&path) {
                 self.items.push(Item::Value(path, entry));
             } else {
@@ -170,12 +160,11 @@ impl Layer {
         entry: Entry,
         spans: Option<&DeTable<'_>>,
     ) -> Result<(), ConfigError> {
-        let is_optional = OPTIONAL_TABLES.contains(&path.as_str());
-        let optional = is_optional || keys::split(&path).0 == ALGORITHMS;
+        let optional = keys::is_optional(&path);
         match entry.value {
             Value::Table(content) => {
-                if is_optional {
-                    self.items.push(Item::Present(path.clone(), entry.origin));
+                if optional {
+                    self.items.push(Item::Present(path.clone()));
                 }
                 self.walk(reader, &path, content, spans)
             }
@@ -242,8 +231,6 @@ fn unknown(table: &str, name: &str, entry: Entry) -> UnknownKey {
     let children = keys::children(table);
     let allowed = if table.is_empty() {
         format!("the top level takes {}", children.join(", "))
-    } else if table == ALGORITHMS {
-        format!("[{table}] takes one of the tables {}", children.join(", "))
     } else {
         format!("[{table}] takes {}", children.join(", "))
     };

@@ -6,8 +6,8 @@ use std::path::Path;
 use toml::{Table, Value};
 
 use super::Config;
-use super::error::{ConfigError, meant};
-use super::keys::{self, ALGORITHMS, KEYS, Kind, OPTIONAL_TABLES};
+use super::error::ConfigError;
+use super::keys::{self, AGENTS, Kind};
 use super::layer::{Entry, Item, Layer};
 use super::origin::{Origin, Origins};
 
@@ -125,13 +125,14 @@ fn resolve(name: &str, mut layers: Vec<Layer>, chain: Chain) -> Result<(Config, 
     if !unknown.is_empty() {
         return Err(ConfigError::UnknownKeys(unknown));
     }
-    let merged = Merged::new(layers, &keys::children(ALGORITHMS))?;
+    let merged = Merged::new(layers);
     let missing = merged.missing();
     if !missing.is_empty() {
         let them = if missing.len() == 1 && !missing[0].starts_with('[') { "it" } else { "them" };
         let has_preset = merged.values.values().any(|entry| matches!(entry.origin, Origin::Preset(_)));
         let remedy = match chain {
             Chain::Resolved => "it was written by another version, or changed since".to_owned(),
+            _ if let Some(sentence) = merged.misnamed(&missing) => sentence,
             // A preset is complete, so only what was dropped with `false` can then have gaps.
             Chain::User if has_preset => format!("write {them} too, or do not set the table to false"),
             Chain::User => format!("write {them}, or start from a preset with preset = {EXAMPLE:?}"),
@@ -151,66 +152,48 @@ fn resolve(name: &str, mut layers: Vec<Layer>, chain: Chain) -> Result<(Config, 
 /// The layers on top of each other.
 struct Merged {
     values: BTreeMap<String, Entry>,
-    /// Optional tables and algorithms that are wanted.
-    present: BTreeMap<String, Origin>,
+    /// Optional tables that are wanted, in the order in which they were named first.
+    present: Vec<String>,
 }
 
 impl Merged {
-    fn new(layers: Vec<Layer>, known_algorithms: &[&str]) -> Result<Self, ConfigError> {
-        let mut merged = Self { values: BTreeMap::new(), present: BTreeMap::new() };
-        for layer in layers {
-            // Before they are counted: a misspelt algorithm beside a preset's is a slip, not a second one.
-            for (name, origin) in layer.algorithms {
-                known_algorithm(&name, &origin, known_algorithms)?;
-            }
-            for item in layer.items {
-                match item {
-                    Item::Value(path, entry) => {
-                        merged.values.insert(path, entry);
+    fn new(layers: Vec<Layer>) -> Self {
+        let mut merged = Self { values: BTreeMap::new(), present: Vec::new() };
+        for item in layers.into_iter().flat_map(|layer| layer.items) {
+            match item {
+                Item::Value(path, entry) => {
+                    merged.values.insert(path, entry);
+                }
+                Item::Present(table) => {
+                    if !merged.present.contains(&table) {
+                        merged.present.push(table);
                     }
-                    Item::Present(table, origin) => {
-                        merged.present.insert(table, origin);
-                    }
-                    Item::Drop(table) => {
-                        merged.present.remove(&table);
-                        merged.values.retain(|path, _| !keys::is_below(path, &table));
-                    }
+                }
+                Item::Drop(table) => {
+                    merged.present.retain(|present| *present != table);
+                    merged.values.retain(|path, _| !keys::is_below(path, &table));
                 }
             }
         }
-        merged.single_algorithm()?;
-        Ok(merged)
+        merged
     }
 
-    fn single_algorithm(&self) -> Result<(), ConfigError> {
-        let chosen: Vec<(&String, &Origin)> =
-            self.present.iter().filter(|(path, _)| keys::is_below(path, ALGORITHMS)).collect();
-        let [(first, _), _, ..] = chosen.as_slice() else { return Ok(()) };
-        let names: Vec<String> =
-            chosen.iter().map(|(path, origin)| format!("{} ({origin})", keys::split(path).1)).collect();
-        let problem = format!(
-            "more than one algorithm in [{ALGORITHMS}]: {}; a run learns with one, and {first} = false drops one",
-            names.join(" and ")
-        );
-        Err(ConfigError::Algorithm { problem })
+    /// Names of the agents, in the order in which they were named first.
+    fn agents(&self) -> impl Iterator<Item = &str> + Clone {
+        self.present.iter().filter_map(|table| table.strip_prefix(AGENTS)?.strip_prefix('.'))
     }
 
     /// What is needed and not there: keys, or `[table]` for a table of which nothing is there.
     fn missing(&self) -> Vec<String> {
-        let has_algorithm = self.present.keys().any(|path| keys::is_below(path, ALGORITHMS));
         let mut missing: Vec<String> = Vec::new();
-        for key in KEYS {
-            let table = keys::split(key.path).0;
-            let needed = if keys::is_below(table, ALGORITHMS) {
-                !has_algorithm || self.present.contains_key(table)
-            } else {
-                !OPTIONAL_TABLES.contains(&table) || self.present.contains_key(table)
-            };
-            if !needed || self.values.contains_key(key.path) {
+        for (path, key) in keys::concrete(self.agents()) {
+            let table = keys::split(&path).0;
+            let wanted = !keys::is_optional(table) || self.present.iter().any(|present| present == table);
+            if !wanted || key.optional || self.values.contains_key(&path) {
                 continue;
             }
             let whole = !table.is_empty() && !self.values.keys().any(|path| keys::is_below(path, table));
-            let name = if whole { format!("[{table}]") } else { key.path.to_owned() };
+            let name = if whole { format!("[{table}]") } else { path };
             if !missing.contains(&name) {
                 missing.push(name);
             }
@@ -218,17 +201,35 @@ impl Merged {
         missing
     }
 
+    /// The remedy where everything missing belongs to an agent whose name is like another's.
+    fn misnamed(&self, missing: &[String]) -> Option<String> {
+        let name = missing.first()?.strip_prefix(AGENTS)?.strip_prefix('.')?.split('.').next()?;
+        let table = keys::join(AGENTS, name);
+        let complete = |other: &&str| *other != name && !missing.iter().any(|path| keys::is_below(path, &keys::join(AGENTS, other)));
+        let nearest = keys::nearest(name, self.agents().filter(complete))?;
+        missing
+            .iter()
+            .all(|path| keys::is_below(path, &table))
+            .then(|| format!("write them too to have a new agent, or did you mean {AGENTS}.{nearest}?"))
+    }
+
     fn config(&self, name: &str) -> Result<Config, ConfigError> {
-        // A configuration without agents is for `check` to judge.
-        let mut root = Table::from_iter([("agents".to_owned(), Value::Table(Table::new()))]);
+        // A configuration without agents or algorithms is for `check` to judge.
+        let empty = || Value::Table(Table::new());
+        let agents = Table::from_iter(self.agents().map(|name| (name.to_owned(), empty())));
+        let mut root =
+            Table::from_iter([(AGENTS.to_owned(), Value::Table(agents)), ("algo".to_owned(), empty())]);
         for (path, entry) in &self.values {
             insert(&mut root, path, entry.value.clone());
         }
         serde_path_to_error::deserialize::<_, Config>(root).map_err(|error| {
             let path = error.path().to_string();
             let path = path.split('[').next().unwrap_or_default();
-            let Some((key, entry)) = keys::find(path).and_then(|key| Some((key, self.values.get(key.path)?)))
-            else {
+            let found = keys::find(path).and_then(|key| {
+                let path = keys::trim(path, key);
+                Some((key, self.values.get(&path)?, path))
+            });
+            let Some((key, entry, path)) = found else {
                 let violations = vec![error.inner().message().to_owned()];
                 return ConfigError::Invalid { name: name.to_owned(), violations };
             };
@@ -237,23 +238,9 @@ impl Merged {
                 _ => None,
             };
             let nearest = nearest.map(|name| format!("{name:?}"));
-            entry.wrong_type(key.path.to_owned(), key.kind.expected(), nearest)
+            entry.wrong_type(path, key.kind.expected(), nearest)
         })
     }
-}
-
-fn known_algorithm(name: &str, origin: &Origin, known: &[&str]) -> Result<(), ConfigError> {
-    if known.contains(&name) {
-        return Ok(());
-    }
-    let nearest = keys::nearest(name, known.iter().copied()).map(str::to_owned);
-    let problem = format!(
-        "{}: unknown algorithm {name:?}{}[{ALGORITHMS}] takes exactly one of {}",
-        origin.place(),
-        meant(&nearest),
-        known.join(", ")
-    );
-    Err(ConfigError::Algorithm { problem })
 }
 
 fn insert(root: &mut Table, path: &str, value: Value) {
@@ -267,28 +254,5 @@ fn insert(root: &mut Table, path: &str, value: Value) {
                 insert(inner, rest, value);
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn two_algorithms_are_refused() {
-        let known = ["bc", "himac"];
-        let preset = Layer::preset("demo", "[algo.bc]\nclip = 1.0\n").unwrap();
-        let file = Layer::file("run.toml", "\n[algo.himac]\nclip = 2.0\n").unwrap();
-        let error = Merged::new(vec![preset, file], &known).map(|_| ()).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "more than one algorithm in [algo]: bc (preset demo) and himac (run.toml:2); \
-             a run learns with one, and algo.bc = false drops one"
-        );
-        let preset = Layer::preset("demo", "[algo.bc]\nclip = 1.0\n").unwrap();
-        let file = Layer::file("run.toml", "[algo]\nbc = false\nhimac = {}\n").unwrap();
-        let merged = Merged::new(vec![preset, file], &known).unwrap();
-        assert_eq!(merged.present.keys().collect::<Vec<_>>(), ["algo.himac"]);
-        assert!(merged.values.is_empty());
     }
 }

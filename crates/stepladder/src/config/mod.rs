@@ -21,9 +21,12 @@ pub(crate) use origin::Origins;
 pub(crate) use reference::reference;
 pub(crate) use show::show;
 
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+use stepladder_agent::{AgentKind, AgentSpec};
 use stepladder_algo::bc::{Budget, Mixture};
 use stepladder_algo::runtime::schedule::Schedule;
+use stepladder_data::ablate::ProgressText;
 use stepladder_data::batch::Reduction;
 use stepladder_model::Shape;
 
@@ -41,10 +44,10 @@ pub(crate) struct Config {
     pub(crate) data: DataConfig,
     /// Model shape.
     pub(crate) model: Shape,
-    /// Learning algorithm.
+    /// Numbers of the learning algorithms that the agents name.
     pub(crate) algo: AlgoConfig,
-    /// Agents to train; each present one is trained and evaluated.
-    pub(crate) agents: AgentsConfig,
+    /// Agents by name; each is trained and evaluated, in this order.
+    pub(crate) agents: IndexMap<String, AgentConfig>,
     /// Evaluation.
     pub(crate) eval: EvalConfig,
     /// Progress lines and checkpoints.
@@ -75,12 +78,28 @@ pub(crate) struct DataConfig {
     pub(crate) noise: f64,
 }
 
-/// One algorithm, by name.
+/// Numbers of each algorithm.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "snake_case")]
-pub(crate) enum AlgoConfig {
-    /// Behaviour cloning (spec/algorithms 3.3).
-    Bc(BcSection),
+#[serde(deny_unknown_fields)]
+pub(crate) struct AlgoConfig {
+    /// Behaviour cloning (spec/algorithms 3.3); its loss is also that of `dagger`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) bc: Option<BcSection>,
+    /// Interactive imitation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) dagger: Option<DaggerSection>,
+}
+
+/// Interactive imitation (DAgger): the learner plays, the expert labels what it met, it learns from everything so far.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DaggerSection {
+    /// Times that the learner plays and is trained again.
+    pub(crate) rounds: u64,
+    /// Tasks of a round; 0 takes all.
+    pub(crate) games: usize,
+    /// Sampling temperature while it plays; 0 is greedy.
+    pub(crate) temperature: f64,
 }
 
 /// Numbers of behaviour cloning that all agents share.
@@ -116,28 +135,86 @@ pub(crate) struct BcSection {
     pub(crate) duplicates: f64,
 }
 
-/// The agents of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct AgentsConfig {
-    /// Planner, executor and progress writer on shared weights.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) step_hrl: Option<AgentConfig>,
-    /// History-conditioned behaviour cloning.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) flat: Option<AgentConfig>,
+/// What trains an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Algo {
+    /// Behaviour cloning of demonstrations.
+    Bc,
+    /// Behaviour cloning of demonstrations and of expert replies to prompts that the learner met.
+    Dagger,
 }
 
-/// Numbers of one agent's training.
+impl Algo {
+    /// The name of its table in `[algo]`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Bc => "bc",
+            Self::Dagger => "dagger",
+        }
+    }
+}
+
+/// How the roles of an agent share parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Weights {
+    /// One model plays every role.
+    #[default]
+    Shared,
+    /// Every role has a model of its own, trained on its own stream.
+    PerRole,
+}
+
+fn whole<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// One agent: what it is, and how it is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AgentConfig {
+    /// Which agent.
+    pub(crate) kind: AgentKind,
+    /// What trains it.
+    pub(crate) algo: Algo,
+    /// The agent whose trained weights it starts from; none starts from random ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) from: Option<String>,
     /// When training ends: `{ minutes = 4.0 }`, `{ epochs = 5.0 }` or `{ steps = 1000 }`.
     pub(crate) budget: Budget,
     /// Padded tokens of a step (mixture `pooled`, and flat episodes).
     pub(crate) batch_tokens: usize,
     /// Peak learning rate.
     pub(crate) learning_rate: f64,
+    /// Flat: latest (action, answer) pairs in the prompt; none shows all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) history: Option<usize>,
+    /// STEP-HRL: a planner issues subtasks.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub(crate) planner: bool,
+    /// STEP-HRL: what is kept of the progress text.
+    #[serde(default, skip_serializing_if = "whole")]
+    pub(crate) progress: ProgressText,
+    /// STEP-HRL: one model for all roles, or one for each.
+    #[serde(default, skip_serializing_if = "whole")]
+    pub(crate) weights: Weights,
+}
+
+impl AgentConfig {
+    /// How it plays.
+    pub(crate) fn spec(&self) -> AgentSpec {
+        AgentSpec {
+            kind: self.kind,
+            history: self.history,
+            planner: self.planner,
+            progress: self.progress != ProgressText::None,
+        }
+    }
 }
 
 /// How agents are evaluated.

@@ -8,7 +8,7 @@ use super::show;
 
 /// A Markdown page: every key with what it takes, what it decides, and its value in each preset.
 pub(crate) fn reference() -> String {
-    let mut presets: Vec<(&str, BTreeMap<&str, String>)> = Vec::new();
+    let mut presets: Vec<(&str, BTreeMap<String, String>)> = Vec::new();
     for (name, _) in PRESETS {
         // Their text is compiled in, and a test loads each.
         let config = load::load(name, &[]).expect("every embedded preset loads").config;
@@ -26,17 +26,17 @@ pub(crate) fn reference() -> String {
         let (table, name) = keys::split(key.path);
         if current != Some(table) {
             current = Some(table);
-            let title = if table.is_empty() { "Top level".to_owned() } else { format!("`[{table}]`") };
+            let title = match table {
+                "" => "Top level".to_owned(),
+                table => format!("`[{}]`", table.replace('*', "NAME")),
+            };
             page.push_str(&format!("\n## {title}\n\n| key | takes | meaning |"));
             page.push_str(&names.iter().map(|name| format!(" {name} |")).collect::<String>());
             page.push_str(&format!("\n|---|---|---|{}\n", "---|".repeat(names.len())));
         }
         page.push_str(&format!("| `{name}` | {} | {} |", cell(&key.kind.expected()), cell(key.meaning)));
         for (_, values) in &presets {
-            match values.get(key.path) {
-                Some(value) => page.push_str(&format!(" `{}` |", cell(value))),
-                None => page.push_str(" – |"),
-            }
+            page.push_str(&format!(" {} |", cell(&values_of(values, key.path))));
         }
         page.push('\n');
     }
@@ -49,8 +49,29 @@ the last one counts. `stepladder config show` prints each value with its origin.
 
 A file starts from a preset with the top-level key `preset = \"EXAMPLE\"` and then says only what differs; without it, it says everything. \
 `--set` takes dotted keys and TOML values; strings need no quotes. \
-`agents.flat = false` (or `agents.step_hrl = false`) leaves that agent out.
+A run trains every table in `[agents]`, by any name; `agents.flat = false` leaves one out that the preset has.
 ";
+
+/// What a preset says about a key; with the agents' names where there are several.
+fn values_of(values: &BTreeMap<String, String>, pattern: &str) -> String {
+    let of_agent = |path: &str| keys::split(path).0.strip_prefix("agents.").map(str::to_owned);
+    let mut found: Vec<(String, Vec<String>)> = Vec::new();
+    for (path, value) in values.iter().filter(|(path, _)| keys::fits(pattern, path)) {
+        let agents = of_agent(path).into_iter();
+        match found.iter_mut().find(|(known, _)| known == value) {
+            Some((_, names)) => names.extend(agents),
+            None => found.push((value.clone(), agents.collect())),
+        }
+    }
+    match found.as_slice() {
+        [] => "–".to_owned(),
+        [(value, _)] => format!("`{value}`"),
+        several => {
+            let all = several.iter().map(|(value, names)| format!("{}: `{value}`", names.join(", ")));
+            all.collect::<Vec<_>>().join("; ")
+        }
+    }
+}
 
 /// Text inside a table cell.
 fn cell(text: &str) -> String {

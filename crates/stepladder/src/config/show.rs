@@ -2,7 +2,7 @@
 
 use toml::Value;
 
-use super::keys::{self, KEYS};
+use super::keys;
 use super::{Config, Loaded, Origins};
 
 /// `key = value    # origin`, table by table: what `config show` prints. It is TOML.
@@ -16,30 +16,31 @@ pub(super) fn resolved(config: &Config) -> String {
 }
 
 /// Every key that a configuration has, in order, with its value.
-pub(super) fn entries(config: &Config) -> Vec<(&'static str, Value)> {
+pub(super) fn entries(config: &Config) -> Vec<(String, Value)> {
     // Every value of a `Config` has a TOML form: whole numbers come from TOML or are small.
     let root = Value::try_from(config).expect("a configuration is TOML");
     let lookup = |path: &str| path.split('.').try_fold(&root, |value, name| value.get(name)).cloned();
-    KEYS.iter().filter_map(|key| Some((key.path, lookup(key.path)?))).collect()
+    let keys = keys::concrete(config.agents.keys().map(String::as_str));
+    keys.into_iter().filter_map(|(path, _)| Some((lookup(&path)?, path))).map(|(value, path)| (path, value)).collect()
 }
 
 fn render(config: &Config, origins: Option<&Origins>) -> String {
-    let lines: Vec<(&str, String, &str)> = entries(config)
+    let lines: Vec<(String, String, String)> = entries(config)
         .into_iter()
         .map(|(path, value)| {
-            let (table, name) = keys::split(path);
-            (table, format!("{name} = {}", inline(&value)), path)
+            let (table, name) = keys::split(&path);
+            (table.to_owned(), format!("{name} = {}", inline(&value)), path)
         })
         .collect();
     let width = lines.iter().map(|(_, line, _)| line.chars().count()).max().unwrap_or(0);
     let mut text = String::new();
-    let mut current = "";
+    let mut current = String::new();
     for (table, line, path) in lines {
         if table != current {
-            current = table;
             text.push_str(&format!("\n[{table}]\n"));
+            current = table;
         }
-        match origins.and_then(|origins| origins.get(path)) {
+        match origins.and_then(|origins| origins.get(&path)) {
             Some(origin) => text.push_str(&format!("{line:width$}  # {origin}\n")),
             None => text.push_str(&format!("{line}\n")),
         }

@@ -1,104 +1,124 @@
-//! Training one agent of a run: rows in, checkpoints, metrics and probes out.
+//! One model of an agent: where its weights come from, and its training phases.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
-use stepladder_agent::evaluation::evaluate;
-use stepladder_agent::scheduler::Options;
-use stepladder_agent::{AgentKind, Job};
-use stepladder_algo::AlgoError;
-use stepladder_algo::bc::{self, BcConfig, Ending, Observer, StepReport, weighted_nll};
+use stepladder_agent::AgentKind;
+use stepladder_algo::bc::{self, BcConfig, Budget, Ending, weighted_nll};
 use stepladder_algo::runtime::checkpoint::{self, Identity, Progress, Trainer};
 use stepladder_algo::runtime::metrics::Metrics;
 use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
 use stepladder_algo::runtime::workers::Workers;
-use stepladder_core::{Role, TaskKey};
+use stepladder_core::TaskKey;
 use stepladder_data::{Row, WordTokenizer};
 use stepladder_model::{Device, Kind};
 use stepladder_model::{Factors, ModelConfig, Params, Shape};
 
-use super::directory::{RunDir, replace_file};
-use super::play::{live_generator, warn_of_broken};
-use super::progress::{Reporter, minutes};
-use crate::config::{AgentConfig, AlgoConfig, Config};
+use super::progress::Reporter;
+use super::watcher::{Logged, Watcher, trim_metrics};
+use crate::config::{AgentConfig, BcSection, Config};
 use crate::envs::Registered;
 
-/// The metric of the small evaluations during training.
-const PROBE: &str = "probe/success";
-
-/// What training one agent needs.
+/// What training one model needs.
 pub(crate) struct AgentRun<'a> {
-    pub(crate) run: &'a RunDir,
     pub(crate) config: &'a Config,
     pub(crate) env: &'a Registered,
-    pub(crate) agent: AgentKind,
+    /// As progress lines name it.
+    pub(crate) name: &'a str,
+    /// Where its checkpoints and metrics go.
+    pub(crate) directory: PathBuf,
     pub(crate) numbers: &'a AgentConfig,
-    pub(crate) rows: &'a [Row],
+    /// Trained weights to start from.
+    pub(crate) from: Option<PathBuf>,
     pub(crate) tokenizer: Arc<WordTokenizer>,
-    /// Changes whenever the rows do.
-    pub(crate) fingerprint: &'a str,
+    /// Changes whenever what it learns from does.
+    pub(crate) fingerprint: String,
     pub(crate) probe_tasks: &'a [TaskKey],
     pub(crate) workers: usize,
     pub(crate) device: Device,
 }
 
 impl AgentRun<'_> {
-    fn optimiser_config(&self) -> AdamWConfig {
-        let AlgoConfig::Bc(bc) = &self.config.algo;
-        AdamWConfig {
+    /// Its checkpoints.
+    pub(crate) fn checkpoints(&self) -> PathBuf {
+        self.directory.join("checkpoints")
+    }
+
+    fn bc(&self) -> Result<&BcSection> {
+        self.config.algo.bc.as_ref().context("the configuration has no [algo.bc]")
+    }
+
+    fn optimiser_config(&self) -> Result<AdamWConfig> {
+        let bc = self.bc()?;
+        Ok(AdamWConfig {
             beta1: bc.beta1,
             beta2: bc.beta2,
             eps: bc.eps,
             weight_decay: bc.weight_decay,
             clip: bc.clip,
-        }
+        })
     }
 
-    fn bc_config(&self) -> BcConfig {
-        let AlgoConfig::Bc(bc) = &self.config.algo;
-        BcConfig {
+    /// Numbers of one phase of behaviour cloning.
+    fn bc_config(&self, budget: Budget) -> Result<BcConfig> {
+        let bc = self.bc()?;
+        Ok(BcConfig {
             learning_rate: self.numbers.learning_rate,
             schedule: bc.schedule,
             warmup: bc.warmup,
             floor: bc.floor,
             reduction: bc.reduction,
             // A flat episode is one row: there are no levels to pair.
-            mixture: if self.agent == AgentKind::Flat { bc::Mixture::Pooled } else { bc.mixture },
+            mixture: if self.numbers.kind == AgentKind::Flat { bc::Mixture::Pooled } else { bc.mixture },
             batch_tokens: self.numbers.batch_tokens,
             batch_rows: bc.batch_rows,
             planner_every: bc.planner_every,
-            budget: self.numbers.budget,
+            budget,
             seed: self.config.seed,
-            kind: if self.device == Device::Cpu { Kind::Float } else { Kind::BFloat16 },
-        }
+            kind: self.kind(),
+        })
+    }
+
+    fn kind(&self) -> Kind {
+        if self.device == Device::Cpu { Kind::Float } else { Kind::BFloat16 }
     }
 
     fn identity(&self) -> Identity {
         Identity {
-            agent: self.agent.name().to_owned(),
+            agent: self.numbers.spec().to_string(),
             style: self.env.style.id(),
-            data: self.fingerprint.to_owned(),
+            data: self.fingerprint.clone(),
         }
     }
 
+    /// Random weights, or those of another agent; in both cases nothing is trained yet.
     fn fresh(&self) -> Result<Trainer> {
+        let config = self.optimiser_config()?;
+        if let Some(from) = &self.from {
+            let (source, tokenizer) = checkpoint::load(from, config, self.device)?;
+            if tokenizer.words() != self.tokenizer.words() {
+                bail!("{} knows other words than this run's demonstrations have", from.display());
+            }
+            let optimiser = AdamW::new(config, &source.params.flat);
+            let identity = self.identity();
+            return Ok(Trainer { optimiser, progress: Progress::start(), identity, ..source });
+        }
         let factors = Factors::collect(self.tokenizer.words(), |word| self.env.style.factors(word));
         let model = ModelConfig::new(self.config.model.clone(), self.tokenizer.len(), factors.len())?;
         let params = Params::init(&model, self.config.seed, self.device);
-        let optimiser = AdamW::new(self.optimiser_config(), &params.flat);
+        let optimiser = AdamW::new(config, &params.flat);
         Ok(Trainer { params, factors, optimiser, progress: Progress::start(), identity: self.identity() })
     }
 
     /// The newest checkpoint, or a fresh trainer.
-    fn trainer(&self) -> Result<Trainer> {
-        checkpoint::recover(&self.run.checkpoints(self.agent))?;
-        let Some(directory) = checkpoint::latest(&self.run.checkpoints(self.agent)) else {
+    pub(crate) fn trainer(&self) -> Result<Trainer> {
+        checkpoint::recover(&self.checkpoints())?;
+        let Some(directory) = checkpoint::latest(&self.checkpoints()) else {
             return self.fresh();
         };
-        let (trainer, tokenizer) = checkpoint::load(&directory, self.optimiser_config(), self.device)
+        let (trainer, tokenizer) = checkpoint::load(&directory, self.optimiser_config()?, self.device)
             .with_context(|| {
                 format!("the newest checkpoint cannot be loaded; {}", self.way_back(&directory))
             })?;
@@ -121,36 +141,44 @@ impl AgentRun<'_> {
 
     /// What to do about a checkpoint that cannot be loaded.
     fn way_back(&self, damaged: &Path) -> String {
-        let rest = checkpoint::list(&self.run.checkpoints(self.agent));
+        let rest = checkpoint::list(&self.checkpoints());
         let before = rest.iter().rev().find(|path| *path != damaged);
         match before.and_then(|path| path.file_name()) {
             Some(name) => format!("remove {} to continue from {}", damaged.display(), name.to_string_lossy()),
-            None => format!("remove {} to train {} from the start", damaged.display(), self.agent.name()),
+            None => format!("remove {} to train {} from the start", damaged.display(), self.name),
         }
     }
 
-    /// Trains until the budget is used up or `stop` is set; saves in both cases.
-    pub(crate) fn train(&self, stop: &AtomicBool) -> Result<(Trainer, Ending)> {
-        let mut trainer = self.trainer()?;
-        let directory = self.run.agent(self.agent);
-        fs_err::create_dir_all(&directory)?;
-        let probes = trim_metrics(&directory.join("metrics.jsonl"), trainer.progress.step)?;
-        let workers = if self.device == Device::Cpu { self.workers } else { 1 };
-        let bc = self.bc_config();
-        let pool = Workers::new(workers, &trainer.params, &trainer.factors, bc.kind, weighted_nll);
-        let mut watcher = Watcher {
+    /// Begins to watch a trainer, wherever it stands.
+    pub(crate) fn watch(&self, trainer: &Trainer) -> Result<Watcher<'_>> {
+        fs_err::create_dir_all(&self.directory)?;
+        let probes = trim_metrics(&self.directory.join("metrics.jsonl"), trainer.progress.step)?;
+        Ok(Watcher {
             run: self,
-            metrics: Metrics::open(&directory)?,
-            reporter: Reporter::new(self.agent.name(), 1000),
+            metrics: Metrics::open(&self.directory)?,
+            reporter: Reporter::new(self.name, 1000),
             logged: Logged::at(&trainer.progress),
             saved: trainer.progress.seconds,
             probes,
-        };
-        let ending =
-            bc::train(&bc, self.rows, self.tokenizer.pad(), &mut trainer, &pool, stop, &mut watcher)?;
+        })
+    }
+
+    /// One phase of behaviour cloning on `rows`, until its budget is used up or `stop` is set; saves in both cases.
+    pub(crate) fn clone_behaviour(
+        &self,
+        rows: &[Row],
+        budget: Budget,
+        trainer: &mut Trainer,
+        stop: &AtomicBool,
+    ) -> Result<Ending> {
+        let mut watcher = self.watch(trainer)?;
+        let workers = if self.device == Device::Cpu { self.workers } else { 1 };
+        let bc = self.bc_config(budget)?;
+        let pool = Workers::new(workers, &trainer.params, &trainer.factors, bc.kind, weighted_nll);
+        let ending = bc::train(&bc, rows, self.tokenizer.pad(), trainer, &pool, stop, &mut watcher)?;
         watcher.reporter.done();
-        watcher.save(&trainer)?;
-        Ok((trainer, ending))
+        watcher.save(trainer)?;
+        Ok(ending)
     }
 }
 
@@ -165,160 +193,4 @@ fn differences(found: &Shape, wanted: &Shape) -> String {
         .map(|(key, value)| format!("its model.{key} is {value}, config.toml says {}", wanted[key.as_str()]))
         .collect();
     named.join(", ")
-}
-
-/// Lines of a metrics file beyond a step belong to work that was lost with a kill and is done again. Counts the probes
-/// among the lines that stay.
-fn trim_metrics(path: &Path, step: u64) -> Result<u32> {
-    if !path.exists() {
-        return Ok(0);
-    }
-    let text = fs_err::read_to_string(path)?;
-    let mut kept = String::with_capacity(text.len());
-    let mut probes = 0;
-    for line in text.lines() {
-        // A kill can also leave half a line.
-        let Ok(value) = serde_json::from_str::<Value>(line) else { continue };
-        if value["step"].as_u64().is_some_and(|at| at <= step) {
-            probes += u32::from(value.get(PROBE).is_some());
-            kept.push_str(line);
-            kept.push('\n');
-        }
-    }
-    if kept.len() != text.len() {
-        replace_file(path, &kept)?;
-    }
-    Ok(probes)
-}
-
-/// Where the last metrics line stood.
-struct Logged {
-    seconds: f64,
-    tokens: u64,
-    per_role: [(f64, f64); 4],
-}
-
-impl Logged {
-    fn at(progress: &Progress) -> Self {
-        Self { seconds: progress.seconds, tokens: progress.tokens, per_role: [(0.0, 0.0); 4] }
-    }
-}
-
-struct Watcher<'a> {
-    run: &'a AgentRun<'a>,
-    metrics: Metrics,
-    reporter: Reporter,
-    logged: Logged,
-    saved: f64,
-    probes: u32,
-}
-
-impl Watcher<'_> {
-    fn probes_due(&self, fraction: f64) -> u32 {
-        let planned = self.run.config.eval.probes;
-        ((fraction * f64::from(planned + 1)) as u32).min(planned)
-    }
-
-    fn save(&mut self, trainer: &Trainer) -> Result<(), AlgoError> {
-        let root = self.run.run.checkpoints(self.run.agent);
-        checkpoint::save(&root, trainer, &self.run.tokenizer, self.run.config.log.keep)?;
-        self.saved = trainer.progress.seconds;
-        Ok(())
-    }
-
-    fn write(&mut self, step: u64, values: &[(&str, f64)]) -> Result<(), AlgoError> {
-        self.metrics
-            .log(step, values)
-            .map_err(|error| AlgoError::Observer(format!("metrics cannot be written: {error}")))
-    }
-
-    fn log(&mut self, report: &StepReport) -> Result<(), AlgoError> {
-        let elapsed = (report.seconds - self.logged.seconds).max(1e-9);
-        let speed = (report.tokens - self.logged.tokens) as f64 / elapsed;
-        let mut values = vec![
-            ("loss", report.loss),
-            ("gradient_norm", report.gradient_norm),
-            ("learning_rate", report.learning_rate),
-            ("tokens_per_second", speed),
-            ("epoch", report.epoch),
-            ("seconds", report.seconds),
-        ];
-        let mut shown = Vec::new();
-        for role in Role::ALL {
-            let (sum, weight) = self.logged.per_role[role as usize];
-            if weight > 0.0 {
-                let name = match role {
-                    Role::Planner => "loss/planner",
-                    Role::Executor => "loss/executor",
-                    Role::Progress => "loss/progress",
-                    Role::Flat => "loss/flat",
-                };
-                values.push((name, -sum / weight));
-                shown.push(format!("{} {:.4}", role.name(), -sum / weight));
-            }
-        }
-        self.write(report.step, &values)?;
-        let left =
-            if report.fraction > 0.0 { report.seconds / report.fraction - report.seconds } else { 0.0 };
-        let message = format!(
-            "step {} epoch {:.2} loss {} | {:.0} tokens/s | {} left",
-            report.step,
-            report.epoch,
-            shown.join(" "),
-            speed,
-            minutes(left)
-        );
-        self.reporter.at((1000.0 * report.fraction) as u64, &message);
-        self.logged = Logged { seconds: report.seconds, tokens: report.tokens, per_role: [(0.0, 0.0); 4] };
-        Ok(())
-    }
-
-    fn probe(&mut self, trainer: &Trainer, report: &StepReport) -> Result<(), AlgoError> {
-        let run = self.run;
-        let mut generator = live_generator(trainer, &run.tokenizer, run.env, run.workers);
-        let options = Options {
-            max_steps: run.config.env.max_steps,
-            slots: run.config.eval.slots,
-            ..Options::greedy(run.agent)
-        };
-        let jobs = Job::each(run.probe_tasks);
-        let episodes = stepladder_agent::Scheduler::new(&*run.env.tasks, &mut generator, options)
-            .run(&jobs, |_| ())
-            .map_err(|error| {
-                AlgoError::Observer(format!("a probe of {} failed: {error}", run.agent.name()))
-            })?;
-        warn_of_broken(&episodes);
-        let all = evaluate(&episodes).all;
-        self.write(report.step, &[(PROBE, all.success)])?;
-        self.reporter.line(&format!(
-            "{} after {} of training: {:.0} % of {} {} episodes solved, {:.1} steps",
-            run.agent.name(),
-            minutes(report.seconds),
-            100.0 * all.success,
-            all.n,
-            run.config.eval.split,
-            all.mean_steps
-        ));
-        Ok(())
-    }
-}
-
-impl Observer for Watcher<'_> {
-    fn on_step(&mut self, trainer: &Trainer, report: &StepReport) -> Result<(), AlgoError> {
-        for (total, (sum, weight)) in self.logged.per_role.iter_mut().zip(report.per_role) {
-            total.0 += sum;
-            total.1 += weight;
-        }
-        if report.seconds - self.logged.seconds >= self.run.config.log.every_seconds {
-            self.log(report)?;
-        }
-        if report.seconds - self.saved >= self.run.config.log.checkpoint_seconds {
-            self.save(trainer)?;
-        }
-        if self.probes_due(report.fraction) > self.probes {
-            self.probes = self.probes_due(report.fraction);
-            self.probe(trainer, report)?;
-        }
-        Ok(())
-    }
 }

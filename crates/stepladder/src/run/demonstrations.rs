@@ -1,16 +1,12 @@
-//! The expert's episodes, and the training rows that come of them.
+//! The expert's episodes.
 
 use anyhow::{Result, bail};
 use stepladder_agent::generator::ExpertGenerator;
 use stepladder_agent::scheduler::{Noise, Options};
 use stepladder_agent::{AgentKind, Job, Scheduler};
 use stepladder_core::label::Expert;
-use stepladder_core::style::PromptStyle;
 use stepladder_core::trace::Episode;
-use stepladder_core::{Query, seed};
-use stepladder_data::rows::{merge, pack, row, temper, texts};
-use stepladder_data::streams::{flat, hierarchical};
-use stepladder_data::{Row, Sample, WordTokenizer};
+use stepladder_core::Query;
 
 use super::progress::Reporter;
 use crate::config::Config;
@@ -93,36 +89,4 @@ pub(crate) fn demonstrate(env: &Registered, config: &Config) -> Result<Vec<Episo
         );
     }
     Ok(kept)
-}
-
-/// Rows of both agents over one vocabulary.
-pub(crate) struct TrainingSet {
-    /// One token per word.
-    pub(crate) tokenizer: WordTokenizer,
-    /// The three streams, merged.
-    pub(crate) step_hrl: Vec<Row>,
-    /// One row per episode, merged.
-    pub(crate) flat: Vec<Row>,
-    /// Samples of the three streams before merging.
-    pub(crate) samples: usize,
-    /// Changes whenever a row changes.
-    pub(crate) fingerprint: String,
-}
-
-/// Tokenizes, merges and packs.
-pub(crate) fn training_set(episodes: &[Episode], style: &dyn PromptStyle, duplicates: f64) -> TrainingSet {
-    let samples: Vec<Sample> = episodes.iter().flat_map(hierarchical).collect();
-    let flats: Vec<_> = episodes.iter().map(flat).collect();
-    let words = texts(&samples, &flats, style);
-    let tokenizer = WordTokenizer::train(&style.markers(), words.iter().map(String::as_str));
-    let mut step_hrl = merge(samples.iter().map(|sample| row(sample, style, &tokenizer)).collect());
-    let mut flat = merge(flats.iter().filter_map(|episode| pack(episode, style, &tokenizer)).collect());
-    temper(&mut step_hrl, duplicates);
-    temper(&mut flat, duplicates);
-    let mut text = tokenizer.words().join(" ");
-    for row in step_hrl.iter().chain(&flat) {
-        text.push_str(&format!("{:?}{:?}{}", row.ids, row.replies, row.weight));
-    }
-    let fingerprint = format!("{:016x}", seed::fingerprint(&text));
-    TrainingSet { samples: samples.len(), tokenizer, step_hrl, flat, fingerprint }
 }

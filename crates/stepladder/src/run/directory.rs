@@ -4,7 +4,9 @@
 //! config.toml               every value, resolved
 //! run.json                  versions, commit, device, threads, what was typed
 //! demonstrations.jsonl.zst  what the expert did
-//! <agent>/metrics.jsonl  <agent>/tensorboard/  <agent>/checkpoints/step-*/
+//! <agent>/metrics.jsonl  <agent>/tensorboard/  <agent>/checkpoints/step-*/   one more level where every role has weights
+//! <agent>/trained.json      present when training is complete
+//! <agent>/round-N.jsonl.zst what the learner played in a round of imitation
 //! <agent>/<env>-<split>.json        evaluation      <agent>/<env>-<split>.jsonl.zst   its episodes
 //! table.txt                 the last table that was printed
 //! ```
@@ -14,8 +16,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
-use stepladder_agent::AgentKind;
-
 use crate::config::{self, Config};
 
 const CONFIG: &str = "config.toml";
@@ -107,13 +107,8 @@ impl RunDir {
     }
 
     /// Directory of one agent.
-    pub(crate) fn agent(&self, agent: AgentKind) -> PathBuf {
-        self.root.join(agent.name())
-    }
-
-    /// Checkpoints of one agent.
-    pub(crate) fn checkpoints(&self, agent: AgentKind) -> PathBuf {
-        self.agent(agent).join("checkpoints")
+    pub(crate) fn agent(&self, name: &str) -> PathBuf {
+        self.root.join(name)
     }
 
     /// The expert's episodes.

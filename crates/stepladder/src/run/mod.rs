@@ -3,8 +3,11 @@
 pub(crate) mod agents;
 pub(crate) mod demonstrations;
 pub(crate) mod directory;
+pub(crate) mod learn;
 pub(crate) mod play;
 pub(crate) mod progress;
+pub(crate) mod rows;
 pub(crate) mod table;
 pub(crate) mod trace_file;
 pub(crate) mod training;
+pub(crate) mod watcher;

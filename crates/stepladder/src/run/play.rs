@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
+use stepladder_agent::generator::ByRole;
 use stepladder_agent::scheduler::Options;
-use stepladder_agent::{AgentKind, Job, Scheduler};
+use stepladder_agent::{AgentSpec, Generator, Job, Scheduler};
 use stepladder_algo::runtime::checkpoint::{self, Trainer};
 use stepladder_algo::runtime::optimiser::AdamWConfig;
+use stepladder_core::Role;
 use stepladder_core::trace::Episode;
 use stepladder_data::WordTokenizer;
 use stepladder_model::local::fingerprint;
@@ -15,21 +17,31 @@ use stepladder_model::{Device, Kind};
 use stepladder_model::{Factors, LocalGenerator, Params};
 
 use super::directory::RunDir;
+use super::learn::ROLES;
 use super::progress::Reporter;
-use crate::config::Config;
+use crate::config::{Config, Weights};
 use crate::envs::Registered;
 
-/// A policy that can play, and where it comes from.
-pub(crate) struct Policy {
-    /// Which agent it was trained as.
-    pub(crate) agent: AgentKind,
-    /// Its checkpoint directory.
-    pub(crate) checkpoint: PathBuf,
-    /// The run it belongs to, if it was found through one.
-    pub(crate) run: Option<Config>,
+/// One model of a policy.
+struct Part {
+    /// The role it plays, if it does not play them all.
+    role: Option<Role>,
     params: Params,
     factors: Factors,
     tokenizer: Arc<WordTokenizer>,
+}
+
+/// A policy that can play, and where it comes from.
+pub(crate) struct Policy {
+    /// What it was trained as.
+    pub(crate) agent: AgentSpec,
+    /// Its name in its run; otherwise that of its kind.
+    pub(crate) name: String,
+    /// Its checkpoint directory, or the directory of its models' checkpoints.
+    pub(crate) checkpoint: PathBuf,
+    /// The run it belongs to, if it was found through one.
+    pub(crate) run: Option<Config>,
+    parts: Vec<Part>,
     style: String,
     device: Device,
 }
@@ -37,30 +49,26 @@ pub(crate) struct Policy {
 /// Numbers that generation does not read, but a trainer holds.
 const UNUSED: AdamWConfig = AdamWConfig { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, clip: 1.0 };
 
-fn kind_of(name: &str) -> Option<AgentKind> {
-    [AgentKind::StepHrl, AgentKind::Flat].into_iter().find(|kind| kind.name() == name)
-}
-
 impl Policy {
-    /// Opens a run directory (`agent` chooses among its agents) or a checkpoint directory.
-    pub(crate) fn open(path: &Path, agent: Option<AgentKind>, device: Device) -> Result<Self> {
+    /// Opens a run directory (`agent` chooses among its agents by name) or a checkpoint directory.
+    pub(crate) fn open(path: &Path, agent: Option<&str>, device: Device) -> Result<Self> {
         if !path.exists() {
             bail!("{}: no such run or checkpoint", path.display());
         }
         if path.join("config.toml").exists() {
             let (run, config, _) = RunDir::open(path)?;
-            let candidates: Vec<AgentKind> =
-                agent.map_or_else(|| vec![AgentKind::StepHrl, AgentKind::Flat], |agent| vec![agent]);
-            let found = candidates.iter().find_map(|&kind| {
-                checkpoint::latest(&run.checkpoints(kind)).map(|directory| (kind, directory))
-            });
-            let names: Vec<_> = candidates.iter().map(|kind| kind.name()).collect();
-            let (_, directory) = found.ok_or_else(|| {
+            let names: Vec<&str> = match agent {
+                Some(name) if !config.agents.contains_key(name) => {
+                    let known: Vec<&str> = config.agents.keys().map(String::as_str).collect();
+                    bail!("{} has no agent `{name}`; it has {}", path.display(), known.join(", "));
+                }
+                Some(name) => vec![name],
+                None => config.agents.keys().map(String::as_str).collect(),
+            };
+            let name = names.iter().find(|name| Self::place(&run, &config, name).is_some()).ok_or_else(|| {
                 anyhow!("{} has no checkpoint of {} yet", path.display(), names.join(" or "))
             })?;
-            let mut policy = Self::load(&directory, device)?;
-            policy.run = Some(config);
-            return Ok(policy);
+            return Self::of_run(&run, &config, name, device);
         }
         if !path.join("trainer.json").is_file() {
             bail!(
@@ -68,40 +76,70 @@ impl Policy {
                 path.display()
             );
         }
-        let policy = Self::load(path, device)?;
+        let policy = Self::load(path, &[(None, path.to_owned())], device)?;
         if let Some(agent) = agent
-            && agent != policy.agent
+            && agent != policy.name
         {
-            bail!("{} is a checkpoint of {}, not of {}", path.display(), policy.agent.name(), agent.name());
+            bail!("{} is a checkpoint of {}, not of {agent}", path.display(), policy.name);
         }
         Ok(policy)
     }
 
-    fn load(directory: &Path, device: Device) -> Result<Self> {
-        let (trainer, tokenizer) = checkpoint::load(directory, UNUSED, device)?;
-        let agent = kind_of(&trainer.identity.agent).with_context(|| {
-            format!("{}: unknown agent `{}`", directory.display(), trainer.identity.agent)
-        })?;
-        Ok(Self {
-            agent,
-            checkpoint: directory.to_owned(),
-            run: None,
-            style: trainer.identity.style.clone(),
-            params: trainer.params,
-            factors: trainer.factors,
-            tokenizer: Arc::new(tokenizer),
-            device,
-        })
+    /// The newest checkpoints of an agent of a run.
+    pub(crate) fn of_run(run: &RunDir, config: &Config, name: &str, device: Device) -> Result<Self> {
+        let (place, models) = Self::place(run, config, name)
+            .with_context(|| format!("{} has no checkpoint", run.agent(name).display()))?;
+        let mut policy = Self::load(&place, &models, device)?;
+        policy.run = Some(config.clone());
+        name.clone_into(&mut policy.name);
+        Ok(policy)
     }
 
-    /// Environment steps per episode: what was asked for, or the run's limit, or the environment's.
-    pub(crate) fn max_steps(&self, wanted: Option<u32>, env: &Registered) -> u32 {
+    /// Where an agent's checkpoints are: of one model, or of one per role.
+    #[allow(clippy::type_complexity)]
+    fn place(run: &RunDir, config: &Config, name: &str) -> Option<(PathBuf, Vec<(Option<Role>, PathBuf)>)> {
+        let directory = run.agent(name);
+        if config.agents.get(name)?.weights == Weights::Shared {
+            let newest = checkpoint::latest(&directory.join("checkpoints"))?;
+            return Some((newest.clone(), vec![(None, newest)]));
+        }
+        let newest = |role: Role| checkpoint::latest(&directory.join(role.name()).join("checkpoints"));
+        let models: Vec<_> =
+            ROLES.into_iter().filter_map(|role| Some((Some(role), newest(role)?))).collect();
+        (!models.is_empty()).then_some((directory, models))
+    }
+
+    fn load(place: &Path, models: &[(Option<Role>, PathBuf)], device: Device) -> Result<Self> {
+        let mut parts = Vec::new();
+        let mut identity = None;
+        for (role, directory) in models {
+            let (trainer, tokenizer) = checkpoint::load(directory, UNUSED, device)?;
+            let agent: AgentSpec = trainer
+                .identity
+                .agent
+                .parse()
+                .map_err(|error: String| anyhow!("{}: {error}", directory.display()))?;
+            identity = Some((agent, trainer.identity.style));
+            parts.push(Part {
+                role: *role,
+                params: trainer.params,
+                factors: trainer.factors,
+                tokenizer: Arc::new(tokenizer),
+            });
+        }
+        let (agent, style) = identity.with_context(|| format!("{} has no checkpoint", place.display()))?;
+        let name = agent.kind.name().to_owned();
+        Ok(Self { agent, name, checkpoint: place.to_owned(), run: None, parts, style, device })
+    }
+
+    /// Environment steps per episode: what was asked for, or the split's limit, or the run's, or the environment's.
+    pub(crate) fn max_steps(&self, wanted: Option<u32>, env: &Registered, split: &str) -> u32 {
         let of_run = self.run.as_ref().map(|config| config.env.max_steps);
-        wanted.or(of_run).unwrap_or(env.spec().max_steps)
+        wanted.or_else(|| env.step_limit(split)).or(of_run).unwrap_or(env.spec().max_steps)
     }
 
     /// A generator for an environment; refuses one whose prompts look different from those it was trained on.
-    pub(crate) fn generator(&self, env: &Registered, workers: usize) -> Result<LocalGenerator> {
+    pub(crate) fn generator(&self, env: &Registered, workers: usize) -> Result<Box<dyn Generator>> {
         if self.style != env.style.id() {
             bail!(
                 "{} was trained on prompts of style {}, {} has {}",
@@ -112,15 +150,24 @@ impl Policy {
             );
         }
         let workers = if self.device == Device::Cpu { workers } else { 1 };
-        Ok(LocalGenerator::new(
-            &self.params,
-            &self.factors,
-            env.style.clone(),
-            self.tokenizer.clone(),
-            workers,
-            Kind::Float,
-            fingerprint(&self.params.flat),
-        ))
+        let kind = if self.device == Device::Cpu { Kind::Float } else { Kind::BFloat16 };
+        let local = |part: &Part| {
+            LocalGenerator::new(
+                &part.params,
+                &part.factors,
+                env.style.clone(),
+                part.tokenizer.clone(),
+                workers,
+                kind,
+                fingerprint(&part.params.flat),
+            )
+        };
+        let by_role: Vec<(Role, Box<dyn Generator>)> = self
+            .parts
+            .iter()
+            .filter_map(|part| Some((part.role?, Box::new(local(part)) as Box<dyn Generator>)))
+            .collect();
+        Ok(if by_role.is_empty() { Box::new(local(&self.parts[0])) } else { Box::new(ByRole::new(by_role)) })
     }
 }
 
@@ -160,7 +207,7 @@ pub(crate) fn warn_of_broken(episodes: &[Episode]) {
 /// Plays `jobs` with progress on standard error.
 pub(crate) fn play(
     env: &Registered,
-    generator: &mut LocalGenerator,
+    generator: &mut dyn Generator,
     jobs: &[Job],
     options: Options<'_>,
     name: &str,

@@ -4,29 +4,28 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde_json::Value;
 use stepladder_agent::evaluation::{Evaluation, evaluate};
-use stepladder_agent::generator::budget;
 use stepladder_agent::scheduler::Options;
 use stepladder_agent::{AgentKind, Job};
 use stepladder_algo::bc::Ending;
-use stepladder_algo::runtime::checkpoint::{self, Progress};
+use stepladder_algo::runtime::checkpoint::Progress;
 use stepladder_algo::runtime::clock::Stopwatch;
 use stepladder_core::trace::Episode;
-use stepladder_core::{Role, TaskKey};
-use stepladder_data::Row;
+use stepladder_core::TaskKey;
 use stepladder_model::Device;
 
-use super::agents::AgentRun;
-use super::demonstrations::{Rollout, TrainingSet, demonstrate, expert_rollout, training_set};
+use super::demonstrations::{Rollout, demonstrate, expert_rollout};
 use super::directory::{RunDir, commit, replace_file};
+use super::learn::{Learner, Material};
 use super::play::{Policy, play, warn_of_broken};
 use super::progress::{Reporter, minutes};
+use super::rows::vocabulary;
 use super::table::{self, Line};
 use super::trace_file;
 use crate::commands::say;
-use crate::config::{AgentConfig, AlgoConfig, Config};
+use crate::config::{AgentConfig, Config};
 use crate::envs::{self, Registered};
 use crate::threads;
 
@@ -47,14 +46,6 @@ pub(crate) struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn agents(&self) -> Vec<(AgentKind, &AgentConfig)> {
-        let agents = &self.config.agents;
-        [(AgentKind::StepHrl, &agents.step_hrl), (AgentKind::Flat, &agents.flat)]
-            .into_iter()
-            .filter_map(|(kind, numbers)| numbers.as_ref().map(|numbers| (kind, numbers)))
-            .collect()
-    }
-
     /// Demonstrations are played once and kept; a continued run reads them.
     fn episodes(&self, env: &Registered) -> Result<Vec<Episode>> {
         let path = self.directory.demonstrations();
@@ -68,33 +59,9 @@ impl Run<'_> {
         Ok(episodes)
     }
 
-    fn stopped(&self) -> bool {
+    /// Somebody asked to stop.
+    pub(crate) fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
-    }
-
-    /// Refuses a window that the demonstrations do not fit, before any time is spent on training.
-    ///
-    /// Step-level prompts must leave room for their reply, as when the agent plays; a flat agent may have to forget its
-    /// oldest steps then, but not while it learns.
-    fn check_window(&self, set: &TrainingSet) -> Result<()> {
-        let window = self.config.model.max_positions;
-        for (agent, _) in self.agents() {
-            let needs = |row: &Row| match row.replies.as_slice() {
-                [span] if row.role != Role::Flat => {
-                    row.ids.len().max((span.start + budget(row.role)) as usize)
-                }
-                _ => row.ids.len(),
-            };
-            let needed = rows(set, agent).iter().map(needs).max().unwrap_or(0);
-            if needed as i64 > window {
-                bail!(
-                    "model.max_positions is {window}, but {} needs {needed} for these demonstrations, prompt and reply \
-                     together: raise it to at least {needed}",
-                    agent.name()
-                );
-            }
-        }
-        Ok(())
     }
 
     /// Does everything that is not done yet.
@@ -103,33 +70,30 @@ impl Run<'_> {
         let dev = split_tasks(&env, &self.config.eval.split, self.config.eval.episodes)?;
         let clock = Stopwatch::start();
         let episodes = self.episodes(&env)?;
-        let AlgoConfig::Bc(bc) = &self.config.algo;
-        let set = training_set(&episodes, &*env.style, bc.duplicates);
+        let tokenizer = Arc::new(vocabulary(&self.config, &episodes, &*env.style));
         eprintln!(
-            "{} demonstrations with {} steps in {}; {} words; step_hrl: {} samples, {} distinct; flat: {} episodes",
+            "{} demonstrations with {} steps in {}; {} words",
             episodes.len(),
             episodes.iter().map(Episode::len).sum::<usize>(),
             minutes(clock.seconds()),
-            set.tokenizer.len(),
-            set.samples,
-            set.step_hrl.len(),
-            set.flat.len()
+            tokenizer.len(),
         );
-        drop(episodes);
-        self.check_window(&set)?;
         let clock = Stopwatch::start();
-        let mut lines = vec![self.expert(&env, &dev)?];
-        let workers = threads::workers(self.config.threads);
-        let tokenizer = Arc::new(set.tokenizer.clone());
-        for (agent, numbers) in self.agents() {
-            if self.train(&env, agent, numbers, &set, &tokenizer, &dev, workers)? == RunEnding::Interrupted {
+        let mut lines = vec![self.expert(&env, &self.config.eval.split, &dev)?];
+        let material = Material {
+            env: &env,
+            demonstrations: &episodes,
+            tokenizer,
+            probe_tasks: &dev[..dev.len().min(self.config.eval.probe_episodes)],
+            workers: threads::workers(self.config.threads),
+            device: self.device,
+        };
+        for (name, numbers) in &self.config.agents {
+            if self.train(&material, name, numbers)? == RunEnding::Interrupted || self.stopped() {
                 return Ok(RunEnding::Interrupted);
             }
-            if self.stopped() {
-                return Ok(RunEnding::Interrupted);
-            }
-            let name = format!("{}-{}", self.config.env.id, self.config.eval.split);
-            lines.push(self.evaluate(&env, agent, &self.config.eval.split, &dev, &name)?);
+            let file = format!("{}-{}", self.config.env.id, self.config.eval.split);
+            lines.push(self.evaluate(&env, name, &self.config.eval.split, &dev, &file)?);
         }
         let title = format!(
             "{}/{}, greedy, {} steps",
@@ -160,25 +124,25 @@ impl Run<'_> {
     /// Training time of each agent over all sessions, evaluation and saving left out.
     fn training_times(&self) -> Result<String> {
         let mut times = Vec::new();
-        for (agent, _) in self.agents() {
-            let path = self.trained(agent);
+        for name in self.config.agents.keys() {
+            let path = self.trained(name);
             let progress: Progress = serde_json::from_str(&fs_err::read_to_string(&path)?)
                 .with_context(|| path.display().to_string())?;
-            times.push(format!("{} {}", agent.name(), minutes(progress.seconds)));
+            times.push(format!("{name} {}", minutes(progress.seconds)));
         }
         Ok(times.join(", "))
     }
 
     /// The file that says that an agent's training is complete.
-    fn trained(&self, agent: AgentKind) -> PathBuf {
-        self.directory.agent(agent).join("trained.json")
+    fn trained(&self, name: &str) -> PathBuf {
+        self.directory.agent(name).join("trained.json")
     }
 
-    fn expert(&self, env: &Registered, tasks: &[TaskKey]) -> Result<Line> {
+    fn expert(&self, env: &Registered, split: &str, tasks: &[TaskKey]) -> Result<Line> {
         let rollout = Rollout {
             agent: AgentKind::StepHrl,
             jobs: Job::each(tasks),
-            max_steps: self.config.env.max_steps,
+            max_steps: env.step_limit(split).unwrap_or(self.config.env.max_steps),
             noise: 0.0,
             seed: self.config.seed,
         };
@@ -186,40 +150,16 @@ impl Run<'_> {
         Ok(Line { name: "expert".to_owned(), evaluation: evaluate(&episodes) })
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn train(
-        &self,
-        env: &Registered,
-        agent: AgentKind,
-        numbers: &AgentConfig,
-        set: &TrainingSet,
-        tokenizer: &Arc<stepladder_data::WordTokenizer>,
-        dev: &[TaskKey],
-        workers: usize,
-    ) -> Result<RunEnding> {
-        let done = self.trained(agent);
+    fn train(&self, material: &Material<'_>, name: &str, numbers: &AgentConfig) -> Result<RunEnding> {
+        let done = self.trained(name);
         if done.exists() {
             return Ok(RunEnding::Complete);
         }
-        let run = AgentRun {
-            run: &self.directory,
-            config: &self.config,
-            env,
-            agent,
-            numbers,
-            rows: rows(set, agent),
-            tokenizer: tokenizer.clone(),
-            fingerprint: &set.fingerprint,
-            probe_tasks: &dev[..dev.len().min(self.config.eval.probe_episodes)],
-            workers,
-            device: self.device,
-        };
-        let (trainer, ending) = run.train(&self.stop)?;
+        let (progress, ending) = Learner { run: self, material, name, numbers }.train()?;
         if ending == Ending::Interrupted {
             return Ok(RunEnding::Interrupted);
         }
-        let progress = serde_json::to_string_pretty(&trainer.progress)?;
-        replace_file(&done, &(progress + "\n"))?;
+        replace_file(&done, &(serde_json::to_string_pretty(&progress)? + "\n"))?;
         Ok(RunEnding::Complete)
     }
 
@@ -227,38 +167,36 @@ impl Run<'_> {
     fn evaluate(
         &self,
         env: &Registered,
-        agent: AgentKind,
+        name: &str,
         split: &str,
         tasks: &[TaskKey],
-        name: &str,
+        file: &str,
     ) -> Result<Line> {
-        let directory = self.directory.agent(agent);
-        let episodes_path = directory.join(format!("{name}.jsonl.zst"));
-        let json_path = directory.join(format!("{name}.json"));
+        let directory = self.directory.agent(name);
+        let episodes_path = directory.join(format!("{file}.jsonl.zst"));
+        let json_path = directory.join(format!("{file}.json"));
         let episodes = if json_path.exists() && episodes_path.exists() {
             trace_file::load(&episodes_path)?
         } else {
-            let path = checkpoint::latest(&self.directory.checkpoints(agent))
-                .with_context(|| format!("{} has no checkpoint", directory.display()))?;
-            let policy = Policy::open(&path, Some(agent), self.device)?;
+            let policy = Policy::of_run(&self.directory, &self.config, name, self.device)?;
             let mut generator = policy.generator(env, threads::workers(self.config.threads))?;
             let options = Options {
-                max_steps: self.config.env.max_steps,
+                max_steps: env.step_limit(split).unwrap_or(self.config.env.max_steps),
                 slots: self.config.eval.slots,
-                ..Options::greedy(agent)
+                ..Options::greedy(policy.agent)
             };
-            let label = format!("{} {split}", agent.name());
-            let episodes = play(env, &mut generator, &Job::each(tasks), options, &label)?;
+            let label = format!("{name} {split}");
+            let episodes = play(env, &mut *generator, &Job::each(tasks), options, &label)?;
             trace_file::save(&episodes_path, &episodes)?;
             let evaluation = evaluate(&episodes);
-            let place = path.display().to_string();
-            let value: Value = table::json(env.spec().id, split, agent.name(), &place, commit(), &evaluation);
+            let place = policy.checkpoint.display().to_string();
+            let value: Value = table::json(env.spec().id, split, name, &place, commit(), &evaluation);
             replace_file(&json_path, &(serde_json::to_string_pretty(&value)? + "\n"))?;
             episodes
         };
         warn_of_broken(&episodes);
         let evaluation: Evaluation = evaluate(&episodes);
-        Ok(Line { name: agent.name().to_owned(), evaluation })
+        Ok(Line { name: name.to_owned(), evaluation })
     }
 
     /// Another environment's split, played without training on it; none where its data are absent.
@@ -275,9 +213,9 @@ impl Run<'_> {
                 return Ok(None);
             }
         };
-        let mut lines = vec![self.expert(&env, &tasks)?];
-        for (agent, _) in self.agents() {
-            lines.push(self.evaluate(&env, agent, split, &tasks, &format!("{id}-{split}"))?);
+        let mut lines = vec![self.expert(&env, split, &tasks)?];
+        for name in self.config.agents.keys() {
+            lines.push(self.evaluate(&env, name, split, &tasks, &format!("{id}-{split}"))?);
         }
         let trained = &self.config.env.id;
         let title = if id == trained {
@@ -286,14 +224,6 @@ impl Run<'_> {
             format!("{target}, zero-shot (trained on {trained} only)")
         };
         Ok(Some(table::render(&title, &lines)))
-    }
-}
-
-/// What an agent learns from.
-fn rows(set: &TrainingSet, agent: AgentKind) -> &[Row] {
-    match agent {
-        AgentKind::StepHrl => &set.step_hrl,
-        AgentKind::Flat => &set.flat,
     }
 }
 

@@ -1,0 +1,248 @@
+//! How each algorithm trains an agent: which rows, how many phases, which models.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use rand::seq::SliceRandom;
+use stepladder_agent::Job;
+use stepladder_agent::generator::budget;
+use stepladder_agent::scheduler::Options;
+use stepladder_algo::bc::{Budget, Ending};
+use stepladder_algo::runtime::checkpoint::{self, Progress, Trainer};
+use stepladder_core::seed::stream;
+use stepladder_core::trace::Episode;
+use stepladder_core::{Role, TaskKey};
+use stepladder_data::{Row, WordTokenizer};
+use stepladder_model::Device;
+
+use super::agents::AgentRun;
+use super::play::{live_generator, play};
+use super::rows::{AgentRows, Rows, fingerprint, of_role};
+use super::trace_file;
+use super::training::Run;
+use crate::config::{AgentConfig, Algo, Weights};
+use crate::envs::Registered;
+
+/// The roles of STEP-HRL, each with a model of its own under `weights = "per_role"`.
+pub(crate) const ROLES: [Role; 3] = [Role::Planner, Role::Executor, Role::Progress];
+
+/// What all agents of a run learn from and are tried on.
+pub(crate) struct Material<'a> {
+    pub(crate) env: &'a Registered,
+    pub(crate) demonstrations: &'a [Episode],
+    pub(crate) tokenizer: Arc<WordTokenizer>,
+    pub(crate) probe_tasks: &'a [TaskKey],
+    pub(crate) workers: usize,
+    pub(crate) device: Device,
+}
+
+/// One agent on its way.
+pub(crate) struct Learner<'a> {
+    pub(crate) run: &'a Run<'a>,
+    pub(crate) material: &'a Material<'a>,
+    pub(crate) name: &'a str,
+    pub(crate) numbers: &'a AgentConfig,
+}
+
+impl Learner<'_> {
+    /// Trains it to the end of its last phase, or until the run is stopped; its progress, summed over its models.
+    pub(crate) fn train(&self) -> Result<(Progress, Ending)> {
+        let demonstrated = self.rows(&[])?;
+        self.check_window(&demonstrated.rows)?;
+        eprintln!(
+            "{}: {} samples, {} distinct",
+            self.name,
+            demonstrated.samples,
+            demonstrated.rows.len()
+        );
+        match (self.numbers.algo, self.numbers.weights) {
+            (Algo::Bc, Weights::Shared) => {
+                let agent = self.model(self.name, &self.directory(), &demonstrated.rows)?;
+                let mut trainer = agent.trainer()?;
+                let budget = self.numbers.budget;
+                let ending = agent.clone_behaviour(&demonstrated.rows, budget, &mut trainer, &self.run.stop)?;
+                Ok((trainer.progress, ending))
+            }
+            (Algo::Bc, Weights::PerRole) => self.per_role(&demonstrated.rows),
+            (Algo::Dagger, _) => self.dagger(&demonstrated),
+        }
+    }
+
+    fn directory(&self) -> PathBuf {
+        self.run.directory.agent(self.name)
+    }
+
+    /// Rows of the demonstrations, and of what the expert says to episodes that the learner played.
+    fn rows(&self, played: &[Episode]) -> Result<AgentRows> {
+        let bc = self.run.config.algo.bc.as_ref().context("the configuration has no [algo.bc]")?;
+        let rows = Rows {
+            agent: self.numbers,
+            style: &*self.material.env.style,
+            tokenizer: &self.material.tokenizer,
+            duplicates: bc.duplicates,
+        };
+        let mut found = rows.collect(self.material.demonstrations, played, &*self.material.env.expert);
+        if !played.is_empty() {
+            // A learner that babbles can fill its prompts beyond the window; there is nothing to learn from those.
+            let window = self.run.config.model.max_positions;
+            found.rows.retain(|row| row.ids.len() as i64 <= window);
+        }
+        Ok(found)
+    }
+
+    /// Refuses a window that the demonstrations do not fit, before any time is spent on training.
+    ///
+    /// Step-level prompts must leave room for their reply, as when the agent plays; a flat agent may have to forget its
+    /// oldest steps then, but not while it learns.
+    fn check_window(&self, rows: &[Row]) -> Result<()> {
+        let window = self.run.config.model.max_positions;
+        let needs = |row: &Row| match row.replies.as_slice() {
+            [span] if row.role != Role::Flat => row.ids.len().max((span.start + budget(row.role)) as usize),
+            _ => row.ids.len(),
+        };
+        let needed = rows.iter().map(needs).max().unwrap_or(0);
+        if needed as i64 > window {
+            bail!(
+                "model.max_positions is {window}, but {} needs {needed} for these demonstrations, prompt and reply \
+                 together: raise it to at least {needed}",
+                self.name
+            );
+        }
+        Ok(())
+    }
+
+    /// One model of this agent, which learns from `rows` first.
+    fn model<'a>(&'a self, name: &'a str, directory: &Path, rows: &[Row]) -> Result<AgentRun<'a>> {
+        let from = match &self.numbers.from {
+            None => None,
+            Some(source) => {
+                let mut place = self.run.directory.agent(source);
+                if self.numbers.weights == Weights::PerRole {
+                    place.extend(directory.file_name());
+                }
+                let found = checkpoint::latest(&place.join("checkpoints"));
+                Some(found.with_context(|| format!("{} has no checkpoint", place.display()))?)
+            }
+        };
+        Ok(AgentRun {
+            config: &self.run.config,
+            env: self.material.env,
+            name,
+            directory: directory.to_owned(),
+            numbers: self.numbers,
+            from,
+            tokenizer: self.material.tokenizer.clone(),
+            fingerprint: fingerprint(&self.material.tokenizer, rows),
+            probe_tasks: self.material.probe_tasks,
+            workers: self.material.workers,
+            device: self.material.device,
+        })
+    }
+
+    /// One model per role, one after the other. Together they read as many tokens as a shared model would.
+    fn per_role(&self, rows: &[Row]) -> Result<(Progress, Ending)> {
+        let tokens = |rows: &[Row]| rows.iter().map(|row| row.ids.len()).sum::<usize>() as f64;
+        let mut total = Progress::start();
+        for role in ROLES {
+            let own = of_role(rows, role);
+            if own.is_empty() {
+                continue;
+            }
+            let share = tokens(&own) / tokens(rows);
+            let part = match self.numbers.budget {
+                Budget::Epochs(epochs) => Budget::Epochs(epochs),
+                Budget::Minutes(minutes) => Budget::Minutes(minutes * share),
+                Budget::Steps(steps) => Budget::Steps(((steps as f64 * share).round() as u64).max(1)),
+            };
+            let name = format!("{} {}", self.name, role.name());
+            let agent = self.model(&name, &self.directory().join(role.name()), &own)?;
+            let mut trainer = agent.trainer()?;
+            let ending = agent.clone_behaviour(&own, part, &mut trainer, &self.run.stop)?;
+            total.step += trainer.progress.step;
+            total.seconds += trainer.progress.seconds;
+            total.tokens += trainer.progress.tokens;
+            if ending == Ending::Interrupted {
+                return Ok((total, ending));
+            }
+        }
+        Ok((total, Ending::Complete))
+    }
+
+    /// Interactive imitation: play, have everything labelled, learn from all of it, again.
+    fn dagger(&self, demonstrated: &AgentRows) -> Result<(Progress, Ending)> {
+        let numbers = self.run.config.algo.dagger.as_ref().context("the configuration has no [algo.dagger]")?;
+        let agent = self.model(self.name, &self.directory(), &demonstrated.rows)?;
+        let mut trainer = agent.trainer()?;
+        let mut played = Vec::new();
+        for round in 0..numbers.rounds {
+            let path = self.directory().join(format!("round-{}.jsonl.zst", round + 1));
+            if path.exists() {
+                played.extend(trace_file::load(&path)?);
+            } else if trainer.progress.phase == round && trainer.progress.step == trainer.progress.since.0 {
+                if self.run.stopped() {
+                    return Ok((trainer.progress, Ending::Interrupted));
+                }
+                let episodes = self.play_round(round, numbers.games, numbers.temperature, &trainer)?;
+                fs_err::create_dir_all(self.directory())?;
+                trace_file::save(&path, &episodes)?;
+                played.extend(episodes);
+            } else {
+                bail!(
+                    "{} is gone, but training on it has begun; remove {} to train {} again",
+                    path.display(),
+                    self.directory().display(),
+                    self.name
+                );
+            }
+            if trainer.progress.phase > round {
+                continue;
+            }
+            let rows = self.rows(&played)?;
+            eprintln!(
+                "{} round {}: {} samples, {} distinct",
+                self.name,
+                round + 1,
+                rows.samples,
+                rows.rows.len()
+            );
+            let ending = agent.clone_behaviour(&rows.rows, self.numbers.budget, &mut trainer, &self.run.stop)?;
+            if ending == Ending::Interrupted {
+                return Ok((trainer.progress, ending));
+            }
+            trainer.progress.next_phase();
+            checkpoint::save(
+                &agent.checkpoints(),
+                &trainer,
+                &self.material.tokenizer,
+                self.run.config.log.keep,
+            )?;
+        }
+        Ok((trainer.progress, Ending::Complete))
+    }
+
+    /// What the learner does on tasks drawn for this round.
+    fn play_round(&self, round: u64, games: usize, temperature: f64, trainer: &Trainer) -> Result<Vec<Episode>> {
+        let (config, env) = (&self.run.config, self.material.env);
+        let mut tasks = env.tasks.tasks(&config.data.split)?;
+        tasks.shuffle(&mut stream(config.seed, "dagger", &[round]));
+        if games > 0 {
+            tasks.truncate(games);
+        }
+        let mut generator = live_generator(trainer, &self.material.tokenizer, env, self.material.workers);
+        let options = Options {
+            max_steps: config.env.max_steps,
+            slots: config.eval.slots,
+            temperature: (temperature > 0.0).then_some(temperature),
+            seed: config.seed,
+            iteration: round,
+            ..Options::greedy(self.numbers.spec())
+        };
+        let label = format!("{} plays round {}", self.name, round + 1);
+        let episodes = play(env, &mut generator, &Job::each(&tasks), options, &label)?;
+        if let Some(error) = episodes.iter().find_map(|episode| episode.error.as_ref()) {
+            bail!("an episode of {label} broke off: {error}");
+        }
+        Ok(episodes)
+    }
+}

@@ -1,0 +1,99 @@
+//! From episodes to the token rows that each agent learns from.
+
+use stepladder_agent::AgentKind;
+use stepladder_core::label::Expert;
+use stepladder_core::style::PromptStyle;
+use stepladder_core::trace::Episode;
+use stepladder_core::{Role, seed};
+use stepladder_data::ablate::{with_progress, without_planner};
+use stepladder_data::relabel::{relabel, relabel_flat};
+use stepladder_data::rows::{merge, pack, row, temper, texts, windowed};
+use stepladder_data::streams::{FlatEpisode, flat, hierarchical};
+use stepladder_data::{Row, Sample, WordTokenizer};
+
+use crate::config::{AgentConfig, Config};
+
+/// The words of all demonstrations, as every agent of the run sees them.
+pub(crate) fn vocabulary(config: &Config, episodes: &[Episode], style: &dyn PromptStyle) -> WordTokenizer {
+    let mut words = Vec::new();
+    for agent in config.agents.values().filter(|agent| agent.kind == AgentKind::StepHrl) {
+        let samples = samples(agent, episodes);
+        words.extend(texts(&samples, &[], style));
+    }
+    let flats: Vec<FlatEpisode> = episodes.iter().map(flat).collect();
+    words.extend(texts(&[], &flats, style));
+    words.sort_unstable();
+    words.dedup();
+    WordTokenizer::train(&style.markers(), words.iter().map(String::as_str))
+}
+
+/// The samples of a STEP-HRL agent, less what it lacks.
+fn samples(agent: &AgentConfig, episodes: &[Episode]) -> Vec<Sample> {
+    let seen = |episode: &Episode| {
+        let episode = with_progress(episode.clone(), agent.progress);
+        if agent.planner { episode } else { without_planner(episode) }
+    };
+    episodes.iter().flat_map(|episode| hierarchical(&seen(episode))).collect()
+}
+
+/// What an agent learns from, and how much that is.
+pub(crate) struct AgentRows {
+    /// Merged and weighted.
+    pub(crate) rows: Vec<Row>,
+    /// Samples, or flat episodes, before merging.
+    pub(crate) samples: usize,
+}
+
+/// Turns samples and episodes into rows.
+pub(crate) struct Rows<'a> {
+    pub(crate) agent: &'a AgentConfig,
+    pub(crate) style: &'a dyn PromptStyle,
+    pub(crate) tokenizer: &'a WordTokenizer,
+    /// Exponent of the multiplicity of identical samples.
+    pub(crate) duplicates: f64,
+}
+
+impl Rows<'_> {
+    /// Rows of the expert's demonstrations, and of the expert's replies to what a learner met in `played`.
+    pub(crate) fn collect(&self, demonstrations: &[Episode], played: &[Episode], expert: &dyn Expert) -> AgentRows {
+        let (rows, samples) = match self.agent.kind {
+            AgentKind::StepHrl => {
+                let mut samples = samples(self.agent, demonstrations);
+                samples.extend(played.iter().flat_map(|episode| relabel(episode, expert)));
+                let rows = samples.iter().map(|sample| row(sample, self.style, self.tokenizer)).collect();
+                (rows, samples.len())
+            }
+            AgentKind::Flat => {
+                let mut flats: Vec<FlatEpisode> = demonstrations.iter().map(flat).collect();
+                flats.extend(played.iter().flat_map(|episode| relabel_flat(episode, expert)));
+                let rows: Vec<Row> = match self.agent.history {
+                    None => {
+                        flats.iter().filter_map(|episode| pack(episode, self.style, self.tokenizer)).collect()
+                    }
+                    Some(window) => flats
+                        .iter()
+                        .flat_map(|episode| windowed(episode, window, self.style, self.tokenizer))
+                        .collect(),
+                };
+                (rows, flats.len())
+            }
+        };
+        let mut rows = merge(rows);
+        temper(&mut rows, self.duplicates);
+        AgentRows { rows, samples }
+    }
+}
+
+/// The rows of one role.
+pub(crate) fn of_role(rows: &[Row], role: Role) -> Vec<Row> {
+    rows.iter().filter(|row| row.role == role).cloned().collect()
+}
+
+/// Changes whenever a word or a row changes.
+pub(crate) fn fingerprint(tokenizer: &WordTokenizer, rows: &[Row]) -> String {
+    let mut text = tokenizer.words().join(" ");
+    for row in rows {
+        text.push_str(&format!("{:?}{:?}{}", row.ids, row.replies, row.weight));
+    }
+    format!("{:016x}", seed::fingerprint(&text))
+}

@@ -1,0 +1,185 @@
+//! What is said and saved while an agent trains: progress lines, metrics, probes, checkpoints.
+
+use std::path::Path;
+
+use anyhow::Result;
+use serde_json::Value;
+use stepladder_agent::Job;
+use stepladder_agent::evaluation::evaluate;
+use stepladder_agent::scheduler::Options;
+use stepladder_algo::AlgoError;
+use stepladder_algo::bc::{Observer, StepReport};
+use stepladder_algo::runtime::checkpoint::{self, Progress, Trainer};
+use stepladder_algo::runtime::metrics::Metrics;
+use stepladder_core::Role;
+
+use super::agents::AgentRun;
+use super::directory::replace_file;
+use super::play::{live_generator, warn_of_broken};
+use super::progress::{Reporter, minutes};
+use crate::config::Weights;
+
+/// The metric of the small evaluations during training.
+const PROBE: &str = "probe/success";
+
+/// Lines of a metrics file beyond a step belong to work that was lost with a kill and is done again. Counts the probes
+/// among the lines that stay.
+pub(crate) fn trim_metrics(path: &Path, step: u64) -> Result<u32> {
+    if !path.exists() {
+        return Ok(0);
+    }
+    let text = fs_err::read_to_string(path)?;
+    let mut kept = String::with_capacity(text.len());
+    let mut probes = 0;
+    for line in text.lines() {
+        // A kill can also leave half a line.
+        let Ok(value) = serde_json::from_str::<Value>(line) else { continue };
+        if value["step"].as_u64().is_some_and(|at| at <= step) {
+            probes += u32::from(value.get(PROBE).is_some());
+            kept.push_str(line);
+            kept.push('\n');
+        }
+    }
+    if kept.len() != text.len() {
+        replace_file(path, &kept)?;
+    }
+    Ok(probes)
+}
+
+/// Where the last metrics line stood.
+pub(crate) struct Logged {
+    seconds: f64,
+    tokens: u64,
+    per_role: [(f64, f64); 4],
+}
+
+impl Logged {
+    pub(crate) fn at(progress: &Progress) -> Self {
+        Self { seconds: progress.seconds, tokens: progress.tokens, per_role: [(0.0, 0.0); 4] }
+    }
+}
+
+pub(crate) struct Watcher<'a> {
+    pub(crate) run: &'a AgentRun<'a>,
+    pub(crate) metrics: Metrics,
+    pub(crate) reporter: Reporter,
+    pub(crate) logged: Logged,
+    pub(crate) saved: f64,
+    /// Small evaluations that are done, in this phase and all before it.
+    pub(crate) probes: u32,
+}
+
+impl Watcher<'_> {
+    /// Evenly spaced in every phase.
+    fn probes_due(&self, trainer: &Trainer, fraction: f64) -> u32 {
+        if self.run.numbers.weights == Weights::PerRole {
+            // One role alone cannot play.
+            return 0;
+        }
+        let planned = self.run.config.eval.probes;
+        trainer.progress.phase as u32 * planned + ((fraction * f64::from(planned + 1)) as u32).min(planned)
+    }
+
+    pub(crate) fn save(&mut self, trainer: &Trainer) -> Result<(), AlgoError> {
+        checkpoint::save(&self.run.checkpoints(), trainer, &self.run.tokenizer, self.run.config.log.keep)?;
+        self.saved = trainer.progress.seconds;
+        Ok(())
+    }
+
+    fn write(&mut self, step: u64, values: &[(&str, f64)]) -> Result<(), AlgoError> {
+        self.metrics
+            .log(step, values)
+            .map_err(|error| AlgoError::Observer(format!("metrics cannot be written: {error}")))
+    }
+
+    fn log(&mut self, report: &StepReport) -> Result<(), AlgoError> {
+        let elapsed = (report.seconds - self.logged.seconds).max(1e-9);
+        let speed = (report.tokens - self.logged.tokens) as f64 / elapsed;
+        let mut values = vec![
+            ("loss", report.loss),
+            ("gradient_norm", report.gradient_norm),
+            ("learning_rate", report.learning_rate),
+            ("tokens_per_second", speed),
+            ("epoch", report.epoch),
+            ("seconds", report.seconds),
+        ];
+        let mut shown = Vec::new();
+        for role in Role::ALL {
+            let (sum, weight) = self.logged.per_role[role as usize];
+            if weight > 0.0 {
+                let name = match role {
+                    Role::Planner => "loss/planner",
+                    Role::Executor => "loss/executor",
+                    Role::Progress => "loss/progress",
+                    Role::Flat => "loss/flat",
+                };
+                values.push((name, -sum / weight));
+                shown.push(format!("{} {:.4}", role.name(), -sum / weight));
+            }
+        }
+        self.write(report.step, &values)?;
+        let spent = report.seconds - report.since;
+        let left = if report.fraction > 0.0 { spent / report.fraction - spent } else { 0.0 };
+        let message = format!(
+            "step {} epoch {:.2} loss {} | {:.0} tokens/s | {} left",
+            report.step,
+            report.epoch,
+            shown.join(" "),
+            speed,
+            minutes(left)
+        );
+        self.reporter.at((1000.0 * report.fraction) as u64, &message);
+        self.logged = Logged { seconds: report.seconds, tokens: report.tokens, per_role: [(0.0, 0.0); 4] };
+        Ok(())
+    }
+
+    fn probe(&mut self, trainer: &Trainer, report: &StepReport) -> Result<(), AlgoError> {
+        let run = self.run;
+        let mut generator = live_generator(trainer, &run.tokenizer, run.env, run.workers);
+        let options = Options {
+            max_steps: run.config.env.max_steps,
+            slots: run.config.eval.slots,
+            ..Options::greedy(run.numbers.spec())
+        };
+        let jobs = Job::each(run.probe_tasks);
+        let episodes = stepladder_agent::Scheduler::new(&*run.env.tasks, &mut generator, options)
+            .run(&jobs, |_| ())
+            .map_err(|error| {
+                AlgoError::Observer(format!("a probe of {} failed: {error}", run.name))
+            })?;
+        warn_of_broken(&episodes);
+        let all = evaluate(&episodes).all;
+        self.write(report.step, &[(PROBE, all.success)])?;
+        self.reporter.line(&format!(
+            "{} after {} of training: {:.0} % of {} {} episodes solved, {:.1} steps",
+            run.name,
+            minutes(report.seconds),
+            100.0 * all.success,
+            all.n,
+            run.config.eval.split,
+            all.mean_steps
+        ));
+        Ok(())
+    }
+}
+
+impl Observer for Watcher<'_> {
+    fn on_step(&mut self, trainer: &Trainer, report: &StepReport) -> Result<(), AlgoError> {
+        for (total, (sum, weight)) in self.logged.per_role.iter_mut().zip(report.per_role) {
+            total.0 += sum;
+            total.1 += weight;
+        }
+        if report.seconds - self.logged.seconds >= self.run.config.log.every_seconds {
+            self.log(report)?;
+        }
+        if report.seconds - self.saved >= self.run.config.log.checkpoint_seconds {
+            self.save(trainer)?;
+        }
+        let due = self.probes_due(trainer, report.fraction);
+        if due > self.probes {
+            self.probes = due;
+            self.probe(trainer, report)?;
+        }
+        Ok(())
+    }
+}
