@@ -3,17 +3,22 @@
 //! ```text
 //! trace ─► annotate (Segmenter, ProgressLabeller) ─► streams (three kinds of samples) ─► transitions (reward, done, next)
 //!                                                        └─► rows (token ids, reply spans) ─► batches
+//! transitions ─► offline (rows with reward, done and next prompt) ─► offline_batch
 //! ```
 
 pub mod annotate;
 pub mod batch;
 pub mod mixing;
+pub mod offline;
+pub mod offline_batch;
 pub mod rows;
 pub mod streams;
 pub mod tokenizer;
 pub mod transitions;
 
 pub use batch::Batch;
+pub use offline::OfflineRow;
+pub use offline_batch::OfflineBatch;
 pub use rows::Row;
 pub use streams::Sample;
 pub use tokenizer::WordTokenizer;
