@@ -71,6 +71,7 @@ fn main() -> Result<(), stepladder_algo::AlgoError> {
         params,
         factors,
         optimiser,
+        critics: None,
         progress: Progress::start(),
         identity: Identity { agent: String::new(), style: String::new(), data: String::new() },
     };

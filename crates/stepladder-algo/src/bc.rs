@@ -16,57 +16,20 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rand::seq::SliceRandom;
-use serde::{Deserialize, Serialize};
 use stepladder_core::Role;
-use stepladder_core::seed::stream;
-use stepladder_data::batch::{Reduction, bucket, collate, mass};
-use stepladder_data::mixing::{epoch_len, level_row};
+use stepladder_data::batch::{Reduction, collate, mass};
 use stepladder_data::{Batch, Row};
 use stepladder_model::Decoder;
 use tch::{Device, Kind, Tensor};
 
 use crate::AlgoError;
-use crate::runtime::checkpoint::{Progress, Trainer};
+use crate::runtime::checkpoint::Trainer;
 use crate::runtime::clock::Stopwatch;
+use crate::runtime::plan::{self, Plan};
 use crate::runtime::schedule::{Schedule, factor};
 use crate::runtime::workers::{LossParts, Workers};
 
-/// How the streams share the steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mixture {
-    /// All rows in one pool, in their natural proportion, bucketed by length.
-    Pooled,
-    /// The same number of rows of each level in every step; the planner's loss every 4th step (spec/algorithms 3.3, 3.6).
-    Levels,
-}
-
-/// When training ends.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Budget {
-    /// Minutes of training time; evaluation and saving do not count.
-    Minutes(f64),
-    /// Passes over the rows.
-    Epochs(f64),
-    /// Optimiser steps.
-    Steps(u64),
-}
-
-impl Budget {
-    /// The share of the budget that the current phase has used, where a pass takes `steps_per_epoch` steps.
-    pub fn used(self, progress: &Progress, steps_per_epoch: f64) -> f64 {
-        let (step, epoch, seconds) = progress.since;
-        match self {
-            Self::Minutes(minutes) => (progress.seconds - seconds) / (60.0 * minutes),
-            Self::Epochs(epochs) => {
-                ((progress.epoch - epoch) as f64 + progress.cursor as f64 / steps_per_epoch) / epochs
-            }
-            Self::Steps(steps) => (progress.step - step) as f64 / steps.max(1) as f64,
-        }
-    }
-}
+pub use crate::runtime::plan::{Budget, Mixture};
 
 /// Numbers of behaviour cloning.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,6 +83,8 @@ pub struct StepReport {
     pub learning_rate: f64,
     /// Sum of row log-probabilities and of weights in this step, by role.
     pub per_role: [(f64, f64); 4],
+    /// Further metrics of the algorithm, under the names of `runtime::metrics`.
+    pub extra: Vec<(&'static str, f64)>,
 }
 
 /// Hears of steps; may save, evaluate, print. Its time does not count.
@@ -156,31 +121,9 @@ pub fn weighted_nll(decoder: &Decoder, batch: &Batch, device: Device) -> Result<
 
 /// Steps of one epoch: which rows each takes. A function of (rows, configuration, seed, epoch) alone.
 pub fn plan_epoch(config: &BcConfig, rows: &[Row], epoch: u64) -> Vec<Vec<usize>> {
-    let mut rng = stream(config.seed, "shuffle", &[epoch]);
-    match config.mixture {
-        Mixture::Pooled => bucket(rows, config.batch_tokens, 32, &mut rng),
-        Mixture::Levels => {
-            let of = |role: Role| -> Vec<usize> {
-                (0..rows.len()).filter(|&index| rows[index].role == role).collect()
-            };
-            let levels = [of(Role::Planner), of(Role::Executor), of(Role::Progress)];
-            let lens = levels.each_ref().map(Vec::len);
-            let mut order: Vec<usize> = (0..epoch_len(lens)).collect();
-            order.shuffle(&mut rng);
-            order
-                .chunks(config.batch_rows.max(1))
-                .map(|chunk| {
-                    let mut group = Vec::with_capacity(3 * chunk.len());
-                    for &i in chunk {
-                        for (level, index) in levels.iter().zip(level_row(lens, i)) {
-                            group.extend(index.map(|index| level[index]));
-                        }
-                    }
-                    group
-                })
-                .collect()
-        }
-    }
+    let &BcConfig { mixture, batch_tokens, batch_rows, seed, .. } = config;
+    let measured: Vec<_> = rows.iter().map(|row| (row.role, row.ids.len())).collect();
+    Plan { mixture, batch_tokens, batch_rows, seed }.epoch(&measured, epoch)
 }
 
 /// The rows of a step with their scales: 1 / mass of the mean each belongs to.
@@ -209,23 +152,8 @@ pub fn scaled<'a>(config: &BcConfig, rows: &'a [Row], group: &[usize], step: u64
 
 /// Splits the rows of a step into at most `parts` shares of similar padded size, keeping neighbours of similar length
 /// together.
-pub fn shares(mut rows: Vec<(&Row, f64)>, parts: usize) -> Vec<Vec<(&Row, f64)>> {
-    rows.sort_by_key(|(row, _)| row.ids.len());
-    let total: usize = rows.iter().map(|(row, _)| row.ids.len()).sum();
-    let mut shares: Vec<Vec<(&Row, f64)>> = Vec::with_capacity(parts);
-    let mut used = 0;
-    for (row, scale) in rows {
-        let wanted = (used * parts / total.max(1)).min(parts - 1);
-        while shares.len() <= wanted {
-            shares.push(Vec::new());
-        }
-        used += row.ids.len();
-        if let Some(last) = shares.last_mut() {
-            last.push((row, scale));
-        }
-    }
-    shares.retain(|share| !share.is_empty());
-    shares
+pub fn shares(rows: Vec<(&Row, f64)>, parts: usize) -> Vec<Vec<(&Row, f64)>> {
+    plan::shares(rows, parts, |(row, _)| row.ids.len())
 }
 
 /// Trains until the budget is used up or `stop` is set. Continues wherever `trainer.progress` stands.
@@ -248,9 +176,8 @@ pub fn train(
     let mut not_finite = 0;
     loop {
         let plan = plan_epoch(config, rows, trainer.progress.epoch);
-        let steps_per_epoch = plan.len().max(1) as f64;
         for group in plan.iter().skip(trainer.progress.cursor as usize) {
-            let fraction = config.budget.used(&trainer.progress, steps_per_epoch);
+            let fraction = config.budget.fraction(&trainer.progress, plan.len());
             if fraction >= 1.0 {
                 return Ok(Ending::Complete);
             }
@@ -292,7 +219,7 @@ pub fn train(
             progress.seconds = clock.seconds();
             let report = StepReport {
                 step: progress.step,
-                epoch: progress.epoch as f64 + progress.cursor as f64 / steps_per_epoch,
+                epoch: progress.passes(plan.len()),
                 fraction,
                 seconds: progress.seconds,
                 since: progress.since.2,
@@ -301,6 +228,7 @@ pub fn train(
                 gradient_norm: norm,
                 learning_rate,
                 per_role,
+                extra: Vec::new(),
             };
             observer.on_step(trainer, &report)?;
         }

@@ -2,9 +2,12 @@
 //!
 //! * [`ops`]: the mathematics, tensors in and tensors out
 //! * [`bc`]: behaviour cloning (spec/algorithms 3.3), for STEP-HRL's three streams and for flat episodes alike
+//! * [`offline_ac`]: offline actor-critic per level (3.4 to 3.6), with the heads of [`critics`]
 //! * [`runtime`]: optimiser, schedules, data-parallel workers, checkpoints, metrics
 
 pub mod bc;
+pub mod critics;
+pub mod offline_ac;
 pub mod ops;
 pub mod runtime;
 
@@ -14,8 +17,8 @@ pub mod runtime;
 pub enum AlgoError {
     /// The loss or the gradient was not finite several times in a row.
     #[error(
-        "the loss was not finite in {times} steps in a row (last: step {step}); lower the agent's learning_rate or raise \
-         algo.bc.warmup"
+        "the loss was not finite in {times} steps in a row (last: step {step}); lower the learning rate or \
+         warm up longer"
     )]
     NotFinite {
         /// How often.
@@ -26,6 +29,11 @@ pub enum AlgoError {
     /// There is nothing to learn from.
     #[error("no training rows: {0}")]
     NoData(String),
+    /// Offline actor-critic needs a trainer with critics.
+    #[error(
+        "the trainer has no critics; begin with offline_ac::start or continue a checkpoint that has them"
+    )]
+    NoCritics,
     /// Whoever watches the training ended it.
     #[error("{0}")]
     Observer(String),

@@ -1,4 +1,4 @@
-//! Golden cases of the groups `logprob` and `bc` (spec/golden.json).
+//! Golden cases of the groups `logprob`, `bc`, `critic` and `actor` (spec/golden.json).
 #![allow(clippy::unwrap_used)]
 #![allow(missing_docs)]
 
@@ -7,6 +7,8 @@ mod common;
 use common::{PAD, VOCAB, factors, params, rows, shape};
 use serde_json::Value;
 use stepladder_algo::bc::weighted_nll;
+use stepladder_algo::ops::actor::{ActorMode, ActorRule, Totals};
+use stepladder_algo::ops::critic::{expectile_loss, polyak, td_loss, td_target};
 use stepladder_algo::ops::logprob::IGNORE;
 use stepladder_algo::ops::{behaviour_cloning, row_logprobs, token_logprobs};
 use stepladder_data::batch::{Reduction, collate_all};
@@ -90,6 +92,101 @@ fn row_logprobs_and_loss_of_behaviour_cloning() {
         close(&case, "loss", loss, case["expected"]["loss"].as_f64().unwrap());
     }
     assert!(empty_rows > 0, "no golden case has an empty row");
+}
+
+/// Every value of a tensor against a list of the case.
+fn close_all(case: &Value, what: &str, actual: &Tensor, expected: &Value) {
+    let (actual, expected) = (Vec::<f32>::try_from(actual).unwrap(), vector(expected));
+    assert_eq!(actual.len(), expected.len(), "{} {what}", case["id"]);
+    for (actual, expected) in actual.into_iter().zip(expected) {
+        close(case, what, f64::from(actual), f64::from(expected));
+    }
+}
+
+#[test]
+fn critics_match_every_golden_case() {
+    for case in cases("critic") {
+        let (inputs, expected) = (&case["inputs"], &case["expected"]);
+        let tensor = |name: &str| Tensor::from_slice(&vector(&inputs[name]));
+        match case["id"].as_str().unwrap() {
+            "expectile_v_conservative" | "expectile_v_optimistic" => {
+                let v = tensor("v").set_requires_grad(true);
+                let q = tensor("q_target").set_requires_grad(true);
+                let loss = expectile_loss(&v, &q, inputs["omega"].as_f64().unwrap()).unwrap();
+                let loss = loss.mean(Kind::Float);
+                loss.backward();
+                close(&case, "loss", loss.double_value(&[]), expected["loss"].as_f64().unwrap());
+                close_all(&case, "grad_v", &v.grad(), &expected["grad_v"]);
+                assert!(!q.grad().defined());
+            }
+            "q_td" => {
+                let q = tensor("q").set_requires_grad(true);
+                let next = tensor("v_next_target").set_requires_grad(true);
+                let discount = (1.0 - tensor("done")) * inputs["gamma"].as_f64().unwrap();
+                let target = td_target(&tensor("reward"), &discount, &next).unwrap();
+                close_all(&case, "target", &target, &expected["target"]);
+                let loss = td_loss(&q, &target).unwrap().mean(Kind::Float);
+                loss.backward();
+                close(&case, "loss", loss.double_value(&[]), expected["loss"].as_f64().unwrap());
+                close_all(&case, "grad_q", &q.grad(), &expected["grad_q"]);
+                assert!(!next.grad().defined());
+            }
+            "polyak" => {
+                let number = |name: &str| inputs[name].as_f64().unwrap();
+                let mut target = Tensor::from(number("target0") as f32);
+                let online = Tensor::from(number("online") as f32);
+                let expected = expected.as_array().unwrap();
+                assert_eq!(expected.len() as u64, inputs["updates"].as_u64().unwrap());
+                for value in expected {
+                    polyak(&mut target, &online, number("tau")).unwrap();
+                    close(&case, "target", target.double_value(&[]), value.as_f64().unwrap());
+                }
+            }
+            other => panic!("no test for the golden case {other}"),
+        }
+    }
+}
+
+#[test]
+fn actors_match_every_golden_case() {
+    for case in cases("actor") {
+        let (inputs, expected) = (&case["inputs"], &case["expected"]);
+        let number = |name: &str| inputs[name].as_f64().unwrap();
+        let advantage = Tensor::from_slice(&vector(&inputs["adv"]));
+        let one = advantage.ones_like();
+        let (temperature, clip) = (number("beta"), number("w_clip"));
+        let rule = |mode| ActorRule { mode, temperature, clip };
+        // Any Q and V with this difference.
+        let v = &one * 0.25;
+        let q = &advantage + &v;
+        let raw = rule(ActorMode::Awr).factor(&q, &v).unwrap();
+        close_all(&case, "raw_w", &raw, &expected["raw_w"]);
+        let count = advantage.numel() as f64;
+        let totals = Totals { count, factor: raw.sum(Kind::Double).double_value(&[]), advantage: 0.0 };
+        let weights = &raw * (rule(ActorMode::Awr).scale(&totals) * count);
+        close_all(&case, "norm_w", &weights, &expected["norm_w"]);
+
+        let mean_advantage = advantage.mean(Kind::Double).double_value(&[]);
+        for (mode, name, row_weights) in [
+            (ActorMode::Awr, "loss_awr", weights.shallow_clone()),
+            (ActorMode::Linear, "loss_linear", advantage.shallow_clone()),
+            (ActorMode::LinearOuter, "loss_linear_outer", &one * mean_advantage),
+        ] {
+            let logprobs = Tensor::from_slice(&vector(&inputs["row_logprob"])).set_requires_grad(true);
+            let critics = [&q, &v].map(|value| value.copy().set_requires_grad(true));
+            let loss = rule(mode).loss(&critics[0], &critics[1], &logprobs, &one).unwrap();
+            loss.backward();
+            close(&case, name, loss.double_value(&[]), expected[name].as_f64().unwrap());
+            // The gradient is minus each row's weight over the number of rows, and stays out of the critics.
+            let wanted = row_weights * (-1.0 / count);
+            assert!((logprobs.grad() - wanted).abs().max().double_value(&[]) < 1e-6, "{name}");
+            assert!(critics.iter().all(|value| !value.grad().defined()), "{name}");
+        }
+        // Q alone is the advantage over a value of 0.
+        let logprobs = Tensor::from_slice(&vector(&inputs["row_logprob"]));
+        let loss = rule(ActorMode::QLinear).loss(&advantage, &v, &logprobs, &one).unwrap();
+        close(&case, "q_linear", loss.double_value(&[]), expected["loss_linear"].as_f64().unwrap());
+    }
 }
 
 #[test]

@@ -28,6 +28,7 @@ fn trainer(params: Params) -> Trainer {
         params,
         factors: factors(),
         optimiser,
+        critics: None,
         progress: Progress::start(),
         identity: Identity { agent: "test".into(), style: "test-v1".into(), data: "0".into() },
     }

@@ -91,16 +91,22 @@ pub fn collate_all(rows: &[&Row], pad: u32, reduction: Reduction) -> Batch {
 ///
 /// Shuffling first and sorting only inside windows of `window` groups keeps batches random across epochs.
 pub fn bucket(rows: &[Row], budget: usize, window: usize, rng: &mut Rng) -> Vec<Vec<usize>> {
-    let mut order: Vec<usize> = (0..rows.len()).collect();
+    let lens: Vec<usize> = rows.iter().map(|row| row.ids.len()).collect();
+    bucket_lens(&lens, budget, window, rng)
+}
+
+/// [`bucket`] for anything that has a length.
+pub fn bucket_lens(lens: &[usize], budget: usize, window: usize, rng: &mut Rng) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..lens.len()).collect();
     order.shuffle(rng);
-    let mean = rows.iter().map(|row| row.ids.len()).sum::<usize>() / rows.len().max(1);
+    let mean = lens.iter().sum::<usize>() / lens.len().max(1);
     let chunk = (budget / mean.max(1)).max(1) * window.max(1);
     let mut groups = Vec::new();
     for part in order.chunks_mut(chunk) {
-        part.sort_by_key(|&index| rows[index].ids.len());
+        part.sort_by_key(|&index| lens[index]);
         let mut group: Vec<usize> = Vec::new();
         for &index in part.iter() {
-            let len = rows[index].ids.len();
+            let len = lens[index];
             if !group.is_empty() && (group.len() + 1) * len > budget {
                 groups.push(std::mem::take(&mut group));
             }

@@ -4,12 +4,15 @@
 //! trace ─► annotate (Segmenter, ProgressLabeller) ─► streams (three kinds of samples) ─► transitions (reward, done, next)
 //!                 │                 ▲                     └─► rows (token ids, reply spans) ─► batches
 //!                 └─► ablate (an agent that lacks a part) · relabel (what an expert would have said) ┘
+//! transitions ─► offline (rows with reward, done and next prompt) ─► offline_batch
 //! ```
 
 pub mod ablate;
 pub mod annotate;
 pub mod batch;
 pub mod mixing;
+pub mod offline;
+pub mod offline_batch;
 pub mod relabel;
 pub mod rows;
 pub mod streams;
@@ -17,6 +20,8 @@ pub mod tokenizer;
 pub mod transitions;
 
 pub use batch::Batch;
+pub use offline::OfflineRow;
+pub use offline_batch::OfflineBatch;
 pub use rows::Row;
 pub use streams::Sample;
 pub use tokenizer::WordTokenizer;

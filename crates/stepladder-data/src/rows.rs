@@ -38,11 +38,24 @@ impl Row {
 
 /// A sample as a row.
 pub fn row(sample: &Sample, style: &dyn PromptStyle, tokenizer: &WordTokenizer) -> Row {
-    let role = sample.role();
-    let mut ids = tokenizer.encode(&style.prompt(&sample.query));
+    reply_row(&sample.query, &sample.reply, false, style, tokenizer)
+}
+
+/// A prompt and its reply as a row. A reply that was `cut` has no end token, unless it is empty (spec/algorithms 1.3).
+pub fn reply_row(
+    query: &Query,
+    reply: &str,
+    cut: bool,
+    style: &dyn PromptStyle,
+    tokenizer: &WordTokenizer,
+) -> Row {
+    let role = query.role();
+    let mut ids = tokenizer.encode(&style.prompt(query));
     let start = ids.len() as u32;
-    ids.extend(tokenizer.encode(&style.encode_reply(role, &sample.reply)));
-    ids.push(tokenizer.end());
+    ids.extend(tokenizer.encode(&style.encode_reply(role, reply)));
+    if !cut || ids.len() as u32 == start {
+        ids.push(tokenizer.end());
+    }
     let len = ids.len() as u32 - start;
     Row { role, ids, replies: vec![Span { start, len }], weight: 1.0 }
 }

@@ -5,6 +5,10 @@
 //! | planner | subtask k | Σ environment rewards over its steps | terminated flag of its last step |
 //! | executor | step (k, j) | 1 if j = n_k else 0; −1 where the action was not recognised | j = n_k |
 //! | progress | step (k, j) with a progress text | the executor's of the same step | j = n_k |
+//!
+//! Where noise played another action than the actor's (`TraceStep::expert`), the sample is about what was played: the
+//! played action with the flag that the agent acted on. That flag judged the action that was not played, so ending the
+//! subtask with it earns nothing, unless the played action solved the task after all. (The released code has no noise.)
 
 use stepladder_core::reply::{Profile, clean_progress, executor_reply};
 use stepladder_core::trace::Episode;
@@ -50,12 +54,26 @@ pub struct Transition {
     pub query: Query,
     /// The reply, as native text.
     pub reply: String,
-    /// Reward of the level.
-    pub reward: f64,
+    /// The reply was cut by its token budget and has no end token (spec/algorithms 1.3).
+    pub cut: bool,
+    /// Rewards of the level, one per environment step that the decision lasted: n_k of the planner, one of the others.
+    pub rewards: Vec<f64>,
     /// No value is bootstrapped from what follows.
     pub done: bool,
     /// What follows.
     pub next: Next,
+}
+
+impl Transition {
+    /// Σᵢ rᵢ, what the released code learns from.
+    pub fn reward(&self) -> f64 {
+        self.rewards.iter().sum()
+    }
+
+    /// Σᵢ γⁱ rᵢ, the reward of a semi-Markov decision.
+    pub fn discounted_reward(&self, gamma: f64) -> f64 {
+        self.rewards.iter().rev().fold(0.0, |later, reward| reward + gamma * later)
+    }
 }
 
 /// The three streams of one episode.
@@ -115,7 +133,8 @@ fn low_label(view: &StepView<'_>, last_of_subtask: bool, open_tail: Option<Tail>
             Low { reward: 0.0, done: tail == Tail::Failed, flag: false }
         }
         _ => {
-            Low { reward: f64::from(u8::from(last_of_subtask)), done: last_of_subtask, flag: last_of_subtask }
+            let earned = last_of_subtask && (view.step.expert.is_none() || view.step.won);
+            Low { reward: f64::from(u8::from(earned)), done: last_of_subtask, flag: last_of_subtask }
         }
     };
     if view.step.unknown_action {
@@ -145,13 +164,15 @@ pub fn transitions(episode: &Episode, profile: Profile) -> Streams {
         streams.planner.push(Transition {
             query: query.clone(),
             reply: episode.subtasks[index].text.clone(),
-            reward: steps.iter().map(|step| step.reward).sum(),
+            cut: episode.subtasks[index].turn.as_ref().is_some_and(|turn| turn.cut),
+            rewards: steps.iter().map(|step| step.reward).collect(),
             done: ends,
             next,
         });
     }
 
     let count = view.steps.len();
+    let mut unlearnt = None;
     for (position, step) in view.steps.iter().enumerate() {
         let last_of_subtask = view.steps.get(position + 1).is_none_or(|next| next.subtask != step.subtask);
         let last = position + 1 == count;
@@ -167,37 +188,48 @@ pub fn transitions(episode: &Episode, profile: Profile) -> Streams {
         streams.executor.push(Transition {
             query: step.executor.clone(),
             reply: executor_reply(&step.step.action, low.flag),
-            reward: low.reward,
+            // Written anew from what was read, hence complete.
+            cut: false,
+            rewards: vec![low.reward],
             done: low.done,
             next: Next::Prompt(next),
         });
-        // The very last action has no label to learn from, or no successor to bootstrap from.
-        if let (Some(text), false) = (&step.step.progress, last) {
-            streams.progress.push(Transition {
-                query: step.progress.clone(),
-                reply: clean_progress(text),
-                reward: low.reward,
-                done: low.done,
-                next: Next::Outcome(outcome),
-            });
+        let Some(text) = &step.step.progress else { continue };
+        // The text after the very last action has no successor to bootstrap from. Only a closed subtask needs none; the
+        // released code's data never have that text.
+        if last && (tail != Tail::Closed || profile == Profile::Code) {
+            unlearnt = Some(step.progress.clone());
+            continue;
         }
+        streams.progress.push(Transition {
+            query: step.progress.clone(),
+            reply: clean_progress(text),
+            cut: step.step.progress_turn.as_ref().is_some_and(|turn| turn.cut),
+            rewards: vec![low.reward],
+            done: low.done,
+            next: Next::Outcome(outcome),
+        });
     }
-    link_progress(&mut streams, outcome);
+    // A cut-off episode goes on behind its last sample; every other one credits it with how the episode ended.
+    let successor = unlearnt.filter(|_| profile == Profile::Fixed && tail == Tail::Truncated);
+    link_progress(&mut streams, successor);
     streams
 }
 
-/// Each progress sample is followed by the next one's prompt; the last takes reward and done of the last executor sample.
-fn link_progress(streams: &mut Streams, outcome: Outcome) {
+/// Each progress sample is followed by the next one's prompt, the last by `successor`; without one it takes reward and
+/// done of the last executor sample.
+fn link_progress(streams: &mut Streams, successor: Option<Query>) {
     let prompts: Vec<Query> = streams.progress.iter().map(|sample| sample.query.clone()).collect();
-    for (position, sample) in streams.progress.iter_mut().enumerate() {
-        sample.next = match prompts.get(position + 1) {
-            Some(query) => Next::Prompt(query.clone()),
-            None => Next::Outcome(outcome),
-        };
+    for (sample, prompt) in streams.progress.iter_mut().zip(prompts.into_iter().skip(1)) {
+        sample.next = Next::Prompt(prompt);
     }
-    if let (Some(sample), Some(low)) = (streams.progress.last_mut(), streams.executor.last()) {
-        sample.reward = low.reward;
-        sample.done = low.done;
+    match (successor, streams.progress.last_mut(), streams.executor.last()) {
+        (Some(prompt), Some(sample), _) => sample.next = Next::Prompt(prompt),
+        (None, Some(sample), Some(low)) => {
+            sample.rewards.clone_from(&low.rewards);
+            sample.done = low.done;
+        }
+        _ => {}
     }
 }
 

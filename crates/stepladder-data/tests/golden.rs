@@ -106,7 +106,7 @@ fn transitions_match_every_golden_case() {
                     .iter()
                     .map(|sample| {
                         // Golden rewards are printed with fewer digits than a sum of f64 has.
-                        let reward = (sample.reward * 1e9).round() / 1e9;
+                        let reward = (sample.reward() * 1e9).round() / 1e9;
                         let mut value = json!({ "reward": reward, "done": sample.done });
                         if flags {
                             value["flag_text"] = json!(sample.reply.rsplit("; ").next().unwrap());

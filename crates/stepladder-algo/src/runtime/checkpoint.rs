@@ -8,6 +8,7 @@ use stepladder_model::{Factors, Layout, ModelConfig, Params, checkpoint as model
 use tch::{Device, Tensor};
 
 use crate::AlgoError;
+use crate::critics::{self, Critics};
 use crate::runtime::optimiser::{AdamW, AdamWConfig};
 
 const STATE: &str = "trainer.json";
@@ -49,6 +50,11 @@ impl Progress {
         self.cursor = 0;
         self.since = (self.step, self.epoch, self.seconds);
     }
+
+    /// Passes over the data with fraction, where a pass has `steps` steps.
+    pub fn passes(&self, steps: usize) -> f64 {
+        self.epoch as f64 + self.cursor as f64 / steps.max(1) as f64
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -61,6 +67,9 @@ struct State {
     style: String,
     data: String,
     optimiser_steps: u64,
+    /// Optimiser steps of the critics, whose tensors are there too; none without critics.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    critic_steps: Option<u64>,
 }
 
 /// What a checkpoint is about, besides numbers: used to refuse continuing with something else.
@@ -83,6 +92,8 @@ pub struct Trainer {
     pub factors: Factors,
     /// Optimiser with its moments.
     pub optimiser: AdamW,
+    /// Critics, where the algorithm has any.
+    pub critics: Option<Critics>,
     /// Where it stands.
     pub progress: Progress,
     /// What it is about.
@@ -155,14 +166,22 @@ pub fn save(
     let target = root.join(format!("step-{:08}", trainer.progress.step));
     replace_directory(&target, |directory| {
         model::save(directory, &trainer.params, &trainer.factors, tokenizer)?;
-        model::write_tensors(
-            &directory.join(TENSORS),
-            &[
-                ("parameters".to_owned(), trainer.params.flat.shallow_clone()),
-                ("first_moment".to_owned(), trainer.optimiser.first.shallow_clone()),
-                ("second_moment".to_owned(), trainer.optimiser.second.shallow_clone()),
-            ],
-        )?;
+        let mut tensors = vec![
+            ("parameters", &trainer.params.flat),
+            ("first_moment", &trainer.optimiser.first),
+            ("second_moment", &trainer.optimiser.second),
+        ];
+        if let Some(critics) = &trainer.critics {
+            tensors.extend([
+                ("critics", &critics.online),
+                ("critic_targets", &critics.target),
+                ("critic_first_moment", &critics.optimiser.first),
+                ("critic_second_moment", &critics.optimiser.second),
+            ]);
+        }
+        let tensors: Vec<(String, Tensor)> =
+            tensors.into_iter().map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone())).collect();
+        model::write_tensors(&directory.join(TENSORS), &tensors)?;
         let state = State {
             version: VERSION,
             progress: trainer.progress.clone(),
@@ -172,6 +191,7 @@ pub fn save(
             style: trainer.identity.style.clone(),
             data: trainer.identity.data.clone(),
             optimiser_steps: trainer.optimiser.steps,
+            critic_steps: trainer.critics.as_ref().map(|critics| critics.optimiser.steps),
         };
         let path = directory.join(STATE);
         let text = serde_json::to_string_pretty(&state).map_err(|error| fail(&path, error))?;
@@ -252,10 +272,10 @@ pub fn load(
     let layout = Layout::new(&model_config);
     let path = directory.join(TENSORS);
     let mut tensors = model::read_tensors(&path)?;
-    let mut take = |name: &str| -> Result<Tensor, AlgoError> {
+    let mut take = |name: &str, needed: i64| -> Result<Tensor, AlgoError> {
         let tensor = tensors.remove(name).ok_or_else(|| fail(&path, format!("no tensor `{name}`")))?;
-        if tensor.size() != [layout.total()] {
-            let (found, needed) = (tensor.numel(), layout.total());
+        if tensor.size() != [needed] {
+            let found = tensor.numel();
             return Err(fail(
                 &path,
                 format!("`{name}` has {found} numbers, the model of {STATE} needs {needed}"),
@@ -263,11 +283,34 @@ pub fn load(
         }
         Ok(tensor.to_device(device))
     };
-    let (flat, first, second) = (take("parameters")?, take("first_moment")?, take("second_moment")?);
-    let params = Params { layout, flat };
-    let optimiser = AdamW { config, first, second, steps: state.optimiser_steps };
+    let total = layout.total();
+    let optimiser = AdamW {
+        config,
+        first: take("first_moment", total)?,
+        second: take("second_moment", total)?,
+        steps: state.optimiser_steps,
+    };
+    let params = Params { layout, flat: take("parameters", total)? };
+    let width = model_config.shape.width;
+    let count = critics::count(width);
+    let critics = match state.critic_steps {
+        None => None,
+        Some(steps) => Some(Critics {
+            width,
+            online: take("critics", count)?,
+            target: take("critic_targets", count)?,
+            optimiser: AdamW {
+                config,
+                first: take("critic_first_moment", count)?,
+                second: take("critic_second_moment", count)?,
+                steps,
+            },
+        }),
+    };
     let identity = Identity { agent: state.agent, style: state.style, data: state.data };
-    Ok((Trainer { params, factors: state.factors, optimiser, progress: state.progress, identity }, tokenizer))
+    let trainer =
+        Trainer { params, factors: state.factors, optimiser, critics, progress: state.progress, identity };
+    Ok((trainer, tokenizer))
 }
 
 #[cfg(test)]

@@ -5,5 +5,7 @@ pub mod clock;
 pub mod events;
 pub mod metrics;
 pub mod optimiser;
+pub mod plan;
+pub mod pool;
 pub mod schedule;
 pub mod workers;

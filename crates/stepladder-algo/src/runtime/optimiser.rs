@@ -48,10 +48,16 @@ impl AdamW {
     ///
     /// A gradient that is not finite changes nothing; its norm is returned all the same.
     pub fn step(&mut self, flat: &mut Tensor, gradient: &Tensor, rate: f64) -> f64 {
+        let norm = tch::no_grad(|| gradient.norm().double_value(&[]));
+        self.step_within(flat, gradient, rate, norm);
+        norm
+    }
+
+    /// [`AdamW::step`] on one of several buffers that are clipped together: `norm` is that of all their gradients.
+    pub fn step_within(&mut self, flat: &mut Tensor, gradient: &Tensor, rate: f64, norm: f64) {
         tch::no_grad(|| {
-            let norm = gradient.norm().double_value(&[]);
             if !norm.is_finite() {
-                return norm;
+                return;
             }
             let AdamWConfig { beta1, beta2, eps, weight_decay, clip } = self.config;
             let scale = if norm > clip { clip / norm } else { 1.0 };
@@ -65,8 +71,7 @@ impl AdamW {
             let update = &self.first / denominator * (-rate / (1.0 - beta1.powf(t)));
             let _ = flat.g_add_(&update);
             debug_assert_eq!(flat.kind(), Kind::Float);
-            norm
-        })
+        });
     }
 }
 

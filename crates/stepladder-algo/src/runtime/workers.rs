@@ -3,15 +3,12 @@
 //!
 //! On small matrices two workers with one libtorch thread each beat one worker with two (docs/benchmarks.md).
 
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::JoinHandle;
-
 use stepladder_data::Batch;
-use stepladder_model::decoder::rotations;
-use stepladder_model::{Decoder, Factors, Layout, Params};
+use stepladder_model::{Decoder, Factors, Params};
 use tch::{Device, Kind, Tensor};
 
 use crate::AlgoError;
+use crate::runtime::pool::{Frame, Pool, sum_in_order};
 
 /// A loss of one share; shares add up to the loss of the step.
 pub type Loss = fn(&Decoder, &Batch, Device) -> Result<LossParts, AlgoError>;
@@ -37,47 +34,24 @@ struct Job {
     batch: Batch,
 }
 
-type Outcome = Result<(Share, Tensor), AlgoError>;
-
-struct Worker {
-    jobs: Option<Sender<Job>>,
-    results: Receiver<Outcome>,
-    thread: Option<JoinHandle<()>>,
-}
-
-/// A fixed set of worker threads.
+/// A fixed set of worker threads for one loss.
 pub struct Workers {
-    workers: Vec<Worker>,
+    pool: Pool<Job, (Share, Tensor)>,
 }
 
 impl Workers {
     /// `count` workers for a model.
     pub fn new(count: usize, params: &Params, factors: &Factors, kind: Kind, loss: Loss) -> Self {
-        let device = params.flat.device();
-        let workers = (0..count.max(1))
-            .map(|_| {
-                let (jobs, inbox) = channel::<Job>();
-                let (outbox, results) = channel();
-                let layout = params.layout.clone();
-                let incidence = factors.matrix(device);
-                let rotations = rotations(&layout.config().shape, device);
-                let thread = std::thread::spawn(move || {
-                    for job in inbox {
-                        let outcome = compute(&layout, incidence.as_ref(), &rotations, kind, loss, job);
-                        if outbox.send(outcome).is_err() {
-                            return;
-                        }
-                    }
-                });
-                Worker { jobs: Some(jobs), results, thread: Some(thread) }
-            })
-            .collect();
-        Self { workers }
+        let pool = Pool::new(count, || {
+            let frame = Frame::new(params, factors, kind);
+            move |job| compute(&frame, loss, job)
+        });
+        Self { pool }
     }
 
     /// Number of workers.
     pub fn count(&self) -> usize {
-        self.workers.len()
+        self.pool.count()
     }
 
     /// Losses and the summed gradient of all shares; at most one share per worker.
@@ -85,56 +59,17 @@ impl Workers {
     /// # Errors
     /// Whatever the loss answers, or [`AlgoError::Shape`] if a worker died.
     pub fn gradient(&self, params: &Params, shares: Vec<Batch>) -> Result<(Vec<Share>, Tensor), AlgoError> {
-        let busy = shares.len().min(self.workers.len());
-        let died = || AlgoError::Shape { op: "workers", reason: "a worker thread died".to_owned() };
-        debug_assert!(shares.len() <= self.workers.len());
-        for (worker, batch) in self.workers.iter().zip(shares) {
-            let job = Job { flat: params.flat.detach(), batch };
-            worker.jobs.as_ref().ok_or_else(died)?.send(job).map_err(|_| died())?;
-        }
-        // Every answer is awaited even after an error, so that none is mistaken for the next step's.
-        let outcomes: Vec<Outcome> = self.workers[..busy]
-            .iter()
-            .map(|worker| worker.results.recv().unwrap_or_else(|_| Err(died())))
-            .collect();
-        let mut total: Option<Tensor> = None;
-        let mut done = Vec::with_capacity(busy);
-        for outcome in outcomes {
-            let (share, gradient) = outcome?;
-            done.push(share);
-            total = Some(match total {
-                None => gradient,
-                Some(sum) => sum + gradient,
-            });
-        }
-        let gradient = total.unwrap_or_else(|| params.flat.zeros_like());
+        let jobs = shares.into_iter().map(|batch| Job { flat: params.flat.detach(), batch }).collect();
+        let (done, gradients): (Vec<Share>, Vec<Tensor>) = self.pool.run(jobs)?.into_iter().unzip();
+        let gradient = sum_in_order(gradients).unwrap_or_else(|| params.flat.zeros_like());
         Ok((done, gradient))
     }
 }
 
-impl Drop for Workers {
-    fn drop(&mut self) {
-        for worker in &mut self.workers {
-            worker.jobs = None;
-            if let Some(thread) = worker.thread.take() {
-                let _ = thread.join();
-            }
-        }
-    }
-}
-
-fn compute(
-    layout: &Layout,
-    incidence: Option<&Tensor>,
-    rotations: &Tensor,
-    kind: Kind,
-    loss: Loss,
-    job: Job,
-) -> Outcome {
+fn compute(frame: &Frame, loss: Loss, job: Job) -> Result<(Share, Tensor), AlgoError> {
     let device = job.flat.device();
     let leaf = job.flat.set_requires_grad(true);
-    let decoder = Decoder::new(layout, &leaf, incidence, rotations, kind);
-    let parts = loss(&decoder, &job.batch, device)?;
+    let parts = loss(&frame.decoder(&leaf), &job.batch, device)?;
     parts.loss.f_backward()?;
     let share = Share { loss: parts.loss.f_double_value(&[])?, logprobs: parts.logprobs };
     Ok((share, leaf.grad()))

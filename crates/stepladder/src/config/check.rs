@@ -6,7 +6,7 @@ use stepladder_data::ablate::ProgressText;
 
 use super::keys::{self, KEYS};
 use super::origin::Origins;
-use super::{AgentConfig, Algo, BcSection, Config, DaggerSection, Weights};
+use super::{AgentConfig, Algo, BcSection, Config, DaggerSection, OfflineSection, Weights};
 
 // Above this, one step's activations exceed any memory of a small model.
 const MOST_BATCH_TOKENS: usize = 1 << 22;
@@ -28,6 +28,9 @@ pub(crate) fn check(config: &Config, origins: &Origins) -> Vec<String> {
     }
     if let Some(section) = &config.algo.dagger {
         found.dagger(section);
+    }
+    if let Some(section) = &config.algo.offline_ac {
+        found.offline_ac(section);
     }
     if config.agents.is_empty() {
         found.sentences.push("there is no agent to train; write a table [agents.NAME]".to_owned());
@@ -81,6 +84,24 @@ impl Findings<'_> {
         self.not_negative("algo.dagger.temperature", dagger.temperature);
     }
 
+    fn offline_ac(&mut self, numbers: &OfflineSection) {
+        let key = |name: &str| format!("algo.offline_ac.{name}");
+        let unit = "it must be from 0 to 1";
+        self.not_negative(&key("collect_temperature"), numbers.collect_temperature);
+        self.positive(&key("temperature"), numbers.temperature);
+        self.positive(&key("weight_clip"), numbers.weight_clip);
+        self.unless((0.0..=1.0).contains(&numbers.gamma), &key("gamma"), number(numbers.gamma), unit);
+        let inside = numbers.omega > 0.0 && numbers.omega < 1.0;
+        self.unless(inside, &key("omega"), number(numbers.omega), "it must be strictly between 0 and 1");
+        let rate = numbers.tau > 0.0 && numbers.tau <= 1.0;
+        self.unless(rate, &key("tau"), number(numbers.tau), "it must be above 0 and at most 1");
+        self.at_least_one(&key("micro_steps"), u64::from(numbers.micro_steps));
+        self.positive(&key("critic_learning_rate"), numbers.critic_learning_rate);
+        self.below_one(&key("warmup"), numbers.warmup);
+        self.unless((0.0..=1.0).contains(&numbers.floor), &key("floor"), number(numbers.floor), unit);
+        self.at_least_one(&key("batch_rows"), numbers.batch_rows as u64);
+    }
+
     fn agent(&mut self, config: &Config, name: &str) {
         let table = format!("agents.{name}");
         let agent = &config.agents[name];
@@ -104,10 +125,13 @@ impl Findings<'_> {
 
     /// Every algorithm that an agent names has its numbers.
     fn algorithm(&mut self, config: &Config, table: &str, agent: &AgentConfig) {
-        // What the learner imitates is cloned with the loss of `bc`.
+        // `bc` has the loss with which a learner imitates, and the numbers of AdamW.
         let needed = match agent.algo {
             Algo::Bc => vec![("bc", config.algo.bc.is_some())],
             Algo::Dagger => vec![("bc", config.algo.bc.is_some()), ("dagger", config.algo.dagger.is_some())],
+            Algo::OfflineAc => {
+                vec![("bc", config.algo.bc.is_some()), ("offline_ac", config.algo.offline_ac.is_some())]
+            }
         };
         for (section, _) in needed.into_iter().filter(|(_, present)| !present) {
             let allowed = format!("it needs a table [algo.{section}]");
@@ -154,6 +178,12 @@ impl Findings<'_> {
                 let allowed = "history is for kind = \"flat\"";
                 self.unless(agent.history.is_none(), &format!("{table}.kind"), "\"step_hrl\"", allowed);
             }
+        }
+        if agent.algo == Algo::OfflineAc {
+            let key = format!("{table}.algo");
+            let (is_hierarchy, starts) = (agent.kind == AgentKind::StepHrl, agent.from.is_some());
+            self.unless(is_hierarchy, &key, "\"offline_ac\"", "it is for kind = \"step_hrl\"");
+            self.unless(starts, &key, "\"offline_ac\"", "it needs from = \"NAME\", a trained agent to start from");
         }
         if agent.algo != Algo::Bc {
             let whole = plain && agent.weights == Weights::Shared && agent.history.is_none();

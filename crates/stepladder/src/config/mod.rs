@@ -25,7 +25,10 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use stepladder_agent::{AgentKind, AgentSpec};
 use stepladder_algo::bc::{Budget, Mixture};
+use stepladder_algo::offline_ac::{TargetUpdate, VTarget};
+use stepladder_algo::ops::actor::ActorMode;
 use stepladder_algo::runtime::schedule::Schedule;
+use stepladder_core::reply::Profile;
 use stepladder_data::ablate::ProgressText;
 use stepladder_data::batch::Reduction;
 use stepladder_model::Shape;
@@ -88,6 +91,55 @@ pub(crate) struct AlgoConfig {
     /// Interactive imitation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) dagger: Option<DaggerSection>,
+    /// Offline actor-critic (spec/algorithms 3.4 to 3.6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) offline_ac: Option<OfflineSection>,
+}
+
+/// Offline actor-critic per level. AdamW's numbers are those of `bc`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OfflineSection {
+    /// Tasks that the starting policy plays before training; 0 takes all.
+    pub(crate) games: usize,
+    /// Sampling temperature of these episodes; 0 is greedy.
+    pub(crate) collect_temperature: f64,
+    /// Labels of episodes that end inside a subtask.
+    pub(crate) profile: Profile,
+    /// Weights of the actor's log-probabilities.
+    pub(crate) actor_mode: ActorMode,
+    /// b of `awr`.
+    pub(crate) temperature: f64,
+    /// Largest weight of `awr` before normalisation.
+    pub(crate) weight_clip: f64,
+    /// Which Q the value is fitted to.
+    pub(crate) v_target_at: VTarget,
+    /// Discount per decision.
+    pub(crate) gamma: f64,
+    /// Discount a planner's decision by the number of its steps.
+    pub(crate) smdp_gamma: bool,
+    /// Weight of over-estimation by V.
+    pub(crate) omega: f64,
+    /// Rate of the slow copies per micro-step.
+    pub(crate) tau: f64,
+    /// When the slow copies move.
+    pub(crate) target_update: TargetUpdate,
+    /// Micro-steps of an optimiser step.
+    pub(crate) micro_steps: u32,
+    /// Peak learning rate of the critics.
+    pub(crate) critic_learning_rate: f64,
+    /// First optimiser steps, in which critics learn alone.
+    pub(crate) critic_warmup: u64,
+    /// Course of both learning rates.
+    pub(crate) schedule: Schedule,
+    /// Share of the run that warms them up.
+    pub(crate) warmup: f64,
+    /// Final learning rates as a share of the peaks.
+    pub(crate) floor: f64,
+    /// How the levels share the steps.
+    pub(crate) mixture: Mixture,
+    /// Rows of each level per step (mixture `levels`).
+    pub(crate) batch_rows: usize,
 }
 
 /// Interactive imitation (DAgger): the learner plays, the expert labels what it met, it learns from everything so far.
@@ -143,6 +195,8 @@ pub(crate) enum Algo {
     Bc,
     /// Behaviour cloning of demonstrations and of expert replies to prompts that the learner met.
     Dagger,
+    /// Offline actor-critic on demonstrations and collected episodes.
+    OfflineAc,
 }
 
 impl Algo {
@@ -151,6 +205,7 @@ impl Algo {
         match self {
             Self::Bc => "bc",
             Self::Dagger => "dagger",
+            Self::OfflineAc => "offline_ac",
         }
     }
 }

@@ -7,18 +7,19 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context, Result, bail};
 use stepladder_agent::AgentKind;
 use stepladder_algo::bc::{self, BcConfig, Budget, Ending, weighted_nll};
+use stepladder_algo::offline_ac::{self, Learners, OfflineConfig};
 use stepladder_algo::runtime::checkpoint::{self, Identity, Progress, Trainer};
 use stepladder_algo::runtime::metrics::Metrics;
 use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
 use stepladder_algo::runtime::workers::Workers;
 use stepladder_core::TaskKey;
-use stepladder_data::{Row, WordTokenizer};
+use stepladder_data::{OfflineRow, Row, WordTokenizer};
 use stepladder_model::{Device, Kind};
 use stepladder_model::{Factors, ModelConfig, Params, Shape};
 
 use super::progress::Reporter;
 use super::watcher::{Logged, Watcher, trim_metrics};
-use crate::config::{AgentConfig, BcSection, Config};
+use crate::config::{AgentConfig, Algo, BcSection, Config};
 use crate::envs::Registered;
 
 /// What training one model needs.
@@ -101,15 +102,19 @@ impl AgentRun<'_> {
             if tokenizer.words() != self.tokenizer.words() {
                 bail!("{} knows other words than this run's demonstrations have", from.display());
             }
+            if self.numbers.algo == Algo::OfflineAc {
+                return Ok(offline_ac::start(source, config, self.identity(), self.config.seed));
+            }
             let optimiser = AdamW::new(config, &source.params.flat);
-            let identity = self.identity();
-            return Ok(Trainer { optimiser, progress: Progress::start(), identity, ..source });
+            let (progress, identity) = (Progress::start(), self.identity());
+            return Ok(Trainer { optimiser, critics: None, progress, identity, ..source });
         }
         let factors = Factors::collect(self.tokenizer.words(), |word| self.env.style.factors(word));
         let model = ModelConfig::new(self.config.model.clone(), self.tokenizer.len(), factors.len())?;
         let params = Params::init(&model, self.config.seed, self.device);
         let optimiser = AdamW::new(config, &params.flat);
-        Ok(Trainer { params, factors, optimiser, progress: Progress::start(), identity: self.identity() })
+        let (progress, identity) = (Progress::start(), self.identity());
+        Ok(Trainer { params, factors, optimiser, critics: None, progress, identity })
     }
 
     /// The newest checkpoint, or a fresh trainer.
@@ -176,6 +181,54 @@ impl AgentRun<'_> {
         let bc = self.bc_config(budget)?;
         let pool = Workers::new(workers, &trainer.params, &trainer.factors, bc.kind, weighted_nll);
         let ending = bc::train(&bc, rows, self.tokenizer.pad(), trainer, &pool, stop, &mut watcher)?;
+        watcher.reporter.done();
+        watcher.save(trainer)?;
+        Ok(ending)
+    }
+
+    /// Numbers of offline actor-critic.
+    pub(crate) fn offline_config(&self) -> Result<OfflineConfig> {
+        let numbers = self.config.algo.offline_ac.as_ref();
+        let numbers = numbers.context("the configuration has no [algo.offline_ac]")?;
+        Ok(OfflineConfig {
+            actor_mode: numbers.actor_mode,
+            temperature: numbers.temperature,
+            weight_clip: numbers.weight_clip,
+            v_target_at: numbers.v_target_at,
+            gamma: numbers.gamma,
+            smdp_gamma: numbers.smdp_gamma,
+            omega: numbers.omega,
+            tau: numbers.tau,
+            target_update: numbers.target_update,
+            micro_steps: numbers.micro_steps,
+            actor_learning_rate: self.numbers.learning_rate,
+            critic_learning_rate: numbers.critic_learning_rate,
+            critic_warmup: numbers.critic_warmup,
+            schedule: numbers.schedule,
+            warmup: numbers.warmup,
+            floor: numbers.floor,
+            mixture: numbers.mixture,
+            batch_tokens: self.numbers.batch_tokens,
+            batch_rows: numbers.batch_rows,
+            budget: self.numbers.budget,
+            seed: self.config.seed,
+            kind: self.kind(),
+        })
+    }
+
+    /// Offline actor-critic on `rows`, until its budget is used up or `stop` is set; saves in both cases.
+    pub(crate) fn actor_critic(
+        &self,
+        rows: &[OfflineRow],
+        trainer: &mut Trainer,
+        stop: &AtomicBool,
+    ) -> Result<Ending> {
+        let mut watcher = self.watch(trainer)?;
+        let workers = if self.device == Device::Cpu { self.workers } else { 1 };
+        let config = self.offline_config()?;
+        let pool = Learners::new(workers, &trainer.params, &trainer.factors, &config);
+        let ending =
+            offline_ac::train(&config, rows, self.tokenizer.pad(), trainer, &pool, stop, &mut watcher)?;
         watcher.reporter.done();
         watcher.save(trainer)?;
         Ok(ending)

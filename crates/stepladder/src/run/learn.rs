@@ -13,7 +13,9 @@ use stepladder_algo::runtime::checkpoint::{self, Progress, Trainer};
 use stepladder_core::seed::stream;
 use stepladder_core::trace::Episode;
 use stepladder_core::{Role, TaskKey};
-use stepladder_data::{Row, WordTokenizer};
+use stepladder_data::offline;
+use stepladder_data::transitions::transitions;
+use stepladder_data::{OfflineRow, Row, WordTokenizer};
 use stepladder_model::Device;
 
 use super::agents::AgentRun;
@@ -66,6 +68,7 @@ impl Learner<'_> {
             }
             (Algo::Bc, Weights::PerRole) => self.per_role(&demonstrated.rows),
             (Algo::Dagger, _) => self.dagger(&demonstrated),
+            (Algo::OfflineAc, _) => self.offline_ac(&demonstrated),
         }
     }
 
@@ -221,11 +224,54 @@ impl Learner<'_> {
         Ok((trainer.progress, Ending::Complete))
     }
 
+    /// Offline actor-critic: the starting policy plays, then model and critics learn from demonstrations and that play.
+    fn offline_ac(&self, demonstrated: &AgentRows) -> Result<(Progress, Ending)> {
+        let numbers = self.run.config.algo.offline_ac.as_ref();
+        let numbers = numbers.context("the configuration has no [algo.offline_ac]")?;
+        let agent = self.model(self.name, &self.directory(), &demonstrated.rows)?;
+        let mut trainer = agent.trainer()?;
+        let path = self.directory().join("collected.jsonl.zst");
+        let collected = if path.exists() {
+            trace_file::load(&path)?
+        } else if trainer.progress.step == 0 {
+            let episodes = self.play_round(0, numbers.games, numbers.collect_temperature, &trainer)?;
+            fs_err::create_dir_all(self.directory())?;
+            trace_file::save(&path, &episodes)?;
+            episodes
+        } else {
+            bail!(
+                "{} is gone, but training on it has begun; remove {} to train {} again",
+                path.display(),
+                self.directory().display(),
+                self.name
+            );
+        };
+        let smdp = agent.offline_config()?.smdp();
+        let (style, tokenizer) = (&*self.material.env.style, &*self.material.tokenizer);
+        let window = self.run.config.model.max_positions;
+        let episodes = self.material.demonstrations.iter().chain(&collected);
+        let mut rows: Vec<OfflineRow> = episodes
+            .flat_map(|episode| offline::rows(&transitions(episode, numbers.profile), style, tokenizer, smdp))
+            .collect();
+        let samples = rows.len();
+        rows.retain(|row| row.row.ids.len().max(row.next.len()) as i64 <= window);
+        let rows = offline::merge(rows);
+        let solved = collected.iter().filter(|episode| episode.won).count();
+        eprintln!(
+            "{}: {solved} of {} collected episodes solved; {samples} transitions, {} distinct",
+            self.name,
+            collected.len(),
+            rows.len()
+        );
+        let ending = agent.actor_critic(&rows, &mut trainer, &self.run.stop)?;
+        Ok((trainer.progress, ending))
+    }
+
     /// What the learner does on tasks drawn for this round.
     fn play_round(&self, round: u64, games: usize, temperature: f64, trainer: &Trainer) -> Result<Vec<Episode>> {
         let (config, env) = (&self.run.config, self.material.env);
         let mut tasks = env.tasks.tasks(&config.data.split)?;
-        tasks.shuffle(&mut stream(config.seed, "dagger", &[round]));
+        tasks.shuffle(&mut stream(config.seed, self.numbers.algo.name(), &[round]));
         if games > 0 {
             tasks.truncate(games);
         }

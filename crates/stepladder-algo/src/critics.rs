@@ -1,0 +1,112 @@
+//! The critics of STEP-HRL's levels (spec/algorithms 3.4): per level one head V, one head Q, and a slow copy of both.
+//!
+//! ```text
+//! head(h) = w₃ · relu(W₂ relu(W₁ h + b₁) + b₂) + b₃        W₁, W₂: [d, d], w₃: [1, d]
+//! ```
+//! V reads h(x), the model's last-layer vector at the last prompt token; Q reads h(x, y), that at the last reply token.
+//! All numbers are f32 and lie in one flat buffer, as the model's do.
+
+use rand::RngExt;
+use stepladder_core::seed::stream;
+use stepladder_data::offline_batch::LEVELS;
+use tch::{Device, Tensor};
+
+use crate::runtime::optimiser::{AdamW, AdamWConfig};
+
+/// Layers of a head.
+const LAYERS: usize = 3;
+/// Names of the heads of a level, in the order of the buffer.
+const HEADS: [&str; 2] = ["v", "q"];
+
+/// Critics and all that their training needs.
+#[derive(Debug)]
+pub struct Critics {
+    /// Width of the vectors they read.
+    pub width: i64,
+    /// Values of all heads: `[count(width)]`.
+    pub online: Tensor,
+    /// The slow copies, in the same order.
+    pub target: Tensor,
+    /// Moments of `online`.
+    pub optimiser: AdamW,
+}
+
+/// Name and shape of every tensor of the buffer, in order: `planner.v.0.weight` `[d, d]`, `planner.v.0.bias` `[d]`, …
+pub fn entries(width: i64) -> Vec<(String, Vec<i64>)> {
+    let mut entries = Vec::new();
+    for level in LEVELS {
+        for head in HEADS {
+            for layer in 0..LAYERS {
+                let out = if layer + 1 == LAYERS { 1 } else { width };
+                let name = |what: &str| format!("{}.{head}.{layer}.{what}", level.name());
+                entries.push((name("weight"), vec![out, width]));
+                entries.push((name("bias"), vec![out]));
+            }
+        }
+    }
+    entries
+}
+
+/// Numbers in the buffer.
+pub fn count(width: i64) -> i64 {
+    (LEVELS.len() * HEADS.len()) as i64 * (2 * (width * width + width) + width + 1)
+}
+
+impl Critics {
+    /// Fresh critics from the run's `critic` stream, targets exact copies.
+    ///
+    /// Weights and biases are uniform in ±1/√d, the default of the linear layers that the released code uses.
+    pub fn init(width: i64, seed: u64, config: AdamWConfig, device: Device) -> Self {
+        let bound = 1.0 / (width as f64).sqrt();
+        let mut values = Vec::with_capacity(count(width) as usize);
+        for (index, (_, shape)) in entries(width).iter().enumerate() {
+            let mut rng = stream(seed, "critic", &[index as u64]);
+            let len = shape.iter().product::<i64>();
+            values.extend((0..len).map(|_| rng.random_range(-bound..bound) as f32));
+        }
+        let online = Tensor::from_slice(&values).to_device(device);
+        Self { width, target: online.copy(), optimiser: AdamW::new(config, &online), online }
+    }
+}
+
+/// One head, as views of a buffer.
+pub struct Head {
+    layers: Vec<(Tensor, Tensor)>,
+}
+
+impl Head {
+    /// # Shapes
+    /// `[N, d]` → `[N]`
+    pub fn value(&self, vectors: &Tensor) -> Tensor {
+        let mut x = vectors.shallow_clone();
+        for (layer, (weight, bias)) in self.layers.iter().enumerate() {
+            x = x.linear(weight, Some(bias));
+            if layer + 1 < LAYERS {
+                x = x.relu();
+            }
+        }
+        x.squeeze_dim(1)
+    }
+}
+
+/// Both heads of a level.
+pub struct Heads {
+    /// Value of a prompt.
+    pub v: Head,
+    /// Value of a reply to it.
+    pub q: Head,
+}
+
+/// Views of a buffer, by level. Gradients flow back to `flat`.
+pub fn heads(flat: &Tensor, width: i64) -> [Heads; 3] {
+    let entries = entries(width);
+    let sizes: Vec<i64> = entries.iter().map(|(_, shape)| shape.iter().product()).collect();
+    let mut parts = flat
+        .split_with_sizes(&sizes, 0)
+        .into_iter()
+        .zip(entries)
+        .map(|(part, (_, shape))| part.view(shape.as_slice()));
+    let mut next = || parts.next().expect("a buffer holds every entry");
+    let mut head = || Head { layers: (0..LAYERS).map(|_| (next(), next())).collect() };
+    LEVELS.map(|_| Heads { v: head(), q: head() })
+}

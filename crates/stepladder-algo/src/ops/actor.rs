@@ -1,0 +1,144 @@
+//! How advantages weigh the log-probabilities of replies (spec/algorithms 3.5).
+//!
+//! Every variant is `L = − s Σᵢ cᵢ fᵢ LPᵢ` with cᵢ the samples that row i stands for, a factor fᵢ that the row alone
+//! determines, and a scale s that takes all rows of the level ([`Totals`]). So a step that is split among workers needs
+//! to exchange two sums, and no worker's share is normalised by itself.
+//!
+//! | variant | loss | fᵢ | s |
+//! |---|---|---|---|
+//! | `awr` | `− mean w̃ LP`, w̃ = w / (mean w + 1e-8) | w = min(exp(A/b), clip) | 1 / (Σ c w + 1e-8 Σ c) |
+//! | `linear` | `− mean A LP` | A | 1 / Σ c |
+//! | `linear_outer` | `− (mean A) (mean LP)` | 1 | (Σ c A / Σ c) / Σ c |
+//! | `q_linear` | `− mean Q LP` | Q | 1 / Σ c |
+
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+use crate::AlgoError;
+use crate::ops::critic::same;
+
+/// Keeps the mean weight off zero.
+const EPSILON: f64 = 1e-8;
+
+/// What an actor learns from its critics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActorMode {
+    /// Advantage-weighted regression: imitates everything, what was better than expected more.
+    Awr,
+    /// Pushes replies up or down in proportion to their advantage.
+    Linear,
+    /// One weight for all rows, their mean advantage: what the released code computes by broadcasting.
+    LinearOuter,
+    /// [`ActorMode::Linear`] without the baseline V.
+    QLinear,
+}
+
+/// Numbers of the actor's loss.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ActorRule {
+    /// Variant.
+    pub mode: ActorMode,
+    /// b: the advantage that multiplies a weight by e.
+    pub temperature: f64,
+    /// Largest weight before normalisation.
+    pub clip: f64,
+}
+
+/// Sums over all rows of a level.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Totals {
+    /// Σ cᵢ.
+    pub count: f64,
+    /// Σ cᵢ fᵢ.
+    pub factor: f64,
+    /// Σ cᵢ Aᵢ.
+    pub advantage: f64,
+}
+
+/// AWR's weight before normalisation:  wᵢ = min(exp(Aᵢ / b), clip)      (Eq. 5; spec 3.5)
+///
+/// A/b is clamped to ln clip before the exponential, so nothing overflows.
+///
+/// # Shapes
+/// `[B]` → `[B]`
+/// # Gradient
+/// none.
+pub fn awr_weight(advantage: &Tensor, temperature: f64, clip: f64) -> Tensor {
+    (advantage.detach() / temperature).clamp_max(clip.ln()).exp()
+}
+
+impl ActorRule {
+    /// fᵢ of the table above.
+    ///
+    /// # Shapes
+    /// q, v: `[B]` → `[B]`
+    /// # Gradient
+    /// none.
+    /// # Errors
+    /// [`AlgoError::Shape`] if the shapes differ.
+    pub fn factor(&self, q: &Tensor, v: &Tensor) -> Result<Tensor, AlgoError> {
+        same("actor factor", q, v)?;
+        let advantage = (q - v).detach();
+        Ok(match self.mode {
+            ActorMode::Awr => awr_weight(&advantage, self.temperature, self.clip),
+            ActorMode::Linear => advantage,
+            ActorMode::LinearOuter => advantage.ones_like(),
+            ActorMode::QLinear => q.detach(),
+        })
+    }
+
+    /// s of the table above; 0 for a level without rows.
+    pub fn scale(&self, totals: &Totals) -> f64 {
+        if totals.count <= 0.0 {
+            return 0.0;
+        }
+        match self.mode {
+            ActorMode::Awr => 1.0 / (totals.factor + EPSILON * totals.count),
+            ActorMode::Linear | ActorMode::QLinear => 1.0 / totals.count,
+            ActorMode::LinearOuter => totals.advantage / totals.count / totals.count,
+        }
+    }
+
+    /// The loss of a whole level  L = − s Σᵢ cᵢ fᵢ LPᵢ      (Eq. 6; spec 3.5)
+    ///
+    /// ```
+    /// # use tch::Tensor;
+    /// use stepladder_algo::ops::actor::{ActorMode, ActorRule};
+    /// let q = Tensor::from_slice(&[4.0f32, 0.0]);
+    /// let (v, one) = (q.zeros_like(), q.ones_like());
+    /// let lp = Tensor::from_slice(&[-1.0f32, -2.0]);
+    /// let loss = |mode| {
+    ///     let rule = ActorRule { mode, temperature: 1.0, clip: 20.0 };
+    ///     rule.loss(&q, &v, &lp, &one).unwrap().double_value(&[])
+    /// };
+    /// // exp(4) is clipped to 20: weights 20 and 1, mean 10.5.
+    /// assert!((loss(ActorMode::Awr) - (20.0 * 1.0 + 1.0 * 2.0) / 2.0 / 10.5).abs() < 1e-6);
+    /// assert_eq!(loss(ActorMode::Linear), 2.0);
+    /// assert_eq!(loss(ActorMode::LinearOuter), 3.0); // mean A = 2, mean LP = −1.5
+    /// ```
+    /// # Shapes
+    /// q, v, row log-probabilities, weight: `[B]` → scalar
+    /// # Gradient
+    /// flows to `logprobs` only.
+    /// # Errors
+    /// [`AlgoError::Shape`] if the shapes differ.
+    pub fn loss(
+        &self,
+        q: &Tensor,
+        v: &Tensor,
+        logprobs: &Tensor,
+        weight: &Tensor,
+    ) -> Result<Tensor, AlgoError> {
+        same("actor loss", q, logprobs)?;
+        same("actor loss", q, weight)?;
+        let factor = self.factor(q, v)?;
+        let sum = |x: &Tensor| x.sum(Kind::Double).double_value(&[]);
+        let totals = Totals {
+            count: sum(weight),
+            factor: sum(&(weight * &factor)),
+            advantage: sum(&(weight * (q - v))),
+        };
+        Ok(-(factor * weight * logprobs).sum(Kind::Float) * self.scale(&totals))
+    }
+}

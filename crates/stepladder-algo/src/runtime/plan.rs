@@ -1,0 +1,112 @@
+//! Which rows a step takes, and which worker takes which of them.
+
+use rand::seq::SliceRandom;
+use serde::{Deserialize, Serialize};
+use stepladder_core::Role;
+use stepladder_core::seed::stream;
+use stepladder_data::batch::bucket_lens;
+use stepladder_data::mixing::{epoch_len, level_row};
+use stepladder_data::offline_batch::LEVELS;
+
+use crate::runtime::checkpoint::Progress;
+
+/// How the streams share the steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mixture {
+    /// All rows in one pool, in their natural proportion, bucketed by length.
+    Pooled,
+    /// The same number of rows of each level in every step (spec/algorithms 3.3, 3.6).
+    Levels,
+}
+
+/// When training ends.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Budget {
+    /// Minutes of training time; evaluation and saving do not count.
+    Minutes(f64),
+    /// Passes over the rows.
+    Epochs(f64),
+    /// Optimiser steps.
+    Steps(u64),
+}
+
+impl Budget {
+    /// Share of the budget that the current phase has used, where an epoch has `steps_per_epoch` steps.
+    pub fn fraction(self, progress: &Progress, steps_per_epoch: usize) -> f64 {
+        let (step, epoch, seconds) = progress.since;
+        match self {
+            Self::Minutes(minutes) => (progress.seconds - seconds) / (60.0 * minutes),
+            Self::Epochs(epochs) => (progress.passes(steps_per_epoch) - epoch as f64) / epochs,
+            Self::Steps(steps) => (progress.step - step) as f64 / steps.max(1) as f64,
+        }
+    }
+}
+
+/// How steps are cut from the data.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Plan {
+    /// How the streams share the steps.
+    pub mixture: Mixture,
+    /// Padded tokens of a step (mixture `pooled`).
+    pub batch_tokens: usize,
+    /// Rows of each level in a step (mixture `levels`).
+    pub batch_rows: usize,
+    /// Run seed.
+    pub seed: u64,
+}
+
+impl Plan {
+    /// Steps of one epoch: which rows each takes. A function of the rows' roles and lengths, the plan and the epoch alone.
+    pub fn epoch(&self, rows: &[(Role, usize)], epoch: u64) -> Vec<Vec<usize>> {
+        let mut rng = stream(self.seed, "shuffle", &[epoch]);
+        match self.mixture {
+            Mixture::Pooled => {
+                let lens: Vec<usize> = rows.iter().map(|&(_, len)| len).collect();
+                bucket_lens(&lens, self.batch_tokens, 32, &mut rng)
+            }
+            Mixture::Levels => {
+                let levels = LEVELS.map(|level| -> Vec<usize> {
+                    (0..rows.len()).filter(|&index| rows[index].0 == level).collect()
+                });
+                let lens = levels.each_ref().map(Vec::len);
+                let mut order: Vec<usize> = (0..epoch_len(lens)).collect();
+                order.shuffle(&mut rng);
+                order
+                    .chunks(self.batch_rows.max(1))
+                    .map(|chunk| {
+                        let mut group = Vec::with_capacity(3 * chunk.len());
+                        for &i in chunk {
+                            for (level, index) in levels.iter().zip(level_row(lens, i)) {
+                                group.extend(index.map(|index| level[index]));
+                            }
+                        }
+                        group
+                    })
+                    .collect()
+            }
+        }
+    }
+}
+
+/// Splits the rows of a step into at most `parts` non-empty shares of similar size, keeping neighbours of similar length
+/// together.
+pub fn shares<T>(mut rows: Vec<T>, parts: usize, len: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
+    rows.sort_by_key(|row| len(row));
+    let total: usize = rows.iter().map(&len).sum();
+    let mut shares: Vec<Vec<T>> = Vec::with_capacity(parts);
+    let mut used = 0;
+    for row in rows {
+        let wanted = (used * parts / total.max(1)).min(parts - 1);
+        while shares.len() <= wanted {
+            shares.push(Vec::new());
+        }
+        used += len(&row);
+        if let Some(last) = shares.last_mut() {
+            last.push(row);
+        }
+    }
+    shares.retain(|share| !share.is_empty());
+    shares
+}

@@ -1,0 +1,115 @@
+//! A fixed set of threads, each with a state of its own, that answer one job each per round.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+use stepladder_model::decoder::rotations;
+use stepladder_model::{Decoder, Factors, Layout, Params};
+use tch::{Kind, Tensor};
+
+use crate::AlgoError;
+
+struct Worker<J, A> {
+    jobs: Option<Sender<J>>,
+    answers: Receiver<Result<A, AlgoError>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Threads that turn a job `J` into an answer `A`.
+pub struct Pool<J, A> {
+    workers: Vec<Worker<J, A>>,
+}
+
+fn died() -> AlgoError {
+    AlgoError::Shape { op: "workers", reason: "a worker thread died".to_owned() }
+}
+
+impl<J: Send + 'static, A: Send + 'static> Pool<J, A> {
+    /// `count` threads (at least one); `make` gives each its work.
+    pub fn new<W>(count: usize, mut make: impl FnMut() -> W) -> Self
+    where
+        W: FnMut(J) -> Result<A, AlgoError> + Send + 'static,
+    {
+        let workers = (0..count.max(1))
+            .map(|_| {
+                let (jobs, inbox) = channel::<J>();
+                let (outbox, answers) = channel();
+                let mut work = make();
+                let thread = std::thread::spawn(move || {
+                    for job in inbox {
+                        if outbox.send(work(job)).is_err() {
+                            return;
+                        }
+                    }
+                });
+                Worker { jobs: Some(jobs), answers, thread: Some(thread) }
+            })
+            .collect();
+        Self { workers }
+    }
+
+    /// Number of threads.
+    pub fn count(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// Gives job i to thread i and waits for all answers, in the order of the jobs; at most one job per thread.
+    ///
+    /// # Errors
+    /// The first error among the answers, or [`AlgoError::Shape`] if a thread died.
+    pub fn run(&self, jobs: Vec<J>) -> Result<Vec<A>, AlgoError> {
+        let busy = jobs.len().min(self.workers.len());
+        debug_assert!(jobs.len() <= self.workers.len());
+        for (worker, job) in self.workers.iter().zip(jobs) {
+            worker.jobs.as_ref().ok_or_else(died)?.send(job).map_err(|_| died())?;
+        }
+        // Every answer is awaited even after an error, so that none is mistaken for the next round's.
+        let answers: Vec<Result<A, AlgoError>> = self.workers[..busy]
+            .iter()
+            .map(|worker| worker.answers.recv().unwrap_or_else(|_| Err(died())))
+            .collect();
+        answers.into_iter().collect()
+    }
+}
+
+impl<J, A> Drop for Pool<J, A> {
+    fn drop(&mut self) {
+        for worker in &mut self.workers {
+            worker.jobs = None;
+            if let Some(thread) = worker.thread.take() {
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+/// What a worker needs of a model besides the values of its parameters; the same for the whole run.
+pub struct Frame {
+    layout: Layout,
+    incidence: Option<Tensor>,
+    rotations: Tensor,
+    kind: Kind,
+}
+
+impl Frame {
+    /// For models like `params`; `kind` is the kind of the matrix products.
+    pub fn new(params: &Params, factors: &Factors, kind: Kind) -> Self {
+        let device = params.flat.device();
+        Self {
+            layout: params.layout.clone(),
+            incidence: factors.matrix(device),
+            rotations: rotations(&params.layout.config().shape, device),
+            kind,
+        }
+    }
+
+    /// The model with the values of `leaf`.
+    pub fn decoder(&self, leaf: &Tensor) -> Decoder {
+        Decoder::new(&self.layout, leaf, self.incidence.as_ref(), &self.rotations, self.kind)
+    }
+}
+
+/// Sum of tensors in their order; none of nothing.
+pub fn sum_in_order(tensors: impl IntoIterator<Item = Tensor>) -> Option<Tensor> {
+    tensors.into_iter().reduce(|sum, next| sum + next)
+}

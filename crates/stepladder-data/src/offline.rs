@@ -1,0 +1,115 @@
+//! From transitions to token rows of offline RL: what was read, what was said, what it earned, what is read next.
+
+use rustc_hash::FxHashMap;
+use stepladder_core::style::PromptStyle;
+use stepladder_core::{Observation, Query, Role};
+
+use crate::rows::{Row, Span, reply_row};
+use crate::tokenizer::WordTokenizer;
+use crate::transitions::{Next, Outcome, Streams, Transition};
+
+/// One sample of offline RL.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OfflineRow {
+    /// Prompt and reply as one sequence with one reply; role and weight.
+    pub row: Row,
+    /// Reward of the decision: the plain sum of its steps' rewards, or the discounted one (see [`rows`]).
+    pub reward: f64,
+    /// No value is bootstrapped from what follows.
+    pub done: bool,
+    /// Token ids of the next prompt of the role; empty where `done`, as nobody reads it.
+    pub next: Vec<u32>,
+    /// How many times the discount applies: 1, or the n_k of a semi-Markov decision.
+    pub steps: u32,
+}
+
+impl OfflineRow {
+    /// Whether it has a reply: a row without one is left out of every mean (spec/algorithms 7).
+    pub fn counts(&self) -> bool {
+        self.row.reply_tokens() > 0
+    }
+}
+
+/// The rows of one episode's streams: planner, executor, progress.
+///
+/// With `smdp` = γ a decision that lasted n steps earns Σᵢ γⁱ rᵢ and is discounted by γⁿ; with none it earns Σᵢ rᵢ and
+/// is discounted by γ whatever its length, as in the released code (spec/algorithms 3.4).
+pub fn rows(
+    streams: &Streams,
+    style: &dyn PromptStyle,
+    tokenizer: &WordTokenizer,
+    smdp: Option<f64>,
+) -> Vec<OfflineRow> {
+    let all = streams.planner.iter().chain(&streams.executor).chain(&streams.progress);
+    all.map(|transition| row(transition, style, tokenizer, smdp)).collect()
+}
+
+fn row(
+    transition: &Transition,
+    style: &dyn PromptStyle,
+    tokenizer: &WordTokenizer,
+    smdp: Option<f64>,
+) -> OfflineRow {
+    let Transition { query, reply, cut, rewards, done, next } = transition;
+    let next = match next {
+        _ if *done => Vec::new(),
+        Next::Prompt(query) => tokenizer.encode(&style.prompt(query)),
+        Next::Outcome(outcome) => tokenizer.encode(&style.prompt(&sentinel(query.role(), *outcome))),
+    };
+    OfflineRow {
+        row: reply_row(query, reply, *cut, style, tokenizer),
+        reward: smdp.map_or_else(|| transition.reward(), |gamma| transition.discounted_reward(gamma)),
+        done: *done,
+        next,
+        steps: smdp.map_or(1, |_| rewards.len() as u32),
+    }
+}
+
+/// The prompt that stands for an outcome: a prompt of the role with every slot empty but the progress, which holds the
+/// sentinel text.
+///
+/// A value is bootstrapped from it in one case only: a planner whose episode the step limit cut off, in profile `code`.
+/// The words of the text need not be in the vocabulary; the sentinels differ in their number of words as well.
+pub fn sentinel(role: Role, outcome: Outcome) -> Query {
+    let progress = outcome.text().to_owned();
+    let observation = Observation { feedback: String::new(), context: String::new() };
+    match role {
+        Role::Planner => Query::Planner { task: String::new(), earlier: Vec::new(), progress, observation },
+        Role::Executor | Role::Flat => Query::Executor { subtask: String::new(), observation, progress },
+        Role::Progress => {
+            Query::Progress { subtask: String::new(), progress, action: String::new(), observation }
+        }
+    }
+}
+
+/// Everything in which two rows must agree to be one.
+type Key = (Role, Vec<u32>, Vec<Span>, u64, bool, Vec<u32>, u32);
+
+/// Merges identical rows into one with the sum of their weights, in the order of first appearance (design D10).
+///
+/// Every mean of the losses is weighted, so that of a merged set equals that of the original set.
+pub fn merge(rows: Vec<OfflineRow>) -> Vec<OfflineRow> {
+    let mut seen: FxHashMap<Key, usize> = FxHashMap::default();
+    let mut merged: Vec<OfflineRow> = Vec::with_capacity(rows.len());
+    for row in rows {
+        let key = (
+            row.row.role,
+            row.row.ids.clone(),
+            row.row.replies.clone(),
+            row.reward.to_bits(),
+            row.done,
+            row.next.clone(),
+            row.steps,
+        );
+        match seen.entry(key) {
+            std::collections::hash_map::Entry::Occupied(entry) => {
+                merged[*entry.get()].row.weight += row.row.weight;
+            }
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                entry.insert(merged.len());
+                merged.push(row);
+            }
+        }
+    }
+    merged
+}

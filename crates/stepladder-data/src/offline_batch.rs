@@ -1,0 +1,127 @@
+//! Rows of offline RL become a batch: one padded block of prompts with replies, one of next prompts.
+
+use stepladder_core::Role;
+
+use crate::offline::OfflineRow;
+
+/// The levels of STEP-HRL, in the order in which everything per level is listed.
+pub const LEVELS: [Role; 3] = [Role::Planner, Role::Executor, Role::Progress];
+
+/// Place of a role in [`LEVELS`]; none for a flat agent, which has no critic.
+pub fn level_of(role: Role) -> Option<usize> {
+    LEVELS.iter().position(|&level| level == role)
+}
+
+/// The rows of one level inside a batch; all vectors have one entry per row.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Level {
+    /// Row in the batch.
+    pub rows: Vec<i64>,
+    /// How many samples it stands for.
+    pub weights: Vec<f32>,
+    /// Its reward.
+    pub rewards: Vec<f32>,
+    /// Nothing is bootstrapped.
+    pub dones: Vec<bool>,
+    /// How many times the discount applies.
+    pub steps: Vec<u32>,
+    /// Row among the next prompts; 0 where done.
+    pub next: Vec<i64>,
+}
+
+/// Right-padded token ids `[rows, len]`, row-major.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Block {
+    /// Number of rows.
+    pub rows: usize,
+    /// Padded length.
+    pub len: usize,
+    /// Token ids.
+    pub ids: Vec<i64>,
+}
+
+/// A batch of B rows with N reply tokens and M next prompts.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct OfflineBatch {
+    /// Prompts with replies: `[B, T]`.
+    pub block: Block,
+    /// Flat positions in `block` whose vectors are needed, ascending: from the last prompt token to the last reply token
+    /// of every row; `[N + B]`.
+    pub positions: Vec<i64>,
+    /// Flat positions of the reply tokens: `[N]`.
+    pub targets: Vec<i64>,
+    /// Entry of `positions` that predicts each target: `[N]`.
+    pub before: Vec<i64>,
+    /// Row of each target: `[N]`.
+    pub owners: Vec<i64>,
+    /// Reply tokens of each row: `[B]`.
+    pub lens: Vec<f32>,
+    /// Entry of `positions` at the last prompt token, which V reads: `[B]`.
+    pub states: Vec<i64>,
+    /// Entry of `positions` at the last reply token (END, unless the reply was cut), which Q reads: `[B]`.
+    pub actions: Vec<i64>,
+    /// Next prompts: `[M, T']`.
+    pub next: Block,
+    /// Flat positions of their last tokens: `[M]`.
+    pub next_ends: Vec<i64>,
+    /// Rows by level.
+    pub levels: [Level; 3],
+    /// Tokens that are not padding, of both blocks.
+    pub tokens: usize,
+}
+
+/// Pads rows into a batch. Rows without a reply and rows of a flat agent are left out.
+pub fn collate(rows: &[&OfflineRow], pad: u32) -> OfflineBatch {
+    let rows: Vec<(&OfflineRow, usize)> = rows
+        .iter()
+        .filter(|row| row.counts())
+        .filter_map(|&row| Some((row, level_of(row.row.role)?)))
+        .collect();
+    let bootstraps = |row: &OfflineRow| !row.done && !row.next.is_empty();
+    let mut batch = OfflineBatch {
+        block: Block::pad(rows.iter().map(|(row, _)| row.row.ids.as_slice()), pad),
+        next: Block::pad(
+            rows.iter().filter(|(row, _)| bootstraps(row)).map(|(row, _)| row.next.as_slice()),
+            pad,
+        ),
+        ..OfflineBatch::default()
+    };
+    for (index, (row, level)) in rows.into_iter().enumerate() {
+        let span = row.row.replies[0];
+        let first = (index * batch.block.len) as i64 + i64::from(span.start);
+        let (entry, len) = (batch.positions.len() as i64, i64::from(span.len));
+        batch.positions.extend(first - 1..first + len);
+        batch.targets.extend(first..first + len);
+        batch.before.extend(entry..entry + len);
+        batch.owners.extend(std::iter::repeat_n(index as i64, span.len as usize));
+        batch.lens.push(span.len as f32);
+        batch.states.push(entry);
+        batch.actions.push(entry + len);
+        batch.tokens += row.row.ids.len();
+        let level = &mut batch.levels[level];
+        level.rows.push(index as i64);
+        level.weights.push(row.row.weight);
+        level.rewards.push(row.reward as f32);
+        level.dones.push(!bootstraps(row));
+        level.steps.push(row.steps);
+        level.next.push(if bootstraps(row) { batch.next_ends.len() as i64 } else { 0 });
+        if bootstraps(row) {
+            batch.next_ends.push((batch.next_ends.len() * batch.next.len + row.next.len()) as i64 - 1);
+            batch.tokens += row.next.len();
+        }
+    }
+    batch
+}
+
+impl Block {
+    fn pad<'a>(rows: impl Iterator<Item = &'a [u32]> + Clone, pad: u32) -> Self {
+        let len = rows.clone().map(<[u32]>::len).max().unwrap_or(0);
+        let mut block = Self { rows: 0, len, ids: Vec::new() };
+        for row in rows {
+            block.rows += 1;
+            block.ids.extend(row.iter().map(|&id| i64::from(id)));
+            block.ids.resize(block.rows * len, i64::from(pad));
+        }
+        block
+    }
+}

@@ -1,0 +1,304 @@
+//! From episodes to rows of offline RL: noise, tails of cut-off episodes, cut replies, merging, batches.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use stepladder_core::reply::Profile;
+use stepladder_core::style::PromptStyle;
+use stepladder_core::trace::{Episode, Subtask, TraceStep, Turn};
+use stepladder_core::{End, Query, Role, Start, TaskKey};
+use stepladder_data::offline::{merge, rows, sentinel};
+use stepladder_data::offline_batch::{LEVELS, collate};
+use stepladder_data::rows::{Row, Span};
+use stepladder_data::transitions::{Next, Outcome, Streams, transitions};
+use stepladder_data::{OfflineRow, Transition, WordTokenizer};
+
+/// One word per slot of a prompt.
+struct Words;
+
+impl PromptStyle for Words {
+    fn id(&self) -> String {
+        "words".into()
+    }
+    fn prompt(&self, query: &Query) -> String {
+        match query {
+            Query::Planner { task, earlier, progress, observation } => {
+                format!("plan {task} {} {progress} {}", earlier.join(" "), observation.feedback)
+            }
+            Query::Executor { subtask, observation, progress } => {
+                format!("act {subtask} {progress} {}", observation.feedback)
+            }
+            Query::Progress { subtask, progress, action, observation } => {
+                format!("note {subtask} {progress} {action} {}", observation.feedback)
+            }
+            Query::Flat { .. } => unreachable!("no flat agent here"),
+        }
+    }
+    fn encode_reply(&self, _role: Role, native: &str) -> String {
+        native.to_owned()
+    }
+    fn decode_reply(&self, _role: Role, written: &str) -> String {
+        written.to_owned()
+    }
+    fn factors(&self, _word: &str) -> Vec<String> {
+        Vec::new()
+    }
+    fn markers(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+fn turn(role: Role, reply: &str) -> Turn {
+    Turn {
+        role,
+        prompt: String::new(),
+        reply: reply.into(),
+        prompt_tokens: 0,
+        uncached_tokens: 0,
+        new_tokens: 0,
+        logprob: None,
+        cut: false,
+    }
+}
+
+/// A step `a<n>` that is answered by `o<n>` and noted as `p<n>`.
+fn step(number: usize, reward: f64, finished: bool) -> TraceStep {
+    TraceStep {
+        turn: turn(Role::Executor, &format!("a{number}; {finished}")),
+        action: format!("a{number}"),
+        finished,
+        unparsable: false,
+        observation: format!("o{number}"),
+        reward,
+        won: false,
+        unknown_action: false,
+        end: None,
+        progress: Some(format!("p{number}")),
+        progress_turn: Some(turn(Role::Progress, &format!("p{number}"))),
+        expert: None,
+    }
+}
+
+fn episode(subtasks: Vec<Vec<TraceStep>>) -> Episode {
+    let subtasks: Vec<Subtask> = subtasks
+        .into_iter()
+        .enumerate()
+        .map(|(k, steps)| Subtask {
+            text: format!("g{k}"),
+            turn: Some(turn(Role::Planner, &format!("g{k}"))),
+            steps,
+        })
+        .collect();
+    let steps = || subtasks.iter().flat_map(|subtask| &subtask.steps);
+    Episode {
+        version: 1,
+        task: TaskKey::new("toy", "train", "0"),
+        seed: 0,
+        agent: "step_hrl".into(),
+        policy: "test".into(),
+        start: Start { text: "W".into(), task: "c".into(), context: "room".into(), family: "toy".into() },
+        won: steps().any(|step| step.won),
+        score: steps().map(|step| step.reward).sum(),
+        end: steps().last().and_then(|step| step.end),
+        error: None,
+        subtasks,
+    }
+}
+
+/// The last step of an episode that the environment ended: no progress text.
+fn ending(mut step: TraceStep, won: bool) -> TraceStep {
+    (step.won, step.end, step.progress, step.progress_turn) = (won, Some(End::Terminated), None, None);
+    step
+}
+
+fn cut_off(mut step: TraceStep) -> TraceStep {
+    step.end = Some(End::Truncated);
+    step
+}
+
+fn summary(samples: &[Transition]) -> Vec<(&str, f64, bool)> {
+    samples.iter().map(|sample| (sample.reply.as_str(), sample.reward(), sample.done)).collect()
+}
+
+#[test]
+fn noise_is_learnt_as_played_and_earns_nothing_for_a_word_about_another_action() {
+    let mut noisy = step(1, 0.0, true);
+    noisy.expert = Some("b; True".into());
+    let mut unknown = step(2, 0.0, true);
+    (unknown.expert, unknown.unknown_action) = (Some("b; True".into()), true);
+    let mut lucky = ending(step(3, 1.0, false), true);
+    lucky.expert = Some("b; False".into());
+    let episode = episode(vec![vec![step(0, 0.0, false), noisy], vec![unknown], vec![lucky]]);
+    for profile in [Profile::Fixed, Profile::Code] {
+        let streams = transitions(&episode, profile);
+        assert_eq!(
+            summary(&streams.executor),
+            [
+                ("a0; False", 0.0, false),
+                ("a1; True", 0.0, true),
+                ("a2; True", -1.0, true),
+                ("a3; True", 1.0, true)
+            ]
+        );
+        // The progress writer was shown the played action, and shares the executor's fate.
+        assert!(matches!(&streams.progress[1].query, Query::Progress { action, .. } if action == "a1"));
+        assert_eq!(summary(&streams.progress)[..2], [("p0", 0.0, false), ("p1", 0.0, true)]);
+    }
+}
+
+#[test]
+fn a_cut_off_progress_stream_goes_on_behind_its_last_sample() {
+    // The open subtask has one step only: its fate must not be written over the closed subtask before it.
+    let episode =
+        episode(vec![vec![step(0, 0.0, false), step(1, 0.0, true)], vec![cut_off(step(2, 0.0, false))]]);
+    let streams = transitions(&episode, Profile::Fixed);
+    assert_eq!(summary(&streams.progress), [("p0", 0.0, false), ("p1", 1.0, true)]);
+    let Next::Prompt(Query::Progress { action, .. }) = &streams.progress[1].next else {
+        panic!("no successor")
+    };
+    assert_eq!(action, "a2");
+    // The released code overwrites it.
+    let streams = transitions(&episode, Profile::Code);
+    assert_eq!(summary(&streams.progress), [("p0", 0.0, false), ("p1", 1.0, true)]);
+    assert_eq!(streams.progress[1].next, Next::Outcome(Outcome::Failure));
+    assert_eq!(summary(&streams.executor)[2], ("a2; True", 1.0, true));
+}
+
+#[test]
+fn a_closed_subtask_at_the_limit_keeps_its_last_text() {
+    let episode = episode(vec![vec![step(0, 0.0, false), cut_off(step(1, 0.0, true))]]);
+    let fixed = transitions(&episode, Profile::Fixed);
+    assert_eq!(summary(&fixed.progress), [("p0", 0.0, false), ("p1", 1.0, true)]);
+    let code = transitions(&episode, Profile::Code);
+    assert_eq!(summary(&code.progress), [("p0", 1.0, true)]);
+}
+
+fn all_words(episode: &Episode, profile: Profile) -> (Streams, WordTokenizer) {
+    let streams = transitions(episode, profile);
+    let texts: Vec<String> = [&streams.planner, &streams.executor, &streams.progress]
+        .into_iter()
+        .flatten()
+        .flat_map(|sample| [Words.prompt(&sample.query), sample.reply.clone()])
+        .chain(Outcome::Failure.text().split(' ').map(str::to_owned))
+        .collect();
+    (streams, WordTokenizer::train(&[], texts.iter().map(String::as_str)))
+}
+
+#[test]
+fn rows_hold_ids_reward_and_what_follows() {
+    let episode = episode(vec![
+        vec![step(0, 0.25, false), step(1, 0.5, true)],
+        vec![step(2, 0.0, false), cut_off(step(3, 0.0, false))],
+    ]);
+    let (streams, tokenizer) = all_words(&episode, Profile::Fixed);
+    let found = rows(&streams, &Words, &tokenizer, None);
+    let text = |ids: &[u32]| tokenizer.decode(ids);
+    assert_eq!(found.len(), 2 + 4 + 3);
+    let first = &found[0];
+    assert_eq!(text(&first.row.ids), "plan c None g0 <end>");
+    assert_eq!(first.row.replies, [Span { start: 3, len: 2 }]);
+    assert_eq!((first.reward, first.done, first.steps), (0.75, false, 1));
+    assert_eq!(text(&first.next), "plan c g0 p1 o1");
+    // Nobody reads what follows a finished subtask.
+    assert_eq!(text(&found[3].row.ids), "act g0 p0 o0 a1; True <end>");
+    assert_eq!((found[3].reward, found[3].done, found[3].next.len()), (1.0, true, 0));
+
+    let smdp = rows(&streams, &Words, &tokenizer, Some(0.5));
+    assert_eq!((smdp[0].reward, smdp[0].steps), (0.25 + 0.5 * 0.5, 2));
+    assert_eq!(smdp[2..], found[2..]);
+
+    // The released code bootstraps a cut-off planner from the outcome's text.
+    let (streams, _) = all_words(&episode, Profile::Code);
+    let last = &rows(&streams, &Words, &tokenizer, None)[1];
+    assert!(!last.done);
+    assert_eq!(last.next, tokenizer.encode(&Words.prompt(&sentinel(Role::Planner, Outcome::Partial))));
+}
+
+#[test]
+fn a_cut_reply_has_no_end_token() {
+    let mut episode = episode(vec![vec![step(0, 0.0, false), ending(step(1, 1.0, true), true)]]);
+    episode.subtasks[0].turn.as_mut().unwrap().cut = true;
+    episode.subtasks[0].steps[0].progress_turn.as_mut().unwrap().cut = true;
+    // What was read of a cut executor's reply is written anew.
+    episode.subtasks[0].steps[0].turn.cut = true;
+    let (streams, tokenizer) = all_words(&episode, Profile::Fixed);
+    let found = rows(&streams, &Words, &tokenizer, None);
+    let ends: Vec<bool> = found.iter().map(|row| row.row.ids.last() == Some(&tokenizer.end())).collect();
+    assert_eq!(ends, [false, true, true, false]);
+    assert!(found.iter().all(OfflineRow::counts));
+}
+
+fn example() -> OfflineRow {
+    OfflineRow {
+        row: Row {
+            role: Role::Executor,
+            ids: vec![1, 2, 3],
+            replies: vec![Span { start: 2, len: 1 }],
+            weight: 1.0,
+        },
+        reward: 0.0,
+        done: false,
+        next: vec![4],
+        steps: 1,
+    }
+}
+
+#[test]
+fn only_rows_that_agree_in_everything_are_merged() {
+    let same = example();
+    let change = |edit: &dyn Fn(&mut OfflineRow)| {
+        let mut other = example();
+        edit(&mut other);
+        other
+    };
+    let others = [
+        change(&|row| row.row.role = Role::Progress),
+        change(&|row| row.row.ids[0] = 9),
+        change(&|row| row.row.replies[0] = Span { start: 1, len: 2 }),
+        change(&|row| row.reward = -1.0),
+        change(&|row| row.done = true),
+        change(&|row| row.next = vec![5]),
+        change(&|row| row.steps = 2),
+    ];
+    let all: Vec<OfflineRow> =
+        std::iter::once(same.clone()).chain(others).chain([change(&|row| row.row.weight = 2.5)]).collect();
+    let merged = merge(all);
+    assert_eq!(merged.len(), 8);
+    assert_eq!(merged[0].row.weight, 3.5);
+    assert!(merged[1..].iter().all(|row| row.row.weight == 1.0));
+}
+
+#[test]
+fn a_batch_names_every_position_that_is_read() {
+    let make = |role, ids: &[u32], span: (u32, u32), done, next: &[u32]| OfflineRow {
+        row: Row { role, ids: ids.to_vec(), replies: vec![Span { start: span.0, len: span.1 }], weight: 1.0 },
+        reward: 0.5,
+        done,
+        next: next.to_vec(),
+        steps: 3,
+    };
+    let mut silent = make(Role::Progress, &[1, 2], (1, 1), true, &[]);
+    silent.row.replies.clear();
+    let all = [
+        make(Role::Executor, &[1, 2, 3], (1, 2), false, &[7]),
+        silent,
+        make(Role::Flat, &[1, 2], (1, 1), true, &[]),
+        make(Role::Planner, &[4, 5, 6, 7], (3, 1), true, &[]),
+        make(Role::Executor, &[8, 9], (1, 1), false, &[5, 6]),
+    ];
+    let batch = collate(&all.iter().collect::<Vec<_>>(), 0);
+    assert_eq!(batch.block.ids, [1, 2, 3, 0, 4, 5, 6, 7, 8, 9, 0, 0]);
+    assert_eq!((batch.block.rows, batch.block.len, batch.tokens), (3, 4, 9 + 3));
+    assert_eq!(batch.targets, [1, 2, 7, 9]);
+    assert_eq!(batch.positions, [0, 1, 2, 6, 7, 8, 9]);
+    let at = |entries: &[i64]| -> Vec<i64> {
+        entries.iter().map(|&entry| batch.positions[entry as usize]).collect()
+    };
+    assert_eq!(at(&batch.before), [0, 1, 6, 8]);
+    assert_eq!(at(&batch.states), [0, 6, 8]);
+    assert_eq!(at(&batch.actions), [2, 7, 9]);
+    assert_eq!((batch.owners, batch.lens), (vec![0, 0, 1, 2], vec![2.0, 1.0, 1.0]));
+    assert_eq!((batch.next.ids, batch.next_ends), (vec![7, 0, 5, 6], vec![0, 3]));
+    assert_eq!(LEVELS[1], Role::Executor);
+    assert_eq!((&batch.levels[0].rows, &batch.levels[0].dones), (&vec![1], &vec![true]));
+    assert_eq!((&batch.levels[1].rows, &batch.levels[1].next), (&vec![0, 2], &vec![0, 1]));
+    assert!(batch.levels[2].rows.is_empty());
+}
