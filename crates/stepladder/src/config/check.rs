@@ -45,16 +45,23 @@ pub(crate) fn check(config: &Config, origins: &Origins) -> Vec<String> {
         found.unless(episodes >= 1, "eval.probe_episodes", episodes, allowed);
     }
     for entry in &config.eval.zero_shot {
-        let parts: Vec<&str> = entry.split('/').collect();
-        let is_pair = parts.len() == 2
-            && parts.iter().all(|part| !part.is_empty() && !part.contains(char::is_whitespace));
         let allowed = "each entry must be ENV/SPLIT, for example alfworld/valid_seen";
-        found.unless(is_pair, "eval.zero_shot", format!("a list with {entry:?}"), allowed);
+        found.unless(is_pair(entry), "eval.zero_shot", format!("a list with {entry:?}"), allowed);
+    }
+    for (algo, tasks) in config.algo.tasks() {
+        let allowed = "it must be ENV/SPLIT, for example household/train";
+        found.unless(is_pair(tasks), &format!("algo.{algo}.tasks"), format!("{tasks:?}"), allowed);
     }
     found.positive("log.every_seconds", config.log.every_seconds);
     found.positive("log.checkpoint_seconds", config.log.checkpoint_seconds);
     found.at_least_one("log.keep", config.log.keep as u64);
     found.sentences
+}
+
+/// Whether a text is ENV/SPLIT.
+fn is_pair(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('/').collect();
+    parts.len() == 2 && parts.iter().all(|part| !part.is_empty() && !part.contains(char::is_whitespace))
 }
 
 /// Collects sentences.

@@ -114,13 +114,15 @@ pub(crate) const KEYS: &[Key] = &[
         Kind::Real,
         "A row merged from n identical samples weighs n to this power; 1 keeps the unmerged loss, 0 counts distinct samples once.",
     ),
-    key("algo.dagger.rounds", Kind::Count(1000), "Times that the learner plays and is trained again; at least 1."),
+    key("algo.dagger.rounds", Kind::Count(LARGE), "Times that the learner plays and is trained again; at least 1."),
+    optional("algo.dagger.tasks", Kind::Text, TASKS),
     key("algo.dagger.games", Kind::Count(LARGE), "Tasks that the learner plays in a round, others in each; 0 takes all."),
     key(
         "algo.dagger.temperature",
         Kind::Real,
         "Sampling temperature of the learner while it collects; 0 plays greedily.",
     ),
+    optional("algo.offline_ac.tasks", Kind::Text, TASKS),
     key(
         "algo.offline_ac.games",
         Kind::Count(LARGE),
@@ -161,7 +163,7 @@ pub(crate) const KEYS: &[Key] = &[
         Kind::Choice(&["after_step", "before_step"]),
         "When the slow copies move: once after the step, or after every micro-step and before it.",
     ),
-    key("algo.offline_ac.micro_steps", Kind::Count(64), "Micro-steps of an optimiser step; at least 1."),
+    key("algo.offline_ac.micro_steps", Kind::Count(WORD), "Micro-steps of an optimiser step; at least 1."),
     key("algo.offline_ac.critic_learning_rate", Kind::Real, "Peak learning rate of the critics; above 0."),
     key("algo.offline_ac.critic_warmup", Kind::Count(LARGE), "First optimiser steps, in which critics learn alone."),
     key("algo.offline_ac.schedule", Kind::Choice(&["constant", "cosine", "linear"]), "Course of both learning rates."),
@@ -213,6 +215,7 @@ pub(crate) const KEYS: &[Key] = &[
 const BUDGET: &str = "When training ends: minutes of training, passes over the rows, or optimiser steps; above 0. \
      With `dagger`, of each round.";
 const BATCH_TOKENS: &str = "Padded tokens of a step (mixture `pooled`, and flat episodes); 16 to 4194304.";
+const TASKS: &str = "`ENV/SPLIT` whose tasks the learner plays; the demonstrations' split if absent.";
 const LEARNING_RATE: &str = "Peak learning rate; above 0.";
 
 /// Tables that may be left out; `false` in their place drops what an earlier layer said.
@@ -335,7 +338,7 @@ pub(crate) fn nearest_path(table: &str, name: &str) -> Option<String> {
         }
     }
     let last = nearest(name, paths.iter().map(|path| split(path).1))?;
-    paths.into_iter().find(|path| split(path).1 == last).map(str::to_owned)
+    paths.into_iter().find(|path| split(path).1 == last).map(|path| path.replace('*', "NAME"))
 }
 
 /// The most similar name, if one is similar enough to be a slip of the keyboard; the first of equals.
@@ -357,7 +360,7 @@ mod tests {
     #[test]
     fn near_names_are_found_among_neighbours_first() {
         assert_eq!(nearest_path("algo.bc", "warmpu").as_deref(), Some("algo.bc.warmup"));
-        assert_eq!(nearest_path("algo.bc", "learning_rat").as_deref(), Some("agents.*.learning_rate"));
+        assert_eq!(nearest_path("algo.bc", "learning_rat").as_deref(), Some("agents.NAME.learning_rate"));
         // `data.split` comes earlier in the list, but `eval.split` is the neighbour.
         assert_eq!(nearest_path("eval", "splits").as_deref(), Some("eval.split"));
         assert_eq!(nearest_path("", "modle").as_deref(), Some("model"));

@@ -96,10 +96,24 @@ pub(crate) struct AlgoConfig {
     pub(crate) offline_ac: Option<OfflineSection>,
 }
 
+impl AlgoConfig {
+    /// The `ENV/SPLIT` that each algorithm has its learner play, by the algorithm's name.
+    pub(crate) fn tasks(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let dagger = self.dagger.as_ref().and_then(|numbers| numbers.tasks.as_deref());
+        let offline = self.offline_ac.as_ref().and_then(|numbers| numbers.tasks.as_deref());
+        [("dagger", dagger), ("offline_ac", offline)]
+            .into_iter()
+            .filter_map(|(name, tasks)| Some((name, tasks?)))
+    }
+}
+
 /// Offline actor-critic per level. AdamW's numbers are those of `bc`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OfflineSection {
+    /// `ENV/SPLIT` whose tasks the starting policy plays; none takes those of the demonstrations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tasks: Option<String>,
     /// Tasks that the starting policy plays before training; 0 takes all.
     pub(crate) games: usize,
     /// Sampling temperature of these episodes; 0 is greedy.
@@ -146,6 +160,9 @@ pub(crate) struct OfflineSection {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DaggerSection {
+    /// `ENV/SPLIT` whose tasks the learner plays; none takes those of the demonstrations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tasks: Option<String>,
     /// Times that the learner plays and is trained again.
     pub(crate) rounds: u64,
     /// Tasks of a round; 0 takes all.

@@ -1,7 +1,5 @@
 //! Loading from the outside: what users write, and what they are told.
 
-use std::collections::BTreeMap;
-
 use super::keys::{self, KEYS, Kind};
 use super::load::PRESETS;
 use super::origin::Origin;
@@ -58,20 +56,70 @@ fn leaves(prefix: &str, value: &toml::Value, into: &mut Vec<String>) {
 
 #[test]
 fn keys_lists_exactly_the_keys_of_a_full_configuration() {
-    let config = load("demo", &[]).unwrap().config;
-    assert!(config.agents.step_hrl.is_some() && config.agents.flat.is_some());
+    let text = [load("demo", &[]).unwrap().text.as_str(), ALGORITHMS, AGENT].concat();
+    let config: Config = toml::from_str(&text).unwrap();
     let mut found = Vec::new();
     leaves("", &toml::Value::try_from(&config).unwrap(), &mut found);
+    let mut found: Vec<String> = found.into_iter().map(|path| path.replace(".all.", ".*.")).collect();
+    found.retain(|path| !path.starts_with("agents.step_hrl.") && !path.starts_with("agents.flat."));
     found.sort();
     let mut listed: Vec<String> = KEYS.iter().map(|key| key.path.to_owned()).collect();
     listed.sort();
     assert_eq!(listed, found);
 }
 
+/// The algorithms that the demo does without.
+const ALGORITHMS: &str = r#"
+[algo.dagger]
+tasks = "household/train"
+rounds = 2
+games = 10
+temperature = 0.5
+[algo.offline_ac]
+tasks = "household/train"
+games = 10
+collect_temperature = 1.0
+profile = "fixed"
+actor_mode = "awr"
+temperature = 1.0
+weight_clip = 20.0
+v_target_at = "action_end"
+gamma = 0.99
+smdp_gamma = false
+omega = 0.95
+tau = 0.2
+target_update = "after_step"
+micro_steps = 2
+critic_learning_rate = 1e-4
+critic_warmup = 50
+schedule = "constant"
+warmup = 0.0
+floor = 1.0
+mixture = "pooled"
+batch_rows = 16
+"#;
+
+/// An agent with every option; none can have them all.
+const AGENT: &str = r#"
+[agents.all]
+kind = "step_hrl"
+algo = "bc"
+from = "step_hrl"
+budget = { steps = 3 }
+batch_tokens = 64
+learning_rate = 1e-3
+history = 3
+planner = false
+progress = "none"
+weights = "per_role"
+"#;
+
 #[test]
 fn keys_say_what_the_structs_take() {
-    let full = load("demo", &[]).unwrap().text;
+    let file = File::new(&["preset = \"demo\"", ALGORITHMS].concat());
+    let full = file.load().unwrap().text;
     for key in KEYS {
+        let path = key.path.replace('*', "step_hrl");
         let (good, bad): (Vec<String>, Vec<String>) = match key.kind {
             Kind::Count(most) => (vec![most.to_string()], vec!["-1".into(), "1.5".into(), "'x'".into()]),
             Kind::Integer => (vec!["1".into(), "-1".into()], vec!["1.5".into(), "'x'".into()]),
@@ -94,26 +142,25 @@ fn keys_say_what_the_structs_take() {
             bad
         };
         let attempt = |value: &str| {
-            let set = format!("{}={value}", key.path);
-            load("demo", std::slice::from_ref(&set))
+            let set = format!("{path}={value}");
+            load(&file.path(), std::slice::from_ref(&set))
         };
         for value in good {
             // A value of the right type may still be refused for its size.
             let result = attempt(&value);
             assert!(
                 matches!(result, Ok(_) | Err(ConfigError::Invalid { .. })),
-                "{}={value}: {}",
-                key.path,
+                "{path}={value}: {}",
                 result.unwrap_err()
             );
         }
         for value in bad {
-            let text = attempt(&value).expect_err(&format!("{}={value}", key.path)).to_string();
+            let text = attempt(&value).expect_err(&format!("{path}={value}")).to_string();
             let end = format!("; expected {}", key.kind.expected());
-            assert!(text.contains(&format!("{} is ", key.path)) && text.ends_with(&end), "{text}");
+            assert!(text.contains(&format!("{path} is ")) && text.ends_with(&end), "{text}");
         }
         let (_, name) = keys::split(key.path);
-        assert!(full.contains(&format!("{name} = ")), "{name}");
+        assert!(key.optional || full.contains(&format!("{name} = ")), "{name}");
     }
 }
 
@@ -124,10 +171,12 @@ fn every_preset_loads_and_is_read_back_from_its_text() {
         assert_eq!(loaded.name, *name);
         assert_eq!(from_resolved(&loaded.text, "resolved.toml").unwrap(), loaded.config);
         assert_eq!(from_resolved(&show(&loaded), "shown.toml").unwrap(), loaded.config);
-        let everywhere = BTreeMap::from_iter(
-            KEYS.iter().map(|key| (key.path.to_owned(), Origin::Preset((*name).to_owned()))),
-        );
-        assert_eq!(loaded.origins, everywhere);
+        let preset = Origin::Preset((*name).to_owned());
+        assert!(loaded.origins.values().all(|origin| *origin == preset));
+        for (path, key) in keys::concrete(loaded.config.agents.keys().map(String::as_str)) {
+            let optional = key.optional || keys::is_optional(keys::split(&path).0);
+            assert!(optional || loaded.origins.contains_key(&path), "{path}");
+        }
     }
 }
 
@@ -143,10 +192,9 @@ fn later_layers_win_and_origins_say_so() {
     assert_eq!(loaded.name, "run");
     assert_eq!(loaded.config.seed, 7);
     assert_eq!(loaded.config.env.id, "alfworld");
-    assert_eq!(loaded.config.agents.flat.as_ref().unwrap().budget, Budget::Steps(10));
-    assert_eq!(loaded.config.agents.step_hrl.as_ref().unwrap().budget, Budget::Epochs(3.0));
-    let AlgoConfig::Bc(bc) = &loaded.config.algo;
-    assert_eq!(bc.clip, 0.5);
+    assert_eq!(loaded.config.agents["flat"].budget, Budget::Steps(10));
+    assert_eq!(loaded.config.agents["step_hrl"].budget, Budget::Epochs(3.0));
+    assert_eq!(loaded.config.algo.bc.as_ref().unwrap().clip, 0.5);
     assert_eq!(loaded.config.eval.zero_shot, Vec::<String>::new());
     let origin = |key: &str| loaded.origins[key].to_string().replace(&file.path(), "run.toml");
     assert_eq!(origin("seed"), "run.toml:2");
@@ -206,6 +254,8 @@ planner_every = 4                    # preset demo
 duplicates = 0.0                     # preset demo
 
 [agents.flat]
+kind = "flat"                        # preset demo
+algo = "bc"                          # preset demo
 budget = { minutes = 4.4 }           # preset demo
 batch_tokens = 1536                  # preset demo
 learning_rate = 0.002                # preset demo
@@ -230,7 +280,7 @@ keep = 2                             # preset demo
 fn unknown_keys_are_all_named_with_what_was_meant_and_what_is_allowed() {
     assert_eq!(
         message("preset = \"demo\"\n\n[algo.bc]\nlearning_rat = 2e-3  # higher\n\n[modle]\nwidth = 64\n"),
-        "run.toml:4: unknown key algo.bc.learning_rat; did you mean agents.step_hrl.learning_rate? [algo.bc] takes \
+        "run.toml:4: unknown key algo.bc.learning_rat; did you mean agents.NAME.learning_rate? [algo.bc] takes \
          reduction, mixture, schedule, warmup, floor, beta1, beta2, eps, weight_decay, clip, batch_rows, planner_every, \
          duplicates\
          \n    learning_rat = 2e-3  # higher\
@@ -240,8 +290,8 @@ fn unknown_keys_are_all_named_with_what_was_meant_and_what_is_allowed() {
     );
     assert_eq!(
         set_message(&["agents.stephrl.batch_tokens=64"]),
-        "--set agents.stephrl.batch_tokens=64: unknown key agents.stephrl; did you mean agents.step_hrl? \
-         [agents] takes step_hrl, flat"
+        "demo: missing agents.stephrl.kind, agents.stephrl.algo, agents.stephrl.budget, agents.stephrl.learning_rate; \
+         write them too to have a new agent, or did you mean agents.step_hrl?"
     );
     assert_eq!(
         message("preset = \"demo\"\n[env]\n\"id.x\" = 1\n"),
@@ -279,7 +329,8 @@ fn values_of_the_wrong_type() {
     assert_eq!(
         set_message(&["agents.flat=true"]),
         "--set agents.flat=true: agents.flat is true (a truth value); \
-         expected a table with budget, batch_tokens, learning_rate, or false to leave it out"
+         expected a table with kind, algo, from, budget, batch_tokens, learning_rate, history, planner, progress, weights, \
+         or false to leave it out"
     );
     assert_eq!(
         message("preset = \"demo\"\n[eval]\nzero_shot = [\n  \"a/b\",\n  3,\n]\n"),
@@ -296,7 +347,7 @@ fn values_of_the_wrong_type() {
 fn missing_keys_are_named() {
     assert_eq!(
         message(""),
-        "run.toml: missing seed, threads, [env], [data], [model], [algo.bc], [eval], [log]; \
+        "run.toml: missing seed, threads, [env], [data], [model], [eval], [log]; \
          write them, or start from a preset with preset = \"demo\""
     );
     let text = load("demo", &[]).unwrap().text;
@@ -307,11 +358,12 @@ fn missing_keys_are_named() {
     );
     assert_eq!(
         set_message(&["agents.flat=false", "agents.flat.batch_tokens=64"]),
-        "demo: missing agents.flat.budget, agents.flat.learning_rate; write them too, or do not set the table to false"
+        "demo: missing agents.flat.kind, agents.flat.algo, agents.flat.budget, agents.flat.learning_rate; \
+         write them too, or do not set the table to false"
     );
     assert_eq!(
-        set_message(&["algo.bc=false"]),
-        "demo: missing [algo.bc]; write them too, or do not set the table to false"
+        set_message(&["algo.bc=false", "agents.flat=false"]),
+        "demo: agents.step_hrl.algo is \"bc\" (preset demo); it needs a table [algo.bc]"
     );
     let gap = text.replace("tied = true\n", "");
     assert_eq!(
@@ -402,13 +454,38 @@ fn malformed_sets() {
 fn an_unknown_algorithm() {
     assert_eq!(
         message("preset = \"demo\"\n[algo.bcc]\nclip = 1.0\n"),
-        "run.toml:2: unknown algorithm \"bcc\"; did you mean bc? [algo] takes exactly one of bc"
+        "run.toml:2: unknown key algo.bcc; did you mean algo.bc? [algo] takes bc, dagger, offline_ac\n    [algo.bcc]"
     );
     assert_eq!(
         message("preset = \"demo\"\n[algo]\nclip = 1.0\n"),
-        "run.toml:3: unknown key algo.clip; did you mean algo.bc.clip? [algo] takes one of the tables bc\
+        "run.toml:3: unknown key algo.clip; did you mean algo.bc.clip? [algo] takes bc, dagger, offline_ac\
          \n    clip = 1.0"
     );
+}
+
+#[test]
+fn agents_that_do_not_fit_together() {
+    let agent = |lines: &str| {
+        let numbers = "budget = { steps = 3 }\nbatch_tokens = 64\nlearning_rate = 1e-3\n";
+        message(&["preset = \"demo\"", ALGORITHMS, "[agents.new]\n", numbers, lines].concat())
+    };
+    let sentence = |lines: &str| {
+        let text = agent(lines);
+        let (_, sentence) = text.split_once("; ").unwrap();
+        sentence.to_owned()
+    };
+    assert_eq!(sentence("kind = 'step_hrl'\nalgo = 'bc'\nfrom = 'step_hr'\n"),
+        "there is no [agents.step_hr]; did you mean \"step_hrl\"?");
+    assert_eq!(sentence("kind = 'step_hrl'\nalgo = 'bc'\nfrom = 'new'\n"), "[agents.new] must stand before [agents.new]");
+    assert_eq!(sentence("kind = 'step_hrl'\nalgo = 'dagger'\nfrom = 'flat'\n"),
+        "both must be of the same kind, with the same history, planner, progress and weights");
+    assert_eq!(sentence("kind = 'step_hrl'\nalgo = 'offline_ac'\n"),
+        "it needs from = \"NAME\", a trained agent to start from");
+    assert_eq!(sentence("kind = 'step_hrl'\nalgo = 'dagger'\nweights = 'per_role'\n"),
+        "only the whole method is trained so: leave history, planner, progress and weights out");
+    assert_eq!(sentence("kind = 'flat'\nalgo = 'bc'\nplanner = false\n"),
+        "planner, progress and weights are for kind = \"step_hrl\"");
+    assert_eq!(sentence("kind = 'step_hrl'\nalgo = 'bc'\nhistory = 4\n"), "history is for kind = \"flat\"");
 }
 
 #[test]
@@ -495,7 +572,7 @@ fn values_at_the_edge_are_fine() {
 fn a_run_needs_an_agent() {
     assert_eq!(
         set_message(&["agents.flat=false", "agents.step_hrl=false"]),
-        "demo: there is no agent to train; write [agents.step_hrl] or [agents.flat]"
+        "demo: there is no agent to train; write a table [agents.NAME]"
     );
 }
 
@@ -508,7 +585,7 @@ fn the_reference_page_lists_every_key_with_both_presets() {
         "| `games` | a whole number, 0 or more | Number of tasks; 0 takes all. | `0` | `4000` |",
         "| `norm_eps` | a number | ε inside the root of RMSNorm; above 0. | `1e-5` | `1e-5` |",
         "| key | takes | meaning | `alfworld-cpu` | `demo` |",
-        "## `[agents.step_hrl]`",
+        "## `[agents.NAME]`",
     ] {
         assert!(page.lines().any(|line| line == row), "{row}\n{page}");
     }

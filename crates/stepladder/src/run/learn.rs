@@ -24,7 +24,7 @@ use super::rows::{AgentRows, Rows, fingerprint, of_role};
 use super::trace_file;
 use super::training::Run;
 use crate::config::{AgentConfig, Algo, Weights};
-use crate::envs::Registered;
+use crate::envs::{self, Registered};
 
 /// The roles of STEP-HRL, each with a model of its own under `weights = "per_role"`.
 pub(crate) const ROLES: [Role; 3] = [Role::Planner, Role::Executor, Role::Progress];
@@ -186,7 +186,8 @@ impl Learner<'_> {
                 if self.run.stopped() {
                     return Ok((trainer.progress, Ending::Interrupted));
                 }
-                let episodes = self.play_round(round, numbers.games, numbers.temperature, &trainer)?;
+                let tasks = numbers.tasks.as_deref();
+                let episodes = self.play_round(round, tasks, numbers.games, numbers.temperature, &trainer)?;
                 fs_err::create_dir_all(self.directory())?;
                 trace_file::save(&path, &episodes)?;
                 played.extend(episodes);
@@ -234,7 +235,8 @@ impl Learner<'_> {
         let collected = if path.exists() {
             trace_file::load(&path)?
         } else if trainer.progress.step == 0 {
-            let episodes = self.play_round(0, numbers.games, numbers.collect_temperature, &trainer)?;
+            let (tasks, games) = (numbers.tasks.as_deref(), numbers.games);
+            let episodes = self.play_round(0, tasks, games, numbers.collect_temperature, &trainer)?;
             fs_err::create_dir_all(self.directory())?;
             trace_file::save(&path, &episodes)?;
             episodes
@@ -268,9 +270,23 @@ impl Learner<'_> {
     }
 
     /// What the learner does on tasks drawn for this round.
-    fn play_round(&self, round: u64, games: usize, temperature: f64, trainer: &Trainer) -> Result<Vec<Episode>> {
-        let (config, env) = (&self.run.config, self.material.env);
-        let mut tasks = env.tasks.tasks(&config.data.split)?;
+    fn play_round(
+        &self,
+        round: u64,
+        tasks: Option<&str>,
+        games: usize,
+        temperature: f64,
+        trainer: &Trainer,
+    ) -> Result<Vec<Episode>> {
+        let config = &self.run.config;
+        let other = tasks.and_then(|tasks| tasks.split_once('/'));
+        let opened = other.map(|(id, _)| envs::open(id, self.run.data_root)).transpose()?;
+        let env = opened.as_ref().unwrap_or(self.material.env);
+        if env.style.id() != self.material.env.style.id() {
+            bail!("{} has other prompts than {}", env.spec().id, self.material.env.spec().id);
+        }
+        let split = other.map_or(config.data.split.as_str(), |(_, split)| split);
+        let mut tasks = env.tasks.tasks(split)?;
         tasks.shuffle(&mut stream(config.seed, self.numbers.algo.name(), &[round]));
         if games > 0 {
             tasks.truncate(games);

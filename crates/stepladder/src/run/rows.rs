@@ -1,5 +1,7 @@
 //! From episodes to the token rows that each agent learns from.
 
+use std::collections::BTreeSet;
+
 use stepladder_agent::AgentKind;
 use stepladder_core::label::Expert;
 use stepladder_core::style::PromptStyle;
@@ -13,17 +15,24 @@ use stepladder_data::{Row, Sample, WordTokenizer};
 
 use crate::config::{AgentConfig, Config};
 
-/// The words of all demonstrations, as every agent of the run sees them.
-pub(crate) fn vocabulary(config: &Config, episodes: &[Episode], style: &dyn PromptStyle) -> WordTokenizer {
-    let mut words = Vec::new();
-    for agent in config.agents.values().filter(|agent| agent.kind == AgentKind::StepHrl) {
-        let samples = samples(agent, episodes);
-        words.extend(texts(&samples, &[], style));
+/// The words of all demonstrations, as every agent of the run sees them, and of other episodes that they may meet.
+pub(crate) fn vocabulary(
+    config: &Config,
+    demonstrations: &[Episode],
+    others: &[Episode],
+    style: &dyn PromptStyle,
+) -> WordTokenizer {
+    let mut words = BTreeSet::new();
+    let mut learn = |texts: Vec<String>| {
+        words.extend(texts.iter().flat_map(|text| text.split_whitespace()).map(str::to_owned));
+    };
+    for episodes in [demonstrations, others] {
+        for agent in config.agents.values().filter(|agent| agent.kind == AgentKind::StepHrl) {
+            learn(texts(&samples(agent, episodes), &[], style));
+        }
+        let flats: Vec<FlatEpisode> = episodes.iter().map(flat).collect();
+        learn(texts(&[], &flats, style));
     }
-    let flats: Vec<FlatEpisode> = episodes.iter().map(flat).collect();
-    words.extend(texts(&[], &flats, style));
-    words.sort_unstable();
-    words.dedup();
     WordTokenizer::train(&style.markers(), words.iter().map(String::as_str))
 }
 

@@ -59,6 +59,30 @@ impl Run<'_> {
         Ok(episodes)
     }
 
+    /// Demonstrations in the worlds that learners will play in, for their words alone.
+    fn practice_words(&self, env: &Registered) -> Result<Vec<Episode>> {
+        const GAMES: usize = 500;
+        let mut episodes = Vec::new();
+        let mut known = Vec::new();
+        for (id, split) in self.config.algo.tasks().filter_map(|(_, tasks)| tasks.split_once('/')) {
+            if (id == env.spec().id && split == self.config.data.split) || known.contains(&(id, split)) {
+                continue;
+            }
+            known.push((id, split));
+            let other = envs::open(id, self.data_root)?;
+            let rollout = Rollout {
+                agent: AgentKind::StepHrl,
+                jobs: Job::each(&split_tasks(&other, split, GAMES)?),
+                max_steps: self.config.env.max_steps,
+                noise: 0.0,
+                seed: self.config.seed,
+            };
+            let reporter = Reporter::new("words", rollout.jobs.len() as u64);
+            episodes.extend(expert_rollout(&other, &rollout, &reporter)?);
+        }
+        Ok(episodes)
+    }
+
     /// Somebody asked to stop.
     pub(crate) fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
@@ -70,7 +94,8 @@ impl Run<'_> {
         let dev = split_tasks(&env, &self.config.eval.split, self.config.eval.episodes)?;
         let clock = Stopwatch::start();
         let episodes = self.episodes(&env)?;
-        let tokenizer = Arc::new(vocabulary(&self.config, &episodes, &*env.style));
+        let practised = self.practice_words(&env)?;
+        let tokenizer = Arc::new(vocabulary(&self.config, &episodes, &practised, &*env.style));
         eprintln!(
             "{} demonstrations with {} steps in {}; {} words",
             episodes.len(),
@@ -238,6 +263,13 @@ pub(crate) fn check_names(config: &Config, data_root: Option<&Path>) -> Result<(
     for target in &config.eval.zero_shot {
         if let Some((id, split)) = target.split_once('/') {
             envs::known_split(id, split).context("eval.zero_shot")?;
+        }
+    }
+    for (algo, tasks) in config.algo.tasks() {
+        if let Some((id, split)) = tasks.split_once('/') {
+            let named = || format!("algo.{algo}.tasks");
+            envs::known_split(id, split).with_context(named)?;
+            envs::open(id, data_root)?.tasks.tasks(split).with_context(named)?;
         }
     }
     envs::open(id, data_root)?.tasks.tasks(&config.eval.split)?;
