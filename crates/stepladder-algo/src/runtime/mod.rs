@@ -6,4 +6,5 @@ pub mod events;
 pub mod metrics;
 pub mod optimiser;
 pub mod schedule;
+mod sweep;
 pub mod workers;
