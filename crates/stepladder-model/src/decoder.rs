@@ -138,11 +138,10 @@ impl Decoder {
             heads + 2 * kv_heads,
             head,
         ]);
-        let qk = rope(&qkv.narrow(2, 0, heads + kv_heads), rotation);
-        let q = qk.narrow(2, 0, heads).transpose(1, 2);
-        let k = qk.narrow(2, heads, kv_heads).transpose(1, 2);
-        let v = qkv.narrow(2, heads + kv_heads, kv_heads).transpose(1, 2);
-        (q, k, v)
+        // The gradient of a split is one concatenation; those of slices are a zeroed whole each, and their sums.
+        let parts = qkv.split_with_sizes([heads + kv_heads, kv_heads], 2);
+        let qk = rope(&parts[0], rotation).split_with_sizes([heads, kv_heads], 2);
+        (qk[0].transpose(1, 2), qk[1].transpose(1, 2), parts[1].transpose(1, 2))
     }
 
     /// Brings the heads of one position together: `[B, H, T, hd]` → `[B, T, H hd]`.

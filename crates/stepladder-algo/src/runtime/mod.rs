@@ -8,4 +8,5 @@ pub mod optimiser;
 pub mod plan;
 pub mod pool;
 pub mod schedule;
+mod sweep;
 pub mod workers;

@@ -8,7 +8,9 @@
 //! The moments are tensors of our own, so that a checkpoint holds the whole state (design D2).
 
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor};
+use tch::Tensor;
+
+use super::sweep;
 
 /// Numbers of AdamW.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -63,6 +65,20 @@ impl AdamW {
             let scale = if norm > clip { clip / norm } else { 1.0 };
             self.steps += 1;
             let t = self.steps as f64;
+            let numbers = sweep::Numbers {
+                scale: scale as f32,
+                beta1: beta1 as f32,
+                keep1: (1.0 - beta1) as f32,
+                beta2: beta2 as f32,
+                keep2: (1.0 - beta2) as f32,
+                root: (1.0 / (1.0 - beta2.powf(t)).sqrt()) as f32,
+                eps: eps as f32,
+                decay: (1.0 - rate * weight_decay) as f32,
+                rate: (rate / (1.0 - beta1.powf(t))) as f32,
+            };
+            if sweep::step(&numbers, flat, gradient, &mut self.first, &mut self.second) {
+                return;
+            }
             let gradient = if scale < 1.0 { gradient * scale } else { gradient.shallow_clone() };
             let _ = self.first.lerp_(&gradient, 1.0 - beta1);
             let _ = self.second.lerp_(&gradient.square(), 1.0 - beta2);
@@ -70,7 +86,6 @@ impl AdamW {
             let _ = flat.g_mul_scalar_(1.0 - rate * weight_decay);
             let update = &self.first / denominator * (-rate / (1.0 - beta1.powf(t)));
             let _ = flat.g_add_(&update);
-            debug_assert_eq!(flat.kind(), Kind::Float);
         });
     }
 }
