@@ -39,6 +39,17 @@ pub(crate) enum Command {
         after_help = "Example:\n  stepladder collect runs/demo-1 --env household --split train --count 100 --temperature 1 -o play.jsonl"
     )]
     Collect(Collect),
+    /// Train a preset with several seeds, one after the other, and compare them
+    #[command(after_help = "Example:\n  stepladder study alfworld-cpu --seeds 1,2,3 --dir runs/study")]
+    Study(Study),
+    /// One table over several runs: every seed, the median, steps, tokens
+    #[command(after_help = "Example:\n  stepladder compare runs/study/seed-* --on alfworld/valid_seen")]
+    Compare(Compare),
+    /// Success, tokens, time and memory against the number of goals of a task
+    #[command(
+        after_help = "Example:\n  stepladder horizon runs/horizon-1 --goals 1,2,3,4,5,6,7,8 -o docs/horizon"
+    )]
+    Horizon(Horizon),
     /// Environments: list, play, bench, verify, generate
     #[command(after_help = "Example:\n  stepladder env list")]
     Env {
@@ -197,6 +208,58 @@ pub(crate) struct Collect {
     /// Data root; default STEPLADDER_DATA
     #[arg(long, env = "STEPLADDER_DATA", hide_env_values = true)]
     pub(crate) data: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Study {
+    /// Preset or file
+    pub(crate) config: String,
+    /// Run seeds
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub(crate) seeds: Vec<u64>,
+    /// Directory of the runs; a study that was stopped goes on where it stands
+    #[arg(long)]
+    pub(crate) dir: PathBuf,
+    /// Override one value in all runs; may be given several times
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) sets: Vec<String>,
+    /// cpu, cuda or cuda:N
+    #[arg(long, default_value = "cpu", value_parser = device)]
+    pub(crate) device: String,
+    /// Data root; default STEPLADDER_DATA
+    #[arg(long, env = "STEPLADDER_DATA", hide_env_values = true)]
+    pub(crate) data: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Compare {
+    /// Run directories
+    #[arg(required = true)]
+    pub(crate) runs: Vec<PathBuf>,
+    /// ENV/SPLIT that the runs were evaluated on; default the development split of the first
+    #[arg(long, value_name = "ENV/SPLIT")]
+    pub(crate) on: Option<String>,
+    /// One JSON array instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Horizon {
+    /// A run whose agents were trained on chains of goals
+    pub(crate) run: PathBuf,
+    /// Numbers of goals
+    #[arg(long, value_delimiter = ',', default_value = "1,2,3,4,5,6,7,8")]
+    pub(crate) goals: Vec<u32>,
+    /// Episodes of each agent and number
+    #[arg(long, default_value = "100")]
+    pub(crate) episodes: NonZeroUsize,
+    /// Split whose chains are played
+    #[arg(long, default_value = "dev")]
+    pub(crate) split: String,
+    /// Where the table (.md) and the plot (.svg) go, without extension
+    #[arg(short, long, value_name = "PATH")]
+    pub(crate) output: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,15 +3,19 @@
 use std::num::NonZeroUsize;
 
 use anyhow::{Result, anyhow};
+use serde_json::json;
 use stepladder_agent::Job;
 use stepladder_agent::evaluation::evaluate;
 use stepladder_agent::scheduler::Options;
+use stepladder_algo::runtime::clock::Stopwatch;
+use stepladder_core::trace::Episode;
 use stepladder_model::device;
 
 use super::{Usage, all_played, say};
 use crate::cli::Evaluate;
 use crate::envs;
 use crate::run::directory::commit;
+use crate::run::memory;
 use crate::run::play::{Policy, play};
 use crate::run::table::{self, Line};
 use crate::run::trace_file;
@@ -48,14 +52,21 @@ pub(super) fn run(arguments: &Evaluate) -> Result<()> {
         temperature: arguments.temperature,
         ..Options::greedy(policy.agent)
     };
+    let clock = Stopwatch::start();
     let episodes = play(&env, &mut *generator, &jobs, options, &policy.name)?;
+    let seconds = clock.seconds();
     if let Some(writer) = writer {
         writer.write_all(&episodes)?;
     }
     let evaluation = evaluate(&episodes);
     let place = policy.checkpoint.display().to_string();
     if arguments.json {
-        say(table::json(&id, &split, policy.name.as_str(), &place, commit(), &evaluation));
+        let mut value = table::json(&id, &split, &policy.name, &place, commit(), &evaluation);
+        let steps: usize = episodes.iter().map(Episode::len).sum();
+        value["seconds"] = json!(seconds);
+        value["seconds_per_step"] = json!(seconds / steps.max(1) as f64);
+        value["peak_memory_bytes"] = json!(memory::peak_bytes());
+        say(value);
     } else {
         let lines = [Line { name: policy.name.clone(), evaluation }];
         say(table::render(&format!("{id}/{split}, {place}"), &lines).trim_end());

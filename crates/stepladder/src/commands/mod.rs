@@ -1,12 +1,15 @@
 //! One file per command.
 
 mod collect;
+mod compare;
 mod config;
 mod data;
 mod demonstrate;
 mod env;
 mod evaluate;
+mod horizon;
 mod reference;
+mod study;
 mod train;
 
 use std::fmt;
@@ -47,6 +50,9 @@ pub(crate) fn run(arguments: Cli) -> Result<()> {
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Demonstrate(arguments) => demonstrate::run(&arguments),
         Command::Collect(arguments) => collect::run(&arguments),
+        Command::Study(arguments) => study::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
+        Command::Horizon(arguments) => horizon::run(&arguments),
         Command::Env { command } => env::run(command),
         Command::Data { command } => data::run(command),
         Command::Config { command } => config::run(command),

@@ -13,8 +13,10 @@ use super::origin::{Origin, Origins};
 
 /// The embedded presets by name.
 pub(crate) const PRESETS: &[(&str, &str)] = &[
+    ("ablations", include_str!("../../../../presets/ablations.toml")),
     ("alfworld-cpu", include_str!("../../../../presets/alfworld-cpu.toml")),
     ("demo", include_str!("../../../../presets/demo.toml")),
+    ("horizon", include_str!("../../../../presets/horizon.toml")),
 ];
 
 /// The preset that messages and the reference page take as their example.

@@ -4,6 +4,7 @@ pub(crate) mod agents;
 pub(crate) mod demonstrations;
 pub(crate) mod directory;
 pub(crate) mod learn;
+pub(crate) mod memory;
 pub(crate) mod play;
 pub(crate) mod progress;
 pub(crate) mod rows;

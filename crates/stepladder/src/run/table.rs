@@ -51,7 +51,7 @@ fn summary_cells(name: &str, tasks: &str, summary: &Summary) -> Vec<String> {
 }
 
 /// Columns as wide as their widest cell; the first two to the left, numbers to the right.
-fn align(rows: &[Vec<String>]) -> String {
+pub(crate) fn align(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns)
         .map(|column| rows.iter().filter_map(|row| row.get(column)).map(String::len).max().unwrap_or(0))

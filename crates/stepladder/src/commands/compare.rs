@@ -1,0 +1,181 @@
+//! `compare`: one table over several runs.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+use serde_json::Value;
+use stepladder_agent::evaluation::wilson;
+
+use super::{Usage, say};
+use crate::cli::Compare;
+use crate::run::directory::RunDir;
+
+pub(super) fn run(arguments: &Compare) -> Result<()> {
+    let target = match &arguments.on {
+        Some(target) => target.clone(),
+        None => {
+            let (_, config, _) = RunDir::open(&arguments.runs[0])?;
+            format!("{}/{}", config.env.id, config.eval.split)
+        }
+    };
+    if target.split('/').count() != 2 {
+        return Err(Usage(format!("--on {target} must be ENV/SPLIT, for example alfworld/valid_seen")).into());
+    }
+    let rows = compare(&arguments.runs, &target)?;
+    if rows.is_empty() {
+        bail!("no agent of these runs was evaluated on {target}");
+    }
+    if arguments.json {
+        say(serde_json::to_string(&rows)?);
+    } else {
+        say(format_args!("{target}\n\n{}", markdown(&rows).trim_end()));
+    }
+    Ok(())
+}
+
+/// One agent over all runs that have it.
+#[derive(Debug, Serialize)]
+pub(super) struct Row {
+    agent: String,
+    /// Run seeds, in the order of the runs.
+    seeds: Vec<u64>,
+    /// Success of each.
+    success: Vec<f64>,
+    /// Episodes of each.
+    n: u64,
+    median: f64,
+    /// 95 % Wilson interval over the episodes of the median run.
+    interval: [f64; 2],
+    mean_steps: f64,
+    /// Prompt and new tokens per environment step, all roles.
+    tokens_per_step: f64,
+    training_minutes: f64,
+    /// Tokens trained, in millions.
+    training_mtokens: f64,
+}
+
+/// Reads what the runs wrote about their evaluations on `target`; other numbers than success are means over the runs.
+pub(super) fn compare(runs: &[PathBuf], target: &str) -> Result<Vec<Row>> {
+    let file = format!("{}.json", target.replace('/', "-"));
+    let mut rows: Vec<Row> = Vec::new();
+    for path in runs {
+        let (run, config, info) = RunDir::open(path)?;
+        for agent in config.agents.keys() {
+            let evaluated = run.agent(agent).join(&file);
+            if !evaluated.exists() {
+                continue;
+            }
+            let evaluation = read(&evaluated)?;
+            let training = read(&run.agent(agent).join("trained.json"))?;
+            let row = match rows.iter_mut().position(|row| row.agent == *agent) {
+                Some(at) => &mut rows[at],
+                None => {
+                    rows.push(Row::new(agent));
+                    let last = rows.len() - 1;
+                    &mut rows[last]
+                }
+            };
+            row.seeds.push(info.seed);
+            row.success.push(number(&evaluation, "success", &evaluated)?);
+            row.n = number(&evaluation, "n", &evaluated)? as u64;
+            row.mean_steps += number(&evaluation, "mean_steps", &evaluated)?;
+            let roles = evaluation["tokens_per_step"].as_object().into_iter().flatten();
+            row.tokens_per_step += roles
+                .map(|(_, role)| role["prompt"].as_f64().unwrap_or(0.0) + role["new"].as_f64().unwrap_or(0.0))
+                .sum::<f64>();
+            row.training_minutes += training["seconds"].as_f64().unwrap_or(0.0) / 60.0;
+            row.training_mtokens += training["tokens"].as_f64().unwrap_or(0.0) / 1e6;
+        }
+    }
+    for row in &mut rows {
+        row.finish();
+    }
+    Ok(rows)
+}
+
+fn read(path: &Path) -> Result<Value> {
+    serde_json::from_str(&fs_err::read_to_string(path)?).with_context(|| path.display().to_string())
+}
+
+fn number(value: &Value, key: &str, path: &Path) -> Result<f64> {
+    value[key].as_f64().with_context(|| format!("{}: no number `{key}`", path.display()))
+}
+
+impl Row {
+    fn new(agent: &str) -> Self {
+        Self {
+            agent: agent.to_owned(),
+            seeds: Vec::new(),
+            success: Vec::new(),
+            n: 0,
+            median: 0.0,
+            interval: [0.0, 1.0],
+            mean_steps: 0.0,
+            tokens_per_step: 0.0,
+            training_minutes: 0.0,
+            training_mtokens: 0.0,
+        }
+    }
+
+    /// Sums become means; the median is that of the lower of the two middle runs where their number is even.
+    fn finish(&mut self) {
+        let count = self.success.len().max(1) as f64;
+        for sum in
+            [&mut self.mean_steps, &mut self.tokens_per_step, &mut self.training_minutes, &mut self.training_mtokens]
+        {
+            *sum /= count;
+        }
+        let mut ordered = self.success.clone();
+        ordered.sort_by(f64::total_cmp);
+        self.median = ordered.get(ordered.len().saturating_sub(1) / 2).copied().unwrap_or(0.0);
+        self.interval = wilson((self.median * self.n as f64).round() as usize, self.n as usize);
+    }
+}
+
+/// The rows as a Markdown table.
+pub(super) fn markdown(rows: &[Row]) -> String {
+    let mut text = "| agent | success by seed | median | 95 % interval (games) | n | steps | tokens/step | training \
+                    minutes | training Mtokens |\n|---|---|---|---|---|---|---|---|---|\n"
+        .to_owned();
+    for row in rows {
+        let seeds: Vec<String> = row
+            .seeds
+            .iter()
+            .zip(&row.success)
+            .map(|(seed, success)| format!("{seed}: {:.1}", 100.0 * success))
+            .collect();
+        text.push_str(&format!(
+            "| {} | {} | {:.1} % | [{:.1}, {:.1}] | {} | {:.2} | {:.1} | {:.1} | {:.1} |\n",
+            row.agent,
+            seeds.join(", "),
+            100.0 * row.median,
+            100.0 * row.interval[0],
+            100.0 * row.interval[1],
+            row.n,
+            row.mean_steps,
+            row.tokens_per_step,
+            row.training_minutes,
+            row.training_mtokens,
+        ));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_run_gives_the_interval() {
+        let mut row = Row::new("flat");
+        (row.seeds, row.success, row.n) = (vec![1, 2, 3], vec![0.9, 1.0, 0.95], 140);
+        row.mean_steps = 24.0;
+        row.finish();
+        assert_eq!((row.median, row.mean_steps), (0.95, 8.0));
+        assert_eq!(row.interval, wilson(133, 140));
+        let table = markdown(&[row]);
+        let last = table.lines().last().unwrap();
+        assert!(last.starts_with("| flat | 1: 90.0, 2: 100.0, 3: 95.0 | 95.0 % | [90.0, 97.6] | 140 | 8.00 |"), "{last}");
+    }
+}

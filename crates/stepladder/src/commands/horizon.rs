@@ -1,0 +1,118 @@
+//! `horizon`: what becomes of each agent of a run as tasks get longer.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use super::say;
+use crate::cli::Horizon;
+use crate::run::directory::{RunDir, replace_file};
+
+mod plot;
+
+/// One agent on chains of one length.
+pub(super) struct Cell {
+    pub(super) agent: String,
+    pub(super) goals: u32,
+    pub(super) n: u64,
+    pub(super) success: f64,
+    pub(super) interval: [f64; 2],
+    pub(super) steps: f64,
+    /// Prompt and new tokens per environment step, every prompt read whole.
+    pub(super) tokens: f64,
+    /// The same where the keys and values of an episode's earlier prompts are kept.
+    pub(super) tokens_cached: f64,
+    pub(super) milliseconds: f64,
+    pub(super) peak_mib: f64,
+}
+
+pub(super) fn run(arguments: &Horizon) -> Result<()> {
+    let (run, config, _) = RunDir::open(&arguments.run)?;
+    let mut cells = Vec::new();
+    for agent in config.agents.keys() {
+        for &goals in &arguments.goals {
+            let path = run.agent(agent).join(format!("horizon-{}-{goals}.json", arguments.split));
+            // What was measured once is not measured again: delete the file for that.
+            if !path.exists() {
+                replace_file(&path, &evaluate(arguments, agent, goals)?)?;
+            }
+            let cell = cell(agent, goals, &path)?;
+            eprintln!("{agent}, {goals} goals: {:.1} % of {}", 100.0 * cell.success, cell.n);
+            cells.push(cell);
+        }
+    }
+    let table = markdown(&cells);
+    if let Some(parent) = arguments.output.parent() {
+        fs_err::create_dir_all(parent)?;
+    }
+    replace_file(&arguments.output.with_extension("md"), &table)?;
+    plot::draw(&cells, &arguments.output.with_extension("svg"))?;
+    say(table.trim_end());
+    Ok(())
+}
+
+/// A process of its own for each cell, so that its peak memory is its own.
+fn evaluate(arguments: &Horizon, agent: &str, goals: u32) -> Result<String> {
+    let program = std::env::current_exe().context("cannot find this program to start it again")?;
+    let split = format!("{}-goals-{goals}", arguments.split);
+    let output = Command::new(program)
+        .arg("evaluate")
+        .arg(&arguments.run)
+        .args(["--agent", agent, "--env", "household", "--split", &split, "--json"])
+        .args(["--episodes", &arguments.episodes.to_string()])
+        .output()?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("{agent} on {split}: {}", said.lines().last().unwrap_or_default().trim_start_matches("error: "));
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn cell(agent: &str, goals: u32, path: &Path) -> Result<Cell> {
+    let value: Value =
+        serde_json::from_str(&fs_err::read_to_string(path)?).with_context(|| path.display().to_string())?;
+    let number = |value: &Value| value.as_f64().with_context(|| format!("{}: a number is missing", path.display()));
+    let (mut tokens, mut cached) = (0.0, 0.0);
+    for role in value["tokens_per_step"].as_object().into_iter().flatten().map(|(_, role)| role) {
+        tokens += number(&role["prompt"])? + number(&role["new"])?;
+        cached += number(&role["uncached"])? + number(&role["new"])?;
+    }
+    Ok(Cell {
+        agent: agent.to_owned(),
+        goals,
+        n: number(&value["n"])? as u64,
+        success: number(&value["success"])?,
+        interval: [number(&value["interval"][0])?, number(&value["interval"][1])?],
+        steps: number(&value["mean_steps"])?,
+        tokens,
+        tokens_cached: cached,
+        milliseconds: 1000.0 * number(&value["seconds_per_step"])?,
+        peak_mib: value["peak_memory_bytes"].as_f64().unwrap_or(f64::NAN) / f64::from(1 << 20),
+    })
+}
+
+/// One line per agent and number of goals.
+fn markdown(cells: &[Cell]) -> String {
+    let mut text = "| agent | goals | n | success | 95 % interval | steps | tokens/step | with kept cache | ms/step | \
+                    peak MiB |\n|---|---|---|---|---|---|---|---|---|---|\n"
+        .to_owned();
+    for cell in cells {
+        text.push_str(&format!(
+            "| {} | {} | {} | {:.1} % | [{:.1}, {:.1}] | {:.1} | {:.1} | {:.1} | {:.2} | {:.0} |\n",
+            cell.agent,
+            cell.goals,
+            cell.n,
+            100.0 * cell.success,
+            100.0 * cell.interval[0],
+            100.0 * cell.interval[1],
+            cell.steps,
+            cell.tokens,
+            cell.tokens_cached,
+            cell.milliseconds,
+            cell.peak_mib,
+        ));
+    }
+    text
+}

@@ -1,0 +1,51 @@
+//! `study`: the same configuration with several seeds, each in a process of its own, then one table.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use super::compare::{compare, markdown};
+use super::say;
+use crate::cli::Study;
+use crate::config;
+use crate::run::directory::replace_file;
+
+pub(super) fn run(arguments: &Study) -> Result<()> {
+    // Before an hour is spent on the first seed.
+    let loaded = config::load(&arguments.config, &arguments.sets)?;
+    let program = std::env::current_exe().context("cannot find this program to start it again")?;
+    let mut runs = Vec::new();
+    for seed in &arguments.seeds {
+        let directory = arguments.dir.join(format!("seed-{seed}"));
+        let mut command = Command::new(&program);
+        command.args(["train", "--device", &arguments.device]);
+        if let Some(data) = &arguments.data {
+            command.arg("--data").arg(data);
+        }
+        if directory.join("config.toml").exists() {
+            command.arg("--resume").arg(&directory);
+        } else {
+            command.arg(&arguments.config).arg("--run-dir").arg(&directory);
+            for set in &arguments.sets {
+                command.args(["--set", set]);
+            }
+            command.args(["--set", &format!("seed={seed}")]);
+        }
+        let status = command.status().with_context(|| format!("cannot start {}", program.display()))?;
+        if !status.success() || !directory.join("table.txt").exists() {
+            bail!("seed {seed} is not complete; the same command goes on where {} stands", directory.display());
+        }
+        runs.push(directory);
+    }
+    let mut targets = vec![format!("{}/{}", loaded.config.env.id, loaded.config.eval.split)];
+    targets.extend(loaded.config.eval.zero_shot);
+    let mut text = String::new();
+    for target in targets {
+        let rows = compare(&runs, &target)?;
+        if !rows.is_empty() {
+            text.push_str(&format!("{target}\n\n{}\n", markdown(&rows)));
+        }
+    }
+    say(text.trim_end());
+    replace_file(&arguments.dir.join("table.md"), &text)
+}
