@@ -116,8 +116,9 @@ impl Generator for ByRole {
         let roles: Vec<Role> = self.parts.iter().map(|(role, _)| *role).collect();
         let part_of = |role: Role| roles.iter().position(|&known| known == role).unwrap_or(0);
         for (number, (_, generator)) in self.parts.iter_mut().enumerate() {
-            let places: Vec<usize> =
-                (0..requests.len()).filter(|&place| part_of(requests[place].query.role()) == number).collect();
+            let places: Vec<usize> = (0..requests.len())
+                .filter(|&place| part_of(requests[place].query.role()) == number)
+                .collect();
             let own: Vec<Request<'_>> = places.iter().map(|&place| requests[place].clone()).collect();
             if own.is_empty() {
                 continue;
@@ -136,7 +137,8 @@ impl Generator for ByRole {
     }
 
     fn policy(&self) -> String {
-        let parts = self.parts.iter().map(|(role, generator)| format!("{}:{}", role.name(), generator.policy()));
+        let parts =
+            self.parts.iter().map(|(role, generator)| format!("{}:{}", role.name(), generator.policy()));
         parts.collect::<Vec<_>>().join("+")
     }
 }

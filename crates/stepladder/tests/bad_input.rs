@@ -32,11 +32,6 @@ fn wrong_usage_is_code_2() {
         &["train", "demo", "--device", "gpu"],
         "invalid value 'gpu' for '--device <DEVICE>': use cpu, cuda or cuda:N",
     );
-    misused(
-        folder,
-        &["evaluate", "x", "--agent", "himac"],
-        "invalid value 'himac' for '--agent <AGENT>': use step_hrl or flat",
-    );
     for temperature in ["0", "nan", "inf", "warm"] {
         misused(
             folder,
@@ -351,7 +346,25 @@ fn runs_and_checkpoints_that_do_not_fit_are_refused_and_left_alone() {
         1,
         "run already holds a run: continue it with `stepladder train --resume run` or choose another --run-dir",
     );
-    refused(folder, &["evaluate", "run", "--agent", "step_hrl"], 1, "run has no checkpoint of step_hrl yet");
+    refused(
+        folder,
+        &["evaluate", "run", "--agent", "step_hrl"],
+        1,
+        "run has no agent `step_hrl`; it has flat",
+    );
+    refused(
+        folder,
+        &["compare", "run", "--on", "alfworld"],
+        2,
+        "--on alfworld must be ENV/SPLIT, for example alfworld/valid_seen",
+    );
+    refused(
+        folder,
+        &["compare", "run", "--on", "alfworld/valid_seen"],
+        1,
+        "no agent of these runs was evaluated on alfworld/valid_seen",
+    );
+    refused(folder, &["compare", "nowhere"], 1, "nowhere is no run directory: it has no config.toml");
     let newest = "run/flat/checkpoints/step-00000003";
     refused(
         folder,

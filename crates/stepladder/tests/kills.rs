@@ -31,13 +31,18 @@ fn outcome(run: &Path) -> Vec<(String, Vec<u8>)> {
             || (path.ends_with(".jsonl.zst") && !path.contains("tensorboard"));
         if kept {
             let bytes = fs_err::read(run.join(&path)).unwrap();
-            found.push((path, if bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) { unpack(&bytes) } else { bytes }));
+            found.push((
+                path,
+                if bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) { unpack(&bytes) } else { bytes },
+            ));
         }
     }
     for model in models(run) {
         let losses: Vec<String> = metrics(run, &model)
             .iter()
-            .filter_map(|line| Some(format!("{} {}", line["step"], line.get("loss").or(line.get("probe/success"))?)))
+            .filter_map(|line| {
+                Some(format!("{} {}", line["step"], line.get("loss").or(line.get("probe/success"))?))
+            })
             .collect();
         found.push((format!("{model} losses"), losses.join("\n").into_bytes()));
     }
@@ -56,7 +61,8 @@ fn a_run_killed_at_random_moments_ends_as_if_nothing_had_happened() {
     let wanted: usize = std::env::var("STEPLADDER_KILLS").ok().map_or(20, |count| count.parse().unwrap());
     let temporary = folder();
     let folder = temporary.path();
-    fs_err::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/all.toml"), folder.join("all.toml")).unwrap();
+    fs_err::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/all.toml"), folder.join("all.toml"))
+        .unwrap();
     let clock = Instant::now();
     ok(folder, &["train", "all.toml", "--run-dir", "whole"]);
     let duration = clock.elapsed();
@@ -95,7 +101,8 @@ fn a_run_killed_at_random_moments_ends_as_if_nothing_had_happened() {
         for ((path, killed), (_, whole)) in killed.iter().zip(&whole) {
             assert!(killed == whole, "{path} differs after {kills} kills");
         }
-        let leftovers: Vec<String> = files(&root).into_iter().filter(|path| path.contains(".writing")).collect();
+        let leftovers: Vec<String> =
+            files(&root).into_iter().filter(|path| path.contains(".writing")).collect();
         assert_eq!(leftovers, Vec::<String>::new());
     }
     assert!(duration > Duration::ZERO);

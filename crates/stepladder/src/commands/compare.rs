@@ -121,9 +121,12 @@ impl Row {
     /// Sums become means; the median is that of the lower of the two middle runs where their number is even.
     fn finish(&mut self) {
         let count = self.success.len().max(1) as f64;
-        for sum in
-            [&mut self.mean_steps, &mut self.tokens_per_step, &mut self.training_minutes, &mut self.training_mtokens]
-        {
+        for sum in [
+            &mut self.mean_steps,
+            &mut self.tokens_per_step,
+            &mut self.training_minutes,
+            &mut self.training_mtokens,
+        ] {
             *sum /= count;
         }
         let mut ordered = self.success.clone();
@@ -135,9 +138,10 @@ impl Row {
 
 /// The rows as a Markdown table.
 pub(super) fn markdown(rows: &[Row]) -> String {
-    let mut text = "| agent | success by seed | median | 95 % interval (games) | n | steps | tokens/step | training \
+    let mut text =
+        "| agent | success by seed | median | 95 % interval (games) | n | steps | tokens/step | training \
                     minutes | training Mtokens |\n|---|---|---|---|---|---|---|---|---|\n"
-        .to_owned();
+            .to_owned();
     for row in rows {
         let seeds: Vec<String> = row
             .seeds
@@ -176,6 +180,9 @@ mod tests {
         assert_eq!(row.interval, wilson(133, 140));
         let table = markdown(&[row]);
         let last = table.lines().last().unwrap();
-        assert!(last.starts_with("| flat | 1: 90.0, 2: 100.0, 3: 95.0 | 95.0 % | [90.0, 97.6] | 140 | 8.00 |"), "{last}");
+        assert!(
+            last.starts_with("| flat | 1: 90.0, 2: 100.0, 3: 95.0 | 95.0 % | [90.0, 97.6] | 140 | 8.00 |"),
+            "{last}"
+        );
     }
 }

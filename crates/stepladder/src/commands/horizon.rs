@@ -65,7 +65,10 @@ fn evaluate(arguments: &Horizon, agent: &str, goals: u32) -> Result<String> {
         .output()?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        bail!("{agent} on {split}: {}", said.lines().last().unwrap_or_default().trim_start_matches("error: "));
+        bail!(
+            "{agent} on {split}: {}",
+            said.lines().last().unwrap_or_default().trim_start_matches("error: ")
+        );
     }
     Ok(String::from_utf8(output.stdout)?)
 }
@@ -73,7 +76,8 @@ fn evaluate(arguments: &Horizon, agent: &str, goals: u32) -> Result<String> {
 fn cell(agent: &str, goals: u32, path: &Path) -> Result<Cell> {
     let value: Value =
         serde_json::from_str(&fs_err::read_to_string(path)?).with_context(|| path.display().to_string())?;
-    let number = |value: &Value| value.as_f64().with_context(|| format!("{}: a number is missing", path.display()));
+    let number =
+        |value: &Value| value.as_f64().with_context(|| format!("{}: a number is missing", path.display()));
     let (mut tokens, mut cached) = (0.0, 0.0);
     for role in value["tokens_per_step"].as_object().into_iter().flatten().map(|(_, role)| role) {
         tokens += number(&role["prompt"])? + number(&role["new"])?;
@@ -95,9 +99,10 @@ fn cell(agent: &str, goals: u32, path: &Path) -> Result<Cell> {
 
 /// One line per agent and number of goals.
 fn markdown(cells: &[Cell]) -> String {
-    let mut text = "| agent | goals | n | success | 95 % interval | steps | tokens/step | with kept cache | ms/step | \
+    let mut text =
+        "| agent | goals | n | success | 95 % interval | steps | tokens/step | with kept cache | ms/step | \
                     peak MiB |\n|---|---|---|---|---|---|---|---|---|---|\n"
-        .to_owned();
+            .to_owned();
     for cell in cells {
         text.push_str(&format!(
             "| {} | {} | {} | {:.1} % | [{:.1}, {:.1}] | {:.1} | {:.1} | {:.1} | {:.2} | {:.0} |\n",

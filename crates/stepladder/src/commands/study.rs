@@ -33,7 +33,10 @@ pub(super) fn run(arguments: &Study) -> Result<()> {
         }
         let status = command.status().with_context(|| format!("cannot start {}", program.display()))?;
         if !status.success() || !directory.join("table.txt").exists() {
-            bail!("seed {seed} is not complete; the same command goes on where {} stands", directory.display());
+            bail!(
+                "seed {seed} is not complete; the same command goes on where {} stands",
+                directory.display()
+            );
         }
         runs.push(directory);
     }

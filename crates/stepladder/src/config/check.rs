@@ -166,7 +166,8 @@ impl Findings<'_> {
                 let same = source.spec() == agent.spec()
                     && source.progress == agent.progress
                     && source.weights == agent.weights;
-                let allowed = "both must be of the same kind, with the same history, planner, progress and weights";
+                let allowed =
+                    "both must be of the same kind, with the same history, planner, progress and weights";
                 self.unless(same, &key, format!("{from:?}"), allowed);
             }
         }
@@ -190,11 +191,17 @@ impl Findings<'_> {
             let key = format!("{table}.algo");
             let (is_hierarchy, starts) = (agent.kind == AgentKind::StepHrl, agent.from.is_some());
             self.unless(is_hierarchy, &key, "\"offline_ac\"", "it is for kind = \"step_hrl\"");
-            self.unless(starts, &key, "\"offline_ac\"", "it needs from = \"NAME\", a trained agent to start from");
+            self.unless(
+                starts,
+                &key,
+                "\"offline_ac\"",
+                "it needs from = \"NAME\", a trained agent to start from",
+            );
         }
         if agent.algo != Algo::Bc {
             let whole = plain && agent.weights == Weights::Shared && agent.history.is_none();
-            let allowed = "only the whole method is trained so: leave history, planner, progress and weights out";
+            let allowed =
+                "only the whole method is trained so: leave history, planner, progress and weights out";
             self.unless(whole, &format!("{table}.algo"), format!("{:?}", agent.algo.name()), allowed);
         }
     }

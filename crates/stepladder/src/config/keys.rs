@@ -114,9 +114,17 @@ pub(crate) const KEYS: &[Key] = &[
         Kind::Real,
         "A row merged from n identical samples weighs n to this power; 1 keeps the unmerged loss, 0 counts distinct samples once.",
     ),
-    key("algo.dagger.rounds", Kind::Count(LARGE), "Times that the learner plays and is trained again; at least 1."),
+    key(
+        "algo.dagger.rounds",
+        Kind::Count(LARGE),
+        "Times that the learner plays and is trained again; at least 1.",
+    ),
     optional("algo.dagger.tasks", Kind::Text, TASKS),
-    key("algo.dagger.games", Kind::Count(LARGE), "Tasks that the learner plays in a round, others in each; 0 takes all."),
+    key(
+        "algo.dagger.games",
+        Kind::Count(LARGE),
+        "Tasks that the learner plays in a round, others in each; 0 takes all.",
+    ),
     key(
         "algo.dagger.temperature",
         Kind::Real,
@@ -143,7 +151,11 @@ pub(crate) const KEYS: &[Key] = &[
         Kind::Choice(&["awr", "linear", "linear_outer", "q_linear"]),
         "Weights of the actor's log-probabilities.",
     ),
-    key("algo.offline_ac.temperature", Kind::Real, "The advantage that multiplies a weight by e (`awr`); above 0."),
+    key(
+        "algo.offline_ac.temperature",
+        Kind::Real,
+        "The advantage that multiplies a weight by e (`awr`); above 0.",
+    ),
     key("algo.offline_ac.weight_clip", Kind::Real, "Largest weight before normalisation (`awr`); above 0."),
     key(
         "algo.offline_ac.v_target_at",
@@ -151,13 +163,21 @@ pub(crate) const KEYS: &[Key] = &[
         "Which Q the value is fitted to: of the reply that was given, or at the end of the prompt.",
     ),
     key("algo.offline_ac.gamma", Kind::Real, "Discount per decision; from 0 to 1."),
-    key("algo.offline_ac.smdp_gamma", Kind::Flag, "Discount a planner's decision by the number of its steps."),
+    key(
+        "algo.offline_ac.smdp_gamma",
+        Kind::Flag,
+        "Discount a planner's decision by the number of its steps.",
+    ),
     key(
         "algo.offline_ac.omega",
         Kind::Real,
         "Weight of over-estimation by V: 0.95 is pessimistic, 0.05 optimistic; strictly between 0 and 1.",
     ),
-    key("algo.offline_ac.tau", Kind::Real, "Rate of the critics' slow copies per micro-step; above 0, at most 1."),
+    key(
+        "algo.offline_ac.tau",
+        Kind::Real,
+        "Rate of the critics' slow copies per micro-step; above 0, at most 1.",
+    ),
     key(
         "algo.offline_ac.target_update",
         Kind::Choice(&["after_step", "before_step"]),
@@ -165,8 +185,16 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key("algo.offline_ac.micro_steps", Kind::Count(WORD), "Micro-steps of an optimiser step; at least 1."),
     key("algo.offline_ac.critic_learning_rate", Kind::Real, "Peak learning rate of the critics; above 0."),
-    key("algo.offline_ac.critic_warmup", Kind::Count(LARGE), "First optimiser steps, in which critics learn alone."),
-    key("algo.offline_ac.schedule", Kind::Choice(&["constant", "cosine", "linear"]), "Course of both learning rates."),
+    key(
+        "algo.offline_ac.critic_warmup",
+        Kind::Count(LARGE),
+        "First optimiser steps, in which critics learn alone.",
+    ),
+    key(
+        "algo.offline_ac.schedule",
+        Kind::Choice(&["constant", "cosine", "linear"]),
+        "Course of both learning rates.",
+    ),
     key("algo.offline_ac.warmup", Kind::Real, "Share of the run that warms them up; from 0 to below 1."),
     key("algo.offline_ac.floor", Kind::Real, "Final learning rates as a share of the peaks; from 0 to 1."),
     key(
@@ -174,7 +202,11 @@ pub(crate) const KEYS: &[Key] = &[
         Kind::Choice(&["pooled", "levels"]),
         "How the levels share the steps: one pool in natural proportion, or the same number of rows of each.",
     ),
-    key("algo.offline_ac.batch_rows", Kind::Count(LARGE), "Rows of each level per step (mixture `levels`); at least 1."),
+    key(
+        "algo.offline_ac.batch_rows",
+        Kind::Count(LARGE),
+        "Rows of each level per step (mixture `levels`); at least 1.",
+    ),
     key("agents.*.kind", Kind::Choice(&["step_hrl", "flat"]), "Which agent it is."),
     key(
         "agents.*.algo",
@@ -185,8 +217,16 @@ pub(crate) const KEYS: &[Key] = &[
     key("agents.*.budget", Kind::Budget, BUDGET),
     key("agents.*.batch_tokens", Kind::Count(LARGE), BATCH_TOKENS),
     key("agents.*.learning_rate", Kind::Real, LEARNING_RATE),
-    optional("agents.*.history", Kind::Count(LARGE), "`flat`: latest (action, answer) pairs in its prompt; all if absent."),
-    optional("agents.*.planner", Kind::Flag, "`step_hrl`: false leaves the planner out; the task is the only subtask."),
+    optional(
+        "agents.*.history",
+        Kind::Count(LARGE),
+        "`flat`: latest (action, answer) pairs in its prompt; all if absent.",
+    ),
+    optional(
+        "agents.*.planner",
+        Kind::Flag,
+        "`step_hrl`: false leaves the planner out; the task is the only subtask.",
+    ),
     optional(
         "agents.*.progress",
         Kind::Choice(&["full", "unchecked", "none"]),
@@ -237,7 +277,9 @@ pub(crate) fn fits(pattern: &str, path: &str) -> bool {
 /// Whether the names of `table` are those that `path` begins with; `*` in either fits any name.
 fn is_inside(path: &str, table: &str) -> bool {
     let mut names = path.split('.');
-    table.split('.').all(|outer| names.next().is_some_and(|name| outer == name || outer == "*" || name == "*"))
+    table
+        .split('.')
+        .all(|outer| names.next().is_some_and(|name| outer == name || outer == "*" || name == "*"))
 }
 
 impl Kind {

@@ -207,7 +207,9 @@ impl Merged {
     fn misnamed(&self, missing: &[String]) -> Option<String> {
         let name = missing.first()?.strip_prefix(AGENTS)?.strip_prefix('.')?.split('.').next()?;
         let table = keys::join(AGENTS, name);
-        let complete = |other: &&str| *other != name && !missing.iter().any(|path| keys::is_below(path, &keys::join(AGENTS, other)));
+        let complete = |other: &&str| {
+            *other != name && !missing.iter().any(|path| keys::is_below(path, &keys::join(AGENTS, other)))
+        };
         let nearest = keys::nearest(name, self.agents().filter(complete))?;
         missing
             .iter()

@@ -21,7 +21,10 @@ pub(super) fn entries(config: &Config) -> Vec<(String, Value)> {
     let root = Value::try_from(config).expect("a configuration is TOML");
     let lookup = |path: &str| path.split('.').try_fold(&root, |value, name| value.get(name)).cloned();
     let keys = keys::concrete(config.agents.keys().map(String::as_str));
-    keys.into_iter().filter_map(|(path, _)| Some((lookup(&path)?, path))).map(|(value, path)| (path, value)).collect()
+    keys.into_iter()
+        .filter_map(|(path, _)| Some((lookup(&path)?, path)))
+        .map(|(value, path)| (path, value))
+        .collect()
 }
 
 fn render(config: &Config, origins: Option<&Origins>) -> String {

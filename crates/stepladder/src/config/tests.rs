@@ -474,17 +474,30 @@ fn agents_that_do_not_fit_together() {
         let (_, sentence) = text.split_once("; ").unwrap();
         sentence.to_owned()
     };
-    assert_eq!(sentence("kind = 'step_hrl'\nalgo = 'bc'\nfrom = 'step_hr'\n"),
-        "there is no [agents.step_hr]; did you mean \"step_hrl\"?");
-    assert_eq!(sentence("kind = 'step_hrl'\nalgo = 'bc'\nfrom = 'new'\n"), "[agents.new] must stand before [agents.new]");
-    assert_eq!(sentence("kind = 'step_hrl'\nalgo = 'dagger'\nfrom = 'flat'\n"),
-        "both must be of the same kind, with the same history, planner, progress and weights");
-    assert_eq!(sentence("kind = 'step_hrl'\nalgo = 'offline_ac'\n"),
-        "it needs from = \"NAME\", a trained agent to start from");
-    assert_eq!(sentence("kind = 'step_hrl'\nalgo = 'dagger'\nweights = 'per_role'\n"),
-        "only the whole method is trained so: leave history, planner, progress and weights out");
-    assert_eq!(sentence("kind = 'flat'\nalgo = 'bc'\nplanner = false\n"),
-        "planner, progress and weights are for kind = \"step_hrl\"");
+    assert_eq!(
+        sentence("kind = 'step_hrl'\nalgo = 'bc'\nfrom = 'step_hr'\n"),
+        "there is no [agents.step_hr]; did you mean \"step_hrl\"?"
+    );
+    assert_eq!(
+        sentence("kind = 'step_hrl'\nalgo = 'bc'\nfrom = 'new'\n"),
+        "[agents.new] must stand before [agents.new]"
+    );
+    assert_eq!(
+        sentence("kind = 'step_hrl'\nalgo = 'dagger'\nfrom = 'flat'\n"),
+        "both must be of the same kind, with the same history, planner, progress and weights"
+    );
+    assert_eq!(
+        sentence("kind = 'step_hrl'\nalgo = 'offline_ac'\n"),
+        "it needs from = \"NAME\", a trained agent to start from"
+    );
+    assert_eq!(
+        sentence("kind = 'step_hrl'\nalgo = 'dagger'\nweights = 'per_role'\n"),
+        "only the whole method is trained so: leave history, planner, progress and weights out"
+    );
+    assert_eq!(
+        sentence("kind = 'flat'\nalgo = 'bc'\nplanner = false\n"),
+        "planner, progress and weights are for kind = \"step_hrl\""
+    );
     assert_eq!(sentence("kind = 'step_hrl'\nalgo = 'bc'\nhistory = 4\n"), "history is for kind = \"flat\"");
 }
 

@@ -4,9 +4,9 @@ use anyhow::{Result, bail};
 use stepladder_agent::generator::ExpertGenerator;
 use stepladder_agent::scheduler::{Noise, Options};
 use stepladder_agent::{AgentKind, Job, Scheduler};
+use stepladder_core::Query;
 use stepladder_core::label::Expert;
 use stepladder_core::trace::Episode;
-use stepladder_core::Query;
 
 use super::progress::Reporter;
 use crate::config::Config;

@@ -14,9 +14,9 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use crate::config::{self, Config};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
-use crate::config::{self, Config};
 
 const CONFIG: &str = "config.toml";
 const RUN: &str = "run.json";

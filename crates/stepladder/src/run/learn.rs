@@ -52,18 +52,14 @@ impl Learner<'_> {
     pub(crate) fn train(&self) -> Result<(Progress, Ending)> {
         let demonstrated = self.rows(&[])?;
         self.check_window(&demonstrated.rows)?;
-        eprintln!(
-            "{}: {} samples, {} distinct",
-            self.name,
-            demonstrated.samples,
-            demonstrated.rows.len()
-        );
+        eprintln!("{}: {} samples, {} distinct", self.name, demonstrated.samples, demonstrated.rows.len());
         match (self.numbers.algo, self.numbers.weights) {
             (Algo::Bc, Weights::Shared) => {
                 let agent = self.model(self.name, &self.directory(), &demonstrated.rows)?;
                 let mut trainer = agent.trainer()?;
                 let budget = self.numbers.budget;
-                let ending = agent.clone_behaviour(&demonstrated.rows, budget, &mut trainer, &self.run.stop)?;
+                let ending =
+                    agent.clone_behaviour(&demonstrated.rows, budget, &mut trainer, &self.run.stop)?;
                 Ok((trainer.progress, ending))
             }
             (Algo::Bc, Weights::PerRole) => self.per_role(&demonstrated.rows),
@@ -174,7 +170,8 @@ impl Learner<'_> {
 
     /// Interactive imitation: play, have everything labelled, learn from all of it, again.
     fn dagger(&self, demonstrated: &AgentRows) -> Result<(Progress, Ending)> {
-        let numbers = self.run.config.algo.dagger.as_ref().context("the configuration has no [algo.dagger]")?;
+        let numbers =
+            self.run.config.algo.dagger.as_ref().context("the configuration has no [algo.dagger]")?;
         let agent = self.model(self.name, &self.directory(), &demonstrated.rows)?;
         let mut trainer = agent.trainer()?;
         let mut played = Vec::new();
@@ -210,7 +207,8 @@ impl Learner<'_> {
                 rows.samples,
                 rows.rows.len()
             );
-            let ending = agent.clone_behaviour(&rows.rows, self.numbers.budget, &mut trainer, &self.run.stop)?;
+            let ending =
+                agent.clone_behaviour(&rows.rows, self.numbers.budget, &mut trainer, &self.run.stop)?;
             if ending == Ending::Interrupted {
                 return Ok((trainer.progress, ending));
             }

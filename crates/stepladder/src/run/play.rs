@@ -65,9 +65,10 @@ impl Policy {
                 Some(name) => vec![name],
                 None => config.agents.keys().map(String::as_str).collect(),
             };
-            let name = names.iter().find(|name| Self::place(&run, &config, name).is_some()).ok_or_else(|| {
-                anyhow!("{} has no checkpoint of {} yet", path.display(), names.join(" or "))
-            })?;
+            let name =
+                names.iter().find(|name| Self::place(&run, &config, name).is_some()).ok_or_else(|| {
+                    anyhow!("{} has no checkpoint of {} yet", path.display(), names.join(" or "))
+                })?;
             return Self::of_run(&run, &config, name, device);
         }
         if !path.join("trainer.json").is_file() {
@@ -104,8 +105,7 @@ impl Policy {
             return Some((newest.clone(), vec![(None, newest)]));
         }
         let newest = |role: Role| checkpoint::latest(&directory.join(role.name()).join("checkpoints"));
-        let models: Vec<_> =
-            ROLES.into_iter().filter_map(|role| Some((Some(role), newest(role)?))).collect();
+        let models: Vec<_> = ROLES.into_iter().filter_map(|role| Some((Some(role), newest(role)?))).collect();
         (!models.is_empty()).then_some((directory, models))
     }
 

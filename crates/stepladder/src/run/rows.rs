@@ -64,7 +64,12 @@ pub(crate) struct Rows<'a> {
 
 impl Rows<'_> {
     /// Rows of the expert's demonstrations, and of the expert's replies to what a learner met in `played`.
-    pub(crate) fn collect(&self, demonstrations: &[Episode], played: &[Episode], expert: &dyn Expert) -> AgentRows {
+    pub(crate) fn collect(
+        &self,
+        demonstrations: &[Episode],
+        played: &[Episode],
+        expert: &dyn Expert,
+    ) -> AgentRows {
         let (rows, samples) = match self.agent.kind {
             AgentKind::StepHrl => {
                 let mut samples = samples(self.agent, demonstrations);

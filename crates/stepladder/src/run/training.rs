@@ -12,8 +12,8 @@ use stepladder_agent::{AgentKind, Job};
 use stepladder_algo::bc::Ending;
 use stepladder_algo::runtime::checkpoint::Progress;
 use stepladder_algo::runtime::clock::Stopwatch;
-use stepladder_core::trace::Episode;
 use stepladder_core::TaskKey;
+use stepladder_core::trace::Episode;
 use stepladder_model::Device;
 
 use super::demonstrations::{Rollout, demonstrate, expert_rollout};

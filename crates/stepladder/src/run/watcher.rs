@@ -117,6 +117,7 @@ impl Watcher<'_> {
                 shown.push(format!("{} {:.4}", role.name(), -sum / weight));
             }
         }
+        values.extend(&report.extra);
         self.write(report.step, &values)?;
         let spent = report.seconds - report.since;
         let left = if report.fraction > 0.0 { spent / report.fraction - spent } else { 0.0 };
@@ -144,9 +145,7 @@ impl Watcher<'_> {
         let jobs = Job::each(run.probe_tasks);
         let episodes = stepladder_agent::Scheduler::new(&*run.env.tasks, &mut generator, options)
             .run(&jobs, |_| ())
-            .map_err(|error| {
-                AlgoError::Observer(format!("a probe of {} failed: {error}", run.name))
-            })?;
+            .map_err(|error| AlgoError::Observer(format!("a probe of {} failed: {error}", run.name)))?;
         warn_of_broken(&episodes);
         let all = evaluate(&episodes).all;
         self.write(report.step, &[(PROBE, all.success)])?;

@@ -1,0 +1,115 @@
+//! One run with every algorithm and every part that can be left out.
+#![allow(clippy::unwrap_used, reason = "the helpers of a test are tests")]
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use common::{episodes, folder, json, metrics, ok};
+use serde_json::Value;
+use stepladder_core::Role;
+use stepladder_core::trace::Episode;
+
+const AGENTS: [&str; 9] = [
+    "step_hrl",
+    "flat",
+    "dagger",
+    "offline",
+    "flat_dagger",
+    "per_role",
+    "no_planner",
+    "no_progress",
+    "window",
+];
+
+fn roles(episodes: &[Episode]) -> BTreeSet<Role> {
+    episodes.iter().flat_map(Episode::turns).map(|turn| turn.role).collect()
+}
+
+#[test]
+fn every_algorithm_and_every_ablation_trains_plays_and_is_compared() {
+    let temporary = folder();
+    let folder = temporary.path();
+    fs_err::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/all.toml"), folder.join("all.toml"))
+        .unwrap();
+    let study = ok(
+        folder,
+        &["study", "all.toml", "--seeds", "5,6", "--dir", "runs", "--set", "log.checkpoint_seconds=1"],
+    );
+    let root = folder.join("runs/seed-5");
+    let played = |agent: &str| episodes(&root.join(agent).join("household-dev.jsonl.zst"));
+    for agent in AGENTS {
+        assert_eq!(played(agent).len(), 4, "{agent}");
+        assert!(study.contains(&format!("| {agent} | 5: ")), "{agent}: {study}");
+    }
+    assert!(study.starts_with("household/dev\n\n| agent |"), "{study}");
+
+    // Learners play other tasks in every round, as many as were asked for.
+    let round = |name: &str| episodes(&root.join(name));
+    let keys = |episodes: &[Episode]| episodes.iter().map(|e| e.task.to_string()).collect::<BTreeSet<_>>();
+    for agent in ["dagger", "flat_dagger"] {
+        let rounds =
+            [round(&format!("{agent}/round-1.jsonl.zst")), round(&format!("{agent}/round-2.jsonl.zst"))];
+        assert!(rounds.iter().all(|episodes| keys(episodes).len() == 6));
+        assert_ne!(keys(&rounds[0]), keys(&rounds[1]));
+    }
+    // Sampled play keeps the log-probabilities of what was sampled.
+    let collected = round("offline/collected.jsonl.zst");
+    assert_eq!(collected.len(), 6);
+    assert!(collected.iter().flat_map(Episode::turns).all(|turn| turn.logprob.is_some_and(|sum| sum <= 0.0)));
+
+    // What is left out is not there.
+    let three = BTreeSet::from([Role::Planner, Role::Executor, Role::Progress]);
+    for agent in ["step_hrl", "dagger", "offline", "per_role"] {
+        assert_eq!(roles(&played(agent)), three, "{agent}");
+    }
+    assert_eq!(roles(&played("no_planner")), BTreeSet::from([Role::Executor, Role::Progress]));
+    assert!(
+        played("no_planner")
+            .iter()
+            .all(|episode| { episode.subtasks.len() == 1 && episode.subtasks[0].text == episode.start.task })
+    );
+    assert_eq!(roles(&played("no_progress")), BTreeSet::from([Role::Planner, Role::Executor]));
+    let pairs = |episode: &Episode| {
+        episode
+            .turns()
+            .map(|turn| turn.prompt.split(' ').filter(|word| *word == "<o>").count())
+            .max()
+            .unwrap()
+    };
+    assert!(played("window").iter().all(|episode| pairs(episode) == 1));
+    assert!(played("flat").iter().all(|episode| pairs(episode) == episode.len() - 1));
+
+    // Critics report, and nothing is reported that the reference does not explain.
+    let page = ok(folder, &["reference", "metrics"]);
+    let documented: BTreeSet<&str> =
+        page.lines().filter_map(|line| Some(line.strip_prefix("| `")?.split_once("` |")?.0)).collect();
+    let models = ["step_hrl", "flat", "dagger", "offline", "per_role/planner", "per_role/executor"];
+    let mut logged: BTreeSet<String> = BTreeSet::new();
+    for model in models {
+        for line in metrics(&root, model) {
+            logged.extend(line.as_object().unwrap().keys().filter(|key| *key != "step").cloned());
+        }
+    }
+    assert_eq!(logged.iter().map(String::as_str).collect::<BTreeSet<_>>(), documented);
+
+    // A policy of several models plays like any other.
+    let one = ["evaluate", "runs/seed-5", "--agent", "per_role", "--episodes", "2", "--json"];
+    let value = json(folder, &one);
+    assert_eq!((value["agent"].as_str(), value["n"].as_u64()), (Some("per_role"), Some(2)));
+    let rows: Vec<Value> =
+        serde_json::from_str(&ok(folder, &["compare", "runs/seed-5", "runs/seed-6", "--json"])).unwrap();
+    assert_eq!(rows.len(), AGENTS.len());
+    for row in &rows {
+        assert_eq!(row["seeds"], serde_json::json!([5, 6]));
+        assert!(row["training_mtokens"].as_f64().unwrap() > 0.0, "{row}");
+    }
+
+    // The same command has nothing left to do.
+    let again = ok(
+        folder,
+        &["study", "all.toml", "--seeds", "5,6", "--dir", "runs", "--set", "log.checkpoint_seconds=1"],
+    );
+    assert!(again.ends_with(study.split_once("household/dev\n\n").unwrap().1), "{again}");
+}
