@@ -1,4 +1,4 @@
-//! Tokens per second of behaviour cloning on synthetic rows of the demo's shape.
+//! Tokens per second of behaviour cloning and of offline actor-critic on synthetic rows of the demo's shape.
 //! `cargo run --release -p stepladder-algo --example train_speed -- WORKERS WIDTH LAYERS BATCH_TOKENS`
 #![allow(clippy::print_stdout)]
 
@@ -6,12 +6,15 @@ use std::sync::atomic::AtomicBool;
 
 use rand::RngExt;
 use stepladder_algo::bc::{BcConfig, Budget, Mixture, Observer, StepReport, train, weighted_nll};
+use stepladder_algo::offline_ac::{self, Learners, OfflineConfig};
 use stepladder_algo::runtime::checkpoint::{Identity, Progress, Trainer};
 use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
 use stepladder_algo::runtime::schedule::Schedule;
 use stepladder_algo::runtime::workers::Workers;
 use stepladder_core::Role;
+use stepladder_core::reply::Profile;
 use stepladder_core::seed::stream;
+use stepladder_data::OfflineRow;
 use stepladder_data::batch::Reduction;
 use stepladder_data::rows::{Row, Span};
 use stepladder_model::{Factors, ModelConfig, Params, Shape};
@@ -62,10 +65,8 @@ fn main() -> Result<(), stepladder_algo::AlgoError> {
     };
     let config = ModelConfig::new(shape, vocab as usize, factors.len())?;
     let params = Params::init(&config, 0, Device::Cpu);
-    let optimiser = AdamW::new(
-        AdamWConfig { beta1: 0.9, beta2: 0.98, eps: 1e-8, weight_decay: 0.05, clip: 1.0 },
-        &params.flat,
-    );
+    let adam = AdamWConfig { beta1: 0.9, beta2: 0.98, eps: 1e-8, weight_decay: 0.05, clip: 1.0 };
+    let optimiser = AdamW::new(adam, &params.flat);
     println!("{} parameters", params.count());
     let mut trainer = Trainer {
         params,
@@ -92,13 +93,42 @@ fn main() -> Result<(), stepladder_algo::AlgoError> {
     };
     let mut last = Last(None);
     train(&config, &rows, 0, &mut trainer, &pool, &AtomicBool::new(false), &mut last)?;
-    if let Some(report) = last.0 {
+    print("behaviour cloning", &last);
+    drop(pool);
+
+    // The same rows with next prompts of the same lengths; a third of them done, as where subtasks have three steps.
+    let rows: Vec<OfflineRow> = rows
+        .into_iter()
+        .map(|row| {
+            let done = rng.random_bool(0.3);
+            let prompt = row.replies[0].start as usize;
+            let next = if done { Vec::new() } else { row.ids[..prompt].to_vec() };
+            OfflineRow { row, reward: f64::from(u8::from(done)), done, next, steps: 1 }
+        })
+        .collect();
+    let config = OfflineConfig {
+        critic_warmup: 0,
+        mixture: Mixture::Pooled,
+        batch_tokens: batch_tokens as usize,
+        budget: Budget::Steps(60),
+        ..OfflineConfig::profile(Profile::Fixed, 0, Kind::Float)
+    };
+    let identity = trainer.identity.clone();
+    let mut trainer = offline_ac::start(trainer, adam, identity, 0);
+    let learners = Learners::new(workers as usize, &trainer.params, &trainer.factors, &config);
+    let mut last = Last(None);
+    offline_ac::train(&config, &rows, 0, &mut trainer, &learners, &AtomicBool::new(false), &mut last)?;
+    print("offline actor-critic", &last);
+    Ok(())
+}
+
+fn print(what: &str, last: &Last) {
+    if let Some(report) = &last.0 {
         println!(
-            "{:.0} tokens/s, {:.1} ms per step, loss {:.3}",
+            "{what}: {:.0} tokens/s, {:.1} ms per step, loss {:.3}",
             report.tokens as f64 / report.seconds,
             1e3 * report.seconds / report.step as f64,
             report.loss
         );
     }
-    Ok(())
 }

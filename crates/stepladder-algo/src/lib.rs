@@ -34,6 +34,16 @@ pub enum AlgoError {
         "the trainer has no critics; begin with offline_ac::start or continue a checkpoint that has them"
     )]
     NoCritics,
+    /// A sequence is longer than the model can read.
+    #[error(
+        "a training row has {needed} tokens, the model reads {window}; raise model.max_positions or leave the row out"
+    )]
+    Window {
+        /// Tokens of the longest sequence.
+        needed: usize,
+        /// The model's window.
+        window: usize,
+    },
     /// Whoever watches the training ended it.
     #[error("{0}")]
     Observer(String),

@@ -361,8 +361,8 @@ impl Outcome {
 /// are left out; a level without rows is not trained.
 ///
 /// # Errors
-/// [`AlgoError::NoData`] without rows, [`AlgoError::NoCritics`] for a trainer without critics, [`AlgoError::NotFinite`]
-/// after five steps in a row without a finite gradient, or what the observer answers.
+/// [`AlgoError::NoData`] without rows, [`AlgoError::NoCritics`] for a trainer without critics, [`AlgoError::Window`] for
+/// a row that the model cannot read, [`AlgoError::NotFinite`] after five steps in a row without a finite gradient, or what the observer answers.
 pub fn train(
     config: &OfflineConfig,
     rows: &[OfflineRow],
@@ -376,6 +376,14 @@ pub fn train(
         rows.iter().filter(|row| row.counts() && level_of(row.row.role).is_some()).collect();
     if rows.is_empty() {
         return Err(AlgoError::NoData("no episode gave a transition".to_owned()));
+    }
+    if trainer.critics.is_none() {
+        return Err(AlgoError::NoCritics);
+    }
+    let window = trainer.params.layout.config().shape.max_positions as usize;
+    let needed = rows.iter().map(|row| row.longest()).max().unwrap_or(0);
+    if needed > window {
+        return Err(AlgoError::Window { needed, window });
     }
     let &OfflineConfig { mixture, batch_tokens, batch_rows, seed, .. } = config;
     let plan = Plan { mixture, batch_tokens, batch_rows, seed };

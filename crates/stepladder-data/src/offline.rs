@@ -28,6 +28,11 @@ impl OfflineRow {
     pub fn counts(&self) -> bool {
         self.row.reply_tokens() > 0
     }
+
+    /// Tokens of its longer sequence, which must fit into the model's window.
+    pub fn longest(&self) -> usize {
+        self.row.ids.len().max(self.next.len())
+    }
 }
 
 /// The rows of one episode's streams: planner, executor, progress.

@@ -6,13 +6,19 @@
 use std::path::Path;
 
 use rand::RngExt;
-use stepladder_algo::bc::weighted_nll;
+use stepladder_algo::bc::{Mixture, weighted_nll};
+use stepladder_algo::critics::Critics;
+use stepladder_algo::offline_ac::OfflineConfig;
+use stepladder_algo::ops::actor::ActorMode;
+use stepladder_algo::runtime::optimiser::AdamWConfig;
 use stepladder_algo::runtime::workers::{Loss, Workers};
 use stepladder_core::Role;
+use stepladder_core::reply::Profile;
 use stepladder_core::seed::stream;
 use stepladder_data::batch::Reduction;
+use stepladder_data::offline_batch::LEVELS;
 use stepladder_data::rows::{Row, Span};
-use stepladder_data::{Batch, WordTokenizer};
+use stepladder_data::{Batch, OfflineRow, WordTokenizer};
 use stepladder_model::{Factors, ModelConfig, Params, Shape, checkpoint};
 use tch::{Device, Kind, Tensor};
 
@@ -157,4 +163,53 @@ pub(crate) fn tokenizer() -> WordTokenizer {
 
 pub(crate) fn read_json(path: &Path) -> serde_json::Value {
     serde_json::from_str(&fs_err::read_to_string(path).unwrap()).unwrap()
+}
+
+/// Rows of offline RL: all levels, one reply each, different rewards, ends, weights and lengths of decisions.
+pub(crate) fn offline_rows(seed: u64, count: usize) -> Vec<OfflineRow> {
+    let mut rng = stream(seed, "test-offline", &[]);
+    (0..count)
+        .map(|index| {
+            let (prompt, reply) = (rng.random_range(1..10), rng.random_range(1..6));
+            let done = rng.random_bool(0.4);
+            let next = if done { 0 } else { rng.random_range(1..12) };
+            let mut words = |len: u32| (0..len).map(|_| rng.random_range(0..VOCAB)).collect();
+            OfflineRow {
+                row: Row {
+                    role: LEVELS[index % 3],
+                    ids: words(prompt + reply),
+                    replies: vec![Span { start: prompt, len: reply }],
+                    weight: (1 + index % 4) as f32,
+                },
+                next: words(next),
+                reward: rng.random_range(-1.0..1.0),
+                done,
+                steps: 1 + (index % 5) as u32,
+            }
+        })
+        .collect()
+}
+
+/// A configuration in which everything moves: no warm-up, large rates.
+pub(crate) fn offline_config(mode: ActorMode, mixture: Mixture) -> OfflineConfig {
+    OfflineConfig {
+        actor_mode: mode,
+        mixture,
+        temperature: 0.2,
+        omega: 0.9,
+        actor_learning_rate: 3e-3,
+        critic_learning_rate: 1e-2,
+        critic_warmup: 0,
+        batch_tokens: 120,
+        batch_rows: 2,
+        ..OfflineConfig::profile(Profile::Fixed, 4, Kind::Float)
+    }
+}
+
+/// Critics for the tiny models, their targets not copies any more.
+pub(crate) fn critics(config: AdamWConfig, seed: u64) -> Critics {
+    let width = shape().width;
+    let mut critics = Critics::init(width, seed, config, Device::Cpu);
+    critics.target = Critics::init(width, seed + 1, config, Device::Cpu).online;
+    critics
 }

@@ -1,0 +1,218 @@
+//! Critics learn what dynamic programming says, and the actor what the critics say, on a decision problem of a few words.
+#![allow(clippy::unwrap_used)]
+#![allow(missing_docs)]
+
+mod common;
+
+use std::sync::atomic::AtomicBool;
+
+use common::{PAD, factors, offline_config, params, shape};
+use stepladder_algo::AlgoError;
+use stepladder_algo::bc::{Budget, Ending, Mixture, Observer, StepReport};
+use stepladder_algo::critics::heads;
+use stepladder_algo::offline_ac::{Learners, OfflineConfig, start, train};
+use stepladder_algo::ops::actor::ActorMode;
+use stepladder_algo::runtime::checkpoint::{Identity, Progress, Trainer};
+use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
+use stepladder_algo::runtime::schedule::Schedule;
+use stepladder_core::Role;
+use stepladder_data::OfflineRow;
+use stepladder_data::offline_batch::LEVELS;
+use stepladder_data::rows::{Row, Span};
+use stepladder_model::decoder::rotations;
+use stepladder_model::{Decoder, Params};
+use tch::{Device, Kind, Tensor};
+
+const ADAM: AdamWConfig = AdamWConfig { beta1: 0.9, beta2: 0.99, eps: 1e-8, weight_decay: 0.0, clip: 1e9 };
+const END: u32 = 2;
+
+/// `(state, action, reward, next state, length of the decision, times seen)`; no next state: done.
+type Edge = (usize, u32, f64, Option<usize>, u32, u32);
+
+/// Three states in a row. In each one can go on, give up, or (in the middle) stay where one is.
+const CHAIN: [Edge; 7] = [
+    (0, 10, 0.0, Some(1), 2, 3),
+    (0, 11, -1.0, None, 1, 1),
+    (1, 10, 0.1, Some(2), 2, 2),
+    (1, 12, -0.2, Some(1), 1, 1),
+    (1, 11, 0.3, None, 1, 2),
+    (2, 10, 1.0, None, 1, 4),
+    (2, 11, -0.5, None, 1, 1),
+];
+
+fn prompt(state: usize) -> Vec<u32> {
+    vec![20 + state as u32, 5]
+}
+
+fn row(role: Role, factor: f64, &(state, action, reward, next, steps, times): &Edge) -> OfflineRow {
+    let mut ids = prompt(state);
+    ids.extend([action, END]);
+    OfflineRow {
+        row: Row { role, ids, replies: vec![Span { start: 2, len: 2 }], weight: times as f32 },
+        reward: reward * factor,
+        done: next.is_none(),
+        next: next.map(prompt).unwrap_or_default(),
+        steps,
+    }
+}
+
+/// Rewards of a level: a level that read another one's would show.
+fn factor_of(role: Role) -> f64 {
+    match role {
+        Role::Planner => 1.0,
+        Role::Executor => -0.7,
+        _ => 0.4,
+    }
+}
+
+/// Fixed point of  Q = r + Γ V(x'),  V = argmin Σ c w(V − Q)(V − Q)²,  by iteration.
+fn solve(factor: f64, gamma: f64, omega: f64) -> ([f64; 3], [f64; 7]) {
+    let (mut v, mut q) = ([0.0f64; 3], [0.0f64; 7]);
+    for _ in 0..2000 {
+        for (q, (_, _, reward, next, steps, _)) in q.iter_mut().zip(CHAIN) {
+            *q = factor * reward + next.map_or(0.0, |next| gamma.powi(steps as i32) * v[next]);
+        }
+        for (state, v) in v.iter_mut().enumerate() {
+            let (mut sum, mut total) = (0.0, 0.0);
+            for (q, (at, .., times)) in q.iter().zip(CHAIN) {
+                if at == state {
+                    let weight = f64::from(times) * if *v < *q { 1.0 - omega } else { omega };
+                    (sum, total) = (sum + weight * q, total + weight);
+                }
+            }
+            *v = sum / total;
+        }
+    }
+    (v, q)
+}
+
+struct Quiet;
+
+impl Observer for Quiet {
+    fn on_step(&mut self, _trainer: &Trainer, _report: &StepReport) -> Result<(), AlgoError> {
+        Ok(())
+    }
+}
+
+fn identity() -> Identity {
+    Identity { agent: "test".into(), style: "test-v1".into(), data: "0".into() }
+}
+
+fn fresh() -> Trainer {
+    let params = params(shape(), &factors(), 3);
+    let cloned = Trainer {
+        optimiser: AdamW::new(ADAM, &params.flat),
+        params,
+        factors: factors(),
+        critics: None,
+        progress: Progress::start(),
+        identity: identity(),
+    };
+    start(cloned, ADAM, identity(), 1)
+}
+
+fn run(config: &OfflineConfig, trainer: &mut Trainer) {
+    let rows: Vec<OfflineRow> = LEVELS
+        .into_iter()
+        .flat_map(|role| CHAIN.iter().map(move |edge| row(role, factor_of(role), edge)))
+        .collect();
+    let learners = Learners::new(1, &trainer.params, &trainer.factors, config);
+    let stop = AtomicBool::new(false);
+    let ending = train(config, &rows, PAD, trainer, &learners, &stop, &mut Quiet).unwrap();
+    assert_eq!(ending, Ending::Complete);
+}
+
+/// `f` with the decoder of these parameters.
+fn with_decoder<T>(params: &Params, f: impl FnOnce(&Decoder) -> T) -> T {
+    let incidence = factors().matrix(Device::Cpu);
+    let rotations = rotations(&shape(), Device::Cpu);
+    f(&Decoder::new(&params.layout, &params.flat, incidence.as_ref(), &rotations, Kind::Float))
+}
+
+fn ids(words: &[u32]) -> Tensor {
+    Tensor::from_slice(&words.iter().map(|&id| i64::from(id)).collect::<Vec<_>>()).unsqueeze(0)
+}
+
+/// V of every state and Q of every edge, of one level.
+fn learnt(trainer: &Trainer, level: usize) -> (Vec<f64>, Vec<f64>) {
+    let critics = trainer.critics.as_ref().unwrap();
+    let heads = heads(&critics.online, critics.width);
+    with_decoder(&trainer.params, |decoder| {
+        let last = |words: &[u32]| decoder.features(&decoder.hidden(&ids(words)).select(1, -1));
+        let v = (0..3).map(|state| heads[level].v.value(&last(&prompt(state))).double_value(&[0]));
+        let q = CHAIN.iter().map(|edge| {
+            let words = row(Role::Planner, 1.0, edge).row.ids;
+            heads[level].q.value(&last(&words)).double_value(&[0])
+        });
+        (v.collect(), q.collect())
+    })
+}
+
+#[test]
+fn critics_learn_the_values_of_dynamic_programming() {
+    let mut middle = Vec::new();
+    for omega in [0.95, 0.5, 0.05] {
+        let config = OfflineConfig {
+            omega,
+            gamma: 0.9,
+            critic_warmup: u64::MAX,
+            critic_learning_rate: 5e-3,
+            schedule: Schedule::Cosine,
+            floor: 0.01,
+            batch_tokens: 100_000,
+            budget: Budget::Steps(700),
+            ..offline_config(ActorMode::Awr, Mixture::Pooled)
+        };
+        let mut trainer = fresh();
+        let before = trainer.params.flat.copy();
+        run(&config, &mut trainer);
+        assert!(trainer.params.flat.equal(&before), "critics alone move no model");
+        for (level, role) in LEVELS.into_iter().enumerate() {
+            let (v, q) = solve(factor_of(role), config.gamma, omega);
+            let (found_v, found_q) = learnt(&trainer, level);
+            let worst = found_v.iter().zip(&v).chain(found_q.iter().zip(&q)).map(|(a, b)| (a - b).abs());
+            let worst = worst.fold(0.0, f64::max);
+            println!("ω {omega}, {}: V {found_v:.3?} for {v:.3?}, worst error {worst:.4}", role.name());
+            assert!(
+                worst < 0.005,
+                "ω {omega}, {}: V {found_v:?} for {v:?}, Q {found_q:?} for {q:?}",
+                role.name()
+            );
+        }
+        middle.push(solve(1.0, 0.9, omega).0[1]);
+    }
+    // The three directions are three different problems.
+    assert!(middle[0] < middle[1] - 0.1 && middle[1] < middle[2] - 0.1, "{middle:?}");
+}
+
+#[test]
+fn the_actor_prefers_what_was_better_than_expected() {
+    let config = OfflineConfig {
+        omega: 0.5,
+        gamma: 0.9,
+        temperature: 0.1,
+        critic_warmup: 300,
+        critic_learning_rate: 5e-3,
+        actor_learning_rate: 2e-3,
+        batch_rows: 7,
+        budget: Budget::Steps(600),
+        ..offline_config(ActorMode::Awr, Mixture::Levels)
+    };
+    // The levels share the prompts here and want different replies, so one level decides alone.
+    let mut alone = fresh();
+    let rows: Vec<OfflineRow> = CHAIN.iter().map(|edge| row(Role::Planner, 1.0, edge)).collect();
+    let learners = Learners::new(2, &alone.params, &alone.factors, &config);
+    let stop = AtomicBool::new(false);
+    train(&config, &rows, PAD, &mut alone, &learners, &stop, &mut Quiet).unwrap();
+    with_decoder(&alone.params, |decoder| {
+        for state in 0..3 {
+            let hidden = decoder.hidden(&ids(&prompt(state))).select(1, -1);
+            let said = decoder.logits(&hidden).softmax(-1, Kind::Float);
+            let [go, give_up] = [10, 11].map(|word| said.double_value(&[0, word]));
+            // In the data, going on is 3, 1 and 4 times as frequent.
+            let ratio = [3.0, 1.0, 4.0][state];
+            println!("state {state}: going on {go:.3}, giving up {give_up:.3}");
+            assert!(go > 2.0 * ratio * give_up && go > 0.8, "state {state}: {go} and {give_up}");
+        }
+    });
+}

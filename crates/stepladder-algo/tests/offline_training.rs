@@ -1,0 +1,331 @@
+//! Offline runs continue bit for bit, keep their order of events, and survive broken numbers.
+#![allow(clippy::unwrap_used)]
+#![allow(missing_docs)]
+
+mod common;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use common::{PAD, compare, factors, offline_config, offline_rows, params, shape, tokenizer};
+use stepladder_algo::AlgoError;
+use stepladder_algo::bc::{Budget, Ending, Mixture, Observer, StepReport};
+use stepladder_algo::critics::{Critics, count};
+use stepladder_algo::offline_ac::{Learners, OfflineConfig, TargetUpdate, gradients, start, train};
+use stepladder_algo::ops::actor::ActorMode;
+use stepladder_algo::runtime::checkpoint::{Identity, Progress, Trainer, load, save};
+use stepladder_algo::runtime::metrics::METRICS;
+use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
+use stepladder_algo::runtime::schedule::Schedule;
+use stepladder_core::Role;
+use stepladder_data::OfflineRow;
+use tch::{Device, Tensor};
+
+const ADAM: AdamWConfig = AdamWConfig { beta1: 0.9, beta2: 0.98, eps: 1e-8, weight_decay: 0.01, clip: 1.0 };
+
+fn identity(agent: &str) -> Identity {
+    Identity { agent: agent.into(), style: "test-v1".into(), data: "0".into() }
+}
+
+/// A trainer as behaviour cloning leaves it: somewhere in its run, with moments.
+fn cloned() -> Trainer {
+    let params = params(shape(), &factors(), 12);
+    let mut optimiser = AdamW::new(ADAM, &params.flat);
+    optimiser.steps = 40;
+    optimiser.first = params.flat.ones_like();
+    let progress = Progress { step: 40, epoch: 2, cursor: 3, seconds: 9.0, tokens: 1000 };
+    Trainer { params, factors: factors(), optimiser, critics: None, progress, identity: identity("bc") }
+}
+
+fn fresh() -> Trainer {
+    start(cloned(), ADAM, identity("offline"), 7)
+}
+
+struct Watch<'a> {
+    reports: Vec<StepReport>,
+    stop_after: Option<u64>,
+    stop: &'a AtomicBool,
+}
+
+impl Observer for Watch<'_> {
+    fn on_step(&mut self, trainer: &Trainer, report: &StepReport) -> Result<(), AlgoError> {
+        assert_eq!(trainer.progress.step, report.step);
+        assert!(trainer.critics.is_some());
+        self.reports.push(report.clone());
+        if self.stop_after == Some(report.step) {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+fn run(
+    config: &OfflineConfig,
+    rows: &[OfflineRow],
+    trainer: &mut Trainer,
+    workers: usize,
+    stop_after: Option<u64>,
+) -> Result<(Ending, Vec<StepReport>), AlgoError> {
+    let learners = Learners::new(workers, &trainer.params, &trainer.factors, config);
+    let stop = AtomicBool::new(false);
+    let mut watch = Watch { reports: Vec::new(), stop_after, stop: &stop };
+    let ending = train(config, rows, PAD, trainer, &learners, &stop, &mut watch)?;
+    Ok((ending, watch.reports))
+}
+
+fn bits(tensor: &Tensor) -> Vec<u32> {
+    Vec::<f32>::try_from(tensor).unwrap().into_iter().map(f32::to_bits).collect()
+}
+
+/// All tensors of a trainer's state.
+fn state(trainer: &Trainer) -> [&Tensor; 7] {
+    let critics = trainer.critics.as_ref().unwrap();
+    [
+        &trainer.params.flat,
+        &trainer.optimiser.first,
+        &trainer.optimiser.second,
+        &critics.online,
+        &critics.target,
+        &critics.optimiser.first,
+        &critics.optimiser.second,
+    ]
+}
+
+fn schedule(steps: u64, mode: ActorMode, mixture: Mixture) -> OfflineConfig {
+    OfflineConfig {
+        schedule: Schedule::Cosine,
+        warmup: 0.1,
+        floor: 0.02,
+        critic_warmup: 2,
+        budget: Budget::Steps(steps),
+        ..offline_config(mode, mixture)
+    }
+}
+
+#[test]
+fn a_start_keeps_the_model_and_nothing_else() {
+    let trainer = fresh();
+    assert_eq!(bits(&trainer.params.flat), bits(&cloned().params.flat));
+    assert_eq!((trainer.optimiser.steps, trainer.optimiser.first.norm().double_value(&[])), (0, 0.0));
+    assert_eq!(
+        (trainer.progress.clone(), trainer.identity.clone()),
+        (Progress::start(), identity("offline"))
+    );
+    let critics = trainer.critics.as_ref().unwrap();
+    assert_eq!(critics.online.size(), [count(shape().width)]);
+    assert_eq!(bits(&critics.online), bits(&critics.target));
+    // The copy is a copy, and the seed decides.
+    assert_ne!(critics.online.data_ptr(), critics.target.data_ptr());
+    let other = Critics::init(shape().width, 8, ADAM, Device::Cpu);
+    assert_ne!(bits(&other.online), bits(&critics.online));
+    let bound = 1.0 / (shape().width as f64).sqrt();
+    let largest = critics.online.abs().max().double_value(&[]);
+    assert!(largest <= bound && largest > 0.95 * bound, "{largest} of {bound}");
+}
+
+#[test]
+fn an_interrupted_run_ends_where_an_uninterrupted_one_does() {
+    let rows = offline_rows(9, 24);
+    let words = tokenizer();
+    for (mode, mixture, update, workers) in [
+        (ActorMode::Awr, Mixture::Pooled, TargetUpdate::AfterStep, 1),
+        (ActorMode::Awr, Mixture::Pooled, TargetUpdate::AfterStep, 2),
+        (ActorMode::LinearOuter, Mixture::Levels, TargetUpdate::BeforeStep, 2),
+    ] {
+        let config = OfflineConfig { target_update: update, ..schedule(9, mode, mixture) };
+        let mut whole = fresh();
+        let (ending, all) = run(&config, &rows, &mut whole, workers, None).unwrap();
+        assert_eq!((ending, all.len()), (Ending::Complete, 9));
+        assert!(whole.progress.epoch > 0, "the run stays within one epoch: {:?}", whole.progress);
+        let folder = tempfile::tempdir().unwrap();
+        for stop_after in [1, 5] {
+            let what = format!("{mode:?} {mixture:?}, {workers} workers, stop after {stop_after}");
+            let mut first = fresh();
+            let (ending, head) = run(&config, &rows, &mut first, workers, Some(stop_after)).unwrap();
+            assert_eq!((ending, head.len() as u64), (Ending::Interrupted, stop_after));
+            let saved = save(folder.path(), &first, &words, 3).unwrap();
+            drop(first);
+            let (mut second, _) = load(&saved, ADAM, Device::Cpu).unwrap();
+            let (ending, tail) = run(&config, &rows, &mut second, workers, None).unwrap();
+            assert_eq!(ending, Ending::Complete, "{what}");
+            let losses =
+                |reports: &[StepReport]| -> Vec<f64> { reports.iter().map(|report| report.loss).collect() };
+            assert_eq!([losses(&head), losses(&tail)].concat(), losses(&all), "{what}");
+            for (index, (ours, theirs)) in state(&second).into_iter().zip(state(&whole)).enumerate() {
+                assert!(bits(ours) == bits(theirs), "{what}: tensor {index}");
+            }
+            let steps = |trainer: &Trainer| {
+                (
+                    trainer.optimiser.steps,
+                    trainer.critics.as_ref().unwrap().optimiser.steps,
+                    trainer.progress.step,
+                )
+            };
+            assert_eq!(steps(&second), steps(&whole));
+            assert_eq!(steps(&second), (7, 9, 9), "the actor waits for the critics");
+        }
+    }
+}
+
+#[test]
+fn a_checkpoint_without_critics_still_loads_and_a_torn_one_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let saved = save(folder.path(), &cloned(), &tokenizer(), 3).unwrap();
+    let text = fs_err::read_to_string(saved.join("trainer.json")).unwrap();
+    assert!(!text.contains("critic"), "behaviour cloning writes what it always wrote");
+    let (mut trainer, _) = load(&saved, ADAM, Device::Cpu).unwrap();
+    assert!(trainer.critics.is_none());
+    let config = schedule(1, ActorMode::Awr, Mixture::Pooled);
+    let error = run(&config, &offline_rows(1, 6), &mut trainer, 1, None).unwrap_err();
+    assert!(matches!(error, AlgoError::NoCritics));
+
+    // It claims critics but has none.
+    fs_err::write(
+        saved.join("trainer.json"),
+        text.replacen("\"optimiser_steps\"", "\"critic_steps\": 3,\n  \"optimiser_steps\"", 1),
+    )
+    .unwrap();
+    let message = load(&saved, ADAM, Device::Cpu).unwrap_err().to_string();
+    assert!(message.contains("no tensor `critics`"), "{message}");
+}
+
+/// When the slow copies move, by how much, and what an optimiser step sees of it.
+#[test]
+fn slow_copies_move_where_the_profile_says() {
+    let rows = offline_rows(2, 12);
+    for (update, before) in [(TargetUpdate::AfterStep, false), (TargetUpdate::BeforeStep, true)] {
+        let config = OfflineConfig {
+            target_update: update,
+            batch_tokens: 10_000,
+            schedule: Schedule::Constant,
+            warmup: 0.0,
+            ..schedule(1, ActorMode::Awr, Mixture::Pooled)
+        };
+        let mut trainer = fresh();
+        let critics = trainer.critics.as_mut().unwrap();
+        critics.target = critics.target.zeros_like();
+        let start = critics.online.copy();
+        run(&config, &rows, &mut trainer, 1, None).unwrap();
+        let critics = trainer.critics.unwrap();
+        assert!(!critics.online.equal(&start));
+        // Two micro-steps by 0.2 each, or one move by 1 − 0.8².
+        let followed = if before { start } else { critics.online.copy() };
+        compare("slow copies", &critics.target, &(followed * 0.36), 1e-6).unwrap();
+    }
+}
+
+/// Micro-steps have means of their own; the step is their average.
+#[test]
+fn a_step_is_the_average_of_its_micro_steps() {
+    let rows = offline_rows(5, 12);
+    let config = OfflineConfig {
+        target_update: TargetUpdate::BeforeStep,
+        tau: 0.0,
+        batch_rows: 4,
+        critic_warmup: 0,
+        schedule: Schedule::Constant,
+        warmup: 0.0,
+        ..schedule(1, ActorMode::LinearOuter, Mixture::Levels)
+    };
+    let mut trainer = fresh();
+    let (_, reports) = run(&config, &rows, &mut trainer, 2, None).unwrap();
+    let begin = fresh();
+    let learners = Learners::new(1, &begin.params, &begin.factors, &config);
+    let plan = stepladder_algo::runtime::plan::Plan {
+        mixture: Mixture::Levels,
+        batch_tokens: 0,
+        batch_rows: 4,
+        seed: config.seed,
+    };
+    let measured: Vec<(Role, usize)> = rows.iter().map(|row| (row.row.role, row.row.ids.len())).collect();
+    let group = plan.epoch(&measured, 0).remove(0);
+    // The pairing lists one row per level in turn: the first six are the first half of each level.
+    let loss: f64 = group
+        .chunks(6)
+        .map(|half| {
+            let half = half.iter().map(|&index| &rows[index]).collect();
+            let critics = begin.critics.as_ref().unwrap();
+            gradients(&config, half, PAD, (&begin.params, critics), true, &learners).unwrap().loss / 2.0
+        })
+        .sum();
+    assert!((reports[0].loss - loss).abs() < 1e-5 * loss.abs(), "{} for {loss}", reports[0].loss);
+}
+
+#[test]
+fn model_and_critics_are_clipped_together_and_step_with_rates_of_their_own() {
+    let rows = offline_rows(2, 12);
+    let config = OfflineConfig {
+        batch_tokens: 10_000,
+        critic_warmup: 0,
+        schedule: Schedule::Constant,
+        warmup: 0.0,
+        ..schedule(1, ActorMode::Awr, Mixture::Pooled)
+    };
+    let begin = fresh();
+    let learners = Learners::new(1, &begin.params, &begin.factors, &config);
+    let critics = begin.critics.as_ref().unwrap();
+    let found =
+        gradients(&config, rows.iter().collect(), PAD, (&begin.params, critics), true, &learners).unwrap();
+    let both = Tensor::cat(&[&found.actor, &found.critics], 0);
+    let mut optimiser = AdamW::new(AdamWConfig { clip: 0.1, eps: 1e-3, ..ADAM }, &both);
+    let start_values = Tensor::cat(&[&begin.params.flat, &critics.online], 0);
+    // One AdamW over everything, taken once with each rate.
+    let after = [config.actor_learning_rate, config.critic_learning_rate].map(|rate| {
+        let mut flat = start_values.copy();
+        let mut optimiser = AdamW::new(optimiser.config, &flat);
+        optimiser.step(&mut flat, &both, rate);
+        flat
+    });
+    let norm = optimiser.step(&mut start_values.copy(), &both, 1.0);
+    assert!(norm > 0.1, "nothing is clipped");
+
+    let mut trainer = start(cloned(), AdamWConfig { clip: 0.1, eps: 1e-3, ..ADAM }, identity("x"), 7);
+    let (_, reports) = run(&config, &rows, &mut trainer, 1, None).unwrap();
+    assert!((reports[0].gradient_norm - norm).abs() < 1e-5 * norm);
+    let model = begin.params.count();
+    compare("model", &trainer.params.flat, &after[0].narrow(0, 0, model), 1e-6).unwrap();
+    let wanted = after[1].narrow(0, model, count(shape().width));
+    compare("critics", &trainer.critics.as_ref().unwrap().online, &wanted, 1e-6).unwrap();
+}
+
+#[test]
+fn broken_numbers_change_nothing_and_end_the_run() {
+    let mut rows = offline_rows(2, 12);
+    for row in &mut rows {
+        row.reward = f64::NAN;
+    }
+    let config = schedule(50, ActorMode::Awr, Mixture::Pooled);
+    let mut trainer = fresh();
+    let error = run(&config, &rows, &mut trainer, 2, None).unwrap_err();
+    assert!(matches!(error, AlgoError::NotFinite { times: 5, .. }), "{error}");
+    for (index, (ours, theirs)) in state(&trainer).into_iter().zip(state(&fresh())).enumerate() {
+        assert!(bits(ours) == bits(theirs), "tensor {index}");
+    }
+}
+
+#[test]
+fn a_level_without_rows_is_left_out_and_nothing_at_all_is_an_error() {
+    let rows: Vec<OfflineRow> =
+        offline_rows(2, 12).into_iter().filter(|row| row.row.role == Role::Executor).collect();
+    for mixture in [Mixture::Pooled, Mixture::Levels] {
+        let config = OfflineConfig { critic_warmup: 0, ..schedule(2, ActorMode::Awr, mixture) };
+        let (_, reports) = run(&config, &rows, &mut fresh(), 2, None).unwrap();
+        for report in reports {
+            assert!(report.loss.is_finite());
+            assert!(report.extra.iter().all(|(name, value)| {
+                value.is_finite() && METRICS.iter().any(|(known, ..)| known == name)
+            }));
+            let names: Vec<&str> = report.extra.iter().map(|(name, _)| *name).collect();
+            assert!(names.contains(&"q/executor") && !names.contains(&"q/planner"), "{names:?}");
+            assert_eq!(report.per_role[Role::Planner as usize], (0.0, 0.0));
+        }
+    }
+    let config = schedule(2, ActorMode::Awr, Mixture::Pooled);
+    assert!(matches!(run(&config, &[], &mut fresh(), 1, None), Err(AlgoError::NoData(_))));
+    let mut long = rows[0].clone();
+    (long.done, long.next) = (false, vec![4; shape().max_positions as usize + 1]);
+    let error = run(&config, &[long], &mut fresh(), 1, None).unwrap_err();
+    assert!(error.to_string().starts_with("a training row has 49 tokens, the model reads 48"), "{error}");
+    let mut silent = rows[0].clone();
+    silent.row.replies.clear();
+    assert!(matches!(run(&config, &[silent], &mut fresh(), 1, None), Err(AlgoError::NoData(_))));
+}
