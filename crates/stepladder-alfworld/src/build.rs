@@ -3,10 +3,11 @@
 use rustc_hash::FxHashMap;
 
 use crate::bits::BitMatrix;
+use crate::chain;
 use crate::dialect::Dialect;
 use crate::error::GameError;
 use crate::game::{Game, Location, LocationId, Named, Object, ObjectId, Receptacle, ReceptacleId};
-use crate::goal::{Formula, Goal, Scope, Thing};
+use crate::goal::{Scope, Thing};
 use crate::list::CommandList;
 use crate::problem::{Fact, Problem};
 use crate::rules::{Property, State};
@@ -65,9 +66,10 @@ pub(crate) fn game(problem: &Problem<'_>, about: About) -> Result<Game, GameErro
         goto,
         names,
         initial: state,
-        goal: Goal::new(Formula::False),
+        goals: Vec::new(),
     };
-    game.goal = Goal::new(Scope::new(&game, &things, &declared).ground(&problem.goal)?);
+    game.goals = chain::ground(&problem.goal, &mut Scope::new(&game, &things, &declared))?;
+    chain::check_family(&mut game)?;
     Ok(game)
 }
 
@@ -189,6 +191,7 @@ impl<'a> World<'a> {
             contents: BitMatrix::new(receptacles, objects),
             taken: BitMatrix::new(receptacles, objects),
             lying: BitMatrix::new(self.locations.len(), objects),
+            reached: 0,
         }
     }
 

@@ -13,7 +13,7 @@ use crate::text;
 pub struct Outcome {
     /// The command was possible. If not, nothing happened.
     pub possible: bool,
-    /// The goal is reached now. The original's reward is 1 on every such step and 0 otherwise.
+    /// The goal is reached now; of a chain, the last goal. The original's reward is 1 on every such step and 0 otherwise.
     pub won: bool,
 }
 
@@ -29,8 +29,8 @@ pub struct Engine {
 impl Engine {
     /// A game at its start.
     pub fn new(game: Arc<Game>) -> Self {
-        let state = game.initial.clone();
-        let won = game.goal.is_reached(&state);
+        let mut state = game.initial.clone();
+        let won = judge(&game, &mut state);
         Self { game, state, won, scratch: Scratch::default() }
     }
 
@@ -42,7 +42,7 @@ impl Engine {
     /// Back to the start.
     pub fn reset(&mut self) {
         self.state.copy_from(&self.game.initial);
-        self.won = self.game.goal.is_reached(&self.state);
+        self.won = judge(&self.game, &mut self.state);
     }
 
     /// To the start of another game.
@@ -51,9 +51,14 @@ impl Engine {
         self.reset();
     }
 
-    /// Whether the goal is reached now.
+    /// Whether the goal is reached now. Of a chain: all goals but the last have been reached, and the last one is now.
     pub fn won(&self) -> bool {
         self.won
+    }
+
+    /// How many goals of the chain have been reached, each at or after the moment when those before it had been.
+    pub fn goals_reached(&self) -> usize {
+        self.state.reached + usize::from(self.won)
     }
 
     /// Appends the first text of an episode. Meaningful at the start only.
@@ -72,8 +77,8 @@ impl Engine {
         match action.filter(|&action| self.state.allows(&self.game, action)) {
             Some(action) => {
                 self.state.apply(&self.game, action);
-                if self.game.goal.may_change_with(action) {
-                    self.won = self.game.goal.is_reached(&self.state);
+                if self.game.goals[self.state.reached].may_change_with(action) {
+                    self.won = judge(&self.game, &mut self.state);
                 }
                 text::answer(&self.game, &self.state, action, answer);
                 Outcome { possible: true, won: self.won }
@@ -90,6 +95,19 @@ impl Engine {
         list.clear();
         action::admissible(&self.game, &self.state, &mut self.scratch, list);
     }
+}
+
+/// Moves on through the goals of a chain that hold, and says whether the last one does. A goal before the last counts for
+/// good once it held while it was its turn; the last one has to hold now, as the only goal of an official game has to.
+fn judge(game: &Game, state: &mut State) -> bool {
+    let last = game.goals.len() - 1;
+    while game.goals[state.reached].is_reached(state) {
+        if state.reached == last {
+            return true;
+        }
+        state.reached += 1;
+    }
+    false
 }
 
 /// Strips what Python's `str.strip` strips: Unicode white space and the four ASCII separators.

@@ -55,6 +55,16 @@ pub enum GameError {
         /// What was expected.
         reason: String,
     },
+    /// The family of a generated game speaks of another number of goals than its problem.
+    #[error(
+        "the family `{family}` does not fit the goal of `pddl_problem`, which is {goals} to be reached in order"
+    )]
+    GoalCount {
+        /// What the file calls itself.
+        family: String,
+        /// Goals of the problem.
+        goals: usize,
+    },
     /// The PDDL problem says something that ALFWorld's games never say.
     #[error("`pddl_problem` has {what}, which the engine does not support")]
     Unsupported {

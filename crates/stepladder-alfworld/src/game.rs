@@ -117,7 +117,8 @@ pub struct Game {
     pub(crate) goto: CommandList,
     pub(crate) names: FxHashMap<String, Named>,
     pub(crate) initial: State,
-    pub(crate) goal: Goal,
+    /// What has to be reached, in this order; never empty. Official games have one goal.
+    pub(crate) goals: Vec<Goal>,
 }
 
 /// A game file. Generated games leave out the two texts and name their dialect and task instead.
@@ -217,7 +218,12 @@ impl Game {
         [TASK_LABEL, &self.task]
     }
 
-    /// Task family, for example `pick_heat_then_place_in_recep`.
+    /// Number of goals that have to be reached one after another; 1 in every official game.
+    pub fn goal_count(&self) -> usize {
+        self.goals.len()
+    }
+
+    /// Task family, for example `pick_heat_then_place_in_recep`, or `goals_3` for a chain of three goals.
     pub fn family(&self) -> &str {
         &self.family
     }

@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 
 use crate::action::Action;
 use crate::build::unsupported;
+use crate::chain;
 use crate::error::GameError;
 use crate::game::{Game, LocationId, ObjectId, ReceptacleId};
 use crate::problem::Node;
@@ -185,6 +186,7 @@ impl<'a> Scope<'a> {
                 [Node::List(variables), body] => self.exists(&typed(variables)?, body),
                 _ => Err(unsupported("an `exists` in the goal without variables and body")),
             },
+            chain::SEQUENCE => Err(unsupported("a `sequence` inside of a goal")),
             _ => self.atom(head, rest),
         }
     }
@@ -318,7 +320,7 @@ const KNOWN_BINARY: [&str; 8] = [
     "holds",
 ];
 
-fn split<'n, 'a>(node: &'n Node<'a>) -> Result<(&'a str, &'n [Node<'a>]), GameError> {
+pub(crate) fn split<'n, 'a>(node: &'n Node<'a>) -> Result<(&'a str, &'n [Node<'a>]), GameError> {
     match node {
         Node::List(items) => match items.split_first() {
             Some((Node::Symbol(head), rest)) => Ok((head, rest)),

@@ -8,7 +8,7 @@ use stepladder_env::{Env, EnvError, EnvSpec, TaskSet};
 
 use crate::env::{self, AlfworldEnv, GameSource};
 use crate::game::Game;
-use crate::generate::{self, Split};
+use crate::generate::{self, GameFamily, GoalCount, Split};
 
 /// What is known about generated households.
 pub static SPEC: EnvSpec = EnvSpec {
@@ -17,7 +17,36 @@ pub static SPEC: EnvSpec = EnvSpec {
     version: generate::VERSION,
     upstream: "alfworld 0.4.2 on textworld 1.7.0, which loads these games too",
     data_licence: "none needed",
-    splits: &["train", "dev", "test"],
+    splits: &[
+        "train",
+        "dev",
+        "test",
+        "train-goals-1",
+        "train-goals-2",
+        "train-goals-3",
+        "train-goals-4",
+        "train-goals-5",
+        "train-goals-6",
+        "train-goals-7",
+        "train-goals-8",
+        "dev-goals-1",
+        "dev-goals-2",
+        "dev-goals-3",
+        "dev-goals-4",
+        "dev-goals-5",
+        "dev-goals-6",
+        "dev-goals-7",
+        "dev-goals-8",
+        "test-goals-1",
+        "test-goals-2",
+        "test-goals-3",
+        "test-goals-4",
+        "test-goals-5",
+        "test-goals-6",
+        "test-goals-7",
+        "test-goals-8",
+        "train-goals-1-3",
+    ],
     max_steps: 50,
     reward_range: (0.0, 1.0),
     deterministic: true,
@@ -26,8 +55,58 @@ pub static SPEC: EnvSpec = EnvSpec {
 /// Compiled games kept in memory; when full, the memory starts anew.
 const KEPT_GAMES: usize = 8192;
 
+/// What a split holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Listing {
+    /// Whose rooms.
+    split: Split,
+    /// Fewest and most goals of a game; none for games as the options of the generator say.
+    goals: Option<(GoalCount, GoalCount)>,
+}
+
+impl Listing {
+    /// The registered split of a name.
+    fn parse(name: &str) -> Result<Self, EnvError> {
+        let unknown =
+            || EnvError::UnknownSplit { env: SPEC.id, split: name.to_owned(), known: SPEC.split_list() };
+        if !SPEC.splits.contains(&name) {
+            return Err(unknown());
+        }
+        let (split, goals) = match name.split_once("-goals-") {
+            None => (name, None),
+            Some((split, numbers)) => {
+                let (fewest, most) = numbers.split_once('-').unwrap_or((numbers, numbers));
+                let count = |number: &str| number.parse().ok().and_then(GoalCount::new).ok_or_else(unknown);
+                (split, Some((count(fewest)?, count(most)?)))
+            }
+        };
+        Ok(Self { split: split.parse().map_err(|_| unknown())?, goals })
+    }
+
+    /// Which game a number stands for. A mixed split takes its lengths in turn, so that every beginning of it is mixed.
+    fn game(self, number: u64) -> Key {
+        let Some((fewest, most)) = self.goals else {
+            return Key { split: self.split, goals: None, seed: number };
+        };
+        let kinds = (most.get() - fewest.get() + 1) as u64;
+        let goals = GoalCount::all().nth(fewest.get() - 1 + (number % kinds) as usize);
+        Key { split: self.split, goals, seed: number / kinds }
+    }
+}
+
+/// What a game is drawn from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    split: Split,
+    goals: Option<GoalCount>,
+    seed: u64,
+}
+
 /// The generated games: split `train` lists 4000 of them, `dev` and `test` 200 each. They are called `seed-0` and so on,
 /// and there is no last one: any `seed-N` can be played.
+///
+/// Splits such as `train-goals-3` hold chains of three goals, as many as the split without; those of `train-goals-1` are
+/// the games of `train`, filed under `goals_1`. `train-goals-1-3` takes one, two and three goals in turn.
 ///
 /// ```
 /// use stepladder_alfworld::Households;
@@ -46,7 +125,7 @@ pub struct Households {
 #[derive(Default)]
 struct Shared {
     options: Options,
-    games: Mutex<FxHashMap<(Split, u64), Arc<Game>>>,
+    games: Mutex<FxHashMap<Key, Arc<Game>>>,
 }
 
 /// Choices of the generator and of the environment.
@@ -87,16 +166,17 @@ impl TaskSet for Households {
     }
 
     fn tasks(&self, split: &str) -> Result<Vec<TaskKey>, EnvError> {
-        let Ok(known) = split.parse::<Split>() else {
-            return Err(EnvError::UnknownSplit {
-                env: SPEC.id,
-                split: split.to_owned(),
-                known: SPEC.splits.join(", "),
-            });
+        let listed = Self::listed(Listing::parse(split)?.split);
+        Ok((0..listed).map(|seed| TaskKey::new(SPEC.id, split, format!("seed-{seed}"))).collect())
+    }
+
+    /// 50 steps per goal.
+    fn max_steps(&self, split: &str) -> u32 {
+        let goals = match Listing::parse(split) {
+            Ok(Listing { goals: Some((_, most)), .. }) => most,
+            _ => self.shared.options.generate.goals,
         };
-        Ok((0..Self::listed(known))
-            .map(|seed| TaskKey::new(SPEC.id, split, format!("seed-{seed}")))
-            .collect())
+        SPEC.max_steps * goals.get() as u32
     }
 
     fn make(&self) -> Result<Box<dyn Env>, EnvError> {
@@ -111,35 +191,39 @@ impl GameSource for Shared {
 
     fn game(&self, task: &TaskKey) -> Result<Arc<Game>, EnvError> {
         let unknown = |reason: String| EnvError::UnknownTask { task: task.clone(), reason };
-        let split: Split =
-            task.split.parse().map_err(|error: generate::GenerateError| unknown(error.to_string()))?;
+        let listing = Listing::parse(&task.split).map_err(|error| unknown(error.to_string()))?;
         let seed = task
             .id
             .strip_prefix("seed-")
             // `seed-007` would be a second name of `seed-7`.
             .and_then(|number| number.parse::<u64>().ok().filter(|seed| seed.to_string() == number))
             .ok_or_else(|| unknown("a generated household is named seed-<number>".to_owned()))?;
-        if let Some(game) = self.games().get(&(split, seed)) {
+        let key = listing.game(seed);
+        if let Some(game) = self.games().get(&key) {
             return Ok(game.clone());
         }
         // Drawn outside the lock: two threads may both draw a game, which does no harm.
         let backend =
             |reason: String| EnvError::Backend { env: SPEC.id, reason: format!("{task}: {reason}") };
-        let text = generate::generate(split, seed, &self.options.generate)
-            .to_json()
-            .map_err(|error| backend(error.to_string()))?;
+        let mut options = self.options.generate;
+        options.goals = key.goals.unwrap_or(options.goals);
+        let mut drawn = generate::generate(key.split, key.seed, &options);
+        if let Some(goals) = key.goals {
+            drawn.family = GameFamily::Chain(goals);
+        }
+        let text = drawn.to_json().map_err(|error| backend(error.to_string()))?;
         let game = Arc::new(Game::from_json(&text).map_err(|error| backend(error.to_string()))?);
         let mut games = self.games();
         if games.len() >= KEPT_GAMES {
             games.clear();
         }
-        games.insert((split, seed), game.clone());
+        games.insert(key, game.clone());
         Ok(game)
     }
 }
 
 impl Shared {
-    fn games(&self) -> std::sync::MutexGuard<'_, FxHashMap<(Split, u64), Arc<Game>>> {
+    fn games(&self) -> std::sync::MutexGuard<'_, FxHashMap<Key, Arc<Game>>> {
         self.games.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -22,6 +22,7 @@ mod action;
 pub mod bench;
 mod bits;
 mod build;
+mod chain;
 pub mod codec;
 pub mod dialect;
 pub mod engine;

@@ -46,6 +46,8 @@ pub(crate) struct State {
     pub(crate) taken: BitMatrix,
     /// (location, object): is there. Kept beside `contents` because official games disagree about the two.
     pub(crate) lying: BitMatrix,
+    /// How many goals of a chain have been reached for good: the number of the goal that counts now.
+    pub(crate) reached: usize,
 }
 
 impl State {
@@ -58,6 +60,7 @@ impl State {
         self.contents.copy_from(&other.contents);
         self.taken.copy_from(&other.taken);
         self.lying.copy_from(&other.lying);
+        self.reached = other.reached;
     }
 
     pub(crate) fn is(&self, property: Property, object: ObjectId) -> bool {

@@ -6,6 +6,7 @@
 use stepladder_core::label::{Demonstration, Segment, Segmenter};
 
 use crate::expert::Subtask;
+use crate::view::task::THEN;
 use crate::view::{Command, Entity, Feedback};
 
 /// The rule-based segmenter of ALFWorld and of generated households.
@@ -17,6 +18,9 @@ impl Segmenter for AlfworldSegmenter {
         let steps = &demonstration.steps;
         let mut segments: Vec<Segment> = Vec::new();
         let mut placed: Vec<(Entity<'_>, Entity<'_>)> = Vec::new();
+        // What a goal of a chain leaves in the hand is put away before the next one.
+        let chain = demonstration.task.contains(THEN);
+        let mut lit = false;
         let mut start = 0;
         for (index, (action, answer)) in steps.iter().enumerate() {
             let feedback = Feedback::parse(answer);
@@ -34,12 +38,14 @@ impl Segmenter for AlfworldSegmenter {
                 },
                 Some(Command::Use(thing)) => Subtask::FindUse { kind: thing.kind },
                 Some(Command::Treat { treatment, object, .. }) => Subtask::Treat { treatment, object },
+                Some(Command::Place { object, .. }) if chain && lit => Subtask::PutAway { kind: object.kind },
                 Some(Command::Place { object, receptacle, .. }) => {
                     placed.push((object, receptacle));
                     Subtask::Put { object, receptacle }
                 }
                 _ => continue,
             };
+            lit = matches!(subtask, Subtask::FindUse { .. });
             segments.push(Segment { subtask: subtask.to_string(), len: index + 1 - start });
             start = index + 1;
         }
@@ -105,6 +111,21 @@ mod tests {
                 ("put mug 1 in shelf 1", 3),
             ]
         );
+    }
+
+    #[test]
+    fn what_the_light_left_in_the_hand_is_put_away() {
+        let steps = [
+            ("take pen 1 from desk 1", "You pick up the pen 1 from the desk 1."),
+            ("use desklamp 1", "You turn on the desklamp 1."),
+            ("move pen 1 to desk 1", "You move the pen 1 to the desk 1."),
+        ];
+        let last = |task: &str| {
+            let demonstration = Demonstration { task: task.into(), ..demonstration(&steps) };
+            AlfworldSegmenter.segment(&demonstration).unwrap()[2].subtask.clone()
+        };
+        assert_eq!(last("look at pen under the desklamp, then put a mug in shelf."), "put away the pen");
+        assert_eq!(last("look at pen under the desklamp."), "put pen 1 in desk 1");
     }
 
     #[test]

@@ -85,7 +85,7 @@ impl TaskSet for Alfworld {
             return Err(EnvError::UnknownSplit {
                 env: SPEC.id,
                 split: split.to_owned(),
-                known: SPEC.splits.join(", "),
+                known: SPEC.split_list(),
             });
         }
         let held_out: FxHashSet<&str> = TRAIN_DEV.lines().collect();

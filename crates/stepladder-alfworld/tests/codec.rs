@@ -31,6 +31,13 @@ const PIECES: &[&str] = &[
     "nothing",
     "locate and pick up a mug",
     "put a hot mug in coffeemachine.",
+    "put a hot mug in coffeemachine",
+    ", then ",
+    ", then",
+    "then",
+    "examine the mug with the desklamp.",
+    "put away the mug",
+    "You are facing the shelf 1, and desk 1. Next to it, you see a mug 1.",
     " ",
     "  ",
     "\n",
@@ -80,7 +87,7 @@ proptest! {
 
 /// Words that a model with this vocabulary could write.
 fn word() -> impl Strategy<Value = String> {
-    let forms = "put_hot put_two look_under find find_new find_use put go_to open take move put_on use look heat clean \
+    let forms = "put_hot put_two look_under then beside put_away find find_new find_use put go_to open take move put_on use look heat clean \
                  ;True ;False room around at_on at_in at_closed arrive on in opened picked moved heated no_effect \
                  carrying facing checked searching not failed at holding got did_put nothing mug shelf None";
     let forms: Vec<String> = forms.split_whitespace().map(str::to_owned).collect();

@@ -23,15 +23,14 @@ use stepladder_core::query::NO_PROGRESS;
 use stepladder_core::{Observation, Query, TaskKey, seed};
 use stepladder_env::{Codec, TaskSet};
 
-const LIMIT: usize = 50;
-
 fn rollouts(set: &dyn TaskSet, tasks: &[TaskKey], expert: &AlfworldExpert, trouble: Trouble) -> Vec<Rollout> {
     tasks
         .par_iter()
         .enumerate()
         .map(|(index, task)| {
             let mut rng = seed::stream(3, "trouble", &[index as u64]);
-            play(&mut *set.make().unwrap(), task, expert, LIMIT, trouble, &mut rng).unwrap()
+            let limit = set.max_steps(&task.split) as usize;
+            play(&mut *set.make().unwrap(), task, expert, limit, trouble, &mut rng).unwrap()
         })
         .collect()
 }
@@ -154,6 +153,37 @@ fn households_are_mostly_solved_from_other_paths_too() {
     }
 }
 
+/// The first tasks of the development splits with these numbers of goals.
+fn chains(set: &Households, goals: &[usize], count: usize) -> Vec<TaskKey> {
+    let tasks = |goals| set.tasks(&format!("dev-goals-{goals}")).unwrap().into_iter().take(count);
+    goals.iter().flat_map(tasks).collect()
+}
+
+#[test]
+fn chains_are_solved_and_labelled_alike_in_both_wordings() {
+    for (wording, goals) in [(Wording::V04, &[2, 3, 5, 8][..]), (Wording::V03, &[4])] {
+        let set = households(wording);
+        let expert = AlfworldExpert::new(wording);
+        let rollouts = rollouts(&set, &chains(&set, goals, 50), &expert, Trouble::default());
+        assert!(share_won(&rollouts) >= 0.995, "{wording:?}: {}", share_won(&rollouts));
+        check_samples(&rollouts);
+        check_segments(&rollouts);
+        check_other_roles(&expert, &rollouts);
+    }
+}
+
+#[test]
+fn chains_are_mostly_solved_from_other_paths_too() {
+    let set = households(Wording::V04);
+    let expert = AlfworldExpert::new(Wording::V04);
+    let tasks = chains(&set, &[2, 3, 5, 8], 100);
+    for trouble in [Trouble { noise: 0.2, burst: 0 }, Trouble { noise: 0.0, burst: 10 }] {
+        let rollouts = rollouts(&set, &tasks, &expert, trouble);
+        assert!(share_won(&rollouts) >= 0.97, "{trouble:?}: {}", share_won(&rollouts));
+        check_samples(&rollouts);
+    }
+}
+
 fn data_root() -> Option<PathBuf> {
     let root = std::env::var_os("STEPLADDER_DATA").map(PathBuf::from);
     let found = root.filter(|root| root.join(GAMES_DIRECTORY).is_dir());
@@ -196,6 +226,7 @@ const SUBTASKS: &[&str] = &[
     "locate and pick up a mug",
     "locate and pick up a new mug except mug 1 in shelf 1",
     "locate and use a desklamp",
+    "put away the mug",
     "heat mug 1",
     "clean mug 9",
     "put mug 1 in shelf 1",
@@ -248,6 +279,8 @@ const TASKS: &[&str] = &[
     "put a hot mug in shelf.",
     "look at mug under the desklamp.",
     "put a mug in shelf.",
+    "look at pen under the desklamp, then put two mug in shelf, then heat some egg and put it in desk.",
+    "put a mug in shelf, then whatever",
     "whatever",
 ];
 const ACTIONS: &[&str] = &["go to shelf 1", "examine shelf 1", "take mug 2 from shelf 1", "None", "", "look"];

@@ -27,6 +27,32 @@ pub struct EnvSpec {
     pub deterministic: bool,
 }
 
+impl EnvSpec {
+    /// The splits in words: names that differ in a last number that counts up are folded, `dev-goals-1 to 8`.
+    pub fn split_list(&self) -> String {
+        let mut folded: Vec<(&str, Option<(u32, u32)>)> = Vec::new();
+        for &name in self.splits {
+            let numbered =
+                name.rsplit_once('-').and_then(|(stem, number)| Some((stem, number.parse::<u32>().ok()?)));
+            match (numbered, folded.last_mut()) {
+                (Some((stem, number)), Some((before, Some((_, last)))))
+                    if *before == stem && *last + 1 == number =>
+                {
+                    *last = number;
+                }
+                (Some((stem, number)), _) => folded.push((stem, Some((number, number)))),
+                (None, _) => folded.push((name, None)),
+            }
+        }
+        let words = folded.into_iter().map(|(name, numbers)| match numbers {
+            None => name.to_owned(),
+            Some((first, last)) if first == last => format!("{name}-{first}"),
+            Some((first, last)) => format!("{name}-{first} to {last}"),
+        });
+        words.collect::<Vec<_>>().join(", ")
+    }
+}
+
 /// Why an environment could not answer. An action that the environment does not understand is *not* an error: it is an
 /// observation, exactly as the original says it.
 #[derive(Debug, thiserror::Error)]
@@ -134,9 +160,37 @@ pub trait TaskSet: Send + Sync {
     /// [`EnvError::UnknownSplit`], or [`EnvError::Data`] when the data are absent (the message names the remedy).
     fn tasks(&self, split: &str) -> Result<Vec<TaskKey>, EnvError>;
 
+    /// Step limit that suits a split; a wrapper applies it. [`EnvSpec::max_steps`] unless its tasks are longer.
+    fn max_steps(&self, _split: &str) -> u32 {
+        self.spec().max_steps
+    }
+
     /// A new environment that can play any task of any split; without time limit.
     ///
     /// # Errors
     /// [`EnvError::Data`], [`EnvError::Backend`].
     fn make(&self) -> Result<Box<dyn Env>, EnvError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbered_splits_are_folded() {
+        let spec = |splits| EnvSpec {
+            id: "toy",
+            summary: "",
+            version: 1,
+            upstream: "",
+            data_licence: "",
+            splits,
+            max_steps: 1,
+            reward_range: (0.0, 1.0),
+            deterministic: true,
+        };
+        let list = |splits| spec(splits).split_list();
+        assert_eq!(list(&["train", "train_dev"]), "train, train_dev");
+        assert_eq!(list(&["dev", "dev-1", "dev-2", "dev-4", "test-5"]), "dev, dev-1 to 2, dev-4, test-5");
+    }
 }

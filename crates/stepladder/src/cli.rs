@@ -329,7 +329,7 @@ pub(crate) enum EnvCommand {
     },
     /// Write new solvable games, or compare their distribution with the official one
     #[command(
-        after_help = "Example:\n  stepladder env generate alfworld --split dev --count 20 --seed 0 -o games/"
+        after_help = "Examples:\n  stepladder env generate alfworld --split dev --count 20 --seed 0 -o games/\n  stepladder env generate alfworld --goals 3 --count 20 -o chains/"
     )]
     Generate {
         /// Environment id
@@ -343,6 +343,9 @@ pub(crate) enum EnvCommand {
         /// First seed
         #[arg(long, default_value_t = 0)]
         seed: u64,
+        /// Goals of a game, to be reached one after another: 1 to 8
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
+        goals: u8,
         /// Directory to write to
         #[arg(short, long, required_unless_present = "report")]
         output: Option<PathBuf>,

@@ -73,8 +73,7 @@ pub(crate) fn known_split(id: &str, split: &str) -> Result<()> {
     if spec.splits.contains(&split) {
         return Ok(());
     }
-    Err(EnvError::UnknownSplit { env: spec.id, split: split.to_owned(), known: spec.splits.join(", ") }
-        .into())
+    Err(EnvError::UnknownSplit { env: spec.id, split: split.to_owned(), known: spec.split_list() }.into())
 }
 
 /// The environment behind an id; its data are looked for only when they are needed.

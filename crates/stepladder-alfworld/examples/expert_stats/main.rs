@@ -25,8 +25,6 @@ use stepladder_env::{Codec, TaskSet};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-const LIMIT: usize = 50;
-
 struct Arguments {
     household: bool,
     wording: Wording,
@@ -158,6 +156,7 @@ fn main() -> Result<(), Failure> {
     let mut vocabulary: HashSet<String> = HashSet::new();
     for split in &arguments.splits {
         let tasks: Vec<TaskKey> = tasks_of.tasks(split)?.into_iter().step_by(arguments.every).collect();
+        let limit = tasks_of.max_steps(split) as usize;
         let rollouts: Vec<Rollout> = tasks
             .par_iter()
             .enumerate()
@@ -166,7 +165,7 @@ fn main() -> Result<(), Failure> {
                 |env, (index, task)| {
                     let env = env.as_mut().map_err(|error| error.to_string())?;
                     let mut rng = seed::stream(1, "noise", &[index as u64]);
-                    play(&mut **env, task, &expert, LIMIT, arguments.trouble, &mut rng)
+                    play(&mut **env, task, &expert, limit, arguments.trouble, &mut rng)
                         .map_err(|error| error.to_string())
                 },
             )

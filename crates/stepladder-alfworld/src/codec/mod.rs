@@ -5,6 +5,7 @@
 //! | `You arrive at desk 1. On the desk 1, you see a mug 2, and a pen 1.` | `at_on desk_1 mug_2 pen_1` |
 //! | `You are in the middle of a room. Looking quickly around you, you see a drawer 2, a drawer 1, and a bed 1.` | `drawer*2 bed*1` |
 //! | `take mug 2 from desk 1; True` | `take mug_2 desk_1 ;True` |
+//! | `put a mug in shelf, then cool some egg and put it in bed.` | `put_a mug shelf then cool_some egg bed` |
 //! | `Searching. \|\| [Checked: drawer 1, drawer 2, desk 1]` | `checked drawer<=2 desk<=1` |
 //! | `locate and pick up a mug` | `find mug` |
 //!
@@ -143,6 +144,11 @@ mod tests {
     #[test]
     fn forms_become_words() {
         check("put a hot mug in coffeemachine.", "put_hot mug coffeemachine");
+        check(
+            "put a hot mug in shelf, then examine the pen with the desklamp, then put two egg in fridge.",
+            "put_hot mug shelf then examine_with pen desklamp then put_two egg fridge",
+        );
+        check("put away the mug", "put_away mug");
         check("locate and pick up a new mug except mug 1 in cabinet 2", "find_new mug mug_1 cabinet_2");
         check("heat mug 1", "heat mug_1");
         check("heat mug 1 with microwave 1; True", "heat mug_1 microwave_1 ;True");
@@ -171,6 +177,10 @@ mod tests {
             "You are facing the cabinet 1, and garbagecan 1. Next to it, you see nothing.",
             "facing cabinet_1 garbagecan_1 nothing",
         );
+        check(
+            "You are facing the drawer 1, and dresser 1. Next to it, you see a cd 2, and a cd 1.",
+            "facing drawer_1 dresser_1 beside cd_2 cd_1",
+        );
     }
 
     #[test]
@@ -194,6 +204,15 @@ mod tests {
             "None",
             "You arrive at shelf 1. On the shelf 2, you see nothing.",
             "mug 99999999999999999999",
+            "then",
+            "beside",
+            "put a mug in shelf, then",
+            "put a mug in shelf, thence",
+            "put a mug in shelf., then put a mug in shelf.",
+            "put a mug in shelf, then put a mug in shelf",
+            "put a mug in shelf. then put a mug in shelf.",
+            "put a mug in shelf, then  put a mug in shelf.",
+            "put away the then",
             "nothing",
             "On the desk 1, you see nothing. mug 2",
             "Looking quickly around you, you see a bed 1. Looking quickly around you, you see a bed 1.",

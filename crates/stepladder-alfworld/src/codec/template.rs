@@ -22,27 +22,28 @@ enum Place {
 }
 
 /// Every form: its word, its text, where it may stand. Slots: `{e}` entity, `{=}` the last entity again, `{k}` kind,
-/// `{l}` list with articles, `{n}` list of names, `{c}` list with articles as counts, `{r}` list of places as ranges,
-/// `{a}` action. Of forms with one word, those with more slots come first.
+/// `{l}` list with articles, `{n}` list of names, `{b}` the same behind another list, `{c}` list with articles as counts, `{r}` list of places as ranges,
+/// `{a}` action, `{.}` the end of a goal: a full stop, or `, then` before the next goal of a chain, which is one word. Of forms with one word, those with more slots come first.
 const FORMS: &[(&str, &str, Place)] = &[
     // task sentences
-    ("put_a", "put a {k} in {k}.", Place::Any),
-    ("put_some", "put some {k} on {k}.", Place::Any),
-    ("put_clean", "put a clean {k} in {k}.", Place::Any),
-    ("put_hot", "put a hot {k} in {k}.", Place::Any),
-    ("put_cool", "put a cool {k} in {k}.", Place::Any),
-    ("clean_some", "clean some {k} and put it in {k}.", Place::Any),
-    ("heat_some", "heat some {k} and put it in {k}.", Place::Any),
-    ("cool_some", "cool some {k} and put it in {k}.", Place::Any),
-    ("put_two", "put two {k} in {k}.", Place::Any),
-    ("find_two", "find two {k} and put them in {k}.", Place::Any),
-    ("look_under", "look at {k} under the {k}.", Place::Any),
-    ("examine_with", "examine the {k} with the {k}.", Place::Any),
+    ("put_a", "put a {k} in {k}{.}", Place::Any),
+    ("put_some", "put some {k} on {k}{.}", Place::Any),
+    ("put_clean", "put a clean {k} in {k}{.}", Place::Any),
+    ("put_hot", "put a hot {k} in {k}{.}", Place::Any),
+    ("put_cool", "put a cool {k} in {k}{.}", Place::Any),
+    ("clean_some", "clean some {k} and put it in {k}{.}", Place::Any),
+    ("heat_some", "heat some {k} and put it in {k}{.}", Place::Any),
+    ("cool_some", "cool some {k} and put it in {k}{.}", Place::Any),
+    ("put_two", "put two {k} in {k}{.}", Place::Any),
+    ("find_two", "find two {k} and put them in {k}{.}", Place::Any),
+    ("look_under", "look at {k} under the {k}{.}", Place::Any),
+    ("examine_with", "examine the {k} with the {k}{.}", Place::Any),
     // subtasks
     ("find", "locate and pick up a {k}", Place::Any),
     ("find_new", "locate and pick up a new {k} except {e} in {e}", Place::Any),
     ("find_use", "locate and use a {k}", Place::Any),
     ("put", "put {e} in {e}", Place::Any),
+    ("put_away", "put away the {k}", Place::Any),
     // actions; with one entity the last three are subtasks
     ("go_to", "go to {e}", Place::Action),
     ("open", "open {e}", Place::Action),
@@ -90,7 +91,7 @@ const FORMS: &[(&str, &str, Place)] = &[
     ("no_effect", "Nothing happens.", Place::Any),
     ("carrying", "You are carrying: {l}.", Place::Any),
     ("empty_hand", "You are not carrying anything.", Place::Any),
-    ("facing", "You are facing the {n}. Next to it, you see {l}.", Place::Any),
+    ("facing", "You are facing the {n}. Next to it, you see {b}.", Place::Any),
     ("usual", "There's nothing special about {e}.", Place::Any),
     ("normal", "This is a normal {e}. In it, you see {l}.", Place::Any),
     ("is_hot", "This is a hot {e}.", Place::Any),
@@ -126,6 +127,12 @@ const FORMS: &[(&str, &str, Place)] = &[
 /// The word of the room description; not written where a count follows, because nothing else starts with one.
 const ROOM: &str = "room";
 
+/// The word before a list that follows another list.
+const BESIDE: &str = "beside";
+
+/// The word between two goals of a chain.
+const THEN: &str = "then";
+
 /// The word of an empty list.
 const NOTHING: &str = "nothing";
 
@@ -136,10 +143,12 @@ enum Part {
     Same,
     Kind,
     Items,
+    Beside,
     Names,
     Counts,
     Ranges,
     Action,
+    End,
 }
 
 #[derive(Debug)]
@@ -180,9 +189,11 @@ fn parts(mut pattern: &'static str) -> Vec<Part> {
             "=" => Part::Same,
             "k" => Part::Kind,
             "l" => Part::Items,
+            "b" => Part::Beside,
             "n" => Part::Names,
             "c" => Part::Counts,
             "r" => Part::Ranges,
+            "." => Part::End,
             _ => Part::Action,
         });
         pattern = after;
@@ -204,7 +215,7 @@ pub(super) struct Found<'a> {
 impl Forms {
     /// Whether a word has a meaning here, so that text that happens to look like it must be escaped.
     pub(super) fn reserved(&self, word: &str) -> bool {
-        word == NOTHING || self.by_word.contains_key(word)
+        [NOTHING, BESIDE, THEN].contains(&word) || self.by_word.contains_key(word)
     }
 
     /// The longest form at the start of `text`.
@@ -248,7 +259,7 @@ impl Forms {
                     words.push(kind.to_owned());
                     after
                 }
-                Part::Items | Part::Counts | Part::Names => {
+                Part::Items | Part::Beside | Part::Counts | Part::Names => {
                     let article = if *part == Part::Names { "" } else { "a " };
                     let (items, after) = take_list(rest, article)?;
                     if items.is_empty() {
@@ -263,6 +274,8 @@ impl Forms {
                         }
                         words.extend(counts);
                     } else {
+                        // Without this word the two lists would be one.
+                        words.extend((*part == Part::Beside).then(|| BESIDE.to_owned()));
                         words.extend(items.iter().map(entity_word));
                     }
                     after
@@ -277,6 +290,13 @@ impl Forms {
                     words.extend(range_words(&places));
                     after
                 }
+                Part::End => match rest.strip_prefix(", then") {
+                    Some(after) => {
+                        words.push(THEN.to_owned());
+                        after
+                    }
+                    None => rest.strip_prefix('.')?,
+                },
                 Part::Action => {
                     let found = self.longest(rest, |place| place == Place::Action)?;
                     words.extend(found.words);
@@ -328,6 +348,13 @@ impl Forms {
                     let kind = take_kind(next).is_some_and(|(_, end)| end.is_empty()) && !self.reserved(next);
                     kind.then(|| (next.to_owned(), 1))
                 }
+                Part::End if next == THEN => Some((", then".to_owned(), 1)),
+                Part::End => Some((".".to_owned(), 0)),
+                Part::Beside if next == BESIDE => {
+                    let (items, taken) = entities(&rest[1..]);
+                    Some((list_text(&items, "a "), taken + 1))
+                }
+                Part::Beside => (next == NOTHING).then(|| (NOTHING.to_owned(), 1)),
                 Part::Items | Part::Names if next == NOTHING => Some((NOTHING.to_owned(), 1)),
                 Part::Counts if next == NOTHING => Some((NOTHING.to_owned(), 1)),
                 Part::Items | Part::Names | Part::Counts => {

@@ -4,10 +4,10 @@ use super::{AlfworldExpert, Note, Progress, Subtask};
 use crate::view::{Command, Entity, Feedback, Lid, Room, Sight, Treatment};
 
 /// An action with the flag that it finishes the subtask.
-type Move<'a> = (Command<'a>, bool);
+pub(super) type Move<'a> = (Command<'a>, bool);
 
 /// Ends a subtask that is over or cannot be finished: the planner decides again.
-const GIVE_BACK: Move<'static> = (Command::Look, true);
+pub(super) const GIVE_BACK: Move<'static> = (Command::Look, true);
 
 impl AlfworldExpert {
     /// The next action.
@@ -24,12 +24,13 @@ impl AlfworldExpert {
                 self.treat(treatment, object, feedback, &progress, room)
             }
             Some(Subtask::Put { object, receptacle }) => self.put(object, receptacle, feedback, &progress),
+            Some(Subtask::PutAway { kind }) => self.put_away(kind, feedback, &progress, room),
             Some(subtask) => Search { expert: self, subtask, progress: &progress, room }.act(feedback),
             None => GIVE_BACK,
         }
     }
 
-    fn place<'a>(&self, object: Entity<'a>, receptacle: Entity<'a>) -> Command<'a> {
+    pub(super) fn place<'a>(&self, object: Entity<'a>, receptacle: Entity<'a>) -> Command<'a> {
         Command::Place { object, receptacle, wording: self.wording }
     }
 
@@ -127,7 +128,10 @@ struct Search<'a, 'r> {
 impl<'a> Search<'a, '_> {
     fn kind(&self) -> &'a str {
         match self.subtask {
-            Subtask::Find { kind } | Subtask::FindNew { kind, .. } | Subtask::FindUse { kind } => kind,
+            Subtask::Find { kind }
+            | Subtask::FindNew { kind, .. }
+            | Subtask::FindUse { kind }
+            | Subtask::PutAway { kind } => kind,
             Subtask::Treat { object, .. } | Subtask::Put { object, .. } => object.kind,
         }
     }
@@ -160,6 +164,9 @@ impl<'a> Search<'a, '_> {
             }
             Feedback::Placed { object, receptacle } => match self.subtask {
                 Subtask::FindNew { placed, .. } if placed == *object => self.next(None, Some(*receptacle)),
+                Subtask::Find { .. } if self.progress.note == Note::Fresh => {
+                    self.next(None, Some(*receptacle))
+                }
                 _ => (Command::Examine(*receptacle), false),
             },
             Feedback::TurnedOn(thing) if self.uses() && thing.kind == self.kind() => GIVE_BACK,

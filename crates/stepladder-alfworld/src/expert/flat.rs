@@ -49,6 +49,7 @@ fn completed(subtask: &str, progress: &str) -> bool {
         (Some(Subtask::Put { object, receptacle }), Note::Put { object: other, receptacle: place }) => {
             (object, receptacle) == (other, place)
         }
+        (Some(Subtask::PutAway { kind }), Note::Put { object, .. }) => object.kind == kind,
         _ => false,
     }
 }

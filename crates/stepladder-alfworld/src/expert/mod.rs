@@ -10,12 +10,15 @@
 //! * `heat`, `clean` and `cool` need no open device; afterwards a device that is also the target has to be examined,
 //!   because nothing says whether it is open.
 //! * The hand holds one object, so a wrong one has to be put down before anything else.
+//! * Nothing says that a goal of a chain has been reached: the earlier subtasks have to.
 
+mod chain;
 mod executor;
 mod flat;
 mod planner;
 pub mod prior;
 pub mod progress;
+mod put_away;
 mod recorder;
 mod subtask;
 

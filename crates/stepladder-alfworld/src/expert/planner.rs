@@ -1,5 +1,6 @@
 //! Which subtask comes next.
 
+use super::chain::{Standing, standing};
 use super::{AlfworldExpert, Note, Progress, Subtask};
 use crate::view::{Entity, Family, Goal, Room};
 
@@ -9,10 +10,16 @@ const NO_PLAN: &str = "look around";
 impl AlfworldExpert {
     /// The next subtask.
     pub(super) fn plan(&self, task: &str, earlier: &[String], progress: &str, room: &Room<'_>) -> String {
-        let Some(goal) = Goal::parse(task) else { return NO_PLAN.to_owned() };
+        let Some(goals) = Goal::parse_all(task) else { return NO_PLAN.to_owned() };
         let earlier: Vec<Subtask<'_>> = earlier.iter().filter_map(|text| Subtask::parse(text)).collect();
         let progress = Progress::parse(progress);
-        let plan = Plan { expert: self, goal, earlier: &earlier, room };
+        let Some(Standing { goal, since, in_hand }) = standing(&goals, &earlier, &progress.note) else {
+            return NO_PLAN.to_owned();
+        };
+        if let Some(kind) = in_hand {
+            return Subtask::PutAway { kind }.to_string();
+        }
+        let plan = Plan { expert: self, goal, earlier: &earlier[since..], room };
         plan.next(&progress).to_string()
     }
 }
@@ -110,6 +117,7 @@ impl<'a> Plan<'a, '_> {
             (Subtask::Put { object, receptacle }, family) => {
                 object.kind != kind || (receptacle.kind == self.goal.target && family != Family::Look)
             }
+            (Subtask::PutAway { kind: held }, _) => held != kind,
             _ => false,
         };
         match self.earlier.last() {

@@ -12,6 +12,7 @@ pub(super) fn record(subtask: &str, previous: &str, action: &str, feedback: &str
         Some(subtask @ (Subtask::Find { .. } | Subtask::FindNew { .. } | Subtask::FindUse { .. })) => {
             search(&subtask, previous, action, &feedback)
         }
+        Some(Subtask::PutAway { .. }) => tidy(previous, action, &feedback),
         _ => errand(previous, action, &feedback),
     }
     .to_string()
@@ -116,6 +117,27 @@ fn errand<'a>(previous: Progress<'a>, action: &'a str, feedback: &Feedback<'a>) 
         | Feedback::Facing(_)
         | Feedback::Other(_) => return Progress { checked: Vec::new(), ..previous },
     })
+}
+
+/// While putting away what the hand holds: which object that is must not be forgotten on the way.
+fn tidy<'a>(previous: Progress<'a>, action: &'a str, feedback: &Feedback<'a>) -> Progress<'a> {
+    let held = previous.held;
+    let after = |note| Progress { held, note, checked: Vec::new() };
+    match feedback {
+        Feedback::Carrying(_) | Feedback::Placed { .. } => errand(previous, action, feedback),
+        Feedback::PickedUp { object, .. } => Progress { held: Some(*object), ..after(Note::Fresh) },
+        Feedback::NothingHappens => after(Note::Failed(action)),
+        Feedback::Sight(sight) => match previous.failed() {
+            Some(Command::Place { receptacle, .. }) if receptacle == sight.receptacle => after(previous.note),
+            _ => after(Note::At(sight.receptacle)),
+        },
+        Feedback::Shut(receptacle) => after(Note::At(*receptacle)),
+        Feedback::Start
+        | Feedback::Treated { .. }
+        | Feedback::TurnedOn(_)
+        | Feedback::Facing(_)
+        | Feedback::Other(_) => after(previous.note),
+    }
 }
 
 fn done(note: Note<'_>) -> Progress<'_> {

@@ -41,6 +41,11 @@ pub enum Subtask<'a> {
         /// Where to.
         receptacle: Entity<'a>,
     },
+    /// Put down, anywhere, what the hand still holds from a goal that asked for no place.
+    PutAway {
+        /// Its kind: which one of its kind it is stands in no prompt of the planner.
+        kind: &'a str,
+    },
 }
 
 impl fmt::Display for Subtask<'_> {
@@ -53,6 +58,7 @@ impl fmt::Display for Subtask<'_> {
             Self::FindUse { kind } => write!(f, "locate and use a {kind}"),
             Self::Treat { treatment, object } => write!(f, "{} {object}", treatment.verb()),
             Self::Put { object, receptacle } => write!(f, "put {object} in {receptacle}"),
+            Self::PutAway { kind } => write!(f, "put away the {kind}"),
         }
     }
 }
@@ -79,6 +85,9 @@ impl<'a> Subtask<'a> {
         if let Some(rest) = text.strip_prefix("locate and use a ") {
             return only(rest).map(|kind| Self::FindUse { kind });
         }
+        if let Some(rest) = text.strip_prefix("put away the ") {
+            return only(rest).map(|kind| Self::PutAway { kind });
+        }
         if let Some(rest) = text.strip_prefix("put ") {
             let (object, rest) = Entity::take(rest)?;
             let receptacle = Entity::parse(rest.strip_prefix(" in ")?)?;
@@ -95,7 +104,7 @@ impl<'a> Subtask<'a> {
         match self {
             Self::Find { kind } => object.kind == *kind,
             Self::FindNew { kind, placed, .. } => object.kind == *kind && object != *placed,
-            Self::FindUse { .. } | Self::Treat { .. } | Self::Put { .. } => false,
+            Self::FindUse { .. } | Self::Treat { .. } | Self::Put { .. } | Self::PutAway { .. } => false,
         }
     }
 }

@@ -238,6 +238,15 @@ impl Household {
 /// # Errors
 /// [`GenerateError::Problem`] names the first fact that does not fit.
 pub fn read_problem(problem: &str) -> Result<(Household, Task), GenerateError> {
+    let (household, goal) = read_household(problem)?;
+    if goal.contains("(sequence") {
+        return Err(GenerateError::Problem { reason: "it is a chain of several goals".to_owned() });
+    }
+    Ok((household, read_goal(goal)?))
+}
+
+/// Reads the household, and finds where the goal begins.
+pub(super) fn read_household(problem: &str) -> Result<(Household, &str), GenerateError> {
     let broken = |what: &str| GenerateError::Problem { reason: what.to_owned() };
     let init = problem.find("(:init").ok_or_else(|| broken("there is no `(:init`"))?;
     let goal = problem.find("(:goal").ok_or_else(|| broken("there is no `(:goal`"))?;
@@ -332,10 +341,10 @@ pub fn read_problem(problem: &str) -> Result<(Household, Task), GenerateError> {
     let room = Room::of(receptacles.iter().map(|receptacle| receptacle.kind.as_str()));
     let objects = objects.into_values().collect();
     let start = start.ok_or_else(|| broken("the agent has no location"))?;
-    Ok((Household { room, locations, start, receptacles, objects }, read_goal(&problem[goal..])?))
+    Ok((Household { room, locations, start, receptacles, objects }, &problem[goal..]))
 }
 
-fn read_goal(goal: &str) -> Result<Task, GenerateError> {
+pub(super) fn read_goal(goal: &str) -> Result<Task, GenerateError> {
     let kinds = |predicate: &str| -> Vec<String> {
         goal.match_indices(predicate)
             .filter_map(|(at, _)| goal[at..].split([')', ' ']).nth(2))

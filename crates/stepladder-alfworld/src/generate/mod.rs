@@ -4,6 +4,7 @@
 //! A game is made in three steps that draw from streams of their own: the task, a room in which it can be done, and the
 //! names. So another task (or a chain of tasks) can be drawn without touching how rooms are drawn.
 
+mod chain;
 mod contents;
 pub mod distribution;
 mod draw;
@@ -19,6 +20,7 @@ mod task;
 use serde::{Deserialize, Serialize};
 use stepladder_core::seed;
 
+pub use chain::{GameFamily, GoalCount, read_chain};
 pub use estimate::estimate;
 pub use household::{
     Family, Household, Object, Receptacle, Room, Task, kind_of_id, read_problem, short_names,
@@ -32,6 +34,10 @@ pub const VERSION: u32 = 1;
 
 /// Rooms drawn for one task before giving up. The worst task of the official table needs a few dozen.
 const ATTEMPTS: u64 = 10_000;
+
+/// Rooms of the split drawn for one chain before another chain is drawn: hardly any room suits several rare goals at
+/// once. Rooms of other splits do not count, so that the chains of all splits are alike.
+const ROOMS_PER_CHAIN: u64 = 100;
 
 /// Why a household could not be read, estimated or drawn.
 #[derive(Debug, thiserror::Error)]
@@ -49,11 +55,11 @@ pub enum GenerateError {
     /// A table or game could not be written.
     #[error("household tables: {0}")]
     Json(#[from] serde_json::Error),
-    /// The tables leave no room in which the task can be done.
-    #[error("no room was found for {task:?} after {attempts} attempts: the tables contradict each other")]
+    /// The tables leave no room in which the goals can be reached.
+    #[error("no room was found for {tasks:?} after {attempts} attempts: the tables contradict each other")]
     Unsatisfiable {
-        /// The task.
-        task: Task,
+        /// The goals tried last.
+        tasks: Vec<Task>,
         /// Rooms drawn.
         attempts: u64,
     },
@@ -126,13 +132,15 @@ impl std::str::FromStr for Split {
 pub struct Options {
     /// Which release of the original words the game.
     pub wording: Wording,
-    /// Only this family.
+    /// Only this family; of a chain, its first goal.
     pub family: Option<Family>,
+    /// How many goals have to be reached one after another.
+    pub goals: GoalCount,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { wording: Wording::V04, family: None }
+        Self { wording: Wording::V04, family: None, goals: GoalCount::ONE }
     }
 }
 
@@ -153,8 +161,8 @@ pub struct GeneratedGame {
     pub dialect: String,
     /// What follows "Your task is to: ".
     pub task: String,
-    /// Task family.
-    pub family: Family,
+    /// Task family, or the length of the chain.
+    pub family: GameFamily,
     /// Kind of room.
     pub room: Room,
     /// Version of the generator.
@@ -198,14 +206,19 @@ pub fn generate_from(
     seed: u64,
     options: &Options,
 ) -> Result<GeneratedGame, GenerateError> {
+    let goals = options.goals;
+    // The streams of games with one goal have no number in their names: those games must stay what they are.
+    let chain = if goals == GoalCount::ONE { String::new() } else { format!("goals-{}/", goals.get()) };
     let stream = |part: &str, indices: &[u64]| {
-        seed::stream(seed, &format!("household/{}/{part}", split.name()), indices)
+        seed::stream(seed, &format!("household/{}/{chain}{part}", split.name()), indices)
     };
-    let drawn = task::draw(tables, options.family, &mut stream("task", &[]))?;
-    let unsatisfiable = || GenerateError::Unsatisfiable { task: drawn.task.clone(), attempts: ATTEMPTS };
-    let room = tables.rooms.get(&drawn.room).ok_or_else(unsatisfiable)?;
-    let tasks = std::slice::from_ref(&drawn.task);
-    for attempt in 0..ATTEMPTS {
+    let draw = |indices: &[u64]| task::draw(tables, options.family, goals, &mut stream("task", indices));
+    let mut drawn = draw(if chain.is_empty() { &[] } else { &[0] })?;
+    let attempts = ATTEMPTS * goals.get() as u64;
+    let mut unsuitable = 0;
+    for attempt in 0..attempts {
+        let Some(room) = tables.rooms.get(&drawn.room) else { continue };
+        let tasks = &drawn.tasks;
         let rng = &mut stream("room", &[attempt]);
         let layout = layout::draw(room, tasks, rng);
         let items = contents::draw(tables, room, &layout, tasks, rng);
@@ -217,25 +230,36 @@ pub fn generate_from(
             continue;
         }
         let mut household = name::name(drawn.room, room, &layout, &items, rng);
-        let Some(plan) = plan::plan(&household, &drawn.task, options.wording) else { continue };
-        task::chill(&mut household, &drawn.task, &plan.targets);
-        let name = format!("household_{}_{seed}", split.name());
+        let Some(plan) = plan::plan(&household, tasks, tables, options.wording) else {
+            unsuitable += 1;
+            if !chain.is_empty() && unsuitable % ROOMS_PER_CHAIN == 0 {
+                drawn = draw(&[unsuitable / ROOMS_PER_CHAIN])?;
+            }
+            continue;
+        };
+        for (task, targets) in tasks.iter().zip(&plan.targets) {
+            task::chill(&mut household, task, targets);
+        }
+        let name = format!("household_{}_{}{seed}", split.name(), chain.replace(['-', '/'], "_"));
         return Ok(GeneratedGame {
             pddl_domain: String::new(),
             grammar: String::new(),
-            pddl_problem: pddl::write(&name, &household, &drawn.task, tables),
+            pddl_problem: pddl::write(&name, &household, tasks, tables),
             walkthrough: plan.commands,
             solvable: true,
             dialect: dialect_name(options.wording).to_owned(),
-            task: pddl::sentence(&drawn.task, drawn.second_wording),
-            family: drawn.task.family,
+            task: pddl::sentences(tasks, &drawn.second_wording),
+            family: match tasks.as_slice() {
+                [task] => GameFamily::Single(task.family),
+                _ => GameFamily::Chain(goals),
+            },
             room: drawn.room,
             generator: VERSION,
             split,
             seed,
         });
     }
-    Err(unsatisfiable())
+    Err(GenerateError::Unsatisfiable { tasks: drawn.tasks, attempts })
 }
 
 /// The name that stands in a game file.

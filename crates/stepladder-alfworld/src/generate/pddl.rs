@@ -5,15 +5,20 @@ use std::fmt::Write as _;
 
 use super::household::{Family, Household, Task};
 use super::tables::Tables;
+use crate::view::task::THEN;
 
 const AGENT: &str = "agent1";
 
 /// The problem text.
-pub(super) fn write(name: &str, household: &Household, task: &Task, tables: &Tables) -> String {
+pub(super) fn write(name: &str, household: &Household, tasks: &[Task], tables: &Tables) -> String {
     let mut text = String::with_capacity(64 * 1024);
     objects(&mut text, name, household, tables);
     facts(&mut text, household, tables);
-    let _ = write!(text, "(:goal\n{})\n)\n", goal(task));
+    let goal = match tasks {
+        [task] => goal(task),
+        chain => format!("(sequence\n{})", chain.iter().map(goal).collect::<Vec<_>>().join("\n")),
+    };
+    let _ = write!(text, "(:goal\n{goal})\n)\n");
     text
 }
 
@@ -113,8 +118,21 @@ fn goal(task: &Task) -> String {
     }
 }
 
-/// The task sentence, worded as the official ones; each family has two wordings.
-pub(super) fn sentence(task: &Task, second_wording: bool) -> String {
+/// The task sentence; of a chain, the official sentences of its goals in order, made into one.
+pub(super) fn sentences(tasks: &[Task], second_wording: &[bool]) -> String {
+    let mut text = String::new();
+    for (task, second) in tasks.iter().zip(second_wording) {
+        if text.ends_with('.') {
+            text.pop();
+            text.push_str(THEN);
+        }
+        text.push_str(&sentence(task, *second));
+    }
+    text
+}
+
+/// The task sentence of one goal, worded as the official ones; each family has two wordings.
+fn sentence(task: &Task, second_wording: bool) -> String {
     let target = task.target.to_ascii_lowercase();
     let place = task.place.to_ascii_lowercase();
     match (task.family, second_wording) {

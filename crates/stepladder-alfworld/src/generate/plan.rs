@@ -1,55 +1,129 @@
-//! A shortest way to win: the walkthrough of a generated game.
+//! A short way to win: the walkthrough of a generated game, a shortest one where it has one goal.
 
 use crate::dialect::Wording;
 
 use super::household::{Family, Household, Task, short_names};
+use super::tables::Tables;
 
-/// A plan with the objects of the target kind that it handles.
+/// A plan with the objects of the target kinds that it handles, goal by goal.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) commands: Vec<String>,
-    pub(super) targets: Vec<usize>,
+    pub(super) targets: Vec<Vec<usize>>,
+}
+
+/// What does not change while planning.
+struct World<'h> {
+    household: &'h Household,
+    tables: &'h Tables,
+    wording: Wording,
+    receptacle_names: Vec<String>,
+    object_names: Vec<String>,
+}
+
+impl World<'_> {
+    fn accepts(&self, receptacle: usize, object: usize) -> bool {
+        let kinds = self.tables.contains.get(&self.household.receptacles[receptacle].kind);
+        kinds.is_some_and(|kinds| kinds.contains(&self.household.objects[object].kind))
+    }
 }
 
 /// What the agent has done so far.
 #[derive(Clone)]
-struct Walk<'h> {
-    household: &'h Household,
-    receptacle_names: &'h [String],
+struct Walk<'w> {
+    world: &'w World<'w>,
     at: usize,
     opened: Vec<usize>,
+    holds: Option<usize>,
     commands: Vec<String>,
 }
 
 impl Walk<'_> {
     fn go(&mut self, receptacle: usize) {
-        let location = self.household.receptacles[receptacle].location;
+        let location = self.world.household.receptacles[receptacle].location;
         if location != self.at {
-            self.commands.push(format!("go to {}", self.receptacle_names[receptacle]));
+            self.commands.push(format!("go to {}", self.world.receptacle_names[receptacle]));
             self.at = location;
         }
     }
 
     fn reach_into(&mut self, receptacle: usize) {
         self.go(receptacle);
-        if self.household.receptacles[receptacle].openable && !self.opened.contains(&receptacle) {
-            self.commands.push(format!("open {}", self.receptacle_names[receptacle]));
+        if self.world.household.receptacles[receptacle].openable && !self.opened.contains(&receptacle) {
+            self.commands.push(format!("open {}", self.world.receptacle_names[receptacle]));
             self.opened.push(receptacle);
         }
     }
+
+    fn take(&mut self, object: usize, from: usize) {
+        self.reach_into(from);
+        let (name, from) = (&self.world.object_names[object], &self.world.receptacle_names[from]);
+        self.commands.push(format!("take {name} from {from}"));
+        self.holds = Some(object);
+    }
+
+    fn put(&mut self, object: usize, to: usize) {
+        self.reach_into(to);
+        let (object, to) = (&self.world.object_names[object], &self.world.receptacle_names[to]);
+        self.commands.push(match self.world.wording {
+            Wording::V04 => format!("move {object} to {to}"),
+            Wording::V03 => format!("put {object} in/on {to}"),
+        });
+        self.holds = None;
+    }
+
+    /// The ways to go on with an empty hand: what it holds from an earlier goal is put down here, or where else it fits.
+    fn freed(self) -> Vec<Self> {
+        let Some(object) = self.holds else { return vec![self] };
+        let receptacles = &self.world.household.receptacles;
+        let fitting: Vec<usize> =
+            (0..receptacles.len()).filter(|&index| self.world.accepts(index, object)).collect();
+        let here = |index: &&usize| receptacles[**index].location == self.at;
+        let mut near: Vec<usize> = fitting.iter().filter(here).copied().collect();
+        if near.is_empty() {
+            near = fitting;
+        }
+        let put_at = |to| {
+            let mut walk = self.clone();
+            walk.put(object, to);
+            walk
+        };
+        near.into_iter().map(put_at).collect()
+    }
 }
 
-/// A shortest winning plan; ties go to the lower indices. `None` if the task cannot be done here.
-pub(super) fn plan(household: &Household, task: &Task, wording: Wording) -> Option<Plan> {
-    let receptacle_names = short_names(household.receptacles.iter().map(|receptacle| receptacle.id.as_str()));
-    let object_names = short_names(household.objects.iter().map(|object| object.id.as_str()));
-    let start = Walk {
+/// Reaches one goal after the other, each by a shortest plan from where the one before ended; ties go to the lower
+/// indices. `None` if one of them cannot be reached here.
+pub(super) fn plan(household: &Household, tasks: &[Task], tables: &Tables, wording: Wording) -> Option<Plan> {
+    let world = World {
         household,
-        receptacle_names: &receptacle_names,
-        at: household.start,
-        opened: Vec::new(),
-        commands: Vec::new(),
+        tables,
+        wording,
+        receptacle_names: short_names(household.receptacles.iter().map(|receptacle| receptacle.id.as_str())),
+        object_names: short_names(household.objects.iter().map(|object| object.id.as_str())),
     };
+    let mut walk =
+        Walk { world: &world, at: household.start, opened: Vec::new(), holds: None, commands: Vec::new() };
+    let mut targets = Vec::with_capacity(tasks.len());
+    for task in tasks {
+        let mut best: Option<(Walk<'_>, Vec<usize>)> = None;
+        for start in walk.freed() {
+            offer_all(&start, task, &mut |walk, handled| {
+                if best.as_ref().is_none_or(|(best, _)| walk.commands.len() < best.commands.len()) {
+                    best = Some((walk, handled));
+                }
+            });
+        }
+        let handled;
+        (walk, handled) = best?;
+        targets.push(handled);
+    }
+    Some(Plan { commands: walk.commands, targets })
+}
+
+/// Offers every sensible way to reach a goal with an empty hand, each with the objects of the target kind it handles.
+fn offer_all<'w>(start: &Walk<'w>, task: &Task, offer: &mut impl FnMut(Walk<'w>, Vec<usize>)) {
+    let World { household, receptacle_names, object_names, .. } = start.world;
     let of_kind = |kind: &str| -> Vec<usize> {
         (0..household.receptacles.len()).filter(|&index| household.receptacles[index].kind == kind).collect()
     };
@@ -58,28 +132,10 @@ pub(super) fn plan(household: &Household, task: &Task, wording: Wording) -> Opti
             household.objects[index].kind == task.target && !household.objects[index].inside.is_empty()
         })
         .collect();
-    let take = |walk: &mut Walk<'_>, object: usize, from: usize| {
-        walk.reach_into(from);
-        walk.commands.push(format!("take {} from {}", object_names[object], receptacle_names[from]));
-    };
-    let put = |walk: &mut Walk<'_>, object: usize, to: usize| {
-        walk.reach_into(to);
-        let (object, to) = (&object_names[object], &receptacle_names[to]);
-        walk.commands.push(match wording {
-            Wording::V04 => format!("move {object} to {to}"),
-            Wording::V03 => format!("put {object} in/on {to}"),
-        });
-    };
-    let mut best: Option<Plan> = None;
-    let mut offer = |walk: Walk<'_>, targets: Vec<usize>| {
-        if best.as_ref().is_none_or(|best| walk.commands.len() < best.commands.len()) {
-            best = Some(Plan { commands: walk.commands, targets });
-        }
-    };
     for &object in &targets {
         for &from in &household.objects[object].inside {
             let mut taken = start.clone();
-            take(&mut taken, object, from);
+            taken.take(object, from);
             match task.family {
                 Family::Look => {
                     for (lamp, _) in
@@ -96,7 +152,7 @@ pub(super) fn plan(household: &Household, task: &Task, wording: Wording) -> Opti
                 Family::Pick => {
                     for to in of_kind(&task.place) {
                         let mut walk = taken.clone();
-                        put(&mut walk, object, to);
+                        walk.put(object, to);
                         offer(walk, vec![object]);
                     }
                 }
@@ -122,7 +178,7 @@ pub(super) fn plan(household: &Household, task: &Task, wording: Wording) -> Opti
                         }
                         for to in of_kind(&task.place) {
                             let mut walk = treated.clone();
-                            put(&mut walk, object, to);
+                            walk.put(object, to);
                             offer(walk, vec![object]);
                         }
                     }
@@ -130,12 +186,12 @@ pub(super) fn plan(household: &Household, task: &Task, wording: Wording) -> Opti
                 Family::Two => {
                     for to in of_kind(&task.place) {
                         let mut one = taken.clone();
-                        put(&mut one, object, to);
+                        one.put(object, to);
                         for &other in targets.iter().filter(|&&other| other != object) {
                             for &from in &household.objects[other].inside {
                                 let mut walk = one.clone();
-                                take(&mut walk, other, from);
-                                put(&mut walk, other, to);
+                                walk.take(other, from);
+                                walk.put(other, to);
                                 offer(walk, vec![object, other]);
                             }
                         }
@@ -144,5 +200,4 @@ pub(super) fn plan(household: &Household, task: &Task, wording: Wording) -> Opti
             }
         }
     }
-    best
 }

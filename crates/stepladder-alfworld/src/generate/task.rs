@@ -4,35 +4,73 @@ use rand::RngExt;
 use stepladder_core::seed::Rng;
 
 use super::GenerateError;
+use super::chain::GoalCount;
 use super::draw::weighted_by;
 use super::household::{Family, Household, Room, Task};
 use super::tables::Tables;
 
-/// A task, where it is to be done, and which of the two sentences says it.
+/// The goals of a game, and where they are to be reached.
 #[derive(Debug)]
 pub(super) struct Drawn {
-    pub(super) task: Task,
     pub(super) room: Room,
-    pub(super) second_wording: bool,
+    /// In order.
+    pub(super) tasks: Vec<Task>,
+    /// Which of the two sentences says it, for each.
+    pub(super) second_wording: Vec<bool>,
 }
 
-/// Draws a task with its official frequency.
-pub(super) fn draw(tables: &Tables, family: Option<Family>, rng: &mut Rng) -> Result<Drawn, GenerateError> {
+/// Draws goals with their official frequencies: the first from all, the others from those of the same kind of room.
+///
+/// The goals of a chain have different target kinds, so that nothing that one has put somewhere is needed by another;
+/// and only one asks for light, because a lamp that is on stays on.
+pub(super) fn draw(
+    tables: &Tables,
+    family: Option<Family>,
+    goals: GoalCount,
+    rng: &mut Rng,
+) -> Result<Drawn, GenerateError> {
+    let (first, room) = draw_one(tables, rng, |drawn, _| family.is_none_or(|family| family == drawn.family))?;
+    let mut drawn = Drawn { room, tasks: vec![first], second_wording: vec![rng.random()] };
+    while drawn.tasks.len() < goals.get() {
+        let (next, _) = draw_one(tables, rng, |next, room| {
+            let disturbs = |task: &Task| {
+                task.target == next.target || (task.family, next.family) == (Family::Look, Family::Look)
+            };
+            room == drawn.room && !drawn.tasks.iter().any(disturbs)
+        })?;
+        drawn.tasks.push(next);
+        drawn.second_wording.push(rng.random());
+    }
+    Ok(drawn)
+}
+
+/// A possible goal, before it is chosen.
+struct Candidate<'t> {
+    family: Family,
+    target: &'t str,
+}
+
+/// Draws one goal among those that fit.
+fn draw_one(
+    tables: &Tables,
+    rng: &mut Rng,
+    fits: impl Fn(&Candidate<'_>, Room) -> bool,
+) -> Result<(Task, Room), GenerateError> {
     let rows = tables
         .tasks
         .iter()
-        .filter(|(known, _)| family.is_none_or(|family| family == **known))
-        .flat_map(|(family, rooms)| rooms.iter().map(move |(room, targets)| (family, room, targets)))
+        .flat_map(|(family, rooms)| rooms.iter().map(move |(room, targets)| (*family, *room, targets)))
         .flat_map(|(family, room, targets)| {
-            targets.iter().map(move |(target, places)| (family, room, target, places))
+            targets.iter().map(move |(target, places)| (Candidate { family, target }, room, places))
         })
-        .flat_map(|(family, room, target, places)| {
-            places.iter().map(move |(place, games)| (*family, *room, target, place, *games))
+        .filter(|(candidate, room, _)| fits(candidate, *room))
+        .flat_map(|(Candidate { family, target }, room, places)| {
+            places.iter().map(move |(place, games)| (family, room, target, place, *games))
         });
     let (family, room, target, place, _) =
-        weighted_by(rng, rows, |(_, _, _, _, games)| f64::from(*games)).ok_or(GenerateError::NoTasks)?;
-    let task = Task { family, target: target.clone(), place: place.clone() };
-    Ok(Drawn { task, room, second_wording: rng.random() })
+        weighted_by(rng, Vec::from_iter(rows).into_iter(), |(_, _, _, _, games)| f64::from(*games))
+            .ok_or(GenerateError::NoTasks)?;
+    Ok((Task { family, target: target.to_owned(), place: place.clone() }, room))
 }
 
 /// The objects that the walkthrough takes out of a fridge are cool already, as in official games. Where cooling is the

@@ -43,7 +43,22 @@ pub const WORDINGS: [(&str, &str, Family); 12] = [
     ("examine the ", " with the ", Family::Look),
 ];
 
+/// Between the goals of a chain.
+pub const THEN: &str = ", then ";
+
 impl<'a> Goal<'a> {
+    /// The goals that a task sentence states, in order; none if one of them has no known form.
+    ///
+    /// ```
+    /// use stepladder_alfworld::view::Goal;
+    /// let goals = Goal::parse_all("put a hot mug in shelf, then examine the pen with the desklamp.").unwrap();
+    /// assert_eq!(goals[1], Goal::parse("examine the pen with the desklamp.").unwrap());
+    /// assert_eq!(Goal::parse_all("put a hot mug in shelf, then sing."), None);
+    /// ```
+    pub fn parse_all(task: &'a str) -> Option<Vec<Self>> {
+        task.split(THEN).map(Self::parse).collect()
+    }
+
     /// The goal that a task sentence states; none for a sentence of another form.
     ///
     /// ```

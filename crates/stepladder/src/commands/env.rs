@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use rayon::prelude::*;
 use serde_json::json;
 use stepladder_alfworld::generate::distribution::{self, Summary};
-use stepladder_alfworld::generate::{self, Split};
+use stepladder_alfworld::generate::{self, GoalCount, Split};
 use stepladder_alfworld::{Alfworld, Game, Households, bench, verify};
 use stepladder_core::Query;
 use stepladder_env::transcript::Report;
@@ -30,11 +30,14 @@ pub(super) fn run(command: EnvCommand) -> Result<()> {
         EnvCommand::Verify { env, transcripts, json, data } => {
             verify_transcripts(&env, &transcripts, json, data.as_deref())
         }
-        EnvCommand::Generate { env, split, count, seed, output, report, data } => {
+        EnvCommand::Generate { env, split, count, seed, goals, output, report, data } => {
             only_alfworld(&env, "generate")?;
             match (report, output) {
+                (true, _) if goals > 1 => {
+                    Err(Usage("--report compares games with one goal; leave out --goals".to_owned()).into())
+                }
                 (true, _) => compare(data.as_deref()),
-                (false, Some(output)) => write_games(&split, count, seed, &output),
+                (false, Some(output)) => write_games(&split, count, seed, goals, &output),
                 (false, None) => Err(Usage("pass -o DIR".to_owned()).into()),
             }
         }
@@ -63,13 +66,7 @@ fn list(as_json: bool) -> Result<()> {
         say(serde_json::to_string(&all)?);
     } else {
         for spec in specs {
-            say(format_args!(
-                "{:<10} {}\n{:<10} splits: {}",
-                spec.id,
-                spec.summary,
-                "",
-                spec.splits.join(", ")
-            ));
+            say(format_args!("{:<10} {}\n{:<10} splits: {}", spec.id, spec.summary, "", spec.split_list()));
         }
     }
     Ok(())
@@ -81,7 +78,7 @@ fn play(id: &str, split: &str, number: usize, with_expert: bool, data: Option<&P
     let task = tasks
         .get(number)
         .ok_or_else(|| Usage(format!("{id}/{split} has {} tasks; --task counts from 0", tasks.len())))?;
-    let mut env = stepladder_env::TimeLimit::new(registered.tasks.make()?, registered.spec().max_steps);
+    let mut env = stepladder_env::TimeLimit::new(registered.tasks.make()?, registered.tasks.max_steps(split));
     let start = env.reset(task, 0)?;
     say(format_args!("[{task}]\n{}\n", start.text));
     let mut history: Vec<(String, String)> = Vec::new();
@@ -193,13 +190,16 @@ fn verify_transcripts(id: &str, files: &[PathBuf], as_json: bool, data: Option<&
     Ok(())
 }
 
-fn write_games(split: &str, count: u64, first: u64, output: &Path) -> Result<()> {
+fn write_games(split: &str, count: u64, first: u64, goals: u8, output: &Path) -> Result<()> {
     let split: Split = split.parse().map_err(|error| Usage(format!("{error}")))?;
+    let goals = GoalCount::new(usize::from(goals))
+        .ok_or_else(|| Usage(format!("--goals is {goals}; a game has 1 to 8")))?;
+    let options = generate::Options { goals, ..Default::default() };
     let end = first.checked_add(count).ok_or_else(|| Usage("--seed plus --count is too large".to_owned()))?;
     (first..end).into_par_iter().try_for_each(|seed| -> Result<()> {
         let directory = output.join(format!("seed-{seed}"));
         fs_err::create_dir_all(&directory)?;
-        let text = generate::generate(split, seed, &Default::default()).to_json()?;
+        let text = generate::generate(split, seed, &options).to_json()?;
         fs_err::write(directory.join("game.tw-pddl"), text)?;
         Ok(())
     })?;
