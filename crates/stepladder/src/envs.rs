@@ -40,8 +40,8 @@ impl Registered {
 
     /// Environment steps per episode of a split, where it has a limit of its own.
     pub(crate) fn step_limit(&self, split: &str) -> Option<u32> {
-        let _ = split;
-        None
+        let limit = self.tasks.max_steps(split);
+        (limit != self.spec().max_steps).then_some(limit)
     }
 }
 
