@@ -6,6 +6,7 @@ use anyhow::{Result, anyhow};
 use stepladder_agent::Job;
 use stepladder_agent::evaluation::evaluate;
 use stepladder_agent::scheduler::Options;
+use stepladder_algo::runtime::clock::Stopwatch;
 use stepladder_model::device;
 
 use super::{Usage, all_played, say};
@@ -48,7 +49,9 @@ pub(super) fn run(arguments: &Evaluate) -> Result<()> {
         temperature: arguments.temperature,
         ..Options::greedy(policy.agent)
     };
+    let clock = Stopwatch::start();
     let episodes = play(&env, &mut generator, &jobs, options, policy.agent.name())?;
+    eprintln!("{} episodes in {:.2} s", episodes.len(), clock.seconds());
     if let Some(writer) = writer {
         writer.write_all(&episodes)?;
     }
