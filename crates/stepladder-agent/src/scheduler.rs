@@ -151,28 +151,26 @@ impl<'a> Scheduler<'a> {
         Ok(episodes.into_iter().flatten().collect())
     }
 
+    /// Asks once for every episode that wants a reply. Those that then want to act need not wait for those that want
+    /// another reply (planner, then executor): fewer and larger batches, and no episode's replies depend on another's.
     fn reply(&mut self, running: &mut [Running]) -> Result<(), GenerateError> {
-        // One call per round: an agent that wants two replies in a row (planner, then executor) is asked again until
-        // every episode wants to act or is finished.
-        loop {
-            let asking: Vec<usize> = (0..running.len())
-                .filter(|&position| matches!(running[position].want, Want::Reply(_)))
-                .collect();
-            if asking.is_empty() {
-                return Ok(());
-            }
-            let requests: Vec<Request<'_>> =
-                asking.iter().filter_map(|&position| self.request(&running[position])).collect();
-            let completions = self.generator.generate(&requests)?;
-            drop(requests);
-            for (&position, completion) in asking.iter().zip(completions) {
-                let episode = &mut running[position];
-                episode.turn += 1;
-                let Want::Reply(query) = &episode.want else { continue };
-                let turn = to_turn(query.role(), completion);
-                episode.want = episode.agent.on_reply(turn);
-            }
+        let asking: Vec<usize> =
+            (0..running.len()).filter(|&position| matches!(running[position].want, Want::Reply(_))).collect();
+        if asking.is_empty() {
+            return Ok(());
         }
+        let requests: Vec<Request<'_>> =
+            asking.iter().filter_map(|&position| self.request(&running[position])).collect();
+        let completions = self.generator.generate(&requests)?;
+        drop(requests);
+        for (&position, completion) in asking.iter().zip(completions) {
+            let episode = &mut running[position];
+            episode.turn += 1;
+            let Want::Reply(query) = &episode.want else { continue };
+            let turn = to_turn(query.role(), completion);
+            episode.want = episode.agent.on_reply(turn);
+        }
+        Ok(())
     }
 
     fn request<'q>(&self, episode: &'q Running) -> Option<Request<'q>> {

@@ -1,8 +1,9 @@
 //! Generation with a KV cache: many prompts at once, each reply as if it were alone.
 //!
-//! Prompts are padded on the right to a common length T; the keys of new tokens are appended from column T on for all
-//! rows, while rotary positions continue from each row's own length. A mask hides the padding columns. Replies of
-//! different lengths end independently; when most rows have ended, the rest is compacted.
+//! A row's cache has three regions, each as wide as its widest row needs: keys that were computed before, the rest of the
+//! prompt, the reply. A mask hides what a row does not fill, and rotary positions count each row's own tokens. The rest of
+//! the prompts is computed as one sequence without padding; only attention pads it. Replies end independently; when many
+//! have ended, the open rows are brought together.
 
 use rand::RngExt;
 use stepladder_core::seed::Rng;
@@ -32,66 +33,129 @@ pub struct Reply {
     pub cut: bool,
 }
 
-struct Layer {
-    keys: Tensor,
-    values: Tensor,
+/// Keys and values of consecutive tokens: `[layers, 2, Hkv, tokens, hd]`.
+#[derive(Debug)]
+pub(crate) struct Piece(pub(crate) Tensor);
+
+impl Piece {
+    /// Another handle on the same memory, which nothing writes to: handles may go to other threads, references may not.
+    pub(crate) fn share(&self) -> Self {
+        Self(self.0.shallow_clone())
+    }
 }
 
+/// What is known of a prompt before it is read: its first tokens, in order, and how many each piece gives.
+pub(crate) type Known = Vec<(Piece, i64, i64)>;
+
+/// Columns that are made at once when a reply outgrows its cache.
+const MORE: i64 = 16;
+/// Open rows are brought together when they are fewer than this share of all: every time would copy the cache more often
+/// than it saves rows.
+const DENSE: f64 = 0.75;
+
 struct State {
-    layers: Vec<Layer>,
+    /// `[layers, 2, B, Hkv, capacity, hd]`
+    cache: Tensor,
     /// Index of the prompt behind each row.
     rows: Vec<usize>,
+    /// Whether its reply goes on.
+    open: Vec<bool>,
     /// Tokens so far in each row (prompt and reply): the next rotary position.
     lengths: Vec<i64>,
     /// Columns of the cache in use.
     columns: i64,
-    /// Additive mask over all columns `[B, 1, 1, capacity]`: 0 visible, -inf padding.
+    /// Additive mask over all columns there can be `[B, 1, 1, all]`: 0 visible, -inf not filled.
     mask: Tensor,
 }
 
 impl State {
+    fn layer(&self, layer: usize) -> (Tensor, Tensor) {
+        let layer = self.cache.select(0, layer as i64);
+        (layer.select(0, 0), layer.select(0, 1))
+    }
+
+    /// Drops all but these rows.
     fn keep(&mut self, positions: &[i64]) {
-        let device = self.mask.device();
-        let index = Tensor::from_slice(positions).to_device(device);
-        for layer in &mut self.layers {
-            layer.keys = layer.keys.index_select(0, &index);
-            layer.values = layer.values.index_select(0, &index);
-        }
+        let index = Tensor::from_slice(positions).to_device(self.mask.device());
+        self.cache = self.cache.index_select(2, &index);
         self.mask = self.mask.index_select(0, &index);
         self.rows = positions.iter().map(|&position| self.rows[position as usize]).collect();
         self.lengths = positions.iter().map(|&position| self.lengths[position as usize]).collect();
+        self.open = vec![true; positions.len()];
     }
+
+    /// Room for one more column.
+    fn reserve(&mut self) {
+        let size = self.cache.size();
+        if self.columns < size[4] {
+            return;
+        }
+        let more = [size[0], size[1], size[2], size[3], MORE, size[5]];
+        let more = Tensor::zeros(more, (self.cache.kind(), self.cache.device()));
+        self.cache = Tensor::cat(&[&self.cache, &more], 4);
+    }
+}
+
+/// Where the regions of the cache begin and what each row fills.
+struct Regions {
+    known: Vec<i64>,
+    new: Vec<i64>,
+    /// Widest region of known tokens: the new ones begin here.
+    from: i64,
+    /// Widest region of new tokens: replies begin at `from + width`.
+    width: i64,
 }
 
 /// Writes a reply to every prompt.
 ///
-/// `end` stops a reply; `pad` fills short rows. The longest prompt plus its budget must fit the model's window.
+/// `end` stops a reply; `pad` stands where a row has no token and is never read. The longest prompt plus its budget must
+/// fit the model's window.
 pub fn generate(decoder: &Decoder, prompts: &mut [Prompt], end: u32, pad: u32, device: Device) -> Vec<Reply> {
+    let unknown: Vec<Known> = prompts.iter().map(|_| Known::new()).collect();
+    generate_from(decoder, prompts, &unknown, (end, pad), device, false).0
+}
+
+/// [`generate`] where the beginnings of prompts are known. With `keep` it also returns what was computed of each row: the
+/// rest of the prompt and the reply without its last token, which nothing was computed for.
+pub(crate) fn generate_from(
+    decoder: &Decoder,
+    prompts: &mut [Prompt],
+    known: &[Known],
+    (end, pad): (u32, u32),
+    device: Device,
+    keep: bool,
+) -> (Vec<Reply>, Vec<Piece>) {
     if prompts.is_empty() {
-        return Vec::new();
+        return (Vec::new(), Vec::new());
     }
     tch::no_grad(|| {
         let mut replies = vec![Reply::default(); prompts.len()];
-        let (mut state, mut logits) = prefill(decoder, prompts, pad, device);
+        let mut pieces: Vec<Option<Piece>> = prompts.iter().map(|_| None).collect();
+        let (mut state, regions, mut logits) = prefill(decoder, prompts, known, device);
         loop {
-            let next = choose(&logits, &state.rows, prompts, &mut replies);
-            let mut open = Vec::new();
-            for (position, (&row, &token)) in state.rows.iter().zip(&next).enumerate() {
+            let mut tokens = choose(&logits, &state, prompts, &mut replies, pad);
+            for position in 0..state.rows.len() {
+                let row = state.rows[position];
                 let reply = &mut replies[row];
-                if token == end {
+                if !state.open[position] {
                     continue;
                 }
-                if reply.ids.len() >= prompts[row].budget {
-                    reply.cut = true;
-                } else {
-                    open.push(position as i64);
+                let ended = reply.ids.last() == Some(&end);
+                if !ended && reply.ids.len() < prompts[row].budget {
+                    continue;
+                }
+                reply.cut = !ended;
+                state.open[position] = false;
+                if keep {
+                    pieces[row] = Some(piece(&state, &regions, position));
                 }
             }
+            let open: Vec<i64> =
+                (0..state.rows.len() as i64).filter(|&position| state.open[position as usize]).collect();
             if open.is_empty() {
-                return replies;
+                return (replies, pieces.into_iter().flatten().collect());
             }
-            let mut tokens: Vec<i64> = next.iter().map(|&token| i64::from(token)).collect();
-            if open.len() < state.rows.len() {
+            if (open.len() as f64) < DENSE * state.rows.len() as f64 {
                 tokens = open.iter().map(|&position| tokens[position as usize]).collect();
                 state.keep(&open);
             }
@@ -100,100 +164,187 @@ pub fn generate(decoder: &Decoder, prompts: &mut [Prompt], end: u32, pad: u32, d
     })
 }
 
-fn prefill(decoder: &Decoder, prompts: &[Prompt], pad: u32, device: Device) -> (State, Tensor) {
-    let rows = prompts.len() as i64;
-    let len = prompts.iter().map(|prompt| prompt.ids.len()).max().unwrap_or(1) as i64;
-    let budget = prompts.iter().map(|prompt| prompt.budget).max().unwrap_or(1) as i64;
-    let capacity = len + budget;
-    let mut ids = vec![i64::from(pad); (rows * len) as usize];
-    let mut mask = vec![0f32; (rows * capacity) as usize];
-    let mut lengths = Vec::with_capacity(prompts.len());
-    for (row, prompt) in prompts.iter().enumerate() {
-        let start = row * len as usize;
-        for (slot, &id) in ids[start..].iter_mut().zip(&prompt.ids) {
-            *slot = i64::from(id);
-        }
-        let hidden = row * capacity as usize;
-        mask[hidden + prompt.ids.len()..hidden + len as usize].fill(f32::NEG_INFINITY);
-        lengths.push(prompt.ids.len() as i64);
-    }
+/// What was computed of a row.
+fn piece(state: &State, regions: &Regions, position: usize) -> Piece {
+    let row = state.rows[position];
+    let cache = state.cache.select(2, position as i64);
+    let (known, new) = (regions.known[row], regions.new[row]);
+    let prompt = cache.narrow(3, regions.from, new);
+    let replied = state.lengths[position] - known - new;
+    // A copy either way: a view would keep the whole cache alive.
+    Piece(Tensor::cat(&[prompt, cache.narrow(3, regions.from + regions.width, replied)], 3))
+}
+
+fn prefill(
+    decoder: &Decoder,
+    prompts: &[Prompt],
+    known: &[Known],
+    device: Device,
+) -> (State, Regions, Tensor) {
     let shape = decoder.shape().clone();
-    let ids = Tensor::from_slice(&ids).view([rows, len]).to_device(device);
-    let rotation = decoder.rotation(0, len);
-    let mut x = decoder.embed(&ids);
-    let mut layers = Vec::with_capacity(decoder.blocks.len());
-    for block in &decoder.blocks {
-        let (q, k, v) = decoder.project(block, &x, &rotation);
-        let room = [rows, shape.kv_heads, capacity, shape.head_dim()];
-        let layer = Layer {
-            keys: Tensor::zeros(room, (k.kind(), device)),
-            values: Tensor::zeros(room, (v.kind(), device)),
-        };
-        layer.keys.narrow(2, 0, len).copy_(&k);
-        layer.values.narrow(2, 0, len).copy_(&v);
-        let attended = Tensor::scaled_dot_product_attention(
-            &q,
-            &k,
-            &v,
-            None::<Tensor>,
-            0.0,
-            true,
-            None,
-            shape.heads != shape.kv_heads,
-        );
-        x = decoder.transform(block, &x, &decoder.join(&attended));
-        layers.push(layer);
+    let rows = prompts.len() as i64;
+    let known_of = |pieces: &Known| pieces.iter().map(|(_, _, count)| count).sum::<i64>();
+    let known_lens: Vec<i64> = known.iter().map(known_of).collect();
+    let new: Vec<i64> =
+        prompts.iter().zip(&known_lens).map(|(prompt, known)| prompt.ids.len() as i64 - known).collect();
+    let from = known_lens.iter().copied().max().unwrap_or(0);
+    let width = new.iter().copied().max().unwrap_or(1);
+    let budget = prompts.iter().map(|prompt| prompt.budget).max().unwrap_or(1) as i64;
+    let (used, all) = (from + width, from + width + budget);
+
+    // One sequence of all new tokens; `slots` says which of them stands where a padded batch would have it.
+    let (mut ids, mut positions, mut last) = (Vec::new(), Vec::new(), Vec::new());
+    let mut slots = vec![0i64; (rows * width) as usize];
+    let mut wheres = Vec::new();
+    for (row, prompt) in prompts.iter().enumerate() {
+        let (known, new) = (known_lens[row], new[row]);
+        for column in 0..new {
+            let slot = row as i64 * width + column;
+            slots[slot as usize] = ids.len() as i64;
+            wheres.push(slot);
+            ids.push(i64::from(prompt.ids[(known + column) as usize]));
+            positions.push(known + column);
+        }
+        last.push(ids.len() as i64 - 1);
     }
-    let last: Vec<i64> =
-        lengths.iter().enumerate().map(|(row, length)| row as i64 * len + length - 1).collect();
-    let last = Tensor::from_slice(&last).to_device(device);
-    let hidden = x.reshape([-1, shape.width]).index_select(0, &last);
-    let logits = decoder.logits(&crate::decoder::normalise(&hidden, shape.norm_eps));
-    let mask = Tensor::from_slice(&mask).view([rows, 1, 1, capacity]).to_device(device).to_kind(x.kind());
-    let state = State { layers, rows: (0..prompts.len()).collect(), lengths, columns: len, mask };
-    (state, logits)
+    let count = ids.len() as i64;
+    let padded = count < rows * width;
+    let on_device = |values: &[i64]| Tensor::from_slice(values).to_device(device);
+    let (slots, wheres, last_index) = (on_device(&slots), on_device(&wheres), on_device(&last));
+
+    let mut x = decoder.embed(&on_device(&ids).unsqueeze(0)); // [1, N, d]
+    let kind = x.kind();
+    let rotation = decoder.rotation_at(&on_device(&positions)).transpose(0, 1); // [1, N, 1, hd/2]
+    let room = [shape.layers, 2, rows, shape.kv_heads, used + budget.min(MORE), shape.head_dim()];
+    let cache = Tensor::zeros(room, (kind, device));
+    for (row, pieces) in known.iter().enumerate() {
+        let of_row = cache.select(2, row as i64);
+        let mut at = 0;
+        for (Piece(values), start, count) in pieces {
+            of_row.narrow(3, at, *count).copy_(&values.narrow(3, *start, *count));
+            at += count;
+        }
+    }
+    let hidden = -f32::INFINITY;
+    let mut mask = vec![0f32; (rows * all) as usize];
+    for (line, (known, new)) in mask.chunks_mut(all as usize).zip(known_lens.iter().zip(&new)) {
+        line[*known as usize..from as usize].fill(hidden);
+        line[(from + new) as usize..used as usize].fill(hidden);
+    }
+    // Without known tokens plain causality hides enough: padding stands behind everything that is read.
+    let causal = (from > 0).then(|| {
+        let mut causal = vec![hidden; (rows * width * used) as usize];
+        for (row, known) in known_lens.iter().enumerate() {
+            for column in 0..width {
+                let start = (row as i64 * width + column) * used;
+                causal[start as usize..(start + known) as usize].fill(0.0);
+                causal[(start + from) as usize..=(start + from + column) as usize].fill(0.0);
+            }
+        }
+        Tensor::from_slice(&causal).view([rows, 1, width, used]).to_device(device).to_kind(kind)
+    });
+    let mask = Tensor::from_slice(&mask).view([rows, 1, 1, all]).to_device(device).to_kind(kind);
+    let lengths = prompts.iter().map(|prompt| prompt.ids.len() as i64).collect();
+    let open = vec![true; prompts.len()];
+    let state = State { cache, rows: (0..prompts.len()).collect(), open, lengths, columns: used, mask };
+
+    let pad = |packed: &Tensor| {
+        let heads = packed.size()[1];
+        let packed = packed.transpose(1, 2).reshape([count, heads * shape.head_dim()]);
+        let batch = if padded { packed.index_select(0, &slots) } else { packed };
+        batch.view([rows, width, heads, shape.head_dim()]).transpose(1, 2)
+    };
+    for (index, block) in decoder.blocks.iter().enumerate() {
+        let (q, k, v) = decoder.project(block, &x, &rotation);
+        let (q, k, v) = (pad(&q), pad(&k), pad(&v));
+        let (keys, values) = state.layer(index);
+        keys.narrow(2, from, width).copy_(&k);
+        values.narrow(2, from, width).copy_(&v);
+        let grouped = shape.heads != shape.kv_heads;
+        let attended = match &causal {
+            None => {
+                Tensor::scaled_dot_product_attention(&q, &k, &v, None::<Tensor>, 0.0, true, None, grouped)
+            }
+            Some(causal) => Tensor::scaled_dot_product_attention(
+                &q,
+                &keys.narrow(2, 0, used),
+                &values.narrow(2, 0, used),
+                Some(causal),
+                0.0,
+                false,
+                None,
+                grouped,
+            ),
+        };
+        let attended = decoder.join(&attended).view([rows * width, -1]);
+        if index + 1 == decoder.blocks.len() {
+            // Nothing after the last attention mixes positions, and only the last one is asked for.
+            let ends = wheres.index_select(0, &last_index);
+            let attended = attended.index_select(0, &ends).unsqueeze(0);
+            x = decoder.transform(block, &x.index_select(1, &last_index), &attended);
+        } else {
+            let attended = if padded { attended.index_select(0, &wheres) } else { attended };
+            x = decoder.transform(block, &x, &attended.unsqueeze(0));
+        }
+    }
+    let logits = decoder.logits(&crate::decoder::normalise(&x.squeeze_dim(0), shape.norm_eps));
+    (state, Regions { known: known_lens, new, from, width }, logits)
 }
 
 fn step(decoder: &Decoder, state: &mut State, tokens: &[i64], device: Device) -> Tensor {
     let shape = decoder.shape().clone();
-    let rows = tokens.len() as i64;
+    let (rows, head) = (tokens.len() as i64, shape.head_dim());
     let ids = Tensor::from_slice(tokens).view([rows, 1]).to_device(device);
     let positions = Tensor::from_slice(&state.lengths).to_device(device);
     let rotation = decoder.rotation_at(&positions);
+    state.reserve();
     let columns = state.columns + 1;
     let mask = state.mask.narrow(3, 0, columns);
     let mut x = decoder.embed(&ids);
-    for (block, layer) in decoder.blocks.iter().zip(&state.layers) {
+    for (index, block) in decoder.blocks.iter().enumerate() {
         let (q, k, v) = decoder.project(block, &x, &rotation);
-        layer.keys.narrow(2, state.columns, 1).copy_(&k);
-        layer.values.narrow(2, state.columns, 1).copy_(&v);
+        let (keys, values) = state.layer(index);
+        keys.narrow(2, state.columns, 1).copy_(&k);
+        values.narrow(2, state.columns, 1).copy_(&v);
+        // All queries of a group are one token's: as rows of one product they read its keys once.
+        let q = q.reshape([rows, shape.kv_heads, shape.heads / shape.kv_heads, head]);
         let attended = Tensor::scaled_dot_product_attention(
             &q,
-            &layer.keys.narrow(2, 0, columns),
-            &layer.values.narrow(2, 0, columns),
+            &keys.narrow(2, 0, columns),
+            &values.narrow(2, 0, columns),
             Some(&mask),
             0.0,
             false,
             None,
-            shape.heads != shape.kv_heads,
+            false,
         );
-        x = decoder.transform(block, &x, &decoder.join(&attended));
+        x = decoder.transform(block, &x, &attended.reshape([rows, 1, shape.heads * head]));
     }
     state.columns = columns;
-    for length in &mut state.lengths {
-        *length += 1;
+    for (length, open) in state.lengths.iter_mut().zip(&state.open) {
+        *length += i64::from(*open);
     }
     decoder.logits(&crate::decoder::normalise(&x.squeeze_dim(1), shape.norm_eps))
 }
 
-/// Picks the next token of every open row and records it with its log-probability.
-fn choose(logits: &Tensor, rows: &[usize], prompts: &mut [Prompt], replies: &mut [Reply]) -> Vec<u32> {
+/// Picks the next token of every open row and records it with its log-probability; `pad` for the others.
+fn choose(
+    logits: &Tensor,
+    state: &State,
+    prompts: &mut [Prompt],
+    replies: &mut [Reply],
+    pad: u32,
+) -> Vec<i64> {
     let logprobs = logits.log_softmax(-1, Kind::Float);
     let (best, token) = logprobs.max_dim(-1, false);
     let best: Vec<f32> = Vec::try_from(best.to_device(Device::Cpu)).expect("a vector of f32");
     let token: Vec<i64> = Vec::try_from(token.to_device(Device::Cpu)).expect("a vector of i64");
-    let mut chosen = Vec::with_capacity(rows.len());
-    for (position, &row) in rows.iter().enumerate() {
+    let mut chosen = Vec::with_capacity(state.rows.len());
+    for (position, (&row, &open)) in state.rows.iter().zip(&state.open).enumerate() {
+        if !open {
+            chosen.push(i64::from(pad));
+            continue;
+        }
         let (id, logprob) = match &mut prompts[row].sampling {
             None => (token[position] as u32, best[position]),
             Some((temperature, rng)) => {
@@ -204,7 +355,7 @@ fn choose(logits: &Tensor, rows: &[usize], prompts: &mut [Prompt], replies: &mut
         };
         replies[row].ids.push(id);
         replies[row].logprobs.push(logprob);
-        chosen.push(id);
+        chosen.push(i64::from(id));
     }
     chosen
 }

@@ -14,14 +14,43 @@ use tch::{Device, Kind, Tensor};
 use crate::config::{ModelConfig, Shape};
 use crate::params::Layout;
 
-/// The views of one block.
+/// Up to so many vectors a CPU multiplies with a transposed copy: libtorch's MKL packs the other form anew in every call,
+/// which costs as much as the product of few vectors (docs/benchmarks.md).
+const FEW: i64 = 200;
+
+/// A matrix `[out, in]` that vectors are multiplied with.
+pub(crate) struct Matrix {
+    weight: Tensor,
+    /// `[in, out]`, contiguous; only where nothing is learnt.
+    transposed: Option<Tensor>,
+}
+
+impl Matrix {
+    fn new(weight: Tensor) -> Self {
+        Self { weight, transposed: None }
+    }
+
+    fn transpose(&mut self) {
+        self.transposed = Some(self.weight.transpose(0, 1).contiguous());
+    }
+
+    /// `[…, in]` → `[…, out]`
+    fn apply(&self, x: &Tensor) -> Tensor {
+        match &self.transposed {
+            Some(transposed) if x.size().iter().rev().skip(1).product::<i64>() <= FEW => x.matmul(transposed),
+            _ => x.linear(&self.weight, None::<Tensor>),
+        }
+    }
+}
+
+/// The matrices of one block.
 pub(crate) struct Block {
     /// Query, key and value rows, gain multiplied in: `[(H + 2 Hkv) hd, d]`.
-    pub(crate) qkv: Tensor,
-    pub(crate) out: Tensor,
+    qkv: Matrix,
+    out: Matrix,
     /// Gate and up rows, gain multiplied in: `[2 ffn, d]`.
-    pub(crate) gate_up: Tensor,
-    pub(crate) down: Tensor,
+    gate_up: Matrix,
+    down: Matrix,
 }
 
 /// A model ready to compute: parameters split and gains multiplied in.
@@ -31,7 +60,7 @@ pub struct Decoder {
     /// Embedding table `[vocab, d]`, factors summed in.
     table: Tensor,
     /// Output matrix `[vocab, d]`, gain of the last norm multiplied in.
-    head: Tensor,
+    head: Matrix,
     /// Gain of the last norm.
     norm: Tensor,
     /// e^{i·position·frequency}: `[max_positions, hd/2]`, complex.
@@ -89,11 +118,11 @@ impl Decoder {
         let blocks = (0..shape.layers)
             .map(|_| {
                 let gain = next();
-                let qkv = (next() * gain).to_kind(kind);
-                let out = next().to_kind(kind);
+                let qkv = Matrix::new((next() * gain).to_kind(kind));
+                let out = Matrix::new(next().to_kind(kind));
                 let gain = next();
-                let gate_up = (next() * gain).to_kind(kind);
-                let down = next().to_kind(kind);
+                let gate_up = Matrix::new((next() * gain).to_kind(kind));
+                let down = Matrix::new(next().to_kind(kind));
                 Block { qkv, out, gate_up, down }
             })
             .collect();
@@ -101,12 +130,26 @@ impl Decoder {
         let head = if shape.tied { &table * &norm } else { next() * &norm };
         Self {
             blocks,
-            head: head.to_kind(kind),
+            head: Matrix::new(head.to_kind(kind)),
             table: table.to_kind(kind),
             norm,
             rotations: rotations.shallow_clone(),
             shape,
         }
+    }
+
+    /// Prepares a decoder that only writes replies: products of few vectors become faster, and no gradient flows.
+    pub fn for_replies(mut self) -> Self {
+        tch::no_grad(|| {
+            if self.table.device() == Device::Cpu {
+                for block in &mut self.blocks {
+                    let Block { qkv, out, gate_up, down } = block;
+                    [qkv, out, gate_up, down].into_iter().for_each(Matrix::transpose);
+                }
+                self.head.transpose();
+            }
+        });
+        self
     }
 
     /// Shape of the model.
@@ -132,12 +175,7 @@ impl Decoder {
         let head = self.shape.head_dim();
         let sizes = x.size();
         let (b, t) = (sizes[0], sizes[1]);
-        let qkv = normalise(x, norm_eps).linear(&block.qkv, None::<Tensor>).view([
-            b,
-            t,
-            heads + 2 * kv_heads,
-            head,
-        ]);
+        let qkv = block.qkv.apply(&normalise(x, norm_eps)).view([b, t, heads + 2 * kv_heads, head]);
         // The gradient of a split is one concatenation; those of slices are a zeroed whole each, and their sums.
         let parts = qkv.split_with_sizes([heads + kv_heads, kv_heads], 2);
         let qk = rope(&parts[0], rotation).split_with_sizes([heads, kv_heads], 2);
@@ -152,10 +190,10 @@ impl Decoder {
 
     /// What a block does to each position by itself: x ← x + W_out a, then x ← x + W_down (silu(gate) ⊙ up).
     pub(crate) fn transform(&self, block: &Block, x: &Tensor, attended: &Tensor) -> Tensor {
-        let x = x + attended.linear(&block.out, None::<Tensor>);
-        let gate_up = normalise(&x, self.shape.norm_eps).linear(&block.gate_up, None::<Tensor>);
+        let x = x + block.out.apply(attended);
+        let gate_up = block.gate_up.apply(&normalise(&x, self.shape.norm_eps));
         let parts = gate_up.chunk(2, -1);
-        x + (parts[0].silu() * &parts[1]).linear(&block.down, None::<Tensor>)
+        x + block.down.apply(&(parts[0].silu() * &parts[1]))
     }
 
     /// Causal attention of a block over right-padded rows: `[B, T, H hd]`.
@@ -207,7 +245,7 @@ impl Decoder {
 
     /// Logits in f32 for hidden vectors `[N, d]` → `[N, vocab]`.
     pub fn logits(&self, hidden: &Tensor) -> Tensor {
-        hidden.linear(&self.head, None::<Tensor>).to_kind(Kind::Float)
+        self.head.apply(hidden).to_kind(Kind::Float)
     }
 
     /// Log-probabilities of the tokens at flat positions `targets` of `ids`, each given what stands before it in its row.

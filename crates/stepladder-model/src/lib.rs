@@ -17,6 +17,7 @@ pub mod local;
 #[cfg(target_arch = "x86_64")]
 mod mkl;
 pub mod params;
+mod prefixes;
 
 pub use config::{ModelConfig, Shape};
 pub use decoder::Decoder;

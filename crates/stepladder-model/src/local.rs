@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 use stepladder_agent::fit::shrink;
 use stepladder_agent::generator::{Completion, GenerateError, Generator, Request};
@@ -9,13 +10,20 @@ use stepladder_core::style::PromptStyle;
 use stepladder_data::WordTokenizer;
 use tch::{Device, Kind, Tensor};
 
-use crate::cache::{Prompt, Reply, generate};
+use crate::cache::{Known, Piece, Prompt, Reply, generate_from};
 use crate::decoder::{Decoder, rotations};
 use crate::factors::Factors;
 use crate::params::Params;
+use crate::prefixes::Prefixes;
 
-/// Rows decoded together by one worker. Chosen on a 2-core machine; `benches/` has the sweep.
-const TILE: usize = 64;
+/// Most rows decoded together by one worker.
+const TILE: usize = 96;
+/// Fewer rows than this are not split among workers: a step of few rows costs as much as one of twice as many.
+const FEW: usize = 32;
+/// Memory for keys and values of earlier prompts, in bytes: on the CPU, and on other devices.
+const KEPT: [usize; 2] = [128 << 20, 1 << 30];
+/// Greedy replies that are remembered.
+const REMEMBERED: usize = 100_000;
 
 /// Everything that turns a query into a reply.
 pub struct LocalGenerator {
@@ -25,6 +33,16 @@ pub struct LocalGenerator {
     device: Device,
     policy: String,
     sessions: FxHashMap<u64, Vec<Vec<u32>>>,
+    prefixes: Prefixes,
+    /// Greedy replies by prompt and budget: nothing else decides them, and a looping episode asks the same again.
+    greedy: FxHashMap<(Vec<u32>, usize), Reply>,
+}
+
+/// Rows that are written together.
+struct Tile {
+    rows: Vec<usize>,
+    /// What is known of each.
+    known: Vec<Known>,
 }
 
 struct Prepared {
@@ -47,29 +65,49 @@ impl LocalGenerator {
         policy: String,
     ) -> Self {
         let device = params.flat.device();
+        let shape = &params.layout.config().shape;
+        let width = if kind == Kind::Float { 4 } else { 2 };
+        let bytes_per_token = (2 * shape.layers * shape.kv_heads * shape.head_dim() * width) as usize;
+        let kept = KEPT[usize::from(device != Device::Cpu)] / bytes_per_token;
         let decoders = tch::no_grad(|| {
             let incidence = factors.matrix(device);
             let rotations = rotations(&params.layout.config().shape, device);
             (0..workers.max(1))
-                .map(|_| Decoder::new(&params.layout, &params.flat, incidence.as_ref(), &rotations, kind))
+                .map(|_| {
+                    Decoder::new(&params.layout, &params.flat, incidence.as_ref(), &rotations, kind)
+                        .for_replies()
+                })
                 .collect()
         });
-        Self { decoders, style, tokenizer, device, policy, sessions: FxHashMap::default() }
+        Self {
+            decoders,
+            style,
+            tokenizer,
+            device,
+            policy,
+            sessions: FxHashMap::default(),
+            prefixes: Prefixes::new(kept),
+            greedy: FxHashMap::default(),
+        }
     }
 
-    fn prepare(&self, request: &Request<'_>) -> Result<Prepared, GenerateError> {
-        let window = self.decoders[0].shape().max_positions as usize;
+    fn prepare(
+        style: &dyn PromptStyle,
+        tokenizer: &WordTokenizer,
+        window: usize,
+        request: &Request<'_>,
+    ) -> Result<Prepared, GenerateError> {
         let budget = request.budget as usize;
-        let text = self.style.prompt(request.query);
-        let ids = self.tokenizer.encode(&text);
+        let text = style.prompt(request.query);
+        let ids = tokenizer.encode(&text);
         if ids.len() + budget <= window {
             return Ok(Prepared { text, ids, budget, shortened: false });
         }
         let mut query = request.query.clone();
         loop {
             let more = shrink(&mut query);
-            let text = self.style.prompt(&query);
-            let ids = self.tokenizer.encode(&text);
+            let text = style.prompt(&query);
+            let ids = tokenizer.encode(&text);
             if ids.len() + budget <= window {
                 return Ok(Prepared { text, ids, budget, shortened: true });
             }
@@ -82,6 +120,114 @@ impl LocalGenerator {
                 _ => Err(GenerateError::Window { role: request.query.role(), needed: ids.len() + 1, window }),
             };
         }
+    }
+
+    /// A reply to every request, in order: remembered, the same as an equal request's, or written.
+    fn replies(&mut self, requests: &[Request<'_>], prepared: &[Prepared]) -> Vec<Reply> {
+        let key = |index: usize| (prepared[index].ids.clone(), prepared[index].budget);
+        if self.greedy.len() > REMEMBERED {
+            self.greedy.clear();
+        }
+        let mut asked: FxHashMap<(Vec<u32>, usize), usize> = FxHashMap::default();
+        let mut writing: Vec<usize> = Vec::new();
+        for (index, request) in requests.iter().enumerate() {
+            if request.sampling.is_some() {
+                writing.push(index);
+                continue;
+            }
+            let key = key(index);
+            if !self.greedy.contains_key(&key) {
+                asked.entry(key).or_insert_with(|| {
+                    writing.push(index);
+                    index
+                });
+            }
+        }
+        let mut sampled: FxHashMap<usize, Reply> = FxHashMap::default();
+        for (index, reply) in self.write(&writing, requests, prepared) {
+            if requests[index].sampling.is_some() {
+                sampled.insert(index, reply);
+            } else {
+                self.greedy.insert(key(index), reply);
+            }
+        }
+        (0..requests.len())
+            .map(|index| {
+                sampled.remove(&index).or_else(|| self.greedy.get(&key(index)).cloned()).unwrap_or_default()
+            })
+            .collect()
+    }
+
+    /// Has the model write the replies of some requests.
+    fn write(
+        &mut self,
+        wanted: &[usize],
+        requests: &[Request<'_>],
+        prepared: &[Prepared],
+    ) -> Vec<(usize, Reply)> {
+        if wanted.is_empty() {
+            return Vec::new();
+        }
+        let tokens = (self.tokenizer.end(), self.tokenizer.pad());
+        let device = self.device;
+        let workers = self.decoders.len();
+        let mut known: FxHashMap<usize, Known> =
+            wanted.iter().map(|&index| (index, self.prefixes.find(&prepared[index].ids))).collect();
+        let known_len = |pieces: &Known| pieces.iter().map(|(_, _, count)| *count as usize).sum::<usize>();
+        let lens: FxHashMap<usize, usize> =
+            known.iter().map(|(&index, pieces)| (index, known_len(pieces))).collect();
+        let mut order = wanted.to_vec();
+        order.sort_by_key(|&index| (prepared[index].ids.len() - lens[&index], index));
+        // As many tiles for each worker, of rows dealt out in turns: all have about the same to do.
+        let count = workers * wanted.len().div_ceil(workers * TILE);
+        let count = count.min(wanted.len().div_ceil(FEW));
+        let mut tiles: Vec<Vec<Tile>> = (0..workers.min(count)).map(|_| Vec::new()).collect();
+        for first in 0..count {
+            let rows: Vec<usize> = order.iter().copied().skip(first).step_by(count).collect();
+            let known = rows.iter().map(|index| known.remove(index).unwrap_or_default()).collect();
+            tiles[first % workers].push(Tile { rows, known });
+        }
+        let run = |decoder: &Decoder, tiles: Vec<Tile>| -> Vec<(usize, Reply, Piece)> {
+            let mut written = Vec::new();
+            for Tile { rows, known } in tiles {
+                let mut prompts: Vec<Prompt> = rows
+                    .iter()
+                    .map(|&index| Prompt {
+                        ids: prepared[index].ids.clone(),
+                        budget: prepared[index].budget,
+                        sampling: requests[index].sampling.as_ref().map(|s| (s.temperature, s.rng.clone())),
+                    })
+                    .collect();
+                let (replies, pieces) = generate_from(decoder, &mut prompts, &known, tokens, device, true);
+                let found = rows.into_iter().zip(replies).zip(pieces);
+                written.extend(found.map(|((index, reply), piece)| (index, reply, piece)));
+            }
+            written
+        };
+        let written: Vec<Vec<(usize, Reply, Piece)>> = if tiles.len() == 1 {
+            tiles.into_iter().map(|tiles| run(&self.decoders[0], tiles)).collect()
+        } else {
+            let run = &run;
+            std::thread::scope(|scope| {
+                let handles: Vec<_> = self
+                    .decoders
+                    .iter_mut()
+                    .zip(tiles)
+                    .map(|(decoder, tiles)| scope.spawn(move || run(decoder, tiles)))
+                    .collect();
+                handles.into_iter().map(|handle| handle.join().expect("a decoding thread panicked")).collect()
+            })
+        };
+        let mut replies = Vec::with_capacity(wanted.len());
+        for (index, reply, piece) in written.into_iter().flatten() {
+            // Nothing was computed for the last token.
+            let mut sequence = prepared[index].ids.clone();
+            sequence.extend(&reply.ids[..reply.ids.len() - 1]);
+            self.prefixes.insert(&sequence, lens[&index], piece);
+            replies.push((index, reply));
+        }
+        self.prefixes.trim();
+        replies
     }
 
     /// Tokens of `ids` that no earlier call of the session began with.
@@ -102,54 +248,16 @@ pub const NEAR_TIE: f64 = 1e-4;
 
 impl Generator for LocalGenerator {
     fn generate(&mut self, requests: &[Request<'_>]) -> Result<Vec<Completion>, GenerateError> {
-        let prepared: Vec<Prepared> =
-            requests.iter().map(|request| self.prepare(request)).collect::<Result<_, _>>()?;
-        let mut order: Vec<usize> = (0..requests.len()).collect();
-        order.sort_by_key(|&index| (prepared[index].ids.len(), index));
-        // Smaller tiles than TILE where there is too little work for all workers.
-        let tile = requests.len().div_ceil(self.decoders.len()).clamp(1, TILE);
-        let tiles: Vec<&[usize]> = order.chunks(tile).collect();
-        let prompts_of = |tile: &[usize]| -> Vec<Prompt> {
-            tile.iter()
-                .map(|&index| Prompt {
-                    ids: prepared[index].ids.clone(),
-                    budget: prepared[index].budget,
-                    sampling: requests[index].sampling.as_ref().map(|s| (s.temperature, s.rng.clone())),
-                })
-                .collect()
-        };
-        let (end, pad, device) = (self.tokenizer.end(), self.tokenizer.pad(), self.device);
-        let workers = self.decoders.len();
-        let mut replies: Vec<Option<Reply>> = vec![None; requests.len()];
-        let run = |worker: usize, decoder: &Decoder| -> Vec<(usize, Reply)> {
-            let mut written = Vec::new();
-            for tile in tiles.iter().skip(worker).step_by(workers) {
-                let mut prompts = prompts_of(tile);
-                let tile_replies = generate(decoder, &mut prompts, end, pad, device);
-                written.extend(tile.iter().copied().zip(tile_replies));
-            }
-            written
-        };
-        let written: Vec<Vec<(usize, Reply)>> = if workers == 1 || tiles.len() == 1 {
-            (0..workers).map(|worker| run(worker, &self.decoders[0])).collect()
-        } else {
-            let run = &run;
-            std::thread::scope(|scope| {
-                let handles: Vec<_> = self
-                    .decoders
-                    .iter_mut()
-                    .enumerate()
-                    .map(|(worker, decoder)| scope.spawn(move || run(worker, decoder)))
-                    .collect();
-                handles.into_iter().map(|handle| handle.join().expect("a decoding thread panicked")).collect()
-            })
-        };
-        for (index, reply) in written.into_iter().flatten() {
-            replies[index] = Some(reply);
-        }
+        let window = self.decoders[0].shape().max_positions as usize;
+        let (style, tokenizer) = (&*self.style, &*self.tokenizer);
+        let prepared: Vec<Prepared> = requests
+            .par_iter()
+            .map(|request| Self::prepare(style, tokenizer, window, request))
+            .collect::<Result<_, _>>()?;
+        let end = self.tokenizer.end();
+        let replies = self.replies(requests, &prepared);
         let mut completions = Vec::with_capacity(requests.len());
         for ((request, prepared), reply) in requests.iter().zip(prepared).zip(replies) {
-            let reply = reply.unwrap_or_default();
             let uncached = self.uncached(request.session, &prepared.ids);
             let words: &[u32] =
                 if reply.ids.last() == Some(&end) { &reply.ids[..reply.ids.len() - 1] } else { &reply.ids };

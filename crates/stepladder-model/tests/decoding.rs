@@ -265,6 +265,61 @@ fn complete(params: &Params, workers: usize, queries: &[Query], sampled: bool) -
     generator.generate(&requests).unwrap()
 }
 
+/// Prompts that begin alike, extend each other or come again, over several calls: what a generator kept of the earlier
+/// ones changes nothing.
+#[test]
+fn what_is_kept_changes_no_reply() {
+    let params = params(2, 11);
+    let decoder = decoder(&params);
+    let mut rng = stream(11, "test-queries", &[]);
+    let rooms: Vec<String> = (0..3).map(|_| words(12, &mut rng)).collect();
+    let query = |room: &str, feedback: String| Query::Executor {
+        subtask: room.to_owned(),
+        observation: Observation { feedback, context: "w05".to_owned() },
+        progress: "w07".to_owned(),
+    };
+    let style: Arc<dyn PromptStyle> = Arc::new(Words);
+    let fresh = || {
+        let words = Arc::new(tokenizer());
+        LocalGenerator::new(&params, &factors(), style.clone(), words, 2, Kind::Float, "test".to_owned())
+    };
+    let mut keeping = fresh();
+    let (mut same, mut total) = (0, 0);
+    for round in 0..5 {
+        // Rows of many lengths, whose known beginnings have many lengths too.
+        let queries: Vec<Query> =
+            (0..40).map(|index| query(&rooms[index % 3], words(index % (4 + 3 * round), &mut rng))).collect();
+        let request = |index: usize| Request {
+            query: &queries[index],
+            budget: 3 + (index % 3) as u32 * 4,
+            session: index as u64,
+            sampling: (index % 4 == 1).then(|| Sampling {
+                temperature: 1.0,
+                rng: stream(11, "sampling", &[round as u64, index as u64]),
+            }),
+        };
+        let requests: Vec<Request<'_>> = (0..queries.len()).map(request).collect();
+        let kept = keeping.generate(&requests).unwrap();
+        for (index, kept) in kept.iter().enumerate() {
+            let alone = fresh().generate(&[request(index)]).unwrap().remove(0);
+            assert_eq!(kept.prompt, alone.prompt);
+            let ids =
+                |completion: &Completion| completion.tokens.iter().map(|&id| id as u32).collect::<Vec<_>>();
+            let prompt = tokenizer().encode(&kept.prompt);
+            total += 1;
+            if ids(kept) == ids(&alone) {
+                same += 1;
+                assert_eq!((&kept.text, kept.cut), (&alone.text, alone.cut));
+                close(&kept.logprobs, &alone.logprobs);
+            } else {
+                assert!(index % 4 != 1, "a sampled reply of round {round} has changed");
+                same_up_to_near_ties(&decoder, &prompt, &ids(kept), &ids(&alone));
+            }
+        }
+    }
+    assert!(same * 50 >= total * 49, "{same} of {total} replies are the same");
+}
+
 #[test]
 fn the_number_of_workers_does_not_change_replies() {
     let params = params(2, 8);

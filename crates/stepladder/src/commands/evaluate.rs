@@ -55,6 +55,7 @@ pub(super) fn run(arguments: &Evaluate) -> Result<()> {
     let clock = Stopwatch::start();
     let episodes = play(&env, &mut *generator, &jobs, options, &policy.name)?;
     let seconds = clock.seconds();
+    eprintln!("{} episodes in {seconds:.2} s", episodes.len());
     if let Some(writer) = writer {
         writer.write_all(&episodes)?;
     }
