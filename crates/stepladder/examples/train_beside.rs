@@ -168,6 +168,7 @@ fn load(directory: &Path) -> Result<Case> {
         .collect();
     let optimiser = AdamW::new(OPTIMISER, &params.flat);
     let trainer = Trainer {
+        critics: None,
         params,
         factors,
         optimiser,
