@@ -89,7 +89,7 @@ fn unknown_names_are_code_2_and_write_nothing() {
         folder,
         &demonstrate("household", "valid_seen"),
         2,
-        "household has no split `valid_seen`; it has train, dev, test",
+        "household has no split `valid_seen`; it has train, dev, test, train-goals-1 to 8, dev-goals-1 to 8, test-goals-1 to 8, train-goals-1-3",
     );
     refused(
         folder,
@@ -114,13 +114,13 @@ fn unknown_names_are_code_2_and_write_nothing() {
         folder,
         &train("data.split=dve"),
         2,
-        "data.split: household has no split `dve`; it has train, dev, test",
+        "data.split: household has no split `dve`; it has train, dev, test, train-goals-1 to 8, dev-goals-1 to 8, test-goals-1 to 8, train-goals-1-3",
     );
     refused(
         folder,
         &train("eval.split=dve"),
         2,
-        "eval.split: household has no split `dve`; it has train, dev, test",
+        "eval.split: household has no split `dve`; it has train, dev, test, train-goals-1 to 8, dev-goals-1 to 8, test-goals-1 to 8, train-goals-1-3",
     );
     refused(
         folder,
@@ -139,14 +139,14 @@ fn configurations_that_cannot_be_trained_are_code_2_and_write_nothing() {
         folder,
         &["train", "dmeo"],
         2,
-        "unknown preset \"dmeo\"; did you mean demo? presets are alfworld-cpu, demo, and a file is given by a path that \
+        "unknown preset \"dmeo\"; did you mean demo? presets are ablations, alfworld, alfworld-cpu, demo, horizon, and a file is given by a path that \
          ends in .toml or contains /",
     );
     refused(
         folder,
         &["train", "demo.toml"],
         2,
-        "demo.toml: no such file; did you mean the preset demo? presets are alfworld-cpu, demo",
+        "demo.toml: no such file; did you mean the preset demo? presets are ablations, alfworld, alfworld-cpu, demo, horizon",
     );
     fs_err::write(folder.join("typo.toml"), "preset = \"demo\"\n\n[env]\nmax_step = 9\n").unwrap();
     refused(

@@ -19,7 +19,11 @@ fn results(table: &str) -> &str {
 }
 
 /// Starts a command, waits until `ready`, and gives it a signal; false if it ended before.
-fn interrupted(mut command: Command, signal: &str, ready: impl Fn() -> bool) -> (bool, Option<i32>, String) {
+fn interrupted(
+    mut command: Command,
+    signal: &str,
+    mut ready: impl FnMut() -> bool,
+) -> (bool, Option<i32>, String) {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let started = Instant::now();
     let mut sent = false;
@@ -137,6 +141,37 @@ fn a_killed_run_continues_bit_for_bit_with_two_threads() {
 
 #[test]
 fn ctrl_c_saves_and_says_how_to_continue() {
+    stopped_by("-INT");
+}
+
+#[test]
+fn a_request_to_terminate_does_the_same() {
+    stopped_by("-TERM");
+}
+
+#[test]
+fn two_processes_cannot_train_in_one_directory() {
+    let temporary = folder();
+    let folder = temporary.path();
+    let endless =
+        ["train", "tiny.toml", "--run-dir", "run", "--set", "agents.step_hrl.budget={ minutes = 5 }"];
+    let root = folder.join("run");
+    let mut second = None;
+    let (sent, ..) = interrupted(command(folder, &endless), "-KILL", || {
+        if newest(&root, "step_hrl") == 0 {
+            return false;
+        }
+        second = Some(run(folder, &["train", "--resume", "run"]));
+        true
+    });
+    assert!(sent);
+    let second = second.unwrap();
+    assert_eq!(second.code, Some(1), "{second:#?}");
+    let message = "error: run is being trained by another process: wait for it, or stop it\n";
+    assert!(second.err.ends_with(message), "{second:#?}");
+}
+
+fn stopped_by(signal: &str) {
     let temporary = folder();
     let folder = temporary.path();
     let root = folder.join("my run");
@@ -153,7 +188,7 @@ fn ctrl_c_saves_and_says_how_to_continue() {
     let begun = || {
         fs_err::read_to_string(root.join("step_hrl/metrics.jsonl")).is_ok_and(|text| text.lines().count() > 3)
     };
-    let (sent, code, out) = interrupted(command(folder, &train), "-INT", begun);
+    let (sent, code, out) = interrupted(command(folder, &train), signal, begun);
     assert!(sent);
     assert_eq!(code, Some(0));
     assert_eq!(out, "stopped; continue with: stepladder train --resume 'my run'\n");

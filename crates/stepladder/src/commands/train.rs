@@ -50,6 +50,7 @@ pub(super) fn run(arguments: &Train) -> Result<()> {
             (directory, loaded.config)
         }
     };
+    let _lock = directory.lock()?;
     let stop = Arc::new(AtomicBool::new(false));
     let flag = stop.clone();
     ctrlc::set_handler(move || {
@@ -58,7 +59,7 @@ pub(super) fn run(arguments: &Train) -> Result<()> {
         }
         eprintln!("stopping after this step; press Ctrl-C again to stop at once");
     })
-    .context("cannot listen for Ctrl-C")?;
+    .context("cannot listen for signals")?;
     let root = directory.root.clone();
     let run = Run { directory, config, data_root: arguments.data.as_deref(), device: opened, stop };
     if run.run()? == RunEnding::Interrupted {

@@ -14,6 +14,7 @@ use super::origin::{Origin, Origins};
 /// The embedded presets by name.
 pub(crate) const PRESETS: &[(&str, &str)] = &[
     ("ablations", include_str!("../../../../presets/ablations.toml")),
+    ("alfworld", include_str!("../../../../presets/alfworld.toml")),
     ("alfworld-cpu", include_str!("../../../../presets/alfworld-cpu.toml")),
     ("demo", include_str!("../../../../presets/demo.toml")),
     ("horizon", include_str!("../../../../presets/horizon.toml")),

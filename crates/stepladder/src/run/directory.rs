@@ -9,6 +9,7 @@
 //! <agent>/round-N.jsonl.zst what the learner played in a round of imitation
 //! <agent>/<env>-<split>.json        evaluation      <agent>/<env>-<split>.jsonl.zst   its episodes
 //! table.txt                 the last table that was printed
+//! lock                      held by the process that trains
 //! ```
 
 use std::io::Write;
@@ -104,6 +105,20 @@ impl RunDir {
         let info = serde_json::from_str(&fs_err::read_to_string(&run_path)?)
             .with_context(|| run_path.display().to_string())?;
         Ok((Self { root: root.to_owned() }, config, info))
+    }
+
+    /// Keeps other processes from training here for as long as the answer lives.
+    pub(crate) fn lock(&self) -> Result<fs_err::File> {
+        let path = self.root.join("lock");
+        let file = fs_err::OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
+        match file.file().try_lock() {
+            Ok(()) => Ok(file),
+            Err(std::fs::TryLockError::WouldBlock) => {
+                bail!("{} is being trained by another process: wait for it, or stop it", self.root.display())
+            }
+            // Some network file systems have no locks; the run is then as safe as it was without one.
+            Err(std::fs::TryLockError::Error(_)) => Ok(file),
+        }
     }
 
     /// Directory of one agent.
