@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use stepladder_core::trace::{Subtask, Turn};
-use stepladder_core::{Query, Start, Step};
+use stepladder_core::{Query, Role, Start, Step};
 
 use crate::flat::Flat;
 use crate::step_hrl::{StepHrl, StepHrlOptions};
@@ -120,6 +120,16 @@ impl FromStr for AgentSpec {
 }
 
 impl AgentSpec {
+    /// Whether anybody in it speaks in this role.
+    pub fn has(self, role: Role) -> bool {
+        match role {
+            Role::Flat => self.kind == AgentKind::Flat,
+            Role::Planner => self.kind == AgentKind::StepHrl && self.planner,
+            Role::Executor => self.kind == AgentKind::StepHrl,
+            Role::Progress => self.kind == AgentKind::StepHrl && self.progress,
+        }
+    }
+
     /// A new agent for one episode.
     pub fn make(self) -> Box<dyn Agent> {
         match self.kind {

@@ -104,7 +104,7 @@ pub struct ByRole {
 }
 
 impl ByRole {
-    /// Requests of a role go to its part; those of a role without one to the first.
+    /// Requests of a role go to its part.
     pub fn new(parts: Vec<(Role, Box<dyn Generator>)>) -> Self {
         Self { parts }
     }
@@ -114,10 +114,14 @@ impl Generator for ByRole {
     fn generate(&mut self, requests: &[Request<'_>]) -> Result<Vec<Completion>, GenerateError> {
         let mut completions: Vec<Completion> = vec![Completion::default(); requests.len()];
         let roles: Vec<Role> = self.parts.iter().map(|(role, _)| *role).collect();
-        let part_of = |role: Role| roles.iter().position(|&known| known == role).unwrap_or(0);
+        let part_of = |role: Role| roles.iter().position(|&known| known == role);
+        if let Some(request) = requests.iter().find(|request| part_of(request.query.role()).is_none()) {
+            let role = request.query.role().name();
+            return Err(GenerateError::Backend(format!("there is no model for the {role}")));
+        }
         for (number, (_, generator)) in self.parts.iter_mut().enumerate() {
             let places: Vec<usize> = (0..requests.len())
-                .filter(|&place| part_of(requests[place].query.role()) == number)
+                .filter(|&place| part_of(requests[place].query.role()) == Some(number))
                 .collect();
             let own: Vec<Request<'_>> = places.iter().map(|&place| requests[place].clone()).collect();
             if own.is_empty() {

@@ -61,6 +61,8 @@ pub struct Options<'a> {
     pub iteration: u64,
     /// Noise on actions, if any.
     pub noise: Option<Noise<'a>>,
+    /// Whether episodes hold the prompts as the model read them; they are most of a long episode's memory.
+    pub keep_prompts: bool,
 }
 
 impl Options<'_> {
@@ -74,6 +76,7 @@ impl Options<'_> {
             seed: 0,
             iteration: 0,
             noise: None,
+            keep_prompts: true,
         }
     }
 }
@@ -167,7 +170,10 @@ impl<'a> Scheduler<'a> {
             let episode = &mut running[position];
             episode.turn += 1;
             let Want::Reply(query) = &episode.want else { continue };
-            let turn = to_turn(query.role(), completion);
+            let mut turn = to_turn(query.role(), completion);
+            if !self.options.keep_prompts {
+                turn.prompt = String::new();
+            }
             episode.want = episode.agent.on_reply(turn);
         }
         Ok(())

@@ -91,6 +91,11 @@ impl WordTokenizer {
         self.ids[END]
     }
 
+    /// Id of the word that stands for all that are not in the vocabulary.
+    pub fn unknown(&self) -> u32 {
+        self.ids[UNKNOWN]
+    }
+
     /// Id of a word, [`UNKNOWN`]'s if it has none.
     pub fn id(&self, word: &str) -> u32 {
         self.ids.get(word).copied().unwrap_or(self.ids[UNKNOWN])

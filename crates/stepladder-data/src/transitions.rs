@@ -157,8 +157,9 @@ pub fn transitions(episode: &Episode, profile: Profile) -> Streams {
         let ends = steps.last().is_some_and(|step| step.end == Some(End::Terminated));
         let next = match (Some(index) == last_subtask, tail, profile) {
             (false, ..) => Next::Prompt(view.planner.get(index + 1).unwrap_or(&view.next_planner).clone()),
-            // The described method bootstraps a cut-off planner from the prompt it would have seen next.
-            (true, Tail::Truncated, Profile::Fixed) => Next::Prompt(view.next_planner.clone()),
+            // The described method bootstraps a cut-off planner from the prompt it would have seen next, also where its
+            // subtask was finished with the last step.
+            (true, _, Profile::Fixed) if !ends => Next::Prompt(view.next_planner.clone()),
             (true, ..) => Next::Outcome(outcome),
         };
         streams.planner.push(Transition {

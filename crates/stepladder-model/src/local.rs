@@ -22,8 +22,8 @@ const TILE: usize = 96;
 const FEW: usize = 32;
 /// Memory for keys and values of earlier prompts, in bytes: on the CPU, and on other devices.
 const KEPT: [usize; 2] = [128 << 20, 1 << 30];
-/// Greedy replies that are remembered.
-const REMEMBERED: usize = 100_000;
+/// Tokens of the prompts whose greedy replies are remembered.
+const REMEMBERED: usize = 4_000_000;
 
 /// Everything that turns a query into a reply.
 pub struct LocalGenerator {
@@ -32,10 +32,12 @@ pub struct LocalGenerator {
     tokenizer: Arc<WordTokenizer>,
     device: Device,
     policy: String,
-    sessions: FxHashMap<u64, Vec<Vec<u32>>>,
+    sessions: FxHashMap<u64, Seen>,
     prefixes: Prefixes,
     /// Greedy replies by prompt and budget: nothing else decides them, and a looping episode asks the same again.
     greedy: FxHashMap<(Vec<u32>, usize), Reply>,
+    /// Prompt tokens in `greedy`.
+    remembered: usize,
 }
 
 /// Rows that are written together.
@@ -88,6 +90,7 @@ impl LocalGenerator {
             sessions: FxHashMap::default(),
             prefixes: Prefixes::new(kept),
             greedy: FxHashMap::default(),
+            remembered: 0,
         }
     }
 
@@ -125,8 +128,9 @@ impl LocalGenerator {
     /// A reply to every request, in order: remembered, the same as an equal request's, or written.
     fn replies(&mut self, requests: &[Request<'_>], prepared: &[Prepared]) -> Vec<Reply> {
         let key = |index: usize| (prepared[index].ids.clone(), prepared[index].budget);
-        if self.greedy.len() > REMEMBERED {
+        if self.remembered > REMEMBERED {
             self.greedy.clear();
+            self.remembered = 0;
         }
         let mut asked: FxHashMap<(Vec<u32>, usize), usize> = FxHashMap::default();
         let mut writing: Vec<usize> = Vec::new();
@@ -148,6 +152,7 @@ impl LocalGenerator {
             if requests[index].sampling.is_some() {
                 sampled.insert(index, reply);
             } else {
+                self.remembered += prepared[index].ids.len();
                 self.greedy.insert(key(index), reply);
             }
         }
@@ -229,17 +234,28 @@ impl LocalGenerator {
         self.prefixes.trim();
         replies
     }
+}
 
-    /// Tokens of `ids` that no earlier call of the session began with.
-    fn uncached(&self, session: u64, ids: &[u32]) -> usize {
-        let shared = self
-            .sessions
-            .get(&session)
-            .into_iter()
-            .flatten()
-            .map(|earlier| earlier.iter().zip(ids).take_while(|(a, b)| a == b).count());
+/// Beginnings of the sequences that a session has read and written, for counting what a kept cache would save.
+#[derive(Default)]
+struct Seen {
+    /// (place, next token) → place; place 0 is the beginning.
+    next: FxHashMap<(u32, u32), u32>,
+}
+
+impl Seen {
+    /// Tokens of a prompt that no earlier sequence began with; prompt and reply are known from then on.
+    fn uncached(&mut self, prompt: &[u32], reply: &[u32]) -> usize {
+        let (mut place, mut known, mut fresh) = (0, 0, false);
+        for (at, &id) in prompt.iter().chain(reply).enumerate() {
+            let new = self.next.len() as u32 + 1;
+            let found = *self.next.entry((place, id)).or_insert(new);
+            fresh |= found == new;
+            known += usize::from(!fresh && at < prompt.len());
+            place = found;
+        }
         // The last prompt token is always computed: its output is the first new token.
-        ids.len() - shared.max().unwrap_or(0).min(ids.len().saturating_sub(1))
+        prompt.len() - known.min(prompt.len().saturating_sub(1))
     }
 }
 
@@ -258,13 +274,11 @@ impl Generator for LocalGenerator {
         let replies = self.replies(requests, &prepared);
         let mut completions = Vec::with_capacity(requests.len());
         for ((request, prepared), reply) in requests.iter().zip(prepared).zip(replies) {
-            let uncached = self.uncached(request.session, &prepared.ids);
+            let seen = self.sessions.entry(request.session).or_default();
+            let uncached = seen.uncached(&prepared.ids, &reply.ids);
             let words: &[u32] =
                 if reply.ids.last() == Some(&end) { &reply.ids[..reply.ids.len() - 1] } else { &reply.ids };
             let text = self.style.decode_reply(request.query.role(), &self.tokenizer.decode(words));
-            let mut sequence = prepared.ids.clone();
-            sequence.extend(&reply.ids);
-            self.sessions.entry(request.session).or_default().push(sequence);
             completions.push(Completion {
                 text,
                 prompt: prepared.text,

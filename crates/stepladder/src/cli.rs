@@ -93,9 +93,9 @@ pub(crate) struct Train {
     /// Continue the run in this directory
     #[arg(long, value_name = "DIR")]
     pub(crate) resume: Option<PathBuf>,
-    /// cpu, cuda or cuda:N
-    #[arg(long, default_value = "cpu", value_parser = device)]
-    pub(crate) device: String,
+    /// cpu, cuda or cuda:N; default cpu, or what the continued run was started on
+    #[arg(long, value_parser = device)]
+    pub(crate) device: Option<String>,
     /// Data root; default STEPLADDER_DATA
     #[arg(long, env = "STEPLADDER_DATA", hide_env_values = true)]
     pub(crate) data: Option<PathBuf>,

@@ -15,7 +15,7 @@ use stepladder_core::style::PromptStyle;
 use stepladder_env::{EnvError, EnvSpec, TaskSet};
 
 use crate::commands::Usage;
-use crate::config::nearest;
+use crate::config::{Config, nearest};
 
 /// Registered ids, in the order of `env list`.
 pub(crate) const IDS: [&str; 2] = ["household", "alfworld"];
@@ -38,10 +38,12 @@ impl Registered {
         self.tasks.spec()
     }
 
-    /// Environment steps per episode of a split, where it has a limit of its own.
-    pub(crate) fn step_limit(&self, split: &str) -> Option<u32> {
-        let limit = self.tasks.max_steps(split);
-        (limit != self.spec().max_steps).then_some(limit)
+    /// Environment steps per episode of a split, for the agents of a run: the run's own limit for tasks as long as
+    /// those it was trained on, and otherwise what suits the split.
+    pub(crate) fn max_steps(&self, config: &Config, split: &str) -> u32 {
+        let suitable = self.tasks.max_steps(split);
+        let alike = config.env.id == self.spec().id && self.tasks.max_steps(&config.data.split) == suitable;
+        if alike { config.env.max_steps } else { suitable }
     }
 }
 

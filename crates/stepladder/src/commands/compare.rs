@@ -9,6 +9,7 @@ use stepladder_agent::evaluation::wilson;
 
 use super::{Usage, say};
 use crate::cli::Compare;
+use crate::config::AgentConfig;
 use crate::run::directory::RunDir;
 
 pub(super) fn run(arguments: &Compare) -> Result<()> {
@@ -43,16 +44,19 @@ pub(super) struct Row {
     /// Success of each.
     success: Vec<f64>,
     /// Episodes of each.
-    n: u64,
+    n: Vec<u64>,
     median: f64,
     /// 95 % Wilson interval over the episodes of the median run.
     interval: [f64; 2],
     mean_steps: f64,
     /// Prompt and new tokens per environment step, all roles.
     tokens_per_step: f64,
+    /// Of the agent and of those that it started from; what it played for its lessons is not counted.
     training_minutes: f64,
-    /// Tokens trained, in millions.
+    /// Tokens trained, in millions; counted likewise.
     training_mtokens: f64,
+    #[serde(skip)]
+    numbers: Option<AgentConfig>,
 }
 
 /// Reads what the runs wrote about their evaluations on `target`; other numbers than success are means over the runs.
@@ -67,7 +71,6 @@ pub(super) fn compare(runs: &[PathBuf], target: &str) -> Result<Vec<Row>> {
                 continue;
             }
             let evaluation = read(&evaluated)?;
-            let training = read(&run.agent(agent).join("trained.json"))?;
             let row = match rows.iter_mut().position(|row| row.agent == *agent) {
                 Some(at) => &mut rows[at],
                 None => {
@@ -76,16 +79,28 @@ pub(super) fn compare(runs: &[PathBuf], target: &str) -> Result<Vec<Row>> {
                     &mut rows[last]
                 }
             };
+            let numbers = &config.agents[agent];
+            if row.numbers.get_or_insert_with(|| numbers.clone()) != numbers {
+                bail!("{agent} of {} was configured differently from that of the first run", path.display());
+            }
+            if row.seeds.contains(&info.seed) {
+                bail!("{}: a run with seed {} stands before it already", path.display(), info.seed);
+            }
             row.seeds.push(info.seed);
             row.success.push(number(&evaluation, "success", &evaluated)?);
-            row.n = number(&evaluation, "n", &evaluated)? as u64;
+            row.n.push(number(&evaluation, "n", &evaluated)? as u64);
             row.mean_steps += number(&evaluation, "mean_steps", &evaluated)?;
             let roles = evaluation["tokens_per_step"].as_object().into_iter().flatten();
             row.tokens_per_step += roles
                 .map(|(_, role)| role["prompt"].as_f64().unwrap_or(0.0) + role["new"].as_f64().unwrap_or(0.0))
                 .sum::<f64>();
-            row.training_minutes += training["seconds"].as_f64().unwrap_or(0.0) / 60.0;
-            row.training_mtokens += training["tokens"].as_f64().unwrap_or(0.0) / 1e6;
+            let mut next = Some(agent);
+            while let Some(name) = next {
+                let training = read(&run.agent(name).join("trained.json"))?;
+                row.training_minutes += training["seconds"].as_f64().unwrap_or(0.0) / 60.0;
+                row.training_mtokens += training["tokens"].as_f64().unwrap_or(0.0) / 1e6;
+                next = config.agents.get(name).and_then(|numbers| numbers.from.as_ref());
+            }
         }
     }
     for row in &mut rows {
@@ -108,13 +123,14 @@ impl Row {
             agent: agent.to_owned(),
             seeds: Vec::new(),
             success: Vec::new(),
-            n: 0,
+            n: Vec::new(),
             median: 0.0,
             interval: [0.0, 1.0],
             mean_steps: 0.0,
             tokens_per_step: 0.0,
             training_minutes: 0.0,
             training_mtokens: 0.0,
+            numbers: None,
         }
     }
 
@@ -129,10 +145,11 @@ impl Row {
         ] {
             *sum /= count;
         }
-        let mut ordered = self.success.clone();
-        ordered.sort_by(f64::total_cmp);
-        self.median = ordered.get(ordered.len().saturating_sub(1) / 2).copied().unwrap_or(0.0);
-        self.interval = wilson((self.median * self.n as f64).round() as usize, self.n as usize);
+        let mut ordered: Vec<(f64, u64)> = self.success.iter().copied().zip(self.n.iter().copied()).collect();
+        ordered.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let (median, n) = ordered.get(ordered.len().saturating_sub(1) / 2).copied().unwrap_or((0.0, 0));
+        self.median = median;
+        self.interval = wilson((median * n as f64).round() as usize, n as usize);
     }
 }
 
@@ -143,6 +160,9 @@ pub(super) fn markdown(rows: &[Row]) -> String {
                     minutes | training Mtokens |\n|---|---|---|---|---|---|---|---|---|\n"
             .to_owned();
     for row in rows {
+        let mut episodes = row.n.clone();
+        episodes.dedup();
+        let episodes: Vec<String> = episodes.iter().map(u64::to_string).collect();
         let seeds: Vec<String> = row
             .seeds
             .iter()
@@ -156,7 +176,7 @@ pub(super) fn markdown(rows: &[Row]) -> String {
             100.0 * row.median,
             100.0 * row.interval[0],
             100.0 * row.interval[1],
-            row.n,
+            episodes.join(", "),
             row.mean_steps,
             row.tokens_per_step,
             row.training_minutes,
@@ -173,7 +193,7 @@ mod tests {
     #[test]
     fn the_median_run_gives_the_interval() {
         let mut row = Row::new("flat");
-        (row.seeds, row.success, row.n) = (vec![1, 2, 3], vec![0.9, 1.0, 0.95], 140);
+        (row.seeds, row.success, row.n) = (vec![1, 2, 3], vec![0.9, 1.0, 0.95], vec![140; 3]);
         row.mean_steps = 24.0;
         row.finish();
         assert_eq!((row.median, row.mean_steps), (0.95, 8.0));

@@ -41,6 +41,13 @@ pub(super) fn run(arguments: &Evaluate) -> Result<()> {
         .ok_or_else(|| missing("split"))?;
     let env = envs::open(&id, arguments.data.as_deref())?;
     let tasks = split_tasks(&env, &split, arguments.episodes.map_or(0, NonZeroUsize::get))?;
+    if arguments.seeds.get() > 1 && arguments.temperature.is_none() && env.spec().deterministic {
+        let problem = format!(
+            "{id} ignores seeds and decoding is greedy: --seeds {} would play the same",
+            arguments.seeds
+        );
+        return Err(Usage(problem + " episodes again; add --temperature, or leave --seeds out").into());
+    }
     let writer = arguments.trace.as_deref().map(trace_file::Writer::create).transpose()?;
     let jobs: Vec<Job> = (0..arguments.seeds.get())
         .flat_map(|seed| tasks.iter().map(move |task| Job { task: task.clone(), seed, sample: seed }))
@@ -50,6 +57,7 @@ pub(super) fn run(arguments: &Evaluate) -> Result<()> {
         max_steps: policy.max_steps(arguments.max_steps, &env, &split),
         slots: arguments.slots.get(),
         temperature: arguments.temperature,
+        keep_prompts: arguments.trace.is_some(),
         ..Options::greedy(policy.agent)
     };
     let clock = Stopwatch::start();

@@ -5,12 +5,18 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
+use stepladder_model::Device;
 
 use super::say;
 use crate::cli::Horizon;
-use crate::run::directory::{RunDir, replace_file};
+use crate::run::directory::{RunDir, commit, replace_file};
+use crate::run::play::Policy;
 
 mod plot;
+
+/// Episodes at once: as few as keep what is kept of their prompts well below its limit (`stepladder_model::local`), also
+/// for the longest histories.
+const SLOTS: usize = 8;
 
 /// One agent on chains of one length.
 pub(super) struct Cell {
@@ -32,10 +38,17 @@ pub(super) fn run(arguments: &Horizon) -> Result<()> {
     let (run, config, _) = RunDir::open(&arguments.run)?;
     let mut cells = Vec::new();
     for agent in config.agents.keys() {
+        if !run.agent(agent).join("trained.json").exists() {
+            bail!(
+                "{agent} is not trained to the end yet: stepladder train --resume {}",
+                arguments.run.display()
+            );
+        }
         for &goals in &arguments.goals {
             let path = run.agent(agent).join(format!("horizon-{}-{goals}.json", arguments.split));
-            // What was measured once is not measured again: delete the file for that.
-            if !path.exists() {
+            // What was measured of these weights once is not measured again.
+            let newest = Policy::of_run(&run, &config, agent, Device::Cpu)?.checkpoint;
+            if !path.exists() || !current(&path, &newest, arguments.episodes.get())? {
                 replace_file(&path, &evaluate(arguments, agent, goals)?)?;
             }
             let cell = cell(agent, goals, &path)?;
@@ -53,6 +66,14 @@ pub(super) fn run(arguments: &Horizon) -> Result<()> {
     Ok(())
 }
 
+/// Whether a cell was measured with this checkpoint, this program and as many episodes.
+fn current(path: &Path, checkpoint: &Path, episodes: usize) -> Result<bool> {
+    let value: Value = serde_json::from_str(&fs_err::read_to_string(path)?).unwrap_or_default();
+    Ok(value["checkpoint"].as_str() == Some(&*checkpoint.display().to_string())
+        && value["commit"].as_str() == Some(commit())
+        && value["n"].as_u64() == Some(episodes as u64))
+}
+
 /// A process of its own for each cell, so that its peak memory is its own.
 fn evaluate(arguments: &Horizon, agent: &str, goals: u32) -> Result<String> {
     let program = std::env::current_exe().context("cannot find this program to start it again")?;
@@ -61,7 +82,7 @@ fn evaluate(arguments: &Horizon, agent: &str, goals: u32) -> Result<String> {
         .arg("evaluate")
         .arg(&arguments.run)
         .args(["--agent", agent, "--env", "household", "--split", &split, "--json"])
-        .args(["--episodes", &arguments.episodes.to_string()])
+        .args(["--episodes", &arguments.episodes.to_string(), "--slots", &SLOTS.to_string()])
         .output()?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);

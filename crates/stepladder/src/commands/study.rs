@@ -1,18 +1,23 @@
 //! `study`: the same configuration with several seeds, each in a process of its own, then one table.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
 use super::compare::{compare, markdown};
-use super::say;
+use super::{Usage, say};
 use crate::cli::Study;
-use crate::config;
-use crate::run::directory::replace_file;
+use crate::config::{self, Config};
+use crate::run::directory::{RunDir, replace_file};
 
 pub(super) fn run(arguments: &Study) -> Result<()> {
     // Before an hour is spent on the first seed.
     let loaded = config::load(&arguments.config, &arguments.sets)?;
+    let mut seen = BTreeSet::new();
+    if let Some(twice) = arguments.seeds.iter().find(|seed| !seen.insert(**seed)) {
+        return Err(Usage(format!("--seeds names {twice} twice")).into());
+    }
     let program = std::env::current_exe().context("cannot find this program to start it again")?;
     let mut runs = Vec::new();
     for seed in &arguments.seeds {
@@ -23,6 +28,13 @@ pub(super) fn run(arguments: &Study) -> Result<()> {
             command.arg("--data").arg(data);
         }
         if directory.join("config.toml").exists() {
+            let (_, found, _) = RunDir::open(&directory)?;
+            if (Config { seed: loaded.config.seed, ..found }) != loaded.config {
+                bail!(
+                    "{} was begun with another configuration: choose another --dir, or give it the same one",
+                    directory.display()
+                );
+            }
             command.arg("--resume").arg(&directory);
         } else {
             command.arg(&arguments.config).arg("--run-dir").arg(&directory);

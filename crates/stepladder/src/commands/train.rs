@@ -16,7 +16,12 @@ use crate::run::training::{Run, RunEnding, check_names};
 use crate::threads;
 
 pub(super) fn run(arguments: &Train) -> Result<()> {
-    let opened = device::open(&arguments.device)?;
+    let recorded = arguments.resume.as_deref().map(RunDir::open).transpose()?.map(|(_, _, info)| info.device);
+    let device = arguments.device.clone().or_else(|| recorded.clone()).unwrap_or_else(|| "cpu".to_owned());
+    if let Some(before) = recorded.filter(|before| *before != device) {
+        eprintln!("the run was started on {before} and goes on on {device}: its numbers will differ");
+    }
+    let opened = device::open(&device)?;
     // One libtorch thread per worker (design D1): workers are the parallelism.
     device::one_thread_each();
     let (directory, config) = match &arguments.resume {
@@ -43,7 +48,7 @@ pub(super) fn run(arguments: &Train) -> Result<()> {
                 preset: name.to_owned(),
                 seed: loaded.config.seed,
                 threads: threads::workers(loaded.config.threads),
-                device: arguments.device.clone(),
+                device,
                 started: unix_seconds(),
             };
             let directory = RunDir::create(arguments.run_dir.as_deref(), &loaded.name, &loaded.text, &info)?;

@@ -1,7 +1,7 @@
 //! Whether the values of a configuration make sense, each and together.
 
 use stepladder_agent::AgentKind;
-use stepladder_algo::bc::Budget;
+use stepladder_algo::bc::{Budget, Mixture};
 use stepladder_data::ablate::ProgressText;
 
 use super::keys::{self, KEYS};
@@ -48,7 +48,7 @@ pub(crate) fn check(config: &Config, origins: &Origins) -> Vec<String> {
         let allowed = "each entry must be ENV/SPLIT, for example alfworld/valid_seen";
         found.unless(is_pair(entry), "eval.zero_shot", format!("a list with {entry:?}"), allowed);
     }
-    for (algo, tasks) in config.algo.tasks() {
+    for (algo, tasks) in config.tasks() {
         let allowed = "it must be ENV/SPLIT, for example household/train";
         found.unless(is_pair(tasks), &format!("algo.{algo}.tasks"), format!("{tasks:?}"), allowed);
     }
@@ -127,7 +127,7 @@ impl Findings<'_> {
         self.positive(&format!("{table}.learning_rate"), agent.learning_rate);
         self.algorithm(config, &table, agent);
         self.source(config, &table, name);
-        self.method(&table, agent);
+        self.method(config, &table, agent);
     }
 
     /// Every algorithm that an agent names has its numbers.
@@ -174,7 +174,7 @@ impl Findings<'_> {
     }
 
     /// Options that fit the kind of the agent and what trains it.
-    fn method(&mut self, table: &str, agent: &AgentConfig) {
+    fn method(&mut self, config: &Config, table: &str, agent: &AgentConfig) {
         let plain = agent.planner && agent.progress == ProgressText::Full;
         match agent.kind {
             AgentKind::Flat => {
@@ -197,6 +197,12 @@ impl Findings<'_> {
                 "\"offline_ac\"",
                 "it needs from = \"NAME\", a trained agent to start from",
             );
+        }
+        if agent.weights == Weights::PerRole
+            && config.algo.bc.as_ref().is_some_and(|bc| bc.mixture == Mixture::Levels)
+        {
+            let allowed = "algo.bc.mixture must be \"pooled\": a model of one role has no levels to pair";
+            self.unless(false, &format!("{table}.weights"), "\"per_role\"", allowed);
         }
         if agent.algo != Algo::Bc {
             let whole = plain && agent.weights == Weights::Shared && agent.history.is_none();

@@ -96,14 +96,15 @@ pub(crate) struct AlgoConfig {
     pub(crate) offline_ac: Option<OfflineSection>,
 }
 
-impl AlgoConfig {
-    /// The `ENV/SPLIT` that each algorithm has its learner play, by the algorithm's name.
+impl Config {
+    /// The `ENV/SPLIT` that algorithms have their learners play, by the algorithm's name; of those that some agent uses.
     pub(crate) fn tasks(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let dagger = self.dagger.as_ref().and_then(|numbers| numbers.tasks.as_deref());
-        let offline = self.offline_ac.as_ref().and_then(|numbers| numbers.tasks.as_deref());
-        [("dagger", dagger), ("offline_ac", offline)]
-            .into_iter()
-            .filter_map(|(name, tasks)| Some((name, tasks?)))
+        let dagger = self.algo.dagger.as_ref().and_then(|numbers| numbers.tasks.as_deref());
+        let offline = self.algo.offline_ac.as_ref().and_then(|numbers| numbers.tasks.as_deref());
+        [(Algo::Dagger, dagger), (Algo::OfflineAc, offline)].into_iter().filter_map(|(algo, tasks)| {
+            let used = self.agents.values().any(|agent| agent.algo == algo);
+            Some((algo.name(), tasks.filter(|_| used)?))
+        })
     }
 }
 

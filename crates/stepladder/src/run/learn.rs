@@ -14,12 +14,13 @@ use stepladder_core::seed::stream;
 use stepladder_core::trace::Episode;
 use stepladder_core::{Role, TaskKey};
 use stepladder_data::offline;
+use stepladder_data::rows::Span;
 use stepladder_data::transitions::transitions;
 use stepladder_data::{OfflineRow, Row, WordTokenizer};
 use stepladder_model::Device;
 
 use super::agents::AgentRun;
-use super::play::{live_generator, play};
+use super::play::{live_generator, play, policy_fingerprint};
 use super::rows::{AgentRows, Rows, fingerprint, of_role};
 use super::trace_file;
 use super::training::Run;
@@ -83,9 +84,23 @@ impl Learner<'_> {
         };
         let mut found = rows.collect(self.material.demonstrations, played, &*self.material.env.expert);
         if !played.is_empty() {
-            // A learner that babbles can fill its prompts beyond the window; there is nothing to learn from those.
+            // A learner that babbles can fill its prompts beyond the window, and worlds have words that no
+            // demonstration has: there is nothing to learn from those.
             let window = self.run.config.model.max_positions;
-            found.rows.retain(|row| row.ids.len() as i64 <= window);
+            let unknown = self.material.tokenizer.unknown();
+            let before = found.rows.len();
+            found.rows.retain(|row| {
+                let says = |span: &Span| &row.ids[span.start as usize..(span.start + span.len) as usize];
+                row.ids.len() as i64 <= window
+                    && !row.replies.iter().any(|span| says(span).contains(&unknown))
+            });
+            if found.rows.len() < before {
+                eprintln!(
+                    "{}: {} rows left out, longer than the window or with a reply in unknown words",
+                    self.name,
+                    before - found.rows.len()
+                );
+            }
         }
         Ok(found)
     }
@@ -130,9 +145,15 @@ impl Learner<'_> {
             name,
             directory: directory.to_owned(),
             numbers: self.numbers,
-            from,
             tokenizer: self.material.tokenizer.clone(),
-            fingerprint: fingerprint(&self.material.tokenizer, rows),
+            fingerprint: match &from {
+                None => fingerprint(&self.material.tokenizer, rows),
+                Some(from) => {
+                    let source = policy_fingerprint(from, self.material.device)?;
+                    format!("{}+{source}", fingerprint(&self.material.tokenizer, rows))
+                }
+            },
+            from,
             probe_tasks: self.material.probe_tasks,
             workers: self.material.workers,
             device: self.material.device,
@@ -255,6 +276,9 @@ impl Learner<'_> {
             .collect();
         let samples = rows.len();
         rows.retain(|row| row.row.ids.len().max(row.next.len()) as i64 <= window);
+        if rows.len() < samples {
+            eprintln!("{}: {} transitions left out, longer than the window", self.name, samples - rows.len());
+        }
         let rows = offline::merge(rows);
         let solved = collected.iter().filter(|episode| episode.won).count();
         eprintln!(
@@ -291,7 +315,7 @@ impl Learner<'_> {
         }
         let mut generator = live_generator(trainer, &self.material.tokenizer, env, self.material.workers);
         let options = Options {
-            max_steps: config.env.max_steps,
+            max_steps: env.max_steps(config, split),
             slots: config.eval.slots,
             temperature: (temperature > 0.0).then_some(temperature),
             seed: config.seed,

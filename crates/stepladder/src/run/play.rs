@@ -105,8 +105,11 @@ impl Policy {
             return Some((newest.clone(), vec![(None, newest)]));
         }
         let newest = |role: Role| checkpoint::latest(&directory.join(role.name()).join("checkpoints"));
-        let models: Vec<_> = ROLES.into_iter().filter_map(|role| Some((Some(role), newest(role)?))).collect();
-        (!models.is_empty()).then_some((directory, models))
+        // All or none: nobody else can speak for a role.
+        let spec = config.agents[name].spec();
+        let needed = ROLES.into_iter().filter(|role| spec.has(*role));
+        let models: Option<Vec<_>> = needed.map(|role| Some((Some(role), newest(role)?))).collect();
+        Some((directory, models?))
     }
 
     fn load(place: &Path, models: &[(Option<Role>, PathBuf)], device: Device) -> Result<Self> {
@@ -132,10 +135,10 @@ impl Policy {
         Ok(Self { agent, name, checkpoint: place.to_owned(), run: None, parts, style, device })
     }
 
-    /// Environment steps per episode: what was asked for, or the split's limit, or the run's, or the environment's.
+    /// Environment steps per episode: what was asked for, or what suits its run and the split.
     pub(crate) fn max_steps(&self, wanted: Option<u32>, env: &Registered, split: &str) -> u32 {
-        let of_run = self.run.as_ref().map(|config| config.env.max_steps);
-        wanted.or_else(|| env.step_limit(split)).or(of_run).unwrap_or(env.spec().max_steps)
+        let of_run = self.run.as_ref().map(|config| env.max_steps(config, split));
+        wanted.or(of_run).unwrap_or_else(|| env.tasks.max_steps(split))
     }
 
     /// A generator for an environment; refuses one whose prompts look different from those it was trained on.
@@ -149,8 +152,7 @@ impl Policy {
                 env.style.id()
             );
         }
-        let workers = if self.device == Device::Cpu { workers } else { 1 };
-        let kind = if self.device == Device::Cpu { Kind::Float } else { Kind::BFloat16 };
+        let (workers, kind) = for_device(self.device, workers);
         let local = |part: &Part| {
             LocalGenerator::new(
                 &part.params,
@@ -171,6 +173,17 @@ impl Policy {
     }
 }
 
+/// What stands in traces for the policy of a checkpoint.
+pub(crate) fn policy_fingerprint(checkpoint: &Path, device: Device) -> Result<String> {
+    let (trainer, _) = checkpoint::load(checkpoint, UNUSED, device)?;
+    Ok(fingerprint(&trainer.params.flat))
+}
+
+/// Threads that decode, and the kind of their matrix products: a GPU is one worker, in bf16.
+fn for_device(device: Device, workers: usize) -> (usize, Kind) {
+    if device == Device::Cpu { (workers, Kind::Float) } else { (1, Kind::BFloat16) }
+}
+
 /// A generator over the current parameters of a trainer.
 pub(crate) fn live_generator(
     trainer: &Trainer,
@@ -178,13 +191,14 @@ pub(crate) fn live_generator(
     env: &Registered,
     workers: usize,
 ) -> LocalGenerator {
+    let (workers, kind) = for_device(trainer.params.flat.device(), workers);
     LocalGenerator::new(
         &trainer.params,
         &trainer.factors,
         env.style.clone(),
         tokenizer.clone(),
         workers,
-        Kind::Float,
+        kind,
         format!("step-{}", trainer.progress.step),
     )
 }

@@ -64,7 +64,7 @@ impl Run<'_> {
         const GAMES: usize = 500;
         let mut episodes = Vec::new();
         let mut known = Vec::new();
-        for (id, split) in self.config.algo.tasks().filter_map(|(_, tasks)| tasks.split_once('/')) {
+        for (id, split) in self.config.tasks().filter_map(|(_, tasks)| tasks.split_once('/')) {
             if (id == env.spec().id && split == self.config.data.split) || known.contains(&(id, split)) {
                 continue;
             }
@@ -73,7 +73,7 @@ impl Run<'_> {
             let rollout = Rollout {
                 agent: AgentKind::StepHrl,
                 jobs: Job::each(&split_tasks(&other, split, GAMES)?),
-                max_steps: self.config.env.max_steps,
+                max_steps: other.max_steps(&self.config, split),
                 noise: 0.0,
                 seed: self.config.seed,
             };
@@ -120,10 +120,8 @@ impl Run<'_> {
             let file = format!("{}-{}", self.config.env.id, self.config.eval.split);
             lines.push(self.evaluate(&env, name, &self.config.eval.split, &dev, &file)?);
         }
-        let title = format!(
-            "{}/{}, greedy, {} steps",
-            self.config.env.id, self.config.eval.split, self.config.env.max_steps
-        );
+        let (id, split) = (&self.config.env.id, &self.config.eval.split);
+        let title = format!("{id}/{split}, greedy, {} steps", env.max_steps(&self.config, split));
         let mut text = table::render(&title, &lines);
         text.push_str(&format!(
             "\ntraining: {}; training and evaluation in this session: {}\n",
@@ -167,7 +165,7 @@ impl Run<'_> {
         let rollout = Rollout {
             agent: AgentKind::StepHrl,
             jobs: Job::each(tasks),
-            max_steps: env.step_limit(split).unwrap_or(self.config.env.max_steps),
+            max_steps: env.max_steps(&self.config, split),
             noise: 0.0,
             seed: self.config.seed,
         };
@@ -206,7 +204,7 @@ impl Run<'_> {
             let policy = Policy::of_run(&self.directory, &self.config, name, self.device)?;
             let mut generator = policy.generator(env, threads::workers(self.config.threads))?;
             let options = Options {
-                max_steps: env.step_limit(split).unwrap_or(self.config.env.max_steps),
+                max_steps: env.max_steps(&self.config, split),
                 slots: self.config.eval.slots,
                 ..Options::greedy(policy.agent)
             };
@@ -222,6 +220,22 @@ impl Run<'_> {
         warn_of_broken(&episodes);
         let evaluation: Evaluation = evaluate(&episodes);
         Ok(Line { name: name.to_owned(), evaluation })
+    }
+
+    /// What a table of another split is about, with everything that the agents have learnt from.
+    fn title(&self, target: &str, id: &str) -> String {
+        let trained = &self.config.env.id;
+        let mut title = if id == trained {
+            format!("{target}, trained on {trained}/{}", self.config.data.split)
+        } else {
+            format!("{target}, trained on {trained} only")
+        };
+        for (algo, tasks) in self.config.tasks() {
+            let agents = self.config.agents.iter().filter(|(_, numbers)| numbers.algo.name() == algo);
+            let names: Vec<&str> = agents.map(|(name, _)| name.as_str()).collect();
+            title.push_str(&format!("; {} also in {tasks}", names.join(", ")));
+        }
+        title
     }
 
     /// Another environment's split, played without training on it; none where its data are absent.
@@ -242,12 +256,7 @@ impl Run<'_> {
         for name in self.config.agents.keys() {
             lines.push(self.evaluate(&env, name, split, &tasks, &format!("{id}-{split}"))?);
         }
-        let trained = &self.config.env.id;
-        let title = if id == trained {
-            format!("{target}, trained on {trained}/{}", self.config.data.split)
-        } else {
-            format!("{target}, zero-shot (trained on {trained} only)")
-        };
+        let title = self.title(target, id);
         Ok(Some(table::render(&title, &lines)))
     }
 }
@@ -265,7 +274,7 @@ pub(crate) fn check_names(config: &Config, data_root: Option<&Path>) -> Result<(
             envs::known_split(id, split).context("eval.zero_shot")?;
         }
     }
-    for (algo, tasks) in config.algo.tasks() {
+    for (algo, tasks) in config.tasks() {
         if let Some((id, split)) = tasks.split_once('/') {
             let named = || format!("algo.{algo}.tasks");
             envs::known_split(id, split).with_context(named)?;

@@ -138,7 +138,7 @@ impl Watcher<'_> {
         let run = self.run;
         let mut generator = live_generator(trainer, &run.tokenizer, run.env, run.workers);
         let options = Options {
-            max_steps: run.config.env.max_steps,
+            max_steps: run.env.max_steps(run.config, &run.config.eval.split),
             slots: run.config.eval.slots,
             ..Options::greedy(run.numbers.spec())
         };
@@ -171,13 +171,14 @@ impl Observer for Watcher<'_> {
         if report.seconds - self.logged.seconds >= self.run.config.log.every_seconds {
             self.log(report)?;
         }
-        if report.seconds - self.saved >= self.run.config.log.checkpoint_seconds {
-            self.save(trainer)?;
-        }
+        // Before saving: whoever continues from a checkpoint finds everything of its step done.
         let due = self.probes_due(trainer, report.fraction);
         if due > self.probes {
             self.probes = due;
             self.probe(trainer, report)?;
+        }
+        if report.seconds - self.saved >= self.run.config.log.checkpoint_seconds {
+            self.save(trainer)?;
         }
         Ok(())
     }
