@@ -179,6 +179,8 @@ fn a_run_leaves_everything_that_evaluation_and_collection_need() {
         "2",
         "--seeds",
         "2",
+        "--temperature",
+        "0.5",
         "--trace",
         "e.jsonl",
         "--json",
