@@ -91,9 +91,9 @@ mod tests {
         let mut agent = Flat::new(window);
         let start = Start { text: "W".into(), task: "t".into(), context: "room".into(), family: "f".into() };
         let mut want = agent.start(&start);
-        for number in 0..3 {
+        for (number, pairs) in shown.into_iter().enumerate() {
             let Want::Reply(Query::Flat { history, .. }) = &want else { panic!("no prompt: {want:?}") };
-            assert_eq!(history.len(), shown[number]);
+            assert_eq!(history.len(), pairs);
             if let Some((latest, _)) = history.last() {
                 assert_eq!(*latest, format!("go {}", number - 1));
             }
