@@ -106,6 +106,18 @@ fn every_algorithm_and_every_ablation_trains_plays_and_is_compared() {
         assert!(row["training_mtokens"].as_f64().unwrap() > 0.0, "{row}");
     }
 
+    // Against the number of goals: a line per agent and number, a plot, and nothing is measured twice.
+    let horizon = ["horizon", "runs/seed-5", "--goals", "1", "--episodes", "1", "-o", "out/horizon"];
+    let table = ok(folder, &horizon);
+    assert_eq!(table.lines().count(), 2 + AGENTS.len(), "{table}");
+    assert!(table.lines().any(|line| line.starts_with("| window | 1 | 1 | 0.0 % |")), "{table}");
+    let cell = root.join("window/horizon-dev-1.json");
+    let measured = fs_err::metadata(&cell).unwrap().modified().unwrap();
+    assert_eq!(ok(folder, &horizon), table);
+    assert_eq!(fs_err::metadata(&cell).unwrap().modified().unwrap(), measured);
+    let plot = fs_err::read_to_string(folder.join("out/horizon.svg")).unwrap();
+    assert!(plot.starts_with("<svg") && plot.contains("goals of the task") && plot.contains("no_planner"));
+
     // The same command has nothing left to do.
     let again = ok(
         folder,
