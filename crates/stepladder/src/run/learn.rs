@@ -198,25 +198,12 @@ impl Learner<'_> {
         let mut played = Vec::new();
         for round in 0..numbers.rounds {
             let path = self.directory().join(format!("round-{}.jsonl.zst", round + 1));
-            if path.exists() {
-                played.extend(trace_file::load(&path)?);
-            } else if trainer.progress.phase == round && trainer.progress.step == trainer.progress.since.0 {
-                if self.run.stopped() {
-                    return Ok((trainer.progress, Ending::Interrupted));
-                }
-                let tasks = numbers.tasks.as_deref();
-                let episodes = self.play_round(round, tasks, numbers.games, numbers.temperature, &trainer)?;
-                fs_err::create_dir_all(self.directory())?;
-                trace_file::save(&path, &episodes)?;
-                played.extend(episodes);
-            } else {
-                bail!(
-                    "{} is gone, but training on it has begun; remove {} to train {} again",
-                    path.display(),
-                    self.directory().display(),
-                    self.name
-                );
-            }
+            let tasks = numbers.tasks.as_deref();
+            let play = || self.play_round(round, tasks, numbers.games, numbers.temperature, &trainer);
+            let Some(episodes) = self.kept_or_played(&path, round, &trainer, play)? else {
+                return Ok((trainer.progress, Ending::Interrupted));
+            };
+            played.extend(episodes);
             if trainer.progress.phase > round {
                 continue;
             }
@@ -251,21 +238,10 @@ impl Learner<'_> {
         let agent = self.model(self.name, &self.directory(), &demonstrated.rows)?;
         let mut trainer = agent.trainer()?;
         let path = self.directory().join("collected.jsonl.zst");
-        let collected = if path.exists() {
-            trace_file::load(&path)?
-        } else if trainer.progress.step == 0 {
-            let (tasks, games) = (numbers.tasks.as_deref(), numbers.games);
-            let episodes = self.play_round(0, tasks, games, numbers.collect_temperature, &trainer)?;
-            fs_err::create_dir_all(self.directory())?;
-            trace_file::save(&path, &episodes)?;
-            episodes
-        } else {
-            bail!(
-                "{} is gone, but training on it has begun; remove {} to train {} again",
-                path.display(),
-                self.directory().display(),
-                self.name
-            );
+        let (tasks, games) = (numbers.tasks.as_deref(), numbers.games);
+        let play = || self.play_round(0, tasks, games, numbers.collect_temperature, &trainer);
+        let Some(collected) = self.kept_or_played(&path, 0, &trainer, play)? else {
+            return Ok((trainer.progress, Ending::Interrupted));
         };
         let smdp = agent.offline_config()?.smdp();
         let (style, tokenizer) = (&*self.material.env.style, &*self.material.tokenizer);
@@ -289,6 +265,35 @@ impl Learner<'_> {
         );
         let ending = agent.actor_critic(&rows, &mut trainer, &self.run.stop)?;
         Ok((trainer.progress, ending))
+    }
+
+    /// The episodes that a phase learns from: kept by an earlier session, or played now, before its first step. None if
+    /// somebody asked to stop.
+    fn kept_or_played(
+        &self,
+        path: &Path,
+        phase: u64,
+        trainer: &Trainer,
+        play: impl FnOnce() -> Result<Vec<Episode>>,
+    ) -> Result<Option<Vec<Episode>>> {
+        if path.exists() {
+            return trace_file::load(path).map(Some);
+        }
+        if trainer.progress.phase != phase || trainer.progress.step != trainer.progress.since.0 {
+            bail!(
+                "{} is gone, but training on it has begun; remove {} to train {} again",
+                path.display(),
+                self.directory().display(),
+                self.name
+            );
+        }
+        if self.run.stopped() {
+            return Ok(None);
+        }
+        let episodes = play()?;
+        fs_err::create_dir_all(self.directory())?;
+        trace_file::save(path, &episodes)?;
+        Ok(Some(episodes))
     }
 
     /// What the learner does on tasks drawn for this round.
