@@ -8,6 +8,8 @@ use stepladder_core::trace::{Subtask, Turn};
 use stepladder_core::{Query, Role, Start, Step};
 
 use crate::flat::Flat;
+use crate::himac::{HISTORY, Himac, HimacOptions, Limits};
+use crate::scheduler::Blueprint;
 use crate::step_hrl::{StepHrl, StepHrlOptions};
 
 /// What an agent wants next.
@@ -52,6 +54,8 @@ pub enum AgentKind {
     Flat,
     /// Planner, executor and progress writer (STEP-HRL).
     StepHrl,
+    /// A blueprint, then actions towards its active sub-goal (HiMAC).
+    Himac,
 }
 
 impl AgentKind {
@@ -60,6 +64,7 @@ impl AgentKind {
         match self {
             Self::Flat => "flat",
             Self::StepHrl => "step_hrl",
+            Self::Himac => "himac",
         }
     }
 }
@@ -69,18 +74,21 @@ impl AgentKind {
 pub struct AgentSpec {
     /// The method.
     pub kind: AgentKind,
-    /// Flat: how many of the latest (action, answer) pairs the prompt shows; none shows all.
+    /// How many of the latest pairs the prompt shows. Flat: none shows all; HiMAC: of the segment, none shows
+    /// [`crate::himac::HISTORY`].
     pub history: Option<usize>,
     /// STEP-HRL: a planner issues subtasks. Without one, the task itself is the only subtask.
     pub planner: bool,
     /// STEP-HRL: a progress text is kept. Without one, the slot stays empty and nobody is asked to fill it.
     pub progress: bool,
+    /// HiMAC: a sub-goal ends when it is declared done. Otherwise each has a fixed share of the steps.
+    pub sub_done: bool,
 }
 
 impl From<AgentKind> for AgentSpec {
     /// The whole method.
     fn from(kind: AgentKind) -> Self {
-        Self { kind, history: None, planner: true, progress: true }
+        Self { kind, history: None, planner: true, progress: true, sub_done: true }
     }
 }
 
@@ -91,6 +99,7 @@ impl fmt::Display for AgentSpec {
             self.history.map(|pairs| format!("history={pairs}")),
             (!self.planner).then(|| "planner=false".to_owned()),
             (!self.progress).then(|| "progress=false".to_owned()),
+            (!self.sub_done).then(|| "sub_done=false".to_owned()),
         ];
         let options: Vec<String> = options.into_iter().flatten().collect();
         let colon = if options.is_empty() { "" } else { ":" };
@@ -104,7 +113,7 @@ impl FromStr for AgentSpec {
     fn from_str(text: &str) -> Result<Self, String> {
         let unknown = || format!("unknown agent `{text}`");
         let (name, options) = text.split_once(':').unwrap_or((text, ""));
-        let kinds = [AgentKind::StepHrl, AgentKind::Flat];
+        let kinds = [AgentKind::StepHrl, AgentKind::Flat, AgentKind::Himac];
         let kind = kinds.into_iter().find(|kind| kind.name() == name).ok_or_else(unknown)?;
         let mut spec = Self::from(kind);
         for option in options.split(',').filter(|option| !option.is_empty()) {
@@ -112,6 +121,7 @@ impl FromStr for AgentSpec {
                 Some(("history", pairs)) => spec.history = Some(pairs.parse().map_err(|_| unknown())?),
                 Some(("planner", "false")) => spec.planner = false,
                 Some(("progress", "false")) => spec.progress = false,
+                Some(("sub_done", "false")) => spec.sub_done = false,
                 _ => return Err(unknown()),
             }
         }
@@ -127,17 +137,24 @@ impl AgentSpec {
             Role::Planner => self.kind == AgentKind::StepHrl && self.planner,
             Role::Executor => self.kind == AgentKind::StepHrl,
             Role::Progress => self.kind == AgentKind::StepHrl && self.progress,
+            Role::Macro | Role::Micro => self.kind == AgentKind::Himac,
         }
     }
 
-    /// A new agent for one episode.
-    pub fn make(self) -> Box<dyn Agent> {
+    /// A new agent for one episode of at most `limit` steps, and where its blueprint comes from if it follows one.
+    pub fn make(self, limit: u32, blueprint: &Blueprint) -> Box<dyn Agent> {
         match self.kind {
             AgentKind::Flat => Box::new(Flat::new(self.history)),
             AgentKind::StepHrl => Box::new(StepHrl::new(StepHrlOptions {
                 planner: self.planner,
                 progress: self.progress,
                 ..StepHrlOptions::default()
+            })),
+            AgentKind::Himac => Box::new(Himac::new(HimacOptions {
+                limit,
+                history: self.history.unwrap_or(HISTORY),
+                limits: if self.sub_done { Limits::Declared } else { Limits::Even },
+                blueprint: blueprint.clone(),
             })),
         }
     }
@@ -152,6 +169,7 @@ pub(crate) fn record(
     step: &Step,
 ) -> stepladder_core::trace::TraceStep {
     stepladder_core::trace::TraceStep {
+        idle: Vec::new(),
         turn,
         action,
         finished,
@@ -178,12 +196,13 @@ mod tests {
         for (spec, text) in [
             (whole, "step_hrl"),
             (AgentSpec { history: Some(4), ..flat }, "flat:history=4"),
+            (AgentSpec { sub_done: false, ..AgentSpec::from(AgentKind::Himac) }, "himac:sub_done=false"),
             (AgentSpec { planner: false, progress: false, ..whole }, "step_hrl:planner=false,progress=false"),
         ] {
             assert_eq!(spec.to_string(), text);
             assert_eq!(text.parse(), Ok(spec));
         }
-        for text in ["himac", "flat:history=x", "flat:window=3", "step_hrl:planner=true"] {
+        for text in ["react", "flat:history=x", "flat:window=3", "step_hrl:planner=true"] {
             assert_eq!(text.parse::<AgentSpec>(), Err(format!("unknown agent `{text}`")));
         }
     }

@@ -6,6 +6,8 @@
 //! executor   room <ex> subtask <o> feedback <p> progress <r>
 //! progress   <pr> subtask <p> progress <a> action <o> feedback <r>
 //! flat       room <fl> task <a> action <end> <o> feedback <a> action <end> <o> feedback <a>
+//! macro      room <ma> task <o> feedback <r>                            reply: g1 ; g2
+//! micro      room <mi> task ; g1 <g> g2 ; g3 <o> feedback <a> action <o> feedback <r>     reply: action, or action <done>
 //! ```
 //! Departures from spec/algorithms 2.2, listed in docs/deviations.md: markers instead of instruction sentences, the room
 //! first, no room in the progress prompt, no begin-of-sequence token. A flat prompt extends the previous one of its
@@ -18,6 +20,8 @@ use stepladder_core::style::{END, PromptStyle};
 use stepladder_core::{Query, Role};
 use stepladder_env::Codec;
 
+use stepladder_core::blueprint::{self, MicroReply};
+
 const PLANNER: &str = "<pl>";
 const EXECUTOR: &str = "<ex>";
 const PROGRESS: &str = "<pr>";
@@ -28,6 +32,11 @@ const LOCAL: &str = "<p>";
 const OBSERVATION: &str = "<o>";
 const ACTION: &str = "<a>";
 const REPLY: &str = "<r>";
+const MACRO: &str = "<ma>";
+const MICRO: &str = "<mi>";
+/// Before the active sub-goal; the others follow [`NEXT_SUBTASK`].
+const ACTIVE: &str = "<g>";
+const DONE: &str = "<done>";
 
 /// The compact style over one environment's codec.
 #[derive(Clone)]
@@ -106,7 +115,8 @@ impl PromptStyle for Compact {
             Query::Flat { task, context, history } => {
                 let mut text = join(&[&encode(context), FLAT, &encode(task)]);
                 for (action, answer) in history {
-                    for part in [ACTION, &encode(action), END, OBSERVATION, &encode(answer)] {
+                    let acted = if action.is_empty() { ["", "", ""] } else { [ACTION, &encode(action), END] };
+                    for part in acted.into_iter().chain([OBSERVATION, &encode(answer)]) {
                         if !part.is_empty() {
                             text.push(' ');
                             text.push_str(part);
@@ -117,15 +127,68 @@ impl PromptStyle for Compact {
                 text.push_str(ACTION);
                 text
             }
+            Query::Macro { task, observation } => join(&[
+                &encode(&observation.context),
+                MACRO,
+                &encode(task),
+                OBSERVATION,
+                &encode(&observation.feedback),
+                REPLY,
+            ]),
+            Query::Micro { task, blueprint, active, history, observation } => {
+                let mut text = join(&[&encode(&observation.context), MICRO, &encode(task)]);
+                let mut add = |part: &str| {
+                    if !part.is_empty() {
+                        text.push(' ');
+                        text.push_str(part);
+                    }
+                };
+                for (index, subgoal) in blueprint.iter().enumerate() {
+                    add(if index == *active { ACTIVE } else { NEXT_SUBTASK });
+                    add(&encode(subgoal));
+                }
+                for (seen, action) in history {
+                    [OBSERVATION, &encode(seen), ACTION, &encode(action)].into_iter().for_each(&mut add);
+                }
+                [OBSERVATION, &encode(&observation.feedback), REPLY].into_iter().for_each(&mut add);
+                text
+            }
         }
     }
 
-    fn encode_reply(&self, _role: Role, native: &str) -> String {
-        self.codec.encode(native)
+    fn encode_reply(&self, role: Role, native: &str) -> String {
+        match role {
+            Role::Macro => {
+                let subgoals = blueprint::parse(native).unwrap_or_default();
+                let subgoals: Vec<String> =
+                    subgoals.iter().map(|subgoal| self.codec.encode(subgoal)).collect();
+                subgoals.join(&format!(" {NEXT_SUBTASK} "))
+            }
+            Role::Micro => {
+                let MicroReply { action, done } = blueprint::parse_micro(native);
+                let action = self.codec.encode(&action.unwrap_or_default());
+                join(&[&action, if done { DONE } else { "" }])
+            }
+            _ => self.codec.encode(native),
+        }
     }
 
-    fn decode_reply(&self, _role: Role, written: &str) -> String {
-        self.codec.decode(written)
+    fn decode_reply(&self, role: Role, written: &str) -> String {
+        match role {
+            Role::Macro => {
+                let words: Vec<&str> = written.split_whitespace().collect();
+                let parts = words.split(|word| *word == NEXT_SUBTASK).filter(|part| !part.is_empty());
+                let subgoals: Vec<String> = parts.map(|part| self.codec.decode(&part.join(" "))).collect();
+                if subgoals.is_empty() { String::new() } else { blueprint::write(&subgoals) }
+            }
+            Role::Micro => {
+                let words: Vec<&str> = written.split_whitespace().collect();
+                let done = words.last() == Some(&DONE);
+                let action = self.codec.decode(&words[..words.len() - usize::from(done)].join(" "));
+                blueprint::write_micro((!action.is_empty()).then_some(&action), done)
+            }
+            _ => self.codec.decode(written),
+        }
     }
 
     fn factors(&self, word: &str) -> Vec<String> {
@@ -134,8 +197,10 @@ impl PromptStyle for Compact {
 
     fn markers(&self) -> Vec<String> {
         [PLANNER, EXECUTOR, PROGRESS, FLAT, SUBTASKS, NEXT_SUBTASK, LOCAL, OBSERVATION, ACTION, REPLY]
+            .into_iter()
+            .chain([MACRO, MICRO, ACTIVE, DONE])
             .map(str::to_owned)
-            .to_vec()
+            .collect()
     }
 }
 

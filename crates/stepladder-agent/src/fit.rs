@@ -33,6 +33,16 @@ pub fn shrink(query: &mut Query) -> bool {
             }
             cut_end(&mut observation.feedback) || cut_end(&mut observation.context) || cut_end(progress)
         }
+        Query::Macro { observation, .. } => {
+            cut_end(&mut observation.feedback) || cut_end(&mut observation.context)
+        }
+        Query::Micro { history, observation, .. } => {
+            if !history.is_empty() {
+                history.remove(0);
+                return true;
+            }
+            cut_end(&mut observation.feedback) || cut_end(&mut observation.context)
+        }
         Query::Executor { observation, progress, .. } | Query::Progress { observation, progress, .. } => {
             cut_end(&mut observation.feedback) || cut_end(&mut observation.context) || cut_end(progress)
         }

@@ -3,7 +3,7 @@
 
 use stepladder_core::reply::NO_ACTION;
 use stepladder_core::trace::{Subtask, Turn};
-use stepladder_core::{Query, Start, Step};
+use stepladder_core::{Observation, Query, Start, Step};
 
 use crate::agent::{Agent, Want, record};
 
@@ -37,6 +37,10 @@ impl Flat {
 impl Agent for Flat {
     fn start(&mut self, start: &Start) -> Want {
         *self = Self { task: start.task.clone(), context: start.context.clone(), ..Self::new(self.window) };
+        let opening = Observation::first(start).feedback;
+        if !opening.is_empty() {
+            self.history.push((String::new(), opening));
+        }
         self.ask()
     }
 
@@ -106,6 +110,7 @@ mod tests {
                 new_tokens: 1,
                 logprob: None,
                 cut: false,
+                tokens: None,
             };
             assert_eq!(agent.on_reply(reply), Want::Act(format!("go {number}")));
             let end = (number == 2).then_some(End::Truncated);

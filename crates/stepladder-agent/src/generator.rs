@@ -7,8 +7,8 @@ use stepladder_core::{Query, Role};
 /// Limits on new tokens per reply (spec/algorithms 2.2).
 pub fn budget(role: Role) -> u32 {
     match role {
-        Role::Planner | Role::Executor | Role::Flat => 32,
-        Role::Progress => 150,
+        Role::Planner | Role::Executor | Role::Flat | Role::Micro => 32,
+        Role::Progress | Role::Macro => 150,
     }
 }
 
@@ -41,6 +41,8 @@ pub struct Completion {
     pub text: String,
     /// The prompt as the model read it; empty for policies that read none.
     pub prompt: String,
+    /// The prompt's token ids; empty for policies that read none.
+    pub prompt_ids: Vec<u32>,
     /// Tokens of the prompt.
     pub prompt_tokens: u32,
     /// Prompt tokens that no earlier call of the session had computed already.

@@ -1,6 +1,6 @@
 //! Not a model and not an environment: what stands between them.
 //!
-//! * [`agent`]: the state-machine trait; [`step_hrl`] and [`flat`] implement it
+//! * [`agent`]: the state-machine trait; [`step_hrl`], [`flat`] and [`himac`] implement it
 //! * [`compact`]: the prompt style of small models; [`fit`] shortens prompts that exceed a window
 //! * [`generator`]: who writes replies ([`generator::Generator`]), experts and scripted fakes included
 //! * [`scheduler`]: drives episodes, batches replies, steps environments in parallel
@@ -12,6 +12,7 @@ pub mod evaluation;
 pub mod fit;
 pub mod flat;
 pub mod generator;
+pub mod himac;
 pub mod scheduler;
 pub mod step_hrl;
 

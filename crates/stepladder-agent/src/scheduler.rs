@@ -4,8 +4,8 @@
 use rand::RngExt;
 use rayon::prelude::*;
 use stepladder_core::seed::{Rng, fingerprint, stream};
-use stepladder_core::trace::{Episode, Turn, VERSION};
-use stepladder_core::{End, Observation, Start, Step, TaskKey};
+use stepladder_core::trace::{Episode, Turn, TurnTokens, VERSION};
+use stepladder_core::{End, Observation, Role, Start, Step, TaskKey};
 use stepladder_env::{Env, EnvError, TaskSet, TimeLimit};
 
 use crate::agent::{Agent, AgentSpec, Want};
@@ -20,12 +20,31 @@ pub struct Job {
     pub seed: u64,
     /// Number of this episode among those of the same task (samples of a group).
     pub sample: u64,
+    /// Where the blueprint comes from, for agents that follow one.
+    pub blueprint: Blueprint,
+}
+
+/// Where the blueprint of an episode comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Blueprint {
+    /// The agent writes it; one that cannot be read is the task itself.
+    #[default]
+    Own,
+    /// The agent writes it; one that cannot be read ends the episode before its first step.
+    MustParse,
+    /// These sub-goals; none stands for the task itself.
+    Follow(Vec<String>),
 }
 
 impl Job {
     /// One episode per task, environment seed 0.
     pub fn each(tasks: &[TaskKey]) -> Vec<Self> {
-        tasks.iter().map(|task| Self { task: task.clone(), seed: 0, sample: 0 }).collect()
+        tasks.iter().map(|task| Self::sampled(task, 0)).collect()
+    }
+
+    /// Sample `sample` of a task, environment seed 0.
+    pub fn sampled(task: &TaskKey, sample: u64) -> Self {
+        Self { task: task.clone(), seed: 0, sample, blueprint: Blueprint::Own }
     }
 }
 
@@ -55,6 +74,10 @@ pub struct Options<'a> {
     pub slots: usize,
     /// None decodes greedily.
     pub temperature: Option<f64>,
+    /// The only role that samples, where there is a temperature; the others are greedy. None: all sample.
+    pub sample_only: Option<Role>,
+    /// Whether turns hold their tokens, for whoever learns from them.
+    pub keep_tokens: bool,
     /// Run seed of all streams.
     pub seed: u64,
     /// Iteration number in the streams of sampled tokens.
@@ -73,6 +96,8 @@ impl Options<'_> {
             max_steps: 50,
             slots: 64,
             temperature: None,
+            sample_only: None,
+            keep_tokens: false,
             seed: 0,
             iteration: 0,
             noise: None,
@@ -170,7 +195,7 @@ impl<'a> Scheduler<'a> {
             let episode = &mut running[position];
             episode.turn += 1;
             let Want::Reply(query) = &episode.want else { continue };
-            let mut turn = to_turn(query.role(), completion);
+            let mut turn = to_turn(query.role(), completion, self.options.keep_tokens);
             if !self.options.keep_prompts {
                 turn.prompt = String::new();
             }
@@ -181,7 +206,8 @@ impl<'a> Scheduler<'a> {
 
     fn request<'q>(&self, episode: &'q Running) -> Option<Request<'q>> {
         let Want::Reply(query) = &episode.want else { return None };
-        let sampling = self.options.temperature.map(|temperature| Sampling {
+        let samples = self.options.sample_only.is_none_or(|role| role == query.role());
+        let sampling = self.options.temperature.filter(|_| samples).map(|temperature| Sampling {
             temperature,
             rng: stream(
                 self.options.seed,
@@ -200,7 +226,7 @@ impl<'a> Scheduler<'a> {
 
 fn begin(tasks: &dyn TaskSet, options: &Options<'_>, index: usize, job: Job) -> Running {
     let noise = stream(options.seed, "noise", &[fingerprint(&job.task.to_string()), job.sample]);
-    let mut agent = options.agent.make();
+    let mut agent = options.agent.make(options.max_steps, &job.blueprint);
     let made = tasks.make().and_then(|env| {
         let mut env = TimeLimit::new(env, options.max_steps);
         let start = env.reset(&job.task, job.seed)?;
@@ -209,7 +235,7 @@ fn begin(tasks: &dyn TaskSet, options: &Options<'_>, index: usize, job: Job) -> 
     match made {
         Ok((env, start)) => {
             let want = agent.start(&start);
-            let seen = Observation { feedback: String::new(), context: start.context.clone() };
+            let seen = Observation::first(&start);
             Running {
                 index,
                 job,
@@ -244,7 +270,7 @@ fn begin(tasks: &dyn TaskSet, options: &Options<'_>, index: usize, job: Job) -> 
     }
 }
 
-fn to_turn(role: stepladder_core::Role, completion: Completion) -> Turn {
+fn to_turn(role: Role, completion: Completion, keep_tokens: bool) -> Turn {
     let logprob = (!completion.logprobs.is_empty())
         .then(|| completion.logprobs.iter().map(|&value| f64::from(value)).sum());
     Turn {
@@ -256,6 +282,13 @@ fn to_turn(role: stepladder_core::Role, completion: Completion) -> Turn {
         new_tokens: completion.tokens.len() as u32,
         logprob,
         cut: completion.cut,
+        tokens: keep_tokens.then(|| {
+            Box::new(TurnTokens {
+                prompt: completion.prompt_ids,
+                reply: completion.tokens.iter().map(|&id| id as u32).collect(),
+                logprobs: completion.logprobs,
+            })
+        }),
     }
 }
 

@@ -148,7 +148,8 @@ impl Agent for StepHrl {
         let options = self.options;
         *self = Self::new(options);
         self.task = start.task.clone();
-        self.context = start.context.clone();
+        let Observation { feedback, context } = Observation::first(start);
+        (self.feedback, self.context) = (feedback, context);
         self.progress = NO_PROGRESS.to_owned();
         self.ask_planner()
     }
@@ -235,6 +236,7 @@ mod tests {
             new_tokens: 0,
             logprob: None,
             cut: false,
+            tokens: None,
         }
     }
 

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use stepladder_agent::evaluation::evaluate;
 use stepladder_agent::generator::{Completion, GenerateError, Generator, Request, Scripted};
-use stepladder_agent::scheduler::{Noise, Options, Perturb};
+use stepladder_agent::scheduler::{Blueprint, Noise, Options, Perturb};
 use stepladder_agent::{AgentKind, Job, Scheduler};
+use stepladder_core::blueprint;
 use stepladder_core::seed::Rng;
 use stepladder_core::trace::Episode;
 use stepladder_core::{End, Observation, Query, Start, Step, TaskKey};
@@ -87,6 +88,8 @@ fn walker(query: &Query) -> Option<String> {
         }
         Query::Progress { progress, .. } => if progress == "None" { "once" } else { "twice" }.to_owned(),
         Query::Flat { .. } => "east".to_owned(),
+        Query::Macro { .. } => blueprint::write(&["half", "rest"]),
+        Query::Micro { active, .. } => blueprint::write_micro(Some("east"), *active == 0),
     })
 }
 
@@ -99,7 +102,7 @@ fn play(agent: AgentKind, slots: usize) -> Vec<Episode> {
 
 #[test]
 fn episodes_do_not_depend_on_the_number_of_slots_and_keep_the_order_of_the_jobs() {
-    for agent in [AgentKind::StepHrl, AgentKind::Flat] {
+    for agent in [AgentKind::StepHrl, AgentKind::Flat, AgentKind::Himac] {
         let one = play(agent, 1);
         assert_eq!(one, play(agent, 5));
         assert_eq!(one, play(agent, 100));
@@ -120,6 +123,23 @@ fn the_hierarchy_is_in_the_trace() {
     assert_eq!((last.end, last.progress.as_deref()), (Some(End::Terminated), None));
     let evaluation = evaluate(std::slice::from_ref(episode));
     assert_eq!((evaluation.all.success, evaluation.subtasks, evaluation.repeated_subtasks), (1.0, 3.0, 0.0));
+}
+
+#[test]
+fn a_blueprint_is_written_once_or_given() {
+    let tasks = Corridors.tasks("all").unwrap();
+    let mut jobs = vec![Job::sampled(&tasks[4], 0), Job::sampled(&tasks[4], 1)];
+    jobs[1].blueprint = Blueprint::Follow(vec!["a".into(), "b".into(), "c".into()]);
+    let mut generator = Scripted(walker);
+    let options = Options::greedy(AgentKind::Himac);
+    let episodes = Scheduler::new(&Corridors, &mut generator, options).run(&jobs, |_| ()).unwrap();
+    let shape = |episode: &Episode| -> Vec<(String, usize)> {
+        episode.subtasks.iter().map(|subtask| (subtask.text.clone(), subtask.steps.len())).collect()
+    };
+    assert_eq!(shape(&episodes[0]), [("half".to_owned(), 1), ("rest".to_owned(), 4)]);
+    assert_eq!(shape(&episodes[1]), [("a".to_owned(), 1), ("b".to_owned(), 4)]);
+    let turns: Vec<usize> = episodes.iter().map(|episode| episode.turns().count()).collect();
+    assert_eq!(turns, [6, 5]);
 }
 
 struct Counting {
@@ -150,7 +170,12 @@ fn replies_of_all_running_episodes_go_out_as_one_batch() {
 #[test]
 fn a_failing_environment_ends_its_own_episode_only() {
     let mut jobs = Job::each(&Corridors.tasks("all").unwrap()[..3]);
-    jobs.push(Job { task: TaskKey::new("corridor", "all", "nowhere"), seed: 0, sample: 0 });
+    jobs.push(Job {
+        task: TaskKey::new("corridor", "all", "nowhere"),
+        seed: 0,
+        sample: 0,
+        blueprint: Blueprint::Own,
+    });
     let mut generator = Scripted(|query: &Query| match query {
         Query::Flat { history, .. } => Some(if history.len() == 1 { "break" } else { "east" }.to_owned()),
         _ => None,

@@ -73,6 +73,7 @@ fn main() -> Result<(), stepladder_algo::AlgoError> {
         factors,
         optimiser,
         critics: None,
+        values: None,
         progress: Progress::start(),
         identity: Identity { agent: String::new(), style: String::new(), data: String::new() },
     };

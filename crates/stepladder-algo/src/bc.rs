@@ -82,7 +82,7 @@ pub struct StepReport {
     /// Learning rate of the step.
     pub learning_rate: f64,
     /// Sum of row log-probabilities and of weights in this step, by role.
-    pub per_role: [(f64, f64); 4],
+    pub per_role: [(f64, f64); Role::COUNT],
     /// Further metrics of the algorithm, under the names of `runtime::metrics`.
     pub extra: Vec<(&'static str, f64)>,
 }
@@ -134,7 +134,7 @@ pub fn scaled<'a>(config: &BcConfig, rows: &'a [Row], group: &[usize], step: u64
         .map(|&index| &rows[index])
         .filter(|row| !(skip_planner && row.role == Role::Planner))
         .collect();
-    let mut masses = [0.0f64; 4];
+    let mut masses = [0.0f64; Role::COUNT];
     for row in &members {
         match config.mixture {
             Mixture::Pooled => masses.iter_mut().for_each(|total| *total += mass(row, config.reduction)),
@@ -200,7 +200,7 @@ pub fn train(
             if not_finite >= 5 {
                 return Err(AlgoError::NotFinite { times: not_finite, step: trainer.progress.step });
             }
-            let mut per_role = [(0.0, 0.0); 4];
+            let mut per_role = [(0.0, 0.0); Role::COUNT];
             for (infos, part) in replies.iter().zip(&parts) {
                 let mut at = 0;
                 for info in infos {

@@ -3,12 +3,18 @@
 //! * [`ops`]: the mathematics, tensors in and tensors out
 //! * [`bc`]: behaviour cloning (spec/algorithms 3.3), for STEP-HRL's three streams and for flat episodes alike
 //! * [`offline_ac`]: offline actor-critic per level (3.4 to 3.6), with the heads of [`critics`]
+//! * [`himac`], [`grpo`] (and RLOO), [`gigpo`], [`ppo`]: learning by playing, on the runtime of [`online`]
 //! * [`runtime`]: optimiser, schedules, data-parallel workers, checkpoints, metrics
 
 pub mod bc;
 pub mod critics;
+pub mod gigpo;
+pub mod grpo;
+pub mod himac;
 pub mod offline_ac;
+pub mod online;
 pub mod ops;
+pub mod ppo;
 pub mod runtime;
 
 /// Why training stopped.
@@ -34,6 +40,9 @@ pub enum AlgoError {
         "the trainer has no critics; begin with offline_ac::start or continue a checkpoint that has them"
     )]
     NoCritics,
+    /// The model could not answer.
+    #[error(transparent)]
+    Generate(#[from] stepladder_agent::GenerateError),
     /// A sequence is longer than the model can read.
     #[error(
         "a training row has {needed} tokens, the model reads {window}; raise model.max_positions or leave the row out"

@@ -25,6 +25,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
+use stepladder_core::Role;
 use stepladder_core::reply::Profile;
 use stepladder_data::OfflineRow;
 use stepladder_data::offline_batch::{LEVELS, collate, level_of};
@@ -174,6 +175,7 @@ pub fn start(from: Trainer, optimiser: AdamWConfig, identity: Identity, seed: u6
     Trainer {
         optimiser: AdamW::new(optimiser, &from.params.flat),
         critics: Some(Critics::init(width, seed, optimiser, from.params.flat.device())),
+        values: None,
         progress: Progress::start(),
         identity,
         params: from.params,
@@ -188,9 +190,9 @@ fn micro_steps(config: &OfflineConfig, rows: &[&OfflineRow], group: &[usize]) ->
         TargetUpdate::BeforeStep => config.micro_steps.max(1) as usize,
     };
     let role = |index: usize| rows[index].row.role as usize;
-    let mut sizes = [0usize; 4];
+    let mut sizes = [0usize; Role::COUNT];
     group.iter().for_each(|&index| sizes[role(index)] += 1);
-    let mut seen = [0usize; 4];
+    let mut seen = [0usize; Role::COUNT];
     let mut taken = vec![Vec::new(); parts];
     for &index in group {
         taken[seen[role(index)] * parts / sizes[role(index)]].push(index);
@@ -407,7 +409,7 @@ pub fn train(
             if not_finite >= 5 {
                 return Err(AlgoError::NotFinite { times: not_finite, step: trainer.progress.step });
             }
-            let mut per_role = [(0.0, 0.0); 4];
+            let mut per_role = [(0.0, 0.0); Role::COUNT];
             for (level, sums) in LEVELS.into_iter().zip(&outcome.sums) {
                 per_role[level as usize] = (sums.logprob, sums.totals.count);
             }

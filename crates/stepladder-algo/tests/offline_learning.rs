@@ -105,6 +105,7 @@ fn fresh() -> Trainer {
         params,
         factors: factors(),
         critics: None,
+        values: None,
         progress: Progress::start(),
         identity: identity(),
     };

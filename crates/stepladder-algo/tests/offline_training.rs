@@ -33,8 +33,16 @@ fn cloned() -> Trainer {
     optimiser.steps = 40;
     optimiser.first = params.flat.ones_like();
     let progress =
-        Progress { step: 40, epoch: 2, cursor: 3, seconds: 9.0, tokens: 1000, phase: 0, since: (0, 0, 0.0) };
-    Trainer { params, factors: factors(), optimiser, critics: None, progress, identity: identity("bc") }
+        Progress { step: 40, epoch: 2, cursor: 3, seconds: 9.0, tokens: 1000, ..Progress::start() };
+    Trainer {
+        params,
+        factors: factors(),
+        optimiser,
+        critics: None,
+        values: None,
+        progress,
+        identity: identity("bc"),
+    }
 }
 
 fn fresh() -> Trainer {

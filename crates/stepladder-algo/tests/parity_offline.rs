@@ -111,6 +111,7 @@ impl Fixture {
             params,
             factors: Factors::default(),
             critics: None,
+            values: None,
             progress: Progress::start(),
             identity: identity.clone(),
         };

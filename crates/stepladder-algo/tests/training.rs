@@ -29,6 +29,7 @@ fn trainer(params: Params) -> Trainer {
         factors: factors(),
         optimiser,
         critics: None,
+        values: None,
         progress: Progress::start(),
         identity: Identity { agent: "test".into(), style: "test-v1".into(), data: "0".into() },
     }

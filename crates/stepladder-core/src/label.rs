@@ -9,7 +9,7 @@ use crate::query::Query;
 /// Replies to any query of any role, as a function of its contents alone.
 pub trait Expert: Send + Sync {
     /// The reply: a subtask (planner), `<action>; True|False` (executor), a progress text (progress), or an action
-    /// (flat).
+    /// (flat). Nothing for HiMAC's roles: its blueprints are taken from whole episodes.
     fn reply(&self, query: &Query) -> String;
 }
 

@@ -3,11 +3,13 @@
 //! * [`seed`]: named random streams derived from one run seed
 //! * [`task`]: which task of which split of which environment
 //! * [`reply`]: how replies are read and written; [`style`]: how prompts become text
+//! * [`blueprint`]: how HiMAC's replies are read and written
 //! * [`step`]: what an environment answers
 //! * [`query`]: the roles of an agent and what each role's prompt contains
 //! * [`label`]: experts, segmenters and progress labellers, as functions of what an agent may see
 //! * [`trace`]: everything an episode did, as one JSON object per episode
 
+pub mod blueprint;
 pub mod label;
 pub mod query;
 pub mod reply;

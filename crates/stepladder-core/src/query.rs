@@ -5,8 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Who speaks. STEP-HRL has planner, executor and progress writer on one model; `Flat` is the history-conditioned
-/// baseline's only role.
+use crate::step::Start;
+
+/// Who speaks. STEP-HRL has planner, executor and progress writer on one model, HiMAC a macro and a micro policy; `Flat` is
+/// the history-conditioned baseline's only role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -18,11 +20,19 @@ pub enum Role {
     Progress,
     /// Chooses the next primitive action from the full history.
     Flat,
+    /// Writes the blueprint of an episode (HiMAC).
+    Macro,
+    /// Chooses the next primitive action for the active sub-goal of a blueprint, and may say that it is done (HiMAC).
+    Micro,
 }
 
 impl Role {
     /// Every role, in the order in which tables list them.
-    pub const ALL: [Self; 4] = [Self::Planner, Self::Executor, Self::Progress, Self::Flat];
+    pub const ALL: [Self; Self::COUNT] =
+        [Self::Planner, Self::Executor, Self::Progress, Self::Flat, Self::Macro, Self::Micro];
+
+    /// How many there are.
+    pub const COUNT: usize = 6;
 
     /// The name used in traces, tables and metrics.
     pub fn name(self) -> &'static str {
@@ -31,6 +41,8 @@ impl Role {
             Self::Executor => "executor",
             Self::Progress => "progress",
             Self::Flat => "flat",
+            Self::Macro => "macro",
+            Self::Micro => "micro",
         }
     }
 }
@@ -48,6 +60,12 @@ pub struct Observation {
 }
 
 impl Observation {
+    /// What an agent sees before its first action: the standing context, or where there is none what the reset showed.
+    pub fn first(start: &Start) -> Self {
+        let shown = if start.context.is_empty() { start.text.clone() } else { String::new() };
+        Self { feedback: shown, context: start.context.clone() }
+    }
+
     /// The text of spec/algorithms 2.2: feedback, a space, context; only the context right after a reset.
     ///
     /// ```
@@ -109,8 +127,29 @@ pub enum Query {
         task: String,
         /// Standing context of the episode.
         context: String,
-        /// Actions so far, each with the answer it got, oldest first.
+        /// Actions so far, each with the answer it got, oldest first. Where an environment has no standing context, what it
+        /// showed first stands behind an empty action.
         history: Vec<(String, String)>,
+    },
+    /// Asks for the blueprint of an episode (spec/algorithms 5.1).
+    Macro {
+        /// Task instruction x.
+        task: String,
+        /// First observation o_0.
+        observation: Observation,
+    },
+    /// Asks for an action towards the active sub-goal (spec/algorithms 5.2).
+    Micro {
+        /// Task instruction x.
+        task: String,
+        /// All sub-goals of the blueprint.
+        blueprint: Vec<String>,
+        /// Which of them is active, from 0.
+        active: usize,
+        /// What was seen and done since it began, oldest first: the answer that was on the screen, and the action.
+        history: Vec<(String, String)>,
+        /// Current observation.
+        observation: Observation,
     },
 }
 
@@ -122,6 +161,8 @@ impl Query {
             Self::Executor { .. } => Role::Executor,
             Self::Progress { .. } => Role::Progress,
             Self::Flat { .. } => Role::Flat,
+            Self::Macro { .. } => Role::Macro,
+            Self::Micro { .. } => Role::Micro,
         }
     }
 }

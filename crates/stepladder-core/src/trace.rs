@@ -39,11 +39,28 @@ pub struct Turn {
     /// The reply was cut by its token budget.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cut: bool,
+    /// The tokens behind it, where they were asked for: a policy learns from them, no reader of a trace needs them.
+    #[serde(skip)]
+    pub tokens: Option<Box<TurnTokens>>,
+}
+
+/// A reply as tokens.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TurnTokens {
+    /// The prompt.
+    pub prompt: Vec<u32>,
+    /// The reply, end token included where one was written.
+    pub reply: Vec<u32>,
+    /// Log-probability of each token of the reply at temperature 1, under the policy that sampled it.
+    pub logprobs: Vec<f32>,
 }
 
 /// One environment step with the replies around it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TraceStep {
+    /// Replies before it that chose no action (HiMAC: a sub-goal that is only declared done).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub idle: Vec<Turn>,
     /// The reply that chose the action.
     pub turn: Turn,
     /// The action sent to the environment.
@@ -82,7 +99,7 @@ pub struct TraceStep {
 pub struct Subtask {
     /// The subtask text as issued.
     pub text: String,
-    /// The planner's reply; none for flat agents.
+    /// The planner's reply; none for flat agents. HiMAC's blueprint stands with the first subtask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turn: Option<Turn>,
     /// Steps taken under it, in order.
@@ -98,7 +115,7 @@ pub struct Episode {
     pub task: TaskKey,
     /// Seed given to the environment's reset.
     pub seed: u64,
-    /// Agent kind: `flat`, `step_hrl`.
+    /// Agent kind: `flat`, `step_hrl`, `himac`.
     pub agent: String,
     /// Fingerprint of the policy that played: a checkpoint hash or an expert's name.
     pub policy: String,
@@ -140,7 +157,7 @@ impl Episode {
                 subtask
                     .steps
                     .iter()
-                    .flat_map(|step| std::iter::once(&step.turn).chain(step.progress_turn.iter())),
+                    .flat_map(|step| step.idle.iter().chain([&step.turn]).chain(step.progress_turn.iter())),
             )
         })
     }

@@ -47,6 +47,7 @@ fn turn(role: Role, reply: String) -> Turn {
         new_tokens: 0,
         logprob: None,
         cut: false,
+        tokens: None,
     }
 }
 

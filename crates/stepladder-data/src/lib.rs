@@ -4,12 +4,14 @@
 //! trace ─► annotate (Segmenter, ProgressLabeller) ─► streams (three kinds of samples) ─► transitions (reward, done, next)
 //!                 │                 ▲                     └─► rows (token ids, reply spans) ─► batches
 //!                 └─► ablate (an agent that lacks a part) · relabel (what an expert would have said) ┘
+//! trace ─► himac (blueprints in hindsight)
 //! transitions ─► offline (rows with reward, done and next prompt) ─► offline_batch
 //! ```
 
 pub mod ablate;
 pub mod annotate;
 pub mod batch;
+pub mod himac;
 pub mod mixing;
 pub mod offline;
 pub mod offline_batch;

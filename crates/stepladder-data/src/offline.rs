@@ -80,7 +80,9 @@ pub fn sentinel(role: Role, outcome: Outcome) -> Query {
     let observation = Observation { feedback: String::new(), context: String::new() };
     match role {
         Role::Planner => Query::Planner { task: String::new(), earlier: Vec::new(), progress, observation },
-        Role::Executor | Role::Flat => Query::Executor { subtask: String::new(), observation, progress },
+        Role::Executor | Role::Flat | Role::Macro | Role::Micro => {
+            Query::Executor { subtask: String::new(), observation, progress }
+        }
         Role::Progress => {
             Query::Progress { subtask: String::new(), progress, action: String::new(), observation }
         }

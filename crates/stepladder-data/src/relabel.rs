@@ -10,7 +10,7 @@
 use stepladder_core::label::Expert;
 use stepladder_core::reply::clean_progress;
 use stepladder_core::trace::Episode;
-use stepladder_core::{Query, Role};
+use stepladder_core::{Observation, Query, Role};
 
 use crate::streams::{FlatEpisode, FlatStep, Sample, view};
 
@@ -43,7 +43,9 @@ pub fn relabel(episode: &Episode, expert: &dyn Expert) -> Vec<Sample> {
 /// one episode for every other decision, which ends with the expert's action.
 pub fn relabel_flat(episode: &Episode, expert: &dyn Expert) -> Vec<FlatEpisode> {
     let (task, context) = (&episode.start.task, &episode.start.context);
-    let mut history: Vec<(String, String)> = Vec::new();
+    let opening = Observation::first(&episode.start).feedback;
+    let mut history: Vec<(String, String)> =
+        (!opening.is_empty()).then(|| (String::new(), opening.clone())).into_iter().collect();
     let mut played: Vec<FlatStep> = Vec::new();
     let mut corrected = Vec::new();
     for step in episode.steps() {
@@ -57,7 +59,12 @@ pub fn relabel_flat(episode: &Episode, expert: &dyn Expert) -> Vec<FlatEpisode> 
             let read_only = |step: &FlatStep| FlatStep { target: false, ..step.clone() };
             let mut steps: Vec<FlatStep> = played.iter().map(read_only).collect();
             steps.push(FlatStep { action: wanted, answer: String::new(), target: true });
-            corrected.push(FlatEpisode { task: task.clone(), context: context.clone(), steps });
+            corrected.push(FlatEpisode {
+                task: task.clone(),
+                context: context.clone(),
+                opening: opening.clone(),
+                steps,
+            });
         }
         history.push((step.action.clone(), step.observation.clone()));
         played.push(FlatStep {
@@ -66,7 +73,7 @@ pub fn relabel_flat(episode: &Episode, expert: &dyn Expert) -> Vec<FlatEpisode> 
             target: agreed,
         });
     }
-    corrected.insert(0, FlatEpisode { task: task.clone(), context: context.clone(), steps: played });
+    corrected.insert(0, FlatEpisode { task: task.clone(), context: context.clone(), opening, steps: played });
     corrected
 }
 
@@ -83,6 +90,7 @@ mod tests {
                 Query::Executor { subtask, .. } => format!("act on {subtask}; False"),
                 Query::Progress { action, .. } => format!("did {action} || [Checked: ]"),
                 Query::Flat { history, .. } => format!("step {}", history.len()),
+                Query::Macro { .. } | Query::Micro { .. } => String::new(),
             }
         }
     }

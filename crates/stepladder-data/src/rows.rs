@@ -92,10 +92,7 @@ pub fn pack(episode: &FlatEpisode, style: &dyn PromptStyle, tokenizer: &WordToke
     let query = |done: usize| Query::Flat {
         task: episode.task.clone(),
         context: episode.context.clone(),
-        history: episode.steps[..done]
-            .iter()
-            .map(|step| (step.action.clone(), step.answer.clone()))
-            .collect(),
+        history: episode.history(done),
     };
     let mut replies = Vec::new();
     for (position, step) in episode.steps.iter().enumerate().filter(|(_, step)| step.target) {
@@ -120,17 +117,17 @@ pub fn windowed(
     style: &dyn PromptStyle,
     tokenizer: &WordTokenizer,
 ) -> Vec<Row> {
-    let pairs: Vec<(String, String)> =
-        episode.steps.iter().map(|step| (step.action.clone(), step.answer.clone())).collect();
+    let pairs = episode.history(episode.steps.len());
+    let opening = pairs.len() - episode.steps.len();
     let decision = |at: usize| Sample {
         query: Query::Flat {
             task: episode.task.clone(),
             context: episode.context.clone(),
-            history: pairs[at.saturating_sub(window)..at].to_vec(),
+            history: pairs[(at + opening).saturating_sub(window)..at + opening].to_vec(),
         },
-        reply: pairs[at].0.clone(),
+        reply: episode.steps[at].action.clone(),
     };
-    let targets = (0..pairs.len()).filter(|&at| episode.steps[at].target);
+    let targets = (0..episode.steps.len()).filter(|&at| episode.steps[at].target);
     targets.map(|at| row(&decision(at), style, tokenizer)).collect()
 }
 
@@ -141,7 +138,7 @@ pub fn texts(samples: &[Sample], flats: &[FlatEpisode], style: &dyn PromptStyle)
         .flat_map(|sample| [style.prompt(&sample.query), style.encode_reply(sample.role(), &sample.reply)])
         .collect();
     for episode in flats {
-        let history = episode.steps.iter().map(|step| (step.action.clone(), step.answer.clone())).collect();
+        let history = episode.history(episode.steps.len());
         texts.push(style.prompt(&Query::Flat {
             task: episode.task.clone(),
             context: episode.context.clone(),

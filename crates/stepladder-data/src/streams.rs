@@ -45,7 +45,7 @@ pub(crate) struct EpisodeView<'a> {
 
 pub(crate) fn view(episode: &Episode) -> EpisodeView<'_> {
     let context = &episode.start.context;
-    let mut feedback = String::new();
+    let mut feedback = Observation::first(&episode.start).feedback;
     let mut last_progress = NO_PROGRESS.to_owned();
     let mut issued: Vec<String> = Vec::new();
     let mut planner = Vec::new();
@@ -142,8 +142,19 @@ pub struct FlatEpisode {
     pub task: String,
     /// Standing context.
     pub context: String,
+    /// What the reset showed, where there is no standing context.
+    pub opening: String,
     /// Decisions in order.
     pub steps: Vec<FlatStep>,
+}
+
+impl FlatEpisode {
+    /// The pairs that a flat agent has seen before decision `at`, oldest first (`stepladder_agent::flat`).
+    pub fn history(&self, at: usize) -> Vec<(String, String)> {
+        let opening = (!self.opening.is_empty()).then(|| (String::new(), self.opening.clone()));
+        let pairs = self.steps[..at].iter().map(|step| (step.action.clone(), step.answer.clone()));
+        opening.into_iter().chain(pairs).collect()
+    }
 }
 
 /// The flat view of an episode of any agent: its actions and answers without the hierarchy.
@@ -151,6 +162,7 @@ pub fn flat(episode: &Episode) -> FlatEpisode {
     FlatEpisode {
         task: episode.start.task.clone(),
         context: episode.start.context.clone(),
+        opening: stepladder_core::Observation::first(&episode.start).feedback,
         steps: episode
             .steps()
             .map(|step| FlatStep {

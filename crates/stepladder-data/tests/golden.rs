@@ -31,6 +31,7 @@ fn turn(role: Role) -> Turn {
         new_tokens: 0,
         logprob: None,
         cut: false,
+        tokens: None,
     }
 }
 
@@ -54,6 +55,7 @@ fn episode(inputs: &Value) -> Episode {
                 // `progress_counts` counts the initial None, so count - 1 steps have a text after them.
                 let progress = (j + 1 < count).then(|| format!("p{k}.{j}"));
                 let step = TraceStep {
+                    idle: Vec::new(),
                     turn: turn(Role::Executor),
                     action: format!("a{index}"),
                     finished: j + 1 == length && (!last_subtask || closed),

@@ -29,7 +29,9 @@ impl PromptStyle for Words {
             Query::Progress { subtask, progress, action, observation } => {
                 format!("note {subtask} {progress} {action} {}", observation.feedback)
             }
-            Query::Flat { .. } => unreachable!("no flat agent here"),
+            Query::Flat { .. } | Query::Macro { .. } | Query::Micro { .. } => {
+                unreachable!("none of these here")
+            }
         }
     }
     fn encode_reply(&self, _role: Role, native: &str) -> String {
@@ -56,12 +58,14 @@ fn turn(role: Role, reply: &str) -> Turn {
         new_tokens: 0,
         logprob: None,
         cut: false,
+        tokens: None,
     }
 }
 
 /// A step `a<n>` that is answered by `o<n>` and noted as `p<n>`.
 fn step(number: usize, reward: f64, finished: bool) -> TraceStep {
     TraceStep {
+        idle: Vec::new(),
         turn: turn(Role::Executor, &format!("a{number}; {finished}")),
         action: format!("a{number}"),
         finished,

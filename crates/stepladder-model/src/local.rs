@@ -283,6 +283,7 @@ impl Generator for LocalGenerator {
                 text,
                 prompt: prepared.text,
                 prompt_tokens: prepared.ids.len() as u32,
+                prompt_ids: prepared.ids,
                 uncached_tokens: uncached as u32,
                 tokens: reply.ids.iter().map(|&id| i64::from(id)).collect(),
                 logprobs: reply.logprobs,

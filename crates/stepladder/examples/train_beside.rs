@@ -76,8 +76,7 @@ fn samples(tasks: &dyn TaskSet, games: usize) -> Result<Vec<Sample>> {
     keys = keys.into_iter().step_by(stride).take(games).collect();
     let mut samples = Vec::new();
     for pass in 0..2 {
-        let jobs: Vec<Job> =
-            keys.iter().map(|task| Job { task: task.clone(), seed: 0, sample: pass }).collect();
+        let jobs: Vec<Job> = keys.iter().map(|task| Job::sampled(task, pass)).collect();
         let options = Options {
             seed: SEED,
             slots: 256,
@@ -169,6 +168,7 @@ fn load(directory: &Path) -> Result<Case> {
     let optimiser = AdamW::new(OPTIMISER, &params.flat);
     let trainer = Trainer {
         critics: None,
+        values: None,
         params,
         factors,
         optimiser,

@@ -61,7 +61,7 @@ fn rollouts(agent: AgentKind, tasks: usize, passes: u64, max_steps: u32) -> Vec<
     let tasks = &set.tasks("train").unwrap()[..tasks];
     let mut all = Vec::new();
     for sample in 0..passes {
-        let jobs: Vec<Job> = tasks.iter().map(|task| Job { task: task.clone(), seed: 0, sample }).collect();
+        let jobs: Vec<Job> = tasks.iter().map(|task| Job::sampled(task, sample)).collect();
         let mut generator = Recording {
             expert: ExpertGenerator::new(AlfworldExpert::default(), "expert"),
             asked: BTreeMap::new(),

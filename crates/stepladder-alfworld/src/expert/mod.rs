@@ -77,6 +77,8 @@ impl Expert for AlfworldExpert {
                 recorder::record(subtask, progress, action, &observation.feedback)
             }
             Query::Flat { task, context, history } => self.act_flat(task, context, history),
+            // Blueprints are taken from its episodes (`stepladder_data::himac`).
+            Query::Macro { .. } | Query::Micro { .. } => String::new(),
         }
     }
 }

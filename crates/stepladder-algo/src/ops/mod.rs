@@ -2,6 +2,9 @@
 
 pub mod actor;
 pub mod critic;
+pub mod group;
 pub mod logprob;
+pub mod returns;
+pub mod surrogate;
 
 pub use logprob::{behaviour_cloning, row_logprobs, token_logprobs};

@@ -9,6 +9,7 @@ use tch::{Device, Tensor};
 
 use crate::AlgoError;
 use crate::critics::{self, Critics};
+use crate::ppo::value::{self, ValueModel};
 use crate::runtime::optimiser::{AdamW, AdamWConfig};
 
 const STATE: &str = "trainer.json";
@@ -35,12 +36,28 @@ pub struct Progress {
     /// `step`, `epoch` and `seconds` at the beginning of the current phase.
     #[serde(default)]
     pub since: (u64, u64, f64),
+    /// Environment steps played to learn from; methods that learn by playing only.
+    #[serde(default)]
+    pub env_steps: u64,
+    /// Tokens written while playing.
+    #[serde(default)]
+    pub generated: u64,
 }
 
 impl Progress {
     /// The beginning.
     pub fn start() -> Self {
-        Self { step: 0, epoch: 0, cursor: 0, seconds: 0.0, tokens: 0, phase: 0, since: (0, 0, 0.0) }
+        Self {
+            step: 0,
+            epoch: 0,
+            cursor: 0,
+            seconds: 0.0,
+            tokens: 0,
+            phase: 0,
+            since: (0, 0, 0.0),
+            env_steps: 0,
+            generated: 0,
+        }
     }
 
     /// The current phase is complete, the next one begins with a fresh pass over its rows.
@@ -70,6 +87,9 @@ struct State {
     /// Optimiser steps of the critics, whose tensors are there too; none without critics.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     critic_steps: Option<u64>,
+    /// Optimiser steps of the value model, whose tensors are there too; none without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    value_steps: Option<u64>,
 }
 
 /// What a checkpoint is about, besides numbers: used to refuse continuing with something else.
@@ -94,10 +114,21 @@ pub struct Trainer {
     pub optimiser: AdamW,
     /// Critics, where the algorithm has any.
     pub critics: Option<Critics>,
+    /// PPO's critic.
+    pub values: Option<ValueModel>,
     /// Where it stands.
     pub progress: Progress,
     /// What it is about.
     pub identity: Identity,
+}
+
+impl Trainer {
+    /// Starts the critic of PPO from the policy, unless there is one.
+    pub fn start_values(&mut self) {
+        if self.values.is_none() {
+            self.values = Some(ValueModel::of(&self.params, self.optimiser.config));
+        }
+    }
 }
 
 fn fail(path: &Path, reason: impl ToString) -> AlgoError {
@@ -179,6 +210,13 @@ pub fn save(
                 ("critic_second_moment", &critics.optimiser.second),
             ]);
         }
+        if let Some(values) = &trainer.values {
+            tensors.extend([
+                ("values", &values.flat),
+                ("value_first_moment", &values.optimiser.first),
+                ("value_second_moment", &values.optimiser.second),
+            ]);
+        }
         let tensors: Vec<(String, Tensor)> =
             tensors.into_iter().map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone())).collect();
         model::write_tensors(&directory.join(TENSORS), &tensors)?;
@@ -192,6 +230,7 @@ pub fn save(
             data: trainer.identity.data.clone(),
             optimiser_steps: trainer.optimiser.steps,
             critic_steps: trainer.critics.as_ref().map(|critics| critics.optimiser.steps),
+            value_steps: trainer.values.as_ref().map(|values| values.optimiser.steps),
         };
         let path = directory.join(STATE);
         let text = serde_json::to_string_pretty(&state).map_err(|error| fail(&path, error))?;
@@ -290,6 +329,7 @@ pub fn load(
         second: take("second_moment", total)?,
         steps: state.optimiser_steps,
     };
+    let value_count = value::count(&layout);
     let params = Params { layout, flat: take("parameters", total)? };
     let width = model_config.shape.width;
     let count = critics::count(width);
@@ -307,9 +347,21 @@ pub fn load(
             },
         }),
     };
+    let values = match state.value_steps {
+        None => None,
+        Some(steps) => Some(ValueModel {
+            flat: take("values", value_count)?,
+            optimiser: AdamW {
+                config,
+                first: take("value_first_moment", value_count)?,
+                second: take("value_second_moment", value_count)?,
+                steps,
+            },
+        }),
+    };
     let identity = Identity { agent: state.agent, style: state.style, data: state.data };
-    let trainer =
-        Trainer { params, factors: state.factors, optimiser, critics, progress: state.progress, identity };
+    let (factors, progress) = (state.factors, state.progress);
+    let trainer = Trainer { params, factors, optimiser, critics, values, progress, identity };
     Ok((trainer, tokenizer))
 }
 

@@ -26,10 +26,12 @@ pub enum Mixture {
 pub enum Budget {
     /// Minutes of training time; evaluation and saving do not count.
     Minutes(f64),
-    /// Passes over the rows.
+    /// Passes over the rows; iterations of a method that learns by playing.
     Epochs(f64),
     /// Optimiser steps.
     Steps(u64),
+    /// Environment steps; for methods that learn by playing.
+    EnvSteps(u64),
 }
 
 impl Budget {
@@ -40,6 +42,7 @@ impl Budget {
             Self::Minutes(minutes) => (progress.seconds - seconds) / (60.0 * minutes),
             Self::Epochs(epochs) => (progress.passes(steps_per_epoch) - epoch as f64) / epochs,
             Self::Steps(steps) => (progress.step - step) as f64 / steps.max(1) as f64,
+            Self::EnvSteps(steps) => progress.env_steps as f64 / steps.max(1) as f64,
         }
     }
 }

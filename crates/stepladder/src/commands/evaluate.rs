@@ -50,7 +50,7 @@ pub(super) fn run(arguments: &Evaluate) -> Result<()> {
     }
     let writer = arguments.trace.as_deref().map(trace_file::Writer::create).transpose()?;
     let jobs: Vec<Job> = (0..arguments.seeds.get())
-        .flat_map(|seed| tasks.iter().map(move |task| Job { task: task.clone(), seed, sample: seed }))
+        .flat_map(|seed| tasks.iter().map(move |task| Job { seed, ..Job::sampled(task, seed) }))
         .collect();
     let mut generator = policy.generator(&env, threads::workers(0))?;
     let options = Options {

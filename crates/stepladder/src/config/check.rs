@@ -1,12 +1,13 @@
 //! Whether the values of a configuration make sense, each and together.
 
-use stepladder_agent::AgentKind;
+use stepladder_agent::{AgentKind, AgentSpec};
 use stepladder_algo::bc::{Budget, Mixture};
+use stepladder_algo::himac::Selection;
 use stepladder_data::ablate::ProgressText;
 
 use super::keys::{self, KEYS};
 use super::origin::Origins;
-use super::{AgentConfig, Algo, BcSection, Config, DaggerSection, OfflineSection, Weights};
+use super::{AgentConfig, Algo, BcSection, Config, DaggerSection, OfflineSection, OnlineSection, Weights};
 
 // Above this, one step's activations exceed any memory of a small model.
 const MOST_BATCH_TOKENS: usize = 1 << 22;
@@ -31,6 +32,9 @@ pub(crate) fn check(config: &Config, origins: &Origins) -> Vec<String> {
     }
     if let Some(section) = &config.algo.offline_ac {
         found.offline_ac(section);
+    }
+    if let Some(section) = &config.algo.online {
+        found.online(section);
     }
     if config.agents.is_empty() {
         found.sentences.push("there is no agent to train; write a table [agents.NAME]".to_owned());
@@ -109,6 +113,28 @@ impl Findings<'_> {
         self.at_least_one(&key("batch_rows"), numbers.batch_rows as u64);
     }
 
+    fn online(&mut self, numbers: &OnlineSection) {
+        let key = |name: &str| format!("algo.online.{name}");
+        let unit = |value: f64| (0.0..=1.0).contains(&value);
+        self.at_least_one(&key("tasks_per_iteration"), numbers.tasks_per_iteration as u64);
+        let allowed = "it must be at least 2: one episode cannot be compared";
+        self.unless(numbers.group >= 2, &key("group"), numbers.group, allowed);
+        self.positive(&key("temperature"), numbers.temperature);
+        self.not_negative(&key("penalty"), numbers.penalty);
+        self.below_one(&key("clip_low"), numbers.clip_low);
+        self.positive(&key("clip_high"), numbers.clip_high);
+        self.not_negative(&key("kl"), numbers.kl);
+        self.at_least_one(&key("mini_batch"), numbers.mini_batch as u64);
+        self.not_negative(&key("omega"), numbers.omega);
+        for (name, value) in
+            [("gamma", numbers.gamma), ("gae_gamma", numbers.gae_gamma), ("gae_lambda", numbers.gae_lambda)]
+        {
+            self.unless(unit(value), &key(name), number(value), "it must be from 0 to 1");
+        }
+        self.positive(&key("value_clip"), numbers.value_clip);
+        self.positive(&key("critic_learning_rate"), numbers.critic_learning_rate);
+    }
+
     fn agent(&mut self, config: &Config, name: &str) {
         let table = format!("agents.{name}");
         let agent = &config.agents[name];
@@ -116,10 +142,14 @@ impl Findings<'_> {
             Budget::Minutes(minutes) => (minutes, "minutes"),
             Budget::Epochs(epochs) => (epochs, "epochs"),
             Budget::Steps(steps) => (steps as f64, "steps"),
+            Budget::EnvSteps(steps) => (steps as f64, "env_steps"),
         };
         let is_budget = amount.is_finite() && amount > 0.0;
         let key = format!("{table}.budget");
         self.unless(is_budget, &key, format!("{amount} {unit}"), "it must be above 0, and finite");
+        let playing = agent.algo.is_online() || !matches!(agent.budget, Budget::EnvSteps(_));
+        let allowed = "only methods that learn by playing take environment steps";
+        self.unless(playing, &key, format!("{amount} {unit}"), allowed);
         let tokens = agent.batch_tokens;
         let allowed = format!("it must be from {LEAST_BATCH_TOKENS} to {MOST_BATCH_TOKENS}");
         let fits = (LEAST_BATCH_TOKENS..=MOST_BATCH_TOKENS).contains(&tokens);
@@ -139,6 +169,7 @@ impl Findings<'_> {
             Algo::OfflineAc => {
                 vec![("bc", config.algo.bc.is_some()), ("offline_ac", config.algo.offline_ac.is_some())]
             }
+            _ => vec![("bc", config.algo.bc.is_some()), ("online", config.algo.online.is_some())],
         };
         for (section, _) in needed.into_iter().filter(|(_, present)| !present) {
             let allowed = format!("it needs a table [algo.{section}]");
@@ -163,7 +194,9 @@ impl Findings<'_> {
                 self.unless(false, &key, format!("{from:?}"), &allowed);
             }
             Some(source) => {
-                let same = source.spec() == agent.spec()
+                // What HiMAC's ablation without `<sub_done>` changes, its starting policy need not have seen.
+                let spec = |agent: &AgentConfig| AgentSpec { sub_done: true, ..agent.spec() };
+                let same = spec(source) == spec(agent)
                     && source.progress == agent.progress
                     && source.weights == agent.weights;
                 let allowed =
@@ -176,16 +209,30 @@ impl Findings<'_> {
     /// Options that fit the kind of the agent and what trains it.
     fn method(&mut self, config: &Config, table: &str, agent: &AgentConfig) {
         let plain = agent.planner && agent.progress == ProgressText::Full;
-        match agent.kind {
-            AgentKind::Flat => {
-                let allowed = "planner, progress and weights are for kind = \"step_hrl\"";
-                let own = plain && agent.weights == Weights::Shared;
-                self.unless(own, &format!("{table}.kind"), "\"flat\"", allowed);
-            }
-            AgentKind::StepHrl => {
-                let allowed = "history is for kind = \"flat\"";
-                self.unless(agent.history.is_none(), &format!("{table}.kind"), "\"step_hrl\"", allowed);
-            }
+        let kind = format!("{table}.kind");
+        let named = format!("{:?}", agent.kind.name());
+        if agent.kind != AgentKind::StepHrl {
+            let allowed = "planner, progress and weights are for kind = \"step_hrl\"";
+            self.unless(plain && agent.weights == Weights::Shared, &kind, &named, allowed);
+        } else {
+            let allowed = "history is for kind = \"flat\" and \"himac\"";
+            self.unless(agent.history.is_none(), &kind, &named, allowed);
+        }
+        if agent.kind != AgentKind::Himac {
+            let own = agent.sub_done && agent.coevolution && agent.selection == Selection::Best;
+            self.unless(own, &kind, &named, "sub_done, coevolution and selection are for kind = \"himac\"");
+        }
+        if agent.algo.is_online() {
+            let key = format!("{table}.algo");
+            let name = format!("{:?}", agent.algo.name());
+            let wanted = if agent.algo == Algo::Himac { AgentKind::Himac } else { AgentKind::Flat };
+            self.unless(agent.kind == wanted, &key, &name, &format!("it is for kind = {:?}", wanted.name()));
+            let allowed = "it needs from = \"NAME\", a trained agent to start from";
+            self.unless(agent.from.is_some(), &key, &name, allowed);
+        }
+        if agent.algo == Algo::Dagger {
+            let allowed = "it is for kind = \"step_hrl\" and \"flat\"";
+            self.unless(agent.kind != AgentKind::Himac, &format!("{table}.algo"), "\"dagger\"", allowed);
         }
         if agent.algo == Algo::OfflineAc {
             let key = format!("{table}.algo");
@@ -204,7 +251,7 @@ impl Findings<'_> {
             let allowed = "algo.bc.mixture must be \"pooled\": a model of one role has no levels to pair";
             self.unless(false, &format!("{table}.weights"), "\"per_role\"", allowed);
         }
-        if agent.algo != Algo::Bc {
+        if matches!(agent.algo, Algo::Dagger | Algo::OfflineAc) {
             let whole = plain && agent.weights == Weights::Shared && agent.history.is_none();
             let allowed =
                 "only the whole method is trained so: leave history, planner, progress and weights out";

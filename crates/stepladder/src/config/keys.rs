@@ -207,11 +207,58 @@ pub(crate) const KEYS: &[Key] = &[
         Kind::Count(LARGE),
         "Rows of each level per step (mixture `levels`); at least 1.",
     ),
-    key("agents.*.kind", Kind::Choice(&["step_hrl", "flat"]), "Which agent it is."),
+    optional("algo.online.tasks", Kind::Text, TASKS),
+    key(
+        "algo.online.tasks_per_iteration",
+        Kind::Count(LARGE),
+        "Tasks that are played in an iteration; at least 1.",
+    ),
+    key("algo.online.group", Kind::Count(LARGE), "Episodes of each task; at least 2."),
+    key("algo.online.temperature", Kind::Real, "Sampling temperature while playing; above 0."),
+    key(
+        "algo.online.reward",
+        Kind::Choice(&["success", "return"]),
+        "What an episode is worth: 10 if solved, or what the environment pays.",
+    ),
+    key(
+        "algo.online.penalty",
+        Kind::Real,
+        "Taken off for every reply that cannot be read or is not understood; at least 0.",
+    ),
+    key(
+        "algo.online.norm",
+        Kind::Choice(&["mean_std", "mean"]),
+        "Advantages inside a group: centred and divided by the standard deviation, or centred.",
+    ),
+    key(
+        "algo.online.cross_step_stats",
+        Kind::Flag,
+        "Mean and deviation of a group over steps, so that long episodes weigh more, as a released code has it.",
+    ),
+    key(
+        "algo.online.clip_low",
+        Kind::Real,
+        "How far a ratio of probabilities may fall below 1; from 0 to below 1.",
+    ),
+    key("algo.online.clip_high", Kind::Real, "How far it may rise above 1; above 0."),
+    key("algo.online.kl", Kind::Real, "Weight of the divergence from the starting policy; at least 0."),
+    key(
+        "algo.online.aggregate",
+        Kind::Choice(&["token_mean", "seq_mean_token_mean", "seq_mean_token_sum"]),
+        "The mean behind the loss of a mini-batch.",
+    ),
+    key("algo.online.mini_batch", Kind::Count(LARGE), "Replies of an optimiser step; at least 1."),
+    key("algo.online.gamma", Kind::Real, "`gigpo`: discount of the steps' returns; from 0 to 1."),
+    key("algo.online.omega", Kind::Real, "`gigpo`: weight of the comparison of steps; at least 0."),
+    key("algo.online.gae_gamma", Kind::Real, "`ppo`: discount; from 0 to 1."),
+    key("algo.online.gae_lambda", Kind::Real, "`ppo`: λ of the advantages; from 0 to 1."),
+    key("algo.online.value_clip", Kind::Real, "`ppo`: how far a value may move from where it was; above 0."),
+    key("algo.online.critic_learning_rate", Kind::Real, "`ppo`: learning rate of the critic; above 0."),
+    key("agents.*.kind", Kind::Choice(&["step_hrl", "flat", "himac"]), "Which agent it is."),
     key(
         "agents.*.algo",
-        Kind::Choice(&["bc", "dagger", "offline_ac"]),
-        "What trains it; the numbers stand in the table of that name in `[algo]`.",
+        Kind::Choice(&["bc", "dagger", "offline_ac", "himac", "grpo", "rloo", "gigpo", "ppo"]),
+        "What trains it. The numbers stand in the table of that name in `[algo]`, those of the last five in `[algo.online]`.",
     ),
     optional("agents.*.from", Kind::Text, "Name of the agent whose trained weights it starts from."),
     key("agents.*.budget", Kind::Budget, BUDGET),
@@ -220,7 +267,7 @@ pub(crate) const KEYS: &[Key] = &[
     optional(
         "agents.*.history",
         Kind::Count(LARGE),
-        "`flat`: latest (action, answer) pairs in its prompt; all if absent.",
+        "`flat`: latest (action, answer) pairs in its prompt; all if absent. `himac`: of the active sub-goal; 5 if absent.",
     ),
     optional(
         "agents.*.planner",
@@ -237,6 +284,21 @@ pub(crate) const KEYS: &[Key] = &[
         Kind::Choice(&["shared", "per_role"]),
         "`step_hrl`: one model for all roles, or one for each.",
     ),
+    optional(
+        "agents.*.sub_done",
+        Kind::Flag,
+        "`himac`: false gives every sub-goal a fixed share of the steps, whatever is declared done.",
+    ),
+    optional(
+        "agents.*.coevolution",
+        Kind::Flag,
+        "`himac`: false samples blueprints and actions together, and has both learn from the same return.",
+    ),
+    optional(
+        "agents.*.selection",
+        Kind::Choice(&["best", "random"]),
+        "`himac`: which blueprint of a group is executed in the second phase.",
+    ),
     key("eval.split", Kind::Text, "Development split for probes and the final table."),
     key("eval.episodes", Kind::Count(LARGE), "Episodes of the final table; 0 takes the whole split."),
     key("eval.slots", Kind::Count(LARGE), "Episodes running at once; at least 1."),
@@ -252,8 +314,9 @@ pub(crate) const KEYS: &[Key] = &[
     key("log.keep", Kind::Count(LARGE), "Checkpoints to keep per agent; at least 1."),
 ];
 
-const BUDGET: &str = "When training ends: minutes of training, passes over the rows, or optimiser steps; above 0. \
-     With `dagger`, of each round.";
+const BUDGET: &str = "When training ends: minutes of training, passes over the rows, optimiser steps, or \
+     environment steps; above 0. With `dagger`, of each round. Methods that learn by playing count iterations as `epochs`; \
+     only they know `env_steps`.";
 const BATCH_TOKENS: &str = "Padded tokens of a step (mixture `pooled`, and flat episodes); 16 to 4194304.";
 const TASKS: &str = "`ENV/SPLIT` whose tasks the learner plays; the demonstrations' split if absent.";
 const LEARNING_RATE: &str = "Peak learning rate; above 0.";
@@ -301,7 +364,8 @@ impl Kind {
                 }
             }
             Self::Budget => {
-                "one of { minutes = 4.0 }, { epochs = 5.0 } and { steps = 1000 }, with your number".to_owned()
+                "one of { minutes = 4.0 }, { epochs = 5.0 }, { steps = 1000 } and { env_steps = 100000 }, with your number"
+                    .to_owned()
             }
         }
     }

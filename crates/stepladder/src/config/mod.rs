@@ -25,8 +25,11 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use stepladder_agent::{AgentKind, AgentSpec};
 use stepladder_algo::bc::{Budget, Mixture};
+use stepladder_algo::himac::Selection;
 use stepladder_algo::offline_ac::{TargetUpdate, VTarget};
+use stepladder_algo::online::samples::Reward;
 use stepladder_algo::ops::actor::ActorMode;
+use stepladder_algo::ops::surrogate::Aggregate;
 use stepladder_algo::runtime::schedule::Schedule;
 use stepladder_core::reply::Profile;
 use stepladder_data::ablate::ProgressText;
@@ -94,6 +97,9 @@ pub(crate) struct AlgoConfig {
     /// Offline actor-critic (spec/algorithms 3.4 to 3.6).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) offline_ac: Option<OfflineSection>,
+    /// Learning by playing (spec/algorithms 4 to 6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) online: Option<OnlineSection>,
 }
 
 impl Config {
@@ -101,9 +107,11 @@ impl Config {
     pub(crate) fn tasks(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let dagger = self.algo.dagger.as_ref().and_then(|numbers| numbers.tasks.as_deref());
         let offline = self.algo.offline_ac.as_ref().and_then(|numbers| numbers.tasks.as_deref());
-        [(Algo::Dagger, dagger), (Algo::OfflineAc, offline)].into_iter().filter_map(|(algo, tasks)| {
-            let used = self.agents.values().any(|agent| agent.algo == algo);
-            Some((algo.name(), tasks.filter(|_| used)?))
+        let online = self.algo.online.as_ref().and_then(|numbers| numbers.tasks.as_deref());
+        let tables = [("dagger", dagger), ("offline_ac", offline), ("online", online)];
+        tables.into_iter().filter_map(|(table, tasks)| {
+            let used = self.agents.values().any(|agent| agent.algo.table() == table);
+            Some((table, tasks.filter(|_| used)?))
         })
     }
 }
@@ -172,6 +180,62 @@ pub(crate) struct DaggerSection {
     pub(crate) temperature: f64,
 }
 
+/// Learning by playing: what HiMAC and the methods beside it share, and what only some of them read. AdamW's numbers are
+/// those of `bc`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OnlineSection {
+    /// `ENV/SPLIT` whose tasks are played; none takes those of the demonstrations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tasks: Option<String>,
+    /// Tasks of an iteration.
+    pub(crate) tasks_per_iteration: usize,
+    /// Episodes of a task.
+    pub(crate) group: usize,
+    /// Sampling temperature.
+    pub(crate) temperature: f64,
+    /// What a task pays for.
+    pub(crate) reward: Reward,
+    /// Taken off for every invalid reply.
+    pub(crate) penalty: f64,
+    /// How episodes of a group are compared; RLOO has a way of its own.
+    pub(crate) norm: Norm,
+    /// Statistics of a group over steps instead of episodes.
+    pub(crate) cross_step_stats: bool,
+    /// How far a ratio may fall below 1.
+    pub(crate) clip_low: f64,
+    /// How far a ratio may rise above 1.
+    pub(crate) clip_high: f64,
+    /// Weight of the divergence from the starting policy.
+    pub(crate) kl: f64,
+    /// The mean behind the loss of a mini-batch.
+    pub(crate) aggregate: Aggregate,
+    /// Replies of an optimiser step.
+    pub(crate) mini_batch: usize,
+    /// GiGPO: discount of the steps' returns.
+    pub(crate) gamma: f64,
+    /// GiGPO: weight of the comparison of steps.
+    pub(crate) omega: f64,
+    /// PPO: discount.
+    pub(crate) gae_gamma: f64,
+    /// PPO: λ.
+    pub(crate) gae_lambda: f64,
+    /// PPO: how far a value may move from where it was.
+    pub(crate) value_clip: f64,
+    /// PPO: learning rate of the critic.
+    pub(crate) critic_learning_rate: f64,
+}
+
+/// How the episodes of a group are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Norm {
+    /// Centred and divided by the standard deviation.
+    MeanStd,
+    /// Centred.
+    Mean,
+}
+
 /// Numbers of behaviour cloning that all agents share.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -215,16 +279,41 @@ pub(crate) enum Algo {
     Dagger,
     /// Offline actor-critic on demonstrations and collected episodes.
     OfflineAc,
+    /// Macro exploration and micro adaptation in turns.
+    Himac,
+    /// Groups of episodes of a task, compared with each other.
+    Grpo,
+    /// Each episode against the mean of the others of its group.
+    Rloo,
+    /// GRPO and a comparison of steps taken in the same state.
+    Gigpo,
+    /// A token-level critic.
+    Ppo,
 }
 
 impl Algo {
-    /// The name of its table in `[algo]`.
+    /// Its name in a configuration.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Bc => "bc",
             Self::Dagger => "dagger",
             Self::OfflineAc => "offline_ac",
+            Self::Himac => "himac",
+            Self::Grpo => "grpo",
+            Self::Rloo => "rloo",
+            Self::Gigpo => "gigpo",
+            Self::Ppo => "ppo",
         }
+    }
+
+    /// The table in `[algo]` that has its numbers.
+    pub(crate) fn table(self) -> &'static str {
+        if self.is_online() { "online" } else { self.name() }
+    }
+
+    /// Whether it learns by playing.
+    pub(crate) fn is_online(self) -> bool {
+        matches!(self, Self::Himac | Self::Grpo | Self::Rloo | Self::Gigpo | Self::Ppo)
     }
 }
 
@@ -258,13 +347,13 @@ pub(crate) struct AgentConfig {
     /// The agent whose trained weights it starts from; none starts from random ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) from: Option<String>,
-    /// When training ends: `{ minutes = 4.0 }`, `{ epochs = 5.0 }` or `{ steps = 1000 }`.
+    /// When training ends: `{ minutes = 4.0 }`, `{ epochs = 5.0 }`, `{ steps = 1000 }` or `{ env_steps = 100000 }`.
     pub(crate) budget: Budget,
     /// Padded tokens of a step (mixture `pooled`, and flat episodes).
     pub(crate) batch_tokens: usize,
     /// Peak learning rate.
     pub(crate) learning_rate: f64,
-    /// Flat: latest (action, answer) pairs in the prompt; none shows all.
+    /// Flat: latest (action, answer) pairs in the prompt; none shows all. HiMAC: of the active sub-goal; none shows 5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) history: Option<usize>,
     /// STEP-HRL: a planner issues subtasks.
@@ -276,6 +365,15 @@ pub(crate) struct AgentConfig {
     /// STEP-HRL: one model for all roles, or one for each.
     #[serde(default, skip_serializing_if = "whole")]
     pub(crate) weights: Weights,
+    /// HiMAC: a sub-goal ends when it is declared done; otherwise each has a fixed share of the steps.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub(crate) sub_done: bool,
+    /// HiMAC: blueprints and executions learn in turns.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub(crate) coevolution: bool,
+    /// HiMAC: which blueprint is executed in the second phase.
+    #[serde(default, skip_serializing_if = "whole")]
+    pub(crate) selection: Selection,
 }
 
 impl AgentConfig {
@@ -286,6 +384,7 @@ impl AgentConfig {
             history: self.history,
             planner: self.planner,
             progress: self.progress != ProgressText::None,
+            sub_done: self.sub_done,
         }
     }
 }

@@ -8,6 +8,12 @@ use anyhow::{Context, Result, bail};
 use stepladder_agent::AgentKind;
 use stepladder_algo::bc::{self, BcConfig, Budget, Ending, weighted_nll};
 use stepladder_algo::offline_ac::{self, Learners, OfflineConfig};
+use stepladder_algo::online::world::World;
+use stepladder_algo::online::{self, Method, OnlineConfig};
+use stepladder_algo::ops::group::{GroupMode, GroupRule};
+use stepladder_algo::ops::returns::Gae;
+use stepladder_algo::ops::surrogate::SurrogateRule;
+use stepladder_algo::ppo::PpoNumbers;
 use stepladder_algo::runtime::checkpoint::{self, Identity, Progress, Trainer};
 use stepladder_algo::runtime::metrics::Metrics;
 use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
@@ -19,7 +25,7 @@ use stepladder_model::{Factors, ModelConfig, Params, Shape};
 
 use super::progress::Reporter;
 use super::watcher::{Logged, Watcher, trim_metrics};
-use crate::config::{AgentConfig, Algo, BcSection, Config};
+use crate::config::{AgentConfig, Algo, BcSection, Config, Norm, OnlineSection};
 use crate::envs::Registered;
 
 /// What training one model needs.
@@ -107,14 +113,14 @@ impl AgentRun<'_> {
             }
             let optimiser = AdamW::new(config, &source.params.flat);
             let (progress, identity) = (Progress::start(), self.identity());
-            return Ok(Trainer { optimiser, critics: None, progress, identity, ..source });
+            return Ok(Trainer { optimiser, critics: None, values: None, progress, identity, ..source });
         }
         let factors = Factors::collect(self.tokenizer.words(), |word| self.env.style.factors(word));
         let model = ModelConfig::new(self.config.model.clone(), self.tokenizer.len(), factors.len())?;
         let params = Params::init(&model, self.config.seed, self.device);
         let optimiser = AdamW::new(config, &params.flat);
         let (progress, identity) = (Progress::start(), self.identity());
-        Ok(Trainer { params, factors, optimiser, critics: None, progress, identity })
+        Ok(Trainer { params, factors, optimiser, critics: None, values: None, progress, identity })
     }
 
     /// The newest checkpoint, or a fresh trainer.
@@ -181,6 +187,76 @@ impl AgentRun<'_> {
         let bc = self.bc_config(budget)?;
         let pool = Workers::new(workers, &trainer.params, &trainer.factors, bc.kind, weighted_nll);
         let ending = bc::train(&bc, rows, self.tokenizer.pad(), trainer, &pool, stop, &mut watcher)?;
+        watcher.reporter.done();
+        watcher.save(trainer)?;
+        Ok(ending)
+    }
+
+    fn online_config(&self, numbers: &OnlineSection) -> OnlineConfig {
+        let mode = match (self.numbers.algo, numbers.norm) {
+            (Algo::Rloo, _) => GroupMode::Rloo,
+            (_, Norm::MeanStd) => GroupMode::MeanStd,
+            (_, Norm::Mean) => GroupMode::Mean,
+        };
+        let &AgentConfig { coevolution, selection, .. } = self.numbers;
+        OnlineConfig {
+            method: match self.numbers.algo {
+                Algo::Himac => Method::Himac { selection, coevolution },
+                Algo::Gigpo => Method::Gigpo { gamma: numbers.gamma, omega: numbers.omega },
+                Algo::Ppo => Method::Ppo(PpoNumbers {
+                    gae: Gae { gamma: numbers.gae_gamma, lambda: numbers.gae_lambda },
+                    value_clip: numbers.value_clip,
+                    learning_rate: numbers.critic_learning_rate,
+                }),
+                _ => Method::Grpo,
+            },
+            agent: self.numbers.spec(),
+            tasks: numbers.tasks_per_iteration,
+            group: numbers.group,
+            temperature: numbers.temperature,
+            reward: numbers.reward,
+            penalty: numbers.penalty,
+            rule: GroupRule::new(mode),
+            cross_step_stats: numbers.cross_step_stats,
+            surrogate: SurrogateRule {
+                clip_low: numbers.clip_low,
+                clip_high: numbers.clip_high,
+                beta: numbers.kl,
+            },
+            aggregate: numbers.aggregate,
+            mini_batch: numbers.mini_batch,
+            batch_tokens: self.numbers.batch_tokens,
+            learning_rate: self.numbers.learning_rate,
+            budget: self.numbers.budget,
+        }
+    }
+
+    /// Plays tasks and learns from it, until the budget is used up or `stop` is set; saves in both cases.
+    pub(crate) fn play_and_learn(
+        &self,
+        numbers: &OnlineSection,
+        env: &Registered,
+        split: &str,
+        tasks: &[TaskKey],
+        trainer: &mut Trainer,
+        stop: &AtomicBool,
+    ) -> Result<Ending> {
+        let from = self.from.as_ref().context("it needs a trained agent to start from")?;
+        let (reference, _) = checkpoint::load(from, self.optimiser_config()?, self.device)?;
+        let world = World {
+            tasks: &*env.tasks,
+            pool: tasks,
+            style: env.style.clone(),
+            tokenizer: self.tokenizer.clone(),
+            limit: env.max_steps(self.config, split),
+            slots: self.config.eval.slots,
+            workers: if self.device == Device::Cpu { self.workers } else { 1 },
+            kind: self.kind(),
+            seed: self.config.seed,
+        };
+        let mut watcher = self.watch(trainer)?;
+        let config = self.online_config(numbers);
+        let ending = online::train(&config, &world, trainer, &reference.params.flat, stop, &mut watcher)?;
         watcher.reporter.done();
         watcher.save(trainer)?;
         Ok(ending)

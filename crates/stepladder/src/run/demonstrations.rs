@@ -69,7 +69,7 @@ pub(crate) fn demonstrate(env: &Registered, config: &Config) -> Result<Vec<Episo
     for pass in 0..=config.data.noisy_passes {
         let rollout = Rollout {
             agent: AgentKind::StepHrl,
-            jobs: tasks.iter().map(|task| Job { task: task.clone(), seed: 0, sample: pass }).collect(),
+            jobs: tasks.iter().map(|task| Job::sampled(task, pass)).collect(),
             max_steps: config.env.max_steps,
             noise: if pass == 0 { 0.0 } else { config.data.noise },
             seed: config.seed,

@@ -51,6 +51,9 @@ pub(crate) struct Learner<'a> {
 impl Learner<'_> {
     /// Trains it to the end of its last phase, or until the run is stopped; its progress, summed over its models.
     pub(crate) fn train(&self) -> Result<(Progress, Ending)> {
+        if self.numbers.algo.is_online() {
+            return self.online();
+        }
         let demonstrated = self.rows(&[])?;
         self.check_window(&demonstrated.rows)?;
         eprintln!("{}: {} samples, {} distinct", self.name, demonstrated.samples, demonstrated.rows.len());
@@ -66,6 +69,7 @@ impl Learner<'_> {
             (Algo::Bc, Weights::PerRole) => self.per_role(&demonstrated.rows),
             (Algo::Dagger, _) => self.dagger(&demonstrated),
             (Algo::OfflineAc, _) => self.offline_ac(&demonstrated),
+            _ => self.online(),
         }
     }
 
@@ -174,6 +178,7 @@ impl Learner<'_> {
                 Budget::Epochs(epochs) => Budget::Epochs(epochs),
                 Budget::Minutes(minutes) => Budget::Minutes(minutes * share),
                 Budget::Steps(steps) => Budget::Steps(((steps as f64 * share).round() as u64).max(1)),
+                played @ Budget::EnvSteps(_) => played,
             };
             let name = format!("{} {}", self.name, role.name());
             let agent = self.model(&name, &self.directory().join(role.name()), &own)?;
@@ -267,6 +272,30 @@ impl Learner<'_> {
         Ok((trainer.progress, ending))
     }
 
+    /// Learning by playing.
+    fn online(&self) -> Result<(Progress, Ending)> {
+        let numbers = self.run.config.algo.online.as_ref();
+        let numbers = numbers.context("the configuration has no [algo.online]")?;
+        let agent = self.model(self.name, &self.directory(), &[])?;
+        let mut trainer = agent.trainer()?;
+        let (other, split) = self.practice(numbers.tasks.as_deref())?;
+        let env = other.as_ref().unwrap_or(self.material.env);
+        let tasks = env.tasks.tasks(split)?;
+        let ending = agent.play_and_learn(numbers, env, split, &tasks, &mut trainer, &self.run.stop)?;
+        Ok((trainer.progress, ending))
+    }
+
+    /// Where a learner plays: another environment than the run's, if there is one, and the split.
+    fn practice<'t>(&'t self, tasks: Option<&'t str>) -> Result<(Option<Registered>, &'t str)> {
+        let other = tasks.and_then(|tasks| tasks.split_once('/'));
+        let opened = other.map(|(id, _)| envs::open(id, self.run.data_root)).transpose()?;
+        let env = opened.as_ref().unwrap_or(self.material.env);
+        if env.style.id() != self.material.env.style.id() {
+            bail!("{} has other prompts than {}", env.spec().id, self.material.env.spec().id);
+        }
+        Ok((opened, other.map_or(self.run.config.data.split.as_str(), |(_, split)| split)))
+    }
+
     /// The episodes that a phase learns from: kept by an earlier session, or played now, before its first step. None if
     /// somebody asked to stop.
     fn kept_or_played(
@@ -306,13 +335,8 @@ impl Learner<'_> {
         trainer: &Trainer,
     ) -> Result<Vec<Episode>> {
         let config = &self.run.config;
-        let other = tasks.and_then(|tasks| tasks.split_once('/'));
-        let opened = other.map(|(id, _)| envs::open(id, self.run.data_root)).transpose()?;
+        let (opened, split) = self.practice(tasks)?;
         let env = opened.as_ref().unwrap_or(self.material.env);
-        if env.style.id() != self.material.env.style.id() {
-            bail!("{} has other prompts than {}", env.spec().id, self.material.env.spec().id);
-        }
-        let split = other.map_or(config.data.split.as_str(), |(_, split)| split);
         let mut tasks = env.tasks.tasks(split)?;
         tasks.shuffle(&mut stream(config.seed, self.numbers.algo.name(), &[round]));
         if games > 0 {

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use stepladder_agent::AgentKind;
+use stepladder_agent::himac::HISTORY;
 use stepladder_core::label::Expert;
 use stepladder_core::style::PromptStyle;
 use stepladder_core::trace::Episode;
 use stepladder_core::{Role, seed};
 use stepladder_data::ablate::{with_progress, without_planner};
+use stepladder_data::himac;
 use stepladder_data::relabel::{relabel, relabel_flat};
 use stepladder_data::rows::{merge, pack, row, temper, texts, windowed};
 use stepladder_data::streams::{FlatEpisode, flat, hierarchical};
@@ -27,7 +29,7 @@ pub(crate) fn vocabulary(
         words.extend(texts.iter().flat_map(|text| text.split_whitespace()).map(str::to_owned));
     };
     for episodes in [demonstrations, others] {
-        for agent in config.agents.values().filter(|agent| agent.kind == AgentKind::StepHrl) {
+        for agent in config.agents.values().filter(|agent| agent.kind != AgentKind::Flat) {
             learn(texts(&samples(agent, episodes), &[], style));
         }
         let flats: Vec<FlatEpisode> = episodes.iter().map(flat).collect();
@@ -36,8 +38,15 @@ pub(crate) fn vocabulary(
     WordTokenizer::train(&style.markers(), words.iter().map(String::as_str))
 }
 
-/// The samples of a STEP-HRL agent, less what it lacks.
+/// The samples of a hierarchical agent, less what it lacks.
 fn samples(agent: &AgentConfig, episodes: &[Episode]) -> Vec<Sample> {
+    if agent.kind == AgentKind::Himac {
+        let history = agent.history.unwrap_or(HISTORY);
+        return episodes
+            .iter()
+            .flat_map(|episode| himac::demonstrated(episode, history, agent.sub_done))
+            .collect();
+    }
     let seen = |episode: &Episode| {
         let episode = with_progress(episode.clone(), agent.progress);
         if agent.planner { episode } else { without_planner(episode) }
@@ -71,7 +80,7 @@ impl Rows<'_> {
         expert: &dyn Expert,
     ) -> AgentRows {
         let (rows, samples) = match self.agent.kind {
-            AgentKind::StepHrl => {
+            AgentKind::StepHrl | AgentKind::Himac => {
                 let mut samples = samples(self.agent, demonstrations);
                 samples.extend(played.iter().flat_map(|episode| relabel(episode, expert)));
                 let rows = samples.iter().map(|sample| row(sample, self.style, self.tokenizer)).collect();

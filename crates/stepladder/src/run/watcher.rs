@@ -21,6 +21,25 @@ use crate::config::Weights;
 
 /// The metric of the small evaluations during training.
 const PROBE: &str = "probe/success";
+const PROBE_SCORE: &str = "probe/score";
+
+/// A line about an iteration of playing and learning.
+fn played(values: &[(&'static str, f64)]) -> String {
+    let value =
+        |name: &str| values.iter().find(|(known, _)| *known == name).map_or(f64::NAN, |(_, value)| *value);
+    let mut text = format!(
+        "iteration {:.0} success {:.2} return {:.2} flat {:.2} kl {:.4}",
+        value("iteration"),
+        value("train/success"),
+        value("train/return"),
+        value("flat_groups"),
+        value("kl"),
+    );
+    if value("blueprint/subgoals").is_finite() {
+        text.push_str(&format!(" sub-goals {:.1}", value("blueprint/subgoals")));
+    }
+    text
+}
 
 /// Lines of a metrics file beyond a step belong to work that was lost with a kill and is done again. Counts the probes
 /// among the lines that stay.
@@ -50,12 +69,16 @@ pub(crate) fn trim_metrics(path: &Path, step: u64) -> Result<u32> {
 pub(crate) struct Logged {
     seconds: f64,
     tokens: u64,
-    per_role: [(f64, f64); 4],
+    per_role: [(f64, f64); Role::COUNT],
 }
 
 impl Logged {
+    fn of(report: &StepReport) -> Self {
+        Self { seconds: report.seconds, tokens: report.tokens, per_role: [(0.0, 0.0); Role::COUNT] }
+    }
+
     pub(crate) fn at(progress: &Progress) -> Self {
-        Self { seconds: progress.seconds, tokens: progress.tokens, per_role: [(0.0, 0.0); 4] }
+        Self { seconds: progress.seconds, tokens: progress.tokens, per_role: [(0.0, 0.0); Role::COUNT] }
     }
 }
 
@@ -112,6 +135,8 @@ impl Watcher<'_> {
                     Role::Executor => "loss/executor",
                     Role::Progress => "loss/progress",
                     Role::Flat => "loss/flat",
+                    Role::Macro => "loss/macro",
+                    Role::Micro => "loss/micro",
                 };
                 values.push((name, -sum / weight));
                 shown.push(format!("{} {:.4}", role.name(), -sum / weight));
@@ -121,6 +146,12 @@ impl Watcher<'_> {
         self.write(report.step, &values)?;
         let spent = report.seconds - report.since;
         let left = if report.fraction > 0.0 { spent / report.fraction - spent } else { 0.0 };
+        if self.run.numbers.algo.is_online() {
+            let message = format!("{} | {} left", played(&report.extra), minutes(left));
+            self.reporter.at((1000.0 * report.fraction) as u64, &message);
+            self.logged = Logged::of(report);
+            return Ok(());
+        }
         let message = format!(
             "step {} epoch {:.2} loss {} | {:.0} tokens/s | {} left",
             report.step,
@@ -130,7 +161,7 @@ impl Watcher<'_> {
             minutes(left)
         );
         self.reporter.at((1000.0 * report.fraction) as u64, &message);
-        self.logged = Logged { seconds: report.seconds, tokens: report.tokens, per_role: [(0.0, 0.0); 4] };
+        self.logged = Logged::of(report);
         Ok(())
     }
 
@@ -148,7 +179,10 @@ impl Watcher<'_> {
             .map_err(|error| AlgoError::Observer(format!("a probe of {} failed: {error}", run.name)))?;
         warn_of_broken(&episodes);
         let all = evaluate(&episodes).all;
-        self.write(report.step, &[(PROBE, all.success)])?;
+        let mut values = vec![(PROBE, all.success), (PROBE_SCORE, all.score)];
+        let counted = ["iteration", "env_steps", "generated_tokens"];
+        values.extend(report.extra.iter().filter(|(name, _)| counted.contains(name)));
+        self.write(report.step, &values)?;
         self.reporter.line(&format!(
             "{} after {} of training: {:.0} % of {} {} episodes solved, {:.1} steps",
             run.name,
@@ -168,7 +202,9 @@ impl Observer for Watcher<'_> {
             total.0 += sum;
             total.1 += weight;
         }
-        if report.seconds - self.logged.seconds >= self.run.config.log.every_seconds {
+        let every = report.seconds - self.logged.seconds >= self.run.config.log.every_seconds;
+        // An iteration takes seconds, and curves are drawn over them: each has its line.
+        if every || self.run.numbers.algo.is_online() {
             self.log(report)?;
         }
         // Before saving: whoever continues from a checkpoint finds everything of its step done.

@@ -1,0 +1,288 @@
+//! The HiMAC agent (spec/algorithms 5): a macro policy writes a blueprint once, a micro policy acts towards its active
+//! sub-goal and moves on by saying `<sub_done>`.
+//!
+//! The prompt of an action holds what was seen and done since the active sub-goal began and nothing from before: that is
+//! the method's temporal mask.
+
+mod pointer;
+
+pub use pointer::{Effect, Limits, Pointer};
+
+use stepladder_core::blueprint::{self, parse_micro};
+use stepladder_core::reply::NO_ACTION;
+use stepladder_core::trace::{Subtask, TraceStep, Turn};
+use stepladder_core::{Observation, Query, Role, Start, Step};
+
+use crate::agent::{Agent, Want, record};
+use crate::scheduler::Blueprint;
+
+/// Pairs of a segment that the micro prompt shows unless told otherwise (spec 5.2).
+pub const HISTORY: usize = 5;
+/// Characters of an unusable reply that are sent to the environment (spec 4).
+const RAW: usize = 64;
+
+/// How an episode is played.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HimacOptions {
+    /// Environment steps per episode (T_max).
+    pub limit: u32,
+    /// Pairs of a segment that the micro prompt shows.
+    pub history: usize,
+    /// When the next sub-goal begins.
+    pub limits: Limits,
+    /// Where the blueprint comes from.
+    pub blueprint: Blueprint,
+}
+
+struct Pending {
+    turn: Turn,
+    action: String,
+    done: bool,
+    invalid: bool,
+    substituted: bool,
+}
+
+/// One episode of the HiMAC agent.
+pub struct Himac {
+    options: HimacOptions,
+    task: String,
+    observation: Observation,
+    subgoals: Vec<String>,
+    pointer: Pointer,
+    /// Since the active sub-goal began.
+    history: Vec<(String, String)>,
+    idle: Vec<Turn>,
+    pending: Option<Pending>,
+    subtasks: Vec<Subtask>,
+}
+
+impl Himac {
+    /// An agent for one episode.
+    pub fn new(options: HimacOptions) -> Self {
+        Self {
+            pointer: Pointer::new(1, options.limit, options.limits),
+            options,
+            task: String::new(),
+            observation: Observation { feedback: String::new(), context: String::new() },
+            subgoals: Vec::new(),
+            history: Vec::new(),
+            idle: Vec::new(),
+            pending: None,
+            subtasks: Vec::new(),
+        }
+    }
+
+    fn follow(&mut self, subgoals: Vec<String>, turn: Option<Turn>) -> Want {
+        self.pointer = Pointer::new(subgoals.len(), self.options.limit, self.options.limits);
+        self.subgoals = subgoals;
+        self.begin(turn);
+        self.ask()
+    }
+
+    fn begin(&mut self, turn: Option<Turn>) {
+        let text = self.subgoals[self.pointer.active()].clone();
+        self.subtasks.push(Subtask { text, turn, steps: Vec::new() });
+        self.history.clear();
+    }
+
+    fn ask(&self) -> Want {
+        let hidden = self.history.len().saturating_sub(self.options.history);
+        Want::Reply(Query::Micro {
+            task: self.task.clone(),
+            blueprint: self.subgoals.clone(),
+            active: self.pointer.active(),
+            history: self.history[hidden..].to_vec(),
+            observation: self.observation.clone(),
+        })
+    }
+
+    fn advance(&mut self, done: bool) {
+        let (moved, _) = self.pointer.advance(done);
+        if moved {
+            self.begin(None);
+        }
+    }
+
+    fn on_micro(&mut self, turn: Turn) -> Want {
+        let read = parse_micro(&turn.reply);
+        let effect = self.pointer.reply(read.action.is_some(), read.done);
+        if effect == Effect::Idle {
+            self.idle.push(turn);
+            self.advance(true);
+            return self.ask();
+        }
+        let raw = || turn.reply.trim().chars().take(RAW).collect::<String>();
+        let action = read.action.unwrap_or_else(raw);
+        let action = if action.is_empty() { NO_ACTION.to_owned() } else { action };
+        self.pending = Some(Pending {
+            turn,
+            action: action.clone(),
+            done: read.done,
+            invalid: effect == Effect::Invalid,
+            substituted: false,
+        });
+        Want::Act(action)
+    }
+}
+
+impl Agent for Himac {
+    fn start(&mut self, start: &Start) -> Want {
+        *self = Self::new(self.options.clone());
+        self.task.clone_from(&start.task);
+        self.observation = Observation::first(start);
+        match self.options.blueprint.clone() {
+            Blueprint::Follow(subgoals) => {
+                let subgoals = if subgoals.is_empty() { vec![self.task.clone()] } else { subgoals };
+                self.follow(subgoals, None)
+            }
+            _ => Want::Reply(Query::Macro { task: self.task.clone(), observation: self.observation.clone() }),
+        }
+    }
+
+    fn on_reply(&mut self, turn: Turn) -> Want {
+        if turn.role != Role::Macro {
+            return self.on_micro(turn);
+        }
+        let parsed = blueprint::parse(&turn.reply);
+        if parsed.is_none() && self.options.blueprint == Blueprint::MustParse {
+            self.subtasks.push(Subtask { text: String::new(), turn: Some(turn), steps: Vec::new() });
+            return Want::Finished;
+        }
+        // A blueprint that cannot be read is one sub-goal, the task itself (spec 5.8, 7).
+        self.follow(parsed.unwrap_or_else(|| vec![self.task.clone()]), Some(turn))
+    }
+
+    fn substitute(&mut self, action: &str) {
+        if let Some(pending) = &mut self.pending {
+            action.clone_into(&mut pending.action);
+            pending.substituted = true;
+        }
+    }
+
+    fn on_step(&mut self, step: &Step) -> Want {
+        let Some(Pending { turn, action, done, invalid, substituted }) = self.pending.take() else {
+            return Want::Finished;
+        };
+        let label = substituted.then(|| turn.reply.clone());
+        let recorded = TraceStep {
+            idle: std::mem::take(&mut self.idle),
+            expert: label,
+            ..record(turn, action.clone(), done, invalid, step)
+        };
+        if let Some(subtask) = self.subtasks.last_mut() {
+            subtask.steps.push(recorded);
+        }
+        let seen = std::mem::replace(&mut self.observation.feedback, step.observation.clone());
+        self.history.push((seen, action));
+        if step.end.is_some() {
+            return Want::Finished;
+        }
+        self.advance(done);
+        self.ask()
+    }
+
+    fn trace(&mut self) -> Vec<Subtask> {
+        std::mem::take(&mut self.subtasks)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stepladder_core::End;
+
+    fn turn(role: Role, reply: &str) -> Turn {
+        Turn {
+            role,
+            prompt: String::new(),
+            reply: reply.into(),
+            prompt_tokens: 1,
+            uncached_tokens: 1,
+            new_tokens: 1,
+            logprob: None,
+            cut: false,
+            tokens: None,
+        }
+    }
+
+    fn play(options: HimacOptions, plan: Option<&str>, replies: &[&str]) -> (Vec<Query>, Vec<Subtask>) {
+        let mut agent = Himac::new(options);
+        let start =
+            Start { text: "Board 0".into(), task: "t".into(), context: String::new(), family: "f".into() };
+        let mut want = agent.start(&start);
+        let mut asked = Vec::new();
+        if let Some(plan) = plan {
+            assert!(
+                matches!(&want, Want::Reply(Query::Macro { observation, .. }) if observation.text() == "Board 0")
+            );
+            want = agent.on_reply(turn(Role::Macro, plan));
+        }
+        for (number, reply) in replies.iter().enumerate() {
+            let Want::Reply(query) = want else { panic!("{want:?}") };
+            asked.push(query);
+            want = agent.on_reply(turn(Role::Micro, reply));
+            if let Want::Act(_) = want {
+                let end = (number + 1 == replies.len()).then_some(End::Truncated);
+                let observation = format!("Board {}", number + 1);
+                want = agent.on_step(&Step {
+                    observation,
+                    reward: -0.1,
+                    won: false,
+                    unknown_action: false,
+                    end,
+                });
+            }
+        }
+        assert_eq!(want, Want::Finished);
+        (asked, agent.trace())
+    }
+
+    fn options() -> HimacOptions {
+        HimacOptions { limit: 15, history: 1, limits: Limits::Declared, blueprint: Blueprint::Own }
+    }
+
+    #[test]
+    fn the_prompt_shows_the_segment_only() {
+        let plan = blueprint::write(&["first", "second"]);
+        let replies =
+            ["<action>up</action>", "<action>up</action> <sub_done>", "<action>left</action>", "mumble"];
+        let (asked, subtasks) = play(options(), Some(&plan), &replies);
+        let shown: Vec<(usize, usize)> = asked
+            .iter()
+            .map(|query| match query {
+                Query::Micro { active, history, .. } => (*active, history.len()),
+                _ => panic!(),
+            })
+            .collect();
+        assert_eq!(shown, [(0, 0), (0, 1), (1, 0), (1, 1)]);
+        let Query::Micro { history, observation, .. } = &asked[3] else { panic!() };
+        assert_eq!((history[0].0.as_str(), history[0].1.as_str()), ("Board 2", "left"));
+        assert_eq!(observation.feedback, "Board 3");
+        assert_eq!(subtasks.iter().map(|subtask| subtask.steps.len()).collect::<Vec<_>>(), [2, 2]);
+        assert!(subtasks[0].turn.is_some() && subtasks[1].turn.is_none());
+        let last = &subtasks[1].steps[1];
+        assert!(last.unparsable);
+        assert_eq!(last.action, "mumble");
+    }
+
+    #[test]
+    fn declaring_done_alone_costs_no_step_until_the_third_time() {
+        let blueprint = Blueprint::Follow(vec!["a".to_owned(), "b".to_owned(), "c".to_owned()]);
+        let replies = ["<sub_done>", "<sub_done>", "<sub_done>", "<action>up</action>"];
+        let (_, subtasks) = play(HimacOptions { blueprint, ..options() }, None, &replies);
+        let steps: Vec<_> = subtasks.iter().flat_map(|subtask| &subtask.steps).collect();
+        assert_eq!(steps.len(), 2);
+        assert_eq!(
+            (steps[0].idle.len(), steps[0].unparsable, steps[0].action.as_str()),
+            (2, true, "<sub_done>")
+        );
+        assert!(subtasks.iter().all(|subtask| subtask.turn.is_none()));
+    }
+
+    #[test]
+    fn a_plan_that_cannot_be_read_is_the_task() {
+        let (asked, subtasks) = play(options(), Some("go on"), &["<action>up</action>"]);
+        assert!(matches!(&asked[0], Query::Micro { blueprint, .. } if *blueprint == ["t".to_owned()]));
+        assert_eq!(subtasks[0].text, "t");
+    }
+}

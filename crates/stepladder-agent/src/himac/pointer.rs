@@ -1,0 +1,156 @@
+//! Which sub-goal of a blueprint is active (spec/algorithms 5.2).
+//!
+//! ```text
+//! b = max(4, ceil(1.5 · T_max / K))          budget per sub-goal; none on the last
+//! has action            → a step of the environment; n += 1; c += 1; idle = 0
+//! no action, sub_done   → no step; idle += 1; the third in a row counts as an invalid reply
+//! neither               → an invalid reply: its step counts; idle = 0
+//! then: if sub_done or (c ≥ b and k < K):  k < K: k += 1, c = 0;  k = K: c = 0
+//! ```
+
+/// How long a sub-goal may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limits {
+    /// Until it is declared done, or its budget is used up.
+    Declared,
+    /// A fixed share of the steps: T_max div K, the remainder to the first ones (ablation without `<sub_done>`).
+    Even,
+}
+
+/// Replies in a row that only declare sub-goals done; the last of them counts as invalid.
+const IDLE: u32 = 3;
+/// Least budget of a sub-goal.
+const LEAST: u32 = 4;
+
+/// What a reply asks of the environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Its action.
+    Act,
+    /// Nothing.
+    Idle,
+    /// A step for a reply that cannot be used.
+    Invalid,
+}
+
+/// The pointer of one episode.
+#[derive(Debug, Clone)]
+pub struct Pointer {
+    /// Active sub-goal k, from 0.
+    active: usize,
+    /// Steps spent on it.
+    spent: u32,
+    /// Replies in a row without a step.
+    idle: u32,
+    subgoals: usize,
+    limit: u32,
+    limits: Limits,
+}
+
+impl Pointer {
+    /// At the first of `subgoals` (at least one) of an episode of at most `limit` steps.
+    pub fn new(subgoals: usize, limit: u32, limits: Limits) -> Self {
+        Self { active: 0, spent: 0, idle: 0, subgoals: subgoals.max(1), limit, limits }
+    }
+
+    /// Active sub-goal, from 0.
+    pub fn active(&self) -> usize {
+        self.active
+    }
+
+    /// Steps that sub-goal `k` may take; none for the last one.
+    pub fn budget(&self, k: usize) -> Option<u32> {
+        let count = self.subgoals as u32;
+        if k + 1 >= self.subgoals {
+            return None;
+        }
+        Some(match self.limits {
+            Limits::Declared => (3 * self.limit).div_ceil(2 * count).max(LEAST),
+            Limits::Even => self.limit / count + u32::from((k as u32) < self.limit % count),
+        })
+    }
+
+    /// What a reply asks for; its step, if any, is counted.
+    pub fn reply(&mut self, has_action: bool, done: bool) -> Effect {
+        if !has_action && done && self.limits == Limits::Declared {
+            self.idle += 1;
+            if self.idle < IDLE {
+                return Effect::Idle;
+            }
+        }
+        self.idle = 0;
+        self.spent += 1;
+        if has_action { Effect::Act } else { Effect::Invalid }
+    }
+
+    /// Moves on after a reply and its step, if it is time to; whether the active sub-goal began anew, and whether its budget
+    /// was the only reason.
+    pub fn advance(&mut self, done: bool) -> (bool, bool) {
+        let done = done && self.limits == Limits::Declared;
+        let forced = !done && self.budget(self.active).is_some_and(|budget| self.spent >= budget);
+        if !done && !forced {
+            return (false, false);
+        }
+        self.spent = 0;
+        let more = self.active + 1 < self.subgoals;
+        self.active += usize::from(more);
+        (more, forced)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    #[test]
+    fn golden_pointers() {
+        let golden: Value = serde_json::from_str(include_str!("../../../../tests/golden.json")).unwrap();
+        let cases = golden["cases"].as_array().unwrap().iter();
+        let cases: Vec<_> =
+            cases.filter(|case| case["id"].as_str().unwrap().starts_with("himac_pointer")).collect();
+        assert_eq!(cases.len(), 3);
+        for case in cases {
+            let number = |name: &str| case["inputs"][name].as_u64().unwrap();
+            let fixed = case["inputs"]["fixed"].as_bool().unwrap_or(false);
+            let limits = if fixed { Limits::Even } else { Limits::Declared };
+            let mut pointer = Pointer::new(number("K") as usize, number("T_max") as u32, limits);
+            let expected = &case["expected"];
+            match &expected["budget_per_subgoal"] {
+                Value::Array(budgets) => {
+                    let all = [budgets[0].as_u64(), budgets[1].as_u64()];
+                    assert_eq!([0, 1].map(|k| pointer.budget(k).map(u64::from)), all);
+                }
+                budget => assert_eq!(pointer.budget(0).map(u64::from), budget.as_u64()),
+            }
+            let mut steps = 0;
+            let rows = expected["trace"].as_array().unwrap();
+            for (place, row) in rows.iter().enumerate() {
+                let text = case["inputs"]["replies"][place].as_str().unwrap();
+                let effect = pointer.reply(text.contains('a'), text.contains('s'));
+                let (_, forced) = pointer.advance(text.contains('s'));
+                steps += u64::from(effect != Effect::Idle);
+                let what = format!("{} row {place}", case["id"]);
+                assert_eq!(Some(effect != Effect::Idle), row["env_step"].as_bool(), "{what}");
+                assert_eq!(Some(pointer.active() as u64 + 1), row["pointer_after"].as_u64(), "{what}");
+                assert_eq!(Some(forced), row["forced"].as_bool(), "{what}");
+                assert_eq!(Some(steps), row["steps"].as_u64(), "{what}");
+            }
+            let all = case["inputs"]["replies"].as_array().unwrap().len();
+            assert_eq!(Some(steps >= number("T_max")), expected["truncated"].as_bool());
+            assert!(rows.len() == all || steps >= number("T_max"));
+        }
+    }
+
+    #[test]
+    fn golden_blueprints() {
+        let golden: Value = serde_json::from_str(include_str!("../../../../tests/golden.json")).unwrap();
+        let mut cases = golden["cases"].as_array().unwrap().iter();
+        let case = cases.find(|case| case["id"] == "himac_parse_blueprint").unwrap();
+        let texts = case["inputs"]["texts"].as_array().unwrap().iter();
+        for (text, expected) in texts.zip(case["expected"].as_array().unwrap()) {
+            let found = stepladder_core::blueprint::parse(text.as_str().unwrap());
+            assert_eq!(serde_json::to_value(found).unwrap(), *expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! HiMAC: a macro and a micro policy on one model, improved in turns without a critic (spec/algorithms 5).
+//!
+//! ```text
+//! phase A, macro exploration    N blueprints per task are sampled, each is executed once greedily
+//!                               Aᵢ = group-relative return of blueprint i; only blueprint tokens learn
+//! z* = the blueprint with the highest return; ties: fewer sub-goals, then the first
+//! phase B, micro adaptation     z* is executed N times, sampled, with the parameters after phase A's update
+//!                               Aⱼ = group-relative return of episode j, penalties included; only action replies learn
+//! ```
+//! Both phases minimise the clipped surrogate with a divergence from the starting policy (5.5, `ops::surrogate`).
+//!
+//! Ablations: `selection = "random"` takes a random blueprint that can be read instead of the best; without `coevolution`
+//! blueprints and actions are sampled together, once, and all tokens carry the advantage of the episode; an agent with
+//! `sub_done = false` gives every sub-goal a fixed share of the steps; `flat` is GRPO.
+
+use rand::RngExt;
+use serde::{Deserialize, Serialize};
+use stepladder_agent::scheduler::{Blueprint, Job};
+use stepladder_core::seed::{fingerprint, stream};
+use stepladder_core::trace::Episode;
+use stepladder_core::{Role, TaskKey, blueprint};
+
+use crate::AlgoError;
+use crate::grpo::returns;
+use crate::online::Session;
+use crate::online::samples::{Reward, Sample, of_role};
+use crate::online::world::{Group, Sampled, group};
+use crate::ops::group::{GroupRule, relative};
+
+/// Which blueprint is executed in phase B.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Selection {
+    /// The one with the highest return.
+    #[default]
+    Best,
+    /// Any that can be read (ablation).
+    Random,
+}
+
+/// Index of the blueprint with the highest return; ties: fewer sub-goals, then the lower index. None without blueprints.
+///
+/// ```
+/// use stepladder_algo::himac::best_blueprint;
+/// assert_eq!(best_blueprint(&[0.0, 9.0, 9.0], &[1, 3, 2]), Some(2));
+/// ```
+pub fn best_blueprint(returns: &[f64], subgoals: &[usize]) -> Option<usize> {
+    (0..returns.len()).min_by(|&a, &b| {
+        returns[b].total_cmp(&returns[a]).then(subgoals[a].cmp(&subgoals[b])).then(a.cmp(&b))
+    })
+}
+
+/// R^M of every blueprint of a group: the return of its episode without penalties; below all others where the blueprint
+/// could not be read.
+pub fn macro_returns(reward: Reward, episodes: &[Episode]) -> Vec<f64> {
+    let played = |episode: &Episode| (!episode.is_empty()).then(|| reward.steps(episode).iter().sum::<f64>());
+    let found: Vec<Option<f64>> = episodes.iter().map(played).collect();
+    let least = found.iter().flatten().copied().fold(f64::INFINITY, f64::min);
+    let unreadable = match reward {
+        Reward::Success => -1.0,
+        Reward::Return if least.is_finite() => least - 1.0,
+        Reward::Return => -1.0,
+    };
+    found.into_iter().map(|value| value.unwrap_or(unreadable)).collect()
+}
+
+fn blueprint_of(episode: &Episode) -> Option<Vec<String>> {
+    let turn = episode.subtasks.first()?.turn.as_ref()?;
+    blueprint::parse(&turn.reply)
+}
+
+/// One iteration: phase A, its update, phase B, its update.
+///
+/// # Errors
+/// From playing or from an update.
+pub(crate) fn iterate(
+    session: &mut Session<'_>,
+    rule: GroupRule,
+    selection: Selection,
+    coevolution: bool,
+) -> Result<(), AlgoError> {
+    if !coevolution {
+        return together(session, rule);
+    }
+    let tasks = session.tasks();
+    let chosen = explore(session, &tasks, rule, selection)?;
+    adapt(session, &tasks, chosen, rule)
+}
+
+/// Phase A; the blueprint for phase B of every task.
+fn explore(
+    session: &mut Session<'_>,
+    tasks: &[TaskKey],
+    rule: GroupRule,
+    selection: Selection,
+) -> Result<Vec<Vec<String>>, AlgoError> {
+    let config = session.config;
+    let job = |task: &TaskKey, sample| Job { blueprint: Blueprint::MustParse, ..Job::sampled(task, sample) };
+    let jobs = jobs(tasks, config.group, job);
+    let sampled = Sampled { temperature: config.temperature, only: Some(Role::Macro) };
+    let (groups, dropped) = group(session.play(&jobs, sampled)?, 1);
+    session.count_dropped(dropped);
+    let mut samples: Vec<Sample> = Vec::new();
+    let mut chosen = Vec::with_capacity(tasks.len());
+    for task in tasks {
+        let Some(group) = groups.iter().find(|group| group.task == *task) else {
+            chosen.push(Vec::new());
+            continue;
+        };
+        let returns = macro_returns(config.reward, &group.episodes);
+        session.count_group(&returns);
+        session.count_blueprints(&group.episodes);
+        for (episode, advantage) in group.episodes.iter().zip(relative(&returns, rule)) {
+            samples.extend(of_role(episode, Role::Macro, advantage));
+        }
+        chosen.push(choose(session, group, &returns, selection));
+    }
+    session.update(&samples)?;
+    Ok(chosen)
+}
+
+/// z*; nothing if no blueprint can be read, and the executor then has the task as its only sub-goal.
+fn choose(session: &Session<'_>, group: &Group, returns: &[f64], selection: Selection) -> Vec<String> {
+    let blueprints: Vec<Option<Vec<String>>> = group.episodes.iter().map(blueprint_of).collect();
+    let readable: Vec<usize> = (0..blueprints.len()).filter(|&index| blueprints[index].is_some()).collect();
+    let chosen = match selection {
+        Selection::Best => {
+            let lens: Vec<usize> =
+                blueprints.iter().map(|found| found.as_ref().map_or(0, Vec::len)).collect();
+            best_blueprint(returns, &lens)
+        }
+        Selection::Random if readable.is_empty() => None,
+        Selection::Random => {
+            let parts = [session.iteration(), fingerprint(&group.task.to_string())];
+            let mut rng = stream(session.world.seed, "blueprint", &parts);
+            Some(readable[rng.random_range(0..readable.len())])
+        }
+    };
+    chosen.and_then(|index| blueprints[index].clone()).unwrap_or_default()
+}
+
+/// Phase B.
+fn adapt(
+    session: &mut Session<'_>,
+    tasks: &[TaskKey],
+    chosen: Vec<Vec<String>>,
+    rule: GroupRule,
+) -> Result<(), AlgoError> {
+    let config = session.config;
+    let follow = |task: &TaskKey, sample| {
+        let place = tasks.iter().position(|known| known == task).unwrap_or(0);
+        Job { blueprint: Blueprint::Follow(chosen[place].clone()), ..Job::sampled(task, sample) }
+    };
+    let jobs = jobs(tasks, config.group, follow);
+    let sampled = Sampled { temperature: config.temperature, only: None };
+    let (groups, dropped) = group(session.play(&jobs, sampled)?, 2);
+    session.count_dropped(dropped);
+    let mut samples: Vec<Sample> = Vec::new();
+    for group in &groups {
+        let returns = returns(session, group);
+        session.count_group(&returns);
+        for (episode, advantage) in group.episodes.iter().zip(relative(&returns, rule)) {
+            samples.extend(of_role(episode, Role::Micro, advantage));
+        }
+    }
+    session.update(&samples)
+}
+
+/// Without co-evolution: blueprints and actions are sampled together, and learn together from the same advantage.
+fn together(session: &mut Session<'_>, rule: GroupRule) -> Result<(), AlgoError> {
+    let sampled = Sampled { temperature: session.config.temperature, only: None };
+    let groups = session.play_groups(sampled, session.config.group)?;
+    let mut samples: Vec<Sample> = Vec::new();
+    for group in &groups {
+        let returns = returns(session, group);
+        session.count_group(&returns);
+        session.count_blueprints(&group.episodes);
+        for (episode, advantage) in group.episodes.iter().zip(relative(&returns, rule)) {
+            samples.extend(of_role(episode, Role::Macro, advantage));
+            samples.extend(of_role(episode, Role::Micro, advantage));
+        }
+    }
+    session.update(&samples)
+}
+
+fn jobs(tasks: &[TaskKey], count: usize, job: impl Fn(&TaskKey, u64) -> Job) -> Vec<Job> {
+    let job = &job;
+    tasks.iter().flat_map(|task| (0..count as u64).map(move |sample| job(task, sample))).collect()
+}

@@ -1,0 +1,93 @@
+//! From played episodes to what an update reads: one sample per reply, with the log-probabilities it was sampled with.
+
+use stepladder_core::Role;
+use stepladder_core::trace::{Episode, Turn};
+
+/// One reply to learn from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// Who spoke.
+    pub role: Role,
+    /// Prompt, then reply.
+    pub ids: Vec<u32>,
+    /// Where the reply begins.
+    pub start: usize,
+    /// Log-probability of each token of the reply under the policy that sampled it.
+    pub old: Vec<f32>,
+    /// Advantage of each token of the reply.
+    pub advantage: Vec<f32>,
+}
+
+impl Sample {
+    /// Tokens of the reply, end token included.
+    pub fn len(&self) -> usize {
+        self.old.len()
+    }
+
+    /// Whether there is no token to learn.
+    pub fn is_empty(&self) -> bool {
+        self.old.is_empty()
+    }
+
+    /// A turn whose every token has the same advantage; none if its tokens were not kept.
+    pub fn of(turn: &Turn, advantage: f64) -> Option<Self> {
+        let tokens = turn.tokens.as_deref()?;
+        let ids = [tokens.prompt.as_slice(), &tokens.reply].concat();
+        Some(Self {
+            role: turn.role,
+            ids,
+            start: tokens.prompt.len(),
+            old: tokens.logprobs.clone(),
+            advantage: vec![advantage as f32; tokens.reply.len()],
+        })
+    }
+}
+
+/// The samples of a role in an episode; every reply carries the episode's advantage.
+///
+/// Tokens of the other role are no sample's reply, so they carry no gradient: that is the mask of HiMAC's phases
+/// (spec/algorithms 5.5).
+pub fn of_role(episode: &Episode, role: Role, advantage: f64) -> Vec<Sample> {
+    let turns = episode.turns().filter(|turn| turn.role == role);
+    turns.filter_map(|turn| Sample::of(turn, advantage)).collect()
+}
+
+/// What a task pays for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reward {
+    /// 10 for success, at the end (ALFWorld, WebShop).
+    Success,
+    /// What the environment pays (Sokoban).
+    Return,
+}
+
+impl Reward {
+    /// Reward of each step.
+    pub fn steps(self, episode: &Episode) -> Vec<f64> {
+        let count = episode.len();
+        let last = |place: usize| place + 1 == count;
+        let pay = |(place, reward): (usize, f64)| match self {
+            Self::Success => {
+                if last(place) && episode.won {
+                    10.0
+                } else {
+                    0.0
+                }
+            }
+            Self::Return => reward,
+        };
+        episode.steps().map(|step| step.reward).enumerate().map(pay).collect()
+    }
+
+    /// Reward of each step, less `penalty` where the reply could not be read or its action was not understood
+    /// (spec/algorithms 4).
+    pub fn penalised(self, episode: &Episode, penalty: f64) -> Vec<f64> {
+        let invalid = episode.steps().map(|step| step.unparsable || step.unknown_action);
+        self.steps(episode)
+            .into_iter()
+            .zip(invalid)
+            .map(|(reward, invalid)| if invalid { reward - penalty } else { reward })
+            .collect()
+    }
+}

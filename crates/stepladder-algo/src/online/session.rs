@@ -1,0 +1,278 @@
+//! One iteration while it runs: what its method may do, and what is counted of it.
+
+use rand::seq::SliceRandom;
+use stepladder_agent::scheduler::Job;
+use stepladder_core::seed::stream;
+use stepladder_core::trace::Episode;
+use stepladder_core::{Role, TaskKey};
+use tch::Tensor;
+
+use super::OnlineConfig;
+use super::samples::Sample;
+use super::update::{Learners, Sums};
+use super::world::{Dropped, Group, Sampled, Shares, World, group};
+use crate::AlgoError;
+use crate::ops::group::is_flat;
+use crate::ppo::Values;
+use crate::runtime::checkpoint::Trainer;
+use crate::runtime::clock::Stopwatch;
+
+/// Optimiser steps in a row without a finite gradient that end a run.
+const NOT_FINITE: u32 = 5;
+
+/// What is counted of an iteration.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Stats {
+    /// Environment steps; an episode that repeats another one of its group step by step is played once.
+    pub env_steps: u64,
+    /// Sampled and greedily written tokens.
+    pub generated: u64,
+    /// Gradient norm of the last optimiser step, before clipping.
+    pub gradient_norm: f64,
+    episodes: usize,
+    won: usize,
+    returned: f64,
+    steps: usize,
+    invalid: usize,
+    groups: usize,
+    flat: usize,
+    dropped: Dropped,
+    blueprints: usize,
+    unreadable: usize,
+    subgoals: usize,
+    updates: u64,
+    skipped: u64,
+    sums: Sums,
+    /// Of the mini-batches that were computed with the parameters that had sampled them.
+    fresh: Sums,
+    shares: Shares,
+    updating: f64,
+    value_loss: Option<f64>,
+}
+
+impl Stats {
+    /// Mean loss of the optimiser steps.
+    pub fn loss(&self) -> f64 {
+        self.sums.loss / self.updates.max(1) as f64
+    }
+
+    /// Under the names of `runtime::metrics`.
+    pub fn metrics(&self) -> Vec<(&'static str, f64)> {
+        let mean = |total: f64, count: usize| total / count.max(1) as f64;
+        let updates = self.updates.max(1) as f64;
+        let seconds = (self.shares.generating + self.shares.environment + self.updating).max(1e-9);
+        let mut values = vec![
+            ("train/success", mean(self.won as f64, self.episodes)),
+            ("train/return", mean(self.returned, self.episodes)),
+            ("train/steps", mean(self.steps as f64, self.episodes)),
+            ("invalid", mean(self.invalid as f64, self.steps)),
+            ("flat_groups", mean(self.flat as f64, self.groups)),
+            ("pg_loss", self.sums.pg_loss / updates),
+            ("kl", self.sums.kl / updates),
+            ("clip_frac", self.sums.clipped / self.sums.tokens.max(1) as f64),
+            ("logprob_gap", self.fresh.gap / self.fresh.tokens.max(1) as f64),
+            ("logprob_gap_max", self.fresh.gap_max),
+            ("dropped_episodes", self.dropped.episodes as f64),
+            ("dropped_groups", self.dropped.groups as f64),
+            ("skipped_updates", self.skipped as f64),
+            ("share/generate", self.shares.generating / seconds),
+            ("share/environment", self.shares.environment / seconds),
+            ("share/update", self.updating / seconds),
+        ];
+        if self.blueprints > 0 {
+            values
+                .push(("blueprint/subgoals", mean(self.subgoals as f64, self.blueprints - self.unreadable)));
+            values.push(("blueprint/unreadable", mean(self.unreadable as f64, self.blueprints)));
+        }
+        if let Some(loss) = self.value_loss {
+            values.push(("value_loss", loss));
+        }
+        values
+    }
+}
+
+/// One iteration.
+pub struct Session<'a> {
+    pub(crate) config: &'a OnlineConfig,
+    pub(crate) world: &'a World<'a>,
+    pub(crate) trainer: &'a mut Trainer,
+    pub(crate) values: Option<&'a Values>,
+    reference: &'a Tensor,
+    learners: &'a Learners,
+    not_finite: &'a mut u32,
+    stats: Stats,
+    calls: u64,
+}
+
+/// Calls of the world that an iteration may make.
+const CALLS: u64 = 4;
+
+impl<'a> Session<'a> {
+    pub(crate) fn new(
+        config: &'a OnlineConfig,
+        world: &'a World<'a>,
+        trainer: &'a mut Trainer,
+        reference: &'a Tensor,
+        learners: &'a Learners,
+        values: Option<&'a Values>,
+        not_finite: &'a mut u32,
+    ) -> Self {
+        let stats = Stats::default();
+        Self { config, world, trainer, values, reference, learners, not_finite, stats, calls: 0 }
+    }
+
+    /// Number of this iteration, from 0.
+    pub(crate) fn iteration(&self) -> u64 {
+        self.trainer.progress.epoch
+    }
+
+    /// The tasks of this iteration.
+    pub(crate) fn tasks(&self) -> Vec<TaskKey> {
+        self.world.draw(self.iteration(), self.config.tasks)
+    }
+
+    /// Plays jobs with the current parameters, and counts what that cost.
+    pub(crate) fn play(&mut self, jobs: &[Job], sampled: Sampled) -> Result<Vec<Episode>, AlgoError> {
+        let call = self.iteration() * CALLS + self.calls;
+        self.calls += 1;
+        let (episodes, shares) = self.world.play(self.trainer, self.config.agent, jobs, sampled, call)?;
+        self.stats.shares.generating += shares.generating;
+        self.stats.shares.environment += shares.environment;
+        let mut seen: Vec<&Episode> = Vec::new();
+        for episode in &episodes {
+            let stats = &mut self.stats;
+            stats.episodes += 1;
+            stats.won += usize::from(episode.won);
+            stats.returned += self.config.reward.steps(episode).iter().sum::<f64>();
+            stats.steps += episode.len();
+            stats.invalid += episode.steps().filter(|step| step.unparsable || step.unknown_action).count();
+            // Equal blueprints that are executed greedily need one execution only; their episodes are equal throughout.
+            if seen.first().is_some_and(|first| first.task != episode.task) {
+                seen.clear();
+            }
+            let again = sampled.only.is_some() && seen.iter().any(|other| same_execution(other, episode));
+            let counts = |turn: &&stepladder_core::trace::Turn| !again || Some(turn.role) == sampled.only;
+            stats.generated +=
+                episode.turns().filter(counts).map(|turn| u64::from(turn.new_tokens)).sum::<u64>();
+            if !again {
+                stats.env_steps += episode.len() as u64;
+                seen.push(episode);
+            }
+        }
+        Ok(episodes)
+    }
+
+    /// Plays every task of the iteration `count` times.
+    pub(crate) fn play_groups(&mut self, sampled: Sampled, count: usize) -> Result<Vec<Group>, AlgoError> {
+        let jobs: Vec<Job> = self
+            .tasks()
+            .iter()
+            .flat_map(|task| (0..count as u64).map(|sample| Job::sampled(task, sample)))
+            .collect();
+        let (groups, dropped) = group(self.play(&jobs, sampled)?, count.min(2));
+        self.count_dropped(dropped);
+        Ok(groups)
+    }
+
+    /// Counts the group behind these returns.
+    pub(crate) fn count_group(&mut self, returns: &[f64]) {
+        self.stats.groups += 1;
+        self.stats.flat += usize::from(is_flat(returns));
+    }
+
+    pub(crate) fn count_blueprints(&mut self, episodes: &[Episode]) {
+        for turn in episodes.iter().flat_map(Episode::turns).filter(|turn| turn.role == Role::Macro) {
+            let subgoals = stepladder_core::blueprint::parse(&turn.reply).map_or(0, |found| found.len());
+            self.stats.blueprints += 1;
+            self.stats.unreadable += usize::from(subgoals == 0);
+            self.stats.subgoals += subgoals;
+        }
+    }
+
+    /// Counts what was dropped, and says so.
+    pub(crate) fn count_dropped(&mut self, dropped: Dropped) {
+        if let Some(error) = &dropped.error {
+            eprintln!(
+                "warning: {} episodes dropped, and {} groups that became too small; the first: {error}",
+                dropped.episodes, dropped.groups
+            );
+        }
+        self.stats.dropped.episodes += dropped.episodes;
+        self.stats.dropped.groups += dropped.groups;
+    }
+
+    /// The order in which samples are taken, in mini-batches.
+    pub(crate) fn mini_batches(&self, count: usize) -> Vec<Vec<usize>> {
+        let mut order: Vec<usize> = (0..count).collect();
+        order.shuffle(&mut stream(self.world.seed, "mini-batches", &[self.iteration(), self.calls]));
+        order.chunks(self.config.mini_batch.max(1)).map(<[usize]>::to_vec).collect()
+    }
+
+    /// One pass over the samples: an optimiser step for each mini-batch.
+    pub(crate) fn update(&mut self, samples: &[Sample]) -> Result<(), AlgoError> {
+        let clock = Stopwatch::resume(self.stats.updating);
+        let config = self.config;
+        let silent = |sample: &Sample| sample.advantage.iter().all(|&advantage| advantage == 0.0);
+        let worth = config.surrogate.beta > 0.0 || !samples.iter().all(silent);
+        let batches = if worth { self.mini_batches(samples.len()) } else { Vec::new() };
+        for (number, batch) in batches.into_iter().enumerate() {
+            let members: Vec<&Sample> = batch.iter().map(|&index| &samples[index]).collect();
+            let (sums, gradient) = self.learners.gradient(
+                &self.trainer.params,
+                self.reference,
+                &members,
+                (config.surrogate, config.aggregate),
+                (config.batch_tokens, self.world.tokenizer.pad()),
+            )?;
+            if number == 0 {
+                self.stats.fresh.add(&sums);
+            }
+            let rate = config.learning_rate;
+            let norm = self.trainer.optimiser.step(&mut self.trainer.params.flat, &gradient, rate);
+            self.trainer.progress.tokens += members.iter().map(|sample| sample.ids.len() as u64).sum::<u64>();
+            self.step_done(norm)?;
+            if norm.is_finite() {
+                self.stats.sums.add(&sums);
+                self.stats.updates += 1;
+                self.stats.gradient_norm = norm;
+            }
+        }
+        self.stats.updating = clock.seconds();
+        Ok(())
+    }
+
+    /// After an optimiser step: a step whose gradient was not finite has changed nothing and is reported; the fifth in a row
+    /// ends the run.
+    pub(crate) fn step_done(&mut self, norm: f64) -> Result<(), AlgoError> {
+        if norm.is_finite() {
+            *self.not_finite = 0;
+            self.trainer.progress.step += 1;
+            return Ok(());
+        }
+        *self.not_finite += 1;
+        self.stats.skipped += 1;
+        let (iteration, step) = (self.iteration() + 1, self.trainer.progress.step);
+        eprintln!("warning: iteration {iteration}: a step with a gradient that is not finite was skipped");
+        if *self.not_finite >= NOT_FINITE {
+            return Err(AlgoError::NotFinite { times: *self.not_finite, step });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn count_values(&mut self, loss: f64, seconds: f64) {
+        self.stats.value_loss = Some(loss);
+        self.stats.updating += seconds;
+    }
+
+    pub(crate) fn finish(self) -> Stats {
+        self.stats
+    }
+}
+
+fn same_execution(a: &Episode, b: &Episode) -> bool {
+    let texts =
+        |episode: &Episode| episode.subtasks.iter().map(|subtask| subtask.text.clone()).collect::<Vec<_>>();
+    a.len() == b.len()
+        && texts(a) == texts(b)
+        && a.steps().map(|step| &step.action).eq(b.steps().map(|step| &step.action))
+}

@@ -1,0 +1,175 @@
+//! Playing with the current policy: which tasks, which episodes, how they are grouped.
+
+use std::sync::Arc;
+
+use rand::seq::SliceRandom;
+use stepladder_agent::scheduler::{Job, Options, Scheduler};
+use stepladder_agent::{AgentSpec, Completion, GenerateError, Generator, Request};
+use stepladder_core::seed::stream;
+use stepladder_core::style::PromptStyle;
+use stepladder_core::trace::Episode;
+use stepladder_core::{Role, TaskKey};
+use stepladder_data::WordTokenizer;
+use stepladder_env::TaskSet;
+use stepladder_model::local::{LocalGenerator, fingerprint};
+use tch::{Device, Kind};
+
+use crate::AlgoError;
+use crate::runtime::checkpoint::Trainer;
+use crate::runtime::clock::Stopwatch;
+
+/// Where an agent learns by playing.
+pub struct World<'a> {
+    /// The environment.
+    pub tasks: &'a dyn TaskSet,
+    /// Tasks to draw from; not empty.
+    pub pool: &'a [TaskKey],
+    /// How prompts look.
+    pub style: Arc<dyn PromptStyle>,
+    /// The words of the model.
+    pub tokenizer: Arc<WordTokenizer>,
+    /// Environment steps per episode.
+    pub limit: u32,
+    /// Episodes running at once.
+    pub slots: usize,
+    /// Threads that generate.
+    pub workers: usize,
+    /// Kind of the matrix products.
+    pub kind: Kind,
+    /// Run seed.
+    pub seed: u64,
+}
+
+/// Which replies of an episode are sampled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sampled {
+    /// At which temperature.
+    pub temperature: f64,
+    /// The only role that samples; the others are greedy. None: all sample.
+    pub only: Option<Role>,
+}
+
+/// Episodes of one task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// The task.
+    pub task: TaskKey,
+    /// What was played, in the order of the samples.
+    pub episodes: Vec<Episode>,
+}
+
+impl World<'_> {
+    /// The tasks of an iteration: `count` different ones, or all there are; a function of (seed, iteration) alone.
+    pub fn draw(&self, iteration: u64, count: usize) -> Vec<TaskKey> {
+        let mut rng = stream(self.seed, "tasks", &[iteration]);
+        let mut pool: Vec<&TaskKey> = self.pool.iter().collect();
+        let (chosen, _) = pool.partial_shuffle(&mut rng, count);
+        chosen.iter().map(|&task| task.clone()).collect()
+    }
+
+    /// Plays jobs with the trainer's parameters. Episodes are in the order of the jobs; `call` numbers the calls of a run, so
+    /// that no two sample alike.
+    ///
+    /// # Errors
+    /// [`AlgoError::Generate`] if the model cannot answer; an environment that fails only ends its own episode.
+    pub fn play(
+        &self,
+        trainer: &Trainer,
+        agent: AgentSpec,
+        jobs: &[Job],
+        sampled: Sampled,
+        call: u64,
+    ) -> Result<(Vec<Episode>, Shares), AlgoError> {
+        let clock = Stopwatch::start();
+        let params = &trainer.params;
+        let on_cpu = params.flat.device() == Device::Cpu;
+        let inner = LocalGenerator::new(
+            params,
+            &trainer.factors,
+            self.style.clone(),
+            self.tokenizer.clone(),
+            if on_cpu { self.workers } else { 1 },
+            self.kind,
+            fingerprint(&params.flat),
+        );
+        let mut generator = Timed { inner, seconds: 0.0 };
+        let options = Options {
+            max_steps: self.limit,
+            slots: self.slots,
+            temperature: Some(sampled.temperature),
+            sample_only: sampled.only,
+            seed: self.seed,
+            iteration: call,
+            keep_prompts: false,
+            keep_tokens: true,
+            ..Options::greedy(agent)
+        };
+        let episodes = Scheduler::new(self.tasks, &mut generator, options).run(jobs, |_| ())?;
+        let generating = generator.seconds;
+        Ok((episodes, Shares { generating, environment: clock.seconds() - generating }))
+    }
+}
+
+/// Seconds of playing, by what they were spent on.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Shares {
+    /// Writing replies.
+    pub generating: f64,
+    /// The environments, and everything between them and the model.
+    pub environment: f64,
+}
+
+struct Timed<G> {
+    inner: G,
+    seconds: f64,
+}
+
+impl<G: Generator> Generator for Timed<G> {
+    fn generate(&mut self, requests: &[Request<'_>]) -> Result<Vec<Completion>, GenerateError> {
+        let clock = Stopwatch::resume(self.seconds);
+        let completions = self.inner.generate(requests);
+        self.seconds = clock.seconds();
+        completions
+    }
+
+    fn end_session(&mut self, session: u64) {
+        self.inner.end_session(session);
+    }
+
+    fn policy(&self) -> String {
+        self.inner.policy()
+    }
+}
+
+/// What became of the episodes of an iteration.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Dropped {
+    /// Episodes that an environment's error broke off.
+    pub episodes: usize,
+    /// Groups that were left with fewer than two episodes by that.
+    pub groups: usize,
+    /// The first error.
+    pub error: Option<String>,
+}
+
+/// Brings the episodes of each task together. Broken episodes are dropped, and then groups with fewer than `least`
+/// episodes (spec/algorithms 7).
+pub fn group(episodes: Vec<Episode>, least: usize) -> (Vec<Group>, Dropped) {
+    let mut dropped = Dropped::default();
+    let mut groups: Vec<Group> = Vec::new();
+    for episode in episodes {
+        if groups.last().is_none_or(|group| group.task != episode.task) {
+            groups.push(Group { task: episode.task.clone(), episodes: Vec::new() });
+        }
+        if let Some(error) = &episode.error {
+            dropped.episodes += 1;
+            dropped.error.get_or_insert_with(|| format!("{}: {error}", episode.task));
+        } else if let Some(group) = groups.last_mut() {
+            group.episodes.push(episode);
+        }
+    }
+    let before = groups.len();
+    groups.retain(|group| group.episodes.len() >= least);
+    dropped.groups = before - groups.len();
+    (groups, dropped)
+}

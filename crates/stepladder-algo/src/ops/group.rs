@@ -1,0 +1,99 @@
+//! Group-relative advantages (spec/algorithms 6.1, 6.2, 6.7): what a value is worth among values of the same group.
+//!
+//! | mode | advantage |
+//! |---|---|
+//! | `mean_std` | Aᵢ = (Rᵢ − mean) / (std + ε) |
+//! | `mean` | Aᵢ = Rᵢ − mean |
+//! | `rloo` | Aᵢ = Rᵢ − mean of the others = N/(N−1) · (Rᵢ − mean) |
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// How values of a group are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupMode {
+    /// Centred and divided by the standard deviation (GRPO).
+    MeanStd,
+    /// Centred.
+    Mean,
+    /// Against the mean of the others (RLOO).
+    Rloo,
+}
+
+/// Numbers of a comparison.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GroupRule {
+    /// How.
+    pub mode: GroupMode,
+    /// 1: sample standard deviation, 0: that of the population.
+    pub ddof: u32,
+    /// ε, added to the standard deviation.
+    pub eps: f64,
+}
+
+impl GroupRule {
+    /// Sample standard deviation and ε = 1e-6.
+    pub fn new(mode: GroupMode) -> Self {
+        Self { mode, ddof: 1, eps: 1e-6 }
+    }
+}
+
+/// Groups whose largest and smallest value are no further apart are flat: nothing in them is better than the rest.
+const FLAT: f64 = 1e-8;
+
+/// Whether a group teaches nothing: fewer than two members, or all alike.
+pub fn is_flat(values: &[f64]) -> bool {
+    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    values.len() < 2 || high - low <= FLAT
+}
+
+/// Advantages inside one group; exact zeros where [`is_flat`].
+///
+/// ```
+/// use stepladder_algo::ops::group::{GroupMode, GroupRule, relative};
+/// let rule = GroupRule::new(GroupMode::Rloo);
+/// assert_eq!(relative(&[3.0, 1.0, 2.0], rule), [1.5, -1.5, 0.0]);
+/// assert_eq!(relative(&[4.0], rule), [0.0]);
+/// ```
+pub fn relative(values: &[f64], rule: GroupRule) -> Vec<f64> {
+    if is_flat(values) {
+        return vec![0.0; values.len()];
+    }
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let scale = match rule.mode {
+        GroupMode::Mean => 1.0,
+        GroupMode::Rloo => count / (count - 1.0),
+        GroupMode::MeanStd => {
+            let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+            let std = (squares / (count - f64::from(rule.ddof)).max(1.0)).sqrt();
+            1.0 / (std + rule.eps)
+        }
+    };
+    values.iter().map(|value| (value - mean) * scale).collect()
+}
+
+/// [`relative`] where the members of groups stand in any order; values and groups have the same length.
+///
+/// ```
+/// use stepladder_algo::ops::group::{GroupMode, GroupRule, group_relative};
+/// let rule = GroupRule::new(GroupMode::Mean);
+/// assert_eq!(group_relative(&[1.0, 5.0, 0.0], &["a", "b", "a"], rule), [0.5, 0.0, -0.5]);
+/// ```
+pub fn group_relative<G: Ord>(values: &[f64], groups: &[G], rule: GroupRule) -> Vec<f64> {
+    let mut members: BTreeMap<&G, Vec<usize>> = BTreeMap::new();
+    for (index, group) in groups.iter().enumerate().take(values.len()) {
+        members.entry(group).or_default().push(index);
+    }
+    let mut advantages = vec![0.0; values.len()];
+    for places in members.into_values() {
+        let own: Vec<f64> = places.iter().map(|&place| values[place]).collect();
+        for (place, advantage) in places.into_iter().zip(relative(&own, rule)) {
+            advantages[place] = advantage;
+        }
+    }
+    advantages
+}

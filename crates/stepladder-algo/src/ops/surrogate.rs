@@ -1,0 +1,138 @@
+//! The clipped surrogate with a divergence from a fixed reference (spec/algorithms 5.5), and the clipped value loss of PPO
+//! (6.3).
+//!
+//! ```text
+//! ρₜ   = exp(lpₙₑᵥ − lpₒₗd)                                        exponent clamped to ±20
+//! pgₜ  = − min(ρₜ Aₜ, clip(ρₜ, 1 − ε_low, 1 + ε_high) Aₜ)
+//! k3ₜ  = exp(d) − d − 1,   d = lp_ref − lpₙₑᵥ                      d clamped to ±20
+//! L    = Σₜ wₜ (pgₜ + β k3ₜ)
+//! ```
+//! The weights w make the sum the mean that [`Aggregate`] names, over all masked tokens of a mini-batch; so a mini-batch
+//! that is split among workers has the same loss.
+
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+use crate::AlgoError;
+use crate::ops::critic::same;
+
+/// Bound on the exponents.
+const EXPONENT: f64 = 20.0;
+
+/// The mean behind the loss of a mini-batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Aggregate {
+    /// Over all tokens.
+    TokenMean,
+    /// Over replies, of the mean over a reply's tokens.
+    SeqMeanTokenMean,
+    /// Over replies, of the sum over a reply's tokens.
+    SeqMeanTokenSum,
+}
+
+impl Aggregate {
+    /// Weight of each token of each reply, from the lengths of the replies of a mini-batch; a reply without tokens does not
+    /// count.
+    ///
+    /// ```
+    /// use stepladder_algo::ops::surrogate::Aggregate;
+    /// assert_eq!(Aggregate::TokenMean.weights(&[3, 1, 0]), [0.25, 0.25, 0.0]);
+    /// assert_eq!(Aggregate::SeqMeanTokenMean.weights(&[5, 1, 0]), [0.1, 0.5, 0.0]);
+    /// assert_eq!(Aggregate::SeqMeanTokenSum.weights(&[5, 1, 0]), [0.5, 0.5, 0.0]);
+    /// ```
+    pub fn weights(self, lens: &[usize]) -> Vec<f64> {
+        let tokens = lens.iter().sum::<usize>() as f64;
+        let replies = lens.iter().filter(|&&len| len > 0).count() as f64;
+        let weight = |len: usize| match self {
+            Self::TokenMean => 1.0 / tokens,
+            Self::SeqMeanTokenMean => 1.0 / (replies * len as f64),
+            Self::SeqMeanTokenSum => 1.0 / replies,
+        };
+        lens.iter().map(|&len| if len == 0 { 0.0 } else { weight(len) }).collect()
+    }
+}
+
+/// Numbers of the surrogate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SurrogateRule {
+    /// ε_low: how far a ratio may fall below 1.
+    pub clip_low: f64,
+    /// ε_high: how far above.
+    pub clip_high: f64,
+    /// β: weight of the divergence from the reference.
+    pub beta: f64,
+}
+
+/// One evaluation of the surrogate.
+#[derive(Debug)]
+pub struct Surrogate {
+    /// L.
+    pub total: Tensor,
+    /// Σ w pg.
+    pub pg_loss: Tensor,
+    /// Σ w k3.
+    pub kl: Tensor,
+    /// Share of tokens, whatever their weights, whose ratio is clipped: the clipped term is the smaller one, strictly.
+    pub clip_frac: Tensor,
+}
+
+impl SurrogateRule {
+    /// The loss of some tokens; `weight` comes from [`Aggregate::weights`].
+    ///
+    /// # Shapes
+    /// all: `[N]` → scalars
+    /// # Gradient
+    /// flows to `new` only.
+    /// # Errors
+    /// [`AlgoError::Shape`] if the shapes differ.
+    pub fn evaluate(
+        &self,
+        new: &Tensor,
+        old: &Tensor,
+        reference: &Tensor,
+        advantage: &Tensor,
+        weight: &Tensor,
+    ) -> Result<Surrogate, AlgoError> {
+        for other in [old, reference, advantage, weight] {
+            same("surrogate", new, other)?;
+        }
+        let ratio = (new - old.detach()).clamp(-EXPONENT, EXPONENT).exp();
+        let plain = &ratio * advantage;
+        let clipped = ratio.clamp(1.0 - self.clip_low, 1.0 + self.clip_high) * advantage;
+        let pg = -plain.minimum(&clipped);
+        let distance = (reference.detach() - new).clamp(-EXPONENT, EXPONENT);
+        let k3 = distance.exp() - &distance - 1.0;
+        let sum = |x: &Tensor| (x * weight).sum(Kind::Float);
+        let (pg_loss, kl) = (sum(&pg), sum(&k3));
+        Ok(Surrogate {
+            total: &pg_loss + &kl * self.beta,
+            clip_frac: clipped.lt_tensor(&plain).to_kind(Kind::Float).mean(Kind::Float),
+            pg_loss,
+            kl,
+        })
+    }
+}
+
+/// PPO's value loss  L = ½ Σ w max((V − ret)², (V_clip − ret)²),  V_clip = V_old + clip(V − V_old, ±ε)      (spec 6.3)
+///
+/// # Shapes
+/// values, old, returns, weight: `[N]` → scalar
+/// # Gradient
+/// flows to `values` only.
+/// # Errors
+/// [`AlgoError::Shape`] if the shapes differ.
+pub fn value_loss(
+    values: &Tensor,
+    old: &Tensor,
+    returns: &Tensor,
+    weight: &Tensor,
+    clip: f64,
+) -> Result<Tensor, AlgoError> {
+    for other in [old, returns, weight] {
+        same("value loss", values, other)?;
+    }
+    let near = old + (values - old).clamp(-clip, clip);
+    let squared = (values - returns).square().maximum(&(near - returns).square());
+    Ok((squared * weight).sum(Kind::Float) * 0.5)
+}

@@ -1,0 +1,142 @@
+//! PPO with a token-level critic (spec/algorithms 6.3; Schulman et al. 2017).
+//!
+//! The tokens of an episode are those of all its replies, in order; what the environment says is not among them. A reply's
+//! reward stands on its last token.
+//!
+//! ```text
+//! δₜ = rₜ + γ Vₜ₊₁ − Vₜ,   Aₜ = δₜ + γ λ Aₜ₊₁,   retₜ = Aₜ + Vₜ        end value: 0, or V of the next prompt if cut off
+//! A is whitened over the batch;  L_V = ½ mean max((V − ret)², (V_old + clip(V − V_old, ±0.5) − ret)²)
+//! ```
+//! V is a model of its own ([`value`]), started from the policy; it reads the position before a token. The policy's loss is
+//! the clipped surrogate with a divergence from the starting policy (5.5), no divergence in the reward.
+
+pub mod value;
+
+pub use value::{ValueModel, Values};
+
+use stepladder_core::trace::Episode;
+use stepladder_core::{End, Query, Role};
+use stepladder_data::streams::flat;
+
+use crate::AlgoError;
+use crate::online::Session;
+use crate::online::samples::{Sample, of_role};
+use crate::online::world::Sampled;
+use crate::ops::returns::{Gae, place_rewards, whiten};
+use crate::runtime::clock::Stopwatch;
+
+/// Numbers of PPO.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PpoNumbers {
+    /// γ and λ.
+    pub gae: Gae,
+    /// How far a value may move from where it was.
+    pub value_clip: f64,
+    /// Learning rate of the critic.
+    pub learning_rate: f64,
+}
+
+/// One iteration: as many episodes as the group methods play, each of a task of its own where there are enough.
+///
+/// # Errors
+/// From playing or from an update.
+pub(crate) fn iterate(session: &mut Session<'_>, numbers: PpoNumbers) -> Result<(), AlgoError> {
+    let config = session.config;
+    let sampled = Sampled { temperature: config.temperature, only: None };
+    let count = config.tasks * config.group;
+    let jobs: Vec<_> = session
+        .world
+        .draw(session.iteration(), count)
+        .iter()
+        .cycle()
+        .take(count)
+        .enumerate()
+        .map(|(index, task)| stepladder_agent::Job::sampled(task, index as u64))
+        .collect();
+    let episodes = session.play(&jobs, sampled)?;
+    let (groups, dropped) = crate::online::world::group(episodes, 1);
+    session.count_dropped(dropped);
+    let episodes: Vec<Episode> = groups.into_iter().flat_map(|group| group.episodes).collect();
+    let samples = learn(session, &episodes, numbers)?;
+    session.update(&samples)
+}
+
+/// The samples with their advantages; the critic has learnt their returns.
+fn learn(
+    session: &mut Session<'_>,
+    episodes: &[Episode],
+    numbers: PpoNumbers,
+) -> Result<Vec<Sample>, AlgoError> {
+    let clock = Stopwatch::start();
+    let by_episode: Vec<Vec<Sample>> =
+        episodes.iter().map(|episode| of_role(episode, Role::Flat, 0.0)).collect();
+    // Behind each episode's replies, the prompt that would have come next.
+    let mut asked: Vec<Sample> = Vec::new();
+    for (episode, samples) in episodes.iter().zip(&by_episode) {
+        asked.extend(samples.iter().cloned());
+        if episode.end == Some(End::Truncated) {
+            asked.push(next_prompt(session, episode));
+        }
+    }
+    let values = session.values.ok_or_else(|| AlgoError::NoData("PPO needs its critic".to_owned()))?;
+    let model = session
+        .trainer
+        .values
+        .as_ref()
+        .ok_or_else(|| AlgoError::NoData("PPO needs its critic".to_owned()))?;
+    let layout = (session.config.batch_tokens, session.world.tokenizer.pad());
+    let mut known = values.evaluate(model, &asked, layout)?.into_iter();
+    let mut samples: Vec<Sample> = Vec::new();
+    let (mut old, mut targets): (Vec<Vec<f32>>, Vec<Vec<f32>>) = (Vec::new(), Vec::new());
+    let mut all: Vec<f64> = Vec::new();
+    for (episode, own) in episodes.iter().zip(by_episode) {
+        let own_values: Vec<Vec<f32>> = known.by_ref().take(own.len()).collect();
+        let cut_off = episode.end == Some(End::Truncated);
+        let bootstrap = if cut_off { known.next().and_then(|values| values.first().copied()) } else { None };
+        let lens: Vec<usize> = own.iter().map(Sample::len).collect();
+        let rewards = session.config.reward.penalised(episode, session.config.penalty);
+        let stream: Vec<f64> = own_values.iter().flatten().map(|&value| f64::from(value)).collect();
+        let (advantages, returns) = numbers.gae.estimate(
+            &place_rewards(&lens, &rewards),
+            &stream,
+            f64::from(bootstrap.unwrap_or(0.0)),
+        );
+        all.extend(advantages);
+        let mut returns = returns.into_iter().map(|value| value as f32);
+        targets.extend(lens.iter().map(|&len| returns.by_ref().take(len).collect::<Vec<f32>>()));
+        old.extend(own_values);
+        samples.extend(own);
+    }
+    whiten(&mut all);
+    let mut all = all.into_iter().map(|advantage| advantage as f32);
+    for sample in &mut samples {
+        sample.advantage = all.by_ref().take(sample.len()).collect();
+    }
+    let batches = session.mini_batches(samples.len());
+    let mut losses = Vec::new();
+    for batch in batches {
+        let model = session
+            .trainer
+            .values
+            .as_mut()
+            .ok_or_else(|| AlgoError::NoData("PPO needs its critic".to_owned()))?;
+        let members: Vec<(&Sample, &[f32], &[f32])> =
+            batch.iter().map(|&at| (&samples[at], old[at].as_slice(), targets[at].as_slice())).collect();
+        let (loss, norm) = values.step(model, &members, numbers, layout)?;
+        session.step_done(norm)?;
+        losses.push(loss);
+    }
+    let mean = losses.iter().sum::<f64>() / losses.len().max(1) as f64;
+    session.count_values(mean, clock.seconds());
+    Ok(samples)
+}
+
+/// A prompt without reply: its one value is that of its last token.
+fn next_prompt(session: &Session<'_>, episode: &Episode) -> Sample {
+    let view = flat(episode);
+    let pairs = view.history(view.steps.len());
+    let hidden = session.config.agent.history.map_or(0, |window| pairs.len().saturating_sub(window));
+    let query = Query::Flat { task: view.task, context: view.context, history: pairs[hidden..].to_vec() };
+    let ids = session.world.tokenizer.encode(&session.world.style.prompt(&query));
+    Sample { role: Role::Flat, start: ids.len(), ids, old: vec![0.0], advantage: vec![0.0] }
+}
