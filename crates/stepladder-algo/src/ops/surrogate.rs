@@ -107,7 +107,8 @@ impl SurrogateRule {
         let (pg_loss, kl) = (sum(&pg), sum(&k3));
         Ok(Surrogate {
             total: &pg_loss + &kl * self.beta,
-            clip_frac: clipped.lt_tensor(&plain).to_kind(Kind::Float).mean(Kind::Float),
+            clip_frac: clipped.lt_tensor(&plain).to_kind(Kind::Float).sum(Kind::Float)
+                / (new.numel().max(1) as f64),
             pg_loss,
             kl,
         })
