@@ -1,0 +1,542 @@
+//! Learning by playing, on a toy environment: every method learns, masks isolate the roles, recorded log-probabilities are
+//! those of the model, failures drop what failed.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use common::shape;
+use stepladder_agent::{AgentKind, AgentSpec, Compact};
+use stepladder_algo::AlgoError;
+use stepladder_algo::bc::{self, BcConfig, Budget, Ending, Mixture, Observer, StepReport, weighted_nll};
+use stepladder_algo::himac::Selection;
+use stepladder_algo::online::samples::{Reward, Sample, of_role};
+use stepladder_algo::online::update::Learners;
+use stepladder_algo::online::world::{Sampled, World, group};
+use stepladder_algo::online::{Method, OnlineConfig, train};
+use stepladder_algo::ops::group::{GroupMode, GroupRule};
+use stepladder_algo::ops::returns::Gae;
+use stepladder_algo::ops::surrogate::{Aggregate, SurrogateRule};
+use stepladder_algo::ppo::PpoNumbers;
+use stepladder_algo::runtime::checkpoint::{self, Identity, Progress, Trainer};
+use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
+use stepladder_algo::runtime::schedule::Schedule;
+use stepladder_algo::runtime::workers::Workers;
+use stepladder_core::blueprint::{write, write_micro};
+use stepladder_core::style::PromptStyle;
+use stepladder_core::{End, Observation, Query, Role, Start, Step, TaskKey};
+use stepladder_data::batch::Reduction;
+use stepladder_data::rows::{row, texts};
+use stepladder_data::{Sample as Demonstrated, WordTokenizer};
+use stepladder_env::codec::Plain;
+use stepladder_env::{Env, EnvError, EnvSpec, TaskSet};
+use stepladder_model::{Factors, ModelConfig, Params, Shape};
+use tch::{Device, Kind, Tensor};
+
+const SPEC: EnvSpec = EnvSpec {
+    id: "echo",
+    summary: "say what is shown",
+    version: 1,
+    upstream: "none",
+    data_licence: "none",
+    splits: &["all"],
+    max_steps: 4,
+    reward_range: (0.0, 1.0),
+    deterministic: true,
+};
+const WORDS: [&str; 3] = ["red", "green", "blue"];
+const LIMIT: u32 = 4;
+
+/// Shows a word, pays 1 if the action is that word, shows the next; four times. Task `broken` fails at its second step.
+struct Echo {
+    number: usize,
+    step: usize,
+    broken: bool,
+}
+
+impl Echo {
+    fn shown(&self) -> &'static str {
+        WORDS[(self.number / 3usize.pow(self.step as u32 % 3) + self.step) % 3]
+    }
+}
+
+impl Env for Echo {
+    fn spec(&self) -> &EnvSpec {
+        &SPEC
+    }
+    fn reset(&mut self, task: &TaskKey, _seed: u64) -> Result<Start, EnvError> {
+        self.broken = task.id == "broken";
+        self.number = task.id.parse().unwrap_or(0);
+        self.step = 0;
+        let text = self.shown().to_owned();
+        Ok(Start { text, task: "echo".into(), context: String::new(), family: "echo".into() })
+    }
+    fn step(&mut self, action: &str) -> Result<Step, EnvError> {
+        if self.broken && self.step == 1 {
+            return Err(EnvError::Backend { env: "echo", reason: "lost its voice".into() });
+        }
+        let right = action == self.shown();
+        self.step += 1;
+        Ok(Step {
+            observation: self.shown().to_owned(),
+            reward: f64::from(u8::from(right)),
+            won: right,
+            unknown_action: !WORDS.contains(&action),
+            end: (self.step >= LIMIT as usize).then_some(End::Truncated),
+        })
+    }
+}
+
+struct Echoes;
+
+impl TaskSet for Echoes {
+    fn spec(&self) -> &EnvSpec {
+        &SPEC
+    }
+    fn tasks(&self, _split: &str) -> Result<Vec<TaskKey>, EnvError> {
+        Ok((0..27).map(|number| TaskKey::new("echo", "all", number.to_string())).collect())
+    }
+    fn make(&self) -> Result<Box<dyn Env>, EnvError> {
+        Ok(Box::new(Echo { number: 0, step: 0, broken: false }))
+    }
+}
+
+fn observation(word: &str) -> Observation {
+    Observation { feedback: word.into(), context: String::new() }
+}
+
+/// The right action as often as both others together: the cloned policy reads what is shown, and is right half the time.
+fn demonstrations() -> Vec<Demonstrated> {
+    let mut samples = Vec::new();
+    for seen in WORDS {
+        for plan in WORDS {
+            samples.push(Demonstrated {
+                query: Query::Macro { task: "echo".into(), observation: observation(seen) },
+                reply: write(&[plan]),
+            });
+            for action in WORDS.into_iter().chain([seen]) {
+                samples.push(Demonstrated {
+                    query: Query::Micro {
+                        task: "echo".into(),
+                        blueprint: vec![plan.into()],
+                        active: 0,
+                        history: vec![],
+                        observation: observation(seen),
+                    },
+                    reply: write_micro(Some(action), false),
+                });
+            }
+        }
+        for (action, before) in WORDS
+            .into_iter()
+            .chain([seen])
+            .flat_map(|action| ["", "red", "green", "blue"].map(|before| (action, before)))
+        {
+            samples.push(Demonstrated {
+                query: Query::Flat {
+                    task: "echo".into(),
+                    context: String::new(),
+                    history: vec![(before.into(), seen.into())],
+                },
+                reply: action.into(),
+            });
+        }
+    }
+    samples
+}
+
+struct Fixture {
+    tokenizer: Arc<WordTokenizer>,
+    style: Arc<Compact>,
+}
+
+struct Curve(Vec<f64>, Vec<(f64, f64)>);
+
+impl Observer for Curve {
+    fn on_step(&mut self, _trainer: &Trainer, report: &StepReport) -> Result<(), AlgoError> {
+        let value =
+            |name: &str| report.extra.iter().find(|(known, _)| *known == name).map_or(f64::NAN, |(_, v)| *v);
+        self.0.push(value("train/return"));
+        self.1.push((value("logprob_gap"), value("logprob_gap_max")));
+        Ok(())
+    }
+}
+
+const ADAM: AdamWConfig = AdamWConfig { beta1: 0.9, beta2: 0.98, eps: 1e-8, weight_decay: 0.0, clip: 1.0 };
+
+impl Fixture {
+    fn new() -> Self {
+        let style = Arc::new(Compact::new(Arc::new(Plain)));
+        let words: Vec<String> = texts(&demonstrations(), &[], &*style);
+        let tokenizer =
+            WordTokenizer::train(&style.markers(), words.iter().flat_map(|text| text.split_whitespace()));
+        Self { tokenizer: Arc::new(tokenizer), style }
+    }
+
+    /// A policy that replies in form, and is right half the time.
+    fn warm(&self) -> Trainer {
+        let shape = Shape { width: 32, norm_eps: 1e-5, ..shape() };
+        let config = ModelConfig::new(shape, self.tokenizer.len(), 0).unwrap();
+        let factors = Factors { names: vec![], of_word: vec![vec![]; self.tokenizer.len()] };
+        let params = Params::init(&config, 1, Device::Cpu);
+        let identity = Identity { agent: "t".into(), style: "t".into(), data: "t".into() };
+        let mut trainer = Trainer {
+            optimiser: AdamW::new(ADAM, &params.flat),
+            params,
+            factors,
+            critics: None,
+            values: None,
+            progress: Progress::start(),
+            identity,
+        };
+        let rows: Vec<_> =
+            demonstrations().iter().map(|sample| row(sample, &*self.style, &self.tokenizer)).collect();
+        let config = BcConfig {
+            learning_rate: 1e-2,
+            schedule: Schedule::Cosine,
+            warmup: 0.1,
+            floor: 0.1,
+            reduction: Reduction::RowMean,
+            mixture: Mixture::Pooled,
+            batch_tokens: 4096,
+            batch_rows: 1,
+            planner_every: 1,
+            budget: Budget::Steps(150),
+            seed: 1,
+            kind: Kind::Float,
+        };
+        let workers = Workers::new(1, &trainer.params, &trainer.factors, Kind::Float, weighted_nll);
+        let stop = AtomicBool::new(false);
+        bc::train(
+            &config,
+            &rows,
+            self.tokenizer.pad(),
+            &mut trainer,
+            &workers,
+            &stop,
+            &mut Curve(vec![], vec![]),
+        )
+        .unwrap();
+        trainer.progress = Progress::start();
+        trainer.optimiser = AdamW::new(ADAM, &trainer.params.flat);
+        trainer
+    }
+
+    fn world<'a>(&self, pool: &'a [TaskKey], workers: usize) -> World<'a> {
+        World {
+            tasks: &Echoes,
+            pool,
+            style: self.style.clone(),
+            tokenizer: self.tokenizer.clone(),
+            limit: LIMIT,
+            slots: 100,
+            workers,
+            kind: Kind::Float,
+            seed: 3,
+        }
+    }
+}
+
+fn flat() -> AgentSpec {
+    AgentSpec { history: Some(1), ..AgentSpec::from(AgentKind::Flat) }
+}
+
+fn himac() -> AgentSpec {
+    AgentSpec { history: Some(0), ..AgentSpec::from(AgentKind::Himac) }
+}
+
+fn config(method: Method, agent: AgentSpec, mode: GroupMode, iterations: f64) -> OnlineConfig {
+    OnlineConfig {
+        method,
+        agent,
+        tasks: 6,
+        group: 6,
+        temperature: 1.0,
+        reward: Reward::Return,
+        penalty: 0.1,
+        rule: GroupRule::new(mode),
+        cross_step_stats: false,
+        surrogate: SurrogateRule { clip_low: 0.2, clip_high: 0.2, beta: 0.01 },
+        aggregate: Aggregate::TokenMean,
+        mini_batch: 48,
+        batch_tokens: 512,
+        learning_rate: 2e-3,
+        budget: Budget::Epochs(iterations),
+    }
+}
+
+fn learn(fixture: &Fixture, trainer: &mut Trainer, config: &OnlineConfig) -> Curve {
+    let pool = Echoes.tasks("all").unwrap();
+    let reference = trainer.params.flat.copy();
+    let mut curve = Curve(vec![], vec![]);
+    let stop = AtomicBool::new(false);
+    let ending = train(config, &fixture.world(&pool, 1), trainer, &reference, &stop, &mut curve).unwrap();
+    assert_eq!(ending, Ending::Complete);
+    curve
+}
+
+#[test]
+fn every_method_learns_to_say_what_is_shown() {
+    let fixture = Fixture::new();
+    let ppo = PpoNumbers { gae: Gae { gamma: 1.0, lambda: 0.95 }, value_clip: 0.5, learning_rate: 5e-3 };
+    let best = Method::Himac { selection: Selection::Best, coevolution: true };
+    let cases = [
+        ("grpo", Method::Grpo, flat(), GroupMode::MeanStd),
+        ("rloo", Method::Grpo, flat(), GroupMode::Rloo),
+        ("gigpo", Method::Gigpo { gamma: 0.95, omega: 1.0 }, flat(), GroupMode::MeanStd),
+        ("ppo", Method::Ppo(ppo), flat(), GroupMode::MeanStd),
+        ("himac", best, himac(), GroupMode::MeanStd),
+        (
+            "random",
+            Method::Himac { selection: Selection::Random, coevolution: true },
+            himac(),
+            GroupMode::MeanStd,
+        ),
+        (
+            "joint",
+            Method::Himac { selection: Selection::Best, coevolution: false },
+            himac(),
+            GroupMode::MeanStd,
+        ),
+    ];
+    for (name, method, agent, mode) in cases {
+        let mut trainer = fixture.warm();
+        let Curve(returns, gaps) = learn(&fixture, &mut trainer, &config(method, agent, mode, 16.0));
+        let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+        let (first, last) = (mean(&returns[..3]), mean(&returns[13..]));
+        println!("{name}: return {first:.2} -> {last:.2} of 4");
+        assert!(first < 3.3, "{name} began with {first}");
+        assert!(last > first + 0.5 && last > 3.4, "{name}: {first} -> {last}");
+        // What was recorded while sampling is what the training pass computes.
+        for (mean, most) in gaps {
+            assert!(mean <= 1e-4 && most <= 1e-3, "{name}: {mean} {most}");
+        }
+    }
+}
+
+#[test]
+fn a_run_continued_from_a_checkpoint_goes_on_as_if_nothing_had_happened() {
+    let fixture = Fixture::new();
+    let ppo = PpoNumbers { gae: Gae { gamma: 1.0, lambda: 1.0 }, value_clip: 0.5, learning_rate: 1e-3 };
+    let best = Method::Himac { selection: Selection::Best, coevolution: true };
+    for (method, agent) in [(Method::Ppo(ppo), flat()), (best, himac())] {
+        let warm = fixture.warm();
+        let reference = warm.params.flat.copy();
+        let pool = Echoes.tasks("all").unwrap();
+        let stop = AtomicBool::new(false);
+        let run = |trainer: &mut Trainer, iterations| {
+            let config = config(method, agent, GroupMode::MeanStd, iterations);
+            train(&config, &fixture.world(&pool, 2), trainer, &reference, &stop, &mut Curve(vec![], vec![]))
+                .unwrap();
+        };
+        let mut whole = fixture.warm();
+        run(&mut whole, 4.0);
+        let mut half = warm;
+        run(&mut half, 2.0);
+        let folder = tempfile::tempdir().unwrap();
+        let saved = checkpoint::save(folder.path(), &half, &fixture.tokenizer, 1).unwrap();
+        let (mut resumed, _) = checkpoint::load(&saved, ADAM, Device::Cpu).unwrap();
+        run(&mut resumed, 4.0);
+        let values = |tensor: &Tensor| Vec::<f32>::try_from(tensor).unwrap();
+        assert_eq!(values(&resumed.params.flat), values(&whole.params.flat));
+        assert_eq!(
+            Progress { seconds: 0.0, ..resumed.progress.clone() },
+            Progress { seconds: 0.0, ..whole.progress.clone() }
+        );
+        assert_eq!(resumed.values.map(|v| values(&v.flat)), whole.values.map(|v| values(&v.flat)));
+        assert!(whole.progress.env_steps > 0 && whole.progress.generated > 0);
+    }
+}
+
+#[test]
+fn masks_isolate_the_roles() {
+    let fixture = Fixture::new();
+    let trainer = fixture.warm();
+    let pool = Echoes.tasks("all").unwrap();
+    let world = fixture.world(&pool, 1);
+    let jobs = stepladder_agent::Job::each(&pool[..6]);
+    let sampled = Sampled { temperature: 1.0, only: None };
+    let (episodes, _) = world.play(&trainer, himac(), &jobs, sampled, 0).unwrap();
+    let learners = Learners::new(2, &trainer.params, &trainer.factors, Kind::Float);
+    let rule = SurrogateRule { clip_low: 0.2, clip_high: 0.2, beta: 0.01 };
+    let gradient = |episodes: &[stepladder_core::trace::Episode], role: Role| -> Vec<f32> {
+        let samples: Vec<Sample> = episodes
+            .iter()
+            .enumerate()
+            .flat_map(|(index, episode)| of_role(episode, role, index as f64 - 2.5))
+            .collect();
+        let members: Vec<&Sample> = samples.iter().collect();
+        let reference = &trainer.params.flat * 0.9;
+        let numbers = (rule, Aggregate::TokenMean);
+        let (_, gradient) =
+            learners.gradient(&trainer.params, &reference, &members, numbers, (256, 0)).unwrap();
+        Vec::try_from(gradient).unwrap()
+    };
+    // Another reply, and other log-probabilities, of one role.
+    let changed = |role: Role| {
+        let mut episodes = episodes.clone();
+        for episode in &mut episodes {
+            for subtask in &mut episode.subtasks {
+                let turns =
+                    subtask.turn.iter_mut().chain(subtask.steps.iter_mut().map(|step| &mut step.turn));
+                for turn in turns.filter(|turn| turn.role == role) {
+                    let tokens = turn.tokens.as_mut().unwrap();
+                    tokens.reply.reverse();
+                    tokens.logprobs.iter_mut().for_each(|logprob| *logprob -= 0.7);
+                }
+            }
+        }
+        episodes
+    };
+    for (learning, other) in [(Role::Macro, Role::Micro), (Role::Micro, Role::Macro)] {
+        let before = gradient(&episodes, learning);
+        assert!(before.iter().any(|&value| value != 0.0));
+        assert_eq!(before, gradient(&changed(other), learning));
+        assert_ne!(before, gradient(&changed(learning), learning));
+    }
+}
+
+#[test]
+fn the_golden_masks() {
+    let golden: serde_json::Value = serde_json::from_str(include_str!("../../../tests/golden.json")).unwrap();
+    let case = golden["cases"].as_array().unwrap().iter().find(|case| case["id"] == "himac_masks").unwrap();
+    // P is prompt, everything else belongs to the reply.
+    let turn = |role: Role, text: &str| {
+        let prompt = text.chars().take_while(|&c| c == 'P').count();
+        let ids: Vec<u32> = text.chars().map(u32::from).collect();
+        stepladder_core::trace::Turn {
+            role,
+            prompt: String::new(),
+            reply: String::new(),
+            prompt_tokens: 0,
+            uncached_tokens: 0,
+            new_tokens: 0,
+            logprob: None,
+            cut: false,
+            tokens: Some(Box::new(stepladder_core::trace::TurnTokens {
+                prompt: ids[..prompt].to_vec(),
+                reply: ids[prompt..].to_vec(),
+                logprobs: vec![-1.0; ids.len() - prompt],
+            })),
+        }
+    };
+    let calls = case["inputs"]["micro_calls"].as_array().unwrap();
+    let calls: Vec<&str> = calls.iter().map(|text| text.as_str().unwrap()).collect();
+    let macro_call = case["inputs"]["macro_call"].as_str().unwrap();
+    let turns: Vec<_> = std::iter::once(turn(Role::Macro, macro_call))
+        .chain(calls.iter().map(|text| turn(Role::Micro, text)))
+        .collect();
+    let masks = |role: Role| -> Vec<Vec<u64>> {
+        let mask = |turn: &stepladder_core::trace::Turn| {
+            let sample = Sample::of(turn, 1.0).unwrap();
+            let learns = turn.role == role;
+            (0..sample.ids.len()).map(|at| u64::from(learns && at >= sample.start)).collect()
+        };
+        turns.iter().map(mask).collect()
+    };
+    for (phase, role) in [("macro_phase", Role::Macro), ("micro_phase", Role::Micro)] {
+        let expected = &case["expected"][phase];
+        let found = masks(role);
+        assert_eq!(serde_json::json!(found[0]), expected["macro_call"], "{phase}");
+        assert_eq!(serde_json::json!(found[1..]), expected["micro_calls"], "{phase}");
+    }
+}
+
+#[test]
+fn workers_and_chunks_change_no_gradient() {
+    let fixture = Fixture::new();
+    let trainer = fixture.warm();
+    let pool = Echoes.tasks("all").unwrap();
+    let jobs = stepladder_agent::Job::each(&pool);
+    let sampled = Sampled { temperature: 1.0, only: None };
+    let (episodes, _) = fixture.world(&pool, 1).play(&trainer, flat(), &jobs, sampled, 0).unwrap();
+    let samples: Vec<Sample> = episodes
+        .iter()
+        .enumerate()
+        .flat_map(|(at, episode)| of_role(episode, Role::Flat, at as f64 - 13.0))
+        .collect();
+    let rule = SurrogateRule { clip_low: 0.2, clip_high: 0.2, beta: 0.1 };
+    let reference = &trainer.params.flat * 0.9;
+    for aggregate in [Aggregate::TokenMean, Aggregate::SeqMeanTokenMean, Aggregate::SeqMeanTokenSum] {
+        let of = |workers: usize, tokens: usize, reversed: bool| {
+            let learners = Learners::new(workers, &trainer.params, &trainer.factors, Kind::Float);
+            let mut members: Vec<&Sample> = samples.iter().collect();
+            if reversed {
+                members.reverse();
+            }
+            let (sums, gradient) = learners
+                .gradient(&trainer.params, &reference, &members, (rule, aggregate), (tokens, 0))
+                .unwrap();
+            (sums, gradient)
+        };
+        let (sums, whole) = of(1, 100_000, false);
+        for (workers, tokens, reversed) in [(1, 64, false), (2, 128, true), (3, 1, false)] {
+            let (others, gradient) = of(workers, tokens, reversed);
+            common::compare("gradient", &gradient, &whole, 1e-5).unwrap();
+            assert!((sums.loss - others.loss).abs() < 1e-6 && sums.tokens == others.tokens);
+        }
+    }
+    // At lp_new = lp_old = lp_ref the loss is minus the mean advantage, and the divergence pulls nowhere.
+    let learners = Learners::new(1, &trainer.params, &trainer.factors, Kind::Float);
+    let members: Vec<&Sample> = samples.iter().collect();
+    let at_rest = |beta| {
+        let rule = SurrogateRule { beta, ..rule };
+        let numbers = (rule, Aggregate::TokenMean);
+        learners.gradient(&trainer.params, &trainer.params.flat, &members, numbers, (1000, 0)).unwrap()
+    };
+    let ((sums, with), (_, without)) = (at_rest(0.5), at_rest(0.0));
+    let advantages: Vec<f32> = samples.iter().flat_map(|sample| sample.advantage.clone()).collect();
+    let mean = advantages.iter().sum::<f32>() / advantages.len() as f32;
+    assert!((sums.loss + f64::from(mean)).abs() < 1e-3, "{} {mean}", sums.loss);
+    assert!(sums.kl.abs() < 1e-6);
+    common::compare("gradient", &with, &without, 1e-4).unwrap();
+}
+
+#[test]
+fn what_fails_is_dropped_and_the_rest_goes_on() {
+    let fixture = Fixture::new();
+    let mut trainer = fixture.warm();
+    let pool: Vec<TaskKey> = ["1", "broken"].map(|id| TaskKey::new("echo", "all", id)).into();
+    let world = fixture.world(&pool, 1);
+    let jobs: Vec<_> = pool
+        .iter()
+        .flat_map(|task| (0..3).map(|sample| stepladder_agent::Job::sampled(task, sample)))
+        .collect();
+    let sampled = Sampled { temperature: 1.0, only: None };
+    let (episodes, _) = world.play(&trainer, flat(), &jobs, sampled, 0).unwrap();
+    let (groups, dropped) = group(episodes, 2);
+    assert_eq!(groups.len(), 1);
+    assert_eq!((groups[0].episodes.len(), dropped.episodes, dropped.groups), (3, 3, 1));
+    assert!(dropped.error.unwrap().contains("lost its voice"));
+    let reference = trainer.params.flat.copy();
+    let stop = AtomicBool::new(false);
+    for (method, agent) in
+        [(Method::Grpo, flat()), (Method::Himac { selection: Selection::Best, coevolution: true }, himac())]
+    {
+        let config = config(method, agent, GroupMode::MeanStd, 2.0);
+        let mut curve = Curve(vec![], vec![]);
+        trainer.progress = Progress::start();
+        train(&config, &world, &mut trainer, &reference, &stop, &mut curve).unwrap();
+        assert_eq!(curve.0.len(), 2);
+    }
+}
+
+#[test]
+fn five_gradients_that_are_not_finite_end_the_run() {
+    let fixture = Fixture::new();
+    let mut trainer = fixture.warm();
+    let pool = Echoes.tasks("all").unwrap();
+    let before = trainer.params.flat.copy();
+    // An infinite weight of the divergence makes every loss infinite, from the first step on.
+    let mut config = config(Method::Grpo, flat(), GroupMode::MeanStd, 9.0);
+    config.surrogate.beta = f64::INFINITY;
+    let stop = AtomicBool::new(false);
+    let reference = &before * 0.5;
+    let mut curve = Curve(vec![], vec![]);
+    let error =
+        train(&config, &fixture.world(&pool, 1), &mut trainer, &reference, &stop, &mut curve).unwrap_err();
+    assert!(matches!(error, AlgoError::NotFinite { times: 5, .. }), "{error}");
+    assert_eq!(Vec::<f32>::try_from(&trainer.params.flat).unwrap(), Vec::<f32>::try_from(&before).unwrap());
+}
