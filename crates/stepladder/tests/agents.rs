@@ -11,7 +11,7 @@ use serde_json::Value;
 use stepladder_core::Role;
 use stepladder_core::trace::Episode;
 
-const AGENTS: [&str; 9] = [
+const AGENTS: [&str; 15] = [
     "step_hrl",
     "flat",
     "dagger",
@@ -21,6 +21,12 @@ const AGENTS: [&str; 9] = [
     "no_planner",
     "no_progress",
     "window",
+    "blueprints",
+    "himac",
+    "himac_parts",
+    "grpo",
+    "gigpo",
+    "ppo",
 ];
 
 fn roles(episodes: &[Episode]) -> BTreeSet<Role> {
@@ -71,6 +77,10 @@ fn every_algorithm_and_every_ablation_trains_plays_and_is_compared() {
             .all(|episode| { episode.subtasks.len() == 1 && episode.subtasks[0].text == episode.start.task })
     );
     assert_eq!(roles(&played("no_progress")), BTreeSet::from([Role::Planner, Role::Executor]));
+    let blueprint = BTreeSet::from([Role::Macro, Role::Micro]);
+    for agent in ["blueprints", "himac", "himac_parts"] {
+        assert_eq!(roles(&played(agent)), blueprint, "{agent}");
+    }
     let pairs = |episode: &Episode| {
         episode
             .turns()
@@ -85,7 +95,17 @@ fn every_algorithm_and_every_ablation_trains_plays_and_is_compared() {
     let page = ok(folder, &["reference", "metrics"]);
     let documented: BTreeSet<&str> =
         page.lines().filter_map(|line| Some(line.strip_prefix("| `")?.split_once("` |")?.0)).collect();
-    let models = ["step_hrl", "flat", "dagger", "offline", "per_role/planner", "per_role/executor"];
+    let models = [
+        "step_hrl",
+        "flat",
+        "dagger",
+        "offline",
+        "per_role/planner",
+        "per_role/executor",
+        "blueprints",
+        "himac",
+        "ppo",
+    ];
     let mut logged: BTreeSet<String> = BTreeSet::new();
     for model in models {
         for line in metrics(&root, model) {

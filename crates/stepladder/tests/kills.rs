@@ -67,7 +67,7 @@ fn a_run_killed_at_random_moments_ends_as_if_nothing_had_happened() {
     ok(folder, &["train", "all.toml", "--run-dir", "whole"]);
     let duration = clock.elapsed();
     let whole = outcome(&folder.join("whole"));
-    assert_eq!(models(&folder.join("whole")).len(), 11, "{:?}", models(&folder.join("whole")));
+    assert_eq!(models(&folder.join("whole")).len(), 17, "{:?}", models(&folder.join("whole")));
 
     let mut moments = stream(11, "test/kills", &[]);
     let mut kills = 0;
