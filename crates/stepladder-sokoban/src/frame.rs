@@ -1,0 +1,179 @@
+//! Boards as pictures: one pixel per cell in the original's colours, or 16 × 16 pixels per cell.
+
+use std::io::Read;
+use std::path::Path;
+
+use sha1::{Digest, Sha1};
+use stepladder_env::EnvError;
+
+use crate::board::{Board, Tile};
+use crate::png;
+
+/// Pixels along a side of a tile.
+pub const SIDE: usize = 16;
+
+/// The original's colours of one-pixel cells, by tile number: red, green, blue.
+pub const COLOURS: [[u8; 3]; 7] = [
+    [0, 0, 0],
+    [243, 248, 238],
+    [254, 126, 125],
+    [254, 95, 56],
+    [142, 121, 56],
+    [160, 212, 56],
+    [219, 212, 56],
+];
+
+/// The original's tile files, by tile number.
+const FILES: [&str; 7] = [
+    "wall.png",
+    "floor.png",
+    "box_target.png",
+    "box_on_target.png",
+    "box.png",
+    "player.png",
+    "player_on_target.png",
+];
+
+/// A picture: `height * width` pixels of red, green and blue, row by row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// Rows of pixels.
+    pub height: usize,
+    /// Pixels of a row.
+    pub width: usize,
+    /// `height * width * 3` bytes.
+    pub pixels: Vec<u8>,
+}
+
+impl Frame {
+    /// One pixel per cell, in the original's colours.
+    ///
+    /// ```
+    /// use stepladder_sokoban::{Board, Frame};
+    /// let board: Board = "#####\n#PXO#\n#####".parse()?;
+    /// let frame = Frame::tiny(&board);
+    /// assert_eq!((frame.height, frame.width), (3, 5));
+    /// assert_eq!(frame.pixels[18..21], [160, 212, 56]);
+    /// # Ok::<(), stepladder_sokoban::BoardError>(())
+    /// ```
+    pub fn tiny(board: &Board) -> Self {
+        let pixels = board.tiles().flat_map(|tile| COLOURS[tile as usize]).collect();
+        Self { height: board.rows(), width: board.cols(), pixels }
+    }
+
+    /// [`SIDE`] × [`SIDE`] pixels per cell.
+    pub fn large(board: &Board, tiles: &Tiles) -> Self {
+        let (height, width) = (board.rows() * SIDE, board.cols() * SIDE);
+        let mut pixels = vec![0; height * width * 3];
+        for (number, tile) in board.tiles().enumerate() {
+            let (row, col) = (number / board.cols(), number % board.cols());
+            for (y, line) in tiles.0[tile as usize].chunks_exact(SIDE * 3).enumerate() {
+                let start = ((row * SIDE + y) * width + col * SIDE) * 3;
+                pixels[start..start + SIDE * 3].copy_from_slice(line);
+            }
+        }
+        Self { height, width, pixels }
+    }
+
+    /// SHA-1 of the pixels in hexadecimal, as the transcripts of the originals have it.
+    pub fn sha1(&self) -> String {
+        Sha1::digest(&self.pixels).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// A picture of every tile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tiles([Vec<u8>; 7]);
+
+impl Tiles {
+    /// Ours, drawn by rule: bricks, plain floor, rings for targets, framed boxes, a disc for the player.
+    pub fn own() -> Self {
+        Self(Tile::ALL.map(|tile| {
+            let pixels = (0..SIDE * SIDE).flat_map(|number| pixel(tile, number / SIDE, number % SIDE));
+            pixels.collect()
+        }))
+    }
+
+    /// Those of an installed gym-sokoban: the seven files of its folder `surface`.
+    ///
+    /// # Errors
+    /// [`EnvError::Data`] naming the file that is absent or no 16 × 16 RGB picture.
+    pub fn load(folder: &Path) -> Result<Self, EnvError> {
+        let mut tiles = Self(Default::default());
+        for (tile, name) in tiles.0.iter_mut().zip(FILES) {
+            let path = folder.join(name);
+            let data = |reason: String| EnvError::Data { path: path.clone(), reason };
+            let mut bytes = Vec::new();
+            fs_err::File::open(&path)
+                .and_then(|mut file| file.read_to_end(&mut bytes))
+                .map_err(|error| data(format!("cannot read a tile of gym-sokoban: {error}")))?;
+            *tile = png::rgb(&bytes, SIDE, SIDE).map_err(|reason| data(reason.to_owned()))?;
+        }
+        Ok(tiles)
+    }
+}
+
+/// One pixel of our own tiles.
+fn pixel(tile: Tile, y: usize, x: usize) -> [u8; 3] {
+    let floor = COLOURS[Tile::Floor as usize];
+    // Squared distance from the middle, in half pixels.
+    let distance = (2 * y).abs_diff(SIDE - 1).pow(2) + (2 * x).abs_diff(SIDE - 1).pow(2);
+    let edge = y.min(SIDE - 1 - y).min(x.min(SIDE - 1 - x));
+    let ground = |target: bool| {
+        if target && (49..=121).contains(&distance) { COLOURS[Tile::Target as usize] } else { floor }
+    };
+    let boxed = |colour: [u8; 3]| match edge {
+        0 => floor,
+        1 | 2 => colour.map(|part| part / 2),
+        _ if y == x || y + x == SIDE - 1 => colour.map(|part| part / 2),
+        _ => colour,
+    };
+    match tile {
+        Tile::Wall => {
+            let joint = y % 4 == 3 || (x + y / 4 % 2 * 4) % 8 == 7;
+            if joint { [60, 60, 66] } else { [120, 118, 124] }
+        }
+        Tile::Floor => floor,
+        Tile::Target => ground(true),
+        Tile::BoxOnTarget => boxed(COLOURS[Tile::BoxOnTarget as usize]),
+        Tile::Box => boxed(COLOURS[Tile::Box as usize]),
+        Tile::Player | Tile::PlayerOnTarget => {
+            if distance < 49 {
+                COLOURS[Tile::Player as usize]
+            } else {
+                ground(tile == Tile::PlayerOnTarget)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_tiles_can_be_told_apart_and_fill_their_cells() {
+        let tiles = Tiles::own();
+        for (number, tile) in tiles.0.iter().enumerate() {
+            assert_eq!(tile.len(), SIDE * SIDE * 3);
+            assert!(tiles.0[..number].iter().all(|other| other != tile), "{number}");
+        }
+        let board: Board = "######\n#PXSO#\n######".replace('S', "_").parse().unwrap();
+        let frame = Frame::large(&board, &tiles);
+        assert_eq!((frame.height, frame.width, frame.pixels.len()), (48, 96, 48 * 96 * 3));
+        // The middle of the box and of the player.
+        let at = |y: usize, x: usize| &frame.pixels[(y * 96 + x) * 3..][..3];
+        assert_eq!(at(24, 24), COLOURS[Tile::Player as usize]);
+        assert_eq!(at(20, 40), COLOURS[Tile::Box as usize]);
+    }
+
+    #[test]
+    fn a_missing_tile_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = Tiles::load(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("wall.png: cannot read a tile of gym-sokoban"), "{error}");
+        fs_err::write(folder.path().join("wall.png"), b"not a picture").unwrap();
+        let error = Tiles::load(folder.path()).unwrap_err().to_string();
+        assert!(error.ends_with("wall.png: not a PNG file"), "{error}");
+    }
+}
