@@ -36,12 +36,25 @@ pub fn shrink(query: &mut Query) -> bool {
         Query::Macro { observation, .. } => {
             cut_end(&mut observation.feedback) || cut_end(&mut observation.context)
         }
-        Query::Micro { history, observation, .. } => {
+        Query::Micro { history, observation, blueprint, active, .. } => {
             if !history.is_empty() {
                 history.remove(0);
                 return true;
             }
-            cut_end(&mut observation.feedback) || cut_end(&mut observation.context)
+            if cut_end(&mut observation.feedback) || cut_end(&mut observation.context) {
+                return true;
+            }
+            // A blueprint is the model's own words too: what is far from the active sub-goal goes first.
+            if blueprint.len() > 1 {
+                if *active + 1 < blueprint.len() {
+                    blueprint.pop();
+                } else {
+                    blueprint.remove(0);
+                    *active -= 1;
+                }
+                return true;
+            }
+            blueprint.first_mut().is_some_and(cut_end)
         }
         Query::Executor { observation, progress, .. } | Query::Progress { observation, progress, .. } => {
             cut_end(&mut observation.feedback) || cut_end(&mut observation.context) || cut_end(progress)
@@ -82,6 +95,25 @@ mod tests {
         let Query::Planner { task, earlier, progress, observation } = &query else { panic!("role changed") };
         assert_eq!(task, "the task");
         assert!(earlier.is_empty() && observation.text().is_empty() && progress.is_empty());
+    }
+
+    #[test]
+    fn what_is_far_from_the_active_sub_goal_goes_first() {
+        let mut query = Query::Micro {
+            task: "the task".into(),
+            blueprint: ["g0", "g1 now", "g2", "g3"].map(str::to_owned).into(),
+            active: 1,
+            history: vec![("o".into(), "a".into())],
+            observation: Observation { feedback: String::new(), context: String::new() },
+        };
+        let mut left = Vec::new();
+        while shrink(&mut query) {
+            let Query::Micro { blueprint, active, history, .. } = &query else { panic!("role changed") };
+            left.push((blueprint.len(), history.len(), blueprint[*active].clone()));
+        }
+        let now = |goals: usize, pairs: usize| (goals, pairs, "g1 now".to_owned());
+        assert_eq!(left[..4], [now(4, 0), now(3, 0), now(2, 0), now(1, 0)]);
+        assert_eq!(left[4..], [(1, 0, "g1".to_owned()), (1, 0, String::new())]);
     }
 
     #[test]

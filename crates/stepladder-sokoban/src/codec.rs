@@ -1,13 +1,16 @@
-//! The compact encoding of Sokoban's texts (design D12): one word per cell.
+//! The compact encoding of Sokoban's texts (design D12): one word per cell that is no wall, with its place in it, and one
+//! word per place of a push. Rows and columns of both are shared vectors, so a model need not count words to know where
+//! something stands.
 //!
 //! ```
 //! use stepladder_env::Codec;
 //! use stepladder_sokoban::SokobanCodec;
 //! let board = "#####\n#PXO#\n#####";
-//! assert_eq!(SokobanCodec.encode(board), "| # # # # # / # P X O # / # # # # # |");
-//! assert_eq!(SokobanCodec.decode("| # # # # # / # P X O # / # # # # # |"), board);
-//! assert_eq!(SokobanCodec.encode("push box from (2,3) to (2,5)"), "push 2 3 to 2 5");
+//! assert_eq!(SokobanCodec.encode(board), "|3.5 P1.1 X1.2 O1.3");
+//! assert_eq!(SokobanCodec.decode("|3.5 P1.1 X1.2 O1.3"), board);
+//! assert_eq!(SokobanCodec.encode("push box from (2,3) to (2,5)"), "@2.3 @2.5");
 //! assert_eq!(SokobanCodec.encode("left; True"), "left ;True");
+//! assert_eq!(SokobanCodec.factors("X1.2"), ["tile X", "row 1", "col 2"]);
 //! ```
 
 use stepladder_env::Codec;
@@ -16,26 +19,26 @@ use crate::board::{Board, Tile};
 use crate::plan::{Place, Push};
 use crate::text::Form;
 
-/// Opens and closes a board.
-const BOARD: &str = "|";
-/// Between rows.
-const ROW: &str = "/";
-/// Opens a push.
-const PUSH: &str = "push";
-/// Between the two places of a push.
-const TO: &str = "to";
+/// Opens a board; its rows and columns follow.
+const BOARD: char = '|';
+/// Opens a place.
+const PLACE: char = '@';
+/// What every task asks for, and its word.
+const TASKS: (&str, &str) = (crate::env::TASK, "solve");
+/// Before the place of a progress text.
+const BOX_AT: &str = "box at ";
 /// Marks a word that stands for its own letters.
 const ESCAPE: char = '\\';
 /// The finished flag of an executor's reply, one word each.
 const FLAGS: [(&str, &str); 2] = [("; True", ";True"), ("; False", ";False")];
 
-/// Boards in RAGEN's form cell by cell, pushes by their numbers, everything else word by word.
+/// Boards in RAGEN's form by what stands in them, pushes by their places, everything else word by word.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SokobanCodec;
 
 impl Codec for SokobanCodec {
     fn id(&self) -> &'static str {
-        "sokoban/1"
+        "sokoban/2"
     }
 
     fn encode(&self, text: &str) -> String {
@@ -50,8 +53,15 @@ impl Codec for SokobanCodec {
         if let Some(push) = Push::parse(text)
             && push.to_string() == text
         {
-            let Push { from, to } = push;
-            return format!("{PUSH} {} {} {TO} {} {}", from.row, from.col, to.row, to.col);
+            return format!("{} {}", place_word(push.from), place_word(push.to));
+        }
+        if text == TASKS.0 {
+            return TASKS.1.to_owned();
+        }
+        if let Some(place) = text.strip_prefix(BOX_AT).and_then(Place::parse)
+            && format!("{BOX_AT}{place}") == text
+        {
+            return place_word(place);
         }
         let (body, flag) = FLAGS
             .iter()
@@ -63,13 +73,22 @@ impl Codec for SokobanCodec {
 
     fn decode(&self, compact: &str) -> String {
         let words: Vec<&str> = compact.split(' ').filter(|word| !word.is_empty()).collect();
-        if let [BOARD, cells @ .., BOARD] = words.as_slice() {
-            return cells.iter().map(|word| if *word == ROW { "\n" } else { word }).collect();
+        if let Some(board) = read_board(&words) {
+            return board;
         }
-        if let [PUSH, numbers @ ..] = words.as_slice()
-            && let Some(push) = read_push(numbers)
-        {
-            return push.to_string();
+        match words.as_slice() {
+            [from, to] => {
+                if let (Some(from), Some(to)) = (read_place(from), read_place(to)) {
+                    return Push { from, to }.to_string();
+                }
+            }
+            [word] if *word == TASKS.1 => return TASKS.0.to_owned(),
+            [place] => {
+                if let Some(place) = read_place(place) {
+                    return format!("{BOX_AT}{place}");
+                }
+            }
+            _ => {}
         }
         let mut text = String::new();
         for (number, word) in words.iter().enumerate() {
@@ -86,38 +105,72 @@ impl Codec for SokobanCodec {
         text
     }
 
-    /// Rows and columns share their numbers already, so nothing else is shared.
-    fn factors(&self, _word: &str) -> Vec<String> {
-        Vec::new()
+    fn factors(&self, word: &str) -> Vec<String> {
+        let Some((tile, place)) = read_cell(word) else { return Vec::new() };
+        vec![format!("tile {tile}"), format!("row {}", place.row), format!("col {}", place.col)]
     }
 }
 
 fn board_words(board: &Board) -> String {
-    let mut words = String::from(BOARD);
-    for (number, tile) in board.tiles().enumerate() {
-        if number > 0 && number % board.cols() == 0 {
-            words.push_str(" /");
-        }
-        words.push(' ');
-        words.push(tile.symbol());
+    let mut words = format!("{BOARD}{}.{}", board.rows(), board.cols());
+    for (number, tile) in board.tiles().enumerate().filter(|(_, tile)| *tile != Tile::Wall) {
+        let (row, col) = (number / board.cols(), number % board.cols());
+        words.push_str(&format!(" {}{row}.{col}", tile.symbol()));
     }
-    words.push(' ');
-    words.push_str(BOARD);
     words
 }
 
-fn read_push(words: &[&str]) -> Option<Push> {
-    let [row, col, TO, to_row, to_col] = words else { return None };
-    let place = |row: &str, col: &str| Some(Place { row: row.parse().ok()?, col: col.parse().ok()? });
-    Some(Push { from: place(row, col)?, to: place(to_row, to_col)? })
+/// A board as text; where two words name one cell the later one counts, and what lies outside is left out.
+fn read_board(words: &[&str]) -> Option<String> {
+    let (first, cells) = words.split_first()?;
+    let size = read_pair(first.strip_prefix(BOARD)?)?;
+    if size.row > MOST || size.col > MOST {
+        return None;
+    }
+    let mut tiles = vec![vec![Tile::Wall.symbol(); size.col]; size.row];
+    for word in cells {
+        let (tile, place) = read_cell(word).filter(|(tile, _)| *tile != PLACE)?;
+        if let Some(cell) = tiles.get_mut(place.row).and_then(|row| row.get_mut(place.col)) {
+            *cell = tile;
+        }
+    }
+    let rows: Vec<String> = tiles.into_iter().map(|row| row.into_iter().collect()).collect();
+    Some(rows.join("\n"))
+}
+
+/// Rows and columns of the largest board that is read: far more than any board has.
+const MOST: usize = 64;
+
+fn place_word(place: Place) -> String {
+    format!("{PLACE}{}.{}", place.row, place.col)
+}
+
+fn read_place(word: &str) -> Option<Place> {
+    read_cell(word).filter(|(tile, _)| *tile == PLACE).map(|(_, place)| place)
+}
+
+/// What stands before the numbers, a tile or [`PLACE`], and the place they name.
+fn read_cell(word: &str) -> Option<(char, Place)> {
+    let mut symbols = word.chars();
+    let symbol = symbols.next()?;
+    let known = symbol == PLACE || Tile::from_symbol(symbol).is_some();
+    let place = read_pair(symbols.as_str()).filter(|_| known)?;
+    Some((symbol, place))
+}
+
+/// Two numbers as they are written here, without leading zeros.
+fn read_pair(text: &str) -> Option<Place> {
+    let (row, col) = text.split_once('.')?;
+    let number = |digits: &str| digits.parse::<usize>().ok().filter(|number| number.to_string() == digits);
+    Some(Place { row: number(row)?, col: number(col)? })
 }
 
 /// Whether a word of text would be read as something else.
 fn reserved(word: &str) -> bool {
-    let mut symbols = word.chars();
-    let cell =
-        symbols.next().is_some_and(|symbol| Tile::from_symbol(symbol).is_some()) && symbols.next().is_none();
-    cell || [BOARD, ROW, PUSH].contains(&word) || FLAGS.iter().any(|(_, short)| *short == word)
+    read_cell(word).is_some()
+        || word.starts_with(BOARD)
+        || word == TASKS.1
+        || FLAGS.iter().any(|(_, short)| *short == word)
 }
 
 fn raw_word(word: &str) -> String {
@@ -181,6 +234,12 @@ mod tests {
             "push box from (1,2) to (2,4)",
             "push box from (1,2) to (1,02)",
             "| # / # |",
+            "|1.2 P0.0",
+            "@1.2",
+            "X1.2",
+            "solve",
+            "box at (1,2)",
+            "box at (1, 2)",
             "; True",
             ";True",
             "a; True; False",

@@ -78,8 +78,8 @@ impl Env for SokobanEnv {
         self.start = Some(level.board);
         self.over = false;
         let text = level.board.text(self.options.form);
-        // No answer has been given yet, so agents see the board as the standing context.
-        let context = text.clone();
+        // Every answer is the whole board: nothing of the first one needs to stay in sight.
+        let context = String::new();
         Ok(Start { text, task: TASK.to_owned(), context, family: level.family.to_owned() })
     }
 

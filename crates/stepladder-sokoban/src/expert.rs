@@ -70,6 +70,8 @@ impl Expert for SokobanExpert {
             Query::Progress { subtask, observation, .. } => seen(observation)
                 .and_then(|board| Self::progress(subtask, &board))
                 .unwrap_or_else(|| NO_BOX.to_owned()),
+            // Blueprints are taken from its episodes (`stepladder_data::himac`).
+            Query::Macro { .. } | Query::Micro { .. } => String::new(),
             Query::Flat { context, history, .. } => {
                 let last = history.last().map_or(context, |(_, answer)| answer);
                 let board = last.parse::<Board>().ok();

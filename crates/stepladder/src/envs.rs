@@ -13,12 +13,13 @@ use stepladder_core::label::Expert;
 use stepladder_core::seed::Rng;
 use stepladder_core::style::PromptStyle;
 use stepladder_env::{EnvError, EnvSpec, TaskSet};
+use stepladder_sokoban::{Sokoban, SokobanCodec, SokobanExpert};
 
 use crate::commands::Usage;
 use crate::config::{Config, nearest};
 
 /// Registered ids, in the order of `env list`.
-pub(crate) const IDS: [&str; 2] = ["household", "alfworld"];
+pub(crate) const IDS: [&str; 3] = ["household", "alfworld", "sokoban"];
 
 /// One environment and what belongs to it.
 pub(crate) struct Registered {
@@ -47,6 +48,14 @@ impl Registered {
     }
 }
 
+struct SokobanNoise;
+
+impl Perturb for SokobanNoise {
+    fn perturb(&self, action: &str, seen: &Observation, rng: &mut Rng) -> Option<String> {
+        stepladder_sokoban::noise::perturb(action, &seen.feedback, rng)
+    }
+}
+
 struct AlfworldNoise;
 
 impl Perturb for AlfworldNoise {
@@ -65,6 +74,7 @@ pub(crate) fn spec(id: &str) -> Result<&'static EnvSpec> {
     match id {
         "household" => Ok(&households::SPEC),
         "alfworld" => Ok(&tasks::SPEC),
+        "sokoban" => Ok(&stepladder_sokoban::tasks::SPEC),
         _ => Err(unknown(id)),
     }
 }
@@ -80,6 +90,14 @@ pub(crate) fn known_split(id: &str, split: &str) -> Result<()> {
 
 /// The environment behind an id; its data are looked for only when they are needed.
 pub(crate) fn open(id: &str, data_root: Option<&Path>) -> Result<Registered> {
+    if id == "sokoban" {
+        return Ok(Registered {
+            tasks: Box::new(Sokoban::new(data_root, stepladder_sokoban::Options::default())),
+            style: Arc::new(Compact::new(Arc::new(SokobanCodec))),
+            expert: Box::new(SokobanExpert),
+            noise: Box::new(SokobanNoise),
+        });
+    }
     let tasks: Box<dyn TaskSet> = match id {
         "household" => Box::new(Households::default()),
         "alfworld" => {
