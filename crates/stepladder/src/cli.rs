@@ -50,6 +50,11 @@ pub(crate) enum Command {
         after_help = "Example:\n  stepladder horizon runs/horizon-1 --goals 1,2,3,4,5,6,7,8 -o docs/horizon"
     )]
     Horizon(Horizon),
+    /// Methods that learn by playing, against environment steps and tokens
+    #[command(
+        after_help = "Example:\n  stepladder curves runs/sokoban/seed-1 runs/sokoban/seed-2 -o docs/sokoban-6x6"
+    )]
+    Curves(Curves),
     /// Environments: list, play, bench, verify, generate
     #[command(after_help = "Example:\n  stepladder env list")]
     Env {
@@ -257,6 +262,16 @@ pub(crate) struct Horizon {
     /// Split whose chains are played
     #[arg(long, default_value = "dev")]
     pub(crate) split: String,
+    /// Where the table (.md) and the plot (.svg) go, without extension
+    #[arg(short, long, value_name = "PATH")]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Curves {
+    /// Runs of one configuration, each with a seed of its own
+    #[arg(required = true, value_name = "RUN")]
+    pub(crate) runs: Vec<PathBuf>,
     /// Where the table (.md) and the plot (.svg) go, without extension
     #[arg(short, long, value_name = "PATH")]
     pub(crate) output: PathBuf,

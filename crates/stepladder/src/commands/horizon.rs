@@ -7,12 +7,11 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use stepladder_model::Device;
 
+use super::plot::{self, Line, Panel, Point};
 use super::say;
 use crate::cli::Horizon;
 use crate::run::directory::{RunDir, commit, replace_file};
 use crate::run::play::Policy;
-
-mod plot;
 
 /// Episodes at once: as few as keep what is kept of their prompts well below its limit (`stepladder_model::local`), also
 /// for the longest histories.
@@ -61,7 +60,7 @@ pub(super) fn run(arguments: &Horizon) -> Result<()> {
         fs_err::create_dir_all(parent)?;
     }
     replace_file(&arguments.output.with_extension("md"), &table)?;
-    plot::draw(&cells, &arguments.output.with_extension("svg"))?;
+    plot::draw(&panels(&cells), &arguments.output.with_extension("svg"))?;
     say(table.trim_end());
     Ok(())
 }
@@ -116,6 +115,36 @@ fn cell(agent: &str, goals: u32, path: &Path) -> Result<Cell> {
         milliseconds: 1000.0 * number(&value["seconds_per_step"])?,
         peak_mib: value["peak_memory_bytes"].as_f64().unwrap_or(f64::NAN) / f64::from(1 << 20),
     })
+}
+
+/// Four measures over the number of goals, one line per agent.
+fn panels(cells: &[Cell]) -> Vec<Panel> {
+    type Measure = fn(&Cell) -> f64;
+    let measures: [(&str, Measure); 4] = [
+        ("success, %", |cell| 100.0 * cell.success),
+        ("tokens per step, every prompt read whole", |cell| cell.tokens),
+        ("tokens per step, kept cache", |cell| cell.tokens_cached),
+        ("milliseconds per step", |cell| cell.milliseconds),
+    ];
+    let mut agents: Vec<&str> = cells.iter().map(|cell| cell.agent.as_str()).collect();
+    agents.dedup();
+    let panel = |(number, (title, measure)): (usize, (&str, Measure))| {
+        let point = |cell: &Cell| Point {
+            x: f64::from(cell.goals),
+            y: measure(cell),
+            interval: (number == 0).then(|| cell.interval.map(|bound| 100.0 * bound)),
+        };
+        let line = |agent: &&str| Line {
+            name: (*agent).to_owned(),
+            points: cells.iter().filter(|cell| cell.agent == **agent).map(point).collect(),
+        };
+        Panel {
+            title: title.to_owned(),
+            x: "goals of the task".to_owned(),
+            lines: agents.iter().map(line).collect(),
+        }
+    };
+    measures.into_iter().enumerate().map(panel).collect()
 }
 
 /// One line per agent and number of goals.

@@ -3,11 +3,13 @@
 mod collect;
 mod compare;
 mod config;
+mod curves;
 mod data;
 mod demonstrate;
 mod env;
 mod evaluate;
 mod horizon;
+mod plot;
 mod reference;
 mod study;
 mod train;
@@ -52,6 +54,7 @@ pub(crate) fn run(arguments: Cli) -> Result<()> {
         Command::Collect(arguments) => collect::run(&arguments),
         Command::Study(arguments) => study::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
+        Command::Curves(arguments) => curves::run(&arguments),
         Command::Horizon(arguments) => horizon::run(&arguments),
         Command::Env { command } => env::run(command),
         Command::Data { command } => data::run(command),

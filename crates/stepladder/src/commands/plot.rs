@@ -1,0 +1,104 @@
+//! Plots for the docs: panels of lines, one line per agent.
+
+use std::path::Path;
+
+use anyhow::{Result, anyhow};
+use plotters::coord::Shift;
+use plotters::prelude::*;
+
+/// Colours that people with colour blindness can tell apart (Okabe and Ito 2008).
+const COLOURS: [RGBColor; 6] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+];
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+/// A point of a line, with an interval where there is one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Point {
+    pub(super) x: f64,
+    pub(super) y: f64,
+    pub(super) interval: Option<[f64; 2]>,
+}
+
+/// A line.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Line {
+    pub(super) name: String,
+    pub(super) points: Vec<Point>,
+}
+
+/// Lines over one measure.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Panel {
+    pub(super) title: String,
+    /// What x counts.
+    pub(super) x: String,
+    pub(super) lines: Vec<Line>,
+}
+
+/// Draws panels, two in a row, to an SVG file.
+pub(super) fn draw(panels: &[Panel], path: &Path) -> Result<()> {
+    let rows = panels.len().div_ceil(2);
+    let root = SVGBackend::new(path, (960, 360 * rows as u32)).into_drawing_area();
+    let broken = |error: &dyn std::fmt::Display| anyhow!("{}: {error}", path.display());
+    root.fill(&WHITE).map_err(|error| broken(&error))?;
+    for (area, panel) in root.split_evenly((rows, 2)).iter().zip(panels) {
+        draw_panel(area, panel).map_err(|error| broken(&error))?;
+    }
+    root.present().map_err(|error| broken(&error))
+}
+
+/// The smallest range that holds all values, a little wider; 0 to 1 of none.
+fn range(values: impl Iterator<Item = f64> + Clone, margin: f64) -> std::ops::Range<f64> {
+    let low = values.clone().fold(f64::INFINITY, f64::min);
+    let high = values.fold(f64::NEG_INFINITY, f64::max);
+    if low > high {
+        return 0.0..1.0;
+    }
+    let width = (high - low).max(1e-9);
+    low - margin * width..high + margin * width
+}
+
+fn draw_panel(area: &Area<'_>, panel: &Panel) -> Result<(), Box<dyn std::error::Error>> {
+    let points = || panel.lines.iter().flat_map(|line| &line.points);
+    let x = range(points().map(|point| point.x), 0.04);
+    let seen = points().flat_map(|point| {
+        let [low, high] = point.interval.unwrap_or([point.y; 2]);
+        [low, high]
+    });
+    // Where nothing is negative the axis begins at 0.
+    let y = range(seen, 0.05);
+    let from = if points().all(|point| point.y >= 0.0) { 0.0 } else { y.start };
+    let mut chart = ChartBuilder::on(area)
+        .caption(&panel.title, ("sans-serif", 16))
+        .margin(8)
+        .x_label_area_size(34)
+        .y_label_area_size(48)
+        .build_cartesian_2d(x, from..y.end.max(from + 1e-9))?;
+    chart.configure_mesh().x_desc(panel.x.as_str()).x_labels(9).light_line_style(WHITE).draw()?;
+    for (line, colour) in panel.lines.iter().zip(COLOURS.iter().cycle()) {
+        let points = line.points.iter().map(|point| (point.x, point.y));
+        chart
+            .draw_series(LineSeries::new(points.clone(), colour.stroke_width(2)))?
+            .label(&line.name)
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
+        chart.draw_series(points.map(|point| Circle::new(point, 3, colour.filled())))?;
+        let whiskers = line.points.iter().filter_map(|point| Some((point.x, point.interval?)));
+        chart.draw_series(
+            whiskers.map(|(x, [low, high])| PathElement::new([(x, low), (x, high)], colour.stroke_width(1))),
+        )?;
+    }
+    chart
+        .configure_series_labels()
+        .background_style(WHITE.mix(0.8))
+        .border_style(BLACK.mix(0.3))
+        .position(SeriesLabelPosition::LowerLeft)
+        .draw()?;
+    Ok(())
+}
