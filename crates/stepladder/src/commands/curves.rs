@@ -63,12 +63,11 @@ fn read(runs: &[PathBuf]) -> Result<Vec<Method>> {
     let mut methods: Vec<Method> = Vec::new();
     for path in runs {
         let (run, config, info) = RunDir::open(path)?;
-        for (agent, numbers) in config.agents.iter().filter(|(_, numbers)| numbers.algo.is_online()) {
+        for (agent, _) in config.agents.iter().filter(|(_, numbers)| numbers.algo.is_online()) {
             if !run.agent(agent).join("trained.json").exists() {
                 bail!("{agent} is not trained to the end yet: stepladder train --resume {}", path.display());
             }
-            let start = numbers.from.as_deref().context("it learns by playing, but starts from nothing")?;
-            let curve = curve(&run, &config, agent, start, info.seed)?;
+            let curve = curve(&run, &config, agent, info.seed)?;
             let method = match methods.iter_mut().find(|method| method.agent == *agent) {
                 Some(method) => method,
                 None => {
@@ -90,7 +89,7 @@ fn json(path: &Path) -> Result<Value> {
     serde_json::from_str(&fs_err::read_to_string(path)?).with_context(|| path.display().to_string())
 }
 
-fn curve(run: &RunDir, config: &Config, agent: &str, start: &str, seed: u64) -> Result<Curve> {
+fn curve(run: &RunDir, config: &Config, agent: &str, seed: u64) -> Result<Curve> {
     let evaluated = format!("{}-{}.json", config.env.id, config.eval.split);
     let number = |value: &Value, name: &str| {
         value[name].as_f64().with_context(|| format!("{agent} of {}: no number `{name}`", run.root.display()))
@@ -99,7 +98,7 @@ fn curve(run: &RunDir, config: &Config, agent: &str, start: &str, seed: u64) -> 
         let (success, score) = (number(value, "success")?, number(value, "score")?);
         Ok(Moment { env_steps: at.0, tokens: at.1, success, score })
     };
-    let mut moments = vec![moment(&json(&run.agent(start).join(&evaluated))?, (0.0, 0.0))?];
+    let mut moments = Vec::new();
     let lines = fs_err::read_to_string(run.agent(agent).join("metrics.jsonl"))?;
     for line in lines.lines() {
         let value: Value = serde_json::from_str(line)?;

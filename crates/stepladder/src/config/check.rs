@@ -196,9 +196,13 @@ impl Findings<'_> {
             Some(source) => {
                 // What HiMAC's ablation without `<sub_done>` changes, its starting policy need not have seen.
                 let spec = |agent: &AgentConfig| AgentSpec { sub_done: true, ..agent.spec() };
-                let same = spec(source) == spec(agent)
-                    && source.progress == agent.progress
-                    && source.weights == agent.weights;
+                let both = agent.kind == AgentKind::Flat
+                    && source.also_flat.is_some()
+                    && source.also_flat == agent.history;
+                let same = both
+                    || spec(source) == spec(agent)
+                        && source.progress == agent.progress
+                        && source.weights == agent.weights;
                 let allowed =
                     "both must be of the same kind, with the same history, planner, progress and weights";
                 self.unless(same, &key, format!("{from:?}"), allowed);
@@ -222,6 +226,10 @@ impl Findings<'_> {
             let own = agent.sub_done && agent.coevolution && agent.selection == Selection::Best;
             self.unless(own, &kind, &named, "sub_done, coevolution and selection are for kind = \"himac\"");
         }
+        let cloned = agent.kind == AgentKind::Himac && agent.algo == Algo::Bc;
+        let allowed = "it is for kind = \"himac\" with algo = \"bc\"";
+        let both = agent.also_flat.unwrap_or_default();
+        self.unless(cloned || agent.also_flat.is_none(), &format!("{table}.also_flat"), both, allowed);
         if agent.algo.is_online() {
             let key = format!("{table}.algo");
             let name = format!("{:?}", agent.algo.name());

@@ -290,6 +290,11 @@ pub(crate) const KEYS: &[Key] = &[
         "`himac`: false gives every sub-goal a fixed share of the steps, whatever is declared done.",
     ),
     optional(
+        "agents.*.also_flat",
+        Kind::Count(LARGE),
+        "`himac` with `bc`: it learns a flat agent's replies too, shown so many pairs; flat methods can then start from it.",
+    ),
+    optional(
         "agents.*.coevolution",
         Kind::Flag,
         "`himac`: false samples blueprints and actions together, and has both learn from the same return.",

@@ -17,7 +17,11 @@ pub(crate) const PRESETS: &[(&str, &str)] = &[
     ("alfworld", include_str!("../../../../presets/alfworld.toml")),
     ("alfworld-cpu", include_str!("../../../../presets/alfworld-cpu.toml")),
     ("demo", include_str!("../../../../presets/demo.toml")),
+    ("himac-ablations", include_str!("../../../../presets/himac-ablations.toml")),
+    ("himac-sokoban", include_str!("../../../../presets/himac-sokoban.toml")),
     ("horizon", include_str!("../../../../presets/horizon.toml")),
+    ("rl-sokoban", include_str!("../../../../presets/rl-sokoban.toml")),
+    ("rl-sokoban-8x8", include_str!("../../../../presets/rl-sokoban-8x8.toml")),
 ];
 
 /// The preset that messages and the reference page take as their example.

@@ -368,6 +368,10 @@ pub(crate) struct AgentConfig {
     /// HiMAC: a sub-goal ends when it is declared done; otherwise each has a fixed share of the steps.
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
     pub(crate) sub_done: bool,
+    /// HiMAC, cloned: learns a flat agent's replies too, shown the latest so many pairs, so that flat methods can start from
+    /// the same weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) also_flat: Option<usize>,
     /// HiMAC: blueprints and executions learn in turns.
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
     pub(crate) coevolution: bool,

@@ -399,22 +399,22 @@ fn presets_and_files_that_do_not_exist() {
     let error = |name: &str| load(name, &[]).unwrap_err().to_string();
     assert_eq!(
         error("dmo"),
-        "unknown preset \"dmo\"; did you mean demo? presets are ablations, alfworld, alfworld-cpu, demo, horizon, \
+        "unknown preset \"dmo\"; did you mean demo? presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, rl-sokoban, rl-sokoban-8x8, \
          and a file is given by a path that ends in .toml or contains /"
     );
     assert_eq!(
         error("something"),
-        "unknown preset \"something\"; presets are ablations, alfworld, alfworld-cpu, demo, horizon, \
+        "unknown preset \"something\"; presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, rl-sokoban, rl-sokoban-8x8, \
          and a file is given by a path that ends in .toml or contains /"
     );
     assert_eq!(
         message("seed = 1\npreset = \"alfworld-cp\"\n"),
-        "run.toml:2: unknown preset \"alfworld-cp\"; did you mean alfworld-cpu? presets are ablations, alfworld, alfworld-cpu, demo, horizon, \
+        "run.toml:2: unknown preset \"alfworld-cp\"; did you mean alfworld-cpu? presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, rl-sokoban, rl-sokoban-8x8, \
          and a file is given by a path that ends in .toml or contains /"
     );
     assert_eq!(
         error("no-such-folder/demo.toml"),
-        "no-such-folder/demo.toml: no such file; did you mean the preset demo? presets are ablations, alfworld, alfworld-cpu, demo, horizon"
+        "no-such-folder/demo.toml: no such file; did you mean the preset demo? presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, rl-sokoban, rl-sokoban-8x8"
     );
     let file = File::new("");
     fs_err::write(file.path(), b"seed = \xff").unwrap();
@@ -597,7 +597,7 @@ fn the_reference_page_lists_every_key_with_both_presets() {
     for row in [
         "| `games` | a whole number, 0 or more | Number of tasks; 0 takes all. | `0` | `0` | `0` | `4000` | `1200` |",
         "| `norm_eps` | a number | ε inside the root of RMSNorm; above 0. | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` |",
-        "| key | takes | meaning | `ablations` | `alfworld` | `alfworld-cpu` | `demo` | `horizon` |",
+        "| key | takes | meaning | `ablations` | `alfworld` | `alfworld-cpu` | `demo` | `himac-ablations` | `himac-sokoban` | `horizon` | `rl-sokoban` | `rl-sokoban-8x8` |",
         "## `[agents.NAME]`",
     ] {
         assert!(page.lines().any(|line| line == row), "{row}\n{page}");

@@ -163,7 +163,9 @@ impl AgentRun<'_> {
     /// Begins to watch a trainer, wherever it stands.
     pub(crate) fn watch(&self, trainer: &Trainer) -> Result<Watcher<'_>> {
         fs_err::create_dir_all(&self.directory)?;
-        let probes = trim_metrics(&self.directory.join("metrics.jsonl"), trainer.progress.step)?;
+        let metrics = self.directory.join("metrics.jsonl");
+        let probes = trim_metrics(&metrics, trainer.progress.step)?;
+        let begun = metrics.metadata().is_ok_and(|file| file.len() > 0);
         Ok(Watcher {
             run: self,
             metrics: Metrics::open(&self.directory)?,
@@ -171,6 +173,7 @@ impl AgentRun<'_> {
             logged: Logged::at(&trainer.progress),
             saved: trainer.progress.seconds,
             probes,
+            begun,
         })
     }
 
@@ -256,6 +259,7 @@ impl AgentRun<'_> {
         };
         let mut watcher = self.watch(trainer)?;
         let config = self.online_config(numbers);
+        watcher.probe_start(trainer)?;
         let ending = online::train(&config, &world, trainer, &reference.params.flat, stop, &mut watcher)?;
         watcher.reporter.done();
         watcher.save(trainer)?;

@@ -83,8 +83,16 @@ impl Rows<'_> {
             AgentKind::StepHrl | AgentKind::Himac => {
                 let mut samples = samples(self.agent, demonstrations);
                 samples.extend(played.iter().flat_map(|episode| relabel(episode, expert)));
-                let rows = samples.iter().map(|sample| row(sample, self.style, self.tokenizer)).collect();
-                (rows, samples.len())
+                let mut rows: Vec<Row> =
+                    samples.iter().map(|sample| row(sample, self.style, self.tokenizer)).collect();
+                if let Some(window) = self.agent.also_flat {
+                    let flats = demonstrations.iter().map(flat);
+                    rows.extend(
+                        flats.flat_map(|episode| windowed(&episode, window, self.style, self.tokenizer)),
+                    );
+                }
+                let count = rows.len();
+                (rows, count)
             }
             AgentKind::Flat => {
                 let mut flats: Vec<FlatEpisode> = demonstrations.iter().map(flat).collect();

@@ -54,7 +54,8 @@ pub(crate) fn trim_metrics(path: &Path, step: u64) -> Result<u32> {
         // A kill can also leave half a line.
         let Ok(value) = serde_json::from_str::<Value>(line) else { continue };
         if value["step"].as_u64().is_some_and(|at| at <= step) {
-            probes += u32::from(value.get(PROBE).is_some());
+            // The one before the first step is not among those that are spread over a phase.
+            probes += u32::from(value.get(PROBE).is_some() && value["step"] != 0);
             kept.push_str(line);
             kept.push('\n');
         }
@@ -90,6 +91,8 @@ pub(crate) struct Watcher<'a> {
     pub(crate) saved: f64,
     /// Small evaluations that are done, in this phase and all before it.
     pub(crate) probes: u32,
+    /// Whether the metrics have a line already.
+    pub(crate) begun: bool,
 }
 
 impl Watcher<'_> {
@@ -163,6 +166,28 @@ impl Watcher<'_> {
         self.reporter.at((1000.0 * report.fraction) as u64, &message);
         self.logged = Logged::of(report);
         Ok(())
+    }
+
+    /// What the starting policy can do, for curves to begin with; once.
+    pub(crate) fn probe_start(&mut self, trainer: &Trainer) -> Result<(), AlgoError> {
+        if trainer.progress.epoch > 0 || self.begun || self.run.config.eval.probes == 0 {
+            return Ok(());
+        }
+        let extra = vec![("iteration", 0.0), ("env_steps", 0.0), ("generated_tokens", 0.0)];
+        let report = StepReport {
+            step: 0,
+            epoch: 0.0,
+            fraction: 0.0,
+            seconds: 0.0,
+            since: 0.0,
+            tokens: 0,
+            loss: 0.0,
+            gradient_norm: 0.0,
+            learning_rate: 0.0,
+            per_role: [(0.0, 0.0); Role::COUNT],
+            extra,
+        };
+        self.probe(trainer, &report)
     }
 
     fn probe(&mut self, trainer: &Trainer, report: &StepReport) -> Result<(), AlgoError> {
