@@ -1,0 +1,188 @@
+//! What happens to each position by itself, besides products.
+//!
+//! Rows have a stride of whole registers; behind a row's own numbers stand zeros.
+
+use pulp::{Arch, Simd, WithSimd};
+
+/// e^x for registers; at most 2 units in the last place off where the result is a normal number, 0 to 1e-37 below.
+#[inline(always)]
+pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    // 1.5 · 2²³: adding it rounds to a whole number, which then stands in the lowest bits.
+    const ROUND: f32 = 12_582_912.0;
+    // ln 2 as a sum whose first part times any exponent is exact.
+    const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
+    // Minimax polynomial of (e^r - 1 - r) / r² for |r| ≤ ln 2 / 2 (Cephes).
+    const TERMS: [f32; 6] =
+        [1.987_569_2e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1];
+    let splat = |value: f32| simd.splat_f32s(value);
+    let x = simd.max_f32s(simd.min_f32s(x, splat(88.0)), splat(-87.0));
+    let shifted = simd.mul_add_e_f32s(x, splat(std::f32::consts::LOG2_E), splat(ROUND));
+    let whole = simd.sub_f32s(shifted, splat(ROUND));
+    let rest = simd.mul_add_e_f32s(whole, splat(-LN_2[0]), x);
+    let rest = simd.mul_add_e_f32s(whole, splat(-LN_2[1]), rest);
+    let mut sum = splat(TERMS[0]);
+    for &term in &TERMS[1..] {
+        sum = simd.mul_add_e_f32s(sum, rest, splat(term));
+    }
+    let value = simd.mul_add_e_f32s(sum, simd.mul_f32s(rest, rest), simd.add_f32s(rest, splat(1.0)));
+    let exponent = simd.sub_u32s(simd.transmute_u32s_f32s(shifted), simd.splat_u32s(ROUND.to_bits() - 127));
+    let power = simd.wrapping_dyn_shl_u32s(exponent, simd.splat_u32s(23));
+    simd.mul_f32s(value, simd.transmute_f32s_u32s(power))
+}
+
+/// n = x / √(mean(x²) + ε) for rows of `width` numbers: `[rows, stride]` → `[rows, stride]`
+pub(crate) fn normalise(arch: Arch, x: &[f32], width: usize, stride: usize, eps: f32, out: &mut [f32]) {
+    arch.dispatch(Normalise { x, width, stride, eps, out });
+}
+
+struct Normalise<'a> {
+    x: &'a [f32],
+    width: usize,
+    stride: usize,
+    eps: f32,
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Normalise<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        for (x, out) in self.x.chunks_exact(self.stride).zip(self.out.chunks_exact_mut(self.stride)) {
+            let (x, _) = S::as_simd_f32s(x);
+            let (out, _) = S::as_mut_simd_f32s(out);
+            let mut squares = simd.splat_f32s(0.0);
+            for &x in x {
+                squares = simd.mul_add_e_f32s(x, x, squares);
+            }
+            let mean = simd.reduce_sum_f32s(squares) / self.width as f32;
+            let scale = simd.splat_f32s(1.0 / (mean + self.eps).sqrt());
+            for (&x, out) in x.iter().zip(out) {
+                *out = simd.mul_f32s(x, scale);
+            }
+        }
+    }
+}
+
+/// gate ← silu(gate) ⊙ up where each row holds `ffn` gates, then as many ups: `[rows, stride]`
+pub(crate) fn gate(arch: Arch, x: &mut [f32], ffn: usize, stride: usize) {
+    arch.dispatch(Gate { x, ffn, stride });
+}
+
+struct Gate<'a> {
+    x: &'a mut [f32],
+    ffn: usize,
+    stride: usize,
+}
+
+impl WithSimd for Gate<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let one = simd.splat_f32s(1.0);
+        let pass = |gate: S::f32s, up: S::f32s| {
+            let below = simd.add_f32s(one, exp(simd, simd.neg_f32s(gate)));
+            simd.mul_f32s(simd.div_f32s(gate, below), up)
+        };
+        for row in self.x.chunks_exact_mut(self.stride) {
+            let (gates, ups) = row.split_at_mut(self.ffn);
+            let (gates, gates_left) = S::as_mut_simd_f32s(gates);
+            let (ups, ups_left) = S::as_simd_f32s(&ups[..self.ffn]);
+            for (gate, &up) in gates.iter_mut().zip(ups) {
+                *gate = pass(*gate, up);
+            }
+            if !gates_left.is_empty() {
+                let value = pass(simd.partial_load_f32s(gates_left), simd.partial_load_f32s(ups_left));
+                simd.partial_store_f32s(gates_left, value);
+            }
+        }
+    }
+}
+
+/// Rotates the pairs of every head of a row, of which the first half holds the first numbers and the second half the
+/// second: `heads` times `[2, half]`. `rotation` is `[cos; half]`, `[sin; half]`.
+pub(crate) fn rotate(arch: Arch, x: &mut [f32], rotation: &[f32]) {
+    arch.dispatch(Rotate { x, rotation });
+}
+
+struct Rotate<'a> {
+    x: &'a mut [f32],
+    rotation: &'a [f32],
+}
+
+impl WithSimd for Rotate<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        // The compiler makes registers of this by itself.
+        let (cos, sin) = self.rotation.split_at(self.rotation.len() / 2);
+        for head in self.x.chunks_exact_mut(self.rotation.len()) {
+            let (first, second) = head.split_at_mut(cos.len());
+            for (((a, b), &cos), &sin) in first.iter_mut().zip(second).zip(cos).zip(sin) {
+                (*a, *b) = (*a * cos - *b * sin, *a * sin + *b * cos);
+            }
+        }
+    }
+}
+
+/// The largest number m of a row, and ln Σ e^{x - m}.
+pub(crate) fn largest_and_log_sum(arch: Arch, x: &[f32]) -> (f32, f32) {
+    arch.dispatch(LogSum { x })
+}
+
+struct LogSum<'a> {
+    x: &'a [f32],
+}
+
+impl WithSimd for LogSum<'_> {
+    type Output = (f32, f32);
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> (f32, f32) {
+        let (whole, rest) = S::as_simd_f32s(self.x);
+        let mut most = simd.splat_f32s(f32::NEG_INFINITY);
+        for &x in whole {
+            most = simd.max_f32s(most, x);
+        }
+        let largest = rest.iter().copied().fold(simd.reduce_max_f32s(most), f32::max);
+        let shift = simd.splat_f32s(largest);
+        let mut sum = simd.splat_f32s(0.0);
+        for &x in whole {
+            sum = simd.add_f32s(sum, exp(simd, simd.sub_f32s(x, shift)));
+        }
+        let rest: f32 = rest.iter().map(|&x| (x - largest).exp()).sum();
+        (largest, (simd.reduce_sum_f32s(sum) + rest).ln())
+    }
+}
+
+/// e^{scale (x - largest)}: what softmax divides by its sum.
+pub(crate) fn weights(arch: Arch, x: &[f32], scale: f32, largest: f32, out: &mut [f32]) {
+    arch.dispatch(Weights { x, scale, largest, out });
+}
+
+struct Weights<'a> {
+    x: &'a [f32],
+    scale: f32,
+    largest: f32,
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Weights<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (scale, shift) = (simd.splat_f32s(self.scale), simd.splat_f32s(self.largest));
+        let weight = |x: S::f32s| exp(simd, simd.mul_f32s(scale, simd.sub_f32s(x, shift)));
+        let (x, x_left) = S::as_simd_f32s(self.x);
+        let (out, out_left) = S::as_mut_simd_f32s(self.out);
+        for (&x, out) in x.iter().zip(out) {
+            *out = weight(x);
+        }
+        if !x_left.is_empty() {
+            simd.partial_store_f32s(out_left, weight(simd.partial_load_f32s(x_left)));
+        }
+    }
+}
