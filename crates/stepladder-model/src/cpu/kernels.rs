@@ -1,5 +1,8 @@
 //! What happens to each position by itself, besides products.
 //!
+//! Functions of registers are `inline(always)` and no closures: only what ends in a caller made for this CPU is compiled to
+//! its instructions.
+//!
 //! Rows have a stride of whole registers; behind a row's own numbers stand zeros.
 
 use pulp::{Arch, Simd, WithSimd};
@@ -14,17 +17,17 @@ pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     // Minimax polynomial of (e^r - 1 - r) / r² for |r| ≤ ln 2 / 2 (Cephes).
     const TERMS: [f32; 6] =
         [1.987_569_2e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1];
-    let splat = |value: f32| simd.splat_f32s(value);
-    let x = simd.max_f32s(simd.min_f32s(x, splat(88.0)), splat(-87.0));
-    let shifted = simd.mul_add_e_f32s(x, splat(std::f32::consts::LOG2_E), splat(ROUND));
-    let whole = simd.sub_f32s(shifted, splat(ROUND));
-    let rest = simd.mul_add_e_f32s(whole, splat(-LN_2[0]), x);
-    let rest = simd.mul_add_e_f32s(whole, splat(-LN_2[1]), rest);
-    let mut sum = splat(TERMS[0]);
+    let x = simd.max_f32s(simd.min_f32s(x, simd.splat_f32s(88.0)), simd.splat_f32s(-87.0));
+    let shifted = simd.mul_add_e_f32s(x, simd.splat_f32s(std::f32::consts::LOG2_E), simd.splat_f32s(ROUND));
+    let whole = simd.sub_f32s(shifted, simd.splat_f32s(ROUND));
+    let rest = simd.mul_add_e_f32s(whole, simd.splat_f32s(-LN_2[0]), x);
+    let rest = simd.mul_add_e_f32s(whole, simd.splat_f32s(-LN_2[1]), rest);
+    let mut sum = simd.splat_f32s(TERMS[0]);
     for &term in &TERMS[1..] {
-        sum = simd.mul_add_e_f32s(sum, rest, splat(term));
+        sum = simd.mul_add_e_f32s(sum, rest, simd.splat_f32s(term));
     }
-    let value = simd.mul_add_e_f32s(sum, simd.mul_f32s(rest, rest), simd.add_f32s(rest, splat(1.0)));
+    let value =
+        simd.mul_add_e_f32s(sum, simd.mul_f32s(rest, rest), simd.add_f32s(rest, simd.splat_f32s(1.0)));
     let exponent = simd.sub_u32s(simd.transmute_u32s_f32s(shifted), simd.splat_u32s(ROUND.to_bits() - 127));
     let power = simd.wrapping_dyn_shl_u32s(exponent, simd.splat_u32s(23));
     simd.mul_f32s(value, simd.transmute_f32s_u32s(power))
@@ -80,24 +83,27 @@ impl WithSimd for Gate<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let one = simd.splat_f32s(1.0);
-        let pass = |gate: S::f32s, up: S::f32s| {
-            let below = simd.add_f32s(one, exp(simd, simd.neg_f32s(gate)));
-            simd.mul_f32s(simd.div_f32s(gate, below), up)
-        };
         for row in self.x.chunks_exact_mut(self.stride) {
             let (gates, ups) = row.split_at_mut(self.ffn);
             let (gates, gates_left) = S::as_mut_simd_f32s(gates);
             let (ups, ups_left) = S::as_simd_f32s(&ups[..self.ffn]);
             for (gate, &up) in gates.iter_mut().zip(ups) {
-                *gate = pass(*gate, up);
+                *gate = gated(simd, *gate, up);
             }
             if !gates_left.is_empty() {
-                let value = pass(simd.partial_load_f32s(gates_left), simd.partial_load_f32s(ups_left));
+                let (gate, up) = (simd.partial_load_f32s(gates_left), simd.partial_load_f32s(ups_left));
+                let value = gated(simd, gate, up);
                 simd.partial_store_f32s(gates_left, value);
             }
         }
     }
+}
+
+/// silu(gate) · up
+#[inline(always)]
+fn gated<S: Simd>(simd: S, gate: S::f32s, up: S::f32s) -> S::f32s {
+    let below = simd.add_f32s(simd.splat_f32s(1.0), exp(simd, simd.neg_f32s(gate)));
+    simd.mul_f32s(simd.div_f32s(gate, below), up)
 }
 
 /// Rotates the pairs of every head of a row, of which the first half holds the first numbers and the second half the
@@ -175,14 +181,15 @@ impl WithSimd for Weights<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let (scale, shift) = (simd.splat_f32s(self.scale), simd.splat_f32s(self.largest));
-        let weight = |x: S::f32s| exp(simd, simd.mul_f32s(scale, simd.sub_f32s(x, shift)));
         let (x, x_left) = S::as_simd_f32s(self.x);
         let (out, out_left) = S::as_mut_simd_f32s(self.out);
         for (&x, out) in x.iter().zip(out) {
-            *out = weight(x);
+            *out = exp(simd, simd.mul_f32s(scale, simd.sub_f32s(x, shift)));
         }
         if !x_left.is_empty() {
-            simd.partial_store_f32s(out_left, weight(simd.partial_load_f32s(x_left)));
+            let x = simd.partial_load_f32s(x_left);
+            let weight = exp(simd, simd.mul_f32s(scale, simd.sub_f32s(x, shift)));
+            simd.partial_store_f32s(out_left, weight);
         }
     }
 }

@@ -15,6 +15,7 @@ pub(crate) struct KvShape {
 
 impl KvShape {
     /// Numbers from one token's values to the next: whole registers.
+    #[inline]
     pub(crate) fn padded(&self) -> usize {
         self.head.next_multiple_of(self.lanes)
     }
@@ -90,6 +91,7 @@ impl Segment {
     }
 
     /// Keys `[head, lanes]` and values `[lanes, padded]` of one head in one block.
+    #[inline]
     pub(crate) fn block(&self, layer: usize, head: usize, block: usize) -> (&[f32], &[f32]) {
         let first = block * self.shape.block() + head * self.shape.of_head();
         self.layers[layer][first..first + self.shape.of_head()].split_at(self.shape.lanes * self.shape.head)
