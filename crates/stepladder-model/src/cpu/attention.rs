@@ -13,8 +13,6 @@ pub(crate) type Run<'a> = (&'a Segment, usize, usize);
 
 /// Queries that are computed together at most.
 const TOGETHER: usize = 8;
-/// Numbers of the widest register there is.
-const WIDEST: usize = 16;
 
 /// One row of one layer.
 pub(crate) struct Attention<'a> {
@@ -45,239 +43,219 @@ impl Attention<'_> {
     }
 }
 
-/// Queries of one block: they share a key head.
-struct Queries<'a, const ROWS: usize> {
-    q: [&'a [f32]; ROWS],
-    /// Tokens that each sees.
-    seen: [usize; ROWS],
-    /// Tokens that the last sees.
-    most: usize,
-}
-
 impl WithSimd for Attention<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let group = self.heads / self.shape.heads;
+        let queries = self.count * self.heads / self.shape.heads;
         // As many queries as leave registers for what they read.
-        let together = if S::REGISTER_COUNT >= 32 { TOGETHER } else { TOGETHER / 2 };
-        let longest = (self.seen + self.count - 1).next_multiple_of(self.shape.lanes);
-        if self.scores.len() < TOGETHER * longest {
-            self.scores.resize(TOGETHER * longest, 0.0);
+        let most = if S::REGISTER_COUNT >= 32 { TOGETHER } else { TOGETHER / 2 };
+        let room = TOGETHER * line::<S>(self.seen + self.count - 1);
+        if self.scores.len() < room {
+            self.scores.resize(room, 0.0);
         }
         for head in 0..self.shape.heads {
-            let all = self.count * group;
             let mut from = 0;
-            while from < all {
-                let left = all - from;
-                let rows = if left >= together {
-                    together
-                } else if left >= 4 {
-                    4
-                } else if left >= 2 {
-                    2
-                } else {
-                    1
+            while from < queries {
+                let together = match queries - from {
+                    left if left >= most => most,
+                    4.. => 4,
+                    2.. => 2,
+                    _ => 1,
                 };
-                match rows {
-                    8 => self.block::<S, 8>(simd, head, group, from),
-                    4 => self.block::<S, 4>(simd, head, group, from),
-                    2 => self.block::<S, 2>(simd, head, group, from),
-                    _ => self.block::<S, 1>(simd, head, group, from),
+                match together {
+                    8 => self.block::<S, 8>(simd, head, from),
+                    4 => self.block::<S, 4>(simd, head, from),
+                    2 => self.block::<S, 2>(simd, head, from),
+                    _ => self.block::<S, 1>(simd, head, from),
                 }
-                from += rows;
+                from += together;
             }
         }
     }
+}
+
+/// Numbers from one query's scores to the next: whole registers, and one more that may be written over.
+fn line<S: Simd>(tokens: usize) -> usize {
+    tokens.next_multiple_of(S::F32_LANES) + S::F32_LANES
+}
+
+/// Queries that share a key head and are computed together.
+struct Block<'a, const ROWS: usize> {
+    shape: KvShape,
+    layer: usize,
+    head: usize,
+    runs: &'a [Run<'a>],
+    queries: [&'a [f32]; ROWS],
+    /// Tokens that each sees.
+    seen: [usize; ROWS],
+    /// Tokens that the last sees.
+    most: usize,
+    /// `[ROWS, line]`
+    scores: &'a mut [f32],
+    line: usize,
 }
 
 impl Attention<'_> {
     /// Queries `from..from + ROWS` of a key head, counted token by token.
     #[inline(always)]
-    fn block<S: Simd, const ROWS: usize>(&mut self, simd: S, head: usize, group: usize, from: usize) {
-        let width = self.shape.head;
-        let place = |row: usize| {
-            let query = from + row;
-            (query / group, (head * group + query % group) * width)
-        };
-        let queries = Queries::<ROWS> {
-            q: std::array::from_fn(|row| {
-                let (token, column) = place(row);
-                &self.queries[token * self.stride + column..][..width]
+    fn block<S: Simd, const ROWS: usize>(&mut self, simd: S, head: usize, from: usize) {
+        let (width, padded) = (self.shape.head, self.shape.padded());
+        let group = self.heads / self.shape.heads;
+        let tokens: [usize; ROWS] = std::array::from_fn(|row| (from + row) / group);
+        let columns: [usize; ROWS] = std::array::from_fn(|row| (head * group + (from + row) % group) * width);
+        let most = self.seen + tokens[ROWS - 1];
+        let line = line::<S>(most);
+        let mut block = Block::<ROWS> {
+            shape: self.shape,
+            layer: self.layer,
+            head,
+            runs: self.runs,
+            queries: std::array::from_fn(|row| {
+                &self.queries[tokens[row] * self.stride + columns[row]..][..width]
             }),
-            seen: std::array::from_fn(|row| self.seen + place(row).0),
-            most: self.seen + place(ROWS - 1).0,
+            seen: tokens.map(|token| self.seen + token),
+            most,
+            scores: &mut self.scores[..ROWS * line],
+            line,
         };
-        let line = queries.most.next_multiple_of(self.shape.lanes);
-        let scores = &mut self.scores[..ROWS * line];
-        score::<S, ROWS>(simd, &self.shape, self.layer, head, self.runs, &queries, scores, line);
-        let mut sums = [0f32; ROWS];
-        for ((scores, &seen), sum) in scores.chunks_exact_mut(line).zip(&queries.seen).zip(&mut sums) {
-            *sum = soften(simd, scores, seen, 1.0 / (width as f32).sqrt());
-        }
-        let padded = self.shape.padded();
+        block.score::<S>(simd);
+        let shares = block.soften::<S>(simd, 1.0 / (width as f32).sqrt());
         let mut column = 0;
         while column < padded {
             let two = column + 2 * S::F32_LANES <= padded;
-            let mut gathered = [[0f32; 2 * WIDEST]; ROWS];
+            let mut sums = [[simd.splat_f32s(0.0); 2]; ROWS];
             if two {
-                gather::<S, ROWS, 2>(
-                    simd,
-                    &self.shape,
-                    self.layer,
-                    head,
-                    self.runs,
-                    scores,
-                    queries.most,
-                    column,
-                    &mut gathered,
-                );
+                sums = block.gather::<S, 2>(simd, column);
             } else {
-                gather::<S, ROWS, 1>(
-                    simd,
-                    &self.shape,
-                    self.layer,
-                    head,
-                    self.runs,
-                    scores,
-                    queries.most,
-                    column,
-                    &mut gathered,
-                );
-            }
-            let step = S::F32_LANES * (1 + usize::from(two));
-            let count = step.min(width - column);
-            for row in 0..ROWS {
-                let (token, first) = place(row);
-                let out = &mut self.out[token * self.out_stride + first + column..][..count];
-                for (out, value) in out.iter_mut().zip(&gathered[row]) {
-                    *out = value / sums[row];
-                }
-            }
-            column += step;
-        }
-    }
-}
-
-/// q · k of every query and token, `[ROWS, line]`.
-#[inline(always)]
-#[allow(clippy::too_many_arguments)]
-fn score<S: Simd, const ROWS: usize>(
-    simd: S,
-    shape: &KvShape,
-    layer: usize,
-    head: usize,
-    runs: &[Run<'_>],
-    queries: &Queries<'_, ROWS>,
-    scores: &mut [f32],
-    line: usize,
-) {
-    let lanes = S::F32_LANES;
-    let mut at = 0;
-    for &(segment, start, count) in runs {
-        let end = start + count.min(queries.most - at);
-        let mut token = start;
-        while token < end {
-            let (keys, _) = segment.block(layer, head, token / lanes);
-            let (keys, _) = S::as_simd_f32s(keys);
-            let keys = &keys[..shape.head];
-            let q: [&[f32]; ROWS] = std::array::from_fn(|row| &queries.q[row][..shape.head]);
-            let mut sums = [simd.splat_f32s(0.0); ROWS];
-            for (place, &key) in keys.iter().enumerate() {
+                let one = block.gather::<S, 1>(simd, column);
                 for row in 0..ROWS {
-                    sums[row] = simd.mul_add_e_f32s(simd.splat_f32s(q[row][place]), key, sums[row]);
+                    sums[row][0] = one[row][0];
                 }
             }
-            let first = token % lanes;
-            let found = (lanes - first).min(end - token);
-            for (row, &sum) in sums.iter().enumerate() {
-                let out = &mut scores[row * line + at..][..found];
-                if found == lanes {
-                    simd.partial_store_f32s(out, sum);
-                } else {
-                    let mut all = [0f32; WIDEST];
-                    simd.partial_store_f32s(&mut all[..lanes], sum);
-                    out.copy_from_slice(&all[first..first + found]);
+            for row in 0..ROWS {
+                let until = width.min(column + S::F32_LANES * (1 + usize::from(two)));
+                let first = tokens[row] * self.out_stride + columns[row];
+                let out = &mut self.out[first + column..first + until];
+                let (whole, rest) = S::as_mut_simd_f32s(out);
+                let share = simd.splat_f32s(shares[row]);
+                for (out, &sum) in whole.iter_mut().zip(&sums[row]) {
+                    *out = simd.mul_f32s(sum, share);
+                }
+                if !rest.is_empty() {
+                    simd.partial_store_f32s(rest, simd.mul_f32s(sums[row][whole.len()], share));
                 }
             }
-            token += found;
-            at += found;
-        }
-        if at == queries.most {
-            break;
+            column += S::F32_LANES * (1 + usize::from(two));
         }
     }
 }
 
-/// scores ← e^{scale (score - max)} for the tokens seen, 0 behind them; returns their sum.
-#[inline(always)]
-fn soften<S: Simd>(simd: S, scores: &mut [f32], seen: usize, scale: f32) -> f32 {
-    scores[seen..].fill(f32::NEG_INFINITY);
-    let used = seen.next_multiple_of(S::F32_LANES);
-    let (whole, _) = S::as_mut_simd_f32s(&mut scores[..used]);
-    let mut most = simd.splat_f32s(f32::NEG_INFINITY);
-    for &score in whole.iter() {
-        most = simd.max_f32s(most, score);
-    }
-    let (most, scale) = (simd.splat_f32s(simd.reduce_max_f32s(most)), simd.splat_f32s(scale));
-    for score in whole.iter_mut() {
-        *score = exp(simd, simd.mul_f32s(simd.sub_f32s(*score, most), scale));
-    }
-    scores[seen..].fill(0.0);
-    let (whole, _) = S::as_simd_f32s(&scores[..used]);
-    let mut sum = simd.splat_f32s(0.0);
-    for &score in whole {
-        sum = simd.add_f32s(sum, score);
-    }
-    simd.reduce_sum_f32s(sum)
-}
-
-/// Σ weight · v over the tokens, for `ACROSS` registers of a head's values from `column` on.
-#[inline(always)]
-#[allow(clippy::too_many_arguments)]
-fn gather<S: Simd, const ROWS: usize, const ACROSS: usize>(
-    simd: S,
-    shape: &KvShape,
-    layer: usize,
-    head: usize,
-    runs: &[Run<'_>],
-    scores: &[f32],
-    most: usize,
-    column: usize,
-    out: &mut [[f32; 2 * WIDEST]; ROWS],
-) {
-    let lanes = S::F32_LANES;
-    let (line, padded) = (scores.len() / ROWS, shape.padded());
-    let mut sums = [[simd.splat_f32s(0.0); ACROSS]; ROWS];
-    let mut at = 0;
-    for &(segment, start, count) in runs {
-        let end = start + count.min(most - at);
-        let mut token = start;
-        while token < end {
-            let (_, values) = segment.block(layer, head, token / lanes);
-            let first = token % lanes;
-            let found = (lanes - first).min(end - token);
-            let weights: [&[f32]; ROWS] = std::array::from_fn(|row| &scores[row * line + at..][..found]);
-            for (place, values) in values.chunks_exact(padded).skip(first).take(found).enumerate() {
-                let (values, _) = S::as_simd_f32s(&values[column..column + ACROSS * lanes]);
-                for across in 0..ACROSS {
+impl<const ROWS: usize> Block<'_, ROWS> {
+    /// scores ← q · k of every query and token.
+    #[inline(always)]
+    fn score<S: Simd>(&mut self, simd: S) {
+        let lanes = S::F32_LANES;
+        let queries: [&[f32]; ROWS] = std::array::from_fn(|row| &self.queries[row][..self.shape.head]);
+        let mut at = 0;
+        for &(segment, start, count) in self.runs {
+            let end = start + count.min(self.most - at);
+            let mut token = start;
+            while token < end {
+                let (keys, _) = segment.block(self.layer, self.head, token / lanes);
+                let (keys, _) = S::as_simd_f32s(keys);
+                let mut sums = [simd.splat_f32s(0.0); ROWS];
+                for (place, &key) in keys[..self.shape.head].iter().enumerate() {
                     for row in 0..ROWS {
-                        let sum = &mut sums[row][across];
-                        *sum =
-                            simd.mul_add_e_f32s(simd.splat_f32s(weights[row][place]), values[across], *sum);
+                        sums[row] = simd.mul_add_e_f32s(simd.splat_f32s(queries[row][place]), key, sums[row]);
                     }
                 }
+                let first = token % lanes;
+                for row in 0..ROWS {
+                    let sum = if first == 0 { sums[row] } else { simd.rotate_left_f32s(sums[row], first) };
+                    // What stands behind the tokens of this block is written over by the next.
+                    let (out, _) = S::as_mut_simd_f32s(&mut self.scores[row * self.line + at..][..lanes]);
+                    out[0] = sum;
+                }
+                let found = (lanes - first).min(end - token);
+                token += found;
+                at += found;
             }
-            token += found;
-            at += found;
-        }
-        if at == most {
-            break;
+            if at == self.most {
+                break;
+            }
         }
     }
-    for (out, sums) in out.iter_mut().zip(&sums) {
-        let (out, _) = S::as_mut_simd_f32s(out);
-        out[..ACROSS].copy_from_slice(sums);
+
+    /// scores ← e^{scale (score - max)} for the tokens seen, 0 behind them; returns 1 / Σ of each query.
+    #[inline(always)]
+    fn soften<S: Simd>(&mut self, simd: S, scale: f32) -> [f32; ROWS] {
+        let (scale, lowest) = (simd.splat_f32s(scale), simd.splat_f32s(f32::NEG_INFINITY));
+        let mut shares = [0f32; ROWS];
+        for row in 0..ROWS {
+            let (scores, _) = S::as_mut_simd_f32s(&mut self.scores[row * self.line..][..self.line]);
+            let (whole, rest) = (self.seen[row] / S::F32_LANES, self.seen[row] % S::F32_LANES);
+            let visible = simd.mask_between_m32s(0, rest as u32).mask();
+            let (scores, hidden) = scores.split_at_mut(whole + usize::from(rest > 0));
+            if rest > 0 {
+                scores[whole] = simd.select_f32s(visible, scores[whole], lowest);
+            }
+            let mut most = lowest;
+            for &score in scores.iter() {
+                most = simd.max_f32s(most, score);
+            }
+            let most = simd.splat_f32s(simd.reduce_max_f32s(most));
+            for score in scores.iter_mut() {
+                *score = exp(simd, simd.mul_f32s(simd.sub_f32s(*score, most), scale));
+            }
+            if rest > 0 {
+                scores[whole] = simd.select_f32s(visible, scores[whole], simd.splat_f32s(0.0));
+            }
+            let mut sum = simd.splat_f32s(0.0);
+            for &score in scores.iter() {
+                sum = simd.add_f32s(sum, score);
+            }
+            shares[row] = 1.0 / simd.reduce_sum_f32s(sum);
+            for score in hidden {
+                *score = simd.splat_f32s(0.0);
+            }
+        }
+        shares
+    }
+
+    /// Σ score · v over the tokens, for `ACROSS` registers of a head's values from `column` on.
+    #[inline(always)]
+    fn gather<S: Simd, const ACROSS: usize>(&self, simd: S, column: usize) -> [[S::f32s; ACROSS]; ROWS] {
+        let (lanes, padded) = (S::F32_LANES, self.shape.padded());
+        let mut sums = [[simd.splat_f32s(0.0); ACROSS]; ROWS];
+        let mut at = 0;
+        for &(segment, start, count) in self.runs {
+            let end = start + count.min(self.most - at);
+            let mut token = start;
+            while token < end {
+                let (_, values) = segment.block(self.layer, self.head, token / lanes);
+                let first = token % lanes;
+                let found = (lanes - first).min(end - token);
+                let scores: [&[f32]; ROWS] =
+                    std::array::from_fn(|row| &self.scores[row * self.line + at..][..found]);
+                for place in 0..found {
+                    let values = &values[(first + place) * padded + column..][..ACROSS * lanes];
+                    let (values, _) = S::as_simd_f32s(values);
+                    for row in 0..ROWS {
+                        let score = simd.splat_f32s(scores[row][place]);
+                        for across in 0..ACROSS {
+                            sums[row][across] = simd.mul_add_e_f32s(score, values[across], sums[row][across]);
+                        }
+                    }
+                }
+                token += found;
+                at += found;
+            }
+            if at == self.most {
+                break;
+            }
+        }
+        sums
     }
 }

@@ -145,10 +145,11 @@ impl Model {
         let queries = self.shape.heads as usize * head;
         let keys = queries + self.kv.heads * head;
         for (row, part) in rows.iter_mut().zip(parts) {
+            let qkv = &mut qkv[part.first * line..][..part.count * line];
+            let heads = self.shape.heads as usize + self.kv.heads;
+            rotate(self.arch, qkv, line, heads, &self.rotations[part.before * head..], head);
             let first = row.own.tokens() - part.count;
-            for (at, qkv) in qkv[part.first * line..].chunks_exact_mut(line).take(part.count).enumerate() {
-                let rotation = &self.rotations[(part.before + at) * head..][..head];
-                rotate(self.arch, &mut qkv[..keys], rotation);
+            for (at, qkv) in qkv.chunks_exact(line).enumerate() {
                 row.own.write(layer, first + at, &qkv[queries..keys], &qkv[keys..][..keys - queries]);
             }
         }

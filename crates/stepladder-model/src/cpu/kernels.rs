@@ -106,28 +106,40 @@ fn gated<S: Simd>(simd: S, gate: S::f32s, up: S::f32s) -> S::f32s {
     simd.mul_f32s(simd.div_f32s(gate, below), up)
 }
 
-/// Rotates the pairs of every head of a row, of which the first half holds the first numbers and the second half the
-/// second: `heads` times `[2, half]`. `rotation` is `[cos; half]`, `[sin; half]`.
-pub(crate) fn rotate(arch: Arch, x: &mut [f32], rotation: &[f32]) {
-    arch.dispatch(Rotate { x, rotation });
+/// Rotates the pairs of consecutive tokens, a row every `stride` numbers. A row begins with `heads` times `[2, half]`: the
+/// first numbers of all pairs, then the second. `rotations` has `[cos; half]`, `[sin; half]` for each token.
+pub(crate) fn rotate(arch: Arch, x: &mut [f32], stride: usize, heads: usize, rotations: &[f32], head: usize) {
+    arch.dispatch(Rotate { x, stride, heads, rotations, head });
 }
 
 struct Rotate<'a> {
     x: &'a mut [f32],
-    rotation: &'a [f32],
+    stride: usize,
+    heads: usize,
+    rotations: &'a [f32],
+    head: usize,
 }
 
 impl WithSimd for Rotate<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        // The compiler makes registers of this by itself.
-        let (cos, sin) = self.rotation.split_at(self.rotation.len() / 2);
-        for head in self.x.chunks_exact_mut(self.rotation.len()) {
-            let (first, second) = head.split_at_mut(cos.len());
-            for (((a, b), &cos), &sin) in first.iter_mut().zip(second).zip(cos).zip(sin) {
-                (*a, *b) = (*a * cos - *b * sin, *a * sin + *b * cos);
+    fn with_simd<S: Simd>(self, simd: S) {
+        let rows = self.x.chunks_exact_mut(self.stride).zip(self.rotations.chunks_exact(self.head));
+        for (row, rotation) in rows {
+            let (cos, sin) = rotation.split_at(self.head / 2);
+            let ((cos, cos_left), (sin, sin_left)) = (S::as_simd_f32s(cos), S::as_simd_f32s(sin));
+            for head in row[..self.heads * self.head].chunks_exact_mut(self.head) {
+                let (a, b) = head.split_at_mut(self.head / 2);
+                let ((a, a_left), (b, b_left)) = (S::as_mut_simd_f32s(a), S::as_mut_simd_f32s(b));
+                for (((a, b), &cos), &sin) in a.iter_mut().zip(b).zip(cos).zip(sin) {
+                    let turned = simd.sub_f32s(simd.mul_f32s(*a, cos), simd.mul_f32s(*b, sin));
+                    *b = simd.add_f32s(simd.mul_f32s(*a, sin), simd.mul_f32s(*b, cos));
+                    *a = turned;
+                }
+                for (((a, b), &cos), &sin) in a_left.iter_mut().zip(b_left).zip(cos_left).zip(sin_left) {
+                    (*a, *b) = (*a * cos - *b * sin, *a * sin + *b * cos);
+                }
             }
         }
     }

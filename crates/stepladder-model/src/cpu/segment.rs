@@ -29,11 +29,6 @@ impl KvShape {
     fn block(&self) -> usize {
         self.heads * self.of_head()
     }
-
-    /// Bytes of a block in all layers.
-    pub(crate) fn block_bytes(&self) -> usize {
-        self.layers * self.block() * size_of::<f32>()
-    }
 }
 
 /// Keys and values of consecutive tokens: in each layer blocks `[heads]` of keys `[head, lanes]` and values
@@ -41,16 +36,17 @@ impl KvShape {
 #[derive(Debug, Clone)]
 pub(crate) struct Segment {
     shape: KvShape,
-    layers: Vec<Vec<f32>>,
+    /// `[layers, room, block]`
+    numbers: Vec<f32>,
+    /// Blocks that there is room for in each layer.
+    room: usize,
     tokens: usize,
 }
 
 impl Segment {
-    /// None yet, with room for some.
+    /// None yet; the first that come find room for `room` tokens.
     pub(crate) fn new(shape: KvShape, room: usize) -> Self {
-        let room = room.div_ceil(shape.lanes) * shape.block();
-        let layers = (0..shape.layers).map(|_| Vec::with_capacity(room)).collect();
-        Self { shape, layers, tokens: 0 }
+        Self { shape, numbers: Vec::new(), room: room.div_ceil(shape.lanes), tokens: 0 }
     }
 
     pub(crate) fn shape(&self) -> KvShape {
@@ -62,15 +58,26 @@ impl Segment {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.tokens.div_ceil(self.shape.lanes) * self.shape.block_bytes()
+        self.numbers.len() * size_of::<f32>()
     }
 
     /// Makes room for `more` tokens, to be written in each layer.
     pub(crate) fn grow(&mut self, more: usize) {
-        self.tokens += more;
-        let len = self.tokens.div_ceil(self.shape.lanes) * self.shape.block();
-        for layer in &mut self.layers {
-            layer.resize(len, 0.0);
+        let (used, needed) = (self.tokens.div_ceil(self.shape.lanes), self.tokens + more);
+        self.tokens = needed;
+        let needed = needed.div_ceil(self.shape.lanes);
+        if needed <= self.room && !self.numbers.is_empty() {
+            return;
+        }
+        let before = self.room;
+        self.room = if used == 0 { before.max(needed) } else { needed + before / 2 };
+        let block = self.shape.block();
+        let numbers = vec![0.0; self.shape.layers * self.room * block];
+        let old = std::mem::replace(&mut self.numbers, numbers);
+        if used > 0 {
+            let layers =
+                self.numbers.chunks_exact_mut(self.room * block).zip(old.chunks_exact(before * block));
+            layers.for_each(|(new, old)| new[..used * block].copy_from_slice(&old[..used * block]));
         }
     }
 
@@ -78,13 +85,13 @@ impl Segment {
     pub(crate) fn write(&mut self, layer: usize, token: usize, keys: &[f32], values: &[f32]) {
         let KvShape { head, lanes, .. } = self.shape;
         let (padded, place) = (self.shape.padded(), token % lanes);
-        let first = token / lanes * self.shape.block();
-        let block = &mut self.layers[layer][first..first + self.shape.block()];
+        let size = self.shape.block();
+        let block = &mut self.numbers[(layer * self.room + token / lanes) * size..][..size];
         let of_heads = block.chunks_exact_mut(self.shape.of_head());
         for ((out, keys), values) in of_heads.zip(keys.chunks_exact(head)).zip(values.chunks_exact(head)) {
             let (out_keys, out_values) = out.split_at_mut(lanes * head);
-            for (out, &key) in out_keys[place..].iter_mut().step_by(lanes).zip(keys) {
-                *out = key;
+            for (out, &key) in out_keys.chunks_exact_mut(lanes).zip(keys) {
+                out[place] = key;
             }
             out_values[place * padded..][..head].copy_from_slice(values);
         }
@@ -93,8 +100,8 @@ impl Segment {
     /// Keys `[head, lanes]` and values `[lanes, padded]` of one head in one block.
     #[inline]
     pub(crate) fn block(&self, layer: usize, head: usize, block: usize) -> (&[f32], &[f32]) {
-        let first = block * self.shape.block() + head * self.shape.of_head();
-        self.layers[layer][first..first + self.shape.of_head()].split_at(self.shape.lanes * self.shape.head)
+        let first = (layer * self.room + block) * self.shape.block() + head * self.shape.of_head();
+        self.numbers[first..first + self.shape.of_head()].split_at(self.shape.lanes * self.shape.head)
     }
 }
 
