@@ -259,3 +259,124 @@ impl<const ROWS: usize> Block<'_, ROWS> {
         sums
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::archs;
+    use crate::cpu::product::lanes;
+    use proptest::prelude::*;
+
+    /// A row of `known` tokens in pieces and `new` ones, and its heads.
+    #[derive(Debug, Clone)]
+    struct Case {
+        pieces: Vec<(usize, usize, usize)>,
+        new: usize,
+        kv_heads: usize,
+        group: usize,
+        head: usize,
+    }
+
+    fn case() -> impl Strategy<Value = Case> {
+        let piece = (0usize..20, 1usize..40, 0usize..20);
+        let pieces = prop::collection::vec(piece, 0..4);
+        (pieces, 1usize..24, 1usize..4, 1usize..4, 1usize..25).prop_map(
+            |(pieces, new, kv_heads, group, half)| Case { pieces, new, kv_heads, group, head: 2 * half },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+
+        /// As a naive loop does it, wherever keys and values lie; and to the last bit as in one segment, query by query.
+        #[test]
+        fn attention_is_right_and_each_querys_own(case in case()) {
+            for arch in archs() {
+                check(arch, &case)?;
+            }
+        }
+    }
+
+    fn check(arch: Arch, case: &Case) -> Result<(), TestCaseError> {
+        let Case { pieces, new, kv_heads, group, head } = case.clone();
+        let shape = KvShape { layers: 2, heads: kv_heads, head, lanes: lanes(arch) };
+        let (layer, heads, width) = (1, kv_heads * group, kv_heads * head);
+        let known: usize = pieces.iter().map(|(_, count, _)| count).sum();
+        let all = known + new;
+        let number = |at: usize, salt: usize| (((at + 7) * (salt + 13) * 7919 % 1009) as f32 - 504.0) / 300.0;
+        let keys: Vec<f32> = (0..all * width).map(|at| number(at, 1)).collect();
+        let values: Vec<f32> = (0..all * width).map(|at| number(at, 2)).collect();
+        let stride = heads * head + 3;
+        let queries: Vec<f32> = (0..new * stride).map(|at| number(at, 3)).collect();
+        let write = |segment: &mut Segment, at: usize, token: usize| {
+            segment.write(layer, at, &keys[token * width..][..width], &values[token * width..][..width]);
+        };
+        // Pieces stand between tokens of others; the new ones come in two goes.
+        let mut segments = Vec::new();
+        let mut token = 0;
+        for &(before, count, after) in &pieces {
+            let mut segment = Segment::new(shape, before + count + after);
+            segment.grow(before + count + after);
+            for at in 0..count {
+                write(&mut segment, before + at, token + at);
+            }
+            for other in (0..before).chain(before + count..before + count + after) {
+                segment.write(layer, other, &vec![1e9; width], &vec![-1e9; width]);
+            }
+            token += count;
+            segments.push((segment, before, count));
+        }
+        let (mut own, mut whole) = (Segment::new(shape, 1), Segment::new(shape, all));
+        for at in 0..new {
+            own.grow(1);
+            write(&mut own, at, known + at);
+        }
+        whole.grow(all);
+        (0..all).for_each(|token| write(&mut whole, token, token));
+        let mut runs: Vec<Run<'_>> = segments.iter().map(|(s, start, count)| (s, *start, *count)).collect();
+        runs.push((&own, 0, new));
+        let compute = |runs: &[Run<'_>], first: usize, count: usize| {
+            let mut out = vec![f32::NAN; count * heads * head];
+            Attention {
+                shape,
+                heads,
+                layer,
+                runs,
+                queries: &queries[first * stride..],
+                stride,
+                seen: known + first + 1,
+                count,
+                out: &mut out,
+                out_stride: heads * head,
+                scores: &mut vec![f32::NAN; 7],
+            }
+            .compute(arch);
+            out
+        };
+        let together = compute(&runs, 0, new);
+        for query in 0..new {
+            let found = &together[query * heads * head..][..heads * head];
+            let alone = compute(&[(&whole, 0, known + query + 1)], query, 1);
+            prop_assert_eq!(&alone[..], found);
+            for (at, found) in found.chunks_exact(head).enumerate() {
+                let q = &queries[query * stride + at * head..][..head];
+                let of_head = |all: &'_ [f32], token: usize| -> Vec<f64> {
+                    all[token * width + at / group * head..][..head].iter().map(|&x| f64::from(x)).collect()
+                };
+                let scores = (0..=known + query).map(|token| {
+                    let k = of_head(&keys, token);
+                    (q.iter().zip(k).map(|(q, k)| f64::from(*q) * k).sum::<f64>() / (head as f64).sqrt())
+                        .exp()
+                });
+                let scores: Vec<f64> = scores.collect();
+                let total: f64 = scores.iter().sum();
+                for (column, &found) in found.iter().enumerate() {
+                    let expected: f64 =
+                        scores.iter().enumerate().map(|(token, s)| s * of_head(&values, token)[column]).sum();
+                    prop_assert!((f64::from(found) - expected / total).abs() < 1e-4);
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -205,3 +205,88 @@ impl WithSimd for Weights<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::archs;
+    use crate::cpu::product::lanes;
+
+    fn close(found: f32, expected: f64, tolerance: f64) {
+        let difference = (f64::from(found) - expected).abs();
+        assert!(difference <= tolerance * expected.abs().max(1.0), "{found} and {expected}");
+    }
+
+    #[test]
+    fn weights_are_exponentials() {
+        for arch in archs() {
+            let x: Vec<f32> =
+                (0..4001).map(|at| at as f32 * 0.02 - 60.0).chain([-1e4, f32::NEG_INFINITY]).collect();
+            let mut out = vec![f32::NAN; x.len()];
+            weights(arch, &x, 0.5, 20.0, &mut out);
+            for (&x, &found) in x.iter().zip(&out) {
+                let expected = (0.5 * (f64::from(x) - 20.0)).exp();
+                // The argument is rounded to f32, which an exponential magnifies by its size.
+                let tolerance = expected * 2e-7 * (1.0 + 0.5 * f64::from(x.max(-200.0) - 20.0).abs()) + 1e-37;
+                assert!((f64::from(found) - expected).abs() <= tolerance, "e^(({x} - 20) / 2): {found}");
+            }
+            let (largest, log_sum) = largest_and_log_sum(arch, &x);
+            let sum: f64 = x.iter().map(|&x| (f64::from(x) - f64::from(largest)).exp()).sum();
+            assert_eq!(largest, 20.0);
+            close(log_sum, sum.ln(), 1e-5);
+        }
+    }
+
+    #[test]
+    fn positions_are_normalised_gated_and_rotated() {
+        for arch in archs() {
+            let (rows, width) = (3, 21usize);
+            let stride = width.next_multiple_of(2 * lanes(arch));
+            let number = |at: usize| ((at * 37 % 101) as f32 - 50.0) / 20.0;
+            let mut x = vec![0.0; rows * stride];
+            for (row, x) in x.chunks_exact_mut(stride).enumerate() {
+                x.iter_mut().take(width).enumerate().for_each(|(at, x)| *x = number(row * width + at));
+            }
+            let mut out = vec![f32::NAN; rows * stride];
+            normalise(arch, &x, width, stride, 1e-5, &mut out);
+            for (x, out) in x.chunks_exact(stride).zip(out.chunks_exact(stride)) {
+                let mean = x.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / width as f64 + 1e-5;
+                x.iter().zip(out).for_each(|(&x, &out)| close(out, f64::from(x) / mean.sqrt(), 1e-6));
+            }
+            let ffn = 9;
+            let mut gated = x.clone();
+            gate(arch, &mut gated, ffn, stride);
+            for (x, gated) in x.chunks_exact(stride).zip(gated.chunks_exact(stride)) {
+                for at in 0..ffn {
+                    let (gate, up) = (f64::from(x[at]), f64::from(x[ffn + at]));
+                    close(gated[at], gate / (1.0 + (-gate).exp()) * up, 1e-6);
+                }
+            }
+            for (head, heads) in [(6, 3), (2, 10), (20, 1)] {
+                let half = head / 2;
+                let angle = |row: usize, pair: usize| 0.3 * (row + 1) as f64 / (pair + 1) as f64;
+                let rotations: Vec<f32> = (0..rows)
+                    .flat_map(|row| {
+                        let cos = (0..half).map(move |pair| angle(row, pair).cos() as f32);
+                        cos.chain((0..half).map(move |pair| angle(row, pair).sin() as f32))
+                    })
+                    .collect();
+                let mut turned = x.clone();
+                rotate(arch, &mut turned, stride, heads, &rotations, head);
+                for (at, (&before, &after)) in x.iter().zip(&turned).enumerate() {
+                    let (row, place) = (at / stride, at % stride);
+                    if place >= heads * head {
+                        assert_eq!(before, after);
+                        continue;
+                    }
+                    let pair = place % head % half;
+                    let first = row * stride + place / head * head + pair;
+                    let (a, b) = (f64::from(x[first]), f64::from(x[first + half]));
+                    let (sin, cos) = angle(row, pair).sin_cos();
+                    let expected = if place % head < half { a * cos - b * sin } else { a * sin + b * cos };
+                    close(after, expected, 1e-6);
+                }
+            }
+        }
+    }
+}

@@ -116,3 +116,12 @@ impl Model {
         &self.shape
     }
 }
+
+/// Every set of instructions that kernels are compiled for and this CPU has: the best, and those of older CPUs.
+#[cfg(test)]
+fn archs() -> Vec<Arch> {
+    let mut found = vec![Arch::new(), Arch::Scalar];
+    #[cfg(target_arch = "x86_64")]
+    found.extend(pulp::x86::V3::try_new().map(Arch::V3));
+    found
+}

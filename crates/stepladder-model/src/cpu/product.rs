@@ -190,3 +190,46 @@ fn kernel<S: Simd, const ROWS: usize, const PANELS: usize>(simd: S, weights: &[f
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::archs;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+
+        /// As a naive loop does it, for any shape; and to the last bit as for each vector alone.
+        #[test]
+        fn products_are_right_and_each_vectors_own(
+            (inputs, outputs, rows, more) in (1usize..40, 1usize..90, 1usize..30, 0usize..5),
+            numbers in prop::collection::vec(-2f32..2.0, 40 * 90 + 30 * 45),
+        ) {
+            let (weight, x) = numbers.split_at(inputs * outputs);
+            let stride = inputs + more;
+            for arch in archs() {
+                // Rows of the matrix in reverse order.
+                let matrix = Matrix::new(arch, weight, inputs, (0..outputs).rev());
+                let line = matrix.stride();
+                let mut out = vec![f32::NAN; rows * line];
+                matrix.apply(x, stride, rows, &mut out, false);
+                for row in 0..rows {
+                    let x = &x[row * stride..][..inputs];
+                    let mut alone = vec![0.0; line];
+                    matrix.apply(x, stride, 1, &mut alone, false);
+                    let out = &out[row * line..][..line];
+                    prop_assert_eq!(&alone[..], out);
+                    for (output, weight) in weight.chunks_exact(inputs).rev().enumerate() {
+                        let expected: f32 = weight.iter().zip(x).map(|(a, b)| a * b).sum();
+                        prop_assert!((out[output] - expected).abs() < 1e-4);
+                    }
+                    prop_assert!(out[outputs..].iter().all(|&pad| pad == 0.0));
+                }
+                let once = out.clone();
+                matrix.apply(x, stride, rows, &mut out, true);
+                prop_assert!(out.iter().zip(once).all(|(twice, once)| *twice == 2.0 * once));
+            }
+        }
+    }
+}
