@@ -109,11 +109,11 @@ fn replies_are_those_of_the_tensors() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(ProptestConfig::with_cases(6))]
 
     /// Alone, together, in any order, on one thread or three, with or without what was kept.
     #[test]
-    fn batching_changes_nothing_to_the_last_bit(seed in 0u64..1000, count in 1usize..70, kind in 0usize..6) {
+    fn batching_changes_nothing_to_the_last_bit(seed in 0u64..1000, count in 1usize..40, kind in 0usize..6) {
         let (shape, factors) = shapes().swap_remove(kind);
         let decoder = decoder_of(&random(shape, &factors, seed), &factors);
         let prompts = prompts(seed, count, true);

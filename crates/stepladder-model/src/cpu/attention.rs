@@ -172,8 +172,8 @@ impl<const ROWS: usize> Block<'_, ROWS> {
                     }
                 }
                 let first = token % lanes;
-                for row in 0..ROWS {
-                    let sum = if first == 0 { sums[row] } else { simd.rotate_left_f32s(sums[row], first) };
+                for (row, &sum) in sums.iter().enumerate() {
+                    let sum = if first == 0 { sum } else { simd.rotate_left_f32s(sum, first) };
                     // What stands behind the tokens of this block is written over by the next.
                     let (out, _) = S::as_mut_simd_f32s(&mut self.scores[row * self.line + at..][..lanes]);
                     out[0] = sum;
@@ -193,7 +193,7 @@ impl<const ROWS: usize> Block<'_, ROWS> {
     fn soften<S: Simd>(&mut self, simd: S, scale: f32) -> [f32; ROWS] {
         let (scale, lowest) = (simd.splat_f32s(scale), simd.splat_f32s(f32::NEG_INFINITY));
         let mut shares = [0f32; ROWS];
-        for row in 0..ROWS {
+        for (row, share) in shares.iter_mut().enumerate() {
             let (scores, _) = S::as_mut_simd_f32s(&mut self.scores[row * self.line..][..self.line]);
             let (whole, rest) = (self.seen[row] / S::F32_LANES, self.seen[row] % S::F32_LANES);
             let visible = simd.mask_between_m32s(0, rest as u32).mask();
@@ -216,7 +216,7 @@ impl<const ROWS: usize> Block<'_, ROWS> {
             for &score in scores.iter() {
                 sum = simd.add_f32s(sum, score);
             }
-            shares[row] = 1.0 / simd.reduce_sum_f32s(sum);
+            *share = 1.0 / simd.reduce_sum_f32s(sum);
             for score in hidden {
                 *score = simd.splat_f32s(0.0);
             }
