@@ -23,7 +23,7 @@ const FEW: usize = 6;
 const WORTH_A_THREAD: usize = 32;
 /// Fewer tokens than this are computed again rather than read beside another row.
 const ALIKE: usize = 2;
-/// Tokens of a reply that room is made for at once.
+/// Tokens of a reply that room is made for where its prompt is shared.
 const ROOM: usize = 8;
 
 impl Stored for Arc<Segment> {
@@ -138,7 +138,8 @@ impl Writer {
             })
             .collect();
         let known = spans.iter().map(|span| span.count).sum::<usize>();
-        let own = Segment::new(self.model.kv, prompt.ids.len() - known + prompt.budget.min(ROOM));
+        // Whole blocks: what is left of the last mostly holds the reply too.
+        let own = Segment::new(self.model.kv, prompt.ids.len() - known);
         Row { index, ids: prompt.ids.clone(), prompt, reply: Reply::default(), spans, own }
     }
 }
