@@ -103,3 +103,43 @@ impl Tiles {
         replies
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::generate;
+    use crate::config::{ModelConfig, tiny};
+    use crate::decoder::rotations;
+    use crate::params::Params;
+
+    /// Dealt out to two workers, the second time with what is known from the first.
+    #[test]
+    fn tiles_give_what_one_batch_gives() {
+        let config = ModelConfig::new(tiny(), 20, 0).expect("a model");
+        let params = Params::init(&config, 1, Device::Cpu);
+        let rotations = rotations(&config.shape, Device::Cpu);
+        let decoder = || Decoder::new(&params.layout, &params.flat, None, &rotations, Kind::Float);
+        let mut tiles = Tiles::new(vec![decoder(), decoder()], Device::Cpu, Kind::Float);
+        let (mut same, mut total) = (0, 0);
+        for call in 0..2 {
+            let prompts: Vec<Prompt> = (0..70u32)
+                .map(|index| {
+                    let ids = (0..1 + index / 3 + call).map(|at| (at * at + index % 3) % 20).collect();
+                    Prompt { ids, budget: 1 + index as usize % 7, sampling: None }
+                })
+                .collect();
+            let expected = generate(&decoder(), &mut prompts.clone(), 3, 0, Device::Cpu);
+            for (found, expected) in tiles.write(prompts, (3, 0)).iter().zip(&expected) {
+                total += 1;
+                if found.ids == expected.ids {
+                    same += 1;
+                    let close = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-4;
+                    assert!(found.logprobs.iter().zip(&expected.logprobs).all(close));
+                }
+            }
+        }
+        // Near ties may part.
+        assert!(same * 100 >= total * 98, "{same} of {total} replies are the same");
+        assert!(!tiles.prefixes.find(&[0, 1, 4, 9]).is_empty());
+    }
+}
