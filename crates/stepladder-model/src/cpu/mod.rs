@@ -1,10 +1,10 @@
 //! Generation on the CPU in f32, many rows at once and without libtorch.
 //!
-//! * [`product`]: packed matrices; [`kernels`]: what happens to a position by itself; [`attention`]: the rest
-//! * [`choose`]: the next token
-//! * [`segment`]: keys and values, written once and read wherever a row begins alike
-//! * [`forward`]: the pending tokens of any rows in one pass, prompts and replies mixed
-//! * [`writer`]: rows shared among threads, and what is kept between calls
+//! * `product`: packed matrices; `kernels`: what happens to a position by itself; `attention`: the rest
+//! * `choose`: the next token
+//! * `segment`: keys and values, written once and read wherever a row begins alike
+//! * `forward`: the pending tokens of any rows in one pass, prompts and replies mixed
+//! * `writer`: rows shared among threads, and what is kept between calls
 //!
 //! A token's numbers depend on the tokens before it alone, to the last bit: not on the other rows of a pass, nor on what
 //! was known, nor on the number of threads. So replies are the same however they are batched.
