@@ -10,6 +10,7 @@ use stepladder_core::seed::Rng;
 use tch::{Device, Kind, Tensor};
 
 use crate::decoder::Decoder;
+use crate::prefixes::{Found, Stored};
 
 /// One reply to write.
 #[derive(Debug, Clone)]
@@ -37,15 +38,20 @@ pub struct Reply {
 #[derive(Debug)]
 pub(crate) struct Piece(pub(crate) Tensor);
 
-impl Piece {
-    /// Another handle on the same memory, which nothing writes to: handles may go to other threads, references may not.
-    pub(crate) fn share(&self) -> Self {
+impl Stored for Piece {
+    /// Nothing writes to the memory: handles may go to other threads, references may not.
+    fn share(&self) -> Self {
         Self(self.0.shallow_clone())
+    }
+
+    /// In tokens.
+    fn size(&self) -> usize {
+        self.0.size()[3] as usize
     }
 }
 
 /// What is known of a prompt before it is read: its first tokens, in order, and how many each piece gives.
-pub(crate) type Known = Vec<(Piece, i64, i64)>;
+pub(crate) type Known = Found<Piece>;
 
 /// Columns that are made at once when a reply outgrows its cache.
 const MORE: i64 = 16;

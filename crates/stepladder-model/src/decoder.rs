@@ -30,6 +30,11 @@ impl Matrix {
         Self { weight, transposed: None }
     }
 
+    /// `[out, in]`
+    pub(crate) fn weight(&self) -> &Tensor {
+        &self.weight
+    }
+
     fn transpose(&mut self) {
         self.transposed = Some(self.weight.transpose(0, 1).contiguous());
     }
@@ -46,11 +51,11 @@ impl Matrix {
 /// The matrices of one block.
 pub(crate) struct Block {
     /// Query, key and value rows, gain multiplied in: `[(H + 2 Hkv) hd, d]`.
-    qkv: Matrix,
-    out: Matrix,
+    pub(crate) qkv: Matrix,
+    pub(crate) out: Matrix,
     /// Gate and up rows, gain multiplied in: `[2 ffn, d]`.
-    gate_up: Matrix,
-    down: Matrix,
+    pub(crate) gate_up: Matrix,
+    pub(crate) down: Matrix,
 }
 
 /// A model ready to compute: parameters split and gains multiplied in.
@@ -155,6 +160,21 @@ impl Decoder {
     /// Shape of the model.
     pub fn shape(&self) -> &Shape {
         &self.shape
+    }
+
+    /// Embedding table `[vocab, d]`, factors summed in.
+    pub(crate) fn table(&self) -> &Tensor {
+        &self.table
+    }
+
+    /// Output matrix `[vocab, d]`, gain of the last norm multiplied in.
+    pub(crate) fn head(&self) -> &Matrix {
+        &self.head
+    }
+
+    /// `[max_positions, hd/2]`, complex.
+    pub(crate) fn rotations(&self) -> &Tensor {
+        &self.rotations
     }
 
     pub(crate) fn rotation(&self, from: i64, len: i64) -> Tensor {

@@ -3,6 +3,7 @@
 //! * [`config`]: shapes, checked; [`params`]: every parameter as a view of one flat buffer
 //! * [`factors`]: words that share embeddings (design D12)
 //! * [`decoder`]: the forward pass; [`cache`]: the same with a KV cache
+//! * [`cpu`]: generation on the CPU in f32, without libtorch
 //! * [`local`]: the [`stepladder_agent::Generator`] over a model in this process
 //! * [`checkpoint`]: Hugging Face directories (design D6)
 //! * [`device`]: CPU or CUDA
@@ -10,6 +11,7 @@
 pub mod cache;
 pub mod checkpoint;
 pub mod config;
+pub mod cpu;
 pub mod decoder;
 pub mod device;
 pub mod factors;
@@ -18,6 +20,7 @@ pub mod local;
 mod mkl;
 pub mod params;
 mod prefixes;
+mod tiles;
 
 pub use config::{ModelConfig, Shape};
 pub use decoder::Decoder;

@@ -10,41 +10,39 @@ use stepladder_core::style::PromptStyle;
 use stepladder_data::WordTokenizer;
 use tch::{Device, Kind, Tensor};
 
-use crate::cache::{Known, Piece, Prompt, Reply, generate_from};
+use crate::cache::{Prompt, Reply};
+use crate::cpu;
 use crate::decoder::{Decoder, rotations};
 use crate::factors::Factors;
 use crate::params::Params;
-use crate::prefixes::Prefixes;
+use crate::tiles::Tiles;
 
-/// Most rows decoded together by one worker.
-const TILE: usize = 96;
-/// Fewer rows than this are not split among workers: a step of few rows costs as much as one of twice as many.
-const FEW: usize = 32;
-/// Memory for keys and values of earlier prompts, in bytes: on the CPU, and on other devices.
-const KEPT: [usize; 2] = [128 << 20, 1 << 30];
+/// Memory for keys and values of earlier prompts on the CPU, in bytes.
+const KEPT: usize = 128 << 20;
+
 /// Tokens of the prompts whose greedy replies are remembered.
 const REMEMBERED: usize = 4_000_000;
 
 /// Everything that turns a query into a reply.
 pub struct LocalGenerator {
-    decoders: Vec<Decoder>,
+    engine: Engine,
+    window: usize,
     style: Arc<dyn PromptStyle>,
     tokenizer: Arc<WordTokenizer>,
-    device: Device,
     policy: String,
     sessions: FxHashMap<u64, Seen>,
-    prefixes: Prefixes,
     /// Greedy replies by prompt and budget: nothing else decides them, and a looping episode asks the same again.
     greedy: FxHashMap<(Vec<u32>, usize), Reply>,
     /// Prompt tokens in `greedy`.
     remembered: usize,
 }
 
-/// Rows that are written together.
-struct Tile {
-    rows: Vec<usize>,
-    /// What is known of each.
-    known: Vec<Known>,
+/// What writes replies.
+enum Engine {
+    /// f32 on the CPU.
+    Cpu(Box<cpu::Writer>),
+    /// Other devices and kinds.
+    Tensors(Tiles),
 }
 
 struct Prepared {
@@ -67,28 +65,28 @@ impl LocalGenerator {
         policy: String,
     ) -> Self {
         let device = params.flat.device();
-        let shape = &params.layout.config().shape;
-        let width = if kind == Kind::Float { 4 } else { 2 };
-        let bytes_per_token = (2 * shape.layers * shape.kv_heads * shape.head_dim() * width) as usize;
-        let kept = KEPT[usize::from(device != Device::Cpu)] / bytes_per_token;
-        let decoders = tch::no_grad(|| {
-            let incidence = factors.matrix(device);
-            let rotations = rotations(&params.layout.config().shape, device);
-            (0..workers.max(1))
-                .map(|_| {
-                    Decoder::new(&params.layout, &params.flat, incidence.as_ref(), &rotations, kind)
-                        .for_replies()
-                })
-                .collect()
-        });
+        let decoders = |count: usize| -> Vec<Decoder> {
+            tch::no_grad(|| {
+                let incidence = factors.matrix(device);
+                let shape = &params.layout.config().shape;
+                let rotations = rotations(shape, device);
+                (0..count.max(1))
+                    .map(|_| Decoder::new(&params.layout, &params.flat, incidence.as_ref(), &rotations, kind))
+                    .collect()
+            })
+        };
+        let engine = if device == Device::Cpu && kind == Kind::Float {
+            Engine::Cpu(Box::new(cpu::Writer::new(cpu::Model::new(&decoders(1)[0]), workers, KEPT)))
+        } else {
+            Engine::Tensors(Tiles::new(decoders(workers), device, kind))
+        };
         Self {
-            decoders,
+            engine,
+            window: params.layout.config().shape.max_positions as usize,
             style,
             tokenizer,
-            device,
             policy,
             sessions: FxHashMap::default(),
-            prefixes: Prefixes::new(kept),
             greedy: FxHashMap::default(),
             remembered: 0,
         }
@@ -173,66 +171,17 @@ impl LocalGenerator {
         if wanted.is_empty() {
             return Vec::new();
         }
-        let tokens = (self.tokenizer.end(), self.tokenizer.pad());
-        let device = self.device;
-        let workers = self.decoders.len();
-        let mut known: FxHashMap<usize, Known> =
-            wanted.iter().map(|&index| (index, self.prefixes.find(&prepared[index].ids))).collect();
-        let known_len = |pieces: &Known| pieces.iter().map(|(_, _, count)| *count as usize).sum::<usize>();
-        let lens: FxHashMap<usize, usize> =
-            known.iter().map(|(&index, pieces)| (index, known_len(pieces))).collect();
-        let mut order = wanted.to_vec();
-        order.sort_by_key(|&index| (prepared[index].ids.len() - lens[&index], index));
-        // As many tiles for each worker, of rows dealt out in turns: all have about the same to do.
-        let count = workers * wanted.len().div_ceil(workers * TILE);
-        let count = count.min(wanted.len().div_ceil(FEW));
-        let mut tiles: Vec<Vec<Tile>> = (0..workers.min(count)).map(|_| Vec::new()).collect();
-        for first in 0..count {
-            let rows: Vec<usize> = order.iter().copied().skip(first).step_by(count).collect();
-            let known = rows.iter().map(|index| known.remove(index).unwrap_or_default()).collect();
-            tiles[first % workers].push(Tile { rows, known });
-        }
-        let run = |decoder: &Decoder, tiles: Vec<Tile>| -> Vec<(usize, Reply, Piece)> {
-            let mut written = Vec::new();
-            for Tile { rows, known } in tiles {
-                let mut prompts: Vec<Prompt> = rows
-                    .iter()
-                    .map(|&index| Prompt {
-                        ids: prepared[index].ids.clone(),
-                        budget: prepared[index].budget,
-                        sampling: requests[index].sampling.as_ref().map(|s| (s.temperature, s.rng.clone())),
-                    })
-                    .collect();
-                let (replies, pieces) = generate_from(decoder, &mut prompts, &known, tokens, device, true);
-                let found = rows.into_iter().zip(replies).zip(pieces);
-                written.extend(found.map(|((index, reply), piece)| (index, reply, piece)));
-            }
-            written
+        let prompts = wanted.iter().map(|&index| Prompt {
+            ids: prepared[index].ids.clone(),
+            budget: prepared[index].budget,
+            sampling: requests[index].sampling.as_ref().map(|s| (s.temperature, s.rng.clone())),
+        });
+        let (prompts, end) = (prompts.collect(), self.tokenizer.end());
+        let replies = match &mut self.engine {
+            Engine::Cpu(writer) => writer.write(prompts, end),
+            Engine::Tensors(tiles) => tiles.write(prompts, (end, self.tokenizer.pad())),
         };
-        let written: Vec<Vec<(usize, Reply, Piece)>> = if tiles.len() == 1 {
-            tiles.into_iter().map(|tiles| run(&self.decoders[0], tiles)).collect()
-        } else {
-            let run = &run;
-            std::thread::scope(|scope| {
-                let handles: Vec<_> = self
-                    .decoders
-                    .iter_mut()
-                    .zip(tiles)
-                    .map(|(decoder, tiles)| scope.spawn(move || run(decoder, tiles)))
-                    .collect();
-                handles.into_iter().map(|handle| handle.join().expect("a decoding thread panicked")).collect()
-            })
-        };
-        let mut replies = Vec::with_capacity(wanted.len());
-        for (index, reply, piece) in written.into_iter().flatten() {
-            // Nothing was computed for the last token.
-            let mut sequence = prepared[index].ids.clone();
-            sequence.extend(&reply.ids[..reply.ids.len() - 1]);
-            self.prefixes.insert(&sequence, lens[&index], piece);
-            replies.push((index, reply));
-        }
-        self.prefixes.trim();
-        replies
+        wanted.iter().copied().zip(replies).collect()
     }
 }
 
@@ -264,8 +213,7 @@ pub const NEAR_TIE: f64 = 1e-4;
 
 impl Generator for LocalGenerator {
     fn generate(&mut self, requests: &[Request<'_>]) -> Result<Vec<Completion>, GenerateError> {
-        let window = self.decoders[0].shape().max_positions as usize;
-        let (style, tokenizer) = (&*self.style, &*self.tokenizer);
+        let (window, style, tokenizer) = (self.window, &*self.style, &*self.tokenizer);
         let prepared: Vec<Prepared> = requests
             .par_iter()
             .map(|request| Self::prepare(style, tokenizer, window, request))

@@ -4,8 +4,6 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::cache::{Known, Piece};
-
 /// Root of the tree.
 const ROOT: u32 = u32::MAX;
 
@@ -16,25 +14,36 @@ struct Node {
     at: u32,
 }
 
+/// Keys and values of consecutive tokens, in whatever form.
+pub(crate) trait Stored {
+    /// Another handle on the same memory.
+    fn share(&self) -> Self;
+    /// What it takes, in the unit of the limit.
+    fn size(&self) -> usize;
+}
+
 /// Keys and values by the tokens before them.
 #[derive(Debug)]
-pub(crate) struct Prefixes {
+pub(crate) struct Prefixes<P> {
     nodes: Vec<Node>,
     /// (node, next token) → node
     next: FxHashMap<(u32, u32), u32>,
-    pieces: Vec<Piece>,
-    tokens: usize,
+    pieces: Vec<P>,
+    size: usize,
     limit: usize,
 }
 
-impl Prefixes {
-    /// Holds at most `limit` tokens.
+/// The beginning of a sequence in pieces: how many consecutive tokens each gives, and from which on.
+pub(crate) type Found<P> = Vec<(P, i64, i64)>;
+
+impl<P: Stored> Prefixes<P> {
+    /// Holds pieces of at most this size together.
     pub(crate) fn new(limit: usize) -> Self {
-        Self { nodes: Vec::new(), next: FxHashMap::default(), pieces: Vec::new(), tokens: 0, limit }
+        Self { nodes: Vec::new(), next: FxHashMap::default(), pieces: Vec::new(), size: 0, limit }
     }
 
     /// The longest known beginning of `ids`, without the last of them: its output is always wanted.
-    pub(crate) fn find(&self, ids: &[u32]) -> Known {
+    pub(crate) fn find(&self, ids: &[u32]) -> Found<P> {
         let mut found: Vec<(u32, i64, i64)> = Vec::new();
         let mut at = ROOT;
         for &id in &ids[..ids.len().saturating_sub(1)] {
@@ -54,30 +63,45 @@ impl Prefixes {
             .collect()
     }
 
-    /// Adds a sequence whose first `known` tokens were found and whose others are in `piece`.
-    pub(crate) fn insert(&mut self, ids: &[u32], known: usize, piece: Piece) {
+    /// Adds a sequence whose first `known` tokens were found and whose others are in `pieces`, in order.
+    pub(crate) fn insert(
+        &mut self,
+        ids: &[u32],
+        known: usize,
+        pieces: impl IntoIterator<Item = (P, i64, i64)>,
+    ) {
         let mut at = ROOT;
-        let mut fresh = 0;
-        for (place, &id) in ids.iter().enumerate() {
-            let new = self.nodes.len() as u32;
-            let node = *self.next.entry((at, id)).or_insert(new);
-            if node == new {
-                // Where an equal prompt of the same batch came first, the others of this piece are never read.
-                debug_assert!(place >= known, "a known token is gone");
-                self.nodes.push(Node { piece: self.pieces.len() as u32, at: (place - known) as u32 });
-                fresh += 1;
-            }
+        for id in &ids[..known] {
+            let Some(&node) = self.next.get(&(at, *id)) else {
+                debug_assert!(false, "a known token is gone");
+                return;
+            };
             at = node;
         }
-        if fresh > 0 {
-            self.tokens += ids.len() - known;
-            self.pieces.push(piece);
+        let mut place = known;
+        for (piece, start, count) in pieces {
+            let mut fresh = false;
+            for offset in 0..count {
+                let new = self.nodes.len() as u32;
+                let node = *self.next.entry((at, ids[place])).or_insert(new);
+                if node == new {
+                    // Where an equal prompt of the same batch came first, the others of this piece are never read.
+                    self.nodes.push(Node { piece: self.pieces.len() as u32, at: (start + offset) as u32 });
+                    fresh = true;
+                }
+                at = node;
+                place += 1;
+            }
+            if fresh {
+                self.size += piece.size();
+                self.pieces.push(piece);
+            }
         }
     }
 
     /// Forgets everything once there is too much of it: what is still needed is soon computed again.
     pub(crate) fn trim(&mut self) {
-        if self.tokens > self.limit {
+        if self.size > self.limit {
             *self = Self::new(self.limit);
         }
     }
@@ -86,13 +110,25 @@ impl Prefixes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tch::{Device, Kind, Tensor};
 
-    fn piece(count: i64) -> Piece {
-        Piece(Tensor::zeros([1, 2, 1, count, 2], (Kind::Float, Device::Cpu)))
+    /// So many tokens.
+    struct Some(usize);
+
+    impl Stored for Some {
+        fn share(&self) -> Self {
+            Self(self.0)
+        }
+
+        fn size(&self) -> usize {
+            self.0
+        }
     }
 
-    fn runs(prefixes: &Prefixes, ids: &[u32]) -> Vec<(i64, i64)> {
+    fn all(count: usize) -> [(Some, i64, i64); 1] {
+        [(Some(count), 0, count as i64)]
+    }
+
+    fn runs(prefixes: &Prefixes<Some>, ids: &[u32]) -> Vec<(i64, i64)> {
         prefixes.find(ids).into_iter().map(|(_, start, count)| (start, count)).collect()
     }
 
@@ -100,25 +136,29 @@ mod tests {
     fn the_longest_beginning_is_found_in_pieces() {
         let mut prefixes = Prefixes::new(100);
         assert!(prefixes.find(&[1, 2]).is_empty());
-        prefixes.insert(&[1, 2, 3, 4], 0, piece(4));
+        prefixes.insert(&[1, 2, 3, 4], 0, all(4));
         assert_eq!(runs(&prefixes, &[1, 2, 3, 4]), [(0, 3)]);
         assert_eq!(runs(&prefixes, &[1, 2, 9]), [(0, 2)]);
         assert!(runs(&prefixes, &[2, 1, 1]).is_empty());
-        prefixes.insert(&[1, 2, 9, 8], 2, piece(2));
+        prefixes.insert(&[1, 2, 9, 8], 2, all(2));
         assert_eq!(runs(&prefixes, &[1, 2, 9, 8, 7]), [(0, 2), (0, 2)]);
         // Twice in one batch: the second piece gives only what the first lacks.
-        prefixes.insert(&[5, 6], 0, piece(2));
-        prefixes.insert(&[5, 6, 7], 0, piece(3));
+        prefixes.insert(&[5, 6], 0, all(2));
+        prefixes.insert(&[5, 6, 7], 0, all(3));
         assert_eq!(runs(&prefixes, &[5, 6, 7, 8]), [(0, 2), (2, 1)]);
+        // Several pieces at once, the first of them known already and not kept again.
+        prefixes.insert(&[1, 2, 3, 7, 8], 0, [(Some(50), 20, 3), (Some(6), 4, 2)]);
+        assert_eq!(runs(&prefixes, &[1, 2, 3, 7, 8, 9]), [(0, 3), (4, 2)]);
+        assert_eq!(prefixes.size, 4 + 2 + 2 + 3 + 6);
     }
 
     #[test]
     fn too_much_is_forgotten() {
         let mut prefixes = Prefixes::new(5);
-        prefixes.insert(&[1, 2, 3], 0, piece(3));
+        prefixes.insert(&[1, 2, 3], 0, all(3));
         prefixes.trim();
         assert_eq!(runs(&prefixes, &[1, 2, 3]), [(0, 2)]);
-        prefixes.insert(&[4, 5, 6], 0, piece(3));
+        prefixes.insert(&[4, 5, 6], 0, all(3));
         prefixes.trim();
         assert!(prefixes.find(&[1, 2, 3]).is_empty());
     }

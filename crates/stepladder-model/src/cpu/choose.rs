@@ -1,0 +1,94 @@
+//! The next token of a row.
+
+use pulp::Arch;
+use rand::RngExt;
+use stepladder_core::seed::Rng;
+
+use super::kernels::{largest_and_log_sum, weights};
+
+/// Weights whose sum is known while the place of a draw is looked for.
+const TOGETHER: usize = 64;
+
+/// The best token, or one drawn from softmax(logits / temperature), and its log-probability at temperature 1. `scratch` is
+/// memory for as many numbers as there are logits.
+pub(crate) fn choose(
+    arch: Arch,
+    logits: &[f32],
+    scratch: &mut [f32],
+    sampling: &mut Option<(f64, Rng)>,
+) -> (u32, f32) {
+    let (largest, log_sum) = largest_and_log_sum(arch, logits);
+    let drawn = sampling.as_mut().and_then(|(temperature, rng)| {
+        weights(arch, logits, (1.0 / *temperature) as f32, largest, scratch);
+        draw(scratch, rng.random::<f64>())
+    });
+    // Rounding may leave a crumb: the most likely token takes it.
+    let id = drawn.or_else(|| logits.iter().position(|&logit| logit == largest)).unwrap_or(0);
+    (id as u32, logits[id] - largest - log_sum)
+}
+
+/// Where `share` of the sum of all weights is reached, from 0 to 1.
+fn draw(weights: &[f32], share: f64) -> Option<usize> {
+    let sum = |weights: &[f32]| weights.iter().map(|&weight| f64::from(weight)).sum::<f64>();
+    let sums: Vec<f64> = weights.chunks(TOGETHER).map(sum).collect();
+    let mut left = share * sums.iter().sum::<f64>();
+    for (weights, (place, sum)) in weights.chunks(TOGETHER).zip(sums.into_iter().enumerate()) {
+        if left > sum {
+            left -= sum;
+            continue;
+        }
+        for (at, &weight) in weights.iter().enumerate() {
+            left -= f64::from(weight);
+            if left <= 0.0 {
+                return Some(place * TOGETHER + at);
+            }
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stepladder_core::seed::stream;
+
+    #[test]
+    fn sampling_follows_the_tempered_distribution() {
+        // Two tokens stand behind a first group of impossible ones.
+        let mut probabilities = vec![0.0f32; TOGETHER + 2];
+        [probabilities[0], probabilities[1], probabilities[TOGETHER + 1]] = [0.5, 0.3, 0.2];
+        let logits: Vec<f32> = probabilities.iter().map(|p| p.ln().max(-1e9) + 3.0).collect();
+        let mut scratch = vec![0.0; logits.len()];
+        for temperature in [0.5, 1.0, 2.0] {
+            let mut sampling = Some((temperature, stream(1, "sampling", &[])));
+            let mut counts = vec![0f64; logits.len()];
+            const DRAWS: usize = 20_000;
+            for _ in 0..DRAWS {
+                let (id, logprob) = choose(Arch::new(), &logits, &mut scratch, &mut sampling);
+                assert!((logprob - probabilities[id as usize].ln()).abs() < 1e-5);
+                counts[id as usize] += 1.0 / DRAWS as f64;
+            }
+            let tempered = probabilities.iter().map(|&p| f64::from(p).powf(1.0 / temperature));
+            let total: f64 = tempered.clone().sum();
+            for (count, expected) in counts.iter().zip(tempered) {
+                assert!((count - expected / total).abs() < 0.015, "{temperature}: {counts:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_place_of_a_draw_is_where_its_share_is_reached() {
+        let weights: Vec<f32> = (0..200).map(|at| if at % 50 == 49 { 1.0 } else { 0.0 }).collect();
+        for (share, place) in [(0.1, 49), (0.3, 99), (0.74, 149), (0.76, 199), (1.0, 199)] {
+            assert_eq!(draw(&weights, share), Some(place), "{share}");
+        }
+    }
+
+    #[test]
+    fn the_best_token_is_the_first_of_the_largest() {
+        let mut scratch = [0.0; 3];
+        let (id, logprob) = choose(Arch::new(), &[1.0, 2.0, 2.0], &mut scratch, &mut None);
+        assert_eq!(id, 1);
+        assert!((logprob - (-(2.0 + (-1f32).exp()).ln())).abs() < 1e-6);
+    }
+}

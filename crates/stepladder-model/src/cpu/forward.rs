@@ -1,0 +1,204 @@
+//! The pending tokens of any rows in one pass.
+
+use std::sync::Arc;
+
+use super::attention::{Attention, Run};
+use super::kernels::{gate, normalise, rotate};
+use super::segment::{Segment, Source, Span};
+use super::{Block, Model};
+use crate::cache::{Prompt, Reply};
+
+/// Tokens that pass through the second half of a block together.
+const TOGETHER: usize = 96;
+
+/// A prompt on the way to its reply.
+#[derive(Debug)]
+pub(crate) struct Row {
+    /// Place among the prompts of a call.
+    pub(crate) index: usize,
+    pub(crate) prompt: Prompt,
+    /// Prompt and reply so far.
+    pub(crate) ids: Vec<u32>,
+    pub(crate) reply: Reply,
+    /// Tokens that were computed elsewhere or are complete; `own` holds those behind them.
+    pub(crate) spans: Vec<Span>,
+    pub(crate) own: Segment,
+}
+
+impl Row {
+    /// Tokens in `spans`.
+    pub(crate) fn known(&self) -> usize {
+        self.spans.iter().map(|span| span.count).sum()
+    }
+
+    /// Tokens that nothing is computed for yet.
+    pub(crate) fn pending(&self) -> usize {
+        self.ids.len() - self.known() - self.own.tokens()
+    }
+
+    /// What `own` holds may be read by others from now on.
+    pub(crate) fn freeze(&mut self, room: usize) {
+        let count = self.own.tokens();
+        if count > 0 {
+            let next = Segment::new(self.own.shape(), room);
+            let own = std::mem::replace(&mut self.own, next);
+            self.spans.push(Span { source: Source::Kept(Arc::new(own)), start: 0, count });
+        }
+    }
+}
+
+/// Memory of a pass, kept for the next.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    /// Residual stream `[tokens, stride]`.
+    x: Vec<f32>,
+    /// What is multiplied next `[tokens, stride]`.
+    normal: Vec<f32>,
+    qkv: Vec<f32>,
+    attended: Vec<f32>,
+    gates: Vec<f32>,
+    scores: Vec<f32>,
+    logits: Vec<f32>,
+    weights: Vec<f32>,
+}
+
+/// At least so many numbers; what they are does not matter.
+fn some(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    if buffer.len() < len {
+        buffer.resize(len, 0.0);
+    }
+    &mut buffer[..len]
+}
+
+/// The pending tokens of a row: its first among those of the pass, their number, and its tokens before them.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    first: usize,
+    count: usize,
+    before: usize,
+}
+
+impl Model {
+    /// Computes the pending tokens of all rows, at least one each, and what `use_logits` makes of the logits `[vocab]` behind
+    /// the last of each; it also gets memory of that size.
+    ///
+    /// A row may read what a row before it computes in this very pass ([`Source::Beside`]).
+    pub(crate) fn forward<T>(
+        &self,
+        rows: &mut [Row],
+        scratch: &mut Scratch,
+        mut use_logits: impl FnMut(&mut Row, &[f32], &mut [f32]) -> T,
+    ) -> Vec<T> {
+        let mut parts = Vec::with_capacity(rows.len());
+        let mut tokens = 0;
+        for row in rows.iter_mut() {
+            let count = row.pending();
+            parts.push(Part { first: tokens, count, before: row.ids.len() - count });
+            row.own.grow(count);
+            tokens += count;
+        }
+        let stride = self.stride;
+        let x = some(&mut scratch.x, tokens * stride);
+        for (row, part) in rows.iter().zip(&parts) {
+            let pending = &row.ids[part.before..];
+            for (x, &id) in x[part.first * stride..].chunks_exact_mut(stride).zip(pending) {
+                x.copy_from_slice(&self.table[id as usize * stride..][..stride]);
+            }
+        }
+        for (layer, block) in self.blocks.iter().enumerate() {
+            let last = layer + 1 == self.blocks.len();
+            let tokens = if last { rows.len() } else { tokens };
+            self.attend(layer, block, rows, &parts, last, scratch);
+            self.transform(block, tokens, scratch);
+        }
+        let x = &scratch.x[..rows.len() * stride];
+        let normal = &mut scratch.normal[..rows.len() * stride];
+        normalise(self.arch, x, self.shape.width as usize, stride, self.shape.norm_eps as f32, normal);
+        let logits = some(&mut scratch.logits, rows.len() * self.head.stride());
+        self.head.apply(normal, stride, rows.len(), logits, false);
+        let weights = some(&mut scratch.weights, self.vocab);
+        rows.iter_mut()
+            .zip(logits.chunks_exact(self.head.stride()))
+            .map(|(row, logits)| use_logits(row, &logits[..self.vocab], weights))
+            .collect()
+    }
+
+    /// `attended` ← attention of a block. Nothing after the last one mixes positions, and only the last token of each row
+    /// is asked for: from then on `x` holds these alone.
+    fn attend(
+        &self,
+        layer: usize,
+        block: &Block,
+        rows: &mut [Row],
+        parts: &[Part],
+        last: bool,
+        scratch: &mut Scratch,
+    ) {
+        let (stride, head) = (self.stride, self.kv.head);
+        let tokens = parts.last().map_or(0, |part| part.first + part.count);
+        let x = &mut scratch.x[..tokens * stride];
+        let normal = some(&mut scratch.normal, tokens * stride);
+        normalise(self.arch, x, self.shape.width as usize, stride, self.shape.norm_eps as f32, normal);
+        let line = block.qkv.stride();
+        let qkv = some(&mut scratch.qkv, tokens * line);
+        block.qkv.apply(normal, stride, tokens, qkv, false);
+        let queries = self.shape.heads as usize * head;
+        let keys = queries + self.kv.heads * head;
+        for (row, part) in rows.iter_mut().zip(parts) {
+            let qkv = &mut qkv[part.first * line..][..part.count * line];
+            let heads = self.shape.heads as usize + self.kv.heads;
+            rotate(self.arch, qkv, line, heads, &self.rotations[part.before * head..], head);
+            let first = row.own.tokens() - part.count;
+            for (at, qkv) in qkv.chunks_exact(line).enumerate() {
+                row.own.write(layer, first + at, &qkv[queries..keys], &qkv[keys..][..keys - queries]);
+            }
+        }
+        let out = some(&mut scratch.attended, tokens * queries);
+        let mut runs: Vec<Run<'_>> = Vec::new();
+        for (at, (row, part)) in rows.iter().zip(parts).enumerate() {
+            runs.clear();
+            runs.extend(row.spans.iter().map(|span| match &span.source {
+                Source::Kept(segment) => (&**segment, span.start, span.count),
+                Source::Beside(other) => (&rows[*other].own, span.start, span.count),
+            }));
+            runs.push((&row.own, 0, row.own.tokens()));
+            let skipped = if last { part.count - 1 } else { 0 };
+            let to = if last { at } else { part.first };
+            Attention {
+                shape: self.kv,
+                heads: self.shape.heads as usize,
+                layer,
+                runs: &runs,
+                queries: &qkv[(part.first + skipped) * line..],
+                stride: line,
+                seen: part.before + skipped + 1,
+                count: part.count - skipped,
+                out: &mut out[to * queries..],
+                out_stride: queries,
+                scores: &mut scratch.scores,
+            }
+            .compute(self.arch);
+            if last {
+                let from = (part.first + skipped) * stride;
+                x.copy_within(from..from + stride, at * stride);
+            }
+        }
+    }
+
+    /// x ← x + W_out a, then x ← x + W_down (silu(gate) ⊙ up), some tokens at a time: what they give stays in a cache.
+    fn transform(&self, block: &Block, tokens: usize, scratch: &mut Scratch) {
+        let (stride, width, line) = (self.stride, self.shape.width as usize, block.gate_up.stride());
+        let eps = self.shape.norm_eps as f32;
+        let gates = some(&mut scratch.gates, TOGETHER * line);
+        let normal = &mut scratch.normal[..TOGETHER.min(tokens) * stride];
+        let x = scratch.x[..tokens * stride].chunks_mut(TOGETHER * stride);
+        for (x, attended) in x.zip(scratch.attended.chunks(TOGETHER * width)) {
+            let tokens = x.len() / stride;
+            block.out.apply(attended, width, tokens, x, true);
+            normalise(self.arch, x, width, stride, eps, normal);
+            block.gate_up.apply(normal, stride, tokens, gates, false);
+            gate(self.arch, &mut gates[..tokens * line], self.shape.ffn as usize, line);
+            block.down.apply(gates, line, tokens, x, true);
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Rows shared among threads, and what is kept between calls.
+//!
+//! Threads take prompts a few at a time and read them; when none is left, each goes on with the replies of its own, and
+//! gives half of them to a thread that has none. Nobody waits for another's step.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::Model;
+use super::choose::choose;
+use super::forward::{Row, Scratch};
+use super::segment::{Segment, Source, Span, beginning};
+use crate::cache::{Prompt, Reply};
+use crate::prefixes::{Prefixes, Stored};
+
+/// Most and fewest tokens of prompts that are read together: enough that a product's weights are read for many, few
+/// enough that what they give stays in a core's cache and that all threads end together.
+const READ: [usize; 2] = [24, 128];
+/// A thread with fewer rows than twice this gives none away: a step of few costs nearly as much as one of twice as many.
+const FEW: usize = 6;
+/// Calls with fewer tokens to read than this for each thread use fewer threads: starting one takes as long.
+const WORTH_A_THREAD: usize = 32;
+/// Fewer tokens than this are computed again rather than read beside another row.
+const ALIKE: usize = 2;
+/// Tokens of a reply that room is made for where its prompt is shared.
+const ROOM: usize = 8;
+
+impl Stored for Arc<Segment> {
+    fn share(&self) -> Self {
+        self.clone()
+    }
+
+    fn size(&self) -> usize {
+        self.bytes()
+    }
+}
+
+/// Writes replies with one model on several threads.
+#[derive(Debug)]
+pub struct Writer {
+    model: Model,
+    /// One per thread.
+    scratches: Vec<Scratch>,
+    prefixes: Prefixes<Arc<Segment>>,
+}
+
+/// What threads share during a call.
+struct Shared<'a> {
+    model: &'a Model,
+    end: u32,
+    workers: usize,
+    state: Mutex<State>,
+    /// Something was given, or all is done.
+    changed: Condvar,
+    /// Threads that wait for rows.
+    hungry: AtomicUsize,
+}
+
+struct State {
+    /// Prompts that nobody has read, in the order of their tokens: those that begin alike are read together.
+    waiting: VecDeque<Row>,
+    /// Their tokens.
+    left: usize,
+    /// Replies that another thread shall go on with.
+    given: Vec<Row>,
+    /// Threads that hold rows.
+    busy: usize,
+    done: Vec<Row>,
+}
+
+impl Writer {
+    /// A writer with `workers` threads that keeps at most `kept` bytes of keys and values for later prompts.
+    pub fn new(model: Model, workers: usize, kept: usize) -> Self {
+        let scratches = (0..workers.max(1)).map(|_| Scratch::default()).collect();
+        Self { model, scratches, prefixes: Prefixes::new(kept) }
+    }
+
+    /// The model that writes.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// A reply to every prompt, in order; `end` stops one. Prompts are not empty, and with their budget they fit the
+    /// model's window.
+    pub fn write(&mut self, prompts: Vec<Prompt>, end: u32) -> Vec<Reply> {
+        let count = prompts.len();
+        let mut waiting: Vec<Row> = prompts.into_iter().enumerate().map(|row| self.row(row)).collect();
+        waiting.sort_by(|a, b| a.ids.cmp(&b.ids).then(a.index.cmp(&b.index)));
+        let left = waiting.iter().map(Row::pending).sum::<usize>();
+        let workers = (left / WORTH_A_THREAD).clamp(1, self.scratches.len());
+        let shared = Shared {
+            model: &self.model,
+            end,
+            workers,
+            state: Mutex::new(State {
+                waiting: waiting.into(),
+                left,
+                given: Vec::new(),
+                busy: workers,
+                done: Vec::with_capacity(count),
+            }),
+            changed: Condvar::new(),
+            hungry: AtomicUsize::new(0),
+        };
+        let (own, others) = self.scratches[..workers].split_at_mut(1);
+        std::thread::scope(|scope| {
+            for scratch in others {
+                scope.spawn(|| shared.work(scratch));
+            }
+            shared.work(&mut own[0]);
+        });
+        let mut done = shared.state.into_inner().unwrap_or_else(PoisonError::into_inner).done;
+        done.sort_by(|a, b| a.ids.cmp(&b.ids).then(a.index.cmp(&b.index)));
+        let mut replies = vec![Reply::default(); count];
+        for mut row in done {
+            row.freeze(0);
+            let spans = row.spans.iter().filter_map(|span| match &span.source {
+                Source::Kept(segment) => Some((segment.clone(), span.start as i64, span.count as i64)),
+                Source::Beside(_) => None,
+            });
+            self.prefixes.insert(&row.ids, 0, spans);
+            replies[row.index] = row.reply;
+        }
+        self.prefixes.trim();
+        replies
+    }
+
+    fn row(&self, (index, prompt): (usize, Prompt)) -> Row {
+        let spans: Vec<Span> = self
+            .prefixes
+            .find(&prompt.ids)
+            .into_iter()
+            .map(|(segment, start, count)| Span {
+                source: Source::Kept(segment),
+                start: start as usize,
+                count: count as usize,
+            })
+            .collect();
+        let known = spans.iter().map(|span| span.count).sum::<usize>();
+        // Whole blocks: what is left of the last mostly holds the reply too.
+        let own = Segment::new(self.model.kv, prompt.ids.len() - known);
+        Row { index, ids: prompt.ids.clone(), prompt, reply: Reply::default(), spans, own }
+    }
+}
+
+/// Counts a thread as busy; a panic must not leave the others waiting.
+struct Busy<'a, 'b>(&'a Shared<'b>);
+
+impl Drop for Busy<'_, '_> {
+    fn drop(&mut self) {
+        self.0.lock().busy -= 1;
+        self.0.changed.notify_all();
+    }
+}
+
+impl Shared<'_> {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads and writes until nothing is left for this thread.
+    fn work(&self, scratch: &mut Scratch) {
+        let mut open = Vec::new();
+        loop {
+            let busy = Busy(self);
+            let mut done = Vec::new();
+            loop {
+                let mut rows = self.take();
+                if !rows.is_empty() {
+                    read_beside(&mut rows);
+                    self.advance(&mut rows, scratch, &mut done);
+                    open.append(&mut rows);
+                } else if open.is_empty() {
+                    break;
+                } else {
+                    self.give(&mut open);
+                    self.advance(&mut open, scratch, &mut done);
+                }
+            }
+            self.lock().done.append(&mut done);
+            drop(busy);
+            match self.wait() {
+                Some(rows) => open = rows,
+                None => return,
+            }
+        }
+    }
+
+    /// The next prompts to read, or none.
+    fn take(&self) -> Vec<Row> {
+        let mut state = self.lock();
+        let most = (state.left / (2 * self.workers)).clamp(READ[0], READ[1]);
+        let (mut rows, mut tokens) = (Vec::new(), 0);
+        while tokens < most
+            && let Some(row) = state.waiting.pop_front()
+        {
+            tokens += row.pending();
+            rows.push(row);
+        }
+        state.left -= tokens;
+        rows
+    }
+
+    /// Leaves half of these rows to a thread that has none.
+    fn give(&self, open: &mut Vec<Row>) {
+        if open.len() < 2 * FEW || self.hungry.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let mut state = self.lock();
+        if state.given.is_empty() {
+            state.given = open.split_off(open.len() / 2);
+            self.changed.notify_one();
+        }
+    }
+
+    /// Rows that another thread gives, and this one counts as busy again; none when all is done.
+    fn wait(&self) -> Option<Vec<Row>> {
+        let mut state = self.lock();
+        self.hungry.fetch_add(1, Ordering::Relaxed);
+        while state.given.is_empty() && state.busy > 0 {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        self.hungry.fetch_sub(1, Ordering::Relaxed);
+        let rows = std::mem::take(&mut state.given);
+        if rows.is_empty() {
+            return None;
+        }
+        state.busy += 1;
+        Some(rows)
+    }
+
+    /// Computes what is pending and writes one more token of every reply; rows that end go to `done`.
+    fn advance(&self, rows: &mut Vec<Row>, scratch: &mut Scratch, done: &mut Vec<Row>) {
+        let chosen: Vec<(u32, f32)> = self.model.forward(rows, scratch, |row, logits, weights| {
+            choose(self.model.arch, logits, weights, &mut row.prompt.sampling)
+        });
+        complete(rows);
+        for (position, (id, logprob)) in chosen.into_iter().enumerate().rev() {
+            let row = &mut rows[position];
+            row.reply.ids.push(id);
+            row.reply.logprobs.push(logprob);
+            let ended = id == self.end;
+            if ended || row.reply.ids.len() >= row.prompt.budget {
+                row.reply.cut = !ended;
+                done.push(rows.swap_remove(position));
+            } else {
+                row.ids.push(id);
+            }
+        }
+    }
+}
+
+/// Lets every row read what the row before it computes, as far as they begin alike.
+fn read_beside(rows: &mut [Row]) {
+    for at in 1..rows.len() {
+        let (before, row) = (&rows[at - 1], &rows[at]);
+        let alike = before.ids.iter().zip(&row.ids).take_while(|(a, b)| a == b).count();
+        let alike = alike.min(row.ids.len() - 1);
+        if alike < row.known() + ALIKE {
+            continue;
+        }
+        let mut spans = before.spans.clone();
+        spans.push(Span { source: Source::Beside(at - 1), start: 0, count: before.pending() });
+        rows[at].spans = beginning(&spans, alike);
+    }
+}
+
+/// What rows have read beside others is complete: from now on they hold it themselves.
+fn complete(rows: &mut [Row]) {
+    let mut wanted = vec![false; rows.len()];
+    for span in rows.iter().flat_map(|row| &row.spans) {
+        if let Source::Beside(other) = span.source {
+            wanted[other] = true;
+        }
+    }
+    let mut frozen: Vec<Option<Arc<Segment>>> = vec![None; rows.len()];
+    for (at, row) in rows.iter_mut().enumerate() {
+        for span in &mut row.spans {
+            if let Source::Beside(other) = span.source
+                && let Some(segment) = &frozen[other]
+            {
+                span.source = Source::Kept(segment.clone());
+            }
+        }
+        if wanted[at] {
+            row.freeze(ROOM);
+            if let Some(Span { source: Source::Kept(segment), .. }) = row.spans.last() {
+                frozen[at] = Some(segment.clone());
+            }
+        }
+    }
+}

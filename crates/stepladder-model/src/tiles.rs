@@ -1,0 +1,145 @@
+//! Replies written with tensors: prompts are dealt out to workers in tiles, and what was computed of them is kept.
+
+use tch::{Device, Kind};
+
+use crate::cache::{Known, Piece, Prompt, Reply, generate_from};
+use crate::decoder::Decoder;
+use crate::prefixes::Prefixes;
+
+/// Most rows decoded together by one worker.
+const TILE: usize = 96;
+/// Fewer rows than this are not split among workers: a step of few rows costs as much as one of twice as many.
+const FEW: usize = 32;
+/// Memory for keys and values of earlier prompts, in bytes: on the CPU, and on other devices.
+const KEPT: [usize; 2] = [128 << 20, 1 << 30];
+
+/// Writes replies with one decoder for each worker.
+pub(crate) struct Tiles {
+    decoders: Vec<Decoder>,
+    device: Device,
+    prefixes: Prefixes<Piece>,
+}
+
+/// Rows that are written together: their places among the prompts, and what is known of each.
+struct Tile {
+    rows: Vec<usize>,
+    prompts: Vec<Prompt>,
+    known: Vec<Known>,
+}
+
+impl Tiles {
+    /// A writer with these decoders, whose matrix products are of `kind`.
+    pub(crate) fn new(decoders: Vec<Decoder>, device: Device, kind: Kind) -> Self {
+        let shape = decoders[0].shape();
+        let width = if kind == Kind::Float { 4 } else { 2 };
+        let bytes_per_token = (2 * shape.layers * shape.kv_heads * shape.head_dim() * width) as usize;
+        let kept = KEPT[usize::from(device != Device::Cpu)] / bytes_per_token;
+        let decoders = decoders.into_iter().map(Decoder::for_replies).collect();
+        Self { decoders, device, prefixes: Prefixes::new(kept) }
+    }
+
+    /// A reply to every prompt, in order.
+    pub(crate) fn write(&mut self, prompts: Vec<Prompt>, tokens: (u32, u32)) -> Vec<Reply> {
+        let (count, workers, device) = (prompts.len(), self.decoders.len(), self.device);
+        let known: Vec<Known> = prompts.iter().map(|prompt| self.prefixes.find(&prompt.ids)).collect();
+        let known_len = |pieces: &Known| pieces.iter().map(|(_, _, count)| *count as usize).sum::<usize>();
+        let lens: Vec<usize> = known.iter().map(known_len).collect();
+        let sequences: Vec<Vec<u32>> = prompts.iter().map(|prompt| prompt.ids.clone()).collect();
+        let mut rows: Vec<(usize, Prompt, Known)> = prompts
+            .into_iter()
+            .zip(known)
+            .enumerate()
+            .map(|(row, (prompt, known))| (row, prompt, known))
+            .collect();
+        rows.sort_by_key(|(row, prompt, _)| (prompt.ids.len() - lens[*row], *row));
+        // As many tiles for each worker, of rows dealt out in turns: all have about the same to do.
+        let tile_count = (workers * count.div_ceil(workers * TILE)).min(count.div_ceil(FEW));
+        let mut tiles: Vec<Tile> = (0..tile_count)
+            .map(|_| Tile { rows: Vec::new(), prompts: Vec::new(), known: Vec::new() })
+            .collect();
+        for (at, (row, prompt, known)) in rows.into_iter().enumerate() {
+            let tile = &mut tiles[at % tile_count];
+            tile.rows.push(row);
+            tile.prompts.push(prompt);
+            tile.known.push(known);
+        }
+        let mut of_workers: Vec<Vec<Tile>> = (0..workers.min(tile_count)).map(|_| Vec::new()).collect();
+        for (at, tile) in tiles.into_iter().enumerate() {
+            of_workers[at % workers].push(tile);
+        }
+        let run = |decoder: &Decoder, tiles: Vec<Tile>| -> Vec<(usize, Reply, Piece)> {
+            let mut written = Vec::new();
+            for Tile { rows, mut prompts, known } in tiles {
+                let (replies, pieces) = generate_from(decoder, &mut prompts, &known, tokens, device, true);
+                let found = rows.into_iter().zip(replies).zip(pieces);
+                written.extend(found.map(|((row, reply), piece)| (row, reply, piece)));
+            }
+            written
+        };
+        let written: Vec<Vec<(usize, Reply, Piece)>> = if of_workers.len() == 1 {
+            of_workers.into_iter().map(|tiles| run(&self.decoders[0], tiles)).collect()
+        } else {
+            let run = &run;
+            std::thread::scope(|scope| {
+                let handles: Vec<_> = self
+                    .decoders
+                    .iter_mut()
+                    .zip(of_workers)
+                    .map(|(decoder, tiles)| scope.spawn(move || run(decoder, tiles)))
+                    .collect();
+                handles.into_iter().map(|handle| handle.join().expect("a decoding thread panicked")).collect()
+            })
+        };
+        let mut replies = vec![Reply::default(); count];
+        for (row, reply, piece) in written.into_iter().flatten() {
+            // Nothing was computed for the last token.
+            let mut sequence = sequences[row].clone();
+            sequence.extend(&reply.ids[..reply.ids.len() - 1]);
+            let new = (sequence.len() - lens[row]) as i64;
+            self.prefixes.insert(&sequence, lens[row], [(piece, 0, new)]);
+            replies[row] = reply;
+        }
+        self.prefixes.trim();
+        replies
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::generate;
+    use crate::config::{ModelConfig, tiny};
+    use crate::decoder::rotations;
+    use crate::params::Params;
+
+    /// Dealt out to two workers, the second time with what is known from the first.
+    #[test]
+    fn tiles_give_what_one_batch_gives() {
+        let config = ModelConfig::new(tiny(), 20, 0).expect("a model");
+        let params = Params::init(&config, 1, Device::Cpu);
+        let rotations = rotations(&config.shape, Device::Cpu);
+        let decoder = || Decoder::new(&params.layout, &params.flat, None, &rotations, Kind::Float);
+        let mut tiles = Tiles::new(vec![decoder(), decoder()], Device::Cpu, Kind::Float);
+        let (mut same, mut total) = (0, 0);
+        for call in 0..2 {
+            let prompts: Vec<Prompt> = (0..70u32)
+                .map(|index| {
+                    let ids = (0..1 + index / 3 + call).map(|at| (at * at + index % 3) % 20).collect();
+                    Prompt { ids, budget: 1 + index as usize % 7, sampling: None }
+                })
+                .collect();
+            let expected = generate(&decoder(), &mut prompts.clone(), 3, 0, Device::Cpu);
+            for (found, expected) in tiles.write(prompts, (3, 0)).iter().zip(&expected) {
+                total += 1;
+                if found.ids == expected.ids {
+                    same += 1;
+                    let close = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-4;
+                    assert!(found.logprobs.iter().zip(&expected.logprobs).all(close));
+                }
+            }
+        }
+        // Near ties may part.
+        assert!(same * 100 >= total * 98, "{same} of {total} replies are the same");
+        assert!(!tiles.prefixes.find(&[0, 1, 4, 9]).is_empty());
+    }
+}

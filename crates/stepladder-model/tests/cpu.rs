@@ -1,0 +1,166 @@
+//! Generation without libtorch gives what the tensors give; and the same to the last bit however prompts are batched.
+#![allow(clippy::unwrap_used)]
+#![allow(missing_docs)]
+
+mod common;
+
+use common::{VOCAB, decoder_of, factors, random, shape};
+use proptest::prelude::*;
+use rand::RngExt;
+use stepladder_core::seed::stream;
+use stepladder_model::cache::{Prompt, Reply, generate};
+use stepladder_model::cpu::{Model, Writer};
+use stepladder_model::local::NEAR_TIE;
+use stepladder_model::{Decoder, Factors, Shape};
+use tch::{Device, Kind, Tensor};
+
+/// Log-probabilities of one model computed in another order of f32 additions.
+const TOLERANCE: f64 = 1e-4;
+const KEPT: usize = 1 << 30;
+
+/// Prompts of which many begin alike, extend each other or are equal.
+fn prompts(seed: u64, count: usize, sampled: bool) -> Vec<Prompt> {
+    let mut rng = stream(seed, "test-prompts", &[]);
+    let mut word = |most: u32| rng.random_range(0..most);
+    let rooms: Vec<Vec<u32>> = (0..3).map(|room| (0..5 + 11 * room).map(|_| word(VOCAB)).collect()).collect();
+    (0..count)
+        .map(|index| {
+            let mut ids = rooms[word(3) as usize].clone();
+            ids.truncate(1 + word(30) as usize);
+            // Of few words, so that some are equal.
+            ids.extend((0..word(28)).map(|_| word(3)));
+            let sampling =
+                (sampled && index % 3 != 0).then(|| (1.0, stream(seed, "sampling", &[index as u64])));
+            Prompt { ids, budget: 1 + word(20) as usize, sampling }
+        })
+        .collect()
+}
+
+fn writer(decoder: &Decoder, workers: usize) -> Writer {
+    Writer::new(Model::new(decoder), workers, KEPT)
+}
+
+/// Log-probabilities of all words after each of `ids`, and of its own words, by a forward pass of tensors.
+fn logprobs(decoder: &Decoder, prompt: &[u32], reply: &[u32]) -> Vec<f32> {
+    let ids: Vec<i64> = prompt.iter().chain(reply).map(|&id| i64::from(id)).collect();
+    let targets: Vec<i64> = (prompt.len() as i64..ids.len() as i64).collect();
+    let found = tch::no_grad(|| {
+        decoder.logprobs(&Tensor::from_slice(&ids).unsqueeze(0), &Tensor::from_slice(&targets))
+    });
+    Vec::try_from(found).unwrap()
+}
+
+/// The gap between the two best words after `ids`.
+fn gap(decoder: &Decoder, ids: &[u32]) -> f64 {
+    let ids: Vec<i64> = ids.iter().map(|&id| i64::from(id)).collect();
+    let mut logprobs: Vec<f32> = tch::no_grad(|| {
+        let hidden = decoder.hidden(&Tensor::from_slice(&ids).unsqueeze(0));
+        let logits = decoder.logits(&hidden.select(1, ids.len() as i64 - 1));
+        Vec::try_from(logits.log_softmax(-1, Kind::Float).view([-1])).unwrap()
+    });
+    logprobs.sort_by(|a, b| b.total_cmp(a));
+    f64::from(logprobs[0] - logprobs[1])
+}
+
+fn shapes() -> Vec<(Shape, Factors)> {
+    let none = Factors { names: Vec::new(), of_word: vec![Vec::new(); VOCAB as usize] };
+    let wide = Shape { width: 160, heads: 2, kv_heads: 1, ffn: 50, layers: 3, ..shape(1) };
+    vec![
+        (shape(1), factors()),
+        (shape(2), factors()),
+        (shape(4), none.clone()),
+        (Shape { tied: false, layers: 1, ..shape(2) }, factors()),
+        (wide, none),
+        (Shape { width: 64, heads: 4, kv_heads: 2, ffn: 96, ..shape(2) }, factors()),
+    ]
+}
+
+#[test]
+fn replies_are_those_of_the_tensors() {
+    let (mut same, mut total) = (0, 0);
+    for (seed, (shape, factors)) in shapes().into_iter().enumerate() {
+        let decoder = decoder_of(&random(shape, &factors, seed as u64), &factors);
+        let mut writer = writer(&decoder, 2);
+        // The second call begins with what the first has kept.
+        for call in 0..2 {
+            let prompts = prompts(10 * seed as u64 + call, 40, true);
+            let expected = generate(&decoder, &mut prompts.clone(), 7, 0, Device::Cpu);
+            let found = writer.write(prompts.clone(), 7);
+            for ((prompt, expected), found) in prompts.iter().zip(expected).zip(found) {
+                for (a, b) in logprobs(&decoder, &prompt.ids, &found.ids).iter().zip(&found.logprobs) {
+                    assert!(f64::from((a - b).abs()) < TOLERANCE, "{a} and {b}");
+                }
+                let ended = found.ids.last() == Some(&7);
+                assert_eq!(found.cut, !ended);
+                assert!(!found.ids[..found.ids.len() - 1].contains(&7));
+                assert!(found.ids.len() <= prompt.budget && (ended || found.ids.len() == prompt.budget));
+                total += 1;
+                if expected.ids == found.ids {
+                    same += 1;
+                } else if prompt.sampling.is_none() {
+                    let common = expected.ids.iter().zip(&found.ids).take_while(|(a, b)| a == b).count();
+                    let gap = gap(&decoder, &[&prompt.ids[..], &found.ids[..common]].concat());
+                    assert!(gap < NEAR_TIE, "the best words are {gap} apart");
+                }
+            }
+        }
+    }
+    assert!(same * 100 >= total * 98, "{same} of {total} replies are the same");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(6))]
+
+    /// Alone, together, in any order, on one thread or three, with or without what was kept.
+    #[test]
+    fn batching_changes_nothing_to_the_last_bit(seed in 0u64..1000, count in 1usize..40, kind in 0usize..6) {
+        let (shape, factors) = shapes().swap_remove(kind);
+        let decoder = decoder_of(&random(shape, &factors, seed), &factors);
+        let prompts = prompts(seed, count, true);
+        let expected = writer(&decoder, 1).write(prompts.clone(), 7);
+        for workers in [1, 3] {
+            let mut writer = writer(&decoder, workers);
+            let mut reversed: Vec<Prompt> = prompts.clone();
+            reversed.reverse();
+            let mut found = writer.write(reversed, 7);
+            found.reverse();
+            prop_assert_eq!(&found, &expected);
+            prop_assert_eq!(&writer.write(prompts.clone(), 7), &expected, "again");
+            let found: Vec<Reply> =
+                prompts.iter().map(|prompt| writer.write(vec![prompt.clone()], 7).remove(0)).collect();
+            prop_assert_eq!(&found, &expected, "one by one");
+        }
+        // Nothing is kept.
+        let mut forgetful = Writer::new(Model::new(&decoder), 2, 0);
+        for _ in 0..2 {
+            prop_assert_eq!(&forgetful.write(prompts.clone(), 7), &expected);
+        }
+    }
+}
+
+/// Samples of one prompt differ, and each is as likely as the forward pass says.
+#[test]
+fn samples_of_a_prompt_are_its_own() {
+    let decoder = decoder_of(&random(shape(2), &factors(), 3), &factors());
+    let prompt = |index: u64| Prompt {
+        ids: (0..30).map(|at| at * 7 % VOCAB).collect(),
+        budget: 6,
+        sampling: Some((1.0, stream(3, "sampling", &[index]))),
+    };
+    let replies = writer(&decoder, 2).write((0..64).map(prompt).collect(), 7);
+    let mut distinct: Vec<&Vec<u32>> = replies.iter().map(|reply| &reply.ids).collect();
+    distinct.sort();
+    distinct.dedup();
+    assert!(distinct.len() > 32, "{} replies", distinct.len());
+    for reply in &replies {
+        for (a, b) in logprobs(&decoder, &prompt(0).ids, &reply.ids).iter().zip(&reply.logprobs) {
+            assert!(f64::from((a - b).abs()) < TOLERANCE, "{a} and {b}");
+        }
+    }
+}
+
+#[test]
+fn no_prompts_no_replies() {
+    let decoder = decoder_of(&random(shape(2), &factors(), 0), &factors());
+    assert!(writer(&decoder, 2).write(Vec::new(), 7).is_empty());
+}
