@@ -12,13 +12,14 @@ use stepladder_core::Observation;
 use stepladder_core::label::Expert;
 use stepladder_core::seed::Rng;
 use stepladder_core::style::PromptStyle;
-use stepladder_env::{EnvError, EnvSpec, TaskSet};
+use stepladder_env::{Codec, EnvError, EnvSpec, TaskSet};
+use stepladder_sokoban::{Sokoban, SokobanCodec, SokobanExpert};
 
 use crate::commands::Usage;
 use crate::config::{Config, nearest};
 
 /// Registered ids, in the order of `env list`.
-pub(crate) const IDS: [&str; 2] = ["household", "alfworld"];
+pub(crate) const IDS: [&str; 3] = ["household", "alfworld", "sokoban"];
 
 /// One environment and what belongs to it.
 pub(crate) struct Registered {
@@ -55,6 +56,15 @@ impl Perturb for AlfworldNoise {
     }
 }
 
+struct SokobanNoise;
+
+impl Perturb for SokobanNoise {
+    fn perturb(&self, action: &str, seen: &Observation, rng: &mut Rng) -> Option<String> {
+        let board = if seen.feedback.is_empty() { &seen.context } else { &seen.feedback };
+        stepladder_sokoban::noise::perturb(action, board, rng)
+    }
+}
+
 fn unknown(id: &str) -> anyhow::Error {
     let meant = nearest(id, IDS).map(|name| format!("; did you mean {name}?")).unwrap_or_default();
     Usage(format!("unknown environment `{id}`; known are {}{meant}", IDS.join(", "))).into()
@@ -65,6 +75,7 @@ pub(crate) fn spec(id: &str) -> Result<&'static EnvSpec> {
     match id {
         "household" => Ok(&households::SPEC),
         "alfworld" => Ok(&tasks::SPEC),
+        "sokoban" => Ok(&stepladder_sokoban::tasks::SPEC),
         _ => Err(unknown(id)),
     }
 }
@@ -88,12 +99,12 @@ pub(crate) fn open(id: &str, data_root: Option<&Path>) -> Result<Registered> {
             })?;
             Box::new(Alfworld::new(root, Options::default()))
         }
+        "sokoban" => Box::new(Sokoban::new(data_root, stepladder_sokoban::Options::default())),
         _ => return Err(unknown(id)),
     };
-    Ok(Registered {
-        tasks,
-        style: Arc::new(Compact::new(Arc::new(AlfworldCodec))),
-        expert: Box::new(AlfworldExpert::default()),
-        noise: Box::new(AlfworldNoise),
-    })
+    let (codec, expert, noise): (Arc<dyn Codec>, Box<dyn Expert>, Box<dyn Perturb>) = match id {
+        "sokoban" => (Arc::new(SokobanCodec), Box::new(SokobanExpert), Box::new(SokobanNoise)),
+        _ => (Arc::new(AlfworldCodec), Box::new(AlfworldExpert::default()), Box::new(AlfworldNoise)),
+    };
+    Ok(Registered { tasks, style: Arc::new(Compact::new(codec)), expert, noise })
 }

@@ -77,13 +77,13 @@ fn unknown_names_are_code_2_and_write_nothing() {
         folder,
         &demonstrate("alfwold", "train"),
         2,
-        "unknown environment `alfwold`; known are household, alfworld; did you mean alfworld?",
+        "unknown environment `alfwold`; known are household, alfworld, sokoban; did you mean alfworld?",
     );
     refused(
         folder,
         &["env", "bench", "chess"],
         2,
-        "unknown environment `chess`; known are household, alfworld",
+        "unknown environment `chess`; known are household, alfworld, sokoban",
     );
     refused(
         folder,
@@ -101,14 +101,14 @@ fn unknown_names_are_code_2_and_write_nothing() {
         folder,
         &["env", "verify", "chess", "--transcripts", "x"],
         2,
-        "nothing to verify for `chess`; known are household, alfworld",
+        "nothing to verify for `chess`; known are household, alfworld, sokoban",
     );
     let train = |set| ["train", "tiny.toml", "--run-dir", "run", "--set", set];
     refused(
         folder,
         &train("env.id=housold"),
         2,
-        "env.id: unknown environment `housold`; known are household, alfworld; did you mean household?",
+        "env.id: unknown environment `housold`; known are household, alfworld, sokoban; did you mean household?",
     );
     refused(
         folder,

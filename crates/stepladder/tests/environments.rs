@@ -16,7 +16,7 @@ fn the_list_names_every_environment_and_its_splits() {
     let temporary = folder();
     let list = json(temporary.path(), &["env", "list", "--json"]);
     let known: Vec<_> = list.as_array().unwrap().iter().map(|env| env["id"].as_str().unwrap()).collect();
-    assert_eq!(known, ["household", "alfworld"]);
+    assert_eq!(known, ["household", "alfworld", "sokoban"]);
     let splits: Vec<&str> =
         list[0]["splits"].as_array().unwrap().iter().filter_map(|name| name.as_str()).collect();
     assert_eq!(splits[..4], ["train", "dev", "test", "train-goals-1"]);
@@ -193,7 +193,7 @@ fn the_state_of_the_data_is_told_with_and_without_a_root() {
     assert!(ok(folder, &["data", "status", "--data", "."]).contains("alfworld: absent\n"));
     fs_err::create_dir_all(folder.join("alfworld/json_2.1.1/train/some-task")).unwrap();
     let said = ok(folder, &["data", "status", "--data", "."]);
-    assert!(said.contains("alfworld: present: train (1 task directories)\n"), "{said}");
+    assert!(said.contains("alfworld: present: train (1 entries)\n"), "{said}");
     assert!(
         said.contains("place:   <data root>/alfworld/json_2.1.1\n") && said.contains("licence: MIT\n"),
         "{said}"

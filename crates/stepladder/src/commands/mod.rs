@@ -9,6 +9,7 @@ mod env;
 mod evaluate;
 mod horizon;
 mod reference;
+mod sokoban;
 mod study;
 mod train;
 
