@@ -30,7 +30,7 @@ fn every_environment_rule_holds_in_every_split() {
         let set = Sokoban::new(root.as_deref(), options);
         for split in SPLITS.iter().map(|split| &split.0).chain(boxoban) {
             let tasks = set.tasks(split).unwrap();
-            conformance::check(&set, &tasks[..8]).unwrap();
+            conformance::check(&set, &tasks[..4]).unwrap();
         }
     }
 }
@@ -101,7 +101,7 @@ fn the_boards_never_change() {
     assert_eq!(text("test-8x8-2"), PINNED_LARGE);
 }
 const PINNED_SMALL: &str = "######\n###__#\n###PX#\n####O#\n###__#\n######";
-const PINNED_LARGE: &str = "";
+const PINNED_LARGE: &str = "########\n##__####\n#O_O####\n#____###\n#____###\n#XXP__##\n#_____##\n########";
 
 #[test]
 fn impossible_wishes_are_refused() {
