@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Creates one virtual environment per version of the original ALFWorld.
+# Creates one virtual environment per version of an original: two of ALFWorld, one of gym-sokoban.
 #   parity/setup.sh [DIR]     DIR defaults to ~/.cache/stepladder/parity; PYTHON names the interpreter (default python3.11)
 # fast-downward is compiled from source where pip has no built copy: a C++ compiler and cmake, about two minutes.
 set -euo pipefail

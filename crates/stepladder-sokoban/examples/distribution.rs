@@ -6,6 +6,7 @@
 //! many boards of the same size are drawn twice, with two seeds: what the two differ in is chance.
 
 use std::io::BufRead;
+use std::time::{Duration, Instant};
 
 use stepladder_core::seed::stream;
 use stepladder_sokoban::generate::{Generator, Options, Recipe};
@@ -16,6 +17,8 @@ use stepladder_sokoban::{Board, plan};
 struct Numbers {
     columns: [Vec<f64>; 4],
     unsolved: usize,
+    /// Time to solve and cut, of each board.
+    times: Vec<Duration>,
 }
 
 const NAMES: [&str; 4] = ["moves", "pushes", "sub-goals", "floor cells"];
@@ -24,7 +27,10 @@ impl Numbers {
     fn of(boards: &[Board]) -> Self {
         let mut numbers = Self::default();
         for board in boards {
-            let Some(plan) = plan(board) else {
+            let started = Instant::now();
+            let found = plan(board);
+            numbers.times.push(started.elapsed());
+            let Some(plan) = found else {
                 numbers.unsolved += 1;
                 continue;
             };
@@ -84,6 +90,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [original, ours, again] = [&original, &ours, &again].map(|boards| Numbers::of(boards));
     println!("{options:?}, {} boards each", original.columns[0].len() + original.unsolved);
     println!("unsolved: original {}, ours {}", original.unsolved, ours.unsolved);
+    let total: Duration = ours.times.iter().sum();
+    let (mean, worst) = (total / ours.times.len() as u32, ours.times.iter().max());
+    println!("solving ours: {mean:?} each, {:?} at worst", worst.copied().unwrap_or_default());
     println!(
         "| | original | ours | largest difference | between two draws of ours |\n|---|---:|---:|---:|---:|"
     );

@@ -59,6 +59,37 @@ pub fn parse(name: &Path, text: &str) -> Result<Vec<Board>, EnvError> {
     Ok(boards)
 }
 
+/// Boards as the text of a level file.
+///
+/// ```
+/// use stepladder_sokoban::{Board, boxoban};
+/// let board: Board = "#####\n#PXO#\n#####".parse()?;
+/// assert_eq!(boxoban::write(&[board]), "; 0\n#####\n#@$.#\n#####\n\n");
+/// # Ok::<(), stepladder_sokoban::BoardError>(())
+/// ```
+pub fn write(boards: &[Board]) -> String {
+    let mut text = String::new();
+    for (number, board) in boards.iter().enumerate() {
+        text.push_str(&format!("; {number}"));
+        for (cell, tile) in board.tiles().enumerate() {
+            if cell % board.cols() == 0 {
+                text.push('\n');
+            }
+            text.push(match tile {
+                Tile::Wall => '#',
+                Tile::Floor => ' ',
+                Tile::Target => '.',
+                Tile::BoxOnTarget => '*',
+                Tile::Box => '$',
+                Tile::Player => '@',
+                Tile::PlayerOnTarget => '+',
+            });
+        }
+        text.push_str("\n\n");
+    }
+    text
+}
+
 /// Level files below a data root, read when they are needed.
 pub(crate) struct Boxoban {
     root: Option<PathBuf>,
@@ -159,6 +190,8 @@ mod tests {
         let boards = parse(name, "; 0\n#####\n#@$.#\n#####\n\n; 1\n#####\n#.$@#\n#####\n").unwrap();
         assert_eq!(boards.len(), 2);
         assert_eq!(boards[1], "#####\n#OXP#\n#####".parse().unwrap());
+        let odd = ["######\n#S_X√#\n#_OX_#\n######".parse().unwrap(), boards[0]];
+        assert_eq!(parse(name, &write(&odd)).unwrap(), odd);
         assert_eq!(parse(name, "").unwrap(), []);
         let error = |text| parse(name, text).unwrap_err().to_string();
         assert_eq!(

@@ -115,7 +115,7 @@ impl TaskSet for Sokoban {
         Ok((0..count).map(|number| TaskKey::new(SPEC.id, split, format!("{name}-{number}"))).collect())
     }
 
-    /// verl-agent's 15 for boards of 6 × 6, 50 for 8 × 8, gym-sokoban's 120 for Boxoban levels.
+    /// verl-agent's 15 for boards of 6 × 6, 40 for 8 × 8, gym-sokoban's 120 for Boxoban levels.
     fn max_steps(&self, split: &str) -> u32 {
         splits::named(split).map_or(SPEC.max_steps, |(kind, _)| kind.max_steps)
     }

@@ -16,9 +16,9 @@ const SPLITS: [(&str, usize, usize, u32); 6] = [
     ("train-6x6-1", 10_000, 1, 15),
     ("dev-6x6-1", 1000, 1, 15),
     ("test-6x6-1", 1000, 1, 15),
-    ("train-8x8-2", 10_000, 2, 50),
-    ("dev-8x8-2", 1000, 2, 50),
-    ("test-8x8-2", 1000, 2, 50),
+    ("train-8x8-2", 10_000, 2, 40),
+    ("dev-8x8-2", 1000, 2, 40),
+    ("test-8x8-2", 1000, 2, 40),
 ];
 
 #[test]
@@ -30,7 +30,7 @@ fn every_environment_rule_holds_in_every_split() {
         let set = Sokoban::new(root.as_deref(), options);
         for split in SPLITS.iter().map(|split| &split.0).chain(boxoban) {
             let tasks = set.tasks(split).unwrap();
-            conformance::check(&set, &tasks[..8]).unwrap();
+            conformance::check(&set, &tasks[..4]).unwrap();
         }
     }
 }
@@ -101,7 +101,7 @@ fn the_boards_never_change() {
     assert_eq!(text("test-8x8-2"), PINNED_LARGE);
 }
 const PINNED_SMALL: &str = "######\n###__#\n###PX#\n####O#\n###__#\n######";
-const PINNED_LARGE: &str = "";
+const PINNED_LARGE: &str = "########\n##__####\n#O_O####\n#____###\n#____###\n#XXP__##\n#_____##\n########";
 
 #[test]
 fn impossible_wishes_are_refused() {
@@ -149,7 +149,7 @@ fn anything_may_be_said_and_costs_a_step() {
             let set = Sokoban::new(None, stepladder_sokoban::Options { variant, form });
             let mut env = TimeLimit::new(set.make().unwrap(), 4);
             let start = env.reset(&task, 0).unwrap();
-            assert_eq!((start.task.as_str(), &start.context), (stepladder_sokoban::env::TASK, &start.text));
+            assert_eq!((start.task.as_str(), start.context.as_str()), (stepladder_sokoban::env::TASK, ""));
             for (action, unknown) in [("fly", true), ("", true), ("still", false), ("9", true)] {
                 let step = env.step(action).unwrap();
                 assert_eq!((step.unknown_action, step.reward, step.won), (unknown, -0.1, false), "{action}");

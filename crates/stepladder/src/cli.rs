@@ -335,6 +335,9 @@ pub(crate) enum EnvCommand {
         /// Transcripts (.jsonl or .jsonl.zst)
         #[arg(long, required = true, num_args = 1..)]
         transcripts: Vec<PathBuf>,
+        /// Tiles of an installed original (gym-sokoban's folder surface): pictures are compared as well
+        #[arg(long, value_name = "DIR")]
+        tiles: Option<PathBuf>,
         /// One JSON object instead of a summary
         #[arg(long)]
         json: bool,
@@ -344,12 +347,12 @@ pub(crate) enum EnvCommand {
     },
     /// Write new solvable games, or compare their distribution with the official one
     #[command(
-        after_help = "Examples:\n  stepladder env generate alfworld --split dev --count 20 --seed 0 -o games/\n  stepladder env generate alfworld --goals 3 --count 20 -o chains/"
+        after_help = "Examples:\n  stepladder env generate alfworld --split dev --count 20 --seed 0 -o games/\n  stepladder env generate alfworld --goals 3 --count 20 -o chains/\n  stepladder env generate sokoban --split train-6x6-1 --count 1000 -o levels/"
     )]
     Generate {
         /// Environment id
         env: String,
-        /// train, dev or test: their games are disjoint
+        /// train, dev or test: their games are disjoint; sokoban: train-6x6-1 and so on
         #[arg(long, default_value = "train")]
         split: String,
         /// Number of games

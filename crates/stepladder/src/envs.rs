@@ -12,7 +12,7 @@ use stepladder_core::Observation;
 use stepladder_core::label::Expert;
 use stepladder_core::seed::Rng;
 use stepladder_core::style::PromptStyle;
-use stepladder_env::{EnvError, EnvSpec, TaskSet};
+use stepladder_env::{Codec, EnvError, EnvSpec, TaskSet};
 use stepladder_sokoban::{Sokoban, SokobanCodec, SokobanExpert};
 
 use crate::commands::Usage;
@@ -48,19 +48,20 @@ impl Registered {
     }
 }
 
-struct SokobanNoise;
-
-impl Perturb for SokobanNoise {
-    fn perturb(&self, action: &str, seen: &Observation, rng: &mut Rng) -> Option<String> {
-        stepladder_sokoban::noise::perturb(action, &seen.feedback, rng)
-    }
-}
-
 struct AlfworldNoise;
 
 impl Perturb for AlfworldNoise {
     fn perturb(&self, action: &str, seen: &Observation, rng: &mut Rng) -> Option<String> {
         noise::perturb(action, &seen.feedback, &seen.context, rng)
+    }
+}
+
+struct SokobanNoise;
+
+impl Perturb for SokobanNoise {
+    fn perturb(&self, action: &str, seen: &Observation, rng: &mut Rng) -> Option<String> {
+        let board = if seen.feedback.is_empty() { &seen.context } else { &seen.feedback };
+        stepladder_sokoban::noise::perturb(action, board, rng)
     }
 }
 
@@ -90,14 +91,6 @@ pub(crate) fn known_split(id: &str, split: &str) -> Result<()> {
 
 /// The environment behind an id; its data are looked for only when they are needed.
 pub(crate) fn open(id: &str, data_root: Option<&Path>) -> Result<Registered> {
-    if id == "sokoban" {
-        return Ok(Registered {
-            tasks: Box::new(Sokoban::new(data_root, stepladder_sokoban::Options::default())),
-            style: Arc::new(Compact::new(Arc::new(SokobanCodec))),
-            expert: Box::new(SokobanExpert),
-            noise: Box::new(SokobanNoise),
-        });
-    }
     let tasks: Box<dyn TaskSet> = match id {
         "household" => Box::new(Households::default()),
         "alfworld" => {
@@ -106,12 +99,12 @@ pub(crate) fn open(id: &str, data_root: Option<&Path>) -> Result<Registered> {
             })?;
             Box::new(Alfworld::new(root, Options::default()))
         }
+        "sokoban" => Box::new(Sokoban::new(data_root, stepladder_sokoban::Options::default())),
         _ => return Err(unknown(id)),
     };
-    Ok(Registered {
-        tasks,
-        style: Arc::new(Compact::new(Arc::new(AlfworldCodec))),
-        expert: Box::new(AlfworldExpert::default()),
-        noise: Box::new(AlfworldNoise),
-    })
+    let (codec, expert, noise): (Arc<dyn Codec>, Box<dyn Expert>, Box<dyn Perturb>) = match id {
+        "sokoban" => (Arc::new(SokobanCodec), Box::new(SokobanExpert), Box::new(SokobanNoise)),
+        _ => (Arc::new(AlfworldCodec), Box::new(AlfworldExpert::default()), Box::new(AlfworldNoise)),
+    };
+    Ok(Registered { tasks, style: Arc::new(Compact::new(codec)), expert, noise })
 }

@@ -193,7 +193,7 @@ fn the_state_of_the_data_is_told_with_and_without_a_root() {
     assert!(ok(folder, &["data", "status", "--data", "."]).contains("alfworld: absent\n"));
     fs_err::create_dir_all(folder.join("alfworld/json_2.1.1/train/some-task")).unwrap();
     let said = ok(folder, &["data", "status", "--data", "."]);
-    assert!(said.contains("alfworld: present: train (1 task directories)\n"), "{said}");
+    assert!(said.contains("alfworld: present: train (1 entries)\n"), "{said}");
     assert!(
         said.contains("place:   <data root>/alfworld/json_2.1.1\n") && said.contains("licence: MIT\n"),
         "{said}"
@@ -231,7 +231,7 @@ fn every_help_page_has_an_example_of_its_command() {
     let temporary = folder();
     let mut all = Vec::new();
     commands(temporary.path(), &[], &mut all);
-    assert_eq!(all.len(), 19, "{all:?}");
+    assert_eq!(all.len(), 20, "{all:?}");
     for names in all {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let help = ok(temporary.path(), &[&names[..], &["--help"]].concat());

@@ -8,12 +8,20 @@ use super::say;
 use crate::cli::DataCommand;
 
 /// Name, place below the data root, origin, licence.
-const SETS: &[(&str, &str, &str, &str)] = &[(
-    "alfworld",
-    "alfworld/json_2.1.1",
-    "json_2.1.3_tw-pddl.zip of the releases of github.com/alfworld/alfworld, unpacked there",
-    "MIT",
-)];
+const SETS: &[(&str, &str, &str, &str)] = &[
+    (
+        "alfworld",
+        "alfworld/json_2.1.1",
+        "json_2.1.3_tw-pddl.zip of the releases of github.com/alfworld/alfworld, unpacked there",
+        "MIT",
+    ),
+    (
+        "boxoban",
+        "boxoban",
+        "the folders unfiltered, medium and hard of github.com/google-deepmind/boxoban-levels (for sokoban)",
+        "Apache-2.0",
+    ),
+];
 
 pub(super) fn run(command: DataCommand) -> Result<()> {
     let DataCommand::Status { data } = command;
@@ -38,7 +46,7 @@ fn describe(directory: &Path) -> String {
         .filter(|entry| entry.path().is_dir())
         .map(|entry| {
             let tasks = fs_err::read_dir(entry.path()).into_iter().flatten().count();
-            format!("{} ({tasks} task directories)", entry.file_name().to_string_lossy())
+            format!("{} ({tasks} entries)", entry.file_name().to_string_lossy())
         })
         .collect();
     splits.sort();

@@ -10,11 +10,11 @@ use serde_json::json;
 use stepladder_alfworld::generate::distribution::{self, Summary};
 use stepladder_alfworld::generate::{self, GoalCount, Split};
 use stepladder_alfworld::{Alfworld, Game, Households, bench, verify};
-use stepladder_core::Query;
+use stepladder_core::{Observation, Query};
 use stepladder_env::transcript::Report;
 use stepladder_env::{Env, TaskSet};
 
-use super::{Usage, say};
+use super::{Usage, say, sokoban};
 use crate::cli::EnvCommand;
 use crate::envs::{self, IDS};
 
@@ -25,14 +25,26 @@ pub(super) fn run(command: EnvCommand) -> Result<()> {
             play(&env, &split, task, expert, data.as_deref())
         }
         EnvCommand::Bench { env, split, steps, seed, json, data } => {
-            bench_games(&env, split.as_deref(), steps, seed, json, data.as_deref())
+            if env == sokoban::ID {
+                sokoban::bench(split.as_deref(), steps, seed, json, data.as_deref())
+            } else {
+                bench_games(&env, split.as_deref(), steps, seed, json, data.as_deref())
+            }
         }
-        EnvCommand::Verify { env, transcripts, json, data } => {
-            verify_transcripts(&env, &transcripts, json, data.as_deref())
+        EnvCommand::Verify { env, transcripts, tiles, json, data } => {
+            let report = replay(&env, &transcripts, tiles.as_deref(), data.as_deref())?;
+            tell(&env, &report, json)
         }
         EnvCommand::Generate { env, split, count, seed, goals, output, report, data } => {
-            only_alfworld(&env, "generate")?;
+            known(&env, "generate")?;
             match (report, output) {
+                (false, Some(output)) if env == sokoban::ID => {
+                    sokoban::generate(&split, count, seed, goals, &output)
+                }
+                (true, _) if env == sokoban::ID => Err(Usage(
+                    "--report compares household games; docs/sokoban.md compares boards".to_owned(),
+                )
+                .into()),
                 (true, _) if goals > 1 => {
                     Err(Usage("--report compares games with one goal; leave out --goals".to_owned()).into())
                 }
@@ -44,7 +56,7 @@ pub(super) fn run(command: EnvCommand) -> Result<()> {
     }
 }
 
-fn only_alfworld(id: &str, what: &str) -> Result<()> {
+fn known(id: &str, what: &str) -> Result<()> {
     if IDS.contains(&id) {
         return Ok(());
     }
@@ -81,7 +93,11 @@ fn play(id: &str, split: &str, number: usize, with_expert: bool, data: Option<&P
     let mut env = stepladder_env::TimeLimit::new(registered.tasks.make()?, registered.tasks.max_steps(split));
     let start = env.reset(task, 0)?;
     say(format_args!("[{task}]\n{}\n", start.text));
-    let mut history: Vec<(String, String)> = Vec::new();
+    // What the reset showed opens a history where nothing stays in sight (`stepladder_agent::flat`).
+    let opening = Observation::first(&start).feedback;
+    let mut history: Vec<(String, String)> =
+        (!opening.is_empty()).then_some((String::new(), opening)).into_iter().collect();
+    let before = history.len();
     let mut input = std::io::stdin().lock();
     loop {
         let action = if with_expert {
@@ -113,7 +129,7 @@ fn play(id: &str, split: &str, number: usize, with_expert: bool, data: Option<&P
         say(format_args!("{}\n", step.observation));
         history.push((action, step.observation));
         if let Some(end) = step.end {
-            say(format_args!("{end:?} after {} steps, won: {}", history.len(), step.won));
+            say(format_args!("{end:?} after {} steps, won: {}", history.len() - before, step.won));
             return Ok(());
         }
     }
@@ -159,16 +175,29 @@ fn bench_games(
     Ok(())
 }
 
-fn verify_transcripts(id: &str, files: &[PathBuf], as_json: bool, data: Option<&Path>) -> Result<()> {
-    only_alfworld(id, "verify")?;
+fn replay(id: &str, files: &[PathBuf], tiles: Option<&Path>, data: Option<&Path>) -> Result<Report> {
+    known(id, "verify")?;
+    if id == sokoban::ID {
+        return sokoban::replay(files, tiles);
+    }
+    if tiles.is_some() {
+        return Err(Usage(format!("--tiles is for sokoban; {id} draws no pictures")).into());
+    }
     let mut report = Report::new(id);
     for file in files {
         report.merge(verify::verify(file, data)?);
     }
+    Ok(report)
+}
+
+fn tell(id: &str, report: &Report, as_json: bool) -> Result<()> {
     if as_json {
-        say(serde_json::to_string(&report)?);
+        say(serde_json::to_string(report)?);
     } else {
         say(format_args!("{id}: {} rows, {} mismatches", report.rows, report.mismatches));
+        for field in &report.skipped_fields {
+            say(format_args!("not compared: {field}"));
+        }
         if let Some(difference) = &report.first_difference {
             say(format_args!(
                 "first difference: {} row {}, {}, `{}`\n  original: {}\n  ours:     {}",

@@ -11,6 +11,7 @@ mod evaluate;
 mod horizon;
 mod plot;
 mod reference;
+mod sokoban;
 mod study;
 mod train;
 

@@ -70,6 +70,26 @@ fn keys_lists_exactly_the_keys_of_a_full_configuration() {
 
 /// The algorithms that the demo does without.
 const ALGORITHMS: &str = r#"
+[algo.online]
+tasks = "household/train"
+tasks_per_iteration = 2
+group = 2
+temperature = 1.0
+reward = "success"
+penalty = 0.1
+norm = "mean_std"
+cross_step_stats = false
+clip_low = 0.2
+clip_high = 0.2
+kl = 0.01
+aggregate = "token_mean"
+mini_batch = 8
+gamma = 0.95
+omega = 1.0
+gae_gamma = 1.0
+gae_lambda = 1.0
+value_clip = 0.5
+critic_learning_rate = 1e-3
 [algo.dagger]
 tasks = "household/train"
 rounds = 2
@@ -112,6 +132,10 @@ history = 3
 planner = false
 progress = "none"
 weights = "per_role"
+sub_done = false
+also_flat = 1
+coevolution = false
+selection = "random"
 "#;
 
 #[test]
@@ -319,8 +343,8 @@ fn values_of_the_wrong_type() {
     );
     assert_eq!(
         message("preset = \"demo\"\n[agents]\nflat.budget = { hours = 2 }\n"),
-        "run.toml:3: agents.flat.budget is { hours = 2 } (a table); expected one of { minutes = 4.0 }, { epochs = 5.0 } \
-         and { steps = 1000 }, with your number\n    flat.budget = { hours = 2 }"
+        "run.toml:3: agents.flat.budget is { hours = 2 } (a table); expected one of { minutes = 4.0 }, { epochs = 5.0 }, { steps = 1000 } \
+         and { env_steps = 100000 }, with your number\n    flat.budget = { hours = 2 }"
     );
     assert_eq!(
         message("preset = \"demo\"\n[[env]]\nid = \"household\"\n"),
@@ -338,7 +362,7 @@ fn values_of_the_wrong_type() {
     );
     assert_eq!(
         message("preset = 3\n"),
-        "run.toml:1: preset is 3 (a whole number); expected the name of a preset: \"ablations\" or \"alfworld\" or \"alfworld-cpu\" or \"demo\" or \"horizon\"\
+        "run.toml:1: preset is 3 (a whole number); expected the name of a preset: \"ablations\" or \"alfworld\" or \"alfworld-cpu\" or \"demo\" or \"himac-ablations\" or \"himac-sokoban\" or \"horizon\" or \"rl-sokoban\" or \"rl-sokoban-8x8\"\
          \n    preset = 3"
     );
 }
@@ -454,11 +478,11 @@ fn malformed_sets() {
 fn an_unknown_algorithm() {
     assert_eq!(
         message("preset = \"demo\"\n[algo.bcc]\nclip = 1.0\n"),
-        "run.toml:2: unknown key algo.bcc; did you mean algo.bc? [algo] takes bc, dagger, offline_ac\n    [algo.bcc]"
+        "run.toml:2: unknown key algo.bcc; did you mean algo.bc? [algo] takes bc, dagger, offline_ac, online\n    [algo.bcc]"
     );
     assert_eq!(
         message("preset = \"demo\"\n[algo]\nclip = 1.0\n"),
-        "run.toml:3: unknown key algo.clip; did you mean algo.bc.clip? [algo] takes bc, dagger, offline_ac\
+        "run.toml:3: unknown key algo.clip; did you mean algo.bc.clip? [algo] takes bc, dagger, offline_ac, online\
          \n    clip = 1.0"
     );
 }
@@ -498,7 +522,23 @@ fn agents_that_do_not_fit_together() {
         sentence("kind = 'flat'\nalgo = 'bc'\nplanner = false\n"),
         "planner, progress and weights are for kind = \"step_hrl\""
     );
-    assert_eq!(sentence("kind = 'step_hrl'\nalgo = 'bc'\nhistory = 4\n"), "history is for kind = \"flat\"");
+    assert_eq!(sentence("kind = 'step_hrl'\nalgo = 'bc'\nhistory = 4\n"), "history is for kind = \"flat\" and \"himac\"");
+    assert_eq!(
+        sentence("kind = 'himac'\nalgo = 'himac'\n"),
+        "it needs from = \"NAME\", a trained agent to start from"
+    );
+    assert_eq!(
+        sentence("kind = 'flat'\nalgo = 'himac'\nfrom = 'flat'\n"),
+        "it is for kind = \"himac\""
+    );
+    assert_eq!(
+        sentence("kind = 'flat'\nalgo = 'bc'\nsub_done = false\n"),
+        "sub_done, coevolution and selection are for kind = \"himac\""
+    );
+    assert_eq!(
+        sentence("kind = 'flat'\nalgo = 'bc'\nalso_flat = 1\n"),
+        "it is for kind = \"himac\" with algo = \"bc\""
+    );
 }
 
 #[test]
@@ -595,8 +635,8 @@ fn the_reference_page_lists_every_key_with_both_presets() {
     let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
     assert_eq!(rows.len(), KEYS.len());
     for row in [
-        "| `games` | a whole number, 0 or more | Number of tasks; 0 takes all. | `0` | `0` | `0` | `4000` | `1200` |",
-        "| `norm_eps` | a number | ε inside the root of RMSNorm; above 0. | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` |",
+        "| `games` | a whole number, 0 or more | Number of tasks; 0 takes all. | `0` | `0` | `0` | `4000` | `3000` | `3000` | `1200` | `3000` | `4000` |",
+        "| `norm_eps` | a number | ε inside the root of RMSNorm; above 0. | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` |",
         "| key | takes | meaning | `ablations` | `alfworld` | `alfworld-cpu` | `demo` | `himac-ablations` | `himac-sokoban` | `horizon` | `rl-sokoban` | `rl-sokoban-8x8` |",
         "## `[agents.NAME]`",
     ] {
