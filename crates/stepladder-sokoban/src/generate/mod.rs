@@ -19,7 +19,7 @@ pub(crate) use transform::canonical;
 /// Raised when the same stream gives another board.
 pub const VERSION: u32 = 1;
 
-/// Rooms drawn for one board before giving up. At 6 × 6 with two boxes about one room in fifteen fails.
+/// Rooms drawn for one board before giving up.
 const TRIES: u32 = 10_000;
 
 /// Whose way of playing backwards.

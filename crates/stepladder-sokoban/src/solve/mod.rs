@@ -30,7 +30,7 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// Half a million positions (under 100 MB), then in haste. Generated boards of two boxes need some hundred.
+    /// Half a million positions, then in haste.
     fn default() -> Self {
         Self { positions: 500_000, haste: 5 }
     }
