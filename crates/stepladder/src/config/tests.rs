@@ -522,15 +522,15 @@ fn agents_that_do_not_fit_together() {
         sentence("kind = 'flat'\nalgo = 'bc'\nplanner = false\n"),
         "planner, progress and weights are for kind = \"step_hrl\""
     );
-    assert_eq!(sentence("kind = 'step_hrl'\nalgo = 'bc'\nhistory = 4\n"), "history is for kind = \"flat\" and \"himac\"");
+    assert_eq!(
+        sentence("kind = 'step_hrl'\nalgo = 'bc'\nhistory = 4\n"),
+        "history is for kind = \"flat\" and \"himac\""
+    );
     assert_eq!(
         sentence("kind = 'himac'\nalgo = 'himac'\n"),
         "it needs from = \"NAME\", a trained agent to start from"
     );
-    assert_eq!(
-        sentence("kind = 'flat'\nalgo = 'himac'\nfrom = 'flat'\n"),
-        "it is for kind = \"himac\""
-    );
+    assert_eq!(sentence("kind = 'flat'\nalgo = 'himac'\nfrom = 'flat'\n"), "it is for kind = \"himac\"");
     assert_eq!(
         sentence("kind = 'flat'\nalgo = 'bc'\nsub_done = false\n"),
         "sub_done, coevolution and selection are for kind = \"himac\""
