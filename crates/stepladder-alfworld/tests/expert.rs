@@ -66,7 +66,9 @@ fn prompt(query: &Query) -> Vec<String> {
         Query::Progress { subtask, progress, action, observation } => {
             fields.extend([subtask, progress, action, &observation.feedback].map(|text| code(text)));
         }
-        Query::Flat { .. } => panic!("the episode loop asks no flat question"),
+        Query::Flat { .. } | Query::Macro { .. } | Query::Micro { .. } => {
+            panic!("the episode loop asks no flat question")
+        }
     }
     fields
 }
@@ -87,7 +89,7 @@ fn check_samples(rollouts: &[Rollout]) {
                 texts.extend([subtask, progress, &observation.feedback].map(String::as_str));
             }
             Query::Progress { action, .. } => texts.push(action),
-            Query::Flat { .. } => {}
+            Query::Flat { .. } | Query::Macro { .. } | Query::Micro { .. } => {}
         }
         for text in texts {
             let compact = AlfworldCodec.encode(text);
@@ -331,6 +333,7 @@ proptest! {
                 prop_assert!(Command::parse(action).is_some(), "{}", action);
             }
             Query::Flat { .. } => prop_assert!(Command::parse(&reply).is_some(), "{}", reply),
+            Query::Macro { .. } | Query::Micro { .. } => prop_assert!(reply.is_empty(), "{}", reply),
             Query::Planner { .. } | Query::Progress { .. } => prop_assert!(!reply.is_empty()),
         }
     }

@@ -89,7 +89,7 @@ fn fields(query: &Query) -> Vec<(&'static str, String)> {
             ("action", code(action)),
             ("feedback", code(&observation.feedback)),
         ],
-        Query::Flat { .. } => Vec::new(),
+        Query::Flat { .. } | Query::Macro { .. } | Query::Micro { .. } => Vec::new(),
     }
 }
 
