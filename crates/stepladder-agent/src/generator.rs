@@ -80,6 +80,9 @@ pub enum GenerateError {
     /// The model or server failed.
     #[error("{0}")]
     Backend(String),
+    /// Somebody asked to stop.
+    #[error("stopped while episodes were played")]
+    Stopped,
 }
 
 /// Writes replies.

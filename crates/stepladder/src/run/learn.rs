@@ -20,7 +20,7 @@ use stepladder_data::{OfflineRow, Row, WordTokenizer};
 use stepladder_model::Device;
 
 use super::agents::AgentRun;
-use super::play::{live_generator, play, policy_fingerprint};
+use super::play::{UntilStopped, live_generator, play, policy_fingerprint};
 use super::rows::{AgentRows, Rows, fingerprint, of_role};
 use super::trace_file;
 use super::training::Run;
@@ -352,6 +352,7 @@ impl Learner<'_> {
             ..Options::greedy(self.numbers.spec())
         };
         let label = format!("{} plays round {}", self.name, round + 1);
+        let mut generator = UntilStopped { inner: &mut generator, stop: &self.run.stop };
         let episodes = play(env, &mut generator, &Job::each(&tasks), options, &label)?;
         if let Some(error) = episodes.iter().find_map(|episode| episode.error.as_ref()) {
             bail!("an episode of {label} broke off: {error}");

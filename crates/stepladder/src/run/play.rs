@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, anyhow, bail};
-use stepladder_agent::generator::ByRole;
+use stepladder_agent::generator::{ByRole, Completion, GenerateError, Request};
 use stepladder_agent::scheduler::Options;
 use stepladder_agent::{AgentSpec, Generator, Job, Scheduler};
 use stepladder_algo::runtime::checkpoint::{self, Trainer};
@@ -201,6 +202,34 @@ pub(crate) fn live_generator(
         kind,
         format!("step-{}", trainer.progress.step),
     )
+}
+
+/// A generator that writes nothing more once somebody has asked to stop.
+pub(crate) struct UntilStopped<'a> {
+    pub(crate) inner: &'a mut dyn Generator,
+    pub(crate) stop: &'a AtomicBool,
+}
+
+impl Generator for UntilStopped<'_> {
+    fn generate(&mut self, requests: &[Request<'_>]) -> Result<Vec<Completion>, GenerateError> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(GenerateError::Stopped);
+        }
+        self.inner.generate(requests)
+    }
+
+    fn end_session(&mut self, session: u64) {
+        self.inner.end_session(session);
+    }
+
+    fn policy(&self) -> String {
+        self.inner.policy()
+    }
+}
+
+/// Whether an error is only that somebody asked to stop.
+pub(crate) fn was_stopped(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(GenerateError::Stopped))
 }
 
 /// What to say about episodes that an error broke off, if there are any.

@@ -19,7 +19,7 @@ use stepladder_model::Device;
 use super::demonstrations::{Rollout, demonstrate, expert_rollout};
 use super::directory::{RunDir, commit, replace_file};
 use super::learn::{Learner, Material};
-use super::play::{Policy, play, warn_of_broken};
+use super::play::{Policy, UntilStopped, play, warn_of_broken, was_stopped};
 use super::progress::{Reporter, minutes};
 use super::rows::vocabulary;
 use super::table::{self, Line};
@@ -90,6 +90,13 @@ impl Run<'_> {
 
     /// Does everything that is not done yet.
     pub(crate) fn run(&self) -> Result<RunEnding> {
+        match self.work() {
+            Err(error) if was_stopped(&error) => Ok(RunEnding::Interrupted),
+            ending => ending,
+        }
+    }
+
+    fn work(&self) -> Result<RunEnding> {
         let env = envs::open(&self.config.env.id, self.data_root)?;
         let dev = split_tasks(&env, &self.config.eval.split, self.config.eval.episodes)?;
         let clock = Stopwatch::start();
@@ -209,7 +216,8 @@ impl Run<'_> {
                 ..Options::greedy(policy.agent)
             };
             let label = format!("{name} {split}");
-            let episodes = play(env, &mut *generator, &Job::each(tasks), options, &label)?;
+            let mut generator = UntilStopped { inner: &mut *generator, stop: &self.stop };
+            let episodes = play(env, &mut generator, &Job::each(tasks), options, &label)?;
             trace_file::save(&episodes_path, &episodes)?;
             let evaluation = evaluate(&episodes);
             let place = policy.checkpoint.display().to_string();
@@ -231,7 +239,7 @@ impl Run<'_> {
             format!("{target}, trained on {trained} only")
         };
         for (algo, tasks) in self.config.tasks() {
-            let agents = self.config.agents.iter().filter(|(_, numbers)| numbers.algo.name() == algo);
+            let agents = self.config.agents.iter().filter(|(_, numbers)| numbers.algo.table() == algo);
             let names: Vec<&str> = agents.map(|(name, _)| name.as_str()).collect();
             title.push_str(&format!("; {} also in {tasks}", names.join(", ")));
         }
