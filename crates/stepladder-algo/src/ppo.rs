@@ -138,5 +138,5 @@ fn next_prompt(session: &Session<'_>, episode: &Episode) -> Sample {
     let hidden = session.config.agent.history.map_or(0, |window| pairs.len().saturating_sub(window));
     let query = Query::Flat { task: view.task, context: view.context, history: pairs[hidden..].to_vec() };
     let ids = session.world.tokenizer.encode(&session.world.style.prompt(&query));
-    Sample { role: Role::Flat, start: ids.len(), ids, old: vec![0.0], advantage: vec![0.0] }
+    Sample { role: Role::Flat, start: ids.len(), ids, old: vec![0.0], advantage: vec![0.0], count: 1.0 }
 }

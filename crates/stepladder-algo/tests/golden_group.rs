@@ -169,7 +169,8 @@ fn surrogate(inputs: &Value, aggregate: Aggregate) -> (Vec<Tensor>, Tensor, Vec<
         .flat_map(|row| (0..mask[row].len()).map(move |column| (row, column)))
         .filter(|&(row, column)| mask[row][column] > 0.0)
         .collect();
-    let lens: Vec<usize> = mask.iter().map(|row| row.iter().filter(|&&on| on > 0.0).count()).collect();
+    let lens: Vec<(usize, f64)> =
+        mask.iter().map(|row| (row.iter().filter(|&&on| on > 0.0).count(), 1.0)).collect();
     let weights = aggregate.weights(&lens);
     let weights: Vec<f32> = places.iter().map(|&(row, _)| weights[row] as f32).collect();
     let vectors = ["new", "old", "ref", "adv"].map(|name| {

@@ -12,7 +12,7 @@ use stepladder_agent::{AgentKind, AgentSpec, Compact};
 use stepladder_algo::AlgoError;
 use stepladder_algo::bc::{self, BcConfig, Budget, Ending, Mixture, Observer, StepReport, weighted_nll};
 use stepladder_algo::himac::Selection;
-use stepladder_algo::online::samples::{Reward, Sample, of_role};
+use stepladder_algo::online::samples::{Reward, Sample, merge, of_role};
 use stepladder_algo::online::update::Learners;
 use stepladder_algo::online::world::{Sampled, World, group};
 use stepladder_algo::online::{Method, OnlineConfig, train};
@@ -477,6 +477,29 @@ fn workers_and_chunks_change_no_gradient() {
             common::compare("gradient", &gradient, &whole, 1e-5).unwrap();
             assert!((sums.loss - others.loss).abs() < 1e-6 && sums.tokens == others.tokens);
         }
+    }
+    // Merged samples have the same gradient: every reply three times, with advantages of both signs.
+    let thrice: Vec<Sample> = samples
+        .iter()
+        .flat_map(|sample| {
+            [0.5, -1.0, 2.0].map(|factor| {
+                let mut sample = sample.clone();
+                sample.advantage.iter_mut().for_each(|advantage| *advantage *= factor);
+                sample
+            })
+        })
+        .collect();
+    let merged = merge(thrice.clone());
+    assert!(merged.len() < thrice.len() * 2 / 3 + 1, "{} of {}", merged.len(), thrice.len());
+    for aggregate in [Aggregate::TokenMean, Aggregate::SeqMeanTokenMean, Aggregate::SeqMeanTokenSum] {
+        let learners = Learners::new(2, &trainer.params, &trainer.factors, Kind::Float);
+        let gradient = |samples: &[Sample]| {
+            let members: Vec<&Sample> = samples.iter().collect();
+            learners.gradient(&trainer.params, &reference, &members, (rule, aggregate), (300, 0)).unwrap()
+        };
+        let ((a, whole), (b, less)) = (gradient(&thrice), gradient(&merged));
+        common::compare("gradient", &less, &whole, 1e-5).unwrap();
+        assert!((a.loss - b.loss).abs() < 1e-5 && (a.kl - b.kl).abs() < 1e-6);
     }
     // At lp_new = lp_old = lp_ref the loss is minus the mean advantage, and the divergence pulls nowhere.
     let learners = Learners::new(1, &trainer.params, &trainer.factors, Kind::Float);

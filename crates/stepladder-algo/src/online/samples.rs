@@ -1,5 +1,6 @@
 //! From played episodes to what an update reads: one sample per reply, with the log-probabilities it was sampled with.
 
+use rustc_hash::FxHashMap;
 use stepladder_core::Role;
 use stepladder_core::trace::{Episode, Turn};
 
@@ -16,6 +17,8 @@ pub struct Sample {
     pub old: Vec<f32>,
     /// Advantage of each token of the reply.
     pub advantage: Vec<f32>,
+    /// How many equal replies it stands for ([`merge`]).
+    pub count: f64,
 }
 
 impl Sample {
@@ -39,6 +42,7 @@ impl Sample {
             start: tokens.prompt.len(),
             old: tokens.logprobs.clone(),
             advantage: vec![advantage as f32; tokens.reply.len()],
+            count: 1.0,
         })
     }
 }
@@ -50,6 +54,38 @@ impl Sample {
 pub fn of_role(episode: &Episode, role: Role, advantage: f64) -> Vec<Sample> {
     let turns = episode.turns().filter(|turn| turn.role == role);
     turns.filter_map(|turn| Sample::of(turn, advantage)).collect()
+}
+
+/// Brings equal replies to equal prompts together, in the order of first appearance: one sample for those that are to become
+/// likelier, with the mean of their advantages, and one for the others.
+///
+/// The surrogate is linear in the advantage as long as its sign stays, so loss and gradient of a mini-batch remain; what the
+/// episodes of a group have in common is computed once. Samples whose tokens differ in their advantages stay as they are.
+pub fn merge(samples: Vec<Sample>) -> Vec<Sample> {
+    let mut places: FxHashMap<(Vec<u32>, usize, bool), usize> = FxHashMap::default();
+    let mut merged: Vec<Sample> = Vec::with_capacity(samples.len());
+    for sample in samples {
+        let Some(&first) = sample.advantage.first() else { continue };
+        if sample.advantage.iter().any(|&advantage| advantage != first) {
+            merged.push(sample);
+            continue;
+        }
+        let key = (sample.ids.clone(), sample.start, first > 0.0);
+        match places.get(&key) {
+            Some(&place) => {
+                let known = &mut merged[place];
+                let (a, b) = (f64::from(known.advantage[0]), f64::from(first));
+                let mean = (a * known.count + b * sample.count) / (known.count + sample.count);
+                known.advantage.fill(mean as f32);
+                known.count += sample.count;
+            }
+            None => {
+                places.insert(key, merged.len());
+                merged.push(sample);
+            }
+        }
+    }
+    merged
 }
 
 /// What a task pays for.

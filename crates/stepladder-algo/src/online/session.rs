@@ -8,7 +8,7 @@ use stepladder_core::{Role, TaskKey};
 use tch::Tensor;
 
 use super::OnlineConfig;
-use super::samples::Sample;
+use super::samples::{Sample, merge};
 use super::update::{Learners, Sums};
 use super::world::{Dropped, Group, Sampled, Shares, World, group};
 use crate::AlgoError;
@@ -37,6 +37,8 @@ pub struct Stats {
     groups: usize,
     flat: usize,
     dropped: Dropped,
+    replies: usize,
+    distinct: usize,
     blueprints: usize,
     unreadable: usize,
     subgoals: usize,
@@ -72,6 +74,7 @@ impl Stats {
             ("clip_frac", self.sums.clipped / self.sums.tokens.max(1) as f64),
             ("logprob_gap", self.fresh.gap / self.fresh.tokens.max(1) as f64),
             ("logprob_gap_max", self.fresh.gap_max),
+            ("distinct_replies", mean(self.distinct as f64, self.replies)),
             ("dropped_episodes", self.dropped.episodes as f64),
             ("dropped_groups", self.dropped.groups as f64),
             ("skipped_updates", self.skipped as f64),
@@ -216,7 +219,10 @@ impl<'a> Session<'a> {
         let worth = config.surrogate.beta > 0.0 || !samples.iter().all(silent);
         let batches = if worth { self.mini_batches(samples.len()) } else { Vec::new() };
         for (number, batch) in batches.into_iter().enumerate() {
-            let members: Vec<&Sample> = batch.iter().map(|&index| &samples[index]).collect();
+            let merged = merge(batch.iter().map(|&index| samples[index].clone()).collect());
+            let members: Vec<&Sample> = merged.iter().collect();
+            self.stats.replies += batch.len();
+            self.stats.distinct += members.len();
             let (sums, gradient) = self.learners.gradient(
                 &self.trainer.params,
                 self.reference,

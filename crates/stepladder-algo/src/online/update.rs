@@ -64,8 +64,8 @@ pub(crate) fn chunks(
     pad: u32,
     parts: usize,
 ) -> Vec<Vec<Chunk>> {
-    let lens: Vec<usize> = samples.iter().map(|sample| sample.len()).collect();
-    let weighted: Vec<(&Sample, f64)> = samples.iter().copied().zip(aggregate.weights(&lens)).collect();
+    let replies: Vec<(usize, f64)> = samples.iter().map(|sample| (sample.len(), sample.count)).collect();
+    let weighted: Vec<(&Sample, f64)> = samples.iter().copied().zip(aggregate.weights(&replies)).collect();
     let shares = shares(weighted, parts, |(sample, _)| sample.ids.len());
     shares
         .into_iter()

@@ -32,24 +32,24 @@ pub enum Aggregate {
 }
 
 impl Aggregate {
-    /// Weight of each token of each reply, from the lengths of the replies of a mini-batch; a reply without tokens does not
-    /// count.
+    /// Weight of each token of each reply, from the length of each and how many equal ones it stands for; a reply without
+    /// tokens does not count.
     ///
     /// ```
     /// use stepladder_algo::ops::surrogate::Aggregate;
-    /// assert_eq!(Aggregate::TokenMean.weights(&[3, 1, 0]), [0.25, 0.25, 0.0]);
-    /// assert_eq!(Aggregate::SeqMeanTokenMean.weights(&[5, 1, 0]), [0.1, 0.5, 0.0]);
-    /// assert_eq!(Aggregate::SeqMeanTokenSum.weights(&[5, 1, 0]), [0.5, 0.5, 0.0]);
+    /// assert_eq!(Aggregate::TokenMean.weights(&[(3, 1.0), (1, 1.0), (0, 1.0)]), [0.25, 0.25, 0.0]);
+    /// assert_eq!(Aggregate::SeqMeanTokenMean.weights(&[(5, 1.0), (1, 1.0), (0, 1.0)]), [0.1, 0.5, 0.0]);
+    /// assert_eq!(Aggregate::SeqMeanTokenSum.weights(&[(5, 3.0), (1, 1.0)]), [0.75, 0.25]);
     /// ```
-    pub fn weights(self, lens: &[usize]) -> Vec<f64> {
-        let tokens = lens.iter().sum::<usize>() as f64;
-        let replies = lens.iter().filter(|&&len| len > 0).count() as f64;
-        let weight = |len: usize| match self {
-            Self::TokenMean => 1.0 / tokens,
-            Self::SeqMeanTokenMean => 1.0 / (replies * len as f64),
-            Self::SeqMeanTokenSum => 1.0 / replies,
+    pub fn weights(self, replies: &[(usize, f64)]) -> Vec<f64> {
+        let tokens: f64 = replies.iter().map(|&(len, count)| len as f64 * count).sum();
+        let all: f64 = replies.iter().filter(|(len, _)| *len > 0).map(|(_, count)| count).sum();
+        let weight = |(len, count): (usize, f64)| match self {
+            Self::TokenMean => count / tokens,
+            Self::SeqMeanTokenMean => count / (all * len as f64),
+            Self::SeqMeanTokenSum => count / all,
         };
-        lens.iter().map(|&len| if len == 0 { 0.0 } else { weight(len) }).collect()
+        replies.iter().map(|&reply| if reply.0 == 0 { 0.0 } else { weight(reply) }).collect()
     }
 }
 
