@@ -354,7 +354,7 @@ fn values_of_the_wrong_type() {
         set_message(&["agents.flat=true"]),
         "--set agents.flat=true: agents.flat is true (a truth value); \
          expected a table with kind, algo, from, budget, batch_tokens, learning_rate, history, planner, progress, weights, \
-         or false to leave it out"
+         sub_done, also_flat, coevolution, selection, or false to leave it out"
     );
     assert_eq!(
         message("preset = \"demo\"\n[eval]\nzero_shot = [\n  \"a/b\",\n  3,\n]\n"),
