@@ -43,6 +43,9 @@ pub enum AlgoError {
     /// The model could not answer.
     #[error(transparent)]
     Generate(#[from] stepladder_agent::GenerateError),
+    /// PPO needs a trainer with its critic.
+    #[error("the trainer has no value model; online::train starts one")]
+    NoValues,
     /// A sequence is longer than the model can read.
     #[error(
         "a training row has {needed} tokens, the model reads {window}; raise model.max_positions or leave the row out"

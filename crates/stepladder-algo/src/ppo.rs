@@ -78,12 +78,8 @@ fn learn(
             asked.push(next_prompt(session, episode));
         }
     }
-    let values = session.values.ok_or_else(|| AlgoError::NoData("PPO needs its critic".to_owned()))?;
-    let model = session
-        .trainer
-        .values
-        .as_ref()
-        .ok_or_else(|| AlgoError::NoData("PPO needs its critic".to_owned()))?;
+    let values = session.values.ok_or(AlgoError::NoValues)?;
+    let model = session.trainer.values.as_ref().ok_or(AlgoError::NoValues)?;
     let layout = (session.config.batch_tokens, session.world.tokenizer.pad());
     let mut known = values.evaluate(model, &asked, layout)?.into_iter();
     let mut samples: Vec<Sample> = Vec::new();
@@ -115,11 +111,7 @@ fn learn(
     let batches = session.mini_batches(samples.len());
     let mut losses = Vec::new();
     for batch in batches {
-        let model = session
-            .trainer
-            .values
-            .as_mut()
-            .ok_or_else(|| AlgoError::NoData("PPO needs its critic".to_owned()))?;
+        let model = session.trainer.values.as_mut().ok_or(AlgoError::NoValues)?;
         let members: Vec<(&Sample, &[f32], &[f32])> =
             batch.iter().map(|&at| (&samples[at], old[at].as_slice(), targets[at].as_slice())).collect();
         let (loss, norm) = values.step(model, &members, numbers, layout)?;
