@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{PAD, VOCAB, factors, params, rows, shape};
+use common::{PAD, VOCAB, cases, factors, params, rows, shape};
 use serde_json::Value;
 use stepladder_algo::bc::weighted_nll;
 use stepladder_algo::ops::actor::{ActorMode, ActorRule, Totals};
@@ -15,14 +15,6 @@ use stepladder_data::batch::{Reduction, collate_all};
 use stepladder_model::Decoder;
 use stepladder_model::decoder::rotations;
 use tch::{Device, Kind, Tensor};
-
-fn cases(group: &str) -> Vec<Value> {
-    let golden: Value = serde_json::from_str(include_str!("../../../tests/golden.json")).unwrap();
-    let cases: Vec<Value> =
-        golden["cases"].as_array().unwrap().iter().filter(|case| case["group"] == group).cloned().collect();
-    assert!(!cases.is_empty(), "no golden case of group {group}");
-    cases
-}
 
 fn vector(value: &Value) -> Vec<f32> {
     value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap() as f32).collect()

@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used)]
 #![allow(missing_docs)]
 
+mod common;
+
+use common::cases;
 use serde_json::Value;
 use stepladder_algo::gigpo::{Trajectory, advantages};
 use stepladder_algo::himac::best_blueprint;
@@ -10,14 +13,6 @@ use stepladder_algo::ops::group::{GroupMode, GroupRule, group_relative, relative
 use stepladder_algo::ops::returns::{Gae, place_rewards, returns_to_go, whiten};
 use stepladder_algo::ops::surrogate::{Aggregate, SurrogateRule, value_loss};
 use tch::{Kind, Tensor};
-
-fn cases(group: &str) -> Vec<Value> {
-    let golden: Value = serde_json::from_str(include_str!("../../../tests/golden.json")).unwrap();
-    let cases: Vec<Value> =
-        golden["cases"].as_array().unwrap().iter().filter(|case| case["group"] == group).cloned().collect();
-    assert!(!cases.is_empty(), "no golden case of group {group}");
-    cases
-}
 
 fn numbers(value: &Value) -> Vec<f64> {
     value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()

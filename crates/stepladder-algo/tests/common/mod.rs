@@ -213,3 +213,13 @@ pub(crate) fn critics(config: AdamWConfig, seed: u64) -> Critics {
     critics.target = Critics::init(width, seed + 1, config, Device::Cpu).online;
     critics
 }
+
+/// The golden cases of a group (spec/golden.json).
+pub(crate) fn cases(group: &str) -> Vec<serde_json::Value> {
+    let golden: serde_json::Value =
+        serde_json::from_str(include_str!("../../../../tests/golden.json")).unwrap();
+    let cases: Vec<serde_json::Value> =
+        golden["cases"].as_array().unwrap().iter().filter(|case| case["group"] == group).cloned().collect();
+    assert!(!cases.is_empty(), "no golden case of group {group}");
+    cases
+}
