@@ -1,9 +1,10 @@
-//! Generation on the CPU in f32, many rows at once and without libtorch.
+//! Generation on the CPU in f32, many rows at once and without libtorch; and what is learnt from it.
 //!
 //! * `product`: packed matrices; `kernels`: what happens to a position by itself; `attention`: the rest
 //! * `choose`: the next token
 //! * `segment`: keys and values, written once and read wherever a row begins alike
 //! * `forward`: the pending tokens of any rows in one pass, prompts and replies mixed
+//! * [`gradient`]: log-probabilities of given replies, and their gradient
 //! * `writer`: rows shared among threads, and what is kept between calls
 //!
 //! A token's numbers depend on the tokens before it alone, to the last bit: not on the other rows of a pass, nor on what
@@ -12,6 +13,7 @@
 mod attention;
 mod choose;
 mod forward;
+pub mod gradient;
 mod kernels;
 mod product;
 mod segment;
@@ -55,6 +57,31 @@ struct Block {
     down: Matrix,
 }
 
+/// Which of a matrix's rows stands where: of each of the first `heads` heads first the first numbers of all pairs, then the
+/// second; the rest as it is.
+fn halves(heads: usize, head: usize, rows: usize) -> impl Iterator<Item = usize> {
+    (0..rows).map(move |row| {
+        let (first, place) = (row / head * head, row % head);
+        match row < heads * head {
+            true => first + 2 * (place % (head / 2)) + place / (head / 2),
+            false => row,
+        }
+    })
+}
+
+/// `[max_positions, 2, hd/2]`: cosines, sines.
+fn turns(decoder: &Decoder) -> Vec<f32> {
+    let head = decoder.shape().head_dim() as usize;
+    let pairs = numbers(&decoder.rotations().view_as_real());
+    let mut rotations = vec![0.0; pairs.len()];
+    for (to, from) in rotations.chunks_exact_mut(head).zip(pairs.chunks_exact(head)) {
+        for (pair, from) in from.chunks_exact(2).enumerate() {
+            (to[pair], to[head / 2 + pair]) = (from[0], from[1]);
+        }
+    }
+    rotations
+}
+
 /// Numbers of a tensor in order.
 fn numbers(tensor: &Tensor) -> Vec<f32> {
     let flat = tensor.detach().to_device(Device::Cpu).to_kind(Kind::Float).contiguous().view([-1]);
@@ -76,14 +103,7 @@ impl Model {
             .blocks
             .iter()
             .map(|block| {
-                let rotated = (heads + kv_heads) * head;
-                let order = (0..rotated + kv_heads * head).map(|row| {
-                    let (first, place) = (row / head * head, row % head);
-                    match row < rotated {
-                        true => first + 2 * (place % (head / 2)) + place / (head / 2),
-                        false => row,
-                    }
-                });
+                let order = halves(heads + kv_heads, head, (heads + 2 * kv_heads) * head);
                 Block {
                     qkv: Matrix::new(arch, &numbers(block.qkv.weight()), width, order),
                     out: pack(block.out.weight(), heads * head, width),
@@ -100,15 +120,8 @@ impl Model {
         for (to, from) in table.chunks_exact_mut(stride).zip(own.chunks_exact(width)) {
             to[..width].copy_from_slice(from);
         }
-        let pairs = numbers(&decoder.rotations().view_as_real());
-        let mut rotations = vec![0.0; pairs.len()];
-        for (to, from) in rotations.chunks_exact_mut(head).zip(pairs.chunks_exact(head)) {
-            for (pair, from) in from.chunks_exact(2).enumerate() {
-                (to[pair], to[head / 2 + pair]) = (from[0], from[1]);
-            }
-        }
         let kv = KvShape { layers, heads: kv_heads, head, lanes: lanes(arch) };
-        Self { arch, shape, kv, stride, table, vocab, blocks, head: head_matrix, rotations }
+        Self { arch, shape, kv, stride, table, vocab, blocks, head: head_matrix, rotations: turns(decoder) }
     }
 
     /// Shape of the model.

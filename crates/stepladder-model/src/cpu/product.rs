@@ -10,22 +10,34 @@ use pulp::{Arch, Simd, WithSimd};
 const ACROSS: usize = 2;
 
 /// Numbers that begin where a cache line begins.
-#[derive(Debug)]
-struct Aligned {
+#[derive(Debug, Default)]
+pub(crate) struct Aligned {
     numbers: Vec<f32>,
     start: usize,
 }
 
 impl Aligned {
-    fn zeros(len: usize) -> Self {
+    pub(crate) fn zeros(len: usize) -> Self {
         const LINE: usize = 64;
         let numbers = vec![0.0; len + LINE / size_of::<f32>()];
         let start = numbers.as_ptr().align_offset(LINE).min(LINE / size_of::<f32>());
         Self { numbers, start }
     }
 
-    fn get(&self) -> &[f32] {
+    pub(crate) fn get(&self) -> &[f32] {
         &self.numbers[self.start..]
+    }
+
+    pub(crate) fn get_mut(&mut self) -> &mut [f32] {
+        &mut self.numbers[self.start..]
+    }
+
+    /// Room for so many numbers; what they are does not matter, but none is new unless the memory had to grow.
+    pub(crate) fn room(&mut self, len: usize) -> &mut [f32] {
+        if self.get().len() < len {
+            *self = Self::zeros(len);
+        }
+        &mut self.get_mut()[..len]
     }
 }
 

@@ -1,0 +1,283 @@
+//! Attention of the units of a plan, and the way back.
+//!
+//! For each unit and key head, queries, keys and values are copied together; what follows are products of small matrices
+//! that stay in the first cache. Softmax weights are not kept for the way back, only the largest score of each query and
+//! the sum: with these they are computed anew.
+
+use std::ops::Range;
+
+use pulp::{Simd, WithSimd};
+
+use super::dense::Dense;
+use super::local::{Local, Softmax, back, copy, transpose};
+use super::plan::{Plan, Unit};
+
+/// Rows of scores that are computed together; behind the last token that they see nothing is.
+const TOGETHER: usize = 24;
+
+/// What both directions read.
+#[derive(Clone, Copy)]
+pub(crate) struct Layer<'a> {
+    pub(crate) plan: &'a Plan,
+    /// Whether queries are those of the readers alone.
+    pub(crate) last: bool,
+    pub(crate) heads: usize,
+    pub(crate) kv_heads: usize,
+    pub(crate) head_dim: usize,
+    /// `[queries, stride]`: `[heads, hd]` and more.
+    pub(crate) queries: &'a [f32],
+    pub(crate) stride: usize,
+    /// `[tokens, line]`: keys `[kv_heads, hd]`, values, and more.
+    pub(crate) keys_values: &'a [f32],
+    pub(crate) line: usize,
+}
+
+/// A unit and a key head.
+struct Part<'a> {
+    layer: Layer<'a>,
+    unit: &'a Unit,
+    head: usize,
+    /// The first key that is a query.
+    first: usize,
+    keys: usize,
+    group: usize,
+    /// Rows of scores: of each query those of the heads that share the key head.
+    rows: usize,
+    /// Numbers from one row of scores to the next, and from one vector of a head to the next.
+    scores: usize,
+    padded: usize,
+}
+
+impl<'a> Part<'a> {
+    #[inline(always)]
+    fn new<S: Simd>(layer: Layer<'a>, unit: &'a Unit, head: usize) -> Self {
+        let (keys, first) = (unit.keys(), unit.first_query(layer.last));
+        let group = layer.heads / layer.kv_heads;
+        let scores = keys.next_multiple_of(S::F32_LANES);
+        let padded = layer.head_dim.next_multiple_of(S::F32_LANES);
+        Self { layer, unit, head, first, keys, group, rows: (keys - first) * group, scores, padded }
+    }
+
+    /// Where the key or value of a head stands.
+    #[inline(always)]
+    fn key(&self, key: usize, value: bool) -> Range<usize> {
+        let Layer { kv_heads, head_dim, line, .. } = self.layer;
+        let head = self.head + if value { kv_heads } else { 0 };
+        let start = self.unit.token(key) * line + head * head_dim;
+        start..start + head_dim
+    }
+
+    /// Where the query of a row of scores stands, and its place among the numbers that each head of a query has.
+    #[inline(always)]
+    fn query(&self, row: usize) -> (Range<usize>, usize) {
+        let Layer { heads, head_dim, stride, last, .. } = self.layer;
+        let token = self.unit.token(self.first + row / self.group);
+        let place = if last { token - self.unit.shift } else { token };
+        let head = self.head * self.group + row % self.group;
+        let start = place * stride + head * head_dim;
+        (start..start + head_dim, place * heads + head)
+    }
+
+    /// Keys before `end` are seen by a row of scores, except some: those of other replies.
+    #[inline(always)]
+    fn seen(&self, row: usize) -> (usize, Range<usize>) {
+        let key = self.first + row / self.group;
+        let Unit { shared, own, .. } = *self.unit;
+        let start = match key < shared {
+            true => shared,
+            false => shared + self.layer.plan.starts[self.unit.token(key)] - own,
+        };
+        (key + 1, shared..start)
+    }
+
+    /// Blocks of rows, and how many keys each sees.
+    #[inline(always)]
+    fn blocks(&self) -> impl Iterator<Item = (Range<usize>, usize)> + use<> {
+        let (rows, group, first) = (self.rows, self.group, self.first);
+        (0..rows).step_by(TOGETHER).map(move |from| {
+            let until = rows.min(from + TOGETHER);
+            (from..until, first + (until - 1) / group + 1)
+        })
+    }
+
+    /// out ← left · transposedᵀ for the keys that are seen, where `left` is `[rows, padded]`.
+    #[inline(always)]
+    fn score<S: Simd>(&self, simd: S, left: &[f32], transposed: &[f32], out: &mut [f32]) {
+        for (rows, seen) in self.blocks() {
+            simd.vectorize(Dense {
+                left: &left[rows.start * self.padded..],
+                left_stride: self.padded,
+                transposed: false,
+                right: transposed,
+                right_stride: self.scores,
+                out: &mut out[rows.start * self.scores..],
+                out_stride: self.scores,
+                rows: rows.len(),
+                inner: self.layer.head_dim,
+                columns: seen.next_multiple_of(S::F32_LANES),
+                add: false,
+            });
+        }
+    }
+
+    /// out ← scores · right, where `right` is `[keys, padded]`.
+    #[inline(always)]
+    fn gather<S: Simd>(&self, simd: S, scores: &[f32], right: &[f32], out: &mut [f32]) {
+        for (rows, seen) in self.blocks() {
+            simd.vectorize(Dense {
+                left: &scores[rows.start * self.scores..],
+                left_stride: self.scores,
+                transposed: false,
+                right,
+                right_stride: self.padded,
+                out: &mut out[rows.start * self.padded..],
+                out_stride: self.padded,
+                rows: rows.len(),
+                inner: seen,
+                columns: self.padded,
+                add: false,
+            });
+        }
+    }
+
+    /// out ← scoresᵀ · right, where `right` is `[rows, padded]`: a key gets from the queries from its own on.
+    #[inline(always)]
+    fn scatter<S: Simd>(&self, simd: S, scores: &[f32], right: &[f32], out: &mut [f32]) {
+        for from in (0..self.keys).step_by(TOGETHER) {
+            let until = self.keys.min(from + TOGETHER);
+            let row = from.saturating_sub(self.first) * self.group;
+            simd.vectorize(Dense {
+                left: &scores[row * self.scores + from..],
+                left_stride: self.scores,
+                transposed: true,
+                right: &right[row * self.padded..],
+                right_stride: self.padded,
+                out: &mut out[from * self.padded..],
+                out_stride: self.padded,
+                rows: until - from,
+                inner: self.rows - row,
+                columns: self.padded,
+                add: false,
+            });
+        }
+    }
+
+    /// Copies queries, times 1/√hd, and transposed keys together.
+    #[inline(always)]
+    fn load<S: Simd>(&self, simd: S, queries: &mut [f32], keys: &mut [f32]) {
+        for (row, to) in queries.chunks_exact_mut(self.padded).enumerate().take(self.rows) {
+            copy(simd, &self.layer.queries[self.query(row).0], self.scale(), to);
+        }
+        for key in 0..self.keys {
+            transpose(&self.layer.keys_values[self.key(key, false)], &mut keys[key..], self.scores);
+        }
+    }
+
+    #[inline(always)]
+    fn scale(&self) -> f32 {
+        1.0 / (self.layer.head_dim as f32).sqrt()
+    }
+}
+
+/// softmax(q · kᵀ / √hd) v, written to the first `heads · hd` numbers of each line of `out`.
+pub(crate) struct Forward<'a> {
+    pub(crate) layer: Layer<'a>,
+    /// `[queries, stride]`
+    pub(crate) out: &'a mut [f32],
+    /// `[queries, heads]`
+    pub(crate) softmax: &'a mut [Softmax],
+    pub(crate) local: &'a mut Local,
+}
+
+impl WithSimd for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { layer, out, softmax, local } = self;
+        for unit in &layer.plan.units {
+            for head in 0..layer.kv_heads {
+                let part = Part::new::<S>(layer, unit, head);
+                let queries = local.queries.room(part.rows * part.padded);
+                let keys = local.keys_transposed.room(part.layer.head_dim * part.scores);
+                let values = local.values.room(part.keys * part.padded);
+                let scores = local.scores.room(part.rows * part.scores);
+                let attended = local.out.room(part.rows * part.padded);
+                part.load(simd, queries, keys);
+                for (key, to) in values.chunks_exact_mut(part.padded).enumerate() {
+                    copy(simd, &layer.keys_values[part.key(key, true)], 1.0, to);
+                }
+                part.score(simd, queries, keys, scores);
+                for (row, scores) in scores.chunks_exact_mut(part.scores).enumerate() {
+                    let (end, hidden) = part.seen(row);
+                    softmax[part.query(row).1] = Softmax::of(simd, scores, end, hidden);
+                }
+                part.gather(simd, scores, values, attended);
+                for (row, from) in attended.chunks_exact(part.padded).enumerate() {
+                    back(simd, from, 1.0, &mut out[part.query(row).0], false);
+                }
+            }
+        }
+    }
+}
+
+/// Gradients of queries, written, and of keys and values, added, for the gradient of what [`Forward`] wrote.
+pub(crate) struct Backward<'a> {
+    pub(crate) layer: Layer<'a>,
+    pub(crate) softmax: &'a [Softmax],
+    /// `[queries, stride]`
+    pub(crate) dout: &'a [f32],
+    /// `[queries, stride]`
+    pub(crate) dqueries: &'a mut [f32],
+    /// `[tokens, line]`
+    pub(crate) dkeys_values: &'a mut [f32],
+    pub(crate) local: &'a mut Local,
+}
+
+impl WithSimd for Backward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { layer, softmax, dout, dqueries, dkeys_values, local } = self;
+        for unit in &layer.plan.units {
+            for head in 0..layer.kv_heads {
+                let part = Part::new::<S>(layer, unit, head);
+                let queries = local.queries.room(part.rows * part.padded);
+                let douts = local.douts.room(part.rows * part.padded);
+                let keys = local.keys.room(part.keys * part.padded);
+                let keys_transposed = local.keys_transposed.room(part.layer.head_dim * part.scores);
+                let values_transposed = local.values_transposed.room(part.layer.head_dim * part.scores);
+                let weights = local.scores.room(part.rows * part.scores);
+                let dscores = local.dscores.room(part.rows * part.scores);
+                part.load(simd, queries, keys_transposed);
+                for (row, to) in douts.chunks_exact_mut(part.padded).enumerate() {
+                    copy(simd, &dout[part.query(row).0], 1.0, to);
+                }
+                for (key, to) in keys.chunks_exact_mut(part.padded).enumerate() {
+                    copy(simd, &layer.keys_values[part.key(key, false)], 1.0, to);
+                    let value = &layer.keys_values[part.key(key, true)];
+                    transpose(value, &mut values_transposed[key..], part.scores);
+                }
+                part.score(simd, queries, keys_transposed, weights);
+                part.score(simd, douts, values_transposed, dscores);
+                let rows = weights.chunks_exact_mut(part.scores).zip(dscores.chunks_exact_mut(part.scores));
+                for (row, (weights, dscores)) in rows.enumerate() {
+                    let (end, hidden) = part.seen(row);
+                    softmax[part.query(row).1].weigh(simd, weights, dscores, end, hidden);
+                }
+                let found = local.out.room(part.rows.max(part.keys) * part.padded);
+                part.gather(simd, dscores, keys, found);
+                for (row, from) in found.chunks_exact(part.padded).enumerate().take(part.rows) {
+                    back(simd, from, part.scale(), &mut dqueries[part.query(row).0], false);
+                }
+                for (value, scores, right) in [(false, &*dscores, &*queries), (true, &*weights, &*douts)] {
+                    part.scatter(simd, scores, right, found);
+                    for (key, from) in found.chunks_exact(part.padded).enumerate().take(part.keys) {
+                        back(simd, from, 1.0, &mut dkeys_values[part.key(key, value)], true);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Products of two matrices that are both new: of activations with each other, in attention and in gradients of weights.
+//!
+//! Nothing is packed. Numbers of the left matrix are spread over registers one by one, those of the right one are read a
+//! register at a time; a block of sums stays in registers. Every sum runs in one fixed order.
+
+use pulp::{Simd, WithSimd};
+
+/// out ← left · right, or out ← out + left · right.
+pub(crate) struct Dense<'a> {
+    /// `[rows, inner]`, or `[inner, rows]` where it is `transposed`; a line every `left_stride` numbers.
+    pub(crate) left: &'a [f32],
+    pub(crate) left_stride: usize,
+    pub(crate) transposed: bool,
+    /// `[inner, columns]`, a line every `right_stride` numbers.
+    pub(crate) right: &'a [f32],
+    pub(crate) right_stride: usize,
+    /// `[rows, columns]`, a line every `out_stride` numbers.
+    pub(crate) out: &'a mut [f32],
+    pub(crate) out_stride: usize,
+    pub(crate) rows: usize,
+    pub(crate) inner: usize,
+    /// Whole registers.
+    pub(crate) columns: usize,
+    pub(crate) add: bool,
+}
+
+impl WithSimd for Dense<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        // What is read again and again should be the smaller of both.
+        if self.rows > self.columns {
+            let mut row = 0;
+            while row < self.rows {
+                let rows = together::<S>(self.rows - row);
+                let mut column = 0;
+                while column < self.columns {
+                    column += self.block(simd, row, rows, column);
+                }
+                row += rows;
+            }
+        } else {
+            let mut column = 0;
+            while column < self.columns {
+                let (mut row, mut done) = (0, 0);
+                while row < self.rows {
+                    let rows = together::<S>(self.rows - row);
+                    done = self.block(simd, row, rows, column);
+                    row += rows;
+                }
+                column += done.max(S::F32_LANES);
+            }
+        }
+    }
+}
+
+/// Rows of the next block: as many sums as registers hold next to what they are made of.
+#[inline(always)]
+fn together<S: Simd>(left: usize) -> usize {
+    match left {
+        12.. if S::REGISTER_COUNT >= 32 => 12,
+        8.. if S::REGISTER_COUNT >= 32 => 8,
+        6.. => 6,
+        4.. => 4,
+        2.. => 2,
+        _ => 1,
+    }
+}
+
+impl Dense<'_> {
+    /// Computes `rows` rows from `row` on of one or two registers' columns; returns how many columns.
+    #[inline(always)]
+    fn block<S: Simd>(&mut self, simd: S, row: usize, rows: usize, column: usize) -> usize {
+        let two = column + 2 * S::F32_LANES <= self.columns;
+        match (two, self.transposed) {
+            (true, true) => self.sized::<S, 2, true>(simd, row, rows, column),
+            (true, false) => self.sized::<S, 2, false>(simd, row, rows, column),
+            (false, true) => self.sized::<S, 1, true>(simd, row, rows, column),
+            (false, false) => self.sized::<S, 1, false>(simd, row, rows, column),
+        }
+        S::F32_LANES * (1 + usize::from(two))
+    }
+
+    #[inline(always)]
+    fn sized<S: Simd, const ACROSS: usize, const TRANSPOSED: bool>(
+        &mut self,
+        simd: S,
+        row: usize,
+        rows: usize,
+        column: usize,
+    ) {
+        match rows {
+            12 => self.kernel::<S, 12, ACROSS, TRANSPOSED>(simd, row, column),
+            8 => self.kernel::<S, 8, ACROSS, TRANSPOSED>(simd, row, column),
+            6 => self.kernel::<S, 6, ACROSS, TRANSPOSED>(simd, row, column),
+            4 => self.kernel::<S, 4, ACROSS, TRANSPOSED>(simd, row, column),
+            2 => self.kernel::<S, 2, ACROSS, TRANSPOSED>(simd, row, column),
+            _ => self.kernel::<S, 1, ACROSS, TRANSPOSED>(simd, row, column),
+        }
+    }
+
+    #[inline(always)]
+    fn kernel<S: Simd, const ROWS: usize, const ACROSS: usize, const TRANSPOSED: bool>(
+        &mut self,
+        simd: S,
+        row: usize,
+        column: usize,
+    ) {
+        let Self { left, left_stride, right, right_stride, inner, .. } = *self;
+        let width = ACROSS * S::F32_LANES;
+        let mut sums = [[simd.splat_f32s(0.0); ACROSS]; ROWS];
+        if TRANSPOSED {
+            for at in 0..inner {
+                let values = &left[at * left_stride + row..][..ROWS];
+                let (numbers, _) = S::as_simd_f32s(&right[at * right_stride + column..][..width]);
+                for row in 0..ROWS {
+                    let value = simd.splat_f32s(values[row]);
+                    for across in 0..ACROSS {
+                        sums[row][across] = simd.mul_add_e_f32s(value, numbers[across], sums[row][across]);
+                    }
+                }
+            }
+        } else {
+            let values: [&[f32]; ROWS] =
+                std::array::from_fn(|place| &left[(row + place) * left_stride..][..inner]);
+            for at in 0..inner {
+                let (numbers, _) = S::as_simd_f32s(&right[at * right_stride + column..][..width]);
+                for row in 0..ROWS {
+                    let value = simd.splat_f32s(values[row][at]);
+                    for across in 0..ACROSS {
+                        sums[row][across] = simd.mul_add_e_f32s(value, numbers[across], sums[row][across]);
+                    }
+                }
+            }
+        }
+        for (place, sums) in sums.iter().enumerate() {
+            let out = &mut self.out[(row + place) * self.out_stride + column..][..width];
+            let (out, _) = S::as_mut_simd_f32s(out);
+            for (out, &sum) in out.iter_mut().zip(sums) {
+                *out = if self.add { simd.add_f32s(*out, sum) } else { sum };
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::{archs, product::lanes};
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+
+        #[test]
+        fn products_are_right(
+            (rows, inner, registers, transposed) in (1usize..40, 1usize..20, 1usize..4, any::<bool>()),
+            numbers in prop::collection::vec(-2f32..2.0, 64 * 64 * 2),
+        ) {
+            for arch in archs() {
+                let columns = registers * lanes(arch);
+                let (left, right) = numbers.split_at(64 * 64);
+                let mut out = vec![1.0; rows * columns];
+                for add in [true, false] {
+                    arch.dispatch(Dense {
+                        left, left_stride: 41, transposed, right, right_stride: 50, out: &mut out,
+                        out_stride: columns, rows, inner, columns, add,
+                    });
+                    for (at, &found) in out.iter().enumerate() {
+                        let (row, column) = (at / columns, at % columns);
+                        let left = |k: usize| left[if transposed { k * 41 + row } else { row * 41 + k }];
+                        let sum: f32 = (0..inner).map(|k| left(k) * right[k * 50 + column]).sum();
+                        prop_assert!((found - sum - f32::from(u8::from(add))).abs() < 1e-4);
+                    }
+                }
+            }
+        }
+    }
+}

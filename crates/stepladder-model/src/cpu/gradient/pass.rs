@@ -1,0 +1,207 @@
+//! One pass over the tokens of a plan: log-probabilities, and what is kept for the way back.
+//!
+//! What happens to each position by itself is done for some tokens at a time, so that what lies between stays in a cache.
+
+use super::attention::{Forward, Layer};
+use super::kernels::{Gate, Normalise, NormaliseBack};
+use super::local::{Local, Softmax};
+use super::matrices::{Block, Matrices};
+use super::plan::{Piece, Plan};
+use crate::cpu::kernels::{largest_and_log_sum, rotate};
+use crate::cpu::product::Aligned;
+
+/// Positions that pass through products together.
+pub(super) const TOGETHER: usize = 96;
+
+/// What the way back needs of a layer.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    /// What keys and values are made of, `[tokens, stride]`, and its scales.
+    pub(super) normal: Aligned,
+    pub(super) scales: Aligned,
+    /// What queries are made of; only where these are the readers' alone.
+    pub(super) chosen: Aligned,
+    pub(super) chosen_scales: Aligned,
+    pub(super) queries: Aligned,
+    pub(super) keys_values: Aligned,
+    pub(super) softmax: Vec<Softmax>,
+    pub(super) attended: Aligned,
+    /// What gates and ups are made of, `[queries, stride]`.
+    pub(super) inner: Aligned,
+    pub(super) inner_scales: Aligned,
+    pub(super) gates: Aligned,
+}
+
+/// Memory of a pass, kept for the next.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    pub(super) layers: Vec<Kept>,
+    /// Residual stream, and its gradient on the way back: `[tokens, stride]`.
+    pub(super) x: Aligned,
+    pub(super) spread: Aligned,
+    /// Last vectors of the readers, their scales, logits, and ln Σ e^logit.
+    pub(super) normal: Aligned,
+    pub(super) scales: Aligned,
+    pub(super) logits: Aligned,
+    pub(super) log_sums: Vec<f32>,
+    /// Σ d of the targets of each reader.
+    pub(super) sums: Vec<f32>,
+    /// Of some positions.
+    pub(super) gated: Aligned,
+    pub(super) dgates: Aligned,
+    pub(super) dnormal: Aligned,
+    pub(super) dlogits: Aligned,
+    pub(super) dattended: Aligned,
+    pub(super) dqueries: Aligned,
+    pub(super) dkeys_values: Aligned,
+    pub(super) local: Local,
+}
+
+/// Runs of at most [`TOGETHER`] among `count`.
+pub(super) fn parts(count: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+    (0..count).step_by(TOGETHER).map(move |from| from..count.min(from + TOGETHER))
+}
+
+impl Matrices {
+    fn normalise(&self, x: &[f32], out: &mut [f32], scales: &mut [f32]) {
+        let Self { width, stride, eps, .. } = *self;
+        self.arch.dispatch(Normalise { x, width, stride, eps, out, scales });
+    }
+
+    pub(super) fn normalise_back(&self, dn: &[f32], n: &[f32], scales: &[f32], dx: &mut [f32]) {
+        let Self { width, stride, .. } = *self;
+        self.arch.dispatch(NormaliseBack { dn, n, scales, width, stride, dx });
+    }
+
+    pub(super) fn rotate(
+        &self,
+        x: &mut [f32],
+        stride: usize,
+        heads: usize,
+        pieces: &[Piece],
+        rotations: &[f32],
+    ) {
+        for &Piece { first, count, position } in pieces {
+            let x = &mut x[first * stride..(first + count) * stride];
+            rotate(self.arch, x, stride, heads, &rotations[position * self.head_dim..], self.head_dim);
+        }
+    }
+
+    /// Numbers from one vector of `ffn` numbers to the next.
+    pub(super) fn ffn_stride(&self) -> usize {
+        self.ffn.next_multiple_of(2 * crate::cpu::product::lanes(self.arch))
+    }
+
+    /// Log-probabilities of the targets. Unless the way back is `kept`, all layers share the memory of one.
+    pub(crate) fn forward(&self, plan: &Plan, memory: &mut Memory, kept: bool) -> Vec<f32> {
+        let (stride, tokens) = (self.stride, plan.tokens());
+        let layers = self.blocks.len();
+        memory.layers.resize_with(memory.layers.len().max(if kept { layers } else { 1 }), Kept::default);
+        let x = memory.x.room(tokens * stride);
+        for (x, &id) in x.chunks_exact_mut(stride).zip(&plan.ids) {
+            x.copy_from_slice(&self.table[id as usize * stride..][..stride]);
+        }
+        for (at, block) in self.blocks.iter().enumerate() {
+            let layer = &mut memory.layers[if kept { at } else { 0 }];
+            self.attend(block, plan, at + 1 == layers, x, layer, &mut memory.local);
+            let count = if at + 1 == layers { plan.read } else { tokens };
+            self.transform(block, count, x, layer, &mut memory.gated);
+        }
+        let (normal, scales) = (memory.normal.room(plan.read * stride), memory.scales.room(plan.read));
+        self.normalise(&x[..plan.read * stride], normal, scales);
+        let line = self.head.stride();
+        let logits = memory.logits.room(plan.read * line);
+        self.head.apply(normal, stride, plan.read, logits, false);
+        memory.log_sums.clear();
+        memory.log_sums.extend(logits.chunks_exact(line).map(|logits| {
+            let (largest, log_sum) = largest_and_log_sum(self.arch, &logits[..self.vocab]);
+            largest + log_sum
+        }));
+        let targets = plan.targets.iter();
+        targets
+            .map(|target| {
+                logits[target.reader * line + target.word as usize] - memory.log_sums[target.reader]
+            })
+            .collect()
+    }
+
+    /// Attention of a block up to what its output matrix multiplies. After the last one `x` holds the readers alone.
+    fn attend(
+        &self,
+        block: &Block,
+        plan: &Plan,
+        last: bool,
+        x: &mut [f32],
+        kept: &mut Kept,
+        local: &mut Local,
+    ) {
+        let (stride, tokens, line) = (self.stride, plan.tokens(), block.keys_values.stride());
+        let count = if last { plan.read } else { tokens };
+        let (normal, scales) = (kept.normal.room(tokens * stride), kept.scales.room(tokens));
+        let keys_values = kept.keys_values.room(tokens * line);
+        let queries = kept.queries.room(count * stride);
+        for part in parts(tokens) {
+            let rows = part.start * stride..part.end * stride;
+            let normal = &mut normal[rows.clone()];
+            self.normalise(&x[rows.clone()], normal, &mut scales[part.clone()]);
+            let keys_values = &mut keys_values[part.start * line..];
+            block.keys_values.apply(normal, stride, part.len(), keys_values, false);
+            if !last {
+                block.queries.apply(normal, stride, part.len(), &mut queries[rows], false);
+            }
+        }
+        if last {
+            let chosen = kept.chosen.room(count * stride);
+            let chosen_scales = kept.chosen_scales.room(count);
+            let mut at = 0;
+            for range in &plan.readers {
+                let (rows, to) = (range.start * stride..range.end * stride, at * stride);
+                chosen[to..to + rows.len()].copy_from_slice(&normal[rows.clone()]);
+                chosen_scales[at..at + range.len()].copy_from_slice(&scales[range.clone()]);
+                x.copy_within(rows, to);
+                at += range.len();
+            }
+            block.queries.apply(chosen, stride, count, queries, false);
+        }
+        let pieces = if last { &plan.reader_pieces } else { &plan.pieces };
+        self.rotate(queries, stride, self.heads, pieces, &self.rotations);
+        self.rotate(keys_values, line, self.kv_heads, &plan.pieces, &self.rotations);
+        kept.softmax.resize(count * self.heads, Softmax::default());
+        let out = kept.attended.room(count * stride);
+        let layer = self.layer(plan, last, queries, keys_values, line);
+        self.arch.dispatch(Forward { layer, out, softmax: &mut kept.softmax, local });
+    }
+
+    pub(super) fn layer<'a>(
+        &self,
+        plan: &'a Plan,
+        last: bool,
+        queries: &'a [f32],
+        keys_values: &'a [f32],
+        line: usize,
+    ) -> Layer<'a> {
+        let Self { heads, kv_heads, head_dim, stride, .. } = *self;
+        Layer { plan, last, heads, kv_heads, head_dim, queries, stride, keys_values, line }
+    }
+
+    /// x ← x + W_out a, then x ← x + W_down (silu(gate) ⊙ up)
+    fn transform(&self, block: &Block, count: usize, x: &mut [f32], kept: &mut Kept, gated: &mut Aligned) {
+        let (stride, line, ffn_stride) = (self.stride, block.gate_up.stride(), self.ffn_stride());
+        let attended = kept.attended.room(count * stride);
+        let (inner, scales) = (kept.inner.room(count * stride), kept.inner_scales.room(count));
+        let gates = kept.gates.room(count * line);
+        let gated = gated.room(TOGETHER * ffn_stride);
+        for part in parts(count) {
+            let rows = part.start * stride..part.end * stride;
+            let (x, inner) = (&mut x[rows.clone()], &mut inner[rows.clone()]);
+            let gates = &mut gates[part.start * line..part.end * line];
+            block.out.apply(&attended[rows], stride, part.len(), x, true);
+            self.normalise(x, inner, &mut scales[part.clone()]);
+            block.gate_up.apply(inner, stride, part.len(), gates, false);
+            let out = &mut gated[..part.len() * ffn_stride];
+            let (ffn, out_stride) = (self.ffn, ffn_stride);
+            self.arch.dispatch(Gate { x: gates, stride: line, ffn, out, out_stride });
+            block.down.apply(gated, ffn_stride, part.len(), x, true);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Against libtorch's forward pass and its gradients.
+
+use proptest::prelude::*;
+use rand::RngExt;
+use stepladder_core::seed::stream;
+use tch::{Device, Kind, Tensor};
+
+use super::{Branch, Scorer};
+use crate::cpu::archs;
+use crate::decoder::rotations;
+use crate::{Decoder, Factors, ModelConfig, Params, Shape};
+
+const VOCAB: u32 = 37;
+
+/// Prompts, and the replies to each.
+type Rows = Vec<(Vec<u32>, Vec<Vec<u32>>)>;
+
+fn view(rows: &Rows) -> Vec<Branch<'_>> {
+    rows.iter()
+        .map(|(prompt, replies)| Branch { prompt, replies: replies.iter().map(Vec::as_slice).collect() })
+        .collect()
+}
+
+struct Case {
+    params: Params,
+    incidence: Option<Tensor>,
+    rotations: Tensor,
+}
+
+impl Case {
+    /// A model whose gains are not 1.
+    fn new(shape: Shape, factored: bool) -> Self {
+        let of_word = (0..VOCAB).map(|word| if word % 3 == 0 { vec![word % 5, 1] } else { vec![] }).collect();
+        let names = (0..5).map(|name| name.to_string()).collect();
+        let factors = if factored { Factors { names, of_word } } else { Factors::default() };
+        let config = ModelConfig::new(shape, VOCAB as usize, factors.len()).unwrap();
+        let mut params = Params::init(&config, 5, Device::Cpu);
+        let mut rng = stream(7, "test-noise", &[]);
+        let noise: Vec<f32> = (0..params.count()).map(|_| rng.random_range(-0.25..0.25)).collect();
+        params.flat = &params.flat + Tensor::from_slice(&noise);
+        let rotations = rotations(&config.shape, Device::Cpu);
+        Self { params, incidence: factors.matrix(Device::Cpu), rotations }
+    }
+
+    fn decoder(&self, leaf: &Tensor) -> Decoder {
+        Decoder::new(&self.params.layout, leaf, self.incidence.as_ref(), &self.rotations, Kind::Float)
+    }
+
+    /// Log-probabilities and the gradient of Σ d logprob by libtorch, one padded row for each reply.
+    fn expected(&self, rows: &Rows, d: &[f32]) -> (Vec<f32>, Tensor) {
+        let all = || rows.iter().flat_map(|(p, replies)| replies.iter().map(move |reply| (p, reply)));
+        let longest = all().map(|(prompt, reply)| prompt.len() + reply.len()).max().unwrap();
+        let (mut ids, mut targets) = (Vec::new(), Vec::new());
+        for (prompt, reply) in all() {
+            let first = ids.len() + prompt.len();
+            targets.extend((first..first + reply.len()).map(|at| at as i64));
+            let until = ids.len() + longest;
+            ids.extend(prompt.iter().chain(reply).map(|&id| i64::from(id)));
+            ids.resize(until, 0);
+        }
+        let leaf = self.params.leaf();
+        let ids = Tensor::from_slice(&ids).view([-1, longest as i64]);
+        let logprobs = self.decoder(&leaf).logprobs(&ids, &Tensor::from_slice(&targets));
+        (&logprobs * Tensor::from_slice(d)).sum(Kind::Float).backward();
+        (Vec::try_from(logprobs.detach()).unwrap(), leaf.grad())
+    }
+
+    fn check(&self, rows: &Rows) {
+        let view = view(rows);
+        let count = rows.iter().flat_map(|(_, replies)| replies).map(Vec::len).sum::<usize>();
+        let mut rng = stream(9, "test-d", &[]);
+        let d: Vec<f32> = (0..count).map(|_| rng.random_range(-1.0..1.0)).collect();
+        let (expected, gradient) = self.expected(rows, &d);
+        for arch in archs() {
+            let leaf = self.params.leaf();
+            let decoder = self.decoder(&leaf);
+            let mut scorer = Scorer::with_arch(arch, &decoder);
+            assert_eq!(scorer.score(&view).len(), count);
+            let found = scorer.logprobs(&view);
+            assert_eq!(found, scorer.score(&view));
+            assert_eq!(found, scorer.logprobs(&view));
+            for (found, expected) in found.iter().zip(&expected) {
+                assert!((found - expected).abs() < 2e-5, "{arch:?}: {found} and {expected}");
+            }
+            // In two calls, the first of which is a part.
+            let half = view.len() / 2;
+            let split: usize = view[..half].iter().flat_map(|b| &b.replies).map(|reply| reply.len()).sum();
+            scorer.logprobs(&view[..half]);
+            scorer.backward(&d[..split]);
+            scorer.logprobs(&view[half..]);
+            scorer.backward(&d[split..]);
+            decoder.pull_back(&scorer.gradient());
+            self.same(&leaf.grad(), &gradient, &format!("{arch:?}"));
+        }
+    }
+
+    fn same(&self, found: &Tensor, expected: &Tensor, what: &str) {
+        for entry in &self.params.layout.entries {
+            let part = |all: &Tensor| all.narrow(0, entry.offset, entry.len());
+            let (found, expected) = (part(found), part(expected));
+            let largest = expected.abs().max().double_value(&[]);
+            let off = (found - expected).abs().max().double_value(&[]);
+            assert!(off <= 2e-5 * largest + 1e-7, "{what}, {}: {off:e} off {largest:e}", entry.name);
+        }
+    }
+}
+
+fn shape(kv_heads: i64, head: i64, layers: i64, tied: bool) -> Shape {
+    Shape {
+        width: 4 * head,
+        layers,
+        heads: 4,
+        kv_heads,
+        ffn: 21,
+        max_positions: 128,
+        rope_theta: 100.0,
+        norm_eps: 1e-5,
+        tied,
+    }
+}
+
+fn words(count: usize, salt: u64) -> Vec<u32> {
+    let mut rng = stream(salt, "test-words", &[]);
+    (0..count).map(|_| rng.random_range(0..VOCAB)).collect()
+}
+
+/// Replies of one word and of many, bundles and long ones, equal prompts in several branches.
+fn mixed() -> Rows {
+    let replies = |lens: &[usize], salt: u64| -> Vec<Vec<u32>> {
+        lens.iter().enumerate().map(|(at, &len)| words(len, 100 * salt + at as u64)).collect()
+    };
+    vec![
+        (words(13, 1), replies(&[2], 1)),
+        (words(1, 2), replies(&[1, 3, 1, 5], 2)),
+        (words(13, 1), replies(&[40, 2, 3, 30, 1], 3)),
+        (words(13, 1), replies(&[1], 4)),
+        (words(50, 3), replies(&[7, 9, 6, 8, 20, 25, 24], 5)),
+        (words(3, 4), replies(&[60], 6)),
+    ]
+}
+
+#[test]
+fn log_probabilities_and_gradients_are_libtorchs() {
+    for (kv_heads, head, layers, tied, factored) in [
+        (2, 8, 2, true, true),
+        (4, 16, 3, false, true),
+        (1, 24, 1, true, false),
+        (2, 6, 2, false, false),
+        (2, 32, 2, true, true),
+    ] {
+        Case::new(shape(kv_heads, head, layers, tied), factored).check(&mixed());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn any_branches_have_libtorchs_gradients(
+        (kv, half, layers, tied, factored) in (0u32..3, 1i64..13, 1i64..4, any::<bool>(), any::<bool>()),
+        lens in prop::collection::vec((1usize..40, prop::collection::vec(1usize..30, 1..5)), 1..6),
+    ) {
+        let rows = lens.iter().enumerate().map(|(at, (prompt, replies))| {
+            let reply = |(place, len): (usize, &usize)| words(*len, (at * 10 + place) as u64);
+            (words(*prompt, at as u64 % 3), replies.iter().enumerate().map(reply).collect())
+        });
+        Case::new(shape(1 << kv, 2 * half, layers, tied), factored).check(&rows.collect());
+    }
+}
+
+#[test]
+fn a_scorer_takes_other_parameters() {
+    let rows = mixed();
+    let view = view(&rows);
+    let small = Case::new(shape(2, 8, 2, true), false);
+    let large = Case::new(shape(4, 16, 3, true), false);
+    let mut scorer = Scorer::new(&small.decoder(&small.params.flat));
+    let before = scorer.logprobs(&view);
+    scorer.backward(&vec![1.0; before.len()]);
+    scorer.update(&large.decoder(&large.params.flat));
+    assert_eq!(scorer.gradient().head.abs().max().double_value(&[]), 0.0);
+    assert_eq!(scorer.score(&view), Scorer::new(&large.decoder(&large.params.flat)).score(&view));
+    scorer.update(&small.decoder(&small.params.flat));
+    assert_eq!(scorer.score(&view), before);
+}
