@@ -359,7 +359,7 @@ fn masks_isolate_the_roles() {
     let jobs = stepladder_agent::Job::each(&pool[..6]);
     let sampled = Sampled { temperature: 1.0, only: None };
     let (episodes, _) = world.play(&trainer, himac(), &jobs, sampled, 0).unwrap();
-    let learners = Learners::new(2, &trainer.params, &trainer.factors, Kind::Float);
+    let learners = Learners::new(2, &trainer.params, &trainer.factors, Kind::Float, 1.0);
     let rule = SurrogateRule { clip_low: 0.2, clip_high: 0.2, beta: 0.01 };
     let gradient = |episodes: &[stepladder_core::trace::Episode], role: Role| -> Vec<f32> {
         let samples: Vec<Sample> = episodes
@@ -459,9 +459,11 @@ fn workers_and_chunks_change_no_gradient() {
         .collect();
     let rule = SurrogateRule { clip_low: 0.2, clip_high: 0.2, beta: 0.1 };
     let reference = &trainer.params.flat * 0.9;
+    let (params, factors) = (&trainer.params, &trainer.factors);
+    let learners = |workers, temperature| Learners::new(workers, params, factors, Kind::Float, temperature);
     for aggregate in [Aggregate::TokenMean, Aggregate::SeqMeanTokenMean, Aggregate::SeqMeanTokenSum] {
         let of = |workers: usize, tokens: usize, reversed: bool| {
-            let learners = Learners::new(workers, &trainer.params, &trainer.factors, Kind::Float);
+            let learners = learners(workers, 1.0);
             let mut members: Vec<&Sample> = samples.iter().collect();
             if reversed {
                 members.reverse();
@@ -472,6 +474,20 @@ fn workers_and_chunks_change_no_gradient() {
             (sums, gradient)
         };
         let (sums, whole) = of(1, 100_000, false);
+        let members: Vec<&Sample> = samples.iter().collect();
+        for temperature in [1.0, 1.7] {
+            let both = [false, true].map(|libtorch| {
+                let learners = learners(2, temperature);
+                let learners = if libtorch { learners.with_libtorch() } else { learners };
+                let numbers = (rule, aggregate);
+                learners.gradient(&trainer.params, &reference, &members, numbers, (300, 0)).unwrap()
+            });
+            let [(native, found), (sums, expected)] = both;
+            common::compare("gradient", &found, &expected, 1e-5).unwrap();
+            assert!((native.loss - sums.loss).abs() < 1e-6 && (native.kl - sums.kl).abs() < 1e-7);
+            assert!(native.tokens == sums.tokens && (native.gap - sums.gap).abs() < 1e-3);
+            assert_eq!(temperature == 1.0, common::compare("gradient", &found, &whole, 1e-5).is_ok());
+        }
         for (workers, tokens, reversed) in [(1, 64, false), (2, 128, true), (3, 1, false)] {
             let (others, gradient) = of(workers, tokens, reversed);
             common::compare("gradient", &gradient, &whole, 1e-5).unwrap();
@@ -492,7 +508,7 @@ fn workers_and_chunks_change_no_gradient() {
     let merged = merge(thrice.clone());
     assert!(merged.len() < thrice.len() * 2 / 3 + 1, "{} of {}", merged.len(), thrice.len());
     for aggregate in [Aggregate::TokenMean, Aggregate::SeqMeanTokenMean, Aggregate::SeqMeanTokenSum] {
-        let learners = Learners::new(2, &trainer.params, &trainer.factors, Kind::Float);
+        let learners = learners(2, 1.0);
         let gradient = |samples: &[Sample]| {
             let members: Vec<&Sample> = samples.iter().collect();
             learners.gradient(&trainer.params, &reference, &members, (rule, aggregate), (300, 0)).unwrap()
@@ -502,7 +518,7 @@ fn workers_and_chunks_change_no_gradient() {
         assert!((a.loss - b.loss).abs() < 1e-5 && (a.kl - b.kl).abs() < 1e-6);
     }
     // At lp_new = lp_old = lp_ref the loss is minus the mean advantage, and the divergence pulls nowhere.
-    let learners = Learners::new(1, &trainer.params, &trainer.factors, Kind::Float);
+    let learners = learners(1, 1.0);
     let members: Vec<&Sample> = samples.iter().collect();
     let at_rest = |beta| {
         let rule = SurrogateRule { beta, ..rule };

@@ -366,21 +366,22 @@ fn choose(
     chosen
 }
 
-/// Draws from softmax(logprobs / temperature); returns the id and its log-probability at temperature 1.
+/// Draws from softmax(logprobs / temperature); returns the id and its log-probability there.
 fn sample(logprobs: &[f32], temperature: f64, rng: &mut Rng) -> (u32, f32) {
     let largest = logprobs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let weight = |value: f32| (f64::from(value - largest) / temperature).exp();
     let total: f64 = logprobs.iter().map(|&value| weight(value)).sum();
+    let tempered = |value: f32| (f64::from(value - largest) / temperature - total.ln()) as f32;
     let mut left = rng.random::<f64>() * total;
     for (id, &value) in logprobs.iter().enumerate() {
         left -= weight(value);
         if left <= 0.0 {
-            return (id as u32, value);
+            return (id as u32, tempered(value));
         }
     }
     // Rounding may leave a crumb: the most likely token takes it.
     let id = logprobs.iter().position(|&value| value == largest).unwrap_or(0);
-    (id as u32, largest)
+    (id as u32, tempered(largest))
 }
 
 #[cfg(test)]

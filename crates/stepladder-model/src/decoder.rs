@@ -157,6 +157,15 @@ impl Decoder {
         self
     }
 
+    /// The same model with logits divided by `temperature`, for all that follows: log-probabilities of what is sampled at
+    /// that temperature, and their gradient.
+    pub fn at_temperature(mut self, temperature: f64) -> Self {
+        if temperature != 1.0 {
+            self.head = Matrix::new(&self.head.weight / temperature);
+        }
+        self
+    }
+
     /// Shape of the model.
     pub fn shape(&self) -> &Shape {
         &self.shape

@@ -5,14 +5,19 @@
 //! ```
 //! * [`world`]: tasks, episodes, groups
 //! * [`samples`]: replies with the log-probabilities they were sampled with
-//! * [`update`]: the gradient of a mini-batch on all workers
+//! * [`update`]: the gradient of a mini-batch on all workers; `branches` for the CPU, `rows` for libtorch
 //!
 //! Everything random is drawn from streams named by (seed, iteration, task, sample, turn), and state is saved between
 //! iterations only: a run that is killed inside one plays it again, with the same episodes.
 //!
 //! **Departure.** lp_old are the log-probabilities recorded while sampling; they agree with recomputed ones to rounding,
 //! which `logprob_gap` measures in every iteration, and cost no second pass.
+//!
+//! The policy is what episodes are sampled from: at a temperature τ its logits are divided by τ, in the ratios and in the
+//! divergence too.
 
+mod branches;
+pub(crate) mod rows;
 pub mod samples;
 mod session;
 pub mod update;
@@ -72,7 +77,7 @@ pub struct OnlineConfig {
     pub tasks: usize,
     /// Episodes of a task (N).
     pub group: usize,
-    /// Sampling temperature.
+    /// Sampling temperature; the logits of ratios and divergences are divided by it as well.
     pub temperature: f64,
     /// What a task pays for.
     pub reward: Reward,
@@ -114,7 +119,8 @@ pub fn train(
     if world.pool.is_empty() {
         return Err(AlgoError::NoData("there is no task to play".to_owned()));
     }
-    let workers = Learners::new(world.workers, &trainer.params, &trainer.factors, world.kind);
+    let workers =
+        Learners::new(world.workers, &trainer.params, &trainer.factors, world.kind, config.temperature);
     let values = match config.method {
         Method::Ppo(_) => {
             trainer.start_values();

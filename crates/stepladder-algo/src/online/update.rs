@@ -1,90 +1,16 @@
 //! One optimiser step of the clipped surrogate: its gradient is computed by worker threads, each on its part of the
 //! mini-batch, with weights that make the parts add up to the loss of the whole.
 
+use stepladder_model::cpu::gradient::Scorer;
 use stepladder_model::{Decoder, Factors, Params};
 use tch::{Device, Kind, Tensor};
 
 use crate::AlgoError;
+use crate::online::branches::{Flat, Node, flat, passes};
+use crate::online::rows::{Chunk, chunks};
 use crate::online::samples::Sample;
 use crate::ops::surrogate::{Aggregate, SurrogateRule};
-use crate::runtime::plan::shares;
 use crate::runtime::pool::{Frame, Pool, sum_in_order};
-
-/// Rows of a forward pass: token ids and the reply tokens that carry a loss.
-pub(crate) struct Chunk {
-    rows: i64,
-    len: i64,
-    ids: Vec<i64>,
-    /// Flat indices into `ids`.
-    targets: Vec<i64>,
-    pub(crate) weights: Vec<f32>,
-    pub(crate) old: Vec<f32>,
-    pub(crate) advantage: Vec<f32>,
-}
-
-impl Chunk {
-    fn collate(samples: &[(&Sample, f64)], pad: u32) -> Self {
-        let len = samples.iter().map(|(sample, _)| sample.ids.len()).max().unwrap_or(0);
-        let mut chunk = Self {
-            rows: samples.len() as i64,
-            len: len as i64,
-            ids: Vec::with_capacity(samples.len() * len),
-            targets: Vec::new(),
-            weights: Vec::new(),
-            old: Vec::new(),
-            advantage: Vec::new(),
-        };
-        for (row, (sample, weight)) in samples.iter().enumerate() {
-            let base = row * len;
-            chunk.ids.extend(sample.ids.iter().map(|&id| i64::from(id)));
-            chunk.ids.resize(base + len, i64::from(pad));
-            chunk.targets.extend((0..sample.len()).map(|token| (base + sample.start + token) as i64));
-            chunk.weights.extend(std::iter::repeat_n(*weight as f32, sample.len()));
-            chunk.old.extend(&sample.old);
-            chunk.advantage.extend(&sample.advantage);
-        }
-        chunk
-    }
-
-    pub(crate) fn ids(&self, device: Device) -> Tensor {
-        Tensor::from_slice(&self.ids).view([self.rows, self.len]).to_device(device)
-    }
-
-    pub(crate) fn targets(&self, device: Device) -> Tensor {
-        Tensor::from_slice(&self.targets).to_device(device)
-    }
-}
-
-/// Samples in chunks of about `tokens` padded tokens, one list for each of at most `parts` workers, and the weight of each
-/// sample's tokens in the mean over all of them.
-pub(crate) fn chunks(
-    samples: &[&Sample],
-    aggregate: Aggregate,
-    tokens: usize,
-    pad: u32,
-    parts: usize,
-) -> Vec<Vec<Chunk>> {
-    let replies: Vec<(usize, f64)> = samples.iter().map(|sample| (sample.len(), sample.count)).collect();
-    let weighted: Vec<(&Sample, f64)> = samples.iter().copied().zip(aggregate.weights(&replies)).collect();
-    let shares = shares(weighted, parts, |(sample, _)| sample.ids.len());
-    shares
-        .into_iter()
-        .map(|share| {
-            let mut chunks = Vec::new();
-            let mut from = 0;
-            // Neighbours are of similar length, the last of a chunk is its longest.
-            for place in 0..share.len() {
-                let rows = place + 1 - from;
-                let next = share.get(place + 1).map_or(usize::MAX, |(sample, _)| sample.ids.len());
-                if next == usize::MAX || (rows + 1) * next > tokens {
-                    chunks.push(Chunk::collate(&share[from..=place], pad));
-                    from = place + 1;
-                }
-            }
-            chunks
-        })
-        .collect()
-}
 
 /// Sums over the tokens of an update; those with weights are parts of its loss.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -117,26 +43,41 @@ impl Sums {
     }
 }
 
+enum Work {
+    /// For libtorch.
+    Rows(Vec<Chunk>),
+    /// For the CPU's own gradient, a pass each.
+    Branches(Vec<Vec<Node>>),
+}
+
 struct Job {
     flat: Tensor,
     reference: Tensor,
     rule: SurrogateRule,
-    chunks: Vec<Chunk>,
+    work: Work,
 }
 
 /// A fixed set of worker threads for the surrogate.
 pub struct Learners {
     pool: Pool<Job, (Sums, Tensor)>,
+    /// Whether the CPU's own gradient is there for this model: f32 on the CPU.
+    native: bool,
 }
 
 impl Learners {
-    /// `count` workers for a model like `params`.
-    pub fn new(count: usize, params: &Params, factors: &Factors, kind: Kind) -> Self {
+    /// `count` workers for a model like `params` that samples at `temperature`: its probabilities there are the policy.
+    pub fn new(count: usize, params: &Params, factors: &Factors, kind: Kind, temperature: f64) -> Self {
+        let native = params.flat.device() == Device::Cpu && kind == Kind::Float;
         let pool = Pool::new(count, || {
-            let frame = Frame::new(params, factors, kind);
-            move |job| compute(&frame, job)
+            let mut worker = Worker { frame: Frame::new(params, factors, kind), temperature, scorers: None };
+            move |job| worker.answer(job)
         });
-        Self { pool }
+        Self { pool, native }
+    }
+
+    /// The same by libtorch, whatever the device.
+    pub fn with_libtorch(self) -> Self {
+        Self { native: false, ..self }
     }
 
     /// Loss and gradient of a mini-batch.
@@ -151,18 +92,16 @@ impl Learners {
         (rule, aggregate): (SurrogateRule, Aggregate),
         (tokens, pad): (usize, u32),
     ) -> Result<(Sums, Tensor), AlgoError> {
-        let jobs = chunks(samples, aggregate, tokens, pad, self.pool.count())
-            .into_iter()
-            .map(|chunks| Job {
-                flat: params.flat.detach(),
-                reference: reference.shallow_clone(),
-                rule,
-                chunks,
-            })
-            .collect();
+        let parts = self.pool.count();
+        let work: Vec<Work> = if self.native {
+            passes(samples, aggregate, tokens, parts).into_iter().map(Work::Branches).collect()
+        } else {
+            chunks(samples, aggregate, tokens, pad, parts).into_iter().map(Work::Rows).collect()
+        };
+        let job = |work| Job { flat: params.flat.detach(), reference: reference.shallow_clone(), rule, work };
         let mut sums = Sums::default();
         let mut gradients = Vec::new();
-        for (part, gradient) in self.pool.run(jobs)? {
+        for (part, gradient) in self.pool.run(work.into_iter().map(job).collect())? {
             sums.add(&part);
             gradients.push(gradient);
         }
@@ -170,35 +109,124 @@ impl Learners {
     }
 }
 
-fn compute(frame: &Frame, job: Job) -> Result<(Sums, Tensor), AlgoError> {
-    let device = job.flat.device();
-    let leaf = job.flat.set_requires_grad(true);
-    let reference: Option<Decoder> =
-        (job.rule.beta != 0.0).then(|| tch::no_grad(|| frame.decoder(&job.reference)));
-    let mut sums = Sums::default();
-    for chunk in &job.chunks {
-        let (ids, targets) = (chunk.ids(device), chunk.targets(device));
-        let on_device = |values: &[f32]| Tensor::from_slice(values).to_device(device);
-        let new = frame.decoder(&leaf).logprobs(&ids, &targets);
+/// Policy and reference, as the CPU scores them; kept for their memory.
+struct Scorers {
+    policy: Scorer,
+    reference: Scorer,
+}
+
+struct Worker {
+    frame: Frame,
+    temperature: f64,
+    scorers: Option<Scorers>,
+}
+
+/// The tokens of a pass besides their log-probabilities under the policy.
+struct Given<'a> {
+    old: &'a [f32],
+    advantage: &'a [f32],
+    weight: &'a [f32],
+}
+
+/// Back-propagates the loss of a pass to `new`. Without a reference nothing diverges from it.
+fn surrogate(
+    rule: SurrogateRule,
+    new: &Tensor,
+    reference: Option<Tensor>,
+    given: &Given<'_>,
+) -> Result<Sums, AlgoError> {
+    let on_device = |values: &[f32]| Tensor::from_slice(values).to_device(new.device());
+    let old = on_device(given.old);
+    let reference = reference.unwrap_or_else(|| new.detach());
+    let found =
+        rule.evaluate(new, &old, &reference, &on_device(given.advantage), &on_device(given.weight))?;
+    found.total.f_backward()?;
+    let gap = (new.detach() - old).abs();
+    let tokens = given.old.len();
+    Ok(Sums {
+        loss: found.total.f_double_value(&[])?,
+        pg_loss: found.pg_loss.f_double_value(&[])?,
+        kl: found.kl.f_double_value(&[])?,
+        clipped: found.clip_frac.f_double_value(&[])? * tokens as f64,
+        gap: gap.sum(Kind::Double).f_double_value(&[])?,
+        gap_max: gap.max().f_double_value(&[])?,
+        tokens: tokens as u64,
+    })
+}
+
+impl Worker {
+    fn answer(&mut self, job: Job) -> Result<(Sums, Tensor), AlgoError> {
+        let leaf = job.flat.set_requires_grad(true);
+        let decoder = |values: &Tensor| self.frame.decoder(values).at_temperature(self.temperature);
         // Without a divergence term the reference is never looked at.
-        let far = match &reference {
-            Some(decoder) => tch::no_grad(|| decoder.logprobs(&ids, &targets)),
-            None => new.detach(),
+        let reference = (job.rule.beta != 0.0).then(|| tch::no_grad(|| decoder(&job.reference)));
+        let sums = match &job.work {
+            Work::Rows(chunks) => {
+                rows(chunks, leaf.device(), || decoder(&leaf), reference.as_ref(), job.rule)?
+            }
+            Work::Branches(passes) => {
+                let policy = decoder(&leaf);
+                let scorers = self.scorers.get_or_insert_with(|| Scorers {
+                    policy: Scorer::new(&policy),
+                    reference: Scorer::new(reference.as_ref().unwrap_or(&policy)),
+                });
+                branches(passes, &policy, reference.as_ref(), scorers, job.rule)?
+            }
         };
-        let old = on_device(&chunk.old);
-        let found =
-            job.rule.evaluate(&new, &old, &far, &on_device(&chunk.advantage), &on_device(&chunk.weights))?;
-        found.total.f_backward()?;
-        let gap = (new.detach() - old).abs();
-        sums.add(&Sums {
-            loss: found.total.f_double_value(&[])?,
-            pg_loss: found.pg_loss.f_double_value(&[])?,
-            kl: found.kl.f_double_value(&[])?,
-            clipped: found.clip_frac.f_double_value(&[])? * chunk.targets.len() as f64,
-            gap: gap.sum(Kind::Double).f_double_value(&[])?,
-            gap_max: gap.max().f_double_value(&[])?,
-            tokens: chunk.targets.len() as u64,
-        });
+        Ok((sums, leaf.grad()))
     }
-    Ok((sums, leaf.grad()))
+}
+
+fn rows(
+    chunks: &[Chunk],
+    device: Device,
+    policy: impl Fn() -> Decoder,
+    reference: Option<&Decoder>,
+    rule: SurrogateRule,
+) -> Result<Sums, AlgoError> {
+    let mut sums = Sums::default();
+    for chunk in chunks {
+        // A graph for each chunk: its memory is free again after each.
+        let policy = policy();
+        let (ids, targets) = (chunk.ids(device), chunk.targets(device));
+        let new = policy.logprobs(&ids, &targets);
+        let far = reference.map(|decoder| tch::no_grad(|| decoder.logprobs(&ids, &targets)));
+        let given = Given { old: &chunk.old, advantage: &chunk.advantage, weight: &chunk.weights };
+        sums.add(&surrogate(rule, &new, far, &given)?);
+    }
+    Ok(sums)
+}
+
+fn branches(
+    passes: &[Vec<Node>],
+    policy: &Decoder,
+    reference: Option<&Decoder>,
+    scorers: &mut Scorers,
+    rule: SurrogateRule,
+) -> Result<Sums, AlgoError> {
+    scorers.policy.update(policy);
+    if let Some(reference) = reference {
+        scorers.reference.update(reference);
+    }
+    let mut sums = Sums::default();
+    for pass in passes {
+        let branches: Vec<_> = pass.iter().map(Node::branch).collect();
+        let Flat { place, old, advantage, weight } = flat(pass);
+        let of_entries = |scores: &[f32]| {
+            let values: Vec<f32> = place.iter().map(|&place| scores[place]).collect();
+            Tensor::from_slice(&values)
+        };
+        let far = reference.map(|_| of_entries(&scorers.reference.score(&branches)));
+        let scores = scorers.policy.logprobs(&branches);
+        let new = of_entries(&scores).set_requires_grad(true);
+        let given = Given { old: &old, advantage: &advantage, weight: &weight };
+        sums.add(&surrogate(rule, &new, far, &given)?);
+        let mut slopes = vec![0.0; scores.len()];
+        for (&place, slope) in place.iter().zip(Vec::<f32>::try_from(new.grad())?) {
+            slopes[place] += slope;
+        }
+        scorers.policy.backward(&slopes);
+    }
+    policy.pull_back(&scorers.policy.gradient());
+    Ok(sums)
 }

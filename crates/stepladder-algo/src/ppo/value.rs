@@ -9,8 +9,8 @@ use tch::{Kind, Tensor};
 
 use super::PpoNumbers;
 use crate::AlgoError;
+use crate::online::rows::{Chunk, chunks};
 use crate::online::samples::Sample;
-use crate::online::update::{Chunk, chunks};
 use crate::ops::surrogate::{Aggregate, value_loss};
 use crate::runtime::optimiser::AdamW;
 use crate::runtime::pool::{Frame, Pool, sum_in_order};

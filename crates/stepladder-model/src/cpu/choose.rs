@@ -9,29 +9,36 @@ use super::kernels::{largest_and_log_sum, weights};
 /// Weights whose sum is known while the place of a draw is looked for.
 const TOGETHER: usize = 64;
 
-/// The best token, or one drawn from softmax(logits / temperature), and its log-probability at temperature 1. `scratch` is
-/// memory for as many numbers as there are logits.
+/// The best token and its log-probability, or one drawn from softmax(logits / temperature) and its log-probability there.
+/// `scratch` is memory for as many numbers as there are logits.
 pub(crate) fn choose(
     arch: Arch,
     logits: &[f32],
     scratch: &mut [f32],
     sampling: &mut Option<(f64, Rng)>,
 ) -> (u32, f32) {
-    let (largest, log_sum) = largest_and_log_sum(arch, logits);
+    let (largest, mut log_sum) = largest_and_log_sum(arch, logits);
+    let mut scale = 1.0;
     let drawn = sampling.as_mut().and_then(|(temperature, rng)| {
-        weights(arch, logits, (1.0 / *temperature) as f32, largest, scratch);
-        draw(scratch, rng.random::<f64>())
+        scale = (1.0 / *temperature) as f32;
+        weights(arch, logits, scale, largest, scratch);
+        let (place, sum) = draw(scratch, rng.random::<f64>());
+        if scale != 1.0 {
+            log_sum = sum.ln() as f32;
+        }
+        place
     });
     // Rounding may leave a crumb: the most likely token takes it.
     let id = drawn.or_else(|| logits.iter().position(|&logit| logit == largest)).unwrap_or(0);
-    (id as u32, logits[id] - largest - log_sum)
+    (id as u32, scale * (logits[id] - largest) - log_sum)
 }
 
-/// Where `share` of the sum of all weights is reached, from 0 to 1.
-fn draw(weights: &[f32], share: f64) -> Option<usize> {
+/// Where `share` of the sum of all weights is reached, from 0 to 1, and that sum.
+fn draw(weights: &[f32], share: f64) -> (Option<usize>, f64) {
     let sum = |weights: &[f32]| weights.iter().map(|&weight| f64::from(weight)).sum::<f64>();
     let sums: Vec<f64> = weights.chunks(TOGETHER).map(sum).collect();
-    let mut left = share * sums.iter().sum::<f64>();
+    let total = sums.iter().sum::<f64>();
+    let mut left = share * total;
     for (weights, (place, sum)) in weights.chunks(TOGETHER).zip(sums.into_iter().enumerate()) {
         if left > sum {
             left -= sum;
@@ -40,11 +47,11 @@ fn draw(weights: &[f32], share: f64) -> Option<usize> {
         for (at, &weight) in weights.iter().enumerate() {
             left -= f64::from(weight);
             if left <= 0.0 {
-                return Some(place * TOGETHER + at);
+                return (Some(place * TOGETHER + at), total);
             }
         }
     }
-    None
+    (None, total)
 }
 
 #[cfg(test)]
@@ -63,13 +70,14 @@ mod tests {
             let mut sampling = Some((temperature, stream(1, "sampling", &[])));
             let mut counts = vec![0f64; logits.len()];
             const DRAWS: usize = 20_000;
-            for _ in 0..DRAWS {
-                let (id, logprob) = choose(Arch::new(), &logits, &mut scratch, &mut sampling);
-                assert!((logprob - probabilities[id as usize].ln()).abs() < 1e-5);
-                counts[id as usize] += 1.0 / DRAWS as f64;
-            }
             let tempered = probabilities.iter().map(|&p| f64::from(p).powf(1.0 / temperature));
             let total: f64 = tempered.clone().sum();
+            for _ in 0..DRAWS {
+                let (id, logprob) = choose(Arch::new(), &logits, &mut scratch, &mut sampling);
+                let tempered = f64::from(probabilities[id as usize]).powf(1.0 / temperature);
+                assert!((f64::from(logprob) - (tempered / total).ln()).abs() < 1e-5);
+                counts[id as usize] += 1.0 / DRAWS as f64;
+            }
             for (count, expected) in counts.iter().zip(tempered) {
                 assert!((count - expected / total).abs() < 0.015, "{temperature}: {counts:?}");
             }
@@ -80,7 +88,7 @@ mod tests {
     fn the_place_of_a_draw_is_where_its_share_is_reached() {
         let weights: Vec<f32> = (0..200).map(|at| if at % 50 == 49 { 1.0 } else { 0.0 }).collect();
         for (share, place) in [(0.1, 49), (0.3, 99), (0.74, 149), (0.76, 199), (1.0, 199)] {
-            assert_eq!(draw(&weights, share), Some(place), "{share}");
+            assert_eq!(draw(&weights, share), (Some(place), 4.0), "{share}");
         }
     }
 

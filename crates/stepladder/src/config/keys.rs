@@ -214,7 +214,11 @@ pub(crate) const KEYS: &[Key] = &[
         "Tasks that are played in an iteration; at least 1.",
     ),
     key("algo.online.group", Kind::Count(LARGE), "Episodes of each task; at least 2."),
-    key("algo.online.temperature", Kind::Real, "Sampling temperature while playing; above 0."),
+    key(
+        "algo.online.temperature",
+        Kind::Real,
+        "Sampling temperature while playing, and of the probabilities that are learnt; above 0.",
+    ),
     key(
         "algo.online.reward",
         Kind::Choice(&["success", "return"]),

@@ -1,0 +1,184 @@
+//! Samples by their prompts: what a CPU scores. A prompt is computed once for all replies to it, and a reply once for all
+//! samples that it stands in, whatever their advantages.
+
+use rustc_hash::FxHashMap;
+use stepladder_model::cpu::gradient::Branch;
+
+use super::samples::Sample;
+use crate::ops::surrogate::Aggregate;
+use crate::runtime::plan::shares;
+
+/// A sample of one of a prompt's replies.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Entry {
+    /// Which reply.
+    pub(crate) reply: usize,
+    /// Log-probability of each token when it was sampled.
+    pub(crate) old: Vec<f32>,
+    /// Advantage of each token.
+    pub(crate) advantage: Vec<f32>,
+    /// Of each token in the mean over all samples.
+    pub(crate) weight: f64,
+}
+
+/// A prompt, its different replies, and the samples they come from.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Node {
+    pub(crate) prompt: Vec<u32>,
+    pub(crate) replies: Vec<Vec<u32>>,
+    pub(crate) entries: Vec<Entry>,
+}
+
+impl Node {
+    /// Tokens that are computed.
+    pub(crate) fn tokens(&self) -> usize {
+        self.prompt.len() + self.replies.iter().map(|reply| reply.len() - 1).sum::<usize>()
+    }
+
+    pub(crate) fn branch(&self) -> Branch<'_> {
+        Branch { prompt: &self.prompt, replies: self.replies.iter().map(Vec::as_slice).collect() }
+    }
+}
+
+/// Weighted samples under their prompts, in the order of first appearance. Samples without a reply have no place.
+pub(crate) fn nodes(samples: &[(&Sample, f64)]) -> Vec<Node> {
+    let mut places: FxHashMap<&[u32], usize> = FxHashMap::default();
+    let mut nodes: Vec<Node> = Vec::new();
+    for &(sample, weight) in samples.iter().filter(|(sample, _)| !sample.is_empty()) {
+        let (prompt, reply) = sample.ids.split_at(sample.start);
+        let place = *places.entry(prompt).or_insert_with(|| {
+            nodes.push(Node { prompt: prompt.to_vec(), ..Node::default() });
+            nodes.len() - 1
+        });
+        let node = &mut nodes[place];
+        let known = node.replies.iter().position(|other| other == reply);
+        let reply = known.unwrap_or_else(|| {
+            node.replies.push(reply.to_vec());
+            node.replies.len() - 1
+        });
+        let (old, advantage) = (sample.old.clone(), sample.advantage.clone());
+        node.entries.push(Entry { reply, old, advantage, weight });
+    }
+    nodes
+}
+
+/// Passes of about `tokens` computed tokens, one list for each of at most `parts` workers.
+pub(crate) fn passes(
+    samples: &[&Sample],
+    aggregate: Aggregate,
+    tokens: usize,
+    parts: usize,
+) -> Vec<Vec<Vec<Node>>> {
+    let replies: Vec<(usize, f64)> = samples.iter().map(|sample| (sample.len(), sample.count)).collect();
+    let weighted: Vec<(&Sample, f64)> = samples.iter().copied().zip(aggregate.weights(&replies)).collect();
+    shares(nodes(&weighted), parts, Node::tokens)
+        .into_iter()
+        .map(|share| {
+            let mut passes: Vec<Vec<Node>> = Vec::new();
+            let mut used = usize::MAX;
+            for node in share {
+                let more = node.tokens();
+                used = used.saturating_add(more);
+                match passes.last_mut() {
+                    Some(pass) if used <= tokens => pass.push(node),
+                    _ => {
+                        passes.push(vec![node]);
+                        used = more;
+                    }
+                }
+            }
+            passes
+        })
+        .collect()
+}
+
+/// The tokens of all entries of a pass, one after the other.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Flat {
+    /// Which of the log-probabilities that the pass gives is the token's.
+    pub(crate) place: Vec<usize>,
+    pub(crate) old: Vec<f32>,
+    pub(crate) advantage: Vec<f32>,
+    pub(crate) weight: Vec<f32>,
+}
+
+/// Lays out the entries of a pass.
+pub(crate) fn flat(pass: &[Node]) -> Flat {
+    let mut flat = Flat::default();
+    let mut first = 0;
+    for node in pass {
+        let mut starts = Vec::with_capacity(node.replies.len());
+        for reply in &node.replies {
+            starts.push(first);
+            first += reply.len();
+        }
+        for entry in &node.entries {
+            let start = starts[entry.reply];
+            flat.place.extend(start..start + entry.old.len());
+            flat.old.extend(&entry.old);
+            flat.advantage.extend(&entry.advantage);
+            flat.weight.extend(std::iter::repeat_n(entry.weight as f32, entry.old.len()));
+        }
+    }
+    flat
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stepladder_core::Role;
+
+    fn sample(ids: &[u32], start: usize, advantage: f32) -> Sample {
+        let len = ids.len() - start;
+        Sample {
+            role: Role::Flat,
+            ids: ids.to_vec(),
+            start,
+            old: (0..len).map(|token| -(token as f32)).collect(),
+            advantage: vec![advantage; len],
+            count: 1.0,
+        }
+    }
+
+    #[test]
+    fn a_prompt_and_a_reply_are_computed_once() {
+        let samples = [
+            sample(&[1, 2, 7, 9], 2, 1.0),
+            sample(&[1, 2, 8, 9], 2, -1.0),
+            sample(&[1, 3, 7, 9], 2, 0.5),
+            sample(&[1, 2, 7, 9], 2, -2.0),
+        ];
+        let weighted: Vec<(&Sample, f64)> = samples.iter().zip([0.1, 0.2, 0.3, 0.4]).collect();
+        let nodes = nodes(&weighted);
+        assert_eq!(nodes.iter().map(Node::tokens).collect::<Vec<_>>(), [4, 3]);
+        assert_eq!(nodes[0].replies, [[7, 9], [8, 9]]);
+        let flat = flat(&nodes);
+        assert_eq!(flat.place, [0, 1, 2, 3, 0, 1, 4, 5]);
+        assert_eq!(flat.advantage, [1.0, 1.0, -1.0, -1.0, -2.0, -2.0, 0.5, 0.5]);
+        assert_eq!(flat.weight, [0.1, 0.1, 0.2, 0.2, 0.4, 0.4, 0.3, 0.3]);
+        assert_eq!(flat.old[..2], [0.0, -1.0]);
+    }
+
+    #[test]
+    fn passes_hold_every_sample_once_and_few_tokens() {
+        let samples: Vec<Sample> =
+            (0..40u32).map(|at| sample(&[at % 13, at % 5, 1, at, 2], 3, at as f32)).collect();
+        let members: Vec<&Sample> = samples.iter().collect();
+        for parts in 1..4 {
+            let found = passes(&members, Aggregate::TokenMean, 12, parts);
+            assert!(found.len() <= parts);
+            assert!(
+                found
+                    .iter()
+                    .flatten()
+                    .all(|pass| { pass.len() == 1 || pass.iter().map(Node::tokens).sum::<usize>() <= 12 })
+            );
+            let entries = found.iter().flatten().flatten().flat_map(|node| &node.entries);
+            let mut seen: Vec<f32> = entries.clone().map(|entry| entry.advantage[0]).collect();
+            seen.sort_by(f32::total_cmp);
+            assert_eq!(seen, (0..40).map(|at| at as f32).collect::<Vec<_>>());
+            let total: f64 = entries.map(|entry| entry.weight * entry.old.len() as f64).sum();
+            assert!((total - 1.0).abs() < 1e-12);
+        }
+    }
+}
