@@ -9,7 +9,9 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{PAD, REDUCTIONS, compare, compare_all, factors, gradient_of, named, params, rows, shape};
+use common::{
+    PAD, REDUCTIONS, compare, compare_all, factors, gradient, gradient_of, named, params, rows, shape,
+};
 use stepladder_algo::AlgoError;
 use stepladder_algo::bc::weighted_nll;
 use stepladder_algo::runtime::workers::{Loss, LossParts};
@@ -140,11 +142,11 @@ fn check(
     factors: &Factors,
     reduction: Reduction,
     rows: &[Row],
-    loss: Loss,
+    way: impl Fn(&Params, &Factors, Batch) -> (f64, Params),
 ) -> Result<f64, String> {
     let params = params(shape, factors, 3);
     let batch = collate_all(&rows.iter().collect::<Vec<_>>(), PAD, reduction);
-    let (found, gradient) = gradient_of(&params, factors, vec![batch], 1, loss);
+    let (found, gradient) = way(&params, factors, batch);
     let reference = Reference::new(&params, factors);
     let expected = reference.loss(rows, reduction);
     expected.backward();
@@ -162,9 +164,17 @@ fn check(
 
 fn checked(what: &str, shape: &Shape, factors: &Factors) {
     for reduction in REDUCTIONS {
-        match check(shape.clone(), factors, reduction, &rows(11, 9), weighted_nll) {
-            Ok(error) => println!("{what} {reduction:?}: worst relative error {error:.1e}"),
-            Err(error) => panic!("{what} {reduction:?}: {error}"),
+        let by_libtorch = |params: &Params, factors: &Factors, batch: Batch| {
+            gradient_of(params, factors, vec![batch], 1, weighted_nll)
+        };
+        for (way, result) in [
+            ("libtorch", check(shape.clone(), factors, reduction, &rows(11, 9), by_libtorch)),
+            ("the CPU's own", check(shape.clone(), factors, reduction, &rows(11, 9), gradient)),
+        ] {
+            match result {
+                Ok(error) => println!("{what} {reduction:?} by {way}: worst relative error {error:.1e}"),
+                Err(error) => panic!("{what} {reduction:?} by {way}: {error}"),
+            }
         }
     }
 }
@@ -214,7 +224,10 @@ fn flipped_gradient(decoder: &Decoder, batch: &Batch, device: Device) -> Result<
 fn mistakes_do_not_pass() {
     let rows = rows(11, 9);
     let fails = |rows: &[Row], loss: Loss, shape: Shape| {
-        check(shape, &factors(), Reduction::RowMean, rows, loss).unwrap_err()
+        let way = |params: &Params, factors: &Factors, batch: Batch| {
+            gradient_of(params, factors, vec![batch], 1, loss)
+        };
+        check(shape, &factors(), Reduction::RowMean, rows, way).unwrap_err()
     };
     assert!(fails(&rows, flipped, shape()).starts_with("loss"));
     let message = fails(&rows, flipped_gradient, shape());

@@ -207,7 +207,7 @@ impl Fixture {
             seed: 1,
             kind: Kind::Float,
         };
-        let workers = Workers::new(1, &trainer.params, &trainer.factors, Kind::Float, weighted_nll);
+        let workers = Workers::cloning(1, &trainer.params, &trainer.factors, Kind::Float);
         let stop = AtomicBool::new(false);
         bc::train(
             &config,

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{PAD, factors, params, rows, shape, tokenizer};
 use stepladder_algo::AlgoError;
-use stepladder_algo::bc::{BcConfig, Budget, Ending, Mixture, Observer, StepReport, train, weighted_nll};
+use stepladder_algo::bc::{BcConfig, Budget, Ending, Mixture, Observer, StepReport, train};
 use stepladder_algo::runtime::checkpoint::{Identity, Progress, Trainer, load, save};
 use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
 use stepladder_algo::runtime::schedule::Schedule;
@@ -77,7 +77,7 @@ fn run(
     workers: usize,
     stop_after: Option<u64>,
 ) -> (Ending, Vec<f64>) {
-    let pool = Workers::new(workers, &trainer.params, &trainer.factors, Kind::Float, weighted_nll);
+    let pool = Workers::cloning(workers, &trainer.params, &trainer.factors, Kind::Float);
     let stop = AtomicBool::new(false);
     let mut watch = Watch { losses: Vec::new(), stop_after, stop: &stop };
     let ending = train(config, rows, PAD, trainer, &pool, &stop, &mut watch).unwrap();

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use rand::RngExt;
-use stepladder_algo::bc::{Mixture, weighted_nll};
+use stepladder_algo::bc::Mixture;
 use stepladder_algo::critics::Critics;
 use stepladder_algo::offline_ac::OfflineConfig;
 use stepladder_algo::ops::actor::ActorMode;
@@ -100,9 +100,11 @@ pub(crate) fn gradient_of(
     (parts.iter().map(|part| part.loss).sum(), Params { layout: params.layout.clone(), flat })
 }
 
-/// [`gradient_of`] behaviour cloning with one worker.
+/// Behaviour cloning with one worker, as runs do it on this device.
 pub(crate) fn gradient(params: &Params, factors: &Factors, batch: Batch) -> (f64, Params) {
-    gradient_of(params, factors, vec![batch], 1, weighted_nll)
+    let pool = Workers::cloning(1, params, factors, Kind::Float);
+    let (parts, flat) = pool.gradient(params, vec![batch]).unwrap();
+    (parts.iter().map(|part| part.loss).sum(), Params { layout: params.layout.clone(), flat })
 }
 
 /// Parameters, or a gradient, under the names and in the row order of transformers. Embeddings stay in parts: the own

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, bail};
 use stepladder_agent::AgentKind;
-use stepladder_algo::bc::{self, BcConfig, Budget, Ending, weighted_nll};
+use stepladder_algo::bc::{self, BcConfig, Budget, Ending};
 use stepladder_algo::offline_ac::{self, Learners, OfflineConfig};
 use stepladder_algo::online::world::World;
 use stepladder_algo::online::{self, Method, OnlineConfig};
@@ -188,7 +188,7 @@ impl AgentRun<'_> {
         let mut watcher = self.watch(trainer)?;
         let workers = if self.device == Device::Cpu { self.workers } else { 1 };
         let bc = self.bc_config(budget)?;
-        let pool = Workers::new(workers, &trainer.params, &trainer.factors, bc.kind, weighted_nll);
+        let pool = Workers::cloning(workers, &trainer.params, &trainer.factors, bc.kind);
         let ending = bc::train(&bc, rows, self.tokenizer.pad(), trainer, &pool, stop, &mut watcher)?;
         watcher.reporter.done();
         watcher.save(trainer)?;
