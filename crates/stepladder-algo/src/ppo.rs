@@ -123,12 +123,14 @@ fn learn(
     Ok(samples)
 }
 
-/// A prompt without reply: its one value is that of its last token.
+/// A prompt and a token that stands for any reply: its one value is that of the prompt's last token.
 fn next_prompt(session: &Session<'_>, episode: &Episode) -> Sample {
     let view = flat(episode);
     let pairs = view.history(view.steps.len());
     let hidden = session.config.agent.history.map_or(0, |window| pairs.len().saturating_sub(window));
     let query = Query::Flat { task: view.task, context: view.context, history: pairs[hidden..].to_vec() };
-    let ids = session.world.tokenizer.encode(&session.world.style.prompt(&query));
-    Sample { role: Role::Flat, start: ids.len(), ids, old: vec![0.0], advantage: vec![0.0], count: 1.0 }
+    let mut ids = session.world.tokenizer.encode(&session.world.style.prompt(&query));
+    let start = ids.len();
+    ids.push(session.world.tokenizer.pad());
+    Sample { role: Role::Flat, start, ids, old: vec![0.0], advantage: vec![0.0], count: 1.0 }
 }

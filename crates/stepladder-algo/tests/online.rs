@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 use common::shape;
 use stepladder_agent::{AgentKind, AgentSpec, Compact};
 use stepladder_algo::AlgoError;
-use stepladder_algo::bc::{self, BcConfig, Budget, Ending, Mixture, Observer, StepReport, weighted_nll};
+use stepladder_algo::bc::{self, BcConfig, Budget, Ending, Mixture, Observer, StepReport};
 use stepladder_algo::himac::Selection;
 use stepladder_algo::online::samples::{Reward, Sample, merge, of_role};
 use stepladder_algo::online::update::Learners;
@@ -19,7 +19,7 @@ use stepladder_algo::online::{Method, OnlineConfig, train};
 use stepladder_algo::ops::group::{GroupMode, GroupRule};
 use stepladder_algo::ops::returns::Gae;
 use stepladder_algo::ops::surrogate::{Aggregate, SurrogateRule};
-use stepladder_algo::ppo::PpoNumbers;
+use stepladder_algo::ppo::{PpoNumbers, ValueModel, Values};
 use stepladder_algo::runtime::checkpoint::{self, Identity, Progress, Trainer};
 use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
 use stepladder_algo::runtime::schedule::Schedule;
@@ -531,6 +531,51 @@ fn workers_and_chunks_change_no_gradient() {
     assert!((sums.loss + f64::from(mean)).abs() < 1e-3, "{} {mean}", sums.loss);
     assert!(sums.kl.abs() < 1e-6);
     common::compare("gradient", &with, &without, 1e-4).unwrap();
+}
+
+#[test]
+fn the_critic_is_the_same_without_libtorch() {
+    let fixture = Fixture::new();
+    let trainer = fixture.warm();
+    let pool = Echoes.tasks("all").unwrap();
+    let jobs = stepladder_agent::Job::each(&pool);
+    let sampled = Sampled { temperature: 1.0, only: None };
+    let (episodes, _) = fixture.world(&pool, 1).play(&trainer, flat(), &jobs, sampled, 0).unwrap();
+    let samples: Vec<Sample> =
+        episodes.iter().flat_map(|episode| of_role(episode, Role::Flat, 1.0)).collect();
+    let adamw = trainer.optimiser.config;
+    let numbers = PpoNumbers { gae: Gae { gamma: 1.0, lambda: 1.0 }, value_clip: 0.5, learning_rate: 1e-3 };
+    let [(found, native), (expected, libtorch)] = [false, true].map(|libtorch| {
+        let values = Values::new(2, &trainer.params, &trainer.factors, Kind::Float);
+        let values = if libtorch { values.with_libtorch() } else { values };
+        let mut model = ValueModel::of(&trainer.params, adamw);
+        // A head that is not zero: gradients reach the transformer.
+        model.flat = &model.flat
+            + (Tensor::arange(model.flat.numel() as i64, (Kind::Float, Device::Cpu)) * 0.7).sin() * 0.02;
+        let known = values.evaluate(&model, &samples, (200, 0)).unwrap();
+        let returns: Vec<Vec<f32>> = samples.iter().map(|sample| vec![0.3; sample.len()]).collect();
+        let members: Vec<(&Sample, &[f32], &[f32])> = samples
+            .iter()
+            .zip(&known)
+            .zip(&returns)
+            .map(|((sample, known), returns)| (sample, known.as_slice(), returns.as_slice()))
+            .collect();
+        let steps: Vec<(f64, f64)> =
+            (0..3).map(|_| values.step(&mut model, &members, numbers, (200, 0)).unwrap()).collect();
+        (known, (steps, values.evaluate(&model, &samples, (200, 0)).unwrap()))
+    });
+    let close = |a: &[Vec<f32>], b: &[Vec<f32>], off: f32| {
+        a.len() == b.len()
+            && a.iter()
+                .zip(b)
+                .all(|(a, b)| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < off))
+    };
+    assert!(close(&found, &expected, 1e-5));
+    for (a, b) in native.0.iter().zip(&libtorch.0) {
+        assert!((a.0 - b.0).abs() < 1e-5 * b.0.abs() && (a.1 - b.1).abs() < 1e-4 * b.1, "{a:?} {b:?}");
+    }
+    assert!(close(&native.1, &libtorch.1, 1e-3));
+    assert!(!close(&native.1, &found, 1e-2));
 }
 
 #[test]

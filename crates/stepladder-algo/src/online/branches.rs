@@ -11,6 +11,8 @@ use crate::runtime::plan::shares;
 /// A sample of one of a prompt's replies.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Entry {
+    /// Which sample.
+    pub(crate) sample: usize,
     /// Which reply.
     pub(crate) reply: usize,
     /// Log-probability of each token when it was sampled.
@@ -44,7 +46,10 @@ impl Node {
 pub(crate) fn nodes(samples: &[(&Sample, f64)]) -> Vec<Node> {
     let mut places: FxHashMap<&[u32], usize> = FxHashMap::default();
     let mut nodes: Vec<Node> = Vec::new();
-    for &(sample, weight) in samples.iter().filter(|(sample, _)| !sample.is_empty()) {
+    for (index, &(sample, weight)) in samples.iter().enumerate() {
+        if sample.is_empty() {
+            continue;
+        }
         let (prompt, reply) = sample.ids.split_at(sample.start);
         let place = *places.entry(prompt).or_insert_with(|| {
             nodes.push(Node { prompt: prompt.to_vec(), ..Node::default() });
@@ -57,7 +62,7 @@ pub(crate) fn nodes(samples: &[(&Sample, f64)]) -> Vec<Node> {
             node.replies.len() - 1
         });
         let (old, advantage) = (sample.old.clone(), sample.advantage.clone());
-        node.entries.push(Entry { reply, old, advantage, weight });
+        node.entries.push(Entry { sample: index, reply, old, advantage, weight });
     }
     nodes
 }

@@ -16,7 +16,7 @@
 //! The policy is what episodes are sampled from: at a temperature τ its logits are divided by τ, in the ratios and in the
 //! divergence too.
 
-mod branches;
+pub(crate) mod branches;
 pub(crate) mod rows;
 pub mod samples;
 mod session;

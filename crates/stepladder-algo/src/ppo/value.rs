@@ -4,11 +4,13 @@
 //! V(t) = w · h(t) + b        h: last-layer vector after the final norm
 //! ```
 
+use stepladder_model::cpu::gradient::Scorer;
 use stepladder_model::{Factors, Layout, Params};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::PpoNumbers;
 use crate::AlgoError;
+use crate::online::branches::{Flat, Node, flat, passes};
 use crate::online::rows::{Chunk, chunks};
 use crate::online::samples::Sample;
 use crate::ops::surrogate::{Aggregate, value_loss};
@@ -39,9 +41,16 @@ impl ValueModel {
     }
 }
 
+enum Work {
+    /// For libtorch.
+    Rows(Vec<Chunk>),
+    /// For the CPU's own passes.
+    Branches(Vec<Vec<Node>>),
+}
+
 struct Job {
     flat: Tensor,
-    chunks: Vec<Chunk>,
+    work: Work,
     /// The clip range, if the chunks are to be learnt: then `old` holds the values before and `advantage` the returns.
     learn: Option<f64>,
 }
@@ -55,17 +64,33 @@ struct Answer {
 /// A fixed set of worker threads for the critic.
 pub struct Values {
     pool: Pool<Job, Answer>,
+    /// Whether the CPU's own passes are there for this model: f32 on the CPU.
+    native: bool,
 }
 
 impl Values {
     /// `count` workers for critics of models like `params`.
     pub fn new(count: usize, params: &Params, factors: &Factors, kind: Kind) -> Self {
         let (total, width) = (params.layout.total(), params.layout.config().shape.width);
+        let native = params.flat.device() == Device::Cpu && kind == Kind::Float;
         let pool = Pool::new(count, || {
-            let frame = Frame::new(params, factors, kind);
-            move |job| compute(&frame, total, width, job)
+            let mut worker = Worker { frame: Frame::new(params, factors, kind), total, width, scorer: None };
+            move |job| worker.answer(job)
         });
-        Self { pool }
+        Self { pool, native }
+    }
+
+    /// The same by libtorch, whatever the device.
+    pub fn with_libtorch(self) -> Self {
+        Self { native: false, ..self }
+    }
+
+    fn work(&self, samples: &[&Sample], (tokens, pad): (usize, u32)) -> Vec<Work> {
+        let (mean, parts) = (Aggregate::TokenMean, self.pool.count());
+        if self.native {
+            return passes(samples, mean, tokens, parts).into_iter().map(Work::Branches).collect();
+        }
+        chunks(samples, mean, tokens, pad, parts).into_iter().map(Work::Rows).collect()
     }
 
     /// The value before each reply token of each sample.
@@ -76,16 +101,22 @@ impl Values {
         &self,
         model: &ValueModel,
         samples: &[Sample],
-        (tokens, pad): (usize, u32),
+        layout: (usize, u32),
     ) -> Result<Vec<Vec<f32>>, AlgoError> {
-        // Chunks are sorted by length: the samples' own order is found again through the same sort.
+        // Rows are sorted by length: the samples' own order is found again through the same sort.
         let mut order: Vec<usize> = (0..samples.len()).collect();
         order.sort_by_key(|&index| samples[index].ids.len());
         let sorted: Vec<&Sample> = order.iter().map(|&index| &samples[index]).collect();
-        let jobs = chunks(&sorted, Aggregate::TokenMean, tokens, pad, self.pool.count())
-            .into_iter()
-            .map(|chunks| Job { flat: model.flat.detach(), chunks, learn: None })
-            .collect();
+        let work = self.work(&sorted, layout);
+        if self.native {
+            let entries = work.iter().flat_map(|work| match work {
+                Work::Branches(passes) => passes.iter().flatten().flat_map(|node| &node.entries).collect(),
+                Work::Rows(_) => Vec::new(),
+            });
+            order = entries.map(|entry| order[entry.sample]).collect();
+        }
+        let job = |work| Job { flat: model.flat.detach(), work, learn: None };
+        let jobs = work.into_iter().map(job).collect();
         let mut found = self.pool.run(jobs)?.into_iter().flat_map(|answer| answer.values);
         let mut values = vec![Vec::new(); samples.len()];
         for index in order {
@@ -104,7 +135,7 @@ impl Values {
         model: &mut ValueModel,
         members: &[(&Sample, &[f32], &[f32])],
         numbers: PpoNumbers,
-        (tokens, pad): (usize, u32),
+        layout: (usize, u32),
     ) -> Result<(f64, f64), AlgoError> {
         let targets: Vec<Sample> = members
             .iter()
@@ -115,10 +146,8 @@ impl Values {
             })
             .collect();
         let targets: Vec<&Sample> = targets.iter().collect();
-        let jobs = chunks(&targets, Aggregate::TokenMean, tokens, pad, self.pool.count())
-            .into_iter()
-            .map(|chunks| Job { flat: model.flat.detach(), chunks, learn: Some(numbers.value_clip) })
-            .collect();
+        let job = |work| Job { flat: model.flat.detach(), work, learn: Some(numbers.value_clip) };
+        let jobs = self.work(&targets, layout).into_iter().map(job).collect();
         let mut loss = 0.0;
         let mut gradients = Vec::new();
         for answer in self.pool.run(jobs)? {
@@ -131,30 +160,83 @@ impl Values {
     }
 }
 
-fn compute(frame: &Frame, total: i64, width: i64, job: Job) -> Result<Answer, AlgoError> {
-    let device = job.flat.device();
-    let leaf = job.flat.set_requires_grad(job.learn.is_some());
-    let values_of = |chunk: &Chunk| -> Tensor {
-        let decoder = frame.decoder(&leaf.narrow(0, 0, total));
-        let hidden = decoder.hidden_at(&chunk.ids(device), &(chunk.targets(device) - 1));
-        let (w, b) = (leaf.narrow(0, total, width), leaf.narrow(0, total + width, 1));
-        decoder.features(&hidden).mv(&w) + b
+struct Worker {
+    frame: Frame,
+    /// Parameters of the transformer, and its width.
+    total: i64,
+    width: i64,
+    /// Kept for its memory.
+    scorer: Option<Scorer>,
+}
+
+/// The values before some tokens; with a clip range their loss is back-propagated.
+fn value(
+    values: &Tensor,
+    [old, returns, weights]: [&[f32]; 3],
+    learn: Option<f64>,
+    answer: &mut Answer,
+) -> Result<(), AlgoError> {
+    let Some(clip) = learn else {
+        answer.values.extend(Vec::<f32>::try_from(values)?);
+        return Ok(());
     };
-    let mut answer = Answer { values: Vec::new(), loss: 0.0, gradient: None };
-    for chunk in &job.chunks {
-        let Some(clip) = job.learn else {
-            let values = tch::no_grad(|| values_of(chunk));
-            answer.values.extend(Vec::<f32>::try_from(values)?);
-            continue;
-        };
-        let on_device = |values: &[f32]| Tensor::from_slice(values).to_device(device);
-        let (old, returns) = (on_device(&chunk.old), on_device(&chunk.advantage));
-        let loss = value_loss(&values_of(chunk), &old, &returns, &on_device(&chunk.weights), clip)?;
-        loss.f_backward()?;
-        answer.loss += loss.f_double_value(&[])?;
+    let on_device = |numbers: &[f32]| Tensor::from_slice(numbers).to_device(values.device());
+    let loss = value_loss(values, &on_device(old), &on_device(returns), &on_device(weights), clip)?;
+    loss.f_backward()?;
+    answer.loss += loss.f_double_value(&[])?;
+    Ok(())
+}
+
+impl Worker {
+    fn answer(&mut self, job: Job) -> Result<Answer, AlgoError> {
+        let device = job.flat.device();
+        let leaf = job.flat.set_requires_grad(job.learn.is_some());
+        let decoder = || self.frame.decoder(&leaf.narrow(0, 0, self.total));
+        let (w, b) = (leaf.narrow(0, self.total, self.width), leaf.narrow(0, self.total + self.width, 1));
+        let mut answer = Answer { values: Vec::new(), loss: 0.0, gradient: None };
+        match &job.work {
+            Work::Rows(chunks) => {
+                for chunk in chunks {
+                    let decoder = decoder();
+                    let compute = || {
+                        let hidden = decoder.hidden_at(&chunk.ids(device), &(chunk.targets(device) - 1));
+                        decoder.features(&hidden).mv(&w) + &b
+                    };
+                    let values = if job.learn.is_some() { compute() } else { tch::no_grad(compute) };
+                    let given = [&chunk.old, &chunk.advantage, &chunk.weights].map(Vec::as_slice);
+                    value(&values, given, job.learn, &mut answer)?;
+                }
+            }
+            Work::Branches(passes) => {
+                let decoder = decoder();
+                let scorer = match &mut self.scorer {
+                    Some(scorer) => {
+                        scorer.update(&decoder);
+                        scorer
+                    }
+                    none => none.insert(Scorer::new(&decoder)),
+                };
+                for pass in passes {
+                    let branches: Vec<_> = pass.iter().map(Node::branch).collect();
+                    let Flat { place, old, advantage, weight } = flat(pass);
+                    let hidden = Tensor::from_slice(&scorer.hidden(&branches)).view([-1, self.width]);
+                    let hidden = hidden.set_requires_grad(job.learn.is_some());
+                    let place: Vec<i64> = place.iter().map(|&place| place as i64).collect();
+                    let of_entries = hidden.index_select(0, &Tensor::from_slice(&place));
+                    let values = decoder.features(&of_entries).mv(&w) + &b;
+                    value(&values, [&old, &advantage, &weight], job.learn, &mut answer)?;
+                    if job.learn.is_some() {
+                        scorer.backward_hidden(&Vec::<f32>::try_from(hidden.grad().view([-1]))?);
+                    }
+                }
+                if job.learn.is_some() {
+                    decoder.pull_back(&scorer.gradient());
+                }
+            }
+        }
+        if job.learn.is_some() {
+            answer.gradient = Some(leaf.grad());
+        }
+        Ok(answer)
     }
-    if job.learn.is_some() {
-        answer.gradient = Some(leaf.grad());
-    }
-    Ok(answer)
 }

@@ -110,6 +110,26 @@ impl Scorer {
         self.matrices.backward(&self.plan, &mut self.memory, d);
     }
 
+    /// Last vectors before each token of each reply, `[tokens, d]` as [`Decoder::hidden_at`] gives them, for heads of the
+    /// caller's. Keeps what [`Scorer::backward_hidden`] needs.
+    ///
+    /// # Panics
+    /// As [`Scorer::logprobs`].
+    pub fn hidden(&mut self, branches: &[Branch<'_>]) -> Vec<f32> {
+        self.plan = Plan::new(branches);
+        self.matrices.hidden(&self.plan, &mut self.memory, true)
+    }
+
+    /// Adds to the gradient what `d`, the gradient of each number of the last call of [`Scorer::hidden`], gives.
+    ///
+    /// # Panics
+    /// If there are not as many numbers as that call gave.
+    pub fn backward_hidden(&mut self, d: &[f32]) {
+        let count = self.plan.targets.len() * self.matrices.width;
+        assert_eq!(d.len(), count, "a gradient for each number of the last call");
+        self.matrices.backward_hidden(&self.plan, &mut self.memory, d);
+    }
+
     /// Gradients of the matrices so far.
     pub fn gradient(&self) -> EffectiveGradients {
         self.matrices.gradients()

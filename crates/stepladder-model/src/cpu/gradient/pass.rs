@@ -94,6 +94,34 @@ impl Matrices {
 
     /// Log-probabilities of the targets. Unless the way back is `kept`, all layers share the memory of one.
     pub(crate) fn forward(&self, plan: &Plan, memory: &mut Memory, kept: bool) -> Vec<f32> {
+        self.read(plan, memory, kept);
+        let normal = memory.normal.room(plan.read * self.stride);
+        let line = self.head.stride();
+        let logits = memory.logits.room(plan.read * line);
+        self.head.apply(normal, self.stride, plan.read, logits, false);
+        memory.log_sums.clear();
+        memory.log_sums.extend(logits.chunks_exact(line).map(|logits| {
+            let (largest, log_sum) = largest_and_log_sum(self.arch, &logits[..self.vocab]);
+            largest + log_sum
+        }));
+        let targets = plan.targets.iter();
+        targets
+            .map(|target| {
+                logits[target.reader * line + target.word as usize] - memory.log_sums[target.reader]
+            })
+            .collect()
+    }
+
+    /// Last vectors of the readers, normalised; those before each target, one after the other.
+    pub(crate) fn hidden(&self, plan: &Plan, memory: &mut Memory, kept: bool) -> Vec<f32> {
+        self.read(plan, memory, kept);
+        let normal = memory.normal.room(plan.read * self.stride);
+        let of = |reader: usize| &normal[reader * self.stride..][..self.width];
+        plan.targets.iter().flat_map(|target| of(target.reader)).copied().collect()
+    }
+
+    /// Everything but the output matrix.
+    fn read(&self, plan: &Plan, memory: &mut Memory, kept: bool) {
         let (stride, tokens) = (self.stride, plan.tokens());
         let layers = self.blocks.len();
         memory.layers.resize_with(memory.layers.len().max(if kept { layers } else { 1 }), Kept::default);
@@ -109,20 +137,6 @@ impl Matrices {
         }
         let (normal, scales) = (memory.normal.room(plan.read * stride), memory.scales.room(plan.read));
         self.normalise(&x[..plan.read * stride], normal, scales);
-        let line = self.head.stride();
-        let logits = memory.logits.room(plan.read * line);
-        self.head.apply(normal, stride, plan.read, logits, false);
-        memory.log_sums.clear();
-        memory.log_sums.extend(logits.chunks_exact(line).map(|logits| {
-            let (largest, log_sum) = largest_and_log_sum(self.arch, &logits[..self.vocab]);
-            largest + log_sum
-        }));
-        let targets = plan.targets.iter();
-        targets
-            .map(|target| {
-                logits[target.reader * line + target.word as usize] - memory.log_sums[target.reader]
-            })
-            .collect()
     }
 
     /// Attention of a block up to what its output matrix multiplies. After the last one `x` holds the readers alone.

@@ -10,8 +10,30 @@ impl Matrices {
     /// Adds the gradients of all matrices for `d`, the gradients of the log-probabilities of the last kept pass.
     pub(crate) fn backward(&mut self, plan: &Plan, memory: &mut Memory, d: &[f32]) {
         self.prepare();
-        let (stride, tokens) = (self.stride, plan.tokens());
         self.head_back(plan, memory, d);
+        self.blocks_back(plan, memory);
+    }
+
+    /// The same for `d`, the gradients of the vectors that [`Matrices::hidden`] gave.
+    pub(crate) fn backward_hidden(&mut self, plan: &Plan, memory: &mut Memory, d: &[f32]) {
+        self.prepare();
+        let stride = self.stride;
+        let dnormal = memory.spread.room(plan.read * stride);
+        dnormal.fill(0.0);
+        for (target, d) in plan.targets.iter().zip(d.chunks_exact(self.width)) {
+            for (sum, d) in dnormal[target.reader * stride..].iter_mut().zip(d) {
+                *sum += d;
+            }
+        }
+        let (normal, scales) = (memory.normal.room(plan.read * stride), memory.scales.room(plan.read));
+        let x = &mut memory.x.room(plan.tokens() * stride)[..plan.read * stride];
+        x.fill(0.0);
+        self.normalise_back(dnormal, normal, scales, x);
+        self.blocks_back(plan, memory);
+    }
+
+    fn blocks_back(&mut self, plan: &Plan, memory: &mut Memory) {
+        let (stride, tokens) = (self.stride, plan.tokens());
         let mut blocks = std::mem::take(&mut self.blocks);
         let mut layers = std::mem::take(&mut memory.layers);
         let mut last = true;
