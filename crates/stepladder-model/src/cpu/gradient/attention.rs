@@ -108,6 +108,7 @@ impl<'a> Part<'a> {
                 left: &left[rows.start * self.padded..],
                 left_stride: self.padded,
                 transposed: false,
+                skip: 0,
                 right: transposed,
                 right_stride: self.scores,
                 out: &mut out[rows.start * self.scores..],
@@ -128,6 +129,7 @@ impl<'a> Part<'a> {
                 left: &scores[rows.start * self.scores..],
                 left_stride: self.scores,
                 transposed: false,
+                skip: 0,
                 right,
                 right_stride: self.padded,
                 out: &mut out[rows.start * self.padded..],
@@ -147,9 +149,10 @@ impl<'a> Part<'a> {
             let until = self.keys.min(from + TOGETHER);
             let row = from.saturating_sub(self.first) * self.group;
             simd.vectorize(Dense {
-                left: &scores[row * self.scores + from..],
+                left: &scores[row * self.scores..],
                 left_stride: self.scores,
                 transposed: true,
+                skip: from,
                 right: &right[row * self.padded..],
                 right_stride: self.padded,
                 out: &mut out[from * self.padded..],

@@ -78,7 +78,7 @@ pub(crate) struct Gate<'a> {
     pub(crate) out_stride: usize,
 }
 
-/// gate and σ(gate)
+/// 1 / (1 + e^{-gate})
 #[inline(always)]
 fn sigmoid<S: Simd>(simd: S, gate: S::f32s) -> S::f32s {
     let one = simd.splat_f32s(1.0);

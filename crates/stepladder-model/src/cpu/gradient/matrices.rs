@@ -73,6 +73,7 @@ impl Learned {
             left: dy,
             left_stride: self.forward.stride(),
             transposed: true,
+            skip: 0,
             right: x,
             right_stride: x_stride,
             rows: self.weight.len() / self.inputs,
