@@ -1,5 +1,5 @@
-//! Log-probabilities and gradients of short replies: the engine of [`stepladder_model::cpu::gradient`] beside libtorch, on
-//! one thread and in one run.
+//! Log-probabilities and gradients of short replies: the engine of [`stepladder_model::cpu::gradient`] beside
+//! libtorch, on one thread and in one run.
 //!
 //! `cargo run --release -p stepladder-model --example gradient_speed [prompt [reply [width]]]`
 #![allow(clippy::print_stdout)]

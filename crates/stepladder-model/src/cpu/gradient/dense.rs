@@ -1,7 +1,8 @@
-//! Products of two matrices that are both new: of activations with each other, in attention and in gradients of weights.
+//! Products of two matrices that are both new: of activations with each other, in attention and in gradients
+//! of weights.
 //!
-//! Nothing is packed. Numbers of the left matrix are spread over registers one by one, those of the right one are read a
-//! register at a time; a block of sums stays in registers. Every sum runs in one fixed order.
+//! Nothing is packed. Numbers of the left matrix are spread over registers one by one, those of the right one
+//! are read a register at a time; a block of sums stays in registers. Every sum runs in one fixed order.
 
 use pulp::{Simd, WithSimd};
 
@@ -13,8 +14,8 @@ pub(crate) struct Dense<'a> {
     pub(crate) transposed: bool,
     /// Numbers at the beginning of each of its lines that are no part of it.
     pub(crate) skip: usize,
-    /// `[inner, columns]`, a line every `right_stride` numbers; the last line whole as well, as those of `left` are where it
-    /// is `transposed`.
+    /// `[inner, columns]`, a line every `right_stride` numbers. The last line is whole as well, and so is that of
+    /// `left` where it is `transposed`.
     pub(crate) right: &'a [f32],
     pub(crate) right_stride: usize,
     /// `[rows, columns]`, a line every `out_stride` numbers.

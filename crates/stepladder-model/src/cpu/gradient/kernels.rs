@@ -112,7 +112,8 @@ impl WithSimd for Gate<'_> {
     }
 }
 
-/// The way back through [`Gate`]: `d` holds the gradient of `out` and becomes `out`, `dx` the gradient of `x`.
+/// The way back through [`Gate`]: `d` holds the gradient of `out` and becomes `out`, `dx` the gradient of
+/// `x`.
 pub(crate) struct GateBack<'a> {
     pub(crate) x: &'a [f32],
     pub(crate) stride: usize,
