@@ -1,5 +1,5 @@
-//! Log-probabilities and gradients of short replies: the engine of [`stepladder_model::cpu::gradient`] beside libtorch, on
-//! one thread and in one run.
+//! Log-probabilities and gradients of short replies: the engine of [`stepladder_model::cpu::gradient`] beside
+//! libtorch, on one thread and in one run.
 //!
 //! `cargo run --release -p stepladder-model --example gradient_speed [prompt [reply [width]]]`
 #![allow(clippy::print_stdout)]
@@ -76,10 +76,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // In turns, so that both see the same machine.
     for _ in 0..ROUNDS {
         let start = Instant::now();
-        engine();
+        let _ = engine();
         best[0] = best[0].min(start.elapsed());
         let start = Instant::now();
-        libtorch();
+        let _ = libtorch();
         best[1] = best[1].min(start.elapsed());
     }
     let [engine, libtorch] = best.map(|time| tokens / time.as_secs_f64());

@@ -1,8 +1,8 @@
 //! Attention of the units of a plan, and the way back.
 //!
-//! For each unit and key head, queries, keys and values are copied together; what follows are products of small matrices
-//! that stay in the first cache. Softmax weights are not kept for the way back, only the largest score of each query and
-//! the sum: with these they are computed anew.
+//! For each unit and key head, queries, keys and values are copied together; what follows are products of
+//! small matrices that stay in the first cache. Softmax weights are not kept for the way back, only the
+//! largest score of each query and the sum: with these they are computed anew.
 
 use std::ops::Range;
 
@@ -67,7 +67,8 @@ impl<'a> Part<'a> {
         start..start + head_dim
     }
 
-    /// Where the query of a row of scores stands, and its place among the numbers that each head of a query has.
+    /// Where the query of a row of scores stands, and its place among the numbers that each head of a query
+    /// has.
     #[inline(always)]
     fn query(&self, row: usize) -> (Range<usize>, usize) {
         let Layer { heads, head_dim, stride, last, .. } = self.layer;
@@ -108,6 +109,7 @@ impl<'a> Part<'a> {
                 left: &left[rows.start * self.padded..],
                 left_stride: self.padded,
                 transposed: false,
+                skip: 0,
                 right: transposed,
                 right_stride: self.scores,
                 out: &mut out[rows.start * self.scores..],
@@ -128,6 +130,7 @@ impl<'a> Part<'a> {
                 left: &scores[rows.start * self.scores..],
                 left_stride: self.scores,
                 transposed: false,
+                skip: 0,
                 right,
                 right_stride: self.padded,
                 out: &mut out[rows.start * self.padded..],
@@ -147,9 +150,10 @@ impl<'a> Part<'a> {
             let until = self.keys.min(from + TOGETHER);
             let row = from.saturating_sub(self.first) * self.group;
             simd.vectorize(Dense {
-                left: &scores[row * self.scores + from..],
+                left: &scores[row * self.scores..],
                 left_stride: self.scores,
                 transposed: true,
+                skip: from,
                 right: &right[row * self.padded..],
                 right_stride: self.padded,
                 out: &mut out[from * self.padded..],

@@ -1,7 +1,8 @@
-//! Products of two matrices that are both new: of activations with each other, in attention and in gradients of weights.
+//! Products of two matrices that are both new: of activations with each other, in attention and in gradients
+//! of weights.
 //!
-//! Nothing is packed. Numbers of the left matrix are spread over registers one by one, those of the right one are read a
-//! register at a time; a block of sums stays in registers. Every sum runs in one fixed order.
+//! Nothing is packed. Numbers of the left matrix are spread over registers one by one, those of the right one
+//! are read a register at a time; a block of sums stays in registers. Every sum runs in one fixed order.
 
 use pulp::{Simd, WithSimd};
 
@@ -11,7 +12,10 @@ pub(crate) struct Dense<'a> {
     pub(crate) left: &'a [f32],
     pub(crate) left_stride: usize,
     pub(crate) transposed: bool,
-    /// `[inner, columns]`, a line every `right_stride` numbers.
+    /// Numbers at the beginning of each of its lines that are no part of it.
+    pub(crate) skip: usize,
+    /// `[inner, columns]`, a line every `right_stride` numbers. The last line is whole as well, and so is that of
+    /// `left` where it is `transposed`.
     pub(crate) right: &'a [f32],
     pub(crate) right_stride: usize,
     /// `[rows, columns]`, a line every `out_stride` numbers.
@@ -29,27 +33,21 @@ impl WithSimd for Dense<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        // What is read again and again should be the smaller of both.
-        if self.rows > self.columns {
-            let mut row = 0;
-            while row < self.rows {
-                let rows = together::<S>(self.rows - row);
-                let mut column = 0;
-                while column < self.columns {
-                    column += self.block(simd, row, rows, column);
+        let (mut row, mut column) = (0, 0);
+        while row < self.rows && column < self.columns {
+            let rows = together::<S>(self.rows - row);
+            let columns = self.block(simd, row, rows, column);
+            // What is read again and again should be the smaller of both.
+            if self.rows > self.columns {
+                column += columns;
+                if column == self.columns {
+                    (row, column) = (row + rows, 0);
                 }
+            } else {
                 row += rows;
-            }
-        } else {
-            let mut column = 0;
-            while column < self.columns {
-                let (mut row, mut done) = (0, 0);
-                while row < self.rows {
-                    let rows = together::<S>(self.rows - row);
-                    done = self.block(simd, row, rows, column);
-                    row += rows;
+                if row == self.rows {
+                    (row, column) = (0, column + columns);
                 }
-                column += done.max(S::F32_LANES);
             }
         }
     }
@@ -100,6 +98,8 @@ impl Dense<'_> {
         }
     }
 
+    // Iterators over several arrays at once would hide that their places are known.
+    #[allow(clippy::needless_range_loop)]
     #[inline(always)]
     fn kernel<S: Simd, const ROWS: usize, const ACROSS: usize, const TRANSPOSED: bool>(
         &mut self,
@@ -107,13 +107,19 @@ impl Dense<'_> {
         row: usize,
         column: usize,
     ) {
-        let Self { left, left_stride, right, right_stride, inner, .. } = *self;
+        let Self { left, left_stride, skip, right, right_stride, inner, .. } = *self;
         let width = ACROSS * S::F32_LANES;
         let mut sums = [[simd.splat_f32s(0.0); ACROSS]; ROWS];
+        // Lines of a length that is checked once: a loop that may panic keeps its sums in memory.
+        assert!(column + width <= right_stride);
+        let mut lines = right[..inner * right_stride].chunks_exact(right_stride);
         if TRANSPOSED {
-            for at in 0..inner {
-                let values = &left[at * left_stride + row..][..ROWS];
-                let (numbers, _) = S::as_simd_f32s(&right[at * right_stride + column..][..width]);
+            let first = skip + row;
+            assert!(first + ROWS <= left_stride);
+            let lefts = left[..inner * left_stride].chunks_exact(left_stride);
+            for (values, line) in lefts.zip(lines) {
+                let (values, line) = (&values[first..first + ROWS], &line[column..column + width]);
+                let (numbers, _) = S::as_simd_f32s(line);
                 for row in 0..ROWS {
                     let value = simd.splat_f32s(values[row]);
                     for across in 0..ACROSS {
@@ -123,9 +129,10 @@ impl Dense<'_> {
             }
         } else {
             let values: [&[f32]; ROWS] =
-                std::array::from_fn(|place| &left[(row + place) * left_stride..][..inner]);
+                std::array::from_fn(|place| &left[(row + place) * left_stride + skip..][..inner]);
             for at in 0..inner {
-                let (numbers, _) = S::as_simd_f32s(&right[at * right_stride + column..][..width]);
+                let Some(line) = lines.next() else { break };
+                let (numbers, _) = S::as_simd_f32s(&line[column..column + width]);
                 for row in 0..ROWS {
                     let value = simd.splat_f32s(values[row][at]);
                     for across in 0..ACROSS {
@@ -134,11 +141,13 @@ impl Dense<'_> {
                 }
             }
         }
-        for (place, sums) in sums.iter().enumerate() {
+        // Places that are known when this is compiled: sums need not go through memory.
+        for place in 0..ROWS {
             let out = &mut self.out[(row + place) * self.out_stride + column..][..width];
             let (out, _) = S::as_mut_simd_f32s(out);
-            for (out, &sum) in out.iter_mut().zip(sums) {
-                *out = if self.add { simd.add_f32s(*out, sum) } else { sum };
+            for across in 0..ACROSS {
+                let sum = sums[place][across];
+                out[across] = if self.add { simd.add_f32s(out[across], sum) } else { sum };
             }
         }
     }
@@ -164,12 +173,12 @@ mod tests {
                 let mut out = vec![1.0; rows * columns];
                 for add in [true, false] {
                     arch.dispatch(Dense {
-                        left, left_stride: 41, transposed, right, right_stride: 50, out: &mut out,
+                        left, left_stride: 45, transposed, skip: 3, right, right_stride: 50, out: &mut out,
                         out_stride: columns, rows, inner, columns, add,
                     });
                     for (at, &found) in out.iter().enumerate() {
                         let (row, column) = (at / columns, at % columns);
-                        let left = |k: usize| left[if transposed { k * 41 + row } else { row * 41 + k }];
+                        let left = |k: usize| left[3 + if transposed { k * 45 + row } else { row * 45 + k }];
                         let sum: f32 = (0..inner).map(|k| left(k) * right[k * 50 + column]).sum();
                         prop_assert!((found - sum - f32::from(u8::from(add))).abs() < 1e-4);
                     }

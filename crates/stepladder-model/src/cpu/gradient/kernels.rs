@@ -78,7 +78,7 @@ pub(crate) struct Gate<'a> {
     pub(crate) out_stride: usize,
 }
 
-/// gate and σ(gate)
+/// 1 / (1 + e^{-gate})
 #[inline(always)]
 fn sigmoid<S: Simd>(simd: S, gate: S::f32s) -> S::f32s {
     let one = simd.splat_f32s(1.0);
@@ -112,7 +112,8 @@ impl WithSimd for Gate<'_> {
     }
 }
 
-/// The way back through [`Gate`]: `d` holds the gradient of `out` and becomes `out`, `dx` the gradient of `x`.
+/// The way back through [`Gate`]: `d` holds the gradient of `out` and becomes `out`, `dx` the gradient of
+/// `x`.
 pub(crate) struct GateBack<'a> {
     pub(crate) x: &'a [f32],
     pub(crate) stride: usize,

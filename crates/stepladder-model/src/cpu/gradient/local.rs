@@ -107,7 +107,6 @@ impl Softmax {
     ) {
         let zero = simd.splat_f32s(0.0);
         let (largest, share) = (simd.splat_f32s(self.largest), simd.splat_f32s(self.share));
-        d[hidden.clone()].fill(0.0);
         let (whole, _) = S::as_mut_simd_f32s(scores);
         for score in &mut whole[..end.div_ceil(S::F32_LANES)] {
             *score = simd.mul_f32s(share, exp(simd, simd.sub_f32s(*score, largest)));
@@ -128,7 +127,8 @@ impl Softmax {
     }
 }
 
-/// The registers that hold the numbers before `end`, with `other` behind these, and the registers behind them.
+/// The registers that hold the numbers before `end`, with `other` behind these, and the registers behind
+/// them.
 #[inline(always)]
 fn seen<S: Simd>(simd: S, row: &mut [f32], end: usize, other: S::f32s) -> (&mut [S::f32s], &mut [S::f32s]) {
     let (row, _) = S::as_mut_simd_f32s(row);

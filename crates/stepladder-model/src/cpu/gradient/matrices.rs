@@ -73,6 +73,7 @@ impl Learned {
             left: dy,
             left_stride: self.forward.stride(),
             transposed: true,
+            skip: 0,
             right: x,
             right_stride: x_stride,
             rows: self.weight.len() / self.inputs,
@@ -260,8 +261,8 @@ pub struct EffectiveGradients {
 }
 
 impl Decoder {
-    /// Adds to the gradient of the leaf that this decoder was made from what `gradients` of its matrices say: through
-    /// gains, tied embeddings and factors. A decoder does this once.
+    /// Adds to the gradient of the leaf that this decoder was made from what `gradients` of its matrices say:
+    /// through gains, tied embeddings and factors. A decoder does this once.
     pub fn pull_back(&self, gradients: &EffectiveGradients) {
         let mut sum = (self.table() * &gradients.table).sum(tch::Kind::Float)
             + (self.head().weight() * &gradients.head).sum(tch::Kind::Float);

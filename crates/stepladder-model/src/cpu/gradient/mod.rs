@@ -1,8 +1,8 @@
 //! Log-probabilities of given replies and their gradient, on the CPU in f32 and without libtorch.
 //!
-//! Models are so small that most of libtorch's time goes into padding, elementwise operations and their bookkeeping. Here
-//! the tokens of all replies stand in one list, a prompt is computed once for all replies to it, and what happens to a few
-//! positions at a time stays in a cache.
+//! Models are so small that most of libtorch's time goes into padding, elementwise operations and their
+//! bookkeeping. Here the tokens of all replies stand in one list, a prompt is computed once for all replies
+//! to it, and what happens to a few positions at a time stays in a cache.
 //!
 //! * `plan`: the list of tokens, and which see each other
 //! * `matrices`: packed both ways, and their gradients; [`Decoder::pull_back`] leads these to the parameters
@@ -72,7 +72,8 @@ impl Scorer {
         Self { matrices, memory: Memory::default(), plan: Plan::default() }
     }
 
-    /// Takes the parameters of another decoder, of any shape, and forgets all gradients; memory is used again.
+    /// Takes the parameters of another decoder, of any shape, and forgets all gradients; memory is used
+    /// again.
     pub fn update(&mut self, decoder: &Decoder) {
         let matrices = Matrices::new(self.matrices.arch, decoder);
         if matrices.shape() != self.matrices.shape() {
@@ -85,14 +86,15 @@ impl Scorer {
     /// [`Scorer::backward`] needs: some 10 kB for each token of a small model.
     ///
     /// # Panics
-    /// If a prompt or a reply is empty, a word is not in the vocabulary, or a prompt and its reply exceed the window.
+    /// If a prompt or a reply is empty, a word is not in the vocabulary, or a prompt and its reply exceed the
+    /// window.
     pub fn logprobs(&mut self, branches: &[Branch<'_>]) -> Vec<f32> {
         self.plan = Plan::new(branches);
         self.matrices.forward(&self.plan, &mut self.memory, true)
     }
 
-    /// The same numbers as [`Scorer::logprobs`] where no gradient is asked for: nothing is kept, and what an earlier call
-    /// kept is lost.
+    /// The same numbers as [`Scorer::logprobs`] where no gradient is asked for: nothing is kept, and what an
+    /// earlier call kept is lost.
     ///
     /// # Panics
     /// As [`Scorer::logprobs`].

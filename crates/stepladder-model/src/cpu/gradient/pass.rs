@@ -1,6 +1,7 @@
 //! One pass over the tokens of a plan: log-probabilities, and what is kept for the way back.
 //!
-//! What happens to each position by itself is done for some tokens at a time, so that what lies between stays in a cache.
+//! What happens to each position by itself is done for some tokens at a time, so that what lies between stays
+//! in a cache.
 
 use super::attention::{Forward, Layer};
 use super::kernels::{Gate, Normalise, NormaliseBack};
@@ -139,7 +140,8 @@ impl Matrices {
         self.normalise(&x[..plan.read * stride], normal, scales);
     }
 
-    /// Attention of a block up to what its output matrix multiplies. After the last one `x` holds the readers alone.
+    /// Attention of a block up to what its output matrix multiplies. After the last one `x` holds the readers
+    /// alone.
     fn attend(
         &self,
         block: &Block,

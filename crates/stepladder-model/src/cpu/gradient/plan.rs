@@ -1,15 +1,16 @@
 //! Which tokens a pass computes, and which of them see each other.
 //!
-//! All tokens stand in one list without padding: of every branch the prompt, then each reply without its last token, which
-//! predicts nothing. What predicts a token of a reply is the end of the prompt or a token of a reply: these are the
+//! All tokens stand in one list without padding: of every branch the prompt, then each reply without its last
+//! token, which predicts nothing. What predicts a token of a reply is the end of the prompt or a token of a
+//! reply: these are the
 //! *readers*, in each branch the last tokens of its part of the list.
 
 use std::ops::Range;
 
 use super::Branch;
 
-/// Short replies of a branch share one block of attention up to so many tokens of their own; what they must not see of
-/// each other is computed and thrown away.
+/// Short replies of a branch share one block of attention up to so many tokens of their own; what they must
+/// not see of each other is computed and thrown away.
 const BUNDLE: usize = 24;
 
 /// Consecutive tokens at consecutive positions.
@@ -20,7 +21,8 @@ pub(crate) struct Piece {
     pub(crate) position: usize,
 }
 
-/// A block of attention. Its keys are a prompt and tokens of replies to it; its queries are the last of these.
+/// A block of attention. Its keys are a prompt and tokens of replies to it; its queries are the last of
+/// these.
 #[derive(Debug, Clone)]
 pub(crate) struct Unit {
     /// First token of the prompt, and how many it has.

@@ -7,7 +7,8 @@ use super::pass::{Kept, Memory, TOGETHER, parts};
 use super::plan::Plan;
 
 impl Matrices {
-    /// Adds the gradients of all matrices for `d`, the gradients of the log-probabilities of the last kept pass.
+    /// Adds the gradients of all matrices for `d`, the gradients of the log-probabilities of the last kept
+    /// pass.
     pub(crate) fn backward(&mut self, plan: &Plan, memory: &mut Memory, d: &[f32]) {
         self.prepare();
         self.head_back(plan, memory, d);
@@ -114,7 +115,8 @@ impl Matrices {
         }
     }
 
-    /// Back through the attention of a block. Before the last one all tokens have a gradient, not only readers.
+    /// Back through the attention of a block. Before the last one all tokens have a gradient, not only
+    /// readers.
     fn attend_back(&self, block: &mut Block, plan: &Plan, last: bool, kept: &mut Kept, memory: &mut Memory) {
         let (stride, tokens, line) = (self.stride, plan.tokens(), block.keys_values.stride());
         let count = if last { plan.read } else { tokens };

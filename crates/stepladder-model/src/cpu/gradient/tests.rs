@@ -75,10 +75,9 @@ impl Case {
             let leaf = self.params.leaf();
             let decoder = self.decoder(&leaf);
             let mut scorer = Scorer::with_arch(arch, &decoder);
-            assert_eq!(scorer.score(&view).len(), count);
             let found = scorer.logprobs(&view);
+            // To the last bit.
             assert_eq!(found, scorer.score(&view));
-            assert_eq!(found, scorer.logprobs(&view));
             for (found, expected) in found.iter().zip(&expected) {
                 assert!((found - expected).abs() < 2e-5, "{arch:?}: {found} and {expected}");
             }
@@ -132,10 +131,9 @@ fn mixed() -> Rows {
     vec![
         (words(13, 1), replies(&[2], 1)),
         (words(1, 2), replies(&[1, 3, 1, 5], 2)),
-        (words(13, 1), replies(&[40, 2, 3, 30, 1], 3)),
+        (words(13, 1), replies(&[27, 2, 3, 1], 3)),
         (words(13, 1), replies(&[1], 4)),
-        (words(50, 3), replies(&[7, 9, 6, 8, 20, 25, 24], 5)),
-        (words(3, 4), replies(&[60], 6)),
+        (words(35, 3), replies(&[7, 9, 12, 26], 5)),
     ]
 }
 
@@ -153,12 +151,12 @@ fn log_probabilities_and_gradients_are_libtorchs() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(ProptestConfig::with_cases(8))]
 
     #[test]
     fn any_branches_have_libtorchs_gradients(
         (kv, half, layers, tied, factored) in (0u32..3, 1i64..13, 1i64..4, any::<bool>(), any::<bool>()),
-        lens in prop::collection::vec((1usize..40, prop::collection::vec(1usize..30, 1..5)), 1..6),
+        lens in prop::collection::vec((1usize..30, prop::collection::vec(1usize..28, 1..4)), 1..4),
     ) {
         let rows = lens.iter().enumerate().map(|(at, (prompt, replies))| {
             let reply = |(place, len): (usize, &usize)| words(*len, (at * 10 + place) as u64);
