@@ -20,6 +20,7 @@ pub(crate) const PRESETS: &[(&str, &str)] = &[
     ("himac-ablations", include_str!("../../../../presets/himac-ablations.toml")),
     ("himac-sokoban", include_str!("../../../../presets/himac-sokoban.toml")),
     ("horizon", include_str!("../../../../presets/horizon.toml")),
+    ("rl-household", include_str!("../../../../presets/rl-household.toml")),
     ("rl-sokoban", include_str!("../../../../presets/rl-sokoban.toml")),
     ("rl-sokoban-8x8", include_str!("../../../../presets/rl-sokoban-8x8.toml")),
 ];
