@@ -5,7 +5,7 @@
 use std::sync::atomic::AtomicBool;
 
 use rand::RngExt;
-use stepladder_algo::bc::{BcConfig, Budget, Mixture, Observer, StepReport, train, weighted_nll};
+use stepladder_algo::bc::{BcConfig, Budget, Mixture, Observer, StepReport, train};
 use stepladder_algo::offline_ac::{self, Learners, OfflineConfig};
 use stepladder_algo::runtime::checkpoint::{Identity, Progress, Trainer};
 use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
@@ -77,7 +77,7 @@ fn main() -> Result<(), stepladder_algo::AlgoError> {
         progress: Progress::start(),
         identity: Identity { agent: String::new(), style: String::new(), data: String::new() },
     };
-    let pool = Workers::new(workers as usize, &trainer.params, &trainer.factors, Kind::Float, weighted_nll);
+    let pool = Workers::cloning(workers as usize, &trainer.params, &trainer.factors, Kind::Float);
     let config = BcConfig {
         learning_rate: 1e-3,
         schedule: Schedule::Cosine,

@@ -20,9 +20,7 @@ use stepladder_agent::scheduler::{Noise, Options, Perturb};
 use stepladder_agent::{AgentKind, Compact, Job, Scheduler};
 use stepladder_alfworld::{Alfworld, AlfworldCodec, AlfworldExpert, Households, noise};
 use stepladder_algo::AlgoError;
-use stepladder_algo::bc::{
-    BcConfig, Budget, Mixture, Observer, StepReport, plan_epoch, shares, train, weighted_nll,
-};
+use stepladder_algo::bc::{BcConfig, Budget, Mixture, Observer, StepReport, plan_epoch, shares, train};
 use stepladder_algo::runtime::checkpoint::{Identity, Progress, Trainer};
 use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
 use stepladder_algo::runtime::schedule::Schedule;
@@ -197,7 +195,7 @@ fn config() -> BcConfig {
 
 fn workers(trainer: &Trainer) -> Workers {
     let count = std::thread::available_parallelism().map_or(1, usize::from);
-    Workers::new(count, &trainer.params, &trainer.factors, Kind::Float, weighted_nll)
+    Workers::cloning(count, &trainer.params, &trainer.factors, Kind::Float)
 }
 
 /// Loss and gradient of all samples at the initial parameters, every reply token with the same weight.
