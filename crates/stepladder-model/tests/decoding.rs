@@ -113,6 +113,7 @@ fn together_is_as_alone() {
 #[test]
 fn cached_logprobs_are_those_of_a_forward_pass() {
     for (seed, kv_heads) in [(3, 2), (4, 4)] {
+        let tempered = decoder(&params(kv_heads, seed)).at_temperature(1.3);
         let decoder = decoder(&params(kv_heads, seed));
         let mut prompts = prompts(seed, 12);
         for (index, prompt) in prompts.iter_mut().enumerate().filter(|(index, _)| index % 2 == 0) {
@@ -123,7 +124,8 @@ fn cached_logprobs_are_those_of_a_forward_pass() {
             let ids: Vec<i64> = prompt.ids.iter().chain(&reply.ids).map(|&id| i64::from(id)).collect();
             let targets: Vec<i64> = (prompt.ids.len() as i64..ids.len() as i64).collect();
             let full = tch::no_grad(|| {
-                decoder.logprobs(&Tensor::from_slice(&ids).unsqueeze(0), &Tensor::from_slice(&targets))
+                let policy = if prompt.sampling.is_some() { &tempered } else { &decoder };
+                policy.logprobs(&Tensor::from_slice(&ids).unsqueeze(0), &Tensor::from_slice(&targets))
             });
             close(&Vec::<f32>::try_from(full).unwrap(), &reply.logprobs);
             let best = next(&decoder, &prompt.ids).into_iter().fold(f32::NEG_INFINITY, f32::max);

@@ -21,6 +21,7 @@ pub(crate) mod rows;
 pub mod samples;
 mod session;
 pub mod update;
+pub(crate) mod work;
 pub mod world;
 
 pub use session::{Session, Stats};

@@ -6,11 +6,12 @@ use stepladder_model::{Decoder, Factors, Params};
 use tch::{Device, Kind, Tensor};
 
 use crate::AlgoError;
-use crate::online::branches::{Flat, Node, flat, passes};
-use crate::online::rows::{Chunk, chunks};
+use crate::online::branches::{Flat, Node, flat};
+use crate::online::rows::Chunk;
 use crate::online::samples::Sample;
+use crate::online::work::{Work, is_native, shares};
 use crate::ops::surrogate::{Aggregate, SurrogateRule};
-use crate::runtime::pool::{Frame, Pool, sum_in_order};
+use crate::runtime::pool::{Frame, Pool, refreshed, sum_in_order};
 
 /// Sums over the tokens of an update; those with weights are parts of its loss.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -43,13 +44,6 @@ impl Sums {
     }
 }
 
-enum Work {
-    /// For libtorch.
-    Rows(Vec<Chunk>),
-    /// For the CPU's own gradient, a pass each.
-    Branches(Vec<Vec<Node>>),
-}
-
 struct Job {
     flat: Tensor,
     reference: Tensor,
@@ -60,16 +54,17 @@ struct Job {
 /// A fixed set of worker threads for the surrogate.
 pub struct Learners {
     pool: Pool<Job, (Sums, Tensor)>,
-    /// Whether the CPU's own gradient is there for this model: f32 on the CPU.
+    /// Whether gradients are the CPU's own.
     native: bool,
 }
 
 impl Learners {
     /// `count` workers for a model like `params` that samples at `temperature`: its probabilities there are the policy.
     pub fn new(count: usize, params: &Params, factors: &Factors, kind: Kind, temperature: f64) -> Self {
-        let native = params.flat.device() == Device::Cpu && kind == Kind::Float;
+        let native = is_native(&params.flat, kind);
         let pool = Pool::new(count, || {
-            let mut worker = Worker { frame: Frame::new(params, factors, kind), temperature, scorers: None };
+            let mut worker =
+                Worker { frame: Frame::new(params, factors, kind), temperature, scorers: [None, None] };
             move |job| worker.answer(job)
         });
         Self { pool, native }
@@ -90,14 +85,9 @@ impl Learners {
         reference: &Tensor,
         samples: &[&Sample],
         (rule, aggregate): (SurrogateRule, Aggregate),
-        (tokens, pad): (usize, u32),
+        layout: (usize, u32),
     ) -> Result<(Sums, Tensor), AlgoError> {
-        let parts = self.pool.count();
-        let work: Vec<Work> = if self.native {
-            passes(samples, aggregate, tokens, parts).into_iter().map(Work::Branches).collect()
-        } else {
-            chunks(samples, aggregate, tokens, pad, parts).into_iter().map(Work::Rows).collect()
-        };
+        let work = shares(self.native, samples, aggregate, layout, self.pool.count());
         let job = |work| Job { flat: params.flat.detach(), reference: reference.shallow_clone(), rule, work };
         let mut sums = Sums::default();
         let mut gradients = Vec::new();
@@ -109,16 +99,11 @@ impl Learners {
     }
 }
 
-/// Policy and reference, as the CPU scores them; kept for their memory.
-struct Scorers {
-    policy: Scorer,
-    reference: Scorer,
-}
-
 struct Worker {
     frame: Frame,
     temperature: f64,
-    scorers: Option<Scorers>,
+    /// Of the policy and of the reference.
+    scorers: [Option<Scorer>; 2],
 }
 
 /// The tokens of a pass besides their log-probabilities under the policy.
@@ -166,11 +151,7 @@ impl Worker {
             }
             Work::Branches(passes) => {
                 let policy = decoder(&leaf);
-                let scorers = self.scorers.get_or_insert_with(|| Scorers {
-                    policy: Scorer::new(&policy),
-                    reference: Scorer::new(reference.as_ref().unwrap_or(&policy)),
-                });
-                branches(passes, &policy, reference.as_ref(), scorers, job.rule)?
+                branches(passes, &policy, reference.as_ref(), &mut self.scorers, job.rule)?
             }
         };
         Ok((sums, leaf.grad()))
@@ -201,13 +182,11 @@ fn branches(
     passes: &[Vec<Node>],
     policy: &Decoder,
     reference: Option<&Decoder>,
-    scorers: &mut Scorers,
+    [own, fixed]: &mut [Option<Scorer>; 2],
     rule: SurrogateRule,
 ) -> Result<Sums, AlgoError> {
-    scorers.policy.update(policy);
-    if let Some(reference) = reference {
-        scorers.reference.update(reference);
-    }
+    let scorer = refreshed(own, policy);
+    let mut fixed = reference.map(|reference| refreshed(fixed, reference));
     let mut sums = Sums::default();
     for pass in passes {
         let branches: Vec<_> = pass.iter().map(Node::branch).collect();
@@ -216,8 +195,8 @@ fn branches(
             let values: Vec<f32> = place.iter().map(|&place| scores[place]).collect();
             Tensor::from_slice(&values)
         };
-        let far = reference.map(|_| of_entries(&scorers.reference.score(&branches)));
-        let scores = scorers.policy.logprobs(&branches);
+        let far = fixed.as_mut().map(|fixed| of_entries(&fixed.score(&branches)));
+        let scores = scorer.logprobs(&branches);
         let new = of_entries(&scores).set_requires_grad(true);
         let given = Given { old: &old, advantage: &advantage, weight: &weight };
         sums.add(&surrogate(rule, &new, far, &given)?);
@@ -225,8 +204,8 @@ fn branches(
         for (&place, slope) in place.iter().zip(Vec::<f32>::try_from(new.grad())?) {
             slopes[place] += slope;
         }
-        scorers.policy.backward(&slopes);
+        scorer.backward(&slopes);
     }
-    policy.pull_back(&scorers.policy.gradient());
+    policy.pull_back(&scorer.gradient());
     Ok(sums)
 }

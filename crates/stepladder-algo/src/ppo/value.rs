@@ -6,16 +6,16 @@
 
 use stepladder_model::cpu::gradient::Scorer;
 use stepladder_model::{Factors, Layout, Params};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 use super::PpoNumbers;
 use crate::AlgoError;
-use crate::online::branches::{Flat, Node, flat, passes};
-use crate::online::rows::{Chunk, chunks};
+use crate::online::branches::{Flat, Node, flat};
 use crate::online::samples::Sample;
+use crate::online::work::{Work, is_native, shares};
 use crate::ops::surrogate::{Aggregate, value_loss};
 use crate::runtime::optimiser::AdamW;
-use crate::runtime::pool::{Frame, Pool, sum_in_order};
+use crate::runtime::pool::{Frame, Pool, refreshed, sum_in_order};
 
 /// The critic's numbers and their optimiser.
 #[derive(Debug)]
@@ -41,13 +41,6 @@ impl ValueModel {
     }
 }
 
-enum Work {
-    /// For libtorch.
-    Rows(Vec<Chunk>),
-    /// For the CPU's own passes.
-    Branches(Vec<Vec<Node>>),
-}
-
 struct Job {
     flat: Tensor,
     work: Work,
@@ -64,7 +57,7 @@ struct Answer {
 /// A fixed set of worker threads for the critic.
 pub struct Values {
     pool: Pool<Job, Answer>,
-    /// Whether the CPU's own passes are there for this model: f32 on the CPU.
+    /// Whether they are the CPU's own.
     native: bool,
 }
 
@@ -72,7 +65,7 @@ impl Values {
     /// `count` workers for critics of models like `params`.
     pub fn new(count: usize, params: &Params, factors: &Factors, kind: Kind) -> Self {
         let (total, width) = (params.layout.total(), params.layout.config().shape.width);
-        let native = params.flat.device() == Device::Cpu && kind == Kind::Float;
+        let native = is_native(&params.flat, kind);
         let pool = Pool::new(count, || {
             let mut worker = Worker { frame: Frame::new(params, factors, kind), total, width, scorer: None };
             move |job| worker.answer(job)
@@ -83,14 +76,6 @@ impl Values {
     /// The same by libtorch, whatever the device.
     pub fn with_libtorch(self) -> Self {
         Self { native: false, ..self }
-    }
-
-    fn work(&self, samples: &[&Sample], (tokens, pad): (usize, u32)) -> Vec<Work> {
-        let (mean, parts) = (Aggregate::TokenMean, self.pool.count());
-        if self.native {
-            return passes(samples, mean, tokens, parts).into_iter().map(Work::Branches).collect();
-        }
-        chunks(samples, mean, tokens, pad, parts).into_iter().map(Work::Rows).collect()
     }
 
     /// The value before each reply token of each sample.
@@ -107,7 +92,8 @@ impl Values {
         let mut order: Vec<usize> = (0..samples.len()).collect();
         order.sort_by_key(|&index| samples[index].ids.len());
         let sorted: Vec<&Sample> = order.iter().map(|&index| &samples[index]).collect();
-        let work = self.work(&sorted, layout);
+        let parts = self.pool.count();
+        let work = shares(self.native, &sorted, Aggregate::TokenMean, layout, parts);
         if self.native {
             let entries = work.iter().flat_map(|work| match work {
                 Work::Branches(passes) => passes.iter().flatten().flat_map(|node| &node.entries).collect(),
@@ -147,7 +133,9 @@ impl Values {
             .collect();
         let targets: Vec<&Sample> = targets.iter().collect();
         let job = |work| Job { flat: model.flat.detach(), work, learn: Some(numbers.value_clip) };
-        let jobs = self.work(&targets, layout).into_iter().map(job).collect();
+        let parts = self.pool.count();
+        let work = shares(self.native, &targets, Aggregate::TokenMean, layout, parts);
+        let jobs = work.into_iter().map(job).collect();
         let mut loss = 0.0;
         let mut gradients = Vec::new();
         for answer in self.pool.run(jobs)? {
@@ -209,13 +197,7 @@ impl Worker {
             }
             Work::Branches(passes) => {
                 let decoder = decoder();
-                let scorer = match &mut self.scorer {
-                    Some(scorer) => {
-                        scorer.update(&decoder);
-                        scorer
-                    }
-                    none => none.insert(Scorer::new(&decoder)),
-                };
+                let scorer = refreshed(&mut self.scorer, &decoder);
                 for pass in passes {
                     let branches: Vec<_> = pass.iter().map(Node::branch).collect();
                     let Flat { place, old, advantage, weight } = flat(pass);

@@ -3,6 +3,7 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
+use stepladder_model::cpu::gradient::Scorer;
 use stepladder_model::decoder::rotations;
 use stepladder_model::{Decoder, Factors, Layout, Params};
 use tch::{Kind, Tensor};
@@ -106,6 +107,17 @@ impl Frame {
     /// The model with the values of `leaf`.
     pub fn decoder(&self, leaf: &Tensor) -> Decoder {
         Decoder::new(&self.layout, leaf, self.incidence.as_ref(), &self.rotations, self.kind)
+    }
+}
+
+/// The scorer of a thread with the parameters of `decoder`; the first call makes it, later ones use its memory again.
+pub(crate) fn refreshed<'a>(scorer: &'a mut Option<Scorer>, decoder: &Decoder) -> &'a mut Scorer {
+    match scorer {
+        Some(scorer) => {
+            scorer.update(decoder);
+            scorer
+        }
+        none => none.insert(Scorer::new(decoder)),
     }
 }
 

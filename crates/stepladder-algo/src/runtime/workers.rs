@@ -11,7 +11,8 @@ use tch::{Device, Kind, Tensor};
 
 use crate::AlgoError;
 use crate::bc::weighted_nll;
-use crate::runtime::pool::{Frame, Pool, sum_in_order};
+use crate::online::work::is_native;
+use crate::runtime::pool::{Frame, Pool, refreshed, sum_in_order};
 
 /// A loss of one share; shares add up to the loss of the step.
 pub type Loss = fn(&Decoder, &Batch, Device) -> Result<LossParts, AlgoError>;
@@ -54,7 +55,7 @@ impl Workers {
 
     /// `count` workers for [`weighted_nll`], by the fastest way there is on this device.
     pub fn cloning(count: usize, params: &Params, factors: &Factors, kind: Kind) -> Self {
-        if params.flat.device() != Device::Cpu || kind != Kind::Float {
+        if !is_native(&params.flat, kind) {
             return Self::new(count, params, factors, kind, weighted_nll);
         }
         let pool = Pool::new(count, || {
@@ -98,13 +99,7 @@ const TOGETHER: usize = 2048;
 fn clone_natively(frame: &Frame, scorer: &mut Option<Scorer>, job: Job) -> (Share, Tensor) {
     let leaf = job.flat.set_requires_grad(true);
     let decoder = frame.decoder(&leaf);
-    let scorer = match scorer {
-        Some(scorer) => {
-            scorer.update(&decoder);
-            scorer
-        }
-        None => scorer.insert(Scorer::new(&decoder)),
-    };
+    let scorer = refreshed(scorer, &decoder);
     let Batch { len, ids, targets, weights, .. } = &job.batch;
     let words: Vec<u32> = ids.iter().map(|&id| id as u32).collect();
     let mut share = Share { loss: 0.0, logprobs: Vec::with_capacity(targets.len()) };
