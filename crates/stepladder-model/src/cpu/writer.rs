@@ -23,6 +23,8 @@ const FEW: usize = 6;
 const WORTH_A_THREAD: usize = 32;
 /// Fewer tokens than this are computed again rather than read beside another row.
 const ALIKE: usize = 2;
+/// A prompt stays with the one before it if less than one in so many of its tokens is left to compute.
+const LITTLE: usize = 8;
 /// Tokens of a reply that room is made for where its prompt is shared.
 const ROOM: usize = 8;
 
@@ -191,14 +193,20 @@ impl Shared<'_> {
     fn take(&self) -> Vec<Row> {
         let mut state = self.lock();
         let most = (state.left / (2 * self.workers)).clamp(READ[0], READ[1]);
-        let (mut rows, mut tokens) = (Vec::new(), 0);
-        while tokens < most
-            && let Some(row) = state.waiting.pop_front()
-        {
-            tokens += row.pending();
-            rows.push(row);
+        let mut rows: Vec<Row> = Vec::new();
+        let mut tokens = 0;
+        while let Some(next) = state.waiting.front() {
+            // What begins as the row before is read beside it, and costs nothing: a group's prompt stays together.
+            let more = next.pending() - rows.last().map_or(0, |row| beside(row, next));
+            if tokens >= most && more * LITTLE > next.pending() {
+                break;
+            }
+            tokens += more;
+            if let Some(row) = state.waiting.pop_front() {
+                state.left -= row.pending();
+                rows.push(row);
+            }
         }
-        state.left -= tokens;
         rows
     }
 
@@ -251,15 +259,23 @@ impl Shared<'_> {
     }
 }
 
+/// Tokens more than are known anyway that `row` can read beside the row before it, as both begin with them; none if they
+/// are not worth it. A row computes its last token itself.
+fn beside(before: &Row, row: &Row) -> usize {
+    let alike = before.ids.iter().zip(&row.ids).take_while(|(a, b)| a == b).count();
+    let more = alike.min(row.ids.len() - 1).saturating_sub(row.known());
+    if more < ALIKE { 0 } else { more }
+}
+
 /// Lets every row read what the row before it computes, as far as they begin alike.
 fn read_beside(rows: &mut [Row]) {
     for at in 1..rows.len() {
         let (before, row) = (&rows[at - 1], &rows[at]);
-        let alike = before.ids.iter().zip(&row.ids).take_while(|(a, b)| a == b).count();
-        let alike = alike.min(row.ids.len() - 1);
-        if alike < row.known() + ALIKE {
+        let more = beside(before, row);
+        if more == 0 {
             continue;
         }
+        let alike = row.known() + more;
         let mut spans = before.spans.clone();
         spans.push(Span { source: Source::Beside(at - 1), start: 0, count: before.pending() });
         rows[at].spans = beginning(&spans, alike);
@@ -289,5 +305,59 @@ fn complete(rows: &mut [Row]) {
                 frozen[at] = Some(segment.clone());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::segment::KvShape;
+    use crate::decoder::{Decoder, rotations};
+    use crate::{ModelConfig, Params, Shape};
+    use tch::{Device, Kind};
+
+    #[test]
+    fn the_prompt_of_a_group_is_computed_once() {
+        let row = |ids: &[u32], index: usize| {
+            let prompt = Prompt { ids: ids.to_vec(), budget: 4, sampling: None };
+            let own = Segment::new(KvShape { layers: 1, heads: 1, head: 8, lanes: 8 }, ids.len());
+            Row { index, ids: ids.to_vec(), prompt, reply: Reply::default(), spans: Vec::new(), own }
+        };
+        let prompts: [Vec<u32>; 3] = [(0..200).collect(), (100..240).collect(), (100..245).collect()];
+        let rows: Vec<Row> = (0..24).map(|index| row(&prompts[index / 8], index)).collect();
+        let left = rows.iter().map(Row::pending).sum();
+        let shape = Shape {
+            width: 8,
+            layers: 1,
+            heads: 1,
+            kv_heads: 1,
+            ffn: 8,
+            max_positions: 8,
+            rope_theta: 100.0,
+            norm_eps: 1e-5,
+            tied: true,
+        };
+        let config = ModelConfig::new(shape, 8, 0).unwrap();
+        let params = Params::init(&config, 1, Device::Cpu);
+        let rotations = rotations(&config.shape, Device::Cpu);
+        let model = Model::new(&Decoder::new(&params.layout, &params.flat, None, &rotations, Kind::Float));
+        let state = State { waiting: rows.into(), left, given: Vec::new(), busy: 1, done: Vec::new() };
+        let shared = Shared {
+            model: &model,
+            end: 0,
+            workers: 2,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            hungry: AtomicUsize::new(0),
+        };
+        let taken: Vec<(usize, usize)> = std::iter::from_fn(|| {
+            let mut rows = shared.take();
+            read_beside(&mut rows);
+            (!rows.is_empty()).then(|| (rows.len(), rows.iter().map(Row::pending).sum()))
+        })
+        .collect();
+        // The last token of each is its own: what it predicts is the row's.
+        assert_eq!(taken, [(8, 200 + 7), (16, 140 + 7 + 5 + 7)]);
+        assert_eq!(shared.lock().left, 0);
     }
 }
