@@ -50,7 +50,7 @@ const fn optional(path: &'static str, kind: Kind, meaning: &'static str) -> Key 
 pub(crate) const KEYS: &[Key] = &[
     key("seed", Kind::Count(LARGE), "Run seed: every random number of the run derives from it."),
     key("threads", Kind::Count(LARGE), "Worker threads; 0 takes all cores."),
-    key("env.id", Kind::Text, "Registered environment: `household` or `alfworld`."),
+    key("env.id", Kind::Text, "Registered environment: `household`, `alfworld` or `sokoban`."),
     key(
         "env.max_steps",
         Kind::Count(WORD),

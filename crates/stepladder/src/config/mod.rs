@@ -64,7 +64,7 @@ pub(crate) struct Config {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct EnvConfig {
-    /// Registered id: `household` or `alfworld`.
+    /// Registered id: `household`, `alfworld` or `sokoban`.
     pub(crate) id: String,
     /// Environment steps per episode, in demonstrations and evaluation.
     pub(crate) max_steps: u32,
