@@ -49,7 +49,7 @@ pub struct Completion {
     pub uncached_tokens: u32,
     /// New token ids, end token included where one was written.
     pub tokens: Vec<i64>,
-    /// Log-probability of each new token under the policy (at temperature 1).
+    /// Log-probability of each new token under the policy, at the temperature it was sampled at (greedy: 1).
     pub logprobs: Vec<f32>,
     /// The budget ended the reply.
     pub cut: bool,

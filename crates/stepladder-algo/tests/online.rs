@@ -26,6 +26,7 @@ use stepladder_algo::runtime::schedule::Schedule;
 use stepladder_algo::runtime::workers::Workers;
 use stepladder_core::blueprint::{write, write_micro};
 use stepladder_core::style::PromptStyle;
+use stepladder_core::trace::Episode;
 use stepladder_core::{End, Observation, Query, Role, Start, Step, TaskKey};
 use stepladder_data::batch::Reduction;
 use stepladder_data::rows::{row, texts};
@@ -167,6 +168,14 @@ impl Observer for Curve {
 const ADAM: AdamWConfig = AdamWConfig { beta1: 0.9, beta2: 0.98, eps: 1e-8, weight_decay: 0.0, clip: 1.0 };
 
 impl Fixture {
+    /// Every task once, sampled.
+    fn played(&self, trainer: &Trainer) -> Vec<Episode> {
+        let pool = Echoes.tasks("all").unwrap();
+        let jobs = stepladder_agent::Job::each(&pool);
+        let sampled = Sampled { temperature: 1.0, only: None };
+        self.world(&pool, 1).play(trainer, flat(), &jobs, sampled, 0).unwrap().0
+    }
+
     fn new() -> Self {
         let style = Arc::new(Compact::new(Arc::new(Plain)));
         let words: Vec<String> = texts(&demonstrations(), &[], &*style);
@@ -448,10 +457,7 @@ fn the_golden_masks() {
 fn workers_and_chunks_change_no_gradient() {
     let fixture = Fixture::new();
     let trainer = fixture.warm();
-    let pool = Echoes.tasks("all").unwrap();
-    let jobs = stepladder_agent::Job::each(&pool);
-    let sampled = Sampled { temperature: 1.0, only: None };
-    let (episodes, _) = fixture.world(&pool, 1).play(&trainer, flat(), &jobs, sampled, 0).unwrap();
+    let episodes = fixture.played(&trainer);
     let samples: Vec<Sample> = episodes
         .iter()
         .enumerate()
@@ -537,10 +543,7 @@ fn workers_and_chunks_change_no_gradient() {
 fn the_critic_is_the_same_without_libtorch() {
     let fixture = Fixture::new();
     let trainer = fixture.warm();
-    let pool = Echoes.tasks("all").unwrap();
-    let jobs = stepladder_agent::Job::each(&pool);
-    let sampled = Sampled { temperature: 1.0, only: None };
-    let (episodes, _) = fixture.world(&pool, 1).play(&trainer, flat(), &jobs, sampled, 0).unwrap();
+    let episodes = fixture.played(&trainer);
     let samples: Vec<Sample> =
         episodes.iter().flat_map(|episode| of_role(episode, Role::Flat, 1.0)).collect();
     let adamw = trainer.optimiser.config;

@@ -51,7 +51,7 @@ pub struct TurnTokens {
     pub prompt: Vec<u32>,
     /// The reply, end token included where one was written.
     pub reply: Vec<u32>,
-    /// Log-probability of each token of the reply at temperature 1, under the policy that sampled it.
+    /// Log-probability of each token of the reply under the policy that sampled it, at its temperature (greedy: 1).
     pub logprobs: Vec<f32>,
 }
 

@@ -28,7 +28,7 @@ pub struct Prompt {
 pub struct Reply {
     /// New ids, the end token included where one was written.
     pub ids: Vec<u32>,
-    /// Log-probability of each at temperature 1.
+    /// Log-probability of each at the temperature it was sampled at; 1 where it is the best.
     pub logprobs: Vec<f32>,
     /// No end token within the budget.
     pub cut: bool,

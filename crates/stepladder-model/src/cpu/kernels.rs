@@ -177,13 +177,19 @@ impl WithSimd for LogSum<'_> {
 
 /// e^{scale (x - largest)}: what softmax divides by its sum.
 pub(crate) fn weights(arch: Arch, x: &[f32], scale: f32, largest: f32, out: &mut [f32]) {
-    arch.dispatch(Weights { x, scale, largest, out });
+    arch.dispatch(Weights { x, scale, shift: largest, factor: 1.0, out });
+}
+
+/// factor · e^{x - shift}: the gradient of a log-sum-exp.
+pub(crate) fn soften(arch: Arch, x: &[f32], shift: f32, factor: f32, out: &mut [f32]) {
+    arch.dispatch(Weights { x, scale: 1.0, shift, factor, out });
 }
 
 struct Weights<'a> {
     x: &'a [f32],
     scale: f32,
-    largest: f32,
+    shift: f32,
+    factor: f32,
     out: &'a mut [f32],
 }
 
@@ -192,16 +198,17 @@ impl WithSimd for Weights<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let (scale, shift) = (simd.splat_f32s(self.scale), simd.splat_f32s(self.largest));
+        let [scale, shift, factor] =
+            [self.scale, self.shift, self.factor].map(|number| simd.splat_f32s(number));
         let (x, x_left) = S::as_simd_f32s(self.x);
         let (out, out_left) = S::as_mut_simd_f32s(self.out);
         for (&x, out) in x.iter().zip(out) {
-            *out = exp(simd, simd.mul_f32s(scale, simd.sub_f32s(x, shift)));
+            *out = simd.mul_f32s(factor, exp(simd, simd.mul_f32s(scale, simd.sub_f32s(x, shift))));
         }
         if !x_left.is_empty() {
             let x = simd.partial_load_f32s(x_left);
             let weight = exp(simd, simd.mul_f32s(scale, simd.sub_f32s(x, shift)));
-            simd.partial_store_f32s(out_left, weight);
+            simd.partial_store_f32s(out_left, simd.mul_f32s(factor, weight));
         }
     }
 }

@@ -160,35 +160,6 @@ impl WithSimd for GateBack<'_> {
     }
 }
 
-/// out = factor · e^{x - shift}: the gradient of a log-sum-exp.
-pub(crate) fn soften(arch: Arch, x: &[f32], shift: f32, factor: f32, out: &mut [f32]) {
-    arch.dispatch(Soften { x, shift, factor, out });
-}
-
-struct Soften<'a> {
-    x: &'a [f32],
-    shift: f32,
-    factor: f32,
-    out: &'a mut [f32],
-}
-
-impl WithSimd for Soften<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let (shift, factor) = (simd.splat_f32s(self.shift), simd.splat_f32s(self.factor));
-        let ((x, x_left), (out, out_left)) = (S::as_simd_f32s(self.x), S::as_mut_simd_f32s(self.out));
-        for (&x, out) in x.iter().zip(out) {
-            *out = simd.mul_f32s(factor, exp(simd, simd.sub_f32s(x, shift)));
-        }
-        if !x_left.is_empty() {
-            let x = simd.partial_load_f32s(x_left);
-            simd.partial_store_f32s(out_left, simd.mul_f32s(factor, exp(simd, simd.sub_f32s(x, shift))));
-        }
-    }
-}
-
 /// to ← to + from
 pub(crate) fn add(arch: Arch, from: &[f32], to: &mut [f32]) {
     arch.dispatch(|| {

@@ -1,10 +1,11 @@
 //! The way back through a pass: from gradients of log-probabilities to those of all matrices.
 
 use super::attention::Backward;
-use super::kernels::{GateBack, add, soften};
+use super::kernels::{GateBack, add};
 use super::matrices::{Block, Matrices};
 use super::pass::{Kept, Memory, TOGETHER, parts};
 use super::plan::Plan;
+use crate::cpu::kernels::soften;
 
 impl Matrices {
     /// Adds the gradients of all matrices for `d`, the gradients of the log-probabilities of the last kept
