@@ -178,6 +178,7 @@ pub(crate) fn record(
         reward: step.reward,
         won: step.won,
         unknown_action: step.unknown_action,
+        context: step.context.clone(),
         end: step.end,
         progress: None,
         progress_turn: None,

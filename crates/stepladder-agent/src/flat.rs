@@ -64,6 +64,9 @@ impl Agent for Flat {
             return Want::Finished;
         };
         self.history.push((action.clone(), step.observation.clone()));
+        if let Some(context) = &step.context {
+            self.context.clone_from(context);
+        }
         let label = substituted.then(|| turn.reply.clone());
         let mut recorded = record(turn, action, false, unparsable, step);
         recorded.expert = label;
@@ -114,7 +117,14 @@ mod tests {
             };
             assert_eq!(agent.on_reply(reply), Want::Act(format!("go {number}")));
             let end = (number == 2).then_some(End::Truncated);
-            let step = Step { observation: "ok".into(), reward: 0.0, won: false, unknown_action: false, end };
+            let step = Step {
+                observation: "ok".into(),
+                reward: 0.0,
+                won: false,
+                unknown_action: false,
+                context: None,
+                end,
+            };
             want = agent.on_step(&step);
         }
         assert_eq!(want, Want::Finished);

@@ -306,6 +306,9 @@ fn act(episode: &mut Running, noise: Option<Noise<'_>>) {
     match episode.env.step(&action) {
         Ok(step) => {
             episode.seen.feedback.clone_from(&step.observation);
+            if let Some(context) = &step.context {
+                episode.seen.context.clone_from(context);
+            }
             note(episode, &step);
             episode.want = episode.agent.on_step(&step);
         }

@@ -195,6 +195,9 @@ impl Agent for StepHrl {
         let action = pending.action.clone();
         let mut recorded = record(pending.turn, pending.action, pending.finished, pending.unparsable, step);
         recorded.expert = label;
+        if let Some(context) = &step.context {
+            self.context.clone_from(context);
+        }
         let query = Query::Progress {
             subtask: self.issued.last().cloned().unwrap_or_default(),
             progress: self.progress.clone(),
@@ -241,7 +244,14 @@ mod tests {
     }
 
     fn step(observation: &str, end: Option<End>) -> Step {
-        Step { observation: observation.to_owned(), reward: 0.0, won: false, unknown_action: false, end }
+        Step {
+            observation: observation.to_owned(),
+            reward: 0.0,
+            won: false,
+            unknown_action: false,
+            context: None,
+            end,
+        }
     }
 
     fn begin() -> (StepHrl, Want) {

@@ -60,6 +60,7 @@ impl Env for Corridor {
             reward: f64::from(u8::from(won)),
             won,
             unknown_action: action != "east",
+            context: None,
             end: won.then_some(End::Terminated),
         })
     }

@@ -85,6 +85,7 @@ impl Env for AlfworldEnv {
             reward: if outcome.won { 1.0 } else { 0.0 },
             won: outcome.won,
             unknown_action: self.options.penalise_noop && !outcome.possible,
+            context: None,
             end: outcome.won.then_some(End::Terminated),
         })
     }

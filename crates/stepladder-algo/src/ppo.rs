@@ -128,7 +128,8 @@ fn next_prompt(session: &Session<'_>, episode: &Episode) -> Sample {
     let view = flat(episode);
     let pairs = view.history(view.steps.len());
     let hidden = session.config.agent.history.map_or(0, |window| pairs.len().saturating_sub(window));
-    let query = Query::Flat { task: view.task, context: view.context, history: pairs[hidden..].to_vec() };
+    let context = view.context(view.steps.len()).to_owned();
+    let query = Query::Flat { task: view.task, context, history: pairs[hidden..].to_vec() };
     let mut ids = session.world.tokenizer.encode(&session.world.style.prompt(&query));
     let start = ids.len();
     ids.push(session.world.tokenizer.pad());

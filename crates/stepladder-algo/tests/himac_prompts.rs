@@ -35,7 +35,14 @@ fn the_prompts_are_those_of_the_agent() {
             let step = steps.next().unwrap();
             assert_eq!(want, Want::Act(step.action.clone()));
             let (observation, end) = (step.observation.clone(), step.end);
-            want = agent.on_step(&Step { observation, reward: 0.0, won: false, unknown_action: false, end });
+            want = agent.on_step(&Step {
+                observation,
+                reward: 0.0,
+                won: false,
+                unknown_action: false,
+                context: None,
+                end,
+            });
         }
         assert_eq!(samples.len(), episode.len() + 1);
         assert_eq!(want, Want::Finished);

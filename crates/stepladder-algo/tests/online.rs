@@ -85,6 +85,7 @@ impl Env for Echo {
             reward: f64::from(u8::from(right)),
             won: right,
             unknown_action: !WORDS.contains(&action),
+            context: None,
             end: (self.step >= LIMIT as usize).then_some(End::Truncated),
         })
     }

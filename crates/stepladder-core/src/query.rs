@@ -50,12 +50,13 @@ impl Role {
 /// What an agent sees of the environment at one moment: the standing context and the last answer.
 ///
 /// ALFWorld: `feedback` is the answer to the last action (empty at the start), `context` the room description of the
-/// episode's start (spec/algorithms 2.2).
+/// episode's start. ScienceWorld: `feedback` is the answer, `context` room and inventory as they are now
+/// (spec/algorithms 2.2).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Observation {
     /// Answer to the last action; empty right after a reset.
     pub feedback: String,
-    /// What stays visible all episode long.
+    /// What is visible beside it: all episode long, or until a step changes it.
     pub context: String,
 }
 
@@ -125,7 +126,7 @@ pub enum Query {
     Flat {
         /// Task text.
         task: String,
-        /// Standing context of the episode.
+        /// What is visible beside the answers now.
         context: String,
         /// Actions so far, each with the answer it got, oldest first. Where an environment has no standing context, what it
         /// showed first stands behind an empty action.

@@ -19,7 +19,8 @@ pub struct Start {
     pub text: String,
     /// The task sentence an agent is given ("put a hot mug in coffeemachine.").
     pub task: String,
-    /// What stays visible all episode long and stands in every prompt (ALFWorld: the room description). May be empty.
+    /// What is visible beside the answers and stands in every prompt, until a step replaces it (ALFWorld: the room
+    /// description, all episode long; ScienceWorld: room and inventory). May be empty.
     pub context: String,
     /// The task family for tables per type (ALFWorld: `pick_heat_then_place_in_recep`).
     pub family: String,
@@ -36,6 +37,9 @@ pub struct Step {
     pub won: bool,
     /// The environment did not understand the action (spec/algorithms 3.1, executor reward -1).
     pub unknown_action: bool,
+    /// What stands in prompts beside the answer from now on, in place of [`Start::context`] (ScienceWorld: the room and
+    /// the inventory after the action). None: it stays as it was.
+    pub context: Option<String>,
     /// Set on the last step of the episode.
     pub end: Option<End>,
 }
@@ -46,7 +50,7 @@ impl Step {
     ///
     /// ```
     /// use stepladder_core::{End, Step};
-    /// let step = |end| Step { observation: String::new(), reward: 0.0, won: false, unknown_action: false, end };
+    /// let step = |end| Step { observation: String::new(), reward: 0.0, won: false, unknown_action: false, context: None, end };
     /// assert_eq!(step(None).discount(0.99), 0.99);
     /// assert_eq!(step(Some(End::Truncated)).discount(0.99), 0.99);
     /// assert_eq!(step(Some(End::Terminated)).discount(0.99), 0.0);

@@ -80,6 +80,9 @@ pub struct TraceStep {
     /// The environment did not understand the action.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unknown_action: bool,
+    /// The context from this step on, where it changed ([`crate::Step::context`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
     /// Set on the last step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<End>,

@@ -82,6 +82,7 @@ pub fn annotate(
     if covered != actions || segments.iter().any(|segment| segment.len == 0) {
         return Err(AnnotateError::Coverage { task, covered, actions });
     }
+    let mut context = episode.start.context.clone();
     let mut steps = episode.steps().cloned();
     let mut subtasks = Vec::with_capacity(segments.len());
     for segment in segments {
@@ -96,8 +97,10 @@ pub fn annotate(
                 (step.progress, step.progress_turn) = (None, None);
                 continue;
             }
-            let observation =
-                Observation { feedback: step.observation.clone(), context: episode.start.context.clone() };
+            if let Some(changed) = &step.context {
+                context.clone_from(changed);
+            }
+            let observation = Observation { feedback: step.observation.clone(), context: context.clone() };
             let written = labeller.label(&segment.subtask, &progress, &step.action, &observation);
             progress = clean_progress(&written);
             step.progress = Some(progress.clone());

@@ -43,22 +43,20 @@ pub fn relabel(episode: &Episode, expert: &dyn Expert) -> Vec<Sample> {
 /// one episode for every other decision, which ends with the expert's action.
 pub fn relabel_flat(episode: &Episode, expert: &dyn Expert) -> Vec<FlatEpisode> {
     let (task, context) = (&episode.start.task, &episode.start.context);
+    let mut now = context.clone();
     let opening = Observation::first(&episode.start).feedback;
     let mut history: Vec<(String, String)> =
         (!opening.is_empty()).then(|| (String::new(), opening.clone())).into_iter().collect();
     let mut played: Vec<FlatStep> = Vec::new();
     let mut corrected = Vec::new();
     for step in episode.steps() {
-        let wanted = expert.reply(&Query::Flat {
-            task: task.clone(),
-            context: context.clone(),
-            history: history.clone(),
-        });
+        let wanted =
+            expert.reply(&Query::Flat { task: task.clone(), context: now.clone(), history: history.clone() });
         let agreed = wanted == step.action;
         if !agreed {
             let read_only = |step: &FlatStep| FlatStep { target: false, ..step.clone() };
             let mut steps: Vec<FlatStep> = played.iter().map(read_only).collect();
-            steps.push(FlatStep { action: wanted, answer: String::new(), target: true });
+            steps.push(FlatStep { action: wanted, answer: String::new(), target: true, context: None });
             corrected.push(FlatEpisode {
                 task: task.clone(),
                 context: context.clone(),
@@ -67,10 +65,14 @@ pub fn relabel_flat(episode: &Episode, expert: &dyn Expert) -> Vec<FlatEpisode> 
             });
         }
         history.push((step.action.clone(), step.observation.clone()));
+        if let Some(context) = &step.context {
+            now.clone_from(context);
+        }
         played.push(FlatStep {
             action: step.action.clone(),
             answer: step.observation.clone(),
             target: agreed,
+            context: step.context.clone(),
         });
     }
     corrected.insert(0, FlatEpisode { task: task.clone(), context: context.clone(), opening, steps: played });

@@ -85,10 +85,19 @@ pub fn temper(rows: &mut [Row], power: f64) {
     }
 }
 
-/// A flat episode packed into one row: every decision's prompt is a prefix of the row, so one pass trains them all.
+/// The rows of a flat episode. Where its context stands, that is one: every decision's prompt is a beginning of the next
+/// one's, so one pass trains them all. Where it changes, every decision has a row of its own.
 ///
-/// Actions that noise played are read but not learnt. None if nothing is to be learnt.
-pub fn pack(episode: &FlatEpisode, style: &dyn PromptStyle, tokenizer: &WordTokenizer) -> Option<Row> {
+/// Actions that noise played are read but not learnt.
+pub fn flat_rows(episode: &FlatEpisode, style: &dyn PromptStyle, tokenizer: &WordTokenizer) -> Vec<Row> {
+    if episode.standing() {
+        pack(episode, style, tokenizer).into_iter().collect()
+    } else {
+        windowed(episode, usize::MAX, style, tokenizer)
+    }
+}
+
+fn pack(episode: &FlatEpisode, style: &dyn PromptStyle, tokenizer: &WordTokenizer) -> Option<Row> {
     let query = |done: usize| Query::Flat {
         task: episode.task.clone(),
         context: episode.context.clone(),
@@ -122,7 +131,7 @@ pub fn windowed(
     let decision = |at: usize| Sample {
         query: Query::Flat {
             task: episode.task.clone(),
-            context: episode.context.clone(),
+            context: episode.context(at).to_owned(),
             history: pairs[(at + opening).saturating_sub(window)..at + opening].to_vec(),
         },
         reply: episode.steps[at].action.clone(),
@@ -139,11 +148,15 @@ pub fn texts(samples: &[Sample], flats: &[FlatEpisode], style: &dyn PromptStyle)
         .collect();
     for episode in flats {
         let history = episode.history(episode.steps.len());
-        texts.push(style.prompt(&Query::Flat {
-            task: episode.task.clone(),
-            context: episode.context.clone(),
-            history,
-        }));
+        let changed = episode.steps.iter().filter_map(|step| step.context.as_deref());
+        for (nth, context) in std::iter::once(episode.context.as_str()).chain(changed).enumerate() {
+            let history = if nth == 0 { history.clone() } else { Vec::new() };
+            texts.push(style.prompt(&Query::Flat {
+                task: episode.task.clone(),
+                context: context.to_owned(),
+                history,
+            }));
+        }
     }
     texts
 }

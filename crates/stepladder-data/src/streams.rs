@@ -44,35 +44,36 @@ pub(crate) struct EpisodeView<'a> {
 }
 
 pub(crate) fn view(episode: &Episode) -> EpisodeView<'_> {
-    let context = &episode.start.context;
-    let mut feedback = Observation::first(&episode.start).feedback;
+    let mut now = Observation::first(&episode.start);
     let mut last_progress = NO_PROGRESS.to_owned();
     let mut issued: Vec<String> = Vec::new();
     let mut planner = Vec::new();
     let mut steps = Vec::new();
-    let see = |feedback: &str| Observation { feedback: feedback.to_owned(), context: context.clone() };
-    let plan = |issued: &[String], progress: &str, feedback: &str| Query::Planner {
+    let plan = |issued: &[String], progress: &str, now: &Observation| Query::Planner {
         task: episode.start.task.clone(),
         earlier: issued.to_vec(),
         progress: progress.to_owned(),
-        observation: see(feedback),
+        observation: now.clone(),
     };
     for (index, subtask) in episode.subtasks.iter().enumerate() {
-        planner.push(plan(&issued, &last_progress, &feedback));
+        planner.push(plan(&issued, &last_progress, &now));
         issued.push(subtask.text.clone());
         let mut progress = NO_PROGRESS.to_owned();
         for step in &subtask.steps {
             let executor = Query::Executor {
                 subtask: subtask.text.clone(),
-                observation: see(&feedback),
+                observation: now.clone(),
                 progress: progress.clone(),
             };
-            feedback = step.observation.clone();
+            now.feedback.clone_from(&step.observation);
+            if let Some(context) = &step.context {
+                now.context.clone_from(context);
+            }
             let after = Query::Progress {
                 subtask: subtask.text.clone(),
                 progress: progress.clone(),
                 action: step.action.clone(),
-                observation: see(&feedback),
+                observation: now.clone(),
             };
             steps.push(StepView { subtask: index, step, executor, progress: after });
             if let Some(written) = &step.progress {
@@ -83,13 +84,13 @@ pub(crate) fn view(episode: &Episode) -> EpisodeView<'_> {
     }
     let current = issued.last().cloned().unwrap_or_default();
     EpisodeView {
-        next_planner: plan(&issued, &last_progress, &feedback),
+        next_planner: plan(&issued, &last_progress, &now),
         next_executor: Query::Executor {
             subtask: current,
-            observation: see(&feedback),
+            observation: now.clone(),
             progress: last_progress.clone(),
         },
-        last_observation: see(&feedback),
+        last_observation: now.clone(),
         planner,
         steps,
     }
@@ -133,14 +134,16 @@ pub struct FlatStep {
     pub answer: String,
     /// Whether the played action is the one to learn; false where noise replaced the expert's.
     pub target: bool,
+    /// The context after it, where it changed.
+    pub context: Option<String>,
 }
 
-/// A flat episode: one growing prompt whose actions are all targets at once (issue of packing: `rows::pack`).
+/// A flat episode: one growing prompt whose actions are all targets at once where its context stands (`rows::flat_rows`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FlatEpisode {
     /// Task text.
     pub task: String,
-    /// Standing context.
+    /// Context at the start.
     pub context: String,
     /// What the reset showed, where there is no standing context.
     pub opening: String,
@@ -154,6 +157,17 @@ impl FlatEpisode {
         let opening = (!self.opening.is_empty()).then(|| (String::new(), self.opening.clone()));
         let pairs = self.steps[..at].iter().map(|step| (step.action.clone(), step.answer.clone()));
         opening.into_iter().chain(pairs).collect()
+    }
+
+    /// The context that stands in the prompt of decision `at`.
+    pub fn context(&self, at: usize) -> &str {
+        let changed = self.steps[..at].iter().rev().find_map(|step| step.context.as_deref());
+        changed.unwrap_or(&self.context)
+    }
+
+    /// Whether the context never changes, so that every prompt is a beginning of the next one.
+    pub fn standing(&self) -> bool {
+        self.steps.iter().all(|step| step.context.is_none())
     }
 }
 
@@ -169,7 +183,46 @@ pub fn flat(episode: &Episode) -> FlatEpisode {
                 action: step.action.clone(),
                 answer: step.observation.clone(),
                 target: step.expert.is_none(),
+                context: step.context.clone(),
             })
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The fixture's episode in an environment that shows a new room after every step.
+    fn walk() -> Episode {
+        let line = include_str!("../../stepladder-core/tests/trace-v1.jsonl");
+        let mut episode = stepladder_core::trace::read(line.as_bytes()).next().unwrap().unwrap();
+        episode.start.context = "room 0".into();
+        let steps = episode.subtasks.iter_mut().flat_map(|subtask| &mut subtask.steps);
+        for (number, step) in steps.enumerate() {
+            step.context = Some(format!("room {}", number + 1));
+        }
+        episode
+    }
+
+    #[test]
+    fn every_prompt_shows_the_context_of_its_moment() {
+        let episode = walk();
+        let view = view(&episode);
+        let room = |query: &Query| match query {
+            Query::Executor { observation, .. }
+            | Query::Progress { observation, .. }
+            | Query::Planner { observation, .. } => observation.context.clone(),
+            other => panic!("{other:?}"),
+        };
+        for (number, step) in view.steps.iter().enumerate() {
+            assert_eq!(room(&step.executor), format!("room {number}"));
+            assert_eq!(room(&step.progress), format!("room {}", number + 1));
+        }
+        assert_eq!(room(&view.next_planner), format!("room {}", view.steps.len()));
+        let flat = flat(&episode);
+        let rooms: Vec<&str> = (0..flat.steps.len()).map(|at| flat.context(at)).collect();
+        assert!(rooms.iter().enumerate().all(|(number, room)| *room == format!("room {number}")));
+        assert!(!flat.standing());
     }
 }

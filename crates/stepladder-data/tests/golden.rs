@@ -64,6 +64,7 @@ fn episode(inputs: &Value) -> Episode {
                     reward: inputs["env_reward"][index].as_f64().unwrap(),
                     won: terminated && closed,
                     unknown_action: inputs["unknown_action"][index].as_bool().unwrap(),
+                    context: None,
                     end,
                     progress_turn: progress.as_ref().map(|_| turn(Role::Progress)),
                     progress,

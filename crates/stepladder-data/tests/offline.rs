@@ -74,6 +74,7 @@ fn step(number: usize, reward: f64, finished: bool) -> TraceStep {
         reward,
         won: false,
         unknown_action: false,
+        context: None,
         end: None,
         progress: Some(format!("p{number}")),
         progress_turn: Some(turn(Role::Progress, &format!("p{number}"))),

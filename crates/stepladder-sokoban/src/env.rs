@@ -97,6 +97,7 @@ impl Env for SokobanEnv {
             reward: outcome.reward,
             won: outcome.won,
             unknown_action: action.is_none(),
+            context: None,
             end: outcome.won.then_some(End::Terminated),
         })
     }

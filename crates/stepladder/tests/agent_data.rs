@@ -15,7 +15,7 @@ use stepladder_core::style::{END, PromptStyle};
 use stepladder_core::trace::{Episode, Subtask, Turn};
 use stepladder_core::{Observation, Query, Role};
 use stepladder_data::annotate::annotate;
-use stepladder_data::rows::{pack, row, texts};
+use stepladder_data::rows::{flat_rows, row, texts};
 use stepladder_data::streams::{flat, hierarchical};
 use stepladder_data::transitions::transitions;
 use stepladder_data::{Sample, WordTokenizer};
@@ -126,7 +126,7 @@ fn packed_flat_rows_hold_every_prompt_the_flat_agent_was_asked() {
     assert!(substituted(&rollouts) > 100);
     let (style, tokenizer) = (style(), tokenizer(rollouts.iter().map(|(episode, _)| episode)));
     for (episode, asked) in &rollouts {
-        let row = pack(&flat(episode), &style, &tokenizer).unwrap();
+        let [row] = flat_rows(&flat(episode), &style, &tokenizer).try_into().unwrap();
         // Where noise replaced the action, its prompt is part of the row but not a target.
         let learnt: Vec<_> = asked
             .iter()

@@ -173,6 +173,9 @@ impl Agent for Himac {
             subtask.steps.push(recorded);
         }
         let seen = std::mem::replace(&mut self.observation.feedback, step.observation.clone());
+        if let Some(context) = &step.context {
+            self.observation.context.clone_from(context);
+        }
         self.history.push((seen, action));
         if step.end.is_some() {
             return Want::Finished;
@@ -229,6 +232,7 @@ mod tests {
                     reward: -0.1,
                     won: false,
                     unknown_action: false,
+                    context: None,
                     end,
                 });
             }

@@ -11,7 +11,7 @@ use stepladder_core::{Role, seed};
 use stepladder_data::ablate::{with_progress, without_planner};
 use stepladder_data::himac;
 use stepladder_data::relabel::{relabel, relabel_flat};
-use stepladder_data::rows::{merge, pack, row, temper, texts, windowed};
+use stepladder_data::rows::{flat_rows, merge, row, temper, texts, windowed};
 use stepladder_data::streams::{FlatEpisode, flat, hierarchical};
 use stepladder_data::{Row, Sample, WordTokenizer};
 
@@ -98,9 +98,10 @@ impl Rows<'_> {
                 let mut flats: Vec<FlatEpisode> = demonstrations.iter().map(flat).collect();
                 flats.extend(played.iter().flat_map(|episode| relabel_flat(episode, expert)));
                 let rows: Vec<Row> = match self.agent.history {
-                    None => {
-                        flats.iter().filter_map(|episode| pack(episode, self.style, self.tokenizer)).collect()
-                    }
+                    None => flats
+                        .iter()
+                        .flat_map(|episode| flat_rows(episode, self.style, self.tokenizer))
+                        .collect(),
                     Some(window) => flats
                         .iter()
                         .flat_map(|episode| windowed(episode, window, self.style, self.tokenizer))
