@@ -54,12 +54,31 @@ pub struct Summary {
     pub success: f64,
     /// 95 % Wilson interval of `success`.
     pub interval: [f64; 2],
-    /// Mean sum of rewards.
+    /// Mean sum of rewards; where the benchmark counts nothing below a floor, the mean of what it counts.
     pub score: f64,
+    /// 95 % interval of `score`, by the normal approximation: mean ± 1.96 s / √n.
+    pub score_interval: [f64; 2],
     /// Mean environment steps, the terminal one counted.
     pub mean_steps: f64,
     /// Mean environment steps of the solved episodes.
     pub mean_steps_won: f64,
+}
+
+/// 95 % interval of a mean: mean ± 1.96 s / √n with the sample's standard deviation s; the mean itself where n < 2.
+///
+/// ```
+/// use stepladder_agent::evaluation::normal;
+/// let [low, high] = normal(&[0.0, 1.0, 0.5, 0.5]);
+/// assert!((low - 0.0999).abs() < 1e-3 && (high - 0.9001).abs() < 1e-3);
+/// assert_eq!(normal(&[]), [0.0, 0.0]);
+/// ```
+pub fn normal(values: &[f64]) -> [f64; 2] {
+    const Z: f64 = 1.959_963_984_540_054;
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n.max(1.0);
+    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
+    let half = if values.len() < 2 { 0.0 } else { Z * (variance / n).sqrt() };
+    [mean - half, mean + half]
 }
 
 /// Everything `evaluate` says about a set of episodes.
@@ -83,20 +102,34 @@ pub struct Evaluation {
     pub cut: f64,
     /// Episodes that an error broke off.
     pub errors: usize,
+    /// Below which the benchmark counts no score; none where it reports success alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub score_floor: Option<f64>,
 }
 
-fn summarise(episodes: &[&Episode]) -> Summary {
+/// What an episode counts: max(floor, sum of rewards), the floor itself if an error broke it off (spec/algorithms 2.5).
+fn counted(episode: &Episode, floor: Option<f64>) -> f64 {
+    match floor {
+        Some(floor) if episode.error.is_some() => floor,
+        Some(floor) => episode.score.max(floor),
+        None => episode.score,
+    }
+}
+
+fn summarise(episodes: &[&Episode], floor: Option<f64>) -> Summary {
     let n = episodes.len();
     let won = episodes.iter().filter(|episode| episode.won).count();
     let mean = |total: f64, count: usize| if count == 0 { 0.0 } else { total / count as f64 };
     let steps = |only_won: bool| {
         episodes.iter().filter(|episode| episode.won || !only_won).map(|episode| episode.len() as f64).sum()
     };
+    let scores: Vec<f64> = episodes.iter().map(|episode| counted(episode, floor)).collect();
     Summary {
         n,
         success: mean(won as f64, n),
         interval: wilson(won, n),
-        score: mean(episodes.iter().map(|episode| episode.score).sum(), n),
+        score: mean(scores.iter().sum(), n),
+        score_interval: normal(&scores),
         mean_steps: mean(steps(false), n),
         mean_steps_won: mean(steps(true), won),
     }
@@ -118,8 +151,13 @@ pub fn repeated_subtasks(episode: &Episode) -> usize {
     episode.subtasks.iter().filter(|subtask| subtask.turn.is_some() && !seen.insert(&subtask.text)).count()
 }
 
-/// Summarises episodes of one agent.
+/// Summarises episodes of one agent in an environment that is judged by success.
 pub fn evaluate(episodes: &[Episode]) -> Evaluation {
+    evaluate_above(episodes, None)
+}
+
+/// The same where the benchmark is the mean score and counts nothing below `floor` (`EnvSpec::score_floor`).
+pub fn evaluate_above(episodes: &[Episode], floor: Option<f64>) -> Evaluation {
     let all: Vec<&Episode> = episodes.iter().collect();
     let mut families: BTreeMap<String, Vec<&Episode>> = BTreeMap::new();
     for episode in episodes {
@@ -156,8 +194,11 @@ pub fn evaluate(episodes: &[Episode]) -> Evaluation {
         }
     };
     Evaluation {
-        all: summarise(&all),
-        per_type: families.into_iter().map(|(family, members)| (family, summarise(&members))).collect(),
+        all: summarise(&all, floor),
+        per_type: families
+            .into_iter()
+            .map(|(family, members)| (family, summarise(&members, floor)))
+            .collect(),
         tokens_per_step,
         subtasks: per_episode(&|episode| episode.subtasks.iter().filter(|s| s.turn.is_some()).count()),
         repeated_subtasks: per_episode(&repeated_subtasks),
@@ -165,5 +206,6 @@ pub fn evaluate(episodes: &[Episode]) -> Evaluation {
         unparsable: per_episode(&|episode| episode.steps().filter(|step| step.unparsable).count()),
         cut: per_episode(&|episode| episode.turns().filter(|turn| turn.cut).count()),
         errors: episodes.iter().filter(|episode| episode.error.is_some()).count(),
+        score_floor: floor,
     }
 }

@@ -361,6 +361,7 @@ impl Env for Broken {
             splits: &[],
             max_steps: 1,
             reward_range: (0.0, 0.0),
+            score_floor: None,
             deterministic: true,
         };
         SPEC

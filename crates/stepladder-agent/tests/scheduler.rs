@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use stepladder_agent::evaluation::evaluate;
+use stepladder_agent::evaluation::{evaluate, evaluate_above};
 use stepladder_agent::generator::{Completion, GenerateError, Generator, Request, Scripted};
 use stepladder_agent::scheduler::{Blueprint, Noise, Options, Perturb};
 use stepladder_agent::{AgentKind, Job, Scheduler};
@@ -22,6 +22,7 @@ const SPEC: EnvSpec = EnvSpec {
     splits: &["all"],
     max_steps: 20,
     reward_range: (0.0, 1.0),
+    score_floor: None,
     deterministic: true,
 };
 
@@ -227,4 +228,24 @@ fn truncated_episodes_are_failures() {
     let episodes = Scheduler::new(&Corridors, &mut generator, options).run(&jobs, |_| ()).unwrap();
     assert_eq!((episodes[0].len(), episodes[0].end, episodes[0].won), (5, Some(End::Truncated), false));
     assert!(episodes[0].steps().last().unwrap().progress.is_some());
+}
+
+/// Golden case of the group `score` (spec/golden.json): broken episodes count nothing, negative scores neither.
+#[test]
+fn the_score_of_scienceworld_matches() {
+    let golden: serde_json::Value = serde_json::from_str(include_str!("../../../tests/golden.json")).unwrap();
+    let case =
+        golden["cases"].as_array().unwrap().iter().find(|case| case["id"] == "score_sciworld").unwrap();
+    let line = include_str!("../../stepladder-core/tests/trace-v1.jsonl");
+    let whole = stepladder_core::trace::read(line.as_bytes()).next().unwrap().unwrap();
+    let scores =
+        case["inputs"]["final_scores"].as_array().unwrap().iter().map(|score| score.as_f64().unwrap());
+    let mut episodes: Vec<_> =
+        scores.map(|score| Episode { score: score / 100.0, ..whole.clone() }).collect();
+    let crashed = case["inputs"]["crashed"].as_u64().unwrap() as usize;
+    let broken = Episode { score: 0.7, error: Some("the simulator died".into()), ..whole };
+    episodes.extend(std::iter::repeat_n(broken, crashed));
+    let score = 100.0 * evaluate_above(&episodes, Some(0.0)).all.score;
+    assert!((score - case["expected"].as_f64().unwrap()).abs() < case["tol"].as_f64().unwrap(), "{score}");
+    assert!(evaluate(&episodes).all.score < score / 100.0);
 }

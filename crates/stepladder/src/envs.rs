@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 use stepladder_agent::Compact;
+use stepladder_agent::evaluation::{Evaluation, evaluate_above};
 use stepladder_agent::scheduler::Perturb;
 use stepladder_alfworld::env::Options;
 use stepladder_alfworld::{Alfworld, AlfworldCodec, AlfworldExpert, Households, households, noise, tasks};
@@ -12,6 +13,7 @@ use stepladder_core::Observation;
 use stepladder_core::label::Expert;
 use stepladder_core::seed::Rng;
 use stepladder_core::style::PromptStyle;
+use stepladder_core::trace::Episode;
 use stepladder_env::{Codec, EnvError, EnvSpec, TaskSet};
 use stepladder_sokoban::{Sokoban, SokobanCodec, SokobanExpert};
 
@@ -37,6 +39,11 @@ impl Registered {
     /// What is known about the environment.
     pub(crate) fn spec(&self) -> &EnvSpec {
         self.tasks.spec()
+    }
+
+    /// Summarises episodes the way the benchmark does.
+    pub(crate) fn evaluate(&self, episodes: &[Episode]) -> Evaluation {
+        evaluate_above(episodes, self.spec().score_floor)
     }
 
     /// Environment steps per episode of a split, for the agents of a run: the run's own limit for tasks as long as

@@ -4,7 +4,6 @@ use std::num::NonZeroUsize;
 
 use anyhow::{Result, anyhow};
 use stepladder_agent::Job;
-use stepladder_agent::evaluation::evaluate;
 use stepladder_agent::scheduler::Options;
 use stepladder_model::device;
 
@@ -46,7 +45,7 @@ pub(super) fn run(arguments: &Collect) -> Result<()> {
     };
     let episodes = play(&env, &mut *generator, &jobs, options, &policy.name)?;
     writer.write_all(&episodes)?;
-    let all = evaluate(&episodes).all;
+    let all = env.evaluate(&episodes).all;
     say(format_args!(
         "{} episodes, {:.1} % solved, {:.2} steps on average: {}",
         all.n,

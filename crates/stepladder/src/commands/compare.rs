@@ -43,6 +43,12 @@ pub(super) struct Row {
     seeds: Vec<u64>,
     /// Success of each.
     success: Vec<f64>,
+    /// Mean score of each, in points of 100, where the benchmark is one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    score: Vec<f64>,
+    /// Half the width of the 95 % interval of each.
+    #[serde(skip)]
+    spread: Vec<f64>,
     /// Episodes of each.
     n: Vec<u64>,
     median: f64,
@@ -88,6 +94,11 @@ pub(super) fn compare(runs: &[PathBuf], target: &str) -> Result<Vec<Row>> {
             }
             row.seeds.push(info.seed);
             row.success.push(number(&evaluation, "success", &evaluated)?);
+            if evaluation.get("score_floor").is_some() {
+                row.score.push(100.0 * number(&evaluation, "score", &evaluated)?);
+                let end = |at: usize| evaluation["score_interval"][at].as_f64().unwrap_or(f64::NAN);
+                row.spread.push(50.0 * (end(1) - end(0)));
+            }
             row.n.push(number(&evaluation, "n", &evaluated)? as u64);
             row.mean_steps += number(&evaluation, "mean_steps", &evaluated)?;
             let roles = evaluation["tokens_per_step"].as_object().into_iter().flatten();
@@ -123,6 +134,8 @@ impl Row {
             agent: agent.to_owned(),
             seeds: Vec::new(),
             success: Vec::new(),
+            score: Vec::new(),
+            spread: Vec::new(),
             n: Vec::new(),
             median: 0.0,
             interval: [0.0, 1.0],
@@ -153,12 +166,29 @@ impl Row {
     }
 }
 
+/// Score by seed, mean over seeds and its 95 % interval over games: seeds are independent, so half widths add up squared.
+fn score_cells(row: &Row) -> String {
+    let count = row.score.len().max(1) as f64;
+    let mean = row.score.iter().sum::<f64>() / count;
+    let half = row.spread.iter().map(|half| half * half).sum::<f64>().sqrt() / count;
+    let seeds: Vec<String> =
+        row.seeds.iter().zip(&row.score).map(|(seed, score)| format!("{seed}: {score:.1}")).collect();
+    format!(" {} | {mean:.1} [{:.1}, {:.1}] |", seeds.join(", "), mean - half, mean + half)
+}
+
 /// The rows as a Markdown table.
 pub(super) fn markdown(rows: &[Row]) -> String {
-    let mut text =
-        "| agent | success by seed | median | 95 % interval (games) | n | steps | tokens/step | training \
-                    minutes | training Mtokens |\n|---|---|---|---|---|---|---|---|---|\n"
-            .to_owned();
+    let scored = rows.iter().any(|row| !row.score.is_empty());
+    let plain = "| agent | success by seed | median | 95 % interval (games) | n | steps | tokens/step | training \
+                    minutes | training Mtokens |\n|---|---|---|---|---|---|---|---|---|\n";
+    let mut text = plain.to_owned();
+    if scored {
+        text = text.replacen("| agent |", "| agent | score by seed | mean score |", 1).replacen(
+            "|---|",
+            "|---|---|---|",
+            1,
+        );
+    }
     for row in rows {
         let mut episodes = row.n.clone();
         episodes.dedup();
@@ -170,8 +200,9 @@ pub(super) fn markdown(rows: &[Row]) -> String {
             .map(|(seed, success)| format!("{seed}: {:.1}", 100.0 * success))
             .collect();
         text.push_str(&format!(
-            "| {} | {} | {:.1} % | [{:.1}, {:.1}] | {} | {:.2} | {:.1} | {:.1} | {:.1} |\n",
+            "| {} |{} {} | {:.1} % | [{:.1}, {:.1}] | {} | {:.2} | {:.1} | {:.1} | {:.1} |\n",
             row.agent,
+            if scored { score_cells(row) } else { String::new() },
             seeds.join(", "),
             100.0 * row.median,
             100.0 * row.interval[0],
@@ -189,6 +220,18 @@ pub(super) fn markdown(rows: &[Row]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_score_has_columns_of_its_own() {
+        let mut row = Row::new("step_hrl");
+        (row.seeds, row.success, row.n) = (vec![1, 2], vec![0.5, 0.5], vec![100; 2]);
+        (row.score, row.spread) = (vec![80.0, 84.0], vec![3.0, 4.0]);
+        row.finish();
+        let table = markdown(&[row]);
+        let columns: Vec<usize> = table.lines().map(|line| line.matches('|').count()).collect();
+        assert_eq!(columns, [12, 12, 12], "{table}");
+        assert!(table.contains("| 1: 80.0, 2: 84.0 | 82.0 [79.5, 84.5] | 1: 50.0, 2: 50.0 |"), "{table}");
+    }
 
     #[test]
     fn the_median_run_gives_the_interval() {

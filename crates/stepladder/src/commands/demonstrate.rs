@@ -4,7 +4,6 @@ use std::num::NonZeroUsize;
 
 use anyhow::Result;
 use serde_json::json;
-use stepladder_agent::evaluation::evaluate;
 use stepladder_agent::{AgentKind, Job};
 
 use super::{Usage, all_played, say};
@@ -31,11 +30,11 @@ pub(super) fn run(arguments: &Demonstrate) -> Result<()> {
     };
     let episodes = expert_rollout(&env, &rollout, &Reporter::new("expert plays", tasks.len() as u64))?;
     writer.write_all(&episodes)?;
-    let summary = evaluate(&episodes).all;
+    let summary = env.evaluate(&episodes).all;
     if arguments.json {
         say(json!({
             "env": arguments.env, "split": arguments.split, "n": summary.n, "success": summary.success,
-            "interval": summary.interval, "mean_steps": summary.mean_steps, "file": arguments.output,
+            "interval": summary.interval, "score": summary.score, "mean_steps": summary.mean_steps, "file": arguments.output,
         }));
     } else {
         say(format_args!(

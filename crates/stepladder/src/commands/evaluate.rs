@@ -5,7 +5,6 @@ use std::num::NonZeroUsize;
 use anyhow::{Result, anyhow};
 use serde_json::json;
 use stepladder_agent::Job;
-use stepladder_agent::evaluation::evaluate;
 use stepladder_agent::scheduler::Options;
 use stepladder_algo::runtime::clock::Stopwatch;
 use stepladder_core::trace::Episode;
@@ -67,7 +66,7 @@ pub(super) fn run(arguments: &Evaluate) -> Result<()> {
     if let Some(writer) = writer {
         writer.write_all(&episodes)?;
     }
-    let evaluation = evaluate(&episodes);
+    let evaluation = env.evaluate(&episodes);
     let place = policy.checkpoint.display().to_string();
     if arguments.json {
         let mut value = table::json(&id, &split, &policy.name, &place, commit(), &evaluation);

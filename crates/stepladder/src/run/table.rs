@@ -13,17 +13,24 @@ pub(crate) struct Line {
 
 /// Lines of one environment and split, with a block per task family.
 pub(crate) fn render(title: &str, lines: &[Line]) -> String {
-    let mut rows: Vec<Vec<String>> = vec![
-        ["agent", "tasks", "n", "success", "95 % interval", "steps", "tokens/step", "new/step", "loops"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
+    let scored = lines.iter().any(|line| line.evaluation.score_floor.is_some());
+    let score = ["score", "95 % interval"].into_iter().filter(|_| scored);
+    let head = ["agent", "tasks", "n"].into_iter().chain(score).chain([
+        "success",
+        "95 % interval",
+        "steps",
+        "tokens/step",
+        "new/step",
+        "loops",
+    ]);
+    let mut rows: Vec<Vec<String>> = vec![head.map(str::to_owned).collect()];
+    let columns = rows[0].len();
     for line in lines {
         let tokens = |pick: fn(&stepladder_agent::evaluation::TokensPerStep) -> f64| {
             let total: f64 = line.evaluation.tokens_per_step.values().map(pick).sum();
             if total > 0.0 { format!("{total:.1}") } else { "-".to_owned() }
         };
-        let mut cells = summary_cells(&line.name, "all", &line.evaluation.all);
+        let mut cells = summary_cells(&line.name, "all", &line.evaluation.all, scored);
         cells.push(tokens(|role| role.prompt + role.new));
         cells.push(tokens(|role| role.new));
         cells.push(format!("{:.1} %", 100.0 * line.evaluation.loops));
@@ -31,23 +38,27 @@ pub(crate) fn render(title: &str, lines: &[Line]) -> String {
     }
     for line in lines {
         for (family, summary) in &line.evaluation.per_type {
-            let mut cells = summary_cells(&line.name, family, summary);
-            cells.resize(9, String::new());
+            let mut cells = summary_cells(&line.name, family, summary, scored);
+            cells.resize(columns, String::new());
             rows.push(cells);
         }
     }
     format!("{title}\n{}", align(&rows))
 }
 
-fn summary_cells(name: &str, tasks: &str, summary: &Summary) -> Vec<String> {
-    vec![
-        name.to_owned(),
-        tasks.to_owned(),
-        summary.n.to_string(),
+/// The score is shown in points of 100.
+fn summary_cells(name: &str, tasks: &str, summary: &Summary, scored: bool) -> Vec<String> {
+    let range = |[low, high]: [f64; 2]| format!("[{:.1}, {:.1}]", 100.0 * low, 100.0 * high);
+    let mut cells = vec![name.to_owned(), tasks.to_owned(), summary.n.to_string()];
+    if scored {
+        cells.extend([format!("{:.1}", 100.0 * summary.score), range(summary.score_interval)]);
+    }
+    cells.extend([
         format!("{:.1} %", 100.0 * summary.success),
-        format!("[{:.1}, {:.1}]", 100.0 * summary.interval[0], 100.0 * summary.interval[1]),
+        range(summary.interval),
         format!("{:.2}", summary.mean_steps),
-    ]
+    ]);
+    cells
 }
 
 /// Columns as wide as their widest cell; the first two to the left, numbers to the right.
@@ -84,13 +95,14 @@ pub(crate) fn json(
     evaluation: &Evaluation,
 ) -> Value {
     let all = &evaluation.all;
-    json!({
+    let mut value = json!({
         "env": env,
         "split": split,
         "agent": agent,
         "n": all.n,
         "success": all.success,
         "score": all.score,
+        "score_interval": all.score_interval,
         "interval": all.interval,
         "mean_steps": all.mean_steps,
         "mean_steps_won": all.mean_steps_won,
@@ -104,5 +116,9 @@ pub(crate) fn json(
         "errors": evaluation.errors,
         "checkpoint": checkpoint,
         "commit": commit,
-    })
+    });
+    if let Some(floor) = evaluation.score_floor {
+        value["score_floor"] = json!(floor);
+    }
+    value
 }

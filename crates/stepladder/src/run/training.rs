@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
-use stepladder_agent::evaluation::{Evaluation, evaluate};
 use stepladder_agent::scheduler::Options;
 use stepladder_agent::{AgentKind, Job};
 use stepladder_algo::bc::Ending;
@@ -177,7 +176,7 @@ impl Run<'_> {
             seed: self.config.seed,
         };
         let episodes = expert_rollout(env, &rollout, &Reporter::new("expert", tasks.len() as u64))?;
-        Ok(Line { name: "expert".to_owned(), evaluation: evaluate(&episodes) })
+        Ok(Line { name: "expert".to_owned(), evaluation: env.evaluate(&episodes) })
     }
 
     fn train(&self, material: &Material<'_>, name: &str, numbers: &AgentConfig) -> Result<RunEnding> {
@@ -219,14 +218,14 @@ impl Run<'_> {
             let mut generator = UntilStopped { inner: &mut *generator, stop: &self.stop };
             let episodes = play(env, &mut generator, &Job::each(tasks), options, &label)?;
             trace_file::save(&episodes_path, &episodes)?;
-            let evaluation = evaluate(&episodes);
+            let evaluation = env.evaluate(&episodes);
             let place = policy.checkpoint.display().to_string();
             let value: Value = table::json(env.spec().id, split, name, &place, commit(), &evaluation);
             replace_file(&json_path, &(serde_json::to_string_pretty(&value)? + "\n"))?;
             episodes
         };
         warn_of_broken(&episodes);
-        let evaluation: Evaluation = evaluate(&episodes);
+        let evaluation = env.evaluate(&episodes);
         Ok(Line { name: name.to_owned(), evaluation })
     }
 
