@@ -10,7 +10,7 @@ use stepladder_core::{Query, Role, Start, Step};
 use crate::flat::Flat;
 use crate::himac::{HISTORY, Himac, HimacOptions, Limits};
 use crate::scheduler::Blueprint;
-use crate::step_hrl::{StepHrl, StepHrlOptions};
+use crate::step_hrl::{ProgressSlot, StepHrl, StepHrlOptions};
 
 /// What an agent wants next.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,8 +79,8 @@ pub struct AgentSpec {
     pub history: Option<usize>,
     /// STEP-HRL: a planner issues subtasks. Without one, the task itself is the only subtask.
     pub planner: bool,
-    /// STEP-HRL: a progress text is kept. Without one, the slot stays empty and nobody is asked to fill it.
-    pub progress: bool,
+    /// STEP-HRL: what stands where the progress text stands.
+    pub progress: ProgressSlot,
     /// HiMAC: a sub-goal ends when it is declared done. Otherwise each has a fixed share of the steps.
     pub sub_done: bool,
 }
@@ -88,7 +88,7 @@ pub struct AgentSpec {
 impl From<AgentKind> for AgentSpec {
     /// The whole method.
     fn from(kind: AgentKind) -> Self {
-        Self { kind, history: None, planner: true, progress: true, sub_done: true }
+        Self { kind, history: None, planner: true, progress: ProgressSlot::Written, sub_done: true }
     }
 }
 
@@ -98,7 +98,11 @@ impl fmt::Display for AgentSpec {
         let options = [
             self.history.map(|pairs| format!("history={pairs}")),
             (!self.planner).then(|| "planner=false".to_owned()),
-            (!self.progress).then(|| "progress=false".to_owned()),
+            match self.progress {
+                ProgressSlot::Written => None,
+                ProgressSlot::History => Some("progress=history".to_owned()),
+                ProgressSlot::Empty => Some("progress=false".to_owned()),
+            },
             (!self.sub_done).then(|| "sub_done=false".to_owned()),
         ];
         let options: Vec<String> = options.into_iter().flatten().collect();
@@ -120,7 +124,8 @@ impl FromStr for AgentSpec {
             match option.split_once('=') {
                 Some(("history", pairs)) => spec.history = Some(pairs.parse().map_err(|_| unknown())?),
                 Some(("planner", "false")) => spec.planner = false,
-                Some(("progress", "false")) => spec.progress = false,
+                Some(("progress", "false")) => spec.progress = ProgressSlot::Empty,
+                Some(("progress", "history")) => spec.progress = ProgressSlot::History,
                 Some(("sub_done", "false")) => spec.sub_done = false,
                 _ => return Err(unknown()),
             }
@@ -136,7 +141,7 @@ impl AgentSpec {
             Role::Flat => self.kind == AgentKind::Flat,
             Role::Planner => self.kind == AgentKind::StepHrl && self.planner,
             Role::Executor => self.kind == AgentKind::StepHrl,
-            Role::Progress => self.kind == AgentKind::StepHrl && self.progress,
+            Role::Progress => self.kind == AgentKind::StepHrl && self.progress == ProgressSlot::Written,
             Role::Macro | Role::Micro => self.kind == AgentKind::Himac,
         }
     }
@@ -197,8 +202,12 @@ mod tests {
         for (spec, text) in [
             (whole, "step_hrl"),
             (AgentSpec { history: Some(4), ..flat }, "flat:history=4"),
+            (AgentSpec { progress: ProgressSlot::History, ..whole }, "step_hrl:progress=history"),
             (AgentSpec { sub_done: false, ..AgentSpec::from(AgentKind::Himac) }, "himac:sub_done=false"),
-            (AgentSpec { planner: false, progress: false, ..whole }, "step_hrl:planner=false,progress=false"),
+            (
+                AgentSpec { planner: false, progress: ProgressSlot::Empty, ..whole },
+                "step_hrl:planner=false,progress=false",
+            ),
         ] {
             assert_eq!(spec.to_string(), text);
             assert_eq!(text.parse(), Ok(spec));

@@ -9,11 +9,23 @@
 //! bootstraps (spec/algorithms 3.1, profile `fixed`).
 
 use stepladder_core::query::NO_PROGRESS;
-use stepladder_core::reply::{Profile, clean_progress, parse_action_done};
+use stepladder_core::reply::{Profile, clean_progress, parse_action_done, remember};
 use stepladder_core::trace::{Subtask, Turn};
 use stepladder_core::{End, Observation, Query, Start, Step};
 
 use crate::agent::{Agent, Want, record};
+
+/// What stands where STEP-HRL's prompts have the progress text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ProgressSlot {
+    /// The text of the progress writer.
+    #[default]
+    Written,
+    /// The actions of the subtask with their answers, copied: nobody is asked (hierarchies with histories, as GLIDER's).
+    History,
+    /// Ablation: nothing, [`NO_PROGRESS`] all along.
+    Empty,
+}
 
 /// Options of the agent; the defaults are the published ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,13 +36,18 @@ pub struct StepHrlOptions {
     pub max_steps_per_subtask: Option<u32>,
     /// Ablation when false: the task is the one subtask of the episode, and no planner is asked.
     pub planner: bool,
-    /// Ablation when false: progress stays [`NO_PROGRESS`], and nobody is asked to write one.
-    pub progress: bool,
+    /// What stands where the progress text stands.
+    pub progress: ProgressSlot,
 }
 
 impl Default for StepHrlOptions {
     fn default() -> Self {
-        Self { profile: Profile::default(), max_steps_per_subtask: None, planner: true, progress: true }
+        Self {
+            profile: Profile::default(),
+            max_steps_per_subtask: None,
+            planner: true,
+            progress: ProgressSlot::default(),
+        }
     }
 }
 
@@ -198,6 +215,10 @@ impl Agent for StepHrl {
         if let Some(context) = &step.context {
             self.context.clone_from(context);
         }
+        if self.options.progress == ProgressSlot::History {
+            self.progress = remember(&self.progress, &action, &step.observation);
+            recorded.progress = Some(self.progress.clone());
+        }
         let query = Query::Progress {
             subtask: self.issued.last().cloned().unwrap_or_default(),
             progress: self.progress.clone(),
@@ -212,7 +233,7 @@ impl Agent for StepHrl {
         if step.end == Some(End::Terminated) {
             return self.finish();
         }
-        if !self.options.progress {
+        if self.options.progress != ProgressSlot::Written {
             return self.go_on();
         }
         self.waiting = Waiting::Progress;
@@ -366,7 +387,7 @@ mod tests {
 
     #[test]
     fn without_progress_nobody_writes_one() {
-        let mut agent = StepHrl::new(StepHrlOptions { progress: false, ..Default::default() });
+        let mut agent = StepHrl::new(StepHrlOptions { progress: ProgressSlot::Empty, ..Default::default() });
         let start = Start {
             text: String::new(),
             task: "do it".into(),
@@ -385,6 +406,30 @@ mod tests {
         agent.on_reply(turn(Role::Planner, "use it"));
         agent.on_reply(turn(Role::Executor, "use; True"));
         assert_eq!(agent.on_step(&step("The end.", Some(End::Truncated))), Want::Finished);
+    }
+
+    #[test]
+    fn a_history_stands_in_the_slot_and_nobody_writes_it() {
+        let options = StepHrlOptions { progress: ProgressSlot::History, ..Default::default() };
+        let mut agent = StepHrl::new(options);
+        agent.start(&Start {
+            text: String::new(),
+            task: "do it".into(),
+            context: String::new(),
+            family: String::new(),
+        });
+        agent.on_reply(turn(Role::Planner, "find it"));
+        agent.on_reply(turn(Role::Executor, "go; False"));
+        let want = agent.on_step(&step("You go.", None));
+        assert!(matches!(want, Want::Reply(Query::Executor { .. })));
+        assert_eq!(progress_of(&want), "go: You go.");
+        agent.on_reply(turn(Role::Executor, "take; True"));
+        let want = agent.on_step(&step("Taken.", None));
+        assert!(matches!(want, Want::Reply(Query::Planner { .. })));
+        assert_eq!(progress_of(&want), "go: You go. | take: Taken.");
+        let want = agent.on_reply(turn(Role::Planner, "use it"));
+        assert_eq!(progress_of(&want), "None");
+        assert_eq!(agent.trace()[0].steps[1].progress.as_deref(), Some("go: You go. | take: Taken."));
     }
 
     #[test]

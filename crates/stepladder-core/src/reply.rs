@@ -72,6 +72,18 @@ pub fn executor_reply(action: &str, finished: bool) -> String {
     format!("{action}; {}", if finished { "True" } else { "False" })
 }
 
+/// The history of a subtask with one more action and its answer, for agents that keep it where others keep a progress text.
+///
+/// ```
+/// use stepladder_core::reply::remember;
+/// let one = remember("None", "open fridge", "The fridge is now open.");
+/// assert_eq!(remember(&one, "look", "A room."), "open fridge: The fridge is now open. | look: A room.");
+/// ```
+pub fn remember(history: &str, action: &str, answer: &str) -> String {
+    let entry = format!("{action}: {answer}");
+    if history == crate::query::NO_PROGRESS { entry } else { format!("{history} | {entry}") }
+}
+
 /// Cleans a progress text: an empty trailing Checked list goes, then a dangling separator, then outer white space
 /// (spec/algorithms 3.0, step 5).
 ///

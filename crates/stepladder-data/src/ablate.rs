@@ -1,6 +1,7 @@
 //! Demonstrations of agents that lack a part of the method: the same episode, seen by the poorer agent.
 
 use stepladder_core::query::NO_PROGRESS;
+use stepladder_core::reply::remember;
 use stepladder_core::trace::{Episode, Subtask};
 
 /// What an agent keeps of the progress text.
@@ -12,6 +13,8 @@ pub enum ProgressText {
     Full,
     /// The fact, without the list of places that were looked into.
     Unchecked,
+    /// The actions of the subtask and their answers instead; nobody writes it.
+    History,
     /// Nothing: the slot stays at [`NO_PROGRESS`] and nobody is asked to fill it.
     None,
 }
@@ -40,6 +43,15 @@ pub fn with_progress(mut episode: Episode, progress: ProgressText) -> Episode {
                 }
                 if let Some(turn) = &mut step.progress_turn {
                     turn.reply = unchecked(&turn.reply).to_owned();
+                }
+            }
+        }
+        ProgressText::History => {
+            for subtask in &mut episode.subtasks {
+                let mut history = NO_PROGRESS.to_owned();
+                for step in &mut subtask.steps {
+                    history = remember(&history, &step.action, &step.observation);
+                    (step.progress, step.progress_turn) = (Some(history.clone()), None);
                 }
             }
         }

@@ -260,9 +260,13 @@ impl Findings<'_> {
             self.unless(false, &format!("{table}.weights"), "\"per_role\"", allowed);
         }
         if matches!(agent.algo, Algo::Dagger | Algo::OfflineAc) {
-            let whole = plain && agent.weights == Weights::Shared && agent.history.is_none();
-            let allowed =
-                "only the whole method is trained so: leave history, planner, progress and weights out";
+            let own_progress = agent.algo == Algo::OfflineAc || agent.progress == ProgressText::Full;
+            let whole =
+                agent.planner && own_progress && agent.weights == Weights::Shared && agent.history.is_none();
+            let allowed = match agent.algo {
+                Algo::OfflineAc => "leave history, planner and weights out",
+                _ => "only the whole method is trained so: leave history, planner, progress and weights out",
+            };
             self.unless(whole, &format!("{table}.algo"), format!("{:?}", agent.algo.name()), allowed);
         }
     }

@@ -280,8 +280,8 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     optional(
         "agents.*.progress",
-        Kind::Choice(&["full", "unchecked", "none"]),
-        "`step_hrl`: the progress text, without its list of places looked into, or not at all.",
+        Kind::Choice(&["full", "unchecked", "history", "none"]),
+        "`step_hrl`: the progress text, without its list of places looked into, the actions and answers of the subtask instead (as GLIDER's histories), or nothing.",
     ),
     optional(
         "agents.*.weights",

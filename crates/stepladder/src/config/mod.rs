@@ -23,6 +23,7 @@ pub(crate) use show::show;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+use stepladder_agent::step_hrl::ProgressSlot;
 use stepladder_agent::{AgentKind, AgentSpec};
 use stepladder_algo::bc::{Budget, Mixture};
 use stepladder_algo::himac::Selection;
@@ -387,7 +388,11 @@ impl AgentConfig {
             kind: self.kind,
             history: self.history,
             planner: self.planner,
-            progress: self.progress != ProgressText::None,
+            progress: match self.progress {
+                ProgressText::Full | ProgressText::Unchecked => ProgressSlot::Written,
+                ProgressText::History => ProgressSlot::History,
+                ProgressText::None => ProgressSlot::Empty,
+            },
             sub_done: self.sub_done,
         }
     }

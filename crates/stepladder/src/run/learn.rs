@@ -13,6 +13,7 @@ use stepladder_algo::runtime::checkpoint::{self, Progress, Trainer};
 use stepladder_core::seed::stream;
 use stepladder_core::trace::Episode;
 use stepladder_core::{Role, TaskKey};
+use stepladder_data::ablate::with_progress;
 use stepladder_data::offline;
 use stepladder_data::rows::Span;
 use stepladder_data::transitions::transitions;
@@ -251,9 +252,16 @@ impl Learner<'_> {
         let smdp = agent.offline_config()?.smdp();
         let (style, tokenizer) = (&*self.material.env.style, &*self.material.tokenizer);
         let window = self.run.config.model.max_positions;
-        let episodes = self.material.demonstrations.iter().chain(&collected);
+        let (kept, spec) = (self.numbers.progress, self.numbers.spec());
+        let demonstrations = self.material.demonstrations.iter();
+        let episodes = demonstrations
+            .map(|episode| with_progress(episode.clone(), kept))
+            .chain(collected.iter().cloned());
         let mut rows: Vec<OfflineRow> = episodes
-            .flat_map(|episode| offline::rows(&transitions(episode, numbers.profile), style, tokenizer, smdp))
+            .flat_map(|episode| {
+                offline::rows(&transitions(&episode, numbers.profile), style, tokenizer, smdp)
+            })
+            .filter(|row| spec.has(row.row.role))
             .collect();
         let samples = rows.len();
         rows.retain(|row| row.row.ids.len().max(row.next.len()) as i64 <= window);
