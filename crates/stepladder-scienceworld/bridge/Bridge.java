@@ -1,0 +1,260 @@
+// The child side of stepladder-scienceworld: many simulated worlds in one JVM, driven over standard input and output.
+//
+// A frame is its length (4 bytes, big endian) and that many bytes. A request holds the number of the call, an operation
+// and its arguments; the reply holds the same number, 0 and the results, or 1 and what the simulator threw. A string is
+// its length in bytes and UTF-8. Calls are answered one after the other.
+//
+// Compiled with `javac --release 8 -g:none -cp scienceworld.jar Bridge.java`; the class files lie in `classes`.
+
+import java.io.ByteArrayOutputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.File;
+import java.io.FileDescriptor;
+import java.io.FileInputStream;
+import java.io.FileOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.lang.reflect.Constructor;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.LinkedBlockingQueue;
+
+import main.scala.scienceworld.runtime.SimplifierProcessor$;
+import scala.util.Random$;
+import scienceworld.runtime.pythonapi.PythonInterface;
+import util.UniqueIdentifier$;
+
+/** Reads requests, answers them. */
+final class Bridge implements Runnable {
+    private static final int LARGEST = 1 << 24;
+
+    private final LinkedBlockingQueue<byte[]> requests = new LinkedBlockingQueue<>();
+    private final Map<Integer, World> worlds = new HashMap<>();
+    private final FileOutputStream out = new FileOutputStream(FileDescriptor.out);
+
+    /** The arguments are the files of this process's own, which it removes when nobody is left to do so. */
+    public static void main(String[] files) throws Exception {
+        Bridge bridge = new Bridge();
+        System.setOut(new Silence());
+        // A large stack: the simulator recurses over whatever contains whatever.
+        Thread simulator = new Thread(null, bridge, "simulator", 64L << 20);
+        simulator.setDaemon(true);
+        simulator.start();
+        try (DataInputStream in = new DataInputStream(new FileInputStream(FileDescriptor.in))) {
+            while (true) {
+                int length = in.readInt();
+                if (length < 5 || length > LARGEST) {
+                    break;
+                }
+                byte[] request = new byte[length];
+                in.readFully(request);
+                bridge.requests.put(request);
+            }
+        } catch (IOException closed) {
+            // The other side is gone.
+        }
+        for (String file : files) {
+            new File(file).delete();
+        }
+        // At once, whatever the simulator is doing.
+        Runtime.getRuntime().halt(0);
+    }
+
+    @Override
+    public void run() {
+        try {
+            while (true) {
+                ByteBuffer request = ByteBuffer.wrap(requests.take());
+                ByteArrayOutputStream bytes = new ByteArrayOutputStream(4096);
+                DataOutputStream reply = new DataOutputStream(bytes);
+                reply.writeInt(0);
+                int number = request.getInt();
+                reply.writeInt(number);
+                try {
+                    reply.writeByte(0);
+                    answer(request, reply);
+                } catch (Exception | LinkageError | StackOverflowError error) {
+                    bytes.reset();
+                    reply.writeInt(0);
+                    reply.writeInt(number);
+                    reply.writeByte(1);
+                    write(reply, describe(error));
+                }
+                byte[] frame = bytes.toByteArray();
+                ByteBuffer.wrap(frame).putInt(0, frame.length - 4);
+                out.write(frame);
+            }
+        } catch (Throwable error) {
+            System.err.println("bridge: " + error);
+            Runtime.getRuntime().halt(3);
+        }
+    }
+
+    private void answer(ByteBuffer request, DataOutputStream reply) throws Exception {
+        switch (request.get()) {
+            case 0: // who is there
+                write(reply, System.getProperty("java.specification.version"));
+                reply.writeLong(Runtime.getRuntime().maxMemory());
+                return;
+            case 1: { // begin an episode
+                int instance = request.getInt();
+                worlds.remove(instance);
+                World world = new World();
+                world.load(request, false);
+                worlds.put(instance, world);
+                write(reply, world.face.getTaskDescription());
+                return;
+            }
+            case 2: { // one action, and everything there is to see afterwards
+                PythonInterface face = enter(request);
+                write(reply, face.step(read(request)));
+                write(reply, face.freeActionLook());
+                write(reply, face.freeActionInventory());
+                reply.writeDouble(face.getScore());
+                reply.writeBoolean(face.getCompleted());
+                reply.writeInt(face.getNumMoves());
+                return;
+            }
+            case 3: // what can be done
+                write(reply, enter(request).getValidActionObjectCombinations());
+                return;
+            case 4: // how far the goals are reached, in the simulator's words
+                write(reply, enter(request).getGoalProgressStr());
+                return;
+            case 5: // forget these
+                while (request.hasRemaining()) {
+                    worlds.remove(request.getInt());
+                }
+                return;
+            case 6: { // a gold path; on a world of its own, which would generate it again at every reset
+                World world = new World();
+                world.load(request, true);
+                write(reply, world.face.getGoldActionSequence());
+                return;
+            }
+            case 7: // the tasks
+                write(reply, new World().face.getTaskNames());
+                return;
+            case 8: { // how many variations a task has, and which belong to the train, dev and test sets
+                PythonInterface face = new World().face;
+                face.taskStr_$eq(read(request));
+                reply.writeInt(face.getTaskMaxVariations(face.taskStr()));
+                write(reply, face.getVariationsTrain());
+                write(reply, face.getVariationsDev());
+                write(reply, face.getVariationsTest());
+                return;
+            }
+            default:
+                throw new IllegalArgumentException("no such operation");
+        }
+    }
+
+    private PythonInterface enter(ByteBuffer request) {
+        World world = worlds.get(request.getInt());
+        if (world == null) {
+            throw new IllegalStateException("nothing is loaded");
+        }
+        world.enter();
+        return world.face;
+    }
+
+    static String read(ByteBuffer request) {
+        byte[] bytes = new byte[request.getInt()];
+        request.get(bytes);
+        return new String(bytes, StandardCharsets.UTF_8);
+    }
+
+    private static void write(DataOutputStream reply, String text) throws IOException {
+        byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+        reply.writeInt(bytes.length);
+        reply.write(bytes, 0, bytes.length);
+    }
+
+    private static void write(DataOutputStream reply, List<?> list) throws IOException {
+        reply.writeInt(list.size());
+        for (Object item : list) {
+            write(reply, item.toString());
+        }
+    }
+
+    private static String describe(Throwable error) {
+        StringBuilder text = new StringBuilder(error.toString());
+        StackTraceElement[] trace = error.getStackTrace();
+        for (int at = 0; at < Math.min(3, trace.length); at++) {
+            text.append(" at ").append(trace[at]);
+        }
+        return text.toString();
+    }
+}
+
+/**
+ * One simulated world with a copy of its own of all that the simulator keeps in global objects and changes: the counter
+ * of objects, the random numbers, the simplifications in force.
+ */
+final class World {
+    final PythonInterface face;
+    private final UniqueIdentifier$ identifiers = create(UniqueIdentifier$.class);
+    private final Random$ random = create(Random$.class);
+    private final SimplifierProcessor$ simplifier = create(SimplifierProcessor$.class);
+
+    World() {
+        enter();
+        face = new PythonInterface();
+    }
+
+    /** From now on the simulator's global objects are this world's. */
+    void enter() {
+        UniqueIdentifier$.MODULE$ = identifiers;
+        Random$.MODULE$ = random;
+        SimplifierProcessor$.MODULE$ = simplifier;
+    }
+
+    void load(ByteBuffer request, boolean gold) {
+        String error = face.load(Bridge.read(request), request.getInt(), Bridge.read(request), gold);
+        if (!error.isEmpty()) {
+            throw new IllegalArgumentException(error);
+        }
+    }
+
+    private static <T> T create(Class<T> module) {
+        try {
+            Constructor<T> constructor = module.getDeclaredConstructor();
+            constructor.setAccessible(true);
+            return constructor.newInstance();
+        } catch (ReflectiveOperationException error) {
+            throw new LinkageError("not the simulator that this was written for", error);
+        }
+    }
+}
+
+/** Where the simulator's chatter goes. */
+final class Silence extends PrintStream {
+    Silence() {
+        super(new ByteArrayOutputStream(0));
+    }
+
+    @Override
+    public void print(Object object) {}
+
+    @Override
+    public void println(Object object) {}
+
+    @Override
+    public void print(String text) {}
+
+    @Override
+    public void println(String text) {}
+
+    @Override
+    public void println() {}
+
+    @Override
+    public void write(int one) {}
+
+    @Override
+    public void write(byte[] bytes, int from, int length) {}
+}

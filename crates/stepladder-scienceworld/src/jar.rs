@@ -1,0 +1,102 @@
+//! Where the simulator lies.
+
+use std::path::{Path, PathBuf};
+
+use crate::failure::Failure;
+
+/// One version of the package `scienceworld` on PyPI.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Release {
+    /// Version, and the directory below `<data root>/scienceworld`.
+    pub version: &'static str,
+    /// Where the wheel is.
+    pub url: &'static str,
+    /// SHA-256 of the wheel.
+    pub wheel_sha256: &'static str,
+    /// SHA-256 of `scienceworld.jar` in it.
+    pub jar_sha256: &'static str,
+}
+
+/// The releases that this was proven with; the first is the default.
+pub const RELEASES: [Release; 2] = [
+    Release {
+        version: "1.2.3",
+        url: "https://files.pythonhosted.org/packages/a8/2a/a95edc8f02830543d782aee506eaacf1344f918fb40fa475fe5898293f8c/scienceworld-1.2.3-py3-none-any.whl",
+        wheel_sha256: "e9737b9d099bfaad90ef053ad6ac1d795e2063ed320efdfc0e9d9c8b5bebf419",
+        jar_sha256: "f4e1fdce0cdabe1bab7128a7e78ea820210d9db3c28d7272bcbbc3f3a1c5f0d7",
+    },
+    Release {
+        version: "1.1.3",
+        url: "https://files.pythonhosted.org/packages/66/99/1ff9371465e8da80ab7f5678d989ea348f82d2824ec73b34c1418377bf7d/scienceworld-1.1.3-py3-none-any.whl",
+        wheel_sha256: "19a55d4e2f6fd7c030a444e901a6ad4db0b94636ea283b895caae88abb514a57",
+        jar_sha256: "2a83ba73718c50b2ed51f2819ddc3e564c7b3468a4999dd2d757c8bbb077b8ff",
+    },
+];
+
+/// Name of the simulator below `<data root>/scienceworld/<version>`.
+pub const JAR: &str = "scienceworld.jar";
+
+/// Name of its list of object types, beside it.
+pub const TYPES: &str = "object_type_ids.tsv";
+
+/// The release of a version number.
+pub fn release(version: &str) -> Option<&'static Release> {
+    RELEASES.iter().find(|release| release.version == version)
+}
+
+/// A simulator on disk: the jar, and the list of object types beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Jar {
+    directory: PathBuf,
+    version: String,
+}
+
+impl Jar {
+    /// The simulator of a version below a data root; whether it is there shows when it is started.
+    pub fn below(data_root: &Path, version: &str) -> Self {
+        Self { directory: data_root.join("scienceworld").join(version), version: version.to_owned() }
+    }
+
+    /// Its version.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The directory that holds the two files.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The jar.
+    pub fn file(&self) -> PathBuf {
+        self.directory.join(JAR)
+    }
+
+    /// The list of object types.
+    pub fn types(&self) -> PathBuf {
+        self.directory.join(TYPES)
+    }
+
+    /// Whether both files are there.
+    ///
+    /// # Errors
+    /// [`Failure::Data`] with the command that fetches them.
+    pub fn check(&self) -> Result<(), Failure> {
+        for path in [self.file(), self.types()] {
+            if !path.is_file() {
+                let other = if self.version == RELEASES[0].version {
+                    String::new()
+                } else {
+                    format!(" --version {}", self.version)
+                };
+                return Err(Failure::Data {
+                    path,
+                    reason: format!(
+                        "the ScienceWorld simulator is not there: fetch it with `stepladder data get scienceworld{other}` (8 MB), or name another data root with STEPLADDER_DATA or --data DIR"
+                    ),
+                });
+            }
+        }
+        Ok(())
+    }
+}

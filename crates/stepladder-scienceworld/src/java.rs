@@ -1,0 +1,176 @@
+//! Finding a Java, and the private directory that its processes run in.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use fs_err as fs;
+use tempfile::TempDir;
+
+use crate::failure::Failure;
+use crate::jar::{Jar, TYPES};
+
+/// The bridge, compiled (`bridge/Bridge.java`).
+const CLASSES: [(&str, &[u8]); 3] = [
+    ("Bridge.class", include_bytes!("../bridge/classes/Bridge.class")),
+    ("Silence.class", include_bytes!("../bridge/classes/Silence.class")),
+    ("World.class", include_bytes!("../bridge/classes/World.class")),
+];
+
+/// Oldest Java that can run the simulator and the bridge: both are compiled for it, and every option below exists in it.
+pub const OLDEST_JAVA: u32 = 8;
+
+/// Everything needed to start a JVM with the simulator in it.
+#[derive(Debug, Clone)]
+pub(crate) struct Launch {
+    java: PathBuf,
+    jar: PathBuf,
+    heap_mb: u32,
+    directory: Arc<TempDir>,
+}
+
+impl Launch {
+    /// Looks for a Java and writes the bridge into a new private directory.
+    pub(crate) fn prepare(jar: &Jar, java: Option<&Path>, heap_mb: u32) -> Result<Self, Failure> {
+        jar.check()?;
+        let java = java.map_or_else(|| find(&Surroundings::of_process()), |java| Ok(java.to_owned()))?;
+        let write = || -> io::Result<TempDir> {
+            let directory = tempfile::Builder::new().prefix("stepladder-scienceworld-").tempdir()?;
+            for (name, bytes) in CLASSES {
+                fs::write(directory.path().join(name), bytes)?;
+            }
+            // The simulator reads it in its working directory, and would write it there.
+            fs::write(directory.path().join(TYPES), fs::read(jar.types())?)?;
+            Ok(directory)
+        };
+        let directory = write()
+            .map_err(|error| Failure::Start(format!("cannot prepare a directory for Java: {error}")))?;
+        // The JVM has another working directory, so its class path must not depend on ours.
+        let jar = std::path::absolute(jar.file()).unwrap_or_else(|_| jar.file().to_owned());
+        Ok(Self { java, jar, heap_mb, directory: Arc::new(directory) })
+    }
+
+    /// The program, for messages.
+    pub(crate) fn java(&self) -> &Path {
+        &self.java
+    }
+
+    /// A JVM with the bridge in it, its streams piped.
+    pub(crate) fn command(&self) -> Command {
+        let directory = self.directory.path();
+        let class_path = [directory, &self.jar].map(|path| path.as_os_str().to_owned());
+        let mut command = Command::new(&self.java);
+        command
+            .arg(format!("-Xmx{}m", self.heap_mb))
+            .args(FLAGS)
+            .arg("-cp")
+            .arg(class_path.join(OsString::from(if cfg!(windows) { ";" } else { ":" }).as_os_str()))
+            .arg("Bridge")
+            .args(CLASSES.map(|(name, _)| name).into_iter().chain([TYPES]).map(|name| directory.join(name)))
+            .arg(directory)
+            .current_dir(directory)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        // What these say could change the options above, and with them what episodes look like.
+        for name in ["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"] {
+            command.env_remove(name);
+        }
+        // An interrupt from the terminal is for us: the simulators end when we do.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        command
+    }
+}
+
+/// How the JVM runs. Equal identity hashes make the simulator deterministic: it iterates sets that are ordered by them.
+/// Memory that runs out ends the process, which is then replaced.
+pub(crate) const FLAGS: [&str; 7] = [
+    "-XX:+UnlockExperimentalVMOptions",
+    "-XX:hashCode=2",
+    "-XX:+UseSerialGC",
+    "-XX:+ExitOnOutOfMemoryError",
+    "-XX:+DisplayVMOutputToStderr",
+    "-XX:-UsePerfData",
+    "-Xshare:auto",
+];
+
+/// The variables that say where Java is.
+#[derive(Debug, Default)]
+struct Surroundings {
+    stepladder_java: Option<OsString>,
+    java_home: Option<OsString>,
+    path: Option<OsString>,
+}
+
+impl Surroundings {
+    fn of_process() -> Self {
+        let read = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        Self { stepladder_java: read("STEPLADDER_JAVA"), java_home: read("JAVA_HOME"), path: read("PATH") }
+    }
+}
+
+fn find(surroundings: &Surroundings) -> Result<PathBuf, Failure> {
+    let program = format!("java{}", std::env::consts::EXE_SUFFIX);
+    let mut missing = Vec::new();
+    if let Some(java) = &surroundings.stepladder_java {
+        let java = PathBuf::from(java);
+        // A wrong value is a mistake to tell, not one to work around.
+        return if java.is_file() {
+            Ok(java)
+        } else {
+            Err(Failure::Start(format!(
+                "STEPLADDER_JAVA names {}, which is no file; set it to a `java` of version {OLDEST_JAVA} or newer, or unset it",
+                java.display()
+            )))
+        };
+    }
+    missing.push("STEPLADDER_JAVA is not set".to_owned());
+    match &surroundings.java_home {
+        Some(home) => {
+            let java = Path::new(home).join("bin").join(&program);
+            if java.is_file() {
+                return Ok(java);
+            }
+            missing.push(format!("JAVA_HOME has no {}", java.display()));
+        }
+        None => missing.push("JAVA_HOME is not set".to_owned()),
+    }
+    let on_path = surroundings.path.iter().flat_map(std::env::split_paths);
+    if let Some(java) = on_path.map(|directory| directory.join(&program)).find(|java| java.is_file()) {
+        return Ok(java);
+    }
+    missing.push("there is no `java` on PATH".to_owned());
+    Err(Failure::Start(format!(
+        "no Java: {}; install Java {OLDEST_JAVA} or newer (on Debian: apt install default-jre-headless) or set STEPLADDER_JAVA",
+        missing.join(", ")
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn java_is_looked_for_in_three_places_and_all_are_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let bin = directory.path().join("bin");
+        fs::create_dir(&bin).unwrap();
+        let nothing = find(&Surroundings::default()).unwrap_err().to_string();
+        assert_eq!(
+            nothing,
+            "no Java: STEPLADDER_JAVA is not set, JAVA_HOME is not set, there is no `java` on PATH; install Java 8 or newer (on Debian: apt install default-jre-headless) or set STEPLADDER_JAVA"
+        );
+        let with_home = || Surroundings { java_home: Some(directory.path().into()), ..Default::default() };
+        assert!(find(&with_home()).unwrap_err().to_string().contains("JAVA_HOME has no "));
+        let java = bin.join(format!("java{}", std::env::consts::EXE_SUFFIX));
+        fs::write(&java, "").unwrap();
+        assert_eq!(find(&with_home()).unwrap(), java);
+        let on_path = Surroundings { path: Some(bin.clone().into()), ..Default::default() };
+        assert_eq!(find(&on_path).unwrap(), java);
+        let named = Surroundings { stepladder_java: Some(bin.into()), ..with_home() };
+        assert!(find(&named).unwrap_err().to_string().contains("which is no file"));
+    }
+}

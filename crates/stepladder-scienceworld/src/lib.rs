@@ -1,0 +1,30 @@
+//! Not a reimplementation and not a Python binding: the official simulator of ScienceWorld, driven from Rust.
+//!
+//! The simulator runs in child JVMs. A small bridge (`bridge/Bridge.java`) keeps many worlds apart in each of them.
+//!
+//! * [`jar`]: where the simulator lies; [`pool`], [`instance`]: JVMs and the worlds in them; [`failure`]: what can go wrong
+//! * [`variations`], [`splits`], [`tasks`]: which tasks there are
+//! * [`mod@env`]: playing behind the environment contract
+//! * [`mod@verify`]: replaying recorded episodes of the original
+
+pub mod env;
+pub mod failure;
+pub mod instance;
+pub mod jar;
+mod java;
+pub mod pool;
+pub mod splits;
+pub mod tasks;
+pub mod variations;
+pub mod verify;
+mod wire;
+mod worker;
+
+pub use env::ScienceWorldEnv;
+pub use failure::Failure;
+pub use instance::{Instance, View};
+pub use jar::Jar;
+pub use java::OLDEST_JAVA;
+pub use pool::{Pool, PoolOptions};
+pub use tasks::{Options, ScienceWorld};
+pub use verify::verify;

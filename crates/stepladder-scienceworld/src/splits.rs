@@ -1,0 +1,133 @@
+//! Which tasks a split holds.
+
+use stepladder_env::EnvError;
+
+use crate::tasks::SPEC;
+use crate::variations::{Part, TASKS, Task};
+
+/// Of the published training variations, these are held out for tuning: one of 14.
+const HELD_OUT: u32 = 14;
+
+/// Simplifications that the simulator knows.
+pub const SIMPLIFICATIONS: [&str; 6] =
+    ["easy", "teleportAction", "openDoors", "openContainers", "selfWateringFlowerPots", "noElectricalAction"];
+
+/// What a split name stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    choice: Choice,
+    simplification: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Choice {
+    /// The first variations of 24 tasks, as published with STEP-HRL.
+    Published(Part),
+    /// Of the published training variations, those for tuning, or the others.
+    Training { held_out: bool },
+    /// The package's sets over all 30 tasks.
+    All(Part),
+}
+
+impl Split {
+    /// Reads a name: a registered one, perhaps with `-easy` behind it, or with `+` and any simplifications, separated
+    /// by commas: `dev+openDoors,teleportAction`.
+    ///
+    /// # Errors
+    /// [`EnvError::UnknownSplit`].
+    pub fn named(name: &str) -> Result<Self, EnvError> {
+        let unknown = || EnvError::UnknownSplit {
+            env: SPEC.id,
+            split: name.to_owned(),
+            known: format!("{}, and each with +{}", SPEC.split_list(), SIMPLIFICATIONS.join(", +")),
+        };
+        let (base, simplification) = match (name.strip_suffix("-easy"), name.split_once('+')) {
+            (Some(base), _) => (base, "easy"),
+            (None, Some((base, simplification))) => (base, simplification),
+            (None, None) => (name, ""),
+        };
+        let known = |part: &str| SIMPLIFICATIONS.contains(&part);
+        if name.contains('+') && !simplification.split(',').all(known) {
+            return Err(unknown());
+        }
+        let choice = match base {
+            "train" => Choice::Published(Part::Train),
+            "dev" => Choice::Published(Part::Dev),
+            "test" => Choice::Published(Part::Test),
+            "train_dev" => Choice::Training { held_out: true },
+            "train_fit" => Choice::Training { held_out: false },
+            "all-train" => Choice::All(Part::Train),
+            "all-dev" => Choice::All(Part::Dev),
+            "all-test" => Choice::All(Part::Test),
+            _ => return Err(unknown()),
+        };
+        Ok(Self { choice, simplification: simplification.to_owned() })
+    }
+
+    /// What makes its tasks easier, as the simulator is told; empty if nothing does.
+    pub fn simplification(&self) -> &str {
+        &self.simplification
+    }
+
+    /// Its tasks and their variations, in the simulator's order.
+    pub fn tasks(&self) -> impl Iterator<Item = (&'static Task, u32)> + use<> {
+        let choice = self.choice;
+        TASKS.iter().flat_map(move |task| {
+            let range = match choice {
+                Choice::Published(part) => task.published_set(part),
+                Choice::Training { .. } => task.published_set(Part::Train),
+                Choice::All(part) => task.set(part),
+            };
+            let kept = move |variation: &u32| match choice {
+                Choice::Training { held_out } => held_out == (variation % HELD_OUT == HELD_OUT / 2),
+                _ => true,
+            };
+            range.filter(kept).map(move |variation| (task, variation))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(name: &str) -> usize {
+        Split::named(name).unwrap().tasks().count()
+    }
+
+    #[test]
+    fn the_published_numbers_come_out() {
+        assert_eq!(["train", "dev", "test"].map(count), [1404, 195, 211]);
+        assert_eq!(["all-train", "all-dev", "all-test"].map(count), [3592, 1796, 1819]);
+        assert_eq!(["train_dev", "train_fit"].map(count), [101, 1303]);
+    }
+
+    #[test]
+    fn every_registered_split_has_a_meaning_and_tuning_tasks_are_training_tasks() {
+        for name in SPEC.splits {
+            assert!(count(name) > 0, "{name}");
+        }
+        let list = |name: &str| Split::named(name).unwrap().tasks().collect::<Vec<_>>();
+        let (train, held) = (list("train"), list("train_dev"));
+        assert!(held.iter().all(|task| train.contains(task)));
+        // Tasks with eight variations or more are represented.
+        for task in TASKS.iter().filter(|task| task.published[0] >= 8) {
+            assert!(held.iter().any(|(held, _)| *held == task), "{}", task.name);
+        }
+    }
+
+    #[test]
+    fn simplifications_stand_behind_the_name() {
+        let of = |name: &str| Split::named(name).map(|split| split.simplification().to_owned());
+        assert_eq!(of("dev").unwrap(), "");
+        assert_eq!(of("all-dev-easy").unwrap(), "easy");
+        assert_eq!(of("dev+openDoors,teleportAction").unwrap(), "openDoors,teleportAction");
+        for wrong in ["dev+", "dev+open", "dev+openDoors,", "dev-hard", "training", ""] {
+            let error = of(wrong).unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("scienceworld has no split `{wrong}`; it has train, ")),
+                "{error}"
+            );
+        }
+    }
+}

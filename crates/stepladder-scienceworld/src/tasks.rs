@@ -1,0 +1,185 @@
+//! ScienceWorld as a set of tasks.
+
+use std::path::Path;
+
+use stepladder_core::TaskKey;
+use stepladder_env::{Env, EnvError, EnvSpec, TaskSet};
+
+use crate::env::ScienceWorldEnv;
+use crate::jar::{Jar, RELEASES};
+use crate::pool::{Pool, PoolOptions};
+use crate::splits::Split;
+use crate::variations::Task;
+
+/// What is known about ScienceWorld.
+pub static SPEC: EnvSpec = EnvSpec {
+    id: "scienceworld",
+    summary: "elementary science in a text world: 30 kinds of tasks (needs Java; `stepladder data get scienceworld`)",
+    version: 1,
+    upstream: "ScienceWorld 1.2.3, its own simulator, with equal identity hashes",
+    data_licence: "Apache-2.0",
+    splits: &[
+        "train",
+        "dev",
+        "test",
+        "train_dev",
+        "train_fit",
+        "train-easy",
+        "dev-easy",
+        "test-easy",
+        "train_dev-easy",
+        "train_fit-easy",
+        "all-train",
+        "all-dev",
+        "all-test",
+        "all-train-easy",
+        "all-dev-easy",
+        "all-test-easy",
+    ],
+    max_steps: 50,
+    reward_range: (-2.0, 1.0),
+    deterministic: true,
+};
+
+/// Choices about the simulator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Version of the simulator.
+    pub version: String,
+    /// How it is run.
+    pub pool: PoolOptions,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { version: RELEASES[0].version.to_owned(), pool: PoolOptions::default() }
+    }
+}
+
+/// ScienceWorld's tasks, called `boil/3`: a task and one of its variations. Listing them needs no simulator.
+///
+/// ```
+/// use stepladder_env::TaskSet;
+/// use stepladder_scienceworld::ScienceWorld;
+/// let set = ScienceWorld::new(None, Default::default());
+/// assert_eq!(set.tasks("dev")?[0].id, "boil/14");
+/// # Ok::<(), stepladder_env::EnvError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct ScienceWorld {
+    pool: Option<Pool>,
+}
+
+impl ScienceWorld {
+    /// The tasks of the simulator below a data root. Nothing is started before an environment is reset.
+    pub fn new(data_root: Option<&Path>, options: Options) -> Self {
+        let pool = data_root.map(|root| Pool::new(Jar::below(root, &options.version), options.pool));
+        Self { pool }
+    }
+
+    /// The simulators.
+    ///
+    /// # Errors
+    /// [`EnvError::Backend`] without a data root, [`EnvError::Data`] without a simulator in it.
+    pub fn pool(&self) -> Result<&Pool, EnvError> {
+        let pool = self.pool.as_ref().ok_or_else(|| EnvError::Backend {
+            env: SPEC.id,
+            reason: "no data root with the simulator: set STEPLADDER_DATA or pass --data DIR, and fetch it there once with `stepladder data get scienceworld`".to_owned(),
+        })?;
+        pool.jar().check().map_err(|failure| failure.into_env_error(""))?;
+        Ok(pool)
+    }
+}
+
+/// A task key, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// The task.
+    pub task: &'static Task,
+    /// Which variation.
+    pub variation: u32,
+    /// As the simulator is told.
+    pub simplification: String,
+}
+
+impl Named {
+    /// Reads a task key.
+    ///
+    /// # Errors
+    /// [`EnvError::UnknownTask`].
+    pub fn read(key: &TaskKey) -> Result<Self, EnvError> {
+        let unknown = |reason: String| EnvError::UnknownTask { task: key.clone(), reason };
+        let split = Split::named(&key.split).map_err(|error| unknown(error.to_string()))?;
+        let (name, number) = key
+            .id
+            .rsplit_once('/')
+            .ok_or_else(|| unknown("a task is named <task>/<variation>, for example boil/3".to_owned()))?;
+        let task = Task::named(name).ok_or_else(|| unknown(format!("the simulator has no task `{name}`")))?;
+        let variation = number
+            .parse::<u32>()
+            .ok()
+            // `boil/03` would be a second name of `boil/3`.
+            .filter(|variation| *variation < task.variations && variation.to_string() == number)
+            .ok_or_else(|| unknown(format!("{name} has the variations 0 to {}", task.variations - 1)))?;
+        let simplification = split.simplification().to_owned();
+        let electrical = name.contains("power-component") || name.contains("conductivity");
+        if electrical && simplification.split(',').any(|one| one == "noElectricalAction") {
+            return Err(unknown("it cannot be solved with noElectricalAction".to_owned()));
+        }
+        Ok(Self { task, variation, simplification })
+    }
+}
+
+impl TaskSet for ScienceWorld {
+    fn spec(&self) -> &EnvSpec {
+        &SPEC
+    }
+
+    fn tasks(&self, split: &str) -> Result<Vec<TaskKey>, EnvError> {
+        let tasks = Split::named(split)?.tasks();
+        Ok(tasks
+            .map(|(task, variation)| TaskKey::new(SPEC.id, split, format!("{}/{variation}", task.name)))
+            .collect())
+    }
+
+    fn make(&self) -> Result<Box<dyn Env>, EnvError> {
+        Ok(Box::new(ScienceWorldEnv::new(self.pool()?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn task_names_are_read_exactly() {
+        let read = |split: &str, id: &str| Named::read(&TaskKey::new("scienceworld", split, id));
+        let named = read("dev-easy", "power-component/3").unwrap();
+        assert_eq!(
+            (named.task.name, named.variation, &*named.simplification),
+            ("power-component", 3, "easy")
+        );
+        for (id, reason) in [
+            ("boil", "a task is named <task>/<variation>"),
+            ("fry/1", "the simulator has no task `fry`"),
+            ("boil/30", "boil has the variations 0 to 29"),
+            ("boil/03", "boil has the variations 0 to 29"),
+            ("boil/-1", "boil has the variations 0 to 29"),
+        ] {
+            let error = read("dev", id).unwrap_err().to_string();
+            assert!(error.contains(reason), "{error}");
+        }
+        let error = read("dev+noElectricalAction", "test-conductivity/1").unwrap_err().to_string();
+        assert!(error.contains("noElectricalAction"), "{error}");
+    }
+
+    #[test]
+    fn what_is_missing_is_said() {
+        let error = ScienceWorld::new(None, Options::default()).make().err().unwrap().to_string();
+        assert!(error.contains("STEPLADDER_DATA") && error.contains("data get scienceworld"), "{error}");
+        let empty = tempfile::tempdir().unwrap();
+        let error =
+            ScienceWorld::new(Some(empty.path()), Options::default()).make().err().unwrap().to_string();
+        assert!(error.contains("scienceworld.jar: the ScienceWorld simulator is not there"), "{error}");
+    }
+}
