@@ -4,7 +4,7 @@
 // and its arguments; the reply holds the same number, 0 and the results, or 1 and what the simulator threw. A string is
 // its length in bytes and UTF-8. Calls are answered one after the other.
 //
-// Compiled with `javac --release 8 -g:none -cp scienceworld.jar Bridge.java`; the class files lie in `classes`.
+// Compiled by `compile.sh` into `classes`.
 
 import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
@@ -18,6 +18,7 @@ import java.io.PrintStream;
 import java.lang.reflect.Constructor;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayDeque;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -34,6 +35,7 @@ final class Bridge implements Runnable {
 
     private final LinkedBlockingQueue<byte[]> requests = new LinkedBlockingQueue<>();
     private final Map<Integer, World> worlds = new HashMap<>();
+    private final ArrayDeque<World> vacant = new ArrayDeque<>();
     private final FileOutputStream out = new FileOutputStream(FileDescriptor.out);
 
     /** The arguments are the files of this process's own, which it removes when nobody is left to do so. */
@@ -102,10 +104,12 @@ final class Bridge implements Runnable {
                 return;
             case 1: { // begin an episode
                 int instance = request.getInt();
-                worlds.remove(instance);
-                World world = new World();
+                World world = worlds.get(instance);
+                if (world == null) {
+                    world = vacant();
+                    worlds.put(instance, world);
+                }
                 world.load(request, false);
-                worlds.put(instance, world);
                 write(reply, world.face.getTaskDescription());
                 return;
             }
@@ -127,20 +131,29 @@ final class Bridge implements Runnable {
                 return;
             case 5: // forget these
                 while (request.hasRemaining()) {
-                    worlds.remove(request.getInt());
+                    World world = worlds.remove(request.getInt());
+                    if (world != null) {
+                        vacant.push(world);
+                    }
                 }
                 return;
-            case 6: { // a gold path; on a world of its own, which would generate it again at every reset
-                World world = new World();
+            case 6: { // a gold path
+                World world = vacant();
+                vacant.push(world);
                 world.load(request, true);
                 write(reply, world.face.getGoldActionSequence());
                 return;
             }
-            case 7: // the tasks
-                write(reply, new World().face.getTaskNames());
+            case 7: { // the tasks
+                World world = vacant();
+                vacant.push(world);
+                write(reply, world.face.getTaskNames());
                 return;
+            }
             case 8: { // how many variations a task has, and which belong to the train, dev and test sets
-                PythonInterface face = new World().face;
+                World world = vacant();
+                vacant.push(world);
+                PythonInterface face = world.face;
                 face.taskStr_$eq(read(request));
                 reply.writeInt(face.getTaskMaxVariations(face.taskStr()));
                 write(reply, face.getVariationsTrain());
@@ -151,6 +164,11 @@ final class Bridge implements Runnable {
             default:
                 throw new IllegalArgumentException("no such operation");
         }
+    }
+
+    /** A world that nobody plays in. To make one costs as much as loading a task. */
+    private World vacant() {
+        return vacant.isEmpty() ? new World() : vacant.pop();
     }
 
     private PythonInterface enter(ByteBuffer request) {
@@ -213,11 +231,15 @@ final class World {
         SimplifierProcessor$.MODULE$ = simplifier;
     }
 
+    /** Begins an episode. What this leaves in `face` never regenerates gold paths, since nothing here calls `reset`. */
     void load(ByteBuffer request, boolean gold) {
+        enter();
         String error = face.load(Bridge.read(request), request.getInt(), Bridge.read(request), gold);
         if (!error.isEmpty()) {
             throw new IllegalArgumentException(error);
         }
+        face.score_$eq(0);
+        face.isComplete_$eq(false);
     }
 
     private static <T> T create(Class<T> module) {

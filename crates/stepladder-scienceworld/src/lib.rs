@@ -5,8 +5,9 @@
 //! * [`jar`]: where the simulator lies; [`pool`], [`instance`]: JVMs and the worlds in them; [`failure`]: what can go wrong
 //! * [`variations`], [`splits`], [`tasks`]: which tasks there are
 //! * [`mod@env`]: playing behind the environment contract
-//! * [`mod@verify`]: replaying recorded episodes of the original
+//! * [`mod@verify`]: replaying recorded episodes of the original; [`mod@bench`]: measuring speed
 
+pub mod bench;
 pub mod env;
 pub mod failure;
 pub mod instance;
