@@ -11,6 +11,7 @@ mod edges;
 mod libtorch;
 mod reference;
 mod run;
+mod scienceworld;
 mod settings;
 mod stage;
 

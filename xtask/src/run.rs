@@ -10,7 +10,7 @@ use crate::cargo::{cargo, has_library, metadata, program};
 use crate::cli::Task;
 use crate::settings::Settings;
 use crate::stage::{execute, stage};
-use crate::{check, data, edges, libtorch, reference};
+use crate::{check, data, edges, libtorch, reference, scienceworld};
 
 /// Does what was asked.
 pub(crate) fn run(task: Task, settings: &Settings) -> Result<()> {
@@ -27,6 +27,7 @@ pub(crate) fn run(task: Task, settings: &Settings) -> Result<()> {
         Task::Libtorch { cuda } => stage("libtorch", || libtorch::choose(settings, cuda)),
         Task::Data => stage("data", || match data::prepare(settings)? {
             Some(root) => {
+                scienceworld::prepare(settings, &root)?;
                 eprintln!("    {}", root.display());
                 Ok(())
             }
@@ -74,6 +75,9 @@ fn test(settings: &Settings, packages: &[String]) -> Result<()> {
         tensors(settings)?;
     }
     let root = stage("data", || data::prepare(settings))?;
+    if let Some(root) = root.as_deref().filter(|_| scienceworld::concerns(packages)) {
+        stage("ScienceWorld's simulator", || scienceworld::prepare(settings, root))?;
+    }
     // The whole workspace is named as such, since a list of its packages would unify features differently and build anew.
     let command = |words: &[&str], packages: &[&str]| {
         let mut command = cargo(settings);

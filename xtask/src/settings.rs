@@ -25,6 +25,8 @@ pub(crate) struct Settings {
     pub(crate) compiler: OsString,
     /// The cargo that runs us.
     pub(crate) cargo: OsString,
+    /// Whether this is CI, where nothing may be left out.
+    pub(crate) ci: bool,
     /// Names of the variables by which cargo describes the xtask package to xtask.
     pub(crate) package_variables: Vec<OsString>,
 }
@@ -52,6 +54,7 @@ impl Settings {
             data: path("STEPLADDER_DATA"),
             compiler: env::var_os("CXX").unwrap_or_else(|| "c++".into()),
             cargo: env::var_os("CARGO").unwrap_or_else(|| "cargo".into()),
+            ci: env::var_os("CI").is_some_and(|value| value == "true"),
             package_variables: env::vars_os().map(|(name, _)| name).filter(describes_package).collect(),
         })
     }
@@ -67,6 +70,7 @@ impl Settings {
             data: None,
             compiler: "no-compiler-in-tests".into(),
             cargo: "no-cargo-in-tests".into(),
+            ci: false,
             package_variables: Vec::new(),
         }
     }

@@ -5,21 +5,38 @@ use stepladder_core::{End, TaskKey};
 use crate::contract::{Env, EnvError, TaskSet};
 use crate::wrappers::TimeLimit;
 
+/// How an environment lists admissible actions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Names {
+    /// Every action under every name: a walkthrough's actions are listed.
+    All,
+    /// Things have several names, and every action is listed under one of them.
+    OneEach,
+}
+
 /// Runs every check on `tasks`; each must come with a walkthrough.
 ///
 /// # Errors
 /// One sentence that names the task and what was violated.
 pub fn check(set: &dyn TaskSet, tasks: &[TaskKey]) -> Result<(), String> {
+    check_with(set, tasks, Names::All)
+}
+
+/// The same for an environment that lists actions in this way.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_with(set: &dyn TaskSet, tasks: &[TaskKey], names: Names) -> Result<(), String> {
     if tasks.is_empty() {
         return Err("no task to check".to_owned());
     }
     for task in tasks {
-        check_task(set, task).map_err(|reason| format!("{task}: {reason}"))?;
+        check_task(set, task, names).map_err(|reason| format!("{task}: {reason}"))?;
     }
     Ok(())
 }
 
-fn check_task(set: &dyn TaskSet, task: &TaskKey) -> Result<(), String> {
+fn check_task(set: &dyn TaskSet, task: &TaskKey, names: Names) -> Result<(), String> {
     let show = |error: EnvError| error.to_string();
     let mut env = set.make().map_err(show)?;
     let (low, high) = env.spec().reward_range;
@@ -35,14 +52,14 @@ fn check_task(set: &dyn TaskSet, task: &TaskKey) -> Result<(), String> {
         return Err("declared deterministic, but another seed starts another episode".to_owned());
     }
     let solution = env.walkthrough().ok_or("no walkthrough")?.solution();
-    let transcript = play(&mut *env, task, &solution, (low, high))?;
+    let transcript = play(&mut *env, task, &solution, (low, high), names)?;
     if transcript.1 != Some(End::Terminated) {
         return Err("the walkthrough does not reach the end".to_owned());
     }
     if !matches!(env.step("look"), Err(EnvError::EpisodeOver { .. })) {
         return Err("a step after the end must fail".to_owned());
     }
-    if play(&mut *env, task, &solution, (low, high))? != transcript {
+    if play(&mut *env, task, &solution, (low, high), names)? != transcript {
         return Err("the same actions gave another episode".to_owned());
     }
     let mut limited = TimeLimit::new(set.make().map_err(show)?, 2);
@@ -61,7 +78,13 @@ fn check_task(set: &dyn TaskSet, task: &TaskKey) -> Result<(), String> {
 
 type Played = (Vec<(String, f64, Vec<String>)>, Option<End>);
 
-fn play(env: &mut dyn Env, task: &TaskKey, actions: &[String], range: (f64, f64)) -> Result<Played, String> {
+fn play(
+    env: &mut dyn Env,
+    task: &TaskKey,
+    actions: &[String],
+    range: (f64, f64),
+    names: Names,
+) -> Result<Played, String> {
     env.reset(task, 0).map_err(|error| error.to_string())?;
     let mut rows = Vec::new();
     let mut last = None;
@@ -71,7 +94,7 @@ fn play(env: &mut dyn Env, task: &TaskKey, actions: &[String], range: (f64, f64)
             if !offered.windows(2).all(|pair| pair[0] < pair[1]) {
                 return Err(format!("before `{action}` the admissible actions are not sorted and unique"));
             }
-            if !offered.contains(action) {
+            if names == Names::All && !offered.contains(action) {
                 return Err(format!("the walkthrough's `{action}` is not admissible"));
             }
         }
@@ -80,7 +103,7 @@ fn play(env: &mut dyn Env, task: &TaskKey, actions: &[String], range: (f64, f64)
             return Err(format!("reward {} of `{action}` lies outside {range:?}", step.reward));
         }
         if step.unknown_action {
-            return Err(format!("the admissible `{action}` was not understood"));
+            return Err(format!("the walkthrough's `{action}` was not understood"));
         }
         last = step.end;
         rows.push((step.observation, step.reward, offered));

@@ -114,7 +114,7 @@ final class Bridge implements Runnable {
                 return;
             }
             case 2: { // one action, and everything there is to see afterwards
-                PythonInterface face = enter(request);
+                PythonInterface face = enter(request).face;
                 write(reply, face.step(read(request)));
                 write(reply, face.freeActionLook());
                 write(reply, face.freeActionInventory());
@@ -123,11 +123,11 @@ final class Bridge implements Runnable {
                 reply.writeInt(face.getNumMoves());
                 return;
             }
-            case 3: // what can be done
-                write(reply, enter(request).getValidActionObjectCombinations());
+            case 3: // what can be done; 0: as the package lists it, 1: without a trace
+                write(reply, enter(request).actions(request.get() != 0));
                 return;
             case 4: // how far the goals are reached, in the simulator's words
-                write(reply, enter(request).getGoalProgressStr());
+                write(reply, enter(request).face.getGoalProgressStr());
                 return;
             case 5: // forget these
                 while (request.hasRemaining()) {
@@ -144,16 +144,11 @@ final class Bridge implements Runnable {
                 write(reply, world.face.getGoldActionSequence());
                 return;
             }
-            case 7: { // the tasks
-                World world = vacant();
-                vacant.push(world);
-                write(reply, world.face.getTaskNames());
+            case 7: // the tasks
+                write(reply, new World().face.getTaskNames());
                 return;
-            }
             case 8: { // how many variations a task has, and which belong to the train, dev and test sets
-                World world = vacant();
-                vacant.push(world);
-                PythonInterface face = world.face;
+                PythonInterface face = new World().face;
                 face.taskStr_$eq(read(request));
                 reply.writeInt(face.getTaskMaxVariations(face.taskStr()));
                 write(reply, face.getVariationsTrain());
@@ -171,13 +166,13 @@ final class Bridge implements Runnable {
         return vacant.isEmpty() ? new World() : vacant.pop();
     }
 
-    private PythonInterface enter(ByteBuffer request) {
+    private World enter(ByteBuffer request) {
         World world = worlds.get(request.getInt());
         if (world == null) {
             throw new IllegalStateException("nothing is loaded");
         }
         world.enter();
-        return world.face;
+        return world;
     }
 
     static String read(ByteBuffer request) {
@@ -214,6 +209,8 @@ final class Bridge implements Runnable {
  * of objects, the random numbers, the simplifications in force.
  */
 final class World {
+    private static final Random$ ASIDE = create(Random$.class);
+
     final PythonInterface face;
     private final UniqueIdentifier$ identifiers = create(UniqueIdentifier$.class);
     private final Random$ random = create(Random$.class);
@@ -238,8 +235,26 @@ final class World {
         if (!error.isEmpty()) {
             throw new IllegalArgumentException(error);
         }
+        // Made anew by every load and not asked in between, but nine tenths of a world's memory.
+        face.taskMaker_$eq(null);
         face.score_$eq(0);
         face.isComplete_$eq(false);
+    }
+
+    /**
+     * The possible actions. Of several names for a thing the simulator draws one, from the random numbers that animals walk
+     * by: apart, it draws from others, which depend on the number of moves alone.
+     */
+    List<String> actions(boolean apart) {
+        if (apart) {
+            ASIDE.setSeed(face.getNumMoves());
+            Random$.MODULE$ = ASIDE;
+        }
+        try {
+            return face.getValidActionObjectCombinations();
+        } finally {
+            Random$.MODULE$ = random;
+        }
     }
 
     private static <T> T create(Class<T> module) {

@@ -1,9 +1,12 @@
 //! ScienceWorld behind the environment contract.
 
+use std::sync::Arc;
+
 use stepladder_core::{End, Start, Step, TaskKey};
 use stepladder_env::{Admissible, Env, EnvError, EnvSpec, Walkthrough};
 
 use crate::failure::Failure;
+use crate::gold::Cache;
 use crate::instance::{Instance, View};
 use crate::pool::Pool;
 use crate::tasks::{Named, SPEC};
@@ -30,11 +33,11 @@ pub fn surroundings(look: &str, inventory: &str) -> String {
     format!("{look}\n{inventory}")
 }
 
-/// ScienceWorld as an environment. An episode starts as the package's `reset` starts it, with a look around that counts
-/// as a move; it ends when the simulator says so or the score falls below 0. The reward is the change of the score.
+/// ScienceWorld as an environment. An episode starts as the package's `reset` starts it, with a look around;
+/// it ends when the simulator says so or the score falls below 0. The reward is the change of the score.
 #[derive(Debug)]
 pub struct ScienceWorldEnv {
-    pool: Pool,
+    gold: Arc<Cache>,
     instance: Instance,
     playing: Option<Playing>,
 }
@@ -52,8 +55,8 @@ struct Playing {
 
 impl ScienceWorldEnv {
     /// An environment in these simulators.
-    pub fn new(pool: &Pool) -> Self {
-        Self { pool: pool.clone(), instance: Instance::new(pool), playing: None }
+    pub fn new(pool: &Pool, gold: Arc<Cache>) -> Self {
+        Self { gold, instance: Instance::new(pool), playing: None }
     }
 
     /// What there is to see now: the last answer, the room, what is carried, the score.
@@ -91,8 +94,8 @@ impl Env for ScienceWorldEnv {
             context: surroundings(&view.look, &view.inventory),
             family: named.task.name.to_owned(),
         };
-        let points = points(view.score);
-        self.playing = Some(Playing { key: task.clone(), named, view, points, over: false, failed: None });
+        // What the first look earned is paid with the first step, so that an episode's rewards add up to its score.
+        self.playing = Some(Playing { key: task.clone(), named, view, points: 0, over: false, failed: None });
         Ok(start)
     }
 
@@ -115,6 +118,7 @@ impl Env for ScienceWorldEnv {
             reward: f64::from(playing.points - before) / 100.0,
             won: playing.points >= 100,
             unknown_action: view.observation == UNKNOWN_ACTION,
+            context: Some(surroundings(&view.look, &view.inventory)),
             end: playing.over.then_some(End::Terminated),
         })
     }
@@ -146,10 +150,10 @@ impl Admissible for ScienceWorldEnv {
     }
 }
 
-/// The simulator's gold path. Empty if it has none.
+/// The simulator's gold path, from the cache if it is there. Empty if the simulator has none.
 impl Walkthrough for ScienceWorldEnv {
     fn solution(&self) -> Vec<String> {
         let Some(Playing { named, .. }) = &self.playing else { return Vec::new() };
-        self.pool.gold(named.task.name, named.variation, &named.simplification).unwrap_or_default()
+        self.gold.get(named).unwrap_or_default()
     }
 }

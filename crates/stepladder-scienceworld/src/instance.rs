@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::failure::Failure;
 use crate::pool::{Pool, Seat, Shared, twice};
-use crate::wire::{Op, Reply, Request};
+use crate::wire::{Op, Reply, Request, whole_list};
 use crate::worker::Trouble;
 
 /// Longest action that is sent, in bytes; the beginning of a longer one is no known action either.
@@ -41,6 +41,14 @@ impl View {
     }
 }
 
+/// What the world went through.
+#[derive(Debug)]
+enum Event {
+    Action(String),
+    /// The list of actions was drawn from the world's own random numbers.
+    List,
+}
+
 /// What is played, and everything that was done since: enough to make the world again.
 #[derive(Debug)]
 struct Episode {
@@ -48,7 +56,7 @@ struct Episode {
     variation: u32,
     simplification: String,
     description: String,
-    actions: Vec<String>,
+    past: Vec<Event>,
     last: Option<View>,
 }
 
@@ -89,7 +97,7 @@ impl Instance {
             variation,
             simplification: simplification.to_owned(),
             description: String::new(),
-            actions: Vec::new(),
+            past: Vec::new(),
             last: None,
         };
         let description = self.call(episode.load(self.id), |mut reply| {
@@ -108,21 +116,32 @@ impl Instance {
         let action = &action[..action.floor_char_boundary(LONGEST_ACTION)];
         let view = self.call(Request::new(Op::Step).int(self.id).text(action), View::read)?;
         if let Some(episode) = &mut self.episode {
-            episode.actions.push(action.to_owned());
+            episode.past.push(Event::Action(action.to_owned()));
             episode.last = Some(view.clone());
         }
         Ok(view)
     }
 
-    /// The actions that the simulator lists as possible now, in its order.
+    /// The actions that the simulator lists as possible now, in its order. Asking changes nothing, and asking again gives
+    /// the same.
     ///
     /// # Errors
     /// [`Failure`].
     pub fn valid(&mut self) -> Result<Vec<String>, Failure> {
-        self.call(Request::new(Op::Valid).int(self.id), |mut reply| {
-            let list = reply.list()?;
-            reply.end(list)
-        })
+        self.call(Request::new(Op::Valid).int(self.id).byte(1), whole_list)
+    }
+
+    /// The same list as the package makes it: of several names for a thing one is drawn, from the random numbers by which
+    /// animals walk and flowers are pollinated, so asking changes what happens later.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn valid_as_packaged(&mut self) -> Result<Vec<String>, Failure> {
+        let list = self.call(Request::new(Op::Valid).int(self.id).byte(0), whole_list)?;
+        if let Some(episode) = &mut self.episode {
+            episode.past.push(Event::List);
+        }
+        Ok(list)
     }
 
     /// Which goals are reached, in the simulator's words.
@@ -143,7 +162,7 @@ impl Instance {
         let mut seat = shared.seat(self.place);
         let (mut first, mut replays) = (None::<String>, 0);
         loop {
-            shared.start(&mut seat)?;
+            shared.start(self.place, &mut seat)?;
             if self.home != seat.generation {
                 match self.replay(&shared, &mut seat)? {
                     Ok(()) => self.home = seat.generation,
@@ -183,16 +202,25 @@ impl Instance {
             return Err(differs(0, "another description of the task"));
         }
         let mut last = None;
-        for (number, action) in episode.actions.iter().enumerate() {
-            let mut step = Request::new(Op::Step).int(self.id).text(action);
-            last = match shared.call(self.place, seat, &mut step, patience, View::read)? {
-                Ok(view) => Some(view),
+        for (number, event) in episode.past.iter().enumerate() {
+            let result = match event {
+                Event::Action(action) => {
+                    let mut step = Request::new(Op::Step).int(self.id).text(action);
+                    shared.call(self.place, seat, &mut step, patience, View::read)?.map(Some)
+                }
+                Event::List => {
+                    let mut list = Request::new(Op::Valid).int(self.id).byte(0);
+                    shared.call(self.place, seat, &mut list, patience, whole_list)?.map(|_| None)
+                }
+            };
+            match result {
+                Ok(view) => last = view.or(last),
                 Err(Trouble::Broken(what)) => return Ok(Err(what)),
                 Err(Trouble::Threw(what)) => return Err(differs(number + 1, &what)),
-            };
+            }
         }
         if last != episode.last {
-            return Err(differs(episode.actions.len(), "another answer than before"));
+            return Err(differs(episode.past.len(), "another answer than before"));
         }
         Ok(Ok(()))
     }

@@ -15,6 +15,8 @@ pub struct Release {
     pub wheel_sha256: &'static str,
     /// SHA-256 of `scienceworld.jar` in it.
     pub jar_sha256: &'static str,
+    /// SHA-256 of `object_type_ids.tsv` in it.
+    pub types_sha256: &'static str,
 }
 
 /// The releases that this was proven with; the first is the default.
@@ -24,12 +26,14 @@ pub const RELEASES: [Release; 2] = [
         url: "https://files.pythonhosted.org/packages/a8/2a/a95edc8f02830543d782aee506eaacf1344f918fb40fa475fe5898293f8c/scienceworld-1.2.3-py3-none-any.whl",
         wheel_sha256: "e9737b9d099bfaad90ef053ad6ac1d795e2063ed320efdfc0e9d9c8b5bebf419",
         jar_sha256: "f4e1fdce0cdabe1bab7128a7e78ea820210d9db3c28d7272bcbbc3f3a1c5f0d7",
+        types_sha256: "c8ad78fd41f79d9edd9669565990a58ec58f916f599de6c06765c2275a983e32",
     },
     Release {
         version: "1.1.3",
         url: "https://files.pythonhosted.org/packages/66/99/1ff9371465e8da80ab7f5678d989ea348f82d2824ec73b34c1418377bf7d/scienceworld-1.1.3-py3-none-any.whl",
         wheel_sha256: "19a55d4e2f6fd7c030a444e901a6ad4db0b94636ea283b895caae88abb514a57",
         jar_sha256: "2a83ba73718c50b2ed51f2819ddc3e564c7b3468a4999dd2d757c8bbb077b8ff",
+        types_sha256: "c8ad78fd41f79d9edd9669565990a58ec58f916f599de6c06765c2275a983e32",
     },
 ];
 

@@ -4,24 +4,33 @@
 //!
 //! * [`jar`]: where the simulator lies; [`pool`], [`instance`]: JVMs and the worlds in them; [`failure`]: what can go wrong
 //! * [`variations`], [`splits`], [`tasks`]: which tasks there are
-//! * [`mod@env`]: playing behind the environment contract
+//! * [`mod@env`]: playing behind the environment contract; [`gold`]: the simulator's own solutions, kept on disk
+//! * [`view`]: what texts say; [`expert`]: planner, executor and progress writer by rules; [`mod@codec`]: texts in few tokens;
+//!   [`noise`]: wrong actions
 //! * [`mod@verify`]: replaying recorded episodes of the original; [`mod@bench`]: measuring speed
 
 pub mod bench;
+pub mod codec;
 pub mod env;
+pub mod expert;
 pub mod failure;
+pub mod gold;
 pub mod instance;
 pub mod jar;
 mod java;
+pub mod noise;
 pub mod pool;
 pub mod splits;
 pub mod tasks;
 pub mod variations;
 pub mod verify;
+pub mod view;
 mod wire;
 mod worker;
 
+pub use codec::ScienceWorldCodec;
 pub use env::ScienceWorldEnv;
+pub use expert::ScienceWorldExpert;
 pub use failure::Failure;
 pub use instance::{Instance, View};
 pub use jar::Jar;

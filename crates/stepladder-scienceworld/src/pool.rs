@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::failure::Failure;
 use crate::jar::Jar;
 use crate::java::Launch;
-use crate::wire::{Op, Reply, Request};
+use crate::wire::{Op, Reply, Request, whole_list};
 use crate::worker::{Trouble, Worker};
 
 /// How simulators are run.
@@ -31,7 +31,7 @@ impl Default for PoolOptions {
         Self {
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             java: None,
-            heap_mb: 2048,
+            heap_mb: 768,
             patience: Duration::from_secs(60),
             gold_patience: Duration::from_secs(300),
         }
@@ -58,6 +58,8 @@ struct Slot {
     seat: Mutex<Seat>,
     /// Instances that ended: their worlds are given up with the next call.
     ended: Mutex<Vec<u32>>,
+    /// Of the JVM there; 0 without one.
+    pid: AtomicU32,
 }
 
 /// A place for one JVM after another.
@@ -97,9 +99,10 @@ impl Pool {
         self.0.slots.len()
     }
 
-    /// Process ids of the JVMs that run now, by place.
-    pub fn pids(&self) -> Vec<Option<u32>> {
-        self.0.slots.iter().map(|slot| lock(&slot.seat).worker.as_ref().map(Worker::pid)).collect()
+    /// Process ids of the JVMs that run now. Does not wait for calls.
+    pub fn pids(&self) -> Vec<u32> {
+        let all = self.0.slots.iter().map(|slot| slot.pid.load(Ordering::Relaxed));
+        all.filter(|pid| *pid != 0).collect()
     }
 
     /// The simulator's own solution of a task, generated on a world of its own; takes about a second.
@@ -108,10 +111,7 @@ impl Pool {
     /// [`Failure`].
     pub fn gold(&self, task: &str, variation: u32, simplification: &str) -> Result<Vec<String>, Failure> {
         let request = Request::new(Op::Gold).text(task).int(variation).text(simplification);
-        self.0.ask(request, self.0.options.gold_patience, |mut reply| {
-            let list = reply.list()?;
-            reply.end(list)
-        })
+        self.0.ask(request, self.0.options.gold_patience, whole_list)
     }
 
     /// Names of the simulator's tasks.
@@ -119,10 +119,7 @@ impl Pool {
     /// # Errors
     /// [`Failure`].
     pub fn tasks(&self) -> Result<Vec<String>, Failure> {
-        self.0.ask(Request::new(Op::Tasks), self.0.options.patience, |mut reply| {
-            let list = reply.list()?;
-            reply.end(list)
-        })
+        self.0.ask(Request::new(Op::Tasks), self.0.options.patience, whole_list)
     }
 
     /// Variations of a task: how many, and those of the simulator's train, dev and test sets.
@@ -167,7 +164,7 @@ impl Shared {
         patience: Duration,
         read: impl FnOnce(Reply<'_>) -> Option<T>,
     ) -> Result<Result<T, Trouble>, Failure> {
-        self.start(seat)?;
+        self.start(place, seat)?;
         let Some(worker) = &mut seat.worker else {
             return Err(Failure::Start("no simulator".to_owned()));
         };
@@ -184,12 +181,13 @@ impl Shared {
         if matches!(result, Err(Trouble::Broken(_))) {
             // Killed and waited for.
             seat.worker = None;
+            self.slots[place].pid.store(0, Ordering::Relaxed);
         }
         Ok(result)
     }
 
     /// Sees to it that a seat has a JVM.
-    pub(crate) fn start(&self, seat: &mut Seat) -> Result<(), Failure> {
+    pub(crate) fn start(&self, place: usize, seat: &mut Seat) -> Result<(), Failure> {
         if seat.worker.is_none() {
             let launch = {
                 let mut prepared = lock(&self.launch);
@@ -201,6 +199,8 @@ impl Shared {
             };
             seat.worker = launch.map(|launch| Worker::start(&launch)).transpose()?;
             seat.generation += 1;
+            let pid = seat.worker.as_ref().map_or(0, Worker::pid);
+            self.slots[place].pid.store(pid, Ordering::Relaxed);
         }
         Ok(())
     }

@@ -1,11 +1,13 @@
 //! ScienceWorld as a set of tasks.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use stepladder_core::TaskKey;
 use stepladder_env::{Env, EnvError, EnvSpec, TaskSet};
 
 use crate::env::ScienceWorldEnv;
+use crate::gold::Cache;
 use crate::jar::{Jar, RELEASES};
 use crate::pool::{Pool, PoolOptions};
 use crate::splits::Split;
@@ -38,6 +40,7 @@ pub static SPEC: EnvSpec = EnvSpec {
     ],
     max_steps: 50,
     reward_range: (-2.0, 1.0),
+    score_floor: Some(0.0),
     deterministic: true,
 };
 
@@ -67,14 +70,18 @@ impl Default for Options {
 /// ```
 #[derive(Debug, Clone)]
 pub struct ScienceWorld {
-    pool: Option<Pool>,
+    simulators: Option<(Pool, Arc<Cache>)>,
 }
 
 impl ScienceWorld {
     /// The tasks of the simulator below a data root. Nothing is started before an environment is reset.
     pub fn new(data_root: Option<&Path>, options: Options) -> Self {
-        let pool = data_root.map(|root| Pool::new(Jar::below(root, &options.version), options.pool));
-        Self { pool }
+        let simulators = data_root.map(|root| {
+            let pool = Pool::new(Jar::below(root, &options.version), options.pool);
+            let gold = Arc::new(Cache::new(&pool));
+            (pool, gold)
+        });
+        Self { simulators }
     }
 
     /// The simulators.
@@ -82,17 +89,29 @@ impl ScienceWorld {
     /// # Errors
     /// [`EnvError::Backend`] without a data root, [`EnvError::Data`] without a simulator in it.
     pub fn pool(&self) -> Result<&Pool, EnvError> {
-        let pool = self.pool.as_ref().ok_or_else(|| EnvError::Backend {
+        self.simulators().map(|(pool, _)| pool)
+    }
+
+    /// The simulators' solutions.
+    ///
+    /// # Errors
+    /// As [`Self::pool`].
+    pub fn gold(&self) -> Result<&Arc<Cache>, EnvError> {
+        self.simulators().map(|(_, gold)| gold)
+    }
+
+    fn simulators(&self) -> Result<&(Pool, Arc<Cache>), EnvError> {
+        let simulators = self.simulators.as_ref().ok_or_else(|| EnvError::Backend {
             env: SPEC.id,
             reason: "no data root with the simulator: set STEPLADDER_DATA or pass --data DIR, and fetch it there once with `stepladder data get scienceworld`".to_owned(),
         })?;
-        pool.jar().check().map_err(|failure| failure.into_env_error(""))?;
-        Ok(pool)
+        simulators.0.jar().check().map_err(|failure| failure.into_env_error(""))?;
+        Ok(simulators)
     }
 }
 
 /// A task key, read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Named {
     /// The task.
     pub task: &'static Task,
@@ -143,7 +162,8 @@ impl TaskSet for ScienceWorld {
     }
 
     fn make(&self) -> Result<Box<dyn Env>, EnvError> {
-        Ok(Box::new(ScienceWorldEnv::new(self.pool()?)))
+        let (pool, gold) = self.simulators()?;
+        Ok(Box::new(ScienceWorldEnv::new(pool, gold.clone())))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// One of the simulator's tasks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Task {
     /// Its name.
     pub name: &'static str,

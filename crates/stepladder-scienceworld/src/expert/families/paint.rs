@@ -1,0 +1,74 @@
+//! `chemistry-mix-paint-secondary-color`, `chemistry-mix-paint-tertiary-color`: mix paints and focus on each new colour.
+//!
+//! Its subtasks are those of [`chemistry`](super::chemistry):
+//!
+//! | subtask | example |
+//! |---|---|
+//! | `make COLOUR paint from COLOUR paint, COLOUR paint in the art studio` | `make green paint from blue paint, yellow paint in the art studio` |
+
+use super::super::{Family, Plan};
+use super::chemistry;
+
+pub(super) struct Paint;
+
+/// Where paints stand: one cup of each primary colour in the open, another of each in the cupboard.
+pub(super) const ROOM: &str = "art studio";
+
+/// Colours of two primary colours.
+const SECONDARY: [(&str, [&str; 2]); 4] = [
+    ("green", ["blue", "yellow"]),
+    ("orange", ["red", "yellow"]),
+    ("violet", ["red", "blue"]),
+    ("purple", ["red", "blue"]),
+];
+
+/// The colour that a task wants.
+fn colour(task: &str) -> Option<&str> {
+    let (_, rest) = task.split_once("use chemistry to create ")?;
+    let (colour, _) = rest.split_once(" paint. ")?;
+    Some(colour)
+}
+
+fn make(colour: &str, [first, second]: [&str; 2]) -> String {
+    chemistry::make(&format!("{colour} paint"), &format!("{first} paint, {second} paint"), ROOM)
+}
+
+/// The subtasks for a colour: one, or two with the secondary colour first.
+fn subtasks(colour: &str) -> Vec<String> {
+    let secondary = |colour: &str| SECONDARY.iter().find(|(name, _)| *name == colour);
+    let (primary, between) = match colour.split_once('-') {
+        None => (None, colour),
+        Some((first, second)) if secondary(first).is_some() => (Some(second), first),
+        Some((first, second)) => (Some(first), second),
+    };
+    let parts = secondary(between).map(|(_, parts)| make(between, *parts));
+    parts.into_iter().chain(primary.map(|primary| make(colour, [between, primary]))).collect()
+}
+
+impl Family for Paint {
+    fn plan(&self, plan: &Plan<'_>) -> Option<String> {
+        let all = subtasks(colour(plan.task)?);
+        let made = plan.progress.starts_with("focused on ");
+        let at = plan.last().and_then(|last| all.iter().position(|subtask| subtask == last));
+        let next = at.map_or(0, |at| at + usize::from(made));
+        all.get(next).or(all.last()).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_are_mixed_of_others() {
+        let task = "Your task is to use chemistry to create green paint. When you are done, focus on the green paint.";
+        assert_eq!(colour(task), Some("green"));
+        assert_eq!(subtasks("green"), ["make green paint from blue paint, yellow paint in the art studio"]);
+        let violet = "make violet paint from red paint, blue paint in the art studio";
+        for colour in ["violet-red", "red-violet"] {
+            let last = format!("make {colour} paint from violet paint, red paint in the art studio");
+            assert_eq!(subtasks(colour), [violet.to_owned(), last]);
+        }
+        assert!(subtasks("grey").is_empty());
+    }
+}

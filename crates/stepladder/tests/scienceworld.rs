@@ -1,0 +1,223 @@
+//! ScienceWorld through the program.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "the helpers of a test are tests")]
+
+mod common;
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{command, finish, folder, json, ok, refused, run};
+use serde_json::{Value, json};
+
+/// In CI nothing may be left out.
+fn skipped(why: &str) {
+    assert!(std::env::var_os("CI").is_none_or(|value| value != "true"), "{why}");
+    eprintln!("SKIPPED: {why}");
+}
+
+/// The data root with a simulator in it and a Java to run it, or a loud note that the test cannot run.
+fn playable() -> Option<PathBuf> {
+    let root = std::env::var_os("STEPLADDER_DATA").map(PathBuf::from);
+    let root = root.filter(|root| root.join("scienceworld/1.2.3/scienceworld.jar").exists());
+    let java = Command::new("java").arg("-version").output().is_ok();
+    if root.is_none() || !java {
+        skipped("no scienceworld/1.2.3/scienceworld.jar below the directory in STEPLADDER_DATA, or no Java");
+        return None;
+    }
+    root
+}
+
+#[test]
+fn the_list_says_what_there_is() {
+    let temporary = folder();
+    let list = json(temporary.path(), &["env", "list", "--json"]);
+    let env = list.as_array().unwrap().iter().find(|env| env["id"] == "scienceworld").unwrap();
+    assert_eq!((&env["max_steps"], &env["data_licence"]), (&json!(50), &json!("Apache-2.0")));
+    let splits: Vec<&str> = env["splits"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert_eq!(splits[..5], ["train", "dev", "test", "train_dev", "train_fit"]);
+}
+
+#[test]
+fn recorded_episodes_of_both_versions_agree() {
+    let Some(root) = playable() else { return };
+    let temporary = folder();
+    let file = root.join("transcripts/scienceworld_hashcode2.jsonl.zst");
+    for version in ["1.2.3", "1.1.3"] {
+        let arguments = ["env", "verify", "scienceworld", "--version", version, "--transcripts"];
+        let rest = [file.to_str().unwrap(), "--data", root.to_str().unwrap(), "--json"];
+        let report = json(temporary.path(), &[&arguments[..], &rest].concat());
+        assert_eq!(
+            report,
+            json!({
+                "env": "scienceworld", "rows": 217, "mismatches": 0, "skipped_fields": [], "first_difference": null,
+            })
+        );
+    }
+}
+
+#[test]
+fn a_player_sees_answers_and_what_can_be_done() {
+    let Some(root) = playable() else { return };
+    let temporary = folder();
+    let arguments = ["env", "play", "scienceworld", "--split", "dev-easy", "--task", "16", "--data"];
+    let mut play = command(temporary.path(), &[&arguments[..], &[root.to_str().unwrap()]].concat());
+    let mut play = play.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    play.stdin.take().unwrap().write_all(b"?\nsing\nfocus on agent\n").unwrap();
+    let said = String::from_utf8(play.wait_with_output().unwrap().stdout).unwrap();
+    assert!(said.starts_with("[scienceworld/dev-easy/chemistry-mix/18]\nThis room is called "), "{said}");
+    assert!(said.contains("\nlook around\n") && said.contains("teleport to kitchen"), "{said}");
+    assert!(said.contains("No known action matches that input."), "{said}");
+    assert!(said.ends_with("Terminated after 2 steps, won: false\n"), "{said}");
+}
+
+#[test]
+fn what_is_missing_is_said_with_the_remedy() {
+    let temporary = folder();
+    let folder = temporary.path();
+    let play = ["env", "play", "scienceworld"];
+    refused(
+        folder,
+        &play,
+        1,
+        "scienceworld: no data root with the simulator: set STEPLADDER_DATA or pass --data DIR, and fetch it there once with `stepladder data get scienceworld`",
+    );
+    refused(
+        folder,
+        &[&play[..], &["--data", "."]].concat(),
+        1,
+        "./scienceworld/1.2.3/scienceworld.jar: the ScienceWorld simulator is not there: fetch it with `stepladder data get scienceworld` (8 MB), or name another data root with STEPLADDER_DATA or --data DIR",
+    );
+    refused(
+        folder,
+        &["env", "verify", "scienceworld", "--version", "1.0", "--transcripts", "x"],
+        2,
+        "scienceworld 1.0 is not known here; known are 1.2.3 and 1.1.3",
+    );
+    refused(
+        folder,
+        &["env", "bench", "sokoban", "--version", "1.2.3"],
+        2,
+        "--version is for scienceworld; sokoban has one version",
+    );
+    fs_err::create_dir_all(folder.join("scienceworld/1.2.3")).unwrap();
+    for name in ["scienceworld.jar", "object_type_ids.tsv"] {
+        fs_err::write(folder.join("scienceworld/1.2.3").join(name), "").unwrap();
+    }
+    let mut without = command(folder, &[&play[..], &["--data", "."]].concat());
+    without.env_remove("STEPLADDER_JAVA").env_remove("JAVA_HOME").env("PATH", folder);
+    let outcome = finish(without);
+    assert_eq!(
+        (outcome.code, outcome.err.as_str()),
+        (
+            Some(1),
+            "error: scienceworld: no Java: STEPLADDER_JAVA is not set, JAVA_HOME is not set, there is no `java` on PATH; install Java 8 or newer (on Debian: apt install default-jre-headless) or set STEPLADDER_JAVA\n"
+        )
+    );
+}
+
+#[test]
+fn the_simulator_is_taken_from_a_wheel_and_only_from_the_published_one() {
+    let temporary = folder();
+    let folder = temporary.path();
+    fs_err::write(folder.join("other.whl"), "something else").unwrap();
+    let get = ["data", "get", "scienceworld", "--data", "root"];
+    let outcome = run(folder, &[&get[..], &["--from", "other.whl"]].concat());
+    assert_eq!(outcome.code, Some(1));
+    assert!(
+        outcome.err.starts_with("error: other.whl: the wheel is not the published one: its SHA-256 is "),
+        "{}",
+        outcome.err
+    );
+    assert!(!folder.join("root").exists());
+    refused(
+        folder,
+        &["data", "get", "scienceworld"],
+        2,
+        "say where the data go: set STEPLADDER_DATA or pass --data DIR",
+    );
+    let outcome = run(folder, &["data", "get", "alfworld", "--data", "root"]);
+    assert_eq!(outcome.code, Some(2));
+    assert!(outcome.err.contains("only scienceworld is"), "{}", outcome.err);
+
+    let Some(root) = playable() else { return };
+    let said = ok(folder, &["data", "get", "scienceworld", "--data", root.to_str().unwrap()]);
+    assert!(said.starts_with("scienceworld 1.2.3 is there and whole: "), "{said}");
+    let said = ok(folder, &["data", "status", "--data", root.to_str().unwrap()]);
+    assert!(said.contains("\nscienceworld: present: "), "{said}");
+}
+
+/// Processes whose parent is this one.
+fn children(parent: u32) -> Vec<u32> {
+    let all = fs_err::read_dir("/proc").unwrap().flatten();
+    all.filter_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let stat = fs_err::read_to_string(entry.path().join("stat")).ok()?;
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        (fields[1] == parent.to_string()).then_some(pid)
+    })
+    .collect()
+}
+
+fn gone(pid: u32) -> bool {
+    let stat = fs_err::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    matches!(stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next()), None | Some('Z'))
+}
+
+/// Kills the program without warning and sees what it leaves behind.
+fn killed_leaves_nothing(mut program: Child, java: &[u32]) {
+    assert!(!java.is_empty());
+    program.kill().unwrap();
+    program.wait().unwrap();
+    let started = Instant::now();
+    while !java.iter().all(|pid| gone(*pid)) {
+        assert!(started.elapsed() < Duration::from_secs(10), "a simulator outlived the program");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_killed_program_leaves_no_simulator_behind() {
+    let Some(root) = playable() else { return };
+    let temporary = folder();
+    let scratch = temporary.path().join("scratch");
+    fs_err::create_dir(&scratch).unwrap();
+    let start = |arguments: &[&str]| {
+        let arguments = [arguments, &["--data", root.to_str().unwrap()]].concat();
+        let mut program = command(temporary.path(), &arguments);
+        program.env("TMPDIR", &scratch).stdin(Stdio::piped()).stdout(Stdio::piped());
+        program.spawn().unwrap()
+    };
+    // Waiting for its player: the simulator is idle.
+    let mut playing = start(&["env", "play", "scienceworld"]);
+    let mut line = String::new();
+    BufReader::new(playing.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("[scienceworld/dev/boil/14]"), "{line}");
+    let java = children(playing.id());
+    killed_leaves_nothing(playing, &java);
+
+    // In the middle of its work.
+    let benching = start(&["env", "bench", "scienceworld"]);
+    let started = Instant::now();
+    let busy = |pid: &u32| {
+        let stat = fs_err::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let fields: Vec<String> =
+            stat.rsplit(')').next().unwrap().split_whitespace().map(str::to_owned).collect();
+        // Two seconds of processor time: the simulator is loaded and generates a gold path.
+        fields.get(11).and_then(|ticks| ticks.parse::<u64>().ok()).is_some_and(|ticks| ticks > 200)
+    };
+    while !children(benching.id()).iter().any(busy) {
+        assert!(started.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let java = children(benching.id());
+    killed_leaves_nothing(benching, &java);
+    // Not even the files that it ran from.
+    let started = Instant::now();
+    while fs_err::read_dir(&scratch).unwrap().count() > 0 {
+        assert!(started.elapsed() < Duration::from_secs(10), "files are left behind");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
