@@ -6,7 +6,7 @@
 //! * [`variations`], [`splits`], [`tasks`]: which tasks there are
 //! * [`mod@env`]: playing behind the environment contract; [`gold`]: the simulator's own solutions, kept on disk
 //! * [`view`]: what texts say; [`expert`]: planner, executor and progress writer by rules; [`mod@codec`]: texts in few tokens;
-//!   [`noise`]: wrong actions
+//!   [`noise`]: wrong actions; [`rename`]: the same episodes with other names
 //! * [`mod@verify`]: replaying recorded episodes of the original; [`mod@bench`]: measuring speed
 
 pub mod bench;
@@ -20,6 +20,7 @@ pub mod jar;
 mod java;
 pub mod noise;
 pub mod pool;
+pub mod rename;
 pub mod splits;
 pub mod tasks;
 pub mod variations;

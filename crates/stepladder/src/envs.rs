@@ -34,7 +34,12 @@ pub(crate) struct Registered {
     pub(crate) expert: Box<dyn Expert>,
     /// Who proposes wrong actions.
     pub(crate) noise: Box<dyn Perturb>,
+    /// Gives the things of an episode other names, where that changes nothing else.
+    pub(crate) rename: Option<Rename>,
 }
+
+/// An episode with other names, drawn from a stream.
+pub(crate) type Rename = fn(&Episode, &mut Rng) -> Episode;
 
 impl Registered {
     /// What is known about the environment.
@@ -127,5 +132,6 @@ pub(crate) fn open(id: &str, data_root: Option<&Path>) -> Result<Registered> {
         }
         _ => (Arc::new(AlfworldCodec), Box::new(AlfworldExpert::default()), Box::new(AlfworldNoise)),
     };
-    Ok(Registered { tasks, style: Arc::new(Compact::new(codec)), expert, noise })
+    let rename = (id == "scienceworld").then_some(stepladder_scienceworld::rename::rename as Rename);
+    Ok(Registered { tasks, style: Arc::new(Compact::new(codec)), expert, noise, rename })
 }

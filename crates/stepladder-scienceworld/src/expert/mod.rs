@@ -41,12 +41,6 @@ impl Plan<'_> {
         progress::failed(self.progress)
     }
 
-    /// How often the latest subtask has been issued in a row.
-    fn tries(&self) -> usize {
-        let last = self.last();
-        self.earlier.iter().rev().take_while(|subtask| Some(subtask.as_str()) == last).count()
-    }
-
     /// Whether a subtask that begins like this was issued.
     fn issued(&self, start: &str) -> bool {
         self.earlier.iter().any(|subtask| subtask.starts_with(start))

@@ -10,6 +10,7 @@ use super::{Usage, all_played, say};
 use crate::cli::Demonstrate;
 use crate::envs;
 use crate::run::demonstrations::{Rollout, expert_rollout};
+use crate::run::labels::Labels;
 use crate::run::progress::Reporter;
 use crate::run::trace_file;
 
@@ -31,10 +32,12 @@ pub(super) fn run(arguments: &Demonstrate) -> Result<()> {
     let episodes = expert_rollout(&env, &rollout, &Reporter::new("expert plays", tasks.len() as u64))?;
     writer.write_all(&episodes)?;
     let summary = env.evaluate(&episodes).all;
+    let labels = Labels::of(&episodes, &*env.style);
     if arguments.json {
         say(json!({
             "env": arguments.env, "split": arguments.split, "n": summary.n, "success": summary.success,
             "interval": summary.interval, "score": summary.score, "mean_steps": summary.mean_steps, "file": arguments.output,
+            "labels": labels,
         }));
     } else {
         say(format_args!(
@@ -45,6 +48,14 @@ pub(super) fn run(arguments: &Demonstrate) -> Result<()> {
             100.0 * summary.interval[1],
             summary.mean_steps,
             arguments.output.display()
+        ));
+        say(format_args!(
+            "{} subtasks, {} actions in the median, {:.1} % named after what they touch; {} prompts, {:.2} % with two labels",
+            labels.subtasks,
+            labels.median_actions,
+            100.0 * labels.named,
+            labels.prompts,
+            100.0 * labels.contradictory,
         ));
     }
     all_played(&episodes)

@@ -21,6 +21,8 @@ pub(crate) fn check(config: &Config, origins: &Origins) -> Vec<String> {
     found.unless(config.threads <= MOST_THREADS, "threads", config.threads, &bound);
     found.at_least_one("env.max_steps", u64::from(config.env.max_steps));
     found.below_one("data.noise", config.data.noise);
+    let renames = config.data.renamed == 0 || config.env.id == "scienceworld";
+    found.unless(renames, "data.renamed", config.data.renamed, "only things of scienceworld can be renamed");
     for sentence in config.model.violations() {
         found.sentence(sentence);
     }

@@ -68,6 +68,11 @@ pub(crate) const KEYS: &[Key] = &[
         Kind::Real,
         "Chance per step that another action is played in a noisy pass; from 0 to below 1.",
     ),
+    optional(
+        "data.renamed",
+        Kind::Integer,
+        "Copies of the demonstrations in which substances have other names (`scienceworld`).",
+    ),
     key("model.width", Kind::Integer, "Width of the residual stream; a multiple of `heads`."),
     key("model.layers", Kind::Integer, "Number of blocks."),
     key("model.heads", Kind::Integer, "Query heads; a multiple of `kv_heads`."),

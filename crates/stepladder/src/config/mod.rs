@@ -83,6 +83,9 @@ pub(crate) struct DataConfig {
     pub(crate) noisy_passes: u64,
     /// Chance per step that another action is played in a noisy pass.
     pub(crate) noise: f64,
+    /// Further copies of the demonstrations in which things have other names.
+    #[serde(default, skip_serializing_if = "whole")]
+    pub(crate) renamed: u64,
 }
 
 /// Numbers of each algorithm.

@@ -6,6 +6,7 @@ use stepladder_agent::scheduler::{Noise, Options};
 use stepladder_agent::{AgentKind, Job, Scheduler};
 use stepladder_core::Query;
 use stepladder_core::label::Expert;
+use stepladder_core::seed::stream;
 use stepladder_core::trace::Episode;
 
 use super::progress::Reporter;
@@ -59,7 +60,8 @@ pub(crate) fn expert_rollout(
     Ok(episodes)
 }
 
-/// The demonstrations of a run: one clean pass, then the noisy ones; only solved episodes are kept.
+/// The demonstrations of a run: one clean pass, then the noisy ones; only solved episodes are kept. Then all of them with
+/// other names, as often as the configuration says.
 pub(crate) fn demonstrate(env: &Registered, config: &Config) -> Result<Vec<Episode>> {
     let mut tasks = env.tasks.tasks(&config.data.split)?;
     if config.data.games > 0 {
@@ -79,6 +81,14 @@ pub(crate) fn demonstrate(env: &Registered, config: &Config) -> Result<Vec<Episo
             bail!("a demonstration broke off: {error}");
         }
         kept.extend(episodes.into_iter().filter(|episode| episode.won));
+    }
+    if let Some(rename) = env.rename {
+        let played = kept.clone();
+        for copy in 0..config.data.renamed {
+            kept.extend(played.iter().zip(0..).map(|(episode, number)| {
+                rename(episode, &mut stream(config.seed, "rename", &[copy, number]))
+            }));
+        }
     }
     if kept.is_empty() {
         bail!(

@@ -3,6 +3,7 @@
 pub(crate) mod agents;
 pub(crate) mod demonstrations;
 pub(crate) mod directory;
+pub(crate) mod labels;
 pub(crate) mod learn;
 pub(crate) mod memory;
 pub(crate) mod play;

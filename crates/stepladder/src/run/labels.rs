@@ -1,0 +1,127 @@
+//! What demonstrations teach, checked: lengths of subtasks, what their names mention, prompts with two different labels.
+
+use std::collections::{BTreeSet, HashMap};
+
+use serde::Serialize;
+use stepladder_core::Role;
+use stepladder_core::style::PromptStyle;
+use stepladder_core::trace::{Episode, Subtask};
+use stepladder_data::streams::hierarchical;
+
+/// A report on labels.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Labels {
+    /// Subtasks in all episodes.
+    pub(crate) subtasks: usize,
+    /// Median number of their actions.
+    pub(crate) median_actions: usize,
+    /// Share of subtasks whose name has a word of one of their actions or of what these led to, verbs and small words left
+    /// out.
+    pub(crate) named: f64,
+    /// Median number of words of a progress text.
+    pub(crate) progress_words: usize,
+    /// Samples of all roles.
+    pub(crate) samples: usize,
+    /// Different prompts, as a small model reads them.
+    pub(crate) prompts: usize,
+    /// Share of those that have two different replies.
+    pub(crate) contradictory: f64,
+    /// Steps without a progress text that should have one: all but the one that ends the episode.
+    pub(crate) unlabelled: usize,
+}
+
+/// Words that say nothing about what a subtask is about.
+const SMALL: [&str; 24] = [
+    "the", "a", "an", "in", "on", "to", "of", "it", "and", "with", "from", "until", "at", "into", "go",
+    "get", "put", "take", "look", "around", "focus", "move", "pick", "up",
+];
+
+fn words(text: &str) -> BTreeSet<String> {
+    let plain = text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty());
+    plain.map(str::to_lowercase).filter(|word| !SMALL.contains(&word.as_str())).collect()
+}
+
+fn is_named(subtask: &Subtask) -> bool {
+    let name = words(&subtask.text);
+    subtask
+        .steps
+        .iter()
+        .any(|step| !name.is_disjoint(&words(&step.action)) || !name.is_disjoint(&words(&step.observation)))
+}
+
+fn median(mut values: Vec<usize>) -> usize {
+    values.sort_unstable();
+    values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or(0)
+}
+
+impl Labels {
+    /// Looks at all episodes.
+    pub(crate) fn of(episodes: &[Episode], style: &dyn PromptStyle) -> Self {
+        let subtasks: Vec<&Subtask> = episodes
+            .iter()
+            .flat_map(|episode| &episode.subtasks)
+            .filter(|subtask| !subtask.steps.is_empty())
+            .collect();
+        let mut replies: HashMap<(Role, String), BTreeSet<String>> = HashMap::new();
+        let mut samples = 0;
+        let mut progress = Vec::new();
+        for sample in episodes.iter().flat_map(hierarchical) {
+            samples += 1;
+            if sample.role() == Role::Progress {
+                progress.push(sample.reply.split_whitespace().count());
+            }
+            replies.entry((sample.role(), style.prompt(&sample.query))).or_default().insert(sample.reply);
+        }
+        let twice = replies.values().filter(|replies| replies.len() > 1).count();
+        let named = subtasks.iter().filter(|subtask| is_named(subtask)).count();
+        let unlabelled = episodes
+            .iter()
+            .flat_map(Episode::steps)
+            .filter(|step| step.progress.is_none() && step.end.is_none())
+            .count();
+        Self {
+            subtasks: subtasks.len(),
+            median_actions: median(subtasks.iter().map(|subtask| subtask.steps.len()).collect()),
+            named: named as f64 / subtasks.len().max(1) as f64,
+            progress_words: median(progress),
+            samples,
+            prompts: replies.len(),
+            contradictory: twice as f64 / replies.len().max(1) as f64,
+            unlabelled,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use stepladder_agent::Compact;
+    use stepladder_env::codec::Plain;
+
+    fn episode() -> Episode {
+        let line = include_str!("../../../stepladder-core/tests/trace-v1.jsonl");
+        stepladder_core::trace::read(line.as_bytes()).next().unwrap().unwrap()
+    }
+
+    #[test]
+    fn two_replies_to_one_prompt_are_counted() {
+        let style = Compact::new(Arc::new(Plain));
+        let first = episode();
+        let mut second = first.clone();
+        let same = Labels::of(&[first.clone(), second.clone()], &style);
+        assert_eq!((same.contradictory, same.samples % 2), (0.0, 0));
+        second.subtasks[0].steps[0].action = "something else".into();
+        let two = Labels::of(&[first, second], &style);
+        assert!(two.contradictory > 0.0 && two.contradictory < 1.0);
+    }
+
+    #[test]
+    fn a_name_without_a_word_of_its_actions_is_noticed() {
+        let style = Compact::new(Arc::new(Plain));
+        let mut episode = episode();
+        let named = Labels::of(std::slice::from_ref(&episode), &style).named;
+        episode.subtasks[0].text = "xyzzy".into();
+        assert!(Labels::of(&[episode], &style).named < named);
+    }
+}
