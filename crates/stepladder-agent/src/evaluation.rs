@@ -54,9 +54,9 @@ pub struct Summary {
     pub success: f64,
     /// 95 % Wilson interval of `success`.
     pub interval: [f64; 2],
-    /// Mean sum of rewards; where the benchmark counts nothing below a floor, the mean of what it counts.
+    /// Mean sum of rewards; where the benchmark counts it within a range, the mean of what it counts.
     pub score: f64,
-    /// 95 % interval of `score`, by the normal approximation: mean ± 1.96 s / √n.
+    /// 95 % interval of `score`, by the normal approximation: mean ± 1.96 s / √n, inside the range.
     pub score_interval: [f64; 2],
     /// Mean environment steps, the terminal one counted.
     pub mean_steps: f64,
@@ -102,34 +102,37 @@ pub struct Evaluation {
     pub cut: f64,
     /// Episodes that an error broke off.
     pub errors: usize,
-    /// Below which the benchmark counts no score; none where it reports success alone.
+    /// What the benchmark counts of an episode at least and at most; none where it reports success alone.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub score_floor: Option<f64>,
+    pub score_range: Option<(f64, f64)>,
 }
 
-/// What an episode counts: max(floor, sum of rewards), the floor itself if an error broke it off (spec/algorithms 2.5).
-fn counted(episode: &Episode, floor: Option<f64>) -> f64 {
-    match floor {
-        Some(floor) if episode.error.is_some() => floor,
-        Some(floor) => episode.score.max(floor),
+/// What an episode counts: max(low, sum of rewards), `low` itself if an error broke it off (spec/algorithms 2.5).
+fn counted(episode: &Episode, range: Option<(f64, f64)>) -> f64 {
+    match range {
+        Some((low, _)) if episode.error.is_some() => low,
+        Some((low, high)) => episode.score.clamp(low, high),
         None => episode.score,
     }
 }
 
-fn summarise(episodes: &[&Episode], floor: Option<f64>) -> Summary {
+fn summarise(episodes: &[&Episode], range: Option<(f64, f64)>) -> Summary {
     let n = episodes.len();
     let won = episodes.iter().filter(|episode| episode.won).count();
     let mean = |total: f64, count: usize| if count == 0 { 0.0 } else { total / count as f64 };
     let steps = |only_won: bool| {
         episodes.iter().filter(|episode| episode.won || !only_won).map(|episode| episode.len() as f64).sum()
     };
-    let scores: Vec<f64> = episodes.iter().map(|episode| counted(episode, floor)).collect();
+    let scores: Vec<f64> = episodes.iter().map(|episode| counted(episode, range)).collect();
     Summary {
         n,
         success: mean(won as f64, n),
         interval: wilson(won, n),
         score: mean(scores.iter().sum(), n),
-        score_interval: normal(&scores),
+        score_interval: match range {
+            Some((low, high)) => normal(&scores).map(|end| end.clamp(low, high)),
+            None => normal(&scores),
+        },
         mean_steps: mean(steps(false), n),
         mean_steps_won: mean(steps(true), won),
     }
@@ -153,11 +156,11 @@ pub fn repeated_subtasks(episode: &Episode) -> usize {
 
 /// Summarises episodes of one agent in an environment that is judged by success.
 pub fn evaluate(episodes: &[Episode]) -> Evaluation {
-    evaluate_above(episodes, None)
+    evaluate_within(episodes, None)
 }
 
-/// The same where the benchmark is the mean score and counts nothing below `floor` (`EnvSpec::score_floor`).
-pub fn evaluate_above(episodes: &[Episode], floor: Option<f64>) -> Evaluation {
+/// The same where the benchmark is the mean score, counted within a range (`EnvSpec::score_range`).
+pub fn evaluate_within(episodes: &[Episode], range: Option<(f64, f64)>) -> Evaluation {
     let all: Vec<&Episode> = episodes.iter().collect();
     let mut families: BTreeMap<String, Vec<&Episode>> = BTreeMap::new();
     for episode in episodes {
@@ -194,10 +197,10 @@ pub fn evaluate_above(episodes: &[Episode], floor: Option<f64>) -> Evaluation {
         }
     };
     Evaluation {
-        all: summarise(&all, floor),
+        all: summarise(&all, range),
         per_type: families
             .into_iter()
-            .map(|(family, members)| (family, summarise(&members, floor)))
+            .map(|(family, members)| (family, summarise(&members, range)))
             .collect(),
         tokens_per_step,
         subtasks: per_episode(&|episode| episode.subtasks.iter().filter(|s| s.turn.is_some()).count()),
@@ -206,6 +209,6 @@ pub fn evaluate_above(episodes: &[Episode], floor: Option<f64>) -> Evaluation {
         unparsable: per_episode(&|episode| episode.steps().filter(|step| step.unparsable).count()),
         cut: per_episode(&|episode| episode.turns().filter(|turn| turn.cut).count()),
         errors: episodes.iter().filter(|episode| episode.error.is_some()).count(),
-        score_floor: floor,
+        score_range: range,
     }
 }

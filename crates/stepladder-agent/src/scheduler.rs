@@ -361,7 +361,7 @@ impl Env for Broken {
             splits: &[],
             max_steps: 1,
             reward_range: (0.0, 0.0),
-            score_floor: None,
+            score_range: None,
             deterministic: true,
         };
         SPEC

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use stepladder_agent::evaluation::{evaluate, evaluate_above};
+use stepladder_agent::evaluation::{evaluate, evaluate_within};
 use stepladder_agent::generator::{Completion, GenerateError, Generator, Request, Scripted};
 use stepladder_agent::scheduler::{Blueprint, Noise, Options, Perturb};
 use stepladder_agent::{AgentKind, Job, Scheduler};
@@ -22,7 +22,7 @@ const SPEC: EnvSpec = EnvSpec {
     splits: &["all"],
     max_steps: 20,
     reward_range: (0.0, 1.0),
-    score_floor: None,
+    score_range: None,
     deterministic: true,
 };
 
@@ -245,7 +245,7 @@ fn the_score_of_scienceworld_matches() {
     let crashed = case["inputs"]["crashed"].as_u64().unwrap() as usize;
     let broken = Episode { score: 0.7, error: Some("the simulator died".into()), ..whole };
     episodes.extend(std::iter::repeat_n(broken, crashed));
-    let score = 100.0 * evaluate_above(&episodes, Some(0.0)).all.score;
+    let score = 100.0 * evaluate_within(&episodes, Some((0.0, 1.0))).all.score;
     assert!((score - case["expected"].as_f64().unwrap()).abs() < case["tol"].as_f64().unwrap(), "{score}");
     assert!(evaluate(&episodes).all.score < score / 100.0);
 }

@@ -49,7 +49,7 @@ pub static SPEC: EnvSpec = EnvSpec {
     ],
     max_steps: 50,
     reward_range: (0.0, 1.0),
-    score_floor: None,
+    score_range: None,
     deterministic: true,
 };
 

@@ -24,7 +24,7 @@ pub static SPEC: EnvSpec = EnvSpec {
     splits: &["train", "train_dev", "valid_seen", "valid_unseen"],
     max_steps: 50,
     reward_range: (0.0, 1.0),
-    score_floor: None,
+    score_range: None,
     deterministic: true,
 };
 

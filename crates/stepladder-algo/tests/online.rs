@@ -45,7 +45,7 @@ const SPEC: EnvSpec = EnvSpec {
     splits: &["all"],
     max_steps: 4,
     reward_range: (0.0, 1.0),
-    score_floor: None,
+    score_range: None,
     deterministic: true,
 };
 const WORDS: [&str; 3] = ["red", "green", "blue"];

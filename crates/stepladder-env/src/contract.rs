@@ -23,9 +23,9 @@ pub struct EnvSpec {
     pub max_steps: u32,
     /// Smallest and largest possible reward of one step.
     pub reward_range: (f64, f64),
-    /// Where the benchmark's number is the mean score of episodes, and not only the share of solved ones: the least that an
-    /// episode counts.
-    pub score_floor: Option<f64>,
+    /// Where the benchmark's number is the mean score of episodes, and not only the share of solved ones: the least and the
+    /// most that an episode counts.
+    pub score_range: Option<(f64, f64)>,
     /// Same task and actions give the same episode whatever the seed.
     pub deterministic: bool,
 }
@@ -190,7 +190,7 @@ mod tests {
             splits,
             max_steps: 1,
             reward_range: (0.0, 1.0),
-            score_floor: None,
+            score_range: None,
             deterministic: true,
         };
         let list = |splits| spec(splits).split_list();

@@ -40,7 +40,7 @@ pub static SPEC: EnvSpec = EnvSpec {
     ],
     max_steps: 50,
     reward_range: (-2.0, 1.0),
-    score_floor: Some(0.0),
+    score_range: Some((0.0, 1.0)),
     deterministic: true,
 };
 

@@ -34,7 +34,7 @@ pub static SPEC: EnvSpec = EnvSpec {
     ],
     max_steps: 120,
     reward_range: (-1.1, 10.9),
-    score_floor: None,
+    score_range: None,
     deterministic: true,
 };
 

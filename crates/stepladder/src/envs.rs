@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 use stepladder_agent::Compact;
-use stepladder_agent::evaluation::{Evaluation, evaluate_above};
+use stepladder_agent::evaluation::{Evaluation, evaluate_within};
 use stepladder_agent::scheduler::Perturb;
 use stepladder_alfworld::env::Options;
 use stepladder_alfworld::{Alfworld, AlfworldCodec, AlfworldExpert, Households, households, noise, tasks};
@@ -49,7 +49,7 @@ impl Registered {
 
     /// Summarises episodes the way the benchmark does.
     pub(crate) fn evaluate(&self, episodes: &[Episode]) -> Evaluation {
-        evaluate_above(episodes, self.spec().score_floor)
+        evaluate_within(episodes, self.spec().score_range)
     }
 
     /// Environment steps per episode of a split, for the agents of a run: the run's own limit for tasks as long as

@@ -61,7 +61,7 @@ fn every_algorithm_and_every_ablation_trains_plays_and_is_compared() {
         assert_ne!(keys(&rounds[0]), keys(&rounds[1]));
     }
     // Sampled play keeps the log-probabilities of what was sampled.
-    let collected = round("offline/collected.jsonl.zst");
+    let collected = round(&format!("{}/collected.jsonl.zst", "step_hrl"));
     assert_eq!(collected.len(), 6);
     assert!(collected.iter().flat_map(Episode::turns).all(|turn| turn.logprob.is_some_and(|sum| sum <= 0.0)));
 

@@ -94,7 +94,7 @@ pub(super) fn compare(runs: &[PathBuf], target: &str) -> Result<Vec<Row>> {
             }
             row.seeds.push(info.seed);
             row.success.push(number(&evaluation, "success", &evaluated)?);
-            if evaluation.get("score_floor").is_some() {
+            if evaluation.get("score_range").is_some() {
                 row.score.push(100.0 * number(&evaluation, "score", &evaluated)?);
                 let end = |at: usize| evaluation["score_interval"][at].as_f64().unwrap_or(f64::NAN);
                 row.spread.push(50.0 * (end(1) - end(0)));

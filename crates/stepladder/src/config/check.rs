@@ -244,6 +244,13 @@ impl Findings<'_> {
             let allowed = "it is for kind = \"step_hrl\" and \"flat\"";
             self.unless(agent.kind != AgentKind::Himac, &format!("{table}.algo"), "\"dagger\"", allowed);
         }
+        let own = agent.actor_mode.is_none() && agent.omega.is_none();
+        let allowed = "actor_mode and omega are for algo = \"offline_ac\"";
+        let name = format!("{:?}", agent.algo.name());
+        self.unless(own || agent.algo == Algo::OfflineAc, &format!("{table}.algo"), name, allowed);
+        let omega = agent.omega.unwrap_or(0.5);
+        let allowed = "it must be strictly between 0 and 1";
+        self.unless(omega > 0.0 && omega < 1.0, &format!("{table}.omega"), number(omega), allowed);
         if agent.algo == Algo::OfflineAc {
             let key = format!("{table}.algo");
             let (is_hierarchy, starts) = (agent.kind == AgentKind::StepHrl, agent.from.is_some());

@@ -289,6 +289,12 @@ pub(crate) const KEYS: &[Key] = &[
         "`step_hrl`: the progress text, without its list of places looked into, the actions and answers of the subtask instead (as GLIDER's histories), or nothing.",
     ),
     optional(
+        "agents.*.actor_mode",
+        Kind::Choice(&["awr", "linear", "linear_outer", "q_linear"]),
+        "`offline_ac`: this actor loss instead of that of `[algo.offline_ac]`.",
+    ),
+    optional("agents.*.omega", Kind::Real, "`offline_ac`: this ω instead of that of `[algo.offline_ac]`."),
+    optional(
         "agents.*.weights",
         Kind::Choice(&["shared", "per_role"]),
         "`step_hrl`: one model for all roles, or one for each.",

@@ -376,6 +376,12 @@ pub(crate) struct AgentConfig {
     /// the same weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) also_flat: Option<usize>,
+    /// Offline actor-critic: this actor loss instead of that of `[algo.offline_ac]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) actor_mode: Option<ActorMode>,
+    /// Offline actor-critic: this weight of over-estimated values instead of that of `[algo.offline_ac]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) omega: Option<f64>,
     /// HiMAC: blueprints and executions learn in turns.
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
     pub(crate) coevolution: bool,

@@ -271,13 +271,13 @@ impl AgentRun<'_> {
         let numbers = self.config.algo.offline_ac.as_ref();
         let numbers = numbers.context("the configuration has no [algo.offline_ac]")?;
         Ok(OfflineConfig {
-            actor_mode: numbers.actor_mode,
+            actor_mode: self.numbers.actor_mode.unwrap_or(numbers.actor_mode),
             temperature: numbers.temperature,
             weight_clip: numbers.weight_clip,
             v_target_at: numbers.v_target_at,
             gamma: numbers.gamma,
             smdp_gamma: numbers.smdp_gamma,
-            omega: numbers.omega,
+            omega: self.numbers.omega.unwrap_or(numbers.omega),
             tau: numbers.tau,
             target_update: numbers.target_update,
             micro_steps: numbers.micro_steps,

@@ -28,6 +28,9 @@ use super::training::Run;
 use crate::config::{AgentConfig, Algo, Weights};
 use crate::envs::{self, Registered};
 
+/// What a policy played for those that learn offline from it.
+const COLLECTED: &str = "collected.jsonl.zst";
+
 /// The roles of STEP-HRL, each with a model of its own under `weights = "per_role"`.
 pub(crate) const ROLES: [Role; 3] = [Role::Planner, Role::Executor, Role::Progress];
 
@@ -243,7 +246,10 @@ impl Learner<'_> {
         let numbers = numbers.context("the configuration has no [algo.offline_ac]")?;
         let agent = self.model(self.name, &self.directory(), &demonstrated.rows)?;
         let mut trainer = agent.trainer()?;
-        let path = self.directory().join("collected.jsonl.zst");
+        // Agents that start from the same policy learn from the same play of it.
+        let source = self.numbers.from.as_deref().unwrap_or(self.name);
+        let own = self.directory().join(COLLECTED);
+        let path = if own.exists() { own } else { self.run.directory.agent(source).join(COLLECTED) };
         let (tasks, games) = (numbers.tasks.as_deref(), numbers.games);
         let play = || self.play_round(0, tasks, games, numbers.collect_temperature, &trainer);
         let Some(collected) = self.kept_or_played(&path, 0, &trainer, play)? else {

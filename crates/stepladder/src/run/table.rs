@@ -13,7 +13,7 @@ pub(crate) struct Line {
 
 /// Lines of one environment and split, with a block per task family.
 pub(crate) fn render(title: &str, lines: &[Line]) -> String {
-    let scored = lines.iter().any(|line| line.evaluation.score_floor.is_some());
+    let scored = lines.iter().any(|line| line.evaluation.score_range.is_some());
     let score = ["score", "95 % interval"].into_iter().filter(|_| scored);
     let head = ["agent", "tasks", "n"].into_iter().chain(score).chain([
         "success",
@@ -117,8 +117,8 @@ pub(crate) fn json(
         "checkpoint": checkpoint,
         "commit": commit,
     });
-    if let Some(floor) = evaluation.score_floor {
-        value["score_floor"] = json!(floor);
+    if let Some(range) = evaluation.score_range {
+        value["score_range"] = json!(range);
     }
     value
 }

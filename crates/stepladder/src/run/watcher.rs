@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::Value;
 use stepladder_agent::Job;
-use stepladder_agent::evaluation::evaluate_above;
+use stepladder_agent::evaluation::evaluate_within;
 use stepladder_agent::scheduler::Options;
 use stepladder_algo::AlgoError;
 use stepladder_algo::bc::{Observer, StepReport};
@@ -203,7 +203,7 @@ impl Watcher<'_> {
             .run(&jobs, |_| ())
             .map_err(|error| AlgoError::Observer(format!("a probe of {} failed: {error}", run.name)))?;
         warn_of_broken(&episodes);
-        let all = evaluate_above(&episodes, run.env.spec().score_floor).all;
+        let all = evaluate_within(&episodes, run.env.spec().score_range).all;
         let mut values = vec![(PROBE, all.success), (PROBE_SCORE, all.score)];
         let counted = ["iteration", "env_steps", "generated_tokens"];
         values.extend(report.extra.iter().filter(|(name, _)| counted.contains(name)));
