@@ -108,7 +108,7 @@ impl Cache {
         std::thread::scope(|scope| {
             let threads: Vec<_> = (0..self.pool.workers()).map(|_| scope.spawn(work)).collect();
             let lost = |_| Err(Failure::Broken("a thread that generates gold paths failed".to_owned()));
-            threads.into_iter().map(|thread| thread.join().unwrap_or_else(lost)).collect()
+            threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(lost))
         })
     }
 

@@ -16,7 +16,7 @@ fn the_list_names_every_environment_and_its_splits() {
     let temporary = folder();
     let list = json(temporary.path(), &["env", "list", "--json"]);
     let known: Vec<_> = list.as_array().unwrap().iter().map(|env| env["id"].as_str().unwrap()).collect();
-    assert_eq!(known, ["household", "alfworld", "sokoban"]);
+    assert_eq!(known, ["household", "alfworld", "sokoban", "scienceworld"]);
     let splits: Vec<&str> =
         list[0]["splits"].as_array().unwrap().iter().filter_map(|name| name.as_str()).collect();
     assert_eq!(splits[..4], ["train", "dev", "test", "train-goals-1"]);
@@ -231,7 +231,7 @@ fn every_help_page_has_an_example_of_its_command() {
     let temporary = folder();
     let mut all = Vec::new();
     commands(temporary.path(), &[], &mut all);
-    assert_eq!(all.len(), 20, "{all:?}");
+    assert_eq!(all.len(), 21, "{all:?}");
     for names in all {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let help = ok(temporary.path(), &[&names[..], &["--help"]].concat());

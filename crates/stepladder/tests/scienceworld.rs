@@ -45,6 +45,9 @@ fn recorded_episodes_of_both_versions_agree() {
     let Some(root) = playable() else { return };
     let temporary = folder();
     let file = root.join("transcripts/scienceworld_hashcode2.jsonl.zst");
+    if !file.exists() {
+        return skipped("no transcripts below the directory in STEPLADDER_DATA");
+    }
     for version in ["1.2.3", "1.1.3"] {
         let arguments = ["env", "verify", "scienceworld", "--version", version, "--transcripts"];
         let rest = [file.to_str().unwrap(), "--data", root.to_str().unwrap(), "--json"];

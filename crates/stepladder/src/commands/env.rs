@@ -95,7 +95,7 @@ fn list(as_json: bool) -> Result<()> {
         say(serde_json::to_string(&all)?);
     } else {
         for spec in specs {
-            say(format_args!("{:<10} {}\n{:<10} splits: {}", spec.id, spec.summary, "", spec.split_list()));
+            say(format_args!("{:<12} {}\n{:<12} splits: {}", spec.id, spec.summary, "", spec.split_list()));
         }
     }
     Ok(())
