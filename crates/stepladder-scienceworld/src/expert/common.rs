@@ -95,10 +95,8 @@ pub(super) fn search(
     if found(scene) {
         return None;
     }
-    if let Some(room) = room {
-        if let Some(act) = map::towards(room, scene) {
-            return Some(act);
-        }
+    if let Some(act) = room.and_then(|room| map::towards(room, scene)) {
+        return Some(act);
     }
     if let Some(thing) = closed(scene) {
         return Some(Act::then(format!("open {}", thing.name)));

@@ -24,7 +24,7 @@ pub struct Thing {
     /// Whether its door is open, where it has one.
     pub door: Option<bool>,
     /// What is in or on it, as far as one can see.
-    pub contents: Vec<Thing>,
+    pub contents: Vec<Self>,
     /// Whether anything is said about its contents.
     pub holds: bool,
 }

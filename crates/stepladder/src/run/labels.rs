@@ -15,8 +15,8 @@ pub(crate) struct Labels {
     pub(crate) subtasks: usize,
     /// Median number of their actions.
     pub(crate) median_actions: usize,
-    /// Share of subtasks whose name has a word of one of their actions or of what these led to, verbs and small words left
-    /// out.
+    /// Share of subtasks whose name has a word of one of their actions, of an answer, or of the room it was in; verbs, small
+    /// words and plurals left out.
     pub(crate) named: f64,
     /// Median number of words of a progress text.
     pub(crate) progress_words: usize,
@@ -38,15 +38,16 @@ const SMALL: [&str; 24] = [
 
 fn words(text: &str) -> BTreeSet<String> {
     let plain = text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty());
-    plain.map(str::to_lowercase).filter(|word| !SMALL.contains(&word.as_str())).collect()
+    let lower = plain.map(str::to_lowercase).filter(|word| !SMALL.contains(&word.as_str()));
+    lower.map(|word| word.strip_suffix('s').map(str::to_owned).unwrap_or(word)).collect()
 }
 
 fn is_named(subtask: &Subtask) -> bool {
     let name = words(&subtask.text);
-    subtask
-        .steps
-        .iter()
-        .any(|step| !name.is_disjoint(&words(&step.action)) || !name.is_disjoint(&words(&step.observation)))
+    subtask.steps.iter().any(|step| {
+        let room = step.context.as_deref().and_then(|context| context.lines().next()).unwrap_or_default();
+        [&step.action, &step.observation, room].into_iter().any(|text| !name.is_disjoint(&words(text)))
+    })
 }
 
 fn median(mut values: Vec<usize>) -> usize {

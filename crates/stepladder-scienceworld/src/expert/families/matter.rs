@@ -295,10 +295,8 @@ pub(super) fn in_device(device: &str, room: &str, substance: &str, scene: &Scene
         .into_iter()
         .any(|(thing, around)| holds(thing) && around.is_some_and(|around| around.name == device));
     if !inside {
-        if scene.held(POT).is_none() {
-            if scene.find(POT).is_some() {
-                return Some(Act::then(pick_up(scene, substance)));
-            }
+        if scene.held(POT).is_none() && scene.find(POT).is_some() {
+            return Some(Act::then(pick_up(scene, substance)));
         }
         if let Some(act) = map::towards(room, scene) {
             return Some(act);
