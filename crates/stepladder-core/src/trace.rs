@@ -44,6 +44,23 @@ pub struct Turn {
     pub tokens: Option<Box<TurnTokens>>,
 }
 
+impl Turn {
+    /// A reply that no model wrote: an expert's, or a known solution's.
+    pub fn said(role: Role, reply: impl Into<String>) -> Self {
+        Self {
+            role,
+            prompt: String::new(),
+            reply: reply.into(),
+            prompt_tokens: 0,
+            uncached_tokens: 0,
+            new_tokens: 0,
+            logprob: None,
+            cut: false,
+            tokens: None,
+        }
+    }
+}
+
 /// A reply as tokens.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TurnTokens {

@@ -37,20 +37,6 @@ pub enum AnnotateError {
     },
 }
 
-fn turn(role: Role, reply: String) -> Turn {
-    Turn {
-        role,
-        prompt: String::new(),
-        reply,
-        prompt_tokens: 0,
-        uncached_tokens: 0,
-        new_tokens: 0,
-        logprob: None,
-        cut: false,
-        tokens: None,
-    }
-}
-
 /// What the segmenter sees of an episode.
 pub fn demonstration(episode: &Episode) -> Demonstration {
     Demonstration {
@@ -90,7 +76,7 @@ pub fn annotate(
         let mut members: Vec<_> = steps.by_ref().take(segment.len).collect();
         for (position, step) in members.iter_mut().enumerate() {
             step.finished = position + 1 == segment.len;
-            step.turn = turn(Role::Executor, executor_reply(&step.action, step.finished));
+            step.turn = Turn::said(Role::Executor, executor_reply(&step.action, step.finished));
             step.unparsable = false;
             step.expert = None;
             if step.end == Some(End::Terminated) {
@@ -104,10 +90,10 @@ pub fn annotate(
             let written = labeller.label(&segment.subtask, &progress, &step.action, &observation);
             progress = clean_progress(&written);
             step.progress = Some(progress.clone());
-            step.progress_turn = Some(turn(Role::Progress, written));
+            step.progress_turn = Some(Turn::said(Role::Progress, written));
         }
         subtasks.push(Subtask {
-            turn: Some(turn(Role::Planner, segment.subtask.clone())),
+            turn: Some(Turn::said(Role::Planner, segment.subtask.clone())),
             text: segment.subtask,
             steps: members,
         });

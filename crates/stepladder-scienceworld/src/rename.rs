@@ -1,9 +1,18 @@
 //! The same episode with other names: what is done to chocolate is done to lead likewise.
 //!
-//! The training variations heat two foods and a few metals; development and test variations heat others. A model from
-//! scratch that has met a name only as part of the furniture cannot copy it. Renaming teaches it to: every substance of a
-//! group is called by another name of the group, all through an episode, in tasks, rooms, answers, actions and labels alike.
-//! No rule of the expert depends on these names, so its replies stay what it would say.
+//! The training variations heat two foods and a few metals, look for some animals, wire some colours; development and test
+//! variations have others. A model from scratch that has met a name only as part of the furniture does not copy it, it writes
+//! one that it knows. Renaming teaches it to copy: every thing of a group is called by the name of another one, all through an
+//! episode, in tasks, rooms, answers, actions and labels alike.
+//!
+//! | group | renamed |
+//! |---|---|
+//! | solid substances, small things, products of recipes, letters of unknown substances | always |
+//! | colours of light bulbs and wires, of boxes | always |
+//! | kinds of animals | not where lifespans are compared |
+//! | kinds of fruit trees | always; not their juices |
+//!
+//! What stays is what a label depends on: paints that mix, liquids and ice, power sources, rooms, tools.
 
 use stepladder_core::seed::Rng;
 use stepladder_core::trace::{Episode, Turn};
@@ -19,32 +28,95 @@ const CALLED: [&str; 16] = [
     "bronze", "brass", "platinum", "titanium", "silicon",
 ];
 
-/// Small things with the same article.
-const THINGS: [&str; 4] = ["aluminum foil", "metal fork", "plastic fork", "paper clip"];
+/// Groups of names that are shown alike.
+const GROUPS: [&[&str]; 4] = [
+    &["aluminum foil", "metal fork", "plastic fork", "paper clip"],
+    &[
+        "soapy water",
+        "salt water",
+        "sugar water",
+        "sodium acetate",
+        "smores",
+        "fruit salad",
+        "mixed nuts",
+        "rust",
+        "banana sandwich",
+        "jam sandwich",
+        "peanut butter sandwich",
+    ],
+    &["apple", "avocado", "banana", "cherry", "lemon", "peach", "pear", "grapefruit"],
+    ANIMALS,
+];
+
+const ANIMALS: &[&str] = &[
+    "ant",
+    "beaver",
+    "bee",
+    "blue jay",
+    "brown bear",
+    "butterfly",
+    "chameleon",
+    "chipmunk",
+    "toad",
+    "crocodile",
+    "dove",
+    "dragonfly",
+    "elephant",
+    "frog",
+    "giant tortoise",
+    "hedgehog",
+    "moth",
+    "mouse",
+    "parrot",
+    "rabbit",
+    "turtle",
+    "wolf",
+];
+
+/// Names in which a name of a group is something else.
+const KEPT: [&str; 7] =
+    ["apple juice", "orange juice", "bee hive", "lemon juice", "banana juice", "adult bee", "peach juice"];
+
+const BULBS: [&str; 8] = ["red", "blue", "green", "yellow", "orange", "violet", "black", "white"];
+const BOXES: [&str; 6] = ["red", "blue", "green", "yellow", "orange", "purple"];
 
 const SUBSTANCE: &str = "a substance called ";
 const UNKNOWN: &str = "unknown substance ";
 
 /// Who is called what.
+#[derive(Default)]
 struct Names {
     /// Old name, new name.
     pairs: Vec<(&'static str, &'static str)>,
+    /// Old colour, new colour of bulbs and wires.
+    bulbs: Vec<(&'static str, &'static str)>,
+    /// The same of boxes.
+    boxes: Vec<(&'static str, &'static str)>,
     /// New letters of `unknown substance A` and so on.
     letters: Vec<u8>,
 }
 
+fn shuffled(names: &[&'static str], rng: &mut Rng) -> Vec<(&'static str, &'static str)> {
+    let mut renamed = names.to_vec();
+    renamed.shuffle(rng);
+    names.iter().copied().zip(renamed).collect()
+}
+
 impl Names {
-    fn draw(rng: &mut Rng) -> Self {
+    fn draw(family: &str, rng: &mut Rng) -> Self {
         let solids: Vec<&str> = BARE.into_iter().chain(CALLED).collect();
-        let mut pairs = Vec::new();
-        for group in [solids, THINGS.to_vec()] {
-            let mut renamed = group.clone();
-            renamed.shuffle(rng);
-            pairs.extend(group.into_iter().zip(renamed));
+        let mut pairs = shuffled(&solids, rng);
+        for group in GROUPS {
+            let group = shuffled(group, rng);
+            if !(family.starts_with("lifespan") && group.iter().any(|(name, _)| ANIMALS.contains(name))) {
+                pairs.extend(group);
+            }
         }
+        // The longest first: `jam sandwich` is no `jam`.
+        pairs.sort_by_key(|(old, _)| std::cmp::Reverse(old.len()));
         let mut letters: Vec<u8> = (b'A'..=b'Z').collect();
         letters.shuffle(rng);
-        Self { pairs, letters }
+        Self { pairs, bulbs: shuffled(&BULBS, rng), boxes: shuffled(&BOXES, rng), letters }
     }
 
     /// A text with the new names. In a list of what is seen, a name also takes on the words that go before it.
@@ -53,17 +125,35 @@ impl Names {
         let mut at = 0;
         while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
             let starts = !text[..at].ends_with(|before: char| before.is_alphanumeric());
-            if starts && let Some(taken) = self.letter(rest, &mut written) {
-                at += taken;
-            } else if starts && let Some(taken) = self.name(rest, &mut written) {
-                at += taken;
-            } else {
+            let taken = starts
+                .then(|| {
+                    kept(rest, &mut written)
+                        .or_else(|| self.letter(rest, &mut written))
+                        .or_else(|| self.colour(rest, &mut written))
+                        .or_else(|| self.name(rest, &mut written))
+                })
+                .flatten();
+            at += taken.unwrap_or_else(|| {
                 let next = rest.chars().next().unwrap_or(' ');
                 written.push(next);
-                at += next.len_utf8();
-            }
+                next.len_utf8()
+            });
         }
         written
+    }
+
+    fn colour(&self, rest: &str, written: &mut String) -> Option<usize> {
+        let (colour, after) = rest.split_once(' ')?;
+        let names = if after.starts_with("light bulb") || after.starts_with("wire") {
+            &self.bulbs
+        } else if after.starts_with("box") {
+            &self.boxes
+        } else {
+            return None;
+        };
+        let (_, new) = names.iter().find(|(old, _)| *old == colour)?;
+        written.push_str(new);
+        Some(colour.len())
     }
 
     fn letter(&self, rest: &str, written: &mut String) -> Option<usize> {
@@ -93,6 +183,12 @@ impl Names {
     }
 }
 
+fn kept(rest: &str, written: &mut String) -> Option<usize> {
+    let name = KEPT.iter().find(|name| rest.starts_with(**name))?;
+    written.push_str(name);
+    Some(name.len())
+}
+
 /// Whether what comes next is an entry of a list of things in sight.
 fn listed(before: &str) -> bool {
     before.ends_with('\t') || before.ends_with("(containing ") || before.ends_with(" is: ") || {
@@ -103,7 +199,7 @@ fn listed(before: &str) -> bool {
 
 /// The episode with other names, drawn from `rng`.
 pub fn rename(episode: &Episode, rng: &mut Rng) -> Episode {
-    let names = Names::draw(rng);
+    let names = Names::draw(&episode.start.family, rng);
     let mut episode = episode.clone();
     let set = |text: &mut String| *text = names.apply(text);
     let say = |turn: &mut Option<Turn>| {
@@ -131,7 +227,17 @@ mod tests {
     fn names() -> Names {
         let mut letters: Vec<u8> = (b'A'..=b'Z').collect();
         letters.swap(1, 10);
-        Names { pairs: vec![("chocolate", "lead"), ("lead", "ice cream"), ("soap", "soap")], letters }
+        Names {
+            pairs: vec![
+                ("blue jay", "moth"),
+                ("chocolate", "lead"),
+                ("apple", "pear"),
+                ("lead", "ice cream"),
+            ],
+            bulbs: vec![("red", "blue"), ("blue", "red")],
+            boxes: vec![("red", "green")],
+            letters,
+        }
     }
 
     #[test]
@@ -150,6 +256,12 @@ mod tests {
                 "use thermometer on unknown substance K in inventory",
             ),
             ("leading the misleading", "leading the misleading"),
+            (
+                "connect red wire terminal 1 to cathode in blue light bulb",
+                "connect blue wire terminal 1 to cathode in red light bulb",
+            ),
+            ("move blue jay egg to red box", "move moth egg to green box"),
+            ("a apple tree, apple juice, red paint", "a pear tree, apple juice, red paint"),
         ];
         for (text, renamed) in cases {
             assert_eq!(names().apply(text), renamed);

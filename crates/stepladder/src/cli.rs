@@ -165,6 +165,9 @@ pub(crate) struct Demonstrate {
     /// Chance per step that another action is played; labels stay the expert's
     #[arg(long, default_value_t = 0.0)]
     pub(crate) noise: f64,
+    /// Play the solutions that tasks come with (ALFWorld's walkthroughs, ScienceWorld's gold paths) instead of the expert
+    #[arg(long, conflicts_with = "noise")]
+    pub(crate) walkthrough: bool,
     /// Seed of the noise
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,

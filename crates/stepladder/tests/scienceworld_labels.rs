@@ -7,7 +7,14 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use common::{episodes, folder, json};
+use stepladder_core::Role;
+use stepladder_core::label::Expert;
+use stepladder_core::reply::clean_progress;
+use stepladder_core::seed::stream;
 use stepladder_core::trace::Episode;
+use stepladder_data::streams::hierarchical;
+use stepladder_scienceworld::ScienceWorldExpert;
+use stepladder_scienceworld::rename::rename;
 
 /// The data root with a simulator in it and a Java to run it, or a loud note that the test cannot run.
 fn playable() -> Option<PathBuf> {
@@ -59,4 +66,49 @@ fn demonstrations_solve_their_tasks_with_labels_that_agree() {
     let families: std::collections::BTreeSet<&str> =
         played.iter().map(|episode| episode.start.family.as_str()).collect();
     assert!(families.len() >= 20, "{families:?}");
+}
+
+/// Episodes with other names: the expert would say what is said in them.
+#[test]
+fn the_expert_agrees_with_renamed_labels() {
+    let Some(root) = playable() else { return };
+    let temporary = folder();
+    let file = temporary.path().join("demonstrations.jsonl.zst");
+    let place = ["-o", file.to_str().unwrap(), "--data", root.to_str().unwrap(), "--json"];
+    let arguments = ["demonstrate", "--env", "scienceworld", "--split", "train_dev", "--noise", "0.1"];
+    json(temporary.path(), &[&arguments[..], &place].concat());
+    let (mut said, mut agreed) = (0, 0);
+    for (number, episode) in episodes(&file).iter().enumerate().filter(|(_, episode)| episode.won) {
+        let renamed = rename(episode, &mut stream(1, "rename", &[number as u64]));
+        for sample in hierarchical(&renamed) {
+            said += 1;
+            let reply = ScienceWorldExpert.reply(&sample.query);
+            let reply = if sample.role() == Role::Progress { clean_progress(&reply) } else { reply };
+            if reply == sample.reply {
+                agreed += 1;
+            } else if std::env::var_os("SHOW").is_some() {
+                eprintln!(
+                    "{}: {:?}\n  says {reply:?}\n  not  {:?}",
+                    episode.task, sample.query, sample.reply
+                );
+            }
+        }
+    }
+    assert!(said > 1000 && f64::from(agreed) > 0.99 * f64::from(said), "{agreed} of {said}");
+}
+
+#[test]
+fn gold_paths_are_demonstrations_too() {
+    let Some(root) = playable() else { return };
+    let temporary = folder();
+    let file = temporary.path().join("gold.jsonl");
+    let place = ["-o", file.to_str().unwrap(), "--data", root.to_str().unwrap(), "--json"];
+    let arguments =
+        ["demonstrate", "--env", "scienceworld", "--split", "dev", "--count", "1", "--walkthrough"];
+    let report = json(temporary.path(), &[&arguments[..], &["--max-steps", "1000"], &place].concat());
+    assert_eq!((&report["n"], &report["success"]), (&1.into(), &1.0.into()), "{report}");
+    assert_eq!(report["labels"], serde_json::Value::Null);
+    let [episode] = episodes(&file).try_into().unwrap();
+    assert!(episode.won && (episode.score - 1.0).abs() < 1e-9 && episode.len() > 20, "{}", episode.len());
+    assert_eq!((episode.agent.as_str(), episode.policy.as_str()), ("flat", "walkthrough/scienceworld"));
 }

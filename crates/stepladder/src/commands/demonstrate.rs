@@ -9,7 +9,7 @@ use stepladder_agent::{AgentKind, Job};
 use super::{Usage, all_played, say};
 use crate::cli::Demonstrate;
 use crate::envs;
-use crate::run::demonstrations::{Rollout, expert_rollout};
+use crate::run::demonstrations::{Rollout, expert_rollout, walkthroughs};
 use crate::run::labels::Labels;
 use crate::run::progress::Reporter;
 use crate::run::trace_file;
@@ -29,10 +29,14 @@ pub(super) fn run(arguments: &Demonstrate) -> Result<()> {
         noise: arguments.noise,
         seed: arguments.seed,
     };
-    let episodes = expert_rollout(&env, &rollout, &Reporter::new("expert plays", tasks.len() as u64))?;
+    let episodes = if arguments.walkthrough {
+        walkthroughs(&env, &rollout, &Reporter::new("walkthroughs", tasks.len() as u64))?
+    } else {
+        expert_rollout(&env, &rollout, &Reporter::new("expert plays", tasks.len() as u64))?
+    };
     writer.write_all(&episodes)?;
     let summary = env.evaluate(&episodes).all;
-    let labels = Labels::of(&episodes, &*env.style);
+    let labels = (!arguments.walkthrough).then(|| Labels::of(&episodes, &*env.style));
     if arguments.json {
         say(json!({
             "env": arguments.env, "split": arguments.split, "n": summary.n, "success": summary.success,
@@ -49,14 +53,16 @@ pub(super) fn run(arguments: &Demonstrate) -> Result<()> {
             summary.mean_steps,
             arguments.output.display()
         ));
-        say(format_args!(
-            "{} subtasks, {} actions in the median, {:.1} % named after what they touch; {} prompts, {:.2} % with two labels",
-            labels.subtasks,
-            labels.median_actions,
-            100.0 * labels.named,
-            labels.prompts,
-            100.0 * labels.contradictory,
-        ));
+        if let Some(labels) = labels {
+            say(format_args!(
+                "{} subtasks, {} actions in the median, {:.1} % named after what they touch; {} prompts, {:.2} % with two labels",
+                labels.subtasks,
+                labels.median_actions,
+                100.0 * labels.named,
+                labels.prompts,
+                100.0 * labels.contradictory,
+            ));
+        }
     }
     all_played(&episodes)
 }

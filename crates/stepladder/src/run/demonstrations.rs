@@ -1,13 +1,17 @@
 //! The expert's episodes.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use anyhow::{Result, bail};
+use rayon::prelude::*;
 use stepladder_agent::generator::ExpertGenerator;
 use stepladder_agent::scheduler::{Noise, Options};
-use stepladder_agent::{AgentKind, Job, Scheduler};
-use stepladder_core::Query;
+use stepladder_agent::{AgentKind, AgentSpec, Job, Scheduler};
 use stepladder_core::label::Expert;
 use stepladder_core::seed::stream;
-use stepladder_core::trace::Episode;
+use stepladder_core::trace::{Episode, Turn, VERSION};
+use stepladder_core::{Query, Role};
+use stepladder_env::{Env, TimeLimit};
 
 use super::progress::Reporter;
 use crate::config::Config;
@@ -58,6 +62,56 @@ pub(crate) fn expert_rollout(
     })?;
     reporter.done();
     Ok(episodes)
+}
+
+/// Plays the solutions that tasks come with, as a flat agent's episodes.
+pub(crate) fn walkthroughs(env: &Registered, rollout: &Rollout, reporter: &Reporter) -> Result<Vec<Episode>> {
+    let done = AtomicU64::new(0);
+    let play = |job: &Job| {
+        let episode = walkthrough(env, job, rollout.max_steps);
+        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+        reporter.at(done, &format!("{done} episodes"));
+        episode
+    };
+    let episodes = rollout.jobs.par_iter().map(play).collect::<Result<_>>()?;
+    reporter.done();
+    Ok(episodes)
+}
+
+fn walkthrough(env: &Registered, job: &Job, max_steps: u32) -> Result<Episode> {
+    let id = env.spec().id;
+    let mut game = TimeLimit::new(env.tasks.make()?, max_steps);
+    let start = game.reset(&job.task, job.seed)?;
+    let solution = game.walkthrough().map(|known| known.solution()).unwrap_or_default();
+    if solution.is_empty() {
+        bail!("{} comes with no solution; leave out --walkthrough to have {id}'s expert play", job.task);
+    }
+    let spec = AgentSpec::from(AgentKind::Flat);
+    let mut agent = spec.make(max_steps, &job.blueprint);
+    agent.start(&start);
+    let (mut won, mut score, mut end) = (false, 0.0, None);
+    for action in solution {
+        agent.on_reply(Turn::said(Role::Flat, action.as_str()));
+        let step = game.step(&action)?;
+        (won, score, end) = (won || step.won, score + step.reward, step.end);
+        agent.on_step(&step);
+        if end.is_some() {
+            break;
+        }
+    }
+    Ok(Episode {
+        version: VERSION,
+        task: job.task.clone(),
+        seed: job.seed,
+        agent: spec.kind.name().to_owned(),
+        policy: format!("walkthrough/{id}"),
+        start,
+        subtasks: agent.trace(),
+        won,
+        score,
+        end,
+        error: None,
+    })
 }
 
 /// The demonstrations of a run: one clean pass, then the noisy ones; only solved episodes are kept. Then all of them with

@@ -3,7 +3,7 @@
 //!
 //! | subtask | example |
 //! |---|---|
-//! | `find a KIND in the ROOM` | `find a plant in the greenhouse` |
+//! | `find a KIND in the ROOM` | `find a plant in the greenhouse`, `find an animal outside` |
 //! | `put the THING in the BOX in the ROOM` | `put the flower pot 3 in the red box in the kitchen` |
 
 use super::super::{Act, Family, Plan, common, map};
@@ -29,10 +29,22 @@ fn place<'a>(kind: &str, room: &'a str) -> &'a str {
     }
 }
 
+fn find(kind: &str, room: &str) -> String {
+    let article = if kind.starts_with('a') { "an" } else { "a" };
+    let place = if room == "outside" { "outside".to_owned() } else { format!("in the {room}") };
+    format!("find {article} {kind} {place}")
+}
+
+/// Kind and room.
+fn parse_find(subtask: &str) -> Option<(&str, &str)> {
+    let rest = subtask.strip_prefix("find a ").or_else(|| subtask.strip_prefix("find an "))?;
+    rest.strip_suffix(" outside").map(|kind| (kind, "outside")).or_else(|| rest.rsplit_once(" in the "))
+}
+
 impl Family for Find {
     fn plan(&self, plan: &Plan<'_>) -> Option<String> {
         let (kind, target, room) = goal(plan.task)?;
-        let find = format!("find a {kind} in the {}", place(kind, room));
+        let find = find(kind, place(kind, room));
         match plan.last() {
             Some(last) if last == find && !plan.failed() => {
                 let name = plan.progress.split(" || ").next()?.strip_prefix("focused on ")?;
@@ -46,7 +58,7 @@ impl Family for Find {
     }
 
     fn act(&self, subtask: &str, scene: &Scene, _: &str) -> Option<Act> {
-        let (kind, room) = subtask.strip_prefix("find a ")?.rsplit_once(" in the ")?;
+        let (kind, room) = parse_find(subtask)?;
         if let Some(act) = map::towards(room, scene) {
             return Some(act);
         }
@@ -136,5 +148,27 @@ fn is(kind: &str, thing: &Thing, around: Option<&Thing>) -> bool {
         "plant" => is_plant && around.is_some(),
         "animal" | "living thing" => is_animal(name),
         _ => around.is_none() && LIFELESS.contains(&name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_names_kind_box_and_room() {
+        let task = "Your task is to find a(n) living thing. First, focus on the thing. Then, move it to the red box in the kitchen.";
+        assert_eq!(goal(task), Some(("living thing", "red box", "kitchen")));
+        for (kind, room) in [("animal", "outside"), ("plant", "greenhouse"), ("non-living thing", "workshop")]
+        {
+            assert_eq!(parse_find(&find(kind, room)), Some((kind, room)));
+        }
+        assert_eq!(find("animal", "outside"), "find an animal outside");
+    }
+
+    #[test]
+    fn animals_are_told_from_plants() {
+        assert!(is_animal("blue jay egg") && is_animal("hatchling turtle") && !is_animal("axe"));
+        assert!(!is_animal("apple tree in the adult stage"));
     }
 }
