@@ -6,13 +6,14 @@
 All programs run from beginning to end of the comparison and play the same course of gold paths, one lap each in turn while
 the others wait; who begins a round alternates. A ratio is that of two neighbouring laps, so that what else the machine does
 weighs on both. Printed: the median ratio and its quartiles, with processor time as well as with the clock: the former
-depends less on others.
+depends less on others. An interrupt ends it with what was measured so far.
 """
 
 import argparse
 import json
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -99,24 +100,18 @@ def main():
         sys.exit(f"the programs did not play the same episodes: {checks}")
 
     rates, ratios, resets = {}, {}, {}
-    for number in range(options.rounds):
-        turn = programs if number % 2 == 0 else programs[::-1]
-        for kind in ["off", "on"]:
-            laps = {program.name: program.lap(kind) for program in turn}
-            for name, lap in laps.items():
-                rates.setdefault((name, kind), []).append(lap["rate"])
-                resets.setdefault(name, []).append(lap["resets"] / lap["reset_seconds"])
-                if name != "direct":
-                    reference = laps["direct"]
-                    ratios.setdefault((name, kind, "clock"), []).append(lap["rate"] / reference["rate"])
-                    per_step = [lap["processor"] / lap["steps"] for lap in (reference, lap)]
-                    ratios.setdefault((name, kind, "processor"), []).append(per_step[0] / per_step[1])
-        pair = [ours.lap(kind) for kind in (["off", "two"] if number % 2 == 0 else ["two", "off"])]
-        one, two = pair if number % 2 == 0 else pair[::-1]
-        ratios.setdefault(("two worlds", "off", "clock"), []).append(two["rate"] / one["all"])
-        print(f"round {number + 1} of {options.rounds}, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
+    done = 0
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        for number in range(options.rounds):
+            play_round(programs, number, rates, ratios, resets)
+            done += 1
+            print(f"round {done} of {options.rounds}, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
+    except KeyboardInterrupt:
+        # What was measured so far counts.
+        pass
 
-    print(f"{options.rounds} rounds, {os.cpu_count()} cores, load {os.getloadavg()[1]:.1f}; median [quartiles]")
+    print(f"{done} rounds, {os.cpu_count()} cores, load {os.getloadavg()[1]:.1f}; median [quartiles]")
     for (name, kind), values in rates.items():
         print(f"{name:8} valid actions {kind:3}: {quartiles(values)} steps/s")
     for name, values in resets.items():
@@ -125,9 +120,27 @@ def main():
         over = "over one" if name == "two worlds" else "over direct"
         print(f"{name} {over}, valid actions {kind}, by {clock}: {quartiles(values)}")
     for program in programs:
-        program.process.stdin.close()
+        program.process.kill()
         program.process.wait()
     shutil.rmtree(work)
+
+
+def play_round(programs, number, rates, ratios, resets):
+    ours = programs[1]
+    turn = programs if number % 2 == 0 else programs[::-1]
+    for kind in ["off", "on"]:
+        laps = {program.name: program.lap(kind) for program in turn}
+        for name, lap in laps.items():
+            rates.setdefault((name, kind), []).append(lap["rate"])
+            resets.setdefault(name, []).append(lap["resets"] / lap["reset_seconds"])
+            if name != "direct":
+                reference = laps["direct"]
+                ratios.setdefault((name, kind, "clock"), []).append(lap["rate"] / reference["rate"])
+                per_step = [lap["processor"] / lap["steps"] for lap in (reference, lap)]
+                ratios.setdefault((name, kind, "processor"), []).append(per_step[0] / per_step[1])
+    kinds = ["off", "two"] if number % 2 == 0 else ["two", "off"]
+    laps = {kind: ours.lap(kind) for kind in kinds}
+    ratios.setdefault(("two worlds", "off", "clock"), []).append(laps["two"]["rate"] / laps["off"]["all"])
 
 
 main()

@@ -177,20 +177,16 @@ impl Cache {
         let path = Self::file(place, simplification);
         let header = serde_json::to_string(&self.header(simplification))? + "\n";
         fs::create_dir_all(place)?;
-        let first = fs::File::open(&path).ok().map(|file| {
+        let ours = fs::File::open(&path).is_ok_and(|file| {
             let mut first = String::new();
             let read = file.take(header.len() as u64).read_to_string(&mut first);
             read.is_ok() && first == header
         });
-        if first != Some(true) {
+        if !ours {
             // None yet, or one of another version: a new one takes its name at once and whole.
-            let mut new = tempfile::Builder::new().prefix(".partial-").tempfile_in(place)?;
-            new.write_all(header.as_bytes())?;
-            match first {
-                Some(_) => drop(new.persist(&path)?),
-                // Another process may have been faster: then its file is as good.
-                None => drop(new.persist_noclobber(&path)),
-            }
+            let new = path.with_extension(format!("partial-{}", std::process::id()));
+            fs::write(&new, header)?;
+            fs::rename(&new, &path)?;
         }
         let mut file = fs::OpenOptions::new().read(true).append(true).open(&path)?;
         let mut text = serde_json::to_string(line)? + "\n";
