@@ -4,8 +4,8 @@
 //! same reply, at any state a learner may bring it into. The simulator's own gold paths know where everything is, take up
 //! to 164 steps and roam through rooms; this expert searches, and is made for the 50 steps of the published protocol.
 //!
-//! A [`Family`] is a group of task types that are solved alike: its plan, and the subtasks that only it needs. Subtasks
-//! that several families use are [`common`].
+//! A *family* is a group of task types that are solved alike: its plan, and the subtasks that only it needs. Subtasks
+//! that several families use are in `common`.
 
 mod common;
 mod families;

@@ -1,6 +1,6 @@
 //! `chemistry-mix-paint-secondary-color`, `chemistry-mix-paint-tertiary-color`: mix paints and focus on each new colour.
 //!
-//! Its subtasks are those of [`chemistry`](super::chemistry):
+//! Its subtasks are those of `chemistry`:
 //!
 //! | subtask | example |
 //! |---|---|
