@@ -77,13 +77,13 @@ fn unknown_names_are_code_2_and_write_nothing() {
         folder,
         &demonstrate("alfwold", "train"),
         2,
-        "unknown environment `alfwold`; known are household, alfworld, sokoban; did you mean alfworld?",
+        "unknown environment `alfwold`; known are household, alfworld, sokoban, scienceworld; did you mean alfworld?",
     );
     refused(
         folder,
         &["env", "bench", "chess"],
         2,
-        "unknown environment `chess`; known are household, alfworld, sokoban",
+        "unknown environment `chess`; known are household, alfworld, sokoban, scienceworld",
     );
     refused(
         folder,
@@ -101,14 +101,14 @@ fn unknown_names_are_code_2_and_write_nothing() {
         folder,
         &["env", "verify", "chess", "--transcripts", "x"],
         2,
-        "nothing to verify for `chess`; known are household, alfworld, sokoban",
+        "nothing to verify for `chess`; known are household, alfworld, sokoban, scienceworld",
     );
     let train = |set| ["train", "tiny.toml", "--run-dir", "run", "--set", set];
     refused(
         folder,
         &train("env.id=housold"),
         2,
-        "env.id: unknown environment `housold`; known are household, alfworld, sokoban; did you mean household?",
+        "env.id: unknown environment `housold`; known are household, alfworld, sokoban, scienceworld; did you mean household?",
     );
     refused(
         folder,
@@ -139,14 +139,14 @@ fn configurations_that_cannot_be_trained_are_code_2_and_write_nothing() {
         folder,
         &["train", "dmeo"],
         2,
-        "unknown preset \"dmeo\"; did you mean demo? presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, rl-household, rl-sokoban, rl-sokoban-8x8, and a file is given by a path that \
+        "unknown preset \"dmeo\"; did you mean demo? presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, rl-household, rl-sokoban, rl-sokoban-8x8, scienceworld-cpu, and a file is given by a path that \
          ends in .toml or contains /",
     );
     refused(
         folder,
         &["train", "demo.toml"],
         2,
-        "demo.toml: no such file; did you mean the preset demo? presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, rl-household, rl-sokoban, rl-sokoban-8x8",
+        "demo.toml: no such file; did you mean the preset demo? presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, rl-household, rl-sokoban, rl-sokoban-8x8, scienceworld-cpu",
     );
     fs_err::write(folder.join("typo.toml"), "preset = \"demo\"\n\n[env]\nmax_step = 9\n").unwrap();
     refused(

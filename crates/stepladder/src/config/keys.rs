@@ -70,7 +70,7 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     optional(
         "data.renamed",
-        Kind::Integer,
+        Kind::Count(LARGE),
         "Copies of the demonstrations in which substances have other names (`scienceworld`).",
     ),
     key("model.width", Kind::Integer, "Width of the residual stream; a multiple of `heads`."),

@@ -56,7 +56,8 @@ fn leaves(prefix: &str, value: &toml::Value, into: &mut Vec<String>) {
 
 #[test]
 fn keys_lists_exactly_the_keys_of_a_full_configuration() {
-    let text = [load("demo", &[]).unwrap().text.as_str(), ALGORITHMS, AGENT].concat();
+    let demo = load("demo", &[]).unwrap().text.replacen("[data]\n", "[data]\nrenamed = 1\n", 1);
+    let text = [demo.as_str(), ALGORITHMS, AGENT].concat();
     let config: Config = toml::from_str(&text).unwrap();
     let mut found = Vec::new();
     leaves("", &toml::Value::try_from(&config).unwrap(), &mut found);
@@ -131,6 +132,8 @@ learning_rate = 1e-3
 history = 3
 planner = false
 progress = "none"
+actor_mode = "linear"
+omega = 0.5
 weights = "per_role"
 sub_done = false
 also_flat = 1
@@ -353,8 +356,8 @@ fn values_of_the_wrong_type() {
     assert_eq!(
         set_message(&["agents.flat=true"]),
         "--set agents.flat=true: agents.flat is true (a truth value); \
-         expected a table with kind, algo, from, budget, batch_tokens, learning_rate, history, planner, progress, weights, \
-         sub_done, also_flat, coevolution, selection, or false to leave it out"
+         expected a table with kind, algo, from, budget, batch_tokens, learning_rate, history, planner, progress, actor_mode, \
+         omega, weights, sub_done, also_flat, coevolution, selection, or false to leave it out"
     );
     assert_eq!(
         message("preset = \"demo\"\n[eval]\nzero_shot = [\n  \"a/b\",\n  3,\n]\n"),
@@ -362,7 +365,7 @@ fn values_of_the_wrong_type() {
     );
     assert_eq!(
         message("preset = 3\n"),
-        "run.toml:1: preset is 3 (a whole number); expected the name of a preset: \"ablations\" or \"alfworld\" or \"alfworld-cpu\" or \"demo\" or \"himac-ablations\" or \"himac-sokoban\" or \"horizon\" or \"rl-household\" or \"rl-sokoban\" or \"rl-sokoban-8x8\"\
+        "run.toml:1: preset is 3 (a whole number); expected the name of a preset: \"ablations\" or \"alfworld\" or \"alfworld-cpu\" or \"demo\" or \"himac-ablations\" or \"himac-sokoban\" or \"horizon\" or \"rl-household\" or \"rl-sokoban\" or \"rl-sokoban-8x8\" or \"scienceworld-cpu\"\
          \n    preset = 3"
     );
 }
@@ -423,22 +426,22 @@ fn presets_and_files_that_do_not_exist() {
     let error = |name: &str| load(name, &[]).unwrap_err().to_string();
     assert_eq!(
         error("dmo"),
-        "unknown preset \"dmo\"; did you mean demo? presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, rl-household, rl-sokoban, rl-sokoban-8x8, \
+        "unknown preset \"dmo\"; did you mean demo? presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, rl-household, rl-sokoban, rl-sokoban-8x8, scienceworld-cpu, \
          and a file is given by a path that ends in .toml or contains /"
     );
     assert_eq!(
         error("something"),
-        "unknown preset \"something\"; presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, rl-household, rl-sokoban, rl-sokoban-8x8, \
+        "unknown preset \"something\"; presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, rl-household, rl-sokoban, rl-sokoban-8x8, scienceworld-cpu, \
          and a file is given by a path that ends in .toml or contains /"
     );
     assert_eq!(
         message("seed = 1\npreset = \"alfworld-cp\"\n"),
-        "run.toml:2: unknown preset \"alfworld-cp\"; did you mean alfworld-cpu? presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, rl-household, rl-sokoban, rl-sokoban-8x8, \
+        "run.toml:2: unknown preset \"alfworld-cp\"; did you mean alfworld-cpu? presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, rl-household, rl-sokoban, rl-sokoban-8x8, scienceworld-cpu, \
          and a file is given by a path that ends in .toml or contains /"
     );
     assert_eq!(
         error("no-such-folder/demo.toml"),
-        "no-such-folder/demo.toml: no such file; did you mean the preset demo? presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, rl-household, rl-sokoban, rl-sokoban-8x8"
+        "no-such-folder/demo.toml: no such file; did you mean the preset demo? presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, rl-household, rl-sokoban, rl-sokoban-8x8, scienceworld-cpu"
     );
     let file = File::new("");
     fs_err::write(file.path(), b"seed = \xff").unwrap();
@@ -635,9 +638,9 @@ fn the_reference_page_lists_every_key_with_both_presets() {
     let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
     assert_eq!(rows.len(), KEYS.len());
     for row in [
-        "| `games` | a whole number, 0 or more | Number of tasks; 0 takes all. | `0` | `0` | `0` | `4000` | `70` | `70` | `1200` | `1000` | `70` | `4000` |",
-        "| `norm_eps` | a number | ε inside the root of RMSNorm; above 0. | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` |",
-        "| key | takes | meaning | `ablations` | `alfworld` | `alfworld-cpu` | `demo` | `himac-ablations` | `himac-sokoban` | `horizon` | `rl-household` | `rl-sokoban` | `rl-sokoban-8x8` |",
+        "| `games` | a whole number, 0 or more | Number of tasks; 0 takes all. | `0` | `0` | `0` | `4000` | `70` | `70` | `1200` | `1000` | `70` | `4000` | `0` |",
+        "| `norm_eps` | a number | ε inside the root of RMSNorm; above 0. | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` |",
+        "| key | takes | meaning | `ablations` | `alfworld` | `alfworld-cpu` | `demo` | `himac-ablations` | `himac-sokoban` | `horizon` | `rl-household` | `rl-sokoban` | `rl-sokoban-8x8` | `scienceworld-cpu` |",
         "## `[agents.NAME]`",
     ] {
         assert!(page.lines().any(|line| line == row), "{row}\n{page}");
