@@ -7,10 +7,11 @@
 //! | `get the THING from the ROOM` | `pick up THING` |
 //! | `put the THING in the PLACE in the ROOM` | `move THING to PLACE` |
 //!
-//! A room may be unknown (`focus on the THING`, `get the THING`): then rooms are searched, nearest first, and the progress
+//! A search that finds nothing in its room ends with a look around, and says so. A room may be unknown (`focus on the THING`, `get the THING`): then rooms are searched, nearest first, and the progress
 //! text lists those that were seen. What is not in sight may be in something closed: it is opened, in the order in which it
 //! is seen.
 
+use super::progress::FAILED;
 use super::{Act, map, progress};
 use crate::view::{Scene, Thing};
 
@@ -102,7 +103,7 @@ pub(super) fn search(
         return Some(Act::then(format!("open {}", thing.name)));
     }
     if room.is_some() {
-        return Some(Act::then("look around"));
+        return Some(Act::last("look around"));
     }
     let seen = progress::checked(progress);
     let mut rooms: Vec<&str> =
@@ -162,11 +163,16 @@ pub(super) fn act(subtask: &str, scene: &Scene, progress: &str) -> Option<Act> {
     }
 }
 
-/// The progress text of a search through the rooms; none for other subtasks.
+/// The progress text of a search through the rooms, or of one that found nothing in its room; none for other subtasks.
 pub(super) fn note(subtask: &str, previous: &str, action: &str, scene: &Scene) -> Option<String> {
     match Common::parse(subtask)? {
         Common::Focus { room: None, .. } | Common::Get { room: None, .. } => {
             Some(progress::note_search(previous, action, scene))
+        }
+        Common::Focus { thing, .. } | Common::Get { thing, .. }
+            if action == "look around" && scene.find(thing).is_none() && !scene.carries(thing) =>
+        {
+            Some(format!("{FAILED}find {thing}"))
         }
         _ => None,
     }

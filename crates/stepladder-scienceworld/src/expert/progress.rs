@@ -6,7 +6,8 @@
 
 use crate::view::Scene;
 
-const FAILED: &str = "failed to ";
+/// How a text begins that says that an action was refused, or a search in vain.
+pub(super) const FAILED: &str = "failed to ";
 
 /// Whether the last action was refused.
 pub(super) fn failed(progress: &str) -> bool {

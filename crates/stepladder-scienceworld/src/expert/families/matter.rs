@@ -2,7 +2,7 @@
 //!
 //! | subtask | ends with |
 //! |---|---|
-//! | `focus on the SUBSTANCE in the ROOM` | `focus on …` |
+//! | `focus on the SUBSTANCE in the kitchen`, or where it is not there `focus on the SUBSTANCE` | `focus on …` |
 //! | `put the SUBSTANCE in the metal pot in the kitchen` | `pick up metal pot` |
 //! | `fill the metal pot with water in the ROOM` | `pick up metal pot` |
 //! | `heat the SUBSTANCE in the blast furnace until it melts` (`boils`, `changes`) | the episode, or `pick up metal pot` |
@@ -86,15 +86,19 @@ impl Family for Matter {
         } else {
             common::focus(substance, Some("kitchen"))
         };
+        let anywhere = common::focus(substance, None);
         let ready = plan.issued("heat the ") || plan.issued("cool the ");
-        let focused = plan.issued(&focus) && !(last == focus && plan.failed());
+        let focusing = last == focus || last == anywhere;
+        let focused = (plan.issued(&focus) || plan.issued(&anywhere)) && !(focusing && plan.failed());
         Some(if substance == "water" && !plan.issued("fill the ") {
             fill("kitchen")
         } else if last.starts_with("fill the ") && plan.progress.contains("broken") {
             fill(if verb == "freeze" || verb == "melt" { "bathroom" } else { "foundry" })
+        } else if !focused && focusing && substance != "water" {
+            anywhere
         } else if !focused {
             focus
-        } else if !ready && substance != "water" && last == focus {
+        } else if !ready && substance != "water" && focusing {
             put(substance)
         } else if last == put(substance)
             && plan.scene.carried().iter().all(|(thing, _)| !same(substance, &thing.name))
@@ -242,6 +246,10 @@ pub(super) fn into_pot(substance: &str, scene: &Scene) -> Act {
         return Act::last(format!("pick up {POT}"));
     }
     if scene.find(POT).is_none() && scene.held(POT).is_none() {
+        // Found in another room: it is brought to the pot.
+        if scene.room != "kitchen" && scene.held(&thing.name).is_none() && !is_liquid(&thing.name) {
+            return Act::then(format!("pick up {}", thing.name));
+        }
         return match scene.find("cupboard") {
             Some(cupboard) if cupboard.door == Some(false) => Act::then("open cupboard"),
             _ => common::search(Some("kitchen"), scene, "None", |_| false)
