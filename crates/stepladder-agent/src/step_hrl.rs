@@ -251,17 +251,7 @@ mod tests {
     use stepladder_core::Role;
 
     fn turn(role: Role, reply: &str) -> Turn {
-        Turn {
-            role,
-            prompt: String::new(),
-            reply: reply.to_owned(),
-            prompt_tokens: 0,
-            uncached_tokens: 0,
-            new_tokens: 0,
-            logprob: None,
-            cut: false,
-            tokens: None,
-        }
+        Turn::said(role, reply)
     }
 
     fn step(observation: &str, end: Option<End>) -> Step {

@@ -22,17 +22,7 @@ fn numbers(value: &Value) -> Vec<usize> {
 }
 
 fn turn(role: Role) -> Turn {
-    Turn {
-        role,
-        prompt: String::new(),
-        reply: String::new(),
-        prompt_tokens: 0,
-        uncached_tokens: 0,
-        new_tokens: 0,
-        logprob: None,
-        cut: false,
-        tokens: None,
-    }
+    Turn::said(role, "")
 }
 
 fn episode(inputs: &Value) -> Episode {

@@ -49,17 +49,7 @@ impl PromptStyle for Words {
 }
 
 fn turn(role: Role, reply: &str) -> Turn {
-    Turn {
-        role,
-        prompt: String::new(),
-        reply: reply.into(),
-        prompt_tokens: 0,
-        uncached_tokens: 0,
-        new_tokens: 0,
-        logprob: None,
-        cut: false,
-        tokens: None,
-    }
+    Turn::said(role, reply)
 }
 
 /// A step `a<n>` that is answered by `o<n>` and noted as `p<n>`.

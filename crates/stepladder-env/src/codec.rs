@@ -41,3 +41,31 @@ impl Codec for Plain {
         Vec::new()
     }
 }
+
+/// The text behind a word that a codec spelled out: after a first backslash, `\\` stands for a backslash and `\x{1f}` for a
+/// character by its number. Anything else stands for itself, so any word can be read.
+///
+/// ```
+/// use stepladder_env::codec::unescape;
+/// assert_eq!(unescape("\\a\\x{20}b"), "a b");
+/// assert_eq!(unescape("plain"), "plain");
+/// ```
+pub fn unescape(word: &str) -> String {
+    const ESCAPE: char = '\\';
+    let Some(mut rest) = word.strip_prefix(ESCAPE) else { return word.to_owned() };
+    let mut text = String::new();
+    while let Some((before, after)) = rest.split_once(ESCAPE) {
+        text.push_str(before);
+        rest = after;
+        if let Some(after) = rest.strip_prefix(ESCAPE) {
+            text.push(ESCAPE);
+            rest = after;
+        } else if let Some((hex, after)) = rest.strip_prefix("x{").and_then(|rest| rest.split_once('}'))
+            && let Some(c) = u32::from_str_radix(hex, 16).ok().and_then(char::from_u32)
+        {
+            text.push(c);
+            rest = after;
+        }
+    }
+    text + rest
+}

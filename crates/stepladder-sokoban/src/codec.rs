@@ -14,6 +14,7 @@
 //! ```
 
 use stepladder_env::Codec;
+use stepladder_env::codec::unescape;
 
 use crate::board::{Board, Tile};
 use crate::plan::{Place, Push};
@@ -98,7 +99,7 @@ impl Codec for SokobanCodec {
                     if number > 0 {
                         text.push(' ');
                     }
-                    text.push_str(&raw_text(word));
+                    text.push_str(&unescape(word));
                 }
             }
         }
@@ -187,25 +188,6 @@ fn raw_word(word: &str) -> String {
         }
     }
     escaped
-}
-
-fn raw_text(word: &str) -> String {
-    let Some(mut rest) = word.strip_prefix(ESCAPE) else { return word.to_owned() };
-    let mut text = String::new();
-    while let Some((before, after)) = rest.split_once(ESCAPE) {
-        text.push_str(before);
-        rest = after;
-        if let Some(after) = rest.strip_prefix(ESCAPE) {
-            text.push(ESCAPE);
-            rest = after;
-        } else if let Some((hex, after)) = rest.strip_prefix("x{").and_then(|rest| rest.split_once('}'))
-            && let Some(c) = u32::from_str_radix(hex, 16).ok().and_then(char::from_u32)
-        {
-            text.push(c);
-            rest = after;
-        }
-    }
-    text + rest
 }
 
 #[cfg(test)]

@@ -5,30 +5,11 @@
 mod common;
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{command, finish, folder, json, ok, refused, run};
+use common::{command, finish, folder, json, ok, playable, refused, run, skipped};
 use serde_json::{Value, json};
-
-/// In CI nothing may be left out.
-fn skipped(why: &str) {
-    assert!(std::env::var_os("CI").is_none_or(|value| value != "true"), "{why}");
-    eprintln!("SKIPPED: {why}");
-}
-
-/// The data root with a simulator in it and a Java to run it, or a loud note that the test cannot run.
-fn playable() -> Option<PathBuf> {
-    let root = std::env::var_os("STEPLADDER_DATA").map(PathBuf::from);
-    let root = root.filter(|root| root.join("scienceworld/1.2.3/scienceworld.jar").exists());
-    let java = Command::new("java").arg("-version").output().is_ok();
-    if root.is_none() || !java {
-        skipped("no scienceworld/1.2.3/scienceworld.jar below the directory in STEPLADDER_DATA, or no Java");
-        return None;
-    }
-    root
-}
 
 #[test]
 fn the_list_says_what_there_is() {

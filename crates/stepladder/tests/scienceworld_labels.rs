@@ -3,10 +3,7 @@
 
 mod common;
 
-use std::path::PathBuf;
-use std::process::Command;
-
-use common::{episodes, folder, json};
+use common::{episodes, folder, json, playable};
 use stepladder_core::Role;
 use stepladder_core::label::Expert;
 use stepladder_core::reply::clean_progress;
@@ -15,20 +12,6 @@ use stepladder_core::trace::Episode;
 use stepladder_data::streams::hierarchical;
 use stepladder_scienceworld::ScienceWorldExpert;
 use stepladder_scienceworld::rename::rename;
-
-/// The data root with a simulator in it and a Java to run it, or a loud note that the test cannot run.
-fn playable() -> Option<PathBuf> {
-    let root = std::env::var_os("STEPLADDER_DATA").map(PathBuf::from);
-    let root = root.filter(|root| root.join("scienceworld/1.2.3/scienceworld.jar").exists());
-    let java = Command::new("java").arg("-version").output().is_ok();
-    if root.is_none() || !java {
-        let why = "no scienceworld/1.2.3/scienceworld.jar below the directory in STEPLADDER_DATA, or no Java";
-        assert!(std::env::var_os("CI").is_none_or(|value| value != "true"), "{why}");
-        eprintln!("SKIPPED: {why}");
-        return None;
-    }
-    root
-}
 
 /// Spec/algorithms 3.0: every action but the one that ends the episode has a progress text, groups are not empty, the flag
 /// is set with the last action of every subtask but the one that the end of the episode cut.

@@ -1,5 +1,7 @@
 //! Single words: names, temperatures, runs, and the escape for everything else.
 
+use stepladder_env::codec::unescape;
+
 use super::phrases::PHRASES;
 
 /// Longest run that one word stands for: a model may write any number.
@@ -124,25 +126,6 @@ pub(super) fn raw(text: &str, reserved: impl Fn(&str) -> bool) -> String {
         }
     }
     word
-}
-
-fn unescape(word: &str) -> String {
-    let mut rest = word.strip_prefix(ESCAPE).unwrap_or(word);
-    let mut text = String::new();
-    while let Some((before, after)) = rest.split_once(ESCAPE) {
-        text.push_str(before);
-        rest = after;
-        if let Some(after) = rest.strip_prefix(ESCAPE) {
-            text.push(ESCAPE);
-            rest = after;
-        } else if let Some((hex, after)) = rest.strip_prefix("x{").and_then(|rest| rest.split_once('}'))
-            && let Some(c) = u32::from_str_radix(hex, 16).ok().and_then(char::from_u32)
-        {
-            text.push(c);
-            rest = after;
-        }
-    }
-    text + rest
 }
 
 /// The parts of a temperature: every step of the ladder that it has reached, so that which of two is higher is one

@@ -113,3 +113,21 @@ pub(crate) fn metrics(run: &Path, agent: &str) -> Vec<Value> {
     let text = fs_err::read_to_string(run.join(agent).join("metrics.jsonl")).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
+
+/// In CI nothing may be left out.
+pub(crate) fn skipped(why: &str) {
+    assert!(std::env::var_os("CI").is_none_or(|value| value != "true"), "{why}");
+    eprintln!("SKIPPED: {why}");
+}
+
+/// The data root with a simulator in it and a Java to run it, or a loud note that the test cannot run.
+pub(crate) fn playable() -> Option<PathBuf> {
+    let root = std::env::var_os("STEPLADDER_DATA").map(PathBuf::from);
+    let root = root.filter(|root| root.join("scienceworld/1.2.3/scienceworld.jar").exists());
+    let java = Command::new("java").arg("-version").output().is_ok();
+    if root.is_none() || !java {
+        skipped("no scienceworld/1.2.3/scienceworld.jar below the directory in STEPLADDER_DATA, or no Java");
+        return None;
+    }
+    root
+}
