@@ -17,11 +17,12 @@ mod template;
 mod word;
 
 use stepladder_env::Codec;
+use stepladder_env::codec::unescape;
 
 use crate::view::Entity;
 use crate::view::entity::take_kind;
 use template::COMPILED;
-use word::{Word, entity_word, raw_text, raw_word};
+use word::{Word, entity_word, raw_word};
 
 /// The codec of ALFWorld and of generated households.
 #[derive(Debug, Clone, Copy, Default)]
@@ -128,7 +129,7 @@ fn decode(compact: &str) -> String {
 fn bare(word: &str) -> String {
     match Word::parse(word) {
         Some(word) => word.entities().iter().map(Entity::to_string).collect::<Vec<_>>().join(", "),
-        None => raw_text(word),
+        None => unescape(word),
     }
 }
 

@@ -109,32 +109,10 @@ pub(super) fn raw_word(text: &str, reserved: impl Fn(&str) -> bool) -> String {
     word
 }
 
-/// The text of an escaped word; the word itself if it is not one.
-pub(super) fn raw_text(word: &str) -> String {
-    let Some(mut rest) = word.strip_prefix(ESCAPE) else { return word.to_owned() };
-    let mut text = String::new();
-    while let Some(start) = rest.find(ESCAPE) {
-        text.push_str(&rest[..start]);
-        rest = &rest[start + 1..];
-        if let Some(after) = rest.strip_prefix(ESCAPE) {
-            text.push(ESCAPE);
-            rest = after;
-        } else if let Some((c, after)) = code_point(rest) {
-            text.push(c);
-            rest = after;
-        }
-    }
-    text + rest
-}
-
-fn code_point(text: &str) -> Option<(char, &str)> {
-    let (hex, rest) = text.strip_prefix("x{")?.split_once('}')?;
-    Some((char::from_u32(u32::from_str_radix(hex, 16).ok()?)?, rest))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use stepladder_env::codec::unescape;
 
     fn entities(text: &str) -> Vec<Entity<'_>> {
         text.split(", ").map(|item| Entity::parse(item).unwrap()).collect()
@@ -166,7 +144,7 @@ mod tests {
         for text in ["", "\\", "a\nb", "\\x{41}", "mug_2", "look", "\u{a0}", "plain"] {
             let word = raw_word(text, |word| word == "look");
             assert!(!word.contains(char::is_whitespace));
-            assert_eq!(raw_text(&word), text);
+            assert_eq!(unescape(&word), text);
         }
     }
 }
