@@ -1,8 +1,8 @@
 //! The rule-based expert: planner, executor and progress writer as functions of prompt contents (design D11).
 //!
 //! None of them keeps anything between calls and none knows more than the prompt says, so the same prompt always gets the
-//! same reply, at any state a learner may bring it into. The simulator's own gold paths know where everything is, take up
-//! to 164 steps and roam through rooms; this expert searches, and is made for the 50 steps of the published protocol.
+//! same reply, at any state a learner may bring it into. The simulator's own gold paths know where everything is, may
+//! take more than a hundred steps and roam through rooms; this expert searches, and is made for the 50 steps of the published protocol.
 //!
 //! A *family* is a group of task types that are solved alike: its plan, and the subtasks that only it needs. Subtasks
 //! that several families use are in `common`.
