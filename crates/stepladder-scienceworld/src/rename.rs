@@ -1,4 +1,4 @@
-//! The same episode with other names: what is done to chocolate is done to lead likewise.
+//! The same world with other names: what is done to chocolate is done to lead likewise.
 //!
 //! The training variations heat two foods and a few metals, look for some animals, wire some colours; development and test
 //! variations have others. A model from scratch that has met a name only as part of the furniture does not copy it, it writes
@@ -7,128 +7,258 @@
 //!
 //! | group | renamed |
 //! |---|---|
-//! | solid substances, small things, products of recipes, letters of unknown substances | always |
-//! | colours of light bulbs and wires, of boxes | always |
-//! | kinds of animals | not where lifespans are compared |
+//! | solid substances and foods; juices; small things of metal and plastic; products of recipes; letters of unknown substances | always |
+//! | colours of light bulbs and wires, of boxes; numbers of flower pots | always |
+//! | paints: the primary colours change places, mixed colours follow | always |
+//! | kinds of animals, those born and those hatched apart | not where lifespans are compared |
 //! | kinds of fruit trees | always; not their juices |
 //!
-//! What stays is what a label depends on: paints that mix, liquids and ice, power sources, rooms, tools.
+//! What stays is what a label depends on: water and ice, power sources, rooms, tools.
 
 use stepladder_core::seed::Rng;
 use stepladder_core::trace::{Episode, Turn};
 
 use rand::seq::SliceRandom;
 
-/// Solids that a room shows by their bare name.
-const BARE: [&str; 3] = ["chocolate", "marshmallow", "ice cream"];
-
-/// Solids that a room shows as `a substance called NAME`.
-const CALLED: [&str; 16] = [
-    "soap", "rubber", "lead", "tin", "gallium", "caesium", "gold", "silver", "copper", "iron", "zinc",
-    "bronze", "brass", "platinum", "titanium", "silicon",
+/// Names that a room shows as `a substance called NAME`.
+const CALLED: [&str; 24] = [
+    "soap",
+    "rubber",
+    "lead",
+    "tin",
+    "gallium",
+    "caesium",
+    "gold",
+    "silver",
+    "copper",
+    "iron",
+    "zinc",
+    "bronze",
+    "brass",
+    "platinum",
+    "titanium",
+    "silicon",
+    "sugar",
+    "sodium chloride",
+    "sodium bicarbonate",
+    "soapy water",
+    "salt water",
+    "sugar water",
+    "sodium acetate",
+    "rust",
 ];
 
-/// Groups of names that are shown alike.
-const GROUPS: [&[&str]; 4] = [
+/// Names of things that a room shows as they are.
+const BARE: [&str; 18] = [
+    "chocolate",
+    "marshmallow",
+    "ice cream",
+    "bread",
+    "flour",
+    "jam",
+    "peanut",
+    "almond",
+    "cashew",
+    "dough",
+    "smores",
+    "fruit salad",
+    "mixed nuts",
+    "banana sandwich",
+    "jam sandwich",
+    "peanut butter sandwich",
+    "peanut butter with jam sandwich",
+    "peanut butter with banana sandwich",
+];
+
+/// What is mixed in recipes, of the above; the others are solids that lie about.
+const PRODUCTS: [&str; 14] = [
+    "soapy water",
+    "salt water",
+    "sugar water",
+    "sodium acetate",
+    "rust",
+    "dough",
+    "smores",
+    "fruit salad",
+    "mixed nuts",
+    "banana sandwich",
+    "jam sandwich",
+    "peanut butter sandwich",
+    "peanut butter with jam sandwich",
+    "peanut butter with banana sandwich",
+];
+
+/// Other groups of names that are shown alike.
+const GROUPS: [&[&str]; 5] = [
     &["aluminum foil", "metal fork", "plastic fork", "paper clip"],
-    &[
-        "soapy water",
-        "salt water",
-        "sugar water",
-        "sodium acetate",
-        "smores",
-        "fruit salad",
-        "mixed nuts",
-        "rust",
-        "banana sandwich",
-        "jam sandwich",
-        "peanut butter sandwich",
-    ],
-    &["apple", "avocado", "banana", "cherry", "lemon", "peach", "pear", "grapefruit"],
-    ANIMALS,
+    &["apple juice", "orange juice"],
+    &["apple", "apricot", "avocado", "banana", "cherry", "grapefruit", "lemon", "peach", "pear"],
+    MAMMALS,
+    HATCHING,
 ];
 
-const ANIMALS: &[&str] = &[
+/// Born as babies.
+const MAMMALS: &[&str] =
+    &["beaver", "brown bear", "chipmunk", "elephant", "hedgehog", "mouse", "rabbit", "wolf"];
+
+/// Hatched from eggs. Moths are printed as butterflies and toads as frogs, so these are who they are.
+const HATCHING: &[&str] = &[
     "ant",
-    "beaver",
     "bee",
     "blue jay",
-    "brown bear",
-    "butterfly",
     "chameleon",
-    "chipmunk",
-    "toad",
     "crocodile",
     "dove",
     "dragonfly",
-    "elephant",
-    "frog",
     "giant tortoise",
-    "hedgehog",
-    "moth",
-    "mouse",
     "parrot",
-    "rabbit",
     "turtle",
-    "wolf",
 ];
 
 /// Names in which a name of a group is something else.
-const KEPT: [&str; 7] =
-    ["apple juice", "orange juice", "bee hive", "lemon juice", "banana juice", "adult bee", "peach juice"];
+const KEPT: [&str; 10] = [
+    "bee hive",
+    "lemon juice",
+    "banana juice",
+    "peach juice",
+    "pear juice",
+    "adult bee",
+    "peanut butter",
+    "red jam",
+    "tin cup",
+    "iron block",
+];
 
 const BULBS: [&str; 8] = ["red", "blue", "green", "yellow", "orange", "violet", "black", "white"];
 const BOXES: [&str; 6] = ["red", "blue", "green", "yellow", "orange", "purple"];
 
+const PRIMARY: [&str; 3] = ["red", "yellow", "blue"];
+/// Colours of two paints, as numbers of the primary colours.
+const SECONDARY: [(&str, [usize; 2]); 3] = [("orange", [0, 1]), ("green", [1, 2]), ("violet", [0, 2])];
+/// Colours of a secondary paint and one of its primary ones.
+const TERTIARY: [(&str, &str, usize); 6] = [
+    ("red-orange", "orange", 0),
+    ("yellow-orange", "orange", 1),
+    ("yellow-green", "green", 1),
+    ("green-blue", "green", 2),
+    ("violet-red", "violet", 0),
+    ("blue-violet", "violet", 2),
+];
+
 const SUBSTANCE: &str = "a substance called ";
 const UNKNOWN: &str = "unknown substance ";
+const POT: &str = "flower pot ";
+
+type Pairs = Vec<(&'static str, &'static str)>;
 
 /// Who is called what.
-#[derive(Default)]
-struct Names {
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Names {
     /// Old name, new name.
-    pairs: Vec<(&'static str, &'static str)>,
+    pairs: Pairs,
     /// Old colour, new colour of bulbs and wires.
-    bulbs: Vec<(&'static str, &'static str)>,
+    bulbs: Pairs,
     /// The same of boxes.
-    boxes: Vec<(&'static str, &'static str)>,
+    boxes: Pairs,
+    /// The same of paints.
+    paints: Pairs,
     /// New letters of `unknown substance A` and so on.
     letters: Vec<u8>,
+    /// New numbers of `flower pot 1` and so on.
+    pots: Vec<u8>,
 }
 
-fn shuffled(names: &[&'static str], rng: &mut Rng) -> Vec<(&'static str, &'static str)> {
+fn shuffled(names: &[&'static str], rng: &mut Rng) -> Pairs {
     let mut renamed = names.to_vec();
     renamed.shuffle(rng);
     names.iter().copied().zip(renamed).collect()
 }
 
+/// Every colour of paint, and what it is called once the primary colours have changed places.
+fn paints(rng: &mut Rng) -> Pairs {
+    let mut place: Vec<usize> = (0..PRIMARY.len()).collect();
+    place.shuffle(rng);
+    let primary = PRIMARY.iter().zip(&place).map(|(old, new)| (*old, PRIMARY[*new]));
+    let secondary = SECONDARY.map(|(old, [first, second])| {
+        let mut parts = [place[first], place[second]];
+        parts.sort_unstable();
+        let new = SECONDARY.iter().find(|(_, of)| *of == parts).map_or(old, |(new, _)| *new);
+        (old, new)
+    });
+    let tertiary = TERTIARY.iter().map(|(old, between, part)| {
+        let between = secondary.iter().find(|(old, _)| old == between).map_or(*between, |(_, new)| *new);
+        let new = TERTIARY.iter().find(|(_, of, with)| *of == between && *with == place[*part]);
+        (*old, new.map_or(*old, |(new, ..)| *new))
+    });
+    primary.chain(secondary).chain(tertiary).collect()
+}
+
+fn swapped(pairs: &Pairs) -> Pairs {
+    let mut pairs: Pairs = pairs.iter().map(|(old, new)| (*new, *old)).collect();
+    longest_first(&mut pairs);
+    pairs
+}
+
+/// `jam sandwich` is no `jam`.
+fn longest_first(pairs: &mut Pairs) {
+    pairs.sort_by_key(|(old, _)| std::cmp::Reverse(old.len()));
+}
+
+/// The permutation that takes back another one of consecutive characters.
+fn inverse(order: &[u8]) -> Vec<u8> {
+    let first = order.iter().min().copied().unwrap_or_default();
+    let mut back = order.to_vec();
+    for (old, new) in order.iter().enumerate() {
+        back[usize::from(new - first)] = first + old as u8;
+    }
+    back
+}
+
 impl Names {
-    fn draw(family: &str, rng: &mut Rng) -> Self {
-        let solids: Vec<&str> = BARE.into_iter().chain(CALLED).collect();
+    pub(crate) fn draw(family: &str, rng: &mut Rng) -> Self {
+        let (products, solids): (Vec<&str>, Vec<&str>) =
+            BARE.into_iter().chain(CALLED).partition(|name| PRODUCTS.contains(name));
         let mut pairs = shuffled(&solids, rng);
+        pairs.extend(shuffled(&products, rng));
+        pairs.extend(KEPT.map(|name| (name, name)));
         for group in GROUPS {
-            let group = shuffled(group, rng);
-            if !(family.starts_with("lifespan") && group.iter().any(|(name, _)| ANIMALS.contains(name))) {
-                pairs.extend(group);
+            let renamed = shuffled(group, rng);
+            if !(family.starts_with("lifespan") && [MAMMALS, HATCHING].contains(&group)) {
+                pairs.extend(renamed);
             }
         }
-        // The longest first: `jam sandwich` is no `jam`.
-        pairs.sort_by_key(|(old, _)| std::cmp::Reverse(old.len()));
+        longest_first(&mut pairs);
         let mut letters: Vec<u8> = (b'A'..=b'Z').collect();
         letters.shuffle(rng);
-        Self { pairs, bulbs: shuffled(&BULBS, rng), boxes: shuffled(&BOXES, rng), letters }
+        let mut pots: Vec<u8> = (b'1'..=b'9').collect();
+        pots.shuffle(rng);
+        let mut paints = paints(rng);
+        longest_first(&mut paints);
+        Self { pairs, bulbs: shuffled(&BULBS, rng), boxes: shuffled(&BOXES, rng), paints, letters, pots }
+    }
+
+    /// The names that take these back.
+    pub(crate) fn inverse(&self) -> Self {
+        Self {
+            pairs: swapped(&self.pairs),
+            bulbs: swapped(&self.bulbs),
+            boxes: swapped(&self.boxes),
+            paints: swapped(&self.paints),
+            letters: inverse(&self.letters),
+            pots: inverse(&self.pots),
+        }
     }
 
     /// A text with the new names. In a list of what is seen, a name also takes on the words that go before it.
-    fn apply(&self, text: &str) -> String {
+    pub(crate) fn apply(&self, text: &str) -> String {
         let mut written = String::with_capacity(text.len() + 32);
         let mut at = 0;
         while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
             let starts = !text[..at].ends_with(|before: char| before.is_alphanumeric());
             let taken = starts
                 .then(|| {
-                    kept(rest, &mut written)
-                        .or_else(|| self.letter(rest, &mut written))
+                    numbered(UNKNOWN, &self.letters, rest, &mut written)
+                        .or_else(|| numbered(POT, &self.pots, rest, &mut written))
                         .or_else(|| self.colour(rest, &mut written))
                         .or_else(|| self.name(rest, &mut written))
                 })
@@ -148,21 +278,14 @@ impl Names {
             &self.bulbs
         } else if after.starts_with("box") {
             &self.boxes
+        } else if after.starts_with("paint") {
+            &self.paints
         } else {
             return None;
         };
         let (_, new) = names.iter().find(|(old, _)| *old == colour)?;
         written.push_str(new);
         Some(colour.len())
-    }
-
-    fn letter(&self, rest: &str, written: &mut String) -> Option<usize> {
-        let letter = *rest.strip_prefix(UNKNOWN)?.as_bytes().first()?;
-        let alone = !rest[UNKNOWN.len() + 1..].starts_with(|after: char| after.is_alphanumeric());
-        let renamed = self.letters.get(usize::from(letter.checked_sub(b'A')?)).filter(|_| alone)?;
-        written.push_str(UNKNOWN);
-        written.push(char::from(*renamed));
-        Some(UNKNOWN.len() + 1)
     }
 
     fn name(&self, rest: &str, written: &mut String) -> Option<usize> {
@@ -183,10 +306,15 @@ impl Names {
     }
 }
 
-fn kept(rest: &str, written: &mut String) -> Option<usize> {
-    let name = KEPT.iter().find(|name| rest.starts_with(**name))?;
+/// The letter or digit behind a name.
+fn numbered(name: &str, order: &[u8], rest: &str, written: &mut String) -> Option<usize> {
+    let behind = rest.strip_prefix(name)?;
+    let alone = !behind.get(1..).is_some_and(|after| after.starts_with(|c: char| c.is_alphanumeric()));
+    let first = order.iter().min()?;
+    let new = order.get(usize::from(behind.as_bytes().first()?.checked_sub(*first)?)).filter(|_| alone)?;
     written.push_str(name);
-    Some(name.len())
+    written.push(char::from(*new));
+    Some(name.len() + 1)
 }
 
 /// Whether what comes next is an entry of a list of things in sight.
@@ -222,14 +350,37 @@ pub fn rename(episode: &Episode, rng: &mut Rng) -> Episode {
 
 #[cfg(test)]
 mod tests {
+    use stepladder_core::seed::stream;
+
     use super::*;
+
+    #[test]
+    fn mixing_is_the_same_with_other_paints_and_names_can_be_taken_back() {
+        let text = "\ta substance called lead\n\tchocolate, flower pot 3, red light bulb, blue box, unknown substance Q, jam sandwich, a wolf";
+        for number in 0..50 {
+            let names = Names::draw("boil", &mut stream(number, "rename", &[]));
+            assert_eq!(names.inverse().apply(&names.apply(text)), text);
+            let of = |colour: &str| names.paints.iter().find(|(old, _)| *old == colour).unwrap().1;
+            for (mixed, parts) in SECONDARY {
+                let mut new =
+                    parts.map(|part| PRIMARY.iter().position(|name| *name == of(PRIMARY[part])).unwrap());
+                new.sort_unstable();
+                assert!(SECONDARY.contains(&(of(mixed), new)), "{mixed} is called {}", of(mixed));
+            }
+            for (mixed, between, part) in TERTIARY {
+                let renamed = TERTIARY.iter().find(|(name, ..)| *name == of(mixed)).unwrap();
+                assert_eq!((renamed.1, PRIMARY[renamed.2]), (of(between), of(PRIMARY[part])));
+            }
+        }
+    }
 
     fn names() -> Names {
         let mut letters: Vec<u8> = (b'A'..=b'Z').collect();
         letters.swap(1, 10);
         Names {
             pairs: vec![
-                ("blue jay", "moth"),
+                ("apple juice", "orange juice"),
+                ("blue jay", "turtle"),
                 ("chocolate", "lead"),
                 ("apple", "pear"),
                 ("lead", "ice cream"),
@@ -237,6 +388,8 @@ mod tests {
             bulbs: vec![("red", "blue"), ("blue", "red")],
             boxes: vec![("red", "green")],
             letters,
+            pots: b"213456789".to_vec(),
+            paints: vec![("red", "blue"), ("blue", "red"), ("orange", "green"), ("red-orange", "green-blue")],
         }
     }
 
@@ -260,8 +413,11 @@ mod tests {
                 "connect red wire terminal 1 to cathode in blue light bulb",
                 "connect blue wire terminal 1 to cathode in red light bulb",
             ),
-            ("move blue jay egg to red box", "move moth egg to green box"),
-            ("a apple tree, apple juice, red paint", "a pear tree, apple juice, red paint"),
+            ("move blue jay egg to red box", "move turtle egg to green box"),
+            ("a apple tree, apple juice, red paint", "a pear tree, orange juice, blue paint"),
+            ("red and blue paint, red-orange paint", "red and red paint, green-blue paint"),
+            ("flower pot 1, self watering flower pot 2", "flower pot 2, self watering flower pot 1"),
+            ("flower pot 12, flower pot", "flower pot 12, flower pot"),
         ];
         for (text, renamed) in cases {
             assert_eq!(names().apply(text), renamed);

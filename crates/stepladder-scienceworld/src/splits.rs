@@ -25,6 +25,9 @@ enum Choice {
     Published(Part),
     /// Of the published training variations, those for tuning, or the others.
     Training { held_out: bool },
+    /// Of the published training variations, the first three quarters of every task, or the last one, which asks for
+    /// things that the first ones do not ask for, as development tasks do.
+    Quarter { last: bool },
     /// The package's sets over all 30 tasks.
     All(Part),
 }
@@ -56,6 +59,8 @@ impl Split {
             "test" => Choice::Published(Part::Test),
             "train_dev" => Choice::Training { held_out: true },
             "train_fit" => Choice::Training { held_out: false },
+            "train_first" => Choice::Quarter { last: false },
+            "train_last" => Choice::Quarter { last: true },
             "all-train" => Choice::All(Part::Train),
             "all-dev" => Choice::All(Part::Dev),
             "all-test" => Choice::All(Part::Test),
@@ -76,6 +81,11 @@ impl Split {
             let range = match choice {
                 Choice::Published(part) => task.published_set(part),
                 Choice::Training { .. } => task.published_set(Part::Train),
+                Choice::Quarter { last } => {
+                    let all = task.published_set(Part::Train);
+                    let cut = all.start + (3 * all.len() as u32).div_ceil(4);
+                    if last { cut..all.end } else { all.start..cut }
+                }
                 Choice::All(part) => task.set(part),
             };
             let kept = move |variation: &u32| match choice {
@@ -100,6 +110,7 @@ mod tests {
         assert_eq!(["train", "dev", "test"].map(count), [1404, 195, 211]);
         assert_eq!(["all-train", "all-dev", "all-test"].map(count), [3592, 1796, 1819]);
         assert_eq!(["train_dev", "train_fit"].map(count), [101, 1303]);
+        assert_eq!(["train_first", "train_last"].map(count), [1059, 345]);
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub static SPEC: EnvSpec = EnvSpec {
         "test",
         "train_dev",
         "train_fit",
+        "train_first",
+        "train_last",
         "train-easy",
         "dev-easy",
         "test-easy",

@@ -5,10 +5,10 @@
 //! | `get the THING from the ROOM and focus on it` | `focus on THING in inventory` |
 //! | `measure the temperature of the THING in the ROOM` | `use thermometer …` |
 //! | `put the SUBSTANCE in the metal pot in the kitchen` | `pick up metal pot` |
-//! | `heat the SUBSTANCE on the stove until it melts or passes N degrees` (`in the blast furnace`) | `deactivate …` |
-//! | `cool the SUBSTANCE in the freezer until it freezes or passes N degrees` | `pick up metal pot` |
+//! | `heat the SUBSTANCE on the stove until it melts or passes N degrees celsius` (`in the blast furnace`) | `deactivate …` |
+//! | `cool the SUBSTANCE in the freezer until it freezes or passes N degrees celsius` | `pick up metal pot` |
 //!
-//! The progress text holds the last reading: `solid at 48 degrees`. What is solid above N degrees melts above them, what is
+//! The progress text holds the last reading: `solid at 48 degrees celsius`. What is solid above N degrees melts above them, what is
 //! liquid below N melts below.
 
 use super::super::{Act, Family, Plan, common, map};
@@ -66,13 +66,17 @@ const DEVICES: [(&str, &str, &str); 3] = [
 ];
 
 fn change(thing: &str, device: usize, limit: i32) -> String {
-    format!("{} the {thing}{}{limit} degrees", if device == 2 { "cool" } else { "heat" }, DEVICES[device].0)
+    format!(
+        "{} the {thing}{}{limit}.0 degrees celsius",
+        if device == 2 { "cool" } else { "heat" },
+        DEVICES[device].0
+    )
 }
 
 /// The substance, the device's number and the limit.
 fn parse_change(subtask: &str) -> Option<(&str, usize, i32)> {
     let rest = subtask.strip_prefix("heat the ").or_else(|| subtask.strip_prefix("cool the "))?;
-    let rest = rest.strip_suffix(" degrees")?;
+    let rest = rest.strip_suffix(".0 degrees celsius")?;
     let (number, (thing, limit)) =
         DEVICES.iter().enumerate().find_map(|(number, device)| Some((number, rest.split_once(device.0)?)))?;
     Some((thing, number, limit.parse().ok()?))
@@ -80,7 +84,7 @@ fn parse_change(subtask: &str) -> Option<(&str, usize, i32)> {
 
 /// The reading of a progress text: whether liquid, and degrees.
 fn read(progress: &str) -> Option<(bool, i32)> {
-    let (state, degrees) = progress.strip_suffix(" degrees")?.split_once(" at ")?;
+    let (state, degrees) = progress.strip_suffix(" degrees celsius")?.split_once(" at ")?;
     Some((state == "liquid", degrees.parse().ok()?))
 }
 
@@ -189,7 +193,7 @@ impl Family for Thermometer {
             return read(previous).map(|_| previous.to_owned());
         };
         let liquid = seen(thing, scene).is_some_and(|(thing, _)| is_liquid(&thing.name));
-        Some(format!("{} at {degrees} degrees", if liquid { "liquid" } else { "solid" }))
+        Some(format!("{} at {degrees} degrees celsius", if liquid { "liquid" } else { "solid" }))
     }
 }
 
