@@ -200,6 +200,7 @@ impl PromptStyle for Compact {
             .into_iter()
             .chain([MACRO, MICRO, ACTIVE, DONE])
             .map(str::to_owned)
+            .chain(self.codec.words())
             .collect()
     }
 }

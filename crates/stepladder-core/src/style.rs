@@ -22,6 +22,6 @@ pub trait PromptStyle: Send + Sync {
     /// Parts of a word that share embeddings with other words (design D12); empty for ordinary words.
     fn factors(&self, word: &str) -> Vec<String>;
 
-    /// Markers the style uses, which the tokenizer must know whatever the training data hold.
+    /// Markers the style uses, and other words, which the tokenizer must know whatever the training data hold.
     fn markers(&self) -> Vec<String>;
 }

@@ -18,6 +18,11 @@ pub trait Codec: Send + Sync {
     /// The parts of a word that share embeddings with other words (design D12), for example `mug_2` → kind `mug`,
     /// number `2`. Empty for a word that is only itself.
     fn factors(&self, word: &str) -> Vec<String>;
+
+    /// Words that texts can hold whether or not a demonstration has them: a model knows them by their parts.
+    fn words(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// The codec that changes nothing: words are what stands between spaces.

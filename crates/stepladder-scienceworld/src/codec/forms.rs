@@ -51,6 +51,11 @@ impl Forms {
         forms
     }
 
+    /// The words that open forms.
+    pub(super) fn words(&self) -> impl Iterator<Item = String> {
+        self.all.iter().map(|form| form.word.clone())
+    }
+
     /// Whether a word opens a form or a question.
     pub(super) fn opens(&self, word: &str) -> bool {
         word == WHICH.0 || self.by_word.contains_key(word)

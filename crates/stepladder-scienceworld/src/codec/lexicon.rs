@@ -127,6 +127,8 @@ pub(super) struct Lexicon {
     profiles: FxHashMap<String, Profile>,
     /// Names by their first word, the longest first.
     by_first: FxHashMap<&'static str, Vec<String>>,
+    /// Names as the table has them, without words before or after.
+    plain: Vec<&'static str>,
     numbered: FxHashSet<String>,
     lettered: FxHashSet<String>,
     fruit: FxHashSet<String>,
@@ -137,6 +139,7 @@ impl Lexicon {
         let mut lexicon = Self {
             profiles: FxHashMap::default(),
             by_first: FxHashMap::default(),
+            plain: Vec::new(),
             numbered: FxHashSet::default(),
             lettered: FxHashSet::default(),
             fruit: FxHashSet::default(),
@@ -178,6 +181,7 @@ impl Lexicon {
         // A word before a name that begins with a vowel takes the article with it: `an orange`, `a solid orange juice`.
         let modified = Profile { article: if has("an") { Article::A } else { profile.article }, ..profile };
         for name in names.split(", ") {
+            self.plain.push(name);
             self.add(name.to_owned(), profile);
             if has("numbered") {
                 self.numbered.insert(name.to_owned());
@@ -226,6 +230,11 @@ impl Lexicon {
         };
         names.push(name.clone());
         self.profiles.insert(name, profile);
+    }
+
+    /// Names as the table has them, without words before or after.
+    pub(super) fn plain(&self) -> impl Iterator<Item = &'static str> {
+        self.plain.iter().copied()
     }
 
     /// What is printed about a thing of that name; a thing that is not in the table is `a NAME`.

@@ -95,6 +95,12 @@ impl Codec for ScienceWorldCodec {
         }
         LEXICON.factors(&word.replace('_', " "))
     }
+
+    /// Names, temperatures, and what opens an answer: demonstrations show few of the answers to mistakes.
+    fn words(&self) -> Vec<String> {
+        let names = LEXICON.plain().map(|name| name.replace(' ', "_"));
+        FORMS.words().chain(names).chain(word::usual_degrees()).collect()
+    }
 }
 
 /// Whether a word at the start of a text says how the rest is to be read.

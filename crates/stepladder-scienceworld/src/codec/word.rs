@@ -50,6 +50,11 @@ pub(super) fn degrees_word(number: &str) -> Option<String> {
     is_decimal(number).then(|| format!("{DEGREES}{number}"))
 }
 
+/// The words of the temperatures that readings usually show, in whole degrees.
+pub(super) fn usual_degrees() -> impl Iterator<Item = String> {
+    (-60..=160).map(|number| format!("{DEGREES}{number}"))
+}
+
 /// The number behind a temperature word.
 pub(super) fn degrees(word: &str) -> Option<&str> {
     word.strip_prefix(DEGREES).filter(|number| is_decimal(number))

@@ -1,5 +1,6 @@
 //! The expert's episodes.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Result, bail};
@@ -137,12 +138,13 @@ pub(crate) fn demonstrate(env: &Registered, config: &Config) -> Result<Vec<Episo
         kept.extend(episodes.into_iter().filter(|episode| episode.won));
     }
     if let Some(rename) = env.rename {
-        let played = kept.clone();
-        for copy in 0..config.data.renamed {
-            kept.extend(played.iter().zip(0..).map(|(episode, number)| {
-                rename(episode, &mut stream(config.seed, "rename", &[copy, number]))
-            }));
-        }
+        let copies: Vec<Episode> = shares(&kept, config.data.renamed)
+            .into_par_iter()
+            .map(|(number, copy)| {
+                rename(&kept[number], &mut stream(config.seed, "rename", &[copy as u64, number as u64]))
+            })
+            .collect();
+        kept.extend(copies);
     }
     if kept.is_empty() {
         bail!(
@@ -153,4 +155,72 @@ pub(crate) fn demonstrate(env: &Registered, config: &Config) -> Result<Vec<Episo
         );
     }
     Ok(kept)
+}
+
+/// Which episodes are copied, `times` as many as there are: dealt so that every kind of task comes to the same number of
+/// episodes, as far as those with many allow. An episode's number, and the number of its copy.
+fn shares(episodes: &[Episode], times: u64) -> Vec<(usize, usize)> {
+    let mut kinds: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (number, episode) in episodes.iter().enumerate() {
+        kinds.entry(&episode.start.family).or_default().push(number);
+    }
+    let copies = episodes.len() * times as usize;
+    // Water poured into vessels that hold something already: up to one level.
+    let mut sizes: Vec<usize> = kinds.values().map(Vec::len).collect();
+    sizes.sort_unstable();
+    let (mut level, mut held) = (0, 0);
+    for (poured, size) in sizes.iter().enumerate() {
+        if poured > 0 && level <= *size {
+            break;
+        }
+        held += size;
+        level = (held + copies) / (poured + 1);
+    }
+    kinds
+        .values()
+        .flat_map(|of_kind| {
+            (0..level.saturating_sub(of_kind.len()))
+                .map(|copy| (of_kind[copy % of_kind.len()], copy / of_kind.len()))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn episodes(kinds: &[(&str, usize)]) -> Vec<Episode> {
+        let line = include_str!("../../../stepladder-core/tests/trace-v1.jsonl");
+        let episode = stepladder_core::trace::read(line.as_bytes()).next().unwrap().unwrap();
+        let of = |kind: &str| {
+            let mut episode = episode.clone();
+            kind.clone_into(&mut episode.start.family);
+            episode
+        };
+        kinds.iter().flat_map(|(kind, count)| std::iter::repeat_n(of(kind), *count)).collect()
+    }
+
+    #[test]
+    fn copies_make_up_for_rare_kinds() {
+        let dealt = |kinds: &[(&str, usize)], times: u64| {
+            let episodes = episodes(kinds);
+            let mut counts: Vec<usize> = kinds.iter().map(|(_, count)| *count).collect();
+            let copies = shares(&episodes, times);
+            assert!(copies.len() <= episodes.len() * times as usize);
+            let mut unique = copies.clone();
+            unique.sort_unstable();
+            unique.dedup();
+            assert_eq!(unique.len(), copies.len());
+            for (number, _) in copies {
+                let kind = &episodes[number].start.family;
+                counts[kinds.iter().position(|(name, _)| name == kind).unwrap()] += 1;
+            }
+            counts
+        };
+        assert_eq!(dealt(&[("a", 2), ("b", 6)], 1), [8, 8]);
+        assert_eq!(dealt(&[("a", 1), ("b", 19), ("c", 4)], 1), [14, 19, 14]);
+        assert_eq!(dealt(&[("a", 3), ("b", 3)], 2), [9, 9]);
+        assert_eq!(dealt(&[("a", 3), ("b", 1)], 0), [3, 1]);
+        assert_eq!(dealt(&[], 3), [0; 0]);
+    }
 }
