@@ -4,13 +4,13 @@
 //! ```text
 //! planner    room <pl> task <s> g1 ; g2 <p> progress <o> feedback <r>
 //! executor   room <ex> subtask <o> feedback <p> progress <r>
-//! progress   <pr> subtask <p> progress <a> action <o> feedback <r>
+//! progress   room <pr> subtask <p> progress <a> action <o> feedback <r>
 //! flat       room <fl> task <a> action <end> <o> feedback <a> action <end> <o> feedback <a>
 //! macro      room <ma> task <o> feedback <r>                            reply: g1 ; g2
 //! micro      room <mi> task ; g1 <g> g2 ; g3 <o> feedback <a> action <o> feedback <r>     reply: action, or action <done>
 //! ```
 //! Departures from spec/algorithms 2.2, listed in docs/deviations.md: markers instead of instruction sentences, the room
-//! first, no room in the progress prompt, no begin-of-sequence token. A flat prompt extends the previous one of its
+//! first, no room in the progress prompt where the answers say everything, no begin-of-sequence token. A flat prompt extends the previous one of its
 //! episode word for word, so an episode packs into one sequence and a kept cache stays valid.
 
 use std::sync::Arc;
@@ -102,6 +102,7 @@ impl PromptStyle for Compact {
                 REPLY,
             ]),
             Query::Progress { subtask, progress, action, observation } => join(&[
+                &if self.codec.answers_lie_around() { encode(&observation.context) } else { String::new() },
                 PROGRESS,
                 &encode(subtask),
                 LOCAL,

@@ -55,8 +55,9 @@ impl WordTokenizer {
             found.extend(text.split_whitespace());
         }
         let mut words: Vec<String> = [PAD, UNKNOWN, END].map(str::to_owned).to_vec();
-        words.extend(markers.iter().filter(|marker| !marker.is_empty()).cloned());
-        let known: BTreeSet<String> = words.iter().cloned().collect();
+        let mut known: BTreeSet<String> = words.iter().cloned().collect();
+        words
+            .extend(markers.iter().filter(|word| !word.is_empty() && known.insert((*word).clone())).cloned());
         words.extend(found.into_iter().filter(|word| !known.contains(*word)).map(str::to_owned));
         Self::from_words(words)
     }
@@ -183,6 +184,13 @@ mod tests {
         }
         let again = WordTokenizer::load(&path).unwrap();
         assert_eq!(again.words(), ours.words());
+    }
+
+    #[test]
+    fn a_word_that_is_named_twice_has_one_id() {
+        let markers = ["<ex>", "mug", "<ex>", UNKNOWN, "mug", ""].map(str::to_owned);
+        let tokenizer = WordTokenizer::train(&markers, ["mug table <ex>"]);
+        assert_eq!(tokenizer.words(), [PAD, UNKNOWN, END, "<ex>", "mug", "table"]);
     }
 
     #[test]

@@ -19,6 +19,12 @@ pub trait Codec: Send + Sync {
     /// number `2`. Empty for a word that is only itself.
     fn factors(&self, word: &str) -> Vec<String>;
 
+    /// Whether what an action did is to be seen around the agent rather than in the answer, so that a progress text cannot
+    /// be written from the answer alone.
+    fn answers_lie_around(&self) -> bool {
+        false
+    }
+
     /// Words that texts can hold whether or not a demonstration has them: a model knows them by their parts.
     fn words(&self) -> Vec<String> {
         Vec::new()

@@ -20,6 +20,7 @@ pub mod jar;
 mod java;
 pub mod noise;
 pub mod pool;
+mod readings;
 pub mod rename;
 pub mod splits;
 pub mod tasks;

@@ -15,8 +15,11 @@
 //!
 //! What stays is what a label depends on: water and ice, power sources, rooms, tools.
 
+use stepladder_core::Start;
 use stepladder_core::seed::Rng;
 use stepladder_core::trace::{Episode, Turn};
+
+use crate::readings::Readings;
 
 use rand::seq::SliceRandom;
 
@@ -132,17 +135,18 @@ const KEPT: [&str; 10] = [
 const BULBS: [&str; 8] = ["red", "blue", "green", "yellow", "orange", "violet", "black", "white"];
 const BOXES: [&str; 6] = ["red", "blue", "green", "yellow", "orange", "purple"];
 
-const PRIMARY: [&str; 3] = ["red", "yellow", "blue"];
+/// In the order in which the expert names two of them.
+const PRIMARY: [&str; 3] = ["red", "blue", "yellow"];
 /// Colours of two paints, as numbers of the primary colours.
-const SECONDARY: [(&str, [usize; 2]); 3] = [("orange", [0, 1]), ("green", [1, 2]), ("violet", [0, 2])];
+const SECONDARY: [(&str, [usize; 2]); 3] = [("orange", [0, 2]), ("green", [1, 2]), ("violet", [0, 1])];
 /// Colours of a secondary paint and one of its primary ones.
 const TERTIARY: [(&str, &str, usize); 6] = [
     ("red-orange", "orange", 0),
-    ("yellow-orange", "orange", 1),
-    ("yellow-green", "green", 1),
-    ("green-blue", "green", 2),
+    ("yellow-orange", "orange", 2),
+    ("yellow-green", "green", 2),
+    ("green-blue", "green", 1),
     ("violet-red", "violet", 0),
-    ("blue-violet", "violet", 2),
+    ("blue-violet", "violet", 1),
 ];
 
 const SUBSTANCE: &str = "a substance called ";
@@ -237,6 +241,20 @@ impl Names {
         Self { pairs, bulbs: shuffled(&BULBS, rng), boxes: shuffled(&BOXES, rng), paints, letters, pots }
     }
 
+    /// Whether the two colours that a task mixes first are still named in the expert's order.
+    fn keeps_order(&self, task: &str) -> bool {
+        let Some((_, wanted)) = task.split_once("create ") else { return true };
+        let Some((wanted, _)) = wanted.split_once(" paint") else { return true };
+        let mixed =
+            TERTIARY.iter().find(|(name, ..)| *name == wanted).map_or(wanted, |(_, between, _)| between);
+        let Some((_, parts)) = SECONDARY.iter().find(|(name, _)| *name == mixed) else { return true };
+        let place = |part: usize| {
+            let (_, new) = self.paints.iter().find(|(old, _)| *old == PRIMARY[part])?;
+            PRIMARY.iter().position(|name| name == new)
+        };
+        place(parts[0]) < place(parts[1])
+    }
+
     /// The names that take these back.
     pub(crate) fn inverse(&self) -> Self {
         Self {
@@ -325,11 +343,27 @@ fn listed(before: &str) -> bool {
     }
 }
 
-/// The episode with other names, drawn from `rng`.
+/// Names for an episode that was played with others: labels must be those that the expert would give.
+fn draw_kept(start: &Start, rng: &mut Rng) -> Names {
+    loop {
+        let names = Names::draw(&start.family, rng);
+        if names.keeps_order(&start.task) {
+            return names;
+        }
+    }
+}
+
+/// The episode with other names and readings, drawn from `rng`.
 pub fn rename(episode: &Episode, rng: &mut Rng) -> Episode {
-    let names = Names::draw(&episode.start.family, rng);
+    let names = draw_kept(&episode.start, rng);
+    let readings = Readings::draw(episode, rng);
     let mut episode = episode.clone();
-    let set = |text: &mut String| *text = names.apply(text);
+    let set = |text: &mut String| {
+        *text = names.apply(text);
+        if let Some(readings) = &readings {
+            *text = readings.apply(text);
+        }
+    };
     let say = |turn: &mut Option<Turn>| {
         if let Some(turn) = turn {
             set(&mut turn.reply);

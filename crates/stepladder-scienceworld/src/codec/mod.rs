@@ -49,7 +49,7 @@ pub struct ScienceWorldCodec;
 
 impl Codec for ScienceWorldCodec {
     fn id(&self) -> &'static str {
-        "scienceworld/1"
+        "scienceworld/2"
     }
 
     fn encode(&self, text: &str) -> String {
@@ -94,6 +94,11 @@ impl Codec for ScienceWorldCodec {
             return vec![verb.to_owned()];
         }
         LEXICON.factors(&word.replace('_', " "))
+    }
+
+    /// A light bulb goes on while one waits, a substance melts, and only the room shows it.
+    fn answers_lie_around(&self) -> bool {
+        true
     }
 
     /// Names, temperatures, and what opens an answer: demonstrations show few of the answers to mistakes.

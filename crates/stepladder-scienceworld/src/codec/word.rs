@@ -52,7 +52,7 @@ pub(super) fn degrees_word(number: &str) -> Option<String> {
 
 /// The words of the temperatures that readings usually show, in whole degrees.
 pub(super) fn usual_degrees() -> impl Iterator<Item = String> {
-    (-60..=160).map(|number| format!("{DEGREES}{number}"))
+    (-160..=310).map(|number| format!("{DEGREES}{number}"))
 }
 
 /// The number behind a temperature word.

@@ -23,6 +23,8 @@ pub(crate) const PRESETS: &[(&str, &str)] = &[
     ("rl-household", include_str!("../../../../presets/rl-household.toml")),
     ("rl-sokoban", include_str!("../../../../presets/rl-sokoban.toml")),
     ("rl-sokoban-8x8", include_str!("../../../../presets/rl-sokoban-8x8.toml")),
+    ("scienceworld", include_str!("../../../../presets/scienceworld.toml")),
+    ("scienceworld-ablations", include_str!("../../../../presets/scienceworld-ablations.toml")),
     ("scienceworld-cpu", include_str!("../../../../presets/scienceworld-cpu.toml")),
 ];
 

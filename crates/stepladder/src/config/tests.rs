@@ -365,7 +365,7 @@ fn values_of_the_wrong_type() {
     );
     assert_eq!(
         message("preset = 3\n"),
-        "run.toml:1: preset is 3 (a whole number); expected the name of a preset: \"ablations\" or \"alfworld\" or \"alfworld-cpu\" or \"demo\" or \"himac-ablations\" or \"himac-sokoban\" or \"horizon\" or \"rl-household\" or \"rl-sokoban\" or \"rl-sokoban-8x8\" or \"scienceworld-cpu\"\
+        "run.toml:1: preset is 3 (a whole number); expected the name of a preset: \"ablations\" or \"alfworld\" or \"alfworld-cpu\" or \"demo\" or \"himac-ablations\" or \"himac-sokoban\" or \"horizon\" or \"rl-household\" or \"rl-sokoban\" or \"rl-sokoban-8x8\" or \"scienceworld\" or \"scienceworld-ablations\" or \"scienceworld-cpu\"\
          \n    preset = 3"
     );
 }
@@ -426,22 +426,22 @@ fn presets_and_files_that_do_not_exist() {
     let error = |name: &str| load(name, &[]).unwrap_err().to_string();
     assert_eq!(
         error("dmo"),
-        "unknown preset \"dmo\"; did you mean demo? presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, rl-household, rl-sokoban, rl-sokoban-8x8, scienceworld-cpu, \
+        "unknown preset \"dmo\"; did you mean demo? presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, rl-household, rl-sokoban, rl-sokoban-8x8, scienceworld, scienceworld-ablations, scienceworld-cpu, \
          and a file is given by a path that ends in .toml or contains /"
     );
     assert_eq!(
         error("something"),
-        "unknown preset \"something\"; presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, rl-household, rl-sokoban, rl-sokoban-8x8, scienceworld-cpu, \
+        "unknown preset \"something\"; presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, rl-household, rl-sokoban, rl-sokoban-8x8, scienceworld, scienceworld-ablations, scienceworld-cpu, \
          and a file is given by a path that ends in .toml or contains /"
     );
     assert_eq!(
         message("seed = 1\npreset = \"alfworld-cp\"\n"),
-        "run.toml:2: unknown preset \"alfworld-cp\"; did you mean alfworld-cpu? presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, rl-household, rl-sokoban, rl-sokoban-8x8, scienceworld-cpu, \
+        "run.toml:2: unknown preset \"alfworld-cp\"; did you mean alfworld-cpu? presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, rl-household, rl-sokoban, rl-sokoban-8x8, scienceworld, scienceworld-ablations, scienceworld-cpu, \
          and a file is given by a path that ends in .toml or contains /"
     );
     assert_eq!(
         error("no-such-folder/demo.toml"),
-        "no-such-folder/demo.toml: no such file; did you mean the preset demo? presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, rl-household, rl-sokoban, rl-sokoban-8x8, scienceworld-cpu"
+        "no-such-folder/demo.toml: no such file; did you mean the preset demo? presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, rl-household, rl-sokoban, rl-sokoban-8x8, scienceworld, scienceworld-ablations, scienceworld-cpu"
     );
     let file = File::new("");
     fs_err::write(file.path(), b"seed = \xff").unwrap();
@@ -640,7 +640,7 @@ fn the_reference_page_lists_every_key_with_both_presets() {
     for row in [
         "| `games` | a whole number, 0 or more | Number of tasks; 0 takes all. | `0` | `0` | `0` | `4000` | `70` | `70` | `1200` | `1000` | `70` | `4000` | `0` |",
         "| `norm_eps` | a number | ε inside the root of RMSNorm; above 0. | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` |",
-        "| key | takes | meaning | `ablations` | `alfworld` | `alfworld-cpu` | `demo` | `himac-ablations` | `himac-sokoban` | `horizon` | `rl-household` | `rl-sokoban` | `rl-sokoban-8x8` | `scienceworld-cpu` |",
+        "| key | takes | meaning | `ablations` | `alfworld` | `alfworld-cpu` | `demo` | `himac-ablations` | `himac-sokoban` | `horizon` | `rl-household` | `rl-sokoban` | `rl-sokoban-8x8` | `scienceworld` | `scienceworld-ablations` | `scienceworld-cpu` |",
         "## `[agents.NAME]`",
     ] {
         assert!(page.lines().any(|line| line == row), "{row}\n{page}");
