@@ -36,7 +36,25 @@ pub fn check_with(set: &dyn TaskSet, tasks: &[TaskKey], names: Names) -> Result<
     Ok(())
 }
 
+/// The same for a task without a walkthrough: these actions must reach an end, whatever it is.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_script(set: &dyn TaskSet, task: &TaskKey, actions: &[&str], names: Names) -> Result<(), String> {
+    let actions: Vec<String> = actions.iter().map(|action| (*action).to_owned()).collect();
+    check_actions(set, task, Some(actions), names).map_err(|reason| format!("{task}: {reason}"))
+}
+
 fn check_task(set: &dyn TaskSet, task: &TaskKey, names: Names) -> Result<(), String> {
+    check_actions(set, task, None, names)
+}
+
+fn check_actions(
+    set: &dyn TaskSet,
+    task: &TaskKey,
+    script: Option<Vec<String>>,
+    names: Names,
+) -> Result<(), String> {
     let show = |error: EnvError| error.to_string();
     let mut env = set.make().map_err(show)?;
     let (low, high) = env.spec().reward_range;
@@ -51,7 +69,10 @@ fn check_task(set: &dyn TaskSet, task: &TaskKey, names: Names) -> Result<(), Str
     if env.spec().deterministic && env.reset(task, 1).map_err(show)? != first {
         return Err("declared deterministic, but another seed starts another episode".to_owned());
     }
-    let solution = env.walkthrough().ok_or("no walkthrough")?.solution();
+    let solution = match script {
+        Some(script) => script,
+        None => env.walkthrough().ok_or("no walkthrough")?.solution(),
+    };
     let transcript = play(&mut *env, task, &solution, (low, high), names)?;
     if transcript.1 != Some(End::Terminated) {
         return Err("the walkthrough does not reach the end".to_owned());

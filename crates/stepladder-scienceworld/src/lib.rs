@@ -4,12 +4,14 @@
 //!
 //! * [`jar`]: where the simulator lies; [`pool`], [`instance`]: JVMs and the worlds in them; [`failure`]: what can go wrong
 //! * [`variations`], [`splits`], [`tasks`]: which tasks there are
-//! * [`mod@env`]: playing behind the environment contract; [`gold`]: the simulator's own solutions, kept on disk
+//! * [`mod@env`]: playing behind the environment contract; [`practice`]: training worlds with other names, in which things have been
+//!   carried elsewhere; [`gold`]: the simulator's own solutions, kept on disk
 //! * [`view`]: what texts say; [`expert`]: planner, executor and progress writer by rules; [`mod@codec`]: texts in few tokens;
 //!   [`noise`]: wrong actions; [`rename`]: the same episodes with other names
 //! * [`mod@verify`]: replaying recorded episodes of the original; [`mod@bench`]: measuring speed
 
 pub mod bench;
+mod carry;
 pub mod codec;
 pub mod env;
 pub mod expert;
@@ -20,10 +22,12 @@ pub mod jar;
 mod java;
 pub mod noise;
 pub mod pool;
+pub mod practice;
 mod readings;
 pub mod rename;
 pub mod splits;
 pub mod tasks;
+mod twins;
 pub mod variations;
 pub mod verify;
 pub mod view;

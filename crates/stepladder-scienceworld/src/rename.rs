@@ -52,13 +52,12 @@ const CALLED: [&str; 24] = [
 ];
 
 /// Names of things that a room shows as they are.
-const BARE: [&str; 18] = [
+const BARE: [&str; 17] = [
     "chocolate",
     "marshmallow",
     "ice cream",
     "bread",
     "flour",
-    "jam",
     "peanut",
     "almond",
     "cashew",
@@ -90,6 +89,11 @@ const PRODUCTS: [&str; 14] = [
     "peanut butter with jam sandwich",
     "peanut butter with banana sandwich",
 ];
+
+/// Solids that lie about, for tasks that ask for one.
+pub(crate) fn solids() -> impl Iterator<Item = &'static str> {
+    BARE.into_iter().chain(CALLED).filter(|name| !PRODUCTS.contains(name))
+}
 
 /// Other groups of names that are shown alike.
 const GROUPS: [&[&str]; 5] = [
@@ -220,10 +224,8 @@ fn inverse(order: &[u8]) -> Vec<u8> {
 
 impl Names {
     pub(crate) fn draw(family: &str, rng: &mut Rng) -> Self {
-        let (products, solids): (Vec<&str>, Vec<&str>) =
-            BARE.into_iter().chain(CALLED).partition(|name| PRODUCTS.contains(name));
-        let mut pairs = shuffled(&solids, rng);
-        pairs.extend(shuffled(&products, rng));
+        let mut pairs = shuffled(&solids().collect::<Vec<_>>(), rng);
+        pairs.extend(shuffled(&PRODUCTS, rng));
         pairs.extend(KEPT.map(|name| (name, name)));
         for group in GROUPS {
             let renamed = shuffled(group, rng);
@@ -239,6 +241,14 @@ impl Names {
         let mut paints = paints(rng);
         longest_first(&mut paints);
         Self { pairs, bulbs: shuffled(&BULBS, rng), boxes: shuffled(&BOXES, rng), paints, letters, pots }
+    }
+
+    /// The same names, but `other` is called what `one` is called.
+    pub(crate) fn alike(mut self, one: &str, other: &str) -> Self {
+        if let Some((_, name)) = self.pairs.iter().find(|(old, _)| *old == one).copied() {
+            self.pairs.iter_mut().filter(|(old, _)| *old == other).for_each(|pair| pair.1 = name);
+        }
+        self
     }
 
     /// Whether the two colours that a task mixes first are still named in the expert's order.

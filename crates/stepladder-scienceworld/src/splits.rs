@@ -1,5 +1,7 @@
 //! Which tasks a split holds.
 
+use std::ops::Range;
+
 use stepladder_env::EnvError;
 
 use crate::tasks::SPEC;
@@ -7,6 +9,12 @@ use crate::variations::{Part, TASKS, Task};
 
 /// Of the published training variations, these are held out for tuning: one of 14.
 const HELD_OUT: u32 = 14;
+
+/// Practice worlds of every task.
+pub const WORLDS: u32 = 200;
+
+/// A task, a variation, the number of its practice world in a split of such.
+pub type Listed = (&'static Task, u32, Option<u32>);
 
 /// Simplifications that the simulator knows.
 pub const SIMPLIFICATIONS: [&str; 6] =
@@ -30,6 +38,31 @@ enum Choice {
     Quarter { last: bool },
     /// The package's sets over all 30 tasks.
     All(Part),
+    /// Worlds made of the published training variations, or of the first three quarters of them.
+    Practice { first: bool },
+}
+
+impl Choice {
+    fn range(self, task: &Task) -> Range<u32> {
+        match self {
+            Self::Published(part) => task.published_set(part),
+            Self::Training { .. } | Self::Practice { first: false } => task.published_set(Part::Train),
+            Self::Quarter { last } => {
+                let all = task.published_set(Part::Train);
+                let cut = all.start + (3 * all.len() as u32).div_ceil(4);
+                if last { cut..all.end } else { all.start..cut }
+            }
+            Self::Practice { first: true } => Self::Quarter { last: false }.range(task),
+            Self::All(part) => task.set(part),
+        }
+    }
+
+    fn holds(self, variation: u32) -> bool {
+        match self {
+            Self::Training { held_out } => held_out == (variation % HELD_OUT == HELD_OUT / 2),
+            _ => true,
+        }
+    }
 }
 
 impl Split {
@@ -64,6 +97,8 @@ impl Split {
             "all-train" => Choice::All(Part::Train),
             "all-dev" => Choice::All(Part::Dev),
             "all-test" => Choice::All(Part::Test),
+            "practice" => Choice::Practice { first: false },
+            "practice_first" => Choice::Practice { first: true },
             _ => return Err(unknown()),
         };
         Ok(Self { choice, simplification: simplification.to_owned() })
@@ -74,31 +109,45 @@ impl Split {
         &self.simplification
     }
 
-    /// Its tasks and their variations, in the simulator's order.
-    pub fn tasks(&self) -> impl Iterator<Item = (&'static Task, u32)> + use<> {
-        let choice = self.choice;
-        TASKS.iter().flat_map(move |task| {
-            let range = match choice {
-                Choice::Published(part) => task.published_set(part),
-                Choice::Training { .. } => task.published_set(Part::Train),
-                Choice::Quarter { last } => {
-                    let all = task.published_set(Part::Train);
-                    let cut = all.start + (3 * all.len() as u32).div_ceil(4);
-                    if last { cut..all.end } else { all.start..cut }
-                }
-                Choice::All(part) => task.set(part),
-            };
-            let kept = move |variation: &u32| match choice {
-                Choice::Training { held_out } => held_out == (variation % HELD_OUT == HELD_OUT / 2),
-                _ => true,
-            };
-            range.filter(kept).map(move |variation| (task, variation))
+    /// Whether its tasks are practice worlds.
+    pub fn is_practice(&self) -> bool {
+        matches!(self.choice, Choice::Practice { .. })
+    }
+
+    /// The variation that a practice world of a task is made of; none where there is no such world.
+    pub fn made_of(&self, task: &Task, world: u32) -> Option<u32> {
+        let range = self.choice.range(task);
+        let there = self.is_practice() && world < WORLDS && !range.is_empty();
+        there.then(|| range.start + world % range.len() as u32)
+    }
+
+    /// Its tasks and their variations, in the simulator's order. Of practice worlds there is one of every task in turn.
+    pub fn tasks(&self) -> impl Iterator<Item = Listed> + use<> {
+        let split = self.clone();
+        let rounds = if self.is_practice() { WORLDS } else { 1 };
+        (0..rounds).flat_map(move |world| {
+            let split = split.clone();
+            TASKS.iter().flat_map(move |task| split.round(task, world))
         })
+    }
+
+    fn round(&self, task: &'static Task, world: u32) -> Vec<Listed> {
+        if self.is_practice() {
+            return self
+                .made_of(task, world)
+                .map(|made_of| (task, made_of, Some(world)))
+                .into_iter()
+                .collect();
+        }
+        let kept = self.choice.range(task).filter(|variation| self.choice.holds(*variation));
+        kept.map(|variation| (task, variation, None)).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     fn count(name: &str) -> usize {
@@ -123,7 +172,22 @@ mod tests {
         assert!(held.iter().all(|task| train.contains(task)));
         // Tasks with eight variations or more are represented.
         for task in TASKS.iter().filter(|task| task.published[0] >= 8) {
-            assert!(held.iter().any(|(held, _)| *held == task), "{}", task.name);
+            assert!(held.iter().any(|(held, ..)| *held == task), "{}", task.name);
+        }
+    }
+
+    #[test]
+    fn practice_worlds_are_made_of_training_variations_in_turn() {
+        for (name, of) in [("practice", "train"), ("practice_first", "train_first")] {
+            let worlds: Vec<Listed> = Split::named(name).unwrap().tasks().collect();
+            assert_eq!(worlds.len(), 24 * WORLDS as usize);
+            let train: HashSet<_> =
+                Split::named(of).unwrap().tasks().map(|(task, of, _)| (task, of)).collect();
+            let used: HashSet<_> = worlds.iter().map(|(task, of, _)| (*task, *of)).collect();
+            assert_eq!(used, train, "{name}");
+            assert_eq!(worlds.iter().collect::<HashSet<_>>().len(), worlds.len());
+            // A short run meets all kinds of tasks.
+            assert_eq!(worlds[..24].iter().map(|(task, ..)| task.name).collect::<HashSet<_>>().len(), 24);
         }
     }
 

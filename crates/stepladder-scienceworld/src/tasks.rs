@@ -10,7 +10,8 @@ use crate::env::ScienceWorldEnv;
 use crate::gold::Cache;
 use crate::jar::{Jar, RELEASES};
 use crate::pool::{Pool, PoolOptions};
-use crate::splits::Split;
+use crate::practice::Practice;
+use crate::splits::{Listed, Split};
 use crate::variations::Task;
 
 /// What is known about ScienceWorld.
@@ -28,6 +29,8 @@ pub static SPEC: EnvSpec = EnvSpec {
         "train_fit",
         "train_first",
         "train_last",
+        "practice",
+        "practice_first",
         "train-easy",
         "dev-easy",
         "test-easy",
@@ -61,7 +64,7 @@ impl Default for Options {
     }
 }
 
-/// ScienceWorld's tasks, called `boil/3`: a task and one of its variations. Listing them needs no simulator.
+/// ScienceWorld's tasks, called `boil/3`: a task and one of its variations; a practice world `boil/3#17`. Listing them needs no simulator.
 ///
 /// ```
 /// use stepladder_env::TaskSet;
@@ -119,6 +122,8 @@ pub struct Named {
     pub task: &'static Task,
     /// Which variation.
     pub variation: u32,
+    /// Number of the practice world that is made of it.
+    pub world: Option<u32>,
     /// As the simulator is told.
     pub simplification: String,
 }
@@ -136,19 +141,43 @@ impl Named {
             .rsplit_once('/')
             .ok_or_else(|| unknown("a task is named <task>/<variation>, for example boil/3".to_owned()))?;
         let task = Task::named(name).ok_or_else(|| unknown(format!("the simulator has no task `{name}`")))?;
-        let variation = number
-            .parse::<u32>()
-            .ok()
-            // `boil/03` would be a second name of `boil/3`.
-            .filter(|variation| *variation < task.variations && variation.to_string() == number)
+        let (number, world) = match number.split_once('#') {
+            Some(_) if !split.is_practice() => {
+                return Err(unknown("only practice splits have numbered worlds".to_owned()));
+            }
+            Some((number, world)) => (number, Some(world)),
+            None if split.is_practice() => {
+                return Err(unknown(
+                    "a practice world is named <task>/<variation>#<world>, for example boil/3#17".to_owned(),
+                ));
+            }
+            None => (number, None),
+        };
+        let variation = exact(number)
+            .filter(|variation| *variation < task.variations)
             .ok_or_else(|| unknown(format!("{name} has the variations 0 to {}", task.variations - 1)))?;
+        let world = world.map(|world| {
+            let number = exact(world).filter(|number| split.made_of(task, *number) == Some(variation));
+            number.ok_or_else(|| unknown(format!("variation {variation} of {name} makes no world {world}")))
+        });
+        let world = world.transpose()?;
         let simplification = split.simplification().to_owned();
         let electrical = name.contains("power-component") || name.contains("conductivity");
         if electrical && simplification.split(',').any(|one| one == "noElectricalAction") {
             return Err(unknown("it cannot be solved with noElectricalAction".to_owned()));
         }
-        Ok(Self { task, variation, simplification })
+        Ok(Self { task, variation, world, simplification })
     }
+}
+
+/// `03` would be a second name of `3`.
+fn exact(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|number: &u32| number.to_string() == text)
+}
+
+fn id((task, variation, world): Listed) -> String {
+    let world = world.map(|world| format!("#{world}")).unwrap_or_default();
+    format!("{}/{variation}{world}", task.name)
 }
 
 impl TaskSet for ScienceWorld {
@@ -158,14 +187,12 @@ impl TaskSet for ScienceWorld {
 
     fn tasks(&self, split: &str) -> Result<Vec<TaskKey>, EnvError> {
         let tasks = Split::named(split)?.tasks();
-        Ok(tasks
-            .map(|(task, variation)| TaskKey::new(SPEC.id, split, format!("{}/{variation}", task.name)))
-            .collect())
+        Ok(tasks.map(|listed| TaskKey::new(SPEC.id, split, id(listed))).collect())
     }
 
     fn make(&self) -> Result<Box<dyn Env>, EnvError> {
         let (pool, gold) = self.simulators()?;
-        Ok(Box::new(ScienceWorldEnv::new(pool, gold.clone())))
+        Ok(Box::new(Practice::new(ScienceWorldEnv::new(pool, gold.clone()))))
     }
 }
 
@@ -193,6 +220,34 @@ mod tests {
         }
         let error = read("dev+noElectricalAction", "test-conductivity/1").unwrap_err().to_string();
         assert!(error.contains("noElectricalAction"), "{error}");
+    }
+
+    #[test]
+    fn practice_worlds_have_numbers_and_others_have_none() {
+        let set = ScienceWorld::new(None, Options::default());
+        let read = |split: &str, id: &str| Named::read(&TaskKey::new("scienceworld", split, id));
+        for split in ["practice", "practice_first"] {
+            let keys = set.tasks(split).unwrap();
+            assert_eq!(keys.len(), 24 * 200);
+            let worlds: std::collections::HashSet<Named> =
+                keys.iter().map(|key| Named::read(key).unwrap()).collect();
+            assert_eq!(worlds.len(), keys.len());
+        }
+        let named = read("practice", "boil/3#17").unwrap();
+        assert_eq!((named.task.name, named.variation, named.world), ("boil", 3, Some(17)));
+        assert_eq!(read("practice+openDoors", "boil/3#17").unwrap().simplification, "openDoors");
+        for (split, id, reason) in [
+            ("practice", "boil/3", "a practice world is named <task>/<variation>#<world>"),
+            ("train", "boil/3#17", "only practice splits have numbered worlds"),
+            ("practice", "boil/3#16", "variation 3 of boil makes no world 16"),
+            ("practice", "boil/3#017", "variation 3 of boil makes no world 017"),
+            ("practice", "boil/3#", "variation 3 of boil makes no world "),
+            ("practice_first", "boil/11#11", "variation 11 of boil makes no world 11"),
+            ("practice", "inclined-plane-determine-angle/0#0", "makes no world 0"),
+        ] {
+            let error = read(split, id).unwrap_err().to_string();
+            assert!(error.contains(reason), "{error}");
+        }
     }
 
     #[test]

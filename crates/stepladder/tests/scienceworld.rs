@@ -19,6 +19,7 @@ fn the_list_says_what_there_is() {
     assert_eq!((&env["max_steps"], &env["data_licence"]), (&json!(50), &json!("Apache-2.0")));
     let splits: Vec<&str> = env["splits"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     assert_eq!(splits[..5], ["train", "dev", "test", "train_dev", "train_fit"]);
+    assert!(splits.contains(&"practice") && splits.contains(&"practice_first"), "{splits:?}");
 }
 
 #[test]

@@ -51,6 +51,24 @@ fn demonstrations_solve_their_tasks_with_labels_that_agree() {
     assert!(families.len() >= 20, "{families:?}");
 }
 
+/// Things with other names in other places: two worlds of each of 24 task types.
+#[test]
+fn the_expert_wins_practice_worlds() {
+    let Some(root) = playable() else { return };
+    let temporary = folder();
+    let file = temporary.path().join("practice.jsonl.zst");
+    let place = ["-o", file.to_str().unwrap(), "--data", root.to_str().unwrap(), "--json"];
+    let arguments = ["demonstrate", "--env", "scienceworld", "--split", "practice", "--count", "48"];
+    let report = json(temporary.path(), &[&arguments[..], &place].concat());
+    assert_eq!(report["n"], 48);
+    assert!(report["success"].as_f64().unwrap() >= 0.8, "{report}");
+    let played = episodes(&file);
+    let families: std::collections::BTreeSet<&str> =
+        played.iter().map(|episode| episode.start.family.as_str()).collect();
+    assert_eq!(families.len(), 24, "{families:?}");
+    played.iter().for_each(consistent);
+}
+
 /// Episodes with other names: the expert would say what is said in them.
 #[test]
 fn the_expert_agrees_with_renamed_labels() {

@@ -26,7 +26,7 @@ fn neighbours(room: &str) -> &'static [&'static str] {
 }
 
 /// How many doors lie between two rooms.
-pub(super) fn distance(from: &str, to: &str) -> usize {
+pub(crate) fn distance(from: &str, to: &str) -> usize {
     let mut reached = vec![from];
     for doors in 0..NEIGHBOURS.len() {
         if reached.contains(&to) {
@@ -36,6 +36,16 @@ pub(super) fn distance(from: &str, to: &str) -> usize {
         reached.extend(next);
     }
     usize::MAX
+}
+
+/// All rooms.
+pub(crate) fn rooms() -> impl Iterator<Item = &'static str> {
+    NEIGHBOURS.iter().map(|(name, _)| *name)
+}
+
+/// The next action on a shortest way, without what a subtask makes of it; none in the room itself.
+pub(crate) fn way(room: &str, scene: &Scene) -> Option<String> {
+    towards(room, scene).map(|act| act.action)
 }
 
 /// The next action on a shortest way; none in the room itself.

@@ -9,7 +9,7 @@
 
 mod common;
 mod families;
-mod map;
+pub(crate) mod map;
 mod progress;
 
 use stepladder_core::label::Expert;

@@ -3,7 +3,7 @@
 //!
 //! | subtask | actions |
 //! |---|---|
-//! | `focus on the LAMP in the workshop` | walk, focus |
+//! | `focus on the LAMP in the workshop`, or where it is not there `focus on the LAMP` | walk, focus |
 //! | `collect the SOURCE, the LAMP, the WIRE and the WIRE` | pick up each (a source that works only outside) |
 //! | `take the THING to the ROOM` | pick up, walk, drop |
 //! | `open the JAR to reach the THING` | one: what is in a closed jar cannot be named |
@@ -46,7 +46,11 @@ impl Family for Circuit {
     fn plan(&self, plan: &Plan<'_>) -> Option<String> {
         let (lamp, sources) = goal(plan.task)?;
         let focus = common::focus(lamp, Some(WORKSHOP));
+        let anywhere = common::focus(lamp, None);
         let Some(last) = plan.last() else { return Some(focus) };
+        if plan.failed() && last == focus {
+            return Some(anywhere);
+        }
         if plan.failed() {
             return Some(last.to_owned());
         }
@@ -64,8 +68,12 @@ impl Family for Circuit {
                 }
             },
             Some(Part::Collect(things)) => take(things.first()?, OUTSIDE),
+            Some(Part::Take { room: WORKSHOP, .. }) if *sources == RENEWABLE => {
+                collect(lamp, plan.scene).unwrap_or(focus)
+            }
             Some(Part::Take { .. }) => connect().unwrap_or(focus),
             Some(Part::Open(_)) => focus,
+            None if last == anywhere => take(lamp, WORKSHOP),
             None if last == focus && *sources == RENEWABLE => collect(lamp, plan.scene).unwrap_or(focus),
             None if last == focus => connect().unwrap_or(focus),
             None => focus,

@@ -1,0 +1,265 @@
+//! What happens before a practice episode begins: the agent carries one or two small things elsewhere.
+
+use rand::RngExt;
+use rand::seq::{IndexedRandom, SliceRandom};
+use stepladder_core::seed::Rng;
+use stepladder_core::{Observation, Start};
+use stepladder_env::{Env, EnvError};
+
+use crate::env::ScienceWorldEnv;
+use crate::expert::map;
+use crate::view::{Scene, Thing};
+
+/// Actions of a whole prelude, not counting those that put down what is in hand.
+const ACTIONS: usize = 25;
+
+/// Below this nothing new is looked for: what is found must be brought away.
+const RESERVE: usize = 8;
+
+/// Doors between where a thing was and where it is brought.
+const FAR: usize = 3;
+
+/// Task types in which things stay: while the agent walks, plants and animals live on (an egg that hatches has another
+/// name), and paints are liquids in open cups.
+const STAYING: [&str; 6] = [
+    "grow-",
+    "identify-life-stages-",
+    "lifespan-",
+    "find-animal",
+    "find-living-thing",
+    "chemistry-mix-paint-",
+];
+
+/// Where things are that no task names a room for.
+const USUAL: [&str; 2] = ["kitchen", "workshop"];
+
+/// How names of things end that are carried.
+const SMALL: [&str; 46] = [
+    "aluminum foil",
+    "almond",
+    "apple",
+    "apricot",
+    "avocado",
+    "axe",
+    "banana",
+    "bowl",
+    "bread",
+    "cashew",
+    "cherry",
+    "chocolate",
+    "cup",
+    "dough",
+    "drawing",
+    "electric buzzer",
+    "electric motor",
+    "flour",
+    "fork",
+    "glass jar",
+    "grapefruit",
+    "jam",
+    "jug",
+    "lemon",
+    "light bulb",
+    "lighter",
+    "marshmallow",
+    "metal pot",
+    "orange",
+    "paper",
+    "paper clip",
+    "peach",
+    "peanut",
+    "peanut butter",
+    "pear",
+    "picture",
+    "pillow",
+    "potato",
+    "painting",
+    "shovel",
+    "sponge",
+    "stopwatch",
+    "tea",
+    "thermometer",
+    "wool",
+    "yeast",
+];
+
+/// Substances that are no solid, or that do not stay what they are at room temperature.
+const NO_SOLIDS: [&str; 8] = ["air", "water", "steam", "ice", "juice", "paint", "milk", "mercury"];
+
+/// What things can be laid on or in.
+const PLACES: [&str; 9] =
+    ["bed", "book shelf", "chair", "closet", "couch", "counter", "cupboard", "desk", "table"];
+
+/// What a search opens. Freezers stay closed, what is in them would melt.
+const OPENED: [&str; 3] = ["cupboard", "closet", "fridge"];
+
+/// Carries things elsewhere, or leaves them where they are: one of three worlds has them where they were. Tells whether the
+/// task is as it was at the start; if not, it must be loaded again.
+pub(crate) fn carry(world: &mut ScienceWorldEnv, start: &Start, rng: &mut Rng) -> Result<bool, EnvError> {
+    if STAYING.iter().any(|family| start.family.starts_with(family)) || !rng.random_bool(2.0 / 3.0) {
+        return Ok(true);
+    }
+    let before = goals(world)?;
+    let scene = Scene::read(&Observation { feedback: String::new(), context: start.context.clone() });
+    let mut walk = Walk { world, task: &start.task, scene, left: ACTIONS, over: false };
+    for _ in 0..rng.random_range(1..=2) {
+        walk.carry_one(rng)?;
+    }
+    Ok(!walk.over && goals(walk.world)? == before)
+}
+
+/// Which of the goals that a task is made of are reached. There are others, such as to have opened a door or to have been in
+/// some room; they give points, and almost any walk reaches some of them.
+fn goals(world: &mut ScienceWorldEnv) -> Result<String, EnvError> {
+    let progress = world.progress()?;
+    let goals = progress.split_once("Sequential Subgoals:").map_or("", |(_, goals)| goals);
+    Ok(goals.split("Unordered and Optional Subgoals:").next().unwrap_or_default().to_owned())
+}
+
+struct Walk<'a> {
+    world: &'a mut ScienceWorldEnv,
+    task: &'a str,
+    scene: Scene,
+    /// Actions.
+    left: usize,
+    /// Whether the episode has ended.
+    over: bool,
+}
+
+impl Walk<'_> {
+    fn carry_one(&mut self, rng: &mut Rng) -> Result<(), EnvError> {
+        let wanted = rng.random_bool(0.5);
+        let Some(thing) = self.take(wanted, rng)? else { return Ok(()) };
+        let from = self.scene.room.clone();
+        // Where a task says in which room a thing is, that stays true.
+        let stays = says(self.task, &thing) && self.task.contains(&format!(" located around the {from}"));
+        let near = |room: &&str| *room != from && map::distance(&from, room) <= FAR;
+        let rooms: Vec<&str> = map::rooms().filter(near).collect();
+        if let Some(room) = rooms.choose(rng).filter(|_| !stays) {
+            self.go(room, 0)?;
+        }
+        self.put_down(&thing, rng)
+    }
+
+    /// Looks for a small thing, room by room, and picks it up: any, or one that the task names.
+    fn take(&mut self, wanted: bool, rng: &mut Rng) -> Result<Option<String>, EnvError> {
+        let mut rooms: Vec<&str> = map::rooms().collect();
+        rooms.shuffle(rng);
+        if wanted || rng.random_bool(0.5) {
+            let task = self.task;
+            rooms.sort_by_key(|room| (!says(task, room), !USUAL.contains(room)));
+        }
+        for room in rooms {
+            self.go(room, RESERVE)?;
+            while let Some(shut) = self.shut().filter(|_| wanted && self.left > RESERVE) {
+                self.play(&format!("open {shut}"))?;
+            }
+            let things =
+                self.scene.visible().into_iter().map(|(thing, _)| thing).filter(|thing| small(thing));
+            let names =
+                things.map(|thing| thing.name.clone()).filter(|name| !wanted || says(self.task, name));
+            let names: Vec<String> = names.collect();
+            if self.left <= RESERVE || self.over {
+                break;
+            }
+            if let Some(name) = names.choose(rng) {
+                self.play(&format!("pick up {name}"))?;
+                if self.scene.held(name).is_some() {
+                    return Ok(Some(name.clone()));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Walks to a room while there are more than so many actions left.
+    fn go(&mut self, room: &str, reserve: usize) -> Result<(), EnvError> {
+        while let Some(action) = map::way(room, &self.scene).filter(|_| self.left > reserve && !self.over) {
+            self.play(&action)?;
+        }
+        Ok(())
+    }
+
+    fn put_down(&mut self, thing: &str, rng: &mut Rng) -> Result<(), EnvError> {
+        let free = |place: &&Thing| place.holds && place.door != Some(false) && ends(&place.name, &PLACES);
+        let places: Vec<String> =
+            self.scene.things.iter().filter(free).map(|place| place.name.clone()).collect();
+        let place = places.choose(rng).filter(|_| rng.random_bool(0.5));
+        if let Some(place) = place {
+            self.play(&format!("move {thing} in inventory to {place}"))?;
+        }
+        if self.scene.held(thing).is_some() {
+            self.play(&format!("drop {thing}"))?;
+        }
+        Ok(())
+    }
+
+    /// The name of something closed that may be opened.
+    fn shut(&self) -> Option<String> {
+        let shut = |thing: &&Thing| thing.door == Some(false) && ends(&thing.name, &OPENED);
+        self.scene.things.iter().find(shut).map(|thing| thing.name.clone())
+    }
+
+    fn play(&mut self, action: &str) -> Result<(), EnvError> {
+        let mut action = action;
+        while !self.over {
+            self.left = self.left.saturating_sub(1);
+            let step = self.world.step(action)?;
+            self.over = step.end.is_some();
+            let asked = step.observation.starts_with("Ambiguous request");
+            let context = step.context.unwrap_or_default();
+            self.scene = Scene::read(&Observation { feedback: step.observation, context });
+            if !asked {
+                break;
+            }
+            action = "0";
+        }
+        Ok(())
+    }
+}
+
+/// Whether a name is one of these or ends with one of them as a word.
+fn ends(name: &str, words: &[&str]) -> bool {
+    let is = |word: &&str| {
+        name.strip_suffix(word).is_some_and(|before| before.is_empty() || before.ends_with(' '))
+    };
+    words.iter().any(is)
+}
+
+/// Whether a thing can be carried about without harm, with all that is in it.
+fn small(thing: &Thing) -> bool {
+    let name = thing.name.as_str();
+    let solid = thing.substance || name.starts_with("unknown substance ");
+    let liquid = name.starts_with("liquid ") || ends(name, &NO_SOLIDS);
+    !liquid && (solid || ends(name, &SMALL)) && thing.contents.iter().all(small)
+}
+
+/// Whether a text holds a name as a word of its own.
+fn says(text: &str, name: &str) -> bool {
+    let word = |c: char| c.is_alphanumeric();
+    text.match_indices(name)
+        .any(|(at, _)| !text[..at].ends_with(word) && !text[at + name.len()..].starts_with(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_small_lifeless_solids_are_carried() {
+        let context = "This room is called the kitchen. In it, you see: \n\tthe agent\n\ta substance called air\n\ta substance called soap\n\ta substance called water\n\ta adult bee\n\ta flower pot 3 (containing soil)\n\ta blue box (containing nothing)\n\ta glass cup (containing nothing)\n\ta tin cup (containing a substance called lead)\n\ta wood cup (containing orange juice)\n\tunknown substance B\n\tchocolate\n\ta table. On the table is: a red light bulb, which is off, a red wire.\n";
+        let scene = Scene::read(&Observation { feedback: String::new(), context: context.into() });
+        let carried = scene.visible().into_iter().map(|(thing, _)| thing).filter(|thing| small(thing));
+        let names: Vec<&str> = carried.map(|thing| thing.name.as_str()).collect();
+        assert_eq!(
+            names,
+            ["soap", "glass cup", "tin cup", "lead", "unknown substance B", "chocolate", "red light bulb"]
+        );
+    }
+
+    #[test]
+    fn names_are_whole_words() {
+        assert!(says("find the tin.", "tin") && !says("find the tinder", "tin"));
+        assert!(ends("paint cupboard", &OPENED) && !ends("teacup", &["cup"]));
+    }
+}

@@ -1,0 +1,124 @@
+//! Practice worlds: training variations in which things have other names and some small things stand elsewhere.
+//!
+//! Training variations ask for few things, always in the same places; development tasks ask for others. A learner that
+//! plays here meets what it has not met, and the expert, which reads only prompts, labels it as it labels everything. No
+//! development task is needed for it.
+//!
+//! What differs from the variation is drawn from the world's number and the task's id: the names ([`rename`](crate::rename)),
+//! and what the agent carries elsewhere before its episode begins. In all other splits this environment is
+//! [`ScienceWorldEnv`].
+
+use stepladder_core::seed::{fingerprint, stream};
+use stepladder_core::{Start, Step, TaskKey};
+use stepladder_env::{Admissible, Env, EnvError, EnvSpec, Walkthrough};
+
+use crate::carry::carry;
+use crate::env::{ScienceWorldEnv, surroundings};
+use crate::rename::Names;
+use crate::tasks::Named;
+use crate::twins::{Meant, OTHER, Twins};
+
+/// ScienceWorld with its practice worlds.
+#[derive(Debug)]
+pub struct Practice {
+    world: ScienceWorldEnv,
+    /// In a practice world: what the simulator's names are shown as, and the way back.
+    names: Option<(Names, Names)>,
+    /// Two things of one name.
+    twins: Option<Twins>,
+}
+
+impl Practice {
+    /// Practice worlds in this environment.
+    pub fn new(world: ScienceWorldEnv) -> Self {
+        Self { world, names: None, twins: None }
+    }
+
+    fn shown(&self, text: String) -> String {
+        self.names.as_ref().map_or(text.clone(), |(shown, _)| shown.apply(&text))
+    }
+}
+
+impl Env for Practice {
+    fn spec(&self) -> &EnvSpec {
+        self.world.spec()
+    }
+
+    fn reset(&mut self, key: &TaskKey, seed: u64) -> Result<Start, EnvError> {
+        (self.names, self.twins) = (None, None);
+        let start = self.world.reset(key, seed)?;
+        let Some(number) = Named::read(key)?.world else { return Ok(start) };
+        // The id alone, so that a world is the same in every split that has it.
+        let random = |name: &str| stream(number.into(), name, &[fingerprint(&key.id)]);
+        if !carry(&mut self.world, &start, &mut random("practice"))? {
+            self.world.reset(key, seed)?;
+        }
+        let shown = Names::draw(&start.family, &mut random("practice names"));
+        let back = shown.inverse();
+        self.twins = Twins::draw(&start, &mut random("practice twins"));
+        let shown = match &self.twins {
+            Some(twins) => shown.alike(twins.wanted(), OTHER),
+            None => shown,
+        };
+        self.names = Some((shown, back));
+        let Some(view) = self.world.view() else { return Ok(start) };
+        Ok(Start {
+            text: self.shown(view.look.clone()),
+            task: self.shown(start.task),
+            context: self.shown(surroundings(&view.look, &view.inventory)),
+            family: start.family,
+        })
+    }
+
+    fn step(&mut self, action: &str) -> Result<Step, EnvError> {
+        let Some((_, back)) = &self.names else { return self.world.step(action) };
+        let mut action = back.apply(action);
+        if let (Some(twins), Some(view)) = (&mut self.twins, self.world.view()) {
+            let context = surroundings(&view.look, &view.inventory);
+            match twins.meant(&action, &context) {
+                Meant::Play(meant) => action = meant,
+                Meant::Ask(question) => {
+                    return Ok(Step {
+                        observation: self.shown(question),
+                        reward: 0.0,
+                        won: false,
+                        unknown_action: false,
+                        context: Some(self.shown(context)),
+                        end: None,
+                    });
+                }
+            }
+        }
+        let step = self.world.step(&action)?;
+        Ok(Step {
+            observation: self.shown(step.observation),
+            context: step.context.map(|context| self.shown(context)),
+            ..step
+        })
+    }
+
+    fn admissible(&mut self) -> Option<&mut dyn Admissible> {
+        if self.names.is_some() { Some(self) } else { self.world.admissible() }
+    }
+
+    fn walkthrough(&mut self) -> Option<&mut dyn Walkthrough> {
+        if self.names.is_some() { Some(self) } else { self.world.walkthrough() }
+    }
+}
+
+impl Admissible for Practice {
+    fn admissible_actions(&mut self) -> Vec<String> {
+        let listed = self.world.admissible_actions();
+        let mut listed: Vec<String> = listed.into_iter().map(|action| self.shown(action)).collect();
+        listed.sort_unstable();
+        listed.dedup();
+        listed
+    }
+}
+
+/// None: a gold path goes to where things stood.
+impl Walkthrough for Practice {
+    fn solution(&self) -> Vec<String> {
+        Vec::new()
+    }
+}

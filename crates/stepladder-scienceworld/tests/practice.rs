@@ -1,0 +1,98 @@
+//! Practice worlds in the simulator.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod common;
+
+use std::process::Command;
+
+use common::{data_root, pool};
+use stepladder_core::{Start, Step, TaskKey};
+use stepladder_env::conformance::{self, Names};
+use stepladder_env::{Env, TaskSet};
+use stepladder_scienceworld::{Options, PoolOptions, ScienceWorld};
+
+fn set() -> Option<ScienceWorld> {
+    pool()?;
+    let root = data_root("scienceworld/1.2.3/scienceworld.jar")?;
+    let pool = PoolOptions { workers: 1, ..PoolOptions::default() };
+    Some(ScienceWorld::new(Some(&root), Options { pool, ..Options::default() }))
+}
+
+fn key(id: &str) -> TaskKey {
+    TaskKey::new("scienceworld", "practice", id)
+}
+
+fn play(env: &mut dyn Env, id: &str, actions: &[&str]) -> (Start, Vec<Step>) {
+    let start = env.reset(&key(id), 0).unwrap();
+    (start, actions.iter().map(|action| env.step(action).unwrap()).collect())
+}
+
+const ACTIONS: [&str; 4] = ["look around", "open door to hallway", "go to hallway", "look around"];
+
+#[test]
+fn the_contract_is_kept() {
+    let Some(set) = set() else { return };
+    for id in ["boil/3#17", "find-plant/2#2", "power-component/1#1", "use-thermometer/4#4"] {
+        // A wrong focus ends every task.
+        let actions = ["wait1", "look around", "focus on agent"];
+        conformance::check_script(&set, &key(id), &actions, Names::OneEach).unwrap();
+        let mut env = set.make().unwrap();
+        env.reset(&key(id), 0).unwrap();
+        assert!(env.walkthrough().unwrap().solution().is_empty());
+    }
+}
+
+#[test]
+fn a_world_is_always_the_same_and_others_of_its_variation_differ() {
+    let Some(set) = set() else { return };
+    let mut env = set.make().unwrap();
+    // 14 variations: worlds 3, 17, 31, 45 are made of the same one.
+    let worlds = ["boil/3#3", "boil/3#17", "boil/3#31", "boil/3#45"];
+    let played: Vec<_> = worlds.iter().map(|id| play(&mut *env, id, &ACTIONS)).collect();
+    for (id, before) in worlds.iter().zip(&played) {
+        assert_eq!(play(&mut *set.make().unwrap(), id, &ACTIONS), *before);
+    }
+    let mut starts: Vec<&str> = played.iter().map(|(start, _)| start.context.as_str()).collect();
+    starts.sort_unstable();
+    starts.dedup();
+    assert!(starts.len() > 1, "{starts:?}");
+}
+
+#[test]
+fn actions_are_understood_by_the_names_that_are_shown() {
+    let Some(set) = set() else { return };
+    let mut env = set.make().unwrap();
+    let mut named = 0;
+    for world in 0..8 {
+        let start = env.reset(&key(&format!("power-component/{world}#{world}")), 0).unwrap();
+        let (_, rest) = start.task.split_once("First, focus on the ").unwrap();
+        let lamp = rest.split('.').next().unwrap();
+        // The simulator knows no lamp that its world does not have.
+        named += usize::from(
+            start.context.contains(lamp) && {
+                let step = env.step(&format!("focus on {lamp}")).unwrap();
+                assert_eq!(step.observation, format!("You focus on the {lamp}."));
+                assert!(!step.unknown_action && step.reward > 0.0);
+                true
+            },
+        );
+        assert!(env.step("fly to the moon").unwrap().unknown_action);
+    }
+    assert!(named > 0, "no lamp stood where an episode began");
+}
+
+#[test]
+fn a_world_survives_the_death_of_its_simulator() {
+    let Some(set) = set() else { return };
+    let mut env = set.make().unwrap();
+    for id in ["power-component/1#1", "boil/3#17"] {
+        let undisturbed = play(&mut *env, id, &ACTIONS);
+        let start = env.reset(&key(id), 0).unwrap();
+        let pid = set.pool().unwrap().pids()[0];
+        Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap();
+        let steps = ACTIONS.iter().map(|action| env.step(action).unwrap()).collect();
+        assert_eq!((start, steps), undisturbed);
+        assert_ne!(set.pool().unwrap().pids(), [pid]);
+    }
+}
