@@ -69,9 +69,19 @@ pub(crate) const KEYS: &[Key] = &[
         "Chance per step that another action is played in a noisy pass; from 0 to below 1.",
     ),
     optional(
+        "data.practice",
+        Kind::Text,
+        "Another split whose tasks the expert plays too, with `data.noise`.",
+    ),
+    optional(
+        "data.practice_games",
+        Kind::Count(LARGE),
+        "Number of tasks of `data.practice`; 0 (or left out) takes all.",
+    ),
+    optional(
         "data.renamed",
         Kind::Count(LARGE),
-        "Copies of the demonstrations in which substances have other names (`scienceworld`).",
+        "Copies of the demonstrations of `data.split` with other names (`scienceworld`), as a multiple of them; dealt so that rare kinds of tasks catch up.",
     ),
     key("model.width", Kind::Integer, "Width of the residual stream; a multiple of `heads`."),
     key("model.layers", Kind::Integer, "Number of blocks."),

@@ -83,6 +83,12 @@ pub(crate) struct DataConfig {
     pub(crate) noisy_passes: u64,
     /// Chance per step that another action is played in a noisy pass.
     pub(crate) noise: f64,
+    /// Another split whose tasks the expert plays too, with noise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) practice: Option<String>,
+    /// Number of its tasks; 0 takes all.
+    #[serde(default, skip_serializing_if = "whole")]
+    pub(crate) practice_games: usize,
     /// Further copies of the demonstrations in which things have other names.
     #[serde(default, skip_serializing_if = "whole")]
     pub(crate) renamed: u64,

@@ -56,7 +56,11 @@ fn leaves(prefix: &str, value: &toml::Value, into: &mut Vec<String>) {
 
 #[test]
 fn keys_lists_exactly_the_keys_of_a_full_configuration() {
-    let demo = load("demo", &[]).unwrap().text.replacen("[data]\n", "[data]\nrenamed = 1\n", 1);
+    let demo = load("demo", &[]).unwrap().text.replacen(
+        "[data]\n",
+        "[data]\nrenamed = 1\npractice = \"dev\"\npractice_games = 1\n",
+        1,
+    );
     let text = [demo.as_str(), ALGORITHMS, AGENT].concat();
     let config: Config = toml::from_str(&text).unwrap();
     let mut found = Vec::new();

@@ -11,10 +11,11 @@ use stepladder_agent::{AgentKind, AgentSpec, Job, Scheduler};
 use stepladder_core::label::Expert;
 use stepladder_core::seed::stream;
 use stepladder_core::trace::{Episode, Turn, VERSION};
-use stepladder_core::{Query, Role};
+use stepladder_core::{Query, Role, TaskKey};
 use stepladder_env::{Env, TimeLimit};
 
 use super::progress::Reporter;
+use super::training::split_tasks;
 use crate::config::Config;
 use crate::envs::Registered;
 
@@ -115,27 +116,14 @@ fn walkthrough(env: &Registered, job: &Job, max_steps: u32) -> Result<Episode> {
     })
 }
 
-/// The demonstrations of a run: one clean pass, then the noisy ones; only solved episodes are kept. Then all of them with
-/// other names, as often as the configuration says.
+/// The demonstrations of a run: one clean pass, then the noisy ones; only solved episodes are kept. Then copies of them with
+/// other names, as many as the configuration says, and those of practice tasks.
 pub(crate) fn demonstrate(env: &Registered, config: &Config) -> Result<Vec<Episode>> {
-    let mut tasks = env.tasks.tasks(&config.data.split)?;
-    if config.data.games > 0 {
-        tasks.truncate(config.data.games);
-    }
+    let tasks = split_tasks(env, &config.data.split, config.data.games)?;
     let mut kept = Vec::new();
     for pass in 0..=config.data.noisy_passes {
-        let rollout = Rollout {
-            agent: AgentKind::StepHrl,
-            jobs: tasks.iter().map(|task| Job::sampled(task, pass)).collect(),
-            max_steps: config.env.max_steps,
-            noise: if pass == 0 { 0.0 } else { config.data.noise },
-            seed: config.seed,
-        };
-        let episodes = expert_rollout(env, &rollout, &Reporter::new("expert plays", tasks.len() as u64))?;
-        if let Some(error) = episodes.iter().find_map(|episode| episode.error.as_ref()) {
-            bail!("a demonstration broke off: {error}");
-        }
-        kept.extend(episodes.into_iter().filter(|episode| episode.won));
+        let noise = if pass == 0 { 0.0 } else { config.data.noise };
+        kept.extend(won(env, config, &tasks, pass, noise)?);
     }
     if let Some(rename) = env.rename {
         let copies: Vec<Episode> = shares(&kept, config.data.renamed)
@@ -146,6 +134,10 @@ pub(crate) fn demonstrate(env: &Registered, config: &Config) -> Result<Vec<Episo
             .collect();
         kept.extend(copies);
     }
+    if let Some(split) = &config.data.practice {
+        let tasks = split_tasks(env, split, config.data.practice_games)?;
+        kept.extend(won(env, config, &tasks, 0, config.data.noise)?);
+    }
     if kept.is_empty() {
         bail!(
             "the expert solved none of the {} tasks of {}/{}",
@@ -155,6 +147,23 @@ pub(crate) fn demonstrate(env: &Registered, config: &Config) -> Result<Vec<Episo
         );
     }
     Ok(kept)
+}
+
+/// The expert's solved episodes of these tasks.
+fn won(env: &Registered, config: &Config, tasks: &[TaskKey], pass: u64, noise: f64) -> Result<Vec<Episode>> {
+    let rollout = Rollout {
+        agent: AgentKind::StepHrl,
+        jobs: tasks.iter().map(|task| Job::sampled(task, pass)).collect(),
+        max_steps: config.env.max_steps,
+        noise,
+        seed: config.seed,
+    };
+    let mut episodes = expert_rollout(env, &rollout, &Reporter::new("expert plays", tasks.len() as u64))?;
+    if let Some(error) = episodes.iter().find_map(|episode| episode.error.as_ref()) {
+        bail!("a demonstration broke off: {error}");
+    }
+    episodes.retain(|episode| episode.won);
+    Ok(episodes)
 }
 
 /// Which episodes are copied, `times` as many as there are: dealt so that every kind of task comes to the same number of

@@ -64,7 +64,9 @@ impl Run<'_> {
         let mut episodes = Vec::new();
         let mut known = Vec::new();
         for (id, split) in self.config.tasks().filter_map(|(_, tasks)| tasks.split_once('/')) {
-            if (id == env.spec().id && split == self.config.data.split) || known.contains(&(id, split)) {
+            let data = &self.config.data;
+            let demonstrated = split == data.split || data.practice.as_deref() == Some(split);
+            if (id == env.spec().id && demonstrated) || known.contains(&(id, split)) {
                 continue;
             }
             known.push((id, split));
@@ -275,6 +277,9 @@ pub(crate) fn check_names(config: &Config, data_root: Option<&Path>) -> Result<(
     let id = &config.env.id;
     envs::spec(id).context("env.id")?;
     envs::known_split(id, &config.data.split).context("data.split")?;
+    if let Some(split) = &config.data.practice {
+        envs::known_split(id, split).context("data.practice")?;
+    }
     envs::known_split(id, &config.eval.split).context("eval.split")?;
     for target in &config.eval.zero_shot {
         if let Some((id, split)) = target.split_once('/') {
