@@ -6,7 +6,7 @@
 //! * [`variations`], [`splits`], [`tasks`]: which tasks there are
 //! * [`mod@env`]: playing behind the environment contract; [`gold`]: the simulator's own solutions, kept on disk
 //! * [`view`]: what texts say; [`expert`]: planner, executor and progress writer by rules; [`mod@codec`]: texts in few tokens;
-//!   [`noise`]: wrong actions; [`rename`]: the same episodes with other names
+//!   [`noise`]: wrong actions; [`rename`]: the same episodes with other names; [`ScienceWorldSegmenter`]: gold paths in subtasks
 //! * [`mod@verify`]: replaying recorded episodes of the original; [`mod@bench`]: measuring speed
 
 pub mod bench;
@@ -21,6 +21,7 @@ mod java;
 pub mod noise;
 pub mod pool;
 pub mod rename;
+mod segment;
 pub mod splits;
 pub mod tasks;
 pub mod variations;
@@ -37,5 +38,6 @@ pub use instance::{Instance, View};
 pub use jar::Jar;
 pub use java::OLDEST_JAVA;
 pub use pool::{Pool, PoolOptions};
+pub use segment::ScienceWorldSegmenter;
 pub use tasks::{Options, ScienceWorld};
 pub use verify::verify;

@@ -27,13 +27,13 @@ const HIVE: &str = "bee hive";
 
 /// What a task text asks for.
 #[derive(Debug, PartialEq, Eq)]
-struct Goal<'a> {
-    kind: &'a str,
+pub(crate) struct Goal<'a> {
+    pub(crate) kind: &'a str,
     seeds: &'a str,
-    fruit: bool,
+    pub(crate) fruit: bool,
 }
 
-fn goal(task: &str) -> Option<Goal<'_>> {
+pub(crate) fn goal(task: &str) -> Option<Goal<'_>> {
     let what = task.split_once("Your task is to grow a ")?.1.split('.').next()?;
     let seeds = task.split_once("Seeds can be found in the ")?.1.split('.').next()?;
     let plant = what.strip_suffix(" plant from seed");
