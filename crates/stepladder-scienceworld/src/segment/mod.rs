@@ -15,7 +15,7 @@
 //! | poured and mixed, and the product focused on | `make PRODUCT from INGREDIENTS in the ROOM` |
 //! | wires connected to one part | `connect the PART to the WIRE and the WIRE`, in the end `… and watch the LAMP` |
 //! | soil, seeds, water | `fill the POT with soil`, `plant the KIND seed in the POT`, `water the POT` |
-//! | waited for plants | `wait until the KIND tree reproduces`, `wait for the grown KIND` |
+//! | waited for plants, before they are watered again | `let the KIND tree grow` |
 
 mod deed;
 
@@ -49,9 +49,8 @@ struct Path<'a> {
     recipe: Option<&'a str>,
     /// The last pot that was planted.
     planted: Option<&'a str>,
-    /// The lamp in a circuit.
+    /// The lamp in a circuit, or what else shows that a current flows.
     lamp: Option<&'a str>,
-    bees: bool,
 }
 
 struct Cutter<'a> {
@@ -121,10 +120,10 @@ impl<'a> Cutter<'a> {
     /// The next subtask; none where nothing more is achieved.
     fn next(&mut self, start: usize) -> Option<Cut> {
         let mut at = self.after(start)?;
-        if growing::goal(self.task).is_some()
+        if let Some(goal) = growing::goal(self.task)
             && let Some(wait) = (start..at).find(|at| *self.deed(*at) == Deed::Wait)
         {
-            return Some(self.waited(wait));
+            return Some(self.waited(wait, goal.kind));
         }
         // A device that is turned on before something is put into it.
         while let (Deed::On(_), Some(next)) = (self.deed(at), self.after(at + 1)) {
@@ -159,7 +158,6 @@ impl<'a> Cutter<'a> {
             Deed::Measure(thing) => (thermometer::measure(thing, self.room(at)), at + 1),
             Deed::Dig => self.soil(at).unwrap_or_else(|| (common::get("soil", Some(self.room(at))), at + 1)),
             Deed::Hive => {
-                self.path.bees = true;
                 let kind = growing::goal(self.task).map_or("grown", |goal| goal.kind);
                 (format!("let the bees out to the {kind} trees"), at + 1)
             }
@@ -343,7 +341,7 @@ impl<'a> Cutter<'a> {
             Deed::Connect([one, other]) if *other == hub => Some(one),
             _ => None,
         });
-        if hub.ends_with(" bulb") {
+        if [" bulb", " motor", " buzzer"].iter().any(|kind| hub.ends_with(kind)) {
             self.path.lamp = Some(hub);
         }
         let name = format!("connect the {hub} to the {}", wires.join(" and the "));
@@ -377,14 +375,9 @@ impl<'a> Cutter<'a> {
     }
 
     /// Waited for plants, with the look at them that follows.
-    fn waited(&self, at: usize) -> Cut {
+    fn waited(&self, at: usize, kind: &str) -> Cut {
         let end = self.run(at, |deed| matches!(deed, Deed::Wait | Deed::Look | Deed::Examine));
-        let name = match growing::goal(self.task) {
-            Some(goal) if self.path.bees => format!("wait for the grown {}", goal.kind),
-            Some(goal) => format!("wait until the {} tree reproduces", goal.kind),
-            None => LOOK.to_owned(),
-        };
-        (name, end)
+        (growing::let_grow(kind), end)
     }
 }
 
@@ -524,7 +517,7 @@ mod tests {
             ("plant the apple seed in the flower pot 3", 2),
             ("focus on the apple seed in the flower pot 3", 1),
             ("water the flower pot 3", 4),
-            ("wait until the apple tree reproduces", 3),
+            ("let the apple tree grow", 3),
             ("water the flower pot 3", 3),
         ];
         assert_eq!(cut(task, &steps), named(&segments));
@@ -557,6 +550,27 @@ mod tests {
             ("make soapy water from soap, water in the kitchen", 3),
         ];
         assert_eq!(cut(task, &steps), named(&segments));
+    }
+
+    /// Waiting and watching go on for a while: the progress text counts, so that no prompt has two answers.
+    #[test]
+    fn progress_texts_tell_how_long_was_waited() {
+        use stepladder_core::Observation;
+        use stepladder_core::label::ProgressLabeller;
+
+        let seen = Observation {
+            feedback: "You decide to wait for 1 iterations.".to_owned(),
+            context: "This room is called the workshop. In it, you see: \n\ta red light bulb, which is on\n"
+                .to_owned(),
+        };
+        let note = |subtask: &str, previous: &str| {
+            crate::ScienceWorldExpert.label(subtask, previous, "wait1", &seen)
+        };
+        assert_eq!(note("let the apple tree grow", "None"), "waited 1");
+        assert_eq!(note("let the apple tree grow", "waited 1"), "waited 2");
+        let ring = "connect the foil to the red wire and the black wire and watch the red light bulb";
+        assert_eq!(note(ring, "connected foil"), "red light bulb is on");
+        assert_eq!(note(ring, "red light bulb is on"), "red light bulb is still on");
     }
 
     #[test]

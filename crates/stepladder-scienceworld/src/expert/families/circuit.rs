@@ -81,12 +81,14 @@ impl Family for Circuit {
         })
     }
 
-    fn note(&self, subtask: &str, _: &str, action: &str, scene: &Scene) -> Option<String> {
+    fn note(&self, subtask: &str, previous: &str, action: &str, scene: &Scene) -> Option<String> {
         let Some(part) = Part::parse(subtask) else {
             // Gold paths connect both wires of a part in one subtask (`segment`).
             let (_, lamp) = subtask.strip_prefix("connect the ")?.rsplit_once(" and watch the ")?;
             let seen = action.starts_with("wait") || action == "look around";
-            return seen.then(|| watched(lamp, scene)).flatten();
+            let now = watched(lamp, scene).filter(|_| seen)?;
+            // They look twice.
+            return Some(if previous == now { now.replace(" is ", " is still ") } else { now });
         };
         let link = match part {
             Part::Connect(link) => link,
