@@ -46,9 +46,7 @@ pub fn demonstration(episode: &Episode) -> Demonstration {
     }
 }
 
-/// The same episode with subtasks, flags and progress texts; whatever hierarchy it had is replaced.
-///
-/// The last action of the last subtask gets no progress text when the episode terminated there.
+/// A solved episode as training data: [`divide`]d.
 ///
 /// # Errors
 /// See [`AnnotateError`]; only solved episodes with an exact, non-empty segmentation are accepted.
@@ -57,10 +55,24 @@ pub fn annotate(
     segmenter: &dyn Segmenter,
     labeller: &dyn ProgressLabeller,
 ) -> Result<Episode, AnnotateError> {
-    let task = episode.task.to_string();
     if !episode.won || episode.end != Some(End::Terminated) {
-        return Err(AnnotateError::NotSolved { task });
+        return Err(AnnotateError::NotSolved { task: episode.task.to_string() });
     }
+    divide(episode, segmenter, labeller)
+}
+
+/// The same episode with subtasks, flags and progress texts; whatever hierarchy it had is replaced.
+///
+/// The action that ends the episode gets no progress text. One that a limit cut off did not finish its last subtask.
+///
+/// # Errors
+/// See [`AnnotateError`]; only an exact, non-empty segmentation is accepted.
+pub fn divide(
+    episode: &Episode,
+    segmenter: &dyn Segmenter,
+    labeller: &dyn ProgressLabeller,
+) -> Result<Episode, AnnotateError> {
+    let task = episode.task.to_string();
     let segments = segmenter
         .segment(&demonstration(episode))
         .map_err(|reason| AnnotateError::Segmenter { task: task.clone(), reason })?;
@@ -75,11 +87,11 @@ pub fn annotate(
         let mut progress = NO_PROGRESS.to_owned();
         let mut members: Vec<_> = steps.by_ref().take(segment.len).collect();
         for (position, step) in members.iter_mut().enumerate() {
-            step.finished = position + 1 == segment.len;
+            step.finished = position + 1 == segment.len && step.end != Some(End::Truncated);
             step.turn = Turn::said(Role::Executor, executor_reply(&step.action, step.finished));
             step.unparsable = false;
             step.expert = None;
-            if step.end == Some(End::Terminated) {
+            if step.end.is_some() {
                 (step.progress, step.progress_turn) = (None, None);
                 continue;
             }

@@ -7,7 +7,7 @@
 //! * [`mod@env`]: playing behind the environment contract; [`practice`]: training worlds with other names, in which things have been
 //!   carried elsewhere; [`gold`]: the simulator's own solutions, kept on disk
 //! * [`view`]: what texts say; [`expert`]: planner, executor and progress writer by rules; [`mod@codec`]: texts in few tokens;
-//!   [`noise`]: wrong actions; [`rename`]: the same episodes with other names
+//!   [`noise`]: wrong actions; [`rename`]: the same episodes with other names; [`ScienceWorldSegmenter`]: gold paths in subtasks
 //! * [`mod@verify`]: replaying recorded episodes of the original; [`mod@bench`]: measuring speed
 
 pub mod bench;
@@ -25,6 +25,7 @@ pub mod pool;
 pub mod practice;
 mod readings;
 pub mod rename;
+mod segment;
 pub mod splits;
 pub mod tasks;
 mod twins;
@@ -42,5 +43,6 @@ pub use instance::{Instance, View};
 pub use jar::Jar;
 pub use java::OLDEST_JAVA;
 pub use pool::{Pool, PoolOptions};
+pub use segment::ScienceWorldSegmenter;
 pub use tasks::{Options, ScienceWorld};
 pub use verify::verify;

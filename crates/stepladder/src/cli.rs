@@ -168,6 +168,9 @@ pub(crate) struct Demonstrate {
     /// Play the solutions that tasks come with (ALFWorld's walkthroughs, ScienceWorld's gold paths) instead of the expert
     #[arg(long, conflicts_with = "noise")]
     pub(crate) walkthrough: bool,
+    /// Write solutions as they are, without subtasks and progress texts
+    #[arg(long, requires = "walkthrough")]
+    pub(crate) flat: bool,
     /// Seed of the noise
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,

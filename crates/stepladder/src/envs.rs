@@ -8,14 +8,16 @@ use stepladder_agent::Compact;
 use stepladder_agent::evaluation::{Evaluation, evaluate_within};
 use stepladder_agent::scheduler::Perturb;
 use stepladder_alfworld::env::Options;
-use stepladder_alfworld::{Alfworld, AlfworldCodec, AlfworldExpert, Households, households, noise, tasks};
+use stepladder_alfworld::{
+    Alfworld, AlfworldCodec, AlfworldExpert, AlfworldSegmenter, Households, households, noise, tasks,
+};
 use stepladder_core::Observation;
-use stepladder_core::label::Expert;
+use stepladder_core::label::{Expert, Segmenter};
 use stepladder_core::seed::Rng;
 use stepladder_core::style::PromptStyle;
 use stepladder_core::trace::Episode;
 use stepladder_env::{Codec, EnvError, EnvSpec, TaskSet};
-use stepladder_scienceworld::{ScienceWorld, ScienceWorldCodec, ScienceWorldExpert};
+use stepladder_scienceworld::{ScienceWorld, ScienceWorldCodec, ScienceWorldExpert, ScienceWorldSegmenter};
 use stepladder_sokoban::{Sokoban, SokobanCodec, SokobanExpert};
 
 use crate::commands::Usage;
@@ -32,6 +34,8 @@ pub(crate) struct Registered {
     pub(crate) style: Arc<dyn PromptStyle>,
     /// Who demonstrates.
     pub(crate) expert: Box<dyn Expert>,
+    /// Who cuts the solutions that tasks come with into subtasks.
+    pub(crate) segmenter: Option<Box<dyn Segmenter>>,
     /// Who proposes wrong actions.
     pub(crate) noise: Box<dyn Perturb>,
     /// Gives the things of an episode other names, where that changes nothing else.
@@ -132,6 +136,11 @@ pub(crate) fn open(id: &str, data_root: Option<&Path>) -> Result<Registered> {
         }
         _ => (Arc::new(AlfworldCodec), Box::new(AlfworldExpert::default()), Box::new(AlfworldNoise)),
     };
+    let segmenter: Option<Box<dyn Segmenter>> = match id {
+        "household" | "alfworld" => Some(Box::new(AlfworldSegmenter)),
+        "scienceworld" => Some(Box::new(ScienceWorldSegmenter)),
+        _ => None,
+    };
     let rename = (id == "scienceworld").then_some(stepladder_scienceworld::rename::rename as Rename);
-    Ok(Registered { tasks, style: Arc::new(Compact::new(codec)), expert, noise, rename })
+    Ok(Registered { tasks, style: Arc::new(Compact::new(codec)), expert, segmenter, noise, rename })
 }

@@ -53,19 +53,19 @@ impl<'a> Common<'a> {
     }
 }
 
-pub(super) fn go_to(room: &str) -> String {
+pub(crate) fn go_to(room: &str) -> String {
     format!("go to the {room}")
 }
 
-pub(super) fn focus(thing: &str, room: Option<&str>) -> String {
+pub(crate) fn focus(thing: &str, room: Option<&str>) -> String {
     room.map_or_else(|| format!("focus on the {thing}"), |room| format!("focus on the {thing} in the {room}"))
 }
 
-pub(super) fn get(thing: &str, room: Option<&str>) -> String {
+pub(crate) fn get(thing: &str, room: Option<&str>) -> String {
     room.map_or_else(|| format!("get the {thing}"), |room| format!("get the {thing} from the {room}"))
 }
 
-pub(super) fn put(thing: &str, place: &str, room: &str) -> String {
+pub(crate) fn put(thing: &str, place: &str, room: &str) -> String {
     format!("put the {thing} in the {place} in the {room}")
 }
 

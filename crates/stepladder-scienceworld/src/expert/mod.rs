@@ -7,8 +7,8 @@
 //! A *family* is a group of task types that are solved alike: its plan, and the subtasks that only it needs. Subtasks
 //! that several families use are in `common`.
 
-mod common;
-mod families;
+pub(crate) mod common;
+pub(crate) mod families;
 pub(crate) mod map;
 mod progress;
 
@@ -89,7 +89,7 @@ trait Family: Sync {
 pub struct ScienceWorldExpert;
 
 /// What is planned where nothing is left to do, or for a task that no family knows.
-const LOOK: &str = "look around";
+pub(crate) const LOOK: &str = "look around";
 
 impl ScienceWorldExpert {
     fn plan(self, plan: &Plan<'_>) -> String {

@@ -23,7 +23,7 @@ pub(super) fn run(arguments: &Demonstrate) -> Result<()> {
     tasks.truncate(arguments.count.map_or(usize::MAX, NonZeroUsize::get));
     let writer = trace_file::Writer::create(&arguments.output)?;
     let rollout = Rollout {
-        agent: AgentKind::StepHrl,
+        agent: if arguments.flat { AgentKind::Flat } else { AgentKind::StepHrl },
         jobs: Job::each(&tasks),
         max_steps: arguments.max_steps.unwrap_or(env.spec().max_steps),
         noise: arguments.noise,
@@ -36,12 +36,13 @@ pub(super) fn run(arguments: &Demonstrate) -> Result<()> {
     };
     writer.write_all(&episodes)?;
     let summary = env.evaluate(&episodes).all;
-    let labels = (!arguments.walkthrough).then(|| Labels::of(&episodes, &*env.style));
+    let divided = episodes.iter().any(|episode| episode.agent == AgentKind::StepHrl.name());
+    let labels = divided.then(|| Labels::of(&episodes, &*env.style));
     if arguments.json {
         say(json!({
             "env": arguments.env, "split": arguments.split, "n": summary.n, "success": summary.success,
             "interval": summary.interval, "score": summary.score, "mean_steps": summary.mean_steps, "file": arguments.output,
-            "labels": labels,
+            "labels": labels, "labels_by_family": divided.then(|| Labels::by_family(&episodes, &*env.style)),
         }));
     } else {
         say(format_args!(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 use stepladder_agent::generator::ExpertGenerator;
 use stepladder_agent::scheduler::{Noise, Options};
@@ -12,6 +12,7 @@ use stepladder_core::label::Expert;
 use stepladder_core::seed::stream;
 use stepladder_core::trace::{Episode, Turn, VERSION};
 use stepladder_core::{Query, Role, TaskKey};
+use stepladder_data::annotate::divide;
 use stepladder_env::{Env, TimeLimit};
 
 use super::progress::Reporter;
@@ -66,14 +67,21 @@ pub(crate) fn expert_rollout(
     Ok(episodes)
 }
 
-/// Plays the solutions that tasks come with, as a flat agent's episodes.
+/// Plays the solutions that tasks come with: cut into subtasks where the rollout wants them and the environment can, else as
+/// a flat agent's episodes.
 pub(crate) fn walkthroughs(env: &Registered, rollout: &Rollout, reporter: &Reporter) -> Result<Vec<Episode>> {
     let done = AtomicU64::new(0);
-    let play = |job: &Job| {
-        let episode = walkthrough(env, job, rollout.max_steps);
+    let segmenter = env.segmenter.as_deref().filter(|_| rollout.agent == AgentKind::StepHrl);
+    let play = |job: &Job| -> Result<Episode> {
+        let flat = walkthrough(env, job, rollout.max_steps)?;
+        let episode = match segmenter {
+            Some(segmenter) => divide(&flat, segmenter, &Borrowed(&*env.expert))
+                .context("--flat writes solutions without subtasks")?,
+            None => flat,
+        };
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
         reporter.at(done, &format!("{done} episodes"));
-        episode
+        Ok(episode)
     };
     let episodes = rollout.jobs.par_iter().map(play).collect::<Result<_>>()?;
     reporter.done();

@@ -1,6 +1,6 @@
 //! What demonstrations teach, checked: lengths of subtasks, what their names mention, prompts with two different labels.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
 use stepladder_core::Role;
@@ -56,17 +56,30 @@ fn median(mut values: Vec<usize>) -> usize {
 }
 
 impl Labels {
+    /// Looks at the episodes of each kind of task by themselves.
+    pub(crate) fn by_family<'a>(episodes: &'a [Episode], style: &dyn PromptStyle) -> BTreeMap<&'a str, Self> {
+        let mut families: BTreeMap<&str, Vec<&Episode>> = BTreeMap::new();
+        for episode in episodes {
+            families.entry(&episode.start.family).or_default().push(episode);
+        }
+        families.into_iter().map(|(family, episodes)| (family, Self::of(episodes, style))).collect()
+    }
+
     /// Looks at all episodes.
-    pub(crate) fn of(episodes: &[Episode], style: &dyn PromptStyle) -> Self {
+    pub(crate) fn of<'a>(
+        episodes: impl IntoIterator<Item = &'a Episode, IntoIter: Clone>,
+        style: &dyn PromptStyle,
+    ) -> Self {
+        let episodes = episodes.into_iter();
         let subtasks: Vec<&Subtask> = episodes
-            .iter()
+            .clone()
             .flat_map(|episode| &episode.subtasks)
             .filter(|subtask| !subtask.steps.is_empty())
             .collect();
         let mut replies: HashMap<(Role, String), BTreeSet<String>> = HashMap::new();
         let mut samples = 0;
         let mut progress = Vec::new();
-        for sample in episodes.iter().flat_map(hierarchical) {
+        for sample in episodes.clone().flat_map(hierarchical) {
             samples += 1;
             if sample.role() == Role::Progress {
                 progress.push(sample.reply.split_whitespace().count());
@@ -76,7 +89,6 @@ impl Labels {
         let twice = replies.values().filter(|replies| replies.len() > 1).count();
         let named = subtasks.iter().filter(|subtask| is_named(subtask)).count();
         let unlabelled = episodes
-            .iter()
             .flat_map(Episode::steps)
             .filter(|step| step.progress.is_none() && step.end.is_none())
             .count();

@@ -25,7 +25,7 @@ const MISSING: &str = "missing ";
 const TRIES: usize = 3;
 
 /// `product`, `room of the recipe` of the task text.
-fn goal(task: &str) -> Option<(&str, &str)> {
+pub(crate) fn goal(task: &str) -> Option<(&str, &str)> {
     let (_, rest) = task.split_once("create the substance '")?;
     let (product, rest) = rest.split_once("'. ")?;
     let (_, rest) = rest.split_once("near the ")?;
@@ -36,7 +36,7 @@ fn collect(ingredients: &str, room: &str) -> String {
     format!("collect {ingredients} in the {room}")
 }
 
-pub(super) fn make(product: &str, ingredients: &str, room: &str) -> String {
+pub(crate) fn make(product: &str, ingredients: &str, room: &str) -> String {
     format!("make {product} from {ingredients} in the {room}")
 }
 

@@ -29,7 +29,7 @@ const RENEWABLE: [&str; 2] = ["solar panel", "wind generator"];
 const NONRENEWABLE: [&str; 2] = ["gas generator", "nuclear generator"];
 
 /// `lamp` and the sources that will do, of the task text.
-fn goal(task: &str) -> Option<(&str, &'static [&'static str])> {
+pub(crate) fn goal(task: &str) -> Option<(&str, &'static [&'static str])> {
     if !task.contains("create an electrical circuit") {
         return None;
     }
@@ -89,8 +89,16 @@ impl Family for Circuit {
         })
     }
 
-    fn note(&self, subtask: &str, _: &str, action: &str, scene: &Scene) -> Option<String> {
-        let link = match Part::parse(subtask)? {
+    fn note(&self, subtask: &str, previous: &str, action: &str, scene: &Scene) -> Option<String> {
+        let Some(part) = Part::parse(subtask) else {
+            // Gold paths connect both wires of a part in one subtask (`segment`).
+            let (_, lamp) = subtask.strip_prefix("connect the ")?.rsplit_once(" and watch the ")?;
+            let seen = action.starts_with("wait") || action == "look around";
+            let now = watched(lamp, scene).filter(|_| seen)?;
+            // They look twice.
+            return Some(if previous == now { now.replace(" is ", " is still ") } else { now });
+        };
+        let link = match part {
             Part::Connect(link) => link,
             Part::Take { .. } => return action.strip_prefix("drop ").map(|thing| format!("dropped {thing}")),
             Part::Collect(_) | Part::Open(_) => return None,
@@ -104,9 +112,14 @@ impl Family for Circuit {
             });
         }
         let lamp = link.watch.filter(|_| action.starts_with("wait"))?;
-        let on = part(lamp, scene)?.is_on();
-        Some(format!("{lamp} is {}", if on { "on" } else { "off" }))
+        watched(lamp, scene)
     }
+}
+
+/// What a lamp shows.
+fn watched(lamp: &str, scene: &Scene) -> Option<String> {
+    let on = part(lamp, scene)?.is_on();
+    Some(format!("{lamp} is {}", if on { "on" } else { "off" }))
 }
 
 /// A subtask of this module, read from its text.
@@ -143,7 +156,7 @@ pub(super) fn open(jar: &str, thing: &str) -> String {
     format!("open the {jar} to reach the {thing}")
 }
 
-pub(super) fn take(thing: &str, room: &str) -> String {
+pub(crate) fn take(thing: &str, room: &str) -> String {
     format!("take the {thing} to the {room}")
 }
 

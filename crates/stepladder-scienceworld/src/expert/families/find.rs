@@ -12,7 +12,7 @@ use crate::view::{Scene, Thing};
 pub(super) struct Find;
 
 /// `kind`, `box`, `room` of the task text.
-fn goal(task: &str) -> Option<(&str, &str, &str)> {
+pub(crate) fn goal(task: &str) -> Option<(&str, &str, &str)> {
     let (_, rest) = task.split_once("find a(n) ")?;
     let (kind, rest) = rest.split_once(". ")?;
     let (_, rest) = rest.split_once("move it to the ")?;
@@ -29,7 +29,7 @@ fn place<'a>(kind: &str, room: &'a str) -> &'a str {
     }
 }
 
-fn find(kind: &str, room: &str) -> String {
+pub(crate) fn find(kind: &str, room: &str) -> String {
     let article = if kind.starts_with('a') { "an" } else { "a" };
     let place = if room == "outside" { "outside".to_owned() } else { format!("in the {room}") };
     format!("find {article} {kind} {place}")

@@ -25,15 +25,22 @@ const SINK: &str = "sink";
 const JAR: &str = "seed jar";
 const HIVE: &str = "bee hive";
 
-/// What a task text asks for.
-#[derive(Debug, PartialEq, Eq)]
-struct Goal<'a> {
-    kind: &'a str,
-    seeds: &'a str,
-    fruit: bool,
+/// How the only subtask here ends that gold paths alone have: they wait a few ticks, look, and water again.
+const GROW: &str = " tree grow";
+
+pub(crate) fn let_grow(kind: &str) -> String {
+    format!("let the {kind}{GROW}")
 }
 
-fn goal(task: &str) -> Option<Goal<'_>> {
+/// What a task text asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Goal<'a> {
+    pub(crate) kind: &'a str,
+    seeds: &'a str,
+    pub(crate) fruit: bool,
+}
+
+pub(crate) fn goal(task: &str) -> Option<Goal<'_>> {
     let what = task.split_once("Your task is to grow a ")?.1.split('.').next()?;
     let seeds = task.split_once("Seeds can be found in the ")?.1.split('.').next()?;
     let plant = what.strip_suffix(" plant from seed");
@@ -137,9 +144,14 @@ impl Family for Growing {
         })
     }
 
-    fn note(&self, subtask: &str, _: &str, _: &str, scene: &Scene) -> Option<String> {
-        Step::parse(subtask)?;
+    fn note(&self, subtask: &str, previous: &str, _: &str, scene: &Scene) -> Option<String> {
         let said = |text: &str| scene.feedback.starts_with(text);
+        if subtask.starts_with("let the ") && subtask.ends_with(GROW) {
+            let before: usize =
+                previous.strip_prefix("waited ").and_then(|count| count.parse().ok()).unwrap_or(0);
+            return said("You decide to wait").then(|| format!("waited {}", before + 1));
+        }
+        Step::parse(subtask)?;
         if said("You dig") {
             Some("dug up soil".to_owned())
         } else if said("You decide to wait") {

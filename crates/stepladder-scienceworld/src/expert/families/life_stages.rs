@@ -35,6 +35,12 @@ fn goal(task: &str) -> Option<(&str, &'static [&'static str])> {
     Some((name, stages))
 }
 
+/// The subtasks of a task in their order.
+pub(crate) fn subtasks(task: &str) -> Option<impl Iterator<Item = String>> {
+    let (name, stages) = goal(task)?;
+    Some(stages.iter().map(move |stage| format!("focus on the {stage} stage of the {name} outside")))
+}
+
 /// `name`, `stage` of a subtask.
 fn parse(subtask: &str) -> Option<(&str, &str)> {
     let (stage, rest) = subtask.strip_prefix("focus on the ")?.split_once(" stage of the ")?;
@@ -57,9 +63,7 @@ fn looks(animal: &str, stage: &str) -> String {
 
 impl Family for LifeStages {
     fn plan(&self, plan: &Plan<'_>) -> Option<String> {
-        let (name, stages) = goal(plan.task)?;
-        let mut subtasks =
-            stages.iter().map(|stage| format!("focus on the {stage} stage of the {name} outside"));
+        let mut subtasks = subtasks(plan.task)?;
         let next = |subtask: &String| {
             let again = plan.failed() && plan.last() == Some(subtask);
             again || !plan.earlier.contains(subtask)

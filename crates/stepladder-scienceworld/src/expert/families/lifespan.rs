@@ -11,8 +11,8 @@ use crate::view::Scene;
 
 pub(super) struct Lifespan;
 
-const LONGEST: &str = "focus on the longest-lived animal outside";
-const SHORTEST: &str = "focus on the shortest-lived animal outside";
+pub(crate) const LONGEST: &str = "focus on the longest-lived animal outside";
+pub(crate) const SHORTEST: &str = "focus on the shortest-lived animal outside";
 
 /// Kinds of animals from short to long lives.
 const KINDS: [&str; 22] = [

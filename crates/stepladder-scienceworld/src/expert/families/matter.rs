@@ -18,7 +18,7 @@ use crate::view::{Scene, Thing};
 
 pub(super) struct Matter;
 
-pub(super) const POT: &str = "metal pot";
+pub(crate) const POT: &str = "metal pot";
 
 /// Liquid at room temperature under their plain names.
 const LIQUIDS: [&str; 6] = ["water", "orange juice", "apple juice", "mercury", "milk", "salt water"];
@@ -49,7 +49,7 @@ fn is_pot(thing: &Thing) -> bool {
 }
 
 /// `task` and substance.
-fn goal(task: &str) -> Option<(&str, &str)> {
+pub(crate) fn goal(task: &str) -> Option<(&str, &str)> {
     let (_, rest) = task.split_once("Your task is to ")?;
     let (what, _) = rest.split_once(". ")?;
     ["boil ", "melt ", "freeze ", "change the state of matter of "]
@@ -69,11 +69,11 @@ fn warm(substance: &str) -> String {
     format!("heat the {substance} on the stove until it melts")
 }
 
-fn heat(substance: &str, until: &str) -> String {
+pub(crate) fn heat(substance: &str, until: &str) -> String {
     format!("heat the {substance} in the blast furnace until it {until}")
 }
 
-fn cool(substance: &str) -> String {
+pub(crate) fn cool(substance: &str) -> String {
     format!("cool the {substance} in the freezer until it freezes")
 }
 

@@ -1,16 +1,16 @@
 //! One file per group of task types that are solved alike.
 
-mod chemistry;
-mod circuit;
+pub(crate) mod chemistry;
+pub(crate) mod circuit;
 mod conductivity;
-mod find;
-mod growing;
-mod life_stages;
-mod lifespan;
-mod matter;
+pub(crate) mod find;
+pub(crate) mod growing;
+pub(crate) mod life_stages;
+pub(crate) mod lifespan;
+pub(crate) mod matter;
 mod mixing;
-mod paint;
-mod thermometer;
+pub(crate) mod paint;
+pub(crate) mod thermometer;
 
 use super::Family;
 

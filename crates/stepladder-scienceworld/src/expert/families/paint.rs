@@ -12,7 +12,7 @@ use super::chemistry;
 pub(super) struct Paint;
 
 /// Where paints stand: one cup of each primary colour in the open, another of each in the cupboard.
-pub(super) const ROOM: &str = "art studio";
+pub(crate) const ROOM: &str = "art studio";
 
 /// Colours of two primary colours.
 const SECONDARY: [(&str, [&str; 2]); 4] = [
@@ -23,7 +23,7 @@ const SECONDARY: [(&str, [&str; 2]); 4] = [
 ];
 
 /// The colour that a task wants.
-fn colour(task: &str) -> Option<&str> {
+pub(crate) fn colour(task: &str) -> Option<&str> {
     let (_, rest) = task.split_once("use chemistry to create ")?;
     let (colour, _) = rest.split_once(" paint. ")?;
     Some(colour)
@@ -34,7 +34,7 @@ fn make(colour: &str, [first, second]: [&str; 2]) -> String {
 }
 
 /// The subtasks for a colour: one, or two with the secondary colour first.
-fn subtasks(colour: &str) -> Vec<String> {
+pub(crate) fn subtasks(colour: &str) -> Vec<String> {
     let secondary = |colour: &str| SECONDARY.iter().find(|(name, _)| *name == colour);
     let (primary, between) = match colour.split_once('-') {
         None => (None, colour),

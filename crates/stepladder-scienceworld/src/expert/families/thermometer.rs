@@ -19,11 +19,11 @@ pub(super) struct Thermometer;
 
 /// What a task of these types says.
 #[derive(Debug, PartialEq)]
-struct Goal<'a> {
-    thing: &'a str,
+pub(crate) struct Goal<'a> {
+    pub(crate) thing: &'a str,
     room: &'a str,
-    melting: bool,
-    limit: i32,
+    pub(crate) melting: bool,
+    pub(crate) limit: i32,
     above: &'a str,
     below: &'a str,
     boxes: &'a str,
@@ -33,7 +33,7 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
     text.split_once(before)?.1.split_once(after).map(|(inside, _)| inside)
 }
 
-fn goal(task: &str) -> Option<Goal<'_>> {
+pub(crate) fn goal(task: &str) -> Option<Goal<'_>> {
     let melting = task.contains("measure the melting point of ");
     let what = if melting { "measure the melting point of " } else { "measure the temperature of " };
     let place = if melting { "focus on the " } else { "place it in the " };
@@ -50,11 +50,11 @@ fn goal(task: &str) -> Option<Goal<'_>> {
     })
 }
 
-fn take(thing: &str, room: &str) -> String {
+pub(crate) fn take(thing: &str, room: &str) -> String {
     format!("get the {thing} from the {room} and focus on it")
 }
 
-fn measure(thing: &str, room: &str) -> String {
+pub(crate) fn measure(thing: &str, room: &str) -> String {
     format!("measure the temperature of the {thing} in the {room}")
 }
 
@@ -65,7 +65,7 @@ const DEVICES: [(&str, &str, &str); 3] = [
     (" in the freezer until it freezes or passes ", "freezer", "kitchen"),
 ];
 
-fn change(thing: &str, device: usize, limit: i32) -> String {
+pub(crate) fn change(thing: &str, device: usize, limit: i32) -> String {
     format!(
         "{} the {thing}{}{limit}.0 degrees celsius",
         if device == 2 { "cool" } else { "heat" },
