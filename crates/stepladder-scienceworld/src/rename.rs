@@ -8,7 +8,8 @@
 //! | group | renamed |
 //! |---|---|
 //! | solid substances and foods; juices; small things of metal and plastic; products of recipes; letters of unknown substances | always |
-//! | colours of light bulbs and wires, of boxes; numbers of flower pots | always |
+//! | colours of light bulbs and wires, of boxes | always |
+//! | numbers of flower pots | not where something is planted |
 //! | paints: the primary colours change places, mixed colours follow | always |
 //! | kinds of animals, those born and those hatched apart | not where lifespans are compared |
 //! | kinds of fruit trees | always; not their juices |
@@ -237,7 +238,10 @@ impl Names {
         let mut letters: Vec<u8> = (b'A'..=b'Z').collect();
         letters.shuffle(rng);
         let mut pots: Vec<u8> = (b'1'..=b'9').collect();
-        pots.shuffle(rng);
+        // Who plants takes the first pot.
+        if !family.starts_with("grow-") {
+            pots.shuffle(rng);
+        }
         let mut paints = paints(rng);
         longest_first(&mut paints);
         Self { pairs, bulbs: shuffled(&BULBS, rng), boxes: shuffled(&BOXES, rng), paints, letters, pots }
