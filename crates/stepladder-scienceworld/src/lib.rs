@@ -9,6 +9,7 @@
 //!   [`noise`]: wrong actions; [`rename`]: the same episodes with other names
 //! * [`mod@verify`]: replaying recorded episodes of the original; [`mod@bench`]: measuring speed
 
+mod answers;
 pub mod bench;
 pub mod codec;
 pub mod env;
@@ -39,3 +40,4 @@ pub use java::OLDEST_JAVA;
 pub use pool::{Pool, PoolOptions};
 pub use tasks::{Options, ScienceWorld};
 pub use verify::verify;
+pub use wire::Texts;
