@@ -2,13 +2,13 @@
 //
 // A frame is its length (4 bytes, big endian) and that many bytes. A request holds the number of the call, an operation
 // and its arguments; the reply holds the same number, 0 and the results, or 1 and what the simulator threw. A string is
-// its length in bytes and UTF-8. Calls are answered one after the other.
+// its length in bytes and UTF-8; a list of strings is how many they are, their lengths, and all their bytes. Calls are
+// answered one after the other.
 //
 // Compiled by `compile.sh` into `classes`.
 
 import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
-import java.io.DataOutputStream;
 import java.io.File;
 import java.io.FileDescriptor;
 import java.io.FileInputStream;
@@ -19,6 +19,7 @@ import java.lang.reflect.Constructor;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayDeque;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -37,6 +38,7 @@ final class Bridge implements Runnable {
     private final Map<Integer, World> worlds = new HashMap<>();
     private final ArrayDeque<World> vacant = new ArrayDeque<>();
     private final FileOutputStream out = new FileOutputStream(FileDescriptor.out);
+    private ByteBuffer reply = ByteBuffer.allocate(1 << 18);
 
     /** The arguments are the files of this process's own, which it removes when nobody is left to do so. */
     public static void main(String[] files) throws Exception {
@@ -71,24 +73,16 @@ final class Bridge implements Runnable {
         try {
             while (true) {
                 ByteBuffer request = ByteBuffer.wrap(requests.take());
-                ByteArrayOutputStream bytes = new ByteArrayOutputStream(4096);
-                DataOutputStream reply = new DataOutputStream(bytes);
-                reply.writeInt(0);
                 int number = request.getInt();
-                reply.writeInt(number);
+                begin(number, 0);
                 try {
-                    reply.writeByte(0);
-                    answer(request, reply);
+                    answer(request);
                 } catch (Exception | LinkageError | StackOverflowError error) {
-                    bytes.reset();
-                    reply.writeInt(0);
-                    reply.writeInt(number);
-                    reply.writeByte(1);
-                    write(reply, describe(error));
+                    begin(number, 1);
+                    write(describe(error));
                 }
-                byte[] frame = bytes.toByteArray();
-                ByteBuffer.wrap(frame).putInt(0, frame.length - 4);
-                out.write(frame);
+                reply.putInt(0, reply.position() - 4);
+                out.write(reply.array(), 0, reply.position());
             }
         } catch (Throwable error) {
             System.err.println("bridge: " + error);
@@ -96,11 +90,16 @@ final class Bridge implements Runnable {
         }
     }
 
-    private void answer(ByteBuffer request, DataOutputStream reply) throws Exception {
+    private void begin(int number, int outcome) {
+        reply.position(0);
+        reply.putInt(0).putInt(number).put((byte) outcome);
+    }
+
+    private void answer(ByteBuffer request) throws Exception {
         switch (request.get()) {
             case 0: // who is there
-                write(reply, System.getProperty("java.specification.version"));
-                reply.writeLong(Runtime.getRuntime().maxMemory());
+                write(System.getProperty("java.specification.version"));
+                room(8).putLong(Runtime.getRuntime().maxMemory());
                 return;
             case 1: { // begin an episode
                 int instance = request.getInt();
@@ -110,24 +109,24 @@ final class Bridge implements Runnable {
                     worlds.put(instance, world);
                 }
                 world.load(request, false);
-                write(reply, world.face.getTaskDescription());
+                write(world.face.getTaskDescription());
                 return;
             }
             case 2: { // one action, and everything there is to see afterwards
                 PythonInterface face = enter(request).face;
-                write(reply, face.step(read(request)));
-                write(reply, face.freeActionLook());
-                write(reply, face.freeActionInventory());
-                reply.writeDouble(face.getScore());
-                reply.writeBoolean(face.getCompleted());
-                reply.writeInt(face.getNumMoves());
+                write(face.step(read(request)));
+                write(face.freeActionLook());
+                write(face.freeActionInventory());
+                room(13).putDouble(face.getScore());
+                reply.put((byte) (face.getCompleted() ? 1 : 0));
+                reply.putInt(face.getNumMoves());
                 return;
             }
             case 3: // what can be done; 0: as the package lists it, 1: without a trace
-                write(reply, enter(request).actions(request.get() != 0));
+                write(enter(request).actions(request.get() != 0));
                 return;
             case 4: // how far the goals are reached, in the simulator's words
-                write(reply, enter(request).face.getGoalProgressStr());
+                write(enter(request).face.getGoalProgressStr());
                 return;
             case 5: // forget these
                 while (request.hasRemaining()) {
@@ -141,19 +140,19 @@ final class Bridge implements Runnable {
                 World world = vacant();
                 vacant.push(world);
                 world.load(request, true);
-                write(reply, world.face.getGoldActionSequence());
+                write(world.face.getGoldActionSequence());
                 return;
             }
             case 7: // the tasks
-                write(reply, new World().face.getTaskNames());
+                write(new World().face.getTaskNames());
                 return;
             case 8: { // how many variations a task has, and which belong to the train, dev and test sets
                 PythonInterface face = new World().face;
                 face.taskStr_$eq(read(request));
-                reply.writeInt(face.getTaskMaxVariations(face.taskStr()));
-                write(reply, face.getVariationsTrain());
-                write(reply, face.getVariationsDev());
-                write(reply, face.getVariationsTest());
+                room(4).putInt(face.getTaskMaxVariations(face.taskStr()));
+                write(face.getVariationsTrain());
+                write(face.getVariationsDev());
+                write(face.getVariationsTest());
                 return;
             }
             default:
@@ -181,17 +180,41 @@ final class Bridge implements Runnable {
         return new String(bytes, StandardCharsets.UTF_8);
     }
 
-    private static void write(DataOutputStream reply, String text) throws IOException {
+    private void write(String text) {
         byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
-        reply.writeInt(bytes.length);
-        reply.write(bytes, 0, bytes.length);
+        room(4 + bytes.length).putInt(bytes.length).put(bytes);
     }
 
-    private static void write(DataOutputStream reply, List<?> list) throws IOException {
-        reply.writeInt(list.size());
+    private void write(List<?> list) {
+        int count = list.size();
+        room(4 + 4 * count).putInt(count);
+        StringBuilder all = new StringBuilder(36 * count);
+        int lengths = reply.position();
         for (Object item : list) {
-            write(reply, item.toString());
+            String text = item.toString();
+            reply.putInt(text.length());
+            all.append(text);
         }
+        byte[] bytes = all.toString().getBytes(StandardCharsets.UTF_8);
+        if (bytes.length != all.length()) {
+            // A byte is not a character everywhere.
+            reply.position(lengths);
+            for (Object item : list) {
+                reply.putInt(item.toString().getBytes(StandardCharsets.UTF_8).length);
+            }
+        }
+        room(bytes.length).put(bytes);
+    }
+
+    /** The reply, with room for this many bytes more. */
+    private ByteBuffer room(int bytes) {
+        if (reply.remaining() < bytes) {
+            byte[] larger = Arrays.copyOf(reply.array(), 2 * (reply.position() + bytes));
+            int end = reply.position();
+            reply = ByteBuffer.wrap(larger);
+            reply.position(end);
+        }
+        return reply;
     }
 
     private static String describe(Throwable error) {

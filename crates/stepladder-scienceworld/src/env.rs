@@ -137,10 +137,11 @@ impl Admissible for ScienceWorldEnv {
     fn admissible_actions(&mut self) -> Vec<String> {
         let Some(playing) = &mut self.playing else { return Vec::new() };
         match self.instance.valid() {
-            Ok(mut actions) => {
+            Ok(actions) => {
+                let mut actions: Vec<&str> = actions.iter().collect();
                 actions.sort_unstable();
                 actions.dedup();
-                actions
+                actions.into_iter().map(str::to_owned).collect()
             }
             Err(failure) => {
                 playing.failed = Some(failure);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::failure::Failure;
 use crate::pool::{Pool, Seat, Shared, twice};
-use crate::wire::{Op, Reply, Request, whole_list};
+use crate::wire::{Op, Reply, Request, Texts, whole_list};
 use crate::worker::Trouble;
 
 /// Longest action that is sent, in bytes; the beginning of a longer one is no known action either.
@@ -127,7 +127,7 @@ impl Instance {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn valid(&mut self) -> Result<Vec<String>, Failure> {
+    pub fn valid(&mut self) -> Result<Texts, Failure> {
         self.call(Request::new(Op::Valid).int(self.id).byte(1), whole_list)
     }
 
@@ -136,7 +136,7 @@ impl Instance {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn valid_as_packaged(&mut self) -> Result<Vec<String>, Failure> {
+    pub fn valid_as_packaged(&mut self) -> Result<Texts, Failure> {
         let list = self.call(Request::new(Op::Valid).int(self.id).byte(0), whole_list)?;
         if let Some(episode) = &mut self.episode {
             episode.past.push(Event::List);

@@ -10,6 +10,7 @@
 //!   [`noise`]: wrong actions; [`rename`]: the same episodes with other names; [`ScienceWorldSegmenter`]: gold paths in subtasks
 //! * [`mod@verify`]: replaying recorded episodes of the original; [`mod@bench`]: measuring speed
 
+mod answers;
 pub mod bench;
 mod carry;
 pub mod codec;
@@ -46,3 +47,4 @@ pub use pool::{Pool, PoolOptions};
 pub use segment::ScienceWorldSegmenter;
 pub use tasks::{Options, ScienceWorld};
 pub use verify::verify;
+pub use wire::Texts;

@@ -111,7 +111,7 @@ impl Pool {
     /// [`Failure`].
     pub fn gold(&self, task: &str, variation: u32, simplification: &str) -> Result<Vec<String>, Failure> {
         let request = Request::new(Op::Gold).text(task).int(variation).text(simplification);
-        self.0.ask(request, self.0.options.gold_patience, whole_list)
+        Ok(self.0.ask(request, self.0.options.gold_patience, whole_list)?.to_vec())
     }
 
     /// Names of the simulator's tasks.
@@ -119,7 +119,7 @@ impl Pool {
     /// # Errors
     /// [`Failure`].
     pub fn tasks(&self) -> Result<Vec<String>, Failure> {
-        self.0.ask(Request::new(Op::Tasks), self.0.options.patience, whole_list)
+        Ok(self.0.ask(Request::new(Op::Tasks), self.0.options.patience, whole_list)?.to_vec())
     }
 
     /// Variations of a task: how many, and those of the simulator's train, dev and test sets.
@@ -129,7 +129,7 @@ impl Pool {
     pub fn variations(&self, task: &str) -> Result<(u32, [Vec<String>; 3]), Failure> {
         self.0.ask(Request::new(Op::Variations).text(task), self.0.options.patience, |mut reply| {
             let count = reply.int()?;
-            let sets = [reply.list()?, reply.list()?, reply.list()?];
+            let sets = [reply.list()?.to_vec(), reply.list()?.to_vec(), reply.list()?.to_vec()];
             reply.end((count, sets))
         })
     }

@@ -63,7 +63,7 @@ pub fn verify(path: &Path, pool: &Pool) -> Result<Report, EnvError> {
         ];
         if ["n_valid", "valid_hash", "valid"].iter().any(|field| row.get(field).is_some()) {
             // As recorded: the lists' own draws belong to the episode.
-            let valid = instance.valid_as_packaged().map_err(failed)?;
+            let valid = instance.valid_as_packaged().map_err(failed)?.to_vec();
             found.push(("n_valid", json!(valid.len())));
             found.push(("valid_hash", json!(list_hash(&valid))));
             found.push(("valid", json!(valid)));

@@ -96,9 +96,21 @@ impl<'a> Reply<'a> {
         self.str().map(str::to_owned)
     }
 
-    pub(crate) fn list(&mut self) -> Option<Vec<String>> {
-        let count = self.int()?;
-        (0..count).map(|_| self.text()).collect()
+    pub(crate) fn list(&mut self) -> Option<Texts> {
+        let count = self.int()? as usize;
+        let (lengths, rest) = self.0.split_at_checked(count.checked_mul(4)?)?;
+        let mut end = 0_usize;
+        let lengths = lengths.as_chunks::<4>().0.iter();
+        let ends: Vec<usize> = lengths
+            .map(|length| {
+                end += u32::from_be_bytes(*length) as usize;
+                end
+            })
+            .collect();
+        let (all, rest) = rest.split_at_checked(end)?;
+        self.0 = rest;
+        let all = std::str::from_utf8(all).ok()?;
+        ends.iter().all(|end| all.is_char_boundary(*end)).then(|| Texts { all: all.to_owned(), ends })
     }
 
     /// The value, if the reply ends here.
@@ -107,8 +119,38 @@ impl<'a> Reply<'a> {
     }
 }
 
+/// A list of texts, which may be long: they lie behind each other in one string.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Texts {
+    all: String,
+    ends: Vec<usize>,
+}
+
+impl Texts {
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Each in turn.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        let mut start = 0;
+        self.ends.iter().map(move |end| &self.all[std::mem::replace(&mut start, *end)..*end])
+    }
+
+    /// Each as a string of its own.
+    pub fn to_vec(&self) -> Vec<String> {
+        self.iter().map(str::to_owned).collect()
+    }
+}
+
 /// A list and nothing else.
-pub(crate) fn whole_list(mut reply: Reply<'_>) -> Option<Vec<String>> {
+pub(crate) fn whole_list(mut reply: Reply<'_>) -> Option<Texts> {
     let list = reply.list()?;
     reply.end(list)
 }
@@ -126,11 +168,14 @@ mod tests {
 
     #[test]
     fn replies_that_are_too_short_too_long_or_no_text_are_refused() {
-        let list = [0, 0, 0, 2, 0, 0, 0, 1, b'a', 0, 0, 0, 0];
+        let list = [0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 0, 0xc3, 0xa4];
         let mut reply = Reply(&list);
-        let read = reply.list();
-        assert_eq!(reply.end(read), Some(Some(vec!["a".to_owned(), String::new()])));
-        assert_eq!(Reply(&list[..12]).list(), None);
+        let read = reply.list().map(|list| list.to_vec());
+        assert_eq!(reply.end(read), Some(Some(vec!["ä".to_owned(), String::new()])));
+        for end in 0..list.len() {
+            assert_eq!(Reply(&list[..end]).list(), None);
+        }
+        assert_eq!(Reply(&[0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1, 0xc3, 0xa4]).list(), None);
         assert_eq!(Reply(&[0xff; 8]).list(), None);
         assert_eq!(Reply(&[0, 0, 0, 1, 0xff]).str(), None);
         assert_eq!(Reply(&[2]).bool(), None);

@@ -1,19 +1,16 @@
 //! One JVM.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStderr, ChildStdin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::answers::{Answers, Missing};
 use crate::failure::Failure;
 use crate::java::{Launch, OLDEST_JAVA};
 use crate::wire::{Op, Reply, Request};
-
-/// Longest reply that can be meant: lists of a few thousand actions have a few hundred kilobytes.
-const LARGEST: u32 = 1 << 26;
 
 /// Lines of the error output that are kept.
 const TAIL: usize = 20;
@@ -35,9 +32,9 @@ pub(crate) enum Trouble {
 pub(crate) struct Worker {
     child: Child,
     input: ChildStdin,
-    frames: Receiver<Result<Vec<u8>, String>>,
+    answers: Answers,
     tail: Arc<Mutex<VecDeque<String>>>,
-    readers: [Option<JoinHandle<()>>; 2],
+    listener: Option<JoinHandle<()>>,
     calls: u32,
 }
 
@@ -52,26 +49,12 @@ impl Worker {
         else {
             return Err(Failure::Start(format!("cannot talk to {java}")));
         };
-        let (sender, frames) = sync_channel(1);
         let tail = Arc::new(Mutex::new(VecDeque::new()));
         let kept = tail.clone();
-        let spawn = |work: Box<dyn FnOnce() + Send>| thread::Builder::new().spawn(work);
-        let mut worker = Self { child, input, frames, tail, readers: [None, None], calls: 0 };
-        worker.readers = [
-            Some(spawn(Box::new(move || drop(keep_tail(errors, &kept)))).map_err(failed)?),
-            Some(
-                spawn(Box::new(move || {
-                    let mut output = BufReader::new(output);
-                    while let Some(frame) = read_frame(&mut output).transpose() {
-                        let broken = frame.is_err();
-                        if sender.send(frame).is_err() || broken {
-                            return;
-                        }
-                    }
-                }))
-                .map_err(failed)?,
-            ),
-        ];
+        let listener = thread::Builder::new().spawn(move || drop(keep_tail(errors, &kept)));
+        let listener = Some(listener.map_err(failed)?);
+        let answers = Answers::of(output).map_err(failed)?;
+        let mut worker = Self { child, input, answers, tail, listener, calls: 0 };
         match worker.call(&mut Request::new(Op::Hello), PATIENCE, |mut reply| {
             let version = reply.str()?;
             reply.long()?;
@@ -101,18 +84,17 @@ impl Worker {
         if sent.is_err() {
             return Err(self.died());
         }
-        let frame = match self.frames.recv_timeout(patience) {
-            Ok(Ok(frame)) => frame,
-            Ok(Err(what)) => {
+        let mut reply = match self.answers.next(patience) {
+            Ok(frame) => Reply(frame),
+            Err(Missing::Garbage(what)) => {
                 return Err(Trouble::Broken(format!("the simulator's answer is garbage ({what})")));
             }
-            Err(RecvTimeoutError::Timeout) => {
+            Err(Missing::Late) => {
                 let seconds = patience.as_secs_f64();
                 return Err(Trouble::Broken(format!("the simulator gave no answer for {seconds} s")));
             }
-            Err(RecvTimeoutError::Disconnected) => return Err(self.died()),
+            Err(Missing::Ended) => return Err(self.died()),
         };
-        let mut reply = Reply(&frame);
         let garbage = |what: &str| Trouble::Broken(format!("the simulator's answer is garbage ({what})"));
         if reply.int() != Some(self.calls) {
             return Err(garbage("it belongs to another call"));
@@ -129,9 +111,7 @@ impl Worker {
         // Its output is closed, so it is gone or as good as gone.
         let _ = self.child.kill();
         let status = self.child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
-        for reader in &mut self.readers {
-            let _ = reader.take().map(JoinHandle::join);
-        }
+        let _ = self.listener.take().map(JoinHandle::join);
         let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
         let said = if tail.is_empty() {
             "it said nothing".to_owned()
@@ -149,20 +129,6 @@ impl Drop for Worker {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// The next frame; none at the end.
-fn read_frame(output: &mut BufReader<ChildStdout>) -> Result<Option<Vec<u8>>, String> {
-    let mut length = [0; 4];
-    if output.read_exact(&mut length).is_err() {
-        return Ok(None);
-    }
-    let length = u32::from_be_bytes(length);
-    if length > LARGEST {
-        return Err(format!("it announces {length} bytes"));
-    }
-    let mut frame = vec![0; length as usize];
-    Ok(output.read_exact(&mut frame).is_ok().then_some(frame))
 }
 
 fn keep_tail(errors: ChildStderr, tail: &Mutex<VecDeque<String>>) -> std::io::Result<()> {

@@ -55,7 +55,7 @@ fn worlds_that_take_turns_do_not_know_of_each_other() {
                 together[number].push(instance.step(&paths[number][at]).unwrap());
                 if number % 2 == 0 {
                     // Asking changes nothing.
-                    let listed = [instance.valid().unwrap(), instance.valid().unwrap()];
+                    let listed = [(); 2].map(|()| instance.valid().unwrap().to_vec());
                     assert_eq!(list_hash(&listed[0]), list_hash(&listed[1]));
                 }
             }
