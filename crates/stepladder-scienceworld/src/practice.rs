@@ -35,7 +35,10 @@ impl Practice {
     }
 
     fn shown(&self, text: String) -> String {
-        self.names.as_ref().map_or(text.clone(), |(shown, _)| shown.apply(&text))
+        match &self.names {
+            Some((shown, _)) => shown.apply(&text),
+            None => text,
+        }
     }
 }
 

@@ -24,8 +24,8 @@ use crate::readings::Readings;
 
 use rand::seq::SliceRandom;
 
-/// Names that a room shows as `a substance called NAME`.
-const CALLED: [&str; 24] = [
+/// Solids that a room shows as `a substance called NAME`.
+const CALLED: [&str; 19] = [
     "soap",
     "rubber",
     "lead",
@@ -45,23 +45,17 @@ const CALLED: [&str; 24] = [
     "sugar",
     "sodium chloride",
     "sodium bicarbonate",
-    "soapy water",
-    "salt water",
-    "sugar water",
-    "sodium acetate",
-    "rust",
 ];
 
-/// Names of things that a room shows as they are.
-const BARE: [&str; 17] = [
-    "chocolate",
-    "marshmallow",
-    "ice cream",
-    "bread",
-    "flour",
-    "peanut",
-    "almond",
-    "cashew",
+/// Solids that it shows by their bare names.
+const BARE: [&str; 8] =
+    ["chocolate", "marshmallow", "ice cream", "bread", "flour", "peanut", "almond", "cashew"];
+
+/// What is mixed in recipes, shown as substances.
+const CALLED_PRODUCTS: [&str; 5] = ["soapy water", "salt water", "sugar water", "sodium acetate", "rust"];
+
+/// What is mixed in recipes, shown by its bare name.
+const BARE_PRODUCTS: [&str; 9] = [
     "dough",
     "smores",
     "fruit salad",
@@ -73,27 +67,19 @@ const BARE: [&str; 17] = [
     "peanut butter with banana sandwich",
 ];
 
-/// What is mixed in recipes, of the above; the others are solids that lie about.
-const PRODUCTS: [&str; 14] = [
-    "soapy water",
-    "salt water",
-    "sugar water",
-    "sodium acetate",
-    "rust",
-    "dough",
-    "smores",
-    "fruit salad",
-    "mixed nuts",
-    "banana sandwich",
-    "jam sandwich",
-    "peanut butter sandwich",
-    "peanut butter with jam sandwich",
-    "peanut butter with banana sandwich",
-];
+/// Whether a room shows it as `a substance called NAME`.
+fn is_called(name: &str) -> bool {
+    CALLED.contains(&name) || CALLED_PRODUCTS.contains(&name)
+}
+
+/// Whether a room shows it by its bare name.
+fn is_bare(name: &str) -> bool {
+    BARE.contains(&name) || BARE_PRODUCTS.contains(&name)
+}
 
 /// Solids that lie about, for tasks that ask for one.
 pub(crate) fn solids() -> impl Iterator<Item = &'static str> {
-    BARE.into_iter().chain(CALLED).filter(|name| !PRODUCTS.contains(name))
+    BARE.into_iter().chain(CALLED)
 }
 
 /// Other groups of names that are shown alike.
@@ -226,7 +212,8 @@ fn inverse(order: &[u8]) -> Vec<u8> {
 impl Names {
     pub(crate) fn draw(family: &str, rng: &mut Rng) -> Self {
         let mut pairs = shuffled(&solids().collect::<Vec<_>>(), rng);
-        pairs.extend(shuffled(&PRODUCTS, rng));
+        let products: Vec<&str> = CALLED_PRODUCTS.into_iter().chain(BARE_PRODUCTS).collect();
+        pairs.extend(shuffled(&products, rng));
         pairs.extend(KEPT.map(|name| (name, name)));
         for group in GROUPS {
             let renamed = shuffled(group, rng);
@@ -328,8 +315,8 @@ impl Names {
         let ends = |name: &str| !named[name.len()..].starts_with(|after: char| after.is_alphanumeric());
         let (old, new) = self.pairs.iter().find(|(old, _)| named.starts_with(old) && ends(old))?;
         // Outside of lists both kinds are called by their names alone.
-        let listed = called.is_some() || (BARE.contains(old) && listed(written));
-        if listed && CALLED.contains(new) {
+        let listed = called.is_some() || (is_bare(old) && listed(written));
+        if listed && is_called(new) {
             written.push_str(SUBSTANCE);
         }
         written.push_str(state);

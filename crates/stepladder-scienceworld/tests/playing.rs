@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{data_root, pool};
+use common::{pool, set};
 use fs_err as fs;
 use stepladder_core::{End, TaskKey};
 use stepladder_env::conformance::{self, Names};
@@ -11,14 +11,6 @@ use stepladder_env::{Env, TaskSet};
 use stepladder_scienceworld::env::{ScienceWorldEnv, UNKNOWN_ACTION, surroundings};
 use stepladder_scienceworld::gold::Cache;
 use stepladder_scienceworld::tasks::Named;
-use stepladder_scienceworld::{Options, PoolOptions, ScienceWorld};
-
-fn set() -> Option<ScienceWorld> {
-    pool()?;
-    let root = data_root("scienceworld/1.2.3/scienceworld.jar")?;
-    let pool = PoolOptions { workers: 1, ..PoolOptions::default() };
-    Some(ScienceWorld::new(Some(&root), Options { pool, ..Options::default() }))
-}
 
 fn key(split: &str, id: &str) -> TaskKey {
     TaskKey::new("scienceworld", split, id)

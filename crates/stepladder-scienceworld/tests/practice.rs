@@ -6,18 +6,10 @@ mod common;
 
 use std::process::Command;
 
-use common::{data_root, pool};
+use common::set;
 use stepladder_core::{Start, Step, TaskKey};
 use stepladder_env::conformance::{self, Names};
 use stepladder_env::{Env, TaskSet};
-use stepladder_scienceworld::{Options, PoolOptions, ScienceWorld};
-
-fn set() -> Option<ScienceWorld> {
-    pool()?;
-    let root = data_root("scienceworld/1.2.3/scienceworld.jar")?;
-    let pool = PoolOptions { workers: 1, ..PoolOptions::default() };
-    Some(ScienceWorld::new(Some(&root), Options { pool, ..Options::default() }))
-}
 
 fn key(id: &str) -> TaskKey {
     TaskKey::new("scienceworld", "practice", id)

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use stepladder_scienceworld::{Jar, Pool, PoolOptions};
+use stepladder_scienceworld::{Jar, Options, Pool, PoolOptions, ScienceWorld};
 
 /// In CI nothing may be left out.
 pub(crate) fn skipped(why: &str) {
@@ -38,4 +38,12 @@ pub(crate) fn pool_with(version: &str, options: PoolOptions) -> Option<Pool> {
 /// One simulator of the default version.
 pub(crate) fn pool() -> Option<Pool> {
     pool_with("1.2.3", PoolOptions { workers: 1, ..PoolOptions::default() })
+}
+
+/// The task set in one simulator of the default version.
+pub(crate) fn set() -> Option<ScienceWorld> {
+    pool()?;
+    let root = data_root("scienceworld/1.2.3/scienceworld.jar")?;
+    let pool = PoolOptions { workers: 1, ..PoolOptions::default() };
+    Some(ScienceWorld::new(Some(&root), Options { pool, ..Options::default() }))
 }
