@@ -156,6 +156,11 @@ pub(crate) const KEYS: &[Key] = &[
         Kind::Real,
         "Sampling temperature of these episodes; 0 plays greedily, as the released code does.",
     ),
+    optional(
+        "algo.offline_ac.demonstrations",
+        Kind::Count(LARGE),
+        "Demonstrations that are learnt from beside these episodes, drawn at random; 0 (or left out) takes all.",
+    ),
     key(
         "algo.offline_ac.profile",
         Kind::Choice(&["fixed", "code"]),

@@ -137,6 +137,9 @@ pub(crate) struct OfflineSection {
     pub(crate) games: usize,
     /// Sampling temperature of these episodes; 0 is greedy.
     pub(crate) collect_temperature: f64,
+    /// Demonstrations that are learnt from beside these episodes, drawn from all; 0 takes all.
+    #[serde(default, skip_serializing_if = "whole")]
+    pub(crate) demonstrations: usize,
     /// Labels of episodes that end inside a subtask.
     pub(crate) profile: Profile,
     /// Weights of the actor's log-probabilities.

@@ -22,7 +22,7 @@ use stepladder_model::Device;
 
 use super::agents::AgentRun;
 use super::play::{UntilStopped, live_generator, play, policy_fingerprint};
-use super::rows::{AgentRows, Rows, fingerprint, of_role};
+use super::rows::{AgentRows, Rows, draw, fingerprint, of_role};
 use super::trace_file;
 use super::training::Run;
 use crate::config::{AgentConfig, Algo, Weights};
@@ -259,9 +259,10 @@ impl Learner<'_> {
         let (style, tokenizer) = (&*self.material.env.style, &*self.material.tokenizer);
         let window = self.run.config.model.max_positions;
         let (kept, spec) = (self.numbers.progress, self.numbers.spec());
-        let demonstrations = self.material.demonstrations.iter();
+        let demonstrations = draw(self.material.demonstrations, numbers.demonstrations, self.run.config.seed);
         let episodes = demonstrations
-            .map(|episode| with_progress(episode.clone(), kept))
+            .iter()
+            .map(|episode| with_progress((*episode).clone(), kept))
             .chain(collected.iter().cloned());
         let mut rows: Vec<OfflineRow> = episodes
             .flat_map(|episode| {
@@ -277,9 +278,10 @@ impl Learner<'_> {
         let rows = offline::merge(rows);
         let solved = collected.iter().filter(|episode| episode.won).count();
         eprintln!(
-            "{}: {solved} of {} collected episodes solved; {samples} transitions, {} distinct",
+            "{}: {solved} of {} collected episodes solved, {} demonstrations beside; {samples} transitions, {} distinct",
             self.name,
             collected.len(),
+            demonstrations.len(),
             rows.len()
         );
         let ending = agent.actor_critic(&rows, &mut trainer, &self.run.stop)?;

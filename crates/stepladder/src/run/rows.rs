@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use rand::seq::SliceRandom;
 use stepladder_agent::AgentKind;
 use stepladder_agent::himac::HISTORY;
 use stepladder_core::label::Expert;
@@ -116,6 +117,16 @@ impl Rows<'_> {
     }
 }
 
+/// `count` of the demonstrations, drawn at random; all of them for 0.
+pub(crate) fn draw(demonstrations: &[Episode], count: usize, seed: u64) -> Vec<&Episode> {
+    let mut drawn: Vec<&Episode> = demonstrations.iter().collect();
+    if count > 0 {
+        drawn.shuffle(&mut seed::stream(seed, "offline_ac demonstrations", &[]));
+        drawn.truncate(count);
+    }
+    drawn
+}
+
 /// The rows of one role.
 pub(crate) fn of_role(rows: &[Row], role: Role) -> Vec<Row> {
     rows.iter().filter(|row| row.role == role).cloned().collect()
@@ -128,4 +139,23 @@ pub(crate) fn fingerprint(tokenizer: &WordTokenizer, rows: &[Row]) -> String {
         text.push_str(&format!("{:?}{:?}{}", row.ids, row.replies, row.weight));
     }
     format!("{:016x}", seed::fingerprint(&text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn demonstrations_are_drawn_once_each_from_all_of_them() {
+        let line = include_str!("../../../stepladder-core/tests/trace-v1.jsonl");
+        let episode = stepladder_core::trace::read(line.as_bytes()).next().unwrap().unwrap();
+        let episodes: Vec<Episode> = (0..50).map(|seed| Episode { seed, ..episode.clone() }).collect();
+        let seeds = |count, seed| draw(&episodes, count, seed).iter().map(|e| e.seed).collect::<Vec<_>>();
+        assert_eq!(seeds(0, 1), (0..50).collect::<Vec<_>>());
+        assert_eq!(seeds(10, 1), seeds(10, 1));
+        assert_ne!(seeds(10, 1), seeds(10, 2));
+        assert_eq!(seeds(10, 1).into_iter().collect::<BTreeSet<_>>().len(), 10);
+        assert!(seeds(10, 1).iter().any(|seed| *seed >= 25), "the copies at the end are drawn too");
+        assert_eq!(seeds(99, 1).len(), 50);
+    }
 }
