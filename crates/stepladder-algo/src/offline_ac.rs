@@ -3,7 +3,7 @@
 //! Per level (planner, executor, progress), over the rows of a step, with h detached and s the model's parameters:
 //!
 //! ```text
-//! (1) y      = r + (1 − d) γ V̄(h(x'))                        target of Q
+//! (1) y      = r + (1 − d) γ V̄(h(x'))                        target of Q, kept within ± c if c is given
 //! (2) L_Q    = mean (Q(h(x,y)) − y)²
 //! (3) L_V    = mean w(u) u²,  u = V(h(x)) − q,  w(u) = 1 − ω if u < 0 else ω
 //!              q = Q̄(h(x,y)) (`action_end`)  or  Q̄(h(x)) (`state_end`)
@@ -85,6 +85,9 @@ pub struct OfflineConfig {
     pub smdp_gamma: bool,
     /// ω: weight of over-estimation by V. 0.95 is pessimistic, 0.05 optimistic, 0.5 neutral.
     pub omega: f64,
+    /// c: what returns cannot exceed in size, so targets of Q do not either. A pessimistic V that learns from its own
+    /// estimates sinks below every return where prompts follow themselves, as those of somebody who repeats one action do.
+    pub value_bound: Option<f64>,
     /// τ per micro-step.
     pub tau: f64,
     /// When the slow copies move.
@@ -135,6 +138,7 @@ impl OfflineConfig {
             gamma: 0.99,
             smdp_gamma: false,
             omega: 0.95,
+            value_bound: None,
             tau: 0.2,
             target_update,
             micro_steps: 2,

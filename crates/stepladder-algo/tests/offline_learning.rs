@@ -65,12 +65,13 @@ fn factor_of(role: Role) -> f64 {
     }
 }
 
-/// Fixed point of  Q = r + Γ V(x'),  V = argmin Σ c w(V − Q)(V − Q)²,  by iteration.
-fn solve(factor: f64, gamma: f64, omega: f64) -> ([f64; 3], [f64; 7]) {
+/// Fixed point of  Q = r + Γ V(x') within ± `bound`,  V = argmin Σ c w(V − Q)(V − Q)²,  by iteration.
+fn solve(factor: f64, gamma: f64, omega: f64, bound: f64) -> ([f64; 3], [f64; 7]) {
     let (mut v, mut q) = ([0.0f64; 3], [0.0f64; 7]);
     for _ in 0..2000 {
         for (q, (_, _, reward, next, steps, _)) in q.iter_mut().zip(CHAIN) {
-            *q = factor * reward + next.map_or(0.0, |next| gamma.powi(steps as i32) * v[next]);
+            let target = factor * reward + next.map_or(0.0, |next| gamma.powi(steps as i32) * v[next]);
+            *q = target.clamp(-bound, bound);
         }
         for (state, v) in v.iter_mut().enumerate() {
             let (mut sum, mut total) = (0.0, 0.0);
@@ -152,9 +153,10 @@ fn learnt(trainer: &Trainer, level: usize) -> (Vec<f64>, Vec<f64>) {
 #[test]
 fn critics_learn_the_values_of_dynamic_programming() {
     let mut middle = Vec::new();
-    for omega in [0.95, 0.5, 0.05] {
+    for (omega, value_bound) in [(0.95, None), (0.5, None), (0.05, None), (0.5, Some(0.35))] {
         let config = OfflineConfig {
             omega,
+            value_bound,
             gamma: 0.9,
             critic_warmup: u64::MAX,
             critic_learning_rate: 5e-3,
@@ -164,12 +166,13 @@ fn critics_learn_the_values_of_dynamic_programming() {
             budget: Budget::Steps(700),
             ..offline_config(ActorMode::Awr, Mixture::Pooled)
         };
+        let bound = value_bound.unwrap_or(f64::INFINITY);
         let mut trainer = fresh();
         let before = trainer.params.flat.copy();
         run(&config, &mut trainer);
         assert!(trainer.params.flat.equal(&before), "critics alone move no model");
         for (level, role) in LEVELS.into_iter().enumerate() {
-            let (v, q) = solve(factor_of(role), config.gamma, omega);
+            let (v, q) = solve(factor_of(role), config.gamma, omega, bound);
             let (found_v, found_q) = learnt(&trainer, level);
             let worst = found_v.iter().zip(&v).chain(found_q.iter().zip(&q)).map(|(a, b)| (a - b).abs());
             let worst = worst.fold(0.0, f64::max);
@@ -180,10 +183,11 @@ fn critics_learn_the_values_of_dynamic_programming() {
                 role.name()
             );
         }
-        middle.push(solve(1.0, 0.9, omega).0[1]);
+        middle.push(solve(1.0, 0.9, omega, bound).0[1]);
     }
-    // The three directions are three different problems.
+    // The three directions are three different problems, and so is the bounded one.
     assert!(middle[0] < middle[1] - 0.1 && middle[1] < middle[2] - 0.1, "{middle:?}");
+    assert!(middle[3] < middle[1] - 0.1, "{middle:?}");
 }
 
 #[test]

@@ -106,6 +106,9 @@ impl Findings<'_> {
         self.unless((0.0..=1.0).contains(&numbers.gamma), &key("gamma"), number(numbers.gamma), unit);
         let inside = numbers.omega > 0.0 && numbers.omega < 1.0;
         self.unless(inside, &key("omega"), number(numbers.omega), "it must be strictly between 0 and 1");
+        if let Some(bound) = numbers.value_bound {
+            self.positive(&key("value_bound"), bound);
+        }
         let rate = numbers.tau > 0.0 && numbers.tau <= 1.0;
         self.unless(rate, &key("tau"), number(numbers.tau), "it must be above 0 and at most 1");
         self.at_least_one(&key("micro_steps"), u64::from(numbers.micro_steps));

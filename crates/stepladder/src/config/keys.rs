@@ -193,6 +193,11 @@ pub(crate) const KEYS: &[Key] = &[
         Kind::Real,
         "Weight of over-estimation by V: 0.95 is pessimistic, 0.05 optimistic; strictly between 0 and 1.",
     ),
+    optional(
+        "algo.offline_ac.value_bound",
+        Kind::Real,
+        "What returns cannot exceed in size: targets of Q are kept within plus and minus this; above 0. Left out: not kept.",
+    ),
     key(
         "algo.offline_ac.tau",
         Kind::Real,

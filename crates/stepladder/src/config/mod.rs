@@ -156,6 +156,9 @@ pub(crate) struct OfflineSection {
     pub(crate) smdp_gamma: bool,
     /// Weight of over-estimation by V.
     pub(crate) omega: f64,
+    /// What returns cannot exceed in size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) value_bound: Option<f64>,
     /// Rate of the slow copies per micro-step.
     pub(crate) tau: f64,
     /// When the slow copies move.

@@ -278,6 +278,7 @@ impl AgentRun<'_> {
             gamma: numbers.gamma,
             smdp_gamma: numbers.smdp_gamma,
             omega: self.numbers.omega.unwrap_or(numbers.omega),
+            value_bound: numbers.value_bound,
             tau: numbers.tau,
             target_update: numbers.target_update,
             micro_steps: numbers.micro_steps,

@@ -4,6 +4,7 @@
 //! config.toml               every value, resolved
 //! run.json                  versions, commit, device, threads, what was typed
 //! demonstrations.jsonl.zst  what the expert did
+//! expert-<env>-<split>.jsonl.zst    what it does on the tasks of an evaluation
 //! <agent>/metrics.jsonl  <agent>/tensorboard/  <agent>/checkpoints/step-*/   one more level where every role has weights
 //! <agent>/trained.json      present when training is complete
 //! <agent>/round-N.jsonl.zst what the learner played in a round of imitation

@@ -112,7 +112,8 @@ impl Run<'_> {
             tokenizer.len(),
         );
         let clock = Stopwatch::start();
-        let mut lines = vec![self.expert(&env, &self.config.eval.split, &dev)?];
+        let file = format!("{}-{}", self.config.env.id, self.config.eval.split);
+        let mut lines = vec![self.expert(&env, &self.config.eval.split, &dev, &file)?];
         let material = Material {
             env: &env,
             demonstrations: &episodes,
@@ -125,7 +126,6 @@ impl Run<'_> {
             if self.train(&material, name, numbers)? == RunEnding::Interrupted || self.stopped() {
                 return Ok(RunEnding::Interrupted);
             }
-            let file = format!("{}-{}", self.config.env.id, self.config.eval.split);
             lines.push(self.evaluate(&env, name, &self.config.eval.split, &dev, &file)?);
         }
         let (id, split) = (&self.config.env.id, &self.config.eval.split);
@@ -169,7 +169,13 @@ impl Run<'_> {
         self.directory.agent(name).join("trained.json")
     }
 
-    fn expert(&self, env: &Registered, split: &str, tasks: &[TaskKey]) -> Result<Line> {
+    /// The expert's row; its episodes are kept as an agent's are.
+    fn expert(&self, env: &Registered, split: &str, tasks: &[TaskKey], file: &str) -> Result<Line> {
+        let name = "expert".to_owned();
+        let path = self.directory.root.join(format!("expert-{file}.jsonl.zst"));
+        if path.exists() {
+            return Ok(Line { name, evaluation: env.evaluate(&trace_file::load(&path)?) });
+        }
         let rollout = Rollout {
             agent: AgentKind::StepHrl,
             jobs: Job::each(tasks),
@@ -178,7 +184,8 @@ impl Run<'_> {
             seed: self.config.seed,
         };
         let episodes = expert_rollout(env, &rollout, &Reporter::new("expert", tasks.len() as u64))?;
-        Ok(Line { name: "expert".to_owned(), evaluation: env.evaluate(&episodes) })
+        trace_file::save(&path, &episodes)?;
+        Ok(Line { name, evaluation: env.evaluate(&episodes) })
     }
 
     fn train(&self, material: &Material<'_>, name: &str, numbers: &AgentConfig) -> Result<RunEnding> {
@@ -261,9 +268,10 @@ impl Run<'_> {
                 return Ok(None);
             }
         };
-        let mut lines = vec![self.expert(&env, split, &tasks)?];
+        let file = format!("{id}-{split}");
+        let mut lines = vec![self.expert(&env, split, &tasks, &file)?];
         for name in self.config.agents.keys() {
-            lines.push(self.evaluate(&env, name, split, &tasks, &format!("{id}-{split}"))?);
+            lines.push(self.evaluate(&env, name, split, &tasks, &file)?);
         }
         let title = self.title(target, id);
         Ok(Some(table::render(&title, &lines)))
