@@ -250,6 +250,9 @@ pub(crate) struct Compare {
     /// ENV/SPLIT that the runs were evaluated on; default the development split of the first
     #[arg(long, value_name = "ENV/SPLIT")]
     pub(crate) on: Option<String>,
+    /// Agent over which the others' gains are counted, task by task; default the one that each started from
+    #[arg(long, value_name = "AGENT")]
+    pub(crate) over: Option<String>,
     /// One JSON array instead of a table
     #[arg(long)]
     pub(crate) json: bool,

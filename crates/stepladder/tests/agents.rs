@@ -125,6 +125,20 @@ fn every_algorithm_and_every_ablation_trains_plays_and_is_compared() {
         assert_eq!(row["seeds"], serde_json::json!([5, 6]));
         assert!(row["training_mtokens"].as_f64().unwrap() > 0.0, "{row}");
     }
+    // Gains are over the agent that one started from, or over one for all.
+    let success = |agent: &str, seed: u64| {
+        let row = rows.iter().find(|row| row["agent"] == agent).unwrap();
+        (row["success"][(seed - 5) as usize].as_f64().unwrap(), row["gain"].clone())
+    };
+    let (_, gain) = success("offline", 5);
+    assert_eq!(gain["over"], "step_hrl");
+    for seed in [5, 6] {
+        let gained = 100.0 * (success("offline", seed).0 - success("step_hrl", seed).0);
+        assert!((gain["by_seed"][(seed - 5) as usize].as_f64().unwrap() - gained).abs() < 1e-9, "{gain}");
+    }
+    assert!(success("flat", 5).1.is_null());
+    let over = ok(folder, &["compare", "runs/seed-5", "runs/seed-6", "--over", "flat"]);
+    assert_eq!(over.matches("| flat: ").count(), AGENTS.len() - 1, "{over}");
 
     // Against the number of goals: a line per agent and number, a plot, and nothing is measured twice.
     let horizon = ["horizon", "runs/seed-5", "--goals", "1", "--episodes", "1", "-o", "out/horizon"];

@@ -12,6 +12,10 @@ use crate::cli::Compare;
 use crate::config::AgentConfig;
 use crate::run::directory::RunDir;
 
+mod gain;
+
+use gain::{Differences, Gain};
+
 pub(super) fn run(arguments: &Compare) -> Result<()> {
     let target = match &arguments.on {
         Some(target) => target.clone(),
@@ -23,7 +27,7 @@ pub(super) fn run(arguments: &Compare) -> Result<()> {
     if target.split('/').count() != 2 {
         return Err(Usage(format!("--on {target} must be ENV/SPLIT, for example alfworld/valid_seen")).into());
     }
-    let rows = compare(&arguments.runs, &target)?;
+    let rows = compare(&arguments.runs, &target, arguments.over.as_deref())?;
     if rows.is_empty() {
         bail!("no agent of these runs was evaluated on {target}");
     }
@@ -61,16 +65,26 @@ pub(super) struct Row {
     training_minutes: f64,
     /// Tokens trained, in millions; counted likewise.
     training_mtokens: f64,
+    /// Over the agent that it started from, or over the one that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gain: Option<Gain>,
+    #[serde(skip)]
+    differences: Vec<Differences>,
     #[serde(skip)]
     numbers: Option<AgentConfig>,
 }
 
 /// Reads what the runs wrote about their evaluations on `target`; other numbers than success are means over the runs.
-pub(super) fn compare(runs: &[PathBuf], target: &str) -> Result<Vec<Row>> {
+/// Gains are over the agent named `over`, or else over those that agents started from.
+pub(super) fn compare(runs: &[PathBuf], target: &str, over: Option<&str>) -> Result<Vec<Row>> {
     let file = format!("{}.json", target.replace('/', "-"));
+    let episodes = format!("{}.jsonl.zst", target.replace('/', "-"));
     let mut rows: Vec<Row> = Vec::new();
     for path in runs {
         let (run, config, info) = RunDir::open(path)?;
+        if let Some(over) = over {
+            run.check_agent(&config, over)?;
+        }
         for agent in config.agents.keys() {
             let evaluated = run.agent(agent).join(&file);
             if !evaluated.exists() {
@@ -98,6 +112,13 @@ pub(super) fn compare(runs: &[PathBuf], target: &str) -> Result<Vec<Row>> {
                 row.score.push(100.0 * number(&evaluation, "score", &evaluated)?);
                 let end = |at: usize| evaluation["score_interval"][at].as_f64().unwrap_or(f64::NAN);
                 row.spread.push(50.0 * (end(1) - end(0)));
+            }
+            let other = over.or(numbers.from.as_deref()).filter(|other| *other != agent);
+            let played = |name: &str| run.agent(name).join(&episodes);
+            if let Some(other) = other.filter(|other| played(other).exists() && played(agent).exists()) {
+                let range: Option<(f64, f64)> = serde_json::from_value(evaluation["score_range"].clone())?;
+                row.differences.push(Differences::read(&played(agent), &played(other), range)?);
+                row.gain = Gain::of(other, &row.differences);
             }
             row.n.push(number(&evaluation, "n", &evaluated)? as u64);
             row.mean_steps += number(&evaluation, "mean_steps", &evaluated)?;
@@ -143,6 +164,8 @@ impl Row {
             tokens_per_step: 0.0,
             training_minutes: 0.0,
             training_mtokens: 0.0,
+            gain: None,
+            differences: Vec::new(),
             numbers: None,
         }
     }
@@ -189,6 +212,11 @@ pub(super) fn markdown(rows: &[Row]) -> String {
             1,
         );
     }
+    let gained = rows.iter().any(|row| row.gain.is_some());
+    if gained {
+        text = text.replacen("Mtokens |", "Mtokens | gain in points: by seed; mean [95 % over tasks] |", 1);
+        text.insert_str(text.len() - 1, "---|");
+    }
     for row in rows {
         let mut episodes = row.n.clone();
         episodes.dedup();
@@ -200,7 +228,7 @@ pub(super) fn markdown(rows: &[Row]) -> String {
             .map(|(seed, success)| format!("{seed}: {:.1}", 100.0 * success))
             .collect();
         text.push_str(&format!(
-            "| {} |{} {} | {:.1} % | [{:.1}, {:.1}] | {} | {:.2} | {:.1} | {:.1} | {:.1} |\n",
+            "| {} |{} {} | {:.1} % | [{:.1}, {:.1}] | {} | {:.2} | {:.1} | {:.1} | {:.1} |{}\n",
             row.agent,
             if scored { score_cells(row) } else { String::new() },
             seeds.join(", "),
@@ -212,6 +240,11 @@ pub(super) fn markdown(rows: &[Row]) -> String {
             row.tokens_per_step,
             row.training_minutes,
             row.training_mtokens,
+            match &row.gain {
+                Some(gain) => format!(" {} |", gain.cell()),
+                None if gained => " |".to_owned(),
+                None => String::new(),
+            },
         ));
     }
     text
@@ -222,15 +255,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_score_has_columns_of_its_own() {
-        let mut row = Row::new("step_hrl");
-        (row.seeds, row.success, row.n) = (vec![1, 2], vec![0.5, 0.5], vec![100; 2]);
-        (row.score, row.spread) = (vec![80.0, 84.0], vec![3.0, 4.0]);
-        row.finish();
-        let table = markdown(&[row]);
-        let columns: Vec<usize> = table.lines().map(|line| line.matches('|').count()).collect();
-        assert_eq!(columns, [12, 12, 12], "{table}");
+    fn scores_and_gains_have_columns_of_their_own() {
+        let scored = || {
+            let mut row = Row::new("step_hrl");
+            (row.seeds, row.success, row.n) = (vec![1, 2], vec![0.5, 0.5], vec![100; 2]);
+            (row.score, row.spread) = (vec![80.0, 84.0], vec![3.0, 4.0]);
+            row.finish();
+            row
+        };
+        let columns = |table: &str| table.lines().map(|line| line.matches('|').count()).collect::<Vec<_>>();
+        let table = markdown(&[scored()]);
+        assert_eq!(columns(&table), [12, 12, 12], "{table}");
         assert!(table.contains("| 1: 80.0, 2: 84.0 | 82.0 [79.5, 84.5] | 1: 50.0, 2: 50.0 |"), "{table}");
+
+        let gain = Gain { over: "bc".into(), by_seed: vec![-2.0, 1.0], mean: -0.5, interval: [-3.0, 2.0] };
+        let table = markdown(&[scored(), Row { gain: Some(gain), ..scored() }]);
+        assert_eq!(columns(&table), [13, 13, 13, 13], "{table}");
+        assert!(table.ends_with("| bc: -2.0, +1.0; -0.5 [-3.0, +2.0] |\n"), "{table}");
     }
 
     #[test]

@@ -56,7 +56,7 @@ pub(super) fn run(arguments: &Study) -> Result<()> {
     targets.extend(loaded.config.eval.zero_shot);
     let mut text = String::new();
     for target in targets {
-        let rows = compare(&runs, &target)?;
+        let rows = compare(&runs, &target, None)?;
         if !rows.is_empty() {
             text.push_str(&format!("{target}\n\n{}\n", markdown(&rows)));
         }

@@ -127,6 +127,15 @@ impl RunDir {
         self.root.join(name)
     }
 
+    /// Refuses the name of an agent that the run does not have.
+    pub(crate) fn check_agent(&self, config: &Config, name: &str) -> Result<()> {
+        if !config.agents.contains_key(name) {
+            let known: Vec<&str> = config.agents.keys().map(String::as_str).collect();
+            bail!("{} has no agent `{name}`; it has {}", self.root.display(), known.join(", "));
+        }
+        Ok(())
+    }
+
     /// The expert's episodes.
     pub(crate) fn demonstrations(&self) -> PathBuf {
         self.root.join("demonstrations.jsonl.zst")

@@ -59,11 +59,10 @@ impl Policy {
         if path.join("config.toml").exists() {
             let (run, config, _) = RunDir::open(path)?;
             let names: Vec<&str> = match agent {
-                Some(name) if !config.agents.contains_key(name) => {
-                    let known: Vec<&str> = config.agents.keys().map(String::as_str).collect();
-                    bail!("{} has no agent `{name}`; it has {}", path.display(), known.join(", "));
+                Some(name) => {
+                    run.check_agent(&config, name)?;
+                    vec![name]
                 }
-                Some(name) => vec![name],
                 None => config.agents.keys().map(String::as_str).collect(),
             };
             let name =
