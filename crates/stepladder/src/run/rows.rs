@@ -1,8 +1,9 @@
 //! From episodes to the token rows that each agent learns from.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use rand::seq::SliceRandom;
+use rayon::prelude::*;
 use stepladder_agent::AgentKind;
 use stepladder_agent::himac::HISTORY;
 use stepladder_core::label::Expert;
@@ -25,17 +26,21 @@ pub(crate) fn vocabulary(
     others: &[Episode],
     style: &dyn PromptStyle,
 ) -> WordTokenizer {
-    let mut words = BTreeSet::new();
-    let mut learn = |texts: Vec<String>| {
-        words.extend(texts.iter().flat_map(|text| text.split_whitespace()).map(str::to_owned));
-    };
-    for episodes in [demonstrations, others] {
-        for agent in config.agents.values().filter(|agent| agent.kind != AgentKind::Flat) {
-            learn(texts(&samples(agent, episodes), &[], style));
+    // Agents that read and write alike have the same words.
+    let mut agents: Vec<&AgentConfig> = Vec::new();
+    for agent in config.agents.values().filter(|agent| agent.kind != AgentKind::Flat) {
+        if agents.iter().all(|known| (known.spec(), known.progress) != (agent.spec(), agent.progress)) {
+            agents.push(agent);
         }
-        let flats: Vec<FlatEpisode> = episodes.iter().map(flat).collect();
-        learn(texts(&[], &flats, style));
     }
+    let said = |episode: &Episode| -> HashSet<String> {
+        let alone = std::slice::from_ref(episode);
+        let hierarchies = agents.iter().flat_map(|agent| texts(&samples(agent, alone), &[], style));
+        let flats = texts(&[], &[flat(episode)], style);
+        let words = |text: String| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        hierarchies.chain(flats).flat_map(words).collect()
+    };
+    let words: BTreeSet<String> = demonstrations.par_iter().chain(others).map(said).flatten_iter().collect();
     WordTokenizer::train(&style.markers(), words.iter().map(String::as_str))
 }
 
@@ -85,7 +90,7 @@ impl Rows<'_> {
                 let mut samples = samples(self.agent, demonstrations);
                 samples.extend(played.iter().flat_map(|episode| relabel(episode, expert)));
                 let mut rows: Vec<Row> =
-                    samples.iter().map(|sample| row(sample, self.style, self.tokenizer)).collect();
+                    samples.par_iter().map(|sample| row(sample, self.style, self.tokenizer)).collect();
                 if let Some(window) = self.agent.also_flat {
                     let flats = demonstrations.iter().map(flat);
                     rows.extend(
