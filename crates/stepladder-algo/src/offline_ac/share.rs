@@ -324,7 +324,10 @@ impl Worker {
             (next_value, reference)
         });
         let target = td_target(&reward.to_device(device), &discount.to_device(device), &next_value)?;
-        let target = config.value_bound.map_or_else(|| target.shallow_clone(), |c| target.clamp(-c, c));
+        let target = match config.value_bound {
+            Some(c) => target.clamp(-c, c),
+            None => target,
+        };
         Ok(td_loss(q, &target)? + expectile_loss(v, &reference, config.omega)?)
     }
 

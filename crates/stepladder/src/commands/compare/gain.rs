@@ -28,7 +28,7 @@ pub(super) struct Gain {
 
 /// Differences of one run.
 #[derive(Debug)]
-pub(super) struct Differences(BTreeMap<(String, u64), f64>);
+pub(super) struct Differences(Points);
 
 impl Differences {
     /// From the episodes that two agents played; scores within `range`, or success where there is none.
