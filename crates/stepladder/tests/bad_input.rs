@@ -193,21 +193,35 @@ fn configurations_that_cannot_be_trained_are_code_2_and_write_nothing() {
 fn a_window_too_small_for_the_demonstrations_is_noticed_before_training() {
     let temporary = folder();
     let folder = temporary.path();
-    let train = ["train", "tiny.toml", "--run-dir", "run", "--set", "model.max_positions=40"];
-    let outcome = run(folder, &train);
-    assert_eq!(outcome.code, Some(1), "{outcome:#?}");
-    let message = outcome.err.lines().last().unwrap();
-    let needed: u32 = message
-        .strip_prefix("error: model.max_positions is 40, but step_hrl needs ")
-        .and_then(|rest| rest.split_once(' '))
-        .map(|(number, _)| number.parse().unwrap())
-        .unwrap_or_else(|| panic!("{message}"));
-    let rest = format!("prompt and reply together: raise it to at least {needed}");
-    assert!(needed > 150 && message.ends_with(&rest), "{message}");
+    // Searches that go astray, whose histories outgrow the prompts of single steps.
+    let wandering = ["--set", "env.max_steps=50", "--set", "data.noise=0.4", "--set", "data.noisy_passes=1"];
+    let needed = |window: &str, agent: &str, more: &[&str]| -> u32 {
+        let set = format!("model.max_positions={window}");
+        let train = ["train", "tiny.toml", "--run-dir", "run", "--set", &set];
+        let outcome = run(folder, &[&train[..], &wandering, more].concat());
+        assert_eq!(outcome.code, Some(1), "{outcome:#?}");
+        let message = outcome.err.lines().last().unwrap();
+        let needed: u32 = message
+            .strip_prefix(&format!("error: model.max_positions is {window}, but {agent} needs "))
+            .and_then(|rest| rest.split_once(' '))
+            .map(|(number, _)| number.parse().unwrap())
+            .unwrap_or_else(|| panic!("{message}"));
+        let rest = format!("prompt and reply together: raise it to at least {needed}");
+        assert!(message.ends_with(&rest), "{message}");
+        assert!(!folder.join("run/step_hrl/checkpoints").exists(), "the first agent was not trained");
+        fs_err::remove_dir_all(folder.join("run")).unwrap();
+        needed
+    };
+    let alone = ["--set", "agents.flat=false"];
+    let step_hrl = needed("40", "step_hrl", &alone);
+    assert!(step_hrl > 150, "{step_hrl}");
+    // The agent that needs most is named, though it would learn last.
+    let flat = needed(&step_hrl.to_string(), "flat", &[]);
+    assert!(flat > step_hrl, "{flat} and {step_hrl}");
     // What it says is enough is enough, even for the long texts of an untrained model.
-    let window = format!("model.max_positions={needed}");
-    let steps = ["--set", "agents.step_hrl.budget={ steps = 2 }", "--set", "agents.flat=false"];
-    ok(folder, &[&["train", "tiny.toml", "--set", &window], &steps[..]].concat());
+    let window = format!("model.max_positions={step_hrl}");
+    let steps = ["--set", "agents.step_hrl.budget={ steps = 2 }"];
+    ok(folder, &[&["train", "tiny.toml", "--set", &window], &wandering[..], &alone[..], &steps[..]].concat());
 }
 
 #[test]

@@ -417,6 +417,12 @@ impl AgentConfig {
             sub_done: self.sub_done,
         }
     }
+
+    /// Whether two agents make the same prompts and replies of the same demonstrations.
+    pub(crate) fn reads_like(&self, other: &Self) -> bool {
+        let reading = |agent: &Self| (agent.spec(), agent.progress, agent.also_flat);
+        reading(self) == reading(other)
+    }
 }
 
 /// How agents are evaluated.

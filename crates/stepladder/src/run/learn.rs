@@ -6,7 +6,6 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use rand::seq::SliceRandom;
 use stepladder_agent::Job;
-use stepladder_agent::generator::budget;
 use stepladder_agent::scheduler::Options;
 use stepladder_algo::bc::{Budget, Ending};
 use stepladder_algo::runtime::checkpoint::{self, Progress, Trainer};
@@ -59,7 +58,6 @@ impl Learner<'_> {
             return self.online();
         }
         let demonstrated = self.rows(&[])?;
-        self.check_window(&demonstrated.rows)?;
         eprintln!("{}: {} samples, {} distinct", self.name, demonstrated.samples, demonstrated.rows.len());
         match (self.numbers.algo, self.numbers.weights) {
             (Algo::Bc, Weights::Shared) => {
@@ -81,16 +79,21 @@ impl Learner<'_> {
         self.run.directory.agent(self.name)
     }
 
-    /// Rows of the demonstrations, and of what the expert says to episodes that the learner played.
-    fn rows(&self, played: &[Episode]) -> Result<AgentRows> {
+    /// How this agent reads episodes.
+    fn reader(&self) -> Result<Rows<'_>> {
         let bc = self.run.config.algo.bc.as_ref().context("the configuration has no [algo.bc]")?;
-        let rows = Rows {
+        Ok(Rows {
             agent: self.numbers,
             style: &*self.material.env.style,
             tokenizer: &self.material.tokenizer,
             duplicates: bc.duplicates,
-        };
-        let mut found = rows.collect(self.material.demonstrations, played, &*self.material.env.expert);
+        })
+    }
+
+    /// Rows of the demonstrations, and of what the expert says to episodes that the learner played.
+    fn rows(&self, played: &[Episode]) -> Result<AgentRows> {
+        let mut found =
+            self.reader()?.collect(self.material.demonstrations, played, &*self.material.env.expert);
         if !played.is_empty() {
             // A learner that babbles can fill its prompts beyond the window, and worlds have words that no
             // demonstration has: there is nothing to learn from those.
@@ -113,25 +116,9 @@ impl Learner<'_> {
         Ok(found)
     }
 
-    /// Refuses a window that the demonstrations do not fit, before any time is spent on training.
-    ///
-    /// Step-level prompts must leave room for their reply, as when the agent plays; a flat agent may have to forget its
-    /// oldest steps then, but not while it learns.
-    fn check_window(&self, rows: &[Row]) -> Result<()> {
-        let window = self.run.config.model.max_positions;
-        let needs = |row: &Row| match row.replies.as_slice() {
-            [span] if row.role != Role::Flat => row.ids.len().max((span.start + budget(row.role)) as usize),
-            _ => row.ids.len(),
-        };
-        let needed = rows.iter().map(needs).max().unwrap_or(0);
-        if needed as i64 > window {
-            bail!(
-                "model.max_positions is {window}, but {} needs {needed} for these demonstrations, prompt and reply \
-                 together: raise it to at least {needed}",
-                self.name
-            );
-        }
-        Ok(())
+    /// The window that its demonstrations need.
+    pub(crate) fn window(&self) -> Result<usize> {
+        Ok(self.reader()?.window(self.material.demonstrations))
     }
 
     /// One model of this agent, which learns from `rows` first.

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use stepladder_agent::AgentKind;
+use stepladder_agent::generator::budget;
 use stepladder_agent::himac::HISTORY;
 use stepladder_core::label::Expert;
 use stepladder_core::style::PromptStyle;
@@ -29,7 +30,7 @@ pub(crate) fn vocabulary(
     // Agents that read and write alike have the same words.
     let mut agents: Vec<&AgentConfig> = Vec::new();
     for agent in config.agents.values().filter(|agent| agent.kind != AgentKind::Flat) {
-        if agents.iter().all(|known| (known.spec(), known.progress) != (agent.spec(), agent.progress)) {
+        if !agents.iter().any(|known| known.reads_like(agent)) {
             agents.push(agent);
         }
     }
@@ -91,34 +92,52 @@ impl Rows<'_> {
                 samples.extend(played.iter().flat_map(|episode| relabel(episode, expert)));
                 let mut rows: Vec<Row> =
                     samples.par_iter().map(|sample| row(sample, self.style, self.tokenizer)).collect();
-                if let Some(window) = self.agent.also_flat {
-                    let flats = demonstrations.iter().map(flat);
-                    rows.extend(
-                        flats.flat_map(|episode| windowed(&episode, window, self.style, self.tokenizer)),
-                    );
-                }
+                rows.par_extend(demonstrations.par_iter().flat_map_iter(|episode| self.also_flat(episode)));
                 let count = rows.len();
                 (rows, count)
             }
             AgentKind::Flat => {
                 let mut flats: Vec<FlatEpisode> = demonstrations.iter().map(flat).collect();
                 flats.extend(played.iter().flat_map(|episode| relabel_flat(episode, expert)));
-                let rows: Vec<Row> = match self.agent.history {
-                    None => flats
-                        .iter()
-                        .flat_map(|episode| flat_rows(episode, self.style, self.tokenizer))
-                        .collect(),
-                    Some(window) => flats
-                        .iter()
-                        .flat_map(|episode| windowed(episode, window, self.style, self.tokenizer))
-                        .collect(),
-                };
+                let rows = flats.par_iter().flat_map_iter(|episode| self.flat(episode)).collect();
                 (rows, flats.len())
             }
         };
         let mut rows = merge(rows);
         temper(&mut rows, self.duplicates);
         AgentRows { rows, samples }
+    }
+
+    /// The window that the longest demonstration needs, so that nothing of it is forgotten while the agent learns.
+    ///
+    /// Step-level prompts must leave room for any reply, as when the agent plays.
+    pub(crate) fn window(&self, demonstrations: &[Episode]) -> usize {
+        let needs = |row: Row| match row.replies.as_slice() {
+            [span] if row.role != Role::Flat => row.ids.len().max((span.start + budget(row.role)) as usize),
+            _ => row.ids.len(),
+        };
+        let of = |episode: &Episode| -> Vec<Row> {
+            if self.agent.kind == AgentKind::Flat {
+                return self.flat(&flat(episode));
+            }
+            let samples = samples(self.agent, std::slice::from_ref(episode));
+            let steps = samples.iter().map(|sample| row(sample, self.style, self.tokenizer));
+            steps.chain(self.also_flat(episode)).collect()
+        };
+        demonstrations.par_iter().flat_map_iter(of).map(needs).max().unwrap_or(0)
+    }
+
+    /// What a hierarchical agent learns from the same steps told flat.
+    fn also_flat(&self, episode: &Episode) -> Vec<Row> {
+        let told = |window| windowed(&flat(episode), window, self.style, self.tokenizer);
+        self.agent.also_flat.map(told).unwrap_or_default()
+    }
+
+    fn flat(&self, episode: &FlatEpisode) -> Vec<Row> {
+        match self.agent.history {
+            None => flat_rows(episode, self.style, self.tokenizer),
+            Some(window) => windowed(episode, window, self.style, self.tokenizer),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use stepladder_agent::scheduler::Options;
 use stepladder_agent::{AgentKind, Job};
@@ -122,6 +122,7 @@ impl Run<'_> {
             workers: threads::workers(self.config.threads),
             device: self.device,
         };
+        self.check_windows(&material)?;
         for (name, numbers) in &self.config.agents {
             if self.train(&material, name, numbers)? == RunEnding::Interrupted || self.stopped() {
                 return Ok(RunEnding::Interrupted);
@@ -186,6 +187,34 @@ impl Run<'_> {
         let episodes = expert_rollout(env, &rollout, &Reporter::new("expert", tasks.len() as u64))?;
         trace_file::save(&path, &episodes)?;
         Ok(Line { name, evaluation: env.evaluate(&episodes) })
+    }
+
+    /// Refuses a window that the demonstrations do not fit, before any time is spent on the first agent.
+    ///
+    /// A flat agent may have to forget its oldest steps when it plays, but not while it learns.
+    fn check_windows(&self, material: &Material<'_>) -> Result<()> {
+        let window = self.config.model.max_positions;
+        let mut checked: Vec<&AgentConfig> = Vec::new();
+        let mut most = (0, "");
+        for (name, numbers) in &self.config.agents {
+            let known = checked.iter().any(|other| other.reads_like(numbers));
+            if known || numbers.algo.is_online() || self.trained(name).exists() {
+                continue;
+            }
+            let needed = Learner { run: self, material, name, numbers }.window()?;
+            if needed > most.0 {
+                most = (needed, name);
+            }
+            checked.push(numbers);
+        }
+        let (needed, name) = most;
+        if needed as i64 > window {
+            bail!(
+                "model.max_positions is {window}, but {name} needs {needed} for these demonstrations, prompt and reply \
+                 together: raise it to at least {needed}"
+            );
+        }
+        Ok(())
     }
 
     fn train(&self, material: &Material<'_>, name: &str, numbers: &AgentConfig) -> Result<RunEnding> {
