@@ -12,7 +12,7 @@
 
 mod answers;
 pub mod bench;
-mod carry;
+
 pub mod codec;
 pub mod env;
 pub mod expert;
@@ -24,6 +24,7 @@ mod java;
 pub mod noise;
 pub mod pool;
 pub mod practice;
+mod prelude;
 mod readings;
 pub mod rename;
 mod segment;

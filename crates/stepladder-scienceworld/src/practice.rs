@@ -12,8 +12,8 @@ use stepladder_core::seed::{fingerprint, stream};
 use stepladder_core::{Start, Step, TaskKey};
 use stepladder_env::{Admissible, Env, EnvError, EnvSpec, Walkthrough};
 
-use crate::carry::carry;
 use crate::env::{ScienceWorldEnv, surroundings};
+use crate::prelude::Prelude;
 use crate::rename::Names;
 use crate::tasks::Named;
 use crate::twins::{Meant, OTHER, Twins};
@@ -53,12 +53,21 @@ impl Env for Practice {
         let Some(number) = Named::read(key)?.world else { return Ok(start) };
         // The id alone, so that a world is the same in every split that has it.
         let random = |name: &str| stream(number.into(), name, &[fingerprint(&key.id)]);
-        if !carry(&mut self.world, &start, &mut random("practice"))? {
+        let mut prelude = Prelude::new(&mut self.world, &start);
+        self.twins = match Twins::draw(&start, &mut random("practice twins")) {
+            // Whoever sees one of them alone cannot know that it is the wrong one.
+            Some(twins) => prelude.uncover(twins.wanted(), OTHER, &mut random("practice"))?.then_some(twins),
+            None => {
+                prelude.carry(&mut random("practice"))?;
+                None
+            }
+        };
+        if !prelude.harmless()? {
+            self.twins = None;
             self.world.reset(key, seed)?;
         }
         let shown = Names::draw(&start.family, &mut random("practice names"));
         let back = shown.inverse();
-        self.twins = Twins::draw(&start, &mut random("practice twins"));
         let shown = match &self.twins {
             Some(twins) => shown.alike(twins.wanted(), OTHER),
             None => shown,

@@ -126,7 +126,6 @@ const KEPT: [&str; 10] = [
 const BULBS: [&str; 8] = ["red", "blue", "green", "yellow", "orange", "violet", "black", "white"];
 const BOXES: [&str; 6] = ["red", "blue", "green", "yellow", "orange", "purple"];
 
-/// In the order in which the expert names two of them.
 const PRIMARY: [&str; 3] = ["red", "blue", "yellow"];
 /// Colours of two paints, as numbers of the primary colours.
 const SECONDARY: [(&str, [usize; 2]); 3] = [("orange", [0, 2]), ("green", [1, 2]), ("violet", [0, 1])];
@@ -242,18 +241,17 @@ impl Names {
         self
     }
 
-    /// Whether the two colours that a task mixes first are still named in the expert's order.
+    /// Whether the colours that a task mixes are still named in the expert's order, which is that of the alphabet.
     fn keeps_order(&self, task: &str) -> bool {
         let Some((_, wanted)) = task.split_once("create ") else { return true };
         let Some((wanted, _)) = wanted.split_once(" paint") else { return true };
-        let mixed =
-            TERTIARY.iter().find(|(name, ..)| *name == wanted).map_or(wanted, |(_, between, _)| between);
-        let Some((_, parts)) = SECONDARY.iter().find(|(name, _)| *name == mixed) else { return true };
-        let place = |part: usize| {
-            let (_, new) = self.paints.iter().find(|(old, _)| *old == PRIMARY[part])?;
-            PRIMARY.iter().position(|name| name == new)
-        };
-        place(parts[0]) < place(parts[1])
+        let last = TERTIARY.iter().find(|(name, ..)| *name == wanted);
+        let first = last.map_or(wanted, |(_, between, _)| between);
+        let last = last.map(|(_, between, part)| [between, PRIMARY[*part]]);
+        let first = SECONDARY.iter().find(|(name, _)| *name == first);
+        let first = first.map(|(_, parts)| parts.map(|part| PRIMARY[part]));
+        let new = |colour: &str| self.paints.iter().find(|(old, _)| *old == colour).map(|(_, new)| *new);
+        first.into_iter().chain(last).all(|[one, other]| (one < other) == (new(one) < new(other)))
     }
 
     /// The names that take these back.

@@ -65,6 +65,16 @@ impl Choice {
     }
 }
 
+/// Tasks that change a substance's state of matter.
+pub(crate) const MATTER: [&str; 4] = ["boil", "melt", "freeze", "change-the-state-of-matter-of"];
+
+/// Their training variations about solids: the others are about water, ice and juices, which cannot be carried elsewhere and
+/// have few other names.
+const SOLIDS: Range<u32> = 10..14;
+
+/// How many more practice worlds than of another variation are made of these.
+const OFTENER: usize = 3;
+
 impl Split {
     /// Reads a name: a registered one, perhaps with `-easy` behind it, or with `+` and any simplifications, separated
     /// by commas: `dev+openDoors,teleportAction`.
@@ -114,11 +124,15 @@ impl Split {
         matches!(self.choice, Choice::Practice { .. })
     }
 
-    /// The variation that a practice world of a task is made of; none where there is no such world.
+    /// The variation that a practice world of a task is made of, each in turn; none where there is no such world.
     pub fn made_of(&self, task: &Task, world: u32) -> Option<u32> {
-        let range = self.choice.range(task);
-        let there = self.is_practice() && world < WORLDS && !range.is_empty();
-        there.then(|| range.start + world % range.len() as u32)
+        let mut turn: Vec<u32> = self.choice.range(task).collect();
+        if MATTER.contains(&task.name) {
+            let solids: Vec<u32> = turn.iter().copied().filter(|made_of| SOLIDS.contains(made_of)).collect();
+            turn.extend(solids.repeat(OFTENER));
+        }
+        let there = self.is_practice() && world < WORLDS && !turn.is_empty();
+        there.then(|| turn[world as usize % turn.len()])
     }
 
     /// Its tasks and their variations, in the simulator's order. Of practice worlds there is one of every task in turn.
@@ -186,6 +200,13 @@ mod tests {
             let used: HashSet<_> = worlds.iter().map(|(task, of, _)| (*task, *of)).collect();
             assert_eq!(used, train, "{name}");
             assert_eq!(worlds.iter().collect::<HashSet<_>>().len(), worlds.len());
+            // One kind of solid after the other, more often than water.
+            let solid = |(task, of, _): &&Listed| task.name == "boil" && SOLIDS.contains(of);
+            let boiled = worlds.iter().filter(solid).count();
+            assert!(
+                if of == "train" { boiled > WORLDS as usize / 2 } else { boiled < 60 },
+                "{name}: {boiled}"
+            );
             // A short run meets all kinds of tasks.
             assert_eq!(worlds[..24].iter().map(|(task, ..)| task.name).collect::<HashSet<_>>().len(), 24);
         }

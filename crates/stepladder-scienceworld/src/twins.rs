@@ -8,6 +8,7 @@ use stepladder_core::seed::Rng;
 use stepladder_core::{Observation, Start};
 
 use crate::rename::solids;
+use crate::splits::MATTER;
 use crate::view::{Scene, Thing};
 
 /// What is called like the thing that is asked for.
@@ -41,8 +42,7 @@ pub(crate) enum Meant {
 impl Twins {
     /// Perhaps twins, in tasks that change a solid's state of matter.
     pub(crate) fn draw(start: &Start, rng: &mut Rng) -> Option<Self> {
-        let matter = ["boil", "melt", "freeze", "change-the-state-of-matter-of"];
-        if !matter.contains(&start.family.as_str()) || !rng.random_bool(SHARE) {
+        if !MATTER.contains(&start.family.as_str()) || !rng.random_bool(SHARE) {
             return None;
         }
         let task = start.task.split_once('.').map_or(start.task.as_str(), |(task, _)| task);

@@ -14,12 +14,12 @@ pub(super) struct Paint;
 /// Where paints stand: one cup of each primary colour in the open, another of each in the cupboard.
 pub(crate) const ROOM: &str = "art studio";
 
-/// Colours of two primary colours.
+/// Colours of two primary colours, in the order of the alphabet: so does the simulator name what is in a cup.
 const SECONDARY: [(&str, [&str; 2]); 4] = [
     ("green", ["blue", "yellow"]),
     ("orange", ["red", "yellow"]),
-    ("violet", ["red", "blue"]),
-    ("purple", ["red", "blue"]),
+    ("violet", ["blue", "red"]),
+    ("purple", ["blue", "red"]),
 ];
 
 /// The colour that a task wants.
@@ -29,7 +29,9 @@ pub(crate) fn colour(task: &str) -> Option<&str> {
     Some(colour)
 }
 
-fn make(colour: &str, [first, second]: [&str; 2]) -> String {
+fn make(colour: &str, mut parts: [&str; 2]) -> String {
+    parts.sort_unstable();
+    let [first, second] = parts;
     chemistry::make(&format!("{colour} paint"), &format!("{first} paint, {second} paint"), ROOM)
 }
 
@@ -64,9 +66,9 @@ mod tests {
         let task = "Your task is to use chemistry to create green paint. When you are done, focus on the green paint.";
         assert_eq!(colour(task), Some("green"));
         assert_eq!(subtasks("green"), ["make green paint from blue paint, yellow paint in the art studio"]);
-        let violet = "make violet paint from red paint, blue paint in the art studio";
+        let violet = "make violet paint from blue paint, red paint in the art studio";
         for colour in ["violet-red", "red-violet"] {
-            let last = format!("make {colour} paint from violet paint, red paint in the art studio");
+            let last = format!("make {colour} paint from red paint, violet paint in the art studio");
             assert_eq!(subtasks(colour), [violet.to_owned(), last]);
         }
         assert!(subtasks("grey").is_empty());

@@ -1,4 +1,4 @@
-//! What happens before a practice episode begins: the agent carries one or two small things elsewhere.
+//! What happens before a practice episode begins: the agent carries one or two small things elsewhere, or opens what hides a thing.
 
 use rand::RngExt;
 use rand::seq::{IndexedRandom, SliceRandom};
@@ -8,6 +8,7 @@ use stepladder_env::{Env, EnvError};
 
 use crate::env::ScienceWorldEnv;
 use crate::expert::map;
+use crate::splits::MATTER;
 use crate::view::{Scene, Thing};
 
 /// Actions of a whole prelude, not counting those that put down what is in hand.
@@ -19,16 +20,13 @@ const RESERVE: usize = 8;
 /// Doors between where a thing was and where it is brought.
 const FAR: usize = 3;
 
-/// Task types in which things stay: while the agent walks, plants and animals live on (an egg that hatches has another
-/// name), and paints are liquids in open cups.
-const STAYING: [&str; 6] = [
-    "grow-",
-    "identify-life-stages-",
-    "lifespan-",
-    "find-animal",
-    "find-living-thing",
-    "chemistry-mix-paint-",
-];
+/// Task types in which nothing happens before: plants and animals live on meanwhile, and an egg that hatches has another
+/// name.
+const STAYING: [&str; 5] =
+    ["grow-", "identify-life-stages-", "lifespan-", "find-animal", "find-living-thing"];
+
+/// Task types in which the agent goes elsewhere and carries nothing: paints are liquids in open cups.
+const PAINT: &str = "chemistry-mix-paint-";
 
 /// Where things are that no task names a room for.
 const USUAL: [&str; 2] = ["kitchen", "workshop"];
@@ -90,23 +88,11 @@ const NO_SOLIDS: [&str; 8] = ["air", "water", "steam", "ice", "juice", "paint", 
 const PLACES: [&str; 9] =
     ["bed", "book shelf", "chair", "closet", "couch", "counter", "cupboard", "desk", "table"];
 
+/// Where the things are of which there may be two of one name.
+const TWINS_ROOM: &str = "kitchen";
+
 /// What a search opens. Freezers stay closed, what is in them would melt.
 const OPENED: [&str; 3] = ["cupboard", "closet", "fridge"];
-
-/// Carries things elsewhere, or leaves them where they are: one of three worlds has them where they were. Tells whether the
-/// task is as it was at the start; if not, it must be loaded again.
-pub(crate) fn carry(world: &mut ScienceWorldEnv, start: &Start, rng: &mut Rng) -> Result<bool, EnvError> {
-    if STAYING.iter().any(|family| start.family.starts_with(family)) || !rng.random_bool(2.0 / 3.0) {
-        return Ok(true);
-    }
-    let before = goals(world)?;
-    let scene = Scene::read(&Observation { feedback: String::new(), context: start.context.clone() });
-    let mut walk = Walk { world, task: &start.task, scene, left: ACTIONS, over: false };
-    for _ in 0..rng.random_range(1..=2) {
-        walk.carry_one(rng)?;
-    }
-    Ok(!walk.over && goals(walk.world)? == before)
-}
 
 /// Which of the goals that a task is made of are reached. There are others, such as to have opened a door or to have been in
 /// some room; they give points, and almost any walk reaches some of them.
@@ -116,9 +102,12 @@ fn goals(world: &mut ScienceWorldEnv) -> Result<String, EnvError> {
     Ok(goals.split("Unordered and Optional Subgoals:").next().unwrap_or_default().to_owned())
 }
 
-struct Walk<'a> {
+/// The agent's way through the world before the episode.
+pub(crate) struct Prelude<'a> {
     world: &'a mut ScienceWorldEnv,
-    task: &'a str,
+    start: &'a Start,
+    /// Goals before it, once something has been done.
+    before: Option<String>,
     scene: Scene,
     /// Actions.
     left: usize,
@@ -126,19 +115,70 @@ struct Walk<'a> {
     over: bool,
 }
 
-impl Walk<'_> {
-    fn carry_one(&mut self, rng: &mut Rng) -> Result<(), EnvError> {
-        let wanted = rng.random_bool(0.5);
+impl<'a> Prelude<'a> {
+    /// In a world that has been started.
+    pub(crate) fn new(world: &'a mut ScienceWorldEnv, start: &'a Start) -> Self {
+        let scene = Scene::read(&Observation { feedback: String::new(), context: start.context.clone() });
+        Self { world, start, before: None, scene, left: ACTIONS, over: false }
+    }
+
+    /// Carries things elsewhere, or leaves them where they are: one of three worlds has them where they were.
+    pub(crate) fn carry(&mut self, rng: &mut Rng) -> Result<(), EnvError> {
+        let family = self.start.family.as_str();
+        // Their training variations have all solids in the kitchen, and there are enough of these.
+        let sure = MATTER.contains(&family);
+        let stays = STAYING.iter().any(|staying| family.starts_with(staying));
+        if stays || !(rng.random_bool(2.0 / 3.0) || sure) {
+            return Ok(());
+        }
+        if family.starts_with(PAINT) {
+            return self.leave(&self.scene.room.clone(), rng);
+        }
+        for number in 0..rng.random_range(1..=2) {
+            let wanted = rng.random_bool(0.5) || (sure && number == 0);
+            self.carry_one(wanted, rng)?;
+        }
+        Ok(())
+    }
+
+    /// Opens what hides a thing in the room of another one, and goes elsewhere. Tells whether both were in sight.
+    pub(crate) fn uncover(&mut self, hidden: &str, open: &str, rng: &mut Rng) -> Result<bool, EnvError> {
+        self.go(TWINS_ROOM, 0)?;
+        while let Some(shut) = self.shut().filter(|_| self.left > 0 && self.scene.find(hidden).is_none()) {
+            self.play(&format!("open {shut}"))?;
+        }
+        let both = self.scene.find(hidden).is_some() && self.scene.find(open).is_some();
+        self.leave(TWINS_ROOM, rng)?;
+        Ok(both)
+    }
+
+    /// Whether the task is as it was at the start; if not, it must be loaded again.
+    pub(crate) fn harmless(self) -> Result<bool, EnvError> {
+        match self.before {
+            Some(before) => Ok(!self.over && goals(self.world)? == before),
+            None => Ok(true),
+        }
+    }
+
+    fn carry_one(&mut self, wanted: bool, rng: &mut Rng) -> Result<(), EnvError> {
         let Some(thing) = self.take(wanted, rng)? else { return Ok(()) };
         let from = self.scene.room.clone();
         // Where a task says in which room a thing is, that stays true.
-        let stays = says(self.task, &thing) && self.task.contains(&format!(" located around the {from}"));
-        let near = |room: &&str| *room != from && map::distance(&from, room) <= FAR;
-        let rooms: Vec<&str> = map::rooms().filter(near).collect();
-        if let Some(room) = rooms.choose(rng).filter(|_| !stays) {
-            self.go(room, 0)?;
+        let task = &self.start.task;
+        if !(says(task, &thing) && task.contains(&format!(" located around the {from}"))) {
+            self.leave(&from, rng)?;
         }
         self.put_down(&thing, rng)
+    }
+
+    /// Goes to some other room that is not far.
+    fn leave(&mut self, from: &str, rng: &mut Rng) -> Result<(), EnvError> {
+        let near = |room: &&str| *room != from && map::distance(from, room) <= FAR;
+        let rooms: Vec<&str> = map::rooms().filter(near).collect();
+        match rooms.choose(rng) {
+            Some(room) => self.go(room, 0),
+            None => Ok(()),
+        }
     }
 
     /// Looks for a small thing, room by room, and picks it up: any, or one that the task names.
@@ -146,7 +186,7 @@ impl Walk<'_> {
         let mut rooms: Vec<&str> = map::rooms().collect();
         rooms.shuffle(rng);
         if wanted || rng.random_bool(0.5) {
-            let task = self.task;
+            let task = &self.start.task;
             rooms.sort_by_key(|room| (!says(task, room), !USUAL.contains(room)));
         }
         for room in rooms {
@@ -157,7 +197,7 @@ impl Walk<'_> {
             let things =
                 self.scene.visible().into_iter().map(|(thing, _)| thing).filter(|thing| small(thing));
             let names =
-                things.map(|thing| thing.name.clone()).filter(|name| !wanted || says(self.task, name));
+                things.map(|thing| thing.name.clone()).filter(|name| !wanted || says(&self.start.task, name));
             let names: Vec<String> = names.collect();
             if self.left <= RESERVE || self.over {
                 break;
@@ -202,6 +242,9 @@ impl Walk<'_> {
 
     fn play(&mut self, action: &str) -> Result<(), EnvError> {
         let mut action = action;
+        if self.before.is_none() {
+            self.before = Some(goals(self.world)?);
+        }
         while !self.over {
             self.left = self.left.saturating_sub(1);
             let step = self.world.step(action)?;
