@@ -64,7 +64,7 @@ impl Default for Options {
     }
 }
 
-/// ScienceWorld's tasks, called `boil/3`: a task and one of its variations; a practice world `boil/3#17`. Listing them needs no simulator.
+/// ScienceWorld's tasks, called `boil/3`: a task and one of its variations; a practice world `boil/13#17`. Listing them needs no simulator.
 ///
 /// ```
 /// use stepladder_env::TaskSet;
@@ -148,7 +148,7 @@ impl Named {
             Some((number, world)) => (number, Some(world)),
             None if split.is_practice() => {
                 return Err(unknown(
-                    "a practice world is named <task>/<variation>#<world>, for example boil/3#17".to_owned(),
+                    "a practice world is named <task>/<variation>#<world>, for example boil/13#17".to_owned(),
                 ));
             }
             None => (number, None),
@@ -233,12 +233,12 @@ mod tests {
                 keys.iter().map(|key| Named::read(key).unwrap()).collect();
             assert_eq!(worlds.len(), keys.len());
         }
-        let named = read("practice", "boil/3#17").unwrap();
-        assert_eq!((named.task.name, named.variation, named.world), ("boil", 3, Some(17)));
-        assert_eq!(read("practice+openDoors", "boil/3#17").unwrap().simplification, "openDoors");
+        let named = read("practice", "boil/13#17").unwrap();
+        assert_eq!((named.task.name, named.variation, named.world), ("boil", 13, Some(17)));
+        assert_eq!(read("practice+openDoors", "boil/13#17").unwrap().simplification, "openDoors");
         for (split, id, reason) in [
             ("practice", "boil/3", "a practice world is named <task>/<variation>#<world>"),
-            ("train", "boil/3#17", "only practice splits have numbered worlds"),
+            ("train", "boil/13#17", "only practice splits have numbered worlds"),
             ("practice", "boil/3#16", "variation 3 of boil makes no world 16"),
             ("practice", "boil/3#017", "variation 3 of boil makes no world 017"),
             ("practice", "boil/3#", "variation 3 of boil makes no world "),
