@@ -12,7 +12,6 @@
 
 mod answers;
 pub mod bench;
-
 pub mod codec;
 pub mod env;
 pub mod expert;
