@@ -28,8 +28,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("stepladder-model", &["stepladder-algo"]),
     ("stepladder-algo", &["stepladder"]),
     ("stepladder", &[]),
+    (TEST_SUPPORT, &[]),
     ("xtask", &[]),
 ];
+
+/// Support for tests: every crate may use it in its tests, and xtask, which counts skipped tests, in itself.
+const TEST_SUPPORT: &str = "stepladder-testing";
 
 /// The crates that bring libtorch in.
 const TENSOR_LIBRARIES: [&str; 2] = ["tch", "torch-sys"];
@@ -86,7 +90,11 @@ fn violations(metadata: &Value) -> Result<Vec<String>> {
             let used = dependency["name"].as_str().context("a dependency has no name")?;
             let kind =
                 dependency["kind"].as_str().map_or(String::new(), |kind| format!(" ({kind}-dependency)"));
-            if ours.contains(used) && !allowed.contains(used) {
+            if used == TEST_SUPPORT {
+                if user != "xtask" && dependency["kind"] != "dev" {
+                    found.push(format!("`{user}` uses `{used}`{kind}; only tests may, as a dev-dependency"));
+                }
+            } else if ours.contains(used) && !allowed.contains(used) {
                 let list = match allowed.iter().copied().collect::<Vec<_>>() {
                     list if list.is_empty() => "nothing of the workspace".to_owned(),
                     list => list.join(", "),
@@ -188,6 +196,8 @@ mod tests {
             "stepladder-algo -> stepladder-env",
             "stepladder -> stepladder-algo",
             "stepladder -dev> stepladder-alfworld",
+            "stepladder-alfworld -dev> stepladder-testing",
+            "xtask -> stepladder-testing",
             "tch -> torch-sys",
             "xtask -> anyhow",
         ];
@@ -214,6 +224,20 @@ mod tests {
         );
         let found = complaints(&["stepladder-core -> stepladder-env"]);
         assert_eq!(found, ["`stepladder-core` uses `stepladder-env`; it may use nothing of the workspace"]);
+    }
+
+    #[test]
+    fn support_for_tests_stays_out_of_the_product() {
+        let found = complaints(&["stepladder-core -> stepladder-testing"]);
+        assert_eq!(
+            found,
+            ["`stepladder-core` uses `stepladder-testing`; only tests may, as a dev-dependency"]
+        );
+        let found = complaints(&["stepladder-testing -> stepladder-core"]);
+        assert_eq!(
+            found,
+            ["`stepladder-testing` uses `stepladder-core`; it may use nothing of the workspace"]
+        );
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod run;
 mod scienceworld;
 mod settings;
 mod stage;
+mod test;
 
 use std::process::ExitCode;
 

@@ -1,22 +1,22 @@
-//! The tasks themselves, apart from `check`.
+//! The tasks themselves, apart from `check` and `test`.
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::cargo::{cargo, has_library, metadata, program};
+use crate::cargo::{cargo, program};
 use crate::cli::Task;
 use crate::settings::Settings;
 use crate::stage::{execute, stage};
-use crate::{check, data, edges, libtorch, reference, scienceworld};
+use crate::{check, data, libtorch, reference, scienceworld, test};
 
 /// Does what was asked.
 pub(crate) fn run(task: Task, settings: &Settings) -> Result<()> {
     match task {
         Task::Demo(arguments) => demo(settings, &arguments),
-        Task::Test(packages) => test(settings, &packages),
+        Task::Test(packages) => test::test(settings, &packages),
         Task::Check => check::check(settings),
         Task::Generate { check } => {
             tensors(settings)?;
@@ -68,48 +68,6 @@ fn replace_by(command: &mut Command) -> Result<()> {
 #[cfg(not(unix))]
 fn replace_by(command: &mut Command) -> Result<()> {
     execute(command)
-}
-
-fn test(settings: &Settings, packages: &[String]) -> Result<()> {
-    if packages.is_empty() || packages.iter().any(|package| edges::needs_tensors(package)) {
-        tensors(settings)?;
-    }
-    let root = stage("data", || data::prepare(settings))?;
-    if let Some(root) = root.as_deref().filter(|_| scienceworld::concerns(packages)) {
-        stage("ScienceWorld's simulator", || scienceworld::prepare(settings, root))?;
-    }
-    // The whole workspace is named as such, since a list of its packages would unify features differently and build anew.
-    let command = |words: &[&str], packages: &[&str]| {
-        let mut command = cargo(settings);
-        command.args(words).args(packages.iter().flat_map(|package| ["--package", package]));
-        if packages.is_empty() {
-            command.arg("--workspace");
-        }
-        command.envs(root.iter().map(|root| ("STEPLADDER_DATA", root)));
-        command
-    };
-    let chosen: Vec<&str> = packages.iter().map(String::as_str).collect();
-    let runner: &[&str] = match has_nextest(settings) {
-        true => &["nextest", "run", "--no-fail-fast", "--no-tests", "pass"],
-        false => &["test", "--no-fail-fast", "--tests"],
-    };
-    stage("tests", || execute(&mut command(runner, &chosen)))?;
-    let metadata = metadata(settings)?;
-    let libraries: Vec<&str> =
-        chosen.iter().copied().filter(|package| has_library(&metadata, package)).collect();
-    if chosen.is_empty() || !libraries.is_empty() {
-        stage("documentation examples", || execute(&mut command(&["test", "--doc", "--quiet"], &libraries)))?;
-    }
-    if root.is_none() {
-        eprintln!("SKIPPED: all tests that compare with official data, as STEPLADDER_DATA is not set");
-    }
-    Ok(())
-}
-
-fn has_nextest(settings: &Settings) -> bool {
-    let mut command = cargo(settings);
-    command.args(["nextest", "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
 }
 
 fn env(settings: &Settings) -> Result<()> {

@@ -1,8 +1,9 @@
 //! Stages of a task: a heading, a time, a sentence where one fails.
 
 use std::fmt::{Display, Formatter};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Error, Result};
@@ -55,10 +56,31 @@ pub(crate) fn execute(command: &mut Command) -> Result<()> {
     Err(Failed { command: line(command), code: status.code() }.into())
 }
 
+/// Runs a command to its end, shows what it prints and returns that too; its error output is shown alone.
+pub(crate) fn relay(command: &mut Command) -> (String, Result<()>) {
+    let mut text = String::new();
+    let ending = relay_into(command, &mut text);
+    (text, ending)
+}
+
+fn relay_into(command: &mut Command, text: &mut String) -> Result<()> {
+    let name = line(command);
+    let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot run `{name}`"))?;
+    let mut output = BufReader::new(child.stdout.take().context("the command has no output")?);
+    let mut bytes = Vec::new();
+    while output.read_until(b'\n', &mut bytes)? > 0 {
+        std::io::stdout().write_all(&bytes)?;
+        text.push_str(&String::from_utf8_lossy(&bytes));
+        bytes.clear();
+    }
+    let status = child.wait()?;
+    if status.success() { Ok(()) } else { Err(Failed { command: name, code: status.code() }.into()) }
+}
+
 /// Runs a command to its end and returns what it printed; its error output is shown.
 pub(crate) fn capture(command: &mut Command) -> Result<String> {
     let output = command
-        .stderr(std::process::Stdio::inherit())
+        .stderr(Stdio::inherit())
         .output()
         .with_context(|| format!("cannot run `{}`", line(command)))?;
     if !output.status.success() {
@@ -97,6 +119,16 @@ mod tests {
     #[test]
     fn output_is_captured() {
         assert_eq!(capture(&mut shell("echo out; echo err >&2")).unwrap(), "out\n");
+    }
+
+    #[test]
+    fn output_is_kept_also_where_the_command_fails() {
+        let (text, ending) = relay(&mut shell("echo one; printf two; exit 4"));
+        assert_eq!(text, "one\ntwo");
+        assert_eq!(
+            ending.unwrap_err().to_string(),
+            "`sh -c echo one; printf two; exit 4` failed (exit code 4)"
+        );
     }
 
     #[test]

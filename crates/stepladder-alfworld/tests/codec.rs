@@ -1,8 +1,6 @@
 //! The codec gives every text back.
 #![allow(clippy::unwrap_used)]
 
-use std::path::PathBuf;
-
 use proptest::prelude::*;
 use stepladder_alfworld::AlfworldCodec;
 use stepladder_env::{Codec, transcript};
@@ -103,12 +101,8 @@ fn word() -> impl Strategy<Value = String> {
 #[test]
 fn recorded_texts_are_given_back_and_short() {
     let file = "transcripts/alfworld_train_seen.jsonl.zst";
-    let root = std::env::var_os("STEPLADDER_DATA").map(PathBuf::from);
-    let Some(path) = root.map(|root| root.join(file)).filter(|path| path.exists()) else {
-        eprintln!("SKIPPED: no {file} below the directory in STEPLADDER_DATA");
-        return;
-    };
-    let rows = transcript::read_rows(&path).unwrap();
+    let Some(root) = stepladder_testing::data_root(file) else { return };
+    let rows = transcript::read_rows(&root.join(file)).unwrap();
     assert!(rows.len() > 1000);
     for row in &rows {
         let texts = ["command", "observation"].iter().filter_map(|field| row[field].as_str());

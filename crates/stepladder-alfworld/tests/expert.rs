@@ -187,12 +187,7 @@ fn chains_are_mostly_solved_from_other_paths_too() {
 }
 
 fn data_root() -> Option<PathBuf> {
-    let root = std::env::var_os("STEPLADDER_DATA").map(PathBuf::from);
-    let found = root.filter(|root| root.join(GAMES_DIRECTORY).is_dir());
-    if found.is_none() {
-        eprintln!("SKIPPED: no {GAMES_DIRECTORY} below the directory in STEPLADDER_DATA");
-    }
-    found
+    stepladder_testing::data_root(GAMES_DIRECTORY)
 }
 
 #[test]

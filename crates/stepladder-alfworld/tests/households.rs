@@ -286,17 +286,10 @@ proptest! {
 
 #[test]
 fn the_committed_tables_are_the_estimate_over_the_official_games() {
-    let Some(train) = std::env::var_os("STEPLADDER_DATA")
-        .map(|root| std::path::PathBuf::from(root).join("alfworld/json_2.1.1/train"))
-        .filter(|train| train.is_dir())
-    else {
-        eprintln!(
-            "SKIPPED: the_committed_tables_are_the_estimate_over_the_official_games: no STEPLADDER_DATA"
-        );
-        return;
-    };
+    let train = "alfworld/json_2.1.1/train";
+    let Some(root) = stepladder_testing::data_root(train) else { return };
     let mut problems = Vec::new();
-    for task in fs_err::read_dir(&train).unwrap() {
+    for task in fs_err::read_dir(root.join(train)).unwrap() {
         for trial in fs_err::read_dir(task.unwrap().path()).unwrap() {
             let file = trial.unwrap().path().join("game.tw-pddl");
             let game: serde_json::Value =

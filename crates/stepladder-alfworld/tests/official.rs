@@ -6,16 +6,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 use stepladder_alfworld::{CommandList, Engine, Game, verify};
-
-/// The data root, or a loud note that the test cannot run.
-fn data_root(what: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("STEPLADDER_DATA").map(PathBuf::from);
-    let found = root.filter(|root| root.join(what).exists());
-    if found.is_none() {
-        eprintln!("SKIPPED: no {what} below the directory in STEPLADDER_DATA");
-    }
-    found
-}
+use stepladder_testing::data_root;
 
 fn games(directory: &Path) -> Vec<PathBuf> {
     let list = |path: &Path| -> Vec<PathBuf> {

@@ -12,12 +12,7 @@ use stepladder_core::seed::stream;
 use stepladder_env::{EnvError, TaskSet, conformance};
 
 fn data_root() -> Option<PathBuf> {
-    let root = std::env::var_os("STEPLADDER_DATA").map(PathBuf::from);
-    let found = root.filter(|root| root.join("alfworld/json_2.1.1").is_dir());
-    if found.is_none() {
-        eprintln!("SKIPPED: no alfworld/json_2.1.1 below the directory in STEPLADDER_DATA");
-    }
-    found
+    stepladder_testing::data_root("alfworld/json_2.1.1")
 }
 
 /// Task directories in random order until at least 5 % of the games are in.

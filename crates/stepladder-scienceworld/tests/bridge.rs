@@ -1,13 +1,11 @@
 //! The committed class files are what the committed source compiles to.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
-mod common;
-
 use std::path::Path;
 use std::process::Command;
 
-use common::data_root;
 use fs_err as fs;
+use stepladder_testing::{data_root, skip};
 
 /// The compiler that made the committed class files.
 const JAVAC: &str = "javac 17.";
@@ -19,11 +17,10 @@ fn the_class_files_are_compiled_from_the_source() {
     let version =
         version.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
     if !version.starts_with(JAVAC) {
-        eprintln!(
-            "SKIPPED: the class files are compared with those of {JAVAC}x, and here is `{}`",
+        return skip(format_args!(
+            "the class files are compared with those of {JAVAC}x, and here is `{}`",
             version.trim()
-        );
-        return;
+        ));
     }
     let bridge = Path::new(env!("CARGO_MANIFEST_DIR")).join("bridge");
     let made = tempfile::tempdir().unwrap();

@@ -1,23 +1,18 @@
 //! The codec over what the simulator really says.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use stepladder_env::{Codec, transcript};
 use stepladder_scienceworld::ScienceWorldCodec;
 
 #[test]
 fn every_text_of_the_transcripts_comes_back_and_is_small() {
-    let root = std::env::var_os("STEPLADDER_DATA").map(PathBuf::from);
-    let path = root.map(|root| root.join("transcripts/scienceworld_hashcode2.jsonl.zst"));
-    let Some(path) = path.filter(|path| path.exists()) else {
-        eprintln!("SKIPPED: no transcripts/scienceworld_hashcode2.jsonl.zst under STEPLADDER_DATA");
-        return;
-    };
+    let file = "transcripts/scienceworld_hashcode2.jsonl.zst";
+    let Some(root) = stepladder_testing::data_root(file) else { return };
     let mut contexts = BTreeSet::new();
     let mut answers = BTreeSet::new();
     let mut actions = BTreeSet::new();
-    for row in transcript::read_rows(&path).unwrap() {
+    for row in transcript::read_rows(&root.join(file)).unwrap() {
         let text = |field: &str| row[field].as_str().unwrap().to_owned();
         contexts.insert(format!("{}\n{}", text("look"), text("inventory")));
         answers.insert(text("observation"));

@@ -152,7 +152,7 @@ fn a_call_under_which_simulators_always_hang_is_an_error_that_says_so() {
 #[test]
 fn memory_that_runs_out_is_named() {
     let small = PoolOptions { heap_mb: 12, ..options(Duration::from_secs(60)) };
-    let Some(root) = common::data_root("scienceworld/1.2.3/scienceworld.jar") else { return };
+    let Some(root) = stepladder_testing::data_root("scienceworld/1.2.3/scienceworld.jar") else { return };
     if pool_with("1.2.3", options(Duration::from_secs(60))).is_none() {
         return;
     }

@@ -5,10 +5,11 @@ mod common;
 
 use std::io::Write;
 
-use common::{data_root, pool, pool_with};
+use common::{pool, pool_with};
 use serde_json::{Value, json};
 use stepladder_env::transcript::{Report, read_rows};
 use stepladder_scienceworld::{Pool, PoolOptions, verify};
+use stepladder_testing::data_root;
 
 const RECORDED: &str = "transcripts/scienceworld_hashcode2.jsonl.zst";
 

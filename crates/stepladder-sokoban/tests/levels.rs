@@ -5,12 +5,13 @@ mod common;
 
 use std::collections::HashSet;
 
-use common::{boards, data_root};
+use common::boards;
 use stepladder_core::seed::stream;
 use stepladder_core::{End, TaskKey};
 use stepladder_env::{Env, TaskSet, TimeLimit, conformance};
 use stepladder_sokoban::generate::{GenerateError, Generator, Options, Recipe};
 use stepladder_sokoban::{Board, Form, Sokoban, Variant, solve, tasks};
+use stepladder_testing::data_root;
 
 const SPLITS: [(&str, usize, usize, u32); 6] = [
     ("train-6x6-1", 10_000, 1, 15),

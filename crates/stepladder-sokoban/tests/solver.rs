@@ -3,11 +3,12 @@
 
 mod common;
 
-use common::{boards, data_root, fewest_moves};
+use common::{boards, fewest_moves};
 use proptest::prelude::*;
 use stepladder_core::TaskKey;
 use stepladder_sokoban::solve::{Limits, solve_within};
 use stepladder_sokoban::{Board, Cells, Moved, Push, Sokoban, Tile, plan, solve};
+use stepladder_testing::data_root;
 
 fn plays_out(board: &Board) -> usize {
     let solution = solve(board).unwrap();

@@ -5,10 +5,10 @@ mod common;
 
 use std::io::Write;
 
-use common::data_root;
 use serde_json::{Value, json};
 use stepladder_env::transcript::{Report, read_rows};
 use stepladder_sokoban::verify;
+use stepladder_testing::data_root;
 
 #[test]
 fn recorded_episodes_of_both_originals_are_reproduced() {

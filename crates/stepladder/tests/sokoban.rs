@@ -3,20 +3,9 @@
 
 mod common;
 
-use std::path::PathBuf;
-
 use common::{command, episodes, files, finish, folder, json, ok, run};
 use serde_json::{Value, json};
-
-/// The data root, or a loud note that the test cannot run.
-fn data_root(what: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("STEPLADDER_DATA").map(PathBuf::from);
-    let found = root.filter(|root| root.join(what).exists());
-    if found.is_none() {
-        eprintln!("SKIPPED: no {what} below the directory in STEPLADDER_DATA");
-    }
-    found
-}
+use stepladder_testing::data_root;
 
 #[test]
 fn the_list_says_what_there_is() {

@@ -1,34 +1,17 @@
 //! What several tests need.
 #![allow(dead_code, clippy::unwrap_used, reason = "helpers of tests; each test takes what it needs")]
 
-use std::path::PathBuf;
-
 use stepladder_scienceworld::{Jar, Options, Pool, PoolOptions, ScienceWorld};
+use stepladder_testing::{data_root, skip};
 
-/// In CI nothing may be left out.
-pub(crate) fn skipped(why: &str) {
-    assert!(std::env::var_os("CI").is_none_or(|value| value != "true"), "{why}");
-    eprintln!("SKIPPED: {why}");
-}
-
-/// The data root, or a loud note that the test cannot run.
-pub(crate) fn data_root(what: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("STEPLADDER_DATA").map(PathBuf::from);
-    let found = root.filter(|root| root.join(what).exists());
-    if found.is_none() {
-        skipped(&format!("no {what} below the directory in STEPLADDER_DATA"));
-    }
-    found
-}
-
-/// Simulators of a version, or a loud note that there is no simulator or no Java.
+/// Simulators of a version; the test is skipped where there is no simulator or no Java.
 pub(crate) fn pool_with(version: &str, options: PoolOptions) -> Option<Pool> {
     let root = data_root(&format!("scienceworld/{version}/scienceworld.jar"))?;
     let pool = Pool::new(Jar::below(&root, version), options);
     match pool.tasks() {
         Ok(_) => Some(pool),
         Err(failure) if failure.to_string().starts_with("no Java") => {
-            skipped(&failure.to_string());
+            skip(failure);
             None
         }
         Err(failure) => panic!("{failure}"),

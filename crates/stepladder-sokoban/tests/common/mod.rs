@@ -2,20 +2,9 @@
 #![allow(dead_code, clippy::unwrap_used, reason = "helpers of tests; each test takes what it needs")]
 
 use std::collections::{HashMap, VecDeque};
-use std::path::PathBuf;
 
 use stepladder_core::TaskKey;
 use stepladder_sokoban::{Board, Cell, Cells, Direction, Moved, Sokoban};
-
-/// The data root, or a loud note that the test cannot run.
-pub(crate) fn data_root(what: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("STEPLADDER_DATA").map(PathBuf::from);
-    let found = root.filter(|root| root.join(what).exists());
-    if found.is_none() {
-        eprintln!("SKIPPED: no {what} below the directory in STEPLADDER_DATA");
-    }
-    found
-}
 
 /// The first boards of a split.
 pub(crate) fn boards(split: &str, count: usize) -> Vec<Board> {

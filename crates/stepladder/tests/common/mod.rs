@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use stepladder_core::trace::{self, Episode};
+use stepladder_testing::{data_root, skip};
 
 /// A folder with `tiny.toml` in it, in which commands run.
 pub(crate) fn folder() -> tempfile::TempDir {
@@ -114,20 +115,12 @@ pub(crate) fn metrics(run: &Path, agent: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// In CI nothing may be left out.
-pub(crate) fn skipped(why: &str) {
-    assert!(std::env::var_os("CI").is_none_or(|value| value != "true"), "{why}");
-    eprintln!("SKIPPED: {why}");
-}
-
-/// The data root with a simulator in it and a Java to run it, or a loud note that the test cannot run.
+/// The data root with a simulator in it; the test is skipped where there is none, or no Java to run it.
 pub(crate) fn playable() -> Option<PathBuf> {
-    let root = std::env::var_os("STEPLADDER_DATA").map(PathBuf::from);
-    let root = root.filter(|root| root.join("scienceworld/1.2.3/scienceworld.jar").exists());
-    let java = Command::new("java").arg("-version").output().is_ok();
-    if root.is_none() || !java {
-        skipped("no scienceworld/1.2.3/scienceworld.jar below the directory in STEPLADDER_DATA, or no Java");
+    let root = data_root("scienceworld/1.2.3/scienceworld.jar")?;
+    if Command::new("java").arg("-version").output().is_err() {
+        skip("there is no `java` to run the simulator");
         return None;
     }
-    root
+    Some(root)
 }

@@ -1,0 +1,155 @@
+//! `cargo xtask test`: documentation examples and tests, and a summary that says what was left out.
+
+mod report;
+mod summary;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use fs_err as fs;
+use report::{Counts, Test};
+use stepladder_testing::RECORDS;
+use summary::Summary;
+
+use crate::cargo::{cargo, has_library, metadata};
+use crate::settings::Settings;
+use crate::stage::{execute, relay, stage};
+use crate::{data, edges, run, scienceworld};
+
+/// The profile in `.config/nextest.toml`, and where nextest writes its report.
+const PROFILE: &str = "xtask";
+const REPORT: &str = "target/nextest/xtask/junit.xml";
+
+/// Runs the tests of these packages, of the whole workspace where none is named.
+pub(crate) fn test(settings: &Settings, packages: &[String]) -> Result<()> {
+    let started = Instant::now();
+    if packages.is_empty() || packages.iter().any(|package| edges::needs_tensors(package)) {
+        run::tensors(settings)?;
+    }
+    let root = stage("data", || data::prepare(settings))?;
+    if let Some(root) = root.as_deref().filter(|_| scienceworld::concerns(packages)) {
+        stage("ScienceWorld's simulator", || scienceworld::prepare(settings, root))?;
+    }
+    let records = Records::new(settings)?;
+    // The whole workspace is named as such, since a list of its packages would unify features differently and build anew.
+    let command = |words: &[&str], packages: &[&str]| {
+        let mut command = cargo(settings);
+        command.args(words).args(packages.iter().flat_map(|package| ["--package", package]));
+        if packages.is_empty() {
+            command.arg("--workspace");
+        }
+        command.envs(root.iter().map(|root| ("STEPLADDER_DATA", root)));
+        command.env(RECORDS, &records.0);
+        command
+    };
+    let chosen: Vec<&str> = packages.iter().map(String::as_str).collect();
+    let metadata = metadata(settings)?;
+    let libraries: Vec<&str> =
+        chosen.iter().copied().filter(|package| has_library(&metadata, package)).collect();
+    let mut times = Vec::new();
+    // The examples come first, so that the last lines before the summary are the runner's own about the tests.
+    let examples = if chosen.is_empty() || !libraries.is_empty() {
+        let name = "documentation examples";
+        timed(name, &mut times, || {
+            libtest(&mut command(&["test", "--doc", "--quiet", "--no-fail-fast"], &libraries))
+        })
+    } else {
+        Run::default()
+    };
+    let tests = timed("tests", &mut times, || match has_nextest(settings) {
+        true => {
+            let words = ["nextest", "run", "--profile", PROFILE, "--no-fail-fast", "--no-tests", "pass"];
+            nextest(&mut command(&words, &chosen), &settings.workspace.join(REPORT))
+        }
+        false => libtest(&mut command(&["test", "--no-fail-fast", "--tests"], &chosen)),
+    });
+    let summary = Summary {
+        counts: tests.counts,
+        tests: tests.tests,
+        examples: examples.counts,
+        skips: stepladder_testing::read(&records.0).context("cannot read the records of skipped tests")?,
+        times,
+        whole: started.elapsed(),
+    };
+    eprintln!("==> summary");
+    eprint!("{}", summary.text());
+    tests.ending?;
+    examples.ending?;
+    if settings.ci { summary.check_skips() } else { Ok(()) }
+}
+
+/// What one run of a runner gave; a failure is kept for the end.
+struct Run {
+    counts: Counts,
+    tests: Option<Vec<Test>>,
+    ending: Result<()>,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Self { counts: Counts::default(), tests: None, ending: Ok(()) }
+    }
+}
+
+/// A stage that does not stop the task when it fails.
+fn timed(name: &'static str, times: &mut Vec<(&'static str, Duration)>, work: impl FnOnce() -> Run) -> Run {
+    let started = Instant::now();
+    let mut run = Run::default();
+    let ending = stage(name, || {
+        run = work();
+        std::mem::replace(&mut run.ending, Ok(()))
+    });
+    times.push((name, started.elapsed()));
+    Run { ending, ..run }
+}
+
+/// Runs nextest and reads its report, which also tells about failed tests, but is missing where the build failed.
+fn nextest(command: &mut Command, report: &Path) -> Run {
+    if report.exists()
+        && let Err(error) = fs::remove_file(report)
+    {
+        return Run { ending: Err(error.into()), ..Run::default() };
+    }
+    let ending = execute(command);
+    let tests =
+        match fs::read_to_string(report).map_err(anyhow::Error::from).and_then(|text| report::junit(&text)) {
+            Ok(tests) => tests,
+            Err(error) => return Run { ending: ending.and(Err(error)), ..Run::default() },
+        };
+    Run { counts: Counts::of(&tests), tests: Some(tests), ending }
+}
+
+/// Runs `cargo test`, shows its output and counts in it.
+fn libtest(command: &mut Command) -> Run {
+    let (text, ending) = relay(command);
+    Run { counts: report::libtest(&text), tests: None, ending }
+}
+
+fn has_nextest(settings: &Settings) -> bool {
+    let mut command = cargo(settings);
+    command.args(["nextest", "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// The directory into which tests write that they were skipped; removed at the end.
+struct Records(PathBuf);
+
+impl Records {
+    fn new(settings: &Settings) -> Result<Self> {
+        let path = settings.workspace.join("target/skips").join(std::process::id().to_string());
+        if path.exists() {
+            fs::remove_dir_all(&path)?;
+        }
+        fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Records {
+    fn drop(&mut self) {
+        // What is left in the build directory does no harm.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
