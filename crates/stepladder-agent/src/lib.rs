@@ -6,6 +6,8 @@
 //! * [`scheduler`]: drives episodes, batches replies, steps environments in parallel
 //! * [`evaluation`]: from episodes to a table with intervals
 
+#![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
+
 pub mod agent;
 pub mod compact;
 pub mod evaluation;

@@ -18,6 +18,8 @@
 //! * [`noise`]: wrong actions for noisy demonstrations
 //! * [`codec`]: the compact encoding of the texts
 
+#![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
+
 mod action;
 pub mod bench;
 mod bits;

@@ -6,6 +6,8 @@
 //! * [`himac`], [`grpo`] (and RLOO), [`gigpo`], [`ppo`]: learning by playing, on the runtime of [`online`]
 //! * [`runtime`]: optimiser, schedules, data-parallel workers, checkpoints, metrics
 
+#![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
+
 pub mod bc;
 pub mod critics;
 pub mod gigpo;

@@ -9,6 +9,8 @@
 //! * [`label`]: experts, segmenters and progress labellers, as functions of what an agent may see
 //! * [`trace`]: everything an episode did, as one JSON object per episode
 
+#![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
+
 pub mod blueprint;
 pub mod label;
 pub mod query;

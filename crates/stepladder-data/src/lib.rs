@@ -8,6 +8,8 @@
 //! transitions ─► offline (rows with reward, done and next prompt) ─► offline_batch
 //! ```
 
+#![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
+
 pub mod ablate;
 pub mod annotate;
 pub mod batch;

@@ -6,6 +6,8 @@
 //! * [`conformance`]: checks that every environment runs over its own tasks
 //! * [`transcript`]: reading and comparing recorded episodes of the originals
 
+#![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
+
 pub mod codec;
 pub mod conformance;
 pub mod contract;

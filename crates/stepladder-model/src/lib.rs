@@ -8,6 +8,8 @@
 //! * [`checkpoint`]: Hugging Face directories (design D6)
 //! * [`device`]: CPU or CUDA
 
+#![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
+
 pub mod cache;
 pub mod checkpoint;
 pub mod config;

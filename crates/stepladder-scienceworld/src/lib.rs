@@ -10,6 +10,8 @@
 //!   [`noise`]: wrong actions; [`rename`]: the same episodes with other names; [`ScienceWorldSegmenter`]: gold paths in subtasks
 //! * [`mod@verify`]: replaying recorded episodes of the original; [`mod@bench`]: measuring speed
 
+#![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
+
 mod answers;
 pub mod bench;
 pub mod codec;

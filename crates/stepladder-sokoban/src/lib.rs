@@ -14,6 +14,8 @@
 //! * [`mod@plan`]: solutions cut into sub-goals
 //! * [`expert`], [`noise`], [`codec`]: demonstrations for STEP-HRL and flat agents, and their compact texts
 
+#![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
+
 pub mod action;
 pub mod bench;
 pub mod board;

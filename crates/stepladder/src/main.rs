@@ -1,5 +1,7 @@
 //! Train and evaluate hierarchical LLM agents.
 
+#![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
+
 mod cli;
 mod commands;
 mod config;
@@ -10,6 +12,7 @@ mod threads;
 use std::process::ExitCode;
 
 use clap::Parser;
+use stepladder_algo::note;
 
 /// Wrong usage or wrong configuration; everything else that fails exits with 1.
 const WRONG_USAGE: u8 = 2;
@@ -35,7 +38,7 @@ fn main() -> ExitCode {
                     message.push_str(&format!(": {cause}"));
                 }
             }
-            eprintln!("{message}");
+            note!("{message}");
             ExitCode::from(if commands::is_usage(&error) { WRONG_USAGE } else { 1 })
         }
     }

@@ -195,9 +195,10 @@ impl<'a> Session<'a> {
     /// Counts what was dropped, and says so.
     pub(crate) fn count_dropped(&mut self, dropped: Dropped) {
         if let Some(error) = &dropped.error {
-            eprintln!(
+            crate::note!(
                 "warning: {} episodes dropped, and {} groups that became too small; the first: {error}",
-                dropped.episodes, dropped.groups
+                dropped.episodes,
+                dropped.groups
             );
         }
         self.stats.dropped.episodes += dropped.episodes;
@@ -258,7 +259,7 @@ impl<'a> Session<'a> {
         *self.not_finite += 1;
         self.stats.skipped += 1;
         let (iteration, step) = (self.iteration() + 1, self.trainer.progress.step);
-        eprintln!("warning: iteration {iteration}: a step with a gradient that is not finite was skipped");
+        crate::note!("warning: iteration {iteration}: a step with a gradient that is not finite was skipped");
         if *self.not_finite >= NOT_FINITE {
             return Err(AlgoError::NotFinite { times: *self.not_finite, step });
         }

@@ -8,5 +8,6 @@ pub mod optimiser;
 pub mod plan;
 pub mod pool;
 pub mod schedule;
+pub mod stderr;
 mod sweep;
 pub mod workers;

@@ -6,6 +6,7 @@ use anyhow::{Result, anyhow};
 use serde_json::json;
 use stepladder_agent::Job;
 use stepladder_agent::scheduler::Options;
+use stepladder_algo::note;
 use stepladder_algo::runtime::clock::Stopwatch;
 use stepladder_core::trace::Episode;
 use stepladder_model::device;
@@ -62,7 +63,7 @@ pub(super) fn run(arguments: &Evaluate) -> Result<()> {
     let clock = Stopwatch::start();
     let episodes = play(&env, &mut *generator, &jobs, options, &policy.name)?;
     let seconds = clock.seconds();
-    eprintln!("{} episodes in {seconds:.2} s", episodes.len());
+    note!("{} episodes in {seconds:.2} s", episodes.len());
     if let Some(writer) = writer {
         writer.write_all(&episodes)?;
     }

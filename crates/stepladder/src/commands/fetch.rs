@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use fs_err as fs;
 use sha2::{Digest, Sha256};
+use stepladder_algo::note;
 use stepladder_scienceworld::Jar;
 use stepladder_scienceworld::jar::{JAR, Release, TYPES, release};
 use ureq::tls::{RootCerts, TlsConfig};
@@ -44,7 +45,7 @@ pub(super) fn run(name: &str, version: Option<&str>, from: Option<&Path>, data: 
 }
 
 fn download(url: &str) -> Result<Vec<u8>> {
-    eprintln!("fetching {url}");
+    note!("fetching {url}");
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
         .timeout_connect(Some(Duration::from_secs(30)))

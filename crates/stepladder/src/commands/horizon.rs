@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
+use stepladder_algo::note;
 use stepladder_model::Device;
 
 use super::plot::{self, Line, Panel, Point};
@@ -51,7 +52,7 @@ pub(super) fn run(arguments: &Horizon) -> Result<()> {
                 replace_file(&path, &evaluate(arguments, agent, goals)?)?;
             }
             let cell = cell(agent, goals, &path)?;
-            eprintln!("{agent}, {goals} goals: {:.1} % of {}", 100.0 * cell.success, cell.n);
+            note!("{agent}, {goals} goals: {:.1} % of {}", 100.0 * cell.success, cell.n);
             cells.push(cell);
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
+use stepladder_algo::note;
 use stepladder_algo::runtime::clock::unix_seconds;
 use stepladder_model::device;
 
@@ -19,7 +20,7 @@ pub(super) fn run(arguments: &Train) -> Result<()> {
     let recorded = arguments.resume.as_deref().map(RunDir::open).transpose()?.map(|(_, _, info)| info.device);
     let device = arguments.device.clone().or_else(|| recorded.clone()).unwrap_or_else(|| "cpu".to_owned());
     if let Some(before) = recorded.filter(|before| *before != device) {
-        eprintln!("the run was started on {before} and goes on on {device}: its numbers will differ");
+        note!("the run was started on {before} and goes on on {device}: its numbers will differ");
     }
     let opened = device::open(&device)?;
     // One libtorch thread per worker (design D1): workers are the parallelism.
@@ -29,7 +30,7 @@ pub(super) fn run(arguments: &Train) -> Result<()> {
             let (directory, config, info) = RunDir::open(path)?;
             let threads = threads::workers(config.threads);
             if threads != info.threads {
-                eprintln!(
+                note!(
                     "the run was started with {} threads and goes on with {threads}: its numbers will differ in the last bits",
                     info.threads
                 );
@@ -62,7 +63,7 @@ pub(super) fn run(arguments: &Train) -> Result<()> {
         if flag.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        eprintln!("stopping after this step; press Ctrl-C again to stop at once");
+        note!("stopping after this step; press Ctrl-C again to stop at once");
     })
     .context("cannot listen for signals")?;
     let root = directory.root.clone();

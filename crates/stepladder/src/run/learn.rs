@@ -8,6 +8,7 @@ use rand::seq::SliceRandom;
 use stepladder_agent::Job;
 use stepladder_agent::scheduler::Options;
 use stepladder_algo::bc::{Budget, Ending};
+use stepladder_algo::note;
 use stepladder_algo::runtime::checkpoint::{self, Progress, Trainer};
 use stepladder_core::seed::stream;
 use stepladder_core::trace::Episode;
@@ -58,7 +59,7 @@ impl Learner<'_> {
             return self.online();
         }
         let demonstrated = self.rows(&[])?;
-        eprintln!("{}: {} samples, {} distinct", self.name, demonstrated.samples, demonstrated.rows.len());
+        note!("{}: {} samples, {} distinct", self.name, demonstrated.samples, demonstrated.rows.len());
         match (self.numbers.algo, self.numbers.weights) {
             (Algo::Bc, Weights::Shared) => {
                 let agent = self.model(self.name, &self.directory(), &demonstrated.rows)?;
@@ -106,7 +107,7 @@ impl Learner<'_> {
                     && !row.replies.iter().any(|span| says(span).contains(&unknown))
             });
             if found.rows.len() < before {
-                eprintln!(
+                note!(
                     "{}: {} rows left out, longer than the window or with a reply in unknown words",
                     self.name,
                     before - found.rows.len()
@@ -204,7 +205,7 @@ impl Learner<'_> {
                 continue;
             }
             let rows = self.rows(&played)?;
-            eprintln!(
+            note!(
                 "{} round {}: {} samples, {} distinct",
                 self.name,
                 round + 1,
@@ -260,11 +261,11 @@ impl Learner<'_> {
         let samples = rows.len();
         rows.retain(|row| row.row.ids.len().max(row.next.len()) as i64 <= window);
         if rows.len() < samples {
-            eprintln!("{}: {} transitions left out, longer than the window", self.name, samples - rows.len());
+            note!("{}: {} transitions left out, longer than the window", self.name, samples - rows.len());
         }
         let rows = offline::merge(rows);
         let solved = collected.iter().filter(|episode| episode.won).count();
-        eprintln!(
+        note!(
             "{}: {solved} of {} collected episodes solved, {} demonstrations beside; {samples} transitions, {} distinct",
             self.name,
             collected.len(),

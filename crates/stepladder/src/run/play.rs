@@ -8,6 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use stepladder_agent::generator::{ByRole, Completion, GenerateError, Request};
 use stepladder_agent::scheduler::Options;
 use stepladder_agent::{AgentSpec, Generator, Job, Scheduler};
+use stepladder_algo::note;
 use stepladder_algo::runtime::checkpoint::{self, Trainer};
 use stepladder_algo::runtime::optimiser::AdamWConfig;
 use stepladder_core::Role;
@@ -242,7 +243,7 @@ pub(crate) fn broken(episodes: &[Episode]) -> Option<String> {
 /// Says so on standard error; the episodes count as failed.
 pub(crate) fn warn_of_broken(episodes: &[Episode]) {
     if let Some(text) = broken(episodes) {
-        eprintln!("warning: {text}");
+        note!("warning: {text}");
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use stepladder_algo::note;
 use stepladder_algo::runtime::clock::Stopwatch;
 
 /// Reports how far something is.
@@ -47,7 +48,7 @@ impl Reporter {
                 if now - *last >= LINE_EVERY || (done >= self.total && *last > 0.0) {
                     *last = now;
                     let percent = 100 * done.min(self.total) / self.total.max(1);
-                    eprintln!("{}: {percent} % {message}", self.name);
+                    note!("{}: {percent} % {message}", self.name);
                 }
             }
         }
@@ -57,7 +58,7 @@ impl Reporter {
     pub(crate) fn line(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
-            None => eprintln!("{text}"),
+            None => note!("{text}"),
         }
     }
 

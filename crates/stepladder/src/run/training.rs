@@ -9,6 +9,7 @@ use serde_json::Value;
 use stepladder_agent::scheduler::Options;
 use stepladder_agent::{AgentKind, Job};
 use stepladder_algo::bc::Ending;
+use stepladder_algo::note;
 use stepladder_algo::runtime::checkpoint::Progress;
 use stepladder_algo::runtime::clock::Stopwatch;
 use stepladder_core::TaskKey;
@@ -104,7 +105,7 @@ impl Run<'_> {
         let episodes = self.episodes(&env)?;
         let practised = self.practice_words(&env)?;
         let tokenizer = Arc::new(vocabulary(&self.config, &episodes, &practised, &*env.style));
-        eprintln!(
+        note!(
             "{} demonstrations with {} steps in {}; {} words",
             episodes.len(),
             episodes.iter().map(Episode::len).sum::<usize>(),
@@ -293,7 +294,7 @@ impl Run<'_> {
         let (env, tasks) = match present {
             Ok(present) => present,
             Err(reason) => {
-                eprintln!("{target} is not played: {reason}");
+                note!("{target} is not played: {reason}");
                 return Ok(None);
             }
         };

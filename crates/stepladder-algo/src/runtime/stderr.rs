@@ -1,0 +1,16 @@
+//! Lines on standard error. They inform; a run never depends on somebody reading them.
+
+use std::fmt::Display;
+use std::io::Write;
+
+/// Writes a line to standard error. A line that cannot be written is lost: a full disk behind it, or a closed pipe, must
+/// not end what the line is about (`eprintln!` panics there).
+pub fn line(text: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// [`line`](crate::runtime::stderr::line) with the arguments of `format!`.
+#[macro_export]
+macro_rules! note {
+    ($($part:tt)*) => { $crate::runtime::stderr::line(::std::format_args!($($part)*)) };
+}
