@@ -15,6 +15,8 @@ pub(crate) enum Task {
     Check,
     /// Rewrite the generated reference pages, or complain where they are out of date.
     Generate { check: bool },
+    /// Train tiny seeded runs and compare them with those of another commit.
+    Fingerprint { against: Option<String>, json: bool },
     /// Install or find libtorch.
     Libtorch { cuda: bool },
     /// Unpack the official data sets that lie beside the repository.
@@ -35,6 +37,9 @@ where
         Some(("test", matches)) => Task::Test(all(matches, "package")),
         Some(("check", _)) => Task::Check,
         Some(("generate", matches)) => Task::Generate { check: matches.get_flag("check") },
+        Some(("fingerprint", matches)) => {
+            Task::Fingerprint { against: matches.get_one("against").cloned(), json: matches.get_flag("json") }
+        }
         Some(("libtorch", matches)) => Task::Libtorch { cuda: matches.get_flag("cuda") },
         Some(("data", _)) => Task::Data,
         _ => Task::Env,
@@ -91,6 +96,21 @@ fn command() -> Command {
                 .arg(flag("check", "Write nothing; fail where a page is out of date")),
         )
         .subcommand(
+            Command::new("fingerprint")
+                .about("Train tiny seeded runs; print hashes of the weights and the last losses, or compare them with another commit's")
+                .after_help(
+                    "Prints one line per run and agent. With --against, exits with 1 if anything differs.\n\
+                     Example: cargo xtask fingerprint --against main",
+                )
+                .arg(
+                    Arg::new("against")
+                        .long("against")
+                        .value_name("REV")
+                        .help("Check REV out in the cache, build and run it there, and compare"),
+                )
+                .arg(flag("json", "Print JSON instead of lines")),
+        )
+        .subcommand(
             Command::new("libtorch")
                 .about("Find libtorch, or install it into the cache that all clones share")
                 .arg(flag("cuda", "Install it with the libraries that an NVIDIA GPU needs (several GB)")),
@@ -131,6 +151,15 @@ mod tests {
     fn the_demo_passes_flags_on_untouched() {
         let expected = ["--set", "seed=1", "--help"].map(OsString::from).to_vec();
         assert_eq!(parse_words("demo --set seed=1 --help").unwrap(), Task::Demo(expected));
+    }
+
+    #[test]
+    fn a_fingerprint_is_taken_alone_or_against_a_commit() {
+        assert_eq!(parse_words("fingerprint").unwrap(), Task::Fingerprint { against: None, json: false });
+        let against = Some("HEAD~1".to_owned());
+        let parsed = parse_words("fingerprint --against HEAD~1 --json").unwrap();
+        assert_eq!(parsed, Task::Fingerprint { against, json: true });
+        assert_eq!(parse_words("fingerprint --against").unwrap_err().exit_code(), 2);
     }
 
     #[test]

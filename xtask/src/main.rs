@@ -8,6 +8,7 @@ mod check;
 mod cli;
 mod data;
 mod edges;
+mod fingerprint;
 mod libtorch;
 mod reference;
 mod run;

@@ -10,7 +10,7 @@ use crate::cargo::{cargo, program};
 use crate::cli::Task;
 use crate::settings::Settings;
 use crate::stage::{execute, stage};
-use crate::{check, data, libtorch, reference, scienceworld, test};
+use crate::{check, data, fingerprint, libtorch, reference, scienceworld, test};
 
 /// Does what was asked.
 pub(crate) fn run(task: Task, settings: &Settings) -> Result<()> {
@@ -24,6 +24,7 @@ pub(crate) fn run(task: Task, settings: &Settings) -> Result<()> {
                 reference::generate(settings, check)
             })
         }
+        Task::Fingerprint { against, json } => fingerprint::fingerprint(settings, against.as_deref(), json),
         Task::Libtorch { cuda } => stage("libtorch", || libtorch::choose(settings, cuda)),
         Task::Data => stage("data", || match data::prepare(settings)? {
             Some(root) => {

@@ -238,3 +238,29 @@ fn a_run_without_a_directory_gets_a_numbered_one() {
     }
     assert!(!folder.join("runs/tiny-1/flat").exists());
 }
+
+#[test]
+fn the_configurations_of_fingerprints_are_accepted_and_cover_every_algorithm() {
+    let temporary = folder();
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../xtask/fingerprint");
+    let mut all = String::new();
+    for entry in fs_err::read_dir(place).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let said = ok(temporary.path(), &["config", "check", path.to_str().unwrap()]);
+        assert_eq!(said, format!("{name}: ok\n"));
+        let text = fs_err::read_to_string(&path).unwrap();
+        // Another commit reads them with its own presets, and a clock would make two runs of one tree differ.
+        assert!(!text.contains("preset =") && !text.contains("minutes") && text.contains("\nthreads = 1\n"));
+        if name != "levels" {
+            for algo in ["bc", "dagger", "offline_ac", "himac", "grpo", "rloo", "gigpo", "ppo"] {
+                assert!(text.contains(&format!("\nalgo = \"{algo}\"\n")), "{name} has no {algo}");
+            }
+            assert!(text.contains("per_role"), "{name}");
+        }
+        all.push_str(&text);
+    }
+    for id in ["household", "sokoban"] {
+        assert!(all.contains(&format!("\nid = \"{id}\"\n")), "{id}");
+    }
+}
