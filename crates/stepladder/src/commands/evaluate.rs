@@ -2,46 +2,28 @@
 
 use std::num::NonZeroUsize;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use serde_json::json;
 use stepladder_agent::Job;
 use stepladder_agent::scheduler::Options;
 use stepladder_algo::note;
 use stepladder_algo::runtime::clock::Stopwatch;
 use stepladder_core::trace::Episode;
-use stepladder_model::device;
 
-use super::{Usage, all_played, say};
+use super::{Usage, all_played, policy, say};
 use crate::cli::Evaluate;
-use crate::envs;
 use crate::run::directory::commit;
 use crate::run::memory;
-use crate::run::play::{Policy, play};
+use crate::run::play::play;
 use crate::run::table::{self, Line};
 use crate::run::trace_file;
 use crate::run::training::split_tasks;
-use crate::threads;
 
 pub(super) fn run(arguments: &Evaluate) -> Result<()> {
-    let opened = device::open(&arguments.device)?;
-    device::one_thread_each();
-    let policy = Policy::open(&arguments.run, arguments.agent.as_deref(), opened)?;
-    let of_run = |pick: fn(&crate::config::Config) -> String| policy.run.as_ref().map(pick);
-    let missing =
-        |what: &str| anyhow!(Usage(format!("a checkpoint alone does not say which {what}: pass --{what}")));
-    let id = arguments
-        .env
-        .clone()
-        .or_else(|| of_run(|config| config.env.id.clone()))
-        .ok_or_else(|| missing("env"))?;
-    let split = arguments
-        .split
-        .clone()
-        .or_else(|| of_run(|config| config.eval.split.clone()))
-        .ok_or_else(|| missing("split"))?;
-    let env = envs::open(&id, arguments.data.as_deref())?;
-    let tasks = split_tasks(&env, &split, arguments.episodes.map_or(0, NonZeroUsize::get))?;
-    if arguments.seeds.get() > 1 && arguments.temperature.is_none() && env.spec().deterministic {
+    let opened = policy::open(&arguments.policy, arguments.split.as_deref(), |config| &config.eval.split)?;
+    let policy::Opened { policy, env, id, split } = &opened;
+    let tasks = split_tasks(env, split, arguments.episodes.map_or(0, NonZeroUsize::get))?;
+    if arguments.seeds.get() > 1 && arguments.policy.temperature.is_none() && env.spec().deterministic {
         let problem = format!(
             "{id} ignores seeds and decoding is greedy: --seeds {} would play the same",
             arguments.seeds
@@ -52,16 +34,14 @@ pub(super) fn run(arguments: &Evaluate) -> Result<()> {
     let jobs: Vec<Job> = (0..arguments.seeds.get())
         .flat_map(|seed| tasks.iter().map(move |task| Job { seed, ..Job::sampled(task, seed) }))
         .collect();
-    let mut generator = policy.generator(&env, threads::workers(0))?;
+    let mut generator = opened.generator()?;
     let options = Options {
-        max_steps: policy.max_steps(arguments.max_steps, &env, &split),
         slots: arguments.slots.get(),
-        temperature: arguments.temperature,
         keep_prompts: arguments.trace.is_some(),
-        ..Options::greedy(policy.agent)
+        ..opened.options(&arguments.policy)
     };
     let clock = Stopwatch::start();
-    let episodes = play(&env, &mut *generator, &jobs, options, &policy.name)?;
+    let episodes = play(env, &mut *generator, &jobs, options, &policy.name)?;
     let seconds = clock.seconds();
     note!("{} episodes in {seconds:.2} s", episodes.len());
     if let Some(writer) = writer {
@@ -70,7 +50,7 @@ pub(super) fn run(arguments: &Evaluate) -> Result<()> {
     let evaluation = env.evaluate(&episodes);
     let place = policy.checkpoint.display().to_string();
     if arguments.json {
-        let mut value = table::json(&id, &split, &policy.name, &place, commit(), &evaluation);
+        let mut value = table::json(id, split, &policy.name, &place, commit(), &evaluation);
         let steps: usize = episodes.iter().map(Episode::len).sum();
         value["seconds"] = json!(seconds);
         value["seconds_per_step"] = json!(seconds / steps.max(1) as f64);

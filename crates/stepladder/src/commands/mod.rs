@@ -11,6 +11,7 @@ mod evaluate;
 mod fetch;
 mod horizon;
 mod plot;
+mod policy;
 mod reference;
 mod scienceworld;
 mod sokoban;

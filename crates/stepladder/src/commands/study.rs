@@ -24,7 +24,7 @@ pub(super) fn run(arguments: &Study) -> Result<()> {
         let directory = arguments.dir.join(format!("seed-{seed}"));
         let mut command = Command::new(&program);
         command.args(["train", "--device", &arguments.device]);
-        if let Some(data) = &arguments.data {
+        if let Some(data) = arguments.data.as_deref() {
             command.arg("--data").arg(data);
         }
         if directory.join("config.toml").exists() {
