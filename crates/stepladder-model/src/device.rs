@@ -34,29 +34,26 @@ pub fn one_thread_each() {
 }
 
 #[cfg(target_os = "linux")]
-#[allow(unsafe_code)]
 fn load_cuda() -> Result<(), String> {
-    use std::ffi::{CStr, c_char, c_int, c_void};
-    unsafe extern "C" {
-        fn dlopen(path: *const c_char, flags: c_int) -> *mut c_void;
-        fn dlerror() -> *mut c_char;
-    }
-    const NOW_GLOBAL: c_int = 0x2 | 0x100;
-    // SAFETY: dlopen and dlerror are called with a valid NUL-terminated name; the library stays loaded for ever, so no
-    // pointer into it dangles. Its constructors only register libtorch's CUDA hooks.
-    unsafe {
-        let handle = dlopen(c"libtorch_cuda.so".as_ptr(), NOW_GLOBAL);
-        if handle.is_null() {
-            let reason = dlerror();
-            let text = if reason.is_null() {
-                "libtorch_cuda.so could not be loaded".to_owned()
-            } else {
-                CStr::from_ptr(reason).to_string_lossy().into_owned()
-            };
-            return Err(format!("{text}; the CPU-only installation of libtorch has no CUDA half"));
-        }
-    }
-    Ok(())
+    load("libtorch_cuda.so")
+        .map_err(|reason| format!("{reason}; the CPU-only installation of libtorch has no CUDA half"))
+}
+
+/// Loads a library for the rest of the process; its symbols are visible to all others.
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+fn load(name: &str) -> Result<(), String> {
+    use libloading::Error;
+    use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
+    // SAFETY: the constructors of libtorch's CUDA half only register its hooks.
+    let library = unsafe { Library::open(Some(name), RTLD_NOW | RTLD_GLOBAL) };
+    // The linker's own words: libloading's are only "dlopen failed".
+    let reason = |error| match error {
+        Error::DlOpen { source } => source.to_string(),
+        other => format!("{name}: {other}"),
+    };
+    // Dropping it would unload what the hooks point into.
+    library.map(std::mem::forget).map_err(reason)
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -74,5 +71,12 @@ mod tests {
         for name in ["gpu", "cuda:x", "tpu:0"] {
             assert!(open(name).is_err(), "{name}");
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_library_that_cannot_be_loaded_is_named_with_the_reason() {
+        let reason = load("libstepladder-absent.so").unwrap_err();
+        assert!(reason.contains("libstepladder-absent.so: cannot open shared object file"), "{reason}");
     }
 }

@@ -1,13 +1,12 @@
 //! Boards as pictures: one pixel per cell in the original's colours, or 16 × 16 pixels per cell.
 
-use std::io::Read;
+use std::io::Cursor;
 use std::path::Path;
 
 use sha1::{Digest, Sha1};
 use stepladder_env::EnvError;
 
 use crate::board::{Board, Tile};
-use crate::png;
 
 /// Pixels along a side of a tile.
 pub const SIDE: usize = 16;
@@ -103,14 +102,29 @@ impl Tiles {
         for (tile, name) in tiles.0.iter_mut().zip(FILES) {
             let path = folder.join(name);
             let data = |reason: String| EnvError::Data { path: path.clone(), reason };
-            let mut bytes = Vec::new();
-            fs_err::File::open(&path)
-                .and_then(|mut file| file.read_to_end(&mut bytes))
+            let bytes = fs_err::read(&path)
                 .map_err(|error| data(format!("cannot read a tile of gym-sokoban: {error}")))?;
-            *tile = png::rgb(&bytes, SIDE, SIDE).map_err(|reason| data(reason.to_owned()))?;
+            *tile = rgb(bytes).map_err(data)?;
         }
         Ok(tiles)
     }
+}
+
+/// The pixels of a PNG file of [`SIDE`] × [`SIDE`] pixels with 8 bits each of red, green and blue.
+fn rgb(file: Vec<u8>) -> Result<Vec<u8>, String> {
+    let broken = |error: png::DecodingError| format!("not a readable PNG file: {error}");
+    let mut reader = png::Decoder::new(Cursor::new(file)).read_info().map_err(broken)?;
+    let info = reader.info();
+    let (size, format) = (info.size(), (info.color_type, info.bit_depth));
+    if size != (SIDE as u32, SIDE as u32) || format != (png::ColorType::Rgb, png::BitDepth::Eight) {
+        return Err(format!(
+            "a picture of {} × {} pixels, {:?}, {:?} bits; tiles have {SIDE} × {SIDE} pixels, Rgb, Eight bits",
+            size.0, size.1, format.0, format.1
+        ));
+    }
+    let mut pixels = vec![0; SIDE * SIDE * 3];
+    reader.next_frame(&mut pixels).map_err(broken)?;
+    Ok(pixels)
 }
 
 /// One pixel of our own tiles.
@@ -167,13 +181,49 @@ mod tests {
         assert_eq!(at(20, 40), COLOURS[Tile::Box as usize]);
     }
 
+    /// A PNG file of these pixels.
+    fn png_file(side: u32, colours: png::ColorType, pixels: &[u8]) -> Vec<u8> {
+        let mut file = Vec::new();
+        let mut encoder = png::Encoder::new(&mut file, side, side);
+        encoder.set_color(colours);
+        encoder.set_depth(png::BitDepth::Eight);
+        encoder.write_header().unwrap().write_image_data(pixels).unwrap();
+        file
+    }
+
     #[test]
-    fn a_missing_tile_is_named() {
+    fn tiles_are_read_from_files() {
         let folder = tempfile::tempdir().unwrap();
-        let error = Tiles::load(folder.path()).unwrap_err().to_string();
+        let own = Tiles::own();
+        for (name, pixels) in FILES.iter().zip(&own.0) {
+            let file = png_file(SIDE as u32, png::ColorType::Rgb, pixels);
+            fs_err::write(folder.path().join(name), file).unwrap();
+        }
+        assert_eq!(Tiles::load(folder.path()).unwrap(), own);
+    }
+
+    #[test]
+    fn a_tile_that_cannot_be_used_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let complaint = || Tiles::load(folder.path()).unwrap_err().to_string();
+        let error = complaint();
         assert!(error.contains("wall.png: cannot read a tile of gym-sokoban"), "{error}");
-        fs_err::write(folder.path().join("wall.png"), b"not a picture").unwrap();
-        let error = Tiles::load(folder.path()).unwrap_err().to_string();
-        assert!(error.ends_with("wall.png: not a PNG file"), "{error}");
+        let whole = png_file(SIDE as u32, png::ColorType::Rgb, &[7; SIDE * SIDE * 3]);
+        for broken in
+            [b"not a picture".as_slice(), b"", &whole[..8], &whole[..40], &whole[..whole.len() - 20]]
+        {
+            fs_err::write(folder.path().join("wall.png"), broken).unwrap();
+            let error = complaint();
+            assert!(error.contains("wall.png: not a readable PNG file: "), "{error}");
+        }
+        for (side, colours, channels) in [(8, png::ColorType::Rgb, 3), (16, png::ColorType::Rgba, 4)] {
+            let pixels = vec![7; side * side * channels];
+            let file = png_file(side as u32, colours, &pixels);
+            fs_err::write(folder.path().join("wall.png"), file).unwrap();
+            let error = complaint();
+            let wanted =
+                format!("wall.png: a picture of {side} × {side} pixels, {colours:?}, Eight bits; tiles have");
+            assert!(error.contains(&wanted), "{error}");
+        }
     }
 }

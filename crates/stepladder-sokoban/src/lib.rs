@@ -29,7 +29,6 @@ pub mod frame;
 pub mod generate;
 pub mod noise;
 pub mod plan;
-mod png;
 pub mod solve;
 pub mod splits;
 pub mod tasks;
