@@ -17,7 +17,7 @@ pub(crate) enum Kind {
     Texts,
     /// One of these strings.
     Choice(&'static [&'static str]),
-    /// When training ends: exactly one of three measures.
+    /// When training ends: exactly one measure, with its number.
     Budget,
 }
 
@@ -50,7 +50,7 @@ const fn optional(path: &'static str, kind: Kind, meaning: &'static str) -> Key 
 pub(crate) const KEYS: &[Key] = &[
     key("seed", Kind::Count(LARGE), "Run seed: every random number of the run derives from it."),
     key("threads", Kind::Count(LARGE), "Worker threads; 0 takes all cores."),
-    key("env.id", Kind::Text, "Registered environment: `household`, `alfworld` or `sokoban`."),
+    key("env.id", Kind::Text, "Environment: `household`, `alfworld`, `sokoban` or `scienceworld`."),
     key(
         "env.max_steps",
         Kind::Count(WORD),

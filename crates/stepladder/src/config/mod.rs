@@ -65,7 +65,7 @@ pub(crate) struct Config {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct EnvConfig {
-    /// Registered id: `household`, `alfworld` or `sokoban`.
+    /// Environment id, one of [`crate::envs::IDS`].
     pub(crate) id: String,
     /// Environment steps per episode, in demonstrations and evaluation.
     pub(crate) max_steps: u32,

@@ -148,6 +148,14 @@ selection = "random"
 "#;
 
 #[test]
+fn every_environment_is_named_where_one_is_chosen() {
+    let key = KEYS.iter().find(|key| key.path == "env.id").unwrap();
+    for id in crate::envs::IDS {
+        assert!(key.meaning.contains(&format!("`{id}`")), "{id}: {}", key.meaning);
+    }
+}
+
+#[test]
 fn keys_say_what_the_structs_take() {
     let file = File::new(&["preset = \"demo\"", ALGORITHMS].concat());
     let full = file.load().unwrap().text;
