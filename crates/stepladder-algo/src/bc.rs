@@ -14,7 +14,7 @@
 //! Metrics: `loss`, `loss/<role>`, `gradient_norm`, `learning_rate`, `tokens_per_second`, `epoch`, `seconds`.
 //! Run it: `stepladder train demo`.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use stepladder_core::Role;
 use stepladder_data::batch::{Reduction, collate, mass};
@@ -23,8 +23,9 @@ use stepladder_model::Decoder;
 use tch::{Device, Kind, Tensor};
 
 use crate::AlgoError;
+use crate::ops::logprob::nll;
 use crate::runtime::checkpoint::Trainer;
-use crate::runtime::clock::Stopwatch;
+use crate::runtime::epochs::{self, Done};
 use crate::runtime::plan::{self, Plan};
 use crate::runtime::schedule::{Schedule, factor};
 use crate::runtime::workers::{LossParts, Workers};
@@ -114,7 +115,7 @@ pub fn weighted_nll(decoder: &Decoder, batch: &Batch, device: Device) -> Result<
     let targets = Tensor::from_slice(&batch.targets).to_device(device); // [N]
     let weights = Tensor::from_slice(&batch.weights).to_device(device); // [N]
     let logprobs = decoder.logprobs(&ids, &targets); // [N]
-    let loss = -(&logprobs * weights).sum(Kind::Float);
+    let loss = nll(&logprobs, &weights)?;
     let logprobs = Vec::try_from(logprobs.detach().to_device(Device::Cpu))?;
     Ok(LossParts { loss, logprobs })
 }
@@ -159,7 +160,8 @@ pub fn shares(rows: Vec<(&Row, f64)>, parts: usize) -> Vec<Vec<(&Row, f64)>> {
 /// Trains until the budget is used up or `stop` is set. Continues wherever `trainer.progress` stands.
 ///
 /// # Errors
-/// [`AlgoError::NoData`] without rows, [`AlgoError::NotFinite`] after five steps in a row without a finite gradient
+/// [`AlgoError::NoData`] without rows, [`AlgoError::NotFinite`] after [`Divergence::LIMIT`](crate::runtime::optimiser::Divergence::LIMIT) steps in a row
+/// without a finite gradient
 /// (such steps change nothing), or what the observer answers.
 pub fn train(
     config: &BcConfig,
@@ -173,66 +175,43 @@ pub fn train(
     if rows.is_empty() {
         return Err(AlgoError::NoData("no demonstration was accepted".to_owned()));
     }
-    let mut not_finite = 0;
-    loop {
-        let plan = plan_epoch(config, rows, trainer.progress.epoch);
-        for group in plan.iter().skip(trainer.progress.cursor as usize) {
-            let fraction = config.budget.fraction(&trainer.progress, plan.len());
-            if fraction >= 1.0 {
-                return Ok(Ending::Complete);
-            }
-            if stop.load(Ordering::Relaxed) {
-                return Ok(Ending::Interrupted);
-            }
-            let clock = Stopwatch::resume(trainer.progress.seconds);
-            let learning_rate =
-                config.learning_rate * factor(config.schedule, fraction, config.warmup, config.floor);
-            let batches: Vec<Batch> =
-                shares(scaled(config, rows, group, trainer.progress.step), workers.count())
-                    .iter()
-                    .map(|share| collate(share, pad, config.reduction))
-                    .collect();
-            let tokens: usize = batches.iter().map(|batch| batch.tokens).sum();
-            let replies: Vec<_> = batches.iter().map(|batch| batch.replies.clone()).collect();
-            let (parts, gradient) = workers.gradient(&trainer.params, batches)?;
-            let norm = trainer.optimiser.step(&mut trainer.params.flat, &gradient, learning_rate);
-            not_finite = if norm.is_finite() { 0 } else { not_finite + 1 };
-            if not_finite >= 5 {
-                return Err(AlgoError::NotFinite { times: not_finite, step: trainer.progress.step });
-            }
-            let mut per_role = [(0.0, 0.0); Role::COUNT];
-            for (infos, part) in replies.iter().zip(&parts) {
-                let mut at = 0;
-                for info in infos {
-                    let len = info.len as usize;
-                    let row: f64 = part.logprobs[at..at + len].iter().map(|&lp| f64::from(lp)).sum();
-                    let slot: &mut (f64, f64) = &mut per_role[info.role as usize];
-                    slot.0 += row / len as f64 * f64::from(info.weight);
-                    slot.1 += f64::from(info.weight);
-                    at += len;
-                }
-            }
-            let progress = &mut trainer.progress;
-            progress.step += 1;
-            progress.cursor += 1;
-            progress.tokens += tokens as u64;
-            progress.seconds = clock.seconds();
-            let report = StepReport {
-                step: progress.step,
-                epoch: progress.passes(plan.len()),
-                fraction,
-                seconds: progress.seconds,
-                since: progress.since.2,
-                tokens: progress.tokens,
-                loss: parts.iter().map(|part| part.loss).sum(),
-                gradient_norm: norm,
-                learning_rate,
-                per_role,
-                extra: Vec::new(),
-            };
-            observer.on_step(trainer, &report)?;
+    let plan = |epoch| plan_epoch(config, rows, epoch);
+    epochs::run(config.budget, trainer, stop, observer, plan, |trainer, group, fraction| {
+        step(config, rows, group, pad, trainer, workers, fraction)
+    })
+}
+
+/// One optimiser step.
+fn step(
+    config: &BcConfig,
+    rows: &[Row],
+    group: &[usize],
+    pad: u32,
+    trainer: &mut Trainer,
+    workers: &Workers,
+    fraction: f64,
+) -> Result<Done, AlgoError> {
+    let learning_rate = config.learning_rate * factor(config.schedule, fraction, config.warmup, config.floor);
+    let batches: Vec<Batch> = shares(scaled(config, rows, group, trainer.progress.step), workers.count())
+        .iter()
+        .map(|share| collate(share, pad, config.reduction))
+        .collect();
+    let tokens = batches.iter().map(|batch| batch.tokens).sum();
+    let replies: Vec<_> = batches.iter().map(|batch| batch.replies.clone()).collect();
+    let (parts, gradient) = workers.gradient(&trainer.params, batches)?;
+    let gradient_norm = trainer.optimiser.step(&mut trainer.params.flat, &gradient, learning_rate);
+    let mut per_role = [(0.0, 0.0); Role::COUNT];
+    for (infos, part) in replies.iter().zip(&parts) {
+        let mut at = 0;
+        for info in infos {
+            let len = info.len as usize;
+            let row: f64 = part.logprobs[at..at + len].iter().map(|&lp| f64::from(lp)).sum();
+            let slot: &mut (f64, f64) = &mut per_role[info.role as usize];
+            slot.0 += row / len as f64 * f64::from(info.weight);
+            slot.1 += f64::from(info.weight);
+            at += len;
         }
-        trainer.progress.epoch += 1;
-        trainer.progress.cursor = 0;
     }
+    let loss = parts.iter().map(|part| part.loss).sum();
+    Ok(Done { tokens, loss, gradient_norm, learning_rate, per_role, extra: Vec::new() })
 }

@@ -22,7 +22,7 @@
 //! Metrics: those of `bc`, and `actor_loss`, `critic_loss/…`, `q/…`, `v/…`, `advantage/…`, `advantage_std/…`,
 //! `weight_max/…` per level.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use serde::{Deserialize, Serialize};
 use stepladder_core::Role;
@@ -33,12 +33,12 @@ use stepladder_model::Params;
 use tch::{Kind, Tensor};
 
 use crate::AlgoError;
-use crate::bc::{Budget, Ending, Mixture, Observer, StepReport};
+use crate::bc::{Budget, Ending, Mixture, Observer};
 use crate::critics::Critics;
 use crate::ops::actor::{ActorMode, ActorRule};
 use crate::ops::critic::polyak;
 use crate::runtime::checkpoint::{Identity, Progress, Trainer};
-use crate::runtime::clock::Stopwatch;
+use crate::runtime::epochs::{self, Done};
 use crate::runtime::optimiser::{AdamW, AdamWConfig};
 use crate::runtime::plan::{Plan, shares};
 use crate::runtime::schedule::{Schedule, factor};
@@ -363,12 +363,13 @@ impl Outcome {
 
 /// Trains until the budget is used up or `stop` is set. Continues wherever `trainer.progress` stands.
 ///
-/// `trainer` comes from [`start`] or from a checkpoint that [`train`] left, `learners` were made with the same `config`. Rows without a reply and rows of a flat agent
-/// are left out; a level without rows is not trained.
+/// `trainer` comes from [`start`] or from a checkpoint that [`train`] left, `learners` were made with the same `config`.
+/// Rows without a reply and rows of a flat agent are left out; a level without rows is not trained.
 ///
 /// # Errors
 /// [`AlgoError::NoData`] without rows, [`AlgoError::NoCritics`] for a trainer without critics, [`AlgoError::Window`] for
-/// a row that the model cannot read, [`AlgoError::NotFinite`] after five steps in a row without a finite gradient, or what the observer answers.
+/// a row that the model cannot read, [`AlgoError::NotFinite`] after
+/// [`Divergence::LIMIT`](crate::runtime::optimiser::Divergence::LIMIT) steps in a row without a finite gradient, or what the observer answers.
 pub fn train(
     config: &OfflineConfig,
     rows: &[OfflineRow],
@@ -394,50 +395,23 @@ pub fn train(
     let &OfflineConfig { mixture, batch_tokens, batch_rows, seed, .. } = config;
     let plan = Plan { mixture, batch_tokens, batch_rows, seed };
     let measured: Vec<_> = rows.iter().map(|row| (row.row.role, row.row.ids.len())).collect();
-    let mut not_finite = 0;
-    loop {
-        let steps = plan.epoch(&measured, trainer.progress.epoch);
-        for group in steps.iter().skip(trainer.progress.cursor as usize) {
-            let fraction = config.budget.fraction(&trainer.progress, steps.len());
-            if fraction >= 1.0 {
-                return Ok(Ending::Complete);
-            }
-            if stop.load(Ordering::Relaxed) {
-                return Ok(Ending::Interrupted);
-            }
-            let clock = Stopwatch::resume(trainer.progress.seconds);
+    epochs::run(
+        config.budget,
+        trainer,
+        stop,
+        observer,
+        |epoch| plan.epoch(&measured, epoch),
+        |trainer, group, fraction| {
             let rate = factor(config.schedule, fraction, config.warmup, config.floor);
             let warming = trainer.progress.step < config.critic_warmup;
-            let (norm, outcome) = step(config, &rows, group, pad, trainer, learners, rate)?;
-            not_finite = if norm.is_finite() { 0 } else { not_finite + 1 };
-            if not_finite >= 5 {
-                return Err(AlgoError::NotFinite { times: not_finite, step: trainer.progress.step });
-            }
+            let (gradient_norm, outcome) = step(config, &rows, group, pad, trainer, learners, rate)?;
             let mut per_role = [(0.0, 0.0); Role::COUNT];
             for (level, sums) in LEVELS.into_iter().zip(&outcome.sums) {
                 per_role[level as usize] = (sums.logprob, sums.totals.count);
             }
-            let progress = &mut trainer.progress;
-            progress.step += 1;
-            progress.cursor += 1;
-            progress.tokens += outcome.tokens as u64;
-            progress.seconds = clock.seconds();
-            let report = StepReport {
-                step: progress.step,
-                epoch: progress.passes(steps.len()),
-                fraction,
-                seconds: progress.seconds,
-                since: progress.since.2,
-                tokens: progress.tokens,
-                loss: outcome.loss,
-                gradient_norm: norm,
-                learning_rate: if warming { 0.0 } else { rate * config.actor_learning_rate },
-                per_role,
-                extra: outcome.extra(),
-            };
-            observer.on_step(trainer, &report)?;
-        }
-        trainer.progress.epoch += 1;
-        trainer.progress.cursor = 0;
-    }
+            let learning_rate = if warming { 0.0 } else { rate * config.actor_learning_rate };
+            let (loss, extra) = (outcome.loss, outcome.extra());
+            Ok(Done { tokens: outcome.tokens, loss, gradient_norm, learning_rate, per_role, extra })
+        },
+    )
 }

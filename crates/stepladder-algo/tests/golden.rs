@@ -4,13 +4,13 @@
 
 mod common;
 
+use common::textbook::{IGNORE, actor_loss, behaviour_cloning, row_logprobs, token_logprobs};
 use common::{PAD, VOCAB, cases, factors, params, rows, shape};
 use serde_json::Value;
 use stepladder_algo::bc::weighted_nll;
 use stepladder_algo::ops::actor::{ActorMode, ActorRule, Totals};
 use stepladder_algo::ops::critic::{expectile_loss, polyak, td_loss, td_target};
-use stepladder_algo::ops::logprob::IGNORE;
-use stepladder_algo::ops::{behaviour_cloning, row_logprobs, token_logprobs};
+use stepladder_algo::ops::logprob::nll;
 use stepladder_data::batch::{Reduction, collate_all};
 use stepladder_model::Decoder;
 use stepladder_model::decoder::rotations;
@@ -45,8 +45,7 @@ fn token_logprobs_are_shifted_and_masked() {
         let inputs = &case["inputs"];
         let labels = integers(&inputs["labels"]);
         let (logprobs, mask) =
-            token_logprobs(&matrix(&inputs["logits"]).unsqueeze(0), &Tensor::from_slice2(&[&labels]))
-                .unwrap();
+            token_logprobs(&matrix(&inputs["logits"]).unsqueeze(0), &Tensor::from_slice2(&[&labels]));
         let expected = vector(&case["expected"]["token_logprobs"]);
         let found: Vec<f32> = Vec::try_from(logprobs.masked_select(&mask)).unwrap();
         assert_eq!(found.len(), expected.len(), "{}", case["id"]);
@@ -55,7 +54,7 @@ fn token_logprobs_are_shifted_and_masked() {
         }
         let sum = logprobs.sum(Kind::Float).double_value(&[]);
         close(&case, "sum", sum, case["expected"]["sum"].as_f64().unwrap());
-        let mean = row_logprobs(&logprobs, &mask).unwrap().double_value(&[0]);
+        let mean = row_logprobs(&logprobs, &mask).double_value(&[0]);
         close(&case, "mean", mean, case["expected"]["mean"].as_f64().unwrap());
         // A label says which token its own row of ids holds.
         let ids = integers(&inputs["ids"]);
@@ -73,15 +72,22 @@ fn row_logprobs_and_loss_of_behaviour_cloning() {
     for case in cases("bc") {
         let logprobs = matrix(&case["inputs"]["token_logprobs"]);
         let mask = matrix(&case["inputs"]["mask"]);
-        let found = row_logprobs(&logprobs, &mask).unwrap();
+        let found = row_logprobs(&logprobs, &mask);
         for (row, expected) in case["expected"]["row_logprob"].as_array().unwrap().iter().enumerate() {
             match expected.as_f64() {
                 Some(expected) => close(&case, "row", found.double_value(&[row as i64]), expected),
                 None => empty_rows += 1,
             }
         }
-        let loss = behaviour_cloning(&logprobs, &mask).unwrap().double_value(&[]);
-        close(&case, "loss", loss, case["expected"]["loss"].as_f64().unwrap());
+        let loss = case["expected"]["loss"].as_f64().unwrap();
+        close(&case, "textbook", behaviour_cloning(&logprobs, &mask).double_value(&[]), loss);
+        // As the trainer computes it: reply tokens in one row, each with its weight in the mean of means.
+        let tokens = mask.sum_dim_intlist(-1, true, Kind::Float);
+        let rows = tokens.gt(0.0).sum(Kind::Float);
+        let weights =
+            (mask.ones_like() / (tokens.clamp_min(1.0) * rows.clamp_min(1.0))).masked_select(&mask.gt(0.0));
+        let found = nll(&logprobs.masked_select(&mask.gt(0.0)), &weights).unwrap();
+        close(&case, "loss", found.double_value(&[]), loss);
     }
     assert!(empty_rows > 0, "no golden case has an empty row");
 }
@@ -166,9 +172,11 @@ fn actors_match_every_golden_case() {
         ] {
             let logprobs = Tensor::from_slice(&vector(&inputs["row_logprob"])).set_requires_grad(true);
             let critics = [&q, &v].map(|value| value.copy().set_requires_grad(true));
-            let loss = rule(mode).loss(&critics[0], &critics[1], &logprobs, &one).unwrap();
+            let loss = trained_actor_loss(&rule(mode), &critics[0], &critics[1], &logprobs);
             loss.backward();
             close(&case, name, loss.double_value(&[]), expected[name].as_f64().unwrap());
+            let textbook = actor_loss(&rule(mode), &q, &v, &logprobs, &one);
+            close(&case, name, textbook.double_value(&[]), expected[name].as_f64().unwrap());
             // The gradient is minus each row's weight over the number of rows, and stays out of the critics.
             let wanted = row_weights * (-1.0 / count);
             assert!((logprobs.grad() - wanted).abs().max().double_value(&[]) < 1e-6, "{name}");
@@ -176,27 +184,42 @@ fn actors_match_every_golden_case() {
         }
         // Q alone is the advantage over a value of 0.
         let logprobs = Tensor::from_slice(&vector(&inputs["row_logprob"]));
-        let loss = rule(ActorMode::QLinear).loss(&advantage, &v, &logprobs, &one).unwrap();
-        close(&case, "q_linear", loss.double_value(&[]), expected["loss_linear"].as_f64().unwrap());
+        for loss in [
+            trained_actor_loss(&rule(ActorMode::QLinear), &advantage, &v, &logprobs),
+            actor_loss(&rule(ActorMode::QLinear), &advantage, &v, &logprobs, &one),
+        ] {
+            close(&case, "q_linear", loss.double_value(&[]), expected["loss_linear"].as_f64().unwrap());
+        }
     }
+}
+
+/// The actor's loss as training composes it, for rows of one token that stand for one sample each.
+fn trained_actor_loss(rule: &ActorRule, q: &Tensor, v: &Tensor, logprobs: &Tensor) -> Tensor {
+    let factor = rule.factor(q, v).unwrap();
+    let sum = |values: &Tensor| values.sum(Kind::Double).double_value(&[]);
+    let totals = Totals { count: q.numel() as f64, factor: sum(&factor), advantage: sum(&(q - v)) };
+    nll(logprobs, &(factor * rule.scale(&totals))).unwrap()
+}
+
+/// GLIDER's released high level (SARSA on the actions in the data) has the arithmetic of our target.
+#[test]
+fn the_target_of_q_of_the_next_action_in_the_data() {
+    let case = cases("other_methods").into_iter().find(|case| case["id"] == "glider_sarsa").unwrap();
+    let tensor = |name: &str| Tensor::from_slice(&vector(&case["inputs"][name]));
+    let discount = (1.0 - tensor("done")) * case["inputs"]["gamma"].as_f64().unwrap();
+    // What follows a sample is the next one of the same episode; nothing follows the last.
+    let next = tensor("qbar").roll([-1], [0]);
+    let target = td_target(&tensor("reward"), &discount, &next).unwrap();
+    close_all(&case, "target", &target, &case["expected"]);
 }
 
 #[test]
 fn a_batch_without_tokens_has_loss_and_gradient_zero() {
     let logprobs = Tensor::from_slice2(&[[-1.0f32, -2.0]]).set_requires_grad(true);
-    let loss = behaviour_cloning(&logprobs, &Tensor::from_slice2(&[[0.0f32, 0.0]])).unwrap();
+    let loss = behaviour_cloning(&logprobs, &Tensor::from_slice2(&[[0.0f32, 0.0]]));
     loss.backward();
     assert_eq!(loss.double_value(&[]), 0.0);
     assert_eq!(Vec::<f32>::try_from(logprobs.grad().view([-1])).unwrap(), [0.0, 0.0]);
-}
-
-#[test]
-fn shapes_that_do_not_fit_are_errors() {
-    let logits = Tensor::zeros([2, 3, 4], (Kind::Float, Device::Cpu));
-    let labels = Tensor::zeros([2, 2], (Kind::Int64, Device::Cpu));
-    assert!(token_logprobs(&logits, &labels).is_err());
-    assert!(token_logprobs(&logits.select(0, 0), &labels).is_err());
-    assert!(row_logprobs(&labels, &logits.select(0, 0)).is_err());
 }
 
 /// What the trainer computes for a collated batch is the textbook loss of the full logits.
@@ -229,9 +252,8 @@ fn the_trained_path_equals_the_textbook_loss() {
                 }
             }
         }
-        let (logprobs, mask) =
-            token_logprobs(&logits, &Tensor::from_slice(&labels).view([count, len])).unwrap();
-        let expected = behaviour_cloning(&logprobs, &mask).unwrap().double_value(&[]);
+        let (logprobs, mask) = token_logprobs(&logits, &Tensor::from_slice(&labels).view([count, len]));
+        let expected = behaviour_cloning(&logprobs, &mask).double_value(&[]);
         let found = weighted_nll(&decoder, &batch, Device::Cpu).unwrap().loss.double_value(&[]);
         assert!(expected > 0.1 && (found - expected).abs() < 1e-5, "{found} for {expected}");
     }

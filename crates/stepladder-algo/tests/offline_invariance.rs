@@ -6,6 +6,7 @@
 
 mod common;
 
+use common::textbook::actor_loss;
 use common::{PAD, compare, critics, factors, gradient, offline_config, offline_rows, params, shape};
 use rand::seq::SliceRandom;
 use stepladder_algo::bc::Mixture;
@@ -221,7 +222,7 @@ fn the_trained_path_equals_the_textbook_losses() {
                     td_loss(&q, &target).unwrap() + expectile_loss(&v, &reference, config.omega).unwrap();
                 critic = critic + (losses * &weight).sum(Kind::Float) / weight.sum(Kind::Float);
                 let rule = ActorRule { mode, temperature: config.temperature, clip: config.weight_clip };
-                actor = actor + rule.loss(&q, &v, &logprob, &weight).unwrap();
+                actor = actor + actor_loss(&rule, &q, &v, &logprob, &weight);
             }
             let wanted = actor.double_value(&[]);
             (&actor + critic).backward();

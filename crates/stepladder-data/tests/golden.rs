@@ -141,13 +141,14 @@ fn what_follows_a_sample_is_the_next_prompt_of_its_role() {
 
 #[test]
 fn level_mixing_matches() {
-    let case = &cases("mixing")[0];
-    let input = |name: &str| case["inputs"][name].as_u64().unwrap() as usize;
-    let lens = [input("n_high"), input("n_low"), input("n_progress")];
-    assert_eq!(json!(epoch_len(lens)), case["expected"]["epoch_len"]);
-    let rows: Vec<_> = numbers(&case["inputs"]["i"])
-        .into_iter()
-        .map(|i| level_row(lens, i).map(|index| index.expect("no level is empty")))
-        .collect();
-    assert_eq!(json!(rows), case["expected"]["rows"]);
+    for case in cases("mixing") {
+        let input = |name: &str| case["inputs"][name].as_u64().unwrap() as usize;
+        let lens = [input("n_high"), input("n_low"), input("n_progress")];
+        assert_eq!(json!(epoch_len(lens)), case["expected"]["epoch_len"]);
+        let rows: Vec<_> = numbers(&case["inputs"]["i"])
+            .into_iter()
+            .map(|i| level_row(lens, i).map(|index| index.expect("no level is empty")))
+            .collect();
+        assert_eq!(json!(rows), case["expected"]["rows"]);
+    }
 }

@@ -284,10 +284,14 @@ impl Decoder {
     /// ids: `[B, T]` · targets: `[N]` flat indices, none at the start of a row → `[N]`
     pub fn logprobs(&self, ids: &Tensor, targets: &Tensor) -> Tensor {
         let before = self.hidden_at(ids, &(targets - 1));
-        let tokens = ids.reshape([-1]).index_select(0, targets);
-        self.logits(&before)
-            .log_softmax(-1, Kind::Float)
-            .gather(1, &tokens.unsqueeze(1), false)
-            .squeeze_dim(1)
+        self.token_logprobs(&before, &ids.reshape([-1]).index_select(0, targets))
+    }
+
+    /// Log-probability of one token after each hidden vector.
+    ///
+    /// # Shapes
+    /// hidden: `[N, d]` · tokens: `[N]` (i64) → `[N]`
+    pub fn token_logprobs(&self, hidden: &Tensor, tokens: &Tensor) -> Tensor {
+        self.logits(hidden).log_softmax(-1, Kind::Float).gather(1, &tokens.unsqueeze(1), false).squeeze_dim(1)
     }
 }

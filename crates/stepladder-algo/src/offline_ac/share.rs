@@ -15,6 +15,7 @@ use crate::AlgoError;
 use crate::critics::{Critics, Heads, heads};
 use crate::ops::actor::{ActorRule, Totals};
 use crate::ops::critic::{expectile_loss, td_loss, td_target};
+use crate::ops::logprob::nll;
 use crate::runtime::pool::{Frame, Pool, sum_in_order};
 
 /// Names of [`LevelSums::metrics`] by level.
@@ -243,11 +244,7 @@ impl Worker {
         let ids = block(&batch.block, device); // [B, T]
         let hidden = decoder.hidden_at(&ids, &to(&batch.positions)); // [N + B, d]
         let targets = ids.reshape([-1]).index_select(0, &to(&batch.targets)); // [N]
-        let logprobs = decoder
-            .logits(&hidden.index_select(0, &to(&batch.before)))
-            .log_softmax(-1, Kind::Float)
-            .gather(1, &targets.unsqueeze(1), false)
-            .squeeze_dim(1); // [N]
+        let logprobs = decoder.token_logprobs(&hidden.index_select(0, &to(&batch.before)), &targets); // [N]
         let next = (batch.next.rows > 0).then(|| {
             tch::no_grad(|| {
                 let ids = block(&batch.next, device); // [M, T']
@@ -338,7 +335,7 @@ impl Worker {
         let weights: Vec<f32> =
             tokens.iter().map(|&(level, weight)| (weight * scales[level]) as f32).collect();
         let weights = Tensor::from_slice(&weights).to_device(logprobs.device());
-        let actor_loss = -(logprobs * weights).sum(Kind::Float);
+        let actor_loss = nll(&logprobs, &weights)?;
         let (actor_value, critic_value) = (actor_loss.f_double_value(&[])?, critic_loss.f_double_value(&[])?);
         let total = if actor { actor_loss + critic_loss } else { critic_loss };
         total.f_backward()?;

@@ -40,6 +40,7 @@ use crate::ops::surrogate::{Aggregate, SurrogateRule};
 use crate::ppo::{PpoNumbers, Values};
 use crate::runtime::checkpoint::Trainer;
 use crate::runtime::clock::Stopwatch;
+use crate::runtime::optimiser::Divergence;
 use samples::Reward;
 use update::Learners;
 use world::World;
@@ -106,8 +107,8 @@ pub struct OnlineConfig {
 /// Continues wherever `trainer.progress` stands, at an iteration's beginning.
 ///
 /// # Errors
-/// [`AlgoError::NoData`] without tasks, [`AlgoError::NotFinite`] after five optimiser steps in a row without a finite
-/// gradient (such steps change nothing), from the model, or what the observer answers. Nothing of a failed iteration is
+/// [`AlgoError::NoData`] without tasks, [`AlgoError::NotFinite`] after [`Divergence::LIMIT`] optimiser steps in a row without a
+/// finite gradient (such steps change nothing), from the model, or what the observer answers. Nothing of a failed iteration is
 /// saved.
 pub fn train(
     config: &OnlineConfig,
@@ -129,7 +130,7 @@ pub fn train(
         }
         _ => None,
     };
-    let mut not_finite = 0;
+    let mut divergence = Divergence::default();
     loop {
         let fraction = config.budget.fraction(&trainer.progress, 1);
         if fraction >= 1.0 {
@@ -140,7 +141,7 @@ pub fn train(
         }
         let clock = Stopwatch::resume(trainer.progress.seconds);
         let mut session =
-            Session::new(config, world, trainer, reference, &workers, values.as_ref(), &mut not_finite);
+            Session::new(config, world, trainer, reference, &workers, values.as_ref(), &mut divergence);
         match config.method {
             Method::Grpo => crate::grpo::iterate(&mut session, config.rule)?,
             Method::Gigpo { gamma, omega } => crate::gigpo::iterate(&mut session, config.rule, gamma, omega)?,

@@ -16,9 +16,7 @@ use crate::ops::group::is_flat;
 use crate::ppo::Values;
 use crate::runtime::checkpoint::Trainer;
 use crate::runtime::clock::Stopwatch;
-
-/// Optimiser steps in a row without a finite gradient that end a run.
-const NOT_FINITE: u32 = 5;
+use crate::runtime::optimiser::Divergence;
 
 /// What is counted of an iteration.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -102,7 +100,7 @@ pub struct Session<'a> {
     pub(crate) values: Option<&'a Values>,
     reference: &'a Tensor,
     learners: &'a Learners,
-    not_finite: &'a mut u32,
+    divergence: &'a mut Divergence,
     stats: Stats,
     calls: u64,
 }
@@ -118,10 +116,10 @@ impl<'a> Session<'a> {
         reference: &'a Tensor,
         learners: &'a Learners,
         values: Option<&'a Values>,
-        not_finite: &'a mut u32,
+        divergence: &'a mut Divergence,
     ) -> Self {
         let stats = Stats::default();
-        Self { config, world, trainer, values, reference, learners, not_finite, stats, calls: 0 }
+        Self { config, world, trainer, values, reference, learners, divergence, stats, calls: 0 }
     }
 
     /// Number of this iteration, from 0.
@@ -248,22 +246,20 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// After an optimiser step: a step whose gradient was not finite has changed nothing and is reported; the fifth in a row
-    /// ends the run.
+    /// After an optimiser step: a step whose gradient was not finite has changed nothing and is reported; several in a row
+    /// end the run.
     pub(crate) fn step_done(&mut self, norm: f64) -> Result<(), AlgoError> {
+        let step = self.trainer.progress.step;
         if norm.is_finite() {
-            *self.not_finite = 0;
             self.trainer.progress.step += 1;
-            return Ok(());
+        } else {
+            self.stats.skipped += 1;
+            let iteration = self.iteration() + 1;
+            crate::note!(
+                "warning: iteration {iteration}: a step with a gradient that is not finite was skipped"
+            );
         }
-        *self.not_finite += 1;
-        self.stats.skipped += 1;
-        let (iteration, step) = (self.iteration() + 1, self.trainer.progress.step);
-        crate::note!("warning: iteration {iteration}: a step with a gradient that is not finite was skipped");
-        if *self.not_finite >= NOT_FINITE {
-            return Err(AlgoError::NotFinite { times: *self.not_finite, step });
-        }
-        Ok(())
+        self.divergence.count(norm, step)
     }
 
     pub(crate) fn count_values(&mut self, loss: f64, seconds: f64) {

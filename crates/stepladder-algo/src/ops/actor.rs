@@ -12,10 +12,10 @@
 //! | `q_linear` | `− mean Q LP` | Q | 1 / Σ c |
 
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use crate::AlgoError;
-use crate::ops::critic::same;
+use crate::ops::same;
 
 /// Keeps the mean weight off zero.
 const EPSILON: f64 = 1e-8;
@@ -88,7 +88,23 @@ impl ActorRule {
         })
     }
 
-    /// s of the table above; 0 for a level without rows.
+    /// s of the table above; 0 for a level without rows. The loss of the level is [`crate::ops::logprob::nll`] with the
+    /// weight s cᵢ fᵢ / |yᵢ| on every token of row i.
+    ///
+    /// ```
+    /// # use tch::Tensor;
+    /// use stepladder_algo::ops::actor::{ActorMode, ActorRule, Totals};
+    /// let q = Tensor::from_slice(&[4.0f32, 0.0]);
+    /// let rule = |mode| ActorRule { mode, temperature: 1.0, clip: 20.0 };
+    /// // exp(4) is clipped to 20: factors 20 and 1.
+    /// let factor = rule(ActorMode::Awr).factor(&q, &q.zeros_like())?;
+    /// assert!((factor.double_value(&[0]) - 20.0).abs() < 1e-5 && factor.double_value(&[1]) == 1.0);
+    /// let totals = Totals { count: 2.0, factor: 21.0, advantage: 4.0 };
+    /// assert!((rule(ActorMode::Awr).scale(&totals) - 1.0 / 21.0).abs() < 1e-8);
+    /// assert_eq!(rule(ActorMode::Linear).scale(&totals), 0.5);
+    /// assert_eq!(rule(ActorMode::LinearOuter).scale(&totals), 1.0); // mean A = 2, divided by the count
+    /// # Ok::<(), stepladder_algo::AlgoError>(())
+    /// ```
     pub fn scale(&self, totals: &Totals) -> f64 {
         if totals.count <= 0.0 {
             return 0.0;
@@ -98,47 +114,5 @@ impl ActorRule {
             ActorMode::Linear | ActorMode::QLinear => 1.0 / totals.count,
             ActorMode::LinearOuter => totals.advantage / totals.count / totals.count,
         }
-    }
-
-    /// The loss of a whole level  L = − s Σᵢ cᵢ fᵢ LPᵢ      (Eq. 6; spec 3.5)
-    ///
-    /// ```
-    /// # use tch::Tensor;
-    /// use stepladder_algo::ops::actor::{ActorMode, ActorRule};
-    /// let q = Tensor::from_slice(&[4.0f32, 0.0]);
-    /// let (v, one) = (q.zeros_like(), q.ones_like());
-    /// let lp = Tensor::from_slice(&[-1.0f32, -2.0]);
-    /// let loss = |mode| {
-    ///     let rule = ActorRule { mode, temperature: 1.0, clip: 20.0 };
-    ///     rule.loss(&q, &v, &lp, &one).unwrap().double_value(&[])
-    /// };
-    /// // exp(4) is clipped to 20: weights 20 and 1, mean 10.5.
-    /// assert!((loss(ActorMode::Awr) - (20.0 * 1.0 + 1.0 * 2.0) / 2.0 / 10.5).abs() < 1e-6);
-    /// assert_eq!(loss(ActorMode::Linear), 2.0);
-    /// assert_eq!(loss(ActorMode::LinearOuter), 3.0); // mean A = 2, mean LP = −1.5
-    /// ```
-    /// # Shapes
-    /// q, v, row log-probabilities, weight: `[B]` → scalar
-    /// # Gradient
-    /// flows to `logprobs` only.
-    /// # Errors
-    /// [`AlgoError::Shape`] if the shapes differ.
-    pub fn loss(
-        &self,
-        q: &Tensor,
-        v: &Tensor,
-        logprobs: &Tensor,
-        weight: &Tensor,
-    ) -> Result<Tensor, AlgoError> {
-        same("actor loss", q, logprobs)?;
-        same("actor loss", q, weight)?;
-        let factor = self.factor(q, v)?;
-        let sum = |x: &Tensor| x.sum(Kind::Double).double_value(&[]);
-        let totals = Totals {
-            count: sum(weight),
-            factor: sum(&(weight * &factor)),
-            advantage: sum(&(weight * (q - v))),
-        };
-        Ok(-(factor * weight * logprobs).sum(Kind::Float) * self.scale(&totals))
     }
 }

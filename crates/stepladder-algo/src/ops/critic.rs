@@ -5,13 +5,7 @@
 use tch::Tensor;
 
 use crate::AlgoError;
-
-pub(crate) fn same(op: &'static str, a: &Tensor, b: &Tensor) -> Result<(), AlgoError> {
-    if a.size() == b.size() {
-        return Ok(());
-    }
-    Err(AlgoError::Shape { op, reason: format!("shapes {:?} and {:?} differ", a.size(), b.size()) })
-}
+use crate::ops::same;
 
 /// Target of Q:  yᵢ = rᵢ + Γᵢ V̄(xᵢ′)      (Eq. 1; spec 3.4)
 ///

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use crate::AlgoError;
-use crate::ops::critic::same;
+use crate::ops::same;
 
 /// Bound on the exponents.
 const EXPONENT: f64 = 20.0;

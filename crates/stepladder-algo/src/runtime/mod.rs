@@ -2,6 +2,7 @@
 
 pub mod checkpoint;
 pub mod clock;
+pub(crate) mod epochs;
 pub mod events;
 pub mod metrics;
 pub mod optimiser;

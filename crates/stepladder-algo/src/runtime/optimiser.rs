@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::sweep;
+use crate::AlgoError;
 
 /// Numbers of AdamW.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -38,6 +39,29 @@ pub struct AdamW {
     pub second: Tensor,
     /// Steps taken, t.
     pub steps: u64,
+}
+
+/// Ends a run whose gradients stay without a finite norm.
+#[derive(Debug, Default)]
+pub struct Divergence {
+    in_a_row: u32,
+}
+
+impl Divergence {
+    /// Optimiser steps in a row without a finite gradient that end a run.
+    pub const LIMIT: u32 = 5;
+
+    /// Counts a step by the norm of its gradient; `step` is what the error names.
+    ///
+    /// # Errors
+    /// [`AlgoError::NotFinite`] for the last of [`Divergence::LIMIT`] steps in a row.
+    pub fn count(&mut self, norm: f64, step: u64) -> Result<(), AlgoError> {
+        self.in_a_row = if norm.is_finite() { 0 } else { self.in_a_row + 1 };
+        if self.in_a_row < Self::LIMIT {
+            return Ok(());
+        }
+        Err(AlgoError::NotFinite { times: self.in_a_row, step })
+    }
 }
 
 impl AdamW {
@@ -131,5 +155,14 @@ mod tests {
         }
         assert_eq!(Vec::<f32>::try_from(&flat).unwrap(), [1.0, -2.0]);
         assert_eq!((optimiser.steps, optimiser.first.norm().double_value(&[])), (0, 0.0));
+    }
+    #[test]
+    fn only_steps_in_a_row_are_counted() {
+        let mut divergence = Divergence::default();
+        for norm in [f64::NAN, 1.0, f64::INFINITY, f64::NAN, f64::NAN, f64::NAN] {
+            divergence.count(norm, 0).unwrap();
+        }
+        let error = divergence.count(f64::NAN, 7).unwrap_err();
+        assert!(matches!(error, AlgoError::NotFinite { times: 5, step: 7 }), "{error}");
     }
 }

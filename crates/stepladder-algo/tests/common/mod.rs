@@ -3,6 +3,8 @@
 // Every test file is a program of its own and uses another part of this.
 #![allow(dead_code)]
 
+pub(crate) mod textbook;
+
 use std::path::Path;
 
 use rand::RngExt;
