@@ -13,7 +13,6 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "stepladder-alfworld",
             "stepladder-sokoban",
-            "stepladder-webshop",
             "stepladder-scienceworld",
             "stepladder-agent",
             "stepladder-algo",
@@ -21,7 +20,6 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("stepladder-alfworld", &["stepladder"]),
     ("stepladder-sokoban", &["stepladder"]),
-    ("stepladder-webshop", &["stepladder"]),
     ("stepladder-scienceworld", &["stepladder"]),
     ("stepladder-agent", &["stepladder-model", "stepladder-algo"]),
     ("stepladder-data", &["stepladder-model", "stepladder-algo"]),

@@ -53,8 +53,6 @@ pub struct Completion {
     pub logprobs: Vec<f32>,
     /// The budget ended the reply.
     pub cut: bool,
-    /// The prompt had to be shortened to fit the window.
-    pub shortened: bool,
 }
 
 /// Why no replies came.

@@ -32,8 +32,6 @@ pub enum ProgressSlot {
 pub struct StepHrlOptions {
     /// How executor replies are read.
     pub profile: Profile,
-    /// Forces the end of a subtask after so many steps; none in the published method.
-    pub max_steps_per_subtask: Option<u32>,
     /// Ablation when false: the task is the one subtask of the episode, and no planner is asked.
     pub planner: bool,
     /// What stands where the progress text stands.
@@ -42,12 +40,7 @@ pub struct StepHrlOptions {
 
 impl Default for StepHrlOptions {
     fn default() -> Self {
-        Self {
-            profile: Profile::default(),
-            max_steps_per_subtask: None,
-            planner: true,
-            progress: ProgressSlot::default(),
-        }
+        Self { profile: Profile::default(), planner: true, progress: ProgressSlot::default() }
     }
 }
 
@@ -145,11 +138,8 @@ impl StepHrl {
 
     /// After a step and its progress text, if one was wanted.
     fn go_on(&mut self) -> Want {
-        let limit = self.options.max_steps_per_subtask;
-        let finished = self.subtasks.last().is_some_and(|subtask| {
-            subtask.steps.last().is_some_and(|step| step.finished)
-                || limit.is_some_and(|limit| subtask.steps.len() >= limit as usize)
-        });
+        let finished =
+            self.subtasks.last().and_then(|subtask| subtask.steps.last()).is_some_and(|step| step.finished);
         if self.over {
             self.finish()
         } else if finished {
@@ -423,20 +413,17 @@ mod tests {
     }
 
     #[test]
-    fn the_safety_valve_ends_a_subtask() {
-        let mut agent = StepHrl::new(StepHrlOptions { max_steps_per_subtask: Some(2), ..Default::default() });
-        agent.start(&Start {
-            text: String::new(),
-            task: "t".into(),
-            context: String::new(),
-            family: String::new(),
-        });
-        agent.on_reply(turn(Role::Planner, "find it"));
-        for round in 0..2 {
-            agent.on_reply(turn(Role::Executor, "look; False"));
-            agent.on_step(&step("Nothing.", None));
-            let want = agent.on_reply(turn(Role::Progress, "p"));
-            assert_eq!(matches!(want, Want::Reply(Query::Planner { .. })), round == 1);
+    fn an_empty_action_is_sent_as_the_profile_says() {
+        for (profile, action) in [(Profile::Fixed, "None"), (Profile::Code, "")] {
+            let mut agent = StepHrl::new(StepHrlOptions { profile, ..Default::default() });
+            agent.start(&Start {
+                text: String::new(),
+                task: "t".into(),
+                context: String::new(),
+                family: String::new(),
+            });
+            agent.on_reply(turn(Role::Planner, "find it"));
+            assert_eq!(agent.on_reply(turn(Role::Executor, "; False")), Want::Act(action.to_owned()));
         }
     }
 }

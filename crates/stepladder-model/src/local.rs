@@ -50,7 +50,6 @@ struct Prepared {
     ids: Vec<u32>,
     /// New tokens that fit behind it, at most those asked for.
     budget: usize,
-    shortened: bool,
 }
 
 impl LocalGenerator {
@@ -102,7 +101,7 @@ impl LocalGenerator {
         let text = style.prompt(request.query);
         let ids = tokenizer.encode(&text);
         if ids.len() + budget <= window {
-            return Ok(Prepared { text, ids, budget, shortened: false });
+            return Ok(Prepared { text, ids, budget });
         }
         let mut query = request.query.clone();
         loop {
@@ -110,14 +109,14 @@ impl LocalGenerator {
             let text = style.prompt(&query);
             let ids = tokenizer.encode(&text);
             if ids.len() + budget <= window {
-                return Ok(Prepared { text, ids, budget, shortened: true });
+                return Ok(Prepared { text, ids, budget });
             }
             if more {
                 continue;
             }
             // An untrained model's own words can fill a prompt; its next reply is cut rather than the run ended.
             return match window.checked_sub(ids.len()) {
-                Some(room @ 1..) => Ok(Prepared { text, ids, budget: room, shortened: true }),
+                Some(room @ 1..) => Ok(Prepared { text, ids, budget: room }),
                 _ => Err(GenerateError::Window { role: request.query.role(), needed: ids.len() + 1, window }),
             };
         }
@@ -236,7 +235,6 @@ impl Generator for LocalGenerator {
                 tokens: reply.ids.iter().map(|&id| i64::from(id)).collect(),
                 logprobs: reply.logprobs,
                 cut: reply.cut,
-                shortened: prepared.shortened,
             });
         }
         Ok(completions)
