@@ -24,6 +24,7 @@ use stepladder_model::{Device, Kind};
 use stepladder_model::{Factors, ModelConfig, Params, Shape};
 
 use super::progress::Reporter;
+use super::rows::DataId;
 use super::watcher::{Logged, Watcher, trim_metrics};
 use crate::config::{AgentConfig, Algo, BcSection, Config, Norm, OnlineSection};
 use crate::envs::Registered;
@@ -40,8 +41,8 @@ pub(crate) struct AgentRun<'a> {
     /// Trained weights to start from.
     pub(crate) from: Option<PathBuf>,
     pub(crate) tokenizer: Arc<WordTokenizer>,
-    /// Changes whenever what it learns from does.
-    pub(crate) fingerprint: String,
+    /// What it learns from.
+    pub(crate) data: DataId<'a>,
     pub(crate) probe_tasks: &'a [TaskKey],
     pub(crate) workers: usize,
     pub(crate) device: Device,
@@ -96,7 +97,7 @@ impl AgentRun<'_> {
         Identity {
             agent: self.numbers.spec().to_string(),
             style: self.env.style.id(),
-            data: self.fingerprint.clone(),
+            data: self.data.current().to_owned(),
         }
     }
 
@@ -141,13 +142,16 @@ impl AgentRun<'_> {
                 differences(found, &self.config.model)
             );
         }
-        if tokenizer.words() != self.tokenizer.words() || trainer.identity != self.identity() {
+        let identity = self.identity();
+        let found = &trainer.identity;
+        let known = found.agent == identity.agent && found.style == identity.style;
+        if tokenizer.words() != self.tokenizer.words() || !known || !self.data.matches(&found.data) {
             bail!(
                 "{} was trained on other data: the demonstrations, the prompt style or the agent have changed since",
                 directory.display()
             );
         }
-        Ok(trainer)
+        Ok(Trainer { identity, ..trainer })
     }
 
     /// What to do about a checkpoint that cannot be loaded.

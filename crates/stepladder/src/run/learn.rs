@@ -22,7 +22,7 @@ use stepladder_model::Device;
 
 use super::agents::AgentRun;
 use super::play::{UntilStopped, live_generator, play, policy_fingerprint};
-use super::rows::{AgentRows, Rows, draw, fingerprint, of_role};
+use super::rows::{AgentRows, DataId, Rows, draw, of_role};
 use super::trace_file;
 use super::training::Run;
 use crate::config::{AgentConfig, Algo, Weights};
@@ -55,25 +55,28 @@ pub(crate) struct Learner<'a> {
 impl Learner<'_> {
     /// Trains it to the end of its last phase, or until the run is stopped; its progress, summed over its models.
     pub(crate) fn train(&self) -> Result<(Progress, Ending)> {
-        if self.numbers.algo.is_online() {
-            return self.online();
-        }
-        let demonstrated = self.rows(&[])?;
-        note!("{}: {} samples, {} distinct", self.name, demonstrated.samples, demonstrated.rows.len());
         match (self.numbers.algo, self.numbers.weights) {
-            (Algo::Bc, Weights::Shared) => {
-                let agent = self.model(self.name, &self.directory(), &demonstrated.rows)?;
-                let mut trainer = agent.trainer()?;
-                let budget = self.numbers.budget;
-                let ending =
-                    agent.clone_behaviour(&demonstrated.rows, budget, &mut trainer, &self.run.stop)?;
-                Ok((trainer.progress, ending))
-            }
-            (Algo::Bc, Weights::PerRole) => self.per_role(&demonstrated.rows),
-            (Algo::Dagger, _) => self.dagger(&demonstrated),
-            (Algo::OfflineAc, _) => self.offline_ac(&demonstrated),
-            _ => self.online(),
+            (Algo::Bc, Weights::Shared) => self.bc(&self.demonstrated()?.rows),
+            (Algo::Bc, Weights::PerRole) => self.per_role(&self.demonstrated()?.rows),
+            (Algo::Dagger, _) => self.dagger(&self.demonstrated()?),
+            (Algo::OfflineAc, _) => self.offline_ac(&self.demonstrated()?),
+            (Algo::Himac | Algo::Grpo | Algo::Rloo | Algo::Gigpo | Algo::Ppo, _) => self.online(),
         }
+    }
+
+    /// Rows of the demonstrations.
+    fn demonstrated(&self) -> Result<AgentRows> {
+        let found = self.rows(&[])?;
+        note!("{}: {} samples, {} distinct", self.name, found.samples, found.rows.len());
+        Ok(found)
+    }
+
+    /// Behaviour cloning of one model.
+    fn bc(&self, rows: &[Row]) -> Result<(Progress, Ending)> {
+        let agent = self.model(self.name, &self.directory(), rows)?;
+        let mut trainer = agent.trainer()?;
+        let ending = agent.clone_behaviour(rows, self.numbers.budget, &mut trainer, &self.run.stop)?;
+        Ok((trainer.progress, ending))
     }
 
     fn directory(&self) -> PathBuf {
@@ -123,7 +126,7 @@ impl Learner<'_> {
     }
 
     /// One model of this agent, which learns from `rows` first.
-    fn model<'a>(&'a self, name: &'a str, directory: &Path, rows: &[Row]) -> Result<AgentRun<'a>> {
+    fn model<'a>(&'a self, name: &'a str, directory: &Path, rows: &'a [Row]) -> Result<AgentRun<'a>> {
         let from = match &self.numbers.from {
             None => None,
             Some(source) => {
@@ -142,13 +145,11 @@ impl Learner<'_> {
             directory: directory.to_owned(),
             numbers: self.numbers,
             tokenizer: self.material.tokenizer.clone(),
-            fingerprint: match &from {
-                None => fingerprint(&self.material.tokenizer, rows),
-                Some(from) => {
-                    let source = policy_fingerprint(from, self.material.device)?;
-                    format!("{}+{source}", fingerprint(&self.material.tokenizer, rows))
-                }
-            },
+            data: DataId::new(
+                &self.material.tokenizer,
+                rows,
+                from.as_ref().map(|from| policy_fingerprint(from, self.material.device)).transpose()?,
+            ),
             from,
             probe_tasks: self.material.probe_tasks,
             workers: self.material.workers,

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
+use sha2::{Digest, Sha256};
 use stepladder_agent::AgentKind;
 use stepladder_agent::generator::budget;
 use stepladder_agent::himac::HISTORY;
@@ -156,8 +157,63 @@ pub(crate) fn of_role(rows: &[Row], role: Role) -> Vec<Row> {
     rows.iter().filter(|row| row.role == role).cloned().collect()
 }
 
-/// Changes whenever a word or a row changes.
-pub(crate) fn fingerprint(tokenizer: &WordTokenizer, rows: &[Row]) -> String {
+/// Identifies in checkpoints what an agent learns from.
+pub(crate) struct DataId<'a> {
+    tokenizer: &'a WordTokenizer,
+    rows: &'a [Row],
+    /// Fingerprint of the policy that it starts from.
+    source: Option<String>,
+    current: String,
+}
+
+impl<'a> DataId<'a> {
+    pub(crate) fn new(tokenizer: &'a WordTokenizer, rows: &'a [Row], source: Option<String>) -> Self {
+        let mut id = Self { tokenizer, rows, source, current: String::new() };
+        id.current = id.with_source(fingerprint(tokenizer, rows));
+        id
+    }
+
+    fn with_source(&self, rows: String) -> String {
+        match &self.source {
+            None => rows,
+            Some(source) => format!("{rows}+{source}"),
+        }
+    }
+
+    /// What a new checkpoint stores; changes whenever a word or a row changes.
+    pub(crate) fn current(&self) -> &str {
+        &self.current
+    }
+
+    /// Whether a checkpoint with this entry was trained on the same data.
+    pub(crate) fn matches(&self, stored: &str) -> bool {
+        stored == self.current || stored == self.with_source(fingerprint_v1(self.tokenizer, self.rows))
+    }
+}
+
+/// Hash of all words and rows. Lists are preceded by their lengths, so that different data never give the same bytes.
+fn fingerprint(tokenizer: &WordTokenizer, rows: &[Row]) -> String {
+    let mut hash = Sha256::new();
+    let text = |hash: &mut Sha256, text: &str| {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    };
+    for word in tokenizer.words() {
+        text(&mut hash, word);
+    }
+    for row in rows {
+        text(&mut hash, row.role.name());
+        hash.update((row.ids.len() as u64).to_le_bytes());
+        row.ids.iter().for_each(|id| hash.update(id.to_le_bytes()));
+        hash.update((row.replies.len() as u64).to_le_bytes());
+        row.replies.iter().flat_map(|span| [span.start, span.len]).for_each(|n| hash.update(n.to_le_bytes()));
+        hash.update(row.weight.to_le_bytes());
+    }
+    hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The form of [`fingerprint`] in run directories that were begun before it hashed numbers.
+fn fingerprint_v1(tokenizer: &WordTokenizer, rows: &[Row]) -> String {
     let mut text = tokenizer.words().join(" ");
     for row in rows {
         text.push_str(&format!("{:?}{:?}{}", row.ids, row.replies, row.weight));
@@ -168,6 +224,57 @@ pub(crate) fn fingerprint(tokenizer: &WordTokenizer, rows: &[Row]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use stepladder_data::rows::Span;
+
+    #[test]
+    fn data_are_told_apart_by_every_word_and_number() {
+        let tokenizer = WordTokenizer::train(&[], ["go", "look"]);
+        let row = Row {
+            role: Role::Flat,
+            ids: vec![3, 4, 5],
+            replies: vec![Span { start: 1, len: 2 }],
+            weight: 2.0,
+        };
+        let spans = |pairs: &[(u32, u32)]| pairs.iter().map(|&(start, len)| Span { start, len }).collect();
+        let others = [
+            Row { role: Role::Executor, ..row.clone() },
+            Row { ids: vec![3, 4, 6], ..row.clone() },
+            Row { ids: vec![3, 4], ..row.clone() },
+            Row { replies: spans(&[(1, 1)]), ..row.clone() },
+            Row { replies: spans(&[(1, 1), (2, 1)]), ..row.clone() },
+            Row { weight: 1.0, ..row.clone() },
+        ];
+        let of_one = |row: &Row| fingerprint(&tokenizer, std::slice::from_ref(row));
+        let other_words = WordTokenizer::train(&[], ["go", "loo"]);
+        let mut seen = vec![
+            of_one(&row),
+            fingerprint(&tokenizer, &[]),
+            fingerprint(&tokenizer, &[row.clone(), row.clone()]),
+            fingerprint(&other_words, std::slice::from_ref(&row)),
+        ];
+        seen.extend(others.iter().map(of_one));
+        let distinct: BTreeSet<&String> = seen.iter().collect();
+        assert_eq!(distinct.len(), seen.len(), "{seen:?}");
+        assert_eq!(of_one(&row), seen[0]);
+    }
+
+    #[test]
+    fn both_forms_of_the_fingerprint_are_accepted() {
+        let tokenizer = WordTokenizer::train(&[], ["go"]);
+        let replies = vec![Span { start: 1, len: 2 }, Span { start: 4, len: 1 }];
+        let rows = [Row { role: Role::Flat, ids: vec![3, 4, 5], replies, weight: 1.5 }];
+        // As release 0.1.0 computed it.
+        let text = tokenizer.words().join(" ")
+            + "[3, 4, 5][Span { start: 1, len: 2 }, Span { start: 4, len: 1 }]1.5";
+        let old = format!("{:016x}", seed::fingerprint(&text));
+        let alone = DataId::new(&tokenizer, &rows, None);
+        assert!(alone.matches(&old) && alone.matches(alone.current()) && alone.current() != old);
+        assert!(!alone.matches("0000000000000000") && !alone.matches(&format!("{old}+feed")));
+        let started = DataId::new(&tokenizer, &rows, Some("feed".to_owned()));
+        assert!(started.matches(&format!("{old}+feed")) && started.current().ends_with("+feed"));
+        assert!(!started.matches(&old) && !started.matches(&format!("{old}+beef")));
+        assert!(!DataId::new(&tokenizer, &[], None).matches(&old));
+    }
 
     #[test]
     fn demonstrations_are_drawn_once_each_from_all_of_them() {
