@@ -1,5 +1,6 @@
 //! Writes the place of libtorch into every test, example and program that links it, so that they run without
 //! `LD_LIBRARY_PATH`. Shared by all crates that produce such executables.
+#![expect(clippy::disallowed_methods, reason = "cargo speaks to build scripts through the environment")]
 
 fn main() {
     println!("cargo::rerun-if-env-changed=LIBTORCH");

@@ -1,5 +1,7 @@
 //! The only place where xtask reads its environment.
 
+#![expect(clippy::disallowed_methods, reason = "this is where xtask reads the environment")]
+
 use std::env;
 use std::ffi::OsString;
 #[cfg(test)]

@@ -34,10 +34,16 @@ pub(crate) fn exit_code(error: &Error) -> u8 {
     }
 }
 
+/// The clock of xtask.
+#[expect(clippy::disallowed_methods, reason = "this is where xtask reads the clock")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
 /// Runs one stage under a heading and says how long it took.
 pub(crate) fn stage<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     eprintln!("==> {name}");
-    let started = Instant::now();
+    let started = now();
     let result = work();
     let seconds = started.elapsed().as_secs_f64();
     match &result {

@@ -5,7 +5,7 @@ mod summary;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use fs_err as fs;
@@ -15,7 +15,7 @@ use summary::Summary;
 
 use crate::cargo::{cargo, has_library, metadata};
 use crate::settings::Settings;
-use crate::stage::{execute, relay, stage};
+use crate::stage::{execute, now, relay, stage};
 use crate::{data, edges, run, scienceworld};
 
 /// The profile in `.config/nextest.toml`, and where nextest writes its report.
@@ -24,7 +24,7 @@ const REPORT: &str = "target/nextest/xtask/junit.xml";
 
 /// Runs the tests of these packages, of the whole workspace where none is named.
 pub(crate) fn test(settings: &Settings, packages: &[String]) -> Result<()> {
-    let started = Instant::now();
+    let started = now();
     if packages.is_empty() || packages.iter().any(|package| edges::needs_tensors(package)) {
         run::tensors(settings)?;
     }
@@ -95,7 +95,7 @@ impl Default for Run {
 
 /// A stage that does not stop the task when it fails.
 fn timed(name: &'static str, times: &mut Vec<(&'static str, Duration)>, work: impl FnOnce() -> Run) -> Run {
-    let started = Instant::now();
+    let started = now();
     let mut run = Run::default();
     let ending = stage(name, || {
         run = work();

@@ -55,6 +55,7 @@ fn cache(root: &Path) -> Vec<String> {
     names.filter(|name| !name.ends_with(".lock")).collect()
 }
 
+#[expect(clippy::disallowed_methods, reason = "waits for a limited time")]
 /// Waits until the pretended installer has written its process id.
 fn installer(root: &Path, run: &Child) -> String {
     let pid = root.join(format!("cache/stepladder/libtorch-2.11.0.partial-{}/pid", run.id()));

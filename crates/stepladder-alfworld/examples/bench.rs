@@ -5,12 +5,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
 use rand::RngExt;
 use stepladder_alfworld::{Alfworld, Game, Options, bench, tasks};
 use stepladder_core::seed::stream;
 use stepladder_env::TaskSet;
+use stepladder_env::clock::Stopwatch;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for task in &tasks {
         fs_err::read(path(&task.id))?; // so that the disk is not measured
     }
-    let started = Instant::now();
+    let started = Stopwatch::start();
     let games: Vec<Arc<Game>> =
         tasks.iter().map(|task| Game::load(&path(&task.id)).map(Arc::new)).collect::<Result<_, _>>()?;
     let load = started.elapsed() / tasks.len() as u32;
@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut env = set.make()?;
     let mut rng = stream(0, "alfworld/bench/contract", &[]);
     let (mut played, mut bytes) = (0u64, 0usize);
-    let started = Instant::now();
+    let started = Stopwatch::start();
     for task in tasks.iter().cycle() {
         if played * 4 >= steps {
             break;

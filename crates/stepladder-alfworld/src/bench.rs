@@ -1,11 +1,12 @@
 //! How fast the engine plays.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rand::RngExt;
 use serde::Serialize;
 use stepladder_core::seed::stream;
+use stepladder_env::clock::Stopwatch;
 
 use crate::engine::Engine;
 use crate::game::Game;
@@ -45,7 +46,7 @@ pub fn bench(games: &[Arc<Game>], steps: u64, seed: u64) -> Option<BenchReport> 
     let mut checksum = Checksum::default();
     let (mut text, mut commands) = (String::new(), CommandList::new());
 
-    let started = Instant::now();
+    let started = Stopwatch::start();
     let mut turn = games.iter().cycle();
     for step in 0..steps {
         if step % EPISODE == 0 {
@@ -63,7 +64,7 @@ pub fn bench(games: &[Arc<Game>], steps: u64, seed: u64) -> Option<BenchReport> 
     let stepping = started.elapsed();
 
     let resets = (steps / EPISODE).max(games.len() as u64);
-    let started = Instant::now();
+    let started = Stopwatch::start();
     for game in games.iter().cycle().take(resets as usize) {
         begin(&mut engine, game, &mut text);
         engine.admissible(&mut commands);

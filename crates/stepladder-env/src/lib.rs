@@ -1,6 +1,7 @@
 //! Not an environment: the contract that all of them keep, and the tools that hold them to it.
 //!
 //! * [`contract`]: [`Env`], capabilities, [`EnvSpec`], [`EnvError`], [`TaskSet`]
+//! * [`clock`]: the stopwatch of benchmarks and training
 //! * [`codec`]: lossless compact re-encoding of an environment's texts (design D12)
 //! * [`wrappers`]: the time limit
 //! * [`conformance`]: checks that every environment runs over its own tasks
@@ -8,6 +9,7 @@
 
 #![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
 
+pub mod clock;
 pub mod codec;
 pub mod conformance;
 pub mod contract;

@@ -3,6 +3,7 @@
 //!
 //! `cargo run --release -p stepladder-model --example gradient_speed [prompt [reply [width]]]`
 #![allow(clippy::print_stdout)]
+#![expect(clippy::disallowed_methods, reason = "it measures time")]
 
 use std::time::{Duration, Instant};
 

@@ -12,6 +12,7 @@ use std::sync::LazyLock;
 /// Switches the override off when it is `0`.
 const VARIABLE: &str = "STEPLADDER_MKL_OVERRIDE";
 
+#[expect(clippy::disallowed_methods, reason = "MKL asks at moments of its own, with nothing handed over")]
 static ANSWER: LazyLock<bool> =
     LazyLock::new(|| answer(std::env::var_os(VARIABLE).as_deref(), made_by_intel()));
 

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fs::File;
 use std::io::BufReader;
-use std::time::Instant;
 
 use stepladder_core::trace::{self, Episode};
 use stepladder_env::Codec;
+use stepladder_env::clock::Stopwatch;
 use stepladder_scienceworld::ScienceWorldCodec;
 
 /// How often each text occurs, by what it is.
@@ -59,7 +59,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (kind, texts) in &texts {
         let (mut words, mut tokens) = (Vec::new(), Vec::new());
         let mut lossless = true;
-        let start = Instant::now();
+        let start = Stopwatch::start();
         let compact: Vec<String> = texts.keys().map(|text| ScienceWorldCodec.encode(text)).collect();
         let micros = start.elapsed().as_secs_f64() * 1e6 / texts.len() as f64;
         for ((text, times), compact) in texts.iter().zip(&compact) {

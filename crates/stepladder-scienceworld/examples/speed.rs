@@ -6,8 +6,8 @@
 
 use std::io::BufRead;
 use std::path::Path;
-use std::time::Instant;
 
+use stepladder_env::clock::Stopwatch;
 use stepladder_scienceworld::bench::{Course, Lap};
 use stepladder_scienceworld::{Failure, Instance, Jar, Pool, PoolOptions};
 
@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 /// Steps of both; the time of all, loading included.
 fn two(course: &Course, pair: &mut [Instance; 2]) -> Result<Lap, Failure> {
-    let started = Instant::now();
+    let started = Stopwatch::start();
     let laps = std::thread::scope(|scope| {
         let threads: Vec<_> =
             pair.iter_mut().map(|instance| scope.spawn(|| course.play(instance, false))).collect();

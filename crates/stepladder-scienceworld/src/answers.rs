@@ -31,11 +31,11 @@ pub(crate) use unix::Answers;
 #[cfg(unix)]
 mod unix {
     use std::process::ChildStdout;
-    use std::time::Instant;
 
     use rustix::buffer::spare_capacity;
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use rustix::io::{Errno, read};
+    use stepladder_env::clock::Stopwatch;
 
     use super::*;
 
@@ -56,7 +56,7 @@ mod unix {
         /// The next frame.
         pub(crate) fn next(&mut self, patience: Duration) -> Result<&[u8], Missing> {
             self.bytes.drain(..std::mem::take(&mut self.taken));
-            let started = Instant::now();
+            let started = Stopwatch::start();
             loop {
                 let mut wanted = 4;
                 if let Some(head) = self.bytes.first_chunk() {

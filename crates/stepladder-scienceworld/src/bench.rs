@@ -1,8 +1,9 @@
 //! How fast the simulators play.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
+use stepladder_env::clock::Stopwatch;
 
 use crate::env::FIRST_ACTION;
 use crate::failure::Failure;
@@ -49,12 +50,12 @@ impl Course {
     pub fn play(&self, instance: &mut Instance, valid: bool) -> Result<Lap, Failure> {
         let mut lap = Lap::default();
         for (task, variation, gold) in &self.episodes {
-            let started = Instant::now();
+            let started = Stopwatch::start();
             instance.load(task, *variation, "")?;
             instance.step(FIRST_ACTION)?;
             lap.resetting += started.elapsed();
             lap.resets += 1;
-            let started = Instant::now();
+            let started = Stopwatch::start();
             for action in gold {
                 let view = instance.step(action)?;
                 for text in [&view.observation, &view.look, &view.inventory] {
@@ -175,7 +176,7 @@ pub fn bench(pool: &Pool, steps: u64) -> Result<BenchReport, Failure> {
 
 /// Two worlds play at once: steps, and the time until the slower one is done.
 fn both(course: &Course, pair: &mut [Instance; 2], laps: u64) -> Result<(u64, Duration), Failure> {
-    let started = Instant::now();
+    let started = Stopwatch::start();
     let play = |instance: &mut Instance| -> Result<u64, Failure> {
         let mut steps = 0;
         for _ in 0..laps {

@@ -10,6 +10,7 @@ use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
+use crate::java;
 use crate::pool::{Pool, lock};
 use crate::tasks::Named;
 
@@ -54,7 +55,7 @@ pub struct Cache {
 impl Cache {
     /// The solutions of a pool's simulator.
     pub fn new(pool: &Pool) -> Self {
-        let read = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let read = |name: &str| java::variable(name).map(PathBuf::from);
         let home = read("XDG_CACHE_HOME").or_else(|| Some(read("HOME")?.join(".cache")));
         let version = pool.jar().version();
         let of_user = home.map(|home| home.join("stepladder/scienceworld").join(version));

@@ -105,10 +105,22 @@ struct Surroundings {
     path: Option<OsString>,
 }
 
+/// A variable of the environment; an empty one is none. This crate reads the environment here alone.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "Java and the cache of gold paths are named by the environment"
+)]
+pub(crate) fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
 impl Surroundings {
     fn of_process() -> Self {
-        let read = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-        Self { stepladder_java: read("STEPLADDER_JAVA"), java_home: read("JAVA_HOME"), path: read("PATH") }
+        Self {
+            stepladder_java: variable("STEPLADDER_JAVA"),
+            java_home: variable("JAVA_HOME"),
+            path: variable("PATH"),
+        }
     }
 }
 

@@ -7,10 +7,11 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::pool_with;
 use fs_err as fs;
+use stepladder_env::clock::Stopwatch;
 use stepladder_scienceworld::{Failure, Instance, Jar, Pool, PoolOptions, View};
 
 const TASK: (&str, u32, &str) = ("grow-plant", 7, "");
@@ -200,7 +201,7 @@ fn programs_that_are_no_usable_java_are_told_from_each_other() {
     fs::write(jar.types(), "").unwrap();
     let message = |text: &str| {
         let options = PoolOptions { java: Some(script(root, text)), ..options(Duration::from_secs(60)) };
-        let started = Instant::now();
+        let started = Stopwatch::start();
         let error = Pool::new(jar.clone(), options).tasks().unwrap_err().to_string();
         assert!(started.elapsed() < Duration::from_secs(30));
         error.replace(&root.display().to_string(), "ROOT")

@@ -3,10 +3,9 @@
 //! Prints the report of `env bench` as JSON, then the speed through the environment contract (action and observation as
 //! texts, one allocation each).
 
-use std::time::Instant;
-
 use rand::RngExt;
 use stepladder_core::seed::stream;
+use stepladder_env::clock::Stopwatch;
 use stepladder_env::{Env, TaskSet, TimeLimit};
 use stepladder_sokoban::bench::{Plan, bench};
 use stepladder_sokoban::{Board, Direction, Options, Sokoban, splits};
@@ -17,7 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let steps: u64 = arguments.next().map_or(Ok(20_000_000), |text| text.parse())?;
     let set = Sokoban::default();
     let tasks = set.tasks(&split)?;
-    let started = Instant::now();
+    let started = Stopwatch::start();
     let boards: Vec<Board> = tasks
         .iter()
         .map(|task| Ok(set.level(task)?.board))
@@ -39,7 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut rng = stream(0, "sokoban/bench/contract", &[]);
     let (mut played, mut bytes) = (0u64, 0usize);
     let dev = set.tasks(&split.replace("train", "dev"))?;
-    let started = Instant::now();
+    let started = Stopwatch::start();
     for task in dev.iter().cycle() {
         if played * 10 >= steps {
             break;

@@ -6,9 +6,10 @@
 //! many boards of the same size are drawn twice, with two seeds: what the two differ in is chance.
 
 use std::io::BufRead;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use stepladder_core::seed::stream;
+use stepladder_env::clock::Stopwatch;
 use stepladder_sokoban::generate::{Generator, Options, Recipe};
 use stepladder_sokoban::{Board, plan};
 
@@ -27,7 +28,7 @@ impl Numbers {
     fn of(boards: &[Board]) -> Self {
         let mut numbers = Self::default();
         for board in boards {
-            let started = Instant::now();
+            let started = Stopwatch::start();
             let found = plan(board);
             numbers.times.push(started.elapsed());
             let Some(plan) = found else {

@@ -1,10 +1,11 @@
 //! How fast Sokoban plays and how fast boards are generated.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rand::RngExt;
 use serde::Serialize;
 use stepladder_core::seed::stream;
+use stepladder_env::clock::Stopwatch;
 
 use crate::action::Action;
 use crate::board::{Board, Direction};
@@ -62,7 +63,7 @@ pub fn bench(mut plan: Plan<'_>) -> Option<BenchReport> {
 
     let resets = (plan.steps / 10).max(plan.boards.len() as u64);
     let mut text = String::with_capacity(1024);
-    let started = Instant::now();
+    let started = Stopwatch::start();
     for board in plan.boards.iter().cycle().take(resets as usize) {
         let episode = Episode::new(*board, plan.options.variant, plan.max_steps);
         text.clear();
@@ -72,7 +73,7 @@ pub fn bench(mut plan: Plan<'_>) -> Option<BenchReport> {
     let resetting = started.elapsed();
 
     let generated = plan.generator.take().map(|(mut generator, count)| {
-        let started = Instant::now();
+        let started = Stopwatch::start();
         let mut drawn = 0u64;
         for number in 0..count {
             if let Ok(board) = generator.board(&mut stream(plan.seed, "sokoban/bench/generate", &[number])) {
@@ -108,7 +109,7 @@ impl Plan<'_> {
             }
         };
         let begin = |board: &Board| Episode::new(*board, self.options.variant, self.max_steps);
-        let started = Instant::now();
+        let started = Stopwatch::start();
         let mut episode = begin(turn.next()?);
         write(&episode, checksum);
         // One draw gives the moves of 32 steps, two bits each.

@@ -4,7 +4,7 @@
 //! So a test that cannot run calls [`skip`] before it returns. The skip is printed, and recorded in the directory that
 //! [`RECORDS`] names, from where `cargo xtask test` collects it with [`read`].
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Result, Write};
@@ -113,7 +113,9 @@ fn identify(package: &str, file: &str) -> String {
     }
 }
 
-fn variable(name: &str) -> Option<std::ffi::OsString> {
+/// A variable of the environment that changes what tests do; an empty one is none.
+#[expect(clippy::disallowed_methods, reason = "tests read the environment here")]
+pub fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 

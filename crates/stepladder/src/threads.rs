@@ -4,6 +4,10 @@
 /// settings when the library is loaded, before `main`. So the program starts itself once more with the settings in place
 /// (design D1). Settings that the user made stay.
 #[cfg(unix)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "settings that the user made are looked for before anything else runs"
+)]
 pub(crate) fn quiet_openmp() {
     use std::os::unix::process::CommandExt;
     const SETTINGS: [(&str, &str); 3] =

@@ -7,11 +7,12 @@ mod common;
 
 use std::path::Path;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::{command, files, folder, metrics, ok};
 use rand::RngExt;
 use stepladder_core::seed::stream;
+use stepladder_env::clock::Stopwatch;
 
 /// Models of the run, by the directories of their checkpoints.
 fn models(run: &Path) -> Vec<String> {
@@ -58,12 +59,13 @@ fn unpack(bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_run_killed_at_random_moments_ends_as_if_nothing_had_happened() {
-    let wanted: usize = std::env::var("STEPLADDER_KILLS").ok().map_or(20, |count| count.parse().unwrap());
+    let wanted: usize = stepladder_testing::variable("STEPLADDER_KILLS")
+        .map_or(20, |count| count.to_str().unwrap().parse().unwrap());
     let temporary = folder();
     let folder = temporary.path();
     fs_err::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/all.toml"), folder.join("all.toml"))
         .unwrap();
-    let clock = Instant::now();
+    let clock = Stopwatch::start();
     ok(folder, &["train", "all.toml", "--run-dir", "whole"]);
     let duration = clock.elapsed();
     let whole = outcome(&folder.join("whole"));

@@ -7,9 +7,10 @@ mod common;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::{checkpoints, command, files, finish, folder, metrics, ok, run};
+use stepladder_env::clock::Stopwatch;
 
 const AGENTS: [&str; 2] = ["step_hrl", "flat"];
 
@@ -25,7 +26,7 @@ fn interrupted(
     mut ready: impl FnMut() -> bool,
 ) -> (bool, Option<i32>, String) {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let started = Instant::now();
+    let started = Stopwatch::start();
     let mut sent = false;
     loop {
         if child.try_wait().unwrap().is_some() {

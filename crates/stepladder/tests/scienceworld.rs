@@ -6,10 +6,11 @@ mod common;
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::{command, finish, folder, json, ok, playable, refused, run};
 use serde_json::{Value, json};
+use stepladder_env::clock::Stopwatch;
 use stepladder_testing::data_root;
 
 #[test]
@@ -155,7 +156,7 @@ fn killed_leaves_nothing(mut program: Child, java: &[u32]) {
     assert!(!java.is_empty());
     program.kill().unwrap();
     program.wait().unwrap();
-    let started = Instant::now();
+    let started = Stopwatch::start();
     while !java.iter().all(|pid| gone(*pid)) {
         assert!(started.elapsed() < Duration::from_secs(10), "a simulator outlived the program");
         std::thread::sleep(Duration::from_millis(20));
@@ -184,7 +185,7 @@ fn a_killed_program_leaves_no_simulator_behind() {
 
     // In the middle of its work.
     let benching = start(&["env", "bench", "scienceworld"]);
-    let started = Instant::now();
+    let started = Stopwatch::start();
     let busy = |pid: &u32| {
         let stat = fs_err::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         let fields: Vec<String> =
@@ -199,7 +200,7 @@ fn a_killed_program_leaves_no_simulator_behind() {
     let java = children(benching.id());
     killed_leaves_nothing(benching, &java);
     // Not even the files that it ran from.
-    let started = Instant::now();
+    let started = Stopwatch::start();
     while fs_err::read_dir(&scratch).unwrap().count() > 0 {
         assert!(started.elapsed() < Duration::from_secs(10), "files are left behind");
         std::thread::sleep(Duration::from_millis(20));

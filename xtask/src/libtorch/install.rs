@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
@@ -11,6 +11,7 @@ use fs_err as fs;
 use super::{Kind, VERSION, VERSION_HEADER};
 use crate::cache::Entry;
 use crate::settings::Settings;
+use crate::stage::now;
 
 /// The wheel's `libtorch_cpu.so` links these even where no GPU is used, and finds them beside itself.
 const CUDA_RUNTIME: [&str; 2] = ["nvidia-cuda-runtime==13.0.96", "nvidia-cuda-cupti==13.0.85"];
@@ -123,7 +124,7 @@ fn watch(command: &mut Command, directory: &Path) -> Result<ExitStatus> {
     if !terminal {
         command.stdout(Stdio::null());
     }
-    let started = Instant::now();
+    let started = now();
     let mut child = command.spawn().with_context(|| format!("cannot run `{program}`"))?;
     let mut next_report = PROGRESS_EVERY;
     loop {

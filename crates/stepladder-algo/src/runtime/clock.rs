@@ -1,18 +1,18 @@
-//! The only place that looks at the clock.
+//! Time that counts on where an interrupted run stopped.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+pub use stepladder_env::clock::unix_seconds;
 
 /// Seconds since it was started, plus what an interrupted run had used before.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch {
-    start: Instant,
+    watch: stepladder_env::clock::Stopwatch,
     before: f64,
 }
 
 impl Stopwatch {
     /// Starts; `before` seconds count as used already.
     pub fn resume(before: f64) -> Self {
-        Self { start: Instant::now(), before }
+        Self { watch: stepladder_env::clock::Stopwatch::start(), before }
     }
 
     /// Starts from zero.
@@ -22,11 +22,6 @@ impl Stopwatch {
 
     /// Seconds used.
     pub fn seconds(&self) -> f64 {
-        self.before + self.start.elapsed().as_secs_f64()
+        self.before + self.watch.elapsed().as_secs_f64()
     }
-}
-
-/// Seconds since 1970.
-pub fn unix_seconds() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |elapsed| elapsed.as_secs_f64())
 }
