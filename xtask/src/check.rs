@@ -1,11 +1,18 @@
 //! Everything that must hold before a change is merged, short of the tests; cheapest first.
 
-use anyhow::Result;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Result, anyhow, bail};
 
 use crate::cargo::{cargo, metadata};
 use crate::settings::Settings;
-use crate::stage::{execute, stage};
-use crate::{edges, reference, run};
+use crate::stage::{execute, now, stage};
+use crate::{edges, links, reference, run, tools};
+
+/// How long the database of security advisories may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs the stages and stops at the first that fails.
 pub(crate) fn check(settings: &Settings) -> Result<()> {
@@ -13,6 +20,12 @@ pub(crate) fn check(settings: &Settings) -> Result<()> {
         execute(cargo(settings).args(["fmt", "--all", "--check"]))
     })?;
     stage("crate edges", || edges::check(&metadata(settings)?))?;
+    stage("links", || links::check(settings))?;
+    stage("spelling (words that are right go into typos.toml)", || {
+        let typos = tools::TYPOS.program(settings)?;
+        run_tool(Command::new(typos).current_dir(&settings.workspace).args(["--format", "brief"]))
+    })?;
+    stage("dependencies (the first run builds cargo-deny, which takes minutes)", || dependencies(settings))?;
     run::tensors(settings)?;
     stage("generated references (the first build takes minutes)", || reference::generate(settings, true))?;
     stage("lints", || {
@@ -25,4 +38,97 @@ pub(crate) fn check(settings: &Settings) -> Result<()> {
     })?;
     eprintln!("==> all checks passed; the tests are `cargo xtask test`");
     Ok(())
+}
+
+/// Licences, forbidden crates and sources of all dependencies (`deny.toml`), and security advisories where they can be had.
+fn dependencies(settings: &Settings) -> Result<()> {
+    let deny = tools::CARGO_DENY.program(settings)?;
+    run_tool(at(&settings.workspace, &deny).args(["check", "licenses", "bans", "sources"]))?;
+    advisories(&settings.workspace, &deny)
+}
+
+/// Unlike everything else, advisories appear while the repository stands still, and lie on a host of their own.
+fn advisories(workspace: &Path, deny: &Path) -> Result<()> {
+    match fetch(at(workspace, deny).args(["fetch", "db"])) {
+        Ok(()) => run_tool(at(workspace, deny).args(["check", "advisories"])),
+        Err(error) => {
+            eprintln!("    SKIPPED: security advisories, as their database cannot be fetched: {error:#}");
+            Ok(())
+        }
+    }
+}
+
+fn fetch(command: &mut Command) -> Result<()> {
+    command.env("GIT_TERMINAL_PROMPT", "0").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let started = now();
+    let mut child = command.spawn()?;
+    while child.try_wait()?.is_none() {
+        if started.elapsed() > PATIENCE {
+            child.kill()?;
+            child.wait()?;
+            bail!("no answer after {} s", PATIENCE.as_secs());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let output = child.wait_with_output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&output.stderr);
+    bail!("{}", text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("no reason given"))
+}
+
+/// The exit code of such a tool says what it found; xtask's own code 2 is for wrong usage alone.
+fn run_tool(command: &mut Command) -> Result<()> {
+    execute(command).map_err(|error| anyhow!("{error:#}"))
+}
+
+fn at(workspace: &Path, program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(workspace);
+    command
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::stage::exit_code;
+
+    /// A cargo-deny that does `fetch` when it is to fetch the database, and notes every call.
+    fn advise(fetch: &str, check: &str) -> (Result<()>, String) {
+        let directory = tempfile::tempdir().unwrap();
+        let deny = directory.path().join("cargo-deny");
+        let script = format!(
+            "#!/bin/sh\necho \"$*\" >> calls\ncase \"$1\" in\nfetch) {fetch};;\ncheck) {check};;\nesac\n"
+        );
+        fs_err::write(&deny, script).unwrap();
+        fs_err::set_permissions(&deny, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let result = advisories(directory.path(), &deny);
+        (result, fs_err::read_to_string(directory.path().join("calls")).unwrap())
+    }
+
+    #[test]
+    fn advisories_are_checked_where_their_database_can_be_fetched() {
+        let (result, calls) = advise("true", "true");
+        result.unwrap();
+        assert_eq!(calls, "fetch db\ncheck advisories\n");
+        let (result, _) = advise("true", "exit 2");
+        let error = result.unwrap_err();
+        assert_eq!(error.to_string(), "`cargo-deny check advisories` failed (exit code 2)");
+        assert_eq!(exit_code(&error), 1);
+    }
+
+    #[test]
+    fn without_the_database_nothing_is_checked_and_the_reason_is_known() {
+        let (result, calls) = advise("exit 1", "exit 1");
+        result.unwrap();
+        assert_eq!(calls, "fetch db\n");
+        let mut command = Command::new("sh");
+        let error =
+            fetch(command.args(["-c", "echo ERROR >&2; echo 'fatal: no host' >&2; echo >&2; exit 1"]));
+        assert_eq!(error.unwrap_err().to_string(), "fatal: no host");
+    }
 }

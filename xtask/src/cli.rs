@@ -88,7 +88,7 @@ fn command() -> Command {
         )
         .subcommand(
             Command::new("check")
-                .about("Formatting, crate edges, generated pages, lints and documentation, cheapest first"),
+                .about("Formatting, crate edges, links, spelling, dependencies, generated pages, lints and documentation, cheapest first"),
         )
         .subcommand(
             Command::new("generate")

@@ -10,12 +10,15 @@ mod data;
 mod edges;
 mod fingerprint;
 mod libtorch;
+mod links;
+mod pip;
 mod reference;
 mod run;
 mod scienceworld;
 mod settings;
 mod stage;
 mod test;
+mod tools;
 
 use std::process::ExitCode;
 

@@ -201,13 +201,13 @@ fn prefill(
     // One sequence of all new tokens; `slots` says which of them stands where a padded batch would have it.
     let (mut ids, mut positions, mut last) = (Vec::new(), Vec::new(), Vec::new());
     let mut slots = vec![0i64; (rows * width) as usize];
-    let mut wheres = Vec::new();
+    let mut places = Vec::new();
     for (row, prompt) in prompts.iter().enumerate() {
         let (known, new) = (known_lens[row], new[row]);
         for column in 0..new {
             let slot = row as i64 * width + column;
             slots[slot as usize] = ids.len() as i64;
-            wheres.push(slot);
+            places.push(slot);
             ids.push(i64::from(prompt.ids[(known + column) as usize]));
             positions.push(known + column);
         }
@@ -216,7 +216,7 @@ fn prefill(
     let count = ids.len() as i64;
     let padded = count < rows * width;
     let on_device = |values: &[i64]| Tensor::from_slice(values).to_device(device);
-    let (slots, wheres, last_index) = (on_device(&slots), on_device(&wheres), on_device(&last));
+    let (slots, places, last_index) = (on_device(&slots), on_device(&places), on_device(&last));
 
     let mut x = decoder.embed(&on_device(&ids).unsqueeze(0)); // [1, N, d]
     let kind = x.kind();
@@ -285,11 +285,11 @@ fn prefill(
         let attended = decoder.join(&attended).view([rows * width, -1]);
         if index + 1 == decoder.blocks.len() {
             // Nothing after the last attention mixes positions, and only the last one is asked for.
-            let ends = wheres.index_select(0, &last_index);
+            let ends = places.index_select(0, &last_index);
             let attended = attended.index_select(0, &ends).unsqueeze(0);
             x = decoder.transform(block, &x.index_select(1, &last_index), &attended);
         } else {
-            let attended = if padded { attended.index_select(0, &wheres) } else { attended };
+            let attended = if padded { attended.index_select(0, &places) } else { attended };
             x = decoder.transform(block, &x, &attended.unsqueeze(0));
         }
     }

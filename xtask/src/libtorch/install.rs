@@ -10,6 +10,7 @@ use fs_err as fs;
 
 use super::{Kind, VERSION, VERSION_HEADER};
 use crate::cache::Entry;
+use crate::pip;
 use crate::settings::Settings;
 use crate::stage::now;
 
@@ -58,29 +59,23 @@ fn install(python: &str, kind: Kind, partial: &Path) -> Result<()> {
         Kind::Cpu => "0.2 GB",
     };
     eprintln!("    downloading libtorch {VERSION} ({size}), once for all clones");
-    let installer = installer(python, partial)?;
-    // pip downloads and unpacks in TMPDIR and then moves: on the same file system that costs nothing.
+    let instead = format!("install torch {VERSION} yourself and set LIBTORCH to its directory");
+    let installer = pip::installer(python, partial, &instead)?;
     let (scratch, site) = (partial.join("tmp"), partial.join("site"));
     fs::create_dir(&scratch)?;
-    let mut command = Command::new(&installer[0]);
-    command.args(&installer[1..]).arg("install").arg("--target").arg(&site).arg(format!("torch=={VERSION}"));
+    let mut command = pip::install(&installer, &site, &scratch);
+    command.arg(format!("torch=={VERSION}"));
     if kind == Kind::Cpu {
         command.arg("--no-deps");
         if NEEDS_CUDA_RUNTIME {
             command.args(CUDA_RUNTIME);
         }
     }
-    command.env("TMPDIR", &scratch).stdin(Stdio::null());
-    // A `user = true` in the user's configuration would contradict --target.
-    command
-        .env("PIP_USER", "0")
-        .env("PIP_DISABLE_PIP_VERSION_CHECK", "1")
-        .env("PIP_ROOT_USER_ACTION", "ignore");
     let status = watch(&mut command, partial)?;
     if !status.success() {
         bail!(
             "`{} install` failed ({status}), for the reason above; run the same command again once it is mended, \
-             or install torch {VERSION} yourself and set LIBTORCH to its directory",
+             or {instead}",
             installer.join(" ")
         );
     }
@@ -91,30 +86,6 @@ fn install(python: &str, kind: Kind, partial: &Path) -> Result<()> {
     }
     super::check(&site.join("torch"))?;
     loads(python, &site.join("torch"))
-}
-
-/// A program that understands `install --target`: the pip of Python, that of a new virtual environment, or uv.
-fn installer(python: &str, partial: &Path) -> Result<Vec<String>> {
-    let works = |program: &str, arguments: &[&str]| {
-        let mut command = Command::new(program);
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        command.status().is_ok_and(|status| status.success())
-    };
-    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-    if works(python, &["-m", "pip", "--version"]) {
-        return Ok(words(&[python, "-m", "pip"]));
-    }
-    let venv = partial.join("venv").display().to_string();
-    if works(python, &["-m", "venv", &venv]) {
-        return Ok(words(&[&format!("{venv}/bin/python"), "-m", "pip"]));
-    }
-    if works("uv", &["--version"]) {
-        return Ok(words(&["uv", "pip"]));
-    }
-    bail!(
-        "`{python}` has neither pip nor venv, and there is no uv: install one of them \
-         (Debian, Ubuntu: `apt-get install python3-pip`), or install torch {VERSION} yourself and set LIBTORCH to its directory"
-    )
 }
 
 /// Waits for the installer. On a terminal it draws its own bar; elsewhere a line now and then says how far it is.

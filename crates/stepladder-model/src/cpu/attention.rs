@@ -290,7 +290,7 @@ mod tests {
 
         /// As a naive loop does it, wherever keys and values lie; and to the last bit as in one segment, query by query.
         #[test]
-        fn attention_is_right_and_each_querys_own(case in case()) {
+        fn attention_is_right_for_every_query(case in case()) {
             for arch in archs() {
                 check(arch, &case)?;
             }

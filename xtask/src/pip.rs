@@ -1,0 +1,45 @@
+//! Installing Python packages into a directory of the cache.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Result, bail};
+
+/// A program that understands `install --target`: the pip of Python, that of a new virtual environment below `partial`,
+/// or uv. The error ends with what to do `instead` of installing.
+pub(crate) fn installer(python: &str, partial: &Path, instead: &str) -> Result<Vec<String>> {
+    let works = |program: &str, arguments: &[&str]| {
+        let mut command = Command::new(program);
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    if works(python, &["-m", "pip", "--version"]) {
+        return Ok(words(&[python, "-m", "pip"]));
+    }
+    let venv = partial.join("venv").display().to_string();
+    if works(python, &["-m", "venv", &venv]) {
+        return Ok(words(&[&format!("{venv}/bin/python"), "-m", "pip"]));
+    }
+    if works("uv", &["--version"]) {
+        return Ok(words(&["uv", "pip"]));
+    }
+    bail!(
+        "`{python}` has neither pip nor venv, and there is no uv: install one of them \
+         (Debian, Ubuntu: `apt-get install python3-pip`), or {instead}"
+    )
+}
+
+/// A command that installs into `target`; packages are to be added as arguments. `scratch` must exist.
+pub(crate) fn install(installer: &[String], target: &Path, scratch: &Path) -> Command {
+    let mut command = Command::new(&installer[0]);
+    command.args(&installer[1..]).arg("install").arg("--target").arg(target);
+    // pip downloads and unpacks in TMPDIR and then moves: on the same file system that costs nothing.
+    command.env("TMPDIR", scratch).stdin(Stdio::null());
+    // A `user = true` in the user's configuration would contradict --target.
+    command
+        .env("PIP_USER", "0")
+        .env("PIP_DISABLE_PIP_VERSION_CHECK", "1")
+        .env("PIP_ROOT_USER_ACTION", "ignore");
+    command
+}
