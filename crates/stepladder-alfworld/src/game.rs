@@ -254,13 +254,18 @@ fn plain(error: std::io::Error) -> std::io::Error {
     error.raw_os_error().map_or(error, std::io::Error::from_raw_os_error)
 }
 
+/// The family in the name of an official task directory, such as `pick_and_place_simple-Mug-None-Desk-308`.
+pub(crate) fn family_in(directory: &str) -> Option<&'static str> {
+    let name = directory.split('-').next().unwrap_or_default();
+    FAMILIES.into_iter().find(|family| *family == name)
+}
+
 /// Family of an official game: from the task directory's name, else from the trajectory file beside the game.
 fn family_of(path: &Path) -> Option<String> {
     let directory = path.parent()?;
     let task =
         directory.parent().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or_default();
-    let family = task.split('-').next().unwrap_or_default();
-    if FAMILIES.contains(&family) {
+    if let Some(family) = family_in(task) {
         return Some(family.to_owned());
     }
     let text = fs_err::read_to_string(directory.join("traj_data.json")).ok()?;

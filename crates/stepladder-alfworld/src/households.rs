@@ -171,6 +171,15 @@ impl TaskSet for Households {
         Ok((0..listed).map(|seed| TaskKey::new(SPEC.id, split, format!("seed-{seed}"))).collect())
     }
 
+    fn family(&self, task: &TaskKey) -> Option<String> {
+        let key = key(task).ok()?;
+        let family = match key.goals {
+            Some(goals) => GameFamily::Chain(goals),
+            None => generate::family(key.split, key.seed, &self.shared.options.generate).ok()?,
+        };
+        Some(family.to_string())
+    }
+
     /// 50 steps per goal.
     fn max_steps(&self, split: &str) -> u32 {
         let goals = match Listing::parse(split) {
@@ -185,21 +194,26 @@ impl TaskSet for Households {
     }
 }
 
+/// Which game a task stands for.
+fn key(task: &TaskKey) -> Result<Key, EnvError> {
+    let unknown = |reason: String| EnvError::UnknownTask { task: task.clone(), reason };
+    let listing = Listing::parse(&task.split).map_err(|error| unknown(error.to_string()))?;
+    let seed = task
+        .id
+        .strip_prefix("seed-")
+        // `seed-007` would be a second name of `seed-7`.
+        .and_then(|number| number.parse::<u64>().ok().filter(|seed| seed.to_string() == number))
+        .ok_or_else(|| unknown("a generated household is named seed-<number>".to_owned()))?;
+    Ok(listing.game(seed))
+}
+
 impl GameSource for Shared {
     fn spec(&self) -> &EnvSpec {
         &SPEC
     }
 
     fn game(&self, task: &TaskKey) -> Result<Arc<Game>, EnvError> {
-        let unknown = |reason: String| EnvError::UnknownTask { task: task.clone(), reason };
-        let listing = Listing::parse(&task.split).map_err(|error| unknown(error.to_string()))?;
-        let seed = task
-            .id
-            .strip_prefix("seed-")
-            // `seed-007` would be a second name of `seed-7`.
-            .and_then(|number| number.parse::<u64>().ok().filter(|seed| seed.to_string() == number))
-            .ok_or_else(|| unknown("a generated household is named seed-<number>".to_owned()))?;
-        let key = listing.game(seed);
+        let key = key(task)?;
         if let Some(game) = self.games().get(&key) {
             return Ok(game.clone());
         }

@@ -12,7 +12,7 @@ use stepladder_env::{Env, EnvError, EnvSpec, TaskSet};
 
 use crate::env::{AlfworldEnv, GameSource, Options};
 use crate::error::{FileError, GameError};
-use crate::game::Game;
+use crate::game::{Game, family_in};
 
 /// What is known about ALFWorld.
 pub static SPEC: EnvSpec = EnvSpec {
@@ -110,6 +110,10 @@ impl TaskSet for Alfworld {
         let mut keep = solvable.into_iter();
         ids.retain(|_| keep.next().unwrap_or(false));
         Ok(ids.into_iter().map(|id| TaskKey::new(SPEC.id, split, id)).collect())
+    }
+
+    fn family(&self, task: &TaskKey) -> Option<String> {
+        task.id.split('/').nth(1).and_then(family_in).map(str::to_owned)
     }
 
     fn make(&self) -> Result<Box<dyn Env>, EnvError> {

@@ -205,6 +205,11 @@ fn households_keep_the_contract() {
         .flat_map(|split| set.tasks(split).unwrap().into_iter().take(8))
         .collect();
     conformance::check(&set, &tasks).unwrap();
+    assert!(tasks.iter().all(|task| set.family(task).is_some()));
+    let of = |split: &str, id: &str| set.family(&TaskKey::new("household", split, id));
+    assert_eq!(of("train-goals-1", "seed-0").as_deref(), Some("goals_1"));
+    assert_eq!(of("train-goals-1-3", "seed-4").as_deref(), Some("goals_2"));
+    assert_eq!(of("train", "seed-x"), None);
     let error = set.tasks("valid_seen").unwrap_err();
     assert!(matches!(error, EnvError::UnknownSplit { .. }));
     assert_eq!(

@@ -71,6 +71,7 @@ fn official_games_keep_the_contract() {
     let set = Alfworld::new(&root, Options::default());
     let tasks: Vec<TaskKey> = set.tasks("valid_seen").unwrap().into_iter().step_by(10).collect();
     conformance::check(&set, &tasks).unwrap();
+    assert!(tasks.iter().all(|task| set.family(task).is_some()));
     let mut env = set.make().unwrap();
     let start = env.reset(&tasks[0], 0).unwrap();
     assert!(start.text.ends_with(&start.task) && start.text.contains(&start.context));

@@ -62,6 +62,9 @@ fn check_actions(
         return Err("a step before the first reset must fail".to_owned());
     }
     let first = env.reset(task, 0).map_err(show)?;
+    if let Some(family) = set.family(task).filter(|family| *family != first.family) {
+        return Err(format!("the task set calls it `{family}`, its episode `{}`", first.family));
+    }
     let again = env.reset(task, 0).map_err(show)?;
     if first != again {
         return Err("two resets with one seed differ".to_owned());

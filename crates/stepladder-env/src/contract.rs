@@ -163,6 +163,12 @@ pub trait TaskSet: Send + Sync {
     /// [`EnvError::UnknownSplit`], or [`EnvError::Data`] when the data are absent (the message names the remedy).
     fn tasks(&self, split: &str) -> Result<Vec<TaskKey>, EnvError>;
 
+    /// The family of a task, as its episodes say it (`Start::family`), known without loading the task; none where only the
+    /// task itself can say. Samples of a split are stratified by it ([`crate::Subset`]).
+    fn family(&self, _task: &TaskKey) -> Option<String> {
+        None
+    }
+
     /// Step limit that suits a split; a wrapper applies it. [`EnvSpec::max_steps`] unless its tasks are longer.
     fn max_steps(&self, _split: &str) -> u32 {
         self.spec().max_steps

@@ -4,6 +4,7 @@
 //! * [`clock`]: the stopwatch of benchmarks and training
 //! * [`codec`]: lossless compact re-encoding of an environment's texts (design D12)
 //! * [`wrappers`]: the time limit
+//! * [`subset`]: samples of a split's tasks, stratified by family
 //! * [`conformance`]: checks that every environment runs over its own tasks
 //! * [`transcript`]: reading and comparing recorded episodes of the originals
 
@@ -13,9 +14,11 @@ pub mod clock;
 pub mod codec;
 pub mod conformance;
 pub mod contract;
+pub mod subset;
 pub mod transcript;
 pub mod wrappers;
 
 pub use codec::Codec;
 pub use contract::{Admissible, Env, EnvError, EnvSpec, TaskSet, Walkthrough};
+pub use subset::{Draw, Subset};
 pub use wrappers::TimeLimit;

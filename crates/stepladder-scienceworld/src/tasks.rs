@@ -190,6 +190,11 @@ impl TaskSet for ScienceWorld {
         Ok(tasks.map(|listed| TaskKey::new(SPEC.id, split, id(listed))).collect())
     }
 
+    /// The task's name without its variation.
+    fn family(&self, task: &TaskKey) -> Option<String> {
+        task.id.rsplit_once('/').map(|(name, _)| name.to_owned())
+    }
+
     fn make(&self) -> Result<Box<dyn Env>, EnvError> {
         let (pool, gold) = self.simulators()?;
         Ok(Box::new(Practice::new(ScienceWorldEnv::new(pool, gold.clone()))))
@@ -229,6 +234,10 @@ mod tests {
         for split in ["practice", "practice_first"] {
             let keys = set.tasks(split).unwrap();
             assert_eq!(keys.len(), 24 * 200);
+            assert!(
+                keys.iter()
+                    .all(|key| set.family(key).as_deref() == Some(Named::read(key).unwrap().task.name))
+            );
             let worlds: std::collections::HashSet<Named> =
                 keys.iter().map(|key| Named::read(key).unwrap()).collect();
             assert_eq!(worlds.len(), keys.len());

@@ -116,6 +116,15 @@ impl TaskSet for Sokoban {
         Ok((0..count).map(|number| TaskKey::new(SPEC.id, split, format!("{name}-{number}"))).collect())
     }
 
+    /// A split holds one family.
+    fn family(&self, task: &TaskKey) -> Option<String> {
+        let family = match listing(&task.split).ok()? {
+            Listing::Generated(kind, _) => kind.name,
+            Listing::Boxoban { family, .. } => family,
+        };
+        Some(family.to_owned())
+    }
+
     /// verl-agent's 15 for boards of 6 × 6, 40 for 8 × 8, gym-sokoban's 120 for Boxoban levels.
     fn max_steps(&self, split: &str) -> u32 {
         splits::named(split).map_or(SPEC.max_steps, |(kind, _)| kind.max_steps)

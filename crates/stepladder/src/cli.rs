@@ -153,7 +153,7 @@ pub(crate) struct Evaluate {
     /// Split; default the run's development split
     #[arg(long)]
     pub(crate) split: Option<String>,
-    /// Episodes; default the whole split
+    /// Tasks to play: a sample of the split, stratified by family and the same for every run; default the whole split
     #[arg(long)]
     pub(crate) episodes: Option<NonZeroUsize>,
     /// Environment seeds per task
@@ -181,7 +181,7 @@ pub(crate) struct Demonstrate {
     /// Trace to write (.jsonl or .jsonl.zst)
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
-    /// Number of tasks; default the whole split
+    /// Number of tasks: a sample of the split, stratified by family; default the whole split
     #[arg(long)]
     pub(crate) count: Option<NonZeroUsize>,
     /// Chance per step that another action is played; labels stay the expert's
@@ -193,7 +193,7 @@ pub(crate) struct Demonstrate {
     /// Write solutions as they are, without subtasks and progress texts
     #[arg(long, requires = "walkthrough")]
     pub(crate) flat: bool,
-    /// Seed of the noise
+    /// Seed of the noise and of the sample of tasks
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
     /// Environment steps per episode; default the environment's
@@ -216,10 +216,10 @@ pub(crate) struct Collect {
     /// Trace to write (.jsonl or .jsonl.zst)
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
-    /// Number of tasks; default the whole split
+    /// Number of tasks: a sample of the split, stratified by family; default the whole split
     #[arg(long)]
     pub(crate) count: Option<NonZeroUsize>,
-    /// Seed of the sampling
+    /// Seed of the sampling and of the sample of tasks
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
 }
@@ -267,7 +267,7 @@ pub(crate) struct Horizon {
     /// Numbers of goals
     #[arg(long, value_delimiter = ',', default_value = "1,2,3,4,5,6,7,8")]
     pub(crate) goals: Vec<u32>,
-    /// Episodes of each agent and number
+    /// Episodes of each agent and number: a sample of the split's chains
     #[arg(long, default_value = "100")]
     pub(crate) episodes: NonZeroUsize,
     /// Split whose chains are played

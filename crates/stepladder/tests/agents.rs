@@ -49,7 +49,9 @@ fn every_algorithm_and_every_ablation_trains_plays_and_is_compared() {
         assert_eq!(played(agent).len(), 4, "{agent}");
         assert!(study.contains(&format!("| {agent} | 5: ")), "{agent}: {study}");
     }
-    let (_, compared) = study.split_once("household/dev\n\n| agent |").unwrap();
+    let (_, compared) = study
+        .split_once("household/dev, a sample of 4 of 200 tasks, stratified by family\n\n| agent |")
+        .unwrap();
 
     // Learners play other tasks in every round, as many as were asked for.
     let round = |name: &str| episodes(&root.join(name));
@@ -125,6 +127,12 @@ fn every_algorithm_and_every_ablation_trains_plays_and_is_compared() {
         assert_eq!(row["seeds"], serde_json::json!([5, 6]));
         assert!(row["training_mtokens"].as_f64().unwrap() > 0.0, "{row}");
     }
+    // Other seeds were evaluated on the same tasks.
+    let tasks = |seed: &str| -> Vec<String> {
+        let played = episodes(&folder.join(format!("runs/seed-{seed}/flat/household-dev.jsonl.zst")));
+        played.into_iter().map(|episode| episode.task.id).collect()
+    };
+    assert_eq!(tasks("5"), tasks("6"));
     // Gains are over the agent that one started from, or over one for all.
     let success = |agent: &str, seed: u64| {
         let row = rows.iter().find(|row| row["agent"] == agent).unwrap();
@@ -138,13 +146,15 @@ fn every_algorithm_and_every_ablation_trains_plays_and_is_compared() {
     }
     assert!(success("flat", 5).1.is_null());
     let over = ok(folder, &["compare", "runs/seed-5", "runs/seed-6", "--over", "flat"]);
+    let head = "household/dev, a sample of 4 of 200 tasks, stratified by family\n\n| agent |";
+    assert!(over.starts_with(head), "{over}");
     assert_eq!(over.matches("| flat: ").count(), AGENTS.len() - 1, "{over}");
 
     // Against the number of goals: a line per agent and number, a plot, and nothing is measured twice.
     let horizon = ["horizon", "runs/seed-5", "--goals", "1", "--episodes", "1", "-o", "out/horizon"];
     let table = ok(folder, &horizon);
     assert_eq!(table.lines().count(), 2 + AGENTS.len(), "{table}");
-    assert!(table.lines().any(|line| line.starts_with("| window | 1 | 1 | 0.0 % |")), "{table}");
+    assert!(table.lines().any(|line| line.starts_with("| window | 1 | 1 of 200 | 0.0 % |")), "{table}");
     let cell = root.join("window/horizon-dev-1.json");
     let measured = fs_err::metadata(&cell).unwrap().modified().unwrap();
     assert_eq!(ok(folder, &horizon), table);

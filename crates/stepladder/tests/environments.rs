@@ -50,6 +50,49 @@ fn demonstrations_are_solved_and_repeatable() {
     assert_eq!(files(folder), ["again.jsonl", "clean.jsonl", "noisy.jsonl.zst", "tiny.toml"]);
 }
 
+/// A data root with generated games under the names of official ones: nine of one family, then three of another.
+fn official_names(folder: &Path) {
+    ok(folder, &["env", "generate", "household", "--split", "dev", "--count", "12", "-o", "g"]);
+    for number in 0..12 {
+        let family = if number < 9 { "look_at_obj_in_light" } else { "pick_two_obj_and_place" };
+        let trial =
+            format!("data/alfworld/json_2.1.1/valid_seen/{family}-Mug-None-Desk-{number}/trial_{number}");
+        fs_err::create_dir_all(folder.join(&trial)).unwrap();
+        let game = format!("g/seed-{number}/game.tw-pddl");
+        fs_err::rename(folder.join(game), folder.join(trial).join("game.tw-pddl")).unwrap();
+    }
+}
+
+#[test]
+fn part_of_a_split_is_a_sample_of_all_its_families() {
+    let temporary = folder();
+    let folder = temporary.path();
+    official_names(folder);
+    let demonstrate = |count: &str, seed: &str| {
+        let arguments =
+            ["demonstrate", "--env", "alfworld", "--split", "valid_seen", "--data", "data", "-o", "d.jsonl"];
+        let said = json(folder, &[&arguments[..], &["--json", "--count", count, "--seed", seed]].concat());
+        let tasks: Vec<String> =
+            episodes(&folder.join("d.jsonl")).into_iter().map(|episode| episode.task.id).collect();
+        (said, tasks)
+    };
+    let two = |tasks: &[String]| tasks.iter().filter(|task| task.contains("pick_two")).count();
+    let (said, four) = demonstrate("4", "1");
+    assert_eq!((four.len(), two(&four)), (4, 1), "{four:?}");
+    assert!(four.is_sorted(), "in the order of the split: {four:?}");
+    assert_eq!(said["subset"].as_str(), Some("a sample of 4 of 12 tasks, stratified by family"));
+    assert_eq!(said["split_tasks"].as_u64(), Some(12));
+    assert_eq!(demonstrate("4", "1").1, four);
+    assert!((2..9).any(|seed| demonstrate("4", &seed.to_string()).1 != four));
+    let eight = demonstrate("8", "1").1;
+    assert!(two(&eight) == 2 && four.iter().all(|task| eight.contains(task)), "{four:?} {eight:?}");
+    let (said, all) = demonstrate("12", "1");
+    assert_eq!((all.len(), said["subset"].is_null()), (12, true));
+    let said =
+        ok(folder, &["demonstrate", "--env", "household", "--split", "dev", "--count", "2", "-o", "e.jsonl"]);
+    assert!(said.starts_with("2 episodes (a sample of 2 of 200 tasks, stratified by family), "), "{said}");
+}
+
 #[test]
 fn generated_games_are_written_and_differ_by_split_and_seed() {
     let temporary = folder();

@@ -199,7 +199,11 @@ fn stopped_by(signal: &str) {
     let resumed = run(folder, &["train", "--resume", "my run"]);
     assert_eq!(resumed.code, Some(0), "{resumed:#?}");
     assert_eq!((newest(&root, "step_hrl"), newest(&root, "flat")), (400, 20));
-    assert!(resumed.out.starts_with("household/dev, greedy, 6 steps\n"), "{}", resumed.out);
+    assert!(
+        resumed.out.starts_with("household/dev, greedy, 6 steps, a sample of 4 of 200 tasks"),
+        "{}",
+        resumed.out
+    );
 
     // A finished run has nothing left to do but to print its table.
     let before = files(&root);
@@ -241,4 +245,24 @@ fn a_directory_whose_run_never_began_can_be_used() {
     fs_err::write(folder.join("run/run.json"), "{").unwrap();
     let short = ["--set", "agents.flat=false", "--set", "agents.step_hrl.budget={ steps = 1 }"];
     ok(folder, &[&["train", "tiny.toml", "--run-dir", "run"], &short[..]].concat());
+}
+
+/// `run.json` of a run begun before samples were drawn does not say how its tasks are chosen.
+#[test]
+fn a_run_begun_on_the_first_tasks_goes_on_with_them() {
+    let temporary = folder();
+    let folder = temporary.path();
+    let short = ["--set", "agents.flat=false", "--set", "agents.step_hrl.budget={ steps = 1 }"];
+    ok(folder, &[&["train", "tiny.toml", "--run-dir", "run"], &short[..]].concat());
+    let path = folder.join("run/run.json");
+    let mut info: serde_json::Value = serde_json::from_str(&fs_err::read_to_string(&path).unwrap()).unwrap();
+    assert_eq!(info.as_object_mut().unwrap().remove("subsets"), Some("sample".into()));
+    fs_err::write(&path, info.to_string()).unwrap();
+    fs_err::remove_file(folder.join("run/expert-household-dev.jsonl.zst")).unwrap();
+    fs_err::remove_file(folder.join("run/step_hrl/household-dev.json")).unwrap();
+    let table = ok(folder, &["train", "--resume", "run"]);
+    assert!(table.starts_with("household/dev, greedy, 6 steps, the first 4 of 200 tasks\n"), "{table}");
+    let played = common::episodes(&folder.join("run/step_hrl/household-dev.jsonl.zst"));
+    let tasks: Vec<String> = played.into_iter().map(|episode| episode.task.id).collect();
+    assert_eq!(tasks, ["seed-0", "seed-1", "seed-2", "seed-3"]);
 }

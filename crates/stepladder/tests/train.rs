@@ -119,7 +119,16 @@ fn a_run_leaves_everything_that_evaluation_and_collection_need() {
     let table = fs_err::read_to_string(root.join("table.txt")).unwrap();
     assert!(trained.out.starts_with(table.trim_end()), "{}", trained.out);
     assert!(trained.out.ends_with("run directory: run\n"), "{}", trained.out);
-    assert!(table.starts_with("household/dev, greedy, 6 steps\n"), "{table}");
+    let head = "household/dev, greedy, 6 steps, a sample of 4 of 200 tasks, stratified by family\n";
+    assert!(table.starts_with(head), "{table}");
+    let data = "\ndemonstrations: household/train, a sample of 12 of 4000 tasks, stratified by family\n";
+    assert!(table.contains(data), "{table}");
+    assert!(
+        trained.err.contains(data.trim_start_matches("\ndemonstrations: ").trim_end()),
+        "{}",
+        trained.err
+    );
+    assert!(trained.err.contains("steps, a sample of 2 of 4 tasks, stratified by family"), "{}", trained.err);
     for name in ["expert", "step_hrl", "flat"] {
         assert!(table.lines().any(|line| line.starts_with(name) && line.contains(" all ")), "{table}");
     }
@@ -159,6 +168,12 @@ fn a_run_leaves_everything_that_evaluation_and_collection_need() {
         check_evaluation(&evaluation, agent, 4);
         let played = episodes(&root.join(agent).join("household-dev.jsonl.zst"));
         let won = played.iter().filter(|episode| episode.won).count();
+        assert_eq!(evaluation["subset"].as_str(), Some("a sample of 4 of 200 tasks, stratified by family"));
+        assert!(
+            played
+                .iter()
+                .any(|episode| !["seed-0", "seed-1", "seed-2", "seed-3"].contains(&&*episode.task.id))
+        );
         assert_eq!((played.len(), evaluation["success"].as_f64().unwrap()), (4, won as f64 / 4.0));
         assert!(played.iter().all(|episode| episode.agent == agent && episode.len() <= 6));
     }
@@ -207,13 +222,17 @@ fn a_run_leaves_everything_that_evaluation_and_collection_need() {
     check_evaluation(&alone, "flat", 3);
     assert_eq!(alone["checkpoint"].as_str(), Some(place));
     let table = ok(folder, &["evaluate", "run", "--episodes", "2", "--split", "test"]);
-    assert!(table.starts_with("household/test, run/step_hrl/checkpoints/step-00000020\n"), "{table}");
+    assert!(table.starts_with("household/test, a sample of 2 of 200 tasks, stratified by family, run/step_hrl/checkpoints/step-00000020\n"), "{table}");
 
     // Collected episodes hold prompts, token counts and log-probabilities, and are the same for the same seed.
     let collect = |seed, file| {
         let arguments = ["collect", "run", "--count", "3", "--temperature", "1", "--seed", seed, "-o", file];
         let said = ok(folder, &arguments);
-        assert!(said.starts_with("3 episodes, ") && said.trim_end().ends_with(file), "{said}");
+        assert!(
+            said.starts_with("3 episodes (a sample of 3 of 4000 tasks, stratified by family), ")
+                && said.trim_end().ends_with(file),
+            "{said}"
+        );
         episodes(&folder.join(file))
     };
     let collected = collect("1", "c.jsonl.zst");

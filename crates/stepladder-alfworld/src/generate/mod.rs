@@ -196,6 +196,25 @@ pub fn generate(split: Split, seed: u64, options: &Options) -> GeneratedGame {
         .expect("the tables of the official games have a room for every one of their tasks")
 }
 
+/// What the results of [`generate`]'s game are filed under, without drawing its rooms.
+///
+/// # Errors
+/// [`GenerateError::NoTasks`], if the tables have no task of `options.family`.
+pub fn family(split: Split, seed: u64, options: &Options) -> Result<GameFamily, GenerateError> {
+    if options.goals != GoalCount::ONE {
+        return Ok(GameFamily::Chain(options.goals));
+    }
+    let rng = &mut seed::stream(seed, &stream_name(split, options.goals, "task"), &[]);
+    let drawn = task::draw(Tables::official(), options.family, options.goals, rng)?;
+    Ok(GameFamily::Single(drawn.tasks[0].family))
+}
+
+/// The streams of games with one goal have no number in their names: those games must stay what they are.
+fn stream_name(split: Split, goals: GoalCount, part: &str) -> String {
+    let chain = if goals == GoalCount::ONE { String::new() } else { format!("goals-{}/", goals.get()) };
+    format!("household/{}/{chain}{part}", split.name())
+}
+
 /// As [`generate`], from other tables.
 ///
 /// # Errors
@@ -207,11 +226,8 @@ pub fn generate_from(
     options: &Options,
 ) -> Result<GeneratedGame, GenerateError> {
     let goals = options.goals;
-    // The streams of games with one goal have no number in their names: those games must stay what they are.
     let chain = if goals == GoalCount::ONE { String::new() } else { format!("goals-{}/", goals.get()) };
-    let stream = |part: &str, indices: &[u64]| {
-        seed::stream(seed, &format!("household/{}/{chain}{part}", split.name()), indices)
-    };
+    let stream = |part: &str, indices: &[u64]| seed::stream(seed, &stream_name(split, goals, part), indices);
     let draw = |indices: &[u64]| task::draw(tables, options.family, goals, &mut stream("task", indices));
     let mut drawn = draw(if chain.is_empty() { &[] } else { &[0] })?;
     let attempts = ATTEMPTS * goals.get() as u64;

@@ -5,17 +5,20 @@ use std::num::NonZeroUsize;
 use anyhow::Result;
 use stepladder_agent::Job;
 use stepladder_agent::scheduler::Options;
+use stepladder_env::{Draw, Subset};
 
 use super::{all_played, policy, say};
 use crate::cli::Collect;
+use crate::run::choice::behind;
 use crate::run::play::play;
 use crate::run::trace_file;
-use crate::run::training::split_tasks;
 
 pub(super) fn run(arguments: &Collect) -> Result<()> {
     let opened = policy::open(&arguments.policy, arguments.split.as_deref(), |config| &config.data.split)?;
     let policy::Opened { policy, env, split, .. } = &opened;
-    let jobs = Job::each(&split_tasks(env, split, arguments.count.map_or(0, NonZeroUsize::get))?);
+    let count = arguments.count.map_or(0, NonZeroUsize::get);
+    let subset = Subset::draw(&*env.tasks, split, count, Draw::Training { seed: arguments.seed })?;
+    let jobs = Job::each(&subset.tasks);
     let writer = trace_file::Writer::create(&arguments.output)?;
     let mut generator = opened.generator()?;
     let options = Options { seed: arguments.seed, slots: 100, ..opened.options(&arguments.policy) };
@@ -23,8 +26,9 @@ pub(super) fn run(arguments: &Collect) -> Result<()> {
     writer.write_all(&episodes)?;
     let all = env.evaluate(&episodes).all;
     say(format_args!(
-        "{} episodes, {:.1} % solved, {:.2} steps on average: {}",
+        "{} episodes{}, {:.1} % solved, {:.2} steps on average: {}",
         all.n,
+        behind(&subset),
         100.0 * all.success,
         all.mean_steps,
         arguments.output.display()

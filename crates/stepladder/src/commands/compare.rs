@@ -1,5 +1,6 @@
 //! `compare`: one table over several runs.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -34,7 +35,7 @@ pub(super) fn run(arguments: &Compare) -> Result<()> {
     if arguments.json {
         say(serde_json::to_string(&rows)?);
     } else {
-        say(format_args!("{target}\n\n{}", markdown(&rows).trim_end()));
+        say(format_args!("{}\n\n{}", heading(&target, &rows), markdown(&rows).trim_end()));
     }
     Ok(())
 }
@@ -55,6 +56,9 @@ pub(super) struct Row {
     spread: Vec<f64>,
     /// Episodes of each.
     n: Vec<u64>,
+    /// What was played where it was not the whole split, and of how many tasks.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    subsets: BTreeSet<String>,
     median: f64,
     /// 95 % Wilson interval over the episodes of the median run.
     interval: [f64; 2],
@@ -121,6 +125,7 @@ pub(super) fn compare(runs: &[PathBuf], target: &str, over: Option<&str>) -> Res
                 row.gain = Gain::of(other, &row.differences);
             }
             row.n.push(number(&evaluation, "n", &evaluated)? as u64);
+            row.subsets.extend(evaluation["subset"].as_str().map(str::to_owned));
             row.mean_steps += number(&evaluation, "mean_steps", &evaluated)?;
             let roles = evaluation["tokens_per_step"].as_object().into_iter().flatten();
             row.tokens_per_step += roles
@@ -158,6 +163,7 @@ impl Row {
             score: Vec::new(),
             spread: Vec::new(),
             n: Vec::new(),
+            subsets: BTreeSet::new(),
             median: 0.0,
             interval: [0.0, 1.0],
             mean_steps: 0.0,
@@ -197,6 +203,12 @@ fn score_cells(row: &Row) -> String {
     let seeds: Vec<String> =
         row.seeds.iter().zip(&row.score).map(|(seed, score)| format!("{seed}: {score:.1}")).collect();
     format!(" {} | {mean:.1} [{:.1}, {:.1}] |", seeds.join(", "), mean - half, mean + half)
+}
+
+/// What the rows are about: the split, and which of its tasks where not all of them were played.
+pub(super) fn heading(target: &str, rows: &[Row]) -> String {
+    let subsets: BTreeSet<&str> = rows.iter().flat_map(|row| &row.subsets).map(String::as_str).collect();
+    std::iter::once(target).chain(subsets).collect::<Vec<_>>().join(", ")
 }
 
 /// The rows as a Markdown table.

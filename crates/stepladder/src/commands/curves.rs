@@ -1,5 +1,6 @@
 //! `curves`: methods that learn by playing, from the same starting policy, against what they played and wrote.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -29,6 +30,8 @@ struct Curve {
     moments: Vec<Moment>,
     /// Episodes of the final evaluation.
     n: u64,
+    /// What was played then where it was not the whole split, and of how many tasks.
+    subset: Option<String>,
     minutes: f64,
 }
 
@@ -115,7 +118,9 @@ fn curve(run: &RunDir, config: &Config, agent: &str, seed: u64) -> Result<Curve>
     let last = json(&run.agent(agent).join(&evaluated))?;
     moments.push(moment(&last, (number(&trained, "env_steps")?, number(&trained, "generated")?))?);
     let n = number(&last, "n")? as u64;
-    Ok(Curve { seed, moments, n, minutes: number(&trained, "seconds")? / 60.0 })
+    let subset =
+        last["subset"].as_str().map(|text| format!("{}/{}: {text}", config.env.id, config.eval.split));
+    Ok(Curve { seed, moments, n, subset, minutes: number(&trained, "seconds")? / 60.0 })
 }
 
 /// The value of a curve at x: straight between its moments, the last one beyond its end.
@@ -203,6 +208,14 @@ fn markdown(methods: &[Method]) -> String {
             mean(&minutes),
         ));
     }
+    let subsets: BTreeSet<&str> = methods
+        .iter()
+        .flat_map(|method| &method.curves)
+        .filter_map(|curve| curve.subset.as_deref())
+        .collect();
+    for subset in subsets {
+        text.push_str(&format!("\nLast evaluation of {subset}; the earlier ones play a sample of these.\n"));
+    }
     text
 }
 
@@ -248,6 +261,7 @@ mod tests {
             seed,
             moments: vec![moment(0.0, 0.25), moment(1000.0, 0.5), moment(2000.0, high)],
             n: 100,
+            subset: Some("sokoban/dev-6x6-1: a sample of 100 of 1000 tasks".to_owned()),
             minutes: 3.0,
         };
         Method { agent: agent.to_owned(), curves: vec![curve(1, heights[0]), curve(2, heights[1])] }
@@ -277,6 +291,7 @@ mod tests {
             100.0 * high
         );
         assert_eq!(table.lines().nth(2), Some(expected.as_str()), "{table}");
+        assert!(table.ends_with("\nLast evaluation of sokoban/dev-6x6-1: a sample of 100 of 1000 tasks; the earlier ones play a sample of these.\n"), "{table}");
         let panels = panels(&methods);
         assert_eq!(panels.len(), 4);
         assert_eq!(panels[0].lines[0].points[2], Point { x: 2000.0, y: 90.0, interval: Some([80.0, 100.0]) });

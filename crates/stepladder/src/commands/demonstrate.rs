@@ -5,10 +5,12 @@ use std::num::NonZeroUsize;
 use anyhow::Result;
 use serde_json::json;
 use stepladder_agent::{AgentKind, Job};
+use stepladder_env::{Draw, Subset};
 
 use super::{Usage, all_played, say};
 use crate::cli::Demonstrate;
 use crate::envs;
+use crate::run::choice::behind;
 use crate::run::demonstrations::{Rollout, expert_rollout, walkthroughs};
 use crate::run::labels::Labels;
 use crate::run::progress::Reporter;
@@ -19,12 +21,14 @@ pub(super) fn run(arguments: &Demonstrate) -> Result<()> {
         return Err(Usage(format!("--noise {} must lie in [0, 1)", arguments.noise)).into());
     }
     let env = envs::open(&arguments.env, arguments.data.as_deref())?;
-    let mut tasks = env.tasks.tasks(&arguments.split)?;
-    tasks.truncate(arguments.count.map_or(usize::MAX, NonZeroUsize::get));
+    let count = arguments.count.map_or(0, NonZeroUsize::get);
+    let draw = Draw::Training { seed: arguments.seed };
+    let subset = Subset::draw(&*env.tasks, &arguments.split, count, draw)?;
+    let tasks = &subset.tasks;
     let writer = trace_file::Writer::create(&arguments.output)?;
     let rollout = Rollout {
         agent: if arguments.flat { AgentKind::Flat } else { AgentKind::StepHrl },
-        jobs: Job::each(&tasks),
+        jobs: Job::each(tasks),
         max_steps: arguments.max_steps.unwrap_or(env.spec().max_steps),
         noise: arguments.noise,
         seed: arguments.seed,
@@ -40,14 +44,15 @@ pub(super) fn run(arguments: &Demonstrate) -> Result<()> {
     let labels = divided.then(|| Labels::of(&episodes, &*env.style));
     if arguments.json {
         say(json!({
-            "env": arguments.env, "split": arguments.split, "n": summary.n, "success": summary.success,
+            "env": arguments.env, "split": arguments.split, "split_tasks": subset.of, "subset": subset.text(), "n": summary.n, "success": summary.success,
             "interval": summary.interval, "score": summary.score, "mean_steps": summary.mean_steps, "file": arguments.output,
             "labels": labels, "labels_by_family": divided.then(|| Labels::by_family(&episodes, &*env.style)),
         }));
     } else {
         say(format_args!(
-            "{} episodes, {:.1} % solved [{:.1}, {:.1}], {:.2} steps on average: {}",
+            "{} episodes{}, {:.1} % solved [{:.1}, {:.1}], {:.2} steps on average: {}",
             summary.n,
+            behind(&subset),
             100.0 * summary.success,
             100.0 * summary.interval[0],
             100.0 * summary.interval[1],

@@ -9,20 +9,22 @@ use stepladder_agent::scheduler::Options;
 use stepladder_algo::note;
 use stepladder_algo::runtime::clock::Stopwatch;
 use stepladder_core::trace::Episode;
+use stepladder_env::{Draw, Subset};
 
 use super::{Usage, all_played, policy, say};
 use crate::cli::Evaluate;
+use crate::run::choice::suffix;
 use crate::run::directory::commit;
 use crate::run::memory;
 use crate::run::play::play;
 use crate::run::table::{self, Line};
 use crate::run::trace_file;
-use crate::run::training::split_tasks;
 
 pub(super) fn run(arguments: &Evaluate) -> Result<()> {
     let opened = policy::open(&arguments.policy, arguments.split.as_deref(), |config| &config.eval.split)?;
     let policy::Opened { policy, env, id, split } = &opened;
-    let tasks = split_tasks(env, split, arguments.episodes.map_or(0, NonZeroUsize::get))?;
+    let count = arguments.episodes.map_or(0, NonZeroUsize::get);
+    let subset = Subset::draw(&*env.tasks, split, count, Draw::Evaluation)?;
     if arguments.seeds.get() > 1 && arguments.policy.temperature.is_none() && env.spec().deterministic {
         let problem = format!(
             "{id} ignores seeds and decoding is greedy: --seeds {} would play the same",
@@ -32,7 +34,7 @@ pub(super) fn run(arguments: &Evaluate) -> Result<()> {
     }
     let writer = arguments.trace.as_deref().map(trace_file::Writer::create).transpose()?;
     let jobs: Vec<Job> = (0..arguments.seeds.get())
-        .flat_map(|seed| tasks.iter().map(move |task| Job { seed, ..Job::sampled(task, seed) }))
+        .flat_map(|seed| subset.tasks.iter().map(move |task| Job { seed, ..Job::sampled(task, seed) }))
         .collect();
     let mut generator = opened.generator()?;
     let options = Options {
@@ -50,7 +52,7 @@ pub(super) fn run(arguments: &Evaluate) -> Result<()> {
     let evaluation = env.evaluate(&episodes);
     let place = policy.checkpoint.display().to_string();
     if arguments.json {
-        let mut value = table::json(id, split, &policy.name, &place, commit(), &evaluation);
+        let mut value = table::json((id, split, &subset), &policy.name, &place, commit(), &evaluation);
         let steps: usize = episodes.iter().map(Episode::len).sum();
         value["seconds"] = json!(seconds);
         value["seconds_per_step"] = json!(seconds / steps.max(1) as f64);
@@ -58,7 +60,7 @@ pub(super) fn run(arguments: &Evaluate) -> Result<()> {
         say(value);
     } else {
         let lines = [Line { name: policy.name.clone(), evaluation }];
-        say(table::render(&format!("{id}/{split}, {place}"), &lines).trim_end());
+        say(table::render(&format!("{id}/{split}{}, {place}", suffix(&subset)), &lines).trim_end());
     }
     all_played(&episodes)
 }

@@ -23,6 +23,8 @@ pub(super) struct Cell {
     pub(super) agent: String,
     pub(super) goals: u32,
     pub(super) n: u64,
+    /// Tasks of the split, of which `n` are played.
+    pub(super) of: u64,
     pub(super) success: f64,
     pub(super) interval: [f64; 2],
     pub(super) steps: f64,
@@ -71,7 +73,8 @@ fn current(path: &Path, checkpoint: &Path, episodes: usize) -> Result<bool> {
     let value: Value = serde_json::from_str(&fs_err::read_to_string(path)?).unwrap_or_default();
     Ok(value["checkpoint"].as_str() == Some(&*checkpoint.display().to_string())
         && value["commit"].as_str() == Some(commit())
-        && value["n"].as_u64() == Some(episodes as u64))
+        && value["n"].as_u64() == Some(episodes as u64)
+        && value["split_tasks"].is_u64())
 }
 
 /// A process of its own for each cell, so that its peak memory is its own.
@@ -108,6 +111,7 @@ fn cell(agent: &str, goals: u32, path: &Path) -> Result<Cell> {
         agent: agent.to_owned(),
         goals,
         n: number(&value["n"])? as u64,
+        of: number(&value["split_tasks"])? as u64,
         success: number(&value["success"])?,
         interval: [number(&value["interval"][0])?, number(&value["interval"][1])?],
         steps: number(&value["mean_steps"])?,
@@ -156,10 +160,11 @@ fn markdown(cells: &[Cell]) -> String {
             .to_owned();
     for cell in cells {
         text.push_str(&format!(
-            "| {} | {} | {} | {:.1} % | [{:.1}, {:.1}] | {:.1} | {:.1} | {:.1} | {:.2} | {:.0} |\n",
+            "| {} | {} | {} of {} | {:.1} % | [{:.1}, {:.1}] | {:.1} | {:.1} | {:.1} | {:.2} | {:.0} |\n",
             cell.agent,
             cell.goals,
             cell.n,
+            cell.of,
             100.0 * cell.success,
             100.0 * cell.interval[0],
             100.0 * cell.interval[1],

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::compare::{compare, markdown};
+use super::compare::{compare, heading, markdown};
 use super::{Usage, say};
 use crate::cli::Study;
 use crate::config::{self, Config};
@@ -58,7 +58,7 @@ pub(super) fn run(arguments: &Study) -> Result<()> {
     for target in targets {
         let rows = compare(&runs, &target, None)?;
         if !rows.is_empty() {
-            text.push_str(&format!("{target}\n\n{}\n", markdown(&rows)));
+            text.push_str(&format!("{}\n\n{}\n", heading(&target, &rows), markdown(&rows)));
         }
     }
     say(text.trim_end());

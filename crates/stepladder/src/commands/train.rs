@@ -12,6 +12,7 @@ use stepladder_model::device;
 use super::say;
 use crate::cli::Train;
 use crate::config;
+use crate::run::choice::Choice;
 use crate::run::directory::{RunDir, RunInfo, commit};
 use crate::run::training::{Run, RunEnding, check_names};
 use crate::threads;
@@ -25,7 +26,7 @@ pub(super) fn run(arguments: &Train) -> Result<()> {
     let opened = device::open(&device)?;
     // One libtorch thread per worker (design D1): workers are the parallelism.
     device::one_thread_each();
-    let (directory, config) = match &arguments.resume {
+    let (directory, config, choice) = match &arguments.resume {
         Some(path) => {
             let (directory, config, info) = RunDir::open(path)?;
             let threads = threads::workers(config.threads);
@@ -35,7 +36,7 @@ pub(super) fn run(arguments: &Train) -> Result<()> {
                     info.threads
                 );
             }
-            (directory, config)
+            (directory, config, info.subsets)
         }
         None => {
             let name = arguments.config.as_deref().unwrap_or_default();
@@ -50,10 +51,11 @@ pub(super) fn run(arguments: &Train) -> Result<()> {
                 seed: loaded.config.seed,
                 threads: threads::workers(loaded.config.threads),
                 device,
+                subsets: Choice::Sample,
                 started: unix_seconds(),
             };
             let directory = RunDir::create(arguments.run_dir.as_deref(), &loaded.name, &loaded.text, &info)?;
-            (directory, loaded.config)
+            (directory, loaded.config, Choice::Sample)
         }
     };
     let _lock = directory.lock()?;
@@ -67,7 +69,7 @@ pub(super) fn run(arguments: &Train) -> Result<()> {
     })
     .context("cannot listen for signals")?;
     let root = directory.root.clone();
-    let run = Run { directory, config, data_root: arguments.data.as_deref(), device: opened, stop };
+    let run = Run { directory, config, choice, data_root: arguments.data.as_deref(), device: opened, stop };
     if run.run()? == RunEnding::Interrupted {
         say(format_args!("stopped; continue with: stepladder train --resume {}", quoted(&root)));
     }

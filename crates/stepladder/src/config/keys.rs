@@ -57,7 +57,11 @@ pub(crate) const KEYS: &[Key] = &[
         "Environment steps per episode, in demonstrations and evaluation; at least 1.",
     ),
     key("data.split", Kind::Text, "Split whose tasks the expert plays."),
-    key("data.games", Kind::Count(LARGE), "Number of tasks; 0 takes all."),
+    key(
+        "data.games",
+        Kind::Count(LARGE),
+        "Number of tasks: a sample drawn with the run seed, stratified by task family; 0 takes all.",
+    ),
     key(
         "data.noisy_passes",
         Kind::Count(LARGE),
@@ -76,7 +80,7 @@ pub(crate) const KEYS: &[Key] = &[
     optional(
         "data.practice_games",
         Kind::Count(LARGE),
-        "Number of tasks of `data.practice`; 0 (or left out) takes all.",
+        "Number of tasks of `data.practice`, drawn like `data.games`; 0 (or left out) takes all.",
     ),
     optional(
         "data.renamed",
@@ -340,10 +344,18 @@ pub(crate) const KEYS: &[Key] = &[
         "`himac`: which blueprint of a group is executed in the second phase.",
     ),
     key("eval.split", Kind::Text, "Development split for probes and the final table."),
-    key("eval.episodes", Kind::Count(LARGE), "Episodes of the final table; 0 takes the whole split."),
+    key(
+        "eval.episodes",
+        Kind::Count(LARGE),
+        "Tasks of the final table: a sample stratified by task family, the same for every run seed; 0 takes the whole split.",
+    ),
     key("eval.slots", Kind::Count(LARGE), "Episodes running at once; at least 1."),
     key("eval.probes", Kind::Count(WORD), "Small evaluations during training, evenly spaced; 0 for none."),
-    key("eval.probe_episodes", Kind::Count(LARGE), "Episodes of each; at least 1 if there are probes."),
+    key(
+        "eval.probe_episodes",
+        Kind::Count(LARGE),
+        "Tasks of each, a sample of those of the final table; at least 1 if there are probes.",
+    ),
     key(
         "eval.zero_shot",
         Kind::Texts,

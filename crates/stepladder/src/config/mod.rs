@@ -77,7 +77,7 @@ pub(crate) struct EnvConfig {
 pub(crate) struct DataConfig {
     /// Split whose tasks the expert plays.
     pub(crate) split: String,
-    /// Number of tasks; 0 takes all.
+    /// Number of tasks, drawn as a sample; 0 takes all.
     pub(crate) games: usize,
     /// Further passes over the tasks with noise on the played actions; labels stay the expert's.
     pub(crate) noisy_passes: u64,
@@ -431,13 +431,13 @@ impl AgentConfig {
 pub(crate) struct EvalConfig {
     /// Development split for probes and the final table.
     pub(crate) split: String,
-    /// Episodes of the final table; 0 takes the whole split.
+    /// Tasks of the final table, a sample; 0 takes the whole split.
     pub(crate) episodes: usize,
     /// Episodes running at once.
     pub(crate) slots: usize,
     /// Small evaluations during training, evenly spaced.
     pub(crate) probes: u32,
-    /// Episodes of each.
+    /// Tasks of each, a sample of those of the final table.
     pub(crate) probe_episodes: usize,
     /// Further `ENV/SPLIT` that the final checkpoints play without training on them, where their data are present.
     pub(crate) zero_shot: Vec<String>,

@@ -652,7 +652,7 @@ fn the_reference_page_lists_every_key_with_both_presets() {
     let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
     assert_eq!(rows.len(), KEYS.len());
     for row in [
-        "| `games` | a whole number, 0 or more | Number of tasks; 0 takes all. | `0` | `0` | `0` | `4000` | `70` | `70` | `1200` | `1000` | `70` | `4000` | `0` | `0` | `0` |",
+        "| `games` | a whole number, 0 or more | Number of tasks: a sample drawn with the run seed, stratified by task family; 0 takes all. | `0` | `0` | `0` | `4000` | `70` | `70` | `1200` | `1000` | `70` | `4000` | `0` | `0` | `0` |",
         "| `norm_eps` | a number | ε inside the root of RMSNorm; above 0. | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` |",
         "| key | takes | meaning | `ablations` | `alfworld` | `alfworld-cpu` | `demo` | `himac-ablations` | `himac-sokoban` | `horizon` | `rl-household` | `rl-sokoban` | `rl-sokoban-8x8` | `scienceworld` | `scienceworld-ablations` | `scienceworld-cpu` |",
         "## `[agents.NAME]`",

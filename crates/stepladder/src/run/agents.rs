@@ -20,6 +20,7 @@ use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
 use stepladder_algo::runtime::workers::Workers;
 use stepladder_core::TaskKey;
 use stepladder_data::{OfflineRow, Row, WordTokenizer};
+use stepladder_env::Subset;
 use stepladder_model::{Device, Kind};
 use stepladder_model::{Factors, ModelConfig, Params, Shape};
 
@@ -43,7 +44,7 @@ pub(crate) struct AgentRun<'a> {
     pub(crate) tokenizer: Arc<WordTokenizer>,
     /// What it learns from.
     pub(crate) data: DataId<'a>,
-    pub(crate) probe_tasks: &'a [TaskKey],
+    pub(crate) probe_tasks: &'a Subset,
     pub(crate) workers: usize,
     pub(crate) device: Device,
 }

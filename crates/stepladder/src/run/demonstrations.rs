@@ -8,15 +8,16 @@ use rayon::prelude::*;
 use stepladder_agent::generator::ExpertGenerator;
 use stepladder_agent::scheduler::{Noise, Options};
 use stepladder_agent::{AgentKind, AgentSpec, Job, Scheduler};
+use stepladder_algo::note;
 use stepladder_core::label::Expert;
 use stepladder_core::seed::stream;
 use stepladder_core::trace::{Episode, Turn, VERSION};
 use stepladder_core::{Query, Role, TaskKey};
 use stepladder_data::annotate::divide;
-use stepladder_env::{Env, TimeLimit};
+use stepladder_env::{Draw, Env, Subset, TimeLimit};
 
+use super::choice::{Choice, suffix};
 use super::progress::Reporter;
-use super::training::split_tasks;
 use crate::config::Config;
 use crate::envs::Registered;
 
@@ -126,8 +127,13 @@ fn walkthrough(env: &Registered, job: &Job, max_steps: u32) -> Result<Episode> {
 
 /// The demonstrations of a run: one clean pass, then the noisy ones; only solved episodes are kept. Then copies of them with
 /// other names, as many as the configuration says, and those of practice tasks.
-pub(crate) fn demonstrate(env: &Registered, config: &Config) -> Result<Vec<Episode>> {
-    let tasks = split_tasks(env, &config.data.split, config.data.games)?;
+pub(crate) fn demonstrate(env: &Registered, config: &Config, choice: Choice) -> Result<Vec<Episode>> {
+    let draw = |split: &str, count| -> Result<Subset> {
+        let subset = choice.tasks(env, split, count, Draw::Training { seed: config.seed })?;
+        note!("demonstrations of {}/{split}{}", config.env.id, suffix(&subset));
+        Ok(subset)
+    };
+    let tasks = draw(&config.data.split, config.data.games)?.tasks;
     let mut kept = Vec::new();
     for pass in 0..=config.data.noisy_passes {
         let noise = if pass == 0 { 0.0 } else { config.data.noise };
@@ -143,7 +149,7 @@ pub(crate) fn demonstrate(env: &Registered, config: &Config) -> Result<Vec<Episo
         kept.extend(copies);
     }
     if let Some(split) = &config.data.practice {
-        let tasks = split_tasks(env, split, config.data.practice_games)?;
+        let tasks = draw(split, config.data.practice_games)?.tasks;
         kept.extend(won(env, config, &tasks, 0, config.data.noise)?);
     }
     if kept.is_empty() {

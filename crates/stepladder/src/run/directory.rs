@@ -16,6 +16,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use super::choice::Choice;
 use crate::config::{self, Config};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,9 @@ pub(crate) struct RunInfo {
     pub(crate) threads: usize,
     /// Device.
     pub(crate) device: String,
+    /// How tasks are chosen where not all of a split are used.
+    #[serde(default)]
+    pub(crate) subsets: Choice,
     /// Unix time of the start.
     pub(crate) started: f64,
 }

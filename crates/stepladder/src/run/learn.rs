@@ -10,14 +10,15 @@ use stepladder_agent::scheduler::Options;
 use stepladder_algo::bc::{Budget, Ending};
 use stepladder_algo::note;
 use stepladder_algo::runtime::checkpoint::{self, Progress, Trainer};
+use stepladder_core::Role;
 use stepladder_core::seed::stream;
 use stepladder_core::trace::Episode;
-use stepladder_core::{Role, TaskKey};
 use stepladder_data::ablate::with_progress;
 use stepladder_data::offline;
 use stepladder_data::rows::Span;
 use stepladder_data::transitions::transitions;
 use stepladder_data::{OfflineRow, Row, WordTokenizer};
+use stepladder_env::Subset;
 use stepladder_model::Device;
 
 use super::agents::AgentRun;
@@ -39,7 +40,7 @@ pub(crate) struct Material<'a> {
     pub(crate) env: &'a Registered,
     pub(crate) demonstrations: &'a [Episode],
     pub(crate) tokenizer: Arc<WordTokenizer>,
-    pub(crate) probe_tasks: &'a [TaskKey],
+    pub(crate) probe_tasks: &'a Subset,
     pub(crate) workers: usize,
     pub(crate) device: Device,
 }

@@ -1,6 +1,7 @@
 //! Runs: what stands in a run directory, and how it comes about.
 
 pub(crate) mod agents;
+pub(crate) mod choice;
 pub(crate) mod demonstrations;
 pub(crate) mod directory;
 pub(crate) mod labels;

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use stepladder_agent::evaluation::{Evaluation, Summary};
+use stepladder_env::Subset;
 
 /// One evaluated agent.
 pub(crate) struct Line {
@@ -85,10 +86,9 @@ pub(crate) fn align(rows: &[Vec<String>]) -> String {
     text
 }
 
-/// The public form of an evaluation (design 5).
+/// The public form of an evaluation (design 5) of an environment's split, or of some tasks of it.
 pub(crate) fn json(
-    env: &str,
-    split: &str,
+    (env, split, subset): (&str, &str, &Subset),
     agent: &str,
     checkpoint: &str,
     commit: &str,
@@ -98,6 +98,8 @@ pub(crate) fn json(
     let mut value = json!({
         "env": env,
         "split": split,
+        "split_tasks": subset.of,
+        "subset": subset.text(),
         "agent": agent,
         "n": all.n,
         "success": all.success,

@@ -12,10 +12,11 @@ use stepladder_algo::bc::Ending;
 use stepladder_algo::note;
 use stepladder_algo::runtime::checkpoint::Progress;
 use stepladder_algo::runtime::clock::Stopwatch;
-use stepladder_core::TaskKey;
 use stepladder_core::trace::Episode;
+use stepladder_env::{Draw, Subset};
 use stepladder_model::Device;
 
+use super::choice::{Choice, suffix};
 use super::demonstrations::{Rollout, demonstrate, expert_rollout};
 use super::directory::{RunDir, commit, replace_file};
 use super::learn::{Learner, Material};
@@ -25,7 +26,7 @@ use super::rows::vocabulary;
 use super::table::{self, Line};
 use super::trace_file;
 use crate::commands::say;
-use crate::config::{AgentConfig, Config};
+use crate::config::{AgentConfig, Config, EvalConfig};
 use crate::envs::{self, Registered};
 use crate::threads;
 
@@ -40,6 +41,8 @@ pub(crate) enum RunEnding {
 pub(crate) struct Run<'a> {
     pub(crate) directory: RunDir,
     pub(crate) config: Config,
+    /// How tasks are chosen where not all of a split are used.
+    pub(crate) choice: Choice,
     pub(crate) data_root: Option<&'a Path>,
     pub(crate) device: Device,
     pub(crate) stop: Arc<AtomicBool>,
@@ -54,7 +57,7 @@ impl Run<'_> {
                 "the run's demonstrations cannot be read; remove the file to have the expert play again",
             );
         }
-        let episodes = demonstrate(env, &self.config)?;
+        let episodes = demonstrate(env, &self.config, self.choice)?;
         trace_file::save(&path, &episodes)?;
         Ok(episodes)
     }
@@ -72,9 +75,11 @@ impl Run<'_> {
             }
             known.push((id, split));
             let other = envs::open(id, self.data_root)?;
+            let draw = Draw::Training { seed: self.config.seed };
+            let subset = self.choice.tasks(&other, split, GAMES, draw)?;
             let rollout = Rollout {
                 agent: AgentKind::StepHrl,
-                jobs: Job::each(&split_tasks(&other, split, GAMES)?),
+                jobs: Job::each(&subset.tasks),
                 max_steps: other.max_steps(&self.config, split),
                 noise: 0.0,
                 seed: self.config.seed,
@@ -100,7 +105,9 @@ impl Run<'_> {
 
     fn work(&self) -> Result<RunEnding> {
         let env = envs::open(&self.config.env.id, self.data_root)?;
-        let dev = split_tasks(&env, &self.config.eval.split, self.config.eval.episodes)?;
+        let EvalConfig { split, episodes: count, probe_episodes, .. } = &self.config.eval;
+        let dev = self.choice.tasks(&env, split, *count, Draw::Evaluation)?;
+        let probed = self.choice.among(&env, &dev.tasks, *probe_episodes);
         let clock = Stopwatch::start();
         let episodes = self.episodes(&env)?;
         let practised = self.practice_words(&env)?;
@@ -119,7 +126,7 @@ impl Run<'_> {
             env: &env,
             demonstrations: &episodes,
             tokenizer,
-            probe_tasks: &dev[..dev.len().min(self.config.eval.probe_episodes)],
+            probe_tasks: &probed,
             workers: threads::workers(self.config.threads),
             device: self.device,
         };
@@ -131,8 +138,10 @@ impl Run<'_> {
             lines.push(self.evaluate(&env, name, &self.config.eval.split, &dev, &file)?);
         }
         let (id, split) = (&self.config.env.id, &self.config.eval.split);
-        let title = format!("{id}/{split}, greedy, {} steps", env.max_steps(&self.config, split));
+        let title =
+            format!("{id}/{split}, greedy, {} steps{}", env.max_steps(&self.config, split), suffix(&dev));
         let mut text = table::render(&title, &lines);
+        text.push_str(&self.demonstrated(&env)?);
         text.push_str(&format!(
             "\ntraining: {}; training and evaluation in this session: {}\n",
             self.training_times()?,
@@ -154,6 +163,20 @@ impl Run<'_> {
         Ok(RunEnding::Complete)
     }
 
+    /// Says of which tasks the expert's demonstrations are, where those are not all of their splits.
+    fn demonstrated(&self, env: &Registered) -> Result<String> {
+        let data = &self.config.data;
+        let draw = Draw::Training { seed: self.config.seed };
+        let practice = data.practice.as_ref().map(|split| (split, data.practice_games));
+        let mut parts = Vec::new();
+        for (split, count) in [(&data.split, data.games)].into_iter().chain(practice) {
+            if let Some(text) = self.choice.tasks(env, split, count, draw)?.text() {
+                parts.push(format!("{}/{split}, {text}", self.config.env.id));
+            }
+        }
+        Ok(if parts.is_empty() { String::new() } else { format!("\ndemonstrations: {}", parts.join("; ")) })
+    }
+
     /// Training time of each agent over all sessions, evaluation and saving left out.
     fn training_times(&self) -> Result<String> {
         let mut times = Vec::new();
@@ -172,7 +195,7 @@ impl Run<'_> {
     }
 
     /// The expert's row; its episodes are kept as an agent's are.
-    fn expert(&self, env: &Registered, split: &str, tasks: &[TaskKey], file: &str) -> Result<Line> {
+    fn expert(&self, env: &Registered, split: &str, subset: &Subset, file: &str) -> Result<Line> {
         let name = "expert".to_owned();
         let path = self.directory.root.join(format!("expert-{file}.jsonl.zst"));
         if path.exists() {
@@ -180,12 +203,13 @@ impl Run<'_> {
         }
         let rollout = Rollout {
             agent: AgentKind::StepHrl,
-            jobs: Job::each(tasks),
+            jobs: Job::each(&subset.tasks),
             max_steps: env.max_steps(&self.config, split),
             noise: 0.0,
             seed: self.config.seed,
         };
-        let episodes = expert_rollout(env, &rollout, &Reporter::new("expert", tasks.len() as u64))?;
+        let reporter = Reporter::new("expert", rollout.jobs.len() as u64);
+        let episodes = expert_rollout(env, &rollout, &reporter)?;
         trace_file::save(&path, &episodes)?;
         Ok(Line { name, evaluation: env.evaluate(&episodes) })
     }
@@ -237,7 +261,7 @@ impl Run<'_> {
         env: &Registered,
         name: &str,
         split: &str,
-        tasks: &[TaskKey],
+        subset: &Subset,
         file: &str,
     ) -> Result<Line> {
         let directory = self.directory.agent(name);
@@ -255,11 +279,12 @@ impl Run<'_> {
             };
             let label = format!("{name} {split}");
             let mut generator = UntilStopped { inner: &mut *generator, stop: &self.stop };
-            let episodes = play(env, &mut generator, &Job::each(tasks), options, &label)?;
+            let episodes = play(env, &mut generator, &Job::each(&subset.tasks), options, &label)?;
             trace_file::save(&episodes_path, &episodes)?;
             let evaluation = env.evaluate(&episodes);
             let place = policy.checkpoint.display().to_string();
-            let value: Value = table::json(env.spec().id, split, name, &place, commit(), &evaluation);
+            let value: Value =
+                table::json((env.spec().id, split, subset), name, &place, commit(), &evaluation);
             replace_file(&json_path, &(serde_json::to_string_pretty(&value)? + "\n"))?;
             episodes
         };
@@ -288,8 +313,8 @@ impl Run<'_> {
     fn zero_shot(&self, target: &str) -> Result<Option<String>> {
         let Some((id, split)) = target.split_once('/') else { return Ok(None) };
         let present = envs::open(id, self.data_root).and_then(|env| {
-            let tasks = env.tasks.tasks(split)?;
-            Ok((env, tasks))
+            let whole = self.choice.tasks(&env, split, 0, Draw::Evaluation)?;
+            Ok((env, whole))
         });
         let (env, tasks) = match present {
             Ok(present) => present,
@@ -333,13 +358,4 @@ pub(crate) fn check_names(config: &Config, data_root: Option<&Path>) -> Result<(
     }
     envs::open(id, data_root)?.tasks.tasks(&config.eval.split)?;
     Ok(())
-}
-
-/// Tasks of a split, the first `count` of them (0: all).
-pub(crate) fn split_tasks(env: &Registered, split: &str, count: usize) -> Result<Vec<TaskKey>> {
-    let mut tasks = env.tasks.tasks(split)?;
-    if count > 0 {
-        tasks.truncate(count);
-    }
-    Ok(tasks)
 }

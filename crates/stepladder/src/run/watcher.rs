@@ -14,6 +14,7 @@ use stepladder_algo::runtime::metrics::Metrics;
 use stepladder_core::Role;
 
 use super::agents::AgentRun;
+use super::choice::suffix;
 use super::directory::replace_file;
 use super::play::{live_generator, warn_of_broken};
 use super::progress::{Reporter, minutes};
@@ -198,7 +199,7 @@ impl Watcher<'_> {
             slots: run.config.eval.slots,
             ..Options::greedy(run.numbers.spec())
         };
-        let jobs = Job::each(run.probe_tasks);
+        let jobs = Job::each(&run.probe_tasks.tasks);
         let episodes = stepladder_agent::Scheduler::new(&*run.env.tasks, &mut generator, options)
             .run(&jobs, |_| ())
             .map_err(|error| AlgoError::Observer(format!("a probe of {} failed: {error}", run.name)))?;
@@ -209,13 +210,14 @@ impl Watcher<'_> {
         values.extend(report.extra.iter().filter(|(name, _)| counted.contains(name)));
         self.write(report.step, &values)?;
         self.reporter.line(&format!(
-            "{} after {} of training: {:.0} % of {} {} episodes solved, {:.1} steps",
+            "{} after {} of training: {:.0} % of {} {} episodes solved, {:.1} steps{}",
             run.name,
             minutes(report.seconds),
             100.0 * all.success,
             all.n,
             run.config.eval.split,
-            all.mean_steps
+            all.mean_steps,
+            suffix(run.probe_tasks)
         ));
         Ok(())
     }
