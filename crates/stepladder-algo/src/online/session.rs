@@ -147,7 +147,7 @@ impl<'a> Session<'a> {
             stats.returned += self.config.reward.steps(episode).iter().sum::<f64>();
             stats.steps += episode.len();
             stats.invalid += episode.steps().filter(|step| step.unparsable || step.unknown_action).count();
-            // Equal blueprints that are executed greedily need one execution only; their episodes are equal throughout.
+            // Identical macro replies that are executed greedily need one execution only: their episodes are equal throughout.
             if seen.first().is_some_and(|first| first.task != episode.task) {
                 seen.clear();
             }
@@ -272,10 +272,44 @@ impl<'a> Session<'a> {
     }
 }
 
+/// Whether two episodes of a task execute the same macro reply. Different replies are different executions, even where
+/// the sub-goals that were begun and all actions agree.
 fn same_execution(a: &Episode, b: &Episode) -> bool {
-    let texts =
-        |episode: &Episode| episode.subtasks.iter().map(|subtask| subtask.text.clone()).collect::<Vec<_>>();
-    a.len() == b.len()
-        && texts(a) == texts(b)
+    let plan = |episode: &Episode| {
+        episode.turns().find(|turn| turn.role == Role::Macro).map(|turn| turn.reply.clone())
+    };
+    let (plan_a, plan_b) = (plan(a), plan(b));
+    plan_a.is_some()
+        && plan_a == plan_b
+        && a.len() == b.len()
         && a.steps().map(|step| &step.action).eq(b.steps().map(|step| &step.action))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stepladder_core::blueprint::write;
+    use stepladder_core::trace::{Turn, read};
+
+    /// The fixture's steps under a macro reply; only its first sub-goal is begun.
+    fn executed(plan: &[&str]) -> Episode {
+        let line = include_str!("../../../stepladder-core/tests/trace-v1.jsonl");
+        let mut episode = read(line.as_bytes()).next().unwrap().unwrap();
+        episode.subtasks.truncate(1);
+        episode.subtasks[0].text = plan[0].to_owned();
+        episode.subtasks[0].turn = Some(Turn::said(Role::Macro, write(plan)));
+        episode
+    }
+
+    #[test]
+    fn only_identical_macro_replies_count_once() {
+        let first = executed(&["find a mug", "clean it"]);
+        assert!(!first.is_empty());
+        assert!(same_execution(&first, &executed(&["find a mug", "clean it"])));
+        // The same first sub-goal and the same actions, but another second one that was never begun.
+        assert!(!same_execution(&first, &executed(&["find a mug", "heat it"])));
+        let mut followed = first.clone();
+        followed.subtasks[0].turn = None;
+        assert!(!same_execution(&followed, &followed));
+    }
 }
