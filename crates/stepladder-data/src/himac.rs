@@ -54,8 +54,35 @@ pub fn demonstrated(episode: &Episode, history: usize, sub_done: bool) -> Vec<Sa
             };
             samples.push(Sample { query, reply: write_micro(Some(action), done && sub_done) });
             let seen = std::mem::replace(&mut observation.feedback, step.observation.clone());
+            if let Some(context) = &step.context {
+                observation.context.clone_from(context);
+            }
             pairs.push((seen, step.action.clone()));
         }
     }
     samples
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_prompt_shows_the_context_of_its_moment() {
+        let line = include_str!("../../stepladder-core/tests/trace-v1.jsonl");
+        let mut episode = stepladder_core::trace::read(line.as_bytes()).next().unwrap().unwrap();
+        episode.start.context = "room 0".into();
+        let steps = episode.subtasks.iter_mut().flat_map(|subtask| &mut subtask.steps);
+        for (number, step) in steps.enumerate() {
+            step.context = Some(format!("room {}", number + 1));
+        }
+        let rooms: Vec<String> = demonstrated(&episode, 5, true)
+            .into_iter()
+            .filter_map(|sample| match sample.query {
+                Query::Micro { observation, .. } => Some(observation.context),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(rooms, ["room 0", "room 1"]);
+    }
 }
