@@ -45,7 +45,8 @@ impl Agent for Flat {
     }
 
     fn on_reply(&mut self, turn: Turn) -> Want {
-        let text = turn.reply.trim();
+        // As an executor's reply does, it ends at the first line break: what a model writes behind it is no action.
+        let text = turn.reply.trim_start().lines().next().unwrap_or_default().trim_end();
         let unparsable = text.is_empty();
         let action = if unparsable { NO_ACTION } else { text }.to_owned();
         self.pending = Some((turn, action.clone(), unparsable, false));
@@ -92,6 +93,20 @@ mod tests {
     #[test]
     fn a_window_shows_the_latest_pairs_only() {
         play(Some(1), [0, 1, 1]);
+    }
+
+    #[test]
+    fn a_reply_ends_at_the_first_line_break() {
+        let start = Start { text: "W".into(), task: "t".into(), context: "room".into(), family: "f".into() };
+        for (reply, action) in [
+            ("\n  open drawer 1 \r\nThen I take the mug.\n", "open drawer 1"),
+            ("look\n\nlook", "look"),
+            (" \n \n", NO_ACTION),
+        ] {
+            let mut agent = Flat::new(None);
+            agent.start(&start);
+            assert_eq!(agent.on_reply(Turn::said(Role::Flat, reply)), Want::Act(action.to_owned()));
+        }
     }
 
     fn play(window: Option<usize>, shown: [usize; 3]) {
