@@ -56,9 +56,14 @@ impl Env for Corridor {
             *left -= 1;
         }
         let won = *left == 0;
+        let paid = match action {
+            "nan" => f64::NAN,
+            "inf" => f64::INFINITY,
+            _ => f64::from(u8::from(won)),
+        };
         Ok(Step {
             observation: format!("{left} left."),
-            reward: f64::from(u8::from(won)),
+            reward: paid,
             won,
             unknown_action: action != "east",
             context: None,
@@ -112,6 +117,24 @@ fn episodes_do_not_depend_on_the_number_of_slots_and_keep_the_order_of_the_jobs(
             assert_eq!(episode.task.id, (number + 1).to_string());
             assert_eq!((episode.len(), episode.won), (number + 1, true));
         }
+    }
+}
+
+#[test]
+fn a_reward_that_is_not_finite_breaks_the_episode() {
+    for (action, shown) in [("nan", "NaN"), ("inf", "inf")] {
+        let jobs = Job::each(&Corridors.tasks("all").unwrap()[3..4]);
+        let mut generator = Scripted(|query: &Query| match query {
+            Query::Flat { history, .. } if history.len() == 2 => Some(action.to_owned()),
+            query => walker(query),
+        });
+        let options = Options::greedy(AgentKind::Flat);
+        let episodes = Scheduler::new(&Corridors, &mut generator, options).run(&jobs, |_| ()).unwrap();
+        let expected = format!(
+            "corridor: the reward of the action `{action}` is {shown}; a reward must be a finite number"
+        );
+        assert_eq!(episodes[0].error.as_deref(), Some(expected.as_str()));
+        assert_eq!((episodes[0].len(), episodes[0].score, episodes[0].end), (2, 0.0, None));
     }
 }
 

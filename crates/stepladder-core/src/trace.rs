@@ -90,7 +90,8 @@ pub struct TraceStep {
     pub unparsable: bool,
     /// The environment's answer.
     pub observation: String,
-    /// Reward of the step.
+    /// Reward of the step; finite.
+    #[serde(with = "finite")]
     pub reward: f64,
     /// The task is solved.
     pub won: bool,
@@ -145,7 +146,8 @@ pub struct Episode {
     pub subtasks: Vec<Subtask>,
     /// The task was solved.
     pub won: bool,
-    /// Sum of rewards.
+    /// Sum of rewards; finite.
+    #[serde(with = "finite")]
     pub score: f64,
     /// How it ended; none if the episode was abandoned by an error.
     pub end: Option<End>,
@@ -179,6 +181,24 @@ impl Episode {
                     .iter()
                     .flat_map(|step| step.idle.iter().chain([&step.turn]).chain(step.progress_turn.iter())),
             )
+        })
+    }
+}
+
+/// Rewards and scores in a trace. JSON has no NaN and no infinity; programs write them as `null`.
+mod finite {
+    use serde::{Deserialize, Deserializer, Serializer, de, ser};
+
+    pub(super) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        if value.is_finite() {
+            return serializer.serialize_f64(*value);
+        }
+        Err(ser::Error::custom(format!("a reward or score is {value}; a trace holds finite numbers only")))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        Option::<f64>::deserialize(deserializer)?.filter(|value| value.is_finite()).ok_or_else(|| {
+            de::Error::custom("a reward or score is null, as NaN is written; it must be a finite number")
         })
     }
 }
@@ -258,6 +278,20 @@ mod tests {
         let mut written = Vec::new();
         write(&mut written, &episodes[0]).unwrap();
         assert_eq!(String::from_utf8(written).unwrap(), line);
+    }
+
+    #[test]
+    fn a_reward_that_is_not_finite_is_neither_read_nor_written() {
+        let line = include_str!("../tests/trace-v1.jsonl");
+        let text = line.replacen("\"reward\":0.0", "\"reward\":null", 1);
+        assert_ne!(text, line);
+        let error = read(text.as_bytes()).next().unwrap().unwrap_err().to_string();
+        let expected = "a reward or score is null, as NaN is written; it must be a finite number";
+        assert!(error.starts_with("line 1 is not an episode") && error.contains(expected), "{error}");
+        let mut episode = read(line.as_bytes()).next().unwrap().unwrap();
+        episode.subtasks[0].steps[0].reward = f64::NAN;
+        let error = write(&mut Vec::new(), &episode).unwrap_err().to_string();
+        assert!(error.contains("a reward or score is NaN"), "{error}");
     }
 
     #[test]

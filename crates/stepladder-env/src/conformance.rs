@@ -123,7 +123,7 @@ fn play(
             }
         }
         let step = env.step(action).map_err(|error| error.to_string())?;
-        if step.reward < range.0 || step.reward > range.1 {
+        if !(range.0..=range.1).contains(&step.reward) {
             return Err(format!("reward {} of `{action}` lies outside {range:?}", step.reward));
         }
         if step.unknown_action {

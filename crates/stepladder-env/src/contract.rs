@@ -99,6 +99,16 @@ pub enum EnvError {
         /// What is wrong with it and what to do.
         reason: String,
     },
+    /// A reward that is NaN or infinite: sums and means of it would say nothing.
+    #[error("{env}: the reward of the action `{action}` is {reward}; a reward must be a finite number")]
+    Reward {
+        /// Environment id.
+        env: &'static str,
+        /// What was played.
+        action: String,
+        /// What it paid.
+        reward: f64,
+    },
     /// The simulator behind the environment failed.
     #[error("{env}: {reason}")]
     Backend {

@@ -4,7 +4,8 @@ use stepladder_core::{End, Start, Step, TaskKey};
 
 use crate::contract::{Admissible, Env, EnvError, EnvSpec, Walkthrough};
 
-/// Cuts an episode off after a number of steps: the last one says [`End::Truncated`], unless it ended by itself.
+/// Cuts an episode off after a number of steps: the last one says [`End::Truncated`], unless it ended by itself. It also
+/// refuses rewards that are not finite ([`EnvError::Reward`]).
 pub struct TimeLimit<E> {
     inner: E,
     limit: u32,
@@ -54,6 +55,10 @@ impl<E: Env> Env for TimeLimit<E> {
             return Err(EnvError::EpisodeOver { env: self.inner.spec().id });
         }
         let mut step = self.inner.step(action)?;
+        if !step.reward.is_finite() {
+            let env = self.inner.spec().id;
+            return Err(EnvError::Reward { env, action: action.to_owned(), reward: step.reward });
+        }
         self.steps += 1;
         if step.end.is_none() && self.steps >= self.limit {
             step.end = Some(End::Truncated);
