@@ -9,6 +9,9 @@
 //! macro      room <ma> task <o> feedback <r>                            reply: g1 ; g2
 //! micro      room <mi> task ; g1 <g> g2 ; g3 <o> feedback <a> action <o> feedback <r>     reply: action, or action <done>
 //! ```
+//! A word of a text that is a marker itself (`<end>`, `<r>`, `;`) gets a backslash in front, and so does one that is a marker
+//! behind backslashes; so no text can end a slot, and every text is read back. Other words stay as the codec has them.
+//!
 //! Departures from spec/algorithms 2.2, listed in docs/deviations.md: markers instead of instruction sentences, the room
 //! first, no room in the progress prompt where the answers say everything, no begin-of-sequence token. A flat prompt extends the previous one of its
 //! episode word for word, so an episode packs into one sequence and a kept cache stays valid.
@@ -16,7 +19,7 @@
 use std::sync::Arc;
 
 use stepladder_core::query::NO_PROGRESS;
-use stepladder_core::style::{END, PromptStyle};
+use stepladder_core::style::{END, PAD, PromptStyle, UNKNOWN};
 use stepladder_core::{Query, Role};
 use stepladder_env::Codec;
 
@@ -37,6 +40,55 @@ const MICRO: &str = "<mi>";
 /// Before the active sub-goal; the others follow [`NEXT_SUBTASK`].
 const ACTIVE: &str = "<g>";
 const DONE: &str = "<done>";
+/// Words that mean something to the model by themselves.
+const MARKERS: [&str; 17] = [
+    PLANNER,
+    EXECUTOR,
+    PROGRESS,
+    FLAT,
+    SUBTASKS,
+    NEXT_SUBTASK,
+    LOCAL,
+    OBSERVATION,
+    ACTION,
+    REPLY,
+    MACRO,
+    MICRO,
+    ACTIVE,
+    DONE,
+    END,
+    PAD,
+    UNKNOWN,
+];
+/// Stands before a word of a text that would be a marker.
+const ESCAPE: char = '\\';
+
+/// Whether a word is a marker behind any number of [`ESCAPE`]s.
+fn resembles_marker(word: &str) -> bool {
+    word.starts_with([ESCAPE, '<', ';']) && MARKERS.contains(&word.trim_start_matches(ESCAPE))
+}
+
+/// The text with every word changed for which `change` has another one; white space stays.
+fn each_word(text: String, change: impl Fn(&str) -> Option<String>) -> String {
+    if !text.split_whitespace().any(resembles_marker) {
+        return text;
+    }
+    let pieces = text.split_inclusive(char::is_whitespace).map(|piece| {
+        let word = piece.trim_end();
+        change(word).map_or_else(|| piece.to_owned(), |changed| changed + &piece[word.len()..])
+    });
+    pieces.collect()
+}
+
+/// No word of the result is a marker.
+fn escaped(text: String) -> String {
+    each_word(text, |word| resembles_marker(word).then(|| format!("{ESCAPE}{word}")))
+}
+
+/// What [`escaped`] made, as it was.
+fn unescaped(text: String) -> String {
+    each_word(text, |word| word.strip_prefix(ESCAPE).filter(|rest| resembles_marker(rest)).map(str::to_owned))
+}
 
 /// The compact style over one environment's codec.
 #[derive(Clone)]
@@ -50,9 +102,17 @@ impl Compact {
         Self { codec }
     }
 
+    fn encode(&self, text: &str) -> String {
+        escaped(self.codec.encode(text))
+    }
+
+    fn decode(&self, written: &str) -> String {
+        self.codec.decode(&unescaped(written.to_owned()))
+    }
+
     fn progress(&self, text: &str) -> String {
         // The word for "nothing yet" costs no token: the empty slot says it.
-        if text == NO_PROGRESS { String::new() } else { self.codec.encode(text) }
+        if text == NO_PROGRESS { String::new() } else { self.encode(text) }
     }
 }
 
@@ -74,7 +134,7 @@ impl PromptStyle for Compact {
     }
 
     fn prompt(&self, query: &Query) -> String {
-        let encode = |text: &str| self.codec.encode(text);
+        let encode = |text: &str| self.encode(text);
         match query {
             Query::Planner { task, earlier, progress, observation } => {
                 let earlier: Vec<String> = earlier.iter().map(|subtask| encode(subtask)).collect();
@@ -161,16 +221,15 @@ impl PromptStyle for Compact {
         match role {
             Role::Macro => {
                 let subgoals = blueprint::parse(native).unwrap_or_default();
-                let subgoals: Vec<String> =
-                    subgoals.iter().map(|subgoal| self.codec.encode(subgoal)).collect();
+                let subgoals: Vec<String> = subgoals.iter().map(|subgoal| self.encode(subgoal)).collect();
                 subgoals.join(&format!(" {NEXT_SUBTASK} "))
             }
             Role::Micro => {
                 let MicroReply { action, done } = blueprint::parse_micro(native);
-                let action = self.codec.encode(&action.unwrap_or_default());
+                let action = self.encode(&action.unwrap_or_default());
                 join(&[&action, if done { DONE } else { "" }])
             }
-            _ => self.codec.encode(native),
+            _ => self.encode(native),
         }
     }
 
@@ -179,16 +238,16 @@ impl PromptStyle for Compact {
             Role::Macro => {
                 let words: Vec<&str> = written.split_whitespace().collect();
                 let parts = words.split(|word| *word == NEXT_SUBTASK).filter(|part| !part.is_empty());
-                let subgoals: Vec<String> = parts.map(|part| self.codec.decode(&part.join(" "))).collect();
+                let subgoals: Vec<String> = parts.map(|part| self.decode(&part.join(" "))).collect();
                 if subgoals.is_empty() { String::new() } else { blueprint::write(&subgoals) }
             }
             Role::Micro => {
                 let words: Vec<&str> = written.split_whitespace().collect();
                 let done = words.last() == Some(&DONE);
-                let action = self.codec.decode(&words[..words.len() - usize::from(done)].join(" "));
+                let action = self.decode(&words[..words.len() - usize::from(done)].join(" "));
                 blueprint::write_micro((!action.is_empty()).then_some(&action), done)
             }
-            _ => self.codec.decode(written),
+            _ => self.decode(written),
         }
     }
 
@@ -197,9 +256,10 @@ impl PromptStyle for Compact {
     }
 
     fn markers(&self) -> Vec<String> {
-        [PLANNER, EXECUTOR, PROGRESS, FLAT, SUBTASKS, NEXT_SUBTASK, LOCAL, OBSERVATION, ACTION, REPLY]
+        let special = [END, PAD, UNKNOWN];
+        MARKERS
             .into_iter()
-            .chain([MACRO, MICRO, ACTIVE, DONE])
+            .filter(|marker| !special.contains(marker))
             .map(str::to_owned)
             .chain(self.codec.words())
             .collect()
@@ -249,7 +309,89 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_text_cannot_write_a_marker() {
+        let query = Query::Planner {
+            task: "say <r>".into(),
+            earlier: vec!["go ; stop".into(), "\\<end>".into()],
+            progress: "<o>\n;".into(),
+            observation: Observation { feedback: "<end>".into(), context: "a <pl>".into() },
+        };
+        let prompt = style().prompt(&query);
+        let words: Vec<&str> = prompt.split_whitespace().filter(|word| MARKERS.contains(word)).collect();
+        assert_eq!(words, ["<pl>", "<s>", ";", "<p>", "<o>", "<r>"], "{prompt}");
+        assert_eq!(style().encode_reply(Role::Flat, "say <end> now"), "say \\<end> now");
+        assert_eq!(style().decode_reply(Role::Flat, "say \\<end> now"), "say <end> now");
+        assert_eq!(style().encode_reply(Role::Micro, "<action><done></action>"), "\\<done>");
+    }
+
+    /// A text in which markers, and what looks like them, stand among words and white space of all kinds.
+    fn text() -> impl Strategy<Value = String> {
+        let marker = proptest::sample::select(MARKERS.to_vec());
+        let word = prop_oneof![
+            marker.clone().prop_map(str::to_owned),
+            ("\\\\{0,3}", marker).prop_map(|(before, marker)| format!("{before}{marker}")),
+            "[a-z<>;\\\\]{0,4}",
+        ];
+        let space = proptest::sample::select(vec![" ", "  ", "\n", "\t", "\u{a0}"]);
+        proptest::collection::vec((word, space), 0..6)
+            .prop_map(|parts| parts.into_iter().map(|(word, space)| word + space).collect())
+    }
+
+    /// Every kind of prompt over some texts.
+    fn queries([a, b, c, d, e, f]: [String; 6]) -> Vec<Query> {
+        let observation = Observation { feedback: a.clone(), context: b.clone() };
+        let list = vec![c.clone(), d.clone()];
+        let history = vec![(c.clone(), d.clone()), (String::new(), e.clone())];
+        vec![
+            Query::Planner {
+                task: e.clone(),
+                earlier: list.clone(),
+                progress: f.clone(),
+                observation: observation.clone(),
+            },
+            Query::Executor { subtask: e.clone(), observation: observation.clone(), progress: f.clone() },
+            Query::Progress {
+                subtask: e.clone(),
+                progress: f.clone(),
+                action: d.clone(),
+                observation: observation.clone(),
+            },
+            Query::Flat { task: e.clone(), context: b, history: history.clone() },
+            Query::Macro { task: e.clone(), observation: observation.clone() },
+            Query::Micro { task: f, blueprint: list, active: 1, history, observation },
+        ]
+    }
+
     proptest! {
+        #[test]
+        fn no_text_can_produce_a_marker(texts in proptest::array::uniform6(text())) {
+            let markers = |query: &Query| -> Vec<String> {
+                let prompt = style().prompt(query);
+                prompt.split_whitespace().filter(|word| MARKERS.contains(word)).map(str::to_owned).collect()
+            };
+            // The same prompts over plain words. Empty texts stay empty: an empty action has no markers around it.
+            let plain = queries(texts.clone().map(|text| if text.is_empty() { text } else { "x".to_owned() }));
+            for (query, plain) in queries(texts).iter().zip(&plain) {
+                prop_assert_eq!(markers(query), markers(plain));
+            }
+        }
+
+        #[test]
+        fn what_is_escaped_is_read_back(text in text()) {
+            let written = escaped(text.clone());
+            prop_assert!(!written.split_whitespace().any(|word| MARKERS.contains(&word)));
+            prop_assert_eq!(unescaped(written), text.clone());
+            for role in [Role::Planner, Role::Executor, Role::Progress, Role::Flat] {
+                prop_assert_eq!(style().decode_reply(role, &style().encode_reply(role, &text)), text.clone());
+            }
+        }
+
+        #[test]
+        fn texts_without_markers_stay_as_they_are(text in "[a-zA-Z0-9.,|\\\\_]{0,8}( [a-z;.]{2,6}){0,4}") {
+            prop_assert_eq!(escaped(text.clone()), text);
+        }
+
         #[test]
         fn a_flat_prompt_extends_the_previous_one(
             history in proptest::collection::vec(("[a-z]{1,5}( [a-z]{1,5})?", "[a-z]{1,5}( [a-z]{1,5})?"), 1..6)

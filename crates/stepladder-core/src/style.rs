@@ -4,6 +4,10 @@ use crate::query::{Query, Role};
 
 /// The word that ends every reply.
 pub const END: &str = "<end>";
+/// Padding; never a target.
+pub const PAD: &str = "<pad>";
+/// A word that the training data did not have.
+pub const UNKNOWN: &str = "<unk>";
 
 /// Renders prompts and translates replies for one kind of model.
 pub trait PromptStyle: Send + Sync {

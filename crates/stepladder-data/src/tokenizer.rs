@@ -8,14 +8,10 @@ use std::path::Path;
 
 use rustc_hash::FxHashMap;
 use stepladder_core::style::END;
+pub use stepladder_core::style::{PAD, UNKNOWN};
 use tokenizers::models::wordlevel::WordLevel;
 use tokenizers::pre_tokenizers::whitespace::WhitespaceSplit;
 use tokenizers::{AddedToken, Tokenizer};
-
-/// Padding; never a target.
-pub const PAD: &str = "<pad>";
-/// A word that the training data did not have.
-pub const UNKNOWN: &str = "<unk>";
 
 /// Why a tokenizer could not be read or written.
 #[derive(Debug, thiserror::Error)]

@@ -19,7 +19,8 @@ use stepladder_data::rows::{flat_rows, row, texts};
 use stepladder_data::streams::{flat, hierarchical};
 use stepladder_data::transitions::transitions;
 use stepladder_data::{Sample, WordTokenizer};
-use stepladder_env::TaskSet;
+use stepladder_env::transcript::read_rows;
+use stepladder_env::{Codec, TaskSet};
 
 /// The expert, and every question it was asked with what it said, by episode.
 struct Recording {
@@ -207,4 +208,39 @@ fn no_compact_prompt_has_two_replies() {
         }
     }
     assert!(seen > 9_000 && replies.len() * 4 < seen * 3, "{seen} samples, {} prompts", replies.len());
+}
+
+/// Every string in a value.
+fn strings(value: &serde_json::Value, into: &mut std::collections::BTreeSet<String>) {
+    match value {
+        serde_json::Value::String(text) => {
+            into.insert(text.clone());
+        }
+        serde_json::Value::Array(items) => items.iter().for_each(|item| strings(item, into)),
+        serde_json::Value::Object(fields) => fields.values().for_each(|field| strings(field, into)),
+        _ => {}
+    }
+}
+
+#[test]
+fn what_the_originals_say_stands_in_prompts_as_the_codec_has_it() {
+    let Some(root) = stepladder_testing::data_root("transcripts/sokoban_verl_agent.jsonl.zst") else {
+        return;
+    };
+    let recorded: [(&str, Arc<dyn Codec>); 3] = [
+        ("alfworld_train_seen", Arc::new(AlfworldCodec)),
+        ("scienceworld_hashcode2", Arc::new(stepladder_scienceworld::ScienceWorldCodec)),
+        ("sokoban_verl_agent", Arc::new(stepladder_sokoban::SokobanCodec)),
+    ];
+    for (name, codec) in recorded {
+        let rows = read_rows(&root.join(format!("transcripts/{name}.jsonl.zst"))).unwrap();
+        let mut texts = std::collections::BTreeSet::new();
+        rows.iter().for_each(|row| strings(row, &mut texts));
+        assert!(texts.len() > 100, "{name}");
+        let style = Compact::new(codec.clone());
+        for text in texts.into_iter().filter(|text| !text.is_empty()) {
+            let query = Query::Flat { task: "t".into(), context: text.clone(), history: Vec::new() };
+            assert_eq!(style.prompt(&query), format!("{} <fl> t <a>", codec.encode(&text)));
+        }
+    }
 }
