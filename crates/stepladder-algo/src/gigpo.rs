@@ -6,8 +6,9 @@
 //! ASᵢₜ = group-relative Gᵢₜ                                 among all steps of the task with the same observation
 //! Aᵢₜ  = AEᵢ + ω ASᵢₜ
 //! ```
-//! A state is the text that the environment showed before the action. A state that was seen once gives 0, so with no state
-//! in common GiGPO is GRPO.
+//! A state is the text that the environment showed before the action: its answer, and the context too where steps change
+//! it (ScienceWorld; in ALFWorld the context of a task stands). A state that was seen once gives 0, so with no state in
+//! common GiGPO is GRPO.
 
 use crate::AlgoError;
 use crate::grpo::{episode_advantages, returns};
@@ -64,9 +65,28 @@ pub fn advantages(
     Advantages { episode, step, total }
 }
 
-fn anchors<'a>(episode: &'a Episode, first: &'a str) -> Vec<&'a str> {
-    let before = episode.steps().map(|step| step.observation.as_str());
-    std::iter::once(first).chain(before).take(episode.len()).collect()
+/// What was shown before each step of each episode of a task. The context of its moment is in it if any step changes it.
+fn shown(episodes: &[Episode]) -> Vec<Vec<String>> {
+    let changes = episodes.iter().flat_map(Episode::steps).any(|step| step.context.is_some());
+    episodes.iter().map(|episode| anchors(episode, changes)).collect()
+}
+
+fn anchors(episode: &Episode, context: bool) -> Vec<String> {
+    let mut now = Observation::first(&episode.start);
+    let mut anchors = Vec::with_capacity(episode.len());
+    for step in episode.steps() {
+        anchors.push(match context {
+            // The line break keeps an answer and a context apart.
+            true => format!("{}\n{}", now.feedback, now.context),
+            false if anchors.is_empty() => now.text(),
+            false => now.feedback.clone(),
+        });
+        now.feedback.clone_from(&step.observation);
+        if let Some(context) = &step.context {
+            now.context.clone_from(context);
+        }
+    }
+    anchors
 }
 
 /// One iteration.
@@ -91,23 +111,52 @@ pub(crate) fn iterate(
 
 fn learn(session: &Session<'_>, group: &Group, rule: GroupRule, gamma: f64, omega: f64) -> Vec<Sample> {
     let config = session.config;
-    let firsts: Vec<String> =
-        group.episodes.iter().map(|episode| Observation::first(&episode.start).text()).collect();
+    let shown = shown(&group.episodes);
     let trajectories: Vec<Trajectory<'_>> = group
         .episodes
         .iter()
-        .zip(&firsts)
-        .map(|(episode, first)| Trajectory {
-            anchors: anchors(episode, first),
+        .zip(&shown)
+        .map(|(episode, shown)| Trajectory {
+            anchors: shown.iter().map(String::as_str).collect(),
             rewards: config.reward.penalised(episode, config.penalty),
         })
         .collect();
     let found = advantages(&trajectories, rule, gamma, omega, config.cross_step_stats);
-    let steps = group.episodes.iter().zip(found.total);
-    steps
-        .flat_map(|(episode, advantages)| {
-            let turns = episode.steps().map(|step| &step.turn).zip(advantages);
-            turns.filter_map(|(turn, advantage)| Sample::of(turn, advantage)).collect::<Vec<_>>()
-        })
-        .collect()
+    let turns = group.episodes.iter().flat_map(Episode::steps).map(|step| &step.turn);
+    let advantages = found.total.into_iter().flatten();
+    turns.zip(advantages).filter_map(|(turn, advantage)| Sample::of(turn, advantage)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn episode() -> Episode {
+        let line = include_str!("../../stepladder-core/tests/trace-v1.jsonl");
+        stepladder_core::trace::read(line.as_bytes()).next().unwrap().unwrap()
+    }
+
+    #[test]
+    fn the_same_answer_in_another_room_is_another_state() {
+        let mut walk = episode();
+        let mut steps: Vec<_> = walk.subtasks.iter().flat_map(|subtask| subtask.steps.clone()).collect();
+        steps.extend(steps.clone());
+        for (step, room) in steps.iter_mut().zip(["kitchen", "hallway", "kitchen", "hallway"]) {
+            step.observation = "The door is already open.".into();
+            step.context = Some(room.into());
+        }
+        walk.subtasks.truncate(1);
+        walk.subtasks[0].steps = steps;
+        let shown = shown(&[walk]).concat();
+        assert_eq!(shown.len(), 4);
+        // Before steps 1 to 3 the answer is the same; the rooms are kitchen, hallway and kitchen.
+        assert_ne!(shown[1], shown[2]);
+        assert_eq!(shown[1], shown[3]);
+    }
+
+    #[test]
+    fn where_the_context_stands_a_state_is_the_answer_alone() {
+        let shown = shown(&[episode()]).concat();
+        assert_eq!(shown, ["You see a desk 1.", "On the desk 1, you see a mug 1."]);
+    }
 }
