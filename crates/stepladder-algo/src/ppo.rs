@@ -14,14 +14,19 @@ pub mod value;
 
 pub use value::{ValueModel, Values};
 
+use stepladder_agent::AgentSpec;
+use stepladder_agent::generator::budget;
+use stepladder_core::style::PromptStyle;
 use stepladder_core::trace::Episode;
 use stepladder_core::{End, Query, Role};
+use stepladder_data::WordTokenizer;
 use stepladder_data::streams::flat;
+use stepladder_model::local::fit;
 
 use crate::AlgoError;
 use crate::online::Session;
 use crate::online::samples::{Sample, of_role};
-use crate::online::world::Sampled;
+use crate::online::world::{Sampled, World};
 use crate::ops::returns::{Gae, place_rewards, whiten};
 use crate::runtime::clock::Stopwatch;
 
@@ -75,7 +80,9 @@ fn learn(
     for (episode, samples) in episodes.iter().zip(&by_episode) {
         asked.extend(samples.iter().cloned());
         if episode.end == Some(End::Truncated) {
-            asked.push(next_prompt(session, episode));
+            let World { style, tokenizer, .. } = session.world;
+            let window = session.trainer.params.layout.config().shape.max_positions as usize;
+            asked.push(next_prompt(episode, session.config.agent, window, &**style, tokenizer)?);
         }
     }
     let values = session.values.ok_or(AlgoError::NoValues)?;
@@ -123,15 +130,55 @@ fn learn(
     Ok(samples)
 }
 
-/// A prompt and a token that stands for any reply: its one value is that of the prompt's last token.
-fn next_prompt(session: &Session<'_>, episode: &Episode) -> Sample {
+/// The prompt that would have come next, shortened as if it were played, and a token that stands for any reply: its one
+/// value is that of the prompt's last token.
+fn next_prompt(
+    episode: &Episode,
+    agent: AgentSpec,
+    window: usize,
+    style: &dyn PromptStyle,
+    tokenizer: &WordTokenizer,
+) -> Result<Sample, AlgoError> {
     let view = flat(episode);
     let pairs = view.history(view.steps.len());
-    let hidden = session.config.agent.history.map_or(0, |window| pairs.len().saturating_sub(window));
+    let hidden = agent.history.map_or(0, |shown| pairs.len().saturating_sub(shown));
     let context = view.context(view.steps.len()).to_owned();
     let query = Query::Flat { task: view.task, context, history: pairs[hidden..].to_vec() };
-    let mut ids = session.world.tokenizer.encode(&session.world.style.prompt(&query));
+    let mut ids = fit(&query, budget(Role::Flat) as usize, window, style, tokenizer)?.ids;
     let start = ids.len();
-    ids.push(session.world.tokenizer.pad());
-    Sample { role: Role::Flat, start, ids, old: vec![0.0], advantage: vec![0.0], count: 1.0 }
+    ids.push(tokenizer.pad());
+    Ok(Sample { role: Role::Flat, start, ids, old: vec![0.0], advantage: vec![0.0], count: 1.0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use stepladder_agent::{AgentKind, Compact};
+    use stepladder_env::codec::Plain;
+
+    #[test]
+    fn the_prompt_behind_a_cut_off_episode_fits_the_window() {
+        let line = include_str!("../../stepladder-core/tests/trace-v1.jsonl");
+        let episode = stepladder_core::trace::read(line.as_bytes()).next().unwrap().unwrap();
+        let style = Compact::new(Arc::new(Plain));
+        let tokenizer = WordTokenizer::train(&style.markers(), [line]);
+        let agent = AgentSpec::from(AgentKind::Flat);
+        let of = |window| next_prompt(&episode, agent, window, &style, &tokenizer).unwrap();
+        let whole = of(1000);
+        let reply = budget(Role::Flat) as usize;
+        // As many tokens as the prompt needs, and one less: the oldest pair has to go.
+        assert_eq!(of(whole.start + reply), whole);
+        let shorter = of(whole.start + reply - 1);
+        assert!(shorter.start < whole.start, "{} of {}", shorter.start, whole.start);
+        assert!(shorter.ids.len() < whole.start);
+        let task = tokenizer.encode(&style.prompt(&Query::Flat {
+            task: episode.start.task.clone(),
+            context: episode.start.context.clone(),
+            history: Vec::new(),
+        }));
+        // Context and task stay; the prompt's last token is the marker before an action.
+        assert_eq!(shorter.ids[..task.len() - 1], task[..task.len() - 1]);
+        assert_eq!(shorter.ids[shorter.start - 1], task[task.len() - 1]);
+    }
 }

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 use stepladder_agent::fit::shrink;
 use stepladder_agent::generator::{Completion, GenerateError, Generator, Request};
+use stepladder_core::Query;
 use stepladder_core::style::PromptStyle;
 use stepladder_data::WordTokenizer;
 use tch::{Device, Kind, Tensor};
@@ -45,11 +46,51 @@ enum Engine {
     Tensors(Tiles),
 }
 
-struct Prepared {
-    text: String,
-    ids: Vec<u32>,
+/// A prompt as the model reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fitted {
+    /// The prompt's text.
+    pub text: String,
+    /// Its tokens.
+    pub ids: Vec<u32>,
     /// New tokens that fit behind it, at most those asked for.
+    pub budget: usize,
+}
+
+/// The prompt of `query`, shortened until it and `budget` new tokens fit into `window` tokens. Where shortening is not
+/// enough, the budget is smaller.
+///
+/// # Errors
+/// [`GenerateError::Window`] if not one new token fits.
+pub fn fit(
+    query: &Query,
     budget: usize,
+    window: usize,
+    style: &dyn PromptStyle,
+    tokenizer: &WordTokenizer,
+) -> Result<Fitted, GenerateError> {
+    let text = style.prompt(query);
+    let ids = tokenizer.encode(&text);
+    if ids.len() + budget <= window {
+        return Ok(Fitted { text, ids, budget });
+    }
+    let mut shorter = query.clone();
+    loop {
+        let more = shrink(&mut shorter);
+        let text = style.prompt(&shorter);
+        let ids = tokenizer.encode(&text);
+        if ids.len() + budget <= window {
+            return Ok(Fitted { text, ids, budget });
+        }
+        if more {
+            continue;
+        }
+        // An untrained model's own words can fill a prompt; its next reply is cut rather than the run ended.
+        return match window.checked_sub(ids.len()) {
+            Some(room @ 1..) => Ok(Fitted { text, ids, budget: room }),
+            _ => Err(GenerateError::Window { role: query.role(), needed: ids.len() + 1, window }),
+        };
+    }
 }
 
 impl LocalGenerator {
@@ -91,39 +132,8 @@ impl LocalGenerator {
         }
     }
 
-    fn prepare(
-        style: &dyn PromptStyle,
-        tokenizer: &WordTokenizer,
-        window: usize,
-        request: &Request<'_>,
-    ) -> Result<Prepared, GenerateError> {
-        let budget = request.budget as usize;
-        let text = style.prompt(request.query);
-        let ids = tokenizer.encode(&text);
-        if ids.len() + budget <= window {
-            return Ok(Prepared { text, ids, budget });
-        }
-        let mut query = request.query.clone();
-        loop {
-            let more = shrink(&mut query);
-            let text = style.prompt(&query);
-            let ids = tokenizer.encode(&text);
-            if ids.len() + budget <= window {
-                return Ok(Prepared { text, ids, budget });
-            }
-            if more {
-                continue;
-            }
-            // An untrained model's own words can fill a prompt; its next reply is cut rather than the run ended.
-            return match window.checked_sub(ids.len()) {
-                Some(room @ 1..) => Ok(Prepared { text, ids, budget: room }),
-                _ => Err(GenerateError::Window { role: request.query.role(), needed: ids.len() + 1, window }),
-            };
-        }
-    }
-
     /// A reply to every request, in order: remembered, the same as an equal request's, or written.
-    fn replies(&mut self, requests: &[Request<'_>], prepared: &[Prepared]) -> Vec<Reply> {
+    fn replies(&mut self, requests: &[Request<'_>], prepared: &[Fitted]) -> Vec<Reply> {
         let key = |index: usize| (prepared[index].ids.clone(), prepared[index].budget);
         if self.remembered > REMEMBERED {
             self.greedy.clear();
@@ -165,7 +175,7 @@ impl LocalGenerator {
         &mut self,
         wanted: &[usize],
         requests: &[Request<'_>],
-        prepared: &[Prepared],
+        prepared: &[Fitted],
     ) -> Vec<(usize, Reply)> {
         if wanted.is_empty() {
             return Vec::new();
@@ -213,9 +223,9 @@ pub const NEAR_TIE: f64 = 1e-4;
 impl Generator for LocalGenerator {
     fn generate(&mut self, requests: &[Request<'_>]) -> Result<Vec<Completion>, GenerateError> {
         let (window, style, tokenizer) = (self.window, &*self.style, &*self.tokenizer);
-        let prepared: Vec<Prepared> = requests
+        let prepared: Vec<Fitted> = requests
             .par_iter()
-            .map(|request| Self::prepare(style, tokenizer, window, request))
+            .map(|request| fit(request.query, request.budget as usize, window, style, tokenizer))
             .collect::<Result<_, _>>()?;
         let end = self.tokenizer.end();
         let replies = self.replies(requests, &prepared);
