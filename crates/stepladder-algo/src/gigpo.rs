@@ -104,12 +104,18 @@ pub(crate) fn iterate(
     let mut samples: Vec<Sample> = Vec::new();
     for group in &groups {
         session.count_group(&returns(session, group));
-        samples.extend(learn(session, group, rule, gamma, omega));
+        samples.extend(learn(session, group, rule, gamma, omega)?);
     }
     session.update(&samples)
 }
 
-fn learn(session: &Session<'_>, group: &Group, rule: GroupRule, gamma: f64, omega: f64) -> Vec<Sample> {
+fn learn(
+    session: &Session<'_>,
+    group: &Group,
+    rule: GroupRule,
+    gamma: f64,
+    omega: f64,
+) -> Result<Vec<Sample>, AlgoError> {
     let config = session.config;
     let shown = shown(&group.episodes);
     let trajectories: Vec<Trajectory<'_>> = group
@@ -124,7 +130,7 @@ fn learn(session: &Session<'_>, group: &Group, rule: GroupRule, gamma: f64, omeg
     let found = advantages(&trajectories, rule, gamma, omega, config.cross_step_stats);
     let turns = group.episodes.iter().flat_map(Episode::steps).map(|step| &step.turn);
     let advantages = found.total.into_iter().flatten();
-    turns.zip(advantages).filter_map(|(turn, advantage)| Sample::of(turn, advantage)).collect()
+    turns.zip(advantages).map(|(turn, advantage)| Sample::of(turn, advantage)).collect()
 }
 
 #[cfg(test)]

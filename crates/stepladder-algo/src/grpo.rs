@@ -64,7 +64,7 @@ pub(crate) fn iterate(session: &mut Session<'_>, rule: GroupRule) -> Result<(), 
         let lens: Vec<usize> = group.episodes.iter().map(|episode| episode.len()).collect();
         let advantages = episode_advantages(&returns, &lens, rule, session.config.cross_step_stats);
         for (episode, advantage) in group.episodes.iter().zip(advantages) {
-            samples.extend(of_role(episode, Role::Flat, advantage));
+            samples.extend(of_role(episode, Role::Flat, advantage)?);
         }
     }
     session.update(&samples)

@@ -111,7 +111,7 @@ fn explore(
         session.count_group(&returns);
         session.count_blueprints(&group.episodes);
         for (episode, advantage) in group.episodes.iter().zip(relative(&returns, rule)) {
-            samples.extend(of_role(episode, Role::Macro, advantage));
+            samples.extend(of_role(episode, Role::Macro, advantage)?);
         }
         chosen.push(choose(session, group, &returns, selection));
     }
@@ -160,7 +160,7 @@ fn adapt(
         let returns = returns(session, group);
         session.count_group(&returns);
         for (episode, advantage) in group.episodes.iter().zip(relative(&returns, rule)) {
-            samples.extend(of_role(episode, Role::Micro, advantage));
+            samples.extend(of_role(episode, Role::Micro, advantage)?);
         }
     }
     session.update(&samples)
@@ -176,8 +176,8 @@ fn together(session: &mut Session<'_>, rule: GroupRule) -> Result<(), AlgoError>
         session.count_group(&returns);
         session.count_blueprints(&group.episodes);
         for (episode, advantage) in group.episodes.iter().zip(relative(&returns, rule)) {
-            samples.extend(of_role(episode, Role::Macro, advantage));
-            samples.extend(of_role(episode, Role::Micro, advantage));
+            samples.extend(of_role(episode, Role::Macro, advantage)?);
+            samples.extend(of_role(episode, Role::Micro, advantage)?);
         }
     }
     session.update(&samples)

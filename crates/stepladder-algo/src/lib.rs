@@ -45,6 +45,15 @@ pub enum AlgoError {
     /// The model could not answer.
     #[error(transparent)]
     Generate(#[from] stepladder_agent::GenerateError),
+    /// A generator that learns must say which tokens it wrote.
+    #[error(
+        "a {role} reply came without token ids and their log-probabilities, so nothing can be learnt from it; \
+         learning by playing needs a generator that returns them"
+    )]
+    NoTokens {
+        /// Role of the reply.
+        role: &'static str,
+    },
     /// PPO needs a trainer with its critic.
     #[error("the trainer has no value model; online::train starts one")]
     NoValues,

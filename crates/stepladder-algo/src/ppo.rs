@@ -74,7 +74,7 @@ fn learn(
 ) -> Result<Vec<Sample>, AlgoError> {
     let clock = Stopwatch::start();
     let by_episode: Vec<Vec<Sample>> =
-        episodes.iter().map(|episode| of_role(episode, Role::Flat, 0.0)).collect();
+        episodes.iter().map(|episode| of_role(episode, Role::Flat, 0.0)).collect::<Result<_, _>>()?;
     // Behind each episode's replies, the prompt that would have come next.
     let mut asked: Vec<Sample> = Vec::new();
     for (episode, samples) in episodes.iter().zip(&by_episode) {

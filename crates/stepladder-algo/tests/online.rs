@@ -376,7 +376,7 @@ fn masks_isolate_the_roles() {
         let samples: Vec<Sample> = episodes
             .iter()
             .enumerate()
-            .flat_map(|(index, episode)| of_role(episode, role, index as f64 - 2.5))
+            .flat_map(|(index, episode)| of_role(episode, role, index as f64 - 2.5).unwrap())
             .collect();
         let members: Vec<&Sample> = samples.iter().collect();
         let reference = &trainer.params.flat * 0.9;
@@ -463,7 +463,7 @@ fn workers_and_chunks_change_no_gradient() {
     let samples: Vec<Sample> = episodes
         .iter()
         .enumerate()
-        .flat_map(|(at, episode)| of_role(episode, Role::Flat, at as f64 - 13.0))
+        .flat_map(|(at, episode)| of_role(episode, Role::Flat, at as f64 - 13.0).unwrap())
         .collect();
     let rule = SurrogateRule { clip_low: 0.2, clip_high: 0.2, beta: 0.1 };
     let reference = &trainer.params.flat * 0.9;
@@ -547,7 +547,7 @@ fn the_critic_is_the_same_without_libtorch() {
     let trainer = fixture.warm();
     let episodes = fixture.played(&trainer);
     let samples: Vec<Sample> =
-        episodes.iter().flat_map(|episode| of_role(episode, Role::Flat, 1.0)).collect();
+        episodes.iter().flat_map(|episode| of_role(episode, Role::Flat, 1.0).unwrap()).collect();
     let adamw = trainer.optimiser.config;
     let numbers = PpoNumbers { gae: Gae { gamma: 1.0, lambda: 1.0 }, value_clip: 0.5, learning_rate: 1e-3 };
     let [(found, native), (expected, libtorch)] = [false, true].map(|libtorch| {

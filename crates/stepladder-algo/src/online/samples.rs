@@ -2,7 +2,9 @@
 
 use rustc_hash::FxHashMap;
 use stepladder_core::Role;
-use stepladder_core::trace::{Episode, Turn};
+use stepladder_core::trace::{Episode, Turn, TurnTokens};
+
+use crate::AlgoError;
 
 /// One reply to learn from.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,11 +34,20 @@ impl Sample {
         self.old.is_empty()
     }
 
-    /// A turn whose every token has the same advantage; none if its tokens were not kept.
-    pub fn of(turn: &Turn, advantage: f64) -> Option<Self> {
-        let tokens = turn.tokens.as_deref()?;
+    /// A turn whose every token has the same advantage.
+    ///
+    /// # Errors
+    /// [`AlgoError::NoTokens`] if the turn does not hold its tokens, each with a log-probability.
+    pub fn of(turn: &Turn, advantage: f64) -> Result<Self, AlgoError> {
+        let known = |tokens: &&TurnTokens| {
+            !tokens.prompt.is_empty()
+                && !tokens.reply.is_empty()
+                && tokens.reply.len() == tokens.logprobs.len()
+        };
+        let tokens =
+            turn.tokens.as_deref().filter(known).ok_or(AlgoError::NoTokens { role: turn.role.name() })?;
         let ids = [tokens.prompt.as_slice(), &tokens.reply].concat();
-        Some(Self {
+        Ok(Self {
             role: turn.role,
             ids,
             start: tokens.prompt.len(),
@@ -51,9 +62,12 @@ impl Sample {
 ///
 /// Tokens of the other role are no sample's reply, so they carry no gradient: that is the mask of HiMAC's phases
 /// (spec/algorithms 5.5).
-pub fn of_role(episode: &Episode, role: Role, advantage: f64) -> Vec<Sample> {
+///
+/// # Errors
+/// As [`Sample::of`].
+pub fn of_role(episode: &Episode, role: Role, advantage: f64) -> Result<Vec<Sample>, AlgoError> {
     let turns = episode.turns().filter(|turn| turn.role == role);
-    turns.filter_map(|turn| Sample::of(turn, advantage)).collect()
+    turns.map(|turn| Sample::of(turn, advantage)).collect()
 }
 
 /// Brings equal replies to equal prompts together, in the order of first appearance: one sample for those that are to become
@@ -125,5 +139,29 @@ impl Reward {
             .zip(invalid)
             .map(|(reward, invalid)| if invalid { reward - penalty } else { reward })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_without_token_ids_is_an_error() {
+        let whole = TurnTokens { prompt: vec![1, 2], reply: vec![3], logprobs: vec![-0.5] };
+        let turn = |tokens: Option<TurnTokens>| Turn {
+            tokens: tokens.map(Box::new),
+            ..Turn::said(Role::Micro, "up")
+        };
+        assert_eq!(Sample::of(&turn(Some(whole.clone())), 1.0).unwrap().ids, [1, 2, 3]);
+        for tokens in [
+            None,
+            Some(TurnTokens::default()),
+            Some(TurnTokens { logprobs: vec![], ..whole.clone() }),
+            Some(TurnTokens { prompt: vec![], ..whole }),
+        ] {
+            let error = Sample::of(&turn(tokens), 1.0).unwrap_err().to_string();
+            assert!(error.starts_with("a micro reply came without token ids"), "{error}");
+        }
     }
 }
