@@ -19,6 +19,8 @@ pub mod ops;
 pub mod ppo;
 pub mod runtime;
 
+use runtime::failure::{advice, first_line};
+
 /// Why training stopped.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -54,6 +56,9 @@ pub enum AlgoError {
         /// Role of the reply.
         role: &'static str,
     },
+    /// A worker thread panicked.
+    #[error("a worker thread failed: {0}{advice}", advice = advice(.0))]
+    Worker(String),
     /// PPO needs a trainer with its critic.
     #[error("the trainer has no value model; online::train starts one")]
     NoValues,
@@ -90,6 +95,6 @@ pub enum AlgoError {
     #[error(transparent)]
     Model(#[from] stepladder_model::ModelError),
     /// From libtorch.
-    #[error("libtorch: {0}")]
+    #[error("libtorch: {}{}", first_line(&.0.to_string()), advice(&.0.to_string()))]
     Torch(#[from] tch::TchError),
 }

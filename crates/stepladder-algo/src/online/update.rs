@@ -78,7 +78,7 @@ impl Learners {
     /// Loss and gradient of a mini-batch.
     ///
     /// # Errors
-    /// From libtorch, or [`AlgoError::Shape`] if a worker died.
+    /// From libtorch, or [`AlgoError::Worker`] if a worker died.
     pub fn gradient(
         &self,
         params: &Params,

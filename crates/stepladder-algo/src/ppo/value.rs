@@ -81,7 +81,7 @@ impl Values {
     /// The value before each reply token of each sample.
     ///
     /// # Errors
-    /// From libtorch, or [`AlgoError::Shape`] if a worker died.
+    /// From libtorch, or [`AlgoError::Worker`] if a worker died.
     pub fn evaluate(
         &self,
         model: &ValueModel,
@@ -115,7 +115,7 @@ impl Values {
     /// its gradient.
     ///
     /// # Errors
-    /// From libtorch, or [`AlgoError::Shape`] if a worker died.
+    /// From libtorch, or [`AlgoError::Worker`] if a worker died.
     pub fn step(
         &self,
         model: &mut ValueModel,

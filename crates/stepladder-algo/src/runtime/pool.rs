@@ -1,5 +1,6 @@
 //! A fixed set of threads, each with a state of its own, that answer one job each per round.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
@@ -9,6 +10,7 @@ use stepladder_model::{Decoder, Factors, Layout, Params};
 use tch::{Kind, Tensor};
 
 use crate::AlgoError;
+use crate::runtime::failure::of_panic;
 
 struct Worker<J, A> {
     jobs: Option<Sender<J>>,
@@ -21,8 +23,9 @@ pub struct Pool<J, A> {
     workers: Vec<Worker<J, A>>,
 }
 
-fn died() -> AlgoError {
-    AlgoError::Shape { op: "workers", reason: "a worker thread died".to_owned() }
+/// A thread that ended without an answer; [`Pool::run`] catches panics, so nothing known does this.
+fn gone() -> AlgoError {
+    AlgoError::Worker("it ended without an answer".to_owned())
 }
 
 impl<J: Send + 'static, A: Send + 'static> Pool<J, A> {
@@ -37,8 +40,18 @@ impl<J: Send + 'static, A: Send + 'static> Pool<J, A> {
                 let (outbox, answers) = channel();
                 let mut work = make();
                 let thread = std::thread::spawn(move || {
+                    let mut killed: Option<String> = None;
                     for job in inbox {
-                        if outbox.send(work(job)).is_err() {
+                        let answer = match &killed {
+                            // What the work left half done cannot go on.
+                            Some(reason) => Err(AlgoError::Worker(reason.clone())),
+                            None => catch_unwind(AssertUnwindSafe(|| work(job))).unwrap_or_else(|payload| {
+                                let reason = of_panic(&*payload);
+                                killed = Some(reason.clone());
+                                Err(AlgoError::Worker(reason))
+                            }),
+                        };
+                        if outbox.send(answer).is_err() {
                             return;
                         }
                     }
@@ -57,17 +70,17 @@ impl<J: Send + 'static, A: Send + 'static> Pool<J, A> {
     /// Gives job i to thread i and waits for all answers, in the order of the jobs; at most one job per thread.
     ///
     /// # Errors
-    /// The first error among the answers, or [`AlgoError::Shape`] if a thread died.
+    /// The first error among the answers, or [`AlgoError::Worker`] with the message of the panic that ended a thread's work.
     pub fn run(&self, jobs: Vec<J>) -> Result<Vec<A>, AlgoError> {
         let busy = jobs.len().min(self.workers.len());
         debug_assert!(jobs.len() <= self.workers.len());
         for (worker, job) in self.workers.iter().zip(jobs) {
-            worker.jobs.as_ref().ok_or_else(died)?.send(job).map_err(|_| died())?;
+            worker.jobs.as_ref().ok_or_else(gone)?.send(job).map_err(|_| gone())?;
         }
         // Every answer is awaited even after an error, so that none is mistaken for the next round's.
         let answers: Vec<Result<A, AlgoError>> = self.workers[..busy]
             .iter()
-            .map(|worker| worker.answers.recv().unwrap_or_else(|_| Err(died())))
+            .map(|worker| worker.answers.recv().unwrap_or_else(|_| Err(gone())))
             .collect();
         answers.into_iter().collect()
     }
@@ -124,4 +137,55 @@ pub(crate) fn refreshed<'a>(scorer: &'a mut Option<Scorer>, decoder: &Decoder) -
 /// Sum of tensors in their order; none of nothing.
 pub fn sum_in_order(tensors: impl IntoIterator<Item = Tensor>) -> Option<Tensor> {
     tensors.into_iter().reduce(|sum, next| sum + next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Device;
+
+    /// A pool of two whose second thread does `work`, and what it answers in two rounds.
+    fn killed(work: fn()) -> [String; 2] {
+        let mut threads = 0;
+        let pool: Pool<(), ()> = Pool::new(2, || {
+            threads += 1;
+            let fails = threads == 2;
+            move |()| {
+                if fails {
+                    work();
+                }
+                Ok(())
+            }
+        });
+        [(); 2].map(|()| pool.run(vec![(), ()]).unwrap_err().to_string())
+    }
+
+    #[test]
+    fn a_dead_worker_is_reported_as_what_killed_it() {
+        let [first, second] = killed(|| {
+            panic!(
+                "called `Result::unwrap()` on an `Err` value: Torch(\"CUDA out of memory. Tried to allocate 2.00 GiB.\\nException raised from malloc\")"
+            )
+        });
+        let sentence = "a worker thread failed: libtorch: CUDA out of memory. Tried to allocate 2.00 GiB.; lower \
+                        batch_tokens or the model, or use fewer threads";
+        assert_eq!((first.as_str(), second.as_str()), (sentence, sentence));
+        let [first, _] = killed(|| panic!("index {} is out of range", 3));
+        assert_eq!(first, "a worker thread failed: index 3 is out of range");
+        let [first, _] = killed(|| std::panic::panic_any(7));
+        assert_eq!(first, "a worker thread failed: it panicked without a message");
+    }
+
+    #[test]
+    fn libtorchs_own_message_survives() {
+        let [first, _] = killed(|| {
+            let zeros = |size: i64| Tensor::zeros([size], (Kind::Float, Device::Cpu));
+            let _ = zeros(2) + zeros(3);
+        });
+        assert!(first.starts_with("a worker thread failed: libtorch: The size of tensor a (2)"), "{first}");
+        assert!(!first.contains('\n') && !first.contains("\\n"), "{first}");
+        // More than any machine has.
+        let [first, _] = killed(|| drop(Tensor::zeros([1 << 55], (Kind::Float, Device::Cpu))));
+        assert!(first.contains("libtorch: ") && first.ends_with("or use fewer threads"), "{first}");
+    }
 }

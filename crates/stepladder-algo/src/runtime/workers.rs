@@ -74,7 +74,7 @@ impl Workers {
     /// Losses and the summed gradient of all shares; at most one share per worker.
     ///
     /// # Errors
-    /// Whatever the loss answers, or [`AlgoError::Shape`] if a worker died.
+    /// Whatever the loss answers, or [`AlgoError::Worker`] if a worker died.
     pub fn gradient(&self, params: &Params, shares: Vec<Batch>) -> Result<(Vec<Share>, Tensor), AlgoError> {
         let jobs = shares.into_iter().map(|batch| Job { flat: params.flat.detach(), batch }).collect();
         let (done, gradients): (Vec<Share>, Vec<Tensor>) = self.pool.run(jobs)?.into_iter().unzip();
