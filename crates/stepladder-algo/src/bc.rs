@@ -114,7 +114,7 @@ pub fn weighted_nll(decoder: &Decoder, batch: &Batch, device: Device) -> Result<
     let ids = Tensor::from_slice(&batch.ids).view([batch.rows as i64, batch.len as i64]).to_device(device); // [B, T]
     let targets = Tensor::from_slice(&batch.targets).to_device(device); // [N]
     let weights = Tensor::from_slice(&batch.weights).to_device(device); // [N]
-    let logprobs = decoder.logprobs(&ids, &targets); // [N]
+    let logprobs = decoder.logprobs(&ids, &targets)?; // [N]
     let loss = nll(&logprobs, &weights)?;
     let logprobs = Vec::try_from(logprobs.detach().to_device(Device::Cpu))?;
     Ok(LossParts { loss, logprobs })

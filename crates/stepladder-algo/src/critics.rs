@@ -9,7 +9,7 @@
 use rand::RngExt;
 use stepladder_core::seed::stream;
 use stepladder_data::offline_batch::LEVELS;
-use tch::{Device, Tensor};
+use tch::{Device, TchError, Tensor};
 
 use crate::runtime::optimiser::{AdamW, AdamWConfig};
 
@@ -77,15 +77,18 @@ pub struct Head {
 impl Head {
     /// # Shapes
     /// `[N, d]` → `[N]`
-    pub fn value(&self, vectors: &Tensor) -> Tensor {
+    ///
+    /// # Errors
+    /// From libtorch: vectors of another width, no memory.
+    pub fn value(&self, vectors: &Tensor) -> Result<Tensor, TchError> {
         let mut x = vectors.shallow_clone();
         for (layer, (weight, bias)) in self.layers.iter().enumerate() {
-            x = x.linear(weight, Some(bias));
+            x = x.f_linear(weight, Some(bias))?;
             if layer + 1 < LAYERS {
-                x = x.relu();
+                x = x.f_relu()?;
             }
         }
-        x.squeeze_dim(1)
+        x.f_squeeze_dim(1)
     }
 }
 

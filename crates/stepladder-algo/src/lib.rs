@@ -19,7 +19,7 @@ pub mod ops;
 pub mod ppo;
 pub mod runtime;
 
-use runtime::failure::{advice, first_line};
+use stepladder_model::failure::{advice, first_line};
 
 /// Why training stopped.
 #[derive(Debug, thiserror::Error)]

@@ -242,7 +242,10 @@ fn the_trained_path_equals_the_textbook_loss() {
         let batch = collate_all(&rows.iter().collect::<Vec<_>>(), PAD, Reduction::RowMean);
         let (count, len) = (batch.rows as i64, batch.len as i64);
         let ids = Tensor::from_slice(&batch.ids).view([count, len]);
-        let logits = decoder.logits(&decoder.hidden(&ids).view([count * len, -1])).view([count, len, -1]);
+        let logits = decoder
+            .logits(&decoder.hidden(&ids).unwrap().view([count * len, -1]))
+            .unwrap()
+            .view([count, len, -1]);
         assert_eq!(logits.size(), [count, len, i64::from(VOCAB)]);
         let mut labels = vec![IGNORE; batch.ids.len()];
         for (index, row) in rows.iter().enumerate() {

@@ -184,7 +184,9 @@ fn the_trained_path_equals_the_textbook_losses() {
                 let ids: Vec<i64> = ids.iter().map(|&id| i64::from(id)).collect();
                 Tensor::from_slice(&ids).unsqueeze(0)
             };
-            let last = |words: &[u32]| decoder.features(&decoder.hidden(&ids(words)).select(1, -1)).detach();
+            let last = |words: &[u32]| {
+                decoder.features(&decoder.hidden(&ids(words)).unwrap().select(1, -1)).unwrap().detach()
+            };
             let (mut actor, mut critic) = (Tensor::from(0.0f32), Tensor::from(0.0f32));
             for (index, level) in LEVELS.into_iter().enumerate() {
                 let mut columns: [Vec<Tensor>; 8] = Default::default();
@@ -197,19 +199,22 @@ fn the_trained_path_equals_the_textbook_losses() {
                     let next = if row.done {
                         Tensor::zeros([1], (Kind::Float, Device::Cpu))
                     } else {
-                        slow[index].v.value(&last(&row.next))
+                        slow[index].v.value(&last(&row.next)).unwrap()
                     };
                     let discount = if row.done { 0.0 } else { config.gamma.powi(row.steps as i32) };
                     let one = |value: f64| Tensor::from_slice(&[value as f32]);
                     let values = [
-                        now[index].v.value(&state),
-                        now[index].q.value(&action),
-                        slow[index].q.value(if v_target_at == VTarget::ActionEnd { &action } else { &state }),
+                        now[index].v.value(&state).unwrap(),
+                        now[index].q.value(&action).unwrap(),
+                        slow[index]
+                            .q
+                            .value(if v_target_at == VTarget::ActionEnd { &action } else { &state })
+                            .unwrap(),
                         next,
                         one(row.reward),
                         one(discount),
                         one(f64::from(row.row.weight)),
-                        decoder.logprobs(&ids(&row.row.ids), &targets).mean(Kind::Float).view([1]),
+                        decoder.logprobs(&ids(&row.row.ids), &targets).unwrap().mean(Kind::Float).view([1]),
                     ];
                     for (column, value) in columns.iter_mut().zip(values) {
                         column.push(value);

@@ -140,11 +140,12 @@ fn learnt(trainer: &Trainer, level: usize) -> (Vec<f64>, Vec<f64>) {
     let critics = trainer.critics.as_ref().unwrap();
     let heads = heads(&critics.online, critics.width);
     with_decoder(&trainer.params, |decoder| {
-        let last = |words: &[u32]| decoder.features(&decoder.hidden(&ids(words)).select(1, -1));
-        let v = (0..3).map(|state| heads[level].v.value(&last(&prompt(state))).double_value(&[0]));
+        let last =
+            |words: &[u32]| decoder.features(&decoder.hidden(&ids(words)).unwrap().select(1, -1)).unwrap();
+        let v = (0..3).map(|state| heads[level].v.value(&last(&prompt(state))).unwrap().double_value(&[0]));
         let q = CHAIN.iter().map(|edge| {
             let words = row(Role::Planner, 1.0, edge).row.ids;
-            heads[level].q.value(&last(&words)).double_value(&[0])
+            heads[level].q.value(&last(&words)).unwrap().double_value(&[0])
         });
         (v.collect(), q.collect())
     })
@@ -211,8 +212,8 @@ fn the_actor_prefers_what_was_better_than_expected() {
     train(&config, &rows, PAD, &mut alone, &learners, &stop, &mut Quiet).unwrap();
     with_decoder(&alone.params, |decoder| {
         for state in 0..3 {
-            let hidden = decoder.hidden(&ids(&prompt(state))).select(1, -1);
-            let said = decoder.logits(&hidden).softmax(-1, Kind::Float);
+            let hidden = decoder.hidden(&ids(&prompt(state))).unwrap().select(1, -1);
+            let said = decoder.logits(&hidden).unwrap().softmax(-1, Kind::Float);
             let [go, give_up] = [10, 11].map(|word| said.double_value(&[0, word]));
             // In the data, going on is 3, 1 and 4 times as frequent.
             let ratio = [3.0, 1.0, 4.0][state];

@@ -7,7 +7,7 @@
 
 use rand::RngExt;
 use stepladder_core::seed::Rng;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 use crate::decoder::Decoder;
 use crate::prefixes::{Found, Stored};
@@ -75,30 +75,32 @@ struct State {
 }
 
 impl State {
-    fn layer(&self, layer: usize) -> (Tensor, Tensor) {
-        let layer = self.cache.select(0, layer as i64);
-        (layer.select(0, 0), layer.select(0, 1))
+    fn layer(&self, layer: usize) -> Result<(Tensor, Tensor), TchError> {
+        let layer = self.cache.f_select(0, layer as i64)?;
+        Ok((layer.f_select(0, 0)?, layer.f_select(0, 1)?))
     }
 
     /// Drops all but these rows.
-    fn keep(&mut self, positions: &[i64]) {
-        let index = Tensor::from_slice(positions).to_device(self.mask.device());
-        self.cache = self.cache.index_select(2, &index);
-        self.mask = self.mask.index_select(0, &index);
+    fn keep(&mut self, positions: &[i64]) -> Result<(), TchError> {
+        let index = Tensor::from_slice(positions).f_to_device(self.mask.device())?;
+        self.cache = self.cache.f_index_select(2, &index)?;
+        self.mask = self.mask.f_index_select(0, &index)?;
         self.rows = positions.iter().map(|&position| self.rows[position as usize]).collect();
         self.lengths = positions.iter().map(|&position| self.lengths[position as usize]).collect();
         self.open = vec![true; positions.len()];
+        Ok(())
     }
 
     /// Room for one more column.
-    fn reserve(&mut self) {
+    fn reserve(&mut self) -> Result<(), TchError> {
         let size = self.cache.size();
         if self.columns < size[4] {
-            return;
+            return Ok(());
         }
         let more = [size[0], size[1], size[2], size[3], MORE, size[5]];
-        let more = Tensor::zeros(more, (self.cache.kind(), self.cache.device()));
-        self.cache = Tensor::cat(&[&self.cache, &more], 4);
+        let more = Tensor::f_zeros(more, (self.cache.kind(), self.cache.device()))?;
+        self.cache = Tensor::f_cat(&[&self.cache, &more], 4)?;
+        Ok(())
     }
 }
 
@@ -116,9 +118,18 @@ struct Regions {
 ///
 /// `end` stops a reply; `pad` stands where a row has no token and is never read. The longest prompt plus its budget must
 /// fit the model's window.
-pub fn generate(decoder: &Decoder, prompts: &mut [Prompt], end: u32, pad: u32, device: Device) -> Vec<Reply> {
+///
+/// # Errors
+/// From libtorch: a prompt that does not fit, ids outside of the vocabulary, no memory.
+pub fn generate(
+    decoder: &Decoder,
+    prompts: &mut [Prompt],
+    end: u32,
+    pad: u32,
+    device: Device,
+) -> Result<Vec<Reply>, TchError> {
     let unknown: Vec<Known> = prompts.iter().map(|_| Known::new()).collect();
-    generate_from(decoder, prompts, &unknown, (end, pad), device, false).0
+    Ok(generate_from(decoder, prompts, &unknown, (end, pad), device, false)?.0)
 }
 
 /// [`generate`] where the beginnings of prompts are known. With `keep` it also returns what was computed of each row: the
@@ -130,16 +141,16 @@ pub(crate) fn generate_from(
     (end, pad): (u32, u32),
     device: Device,
     keep: bool,
-) -> (Vec<Reply>, Vec<Piece>) {
+) -> Result<(Vec<Reply>, Vec<Piece>), TchError> {
     if prompts.is_empty() {
-        return (Vec::new(), Vec::new());
+        return Ok((Vec::new(), Vec::new()));
     }
     tch::no_grad(|| {
         let mut replies = vec![Reply::default(); prompts.len()];
         let mut pieces: Vec<Option<Piece>> = prompts.iter().map(|_| None).collect();
-        let (mut state, regions, mut logits) = prefill(decoder, prompts, known, device);
+        let (mut state, regions, mut logits) = prefill(decoder, prompts, known, device)?;
         loop {
-            let mut tokens = choose(&logits, &state, prompts, &mut replies, pad);
+            let mut tokens = choose(&logits, &state, prompts, &mut replies, pad)?;
             for position in 0..state.rows.len() {
                 let row = state.rows[position];
                 let reply = &mut replies[row];
@@ -153,32 +164,33 @@ pub(crate) fn generate_from(
                 reply.cut = !ended;
                 state.open[position] = false;
                 if keep {
-                    pieces[row] = Some(piece(&state, &regions, position));
+                    pieces[row] = Some(piece(&state, &regions, position)?);
                 }
             }
             let open: Vec<i64> =
                 (0..state.rows.len() as i64).filter(|&position| state.open[position as usize]).collect();
             if open.is_empty() {
-                return (replies, pieces.into_iter().flatten().collect());
+                return Ok((replies, pieces.into_iter().flatten().collect()));
             }
             if (open.len() as f64) < DENSE * state.rows.len() as f64 {
                 tokens = open.iter().map(|&position| tokens[position as usize]).collect();
-                state.keep(&open);
+                state.keep(&open)?;
             }
-            logits = step(decoder, &mut state, &tokens, device);
+            logits = step(decoder, &mut state, &tokens, device)?;
         }
     })
 }
 
 /// What was computed of a row.
-fn piece(state: &State, regions: &Regions, position: usize) -> Piece {
+fn piece(state: &State, regions: &Regions, position: usize) -> Result<Piece, TchError> {
     let row = state.rows[position];
-    let cache = state.cache.select(2, position as i64);
+    let cache = state.cache.f_select(2, position as i64)?;
     let (known, new) = (regions.known[row], regions.new[row]);
-    let prompt = cache.narrow(3, regions.from, new);
+    let prompt = cache.f_narrow(3, regions.from, new)?;
     let replied = state.lengths[position] - known - new;
     // A copy either way: a view would keep the whole cache alive.
-    Piece(Tensor::cat(&[prompt, cache.narrow(3, regions.from + regions.width, replied)], 3))
+    let reply = cache.f_narrow(3, regions.from + regions.width, replied)?;
+    Ok(Piece(Tensor::f_cat(&[prompt, reply], 3)?))
 }
 
 fn prefill(
@@ -186,7 +198,7 @@ fn prefill(
     prompts: &[Prompt],
     known: &[Known],
     device: Device,
-) -> (State, Regions, Tensor) {
+) -> Result<(State, Regions, Tensor), TchError> {
     let shape = decoder.shape().clone();
     let rows = prompts.len() as i64;
     let known_of = |pieces: &Known| pieces.iter().map(|(_, _, count)| count).sum::<i64>();
@@ -215,19 +227,19 @@ fn prefill(
     }
     let count = ids.len() as i64;
     let padded = count < rows * width;
-    let on_device = |values: &[i64]| Tensor::from_slice(values).to_device(device);
-    let (slots, places, last_index) = (on_device(&slots), on_device(&places), on_device(&last));
+    let on_device = |values: &[i64]| Tensor::from_slice(values).f_to_device(device);
+    let (slots, places, last_index) = (on_device(&slots)?, on_device(&places)?, on_device(&last)?);
 
-    let mut x = decoder.embed(&on_device(&ids).unsqueeze(0)); // [1, N, d]
+    let mut x = decoder.embed(&on_device(&ids)?.f_unsqueeze(0)?)?; // [1, N, d]
     let kind = x.kind();
-    let rotation = decoder.rotation_at(&on_device(&positions)).transpose(0, 1); // [1, N, 1, hd/2]
+    let rotation = decoder.rotation_at(&on_device(&positions)?)?.f_transpose(0, 1)?; // [1, N, 1, hd/2]
     let room = [shape.layers, 2, rows, shape.kv_heads, used + budget.min(MORE), shape.head_dim()];
-    let cache = Tensor::zeros(room, (kind, device));
+    let cache = Tensor::f_zeros(room, (kind, device))?;
     for (row, pieces) in known.iter().enumerate() {
-        let of_row = cache.select(2, row as i64);
+        let of_row = cache.f_select(2, row as i64)?;
         let mut at = 0;
         for (Piece(values), start, count) in pieces {
-            of_row.narrow(3, at, *count).copy_(&values.narrow(3, *start, *count));
+            of_row.f_narrow(3, at, *count)?.f_copy_(&values.f_narrow(3, *start, *count)?)?;
             at += count;
         }
     }
@@ -238,7 +250,7 @@ fn prefill(
         line[(from + new) as usize..used as usize].fill(hidden);
     }
     // Without known tokens plain causality hides enough: padding stands behind everything that is read.
-    let causal = (from > 0).then(|| {
+    let causal = (from > 0).then(|| -> Result<Tensor, TchError> {
         let mut causal = vec![hidden; (rows * width * used) as usize];
         for (row, known) in known_lens.iter().enumerate() {
             for column in 0..width {
@@ -247,90 +259,91 @@ fn prefill(
                 causal[(start + from) as usize..=(start + from + column) as usize].fill(0.0);
             }
         }
-        Tensor::from_slice(&causal).view([rows, 1, width, used]).to_device(device).to_kind(kind)
+        Tensor::from_slice(&causal).f_view([rows, 1, width, used])?.f_to_device(device)?.f_to_kind(kind)
     });
-    let mask = Tensor::from_slice(&mask).view([rows, 1, 1, all]).to_device(device).to_kind(kind);
+    let causal = causal.transpose()?;
+    let mask = Tensor::from_slice(&mask).f_view([rows, 1, 1, all])?.f_to_device(device)?.f_to_kind(kind)?;
     let lengths = prompts.iter().map(|prompt| prompt.ids.len() as i64).collect();
     let open = vec![true; prompts.len()];
     let state = State { cache, rows: (0..prompts.len()).collect(), open, lengths, columns: used, mask };
 
     let pad = |packed: &Tensor| {
         let heads = packed.size()[1];
-        let packed = packed.transpose(1, 2).reshape([count, heads * shape.head_dim()]);
-        let batch = if padded { packed.index_select(0, &slots) } else { packed };
-        batch.view([rows, width, heads, shape.head_dim()]).transpose(1, 2)
+        let packed = packed.f_transpose(1, 2)?.f_reshape([count, heads * shape.head_dim()])?;
+        let batch = if padded { packed.f_index_select(0, &slots)? } else { packed };
+        batch.f_view([rows, width, heads, shape.head_dim()])?.f_transpose(1, 2)
     };
     for (index, block) in decoder.blocks.iter().enumerate() {
-        let (q, k, v) = decoder.project(block, &x, &rotation);
-        let (q, k, v) = (pad(&q), pad(&k), pad(&v));
-        let (keys, values) = state.layer(index);
-        keys.narrow(2, from, width).copy_(&k);
-        values.narrow(2, from, width).copy_(&v);
+        let (q, k, v) = decoder.project(block, &x, &rotation)?;
+        let (q, k, v) = (pad(&q)?, pad(&k)?, pad(&v)?);
+        let (keys, values) = state.layer(index)?;
+        keys.f_narrow(2, from, width)?.f_copy_(&k)?;
+        values.f_narrow(2, from, width)?.f_copy_(&v)?;
         let grouped = shape.heads != shape.kv_heads;
         let attended = match &causal {
             None => {
-                Tensor::scaled_dot_product_attention(&q, &k, &v, None::<Tensor>, 0.0, true, None, grouped)
+                Tensor::f_scaled_dot_product_attention(&q, &k, &v, None::<Tensor>, 0.0, true, None, grouped)
             }
-            Some(causal) => Tensor::scaled_dot_product_attention(
+            Some(causal) => Tensor::f_scaled_dot_product_attention(
                 &q,
-                &keys.narrow(2, 0, used),
-                &values.narrow(2, 0, used),
+                &keys.f_narrow(2, 0, used)?,
+                &values.f_narrow(2, 0, used)?,
                 Some(causal),
                 0.0,
                 false,
                 None,
                 grouped,
             ),
-        };
-        let attended = decoder.join(&attended).view([rows * width, -1]);
+        }?;
+        let attended = decoder.join(&attended)?.f_view([rows * width, -1])?;
         if index + 1 == decoder.blocks.len() {
             // Nothing after the last attention mixes positions, and only the last one is asked for.
-            let ends = places.index_select(0, &last_index);
-            let attended = attended.index_select(0, &ends).unsqueeze(0);
-            x = decoder.transform(block, &x.index_select(1, &last_index), &attended);
+            let ends = places.f_index_select(0, &last_index)?;
+            let attended = attended.f_index_select(0, &ends)?.f_unsqueeze(0)?;
+            x = decoder.transform(block, &x.f_index_select(1, &last_index)?, &attended)?;
         } else {
-            let attended = if padded { attended.index_select(0, &places) } else { attended };
-            x = decoder.transform(block, &x, &attended.unsqueeze(0));
+            let attended = if padded { attended.f_index_select(0, &places)? } else { attended };
+            x = decoder.transform(block, &x, &attended.f_unsqueeze(0)?)?;
         }
     }
-    let logits = decoder.logits(&crate::decoder::normalise(&x.squeeze_dim(0), shape.norm_eps));
-    (state, Regions { known: known_lens, new, from, width }, logits)
+    let logits = decoder.logits(&crate::decoder::normalise(&x.f_squeeze_dim(0)?, shape.norm_eps)?)?;
+    Ok((state, Regions { known: known_lens, new, from, width }, logits))
 }
 
-fn step(decoder: &Decoder, state: &mut State, tokens: &[i64], device: Device) -> Tensor {
+fn step(decoder: &Decoder, state: &mut State, tokens: &[i64], device: Device) -> Result<Tensor, TchError> {
     let shape = decoder.shape().clone();
     let (rows, head) = (tokens.len() as i64, shape.head_dim());
-    let ids = Tensor::from_slice(tokens).view([rows, 1]).to_device(device);
-    let positions = Tensor::from_slice(&state.lengths).to_device(device);
-    let rotation = decoder.rotation_at(&positions);
-    state.reserve();
+    let ids = Tensor::from_slice(tokens).f_view([rows, 1])?.f_to_device(device)?;
+    let positions = Tensor::from_slice(&state.lengths).f_to_device(device)?;
+    let rotation = decoder.rotation_at(&positions)?;
+    state.reserve()?;
     let columns = state.columns + 1;
-    let mask = state.mask.narrow(3, 0, columns);
-    let mut x = decoder.embed(&ids);
+    let mask = state.mask.f_narrow(3, 0, columns)?;
+    let mut x = decoder.embed(&ids)?;
     for (index, block) in decoder.blocks.iter().enumerate() {
-        let (q, k, v) = decoder.project(block, &x, &rotation);
-        let (keys, values) = state.layer(index);
-        keys.narrow(2, state.columns, 1).copy_(&k);
-        values.narrow(2, state.columns, 1).copy_(&v);
+        let (q, k, v) = decoder.project(block, &x, &rotation)?;
+        let (keys, values) = state.layer(index)?;
+        keys.f_narrow(2, state.columns, 1)?.f_copy_(&k)?;
+        values.f_narrow(2, state.columns, 1)?.f_copy_(&v)?;
         // All queries of a group are one token's: as rows of one product they read its keys once.
-        let q = q.reshape([rows, shape.kv_heads, shape.heads / shape.kv_heads, head]);
-        let attended = Tensor::scaled_dot_product_attention(
+        let q = q.f_reshape([rows, shape.kv_heads, shape.heads / shape.kv_heads, head])?;
+        let attended = Tensor::f_scaled_dot_product_attention(
             &q,
-            &keys.narrow(2, 0, columns),
-            &values.narrow(2, 0, columns),
+            &keys.f_narrow(2, 0, columns)?,
+            &values.f_narrow(2, 0, columns)?,
             Some(&mask),
             0.0,
             false,
             None,
             false,
-        );
-        x = decoder.transform(block, &x, &attended.reshape([rows, 1, shape.heads * head]));
+        )?;
+        x = decoder.transform(block, &x, &attended.f_reshape([rows, 1, shape.heads * head])?)?;
     }
     state.columns = columns;
     for (length, open) in state.lengths.iter_mut().zip(&state.open) {
         *length += i64::from(*open);
     }
-    decoder.logits(&crate::decoder::normalise(&x.squeeze_dim(1), shape.norm_eps))
+    decoder.logits(&crate::decoder::normalise(&x.f_squeeze_dim(1)?, shape.norm_eps)?)
 }
 
 /// Picks the next token of every open row and records it with its log-probability; `pad` for the others.
@@ -340,11 +353,11 @@ fn choose(
     prompts: &mut [Prompt],
     replies: &mut [Reply],
     pad: u32,
-) -> Vec<i64> {
-    let logprobs = logits.log_softmax(-1, Kind::Float);
-    let (best, token) = logprobs.max_dim(-1, false);
-    let best: Vec<f32> = Vec::try_from(best.to_device(Device::Cpu)).expect("a vector of f32");
-    let token: Vec<i64> = Vec::try_from(token.to_device(Device::Cpu)).expect("a vector of i64");
+) -> Result<Vec<i64>, TchError> {
+    let logprobs = logits.f_log_softmax(-1, Kind::Float)?;
+    let (best, token) = logprobs.f_max_dim(-1, false)?;
+    let best: Vec<f32> = Vec::try_from(best.f_to_device(Device::Cpu)?)?;
+    let token: Vec<i64> = Vec::try_from(token.f_to_device(Device::Cpu)?)?;
     let mut chosen = Vec::with_capacity(state.rows.len());
     for (position, (&row, &open)) in state.rows.iter().zip(&state.open).enumerate() {
         if !open {
@@ -354,8 +367,8 @@ fn choose(
         let (id, logprob) = match &mut prompts[row].sampling {
             None => (token[position] as u32, best[position]),
             Some((temperature, rng)) => {
-                let values: Vec<f32> = Vec::try_from(logprobs.get(position as i64).to_device(Device::Cpu))
-                    .expect("a vector of f32");
+                let row = logprobs.f_get(position as i64)?.f_to_device(Device::Cpu)?;
+                let values: Vec<f32> = Vec::try_from(row)?;
                 sample(&values, *temperature, rng)
             }
         };
@@ -363,7 +376,7 @@ fn choose(
         replies[row].logprobs.push(logprob);
         chosen.push(i64::from(id));
     }
-    chosen
+    Ok(chosen)
 }
 
 /// Draws from softmax(logprobs / temperature); returns the id and its log-probability there.

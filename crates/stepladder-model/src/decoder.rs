@@ -8,8 +8,10 @@
 //! ```
 //! rmsnorm(x; g) = g ⊙ x / √(mean(x²) + ε). Its gain g is multiplied into the matrix that follows, once per call instead
 //! of once per token; gradients reach both.
+//!
+//! Lengths, widths and tokens are a user's: what libtorch refuses, for want of memory too, is an error and no panic.
 
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 use crate::config::{ModelConfig, Shape};
 use crate::params::Layout;
@@ -40,10 +42,12 @@ impl Matrix {
     }
 
     /// `[…, in]` → `[…, out]`
-    fn apply(&self, x: &Tensor) -> Tensor {
+    fn apply(&self, x: &Tensor) -> Result<Tensor, TchError> {
         match &self.transposed {
-            Some(transposed) if x.size().iter().rev().skip(1).product::<i64>() <= FEW => x.matmul(transposed),
-            _ => x.linear(&self.weight, None::<Tensor>),
+            Some(transposed) if x.size().iter().rev().skip(1).product::<i64>() <= FEW => {
+                x.f_matmul(transposed)
+            }
+            _ => x.f_linear(&self.weight, None::<Tensor>),
         }
     }
 }
@@ -86,17 +90,17 @@ pub fn rotations(shape: &Shape, device: Device) -> Tensor {
 }
 
 /// x / √(mean(x²) + ε) over the last dimension; the gain is in the matrix that follows.
-pub(crate) fn normalise(x: &Tensor, eps: f64) -> Tensor {
-    let mean = x.square().mean_dim([-1i64].as_slice(), true, Kind::Float);
-    x * (mean + eps).rsqrt().to_kind(x.kind())
+pub(crate) fn normalise(x: &Tensor, eps: f64) -> Result<Tensor, TchError> {
+    let mean = x.f_square()?.f_mean_dim([-1i64].as_slice(), true, Kind::Float)?;
+    x.f_mul(&mean.f_add_scalar(eps)?.f_rsqrt()?.f_to_kind(x.kind())?)
 }
 
 /// Rotates neighbouring pairs. x: `[B, T, heads, hd]`; rotation: broadcastable to `[B, T, 1, hd/2]` complex.
-pub(crate) fn rope(x: &Tensor, rotation: &Tensor) -> Tensor {
+pub(crate) fn rope(x: &Tensor, rotation: &Tensor) -> Result<Tensor, TchError> {
     let sizes = x.size();
     let (b, t, heads, head) = (sizes[0], sizes[1], sizes[2], sizes[3]);
-    let pairs = x.to_kind(Kind::Float).reshape([b, t, heads, head / 2, 2]).view_as_complex();
-    (pairs * rotation).view_as_real().reshape([b, t, heads, head]).to_kind(x.kind())
+    let pairs = x.f_to_kind(Kind::Float)?.f_reshape([b, t, heads, head / 2, 2])?.f_view_as_complex()?;
+    pairs.f_mul(rotation)?.f_view_as_real()?.f_reshape([b, t, heads, head])?.f_to_kind(x.kind())
 }
 
 impl Decoder {
@@ -186,51 +190,56 @@ impl Decoder {
         &self.rotations
     }
 
-    pub(crate) fn rotation(&self, from: i64, len: i64) -> Tensor {
-        self.rotations.narrow(0, from, len).unsqueeze(0).unsqueeze(2)
+    pub(crate) fn rotation(&self, from: i64, len: i64) -> Result<Tensor, TchError> {
+        self.rotations.f_narrow(0, from, len)?.f_unsqueeze(0)?.f_unsqueeze(2)
     }
 
-    pub(crate) fn rotation_at(&self, positions: &Tensor) -> Tensor {
-        self.rotations.index_select(0, positions).unsqueeze(1).unsqueeze(2)
+    pub(crate) fn rotation_at(&self, positions: &Tensor) -> Result<Tensor, TchError> {
+        self.rotations.f_index_select(0, positions)?.f_unsqueeze(1)?.f_unsqueeze(2)
     }
 
-    pub(crate) fn embed(&self, ids: &Tensor) -> Tensor {
-        Tensor::embedding(&self.table, ids, -1, false, false)
+    pub(crate) fn embed(&self, ids: &Tensor) -> Result<Tensor, TchError> {
+        Tensor::f_embedding(&self.table, ids, -1, false, false)
     }
 
     /// Queries, keys and values of a block, rotated: `[B, H, T, hd]`, `[B, Hkv, T, hd]` twice.
-    pub(crate) fn project(&self, block: &Block, x: &Tensor, rotation: &Tensor) -> (Tensor, Tensor, Tensor) {
+    pub(crate) fn project(
+        &self,
+        block: &Block,
+        x: &Tensor,
+        rotation: &Tensor,
+    ) -> Result<(Tensor, Tensor, Tensor), TchError> {
         let Shape { heads, kv_heads, norm_eps, .. } = self.shape;
         let head = self.shape.head_dim();
         let sizes = x.size();
         let (b, t) = (sizes[0], sizes[1]);
-        let qkv = block.qkv.apply(&normalise(x, norm_eps)).view([b, t, heads + 2 * kv_heads, head]);
+        let qkv = block.qkv.apply(&normalise(x, norm_eps)?)?.f_view([b, t, heads + 2 * kv_heads, head])?;
         // The gradient of a split is one concatenation; those of slices are a zeroed whole each, and their sums.
-        let parts = qkv.split_with_sizes([heads + kv_heads, kv_heads], 2);
-        let qk = rope(&parts[0], rotation).split_with_sizes([heads, kv_heads], 2);
-        (qk[0].transpose(1, 2), qk[1].transpose(1, 2), parts[1].transpose(1, 2))
+        let parts = qkv.f_split_with_sizes([heads + kv_heads, kv_heads], 2)?;
+        let qk = rope(&parts[0], rotation)?.f_split_with_sizes([heads, kv_heads], 2)?;
+        Ok((qk[0].f_transpose(1, 2)?, qk[1].f_transpose(1, 2)?, parts[1].f_transpose(1, 2)?))
     }
 
     /// Brings the heads of one position together: `[B, H, T, hd]` → `[B, T, H hd]`.
-    pub(crate) fn join(&self, attended: &Tensor) -> Tensor {
+    pub(crate) fn join(&self, attended: &Tensor) -> Result<Tensor, TchError> {
         let sizes = attended.size();
-        attended.transpose(1, 2).reshape([sizes[0], sizes[2], sizes[1] * sizes[3]])
+        attended.f_transpose(1, 2)?.f_reshape([sizes[0], sizes[2], sizes[1] * sizes[3]])
     }
 
     /// What a block does to each position by itself: x ← x + W_out a, then x ← x + W_down (silu(gate) ⊙ up).
-    pub(crate) fn transform(&self, block: &Block, x: &Tensor, attended: &Tensor) -> Tensor {
-        let x = x + block.out.apply(attended);
-        let gate_up = block.gate_up.apply(&normalise(&x, self.shape.norm_eps));
-        let parts = gate_up.chunk(2, -1);
-        x + block.down.apply(&(parts[0].silu() * &parts[1]))
+    pub(crate) fn transform(&self, block: &Block, x: &Tensor, attended: &Tensor) -> Result<Tensor, TchError> {
+        let x = x.f_add(&block.out.apply(attended)?)?;
+        let gate_up = block.gate_up.apply(&normalise(&x, self.shape.norm_eps)?)?;
+        let parts = gate_up.f_chunk(2, -1)?;
+        x.f_add(&block.down.apply(&parts[0].f_silu()?.f_mul(&parts[1])?)?)
     }
 
     /// Causal attention of a block over right-padded rows: `[B, T, H hd]`.
-    fn attend(&self, block: &Block, x: &Tensor, rotation: &Tensor) -> Tensor {
-        let (q, k, v) = self.project(block, x, rotation);
+    fn attend(&self, block: &Block, x: &Tensor, rotation: &Tensor) -> Result<Tensor, TchError> {
+        let (q, k, v) = self.project(block, x, rotation)?;
         let grouped = self.shape.heads != self.shape.kv_heads;
         let attended =
-            Tensor::scaled_dot_product_attention(&q, &k, &v, None::<Tensor>, 0.0, true, None, grouped);
+            Tensor::f_scaled_dot_product_attention(&q, &k, &v, None::<Tensor>, 0.0, true, None, grouped)?;
         self.join(&attended)
     }
 
@@ -238,12 +247,15 @@ impl Decoder {
     ///
     /// # Shapes
     /// ids: `[B, T]` (i64) → `[B, T, d]`
-    pub fn hidden(&self, ids: &Tensor) -> Tensor {
-        let rotation = self.rotation(0, ids.size()[1]);
-        let mut x = self.embed(ids);
+    ///
+    /// # Errors
+    /// From libtorch: rows longer than the window, ids outside of the vocabulary, no memory.
+    pub fn hidden(&self, ids: &Tensor) -> Result<Tensor, TchError> {
+        let rotation = self.rotation(0, ids.size()[1])?;
+        let mut x = self.embed(ids)?;
         for block in &self.blocks {
-            let attended = self.attend(block, &x, &rotation);
-            x = self.transform(block, &x, &attended);
+            let attended = self.attend(block, &x, &rotation)?;
+            x = self.transform(block, &x, &attended)?;
         }
         normalise(&x, self.shape.norm_eps)
     }
@@ -253,28 +265,37 @@ impl Decoder {
     ///
     /// # Shapes
     /// ids: `[B, T]` · positions: `[N]` flat indices → `[N, d]`
-    pub fn hidden_at(&self, ids: &Tensor, positions: &Tensor) -> Tensor {
-        let rotation = self.rotation(0, ids.size()[1]);
-        let mut x = self.embed(ids);
+    ///
+    /// # Errors
+    /// As [`Decoder::hidden`], and for positions outside of `ids`.
+    pub fn hidden_at(&self, ids: &Tensor, positions: &Tensor) -> Result<Tensor, TchError> {
+        let rotation = self.rotation(0, ids.size()[1])?;
+        let mut x = self.embed(ids)?;
         for (index, block) in self.blocks.iter().enumerate() {
-            let mut attended = self.attend(block, &x, &rotation);
+            let mut attended = self.attend(block, &x, &rotation)?;
             if index + 1 == self.blocks.len() {
-                let select = |all: &Tensor| all.reshape([-1, all.size()[2]]).index_select(0, positions);
-                (x, attended) = (select(&x), select(&attended));
+                let select = |all: &Tensor| all.f_reshape([-1, all.size()[2]])?.f_index_select(0, positions);
+                (x, attended) = (select(&x)?, select(&attended)?);
             }
-            x = self.transform(block, &x, &attended);
+            x = self.transform(block, &x, &attended)?;
         }
         normalise(&x, self.shape.norm_eps)
     }
 
     /// The vectors that critics read: [`Decoder::hidden`] times the gain of the final norm.
-    pub fn features(&self, hidden: &Tensor) -> Tensor {
-        hidden.to_kind(Kind::Float) * &self.norm
+    ///
+    /// # Errors
+    /// From libtorch: vectors of another width, no memory.
+    pub fn features(&self, hidden: &Tensor) -> Result<Tensor, TchError> {
+        hidden.f_to_kind(Kind::Float)?.f_mul(&self.norm)
     }
 
     /// Logits in f32 for hidden vectors `[N, d]` → `[N, vocab]`.
-    pub fn logits(&self, hidden: &Tensor) -> Tensor {
-        self.head.apply(hidden).to_kind(Kind::Float)
+    ///
+    /// # Errors
+    /// As [`Decoder::features`].
+    pub fn logits(&self, hidden: &Tensor) -> Result<Tensor, TchError> {
+        self.head.apply(hidden)?.f_to_kind(Kind::Float)
     }
 
     /// Log-probabilities of the tokens at flat positions `targets` of `ids`, each given what stands before it in its row.
@@ -282,16 +303,25 @@ impl Decoder {
     ///
     /// # Shapes
     /// ids: `[B, T]` · targets: `[N]` flat indices, none at the start of a row → `[N]`
-    pub fn logprobs(&self, ids: &Tensor, targets: &Tensor) -> Tensor {
-        let before = self.hidden_at(ids, &(targets - 1));
-        self.token_logprobs(&before, &ids.reshape([-1]).index_select(0, targets))
+    ///
+    /// # Errors
+    /// As [`Decoder::hidden_at`].
+    pub fn logprobs(&self, ids: &Tensor, targets: &Tensor) -> Result<Tensor, TchError> {
+        let before = self.hidden_at(ids, &targets.f_sub_scalar(1)?)?;
+        self.token_logprobs(&before, &ids.f_reshape([-1])?.f_index_select(0, targets)?)
     }
 
     /// Log-probability of one token after each hidden vector.
     ///
     /// # Shapes
     /// hidden: `[N, d]` · tokens: `[N]` (i64) → `[N]`
-    pub fn token_logprobs(&self, hidden: &Tensor, tokens: &Tensor) -> Tensor {
-        self.logits(hidden).log_softmax(-1, Kind::Float).gather(1, &tokens.unsqueeze(1), false).squeeze_dim(1)
+    ///
+    /// # Errors
+    /// From libtorch: vectors of another width, tokens outside of the vocabulary, no memory.
+    pub fn token_logprobs(&self, hidden: &Tensor, tokens: &Tensor) -> Result<Tensor, TchError> {
+        self.logits(hidden)?
+            .f_log_softmax(-1, Kind::Float)?
+            .f_gather(1, &tokens.f_unsqueeze(1)?, false)?
+            .f_squeeze_dim(1)
     }
 }

@@ -6,7 +6,7 @@
 //! * [`cpu`]: generation on the CPU in f32, without libtorch
 //! * [`local`]: the [`stepladder_agent::Generator`] over a model in this process
 //! * [`checkpoint`]: Hugging Face directories (design D6)
-//! * [`device`]: CPU or CUDA
+//! * [`device`]: CPU or CUDA; [`failure`]: what stopped a thread, in one sentence
 
 #![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
 
@@ -17,6 +17,7 @@ pub mod cpu;
 pub mod decoder;
 pub mod device;
 pub mod factors;
+pub mod failure;
 pub mod local;
 #[cfg(target_arch = "x86_64")]
 mod mkl;
@@ -54,7 +55,17 @@ pub enum ModelError {
         /// What is missing.
         reason: String,
     },
+    /// A thread panicked.
+    #[error("a thread failed: {0}{advice}", advice = failure::advice(.0))]
+    Thread(String),
     /// libtorch refused an operation.
-    #[error("libtorch: {0}")]
+    #[error("libtorch: {}{}", failure::first_line(&.0.to_string()), failure::advice(&.0.to_string()))]
     Torch(#[from] tch::TchError),
+}
+
+impl ModelError {
+    /// What a thread panicked with.
+    pub(crate) fn thread(payload: &(dyn std::any::Any + Send)) -> Self {
+        Self::Thread(failure::of_panic(payload))
+    }
 }

@@ -133,7 +133,11 @@ impl LocalGenerator {
     }
 
     /// A reply to every request, in order: remembered, the same as an equal request's, or written.
-    fn replies(&mut self, requests: &[Request<'_>], prepared: &[Fitted]) -> Vec<Reply> {
+    fn replies(
+        &mut self,
+        requests: &[Request<'_>],
+        prepared: &[Fitted],
+    ) -> Result<Vec<Reply>, GenerateError> {
         let key = |index: usize| (prepared[index].ids.clone(), prepared[index].budget);
         if self.remembered > REMEMBERED {
             self.greedy.clear();
@@ -155,7 +159,7 @@ impl LocalGenerator {
             }
         }
         let mut sampled: FxHashMap<usize, Reply> = FxHashMap::default();
-        for (index, reply) in self.write(&writing, requests, prepared) {
+        for (index, reply) in self.write(&writing, requests, prepared)? {
             if requests[index].sampling.is_some() {
                 sampled.insert(index, reply);
             } else {
@@ -163,11 +167,10 @@ impl LocalGenerator {
                 self.greedy.insert(key(index), reply);
             }
         }
-        (0..requests.len())
-            .map(|index| {
-                sampled.remove(&index).or_else(|| self.greedy.get(&key(index)).cloned()).unwrap_or_default()
-            })
-            .collect()
+        let reply = |index: usize| {
+            sampled.remove(&index).or_else(|| self.greedy.get(&key(index)).cloned()).unwrap_or_default()
+        };
+        Ok((0..requests.len()).map(reply).collect())
     }
 
     /// Has the model write the replies of some requests.
@@ -176,9 +179,9 @@ impl LocalGenerator {
         wanted: &[usize],
         requests: &[Request<'_>],
         prepared: &[Fitted],
-    ) -> Vec<(usize, Reply)> {
+    ) -> Result<Vec<(usize, Reply)>, GenerateError> {
         if wanted.is_empty() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let prompts = wanted.iter().map(|&index| Prompt {
             ids: prepared[index].ids.clone(),
@@ -186,11 +189,13 @@ impl LocalGenerator {
             sampling: requests[index].sampling.as_ref().map(|s| (s.temperature, s.rng.clone())),
         });
         let (prompts, end) = (prompts.collect(), self.tokenizer.end());
+        let pad = self.tokenizer.pad();
         let replies = match &mut self.engine {
             Engine::Cpu(writer) => writer.write(prompts, end),
-            Engine::Tensors(tiles) => tiles.write(prompts, (end, self.tokenizer.pad())),
+            Engine::Tensors(tiles) => tiles.write(prompts, (end, pad)),
         };
-        wanted.iter().copied().zip(replies).collect()
+        let replies = replies.map_err(|error| GenerateError::Backend(error.to_string()))?;
+        Ok(wanted.iter().copied().zip(replies).collect())
     }
 }
 
@@ -228,7 +233,7 @@ impl Generator for LocalGenerator {
             .map(|request| fit(request.query, request.budget as usize, window, style, tokenizer))
             .collect::<Result<_, _>>()?;
         let end = self.tokenizer.end();
-        let replies = self.replies(requests, &prepared);
+        let replies = self.replies(requests, &prepared)?;
         let mut completions = Vec::with_capacity(requests.len());
         for ((request, prepared), reply) in requests.iter().zip(prepared).zip(replies) {
             let seen = self.sessions.entry(request.session).or_default();

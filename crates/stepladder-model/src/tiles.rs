@@ -2,6 +2,8 @@
 
 use tch::{Device, Kind};
 
+use crate::ModelError;
+
 use crate::cache::{Known, Piece, Prompt, Reply, generate_from};
 use crate::decoder::Decoder;
 use crate::prefixes::Prefixes;
@@ -39,7 +41,14 @@ impl Tiles {
     }
 
     /// A reply to every prompt, in order.
-    pub(crate) fn write(&mut self, prompts: Vec<Prompt>, tokens: (u32, u32)) -> Vec<Reply> {
+    ///
+    /// # Errors
+    /// From libtorch, or what a thread panicked with.
+    pub(crate) fn write(
+        &mut self,
+        prompts: Vec<Prompt>,
+        tokens: (u32, u32),
+    ) -> Result<Vec<Reply>, ModelError> {
         let (count, workers, device) = (prompts.len(), self.decoders.len(), self.device);
         let known: Vec<Known> = prompts.iter().map(|prompt| self.prefixes.find(&prompt.ids)).collect();
         let known_len = |pieces: &Known| pieces.iter().map(|(_, _, count)| *count as usize).sum::<usize>();
@@ -67,16 +76,17 @@ impl Tiles {
         for (at, tile) in tiles.into_iter().enumerate() {
             of_workers[at % workers].push(tile);
         }
-        let run = |decoder: &Decoder, tiles: Vec<Tile>| -> Vec<(usize, Reply, Piece)> {
+        type Written = Vec<(usize, Reply, Piece)>;
+        let run = |decoder: &Decoder, tiles: Vec<Tile>| -> Result<Written, ModelError> {
             let mut written = Vec::new();
             for Tile { rows, mut prompts, known } in tiles {
-                let (replies, pieces) = generate_from(decoder, &mut prompts, &known, tokens, device, true);
+                let (replies, pieces) = generate_from(decoder, &mut prompts, &known, tokens, device, true)?;
                 let found = rows.into_iter().zip(replies).zip(pieces);
                 written.extend(found.map(|((row, reply), piece)| (row, reply, piece)));
             }
-            written
+            Ok(written)
         };
-        let written: Vec<Vec<(usize, Reply, Piece)>> = if of_workers.len() == 1 {
+        let written: Vec<Result<Written, ModelError>> = if of_workers.len() == 1 {
             of_workers.into_iter().map(|tiles| run(&self.decoders[0], tiles)).collect()
         } else {
             let run = &run;
@@ -87,10 +97,12 @@ impl Tiles {
                     .zip(of_workers)
                     .map(|(decoder, tiles)| scope.spawn(move || run(decoder, tiles)))
                     .collect();
-                handles.into_iter().map(|handle| handle.join().expect("a decoding thread panicked")).collect()
+                let panicked = |payload: Box<dyn std::any::Any + Send>| Err(ModelError::thread(&*payload));
+                handles.into_iter().map(|handle| handle.join().unwrap_or_else(panicked)).collect()
             })
         };
         let mut replies = vec![Reply::default(); count];
+        let written: Vec<Written> = written.into_iter().collect::<Result<_, _>>()?;
         for (row, reply, piece) in written.into_iter().flatten() {
             // Nothing was computed for the last token.
             let mut sequence = sequences[row].clone();
@@ -100,7 +112,7 @@ impl Tiles {
             replies[row] = reply;
         }
         self.prefixes.trim();
-        replies
+        Ok(replies)
     }
 }
 
@@ -128,8 +140,8 @@ mod tests {
                     Prompt { ids, budget: 1 + index as usize % 7, sampling: None }
                 })
                 .collect();
-            let expected = generate(&decoder(), &mut prompts.clone(), 3, 0, Device::Cpu);
-            for (found, expected) in tiles.write(prompts, (3, 0)).iter().zip(&expected) {
+            let expected = generate(&decoder(), &mut prompts.clone(), 3, 0, Device::Cpu).unwrap();
+            for (found, expected) in tiles.write(prompts, (3, 0)).unwrap().iter().zip(&expected) {
                 total += 1;
                 if found.ids == expected.ids {
                     same += 1;

@@ -17,8 +17,8 @@ use tch::{Device, Kind, Tensor};
 fn logits(params: &Params, factors: &Factors) -> Tensor {
     let decoder = decoder_of(params, factors);
     let ids: Vec<i64> = (0..34).map(|t| (7 * t + t * t) % i64::from(VOCAB)).collect();
-    let hidden = decoder.hidden(&Tensor::from_slice(&ids).view([2, 17]));
-    decoder.logits(&hidden.reshape([34, -1]))
+    let hidden = decoder.hidden(&Tensor::from_slice(&ids).view([2, 17])).unwrap();
+    decoder.logits(&hidden.reshape([34, -1])).unwrap()
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn logprobs(decoder: &Decoder, prompt: &[u32], reply: &[u32]) -> Vec<f32> {
     let ids: Vec<i64> = prompt.iter().chain(reply).map(|&id| i64::from(id)).collect();
     let targets: Vec<i64> = (prompt.len() as i64..ids.len() as i64).collect();
     let found = tch::no_grad(|| {
-        decoder.logprobs(&Tensor::from_slice(&ids).unsqueeze(0), &Tensor::from_slice(&targets))
+        decoder.logprobs(&Tensor::from_slice(&ids).unsqueeze(0), &Tensor::from_slice(&targets)).unwrap()
     });
     Vec::try_from(found).unwrap()
 }
@@ -54,8 +54,8 @@ fn logprobs(decoder: &Decoder, prompt: &[u32], reply: &[u32]) -> Vec<f32> {
 fn gap(decoder: &Decoder, ids: &[u32]) -> f64 {
     let ids: Vec<i64> = ids.iter().map(|&id| i64::from(id)).collect();
     let mut logprobs: Vec<f32> = tch::no_grad(|| {
-        let hidden = decoder.hidden(&Tensor::from_slice(&ids).unsqueeze(0));
-        let logits = decoder.logits(&hidden.select(1, ids.len() as i64 - 1));
+        let hidden = decoder.hidden(&Tensor::from_slice(&ids).unsqueeze(0)).unwrap();
+        let logits = decoder.logits(&hidden.select(1, ids.len() as i64 - 1)).unwrap();
         Vec::try_from(logits.log_softmax(-1, Kind::Float).view([-1])).unwrap()
     });
     logprobs.sort_by(|a, b| b.total_cmp(a));
@@ -76,6 +76,30 @@ fn shapes() -> Vec<(Shape, Factors)> {
 }
 
 #[test]
+fn what_a_model_cannot_read_is_an_error() {
+    let decoder = decoder_of(&random(shape(1), &factors(), 1), &factors());
+    let most = decoder.shape().max_positions as usize;
+    let row = |ids: &[i64]| tch::no_grad(|| decoder.hidden(&Tensor::from_slice(ids).unsqueeze(0)));
+    let long = vec![3i64; most];
+    assert!(row(&long).is_ok() && row(&[3, i64::from(VOCAB) - 1]).is_ok());
+    assert!(row(&[long.as_slice(), &[3]].concat()).is_err());
+    assert!(row(&[3, i64::from(VOCAB)]).is_err());
+    let targets = Tensor::from_slice(&[2i64]);
+    assert!(decoder.logprobs(&Tensor::from_slice(&[3i64, 3]).unsqueeze(0), &targets).is_err());
+    // Many, so that both threads have some to read.
+    let unknown: Vec<Prompt> = (0..40)
+        .map(|number| Prompt { ids: vec![number % 7, 3, VOCAB + 9], budget: 2, sampling: None })
+        .collect();
+    assert!(generate(&decoder, &mut unknown.clone(), 7, 0, Device::Cpu).is_err());
+    let mut writer = writer(&decoder, 2);
+    let error = writer.write(unknown, 7).unwrap_err().to_string();
+    assert!(error.starts_with("a thread failed: "), "{error}");
+    // What is no reason to fail is written as before.
+    let known = Prompt { ids: vec![3, 4], budget: 2, sampling: None };
+    assert_eq!(writer.write(vec![known], 7).unwrap().len(), 1);
+}
+
+#[test]
 fn replies_are_those_of_the_tensors() {
     let (mut same, mut total) = (0, 0);
     for (seed, (shape, factors)) in shapes().into_iter().enumerate() {
@@ -84,8 +108,8 @@ fn replies_are_those_of_the_tensors() {
         // The second call begins with what the first has kept.
         for call in 0..2 {
             let prompts = prompts(10 * seed as u64 + call, 40, true);
-            let expected = generate(&decoder, &mut prompts.clone(), 7, 0, Device::Cpu);
-            let found = writer.write(prompts.clone(), 7);
+            let expected = generate(&decoder, &mut prompts.clone(), 7, 0, Device::Cpu).unwrap();
+            let found = writer.write(prompts.clone(), 7).unwrap();
             for ((prompt, expected), found) in prompts.iter().zip(expected).zip(found) {
                 for (a, b) in logprobs(&decoder, &prompt.ids, &found.ids).iter().zip(&found.logprobs) {
                     assert!(f64::from((a - b).abs()) < TOLERANCE, "{a} and {b}");
@@ -117,23 +141,23 @@ proptest! {
         let (shape, factors) = shapes().swap_remove(kind);
         let decoder = decoder_of(&random(shape, &factors, seed), &factors);
         let prompts = prompts(seed, count, true);
-        let expected = writer(&decoder, 1).write(prompts.clone(), 7);
+        let expected = writer(&decoder, 1).write(prompts.clone(), 7).unwrap();
         for workers in [1, 3] {
             let mut writer = writer(&decoder, workers);
             let mut reversed: Vec<Prompt> = prompts.clone();
             reversed.reverse();
-            let mut found = writer.write(reversed, 7);
+            let mut found = writer.write(reversed, 7).unwrap();
             found.reverse();
             prop_assert_eq!(&found, &expected);
-            prop_assert_eq!(&writer.write(prompts.clone(), 7), &expected, "again");
+            prop_assert_eq!(&writer.write(prompts.clone(), 7).unwrap(), &expected, "again");
             let found: Vec<Reply> =
-                prompts.iter().map(|prompt| writer.write(vec![prompt.clone()], 7).remove(0)).collect();
+                prompts.iter().map(|prompt| writer.write(vec![prompt.clone()], 7).unwrap().remove(0)).collect();
             prop_assert_eq!(&found, &expected, "one by one");
         }
         // Nothing is kept.
         let mut forgetful = Writer::new(Model::new(&decoder), 2, 0);
         for _ in 0..2 {
-            prop_assert_eq!(&forgetful.write(prompts.clone(), 7), &expected);
+            prop_assert_eq!(&forgetful.write(prompts.clone(), 7).unwrap(), &expected);
         }
     }
 }
@@ -147,7 +171,7 @@ fn samples_of_a_prompt_are_its_own() {
         budget: 6,
         sampling: Some((1.0, stream(3, "sampling", &[index]))),
     };
-    let replies = writer(&decoder, 2).write((0..64).map(prompt).collect(), 7);
+    let replies = writer(&decoder, 2).write((0..64).map(prompt).collect(), 7).unwrap();
     let mut distinct: Vec<&Vec<u32>> = replies.iter().map(|reply| &reply.ids).collect();
     distinct.sort();
     distinct.dedup();
@@ -162,5 +186,5 @@ fn samples_of_a_prompt_are_its_own() {
 #[test]
 fn no_prompts_no_replies() {
     let decoder = decoder_of(&random(shape(2), &factors(), 0), &factors());
-    assert!(writer(&decoder, 2).write(Vec::new(), 7).is_empty());
+    assert!(writer(&decoder, 2).write(Vec::new(), 7).unwrap().is_empty());
 }

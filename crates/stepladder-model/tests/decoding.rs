@@ -39,15 +39,15 @@ fn prompts(seed: u64, count: usize) -> Vec<Prompt> {
 }
 
 fn write(decoder: &Decoder, prompts: &[Prompt], end: u32, pad: u32) -> Vec<Reply> {
-    generate(decoder, &mut prompts.to_vec(), end, pad, Device::Cpu)
+    generate(decoder, &mut prompts.to_vec(), end, pad, Device::Cpu).unwrap()
 }
 
 /// Log-probabilities of all words after `ids`, by a forward pass without a cache.
 fn next(decoder: &Decoder, ids: &[u32]) -> Vec<f32> {
     tch::no_grad(|| {
         let ids: Vec<i64> = ids.iter().map(|&id| i64::from(id)).collect();
-        let hidden = decoder.hidden(&Tensor::from_slice(&ids).unsqueeze(0));
-        let logits = decoder.logits(&hidden.select(1, ids.len() as i64 - 1));
+        let hidden = decoder.hidden(&Tensor::from_slice(&ids).unsqueeze(0)).unwrap();
+        let logits = decoder.logits(&hidden.select(1, ids.len() as i64 - 1)).unwrap();
         Vec::try_from(logits.log_softmax(-1, Kind::Float).view([-1])).unwrap()
     })
 }
@@ -125,7 +125,9 @@ fn cached_logprobs_are_those_of_a_forward_pass() {
             let targets: Vec<i64> = (prompt.ids.len() as i64..ids.len() as i64).collect();
             let full = tch::no_grad(|| {
                 let policy = if prompt.sampling.is_some() { &tempered } else { &decoder };
-                policy.logprobs(&Tensor::from_slice(&ids).unsqueeze(0), &Tensor::from_slice(&targets))
+                policy
+                    .logprobs(&Tensor::from_slice(&ids).unsqueeze(0), &Tensor::from_slice(&targets))
+                    .unwrap()
             });
             close(&Vec::<f32>::try_from(full).unwrap(), &reply.logprobs);
             let best = next(&decoder, &prompt.ids).into_iter().fold(f32::NEG_INFINITY, f32::max);
@@ -144,8 +146,8 @@ fn hidden_vectors_at_positions_are_those_of_all() {
     let ids: Vec<i64> = (0..60).map(|_| rng.random_range(0..i64::from(VOCAB))).collect();
     let ids = Tensor::from_slice(&ids).view([3, 20]);
     let positions = Tensor::from_slice(&[0i64, 7, 19, 20, 41, 59]);
-    let all = decoder.hidden(&ids).reshape([60, -1]).index_select(0, &positions);
-    let some = decoder.hidden_at(&ids, &positions);
+    let all = decoder.hidden(&ids).unwrap().reshape([60, -1]).index_select(0, &positions);
+    let some = decoder.hidden_at(&ids, &positions).unwrap();
     assert!((all - some).abs().max().double_value(&[]) < TOLERANCE);
 }
 

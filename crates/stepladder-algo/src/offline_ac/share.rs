@@ -8,7 +8,7 @@
 use stepladder_data::OfflineBatch;
 use stepladder_data::offline_batch::{Block, Level};
 use stepladder_model::{Decoder, Factors, Params};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 use super::{OfflineConfig, VTarget};
 use crate::AlgoError;
@@ -211,18 +211,18 @@ struct Worker {
     pending: Option<Pending>,
 }
 
-fn block(block: &Block, device: Device) -> Tensor {
-    Tensor::from_slice(&block.ids).view([block.rows as i64, block.len as i64]).to_device(device)
+fn block(block: &Block, device: Device) -> Result<Tensor, TchError> {
+    Tensor::from_slice(&block.ids).f_view([block.rows as i64, block.len as i64])?.f_to_device(device)
 }
 
 fn floats(tensor: &Tensor) -> Result<Vec<f64>, AlgoError> {
-    Ok(Vec::try_from(tensor.detach().to_kind(Kind::Double).to_device(Device::Cpu))?)
+    Ok(Vec::try_from(tensor.f_detach()?.f_to_kind(Kind::Double)?.f_to_device(Device::Cpu)?)?)
 }
 
 /// What critics read at some of the computed vectors; no gradient reaches the model.
-fn features(decoder: &Decoder, hidden: &Tensor, entries: &[i64]) -> Tensor {
-    let entries = Tensor::from_slice(entries).to_device(hidden.device());
-    tch::no_grad(|| decoder.features(&hidden.detach().index_select(0, &entries)))
+fn features(decoder: &Decoder, hidden: &Tensor, entries: &[i64]) -> Result<Tensor, TchError> {
+    let entries = Tensor::from_slice(entries).f_to_device(hidden.device())?;
+    tch::no_grad(|| decoder.features(&hidden.f_detach()?.f_index_select(0, &entries)?))
 }
 
 impl Worker {
@@ -236,21 +236,23 @@ impl Worker {
     fn forward(&mut self, job: Forward) -> Result<[LevelSums; 3], AlgoError> {
         let Forward { flat, online, target, batch, scales, actor } = job;
         let device = flat.device();
-        let to = |values: &[i64]| Tensor::from_slice(values).to_device(device);
+        let to = |values: &[i64]| Tensor::from_slice(values).f_to_device(device);
         let leaf = flat.set_requires_grad(actor);
         let online = online.set_requires_grad(true);
         let decoder = self.frame.decoder(&leaf);
 
-        let ids = block(&batch.block, device); // [B, T]
-        let hidden = decoder.hidden_at(&ids, &to(&batch.positions)); // [N + B, d]
-        let targets = ids.reshape([-1]).index_select(0, &to(&batch.targets)); // [N]
-        let logprobs = decoder.token_logprobs(&hidden.index_select(0, &to(&batch.before)), &targets); // [N]
+        let ids = block(&batch.block, device)?; // [B, T]
+        let hidden = decoder.hidden_at(&ids, &to(&batch.positions)?)?; // [N + B, d]
+        let targets = ids.f_reshape([-1])?.f_index_select(0, &to(&batch.targets)?)?; // [N]
+        let said = hidden.f_index_select(0, &to(&batch.before)?)?; // [N, d]
+        let logprobs = decoder.token_logprobs(&said, &targets)?; // [N]
         let next = (batch.next.rows > 0).then(|| {
             tch::no_grad(|| {
-                let ids = block(&batch.next, device); // [M, T']
-                decoder.features(&decoder.hidden_at(&ids, &to(&batch.next_ends))) // [M, d]
+                let ids = block(&batch.next, device)?; // [M, T']
+                decoder.features(&decoder.hidden_at(&ids, &to(&batch.next_ends)?)?) // [M, d]
             })
         });
+        let next = next.transpose()?;
 
         let mut row_logprobs = vec![0.0; batch.block.rows];
         for (&owner, logprob) in batch.owners.iter().zip(floats(&logprobs)?) {
@@ -263,9 +265,9 @@ impl Worker {
         for (index, level) in batch.levels.iter().enumerate().filter(|(_, level)| !level.rows.is_empty()) {
             let entries =
                 |of: &[i64]| -> Vec<i64> { level.rows.iter().map(|&row| of[row as usize]).collect() };
-            let state = features(&decoder, &hidden, &entries(&batch.states)); // [B_l, d]
-            let action = features(&decoder, &hidden, &entries(&batch.actions)); // [B_l, d]
-            let (v, q) = (now[index].v.value(&state), now[index].q.value(&action)); // [B_l] twice
+            let state = features(&decoder, &hidden, &entries(&batch.states))?; // [B_l, d]
+            let action = features(&decoder, &hidden, &entries(&batch.actions))?; // [B_l, d]
+            let (v, q) = (now[index].v.value(&state)?, now[index].q.value(&action)?); // [B_l] twice
             let losses = self.critic_losses(level, &v, &q, [&state, &action], next.as_ref(), &slow[index])?;
             let weight = Tensor::from_slice(&level.weights).to_device(device);
             critic_loss = critic_loss + (&losses * weight).sum(Kind::Float) * scales[index];
@@ -307,19 +309,20 @@ impl Worker {
             .map(|(&done, &steps)| if done { 0.0 } else { config.gamma.powi(steps as i32) as f32 })
             .collect();
         let (discount, reward) = (Tensor::from_slice(&discount), Tensor::from_slice(&level.rewards));
-        let (next_value, reference) = tch::no_grad(|| {
+        let (next_value, reference) = tch::no_grad(|| -> Result<(Tensor, Tensor), TchError> {
             let next_value = match next {
                 Some(next) => {
-                    slow.v.value(&next.index_select(0, &Tensor::from_slice(&level.next).to_device(device)))
+                    let rows = Tensor::from_slice(&level.next).f_to_device(device)?;
+                    slow.v.value(&next.f_index_select(0, &rows)?)?
                 }
-                None => v.zeros_like(),
+                None => v.f_zeros_like()?,
             };
             let reference = match config.v_target_at {
-                VTarget::ActionEnd => slow.q.value(action),
-                VTarget::StateEnd => slow.q.value(state),
+                VTarget::ActionEnd => slow.q.value(action)?,
+                VTarget::StateEnd => slow.q.value(state)?,
             };
-            (next_value, reference)
-        });
+            Ok((next_value, reference))
+        })?;
         let target = td_target(&reward.to_device(device), &discount.to_device(device), &next_value)?;
         let target = match config.value_bound {
             Some(c) => target.clamp(-c, c),

@@ -170,8 +170,8 @@ fn rows(
         // A graph for each chunk: its memory is free again after each.
         let policy = policy();
         let (ids, targets) = (chunk.ids(device), chunk.targets(device));
-        let new = policy.logprobs(&ids, &targets);
-        let far = reference.map(|decoder| tch::no_grad(|| decoder.logprobs(&ids, &targets)));
+        let new = policy.logprobs(&ids, &targets)?;
+        let far = reference.map(|decoder| tch::no_grad(|| decoder.logprobs(&ids, &targets))).transpose()?;
         let given = Given { old: &chunk.old, advantage: &chunk.advantage, weight: &chunk.weights };
         sums.add(&surrogate(rule, &new, far, &given)?);
     }

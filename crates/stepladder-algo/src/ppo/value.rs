@@ -187,10 +187,10 @@ impl Worker {
                 for chunk in chunks {
                     let decoder = decoder();
                     let compute = || {
-                        let hidden = decoder.hidden_at(&chunk.ids(device), &(chunk.targets(device) - 1));
-                        decoder.features(&hidden).mv(&w) + &b
+                        let hidden = decoder.hidden_at(&chunk.ids(device), &(chunk.targets(device) - 1))?;
+                        decoder.features(&hidden)?.f_mv(&w)?.f_add(&b)
                     };
-                    let values = if job.learn.is_some() { compute() } else { tch::no_grad(compute) };
+                    let values = if job.learn.is_some() { compute() } else { tch::no_grad(compute) }?;
                     let given = [&chunk.old, &chunk.advantage, &chunk.weights].map(Vec::as_slice);
                     value(&values, given, job.learn, &mut answer)?;
                 }
@@ -201,11 +201,11 @@ impl Worker {
                 for pass in passes {
                     let branches: Vec<_> = pass.iter().map(Node::branch).collect();
                     let Flat { place, old, advantage, weight } = flat(pass);
-                    let hidden = Tensor::from_slice(&scorer.hidden(&branches)).view([-1, self.width]);
+                    let hidden = Tensor::from_slice(&scorer.hidden(&branches)).f_view([-1, self.width])?;
                     let hidden = hidden.set_requires_grad(job.learn.is_some());
                     let place: Vec<i64> = place.iter().map(|&place| place as i64).collect();
-                    let of_entries = hidden.index_select(0, &Tensor::from_slice(&place));
-                    let values = decoder.features(&of_entries).mv(&w) + &b;
+                    let of_entries = hidden.f_index_select(0, &Tensor::from_slice(&place))?;
+                    let values = decoder.features(&of_entries)?.f_mv(&w)?.f_add(&b)?;
                     value(&values, [&old, &advantage, &weight], job.learn, &mut answer)?;
                     if job.learn.is_some() {
                         scorer.backward_hidden(&Vec::<f32>::try_from(hidden.grad().view([-1]))?);

@@ -57,7 +57,11 @@ pub const METRICS: &[(&str, &str, &str)] = &[
         "largest actor weight of the progress writer's rows in the step, 1 being the mean (awr)",
     ),
     ("iteration", "", "iterations of playing and learning that are done"),
-    ("env_steps", "", "environment steps played to learn from, equal executions counted once"),
+    (
+        "env_steps",
+        "",
+        "environment steps played to learn from; identical macro replies of a group count once",
+    ),
     ("generated_tokens", "", "tokens written while playing to learn"),
     ("train/success", "", "share of the iteration's episodes that were solved, as they were sampled"),
     ("train/return", "", "mean return of the iteration's episodes, without penalties"),

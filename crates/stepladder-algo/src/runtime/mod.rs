@@ -4,7 +4,6 @@ pub mod checkpoint;
 pub mod clock;
 pub(crate) mod epochs;
 pub mod events;
-pub(crate) mod failure;
 pub mod metrics;
 pub mod optimiser;
 pub mod plan;

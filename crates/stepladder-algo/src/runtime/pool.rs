@@ -6,11 +6,11 @@ use std::thread::JoinHandle;
 
 use stepladder_model::cpu::gradient::Scorer;
 use stepladder_model::decoder::rotations;
+use stepladder_model::failure::of_panic;
 use stepladder_model::{Decoder, Factors, Layout, Params};
 use tch::{Kind, Tensor};
 
 use crate::AlgoError;
-use crate::runtime::failure::of_panic;
 
 struct Worker<J, A> {
     jobs: Option<Sender<J>>,
@@ -167,8 +167,8 @@ mod tests {
                 "called `Result::unwrap()` on an `Err` value: Torch(\"CUDA out of memory. Tried to allocate 2.00 GiB.\\nException raised from malloc\")"
             )
         });
-        let sentence = "a worker thread failed: libtorch: CUDA out of memory. Tried to allocate 2.00 GiB.; lower \
-                        batch_tokens or the model, or use fewer threads";
+        let sentence = "a worker thread failed: libtorch: CUDA out of memory. Tried to allocate 2.00 GiB; use \
+                        smaller batches (batch_tokens), fewer slots or fewer threads";
         assert_eq!((first.as_str(), second.as_str()), (sentence, sentence));
         let [first, _] = killed(|| panic!("index {} is out of range", 3));
         assert_eq!(first, "a worker thread failed: index 3 is out of range");
@@ -186,6 +186,6 @@ mod tests {
         assert!(!first.contains('\n') && !first.contains("\\n"), "{first}");
         // More than any machine has.
         let [first, _] = killed(|| drop(Tensor::zeros([1 << 55], (Kind::Float, Device::Cpu))));
-        assert!(first.contains("libtorch: ") && first.ends_with("or use fewer threads"), "{first}");
+        assert!(first.contains("libtorch: ") && first.ends_with("or fewer threads"), "{first}");
     }
 }

@@ -4,6 +4,7 @@
 //! gives half of them to a thread that has none. Nobody waits for another's step.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -11,6 +12,7 @@ use super::Model;
 use super::choose::choose;
 use super::forward::{Row, Scratch};
 use super::segment::{Segment, Source, Span, beginning};
+use crate::ModelError;
 use crate::cache::{Prompt, Reply};
 use crate::prefixes::{Prefixes, Stored};
 
@@ -85,7 +87,10 @@ impl Writer {
 
     /// A reply to every prompt, in order; `end` stops one. Prompts are not empty, and with their budget they fit the
     /// model's window.
-    pub fn write(&mut self, prompts: Vec<Prompt>, end: u32) -> Vec<Reply> {
+    ///
+    /// # Errors
+    /// [`ModelError::Thread`] with what a thread panicked with.
+    pub fn write(&mut self, prompts: Vec<Prompt>, end: u32) -> Result<Vec<Reply>, ModelError> {
         let count = prompts.len();
         let mut waiting: Vec<Row> = prompts.into_iter().enumerate().map(|row| self.row(row)).collect();
         waiting.sort_by(|a, b| a.ids.cmp(&b.ids).then(a.index.cmp(&b.index)));
@@ -106,12 +111,23 @@ impl Writer {
             hungry: AtomicUsize::new(0),
         };
         let (own, others) = self.scratches[..workers].split_at_mut(1);
+        let failed: Mutex<Option<ModelError>> = Mutex::new(None);
+        let work = |scratch: &mut Scratch| {
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| shared.work(scratch))) {
+                let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
+                failed.get_or_insert_with(|| ModelError::thread(&*payload));
+            }
+        };
+        let work = &work;
         std::thread::scope(|scope| {
             for scratch in others {
-                scope.spawn(|| shared.work(scratch));
+                scope.spawn(move || work(scratch));
             }
-            shared.work(&mut own[0]);
+            work(&mut own[0]);
         });
+        if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            return Err(error);
+        }
         let mut done = shared.state.into_inner().unwrap_or_else(PoisonError::into_inner).done;
         done.sort_by(|a, b| a.ids.cmp(&b.ids).then(a.index.cmp(&b.index)));
         let mut replies = vec![Reply::default(); count];
@@ -125,7 +141,7 @@ impl Writer {
             replies[row.index] = row.reply;
         }
         self.prefixes.trim();
-        replies
+        Ok(replies)
     }
 
     fn row(&self, (index, prompt): (usize, Prompt)) -> Row {

@@ -60,7 +60,7 @@ impl Case {
         }
         let leaf = self.params.leaf();
         let ids = Tensor::from_slice(&ids).view([-1, longest as i64]);
-        let logprobs = self.decoder(&leaf).logprobs(&ids, &Tensor::from_slice(&targets));
+        let logprobs = self.decoder(&leaf).logprobs(&ids, &Tensor::from_slice(&targets)).unwrap();
         (&logprobs * Tensor::from_slice(d)).sum(Kind::Float).backward();
         (Vec::try_from(logprobs.detach()).unwrap(), leaf.grad())
     }

@@ -1,4 +1,4 @@
-//! What killed a worker thread, in one sentence.
+//! What killed a thread, in one sentence.
 
 use std::any::Any;
 
@@ -9,7 +9,7 @@ const NO_MEMORY: [&str; 4] =
     ["out of memory", "can't allocate memory", "not enough memory", "Cannot allocate memory"];
 
 /// The message of a panic. Of libtorch's own message, the first line: the others are its stack.
-pub(crate) fn of_panic(payload: &(dyn Any + Send)) -> String {
+pub fn of_panic(payload: &(dyn Any + Send)) -> String {
     let text = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
         (Some(text), _) => (*text).to_owned(),
         (_, Some(text)) => text.clone(),
@@ -40,15 +40,16 @@ fn unquoted(quoted: &str) -> String {
     text
 }
 
-/// libtorch's message without its stack.
-pub(crate) fn first_line(message: &str) -> &str {
-    message.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or(message)
+/// libtorch's message without its stack and its full stop.
+pub fn first_line(message: &str) -> &str {
+    let line = message.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or(message);
+    line.strip_suffix('.').unwrap_or(line)
 }
 
 /// What to do where a message says that memory ran out.
-pub(crate) fn advice(message: &str) -> &'static str {
+pub fn advice(message: &str) -> &'static str {
     if NO_MEMORY.iter().any(|sign| message.contains(sign)) {
-        "; lower batch_tokens or the model, or use fewer threads"
+        "; use smaller batches (batch_tokens), fewer slots or fewer threads"
     } else {
         ""
     }
