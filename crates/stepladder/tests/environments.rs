@@ -219,6 +219,19 @@ fn configurations_are_shown_with_origins_and_checked() {
     assert!(line("width = 8").ends_with("# --set"), "{shown}");
     assert!(line("ffn = 24").ends_with("# tiny.toml:19"), "{shown}");
     assert!(line("clip = 1.0").ends_with("# preset demo"), "{shown}");
+    let code = "algo.offline_ac.profile=code";
+    let shown =
+        ok(folder, &["config", "show", "alfworld", "--set", code, "--set", "algo.offline_ac.omega=0.5"]);
+    for (line, origin) in [
+        ("profile = \"code\"", "--set"),
+        ("omega = 0.5", "--set"),
+        ("actor_mode = \"linear_outer\"", "algo.offline_ac.profile"),
+        ("v_target_at = \"state_end\"", "algo.offline_ac.profile"),
+        ("target_update = \"before_step\"", "algo.offline_ac.profile"),
+    ] {
+        let found = shown.lines().find(|shown| shown.starts_with(line)).unwrap_or_default();
+        assert!(found.ends_with(&format!("# {origin}")), "{line}: {shown}");
+    }
     for config in ["demo", "alfworld-cpu", "tiny.toml"] {
         let name = config.trim_end_matches(".toml");
         assert_eq!(ok(folder, &["config", "check", config]), format!("{name}: ok\n"));

@@ -168,7 +168,8 @@ pub(crate) const KEYS: &[Key] = &[
     key(
         "algo.offline_ac.profile",
         Kind::Choice(&["fixed", "code"]),
-        "Labels of episodes that end inside a subtask: repaired, or as the released code has them.",
+        "Labels of episodes that end inside a subtask: repaired, or as the released code has them. \"code\" also sets every key below \
+         to its released value (no `value_bound`), in place of a preset's; keys that a file or `--set` writes win.",
     ),
     key(
         "algo.offline_ac.actor_mode",

@@ -136,7 +136,8 @@ fn resolve(name: &str, mut layers: Vec<Layer>, chain: Chain) -> Result<(Config, 
     if !unknown.is_empty() {
         return Err(ConfigError::UnknownKeys(unknown));
     }
-    let merged = Merged::new(layers);
+    let mut merged = Merged::new(layers);
+    super::profile::apply(&mut merged.values);
     let missing = merged.missing();
     if !missing.is_empty() {
         let them = if missing.len() == 1 && !missing[0].starts_with('[') { "it" } else { "them" };

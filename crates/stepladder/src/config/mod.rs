@@ -8,6 +8,7 @@ mod keys;
 mod layer;
 mod load;
 mod origin;
+mod profile;
 mod reference;
 mod show;
 #[cfg(test)]
@@ -140,7 +141,7 @@ pub(crate) struct OfflineSection {
     /// Demonstrations that are learnt from beside these episodes, drawn from all; 0 takes all.
     #[serde(default, skip_serializing_if = "whole")]
     pub(crate) demonstrations: usize,
-    /// Labels of episodes that end inside a subtask.
+    /// Labels of episodes that end inside a subtask; `code` sets the other switches too where nobody writes them.
     pub(crate) profile: Profile,
     /// Weights of the actor's log-probabilities.
     pub(crate) actor_mode: ActorMode,

@@ -17,6 +17,8 @@ pub(crate) enum Origin {
     },
     /// A `--set` argument.
     Set(String),
+    /// `algo.offline_ac.profile = "code"`, which stands for more keys.
+    Profile,
 }
 
 /// Origins by key; a key without one was never written.
@@ -38,6 +40,7 @@ impl fmt::Display for Origin {
             Self::Preset(name) => write!(f, "preset {name}"),
             Self::File { path, line } => write!(f, "{path}:{line}"),
             Self::Set(_) => f.write_str("--set"),
+            Self::Profile => f.write_str("algo.offline_ac.profile"),
         }
     }
 }
