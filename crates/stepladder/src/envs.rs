@@ -115,15 +115,25 @@ pub(crate) fn known_split(id: &str, split: &str) -> Result<()> {
     Err(EnvError::UnknownSplit { env: spec.id, split: split.to_owned(), known: spec.split_list() }.into())
 }
 
+/// The environment behind an id, as a run's configuration wants it where it has something to say about it.
+pub(crate) fn open_for(config: Option<&Config>, id: &str, data_root: Option<&Path>) -> Result<Registered> {
+    let penalise_noop = config.is_some_and(|config| config.env.penalise_noop);
+    open_with(id, data_root, Options { penalise_noop })
+}
+
 /// The environment behind an id; its data are looked for only when they are needed.
 pub(crate) fn open(id: &str, data_root: Option<&Path>) -> Result<Registered> {
+    open_with(id, data_root, Options::default())
+}
+
+fn open_with(id: &str, data_root: Option<&Path>, alfworld: Options) -> Result<Registered> {
     let tasks: Box<dyn TaskSet> = match id {
-        "household" => Box::new(Households::default()),
+        "household" => Box::new(Households::new(households::Options { env: alfworld, ..Default::default() })),
         "alfworld" => {
             let root = data_root.ok_or_else(|| {
                 anyhow!("no data root for the official ALFWorld games: set STEPLADDER_DATA or pass --data DIR (DIR holds alfworld/json_2.1.1/<split>/…; `stepladder data status` says where the games come from)")
             })?;
-            Box::new(Alfworld::new(root, Options::default()))
+            Box::new(Alfworld::new(root, alfworld))
         }
         "sokoban" => Box::new(Sokoban::new(data_root, stepladder_sokoban::Options::default())),
         "scienceworld" => Box::new(ScienceWorld::new(data_root, stepladder_scienceworld::Options::default())),
@@ -143,4 +153,22 @@ pub(crate) fn open(id: &str, data_root: Option<&Path>) -> Result<Registered> {
     };
     let rename = (id == "scienceworld").then_some(stepladder_scienceworld::rename::rename as Rename);
     Ok(Registered { tasks, style: Arc::new(Compact::new(codec)), expert, segmenter, noise, rename })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load;
+
+    #[test]
+    fn a_run_decides_whether_an_action_without_effect_counts_as_unknown() {
+        for wanted in [false, true] {
+            let config = load("demo", &[format!("env.penalise_noop={wanted}")]).unwrap().config;
+            let env = open_for(Some(&config), "household", None).unwrap();
+            let task = env.tasks.tasks("dev").unwrap().remove(0);
+            let mut game = env.tasks.make().unwrap();
+            game.reset(&task, 0).unwrap();
+            assert_eq!(game.step("dance").unwrap().unknown_action, wanted);
+        }
+    }
 }

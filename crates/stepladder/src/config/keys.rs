@@ -56,6 +56,12 @@ pub(crate) const KEYS: &[Key] = &[
         Kind::Count(WORD),
         "Environment steps per episode, in demonstrations and evaluation; at least 1.",
     ),
+    optional(
+        "env.penalise_noop",
+        Kind::Flag,
+        "`alfworld`, `household`: an action that is answered by \"Nothing happens.\" counts as one that was not understood: the executor's \
+         reward is -1 (`offline_ac`), and `algo.online.penalty` is taken off. Left out: false.",
+    ),
     key("data.split", Kind::Text, "Split whose tasks the expert plays."),
     key(
         "data.games",

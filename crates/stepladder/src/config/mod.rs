@@ -70,6 +70,9 @@ pub(crate) struct EnvConfig {
     pub(crate) id: String,
     /// Environment steps per episode, in demonstrations and evaluation.
     pub(crate) max_steps: u32,
+    /// ALFWorld and households: "Nothing happens." counts as an action that was not understood.
+    #[serde(default, skip_serializing_if = "whole")]
+    pub(crate) penalise_noop: bool,
 }
 
 /// Where demonstrations come from.

@@ -58,7 +58,7 @@ fn leaves(prefix: &str, value: &toml::Value, into: &mut Vec<String>) {
 fn keys_lists_exactly_the_keys_of_a_full_configuration() {
     let demo = load("demo", &[]).unwrap().text.replacen(
         "[data]\n",
-        "[data]\nrenamed = 1\npractice = \"dev\"\npractice_games = 1\n",
+        "penalise_noop = true\n[data]\nrenamed = 1\npractice = \"dev\"\npractice_games = 1\n",
         1,
     );
     let text = [demo.as_str(), ALGORITHMS, AGENT].concat();
@@ -325,6 +325,16 @@ fn the_profile_code_fills_in_what_nobody_writes_and_fixed_does_not() {
 }
 
 #[test]
+fn only_alfworld_and_households_can_penalise_what_does_nothing() {
+    assert!(with(&["env.penalise_noop=true"]).unwrap().config.env.penalise_noop);
+    let message = load("rl-sokoban", &["env.penalise_noop=true".to_owned()]).unwrap_err().to_string();
+    assert!(
+        message.contains("env.penalise_noop is true (--set); only alfworld and household have such actions"),
+        "{message}"
+    );
+}
+
+#[test]
 fn the_last_of_equal_sets_counts() {
     assert_eq!(with(&["seed=2", "seed=3"]).unwrap().config.seed, 3);
 }
@@ -413,7 +423,7 @@ fn unknown_keys_are_all_named_with_what_was_meant_and_what_is_allowed() {
     );
     assert_eq!(
         message("preset = \"demo\"\n[env]\n\"id.x\" = 1\n"),
-        "run.toml:3: unknown key env.\"id.x\"; [env] takes id, max_steps\n    \"id.x\" = 1"
+        "run.toml:3: unknown key env.\"id.x\"; [env] takes id, max_steps, penalise_noop\n    \"id.x\" = 1"
     );
     // The dot is part of this name: it is not the key `env.id`.
     assert_eq!(
@@ -442,7 +452,7 @@ fn values_of_the_wrong_type() {
     );
     assert_eq!(
         message("preset = \"demo\"\n[[env]]\nid = \"household\"\n"),
-        "run.toml:2: env is [{ id = \"household\" }] (a list); expected a table with id, max_steps\n    [[env]]"
+        "run.toml:2: env is [{ id = \"household\" }] (a list); expected a table with id, max_steps, penalise_noop\n    [[env]]"
     );
     assert_eq!(
         set_message(&["agents.flat=true"]),

@@ -294,7 +294,9 @@ impl Learner<'_> {
     /// Where a learner plays: another environment than the run's, if there is one, and the split.
     fn practice<'t>(&'t self, tasks: Option<&'t str>) -> Result<(Option<Registered>, &'t str)> {
         let other = tasks.and_then(|tasks| tasks.split_once('/'));
-        let opened = other.map(|(id, _)| envs::open(id, self.run.data_root)).transpose()?;
+        let opened = other
+            .map(|(id, _)| envs::open_for(Some(&self.run.config), id, self.run.data_root))
+            .transpose()?;
         let env = opened.as_ref().unwrap_or(self.material.env);
         if env.style.id() != self.material.env.style.id() {
             bail!("{} has other prompts than {}", env.spec().id, self.material.env.spec().id);

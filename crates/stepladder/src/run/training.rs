@@ -74,7 +74,7 @@ impl Run<'_> {
                 continue;
             }
             known.push((id, split));
-            let other = envs::open(id, self.data_root)?;
+            let other = envs::open_for(Some(&self.config), id, self.data_root)?;
             let draw = Draw::Training { seed: self.config.seed };
             let subset = self.choice.tasks(&other, split, GAMES, draw)?;
             let rollout = Rollout {
@@ -104,7 +104,7 @@ impl Run<'_> {
     }
 
     fn work(&self) -> Result<RunEnding> {
-        let env = envs::open(&self.config.env.id, self.data_root)?;
+        let env = envs::open_for(Some(&self.config), &self.config.env.id, self.data_root)?;
         let EvalConfig { split, episodes: count, probe_episodes, .. } = &self.config.eval;
         let dev = self.choice.tasks(&env, split, *count, Draw::Evaluation)?;
         let probed = self.choice.among(&env, &dev.tasks, *probe_episodes);
@@ -312,7 +312,7 @@ impl Run<'_> {
     /// Another environment's split, played without training on it; none where its data are absent.
     fn zero_shot(&self, target: &str) -> Result<Option<String>> {
         let Some((id, split)) = target.split_once('/') else { return Ok(None) };
-        let present = envs::open(id, self.data_root).and_then(|env| {
+        let present = envs::open_for(Some(&self.config), id, self.data_root).and_then(|env| {
             let whole = self.choice.tasks(&env, split, 0, Draw::Evaluation)?;
             Ok((env, whole))
         });
