@@ -112,9 +112,9 @@ mod tests {
     use super::*;
 
     /// So many tokens.
-    struct Some(usize);
+    struct Tokens(usize);
 
-    impl Stored for Some {
+    impl Stored for Tokens {
         fn share(&self) -> Self {
             Self(self.0)
         }
@@ -124,11 +124,11 @@ mod tests {
         }
     }
 
-    fn all(count: usize) -> [(Some, i64, i64); 1] {
-        [(Some(count), 0, count as i64)]
+    fn all(count: usize) -> [(Tokens, i64, i64); 1] {
+        [(Tokens(count), 0, count as i64)]
     }
 
-    fn runs(prefixes: &Prefixes<Some>, ids: &[u32]) -> Vec<(i64, i64)> {
+    fn runs(prefixes: &Prefixes<Tokens>, ids: &[u32]) -> Vec<(i64, i64)> {
         prefixes.find(ids).into_iter().map(|(_, start, count)| (start, count)).collect()
     }
 
@@ -147,7 +147,7 @@ mod tests {
         prefixes.insert(&[5, 6, 7], 0, all(3));
         assert_eq!(runs(&prefixes, &[5, 6, 7, 8]), [(0, 2), (2, 1)]);
         // Several pieces at once, the first of them known already and not kept again.
-        prefixes.insert(&[1, 2, 3, 7, 8], 0, [(Some(50), 20, 3), (Some(6), 4, 2)]);
+        prefixes.insert(&[1, 2, 3, 7, 8], 0, [(Tokens(50), 20, 3), (Tokens(6), 4, 2)]);
         assert_eq!(runs(&prefixes, &[1, 2, 3, 7, 8, 9]), [(0, 3), (4, 2)]);
         assert_eq!(prefixes.size, 4 + 2 + 2 + 3 + 6);
     }
