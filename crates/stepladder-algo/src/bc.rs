@@ -72,8 +72,8 @@ pub struct StepReport {
     pub fraction: f64,
     /// Training seconds used.
     pub seconds: f64,
-    /// Of them, before the current phase.
-    pub since: f64,
+    /// Seconds that the current phase will probably take from here.
+    pub left: f64,
     /// Tokens trained so far.
     pub tokens: u64,
     /// Loss of the step.

@@ -283,3 +283,77 @@ fn the_configurations_of_fingerprints_are_accepted_and_cover_every_algorithm() {
         assert!(all.contains(&format!("\nid = \"{id}\"\n")), "{id}");
     }
 }
+
+/// Trains the flat agent of `tiny.toml` alone; where its training ended, and what was printed.
+fn flat_until(folder: &Path, budget: &str, run: &str) -> (Value, String) {
+    let budget = format!("agents.flat.budget={budget}");
+    let sets = ["--set", "agents.step_hrl=false", "--set", "log.keep=100", "--set", &budget];
+    let said = ok(folder, &[&["train", "tiny.toml", "--run-dir", run], &sets[..]].concat());
+    let trained = fs_err::read_to_string(folder.join(run).join("flat/trained.json")).unwrap();
+    (serde_json::from_str(&trained).unwrap(), said)
+}
+
+#[test]
+fn a_budget_of_tokens_ends_with_the_step_that_reaches_it_and_resumes_to_the_same_weights() {
+    let temporary = folder();
+    let folder = temporary.path();
+    let (seven, _) = flat_until(folder, "{ steps = 7 }", "steps");
+    let tokens = seven["tokens"].as_u64().unwrap();
+    let (exact, said) = flat_until(folder, &format!("{{ tokens = {tokens}, minutes = 60 }}"), "exact");
+    assert_eq!((&exact["step"], &exact["tokens"]), (&seven["step"], &seven["tokens"]));
+    assert_eq!(exact["capped"], false);
+    assert!(said.starts_with("household/dev, greedy"), "{said}");
+    let (more, _) = flat_until(folder, &format!("{{ tokens = {} }}", tokens + 1), "more");
+    assert_eq!(more["step"], 8);
+    // The learning rate follows the tokens: at the end it is near its floor, wherever a cap would have been.
+    let rate =
+        |run: &str| metrics(&folder.join(run), "flat").last().unwrap()["learning_rate"].as_f64().unwrap();
+    let (full, _) = flat_until(folder, &format!("{{ tokens = {} }}", 4 * tokens), "long");
+    assert!(full["step"].as_u64().unwrap() > 20 && rate("exact") < 0.5 * 2e-3, "{} {full}", rate("exact"));
+
+    // What a kill after the third step leaves goes on to the same weights.
+    let root = folder.join("exact");
+    let last = checkpoints(&root, "flat").pop().unwrap();
+    let model = |name: &str| fs_err::read(last.join(name)).unwrap();
+    let whole = (model("model.safetensors"), model("trainer.safetensors"));
+    for checkpoint in &checkpoints(&root, "flat")[3..] {
+        fs_err::remove_dir_all(checkpoint).unwrap();
+    }
+    for file in ["flat/trained.json", "flat/household-dev.json", "flat/household-dev.jsonl.zst", "table.txt"]
+    {
+        fs_err::remove_file(root.join(file)).unwrap();
+    }
+    let again = ok(folder, &["train", "--resume", "exact"]);
+    let table = |said: &str| said.split_once("\ntraining: ").unwrap().0.to_owned();
+    assert_eq!(table(&again), table(&said));
+    assert!((model("model.safetensors"), model("trainer.safetensors")) == whole);
+}
+
+#[test]
+fn a_run_that_the_cap_on_minutes_ended_says_so_above_its_table() {
+    let temporary = folder();
+    let folder = temporary.path();
+    let (trained, said) = flat_until(folder, "{ tokens = 9000000, minutes = 1e-9 }", "capped");
+    // The cap is looked at between steps, so one step is taken.
+    assert_eq!((&trained["step"], &trained["capped"]), (&Value::from(1), &Value::from(true)));
+    let note = "flat: the cap of 0.000000001 minutes ended training after 0.0 million tokens, before its budget of 9.0 million; a \
+                faster machine gives other results\n\nhousehold/dev, greedy";
+    assert!(said.starts_with(note), "{said}");
+    let kept = fs_err::read_to_string(folder.join("capped/table.txt")).unwrap();
+    assert!(kept.starts_with(note), "{kept}");
+    assert_eq!(json_file(&folder.join("capped/flat/household-dev.json"))["training_capped"], true);
+    let compared = ok(folder, &["compare", "capped"]);
+    let line = "\n\nflat: a cap on minutes ended training early (seed 3)\n\n| agent |";
+    assert!(compared.contains(line), "{compared}");
+    assert_eq!(json(folder, &["compare", "capped", "--json"])[0]["capped"], serde_json::json!([3]));
+    // A run without a cap that ended it has none of this.
+    let (trained, said) = flat_until(folder, "{ tokens = 1 }", "plain");
+    assert_eq!(trained["capped"], false);
+    assert!(said.starts_with("household/dev, greedy"), "{said}");
+    assert!(json_file(&folder.join("plain/flat/household-dev.json")).get("training_capped").is_none());
+    assert!(!ok(folder, &["compare", "plain"]).contains("a cap on minutes"));
+}
+
+fn json_file(path: &Path) -> Value {
+    serde_json::from_str(&fs_err::read_to_string(path).unwrap()).unwrap()
+}

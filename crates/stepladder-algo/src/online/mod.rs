@@ -133,7 +133,7 @@ pub fn train(
     let mut divergence = Divergence::default();
     loop {
         let fraction = config.budget.fraction(&trainer.progress, 1);
-        if fraction >= 1.0 {
+        if config.budget.is_over(fraction, &mut trainer.progress) {
             return Ok(Ending::Complete);
         }
         if stop.load(Ordering::Relaxed) {
@@ -162,12 +162,13 @@ pub fn train(
             ("env_steps", progress.env_steps as f64),
             ("generated_tokens", progress.generated as f64),
         ]);
+        let fraction = config.budget.fraction(progress, 1);
         let report = StepReport {
             step: progress.step,
             epoch: progress.epoch as f64,
-            fraction: config.budget.fraction(progress, 1),
+            fraction,
             seconds: progress.seconds,
-            since: progress.since.2,
+            left: config.budget.left(fraction, progress),
             tokens: progress.tokens,
             loss: stats.loss(),
             gradient_norm: stats.gradient_norm,

@@ -36,6 +36,12 @@ pub struct Progress {
     /// `step`, `epoch` and `seconds` at the beginning of the current phase.
     #[serde(default)]
     pub since: (u64, u64, f64),
+    /// `tokens` at the beginning of the current phase.
+    #[serde(default)]
+    pub since_tokens: u64,
+    /// A cap on minutes ended a phase before its budget was used up.
+    #[serde(default)]
+    pub capped: bool,
     /// Environment steps played to learn from; methods that learn by playing only.
     #[serde(default)]
     pub env_steps: u64,
@@ -55,6 +61,8 @@ impl Progress {
             tokens: 0,
             phase: 0,
             since: (0, 0, 0.0),
+            since_tokens: 0,
+            capped: false,
             env_steps: 0,
             generated: 0,
         }
@@ -66,6 +74,7 @@ impl Progress {
         self.epoch += u64::from(self.cursor > 0);
         self.cursor = 0;
         self.since = (self.step, self.epoch, self.seconds);
+        self.since_tokens = self.tokens;
     }
 
     /// Passes over the data with fraction, where a pass has `steps` steps.

@@ -42,7 +42,7 @@ pub(crate) fn run(
         let steps = plan(trainer.progress.epoch);
         for group in steps.iter().skip(trainer.progress.cursor as usize) {
             let fraction = budget.fraction(&trainer.progress, steps.len());
-            if fraction >= 1.0 {
+            if budget.is_over(fraction, &mut trainer.progress) {
                 return Ok(Ending::Complete);
             }
             if stop.load(Ordering::Relaxed) {
@@ -61,7 +61,7 @@ pub(crate) fn run(
                 epoch: progress.passes(steps.len()),
                 fraction,
                 seconds: progress.seconds,
-                since: progress.since.2,
+                left: budget.left(fraction, progress),
                 tokens: progress.tokens,
                 loss: done.loss,
                 gradient_norm: done.gradient_norm,

@@ -69,6 +69,9 @@ pub(super) struct Row {
     training_minutes: f64,
     /// Tokens trained, in millions; counted likewise.
     training_mtokens: f64,
+    /// Seeds of the runs in which a cap on minutes ended its training, or that of an agent that it started from, early.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    capped: Vec<u64>,
     /// Over the agent that it started from, or over the one that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     gain: Option<Gain>,
@@ -136,6 +139,9 @@ pub(super) fn compare(runs: &[PathBuf], target: &str, over: Option<&str>) -> Res
                 let training = read(&run.agent(name).join("trained.json"))?;
                 row.training_minutes += training["seconds"].as_f64().unwrap_or(0.0) / 60.0;
                 row.training_mtokens += training["tokens"].as_f64().unwrap_or(0.0) / 1e6;
+                if training["capped"] == true && row.capped.last() != Some(&info.seed) {
+                    row.capped.push(info.seed);
+                }
                 next = config.agents.get(name).and_then(|numbers| numbers.from.as_ref());
             }
         }
@@ -170,6 +176,7 @@ impl Row {
             tokens_per_step: 0.0,
             training_minutes: 0.0,
             training_mtokens: 0.0,
+            capped: Vec::new(),
             gain: None,
             differences: Vec::new(),
             numbers: None,
@@ -217,6 +224,14 @@ pub(super) fn markdown(rows: &[Row]) -> String {
     let plain = "| agent | success by seed | median | 95 % interval (games) | n | steps | tokens/step | training \
                     minutes | training Mtokens |\n|---|---|---|---|---|---|---|---|---|\n";
     let mut text = plain.to_owned();
+    let capped: String = rows
+        .iter()
+        .filter(|row| !row.capped.is_empty())
+        .map(|row| {
+            let seeds: Vec<String> = row.capped.iter().map(u64::to_string).collect();
+            format!("{}: a cap on minutes ended training early (seed {})\n", row.agent, seeds.join(", "))
+        })
+        .collect();
     if scored {
         text = text.replacen("| agent |", "| agent | score by seed | mean score |", 1).replacen(
             "|---|",
@@ -258,6 +273,9 @@ pub(super) fn markdown(rows: &[Row]) -> String {
                 None => String::new(),
             },
         ));
+    }
+    if !capped.is_empty() {
+        text.insert_str(0, &(capped + "\n"));
     }
     text
 }

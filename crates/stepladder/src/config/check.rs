@@ -146,15 +146,18 @@ impl Findings<'_> {
     fn agent(&mut self, config: &Config, name: &str) {
         let table = format!("agents.{name}");
         let agent = &config.agents[name];
-        let (amount, unit) = match agent.budget {
-            Budget::Minutes(minutes) => (minutes, "minutes"),
-            Budget::Epochs(epochs) => (epochs, "epochs"),
-            Budget::Steps(steps) => (steps as f64, "steps"),
-            Budget::EnvSteps(steps) => (steps as f64, "env_steps"),
+        let (amount, unit, cap) = match agent.budget {
+            Budget::Minutes(minutes) => (minutes, "minutes", None),
+            Budget::Epochs(epochs) => (epochs, "epochs", None),
+            Budget::Steps(steps) => (steps as f64, "steps", None),
+            Budget::EnvSteps(steps) => (steps as f64, "env_steps", None),
+            Budget::Tokens { tokens, cap } => (tokens as f64, "tokens", cap),
         };
-        let is_budget = amount.is_finite() && amount > 0.0;
         let key = format!("{table}.budget");
-        self.unless(is_budget, &key, format!("{amount} {unit}"), "it must be above 0, and finite");
+        for (amount, unit) in [Some((amount, unit)), cap.map(|cap| (cap, "minutes"))].into_iter().flatten() {
+            let is_budget = amount.is_finite() && amount > 0.0;
+            self.unless(is_budget, &key, format!("{amount} {unit}"), "it must be above 0, and finite");
+        }
         let playing = agent.algo.is_online() || !matches!(agent.budget, Budget::EnvSteps(_));
         let allowed = "only methods that learn by playing take environment steps";
         self.unless(playing, &key, format!("{amount} {unit}"), allowed);

@@ -17,7 +17,7 @@ pub(crate) enum Kind {
     Texts,
     /// One of these strings.
     Choice(&'static [&'static str]),
-    /// When training ends: exactly one measure, with its number.
+    /// When training ends: one measure, or tokens with a cap on minutes.
     Budget,
 }
 
@@ -373,9 +373,10 @@ pub(crate) const KEYS: &[Key] = &[
     key("log.keep", Kind::Count(LARGE), "Checkpoints to keep per agent; at least 1."),
 ];
 
-const BUDGET: &str = "When training ends: minutes of training, passes over the rows, optimiser steps, or \
-     environment steps; above 0. With `dagger`, of each round. Methods that learn by playing count iterations as `epochs`; \
-     only they know `env_steps`.";
+const BUDGET: &str = "When training ends: minutes of training, passes over the rows, optimiser steps, trained tokens (without \
+     padding), or environment steps; above 0. `minutes` beside `tokens` is a cap that ends training on a slow machine; the table then \
+     says so. The learning rate follows the tokens alone, so a run that the cap does not end depends on no clock. With `dagger`, of each \
+     round. Methods that learn by playing count iterations as `epochs`; only they know `env_steps`.";
 const BATCH_TOKENS: &str = "Padded tokens of a step (mixture `pooled`, and flat episodes); 16 to 4194304.";
 const TASKS: &str = "`ENV/SPLIT` whose tasks the learner plays; the demonstrations' split if absent.";
 const LEARNING_RATE: &str = "Peak learning rate; above 0.";
@@ -423,7 +424,8 @@ impl Kind {
                 }
             }
             Self::Budget => {
-                "one of { minutes = 4.0 }, { epochs = 5.0 }, { steps = 1000 } and { env_steps = 100000 }, with your number"
+                "one of { minutes = 4.0 }, { epochs = 5.0 }, { steps = 1000 }, { env_steps = 100000 }, { tokens = 5000000 } and \
+                 { tokens = 5000000, minutes = 4.0 }, with your numbers"
                     .to_owned()
             }
         }

@@ -367,7 +367,8 @@ pub(crate) struct AgentConfig {
     /// The agent whose trained weights it starts from; none starts from random ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) from: Option<String>,
-    /// When training ends: `{ minutes = 4.0 }`, `{ epochs = 5.0 }`, `{ steps = 1000 }` or `{ env_steps = 100000 }`.
+    /// When training ends: `{ minutes = 4.0 }`, `{ epochs = 5.0 }`, `{ steps = 1000 }`, `{ env_steps = 100000 }`,
+    /// `{ tokens = 5000000 }`, or `{ tokens = 5000000, minutes = 4.0 }` with a cap.
     pub(crate) budget: Budget,
     /// Padded tokens of a step (mixture `pooled`, and flat episodes).
     pub(crate) batch_tokens: usize,

@@ -173,8 +173,25 @@ fn keys_say_what_the_structs_take() {
                 (names.iter().map(quote).collect(), vec!["'other'".into(), "1".into()])
             }
             Kind::Budget => (
-                vec!["{ minutes = 1 }".into(), "{ epochs = 0.5 }".into(), "{ steps = 7 }".into()],
-                vec!["{ steps = 0.5 }".into(), "{ steps = 1, epochs = 1 }".into(), "5".into(), "{}".into()],
+                [
+                    "{ minutes = 1 }",
+                    "{ epochs = 0.5 }",
+                    "{ steps = 7 }",
+                    "{ tokens = 7 }",
+                    "{ tokens = 7, minutes = 1 }",
+                ]
+                .map(str::to_owned)
+                .into(),
+                [
+                    "{ steps = 0.5 }",
+                    "{ steps = 1, epochs = 1 }",
+                    "{ steps = 1, minutes = 1 }",
+                    "{ tokens = 1, hours = 1 }",
+                    "5",
+                    "{}",
+                ]
+                .map(str::to_owned)
+                .into(),
             ),
         };
         let bad = if let Kind::Count(most @ ..0x1_0000_0000) = key.kind {
@@ -447,8 +464,8 @@ fn values_of_the_wrong_type() {
     );
     assert_eq!(
         message("preset = \"demo\"\n[agents]\nflat.budget = { hours = 2 }\n"),
-        "run.toml:3: agents.flat.budget is { hours = 2 } (a table); expected one of { minutes = 4.0 }, { epochs = 5.0 }, { steps = 1000 } \
-         and { env_steps = 100000 }, with your number\n    flat.budget = { hours = 2 }"
+        "run.toml:3: agents.flat.budget is { hours = 2 } (a table); expected one of { minutes = 4.0 }, { epochs = 5.0 }, { steps = 1000 }, \
+         { env_steps = 100000 }, { tokens = 5000000 } and { tokens = 5000000, minutes = 4.0 }, with your numbers\n    flat.budget = { hours = 2 }"
     );
     assert_eq!(
         message("preset = \"demo\"\n[[env]]\nid = \"household\"\n"),
@@ -663,7 +680,7 @@ fn all_violations_come_at_once_with_their_origins() {
         "algo.bc.planner_every=0",
         "algo.bc.duplicates=1.5",
         "agents.step_hrl.budget={ steps = 0 }",
-        "agents.flat.budget={ minutes = -1.5 }",
+        "agents.flat.budget={ tokens = 0, minutes = -1.5 }",
         "agents.step_hrl.batch_tokens=15",
         "agents.flat.batch_tokens=4194305",
         "agents.step_hrl.learning_rate=0.0",
@@ -677,7 +694,7 @@ fn all_violations_come_at_once_with_their_origins() {
     ];
     let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
     let text = load(&file.path(), &sets).unwrap_err().to_string().replace(&file.path(), "run.toml");
-    let expected = "run.toml: 28 problems
+    let expected = "run.toml: 29 problems
   threads is 1025 (--set); it must be at most 1024, and 0 takes all cores
   env.max_steps is 0 (--set); it must be at least 1
   data.noise is NaN (run.toml:6); it must be from 0 to below 1
@@ -695,6 +712,7 @@ fn all_violations_come_at_once_with_their_origins() {
   agents.step_hrl.budget is 0 steps (--set); it must be above 0, and finite
   agents.step_hrl.batch_tokens is 15 (--set); it must be from 16 to 4194304
   agents.step_hrl.learning_rate is 0.0 (--set); it must be above 0, and finite
+  agents.flat.budget is 0 tokens (--set); it must be above 0, and finite
   agents.flat.budget is -1.5 minutes (--set); it must be above 0, and finite
   agents.flat.batch_tokens is 4194305 (--set); it must be from 16 to 4194304
   agents.flat.learning_rate is NaN (--set); it must be above 0, and finite

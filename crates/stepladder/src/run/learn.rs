@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use rand::seq::SliceRandom;
 use stepladder_agent::Job;
 use stepladder_agent::scheduler::Options;
-use stepladder_algo::bc::{Budget, Ending};
+use stepladder_algo::bc::Ending;
 use stepladder_algo::note;
 use stepladder_algo::runtime::checkpoint::{self, Progress, Trainer};
 use stepladder_core::Role;
@@ -168,12 +168,7 @@ impl Learner<'_> {
                 continue;
             }
             let share = tokens(&own) / tokens(rows);
-            let part = match self.numbers.budget {
-                Budget::Epochs(epochs) => Budget::Epochs(epochs),
-                Budget::Minutes(minutes) => Budget::Minutes(minutes * share),
-                Budget::Steps(steps) => Budget::Steps(((steps as f64 * share).round() as u64).max(1)),
-                played @ Budget::EnvSteps(_) => played,
-            };
+            let part = self.numbers.budget.share(share);
             let name = format!("{} {}", self.name, role.name());
             let agent = self.model(&name, &self.directory().join(role.name()), &own)?;
             let mut trainer = agent.trainer()?;
@@ -181,6 +176,7 @@ impl Learner<'_> {
             total.step += trainer.progress.step;
             total.seconds += trainer.progress.seconds;
             total.tokens += trainer.progress.tokens;
+            total.capped |= trainer.progress.capped;
             if ending == Ending::Interrupted {
                 return Ok((total, ending));
             }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use stepladder_agent::scheduler::Options;
 use stepladder_agent::{AgentKind, Job};
-use stepladder_algo::bc::Ending;
+use stepladder_algo::bc::{Budget, Ending};
 use stepladder_algo::note;
 use stepladder_algo::runtime::checkpoint::Progress;
 use stepladder_algo::runtime::clock::Stopwatch;
@@ -140,7 +140,8 @@ impl Run<'_> {
         let (id, split) = (&self.config.env.id, &self.config.eval.split);
         let title =
             format!("{id}/{split}, greedy, {} steps{}", env.max_steps(&self.config, split), suffix(&dev));
-        let mut text = table::render(&title, &lines);
+        let mut text = self.capped()?;
+        text.push_str(&table::render(&title, &lines));
         text.push_str(&self.demonstrated(&env)?);
         text.push_str(&format!(
             "\ntraining: {}; training and evaluation in this session: {}\n",
@@ -179,14 +180,38 @@ impl Run<'_> {
 
     /// Training time of each agent over all sessions, evaluation and saving left out.
     fn training_times(&self) -> Result<String> {
-        let mut times = Vec::new();
-        for name in self.config.agents.keys() {
-            let path = self.trained(name);
-            let progress: Progress = serde_json::from_str(&fs_err::read_to_string(&path)?)
-                .with_context(|| path.display().to_string())?;
-            times.push(format!("{name} {}", minutes(progress.seconds)));
+        let times = self.config.agents.keys().map(|name| {
+            let seconds = self.progress(name)?.seconds;
+            Ok(format!("{name} {}", minutes(seconds)))
+        });
+        Ok(times.collect::<Result<Vec<_>>>()?.join(", "))
+    }
+
+    /// A line for every agent whose training the cap on minutes ended before its budget of tokens; usually none.
+    fn capped(&self) -> Result<String> {
+        let mut text = String::new();
+        for (name, numbers) in &self.config.agents {
+            let progress = self.progress(name)?;
+            let Budget::Tokens { tokens, cap: Some(cap) } = numbers.budget else { continue };
+            if progress.capped {
+                text.push_str(&format!(
+                    "{name}: the cap of {cap} minutes ended training after {:.1} million tokens, before its budget of {:.1} \
+                     million; a faster machine gives other results\n",
+                    progress.tokens as f64 / 1e6,
+                    tokens as f64 / 1e6
+                ));
+            }
         }
-        Ok(times.join(", "))
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        Ok(text)
+    }
+
+    /// Where a trained agent's training ended.
+    fn progress(&self, name: &str) -> Result<Progress> {
+        let path = self.trained(name);
+        serde_json::from_str(&fs_err::read_to_string(&path)?).with_context(|| path.display().to_string())
     }
 
     /// The file that says that an agent's training is complete.
@@ -283,8 +308,11 @@ impl Run<'_> {
             trace_file::save(&episodes_path, &episodes)?;
             let evaluation = env.evaluate(&episodes);
             let place = policy.checkpoint.display().to_string();
-            let value: Value =
+            let mut value: Value =
                 table::json((env.spec().id, split, subset), name, &place, commit(), &evaluation);
+            if self.progress(name)?.capped {
+                value["training_capped"] = true.into();
+            }
             replace_file(&json_path, &(serde_json::to_string_pretty(&value)? + "\n"))?;
             episodes
         };

@@ -148,10 +148,8 @@ impl Watcher<'_> {
         }
         values.extend(&report.extra);
         self.write(report.step, &values)?;
-        let spent = report.seconds - report.since;
-        let left = if report.fraction > 0.0 { spent / report.fraction - spent } else { 0.0 };
         if self.run.numbers.algo.is_online() {
-            let message = format!("{} | {} left", played(&report.extra), minutes(left));
+            let message = format!("{} | {} left", played(&report.extra), minutes(report.left));
             self.reporter.at((1000.0 * report.fraction) as u64, &message);
             self.logged = Logged::of(report);
             return Ok(());
@@ -162,7 +160,7 @@ impl Watcher<'_> {
             report.epoch,
             shown.join(" "),
             speed,
-            minutes(left)
+            minutes(report.left)
         );
         self.reporter.at((1000.0 * report.fraction) as u64, &message);
         self.logged = Logged::of(report);
@@ -180,7 +178,7 @@ impl Watcher<'_> {
             epoch: 0.0,
             fraction: 0.0,
             seconds: 0.0,
-            since: 0.0,
+            left: 0.0,
             tokens: 0,
             loss: 0.0,
             gradient_norm: 0.0,
