@@ -359,64 +359,64 @@ fn the_last_of_equal_sets_counts() {
 #[test]
 fn show_prints_values_with_origins_by_table() {
     let loaded = with(&["agents.step_hrl=false", "algo.bc.eps=1e-9", "data.split=odd \"name\""]).unwrap();
-    let expected = r#"seed = 1                             # preset demo
-threads = 0                          # preset demo
+    let expected = r#"seed = 1                                      # preset demo
+threads = 0                                   # preset demo
 
 [env]
-id = "household"                     # preset demo
-max_steps = 50                       # preset demo
+id = "household"                              # preset demo
+max_steps = 50                                # preset demo
 
 [data]
-split = "odd \"name\""               # --set
-games = 4000                         # preset demo
-noisy_passes = 1                     # preset demo
-noise = 0.2                          # preset demo
+split = "odd \"name\""                        # --set
+games = 4000                                  # preset demo
+noisy_passes = 1                              # preset demo
+noise = 0.2                                   # preset demo
 
 [model]
-width = 128                          # preset demo
-layers = 4                           # preset demo
-heads = 4                            # preset demo
-kv_heads = 2                         # preset demo
-ffn = 352                            # preset demo
-max_positions = 1024                 # preset demo
-rope_theta = 10000.0                 # preset demo
-norm_eps = 1e-5                      # preset demo
-tied = true                          # preset demo
+width = 128                                   # preset demo
+layers = 4                                    # preset demo
+heads = 4                                     # preset demo
+kv_heads = 2                                  # preset demo
+ffn = 352                                     # preset demo
+max_positions = 1024                          # preset demo
+rope_theta = 10000.0                          # preset demo
+norm_eps = 1e-5                               # preset demo
+tied = true                                   # preset demo
 
 [algo.bc]
-reduction = "row_mean"               # preset demo
-mixture = "pooled"                   # preset demo
-schedule = "cosine"                  # preset demo
-warmup = 0.03                        # preset demo
-floor = 0.02                         # preset demo
-beta1 = 0.9                          # preset demo
-beta2 = 0.98                         # preset demo
-eps = 1e-9                           # --set
-weight_decay = 0.05                  # preset demo
-clip = 1.0                           # preset demo
-batch_rows = 16                      # preset demo
-planner_every = 4                    # preset demo
-duplicates = 0.0                     # preset demo
+reduction = "row_mean"                        # preset demo
+mixture = "pooled"                            # preset demo
+schedule = "cosine"                           # preset demo
+warmup = 0.03                                 # preset demo
+floor = 0.02                                  # preset demo
+beta1 = 0.9                                   # preset demo
+beta2 = 0.98                                  # preset demo
+eps = 1e-9                                    # --set
+weight_decay = 0.05                           # preset demo
+clip = 1.0                                    # preset demo
+batch_rows = 16                               # preset demo
+planner_every = 4                             # preset demo
+duplicates = 0.0                              # preset demo
 
 [agents.flat]
-kind = "flat"                        # preset demo
-algo = "bc"                          # preset demo
-budget = { minutes = 4.4 }           # preset demo
-batch_tokens = 1536                  # preset demo
-learning_rate = 0.002                # preset demo
+kind = "flat"                                 # preset demo
+algo = "bc"                                   # preset demo
+budget = { tokens = 6000000, minutes = 5.0 }  # preset demo
+batch_tokens = 768                            # preset demo
+learning_rate = 0.002                         # preset demo
 
 [eval]
-split = "dev"                        # preset demo
-episodes = 200                       # preset demo
-slots = 100                          # preset demo
-probes = 2                           # preset demo
-probe_episodes = 24                  # preset demo
-zero_shot = ["alfworld/valid_seen"]  # preset demo
+split = "dev"                                 # preset demo
+episodes = 200                                # preset demo
+slots = 100                                   # preset demo
+probes = 2                                    # preset demo
+probe_episodes = 24                           # preset demo
+zero_shot = ["alfworld/valid_seen"]           # preset demo
 
 [log]
-every_seconds = 5.0                  # preset demo
-checkpoint_seconds = 30.0            # preset demo
-keep = 2                             # preset demo
+every_seconds = 5.0                           # preset demo
+checkpoint_seconds = 30.0                     # preset demo
+keep = 2                                      # preset demo
 "#;
     assert_eq!(show(&loaded), expected);
 }
