@@ -10,7 +10,7 @@ use fs_err as fs;
 use tempfile::TempDir;
 
 use crate::failure::Failure;
-use crate::jar::{Jar, TYPES};
+use crate::jar::{JAR, Jar, TYPES};
 
 /// The bridge, compiled (`bridge/Bridge.java`).
 const CLASSES: [(&str, &[u8]); 3] = [
@@ -26,7 +26,6 @@ pub const OLDEST_JAVA: u32 = 8;
 #[derive(Debug, Clone)]
 pub(crate) struct Launch {
     java: PathBuf,
-    jar: PathBuf,
     heap_mb: u32,
     directory: Arc<TempDir>,
 }
@@ -36,6 +35,8 @@ impl Launch {
     pub(crate) fn prepare(jar: &Jar, java: Option<&Path>, heap_mb: u32) -> Result<Self, Failure> {
         jar.check()?;
         let java = java.map_or_else(|| find(&Surroundings::of_process()), |java| Ok(java.to_owned()))?;
+        // The JVM has another working directory, so nothing that it is told may depend on ours.
+        let simulator = std::path::absolute(jar.file()).unwrap_or_else(|_| jar.file());
         let write = || -> io::Result<TempDir> {
             let directory = tempfile::Builder::new().prefix("stepladder-scienceworld-").tempdir()?;
             for (name, bytes) in CLASSES {
@@ -43,13 +44,13 @@ impl Launch {
             }
             // The simulator reads it in its working directory, and would write it there.
             fs::write(directory.path().join(TYPES), fs::read(jar.types())?)?;
+            // A class path cannot name a directory with a separator in its name.
+            link(&simulator, &directory.path().join(JAR))?;
             Ok(directory)
         };
         let directory = write()
             .map_err(|error| Failure::Start(format!("cannot prepare a directory for Java: {error}")))?;
-        // The JVM has another working directory, so its class path must not depend on ours.
-        let jar = std::path::absolute(jar.file()).unwrap_or_else(|_| jar.file().to_owned());
-        Ok(Self { java, jar, heap_mb, directory: Arc::new(directory) })
+        Ok(Self { java, heap_mb, directory: Arc::new(directory) })
     }
 
     /// The program, for messages.
@@ -60,15 +61,20 @@ impl Launch {
     /// A JVM with the bridge in it, its streams piped.
     pub(crate) fn command(&self) -> Command {
         let directory = self.directory.path();
-        let class_path = [directory, &self.jar].map(|path| path.as_os_str().to_owned());
         let mut command = Command::new(&self.java);
         command
             .arg(format!("-Xmx{}m", self.heap_mb))
             .args(FLAGS)
             .arg("-cp")
-            .arg(class_path.join(OsString::from(if cfg!(windows) { ";" } else { ":" }).as_os_str()))
+            .arg(format!(".{}{JAR}", if cfg!(windows) { ";" } else { ":" }))
             .arg("Bridge")
-            .args(CLASSES.map(|(name, _)| name).into_iter().chain([TYPES]).map(|name| directory.join(name)))
+            .args(
+                CLASSES
+                    .map(|(name, _)| name)
+                    .into_iter()
+                    .chain([TYPES, JAR])
+                    .map(|name| directory.join(name)),
+            )
             .arg(directory)
             .current_dir(directory)
             .stdin(Stdio::piped())
@@ -83,6 +89,15 @@ impl Launch {
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         command
     }
+}
+
+/// Gives a file a second name; where there are no links, a copy.
+fn link(file: &Path, name: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    let linked = fs_err::os::unix::fs::symlink(file, name);
+    #[cfg(not(unix))]
+    let linked = fs::hard_link(file, name);
+    linked.or_else(|_| fs::copy(file, name).map(drop))
 }
 
 /// How the JVM runs. Equal identity hashes make the simulator deterministic: it iterates sets that are ordered by them.

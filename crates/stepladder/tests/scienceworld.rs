@@ -44,6 +44,17 @@ fn recorded_episodes_of_both_versions_agree() {
 }
 
 #[test]
+fn a_data_root_may_have_a_colon_in_its_name() {
+    let Some(root) = playable() else { return };
+    let temporary = folder();
+    std::os::unix::fs::symlink(root, temporary.path().join("da:ta")).unwrap();
+    let demonstrate =
+        ["demonstrate", "--env", "scienceworld", "--split", "dev-easy", "--count", "1", "--json"];
+    let played = json(temporary.path(), &[&demonstrate[..], &["-o", "d.jsonl", "--data", "da:ta"]].concat());
+    assert_eq!((&played["n"], &played["success"]), (&json!(1), &json!(1.0)), "{played}");
+}
+
+#[test]
 fn a_player_sees_answers_and_what_can_be_done() {
     let Some(root) = playable() else { return };
     let temporary = folder();
