@@ -49,7 +49,7 @@ impl Shape {
     }
 
     /// Parameters of the blocks; embeddings, which depend on the vocabulary, come on top.
-    fn block_parameters(&self) -> i128 {
+    pub fn block_parameters(&self) -> i128 {
         let [width, layers, ffn] = [self.width, self.layers, self.ffn].map(i128::from);
         let key_width = i128::from(self.head_dim()) * i128::from(self.kv_heads);
         layers * (2 * width * width + 2 * width * key_width + 3 * width * ffn + 2 * width)

@@ -162,7 +162,7 @@ pub(crate) struct Evaluate {
     /// Episodes running at once
     #[arg(long, default_value = "100")]
     pub(crate) slots: NonZeroUsize,
-    /// Keep the episodes as a trace (.jsonl or .jsonl.zst)
+    /// Keep the episodes as a trace (.jsonl or .jsonl.zst); - is standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
     /// One JSON object instead of a table
@@ -178,7 +178,7 @@ pub(crate) struct Demonstrate {
     /// Split
     #[arg(long)]
     pub(crate) split: String,
-    /// Trace to write (.jsonl or .jsonl.zst)
+    /// Trace to write (.jsonl or .jsonl.zst); - is standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
     /// Number of tasks: a sample of the split, stratified by family; default the whole split
@@ -213,7 +213,7 @@ pub(crate) struct Collect {
     /// Split; default the run's training split
     #[arg(long)]
     pub(crate) split: Option<String>,
-    /// Trace to write (.jsonl or .jsonl.zst)
+    /// Trace to write (.jsonl or .jsonl.zst); - is standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
     /// Number of tasks: a sample of the split, stratified by family; default the whole split

@@ -5,8 +5,11 @@
 mod cli;
 mod commands;
 mod config;
+mod early;
 mod envs;
 mod run;
+mod signals;
+mod stdout;
 mod threads;
 
 use std::process::ExitCode;
@@ -23,23 +26,35 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             let code = u8::try_from(error.exit_code()).unwrap_or(WRONG_USAGE);
-            let _ = error.print();
-            return ExitCode::from(code);
+            let printed = error.print();
+            if error.use_stderr() {
+                return ExitCode::from(code);
+            }
+            stdout::keep(printed);
+            return stdout::finish().map_or_else(|error| failed(&error), |()| ExitCode::from(code));
         }
     };
-    match commands::run(arguments) {
+    let outcome = signals::listen().and_then(|()| commands::run(arguments));
+    let shown = stdout::finish();
+    match outcome.and(shown) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let mut message = format!("error: {error}");
-            for cause in error.chain().skip(1) {
-                let cause = cause.to_string();
-                // Wrappers often end with their source's words; saying them twice helps nobody.
-                if !message.contains(&cause) {
-                    message.push_str(&format!(": {cause}"));
-                }
-            }
-            note!("{message}");
-            ExitCode::from(if commands::is_usage(&error) { WRONG_USAGE } else { 1 })
+        Err(error) => failed(&error),
+    }
+}
+
+/// Says what went wrong, and which code that is.
+fn failed(error: &anyhow::Error) -> ExitCode {
+    if let Some(stopped) = error.downcast_ref::<signals::Stopped>() {
+        return ExitCode::from(stopped.exit_code());
+    }
+    let mut message = format!("error: {error}");
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        // Wrappers often end with their source's words; saying them twice helps nobody.
+        if !message.contains(&cause) {
+            message.push_str(&format!(": {cause}"));
         }
     }
+    note!("{message}");
+    ExitCode::from(if commands::is_usage(error) { WRONG_USAGE } else { 1 })
 }

@@ -240,7 +240,7 @@ fn places_that_cannot_be_used_are_named() {
         folder,
         &["demonstrate", "--env", "household", "--split", "dev", "-o", "nowhere/d.jsonl"],
         1,
-        "failed to create file `nowhere/.d.jsonl.writing`: No such file or directory (os error 2)",
+        "cannot write nowhere/d.jsonl: No such file or directory (os error 2)",
     );
     let transcript = ["env", "verify", "alfworld", "--transcripts", "none.jsonl"];
     refused(
@@ -397,7 +397,7 @@ fn runs_and_checkpoints_that_do_not_fit_are_refused_and_left_alone() {
         folder,
         &["collect", "run", "--count", "2", "-o", "nowhere/c.jsonl"],
         1,
-        "failed to create file `nowhere/.c.jsonl.writing`: No such file or directory (os error 2)",
+        "cannot write nowhere/c.jsonl: No such file or directory (os error 2)",
     );
     assert_eq!(files(&root), before);
 

@@ -142,12 +142,12 @@ fn a_killed_run_continues_bit_for_bit_with_two_threads() {
 
 #[test]
 fn ctrl_c_saves_and_says_how_to_continue() {
-    stopped_by("-INT");
+    stopped_by("-INT", 130);
 }
 
 #[test]
 fn a_request_to_terminate_does_the_same() {
-    stopped_by("-TERM");
+    stopped_by("-TERM", 143);
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn two_processes_cannot_train_in_one_directory() {
     assert!(second.err.ends_with(message), "{second:#?}");
 }
 
-fn stopped_by(signal: &str) {
+fn stopped_by(signal: &str, expected: i32) {
     let temporary = folder();
     let folder = temporary.path();
     let root = folder.join("my run");
@@ -191,7 +191,7 @@ fn stopped_by(signal: &str) {
     };
     let (sent, code, out) = interrupted(command(folder, &train), signal, begun);
     assert!(sent);
-    assert_eq!(code, Some(0));
+    assert_eq!(code, Some(expected));
     assert_eq!(out, "stopped; continue with: stepladder train --resume 'my run'\n");
     let reached = newest(&root, "step_hrl");
     assert!((4..400).contains(&reached), "{reached}");

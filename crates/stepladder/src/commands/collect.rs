@@ -7,9 +7,10 @@ use stepladder_agent::Job;
 use stepladder_agent::scheduler::Options;
 use stepladder_env::{Draw, Subset};
 
-use super::{all_played, policy, say};
+use super::{all_played, policy, sum_up};
 use crate::cli::Collect;
 use crate::run::choice::behind;
+use crate::run::output::Output;
 use crate::run::play::play;
 use crate::run::trace_file;
 
@@ -19,19 +20,22 @@ pub(super) fn run(arguments: &Collect) -> Result<()> {
     let count = arguments.count.map_or(0, NonZeroUsize::get);
     let subset = Subset::draw(&*env.tasks, split, count, Draw::Training { seed: arguments.seed })?;
     let jobs = Job::each(&subset.tasks);
-    let writer = trace_file::Writer::create(&arguments.output)?;
+    let output = Output::create(&arguments.output)?;
+    let on_stdout = output.is_stdout();
+    let writer = trace_file::Writer::to(output)?;
     let mut generator = opened.generator()?;
     let options = Options { seed: arguments.seed, slots: 100, ..opened.options(&arguments.policy) };
     let episodes = play(env, &mut *generator, &jobs, options, &policy.name)?;
     writer.write_all(&episodes)?;
     let all = env.evaluate(&episodes).all;
-    say(format_args!(
+    let played = format_args!(
         "{} episodes{}, {:.1} % solved, {:.2} steps on average: {}",
         all.n,
         behind(&subset),
         100.0 * all.success,
         all.mean_steps,
         arguments.output.display()
-    ));
+    );
+    sum_up(on_stdout, played);
     all_played(&episodes)
 }

@@ -1,6 +1,7 @@
 //! `curves`: methods that learn by playing, from the same starting policy, against what they played and wrote.
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -8,10 +9,10 @@ use serde_json::Value;
 use stepladder_agent::evaluation::wilson;
 
 use super::plot::{self, Line, Panel, Point};
-use super::say;
+use super::{report, say};
 use crate::cli::Curves;
 use crate::config::Config;
-use crate::run::directory::{RunDir, replace_file};
+use crate::run::directory::RunDir;
 
 /// What a policy could do at one moment of its training.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -52,12 +53,11 @@ pub(super) fn run(arguments: &Curves) -> Result<()> {
     if methods.is_empty() {
         bail!("no agent of these runs learns by playing");
     }
-    if let Some(parent) = arguments.output.parent() {
-        fs_err::create_dir_all(parent)?;
-    }
+    let (mut page, plot) = report(&arguments.output)?;
     let table = markdown(&methods);
-    replace_file(&arguments.output.with_extension("md"), &table)?;
-    plot::draw(&panels(&methods), &arguments.output.with_extension("svg"))?;
+    page.write_all(table.as_bytes())?;
+    page.finish()?;
+    plot::draw(&panels(&methods), plot)?;
     say(table.trim_end());
     Ok(())
 }

@@ -7,12 +7,13 @@ use serde_json::json;
 use stepladder_agent::{AgentKind, Job};
 use stepladder_env::{Draw, Subset};
 
-use super::{Usage, all_played, say};
+use super::{Usage, all_played, one_on_stdout, say, sum_up};
 use crate::cli::Demonstrate;
 use crate::envs;
 use crate::run::choice::behind;
 use crate::run::demonstrations::{Rollout, expert_rollout, walkthroughs};
 use crate::run::labels::Labels;
+use crate::run::output::Output;
 use crate::run::progress::Reporter;
 use crate::run::trace_file;
 
@@ -25,7 +26,10 @@ pub(super) fn run(arguments: &Demonstrate) -> Result<()> {
     let draw = Draw::Training { seed: arguments.seed };
     let subset = Subset::draw(&*env.tasks, &arguments.split, count, draw)?;
     let tasks = &subset.tasks;
-    let writer = trace_file::Writer::create(&arguments.output)?;
+    let output = Output::create(&arguments.output)?;
+    one_on_stdout(&output, arguments.json)?;
+    let on_stdout = output.is_stdout();
+    let writer = trace_file::Writer::to(output)?;
     let rollout = Rollout {
         agent: if arguments.flat { AgentKind::Flat } else { AgentKind::StepHrl },
         jobs: Job::each(tasks),
@@ -49,25 +53,31 @@ pub(super) fn run(arguments: &Demonstrate) -> Result<()> {
             "labels": labels, "labels_by_family": divided.then(|| Labels::by_family(&episodes, &*env.style)),
         }));
     } else {
-        say(format_args!(
-            "{} episodes{}, {:.1} % solved [{:.1}, {:.1}], {:.2} steps on average: {}",
-            summary.n,
-            behind(&subset),
-            100.0 * summary.success,
-            100.0 * summary.interval[0],
-            100.0 * summary.interval[1],
-            summary.mean_steps,
-            arguments.output.display()
-        ));
+        sum_up(
+            on_stdout,
+            format_args!(
+                "{} episodes{}, {:.1} % solved [{:.1}, {:.1}], {:.2} steps on average: {}",
+                summary.n,
+                behind(&subset),
+                100.0 * summary.success,
+                100.0 * summary.interval[0],
+                100.0 * summary.interval[1],
+                summary.mean_steps,
+                arguments.output.display()
+            ),
+        );
         if let Some(labels) = labels {
-            say(format_args!(
-                "{} subtasks, {} actions in the median, {:.1} % named after what they touch; {} prompts, {:.2} % with two labels",
-                labels.subtasks,
-                labels.median_actions,
-                100.0 * labels.named,
-                labels.prompts,
-                100.0 * labels.contradictory,
-            ));
+            sum_up(
+                on_stdout,
+                format_args!(
+                    "{} subtasks, {} actions in the median, {:.1} % named after what they touch; {} prompts, {:.2} % with two labels",
+                    labels.subtasks,
+                    labels.median_actions,
+                    100.0 * labels.named,
+                    labels.prompts,
+                    100.0 * labels.contradictory,
+                ),
+            );
         }
     }
     all_played(&episodes)

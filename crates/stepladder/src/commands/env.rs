@@ -1,6 +1,6 @@
 //! `env list|play|bench|verify|generate`.
 
-use std::io::{BufRead, Write};
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ use stepladder_env::{Env, TaskSet};
 use super::{Usage, say, scienceworld, sokoban};
 use crate::cli::EnvCommand;
 use crate::envs::{self, IDS};
+use crate::stdout::ask;
 
 pub(super) fn run(command: EnvCommand) -> Result<()> {
     match command {
@@ -125,13 +126,13 @@ fn play(id: &str, split: &str, number: usize, with_expert: bool, data: Option<&P
             say(format_args!("> {action}"));
             action
         } else {
-            let mut out = std::io::stdout();
-            let _ = write!(out, "> ").and_then(|()| out.flush());
-            let mut line = String::new();
-            if input.read_line(&mut line)? == 0 {
+            ask("> ");
+            let mut line = Vec::new();
+            if input.read_until(b'\n', &mut line)? == 0 {
                 return Ok(());
             }
-            match line.trim() {
+            // A terminal may send other encodings; what is no UTF-8 is an action that no game knows.
+            match String::from_utf8_lossy(&line).trim() {
                 "?" => {
                     let actions = env.admissible().map(|list| list.admissible_actions()).unwrap_or_default();
                     say(actions.join("\n"));

@@ -11,14 +11,18 @@ use stepladder_algo::runtime::clock::Stopwatch;
 use stepladder_core::trace::Episode;
 use stepladder_env::{Draw, Subset};
 
-use super::{Usage, all_played, policy, say};
+use super::{Usage, all_played, one_on_stdout, policy, say, sum_up};
 use crate::cli::Evaluate;
 use crate::run::choice::suffix;
 use crate::run::directory::commit;
 use crate::run::memory;
+use crate::run::output::Output;
 use crate::run::play::play;
 use crate::run::table::{self, Line};
 use crate::run::trace_file;
+
+/// All are kept until the table is made.
+const MOST_EPISODES: u64 = 1_000_000;
 
 pub(super) fn run(arguments: &Evaluate) -> Result<()> {
     let opened = policy::open(&arguments.policy, arguments.split.as_deref(), |config| &config.eval.split)?;
@@ -32,7 +36,18 @@ pub(super) fn run(arguments: &Evaluate) -> Result<()> {
         );
         return Err(Usage(problem + " episodes again; add --temperature, or leave --seeds out").into());
     }
-    let writer = arguments.trace.as_deref().map(trace_file::Writer::create).transpose()?;
+    let count = subset.tasks.len();
+    let number = (count as u64).saturating_mul(arguments.seeds.get());
+    if number > MOST_EPISODES {
+        let problem = format!("--seeds {} on {count} tasks are {number} episodes", arguments.seeds);
+        return Err(Usage(format!("{problem}; at most {MOST_EPISODES} are played at a time")).into());
+    }
+    let output = arguments.trace.as_deref().map(Output::create).transpose()?;
+    let on_stdout = output.as_ref().is_some_and(Output::is_stdout);
+    if let Some(output) = &output {
+        one_on_stdout(output, arguments.json)?;
+    }
+    let writer = output.map(trace_file::Writer::to).transpose()?;
     let jobs: Vec<Job> = (0..arguments.seeds.get())
         .flat_map(|seed| subset.tasks.iter().map(move |task| Job { seed, ..Job::sampled(task, seed) }))
         .collect();
@@ -60,7 +75,10 @@ pub(super) fn run(arguments: &Evaluate) -> Result<()> {
         say(value);
     } else {
         let lines = [Line { name: policy.name.clone(), evaluation }];
-        say(table::render(&format!("{id}/{split}{}, {place}", suffix(&subset)), &lines).trim_end());
+        sum_up(
+            on_stdout,
+            table::render(&format!("{id}/{split}{}, {place}", suffix(&subset)), &lines).trim_end(),
+        );
     }
     all_played(&episodes)
 }

@@ -14,6 +14,7 @@ use ureq::tls::{RootCerts, TlsConfig};
 use zip::ZipArchive;
 
 use super::{Usage, say, scienceworld};
+use crate::run::output::Output;
 
 /// No wheel is nearly as large.
 const LARGEST: u64 = 64 << 20;
@@ -88,14 +89,9 @@ fn install(wheel: &[u8], release: &Release, target: &Jar) -> Result<()> {
     ];
     fs::create_dir_all(target.directory())?;
     for (path, bytes) in files {
-        let mut file = tempfile::Builder::new().prefix(".partial-").tempfile_in(target.directory())?;
-        file.write_all(&bytes).and_then(|()| file.as_file().sync_all())?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
-        }
-        file.persist(&path).with_context(|| path.display().to_string())?;
+        let mut file = Output::create(&path)?;
+        file.write_all(&bytes)?;
+        file.finish()?;
     }
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! `horizon`: what becomes of each agent of a run as tasks get longer.
 
+use std::io::Write;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -9,10 +10,15 @@ use stepladder_algo::note;
 use stepladder_model::Device;
 
 use super::plot::{self, Line, Panel, Point};
-use super::say;
+use super::{report, say};
 use crate::cli::Horizon;
+use crate::envs;
 use crate::run::directory::{RunDir, commit, replace_file};
 use crate::run::play::Policy;
+use crate::signals;
+
+/// The environment with chains of goals.
+const ENV: &str = "household";
 
 /// Episodes at once: as few as keep what is kept of their prompts well below its limit (`stepladder_model::local`), also
 /// for the longest histories.
@@ -38,7 +44,10 @@ pub(super) struct Cell {
 
 pub(super) fn run(arguments: &Horizon) -> Result<()> {
     let (run, config, _) = RunDir::open(&arguments.run)?;
-    let mut cells = Vec::new();
+    // Before an hour is spent on the first cell.
+    for &goals in &arguments.goals {
+        envs::known_split(ENV, &split(arguments, goals)).context("--goals")?;
+    }
     for agent in config.agents.keys() {
         if !run.agent(agent).join("trained.json").exists() {
             bail!(
@@ -46,6 +55,10 @@ pub(super) fn run(arguments: &Horizon) -> Result<()> {
                 arguments.run.display()
             );
         }
+    }
+    let (mut page, plot) = report(&arguments.output)?;
+    let mut cells = Vec::new();
+    for agent in config.agents.keys() {
         for &goals in &arguments.goals {
             let path = run.agent(agent).join(format!("horizon-{}-{goals}.json", arguments.split));
             // What was measured of these weights once is not measured again.
@@ -59,11 +72,9 @@ pub(super) fn run(arguments: &Horizon) -> Result<()> {
         }
     }
     let table = markdown(&cells);
-    if let Some(parent) = arguments.output.parent() {
-        fs_err::create_dir_all(parent)?;
-    }
-    replace_file(&arguments.output.with_extension("md"), &table)?;
-    plot::draw(&panels(&cells), &arguments.output.with_extension("svg"))?;
+    page.write_all(table.as_bytes())?;
+    page.finish()?;
+    plot::draw(&panels(&cells), plot)?;
     say(table.trim_end());
     Ok(())
 }
@@ -77,16 +88,25 @@ fn current(path: &Path, checkpoint: &Path, episodes: usize) -> Result<bool> {
         && value["split_tasks"].is_u64())
 }
 
+/// The split with chains of so many goals.
+fn split(arguments: &Horizon, goals: u32) -> String {
+    format!("{}-goals-{goals}", arguments.split)
+}
+
 /// A process of its own for each cell, so that its peak memory is its own.
 fn evaluate(arguments: &Horizon, agent: &str, goals: u32) -> Result<String> {
     let program = std::env::current_exe().context("cannot find this program to start it again")?;
-    let split = format!("{}-goals-{goals}", arguments.split);
-    let output = Command::new(program)
+    let split = split(arguments, goals);
+    let mut command = Command::new(program);
+    command
         .arg("evaluate")
         .arg(&arguments.run)
-        .args(["--agent", agent, "--env", "household", "--split", &split, "--json"])
+        .args(["--agent", agent, "--env", ENV, "--split", &split, "--json"])
         .args(["--episodes", &arguments.episodes.to_string(), "--slots", &SLOTS.to_string()])
-        .output()?;
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let output = signals::run(&mut command)?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         bail!(

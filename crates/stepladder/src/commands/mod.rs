@@ -19,13 +19,17 @@ mod study;
 mod train;
 
 use std::fmt;
+use std::path::Path;
 
 use anyhow::{Result, anyhow};
+use stepladder_algo::note;
 use stepladder_core::trace::Episode;
 
 use crate::cli::{Cli, Command};
 use crate::config::ConfigError;
+use crate::run::output::Output;
 use crate::run::play::broken;
+pub(crate) use crate::stdout::say;
 
 /// What the user typed cannot be meant: exit code 2.
 #[derive(Debug)]
@@ -72,8 +76,27 @@ pub(crate) fn all_played(episodes: &[Episode]) -> Result<()> {
     broken(episodes).map_or(Ok(()), |text| Err(anyhow!(text)))
 }
 
-/// Writes a line to standard output; a closed pipe is not an error.
-pub(crate) fn say(text: impl fmt::Display) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stdout(), "{text}");
+/// Refuses two things on standard output, of which nobody could tell one from the other.
+fn one_on_stdout(output: &Output, json: bool) -> Result<()> {
+    if output.is_stdout() && json {
+        let problem =
+            format!("the episodes go to standard output ({}), and so would --json", output.path().display());
+        return Err(Usage(problem + ": leave one of them out").into());
+    }
+    Ok(())
+}
+
+/// A line about what was done: on standard error where the episodes themselves go to standard output.
+fn sum_up(on_stdout: bool, text: impl fmt::Display) {
+    if on_stdout { note!("{text}") } else { say(text) }
+}
+
+/// The two files of a report, a table and a plot, named without extension; opened before anything is computed for them.
+fn report(path: &Path) -> Result<(Output, Output)> {
+    if path == Path::new("-") {
+        let problem =
+            "-o - cannot be two files, a table (.md) and a plot (.svg): name a path without extension";
+        return Err(Usage(problem.to_owned()).into());
+    }
+    Ok((Output::create(&path.with_extension("md"))?, Output::create(&path.with_extension("svg"))?))
 }

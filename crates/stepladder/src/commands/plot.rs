@@ -1,10 +1,12 @@
 //! Plots for the docs: panels of lines, one line per agent.
 
-use std::path::Path;
+use std::io::Write;
 
 use anyhow::{Result, anyhow};
 use plotters::coord::Shift;
 use plotters::prelude::*;
+
+use crate::run::output::Output;
 
 /// Colours that people with colour blindness can tell apart (Okabe and Ito 2008).
 const COLOURS: [RGBColor; 6] = [
@@ -42,16 +44,23 @@ pub(super) struct Panel {
     pub(super) lines: Vec<Line>,
 }
 
-/// Draws panels, two in a row, to an SVG file.
-pub(super) fn draw(panels: &[Panel], path: &Path) -> Result<()> {
+/// Draws panels, two in a row, as SVG.
+pub(super) fn draw(panels: &[Panel], mut output: Output) -> Result<()> {
+    let mut text = String::new();
+    paint(panels, &mut text).map_err(|error| anyhow!("{}: {error}", output.path().display()))?;
+    output.write_all(text.as_bytes())?;
+    output.finish()
+}
+
+fn paint(panels: &[Panel], text: &mut String) -> Result<(), Box<dyn std::error::Error>> {
     let rows = panels.len().div_ceil(2);
-    let root = SVGBackend::new(path, (960, 360 * rows as u32)).into_drawing_area();
-    let broken = |error: &dyn std::fmt::Display| anyhow!("{}: {error}", path.display());
-    root.fill(&WHITE).map_err(|error| broken(&error))?;
+    let root = SVGBackend::with_string(text, (960, 360 * rows as u32)).into_drawing_area();
+    root.fill(&WHITE)?;
     for (area, panel) in root.split_evenly((rows, 2)).iter().zip(panels) {
-        draw_panel(area, panel).map_err(|error| broken(&error))?;
+        draw_panel(area, panel)?;
     }
-    root.present().map_err(|error| broken(&error))
+    root.present()?;
+    Ok(())
 }
 
 /// The smallest range that holds all values, a little wider; 0 to 1 of none.

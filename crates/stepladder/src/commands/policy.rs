@@ -9,6 +9,7 @@ use super::Usage;
 use crate::cli::PolicyArgs;
 use crate::config::Config;
 use crate::envs::{self, Registered};
+use crate::run::memory;
 use crate::run::play::Policy;
 use crate::threads;
 
@@ -27,6 +28,7 @@ pub(super) fn open(
     split: Option<&str>,
     split_of_run: fn(&Config) -> &str,
 ) -> Result<Opened> {
+    memory::enough_to_begin()?;
     let opened = device::open(&arguments.device)?;
     device::one_thread_each();
     let policy = Policy::open(&arguments.run, arguments.agent.as_deref(), opened)?;

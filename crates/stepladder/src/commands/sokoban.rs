@@ -75,12 +75,12 @@ pub(super) fn generate(split: &str, count: u64, first: u64, goals: u8, output: &
     set.tasks(split)?;
     let name = if split.starts_with("train-") { "seed" } else { "level" };
     let end = first.checked_add(count).ok_or_else(|| Usage("--seed plus --count is too large".to_owned()))?;
-    let boards: Vec<Board> = (first..end)
-        .map(|number| Ok(set.level(&TaskKey::new(ID, split, format!("{name}-{number}")))?.board))
-        .collect::<Result<_>>()?;
     fs_err::create_dir_all(output)?;
-    for (number, boards) in boards.chunks(PER_FILE).enumerate() {
-        fs_err::write(output.join(format!("{number:03}.txt")), boxoban::write(boards))?;
+    for (number, start) in (first..end).step_by(PER_FILE).enumerate() {
+        let boards: Vec<Board> = (start..end.min(start.saturating_add(PER_FILE as u64)))
+            .map(|number| Ok(set.level(&TaskKey::new(ID, split, format!("{name}-{number}")))?.board))
+            .collect::<Result<_>>()?;
+        fs_err::write(output.join(format!("{number:03}.txt")), boxoban::write(&boards))?;
     }
     say(format_args!("{count} boards of {} ({split}) in {}", kind.name, output.display()));
     Ok(())

@@ -1,7 +1,7 @@
 //! `study`: the same configuration with several seeds, each in a process of its own, then one table.
 
 use std::collections::BTreeSet;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use anyhow::{Context, Result, bail};
 
@@ -10,6 +10,7 @@ use super::{Usage, say};
 use crate::cli::Study;
 use crate::config::{self, Config};
 use crate::run::directory::{RunDir, replace_file};
+use crate::signals::{self, Stopped};
 
 pub(super) fn run(arguments: &Study) -> Result<()> {
     // Before an hour is spent on the first seed.
@@ -17,6 +18,10 @@ pub(super) fn run(arguments: &Study) -> Result<()> {
     let mut seen = BTreeSet::new();
     if let Some(twice) = arguments.seeds.iter().find(|seed| !seen.insert(**seed)) {
         return Err(Usage(format!("--seeds names {twice} twice")).into());
+    }
+    for seed in &arguments.seeds {
+        let sets = arguments.sets.iter().cloned().chain([format!("seed={seed}")]).collect::<Vec<_>>();
+        config::load(&arguments.config, &sets)?;
     }
     let program = std::env::current_exe().context("cannot find this program to start it again")?;
     let mut runs = Vec::new();
@@ -43,7 +48,13 @@ pub(super) fn run(arguments: &Study) -> Result<()> {
             }
             command.args(["--set", &format!("seed={seed}")]);
         }
-        let status = command.status().with_context(|| format!("cannot start {}", program.display()))?;
+        let Output { status, .. } = match signals::run(&mut command) {
+            Err(error) if error.is::<Stopped>() => {
+                say("stopped; the same command continues the study");
+                return Err(error);
+            }
+            ended => ended?,
+        };
         if !status.success() || !directory.join("table.txt").exists() {
             bail!(
                 "seed {seed} is not complete; the same command goes on where {} stands",

@@ -1,23 +1,24 @@
 //! `train`: a new run, or the continuation of one.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use stepladder_algo::note;
 use stepladder_algo::runtime::clock::unix_seconds;
-use stepladder_model::device;
+use stepladder_model::{Device, device};
 
 use super::say;
 use crate::cli::Train;
 use crate::config;
 use crate::run::choice::Choice;
 use crate::run::directory::{RunDir, RunInfo, commit};
+use crate::run::memory;
 use crate::run::training::{Run, RunEnding, check_names};
+use crate::signals::{self, Stopped};
 use crate::threads;
 
 pub(super) fn run(arguments: &Train) -> Result<()> {
+    memory::enough_to_begin()?;
     let recorded = arguments.resume.as_deref().map(RunDir::open).transpose()?.map(|(_, _, info)| info.device);
     let device = arguments.device.clone().or_else(|| recorded.clone()).unwrap_or_else(|| "cpu".to_owned());
     if let Some(before) = recorded.filter(|before| *before != device) {
@@ -42,6 +43,9 @@ pub(super) fn run(arguments: &Train) -> Result<()> {
             let name = arguments.config.as_deref().unwrap_or_default();
             let loaded = config::load(name, &arguments.sets)?;
             check_names(&loaded.config, arguments.data.as_deref())?;
+            if opened == Device::Cpu {
+                memory::enough_to_train(&loaded.config.model)?;
+            }
             let info = RunInfo {
                 version: 1,
                 stepladder: env!("CARGO_PKG_VERSION").to_owned(),
@@ -59,19 +63,12 @@ pub(super) fn run(arguments: &Train) -> Result<()> {
         }
     };
     let _lock = directory.lock()?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = stop.clone();
-    ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-        note!("stopping after this step; press Ctrl-C again to stop at once");
-    })
-    .context("cannot listen for signals")?;
+    let stop = signals::finish_first();
     let root = directory.root.clone();
     let run = Run { directory, config, choice, data_root: arguments.data.as_deref(), device: opened, stop };
     if run.run()? == RunEnding::Interrupted {
         say(format_args!("stopped; continue with: stepladder train --resume {}", quoted(&root)));
+        return Err(Stopped::by_request().into());
     }
     Ok(())
 }

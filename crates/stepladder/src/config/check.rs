@@ -26,6 +26,8 @@ pub(crate) fn check(config: &Config, origins: &Origins) -> Vec<String> {
     found.below_one("data.noise", config.data.noise);
     let renames = config.data.renamed == 0 || config.env.id == "scienceworld";
     found.unless(renames, "data.renamed", config.data.renamed, "only things of scienceworld can be renamed");
+    found.at_most("data.noisy_passes", config.data.noisy_passes, 1000);
+    found.at_most("data.renamed", config.data.renamed, 1000);
     for sentence in config.model.violations() {
         found.sentence(sentence);
     }
@@ -48,6 +50,7 @@ pub(crate) fn check(config: &Config, origins: &Origins) -> Vec<String> {
         found.agent(config, name);
     }
     found.at_least_one("eval.slots", config.eval.slots as u64);
+    found.at_most("eval.probes", u64::from(config.eval.probes), 10_000);
     if config.eval.probes > 0 {
         let allowed = "it must be at least 1 while eval.probes is above 0";
         let episodes = config.eval.probe_episodes;
@@ -97,6 +100,7 @@ impl Findings<'_> {
 
     fn dagger(&mut self, dagger: &DaggerSection) {
         self.at_least_one("algo.dagger.rounds", dagger.rounds);
+        self.at_most("algo.dagger.rounds", dagger.rounds, 1000);
         self.not_negative("algo.dagger.temperature", dagger.temperature);
     }
 
@@ -115,6 +119,7 @@ impl Findings<'_> {
         let rate = numbers.tau > 0.0 && numbers.tau <= 1.0;
         self.unless(rate, &key("tau"), number(numbers.tau), "it must be above 0 and at most 1");
         self.at_least_one(&key("micro_steps"), u64::from(numbers.micro_steps));
+        self.at_most(&key("micro_steps"), u64::from(numbers.micro_steps), 10_000);
         self.positive(&key("critic_learning_rate"), numbers.critic_learning_rate);
         self.below_one(&key("warmup"), numbers.warmup);
         self.unless((0.0..=1.0).contains(&numbers.floor), &key("floor"), number(numbers.floor), unit);
@@ -127,6 +132,9 @@ impl Findings<'_> {
         self.at_least_one(&key("tasks_per_iteration"), numbers.tasks_per_iteration as u64);
         let allowed = "it must be at least 2: one episode cannot be compared";
         self.unless(numbers.group >= 2, &key("group"), numbers.group, allowed);
+        // An iteration keeps all its episodes.
+        self.at_most(&key("tasks_per_iteration"), numbers.tasks_per_iteration as u64, 10_000);
+        self.at_most(&key("group"), numbers.group as u64, 1000);
         self.positive(&key("temperature"), numbers.temperature);
         self.not_negative(&key("penalty"), numbers.penalty);
         self.below_one(&key("clip_low"), numbers.clip_low);
@@ -291,6 +299,10 @@ impl Findings<'_> {
 
     fn at_least_one(&mut self, key: &str, value: u64) {
         self.unless(value >= 1, key, value, "it must be at least 1");
+    }
+
+    fn at_most(&mut self, key: &str, value: u64, most: u64) {
+        self.unless(value <= most, key, value, &format!("it must be at most {most}"));
     }
 
     fn below_one(&mut self, key: &str, value: f64) {

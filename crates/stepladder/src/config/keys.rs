@@ -71,7 +71,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(
         "data.noisy_passes",
         Kind::Count(LARGE),
-        "Further passes over the tasks with noise on the played actions; labels stay the expert's.",
+        "Further passes over the tasks with noise on the played actions; labels stay the expert's; at most 1000.",
     ),
     key(
         "data.noise",
@@ -91,7 +91,7 @@ pub(crate) const KEYS: &[Key] = &[
     optional(
         "data.renamed",
         Kind::Count(LARGE),
-        "Copies of the demonstrations of `data.split` with other names (`scienceworld`), as a multiple of them; dealt so that rare kinds of tasks catch up.",
+        "Copies of the demonstrations of `data.split` with other names (`scienceworld`), as a multiple of them; dealt so that rare kinds of tasks catch up; at most 1000.",
     ),
     key("model.width", Kind::Integer, "Width of the residual stream; a multiple of `heads`."),
     key("model.layers", Kind::Integer, "Number of blocks."),
@@ -142,7 +142,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(
         "algo.dagger.rounds",
         Kind::Count(LARGE),
-        "Times that the learner plays and is trained again; at least 1.",
+        "Times that the learner plays and is trained again; from 1 to 1000.",
     ),
     optional("algo.dagger.tasks", Kind::Text, TASKS),
     key(
@@ -219,7 +219,11 @@ pub(crate) const KEYS: &[Key] = &[
         Kind::Choice(&["after_step", "before_step"]),
         "When the slow copies move: once after the step, or after every micro-step and before it.",
     ),
-    key("algo.offline_ac.micro_steps", Kind::Count(WORD), "Micro-steps of an optimiser step; at least 1."),
+    key(
+        "algo.offline_ac.micro_steps",
+        Kind::Count(WORD),
+        "Micro-steps of an optimiser step; from 1 to 10000.",
+    ),
     key("algo.offline_ac.critic_learning_rate", Kind::Real, "Peak learning rate of the critics; above 0."),
     key(
         "algo.offline_ac.critic_warmup",
@@ -247,9 +251,9 @@ pub(crate) const KEYS: &[Key] = &[
     key(
         "algo.online.tasks_per_iteration",
         Kind::Count(LARGE),
-        "Tasks that are played in an iteration; at least 1.",
+        "Tasks that are played in an iteration; from 1 to 10000.",
     ),
-    key("algo.online.group", Kind::Count(LARGE), "Episodes of each task; at least 2."),
+    key("algo.online.group", Kind::Count(LARGE), "Episodes of each task; from 2 to 1000."),
     key(
         "algo.online.temperature",
         Kind::Real,
@@ -357,7 +361,11 @@ pub(crate) const KEYS: &[Key] = &[
         "Tasks of the final table: a sample stratified by task family, the same for every run seed; 0 takes the whole split.",
     ),
     key("eval.slots", Kind::Count(LARGE), "Episodes running at once; at least 1."),
-    key("eval.probes", Kind::Count(WORD), "Small evaluations during training, evenly spaced; 0 for none."),
+    key(
+        "eval.probes",
+        Kind::Count(WORD),
+        "Small evaluations during training, evenly spaced; 0 for none, at most 10000.",
+    ),
     key(
         "eval.probe_episodes",
         Kind::Count(LARGE),

@@ -17,9 +17,11 @@ use stepladder_data::annotate::divide;
 use stepladder_env::{Draw, Env, Subset, TimeLimit};
 
 use super::choice::{Choice, suffix};
+use super::play::UntilStopped;
 use super::progress::Reporter;
 use crate::config::Config;
 use crate::envs::Registered;
+use crate::signals;
 
 /// Which episodes the expert plays.
 pub(crate) struct Rollout {
@@ -60,6 +62,8 @@ pub(crate) fn expert_rollout(
         ..Options::greedy(rollout.agent)
     };
     let mut done = 0;
+    let stop = signals::stop();
+    let mut generator = UntilStopped { inner: &mut generator, stop: &stop };
     let episodes = Scheduler::new(&*env.tasks, &mut generator, options).run(&rollout.jobs, |_| {
         done += 1;
         reporter.at(done, &format!("{done} episodes"));

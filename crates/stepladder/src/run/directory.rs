@@ -17,6 +17,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::choice::Choice;
+use super::output::Output;
 use crate::config::{self, Config};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -61,15 +62,11 @@ pub(crate) fn commit() -> &'static str {
     option_env!("STEPLADDER_COMMIT").unwrap_or("unknown")
 }
 
-/// Writes a file under a temporary name, syncs and renames it: a kill leaves the old file or the new one.
+/// Writes a file in one go: a kill leaves the old file or the new one ([`Output`]).
 pub(crate) fn replace_file(path: &Path, text: &str) -> Result<()> {
-    let name = path.file_name().with_context(|| format!("{} names no file", path.display()))?;
-    let temporary = path.with_file_name(format!(".{}.writing", name.to_string_lossy()));
-    let mut file = fs_err::File::create(&temporary)?;
+    let mut file = Output::create(path)?;
     file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs_err::rename(&temporary, path)?;
-    Ok(())
+    file.finish()
 }
 
 impl RunDir {

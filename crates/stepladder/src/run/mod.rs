@@ -7,6 +7,7 @@ pub(crate) mod directory;
 pub(crate) mod labels;
 pub(crate) mod learn;
 pub(crate) mod memory;
+pub(crate) mod output;
 pub(crate) mod play;
 pub(crate) mod progress;
 pub(crate) mod rows;

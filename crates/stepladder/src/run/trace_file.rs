@@ -1,21 +1,21 @@
 //! Traces on disk, plain or compressed by their extension.
 
-use std::io::{BufReader, BufWriter, Read, Write};
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use stepladder_core::trace::{self, Episode};
 
+use super::output::Output;
+
 enum Sink {
-    Plain(BufWriter<fs_err::File>),
-    Compressed(zstd::Encoder<'static, BufWriter<fs_err::File>>),
+    Plain(Output),
+    Compressed(Box<zstd::Encoder<'static, Output>>),
 }
 
-/// Writes under a temporary name; [`Writer::finish`] puts the file in place, so a kill leaves no half file.
+/// Writes episodes to a file, a pipe or standard output ([`Output`]).
 pub(crate) struct Writer {
-    /// None once it is finished.
-    sink: Option<Sink>,
-    temporary: PathBuf,
+    sink: Sink,
     target: PathBuf,
 }
 
@@ -25,21 +25,26 @@ fn compressed(path: &Path) -> bool {
 
 impl Writer {
     pub(crate) fn create(path: &Path) -> Result<Self> {
-        let name = path.file_name().with_context(|| format!("{} names no file", path.display()))?;
-        let temporary = path.with_file_name(format!(".{}.writing", name.to_string_lossy()));
-        let file = BufWriter::new(fs_err::File::create(&temporary)?);
-        let sink =
-            if compressed(path) { Sink::Compressed(zstd::Encoder::new(file, 3)?) } else { Sink::Plain(file) };
-        Ok(Self { sink: Some(sink), temporary, target: path.to_owned() })
+        Self::to(Output::create(path)?)
+    }
+
+    /// Compresses if the output's name says so.
+    pub(crate) fn to(output: Output) -> Result<Self> {
+        let target = output.path().to_owned();
+        let sink = if compressed(&target) {
+            Sink::Compressed(Box::new(zstd::Encoder::new(output, 3)?))
+        } else {
+            Sink::Plain(output)
+        };
+        Ok(Self { sink, target })
     }
 
     pub(crate) fn write(&mut self, episode: &Episode) -> Result<()> {
         match &mut self.sink {
-            Some(Sink::Plain(writer)) => trace::write(writer, episode),
-            Some(Sink::Compressed(writer)) => trace::write(writer, episode),
-            None => Ok(()),
+            Sink::Plain(writer) => trace::write(writer, episode),
+            Sink::Compressed(writer) => trace::write(writer, episode),
         }
-        .with_context(|| self.target.display().to_string())
+        .with_context(|| format!("cannot write {}", self.target.display()))
     }
 
     /// Writes the episodes and finishes.
@@ -50,24 +55,14 @@ impl Writer {
         self.finish()
     }
 
-    pub(crate) fn finish(mut self) -> Result<()> {
-        let place = || self.target.display().to_string();
-        let mut file = match self.sink.take() {
-            Some(Sink::Plain(writer)) => writer,
-            Some(Sink::Compressed(writer)) => writer.finish().with_context(place)?,
-            None => return Ok(()),
-        };
-        file.flush().with_context(place)?;
-        file.get_ref().sync_all()?;
-        fs_err::rename(&self.temporary, &self.target)?;
-        Ok(())
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        // After `finish` the temporary name is gone; before it, the file is of no use to anybody.
-        let _ = fs_err::remove_file(&self.temporary);
+    pub(crate) fn finish(self) -> Result<()> {
+        match self.sink {
+            Sink::Plain(output) => output,
+            Sink::Compressed(writer) => {
+                writer.finish().with_context(|| format!("cannot write {}", self.target.display()))?
+            }
+        }
+        .finish()
     }
 }
 

@@ -1,0 +1,250 @@
+//! Files that a command writes.
+//!
+//! A regular file is replaced when its new content is complete: it is written under a temporary name beside it, which a
+//! failure and a signal remove. Where a link stands, the file that it points to is replaced. Devices and pipes cannot be
+//! replaced and are written through; `-` is standard output.
+
+use std::collections::BTreeSet;
+use std::io::{self, BufWriter, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context, Result, bail};
+use fs_err as fs;
+
+/// Where something is written to.
+pub(crate) struct Output {
+    sink: Sink,
+    path: PathBuf,
+}
+
+enum Sink {
+    Stdout(io::Stdout),
+    Through(BufWriter<fs::File>),
+    Replace { file: BufWriter<fs::File>, temporary: Temporary, target: PathBuf },
+}
+
+impl Output {
+    /// Opens a path. What stood there stays until [`Output::finish`].
+    ///
+    /// # Errors
+    /// If it cannot be written: found here, before anything is computed for it.
+    pub(crate) fn create(path: &Path) -> Result<Self> {
+        let sink = Sink::open(path).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Self { sink, path: path.to_owned() })
+    }
+
+    /// Whether this is standard output, which a command's summary must then leave alone.
+    pub(crate) fn is_stdout(&self) -> bool {
+        matches!(self.sink, Sink::Stdout(_))
+    }
+
+    /// As it was named.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Puts the file in its place.
+    ///
+    /// # Errors
+    /// If the last of it cannot be written, or not be named as it should; a replaced file is as it was then.
+    pub(crate) fn finish(mut self) -> Result<()> {
+        let place = || format!("cannot write {}", self.path.display());
+        self.sink.flush().with_context(place)?;
+        if let Sink::Replace { file, temporary, target } = self.sink {
+            file.get_ref().sync_all()?;
+            temporary.rename(&target).with_context(|| format!("cannot write {}", self.path.display()))?;
+        }
+        Ok(())
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.sink.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
+    }
+}
+
+impl Sink {
+    fn open(path: &Path) -> Result<Self> {
+        if path == Path::new("-") {
+            return Ok(Self::Stdout(io::stdout()));
+        }
+        match std::fs::metadata(path) {
+            Ok(found) if found.is_dir() => bail!("it is a directory"),
+            Ok(found) if is_stdout(&found) => Ok(Self::Stdout(io::stdout())),
+            Ok(found) if !found.is_file() => {
+                Ok(Self::Through(BufWriter::new(fs::File::from_parts(raw(path)?, path))))
+            }
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
+            found => match behind_links(path)? {
+                None => Ok(Self::Through(BufWriter::new(fs::File::from_parts(raw(path)?, path)))),
+                Some(target) => {
+                    let (file, temporary) = Temporary::beside(&target)?;
+                    if let Ok(found) = found {
+                        file.set_permissions(found.permissions())?;
+                    }
+                    let file = BufWriter::new(fs::File::from_parts(file, &target));
+                    Ok(Self::Replace { file, temporary, target })
+                }
+            },
+        }
+    }
+
+    fn inner(&mut self) -> &mut dyn Write {
+        match self {
+            Self::Stdout(stream) => stream,
+            Self::Through(file) | Self::Replace { file, .. } => file,
+        }
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner().write(bytes);
+        // Whoever closes its end of a pipe has read enough.
+        let enough = !matches!(self, Self::Replace { .. })
+            && written.as_ref().is_err_and(|error| error.kind() == ErrorKind::BrokenPipe);
+        if enough { Ok(bytes.len()) } else { written }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self.inner().flush() {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            flushed => flushed,
+        }
+    }
+}
+
+/// Opens what is no regular file. Appending, since a link of `/proc` may lead to one.
+fn raw(path: &Path) -> io::Result<std::fs::File> {
+    std::fs::OpenOptions::new().append(true).open(path)
+}
+
+/// Whether a file or pipe is this process's standard output, whatever its name (`/dev/stdout`).
+#[cfg(unix)]
+fn is_stdout(found: &std::fs::Metadata) -> bool {
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::{FileTypeExt, MetadataExt};
+    if !found.is_file() && !found.file_type().is_fifo() {
+        return false;
+    }
+    let own = io::stdout().as_fd().try_clone_to_owned().and_then(|own| std::fs::File::from(own).metadata());
+    own.is_ok_and(|own| (own.dev(), own.ino()) == (found.dev(), found.ino()))
+}
+
+#[cfg(not(unix))]
+fn is_stdout(_: &std::fs::Metadata) -> bool {
+    false
+}
+
+/// What stands at the end of a chain of links; none if one of them only names an open file (`/proc/self/fd/2`).
+fn behind_links(path: &Path) -> Result<Option<PathBuf>> {
+    // As many as Linux follows.
+    const MOST: usize = 40;
+    let mut path = path.to_owned();
+    for _ in 0..MOST {
+        if !path.is_symlink() {
+            return Ok(Some(path));
+        }
+        if path.starts_with("/proc") {
+            return Ok(None);
+        }
+        let next = fs::read_link(&path)?;
+        path = path.parent().map_or_else(|| next.clone(), |parent| parent.join(&next));
+    }
+    bail!("too many links");
+}
+
+/// The temporary files of this process.
+static TEMPORARIES: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+fn temporaries() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    TEMPORARIES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes them, for a process that is about to end; there are no new ones until it has.
+pub(crate) fn remove_temporaries() {
+    let left = temporaries();
+    for path in left.iter() {
+        let _ = std::fs::remove_file(path);
+    }
+    std::mem::forget(left);
+}
+
+/// A file under a name that no other writer has; removed if it is dropped.
+struct Temporary {
+    path: PathBuf,
+    /// Locked while somebody writes it, so that those of the dead can be told apart.
+    _lock: std::fs::File,
+}
+
+const ENDING: &str = ".writing";
+
+impl Temporary {
+    /// For a target in the same directory.
+    fn beside(target: &Path) -> Result<(std::fs::File, Self)> {
+        static COUNTER: AtomicU64 = AtomicU64::new(0);
+        let name = target.file_name().context("it names no file")?.to_string_lossy();
+        // Names have 255 bytes.
+        let beginning = format!(".{}.", &name[..name.floor_char_boundary(200)]);
+        let mut open = temporaries();
+        sweep(target, &beginning);
+        loop {
+            let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+            let path = target.with_file_name(format!("{beginning}{}-{number}{ENDING}", std::process::id()));
+            let file = match std::fs::OpenOptions::new().write(true).create_new(true).open(&path) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+                file => file?,
+            };
+            // Between these two lines a sweep of another process may have taken it for a dead one's. Some network file
+            // systems have no locks; nothing is swept there.
+            let lost = matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock)) || !path.exists();
+            if !lost {
+                open.insert(path.clone());
+                return Ok((file.try_clone()?, Self { path, _lock: file }));
+            }
+        }
+    }
+
+    fn rename(self, target: &Path) -> io::Result<()> {
+        std::fs::rename(&self.path, target)
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // Not there any more if it was renamed; else of no use to anybody.
+        let mut open = temporaries();
+        let _ = std::fs::remove_file(&self.path);
+        open.remove(&self.path);
+    }
+}
+
+/// Removes what killed writers of the same target left: temporary files that nobody has locked, and the one with the name
+/// that earlier versions gave, which they would overwrite.
+fn sweep(target: &Path, beginning: &str) {
+    let former = format!("{}{ENDING}", beginning.trim_end_matches('.'));
+    let directory = target.parent().filter(|parent| !parent.as_os_str().is_empty());
+    for entry in std::fs::read_dir(directory.unwrap_or(Path::new("."))).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let numbers = name.strip_prefix(beginning).and_then(|rest| rest.strip_suffix(ENDING));
+        let is_ours = numbers.is_some_and(|text| text.bytes().all(|c| c.is_ascii_digit() || c == b'-'));
+        if name != former && !is_ours {
+            continue;
+        }
+        if !entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            continue;
+        }
+        let Ok(file) = std::fs::File::open(entry.path()) else { continue };
+        if file.try_lock().is_ok() {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
