@@ -6,7 +6,7 @@ mod common;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{PAD, compare, factors, offline_config, offline_rows, params, shape, tokenizer};
+use common::{PAD, compare, factors, offline_config, offline_rows, params, reseal, shape, tokenizer};
 use stepladder_algo::AlgoError;
 use stepladder_algo::bc::{Budget, Ending, Mixture, Observer, StepReport};
 use stepladder_algo::critics::{Critics, count};
@@ -193,6 +193,7 @@ fn a_checkpoint_without_critics_still_loads_and_a_torn_one_does_not() {
         text.replacen("\"optimiser_steps\"", "\"critic_steps\": 3,\n  \"optimiser_steps\"", 1),
     )
     .unwrap();
+    reseal(&saved);
     let message = load(&saved, ADAM, Device::Cpu).unwrap_err().to_string();
     assert!(message.contains("no tensor `critics`"), "{message}");
 }

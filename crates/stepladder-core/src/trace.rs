@@ -39,8 +39,8 @@ pub struct Turn {
     /// The reply was cut by its token budget.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cut: bool,
-    /// The tokens behind it, where they were asked for: a policy learns from them, no reader of a trace needs them.
-    #[serde(skip)]
+    /// The tokens behind it, where they were asked for: a policy learns from them, and other programs check them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<Box<TurnTokens>>,
 }
 
@@ -62,7 +62,7 @@ impl Turn {
 }
 
 /// A reply as tokens.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct TurnTokens {
     /// The prompt.
     pub prompt: Vec<u32>,
@@ -292,6 +292,18 @@ mod tests {
         episode.subtasks[0].steps[0].reward = f64::NAN;
         let error = write(&mut Vec::new(), &episode).unwrap_err().to_string();
         assert!(error.contains("a reward or score is NaN"), "{error}");
+    }
+
+    #[test]
+    fn tokens_are_written_where_there_are_some() {
+        let line = include_str!("../tests/trace-v1.jsonl");
+        let mut episode = read(line.as_bytes()).next().unwrap().unwrap();
+        let tokens = TurnTokens { prompt: vec![3, 0], reply: vec![7, 2], logprobs: vec![-0.1, -1.5e-7] };
+        episode.subtasks[0].steps[0].turn.tokens = Some(Box::new(tokens));
+        let mut written = Vec::new();
+        write(&mut written, &episode).unwrap();
+        assert_eq!(read(written.as_slice()).next().unwrap().unwrap(), episode);
+        assert_eq!(String::from_utf8(written).unwrap().matches("\"tokens\"").count(), 1);
     }
 
     #[test]

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
+use crate::checkpoint::values;
+
 /// Which factors each word has.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Factors {
@@ -45,6 +47,25 @@ impl Factors {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()
+    }
+
+    /// The vectors of all words `[words, width]` on the CPU: of own vectors `[words, width]` and those of the factors
+    /// `[factors, width]`. Added one after the other, so that the bits are the same on every machine.
+    ///
+    /// # Panics
+    /// If the shapes do not fit.
+    pub fn sum(&self, own: &Tensor, shared: &Tensor) -> Tensor {
+        let (size, mut sums) = (own.size(), values(own));
+        let (width, shared) = (size[1] as usize, values(shared));
+        for (word, factors) in self.of_word.iter().enumerate().filter(|(_, factors)| !factors.is_empty()) {
+            let mut factors = factors.clone();
+            factors.sort_unstable();
+            for column in 0..width {
+                let part = |factor: &u32| shared[*factor as usize * width + column];
+                sums[word * width + column] += factors.iter().map(part).sum::<f32>();
+            }
+        }
+        Tensor::from_slice(&sums).view(size.as_slice())
     }
 
     /// The incidence matrix `[words, factors]`, none without factors.

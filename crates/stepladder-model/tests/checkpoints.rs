@@ -10,7 +10,10 @@ use std::path::Path;
 use common::{VOCAB, decoder_of, factors, random, shape, tokenizer};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
-use stepladder_model::checkpoint::{CONFIG, TOKENIZER, WEIGHTS, export, load, save, write_tensors};
+use stepladder_model::checkpoint::{
+    CONFIG, Embeddings, GENERATION, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, export, load, load_factored, save,
+    write_tensors,
+};
 use stepladder_model::{Factors, Params, Shape};
 use tch::{Device, Kind, Tensor};
 
@@ -42,10 +45,33 @@ fn a_round_trip_keeps_the_logits() {
         // A second trip changes no bit.
         let again = tempfile::tempdir().unwrap();
         save(again.path(), &loaded, &Factors::default(), &words).unwrap();
-        for name in [CONFIG, TOKENIZER, WEIGHTS] {
+        for name in [CONFIG, GENERATION, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS] {
             let read = |folder: &Path| fs_err::read(folder.join(name)).unwrap();
             assert!(read(folder.path()) == read(again.path()), "{name}");
         }
+    }
+}
+
+/// With the parts of the embeddings beside it, the only copy of the weights gives every parameter back.
+#[test]
+fn a_round_trip_keeps_every_bit() {
+    for shape in [shape(2), Shape { tied: false, ..shape(1) }] {
+        let folder = tempfile::tempdir().unwrap();
+        let params = random(shape, &factors(), 4);
+        save(folder.path(), &params, &factors(), &tokenizer()).unwrap();
+        let (own, shared) = (params.get("embed.own").unwrap(), params.get("embed.factors").unwrap());
+        let factors = factors();
+        let parts = Embeddings { factors: &factors, own: &own, shared: &shared };
+        let (loaded, _) = load_factored(folder.path(), &parts, Device::Cpu).unwrap();
+        assert_eq!(loaded.layout.config(), params.layout.config());
+        assert!(loaded.flat.equal(&params.flat));
+
+        // One bit of one vector: the sum is another one.
+        let other = own.copy();
+        let _ = other.narrow(0, 4, 1).narrow(1, 0, 1).fill_(0.123);
+        let parts = Embeddings { own: &other, ..parts };
+        let message = load_factored(folder.path(), &parts, Device::Cpu).unwrap_err().to_string();
+        assert!(message.contains("`model.embed_tokens.weight` is not the sum"), "{message}");
     }
 }
 
@@ -141,7 +167,15 @@ fn foreign_configurations_are_refused() {
         ("rope_scaling", json!({"type": "linear", "factor": 2.0}), "rope_scaling"),
         ("attention_bias", json!(true), "attention_bias"),
         ("mlp_bias", json!(true), "mlp_bias"),
-        ("rope_theta", json!(0.0), "rope_theta"),
+        ("rope_theta", json!(0.0), "they must agree"),
+        ("rope_theta", json!("100"), "rope_theta"),
+        ("rope_parameters", json!({"rope_type": "llama3", "rope_theta": 100.0}), "rope_parameters.rope_type"),
+        ("rope_parameters", json!({"rope_theta": 100.0, "factor": 2.0}), "rope_parameters.factor"),
+        ("rope_parameters", json!(100.0), "rope_parameters"),
+        ("hidden_act", json!("gelu"), "hidden_act"),
+        ("tie_word_embeddings", json!("yes"), "tie_word_embeddings"),
+        ("quantization_config", json!({"bits": 4}), "quantization_config"),
+        ("mlp_bias", json!("no"), "mlp_bias"),
         ("rms_norm_eps", json!(null), "rms_norm_eps"),
         ("head_dim", json!(8), "head_dim"),
         ("vocab_size", json!(1), "vocab"),
@@ -174,6 +208,7 @@ fn sizes_that_the_tensors_do_not_have_are_refused() {
     let large = 1i64 << 24;
     type Change<'a> = &'a [(&'a str, i64)];
     let changes: &[(Change<'_>, &str)] = &[
+        (&[("num_hidden_layers", 1)], WEIGHTS),
         (&[("num_hidden_layers", 3)], WEIGHTS),
         (&[("num_hidden_layers", 4096)], WEIGHTS),
         (&[("num_hidden_layers", large)], CONFIG),
@@ -229,11 +264,66 @@ fn missing_and_misshapen_tensors_are_named() {
     *tensor = tensor.tr();
     saved.set_tensors(&tensors);
     assert!(saved.refused("transposed", WEIGHTS).contains("down_proj"));
-    // More than needed does no harm.
+}
+
+#[test]
+fn tensors_that_would_be_ignored_are_named() {
+    let saved = Saved::new();
     let mut tensors = saved.tensors();
-    tensors.push(("extra".to_owned(), Tensor::zeros([1], (Kind::Float, Device::Cpu))));
+    let bias = "model.layers.0.self_attn.q_proj.bias".to_owned();
+    tensors.push((bias.clone(), Tensor::zeros([24], (Kind::Float, Device::Cpu))));
+    saved.set_tensors(&tensors);
+    assert!(saved.refused("a bias", WEIGHTS).contains(&format!("has no `{bias}`; ")));
+    tensors.push(("z".to_owned(), Tensor::zeros([1], (Kind::Float, Device::Cpu))));
+    saved.set_tensors(&tensors);
+    assert!(saved.refused("two", WEIGHTS).contains(&format!("has no `{bias}` and 1 more; ")));
+
+    // An output matrix beside tied embeddings must be the same matrix.
+    let mut tensors = saved.tensors();
+    let table = tensors[0].1.copy();
+    tensors.push(("lm_head.weight".to_owned(), table.shallow_clone()));
     saved.set_tensors(&tensors);
     assert!(load(saved.folder.path(), Device::Cpu).is_ok());
+    let _ = table.narrow(0, 7, 1).narrow(1, 3, 1).fill_(0.5);
+    saved.set_tensors(&tensors);
+    assert!(saved.refused("another head", WEIGHTS).contains("`lm_head.weight` differs from"));
+}
+
+#[test]
+fn numbers_that_are_none_are_refused() {
+    let saved = Saved::new();
+    for broken in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        for (place, (name, _)) in saved.tensors().iter().enumerate() {
+            let mut tensors = saved.tensors();
+            let tensor = tensors[place].1.copy();
+            let _ = tensor.view([-1]).narrow(0, 5, 1).fill_(broken);
+            tensors[place].1 = tensor;
+            saved.set_tensors(&tensors);
+            let message = saved.refused(name, WEIGHTS);
+            assert!(message.contains(&format!("`{name}` holds NaN or infinite numbers")), "{message}");
+        }
+    }
+}
+
+/// The rotary base stands under one name in transformers 4 and another in 5.
+#[test]
+fn both_forms_of_the_rotary_base_are_read() {
+    let saved = Saved::new();
+    let good = saved.config();
+    assert_eq!(good["rope_theta"], 100.0);
+    assert_eq!(good["rope_parameters"], json!({"rope_type": "default", "rope_theta": 100.0}));
+    for left_out in ["rope_theta", "rope_parameters"] {
+        let mut config = good.clone();
+        config.as_object_mut().unwrap().remove(left_out);
+        saved.set_config(&config);
+        let (params, _) = load(saved.folder.path(), Device::Cpu).unwrap();
+        assert_eq!(params.layout.config().shape.rope_theta, 100.0, "without {left_out}");
+    }
+    let mut config = good;
+    config["rope_theta"] = json!(null);
+    config["rope_parameters"] = json!(null);
+    saved.set_config(&config);
+    assert!(saved.refused("neither", CONFIG).contains("`rope_theta` or `rope_parameters.rope_theta`"));
 }
 
 #[test]

@@ -165,6 +165,9 @@ pub(crate) struct Evaluate {
     /// Keep the episodes as a trace (.jsonl or .jsonl.zst); - is standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
+    /// Keep token ids and log-probabilities in the trace as well
+    #[arg(long, requires = "trace")]
+    pub(crate) trace_tokens: bool,
     /// One JSON object instead of a table
     #[arg(long)]
     pub(crate) json: bool,

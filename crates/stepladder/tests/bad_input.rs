@@ -432,7 +432,7 @@ fn runs_and_checkpoints_that_do_not_fit_are_refused_and_left_alone() {
     let tensors = root.join("flat/checkpoints/step-00000003/trainer.safetensors");
     let whole = fs_err::read(&tensors).unwrap();
     fs_err::write(&tensors, &whole[..whole.len() / 2]).unwrap();
-    let damage = format!("{newest}/trainer.safetensors: not a safetensors file: ");
+    let damage = format!("{newest}/trainer.safetensors: damaged or edited since it was saved");
     let refusal = run(folder, &resume);
     assert_eq!(refusal.code, Some(1), "{refusal:#?}");
     let advice = format!("remove {newest} to continue from step-00000002: {damage}");

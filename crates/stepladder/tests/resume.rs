@@ -63,7 +63,13 @@ fn assert_whole(run: &Path) {
             let bytes = fs_err::read(checkpoint.join(name)).unwrap();
             safetensors::SafeTensors::deserialize(&bytes).unwrap();
         }
-        for name in ["config.json", "tokenizer.json", "trainer.json"] {
+        for name in [
+            "config.json",
+            "generation_config.json",
+            "tokenizer.json",
+            "tokenizer_config.json",
+            "trainer.json",
+        ] {
             let text = fs_err::read_to_string(checkpoint.join(name)).unwrap();
             serde_json::from_str::<serde_json::Value>(&text).unwrap();
         }

@@ -96,8 +96,15 @@ fn check_metrics(folder: &Path) {
 }
 
 fn check_checkpoint(directory: &Path) {
-    let expected =
-        ["config.json", "model.safetensors", "tokenizer.json", "trainer.json", "trainer.safetensors"];
+    let expected = [
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "trainer.json",
+        "trainer.safetensors",
+    ];
     assert_eq!(files(directory), expected);
     let bytes = fs_err::read(directory.join("model.safetensors")).unwrap();
     let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();

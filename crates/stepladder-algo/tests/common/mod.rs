@@ -227,3 +227,39 @@ pub(crate) fn cases(group: &str) -> Vec<serde_json::Value> {
     assert!(!cases.is_empty(), "no golden case of group {group}");
     cases
 }
+
+/// Recomputes all checksums of a checkpoint, as somebody who forges one would.
+pub(crate) fn reseal(directory: &Path) {
+    use sha2::{Digest, Sha256};
+    let hex =
+        |bytes: &[u8]| Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let path = directory.join("trainer.json");
+    let mut state = read_json(&path);
+    for (name, sum) in state["files"].as_object_mut().unwrap() {
+        *sum = hex(&fs_err::read(directory.join(name)).unwrap()).into();
+    }
+    state["checksum"] = "".into();
+    let text = serde_json::to_string_pretty(&state).unwrap() + "\n";
+    let sum = hex(text.as_bytes());
+    fs_err::write(path, text.replacen("\"checksum\": \"\"", &format!("\"checksum\": \"{sum}\""), 1)).unwrap();
+}
+
+/// Rewrites a checkpoint of `params` as the first version had it: all parameters in the trainer's tensors, nothing
+/// about checksums.
+pub(crate) fn as_first_version(directory: &Path, params: &Params) {
+    let path = directory.join("trainer.safetensors");
+    let mut tensors = checkpoint::read_tensors(&path).unwrap();
+    tensors.retain(|name, _| !name.starts_with("embed."));
+    tensors.insert("parameters".to_owned(), params.flat.shallow_clone());
+    checkpoint::write_tensors(&path, &tensors.into_iter().collect::<Vec<_>>()).unwrap();
+    let path = directory.join("trainer.json");
+    let mut state = read_json(&path);
+    let fields = state.as_object_mut().unwrap();
+    assert_eq!(fields["version"], 2);
+    fields["version"] = 1.into();
+    assert!(fields.remove("files").is_some() && fields.remove("checksum").is_some());
+    fs_err::write(path, serde_json::to_string_pretty(&state).unwrap()).unwrap();
+    for name in ["generation_config.json", "tokenizer_config.json"] {
+        fs_err::remove_file(directory.join(name)).unwrap();
+    }
+}

@@ -55,6 +55,7 @@ pub(super) fn run(arguments: &Evaluate) -> Result<()> {
     let options = Options {
         slots: arguments.slots.get(),
         keep_prompts: arguments.trace.is_some(),
+        keep_tokens: arguments.trace_tokens,
         ..opened.options(&arguments.policy)
     };
     let clock = Stopwatch::start();

@@ -1,0 +1,124 @@
+//! `trainer.json`: what is no tensor, and the checksum of every file of the checkpoint, itself included.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use stepladder_model::{Factors, ModelConfig};
+
+use super::{Progress, fail};
+use crate::AlgoError;
+
+pub(super) const STATE: &str = "trainer.json";
+/// Version of the trainer state's format.
+///
+/// * 1: `trainer.safetensors` holds all parameters, `model.safetensors` the same for other programs; no checksums
+/// * 2: `model.safetensors` holds the weights, `trainer.safetensors` of them only the parts of factored embeddings;
+///   checksums of all files
+pub const VERSION: u32 = 2;
+/// The version with all parameters in the trainer's tensors.
+pub(super) const FULL_COPY: u32 = 1;
+
+const REMEDY: &str = "copy it back from where it is whole, or use another checkpoint";
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct State {
+    pub(super) version: u32,
+    pub(super) progress: Progress,
+    pub(super) model: ModelConfig,
+    pub(super) factors: Factors,
+    pub(super) agent: String,
+    pub(super) style: String,
+    pub(super) data: String,
+    pub(super) optimiser_steps: u64,
+    /// Optimiser steps of the critics, whose tensors are there too; none without critics.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) critic_steps: Option<u64>,
+    /// Optimiser steps of the value model, whose tensors are there too; none without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) value_steps: Option<u64>,
+    /// SHA-256 of every other file, in hexadecimal.
+    #[serde(default)]
+    pub(super) files: BTreeMap<String, String>,
+    /// SHA-256 of this file with nothing between the quotes of this field.
+    #[serde(default)]
+    pub(super) checksum: String,
+}
+
+/// What can be read of a state of any version.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn of_file(path: &Path) -> std::io::Result<String> {
+    Ok(hex(&Sha256::digest(fs_err::read(path)?)))
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> AlgoError {
+    match error.kind() {
+        ErrorKind::NotFound => fail(path, format!("this file of the checkpoint is missing; {REMEDY}")),
+        _ => fail(path, error),
+    }
+}
+
+fn changed(path: &Path) -> AlgoError {
+    fail(path, format!("damaged or edited since it was saved (its SHA-256 differs); {REMEDY}"))
+}
+
+/// As it stands in the file.
+fn field(checksum: &str) -> String {
+    format!("\"checksum\": \"{checksum}\"")
+}
+
+impl State {
+    /// Writes it beside the other files of a checkpoint, which must all be there.
+    pub(super) fn write(mut self, directory: &Path) -> Result<(), AlgoError> {
+        for entry in fs_err::read_dir(directory).map_err(|error| fail(directory, error))? {
+            let entry = entry.map_err(|error| fail(directory, error))?;
+            let sum = of_file(&entry.path()).map_err(|error| fail(&entry.path(), error))?;
+            self.files.insert(entry.file_name().to_string_lossy().into_owned(), sum);
+        }
+        let path = directory.join(STATE);
+        let text = serde_json::to_string_pretty(&self).map_err(|error| fail(&path, error))? + "\n";
+        let sum = hex(&Sha256::digest(&text));
+        fs_err::write(&path, text.replacen(&field(""), &field(&sum), 1)).map_err(|error| fail(&path, error))
+    }
+
+    /// Reads it and compares all checksums.
+    pub(super) fn read(directory: &Path) -> Result<Self, AlgoError> {
+        let path = directory.join(STATE);
+        let text = fs_err::read_to_string(&path).map_err(|error| unreadable(&path, &error))?;
+        let Versioned { version } = serde_json::from_str(&text).map_err(|error| fail(&path, error))?;
+        if ![FULL_COPY, VERSION].contains(&version) {
+            let reason = format!("trainer state {version}, this program reads {FULL_COPY} and {VERSION}");
+            return Err(fail(&path, reason));
+        }
+        let state: Self = serde_json::from_str(&text).map_err(|error| fail(&path, error))?;
+        if version != FULL_COPY {
+            let own = text.replacen(&field(&state.checksum), &field(""), 1);
+            if hex(&Sha256::digest(&own)) != state.checksum {
+                return Err(changed(&path));
+            }
+            for (name, expected) in &state.files {
+                let path = directory.join(name);
+                if of_file(&path).map_err(|error| unreadable(&path, &error))? != *expected {
+                    return Err(changed(&path));
+                }
+            }
+        }
+        let ids = state.factors.of_word.iter().flatten();
+        if state.factors.of_word.len() as i64 != state.model.vocab
+            || ids.max().is_some_and(|&id| id as usize >= state.factors.len())
+        {
+            return Err(fail(&path, "its `factors` do not fit its vocabulary"));
+        }
+        Ok(state)
+    }
+}

@@ -1,0 +1,123 @@
+//! Checkpoints as Hugging Face directories (design D6): a plain Llama-shaped model that transformers loads.
+//!
+//! * `config`: the JSON files; `names`: names and row order of transformers; `tensors`: safetensors files
+//!
+//! [`WEIGHTS`] holds the only copy of the weights. Factored embeddings are stored there as their sum, from which the
+//! parts cannot be had back to the last bit: the trainer's state keeps those.
+
+mod config;
+mod names;
+mod tensors;
+
+use std::path::Path;
+
+use serde_json::Value;
+use stepladder_data::WordTokenizer;
+use tch::{Device, Tensor};
+
+use crate::ModelError;
+use crate::config::ModelConfig;
+use crate::factors::Factors;
+use crate::params::Params;
+
+pub use names::export;
+pub(crate) use tensors::values;
+pub use tensors::{check_finite, read_tensors, write_tensors};
+
+/// The model's shape.
+pub const CONFIG: &str = "config.json";
+/// How transformers writes replies with it.
+pub const GENERATION: &str = "generation_config.json";
+/// The tokenizer.
+pub const TOKENIZER: &str = "tokenizer.json";
+/// Its special tokens and its limit, for transformers.
+pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+/// The tensors.
+pub const WEIGHTS: &str = "model.safetensors";
+
+/// Parts of factored embeddings.
+#[derive(Debug)]
+pub struct Embeddings<'a> {
+    /// Which factors each word has.
+    pub factors: &'a Factors,
+    /// Own vectors, `[words, width]`.
+    pub own: &'a Tensor,
+    /// Vectors of the factors, `[factors, width]`.
+    pub shared: &'a Tensor,
+}
+
+/// Writes the five files into an existing directory.
+///
+/// # Errors
+/// [`ModelError::Checkpoint`] naming the file that could not be written.
+pub fn save(
+    directory: &Path,
+    params: &Params,
+    factors: &Factors,
+    tokenizer: &WordTokenizer,
+) -> Result<(), ModelError> {
+    let fail = |name: &str, reason: String| ModelError::Checkpoint {
+        path: directory.join(name).display().to_string(),
+        reason,
+    };
+    write_tensors(&directory.join(WEIGHTS), &export(params, factors))?;
+    let model = params.layout.config();
+    for (name, value) in [
+        (CONFIG, config::model(model, tokenizer)),
+        (GENERATION, config::generation(model, tokenizer)),
+        (TOKENIZER_CONFIG, config::tokenizer(model)),
+    ] {
+        let text = serde_json::to_string_pretty(&value).map_err(|error| fail(name, error.to_string()))?;
+        fs_err::write(directory.join(name), text + "\n").map_err(|error| fail(name, error.to_string()))?;
+    }
+    tokenizer.save(&directory.join(TOKENIZER)).map_err(|error| fail(TOKENIZER, error.to_string()))
+}
+
+/// Reads a checkpoint directory: the model with plain (summed) embeddings, and its tokenizer.
+///
+/// # Errors
+/// [`ModelError::Checkpoint`] naming the file and what is wrong; nothing panics on a foreign or broken file.
+pub fn load(directory: &Path, device: Device) -> Result<(Params, WordTokenizer), ModelError> {
+    load_with(directory, None, device)
+}
+
+/// Reads a checkpoint directory whose embeddings are factored. Everything but the embeddings comes from [`WEIGHTS`],
+/// whose table must be the sum of `embeddings` to the last bit.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_factored(
+    directory: &Path,
+    embeddings: &Embeddings<'_>,
+    device: Device,
+) -> Result<(Params, WordTokenizer), ModelError> {
+    load_with(directory, Some(embeddings), device)
+}
+
+fn load_with(
+    directory: &Path,
+    embeddings: Option<&Embeddings<'_>>,
+    device: Device,
+) -> Result<(Params, WordTokenizer), ModelError> {
+    let at = |name: &str| directory.join(name);
+    let fail =
+        |name: &str, reason: String| ModelError::Checkpoint { path: at(name).display().to_string(), reason };
+    let text = fs_err::read_to_string(at(CONFIG)).map_err(|error| fail(CONFIG, error.to_string()))?;
+    let value: Value = serde_json::from_str(&text).map_err(|error| fail(CONFIG, error.to_string()))?;
+    let mut config = config::read(&value).map_err(|reason| fail(CONFIG, reason))?;
+    let tokenizer =
+        WordTokenizer::load(&at(TOKENIZER)).map_err(|error| fail(TOKENIZER, error.to_string()))?;
+    if tokenizer.len() as i64 != config.vocab {
+        return Err(fail(
+            TOKENIZER,
+            format!("it has {} words, {CONFIG} says {}", tokenizer.len(), config.vocab),
+        ));
+    }
+    if let Some(parts) = embeddings {
+        config = ModelConfig { factors: parts.factors.len() as i64, ..config };
+    }
+    let tensors = read_tensors(&at(WEIGHTS))?;
+    let params =
+        names::import(&config, tensors, embeddings, device).map_err(|reason| fail(WEIGHTS, reason))?;
+    Ok((params, tokenizer))
+}

@@ -1,0 +1,183 @@
+//! Parameters under the names and in the row order of transformers' Llama.
+
+use std::collections::{BTreeSet, HashMap};
+
+use tch::{Device, Tensor};
+
+use super::tensors::check_finite;
+use super::{CONFIG, Embeddings};
+use crate::config::ModelConfig;
+use crate::factors::Factors;
+use crate::params::Params;
+
+const TABLE: &str = "model.embed_tokens.weight";
+const NORM: &str = "model.norm.weight";
+const HEAD: &str = "lm_head.weight";
+
+/// Rows of a query or key matrix: ours keep rotary pairs as neighbours (2i, 2i+1), transformers keeps them half a head
+/// apart (i, i + hd/2). `to_theirs` says which way to go.
+fn reorder(rows: &Tensor, head: i64, to_theirs: bool) -> Tensor {
+    let sizes = rows.size();
+    let split = if to_theirs { [-1, head / 2, 2, sizes[1]] } else { [-1, 2, head / 2, sizes[1]] };
+    rows.view(split).transpose(1, 2).reshape(sizes.as_slice())
+}
+
+/// The tensors as transformers names them. [`import`] gives back the same bits, except that factored embeddings are
+/// their sum here.
+///
+/// # Panics
+/// Never: a layout has the parameters that its configuration implies.
+pub fn export(params: &Params, factors: &Factors) -> Vec<(String, Tensor)> {
+    let shape = &params.layout.config().shape;
+    let head = shape.head_dim();
+    let get = |name: &str| params.get(name).expect("the layout has every parameter of its configuration");
+    tch::no_grad(|| {
+        // Never in place: these are views of the live parameters.
+        let table = if factors.is_empty() {
+            get("embed.own")
+        } else {
+            factors.sum(&get("embed.own"), &get("embed.factors"))
+        };
+        let mut tensors = vec![(TABLE.to_owned(), table)];
+        for layer in 0..shape.layers {
+            let part = |name: &str| get(&format!("layers.{layer}.{name}"));
+            let mut push = |name: &str, tensor: Tensor| tensors.push((of_layer(layer, name), tensor));
+            let qkv = part("qkv");
+            let (q_rows, kv_rows) = (shape.heads * head, shape.kv_heads * head);
+            push("self_attn.q_proj", reorder(&qkv.narrow(0, 0, q_rows), head, true));
+            push("self_attn.k_proj", reorder(&qkv.narrow(0, q_rows, kv_rows), head, true));
+            push("self_attn.v_proj", qkv.narrow(0, q_rows + kv_rows, kv_rows));
+            push("self_attn.o_proj", part("out"));
+            let gate_up = part("gate_up");
+            push("mlp.gate_proj", gate_up.narrow(0, 0, shape.ffn));
+            push("mlp.up_proj", gate_up.narrow(0, shape.ffn, shape.ffn));
+            push("mlp.down_proj", part("down"));
+            push("input_layernorm", part("norm_attention"));
+            push("post_attention_layernorm", part("norm_ffn"));
+        }
+        tensors.push((NORM.to_owned(), get("norm")));
+        if !shape.tied {
+            tensors.push((HEAD.to_owned(), get("head")));
+        }
+        tensors
+    })
+}
+
+fn of_layer(layer: i64, name: &str) -> String {
+    format!("model.layers.{layer}.{name}.weight")
+}
+
+/// Tensors of a file; what is left at the end has no place in the model.
+struct Source {
+    tensors: HashMap<String, Tensor>,
+    device: Device,
+}
+
+impl Source {
+    fn take(&mut self, name: &str, expected: &[i64]) -> Result<Tensor, String> {
+        let tensor = self.tensors.remove(name).ok_or_else(|| format!("no tensor `{name}`"))?;
+        if tensor.size() != expected {
+            return Err(format!(
+                "`{name}` has shape {:?}, the configuration needs {expected:?}",
+                tensor.size()
+            ));
+        }
+        check_finite(name, &tensor)?;
+        Ok(tensor.to_device(self.device))
+    }
+
+    fn check_nothing_left(&self) -> Result<(), String> {
+        let mut names: BTreeSet<&str> = self.tensors.keys().map(String::as_str).collect();
+        let Some(first) = names.pop_first() else { return Ok(()) };
+        let more = if names.is_empty() { String::new() } else { format!(" and {} more", names.len()) };
+        Err(format!("a Llama of this {CONFIG} has no `{first}`{more}; it would be ignored: remove it"))
+    }
+}
+
+/// The parameters in tensors of a file; factored where `embeddings` has the parts of the embedding table.
+pub(super) fn import(
+    config: &ModelConfig,
+    tensors: HashMap<String, Tensor>,
+    embeddings: Option<&Embeddings<'_>>,
+    device: Device,
+) -> Result<Params, String> {
+    let shape = &config.shape;
+    let (d, head) = (shape.width, shape.head_dim());
+    let mut source = Source { tensors, device };
+    // Everything is fetched before memory for the whole is asked for: a configuration may claim any size.
+    let table = source.take(TABLE, &[config.vocab, d])?;
+    let mut found = Vec::new();
+    match embeddings {
+        None => found.push(("embed.own".to_owned(), table.shallow_clone())),
+        Some(parts) => {
+            if !parts.factors.sum(parts.own, parts.shared).equal(&table.to_device(Device::Cpu)) {
+                return Err(format!("`{TABLE}` is not the sum of the embeddings in the trainer's state"));
+            }
+            found.push(("embed.own".to_owned(), parts.own.to_device(device)));
+            found.push(("embed.factors".to_owned(), parts.shared.to_device(device)));
+        }
+    }
+    for layer in 0..shape.layers {
+        let mut theirs = |name: &str, shape: &[i64]| source.take(&of_layer(layer, name), shape);
+        let (q_rows, kv_rows) = (shape.heads * head, shape.kv_heads * head);
+        let q = reorder(&theirs("self_attn.q_proj", &[q_rows, d])?, head, false);
+        let k = reorder(&theirs("self_attn.k_proj", &[kv_rows, d])?, head, false);
+        let v = theirs("self_attn.v_proj", &[kv_rows, d])?;
+        let gate = theirs("mlp.gate_proj", &[shape.ffn, d])?;
+        let up = theirs("mlp.up_proj", &[shape.ffn, d])?;
+        for (name, tensor) in [
+            ("qkv", Tensor::cat(&[q, k, v], 0)),
+            ("out", theirs("self_attn.o_proj", &[d, q_rows])?),
+            ("gate_up", Tensor::cat(&[gate, up], 0)),
+            ("down", theirs("mlp.down_proj", &[d, shape.ffn])?),
+            ("norm_attention", theirs("input_layernorm", &[d])?),
+            ("norm_ffn", theirs("post_attention_layernorm", &[d])?),
+        ] {
+            found.push((format!("layers.{layer}.{name}"), tensor));
+        }
+    }
+    found.push(("norm".to_owned(), source.take(NORM, &[d])?));
+    if !shape.tied {
+        found.push(("head".to_owned(), source.take(HEAD, &[config.vocab, d])?));
+    } else if source.tensors.contains_key(HEAD) && !source.take(HEAD, &[config.vocab, d])?.equal(&table) {
+        return Err(format!("`{HEAD}` differs from `{TABLE}`, but {CONFIG} says tie_word_embeddings"));
+    }
+    source.check_nothing_left()?;
+    let params = Params::zeros(config, device);
+    tch::no_grad(|| {
+        found.iter().try_for_each(|(name, tensor)| {
+            let mut slot = params.get(name).ok_or_else(|| format!("no parameter `{name}`"))?;
+            slot.f_copy_(tensor).map_err(|error| error.to_string())
+        })
+    })?;
+    Ok(params)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tensors::values;
+    use super::*;
+    use crate::config::tiny;
+
+    #[test]
+    fn exporting_sums_the_factors_and_leaves_the_parameters_alone() {
+        let words = ["mug_1", "mug_2", "look"].map(str::to_owned);
+        let parts = |word: &str| word.split('_').map(str::to_owned).filter(|_| word.contains('_')).collect();
+        let factors = Factors::collect(&words, parts);
+        let config = ModelConfig::new(tiny(), words.len(), factors.len()).unwrap();
+        let params = Params::init(&config, 1, Device::Cpu);
+        let before = params.flat.copy();
+        let row = |tensor: &Tensor, index: i64| values(&tensor.get(index));
+        for _ in 0..2 {
+            let tensors: HashMap<String, Tensor> = export(&params, &factors).into_iter().collect();
+            let table = &tensors["model.embed_tokens.weight"];
+            let (own, shared) = (params.get("embed.own").unwrap(), params.get("embed.factors").unwrap());
+            assert_eq!(row(table, 2), row(&own, 2));
+            let mug_1 = own.get(0) + shared.get(0) + shared.get(2);
+            for (found, expected) in row(table, 0).into_iter().zip(values(&mug_1)) {
+                assert!((found - expected).abs() < 1e-6, "{found} for {expected}");
+            }
+            assert!(params.flat.equal(&before));
+        }
+    }
+}
