@@ -75,6 +75,14 @@ pub enum GenerateError {
     /// A script has no reply for this prompt.
     #[error("the scripted generator has no reply left for {0}")]
     Script(String),
+    /// An expert was asked in a role that it does not play.
+    #[error("{policy} does not play the role {}", role.name())]
+    Unplayed {
+        /// Who was asked.
+        role: Role,
+        /// The expert's name.
+        policy: String,
+    },
     /// The model or server failed.
     #[error("{0}")]
     Backend(String),
@@ -166,10 +174,14 @@ impl<E: Expert> ExpertGenerator<E> {
 impl<E: Expert> Generator for ExpertGenerator<E> {
     fn generate(&mut self, requests: &[Request<'_>]) -> Result<Vec<Completion>, GenerateError> {
         use rayon::prelude::*;
-        Ok(requests
-            .par_iter()
-            .map(|request| Completion { text: self.expert.reply(request.query), ..Completion::default() })
-            .collect())
+        let answer = |request: &Request<'_>| {
+            let text = self.expert.reply(request.query).ok_or_else(|| GenerateError::Unplayed {
+                role: request.query.role(),
+                policy: self.name.clone(),
+            })?;
+            Ok(Completion { text, ..Completion::default() })
+        };
+        requests.par_iter().map(answer).collect()
     }
 
     fn policy(&self) -> String {

@@ -4,13 +4,26 @@
 //! same query always gets the same reply, so labels never contradict each other and can be asked for at any state the
 //! learner reaches.
 
-use crate::query::Query;
+use crate::query::{Query, Role};
 
-/// Replies to any query of any role, as a function of its contents alone.
+/// Replies to queries of the roles that it plays, as a function of their contents alone.
 pub trait Expert: Send + Sync {
     /// The reply: a subtask (planner), `<action>; True|False` (executor), a progress text (progress), or an action
-    /// (flat). Nothing for HiMAC's roles: its blueprints are taken from whole episodes.
-    fn reply(&self, query: &Query) -> String;
+    /// (flat). None for a role that it does not play.
+    fn reply(&self, query: &Query) -> Option<String>;
+
+    /// Whether it plays a role: [`Expert::reply`] has a reply to every query of it, or to none.
+    fn answers(&self, role: Role) -> bool;
+}
+
+impl<E: Expert + ?Sized> Expert for &E {
+    fn reply(&self, query: &Query) -> Option<String> {
+        (**self).reply(query)
+    }
+
+    fn answers(&self, role: Role) -> bool {
+        (**self).answers(role)
+    }
 }
 
 /// One subtask of a demonstration.
@@ -44,13 +57,25 @@ pub trait Segmenter: Send + Sync {
 
 /// Writes the progress text after an action (spec/algorithms 3.0, step 3).
 pub trait ProgressLabeller: Send + Sync {
-    /// The new progress text from (subtask, previous progress, action, resulting observation).
-    fn label(&self, subtask: &str, previous: &str, action: &str, observation: &crate::Observation) -> String;
+    /// The new progress text from (subtask, previous progress, action, resulting observation); none from who writes none.
+    fn label(
+        &self,
+        subtask: &str,
+        previous: &str,
+        action: &str,
+        observation: &crate::Observation,
+    ) -> Option<String>;
 }
 
 /// Every expert is a progress labeller: its progress role answers the same question.
 impl<E: Expert + ?Sized> ProgressLabeller for E {
-    fn label(&self, subtask: &str, previous: &str, action: &str, observation: &crate::Observation) -> String {
+    fn label(
+        &self,
+        subtask: &str,
+        previous: &str,
+        action: &str,
+        observation: &crate::Observation,
+    ) -> Option<String> {
         self.reply(&Query::Progress {
             subtask: subtask.to_owned(),
             progress: previous.to_owned(),

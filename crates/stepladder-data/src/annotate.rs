@@ -25,6 +25,12 @@ pub enum AnnotateError {
         /// Its words.
         reason: String,
     },
+    /// The labeller writes no progress texts.
+    #[error("{task}: nobody writes the progress texts of its subtasks")]
+    NoProgress {
+        /// Task key.
+        task: String,
+    },
     /// The segments do not cover the actions exactly.
     #[error("{task}: the segments cover {covered} of {actions} actions, or one of them is empty")]
     Coverage {
@@ -99,7 +105,9 @@ pub fn divide(
                 context.clone_from(changed);
             }
             let observation = Observation { feedback: step.observation.clone(), context: context.clone() };
-            let written = labeller.label(&segment.subtask, &progress, &step.action, &observation);
+            let written = labeller
+                .label(&segment.subtask, &progress, &step.action, &observation)
+                .ok_or_else(|| AnnotateError::NoProgress { task: task.clone() })?;
             progress = clean_progress(&written);
             step.progress = Some(progress.clone());
             step.progress_turn = Some(Turn::said(Role::Progress, written));

@@ -14,12 +14,12 @@ use stepladder_core::{Observation, Query, Role};
 
 use crate::streams::{FlatEpisode, FlatStep, Sample, view};
 
-/// One sample for every planner, executor and progress prompt that the learner was asked.
+/// One sample for every planner, executor and progress prompt that the learner was asked and the expert answers.
 pub fn relabel(episode: &Episode, expert: &dyn Expert) -> Vec<Sample> {
     let label = |query: Query| {
-        let reply = expert.reply(&query);
+        let reply = expert.reply(&query)?;
         let reply = if query.role() == Role::Progress { clean_progress(&reply) } else { reply };
-        Sample { query, reply }
+        Some(Sample { query, reply })
     };
     let view = view(episode);
     let issued = episode.subtasks.iter().map(|subtask| subtask.turn.is_some());
@@ -28,19 +28,20 @@ pub fn relabel(episode: &Episode, expert: &dyn Expert) -> Vec<Sample> {
         .into_iter()
         .zip(issued)
         .filter(|(_, asked)| *asked)
-        .map(|(query, _)| label(query))
+        .filter_map(|(query, _)| label(query))
         .collect();
     for step in view.steps {
-        samples.push(label(step.executor));
+        samples.extend(label(step.executor));
         if step.step.progress_turn.is_some() {
-            samples.push(label(step.progress));
+            samples.extend(label(step.progress));
         }
     }
     samples
 }
 
 /// The same for a flat learner: its episode, in which only the actions that the expert agrees with are to be learnt, and
-/// one episode for every other decision, which ends with the expert's action.
+/// one episode for every other decision, which ends with the expert's action. Nothing is to be learnt from a decision that
+/// the expert does not answer.
 pub fn relabel_flat(episode: &Episode, expert: &dyn Expert) -> Vec<FlatEpisode> {
     let (task, context) = (&episode.start.task, &episode.start.context);
     let mut now = context.clone();
@@ -52,8 +53,8 @@ pub fn relabel_flat(episode: &Episode, expert: &dyn Expert) -> Vec<FlatEpisode> 
     for step in episode.steps() {
         let wanted =
             expert.reply(&Query::Flat { task: task.clone(), context: now.clone(), history: history.clone() });
-        let agreed = wanted == step.action;
-        if !agreed {
+        let agreed = wanted.as_ref() == Some(&step.action);
+        if let Some(wanted) = wanted.filter(|_| !agreed) {
             let read_only = |step: &FlatStep| FlatStep { target: false, ..step.clone() };
             let mut steps: Vec<FlatStep> = played.iter().map(read_only).collect();
             steps.push(FlatStep { action: wanted, answer: String::new(), target: true, context: None });
@@ -86,14 +87,18 @@ mod tests {
     struct Parrot;
 
     impl Expert for Parrot {
-        fn reply(&self, query: &Query) -> String {
-            match query {
+        fn reply(&self, query: &Query) -> Option<String> {
+            Some(match query {
                 Query::Planner { earlier, .. } => format!("plan {}", earlier.len()),
                 Query::Executor { subtask, .. } => format!("act on {subtask}; False"),
                 Query::Progress { action, .. } => format!("did {action} || [Checked: ]"),
                 Query::Flat { history, .. } => format!("step {}", history.len()),
-                Query::Macro { .. } | Query::Micro { .. } => String::new(),
-            }
+                Query::Macro { .. } | Query::Micro { .. } => return None,
+            })
+        }
+
+        fn answers(&self, role: Role) -> bool {
+            !matches!(role, Role::Macro | Role::Micro)
         }
     }
 
@@ -110,9 +115,31 @@ mod tests {
         for sample in &samples {
             match &sample.query {
                 Query::Progress { action, .. } => assert_eq!(sample.reply, format!("did {action}")),
-                query => assert_eq!(sample.reply, Parrot.reply(query)),
+                query => assert_eq!(Some(&sample.reply), Parrot.reply(query).as_ref()),
             }
         }
+    }
+
+    /// Plays no role at all.
+    struct Mute;
+
+    impl Expert for Mute {
+        fn reply(&self, _query: &Query) -> Option<String> {
+            None
+        }
+
+        fn answers(&self, _role: Role) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn nothing_is_learnt_from_prompts_that_the_expert_does_not_answer() {
+        let episode = episode();
+        assert_eq!(relabel(&episode, &Mute), []);
+        let flat = relabel_flat(&episode, &Mute);
+        assert_eq!(flat.len(), 1);
+        assert!(flat[0].steps.iter().all(|step| !step.target));
     }
 
     #[test]

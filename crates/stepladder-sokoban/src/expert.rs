@@ -6,7 +6,7 @@
 //! * flat: the first move of a shortest solution of the last board
 
 use stepladder_core::label::Expert;
-use stepladder_core::query::{Observation, Query};
+use stepladder_core::query::{Observation, Query, Role};
 use stepladder_core::reply::executor_reply;
 
 use crate::board::{Board, Direction};
@@ -55,8 +55,8 @@ impl SokobanExpert {
 }
 
 impl Expert for SokobanExpert {
-    fn reply(&self, query: &Query) -> String {
-        match query {
+    fn reply(&self, query: &Query) -> Option<String> {
+        Some(match query {
             Query::Planner { observation, .. } => {
                 seen(observation).as_ref().and_then(Self::subgoal).unwrap_or_else(|| NO_PLAN.to_owned())
             }
@@ -71,7 +71,7 @@ impl Expert for SokobanExpert {
                 .and_then(|board| Self::progress(subtask, &board))
                 .unwrap_or_else(|| NO_BOX.to_owned()),
             // Blueprints are taken from its episodes (`stepladder_data::himac`).
-            Query::Macro { .. } | Query::Micro { .. } => String::new(),
+            Query::Macro { .. } | Query::Micro { .. } => return None,
             Query::Flat { context, history, .. } => {
                 let last = history.last().map_or(context, |(_, answer)| answer);
                 let board = last.parse::<Board>().ok();
@@ -79,7 +79,11 @@ impl Expert for SokobanExpert {
                 let first = moves.and_then(|moves| moves.first().copied());
                 first.map_or(NO_MOVE, Direction::name).to_owned()
             }
-        }
+        })
+    }
+
+    fn answers(&self, role: Role) -> bool {
+        !matches!(role, Role::Macro | Role::Micro)
     }
 }
 
@@ -102,14 +106,16 @@ mod tests {
             progress: "None".to_owned(),
             observation: observe(first, ""),
         };
-        assert_eq!(expert.reply(&plan), "push box from (2,2) to (2,4)");
+        assert_eq!(expert.reply(&plan).unwrap(), "push box from (2,2) to (2,4)");
         let act = |board: &str| {
             let subtask = "push box from (2,2) to (2,4)".to_owned();
-            expert.reply(&Query::Executor {
-                subtask,
-                observation: observe(first, board),
-                progress: String::new(),
-            })
+            expert
+                .reply(&Query::Executor {
+                    subtask,
+                    observation: observe(first, board),
+                    progress: String::new(),
+                })
+                .unwrap()
         };
         assert_eq!(act(""), "down; False");
         assert_eq!(act(second), "right; False");
@@ -122,10 +128,10 @@ mod tests {
             action: "down".to_owned(),
             observation,
         };
-        assert_eq!(expert.reply(&progress), "box at (2,2)");
+        assert_eq!(expert.reply(&progress).unwrap(), "box at (2,2)");
         let flat = |history: &[(String, String)]| {
             let (task, context) = (String::new(), first.to_owned());
-            expert.reply(&Query::Flat { task, context, history: history.to_vec() })
+            expert.reply(&Query::Flat { task, context, history: history.to_vec() }).unwrap()
         };
         assert_eq!(flat(&[]), "down");
         assert_eq!(flat(&[("down".to_owned(), second.to_owned())]), "right");

@@ -11,11 +11,11 @@ use stepladder_alfworld::env::Options;
 use stepladder_alfworld::{
     Alfworld, AlfworldCodec, AlfworldExpert, AlfworldSegmenter, Households, households, noise, tasks,
 };
-use stepladder_core::Observation;
 use stepladder_core::label::{Expert, Segmenter};
 use stepladder_core::seed::Rng;
 use stepladder_core::style::PromptStyle;
 use stepladder_core::trace::Episode;
+use stepladder_core::{Observation, Role};
 use stepladder_env::{Codec, EnvError, EnvSpec, TaskSet};
 use stepladder_scienceworld::{ScienceWorld, ScienceWorldCodec, ScienceWorldExpert, ScienceWorldSegmenter};
 use stepladder_sokoban::{Sokoban, SokobanCodec, SokobanExpert};
@@ -153,6 +153,16 @@ fn open_with(id: &str, data_root: Option<&Path>, alfworld: Options) -> Result<Re
     };
     let rename = (id == "scienceworld").then_some(stepladder_scienceworld::rename::rename as Rename);
     Ok(Registered { tasks, style: Arc::new(Compact::new(codec)), expert, segmenter, noise, rename })
+}
+
+/// Whether the expert of an environment plays a role; no data are needed to know. An unknown id is refused elsewhere.
+pub(crate) fn expert_plays(id: &str, role: Role) -> bool {
+    match id {
+        "household" | "alfworld" => AlfworldExpert::default().answers(role),
+        "sokoban" => SokobanExpert.answers(role),
+        "scienceworld" => ScienceWorldExpert.answers(role),
+        _ => true,
+    }
 }
 
 #[cfg(test)]

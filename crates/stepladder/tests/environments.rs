@@ -197,6 +197,7 @@ fn the_expert_plays_a_task_to_its_end_and_a_person_can_play_too() {
     let played =
         ok(temporary.path(), &["env", "play", "household", "--split", "dev", "--task", "1", "--expert"]);
     assert!(played.starts_with("[household/dev/seed-1]\n"), "{played}");
+    assert!(played.contains("\nsubtask: locate and "), "{played}");
     let steps = played.lines().filter(|line| line.starts_with("> ")).count();
     assert!(played.ends_with(&format!("Terminated after {steps} steps, won: true\n")), "{played}");
 

@@ -217,3 +217,27 @@ fn a_killed_program_leaves_no_simulator_behind() {
         std::thread::sleep(Duration::from_millis(20));
     }
 }
+
+/// Its expert is a hierarchy, and says nothing to the prompts of a flat agent.
+#[test]
+fn the_expert_plays_in_its_roles_and_labels_no_flat_prompts() {
+    let temporary = folder();
+    let folder = temporary.path();
+    let mine = "preset = \"demo\"\n[env]\nid = \"scienceworld\"\n[data]\nsplit = \"train\"\n[eval]\nsplit = \"dev\"\n\
+                zero_shot = []\n[algo.dagger]\nrounds = 1\ngames = 4\ntemperature = 0.0\n[agents.flat]\nalgo = \"dagger\"\n";
+    fs_err::write(folder.join("mine.toml"), mine).unwrap();
+    refused(
+        folder,
+        &["config", "check", "mine.toml"],
+        2,
+        "mine.toml: agents.flat.algo is \"dagger\" (mine.toml:14); the expert of env.id = \"scienceworld\" does not label what an agent \
+         of kind = \"flat\" is asked: choose algo = \"bc\", or kind = \"step_hrl\"",
+    );
+    assert_eq!(ok(folder, &["config", "check", "mine.toml", "--set", "env.id=household"]), "mine: ok\n");
+
+    let Some(root) = playable() else { return };
+    let play = ["env", "play", "scienceworld", "--split", "dev", "--task", "100", "--expert", "--data"];
+    let played = ok(folder, &[&play[..], &[root.to_str().unwrap()]].concat());
+    assert!(played.contains("\nsubtask: ") && !played.contains("> None"), "{played}");
+    assert!(played.ends_with(" steps, won: true\n"), "{played}");
+}

@@ -23,7 +23,7 @@ mod recorder;
 mod subtask;
 
 use stepladder_core::label::Expert;
-use stepladder_core::query::Query;
+use stepladder_core::query::{Query, Role};
 
 use crate::dialect::Wording;
 use crate::view::{Feedback, Room};
@@ -59,8 +59,8 @@ impl AlfworldExpert {
 }
 
 impl Expert for AlfworldExpert {
-    fn reply(&self, query: &Query) -> String {
-        match query {
+    fn reply(&self, query: &Query) -> Option<String> {
+        Some(match query {
             Query::Planner { task, earlier, progress, observation } => {
                 self.plan(task, earlier, progress, &Room::parse(&observation.context))
             }
@@ -78,7 +78,11 @@ impl Expert for AlfworldExpert {
             }
             Query::Flat { task, context, history } => self.act_flat(task, context, history),
             // Blueprints are taken from its episodes (`stepladder_data::himac`).
-            Query::Macro { .. } | Query::Micro { .. } => String::new(),
-        }
+            Query::Macro { .. } | Query::Micro { .. } => return None,
+        })
+    }
+
+    fn answers(&self, role: Role) -> bool {
+        !matches!(role, Role::Macro | Role::Micro)
     }
 }

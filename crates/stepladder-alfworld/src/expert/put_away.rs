@@ -99,18 +99,22 @@ mod tests {
         let mut replies = Vec::new();
         for pair in answers.windows(2) {
             let seen = |feedback: &str| Observation { feedback: feedback.into(), context: ROOM.into() };
-            let reply = expert.reply(&Query::Executor {
-                subtask: subtask.into(),
-                observation: seen(pair[0]),
-                progress: progress.clone(),
-            });
+            let reply = expert
+                .reply(&Query::Executor {
+                    subtask: subtask.into(),
+                    observation: seen(pair[0]),
+                    progress: progress.clone(),
+                })
+                .unwrap();
             let action = reply.rsplit_once("; ").unwrap().0.to_owned();
-            progress = expert.reply(&Query::Progress {
-                subtask: subtask.into(),
-                progress,
-                action,
-                observation: seen(pair[1]),
-            });
+            progress = expert
+                .reply(&Query::Progress {
+                    subtask: subtask.into(),
+                    progress,
+                    action,
+                    observation: seen(pair[1]),
+                })
+                .unwrap();
             replies.push(reply);
         }
         (replies, progress)

@@ -13,7 +13,7 @@ pub(crate) mod map;
 mod progress;
 
 use stepladder_core::label::Expert;
-use stepladder_core::query::{NO_PROGRESS, Query};
+use stepladder_core::query::{Query, Role};
 use stepladder_core::reply::executor_reply;
 
 use crate::view::Scene;
@@ -118,8 +118,8 @@ impl ScienceWorldExpert {
 }
 
 impl Expert for ScienceWorldExpert {
-    fn reply(&self, query: &Query) -> String {
-        match query {
+    fn reply(&self, query: &Query) -> Option<String> {
+        Some(match query {
             Query::Planner { task, earlier, progress, observation } => {
                 let scene = Scene::read(observation);
                 self.plan(&Plan { task, earlier, progress, scene: &scene })
@@ -131,8 +131,13 @@ impl Expert for ScienceWorldExpert {
             Query::Progress { subtask, progress, action, observation } => {
                 self.note(subtask, progress, action, &Scene::read(observation))
             }
-            // A flat learner gets the actions of this expert's episodes; blueprints are taken from whole episodes.
-            Query::Flat { .. } | Query::Macro { .. } | Query::Micro { .. } => NO_PROGRESS.to_owned(),
-        }
+            // What a flat history says is not enough for this expert: a flat agent clones the actions of its episodes.
+            // Blueprints are taken from whole episodes.
+            Query::Flat { .. } | Query::Macro { .. } | Query::Micro { .. } => return None,
+        })
+    }
+
+    fn answers(&self, role: Role) -> bool {
+        matches!(role, Role::Planner | Role::Executor | Role::Progress)
     }
 }

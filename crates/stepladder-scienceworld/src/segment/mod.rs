@@ -564,7 +564,7 @@ mod tests {
                 .to_owned(),
         };
         let note = |subtask: &str, previous: &str| {
-            crate::ScienceWorldExpert.label(subtask, previous, "wait1", &seen)
+            crate::ScienceWorldExpert.label(subtask, previous, "wait1", &seen).unwrap()
         };
         assert_eq!(note("let the apple tree grow", "None"), "waited 1");
         assert_eq!(note("let the apple tree grow", "waited 1"), "waited 2");

@@ -10,7 +10,6 @@ use serde_json::json;
 use stepladder_alfworld::generate::distribution::{self, Summary};
 use stepladder_alfworld::generate::{self, GoalCount, Split};
 use stepladder_alfworld::{Alfworld, Game, Households, bench, verify};
-use stepladder_core::{Observation, Query};
 use stepladder_env::transcript::Report;
 use stepladder_env::{Env, TaskSet};
 
@@ -18,6 +17,8 @@ use super::{Usage, say, scienceworld, sokoban};
 use crate::cli::EnvCommand;
 use crate::envs::{self, IDS};
 use crate::stdout::ask;
+
+mod expert;
 
 pub(super) fn run(command: EnvCommand) -> Result<()> {
     match command {
@@ -108,45 +109,36 @@ fn play(id: &str, split: &str, number: usize, with_expert: bool, data: Option<&P
     let task = tasks
         .get(number)
         .ok_or_else(|| Usage(format!("{id}/{split} has {} tasks; --task counts from 0", tasks.len())))?;
-    let mut env = stepladder_env::TimeLimit::new(registered.tasks.make()?, registered.tasks.max_steps(split));
+    let limit = registered.tasks.max_steps(split);
+    let mut env = stepladder_env::TimeLimit::new(registered.tasks.make()?, limit);
     let start = env.reset(task, 0)?;
     say(format_args!("[{task}]\n{}\n", start.text));
-    // What the reset showed opens a history where nothing stays in sight (`stepladder_agent::flat`).
-    let opening = Observation::first(&start).feedback;
-    let mut history: Vec<(String, String)> =
-        (!opening.is_empty()).then_some((String::new(), opening)).into_iter().collect();
-    let before = history.len();
-    let mut context = start.context.clone();
+    if with_expert {
+        return expert::play(&registered, &mut env, &start, limit);
+    }
+    let mut steps = 0;
     let mut input = std::io::stdin().lock();
     loop {
-        let action = if with_expert {
-            let query =
-                Query::Flat { task: start.task.clone(), context: context.clone(), history: history.clone() };
-            let action = registered.expert.reply(&query);
-            say(format_args!("> {action}"));
-            action
-        } else {
-            ask("> ");
-            let mut line = Vec::new();
-            if input.read_until(b'\n', &mut line)? == 0 {
-                return Ok(());
+        ask("> ");
+        let mut line = Vec::new();
+        if input.read_until(b'\n', &mut line)? == 0 {
+            return Ok(());
+        }
+        // A terminal may send other encodings; what is no UTF-8 is an action that no game knows.
+        let line = String::from_utf8_lossy(&line);
+        let action = match line.trim() {
+            "?" => {
+                let actions = env.admissible().map(|list| list.admissible_actions()).unwrap_or_default();
+                say(actions.join("\n"));
+                continue;
             }
-            // A terminal may send other encodings; what is no UTF-8 is an action that no game knows.
-            match String::from_utf8_lossy(&line).trim() {
-                "?" => {
-                    let actions = env.admissible().map(|list| list.admissible_actions()).unwrap_or_default();
-                    say(actions.join("\n"));
-                    continue;
-                }
-                text => text.to_owned(),
-            }
+            text => text,
         };
-        let step = env.step(&action)?;
+        let step = env.step(action)?;
         say(format_args!("{}\n", step.observation));
-        history.push((action, step.observation));
-        context = step.context.unwrap_or(context);
+        steps += 1;
         if let Some(end) = step.end {
-            say(format_args!("{end:?} after {} steps, won: {}", history.len() - before, step.won));
+            say(format_args!("{end:?} after {steps} steps, won: {}", step.won));
             return Ok(());
         }
     }

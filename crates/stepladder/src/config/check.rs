@@ -3,11 +3,13 @@
 use stepladder_agent::{AgentKind, AgentSpec};
 use stepladder_algo::bc::{Budget, Mixture};
 use stepladder_algo::himac::Selection;
+use stepladder_core::Role;
 use stepladder_data::ablate::ProgressText;
 
 use super::keys::{self, KEYS};
 use super::origin::Origins;
 use super::{AgentConfig, Algo, BcSection, Config, DaggerSection, OfflineSection, OnlineSection, Weights};
+use crate::envs;
 
 // Above this, one step's activations exceed any memory of a small model.
 const MOST_BATCH_TOKENS: usize = 1 << 22;
@@ -260,6 +262,16 @@ impl Findings<'_> {
         if agent.algo == Algo::Dagger {
             let allowed = "it is for kind = \"step_hrl\" and \"flat\"";
             self.unless(agent.kind != AgentKind::Himac, &format!("{table}.algo"), "\"dagger\"", allowed);
+            let id = &config.env.id;
+            let unlabelled =
+                Role::ALL.iter().any(|role| agent.spec().has(*role) && !envs::expert_plays(id, *role));
+            if unlabelled && agent.kind != AgentKind::Himac {
+                let allowed = format!(
+                    "the expert of env.id = {id:?} does not label what an agent of kind = {named} is asked: choose algo = \"bc\", \
+                     or kind = \"step_hrl\""
+                );
+                self.unless(false, &format!("{table}.algo"), "\"dagger\"", &allowed);
+            }
         }
         let own = agent.actor_mode.is_none() && agent.omega.is_none();
         let allowed = "actor_mode and omega are for algo = \"offline_ac\"";

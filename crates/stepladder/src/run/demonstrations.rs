@@ -9,10 +9,9 @@ use stepladder_agent::generator::ExpertGenerator;
 use stepladder_agent::scheduler::{Noise, Options};
 use stepladder_agent::{AgentKind, AgentSpec, Job, Scheduler};
 use stepladder_algo::note;
-use stepladder_core::label::Expert;
 use stepladder_core::seed::stream;
 use stepladder_core::trace::{Episode, Turn, VERSION};
-use stepladder_core::{Query, Role, TaskKey};
+use stepladder_core::{Role, TaskKey};
 use stepladder_data::annotate::divide;
 use stepladder_env::{Draw, Env, Subset, TimeLimit};
 
@@ -37,22 +36,13 @@ pub(crate) struct Rollout {
     pub(crate) seed: u64,
 }
 
-/// Borrows an expert as one.
-struct Borrowed<'a>(&'a dyn Expert);
-
-impl Expert for Borrowed<'_> {
-    fn reply(&self, query: &Query) -> String {
-        self.0.reply(query)
-    }
-}
-
 /// Plays them all.
 pub(crate) fn expert_rollout(
     env: &Registered,
     rollout: &Rollout,
     reporter: &Reporter,
 ) -> Result<Vec<Episode>> {
-    let mut generator = ExpertGenerator::new(Borrowed(&*env.expert), format!("expert/{}", env.spec().id));
+    let mut generator = ExpertGenerator::new(&*env.expert, format!("expert/{}", env.spec().id));
     let noise = (rollout.noise > 0.0).then_some(Noise { probability: rollout.noise, perturb: &*env.noise });
     let options = Options {
         max_steps: rollout.max_steps,
@@ -80,8 +70,9 @@ pub(crate) fn walkthroughs(env: &Registered, rollout: &Rollout, reporter: &Repor
     let play = |job: &Job| -> Result<Episode> {
         let flat = walkthrough(env, job, rollout.max_steps)?;
         let episode = match segmenter {
-            Some(segmenter) => divide(&flat, segmenter, &Borrowed(&*env.expert))
-                .context("--flat writes solutions without subtasks")?,
+            Some(segmenter) => {
+                divide(&flat, segmenter, &&*env.expert).context("--flat writes solutions without subtasks")?
+            }
             None => flat,
         };
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;

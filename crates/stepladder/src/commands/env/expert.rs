@@ -1,0 +1,46 @@
+//! `env play --expert`: the expert plays in all roles of a STEP-HRL agent.
+
+use anyhow::{Result, bail};
+use stepladder_agent::scheduler::Blueprint;
+use stepladder_agent::{AgentKind, AgentSpec, Want};
+use stepladder_core::trace::Turn;
+use stepladder_core::{Role, Start};
+use stepladder_env::Env;
+
+use crate::commands::say;
+use crate::envs::Registered;
+
+/// Plays an episode that has begun to its end, and shows every subtask, action and answer.
+pub(super) fn play(registered: &Registered, env: &mut dyn Env, start: &Start, limit: u32) -> Result<()> {
+    let mut agent = AgentSpec::from(AgentKind::StepHrl).make(limit, &Blueprint::Own);
+    let mut want = agent.start(start);
+    let mut steps = 0;
+    let mut last = None;
+    loop {
+        want = match want {
+            Want::Reply(query) => {
+                let role = query.role();
+                let Some(reply) = registered.expert.reply(&query) else {
+                    bail!("the expert of {} does not play the role {}", registered.spec().id, role.name());
+                };
+                if role == Role::Planner {
+                    say(format_args!("subtask: {reply}"));
+                }
+                agent.on_reply(Turn::said(role, reply))
+            }
+            Want::Act(action) => {
+                say(format_args!("> {action}"));
+                let step = env.step(&action)?;
+                say(format_args!("{}\n", step.observation));
+                steps += 1;
+                last = step.end.map(|end| (end, step.won));
+                agent.on_step(&step)
+            }
+            Want::Finished => break,
+        };
+    }
+    if let Some((end, won)) = last {
+        say(format_args!("{end:?} after {steps} steps, won: {won}"));
+    }
+    Ok(())
+}
