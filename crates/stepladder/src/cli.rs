@@ -133,7 +133,7 @@ pub(crate) struct PolicyArgs {
     /// Environment id; default the run's
     #[arg(long)]
     pub(crate) env: Option<String>,
-    /// Environment steps per episode; default the run's, else the environment's
+    /// Environment steps per episode; default the run's, else the split's
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_steps: Option<u32>,
     /// Sample at this temperature instead of greedy decoding
@@ -199,7 +199,7 @@ pub(crate) struct Demonstrate {
     /// Seed of the noise and of the sample of tasks
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Environment steps per episode; default the environment's
+    /// Environment steps per episode; default the split's
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_steps: Option<u32>,
     /// One JSON object instead of a summary

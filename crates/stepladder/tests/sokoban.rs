@@ -111,13 +111,24 @@ fn boards_are_written_and_can_be_played_as_levels() {
 fn the_expert_solves_every_board_within_the_limit() {
     let temporary = folder();
     let folder = temporary.path();
-    for (split, noise) in [("dev-6x6-1", "0"), ("dev-8x8-2", "0"), ("train-8x8-2", "0.2")] {
+    // Noise can cost more moves than the limit leaves.
+    for (split, noise, least) in
+        [("dev-6x6-1", "0", 1.0), ("dev-8x8-2", "0", 1.0), ("train-8x8-2", "0.2", 0.9)]
+    {
         let arguments =
             ["demonstrate", "--env", "sokoban", "--split", split, "--count", "40", "--noise", noise];
         let said = json(folder, &[&arguments[..], &["--json", "-o", "d.jsonl"]].concat());
-        assert_eq!((&said["n"], &said["success"]), (&json!(40), &json!(1.0)), "{split}");
-        assert!(episodes(&folder.join("d.jsonl")).iter().all(|episode| episode.won));
+        let success = said["success"].as_f64().unwrap();
+        assert!(said["n"] == 40 && success >= least, "{split}: {said}");
+        let won = episodes(&folder.join("d.jsonl")).iter().filter(|episode| episode.won).count();
+        assert_eq!(won as f64 / 40.0, success);
     }
+    // The limit is the split's: 15 steps for small boards, not the environment's 120.
+    let arguments =
+        ["demonstrate", "--env", "sokoban", "--split", "dev-6x6-1", "--count", "40", "--noise", "0.9"];
+    json(folder, &[&arguments[..], &["--json", "-o", "d.jsonl"]].concat());
+    let longest = episodes(&folder.join("d.jsonl")).iter().map(|episode| episode.len()).max();
+    assert_eq!(longest, Some(15));
     let played = ok(folder, &["env", "play", "sokoban", "--split", "dev-6x6-1", "--expert"]);
     assert!(
         played.starts_with("[sokoban/dev-6x6-1/level-0]\n######\n") && played.contains("Terminated"),

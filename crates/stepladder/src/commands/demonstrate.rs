@@ -33,7 +33,7 @@ pub(super) fn run(arguments: &Demonstrate) -> Result<()> {
     let rollout = Rollout {
         agent: if arguments.flat { AgentKind::Flat } else { AgentKind::StepHrl },
         jobs: Job::each(tasks),
-        max_steps: arguments.max_steps.unwrap_or(env.spec().max_steps),
+        max_steps: arguments.max_steps.unwrap_or_else(|| env.tasks.max_steps(&arguments.split)),
         noise: arguments.noise,
         seed: arguments.seed,
     };

@@ -160,10 +160,11 @@ pub(crate) fn demonstrate(env: &Registered, config: &Config, choice: Choice) -> 
 
 /// The expert's solved episodes of these tasks.
 fn won(env: &Registered, config: &Config, tasks: &[TaskKey], pass: u64, noise: f64) -> Result<Vec<Episode>> {
+    let split = tasks.first().map_or(config.data.split.as_str(), |task| task.split.as_str());
     let rollout = Rollout {
         agent: AgentKind::StepHrl,
         jobs: tasks.iter().map(|task| Job::sampled(task, pass)).collect(),
-        max_steps: config.env.max_steps,
+        max_steps: env.max_steps(config, split),
         noise,
         seed: config.seed,
     };
