@@ -98,8 +98,8 @@ fn explore(
     let job = |task: &TaskKey, sample| Job { blueprint: Blueprint::MustParse, ..Job::sampled(task, sample) };
     let jobs = jobs(tasks, config.group, job);
     let sampled = Sampled { temperature: config.temperature, only: Some(Role::Macro) };
-    let (groups, dropped) = group(session.play(&jobs, sampled)?, 1);
-    session.count_dropped(dropped);
+    let (groups, lost) = group(session.play(&jobs, sampled)?, 1)?;
+    session.count_lost(lost);
     let mut samples: Vec<Sample> = Vec::new();
     let mut chosen = Vec::with_capacity(tasks.len());
     for task in tasks {
@@ -153,8 +153,8 @@ fn adapt(
     };
     let jobs = jobs(tasks, config.group, follow);
     let sampled = Sampled { temperature: config.temperature, only: None };
-    let (groups, dropped) = group(session.play(&jobs, sampled)?, 2);
-    session.count_dropped(dropped);
+    let (groups, lost) = group(session.play(&jobs, sampled)?, 2)?;
+    session.count_lost(lost);
     let mut samples: Vec<Sample> = Vec::new();
     for group in &groups {
         let returns = returns(session, group);

@@ -59,6 +59,9 @@ pub enum AlgoError {
     /// A worker thread panicked.
     #[error("a worker thread failed: {0}{advice}", advice = advice(.0))]
     Worker(String),
+    /// Too many episodes of an iteration broke off.
+    #[error(transparent)]
+    Broken(#[from] stepladder_agent::TooManyBroken),
     /// PPO needs a trainer with its critic.
     #[error("the trainer has no value model; online::train starts one")]
     NoValues,

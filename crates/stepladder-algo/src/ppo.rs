@@ -59,8 +59,8 @@ pub(crate) fn iterate(session: &mut Session<'_>, numbers: PpoNumbers) -> Result<
         .map(|(index, task)| stepladder_agent::Job::sampled(task, index as u64))
         .collect();
     let episodes = session.play(&jobs, sampled)?;
-    let (groups, dropped) = crate::online::world::group(episodes, 1);
-    session.count_dropped(dropped);
+    let (groups, lost) = crate::online::world::group(episodes, 1)?;
+    session.count_lost(lost);
     let episodes: Vec<Episode> = groups.into_iter().flat_map(|group| group.episodes).collect();
     let samples = learn(session, &episodes, numbers)?;
     session.update(&samples)

@@ -595,10 +595,10 @@ fn what_fails_is_dropped_and_the_rest_goes_on() {
         .collect();
     let sampled = Sampled { temperature: 1.0, only: None };
     let (episodes, _) = world.play(&trainer, flat(), &jobs, sampled, 0).unwrap();
-    let (groups, dropped) = group(episodes, 2);
+    let (groups, lost) = group(episodes, 2).unwrap();
     assert_eq!(groups.len(), 1);
-    assert_eq!((groups[0].episodes.len(), dropped.episodes, dropped.groups), (3, 3, 1));
-    assert!(dropped.error.unwrap().contains("lost its voice"));
+    assert_eq!((groups[0].episodes.len(), lost.dropped.episodes, lost.groups), (3, 3, 1));
+    assert!(lost.dropped.first.unwrap().contains("lost its voice"));
     let reference = trainer.params.flat.copy();
     let stop = AtomicBool::new(false);
     for (method, agent) in
@@ -610,6 +610,14 @@ fn what_fails_is_dropped_and_the_rest_goes_on() {
         train(&config, &world, &mut trainer, &reference, &stop, &mut curve).unwrap();
         assert_eq!(curve.0.len(), 2);
     }
+    // An environment that is broken for all of them ends the run.
+    let broken = [TaskKey::new("echo", "all", "broken")];
+    let config = config(Method::Grpo, flat(), GroupMode::MeanStd, 2.0);
+    trainer.progress = Progress::start();
+    let mut curve = Curve(vec![], vec![]);
+    let error =
+        train(&config, &fixture.world(&broken, 1), &mut trainer, &reference, &stop, &mut curve).unwrap_err();
+    assert!(matches!(error, AlgoError::Broken(_)) && error.to_string().contains("lost its voice"), "{error}");
 }
 
 #[test]

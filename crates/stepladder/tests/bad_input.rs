@@ -332,16 +332,28 @@ fn absent_and_damaged_games_are_named() {
     // A game that only fails when it is played costs its own episode: the others are kept.
     let foreign = r#"{"pddl_domain": "(define)", "grammar": "{}", "pddl_problem": "", "solvable": true}"#;
     put_game(folder, "b", foreign);
-    let partial = run(folder, &with_data);
-    assert_eq!(partial.code, Some(1), "{partial:#?}");
-    let message = "error: 1 of 2 episodes broke off; the first, alfworld/valid_seen/valid_seen/b/trial_1: \
-                   data/alfworld/json_2.1.1/valid_seen/b/trial_1/game.tw-pddl: unknown PDDL domain (fingerprint ";
-    assert!(partial.err.starts_with(message), "{}", partial.err);
-    let kept = episodes(&folder.join("d.jsonl"));
-    assert_eq!(
-        kept.iter().map(|episode| (episode.won, episode.error.is_some())).collect::<Vec<_>>(),
-        [(true, false), (false, true)]
-    );
+    let walkthrough = [&with_data[..], &["--walkthrough"]].concat();
+    for arguments in [&with_data[..], &walkthrough] {
+        let partial = run(folder, arguments);
+        assert_eq!(partial.code, Some(0), "{partial:#?}");
+        let message = "warning: 1 of 2 episodes broke off and were dropped; the first, alfworld/valid_seen/valid_seen/b/trial_1: \
+                       data/alfworld/json_2.1.1/valid_seen/b/trial_1/game.tw-pddl: unknown PDDL domain (fingerprint ";
+        assert!(partial.err.contains(message), "{}", partial.err);
+        let kept = episodes(&folder.join("d.jsonl"));
+        assert_eq!(kept.len(), 1);
+        assert!(kept[0].won && kept[0].error.is_none());
+        fs_err::remove_file(folder.join("d.jsonl")).unwrap();
+    }
+    // Where most break off, nothing is written.
+    put_game(folder, "a", foreign);
+    for arguments in [&with_data[..], &walkthrough] {
+        let refusal = run(folder, arguments);
+        assert_eq!(refusal.code, Some(1), "{refusal:#?}");
+        let message = "error: 2 of 2 episodes broke off, more than half; the first, alfworld/valid_seen/valid_seen/a/trial_1: ";
+        assert!(refusal.err.contains(message), "{}", refusal.err);
+        assert!(!folder.join("d.jsonl").exists());
+    }
+    put_game(folder, "a", &good);
     let bench = ["env", "bench", "alfworld", "--split", "valid_seen", "--data", "data"];
     assert_eq!(run(folder, &bench).code, Some(1));
 }
@@ -459,4 +471,76 @@ fn runs_and_checkpoints_that_do_not_fit_are_refused_and_left_alone() {
     assert!(refusal.err.starts_with(message), "{}", refusal.err);
     fs_err::remove_file(root.join("demonstrations.jsonl.zst")).unwrap();
     ok(folder, &resume);
+}
+
+/// `tiny.toml` with an agent that imitates the expert on what it played itself.
+const IMITATION: &str = r#"
+[algo.dagger]
+rounds = 1
+games = 0
+temperature = 0.0
+
+[agents.dagger]
+kind = "step_hrl"
+algo = "dagger"
+from = "step_hrl"
+budget = { steps = 2 }
+batch_tokens = 256
+learning_rate = 1e-3
+"#;
+
+#[test]
+fn a_game_that_breaks_costs_its_own_episode_in_every_part_of_a_run() {
+    let temporary = folder();
+    let folder = temporary.path();
+    ok(folder, &["env", "generate", "household", "--count", "8", "-o", "g"]);
+    for number in 0..8 {
+        let game = fs_err::read_to_string(folder.join(format!("g/seed-{number}/game.tw-pddl"))).unwrap();
+        put_game(folder, &format!("good-{number}"), &game);
+    }
+    let foreign = r#"{"pddl_domain": "(define)", "grammar": "{}", "pddl_problem": "", "solvable": true}"#;
+    put_game(folder, "broken", foreign);
+    let tiny = fs_err::read_to_string(folder.join("tiny.toml")).unwrap();
+    fs_err::write(folder.join("mine.toml"), tiny + IMITATION).unwrap();
+    let sets = [
+        "env.id=alfworld",
+        "env.max_steps=50",
+        "data.split=valid_seen",
+        "data.games=0",
+        "eval.split=valid_seen",
+    ];
+    let mut train =
+        vec!["train", "mine.toml", "--run-dir", "run", "--data", "data", "--set", "agents.flat=false"];
+    train.extend(sets.iter().flat_map(|set| ["--set", *set]));
+    let trained = run(folder, &train);
+    assert_eq!(trained.code, Some(0), "{trained:#?}");
+    let lost = "1 of 9 episodes broke off and were dropped; the first, alfworld/valid_seen/valid_seen/broken/trial_1: ";
+    for what in ["demonstrations", "dagger plays round 1"] {
+        assert!(trained.err.contains(&format!("warning: {what}: {lost}")), "{}", trained.err);
+    }
+    let table = fs_err::read_to_string(folder.join("run/table.txt")).unwrap();
+    let said = "\ndropped: dagger plays round 1, 1 of 9 episodes that broke off; demonstrations, 1 of 9 episodes that broke off\n";
+    assert!(table.contains(said), "{table}");
+    let kept: serde_json::Value =
+        serde_json::from_str(&fs_err::read_to_string(folder.join("run/dropped.json")).unwrap()).unwrap();
+    assert_eq!(kept["demonstrations"]["episodes"], 1, "{kept}");
+    assert_eq!(episodes(&folder.join("run/dagger/round-1.jsonl.zst")).len(), 8);
+
+    // Most of them: the run stops.
+    for number in 0..4 {
+        put_game(folder, &format!("good-{number}"), foreign);
+    }
+    train[3] = "again";
+    refused_with(
+        folder,
+        &train,
+        "5 of 9 episodes broke off, more than half; the first, alfworld/valid_seen/valid_seen/broken/trial_1: ",
+    );
+}
+
+/// A command that must fail with this at the beginning of its message.
+fn refused_with(folder: &Path, arguments: &[&str], start: &str) {
+    let outcome = run(folder, arguments);
+    assert_eq!(outcome.code, Some(1), "{outcome:#?}");
+    assert!(outcome.err.contains(&format!("error: {start}")), "{}", outcome.err);
 }

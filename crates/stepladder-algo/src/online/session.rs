@@ -10,7 +10,7 @@ use tch::Tensor;
 use super::OnlineConfig;
 use super::samples::{Sample, merge};
 use super::update::{Learners, Sums};
-use super::world::{Dropped, Group, Sampled, Shares, World, group};
+use super::world::{Group, Lost, Sampled, Shares, World, group};
 use crate::AlgoError;
 use crate::ops::group::is_flat;
 use crate::ppo::Values;
@@ -34,7 +34,7 @@ pub struct Stats {
     invalid: usize,
     groups: usize,
     flat: usize,
-    dropped: Dropped,
+    lost: Lost,
     replies: usize,
     distinct: usize,
     blueprints: usize,
@@ -73,8 +73,8 @@ impl Stats {
             ("logprob_gap", self.fresh.gap / self.fresh.tokens.max(1) as f64),
             ("logprob_gap_max", self.fresh.gap_max),
             ("distinct_replies", mean(self.distinct as f64, self.replies)),
-            ("dropped_episodes", self.dropped.episodes as f64),
-            ("dropped_groups", self.dropped.groups as f64),
+            ("dropped_episodes", self.lost.dropped.episodes as f64),
+            ("dropped_groups", self.lost.groups as f64),
             ("skipped_updates", self.skipped as f64),
             ("share/generate", self.shares.generating / seconds),
             ("share/environment", self.shares.environment / seconds),
@@ -170,8 +170,8 @@ impl<'a> Session<'a> {
             .iter()
             .flat_map(|task| (0..count as u64).map(|sample| Job::sampled(task, sample)))
             .collect();
-        let (groups, dropped) = group(self.play(&jobs, sampled)?, count.min(2));
-        self.count_dropped(dropped);
+        let (groups, lost) = group(self.play(&jobs, sampled)?, count.min(2))?;
+        self.count_lost(lost);
         Ok(groups)
     }
 
@@ -190,17 +190,13 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Counts what was dropped, and says so.
-    pub(crate) fn count_dropped(&mut self, dropped: Dropped) {
-        if let Some(error) = &dropped.error {
-            crate::note!(
-                "warning: {} episodes dropped, and {} groups that became too small; the first: {error}",
-                dropped.episodes,
-                dropped.groups
-            );
+    /// Counts what was lost, and says so.
+    pub(crate) fn count_lost(&mut self, lost: Lost) {
+        if !lost.dropped.is_none() {
+            crate::note!("warning: {} (and {} groups that became too small)", lost.dropped, lost.groups);
         }
-        self.stats.dropped.episodes += dropped.episodes;
-        self.stats.dropped.groups += dropped.groups;
+        self.stats.lost.dropped.add(lost.dropped);
+        self.stats.lost.groups += lost.groups;
     }
 
     /// The order in which samples are taken, in mini-batches.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rand::seq::SliceRandom;
 use stepladder_agent::scheduler::{Job, Options, Scheduler};
-use stepladder_agent::{AgentSpec, Completion, GenerateError, Generator, Request};
+use stepladder_agent::{AgentSpec, Completion, Dropped, GenerateError, Generator, Request};
 use stepladder_core::seed::stream;
 use stepladder_core::style::PromptStyle;
 use stepladder_core::trace::Episode;
@@ -143,33 +143,29 @@ impl<G: Generator> Generator for Timed<G> {
 
 /// What became of the episodes of an iteration.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Dropped {
+pub struct Lost {
     /// Episodes that an environment's error broke off.
-    pub episodes: usize,
+    pub dropped: Dropped,
     /// Groups that were left with fewer than two episodes by that.
     pub groups: usize,
-    /// The first error.
-    pub error: Option<String>,
 }
 
 /// Brings the episodes of each task together. Broken episodes are dropped, and then groups with fewer than `least`
 /// episodes (spec/algorithms 7).
-pub fn group(episodes: Vec<Episode>, least: usize) -> (Vec<Group>, Dropped) {
-    let mut dropped = Dropped::default();
+///
+/// # Errors
+/// [`AlgoError::Broken`] if too many episodes broke off.
+pub fn group(mut episodes: Vec<Episode>, least: usize) -> Result<(Vec<Group>, Lost), AlgoError> {
+    let begun = episodes.chunk_by(|one, next| one.task == next.task).count();
+    let dropped = Dropped::take_from(&mut episodes)?;
     let mut groups: Vec<Group> = Vec::new();
     for episode in episodes {
-        if groups.last().is_none_or(|group| group.task != episode.task) {
-            groups.push(Group { task: episode.task.clone(), episodes: Vec::new() });
-        }
-        if let Some(error) = &episode.error {
-            dropped.episodes += 1;
-            dropped.error.get_or_insert_with(|| format!("{}: {error}", episode.task));
-        } else if let Some(group) = groups.last_mut() {
-            group.episodes.push(episode);
+        match groups.last_mut() {
+            Some(group) if group.task == episode.task => group.episodes.push(episode),
+            _ => groups.push(Group { task: episode.task.clone(), episodes: vec![episode] }),
         }
     }
-    let before = groups.len();
     groups.retain(|group| group.episodes.len() >= least);
-    dropped.groups = before - groups.len();
-    (groups, dropped)
+    let lost = Lost { dropped, groups: begun - groups.len() };
+    Ok((groups, lost))
 }

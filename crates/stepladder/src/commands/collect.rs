@@ -7,7 +7,7 @@ use stepladder_agent::Job;
 use stepladder_agent::scheduler::Options;
 use stepladder_env::{Draw, Subset};
 
-use super::{all_played, policy, sum_up};
+use super::{policy, sum_up, whole};
 use crate::cli::Collect;
 use crate::run::choice::behind;
 use crate::run::output::Output;
@@ -25,7 +25,8 @@ pub(super) fn run(arguments: &Collect) -> Result<()> {
     let writer = trace_file::Writer::to(output)?;
     let mut generator = opened.generator()?;
     let options = Options { seed: arguments.seed, slots: 100, ..opened.options(&arguments.policy) };
-    let episodes = play(env, &mut *generator, &jobs, options, &policy.name)?;
+    let mut episodes = play(env, &mut *generator, &jobs, options, &policy.name)?;
+    whole(&mut episodes)?;
     writer.write_all(&episodes)?;
     let all = env.evaluate(&episodes).all;
     let played = format_args!(
@@ -37,5 +38,5 @@ pub(super) fn run(arguments: &Collect) -> Result<()> {
         arguments.output.display()
     );
     sum_up(on_stdout, played);
-    all_played(&episodes)
+    Ok(())
 }

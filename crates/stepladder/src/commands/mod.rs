@@ -22,6 +22,7 @@ use std::fmt;
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
+use stepladder_agent::Dropped;
 use stepladder_algo::note;
 use stepladder_core::trace::Episode;
 
@@ -69,6 +70,15 @@ pub(crate) fn run(arguments: Cli) -> Result<()> {
         Command::Config { command } => config::run(command),
         Command::Reference { page } => reference::run(&page),
     }
+}
+
+/// Drops broken episodes of what is to be written as data, and says so; an error if they are too many.
+pub(crate) fn whole(episodes: &mut Vec<Episode>) -> Result<Dropped> {
+    let dropped = Dropped::take_from(episodes)?;
+    if !dropped.is_none() {
+        note!("warning: {dropped}");
+    }
+    Ok(dropped)
 }
 
 /// An error if some episodes broke off; what was played is already written then.

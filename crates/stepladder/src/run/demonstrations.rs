@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use rayon::prelude::*;
 use stepladder_agent::generator::ExpertGenerator;
 use stepladder_agent::scheduler::{Noise, Options};
-use stepladder_agent::{AgentKind, AgentSpec, Job, Scheduler};
+use stepladder_agent::{AgentKind, AgentSpec, Dropped, Job, Scheduler};
 use stepladder_algo::note;
 use stepladder_core::seed::stream;
 use stepladder_core::trace::{Episode, Turn, VERSION};
-use stepladder_core::{Role, TaskKey};
+use stepladder_core::{Role, Start, TaskKey};
 use stepladder_data::annotate::divide;
 use stepladder_env::{Draw, Env, Subset, TimeLimit};
 
@@ -68,13 +68,15 @@ pub(crate) fn walkthroughs(env: &Registered, rollout: &Rollout, reporter: &Repor
     let done = AtomicU64::new(0);
     let segmenter = env.segmenter.as_deref().filter(|_| rollout.agent == AgentKind::StepHrl);
     let play = |job: &Job| -> Result<Episode> {
-        let flat = walkthrough(env, job, rollout.max_steps)?;
-        let episode = match segmenter {
-            Some(segmenter) => {
-                divide(&flat, segmenter, &&*env.expert).context("--flat writes solutions without subtasks")?
+        let mut episode = walkthrough(env, job, rollout.max_steps)?;
+        if let Some(segmenter) = segmenter.filter(|_| episode.error.is_none()) {
+            match divide(&episode, segmenter, &&*env.expert) {
+                Ok(divided) => episode = divided,
+                Err(error) => {
+                    episode.error = Some(format!("{error}; --flat writes solutions without subtasks"))
+                }
             }
-            None => flat,
-        };
+        }
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
         reporter.at(done, &format!("{done} episodes"));
         Ok(episode)
@@ -84,55 +86,82 @@ pub(crate) fn walkthroughs(env: &Registered, rollout: &Rollout, reporter: &Repor
     Ok(episodes)
 }
 
+/// The recorded solution of a task, played; an environment's error ends the episode.
 fn walkthrough(env: &Registered, job: &Job, max_steps: u32) -> Result<Episode> {
     let id = env.spec().id;
-    let mut game = TimeLimit::new(env.tasks.make()?, max_steps);
-    let start = game.reset(&job.task, job.seed)?;
-    let solution = game.walkthrough().map(|known| known.solution()).unwrap_or_default();
-    if solution.is_empty() {
-        bail!("{} comes with no solution; leave out --walkthrough to have {id}'s expert play", job.task);
-    }
     let spec = AgentSpec::from(AgentKind::Flat);
     let mut agent = spec.make(max_steps, &job.blueprint);
-    agent.start(&start);
-    let (mut won, mut score, mut end) = (false, 0.0, None);
-    for action in solution {
-        agent.on_reply(Turn::said(Role::Flat, action.as_str()));
-        let step = game.step(&action)?;
-        (won, score, end) = (won || step.won, score + step.reward, step.end);
-        agent.on_step(&step);
-        if end.is_some() {
-            break;
-        }
-    }
-    Ok(Episode {
+    let mut episode = Episode {
         version: VERSION,
         task: job.task.clone(),
         seed: job.seed,
         agent: spec.kind.name().to_owned(),
         policy: format!("walkthrough/{id}"),
-        start,
-        subtasks: agent.trace(),
-        won,
-        score,
-        end,
+        start: Start {
+            text: String::new(),
+            task: String::new(),
+            context: String::new(),
+            family: "unknown".to_owned(),
+        },
+        subtasks: Vec::new(),
+        won: false,
+        score: 0.0,
+        end: None,
         error: None,
-    })
+    };
+    let begun = env.tasks.make().and_then(|game| {
+        let mut game = TimeLimit::new(game, max_steps);
+        let start = game.reset(&job.task, job.seed)?;
+        Ok((game, start))
+    });
+    let (mut game, start) = match begun {
+        Ok(begun) => begun,
+        Err(error) => return Ok(Episode { error: Some(error.to_string()), ..episode }),
+    };
+    let solution = game.walkthrough().map(|known| known.solution()).unwrap_or_default();
+    if solution.is_empty() {
+        bail!("{} comes with no solution; leave out --walkthrough to have {id}'s expert play", job.task);
+    }
+    agent.start(&start);
+    episode.start = start;
+    for action in solution {
+        agent.on_reply(Turn::said(Role::Flat, action.as_str()));
+        let step = match game.step(&action) {
+            Ok(step) => step,
+            Err(error) => {
+                episode.error = Some(error.to_string());
+                break;
+            }
+        };
+        episode.won |= step.won;
+        episode.score += step.reward;
+        episode.end = step.end;
+        agent.on_step(&step);
+        if step.end.is_some() {
+            break;
+        }
+    }
+    episode.subtasks = agent.trace();
+    Ok(episode)
 }
 
 /// The demonstrations of a run: one clean pass, then the noisy ones; only solved episodes are kept. Then copies of them with
 /// other names, as many as the configuration says, and those of practice tasks.
-pub(crate) fn demonstrate(env: &Registered, config: &Config, choice: Choice) -> Result<Vec<Episode>> {
+pub(crate) fn demonstrate(
+    env: &Registered,
+    config: &Config,
+    choice: Choice,
+) -> Result<(Vec<Episode>, Dropped)> {
     let draw = |split: &str, count| -> Result<Subset> {
         let subset = choice.tasks(env, split, count, Draw::Training { seed: config.seed })?;
         note!("demonstrations of {}/{split}{}", config.env.id, suffix(&subset));
         Ok(subset)
     };
     let tasks = draw(&config.data.split, config.data.games)?.tasks;
-    let mut kept = Vec::new();
+    let (mut kept, mut dropped) = (Vec::new(), Dropped::default());
     for pass in 0..=config.data.noisy_passes {
         let noise = if pass == 0 { 0.0 } else { config.data.noise };
-        kept.extend(won(env, config, &tasks, pass, noise)?);
+        kept.extend(won(env, config, &tasks, (pass, noise), &mut dropped)?);
     }
     if let Some(rename) = env.rename {
         let copies: Vec<Episode> = shares(&kept, config.data.renamed)
@@ -145,7 +174,7 @@ pub(crate) fn demonstrate(env: &Registered, config: &Config, choice: Choice) -> 
     }
     if let Some(split) = &config.data.practice {
         let tasks = draw(split, config.data.practice_games)?.tasks;
-        kept.extend(won(env, config, &tasks, 0, config.data.noise)?);
+        kept.extend(won(env, config, &tasks, (0, config.data.noise), &mut dropped)?);
     }
     if kept.is_empty() {
         bail!(
@@ -155,11 +184,17 @@ pub(crate) fn demonstrate(env: &Registered, config: &Config, choice: Choice) -> 
             config.data.split
         );
     }
-    Ok(kept)
+    Ok((kept, dropped))
 }
 
-/// The expert's solved episodes of these tasks.
-fn won(env: &Registered, config: &Config, tasks: &[TaskKey], pass: u64, noise: f64) -> Result<Vec<Episode>> {
+/// The expert's solved episodes of these tasks, in a pass with some noise; what breaks off is dropped and counted.
+fn won(
+    env: &Registered,
+    config: &Config,
+    tasks: &[TaskKey],
+    (pass, noise): (u64, f64),
+    dropped: &mut Dropped,
+) -> Result<Vec<Episode>> {
     let split = tasks.first().map_or(config.data.split.as_str(), |task| task.split.as_str());
     let rollout = Rollout {
         agent: AgentKind::StepHrl,
@@ -169,9 +204,7 @@ fn won(env: &Registered, config: &Config, tasks: &[TaskKey], pass: u64, noise: f
         seed: config.seed,
     };
     let mut episodes = expert_rollout(env, &rollout, &Reporter::new("expert plays", tasks.len() as u64))?;
-    if let Some(error) = episodes.iter().find_map(|episode| episode.error.as_ref()) {
-        bail!("a demonstration broke off: {error}");
-    }
+    dropped.add(Dropped::take_from(&mut episodes)?);
     episodes.retain(|episode| episode.won);
     Ok(episodes)
 }

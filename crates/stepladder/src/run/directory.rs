@@ -9,10 +9,12 @@
 //! <agent>/trained.json      present when training is complete
 //! <agent>/round-N.jsonl.zst what the learner played in a round of imitation
 //! <agent>/<env>-<split>.json        evaluation      <agent>/<env>-<split>.jsonl.zst   its episodes
+//! dropped.json              episodes that broke off while something was played to learn from, by what was played
 //! table.txt                 the last table that was printed
 //! lock                      held by the process that trains
 //! ```
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +23,8 @@ use super::output::Output;
 use crate::config::{self, Config};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
+use stepladder_agent::Dropped;
+use stepladder_algo::note;
 
 const CONFIG: &str = "config.toml";
 const RUN: &str = "run.json";
@@ -135,6 +139,30 @@ impl RunDir {
             bail!("{} has no agent `{name}`; it has {}", self.root.display(), known.join(", "));
         }
         Ok(())
+    }
+
+    fn dropped_file(&self) -> PathBuf {
+        self.root.join("dropped.json")
+    }
+
+    /// Episodes that broke off while something was played to learn from, by what was played.
+    pub(crate) fn dropped(&self) -> Result<BTreeMap<String, Dropped>> {
+        let path = self.dropped_file();
+        if !path.exists() {
+            return Ok(BTreeMap::new());
+        }
+        serde_json::from_str(&fs_err::read_to_string(&path)?).with_context(|| path.display().to_string())
+    }
+
+    /// Warns of dropped episodes and keeps their number, if there are any.
+    pub(crate) fn note_dropped(&self, what: &str, dropped: Dropped) -> Result<()> {
+        if dropped.is_none() {
+            return Ok(());
+        }
+        note!("warning: {what}: {dropped}");
+        let mut all = self.dropped()?;
+        all.insert(what.to_owned(), dropped);
+        replace_file(&self.dropped_file(), &(serde_json::to_string_pretty(&all)? + "\n"))
     }
 
     /// The expert's episodes.

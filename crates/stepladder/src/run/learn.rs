@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use rand::seq::SliceRandom;
-use stepladder_agent::Job;
 use stepladder_agent::scheduler::Options;
+use stepladder_agent::{Dropped, Job};
 use stepladder_algo::bc::Ending;
 use stepladder_algo::note;
 use stepladder_algo::runtime::checkpoint::{self, Progress, Trainer};
@@ -357,10 +357,9 @@ impl Learner<'_> {
         };
         let label = format!("{} plays round {}", self.name, round + 1);
         let mut generator = UntilStopped { inner: &mut generator, stop: &self.run.stop };
-        let episodes = play(env, &mut generator, &Job::each(&tasks), options, &label)?;
-        if let Some(error) = episodes.iter().find_map(|episode| episode.error.as_ref()) {
-            bail!("an episode of {label} broke off: {error}");
-        }
+        let mut episodes = play(env, &mut generator, &Job::each(&tasks), options, &label)?;
+        let dropped = Dropped::take_from(&mut episodes).context(label.clone())?;
+        self.run.directory.note_dropped(&label, dropped)?;
         Ok(episodes)
     }
 }

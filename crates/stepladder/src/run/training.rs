@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use stepladder_agent::scheduler::Options;
-use stepladder_agent::{AgentKind, Job};
+use stepladder_agent::{AgentKind, Dropped, Job};
 use stepladder_algo::bc::{Budget, Ending};
 use stepladder_algo::note;
 use stepladder_algo::runtime::checkpoint::Progress;
@@ -57,7 +57,8 @@ impl Run<'_> {
                 "the run's demonstrations cannot be read; remove the file to have the expert play again",
             );
         }
-        let episodes = demonstrate(env, &self.config, self.choice)?;
+        let (episodes, dropped) = demonstrate(env, &self.config, self.choice)?;
+        self.directory.note_dropped("demonstrations", dropped)?;
         trace_file::save(&path, &episodes)?;
         Ok(episodes)
     }
@@ -85,7 +86,10 @@ impl Run<'_> {
                 seed: self.config.seed,
             };
             let reporter = Reporter::new("words", rollout.jobs.len() as u64);
-            episodes.extend(expert_rollout(&other, &rollout, &reporter)?);
+            let mut played = expert_rollout(&other, &rollout, &reporter)?;
+            self.directory
+                .note_dropped(&format!("words of {id}/{split}"), Dropped::take_from(&mut played)?)?;
+            episodes.extend(played);
         }
         Ok(episodes)
     }
@@ -143,6 +147,7 @@ impl Run<'_> {
         let mut text = self.capped()?;
         text.push_str(&table::render(&title, &lines));
         text.push_str(&self.demonstrated(&env)?);
+        text.push_str(&self.dropped()?);
         text.push_str(&format!(
             "\ntraining: {}; training and evaluation in this session: {}\n",
             self.training_times()?,
@@ -176,6 +181,16 @@ impl Run<'_> {
             }
         }
         Ok(if parts.is_empty() { String::new() } else { format!("\ndemonstrations: {}", parts.join("; ")) })
+    }
+
+    /// Says what was dropped of what agents learn from, if anything was.
+    fn dropped(&self) -> Result<String> {
+        let all = self.directory.dropped()?;
+        let of = |(what, dropped): (&String, &Dropped)| {
+            format!("{what}, {} of {} episodes that broke off", dropped.episodes, dropped.of)
+        };
+        let parts: Vec<String> = all.iter().map(of).collect();
+        Ok(if parts.is_empty() { String::new() } else { format!("\ndropped: {}", parts.join("; ")) })
     }
 
     /// Training time of each agent over all sessions, evaluation and saving left out.
