@@ -272,3 +272,65 @@ fn a_run_begun_on_the_first_tasks_goes_on_with_them() {
     let tasks: Vec<String> = played.into_iter().map(|episode| episode.task.id).collect();
     assert_eq!(tasks, ["seed-0", "seed-1", "seed-2", "seed-3"]);
 }
+
+/// How many episodes run at once is a matter of memory and speed: nothing that is played, learnt or counted depends on it.
+#[test]
+fn a_run_continued_with_other_slots_ends_the_same() {
+    const MORE: &str = r#"
+[algo.dagger]
+rounds = 1
+games = 6
+temperature = 0.0
+
+[agents.dagger]
+kind = "step_hrl"
+algo = "dagger"
+from = "step_hrl"
+budget = { steps = 4 }
+batch_tokens = 256
+learning_rate = 1e-3
+"#;
+    let temporary = folder();
+    let folder = temporary.path();
+    let tiny = fs_err::read_to_string(folder.join("tiny.toml")).unwrap();
+    fs_err::write(folder.join("mine.toml"), tiny + MORE).unwrap();
+    let root = folder.join("run");
+    ok(folder, &["train", "mine.toml", "--run-dir", "run"]);
+    let outcome = || -> Vec<(String, Vec<u8>)> {
+        let told = |path: &String| {
+            path.ends_with("model.safetensors") || path.ends_with(".jsonl.zst") || path.ends_with("-dev.json")
+        };
+        let paths = files(&root).into_iter().filter(told);
+        paths.map(|path| (path.clone(), fs_err::read(root.join(path)).unwrap())).collect()
+    };
+    let (before, table) = (outcome(), fs_err::read_to_string(root.join("table.txt")).unwrap());
+    assert!(before.iter().any(|(path, _)| path == "dagger/round-1.jsonl.zst"));
+    for name in ["flat", "dagger"] {
+        fs_err::remove_dir_all(root.join(name)).unwrap();
+    }
+    fs_err::remove_file(root.join("step_hrl/household-dev.json")).unwrap();
+    let config = fs_err::read_to_string(root.join("config.toml")).unwrap();
+    assert!(config.contains("\nslots = 4\n"), "{config}");
+    fs_err::write(root.join("config.toml"), config.replace("\nslots = 4\n", "\nslots = 1\n")).unwrap();
+    ok(folder, &["train", "--resume", "run"]);
+    for ((path, one), (other_path, other)) in before.iter().zip(&outcome()) {
+        assert!(path == other_path && one == other, "{path} differs");
+    }
+    assert_eq!(results(&fs_err::read_to_string(root.join("table.txt")).unwrap()), results(&table));
+}
+
+#[test]
+fn a_run_continued_with_other_threads_is_warned_about() {
+    let temporary = folder();
+    let folder = temporary.path();
+    let short = ["--set", "agents.flat=false", "--set", "agents.step_hrl.budget={ steps = 1 }"];
+    ok(folder, &[&["train", "tiny.toml", "--run-dir", "run"], &short[..]].concat());
+    let path = folder.join("run/config.toml");
+    let config = fs_err::read_to_string(&path).unwrap();
+    fs_err::write(&path, config.replace("threads = 1\n", "threads = 2\n")).unwrap();
+    let outcome = run(folder, &["train", "--resume", "run"]);
+    assert_eq!(outcome.code, Some(0), "{outcome:#?}");
+    let message =
+        "the run was started with 1 threads and goes on with 2: its numbers will differ in the last bits\n";
+    assert!(outcome.err.contains(message), "{}", outcome.err);
+}

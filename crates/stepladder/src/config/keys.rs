@@ -49,7 +49,11 @@ const fn optional(path: &'static str, kind: Kind, meaning: &'static str) -> Key 
 /// Every key, in the order in which tables and keys are shown.
 pub(crate) const KEYS: &[Key] = &[
     key("seed", Kind::Count(LARGE), "Run seed: every random number of the run derives from it."),
-    key("threads", Kind::Count(LARGE), "Worker threads; 0 takes all cores."),
+    key(
+        "threads",
+        Kind::Count(LARGE),
+        "Worker threads; 0 takes all cores. A run continues bit for bit only with the number that it was started with.",
+    ),
     key("env.id", Kind::Text, "Environment: `household`, `alfworld`, `sokoban` or `scienceworld`."),
     key(
         "env.max_steps",
@@ -360,7 +364,11 @@ pub(crate) const KEYS: &[Key] = &[
         Kind::Count(LARGE),
         "Tasks of the final table: a sample stratified by task family, the same for every run seed; 0 takes the whole split.",
     ),
-    key("eval.slots", Kind::Count(LARGE), "Episodes running at once; at least 1."),
+    key(
+        "eval.slots",
+        Kind::Count(LARGE),
+        "Episodes running at once; at least 1. It decides memory and speed: what is played does not depend on it (on a GPU up to near-ties).",
+    ),
     key(
         "eval.probes",
         Kind::Count(WORD),
