@@ -107,16 +107,17 @@ fn timed(name: &'static str, times: &mut Vec<(&'static str, Duration)>, work: im
 
 /// Runs nextest and reads its report, which also tells about failed tests, but is missing where the build failed.
 fn nextest(command: &mut Command, report: &Path) -> Run {
+    let none = Run { tests: Some(Vec::new()), ..Run::default() };
     if report.exists()
         && let Err(error) = fs::remove_file(report)
     {
-        return Run { ending: Err(error.into()), ..Run::default() };
+        return Run { ending: Err(error.into()), ..none };
     }
     let ending = execute(command);
     let tests =
         match fs::read_to_string(report).map_err(anyhow::Error::from).and_then(|text| report::junit(&text)) {
             Ok(tests) => tests,
-            Err(error) => return Run { ending: ending.and(Err(error)), ..Run::default() },
+            Err(error) => return Run { ending: ending.and(Err(error)), ..none },
         };
     Run { counts: Counts::of(&tests), tests: Some(tests), ending }
 }

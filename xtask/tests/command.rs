@@ -1,4 +1,4 @@
-//! The built xtask as a process: wrong usage, and a download that is killed half way.
+//! The built xtask as a process: wrong usage, a download that is killed half way, and the end of a test run.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "the helpers of a test are tests")]
@@ -118,4 +118,79 @@ fn a_failed_download_says_what_to_do_and_the_next_run_succeeds() {
     python(root, OTHER_HALF);
     let (code, text) = output(&mut xtask(root, &["libtorch"]));
     assert_eq!(code, Some(0), "{text}");
+}
+
+/// A cargo whose runners do `tests` and print one documentation example; `$STEPLADDER_SKIPS` is where skips go.
+fn cargo(root: &Path, has_nextest: bool, tests: &str) -> Command {
+    fs::create_dir_all(root.join("clone/target/nextest/xtask")).unwrap();
+    let metadata = r#"{"packages":[{"name":"stepladder-env","targets":[{"doctest":true}]}]}"#;
+    let script = format!(
+        r#"#!/bin/sh
+case "$1 $2" in
+'metadata '*) echo '{metadata}' ;;
+'nextest --version') {has_nextest} ;;
+'test --doc') echo 'test result: ok. 1 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out' ;;
+'nextest run' | 'test '*) {tests} ;;
+*) exit 9 ;;
+esac
+"#
+    );
+    let path = root.join("cargo");
+    fs::write(path.with_extension("new"), script).unwrap();
+    fs::set_permissions(path.with_extension("new"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    fs::rename(path.with_extension("new"), &path).unwrap();
+    let mut command = xtask(root, &["test", "-p", "stepladder-env"]);
+    command.env("CARGO", path).env_remove("CI");
+    command
+}
+
+const JUNIT: &str = r#"cat > target/nextest/xtask/junit.xml <<'END'
+<testsuites><testsuite>
+<testcase name="slow" classname="stepladder-env" time="2.5"/>
+<testcase name="left_out" classname="stepladder-env" time="0.5"/>
+</testsuite></testsuites>
+END
+"#;
+
+const SKIP: &str = r#"printf 'stepladder-env\nleft_out\nno data\n' > "$STEPLADDER_SKIPS/1-0"; "#;
+
+#[test]
+fn a_test_run_ends_with_the_slowest_and_the_skipped_tests_and_a_skip_fails_ci() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    let (code, text) = output(&mut cargo(root, true, &format!("{SKIP}{JUNIT}")));
+    assert_eq!(code, Some(0), "{text}");
+    assert!(
+        text.contains("\n    the slowest 2 of 2 tests:\n         2.5 s  stepladder-env slow\n"),
+        "{text}"
+    );
+    assert!(text.contains("\n    SKIPPED stepladder-env left_out: no data\n"), "{text}");
+    assert!(text.ends_with("\n2 passed, 0 failed, 1 skipped\n"), "{text}");
+    // Records of an earlier run count for nothing.
+    let (code, text) = output(cargo(root, true, JUNIT).env("CI", "true"));
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.ends_with("\n3 passed, 0 failed, 0 skipped\n"), "{text}");
+
+    let (code, text) = output(cargo(root, true, &format!("{SKIP}{JUNIT}")).env("CI", "true"));
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("\n2 passed, 0 failed, 1 skipped\nerror: skipped in CI"), "{text}");
+    assert!(text.ends_with("\n  stepladder-env left_out: no data\n"), "{text}");
+}
+
+#[test]
+fn without_nextest_and_after_a_failure_tests_are_counted_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let failing =
+        "echo 'test result: FAILED. 4 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out'; exit 101";
+    let (code, text) = output(&mut cargo(directory.path(), false, &format!("{SKIP}{failing}")));
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("\n    no times of single tests, as there is no cargo-nextest"), "{text}");
+    assert!(text.contains("\n4 passed, 2 failed, 1 skipped\nerror: stage `tests`: "), "{text}");
+    // The report of an earlier run is not taken for that of one that never began.
+    let (code, text) = output(&mut cargo(directory.path(), true, JUNIT));
+    assert_eq!(code, Some(0), "{text}");
+    let (code, text) = output(&mut cargo(directory.path(), true, "exit 101"));
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("\n1 passed, 0 failed, 0 skipped\nerror: stage `tests`: "), "{text}");
+    assert!(!text.contains("slowest") && !text.contains("no cargo-nextest"), "{text}");
 }

@@ -44,6 +44,7 @@ impl Summary {
 
     fn write(&self, to: &mut String) -> std::fmt::Result {
         match &self.tests {
+            Some(tests) if tests.is_empty() => {}
             Some(tests) => {
                 let mut slowest: Vec<&Test> = tests.iter().collect();
                 slowest.sort_by(|left, right| right.seconds.total_cmp(&left.seconds));
