@@ -109,6 +109,10 @@ impl TaskSet for Alfworld {
             .collect::<Result<_, FileError>>()?;
         let mut keep = solvable.into_iter();
         ids.retain(|_| keep.next().unwrap_or(false));
+        if ids.is_empty() {
+            let part = self.shared.games_directory.join(split);
+            return Err(missing(&part, "this split holds no game that can be solved"));
+        }
         Ok(ids.into_iter().map(|id| TaskKey::new(SPEC.id, split, id)).collect())
     }
 
@@ -215,10 +219,12 @@ fn subdirectories(directory: &Path) -> Result<Vec<String>, EnvError> {
     let mut names = Vec::new();
     for entry in fs_err::read_dir(directory).map_err(data)? {
         let entry = entry.map_err(data)?;
-        if entry.path().is_dir()
-            && let Some(name) = entry.file_name().to_str()
-        {
-            names.push(name.to_owned());
+        if entry.path().is_dir() {
+            let name = entry.file_name().into_string().map_err(|_| EnvError::Data {
+                path: entry.path(),
+                reason: "the name of a task's directory must be UTF-8: rename it".to_owned(),
+            })?;
+            names.push(name);
         }
     }
     Ok(names)

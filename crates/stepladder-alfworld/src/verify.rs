@@ -6,87 +6,81 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use serde_json::{Value, json};
 use stepladder_env::EnvError;
-use stepladder_env::transcript::{Difference, Report, read_rows};
+use stepladder_env::transcript::{Replay, Report, Row, Schema};
 
 use crate::engine::Engine;
 use crate::game::Game;
 use crate::list::CommandList;
 use crate::tasks::{GAMES_DIRECTORY, SPEC};
 
+/// The rows of a transcript.
+const ROWS: Schema = Schema {
+    first_steps: &[0],
+    episode: &["game", "mode"],
+    played: &["command"],
+    required: &["observation", "reward", "done"],
+    optional: &["won", "admissible"],
+};
+
 /// Replays a transcript and compares every row.
 ///
 /// A row names its `game` (a path below the official games of `data_root`, or else beside the transcript), its `step` (0
-/// starts an episode) and its `command`; `observation`, `reward`, `done`, `won` and `admissible` are compared where present.
+/// starts an episode) and its `command`, and has `observation`, `reward` and `done`, which are compared; `won` and
+/// `admissible` are compared where present.
 ///
 /// # Errors
 /// [`EnvError::Data`] if the transcript or one of its games cannot be read; the message names the file and the row.
 pub fn verify(path: &Path, data_root: Option<&Path>) -> Result<Report, EnvError> {
-    let mut report = Report::new(SPEC.id);
-    let mut replay = Replay { path, data_root, games: FxHashMap::default(), engine: None };
-    for (index, row) in read_rows(path)?.iter().enumerate() {
-        let differences = replay.row(index + 1, row)?;
-        report.row(differences);
+    let mut replay = Replay::new(SPEC.id, path);
+    let mut player = Player { path, data_root, games: FxHashMap::default(), engine: None };
+    let rows = replay.rows()?;
+    for value in &rows {
+        let row = replay.row(&ROWS, value)?;
+        let found = player.play(&row)?;
+        replay.compare(&row, row.text("game")?, found);
     }
-    Ok(report)
+    Ok(replay.finish())
 }
 
-struct Replay<'a> {
+struct Player<'a> {
     path: &'a Path,
     data_root: Option<&'a Path>,
     games: FxHashMap<String, Arc<Game>>,
     engine: Option<Engine>,
 }
 
-impl Replay<'_> {
-    fn broken(&self, row: usize, reason: impl std::fmt::Display) -> EnvError {
-        EnvError::Data { path: self.path.to_owned(), reason: format!("row {row}: {reason}") }
-    }
-
-    fn row(&mut self, number: usize, row: &Value) -> Result<Vec<Difference>, EnvError> {
-        let name = row["game"].as_str().ok_or_else(|| self.broken(number, "no `game`"))?;
-        let step = row["step"].as_u64().ok_or_else(|| self.broken(number, "no `step`"))?;
+impl Player<'_> {
+    fn play(&mut self, row: &Row<'_>) -> Result<Vec<(&'static str, Value)>, EnvError> {
+        let name = row.text("game")?;
         let mut observation = String::new();
-        let won = if step == 0 {
-            let game = self.game(number, name)?;
-            let engine = self.engine.insert(Engine::new(game));
+        let engine = if row.begins {
+            row.plays_nothing("command")?;
+            let game = self.game(row, name)?;
+            self.engine.insert(Engine::new(game))
+        } else {
+            self.engine.as_mut().ok_or_else(|| row.broken("no game was begun"))?
+        };
+        let won = if row.begins {
             engine.write_intro(&mut observation);
             engine.won()
         } else {
-            let command = row["command"].as_str().ok_or_else(|| self.broken(number, "no `command`"))?;
-            let Some(engine) = &mut self.engine else {
-                return Err(self.broken(number, "the transcript does not begin with a step 0"));
-            };
-            engine.step(command, &mut observation).won
+            engine.step(row.text("command")?, &mut observation).won
         };
-        let mut differences = Vec::new();
-        let mut compare = |field: &str, found: Value, equal: fn(&Value, &Value) -> bool| {
-            let Some(expected) = row.get(field) else { return };
-            if !equal(expected, &found) {
-                differences.push(Difference {
-                    file: self.path.display().to_string(),
-                    row: number,
-                    task: name.to_owned(),
-                    field: field.to_owned(),
-                    expected: expected.clone(),
-                    found,
-                });
-            }
-        };
-        compare("observation", json!(observation), PartialEq::eq);
-        compare("reward", json!(if won && step > 0 { 1.0 } else { 0.0 }), |a, b| a.as_f64() == b.as_f64());
-        compare("done", json!(won && step > 0), PartialEq::eq);
-        compare("won", json!(won), PartialEq::eq);
-        if row.get("admissible").is_some()
-            && let Some(engine) = &mut self.engine
-        {
+        let mut found = vec![
+            ("observation", json!(observation)),
+            ("reward", json!(if won && !row.begins { 1.0 } else { 0.0 })),
+            ("done", json!(won && !row.begins)),
+            ("won", json!(won)),
+        ];
+        if row.get("admissible").is_some() {
             let mut commands = CommandList::new();
             engine.admissible(&mut commands);
-            compare("admissible", json!(commands.iter().collect::<Vec<_>>()), PartialEq::eq);
+            found.push(("admissible", json!(commands.iter().collect::<Vec<_>>())));
         }
-        Ok(differences)
+        Ok(found)
     }
 
-    fn game(&mut self, row: usize, name: &str) -> Result<Arc<Game>, EnvError> {
+    fn game(&mut self, row: &Row<'_>, name: &str) -> Result<Arc<Game>, EnvError> {
         if let Some(game) = self.games.get(name) {
             return Ok(game.clone());
         }
@@ -103,7 +97,7 @@ impl Replay<'_> {
                 "there is no game {}; name the data root with --data or STEPLADDER_DATA",
                 tried.join(" nor ")
             );
-            return Err(self.broken(row, reason));
+            return Err(row.broken(reason));
         };
         let game = Arc::new(Game::load(path)?);
         self.games.insert(name.to_owned(), game.clone());

@@ -55,13 +55,38 @@ fn every_compared_field_is_compared() {
 #[test]
 fn a_transcript_that_cannot_be_replayed_says_why() {
     let rows = read_rows(&kitchen().join("sink.jsonl")).unwrap();
-    let mut elsewhere = rows[0].clone();
-    elsewhere["game"] = json!("nowhere.tw-pddl");
+    let with = |row: usize, field: &str, value: Value| {
+        let mut rows = rows.clone();
+        rows[row][field] = value;
+        rows
+    };
+    let without = |row: usize, field: &str| {
+        let mut rows = rows.clone();
+        rows[row].as_object_mut().unwrap().remove(field);
+        rows
+    };
+    let mut other_game = rows.clone();
+    other_game.iter_mut().skip(3).for_each(|row| row["game"] = json!("nowhere.tw-pddl"));
     for (rows, expected) in [
-        (vec![elsewhere], "row 1: there is no game "),
-        (vec![rows[1].clone()], "row 1: the transcript does not begin with a step 0"),
-        (vec![rows[0].clone(), json!({"game": "sink.tw-pddl", "step": 1})], "row 2: no `command`"),
-        (vec![json!({"step": 0})], "row 1: no `game`"),
+        (with(0, "game", json!("nowhere.tw-pddl")), "row 1: there is no game "),
+        (rows[1..].to_vec(), "row 1: `step` is 1, but a transcript begins with step 0"),
+        (without(1, "command"), "row 2: no `command`"),
+        (without(0, "game"), "row 1: no `game`"),
+        (with(0, "game", json!(5)), "row 1: `game` is 5; expected a text"),
+        (
+            without(2, "observation"),
+            "row 3: no `observation`; every row has `observation`, `reward` and `done`",
+        ),
+        (with(0, "command", json!("look")), "row 1: `command` is \"look\", but step 0 begins the episode"),
+        (other_game, "row 4: `game` is \"nowhere.tw-pddl\" in an episode that began with \"sink.tw-pddl\""),
+        (
+            [&rows[..4], &rows[5..]].concat(),
+            "row 5: `step` is 5 after 3; the rows of an episode count up by one",
+        ),
+        (
+            [&rows[..4], &rows[3..]].concat(),
+            "row 5: `step` is 3 after 3; the rows of an episode count up by one",
+        ),
     ] {
         let error = verify_rows(&rows).unwrap_err();
         assert!(error.contains("rows.jsonl: ") && error.contains(expected), "{error}");

@@ -1,5 +1,6 @@
 //! Recorded episodes of the originals: reading them, and the report of a replay.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
@@ -8,10 +9,14 @@ use serde_json::Value;
 
 use crate::contract::EnvError;
 
+mod replay;
+
+pub use replay::{Replay, Row, Schema};
+
 /// Opens a `.jsonl` or `.jsonl.zst` transcript and reads its rows.
 ///
 /// # Errors
-/// [`EnvError::Data`] naming the file and, where there is one, the line.
+/// [`EnvError::Data`] naming the file and, where there is one, the line. A file without a row is an error too.
 pub fn read_rows(path: &Path) -> Result<Vec<Value>, EnvError> {
     let data = |reason: String| EnvError::Data { path: path.to_owned(), reason };
     let file =
@@ -31,6 +36,9 @@ pub fn read_rows(path: &Path) -> Result<Vec<Value>, EnvError> {
             serde_json::from_str(&line)
                 .map_err(|error| data(format!("line {} is not JSON: {error}", index + 1)))?,
         );
+    }
+    if rows.is_empty() {
+        return Err(data("the transcript holds no row".to_owned()));
     }
     Ok(rows)
 }
@@ -61,7 +69,9 @@ pub struct Report {
     pub rows: usize,
     /// Rows with at least one difference.
     pub mismatches: usize,
-    /// Fields that were present but could not be compared here, with the reason.
+    /// Fields that were compared, and in how many rows each.
+    pub compared_fields: BTreeMap<String, usize>,
+    /// Fields that were present but were not compared, with the reason.
     pub skipped_fields: Vec<String>,
     /// The first difference, if any.
     pub first_difference: Option<Difference>,
@@ -86,6 +96,9 @@ impl Report {
     pub fn merge(&mut self, other: Self) {
         self.rows += other.rows;
         self.mismatches += other.mismatches;
+        for (field, rows) in other.compared_fields {
+            *self.compared_fields.entry(field).or_default() += rows;
+        }
         for field in other.skipped_fields {
             if !self.skipped_fields.contains(&field) {
                 self.skipped_fields.push(field);

@@ -1,6 +1,12 @@
-//! Where the simulator lies.
+//! Where the simulator lies, and whether it is the published one.
 
+use std::collections::HashMap;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+use sha2::{Digest, Sha256};
 
 use crate::failure::Failure;
 
@@ -81,26 +87,60 @@ impl Jar {
         self.directory.join(TYPES)
     }
 
-    /// Whether both files are there.
+    /// Whether both files are there and, of a known release, as they were published.
     ///
     /// # Errors
     /// [`Failure::Data`] with the command that fetches them.
     pub fn check(&self) -> Result<(), Failure> {
-        for path in [self.file(), self.types()] {
+        let version = &self.version;
+        let other =
+            if *version == RELEASES[0].version { String::new() } else { format!(" --version {version}") };
+        let get = format!("`stepladder data get scienceworld{other}`");
+        let release = release(version);
+        for (path, published) in [
+            (self.file(), release.map(|release| release.jar_sha256)),
+            (self.types(), release.map(|release| release.types_sha256)),
+        ] {
             if !path.is_file() {
-                let other = if self.version == RELEASES[0].version {
-                    String::new()
-                } else {
-                    format!(" --version {}", self.version)
-                };
                 return Err(Failure::Data {
                     path,
                     reason: format!(
-                        "the ScienceWorld simulator is not there: fetch it with `stepladder data get scienceworld{other}` (8 MB), or name another data root with STEPLADDER_DATA or --data DIR"
+                        "the ScienceWorld simulator is not there: fetch it with {get} (8 MB), or name another data root with STEPLADDER_DATA or --data DIR"
                     ),
                 });
+            }
+            let Some(published) = published else { continue };
+            let found = match sha256(&path) {
+                Ok(found) => found,
+                Err(error) => {
+                    return Err(Failure::Data { path, reason: format!("cannot be read: {error}") });
+                }
+            };
+            if found != published {
+                let reason = format!(
+                    "damaged: its SHA-256 is {found}, that of ScienceWorld {version} is {published}; fetch it again with {get}"
+                );
+                return Err(Failure::Data { path, reason });
             }
         }
         Ok(())
     }
+}
+
+/// SHA-256 of a file, computed again only when its size or its time of change is another.
+fn sha256(path: &Path) -> io::Result<String> {
+    type Seen = HashMap<PathBuf, (u64, SystemTime, String)>;
+    static SEEN: Mutex<Option<Seen>> = Mutex::new(None);
+    let about = fs_err::metadata(path)?;
+    let (size, changed) = (about.len(), about.modified()?);
+    let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let seen = seen.get_or_insert_default();
+    if let Some((_, _, known)) = seen.get(path).filter(|(len, time, _)| (*len, *time) == (size, changed)) {
+        return Ok(known.clone());
+    }
+    let mut bytes = Vec::new();
+    fs_err::File::open(path)?.read_to_end(&mut bytes)?;
+    let found: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    seen.insert(path.to_owned(), (size, changed, found.clone()));
+    Ok(found)
 }

@@ -195,7 +195,7 @@ fn script(directory: &Path, text: &str) -> PathBuf {
 fn programs_that_are_no_usable_java_are_told_from_each_other() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
-    let jar = Jar::below(root, "1.2.3");
+    let jar = Jar::below(root, "of-no-release");
     fs::create_dir_all(jar.directory()).unwrap();
     fs::write(jar.file(), "").unwrap();
     fs::write(jar.types(), "").unwrap();

@@ -67,16 +67,36 @@ fn every_field_is_compared() {
 #[test]
 fn broken_recordings_are_refused_with_their_row() {
     let Some(pool) = pool() else { return };
-    let good = json!({ "task": "boil", "variation": 0, "step": 0, "observation": "" });
-    let error = |row: Value| replay(&pool, &[good.clone(), row]).unwrap_err();
-    assert_eq!(error(json!({ "variation": 0, "step": 1 })), "FILE: row 2: no `task`");
-    assert_eq!(error(json!({ "task": "boil", "step": 1 })), "FILE: row 2: no `variation`");
+    // Every row has these three.
+    let full = |mut row: Value| {
+        row["observation"] = json!("");
+        row["score"] = json!(0);
+        row["done"] = json!(false);
+        row
+    };
+    let good = full(json!({ "task": "boil", "variation": 0, "step": 0 }));
+    let error = |row: Value| replay(&pool, &[good.clone(), full(row)]).unwrap_err();
+    assert_eq!(
+        error(json!({ "task": "melt", "variation": 0, "step": 1 })),
+        "FILE: row 2: `task` is \"melt\" in an episode that began with \"boil\"; an episode begins with step 0"
+    );
+    assert_eq!(error(json!({ "variation": 0, "step": 0 })), "FILE: row 2: no `task`");
+    assert_eq!(error(json!({ "task": "boil", "step": 0 })), "FILE: row 2: no `variation`");
     assert_eq!(error(json!({ "task": "boil", "variation": 0 })), "FILE: row 2: no `step`");
     assert_eq!(error(json!({ "task": "boil", "variation": 0, "step": 1 })), "FILE: row 2: no `command`");
-    let begun = json!({ "task": "boil", "variation": 0, "step": 2, "command": "wait" });
+    assert_eq!(
+        error(json!({ "task": "boil", "variation": 0, "step": 2, "command": "wait" })),
+        "FILE: row 2: `step` is 2 after 0; the rows of an episode count up by one"
+    );
+    let bare = json!({ "task": "boil", "variation": 0, "step": 0 });
+    assert_eq!(
+        replay(&pool, &[bare]).unwrap_err(),
+        "FILE: row 1: no `observation`; every row has `observation`, `score` and `done`"
+    );
+    let begun = full(json!({ "task": "boil", "variation": 0, "step": 2, "command": "wait" }));
     assert_eq!(
         replay(&pool, &[begun]).unwrap_err(),
-        "FILE: row 1: the transcript does not begin with a step 0 or 1"
+        "FILE: row 1: `step` is 2, but a transcript begins with step 0 or 1"
     );
     let error = error(json!({ "task": "fry", "variation": 0, "step": 0 }));
     assert!(error.starts_with("scienceworld: row 2, fry/0 (), step 0: the simulator failed: "), "{error}");

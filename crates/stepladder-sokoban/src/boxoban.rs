@@ -123,13 +123,28 @@ impl Boxoban {
         let mut names = Vec::new();
         for entry in fs_err::read_dir(&folder).map_err(data)? {
             let name = entry.map_err(data)?.file_name();
-            names.extend(name.to_str().and_then(|name| name.strip_suffix(".txt")).map(str::to_owned));
+            let path = Path::new(&name);
+            if path.extension().is_none_or(|extension| extension != "txt") {
+                continue;
+            }
+            let Some(stem) = path.file_stem().and_then(|stem| stem.to_str()) else {
+                let reason = "the name of a level file must be UTF-8: rename it".to_owned();
+                return Err(EnvError::Data { path: folder.join(path), reason });
+            };
+            if is_plain(stem) {
+                names.push(stem.to_owned());
+            }
         }
         names.sort_unstable();
         let mut tasks = Vec::new();
         for name in names {
             let count = self.file(&folder.join(format!("{name}.txt")))?.len();
             tasks.extend((0..count).map(|level| TaskKey::new(env, split, format!("{name}/{level}"))));
+        }
+        if tasks.is_empty() {
+            let reason =
+                "this directory holds no Boxoban level (`stepladder data status` says where they come from)";
+            return Err(EnvError::Data { path: folder, reason: reason.to_owned() });
         }
         Ok(tasks)
     }
@@ -147,10 +162,8 @@ impl Boxoban {
             .id
             .split_once('/')
             .and_then(|(name, level)| Some((name, level.parse::<usize>().ok()?)))
-            // No path may lead out of the folder, and `000/007` would be a second name of `000/7`.
-            .filter(|(name, level)| {
-                name.bytes().all(|byte| byte.is_ascii_alphanumeric()) && task.id == format!("{name}/{level}")
-            })
+            // `000/007` would be a second name of `000/7`.
+            .filter(|(name, level)| is_plain(name) && task.id == format!("{name}/{level}"))
             .ok_or_else(|| unknown("a Boxoban level is named <file>/<number>, for example 000/17"))?;
         let boards = self.file(&folder.join(format!("{name}.txt")))?;
         let board =
@@ -178,6 +191,11 @@ impl Boxoban {
     fn files(&self) -> std::sync::MutexGuard<'_, FxHashMap<PathBuf, Arc<Vec<Board>>>> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether the name of a level file without `.txt` can stand in a task's name: no path leads out of the folder.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\'])
 }
 
 #[cfg(test)]

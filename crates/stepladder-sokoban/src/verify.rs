@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use stepladder_env::EnvError;
-use stepladder_env::transcript::{Difference, Report, read_rows};
+use stepladder_env::transcript::{Replay, Report, Row, Schema};
 
 use crate::action::{Action, Variant};
 use crate::board::{Board, BoardError, Tile};
@@ -19,42 +19,57 @@ const GYM_STEPS: u64 = 120;
 /// What is said about `rgb_sha` without the original's tiles.
 const NO_TILES: &str = "rgb_sha (drawn with the original's own tiles: name the folder `surface` of an installed gym-sokoban 0.0.6 with --tiles)";
 
+/// What says which episode a row belongs to.
+const EPISODE: &[&str] = &["dim", "boxes", "max_steps", "search_depth", "seed"];
+
+/// Rows of verl-agent, whose players read text.
+const VERL_AGENT: Schema = Schema {
+    first_steps: &[0],
+    episode: EPISODE,
+    played: &["action"],
+    required: &["text", "reward", "done"],
+    optional: &["room_fixed", "room_state", "won", "tiny_sha", "rgb_sha"],
+};
+
+/// Rows of gym-sokoban.
+const GYM: Schema = Schema {
+    required: &["room_fixed", "room_state", "reward", "done"],
+    optional: &["won", "tiny_sha", "rgb_sha"],
+    ..VERL_AGENT
+};
+
 /// Replays a transcript and compares every row.
 ///
-/// A row with `text` is of verl-agent, one with `room_state` of gym-sokoban. Step 0 starts an episode on the board that
-/// it shows; later steps play its `action`. Compared where present: `text`, `room_fixed`, `room_state`, `reward`, `done`,
-/// `won`, `tiny_sha`, and `rgb_sha` if the original's tiles are given.
+/// An episode whose first row has `text` is of verl-agent, one with `room_state` of gym-sokoban. Step 0 starts it on the
+/// board that it shows; later steps play their `action`. Every row has `text` (or `room_fixed` and `room_state`), `reward` and
+/// `done`, which are compared; `won`, `tiny_sha`, and `rgb_sha` if the original's tiles are given, are compared where present.
 ///
 /// # Errors
-/// [`EnvError::Data`] if the transcript cannot be read; the message names the file and the row.
+/// [`EnvError::Data`] if the transcript cannot be read; the message names the file and the row. Tiles without a picture to
+/// compare are an error too.
 pub fn verify(path: &Path, tiles: Option<&Tiles>) -> Result<Report, EnvError> {
-    let mut report = Report::new(SPEC.id);
-    let mut episode: Option<Episode> = None;
-    for (index, row) in read_rows(path)?.iter().enumerate() {
-        let broken = |reason: String| EnvError::Data {
-            path: path.to_owned(),
-            reason: format!("row {}: {reason}", index + 1),
+    let mut replay = Replay::new(SPEC.id, path);
+    let mut playing: Option<(Variant, Episode)> = None;
+    let rows = replay.rows()?;
+    for value in &rows {
+        let begins = value["step"] == 0;
+        let variant = match &playing {
+            Some((variant, _)) if !begins => *variant,
+            _ if value.get("room_state").is_some() && value.get("text").is_none() => Variant::Gym,
+            _ => Variant::VerlAgent,
         };
-        let found = play(&mut episode, row, tiles).map_err(broken)?;
-        if tiles.is_none() && row.get("rgb_sha").is_some() && report.skipped_fields.is_empty() {
-            report.skipped_fields.push(NO_TILES.to_owned());
+        let schema = if variant == Variant::Gym { &GYM } else { &VERL_AGENT };
+        let row = replay.row(schema, value)?;
+        let found = play(&mut playing, &row, variant, tiles)?;
+        if tiles.is_none() && row.get("rgb_sha").is_some() {
+            replay.skip(NO_TILES);
         }
-        let difference = |(field, found): (&str, Value)| {
-            let expected = row.get(field)?;
-            let equal = match (expected.as_f64(), found.as_f64()) {
-                (Some(one), Some(other)) => one == other,
-                _ => *expected == found,
-            };
-            (!equal).then(|| Difference {
-                file: path.display().to_string(),
-                row: index + 1,
-                task: task(row),
-                field: field.to_owned(),
-                expected: expected.clone(),
-                found,
-            })
-        };
-        report.row(found.into_iter().filter_map(difference).collect());
+        replay.compare(&row, &task(value), found);
+    }
+    let report = replay.finish();
+    if tiles.is_some() && !report.compared_fields.contains_key("rgb_sha") {
+        let reason = "no row has `rgb_sha`, so there is no picture to compare with these tiles".to_owned();
+        return Err(EnvError::Data { path: path.to_owned(), reason });
     }
     Ok(report)
 }
@@ -67,32 +82,25 @@ fn task(row: &Value) -> String {
 
 /// Plays one row; gives every field that a row may hold.
 fn play(
-    episode: &mut Option<Episode>,
-    row: &Value,
+    playing: &mut Option<(Variant, Episode)>,
+    row: &Row<'_>,
+    variant: Variant,
     tiles: Option<&Tiles>,
-) -> Result<Vec<(&'static str, Value)>, String> {
-    let variant = match (row.get("text"), row.get("room_state")) {
-        (Some(_), _) => Variant::VerlAgent,
-        (None, Some(_)) => Variant::Gym,
-        (None, None) => return Err("neither `text` nor `room_state`".to_owned()),
-    };
-    let (now, reward, done, won) = match row["step"].as_u64().ok_or("no `step`")? {
-        0 => {
-            let board = start(row, variant)?;
-            let limit =
-                row.get("max_steps").map_or(Ok(GYM_STEPS), |limit| limit.as_u64().ok_or("no `max_steps`"))?;
-            let limit = u32::try_from(limit).map_err(|_| "`max_steps` is too large")?;
-            let begun = episode.insert(Episode::new(board, variant, limit));
-            (&*begun, 0.0, false, false)
-        }
-        _ => {
-            let playing = episode.as_mut().ok_or("the transcript does not begin with a step 0")?;
-            let number = row["action"].as_u64().ok_or("no `action`")?;
-            let action =
-                Action::from_number(number, variant).ok_or(format!("there is no action {number}"))?;
-            let outcome = playing.step(action);
-            (&*playing, outcome.reward, outcome.done, outcome.won)
-        }
+) -> Result<Vec<(&'static str, Value)>, EnvError> {
+    let (now, reward, done, won) = if row.begins {
+        row.plays_nothing("action")?;
+        let board = start(row, variant).map_err(|reason| row.broken(reason))?;
+        let limit = row.get("max_steps").map_or(Ok(GYM_STEPS), |_| row.whole("max_steps"))?;
+        let limit = u32::try_from(limit).map_err(|_| row.broken("`max_steps` is too large"))?;
+        let (_, begun) = playing.insert((variant, Episode::new(board, variant, limit)));
+        (&*begun, 0.0, false, false)
+    } else {
+        let (_, episode) = playing.as_mut().ok_or_else(|| row.broken("no episode was begun"))?;
+        let number = row.whole("action")?;
+        let action = Action::from_number(number, variant)
+            .ok_or_else(|| row.broken(format!("there is no action {number}")))?;
+        let outcome = episode.step(action);
+        (&*episode, outcome.reward, outcome.done, outcome.won)
     };
     let board = now.board();
     let fixed = board.tiles().enumerate().map(|(number, tile)| match tile {
@@ -121,13 +129,14 @@ fn matrix(cells: impl Iterator<Item = u8>, cols: usize) -> Value {
 }
 
 /// The board of a step-0 row.
-fn start(row: &Value, variant: Variant) -> Result<Board, String> {
+fn start(row: &Row<'_>, variant: Variant) -> Result<Board, String> {
     if variant == Variant::VerlAgent {
-        let text = row["text"].as_str().ok_or("`text` is no text")?;
+        let text = row.get("text").and_then(Value::as_str).ok_or("`text` is no text")?;
         return text.parse().map_err(|error: BoardError| format!("`text`: {error}"));
     }
     let numbers = |field: &str| -> Result<Vec<Vec<u64>>, String> {
-        serde_json::from_value(row[field].clone()).map_err(|error| format!("`{field}`: {error}"))
+        serde_json::from_value(row.get(field).cloned().unwrap_or_default())
+            .map_err(|error| format!("`{field}`: {error}"))
     };
     let (fixed, state) = (numbers("room_fixed")?, numbers("room_state")?);
     let same_shape =

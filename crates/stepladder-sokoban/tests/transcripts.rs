@@ -70,20 +70,42 @@ fn every_field_is_compared() {
 #[test]
 fn broken_recordings_are_refused_with_their_row() {
     let start = json!({ "step": 0, "text": BOARD });
-    let error = |row: Value| replay(&[start.clone(), row]).unwrap_err();
-    assert_eq!(error(json!({ "step": 1 })), "FILE: row 2: neither `text` nor `room_state`");
+    // Every row has these two.
+    let full = |mut row: Value| {
+        row["reward"] = json!(0);
+        row["done"] = json!(false);
+        row
+    };
+    let error = |row: Value| replay(&[full(start.clone()), full(row)]).unwrap_err();
+    let required = "every row has `text`, `reward` and `done`";
+    assert_eq!(error(json!({ "step": 1 })), format!("FILE: row 2: no `text`; {required}"));
+    assert_eq!(
+        replay(std::slice::from_ref(&start)).unwrap_err(),
+        format!("FILE: row 1: no `reward`; {required}")
+    );
     assert_eq!(error(json!({ "text": BOARD })), "FILE: row 2: no `step`");
     assert_eq!(error(json!({ "step": 1, "text": BOARD })), "FILE: row 2: no `action`");
     assert_eq!(error(json!({ "step": 1, "action": 5, "text": BOARD })), "FILE: row 2: there is no action 5");
     assert_eq!(
+        error(json!({ "step": 1, "action": 1, "text": BOARD, "seed": 4 })),
+        "FILE: row 2: `seed` is 4 in an episode that began without it; an episode begins with step 0"
+    );
+    assert_eq!(
         error(json!({ "step": 0, "text": "###" })),
         "FILE: row 2: `text`: a board of 1 rows and 3 columns with 3 cells: it must be a rectangle of 3 to 16 rows and columns"
     );
-    assert!(error(json!({ "step": 0, "room_state": [[0]], "room_fixed": [[0, 0]] })).contains("rectangles"),);
-    assert!(error(json!({ "step": 0, "room_state": 7 })).starts_with("FILE: row 2: `room_fixed`: "));
+    assert!(error(json!({ "step": 0, "room_state": [[0]], "room_fixed": [[0, 0]] })).contains("rectangles"));
+    assert!(
+        error(json!({ "step": 0, "room_state": 7, "room_fixed": 7 }))
+            .starts_with("FILE: row 2: `room_fixed`: ")
+    );
     assert_eq!(
-        replay(&[json!({ "step": 1, "action": 1, "text": BOARD })]).unwrap_err(),
-        "FILE: row 1: the transcript does not begin with a step 0"
+        error(json!({ "step": 0, "room_stat": [[0]], "room_fixed": [[0]] })),
+        "FILE: row 2: unknown field `room_stat`; did you mean `room_state`?"
+    );
+    assert_eq!(
+        replay(&[full(json!({ "step": 1, "action": 1, "text": BOARD }))]).unwrap_err(),
+        "FILE: row 1: `step` is 1, but a transcript begins with step 0"
     );
 }
 
