@@ -77,12 +77,15 @@ impl Shape {
         }
         if self.width % self.heads != 0 {
             let lower = (self.width / self.heads) * self.heads;
+            let upper = lower + self.heads;
+            let nearest = if lower == 0 {
+                format!("the nearest is {upper}")
+            } else {
+                format!("nearest are {lower} and {upper}")
+            };
             found.push(format!(
-                "model.width {} is not a multiple of model.heads {}; nearest are {} and {}",
-                self.width,
-                self.heads,
-                lower,
-                lower + self.heads
+                "model.width {} is not a multiple of model.heads {}; {nearest}",
+                self.width, self.heads
             ));
         } else if self.head_dim() % 2 != 0 {
             found.push(format!(

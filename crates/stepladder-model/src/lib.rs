@@ -24,6 +24,7 @@ mod mkl;
 pub mod params;
 mod prefixes;
 mod tiles;
+pub mod version;
 
 pub use config::{ModelConfig, Shape};
 pub use decoder::Decoder;

@@ -2,8 +2,9 @@
 
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Train and evaluate hierarchical LLM agents on text environments.
 #[derive(Debug, Parser)]
@@ -17,6 +18,40 @@ pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// Reads the command line of this process.
+    ///
+    /// Where clap would take `-1` for an unknown option and advise `-- -1`, the option that it stands behind complains. Usage
+    /// lines in complaints are those of the help pages; clap's would show options that the environment sets as required.
+    ///
+    /// # Errors
+    /// What is to be printed, which may be a help page.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        let mut command = with_negative_numbers(Self::command());
+        command.build();
+        Self::from_arg_matches(&with_usage(command).try_get_matches()?)
+    }
+}
+
+fn with_negative_numbers(command: Clap) -> Clap {
+    let command = command.mut_args(|arg| {
+        let is_value = arg.get_action().takes_values() && !arg.is_positional();
+        if is_value { arg.allow_negative_numbers(true) } else { arg }
+    });
+    command.mut_subcommands(with_negative_numbers)
+}
+
+fn with_usage(mut command: Clap) -> Clap {
+    if command.has_subcommands() {
+        return command.mut_subcommands(with_usage);
+    }
+    let usage = command.render_usage().to_string();
+    match usage.strip_prefix("Usage: ") {
+        Some(line) => command.override_usage(line.to_owned()),
+        None => command,
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -154,13 +189,13 @@ pub(crate) struct Evaluate {
     #[arg(long)]
     pub(crate) split: Option<String>,
     /// Tasks to play: a sample of the split, stratified by family and the same for every run; default the whole split
-    #[arg(long)]
+    #[arg(long, value_parser = count::<NonZeroUsize>)]
     pub(crate) episodes: Option<NonZeroUsize>,
     /// Environment seeds per task
-    #[arg(long, default_value = "1")]
+    #[arg(long, default_value = "1", value_parser = count::<NonZeroU64>)]
     pub(crate) seeds: NonZeroU64,
     /// Episodes running at once
-    #[arg(long, default_value = "100")]
+    #[arg(long, default_value = "100", value_parser = count::<NonZeroUsize>)]
     pub(crate) slots: NonZeroUsize,
     /// Keep the episodes as a trace (.jsonl or .jsonl.zst); - is standard output
     #[arg(long, value_name = "FILE")]
@@ -185,7 +220,7 @@ pub(crate) struct Demonstrate {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
     /// Number of tasks: a sample of the split, stratified by family; default the whole split
-    #[arg(long)]
+    #[arg(long, value_parser = count::<NonZeroUsize>)]
     pub(crate) count: Option<NonZeroUsize>,
     /// Chance per step that another action is played; labels stay the expert's
     #[arg(long, default_value_t = 0.0)]
@@ -197,7 +232,7 @@ pub(crate) struct Demonstrate {
     #[arg(long, requires = "walkthrough")]
     pub(crate) flat: bool,
     /// Seed of the noise and of the sample of tasks
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = whole::<u64>)]
     pub(crate) seed: u64,
     /// Environment steps per episode; default the split's
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
@@ -220,10 +255,10 @@ pub(crate) struct Collect {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
     /// Number of tasks: a sample of the split, stratified by family; default the whole split
-    #[arg(long)]
+    #[arg(long, value_parser = count::<NonZeroUsize>)]
     pub(crate) count: Option<NonZeroUsize>,
     /// Seed of the sampling and of the sample of tasks
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = whole::<u64>)]
     pub(crate) seed: u64,
 }
 
@@ -232,7 +267,7 @@ pub(crate) struct Study {
     /// Preset or file
     pub(crate) config: String,
     /// Run seeds
-    #[arg(long, value_delimiter = ',', required = true)]
+    #[arg(long, value_delimiter = ',', required = true, value_parser = run_seed)]
     pub(crate) seeds: Vec<u64>,
     /// Directory of the runs; a study that was stopped goes on where it stands
     #[arg(long)]
@@ -268,10 +303,10 @@ pub(crate) struct Horizon {
     /// A run whose agents were trained on chains of goals
     pub(crate) run: PathBuf,
     /// Numbers of goals
-    #[arg(long, value_delimiter = ',', default_value = "1,2,3,4,5,6,7,8")]
+    #[arg(long, value_delimiter = ',', default_value = "1,2,3,4,5,6,7,8", value_parser = whole::<u32>)]
     pub(crate) goals: Vec<u32>,
     /// Episodes of each agent and number: a sample of the split's chains
-    #[arg(long, default_value = "100")]
+    #[arg(long, default_value = "100", value_parser = count::<NonZeroUsize>)]
     pub(crate) episodes: NonZeroUsize,
     /// Split whose chains are played
     #[arg(long, default_value = "dev")]
@@ -309,7 +344,7 @@ pub(crate) enum EnvCommand {
         #[arg(long, default_value = "dev")]
         split: String,
         /// Number of the task in the split, from 0
-        #[arg(long, default_value_t = 0)]
+        #[arg(long, default_value_t = 0, value_parser = whole::<usize>)]
         task: usize,
         /// Let the expert play
         #[arg(long)]
@@ -329,7 +364,7 @@ pub(crate) enum EnvCommand {
         #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
         steps: Option<u64>,
         /// Seed of the random policy
-        #[arg(long, default_value_t = 0)]
+        #[arg(long, default_value_t = 0, value_parser = whole::<u64>)]
         seed: u64,
         /// Version of the simulator (scienceworld)
         #[arg(long, value_name = "VERSION")]
@@ -376,7 +411,7 @@ pub(crate) enum EnvCommand {
         #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
         count: u64,
         /// First seed
-        #[arg(long, default_value_t = 0)]
+        #[arg(long, default_value_t = 0, value_parser = whole::<u64>)]
         seed: u64,
         /// Goals of a game, to be reached one after another: 1 to 8
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
@@ -438,6 +473,27 @@ pub(crate) enum ConfigCommand {
         #[arg(long = "set", value_name = "KEY=VALUE")]
         sets: Vec<String>,
     },
+}
+
+/// A whole number, 1 or more (`NonZeroUsize`, `NonZeroU64`).
+fn count<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| too_large(text, "it must be a whole number, 1 or more"))
+}
+
+/// A whole number, 0 or more.
+fn whole<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| too_large(text, "it must be a whole number, 0 or more"))
+}
+
+/// A seed that a configuration can hold.
+fn run_seed(text: &str) -> Result<u64, String> {
+    let seed = text.parse().ok().filter(|seed| i64::try_from(*seed).is_ok());
+    seed.ok_or_else(|| "it must be a whole number from 0 to 2^63 - 1".to_owned())
+}
+
+fn too_large(text: &str, otherwise: &str) -> String {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit()) && text.bytes().any(|byte| byte != b'0');
+    if is_number { "it is too large".to_owned() } else { otherwise.to_owned() }
 }
 
 fn temperature(text: &str) -> Result<f64, String> {

@@ -21,10 +21,16 @@ use stepladder_scienceworld::{ScienceWorld, ScienceWorldCodec, ScienceWorldExper
 use stepladder_sokoban::{Sokoban, SokobanCodec, SokobanExpert};
 
 use crate::commands::Usage;
-use crate::config::{Config, nearest};
+use crate::config::{Config, nearest, shorten};
 
-/// Registered ids, in the order of `env list`.
-pub(crate) const IDS: [&str; 4] = ["household", "alfworld", "sokoban", "scienceworld"];
+/// A registered environment. What a new one needs is a variant here and an answer in every `match` below.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Family {
+    Household,
+    Alfworld,
+    Sokoban,
+    ScienceWorld,
+}
 
 /// One environment and what belongs to it.
 pub(crate) struct Registered {
@@ -90,78 +96,121 @@ impl Perturb for ScienceWorldNoise {
     }
 }
 
-fn unknown(id: &str) -> anyhow::Error {
-    let meant = nearest(id, IDS).map(|name| format!("; did you mean {name}?")).unwrap_or_default();
-    Usage(format!("unknown environment `{id}`; known are {}{meant}", IDS.join(", "))).into()
-}
+impl Family {
+    /// All of them, in the order of `env list`.
+    pub(crate) const ALL: [Self; 4] = [Self::Household, Self::Alfworld, Self::Sokoban, Self::ScienceWorld];
 
-/// What is known about the environment behind an id, whether or not its data are there.
-pub(crate) fn spec(id: &str) -> Result<&'static EnvSpec> {
-    match id {
-        "household" => Ok(&households::SPEC),
-        "alfworld" => Ok(&tasks::SPEC),
-        "sokoban" => Ok(&stepladder_sokoban::tasks::SPEC),
-        "scienceworld" => Ok(&stepladder_scienceworld::tasks::SPEC),
-        _ => Err(unknown(id)),
+    /// The environment with this id.
+    pub(crate) fn named(id: &str) -> Result<Self> {
+        let ids = Self::ALL.map(|family| family.spec().id);
+        Self::ALL.into_iter().find(|family| family.spec().id == id).ok_or_else(|| {
+            let meant = nearest(id, ids).map(|name| format!("; did you mean {name}?")).unwrap_or_default();
+            let id = shorten(id);
+            Usage(format!("unknown environment `{id}`; known are {}{meant}", ids.join(", "))).into()
+        })
     }
-}
 
-/// Whether an environment has a split, whether or not its data are there.
-pub(crate) fn known_split(id: &str, split: &str) -> Result<()> {
-    let spec = spec(id)?;
-    if spec.splits.contains(&split) {
-        return Ok(());
+    /// What is known about it, whether or not its data are there.
+    pub(crate) fn spec(self) -> &'static EnvSpec {
+        match self {
+            Self::Household => &households::SPEC,
+            Self::Alfworld => &tasks::SPEC,
+            Self::Sokoban => &stepladder_sokoban::tasks::SPEC,
+            Self::ScienceWorld => &stepladder_scienceworld::tasks::SPEC,
+        }
     }
-    Err(EnvError::UnknownSplit { env: spec.id, split: split.to_owned(), known: spec.split_list() }.into())
+
+    /// Checks that it has a split, whether or not its data are there.
+    pub(crate) fn known_split(self, split: &str) -> Result<(), EnvError> {
+        if let Self::ScienceWorld = self {
+            // Splits can be combined with simplifications, so there is no list of them all.
+            return stepladder_scienceworld::splits::Split::named(split).map(drop);
+        }
+        let spec = self.spec();
+        if spec.splits.contains(&split) {
+            return Ok(());
+        }
+        Err(EnvError::UnknownSplit { env: spec.id, split: split.to_owned(), known: spec.split_list() })
+    }
+
+    /// How its prompts look for small models.
+    pub(crate) fn style(self) -> Arc<dyn PromptStyle> {
+        let codec: Arc<dyn Codec> = match self {
+            Self::Household | Self::Alfworld => Arc::new(AlfworldCodec),
+            Self::Sokoban => Arc::new(SokobanCodec),
+            Self::ScienceWorld => Arc::new(ScienceWorldCodec),
+        };
+        Arc::new(Compact::new(codec))
+    }
+
+    /// The environment and everything that belongs to it; its data are looked for only when they are needed.
+    ///
+    /// `household` is how games of ALFWorld and generated households are played.
+    fn open(self, data_root: Option<&Path>, household: Options) -> Result<Registered> {
+        let style = self.style();
+        Ok(match self {
+            Self::Household => Registered {
+                tasks: Box::new(Households::new(households::Options {
+                    env: household,
+                    ..Default::default()
+                })),
+                style,
+                expert: Box::new(AlfworldExpert::default()),
+                segmenter: Some(Box::new(AlfworldSegmenter)),
+                noise: Box::new(AlfworldNoise),
+                rename: None,
+            },
+            Self::Alfworld => {
+                let root = data_root.ok_or_else(|| {
+                    anyhow!("no data root for the official ALFWorld games: set STEPLADDER_DATA or pass --data DIR (DIR holds alfworld/json_2.1.1/<split>/…; `stepladder data status` says where the games come from)")
+                })?;
+                Registered {
+                    tasks: Box::new(Alfworld::new(root, household)),
+                    style,
+                    expert: Box::new(AlfworldExpert::default()),
+                    segmenter: Some(Box::new(AlfworldSegmenter)),
+                    noise: Box::new(AlfworldNoise),
+                    rename: None,
+                }
+            }
+            Self::Sokoban => Registered {
+                tasks: Box::new(Sokoban::new(data_root, stepladder_sokoban::Options::default())),
+                style,
+                expert: Box::new(SokobanExpert),
+                segmenter: None,
+                noise: Box::new(SokobanNoise),
+                rename: None,
+            },
+            Self::ScienceWorld => Registered {
+                tasks: Box::new(ScienceWorld::new(data_root, stepladder_scienceworld::Options::default())),
+                style,
+                expert: Box::new(ScienceWorldExpert),
+                segmenter: Some(Box::new(ScienceWorldSegmenter)),
+                noise: Box::new(ScienceWorldNoise),
+                rename: Some(stepladder_scienceworld::rename::rename),
+            },
+        })
+    }
 }
 
 /// The environment behind an id, as a run's configuration wants it where it has something to say about it.
 pub(crate) fn open_for(config: Option<&Config>, id: &str, data_root: Option<&Path>) -> Result<Registered> {
     let penalise_noop = config.is_some_and(|config| config.env.penalise_noop);
-    open_with(id, data_root, Options { penalise_noop })
+    Family::named(id)?.open(data_root, Options { penalise_noop })
 }
 
 /// The environment behind an id; its data are looked for only when they are needed.
 pub(crate) fn open(id: &str, data_root: Option<&Path>) -> Result<Registered> {
-    open_with(id, data_root, Options::default())
-}
-
-fn open_with(id: &str, data_root: Option<&Path>, alfworld: Options) -> Result<Registered> {
-    let tasks: Box<dyn TaskSet> = match id {
-        "household" => Box::new(Households::new(households::Options { env: alfworld, ..Default::default() })),
-        "alfworld" => {
-            let root = data_root.ok_or_else(|| {
-                anyhow!("no data root for the official ALFWorld games: set STEPLADDER_DATA or pass --data DIR (DIR holds alfworld/json_2.1.1/<split>/…; `stepladder data status` says where the games come from)")
-            })?;
-            Box::new(Alfworld::new(root, alfworld))
-        }
-        "sokoban" => Box::new(Sokoban::new(data_root, stepladder_sokoban::Options::default())),
-        "scienceworld" => Box::new(ScienceWorld::new(data_root, stepladder_scienceworld::Options::default())),
-        _ => return Err(unknown(id)),
-    };
-    let (codec, expert, noise): (Arc<dyn Codec>, Box<dyn Expert>, Box<dyn Perturb>) = match id {
-        "sokoban" => (Arc::new(SokobanCodec), Box::new(SokobanExpert), Box::new(SokobanNoise)),
-        "scienceworld" => {
-            (Arc::new(ScienceWorldCodec), Box::new(ScienceWorldExpert), Box::new(ScienceWorldNoise))
-        }
-        _ => (Arc::new(AlfworldCodec), Box::new(AlfworldExpert::default()), Box::new(AlfworldNoise)),
-    };
-    let segmenter: Option<Box<dyn Segmenter>> = match id {
-        "household" | "alfworld" => Some(Box::new(AlfworldSegmenter)),
-        "scienceworld" => Some(Box::new(ScienceWorldSegmenter)),
-        _ => None,
-    };
-    let rename = (id == "scienceworld").then_some(stepladder_scienceworld::rename::rename as Rename);
-    Ok(Registered { tasks, style: Arc::new(Compact::new(codec)), expert, segmenter, noise, rename })
+    Family::named(id)?.open(data_root, Options::default())
 }
 
 /// Whether the expert of an environment plays a role; no data are needed to know. An unknown id is refused elsewhere.
 pub(crate) fn expert_plays(id: &str, role: Role) -> bool {
-    match id {
-        "household" | "alfworld" => AlfworldExpert::default().answers(role),
-        "sokoban" => SokobanExpert.answers(role),
-        "scienceworld" => ScienceWorldExpert.answers(role),
-        _ => true,
+    match Family::named(id) {
+        Ok(Family::Household | Family::Alfworld) => AlfworldExpert::default().answers(role),
+        Ok(Family::Sokoban) => SokobanExpert.answers(role),
+        Ok(Family::ScienceWorld) => ScienceWorldExpert.answers(role),
+        Err(_) => true,
     }
 }
 
@@ -169,6 +218,30 @@ pub(crate) fn expert_plays(id: &str, role: Role) -> bool {
 mod tests {
     use super::*;
     use crate::config::load;
+
+    #[test]
+    fn every_environment_opens_under_its_own_id() {
+        for family in Family::ALL {
+            assert_eq!(Family::named(family.spec().id).unwrap(), family);
+            let opened = open(family.spec().id, Some(Path::new("."))).unwrap();
+            assert_eq!(opened.spec(), family.spec());
+            assert!(family.known_split(family.spec().splits[0]).is_ok());
+            assert!(family.known_split("../x").is_err());
+        }
+        // One prompt style per kind of text: only the two household environments share theirs.
+        let styles = Family::ALL.map(|family| family.style().id());
+        assert_eq!(styles[0], styles[1]);
+        assert!(styles[1] != styles[2] && styles[2] != styles[3] && styles[1] != styles[3], "{styles:?}");
+    }
+
+    #[test]
+    fn an_unknown_environment_gets_nobodys_expert() {
+        let error = open("webshop", None).err().unwrap().to_string();
+        assert_eq!(
+            error,
+            "unknown environment `webshop`; known are household, alfworld, sokoban, scienceworld"
+        );
+    }
 
     #[test]
     fn a_run_decides_whether_an_action_without_effect_counts_as_unknown() {

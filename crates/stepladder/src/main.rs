@@ -7,6 +7,7 @@ mod commands;
 mod config;
 mod early;
 mod envs;
+mod message;
 mod run;
 mod signals;
 mod stdout;
@@ -14,7 +15,6 @@ mod threads;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use stepladder_algo::note;
 
 /// Wrong usage or wrong configuration; everything else that fails exits with 1.
@@ -22,10 +22,16 @@ const WRONG_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     threads::quiet_openmp();
-    let arguments = match cli::Cli::try_parse() {
+    let arguments = match cli::Cli::read() {
         Ok(arguments) => arguments,
         Err(error) => {
             let code = u8::try_from(error.exit_code()).unwrap_or(WRONG_USAGE);
+            let said = error.render().to_string();
+            let short = message::shorten(&said);
+            if short != said {
+                note!("{}", short.trim_end());
+                return ExitCode::from(code);
+            }
             let printed = error.print();
             if error.use_stderr() {
                 return ExitCode::from(code);
@@ -55,6 +61,6 @@ fn failed(error: &anyhow::Error) -> ExitCode {
             message.push_str(&format!(": {cause}"));
         }
     }
-    note!("{message}");
+    note!("{}", message::shorten(&message));
     ExitCode::from(if commands::is_usage(error) { WRONG_USAGE } else { 1 })
 }

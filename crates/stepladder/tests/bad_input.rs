@@ -45,7 +45,7 @@ fn wrong_usage_is_code_2() {
     misused(
         folder,
         &["evaluate", "x", "--episodes", "0"],
-        "invalid value '0' for '--episodes <EPISODES>': number would be zero for non-zero type",
+        "invalid value '0' for '--episodes <EPISODES>': it must be a whole number, 1 or more",
     );
     misused(
         folder,
@@ -101,32 +101,32 @@ fn unknown_names_are_code_2_and_write_nothing() {
         folder,
         &["env", "verify", "chess", "--transcripts", "x"],
         2,
-        "nothing to verify for `chess`; known are household, alfworld, sokoban, scienceworld",
+        "unknown environment `chess`; known are household, alfworld, sokoban, scienceworld",
     );
     let train = |set| ["train", "tiny.toml", "--run-dir", "run", "--set", set];
     refused(
         folder,
         &train("env.id=housold"),
         2,
-        "env.id: unknown environment `housold`; known are household, alfworld, sokoban, scienceworld; did you mean household?",
+        "tiny.toml: env.id is \"housold\" (--set); known are household, alfworld, sokoban, scienceworld; did you mean household?",
     );
     refused(
         folder,
         &train("data.split=dve"),
         2,
-        "data.split: household has no split `dve`; it has train, dev, test, train-goals-1 to 8, dev-goals-1 to 8, test-goals-1 to 8, train-goals-1-3",
+        "tiny.toml: data.split is \"dve\" (--set); household has train, dev, test, train-goals-1 to 8, dev-goals-1 to 8, test-goals-1 to 8, train-goals-1-3; did you mean dev?",
     );
     refused(
         folder,
         &train("eval.split=dve"),
         2,
-        "eval.split: household has no split `dve`; it has train, dev, test, train-goals-1 to 8, dev-goals-1 to 8, test-goals-1 to 8, train-goals-1-3",
+        "tiny.toml: eval.split is \"dve\" (--set); household has train, dev, test, train-goals-1 to 8, dev-goals-1 to 8, test-goals-1 to 8, train-goals-1-3; did you mean dev?",
     );
     refused(
         folder,
         &train("eval.zero_shot=['alfworld/test']"),
         2,
-        "eval.zero_shot: alfworld has no split `test`; it has train, train_dev, valid_seen, valid_unseen",
+        "tiny.toml: eval.zero_shot is a list with \"alfworld/test\" (--set); alfworld has train, train_dev, valid_seen, valid_unseen",
     );
     assert_eq!(files(folder), ["tiny.toml"]);
 }
@@ -250,9 +250,15 @@ fn places_that_cannot_be_used_are_named() {
         "none.jsonl: cannot open the transcript: failed to open file `none.jsonl`: No such file or directory (os error 2)",
     );
     fs_err::write(folder.join("none.jsonl"), "{\"step\": 0}\n").unwrap();
-    refused(folder, &transcript, 1, "none.jsonl: row 1: no `game`");
-    fs_err::write(folder.join("none.jsonl"), "{\"step\": 0, \"game\": \"train/a/b/game.tw-pddl\"}\n")
-        .unwrap();
+    refused(
+        folder,
+        &transcript,
+        1,
+        "none.jsonl: row 1: no `observation`; every row has `observation`, `reward` and `done`",
+    );
+    let row =
+        r#"{"step": 0, "game": "train/a/b/game.tw-pddl", "observation": "", "reward": 0, "done": false}"#;
+    fs_err::write(folder.join("none.jsonl"), row).unwrap();
     refused(
         folder,
         &transcript,
@@ -260,7 +266,7 @@ fn places_that_cannot_be_used_are_named() {
         "none.jsonl: row 1: there is no game train/a/b/game.tw-pddl; name the data root with --data or STEPLADDER_DATA",
     );
     fs_err::write(folder.join("none.jsonl"), "").unwrap();
-    refused(folder, &transcript, 1, "the transcripts hold no row");
+    refused(folder, &transcript, 1, "none.jsonl: the transcript holds no row");
 
     for command in [&["evaluate", "nowhere"][..], &["collect", "nowhere", "-o", "c.jsonl"]] {
         refused(folder, command, 1, "nowhere: no such run or checkpoint");
@@ -426,10 +432,9 @@ fn runs_and_checkpoints_that_do_not_fit_are_refused_and_left_alone() {
         folder,
         &resume,
         1,
-        &format!(
-            "{newest} is a checkpoint of another configuration: its model.width is 16, config.toml says 32; put \
-             config.toml back as it was, or start a new run"
-        ),
+        "run/config.toml: the configuration was changed since the run was started: model.width is 32, was 16; put it \
+         back as it was, or start a new run (only threads, eval.slots, eval.zero_shot, log.every_seconds, \
+         log.checkpoint_seconds, log.keep may change)",
     );
     edit("width = 32", "widht = 32");
     refused(
@@ -466,9 +471,10 @@ fn runs_and_checkpoints_that_do_not_fit_are_refused_and_left_alone() {
     fs_err::write(root.join("demonstrations.jsonl.zst"), "not compressed").unwrap();
     let refusal = run(folder, &resume);
     assert_eq!(refusal.code, Some(1), "{refusal:#?}");
-    let message = "error: the run's demonstrations cannot be read; remove the file to have the expert play again: \
-                   run/demonstrations.jsonl.zst: ";
+    let message = "error: run/demonstrations.jsonl.zst are not the demonstrations that this run began with: their SHA-256 is ";
     assert!(refusal.err.starts_with(message), "{}", refusal.err);
+    let advice = "; put them back, or remove the file to have the expert play again\n";
+    assert!(refusal.err.ends_with(advice), "{}", refusal.err);
     fs_err::remove_file(root.join("demonstrations.jsonl.zst")).unwrap();
     ok(folder, &resume);
 }

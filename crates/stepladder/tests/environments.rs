@@ -168,7 +168,7 @@ fn a_doctored_transcript_fails_with_its_first_difference() {
     assert!(
         outcome
             .out
-            .starts_with("alfworld: 60 rows, 2 mismatches\nfirst difference: copy/doctored.jsonl row 7, ")
+            .starts_with("alfworld: 60 rows, 2 mismatches\ncompared: admissible, done, observation, reward, won\nfirst difference: copy/doctored.jsonl row 7, ")
     );
     assert!(outcome.out.contains("original: \"You see a unicorn.\""), "{}", outcome.out);
 }

@@ -5,6 +5,7 @@
 mod common;
 
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
@@ -38,6 +39,10 @@ fn recorded_episodes_of_both_versions_agree() {
             report,
             json!({
                 "env": "scienceworld", "rows": 217, "mismatches": 0, "skipped_fields": [], "first_difference": null,
+                "compared_fields": {
+                    "observation": 217, "look": 217, "inventory": 217, "n_valid": 217, "valid_hash": 217, "score": 217,
+                    "done": 217,
+                },
             })
         );
     }
@@ -98,11 +103,8 @@ fn what_is_missing_is_said_with_the_remedy() {
         2,
         "--version is for scienceworld; sokoban has one version",
     );
-    fs_err::create_dir_all(folder.join("scienceworld/1.2.3")).unwrap();
-    for name in ["scienceworld.jar", "object_type_ids.tsv"] {
-        fs_err::write(folder.join("scienceworld/1.2.3").join(name), "").unwrap();
-    }
-    let mut without = command(folder, &[&play[..], &["--data", "."]].concat());
+    let Some(root) = playable() else { return };
+    let mut without = command(folder, &[&play[..], &["--data", root.to_str().unwrap()]].concat());
     without.env_remove("STEPLADDER_JAVA").env_remove("JAVA_HOME").env("PATH", folder);
     let outcome = finish(without);
     assert_eq!(
@@ -112,6 +114,67 @@ fn what_is_missing_is_said_with_the_remedy() {
             "error: scienceworld: no Java: STEPLADDER_JAVA is not set, JAVA_HOME is not set, there is no `java` on PATH; install Java 8 or newer (on Debian: apt install default-jre-headless) or set STEPLADDER_JAVA\n"
         )
     );
+}
+
+/// Every command that would start the simulator below a data root refuses it with this message.
+fn unusable(folder: &Path, message: &str) {
+    for command in [
+        &["env", "play", "scienceworld", "--data", "root"][..],
+        &["env", "bench", "scienceworld", "--data", "root"],
+        &["env", "verify", "scienceworld", "--transcripts", "x", "--data", "root"],
+        &[
+            "demonstrate",
+            "--env",
+            "scienceworld",
+            "--split",
+            "dev",
+            "--count",
+            "1",
+            "-o",
+            "d.jsonl",
+            "--data",
+            "root",
+        ],
+    ] {
+        let outcome = run(folder, command);
+        assert_eq!(outcome.code, Some(1), "{command:?}: {outcome:#?}");
+        assert!(outcome.err.contains(message), "{command:?}: {}", outcome.err);
+    }
+}
+
+#[test]
+fn a_damaged_simulator_is_not_played_and_data_status_says_so() {
+    let temporary = folder();
+    let folder = temporary.path();
+    let place = folder.join("root/scienceworld/1.2.3");
+    fs_err::create_dir_all(&place).unwrap();
+    let status = ["data", "status", "--data", "root"];
+    assert!(ok(folder, &status).contains("\nscienceworld: absent\n"));
+    // Cut short, as by a full disk.
+    for name in ["scienceworld.jar", "object_type_ids.tsv"] {
+        fs_err::write(place.join(name), "PK").unwrap();
+    }
+    let cut = "root/scienceworld/1.2.3/scienceworld.jar: damaged: its SHA-256 is ";
+    unusable(folder, cut);
+    let said = ok(folder, &status);
+    assert!(said.contains(&format!("\nscienceworld: present: 1.2.3 (damaged)\n  damaged: {cut}")), "{said}");
+    assert!(said.contains("; fetch it again with `stepladder data get scienceworld`\n"), "{said}");
+
+    let Some(whole) = playable() else { return };
+    for name in ["scienceworld.jar", "object_type_ids.tsv"] {
+        fs_err::copy(whole.join("scienceworld/1.2.3").join(name), place.join(name)).unwrap();
+    }
+    assert!(ok(folder, &status).contains("\nscienceworld: present: 1.2.3 (whole)\n"));
+    // One byte of a class, then a garbage table beside a whole jar.
+    for (name, at) in [("scienceworld.jar", 4_000_000), ("object_type_ids.tsv", 3)] {
+        let mut bytes = fs_err::read(whole.join("scienceworld/1.2.3").join(name)).unwrap();
+        bytes[at] ^= 1;
+        let good = fs_err::read(whole.join("scienceworld/1.2.3").join(name)).unwrap();
+        fs_err::write(place.join(name), bytes).unwrap();
+        unusable(folder, &format!("root/scienceworld/1.2.3/{name}: damaged: its SHA-256 is "));
+        assert!(ok(folder, &status).contains("\nscienceworld: present: 1.2.3 (damaged)\n"));
+        fs_err::write(place.join(name), good).unwrap();
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ use super::{Usage, say};
 use crate::cli::Compare;
 use crate::config::AgentConfig;
 use crate::run::directory::RunDir;
+use crate::run::evaluated;
 
 mod gain;
 
@@ -97,7 +98,7 @@ pub(super) fn compare(runs: &[PathBuf], target: &str, over: Option<&str>) -> Res
             if !evaluated.exists() {
                 continue;
             }
-            let evaluation = read(&evaluated)?;
+            let evaluation = evaluated::read(&evaluated, target, agent)?;
             let row = match rows.iter_mut().position(|row| row.agent == *agent) {
                 Some(at) => &mut rows[at],
                 None => {

@@ -13,6 +13,7 @@ use super::{report, say};
 use crate::cli::Curves;
 use crate::config::Config;
 use crate::run::directory::RunDir;
+use crate::run::evaluated;
 
 /// What a policy could do at one moment of its training.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -93,7 +94,7 @@ fn json(path: &Path) -> Result<Value> {
 }
 
 fn curve(run: &RunDir, config: &Config, agent: &str, seed: u64) -> Result<Curve> {
-    let evaluated = format!("{}-{}.json", config.env.id, config.eval.split);
+    let file = format!("{}-{}.json", config.env.id, config.eval.split);
     let number = |value: &Value, name: &str| {
         value[name].as_f64().with_context(|| format!("{agent} of {}: no number `{name}`", run.root.display()))
     };
@@ -115,7 +116,8 @@ fn curve(run: &RunDir, config: &Config, agent: &str, seed: u64) -> Result<Curve>
         }
     }
     let trained = json(&run.agent(agent).join("trained.json"))?;
-    let last = json(&run.agent(agent).join(&evaluated))?;
+    let target = format!("{}/{}", config.env.id, config.eval.split);
+    let last = evaluated::read(&run.agent(agent).join(&file), &target, agent)?;
     moments.push(moment(&last, (number(&trained, "env_steps")?, number(&trained, "generated")?))?);
     let n = number(&last, "n")? as u64;
     let subset =

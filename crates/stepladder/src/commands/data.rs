@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use anyhow::Result;
+use stepladder_scienceworld::Jar;
+use stepladder_scienceworld::jar::RELEASES;
 
-use super::{fetch, say};
+use super::{fetch, say, scienceworld};
 use crate::cli::DataCommand;
 
 /// Name, place below the data root, origin, licence.
@@ -44,12 +46,36 @@ fn status(data: Option<&Path>) -> Result<()> {
         None => say("no data root: set STEPLADDER_DATA or pass --data DIR"),
     }
     for (name, place, origin, licence) in SETS {
-        let found = data.map_or_else(|| "not looked for".to_owned(), |root| describe(&root.join(place)));
+        let found = match data {
+            None => "not looked for".to_owned(),
+            Some(root) if *name == scienceworld::ID => simulators(root),
+            Some(root) => describe(&root.join(place)),
+        };
         say(format_args!(
             "{name}: {found}\n  place:   <data root>/{place}\n  origin:  {origin}\n  licence: {licence}"
         ));
     }
     Ok(())
+}
+
+/// Every version of the simulator that is there, and whether it is the published one.
+fn simulators(root: &Path) -> String {
+    let mut found = Vec::new();
+    let mut problems = String::new();
+    for release in &RELEASES {
+        let jar = Jar::below(root, release.version);
+        if !jar.file().exists() && !jar.types().exists() {
+            continue;
+        }
+        match jar.check() {
+            Ok(()) => found.push(format!("{} (whole)", release.version)),
+            Err(failure) => {
+                found.push(format!("{} (damaged)", release.version));
+                problems.push_str(&format!("\n  damaged: {failure}"));
+            }
+        }
+    }
+    if found.is_empty() { "absent".to_owned() } else { format!("present: {}{problems}", found.join(", ")) }
 }
 
 fn describe(directory: &Path) -> String {

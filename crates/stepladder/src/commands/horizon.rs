@@ -12,7 +12,7 @@ use stepladder_model::Device;
 use super::plot::{self, Line, Panel, Point};
 use super::{report, say};
 use crate::cli::Horizon;
-use crate::envs;
+use crate::envs::Family;
 use crate::run::directory::{RunDir, commit, replace_file};
 use crate::run::play::Policy;
 use crate::signals;
@@ -46,7 +46,7 @@ pub(super) fn run(arguments: &Horizon) -> Result<()> {
     let (run, config, _) = RunDir::open(&arguments.run)?;
     // Before an hour is spent on the first cell.
     for &goals in &arguments.goals {
-        envs::known_split(ENV, &split(arguments, goals)).context("--goals")?;
+        Family::named(ENV)?.known_split(&split(arguments, goals)).context("--goals")?;
     }
     for agent in config.agents.keys() {
         if !run.agent(agent).join("trained.json").exists() {

@@ -8,6 +8,7 @@ use stepladder_scienceworld::jar::{RELEASES, release};
 use stepladder_scienceworld::{Options, PoolOptions, ScienceWorld, bench, verify};
 
 use super::{Usage, say};
+use crate::envs::Family;
 
 /// The environment's id.
 pub(super) const ID: &str = "scienceworld";
@@ -16,8 +17,9 @@ pub(super) const ID: &str = "scienceworld";
 const STEPS: u64 = 1000;
 
 /// Complains about a version where there is only one.
-pub(super) fn only(version: Option<&str>, id: &str) -> Result<()> {
-    if version.is_some() && id != ID {
+pub(super) fn only(version: Option<&str>, family: Family) -> Result<()> {
+    if version.is_some() && family != Family::ScienceWorld {
+        let id = family.spec().id;
         return Err(Usage(format!("--version is for {ID}; {id} has one version")).into());
     }
     Ok(())

@@ -55,6 +55,9 @@ pub(super) fn run(arguments: &Study) -> Result<()> {
             }
             ended => ended?,
         };
+        if !directory.join("config.toml").exists() {
+            bail!("seed {seed} could not be started; the message before this one says why");
+        }
         if !status.success() || !directory.join("table.txt").exists() {
             bail!(
                 "seed {seed} is not complete; the same command goes on where {} stands",

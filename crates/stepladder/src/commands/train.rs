@@ -13,7 +13,8 @@ use crate::config;
 use crate::run::choice::Choice;
 use crate::run::directory::{RunDir, RunInfo, commit};
 use crate::run::memory;
-use crate::run::training::{Run, RunEnding, check_names};
+use crate::run::training::{Run, RunEnding, check_data};
+use crate::run::unchanged::{check_settings, settings};
 use crate::signals::{self, Stopped};
 use crate::threads;
 
@@ -30,6 +31,7 @@ pub(super) fn run(arguments: &Train) -> Result<()> {
     let (directory, config, choice) = match &arguments.resume {
         Some(path) => {
             let (directory, config, info) = RunDir::open(path)?;
+            check_settings(&directory, &config, &info)?;
             let threads = threads::workers(config.threads);
             if threads != info.threads {
                 note!(
@@ -42,20 +44,21 @@ pub(super) fn run(arguments: &Train) -> Result<()> {
         None => {
             let name = arguments.config.as_deref().unwrap_or_default();
             let loaded = config::load(name, &arguments.sets)?;
-            check_names(&loaded.config, arguments.data.as_deref())?;
+            check_data(&loaded.config, arguments.data.as_deref())?;
             if opened == Device::Cpu {
                 memory::enough_to_train(&loaded.config.model)?;
             }
             let info = RunInfo {
-                version: 1,
+                version: RunInfo::VERSION,
                 stepladder: env!("CARGO_PKG_VERSION").to_owned(),
                 commit: commit().to_owned(),
-                libtorch: "2.11.0".to_owned(),
+                libtorch: stepladder_model::version::libtorch(),
                 preset: name.to_owned(),
                 seed: loaded.config.seed,
                 threads: threads::workers(loaded.config.threads),
                 device,
                 subsets: Choice::Sample,
+                settings: Some(settings(&loaded.config)),
                 started: unix_seconds(),
             };
             let directory = RunDir::create(arguments.run_dir.as_deref(), &loaded.name, &loaded.text, &info)?;

@@ -11,6 +11,8 @@ use super::origin::Origins;
 use super::{AgentConfig, Algo, BcSection, Config, DaggerSection, OfflineSection, OnlineSection, Weights};
 use crate::envs;
 
+mod names;
+
 // Above this, one step's activations exceed any memory of a small model.
 const MOST_BATCH_TOKENS: usize = 1 << 22;
 const LEAST_BATCH_TOKENS: usize = 16;
@@ -58,24 +60,18 @@ pub(crate) fn check(config: &Config, origins: &Origins) -> Vec<String> {
         let episodes = config.eval.probe_episodes;
         found.unless(episodes >= 1, "eval.probe_episodes", episodes, allowed);
     }
-    for entry in &config.eval.zero_shot {
-        let allowed = "each entry must be ENV/SPLIT, for example alfworld/valid_seen";
-        found.unless(is_pair(entry), "eval.zero_shot", format!("a list with {entry:?}"), allowed);
-    }
-    for (algo, tasks) in config.tasks() {
-        let allowed = "it must be ENV/SPLIT, for example household/train";
-        found.unless(is_pair(tasks), &format!("algo.{algo}.tasks"), format!("{tasks:?}"), allowed);
-    }
+    found.names(config);
     found.positive("log.every_seconds", config.log.every_seconds);
     found.positive("log.checkpoint_seconds", config.log.checkpoint_seconds);
     found.at_least_one("log.keep", config.log.keep as u64);
     found.sentences
 }
 
-/// Whether a text is ENV/SPLIT.
-fn is_pair(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('/').collect();
-    parts.len() == 2 && parts.iter().all(|part| !part.is_empty() && !part.contains(char::is_whitespace))
+/// What is wrong with the names of a new run's agents; a run that was begun with them can go on.
+pub(crate) fn check_new(config: &Config, origins: &Origins) -> Vec<String> {
+    let mut found = Findings { origins, sentences: Vec::new() };
+    found.agent_names(config);
+    found.sentences
 }
 
 /// Collects sentences.
@@ -210,7 +206,10 @@ impl Findings<'_> {
                 let meant = near.map(|name| format!("; did you mean {name:?}?")).unwrap_or_default();
                 self.unless(false, &key, format!("{from:?}"), &format!("there is no [agents.{from}]{meant}"));
             }
-            Some(_) if position(from) >= position(name) => {
+            Some(_) if from == name => {
+                self.unless(false, &key, format!("{from:?}"), "an agent cannot start from itself");
+            }
+            Some(_) if position(from) > position(name) => {
                 let allowed = format!("[agents.{from}] must stand before [{table}]");
                 self.unless(false, &key, format!("{from:?}"), &allowed);
             }

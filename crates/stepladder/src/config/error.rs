@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::layer::shorten_name as shorten;
 use super::origin::Origin;
 
 /// A configuration that cannot be used; exit code 2.
@@ -10,8 +11,8 @@ use super::origin::Origin;
 pub(crate) enum ConfigError {
     /// Neither a preset nor a file.
     #[error(
-        "{}unknown preset {name:?}{}presets are {}, and a file is given by a path that ends in .toml or contains /",
-        place(at), meant(nearest), known.join(", ")
+        "{}unknown preset {:?}{}presets are {}, and a file is given by a path that ends in .toml or contains /",
+        place(at), shorten(name), meant(nearest), known.join(", ")
     )]
     UnknownPreset {
         /// Where it was asked for, if not on the command line.

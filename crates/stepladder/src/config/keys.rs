@@ -425,7 +425,7 @@ impl Kind {
     /// What the key takes, for a sentence "expected …".
     pub(crate) fn expected(self) -> String {
         match self {
-            Self::Count(LARGE..) => "a whole number, 0 or more".to_owned(),
+            Self::Count(LARGE..) => "a whole number from 0 to 2^63 - 1".to_owned(),
             Self::Count(most) => format!("a whole number from 0 to {most}"),
             Self::Integer => "a whole number".to_owned(),
             Self::Real => "a number".to_owned(),

@@ -7,8 +7,8 @@ use super::error::{ConfigError, UnknownKey, WrongType};
 use super::keys;
 use super::origin::Origin;
 
-// The parser accepts whole numbers of any size; turning them into values is all that can still fail.
-const LARGE: &str = "a whole number does not fit into 64 bits";
+// The parser accepts numbers of any size; turning them into values is all that can still fail.
+const LARGE: &str = "a number is too large: whole numbers end at 2^63 - 1, others at 1.8e308";
 
 /// What a layer says.
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ pub(super) enum Item {
     /// An optional table is there, even if empty.
     Present(String),
     /// An optional table is not wanted.
-    Drop(String),
+    Drop(String, Entry),
 }
 
 /// A value with its place.
@@ -169,12 +169,16 @@ impl Layer {
                 self.walk(reader, &path, content, spans)
             }
             Value::Boolean(false) if optional => {
-                self.items.push(Item::Drop(path));
+                self.items.push(Item::Drop(path, entry));
                 Ok(())
             }
             _ => {
                 let or_false = if optional { ", or false to leave it out" } else { "" };
-                let expected = format!("a table with {}{or_false}", keys::children(&path).join(", "));
+                let expected = if path == keys::AGENTS {
+                    "a table [agents.NAME] for each agent".to_owned()
+                } else {
+                    format!("a table with {}{or_false}", keys::children(&path).join(", "))
+                };
                 Err(entry.wrong_type(path, expected, None))
             }
         }
@@ -231,6 +235,8 @@ fn unknown(table: &str, name: &str, entry: Entry) -> UnknownKey {
     let children = keys::children(table);
     let allowed = if table.is_empty() {
         format!("the top level takes {}", children.join(", "))
+    } else if table == keys::AGENTS {
+        "an agent's name has letters, digits, _ and -".to_owned()
     } else {
         format!("[{table}] takes {}", children.join(", "))
     };
@@ -260,6 +266,11 @@ pub(super) fn describe(value: &Value) -> String {
         Value::Table(_) => "a table",
     };
     format!("{} ({kind})", shorten(&super::show::inline(value), 60))
+}
+
+/// A name that a user wrote, as messages repeat it: not longer than any real one.
+pub(crate) fn shorten_name(name: &str) -> String {
+    shorten(name, 60)
 }
 
 fn shorten(text: &str, most: usize) -> String {

@@ -6,7 +6,7 @@ use std::path::Path;
 use toml::{Table, Value};
 
 use super::Config;
-use super::error::ConfigError;
+use super::error::{ConfigError, UnknownKey};
 use super::keys::{self, AGENTS, Kind};
 use super::layer::{Entry, Item, Layer};
 use super::origin::{Origin, Origins};
@@ -137,6 +137,9 @@ fn resolve(name: &str, mut layers: Vec<Layer>, chain: Chain) -> Result<(Config, 
         return Err(ConfigError::UnknownKeys(unknown));
     }
     let mut merged = Merged::new(layers);
+    if !merged.strangers.is_empty() {
+        return Err(ConfigError::UnknownKeys(merged.strangers));
+    }
     super::profile::apply(&mut merged.values);
     let missing = merged.missing();
     if !missing.is_empty() {
@@ -153,7 +156,10 @@ fn resolve(name: &str, mut layers: Vec<Layer>, chain: Chain) -> Result<(Config, 
     }
     let config = merged.config(name)?;
     let origins = merged.values.into_iter().map(|(path, entry)| (path, entry.origin)).collect();
-    let violations = super::check(&config, &origins);
+    let mut violations = super::check(&config, &origins);
+    if let Chain::User = chain {
+        violations.extend(super::check_new(&config, &origins));
+    }
     if violations.is_empty() {
         Ok((config, origins))
     } else {
@@ -166,22 +172,29 @@ struct Merged {
     values: BTreeMap<String, Entry>,
     /// Optional tables that are wanted, in the order in which they were named first.
     present: Vec<String>,
+    /// Agents that were to be left out, but are not there.
+    strangers: Vec<UnknownKey>,
 }
 
 impl Merged {
     fn new(layers: Vec<Layer>) -> Self {
-        let mut merged = Self { values: BTreeMap::new(), present: Vec::new() };
+        let mut merged = Self { values: BTreeMap::new(), present: Vec::new(), strangers: Vec::new() };
+        let mut seen: Vec<String> = Vec::new();
         for item in layers.into_iter().flat_map(|layer| layer.items) {
             match item {
                 Item::Value(path, entry) => {
                     merged.values.insert(path, entry);
                 }
                 Item::Present(table) => {
+                    seen.push(table.clone());
                     if !merged.present.contains(&table) {
                         merged.present.push(table);
                     }
                 }
-                Item::Drop(table) => {
+                Item::Drop(table, entry) => {
+                    if keys::split(&table).0 == AGENTS && !seen.contains(&table) {
+                        merged.strangers.push(stranger(&table, entry, merged.agents()));
+                    }
                     merged.present.retain(|present| *present != table);
                     merged.values.retain(|path, _| !keys::is_below(path, &table));
                 }
@@ -254,6 +267,18 @@ impl Merged {
             let nearest = nearest.map(|name| format!("{name:?}"));
             entry.wrong_type(path, key.kind.expected(), nearest)
         })
+    }
+}
+
+/// The error about an agent that is to be left out, but is not there.
+fn stranger<'a>(table: &str, entry: Entry, agents: impl Iterator<Item = &'a str> + Clone) -> UnknownKey {
+    let nearest = keys::nearest(keys::split(table).1, agents.clone());
+    UnknownKey {
+        at: entry.origin,
+        key: table.to_owned(),
+        nearest: nearest.map(|name| keys::join(AGENTS, name)),
+        allowed: format!("the agents are {}", agents.collect::<Vec<_>>().join(", ")),
+        excerpt: entry.excerpt,
     }
 }
 

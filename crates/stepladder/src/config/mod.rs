@@ -14,13 +14,14 @@ mod show;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use check::check;
+pub(crate) use check::{check, check_new};
 pub(crate) use error::ConfigError;
 pub(crate) use keys::nearest;
+pub(crate) use layer::shorten_name as shorten;
 pub(crate) use load::{Loaded, from_resolved, load};
 pub(crate) use origin::Origins;
 pub(crate) use reference::reference;
-pub(crate) use show::show;
+pub(crate) use show::{entries, inline, show};
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -66,7 +67,7 @@ pub(crate) struct Config {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct EnvConfig {
-    /// Environment id, one of [`crate::envs::IDS`].
+    /// Registered id: `household`, `alfworld`, `sokoban` or `scienceworld`.
     pub(crate) id: String,
     /// Environment steps per episode, in demonstrations and evaluation.
     pub(crate) max_steps: u32,

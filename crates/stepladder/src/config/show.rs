@@ -16,7 +16,7 @@ pub(super) fn resolved(config: &Config) -> String {
 }
 
 /// Every key that a configuration has, in order, with its value.
-pub(super) fn entries(config: &Config) -> Vec<(String, Value)> {
+pub(crate) fn entries(config: &Config) -> Vec<(String, Value)> {
     // Every value of a `Config` has a TOML form: whole numbers come from TOML or are small.
     let root = Value::try_from(config).expect("a configuration is TOML");
     let lookup = |path: &str| path.split('.').try_fold(&root, |value, name| value.get(name)).cloned();
@@ -52,7 +52,7 @@ fn render(config: &Config, origins: Option<&Origins>) -> String {
 }
 
 /// A value on one line. Numbers are written as people write them (1e-8, not 0.00000001) and read back exactly.
-pub(super) fn inline(value: &Value) -> String {
+pub(crate) fn inline(value: &Value) -> String {
     match value {
         Value::Float(number) if number.is_finite() => format!("{number:?}"),
         Value::Array(items) => format!("[{}]", items.iter().map(inline).collect::<Vec<_>>().join(", ")),

@@ -4,6 +4,7 @@
 //! config.toml               every value, resolved
 //! run.json                  versions, commit, device, threads, what was typed
 //! demonstrations.jsonl.zst  what the expert did
+//! demonstrations.sha256     its checksum, for `sha256sum -c`
 //! expert-<env>-<split>.jsonl.zst    what it does on the tasks of an evaluation
 //! <agent>/metrics.jsonl  <agent>/tensorboard/  <agent>/checkpoints/step-*/   one more level where every role has weights
 //! <agent>/trained.json      present when training is complete
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 use super::choice::Choice;
 use super::output::Output;
+use super::unchanged::Settings;
 use crate::config::{self, Config};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -38,7 +40,7 @@ pub(crate) struct RunInfo {
     pub(crate) stepladder: String,
     /// Commit it was built from.
     pub(crate) commit: String,
-    /// Version of libtorch.
+    /// Version of the libtorch that was loaded.
     pub(crate) libtorch: String,
     /// Preset or file that was typed.
     pub(crate) preset: String,
@@ -51,8 +53,16 @@ pub(crate) struct RunInfo {
     /// How tasks are chosen where not all of a split are used.
     #[serde(default)]
     pub(crate) subsets: Choice,
+    /// Values of the configuration that a continuation must not change; runs of older versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) settings: Option<Settings>,
     /// Unix time of the start.
     pub(crate) started: f64,
+}
+
+impl RunInfo {
+    /// The format of run directories that this program writes, and the newest that it reads.
+    pub(crate) const VERSION: u32 = 1;
 }
 
 /// A run directory that can be written.
@@ -108,8 +118,19 @@ impl RunDir {
         let text = fs_err::read_to_string(&path)?;
         let config = config::from_resolved(&text, &path.display().to_string())?;
         let run_path = root.join(RUN);
-        let info = serde_json::from_str(&fs_err::read_to_string(&run_path)?)
-            .with_context(|| run_path.display().to_string())?;
+        let text = fs_err::read_to_string(&run_path)?;
+        let place = || run_path.display().to_string();
+        let value: serde_json::Value = serde_json::from_str(&text).with_context(place)?;
+        // Before the rest, which may look different there.
+        if value["version"] != RunInfo::VERSION {
+            bail!(
+                "{}: version {} of a run directory; this program knows version {}",
+                place(),
+                value["version"],
+                RunInfo::VERSION
+            );
+        }
+        let info = serde_json::from_value(value).with_context(place)?;
         Ok((Self { root: root.to_owned() }, config, info))
     }
 

@@ -25,6 +25,7 @@ use super::progress::{Reporter, minutes};
 use super::rows::vocabulary;
 use super::table::{self, Line};
 use super::trace_file;
+use super::unchanged::{check_demonstrations, record_demonstrations};
 use crate::commands::say;
 use crate::config::{AgentConfig, Config, EvalConfig};
 use crate::envs::{self, Registered};
@@ -53,6 +54,7 @@ impl Run<'_> {
     fn episodes(&self, env: &Registered) -> Result<Vec<Episode>> {
         let path = self.directory.demonstrations();
         if path.exists() {
+            check_demonstrations(&self.directory)?;
             return trace_file::load(&path).context(
                 "the run's demonstrations cannot be read; remove the file to have the expert play again",
             );
@@ -60,6 +62,7 @@ impl Run<'_> {
         let (episodes, dropped) = demonstrate(env, &self.config, self.choice)?;
         self.directory.note_dropped("demonstrations", dropped)?;
         trace_file::save(&path, &episodes)?;
+        record_demonstrations(&self.directory)?;
         Ok(episodes)
     }
 
@@ -376,29 +379,21 @@ impl Run<'_> {
     }
 }
 
-/// Whether everything that a configuration names exists, so that nothing is written for a run that cannot begin.
+/// Whether the data are there that a configuration needs, so that nothing is written for a run that cannot begin. That its
+/// names mean something was checked when it was loaded.
 ///
-/// Environments that are only played at the end may lack their data, but not have unknown names.
-pub(crate) fn check_names(config: &Config, data_root: Option<&Path>) -> Result<()> {
-    let id = &config.env.id;
-    envs::spec(id).context("env.id")?;
-    envs::known_split(id, &config.data.split).context("data.split")?;
-    if let Some(split) = &config.data.practice {
-        envs::known_split(id, split).context("data.practice")?;
-    }
-    envs::known_split(id, &config.eval.split).context("eval.split")?;
-    for target in &config.eval.zero_shot {
-        if let Some((id, split)) = target.split_once('/') {
-            envs::known_split(id, split).context("eval.zero_shot")?;
-        }
-    }
+/// Environments that are only played at the end may lack their data.
+pub(crate) fn check_data(config: &Config, data_root: Option<&Path>) -> Result<()> {
     for (algo, tasks) in config.tasks() {
         if let Some((id, split)) = tasks.split_once('/') {
             let named = || format!("algo.{algo}.tasks");
-            envs::known_split(id, split).with_context(named)?;
             envs::open(id, data_root)?.tasks.tasks(split).with_context(named)?;
         }
     }
-    envs::open(id, data_root)?.tasks.tasks(&config.eval.split)?;
+    let env = envs::open(&config.env.id, data_root)?;
+    let splits = [Some(&config.data.split), config.data.practice.as_ref(), Some(&config.eval.split)];
+    for split in splits.into_iter().flatten() {
+        env.tasks.tasks(split)?;
+    }
     Ok(())
 }

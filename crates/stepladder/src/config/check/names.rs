@@ -1,0 +1,110 @@
+//! Whether the names in a configuration mean something: environments, splits, agents. Needs no data.
+
+use stepladder_env::EnvError;
+
+use super::super::keys::nearest;
+use super::{Config, Findings};
+use crate::config::shorten;
+use crate::envs::Family;
+
+/// Agents are directories of a run and rows of its table; these names are taken, in any case.
+const TAKEN: [(&str, &str); 2] =
+    [("lock", "a run directory has a file of this name"), ("expert", "tables have a row of this name")];
+
+/// File systems allow 255 bytes; tables should stay readable.
+const LONGEST_NAME: usize = 64;
+
+impl Findings<'_> {
+    /// The environment of the run, its splits, and those that are played besides.
+    pub(super) fn names(&mut self, config: &Config) {
+        let id = &config.env.id;
+        let Ok(family) = Family::named(id) else {
+            let ids = Family::ALL.map(|family| family.spec().id);
+            return self.unless(false, "env.id", quoted(id), &one_of("known are", &ids.join(", "), id, ids));
+        };
+        self.split("data.split", family, &config.data.split, quoted(&config.data.split));
+        if let Some(split) = &config.data.practice {
+            self.split("data.practice", family, split, quoted(split));
+        }
+        self.split("eval.split", family, &config.eval.split, quoted(&config.eval.split));
+        for entry in &config.eval.zero_shot {
+            let value = format!("a list with {}", quoted(entry));
+            self.target("eval.zero_shot", family, entry, value, "alfworld/valid_seen");
+        }
+        for (algo, tasks) in config.tasks() {
+            self.target(&format!("algo.{algo}.tasks"), family, tasks, quoted(tasks), "household/train");
+        }
+    }
+
+    fn split(&mut self, key: &str, family: Family, split: &str, value: String) {
+        let Err(error) = family.known_split(split) else { return };
+        let spec = family.spec();
+        let known = match error {
+            EnvError::UnknownSplit { known, .. } => known,
+            _ => spec.split_list(),
+        };
+        let allowed = one_of(&format!("{} has", spec.id), &known, split, spec.splits.iter().copied());
+        self.unless(false, key, value, &allowed);
+    }
+
+    /// An `ENV/SPLIT` that agents of the run play.
+    fn target(&mut self, key: &str, run: Family, target: &str, value: String, example: &str) {
+        let pair = target.split_once('/').filter(|(id, split)| !id.is_empty() && !split.is_empty());
+        let Some((id, split)) = pair.filter(|(_, split)| !split.contains('/')) else {
+            let allowed = format!("expected ENV/SPLIT, for example {example}");
+            return self.unless(false, key, value, &allowed);
+        };
+        let Ok(family) = Family::named(id) else {
+            let ids = Family::ALL.map(|family| family.spec().id);
+            return self.unless(
+                false,
+                key,
+                value,
+                &one_of("known environments are", &ids.join(", "), id, ids),
+            );
+        };
+        let alike = family.style().id() == run.style().id();
+        let allowed = format!(
+            "agents of {} cannot play it: prompts of {} are of another style",
+            run.spec().id,
+            family.spec().id
+        );
+        self.unless(alike, key, value.clone(), &allowed);
+        self.split(key, family, split, value);
+    }
+
+    /// Names of agents, which become directories.
+    pub(super) fn agent_names(&mut self, config: &Config) {
+        let mut before: Vec<&str> = Vec::new();
+        for name in config.agents.keys() {
+            let mut wrong = |reason: String| {
+                self.sentences.push(format!("[agents.{}]: {reason}; choose another name", shorten(name)));
+            };
+            if let Some((_, why)) = TAKEN.iter().find(|(taken, _)| name.eq_ignore_ascii_case(taken)) {
+                wrong((*why).to_owned());
+            }
+            if let Some(twin) = before.iter().find(|other| name.eq_ignore_ascii_case(other)) {
+                wrong(format!(
+                    "[agents.{twin}] differs in case alone, which not every file system can tell apart"
+                ));
+            }
+            if name.len() > LONGEST_NAME {
+                wrong(format!("the name has {} characters, and may have {LONGEST_NAME}", name.len()));
+            }
+            if name.starts_with('-') {
+                wrong("on the command line it would be an option".to_owned());
+            }
+            before.push(name);
+        }
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("{:?}", shorten(name))
+}
+
+/// What is allowed, and what was probably meant.
+fn one_of<'a>(lead: &str, list: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let meant = nearest(name, known).map(|name| format!("; did you mean {name}?")).unwrap_or_default();
+    format!("{lead} {list}{meant}")
+}

@@ -1,0 +1,26 @@
+//! Evaluations that a run has kept.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+/// Reads what `agent` reached on `target` (`ENV/SPLIT`); refuses what is about something else.
+pub(crate) fn read(path: &Path, target: &str, agent: &str) -> Result<Value> {
+    let place = || path.display().to_string();
+    let value: Value = serde_json::from_str(&fs_err::read_to_string(path)?).with_context(place)?;
+    let said = |name: &str| value[name].as_str().unwrap_or("?").to_owned();
+    let about = format!("{}/{}", said("env"), said("split"));
+    if about != target || said("agent") != agent {
+        bail!(
+            "{}: an evaluation of {} on {about}, not of {agent} on {target}; remove it and continue the run",
+            place(),
+            said("agent")
+        );
+    }
+    let share = value["success"].as_f64().filter(|share| (0.0..=1.0).contains(share));
+    if share.is_none() {
+        bail!("{}: `success` is {}; expected a share from 0 to 1", place(), value["success"]);
+    }
+    Ok(value)
+}

@@ -1,0 +1,104 @@
+//! What a continued run has to find as it was left: its configuration and its demonstrations.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+
+use super::directory::{RunDir, RunInfo, replace_file};
+use crate::config::{self, Config};
+
+/// Keys that may change between the sessions of a run: what is learnt does not depend on them, or differs in the last bits
+/// (`threads`), which is warned about.
+const FREE: [&str; 6] =
+    ["threads", "eval.slots", "eval.zero_shot", "log.every_seconds", "log.checkpoint_seconds", "log.keep"];
+
+/// Values by key, as a configuration file would have them.
+pub(crate) type Settings = BTreeMap<String, String>;
+
+/// The values that a continuation must not change.
+pub(crate) fn settings(config: &Config) -> Settings {
+    let all = config::entries(config).into_iter();
+    all.filter(|(key, _)| !FREE.contains(&key.as_str()))
+        .map(|(key, value)| (key, config::inline(&value)))
+        .collect()
+}
+
+/// Refuses to go on with another configuration than the run was started with.
+///
+/// Runs of older versions recorded their seed alone.
+pub(crate) fn check_settings(run: &RunDir, config: &Config, info: &RunInfo) -> Result<()> {
+    let now = settings(config);
+    let then = info.settings.clone().unwrap_or_else(|| {
+        Settings::from_iter(now.clone().into_iter().chain([("seed".to_owned(), info.seed.to_string())]))
+    });
+    let said = |settings: &Settings, key: &str| match settings.get(key) {
+        Some(value) => config::shorten(value),
+        None => "absent".to_owned(),
+    };
+    let mut keys: Vec<&String> = then.keys().chain(now.keys()).collect();
+    keys.sort();
+    keys.dedup();
+    let changed: Vec<String> = keys
+        .into_iter()
+        .filter(|key| then.get(*key) != now.get(*key))
+        .map(|key| format!("{key} is {}, was {}", said(&now, key), said(&then, key)))
+        .collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "{}: the configuration was changed since the run was started: {}; put it back as it was, or start a new run (only {} may change)",
+        run.root.join("config.toml").display(),
+        changed.join(", "),
+        FREE.join(", ")
+    )
+}
+
+fn checksum_file(run: &RunDir) -> PathBuf {
+    run.root.join("demonstrations.sha256")
+}
+
+/// Notes the checksum of the run's demonstrations, as `sha256sum` would.
+pub(crate) fn record_demonstrations(run: &RunDir) -> Result<()> {
+    let path = run.demonstrations();
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    replace_file(&checksum_file(run), &format!("{}  {name}\n", sha256(&path)?))
+}
+
+/// Refuses demonstrations that are not those that the run began with. Where no checksum was noted (a run of an older version,
+/// or one that was killed in that moment), it is noted now.
+pub(crate) fn check_demonstrations(run: &RunDir) -> Result<()> {
+    let (path, noted) = (run.demonstrations(), checksum_file(run));
+    if !noted.exists() {
+        return record_demonstrations(run);
+    }
+    let text = fs_err::read_to_string(&noted)?;
+    let expected = text.split_whitespace().next().unwrap_or_default();
+    let found = sha256(&path)?;
+    if found != expected {
+        bail!(
+            "{} are not the demonstrations that this run began with: their SHA-256 is {found}, {} says {}; put them back, or remove the file to have the expert play again",
+            path.display(),
+            noted.display(),
+            config::shorten(expected)
+        );
+    }
+    Ok(())
+}
+
+fn sha256(path: &Path) -> Result<String> {
+    let mut file = fs_err::File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut part = vec![0; 1 << 20];
+    loop {
+        let read = file.read(&mut part).with_context(|| path.display().to_string())?;
+        if read == 0 {
+            break;
+        }
+        hash.update(&part[..read]);
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
