@@ -151,6 +151,7 @@ fn every_algorithm_and_every_ablation_trains_plays_and_is_compared() {
     assert_eq!(over.matches("| flat: ").count(), AGENTS.len() - 1, "{over}");
 
     // Against the number of goals: a line per agent and number, a plot, and nothing is measured twice.
+    fs_err::create_dir(folder.join("out")).unwrap();
     let horizon = ["horizon", "runs/seed-5", "--goals", "1", "--episodes", "1", "-o", "out/horizon"];
     let table = ok(folder, &horizon);
     assert_eq!(table.lines().count(), 2 + AGENTS.len(), "{table}");
