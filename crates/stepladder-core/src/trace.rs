@@ -295,6 +295,20 @@ mod tests {
     }
 
     #[test]
+    fn rewards_are_read_back_to_the_last_bit() {
+        use rand::RngExt;
+        let line = include_str!("../tests/trace-v1.jsonl");
+        let mut episode = read(line.as_bytes()).next().unwrap().unwrap();
+        let mut rng = crate::seed::stream(1, "rewards of a test", &[]);
+        for _ in 0..500 {
+            episode.subtasks[0].steps[0].reward = rng.random::<f64>() * 200.0 - 100.0;
+            let mut written = Vec::new();
+            write(&mut written, &episode).unwrap();
+            assert_eq!(read(written.as_slice()).next().unwrap().unwrap(), episode);
+        }
+    }
+
+    #[test]
     fn tokens_are_written_where_there_are_some() {
         let line = include_str!("../tests/trace-v1.jsonl");
         let mut episode = read(line.as_bytes()).next().unwrap().unwrap();

@@ -124,9 +124,9 @@ fn unknown_names_are_code_2_and_write_nothing() {
     );
     refused(
         folder,
-        &train("eval.zero_shot=['alfworld/test']"),
+        &train("eval.transfer=['alfworld/test']"),
         2,
-        "tiny.toml: eval.zero_shot is a list with \"alfworld/test\" (--set); alfworld has train, train_dev, valid_seen, valid_unseen",
+        "tiny.toml: eval.transfer is a list with \"alfworld/test\" (--set); alfworld has train, train_dev, valid_seen, valid_unseen",
     );
     assert_eq!(files(folder), ["tiny.toml"]);
 }
@@ -433,7 +433,7 @@ fn runs_and_checkpoints_that_do_not_fit_are_refused_and_left_alone() {
         &resume,
         1,
         "run/config.toml: the configuration was changed since the run was started: model.width is 32, was 16; put it \
-         back as it was, or start a new run (only threads, eval.slots, eval.zero_shot, log.every_seconds, \
+         back as it was, or start a new run (only threads, eval.slots, eval.transfer, log.every_seconds, \
          log.checkpoint_seconds, log.keep may change)",
     );
     edit("width = 32", "widht = 32");

@@ -45,8 +45,8 @@ fn names_of_environments_and_splits_are_checked_without_their_data() {
         ),
         ("sokoban/dev-6x6-1", "agents of household cannot play it: prompts of sokoban are of another style"),
     ] {
-        let set = format!("eval.zero_shot=['household/test', '{target}']");
-        let message = format!("tiny.toml: eval.zero_shot is a list with \"{target}\" (--set); {allowed}");
+        let set = format!("eval.transfer=['household/test', '{target}']");
+        let message = format!("tiny.toml: eval.transfer is a list with \"{target}\" (--set); {allowed}");
         both_refuse(folder, &[&set], &message);
     }
     let outcome = run(

@@ -287,7 +287,7 @@ fn the_expert_plays_in_its_roles_and_labels_no_flat_prompts() {
     let temporary = folder();
     let folder = temporary.path();
     let mine = "preset = \"demo\"\n[env]\nid = \"scienceworld\"\n[data]\nsplit = \"train\"\n[eval]\nsplit = \"dev\"\n\
-                zero_shot = []\n[algo.dagger]\nrounds = 1\ngames = 4\ntemperature = 0.0\n[agents.flat]\nalgo = \"dagger\"\n";
+                transfer = []\n[algo.dagger]\nrounds = 1\ngames = 4\ntemperature = 0.0\n[agents.flat]\nalgo = \"dagger\"\n";
     fs_err::write(folder.join("mine.toml"), mine).unwrap();
     refused(
         folder,

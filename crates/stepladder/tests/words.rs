@@ -136,7 +136,7 @@ fn what_is_repeated_is_shortened() {
     let said = check(format!("preset = \"demo\"\n[env]\nid = {long:?}\n"));
     assert!(said.contains("; known are household, alfworld, sokoban, scienceworld"), "{said}");
     check(format!("preset = \"demo\"\n{long} = 1\n"));
-    check(format!("preset = \"demo\"\n[eval]\nzero_shot = [{long:?}]\n"));
+    check(format!("preset = \"demo\"\n[eval]\ntransfer = [{long:?}]\n"));
     check(format!("preset = \"demo\"\n[agents.{long}]\nkind = \"flat\"\n"));
 
     // An argument may have 128 KiB.

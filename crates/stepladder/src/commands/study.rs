@@ -67,7 +67,7 @@ pub(super) fn run(arguments: &Study) -> Result<()> {
         runs.push(directory);
     }
     let mut targets = vec![format!("{}/{}", loaded.config.env.id, loaded.config.eval.split)];
-    targets.extend(loaded.config.eval.zero_shot);
+    targets.extend(loaded.config.eval.transfer);
     let mut text = String::new();
     for target in targets {
         let rows = compare(&runs, &target, None)?;

@@ -380,7 +380,7 @@ pub(crate) const KEYS: &[Key] = &[
         "Tasks of each, a sample of those of the final table; at least 1 if there are probes.",
     ),
     key(
-        "eval.zero_shot",
+        "eval.transfer",
         Kind::Texts,
         "Further `ENV/SPLIT` that the final checkpoints play without training on them, where their data are present.",
     ),
@@ -446,6 +446,15 @@ impl Kind {
             }
         }
     }
+}
+
+/// Keys with another name in files and run directories of earlier versions, and their names now.
+const RENAMED: [(&str, &str); 1] = [("eval.zero_shot", "eval.transfer")];
+
+/// The path of a key as it is called now.
+pub(crate) fn current(path: String) -> String {
+    let renamed = RENAMED.iter().find(|(earlier, _)| *earlier == path);
+    renamed.map_or(path, |(_, now)| (*now).to_owned())
 }
 
 /// The key with this path, or the one that this path leads into (`agents.flat.budget.minutes`).

@@ -138,7 +138,7 @@ impl Layer {
             let span = spans.and_then(|spans| spans.get_key_value(name.as_str()));
             let at = span.map_or(0, |(key, _)| key.span().start);
             let entry = Entry { value, origin: reader.origin(at), excerpt: reader.excerpt(at) };
-            let path = keys::join(table, &name);
+            let path = keys::current(keys::join(table, &name));
             if path == "preset" && reader.may_start_from_preset() {
                 self.preset = Some(entry);
             } else if !is_bare(&name) || !(keys::is_table(&path) || keys::find(&path).is_some()) {

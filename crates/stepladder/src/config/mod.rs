@@ -446,7 +446,7 @@ pub(crate) struct EvalConfig {
     /// Tasks of each, a sample of those of the final table.
     pub(crate) probe_episodes: usize,
     /// Further `ENV/SPLIT` that the final checkpoints play without training on them, where their data are present.
-    pub(crate) zero_shot: Vec<String>,
+    pub(crate) transfer: Vec<String>,
 }
 
 /// How a run reports and saves.

@@ -244,7 +244,7 @@ fn later_layers_win_and_origins_say_so() {
         "preset = \"demo\"\nseed = 7\n\n[agents.flat]\nbudget = { steps = 10 }\n\n[algo.bc]\nclip = 2\n",
     );
     let sets =
-        ["algo.bc.clip=0.5", "env.max_steps=40", "agents.step_hrl.budget.epochs=3", "eval.zero_shot=[]"];
+        ["algo.bc.clip=0.5", "env.max_steps=40", "agents.step_hrl.budget.epochs=3", "eval.transfer=[]"];
     let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
     let loaded = load(&file.path(), &sets).unwrap();
     assert_eq!(loaded.name, "run");
@@ -253,7 +253,7 @@ fn later_layers_win_and_origins_say_so() {
     assert_eq!(loaded.config.agents["flat"].budget, Budget::Steps(10));
     assert_eq!(loaded.config.agents["step_hrl"].budget, Budget::Epochs(3.0));
     assert_eq!(loaded.config.algo.bc.as_ref().unwrap().clip, 0.5);
-    assert_eq!(loaded.config.eval.zero_shot, Vec::<String>::new());
+    assert_eq!(loaded.config.eval.transfer, Vec::<String>::new());
     let origin = |key: &str| loaded.origins[key].to_string().replace(&file.path(), "run.toml");
     assert_eq!(origin("seed"), "run.toml:2");
     assert_eq!(origin("agents.flat.budget"), "run.toml:5");
@@ -262,6 +262,14 @@ fn later_layers_win_and_origins_say_so() {
     assert_eq!(loaded.origins["algo.bc.clip"], Origin::Set("algo.bc.clip=0.5".to_owned()));
     // Nothing of the chain is needed to read the outcome again.
     assert_eq!(from_resolved(&loaded.text, "resolved.toml").unwrap(), loaded.config);
+}
+
+#[test]
+fn an_earlier_name_of_a_key_is_read_as_the_present_one() {
+    let loaded = load("demo", &["eval.zero_shot=['household/test']".to_owned()]).unwrap();
+    assert_eq!(loaded.config.eval.transfer, ["household/test"]);
+    assert_eq!(loaded.origins["eval.transfer"].to_string(), "--set");
+    assert!(!loaded.text.contains("zero_shot"));
 }
 
 /// What the released code does, by key of `[algo.offline_ac]`; it has no `value_bound`.
@@ -411,7 +419,7 @@ episodes = 200                                # preset demo
 slots = 100                                   # preset demo
 probes = 2                                    # preset demo
 probe_episodes = 24                           # preset demo
-zero_shot = ["alfworld/valid_seen"]           # preset demo
+transfer = ["alfworld/valid_seen"]           # preset demo
 
 [log]
 every_seconds = 5.0                           # preset demo
@@ -478,8 +486,8 @@ fn values_of_the_wrong_type() {
          omega, weights, sub_done, also_flat, coevolution, selection, or false to leave it out"
     );
     assert_eq!(
-        message("preset = \"demo\"\n[eval]\nzero_shot = [\n  \"a/b\",\n  3,\n]\n"),
-        "run.toml:3: eval.zero_shot is [\"a/b\", 3] (a list); expected a list of strings\n    zero_shot = ["
+        message("preset = \"demo\"\n[eval]\ntransfer = [\n  \"a/b\",\n  3,\n]\n"),
+        "run.toml:3: eval.transfer is [\"a/b\", 3] (a list); expected a list of strings\n    transfer = ["
     );
     assert_eq!(
         message("preset = 3\n"),
@@ -577,9 +585,9 @@ fn malformed_sets() {
     assert_eq!(set_message(&["=1"]), format!("--set =1: \"\" is not a key; {example}"));
     assert_eq!(set_message(&["env..id=x"]), format!("--set env..id=x: \"env..id\" is not a key; {example}"));
     assert_eq!(
-        set_message(&["eval.zero_shot=[alfworld/valid_seen]"]),
+        set_message(&["eval.transfer=[alfworld/valid_seen]"]),
         format!(
-            "--set eval.zero_shot=[alfworld/valid_seen]: the value is not valid TOML: \
+            "--set eval.transfer=[alfworld/valid_seen]: the value is not valid TOML: \
              string values must be quoted, expected literal string; {example}"
         )
     );
@@ -692,7 +700,7 @@ fn all_violations_come_at_once_with_their_origins() {
         "agents.flat.learning_rate=nan",
         "eval.slots=0",
         "eval.probe_episodes=0",
-        "eval.zero_shot=['alfworld', 'a/b/c', '/dev', 'alfworld/valid_seen']",
+        "eval.transfer=['alfworld', 'a/b/c', '/dev', 'alfworld/valid_seen']",
         "log.every_seconds=0",
         "log.checkpoint_seconds=-3.5",
         "log.keep=0",
@@ -723,9 +731,9 @@ fn all_violations_come_at_once_with_their_origins() {
   agents.flat.learning_rate is NaN (--set); it must be above 0, and finite
   eval.slots is 0 (--set); it must be at least 1
   eval.probe_episodes is 0 (--set); it must be at least 1 while eval.probes is above 0
-  eval.zero_shot is a list with \"alfworld\" (--set); expected ENV/SPLIT, for example alfworld/valid_seen
-  eval.zero_shot is a list with \"a/b/c\" (--set); expected ENV/SPLIT, for example alfworld/valid_seen
-  eval.zero_shot is a list with \"/dev\" (--set); expected ENV/SPLIT, for example alfworld/valid_seen
+  eval.transfer is a list with \"alfworld\" (--set); expected ENV/SPLIT, for example alfworld/valid_seen
+  eval.transfer is a list with \"a/b/c\" (--set); expected ENV/SPLIT, for example alfworld/valid_seen
+  eval.transfer is a list with \"/dev\" (--set); expected ENV/SPLIT, for example alfworld/valid_seen
   log.every_seconds is 0.0 (--set); it must be above 0, and finite
   log.checkpoint_seconds is -3.5 (--set); it must be above 0, and finite
   log.keep is 0 (--set); it must be at least 1";

@@ -157,11 +157,11 @@ impl Run<'_> {
             minutes(clock.seconds())
         ));
         say(&text);
-        for target in &self.config.eval.zero_shot {
+        for target in &self.config.eval.transfer {
             if self.stopped() {
                 return Ok(RunEnding::Interrupted);
             }
-            if let Some(block) = self.zero_shot(target)? {
+            if let Some(block) = self.transfer(target)? {
                 say(&block);
                 text.push('\n');
                 text.push_str(&block);
@@ -356,7 +356,7 @@ impl Run<'_> {
     }
 
     /// Another environment's split, played without training on it; none where its data are absent.
-    fn zero_shot(&self, target: &str) -> Result<Option<String>> {
+    fn transfer(&self, target: &str) -> Result<Option<String>> {
         let Some((id, split)) = target.split_once('/') else { return Ok(None) };
         let present = envs::open_for(Some(&self.config), id, self.data_root).and_then(|env| {
             let whole = self.choice.tasks(&env, split, 0, Draw::Evaluation)?;

@@ -13,7 +13,7 @@ use crate::config::{self, Config};
 /// Keys that may change between the sessions of a run: what is learnt does not depend on them, or differs in the last bits
 /// (`threads`), which is warned about.
 const FREE: [&str; 6] =
-    ["threads", "eval.slots", "eval.zero_shot", "log.every_seconds", "log.checkpoint_seconds", "log.keep"];
+    ["threads", "eval.slots", "eval.transfer", "log.every_seconds", "log.checkpoint_seconds", "log.keep"];
 
 /// Values by key, as a configuration file would have them.
 pub(crate) type Settings = BTreeMap<String, String>;

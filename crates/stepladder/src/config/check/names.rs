@@ -27,9 +27,9 @@ impl Findings<'_> {
             self.split("data.practice", family, split, quoted(split));
         }
         self.split("eval.split", family, &config.eval.split, quoted(&config.eval.split));
-        for entry in &config.eval.zero_shot {
+        for entry in &config.eval.transfer {
             let value = format!("a list with {}", quoted(entry));
-            self.target("eval.zero_shot", family, entry, value, "alfworld/valid_seen");
+            self.target("eval.transfer", family, entry, value, "alfworld/valid_seen");
         }
         for (algo, tasks) in config.tasks() {
             self.target(&format!("algo.{algo}.tasks"), family, tasks, quoted(tasks), "household/train");
