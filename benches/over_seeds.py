@@ -58,7 +58,7 @@ def main():
         if number:
             differences = [value - other for value, other in zip(values, lists[0])]
             centre, error, text = describe(differences)
-            p = tail(centre / error, len(differences) - 1) if error else 0.0
+            p = tail(centre / error, len(differences) - 1) if error else float(centre == 0)
             line += f"; minus the first {text}, p {p:.3f}"
         print(line)
 

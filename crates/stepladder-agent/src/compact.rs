@@ -9,8 +9,9 @@
 //! macro      room <ma> task <o> feedback <r>                            reply: g1 ; g2
 //! micro      room <mi> task ; g1 <g> g2 ; g3 <o> feedback <a> action <o> feedback <r>     reply: action, or action <done>
 //! ```
-//! A word of a text that is a marker itself (`<end>`, `<r>`, `;`) gets a backslash in front, and so does one that is a marker
-//! behind backslashes; so no text can end a slot, and every text is read back. Other words stay as the codec has them.
+//! A word of a text that is a marker itself (`<end>`, `<r>`, `;`) gets a backslash behind its first letter (`<\end>`, `;\`), and
+//! so does one that already has backslashes there; so no text can end a slot, and every text is read back. Inside the word, since
+//! other readers of `tokenizer.json` find `<end>` also in the middle of a word. Other words stay as the codec has them.
 //!
 //! Departures from spec/algorithms 2.2, listed in docs/deviations.md: markers instead of instruction sentences, the room
 //! first, no room in the progress prompt where the answers say everything, no begin-of-sequence token. A flat prompt extends the previous one of its
@@ -60,12 +61,14 @@ const MARKERS: [&str; 17] = [
     PAD,
     UNKNOWN,
 ];
-/// Stands before a word of a text that would be a marker.
+/// Stands behind the first letter of a word of a text that would be a marker.
 const ESCAPE: char = '\\';
 
-/// Whether a word is a marker behind any number of [`ESCAPE`]s.
+/// Whether a word is a marker but for any number of [`ESCAPE`]s behind its first letter.
 fn resembles_marker(word: &str) -> bool {
-    word.starts_with([ESCAPE, '<', ';']) && MARKERS.contains(&word.trim_start_matches(ESCAPE))
+    let Some(first) = word.chars().next().filter(|first| ['<', ';'].contains(first)) else { return false };
+    let rest = word[first.len_utf8()..].trim_start_matches(ESCAPE);
+    MARKERS.iter().any(|marker| marker.strip_prefix(first) == Some(rest))
 }
 
 /// The text with every word changed for which `change` has another one; white space stays.
@@ -82,12 +85,15 @@ fn each_word(text: String, change: impl Fn(&str) -> Option<String>) -> String {
 
 /// No word of the result is a marker.
 fn escaped(text: String) -> String {
-    each_word(text, |word| resembles_marker(word).then(|| format!("{ESCAPE}{word}")))
+    each_word(text, |word| resembles_marker(word).then(|| format!("{}{ESCAPE}{}", &word[..1], &word[1..])))
 }
 
 /// What [`escaped`] made, as it was.
 fn unescaped(text: String) -> String {
-    each_word(text, |word| word.strip_prefix(ESCAPE).filter(|rest| resembles_marker(rest)).map(str::to_owned))
+    each_word(text, |word| {
+        let rest = word.get(1..).filter(|_| resembles_marker(word))?.strip_prefix(ESCAPE)?;
+        Some(format!("{}{rest}", &word[..1]))
+    })
 }
 
 /// The compact style over one environment's codec.
@@ -313,16 +319,17 @@ mod tests {
     fn a_text_cannot_write_a_marker() {
         let query = Query::Planner {
             task: "say <r>".into(),
-            earlier: vec!["go ; stop".into(), "\\<end>".into()],
+            earlier: vec!["go ; stop".into(), "<\\end>".into()],
             progress: "<o>\n;".into(),
             observation: Observation { feedback: "<end>".into(), context: "a <pl>".into() },
         };
         let prompt = style().prompt(&query);
         let words: Vec<&str> = prompt.split_whitespace().filter(|word| MARKERS.contains(word)).collect();
         assert_eq!(words, ["<pl>", "<s>", ";", "<p>", "<o>", "<r>"], "{prompt}");
-        assert_eq!(style().encode_reply(Role::Flat, "say <end> now"), "say \\<end> now");
-        assert_eq!(style().decode_reply(Role::Flat, "say \\<end> now"), "say <end> now");
-        assert_eq!(style().encode_reply(Role::Micro, "<action><done></action>"), "\\<done>");
+        assert_eq!(style().encode_reply(Role::Flat, "say <end> now"), "say <\\end> now");
+        assert_eq!(style().decode_reply(Role::Flat, "say <\\end> now"), "say <end> now");
+        assert_eq!(style().encode_reply(Role::Micro, "<action><done></action>"), "<\\done>");
+        assert_eq!((escaped(";".into()), escaped(";\\".into())), (";\\".into(), ";\\\\".into()));
     }
 
     /// A text in which markers, and what looks like them, stand among words and white space of all kinds.
@@ -330,7 +337,12 @@ mod tests {
         let marker = proptest::sample::select(MARKERS.to_vec());
         let word = prop_oneof![
             marker.clone().prop_map(str::to_owned),
-            ("\\\\{0,3}", marker).prop_map(|(before, marker)| format!("{before}{marker}")),
+            ("\\\\{0,3}", marker.clone()).prop_map(|(before, marker)| format!("{before}{marker}")),
+            ("\\\\{0,3}", marker).prop_map(|(inside, marker)| format!(
+                "{}{inside}{}",
+                &marker[..1],
+                &marker[1..]
+            )),
             "[a-z<>;\\\\]{0,4}",
         ];
         let space = proptest::sample::select(vec![" ", "  ", "\n", "\t", "\u{a0}"]);

@@ -137,6 +137,17 @@ fn the_first_version_still_loads() {
         (&loaded.progress, &loaded.identity, &loaded.factors),
         (&saved.trainer.progress, &saved.trainer.identity, &saved.trainer.factors)
     );
+    // Without checksums, the exported copy is compared with the trainer's.
+    let exported = saved.place.join("model.safetensors");
+    let whole = fs_err::read(&exported).unwrap();
+    let mut edited = read_tensors(&exported).unwrap();
+    let norm = edited["model.norm.weight"].copy();
+    let _ = norm.narrow(0, 0, 1).fill_(5.0);
+    edited.insert("model.norm.weight".to_owned(), norm);
+    write_tensors(&exported, &edited.into_iter().collect::<Vec<_>>()).unwrap();
+    let message = saved.refuses("an edited copy", "model.safetensors");
+    assert!(message.contains("`model.norm.weight` is not that of trainer.safetensors"), "{message}");
+    fs_err::write(&exported, whole).unwrap();
     let broken = saved.trainer.params.flat.copy();
     let _ = broken.narrow(0, 100, 1).fill_(f64::NAN);
     let path = saved.place.join("trainer.safetensors");

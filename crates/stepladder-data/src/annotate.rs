@@ -26,7 +26,7 @@ pub enum AnnotateError {
         reason: String,
     },
     /// The labeller writes no progress texts.
-    #[error("{task}: nobody writes the progress texts of its subtasks")]
+    #[error("{task}: the environment has no labeller that writes the progress texts of its subtasks")]
     NoProgress {
         /// Task key.
         task: String,

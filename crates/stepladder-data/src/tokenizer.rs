@@ -175,7 +175,9 @@ mod tests {
         let ours = WordTokenizer::train(&["<ex>".into()], ["go_to cabinet*10 mug_2 ; <o>", "a a b"]);
         ours.save(&path).unwrap();
         let theirs = Tokenizer::from_file(&path).unwrap();
-        for text in ["<ex> go_to mug_2 ; <end>", "never seen mug_2", ""] {
+        for text in
+            ["<ex> go_to mug_2 ; <end>", "never seen mug_2", "say <\\end> <\\unk> ;\\ <\\pad> mug_2", ""]
+        {
             assert_eq!(theirs.encode(text, false).unwrap().get_ids(), ours.encode(text), "{text}");
         }
         let again = WordTokenizer::load(&path).unwrap();

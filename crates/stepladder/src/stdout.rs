@@ -15,7 +15,7 @@ pub(crate) fn say(text: impl Display) {
     keep(writeln!(stdout(), "{text}"));
 }
 
-/// Writes a text without a line break, and sees to it that it is shown.
+/// Writes a text without a line break and flushes it.
 pub(crate) fn ask(text: &str) {
     keep(write!(stdout(), "{text}").and_then(|()| stdout().flush()));
 }

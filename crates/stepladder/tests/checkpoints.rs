@@ -17,7 +17,7 @@ fn trained(folder: &Path) -> PathBuf {
     checkpoints(&folder.join("run"), "flat").pop().unwrap()
 }
 
-/// A run that commit 52e1165 trained: two steps of `step_hrl` and all of it, nothing yet of `dagger`, which starts
+/// A run of a program of trainer state version 1 (commit de8ce68): two steps of `step_hrl` and all of it, nothing yet of `dagger`, which starts
 /// from it.
 fn old_run(folder: &Path) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/run-v1");

@@ -313,7 +313,9 @@ learning_rate = 1e-3
     assert!(config.contains("\nslots = 4\n"), "{config}");
     fs_err::write(root.join("config.toml"), config.replace("\nslots = 4\n", "\nslots = 1\n")).unwrap();
     ok(folder, &["train", "--resume", "run"]);
-    for ((path, one), (other_path, other)) in before.iter().zip(&outcome()) {
+    let after = outcome();
+    assert_eq!(before.len(), after.len());
+    for ((path, one), (other_path, other)) in before.iter().zip(&after) {
         assert!(path == other_path && one == other, "{path} differs");
     }
     assert_eq!(results(&fs_err::read_to_string(root.join("table.txt")).unwrap()), results(&table));

@@ -355,8 +355,8 @@ fn a_run_that_the_cap_on_minutes_ended_says_so_above_its_table() {
     let (trained, said) = flat_until(folder, "{ tokens = 9000000, minutes = 1e-9 }", "capped");
     // The cap is looked at between steps, so one step is taken.
     assert_eq!((&trained["step"], &trained["capped"]), (&Value::from(1), &Value::from(true)));
-    let note = "flat: the cap of 0.000000001 minutes ended training after 0.0 million tokens, before its budget of 9.0 million; a \
-                faster machine gives other results\n\nhousehold/dev, greedy";
+    let note = "flat: the cap of 0.000000001 minutes ended training before its budget of 9.0 million tokens (0.0 million \
+                trained in all); a faster machine gives other results\n\nhousehold/dev, greedy";
     assert!(said.starts_with(note), "{said}");
     let kept = fs_err::read_to_string(folder.join("capped/table.txt")).unwrap();
     assert!(kept.starts_with(note), "{kept}");

@@ -43,7 +43,7 @@ impl<J: Send + 'static, A: Send + 'static> Pool<J, A> {
                     let mut killed: Option<String> = None;
                     for job in inbox {
                         let answer = match &killed {
-                            // What the work left half done cannot go on.
+                            // The panic may have left the worker's state inconsistent.
                             Some(reason) => Err(AlgoError::Worker(reason.clone())),
                             None => catch_unwind(AssertUnwindSafe(|| work(job))).unwrap_or_else(|payload| {
                                 let reason = of_panic(&*payload);

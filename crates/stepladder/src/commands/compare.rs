@@ -130,6 +130,12 @@ pub(super) fn compare(runs: &[PathBuf], target: &str, over: Option<&str>) -> Res
             }
             row.n.push(number(&evaluation, "n", &evaluated)? as u64);
             row.subsets.extend(evaluation["subset"].as_str().map(str::to_owned));
+            // Runs begun before samples were drawn say nothing of the split; they played its first tasks.
+            let limited =
+                target == format!("{}/{}", config.env.id, config.eval.split) && config.eval.episodes > 0;
+            if limited && evaluation.get("split_tasks").is_none() {
+                row.subsets.insert(format!("the first {} tasks", evaluation["n"]));
+            }
             row.mean_steps += number(&evaluation, "mean_steps", &evaluated)?;
             let roles = evaluation["tokens_per_step"].as_object().into_iter().flatten();
             row.tokens_per_step += roles

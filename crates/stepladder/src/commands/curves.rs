@@ -216,7 +216,7 @@ fn markdown(methods: &[Method]) -> String {
         .filter_map(|curve| curve.subset.as_deref())
         .collect();
     for subset in subsets {
-        text.push_str(&format!("\nLast evaluation of {subset}; the earlier ones play a sample of these.\n"));
+        text.push_str(&format!("\nLast evaluation of {subset}.\n"));
     }
     text
 }
@@ -293,7 +293,10 @@ mod tests {
             100.0 * high
         );
         assert_eq!(table.lines().nth(2), Some(expected.as_str()), "{table}");
-        assert!(table.ends_with("\nLast evaluation of sokoban/dev-6x6-1: a sample of 100 of 1000 tasks; the earlier ones play a sample of these.\n"), "{table}");
+        assert!(
+            table.ends_with("\nLast evaluation of sokoban/dev-6x6-1: a sample of 100 of 1000 tasks.\n"),
+            "{table}"
+        );
         let panels = panels(&methods);
         assert_eq!(panels.len(), 4);
         assert_eq!(panels[0].lines[0].points[2], Point { x: 2000.0, y: 90.0, interval: Some([80.0, 100.0]) });

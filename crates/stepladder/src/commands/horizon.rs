@@ -15,7 +15,7 @@ use crate::cli::Horizon;
 use crate::envs::Family;
 use crate::run::directory::{RunDir, commit, replace_file};
 use crate::run::play::Policy;
-use crate::signals;
+use crate::signals::{self, Stopped};
 
 /// The environment with chains of goals.
 const ENV: &str = "household";
@@ -106,7 +106,13 @@ fn evaluate(arguments: &Horizon, agent: &str, goals: u32) -> Result<String> {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let output = signals::run(&mut command)?;
+    let output = match signals::run(&mut command) {
+        Err(error) if error.is::<Stopped>() => {
+            say("stopped; the same command continues with the cells that are missing");
+            return Err(error);
+        }
+        ended => ended?,
+    };
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         bail!(

@@ -63,3 +63,90 @@ pub(super) fn apply(values: &mut BTreeMap<String, Entry>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{File, message};
+    use super::super::*;
+    use stepladder_core::reply::Profile;
+
+    /// What the released code does, by key of `[algo.offline_ac]`; it has no `value_bound`.
+    const RELEASED: &[(&str, &str)] = &[
+        ("actor_mode", "\"linear_outer\""),
+        ("temperature", "1.0"),
+        ("weight_clip", "20.0"),
+        ("v_target_at", "\"state_end\""),
+        ("gamma", "0.99"),
+        ("smdp_gamma", "false"),
+        ("omega", "0.95"),
+        ("tau", "0.2"),
+        ("target_update", "\"before_step\""),
+        ("micro_steps", "2"),
+        ("critic_learning_rate", "0.0001"),
+        ("critic_warmup", "50"),
+        ("schedule", "\"constant\""),
+        ("warmup", "0.0"),
+        ("floor", "1.0"),
+        ("mixture", "\"levels\""),
+        ("batch_rows", "128"),
+    ];
+
+    fn offline(loaded: &Loaded, key: &str) -> Option<String> {
+        let path = format!("algo.offline_ac.{key}");
+        let found = show::entries(&loaded.config).into_iter().find(|(known, _)| *known == path);
+        found.map(|(_, value)| toml::Value::to_string(&value))
+    }
+
+    #[test]
+    fn the_profile_code_sets_every_switch_that_a_preset_has_otherwise() {
+        let sets = ["algo.offline_ac.profile=code".to_owned()];
+        let loaded = load("scienceworld", &sets).unwrap();
+        assert_eq!(loaded.config.algo.offline_ac.as_ref().unwrap().profile, Profile::Code);
+        for (key, value) in RELEASED {
+            assert_eq!(offline(&loaded, key).as_deref(), Some(*value), "{key}");
+            assert_eq!(
+                loaded.origins[&format!("algo.offline_ac.{key}")].to_string(),
+                "algo.offline_ac.profile"
+            );
+        }
+        // The preset has one.
+        assert!(offline(&load("scienceworld", &[]).unwrap(), "value_bound").is_some());
+        assert_eq!(offline(&loaded, "value_bound"), None);
+        // What a run stores reads back as what it was.
+        assert_eq!(from_resolved(&loaded.text, "config.toml").unwrap(), loaded.config);
+    }
+
+    #[test]
+    fn what_is_written_wins_over_the_profile() {
+        let file = File::new(
+            "preset = \"scienceworld\"\n[algo.offline_ac]\nprofile = \"code\"\nvalue_bound = 2.0\nomega = 0.5\n",
+        );
+        let loaded = load(&file.path(), &["algo.offline_ac.actor_mode=awr".to_owned()]).unwrap();
+        let own = [("value_bound", "2.0"), ("omega", "0.5"), ("actor_mode", "\"awr\"")];
+        for (key, value) in own {
+            assert_eq!(offline(&loaded, key).as_deref(), Some(value));
+        }
+        assert_eq!(loaded.origins["algo.offline_ac.omega"].to_string(), format!("{}:5", file.path()));
+        for (key, value) in RELEASED.iter().filter(|(key, _)| own.iter().all(|(written, _)| written != key)) {
+            assert_eq!(offline(&loaded, key).as_deref(), Some(*value), "{key}");
+        }
+    }
+
+    #[test]
+    fn the_profile_code_fills_in_what_nobody_writes_and_fixed_does_not() {
+        let table = |profile: &str| {
+            format!(
+                "preset = \"demo\"\n[algo.offline_ac]\ngames = 1\ncollect_temperature = 0\nprofile = \"{profile}\"\n"
+            )
+        };
+        let loaded = File::new(&table("code")).load().unwrap();
+        for (key, value) in RELEASED {
+            assert_eq!(offline(&loaded, key).as_deref(), Some(*value), "{key}");
+        }
+        let missing = message(&table("fixed"));
+        assert!(missing.contains("algo.offline_ac.actor_mode"), "{missing}");
+        let preset = load("scienceworld", &[]).unwrap();
+        let fixed = load("scienceworld", &["algo.offline_ac.profile=fixed".to_owned()]).unwrap();
+        assert_eq!(fixed.config, preset.config);
+    }
+}

@@ -6,22 +6,22 @@ use super::origin::Origin;
 use super::*;
 
 /// A file in a folder of its own; its path in messages is replaced by `run.toml`.
-struct File {
+pub(super) struct File {
     folder: tempfile::TempDir,
 }
 
 impl File {
-    fn new(text: &str) -> Self {
+    pub(super) fn new(text: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs_err::write(folder.path().join("run.toml"), text).unwrap();
         Self { folder }
     }
 
-    fn path(&self) -> String {
+    pub(super) fn path(&self) -> String {
         self.folder.path().join("run.toml").to_str().unwrap().to_owned()
     }
 
-    fn load(&self) -> Result<Loaded, ConfigError> {
+    pub(super) fn load(&self) -> Result<Loaded, ConfigError> {
         load(&self.path(), &[])
     }
 
@@ -30,7 +30,7 @@ impl File {
     }
 }
 
-fn message(text: &str) -> String {
+pub(super) fn message(text: &str) -> String {
     File::new(text).message()
 }
 
@@ -272,83 +272,6 @@ fn an_earlier_name_of_a_key_is_read_as_the_present_one() {
     assert!(!loaded.text.contains("zero_shot"));
 }
 
-/// What the released code does, by key of `[algo.offline_ac]`; it has no `value_bound`.
-const RELEASED: &[(&str, &str)] = &[
-    ("actor_mode", "\"linear_outer\""),
-    ("temperature", "1.0"),
-    ("weight_clip", "20.0"),
-    ("v_target_at", "\"state_end\""),
-    ("gamma", "0.99"),
-    ("smdp_gamma", "false"),
-    ("omega", "0.95"),
-    ("tau", "0.2"),
-    ("target_update", "\"before_step\""),
-    ("micro_steps", "2"),
-    ("critic_learning_rate", "0.0001"),
-    ("critic_warmup", "50"),
-    ("schedule", "\"constant\""),
-    ("warmup", "0.0"),
-    ("floor", "1.0"),
-    ("mixture", "\"levels\""),
-    ("batch_rows", "128"),
-];
-
-fn offline(loaded: &Loaded, key: &str) -> Option<String> {
-    let path = format!("algo.offline_ac.{key}");
-    let found = show::entries(&loaded.config).into_iter().find(|(known, _)| *known == path);
-    found.map(|(_, value)| toml::Value::to_string(&value))
-}
-
-#[test]
-fn the_profile_code_sets_every_switch_that_a_preset_has_otherwise() {
-    let sets = ["algo.offline_ac.profile=code".to_owned()];
-    let loaded = load("scienceworld", &sets).unwrap();
-    assert_eq!(loaded.config.algo.offline_ac.as_ref().unwrap().profile, Profile::Code);
-    for (key, value) in RELEASED {
-        assert_eq!(offline(&loaded, key).as_deref(), Some(*value), "{key}");
-        assert_eq!(loaded.origins[&format!("algo.offline_ac.{key}")].to_string(), "algo.offline_ac.profile");
-    }
-    // The preset has one.
-    assert!(offline(&load("scienceworld", &[]).unwrap(), "value_bound").is_some());
-    assert_eq!(offline(&loaded, "value_bound"), None);
-    // What a run stores reads back as what it was.
-    assert_eq!(from_resolved(&loaded.text, "config.toml").unwrap(), loaded.config);
-}
-
-#[test]
-fn what_is_written_wins_over_the_profile() {
-    let file = File::new(
-        "preset = \"scienceworld\"\n[algo.offline_ac]\nprofile = \"code\"\nvalue_bound = 2.0\nomega = 0.5\n",
-    );
-    let loaded = load(&file.path(), &["algo.offline_ac.actor_mode=awr".to_owned()]).unwrap();
-    let own = [("value_bound", "2.0"), ("omega", "0.5"), ("actor_mode", "\"awr\"")];
-    for (key, value) in own {
-        assert_eq!(offline(&loaded, key).as_deref(), Some(value));
-    }
-    assert_eq!(loaded.origins["algo.offline_ac.omega"].to_string(), format!("{}:5", file.path()));
-    for (key, value) in RELEASED.iter().filter(|(key, _)| own.iter().all(|(written, _)| written != key)) {
-        assert_eq!(offline(&loaded, key).as_deref(), Some(*value), "{key}");
-    }
-}
-
-#[test]
-fn the_profile_code_fills_in_what_nobody_writes_and_fixed_does_not() {
-    let table = |profile: &str| {
-        format!(
-            "preset = \"demo\"\n[algo.offline_ac]\ngames = 1\ncollect_temperature = 0\nprofile = \"{profile}\"\n"
-        )
-    };
-    let loaded = File::new(&table("code")).load().unwrap();
-    for (key, value) in RELEASED {
-        assert_eq!(offline(&loaded, key).as_deref(), Some(*value), "{key}");
-    }
-    let missing = message(&table("fixed"));
-    assert!(missing.contains("algo.offline_ac.actor_mode"), "{missing}");
-    let preset = load("scienceworld", &[]).unwrap();
-    let fixed = load("scienceworld", &["algo.offline_ac.profile=fixed".to_owned()]).unwrap();
-    assert_eq!(fixed.config, preset.config);
-}
-
 #[test]
 fn only_alfworld_and_households_can_penalise_what_does_nothing() {
     assert!(with(&["env.penalise_noop=true"]).unwrap().config.env.penalise_noop);
@@ -409,8 +332,8 @@ duplicates = 0.0                              # preset demo
 [agents.flat]
 kind = "flat"                                 # preset demo
 algo = "bc"                                   # preset demo
-budget = { tokens = 6000000, minutes = 5.0 }  # preset demo
-batch_tokens = 768                            # preset demo
+budget = { tokens = 9000000, minutes = 5.0 }  # preset demo
+batch_tokens = 1536                           # preset demo
 learning_rate = 0.002                         # preset demo
 
 [eval]
@@ -419,7 +342,7 @@ episodes = 200                                # preset demo
 slots = 100                                   # preset demo
 probes = 2                                    # preset demo
 probe_episodes = 24                           # preset demo
-transfer = ["alfworld/valid_seen"]           # preset demo
+transfer = ["alfworld/valid_seen"]            # preset demo
 
 [log]
 every_seconds = 5.0                           # preset demo

@@ -145,16 +145,25 @@ fn walkthrough(env: &Registered, job: &Job, max_steps: u32) -> Result<Episode> {
     Ok(episode)
 }
 
-/// The demonstrations of a run: one clean pass, then the noisy ones; only solved episodes are kept. Then copies of them with
+/// The demonstrations of a run.
+pub(crate) struct Demonstrations {
+    /// Solved episodes.
+    pub(crate) episodes: Vec<Episode>,
+    /// Episodes that broke off.
+    pub(crate) dropped: Dropped,
+    /// Of which tasks they are, for every split of which not all were played.
+    pub(crate) subsets: Vec<String>,
+}
+
+/// Plays the demonstrations of a run: one clean pass, then the noisy ones; only solved episodes are kept. Then copies of them with
 /// other names, as many as the configuration says, and those of practice tasks.
-pub(crate) fn demonstrate(
-    env: &Registered,
-    config: &Config,
-    choice: Choice,
-) -> Result<(Vec<Episode>, Dropped)> {
-    let draw = |split: &str, count| -> Result<Subset> {
+pub(crate) fn demonstrate(env: &Registered, config: &Config, choice: Choice) -> Result<Demonstrations> {
+    let mut subsets = Vec::new();
+    let mut draw = |split: &str, count| -> Result<Subset> {
         let subset = choice.tasks(env, split, count, Draw::Training { seed: config.seed })?;
-        note!("demonstrations of {}/{split}{}", config.env.id, suffix(&subset));
+        let place = format!("{}/{split}", config.env.id);
+        note!("demonstrations of {place}{}", suffix(&subset));
+        subsets.extend(subset.text().map(|text| format!("{place}, {text}")));
         Ok(subset)
     };
     let tasks = draw(&config.data.split, config.data.games)?.tasks;
@@ -184,7 +193,7 @@ pub(crate) fn demonstrate(
             config.data.split
         );
     }
-    Ok((kept, dropped))
+    Ok(Demonstrations { episodes: kept, dropped, subsets })
 }
 
 /// The expert's solved episodes of these tasks, in a pass with some noise; what breaks off is dropped and counted.

@@ -11,6 +11,8 @@
 //! <agent>/round-N.jsonl.zst what the learner played in a round of imitation
 //! <agent>/<env>-<split>.json        evaluation      <agent>/<env>-<split>.jsonl.zst   its episodes
 //! dropped.json              episodes that broke off while something was played to learn from, by what was played
+//! subsets.json              of which tasks the demonstrations are, where those are not all of a split
+//! words-<env>-<split>.jsonl.zst     the expert's episodes in a split that learners practise in, for their words
 //! table.txt                 the last table that was printed
 //! lock                      held by the process that trains
 //! ```
@@ -103,7 +105,8 @@ impl RunDir {
         let unwritable =
             || format!("cannot write the run directory {}: choose another with --run-dir", root.display());
         fs_err::create_dir_all(&root).with_context(unwritable)?;
-        fs_err::write(root.join(RUN), serde_json::to_string_pretty(info)? + "\n").with_context(unwritable)?;
+        replace_file(&root.join(RUN), &(serde_json::to_string_pretty(info)? + "\n"))
+            .with_context(unwritable)?;
         // The configuration comes last: its presence says that the directory is a run.
         replace_file(&root.join(CONFIG), resolved).with_context(unwritable)?;
         Ok(Self { root })
@@ -177,13 +180,38 @@ impl RunDir {
 
     /// Warns of dropped episodes and keeps their number, if there are any.
     pub(crate) fn note_dropped(&self, what: &str, dropped: Dropped) -> Result<()> {
+        let mut all = self.dropped()?;
         if dropped.is_none() {
+            // Played again without a break.
+            if all.remove(what).is_none() {
+                return Ok(());
+            }
+        } else {
+            note!("warning: {what}: {dropped}");
+            all.insert(what.to_owned(), dropped);
+        }
+        replace_file(&self.dropped_file(), &(serde_json::to_string_pretty(&all)? + "\n"))
+    }
+
+    fn subsets_file(&self) -> PathBuf {
+        self.root.join("subsets.json")
+    }
+
+    /// Of which tasks the demonstrations are, for every split of which not all were played.
+    pub(crate) fn subsets(&self) -> Result<Vec<String>> {
+        let path = self.subsets_file();
+        if !path.exists() {
+            return Ok(Vec::new());
+        }
+        serde_json::from_str(&fs_err::read_to_string(&path)?).with_context(|| path.display().to_string())
+    }
+
+    /// Keeps that, if there is any such split.
+    pub(crate) fn note_subsets(&self, subsets: &[String]) -> Result<()> {
+        if subsets.is_empty() {
             return Ok(());
         }
-        note!("warning: {what}: {dropped}");
-        let mut all = self.dropped()?;
-        all.insert(what.to_owned(), dropped);
-        replace_file(&self.dropped_file(), &(serde_json::to_string_pretty(&all)? + "\n"))
+        replace_file(&self.subsets_file(), &(serde_json::to_string_pretty(subsets)? + "\n"))
     }
 
     /// The expert's episodes.

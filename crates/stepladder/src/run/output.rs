@@ -107,7 +107,7 @@ impl Sink {
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.inner().write(bytes);
-        // Whoever closes its end of a pipe has read enough.
+        // A reader that closes its end of a pipe, as `head` does, is no error.
         let enough = !matches!(self, Self::Replace { .. })
             && written.as_ref().is_err_and(|error| error.kind() == ErrorKind::BrokenPipe);
         if enough { Ok(bytes.len()) } else { written }
@@ -180,7 +180,7 @@ pub(crate) fn remove_temporaries() {
 /// A file under a name that no other writer has; removed if it is dropped.
 struct Temporary {
     path: PathBuf,
-    /// Locked while somebody writes it, so that those of the dead can be told apart.
+    /// Locked while it is written: an unlocked temporary file belongs to a process that was killed.
     _lock: std::fs::File,
 }
 

@@ -198,6 +198,7 @@ fn fingerprint(tokenizer: &WordTokenizer, rows: &[Row]) -> String {
         hash.update((text.len() as u64).to_le_bytes());
         hash.update(text);
     };
+    hash.update((tokenizer.words().len() as u64).to_le_bytes());
     for word in tokenizer.words() {
         text(&mut hash, word);
     }

@@ -17,7 +17,7 @@ use stepladder_env::{Draw, Subset};
 use stepladder_model::Device;
 
 use super::choice::{Choice, suffix};
-use super::demonstrations::{Rollout, demonstrate, expert_rollout};
+use super::demonstrations::{Demonstrations, Rollout, demonstrate, expert_rollout};
 use super::directory::{RunDir, commit, replace_file};
 use super::learn::{Learner, Material};
 use super::play::{Policy, UntilStopped, play, warn_of_broken, was_stopped};
@@ -59,8 +59,9 @@ impl Run<'_> {
                 "the run's demonstrations cannot be read; remove the file to have the expert play again",
             );
         }
-        let (episodes, dropped) = demonstrate(env, &self.config, self.choice)?;
+        let Demonstrations { episodes, dropped, subsets } = demonstrate(env, &self.config, self.choice)?;
         self.directory.note_dropped("demonstrations", dropped)?;
+        self.directory.note_subsets(&subsets)?;
         trace_file::save(&path, &episodes)?;
         record_demonstrations(&self.directory)?;
         Ok(episodes)
@@ -78,6 +79,12 @@ impl Run<'_> {
                 continue;
             }
             known.push((id, split));
+            // Played once: the vocabulary must stay the same when a run is continued.
+            let path = self.directory.root.join(format!("words-{id}-{split}.jsonl.zst"));
+            if path.exists() {
+                episodes.extend(trace_file::load(&path)?);
+                continue;
+            }
             let other = envs::open_for(Some(&self.config), id, self.data_root)?;
             let draw = Draw::Training { seed: self.config.seed };
             let subset = self.choice.tasks(&other, split, GAMES, draw)?;
@@ -92,6 +99,7 @@ impl Run<'_> {
             let mut played = expert_rollout(&other, &rollout, &reporter)?;
             self.directory
                 .note_dropped(&format!("words of {id}/{split}"), Dropped::take_from(&mut played)?)?;
+            trace_file::save(&path, &played)?;
             episodes.extend(played);
         }
         Ok(episodes)
@@ -149,7 +157,7 @@ impl Run<'_> {
             format!("{id}/{split}, greedy, {} steps{}", env.max_steps(&self.config, split), suffix(&dev));
         let mut text = self.capped()?;
         text.push_str(&table::render(&title, &lines));
-        text.push_str(&self.demonstrated(&env)?);
+        text.push_str(&self.demonstrated()?);
         text.push_str(&self.dropped()?);
         text.push_str(&format!(
             "\ntraining: {}; training and evaluation in this session: {}\n",
@@ -173,16 +181,8 @@ impl Run<'_> {
     }
 
     /// Says of which tasks the expert's demonstrations are, where those are not all of their splits.
-    fn demonstrated(&self, env: &Registered) -> Result<String> {
-        let data = &self.config.data;
-        let draw = Draw::Training { seed: self.config.seed };
-        let practice = data.practice.as_ref().map(|split| (split, data.practice_games));
-        let mut parts = Vec::new();
-        for (split, count) in [(&data.split, data.games)].into_iter().chain(practice) {
-            if let Some(text) = self.choice.tasks(env, split, count, draw)?.text() {
-                parts.push(format!("{}/{split}, {text}", self.config.env.id));
-            }
-        }
+    fn demonstrated(&self) -> Result<String> {
+        let parts = self.directory.subsets()?;
         Ok(if parts.is_empty() { String::new() } else { format!("\ndemonstrations: {}", parts.join("; ")) })
     }
 
@@ -213,10 +213,10 @@ impl Run<'_> {
             let Budget::Tokens { tokens, cap: Some(cap) } = numbers.budget else { continue };
             if progress.capped {
                 text.push_str(&format!(
-                    "{name}: the cap of {cap} minutes ended training after {:.1} million tokens, before its budget of {:.1} \
-                     million; a faster machine gives other results\n",
-                    progress.tokens as f64 / 1e6,
-                    tokens as f64 / 1e6
+                    "{name}: the cap of {cap} minutes ended training before its budget of {:.1} million tokens ({:.1} million \
+                     trained in all); a faster machine gives other results\n",
+                    tokens as f64 / 1e6,
+                    progress.tokens as f64 / 1e6
                 ));
             }
         }

@@ -24,8 +24,8 @@ enum Manner {
     End,
     /// The command is told to end by itself.
     Finish,
-    /// The child is told, while there is one.
-    PassOn(Option<Pid>),
+    /// The child is told.
+    PassOn(Pid),
 }
 
 struct State {
@@ -80,15 +80,15 @@ fn on_signal(signal: i32, managed: bool) {
             STOP.store(true, Ordering::Relaxed);
             note!("stopping after this step; press Ctrl-C again to stop at once");
         }
-        // An interrupt from the terminal comes twice, once through the parent, and it is the parent's to hurry.
+        // A terminal's interrupt arrives twice, once through the parent. The parent kills this process after a second one.
         Manner::Finish if managed => {}
         Manner::PassOn(child) if first => {
-            if let (Some(child), Some(signal)) = (child, Signal::from_named_raw(signal)) {
+            if let Some(signal) = Signal::from_named_raw(signal) {
                 let _ = kill_process(*child, signal);
             }
         }
         Manner::Finish | Manner::PassOn(_) => {
-            if let Manner::PassOn(Some(child)) = state.manner {
+            if let Manner::PassOn(child) = state.manner {
                 let _ = kill_process(child, Signal::KILL);
             }
             output::remove_temporaries();
@@ -110,8 +110,7 @@ pub(crate) fn finish_first() -> Flag {
     stop()
 }
 
-/// Runs this program again to its end; from now on requests are passed on to it. What its streams are is the command's
-/// business; those that are pipes are read.
+/// Runs this program again to its end and passes requests on to it. Streams that `command` declares as pipes are read.
 ///
 /// # Errors
 /// If it cannot be started, or [`Stopped`] if it or this process was asked to end.
@@ -123,12 +122,13 @@ pub(crate) fn run(command: &mut Command) -> Result<Output> {
             return Err(Stopped::by_request().into());
         }
         let child = spawn(command)?;
-        state.manner = Manner::PassOn(Some(Pid::from_child(&child)));
+        state.manner = Manner::PassOn(Pid::from_child(&child));
         child
     };
     let ended = child.wait_with_output();
     let mut state = state();
-    state.manner = Manner::PassOn(None);
+    // Between children and after the last one nothing has to be passed on.
+    state.manner = Manner::End;
     let asked = state.received.is_some();
     drop(state);
     let ended = ended?;
@@ -143,8 +143,8 @@ fn spawn(command: &mut Command) -> Result<Child> {
     spawned.with_context(|| format!("cannot start {}", command.get_program().to_string_lossy()))
 }
 
-/// Whether a process of this program started this one and looks after it. Should it die without a word, this one is
-/// told to end.
+/// Whether another process of this program started this one and passes signals on. If that process is killed, this one
+/// receives SIGTERM (Linux).
 #[expect(clippy::disallowed_methods, reason = "a parent names itself there")]
 fn under_a_parent() -> bool {
     let parent = std::env::var(PARENT).ok().and_then(|text| Pid::from_raw(text.parse().ok()?));

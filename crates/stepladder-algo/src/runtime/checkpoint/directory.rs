@@ -84,9 +84,21 @@ pub fn list(root: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The newest checkpoint below `root`.
+/// The newest checkpoint below `root`. After a kill between the two renames of [`replace_directory`] that is the hidden one,
+/// as long as [`recover`] has not put it back.
 pub fn latest(root: &Path) -> Option<PathBuf> {
-    list(root).pop()
+    let newest = list(root).pop();
+    let entries = fs_err::read_dir(root).into_iter().flatten().flatten();
+    let hidden = entries.filter_map(|entry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let number = name.strip_prefix(".step-")?.strip_suffix(".old")?.parse::<u64>().ok()?;
+        Some((number, entry.path(), root.join(name.strip_prefix('.')?.strip_suffix(".old")?)))
+    });
+    let of = |path: &PathBuf| path.file_name()?.to_string_lossy().strip_prefix("step-")?.parse::<u64>().ok();
+    let known = newest.as_ref().and_then(of);
+    let replaced =
+        hidden.filter(|(number, _, target)| !target.exists() && known.is_none_or(|known| *number > known));
+    replaced.max_by_key(|(number, ..)| *number).map(|(_, path, _)| path).or(newest)
 }
 
 #[cfg(test)]
@@ -122,7 +134,9 @@ mod tests {
             fs_err::create_dir(root.join(directory)).unwrap();
             fs_err::write(root.join(directory).join(STATE), directory).unwrap();
         }
+        assert_eq!(latest(root), Some(root.join(".step-2.old")));
         recover(root).unwrap();
+        assert_eq!(latest(root), Some(root.join("step-2")));
         let mut names: Vec<String> = fs_err::read_dir(root)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
