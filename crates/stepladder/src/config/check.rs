@@ -19,8 +19,11 @@ const LEAST_BATCH_TOKENS: usize = 16;
 const MOST_THREADS: usize = 1024;
 
 /// Every violation, as a sentence that names the key, its value, where it was written and what is allowed.
-pub(crate) fn check(config: &Config, origins: &Origins) -> Vec<String> {
-    let mut found = Findings { origins, sentences: Vec::new() };
+///
+/// Bounds on counts, names of agents and agents that the expert cannot label are for `new` runs: one that was begun with
+/// them can be evaluated and continued.
+pub(crate) fn check(config: &Config, origins: &Origins, new: bool) -> Vec<String> {
+    let mut found = Findings { origins, new, sentences: Vec::new() };
     let bound = format!("it must be at most {MOST_THREADS}, and 0 takes all cores");
     found.unless(config.threads <= MOST_THREADS, "threads", config.threads, &bound);
     found.at_least_one("env.max_steps", u64::from(config.env.max_steps));
@@ -64,19 +67,17 @@ pub(crate) fn check(config: &Config, origins: &Origins) -> Vec<String> {
     found.positive("log.every_seconds", config.log.every_seconds);
     found.positive("log.checkpoint_seconds", config.log.checkpoint_seconds);
     found.at_least_one("log.keep", config.log.keep as u64);
-    found.sentences
-}
-
-/// What is wrong with the names of a new run's agents; a run that was begun with them can go on.
-pub(crate) fn check_new(config: &Config, origins: &Origins) -> Vec<String> {
-    let mut found = Findings { origins, sentences: Vec::new() };
-    found.agent_names(config);
+    if new {
+        found.agent_names(config);
+    }
     found.sentences
 }
 
 /// Collects sentences.
 struct Findings<'a> {
     origins: &'a Origins,
+    /// The run was not begun yet.
+    new: bool,
     sentences: Vec<String>,
 }
 
@@ -264,7 +265,7 @@ impl Findings<'_> {
             let id = &config.env.id;
             let unlabelled =
                 Role::ALL.iter().any(|role| agent.spec().has(*role) && !envs::expert_plays(id, *role));
-            if unlabelled && agent.kind != AgentKind::Himac {
+            if self.new && unlabelled && agent.kind != AgentKind::Himac {
                 let allowed = format!(
                     "the expert of env.id = {id:?} does not label what an agent of kind = {named} is asked: choose algo = \"bc\", \
                      or kind = \"step_hrl\""
@@ -312,8 +313,9 @@ impl Findings<'_> {
         self.unless(value >= 1, key, value, "it must be at least 1");
     }
 
+    /// For new runs.
     fn at_most(&mut self, key: &str, value: u64, most: u64) {
-        self.unless(value <= most, key, value, &format!("it must be at most {most}"));
+        self.unless(!self.new || value <= most, key, value, &format!("it must be at most {most}"));
     }
 
     fn below_one(&mut self, key: &str, value: f64) {

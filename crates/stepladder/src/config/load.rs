@@ -156,10 +156,7 @@ fn resolve(name: &str, mut layers: Vec<Layer>, chain: Chain) -> Result<(Config, 
     }
     let config = merged.config(name)?;
     let origins = merged.values.into_iter().map(|(path, entry)| (path, entry.origin)).collect();
-    let mut violations = super::check(&config, &origins);
-    if let Chain::User = chain {
-        violations.extend(super::check_new(&config, &origins));
-    }
+    let violations = super::check(&config, &origins, matches!(chain, Chain::User));
     if violations.is_empty() {
         Ok((config, origins))
     } else {

@@ -14,7 +14,7 @@ mod show;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use check::{check, check_new};
+pub(crate) use check::check;
 pub(crate) use error::ConfigError;
 pub(crate) use keys::nearest;
 pub(crate) use layer::shorten_name as shorten;

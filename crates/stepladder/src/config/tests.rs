@@ -664,6 +664,17 @@ fn all_violations_come_at_once_with_their_origins() {
 }
 
 #[test]
+fn a_run_that_was_begun_beyond_a_bound_is_read() {
+    let text = load("demo", &[]).unwrap().text;
+    let beyond =
+        text.replacen("noisy_passes = 1", "noisy_passes = 1001", 1).replace("agents.flat", "agents.expert");
+    assert_eq!(from_resolved(&beyond, "config.toml").unwrap().data.noisy_passes, 1001);
+    let refused = message(&beyond);
+    let both = ["data.noisy_passes is 1001 (run.toml:11); it must be at most 1000", "[agents.expert]: "];
+    assert!(both.iter().all(|part| refused.contains(part)), "{refused}");
+}
+
+#[test]
 fn values_at_the_edge_are_fine() {
     with(&[
         "threads=1024",
