@@ -9,7 +9,7 @@ pub fn line(text: impl Display) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// [`line`](crate::runtime::stderr::line) with the arguments of `format!`.
+/// A [`line()`](fn@crate::runtime::stderr::line) with the arguments of `format!`.
 #[macro_export]
 macro_rules! note {
     ($($part:tt)*) => { $crate::runtime::stderr::line(::std::format_args!($($part)*)) };

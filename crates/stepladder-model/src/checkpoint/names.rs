@@ -22,7 +22,7 @@ fn reorder(rows: &Tensor, head: i64, to_theirs: bool) -> Tensor {
     rows.view(split).transpose(1, 2).reshape(sizes.as_slice())
 }
 
-/// The tensors as transformers names them. [`import`] gives back the same bits, except that factored embeddings are
+/// The tensors as transformers names them. `import` gives back the same bits, except that factored embeddings are
 /// their sum here.
 ///
 /// # Panics
