@@ -544,6 +544,28 @@ fn a_game_that_breaks_costs_its_own_episode_in_every_part_of_a_run() {
     );
 }
 
+/// The vocabulary has the words of the split that a learner practises in. Its episodes are played once, so that a continued
+/// run has the same words whatever breaks then.
+#[test]
+fn the_words_of_a_practice_split_are_kept_with_the_run() {
+    let temporary = folder();
+    let folder = temporary.path();
+    let tiny = fs_err::read_to_string(folder.join("tiny.toml")).unwrap();
+    fs_err::write(folder.join("mine.toml"), tiny + IMITATION).unwrap();
+    let practice = ["--set", "agents.flat=false", "--set", "algo.dagger.tasks=household/test"];
+    ok(folder, &[&["train", "mine.toml", "--run-dir", "run"], &practice[..]].concat());
+    let table = fs_err::read_to_string(folder.join("run/table.txt")).unwrap();
+    let words = folder.join("run/words-household-test.jsonl.zst");
+    let kept = fs_err::read(&words).unwrap();
+    fs_err::write(&words, "no trace").unwrap();
+    refused_with(folder, &["train", "--resume", "run"], "run/words-household-test.jsonl.zst");
+    fs_err::write(&words, kept).unwrap();
+    ok(folder, &["train", "--resume", "run"]);
+    let again = fs_err::read_to_string(folder.join("run/table.txt")).unwrap();
+    let before_times = |text: &str| text.split_once("\ntraining: ").unwrap().0.to_owned();
+    assert_eq!(before_times(&again), before_times(&table));
+}
+
 /// A command that must fail with this at the beginning of its message.
 fn refused_with(folder: &Path, arguments: &[&str], start: &str) {
     let outcome = run(folder, arguments);
