@@ -57,7 +57,7 @@ pub trait Segmenter: Send + Sync {
 
 /// Writes the progress text after an action (spec/algorithms 3.0, step 3).
 pub trait ProgressLabeller: Send + Sync {
-    /// The new progress text from (subtask, previous progress, action, resulting observation); none from who writes none.
+    /// The new progress text from (subtask, previous progress, action, resulting observation); `None` from an expert that writes no progress texts.
     fn label(
         &self,
         subtask: &str,
