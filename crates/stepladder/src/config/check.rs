@@ -12,6 +12,8 @@ use super::{AgentConfig, Algo, BcSection, Config, DaggerSection, OfflineSection,
 use crate::envs;
 
 mod names;
+#[cfg(test)]
+mod tests;
 
 // Above this, one step's activations exceed any memory of a small model.
 const MOST_BATCH_TOKENS: usize = 1 << 22;

@@ -1,0 +1,158 @@
+//! What a configuration is refused for, all at once and with the place of every value.
+
+use super::super::tests::{ALGORITHMS, File, message, set_message, with};
+use super::super::*;
+
+#[test]
+fn agents_that_do_not_fit_together() {
+    let agent = |lines: &str| {
+        let numbers = "budget = { steps = 3 }\nbatch_tokens = 64\nlearning_rate = 1e-3\n";
+        message(&["preset = \"demo\"", ALGORITHMS, "[agents.new]\n", numbers, lines].concat())
+    };
+    let sentence = |lines: &str| {
+        let text = agent(lines);
+        let (_, sentence) = text.split_once("; ").unwrap();
+        sentence.to_owned()
+    };
+    assert_eq!(
+        sentence("kind = 'step_hrl'\nalgo = 'bc'\nfrom = 'step_hr'\n"),
+        "there is no [agents.step_hr]; did you mean \"step_hrl\"?"
+    );
+    assert_eq!(
+        sentence("kind = 'step_hrl'\nalgo = 'bc'\nfrom = 'new'\n"),
+        "an agent cannot start from itself"
+    );
+    assert_eq!(
+        sentence("kind = 'step_hrl'\nalgo = 'dagger'\nfrom = 'flat'\n"),
+        "both must be of the same kind, with the same history, planner, progress and weights"
+    );
+    assert_eq!(
+        sentence("kind = 'step_hrl'\nalgo = 'offline_ac'\n"),
+        "it needs from = \"NAME\", a trained agent to start from"
+    );
+    assert_eq!(
+        sentence("kind = 'step_hrl'\nalgo = 'dagger'\nweights = 'per_role'\n"),
+        "only the whole method is trained so: leave history, planner, progress and weights out"
+    );
+    assert_eq!(
+        sentence("kind = 'flat'\nalgo = 'bc'\nplanner = false\n"),
+        "planner, progress and weights are for kind = \"step_hrl\""
+    );
+    assert_eq!(
+        sentence("kind = 'step_hrl'\nalgo = 'bc'\nhistory = 4\n"),
+        "history is for kind = \"flat\" and \"himac\""
+    );
+    assert_eq!(
+        sentence("kind = 'himac'\nalgo = 'himac'\n"),
+        "it needs from = \"NAME\", a trained agent to start from"
+    );
+    assert_eq!(sentence("kind = 'flat'\nalgo = 'himac'\nfrom = 'flat'\n"), "it is for kind = \"himac\"");
+    assert_eq!(
+        sentence("kind = 'flat'\nalgo = 'bc'\nsub_done = false\n"),
+        "sub_done, coevolution and selection are for kind = \"himac\""
+    );
+    assert_eq!(
+        sentence("kind = 'flat'\nalgo = 'bc'\nalso_flat = 1\n"),
+        "it is for kind = \"himac\" with algo = \"bc\""
+    );
+}
+
+#[test]
+fn all_violations_come_at_once_with_their_origins() {
+    assert_eq!(set_message(&["env.max_steps=0"]), "demo: env.max_steps is 0 (--set); it must be at least 1");
+    let file = File::new("preset = \"demo\"\n[model]\nwidth = 130\n\n[data]\nnoise = nan\n");
+    let sets = [
+        "threads=1025",
+        "env.max_steps=0",
+        "algo.bc.warmup=1",
+        "algo.bc.floor=-0.1",
+        "algo.bc.beta1=1.0",
+        "algo.bc.beta2=-1",
+        "algo.bc.eps=0",
+        "algo.bc.weight_decay=-1e-9",
+        "algo.bc.clip=inf",
+        "algo.bc.batch_rows=0",
+        "algo.bc.planner_every=0",
+        "algo.bc.duplicates=1.5",
+        "agents.step_hrl.budget={ steps = 0 }",
+        "agents.flat.budget={ tokens = 0, minutes = -1.5 }",
+        "agents.step_hrl.batch_tokens=15",
+        "agents.flat.batch_tokens=4194305",
+        "agents.step_hrl.learning_rate=0.0",
+        "agents.flat.learning_rate=nan",
+        "eval.slots=0",
+        "eval.probe_episodes=0",
+        "eval.transfer=['alfworld', 'a/b/c', '/dev', 'alfworld/valid_seen']",
+        "log.every_seconds=0",
+        "log.checkpoint_seconds=-3.5",
+        "log.keep=0",
+    ];
+    let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+    let text = load(&file.path(), &sets).unwrap_err().to_string().replace(&file.path(), "run.toml");
+    let expected = "run.toml: 29 problems
+  threads is 1025 (--set); it must be at most 1024, and 0 takes all cores
+  env.max_steps is 0 (--set); it must be at least 1
+  data.noise is NaN (run.toml:6); it must be from 0 to below 1
+  model.width 130 is not a multiple of model.heads 4; nearest are 128 and 132 (width from run.toml:3, heads from preset demo)
+  algo.bc.warmup is 1.0 (--set); it must be from 0 to below 1
+  algo.bc.floor is -0.1 (--set); it must be from 0 to 1
+  algo.bc.beta1 is 1.0 (--set); it must be from 0 to below 1
+  algo.bc.beta2 is -1.0 (--set); it must be from 0 to below 1
+  algo.bc.eps is 0.0 (--set); it must be above 0, and finite
+  algo.bc.weight_decay is -1e-9 (--set); it must be 0 or above, and finite
+  algo.bc.clip is inf (--set); it must be above 0, and finite
+  algo.bc.batch_rows is 0 (--set); it must be at least 1
+  algo.bc.planner_every is 0 (--set); it must be at least 1
+  algo.bc.duplicates is 1.5 (--set); it must be from 0 to 1
+  agents.step_hrl.budget is 0 steps (--set); it must be above 0, and finite
+  agents.step_hrl.batch_tokens is 15 (--set); it must be from 16 to 4194304
+  agents.step_hrl.learning_rate is 0.0 (--set); it must be above 0, and finite
+  agents.flat.budget is 0 tokens (--set); it must be above 0, and finite
+  agents.flat.budget is -1.5 minutes (--set); it must be above 0, and finite
+  agents.flat.batch_tokens is 4194305 (--set); it must be from 16 to 4194304
+  agents.flat.learning_rate is NaN (--set); it must be above 0, and finite
+  eval.slots is 0 (--set); it must be at least 1
+  eval.probe_episodes is 0 (--set); it must be at least 1 while eval.probes is above 0
+  eval.transfer is a list with \"alfworld\" (--set); expected ENV/SPLIT, for example alfworld/valid_seen
+  eval.transfer is a list with \"a/b/c\" (--set); expected ENV/SPLIT, for example alfworld/valid_seen
+  eval.transfer is a list with \"/dev\" (--set); expected ENV/SPLIT, for example alfworld/valid_seen
+  log.every_seconds is 0.0 (--set); it must be above 0, and finite
+  log.checkpoint_seconds is -3.5 (--set); it must be above 0, and finite
+  log.keep is 0 (--set); it must be at least 1";
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn a_run_that_was_begun_beyond_a_bound_is_read() {
+    let text = load("demo", &[]).unwrap().text;
+    let beyond =
+        text.replacen("noisy_passes = 1", "noisy_passes = 1001", 1).replace("agents.flat", "agents.expert");
+    assert_eq!(from_resolved(&beyond, "config.toml").unwrap().data.noisy_passes, 1001);
+    let refused = message(&beyond);
+    let both = ["data.noisy_passes is 1001 (run.toml:11); it must be at most 1000", "[agents.expert]: "];
+    assert!(both.iter().all(|part| refused.contains(part)), "{refused}");
+}
+
+#[test]
+fn values_at_the_edge_are_fine() {
+    with(&[
+        "threads=1024",
+        "data.noise=0",
+        "algo.bc.floor=1",
+        "algo.bc.warmup=0",
+        "algo.bc.weight_decay=0",
+        "agents.flat.batch_tokens=16",
+        "agents.step_hrl.batch_tokens=4194304",
+        "eval.probes=0",
+        "eval.probe_episodes=0",
+    ])
+    .unwrap();
+}
+
+#[test]
+fn a_run_needs_an_agent() {
+    assert_eq!(
+        set_message(&["agents.flat=false", "agents.step_hrl=false"]),
+        "demo: there is no agent to train; write a table [agents.NAME]"
+    );
+}
