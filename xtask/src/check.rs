@@ -9,34 +9,65 @@ use anyhow::{Result, anyhow, bail};
 use crate::cargo::{cargo, metadata};
 use crate::settings::Settings;
 use crate::stage::{execute, now, stage};
-use crate::{edges, links, reference, run, tools};
+use crate::{cycles, edges, links, reference, run, terms, tools};
 
 /// How long the database of security advisories may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Runs the stages and stops at the first that fails.
-pub(crate) fn check(settings: &Settings) -> Result<()> {
-    stage("formatting (mend with `cargo fmt`)", || {
+/// A stage: its name for `--only`, what the log says, and what it does.
+type Stage = (&'static str, &'static str, fn(&Settings) -> Result<()>);
+
+/// Cheapest first.
+const STAGES: [Stage; 10] = [
+    ("formatting", "formatting (mend with `cargo fmt`)", |settings| {
         execute(cargo(settings).args(["fmt", "--all", "--check"]))
-    })?;
-    stage("crate edges", || edges::check(&metadata(settings)?))?;
-    stage("links", || links::check(settings))?;
-    stage("spelling (words that are right go into typos.toml)", || {
+    }),
+    ("edges", "crate edges", |settings| edges::check(&metadata(settings)?)),
+    ("cycles", "import cycles", cycles::check),
+    ("terms", "terms (docs/glossary.md)", terms::check),
+    ("links", "links", links::check),
+    ("spelling", "spelling (words that are right go into typos.toml)", |settings| {
         let typos = tools::TYPOS.program(settings)?;
         run_tool(Command::new(typos).current_dir(&settings.workspace).args(["--format", "brief"]))
-    })?;
-    stage("dependencies (the first run builds cargo-deny, which takes minutes)", || dependencies(settings))?;
-    run::tensors(settings)?;
-    stage("generated references (the first build takes minutes)", || reference::generate(settings, true))?;
-    stage("lints", || {
-        let lints = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
-        execute(cargo(settings).args(lints))
-    })?;
-    stage("documentation", || {
+    }),
+    ("dependencies", "dependencies (the first run builds cargo-deny, which takes minutes)", dependencies),
+    ("references", "generated references (the first build takes minutes)", |settings| {
+        run::tensors(settings)?;
+        reference::generate(settings, true)
+    }),
+    ("lints", "lints", |settings| {
+        run::tensors(settings)?;
+        execute(cargo(settings).args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+    }),
+    ("documentation", "documentation", |settings| {
+        run::tensors(settings)?;
         let doc = ["doc", "--workspace", "--no-deps", "--document-private-items"];
         execute(cargo(settings).env("RUSTDOCFLAGS", "-D warnings").args(doc))
-    })?;
-    eprintln!("==> all checks passed; the tests are `cargo xtask test`");
+    }),
+];
+
+/// Names of the stages, for `--only`.
+pub(crate) const NAMES: [&str; STAGES.len()] = {
+    let mut names = [""; STAGES.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = STAGES[at].0;
+        at += 1;
+    }
+    names
+};
+
+/// Runs the stages, or one of them, and stops at the first that fails.
+pub(crate) fn check(settings: &Settings, only: Option<&str>) -> Result<()> {
+    for (name, title, run) in STAGES {
+        if only.is_none_or(|only| only == name) {
+            stage(title, || run(settings))?;
+        }
+    }
+    match only {
+        Some(name) => eprintln!("==> {name} passed"),
+        None => eprintln!("==> all checks passed; the tests are `cargo xtask test`"),
+    }
     Ok(())
 }
 

@@ -11,8 +11,8 @@ pub(crate) enum Task {
     Demo(Vec<OsString>),
     /// Run the tests of these packages, of the whole workspace where none is named.
     Test(Vec<String>),
-    /// Everything that must hold before a change is merged, short of the tests.
-    Check,
+    /// Everything that must hold before a change is merged, short of the tests; or one stage of it.
+    Check { only: Option<String> },
     /// Rewrite the generated reference pages, or complain where they are out of date.
     Generate { check: bool },
     /// Train tiny seeded runs and compare them with those of another commit.
@@ -35,7 +35,7 @@ where
     Ok(match matches.subcommand() {
         Some(("demo", matches)) => Task::Demo(all(matches, "arguments")),
         Some(("test", matches)) => Task::Test(all(matches, "package")),
-        Some(("check", _)) => Task::Check,
+        Some(("check", matches)) => Task::Check { only: matches.get_one("only").cloned() },
         Some(("generate", matches)) => Task::Generate { check: matches.get_flag("check") },
         Some(("fingerprint", matches)) => {
             Task::Fingerprint { against: matches.get_one("against").cloned(), json: matches.get_flag("json") }
@@ -88,7 +88,15 @@ fn command() -> Command {
         )
         .subcommand(
             Command::new("check")
-                .about("Formatting, crate edges, links, spelling, dependencies, generated pages, lints and documentation, cheapest first"),
+                .about("Formatting, crate edges, import cycles, terms, links, spelling, dependencies, generated pages, lints and documentation, cheapest first")
+                .after_help("Example: cargo xtask check --only cycles")
+                .arg(
+                    Arg::new("only")
+                        .long("only")
+                        .value_name("STAGE")
+                        .value_parser(crate::check::NAMES)
+                        .help("Run one stage"),
+                ),
         )
         .subcommand(
             Command::new("generate")
@@ -160,6 +168,13 @@ mod tests {
         let parsed = parse_words("fingerprint --against HEAD~1 --json").unwrap();
         assert_eq!(parsed, Task::Fingerprint { against, json: true });
         assert_eq!(parse_words("fingerprint --against").unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn one_stage_of_the_check_can_be_run_alone() {
+        assert_eq!(parse_words("check").unwrap(), Task::Check { only: None });
+        assert_eq!(parse_words("check --only cycles").unwrap(), Task::Check { only: Some("cycles".into()) });
+        assert_eq!(parse_words("check --only tests").unwrap_err().exit_code(), 2);
     }
 
     #[test]

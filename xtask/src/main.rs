@@ -6,6 +6,7 @@ mod cache;
 mod cargo;
 mod check;
 mod cli;
+mod cycles;
 mod data;
 mod edges;
 mod fingerprint;
@@ -17,6 +18,7 @@ mod run;
 mod scienceworld;
 mod settings;
 mod stage;
+mod terms;
 mod test;
 mod tools;
 

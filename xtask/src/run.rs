@@ -17,7 +17,7 @@ pub(crate) fn run(task: Task, settings: &Settings) -> Result<()> {
     match task {
         Task::Demo(arguments) => demo(settings, &arguments),
         Task::Test(packages) => test::test(settings, &packages),
-        Task::Check => check::check(settings),
+        Task::Check { only } => check::check(settings, only.as_deref()),
         Task::Generate { check } => {
             tensors(settings)?;
             stage("generated references (the first build takes minutes)", || {
