@@ -2,10 +2,10 @@
 //! next action.
 
 use stepladder_core::reply::NO_ACTION;
-use stepladder_core::trace::{Subtask, Turn};
+use stepladder_core::trace::{Subtask, TraceStep, Turn};
 use stepladder_core::{Observation, Query, Start, Step};
 
-use crate::agent::{Agent, Want, record};
+use crate::agent::{Agent, Want};
 
 /// One episode of the flat agent.
 #[derive(Debug, Default)]
@@ -15,7 +15,7 @@ pub struct Flat {
     context: String,
     history: Vec<(String, String)>,
     pending: Option<(Turn, String, bool, bool)>,
-    steps: Vec<stepladder_core::trace::TraceStep>,
+    steps: Vec<TraceStep>,
 }
 
 impl Flat {
@@ -69,7 +69,7 @@ impl Agent for Flat {
             self.context.clone_from(context);
         }
         let label = substituted.then(|| turn.reply.clone());
-        let mut recorded = record(turn, action, false, unparsable, step);
+        let mut recorded = TraceStep::new(turn, action, false, unparsable, step);
         recorded.expert = label;
         self.steps.push(recorded);
         if step.end.is_some() { Want::Finished } else { self.ask() }

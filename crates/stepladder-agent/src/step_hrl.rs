@@ -10,10 +10,10 @@
 
 use stepladder_core::query::NO_PROGRESS;
 use stepladder_core::reply::{Profile, clean_progress, parse_action_done, remember};
-use stepladder_core::trace::{Subtask, Turn};
+use stepladder_core::trace::{Subtask, TraceStep, Turn};
 use stepladder_core::{End, Observation, Query, Start, Step};
 
-use crate::agent::{Agent, Want, record};
+use crate::agent::{Agent, Want};
 
 /// What stands where STEP-HRL's prompts have the progress text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -200,7 +200,8 @@ impl Agent for StepHrl {
         };
         let label = pending.substituted.then(|| pending.turn.reply.clone());
         let action = pending.action.clone();
-        let mut recorded = record(pending.turn, pending.action, pending.finished, pending.unparsable, step);
+        let mut recorded =
+            TraceStep::new(pending.turn, pending.action, pending.finished, pending.unparsable, step);
         recorded.expert = label;
         if let Some(context) = &step.context {
             self.context.clone_from(context);

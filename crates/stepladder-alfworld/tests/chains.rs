@@ -10,8 +10,8 @@ use stepladder_alfworld::generate::{
 };
 use stepladder_alfworld::view::Goal;
 use stepladder_alfworld::{AlfworldCodec, CommandList, Engine, Game, Households};
-use stepladder_core::TaskKey;
-use stepladder_env::{Codec, EnvError, TaskSet, conformance};
+use stepladder_core::{Codec, TaskKey};
+use stepladder_env::{EnvError, TaskSet, conformance};
 
 fn options(goals: usize) -> Options {
     Options { goals: GoalCount::new(goals).unwrap(), ..Options::default() }

@@ -3,7 +3,8 @@
 
 use proptest::prelude::*;
 use stepladder_alfworld::AlfworldCodec;
-use stepladder_env::{Codec, transcript};
+use stepladder_core::Codec;
+use stepladder_env::transcript;
 
 /// Pieces of texts and of encodings, so that near misses are common.
 const PIECES: &[&str] = &[

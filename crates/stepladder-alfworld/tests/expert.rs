@@ -20,8 +20,8 @@ use stepladder_alfworld::{
 };
 use stepladder_core::label::{Expert, ProgressLabeller, Segmenter};
 use stepladder_core::query::NO_PROGRESS;
-use stepladder_core::{Observation, Query, TaskKey, seed};
-use stepladder_env::{Codec, TaskSet};
+use stepladder_core::{Codec, Observation, Query, TaskKey, seed};
+use stepladder_env::TaskSet;
 
 fn rollouts(set: &dyn TaskSet, tasks: &[TaskKey], expert: &AlfworldExpert, trouble: Trouble) -> Vec<Rollout> {
     tasks

@@ -15,10 +15,11 @@
 
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
-use stepladder_agent::scheduler::{Blueprint, Job};
+use stepladder_agent::himac::Blueprint;
 use stepladder_core::seed::{fingerprint, stream};
 use stepladder_core::trace::Episode;
 use stepladder_core::{Role, TaskKey, blueprint};
+use stepladder_rollout::scheduler::Job;
 
 use crate::AlgoError;
 use crate::grpo::returns;

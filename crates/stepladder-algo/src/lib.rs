@@ -46,7 +46,7 @@ pub enum AlgoError {
     NoCritics,
     /// The model could not answer.
     #[error(transparent)]
-    Generate(#[from] stepladder_agent::GenerateError),
+    Generate(#[from] stepladder_rollout::GenerateError),
     /// A generator that learns must say which tokens it wrote.
     #[error(
         "a {role} reply came without token ids and their log-probabilities, so nothing can be learnt from it; \
@@ -61,7 +61,7 @@ pub enum AlgoError {
     Worker(String),
     /// Too many episodes of an iteration broke off.
     #[error(transparent)]
-    Broken(#[from] stepladder_agent::TooManyBroken),
+    Broken(#[from] stepladder_rollout::TooManyBroken),
     /// PPO needs a trainer with its critic.
     #[error("the trainer has no value model; online::train starts one")]
     NoValues,

@@ -15,13 +15,13 @@ pub mod value;
 pub use value::{ValueModel, Values};
 
 use stepladder_agent::AgentSpec;
-use stepladder_agent::generator::budget;
 use stepladder_core::style::PromptStyle;
 use stepladder_core::trace::Episode;
 use stepladder_core::{End, Query, Role};
 use stepladder_data::WordTokenizer;
 use stepladder_data::streams::flat;
 use stepladder_model::local::fit;
+use stepladder_rollout::generator::budget;
 
 use crate::AlgoError;
 use crate::online::Session;
@@ -56,7 +56,7 @@ pub(crate) fn iterate(session: &mut Session<'_>, numbers: PpoNumbers) -> Result<
         .cycle()
         .take(count)
         .enumerate()
-        .map(|(index, task)| stepladder_agent::Job::sampled(task, index as u64))
+        .map(|(index, task)| stepladder_rollout::Job::sampled(task, index as u64))
         .collect();
     let episodes = session.play(&jobs, sampled)?;
     let (groups, lost) = crate::online::world::group(episodes, 1)?;
@@ -154,8 +154,9 @@ fn next_prompt(
 mod tests {
     use super::*;
     use std::sync::Arc;
-    use stepladder_agent::{AgentKind, Compact};
-    use stepladder_env::codec::Plain;
+    use stepladder_agent::AgentKind;
+    use stepladder_core::codec::Plain;
+    use stepladder_data::Compact;
 
     #[test]
     fn the_prompt_behind_a_cut_off_episode_fits_the_window() {

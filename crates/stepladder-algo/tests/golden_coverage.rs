@@ -29,7 +29,7 @@ const CONSUMED: &[(&str, &str, &str)] = &[
     ("parsing", "clean_progress", "crates/stepladder-core/tests/golden_parsing.rs"),
     ("transitions", "", "crates/stepladder-data/tests/golden.rs"),
     ("mixing", "", "crates/stepladder-data/tests/golden.rs"),
-    ("score", "score_sciworld", "crates/stepladder-agent/tests/scheduler.rs"),
+    ("score", "score_sciworld", "crates/stepladder-rollout/tests/scheduler.rs"),
 ];
 
 /// Cases of methods that this project does not have.

@@ -1,8 +1,7 @@
 //! Demonstrations of HiMAC hold the prompts that its agent writes.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use stepladder_agent::himac::{Himac, HimacOptions, Limits};
-use stepladder_agent::scheduler::Blueprint;
+use stepladder_agent::himac::{Blueprint, Himac, HimacOptions, Limits};
 use stepladder_agent::{Agent, Want};
 use stepladder_core::{Role, Step};
 use stepladder_data::himac::demonstrated;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use common::shape;
-use stepladder_agent::{AgentKind, AgentSpec, Compact};
+use stepladder_agent::{AgentKind, AgentSpec};
 use stepladder_algo::AlgoError;
 use stepladder_algo::bc::{self, BcConfig, Budget, Ending, Mixture, Observer, StepReport};
 use stepladder_algo::himac::Selection;
@@ -25,13 +25,14 @@ use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
 use stepladder_algo::runtime::schedule::Schedule;
 use stepladder_algo::runtime::workers::Workers;
 use stepladder_core::blueprint::{write, write_micro};
+use stepladder_core::codec::Plain;
 use stepladder_core::style::PromptStyle;
 use stepladder_core::trace::Episode;
 use stepladder_core::{End, Observation, Query, Role, Start, Step, TaskKey};
+use stepladder_data::Compact;
 use stepladder_data::batch::Reduction;
 use stepladder_data::rows::{row, texts};
 use stepladder_data::{Sample as Demonstrated, WordTokenizer};
-use stepladder_env::codec::Plain;
 use stepladder_env::{Env, EnvError, EnvSpec, TaskSet};
 use stepladder_model::{Factors, ModelConfig, Params, Shape};
 use tch::{Device, Kind, Tensor};
@@ -173,7 +174,7 @@ impl Fixture {
     /// Every task once, sampled.
     fn played(&self, trainer: &Trainer) -> Vec<Episode> {
         let pool = Echoes.tasks("all").unwrap();
-        let jobs = stepladder_agent::Job::each(&pool);
+        let jobs = stepladder_rollout::Job::each(&pool);
         let sampled = Sampled { temperature: 1.0, only: None };
         self.world(&pool, 1).play(trainer, flat(), &jobs, sampled, 0).unwrap().0
     }
@@ -367,7 +368,7 @@ fn masks_isolate_the_roles() {
     let trainer = fixture.warm();
     let pool = Echoes.tasks("all").unwrap();
     let world = fixture.world(&pool, 1);
-    let jobs = stepladder_agent::Job::each(&pool[..6]);
+    let jobs = stepladder_rollout::Job::each(&pool[..6]);
     let sampled = Sampled { temperature: 1.0, only: None };
     let (episodes, _) = world.play(&trainer, himac(), &jobs, sampled, 0).unwrap();
     let learners = Learners::new(2, &trainer.params, &trainer.factors, Kind::Float, 1.0);
@@ -591,7 +592,7 @@ fn what_fails_is_dropped_and_the_rest_goes_on() {
     let world = fixture.world(&pool, 1);
     let jobs: Vec<_> = pool
         .iter()
-        .flat_map(|task| (0..3).map(|sample| stepladder_agent::Job::sampled(task, sample)))
+        .flat_map(|task| (0..3).map(|sample| stepladder_rollout::Job::sampled(task, sample)))
         .collect();
     let sampled = Sampled { temperature: 1.0, only: None };
     let (episodes, _) = world.play(&trainer, flat(), &jobs, sampled, 0).unwrap();

@@ -1,10 +1,11 @@
-//! Who can label: experts, segmenters and progress labellers.
+//! Who can label: experts, segmenters and progress labellers; and noise for rollouts.
 //!
-//! All three see only what an agent may see. An [`Expert`] is a function of the prompt's contents (design D11): the
+//! All of them see only what an agent may see. An [`Expert`] is a function of the prompt's contents (design D11): the
 //! same query always gets the same reply, so labels never contradict each other and can be asked for at any state the
 //! learner reaches.
 
-use crate::query::{Query, Role};
+use crate::query::{Observation, Query, Role};
+use crate::seed::Rng;
 
 /// Replies to queries of the roles that it plays, as a function of their contents alone.
 pub trait Expert: Send + Sync {
@@ -58,13 +59,8 @@ pub trait Segmenter: Send + Sync {
 /// Writes the progress text after an action (spec/algorithms 3.0, step 3).
 pub trait ProgressLabeller: Send + Sync {
     /// The new progress text from (subtask, previous progress, action, resulting observation); `None` from an expert that writes no progress texts.
-    fn label(
-        &self,
-        subtask: &str,
-        previous: &str,
-        action: &str,
-        observation: &crate::Observation,
-    ) -> Option<String>;
+    fn label(&self, subtask: &str, previous: &str, action: &str, observation: &Observation)
+    -> Option<String>;
 }
 
 /// Every expert is a progress labeller: its progress role answers the same question.
@@ -74,7 +70,7 @@ impl<E: Expert + ?Sized> ProgressLabeller for E {
         subtask: &str,
         previous: &str,
         action: &str,
-        observation: &crate::Observation,
+        observation: &Observation,
     ) -> Option<String> {
         self.reply(&Query::Progress {
             subtask: subtask.to_owned(),
@@ -83,4 +79,10 @@ impl<E: Expert + ?Sized> ProgressLabeller for E {
             observation: observation.clone(),
         })
     }
+}
+
+/// Proposes another action than the wanted one, for noisy rollouts.
+pub trait Perturb: Send + Sync {
+    /// Another, harmless action in view of what the agent sees, or none if there is nothing to propose here.
+    fn perturb(&self, action: &str, seen: &Observation, rng: &mut Rng) -> Option<String>;
 }

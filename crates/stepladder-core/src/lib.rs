@@ -4,14 +4,16 @@
 //! * [`task`]: which task of which split of which environment
 //! * [`reply`]: how replies are read and written; [`style`]: how prompts become text
 //! * [`blueprint`]: how HiMAC's replies are read and written
+//! * [`codec`]: lossless compact re-encoding of an environment's texts
 //! * [`step`]: what an environment answers
 //! * [`query`]: the roles of an agent and what each role's prompt contains
-//! * [`label`]: experts, segmenters and progress labellers, as functions of what an agent may see
+//! * [`label`]: experts, segmenters, progress labellers and noise, as functions of what an agent may see
 //! * [`trace`]: everything an episode did, as one JSON object per episode
 
 #![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
 
 pub mod blueprint;
+pub mod codec;
 pub mod label;
 pub mod query;
 pub mod reply;
@@ -21,6 +23,7 @@ pub mod style;
 pub mod task;
 pub mod trace;
 
+pub use codec::Codec;
 pub use query::{Observation, Query, Role};
 pub use step::{End, Start, Step};
 pub use task::TaskKey;

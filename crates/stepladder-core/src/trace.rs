@@ -8,7 +8,7 @@ use std::io::{self, BufRead, Write};
 use serde::{Deserialize, Serialize};
 
 use crate::query::Role;
-use crate::step::{End, Start};
+use crate::step::{End, Start, Step};
 use crate::task::TaskKey;
 
 /// Version of the trace format.
@@ -113,6 +113,28 @@ pub struct TraceStep {
     /// What an expert would have replied where the episode deviates from it on purpose (noisy rollouts, DAgger).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expert: Option<String>,
+}
+
+impl TraceStep {
+    /// The step that `turn` chose and `step` answered, without idle replies, progress text and expert label.
+    pub fn new(turn: Turn, action: String, finished: bool, unparsable: bool, step: &Step) -> Self {
+        Self {
+            idle: Vec::new(),
+            turn,
+            action,
+            finished,
+            unparsable,
+            observation: step.observation.clone(),
+            reward: step.reward,
+            won: step.won,
+            unknown_action: step.unknown_action,
+            context: step.context.clone(),
+            end: step.end,
+            progress: None,
+            progress_turn: None,
+            expert: None,
+        }
+    }
 }
 
 /// A subtask and its steps. A flat agent's episode is one subtask with an empty text.

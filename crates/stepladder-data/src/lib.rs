@@ -7,12 +7,15 @@
 //! trace ─► himac (blueprints in hindsight)
 //! transitions ─► offline (rows with reward, done and next prompt) ─► offline_batch
 //! ```
+//! [`compact`] is the prompt style of small models; [`fit`] shortens prompts that exceed the context window.
 
 #![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
 
 pub mod ablate;
 pub mod annotate;
 pub mod batch;
+pub mod compact;
+pub mod fit;
 pub mod himac;
 pub mod mixing;
 pub mod offline;
@@ -24,6 +27,7 @@ pub mod tokenizer;
 pub mod transitions;
 
 pub use batch::Batch;
+pub use compact::Compact;
 pub use offline::OfflineRow;
 pub use offline_batch::OfflineBatch;
 pub use rows::Row;

@@ -2,7 +2,6 @@
 //!
 //! * [`contract`]: [`Env`], capabilities, [`EnvSpec`], [`EnvError`], [`TaskSet`]
 //! * [`clock`]: the stopwatch of benchmarks and training
-//! * [`codec`]: lossless compact re-encoding of an environment's texts (design D12)
 //! * [`wrappers`]: the time limit
 //! * [`subset`]: samples of a split's tasks, stratified by family
 //! * [`conformance`]: checks that every environment runs over its own tasks
@@ -11,14 +10,12 @@
 #![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
 
 pub mod clock;
-pub mod codec;
 pub mod conformance;
 pub mod contract;
 pub mod subset;
 pub mod transcript;
 pub mod wrappers;
 
-pub use codec::Codec;
 pub use contract::{Admissible, Env, EnvError, EnvSpec, TaskSet, Walkthrough};
 pub use subset::{Draw, Subset};
 pub use wrappers::TimeLimit;

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
-use stepladder_agent::fit::shrink;
-use stepladder_agent::generator::{Completion, GenerateError, Generator, Request};
 use stepladder_core::Query;
 use stepladder_core::style::PromptStyle;
 use stepladder_data::WordTokenizer;
+use stepladder_data::fit::shrink;
+use stepladder_rollout::generator::{Completion, GenerateError, Generator, Request};
 use tch::{Device, Kind, Tensor};
 
 use crate::cache::{Prompt, Reply};

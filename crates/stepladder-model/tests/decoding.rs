@@ -9,7 +9,6 @@ use std::sync::Arc;
 use common::{VOCAB, decoder, factors, params, tokenizer};
 use rand::RngExt;
 use rand::seq::SliceRandom;
-use stepladder_agent::generator::{Completion, Generator, Request, Sampling};
 use stepladder_core::query::Observation;
 use stepladder_core::seed::{Rng, stream};
 use stepladder_core::style::PromptStyle;
@@ -17,6 +16,7 @@ use stepladder_core::{Query, Role};
 use stepladder_model::cache::{Prompt, Reply, generate};
 use stepladder_model::local::NEAR_TIE;
 use stepladder_model::{Decoder, LocalGenerator, Params};
+use stepladder_rollout::generator::{Completion, Generator, Request, Sampling};
 use tch::{Device, Kind, Tensor};
 
 /// No word has this id: nothing but the budget ends a reply.

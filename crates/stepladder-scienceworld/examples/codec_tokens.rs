@@ -9,8 +9,8 @@ use std::error::Error;
 use std::fs::File;
 use std::io::BufReader;
 
+use stepladder_core::Codec;
 use stepladder_core::trace::{self, Episode};
-use stepladder_env::Codec;
 use stepladder_env::clock::Stopwatch;
 use stepladder_scienceworld::ScienceWorldCodec;
 

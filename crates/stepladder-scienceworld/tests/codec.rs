@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use stepladder_env::{Codec, transcript};
+use stepladder_core::Codec;
+use stepladder_env::transcript;
 use stepladder_scienceworld::ScienceWorldCodec;
 
 #[test]

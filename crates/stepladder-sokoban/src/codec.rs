@@ -3,7 +3,7 @@
 //! something stands.
 //!
 //! ```
-//! use stepladder_env::Codec;
+//! use stepladder_core::Codec;
 //! use stepladder_sokoban::SokobanCodec;
 //! let board = "#####\n#PXO#\n#####";
 //! assert_eq!(SokobanCodec.encode(board), "|3.5 P1.1 X1.2 O1.3");
@@ -13,8 +13,8 @@
 //! assert_eq!(SokobanCodec.factors("X1.2"), ["tile X", "row 1", "col 2"]);
 //! ```
 
-use stepladder_env::Codec;
-use stepladder_env::codec::unescape;
+use stepladder_core::Codec;
+use stepladder_core::codec::unescape;
 
 use crate::board::{Board, Tile};
 use crate::plan::{Place, Push};

@@ -16,9 +16,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
-use stepladder_agent::generator::ExpertGenerator;
-use stepladder_agent::scheduler::{Noise, Options, Perturb};
-use stepladder_agent::{AgentKind, Compact, Job, Scheduler};
+use stepladder_agent::AgentKind;
 use stepladder_alfworld::{Alfworld, AlfworldCodec, AlfworldExpert, Households, noise};
 use stepladder_algo::AlgoError;
 use stepladder_algo::bc::{BcConfig, Budget, Mixture, Observer, StepReport, plan_epoch, shares, train};
@@ -26,9 +24,11 @@ use stepladder_algo::runtime::checkpoint::{Identity, Progress, Trainer};
 use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
 use stepladder_algo::runtime::schedule::Schedule;
 use stepladder_algo::runtime::workers::Workers;
+use stepladder_core::label::Perturb;
 use stepladder_core::seed::Rng;
 use stepladder_core::style::PromptStyle;
 use stepladder_core::{Observation, Role};
+use stepladder_data::Compact;
 use stepladder_data::batch::{Reduction, collate, mass};
 use stepladder_data::rows::{Span, merge, row, texts};
 use stepladder_data::streams::hierarchical;
@@ -36,6 +36,9 @@ use stepladder_data::{Row, Sample, WordTokenizer};
 use stepladder_env::TaskSet;
 use stepladder_model::checkpoint::{read_tensors, write_tensors};
 use stepladder_model::{Device, Factors, Kind, ModelConfig, Params, Shape, device};
+use stepladder_rollout::generator::ExpertGenerator;
+use stepladder_rollout::scheduler::{Noise, Options};
+use stepladder_rollout::{Job, Scheduler};
 
 const SEED: u64 = 1;
 /// As in `presets/alfworld-cpu.toml`.

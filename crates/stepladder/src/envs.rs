@@ -4,19 +4,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
-use stepladder_agent::Compact;
-use stepladder_agent::evaluation::{Evaluation, evaluate_within};
-use stepladder_agent::scheduler::Perturb;
 use stepladder_alfworld::env::Options;
 use stepladder_alfworld::{
     Alfworld, AlfworldCodec, AlfworldExpert, AlfworldSegmenter, Households, households, noise, tasks,
 };
+use stepladder_core::label::Perturb;
 use stepladder_core::label::{Expert, Segmenter};
 use stepladder_core::seed::Rng;
 use stepladder_core::style::PromptStyle;
 use stepladder_core::trace::Episode;
-use stepladder_core::{Observation, Role};
-use stepladder_env::{Codec, EnvError, EnvSpec, TaskSet};
+use stepladder_core::{Codec, Observation, Role};
+use stepladder_data::Compact;
+use stepladder_env::{EnvError, EnvSpec, TaskSet};
+use stepladder_rollout::evaluation::{Evaluation, evaluate_within};
 use stepladder_scienceworld::{ScienceWorld, ScienceWorldCodec, ScienceWorldExpert, ScienceWorldSegmenter};
 use stepladder_sokoban::{Sokoban, SokobanCodec, SokobanExpert};
 

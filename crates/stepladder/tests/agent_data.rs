@@ -5,22 +5,25 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use stepladder_agent::generator::{Completion, ExpertGenerator, GenerateError, Generator, Request};
-use stepladder_agent::scheduler::{Noise, Options, Perturb};
-use stepladder_agent::{AgentKind, Compact, Job, Scheduler};
+use stepladder_agent::AgentKind;
 use stepladder_alfworld::{AlfworldCodec, AlfworldExpert, AlfworldSegmenter, Households, noise};
+use stepladder_core::label::Perturb;
 use stepladder_core::reply::{Profile, clean_progress};
 use stepladder_core::seed::Rng;
 use stepladder_core::style::{END, PromptStyle};
 use stepladder_core::trace::{Episode, Subtask, Turn};
-use stepladder_core::{Observation, Query, Role};
+use stepladder_core::{Codec, Observation, Query, Role};
+use stepladder_data::Compact;
 use stepladder_data::annotate::annotate;
 use stepladder_data::rows::{flat_rows, row, texts};
 use stepladder_data::streams::{flat, hierarchical};
 use stepladder_data::transitions::transitions;
 use stepladder_data::{Sample, WordTokenizer};
+use stepladder_env::TaskSet;
 use stepladder_env::transcript::read_rows;
-use stepladder_env::{Codec, TaskSet};
+use stepladder_rollout::generator::{Completion, ExpertGenerator, GenerateError, Generator, Request};
+use stepladder_rollout::scheduler::{Noise, Options};
+use stepladder_rollout::{Job, Scheduler};
 
 /// The expert, and every question it was asked with what it said, by episode.
 struct Recording {

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{episodes, folder, json, playable};
-use stepladder_agent::{AgentKind, AgentSpec, Job};
+use stepladder_agent::{AgentKind, AgentSpec};
 use stepladder_core::label::Expert;
 use stepladder_core::reply::{clean_progress, executor_reply};
 use stepladder_core::seed::stream;
@@ -13,6 +13,7 @@ use stepladder_core::{Role, TaskKey};
 use stepladder_data::annotate::{annotate, divide};
 use stepladder_data::streams::hierarchical;
 use stepladder_env::{Env, TaskSet, TimeLimit};
+use stepladder_rollout::Job;
 use stepladder_scienceworld::rename::rename;
 use stepladder_scienceworld::{
     Options, PoolOptions, ScienceWorld, ScienceWorldExpert, ScienceWorldSegmenter,

@@ -13,13 +13,24 @@ use stepladder_core::reply::NO_ACTION;
 use stepladder_core::trace::{Subtask, TraceStep, Turn};
 use stepladder_core::{Observation, Query, Role, Start, Step};
 
-use crate::agent::{Agent, Want, record};
-use crate::scheduler::Blueprint;
+use crate::agent::{Agent, Want};
 
 /// Pairs of a segment that the micro prompt shows unless told otherwise (spec 5.2).
 pub const HISTORY: usize = 5;
 /// Characters of an unusable reply that are sent to the environment (spec 4).
 const RAW: usize = 64;
+
+/// Where the blueprint of an episode comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Blueprint {
+    /// The agent writes it; one that cannot be read is the task itself.
+    #[default]
+    Own,
+    /// The agent writes it; one that cannot be read ends the episode before its first step.
+    MustParse,
+    /// These sub-goals; none stands for the task itself.
+    Follow(Vec<String>),
+}
 
 /// How an episode is played.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,7 +178,7 @@ impl Agent for Himac {
         let recorded = TraceStep {
             idle: std::mem::take(&mut self.idle),
             expert: label,
-            ..record(turn, action.clone(), done, invalid, step)
+            ..TraceStep::new(turn, action.clone(), done, invalid, step)
         };
         if let Some(subtask) = self.subtasks.last_mut() {
             subtask.steps.push(recorded);

@@ -21,8 +21,8 @@ use stepladder_alfworld::{
     Alfworld, AlfworldCodec, AlfworldExpert, AlfworldSegmenter, Households, Options, generate, households,
 };
 use stepladder_core::label::Segmenter;
-use stepladder_core::{Query, TaskKey, seed};
-use stepladder_env::{Codec, TaskSet};
+use stepladder_core::{Codec, Query, TaskKey, seed};
+use stepladder_env::TaskSet;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 

@@ -16,8 +16,8 @@
 mod template;
 mod word;
 
-use stepladder_env::Codec;
-use stepladder_env::codec::unescape;
+use stepladder_core::Codec;
+use stepladder_core::codec::unescape;
 
 use crate::view::Entity;
 use crate::view::entity::take_kind;

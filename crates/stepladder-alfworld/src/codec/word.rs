@@ -112,7 +112,7 @@ pub(super) fn raw_word(text: &str, reserved: impl Fn(&str) -> bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stepladder_env::codec::unescape;
+    use stepladder_core::codec::unescape;
 
     fn entities(text: &str) -> Vec<Entity<'_>> {
         text.split(", ").map(|item| Entity::parse(item).unwrap()).collect()

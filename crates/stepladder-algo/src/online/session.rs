@@ -1,10 +1,10 @@
 //! One iteration while it runs: what its method may do, and what is counted of it.
 
 use rand::seq::SliceRandom;
-use stepladder_agent::scheduler::Job;
 use stepladder_core::seed::stream;
 use stepladder_core::trace::Episode;
 use stepladder_core::{Role, TaskKey};
+use stepladder_rollout::scheduler::Job;
 use tch::Tensor;
 
 use super::OnlineConfig;

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use rand::seq::SliceRandom;
-use stepladder_agent::scheduler::{Job, Options, Scheduler};
-use stepladder_agent::{AgentSpec, Completion, Dropped, GenerateError, Generator, Request};
+use stepladder_agent::AgentSpec;
 use stepladder_core::seed::stream;
 use stepladder_core::style::PromptStyle;
 use stepladder_core::trace::Episode;
@@ -12,6 +11,8 @@ use stepladder_core::{Role, TaskKey};
 use stepladder_data::WordTokenizer;
 use stepladder_env::TaskSet;
 use stepladder_model::local::{LocalGenerator, fingerprint};
+use stepladder_rollout::scheduler::{Job, Options, Scheduler};
+use stepladder_rollout::{Completion, Dropped, GenerateError, Generator, Request};
 use tch::{Device, Kind};
 
 use crate::AlgoError;

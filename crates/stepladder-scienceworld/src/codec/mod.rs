@@ -32,7 +32,7 @@ mod text;
 mod thing;
 mod word;
 
-use stepladder_env::Codec;
+use stepladder_core::Codec;
 
 use forms::FORMS;
 use lexicon::LEXICON;

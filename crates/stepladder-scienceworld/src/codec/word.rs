@@ -1,6 +1,6 @@
 //! Single words: names, temperatures, runs, and the escape for everything else.
 
-use stepladder_env::codec::unescape;
+use stepladder_core::codec::unescape;
 
 use super::phrases::PHRASES;
 

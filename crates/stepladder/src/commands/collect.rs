@@ -3,9 +3,9 @@
 use std::num::NonZeroUsize;
 
 use anyhow::Result;
-use stepladder_agent::Job;
-use stepladder_agent::scheduler::Options;
 use stepladder_env::{Draw, Subset};
+use stepladder_rollout::Job;
+use stepladder_rollout::scheduler::Options;
 
 use super::{policy, sum_up, whole};
 use crate::cli::Collect;

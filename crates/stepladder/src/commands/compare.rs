@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use serde_json::Value;
-use stepladder_agent::evaluation::wilson;
+use stepladder_rollout::evaluation::wilson;
 
 use super::{Usage, say};
 use crate::cli::Compare;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
-use stepladder_agent::evaluation::wilson;
+use stepladder_rollout::evaluation::wilson;
 
 use super::plot::{self, Line, Panel, Point};
 use super::{report, say};

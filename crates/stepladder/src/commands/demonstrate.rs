@@ -4,8 +4,9 @@ use std::num::NonZeroUsize;
 
 use anyhow::Result;
 use serde_json::json;
-use stepladder_agent::{AgentKind, Job};
+use stepladder_agent::AgentKind;
 use stepladder_env::{Draw, Subset};
+use stepladder_rollout::Job;
 
 use super::{Usage, one_on_stdout, say, sum_up, whole};
 use crate::cli::Demonstrate;

@@ -4,12 +4,12 @@ use std::num::NonZeroUsize;
 
 use anyhow::Result;
 use serde_json::json;
-use stepladder_agent::Job;
-use stepladder_agent::scheduler::Options;
 use stepladder_algo::note;
 use stepladder_algo::runtime::clock::Stopwatch;
 use stepladder_core::trace::Episode;
 use stepladder_env::{Draw, Subset};
+use stepladder_rollout::Job;
+use stepladder_rollout::scheduler::Options;
 
 use super::{Usage, all_played, one_on_stdout, policy, say, sum_up};
 use crate::cli::Evaluate;

@@ -22,9 +22,9 @@ use std::fmt;
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
-use stepladder_agent::Dropped;
 use stepladder_algo::note;
 use stepladder_core::trace::Episode;
+use stepladder_rollout::Dropped;
 
 use crate::cli::{Cli, Command};
 use crate::config::ConfigError;

@@ -1,9 +1,9 @@
 //! What `evaluate` and `collect` share: opening a trained agent and the environment it plays.
 
 use anyhow::{Result, anyhow};
-use stepladder_agent::Generator;
-use stepladder_agent::scheduler::Options;
 use stepladder_model::device;
+use stepladder_rollout::Generator;
+use stepladder_rollout::scheduler::Options;
 
 use super::Usage;
 use crate::cli::PolicyArgs;

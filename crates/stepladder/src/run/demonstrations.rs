@@ -5,15 +5,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Result, bail};
 use rayon::prelude::*;
-use stepladder_agent::generator::ExpertGenerator;
-use stepladder_agent::scheduler::{Noise, Options};
-use stepladder_agent::{AgentKind, AgentSpec, Dropped, Job, Scheduler};
+use stepladder_agent::{AgentKind, AgentSpec};
 use stepladder_algo::note;
 use stepladder_core::seed::stream;
 use stepladder_core::trace::{Episode, Turn, VERSION};
 use stepladder_core::{Role, Start, TaskKey};
 use stepladder_data::annotate::divide;
 use stepladder_env::{Draw, Env, Subset, TimeLimit};
+use stepladder_rollout::generator::ExpertGenerator;
+use stepladder_rollout::scheduler::{Noise, Options};
+use stepladder_rollout::{Dropped, Job, Scheduler};
 
 use super::choice::{Choice, suffix};
 use super::play::UntilStopped;

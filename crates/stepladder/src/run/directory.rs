@@ -27,8 +27,8 @@ use super::unchanged::Settings;
 use crate::config::{self, Config};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
-use stepladder_agent::Dropped;
 use stepladder_algo::note;
+use stepladder_rollout::Dropped;
 
 const CONFIG: &str = "config.toml";
 const RUN: &str = "run.json";

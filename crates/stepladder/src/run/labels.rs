@@ -109,8 +109,8 @@ impl Labels {
 mod tests {
     use super::*;
     use std::sync::Arc;
-    use stepladder_agent::Compact;
-    use stepladder_env::codec::Plain;
+    use stepladder_core::codec::Plain;
+    use stepladder_data::Compact;
 
     fn episode() -> Episode {
         let line = include_str!("../../../stepladder-core/tests/trace-v1.jsonl");

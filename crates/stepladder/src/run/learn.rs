@@ -5,8 +5,6 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use rand::seq::SliceRandom;
-use stepladder_agent::scheduler::Options;
-use stepladder_agent::{Dropped, Job};
 use stepladder_algo::bc::Ending;
 use stepladder_algo::note;
 use stepladder_algo::runtime::checkpoint::{self, Progress, Trainer};
@@ -20,6 +18,8 @@ use stepladder_data::transitions::transitions;
 use stepladder_data::{OfflineRow, Row, WordTokenizer};
 use stepladder_env::Subset;
 use stepladder_model::Device;
+use stepladder_rollout::scheduler::Options;
+use stepladder_rollout::{Dropped, Job};
 
 use super::agents::AgentRun;
 use super::play::{UntilStopped, live_generator, play, policy_fingerprint};

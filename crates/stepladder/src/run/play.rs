@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, anyhow, bail};
-use stepladder_agent::generator::{ByRole, Completion, GenerateError, Request};
-use stepladder_agent::scheduler::Options;
-use stepladder_agent::{AgentSpec, Generator, Job, Scheduler};
+use stepladder_agent::AgentSpec;
 use stepladder_algo::note;
 use stepladder_algo::runtime::checkpoint::{self, Trainer};
 use stepladder_algo::runtime::optimiser::AdamWConfig;
@@ -17,6 +15,9 @@ use stepladder_data::WordTokenizer;
 use stepladder_model::local::fingerprint;
 use stepladder_model::{Device, Kind};
 use stepladder_model::{Factors, LocalGenerator, Params};
+use stepladder_rollout::generator::{ByRole, Completion, GenerateError, Request};
+use stepladder_rollout::scheduler::Options;
+use stepladder_rollout::{Generator, Job, Scheduler};
 
 use super::directory::RunDir;
 use super::learn::ROLES;

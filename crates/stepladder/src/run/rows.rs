@@ -6,7 +6,6 @@ use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use stepladder_agent::AgentKind;
-use stepladder_agent::generator::budget;
 use stepladder_agent::himac::HISTORY;
 use stepladder_core::label::Expert;
 use stepladder_core::style::PromptStyle;
@@ -18,6 +17,7 @@ use stepladder_data::relabel::{relabel, relabel_flat};
 use stepladder_data::rows::{flat_rows, merge, row, temper, texts, windowed};
 use stepladder_data::streams::{FlatEpisode, flat, hierarchical};
 use stepladder_data::{Row, Sample, WordTokenizer};
+use stepladder_rollout::generator::budget;
 
 use crate::config::{AgentConfig, Config};
 

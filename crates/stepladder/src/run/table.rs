@@ -1,8 +1,8 @@
 //! The table at the end.
 
 use serde_json::{Value, json};
-use stepladder_agent::evaluation::{Evaluation, Summary};
 use stepladder_env::Subset;
+use stepladder_rollout::evaluation::{Evaluation, Summary};
 
 /// One evaluated agent.
 pub(crate) struct Line {
@@ -27,7 +27,7 @@ pub(crate) fn render(title: &str, lines: &[Line]) -> String {
     let mut rows: Vec<Vec<String>> = vec![head.map(str::to_owned).collect()];
     let columns = rows[0].len();
     for line in lines {
-        let tokens = |pick: fn(&stepladder_agent::evaluation::TokensPerStep) -> f64| {
+        let tokens = |pick: fn(&stepladder_rollout::evaluation::TokensPerStep) -> f64| {
             let total: f64 = line.evaluation.tokens_per_step.values().map(pick).sum();
             if total > 0.0 { format!("{total:.1}") } else { "-".to_owned() }
         };

@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
-use stepladder_agent::scheduler::Options;
-use stepladder_agent::{AgentKind, Dropped, Job};
+use stepladder_agent::AgentKind;
 use stepladder_algo::bc::{Budget, Ending};
 use stepladder_algo::note;
 use stepladder_algo::runtime::checkpoint::Progress;
@@ -15,6 +14,8 @@ use stepladder_algo::runtime::clock::Stopwatch;
 use stepladder_core::trace::Episode;
 use stepladder_env::{Draw, Subset};
 use stepladder_model::Device;
+use stepladder_rollout::scheduler::Options;
+use stepladder_rollout::{Dropped, Job};
 
 use super::choice::{Choice, suffix};
 use super::demonstrations::{Demonstrations, Rollout, demonstrate, expert_rollout};

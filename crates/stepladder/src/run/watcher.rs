@@ -4,14 +4,14 @@ use std::path::Path;
 
 use anyhow::Result;
 use serde_json::Value;
-use stepladder_agent::Job;
-use stepladder_agent::evaluation::evaluate_within;
-use stepladder_agent::scheduler::Options;
 use stepladder_algo::AlgoError;
 use stepladder_algo::bc::{Observer, StepReport};
 use stepladder_algo::runtime::checkpoint::{self, Progress, Trainer};
 use stepladder_algo::runtime::metrics::Metrics;
 use stepladder_core::Role;
+use stepladder_rollout::Job;
+use stepladder_rollout::evaluation::evaluate_within;
+use stepladder_rollout::scheduler::Options;
 
 use super::agents::AgentRun;
 use super::choice::suffix;
@@ -198,7 +198,7 @@ impl Watcher<'_> {
             ..Options::greedy(run.numbers.spec())
         };
         let jobs = Job::each(&run.probe_tasks.tasks);
-        let episodes = stepladder_agent::Scheduler::new(&*run.env.tasks, &mut generator, options)
+        let episodes = stepladder_rollout::Scheduler::new(&*run.env.tasks, &mut generator, options)
             .run(&jobs, |_| ())
             .map_err(|error| AlgoError::Observer(format!("a probe of {} failed: {error}", run.name)))?;
         warn_of_broken(&episodes);

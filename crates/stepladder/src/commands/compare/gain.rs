@@ -5,8 +5,8 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use serde::Serialize;
-use stepladder_agent::evaluation::normal;
 use stepladder_core::trace::Episode;
+use stepladder_rollout::evaluation::normal;
 
 use crate::run::trace_file;
 

@@ -1,7 +1,7 @@
 //! `env play --expert`: the expert plays in all roles of a STEP-HRL agent.
 
 use anyhow::{Result, bail};
-use stepladder_agent::scheduler::Blueprint;
+use stepladder_agent::himac::Blueprint;
 use stepladder_agent::{AgentKind, AgentSpec, Want};
 use stepladder_core::trace::Turn;
 use stepladder_core::{Role, Start};

@@ -11,7 +11,7 @@ use stepladder_core::trace::Episode;
 /// centre = (p + z²/2n) / (1 + z²/n), half = z √(p(1−p)/n + z²/4n²) / (1 + z²/n), z = 1.96 (Wilson 1927).
 ///
 /// ```
-/// use stepladder_agent::evaluation::wilson;
+/// use stepladder_rollout::evaluation::wilson;
 /// let [low, high] = wilson(139, 140);
 /// assert!((low - 0.9606).abs() < 1e-4 && (high - 0.9987).abs() < 1e-4);
 /// assert_eq!(wilson(0, 0), [0.0, 1.0]);
@@ -67,7 +67,7 @@ pub struct Summary {
 /// 95 % interval of a mean: mean ± 1.96 s / √n with the sample's standard deviation s; the mean itself where n < 2.
 ///
 /// ```
-/// use stepladder_agent::evaluation::normal;
+/// use stepladder_rollout::evaluation::normal;
 /// let [low, high] = normal(&[0.0, 1.0, 0.5, 0.5]);
 /// assert!((low - 0.0999).abs() < 1e-3 && (high - 0.9001).abs() < 1e-3);
 /// assert_eq!(normal(&[]), [0.0, 0.0]);

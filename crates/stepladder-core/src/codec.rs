@@ -57,7 +57,7 @@ impl Codec for Plain {
 /// character by its number. Anything else stands for itself, so any word can be read.
 ///
 /// ```
-/// use stepladder_env::codec::unescape;
+/// use stepladder_core::codec::unescape;
 /// assert_eq!(unescape("\\a\\x{20}b"), "a b");
 /// assert_eq!(unescape("plain"), "plain");
 /// ```

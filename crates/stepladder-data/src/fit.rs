@@ -13,7 +13,7 @@ use stepladder_core::Query;
 ///     context: "room".into(),
 ///     history: vec![("old".into(), "x".into()), ("new".into(), "y".into())],
 /// };
-/// assert!(stepladder_agent::fit::shrink(&mut query));
+/// assert!(stepladder_data::fit::shrink(&mut query));
 /// let Query::Flat { history, .. } = &query else { unreachable!() };
 /// assert_eq!(history, &[("new".to_owned(), "y".to_owned())]);
 /// ```

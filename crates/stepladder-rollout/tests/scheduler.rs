@@ -3,15 +3,18 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use stepladder_agent::evaluation::{evaluate, evaluate_within};
-use stepladder_agent::generator::{Completion, GenerateError, Generator, Request, Scripted};
-use stepladder_agent::scheduler::{Blueprint, Noise, Options, Perturb};
-use stepladder_agent::{AgentKind, Job, Scheduler};
+use stepladder_agent::AgentKind;
+use stepladder_agent::himac::Blueprint;
 use stepladder_core::blueprint;
+use stepladder_core::label::Perturb;
 use stepladder_core::seed::Rng;
 use stepladder_core::trace::Episode;
 use stepladder_core::{End, Observation, Query, Start, Step, TaskKey};
 use stepladder_env::{Env, EnvError, EnvSpec, TaskSet};
+use stepladder_rollout::evaluation::{evaluate, evaluate_within};
+use stepladder_rollout::generator::{Completion, GenerateError, Generator, Request, Scripted};
+use stepladder_rollout::scheduler::{Noise, Options};
+use stepladder_rollout::{Job, Scheduler};
 
 const SPEC: EnvSpec = EnvSpec {
     id: "corridor",

@@ -3,12 +3,14 @@
 
 use rand::RngExt;
 use rayon::prelude::*;
+use stepladder_agent::himac::Blueprint;
+use stepladder_agent::{Agent, AgentSpec, Want};
+use stepladder_core::label::Perturb;
 use stepladder_core::seed::{Rng, fingerprint, stream};
 use stepladder_core::trace::{Episode, Turn, TurnTokens, VERSION};
 use stepladder_core::{End, Observation, Role, Start, Step, TaskKey};
 use stepladder_env::{Env, EnvError, TaskSet, TimeLimit};
 
-use crate::agent::{Agent, AgentSpec, Want};
 use crate::generator::{Completion, GenerateError, Generator, Request, Sampling, budget};
 
 /// One episode to play.
@@ -24,18 +26,6 @@ pub struct Job {
     pub blueprint: Blueprint,
 }
 
-/// Where the blueprint of an episode comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Blueprint {
-    /// The agent writes it; one that cannot be read is the task itself.
-    #[default]
-    Own,
-    /// The agent writes it; one that cannot be read ends the episode before its first step.
-    MustParse,
-    /// These sub-goals; none stands for the task itself.
-    Follow(Vec<String>),
-}
-
 impl Job {
     /// One episode per task, environment seed 0.
     pub fn each(tasks: &[TaskKey]) -> Vec<Self> {
@@ -46,12 +36,6 @@ impl Job {
     pub fn sampled(task: &TaskKey, sample: u64) -> Self {
         Self { task: task.clone(), seed: 0, sample, blueprint: Blueprint::Own }
     }
-}
-
-/// Proposes another action than the wanted one, for noisy rollouts.
-pub trait Perturb: Send + Sync {
-    /// Another, harmless action in view of what the agent sees, or none if there is nothing to propose here.
-    fn perturb(&self, action: &str, seen: &Observation, rng: &mut Rng) -> Option<String>;
 }
 
 /// Noise of a rollout: with `probability` a proposed action is played instead of the wanted one; the label stays.

@@ -19,12 +19,10 @@
 
 use std::sync::Arc;
 
+use stepladder_core::blueprint::{self, MicroReply};
 use stepladder_core::query::NO_PROGRESS;
 use stepladder_core::style::{END, PAD, PromptStyle, UNKNOWN};
-use stepladder_core::{Query, Role};
-use stepladder_env::Codec;
-
-use stepladder_core::blueprint::{self, MicroReply};
+use stepladder_core::{Codec, Query, Role};
 
 const PLANNER: &str = "<pl>";
 const EXECUTOR: &str = "<ex>";
@@ -277,7 +275,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use stepladder_core::Observation;
-    use stepladder_env::codec::Plain;
+    use stepladder_core::codec::Plain;
 
     fn style() -> Compact {
         Compact::new(Arc::new(Plain))

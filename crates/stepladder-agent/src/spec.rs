@@ -1,0 +1,158 @@
+//! Which agent plays: its kind, and the parts of its method that are switched off.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use stepladder_core::Role;
+
+use crate::agent::Agent;
+use crate::flat::Flat;
+use crate::himac::{Blueprint, HISTORY, Himac, HimacOptions, Limits};
+use crate::step_hrl::{ProgressSlot, StepHrl, StepHrlOptions};
+
+/// The agents this crate knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentKind {
+    /// History-conditioned: one role sees task and all earlier actions and answers.
+    Flat,
+    /// Planner, executor and progress writer (STEP-HRL).
+    StepHrl,
+    /// A blueprint, then actions towards its active sub-goal (HiMAC).
+    Himac,
+}
+
+impl AgentKind {
+    /// The name used in traces and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Flat => "flat",
+            Self::StepHrl => "step_hrl",
+            Self::Himac => "himac",
+        }
+    }
+}
+
+/// Which agent plays, with the parts of its method that are switched off (ablations).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AgentSpec {
+    /// The method.
+    pub kind: AgentKind,
+    /// How many of the latest pairs the prompt shows. Flat: none shows all; HiMAC: of the segment, none shows
+    /// [`crate::himac::HISTORY`].
+    pub history: Option<usize>,
+    /// STEP-HRL: a planner issues subtasks. Without one, the task itself is the only subtask.
+    pub planner: bool,
+    /// STEP-HRL: what stands where the progress text stands.
+    pub progress: ProgressSlot,
+    /// HiMAC: a sub-goal ends when it is declared done. Otherwise each has a fixed share of the steps.
+    pub sub_done: bool,
+}
+
+impl From<AgentKind> for AgentSpec {
+    /// The whole method.
+    fn from(kind: AgentKind) -> Self {
+        Self { kind, history: None, planner: true, progress: ProgressSlot::Written, sub_done: true }
+    }
+}
+
+impl fmt::Display for AgentSpec {
+    /// `step_hrl`, `flat`, and what is different: `flat:history=4`, `step_hrl:planner=false,progress=false`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let options = [
+            self.history.map(|pairs| format!("history={pairs}")),
+            (!self.planner).then(|| "planner=false".to_owned()),
+            match self.progress {
+                ProgressSlot::Written => None,
+                ProgressSlot::History => Some("progress=history".to_owned()),
+                ProgressSlot::Empty => Some("progress=false".to_owned()),
+            },
+            (!self.sub_done).then(|| "sub_done=false".to_owned()),
+        ];
+        let options: Vec<String> = options.into_iter().flatten().collect();
+        let colon = if options.is_empty() { "" } else { ":" };
+        write!(f, "{}{colon}{}", self.kind.name(), options.join(","))
+    }
+}
+
+impl FromStr for AgentSpec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let unknown = || format!("unknown agent `{text}`");
+        let (name, options) = text.split_once(':').unwrap_or((text, ""));
+        let kinds = [AgentKind::StepHrl, AgentKind::Flat, AgentKind::Himac];
+        let kind = kinds.into_iter().find(|kind| kind.name() == name).ok_or_else(unknown)?;
+        let mut spec = Self::from(kind);
+        for option in options.split(',').filter(|option| !option.is_empty()) {
+            match option.split_once('=') {
+                Some(("history", pairs)) => spec.history = Some(pairs.parse().map_err(|_| unknown())?),
+                Some(("planner", "false")) => spec.planner = false,
+                Some(("progress", "false")) => spec.progress = ProgressSlot::Empty,
+                Some(("progress", "history")) => spec.progress = ProgressSlot::History,
+                Some(("sub_done", "false")) => spec.sub_done = false,
+                _ => return Err(unknown()),
+            }
+        }
+        Ok(spec)
+    }
+}
+
+impl AgentSpec {
+    /// Whether anybody in it speaks in this role.
+    pub fn has(self, role: Role) -> bool {
+        match role {
+            Role::Flat => self.kind == AgentKind::Flat,
+            Role::Planner => self.kind == AgentKind::StepHrl && self.planner,
+            Role::Executor => self.kind == AgentKind::StepHrl,
+            Role::Progress => self.kind == AgentKind::StepHrl && self.progress == ProgressSlot::Written,
+            Role::Macro | Role::Micro => self.kind == AgentKind::Himac,
+        }
+    }
+
+    /// A new agent for one episode of at most `limit` steps, and where its blueprint comes from if it follows one.
+    pub fn make(self, limit: u32, blueprint: &Blueprint) -> Box<dyn Agent> {
+        match self.kind {
+            AgentKind::Flat => Box::new(Flat::new(self.history)),
+            AgentKind::StepHrl => Box::new(StepHrl::new(StepHrlOptions {
+                planner: self.planner,
+                progress: self.progress,
+                ..StepHrlOptions::default()
+            })),
+            AgentKind::Himac => Box::new(Himac::new(HimacOptions {
+                limit,
+                history: self.history.unwrap_or(HISTORY),
+                limits: if self.sub_done { Limits::Declared } else { Limits::Even },
+                blueprint: blueprint.clone(),
+            })),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spec_is_read_back_from_its_text() {
+        let whole = AgentSpec::from(AgentKind::StepHrl);
+        let flat = AgentSpec::from(AgentKind::Flat);
+        for (spec, text) in [
+            (whole, "step_hrl"),
+            (AgentSpec { history: Some(4), ..flat }, "flat:history=4"),
+            (AgentSpec { progress: ProgressSlot::History, ..whole }, "step_hrl:progress=history"),
+            (AgentSpec { sub_done: false, ..AgentSpec::from(AgentKind::Himac) }, "himac:sub_done=false"),
+            (
+                AgentSpec { planner: false, progress: ProgressSlot::Empty, ..whole },
+                "step_hrl:planner=false,progress=false",
+            ),
+        ] {
+            assert_eq!(spec.to_string(), text);
+            assert_eq!(text.parse(), Ok(spec));
+        }
+        for text in ["react", "flat:history=x", "flat:window=3", "step_hrl:planner=true"] {
+            assert_eq!(text.parse::<AgentSpec>(), Err(format!("unknown agent `{text}`")));
+        }
+    }
+}
