@@ -8,6 +8,7 @@
 //! * [`step`]: what an environment answers
 //! * [`query`]: the roles of an agent and what each role's prompt contains
 //! * [`label`]: experts, segmenters, progress labellers and noise, as functions of what an agent may see
+//! * [`section`]: how configuration sections are declared
 //! * [`trace`]: everything an episode did, as one JSON object per episode
 
 #![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
@@ -17,6 +18,7 @@ pub mod codec;
 pub mod label;
 pub mod query;
 pub mod reply;
+pub mod section;
 pub mod seed;
 pub mod step;
 pub mod style;
