@@ -15,7 +15,7 @@ fn main() {
     {
         println!("cargo::rustc-link-arg=-Wl,--export-dynamic-symbol=mkl_serv_intel_cpu_true");
     }
-    if std::env::var("CARGO_PKG_NAME").is_ok_and(|name| name == "stepladder") {
+    if std::env::var("CARGO_PKG_NAME").is_ok_and(|name| name == "stepladder-train") {
         commit();
     }
 }

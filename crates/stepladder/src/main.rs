@@ -4,11 +4,8 @@
 
 mod cli;
 mod commands;
-mod config;
 mod early;
-mod envs;
 mod message;
-mod run;
 mod signals;
 mod stdout;
 mod threads;

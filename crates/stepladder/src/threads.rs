@@ -29,11 +29,3 @@ pub(crate) fn quiet_openmp() {
 
 #[cfg(not(unix))]
 pub(crate) fn quiet_openmp() {}
-
-/// Number of workers for a configured number: 0 takes all cores.
-pub(crate) fn workers(configured: usize) -> usize {
-    match configured {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        count => count,
-    }
-}

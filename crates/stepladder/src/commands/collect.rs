@@ -9,10 +9,10 @@ use stepladder_rollout::scheduler::Options;
 
 use super::{policy, sum_up, whole};
 use crate::cli::Collect;
-use crate::run::choice::behind;
-use crate::run::output::Output;
-use crate::run::play::play;
-use crate::run::trace_file;
+use stepladder_train::choice::behind;
+use stepladder_train::output::Output;
+use stepladder_train::play::play;
+use stepladder_train::trace_file;
 
 pub(super) fn run(arguments: &Collect) -> Result<()> {
     let opened = policy::open(&arguments.policy, arguments.split.as_deref(), |config| &config.data.split)?;

@@ -10,9 +10,9 @@ use stepladder_rollout::evaluation::wilson;
 
 use super::{Usage, say};
 use crate::cli::Compare;
-use crate::config::AgentConfig;
-use crate::run::directory::RunDir;
-use crate::run::evaluated;
+use stepladder_train::config::AgentConfig;
+use stepladder_train::directory::RunDir;
+use stepladder_train::evaluated;
 
 mod gain;
 

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::say;
 use crate::cli::ConfigCommand;
-use crate::config;
+use stepladder_train::config;
 
 pub(super) fn run(command: ConfigCommand) -> Result<()> {
     match command {

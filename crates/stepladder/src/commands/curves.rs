@@ -11,9 +11,9 @@ use stepladder_rollout::evaluation::wilson;
 use super::plot::{self, Line, Panel, Point};
 use super::{report, say};
 use crate::cli::Curves;
-use crate::config::Config;
-use crate::run::directory::RunDir;
-use crate::run::evaluated;
+use stepladder_train::config::Config;
+use stepladder_train::directory::RunDir;
+use stepladder_train::evaluated;
 
 /// What a policy could do at one moment of its training.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -10,13 +10,14 @@ use stepladder_rollout::Job;
 
 use super::{Usage, one_on_stdout, say, sum_up, whole};
 use crate::cli::Demonstrate;
-use crate::envs;
-use crate::run::choice::behind;
-use crate::run::demonstrations::{Rollout, expert_rollout, walkthroughs};
-use crate::run::labels::Labels;
-use crate::run::output::Output;
-use crate::run::progress::Reporter;
-use crate::run::trace_file;
+use crate::signals;
+use stepladder_train::choice::behind;
+use stepladder_train::demonstrations::{Rollout, expert_rollout, walkthroughs};
+use stepladder_train::envs;
+use stepladder_train::labels::Labels;
+use stepladder_train::output::Output;
+use stepladder_train::progress::Reporter;
+use stepladder_train::trace_file;
 
 pub(super) fn run(arguments: &Demonstrate) -> Result<()> {
     if !(0.0..1.0).contains(&arguments.noise) {
@@ -41,7 +42,7 @@ pub(super) fn run(arguments: &Demonstrate) -> Result<()> {
     let mut episodes = if arguments.walkthrough {
         walkthroughs(&env, &rollout, &Reporter::new("walkthroughs", tasks.len() as u64))?
     } else {
-        expert_rollout(&env, &rollout, &Reporter::new("expert plays", tasks.len() as u64))?
+        expert_rollout(&env, &rollout, &Reporter::new("expert plays", tasks.len() as u64), &signals::stop())?
     };
     let dropped = whole(&mut episodes)?;
     writer.write_all(&episodes)?;

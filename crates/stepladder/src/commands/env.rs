@@ -15,8 +15,8 @@ use stepladder_env::{Env, TaskSet};
 
 use super::{Usage, say, scienceworld, sokoban};
 use crate::cli::EnvCommand;
-use crate::envs::{self, Family};
 use crate::stdout::ask;
+use stepladder_train::envs::{self, Family};
 
 mod expert;
 

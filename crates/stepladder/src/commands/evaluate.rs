@@ -13,13 +13,13 @@ use stepladder_rollout::scheduler::Options;
 
 use super::{Usage, all_played, one_on_stdout, policy, say, sum_up};
 use crate::cli::Evaluate;
-use crate::run::choice::suffix;
-use crate::run::directory::commit;
-use crate::run::memory;
-use crate::run::output::Output;
-use crate::run::play::play;
-use crate::run::table::{self, Line};
-use crate::run::trace_file;
+use stepladder_train::choice::suffix;
+use stepladder_train::directory::commit;
+use stepladder_train::memory;
+use stepladder_train::output::Output;
+use stepladder_train::play::play;
+use stepladder_train::table::{self, Line};
+use stepladder_train::trace_file;
 
 /// All are kept until the table is made.
 const MOST_EPISODES: u64 = 1_000_000;

@@ -14,7 +14,7 @@ use ureq::tls::{RootCerts, TlsConfig};
 use zip::ZipArchive;
 
 use super::{Usage, say, scienceworld};
-use crate::run::output::Output;
+use stepladder_train::output::Output;
 
 /// No wheel is nearly as large.
 const LARGEST: u64 = 64 << 20;

@@ -12,10 +12,10 @@ use stepladder_model::Device;
 use super::plot::{self, Line, Panel, Point};
 use super::{report, say};
 use crate::cli::Horizon;
-use crate::envs::Family;
-use crate::run::directory::{RunDir, commit, replace_file};
-use crate::run::play::Policy;
 use crate::signals::{self, Stopped};
+use stepladder_train::directory::{RunDir, commit, replace_file};
+use stepladder_train::envs::Family;
+use stepladder_train::play::Policy;
 
 /// The environment with chains of goals.
 const ENV: &str = "household";

@@ -27,22 +27,11 @@ use stepladder_core::trace::Episode;
 use stepladder_rollout::Dropped;
 
 use crate::cli::{Cli, Command};
-use crate::config::ConfigError;
-use crate::run::output::Output;
-use crate::run::play::broken;
 pub(crate) use crate::stdout::say;
-
-/// What the user typed cannot be meant: exit code 2.
-#[derive(Debug)]
-pub(crate) struct Usage(pub(crate) String);
-
-impl fmt::Display for Usage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Usage {}
+pub(crate) use stepladder_train::Usage;
+use stepladder_train::config::ConfigError;
+use stepladder_train::output::Output;
+use stepladder_train::play::broken;
 
 /// Whether an error is the user's wording rather than the world's state.
 pub(crate) fn is_usage(error: &anyhow::Error) -> bool {

@@ -6,7 +6,7 @@ use anyhow::{Result, anyhow};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use crate::run::output::Output;
+use stepladder_train::output::Output;
 
 /// Colours that people with colour blindness can tell apart (Okabe and Ito 2008).
 const COLOURS: [RGBColor; 6] = [

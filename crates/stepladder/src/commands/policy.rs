@@ -7,11 +7,11 @@ use stepladder_rollout::scheduler::Options;
 
 use super::Usage;
 use crate::cli::PolicyArgs;
-use crate::config::Config;
-use crate::envs::{self, Registered};
-use crate::run::memory;
-use crate::run::play::Policy;
-use crate::threads;
+use stepladder_train::config::Config;
+use stepladder_train::envs::{self, Registered};
+use stepladder_train::memory;
+use stepladder_train::play::Policy;
+use stepladder_train::workers;
 
 /// A trained agent and the split it plays.
 pub(super) struct Opened {
@@ -46,7 +46,7 @@ pub(super) fn open(
 impl Opened {
     /// Writes the agent's replies.
     pub(super) fn generator(&self) -> Result<Box<dyn Generator>> {
-        self.policy.generator(&self.env, threads::workers(0))
+        self.policy.generator(&self.env, workers(0))
     }
 
     /// Step limit and temperature as typed.

@@ -8,7 +8,7 @@ use stepladder_algo::runtime::metrics::METRICS;
 
 use super::{Usage, say};
 use crate::cli::Cli;
-use crate::config;
+use stepladder_train::config;
 
 pub(super) fn run(page: &str) -> Result<()> {
     let text = match page {

@@ -8,7 +8,7 @@ use stepladder_scienceworld::jar::{RELEASES, release};
 use stepladder_scienceworld::{Options, PoolOptions, ScienceWorld, bench, verify};
 
 use super::{Usage, say};
-use crate::envs::Family;
+use stepladder_train::envs::Family;
 
 /// The environment's id.
 pub(super) const ID: &str = "scienceworld";

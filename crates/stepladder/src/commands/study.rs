@@ -8,9 +8,9 @@ use anyhow::{Context, Result, bail};
 use super::compare::{compare, heading, markdown};
 use super::{Usage, say};
 use crate::cli::Study;
-use crate::config::{self, Config};
-use crate::run::directory::{RunDir, replace_file};
 use crate::signals::{self, Stopped};
+use stepladder_train::config::{self, Config};
+use stepladder_train::directory::{RunDir, replace_file};
 
 pub(super) fn run(arguments: &Study) -> Result<()> {
     // Before an hour is spent on the first seed.

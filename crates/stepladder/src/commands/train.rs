@@ -9,14 +9,14 @@ use stepladder_model::{Device, device};
 
 use super::say;
 use crate::cli::Train;
-use crate::config;
-use crate::run::choice::Choice;
-use crate::run::directory::{RunDir, RunInfo, commit};
-use crate::run::memory;
-use crate::run::training::{Run, RunEnding, check_data};
-use crate::run::unchanged::{check_settings, settings};
 use crate::signals::{self, Stopped};
-use crate::threads;
+use stepladder_train::choice::Choice;
+use stepladder_train::config;
+use stepladder_train::directory::{RunDir, RunInfo, commit};
+use stepladder_train::memory;
+use stepladder_train::training::{Run, RunEnding, check_data};
+use stepladder_train::unchanged::{check_settings, settings};
+use stepladder_train::workers;
 
 pub(super) fn run(arguments: &Train) -> Result<()> {
     memory::enough_to_begin()?;
@@ -32,7 +32,7 @@ pub(super) fn run(arguments: &Train) -> Result<()> {
         Some(path) => {
             let (directory, config, info) = RunDir::open(path)?;
             check_settings(&directory, &config, &info)?;
-            let threads = threads::workers(config.threads);
+            let threads = workers(config.threads);
             if threads != info.threads {
                 note!(
                     "the run was started with {} threads and goes on with {threads}: its numbers will differ in the last bits",
@@ -55,7 +55,7 @@ pub(super) fn run(arguments: &Train) -> Result<()> {
                 libtorch: stepladder_model::version::libtorch(),
                 preset: name.to_owned(),
                 seed: loaded.config.seed,
-                threads: threads::workers(loaded.config.threads),
+                threads: workers(loaded.config.threads),
                 device,
                 subsets: Choice::Sample,
                 settings: Some(settings(&loaded.config)),
@@ -68,7 +68,15 @@ pub(super) fn run(arguments: &Train) -> Result<()> {
     let _lock = directory.lock()?;
     let stop = signals::finish_first();
     let root = directory.root.clone();
-    let run = Run { directory, config, choice, data_root: arguments.data.as_deref(), device: opened, stop };
+    let run = Run {
+        directory,
+        config,
+        choice,
+        data_root: arguments.data.as_deref(),
+        device: opened,
+        stop,
+        say: |text| say(text),
+    };
     if run.run()? == RunEnding::Interrupted {
         say(format_args!("stopped; continue with: stepladder train --resume {}", quoted(&root)));
         return Err(Stopped::by_request().into());

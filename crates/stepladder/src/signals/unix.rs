@@ -13,7 +13,7 @@ use signal_hook::low_level;
 use stepladder_algo::note;
 
 use super::{Flag, Stopped};
-use crate::run::output;
+use stepladder_train::output;
 
 /// Names the process that started this one and passes signals on to it.
 const PARENT: &str = "STEPLADDER_PARENT";

@@ -8,7 +8,7 @@ use serde::Serialize;
 use stepladder_core::trace::Episode;
 use stepladder_rollout::evaluation::normal;
 
-use crate::run::trace_file;
+use stepladder_train::trace_file;
 
 /// Points of 100 by task and starting seed.
 type Points = BTreeMap<(String, u64), f64>;

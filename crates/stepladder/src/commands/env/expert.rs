@@ -8,7 +8,7 @@ use stepladder_core::{Role, Start};
 use stepladder_env::Env;
 
 use crate::commands::say;
-use crate::envs::Registered;
+use stepladder_train::envs::Registered;
 
 /// Plays an episode that has begun to its end, and shows every subtask, action and answer.
 pub(super) fn play(registered: &Registered, env: &mut dyn Env, start: &Start, limit: u32) -> Result<()> {

@@ -35,15 +35,15 @@ struct Part {
 }
 
 /// A policy that can play, and where it comes from.
-pub(crate) struct Policy {
+pub struct Policy {
     /// What it was trained as.
-    pub(crate) agent: AgentSpec,
+    pub agent: AgentSpec,
     /// Its name in its run; otherwise that of its kind.
-    pub(crate) name: String,
+    pub name: String,
     /// Its checkpoint directory, or the directory of its models' checkpoints.
-    pub(crate) checkpoint: PathBuf,
+    pub checkpoint: PathBuf,
     /// The run it belongs to, if it was found through one.
-    pub(crate) run: Option<Config>,
+    pub run: Option<Config>,
     parts: Vec<Part>,
     style: String,
     device: Device,
@@ -54,7 +54,7 @@ const UNUSED: AdamWConfig = AdamWConfig { beta1: 0.9, beta2: 0.999, eps: 1e-8, w
 
 impl Policy {
     /// Opens a run directory (`agent` chooses among its agents by name) or a checkpoint directory.
-    pub(crate) fn open(path: &Path, agent: Option<&str>, device: Device) -> Result<Self> {
+    pub fn open(path: &Path, agent: Option<&str>, device: Device) -> Result<Self> {
         if !path.exists() {
             bail!("{}: no such run or checkpoint", path.display());
         }
@@ -89,7 +89,7 @@ impl Policy {
     }
 
     /// The newest checkpoints of an agent of a run.
-    pub(crate) fn of_run(run: &RunDir, config: &Config, name: &str, device: Device) -> Result<Self> {
+    pub fn of_run(run: &RunDir, config: &Config, name: &str, device: Device) -> Result<Self> {
         let (place, models) = Self::place(run, config, name)
             .with_context(|| format!("{} has no checkpoint", run.agent(name).display()))?;
         let mut policy = Self::load(&place, &models, device)?;
@@ -138,13 +138,13 @@ impl Policy {
     }
 
     /// Environment steps per episode: what was asked for, or what suits its run and the split.
-    pub(crate) fn max_steps(&self, wanted: Option<u32>, env: &Registered, split: &str) -> u32 {
+    pub fn max_steps(&self, wanted: Option<u32>, env: &Registered, split: &str) -> u32 {
         let of_run = self.run.as_ref().map(|config| env.max_steps(config, split));
         wanted.or(of_run).unwrap_or_else(|| env.tasks.max_steps(split))
     }
 
     /// A generator for an environment; refuses one whose prompts look different from those it was trained on.
-    pub(crate) fn generator(&self, env: &Registered, workers: usize) -> Result<Box<dyn Generator>> {
+    pub fn generator(&self, env: &Registered, workers: usize) -> Result<Box<dyn Generator>> {
         if self.style != env.style.id() {
             bail!(
                 "{} was trained on prompts of style {}, {} has {}",
@@ -176,7 +176,7 @@ impl Policy {
 }
 
 /// What stands in traces for the policy of a checkpoint.
-pub(crate) fn policy_fingerprint(checkpoint: &Path, device: Device) -> Result<String> {
+pub fn policy_fingerprint(checkpoint: &Path, device: Device) -> Result<String> {
     let (trainer, _) = checkpoint::load(checkpoint, UNUSED, device)?;
     Ok(fingerprint(&trainer.params.flat))
 }
@@ -187,7 +187,7 @@ fn for_device(device: Device, workers: usize) -> (usize, Kind) {
 }
 
 /// A generator over the current parameters of a trainer.
-pub(crate) fn live_generator(
+pub fn live_generator(
     trainer: &Trainer,
     tokenizer: &Arc<WordTokenizer>,
     env: &Registered,
@@ -206,9 +206,9 @@ pub(crate) fn live_generator(
 }
 
 /// A generator that writes nothing more once somebody has asked to stop.
-pub(crate) struct UntilStopped<'a> {
-    pub(crate) inner: &'a mut dyn Generator,
-    pub(crate) stop: &'a AtomicBool,
+pub struct UntilStopped<'a> {
+    pub inner: &'a mut dyn Generator,
+    pub stop: &'a AtomicBool,
 }
 
 impl Generator for UntilStopped<'_> {
@@ -229,12 +229,12 @@ impl Generator for UntilStopped<'_> {
 }
 
 /// Whether an error is only that somebody asked to stop.
-pub(crate) fn was_stopped(error: &anyhow::Error) -> bool {
+pub fn was_stopped(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(GenerateError::Stopped))
 }
 
 /// What to say about episodes that an error broke off, if there are any.
-pub(crate) fn broken(episodes: &[Episode]) -> Option<String> {
+pub fn broken(episodes: &[Episode]) -> Option<String> {
     let mut broken = episodes.iter().filter_map(|episode| Some((episode, episode.error.as_ref()?)));
     let (first, error) = broken.next()?;
     let rest = broken.count();
@@ -242,14 +242,14 @@ pub(crate) fn broken(episodes: &[Episode]) -> Option<String> {
 }
 
 /// Says so on standard error; the episodes count as failed.
-pub(crate) fn warn_of_broken(episodes: &[Episode]) {
+pub fn warn_of_broken(episodes: &[Episode]) {
     if let Some(text) = broken(episodes) {
         note!("warning: {text}");
     }
 }
 
 /// Plays `jobs` with progress on standard error.
-pub(crate) fn play(
+pub fn play(
     env: &Registered,
     generator: &mut dyn Generator,
     jobs: &[Job],

@@ -31,27 +31,27 @@ use crate::config::{AgentConfig, Algo, BcSection, Config, Norm, OnlineSection};
 use crate::envs::Registered;
 
 /// What training one model needs.
-pub(crate) struct AgentRun<'a> {
-    pub(crate) config: &'a Config,
-    pub(crate) env: &'a Registered,
+pub struct AgentRun<'a> {
+    pub config: &'a Config,
+    pub env: &'a Registered,
     /// As progress lines name it.
-    pub(crate) name: &'a str,
+    pub name: &'a str,
     /// Where its checkpoints and metrics go.
-    pub(crate) directory: PathBuf,
-    pub(crate) numbers: &'a AgentConfig,
+    pub directory: PathBuf,
+    pub numbers: &'a AgentConfig,
     /// Trained weights to start from.
-    pub(crate) from: Option<PathBuf>,
-    pub(crate) tokenizer: Arc<WordTokenizer>,
+    pub from: Option<PathBuf>,
+    pub tokenizer: Arc<WordTokenizer>,
     /// What it learns from.
-    pub(crate) data: DataId<'a>,
-    pub(crate) probe_tasks: &'a Subset,
-    pub(crate) workers: usize,
-    pub(crate) device: Device,
+    pub data: DataId<'a>,
+    pub probe_tasks: &'a Subset,
+    pub workers: usize,
+    pub device: Device,
 }
 
 impl AgentRun<'_> {
     /// Its checkpoints.
-    pub(crate) fn checkpoints(&self) -> PathBuf {
+    pub fn checkpoints(&self) -> PathBuf {
         self.directory.join("checkpoints")
     }
 
@@ -126,7 +126,7 @@ impl AgentRun<'_> {
     }
 
     /// The newest checkpoint, or a fresh trainer.
-    pub(crate) fn trainer(&self) -> Result<Trainer> {
+    pub fn trainer(&self) -> Result<Trainer> {
         checkpoint::recover(&self.checkpoints())?;
         let Some(directory) = checkpoint::latest(&self.checkpoints()) else {
             return self.fresh();
@@ -166,7 +166,7 @@ impl AgentRun<'_> {
     }
 
     /// Begins to watch a trainer, wherever it stands.
-    pub(crate) fn watch(&self, trainer: &Trainer) -> Result<Watcher<'_>> {
+    pub fn watch(&self, trainer: &Trainer) -> Result<Watcher<'_>> {
         fs_err::create_dir_all(&self.directory)?;
         let metrics = self.directory.join("metrics.jsonl");
         let probes = trim_metrics(&metrics, trainer.progress.step)?;
@@ -183,7 +183,7 @@ impl AgentRun<'_> {
     }
 
     /// One phase of behaviour cloning on `rows`, until its budget is used up or `stop` is set; saves in both cases.
-    pub(crate) fn clone_behaviour(
+    pub fn clone_behaviour(
         &self,
         rows: &[Row],
         budget: Budget,
@@ -240,7 +240,7 @@ impl AgentRun<'_> {
     }
 
     /// Plays tasks and learns from it, until the budget is used up or `stop` is set; saves in both cases.
-    pub(crate) fn play_and_learn(
+    pub fn play_and_learn(
         &self,
         numbers: &OnlineSection,
         env: &Registered,
@@ -272,7 +272,7 @@ impl AgentRun<'_> {
     }
 
     /// Numbers of offline actor-critic.
-    pub(crate) fn offline_config(&self) -> Result<OfflineConfig> {
+    pub fn offline_config(&self) -> Result<OfflineConfig> {
         let numbers = self.config.algo.offline_ac.as_ref();
         let numbers = numbers.context("the configuration has no [algo.offline_ac]")?;
         Ok(OfflineConfig {
@@ -303,7 +303,7 @@ impl AgentRun<'_> {
     }
 
     /// Offline actor-critic on `rows`, until its budget is used up or `stop` is set; saves in both cases.
-    pub(crate) fn actor_critic(
+    pub fn actor_critic(
         &self,
         rows: &[OfflineRow],
         trainer: &mut Trainer,

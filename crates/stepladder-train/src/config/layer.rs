@@ -269,7 +269,7 @@ pub(super) fn describe(value: &Value) -> String {
 }
 
 /// A name that a user wrote, as messages repeat it: not longer than any real one.
-pub(crate) fn shorten_name(name: &str) -> String {
+pub fn shorten_name(name: &str) -> String {
     shorten(name, 60)
 }
 

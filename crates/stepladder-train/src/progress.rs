@@ -9,7 +9,7 @@ use stepladder_algo::note;
 use stepladder_algo::runtime::clock::Stopwatch;
 
 /// Reports how far something is.
-pub(crate) struct Reporter {
+pub struct Reporter {
     name: String,
     total: u64,
     bar: Option<ProgressBar>,
@@ -22,7 +22,7 @@ const LINE_EVERY: f64 = 5.0;
 
 impl Reporter {
     /// `total` units of work under a name.
-    pub(crate) fn new(name: &str, total: u64) -> Self {
+    pub fn new(name: &str, total: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(total);
             let style = ProgressStyle::with_template("{prefix:>14} {bar:32} {percent:>3} % {msg}")
@@ -36,7 +36,7 @@ impl Reporter {
     }
 
     /// `done` of the total, with what there is to say about it.
-    pub(crate) fn at(&self, done: u64, message: &str) {
+    pub fn at(&self, done: u64, message: &str) {
         match &self.bar {
             Some(bar) => {
                 bar.set_position(done.min(self.total));
@@ -55,7 +55,7 @@ impl Reporter {
     }
 
     /// A line that stays.
-    pub(crate) fn line(&self, text: &str) {
+    pub fn line(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
             None => note!("{text}"),
@@ -63,7 +63,7 @@ impl Reporter {
     }
 
     /// Takes the bar away.
-    pub(crate) fn done(&self) {
+    pub fn done(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
@@ -77,7 +77,7 @@ impl Drop for Reporter {
 }
 
 /// Seconds as `3:07`.
-pub(crate) fn minutes(seconds: f64) -> String {
+pub fn minutes(seconds: f64) -> String {
     let whole = seconds.max(0.0).round() as u64;
     format!("{}:{:02}", whole / 60, whole % 60)
 }

@@ -16,10 +16,10 @@ const FREE: [&str; 6] =
     ["threads", "eval.slots", "eval.transfer", "log.every_seconds", "log.checkpoint_seconds", "log.keep"];
 
 /// Values by key, as a configuration file would have them.
-pub(crate) type Settings = BTreeMap<String, String>;
+pub type Settings = BTreeMap<String, String>;
 
 /// The values that a continuation must not change.
-pub(crate) fn settings(config: &Config) -> Settings {
+pub fn settings(config: &Config) -> Settings {
     let all = config::entries(config).into_iter();
     all.filter(|(key, _)| !FREE.contains(&key.as_str()))
         .map(|(key, value)| (key, config::inline(&value)))
@@ -29,7 +29,7 @@ pub(crate) fn settings(config: &Config) -> Settings {
 /// Refuses to go on with another configuration than the run was started with.
 ///
 /// Runs of older versions recorded their seed alone.
-pub(crate) fn check_settings(run: &RunDir, config: &Config, info: &RunInfo) -> Result<()> {
+pub fn check_settings(run: &RunDir, config: &Config, info: &RunInfo) -> Result<()> {
     let now = settings(config);
     let then = info.settings.clone().unwrap_or_else(|| {
         Settings::from_iter(now.clone().into_iter().chain([("seed".to_owned(), info.seed.to_string())]))
@@ -62,7 +62,7 @@ fn checksum_file(run: &RunDir) -> PathBuf {
 }
 
 /// Notes the checksum of the run's demonstrations, as `sha256sum` would.
-pub(crate) fn record_demonstrations(run: &RunDir) -> Result<()> {
+pub fn record_demonstrations(run: &RunDir) -> Result<()> {
     let path = run.demonstrations();
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     replace_file(&checksum_file(run), &format!("{}  {name}\n", sha256(&path)?))
@@ -70,7 +70,7 @@ pub(crate) fn record_demonstrations(run: &RunDir) -> Result<()> {
 
 /// Refuses demonstrations that are not those that the run began with. Where no checksum was noted (a run of an older version,
 /// or one that was killed in that moment), it is noted now.
-pub(crate) fn check_demonstrations(run: &RunDir) -> Result<()> {
+pub fn check_demonstrations(run: &RunDir) -> Result<()> {
     let (path, noted) = (run.demonstrations(), checksum_file(run));
     if !noted.exists() {
         return record_demonstrations(run);

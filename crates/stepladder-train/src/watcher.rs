@@ -44,7 +44,7 @@ fn played(values: &[(&'static str, f64)]) -> String {
 
 /// Lines of a metrics file beyond a step belong to work that was lost with a kill and is done again. Counts the probes
 /// among the lines that stay.
-pub(crate) fn trim_metrics(path: &Path, step: u64) -> Result<u32> {
+pub fn trim_metrics(path: &Path, step: u64) -> Result<u32> {
     if !path.exists() {
         return Ok(0);
     }
@@ -68,7 +68,7 @@ pub(crate) fn trim_metrics(path: &Path, step: u64) -> Result<u32> {
 }
 
 /// Where the last metrics line stood.
-pub(crate) struct Logged {
+pub struct Logged {
     seconds: f64,
     tokens: u64,
     per_role: [(f64, f64); Role::COUNT],
@@ -79,21 +79,21 @@ impl Logged {
         Self { seconds: report.seconds, tokens: report.tokens, per_role: [(0.0, 0.0); Role::COUNT] }
     }
 
-    pub(crate) fn at(progress: &Progress) -> Self {
+    pub fn at(progress: &Progress) -> Self {
         Self { seconds: progress.seconds, tokens: progress.tokens, per_role: [(0.0, 0.0); Role::COUNT] }
     }
 }
 
-pub(crate) struct Watcher<'a> {
-    pub(crate) run: &'a AgentRun<'a>,
-    pub(crate) metrics: Metrics,
-    pub(crate) reporter: Reporter,
-    pub(crate) logged: Logged,
-    pub(crate) saved: f64,
+pub struct Watcher<'a> {
+    pub run: &'a AgentRun<'a>,
+    pub metrics: Metrics,
+    pub reporter: Reporter,
+    pub logged: Logged,
+    pub saved: f64,
     /// Small evaluations that are done, in this phase and all before it.
-    pub(crate) probes: u32,
+    pub probes: u32,
     /// Whether the metrics have a line already.
-    pub(crate) begun: bool,
+    pub begun: bool,
 }
 
 impl Watcher<'_> {
@@ -107,7 +107,7 @@ impl Watcher<'_> {
         trainer.progress.phase as u32 * planned + ((fraction * f64::from(planned + 1)) as u32).min(planned)
     }
 
-    pub(crate) fn save(&mut self, trainer: &Trainer) -> Result<(), AlgoError> {
+    pub fn save(&mut self, trainer: &Trainer) -> Result<(), AlgoError> {
         checkpoint::save(&self.run.checkpoints(), trainer, &self.run.tokenizer, self.run.config.log.keep)?;
         self.saved = trainer.progress.seconds;
         Ok(())
@@ -168,7 +168,7 @@ impl Watcher<'_> {
     }
 
     /// What the starting policy can do, for curves to begin with; once.
-    pub(crate) fn probe_start(&mut self, trainer: &Trainer) -> Result<(), AlgoError> {
+    pub fn probe_start(&mut self, trainer: &Trainer) -> Result<(), AlgoError> {
         if trainer.progress.epoch > 0 || self.begun || self.run.config.eval.probes == 0 {
             return Ok(());
         }

@@ -33,29 +33,29 @@ use crate::envs::{self, Registered};
 const COLLECTED: &str = "collected.jsonl.zst";
 
 /// The roles of STEP-HRL, each with a model of its own under `weights = "per_role"`.
-pub(crate) const ROLES: [Role; 3] = [Role::Planner, Role::Executor, Role::Progress];
+pub const ROLES: [Role; 3] = [Role::Planner, Role::Executor, Role::Progress];
 
 /// What all agents of a run learn from and are tried on.
-pub(crate) struct Material<'a> {
-    pub(crate) env: &'a Registered,
-    pub(crate) demonstrations: &'a [Episode],
-    pub(crate) tokenizer: Arc<WordTokenizer>,
-    pub(crate) probe_tasks: &'a Subset,
-    pub(crate) workers: usize,
-    pub(crate) device: Device,
+pub struct Material<'a> {
+    pub env: &'a Registered,
+    pub demonstrations: &'a [Episode],
+    pub tokenizer: Arc<WordTokenizer>,
+    pub probe_tasks: &'a Subset,
+    pub workers: usize,
+    pub device: Device,
 }
 
 /// One agent on its way.
-pub(crate) struct Learner<'a> {
-    pub(crate) run: &'a Run<'a>,
-    pub(crate) material: &'a Material<'a>,
-    pub(crate) name: &'a str,
-    pub(crate) numbers: &'a AgentConfig,
+pub struct Learner<'a> {
+    pub run: &'a Run<'a>,
+    pub material: &'a Material<'a>,
+    pub name: &'a str,
+    pub numbers: &'a AgentConfig,
 }
 
 impl Learner<'_> {
     /// Trains it to the end of its last phase, or until the run is stopped; its progress, summed over its models.
-    pub(crate) fn train(&self) -> Result<(Progress, Ending)> {
+    pub fn train(&self) -> Result<(Progress, Ending)> {
         match (self.numbers.algo, self.numbers.weights) {
             (Algo::Bc, Weights::Shared) => self.bc(&self.demonstrated()?.rows),
             (Algo::Bc, Weights::PerRole) => self.per_role(&self.demonstrated()?.rows),
@@ -122,7 +122,7 @@ impl Learner<'_> {
     }
 
     /// The window that its demonstrations need.
-    pub(crate) fn window(&self) -> Result<usize> {
+    pub fn window(&self) -> Result<usize> {
         Ok(self.reader()?.window(self.material.demonstrations))
     }
 

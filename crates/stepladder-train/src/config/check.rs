@@ -24,7 +24,7 @@ const MOST_THREADS: usize = 1024;
 ///
 /// Bounds on counts, names of agents and agents that the expert cannot label are for `new` runs: one that was begun with
 /// them can be evaluated and continued.
-pub(crate) fn check(config: &Config, origins: &Origins, new: bool) -> Vec<String> {
+pub fn check(config: &Config, origins: &Origins, new: bool) -> Vec<String> {
     let mut found = Findings { origins, new, sentences: Vec::new() };
     let bound = format!("it must be at most {MOST_THREADS}, and 0 takes all cores");
     found.unless(config.threads <= MOST_THREADS, "threads", config.threads, &bound);

@@ -22,7 +22,7 @@ use stepladder_rollout::generator::budget;
 use crate::config::{AgentConfig, Config};
 
 /// The words of all demonstrations, as every agent of the run sees them, and of other episodes that they may meet.
-pub(crate) fn vocabulary(
+pub fn vocabulary(
     config: &Config,
     demonstrations: &[Episode],
     others: &[Episode],
@@ -63,30 +63,25 @@ fn samples(agent: &AgentConfig, episodes: &[Episode]) -> Vec<Sample> {
 }
 
 /// What an agent learns from, and how much that is.
-pub(crate) struct AgentRows {
+pub struct AgentRows {
     /// Merged and weighted.
-    pub(crate) rows: Vec<Row>,
+    pub rows: Vec<Row>,
     /// Samples, or flat episodes, before merging.
-    pub(crate) samples: usize,
+    pub samples: usize,
 }
 
 /// Turns samples and episodes into rows.
-pub(crate) struct Rows<'a> {
-    pub(crate) agent: &'a AgentConfig,
-    pub(crate) style: &'a dyn PromptStyle,
-    pub(crate) tokenizer: &'a WordTokenizer,
+pub struct Rows<'a> {
+    pub agent: &'a AgentConfig,
+    pub style: &'a dyn PromptStyle,
+    pub tokenizer: &'a WordTokenizer,
     /// Exponent of the multiplicity of identical samples.
-    pub(crate) duplicates: f64,
+    pub duplicates: f64,
 }
 
 impl Rows<'_> {
     /// Rows of the expert's demonstrations, and of the expert's replies to what a learner met in `played`.
-    pub(crate) fn collect(
-        &self,
-        demonstrations: &[Episode],
-        played: &[Episode],
-        expert: &dyn Expert,
-    ) -> AgentRows {
+    pub fn collect(&self, demonstrations: &[Episode], played: &[Episode], expert: &dyn Expert) -> AgentRows {
         let (rows, samples) = match self.agent.kind {
             AgentKind::StepHrl | AgentKind::Himac => {
                 let mut samples = samples(self.agent, demonstrations);
@@ -112,7 +107,7 @@ impl Rows<'_> {
     /// The window that the longest demonstration needs, so that nothing of it is forgotten while the agent learns.
     ///
     /// Step-level prompts must leave room for any reply, as when the agent plays.
-    pub(crate) fn window(&self, demonstrations: &[Episode]) -> usize {
+    pub fn window(&self, demonstrations: &[Episode]) -> usize {
         let needs = |row: Row| match row.replies.as_slice() {
             [span] if row.role != Role::Flat => row.ids.len().max((span.start + budget(row.role)) as usize),
             _ => row.ids.len(),
@@ -143,7 +138,7 @@ impl Rows<'_> {
 }
 
 /// `count` of the demonstrations, drawn at random; all of them for 0.
-pub(crate) fn draw(demonstrations: &[Episode], count: usize, seed: u64) -> Vec<&Episode> {
+pub fn draw(demonstrations: &[Episode], count: usize, seed: u64) -> Vec<&Episode> {
     let mut drawn: Vec<&Episode> = demonstrations.iter().collect();
     if count > 0 {
         drawn.shuffle(&mut seed::stream(seed, "offline_ac demonstrations", &[]));
@@ -153,12 +148,12 @@ pub(crate) fn draw(demonstrations: &[Episode], count: usize, seed: u64) -> Vec<&
 }
 
 /// The rows of one role.
-pub(crate) fn of_role(rows: &[Row], role: Role) -> Vec<Row> {
+pub fn of_role(rows: &[Row], role: Role) -> Vec<Row> {
     rows.iter().filter(|row| row.role == role).cloned().collect()
 }
 
 /// Identifies in checkpoints what an agent learns from.
-pub(crate) struct DataId<'a> {
+pub struct DataId<'a> {
     tokenizer: &'a WordTokenizer,
     rows: &'a [Row],
     /// Fingerprint of the policy that it starts from.
@@ -167,7 +162,7 @@ pub(crate) struct DataId<'a> {
 }
 
 impl<'a> DataId<'a> {
-    pub(crate) fn new(tokenizer: &'a WordTokenizer, rows: &'a [Row], source: Option<String>) -> Self {
+    pub fn new(tokenizer: &'a WordTokenizer, rows: &'a [Row], source: Option<String>) -> Self {
         let mut id = Self { tokenizer, rows, source, current: String::new() };
         id.current = id.with_source(fingerprint(tokenizer, rows));
         id
@@ -181,12 +176,12 @@ impl<'a> DataId<'a> {
     }
 
     /// What a new checkpoint stores; changes whenever a word or a row changes.
-    pub(crate) fn current(&self) -> &str {
+    pub fn current(&self) -> &str {
         &self.current
     }
 
     /// Whether a checkpoint with this entry was trained on the same data.
-    pub(crate) fn matches(&self, stored: &str) -> bool {
+    pub fn matches(&self, stored: &str) -> bool {
         stored == self.current || stored == self.with_source(fingerprint_v1(self.tokenizer, self.rows))
     }
 }
@@ -279,7 +274,7 @@ mod tests {
 
     #[test]
     fn demonstrations_are_drawn_once_each_from_all_of_them() {
-        let line = include_str!("../../../stepladder-core/tests/trace-v1.jsonl");
+        let line = include_str!("../../stepladder-core/tests/trace-v1.jsonl");
         let episode = stepladder_core::trace::read(line.as_bytes()).next().unwrap().unwrap();
         let episodes: Vec<Episode> = (0..50).map(|seed| Episode { seed, ..episode.clone() }).collect();
         let seeds = |count, seed| draw(&episodes, count, seed).iter().map(|e| e.seed).collect::<Vec<_>>();

@@ -33,22 +33,22 @@ pub(super) const EXAMPLE: &str = "demo";
 
 /// A checked configuration, and where each value was written.
 #[derive(Debug, Clone)]
-pub(crate) struct Loaded {
+pub struct Loaded {
     /// Every value; [`super::check()`] found nothing wrong.
-    pub(crate) config: Config,
+    pub config: Config,
     /// Where each key's value was written, by dotted path.
-    pub(crate) origins: Origins,
+    pub origins: Origins,
     /// Name of the preset, or of the file without folder and `.toml`.
-    pub(crate) name: String,
+    pub name: String,
     /// The complete configuration as TOML, for [`from_resolved`].
-    pub(crate) text: String,
+    pub text: String,
 }
 
 /// Loads a preset by name, or a file by path (it ends in `.toml` or contains `/`), and applies `--set` arguments in order.
 ///
 /// # Errors
 /// [`ConfigError`] for anything that keeps the configuration from being used.
-pub(crate) fn load(preset_or_file: &str, sets: &[String]) -> Result<Loaded, ConfigError> {
+pub fn load(preset_or_file: &str, sets: &[String]) -> Result<Loaded, ConfigError> {
     let mut layers = Vec::new();
     let name = if preset_or_file.contains('/') || preset_or_file.ends_with(".toml") {
         let text = read(preset_or_file)?;
@@ -75,7 +75,7 @@ pub(crate) fn load(preset_or_file: &str, sets: &[String]) -> Result<Loaded, Conf
 ///
 /// # Errors
 /// [`ConfigError`] if it is not TOML, not complete, or not one that this version accepts.
-pub(crate) fn from_resolved(text: &str, name: &str) -> Result<Config, ConfigError> {
+pub fn from_resolved(text: &str, name: &str) -> Result<Config, ConfigError> {
     Ok(resolve(name, vec![Layer::complete_file(name, text)?], Chain::Resolved)?.0)
 }
 

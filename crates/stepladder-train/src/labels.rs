@@ -10,24 +10,24 @@ use stepladder_data::streams::hierarchical;
 
 /// A report on labels.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Labels {
+pub struct Labels {
     /// Subtasks in all episodes.
-    pub(crate) subtasks: usize,
+    pub subtasks: usize,
     /// Median number of their actions.
-    pub(crate) median_actions: usize,
+    pub median_actions: usize,
     /// Share of subtasks whose name has a word of one of their actions, of an answer, or of the room it was in; verbs, small
     /// words and plurals left out.
-    pub(crate) named: f64,
+    pub named: f64,
     /// Median number of words of a progress text.
-    pub(crate) progress_words: usize,
+    pub progress_words: usize,
     /// Samples of all roles.
-    pub(crate) samples: usize,
+    pub samples: usize,
     /// Different prompts, as a small model reads them.
-    pub(crate) prompts: usize,
+    pub prompts: usize,
     /// Share of those that have two different replies.
-    pub(crate) contradictory: f64,
+    pub contradictory: f64,
     /// Steps without a progress text that should have one: all but the one that ends the episode.
-    pub(crate) unlabelled: usize,
+    pub unlabelled: usize,
 }
 
 /// Words that say nothing about what a subtask is about.
@@ -57,7 +57,7 @@ fn median(mut values: Vec<usize>) -> usize {
 
 impl Labels {
     /// Looks at the episodes of each kind of task by themselves.
-    pub(crate) fn by_family<'a>(episodes: &'a [Episode], style: &dyn PromptStyle) -> BTreeMap<&'a str, Self> {
+    pub fn by_family<'a>(episodes: &'a [Episode], style: &dyn PromptStyle) -> BTreeMap<&'a str, Self> {
         let mut families: BTreeMap<&str, Vec<&Episode>> = BTreeMap::new();
         for episode in episodes {
             families.entry(&episode.start.family).or_default().push(episode);
@@ -66,7 +66,7 @@ impl Labels {
     }
 
     /// Looks at all episodes.
-    pub(crate) fn of<'a>(
+    pub fn of<'a>(
         episodes: impl IntoIterator<Item = &'a Episode, IntoIter: Clone>,
         style: &dyn PromptStyle,
     ) -> Self {
@@ -113,7 +113,7 @@ mod tests {
     use stepladder_data::Compact;
 
     fn episode() -> Episode {
-        let line = include_str!("../../../stepladder-core/tests/trace-v1.jsonl");
+        let line = include_str!("../../stepladder-core/tests/trace-v1.jsonl");
         stepladder_core::trace::read(line.as_bytes()).next().unwrap().unwrap()
     }
 

@@ -14,14 +14,14 @@ mod show;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use check::check;
-pub(crate) use error::ConfigError;
-pub(crate) use keys::nearest;
-pub(crate) use layer::shorten_name as shorten;
-pub(crate) use load::{Loaded, from_resolved, load};
-pub(crate) use origin::Origins;
-pub(crate) use reference::reference;
-pub(crate) use show::{entries, inline, show};
+pub use check::check;
+pub use error::ConfigError;
+pub use keys::nearest;
+pub use layer::shorten_name as shorten;
+pub use load::{Loaded, from_resolved, load};
+pub use origin::Origins;
+pub use reference::reference;
+pub use show::{entries, inline, show};
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -42,84 +42,84 @@ use stepladder_model::Shape;
 /// Everything a training run needs to know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Config {
+pub struct Config {
     /// Run seed: every random number of the run derives from it.
-    pub(crate) seed: u64,
+    pub seed: u64,
     /// Worker threads; 0 takes all cores.
-    pub(crate) threads: usize,
+    pub threads: usize,
     /// Environment.
-    pub(crate) env: EnvConfig,
+    pub env: EnvConfig,
     /// Demonstrations.
-    pub(crate) data: DataConfig,
+    pub data: DataConfig,
     /// Model shape.
-    pub(crate) model: Shape,
+    pub model: Shape,
     /// Numbers of the learning algorithms that the agents name.
-    pub(crate) algo: AlgoConfig,
+    pub algo: AlgoConfig,
     /// Agents by name; each is trained and evaluated, in this order.
-    pub(crate) agents: IndexMap<String, AgentConfig>,
+    pub agents: IndexMap<String, AgentConfig>,
     /// Evaluation.
-    pub(crate) eval: EvalConfig,
+    pub eval: EvalConfig,
     /// Progress lines and checkpoints.
-    pub(crate) log: LogConfig,
+    pub log: LogConfig,
 }
 
 /// Which environment is learnt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct EnvConfig {
+pub struct EnvConfig {
     /// Registered id: `household`, `alfworld`, `sokoban` or `scienceworld`.
-    pub(crate) id: String,
+    pub id: String,
     /// Environment steps per episode, in demonstrations and evaluation.
-    pub(crate) max_steps: u32,
+    pub max_steps: u32,
     /// ALFWorld and households: "Nothing happens." counts as an action that was not understood.
     #[serde(default, skip_serializing_if = "whole")]
-    pub(crate) penalise_noop: bool,
+    pub penalise_noop: bool,
 }
 
 /// Where demonstrations come from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct DataConfig {
+pub struct DataConfig {
     /// Split whose tasks the expert plays.
-    pub(crate) split: String,
+    pub split: String,
     /// Number of tasks, drawn as a sample; 0 takes all.
-    pub(crate) games: usize,
+    pub games: usize,
     /// Further passes over the tasks with noise on the played actions; labels stay the expert's.
-    pub(crate) noisy_passes: u64,
+    pub noisy_passes: u64,
     /// Chance per step that another action is played in a noisy pass.
-    pub(crate) noise: f64,
+    pub noise: f64,
     /// Another split whose tasks the expert plays too, with noise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) practice: Option<String>,
+    pub practice: Option<String>,
     /// Number of its tasks; 0 takes all.
     #[serde(default, skip_serializing_if = "whole")]
-    pub(crate) practice_games: usize,
+    pub practice_games: usize,
     /// Further copies of the demonstrations in which things have other names.
     #[serde(default, skip_serializing_if = "whole")]
-    pub(crate) renamed: u64,
+    pub renamed: u64,
 }
 
 /// Numbers of each algorithm.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct AlgoConfig {
+pub struct AlgoConfig {
     /// Behaviour cloning (spec/algorithms 3.3); its loss is also that of `dagger`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) bc: Option<BcSection>,
+    pub bc: Option<BcSection>,
     /// Interactive imitation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) dagger: Option<DaggerSection>,
+    pub dagger: Option<DaggerSection>,
     /// Offline actor-critic (spec/algorithms 3.4 to 3.6).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) offline_ac: Option<OfflineSection>,
+    pub offline_ac: Option<OfflineSection>,
     /// Learning by playing (spec/algorithms 4 to 6).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) online: Option<OnlineSection>,
+    pub online: Option<OnlineSection>,
 }
 
 impl Config {
     /// The `ENV/SPLIT` that algorithms have their learners play, by the algorithm's name; of those that some agent uses.
-    pub(crate) fn tasks(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    pub fn tasks(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let dagger = self.algo.dagger.as_ref().and_then(|numbers| numbers.tasks.as_deref());
         let offline = self.algo.offline_ac.as_ref().and_then(|numbers| numbers.tasks.as_deref());
         let online = self.algo.online.as_ref().and_then(|numbers| numbers.tasks.as_deref());
@@ -134,123 +134,123 @@ impl Config {
 /// Offline actor-critic per level. AdamW's numbers are those of `bc`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct OfflineSection {
+pub struct OfflineSection {
     /// `ENV/SPLIT` whose tasks the starting policy plays; none takes those of the demonstrations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) tasks: Option<String>,
+    pub tasks: Option<String>,
     /// Tasks that the starting policy plays before training; 0 takes all.
-    pub(crate) games: usize,
+    pub games: usize,
     /// Sampling temperature of these episodes; 0 is greedy.
-    pub(crate) collect_temperature: f64,
+    pub collect_temperature: f64,
     /// Demonstrations that are learnt from beside these episodes, drawn from all; 0 takes all.
     #[serde(default, skip_serializing_if = "whole")]
-    pub(crate) demonstrations: usize,
+    pub demonstrations: usize,
     /// Labels of episodes that end inside a subtask; `code` sets the other switches too where nobody writes them.
-    pub(crate) profile: Profile,
+    pub profile: Profile,
     /// Weights of the actor's log-probabilities.
-    pub(crate) actor_mode: ActorMode,
+    pub actor_mode: ActorMode,
     /// b of `awr`.
-    pub(crate) temperature: f64,
+    pub temperature: f64,
     /// Largest weight of `awr` before normalisation.
-    pub(crate) weight_clip: f64,
+    pub weight_clip: f64,
     /// Which Q the value is fitted to.
-    pub(crate) v_target_at: VTarget,
+    pub v_target_at: VTarget,
     /// Discount per decision.
-    pub(crate) gamma: f64,
+    pub gamma: f64,
     /// Discount a planner's decision by the number of its steps.
-    pub(crate) smdp_gamma: bool,
+    pub smdp_gamma: bool,
     /// Weight of over-estimation by V.
-    pub(crate) omega: f64,
+    pub omega: f64,
     /// What returns cannot exceed in size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) value_bound: Option<f64>,
+    pub value_bound: Option<f64>,
     /// Rate of the slow copies per micro-step.
-    pub(crate) tau: f64,
+    pub tau: f64,
     /// When the slow copies move.
-    pub(crate) target_update: TargetUpdate,
+    pub target_update: TargetUpdate,
     /// Micro-steps of an optimiser step.
-    pub(crate) micro_steps: u32,
+    pub micro_steps: u32,
     /// Peak learning rate of the critics.
-    pub(crate) critic_learning_rate: f64,
+    pub critic_learning_rate: f64,
     /// First optimiser steps, in which critics learn alone.
-    pub(crate) critic_warmup: u64,
+    pub critic_warmup: u64,
     /// Course of both learning rates.
-    pub(crate) schedule: Schedule,
+    pub schedule: Schedule,
     /// Share of the run that warms them up.
-    pub(crate) warmup: f64,
+    pub warmup: f64,
     /// Final learning rates as a share of the peaks.
-    pub(crate) floor: f64,
+    pub floor: f64,
     /// How the levels share the steps.
-    pub(crate) mixture: Mixture,
+    pub mixture: Mixture,
     /// Rows of each level per step (mixture `levels`).
-    pub(crate) batch_rows: usize,
+    pub batch_rows: usize,
 }
 
 /// Interactive imitation (DAgger): the learner plays, the expert labels what it met, it learns from everything so far.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct DaggerSection {
+pub struct DaggerSection {
     /// `ENV/SPLIT` whose tasks the learner plays; none takes those of the demonstrations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) tasks: Option<String>,
+    pub tasks: Option<String>,
     /// Times that the learner plays and is trained again.
-    pub(crate) rounds: u64,
+    pub rounds: u64,
     /// Tasks of a round; 0 takes all.
-    pub(crate) games: usize,
+    pub games: usize,
     /// Sampling temperature while it plays; 0 is greedy.
-    pub(crate) temperature: f64,
+    pub temperature: f64,
 }
 
 /// Learning by playing: what HiMAC and the methods beside it share, and what only some of them read. AdamW's numbers are
 /// those of `bc`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct OnlineSection {
+pub struct OnlineSection {
     /// `ENV/SPLIT` whose tasks are played; none takes those of the demonstrations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) tasks: Option<String>,
+    pub tasks: Option<String>,
     /// Tasks of an iteration.
-    pub(crate) tasks_per_iteration: usize,
+    pub tasks_per_iteration: usize,
     /// Episodes of a task.
-    pub(crate) group: usize,
+    pub group: usize,
     /// Sampling temperature.
-    pub(crate) temperature: f64,
+    pub temperature: f64,
     /// What a task pays for.
-    pub(crate) reward: Reward,
+    pub reward: Reward,
     /// Taken off for every invalid reply.
-    pub(crate) penalty: f64,
+    pub penalty: f64,
     /// How episodes of a group are compared; RLOO has a way of its own.
-    pub(crate) norm: Norm,
+    pub norm: Norm,
     /// Statistics of a group over steps instead of episodes.
-    pub(crate) cross_step_stats: bool,
+    pub cross_step_stats: bool,
     /// How far a ratio may fall below 1.
-    pub(crate) clip_low: f64,
+    pub clip_low: f64,
     /// How far a ratio may rise above 1.
-    pub(crate) clip_high: f64,
+    pub clip_high: f64,
     /// Weight of the divergence from the starting policy.
-    pub(crate) kl: f64,
+    pub kl: f64,
     /// The mean behind the loss of a mini-batch.
-    pub(crate) aggregate: Aggregate,
+    pub aggregate: Aggregate,
     /// Replies of an optimiser step.
-    pub(crate) mini_batch: usize,
+    pub mini_batch: usize,
     /// GiGPO: discount of the steps' returns.
-    pub(crate) gamma: f64,
+    pub gamma: f64,
     /// GiGPO: weight of the comparison of steps.
-    pub(crate) omega: f64,
+    pub omega: f64,
     /// PPO: discount.
-    pub(crate) gae_gamma: f64,
+    pub gae_gamma: f64,
     /// PPO: λ.
-    pub(crate) gae_lambda: f64,
+    pub gae_lambda: f64,
     /// PPO: how far a value may move from where it was.
-    pub(crate) value_clip: f64,
+    pub value_clip: f64,
     /// PPO: learning rate of the critic.
-    pub(crate) critic_learning_rate: f64,
+    pub critic_learning_rate: f64,
 }
 
 /// How the episodes of a group are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Norm {
+pub enum Norm {
     /// Centred and divided by the standard deviation.
     MeanStd,
     /// Centred.
@@ -260,40 +260,40 @@ pub(crate) enum Norm {
 /// Numbers of behaviour cloning that all agents share.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct BcSection {
+pub struct BcSection {
     /// `row_mean` (spec/algorithms 3.3) or `token_mean`.
-    pub(crate) reduction: Reduction,
+    pub reduction: Reduction,
     /// `pooled` or `levels`.
-    pub(crate) mixture: Mixture,
+    pub mixture: Mixture,
     /// `constant`, `cosine` or `linear`.
-    pub(crate) schedule: Schedule,
+    pub schedule: Schedule,
     /// Share of the run that warms the learning rate up.
-    pub(crate) warmup: f64,
+    pub warmup: f64,
     /// Final learning rate as a share of the peak.
-    pub(crate) floor: f64,
+    pub floor: f64,
     /// AdamW β₁.
-    pub(crate) beta1: f64,
+    pub beta1: f64,
     /// AdamW β₂.
-    pub(crate) beta2: f64,
+    pub beta2: f64,
     /// AdamW ε.
-    pub(crate) eps: f64,
+    pub eps: f64,
     /// Decoupled weight decay.
-    pub(crate) weight_decay: f64,
+    pub weight_decay: f64,
     /// Largest global gradient norm.
-    pub(crate) clip: f64,
+    pub clip: f64,
     /// Rows of each level per step (mixture `levels`).
-    pub(crate) batch_rows: usize,
+    pub batch_rows: usize,
     /// The planner's loss counts in every n-th step (mixture `levels`).
-    pub(crate) planner_every: u64,
+    pub planner_every: u64,
     /// Identical samples are merged into one row that weighs `multiplicity ^ duplicates`: 1 keeps the loss of the unmerged
     /// set, 0 counts every distinct sample once.
-    pub(crate) duplicates: f64,
+    pub duplicates: f64,
 }
 
 /// What trains an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Algo {
+pub enum Algo {
     /// Behaviour cloning of demonstrations.
     Bc,
     /// Behaviour cloning of demonstrations and of expert replies to prompts that the learner met.
@@ -314,7 +314,7 @@ pub(crate) enum Algo {
 
 impl Algo {
     /// Its name in a configuration.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Bc => "bc",
             Self::Dagger => "dagger",
@@ -328,12 +328,12 @@ impl Algo {
     }
 
     /// The table in `[algo]` that has its numbers.
-    pub(crate) fn table(self) -> &'static str {
+    pub fn table(self) -> &'static str {
         if self.is_online() { "online" } else { self.name() }
     }
 
     /// Whether it learns by playing.
-    pub(crate) fn is_online(self) -> bool {
+    pub fn is_online(self) -> bool {
         matches!(self, Self::Himac | Self::Grpo | Self::Rloo | Self::Gigpo | Self::Ppo)
     }
 }
@@ -341,7 +341,7 @@ impl Algo {
 /// How the roles of an agent share parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Weights {
+pub enum Weights {
     /// One model plays every role.
     #[default]
     Shared,
@@ -360,57 +360,57 @@ fn yes() -> bool {
 /// One agent: what it is, and how it is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct AgentConfig {
+pub struct AgentConfig {
     /// Which agent.
-    pub(crate) kind: AgentKind,
+    pub kind: AgentKind,
     /// What trains it.
-    pub(crate) algo: Algo,
+    pub algo: Algo,
     /// The agent whose trained weights it starts from; none starts from random ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) from: Option<String>,
+    pub from: Option<String>,
     /// When training ends: `{ minutes = 4.0 }`, `{ epochs = 5.0 }`, `{ steps = 1000 }`, `{ env_steps = 100000 }`,
     /// `{ tokens = 5000000 }`, or `{ tokens = 5000000, minutes = 4.0 }` with a cap.
-    pub(crate) budget: Budget,
+    pub budget: Budget,
     /// Padded tokens of a step (mixture `pooled`, and flat episodes).
-    pub(crate) batch_tokens: usize,
+    pub batch_tokens: usize,
     /// Peak learning rate.
-    pub(crate) learning_rate: f64,
+    pub learning_rate: f64,
     /// Flat: latest (action, answer) pairs in the prompt; none shows all. HiMAC: of the active sub-goal; none shows 5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) history: Option<usize>,
+    pub history: Option<usize>,
     /// STEP-HRL: a planner issues subtasks.
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
-    pub(crate) planner: bool,
+    pub planner: bool,
     /// STEP-HRL: what is kept of the progress text.
     #[serde(default, skip_serializing_if = "whole")]
-    pub(crate) progress: ProgressText,
+    pub progress: ProgressText,
     /// STEP-HRL: one model for all roles, or one for each.
     #[serde(default, skip_serializing_if = "whole")]
-    pub(crate) weights: Weights,
+    pub weights: Weights,
     /// HiMAC: a sub-goal ends when it is declared done; otherwise each has a fixed share of the steps.
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
-    pub(crate) sub_done: bool,
+    pub sub_done: bool,
     /// HiMAC, cloned: learns a flat agent's replies too, shown the latest so many pairs, so that flat methods can start from
     /// the same weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) also_flat: Option<usize>,
+    pub also_flat: Option<usize>,
     /// Offline actor-critic: this actor loss instead of that of `[algo.offline_ac]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) actor_mode: Option<ActorMode>,
+    pub actor_mode: Option<ActorMode>,
     /// Offline actor-critic: this weight of over-estimated values instead of that of `[algo.offline_ac]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) omega: Option<f64>,
+    pub omega: Option<f64>,
     /// HiMAC: blueprints and executions learn in turns.
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
-    pub(crate) coevolution: bool,
+    pub coevolution: bool,
     /// HiMAC: which blueprint is executed in the second phase.
     #[serde(default, skip_serializing_if = "whole")]
-    pub(crate) selection: Selection,
+    pub selection: Selection,
 }
 
 impl AgentConfig {
     /// How it plays.
-    pub(crate) fn spec(&self) -> AgentSpec {
+    pub fn spec(&self) -> AgentSpec {
         AgentSpec {
             kind: self.kind,
             history: self.history,
@@ -425,7 +425,7 @@ impl AgentConfig {
     }
 
     /// Whether two agents make the same prompts and replies of the same demonstrations.
-    pub(crate) fn reads_like(&self, other: &Self) -> bool {
+    pub fn reads_like(&self, other: &Self) -> bool {
         let reading = |agent: &Self| (agent.spec(), agent.progress, agent.also_flat);
         reading(self) == reading(other)
     }
@@ -434,29 +434,29 @@ impl AgentConfig {
 /// How agents are evaluated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct EvalConfig {
+pub struct EvalConfig {
     /// Development split for probes and the final table.
-    pub(crate) split: String,
+    pub split: String,
     /// Tasks of the final table, a sample; 0 takes the whole split.
-    pub(crate) episodes: usize,
+    pub episodes: usize,
     /// Episodes running at once.
-    pub(crate) slots: usize,
+    pub slots: usize,
     /// Small evaluations during training, evenly spaced.
-    pub(crate) probes: u32,
+    pub probes: u32,
     /// Tasks of each, a sample of those of the final table.
-    pub(crate) probe_episodes: usize,
+    pub probe_episodes: usize,
     /// Further `ENV/SPLIT` that the final checkpoints play without training on them, where their data are present.
-    pub(crate) transfer: Vec<String>,
+    pub transfer: Vec<String>,
 }
 
 /// How a run reports and saves.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct LogConfig {
+pub struct LogConfig {
     /// Seconds between progress lines and metrics.
-    pub(crate) every_seconds: f64,
+    pub every_seconds: f64,
     /// Training seconds between checkpoints.
-    pub(crate) checkpoint_seconds: f64,
+    pub checkpoint_seconds: f64,
     /// Checkpoints to keep per agent.
-    pub(crate) keep: usize,
+    pub keep: usize,
 }

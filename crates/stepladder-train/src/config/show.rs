@@ -6,7 +6,7 @@ use super::keys;
 use super::{Config, Loaded, Origins};
 
 /// `key = value    # origin`, table by table: what `config show` prints. It is TOML.
-pub(crate) fn show(loaded: &Loaded) -> String {
+pub fn show(loaded: &Loaded) -> String {
     render(&loaded.config, Some(&loaded.origins))
 }
 
@@ -16,7 +16,7 @@ pub(super) fn resolved(config: &Config) -> String {
 }
 
 /// Every key that a configuration has, in order, with its value.
-pub(crate) fn entries(config: &Config) -> Vec<(String, Value)> {
+pub fn entries(config: &Config) -> Vec<(String, Value)> {
     // Every value of a `Config` has a TOML form: whole numbers come from TOML or are small.
     let root = Value::try_from(config).expect("a configuration is TOML");
     let lookup = |path: &str| path.split('.').try_fold(&root, |value, name| value.get(name)).cloned();
@@ -52,7 +52,7 @@ fn render(config: &Config, origins: Option<&Origins>) -> String {
 }
 
 /// A value on one line. Numbers are written as people write them (1e-8, not 0.00000001) and read back exactly.
-pub(crate) fn inline(value: &Value) -> String {
+pub fn inline(value: &Value) -> String {
     match value {
         Value::Float(number) if number.is_finite() => format!("{number:?}"),
         Value::Array(items) => format!("[{}]", items.iter().map(inline).collect::<Vec<_>>().join(", ")),

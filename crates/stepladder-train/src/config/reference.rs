@@ -7,7 +7,7 @@ use super::load::{self, EXAMPLE, PRESETS};
 use super::show;
 
 /// A Markdown page: every key with what it takes, what it decides, and its value in each preset.
-pub(crate) fn reference() -> String {
+pub fn reference() -> String {
     let mut presets: Vec<(&str, BTreeMap<String, String>)> = Vec::new();
     for (name, _) in PRESETS {
         // Their text is compiled in, and a test loads each.

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 use fs_err as fs;
 
 /// Where something is written to.
-pub(crate) struct Output {
+pub struct Output {
     sink: Sink,
     path: PathBuf,
 }
@@ -30,18 +30,18 @@ impl Output {
     ///
     /// # Errors
     /// If it cannot be written: found here, before anything is computed for it.
-    pub(crate) fn create(path: &Path) -> Result<Self> {
+    pub fn create(path: &Path) -> Result<Self> {
         let sink = Sink::open(path).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(Self { sink, path: path.to_owned() })
     }
 
     /// Whether this is standard output, which a command's summary must then leave alone.
-    pub(crate) fn is_stdout(&self) -> bool {
+    pub fn is_stdout(&self) -> bool {
         matches!(self.sink, Sink::Stdout(_))
     }
 
     /// As it was named.
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
@@ -49,7 +49,7 @@ impl Output {
     ///
     /// # Errors
     /// If the last of it cannot be written, or not be named as it should; a replaced file is as it was then.
-    pub(crate) fn finish(mut self) -> Result<()> {
+    pub fn finish(mut self) -> Result<()> {
         let place = || format!("cannot write {}", self.path.display());
         self.sink.flush().with_context(place)?;
         if let Sink::Replace { file, temporary, target } = self.sink {
@@ -169,7 +169,7 @@ fn temporaries() -> MutexGuard<'static, BTreeSet<PathBuf>> {
 }
 
 /// Removes them, for a process that is about to end; there are no new ones until it has.
-pub(crate) fn remove_temporaries() {
+pub fn remove_temporaries() {
     let left = temporaries();
     for path in left.iter() {
         let _ = std::fs::remove_file(path);

@@ -1,7 +1,7 @@
 //! The expert's episodes.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::{Result, bail};
 use rayon::prelude::*;
@@ -21,27 +21,27 @@ use super::play::UntilStopped;
 use super::progress::Reporter;
 use crate::config::Config;
 use crate::envs::Registered;
-use crate::signals;
 
 /// Which episodes the expert plays.
-pub(crate) struct Rollout {
+pub struct Rollout {
     /// In which agent it speaks.
-    pub(crate) agent: AgentKind,
+    pub agent: AgentKind,
     /// Tasks.
-    pub(crate) jobs: Vec<Job>,
+    pub jobs: Vec<Job>,
     /// Step limit.
-    pub(crate) max_steps: u32,
+    pub max_steps: u32,
     /// Chance of another action per step.
-    pub(crate) noise: f64,
+    pub noise: f64,
     /// Seed of the noise.
-    pub(crate) seed: u64,
+    pub seed: u64,
 }
 
 /// Plays them all.
-pub(crate) fn expert_rollout(
+pub fn expert_rollout(
     env: &Registered,
     rollout: &Rollout,
     reporter: &Reporter,
+    stop: &AtomicBool,
 ) -> Result<Vec<Episode>> {
     let mut generator = ExpertGenerator::new(&*env.expert, format!("expert/{}", env.spec().id));
     let noise = (rollout.noise > 0.0).then_some(Noise { probability: rollout.noise, perturb: &*env.noise });
@@ -53,8 +53,7 @@ pub(crate) fn expert_rollout(
         ..Options::greedy(rollout.agent)
     };
     let mut done = 0;
-    let stop = signals::stop();
-    let mut generator = UntilStopped { inner: &mut generator, stop: &stop };
+    let mut generator = UntilStopped { inner: &mut generator, stop };
     let episodes = Scheduler::new(&*env.tasks, &mut generator, options).run(&rollout.jobs, |_| {
         done += 1;
         reporter.at(done, &format!("{done} episodes"));
@@ -65,7 +64,7 @@ pub(crate) fn expert_rollout(
 
 /// Plays the solutions that tasks come with: cut into subtasks where the rollout wants them and the environment can, else as
 /// a flat agent's episodes.
-pub(crate) fn walkthroughs(env: &Registered, rollout: &Rollout, reporter: &Reporter) -> Result<Vec<Episode>> {
+pub fn walkthroughs(env: &Registered, rollout: &Rollout, reporter: &Reporter) -> Result<Vec<Episode>> {
     let done = AtomicU64::new(0);
     let segmenter = env.segmenter.as_deref().filter(|_| rollout.agent == AgentKind::StepHrl);
     let play = |job: &Job| -> Result<Episode> {
@@ -147,18 +146,23 @@ fn walkthrough(env: &Registered, job: &Job, max_steps: u32) -> Result<Episode> {
 }
 
 /// The demonstrations of a run.
-pub(crate) struct Demonstrations {
+pub struct Demonstrations {
     /// Solved episodes.
-    pub(crate) episodes: Vec<Episode>,
+    pub episodes: Vec<Episode>,
     /// Episodes that broke off.
-    pub(crate) dropped: Dropped,
+    pub dropped: Dropped,
     /// Of which tasks they are, for every split of which not all were played.
-    pub(crate) subsets: Vec<String>,
+    pub subsets: Vec<String>,
 }
 
 /// Plays the demonstrations of a run: one clean pass, then the noisy ones; only solved episodes are kept. Then copies of them with
 /// other names, as many as the configuration says, and those of practice tasks.
-pub(crate) fn demonstrate(env: &Registered, config: &Config, choice: Choice) -> Result<Demonstrations> {
+pub fn demonstrate(
+    env: &Registered,
+    config: &Config,
+    choice: Choice,
+    stop: &AtomicBool,
+) -> Result<Demonstrations> {
     let mut subsets = Vec::new();
     let mut draw = |split: &str, count| -> Result<Subset> {
         let subset = choice.tasks(env, split, count, Draw::Training { seed: config.seed })?;
@@ -171,7 +175,7 @@ pub(crate) fn demonstrate(env: &Registered, config: &Config, choice: Choice) -> 
     let (mut kept, mut dropped) = (Vec::new(), Dropped::default());
     for pass in 0..=config.data.noisy_passes {
         let noise = if pass == 0 { 0.0 } else { config.data.noise };
-        kept.extend(won(env, config, &tasks, (pass, noise), &mut dropped)?);
+        kept.extend(won(env, config, &tasks, (pass, noise), &mut dropped, stop)?);
     }
     if let Some(rename) = env.rename {
         let copies: Vec<Episode> = shares(&kept, config.data.renamed)
@@ -184,7 +188,7 @@ pub(crate) fn demonstrate(env: &Registered, config: &Config, choice: Choice) -> 
     }
     if let Some(split) = &config.data.practice {
         let tasks = draw(split, config.data.practice_games)?.tasks;
-        kept.extend(won(env, config, &tasks, (0, config.data.noise), &mut dropped)?);
+        kept.extend(won(env, config, &tasks, (0, config.data.noise), &mut dropped, stop)?);
     }
     if kept.is_empty() {
         bail!(
@@ -204,6 +208,7 @@ fn won(
     tasks: &[TaskKey],
     (pass, noise): (u64, f64),
     dropped: &mut Dropped,
+    stop: &AtomicBool,
 ) -> Result<Vec<Episode>> {
     let split = tasks.first().map_or(config.data.split.as_str(), |task| task.split.as_str());
     let rollout = Rollout {
@@ -213,7 +218,8 @@ fn won(
         noise,
         seed: config.seed,
     };
-    let mut episodes = expert_rollout(env, &rollout, &Reporter::new("expert plays", tasks.len() as u64))?;
+    let mut episodes =
+        expert_rollout(env, &rollout, &Reporter::new("expert plays", tasks.len() as u64), stop)?;
     dropped.add(Dropped::take_from(&mut episodes)?);
     episodes.retain(|episode| episode.won);
     Ok(episodes)
@@ -252,7 +258,7 @@ mod tests {
     use super::*;
 
     fn episodes(kinds: &[(&str, usize)]) -> Vec<Episode> {
-        let line = include_str!("../../../stepladder-core/tests/trace-v1.jsonl");
+        let line = include_str!("../../stepladder-core/tests/trace-v1.jsonl");
         let episode = stepladder_core::trace::read(line.as_bytes()).next().unwrap().unwrap();
         let of = |kind: &str| {
             let mut episode = episode.clone();

@@ -5,15 +5,15 @@ use stepladder_env::Subset;
 use stepladder_rollout::evaluation::{Evaluation, Summary};
 
 /// One evaluated agent.
-pub(crate) struct Line {
+pub struct Line {
     /// Name in the table.
-    pub(crate) name: String,
+    pub name: String,
     /// What came out.
-    pub(crate) evaluation: Evaluation,
+    pub evaluation: Evaluation,
 }
 
 /// Lines of one environment and split, with a block per task family.
-pub(crate) fn render(title: &str, lines: &[Line]) -> String {
+pub fn render(title: &str, lines: &[Line]) -> String {
     let scored = lines.iter().any(|line| line.evaluation.score_range.is_some());
     let score = ["score", "95 % interval"].into_iter().filter(|_| scored);
     let head = ["agent", "tasks", "n"].into_iter().chain(score).chain([
@@ -63,7 +63,7 @@ fn summary_cells(name: &str, tasks: &str, summary: &Summary, scored: bool) -> Ve
 }
 
 /// Columns as wide as their widest cell; the first two to the left, numbers to the right.
-pub(crate) fn align(rows: &[Vec<String>]) -> String {
+pub fn align(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns)
         .map(|column| rows.iter().filter_map(|row| row.get(column)).map(String::len).max().unwrap_or(0))
@@ -87,7 +87,7 @@ pub(crate) fn align(rows: &[Vec<String>]) -> String {
 }
 
 /// The public form of an evaluation (design 5) of an environment's split, or of some tasks of it.
-pub(crate) fn json(
+pub fn json(
     (env, split, subset): (&str, &str, &Subset),
     agent: &str,
     checkpoint: &str,

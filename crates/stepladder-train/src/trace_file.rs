@@ -14,7 +14,7 @@ enum Sink {
 }
 
 /// Writes episodes to a file, a pipe or standard output ([`Output`]).
-pub(crate) struct Writer {
+pub struct Writer {
     sink: Sink,
     target: PathBuf,
 }
@@ -24,12 +24,12 @@ fn compressed(path: &Path) -> bool {
 }
 
 impl Writer {
-    pub(crate) fn create(path: &Path) -> Result<Self> {
+    pub fn create(path: &Path) -> Result<Self> {
         Self::to(Output::create(path)?)
     }
 
     /// Compresses if the output's name says so.
-    pub(crate) fn to(output: Output) -> Result<Self> {
+    pub fn to(output: Output) -> Result<Self> {
         let target = output.path().to_owned();
         let sink = if compressed(&target) {
             Sink::Compressed(Box::new(zstd::Encoder::new(output, 3)?))
@@ -39,7 +39,7 @@ impl Writer {
         Ok(Self { sink, target })
     }
 
-    pub(crate) fn write(&mut self, episode: &Episode) -> Result<()> {
+    pub fn write(&mut self, episode: &Episode) -> Result<()> {
         match &mut self.sink {
             Sink::Plain(writer) => trace::write(writer, episode),
             Sink::Compressed(writer) => trace::write(writer, episode),
@@ -48,14 +48,14 @@ impl Writer {
     }
 
     /// Writes the episodes and finishes.
-    pub(crate) fn write_all(mut self, episodes: &[Episode]) -> Result<()> {
+    pub fn write_all(mut self, episodes: &[Episode]) -> Result<()> {
         for episode in episodes {
             self.write(episode)?;
         }
         self.finish()
     }
 
-    pub(crate) fn finish(self) -> Result<()> {
+    pub fn finish(self) -> Result<()> {
         match self.sink {
             Sink::Plain(output) => output,
             Sink::Compressed(writer) => {
@@ -67,12 +67,12 @@ impl Writer {
 }
 
 /// Writes all episodes to a file.
-pub(crate) fn save(path: &Path, episodes: &[Episode]) -> Result<()> {
+pub fn save(path: &Path, episodes: &[Episode]) -> Result<()> {
     Writer::create(path)?.write_all(episodes)
 }
 
 /// Reads all episodes of a file.
-pub(crate) fn load(path: &Path) -> Result<Vec<Episode>> {
+pub fn load(path: &Path) -> Result<Vec<Episode>> {
     let file = fs_err::File::open(path)?;
     let reader: Box<dyn Read> =
         if compressed(path) { Box::new(zstd::Decoder::new(file)?) } else { Box::new(file) };

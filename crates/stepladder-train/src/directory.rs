@@ -35,51 +35,51 @@ const RUN: &str = "run.json";
 
 /// What a run was started with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct RunInfo {
+pub struct RunInfo {
     /// Format of the run directory.
-    pub(crate) version: u32,
+    pub version: u32,
     /// Version of this program.
-    pub(crate) stepladder: String,
+    pub stepladder: String,
     /// Commit it was built from.
-    pub(crate) commit: String,
+    pub commit: String,
     /// Version of the libtorch that was loaded.
-    pub(crate) libtorch: String,
+    pub libtorch: String,
     /// Preset or file that was typed.
-    pub(crate) preset: String,
+    pub preset: String,
     /// Run seed.
-    pub(crate) seed: u64,
+    pub seed: u64,
     /// Worker threads; bit-exact continuation needs the same number.
-    pub(crate) threads: usize,
+    pub threads: usize,
     /// Device.
-    pub(crate) device: String,
+    pub device: String,
     /// How tasks are chosen where not all of a split are used.
     #[serde(default)]
-    pub(crate) subsets: Choice,
+    pub subsets: Choice,
     /// Values of the configuration that a continuation must not change; runs of older versions have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) settings: Option<Settings>,
+    pub settings: Option<Settings>,
     /// Unix time of the start.
-    pub(crate) started: f64,
+    pub started: f64,
 }
 
 impl RunInfo {
     /// The format of run directories that this program writes, and the newest that it reads.
-    pub(crate) const VERSION: u32 = 1;
+    pub const VERSION: u32 = 1;
 }
 
 /// A run directory that can be written.
 #[derive(Debug, Clone)]
-pub(crate) struct RunDir {
-    pub(crate) root: PathBuf,
+pub struct RunDir {
+    pub root: PathBuf,
 }
 
 /// The commit that this binary was built from.
-pub(crate) fn commit() -> &'static str {
+pub fn commit() -> &'static str {
     option_env!("STEPLADDER_COMMIT").unwrap_or("unknown")
 }
 
 /// Writes a file in one go: a kill leaves the old file or the new one ([`Output`]).
-pub(crate) fn replace_file(path: &Path, text: &str) -> Result<()> {
+pub fn replace_file(path: &Path, text: &str) -> Result<()> {
     let mut file = Output::create(path)?;
     file.write_all(text.as_bytes())?;
     file.finish()
@@ -87,7 +87,7 @@ pub(crate) fn replace_file(path: &Path, text: &str) -> Result<()> {
 
 impl RunDir {
     /// A new directory; refuses one that already holds a run.
-    pub(crate) fn create(path: Option<&Path>, name: &str, resolved: &str, info: &RunInfo) -> Result<Self> {
+    pub fn create(path: Option<&Path>, name: &str, resolved: &str, info: &RunInfo) -> Result<Self> {
         let root = match path {
             Some(path) => path.to_owned(),
             None => (1..)
@@ -113,7 +113,7 @@ impl RunDir {
     }
 
     /// An existing run.
-    pub(crate) fn open(root: &Path) -> Result<(Self, Config, RunInfo)> {
+    pub fn open(root: &Path) -> Result<(Self, Config, RunInfo)> {
         let path = root.join(CONFIG);
         if !path.exists() {
             bail!("{} is no run directory: it has no {CONFIG}", root.display());
@@ -138,7 +138,7 @@ impl RunDir {
     }
 
     /// Keeps other processes from training here for as long as the answer lives.
-    pub(crate) fn lock(&self) -> Result<fs_err::File> {
+    pub fn lock(&self) -> Result<fs_err::File> {
         let path = self.root.join("lock");
         let file = fs_err::OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
         match file.file().try_lock() {
@@ -152,12 +152,12 @@ impl RunDir {
     }
 
     /// Directory of one agent.
-    pub(crate) fn agent(&self, name: &str) -> PathBuf {
+    pub fn agent(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
 
     /// Refuses the name of an agent that the run does not have.
-    pub(crate) fn check_agent(&self, config: &Config, name: &str) -> Result<()> {
+    pub fn check_agent(&self, config: &Config, name: &str) -> Result<()> {
         if !config.agents.contains_key(name) {
             let known: Vec<&str> = config.agents.keys().map(String::as_str).collect();
             bail!("{} has no agent `{name}`; it has {}", self.root.display(), known.join(", "));
@@ -170,7 +170,7 @@ impl RunDir {
     }
 
     /// Episodes that broke off while something was played to learn from, by what was played.
-    pub(crate) fn dropped(&self) -> Result<BTreeMap<String, Dropped>> {
+    pub fn dropped(&self) -> Result<BTreeMap<String, Dropped>> {
         let path = self.dropped_file();
         if !path.exists() {
             return Ok(BTreeMap::new());
@@ -179,7 +179,7 @@ impl RunDir {
     }
 
     /// Warns of dropped episodes and keeps their number, if there are any.
-    pub(crate) fn note_dropped(&self, what: &str, dropped: Dropped) -> Result<()> {
+    pub fn note_dropped(&self, what: &str, dropped: Dropped) -> Result<()> {
         let mut all = self.dropped()?;
         if dropped.is_none() {
             // Played again without a break.
@@ -198,7 +198,7 @@ impl RunDir {
     }
 
     /// Of which tasks the demonstrations are, for every split of which not all were played.
-    pub(crate) fn subsets(&self) -> Result<Vec<String>> {
+    pub fn subsets(&self) -> Result<Vec<String>> {
         let path = self.subsets_file();
         if !path.exists() {
             return Ok(Vec::new());
@@ -207,7 +207,7 @@ impl RunDir {
     }
 
     /// Keeps that, if there is any such split.
-    pub(crate) fn note_subsets(&self, subsets: &[String]) -> Result<()> {
+    pub fn note_subsets(&self, subsets: &[String]) -> Result<()> {
         if subsets.is_empty() {
             return Ok(());
         }
@@ -215,7 +215,7 @@ impl RunDir {
     }
 
     /// The expert's episodes.
-    pub(crate) fn demonstrations(&self) -> PathBuf {
+    pub fn demonstrations(&self) -> PathBuf {
         self.root.join("demonstrations.jsonl.zst")
     }
 }

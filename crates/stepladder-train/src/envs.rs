@@ -20,12 +20,12 @@ use stepladder_rollout::evaluation::{Evaluation, evaluate_within};
 use stepladder_scienceworld::{ScienceWorld, ScienceWorldCodec, ScienceWorldExpert, ScienceWorldSegmenter};
 use stepladder_sokoban::{Sokoban, SokobanCodec, SokobanExpert};
 
-use crate::commands::Usage;
+use crate::Usage;
 use crate::config::{Config, nearest, shorten};
 
 /// A registered environment. What a new one needs is a variant here and an answer in every `match` below.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Family {
+pub enum Family {
     Household,
     Alfworld,
     Sokoban,
@@ -33,38 +33,38 @@ pub(crate) enum Family {
 }
 
 /// One environment and what belongs to it.
-pub(crate) struct Registered {
+pub struct Registered {
     /// Its tasks.
-    pub(crate) tasks: Box<dyn TaskSet>,
+    pub tasks: Box<dyn TaskSet>,
     /// How prompts look for small models.
-    pub(crate) style: Arc<dyn PromptStyle>,
+    pub style: Arc<dyn PromptStyle>,
     /// Who demonstrates.
-    pub(crate) expert: Box<dyn Expert>,
+    pub expert: Box<dyn Expert>,
     /// Who cuts the solutions that tasks come with into subtasks.
-    pub(crate) segmenter: Option<Box<dyn Segmenter>>,
+    pub segmenter: Option<Box<dyn Segmenter>>,
     /// Who proposes wrong actions.
-    pub(crate) noise: Box<dyn Perturb>,
+    pub noise: Box<dyn Perturb>,
     /// Gives the things of an episode other names, where that changes nothing else.
-    pub(crate) rename: Option<Rename>,
+    pub rename: Option<Rename>,
 }
 
 /// An episode with other names, drawn from a stream.
-pub(crate) type Rename = fn(&Episode, &mut Rng) -> Episode;
+pub type Rename = fn(&Episode, &mut Rng) -> Episode;
 
 impl Registered {
     /// What is known about the environment.
-    pub(crate) fn spec(&self) -> &EnvSpec {
+    pub fn spec(&self) -> &EnvSpec {
         self.tasks.spec()
     }
 
     /// Summarises episodes the way the benchmark does.
-    pub(crate) fn evaluate(&self, episodes: &[Episode]) -> Evaluation {
+    pub fn evaluate(&self, episodes: &[Episode]) -> Evaluation {
         evaluate_within(episodes, self.spec().score_range)
     }
 
     /// Environment steps per episode of a split, for the agents of a run: the run's own limit for tasks as long as
     /// those it was trained on, and otherwise what suits the split.
-    pub(crate) fn max_steps(&self, config: &Config, split: &str) -> u32 {
+    pub fn max_steps(&self, config: &Config, split: &str) -> u32 {
         let suitable = self.tasks.max_steps(split);
         let alike = config.env.id == self.spec().id && self.tasks.max_steps(&config.data.split) == suitable;
         if alike { config.env.max_steps } else { suitable }
@@ -98,10 +98,10 @@ impl Perturb for ScienceWorldNoise {
 
 impl Family {
     /// All of them, in the order of `env list`.
-    pub(crate) const ALL: [Self; 4] = [Self::Household, Self::Alfworld, Self::Sokoban, Self::ScienceWorld];
+    pub const ALL: [Self; 4] = [Self::Household, Self::Alfworld, Self::Sokoban, Self::ScienceWorld];
 
     /// The environment with this id.
-    pub(crate) fn named(id: &str) -> Result<Self> {
+    pub fn named(id: &str) -> Result<Self> {
         let ids = Self::ALL.map(|family| family.spec().id);
         Self::ALL.into_iter().find(|family| family.spec().id == id).ok_or_else(|| {
             let meant = nearest(id, ids).map(|name| format!("; did you mean {name}?")).unwrap_or_default();
@@ -111,7 +111,7 @@ impl Family {
     }
 
     /// What is known about it, whether or not its data are there.
-    pub(crate) fn spec(self) -> &'static EnvSpec {
+    pub fn spec(self) -> &'static EnvSpec {
         match self {
             Self::Household => &households::SPEC,
             Self::Alfworld => &tasks::SPEC,
@@ -121,7 +121,7 @@ impl Family {
     }
 
     /// Checks that it has a split, whether or not its data are there.
-    pub(crate) fn known_split(self, split: &str) -> Result<(), EnvError> {
+    pub fn known_split(self, split: &str) -> Result<(), EnvError> {
         if let Self::ScienceWorld = self {
             // Splits can be combined with simplifications, so there is no list of them all.
             return stepladder_scienceworld::splits::Split::named(split).map(drop);
@@ -134,7 +134,7 @@ impl Family {
     }
 
     /// How its prompts look for small models.
-    pub(crate) fn style(self) -> Arc<dyn PromptStyle> {
+    pub fn style(self) -> Arc<dyn PromptStyle> {
         let codec: Arc<dyn Codec> = match self {
             Self::Household | Self::Alfworld => Arc::new(AlfworldCodec),
             Self::Sokoban => Arc::new(SokobanCodec),
@@ -194,18 +194,18 @@ impl Family {
 }
 
 /// The environment behind an id, as a run's configuration wants it where it has something to say about it.
-pub(crate) fn open_for(config: Option<&Config>, id: &str, data_root: Option<&Path>) -> Result<Registered> {
+pub fn open_for(config: Option<&Config>, id: &str, data_root: Option<&Path>) -> Result<Registered> {
     let penalise_noop = config.is_some_and(|config| config.env.penalise_noop);
     Family::named(id)?.open(data_root, Options { penalise_noop })
 }
 
 /// The environment behind an id; its data are looked for only when they are needed.
-pub(crate) fn open(id: &str, data_root: Option<&Path>) -> Result<Registered> {
+pub fn open(id: &str, data_root: Option<&Path>) -> Result<Registered> {
     Family::named(id)?.open(data_root, Options::default())
 }
 
 /// Whether the expert of an environment plays a role; no data are needed to know. An unknown id is refused elsewhere.
-pub(crate) fn expert_plays(id: &str, role: Role) -> bool {
+pub fn expert_plays(id: &str, role: Role) -> bool {
     match Family::named(id) {
         Ok(Family::Household | Family::Alfworld) => AlfworldExpert::default().answers(role),
         Ok(Family::Sokoban) => SokobanExpert.answers(role),

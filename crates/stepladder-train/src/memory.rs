@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use stepladder_model::Shape;
 
 /// Peak resident memory of this process in bytes; none where the system does not tell.
-pub(crate) fn peak_bytes() -> Option<u64> {
+pub fn peak_bytes() -> Option<u64> {
     let status = fs_err::read_to_string("/proc/self/status").ok()?;
     parse(&status)
 }
@@ -25,7 +25,7 @@ const LEAST: u64 = 256 * MIB;
 ///
 /// # Errors
 /// With how much there is.
-pub(crate) fn enough_to_begin() -> Result<()> {
+pub fn enough_to_begin() -> Result<()> {
     match free_bytes() {
         Some(free) if free < LEAST => bail!(
             "too little memory: {} MiB are free for this process, and it needs at least {} MiB; raise its limit (ulimit -v), or stop other programs",
@@ -40,7 +40,7 @@ pub(crate) fn enough_to_begin() -> Result<()> {
 ///
 /// # Errors
 /// With what it needs at least, and what there is.
-pub(crate) fn enough_to_train(shape: &Shape) -> Result<()> {
+pub fn enough_to_train(shape: &Shape) -> Result<()> {
     // Values, gradient and AdamW's two moments, in f32.
     let needed = u64::try_from(shape.block_parameters() * 16).unwrap_or(u64::MAX);
     match free_bytes() {

@@ -10,7 +10,7 @@ use crate::envs::Registered;
 /// Recorded in `run.json`: a continued run must find the tasks that it began with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Choice {
+pub enum Choice {
     /// The first tasks of the split. `run.json` of runs begun before samples were drawn says nothing, which means this.
     #[default]
     First,
@@ -20,7 +20,7 @@ pub(crate) enum Choice {
 
 impl Choice {
     /// `count` tasks of a split; all of them for 0.
-    pub(crate) fn tasks(self, env: &Registered, split: &str, count: usize, draw: Draw) -> Result<Subset> {
+    pub fn tasks(self, env: &Registered, split: &str, count: usize, draw: Draw) -> Result<Subset> {
         Ok(match self {
             Self::First => Subset::first(env.tasks.tasks(split)?, count),
             Self::Sample => Subset::draw(&*env.tasks, split, count, draw)?,
@@ -28,7 +28,7 @@ impl Choice {
     }
 
     /// `count` of the tasks that an evaluation plays; all of them for 0.
-    pub(crate) fn among(self, env: &Registered, tasks: &[TaskKey], count: usize) -> Subset {
+    pub fn among(self, env: &Registered, tasks: &[TaskKey], count: usize) -> Subset {
         match self {
             Self::First => Subset::first(tasks.to_vec(), count),
             Self::Sample => Subset::among(&*env.tasks, tasks.to_vec(), count, Draw::Evaluation),
@@ -37,11 +37,11 @@ impl Choice {
 }
 
 /// What a subset is, behind the name of what it is a part of: `, a sample of 24 of 200 tasks`.
-pub(crate) fn suffix(subset: &Subset) -> String {
+pub fn suffix(subset: &Subset) -> String {
     subset.text().map(|text| format!(", {text}")).unwrap_or_default()
 }
 
 /// The same behind a number of episodes.
-pub(crate) fn behind(subset: &Subset) -> String {
+pub fn behind(subset: &Subset) -> String {
     subset.text().map(|text| format!(" ({text})")).unwrap_or_default()
 }

@@ -8,7 +8,7 @@ use super::origin::Origin;
 /// A configuration that cannot be used; exit code 2.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub(crate) enum ConfigError {
+pub enum ConfigError {
     /// Neither a preset nor a file.
     #[error(
         "{}unknown preset {:?}{}presets are {}, and a file is given by a path that ends in .toml or contains /",
@@ -87,35 +87,35 @@ pub(crate) enum ConfigError {
 /// A key that does not exist.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: unknown key {key}{}{allowed}{}", at.place(), meant(nearest), excerpt_line(excerpt))]
-pub(crate) struct UnknownKey {
+pub struct UnknownKey {
     /// Where.
-    pub(crate) at: Origin,
+    pub at: Origin,
     /// Dotted path.
-    pub(crate) key: String,
+    pub key: String,
     /// The key that was probably meant.
-    pub(crate) nearest: Option<String>,
+    pub nearest: Option<String>,
     /// What its table takes, as a clause.
-    pub(crate) allowed: String,
+    pub allowed: String,
     /// The line.
-    pub(crate) excerpt: Option<String>,
+    pub excerpt: Option<String>,
 }
 
 /// A value that does not fit its key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {key} is {found}; expected {expected}{}{}", at.place(), suggest(nearest), excerpt_line(excerpt))]
-pub(crate) struct WrongType {
+pub struct WrongType {
     /// Where.
-    pub(crate) at: Origin,
+    pub at: Origin,
     /// Dotted path.
-    pub(crate) key: String,
+    pub key: String,
     /// The value and what it is.
-    pub(crate) found: String,
+    pub found: String,
     /// What the key takes.
-    pub(crate) expected: String,
+    pub expected: String,
     /// The most similar allowed string.
-    pub(crate) nearest: Option<String>,
+    pub nearest: Option<String>,
     /// The line.
-    pub(crate) excerpt: Option<String>,
+    pub excerpt: Option<String>,
 }
 
 fn place(at: &Option<Origin>) -> String {

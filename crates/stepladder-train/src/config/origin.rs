@@ -5,7 +5,7 @@ use std::fmt;
 
 /// Where a value was written. Displays as people name the place: `preset demo`, `runs/x.toml:14`, `--set`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Origin {
+pub enum Origin {
     /// An embedded preset.
     Preset(String),
     /// A line of a file.
@@ -22,11 +22,11 @@ pub(crate) enum Origin {
 }
 
 /// Origins by key; a key without one was never written.
-pub(crate) type Origins = BTreeMap<String, Origin>;
+pub type Origins = BTreeMap<String, Origin>;
 
 impl Origin {
     /// The place at the head of an error message; unlike `Display` it repeats a `--set` argument.
-    pub(crate) fn place(&self) -> String {
+    pub fn place(&self) -> String {
         match self {
             Self::Set(argument) => format!("--set {argument}"),
             other => other.to_string(),

@@ -25,13 +25,13 @@ pub(crate) enum Kind {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Key {
     /// Dotted path; `*` stands for a name that the user chooses.
-    pub(crate) path: &'static str,
+    pub path: &'static str,
     /// What it takes.
-    pub(crate) kind: Kind,
+    pub kind: Kind,
     /// What it decides.
-    pub(crate) meaning: &'static str,
+    pub meaning: &'static str,
     /// It may be left out.
-    pub(crate) optional: bool,
+    pub optional: bool,
 }
 
 // TOML has no integers above this.
@@ -534,7 +534,7 @@ pub(crate) fn nearest_path(table: &str, name: &str) -> Option<String> {
 }
 
 /// The most similar name, if one is similar enough to be a slip of the keyboard; the first of equals.
-pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let mut best: Option<(f64, &str)> = None;
     for candidate in known {
         let similarity = strsim::normalized_damerau_levenshtein(name, candidate);

@@ -1,5 +1,6 @@
 //! A whole run: demonstrations, every agent trained and evaluated, the table. Whatever is finished is not done again.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,27 +28,28 @@ use super::rows::vocabulary;
 use super::table::{self, Line};
 use super::trace_file;
 use super::unchanged::{check_demonstrations, record_demonstrations};
-use crate::commands::say;
 use crate::config::{AgentConfig, Config, EvalConfig};
 use crate::envs::{self, Registered};
-use crate::threads;
+use crate::workers;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RunEnding {
+pub enum RunEnding {
     Complete,
     Interrupted,
 }
 
 /// One run.
-pub(crate) struct Run<'a> {
-    pub(crate) directory: RunDir,
-    pub(crate) config: Config,
+pub struct Run<'a> {
+    pub directory: RunDir,
+    pub config: Config,
     /// How tasks are chosen where not all of a split are used.
-    pub(crate) choice: Choice,
-    pub(crate) data_root: Option<&'a Path>,
-    pub(crate) device: Device,
-    pub(crate) stop: Arc<AtomicBool>,
+    pub choice: Choice,
+    pub data_root: Option<&'a Path>,
+    pub device: Device,
+    pub stop: Arc<AtomicBool>,
+    /// Shows a table.
+    pub say: fn(&dyn Display),
 }
 
 impl Run<'_> {
@@ -60,7 +62,8 @@ impl Run<'_> {
                 "the run's demonstrations cannot be read; remove the file to have the expert play again",
             );
         }
-        let Demonstrations { episodes, dropped, subsets } = demonstrate(env, &self.config, self.choice)?;
+        let Demonstrations { episodes, dropped, subsets } =
+            demonstrate(env, &self.config, self.choice, &self.stop)?;
         self.directory.note_dropped("demonstrations", dropped)?;
         self.directory.note_subsets(&subsets)?;
         trace_file::save(&path, &episodes)?;
@@ -97,7 +100,7 @@ impl Run<'_> {
                 seed: self.config.seed,
             };
             let reporter = Reporter::new("words", rollout.jobs.len() as u64);
-            let mut played = expert_rollout(&other, &rollout, &reporter)?;
+            let mut played = expert_rollout(&other, &rollout, &reporter, &self.stop)?;
             self.directory
                 .note_dropped(&format!("words of {id}/{split}"), Dropped::take_from(&mut played)?)?;
             trace_file::save(&path, &played)?;
@@ -107,12 +110,12 @@ impl Run<'_> {
     }
 
     /// Somebody asked to stop.
-    pub(crate) fn stopped(&self) -> bool {
+    pub fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
     /// Does everything that is not done yet.
-    pub(crate) fn run(&self) -> Result<RunEnding> {
+    pub fn run(&self) -> Result<RunEnding> {
         match self.work() {
             Err(error) if was_stopped(&error) => Ok(RunEnding::Interrupted),
             ending => ending,
@@ -143,7 +146,7 @@ impl Run<'_> {
             demonstrations: &episodes,
             tokenizer,
             probe_tasks: &probed,
-            workers: threads::workers(self.config.threads),
+            workers: workers(self.config.threads),
             device: self.device,
         };
         self.check_windows(&material)?;
@@ -165,19 +168,19 @@ impl Run<'_> {
             self.training_times()?,
             minutes(clock.seconds())
         ));
-        say(&text);
+        (self.say)(&text);
         for target in &self.config.eval.transfer {
             if self.stopped() {
                 return Ok(RunEnding::Interrupted);
             }
             if let Some(block) = self.transfer(target)? {
-                say(&block);
+                (self.say)(&block);
                 text.push('\n');
                 text.push_str(&block);
             }
         }
         replace_file(&self.directory.root.join("table.txt"), &text)?;
-        say(format_args!("run directory: {}", self.directory.root.display()));
+        (self.say)(&format_args!("run directory: {}", self.directory.root.display()));
         Ok(RunEnding::Complete)
     }
 
@@ -253,7 +256,7 @@ impl Run<'_> {
             seed: self.config.seed,
         };
         let reporter = Reporter::new("expert", rollout.jobs.len() as u64);
-        let episodes = expert_rollout(env, &rollout, &reporter)?;
+        let episodes = expert_rollout(env, &rollout, &reporter, &self.stop)?;
         trace_file::save(&path, &episodes)?;
         Ok(Line { name, evaluation: env.evaluate(&episodes) })
     }
@@ -315,7 +318,7 @@ impl Run<'_> {
             trace_file::load(&episodes_path)?
         } else {
             let policy = Policy::of_run(&self.directory, &self.config, name, self.device)?;
-            let mut generator = policy.generator(env, threads::workers(self.config.threads))?;
+            let mut generator = policy.generator(env, workers(self.config.threads))?;
             let options = Options {
                 max_steps: env.max_steps(&self.config, split),
                 slots: self.config.eval.slots,
@@ -384,7 +387,7 @@ impl Run<'_> {
 /// names mean something was checked when it was loaded.
 ///
 /// Environments that are only played at the end may lack their data.
-pub(crate) fn check_data(config: &Config, data_root: Option<&Path>) -> Result<()> {
+pub fn check_data(config: &Config, data_root: Option<&Path>) -> Result<()> {
     for (algo, tasks) in config.tasks() {
         if let Some((id, split)) = tasks.split_once('/') {
             let named = || format!("algo.{algo}.tasks");
