@@ -13,6 +13,8 @@
 
 #![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
 
+#![deny(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)]
+
 pub mod blueprint;
 pub mod codec;
 pub mod label;

@@ -9,6 +9,8 @@
 
 #![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
 
+#![deny(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)]
+
 pub mod clock;
 pub mod conformance;
 pub mod contract;
