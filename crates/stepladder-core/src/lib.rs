@@ -12,7 +12,6 @@
 //! * [`trace`]: everything an episode did, as one JSON object per episode
 
 #![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
-
 #![deny(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
 pub mod blueprint;
