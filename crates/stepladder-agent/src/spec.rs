@@ -3,7 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
 use stepladder_core::Role;
 
 use crate::agent::Agent;
@@ -11,26 +10,15 @@ use crate::flat::Flat;
 use crate::himac::{Blueprint, HISTORY, Himac, HimacOptions, Limits};
 use crate::step_hrl::{ProgressSlot, StepHrl, StepHrlOptions};
 
-/// The agents this crate knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AgentKind {
-    /// History-conditioned: one role sees task and all earlier actions and answers.
-    Flat,
-    /// Planner, executor and progress writer (STEP-HRL).
-    StepHrl,
-    /// A blueprint, then actions towards its active sub-goal (HiMAC).
-    Himac,
-}
-
-impl AgentKind {
-    /// The name used in traces and tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Flat => "flat",
-            Self::StepHrl => "step_hrl",
-            Self::Himac => "himac",
-        }
+stepladder_core::choices! {
+    /// The agents that this crate knows.
+    pub enum AgentKind {
+        /// Planner, executor and progress writer (STEP-HRL).
+        StepHrl = "step_hrl",
+        /// History-conditioned: one role sees the task and all earlier actions and observations.
+        Flat = "flat",
+        /// A blueprint, then actions towards its active sub-goal (HiMAC).
+        Himac = "himac",
     }
 }
 

@@ -6,15 +6,15 @@ use stepladder_core::seed::Rng;
 
 use crate::rows::Row;
 
-/// How token log-probabilities are averaged into a loss.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reduction {
-    /// −mean over rows of the mean over a reply's tokens (spec/algorithms 3.3): a short action weighs as much as a
-    /// long progress text.
-    RowMean,
-    /// −mean over all reply tokens of the batch.
-    TokenMean,
+stepladder_core::choices! {
+    /// How token log-probabilities are averaged into a loss.
+    pub enum Reduction {
+        /// −mean over rows of the mean over a reply's tokens (docs/spec/algorithms.md 3.3): a short action weighs as much as a
+        /// long progress text.
+        RowMean = "row_mean",
+        /// −mean over all reply tokens of the batch.
+        TokenMean = "token_mean",
+    }
 }
 
 /// One reply of a batch, for metrics per role.

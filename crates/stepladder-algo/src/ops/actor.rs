@@ -11,7 +11,6 @@
 //! | `linear_outer` | `− (mean A) (mean LP)` | 1 | (Σ c A / Σ c) / Σ c |
 //! | `q_linear` | `− mean Q LP` | Q | 1 / Σ c |
 
-use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use crate::AlgoError;
@@ -20,18 +19,18 @@ use crate::ops::same;
 /// Keeps the mean weight off zero.
 const EPSILON: f64 = 1e-8;
 
-/// What an actor learns from its critics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ActorMode {
-    /// Advantage-weighted regression: imitates everything, what was better than expected more.
-    Awr,
-    /// Pushes replies up or down in proportion to their advantage.
-    Linear,
-    /// One weight for all rows, their mean advantage: what the released code computes by broadcasting.
-    LinearOuter,
-    /// [`ActorMode::Linear`] without the baseline V.
-    QLinear,
+stepladder_core::choices! {
+    /// Weights of the log-probabilities in the actor's loss.
+    pub enum ActorMode {
+        /// Advantage-weighted regression: imitates every reply, those that were better than expected more.
+        Awr = "awr",
+        /// Pushes replies up or down in proportion to their advantage.
+        Linear = "linear",
+        /// One weight for all rows, their mean advantage: what the released code computes by broadcasting.
+        LinearOuter = "linear_outer",
+        /// [`ActorMode::Linear`] without the baseline V.
+        QLinear = "q_linear",
+    }
 }
 
 /// Numbers of the actor's loss.

@@ -10,7 +10,6 @@
 //! The weights w make the sum the mean that [`Aggregate`] names, over all masked tokens of a mini-batch; so a mini-batch
 //! that is split among workers has the same loss.
 
-use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use crate::AlgoError;
@@ -19,16 +18,16 @@ use crate::ops::same;
 /// Bound on the exponents.
 const EXPONENT: f64 = 20.0;
 
-/// The mean behind the loss of a mini-batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Aggregate {
-    /// Over all tokens.
-    TokenMean,
-    /// Over replies, of the mean over a reply's tokens.
-    SeqMeanTokenMean,
-    /// Over replies, of the sum over a reply's tokens.
-    SeqMeanTokenSum,
+stepladder_core::choices! {
+    /// The mean behind the loss of a mini-batch.
+    pub enum Aggregate {
+        /// Over all tokens.
+        TokenMean = "token_mean",
+        /// Over replies, of the mean over a reply's tokens.
+        SeqMeanTokenMean = "seq_mean_token_mean",
+        /// Over replies, of the sum over a reply's tokens.
+        SeqMeanTokenSum = "seq_mean_token_sum",
+    }
 }
 
 impl Aggregate {

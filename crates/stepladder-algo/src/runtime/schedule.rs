@@ -1,17 +1,15 @@
 //! Learning rates over a run.
 
-use serde::{Deserialize, Serialize};
-
-/// The course of the learning rate after warm-up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Schedule {
-    /// Stays (spec/algorithms 3.3).
-    Constant,
-    /// Half a cosine down to `floor` (Loshchilov and Hutter 2017).
-    Cosine,
-    /// A straight line down to `floor`.
-    Linear,
+stepladder_core::choices! {
+    /// The course of the learning rate after warm-up.
+    pub enum Schedule {
+        /// Stays at the peak (docs/spec/algorithms.md 3.3).
+        Constant = "constant",
+        /// Half a cosine down to `floor` (Loshchilov and Hutter 2017).
+        Cosine = "cosine",
+        /// A straight line down to `floor`.
+        Linear = "linear",
+    }
 }
 
 /// The factor on the peak learning rate at `fraction` (0 to 1) of the run.
