@@ -1,19 +1,19 @@
-//! The native text of HiMAC's replies (spec/algorithms 5.1, 5.2).
+//! Text format of HiMAC's replies (spec/algorithms 5.1, 5.2).
 
-/// Sub-goals that are kept of a blueprint (K_max).
+/// Default of K_max, the largest number of sub-goals of a blueprint.
 pub const MOST: usize = 8;
 
 const PLAN: [&str; 2] = ["<plan>", "</plan>"];
 const ACTION: [&str; 2] = ["<action>", "</action>"];
 const DONE: &str = "<sub_done>";
 
-/// What stands between the first pair of tags, and what stands after it.
+/// Splits a text into the contents of the first pair of tags and the rest after it.
 fn block<'a>(text: &'a str, [open, close]: [&str; 2]) -> Option<(&'a str, &'a str)> {
     let (_, rest) = text.split_once(open)?;
     rest.split_once(close)
 }
 
-/// The sub-goals of a macro reply: numbered lines of its first `<plan>` block, white space squeezed, at most [`MOST`];
+/// Parses the sub-goals of a macro reply: numbered lines of its first `<plan>` block, white space squeezed, at most [`MOST`];
 /// none if there is no block or no such line.
 ///
 /// ```
@@ -37,7 +37,7 @@ fn numbered(line: &str) -> Option<String> {
     (!words.is_empty()).then(|| words.join(" "))
 }
 
-/// Writes what [`parse`] reads.
+/// Formats a blueprint as [`parse`] reads it.
 pub fn write<S: AsRef<str>>(subgoals: &[S]) -> String {
     let lines = subgoals.iter().enumerate();
     let lines: String =
@@ -45,16 +45,16 @@ pub fn write<S: AsRef<str>>(subgoals: &[S]) -> String {
     format!("{}\n{lines}{}", PLAN[0], PLAN[1])
 }
 
-/// A micro reply, read.
+/// A parsed micro reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MicroReply {
-    /// The action, if there is one.
+    /// The action, if the reply has one.
     pub action: Option<String>,
     /// The active sub-goal is declared done.
     pub done: bool,
 }
 
-/// Reads a micro reply: optional reasoning, an action in its block, and `<sub_done>` outside of it.
+/// Parses a micro reply: optional reasoning, an action in its block, and `<sub_done>` outside of it.
 ///
 /// ```
 /// use stepladder_core::blueprint::{MicroReply, parse_micro};
@@ -76,7 +76,7 @@ pub fn parse_micro(reply: &str) -> MicroReply {
     }
 }
 
-/// Writes what [`parse_micro`] reads.
+/// Formats a micro reply as [`parse_micro`] reads it.
 pub fn write_micro(action: Option<&str>, done: bool) -> String {
     let action = action.map(|action| format!("{}{action}{}", ACTION[0], ACTION[1]));
     let parts = [action, done.then(|| DONE.to_owned())];

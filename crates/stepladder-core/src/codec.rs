@@ -2,36 +2,36 @@
 
 /// Turns an environment's texts into a short sequence of words and back.
 ///
-/// The compact form is made of words separated by single spaces; every word becomes one token. It never looks at
+/// A compact form consists of words separated by single spaces; every word becomes one token. It never looks at
 /// hidden state: it is a function of the text alone. For every text that can occur in a prompt or reply,
 /// `decode(encode(text)) == text`.
 pub trait Codec: Send + Sync {
     /// Name recorded in checkpoints, with a version that goes up when the encoding changes.
     fn id(&self) -> &'static str;
 
-    /// The compact form.
+    /// Encodes a text.
     fn encode(&self, text: &str) -> String;
 
-    /// The text behind a compact form. Any sequence of words decodes to something: a model may write anything.
+    /// Decodes a compact form. Total: a model may write any sequence of words.
     fn decode(&self, compact: &str) -> String;
 
-    /// The parts of a word that share embeddings with other words (design D12), for example `mug_2` → kind `mug`,
+    /// Factors of a word that share embeddings with other words (design D12), for example `mug_2` → kind `mug`,
     /// number `2`. Empty for a word that is only itself.
     fn factors(&self, word: &str) -> Vec<String>;
 
-    /// Whether what an action did is to be seen around the agent rather than in the answer, so that a progress text cannot
-    /// be written from the answer alone.
-    fn answers_lie_around(&self) -> bool {
+    /// Whether the outcome of an action is visible in the context rather than in the answer, so that progress prompts
+    /// need the context.
+    fn progress_needs_context(&self) -> bool {
         false
     }
 
-    /// Words that texts can hold whether or not a demonstration has them: a model knows them by their parts.
+    /// Words that texts may contain although no demonstration does; their embeddings come from their factors.
     fn words(&self) -> Vec<String> {
         Vec::new()
     }
 }
 
-/// The codec that changes nothing: words are what stands between spaces.
+/// Identity codec: words are separated by spaces.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Plain;
 
@@ -53,8 +53,8 @@ impl Codec for Plain {
     }
 }
 
-/// The text behind a word that a codec spelled out: after a first backslash, `\\` stands for a backslash and `\x{1f}` for a
-/// character by its number. Anything else stands for itself, so any word can be read.
+/// Decodes a word that a codec spelled out: after a first backslash, `\\` is a backslash and `\x{1f}` for a
+/// character by its number. Any other word is itself.
 ///
 /// ```
 /// use stepladder_core::codec::unescape;

@@ -1,13 +1,12 @@
-//! Who can label: experts, segmenters and progress labellers; and noise for rollouts.
+//! Labellers: experts, segmenters, progress labellers; and action noise of rollouts.
 //!
-//! All of them see only what an agent may see. An [`Expert`] is a function of the prompt's contents (design D11): the
-//! same query always gets the same reply, so labels never contradict each other and can be asked for at any state the
-//! learner reaches.
+//! Labellers see only what an agent may see. An [`Expert`] is a function of the prompt's contents (design D11): equal
+//! queries get equal replies, so labels never contradict each other and exist for every state that a policy reaches.
 
 use crate::query::{Observation, Query, Role};
 use crate::seed::Rng;
 
-/// Replies to queries of the roles that it plays, as a function of their contents alone.
+/// A rule-based labeller: replies to queries of its roles as a function of their contents alone.
 pub trait Expert: Send + Sync {
     /// The reply: a subtask (planner), `<action>; True|False` (executor), a progress text (progress), or an action
     /// (flat). None for a role that it does not play.
@@ -36,12 +35,12 @@ pub struct Segment {
     pub len: usize,
 }
 
-/// What a demonstration looks like before it is segmented.
+/// An unsegmented demonstration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Demonstration {
     /// Task text.
     pub task: String,
-    /// Standing context of the episode.
+    /// Context of the episode.
     pub context: String,
     /// Actions with the answer each got, oldest first.
     pub steps: Vec<(String, String)>,
@@ -52,18 +51,18 @@ pub trait Segmenter: Send + Sync {
     /// Segments whose lengths add up to the number of actions, none empty.
     ///
     /// # Errors
-    /// One sentence that says which action could not be assigned.
+    /// A sentence naming the action that could not be assigned.
     fn segment(&self, demonstration: &Demonstration) -> Result<Vec<Segment>, String>;
 }
 
 /// Writes the progress text after an action (spec/algorithms 3.0, step 3).
 pub trait ProgressLabeller: Send + Sync {
-    /// The new progress text from (subtask, previous progress, action, resulting observation); `None` from an expert that writes no progress texts.
+    /// Returns the new progress text from (subtask, previous progress, action, resulting observation); `None` from an expert that writes no progress texts.
     fn label(&self, subtask: &str, previous: &str, action: &str, observation: &Observation)
     -> Option<String>;
 }
 
-/// Every expert is a progress labeller: its progress role answers the same question.
+/// Every expert is a progress labeller: its progress role replies to the same query.
 impl<E: Expert + ?Sized> ProgressLabeller for E {
     fn label(
         &self,
@@ -81,8 +80,8 @@ impl<E: Expert + ?Sized> ProgressLabeller for E {
     }
 }
 
-/// Proposes another action than the wanted one, for noisy rollouts.
+/// Action noise: proposes an action in place of the chosen one.
 pub trait Perturb: Send + Sync {
-    /// Another, harmless action in view of what the agent sees, or none if there is nothing to propose here.
+    /// Proposes a harmless other action given the agent's observation; none if there is no candidate.
     fn perturb(&self, action: &str, seen: &Observation, rng: &mut Rng) -> Option<String>;
 }

@@ -1,15 +1,15 @@
-//! Not an environment, not a model, not a runtime: only the words that all of them share.
+//! Shared vocabulary of environments, agents, data and models. No I/O, no tensors.
 //!
 //! * [`seed`]: named random streams derived from one run seed
-//! * [`task`]: which task of which split of which environment
-//! * [`reply`]: how replies are read and written; [`style`]: how prompts become text
-//! * [`blueprint`]: how HiMAC's replies are read and written
+//! * [`task`]: identity of a task
+//! * [`reply`]: parsing and formatting of replies; [`style`]: rendering of prompts
+//! * [`blueprint`]: parsing and formatting of HiMAC's replies
 //! * [`codec`]: lossless compact re-encoding of an environment's texts
-//! * [`step`]: what an environment answers
-//! * [`query`]: the roles of an agent and what each role's prompt contains
+//! * [`step`]: results of a reset and of a step
+//! * [`query`]: roles, and the prompt contents of each role
 //! * [`label`]: experts, segmenters, progress labellers and noise, as functions of what an agent may see
-//! * [`section`]: how configuration sections are declared
-//! * [`trace`]: everything an episode did, as one JSON object per episode
+//! * [`section`]: declaration of configuration sections
+//! * [`trace`]: record of an episode as one JSON object
 
 #![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
 #![deny(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)]

@@ -1,13 +1,13 @@
-//! The roles of an agent, and what the prompt of each role contains.
+//! Roles of an agent, and the prompt contents of each role.
 //!
-//! A [`Query`] is the *content* of a prompt, before any style turns it into text. An expert answers queries (design
-//! D11), a prompt style renders them for a model (design D7), the data pipeline stores them: nobody parses a prompt back.
+//! A [`Query`] is the structured content of a prompt before rendering. Experts reply to queries (design D11), a prompt
+//! encoder renders them for a model (design D7), the data pipeline stores them. No code parses a rendered prompt.
 
 use serde::{Deserialize, Serialize};
 
 use crate::step::Start;
 
-/// Who speaks. STEP-HRL has planner, executor and progress writer on one model, HiMAC a macro and a micro policy; `Flat` is
+/// A part that an agent plays. STEP-HRL has planner, executor and progress writer on one model, HiMAC a macro and a micro policy; `Flat` is
 /// the history-conditioned baseline's only role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -31,10 +31,10 @@ impl Role {
     pub const ALL: [Self; Self::COUNT] =
         [Self::Planner, Self::Executor, Self::Progress, Self::Flat, Self::Macro, Self::Micro];
 
-    /// How many there are.
+    /// Number of roles.
     pub const COUNT: usize = 6;
 
-    /// The name used in traces, tables and metrics.
+    /// Name in traces, tables and metrics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Planner => "planner",
@@ -47,7 +47,7 @@ impl Role {
     }
 }
 
-/// What an agent sees of the environment at one moment: the standing context and the last answer.
+/// What an agent sees of the environment at one step: the context and the last answer.
 ///
 /// ALFWorld: `feedback` is the answer to the last action (empty at the start), `context` the room description of the
 /// episode's start. ScienceWorld: `feedback` is the answer, `context` room and inventory as they are now
@@ -56,18 +56,18 @@ impl Role {
 pub struct Observation {
     /// Answer to the last action; empty right after a reset.
     pub feedback: String,
-    /// What is visible beside it: all episode long, or until a step changes it.
+    /// Visible beside it: for the whole episode, or until a step changes it.
     pub context: String,
 }
 
 impl Observation {
-    /// What an agent sees before its first action: the standing context, or where there is none what the reset showed.
+    /// Observation before the first action: the context, or the reset's text where there is no context.
     pub fn first(start: &Start) -> Self {
         let shown = if start.context.is_empty() { start.text.clone() } else { String::new() };
         Self { feedback: shown, context: start.context.clone() }
     }
 
-    /// The text of spec/algorithms 2.2: feedback, a space, context; only the context right after a reset.
+    /// Text as in spec/algorithms 2.2: feedback, a space, context; only the context right after a reset.
     ///
     /// ```
     /// use stepladder_core::Observation;
@@ -84,7 +84,7 @@ impl Observation {
     }
 }
 
-/// The word that stands for "no progress yet" at the start of every subtask (spec/algorithms 2.1).
+/// Progress text at the start of every subtask (spec/algorithms 2.1).
 pub const NO_PROGRESS: &str = "None";
 
 /// The contents of one prompt (spec/algorithms 2.2).
@@ -95,7 +95,7 @@ pub enum Query {
     Planner {
         /// Task text c.
         task: String,
-        /// Subtasks issued so far, whatever became of them.
+        /// Subtasks issued so far, completed or not.
         earlier: Vec<String>,
         /// Last progress text of the previous subtask, [`NO_PROGRESS`] at the start.
         progress: String,
@@ -119,17 +119,17 @@ pub enum Query {
         progress: String,
         /// The action just executed.
         action: String,
-        /// What it led to.
+        /// Observation after the action.
         observation: Observation,
     },
     /// History-conditioned: asks for the next action.
     Flat {
         /// Task text.
         task: String,
-        /// What is visible beside the answers now.
+        /// Current context.
         context: String,
-        /// Actions so far, each with the answer it got, oldest first. Where an environment has no standing context, what it
-        /// showed first stands behind an empty action.
+        /// (action, answer) pairs so far, oldest first. Where an environment has no context, the reset's text is the answer
+        /// to an empty first action.
         history: Vec<(String, String)>,
     },
     /// Asks for the blueprint of an episode (spec/algorithms 5.1).
@@ -145,9 +145,9 @@ pub enum Query {
         task: String,
         /// All sub-goals of the blueprint.
         blueprint: Vec<String>,
-        /// Which of them is active, from 0.
+        /// Index of the active sub-goal, from 0.
         active: usize,
-        /// What was seen and done since it began, oldest first: the answer that was on the screen, and the action.
+        /// (answer, action) pairs since the active sub-goal began, oldest first.
         history: Vec<(String, String)>,
         /// Current observation.
         observation: Observation,
@@ -155,7 +155,7 @@ pub enum Query {
 }
 
 impl Query {
-    /// The role that answers this query.
+    /// Role that replies to this query.
     pub fn role(&self) -> Role {
         match self {
             Self::Planner { .. } => Role::Planner,

@@ -1,9 +1,9 @@
-//! The textual forms of replies: how an executor's reply is read, how a progress text is cleaned.
+//! Text format of STEP-HRL's replies: parsing of executor replies, cleaning of progress texts.
 
-/// The action sent when a reply cannot be read; the environment rejects it and the step counts (spec/algorithms 2.3).
+/// Action sent for an unparsable reply; the environment rejects it and the step counts (spec/algorithms 2.3).
 pub const NO_ACTION: &str = "None";
 
-/// Which rules apply where the released STEP-HRL code and its description differ (spec/algorithms 0.2).
+/// Rules where the released STEP-HRL code and its description differ (spec/algorithms 0.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Profile {
@@ -14,19 +14,19 @@ pub enum Profile {
     Code,
 }
 
-/// An executor's reply, read.
+/// A parsed executor reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActionReply {
-    /// What to send to the environment.
+    /// Action for the environment.
     pub action: String,
-    /// The executor says that the subtask is finished.
+    /// The executor reports that the subtask is finished.
     pub finished: bool,
-    /// The reply had no readable action, so `action` is [`NO_ACTION`].
+    /// The reply was unparsable, so `action` is [`NO_ACTION`].
     pub unparsable: bool,
 }
 
-/// Reads `<action>; True|False`: the shortest text up to a semicolon that is followed by `true` or `false` in any case;
-/// whatever comes after the word is ignored (spec/algorithms 2.3).
+/// Parses `<action>; True|False`: the shortest text up to a semicolon that is followed by `true` or `false` in any case;
+/// text after the word is ignored (spec/algorithms 2.3).
 ///
 /// [`Profile::Code`] is exact: the text before the semicolon must not contain a line break, and an empty action stays
 /// empty. [`Profile::Fixed`] strips leading white space first and turns an empty action into [`NO_ACTION`], keeping the
@@ -67,12 +67,12 @@ pub fn parse_action_done(reply: &str, profile: Profile) -> ActionReply {
     ActionReply { action: NO_ACTION.to_owned(), finished: false, unparsable: true }
 }
 
-/// Writes what [`parse_action_done`] reads.
+/// Formats an executor reply as [`parse_action_done`] reads it.
 pub fn executor_reply(action: &str, finished: bool) -> String {
     format!("{action}; {}", if finished { "True" } else { "False" })
 }
 
-/// The history of a subtask with one more action and its answer, for agents that keep it where others keep a progress text.
+/// Appends an action and its answer to the history of a subtask (ablation: history in place of a progress text).
 ///
 /// ```
 /// use stepladder_core::reply::remember;

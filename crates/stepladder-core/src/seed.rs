@@ -5,10 +5,10 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 
-/// The generator behind every stream: portable, seekable, the same numbers on every platform.
+/// Generator of every stream: portable, seekable, equal on every platform.
 pub type Rng = ChaCha8Rng;
 
-/// A stream of random numbers for `(seed, name, indices)`.
+/// Opens the random stream named `(seed, name, indices)`.
 ///
 /// ```
 /// use rand::RngExt;
@@ -30,13 +30,13 @@ pub fn stream(seed: u64, name: &str, indices: &[u64]) -> Rng {
     ChaCha8Rng::from_seed(hash.finalize().into())
 }
 
-/// A 64-bit seed for a sub-system that wants a number rather than a stream.
+/// Derives a 64-bit seed, for a sub-system that takes a number rather than a stream.
 pub fn derive(seed: u64, name: &str, indices: &[u64]) -> u64 {
     use rand::Rng as _;
     stream(seed, name, indices).next_u64()
 }
 
-/// A stable 64-bit fingerprint of a text, for task identities and fingerprints in traces.
+/// Computes a stable 64-bit fingerprint of a text.
 pub fn fingerprint(text: &str) -> u64 {
     let digest = Sha256::digest(text.as_bytes());
     let mut first = [0u8; 8];

@@ -1,52 +1,51 @@
-//! What an environment says: at the start of an episode and after every action.
+//! Results of a reset and of a step.
 
 use serde::{Deserialize, Serialize};
 
-/// How an episode ended. Only `Terminated` means that no further reward was possible (discount 0).
+/// How an episode ended. Only `Terminated` rules out further reward (discount 0).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
-    /// The environment itself ended the episode.
+    /// The environment ended the episode.
     Terminated,
-    /// A limit from outside (steps, budget) cut the episode off.
+    /// A limit (steps, budget) ended the episode.
     Truncated,
 }
 
-/// What a reset gives.
+/// Result of a reset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Start {
     /// The original's complete first text, byte for byte.
     pub text: String,
     /// The task sentence an agent is given ("put a hot mug in coffeemachine.").
     pub task: String,
-    /// What is visible beside the answers and stands in every prompt, until a step replaces it (ALFWorld: the room
-    /// description, all episode long; ScienceWorld: room and inventory). May be empty.
+    /// Context: part of every prompt until a step replaces it (ALFWorld: the room description, for the whole episode;
+    /// ScienceWorld: room and inventory). May be empty.
     pub context: String,
     /// The task family for tables per type (ALFWorld: `pick_heat_then_place_in_recep`).
     pub family: String,
 }
 
-/// What one action gives.
+/// Result of one action.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {
     /// The environment's answer, byte for byte.
     pub observation: String,
     /// Reward of this step.
     pub reward: f64,
-    /// Whether the task is solved now.
+    /// The task is solved.
     pub won: bool,
     /// The environment did not understand the action (spec/algorithms 3.1, executor reward -1).
     pub unknown_action: bool,
-    /// What stands in prompts beside the answer from now on, in place of [`Start::context`] (ScienceWorld: the room and
-    /// the inventory after the action). None: it stays as it was.
+    /// New context, in place of [`Start::context`] (ScienceWorld: room and inventory after the action). None: unchanged.
     pub context: Option<String>,
     /// Set on the last step of the episode.
     pub end: Option<End>,
 }
 
 impl Step {
-    /// Discount that multiplies the value of what follows: `gamma`, or 0 after a termination. A truncation keeps
-    /// `gamma`, because the episode could have gone on.
+    /// Discount of the next state's value: `gamma`, or 0 after a termination. A truncation keeps `gamma`, because the
+    /// episode could have continued.
     ///
     /// ```
     /// use stepladder_core::{End, Step};

@@ -1,31 +1,31 @@
-//! How the contents of a prompt become the text a model reads (design D7).
+//! Rendering of prompt contents as text (design D7).
 
 use crate::query::{Query, Role};
 
-/// The word that ends every reply.
+/// Last word of every reply.
 pub const END: &str = "<end>";
 /// Padding; never a target.
 pub const PAD: &str = "<pad>";
-/// A word that the training data did not have.
+/// A word outside the vocabulary.
 pub const UNKNOWN: &str = "<unk>";
 
-/// Renders prompts and translates replies for one kind of model.
+/// Renders prompts, and translates replies, for word-level models.
 pub trait PromptStyle: Send + Sync {
-    /// Name recorded in checkpoints, with a version that goes up when the same query would look different.
+    /// Name recorded in checkpoints; its version goes up when the rendering of a query changes.
     fn id(&self) -> String;
 
-    /// The text the model reads.
+    /// Renders a prompt.
     fn prompt(&self, query: &Query) -> String;
 
-    /// A native reply as the model should write it.
+    /// Encodes a reply as a training target.
     fn encode_reply(&self, role: Role, native: &str) -> String;
 
-    /// What the model wrote, as native text.
+    /// Decodes a completion to native text.
     fn decode_reply(&self, role: Role, written: &str) -> String;
 
-    /// Parts of a word that share embeddings with other words (design D12); empty for ordinary words.
+    /// Factors of a word that share embeddings with other words (design D12); empty for ordinary words.
     fn factors(&self, word: &str) -> Vec<String>;
 
-    /// Markers the style uses, and other words, which the tokenizer must know whatever the training data hold.
+    /// Words that the vocabulary contains regardless of the training data: markers of the style, and words of the codec.
     fn markers(&self) -> Vec<String>;
 }

@@ -1,10 +1,10 @@
-//! Which task an episode plays.
+//! Identity of a task.
 
 use serde::{Deserialize, Serialize};
 
 /// One task of one split of one environment.
 ///
-/// The `id` is what the environment needs to find it again: a path below the data root for official games
+/// `id` identifies it for the environment: a path below the data root for official games
 /// (`valid_seen/pick_…/trial_…`), a seed for generated ones (`seed-17`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TaskKey {
@@ -17,7 +17,7 @@ pub struct TaskKey {
 }
 
 impl TaskKey {
-    /// A key from its three parts.
+    /// Builds a key from its three parts.
     pub fn new(env: impl Into<String>, split: impl Into<String>, id: impl Into<String>) -> Self {
         Self { env: env.into(), split: split.into(), id: id.into() }
     }

@@ -1,7 +1,7 @@
-//! Everything an episode did, as one JSON object per line (design D5).
+//! Record of an episode, one JSON object per line (design D5).
 //!
-//! Training data, evaluation tables and replays all read this. The format is versioned: [`VERSION`] goes up when a
-//! reader of the old one would misread the new one.
+//! Source of training data, evaluation tables and replays. [`VERSION`] goes up when a reader of the former version would
+//! misread the new one.
 
 use std::io::{self, BufRead, Write};
 
@@ -17,7 +17,7 @@ pub const VERSION: u32 = 1;
 /// One reply of a model (or an expert) to one prompt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Turn {
-    /// Who spoke.
+    /// Role that replied.
     pub role: Role,
     /// The prompt as the model read it; empty for policies that read no text (experts).
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -27,7 +27,7 @@ pub struct Turn {
     /// Tokens of the prompt.
     #[serde(default)]
     pub prompt_tokens: u32,
-    /// Tokens of the prompt that no earlier call of the episode had already computed (a kept cache would save the rest).
+    /// Tokens of the prompt that no earlier request of the episode had computed (a kept cache saves the rest).
     #[serde(default)]
     pub uncached_tokens: u32,
     /// New tokens, end token included.
@@ -36,16 +36,16 @@ pub struct Turn {
     /// Sum of the log-probabilities of the new tokens under the policy that sampled them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logprob: Option<f64>,
-    /// The reply was cut by its token budget.
+    /// The generation budget ended the reply.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cut: bool,
-    /// The tokens behind it, where they were asked for: a policy learns from them, and other programs check them.
+    /// Token ids and log-probabilities, where they were requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<Box<TurnTokens>>,
 }
 
 impl Turn {
-    /// A reply that no model wrote: an expert's, or a known solution's.
+    /// A reply without a model: an expert's, or a known solution's.
     pub fn said(role: Role, reply: impl Into<String>) -> Self {
         Self {
             role,
@@ -75,17 +75,17 @@ pub struct TurnTokens {
 /// One environment step with the replies around it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TraceStep {
-    /// Replies before it that chose no action (HiMAC: a sub-goal that is only declared done).
+    /// Replies before it without an action (HiMAC: `<sub_done>` alone).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub idle: Vec<Turn>,
     /// The reply that chose the action.
     pub turn: Turn,
     /// The action sent to the environment.
     pub action: String,
-    /// The actor declared the subtask finished with this action.
+    /// The executor reported the subtask finished with this action.
     #[serde(default)]
     pub finished: bool,
-    /// The reply could not be parsed and the fallback action was sent.
+    /// The reply was unparsable and the fallback action was sent.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unparsable: bool,
     /// The environment's answer.
@@ -104,13 +104,13 @@ pub struct TraceStep {
     /// Set on the last step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<End>,
-    /// The progress text after this step as the agent keeps it, where one was written.
+    /// Cleaned progress text after this step, where one was written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<String>,
     /// The reply behind `progress`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress_turn: Option<Turn>,
-    /// What an expert would have replied where the episode deviates from it on purpose (noisy rollouts, DAgger).
+    /// Expert's reply where the episode deviates from it on purpose (noisy rollouts, DAgger).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expert: Option<String>,
 }
@@ -142,7 +142,7 @@ impl TraceStep {
 pub struct Subtask {
     /// The subtask text as issued.
     pub text: String,
-    /// The planner's reply; none for flat agents. HiMAC's blueprint stands with the first subtask.
+    /// The planner's reply; none for flat agents. HiMAC's blueprint is the turn of the first subtask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turn: Option<Turn>,
     /// Steps taken under it, in order.
@@ -154,7 +154,7 @@ pub struct Subtask {
 pub struct Episode {
     /// Format version, [`VERSION`].
     pub version: u32,
-    /// Which task was played.
+    /// Task.
     pub task: TaskKey,
     /// Seed given to the environment's reset.
     pub seed: u64,
@@ -162,7 +162,7 @@ pub struct Episode {
     pub agent: String,
     /// Fingerprint of the policy that played: a checkpoint hash or an expert's name.
     pub policy: String,
-    /// What the reset gave.
+    /// Result of the reset.
     pub start: Start,
     /// The hierarchy of the episode.
     pub subtasks: Vec<Subtask>,
@@ -171,9 +171,9 @@ pub struct Episode {
     /// Sum of rewards; finite.
     #[serde(with = "finite")]
     pub score: f64,
-    /// How it ended; none if the episode was abandoned by an error.
+    /// How it ended; none if an error ended it.
     pub end: Option<End>,
-    /// What broke off the episode, if anything did.
+    /// Error that ended the episode, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -225,7 +225,7 @@ mod finite {
     }
 }
 
-/// Why a trace could not be read.
+/// Error of reading a trace.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TraceError {
@@ -245,7 +245,7 @@ pub enum TraceError {
         /// The cause.
         source: serde_json::Error,
     },
-    /// Written by another version of the format.
+    /// Written in another version of the format.
     #[error("line {line}: trace format {found}, this program reads {VERSION}")]
     Version {
         /// Line number, from 1.
@@ -258,7 +258,7 @@ pub enum TraceError {
 /// Reads a trace, one episode per non-empty line.
 ///
 /// # Errors
-/// See [`TraceError`]; iteration may go on after one.
+/// See [`TraceError`]; iteration can continue after one.
 pub fn read(reader: impl BufRead) -> impl Iterator<Item = Result<Episode, TraceError>> {
     reader.lines().enumerate().filter_map(|(index, line)| {
         let line_number = index + 1;
@@ -279,7 +279,7 @@ pub fn read(reader: impl BufRead) -> impl Iterator<Item = Result<Episode, TraceE
 /// Appends one episode as a line.
 ///
 /// # Errors
-/// Whatever the writer answers.
+/// Those of the writer.
 pub fn write(writer: &mut impl Write, episode: &Episode) -> io::Result<()> {
     serde_json::to_writer(&mut *writer, episode)?;
     writer.write_all(b"\n")
@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn an_episode_of_version_1_still_loads() {
-        // One line written by the first release of the format; it must load for ever.
+        // One line written by the first release of the format; it must keep loading.
         let line = include_str!("../tests/trace-v1.jsonl");
         let episodes: Vec<_> = read(line.as_bytes()).collect::<Result<_, _>>().unwrap();
         assert_eq!(episodes.len(), 1);

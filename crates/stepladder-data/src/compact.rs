@@ -166,7 +166,11 @@ impl PromptStyle for Compact {
                 REPLY,
             ]),
             Query::Progress { subtask, progress, action, observation } => join(&[
-                &if self.codec.answers_lie_around() { encode(&observation.context) } else { String::new() },
+                &if self.codec.progress_needs_context() {
+                    encode(&observation.context)
+                } else {
+                    String::new()
+                },
                 PROGRESS,
                 &encode(subtask),
                 LOCAL,

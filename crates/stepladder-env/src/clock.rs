@@ -1,8 +1,8 @@
-//! The only place of the product that looks at the clock.
+//! Stopwatch and wall-clock time; no other file of the product reads a clock.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Measures how long something takes.
+/// A stopwatch.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(Instant);
 
@@ -13,7 +13,7 @@ impl Stopwatch {
         Self(Instant::now())
     }
 
-    /// Time since it was started.
+    /// Elapsed time.
     pub fn elapsed(&self) -> Duration {
         self.0.elapsed()
     }

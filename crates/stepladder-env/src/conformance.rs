@@ -1,28 +1,28 @@
-//! What every environment must do, checked over its own tasks. A family calls [`check`] from one test.
+//! Conformance checks of an environment over its own tasks; each family calls [`check`] from a test.
 
 use stepladder_core::{End, TaskKey};
 
 use crate::contract::{Env, EnvError, TaskSet};
 use crate::wrappers::TimeLimit;
 
-/// How an environment lists admissible actions.
+/// Form of an environment's list of admissible actions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Names {
-    /// Every action under every name: a walkthrough's actions are listed.
+    /// Lists every name of every action; a walkthrough's actions are listed.
     All,
-    /// Things have several names, and every action is listed under one of them.
+    /// Lists every action under one of its names.
     OneEach,
 }
 
 /// Runs every check on `tasks`; each must come with a walkthrough.
 ///
 /// # Errors
-/// One sentence that names the task and what was violated.
+/// A sentence naming the task and the violated rule.
 pub fn check(set: &dyn TaskSet, tasks: &[TaskKey]) -> Result<(), String> {
     check_with(set, tasks, Names::All)
 }
 
-/// The same for an environment that lists actions in this way.
+/// [`check`] for an environment with this form of list.
 ///
 /// # Errors
 /// As [`check`].
@@ -36,7 +36,7 @@ pub fn check_with(set: &dyn TaskSet, tasks: &[TaskKey], names: Names) -> Result<
     Ok(())
 }
 
-/// The same for a task without a walkthrough: these actions must reach an end, whatever it is.
+/// [`check`] for a task without a walkthrough: `actions` must reach an end.
 ///
 /// # Errors
 /// As [`check`].

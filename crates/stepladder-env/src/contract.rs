@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use stepladder_core::{Start, Step, TaskKey};
 
-/// What is known about an environment before it runs.
+/// Static description of an environment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EnvSpec {
     /// Registered id, for example `alfworld`.
@@ -19,19 +19,18 @@ pub struct EnvSpec {
     pub data_licence: &'static str,
     /// Registered splits, in the order of `env list`.
     pub splits: &'static [&'static str],
-    /// Step limit the field uses; a wrapper applies it, never the environment.
+    /// Published step limit; a wrapper applies it, never the environment.
     pub max_steps: u32,
     /// Smallest and largest possible reward of one step.
     pub reward_range: (f64, f64),
-    /// Where the benchmark's number is the mean score of episodes, and not only the share of solved ones: the least and the
-    /// most that an episode counts.
+    /// Least and largest score of an episode, where the benchmark reports the mean score beside the success rate.
     pub score_range: Option<(f64, f64)>,
-    /// Same task and actions give the same episode whatever the seed.
+    /// The episode is a function of task and actions, independent of the seed.
     pub deterministic: bool,
 }
 
 impl EnvSpec {
-    /// The splits in words: names that differ in a last number that counts up are folded, `dev-goals-1 to 8`.
+    /// Lists the splits; names that differ in a consecutive last number are folded, `dev-goals-1 to 8`.
     pub fn split_list(&self) -> String {
         let mut folded: Vec<(&str, Option<(u32, u32)>)> = Vec::new();
         for &name in self.splits {
@@ -56,8 +55,8 @@ impl EnvSpec {
     }
 }
 
-/// Why an environment could not answer. An action that the environment does not understand is *not* an error: it is an
-/// observation, exactly as the original says it.
+/// Error of an environment. An action that the environment does not understand is not an error: the answer is an
+/// observation, as in the original.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnvError {
@@ -73,12 +72,12 @@ pub enum EnvError {
         /// Environment id.
         env: &'static str,
     },
-    /// The task key names nothing.
+    /// The task does not exist.
     #[error("unknown task {task}: {reason}")]
     UnknownTask {
         /// The key.
         task: TaskKey,
-        /// What is known instead.
+        /// Reason, with the known tasks.
         reason: String,
     },
     /// The split name is not registered.
@@ -86,7 +85,7 @@ pub enum EnvError {
     UnknownSplit {
         /// Environment id.
         env: &'static str,
-        /// What was asked for.
+        /// Requested name.
         split: String,
         /// Registered names, comma separated.
         known: String,
@@ -96,17 +95,17 @@ pub enum EnvError {
     Data {
         /// The file or directory.
         path: PathBuf,
-        /// What is wrong with it and what to do.
+        /// Fault and remedy.
         reason: String,
     },
-    /// A reward that is NaN or infinite: sums and means of it would say nothing.
+    /// A reward that is NaN or infinite.
     #[error("{env}: the reward of the action `{action}` is {reward}; a reward must be a finite number")]
     Reward {
         /// Environment id.
         env: &'static str,
-        /// What was played.
+        /// Action.
         action: String,
-        /// What it paid.
+        /// Reward.
         reward: f64,
     },
     /// The simulator behind the environment failed.
@@ -114,17 +113,17 @@ pub enum EnvError {
     Backend {
         /// Environment id.
         env: &'static str,
-        /// What happened.
+        /// Fault.
         reason: String,
     },
 }
 
 /// A text environment.
 ///
-/// The same (spec, task, seed, actions) gives the same episode, bit for bit. `step` before `reset` and after the end are
-/// errors; there is no hidden reset.
+/// An episode is a function of (spec, task, seed, actions), bit for bit. `step` before `reset` and after the end is an
+/// error; there is no hidden reset.
 pub trait Env: Send {
-    /// What is known about it.
+    /// Returns the description of the environment.
     fn spec(&self) -> &EnvSpec;
 
     /// Starts an episode.
@@ -139,52 +138,52 @@ pub trait Env: Send {
     /// [`EnvError::StepBeforeReset`], [`EnvError::EpisodeOver`], [`EnvError::Backend`].
     fn step(&mut self, action: &str) -> Result<Step, EnvError>;
 
-    /// The admissible actions, where the environment can list them. Nothing is computed until the list is asked for.
+    /// Gives access to the admissible actions, where the environment can list them. The list is computed on request.
     fn admissible(&mut self) -> Option<&mut dyn Admissible> {
         None
     }
 
-    /// A known solution, where the task comes with one.
+    /// Gives access to a known solution, where the task has one.
     fn walkthrough(&mut self) -> Option<&mut dyn Walkthrough> {
         None
     }
 }
 
-/// Capability: list what can be done now.
+/// Capability: admissible actions of the current state.
 pub trait Admissible {
-    /// Sorted, unique, non-empty; every entry is accepted by `step` in the current state.
+    /// Lists the actions: sorted, unique, non-empty; `step` accepts each in the current state.
     fn admissible_actions(&mut self) -> Vec<String>;
 }
 
 /// Capability: a recorded solution of the current task.
 pub trait Walkthrough {
-    /// Actions that solve the task from its start.
+    /// Returns actions that solve the task from its start.
     fn solution(&self) -> Vec<String>;
 }
 
 /// The tasks of one environment, by split, and the environments that play them.
 pub trait TaskSet: Send + Sync {
-    /// What is known about the environment.
+    /// Returns the description of the environment.
     fn spec(&self) -> &EnvSpec;
 
-    /// All tasks of a split, in a fixed order.
+    /// Lists all tasks of a split, in a fixed order.
     ///
     /// # Errors
     /// [`EnvError::UnknownSplit`], or [`EnvError::Data`] when the data are absent (the message names the remedy).
     fn tasks(&self, split: &str) -> Result<Vec<TaskKey>, EnvError>;
 
-    /// The family of a task, as its episodes say it (`Start::family`), known without loading the task; none where only the
-    /// task itself can say. Samples of a split are stratified by it ([`crate::Subset`]).
+    /// Returns the family of a task (`Start::family`) without loading it; none if it is not known before. Samples of a
+    /// split are stratified by it ([`crate::Subset`]).
     fn family(&self, _task: &TaskKey) -> Option<String> {
         None
     }
 
-    /// Step limit that suits a split; a wrapper applies it. [`EnvSpec::max_steps`] unless its tasks are longer.
+    /// Returns the step limit of a split, which a wrapper applies: [`EnvSpec::max_steps`] unless its tasks are longer.
     fn max_steps(&self, _split: &str) -> u32 {
         self.spec().max_steps
     }
 
-    /// A new environment that can play any task of any split; without time limit.
+    /// Makes an environment that can play any task of any split, without a step limit.
     ///
     /// # Errors
     /// [`EnvError::Data`], [`EnvError::Backend`].

@@ -1,4 +1,4 @@
-//! Not an environment: the contract that all of them keep, and the tools that hold them to it.
+//! Contract of environments, and the tools that check it.
 //!
 //! * [`contract`]: [`Env`], capabilities, [`EnvSpec`], [`EnvError`], [`TaskSet`]
 //! * [`clock`]: the stopwatch of benchmarks and training

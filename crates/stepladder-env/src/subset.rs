@@ -1,4 +1,4 @@
-//! Which tasks of a split are used where not all of them are: a seeded sample, stratified by task family.
+//! Samples of a split's tasks: seeded, stratified by task family.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -10,15 +10,15 @@ use stepladder_core::seed::{Rng, fingerprint, stream};
 
 use crate::contract::{EnvError, TaskSet};
 
-/// What a sample is drawn for, and so from which stream of random numbers.
+/// Purpose of a sample, which determines its random stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Draw {
-    /// Training data: every run seed has a sample of its own (stream `subset`).
+    /// Training data: one sample per run seed (stream `subset`).
     Training {
         /// Run seed.
         seed: u64,
     },
-    /// Evaluations: the same sample whatever the run seed, so that runs are compared on the same tasks (stream
+    /// Evaluation: one sample for all run seeds, so that runs are compared on the same tasks (stream
     /// `evaluation subset`, seed 0).
     Evaluation,
 }
@@ -32,7 +32,7 @@ impl Draw {
     }
 }
 
-/// How the tasks of a subset were chosen.
+/// Selection rule of a subset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Choice {
     Whole,
@@ -46,13 +46,13 @@ enum Choice {
 pub struct Subset {
     /// The chosen tasks.
     pub tasks: Vec<TaskKey>,
-    /// Number of tasks they were chosen from.
+    /// Size of the split.
     pub of: usize,
     choice: Choice,
 }
 
 impl Subset {
-    /// `count` tasks of a split; all of them where `count` is 0 or not below their number. A function of the split,
+    /// Draws `count` tasks of a split; all of them where `count` is 0 or not below their number. A function of the split,
     /// `count` and `draw` alone.
     ///
     /// # Errors
@@ -61,7 +61,7 @@ impl Subset {
         Ok(Self::among(set, set.tasks(split)?, count, draw))
     }
 
-    /// `count` of these tasks of one split; all of them where `count` is 0 or not below their number.
+    /// Draws `count` of these tasks of one split; all of them where `count` is 0 or not below their number.
     pub fn among(set: &dyn TaskSet, tasks: Vec<TaskKey>, count: usize, draw: Draw) -> Self {
         let of = tasks.len();
         if count == 0 || count >= of {
@@ -78,8 +78,8 @@ impl Subset {
         }
     }
 
-    /// The first `count` of these tasks; all of them where `count` is 0. Where a split is sorted by family, this is one
-    /// family: it is for continuing runs that began so.
+    /// Takes the first `count` tasks; all of them where `count` is 0. Only for continuing runs that began so: where a split
+    /// is sorted by family, these are all of one family.
     pub fn first(mut tasks: Vec<TaskKey>, count: usize) -> Self {
         let of = tasks.len();
         if count == 0 || count >= of {
@@ -89,8 +89,8 @@ impl Subset {
         Self { tasks, of, choice: Choice::First }
     }
 
-    /// What the subset is and of what, for tables and files: `a sample of 200 of 1000 tasks, stratified by family`.
-    /// None where it is the whole.
+    /// Describes the subset for tables and files: `a sample of 200 of 1000 tasks, stratified by family`.
+    /// None for a whole split.
     pub fn text(&self) -> Option<String> {
         let (count, of) = (self.tasks.len(), self.of);
         match self.choice {
@@ -102,7 +102,7 @@ impl Subset {
     }
 }
 
-/// Positions of a sample of `count` tasks, ascending; `families` has the family of each task, `stream` the random numbers of
+/// Draws the positions of a sample of `count` tasks, ascending; `families` has the family of each task, `stream` the random numbers of
 /// a family. All positions where `count` is not below their number.
 ///
 /// Every family gets its proportional share, rounded by the method of largest remainders (Hamilton): less than one task away
@@ -130,7 +130,7 @@ pub fn stratified(families: &[String], count: usize, stream: impl Fn(&str) -> Rn
     chosen
 }
 
-/// How many of `count` each of the groups gets; of equal remainders the one with the lower tie breaker goes first.
+/// Divides `count` among groups; of equal remainders the lower tie breaker comes first.
 fn apportion(sizes: &[usize], count: usize, ties: &[u64]) -> Vec<usize> {
     let mut shares = vec![0; sizes.len()];
     let mut total: usize = sizes.iter().sum();

@@ -1,4 +1,4 @@
-//! Recorded episodes of the originals: reading them, and the report of a replay.
+//! Recorded episodes of the originals: reader, and report of a replay.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
@@ -13,7 +13,7 @@ mod replay;
 
 pub use replay::{Replay, Row, Schema};
 
-/// Opens a `.jsonl` or `.jsonl.zst` transcript and reads its rows.
+/// Reads the rows of a `.jsonl` or `.jsonl.zst` transcript.
 ///
 /// # Errors
 /// [`EnvError::Data`] naming the file and, where there is one, the line. A file without a row is an error too.
@@ -43,24 +43,24 @@ pub fn read_rows(path: &Path) -> Result<Vec<Value>, EnvError> {
     Ok(rows)
 }
 
-/// The first row in which the original and this program disagree.
+/// First row in which the original and this program differ.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Difference {
     /// Transcript file.
     pub file: String,
     /// Row number in the file, from 1.
     pub row: usize,
-    /// Which task, as the transcript names it.
+    /// Task, as named in the transcript.
     pub task: String,
-    /// Which field differs.
+    /// Differing field.
     pub field: String,
-    /// What the transcript says.
+    /// Value in the transcript.
     pub expected: Value,
-    /// What this program says.
+    /// Value of this program.
     pub found: Value,
 }
 
-/// What `env verify` reports.
+/// Report of `env verify`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Report {
     /// Environment id.
@@ -78,7 +78,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// An empty report.
+    /// Makes an empty report.
     pub fn new(env: &str) -> Self {
         Self { env: env.to_owned(), ..Self::default() }
     }

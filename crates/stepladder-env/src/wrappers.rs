@@ -1,11 +1,11 @@
-//! Environments around environments.
+//! Environment wrappers.
 
 use stepladder_core::{End, Start, Step, TaskKey};
 
 use crate::contract::{Admissible, Env, EnvError, EnvSpec, Walkthrough};
 
-/// Cuts an episode off after a number of steps: the last one says [`End::Truncated`], unless it ended by itself. It also
-/// refuses rewards that are not finite ([`EnvError::Reward`]).
+/// Step limit: the last step is [`End::Truncated`] unless the environment ended the episode. Refuses rewards that are
+/// not finite ([`EnvError::Reward`]).
 pub struct TimeLimit<E> {
     inner: E,
     limit: u32,
@@ -14,7 +14,7 @@ pub struct TimeLimit<E> {
 }
 
 impl<E: Env> TimeLimit<E> {
-    /// `limit` environment steps at most; at least 1.
+    /// Limits episodes to `limit` environment steps, at least 1.
     pub fn new(inner: E, limit: u32) -> Self {
         Self { inner, limit: limit.max(1), steps: 0, over: false }
     }

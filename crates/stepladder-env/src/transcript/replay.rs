@@ -1,4 +1,4 @@
-//! Which rows make a transcript, and which of their fields a replay has compared.
+//! Form of transcripts, and comparison of their fields in a replay.
 
 use std::path::Path;
 
@@ -7,18 +7,18 @@ use serde_json::{Map, Value};
 use super::{Difference, Report, read_rows};
 use crate::contract::EnvError;
 
-/// The fields of one kind of transcript. `step` is in every row.
+/// Fields of a transcript format. `step` is in every row.
 #[derive(Debug, Clone, Copy)]
 pub struct Schema {
-    /// Steps that begin an episode.
+    /// Values of `step` that begin an episode.
     pub first_steps: &'static [u64],
-    /// Describe the episode: equal in all of its rows that have them.
+    /// Fields that describe the episode: equal in all rows that have them.
     pub episode: &'static [&'static str],
-    /// Say what was played.
+    /// Fields of the played action.
     pub played: &'static [&'static str],
-    /// Compared; every row has them.
+    /// Compared fields of every row.
     pub required: &'static [&'static str],
-    /// Compared where a row has them.
+    /// Compared fields of some rows.
     pub optional: &'static [&'static str],
 }
 
@@ -28,7 +28,7 @@ impl Schema {
         std::iter::once("step").chain(lists.into_iter().flatten().copied())
     }
 
-    /// The field that a name most likely means: one slip in up to seven letters, two in longer names.
+    /// Finds the nearest field to a misspelt name: one edit in up to seven letters, two in longer names.
     fn meant_by(&self, name: &str) -> Option<&'static str> {
         let slips = |field: &str| strsim::damerau_levenshtein(&name.to_lowercase(), field);
         let near = |field: &&str| slips(field) <= if field.chars().count() < 8 { 1 } else { 2 };
@@ -36,10 +36,10 @@ impl Schema {
     }
 }
 
-/// One row of a transcript whose form is checked.
+/// A checked row of a transcript.
 #[derive(Debug, Clone, Copy)]
 pub struct Row<'a> {
-    /// Number in the file, from 1.
+    /// Row number in the file, from 1.
     pub number: usize,
     /// Step of the episode.
     pub step: u64,
@@ -50,31 +50,31 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// A field, if the row has it.
+    /// Returns a field, if the row has it.
     pub fn get(&self, field: &str) -> Option<&'a Value> {
         self.fields.get(field)
     }
 
-    /// A text.
+    /// Returns a string field.
     ///
     /// # Errors
-    /// [`EnvError::Data`] if the field is missing or something else.
+    /// [`EnvError::Data`] if the field is missing or of another type.
     pub fn text(&self, field: &str) -> Result<&'a str, EnvError> {
         self.read(field, "a text", Value::as_str)
     }
 
-    /// A whole number, 0 or more.
+    /// Returns a field that is a whole number, 0 or more.
     ///
     /// # Errors
-    /// [`EnvError::Data`] if the field is missing or something else.
+    /// [`EnvError::Data`] if the field is missing or of another type.
     pub fn whole(&self, field: &str) -> Result<u64, EnvError> {
         self.read(field, WHOLE, Value::as_u64)
     }
 
-    /// Checks that a row which plays nothing does not say that it does.
+    /// Checks that a row without an action has no action fields.
     ///
     /// # Errors
-    /// [`EnvError::Data`] if the field is there and not null.
+    /// [`EnvError::Data`] if such a field is present and not null.
     pub fn plays_nothing(&self, field: &str) -> Result<(), EnvError> {
         match self.get(field) {
             None | Some(Value::Null) => Ok(()),
@@ -86,7 +86,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// An error about this row.
+    /// Makes an error that names this row.
     pub fn broken(&self, reason: impl std::fmt::Display) -> EnvError {
         broken(self.path, self.number, reason)
     }
@@ -108,7 +108,7 @@ fn broken(path: &Path, number: usize, reason: impl std::fmt::Display) -> EnvErro
     EnvError::Data { path: path.to_owned(), reason: format!("row {number}: {reason}") }
 }
 
-/// A value for a message.
+/// Formats a value for a message.
 fn short(value: &Value) -> String {
     let text = value.to_string();
     match text.char_indices().nth(60) {
@@ -117,10 +117,10 @@ fn short(value: &Value) -> String {
     }
 }
 
-/// A transcript that is being replayed: checks the form of its rows, and counts what is compared.
+/// Replay of a transcript: checks the form of its rows and counts compared fields.
 ///
-/// Within an episode `step` counts up by one and the fields that describe the episode stay. A field that the schema does not
-/// have is an error if it looks like a misspelt one, and is otherwise reported as not compared.
+/// Within an episode `step` counts up by one and the fields that describe the episode are constant. A field outside the
+/// schema is an error if it resembles one of the schema, and is otherwise reported as not compared.
 ///
 /// ```
 /// use std::path::Path;
@@ -158,17 +158,17 @@ pub struct Replay<'a> {
 }
 
 impl<'a> Replay<'a> {
-    /// A replay of the file `path`, whose rows are given one by one.
+    /// Starts the replay of the file `path`, row by row.
     pub fn new(env: &str, path: &'a Path) -> Self {
         Self { path, report: Report::new(env), number: 0, before: None, tolerance: 0.0 }
     }
 
-    /// Numbers that differ by no more than this are equal.
+    /// Sets the absolute tolerance of number comparisons.
     pub fn within(self, tolerance: f64) -> Self {
         Self { tolerance, ..self }
     }
 
-    /// All rows of the file.
+    /// Reads all rows of the file.
     ///
     /// # Errors
     /// As [`read_rows`].
@@ -229,7 +229,7 @@ impl<'a> Replay<'a> {
         Ok(row)
     }
 
-    /// Checks the names of a row's fields.
+    /// Checks the field names of a row.
     fn names(&mut self, schema: &Schema, row: &Row<'_>) -> Result<(), EnvError> {
         let unknown: Vec<&String> =
             row.fields.keys().filter(|name| !schema.fields().any(|field| field == *name)).collect();
@@ -249,14 +249,14 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// Notes a field that is present and not compared, with the reason.
+    /// Records a present field that is not compared, with the reason.
     pub fn skip(&mut self, field: &str) {
         if !self.report.skipped_fields.iter().any(|known| known == field) {
             self.report.skipped_fields.push(field.to_owned());
         }
     }
 
-    /// Compares the fields that a row has with what this program found for them; `task` names the episode in a difference.
+    /// Compares the fields of a row with this program's values; `task` names the episode in a difference.
     pub fn compare(&mut self, row: &Row<'_>, task: &str, found: Vec<(&'static str, Value)>) {
         let mut differences = Vec::new();
         for (field, found) in found {
@@ -280,13 +280,13 @@ impl<'a> Replay<'a> {
         self.report.row(differences);
     }
 
-    /// What was compared.
+    /// Returns the report.
     pub fn finish(self) -> Report {
         self.report
     }
 }
 
-/// `a, b and c`, each as code.
+/// Formats a list: `a, b and c`, each as code.
 fn list(names: &[&str]) -> String {
     let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     match quoted.split_last() {

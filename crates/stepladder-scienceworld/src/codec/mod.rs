@@ -97,7 +97,7 @@ impl Codec for ScienceWorldCodec {
     }
 
     /// A light bulb goes on while one waits, a substance melts, and only the room shows it.
-    fn answers_lie_around(&self) -> bool {
+    fn progress_needs_context(&self) -> bool {
         true
     }
 
