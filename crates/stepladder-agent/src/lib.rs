@@ -2,14 +2,17 @@
 //!
 //! * [`agent`]: the trait; [`step_hrl`], [`flat`] and [`himac`] implement it
 //! * [`spec`]: which agent plays, with its ablations
+//! * [`replay`]: prompts and replies of a recorded episode, for training
 
 #![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
 
 pub mod agent;
 pub mod flat;
 pub mod himac;
+pub mod replay;
 pub mod spec;
 pub mod step_hrl;
 
 pub use agent::{Agent, Want};
+pub use replay::{Replay, ReplayError};
 pub use spec::{AgentKind, AgentSpec};

@@ -71,7 +71,7 @@ impl Himac {
     /// An agent for one episode.
     pub fn new(options: HimacOptions) -> Self {
         Self {
-            pointer: Pointer::new(1, options.limit, options.limits),
+            pointer: Pointer::new(1, options.limit, options.limits.clone()),
             options,
             task: String::new(),
             observation: Observation { feedback: String::new(), context: String::new() },
@@ -84,7 +84,7 @@ impl Himac {
     }
 
     fn follow(&mut self, subgoals: Vec<String>, turn: Option<Turn>) -> Want {
-        self.pointer = Pointer::new(subgoals.len(), self.options.limit, self.options.limits);
+        self.pointer = Pointer::new(subgoals.len(), self.options.limit, self.options.limits.clone());
         self.subgoals = subgoals;
         self.begin(turn);
         self.ask()

@@ -9,12 +9,14 @@
 //! ```
 
 /// How long a sub-goal may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Limits {
     /// Until it is declared done, or its budget is used up.
     Declared,
     /// A fixed share of the steps: T_max div K, the remainder to the first ones (ablation without `<sub_done>`).
     Even,
+    /// As many steps each as a recorded episode has, whatever the replies declare; the last has no end.
+    Recorded(Vec<u32>),
 }
 
 /// Replies in a row that only declare sub-goals done; the last of them counts as invalid.
@@ -64,9 +66,10 @@ impl Pointer {
         if k + 1 >= self.subgoals {
             return None;
         }
-        Some(match self.limits {
+        Some(match &self.limits {
             Limits::Declared => (3 * self.limit).div_ceil(2 * count).max(LEAST),
             Limits::Even => self.limit / count + u32::from((k as u32) < self.limit % count),
+            Limits::Recorded(lengths) => *lengths.get(k)?,
         })
     }
 

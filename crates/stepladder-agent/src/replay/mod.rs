@@ -1,0 +1,194 @@
+//! What each role was shown in a recorded episode, and what it replied: the agent goes through the episode again.
+//!
+//! ```text
+//! trace ─► retell (another agent's replies around the same steps) ─► replay (the agent itself asks) ─► (prompt, reply) …
+//! ```
+//! An agent's state machine is the only place that builds a [`Query`] (docs/design.md D15), so the prompts of training are
+//! those of play by construction.
+
+mod error;
+mod retell;
+
+pub use error::{Fault, Place, ReplayError};
+pub use retell::unchecked;
+
+use stepladder_core::trace::{Episode, Subtask, TraceStep, Turn};
+use stepladder_core::{Query, Step};
+
+use crate::agent::{Agent, Want};
+use crate::spec::AgentSpec;
+
+/// One prompt of a recorded episode with its reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// The prompt.
+    pub query: Query,
+    /// The reply as it was given. Where noise played another action, what the expert had said.
+    pub reply: String,
+    /// Whether another action was played than the reply names.
+    pub substituted: bool,
+    /// Where the replayed episode holds the reply.
+    pub place: Place,
+}
+
+/// A replayed episode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replay {
+    /// Prompts and replies in the order in which the roles spoke.
+    pub decisions: Vec<Decision>,
+    /// The prompt that follows the last recorded event, had the episode gone on; none if the agent itself finished, or if
+    /// the episode broke off before the environment answered.
+    pub next: Option<Query>,
+}
+
+/// Replays an episode as an agent of `spec` goes through it.
+///
+/// Another agent may have recorded it: a flat agent sees the steps without their hierarchy, HiMAC the subtasks as its
+/// blueprint in hindsight, STEP-HRL without planner or progress writer the episode without their replies. Subtasks cannot
+/// be made up: STEP-HRL and HiMAC need an episode that has some.
+///
+/// ```
+/// use stepladder_agent::replay::replay;
+/// use stepladder_agent::AgentKind;
+/// # let line = include_str!("../../../stepladder-core/tests/trace-v1.jsonl");
+/// # let episode = stepladder_core::trace::read(line.as_bytes()).next().unwrap().unwrap();
+/// let replay = replay(AgentKind::StepHrl.into(), &episode)?;
+/// let roles: Vec<&str> = replay.decisions.iter().map(|decision| decision.query.role().name()).collect();
+/// assert_eq!(roles, ["planner", "executor", "progress", "executor"]);
+/// # Ok::<(), stepladder_agent::replay::ReplayError>(())
+/// ```
+///
+/// # Errors
+/// [`ReplayError`] names the place where the trace does not fit the agent.
+pub fn replay(spec: AgentSpec, episode: &Episode) -> Result<Replay, ReplayError> {
+    let (mut agent, told) = retell::retell(spec, episode)?;
+    drive(&mut *agent, &told)
+}
+
+/// What the trace holds next.
+enum Event<'e> {
+    Reply { turn: &'e Turn, label: Option<&'e str> },
+    Step { step: &'e TraceStep, last: bool },
+}
+
+/// Everything in a trace in the order in which it happened.
+fn events(episode: &Episode) -> impl Iterator<Item = (Place, Event<'_>)> {
+    let mut left = episode.len();
+    episode.subtasks.iter().enumerate().flat_map(move |(subtask, held)| {
+        let issued = held
+            .turn
+            .iter()
+            .map(move |turn| (Place { subtask, step: None }, Event::Reply { turn, label: None }));
+        let end = left - held.steps.len();
+        left = end;
+        let count = held.steps.len();
+        let steps = held.steps.iter().enumerate().flat_map(move |(number, step)| {
+            let place = Place { subtask, step: Some(number) };
+            let reply = |turn| Event::Reply { turn, label: None };
+            let idle = step.idle.iter().map(reply);
+            let acted = [
+                Event::Reply { turn: &step.turn, label: step.expert.as_deref() },
+                Event::Step { step, last: end == 0 && number + 1 == count },
+            ];
+            let events = idle.chain(acted).chain(step.progress_turn.iter().map(reply));
+            events.map(move |event| (place, event))
+        });
+        issued.chain(steps)
+    })
+}
+
+/// Drives `agent` through an episode that an agent like it recorded.
+///
+/// # Errors
+/// [`ReplayError`] names the place where the trace does not fit the agent.
+pub fn drive(agent: &mut dyn Agent, episode: &Episode) -> Result<Replay, ReplayError> {
+    let error = |place, fault| ReplayError { task: episode.task.to_string(), place, fault };
+    let mut decisions = Vec::new();
+    let mut want = agent.start(&episode.start);
+    for (place, event) in events(episode) {
+        want = match (event, want) {
+            (Event::Reply { turn, label }, Want::Reply(query)) if query.role() == turn.role => {
+                let reply = label.unwrap_or(&turn.reply);
+                decisions.push(Decision {
+                    query,
+                    reply: reply.to_owned(),
+                    substituted: label.is_some(),
+                    place,
+                });
+                agent.on_reply(Turn::said(turn.role, reply))
+            }
+            (Event::Reply { turn, .. }, Want::Reply(query)) => {
+                return Err(error(place, Fault::Role { found: turn.role, asked: query.role() }));
+            }
+            (Event::Reply { turn, .. }, Want::Act(_) | Want::Finished) => {
+                return Err(error(place, Fault::Unasked { found: turn.role }));
+            }
+            (Event::Step { step, last }, Want::Act(action)) => {
+                if step.expert.is_some() {
+                    agent.substitute(&step.action);
+                } else if action != step.action {
+                    return Err(error(place, Fault::Action { said: action, played: step.action.clone() }));
+                }
+                if step.end.is_some() && !last {
+                    return Err(error(place, Fault::Over));
+                }
+                agent.on_step(&answer(step))
+            }
+            (Event::Step { .. }, Want::Reply(query)) => {
+                return Err(error(place, Fault::Missing { asked: query.role() }));
+            }
+            (Event::Step { .. }, Want::Finished) => return Err(error(place, Fault::Over)),
+        };
+    }
+    compare(&episode.subtasks, &agent.trace()).map_err(|(place, fault)| error(place, fault))?;
+    let next = match want {
+        Want::Reply(query) => Some(query),
+        Want::Act(_) | Want::Finished => None,
+    };
+    Ok(Replay { decisions, next })
+}
+
+/// What the environment answered. The end is left out: the agent goes on to the prompt that would follow.
+fn answer(step: &TraceStep) -> Step {
+    Step {
+        observation: step.observation.clone(),
+        reward: step.reward,
+        won: step.won,
+        unknown_action: step.unknown_action,
+        context: step.context.clone(),
+        end: None,
+    }
+}
+
+/// Whether the agent keeps of the episode what the trace has.
+fn compare(recorded: &[Subtask], replayed: &[Subtask]) -> Result<(), (Place, Fault)> {
+    let differs = |what, found: &dyn ToString, recorded: &dyn ToString| Fault::Differs {
+        what,
+        found: found.to_string(),
+        recorded: recorded.to_string(),
+    };
+    for (subtask, (recorded, replayed)) in recorded.iter().zip(replayed).enumerate() {
+        let place = Place { subtask, step: None };
+        if recorded.text != replayed.text {
+            return Err((place, differs("subtask", &replayed.text, &recorded.text)));
+        }
+        for (step, (recorded, replayed)) in recorded.steps.iter().zip(&replayed.steps).enumerate() {
+            let place = Place { subtask, step: Some(step) };
+            if recorded.finished != replayed.finished {
+                return Err((place, differs("flag of the reply", &replayed.finished, &recorded.finished)));
+            }
+            let kept = replayed.progress.as_deref().unwrap_or_default();
+            if let Some(text) = recorded.progress.as_ref().filter(|text| *text != kept) {
+                return Err((place, differs("progress text", &kept, text)));
+            }
+        }
+        let (held, found) = (recorded.steps.len(), replayed.steps.len());
+        if held != found {
+            return Err((place, differs("number of steps", &found, &held)));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
