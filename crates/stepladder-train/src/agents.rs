@@ -24,7 +24,7 @@ use stepladder_env::Subset;
 use stepladder_model::{Device, Kind};
 use stepladder_model::{Factors, ModelConfig, Params, Shape};
 
-use super::progress::Reporter;
+use super::report::Reporter;
 use super::rows::DataId;
 use super::watcher::{Logged, Watcher, trim_metrics};
 use crate::config::{AgentConfig, Algo, BcSection, Config, Norm, OnlineSection};
@@ -47,6 +47,7 @@ pub struct AgentRun<'a> {
     pub probe_tasks: &'a Subset,
     pub workers: usize,
     pub device: Device,
+    pub reporter: &'a dyn Reporter,
 }
 
 impl AgentRun<'_> {
@@ -174,7 +175,7 @@ impl AgentRun<'_> {
         Ok(Watcher {
             run: self,
             metrics: Metrics::open(&self.directory)?,
-            reporter: Reporter::new(self.name, 1000),
+            progress: self.reporter.begin(self.name, 1000),
             logged: Logged::at(&trainer.progress),
             saved: trainer.progress.seconds,
             probes,
@@ -195,8 +196,7 @@ impl AgentRun<'_> {
         let bc = self.bc_config(budget)?;
         let pool = Workers::cloning(workers, &trainer.params, &trainer.factors, bc.kind);
         let ending = bc::train(&bc, rows, self.tokenizer.pad(), trainer, &pool, stop, &mut watcher)?;
-        watcher.reporter.done();
-        watcher.save(trainer)?;
+        watcher.finish(trainer)?;
         Ok(ending)
     }
 
@@ -266,8 +266,7 @@ impl AgentRun<'_> {
         let config = self.online_config(numbers);
         watcher.probe_start(trainer)?;
         let ending = online::train(&config, &world, trainer, &reference.params.flat, stop, &mut watcher)?;
-        watcher.reporter.done();
-        watcher.save(trainer)?;
+        watcher.finish(trainer)?;
         Ok(ending)
     }
 
@@ -315,8 +314,7 @@ impl AgentRun<'_> {
         let pool = Learners::new(workers, &trainer.params, &trainer.factors, &config);
         let ending =
             offline_ac::train(&config, rows, self.tokenizer.pad(), trainer, &pool, stop, &mut watcher)?;
-        watcher.reporter.done();
-        watcher.save(trainer)?;
+        watcher.finish(trainer)?;
         Ok(ending)
     }
 }

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use anyhow::{Result, bail};
 use rayon::prelude::*;
 use stepladder_agent::{AgentKind, AgentSpec};
-use stepladder_algo::note;
 use stepladder_core::seed::stream;
 use stepladder_core::trace::{Episode, Turn, VERSION};
 use stepladder_core::{Role, Start, TaskKey};
@@ -18,7 +17,7 @@ use stepladder_rollout::{Dropped, Job, Scheduler};
 
 use super::choice::{Choice, suffix};
 use super::play::UntilStopped;
-use super::progress::Reporter;
+use super::report::Reporter;
 use crate::config::Config;
 use crate::envs::Registered;
 
@@ -40,7 +39,8 @@ pub struct Rollout {
 pub fn expert_rollout(
     env: &Registered,
     rollout: &Rollout,
-    reporter: &Reporter,
+    label: &str,
+    reporter: &dyn Reporter,
     stop: &AtomicBool,
 ) -> Result<Vec<Episode>> {
     let mut generator = ExpertGenerator::new(&*env.expert, format!("expert/{}", env.spec().id));
@@ -52,19 +52,20 @@ pub fn expert_rollout(
         noise,
         ..Options::greedy(rollout.agent)
     };
+    let progress = reporter.begin(label, rollout.jobs.len() as u64);
     let mut done = 0;
     let mut generator = UntilStopped { inner: &mut generator, stop };
     let episodes = Scheduler::new(&*env.tasks, &mut generator, options).run(&rollout.jobs, |_| {
         done += 1;
-        reporter.at(done, &format!("{done} episodes"));
+        progress.at(done, &format!("{done} episodes"));
     })?;
-    reporter.done();
     Ok(episodes)
 }
 
 /// Plays the solutions that tasks come with: cut into subtasks where the rollout wants them and the environment can, else as
 /// a flat agent's episodes.
-pub fn walkthroughs(env: &Registered, rollout: &Rollout, reporter: &Reporter) -> Result<Vec<Episode>> {
+pub fn walkthroughs(env: &Registered, rollout: &Rollout, reporter: &dyn Reporter) -> Result<Vec<Episode>> {
+    let progress = reporter.begin("walkthroughs", rollout.jobs.len() as u64);
     let done = AtomicU64::new(0);
     let segmenter = env.segmenter.as_deref().filter(|_| rollout.agent == AgentKind::StepHrl);
     let play = |job: &Job| -> Result<Episode> {
@@ -78,12 +79,10 @@ pub fn walkthroughs(env: &Registered, rollout: &Rollout, reporter: &Reporter) ->
             }
         }
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-        reporter.at(done, &format!("{done} episodes"));
+        progress.at(done, &format!("{done} episodes"));
         Ok(episode)
     };
-    let episodes = rollout.jobs.par_iter().map(play).collect::<Result<_>>()?;
-    reporter.done();
-    Ok(episodes)
+    rollout.jobs.par_iter().map(play).collect()
 }
 
 /// The recorded solution of a task, played; an environment's error ends the episode.
@@ -161,13 +160,14 @@ pub fn demonstrate(
     env: &Registered,
     config: &Config,
     choice: Choice,
+    reporter: &dyn Reporter,
     stop: &AtomicBool,
 ) -> Result<Demonstrations> {
     let mut subsets = Vec::new();
     let mut draw = |split: &str, count| -> Result<Subset> {
         let subset = choice.tasks(env, split, count, Draw::Training { seed: config.seed })?;
         let place = format!("{}/{split}", config.env.id);
-        note!("demonstrations of {place}{}", suffix(&subset));
+        reporter.note(&format!("demonstrations of {place}{}", suffix(&subset)));
         subsets.extend(subset.text().map(|text| format!("{place}, {text}")));
         Ok(subset)
     };
@@ -175,7 +175,7 @@ pub fn demonstrate(
     let (mut kept, mut dropped) = (Vec::new(), Dropped::default());
     for pass in 0..=config.data.noisy_passes {
         let noise = if pass == 0 { 0.0 } else { config.data.noise };
-        kept.extend(won(env, config, &tasks, (pass, noise), &mut dropped, stop)?);
+        kept.extend(won(env, config, &tasks, (pass, noise), &mut dropped, (reporter, stop))?);
     }
     if let Some(rename) = env.rename {
         let copies: Vec<Episode> = shares(&kept, config.data.renamed)
@@ -188,7 +188,7 @@ pub fn demonstrate(
     }
     if let Some(split) = &config.data.practice {
         let tasks = draw(split, config.data.practice_games)?.tasks;
-        kept.extend(won(env, config, &tasks, (0, config.data.noise), &mut dropped, stop)?);
+        kept.extend(won(env, config, &tasks, (0, config.data.noise), &mut dropped, (reporter, stop))?);
     }
     if kept.is_empty() {
         bail!(
@@ -208,7 +208,7 @@ fn won(
     tasks: &[TaskKey],
     (pass, noise): (u64, f64),
     dropped: &mut Dropped,
-    stop: &AtomicBool,
+    (reporter, stop): (&dyn Reporter, &AtomicBool),
 ) -> Result<Vec<Episode>> {
     let split = tasks.first().map_or(config.data.split.as_str(), |task| task.split.as_str());
     let rollout = Rollout {
@@ -218,8 +218,7 @@ fn won(
         noise,
         seed: config.seed,
     };
-    let mut episodes =
-        expert_rollout(env, &rollout, &Reporter::new("expert plays", tasks.len() as u64), stop)?;
+    let mut episodes = expert_rollout(env, &rollout, "expert plays", reporter, stop)?;
     dropped.add(Dropped::take_from(&mut episodes)?);
     episodes.retain(|episode| episode.won);
     Ok(episodes)

@@ -23,11 +23,11 @@ use std::path::{Path, PathBuf};
 
 use super::choice::Choice;
 use super::output::Output;
+use super::report::Reporter;
 use super::unchanged::Settings;
 use crate::config::{self, Config};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
-use stepladder_algo::note;
 use stepladder_rollout::Dropped;
 
 const CONFIG: &str = "config.toml";
@@ -179,7 +179,7 @@ impl RunDir {
     }
 
     /// Warns of dropped episodes and keeps their number, if there are any.
-    pub fn note_dropped(&self, what: &str, dropped: Dropped) -> Result<()> {
+    pub fn note_dropped(&self, what: &str, dropped: Dropped, reporter: &dyn Reporter) -> Result<()> {
         let mut all = self.dropped()?;
         if dropped.is_none() {
             // Played again without a break.
@@ -187,7 +187,7 @@ impl RunDir {
                 return Ok(());
             }
         } else {
-            note!("warning: {what}: {dropped}");
+            reporter.warn(&format!("{what}: {dropped}"));
             all.insert(what.to_owned(), dropped);
         }
         replace_file(&self.dropped_file(), &(serde_json::to_string_pretty(&all)? + "\n"))

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use rand::seq::SliceRandom;
 use stepladder_algo::bc::Ending;
-use stepladder_algo::note;
 use stepladder_algo::runtime::checkpoint::{self, Progress, Trainer};
 use stepladder_core::Role;
 use stepladder_core::seed::stream;
@@ -68,7 +67,12 @@ impl Learner<'_> {
     /// Rows of the demonstrations.
     fn demonstrated(&self) -> Result<AgentRows> {
         let found = self.rows(&[])?;
-        note!("{}: {} samples, {} distinct", self.name, found.samples, found.rows.len());
+        self.run.reporter.note(&format!(
+            "{}: {} samples, {} distinct",
+            self.name,
+            found.samples,
+            found.rows.len()
+        ));
         Ok(found)
     }
 
@@ -111,11 +115,11 @@ impl Learner<'_> {
                     && !row.replies.iter().any(|span| says(span).contains(&unknown))
             });
             if found.rows.len() < before {
-                note!(
+                self.run.reporter.note(&format!(
                     "{}: {} rows left out, longer than the window or with a reply in unknown words",
                     self.name,
                     before - found.rows.len()
-                );
+                ));
             }
         }
         Ok(found)
@@ -155,6 +159,7 @@ impl Learner<'_> {
             probe_tasks: self.material.probe_tasks,
             workers: self.material.workers,
             device: self.material.device,
+            reporter: self.run.reporter,
         })
     }
 
@@ -203,13 +208,13 @@ impl Learner<'_> {
                 continue;
             }
             let rows = self.rows(&played)?;
-            note!(
+            self.run.reporter.note(&format!(
                 "{} round {}: {} samples, {} distinct",
                 self.name,
                 round + 1,
                 rows.samples,
                 rows.rows.len()
-            );
+            ));
             let ending =
                 agent.clone_behaviour(&rows.rows, self.numbers.budget, &mut trainer, &self.run.stop)?;
             if ending == Ending::Interrupted {
@@ -259,17 +264,21 @@ impl Learner<'_> {
         let samples = rows.len();
         rows.retain(|row| row.row.ids.len().max(row.next.len()) as i64 <= window);
         if rows.len() < samples {
-            note!("{}: {} transitions left out, longer than the window", self.name, samples - rows.len());
+            self.run.reporter.note(&format!(
+                "{}: {} transitions left out, longer than the window",
+                self.name,
+                samples - rows.len()
+            ));
         }
         let rows = offline::merge(rows);
         let solved = collected.iter().filter(|episode| episode.won).count();
-        note!(
+        self.run.reporter.note(&format!(
             "{}: {solved} of {} collected episodes solved, {} demonstrations beside; {samples} transitions, {} distinct",
             self.name,
             collected.len(),
             demonstrations.len(),
             rows.len()
-        );
+        ));
         let ending = agent.actor_critic(&rows, &mut trainer, &self.run.stop)?;
         Ok((trainer.progress, ending))
     }
@@ -357,9 +366,9 @@ impl Learner<'_> {
         };
         let label = format!("{} plays round {}", self.name, round + 1);
         let mut generator = UntilStopped { inner: &mut generator, stop: &self.run.stop };
-        let mut episodes = play(env, &mut generator, &Job::each(&tasks), options, &label)?;
+        let mut episodes = play(env, &mut generator, &Job::each(&tasks), options, &label, self.run.reporter)?;
         let dropped = Dropped::take_from(&mut episodes).context(label.clone())?;
-        self.run.directory.note_dropped(&label, dropped)?;
+        self.run.directory.note_dropped(&label, dropped, self.run.reporter)?;
         Ok(episodes)
     }
 }

@@ -15,13 +15,15 @@ pub mod learn;
 pub mod memory;
 pub mod output;
 pub mod play;
-pub mod progress;
+pub mod report;
 pub mod rows;
 pub mod table;
 pub mod trace_file;
 pub mod training;
 pub mod unchanged;
 pub mod watcher;
+
+pub use report::{Progress, Reporter, Silent, Stage};
 
 use std::fmt;
 

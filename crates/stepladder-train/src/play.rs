@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, anyhow, bail};
 use stepladder_agent::AgentSpec;
-use stepladder_algo::note;
 use stepladder_algo::runtime::checkpoint::{self, Trainer};
 use stepladder_algo::runtime::optimiser::AdamWConfig;
 use stepladder_core::Role;
@@ -21,7 +20,7 @@ use stepladder_rollout::{Generator, Job, Scheduler};
 
 use super::directory::RunDir;
 use super::learn::ROLES;
-use super::progress::Reporter;
+use super::report::Reporter;
 use crate::config::{Config, Weights};
 use crate::envs::Registered;
 
@@ -241,28 +240,28 @@ pub fn broken(episodes: &[Episode]) -> Option<String> {
     Some(format!("{} of {} episodes broke off; the first, {}: {error}", rest + 1, episodes.len(), first.task))
 }
 
-/// Says so on standard error; the episodes count as failed.
-pub fn warn_of_broken(episodes: &[Episode]) {
+/// Warns of episodes that an error broke off; they count as failed.
+pub fn warn_of_broken(episodes: &[Episode], reporter: &dyn Reporter) {
     if let Some(text) = broken(episodes) {
-        note!("warning: {text}");
+        reporter.warn(&text);
     }
 }
 
-/// Plays `jobs` with progress on standard error.
+/// Plays `jobs` under a name.
 pub fn play(
     env: &Registered,
     generator: &mut dyn Generator,
     jobs: &[Job],
     options: Options<'_>,
     name: &str,
+    reporter: &dyn Reporter,
 ) -> Result<Vec<Episode>> {
-    let reporter = Reporter::new(name, jobs.len() as u64);
+    let progress = reporter.begin(name, jobs.len() as u64);
     let (mut done, mut won) = (0, 0);
     let episodes = Scheduler::new(&*env.tasks, generator, options).run(jobs, |episode| {
         done += 1;
         won += u64::from(episode.won);
-        reporter.at(done, &format!("{won} of {done} solved"));
+        progress.at(done, &format!("{won} of {done} solved"));
     })?;
-    reporter.done();
     Ok(episodes)
 }

@@ -1,6 +1,5 @@
 //! A whole run: demonstrations, every agent trained and evaluated, the table. Whatever is finished is not done again.
 
-use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +8,6 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use stepladder_agent::AgentKind;
 use stepladder_algo::bc::{Budget, Ending};
-use stepladder_algo::note;
 use stepladder_algo::runtime::checkpoint::Progress;
 use stepladder_algo::runtime::clock::Stopwatch;
 use stepladder_core::trace::Episode;
@@ -23,7 +21,7 @@ use super::demonstrations::{Demonstrations, Rollout, demonstrate, expert_rollout
 use super::directory::{RunDir, commit, replace_file};
 use super::learn::{Learner, Material};
 use super::play::{Policy, UntilStopped, play, warn_of_broken, was_stopped};
-use super::progress::{Reporter, minutes};
+use super::report::{Reporter, Stage, minutes};
 use super::rows::vocabulary;
 use super::table::{self, Line};
 use super::trace_file;
@@ -48,8 +46,7 @@ pub struct Run<'a> {
     pub data_root: Option<&'a Path>,
     pub device: Device,
     pub stop: Arc<AtomicBool>,
-    /// Shows a table.
-    pub say: fn(&dyn Display),
+    pub reporter: &'a dyn Reporter,
 }
 
 impl Run<'_> {
@@ -63,8 +60,8 @@ impl Run<'_> {
             );
         }
         let Demonstrations { episodes, dropped, subsets } =
-            demonstrate(env, &self.config, self.choice, &self.stop)?;
-        self.directory.note_dropped("demonstrations", dropped)?;
+            demonstrate(env, &self.config, self.choice, self.reporter, &self.stop)?;
+        self.directory.note_dropped("demonstrations", dropped, self.reporter)?;
         self.directory.note_subsets(&subsets)?;
         trace_file::save(&path, &episodes)?;
         record_demonstrations(&self.directory)?;
@@ -99,10 +96,9 @@ impl Run<'_> {
                 noise: 0.0,
                 seed: self.config.seed,
             };
-            let reporter = Reporter::new("words", rollout.jobs.len() as u64);
-            let mut played = expert_rollout(&other, &rollout, &reporter, &self.stop)?;
-            self.directory
-                .note_dropped(&format!("words of {id}/{split}"), Dropped::take_from(&mut played)?)?;
+            let mut played = expert_rollout(&other, &rollout, "words", self.reporter, &self.stop)?;
+            let dropped = Dropped::take_from(&mut played)?;
+            self.directory.note_dropped(&format!("words of {id}/{split}"), dropped, self.reporter)?;
             trace_file::save(&path, &played)?;
             episodes.extend(played);
         }
@@ -131,13 +127,14 @@ impl Run<'_> {
         let episodes = self.episodes(&env)?;
         let practised = self.practice_words(&env)?;
         let tokenizer = Arc::new(vocabulary(&self.config, &episodes, &practised, &*env.style));
-        note!(
+        self.reporter.note(&format!(
             "{} demonstrations with {} steps in {}; {} words",
             episodes.len(),
             episodes.iter().map(Episode::len).sum::<usize>(),
             minutes(clock.seconds()),
             tokenizer.len(),
-        );
+        ));
+        self.reporter.finished(Stage::Demonstrations { episodes: episodes.len() });
         let clock = Stopwatch::start();
         let file = format!("{}-{}", self.config.env.id, self.config.eval.split);
         let mut lines = vec![self.expert(&env, &self.config.eval.split, &dev, &file)?];
@@ -168,19 +165,19 @@ impl Run<'_> {
             self.training_times()?,
             minutes(clock.seconds())
         ));
-        (self.say)(&text);
+        self.reporter.table(&text);
         for target in &self.config.eval.transfer {
             if self.stopped() {
                 return Ok(RunEnding::Interrupted);
             }
             if let Some(block) = self.transfer(target)? {
-                (self.say)(&block);
+                self.reporter.table(&block);
                 text.push('\n');
                 text.push_str(&block);
             }
         }
         replace_file(&self.directory.root.join("table.txt"), &text)?;
-        (self.say)(&format_args!("run directory: {}", self.directory.root.display()));
+        self.reporter.table(&format!("run directory: {}", self.directory.root.display()));
         Ok(RunEnding::Complete)
     }
 
@@ -255,8 +252,7 @@ impl Run<'_> {
             noise: 0.0,
             seed: self.config.seed,
         };
-        let reporter = Reporter::new("expert", rollout.jobs.len() as u64);
-        let episodes = expert_rollout(env, &rollout, &reporter, &self.stop)?;
+        let episodes = expert_rollout(env, &rollout, "expert", self.reporter, &self.stop)?;
         trace_file::save(&path, &episodes)?;
         Ok(Line { name, evaluation: env.evaluate(&episodes) })
     }
@@ -292,6 +288,7 @@ impl Run<'_> {
     fn train(&self, material: &Material<'_>, name: &str, numbers: &AgentConfig) -> Result<RunEnding> {
         let done = self.trained(name);
         if done.exists() {
+            self.reporter.finished(Stage::Trained { agent: name });
             return Ok(RunEnding::Complete);
         }
         let (progress, ending) = Learner { run: self, material, name, numbers }.train()?;
@@ -299,6 +296,7 @@ impl Run<'_> {
             return Ok(RunEnding::Interrupted);
         }
         replace_file(&done, &(serde_json::to_string_pretty(&progress)? + "\n"))?;
+        self.reporter.finished(Stage::Trained { agent: name });
         Ok(RunEnding::Complete)
     }
 
@@ -326,7 +324,8 @@ impl Run<'_> {
             };
             let label = format!("{name} {split}");
             let mut generator = UntilStopped { inner: &mut *generator, stop: &self.stop };
-            let episodes = play(env, &mut generator, &Job::each(&subset.tasks), options, &label)?;
+            let episodes =
+                play(env, &mut generator, &Job::each(&subset.tasks), options, &label, self.reporter)?;
             trace_file::save(&episodes_path, &episodes)?;
             let evaluation = env.evaluate(&episodes);
             let place = policy.checkpoint.display().to_string();
@@ -338,8 +337,10 @@ impl Run<'_> {
             replace_file(&json_path, &(serde_json::to_string_pretty(&value)? + "\n"))?;
             episodes
         };
-        warn_of_broken(&episodes);
+        warn_of_broken(&episodes, self.reporter);
         let evaluation = env.evaluate(&episodes);
+        let target = format!("{}/{split}", env.spec().id);
+        self.reporter.finished(Stage::Evaluated { agent: name, target: &target, evaluation: &evaluation });
         Ok(Line { name: name.to_owned(), evaluation })
     }
 
@@ -369,7 +370,7 @@ impl Run<'_> {
         let (env, tasks) = match present {
             Ok(present) => present,
             Err(reason) => {
-                note!("{target} is not played: {reason}");
+                self.reporter.note(&format!("{target} is not played: {reason}"));
                 return Ok(None);
             }
         };

@@ -17,8 +17,9 @@ use super::agents::AgentRun;
 use super::choice::suffix;
 use super::directory::replace_file;
 use super::play::{live_generator, warn_of_broken};
-use super::progress::{Reporter, minutes};
+use super::report::minutes;
 use crate::config::Weights;
+use crate::report;
 
 /// The metric of the small evaluations during training.
 const PROBE: &str = "probe/success";
@@ -87,7 +88,7 @@ impl Logged {
 pub struct Watcher<'a> {
     pub run: &'a AgentRun<'a>,
     pub metrics: Metrics,
-    pub reporter: Reporter,
+    pub progress: Box<dyn report::Progress + 'a>,
     pub logged: Logged,
     pub saved: f64,
     /// Small evaluations that are done, in this phase and all before it.
@@ -105,6 +106,11 @@ impl Watcher<'_> {
         }
         let planned = self.run.config.eval.probes;
         trainer.progress.phase as u32 * planned + ((fraction * f64::from(planned + 1)) as u32).min(planned)
+    }
+
+    /// Ends the work and saves.
+    pub fn finish(mut self, trainer: &Trainer) -> Result<(), AlgoError> {
+        self.save(trainer)
     }
 
     pub fn save(&mut self, trainer: &Trainer) -> Result<(), AlgoError> {
@@ -150,7 +156,7 @@ impl Watcher<'_> {
         self.write(report.step, &values)?;
         if self.run.numbers.algo.is_online() {
             let message = format!("{} | {} left", played(&report.extra), minutes(report.left));
-            self.reporter.at((1000.0 * report.fraction) as u64, &message);
+            self.progress.at((1000.0 * report.fraction) as u64, &message);
             self.logged = Logged::of(report);
             return Ok(());
         }
@@ -162,7 +168,7 @@ impl Watcher<'_> {
             speed,
             minutes(report.left)
         );
-        self.reporter.at((1000.0 * report.fraction) as u64, &message);
+        self.progress.at((1000.0 * report.fraction) as u64, &message);
         self.logged = Logged::of(report);
         Ok(())
     }
@@ -201,13 +207,13 @@ impl Watcher<'_> {
         let episodes = stepladder_rollout::Scheduler::new(&*run.env.tasks, &mut generator, options)
             .run(&jobs, |_| ())
             .map_err(|error| AlgoError::Observer(format!("a probe of {} failed: {error}", run.name)))?;
-        warn_of_broken(&episodes);
+        warn_of_broken(&episodes, run.reporter);
         let all = evaluate_within(&episodes, run.env.spec().score_range).all;
         let mut values = vec![(PROBE, all.success), (PROBE_SCORE, all.score)];
         let counted = ["iteration", "env_steps", "generated_tokens"];
         values.extend(report.extra.iter().filter(|(name, _)| counted.contains(name)));
         self.write(report.step, &values)?;
-        self.reporter.line(&format!(
+        self.progress.note(&format!(
             "{} after {} of training: {:.0} % of {} {} episodes solved, {:.1} steps{}",
             run.name,
             minutes(report.seconds),

@@ -8,6 +8,7 @@ mod early;
 mod message;
 mod signals;
 mod stdout;
+mod terminal;
 mod threads;
 
 use std::process::ExitCode;

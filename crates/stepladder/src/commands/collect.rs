@@ -9,6 +9,7 @@ use stepladder_rollout::scheduler::Options;
 
 use super::{policy, sum_up, whole};
 use crate::cli::Collect;
+use crate::terminal::Terminal;
 use stepladder_train::choice::behind;
 use stepladder_train::output::Output;
 use stepladder_train::play::play;
@@ -25,7 +26,7 @@ pub(super) fn run(arguments: &Collect) -> Result<()> {
     let writer = trace_file::Writer::to(output)?;
     let mut generator = opened.generator()?;
     let options = Options { seed: arguments.seed, slots: 100, ..opened.options(&arguments.policy) };
-    let mut episodes = play(env, &mut *generator, &jobs, options, &policy.name)?;
+    let mut episodes = play(env, &mut *generator, &jobs, options, &policy.name, &Terminal)?;
     whole(&mut episodes)?;
     writer.write_all(&episodes)?;
     let all = env.evaluate(&episodes).all;

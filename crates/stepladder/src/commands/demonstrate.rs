@@ -11,12 +11,12 @@ use stepladder_rollout::Job;
 use super::{Usage, one_on_stdout, say, sum_up, whole};
 use crate::cli::Demonstrate;
 use crate::signals;
+use crate::terminal::Terminal;
 use stepladder_train::choice::behind;
 use stepladder_train::demonstrations::{Rollout, expert_rollout, walkthroughs};
 use stepladder_train::envs;
 use stepladder_train::labels::Labels;
 use stepladder_train::output::Output;
-use stepladder_train::progress::Reporter;
 use stepladder_train::trace_file;
 
 pub(super) fn run(arguments: &Demonstrate) -> Result<()> {
@@ -40,9 +40,9 @@ pub(super) fn run(arguments: &Demonstrate) -> Result<()> {
         seed: arguments.seed,
     };
     let mut episodes = if arguments.walkthrough {
-        walkthroughs(&env, &rollout, &Reporter::new("walkthroughs", tasks.len() as u64))?
+        walkthroughs(&env, &rollout, &Terminal)?
     } else {
-        expert_rollout(&env, &rollout, &Reporter::new("expert plays", tasks.len() as u64), &signals::stop())?
+        expert_rollout(&env, &rollout, "expert plays", &Terminal, &signals::stop())?
     };
     let dropped = whole(&mut episodes)?;
     writer.write_all(&episodes)?;

@@ -13,6 +13,7 @@ use stepladder_rollout::scheduler::Options;
 
 use super::{Usage, all_played, one_on_stdout, policy, say, sum_up};
 use crate::cli::Evaluate;
+use crate::terminal::Terminal;
 use stepladder_train::choice::suffix;
 use stepladder_train::directory::commit;
 use stepladder_train::memory;
@@ -59,7 +60,7 @@ pub(super) fn run(arguments: &Evaluate) -> Result<()> {
         ..opened.options(&arguments.policy)
     };
     let clock = Stopwatch::start();
-    let episodes = play(env, &mut *generator, &jobs, options, &policy.name)?;
+    let episodes = play(env, &mut *generator, &jobs, options, &policy.name, &Terminal)?;
     let seconds = clock.seconds();
     note!("{} episodes in {seconds:.2} s", episodes.len());
     if let Some(writer) = writer {

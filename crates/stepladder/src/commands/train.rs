@@ -10,6 +10,7 @@ use stepladder_model::{Device, device};
 use super::say;
 use crate::cli::Train;
 use crate::signals::{self, Stopped};
+use crate::terminal::Terminal;
 use stepladder_train::choice::Choice;
 use stepladder_train::config;
 use stepladder_train::directory::{RunDir, RunInfo, commit};
@@ -75,7 +76,7 @@ pub(super) fn run(arguments: &Train) -> Result<()> {
         data_root: arguments.data.as_deref(),
         device: opened,
         stop,
-        say: |text| say(text),
+        reporter: &Terminal,
     };
     if run.run()? == RunEnding::Interrupted {
         say(format_args!("stopped; continue with: stepladder train --resume {}", quoted(&root)));

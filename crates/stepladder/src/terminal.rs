@@ -1,4 +1,5 @@
-//! Progress: a bar on a terminal, plain lines otherwise; both on standard error.
+//! What a run shows: progress as a bar on a terminal and as plain lines otherwise, both on standard error; tables on
+//! standard output.
 
 use std::io::IsTerminal;
 use std::sync::Mutex;
@@ -7,9 +8,33 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use stepladder_algo::note;
 use stepladder_algo::runtime::clock::Stopwatch;
+use stepladder_train::{Progress, Reporter};
 
-/// Reports how far something is.
-pub struct Reporter {
+use crate::stdout::say;
+
+/// Shows everything.
+pub(crate) struct Terminal;
+
+impl Reporter for Terminal {
+    fn begin(&self, name: &str, total: u64) -> Box<dyn Progress + '_> {
+        Box::new(Bar::new(name, total))
+    }
+
+    fn note(&self, text: &str) {
+        note!("{text}");
+    }
+
+    fn warn(&self, text: &str) {
+        note!("warning: {text}");
+    }
+
+    fn table(&self, text: &str) {
+        say(text);
+    }
+}
+
+/// A bar, or its plain lines.
+struct Bar {
     name: String,
     total: u64,
     bar: Option<ProgressBar>,
@@ -20,9 +45,8 @@ pub struct Reporter {
 /// Seconds between plain lines.
 const LINE_EVERY: f64 = 5.0;
 
-impl Reporter {
-    /// `total` units of work under a name.
-    pub fn new(name: &str, total: u64) -> Self {
+impl Bar {
+    fn new(name: &str, total: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(total);
             let style = ProgressStyle::with_template("{prefix:>14} {bar:32} {percent:>3} % {msg}")
@@ -34,9 +58,10 @@ impl Reporter {
         });
         Self { name: name.to_owned(), total, bar, clock: Stopwatch::start(), last_line: Mutex::new(0.0) }
     }
+}
 
-    /// `done` of the total, with what there is to say about it.
-    pub fn at(&self, done: u64, message: &str) {
+impl Progress for Bar {
+    fn at(&self, done: u64, message: &str) {
         match &self.bar {
             Some(bar) => {
                 bar.set_position(done.min(self.total));
@@ -54,30 +79,18 @@ impl Reporter {
         }
     }
 
-    /// A line that stays.
-    pub fn line(&self, text: &str) {
+    fn note(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
             None => note!("{text}"),
         }
     }
+}
 
-    /// Takes the bar away.
-    pub fn done(&self) {
+impl Drop for Bar {
+    fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
     }
-}
-
-impl Drop for Reporter {
-    fn drop(&mut self) {
-        self.done();
-    }
-}
-
-/// Seconds as `3:07`.
-pub fn minutes(seconds: f64) -> String {
-    let whole = seconds.max(0.0).round() as u64;
-    format!("{}:{:02}", whole / 60, whole % 60)
 }
