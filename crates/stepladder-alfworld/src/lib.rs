@@ -10,6 +10,7 @@
 //! * [`households`]: the generated games and their splits
 //! * [`mod@verify`]: replaying recorded episodes of the original
 //! * [`mod@bench`]: measuring speed
+//! * [`family`]: everything the crate offers, as two statics
 //!
 //! Learning to play, from texts alone:
 //! * [`view`]: what an agent can read off the texts
@@ -31,6 +32,7 @@ pub mod engine;
 pub mod env;
 mod error;
 pub mod expert;
+pub mod family;
 pub mod game;
 pub mod generate;
 mod goal;
@@ -54,6 +56,7 @@ pub use engine::{Engine, Outcome};
 pub use env::{AlfworldEnv, GameSource, Options};
 pub use error::{FileError, GameError};
 pub use expert::AlfworldExpert;
+pub use family::{ALFWORLD, HOUSEHOLD};
 pub use game::Game;
 pub use households::Households;
 pub use list::CommandList;

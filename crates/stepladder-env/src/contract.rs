@@ -30,6 +30,17 @@ pub struct EnvSpec {
 }
 
 impl EnvSpec {
+    /// Checks that a split is registered.
+    ///
+    /// # Errors
+    /// [`EnvError::UnknownSplit`].
+    pub fn known_split(&self, split: &str) -> Result<(), EnvError> {
+        if self.splits.contains(&split) {
+            return Ok(());
+        }
+        Err(EnvError::UnknownSplit { env: self.id, split: split.to_owned(), known: self.split_list() })
+    }
+
     /// Lists the splits; names that differ in a consecutive last number are folded, `dev-goals-1 to 8`.
     pub fn split_list(&self) -> String {
         let mut folded: Vec<(&str, Option<(u32, u32)>)> = Vec::new();
@@ -116,6 +127,12 @@ pub enum EnvError {
         /// Fault.
         reason: String,
     },
+    /// A request that the environment cannot serve: an option or a capability that it does not have.
+    #[error("{0}")]
+    Usage(String),
+    /// A file could not be written.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
 }
 
 /// A text environment.

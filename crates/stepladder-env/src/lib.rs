@@ -1,6 +1,7 @@
 //! Contract of environments, and the tools that check it.
 //!
 //! * [`contract`]: [`Env`], capabilities, [`EnvSpec`], [`EnvError`], [`TaskSet`]
+//! * [`family`]: everything that one environment offers, as one static
 //! * [`clock`]: the stopwatch of benchmarks and training
 //! * [`wrappers`]: the time limit
 //! * [`subset`]: samples of a split's tasks, stratified by family
@@ -13,10 +14,12 @@
 pub mod clock;
 pub mod conformance;
 pub mod contract;
+pub mod family;
 pub mod subset;
 pub mod transcript;
 pub mod wrappers;
 
 pub use contract::{Admissible, Env, EnvError, EnvSpec, TaskSet, Walkthrough};
+pub use family::{Family, OptionSpec, Options, Reader, Values};
 pub use subset::{Draw, Subset};
 pub use wrappers::TimeLimit;

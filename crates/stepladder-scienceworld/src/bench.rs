@@ -9,7 +9,7 @@ use crate::env::FIRST_ACTION;
 use crate::failure::Failure;
 use crate::instance::Instance;
 use crate::pool::Pool;
-use crate::tasks::SPEC;
+use crate::spec::SPEC;
 
 /// What is played: tasks of every length, some with many objects about, some that wait for plants to grow.
 pub const COURSE: [(&str, u32); 8] = [

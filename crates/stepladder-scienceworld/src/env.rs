@@ -8,8 +8,9 @@ use stepladder_env::{Admissible, Env, EnvError, EnvSpec, Walkthrough};
 use crate::failure::Failure;
 use crate::gold::Cache;
 use crate::instance::{Instance, View};
+use crate::named::Named;
 use crate::pool::Pool;
-use crate::tasks::{Named, SPEC};
+use crate::spec::SPEC;
 
 /// What the simulator says to an action that it does not know.
 pub const UNKNOWN_ACTION: &str = "No known action matches that input.";
@@ -59,6 +60,29 @@ impl ScienceWorldEnv {
         Self { gold, instance: Instance::new(pool), playing: None }
     }
 
+    /// Starts an episode of a task that was read, as the simulator has it: [`Env::reset`] without a check of the name.
+    ///
+    /// # Errors
+    /// [`EnvError::Backend`], [`EnvError::Data`].
+    pub fn begin(&mut self, task: &TaskKey, named: Named) -> Result<Start, EnvError> {
+        self.playing = None;
+        let begin = |instance: &mut Instance| {
+            let description = instance.load(named.task.name, named.variation, &named.simplification)?;
+            Ok((description, instance.step(FIRST_ACTION)?))
+        };
+        let (description, view) = begin(&mut self.instance)
+            .map_err(|failure: Failure| failure.into_env_error(&format!("{task}, at its start")))?;
+        let start = Start {
+            text: view.observation.clone(),
+            task: description,
+            context: surroundings(&view.look, &view.inventory),
+            family: named.task.name.to_owned(),
+        };
+        // What the first look earned is paid with the first step, so that an episode's rewards add up to its score.
+        self.playing = Some(Playing { key: task.clone(), named, view, points: 0, over: false, failed: None });
+        Ok(start)
+    }
+
     /// What there is to see now: the last answer, the room, what is carried, the score.
     pub fn view(&self) -> Option<&View> {
         self.playing.as_ref().map(|playing| &playing.view)
@@ -82,21 +106,11 @@ impl Env for ScienceWorldEnv {
     fn reset(&mut self, task: &TaskKey, _seed: u64) -> Result<Start, EnvError> {
         self.playing = None;
         let named = Named::read(task)?;
-        let begin = |instance: &mut Instance| {
-            let description = instance.load(named.task.name, named.variation, &named.simplification)?;
-            Ok((description, instance.step(FIRST_ACTION)?))
-        };
-        let (description, view) = begin(&mut self.instance)
-            .map_err(|failure: Failure| failure.into_env_error(&format!("{task}, at its start")))?;
-        let start = Start {
-            text: view.observation.clone(),
-            task: description,
-            context: surroundings(&view.look, &view.inventory),
-            family: named.task.name.to_owned(),
-        };
-        // What the first look earned is paid with the first step, so that an episode's rewards add up to its score.
-        self.playing = Some(Playing { key: task.clone(), named, view, points: 0, over: false, failed: None });
-        Ok(start)
+        if named.world.is_some() {
+            let reason = "the bare simulator has no practice worlds".to_owned();
+            return Err(EnvError::UnknownTask { task: task.clone(), reason });
+        }
+        self.begin(task, named)
     }
 
     fn step(&mut self, action: &str) -> Result<Step, EnvError> {

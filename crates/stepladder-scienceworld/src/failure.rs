@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use stepladder_env::EnvError;
 
-use crate::tasks::SPEC;
+use crate::spec::SPEC;
 
 /// Why a call got no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::java;
+use crate::named::Named;
 use crate::pool::{Pool, lock};
-use crate::tasks::Named;
 
 /// Raised when the meaning of the file changes.
 pub const VERSION: u32 = 1;

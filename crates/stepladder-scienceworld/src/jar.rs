@@ -7,39 +7,33 @@ use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
+use stepladder_env::family::{Archive, ArchiveFile};
 
 use crate::failure::Failure;
 
-/// One version of the package `scienceworld` on PyPI.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Release {
-    /// Version, and the directory below `<data root>/scienceworld`.
-    pub version: &'static str,
-    /// Where the wheel is.
-    pub url: &'static str,
-    /// SHA-256 of the wheel.
-    pub wheel_sha256: &'static str,
-    /// SHA-256 of `scienceworld.jar` in it.
-    pub jar_sha256: &'static str,
-    /// SHA-256 of `object_type_ids.tsv` in it.
-    pub types_sha256: &'static str,
-}
-
-/// The releases that this was proven with; the first is the default.
-pub const RELEASES: [Release; 2] = [
-    Release {
+/// The wheels of the package `scienceworld` on PyPI that this was proven with; the first is the default.
+pub static RELEASES: [Archive; 2] = [
+    Archive {
         version: "1.2.3",
         url: "https://files.pythonhosted.org/packages/a8/2a/a95edc8f02830543d782aee506eaacf1344f918fb40fa475fe5898293f8c/scienceworld-1.2.3-py3-none-any.whl",
-        wheel_sha256: "e9737b9d099bfaad90ef053ad6ac1d795e2063ed320efdfc0e9d9c8b5bebf419",
-        jar_sha256: "f4e1fdce0cdabe1bab7128a7e78ea820210d9db3c28d7272bcbbc3f3a1c5f0d7",
-        types_sha256: "c8ad78fd41f79d9edd9669565990a58ec58f916f599de6c06765c2275a983e32",
+        sha256: "e9737b9d099bfaad90ef053ad6ac1d795e2063ed320efdfc0e9d9c8b5bebf419",
+        place: "scienceworld/1.2.3",
+        files: &[
+            types("c8ad78fd41f79d9edd9669565990a58ec58f916f599de6c06765c2275a983e32"),
+            // The jar last: where it is, everything is.
+            jar("f4e1fdce0cdabe1bab7128a7e78ea820210d9db3c28d7272bcbbc3f3a1c5f0d7"),
+        ],
     },
-    Release {
+    Archive {
         version: "1.1.3",
         url: "https://files.pythonhosted.org/packages/66/99/1ff9371465e8da80ab7f5678d989ea348f82d2824ec73b34c1418377bf7d/scienceworld-1.1.3-py3-none-any.whl",
-        wheel_sha256: "19a55d4e2f6fd7c030a444e901a6ad4db0b94636ea283b895caae88abb514a57",
-        jar_sha256: "2a83ba73718c50b2ed51f2819ddc3e564c7b3468a4999dd2d757c8bbb077b8ff",
-        types_sha256: "c8ad78fd41f79d9edd9669565990a58ec58f916f599de6c06765c2275a983e32",
+        sha256: "19a55d4e2f6fd7c030a444e901a6ad4db0b94636ea283b895caae88abb514a57",
+        place: "scienceworld/1.1.3",
+        files: &[
+            types("c8ad78fd41f79d9edd9669565990a58ec58f916f599de6c06765c2275a983e32"),
+            // The jar last: where it is, everything is.
+            jar("2a83ba73718c50b2ed51f2819ddc3e564c7b3468a4999dd2d757c8bbb077b8ff"),
+        ],
     },
 ];
 
@@ -49,8 +43,16 @@ pub const JAR: &str = "scienceworld.jar";
 /// Name of its list of object types, beside it.
 pub const TYPES: &str = "object_type_ids.tsv";
 
+const fn jar(sha256: &'static str) -> ArchiveFile {
+    ArchiveFile { inside: "scienceworld/scienceworld.jar", name: JAR, sha256 }
+}
+
+const fn types(sha256: &'static str) -> ArchiveFile {
+    ArchiveFile { inside: "scienceworld/object_type_ids.tsv", name: TYPES, sha256 }
+}
+
 /// The release of a version number.
-pub fn release(version: &str) -> Option<&'static Release> {
+pub fn release(version: &str) -> Option<&'static Archive> {
     RELEASES.iter().find(|release| release.version == version)
 }
 
@@ -93,13 +95,16 @@ impl Jar {
     /// [`Failure::Data`] with the command that fetches them.
     pub fn check(&self) -> Result<(), Failure> {
         let version = &self.version;
-        let other =
-            if *version == RELEASES[0].version { String::new() } else { format!(" --version {version}") };
+        let other = if *version == RELEASES[0].version {
+            String::new()
+        } else {
+            format!(" --option version={version}")
+        };
         let get = format!("`stepladder data get scienceworld{other}`");
         let release = release(version);
         for (path, published) in [
-            (self.file(), release.map(|release| release.jar_sha256)),
-            (self.types(), release.map(|release| release.types_sha256)),
+            (self.file(), release.and_then(|release| release.sha256_of(JAR))),
+            (self.types(), release.and_then(|release| release.sha256_of(TYPES))),
         ] {
             if !path.is_file() {
                 return Err(Failure::Data {

@@ -3,35 +3,35 @@
 //! The simulator runs in child JVMs. A small bridge (`bridge/Bridge.java`) keeps many worlds apart in each of them.
 //!
 //! * [`jar`]: where the simulator lies; [`pool`], [`instance`]: JVMs and the worlds in them; [`failure`]: what can go wrong
-//! * [`variations`], [`splits`], [`tasks`]: which tasks there are
-//! * [`mod@env`]: playing behind the environment contract; [`practice`]: training worlds with other names, in which things have been
-//!   carried elsewhere; [`gold`]: the simulator's own solutions, kept on disk
-//! * [`view`]: what texts say; [`expert`]: planner, executor and progress writer by rules; [`mod@codec`]: texts in few tokens;
-//!   [`noise`]: wrong actions; [`rename`]: the same episodes with other names; [`ScienceWorldSegmenter`]: gold paths in subtasks
+//! * [`mod@spec`], [`variations`], [`splits`], [`named`], [`tasks`]: which tasks there are
+//! * [`mod@env`]: playing behind the environment contract; [`gold`]: the simulator's own solutions, kept on disk
+//! * [`view`]: what texts say; [`expert`]: planner, executor and progress writer by rules; [`noise`]: wrong actions
+//! * for word-level models, not needed by the environment: [`mod@codec`]: texts in few tokens; [`augment`]: episodes with other
+//!   names, training worlds in which things have other names and have been carried elsewhere
+//! * [`family`]: everything the crate offers, as one static
 //! * [`mod@verify`]: replaying recorded episodes of the original; [`mod@bench`]: measuring speed
 
 #![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
 
 mod answers;
+pub mod augment;
 pub mod bench;
 pub mod codec;
 pub mod env;
 pub mod expert;
 pub mod failure;
+pub mod family;
 pub mod gold;
 pub mod instance;
 pub mod jar;
 mod java;
+pub mod named;
 pub mod noise;
 pub mod pool;
-pub mod practice;
-mod prelude;
-mod readings;
-pub mod rename;
 mod segment;
+pub mod spec;
 pub mod splits;
 pub mod tasks;
-mod twins;
 pub mod variations;
 pub mod verify;
 pub mod view;
@@ -42,6 +42,7 @@ pub use codec::ScienceWorldCodec;
 pub use env::ScienceWorldEnv;
 pub use expert::ScienceWorldExpert;
 pub use failure::Failure;
+pub use family::FAMILY;
 pub use instance::{Instance, View};
 pub use jar::Jar;
 pub use java::OLDEST_JAVA;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use stepladder_env::EnvError;
 
-use crate::tasks::SPEC;
+use crate::spec::SPEC;
 use crate::variations::{Part, TASKS, Task};
 
 /// Of the published training variations, these are held out for tuning: one of 14.

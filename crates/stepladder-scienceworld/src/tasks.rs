@@ -10,44 +10,8 @@ use crate::env::ScienceWorldEnv;
 use crate::gold::Cache;
 use crate::jar::{Jar, RELEASES};
 use crate::pool::{Pool, PoolOptions};
-use crate::practice::Practice;
+use crate::spec::SPEC;
 use crate::splits::{Listed, Split};
-use crate::variations::Task;
-
-/// What is known about ScienceWorld.
-pub static SPEC: EnvSpec = EnvSpec {
-    id: "scienceworld",
-    summary: "elementary science in a text world: 30 kinds of tasks (needs Java; `stepladder data get scienceworld`)",
-    version: 1,
-    upstream: "ScienceWorld 1.2.3, its own simulator, with equal identity hashes",
-    data_licence: "Apache-2.0",
-    splits: &[
-        "train",
-        "dev",
-        "test",
-        "train_dev",
-        "train_fit",
-        "train_first",
-        "train_last",
-        "practice",
-        "practice_first",
-        "train-easy",
-        "dev-easy",
-        "test-easy",
-        "train_dev-easy",
-        "train_fit-easy",
-        "all-train",
-        "all-dev",
-        "all-test",
-        "all-train-easy",
-        "all-dev-easy",
-        "all-test-easy",
-    ],
-    max_steps: 50,
-    reward_range: (-2.0, 1.0),
-    score_range: Some((0.0, 1.0)),
-    deterministic: true,
-};
 
 /// Choices about the simulator.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +28,8 @@ impl Default for Options {
     }
 }
 
-/// ScienceWorld's tasks, called `boil/3`: a task and one of its variations; a practice world `boil/13#17`. Listing them needs no simulator.
+/// ScienceWorld's tasks ([`Named`](crate::named::Named)). Listing them needs no simulator. Practice worlds are listed, and played by
+/// [`WithPractice`](crate::augment::WithPractice).
 ///
 /// ```
 /// use stepladder_env::TaskSet;
@@ -105,6 +70,15 @@ impl ScienceWorld {
         self.simulators().map(|(_, gold)| gold)
     }
 
+    /// A new environment.
+    ///
+    /// # Errors
+    /// As [`Self::pool`].
+    pub fn env(&self) -> Result<ScienceWorldEnv, EnvError> {
+        let (pool, gold) = self.simulators()?;
+        Ok(ScienceWorldEnv::new(pool, gold.clone()))
+    }
+
     fn simulators(&self) -> Result<&(Pool, Arc<Cache>), EnvError> {
         let simulators = self.simulators.as_ref().ok_or_else(|| EnvError::Backend {
             env: SPEC.id,
@@ -113,66 +87,6 @@ impl ScienceWorld {
         simulators.0.jar().check().map_err(|failure| failure.into_env_error(""))?;
         Ok(simulators)
     }
-}
-
-/// A task key, read.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Named {
-    /// The task.
-    pub task: &'static Task,
-    /// Which variation.
-    pub variation: u32,
-    /// Number of the practice world that is made of it.
-    pub world: Option<u32>,
-    /// As the simulator is told.
-    pub simplification: String,
-}
-
-impl Named {
-    /// Reads a task key.
-    ///
-    /// # Errors
-    /// [`EnvError::UnknownTask`].
-    pub fn read(key: &TaskKey) -> Result<Self, EnvError> {
-        let unknown = |reason: String| EnvError::UnknownTask { task: key.clone(), reason };
-        let split = Split::named(&key.split).map_err(|error| unknown(error.to_string()))?;
-        let (name, number) = key
-            .id
-            .rsplit_once('/')
-            .ok_or_else(|| unknown("a task is named <task>/<variation>, for example boil/3".to_owned()))?;
-        let task = Task::named(name).ok_or_else(|| unknown(format!("the simulator has no task `{name}`")))?;
-        let (number, world) = match number.split_once('#') {
-            Some(_) if !split.is_practice() => {
-                return Err(unknown("only practice splits have numbered worlds".to_owned()));
-            }
-            Some((number, world)) => (number, Some(world)),
-            None if split.is_practice() => {
-                return Err(unknown(
-                    "a practice world is named <task>/<variation>#<world>, for example boil/13#17".to_owned(),
-                ));
-            }
-            None => (number, None),
-        };
-        let variation = exact(number)
-            .filter(|variation| *variation < task.variations)
-            .ok_or_else(|| unknown(format!("{name} has the variations 0 to {}", task.variations - 1)))?;
-        let world = world.map(|world| {
-            let number = exact(world).filter(|number| split.made_of(task, *number) == Some(variation));
-            number.ok_or_else(|| unknown(format!("variation {variation} of {name} makes no world {world}")))
-        });
-        let world = world.transpose()?;
-        let simplification = split.simplification().to_owned();
-        let electrical = name.contains("power-component") || name.contains("conductivity");
-        if electrical && simplification.split(',').any(|one| one == "noElectricalAction") {
-            return Err(unknown("it cannot be solved with noElectricalAction".to_owned()));
-        }
-        Ok(Self { task, variation, world, simplification })
-    }
-}
-
-/// `03` would be a second name of `3`.
-fn exact(text: &str) -> Option<u32> {
-    text.parse().ok().filter(|number: &u32| number.to_string() == text)
 }
 
 fn id((task, variation, world): Listed) -> String {
@@ -196,36 +110,14 @@ impl TaskSet for ScienceWorld {
     }
 
     fn make(&self) -> Result<Box<dyn Env>, EnvError> {
-        let (pool, gold) = self.simulators()?;
-        Ok(Box::new(Practice::new(ScienceWorldEnv::new(pool, gold.clone()))))
+        Ok(Box::new(self.env()?))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn task_names_are_read_exactly() {
-        let read = |split: &str, id: &str| Named::read(&TaskKey::new("scienceworld", split, id));
-        let named = read("dev-easy", "power-component/3").unwrap();
-        assert_eq!(
-            (named.task.name, named.variation, &*named.simplification),
-            ("power-component", 3, "easy")
-        );
-        for (id, reason) in [
-            ("boil", "a task is named <task>/<variation>"),
-            ("fry/1", "the simulator has no task `fry`"),
-            ("boil/30", "boil has the variations 0 to 29"),
-            ("boil/03", "boil has the variations 0 to 29"),
-            ("boil/-1", "boil has the variations 0 to 29"),
-        ] {
-            let error = read("dev", id).unwrap_err().to_string();
-            assert!(error.contains(reason), "{error}");
-        }
-        let error = read("dev+noElectricalAction", "test-conductivity/1").unwrap_err().to_string();
-        assert!(error.contains("noElectricalAction"), "{error}");
-    }
+    use crate::named::Named;
 
     #[test]
     fn practice_worlds_have_numbers_and_others_have_none() {

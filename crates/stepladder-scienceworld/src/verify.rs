@@ -9,7 +9,7 @@ use stepladder_env::transcript::{Replay, Report, Schema};
 use crate::env::FIRST_ACTION;
 use crate::instance::Instance;
 use crate::pool::Pool;
-use crate::tasks::SPEC;
+use crate::spec::SPEC;
 
 /// Numbers that differ by less are equal: reading `0.39999999999999997`, serde_json gives 0.4.
 const LAST_DIGIT: f64 = 1e-12;
@@ -45,7 +45,8 @@ pub fn verify(path: &Path, pool: &Pool) -> Result<Report, EnvError> {
             u32::try_from(row.whole("variation")?).map_err(|_| row.broken("`variation` is too large"))?;
         let simplification = row.get("simplification").map_or(Ok(""), |_| row.text("simplification"))?;
         let name = format!("{task}/{variation} ({simplification}), step {}", row.step);
-        let failed = |failure: crate::Failure| failure.into_env_error(&format!("row {}, {name}", row.number));
+        let failed =
+            |failure: crate::failure::Failure| failure.into_env_error(&format!("row {}, {name}", row.number));
         if row.begins {
             description = Some(instance.load(task, variation, simplification).map_err(failed)?);
         }

@@ -10,7 +10,7 @@ use stepladder_env::conformance::{self, Names};
 use stepladder_env::{Env, TaskSet};
 use stepladder_scienceworld::env::{ScienceWorldEnv, UNKNOWN_ACTION, surroundings};
 use stepladder_scienceworld::gold::Cache;
-use stepladder_scienceworld::tasks::Named;
+use stepladder_scienceworld::named::Named;
 
 fn key(split: &str, id: &str) -> TaskKey {
     TaskKey::new("scienceworld", split, id)
@@ -31,7 +31,7 @@ fn the_contract_is_kept() {
 #[test]
 fn an_episode_shows_what_the_package_shows() {
     let Some(set) = set() else { return };
-    let mut env = ScienceWorldEnv::new(set.pool().unwrap(), set.gold().unwrap().clone());
+    let mut env = ScienceWorldEnv::new(set.0.pool().unwrap(), set.0.gold().unwrap().clone());
     let start = env.reset(&key("train", "boil/0"), 0).unwrap();
     assert!(start.task.starts_with("Your task is to boil "), "{}", start.task);
     assert_eq!(start.family, "boil");

@@ -120,10 +120,10 @@ fn a_world_survives_the_death_of_its_simulator() {
     for id in ["power-component/1#1", "boil/13#17"] {
         let undisturbed = play(&mut *env, id, &ACTIONS);
         let start = env.reset(&key(id), 0).unwrap();
-        let pid = set.pool().unwrap().pids()[0];
+        let pid = set.0.pool().unwrap().pids()[0];
         Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap();
         let steps = ACTIONS.iter().map(|action| env.step(action).unwrap()).collect();
         assert_eq!((start, steps), undisturbed);
-        assert_ne!(set.pool().unwrap().pids(), [pid]);
+        assert_ne!(set.0.pool().unwrap().pids(), [pid]);
     }
 }

@@ -22,10 +22,13 @@ const NO_BOX: &str = "no box there";
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SokobanExpert;
 
-/// The board of an observation: the last answer, at the start of an episode the context.
+/// The board of an observation as text: the last answer, at the start of an episode the context.
+pub(crate) fn shown(observation: &Observation) -> &str {
+    if observation.feedback.is_empty() { &observation.context } else { &observation.feedback }
+}
+
 fn seen(observation: &Observation) -> Option<Board> {
-    let text = if observation.feedback.is_empty() { &observation.context } else { &observation.feedback };
-    text.parse().ok()
+    shown(observation).parse().ok()
 }
 
 impl SokobanExpert {

@@ -8,6 +8,7 @@
 //! * [`tasks`], [`splits`], [`boxoban`]: which levels there are
 //! * [`generate`]: drawing new solvable boards
 //! * [`mod@verify`]: replaying recorded episodes of the originals; [`mod@bench`]: measuring speed
+//! * [`family`]: everything the crate offers, as one static
 //!
 //! Playing well:
 //! * [`mod@solve`]: shortest solutions
@@ -25,6 +26,7 @@ pub mod codec;
 pub mod env;
 pub mod episode;
 pub mod expert;
+pub mod family;
 pub mod frame;
 pub mod generate;
 pub mod noise;
@@ -42,6 +44,7 @@ pub use codec::SokobanCodec;
 pub use env::{Level, Options, SokobanEnv};
 pub use episode::{Episode, Outcome};
 pub use expert::SokobanExpert;
+pub use family::FAMILY;
 pub use frame::{Frame, Tiles};
 pub use plan::{Plan, Push, SubGoal, plan};
 pub use solve::{Solution, solve};

@@ -1,6 +1,7 @@
 //! What several tests need.
 #![allow(dead_code, clippy::unwrap_used, reason = "helpers of tests; each test takes what it needs")]
 
+use stepladder_scienceworld::augment::WithPractice;
 use stepladder_scienceworld::{Jar, Options, Pool, PoolOptions, ScienceWorld};
 use stepladder_testing::{data_root, skip};
 
@@ -24,9 +25,9 @@ pub(crate) fn pool() -> Option<Pool> {
 }
 
 /// The task set in one simulator of the default version.
-pub(crate) fn set() -> Option<ScienceWorld> {
+pub(crate) fn set() -> Option<WithPractice> {
     pool()?;
     let root = data_root("scienceworld/1.2.3/scienceworld.jar")?;
     let pool = PoolOptions { workers: 1, ..PoolOptions::default() };
-    Some(ScienceWorld::new(Some(&root), Options { pool, ..Options::default() }))
+    Some(WithPractice(ScienceWorld::new(Some(&root), Options { pool, ..Options::default() })))
 }

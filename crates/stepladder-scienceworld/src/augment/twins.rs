@@ -7,7 +7,7 @@ use rand::RngExt;
 use stepladder_core::seed::Rng;
 use stepladder_core::{Observation, Start};
 
-use crate::rename::solids;
+use super::rename::solids;
 use crate::splits::MATTER;
 use crate::view::{Scene, Thing};
 

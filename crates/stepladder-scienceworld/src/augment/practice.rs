@@ -4,19 +4,42 @@
 //! plays here meets what it has not met, and the expert, which reads only prompts, labels it as it labels everything. No
 //! development task is needed for it.
 //!
-//! What differs from the variation is drawn from the world's number and the task's id: the names ([`rename`](crate::rename)),
+//! What differs from the variation is drawn from the world's number and the task's id: the names ([`rename`](super::rename)),
 //! and what the agent carries elsewhere before its episode begins. In all other splits this environment is
 //! [`ScienceWorldEnv`].
 
 use stepladder_core::seed::{fingerprint, stream};
 use stepladder_core::{Start, Step, TaskKey};
-use stepladder_env::{Admissible, Env, EnvError, EnvSpec, Walkthrough};
+use stepladder_env::{Admissible, Env, EnvError, EnvSpec, TaskSet, Walkthrough};
 
+use super::prelude::Prelude;
+use super::rename::Names;
+use super::twins::{Meant, OTHER, Twins};
 use crate::env::{ScienceWorldEnv, surroundings};
-use crate::prelude::Prelude;
-use crate::rename::Names;
-use crate::tasks::Named;
-use crate::twins::{Meant, OTHER, Twins};
+use crate::named::Named;
+use crate::tasks::ScienceWorld;
+
+/// ScienceWorld's tasks with practice worlds that can be played.
+#[derive(Debug, Clone)]
+pub struct WithPractice(pub ScienceWorld);
+
+impl TaskSet for WithPractice {
+    fn spec(&self) -> &EnvSpec {
+        self.0.spec()
+    }
+
+    fn tasks(&self, split: &str) -> Result<Vec<TaskKey>, EnvError> {
+        self.0.tasks(split)
+    }
+
+    fn family(&self, task: &TaskKey) -> Option<String> {
+        self.0.family(task)
+    }
+
+    fn make(&self) -> Result<Box<dyn Env>, EnvError> {
+        Ok(Box::new(Practice::new(self.0.env()?)))
+    }
+}
 
 /// ScienceWorld with its practice worlds.
 #[derive(Debug)]
@@ -49,8 +72,9 @@ impl Env for Practice {
 
     fn reset(&mut self, key: &TaskKey, seed: u64) -> Result<Start, EnvError> {
         (self.names, self.twins) = (None, None);
-        let start = self.world.reset(key, seed)?;
-        let Some(number) = Named::read(key)?.world else { return Ok(start) };
+        let named = Named::read(key)?;
+        let Some(number) = named.world else { return self.world.reset(key, seed) };
+        let start = self.world.begin(key, named.clone())?;
         // The id alone, so that a world is the same in every split that has it.
         let random = |name: &str| stream(number.into(), name, &[fingerprint(&key.id)]);
         let mut prelude = Prelude::new(&mut self.world, &start);
@@ -64,7 +88,7 @@ impl Env for Practice {
         };
         if !prelude.harmless()? {
             self.twins = None;
-            self.world.reset(key, seed)?;
+            self.world.begin(key, named)?;
         }
         let shown = Names::draw(&start.family, &mut random("practice names"));
         let back = shown.inverse();

@@ -20,7 +20,7 @@ use stepladder_core::Start;
 use stepladder_core::seed::Rng;
 use stepladder_core::trace::{Episode, Turn};
 
-use crate::readings::Readings;
+use super::readings::Readings;
 
 use rand::seq::SliceRandom;
 

@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn every_reading_stays_on_its_side() {
-        let line = include_str!("../../stepladder-core/tests/trace-v1.jsonl");
+        let line = include_str!("../../../stepladder-core/tests/trace-v1.jsonl");
         let mut episode = stepladder_core::trace::read(line.as_bytes()).next().unwrap().unwrap();
         let mut rng = stepladder_core::seed::stream(1, "readings", &[]);
         assert_eq!(Readings::draw(&episode, &mut rng), None);
