@@ -17,6 +17,7 @@ use stepladder_core::{Codec, Observation, Role};
 use stepladder_data::Compact;
 use stepladder_env::{EnvError, EnvSpec, TaskSet};
 use stepladder_rollout::evaluation::{Evaluation, evaluate_within};
+use stepladder_scienceworld::augment::WithPractice;
 use stepladder_scienceworld::{ScienceWorld, ScienceWorldCodec, ScienceWorldExpert, ScienceWorldSegmenter};
 use stepladder_sokoban::{Sokoban, SokobanCodec, SokobanExpert};
 
@@ -116,7 +117,7 @@ impl Family {
             Self::Household => &households::SPEC,
             Self::Alfworld => &tasks::SPEC,
             Self::Sokoban => &stepladder_sokoban::tasks::SPEC,
-            Self::ScienceWorld => &stepladder_scienceworld::tasks::SPEC,
+            Self::ScienceWorld => &stepladder_scienceworld::spec::SPEC,
         }
     }
 
@@ -182,12 +183,15 @@ impl Family {
                 rename: None,
             },
             Self::ScienceWorld => Registered {
-                tasks: Box::new(ScienceWorld::new(data_root, stepladder_scienceworld::Options::default())),
+                tasks: Box::new(WithPractice(ScienceWorld::new(
+                    data_root,
+                    stepladder_scienceworld::Options::default(),
+                ))),
                 style,
                 expert: Box::new(ScienceWorldExpert),
                 segmenter: Some(Box::new(ScienceWorldSegmenter)),
                 noise: Box::new(ScienceWorldNoise),
-                rename: Some(stepladder_scienceworld::rename::rename),
+                rename: Some(stepladder_scienceworld::augment::rename::rename),
             },
         })
     }

