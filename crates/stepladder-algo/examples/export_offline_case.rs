@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use rand::RngExt;
 use serde_json::{Value, json};
 use stepladder_algo::AlgoError;
-use stepladder_algo::critics::{Critics, entries};
+use stepladder_algo::offline_ac::critics::{entries, init};
 use stepladder_algo::runtime::optimiser::AdamWConfig;
 use stepladder_core::seed::stream;
 use stepladder_data::WordTokenizer;
@@ -88,7 +88,7 @@ fn main() -> Result<(), AlgoError> {
 
     let adam = AdamWConfig { beta1: 0.9, beta2: 0.98, eps: 1e-4, weight_decay: 0.05, clip: 0.05 };
     // Slow copies of other critics: that a target is read, and which, must show.
-    let [online, target] = [SEED, SEED + 1].map(|seed| Critics::init(WIDTH, seed, adam, Device::Cpu).online);
+    let [online, target] = [SEED, SEED + 1].map(|seed| init(WIDTH, seed, adam, Device::Cpu).params);
     checkpoint::write_tensors(
         &directory.join("critics.safetensors"),
         &[("online".to_owned(), online), ("target".to_owned(), target)],

@@ -5,11 +5,14 @@
 use std::sync::atomic::AtomicBool;
 
 use rand::RngExt;
-use stepladder_algo::bc::{BcConfig, Budget, Mixture, Observer, StepReport, train};
+use stepladder_algo::bc::{BcConfig, train};
 use stepladder_algo::offline_ac::{self, Learners, OfflineConfig};
-use stepladder_algo::runtime::checkpoint::{Identity, Progress, Trainer};
-use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
+use stepladder_algo::runtime::observer::{Observer, StepReport};
+use stepladder_algo::runtime::optimiser::AdamWConfig;
+use stepladder_algo::runtime::plan::Mixture;
+use stepladder_algo::runtime::progress::Budget;
 use stepladder_algo::runtime::schedule::Schedule;
+use stepladder_algo::runtime::trainer::{Identity, Trainer};
 use stepladder_algo::runtime::workers::Workers;
 use stepladder_core::Role;
 use stepladder_core::reply::Profile;
@@ -66,17 +69,9 @@ fn main() -> Result<(), stepladder_algo::AlgoError> {
     let config = ModelConfig::new(shape, vocab as usize, factors.len())?;
     let params = Params::init(&config, 0, Device::Cpu);
     let adam = AdamWConfig { beta1: 0.9, beta2: 0.98, eps: 1e-8, weight_decay: 0.05, clip: 1.0 };
-    let optimiser = AdamW::new(adam, &params.flat);
     println!("{} parameters", params.count());
-    let mut trainer = Trainer {
-        params,
-        factors,
-        optimiser,
-        critics: None,
-        values: None,
-        progress: Progress::start(),
-        identity: Identity { agent: String::new(), style: String::new(), data: String::new() },
-    };
+    let identity = Identity { agent: String::new(), style: String::new(), data: String::new() };
+    let mut trainer = Trainer::new(params, factors, adam, identity);
     let pool = Workers::cloning(workers as usize, &trainer.params, &trainer.factors, Kind::Float);
     let config = BcConfig {
         learning_rate: 1e-3,

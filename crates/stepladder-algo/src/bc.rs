@@ -17,108 +17,20 @@
 use std::sync::atomic::AtomicBool;
 
 use stepladder_core::Role;
-use stepladder_data::batch::{Reduction, collate, mass};
+use stepladder_data::batch::{collate, mass};
 use stepladder_data::{Batch, Row};
-use stepladder_model::Decoder;
-use tch::{Device, Kind, Tensor};
 
 use crate::AlgoError;
-use crate::ops::logprob::nll;
-use crate::runtime::checkpoint::Trainer;
 use crate::runtime::epochs::{self, Done};
-use crate::runtime::plan::{self, Plan};
-use crate::runtime::schedule::{Schedule, factor};
-use crate::runtime::workers::{LossParts, Workers};
+use crate::runtime::observer::{Ending, Observer};
+use crate::runtime::plan::{self, Mixture, Plan};
+use crate::runtime::schedule::factor;
+use crate::runtime::trainer::Trainer;
+use crate::runtime::workers::Workers;
 
-pub use crate::runtime::plan::{Budget, Mixture};
+mod config;
 
-/// Numbers of behaviour cloning.
-#[derive(Debug, Clone, PartialEq)]
-pub struct BcConfig {
-    /// Peak learning rate.
-    pub learning_rate: f64,
-    /// Its course.
-    pub schedule: Schedule,
-    /// Share of the run that warms up.
-    pub warmup: f64,
-    /// Final learning rate as a share of the peak.
-    pub floor: f64,
-    /// Averaging inside a loss.
-    pub reduction: Reduction,
-    /// How the streams share the steps.
-    pub mixture: Mixture,
-    /// Padded tokens of a step (mixture `pooled`).
-    pub batch_tokens: usize,
-    /// Rows of each level in a step (mixture `levels`).
-    pub batch_rows: usize,
-    /// The planner's loss counts in every n-th step (mixture `levels`).
-    pub planner_every: u64,
-    /// When to stop.
-    pub budget: Budget,
-    /// Run seed.
-    pub seed: u64,
-    /// Kind of the matrix products.
-    pub kind: Kind,
-}
-
-/// What an observer hears after every step.
-#[derive(Debug, Clone)]
-pub struct StepReport {
-    /// Steps taken.
-    pub step: u64,
-    /// Passes over the data, with fraction.
-    pub epoch: f64,
-    /// Share of the budget that is used.
-    pub fraction: f64,
-    /// Training seconds used.
-    pub seconds: f64,
-    /// Seconds that the current phase will probably take from here.
-    pub left: f64,
-    /// Tokens trained so far.
-    pub tokens: u64,
-    /// Loss of the step.
-    pub loss: f64,
-    /// Gradient norm before clipping.
-    pub gradient_norm: f64,
-    /// Learning rate of the step.
-    pub learning_rate: f64,
-    /// Sum of row log-probabilities and of weights in this step, by role.
-    pub per_role: [(f64, f64); Role::COUNT],
-    /// Further metrics of the algorithm, under the names of `runtime::metrics`.
-    pub extra: Vec<(&'static str, f64)>,
-}
-
-/// Hears of steps; may save, evaluate, print. Its time does not count.
-pub trait Observer {
-    /// After every step. `trainer.progress` is up to date.
-    ///
-    /// # Errors
-    /// Ends training with this error.
-    fn on_step(&mut self, trainer: &Trainer, report: &StepReport) -> Result<(), AlgoError>;
-}
-
-/// How training ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
-    /// The budget is used up.
-    Complete,
-    /// Somebody asked to stop; the trainer can be saved and continued.
-    Interrupted,
-}
-
-/// The weighted loss over the targets of a batch: −Σ wₜ lpₜ; with the batch's weights this is the row mean or token mean.
-///
-/// # Errors
-/// From libtorch.
-pub fn weighted_nll(decoder: &Decoder, batch: &Batch, device: Device) -> Result<LossParts, AlgoError> {
-    let ids = Tensor::from_slice(&batch.ids).view([batch.rows as i64, batch.len as i64]).to_device(device); // [B, T]
-    let targets = Tensor::from_slice(&batch.targets).to_device(device); // [N]
-    let weights = Tensor::from_slice(&batch.weights).to_device(device); // [N]
-    let logprobs = decoder.logprobs(&ids, &targets)?; // [N]
-    let loss = nll(&logprobs, &weights)?;
-    let logprobs = Vec::try_from(logprobs.detach().to_device(Device::Cpu))?;
-    Ok(LossParts { loss, logprobs })
-}
+pub use config::BcConfig;
 
 /// Steps of one epoch: which rows each takes. A function of (rows, configuration, seed, epoch) alone.
 pub fn plan_epoch(config: &BcConfig, rows: &[Row], epoch: u64) -> Vec<Vec<usize>> {
@@ -151,10 +63,10 @@ pub fn scaled<'a>(config: &BcConfig, rows: &'a [Row], group: &[usize], step: u64
         .collect()
 }
 
-/// Splits the rows of a step into at most `parts` shares of similar padded size, keeping neighbours of similar length
+/// Splits the rows of a step into at most `count` shards of similar padded size, keeping neighbours of similar length
 /// together.
-pub fn shares(rows: Vec<(&Row, f64)>, parts: usize) -> Vec<Vec<(&Row, f64)>> {
-    plan::shares(rows, parts, |(row, _)| row.ids.len())
+pub fn shards(rows: Vec<(&Row, f64)>, count: usize) -> Vec<Vec<(&Row, f64)>> {
+    plan::shards(rows, count, |(row, _)| row.ids.len())
 }
 
 /// Trains until the budget is used up or `stop` is set. Continues wherever `trainer.progress` stands.
@@ -192,9 +104,9 @@ fn step(
     fraction: f64,
 ) -> Result<Done, AlgoError> {
     let learning_rate = config.learning_rate * factor(config.schedule, fraction, config.warmup, config.floor);
-    let batches: Vec<Batch> = shares(scaled(config, rows, group, trainer.progress.step), workers.count())
+    let batches: Vec<Batch> = shards(scaled(config, rows, group, trainer.progress.step), workers.count())
         .iter()
-        .map(|share| collate(share, pad, config.reduction))
+        .map(|shard| collate(shard, pad, config.reduction))
         .collect();
     let tokens = batches.iter().map(|batch| batch.tokens).sum();
     let replies: Vec<_> = batches.iter().map(|batch| batch.replies.clone()).collect();

@@ -11,11 +11,10 @@
 //! common GiGPO is GRPO.
 
 use crate::AlgoError;
-use crate::grpo::{episode_advantages, returns};
-use crate::online::Session;
 use crate::online::samples::Sample;
 use crate::online::world::{Group, Sampled};
-use crate::ops::group::{GroupRule, group_relative};
+use crate::online::{Method, OnlineConfig, Session};
+use crate::ops::group::{GroupRule, episode_advantages, group_relative};
 use crate::ops::returns::returns_to_go;
 use stepladder_core::Observation;
 use stepladder_core::trace::Episode;
@@ -89,48 +88,47 @@ fn anchors(episode: &Episode, context: bool) -> Vec<String> {
     anchors
 }
 
-/// One iteration.
-///
-/// # Errors
-/// From playing or from the update.
-pub(crate) fn iterate(
-    session: &mut Session<'_>,
-    rule: GroupRule,
-    gamma: f64,
-    omega: f64,
-) -> Result<(), AlgoError> {
-    let sampled = Sampled { temperature: session.config.temperature, only: None };
-    let groups = session.play_groups(sampled, session.config.group)?;
-    let mut samples: Vec<Sample> = Vec::new();
-    for group in &groups {
-        session.count_group(&returns(session, group));
-        samples.extend(learn(session, group, rule, gamma, omega)?);
-    }
-    session.update(&samples)
+/// GiGPO.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Gigpo {
+    /// γ: discount of the returns of steps.
+    pub gamma: f64,
+    /// ω: weight of the advantages of steps.
+    pub omega: f64,
 }
 
-fn learn(
-    session: &Session<'_>,
-    group: &Group,
-    rule: GroupRule,
-    gamma: f64,
-    omega: f64,
-) -> Result<Vec<Sample>, AlgoError> {
-    let config = session.config;
-    let shown = shown(&group.episodes);
-    let trajectories: Vec<Trajectory<'_>> = group
-        .episodes
-        .iter()
-        .zip(&shown)
-        .map(|(episode, shown)| Trajectory {
-            anchors: shown.iter().map(String::as_str).collect(),
-            rewards: config.reward.penalised(episode, config.penalty),
-        })
-        .collect();
-    let found = advantages(&trajectories, rule, gamma, omega, config.cross_step_stats);
-    let turns = group.episodes.iter().flat_map(Episode::steps).map(|step| &step.turn);
-    let advantages = found.total.into_iter().flatten();
-    turns.zip(advantages).map(|(turn, advantage)| Sample::of(turn, advantage)).collect()
+impl Method for Gigpo {
+    fn iterate(&mut self, session: &mut Session<'_>) -> Result<(), AlgoError> {
+        let config = session.config;
+        let sampled = Sampled { temperature: config.temperature, only: None };
+        let groups = session.play_groups(sampled, config.group)?;
+        let mut samples: Vec<Sample> = Vec::new();
+        for group in &groups {
+            session.count_group(&group.returns(config.reward, config.penalty));
+            samples.extend(self.samples(config, group)?);
+        }
+        session.update(&samples)
+    }
+}
+
+impl Gigpo {
+    /// One sample per step of a group, with its advantage.
+    fn samples(self, config: &OnlineConfig, group: &Group) -> Result<Vec<Sample>, AlgoError> {
+        let shown = shown(&group.episodes);
+        let trajectories: Vec<Trajectory<'_>> = group
+            .episodes
+            .iter()
+            .zip(&shown)
+            .map(|(episode, shown)| Trajectory {
+                anchors: shown.iter().map(String::as_str).collect(),
+                rewards: config.reward.penalised(episode, config.penalty),
+            })
+            .collect();
+        let found = advantages(&trajectories, config.rule, self.gamma, self.omega, config.cross_step_stats);
+        let turns = group.episodes.iter().flat_map(Episode::steps).map(|step| &step.turn);
+        let advantages = found.total.into_iter().flatten();
+        turns.zip(advantages).map(|(turn, advantage)| Sample::of(turn, advantage)).collect()
+    }
 }
 
 #[cfg(test)]

@@ -22,10 +22,10 @@ use stepladder_core::{Role, TaskKey, blueprint};
 use stepladder_rollout::scheduler::Job;
 
 use crate::AlgoError;
-use crate::grpo::returns;
-use crate::online::Session;
-use crate::online::samples::{Reward, Sample, of_role};
+use crate::online::reward::Reward;
+use crate::online::samples::{Sample, of_role};
 use crate::online::world::{Group, Sampled, group};
+use crate::online::{Method, Session};
 use crate::ops::group::{GroupRule, relative};
 
 /// Which blueprint is executed in phase B.
@@ -57,11 +57,7 @@ pub fn macro_returns(reward: Reward, episodes: &[Episode]) -> Vec<f64> {
     let played = |episode: &Episode| (!episode.is_empty()).then(|| reward.steps(episode).iter().sum::<f64>());
     let found: Vec<Option<f64>> = episodes.iter().map(played).collect();
     let least = found.iter().flatten().copied().fold(f64::INFINITY, f64::min);
-    let unreadable = match reward {
-        Reward::Success => -1.0,
-        Reward::Return if least.is_finite() => least - 1.0,
-        Reward::Return => -1.0,
-    };
+    let unreadable = reward.of_unreadable(least.is_finite().then_some(least));
     found.into_iter().map(|value| value.unwrap_or(unreadable)).collect()
 }
 
@@ -70,22 +66,26 @@ fn blueprint_of(episode: &Episode) -> Option<Vec<String>> {
     blueprint::parse(&turn.reply)
 }
 
-/// One iteration: phase A, its update, phase B, its update.
-///
-/// # Errors
-/// From playing or from an update.
-pub(crate) fn iterate(
-    session: &mut Session<'_>,
-    rule: GroupRule,
-    selection: Selection,
-    coevolution: bool,
-) -> Result<(), AlgoError> {
-    if !coevolution {
-        return together(session, rule);
+/// HiMAC and its ablations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Himac {
+    /// Blueprint that phase B executes.
+    pub selection: Selection,
+    /// Whether the phases take turns; otherwise one joint update.
+    pub coevolution: bool,
+}
+
+impl Method for Himac {
+    /// Phase A, its update, phase B, its update.
+    fn iterate(&mut self, session: &mut Session<'_>) -> Result<(), AlgoError> {
+        let rule = session.config.rule;
+        if !self.coevolution {
+            return together(session, rule);
+        }
+        let tasks = session.tasks();
+        let chosen = explore(session, &tasks, rule, self.selection)?;
+        adapt(session, &tasks, chosen, rule)
     }
-    let tasks = session.tasks();
-    let chosen = explore(session, &tasks, rule, selection)?;
-    adapt(session, &tasks, chosen, rule)
 }
 
 /// Phase A; the blueprint for phase B of every task.
@@ -158,7 +158,7 @@ fn adapt(
     session.count_lost(lost);
     let mut samples: Vec<Sample> = Vec::new();
     for group in &groups {
-        let returns = returns(session, group);
+        let returns = group.returns(session.config.reward, session.config.penalty);
         session.count_group(&returns);
         for (episode, advantage) in group.episodes.iter().zip(relative(&returns, rule)) {
             samples.extend(of_role(episode, Role::Micro, advantage)?);
@@ -173,7 +173,7 @@ fn together(session: &mut Session<'_>, rule: GroupRule) -> Result<(), AlgoError>
     let groups = session.play_groups(sampled, session.config.group)?;
     let mut samples: Vec<Sample> = Vec::new();
     for group in &groups {
-        let returns = returns(session, group);
+        let returns = group.returns(session.config.reward, session.config.penalty);
         session.count_group(&returns);
         session.count_blueprints(&group.episodes);
         for (episode, advantage) in group.episodes.iter().zip(relative(&returns, rule)) {

@@ -2,14 +2,13 @@
 //!
 //! * [`ops`]: the mathematics, tensors in and tensors out
 //! * [`bc`]: behaviour cloning (spec/algorithms 3.3), for STEP-HRL's three streams and for flat episodes alike
-//! * [`offline_ac`]: offline actor-critic per level (3.4 to 3.6), with the heads of [`critics`]
+//! * [`offline_ac`]: offline actor-critic per level (3.4 to 3.6)
 //! * [`himac`], [`grpo`] (and RLOO), [`gigpo`], [`ppo`]: learning by playing, on the runtime of [`online`]
 //! * [`runtime`]: optimiser, schedules, data-parallel workers, checkpoints, metrics
 
 #![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
 
 pub mod bc;
-pub mod critics;
 pub mod gigpo;
 pub mod grpo;
 pub mod himac;
@@ -39,11 +38,14 @@ pub enum AlgoError {
     /// There is nothing to learn from.
     #[error("no training rows: {0}")]
     NoData(String),
-    /// Offline actor-critic needs a trainer with critics.
-    #[error(
-        "the trainer has no critics; begin with offline_ac::start or continue a checkpoint that has them"
-    )]
-    NoCritics,
+    /// An algorithm needs a network beside the policy that the trainer does not have.
+    #[error("network `{name}`: {reason}")]
+    Net {
+        /// Name of the network.
+        name: String,
+        /// Difference and remedy.
+        reason: String,
+    },
     /// The model could not answer.
     #[error(transparent)]
     Generate(#[from] stepladder_rollout::GenerateError),
@@ -62,9 +64,6 @@ pub enum AlgoError {
     /// Too many episodes of an iteration broke off.
     #[error(transparent)]
     Broken(#[from] stepladder_rollout::TooManyBroken),
-    /// PPO needs a trainer with its critic.
-    #[error("the trainer has no value model; online::train starts one")]
-    NoValues,
     /// A sequence is longer than the model can read.
     #[error(
         "a training row has {needed} tokens, the model reads {window}; raise model.max_positions or leave the row out"
@@ -75,7 +74,7 @@ pub enum AlgoError {
         /// The model's window.
         window: usize,
     },
-    /// Whoever watches the training ended it.
+    /// The observer ended training.
     #[error("{0}")]
     Observer(String),
     /// A checkpoint could not be written or read.

@@ -24,167 +24,37 @@
 
 use std::sync::atomic::AtomicBool;
 
-use serde::{Deserialize, Serialize};
 use stepladder_core::Role;
-use stepladder_core::reply::Profile;
 use stepladder_data::OfflineRow;
 use stepladder_data::offline_batch::{LEVELS, collate, level_of};
 use stepladder_model::Params;
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use crate::AlgoError;
-use crate::bc::{Budget, Ending, Mixture, Observer};
-use crate::critics::Critics;
-use crate::ops::actor::{ActorMode, ActorRule};
 use crate::ops::critic::polyak;
-use crate::runtime::checkpoint::{Identity, Progress, Trainer};
 use crate::runtime::epochs::{self, Done};
-use crate::runtime::optimiser::{AdamW, AdamWConfig};
-use crate::runtime::plan::{Plan, shares};
-use crate::runtime::schedule::{Schedule, factor};
+use crate::runtime::net::Net;
+use crate::runtime::observer::{Ending, Observer};
+use crate::runtime::optimiser::AdamWConfig;
+use crate::runtime::plan::{Mixture, Plan, shards};
+use crate::runtime::schedule::factor;
+use crate::runtime::trainer::{Identity, Trainer};
 
+mod config;
+pub mod critics;
 mod share;
 
+pub use config::{OfflineConfig, TargetUpdate, VTarget};
+use critics::{CRITIC, no_slow_copy};
 pub use share::{Learners, LevelSums};
-
-/// Which Q the value of a prompt is fitted to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum VTarget {
-    /// Q̄ of the reply that was given, as IQL does.
-    ActionEnd,
-    /// Q̄ at the end of the prompt, where Q is never trained (the released code).
-    StateEnd,
-}
-
-/// When the slow copies of the critics move.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TargetUpdate {
-    /// Once, after the optimiser step, by τ' = 1 − (1 − τ)^micro_steps.
-    AfterStep,
-    /// After every micro-step's backward pass, before the optimiser step, by τ (the released code).
-    BeforeStep,
-}
-
-/// Numbers of offline actor-critic.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OfflineConfig {
-    /// Loss of the actor.
-    pub actor_mode: ActorMode,
-    /// b: the advantage that multiplies a weight by e (mode `awr`).
-    pub temperature: f64,
-    /// Largest weight before normalisation (mode `awr`).
-    pub weight_clip: f64,
-    /// What V is fitted to.
-    pub v_target_at: VTarget,
-    /// γ per decision.
-    pub gamma: f64,
-    /// Discount a planner's decision by γ^n_k and its rewards within; [`OfflineConfig::smdp`] goes to
-    /// `stepladder_data::offline::rows`.
-    pub smdp_gamma: bool,
-    /// ω: weight of over-estimation by V. 0.95 is pessimistic, 0.05 optimistic, 0.5 neutral.
-    pub omega: f64,
-    /// c: what returns cannot exceed in size, so targets of Q do not either. A pessimistic V that learns from its own
-    /// estimates sinks below every return where prompts follow themselves, as those of somebody who repeats one action do.
-    pub value_bound: Option<f64>,
-    /// τ per micro-step.
-    pub tau: f64,
-    /// When the slow copies move.
-    pub target_update: TargetUpdate,
-    /// Micro-steps of an optimiser step: with `before_step` its rows are taken in so many parts, each with means of its
-    /// own; with `after_step` it only says how far the slow copies move.
-    pub micro_steps: u32,
-    /// Peak learning rate of the model.
-    pub actor_learning_rate: f64,
-    /// Peak learning rate of the critics.
-    pub critic_learning_rate: f64,
-    /// First optimiser steps, in which critics learn alone.
-    pub critic_warmup: u64,
-    /// Course of both learning rates.
-    pub schedule: Schedule,
-    /// Share of the run that warms up.
-    pub warmup: f64,
-    /// Final learning rates as a share of the peaks.
-    pub floor: f64,
-    /// How the levels share the steps.
-    pub mixture: Mixture,
-    /// Padded tokens of a step (mixture `pooled`).
-    pub batch_tokens: usize,
-    /// Rows of each level in a step (mixture `levels`).
-    pub batch_rows: usize,
-    /// When to stop.
-    pub budget: Budget,
-    /// Run seed.
-    pub seed: u64,
-    /// Kind of the model's matrix products; critics compute in f32.
-    pub kind: Kind,
-}
-
-impl OfflineConfig {
-    /// The numbers of spec/algorithms 3.4 to 3.6: profile `fixed` with their repairs, `code` as released.
-    ///
-    /// Batches have 128 rows per level; the released critics-only phase of 100 micro-steps is 50 optimiser steps.
-    pub fn profile(profile: Profile, seed: u64, kind: Kind) -> Self {
-        let (actor_mode, v_target_at, target_update) = match profile {
-            Profile::Fixed => (ActorMode::Awr, VTarget::ActionEnd, TargetUpdate::AfterStep),
-            Profile::Code => (ActorMode::LinearOuter, VTarget::StateEnd, TargetUpdate::BeforeStep),
-        };
-        Self {
-            actor_mode,
-            temperature: 1.0,
-            weight_clip: 20.0,
-            v_target_at,
-            gamma: 0.99,
-            smdp_gamma: false,
-            omega: 0.95,
-            value_bound: None,
-            tau: 0.2,
-            target_update,
-            micro_steps: 2,
-            actor_learning_rate: 1e-5,
-            critic_learning_rate: 1e-4,
-            critic_warmup: 50,
-            schedule: Schedule::Constant,
-            warmup: 0.0,
-            floor: 1.0,
-            mixture: Mixture::Levels,
-            batch_tokens: 16_384,
-            batch_rows: 128,
-            budget: Budget::Epochs(3.0),
-            seed,
-            kind,
-        }
-    }
-
-    /// What `stepladder_data::offline::rows` must know: γ if decisions are discounted by their length.
-    pub fn smdp(&self) -> Option<f64> {
-        self.smdp_gamma.then_some(self.gamma)
-    }
-
-    /// τ' of a move after the step.
-    pub fn tau_per_step(&self) -> f64 {
-        1.0 - (1.0 - self.tau).powf(f64::from(self.micro_steps.max(1)))
-    }
-
-    fn rule(&self) -> ActorRule {
-        ActorRule { mode: self.actor_mode, temperature: self.temperature, clip: self.weight_clip }
-    }
-}
 
 /// A trainer that starts from another one's model, usually a behaviour-cloning checkpoint: fresh optimiser, fresh
 /// critics, no progress.
 pub fn start(from: Trainer, optimiser: AdamWConfig, identity: Identity, seed: u64) -> Trainer {
-    let width = from.params.layout.config().shape.width;
-    Trainer {
-        optimiser: AdamW::new(optimiser, &from.params.flat),
-        critics: Some(Critics::init(width, seed, optimiser, from.params.flat.device())),
-        values: None,
-        progress: Progress::start(),
-        identity,
-        params: from.params,
-        factors: from.factors,
-    }
+    let critic = critics::start(&from.params, seed, optimiser);
+    let mut trainer = Trainer::new(from.params, from.factors, optimiser, identity);
+    trainer.nets.insert(CRITIC, critic);
+    trainer
 }
 
 /// The parts of a step that are normalised by themselves: all of it, or its micro-steps with an even share of each level.
@@ -231,7 +101,7 @@ pub fn gradients(
     config: &OfflineConfig,
     rows: Vec<&OfflineRow>,
     pad: u32,
-    (params, critics): (&Params, &Critics),
+    (params, critic): (&Params, &Net),
     train_actor: bool,
     learners: &Learners,
 ) -> Result<Outcome, AlgoError> {
@@ -250,15 +120,15 @@ pub fn gradients(
     for level in 0..3 {
         scales[level] = if counts[level] > 0.0 { portions[level] / counts[level] } else { 0.0 };
     }
-    let batches: Vec<_> = shares(rows, learners.count(), |row| row.row.ids.len() + row.next.len())
+    let batches: Vec<_> = shards(rows, learners.count(), |row| row.row.ids.len() + row.next.len())
         .iter()
-        .map(|share| collate(share, pad))
+        .map(|shard| collate(shard, pad))
         .filter(|batch| batch.block.rows > 0)
         .collect();
     let tokens = batches.iter().map(|batch| batch.tokens).sum();
-    let shares = batches.len();
+    let shard_count = batches.len();
     let mut sums = [LevelSums::default(); 3];
-    for part in learners.forward(params, critics, batches, scales, train_actor)? {
+    for part in learners.forward(params, critic, batches, scales, train_actor)? {
         for (sum, part) in sums.iter_mut().zip(part) {
             sum.add(&part);
         }
@@ -270,12 +140,12 @@ pub fn gradients(
         sum.weight_max *= scale * sum.totals.count;
         actor_scales[level] = portions[level] * scale;
     }
-    let done = learners.backward(shares, actor_scales)?;
+    let done = learners.backward(shard_count, actor_scales)?;
     Ok(Outcome {
         loss: done.actor_loss + done.critic_loss,
         actor_loss: done.actor_loss,
         actor: done.actor.unwrap_or_else(|| params.flat.zeros_like()),
-        critics: done.critics.unwrap_or_else(|| critics.online.zeros_like()),
+        critics: done.critics.unwrap_or_else(|| critic.params.zeros_like()),
         sums,
         tokens,
     })
@@ -293,19 +163,19 @@ fn step(
     rate: f64,
 ) -> Result<(f64, Outcome), AlgoError> {
     let train_actor = trainer.progress.step >= config.critic_warmup;
-    let critics = trainer.critics.as_mut().ok_or(AlgoError::NoCritics)?;
+    let critic = trainer.nets.get_mut(CRITIC, critics::count_for(&trainer.params))?;
     let parts = micro_steps(config, rows, group);
     let share = 1.0 / parts.len() as f64;
     let mut sum: Option<Outcome> = None;
     for part in parts {
         let members = part.into_iter().map(|index| rows[index]).collect();
-        let next = gradients(config, members, pad, (&trainer.params, critics), train_actor, learners)?;
+        let next = gradients(config, members, pad, (&trainer.params, critic), train_actor, learners)?;
         sum = Some(match sum {
             None => next,
             Some(before) => before.plus(next),
         });
         if config.target_update == TargetUpdate::BeforeStep {
-            polyak(&mut critics.target, &critics.online, config.tau)?;
+            follow(critic, config.tau)?;
         }
     }
     let total = sum.ok_or_else(|| AlgoError::NoData("a step without rows".to_owned()))?.times(share);
@@ -316,11 +186,16 @@ fn step(
         trainer.optimiser.step_within(&mut trainer.params.flat, &total.actor, rate, norm);
     }
     let rate = rate * config.critic_learning_rate;
-    critics.optimiser.step_within(&mut critics.online, &total.critics, rate, norm);
+    critic.optimiser.step_within(&mut critic.params, &total.critics, rate, norm);
     if config.target_update == TargetUpdate::AfterStep && norm.is_finite() {
-        polyak(&mut critics.target, &critics.online, config.tau_per_step())?;
+        follow(critic, config.tau_per_step())?;
     }
     Ok((norm, total))
+}
+
+/// (4) for both heads of all levels.
+fn follow(critic: &mut Net, tau: f64) -> Result<(), AlgoError> {
+    polyak(critic.target.as_mut().ok_or_else(no_slow_copy)?, &critic.params, tau)
 }
 
 impl Outcome {
@@ -367,7 +242,7 @@ impl Outcome {
 /// Rows without a reply and rows of a flat agent are left out; a level without rows is not trained.
 ///
 /// # Errors
-/// [`AlgoError::NoData`] without rows, [`AlgoError::NoCritics`] for a trainer without critics, [`AlgoError::Window`] for
+/// [`AlgoError::NoData`] without rows, [`AlgoError::Net`] for a trainer without critics, [`AlgoError::Window`] for
 /// a row that the model cannot read, [`AlgoError::NotFinite`] after
 /// [`Divergence::LIMIT`](crate::runtime::optimiser::Divergence::LIMIT) steps in a row without a finite gradient, or what the observer answers.
 pub fn train(
@@ -384,9 +259,7 @@ pub fn train(
     if rows.is_empty() {
         return Err(AlgoError::NoData("no episode gave a transition".to_owned()));
     }
-    if trainer.critics.is_none() {
-        return Err(AlgoError::NoCritics);
-    }
+    trainer.nets.get(CRITIC, critics::count_for(&trainer.params))?;
     let window = trainer.params.layout.config().shape.max_positions as usize;
     let needed = rows.iter().map(|row| row.longest()).max().unwrap_or(0);
     if needed > window {

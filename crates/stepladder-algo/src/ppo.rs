@@ -10,9 +10,12 @@
 //! V is a model of its own ([`value`]), started from the policy; it reads the position before a token. The policy's loss is
 //! the clipped surrogate with a divergence from the starting policy (5.5), no divergence in the reward.
 
+mod config;
 pub mod value;
 
-pub use value::{ValueModel, Values};
+pub use config::PpoConfig;
+use value::VALUE;
+pub use value::Values;
 
 use stepladder_agent::AgentSpec;
 use stepladder_core::style::PromptStyle;
@@ -24,53 +27,74 @@ use stepladder_model::local::fit;
 use stepladder_rollout::generator::budget;
 
 use crate::AlgoError;
-use crate::online::Session;
 use crate::online::samples::{Sample, of_role};
 use crate::online::world::{Sampled, World};
-use crate::ops::returns::{Gae, place_rewards, whiten};
+use crate::online::{Method, Session};
+use crate::ops::returns::{place_rewards, whiten};
 use crate::runtime::clock::Stopwatch;
+use crate::runtime::trainer::Trainer;
 
-/// Numbers of PPO.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct PpoNumbers {
-    /// γ and λ.
-    pub gae: Gae,
-    /// How far a value may move from where it was.
-    pub value_clip: f64,
-    /// Learning rate of the critic.
-    pub learning_rate: f64,
+/// PPO, with the workers of its critic.
+pub struct Ppo {
+    config: PpoConfig,
+    values: Option<Values>,
 }
 
-/// One iteration: as many episodes as the group methods play, each of a task of its own where there are enough.
-///
-/// # Errors
-/// From playing or from an update.
-pub(crate) fn iterate(session: &mut Session<'_>, numbers: PpoNumbers) -> Result<(), AlgoError> {
-    let config = session.config;
-    let sampled = Sampled { temperature: config.temperature, only: None };
-    let count = config.tasks * config.group;
-    let jobs: Vec<_> = session
-        .world
-        .draw(session.iteration(), count)
-        .iter()
-        .cycle()
-        .take(count)
-        .enumerate()
-        .map(|(index, task)| stepladder_rollout::Job::sampled(task, index as u64))
-        .collect();
-    let episodes = session.play(&jobs, sampled)?;
-    let (groups, lost) = crate::online::world::group(episodes, 1)?;
-    session.count_lost(lost);
-    let episodes: Vec<Episode> = groups.into_iter().flat_map(|group| group.episodes).collect();
-    let samples = learn(session, &episodes, numbers)?;
-    session.update(&samples)
+impl Ppo {
+    /// PPO whose critic starts with the run, or continues from its checkpoint.
+    pub fn new(config: PpoConfig) -> Self {
+        Self { config, values: None }
+    }
+}
+
+impl Method for Ppo {
+    /// Starts the critic from the policy, unless a checkpoint has brought one.
+    fn start(&mut self, trainer: &mut Trainer, world: &World<'_>) -> Result<(), AlgoError> {
+        if !trainer.nets.contains(VALUE) {
+            let net = value::start(&trainer.params, trainer.optimiser.config);
+            trainer.nets.insert(VALUE, net);
+        }
+        trainer.nets.get(VALUE, value::count(&trainer.params.layout))?;
+        self.values = Some(Values::new(world.workers, &trainer.params, &trainer.factors, world.kind));
+        Ok(())
+    }
+
+    /// Plays as many episodes as the group methods do, each of a task of its own where there are enough, and learns from
+    /// them.
+    fn iterate(&mut self, session: &mut Session<'_>) -> Result<(), AlgoError> {
+        let config = session.config;
+        let sampled = Sampled { temperature: config.temperature, only: None };
+        let count = config.tasks * config.group;
+        let jobs: Vec<_> = session
+            .world
+            .draw(session.iteration(), count)
+            .iter()
+            .cycle()
+            .take(count)
+            .enumerate()
+            .map(|(index, task)| stepladder_rollout::Job::sampled(task, index as u64))
+            .collect();
+        let episodes = session.play(&jobs, sampled)?;
+        let (groups, lost) = crate::online::world::group(episodes, 1)?;
+        session.count_lost(lost);
+        let episodes: Vec<Episode> = groups.into_iter().flat_map(|group| group.episodes).collect();
+        let values = self.values.as_ref().ok_or_else(not_started)?;
+        let samples = learn(session, &episodes, self.config, values)?;
+        session.update(&samples)
+    }
+}
+
+fn not_started() -> AlgoError {
+    let reason = "its workers have not started; call `Method::start` before the first iteration";
+    AlgoError::Net { name: VALUE.to_owned(), reason: reason.to_owned() }
 }
 
 /// The samples with their advantages; the critic has learnt their returns.
 fn learn(
     session: &mut Session<'_>,
     episodes: &[Episode],
-    numbers: PpoNumbers,
+    ppo: PpoConfig,
+    values: &Values,
 ) -> Result<Vec<Sample>, AlgoError> {
     let clock = Stopwatch::start();
     let by_episode: Vec<Vec<Sample>> =
@@ -85,10 +109,10 @@ fn learn(
             asked.push(next_prompt(episode, session.config.agent, window, &**style, tokenizer)?);
         }
     }
-    let values = session.values.ok_or(AlgoError::NoValues)?;
-    let model = session.trainer.values.as_ref().ok_or(AlgoError::NoValues)?;
+    let parameters = value::count(&session.trainer.params.layout);
+    let net = session.trainer.nets.get(VALUE, parameters)?;
     let layout = (session.config.batch_tokens, session.world.tokenizer.pad());
-    let mut known = values.evaluate(model, &asked, layout)?.into_iter();
+    let mut known = values.evaluate(net, &asked, layout)?.into_iter();
     let mut samples: Vec<Sample> = Vec::new();
     let (mut old, mut targets): (Vec<Vec<f32>>, Vec<Vec<f32>>) = (Vec::new(), Vec::new());
     let mut all: Vec<f64> = Vec::new();
@@ -99,11 +123,8 @@ fn learn(
         let lens: Vec<usize> = own.iter().map(Sample::len).collect();
         let rewards = session.config.reward.penalised(episode, session.config.penalty);
         let stream: Vec<f64> = own_values.iter().flatten().map(|&value| f64::from(value)).collect();
-        let (advantages, returns) = numbers.gae.estimate(
-            &place_rewards(&lens, &rewards),
-            &stream,
-            f64::from(bootstrap.unwrap_or(0.0)),
-        );
+        let (advantages, returns) =
+            ppo.gae.estimate(&place_rewards(&lens, &rewards), &stream, f64::from(bootstrap.unwrap_or(0.0)));
         all.extend(advantages);
         let mut returns = returns.into_iter().map(|value| value as f32);
         targets.extend(lens.iter().map(|&len| returns.by_ref().take(len).collect::<Vec<f32>>()));
@@ -118,15 +139,15 @@ fn learn(
     let batches = session.mini_batches(samples.len());
     let mut losses = Vec::new();
     for batch in batches {
-        let model = session.trainer.values.as_mut().ok_or(AlgoError::NoValues)?;
+        let net = session.trainer.nets.get_mut(VALUE, parameters)?;
         let members: Vec<(&Sample, &[f32], &[f32])> =
             batch.iter().map(|&at| (&samples[at], old[at].as_slice(), targets[at].as_slice())).collect();
-        let (loss, norm) = values.step(model, &members, numbers, layout)?;
+        let (loss, norm) = values.step(net, &members, ppo, layout)?;
         session.step_done(norm)?;
         losses.push(loss);
     }
     let mean = losses.iter().sum::<f64>() / losses.len().max(1) as f64;
-    session.count_values(mean, clock.seconds());
+    session.count_update(("value_loss", mean), clock.seconds());
     Ok(samples)
 }
 

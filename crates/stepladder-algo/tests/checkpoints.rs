@@ -8,8 +8,10 @@ use std::path::PathBuf;
 
 use common::{as_first_version, factors, params, reseal, shape, tokenizer};
 use stepladder_algo::AlgoError;
-use stepladder_algo::runtime::checkpoint::{Identity, Progress, Trainer, load, save};
+use stepladder_algo::runtime::checkpoint::{load, save};
 use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
+use stepladder_algo::runtime::progress::Progress;
+use stepladder_algo::runtime::trainer::{Identity, Trainer};
 use stepladder_model::checkpoint::{read_tensors, write_tensors};
 use tch::{Device, Tensor};
 
@@ -35,8 +37,7 @@ impl Saved {
         optimiser.second = params.flat.square();
         let progress = Progress { step: 7, seconds: 1.25, ..Progress::start() };
         let identity = Identity { agent: "test".into(), style: "test-v1".into(), data: "0".into() };
-        let (critics, values) = (None, None);
-        let trainer = Trainer { params, factors: factors(), optimiser, critics, values, progress, identity };
+        let trainer = Trainer { optimiser, progress, ..Trainer::new(params, factors(), OPTIMISER, identity) };
         let place = save(folder.path(), &trainer, &tokenizer(), 1).unwrap();
         Self { _folder: folder, trainer, place }
     }

@@ -13,8 +13,7 @@ use common::{
     PAD, REDUCTIONS, compare, compare_all, factors, gradient, gradient_of, named, params, rows, shape,
 };
 use stepladder_algo::AlgoError;
-use stepladder_algo::bc::weighted_nll;
-use stepladder_algo::runtime::workers::{Loss, LossParts};
+use stepladder_algo::runtime::score::{Loss, LossParts, weighted_nll};
 use stepladder_data::batch::{Reduction, collate_all};
 use stepladder_data::{Batch, Row};
 use stepladder_model::{Decoder, Factors, Params, Shape};

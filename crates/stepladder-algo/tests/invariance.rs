@@ -7,8 +7,11 @@ mod common;
 
 use common::{PAD, REDUCTIONS, VOCAB, compare, factors, gradient, gradient_of, params, rows, shape};
 use rand::seq::SliceRandom;
-use stepladder_algo::bc::{BcConfig, Budget, Mixture, scaled, shares, weighted_nll};
+use stepladder_algo::bc::{BcConfig, scaled, shards};
+use stepladder_algo::runtime::plan::Mixture;
+use stepladder_algo::runtime::progress::Budget;
 use stepladder_algo::runtime::schedule::Schedule;
+use stepladder_algo::runtime::score::weighted_nll;
 use stepladder_core::Role;
 use stepladder_core::seed::stream;
 use stepladder_data::batch::{Reduction, collate, collate_all};
@@ -147,7 +150,7 @@ fn the_number_of_workers_changes_nothing() {
         for reduction in REDUCTIONS {
             let config = config(mixture, reduction);
             let of = |workers: usize| {
-                let batches: Vec<Batch> = shares(scaled(&config, &rows, &group, 0), workers)
+                let batches: Vec<Batch> = shards(scaled(&config, &rows, &group, 0), workers)
                     .iter()
                     .map(|share| collate(share, PAD, reduction))
                     .collect();

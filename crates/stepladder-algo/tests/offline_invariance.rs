@@ -9,12 +9,13 @@ mod common;
 use common::textbook::actor_loss;
 use common::{PAD, compare, critics, factors, gradient, offline_config, offline_rows, params, shape};
 use rand::seq::SliceRandom;
-use stepladder_algo::bc::Mixture;
-use stepladder_algo::critics::{Critics, heads};
+use stepladder_algo::offline_ac::critics::heads;
 use stepladder_algo::offline_ac::{Learners, OfflineConfig, Outcome, VTarget, gradients};
 use stepladder_algo::ops::actor::{ActorMode, ActorRule};
 use stepladder_algo::ops::critic::{expectile_loss, td_loss, td_target};
+use stepladder_algo::runtime::net::Net;
 use stepladder_algo::runtime::optimiser::AdamWConfig;
+use stepladder_algo::runtime::plan::Mixture;
 use stepladder_core::seed::stream;
 use stepladder_data::OfflineRow;
 use stepladder_data::batch::{Reduction, collate_all};
@@ -33,7 +34,7 @@ const TOLERANCE: f64 = 3e-6;
 
 struct Same {
     params: Params,
-    critics: Critics,
+    critics: Net,
 }
 
 impl Same {
@@ -152,7 +153,7 @@ fn levels_add_up_with_their_shares() {
 fn equal_advantages_make_it_behaviour_cloning() {
     let mut fixed = Same::new();
     // Heads of zeros: Q = V = 0 everywhere.
-    fixed.critics.online = fixed.critics.online.zeros_like();
+    fixed.critics.params = fixed.critics.params.zeros_like();
     let rows = offline_rows(6, 14);
     let plain: Vec<Row> = rows.iter().map(|row| row.row.clone()).collect();
     let batch = collate_all(&plain.iter().collect::<Vec<_>>(), PAD, Reduction::RowMean);
@@ -176,10 +177,11 @@ fn the_trained_path_equals_the_textbook_losses() {
         for v_target_at in [VTarget::ActionEnd, VTarget::StateEnd] {
             let config = OfflineConfig { v_target_at, ..offline_config(mode, Mixture::Levels) };
             let leaf = fixed.params.leaf();
-            let online = fixed.critics.online.detach().set_requires_grad(true);
+            let online = fixed.critics.params.detach().set_requires_grad(true);
             let decoder =
                 Decoder::new(&fixed.params.layout, &leaf, incidence.as_ref(), &rotations, Kind::Float);
-            let (now, slow) = (heads(&online, shape().width), heads(&fixed.critics.target, shape().width));
+            let (now, slow) =
+                (heads(&online, shape().width), heads(fixed.critics.target.as_ref().unwrap(), shape().width));
             let ids = |ids: &[u32]| {
                 let ids: Vec<i64> = ids.iter().map(|&id| i64::from(id)).collect();
                 Tensor::from_slice(&ids).unsqueeze(0)

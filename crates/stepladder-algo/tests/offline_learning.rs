@@ -8,13 +8,15 @@ use std::sync::atomic::AtomicBool;
 
 use common::{PAD, factors, offline_config, params, shape};
 use stepladder_algo::AlgoError;
-use stepladder_algo::bc::{Budget, Ending, Mixture, Observer, StepReport};
-use stepladder_algo::critics::heads;
+use stepladder_algo::offline_ac::critics::{CRITIC, count, heads};
 use stepladder_algo::offline_ac::{Learners, OfflineConfig, start, train};
 use stepladder_algo::ops::actor::ActorMode;
-use stepladder_algo::runtime::checkpoint::{Identity, Progress, Trainer};
-use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
+use stepladder_algo::runtime::observer::{Ending, Observer, StepReport};
+use stepladder_algo::runtime::optimiser::AdamWConfig;
+use stepladder_algo::runtime::plan::Mixture;
+use stepladder_algo::runtime::progress::Budget;
 use stepladder_algo::runtime::schedule::Schedule;
+use stepladder_algo::runtime::trainer::{Identity, Trainer};
 use stepladder_core::Role;
 use stepladder_data::OfflineRow;
 use stepladder_data::offline_batch::LEVELS;
@@ -101,15 +103,7 @@ fn identity() -> Identity {
 
 fn fresh() -> Trainer {
     let params = params(shape(), &factors(), 3);
-    let cloned = Trainer {
-        optimiser: AdamW::new(ADAM, &params.flat),
-        params,
-        factors: factors(),
-        critics: None,
-        values: None,
-        progress: Progress::start(),
-        identity: identity(),
-    };
+    let cloned = Trainer::new(params, factors(), ADAM, identity());
     start(cloned, ADAM, identity(), 1)
 }
 
@@ -137,8 +131,8 @@ fn ids(words: &[u32]) -> Tensor {
 
 /// V of every state and Q of every edge, of one level.
 fn learnt(trainer: &Trainer, level: usize) -> (Vec<f64>, Vec<f64>) {
-    let critics = trainer.critics.as_ref().unwrap();
-    let heads = heads(&critics.online, critics.width);
+    let width = shape().width;
+    let heads = heads(&trainer.nets.get(CRITIC, count(width)).unwrap().params, width);
     with_decoder(&trainer.params, |decoder| {
         let last =
             |words: &[u32]| decoder.features(&decoder.hidden(&ids(words)).unwrap().select(1, -1)).unwrap();

@@ -8,14 +8,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{PAD, compare, factors, offline_config, offline_rows, params, reseal, shape, tokenizer};
 use stepladder_algo::AlgoError;
-use stepladder_algo::bc::{Budget, Ending, Mixture, Observer, StepReport};
-use stepladder_algo::critics::{Critics, count};
+use stepladder_algo::offline_ac::critics::{CRITIC, count, init};
 use stepladder_algo::offline_ac::{Learners, OfflineConfig, TargetUpdate, gradients, start, train};
 use stepladder_algo::ops::actor::ActorMode;
-use stepladder_algo::runtime::checkpoint::{Identity, Progress, Trainer, load, save};
+use stepladder_algo::runtime::checkpoint::{load, save};
 use stepladder_algo::runtime::metrics::METRICS;
+use stepladder_algo::runtime::net::Net;
+use stepladder_algo::runtime::observer::{Ending, Observer, StepReport};
 use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
+use stepladder_algo::runtime::plan::Mixture;
+use stepladder_algo::runtime::progress::{Budget, Progress};
 use stepladder_algo::runtime::schedule::Schedule;
+use stepladder_algo::runtime::trainer::{Identity, Trainer};
 use stepladder_core::Role;
 use stepladder_data::OfflineRow;
 use tch::{Device, Tensor};
@@ -34,15 +38,11 @@ fn cloned() -> Trainer {
     optimiser.first = params.flat.ones_like();
     let progress =
         Progress { step: 40, epoch: 2, cursor: 3, seconds: 9.0, tokens: 1000, ..Progress::start() };
-    Trainer {
-        params,
-        factors: factors(),
-        optimiser,
-        critics: None,
-        values: None,
-        progress,
-        identity: identity("bc"),
-    }
+    Trainer { optimiser, progress, ..Trainer::new(params, factors(), ADAM, identity("bc")) }
+}
+
+fn critic(trainer: &Trainer) -> &Net {
+    trainer.nets.get(CRITIC, count(shape().width)).unwrap()
 }
 
 fn fresh() -> Trainer {
@@ -58,7 +58,7 @@ struct Watch<'a> {
 impl Observer for Watch<'_> {
     fn on_step(&mut self, trainer: &Trainer, report: &StepReport) -> Result<(), AlgoError> {
         assert_eq!(trainer.progress.step, report.step);
-        assert!(trainer.critics.is_some());
+        assert!(trainer.nets.contains(CRITIC));
         self.reports.push(report.clone());
         if self.stop_after == Some(report.step) {
             self.stop.store(true, Ordering::Relaxed);
@@ -87,15 +87,15 @@ fn bits(tensor: &Tensor) -> Vec<u32> {
 
 /// All tensors of a trainer's state.
 fn state(trainer: &Trainer) -> [&Tensor; 7] {
-    let critics = trainer.critics.as_ref().unwrap();
+    let critic = critic(trainer);
     [
         &trainer.params.flat,
         &trainer.optimiser.first,
         &trainer.optimiser.second,
-        &critics.online,
-        &critics.target,
-        &critics.optimiser.first,
-        &critics.optimiser.second,
+        &critic.params,
+        critic.target.as_ref().unwrap(),
+        &critic.optimiser.first,
+        &critic.optimiser.second,
     ]
 }
 
@@ -119,15 +119,16 @@ fn a_start_keeps_the_model_and_nothing_else() {
         (trainer.progress.clone(), trainer.identity.clone()),
         (Progress::start(), identity("offline"))
     );
-    let critics = trainer.critics.as_ref().unwrap();
-    assert_eq!(critics.online.size(), [count(shape().width)]);
-    assert_eq!(bits(&critics.online), bits(&critics.target));
+    let critic = critic(&trainer);
+    let target = critic.target.as_ref().unwrap();
+    assert_eq!(critic.params.size(), [count(shape().width)]);
+    assert_eq!(bits(&critic.params), bits(target));
     // The copy is a copy, and the seed decides.
-    assert_ne!(critics.online.data_ptr(), critics.target.data_ptr());
-    let other = Critics::init(shape().width, 8, ADAM, Device::Cpu);
-    assert_ne!(bits(&other.online), bits(&critics.online));
+    assert_ne!(critic.params.data_ptr(), target.data_ptr());
+    let other = init(shape().width, 8, ADAM, Device::Cpu);
+    assert_ne!(bits(&other.params), bits(&critic.params));
     let bound = 1.0 / (shape().width as f64).sqrt();
-    let largest = critics.online.abs().max().double_value(&[]);
+    let largest = critic.params.abs().max().double_value(&[]);
     assert!(largest <= bound && largest > 0.95 * bound, "{largest} of {bound}");
 }
 
@@ -163,11 +164,7 @@ fn an_interrupted_run_ends_where_an_uninterrupted_one_does() {
                 assert!(bits(ours) == bits(theirs), "{what}: tensor {index}");
             }
             let steps = |trainer: &Trainer| {
-                (
-                    trainer.optimiser.steps,
-                    trainer.critics.as_ref().unwrap().optimiser.steps,
-                    trainer.progress.step,
-                )
+                (trainer.optimiser.steps, critic(trainer).optimiser.steps, trainer.progress.step)
             };
             assert_eq!(steps(&second), steps(&whole));
             assert_eq!(steps(&second), (7, 9, 9), "the actor waits for the critics");
@@ -182,10 +179,10 @@ fn a_checkpoint_without_critics_still_loads_and_a_torn_one_does_not() {
     let text = fs_err::read_to_string(saved.join("trainer.json")).unwrap();
     assert!(!text.contains("critic"), "behaviour cloning writes what it always wrote");
     let (mut trainer, _) = load(&saved, ADAM, Device::Cpu).unwrap();
-    assert!(trainer.critics.is_none());
+    assert!(!trainer.nets.contains(CRITIC));
     let config = schedule(1, ActorMode::Awr, Mixture::Pooled);
     let error = run(&config, &offline_rows(1, 6), &mut trainer, 1, None).unwrap_err();
-    assert!(matches!(error, AlgoError::NoCritics));
+    assert!(error.to_string().starts_with("network `critic`: the trainer has none"), "{error}");
 
     // It claims critics but has none.
     fs_err::write(
@@ -211,15 +208,15 @@ fn slow_copies_move_where_the_profile_says() {
             ..schedule(1, ActorMode::Awr, Mixture::Pooled)
         };
         let mut trainer = fresh();
-        let critics = trainer.critics.as_mut().unwrap();
-        critics.target = critics.target.zeros_like();
-        let start = critics.online.copy();
+        let net = trainer.nets.get_mut(CRITIC, count(shape().width)).unwrap();
+        net.target = Some(net.params.zeros_like());
+        let start = net.params.copy();
         run(&config, &rows, &mut trainer, 1, None).unwrap();
-        let critics = trainer.critics.unwrap();
-        assert!(!critics.online.equal(&start));
+        let critic = critic(&trainer);
+        assert!(!critic.params.equal(&start));
         // Two micro-steps by 0.2 each, or one move by 1 − 0.8².
-        let followed = if before { start } else { critics.online.copy() };
-        compare("slow copies", &critics.target, &(followed * 0.36), 1e-6).unwrap();
+        let followed = if before { start } else { critic.params.copy() };
+        compare("slow copies", critic.target.as_ref().unwrap(), &(followed * 0.36), 1e-6).unwrap();
     }
 }
 
@@ -253,8 +250,8 @@ fn a_step_is_the_average_of_its_micro_steps() {
         .chunks(6)
         .map(|half| {
             let half = half.iter().map(|&index| &rows[index]).collect();
-            let critics = begin.critics.as_ref().unwrap();
-            gradients(&config, half, PAD, (&begin.params, critics), true, &learners).unwrap().loss / 2.0
+            gradients(&config, half, PAD, (&begin.params, critic(&begin)), true, &learners).unwrap().loss
+                / 2.0
         })
         .sum();
     assert!((reports[0].loss - loss).abs() < 1e-5 * loss.abs(), "{} for {loss}", reports[0].loss);
@@ -272,12 +269,13 @@ fn model_and_critics_are_clipped_together_and_step_with_rates_of_their_own() {
     };
     let begin = fresh();
     let learners = Learners::new(1, &begin.params, &begin.factors, &config);
-    let critics = begin.critics.as_ref().unwrap();
+    let start_critic = critic(&begin);
     let found =
-        gradients(&config, rows.iter().collect(), PAD, (&begin.params, critics), true, &learners).unwrap();
+        gradients(&config, rows.iter().collect(), PAD, (&begin.params, start_critic), true, &learners)
+            .unwrap();
     let both = Tensor::cat(&[&found.actor, &found.critics], 0);
     let mut optimiser = AdamW::new(AdamWConfig { clip: 0.1, eps: 1e-3, ..ADAM }, &both);
-    let start_values = Tensor::cat(&[&begin.params.flat, &critics.online], 0);
+    let start_values = Tensor::cat(&[&begin.params.flat, &start_critic.params], 0);
     // One AdamW over everything, taken once with each rate.
     let after = [config.actor_learning_rate, config.critic_learning_rate].map(|rate| {
         let mut flat = start_values.copy();
@@ -294,7 +292,7 @@ fn model_and_critics_are_clipped_together_and_step_with_rates_of_their_own() {
     let model = begin.params.count();
     compare("model", &trainer.params.flat, &after[0].narrow(0, 0, model), 1e-6).unwrap();
     let wanted = after[1].narrow(0, model, count(shape().width));
-    compare("critics", &trainer.critics.as_ref().unwrap().online, &wanted, 1e-6).unwrap();
+    compare("critics", &critic(&trainer).params, &wanted, 1e-6).unwrap();
 }
 
 #[test]

@@ -10,19 +10,26 @@ use std::sync::atomic::AtomicBool;
 use common::shape;
 use stepladder_agent::{AgentKind, AgentSpec};
 use stepladder_algo::AlgoError;
-use stepladder_algo::bc::{self, BcConfig, Budget, Ending, Mixture, Observer, StepReport};
-use stepladder_algo::himac::Selection;
-use stepladder_algo::online::samples::{Reward, Sample, merge, of_role};
+use stepladder_algo::bc::{self, BcConfig};
+use stepladder_algo::gigpo::Gigpo;
+use stepladder_algo::grpo::Grpo;
+use stepladder_algo::himac::{Himac, Selection};
+use stepladder_algo::online::reward::Reward;
+use stepladder_algo::online::samples::{Sample, merge, of_role};
 use stepladder_algo::online::update::Learners;
 use stepladder_algo::online::world::{Sampled, World, group};
 use stepladder_algo::online::{Method, OnlineConfig, train};
 use stepladder_algo::ops::group::{GroupMode, GroupRule};
 use stepladder_algo::ops::returns::Gae;
 use stepladder_algo::ops::surrogate::{Aggregate, SurrogateRule};
-use stepladder_algo::ppo::{PpoNumbers, ValueModel, Values};
-use stepladder_algo::runtime::checkpoint::{self, Identity, Progress, Trainer};
+use stepladder_algo::ppo::{Ppo, PpoConfig, Values, value};
+use stepladder_algo::runtime::checkpoint;
+use stepladder_algo::runtime::observer::{Ending, Observer, StepReport};
 use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
+use stepladder_algo::runtime::plan::Mixture;
+use stepladder_algo::runtime::progress::{Budget, Progress};
 use stepladder_algo::runtime::schedule::Schedule;
+use stepladder_algo::runtime::trainer::{Identity, Trainer};
 use stepladder_algo::runtime::workers::Workers;
 use stepladder_core::blueprint::{write, write_micro};
 use stepladder_core::codec::Plain;
@@ -194,15 +201,7 @@ impl Fixture {
         let factors = Factors { names: vec![], of_word: vec![vec![]; self.tokenizer.len()] };
         let params = Params::init(&config, 1, Device::Cpu);
         let identity = Identity { agent: "t".into(), style: "t".into(), data: "t".into() };
-        let mut trainer = Trainer {
-            optimiser: AdamW::new(ADAM, &params.flat),
-            params,
-            factors,
-            critics: None,
-            values: None,
-            progress: Progress::start(),
-            identity,
-        };
+        let mut trainer = Trainer::new(params, factors, ADAM, identity);
         let rows: Vec<_> =
             demonstrations().iter().map(|sample| row(sample, &*self.style, &self.tokenizer)).collect();
         let config = BcConfig {
@@ -255,13 +254,14 @@ fn flat() -> AgentSpec {
     AgentSpec { history: Some(1), ..AgentSpec::from(AgentKind::Flat) }
 }
 
+const BEST: Himac = Himac { selection: Selection::Best, coevolution: true };
+
 fn himac() -> AgentSpec {
     AgentSpec { history: Some(0), ..AgentSpec::from(AgentKind::Himac) }
 }
 
-fn config(method: Method, agent: AgentSpec, mode: GroupMode, iterations: f64) -> OnlineConfig {
+fn config(agent: AgentSpec, mode: GroupMode, iterations: f64) -> OnlineConfig {
     OnlineConfig {
-        method,
         agent,
         tasks: 6,
         group: 6,
@@ -279,12 +279,13 @@ fn config(method: Method, agent: AgentSpec, mode: GroupMode, iterations: f64) ->
     }
 }
 
-fn learn(fixture: &Fixture, trainer: &mut Trainer, config: &OnlineConfig) -> Curve {
+fn learn(fixture: &Fixture, trainer: &mut Trainer, method: &mut dyn Method, config: &OnlineConfig) -> Curve {
     let pool = Echoes.tasks("all").unwrap();
     let reference = trainer.params.flat.copy();
     let mut curve = Curve(vec![], vec![]);
     let stop = AtomicBool::new(false);
-    let ending = train(config, &fixture.world(&pool, 1), trainer, &reference, &stop, &mut curve).unwrap();
+    let ending =
+        train(method, config, &fixture.world(&pool, 1), trainer, &reference, &stop, &mut curve).unwrap();
     assert_eq!(ending, Ending::Complete);
     curve
 }
@@ -292,30 +293,19 @@ fn learn(fixture: &Fixture, trainer: &mut Trainer, config: &OnlineConfig) -> Cur
 #[test]
 fn every_method_learns_to_say_what_is_shown() {
     let fixture = Fixture::new();
-    let ppo = PpoNumbers { gae: Gae { gamma: 1.0, lambda: 0.95 }, value_clip: 0.5, learning_rate: 5e-3 };
-    let best = Method::Himac { selection: Selection::Best, coevolution: true };
-    let cases = [
-        ("grpo", Method::Grpo, flat(), GroupMode::MeanStd),
-        ("rloo", Method::Grpo, flat(), GroupMode::Rloo),
-        ("gigpo", Method::Gigpo { gamma: 0.95, omega: 1.0 }, flat(), GroupMode::MeanStd),
-        ("ppo", Method::Ppo(ppo), flat(), GroupMode::MeanStd),
-        ("himac", best, himac(), GroupMode::MeanStd),
-        (
-            "random",
-            Method::Himac { selection: Selection::Random, coevolution: true },
-            himac(),
-            GroupMode::MeanStd,
-        ),
-        (
-            "joint",
-            Method::Himac { selection: Selection::Best, coevolution: false },
-            himac(),
-            GroupMode::MeanStd,
-        ),
+    let ppo = PpoConfig { gae: Gae { gamma: 1.0, lambda: 0.95 }, value_clip: 0.5, learning_rate: 5e-3 };
+    let cases: [(&str, Box<dyn Method>, AgentSpec, GroupMode); 7] = [
+        ("grpo", Box::new(Grpo), flat(), GroupMode::MeanStd),
+        ("rloo", Box::new(Grpo), flat(), GroupMode::Rloo),
+        ("gigpo", Box::new(Gigpo { gamma: 0.95, omega: 1.0 }), flat(), GroupMode::MeanStd),
+        ("ppo", Box::new(Ppo::new(ppo)), flat(), GroupMode::MeanStd),
+        ("himac", Box::new(BEST), himac(), GroupMode::MeanStd),
+        ("random", Box::new(Himac { selection: Selection::Random, ..BEST }), himac(), GroupMode::MeanStd),
+        ("joint", Box::new(Himac { coevolution: false, ..BEST }), himac(), GroupMode::MeanStd),
     ];
-    for (name, method, agent, mode) in cases {
+    for (name, mut method, agent, mode) in cases {
         let mut trainer = fixture.warm();
-        let Curve(returns, gaps) = learn(&fixture, &mut trainer, &config(method, agent, mode, 16.0));
+        let Curve(returns, gaps) = learn(&fixture, &mut trainer, &mut *method, &config(agent, mode, 16.0));
         let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
         let (first, last) = (mean(&returns[..3]), mean(&returns[13..]));
         println!("{name}: return {first:.2} -> {last:.2} of 4");
@@ -331,17 +321,21 @@ fn every_method_learns_to_say_what_is_shown() {
 #[test]
 fn a_run_continued_from_a_checkpoint_goes_on_as_if_nothing_had_happened() {
     let fixture = Fixture::new();
-    let ppo = PpoNumbers { gae: Gae { gamma: 1.0, lambda: 1.0 }, value_clip: 0.5, learning_rate: 1e-3 };
-    let best = Method::Himac { selection: Selection::Best, coevolution: true };
-    for (method, agent) in [(Method::Ppo(ppo), flat()), (best, himac())] {
+    let ppo = || -> Box<dyn Method> {
+        let gae = Gae { gamma: 1.0, lambda: 1.0 };
+        Box::new(Ppo::new(PpoConfig { gae, value_clip: 0.5, learning_rate: 1e-3 }))
+    };
+    let himac_method = || -> Box<dyn Method> { Box::new(BEST) };
+    let cases: [(&dyn Fn() -> Box<dyn Method>, AgentSpec); 2] = [(&ppo, flat()), (&himac_method, himac())];
+    for (method, agent) in cases {
         let warm = fixture.warm();
         let reference = warm.params.flat.copy();
         let pool = Echoes.tasks("all").unwrap();
         let stop = AtomicBool::new(false);
         let run = |trainer: &mut Trainer, iterations| {
-            let config = config(method, agent, GroupMode::MeanStd, iterations);
-            train(&config, &fixture.world(&pool, 2), trainer, &reference, &stop, &mut Curve(vec![], vec![]))
-                .unwrap();
+            let config = config(agent, GroupMode::MeanStd, iterations);
+            let (world, mut curve) = (fixture.world(&pool, 2), Curve(vec![], vec![]));
+            train(&mut *method(), &config, &world, trainer, &reference, &stop, &mut curve).unwrap();
         };
         let mut whole = fixture.warm();
         run(&mut whole, 4.0);
@@ -357,7 +351,10 @@ fn a_run_continued_from_a_checkpoint_goes_on_as_if_nothing_had_happened() {
             Progress { seconds: 0.0, ..resumed.progress.clone() },
             Progress { seconds: 0.0, ..whole.progress.clone() }
         );
-        assert_eq!(resumed.values.map(|v| values(&v.flat)), whole.values.map(|v| values(&v.flat)));
+        let nets = |trainer: &Trainer| -> Vec<(String, Vec<f32>)> {
+            trainer.nets.iter().map(|(name, net)| (name.to_owned(), values(&net.params))).collect()
+        };
+        assert_eq!(nets(&resumed), nets(&whole));
         assert!(whole.progress.env_steps > 0 && whole.progress.generated > 0);
     }
 }
@@ -550,15 +547,15 @@ fn the_critic_is_the_same_without_libtorch() {
     let samples: Vec<Sample> =
         episodes.iter().flat_map(|episode| of_role(episode, Role::Flat, 1.0).unwrap()).collect();
     let adamw = trainer.optimiser.config;
-    let numbers = PpoNumbers { gae: Gae { gamma: 1.0, lambda: 1.0 }, value_clip: 0.5, learning_rate: 1e-3 };
+    let numbers = PpoConfig { gae: Gae { gamma: 1.0, lambda: 1.0 }, value_clip: 0.5, learning_rate: 1e-3 };
     let [(found, native), (expected, libtorch)] = [false, true].map(|libtorch| {
         let values = Values::new(2, &trainer.params, &trainer.factors, Kind::Float);
         let values = if libtorch { values.with_libtorch() } else { values };
-        let mut model = ValueModel::of(&trainer.params, adamw);
+        let mut net = value::start(&trainer.params, adamw);
         // A head that is not zero: gradients reach the transformer.
-        model.flat = &model.flat
-            + (Tensor::arange(model.flat.numel() as i64, (Kind::Float, Device::Cpu)) * 0.7).sin() * 0.02;
-        let known = values.evaluate(&model, &samples, (200, 0)).unwrap();
+        net.params = &net.params
+            + (Tensor::arange(net.params.numel() as i64, (Kind::Float, Device::Cpu)) * 0.7).sin() * 0.02;
+        let known = values.evaluate(&net, &samples, (200, 0)).unwrap();
         let returns: Vec<Vec<f32>> = samples.iter().map(|sample| vec![0.3; sample.len()]).collect();
         let members: Vec<(&Sample, &[f32], &[f32])> = samples
             .iter()
@@ -567,8 +564,8 @@ fn the_critic_is_the_same_without_libtorch() {
             .map(|((sample, known), returns)| (sample, known.as_slice(), returns.as_slice()))
             .collect();
         let steps: Vec<(f64, f64)> =
-            (0..3).map(|_| values.step(&mut model, &members, numbers, (200, 0)).unwrap()).collect();
-        (known, (steps, values.evaluate(&model, &samples, (200, 0)).unwrap()))
+            (0..3).map(|_| values.step(&mut net, &members, numbers, (200, 0)).unwrap()).collect();
+        (known, (steps, values.evaluate(&net, &samples, (200, 0)).unwrap()))
     });
     let close = |a: &[Vec<f32>], b: &[Vec<f32>], off: f32| {
         a.len() == b.len()
@@ -602,22 +599,22 @@ fn what_fails_is_dropped_and_the_rest_goes_on() {
     assert!(lost.dropped.first.unwrap().contains("lost its voice"));
     let reference = trainer.params.flat.copy();
     let stop = AtomicBool::new(false);
-    for (method, agent) in
-        [(Method::Grpo, flat()), (Method::Himac { selection: Selection::Best, coevolution: true }, himac())]
-    {
-        let config = config(method, agent, GroupMode::MeanStd, 2.0);
+    let methods: [(Box<dyn Method>, AgentSpec); 2] = [(Box::new(Grpo), flat()), (Box::new(BEST), himac())];
+    for (mut method, agent) in methods {
+        let config = config(agent, GroupMode::MeanStd, 2.0);
         let mut curve = Curve(vec![], vec![]);
         trainer.progress = Progress::start();
-        train(&config, &world, &mut trainer, &reference, &stop, &mut curve).unwrap();
+        train(&mut *method, &config, &world, &mut trainer, &reference, &stop, &mut curve).unwrap();
         assert_eq!(curve.0.len(), 2);
     }
     // An environment that is broken for all of them ends the run.
     let broken = [TaskKey::new("echo", "all", "broken")];
-    let config = config(Method::Grpo, flat(), GroupMode::MeanStd, 2.0);
+    let config = config(flat(), GroupMode::MeanStd, 2.0);
     trainer.progress = Progress::start();
     let mut curve = Curve(vec![], vec![]);
     let error =
-        train(&config, &fixture.world(&broken, 1), &mut trainer, &reference, &stop, &mut curve).unwrap_err();
+        train(&mut Grpo, &config, &fixture.world(&broken, 1), &mut trainer, &reference, &stop, &mut curve)
+            .unwrap_err();
     assert!(matches!(error, AlgoError::Broken(_)) && error.to_string().contains("lost its voice"), "{error}");
 }
 
@@ -628,13 +625,14 @@ fn five_gradients_that_are_not_finite_end_the_run() {
     let pool = Echoes.tasks("all").unwrap();
     let before = trainer.params.flat.copy();
     // An infinite weight of the divergence makes every loss infinite, from the first step on.
-    let mut config = config(Method::Grpo, flat(), GroupMode::MeanStd, 9.0);
+    let mut config = config(flat(), GroupMode::MeanStd, 9.0);
     config.surrogate.beta = f64::INFINITY;
     let stop = AtomicBool::new(false);
     let reference = &before * 0.5;
     let mut curve = Curve(vec![], vec![]);
     let error =
-        train(&config, &fixture.world(&pool, 1), &mut trainer, &reference, &stop, &mut curve).unwrap_err();
+        train(&mut Grpo, &config, &fixture.world(&pool, 1), &mut trainer, &reference, &stop, &mut curve)
+            .unwrap_err();
     assert!(matches!(error, AlgoError::NotFinite { times: 5, .. }), "{error}");
     assert_eq!(Vec::<f32>::try_from(&trainer.params.flat).unwrap(), Vec::<f32>::try_from(&before).unwrap());
 }

@@ -12,12 +12,14 @@ use std::sync::atomic::AtomicBool;
 use common::{compare, named, read_json};
 use serde_json::Value;
 use stepladder_algo::AlgoError;
-use stepladder_algo::bc::{Budget, Observer, StepReport};
-use stepladder_algo::critics::{Critics, entries};
+use stepladder_algo::offline_ac::critics::{CRITIC, count, entries};
 use stepladder_algo::offline_ac::{Learners, OfflineConfig, start, train};
-use stepladder_algo::runtime::checkpoint::{Identity, Progress, Trainer};
-use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
+use stepladder_algo::runtime::net::Net;
+use stepladder_algo::runtime::observer::{Observer, StepReport};
+use stepladder_algo::runtime::optimiser::AdamWConfig;
+use stepladder_algo::runtime::progress::Budget;
 use stepladder_algo::runtime::schedule::Schedule;
+use stepladder_algo::runtime::trainer::{Identity, Trainer};
 use stepladder_core::reply::Profile;
 use stepladder_data::OfflineRow;
 use stepladder_data::rows::{Row, Span};
@@ -52,11 +54,12 @@ fn flat_model(params: &Params) -> Tensor {
 }
 
 fn state(trainer: &Trainer) -> [(&'static str, Tensor); 3] {
-    let critics = trainer.critics.as_ref().unwrap();
+    let width = trainer.params.layout.config().shape.width;
+    let critic = trainer.nets.get(CRITIC, count(width)).unwrap();
     [
         ("model", flat_model(&trainer.params)),
-        ("critics", critics.online.copy()),
-        ("targets", critics.target.copy()),
+        ("critics", critic.params.copy()),
+        ("targets", critic.target.as_ref().unwrap().copy()),
     ]
 }
 
@@ -106,21 +109,14 @@ impl Fixture {
         let (params, _) = checkpoint::load(&self.directory, Device::Cpu).unwrap();
         let adam: AdamWConfig = of_json(&self.case["optimiser"]);
         let identity = Identity { agent: "test".into(), style: "test".into(), data: "0".into() };
-        let cloned = Trainer {
-            optimiser: AdamW::new(adam, &params.flat),
-            params,
-            factors: Factors::default(),
-            critics: None,
-            values: None,
-            progress: Progress::start(),
-            identity: identity.clone(),
-        };
+        let cloned = Trainer::new(params, Factors::default(), adam, identity.clone());
         let mut trainer = start(cloned, adam, identity, 0);
-        let critics = trainer.critics.as_mut().unwrap();
+        let width = trainer.params.layout.config().shape.width;
+        let critic = trainer.nets.get_mut(CRITIC, count(width)).unwrap();
         let mut values = checkpoint::read_tensors(&self.directory.join("critics.safetensors")).unwrap();
-        assert_eq!(of_json::<Vec<(String, Vec<i64>)>>(&self.case["critics"]), entries(critics.width));
-        critics.online = values.remove("online").unwrap();
-        critics.target = values.remove("target").unwrap();
+        assert_eq!(of_json::<Vec<(String, Vec<i64>)>>(&self.case["critics"]), entries(width));
+        critic.params = values.remove("online").unwrap();
+        critic.target = values.remove("target");
         trainer
     }
 
@@ -129,11 +125,12 @@ impl Fixture {
         &self,
         variant: &Value,
         workers: usize,
-        change: impl Fn(&mut OfflineConfig, &mut Critics),
+        change: impl Fn(&mut OfflineConfig, &mut Net),
     ) -> Result<f64, String> {
         let mut config = self.config(variant);
         let mut trainer = self.trainer();
-        change(&mut config, trainer.critics.as_mut().unwrap());
+        let width = trainer.params.layout.config().shape.width;
+        change(&mut config, trainer.nets.get_mut(CRITIC, count(width)).unwrap());
         let begin = state(&self.trainer());
         let mut compared = Compared { fixture: self, variant, begin, worst: 0.0, failure: None };
         let learners = Learners::new(workers, &trainer.params, &trainer.factors, &config);
@@ -211,8 +208,7 @@ fn other_algorithms_do_not_pass() {
     let fixture = fixture();
     let variant = &fixture.case["variants"][0];
     assert!(fixture.check(variant, 1, |_, _| {}).is_ok());
-    let passes =
-        |change: &dyn Fn(&mut OfflineConfig, &mut Critics)| fixture.check(variant, 1, change).is_ok();
+    let passes = |change: &dyn Fn(&mut OfflineConfig, &mut Net)| fixture.check(variant, 1, change).is_ok();
     for other in &fixture.case["variants"].as_array().unwrap()[1..] {
         let other = fixture.config(other);
         assert!(
@@ -229,6 +225,6 @@ fn other_algorithms_do_not_pass() {
     assert!(!passes(&|config, _| config.micro_steps = 1));
     assert!(!passes(&|config, _| config.actor_learning_rate *= 1.01));
     assert!(!passes(&|config, _| config.critic_learning_rate *= 1.01));
-    assert!(!passes(&|_, critics| critics.target = critics.online.copy()));
-    assert!(!passes(&|_, critics| critics.optimiser.config.weight_decay = 0.0));
+    assert!(!passes(&|_, critic| critic.target = Some(critic.params.copy())));
+    assert!(!passes(&|_, critic| critic.optimiser.config.weight_decay = 0.0));
 }

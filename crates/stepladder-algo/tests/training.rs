@@ -8,10 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{PAD, factors, params, rows, shape, tokenizer};
 use stepladder_algo::AlgoError;
-use stepladder_algo::bc::{BcConfig, Budget, Ending, Mixture, Observer, StepReport, train};
-use stepladder_algo::runtime::checkpoint::{Identity, Progress, Trainer, load, save};
+use stepladder_algo::bc::{BcConfig, train};
+use stepladder_algo::runtime::checkpoint::{load, save};
+use stepladder_algo::runtime::observer::{Ending, Observer, StepReport};
 use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
+use stepladder_algo::runtime::plan::Mixture;
+use stepladder_algo::runtime::progress::Budget;
 use stepladder_algo::runtime::schedule::Schedule;
+use stepladder_algo::runtime::trainer::{Identity, Trainer};
 use stepladder_algo::runtime::workers::Workers;
 use stepladder_core::Role;
 use stepladder_data::Row;
@@ -23,16 +27,8 @@ const OPTIMISER: AdamWConfig =
     AdamWConfig { beta1: 0.9, beta2: 0.98, eps: 1e-8, weight_decay: 0.01, clip: 1.0 };
 
 fn trainer(params: Params) -> Trainer {
-    let optimiser = AdamW::new(OPTIMISER, &params.flat);
-    Trainer {
-        params,
-        factors: factors(),
-        optimiser,
-        critics: None,
-        values: None,
-        progress: Progress::start(),
-        identity: Identity { agent: "test".into(), style: "test-v1".into(), data: "0".into() },
-    }
+    let identity = Identity { agent: "test".into(), style: "test-v1".into(), data: "0".into() };
+    Trainer::new(params, factors(), OPTIMISER, identity)
 }
 
 fn config(mixture: Mixture, steps: u64) -> BcConfig {

@@ -6,17 +6,24 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, bail};
 use stepladder_agent::AgentKind;
-use stepladder_algo::bc::{self, BcConfig, Budget, Ending};
+use stepladder_algo::bc::{self, BcConfig};
+use stepladder_algo::gigpo::Gigpo;
+use stepladder_algo::grpo::Grpo;
+use stepladder_algo::himac::Himac;
 use stepladder_algo::offline_ac::{self, Learners, OfflineConfig};
 use stepladder_algo::online::world::World;
 use stepladder_algo::online::{self, Method, OnlineConfig};
 use stepladder_algo::ops::group::{GroupMode, GroupRule};
 use stepladder_algo::ops::returns::Gae;
 use stepladder_algo::ops::surrogate::SurrogateRule;
-use stepladder_algo::ppo::PpoNumbers;
-use stepladder_algo::runtime::checkpoint::{self, Identity, Progress, Trainer};
+use stepladder_algo::ppo::{Ppo, PpoConfig};
+use stepladder_algo::runtime::checkpoint;
 use stepladder_algo::runtime::metrics::Metrics;
-use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
+use stepladder_algo::runtime::observer::Ending;
+use stepladder_algo::runtime::optimiser::AdamWConfig;
+use stepladder_algo::runtime::plan::Mixture;
+use stepladder_algo::runtime::progress::Budget;
+use stepladder_algo::runtime::trainer::{Identity, Trainer};
 use stepladder_algo::runtime::workers::Workers;
 use stepladder_core::TaskKey;
 use stepladder_data::{OfflineRow, Row, WordTokenizer};
@@ -81,7 +88,7 @@ impl AgentRun<'_> {
             floor: bc.floor,
             reduction: bc.reduction,
             // A flat episode is one row: there are no levels to pair.
-            mixture: if self.numbers.kind == AgentKind::Flat { bc::Mixture::Pooled } else { bc.mixture },
+            mixture: if self.numbers.kind == AgentKind::Flat { Mixture::Pooled } else { bc.mixture },
             batch_tokens: self.numbers.batch_tokens,
             batch_rows: bc.batch_rows,
             planner_every: bc.planner_every,
@@ -114,16 +121,12 @@ impl AgentRun<'_> {
             if self.numbers.algo == Algo::OfflineAc {
                 return Ok(offline_ac::start(source, config, self.identity(), self.config.seed));
             }
-            let optimiser = AdamW::new(config, &source.params.flat);
-            let (progress, identity) = (Progress::start(), self.identity());
-            return Ok(Trainer { optimiser, critics: None, values: None, progress, identity, ..source });
+            return Ok(Trainer::new(source.params, source.factors, config, self.identity()));
         }
         let factors = Factors::collect(self.tokenizer.words(), |word| self.env.style.factors(word));
         let model = ModelConfig::new(self.config.model.clone(), self.tokenizer.len(), factors.len())?;
         let params = Params::init(&model, self.config.seed, self.device);
-        let optimiser = AdamW::new(config, &params.flat);
-        let (progress, identity) = (Progress::start(), self.identity());
-        Ok(Trainer { params, factors, optimiser, critics: None, values: None, progress, identity })
+        Ok(Trainer::new(params, factors, config, self.identity()))
     }
 
     /// The newest checkpoint, or a fresh trainer.
@@ -200,24 +203,27 @@ impl AgentRun<'_> {
         Ok(ending)
     }
 
+    fn method(&self, numbers: &OnlineSection) -> Box<dyn Method> {
+        let &AgentConfig { coevolution, selection, .. } = self.numbers;
+        match self.numbers.algo {
+            Algo::Himac => Box::new(Himac { selection, coevolution }),
+            Algo::Gigpo => Box::new(Gigpo { gamma: numbers.gamma, omega: numbers.omega }),
+            Algo::Ppo => Box::new(Ppo::new(PpoConfig {
+                gae: Gae { gamma: numbers.gae_gamma, lambda: numbers.gae_lambda },
+                value_clip: numbers.value_clip,
+                learning_rate: numbers.critic_learning_rate,
+            })),
+            _ => Box::new(Grpo),
+        }
+    }
+
     fn online_config(&self, numbers: &OnlineSection) -> OnlineConfig {
         let mode = match (self.numbers.algo, numbers.norm) {
             (Algo::Rloo, _) => GroupMode::Rloo,
             (_, Norm::MeanStd) => GroupMode::MeanStd,
             (_, Norm::Mean) => GroupMode::Mean,
         };
-        let &AgentConfig { coevolution, selection, .. } = self.numbers;
         OnlineConfig {
-            method: match self.numbers.algo {
-                Algo::Himac => Method::Himac { selection, coevolution },
-                Algo::Gigpo => Method::Gigpo { gamma: numbers.gamma, omega: numbers.omega },
-                Algo::Ppo => Method::Ppo(PpoNumbers {
-                    gae: Gae { gamma: numbers.gae_gamma, lambda: numbers.gae_lambda },
-                    value_clip: numbers.value_clip,
-                    learning_rate: numbers.critic_learning_rate,
-                }),
-                _ => Method::Grpo,
-            },
             agent: self.numbers.spec(),
             tasks: numbers.tasks_per_iteration,
             group: numbers.group,
@@ -265,7 +271,8 @@ impl AgentRun<'_> {
         let mut watcher = self.watch(trainer)?;
         let config = self.online_config(numbers);
         watcher.probe_start(trainer)?;
-        let ending = online::train(&config, &world, trainer, &reference.params.flat, stop, &mut watcher)?;
+        let (reference, mut method) = (&reference.params.flat, self.method(numbers));
+        let ending = online::train(&mut *method, &config, &world, trainer, reference, stop, &mut watcher)?;
         watcher.finish(trainer)?;
         Ok(ending)
     }

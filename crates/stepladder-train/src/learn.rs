@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use rand::seq::SliceRandom;
-use stepladder_algo::bc::Ending;
-use stepladder_algo::runtime::checkpoint::{self, Progress, Trainer};
+use stepladder_algo::runtime::checkpoint;
+use stepladder_algo::runtime::observer::Ending;
+use stepladder_algo::runtime::progress::Progress;
+use stepladder_algo::runtime::trainer::Trainer;
 use stepladder_core::Role;
 use stepladder_core::seed::stream;
 use stepladder_core::trace::Episode;
@@ -173,7 +175,7 @@ impl Learner<'_> {
                 continue;
             }
             let share = tokens(&own) / tokens(rows);
-            let part = self.numbers.budget.share(share);
+            let part = self.numbers.budget.scaled(share);
             let name = format!("{} {}", self.name, role.name());
             let agent = self.model(&name, &self.directory().join(role.name()), &own)?;
             let mut trainer = agent.trainer()?;
@@ -321,7 +323,7 @@ impl Learner<'_> {
         if path.exists() {
             return trace_file::load(path).map(Some);
         }
-        if trainer.progress.phase != phase || trainer.progress.step != trainer.progress.since.0 {
+        if !trainer.progress.begins(phase) {
             bail!(
                 "{} is gone, but training on it has begun; remove {} to train {} again",
                 path.display(),

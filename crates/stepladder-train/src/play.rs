@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, anyhow, bail};
 use stepladder_agent::AgentSpec;
-use stepladder_algo::runtime::checkpoint::{self, Trainer};
+use stepladder_algo::runtime::checkpoint;
 use stepladder_algo::runtime::optimiser::AdamWConfig;
+use stepladder_algo::runtime::trainer::Trainer;
 use stepladder_core::Role;
 use stepladder_core::trace::Episode;
 use stepladder_data::WordTokenizer;

@@ -19,10 +19,13 @@ use serde_json::{Value, json};
 use stepladder_agent::AgentKind;
 use stepladder_alfworld::{Alfworld, AlfworldCodec, AlfworldExpert, Households, noise};
 use stepladder_algo::AlgoError;
-use stepladder_algo::bc::{BcConfig, Budget, Mixture, Observer, StepReport, plan_epoch, shares, train};
-use stepladder_algo::runtime::checkpoint::{Identity, Progress, Trainer};
-use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
+use stepladder_algo::bc::{BcConfig, plan_epoch, shards, train};
+use stepladder_algo::runtime::observer::{Observer, StepReport};
+use stepladder_algo::runtime::optimiser::AdamWConfig;
+use stepladder_algo::runtime::plan::Mixture;
+use stepladder_algo::runtime::progress::Budget;
 use stepladder_algo::runtime::schedule::Schedule;
+use stepladder_algo::runtime::trainer::{Identity, Trainer};
 use stepladder_algo::runtime::workers::Workers;
 use stepladder_core::label::Perturb;
 use stepladder_core::seed::Rng;
@@ -167,16 +170,8 @@ fn load(directory: &Path) -> Result<Case> {
             weight: 1.0,
         })
         .collect();
-    let optimiser = AdamW::new(OPTIMISER, &params.flat);
-    let trainer = Trainer {
-        critics: None,
-        values: None,
-        params,
-        factors,
-        optimiser,
-        progress: Progress::start(),
-        identity: Identity { agent: String::new(), style: String::new(), data: String::new() },
-    };
+    let identity = Identity { agent: String::new(), style: String::new(), data: String::new() };
+    let trainer = Trainer::new(params, factors, OPTIMISER, identity);
     Ok(Case { rows: merge(rows), pad: case["pad"].as_u64().context("pad")? as u32, trainer })
 }
 
@@ -212,7 +207,7 @@ fn gradient(directory: &Path) -> Result<()> {
     for group in plan_epoch(&config, &rows, 0) {
         let scaled = group.iter().map(|&index| (&rows[index], scale)).collect();
         let batches =
-            shares(scaled, pool.count()).iter().map(|share| collate(share, pad, config.reduction)).collect();
+            shards(scaled, pool.count()).iter().map(|shard| collate(shard, pad, config.reduction)).collect();
         let (parts, gradient) = pool.gradient(&trainer.params, batches)?;
         loss += parts.iter().map(|part| part.loss).sum::<f64>();
         total.flat = total.flat + gradient;

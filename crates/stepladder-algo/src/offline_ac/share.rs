@@ -10,12 +10,13 @@ use stepladder_data::offline_batch::{Block, Level};
 use stepladder_model::{Decoder, Factors, Params};
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::{OfflineConfig, VTarget};
+use super::config::{OfflineConfig, VTarget};
+use super::critics::{Heads, heads, no_slow_copy};
 use crate::AlgoError;
-use crate::critics::{Critics, Heads, heads};
 use crate::ops::actor::{ActorRule, Totals};
 use crate::ops::critic::{expectile_loss, td_loss, td_target};
 use crate::ops::logprob::nll;
+use crate::runtime::net::Net;
 use crate::runtime::pool::{Frame, Pool, sum_in_order};
 
 /// Names of [`LevelSums::metrics`] by level.
@@ -166,14 +167,15 @@ impl Learners {
     pub(super) fn forward(
         &self,
         params: &Params,
-        critics: &Critics,
+        critic: &Net,
         batches: Vec<OfflineBatch>,
         scales: [f64; 3],
         actor: bool,
     ) -> Result<Vec<[LevelSums; 3]>, AlgoError> {
+        let target = critic.target.as_ref().ok_or_else(no_slow_copy)?;
         let job = |batch| {
-            let (flat, online) = (params.flat.detach(), critics.online.detach());
-            let target = critics.target.detach();
+            let (flat, online) = (params.flat.detach(), critic.params.detach());
+            let target = target.detach();
             Job::Forward(Box::new(Forward { flat, online, target, batch, scales, actor }))
         };
         let answers = self.pool.run(batches.into_iter().map(job).collect())?;

@@ -6,7 +6,7 @@ use stepladder_model::cpu::gradient::Branch;
 
 use super::samples::Sample;
 use crate::ops::surrogate::Aggregate;
-use crate::runtime::plan::shares;
+use crate::runtime::plan::shards;
 
 /// A sample of one of a prompt's replies.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,21 +67,21 @@ pub(crate) fn nodes(samples: &[(&Sample, f64)]) -> Vec<Node> {
     nodes
 }
 
-/// Passes of about `tokens` computed tokens, one list for each of at most `parts` workers.
+/// Passes of about `tokens` computed tokens, one list for each of at most `count` workers.
 pub(crate) fn passes(
     samples: &[&Sample],
     aggregate: Aggregate,
     tokens: usize,
-    parts: usize,
+    count: usize,
 ) -> Vec<Vec<Vec<Node>>> {
     let replies: Vec<(usize, f64)> = samples.iter().map(|sample| (sample.len(), sample.count)).collect();
     let weighted: Vec<(&Sample, f64)> = samples.iter().copied().zip(aggregate.weights(&replies)).collect();
-    shares(nodes(&weighted), parts, Node::tokens)
+    shards(nodes(&weighted), count, Node::tokens)
         .into_iter()
-        .map(|share| {
+        .map(|shard| {
             let mut passes: Vec<Vec<Node>> = Vec::new();
             let mut used = usize::MAX;
-            for node in share {
+            for node in shard {
                 let more = node.tokens();
                 used = used.saturating_add(more);
                 match passes.last_mut() {

@@ -4,6 +4,7 @@
 //! iteration:  draw tasks ─► play groups (world) ─► advantages (the method's file) ─► samples ─► mini-batches ─► AdamW
 //! ```
 //! * [`world`]: tasks, episodes, groups
+//! * [`reward`]: reward of a step
 //! * [`samples`]: replies with the log-probabilities they were sampled with
 //! * [`update`]: the gradient of a mini-batch on all workers; `branches` for the CPU, `rows` for libtorch
 //!
@@ -17,6 +18,8 @@
 //! divergence too.
 
 pub(crate) mod branches;
+mod config;
+pub mod reward;
 pub(crate) mod rows;
 pub mod samples;
 mod session;
@@ -24,83 +27,37 @@ pub mod update;
 pub(crate) mod work;
 pub mod world;
 
+pub use config::OnlineConfig;
 pub use session::{Session, Stats};
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use stepladder_agent::AgentSpec;
 use stepladder_core::Role;
 use tch::Tensor;
 
 use crate::AlgoError;
-use crate::bc::{Budget, Ending, Observer, StepReport};
-use crate::himac::Selection;
-use crate::ops::group::GroupRule;
-use crate::ops::surrogate::{Aggregate, SurrogateRule};
-use crate::ppo::{PpoNumbers, Values};
-use crate::runtime::checkpoint::Trainer;
 use crate::runtime::clock::Stopwatch;
+use crate::runtime::observer::{Ending, Observer, StepReport};
 use crate::runtime::optimiser::Divergence;
-use samples::Reward;
+use crate::runtime::trainer::Trainer;
 use update::Learners;
 use world::World;
 
-/// What is done with the episodes of an iteration.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Method {
-    /// GRPO or RLOO, by the rule's mode.
-    Grpo,
-    /// Episode and anchor-state advantages: discount γ, weight ω of the latter.
-    Gigpo {
-        /// γ.
-        gamma: f64,
-        /// ω.
-        omega: f64,
-    },
-    /// A token-level critic.
-    Ppo(PpoNumbers),
-    /// Macro exploration and micro adaptation.
-    Himac {
-        /// Which blueprint phase B executes.
-        selection: Selection,
-        /// Phases in turns; otherwise one joint update.
-        coevolution: bool,
-    },
-}
+/// A method that learns by playing: one iteration of it, in a file of its own.
+pub trait Method {
+    /// Prepares networks and workers of its own, before the first iteration of a new or resumed run.
+    ///
+    /// # Errors
+    /// From libtorch, or [`AlgoError::Net`] for a checkpoint of another model.
+    fn start(&mut self, _trainer: &mut Trainer, _world: &World<'_>) -> Result<(), AlgoError> {
+        Ok(())
+    }
 
-/// Numbers of learning by playing.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OnlineConfig {
-    /// What is done with the episodes.
-    pub method: Method,
-    /// Who plays.
-    pub agent: AgentSpec,
-    /// Tasks of an iteration (B).
-    pub tasks: usize,
-    /// Episodes of a task (N).
-    pub group: usize,
-    /// Sampling temperature; the logits of ratios and divergences are divided by it as well.
-    pub temperature: f64,
-    /// What a task pays for.
-    pub reward: Reward,
-    /// Taken off for every invalid reply.
-    pub penalty: f64,
-    /// How episodes of a group are compared.
-    pub rule: GroupRule,
-    /// Statistics of a group over steps instead of episodes (the reference code of GiGPO).
-    pub cross_step_stats: bool,
-    /// Clip ranges and weight of the divergence.
-    pub surrogate: SurrogateRule,
-    /// The mean behind the loss of a mini-batch.
-    pub aggregate: Aggregate,
-    /// Samples of an optimiser step.
-    pub mini_batch: usize,
-    /// Padded tokens of a forward pass.
-    pub batch_tokens: usize,
-    /// Learning rate.
-    pub learning_rate: f64,
-    /// When to stop.
-    pub budget: Budget,
+    /// Plays one iteration and learns from it.
+    ///
+    /// # Errors
+    /// From playing or from an update.
+    fn iterate(&mut self, session: &mut Session<'_>) -> Result<(), AlgoError>;
 }
 
 /// Learns until the budget is used up or `stop` is set; `reference` holds the parameters that the policy may not leave far.
@@ -111,6 +68,7 @@ pub struct OnlineConfig {
 /// finite gradient (such steps change nothing), from the model, or what the observer answers. Nothing of a failed iteration is
 /// saved.
 pub fn train(
+    method: &mut dyn Method,
     config: &OnlineConfig,
     world: &World<'_>,
     trainer: &mut Trainer,
@@ -123,13 +81,7 @@ pub fn train(
     }
     let workers =
         Learners::new(world.workers, &trainer.params, &trainer.factors, world.kind, config.temperature);
-    let values = match config.method {
-        Method::Ppo(_) => {
-            trainer.start_values();
-            Some(Values::new(world.workers, &trainer.params, &trainer.factors, world.kind))
-        }
-        _ => None,
-    };
+    method.start(trainer, world)?;
     let mut divergence = Divergence::default();
     loop {
         let fraction = config.budget.fraction(&trainer.progress, 1);
@@ -140,16 +92,8 @@ pub fn train(
             return Ok(Ending::Interrupted);
         }
         let clock = Stopwatch::resume(trainer.progress.seconds);
-        let mut session =
-            Session::new(config, world, trainer, reference, &workers, values.as_ref(), &mut divergence);
-        match config.method {
-            Method::Grpo => crate::grpo::iterate(&mut session, config.rule)?,
-            Method::Gigpo { gamma, omega } => crate::gigpo::iterate(&mut session, config.rule, gamma, omega)?,
-            Method::Ppo(numbers) => crate::ppo::iterate(&mut session, numbers)?,
-            Method::Himac { selection, coevolution } => {
-                crate::himac::iterate(&mut session, config.rule, selection, coevolution)?;
-            }
-        }
+        let mut session = Session::new(config, world, trainer, reference, &workers, &mut divergence);
+        method.iterate(&mut session)?;
         let stats = session.finish();
         let progress = &mut trainer.progress;
         progress.epoch += 1;

@@ -4,7 +4,7 @@ use tch::{Device, Tensor};
 
 use crate::online::samples::Sample;
 use crate::ops::surrogate::Aggregate;
-use crate::runtime::plan::shares;
+use crate::runtime::plan::shards;
 
 /// Rows of a forward pass: token ids and the reply tokens that carry a loss.
 pub(crate) struct Chunk {
@@ -51,29 +51,29 @@ impl Chunk {
     }
 }
 
-/// Samples in chunks of about `tokens` padded tokens, one list for each of at most `parts` workers, and the weight of each
+/// Samples in chunks of about `tokens` padded tokens, one list for each of at most `count` workers, and the weight of each
 /// sample's tokens in the mean over all of them.
 pub(crate) fn chunks(
     samples: &[&Sample],
     aggregate: Aggregate,
     tokens: usize,
     pad: u32,
-    parts: usize,
+    count: usize,
 ) -> Vec<Vec<Chunk>> {
     let replies: Vec<(usize, f64)> = samples.iter().map(|sample| (sample.len(), sample.count)).collect();
     let weighted: Vec<(&Sample, f64)> = samples.iter().copied().zip(aggregate.weights(&replies)).collect();
-    let shares = shares(weighted, parts, |(sample, _)| sample.ids.len());
-    shares
+    let shards = shards(weighted, count, |(sample, _)| sample.ids.len());
+    shards
         .into_iter()
-        .map(|share| {
+        .map(|shard| {
             let mut chunks = Vec::new();
             let mut from = 0;
             // Neighbours are of similar length, the last of a chunk is its longest.
-            for place in 0..share.len() {
+            for place in 0..shard.len() {
                 let rows = place + 1 - from;
-                let next = share.get(place + 1).map_or(usize::MAX, |(sample, _)| sample.ids.len());
+                let next = shard.get(place + 1).map_or(usize::MAX, |(sample, _)| sample.ids.len());
                 if next == usize::MAX || (rows + 1) * next > tokens {
-                    chunks.push(Chunk::collate(&share[from..=place], pad));
+                    chunks.push(Chunk::collate(&shard[from..=place], pad));
                     from = place + 1;
                 }
             }

@@ -102,46 +102,6 @@ pub fn merge(samples: Vec<Sample>) -> Vec<Sample> {
     merged
 }
 
-/// What a task pays for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reward {
-    /// 10 for success, at the end (ALFWorld, WebShop).
-    Success,
-    /// What the environment pays (Sokoban).
-    Return,
-}
-
-impl Reward {
-    /// Reward of each step.
-    pub fn steps(self, episode: &Episode) -> Vec<f64> {
-        let count = episode.len();
-        let last = |place: usize| place + 1 == count;
-        let pay = |(place, reward): (usize, f64)| match self {
-            Self::Success => {
-                if last(place) && episode.won {
-                    10.0
-                } else {
-                    0.0
-                }
-            }
-            Self::Return => reward,
-        };
-        episode.steps().map(|step| step.reward).enumerate().map(pay).collect()
-    }
-
-    /// Reward of each step, less `penalty` where the reply could not be read or its action was not understood
-    /// (spec/algorithms 4).
-    pub fn penalised(self, episode: &Episode, penalty: f64) -> Vec<f64> {
-        let invalid = episode.steps().map(|step| step.unparsable || step.unknown_action);
-        self.steps(episode)
-            .into_iter()
-            .zip(invalid)
-            .map(|(reward, invalid)| if invalid { reward - penalty } else { reward })
-            .collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

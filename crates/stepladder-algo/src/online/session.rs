@@ -7,16 +7,15 @@ use stepladder_core::{Role, TaskKey};
 use stepladder_rollout::scheduler::Job;
 use tch::Tensor;
 
-use super::OnlineConfig;
+use super::config::OnlineConfig;
 use super::samples::{Sample, merge};
 use super::update::{Learners, Sums};
 use super::world::{Group, Lost, Sampled, Shares, World, group};
 use crate::AlgoError;
 use crate::ops::group::is_flat;
-use crate::ppo::Values;
-use crate::runtime::checkpoint::Trainer;
 use crate::runtime::clock::Stopwatch;
 use crate::runtime::optimiser::Divergence;
+use crate::runtime::trainer::Trainer;
 
 /// What is counted of an iteration.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -47,7 +46,8 @@ pub struct Stats {
     fresh: Sums,
     shares: Shares,
     updating: f64,
-    value_loss: Option<f64>,
+    /// Metrics of the method.
+    extra: Vec<(&'static str, f64)>,
 }
 
 impl Stats {
@@ -85,9 +85,7 @@ impl Stats {
                 .push(("blueprint/subgoals", mean(self.subgoals as f64, self.blueprints - self.unreadable)));
             values.push(("blueprint/unreadable", mean(self.unreadable as f64, self.blueprints)));
         }
-        if let Some(loss) = self.value_loss {
-            values.push(("value_loss", loss));
-        }
+        values.extend(&self.extra);
         values
     }
 }
@@ -97,7 +95,6 @@ pub struct Session<'a> {
     pub(crate) config: &'a OnlineConfig,
     pub(crate) world: &'a World<'a>,
     pub(crate) trainer: &'a mut Trainer,
-    pub(crate) values: Option<&'a Values>,
     reference: &'a Tensor,
     learners: &'a Learners,
     divergence: &'a mut Divergence,
@@ -115,11 +112,10 @@ impl<'a> Session<'a> {
         trainer: &'a mut Trainer,
         reference: &'a Tensor,
         learners: &'a Learners,
-        values: Option<&'a Values>,
         divergence: &'a mut Divergence,
     ) -> Self {
         let stats = Stats::default();
-        Self { config, world, trainer, values, reference, learners, divergence, stats, calls: 0 }
+        Self { config, world, trainer, reference, learners, divergence, stats, calls: 0 }
     }
 
     /// Number of this iteration, from 0.
@@ -258,8 +254,9 @@ impl<'a> Session<'a> {
         self.divergence.count(norm, step)
     }
 
-    pub(crate) fn count_values(&mut self, loss: f64, seconds: f64) {
-        self.stats.value_loss = Some(loss);
+    /// Counts an update of a network beside the policy: a metric of its own, under a name of `runtime::metrics`.
+    pub(crate) fn count_update(&mut self, metric: (&'static str, f64), seconds: f64) {
+        self.stats.extra.push(metric);
         self.stats.updating += seconds;
     }
 

@@ -9,9 +9,10 @@ use crate::AlgoError;
 use crate::online::branches::{Flat, Node, flat};
 use crate::online::rows::Chunk;
 use crate::online::samples::Sample;
-use crate::online::work::{Work, is_native, shares};
+use crate::online::work::{Work, shards};
 use crate::ops::surrogate::{Aggregate, SurrogateRule};
 use crate::runtime::pool::{Frame, Pool, refreshed, sum_in_order};
+use crate::runtime::score::is_native;
 
 /// Sums over the tokens of an update; those with weights are parts of its loss.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -87,7 +88,7 @@ impl Learners {
         (rule, aggregate): (SurrogateRule, Aggregate),
         layout: (usize, u32),
     ) -> Result<(Sums, Tensor), AlgoError> {
-        let work = shares(self.native, samples, aggregate, layout, self.pool.count());
+        let work = shards(self.native, samples, aggregate, layout, self.pool.count());
         let job = |work| Job { flat: params.flat.detach(), reference: reference.shallow_clone(), rule, work };
         let mut sums = Sums::default();
         let mut gradients = Vec::new();

@@ -16,8 +16,9 @@ use stepladder_rollout::{Completion, Dropped, GenerateError, Generator, Request}
 use tch::{Device, Kind};
 
 use crate::AlgoError;
-use crate::runtime::checkpoint::Trainer;
+use crate::online::reward::Reward;
 use crate::runtime::clock::Stopwatch;
+use crate::runtime::trainer::Trainer;
 
 /// Where an agent learns by playing.
 pub struct World<'a> {
@@ -57,6 +58,14 @@ pub struct Group {
     pub task: TaskKey,
     /// What was played, in the order of the samples.
     pub episodes: Vec<Episode>,
+}
+
+impl Group {
+    /// Return of each episode, penalties of its invalid replies included.
+    pub fn returns(&self, reward: Reward, penalty: f64) -> Vec<f64> {
+        let sum = |rewards: Vec<f64>| rewards.iter().sum();
+        self.episodes.iter().map(|episode| sum(reward.penalised(episode, penalty))).collect()
+    }
 }
 
 impl World<'_> {

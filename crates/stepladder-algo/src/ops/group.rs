@@ -97,3 +97,27 @@ pub fn group_relative<G: Ord>(values: &[f64], groups: &[G], rule: GroupRule) -> 
     }
     advantages
 }
+
+/// Advantages of the episodes of a group; with `per_step` an episode counts once for each of its steps.
+///
+/// ```
+/// use stepladder_algo::ops::group::{GroupMode, GroupRule, episode_advantages};
+/// let rule = GroupRule::new(GroupMode::Mean);
+/// assert_eq!(episode_advantages(&[10.0, 0.0], &[2, 3], rule, false), [5.0, -5.0]);
+/// assert_eq!(episode_advantages(&[10.0, 0.0], &[2, 3], rule, true), [6.0, -4.0]);
+/// ```
+pub fn episode_advantages(returns: &[f64], lens: &[usize], rule: GroupRule, per_step: bool) -> Vec<f64> {
+    if !per_step {
+        return relative(returns, rule);
+    }
+    let counted = returns.iter().zip(lens).flat_map(|(&value, &len)| std::iter::repeat_n(value, len));
+    let all = relative(&counted.collect::<Vec<f64>>(), rule);
+    let mut at = 0;
+    lens.iter()
+        .map(|&len| {
+            let advantage = if len > 0 { all[at] } else { 0.0 };
+            at += len;
+            advantage
+        })
+        .collect()
+}

@@ -8,37 +8,31 @@ use stepladder_model::cpu::gradient::Scorer;
 use stepladder_model::{Factors, Layout, Params};
 use tch::{Kind, Tensor};
 
-use super::PpoNumbers;
+use super::config::PpoConfig;
 use crate::AlgoError;
 use crate::online::branches::{Flat, Node, flat};
 use crate::online::samples::Sample;
-use crate::online::work::{Work, is_native, shares};
+use crate::online::work::{Work, shards};
 use crate::ops::surrogate::{Aggregate, value_loss};
-use crate::runtime::optimiser::AdamW;
+use crate::runtime::net::Net;
+use crate::runtime::optimiser::AdamWConfig;
 use crate::runtime::pool::{Frame, Pool, refreshed, sum_in_order};
+use crate::runtime::score::is_native;
 
-/// The critic's numbers and their optimiser.
-#[derive(Debug)]
-pub struct ValueModel {
-    /// The transformer's parameters in the policy's layout, then w `[d]` and b `[1]`.
-    pub flat: Tensor,
-    /// Moments.
-    pub optimiser: AdamW,
-}
+/// Name of the network in a trainer and in checkpoints.
+pub const VALUE: &str = "value";
 
-/// Numbers of a critic for models of this layout.
+/// Number of parameters of a critic for policies of this layout: the transformer's in the policy's layout, then w `[d]` and
+/// b `[1]`.
 pub fn count(layout: &Layout) -> i64 {
     layout.total() + layout.config().shape.width + 1
 }
 
-impl ValueModel {
-    /// A copy of the policy with a head of zeros.
-    pub fn of(params: &Params, optimiser: crate::runtime::optimiser::AdamWConfig) -> Self {
-        let head = params.layout.config().shape.width + 1;
-        let zeros = Tensor::zeros([head], (Kind::Float, params.flat.device()));
-        let flat = tch::no_grad(|| Tensor::cat(&[&params.flat, &zeros], 0));
-        Self { optimiser: AdamW::new(optimiser, &flat), flat }
-    }
+/// A critic that starts as a copy of the policy with a head of zeros.
+pub fn start(params: &Params, optimiser: AdamWConfig) -> Net {
+    let head = params.layout.config().shape.width + 1;
+    let zeros = Tensor::zeros([head], (Kind::Float, params.flat.device()));
+    Net::new(tch::no_grad(|| Tensor::cat(&[&params.flat, &zeros], 0)), optimiser)
 }
 
 struct Job {
@@ -84,7 +78,7 @@ impl Values {
     /// From libtorch, or [`AlgoError::Worker`] if a worker died.
     pub fn evaluate(
         &self,
-        model: &ValueModel,
+        net: &Net,
         samples: &[Sample],
         layout: (usize, u32),
     ) -> Result<Vec<Vec<f32>>, AlgoError> {
@@ -93,7 +87,7 @@ impl Values {
         order.sort_by_key(|&index| samples[index].ids.len());
         let sorted: Vec<&Sample> = order.iter().map(|&index| &samples[index]).collect();
         let parts = self.pool.count();
-        let work = shares(self.native, &sorted, Aggregate::TokenMean, layout, parts);
+        let work = shards(self.native, &sorted, Aggregate::TokenMean, layout, parts);
         if self.native {
             let entries = work.iter().flat_map(|work| match work {
                 Work::Branches(passes) => passes.iter().flatten().flat_map(|node| &node.entries).collect(),
@@ -101,7 +95,7 @@ impl Values {
             });
             order = entries.map(|entry| order[entry.sample]).collect();
         }
-        let job = |work| Job { flat: model.flat.detach(), work, learn: None };
+        let job = |work| Job { flat: net.params.detach(), work, learn: None };
         let jobs = work.into_iter().map(job).collect();
         let mut found = self.pool.run(jobs)?.into_iter().flat_map(|answer| answer.values);
         let mut values = vec![Vec::new(); samples.len()];
@@ -118,9 +112,9 @@ impl Values {
     /// From libtorch, or [`AlgoError::Worker`] if a worker died.
     pub fn step(
         &self,
-        model: &mut ValueModel,
+        net: &mut Net,
         members: &[(&Sample, &[f32], &[f32])],
-        numbers: PpoNumbers,
+        config: PpoConfig,
         layout: (usize, u32),
     ) -> Result<(f64, f64), AlgoError> {
         let targets: Vec<Sample> = members
@@ -132,9 +126,9 @@ impl Values {
             })
             .collect();
         let targets: Vec<&Sample> = targets.iter().collect();
-        let job = |work| Job { flat: model.flat.detach(), work, learn: Some(numbers.value_clip) };
+        let job = |work| Job { flat: net.params.detach(), work, learn: Some(config.value_clip) };
         let parts = self.pool.count();
-        let work = shares(self.native, &targets, Aggregate::TokenMean, layout, parts);
+        let work = shards(self.native, &targets, Aggregate::TokenMean, layout, parts);
         let jobs = work.into_iter().map(job).collect();
         let mut loss = 0.0;
         let mut gradients = Vec::new();
@@ -142,8 +136,8 @@ impl Values {
             loss += answer.loss;
             gradients.extend(answer.gradient);
         }
-        let gradient = sum_in_order(gradients).unwrap_or_else(|| model.flat.zeros_like());
-        let norm = model.optimiser.step(&mut model.flat, &gradient, numbers.learning_rate);
+        let gradient = sum_in_order(gradients).unwrap_or_else(|| net.params.zeros_like());
+        let norm = net.optimiser.step(&mut net.params, &gradient, config.learning_rate);
         Ok((loss, norm))
     }
 }

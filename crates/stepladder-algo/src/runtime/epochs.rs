@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use stepladder_core::Role;
 
 use crate::AlgoError;
-use crate::bc::{Ending, Observer, StepReport};
-use crate::runtime::checkpoint::Trainer;
 use crate::runtime::clock::Stopwatch;
+use crate::runtime::observer::{Ending, Observer, StepReport};
 use crate::runtime::optimiser::Divergence;
-use crate::runtime::plan::Budget;
+use crate::runtime::progress::Budget;
+use crate::runtime::trainer::Trainer;
 
 /// Result of one optimiser step; the fields mean what they mean in [`StepReport`].
 pub(crate) struct Done {

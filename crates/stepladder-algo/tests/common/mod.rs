@@ -8,12 +8,14 @@ pub(crate) mod textbook;
 use std::path::Path;
 
 use rand::RngExt;
-use stepladder_algo::bc::Mixture;
-use stepladder_algo::critics::Critics;
 use stepladder_algo::offline_ac::OfflineConfig;
+use stepladder_algo::offline_ac::critics;
 use stepladder_algo::ops::actor::ActorMode;
+use stepladder_algo::runtime::net::Net;
 use stepladder_algo::runtime::optimiser::AdamWConfig;
-use stepladder_algo::runtime::workers::{Loss, Workers};
+use stepladder_algo::runtime::plan::Mixture;
+use stepladder_algo::runtime::score::Loss;
+use stepladder_algo::runtime::workers::Workers;
 use stepladder_core::Role;
 use stepladder_core::reply::Profile;
 use stepladder_core::seed::stream;
@@ -89,16 +91,16 @@ pub(crate) fn rows(seed: u64, count: usize) -> Vec<Row> {
         .collect()
 }
 
-/// Loss and gradient as the trainer computes them: one share per worker.
+/// Loss and gradient as the trainer computes them: one shard per worker.
 pub(crate) fn gradient_of(
     params: &Params,
     factors: &Factors,
-    shares: Vec<Batch>,
+    shards: Vec<Batch>,
     workers: usize,
     loss: Loss,
 ) -> (f64, Params) {
     let pool = Workers::new(workers, params, factors, Kind::Float, loss);
-    let (parts, flat) = pool.gradient(params, shares).unwrap();
+    let (parts, flat) = pool.gradient(params, shards).unwrap();
     (parts.iter().map(|part| part.loss).sum(), Params { layout: params.layout.clone(), flat })
 }
 
@@ -210,12 +212,12 @@ pub(crate) fn offline_config(mode: ActorMode, mixture: Mixture) -> OfflineConfig
     }
 }
 
-/// Critics for the tiny models, their targets not copies any more.
-pub(crate) fn critics(config: AdamWConfig, seed: u64) -> Critics {
+/// Critics for the tiny models, their slow copies not equal to them.
+pub(crate) fn critics(config: AdamWConfig, seed: u64) -> Net {
     let width = shape().width;
-    let mut critics = Critics::init(width, seed, config, Device::Cpu);
-    critics.target = Critics::init(width, seed + 1, config, Device::Cpu).online;
-    critics
+    let mut net = critics::init(width, seed, config, Device::Cpu);
+    net.target = Some(critics::init(width, seed + 1, config, Device::Cpu).params);
+    net
 }
 
 /// The golden cases of a group (spec/golden.json).

@@ -1,8 +1,9 @@
 //! Whether the values of a configuration make sense, each and together.
 
 use stepladder_agent::{AgentKind, AgentSpec};
-use stepladder_algo::bc::{Budget, Mixture};
 use stepladder_algo::himac::Selection;
+use stepladder_algo::runtime::plan::Mixture;
+use stepladder_algo::runtime::progress::Budget;
 use stepladder_core::Role;
 use stepladder_data::ablate::ProgressText;
 

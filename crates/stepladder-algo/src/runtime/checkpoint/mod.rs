@@ -1,7 +1,10 @@
 //! Checkpoints that survive a kill at any moment (design D6), and that say so if a file of theirs was damaged.
 //!
 //! A checkpoint is a Hugging Face directory ([`stepladder_model::checkpoint`], the only copy of the weights), with
-//! `trainer.safetensors` (moments, critics, the parts of factored embeddings) and `trainer.json` beside it.
+//! `trainer.safetensors` (moments, other networks, the parts of factored embeddings) and `trainer.json` beside it.
+//!
+//! A network `NAME` beside the policy is the tensors `NAMEs`, `NAME_targets` (where it has a slow copy), `NAME_first_moment`
+//! and `NAME_second_moment`, and the number of its optimiser steps is `NAME_steps` in `trainer.json`.
 //!
 //! * `directory`: directories that are whole or absent; `state`: `trainer.json` and checksums
 
@@ -11,16 +14,15 @@ mod state;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
 use stepladder_data::WordTokenizer;
 use stepladder_model::checkpoint::{self as model, Embeddings};
-use stepladder_model::{Factors, Layout, ModelConfig, Params};
+use stepladder_model::{Layout, ModelConfig, Params};
 use tch::{Device, Tensor};
 
 use crate::AlgoError;
-use crate::critics::{self, Critics};
-use crate::ppo::value::{self, ValueModel};
+use crate::runtime::net::{Net, Nets};
 use crate::runtime::optimiser::{AdamW, AdamWConfig};
+use crate::runtime::trainer::{Identity, Trainer};
 
 pub use directory::{latest, list, recover, replace_directory};
 pub use state::VERSION;
@@ -28,113 +30,20 @@ use state::{FULL_COPY, STATE, State};
 
 const TENSORS: &str = "trainer.safetensors";
 
-/// Where a run stands; with the tensors, all that a continuation needs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Progress {
-    /// Optimiser steps taken.
-    pub step: u64,
-    /// Current pass over the data.
-    pub epoch: u64,
-    /// Steps of the current pass that are done.
-    pub cursor: u64,
-    /// Training seconds used.
-    pub seconds: f64,
-    /// Tokens trained, without padding.
-    pub tokens: u64,
-    /// Phases that are complete; every phase has rows and a budget of its own.
-    #[serde(default)]
-    pub phase: u64,
-    /// `step`, `epoch` and `seconds` at the beginning of the current phase.
-    #[serde(default)]
-    pub since: (u64, u64, f64),
-    /// `tokens` at the beginning of the current phase.
-    #[serde(default)]
-    pub since_tokens: u64,
-    /// A cap on minutes ended a phase before its budget was used up.
-    #[serde(default)]
-    pub capped: bool,
-    /// Environment steps played to learn from; methods that learn by playing only.
-    #[serde(default)]
-    pub env_steps: u64,
-    /// Tokens written while playing.
-    #[serde(default)]
-    pub generated: u64,
-}
-
-impl Progress {
-    /// The beginning.
-    pub fn start() -> Self {
-        Self {
-            step: 0,
-            epoch: 0,
-            cursor: 0,
-            seconds: 0.0,
-            tokens: 0,
-            phase: 0,
-            since: (0, 0, 0.0),
-            since_tokens: 0,
-            capped: false,
-            env_steps: 0,
-            generated: 0,
-        }
-    }
-
-    /// The current phase is complete, the next one begins with a fresh pass over its rows.
-    pub fn next_phase(&mut self) {
-        self.phase += 1;
-        self.epoch += u64::from(self.cursor > 0);
-        self.cursor = 0;
-        self.since = (self.step, self.epoch, self.seconds);
-        self.since_tokens = self.tokens;
-    }
-
-    /// Passes over the data with fraction, where a pass has `steps` steps.
-    pub fn passes(&self, steps: usize) -> f64 {
-        self.epoch as f64 + self.cursor as f64 / steps.max(1) as f64
-    }
-}
-
-/// What a checkpoint is about, besides numbers: used to refuse continuing with something else.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// Name of the agent it was trained as.
-    pub agent: String,
-    /// Prompt style id.
-    pub style: String,
-    /// Fingerprint of configuration and data that must not change in a continuation.
-    pub data: String,
-}
-
-/// A loaded trainer.
-#[derive(Debug)]
-pub struct Trainer {
-    /// Parameters.
-    pub params: Params,
-    /// Factors of the vocabulary.
-    pub factors: Factors,
-    /// Optimiser with its moments.
-    pub optimiser: AdamW,
-    /// Critics, where the algorithm has any.
-    pub critics: Option<Critics>,
-    /// PPO's critic.
-    pub values: Option<ValueModel>,
-    /// Where it stands.
-    pub progress: Progress,
-    /// What it is about.
-    pub identity: Identity,
-}
-
-impl Trainer {
-    /// Starts the critic of PPO from the policy, unless there is one.
-    pub fn start_values(&mut self) {
-        if self.values.is_none() {
-            self.values = Some(ValueModel::of(&self.params, self.optimiser.config));
-        }
-    }
-}
-
 fn fail(path: &Path, reason: impl ToString) -> AlgoError {
     AlgoError::Checkpoint { path: path.display().to_string(), reason: reason.to_string() }
+}
+
+fn params_of(name: &str) -> String {
+    format!("{name}s")
+}
+
+fn target_of(name: &str) -> String {
+    format!("{name}_targets")
+}
+
+fn steps_of(name: &str) -> String {
+    format!("{name}_steps")
 }
 
 /// Saves everything below `root` as `step-NNNNNNNN` and removes all but the newest `keep` complete checkpoints.
@@ -152,27 +61,23 @@ pub fn save(
         model::save(directory, &trainer.params, &trainer.factors, tokenizer)?;
         let (params, adam) = (&trainer.params, &trainer.optimiser);
         let embeddings = ["embed.own", "embed.factors"].map(|name| (name, params.get(name)));
-        let mut tensors = vec![("first_moment", &adam.first), ("second_moment", &adam.second)];
+        let mut named =
+            vec![("first_moment".to_owned(), &adam.first), ("second_moment".to_owned(), &adam.second)];
         if !trainer.factors.is_empty() {
-            tensors.extend(embeddings.iter().filter_map(|(name, part)| Some((*name, part.as_ref()?))));
+            named.extend(
+                embeddings.iter().filter_map(|(name, part)| Some(((*name).to_owned(), part.as_ref()?))),
+            );
         }
-        if let Some(critics) = &trainer.critics {
-            tensors.extend([
-                ("critics", &critics.online),
-                ("critic_targets", &critics.target),
-                ("critic_first_moment", &critics.optimiser.first),
-                ("critic_second_moment", &critics.optimiser.second),
+        for (name, net) in trainer.nets.iter() {
+            named.extend([
+                (params_of(name), &net.params),
+                (format!("{name}_first_moment"), &net.optimiser.first),
+                (format!("{name}_second_moment"), &net.optimiser.second),
             ]);
-        }
-        if let Some(values) = &trainer.values {
-            tensors.extend([
-                ("values", &values.flat),
-                ("value_first_moment", &values.optimiser.first),
-                ("value_second_moment", &values.optimiser.second),
-            ]);
+            named.extend(net.target.as_ref().map(|target| (target_of(name), target)));
         }
         let tensors: Vec<(String, Tensor)> =
-            tensors.into_iter().map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone())).collect();
+            named.into_iter().map(|(name, tensor)| (name, tensor.shallow_clone())).collect();
         model::write_tensors(&directory.join(TENSORS), &tensors)?;
         let state = State {
             version: VERSION,
@@ -183,8 +88,7 @@ pub fn save(
             style: trainer.identity.style.clone(),
             data: trainer.identity.data.clone(),
             optimiser_steps: trainer.optimiser.steps,
-            critic_steps: trainer.critics.as_ref().map(|critics| critics.optimiser.steps),
-            value_steps: trainer.values.as_ref().map(|values| values.optimiser.steps),
+            net_steps: trainer.nets.iter().map(|(name, net)| (steps_of(name), net.optimiser.steps)).collect(),
             files: BTreeMap::new(),
             checksum: String::new(),
         };
@@ -232,6 +136,16 @@ impl Tensors {
         let first = self.take(&format!("{prefix}first_moment"), shape)?;
         let second = self.take(&format!("{prefix}second_moment"), shape)?;
         Ok(AdamW { config, first, second, steps })
+    }
+
+    /// A network beside the policy. Its algorithm checks that it has the size that the model needs.
+    fn net(&mut self, name: &str, steps: u64, config: AdamWConfig) -> Result<Net, AlgoError> {
+        let stored = params_of(name);
+        let shape = self.found.get(&stored).map(Tensor::size).unwrap_or_default();
+        let params = self.take(&stored, &shape)?;
+        let target = target_of(name);
+        let target = self.found.contains_key(&target).then(|| self.take(&target, &shape)).transpose()?;
+        Ok(Net { params, target, optimiser: self.optimiser(&format!("{name}_"), steps, &shape, config)? })
     }
 }
 
@@ -305,31 +219,15 @@ pub fn load(
         return Err(fail(&directory.join(model::CONFIG), format!("not the model of {STATE}")));
     }
     let optimiser = tensors.optimiser("", state.optimiser_steps, &[params.layout.total()], config)?;
-    let width = state.model.shape.width;
-    let critics = match state.critic_steps {
-        None => None,
-        Some(steps) => {
-            let shape = [critics::count(width)];
-            Some(Critics {
-                width,
-                online: tensors.take("critics", &shape)?,
-                target: tensors.take("critic_targets", &shape)?,
-                optimiser: tensors.optimiser("critic_", steps, &shape, config)?,
-            })
-        }
-    };
-    let values = match state.value_steps {
-        None => None,
-        Some(steps) => {
-            let shape = [value::count(&params.layout)];
-            Some(ValueModel {
-                flat: tensors.take("values", &shape)?,
-                optimiser: tensors.optimiser("value_", steps, &shape, config)?,
-            })
-        }
-    };
+    let mut nets = Nets::default();
+    for (key, &steps) in &state.net_steps {
+        let name = key.strip_suffix("_steps").ok_or_else(|| {
+            fail(&directory.join(STATE), format!("unknown entry `{key}`; it was written by another version"))
+        })?;
+        nets.insert(name, tensors.net(name, steps, config)?);
+    }
     let identity = Identity { agent: state.agent, style: state.style, data: state.data };
     let (factors, progress) = (state.factors, state.progress);
-    let trainer = Trainer { params, factors, optimiser, critics, values, progress, identity };
+    let trainer = Trainer { params, factors, optimiser, nets, progress, identity };
     Ok((trainer, tokenizer))
 }

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use stepladder_model::{Factors, ModelConfig};
 
-use super::{Progress, fail};
+use super::fail;
 use crate::AlgoError;
+use crate::runtime::progress::Progress;
 
 pub(super) const STATE: &str = "trainer.json";
 /// Version of the trainer state's format.
@@ -33,12 +34,9 @@ pub(super) struct State {
     pub(super) style: String,
     pub(super) data: String,
     pub(super) optimiser_steps: u64,
-    /// Optimiser steps of the critics, whose tensors are there too; none without critics.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) critic_steps: Option<u64>,
-    /// Optimiser steps of the value model, whose tensors are there too; none without one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) value_steps: Option<u64>,
+    /// Optimiser steps of each network beside the policy, under `NAME_steps`.
+    #[serde(flatten)]
+    pub(super) net_steps: BTreeMap<String, u64>,
     /// SHA-256 of every other file, in hexadecimal.
     #[serde(default)]
     pub(super) files: BTreeMap<String, String>,

@@ -1,35 +1,28 @@
-//! The critics of STEP-HRL's levels (spec/algorithms 3.4): per level one head V, one head Q, and a slow copy of both.
+//! The critics of STEP-HRL's levels (docs/spec/algorithms.md 3.4): per level one head V, one head Q, and a slow copy of both.
 //!
 //! ```text
 //! head(h) = w₃ · relu(W₂ relu(W₁ h + b₁) + b₂) + b₃        W₁, W₂: [d, d], w₃: [1, d]
 //! ```
 //! V reads h(x), the model's last-layer vector at the last prompt token; Q reads h(x, y), that at the last reply token.
-//! All numbers are f32 and lie in one flat buffer, as the model's do.
+//! All parameters are f32, in one buffer as the policy's are. The slow copy is the target of the network `critic`.
 
 use rand::RngExt;
 use stepladder_core::seed::stream;
 use stepladder_data::offline_batch::LEVELS;
+use stepladder_model::Params;
 use tch::{Device, TchError, Tensor};
 
-use crate::runtime::optimiser::{AdamW, AdamWConfig};
+use crate::AlgoError;
+use crate::runtime::net::Net;
+use crate::runtime::optimiser::AdamWConfig;
+
+/// Name of the network in a trainer and in checkpoints.
+pub const CRITIC: &str = "critic";
 
 /// Layers of a head.
 const LAYERS: usize = 3;
 /// Names of the heads of a level, in the order of the buffer.
 const HEADS: [&str; 2] = ["v", "q"];
-
-/// Critics and all that their training needs.
-#[derive(Debug)]
-pub struct Critics {
-    /// Width of the vectors they read.
-    pub width: i64,
-    /// Values of all heads: `[count(width)]`.
-    pub online: Tensor,
-    /// The slow copies, in the same order.
-    pub target: Tensor,
-    /// Moments of `online`.
-    pub optimiser: AdamW,
-}
 
 /// Name and shape of every tensor of the buffer, in order: `planner.v.0.weight` `[d, d]`, `planner.v.0.bias` `[d]`, …
 pub fn entries(width: i64) -> Vec<(String, Vec<i64>)> {
@@ -47,26 +40,39 @@ pub fn entries(width: i64) -> Vec<(String, Vec<i64>)> {
     entries
 }
 
-/// Numbers in the buffer.
+/// Number of parameters in the buffer.
 pub fn count(width: i64) -> i64 {
     (LEVELS.len() * HEADS.len()) as i64 * (2 * (width * width + width) + width + 1)
 }
 
-impl Critics {
-    /// Fresh critics from the run's `critic` stream, targets exact copies.
-    ///
-    /// Weights and biases are uniform in ±1/√d, the default of the linear layers that the released code uses.
-    pub fn init(width: i64, seed: u64, config: AdamWConfig, device: Device) -> Self {
-        let bound = 1.0 / (width as f64).sqrt();
-        let mut values = Vec::with_capacity(count(width) as usize);
-        for (index, (_, shape)) in entries(width).iter().enumerate() {
-            let mut rng = stream(seed, "critic", &[index as u64]);
-            let len = shape.iter().product::<i64>();
-            values.extend((0..len).map(|_| rng.random_range(-bound..bound) as f32));
-        }
-        let online = Tensor::from_slice(&values).to_device(device);
-        Self { width, target: online.copy(), optimiser: AdamW::new(config, &online), online }
+/// [`count`] for the critics of a policy.
+pub(super) fn count_for(params: &Params) -> i64 {
+    count(params.layout.config().shape.width)
+}
+
+/// The error for critics whose slow copy is absent.
+pub(super) fn no_slow_copy() -> AlgoError {
+    let reason = "it has no slow copy; load a checkpoint that offline actor-critic has saved".to_owned();
+    AlgoError::Net { name: CRITIC.to_owned(), reason }
+}
+
+/// Fresh critics for a policy.
+pub(super) fn start(params: &Params, seed: u64, config: AdamWConfig) -> Net {
+    init(params.layout.config().shape.width, seed, config, params.flat.device())
+}
+
+/// Fresh critics from the run's `critic` stream, the slow copy equal to them.
+///
+/// Weights and biases are uniform in ±1/√d, the default of the linear layers that the released code uses.
+pub fn init(width: i64, seed: u64, config: AdamWConfig, device: Device) -> Net {
+    let bound = 1.0 / (width as f64).sqrt();
+    let mut values = Vec::with_capacity(count(width) as usize);
+    for (index, (_, shape)) in entries(width).iter().enumerate() {
+        let mut rng = stream(seed, "critic", &[index as u64]);
+        let len = shape.iter().product::<i64>();
+        values.extend((0..len).map(|_| rng.random_range(-bound..bound) as f32));
     }
+    Net::new(Tensor::from_slice(&values).to_device(device), config).with_target()
 }
 
 /// One head, as views of a buffer.

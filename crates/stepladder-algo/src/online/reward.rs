@@ -1,0 +1,49 @@
+//! Reward of a step, as methods that learn by playing see it.
+
+use stepladder_core::trace::Episode;
+
+/// Source of the reward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reward {
+    /// [`SUCCESS`] for success, at the last step (ALFWorld, WebShop).
+    Success,
+    /// Reward of the environment (Sokoban).
+    Return,
+}
+
+/// Reward of a solved task under [`Reward::Success`] (docs/spec/algorithms.md 4).
+pub const SUCCESS: f64 = 10.0;
+
+impl Reward {
+    /// Reward of each step.
+    pub fn steps(self, episode: &Episode) -> Vec<f64> {
+        let last = episode.len().saturating_sub(1);
+        let of_step = |(place, reward): (usize, f64)| match self {
+            Self::Success if place == last && episode.won => SUCCESS,
+            Self::Success => 0.0,
+            Self::Return => reward,
+        };
+        episode.steps().map(|step| step.reward).enumerate().map(of_step).collect()
+    }
+
+    /// Reward of each step, less `penalty` where the reply could not be read or its action is unknown
+    /// (docs/spec/algorithms.md 4).
+    pub fn penalised(self, episode: &Episode, penalty: f64) -> Vec<f64> {
+        let invalid = episode.steps().map(|step| step.unparsable || step.unknown_action);
+        self.steps(episode)
+            .into_iter()
+            .zip(invalid)
+            .map(|(reward, invalid)| if invalid { reward - penalty } else { reward })
+            .collect()
+    }
+
+    /// Reward of a macro reply that could not be read, in a group whose lowest return is `least`; none without a readable
+    /// one. It is below all others (docs/spec/algorithms.md 5).
+    pub fn of_unreadable(self, least: Option<f64>) -> f64 {
+        match (self, least) {
+            (Self::Return, Some(least)) => least - 1.0,
+            _ => -1.0,
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Log-probabilities of reply tokens and the losses that are linear in them, on one shard of a step: by libtorch, or in f32 on
+//! the CPU by `stepladder_model::cpu`, which is faster for small models.
+
+use stepladder_data::Batch;
+use stepladder_model::Decoder;
+use stepladder_model::cpu::gradient::{Branch, Scorer};
+use tch::{Device, Kind, Tensor};
+
+use crate::AlgoError;
+use crate::ops::logprob::nll;
+use crate::runtime::pool::{Frame, refreshed};
+
+/// Loss of one shard; the losses of all shards add up to that of the step.
+pub type Loss = fn(&Decoder, &Batch, Device) -> Result<LossParts, AlgoError>;
+
+/// A loss and the token log-probabilities that it is computed from.
+pub struct LossParts {
+    /// Scalar with gradient.
+    pub loss: Tensor,
+    /// Log-probability of each target of the batch: `[N]`.
+    pub logprobs: Vec<f32>,
+}
+
+/// Result of one shard.
+pub struct Scored {
+    /// Its part of the loss.
+    pub loss: f64,
+    /// Log-probability of each target: `[N]`.
+    pub logprobs: Vec<f32>,
+}
+
+/// Whether the CPU's own gradient is available for a model: f32 on the CPU.
+pub(crate) fn is_native(flat: &Tensor, kind: Kind) -> bool {
+    flat.device() == Device::Cpu && kind == Kind::Float
+}
+
+/// Weighted loss over the targets of a batch: −Σ wₜ lpₜ; with the batch's weights this is the row mean or token mean.
+///
+/// # Errors
+/// From libtorch.
+pub fn weighted_nll(decoder: &Decoder, batch: &Batch, device: Device) -> Result<LossParts, AlgoError> {
+    let ids = Tensor::from_slice(&batch.ids).view([batch.rows as i64, batch.len as i64]).to_device(device); // [B, T]
+    let targets = Tensor::from_slice(&batch.targets).to_device(device); // [N]
+    let weights = Tensor::from_slice(&batch.weights).to_device(device); // [N]
+    let logprobs = decoder.logprobs(&ids, &targets)?; // [N]
+    let loss = nll(&logprobs, &weights)?;
+    let logprobs = Vec::try_from(logprobs.detach().to_device(Device::Cpu))?;
+    Ok(LossParts { loss, logprobs })
+}
+
+/// Computes `loss` and its gradient by libtorch.
+pub(super) fn by_libtorch(
+    frame: &Frame,
+    loss: Loss,
+    flat: Tensor,
+    batch: &Batch,
+) -> Result<(Scored, Tensor), AlgoError> {
+    let device = flat.device();
+    let leaf = flat.set_requires_grad(true);
+    let parts = loss(&frame.decoder(&leaf), batch, device)?;
+    parts.loss.f_backward()?;
+    let scored = Scored { loss: parts.loss.f_double_value(&[])?, logprobs: parts.logprobs };
+    Ok((scored, leaf.grad()))
+}
+
+/// Tokens that are scored together.
+const TOGETHER: usize = 2048;
+
+/// Computes [`weighted_nll`] and its gradient without libtorch: dL/dlp is minus the weight.
+pub(super) fn natively(
+    frame: &Frame,
+    scorer: &mut Option<Scorer>,
+    flat: Tensor,
+    batch: &Batch,
+) -> (Scored, Tensor) {
+    let leaf = flat.set_requires_grad(true);
+    let decoder = frame.decoder(&leaf);
+    let scorer = refreshed(scorer, &decoder);
+    let Batch { len, ids, targets, weights, .. } = batch;
+    let words: Vec<u32> = ids.iter().map(|&id| id as u32).collect();
+    let mut scored = Scored { loss: 0.0, logprobs: Vec::with_capacity(targets.len()) };
+    let row_of = |target: i64| target as usize / len;
+    let mut rows = targets.chunk_by(|&a, &b| row_of(a) == row_of(b)).peekable();
+    while rows.peek().is_some() {
+        // Tokens between the replies of a row are scored along with them, with weight 0.
+        let mut branches = Vec::new();
+        let mut places = Vec::new();
+        let (mut first_score, mut tokens) = (0, 0);
+        while let Some(row) = rows.next_if(|row| tokens == 0 || tokens + cost(row, *len) <= TOGETHER) {
+            let (start, first, last) = (row_of(row[0]) * len, row[0] as usize, row[row.len() - 1] as usize);
+            branches.push(Branch { prompt: &words[start..first], replies: vec![&words[first..=last]] });
+            places.extend(row.iter().map(|&target| first_score + target as usize - first));
+            first_score += last + 1 - first;
+            tokens += cost(row, *len);
+        }
+        let scores = scorer.logprobs(&branches);
+        let mut slopes = vec![0.0; scores.len()];
+        for (&place, &weight) in places.iter().zip(&weights[scored.logprobs.len()..]) {
+            slopes[place] = -weight;
+            scored.loss -= f64::from(weight) * f64::from(scores[place]);
+        }
+        scored.logprobs.extend(places.iter().map(|&place| scores[place]));
+        scorer.backward(&slopes);
+    }
+    decoder.pull_back(&scorer.gradient());
+    (scored, leaf.grad())
+}
+
+/// Number of tokens to compute for a row with these targets.
+fn cost(targets: &[i64], len: usize) -> usize {
+    targets.last().map_or(0, |&last| last as usize % len)
+}
