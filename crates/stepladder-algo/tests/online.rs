@@ -326,7 +326,8 @@ fn a_run_continued_from_a_checkpoint_goes_on_as_if_nothing_had_happened() {
         Box::new(Ppo::new(PpoConfig { gae, value_clip: 0.5, learning_rate: 1e-3 }))
     };
     let himac_method = || -> Box<dyn Method> { Box::new(BEST) };
-    let cases: [(&dyn Fn() -> Box<dyn Method>, AgentSpec); 2] = [(&ppo, flat()), (&himac_method, himac())];
+    type Make<'a> = &'a dyn Fn() -> Box<dyn Method>;
+    let cases: [(Make<'_>, AgentSpec); 2] = [(&ppo, flat()), (&himac_method, himac())];
     for (method, agent) in cases {
         let warm = fixture.warm();
         let reference = warm.params.flat.copy();
