@@ -96,6 +96,9 @@ pub enum AlgoError {
     /// From the model layer.
     #[error(transparent)]
     Model(#[from] stepladder_model::ModelError),
+    /// From the CPU engine.
+    #[error(transparent)]
+    Cpu(#[from] stepladder_cpu::CpuError),
     /// From libtorch.
     #[error("libtorch: {}{}", first_line(&.0.to_string()), advice(&.0.to_string()))]
     Torch(#[from] tch::TchError),

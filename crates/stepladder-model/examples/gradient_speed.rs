@@ -1,4 +1,4 @@
-//! Log-probabilities and gradients of short replies: the engine of [`stepladder_model::cpu::gradient`] beside
+//! Log-probabilities and gradients of short replies: the engine of [`stepladder_cpu::gradient`] beside
 //! libtorch, on one thread and in one run.
 //!
 //! `cargo run --release -p stepladder-model --example gradient_speed [prompt [reply [width]]]`
@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use stepladder_core::seed::stream;
-use stepladder_model::cpu::gradient::{Branch, Scorer};
+use stepladder_cpu::gradient::{Branch, Scorer};
 use stepladder_model::decoder::rotations;
-use stepladder_model::{Decoder, Device, Kind, ModelConfig, Params, Shape};
+use stepladder_model::{Decoder, Device, Kind, ModelConfig, ModelError, Params, Shape};
 use tch::Tensor;
 
 const ROWS: usize = 500;
@@ -45,19 +45,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let decoder_of = |leaf: &Tensor| Decoder::new(&params.layout, leaf, None, &turns, Kind::Float);
     let tokens = (ROWS * (prompt + reply)) as f64;
 
-    let mut scorer = Scorer::new(&decoder_of(&params.flat));
+    let mut scorer = Scorer::new(decoder_of(&params.flat).plain()?);
     let branches: Vec<Branch<'_>> =
         rows.iter().map(|row| Branch { prompt: &row[..prompt], replies: vec![&row[prompt..]] }).collect();
-    let mut engine = || {
+    let mut engine = || -> Result<Tensor, ModelError> {
         let leaf = params.leaf();
         let decoder = decoder_of(&leaf);
-        scorer.update(&decoder);
+        scorer.update(decoder.plain()?);
         for chunk in branches.chunks(CHUNK) {
-            let logprobs = scorer.logprobs(chunk);
-            scorer.backward(&vec![-1.0; logprobs.len()]);
+            let logprobs = scorer.logprobs(chunk)?;
+            scorer.backward(&vec![-1.0; logprobs.len()])?;
         }
-        decoder.pull_back(&scorer.gradient());
-        leaf.grad()
+        decoder.pull_back(&scorer.gradient())?;
+        Ok(leaf.grad())
     };
     let libtorch = || -> Result<Tensor, tch::TchError> {
         let leaf = params.leaf();
@@ -72,12 +72,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         Ok(leaf.grad())
     };
-    let off = (engine() - libtorch()?).abs().max().double_value(&[]);
+    let off = (engine()? - libtorch()?).abs().max().double_value(&[]);
     let mut best = [Duration::MAX; 2];
     // In turns, so that both see the same machine.
     for _ in 0..ROUNDS {
         let start = Instant::now();
-        let _ = engine();
+        let _ = engine()?;
         best[0] = best[0].min(start.elapsed());
         let start = Instant::now();
         let _ = libtorch()?;

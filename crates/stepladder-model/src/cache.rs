@@ -7,32 +7,11 @@
 
 use rand::RngExt;
 use stepladder_core::seed::Rng;
+use stepladder_cpu::prefixes::{Found, Stored};
+use stepladder_cpu::{Prompt, Reply};
 use tch::{Device, Kind, TchError, Tensor};
 
 use crate::decoder::Decoder;
-use crate::prefixes::{Found, Stored};
-
-/// One reply to write.
-#[derive(Debug, Clone)]
-pub struct Prompt {
-    /// Token ids; at least one.
-    pub ids: Vec<u32>,
-    /// Limit on new tokens; at least one.
-    pub budget: usize,
-    /// Temperature and stream, or greedy.
-    pub sampling: Option<(f64, Rng)>,
-}
-
-/// What was written.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Reply {
-    /// New ids, the end token included where one was written.
-    pub ids: Vec<u32>,
-    /// Log-probability of each at the temperature it was sampled at; 1 where it is the best.
-    pub logprobs: Vec<f32>,
-    /// No end token within the budget.
-    pub cut: bool,
-}
 
 /// Keys and values of consecutive tokens: `[layers, 2, Hkv, tokens, hd]`.
 #[derive(Debug)]

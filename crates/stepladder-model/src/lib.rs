@@ -3,7 +3,7 @@
 //! * [`config`]: shapes, checked; [`params`]: every parameter as a view of one flat buffer
 //! * [`factors`]: words that share embeddings (design D12)
 //! * [`decoder`]: the forward pass; [`cache`]: the same with a KV cache
-//! * [`cpu`]: generation on the CPU in f32, without libtorch
+//! * `plain`: a decoder's matrices for `stepladder-cpu`, and gradients back ([`Decoder::plain`], [`Decoder::pull_back`])
 //! * [`local`]: the [`stepladder_rollout::Generator`] over a model in this process
 //! * [`checkpoint`]: Hugging Face directories (design D6)
 //! * [`device`]: CPU or CUDA; [`failure`]: what stopped a thread, in one sentence
@@ -13,7 +13,6 @@
 pub mod cache;
 pub mod checkpoint;
 pub mod config;
-pub mod cpu;
 pub mod decoder;
 pub mod device;
 pub mod factors;
@@ -22,7 +21,7 @@ pub mod local;
 #[cfg(target_arch = "x86_64")]
 mod mkl;
 pub mod params;
-mod prefixes;
+mod plain;
 mod tiles;
 pub mod version;
 
@@ -59,6 +58,9 @@ pub enum ModelError {
     /// A thread panicked.
     #[error("a thread failed: {0}{advice}", advice = failure::advice(.0))]
     Thread(String),
+    /// The CPU engine refused its input, or failed.
+    #[error(transparent)]
+    Cpu(#[from] stepladder_cpu::CpuError),
     /// libtorch refused an operation.
     #[error("libtorch: {}{}", failure::first_line(&.0.to_string()), failure::advice(&.0.to_string()))]
     Torch(#[from] tch::TchError),

@@ -6,20 +6,17 @@ use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 use stepladder_core::Query;
 use stepladder_core::style::PromptStyle;
+use stepladder_cpu::{DEFAULT_PREFIX_BYTES, Model, Prompt, Reply, Writer};
 use stepladder_data::WordTokenizer;
 use stepladder_data::fit::shrink;
 use stepladder_rollout::generator::{Completion, GenerateError, Generator, Request};
 use tch::{Device, Kind, Tensor};
 
-use crate::cache::{Prompt, Reply};
-use crate::cpu;
+use crate::ModelError;
 use crate::decoder::{Decoder, rotations};
 use crate::factors::Factors;
 use crate::params::Params;
 use crate::tiles::Tiles;
-
-/// Memory for keys and values of earlier prompts on the CPU, in bytes.
-const KEPT: usize = 128 << 20;
 
 /// Tokens of the prompts whose greedy replies are remembered.
 const REMEMBERED: usize = 4_000_000;
@@ -41,7 +38,7 @@ pub struct LocalGenerator {
 /// What writes replies.
 enum Engine {
     /// f32 on the CPU.
-    Cpu(Box<cpu::Writer>),
+    Cpu(Box<Writer>),
     /// Other devices and kinds.
     Tensors(Tiles),
 }
@@ -95,6 +92,9 @@ pub fn fit(
 
 impl LocalGenerator {
     /// A generator over `params` with `workers` threads; `policy` names it in traces.
+    ///
+    /// # Errors
+    /// From libtorch: no memory.
     pub fn new(
         params: &Params,
         factors: &Factors,
@@ -103,7 +103,7 @@ impl LocalGenerator {
         workers: usize,
         kind: Kind,
         policy: String,
-    ) -> Self {
+    ) -> Result<Self, ModelError> {
         let device = params.flat.device();
         let decoders = |count: usize| -> Vec<Decoder> {
             tch::no_grad(|| {
@@ -116,11 +116,12 @@ impl LocalGenerator {
             })
         };
         let engine = if device == Device::Cpu && kind == Kind::Float {
-            Engine::Cpu(Box::new(cpu::Writer::new(cpu::Model::new(&decoders(1)[0]), workers, KEPT)))
+            let model = Model::new(decoders(1)[0].plain()?);
+            Engine::Cpu(Box::new(Writer::new(model, workers, DEFAULT_PREFIX_BYTES)))
         } else {
             Engine::Tensors(Tiles::new(decoders(workers), device, kind))
         };
-        Self {
+        Ok(Self {
             engine,
             window: params.layout.config().shape.max_positions as usize,
             style,
@@ -129,7 +130,7 @@ impl LocalGenerator {
             sessions: FxHashMap::default(),
             greedy: FxHashMap::default(),
             remembered: 0,
-        }
+        })
     }
 
     /// A reply to every request, in order: remembered, the same as an equal request's, or written.
@@ -191,7 +192,7 @@ impl LocalGenerator {
         let (prompts, end) = (prompts.collect(), self.tokenizer.end());
         let pad = self.tokenizer.pad();
         let replies = match &mut self.engine {
-            Engine::Cpu(writer) => writer.write(prompts, end),
+            Engine::Cpu(writer) => writer.write(prompts, end).map_err(ModelError::from),
             Engine::Tensors(tiles) => tiles.write(prompts, (end, pad)),
         };
         let replies = replies.map_err(|error| GenerateError::Backend(error.to_string()))?;

@@ -1,12 +1,12 @@
 //! Replies written with tensors: prompts are dealt out to workers in tiles, and what was computed of them is kept.
 
+use stepladder_cpu::prefixes::Prefixes;
+use stepladder_cpu::{Prompt, Reply};
 use tch::{Device, Kind};
 
 use crate::ModelError;
-
-use crate::cache::{Known, Piece, Prompt, Reply, generate_from};
+use crate::cache::{Known, Piece, generate_from};
 use crate::decoder::Decoder;
-use crate::prefixes::Prefixes;
 
 /// Most rows decoded together by one worker.
 const TILE: usize = 96;

@@ -13,7 +13,8 @@ use stepladder_core::query::Observation;
 use stepladder_core::seed::{Rng, stream};
 use stepladder_core::style::PromptStyle;
 use stepladder_core::{Query, Role};
-use stepladder_model::cache::{Prompt, Reply, generate};
+use stepladder_cpu::{Prompt, Reply};
+use stepladder_model::cache::generate;
 use stepladder_model::local::NEAR_TIE;
 use stepladder_model::{Decoder, LocalGenerator, Params};
 use stepladder_rollout::generator::{Completion, Generator, Request, Sampling};
@@ -254,7 +255,8 @@ fn complete(params: &Params, workers: usize, queries: &[Query], sampled: bool) -
     let style: Arc<dyn PromptStyle> = Arc::new(Words);
     let words = Arc::new(tokenizer());
     let mut generator =
-        LocalGenerator::new(params, &factors(), style, words, workers, Kind::Float, "test".to_owned());
+        LocalGenerator::new(params, &factors(), style, words, workers, Kind::Float, "test".to_owned())
+            .unwrap();
     let requests: Vec<Request<'_>> = queries
         .iter()
         .enumerate()
@@ -286,6 +288,7 @@ fn what_is_kept_changes_no_reply() {
     let fresh = || {
         let words = Arc::new(tokenizer());
         LocalGenerator::new(&params, &factors(), style.clone(), words, 2, Kind::Float, "test".to_owned())
+            .unwrap()
     };
     let mut keeping = fresh();
     let (mut same, mut total) = (0, 0);

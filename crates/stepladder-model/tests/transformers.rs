@@ -9,10 +9,9 @@ use std::path::{Path, PathBuf};
 
 use common::decoder_of;
 use serde_json::Value;
+use stepladder_cpu::{Model, Prompt, Writer};
 use stepladder_data::WordTokenizer;
-use stepladder_model::cache::Prompt;
 use stepladder_model::checkpoint::{CONFIG, GENERATION, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, load, save};
-use stepladder_model::cpu::{Model, Writer};
 use stepladder_model::{Factors, Params};
 use tch::{Device, Tensor};
 
@@ -70,7 +69,7 @@ fn greedy_replies_are_those_of_transformers() {
     let mut tokens = 0;
     for folder in fixtures() {
         let (params, tokenizer) = loaded(&folder);
-        let model = Model::new(&decoder_of(&params, &Factors::default()));
+        let model = Model::new(decoder_of(&params, &Factors::default()).plain().unwrap());
         let mut writer = Writer::new(model, 1, 1 << 20);
         for case in cases(&folder) {
             let prompt = Prompt { ids: ids(&case["prompt"]), budget: 8, sampling: None };

@@ -357,7 +357,7 @@ impl Learner<'_> {
         if games > 0 {
             tasks.truncate(games);
         }
-        let mut generator = live_generator(trainer, &self.material.tokenizer, env, self.material.workers);
+        let mut generator = live_generator(trainer, &self.material.tokenizer, env, self.material.workers)?;
         let options = Options {
             max_steps: env.max_steps(config, split),
             slots: config.eval.slots,

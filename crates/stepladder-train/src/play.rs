@@ -14,7 +14,7 @@ use stepladder_core::trace::Episode;
 use stepladder_data::WordTokenizer;
 use stepladder_model::local::fingerprint;
 use stepladder_model::{Device, Kind};
-use stepladder_model::{Factors, LocalGenerator, Params};
+use stepladder_model::{Factors, LocalGenerator, ModelError, Params};
 use stepladder_rollout::generator::{ByRole, Completion, GenerateError, Request};
 use stepladder_rollout::scheduler::Options;
 use stepladder_rollout::{Generator, Job, Scheduler};
@@ -166,12 +166,13 @@ impl Policy {
                 fingerprint(&part.params.flat),
             )
         };
-        let by_role: Vec<(Role, Box<dyn Generator>)> = self
-            .parts
-            .iter()
-            .filter_map(|part| Some((part.role?, Box::new(local(part)) as Box<dyn Generator>)))
-            .collect();
-        Ok(if by_role.is_empty() { Box::new(local(&self.parts[0])) } else { Box::new(ByRole::new(by_role)) })
+        let mut by_role: Vec<(Role, Box<dyn Generator>)> = Vec::new();
+        for part in &self.parts {
+            if let Some(role) = part.role {
+                by_role.push((role, Box::new(local(part)?)));
+            }
+        }
+        Ok(if by_role.is_empty() { Box::new(local(&self.parts[0])?) } else { Box::new(ByRole::new(by_role)) })
     }
 }
 
@@ -186,13 +187,16 @@ fn for_device(device: Device, workers: usize) -> (usize, Kind) {
     if device == Device::Cpu { (workers, Kind::Float) } else { (1, Kind::BFloat16) }
 }
 
-/// A generator over the current parameters of a trainer.
+/// Generator over the current parameters of a trainer.
+///
+/// # Errors
+/// From libtorch: no memory.
 pub fn live_generator(
     trainer: &Trainer,
     tokenizer: &Arc<WordTokenizer>,
     env: &Registered,
     workers: usize,
-) -> LocalGenerator {
+) -> Result<LocalGenerator, ModelError> {
     let (workers, kind) = for_device(trainer.params.flat.device(), workers);
     LocalGenerator::new(
         &trainer.params,

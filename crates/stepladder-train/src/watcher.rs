@@ -199,7 +199,7 @@ impl Watcher<'_> {
 
     fn probe(&mut self, trainer: &Trainer, report: &StepReport) -> Result<(), AlgoError> {
         let run = self.run;
-        let mut generator = live_generator(trainer, &run.tokenizer, run.env, run.workers);
+        let mut generator = live_generator(trainer, &run.tokenizer, run.env, run.workers)?;
         let options = Options {
             max_steps: run.env.max_steps(run.config, &run.config.eval.split),
             slots: run.config.eval.slots,

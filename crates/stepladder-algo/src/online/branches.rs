@@ -2,7 +2,7 @@
 //! samples that it stands in, whatever their advantages.
 
 use rustc_hash::FxHashMap;
-use stepladder_model::cpu::gradient::Branch;
+use stepladder_cpu::gradient::Branch;
 
 use super::samples::Sample;
 use crate::ops::surrogate::Aggregate;

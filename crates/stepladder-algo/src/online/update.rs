@@ -1,7 +1,7 @@
 //! One optimiser step of the clipped surrogate: its gradient is computed by worker threads, each on its part of the
 //! mini-batch, with weights that make the parts add up to the loss of the whole.
 
-use stepladder_model::cpu::gradient::Scorer;
+use stepladder_cpu::gradient::Scorer;
 use stepladder_model::{Decoder, Factors, Params};
 use tch::{Device, Kind, Tensor};
 
@@ -186,8 +186,8 @@ fn branches(
     [own, fixed]: &mut [Option<Scorer>; 2],
     rule: SurrogateRule,
 ) -> Result<Sums, AlgoError> {
-    let scorer = refreshed(own, policy);
-    let mut fixed = reference.map(|reference| refreshed(fixed, reference));
+    let scorer = refreshed(own, policy)?;
+    let mut fixed = reference.map(|reference| refreshed(fixed, reference)).transpose()?;
     let mut sums = Sums::default();
     for pass in passes {
         let branches: Vec<_> = pass.iter().map(Node::branch).collect();
@@ -196,8 +196,11 @@ fn branches(
             let values: Vec<f32> = place.iter().map(|&place| scores[place]).collect();
             Tensor::from_slice(&values)
         };
-        let far = fixed.as_mut().map(|fixed| of_entries(&fixed.score(&branches)));
-        let scores = scorer.logprobs(&branches);
+        let far = match &mut fixed {
+            Some(fixed) => Some(of_entries(&fixed.score(&branches)?)),
+            None => None,
+        };
+        let scores = scorer.logprobs(&branches)?;
         let new = of_entries(&scores).set_requires_grad(true);
         let given = Given { old: &old, advantage: &advantage, weight: &weight };
         sums.add(&surrogate(rule, &new, far, &given)?);
@@ -205,8 +208,8 @@ fn branches(
         for (&place, slope) in place.iter().zip(Vec::<f32>::try_from(new.grad())?) {
             slopes[place] += slope;
         }
-        scorer.backward(&slopes);
+        scorer.backward(&slopes)?;
     }
-    policy.pull_back(&scorer.gradient());
+    policy.pull_back(&scorer.gradient())?;
     Ok(sums)
 }

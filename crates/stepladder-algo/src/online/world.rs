@@ -101,7 +101,7 @@ impl World<'_> {
             if on_cpu { self.workers } else { 1 },
             self.kind,
             fingerprint(&params.flat),
-        );
+        )?;
         let mut generator = Timed { inner, seconds: 0.0 };
         let options = Options {
             max_steps: self.limit,

@@ -4,7 +4,7 @@
 //! V(t) = w · h(t) + b        h: last-layer vector after the final norm
 //! ```
 
-use stepladder_model::cpu::gradient::Scorer;
+use stepladder_cpu::gradient::Scorer;
 use stepladder_model::{Factors, Layout, Params};
 use tch::{Kind, Tensor};
 
@@ -191,22 +191,22 @@ impl Worker {
             }
             Work::Branches(passes) => {
                 let decoder = decoder();
-                let scorer = refreshed(&mut self.scorer, &decoder);
+                let scorer = refreshed(&mut self.scorer, &decoder)?;
                 for pass in passes {
                     let branches: Vec<_> = pass.iter().map(Node::branch).collect();
                     let Flat { place, old, advantage, weight } = flat(pass);
-                    let hidden = Tensor::from_slice(&scorer.hidden(&branches)).f_view([-1, self.width])?;
+                    let hidden = Tensor::from_slice(&scorer.hidden(&branches)?).f_view([-1, self.width])?;
                     let hidden = hidden.set_requires_grad(job.learn.is_some());
                     let place: Vec<i64> = place.iter().map(|&place| place as i64).collect();
                     let of_entries = hidden.f_index_select(0, &Tensor::from_slice(&place))?;
                     let values = decoder.features(&of_entries)?.f_mv(&w)?.f_add(&b)?;
                     value(&values, [&old, &advantage, &weight], job.learn, &mut answer)?;
                     if job.learn.is_some() {
-                        scorer.backward_hidden(&Vec::<f32>::try_from(hidden.grad().view([-1]))?);
+                        scorer.backward_hidden(&Vec::<f32>::try_from(hidden.grad().view([-1]))?)?;
                     }
                 }
                 if job.learn.is_some() {
-                    decoder.pull_back(&scorer.gradient());
+                    decoder.pull_back(&scorer.gradient())?;
                 }
             }
         }

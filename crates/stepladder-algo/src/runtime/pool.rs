@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
-use stepladder_model::cpu::gradient::Scorer;
+use stepladder_cpu::gradient::Scorer;
 use stepladder_model::decoder::rotations;
 use stepladder_model::failure::of_panic;
 use stepladder_model::{Decoder, Factors, Layout, Params};
@@ -124,14 +124,18 @@ impl Frame {
 }
 
 /// The scorer of a thread with the parameters of `decoder`; the first call makes it, later ones use its memory again.
-pub(crate) fn refreshed<'a>(scorer: &'a mut Option<Scorer>, decoder: &Decoder) -> &'a mut Scorer {
-    match scorer {
+pub(crate) fn refreshed<'a>(
+    scorer: &'a mut Option<Scorer>,
+    decoder: &Decoder,
+) -> Result<&'a mut Scorer, AlgoError> {
+    let weights = decoder.plain()?;
+    Ok(match scorer {
         Some(scorer) => {
-            scorer.update(decoder);
+            scorer.update(weights);
             scorer
         }
-        none => none.insert(Scorer::new(decoder)),
-    }
+        none => none.insert(Scorer::new(weights)),
+    })
 }
 
 /// Sum of tensors in their order; none of nothing.

@@ -1,9 +1,9 @@
 //! Log-probabilities of reply tokens and the losses that are linear in them, on one shard of a step: by libtorch, or in f32 on
-//! the CPU by `stepladder_model::cpu`, which is faster for small models.
+//! the CPU by `stepladder-cpu`, which is faster for small models.
 
+use stepladder_cpu::gradient::{Branch, Scorer};
 use stepladder_data::Batch;
 use stepladder_model::Decoder;
-use stepladder_model::cpu::gradient::{Branch, Scorer};
 use tch::{Device, Kind, Tensor};
 
 use crate::AlgoError;
@@ -72,10 +72,10 @@ pub(super) fn natively(
     scorer: &mut Option<Scorer>,
     flat: Tensor,
     batch: &Batch,
-) -> (Scored, Tensor) {
+) -> Result<(Scored, Tensor), AlgoError> {
     let leaf = flat.set_requires_grad(true);
     let decoder = frame.decoder(&leaf);
-    let scorer = refreshed(scorer, &decoder);
+    let scorer = refreshed(scorer, &decoder)?;
     let Batch { len, ids, targets, weights, .. } = batch;
     let words: Vec<u32> = ids.iter().map(|&id| id as u32).collect();
     let mut scored = Scored { loss: 0.0, logprobs: Vec::with_capacity(targets.len()) };
@@ -93,17 +93,17 @@ pub(super) fn natively(
             first_score += last + 1 - first;
             tokens += cost(row, *len);
         }
-        let scores = scorer.logprobs(&branches);
+        let scores = scorer.logprobs(&branches)?;
         let mut slopes = vec![0.0; scores.len()];
         for (&place, &weight) in places.iter().zip(&weights[scored.logprobs.len()..]) {
             slopes[place] = -weight;
             scored.loss -= f64::from(weight) * f64::from(scores[place]);
         }
         scored.logprobs.extend(places.iter().map(|&place| scores[place]));
-        scorer.backward(&slopes);
+        scorer.backward(&slopes)?;
     }
-    decoder.pull_back(&scorer.gradient());
-    (scored, leaf.grad())
+    decoder.pull_back(&scorer.gradient())?;
+    Ok((scored, leaf.grad()))
 }
 
 /// Number of tokens to compute for a row with these targets.

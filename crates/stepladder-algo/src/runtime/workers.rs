@@ -40,7 +40,7 @@ impl Workers {
         let pool = Pool::new(count, || {
             let frame = Frame::new(params, factors, kind);
             let mut scorer = None;
-            move |Job { flat, batch }| Ok(natively(&frame, &mut scorer, flat, &batch))
+            move |Job { flat, batch }| natively(&frame, &mut scorer, flat, &batch)
         });
         Self { pool }
     }

@@ -263,8 +263,8 @@ impl<const ROWS: usize> Block<'_, ROWS> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpu::archs;
-    use crate::cpu::product::lanes;
+    use crate::product::lanes;
+    use crate::testing::archs;
     use proptest::prelude::*;
 
     /// A row of `known` tokens in pieces and `new` ones, and its heads.

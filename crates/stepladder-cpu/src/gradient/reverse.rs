@@ -2,12 +2,12 @@
 
 use super::attention::Backward;
 use super::kernels::{GateBack, add};
-use super::matrices::{Block, Matrices};
+use super::matrices::{Block, Packed};
 use super::pass::{Kept, Memory, TOGETHER, parts};
 use super::plan::Plan;
-use crate::cpu::kernels::soften;
+use crate::kernels::soften;
 
-impl Matrices {
+impl Packed {
     /// Adds the gradients of all matrices for `d`, the gradients of the log-probabilities of the last kept
     /// pass.
     pub(crate) fn backward(&mut self, plan: &Plan, memory: &mut Memory, d: &[f32]) {
@@ -16,13 +16,13 @@ impl Matrices {
         self.blocks_back(plan, memory);
     }
 
-    /// The same for `d`, the gradients of the vectors that [`Matrices::hidden`] gave.
+    /// The same for `d`, the gradients of the vectors that [`Packed::hidden`] gave.
     pub(crate) fn backward_hidden(&mut self, plan: &Plan, memory: &mut Memory, d: &[f32]) {
         self.prepare();
         let stride = self.stride;
         let dnormal = memory.spread.room(plan.read * stride);
         dnormal.fill(0.0);
-        for (target, d) in plan.targets.iter().zip(d.chunks_exact(self.width)) {
+        for (target, d) in plan.targets.iter().zip(d.chunks_exact(self.shape.width)) {
             for (sum, d) in dnormal[target.reader * stride..].iter_mut().zip(d) {
                 *sum += d;
             }
@@ -70,8 +70,8 @@ impl Matrices {
         let mut order = order.into_iter().peekable();
         for part in parts(plan.read) {
             for reader in part.clone() {
-                let dlogits = &mut dlogits[(reader - part.start) * line..][..self.vocab];
-                let logits = &logits[reader * line..][..self.vocab];
+                let dlogits = &mut dlogits[(reader - part.start) * line..][..self.shape.vocab];
+                let logits = &logits[reader * line..][..self.shape.vocab];
                 soften(self.arch, logits, memory.log_sums[reader], -sums[reader], dlogits);
             }
             while let Some(target) = order.next_if(|&target| plan.targets[target].reader < part.end) {
@@ -89,20 +89,21 @@ impl Matrices {
     fn transform_back(&self, block: &mut Block, count: usize, kept: &mut Kept, memory: &mut Memory) {
         let (stride, line, ffn_stride) = (self.stride, block.gate_up.stride(), self.ffn_stride());
         let x = memory.x.room(count * stride);
-        let attended = kept.attended.room(count * stride);
+        let query_stride = self.query_stride;
+        let attended = kept.attended.room(count * query_stride);
         let (inner, scales) = (kept.inner.room(count * stride), kept.inner_scales.room(count));
         let gates = kept.gates.room(count * line);
         let (gated, dgates) = (memory.gated.room(TOGETHER * ffn_stride), memory.dgates.room(TOGETHER * line));
         let dnormal = memory.dnormal.room(TOGETHER * stride);
-        let dattended = memory.dattended.room(count * stride);
+        let dattended = memory.dattended.room(count * query_stride);
         for part in parts(count) {
             let rows = part.start * stride..part.end * stride;
-            let (x, inner) = (&mut x[rows.clone()], &inner[rows.clone()]);
+            let (x, inner) = (&mut x[rows.clone()], &inner[rows]);
             block.down.pull(x, part.len(), gated);
             self.arch.dispatch(GateBack {
                 x: &gates[part.start * line..part.end * line],
                 stride: line,
-                ffn: self.ffn,
+                ffn: self.shape.ffn,
                 d: gated,
                 d_stride: ffn_stride,
                 dx: dgates,
@@ -111,8 +112,9 @@ impl Matrices {
             block.gate_up.collect(dgates, inner, stride, part.len());
             block.gate_up.pull(dgates, part.len(), dnormal);
             self.normalise_back(dnormal, inner, &scales[part.clone()], x);
-            block.out.collect(x, &attended[rows.clone()], stride, part.len());
-            block.out.pull(x, part.len(), &mut dattended[rows]);
+            let of_queries = part.start * query_stride..part.end * query_stride;
+            block.out.collect(x, &attended[of_queries.clone()], query_stride, part.len());
+            block.out.pull(x, part.len(), &mut dattended[of_queries]);
         }
     }
 
@@ -121,22 +123,23 @@ impl Matrices {
     fn attend_back(&self, block: &mut Block, plan: &Plan, last: bool, kept: &mut Kept, memory: &mut Memory) {
         let (stride, tokens, line) = (self.stride, plan.tokens(), block.keys_values.stride());
         let count = if last { plan.read } else { tokens };
-        let queries = kept.queries.room(count * stride);
+        let query_stride = self.query_stride;
+        let queries = kept.queries.room(count * query_stride);
         let keys_values = kept.keys_values.room(tokens * line);
-        let dqueries = memory.dqueries.room(count * stride);
+        let dqueries = memory.dqueries.room(count * query_stride);
         let dkeys_values = memory.dkeys_values.room(tokens * line);
         dkeys_values.fill(0.0);
         self.arch.dispatch(Backward {
             layer: self.layer(plan, last, queries, keys_values, line),
             softmax: &kept.softmax,
-            dout: memory.dattended.room(count * stride),
+            dout: memory.dattended.room(count * query_stride),
             dqueries,
             dkeys_values,
             local: &mut memory.local,
         });
         let pieces = if last { &plan.reader_pieces } else { &plan.pieces };
-        self.rotate(dqueries, stride, self.heads, pieces, &self.unrotations);
-        self.rotate(dkeys_values, line, self.kv_heads, &plan.pieces, &self.unrotations);
+        self.rotate(dqueries, query_stride, self.shape.heads, pieces, &self.unrotations);
+        self.rotate(dkeys_values, line, self.shape.kv_heads, &plan.pieces, &self.unrotations);
         let dnormal = memory.dnormal.room(TOGETHER * stride);
         let (normal, scales) = (kept.normal.room(tokens * stride), kept.scales.room(tokens));
         let (of_queries, query_scales) = match last {
@@ -146,7 +149,8 @@ impl Matrices {
         let x = memory.x.room(tokens * stride);
         for part in parts(count) {
             let rows = part.start * stride..part.end * stride;
-            let (d, n) = (&dqueries[rows.clone()], &of_queries[rows.clone()]);
+            let d = &dqueries[part.start * query_stride..part.end * query_stride];
+            let n = &of_queries[rows.clone()];
             block.queries.collect(d, n, stride, part.len());
             block.queries.pull(d, part.len(), dnormal);
             self.normalise_back(dnormal, n, &query_scales[part], &mut x[rows]);

@@ -4,7 +4,7 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use crate::cpu::kernels::exp;
+use crate::kernels::exp;
 
 /// n = s x with s = 1 / √(mean(x²) + ε): `[rows, stride]`, and s of each row.
 pub(crate) struct Normalise<'a> {

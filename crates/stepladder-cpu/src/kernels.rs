@@ -216,8 +216,8 @@ impl WithSimd for Weights<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpu::archs;
-    use crate::cpu::product::lanes;
+    use crate::product::lanes;
+    use crate::testing::archs;
 
     fn close(found: f32, expected: f64, tolerance: f64) {
         let difference = (f64::from(found) - expected).abs();

@@ -15,7 +15,7 @@ struct Node {
 }
 
 /// Keys and values of consecutive tokens, in whatever form.
-pub(crate) trait Stored {
+pub trait Stored {
     /// Another handle on the same memory.
     fn share(&self) -> Self;
     /// What it takes, in the unit of the limit.
@@ -24,7 +24,7 @@ pub(crate) trait Stored {
 
 /// Keys and values by the tokens before them.
 #[derive(Debug)]
-pub(crate) struct Prefixes<P> {
+pub struct Prefixes<P> {
     nodes: Vec<Node>,
     /// (node, next token) → node
     next: FxHashMap<(u32, u32), u32>,
@@ -34,16 +34,16 @@ pub(crate) struct Prefixes<P> {
 }
 
 /// The beginning of a sequence in pieces: how many consecutive tokens each gives, and from which on.
-pub(crate) type Found<P> = Vec<(P, i64, i64)>;
+pub type Found<P> = Vec<(P, i64, i64)>;
 
 impl<P: Stored> Prefixes<P> {
     /// Holds pieces of at most this size together.
-    pub(crate) fn new(limit: usize) -> Self {
+    pub fn new(limit: usize) -> Self {
         Self { nodes: Vec::new(), next: FxHashMap::default(), pieces: Vec::new(), size: 0, limit }
     }
 
     /// The longest known beginning of `ids`, without the last of them: its output is always wanted.
-    pub(crate) fn find(&self, ids: &[u32]) -> Found<P> {
+    pub fn find(&self, ids: &[u32]) -> Found<P> {
         let mut found: Vec<(u32, i64, i64)> = Vec::new();
         let mut at = ROOT;
         for &id in &ids[..ids.len().saturating_sub(1)] {
@@ -64,12 +64,7 @@ impl<P: Stored> Prefixes<P> {
     }
 
     /// Adds a sequence whose first `known` tokens were found and whose others are in `pieces`, in order.
-    pub(crate) fn insert(
-        &mut self,
-        ids: &[u32],
-        known: usize,
-        pieces: impl IntoIterator<Item = (P, i64, i64)>,
-    ) {
+    pub fn insert(&mut self, ids: &[u32], known: usize, pieces: impl IntoIterator<Item = (P, i64, i64)>) {
         let mut at = ROOT;
         for id in &ids[..known] {
             let Some(&node) = self.next.get(&(at, *id)) else {
@@ -100,7 +95,7 @@ impl<P: Stored> Prefixes<P> {
     }
 
     /// Forgets everything once there is too much of it: what is still needed is soon computed again.
-    pub(crate) fn trim(&mut self) {
+    pub fn trim(&mut self) {
         if self.size > self.limit {
             *self = Self::new(self.limit);
         }

@@ -8,13 +8,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::Model;
 use super::choose::choose;
 use super::forward::{Row, Scratch};
+use super::model::Model;
 use super::segment::{Segment, Source, Span, beginning};
-use crate::ModelError;
-use crate::cache::{Prompt, Reply};
+use crate::error::{CpuError, panic_message};
 use crate::prefixes::{Prefixes, Stored};
+use crate::request::{Prompt, Reply};
 
 /// Most and fewest tokens of prompts that are read together: enough that a product's weights are read for many, few
 /// enough that what they give stays in a core's cache and that all threads end together.
@@ -29,6 +29,10 @@ const ALIKE: usize = 2;
 const LITTLE: usize = 8;
 /// Tokens of a reply that room is made for where its prompt is shared.
 const ROOM: usize = 8;
+
+/// Default of the memory for keys and values of earlier prompts, in bytes: enough for a few thousand tokens of a small
+/// decoder.
+pub const DEFAULT_PREFIX_BYTES: usize = 128 << 20;
 
 impl Stored for Arc<Segment> {
     fn share(&self) -> Self {
@@ -74,10 +78,11 @@ struct State {
 }
 
 impl Writer {
-    /// A writer with `workers` threads that keeps at most `kept` bytes of keys and values for later prompts.
-    pub fn new(model: Model, workers: usize, kept: usize) -> Self {
+    /// A writer with `workers` threads, at least one, that keeps at most `prefix_bytes` of keys and values for later prompts
+    /// ([`DEFAULT_PREFIX_BYTES`]); with 0 it keeps none.
+    pub fn new(model: Model, workers: usize, prefix_bytes: usize) -> Self {
         let scratches = (0..workers.max(1)).map(|_| Scratch::default()).collect();
-        Self { model, scratches, prefixes: Prefixes::new(kept) }
+        Self { model, scratches, prefixes: Prefixes::new(prefix_bytes) }
     }
 
     /// The model that writes.
@@ -85,12 +90,15 @@ impl Writer {
         &self.model
     }
 
-    /// A reply to every prompt, in order; `end` stops one. Prompts are not empty, and with their budget they fit the
-    /// model's window.
+    /// Completes every prompt, in order; `end` stops a reply.
     ///
     /// # Errors
-    /// [`ModelError::Thread`] with what a thread panicked with.
-    pub fn write(&mut self, prompts: Vec<Prompt>, end: u32) -> Result<Vec<Reply>, ModelError> {
+    /// [`CpuError::Input`] for the first prompt that is empty, holds an unknown token or does not fit into the context window
+    /// with its budget; nothing is generated then. [`CpuError::Thread`] with the message of a thread's panic.
+    pub fn write(&mut self, prompts: Vec<Prompt>, end: u32) -> Result<Vec<Reply>, CpuError> {
+        for (index, prompt) in prompts.iter().enumerate() {
+            check(&self.model, prompt).map_err(|reason| CpuError::Input { index, reason })?;
+        }
         let count = prompts.len();
         let mut waiting: Vec<Row> = prompts.into_iter().enumerate().map(|row| self.row(row)).collect();
         waiting.sort_by(|a, b| a.ids.cmp(&b.ids).then(a.index.cmp(&b.index)));
@@ -111,11 +119,11 @@ impl Writer {
             hungry: AtomicUsize::new(0),
         };
         let (own, others) = self.scratches[..workers].split_at_mut(1);
-        let failed: Mutex<Option<ModelError>> = Mutex::new(None);
+        let failed: Mutex<Option<CpuError>> = Mutex::new(None);
         let work = |scratch: &mut Scratch| {
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| shared.work(scratch))) {
                 let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
-                failed.get_or_insert_with(|| ModelError::thread(&*payload));
+                failed.get_or_insert_with(|| CpuError::Thread(panic_message(&*payload)));
             }
         };
         let work = &work;
@@ -159,6 +167,29 @@ impl Writer {
         // Whole blocks: what is left of the last mostly holds the reply too.
         let own = Segment::new(self.model.kv, prompt.ids.len() - known);
         Row { index, ids: prompt.ids.clone(), prompt, reply: Reply::default(), spans, own }
+    }
+}
+
+/// The violation that keeps a model from completing a prompt, if there is one.
+fn check(model: &Model, prompt: &Prompt) -> Result<(), String> {
+    let shape = &model.shape;
+    let needed = prompt.ids.len().saturating_add(prompt.budget);
+    if prompt.ids.is_empty() {
+        return Err("it has no token".to_owned());
+    }
+    if prompt.budget == 0 {
+        return Err("its budget is 0; a reply has at least one token".to_owned());
+    }
+    if needed > shape.max_positions {
+        let window = shape.max_positions;
+        return Err(format!("with its budget it needs {needed} tokens, the context window has {window}"));
+    }
+    shape.check_ids(&prompt.ids)?;
+    match prompt.sampling {
+        Some((temperature, _)) if !(temperature.is_finite() && temperature > 0.0) => {
+            Err(format!("its temperature is {temperature}; it must be above 0"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -327,10 +358,8 @@ fn complete(rows: &mut [Row]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpu::segment::KvShape;
-    use crate::decoder::{Decoder, rotations};
-    use crate::{ModelConfig, Params, Shape};
-    use tch::{Device, Kind};
+    use crate::segment::KvShape;
+    use crate::testing::{shapes, weights};
 
     #[test]
     fn the_prompt_of_a_group_is_computed_once() {
@@ -342,21 +371,7 @@ mod tests {
         let prompts: [Vec<u32>; 3] = [(0..200).collect(), (100..240).collect(), (100..245).collect()];
         let rows: Vec<Row> = (0..24).map(|index| row(&prompts[index / 8], index)).collect();
         let left = rows.iter().map(Row::pending).sum();
-        let shape = Shape {
-            width: 8,
-            layers: 1,
-            heads: 1,
-            kv_heads: 1,
-            ffn: 8,
-            max_positions: 8,
-            rope_theta: 100.0,
-            norm_eps: 1e-5,
-            tied: true,
-        };
-        let config = ModelConfig::new(shape, 8, 0).unwrap();
-        let params = Params::init(&config, 1, Device::Cpu);
-        let rotations = rotations(&config.shape, Device::Cpu);
-        let model = Model::new(&Decoder::new(&params.layout, &params.flat, None, &rotations, Kind::Float));
+        let model = Model::new(weights(&shapes()[0], 1));
         let state = State { waiting: rows.into(), left, given: Vec::new(), busy: 1, done: Vec::new() };
         let shared = Shared {
             model: &model,

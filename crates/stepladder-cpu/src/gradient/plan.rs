@@ -7,11 +7,21 @@
 
 use std::ops::Range;
 
-use super::Branch;
+use crate::error::CpuError;
+use crate::weights::Shape;
 
 /// Short replies of a branch share one block of attention up to so many tokens of their own; what they must
 /// not see of each other is computed and thrown away.
 const BUNDLE: usize = 24;
+
+/// A prompt and the replies that are scored behind it: the prompt is computed once for all of them.
+#[derive(Debug, Clone)]
+pub struct Branch<'a> {
+    /// At least one token.
+    pub prompt: &'a [u32],
+    /// At least one token each.
+    pub replies: Vec<&'a [u32]>,
+}
 
 /// Consecutive tokens at consecutive positions.
 #[derive(Debug, Clone, Copy)]
@@ -83,16 +93,18 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// # Panics
-    /// If a prompt or a reply is empty.
-    pub(crate) fn new(branches: &[Branch<'_>]) -> Self {
+    /// # Errors
+    /// [`CpuError::Input`] for the first branch that a decoder of this shape cannot read.
+    pub(crate) fn new(branches: &[Branch<'_>], shape: &Shape) -> Result<Self, CpuError> {
         let mut plan = Self::default();
-        branches.iter().filter(|branch| !branch.replies.is_empty()).for_each(|branch| plan.push(branch));
-        plan
+        for (index, branch) in branches.iter().enumerate().filter(|(_, branch)| !branch.replies.is_empty()) {
+            check(branch, shape).map_err(|reason| CpuError::Input { index, reason })?;
+            plan.push(branch);
+        }
+        Ok(plan)
     }
 
     fn push(&mut self, branch: &Branch<'_>) {
-        assert!(!branch.prompt.is_empty(), "a reply has a prompt");
         let (prompt, shared) = (self.ids.len(), branch.prompt.len());
         self.piece(branch.prompt, 0);
         let last = prompt + shared - 1;
@@ -101,7 +113,7 @@ impl Plan {
         let unit = |own: usize, whole: bool| Unit { prompt, shared, own, count: 0, whole, shift };
         let mut open = unit(prompt + shared, true);
         for reply in &branch.replies {
-            let Some((_, before)) = reply.split_last() else { panic!("a reply has tokens") };
+            let before = &reply[..reply.len() - 1];
             let first = self.ids.len();
             let readers = std::iter::once(last).chain(first..);
             let targets = reply.iter().zip(readers);
@@ -132,4 +144,23 @@ impl Plan {
     pub(crate) fn tokens(&self) -> usize {
         self.ids.len()
     }
+}
+
+/// The violation that keeps a decoder from scoring a branch, if there is one.
+fn check(branch: &Branch<'_>, shape: &Shape) -> Result<(), String> {
+    if branch.prompt.is_empty() {
+        return Err("it has no token".to_owned());
+    }
+    shape.check_ids(branch.prompt)?;
+    for reply in &branch.replies {
+        if reply.is_empty() {
+            return Err("one of its replies has no token".to_owned());
+        }
+        let (needed, window) = (branch.prompt.len() + reply.len(), shape.max_positions);
+        if needed > window {
+            return Err(format!("it and a reply have {needed} tokens, the context window has {window}"));
+        }
+        shape.check_ids(reply)?;
+    }
+    Ok(())
 }

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use pulp::Simd;
 
-use crate::cpu::kernels::exp;
-use crate::cpu::product::Aligned;
+use crate::kernels::exp;
+use crate::product::Aligned;
 
 /// Memory for one unit and key head, kept for the next.
 #[derive(Debug, Default)]

@@ -156,7 +156,7 @@ impl Dense<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpu::{archs, product::lanes};
+    use crate::{product::lanes, testing::archs};
     use proptest::prelude::*;
 
     proptest! {

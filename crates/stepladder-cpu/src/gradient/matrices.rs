@@ -1,12 +1,11 @@
 //! The matrices of a decoder as forward and backward passes need them, and their gradients.
 
 use pulp::Arch;
-use tch::Tensor;
 
 use super::dense::Dense;
-use crate::cpu::product::{Aligned, Matrix, lanes};
-use crate::cpu::{halves, numbers, turns};
-use crate::decoder::Decoder;
+use crate::model::{halves, padded, row_stride};
+use crate::product::{Aligned, Matrix, lanes};
+use crate::weights::{BlockMatrices, Matrices, Shape, Weights};
 
 /// A matrix `[out, in]`, and the gradient of what it is used for.
 #[derive(Debug)]
@@ -96,15 +95,11 @@ impl Learned {
     }
 
     /// `[out, in]`
-    fn tensor(&self) -> Tensor {
+    fn unpacked(&self) -> Vec<f32> {
         let mut out = vec![0.0; self.weight.len()];
         self.unpack(&mut out, 0..self.outputs());
-        tensor(&out, self.inputs)
+        out
     }
-}
-
-fn tensor(numbers: &[f32], width: usize) -> Tensor {
-    Tensor::from_slice(numbers).view([-1, width as i64])
 }
 
 /// The matrices of a block. Rows of queries and keys stand in the order of [`halves`].
@@ -118,19 +113,15 @@ pub(crate) struct Block {
     pub(crate) down: Learned,
 }
 
-/// Everything that [`Decoder`] multiplies with.
+/// All matrices of a decoder.
 #[derive(Debug)]
-pub(crate) struct Matrices {
+pub(crate) struct Packed {
     pub(crate) arch: Arch,
-    pub(crate) width: usize,
-    pub(crate) heads: usize,
-    pub(crate) kv_heads: usize,
-    pub(crate) head_dim: usize,
-    pub(crate) ffn: usize,
-    pub(crate) vocab: usize,
-    pub(crate) eps: f32,
-    /// Numbers of a row of the residual stream.
+    pub(crate) shape: Shape,
+    /// Values from one row of the residual stream to the next.
     pub(crate) stride: usize,
+    /// Values from one row of queries to the next.
+    pub(crate) query_stride: usize,
     /// `[vocab, stride]`
     pub(crate) table: Vec<f32>,
     pub(crate) table_gradient: Vec<f32>,
@@ -141,64 +132,48 @@ pub(crate) struct Matrices {
     pub(crate) unrotations: Vec<f32>,
 }
 
-impl Matrices {
-    pub(crate) fn new(arch: Arch, decoder: &Decoder) -> Self {
-        let shape = decoder.shape();
-        let [width, heads, kv_heads, ffn, head_dim] =
-            [shape.width, shape.heads, shape.kv_heads, shape.ffn, shape.head_dim()].map(|size| size as usize);
-        let learned = |weight: &Tensor, inputs: usize| Learned::new(arch, numbers(weight), inputs);
-        let blocks = decoder.blocks.iter().map(|block| {
-            let weight = numbers(block.qkv.weight());
-            let rows = |order: Vec<usize>| {
-                let rows = order.into_iter().flat_map(|row| &weight[row * width..][..width]);
+impl Packed {
+    pub(crate) fn new(arch: Arch, weights: Weights) -> Self {
+        let Weights { shape, matrices, rotations } = weights;
+        let Shape { width, heads, kv_heads, head_dim, ffn, .. } = shape;
+        let blocks = matrices.blocks.into_iter().map(|block| {
+            let rows = |order: &[usize]| {
+                let rows = order.iter().flat_map(|row| &block.qkv[row * width..][..width]);
                 Learned::new(arch, rows.copied().collect(), width)
             };
             let order: Vec<usize> =
                 halves(heads + kv_heads, head_dim, (heads + 2 * kv_heads) * head_dim).collect();
             let (queries, rest) = order.split_at(heads * head_dim);
             Block {
-                queries: rows(queries.to_vec()),
-                keys_values: rows(rest.to_vec()),
-                out: learned(block.out.weight(), heads * head_dim),
-                gate_up: learned(block.gate_up.weight(), width),
-                down: learned(block.down.weight(), ffn),
+                queries: rows(queries),
+                keys_values: rows(rest),
+                out: Learned::new(arch, block.out, heads * head_dim),
+                gate_up: Learned::new(arch, block.gate_up, width),
+                down: Learned::new(arch, block.down, ffn),
             }
         });
-        let head = learned(decoder.head().weight(), width);
-        let own = numbers(decoder.table());
-        let stride = width.next_multiple_of(2 * lanes(arch));
-        let vocab = own.len() / width;
-        let mut table = vec![0.0; vocab * stride];
-        for (to, from) in table.chunks_exact_mut(stride).zip(own.chunks_exact(width)) {
-            to[..width].copy_from_slice(from);
-        }
-        let rotations = turns(decoder);
+        let blocks = blocks.collect();
+        let head = Learned::new(arch, matrices.head, width);
+        let stride = row_stride(arch, width);
+        let table = padded(&matrices.table, width, stride);
         let mut unrotations = rotations.clone();
         for turn in unrotations.chunks_exact_mut(head_dim) {
             turn[head_dim / 2..].iter_mut().for_each(|sine| *sine = -*sine);
         }
+        let query_stride = row_stride(arch, heads * head_dim);
+        let table_gradient = Vec::new();
         Self {
             arch,
-            width,
-            heads,
-            kv_heads,
-            head_dim,
-            ffn,
-            vocab,
-            eps: shape.norm_eps as f32,
+            shape,
             stride,
+            query_stride,
             table,
-            table_gradient: Vec::new(),
-            blocks: blocks.collect(),
+            table_gradient,
+            blocks,
             head,
             rotations,
             unrotations,
         }
-    }
-
-    /// What decides how memory is laid out.
-    pub(crate) fn shape(&self) -> [usize; 6] {
-        [self.width, self.heads, self.kv_heads, self.ffn, self.vocab, self.blocks.len()]
     }
 
     /// Gets everything ready for a backward pass.
@@ -210,72 +185,27 @@ impl Matrices {
         self.head.prepare();
     }
 
-    pub(crate) fn gradients(&self) -> EffectiveGradients {
-        let (width, rows) = (self.width, (self.heads + 2 * self.kv_heads) * self.head_dim);
+    /// Gradients in the order of rows that [`Weights`] has.
+    pub(crate) fn gradients(&self) -> Matrices {
+        let Shape { vocab, width, heads, kv_heads, head_dim, .. } = self.shape;
+        let rows = (heads + 2 * kv_heads) * head_dim;
         let blocks = self.blocks.iter().map(|block| {
             let mut qkv = vec![0.0; rows * width];
-            let order = || halves(self.heads + self.kv_heads, self.head_dim, rows);
+            let order = || halves(heads + kv_heads, head_dim, rows);
             block.queries.unpack(&mut qkv, order());
-            block.keys_values.unpack(&mut qkv, order().skip(self.heads * self.head_dim));
-            BlockGradients {
-                qkv: tensor(&qkv, width),
-                out: block.out.tensor(),
-                gate_up: block.gate_up.tensor(),
-                down: block.down.tensor(),
+            block.keys_values.unpack(&mut qkv, order().skip(heads * head_dim));
+            BlockMatrices {
+                qkv,
+                out: block.out.unpacked(),
+                gate_up: block.gate_up.unpacked(),
+                down: block.down.unpacked(),
             }
         });
-        let mut table = vec![0.0; self.vocab * width];
+        let blocks = blocks.collect();
+        let mut table = vec![0.0; vocab * width];
         for (to, from) in table.chunks_exact_mut(width).zip(self.table_gradient.chunks_exact(self.stride)) {
             to.copy_from_slice(&from[..width]);
         }
-        EffectiveGradients {
-            table: tensor(&table, width),
-            blocks: blocks.collect(),
-            head: self.head.tensor(),
-        }
-    }
-}
-
-/// Gradients of the matrices of one block, in the order of rows that [`Decoder`] has.
-#[derive(Debug)]
-pub struct BlockGradients {
-    /// `[(H + 2 Hkv) hd, d]`
-    pub qkv: Tensor,
-    /// `[d, H hd]`
-    pub out: Tensor,
-    /// `[2 ffn, d]`
-    pub gate_up: Tensor,
-    /// `[d, ffn]`
-    pub down: Tensor,
-}
-
-/// Gradients of what a [`Decoder`] multiplies with: gains are multiplied in, factors summed in.
-#[derive(Debug)]
-pub struct EffectiveGradients {
-    /// Of the embedding table, `[vocab, d]`.
-    pub table: Tensor,
-    /// Of each block.
-    pub blocks: Vec<BlockGradients>,
-    /// Of the output matrix, `[vocab, d]`. Tied or not, this is apart from the table's.
-    pub head: Tensor,
-}
-
-impl Decoder {
-    /// Adds to the gradient of the leaf that this decoder was made from what `gradients` of its matrices say:
-    /// through gains, tied embeddings and factors. A decoder does this once.
-    pub fn pull_back(&self, gradients: &EffectiveGradients) {
-        let mut sum = (self.table() * &gradients.table).sum(tch::Kind::Float)
-            + (self.head().weight() * &gradients.head).sum(tch::Kind::Float);
-        for (block, gradient) in self.blocks.iter().zip(&gradients.blocks) {
-            for (matrix, gradient) in [
-                (&block.qkv, &gradient.qkv),
-                (&block.out, &gradient.out),
-                (&block.gate_up, &gradient.gate_up),
-                (&block.down, &gradient.down),
-            ] {
-                sum = sum + (matrix.weight() * gradient).sum(tch::Kind::Float);
-            }
-        }
-        sum.backward();
+        Matrices { table, blocks, head: self.head.unpacked() }
     }
 }

@@ -6,10 +6,12 @@
 use super::attention::{Forward, Layer};
 use super::kernels::{Gate, Normalise, NormaliseBack};
 use super::local::{Local, Softmax};
-use super::matrices::{Block, Matrices};
+use super::matrices::{Block, Packed};
 use super::plan::{Piece, Plan};
-use crate::cpu::kernels::{largest_and_log_sum, rotate};
-use crate::cpu::product::Aligned;
+use crate::kernels::{largest_and_log_sum, rotate};
+use crate::model::row_stride;
+use crate::product::Aligned;
+use crate::weights::Shape;
 
 /// Positions that pass through products together.
 pub(super) const TOGETHER: usize = 96;
@@ -63,14 +65,14 @@ pub(super) fn parts(count: usize) -> impl Iterator<Item = std::ops::Range<usize>
     (0..count).step_by(TOGETHER).map(move |from| from..count.min(from + TOGETHER))
 }
 
-impl Matrices {
+impl Packed {
     fn normalise(&self, x: &[f32], out: &mut [f32], scales: &mut [f32]) {
-        let Self { width, stride, eps, .. } = *self;
+        let (Shape { width, norm_eps: eps, .. }, stride) = (self.shape, self.stride);
         self.arch.dispatch(Normalise { x, width, stride, eps, out, scales });
     }
 
     pub(super) fn normalise_back(&self, dn: &[f32], n: &[f32], scales: &[f32], dx: &mut [f32]) {
-        let Self { width, stride, .. } = *self;
+        let (width, stride) = (self.shape.width, self.stride);
         self.arch.dispatch(NormaliseBack { dn, n, scales, width, stride, dx });
     }
 
@@ -82,15 +84,16 @@ impl Matrices {
         pieces: &[Piece],
         rotations: &[f32],
     ) {
+        let head_dim = self.shape.head_dim;
         for &Piece { first, count, position } in pieces {
             let x = &mut x[first * stride..(first + count) * stride];
-            rotate(self.arch, x, stride, heads, &rotations[position * self.head_dim..], self.head_dim);
+            rotate(self.arch, x, stride, heads, &rotations[position * head_dim..], head_dim);
         }
     }
 
     /// Numbers from one vector of `ffn` numbers to the next.
     pub(super) fn ffn_stride(&self) -> usize {
-        self.ffn.next_multiple_of(2 * crate::cpu::product::lanes(self.arch))
+        row_stride(self.arch, self.shape.ffn)
     }
 
     /// Log-probabilities of the targets. Unless the way back is `kept`, all layers share the memory of one.
@@ -102,7 +105,7 @@ impl Matrices {
         self.head.apply(normal, self.stride, plan.read, logits, false);
         memory.log_sums.clear();
         memory.log_sums.extend(logits.chunks_exact(line).map(|logits| {
-            let (largest, log_sum) = largest_and_log_sum(self.arch, &logits[..self.vocab]);
+            let (largest, log_sum) = largest_and_log_sum(self.arch, &logits[..self.shape.vocab]);
             largest + log_sum
         }));
         let targets = plan.targets.iter();
@@ -117,7 +120,7 @@ impl Matrices {
     pub(crate) fn hidden(&self, plan: &Plan, memory: &mut Memory, kept: bool) -> Vec<f32> {
         self.read(plan, memory, kept);
         let normal = memory.normal.room(plan.read * self.stride);
-        let of = |reader: usize| &normal[reader * self.stride..][..self.width];
+        let of = |reader: usize| &normal[reader * self.stride..][..self.shape.width];
         plan.targets.iter().flat_map(|target| of(target.reader)).copied().collect()
     }
 
@@ -155,7 +158,8 @@ impl Matrices {
         let count = if last { plan.read } else { tokens };
         let (normal, scales) = (kept.normal.room(tokens * stride), kept.scales.room(tokens));
         let keys_values = kept.keys_values.room(tokens * line);
-        let queries = kept.queries.room(count * stride);
+        let query_stride = self.query_stride;
+        let queries = kept.queries.room(count * query_stride);
         for part in parts(tokens) {
             let rows = part.start * stride..part.end * stride;
             let normal = &mut normal[rows.clone()];
@@ -163,7 +167,8 @@ impl Matrices {
             let keys_values = &mut keys_values[part.start * line..];
             block.keys_values.apply(normal, stride, part.len(), keys_values, false);
             if !last {
-                block.queries.apply(normal, stride, part.len(), &mut queries[rows], false);
+                let queries = &mut queries[part.start * query_stride..];
+                block.queries.apply(normal, stride, part.len(), queries, false);
             }
         }
         if last {
@@ -180,10 +185,10 @@ impl Matrices {
             block.queries.apply(chosen, stride, count, queries, false);
         }
         let pieces = if last { &plan.reader_pieces } else { &plan.pieces };
-        self.rotate(queries, stride, self.heads, pieces, &self.rotations);
-        self.rotate(keys_values, line, self.kv_heads, &plan.pieces, &self.rotations);
-        kept.softmax.resize(count * self.heads, Softmax::default());
-        let out = kept.attended.room(count * stride);
+        self.rotate(queries, query_stride, self.shape.heads, pieces, &self.rotations);
+        self.rotate(keys_values, line, self.shape.kv_heads, &plan.pieces, &self.rotations);
+        kept.softmax.resize(count * self.shape.heads, Softmax::default());
+        let out = kept.attended.room(count * query_stride);
         let layer = self.layer(plan, last, queries, keys_values, line);
         self.arch.dispatch(Forward { layer, out, softmax: &mut kept.softmax, local });
     }
@@ -196,26 +201,27 @@ impl Matrices {
         keys_values: &'a [f32],
         line: usize,
     ) -> Layer<'a> {
-        let Self { heads, kv_heads, head_dim, stride, .. } = *self;
+        let (Shape { heads, kv_heads, head_dim, .. }, stride) = (self.shape, self.query_stride);
         Layer { plan, last, heads, kv_heads, head_dim, queries, stride, keys_values, line }
     }
 
     /// x ← x + W_out a, then x ← x + W_down (silu(gate) ⊙ up)
     fn transform(&self, block: &Block, count: usize, x: &mut [f32], kept: &mut Kept, gated: &mut Aligned) {
         let (stride, line, ffn_stride) = (self.stride, block.gate_up.stride(), self.ffn_stride());
-        let attended = kept.attended.room(count * stride);
+        let query_stride = self.query_stride;
+        let attended = kept.attended.room(count * query_stride);
         let (inner, scales) = (kept.inner.room(count * stride), kept.inner_scales.room(count));
         let gates = kept.gates.room(count * line);
         let gated = gated.room(TOGETHER * ffn_stride);
         for part in parts(count) {
             let rows = part.start * stride..part.end * stride;
-            let (x, inner) = (&mut x[rows.clone()], &mut inner[rows.clone()]);
+            let (x, inner) = (&mut x[rows.clone()], &mut inner[rows]);
             let gates = &mut gates[part.start * line..part.end * line];
-            block.out.apply(&attended[rows], stride, part.len(), x, true);
+            block.out.apply(&attended[part.start * query_stride..], query_stride, part.len(), x, true);
             self.normalise(x, inner, &mut scales[part.clone()]);
             block.gate_up.apply(inner, stride, part.len(), gates, false);
             let out = &mut gated[..part.len() * ffn_stride];
-            let (ffn, out_stride) = (self.ffn, ffn_stride);
+            let (ffn, out_stride) = (self.shape.ffn, ffn_stride);
             self.arch.dispatch(Gate { x: gates, stride: line, ffn, out, out_stride });
             block.down.apply(gated, ffn_stride, part.len(), x, true);
         }

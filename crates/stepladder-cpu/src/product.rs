@@ -206,7 +206,7 @@ fn kernel<S: Simd, const ROWS: usize, const PANELS: usize>(simd: S, weights: &[f
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpu::archs;
+    use crate::testing::archs;
     use proptest::prelude::*;
 
     proptest! {

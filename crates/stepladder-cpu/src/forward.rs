@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::attention::{Attention, Run};
 use super::kernels::{gate, normalise, rotate};
+use super::model::{Block, Model};
 use super::segment::{Segment, Source, Span};
-use super::{Block, Model};
-use crate::cache::{Prompt, Reply};
+use crate::request::{Prompt, Reply};
 
 /// Tokens that pass through the second half of a block together.
 const TOGETHER: usize = 96;
@@ -113,13 +113,13 @@ impl Model {
         }
         let x = &scratch.x[..rows.len() * stride];
         let normal = &mut scratch.normal[..rows.len() * stride];
-        normalise(self.arch, x, self.shape.width as usize, stride, self.shape.norm_eps as f32, normal);
+        normalise(self.arch, x, self.shape.width, stride, self.shape.norm_eps, normal);
         let logits = some(&mut scratch.logits, rows.len() * self.head.stride());
         self.head.apply(normal, stride, rows.len(), logits, false);
-        let weights = some(&mut scratch.weights, self.vocab);
+        let weights = some(&mut scratch.weights, self.shape.vocab);
         rows.iter_mut()
             .zip(logits.chunks_exact(self.head.stride()))
-            .map(|(row, logits)| use_logits(row, &logits[..self.vocab], weights))
+            .map(|(row, logits)| use_logits(row, &logits[..self.shape.vocab], weights))
             .collect()
     }
 
@@ -138,15 +138,15 @@ impl Model {
         let tokens = parts.last().map_or(0, |part| part.first + part.count);
         let x = &mut scratch.x[..tokens * stride];
         let normal = some(&mut scratch.normal, tokens * stride);
-        normalise(self.arch, x, self.shape.width as usize, stride, self.shape.norm_eps as f32, normal);
+        normalise(self.arch, x, self.shape.width, stride, self.shape.norm_eps, normal);
         let line = block.qkv.stride();
         let qkv = some(&mut scratch.qkv, tokens * line);
         block.qkv.apply(normal, stride, tokens, qkv, false);
-        let queries = self.shape.heads as usize * head;
+        let queries = self.shape.heads * head;
         let keys = queries + self.kv.heads * head;
         for (row, part) in rows.iter_mut().zip(parts) {
             let qkv = &mut qkv[part.first * line..][..part.count * line];
-            let heads = self.shape.heads as usize + self.kv.heads;
+            let heads = self.shape.heads + self.kv.heads;
             rotate(self.arch, qkv, line, heads, &self.rotations[part.before * head..], head);
             let first = row.own.tokens() - part.count;
             for (at, qkv) in qkv.chunks_exact(line).enumerate() {
@@ -166,7 +166,7 @@ impl Model {
             let to = if last { at } else { part.first };
             Attention {
                 shape: self.kv,
-                heads: self.shape.heads as usize,
+                heads: self.shape.heads,
                 layer,
                 runs: &runs,
                 queries: &qkv[(part.first + skipped) * line..],
@@ -187,17 +187,18 @@ impl Model {
 
     /// x ← x + W_out a, then x ← x + W_down (silu(gate) ⊙ up), some tokens at a time: what they give stays in a cache.
     fn transform(&self, block: &Block, tokens: usize, scratch: &mut Scratch) {
-        let (stride, width, line) = (self.stride, self.shape.width as usize, block.gate_up.stride());
-        let eps = self.shape.norm_eps as f32;
+        let (stride, width, line) = (self.stride, self.shape.width, block.gate_up.stride());
+        let queries = self.shape.heads * self.shape.head_dim;
+        let eps = self.shape.norm_eps;
         let gates = some(&mut scratch.gates, TOGETHER * line);
         let normal = &mut scratch.normal[..TOGETHER.min(tokens) * stride];
         let x = scratch.x[..tokens * stride].chunks_mut(TOGETHER * stride);
-        for (x, attended) in x.zip(scratch.attended.chunks(TOGETHER * width)) {
+        for (x, attended) in x.zip(scratch.attended.chunks(TOGETHER * queries)) {
             let tokens = x.len() / stride;
-            block.out.apply(attended, width, tokens, x, true);
+            block.out.apply(attended, queries, tokens, x, true);
             normalise(self.arch, x, width, stride, eps, normal);
             block.gate_up.apply(normal, stride, tokens, gates, false);
-            gate(self.arch, &mut gates[..tokens * line], self.shape.ffn as usize, line);
+            gate(self.arch, &mut gates[..tokens * line], self.shape.ffn, line);
             block.down.apply(gates, line, tokens, x, true);
         }
     }

@@ -1,0 +1,34 @@
+//! Inference and gradients of a decoder on the CPU in f32, without libtorch.
+//!
+//! * [`Weights`]: the decoder as plain matrices, checked; [`Prompt`] and [`Reply`]
+//! * [`Writer`]: completes prompts on several threads and keeps keys and values of prompts between calls ([`prefixes`])
+//! * [`gradient`]: log-probabilities of given replies, and their gradient
+//! * `product`: packed matrices; `kernels`: operations on single positions; `attention`
+//! * `choose`: the next token
+//! * `segment`: keys and values, computed once and read by every row with the same prefix
+//! * `forward`: the pending tokens of any rows in one pass, prompts and replies mixed
+//!
+//! Results of a token depend on the tokens before it alone, to the last bit: not on the other rows of a pass, on kept
+//! prefixes or on the number of threads. So replies are the same however prompts are batched.
+
+mod attention;
+mod choose;
+pub mod error;
+mod forward;
+pub mod gradient;
+mod kernels;
+mod model;
+pub mod prefixes;
+mod product;
+mod request;
+mod segment;
+#[cfg(test)]
+mod testing;
+mod weights;
+mod writer;
+
+pub use error::CpuError;
+pub use model::Model;
+pub use request::{Prompt, Reply};
+pub use weights::{BlockMatrices, Matrices, Shape, Weights, rotations};
+pub use writer::{DEFAULT_PREFIX_BYTES, Writer};

@@ -1,0 +1,200 @@
+//! Replies are the same to the last bit however prompts are batched, and as likely as a forward pass says.
+#![allow(clippy::unwrap_used)]
+#![allow(missing_docs)]
+
+use proptest::prelude::*;
+use rand::RngExt;
+use stepladder_core::seed::stream;
+use stepladder_cpu::gradient::{Branch, Scorer};
+use stepladder_cpu::{
+    BlockMatrices, CpuError, Matrices, Model, Prompt, Reply, Shape, Weights, Writer, rotations,
+};
+
+const VOCAB: u32 = 40;
+/// Log-probabilities of one model computed in another order of f32 additions.
+const TOLERANCE: f32 = 1e-4;
+const KEPT: usize = 1 << 30;
+const END: u32 = 7;
+
+fn shapes() -> Vec<Shape> {
+    let shape = Shape {
+        vocab: VOCAB as usize,
+        width: 24,
+        layers: 2,
+        heads: 4,
+        kv_heads: 1,
+        head_dim: 6,
+        ffn: 20,
+        max_positions: 96,
+        norm_eps: 1e-5,
+    };
+    vec![
+        shape,
+        Shape { kv_heads: 2, layers: 1, ..shape },
+        Shape { kv_heads: 4, head_dim: 12, ..shape },
+        Shape { width: 160, heads: 2, head_dim: 80, ffn: 50, layers: 3, ..shape },
+        Shape { width: 64, kv_heads: 2, head_dim: 16, ffn: 96, ..shape },
+        Shape { width: 18, heads: 3, head_dim: 4, ..shape },
+    ]
+}
+
+fn weights(shape: Shape, seed: u64) -> Weights {
+    let mut rng = stream(seed, "test-weights", &[]);
+    let mut matrix = |rows: usize, columns: usize| -> Vec<f32> {
+        let bound = 2.0 / (columns as f32).sqrt();
+        (0..rows * columns).map(|_| rng.random_range(-bound..bound)).collect()
+    };
+    let Shape { vocab, width, layers, heads, kv_heads, head_dim, ffn, .. } = shape;
+    let blocks = (0..layers).map(|_| BlockMatrices {
+        qkv: matrix((heads + 2 * kv_heads) * head_dim, width),
+        out: matrix(width, heads * head_dim),
+        gate_up: matrix(2 * ffn, width),
+        down: matrix(width, ffn),
+    });
+    let blocks = blocks.collect();
+    let matrices = Matrices { table: matrix(vocab, width), blocks, head: matrix(vocab, width) };
+    Weights::new(shape, matrices, &rotations(&shape, 100.0)).unwrap()
+}
+
+/// Prompts of which many begin alike, extend each other or are equal.
+fn prompts(seed: u64, count: usize) -> Vec<Prompt> {
+    let mut rng = stream(seed, "test-prompts", &[]);
+    let mut draw = |most: u32| rng.random_range(0..most);
+    let beginnings: Vec<Vec<u32>> =
+        (0..3).map(|at| (0..5 + 11 * at).map(|_| draw(VOCAB)).collect()).collect();
+    (0..count)
+        .map(|index| {
+            let mut ids = beginnings[draw(3) as usize].clone();
+            ids.truncate(1 + draw(30) as usize);
+            // Of few tokens, so that some are equal.
+            ids.extend((0..draw(28)).map(|_| draw(3)));
+            let sampling = (index % 3 != 0).then(|| (1.0, stream(seed, "sampling", &[index as u64])));
+            Prompt { ids, budget: 1 + draw(20) as usize, sampling }
+        })
+        .collect()
+}
+
+fn writer(weights: &Weights, workers: usize) -> Writer {
+    Writer::new(Model::new(weights.clone()), workers, KEPT)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+
+    /// Alone, together, in any order, on one thread or three, with or without kept prefixes.
+    #[test]
+    fn batching_changes_nothing_to_the_last_bit(seed in 0u64..1000, count in 1usize..40, kind in 0usize..6) {
+        let weights = weights(shapes()[kind], seed);
+        let prompts = prompts(seed, count);
+        let expected = writer(&weights, 1).write(prompts.clone(), END).unwrap();
+        for workers in [1, 3] {
+            let mut writer = writer(&weights, workers);
+            let mut reversed: Vec<Prompt> = prompts.clone();
+            reversed.reverse();
+            let mut found = writer.write(reversed, END).unwrap();
+            found.reverse();
+            prop_assert_eq!(&found, &expected);
+            prop_assert_eq!(&writer.write(prompts.clone(), END).unwrap(), &expected, "again");
+            let found: Vec<Reply> =
+                prompts.iter().map(|prompt| writer.write(vec![prompt.clone()], END).unwrap().remove(0)).collect();
+            prop_assert_eq!(&found, &expected, "one by one");
+        }
+        // Nothing is kept.
+        let mut forgetful = Writer::new(Model::new(weights), 2, 0);
+        for _ in 0..2 {
+            prop_assert_eq!(&forgetful.write(prompts.clone(), END).unwrap(), &expected);
+        }
+    }
+}
+
+/// Log-probabilities of a reply by a forward pass, and those of the best replies of one token at each place.
+fn scored(scorer: &mut Scorer, prompt: &[u32], reply: &[u32]) -> Vec<f32> {
+    scorer.score(&[Branch { prompt, replies: vec![reply] }]).unwrap()
+}
+
+#[test]
+fn replies_are_those_of_a_forward_pass() {
+    let (mut ended, mut cut) = (0, 0);
+    for (seed, shape) in shapes().into_iter().enumerate() {
+        let weights = weights(shape, seed as u64);
+        let mut scorer = Scorer::new(weights.clone());
+        let mut writer = writer(&weights, 2);
+        // The second call begins with what the first has kept.
+        for call in 0..2 {
+            let prompts = prompts(10 * seed as u64 + call, 40);
+            let replies = writer.write(prompts.clone(), END).unwrap();
+            for (prompt, reply) in prompts.iter().zip(replies) {
+                let expected = scored(&mut scorer, &prompt.ids, &reply.ids);
+                for (a, b) in expected.iter().zip(&reply.logprobs) {
+                    assert!((a - b).abs() < TOLERANCE, "{a} and {b}");
+                }
+                if prompt.sampling.is_none() {
+                    let other: Vec<u32> = (0..VOCAB).collect();
+                    let branch = Branch { prompt: &prompt.ids, replies: other.chunks(1).collect() };
+                    let best = scorer.score(&[branch]).unwrap().into_iter().fold(f32::MIN, f32::max);
+                    assert!((best - reply.logprobs[0]).abs() < TOLERANCE, "{best} and {}", reply.logprobs[0]);
+                }
+                let has_end = reply.ids.last() == Some(&END);
+                assert_eq!(reply.cut, !has_end);
+                assert!(!reply.ids[..reply.ids.len() - 1].contains(&END));
+                assert!(reply.ids.len() <= prompt.budget && (has_end || reply.ids.len() == prompt.budget));
+                ended += usize::from(has_end);
+                cut += usize::from(!has_end);
+            }
+        }
+    }
+    assert!(ended > 20 && cut > 20, "{ended} replies ended, {cut} were cut: both must happen");
+}
+
+/// Samples of one prompt differ, and each is as likely as the forward pass says.
+#[test]
+fn samples_of_a_prompt_are_its_own() {
+    let weights = weights(shapes()[1], 3);
+    let prompt = |index: u64| Prompt {
+        ids: (0..30).map(|at| at * 7 % VOCAB).collect(),
+        budget: 6,
+        sampling: Some((1.0, stream(3, "sampling", &[index]))),
+    };
+    let replies = writer(&weights, 2).write((0..64).map(prompt).collect(), END).unwrap();
+    let mut distinct: Vec<&Vec<u32>> = replies.iter().map(|reply| &reply.ids).collect();
+    distinct.sort();
+    distinct.dedup();
+    assert!(distinct.len() > 32, "{} replies", distinct.len());
+    let mut scorer = Scorer::new(weights);
+    for reply in &replies {
+        let expected = scored(&mut scorer, &prompt(0).ids, &reply.ids);
+        assert!(expected.iter().zip(&reply.logprobs).all(|(a, b)| (a - b).abs() < TOLERANCE));
+    }
+}
+
+#[test]
+fn no_prompts_no_replies() {
+    assert!(writer(&weights(shapes()[0], 0), 2).write(Vec::new(), END).unwrap().is_empty());
+}
+
+#[test]
+fn damaged_prompts_are_errors() {
+    let shape = shapes()[0];
+    let mut writer = writer(&weights(shape, 0), 2);
+    let good = Prompt { ids: vec![3, 4], budget: 2, sampling: None };
+    let expected = writer.write(vec![good.clone()], END).unwrap();
+    let hot = |temperature| Some((temperature, stream(1, "sampling", &[])));
+    let most = shape.max_positions;
+    let cases = [
+        (Prompt { ids: Vec::new(), ..good.clone() }, "it has no token"),
+        (Prompt { ids: vec![3, VOCAB], ..good.clone() }, "token 40 is not in the vocabulary of 40"),
+        (Prompt { budget: 0, ..good.clone() }, "its budget is 0"),
+        (Prompt { ids: vec![3; most - 1], ..good.clone() }, "it needs 97 tokens, the context window has 96"),
+        (Prompt { budget: usize::MAX, ..good.clone() }, "the context window has 96"),
+        (Prompt { sampling: hot(0.0), ..good.clone() }, "its temperature is 0"),
+        (Prompt { sampling: hot(f64::NAN), ..good.clone() }, "its temperature is NaN"),
+    ];
+    for (damaged, expected) in cases {
+        match writer.write(vec![good.clone(), good.clone(), damaged], END).unwrap_err() {
+            CpuError::Input { index: 2, reason } => assert!(reason.contains(expected), "{reason}"),
+            other => panic!("{other}"),
+        }
+    }
+    let full = Prompt { ids: vec![3; most - 1], budget: 1, sampling: None };
+    assert_eq!(writer.write(vec![good, full], END).unwrap()[0], expected[0]);
+}
