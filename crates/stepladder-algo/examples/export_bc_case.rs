@@ -8,7 +8,7 @@ use serde_json::json;
 use stepladder_algo::AlgoError;
 use stepladder_core::seed::stream;
 use stepladder_data::WordTokenizer;
-use stepladder_model::{Factors, ModelConfig, Params, Shape, checkpoint};
+use stepladder_model::{Factors, ModelConfig, Shape, Weights, checkpoint};
 use tch::{Device, Tensor};
 
 const SEED: u64 = 20;
@@ -39,14 +39,14 @@ fn main() -> Result<(), AlgoError> {
         of_word: (0..VOCAB).map(|word| if word % 2 == 0 { vec![word % 6, 5] } else { vec![] }).collect(),
     };
     let config = ModelConfig::new(shape, VOCAB as usize, factors.len())?;
-    let mut params = Params::init(&config, SEED, Device::Cpu);
+    let mut weights = Weights::init(&config, SEED, Device::Cpu);
     // Gains away from 1, matrices large enough for every non-linearity to matter.
     let mut rng = stream(SEED, "export-noise", &[]);
-    let noise: Vec<f32> = (0..params.count()).map(|_| rng.random_range(-0.25..0.25)).collect();
-    params.flat = &params.flat + Tensor::from_slice(&noise);
+    let noise: Vec<f32> = (0..weights.trained.count()).map(|_| rng.random_range(-0.25..0.25)).collect();
+    weights.trained.flat = &weights.trained.flat + Tensor::from_slice(&noise);
     let words: Vec<String> = (3..VOCAB).map(|word| format!("w{word:02}")).collect();
     let tokenizer = WordTokenizer::train(&[], words.iter().map(String::as_str));
-    checkpoint::save(&directory, &params, &factors, &tokenizer)?;
+    checkpoint::save(&directory, &weights, &factors, &tokenizer)?;
 
     let mut rng = stream(SEED, "export-rows", &[]);
     let rows: Vec<_> = (0..8)

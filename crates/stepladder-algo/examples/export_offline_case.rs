@@ -11,7 +11,7 @@ use stepladder_algo::runtime::optimiser::AdamWConfig;
 use stepladder_core::seed::stream;
 use stepladder_data::WordTokenizer;
 use stepladder_data::offline_batch::LEVELS;
-use stepladder_model::{Factors, ModelConfig, Params, Shape, checkpoint};
+use stepladder_model::{Factors, ModelConfig, Shape, Weights, checkpoint};
 use tch::{Device, Tensor};
 
 const SEED: u64 = 31;
@@ -77,14 +77,14 @@ fn main() -> Result<(), AlgoError> {
         tied: true,
     };
     let config = ModelConfig::new(shape, VOCAB as usize, 0)?;
-    let mut params = Params::init(&config, SEED, Device::Cpu);
+    let mut weights = Weights::init(&config, SEED, Device::Cpu);
     // Gains away from 1, matrices large enough for every non-linearity to matter.
     let mut rng = stream(SEED, "export-noise", &[]);
-    let noise: Vec<f32> = (0..params.count()).map(|_| rng.random_range(-0.3..0.3)).collect();
-    params.flat = &params.flat + Tensor::from_slice(&noise);
+    let noise: Vec<f32> = (0..weights.trained.count()).map(|_| rng.random_range(-0.3..0.3)).collect();
+    weights.trained.flat = &weights.trained.flat + Tensor::from_slice(&noise);
     let words: Vec<String> = (3..VOCAB).map(|word| format!("w{word:02}")).collect();
     let tokenizer = WordTokenizer::train(&[], words.iter().map(String::as_str));
-    checkpoint::save(&directory, &params, &Factors::collect(tokenizer.words(), |_| vec![]), &tokenizer)?;
+    checkpoint::save(&directory, &weights, &Factors::collect(tokenizer.words(), |_| vec![]), &tokenizer)?;
 
     let adam = AdamWConfig { beta1: 0.9, beta2: 0.98, eps: 1e-4, weight_decay: 0.05, clip: 0.05 };
     // Slow copies of other critics: that a target is read, and which, must show.

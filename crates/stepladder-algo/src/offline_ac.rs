@@ -51,8 +51,8 @@ pub use share::{Learners, LevelSums};
 /// A trainer that starts from another one's model, usually a behaviour-cloning checkpoint: fresh optimiser, fresh
 /// critics, no progress.
 pub fn start(from: Trainer, optimiser: AdamWConfig, identity: Identity, seed: u64) -> Trainer {
-    let critic = critics::start(&from.params, seed, optimiser);
-    let mut trainer = Trainer::new(from.params, from.factors, optimiser, identity);
+    let critic = critics::start(&from.weights.trained, seed, optimiser);
+    let mut trainer = Trainer::new(from.weights, from.factors, optimiser, identity);
     trainer.nets.insert(CRITIC, critic);
     trainer
 }
@@ -163,13 +163,14 @@ fn step(
     rate: f64,
 ) -> Result<(f64, Outcome), AlgoError> {
     let train_actor = trainer.progress.step >= config.critic_warmup;
-    let critic = trainer.nets.get_mut(CRITIC, critics::count_for(&trainer.params))?;
+    let critic = trainer.nets.get_mut(CRITIC, critics::count_for(&trainer.weights.trained))?;
     let parts = micro_steps(config, rows, group);
     let share = 1.0 / parts.len() as f64;
     let mut sum: Option<Outcome> = None;
     for part in parts {
         let members = part.into_iter().map(|index| rows[index]).collect();
-        let next = gradients(config, members, pad, (&trainer.params, critic), train_actor, learners)?;
+        let next =
+            gradients(config, members, pad, (&trainer.weights.trained, critic), train_actor, learners)?;
         sum = Some(match sum {
             None => next,
             Some(before) => before.plus(next),
@@ -183,7 +184,7 @@ fn step(
     let norm = norm(&total.actor).hypot(norm(&total.critics));
     if train_actor {
         let rate = rate * config.actor_learning_rate;
-        trainer.optimiser.step_within(&mut trainer.params.flat, &total.actor, rate, norm);
+        trainer.optimiser.step_within(&mut trainer.weights.trained.flat, &total.actor, rate, norm);
     }
     let rate = rate * config.critic_learning_rate;
     critic.optimiser.step_within(&mut critic.params, &total.critics, rate, norm);
@@ -259,8 +260,8 @@ pub fn train(
     if rows.is_empty() {
         return Err(AlgoError::NoData("no episode gave a transition".to_owned()));
     }
-    trainer.nets.get(CRITIC, critics::count_for(&trainer.params))?;
-    let window = trainer.params.layout.config().shape.max_positions as usize;
+    trainer.nets.get(CRITIC, critics::count_for(&trainer.weights.trained))?;
+    let window = trainer.weights.config().shape.max_positions as usize;
     let needed = rows.iter().map(|row| row.longest()).max().unwrap_or(0);
     if needed > window {
         return Err(AlgoError::Window { needed, window });

@@ -51,11 +51,11 @@ impl Method for Ppo {
     /// Starts the critic from the policy, unless a checkpoint has brought one.
     fn start(&mut self, trainer: &mut Trainer, world: &World<'_>) -> Result<(), AlgoError> {
         if !trainer.nets.contains(VALUE) {
-            let net = value::start(&trainer.params, trainer.optimiser.config);
+            let net = value::start(&trainer.weights.trained, trainer.optimiser.config);
             trainer.nets.insert(VALUE, net);
         }
-        trainer.nets.get(VALUE, value::count(&trainer.params.layout))?;
-        self.values = Some(Values::new(world.workers, &trainer.params, &trainer.factors, world.kind));
+        trainer.nets.get(VALUE, value::count(&trainer.weights.trained.layout))?;
+        self.values = Some(Values::new(world.workers, &trainer.weights, &trainer.factors, world.kind));
         Ok(())
     }
 
@@ -105,11 +105,11 @@ fn learn(
         asked.extend(samples.iter().cloned());
         if episode.end == Some(End::Truncated) {
             let World { style, tokenizer, .. } = session.world;
-            let window = session.trainer.params.layout.config().shape.max_positions as usize;
+            let window = session.trainer.weights.config().shape.max_positions as usize;
             asked.push(next_prompt(episode, session.config.agent, window, &**style, tokenizer)?);
         }
     }
-    let parameters = value::count(&session.trainer.params.layout);
+    let parameters = value::count(&session.trainer.weights.trained.layout);
     let net = session.trainer.nets.get(VALUE, parameters)?;
     let layout = (session.config.batch_tokens, session.world.tokenizer.pad());
     let mut known = values.evaluate(net, &asked, layout)?.into_iter();

@@ -6,7 +6,7 @@ mod common;
 
 use std::path::PathBuf;
 
-use common::{as_first_version, factors, params, reseal, shape, tokenizer};
+use common::{as_first_version, factors, params, reseal, shape, tokenizer, weights};
 use stepladder_algo::AlgoError;
 use stepladder_algo::runtime::checkpoint::{load, save};
 use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
@@ -37,7 +37,8 @@ impl Saved {
         optimiser.second = params.flat.square();
         let progress = Progress { step: 7, seconds: 1.25, ..Progress::start() };
         let identity = Identity { agent: "test".into(), style: "test-v1".into(), data: "0".into() };
-        let trainer = Trainer { optimiser, progress, ..Trainer::new(params, factors(), OPTIMISER, identity) };
+        let trainer =
+            Trainer { optimiser, progress, ..Trainer::new(weights(&params), factors(), OPTIMISER, identity) };
         let place = save(folder.path(), &trainer, &tokenizer(), 1).unwrap();
         Self { _folder: folder, trainer, place }
     }
@@ -101,7 +102,7 @@ fn every_bit_of_every_file_counts() {
         fs_err::write(&path, &bytes).unwrap();
     }
     let loaded = saved.load().unwrap();
-    assert!(bits(&loaded.params.flat) == bits(&saved.trainer.params.flat));
+    assert!(bits(&loaded.weights.trained.flat) == bits(&saved.trainer.weights.trained.flat));
 }
 
 #[test]
@@ -120,18 +121,18 @@ fn the_weights_are_saved_once() {
     write_tensors(&path, &weights.into_iter().collect::<Vec<_>>()).unwrap();
     assert!(saved.refuses("other weights", "model.safetensors").contains("damaged or edited"));
     reseal(&saved.place);
-    assert!(saved.load().unwrap().params.get("norm").unwrap().equal(&norm));
+    assert!(saved.load().unwrap().weights.trained.get("norm").unwrap().equal(&norm));
 }
 
 /// Checkpoints of the first version load to the same bits, and continue to the same bits.
 #[test]
 fn the_first_version_still_loads() {
     let saved = Saved::new();
-    as_first_version(&saved.place, &saved.trainer.params);
+    as_first_version(&saved.place, &saved.trainer.weights.trained);
     let loaded = saved.load().unwrap();
     let tensors = |trainer: &Trainer| {
         let adam = &trainer.optimiser;
-        [bits(&trainer.params.flat), bits(&adam.first), bits(&adam.second)]
+        [bits(&trainer.weights.trained.flat), bits(&adam.first), bits(&adam.second)]
     };
     assert!(tensors(&loaded) == tensors(&saved.trainer));
     assert_eq!(
@@ -149,7 +150,7 @@ fn the_first_version_still_loads() {
     let message = saved.refuses("an edited copy", "model.safetensors");
     assert!(message.contains("`model.norm.weight` is not that of trainer.safetensors"), "{message}");
     fs_err::write(&exported, whole).unwrap();
-    let broken = saved.trainer.params.flat.copy();
+    let broken = saved.trainer.weights.trained.flat.copy();
     let _ = broken.narrow(0, 100, 1).fill_(f64::NAN);
     let path = saved.place.join("trainer.safetensors");
     let mut tensors = read_tensors(&path).unwrap();
@@ -165,7 +166,7 @@ fn a_broken_trainer_state_is_one_clear_error() {
     for first in [false, true] {
         let saved = Saved::new();
         if first {
-            as_first_version(&saved.place, &saved.trainer.params);
+            as_first_version(&saved.place, &saved.trainer.weights.trained);
         }
         let state = saved.place.join("trainer.json");
         let text = fs_err::read_to_string(&state).unwrap();

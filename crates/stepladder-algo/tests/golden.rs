@@ -5,15 +5,14 @@
 mod common;
 
 use common::textbook::{IGNORE, actor_loss, behaviour_cloning, row_logprobs, token_logprobs};
-use common::{PAD, VOCAB, cases, factors, params, rows, shape};
+use common::{PAD, VOCAB, cases, factors, params, rows, shape, weights};
 use serde_json::Value;
 use stepladder_algo::ops::actor::{ActorMode, ActorRule, Totals};
 use stepladder_algo::ops::critic::{expectile_loss, polyak, td_loss, td_target};
 use stepladder_algo::ops::logprob::nll;
 use stepladder_algo::runtime::score::weighted_nll;
 use stepladder_data::batch::{Reduction, collate_all};
-use stepladder_model::Decoder;
-use stepladder_model::decoder::rotations;
+use stepladder_model::Frame;
 use tch::{Device, Kind, Tensor};
 
 fn vector(value: &Value) -> Vec<f32> {
@@ -227,9 +226,7 @@ fn a_batch_without_tokens_has_loss_and_gradient_zero() {
 fn the_trained_path_equals_the_textbook_loss() {
     let factors = factors();
     let params = params(shape(), &factors, 1);
-    let incidence = factors.matrix(Device::Cpu);
-    let rotations = rotations(&shape(), Device::Cpu);
-    let decoder = Decoder::new(&params.layout, &params.flat, incidence.as_ref(), &rotations, Kind::Float);
+    let decoder = Frame::new(&weights(&params), &factors, Kind::Float).decoder(&params.flat);
     for seed in 0..5 {
         let mut rows = rows(seed, 9);
         // The textbook form knows one reply per row, each once.

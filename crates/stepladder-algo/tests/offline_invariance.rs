@@ -7,7 +7,9 @@
 mod common;
 
 use common::textbook::actor_loss;
-use common::{PAD, compare, critics, factors, gradient, offline_config, offline_rows, params, shape};
+use common::{
+    PAD, compare, critics, factors, gradient, offline_config, offline_rows, params, shape, weights,
+};
 use rand::seq::SliceRandom;
 use stepladder_algo::offline_ac::critics::heads;
 use stepladder_algo::offline_ac::{Learners, OfflineConfig, Outcome, VTarget, gradients};
@@ -22,8 +24,7 @@ use stepladder_data::batch::{Reduction, collate_all};
 use stepladder_data::offline::merge;
 use stepladder_data::offline_batch::LEVELS;
 use stepladder_data::rows::Row;
-use stepladder_model::decoder::rotations;
-use stepladder_model::{Decoder, Params};
+use stepladder_model::{Frame, Params};
 use tch::{Device, Kind, Tensor};
 
 const ADAM: AdamWConfig = AdamWConfig { beta1: 0.9, beta2: 0.98, eps: 1e-8, weight_decay: 0.01, clip: 1.0 };
@@ -43,7 +44,7 @@ impl Same {
     }
 
     fn of(&self, config: &OfflineConfig, rows: &[OfflineRow], workers: usize) -> Outcome {
-        let learners = Learners::new(workers, &self.params, &factors(), config);
+        let learners = Learners::new(workers, &weights(&self.params), &factors(), config);
         gradients(config, rows.iter().collect(), PAD, (&self.params, &self.critics), true, &learners).unwrap()
     }
 }
@@ -171,15 +172,13 @@ fn equal_advantages_make_it_behaviour_cloning() {
 fn the_trained_path_equals_the_textbook_losses() {
     let fixed = Same::new();
     let rows = offline_rows(8, 13);
-    let rotations = rotations(&shape(), Device::Cpu);
-    let incidence = factors().matrix(Device::Cpu);
+    let frame = Frame::new(&weights(&fixed.params), &factors(), Kind::Float);
     for mode in MODES {
         for v_target_at in [VTarget::ActionEnd, VTarget::StateEnd] {
             let config = OfflineConfig { v_target_at, ..offline_config(mode, Mixture::Levels) };
             let leaf = fixed.params.leaf();
             let online = fixed.critics.params.detach().set_requires_grad(true);
-            let decoder =
-                Decoder::new(&fixed.params.layout, &leaf, incidence.as_ref(), &rotations, Kind::Float);
+            let decoder = frame.decoder(&leaf);
             let (now, slow) =
                 (heads(&online, shape().width), heads(fixed.critics.target.as_ref().unwrap(), shape().width));
             let ids = |ids: &[u32]| {

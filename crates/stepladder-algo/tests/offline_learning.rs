@@ -6,7 +6,7 @@ mod common;
 
 use std::sync::atomic::AtomicBool;
 
-use common::{PAD, factors, offline_config, params, shape};
+use common::{PAD, factors, offline_config, params, shape, weights};
 use stepladder_algo::AlgoError;
 use stepladder_algo::offline_ac::critics::{CRITIC, count, heads};
 use stepladder_algo::offline_ac::{Learners, OfflineConfig, start, train};
@@ -21,9 +21,8 @@ use stepladder_core::Role;
 use stepladder_data::OfflineRow;
 use stepladder_data::offline_batch::LEVELS;
 use stepladder_data::rows::{Row, Span};
-use stepladder_model::decoder::rotations;
-use stepladder_model::{Decoder, Params};
-use tch::{Device, Kind, Tensor};
+use stepladder_model::{Decoder, Frame, Params};
+use tch::{Kind, Tensor};
 
 const ADAM: AdamWConfig = AdamWConfig { beta1: 0.9, beta2: 0.99, eps: 1e-8, weight_decay: 0.0, clip: 1e9 };
 const END: u32 = 2;
@@ -103,7 +102,7 @@ fn identity() -> Identity {
 
 fn fresh() -> Trainer {
     let params = params(shape(), &factors(), 3);
-    let cloned = Trainer::new(params, factors(), ADAM, identity());
+    let cloned = Trainer::new(weights(&params), factors(), ADAM, identity());
     start(cloned, ADAM, identity(), 1)
 }
 
@@ -112,7 +111,7 @@ fn run(config: &OfflineConfig, trainer: &mut Trainer) {
         .into_iter()
         .flat_map(|role| CHAIN.iter().map(move |edge| row(role, factor_of(role), edge)))
         .collect();
-    let learners = Learners::new(1, &trainer.params, &trainer.factors, config);
+    let learners = Learners::new(1, &trainer.weights, &trainer.factors, config);
     let stop = AtomicBool::new(false);
     let ending = train(config, &rows, PAD, trainer, &learners, &stop, &mut Quiet).unwrap();
     assert_eq!(ending, Ending::Complete);
@@ -120,9 +119,8 @@ fn run(config: &OfflineConfig, trainer: &mut Trainer) {
 
 /// `f` with the decoder of these parameters.
 fn with_decoder<T>(params: &Params, f: impl FnOnce(&Decoder) -> T) -> T {
-    let incidence = factors().matrix(Device::Cpu);
-    let rotations = rotations(&shape(), Device::Cpu);
-    f(&Decoder::new(&params.layout, &params.flat, incidence.as_ref(), &rotations, Kind::Float))
+    let frame = Frame::new(&weights(params), &factors(), Kind::Float);
+    f(&frame.decoder(&params.flat))
 }
 
 fn ids(words: &[u32]) -> Tensor {
@@ -133,7 +131,7 @@ fn ids(words: &[u32]) -> Tensor {
 fn learnt(trainer: &Trainer, level: usize) -> (Vec<f64>, Vec<f64>) {
     let width = shape().width;
     let heads = heads(&trainer.nets.get(CRITIC, count(width)).unwrap().params, width);
-    with_decoder(&trainer.params, |decoder| {
+    with_decoder(&trainer.weights.trained, |decoder| {
         let last =
             |words: &[u32]| decoder.features(&decoder.hidden(&ids(words)).unwrap().select(1, -1)).unwrap();
         let v = (0..3).map(|state| heads[level].v.value(&last(&prompt(state))).unwrap().double_value(&[0]));
@@ -163,9 +161,9 @@ fn critics_learn_the_values_of_dynamic_programming() {
         };
         let bound = value_bound.unwrap_or(f64::INFINITY);
         let mut trainer = fresh();
-        let before = trainer.params.flat.copy();
+        let before = trainer.weights.trained.flat.copy();
         run(&config, &mut trainer);
-        assert!(trainer.params.flat.equal(&before), "critics alone move no model");
+        assert!(trainer.weights.trained.flat.equal(&before), "critics alone move no model");
         for (level, role) in LEVELS.into_iter().enumerate() {
             let (v, q) = solve(factor_of(role), config.gamma, omega, bound);
             let (found_v, found_q) = learnt(&trainer, level);
@@ -201,10 +199,10 @@ fn the_actor_prefers_what_was_better_than_expected() {
     // The levels share the prompts here and want different replies, so one level decides alone.
     let mut alone = fresh();
     let rows: Vec<OfflineRow> = CHAIN.iter().map(|edge| row(Role::Planner, 1.0, edge)).collect();
-    let learners = Learners::new(2, &alone.params, &alone.factors, &config);
+    let learners = Learners::new(2, &alone.weights, &alone.factors, &config);
     let stop = AtomicBool::new(false);
     train(&config, &rows, PAD, &mut alone, &learners, &stop, &mut Quiet).unwrap();
-    with_decoder(&alone.params, |decoder| {
+    with_decoder(&alone.weights.trained, |decoder| {
         for state in 0..3 {
             let hidden = decoder.hidden(&ids(&prompt(state))).unwrap().select(1, -1);
             let said = decoder.logits(&hidden).unwrap().softmax(-1, Kind::Float);

@@ -6,7 +6,9 @@ mod common;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{PAD, compare, factors, offline_config, offline_rows, params, reseal, shape, tokenizer};
+use common::{
+    PAD, compare, factors, offline_config, offline_rows, params, reseal, shape, tokenizer, weights,
+};
 use stepladder_algo::AlgoError;
 use stepladder_algo::offline_ac::critics::{CRITIC, count, init};
 use stepladder_algo::offline_ac::{Learners, OfflineConfig, TargetUpdate, gradients, start, train};
@@ -38,7 +40,7 @@ fn cloned() -> Trainer {
     optimiser.first = params.flat.ones_like();
     let progress =
         Progress { step: 40, epoch: 2, cursor: 3, seconds: 9.0, tokens: 1000, ..Progress::start() };
-    Trainer { optimiser, progress, ..Trainer::new(params, factors(), ADAM, identity("bc")) }
+    Trainer { optimiser, progress, ..Trainer::new(weights(&params), factors(), ADAM, identity("bc")) }
 }
 
 fn critic(trainer: &Trainer) -> &Net {
@@ -74,7 +76,7 @@ fn run(
     workers: usize,
     stop_after: Option<u64>,
 ) -> Result<(Ending, Vec<StepReport>), AlgoError> {
-    let learners = Learners::new(workers, &trainer.params, &trainer.factors, config);
+    let learners = Learners::new(workers, &trainer.weights, &trainer.factors, config);
     let stop = AtomicBool::new(false);
     let mut watch = Watch { reports: Vec::new(), stop_after, stop: &stop };
     let ending = train(config, rows, PAD, trainer, &learners, &stop, &mut watch)?;
@@ -89,7 +91,7 @@ fn bits(tensor: &Tensor) -> Vec<u32> {
 fn state(trainer: &Trainer) -> [&Tensor; 7] {
     let critic = critic(trainer);
     [
-        &trainer.params.flat,
+        &trainer.weights.trained.flat,
         &trainer.optimiser.first,
         &trainer.optimiser.second,
         &critic.params,
@@ -113,7 +115,7 @@ fn schedule(steps: u64, mode: ActorMode, mixture: Mixture) -> OfflineConfig {
 #[test]
 fn a_start_keeps_the_model_and_nothing_else() {
     let trainer = fresh();
-    assert_eq!(bits(&trainer.params.flat), bits(&cloned().params.flat));
+    assert_eq!(bits(&trainer.weights.trained.flat), bits(&cloned().weights.trained.flat));
     assert_eq!((trainer.optimiser.steps, trainer.optimiser.first.norm().double_value(&[])), (0, 0.0));
     assert_eq!(
         (trainer.progress.clone(), trainer.identity.clone()),
@@ -236,7 +238,7 @@ fn a_step_is_the_average_of_its_micro_steps() {
     let mut trainer = fresh();
     let (_, reports) = run(&config, &rows, &mut trainer, 2, None).unwrap();
     let begin = fresh();
-    let learners = Learners::new(1, &begin.params, &begin.factors, &config);
+    let learners = Learners::new(1, &begin.weights, &begin.factors, &config);
     let plan = stepladder_algo::runtime::plan::Plan {
         mixture: Mixture::Levels,
         batch_tokens: 0,
@@ -250,7 +252,9 @@ fn a_step_is_the_average_of_its_micro_steps() {
         .chunks(6)
         .map(|half| {
             let half = half.iter().map(|&index| &rows[index]).collect();
-            gradients(&config, half, PAD, (&begin.params, critic(&begin)), true, &learners).unwrap().loss
+            gradients(&config, half, PAD, (&begin.weights.trained, critic(&begin)), true, &learners)
+                .unwrap()
+                .loss
                 / 2.0
         })
         .sum();
@@ -268,14 +272,20 @@ fn model_and_critics_are_clipped_together_and_step_with_rates_of_their_own() {
         ..schedule(1, ActorMode::Awr, Mixture::Pooled)
     };
     let begin = fresh();
-    let learners = Learners::new(1, &begin.params, &begin.factors, &config);
+    let learners = Learners::new(1, &begin.weights, &begin.factors, &config);
     let start_critic = critic(&begin);
-    let found =
-        gradients(&config, rows.iter().collect(), PAD, (&begin.params, start_critic), true, &learners)
-            .unwrap();
+    let found = gradients(
+        &config,
+        rows.iter().collect(),
+        PAD,
+        (&begin.weights.trained, start_critic),
+        true,
+        &learners,
+    )
+    .unwrap();
     let both = Tensor::cat(&[&found.actor, &found.critics], 0);
     let mut optimiser = AdamW::new(AdamWConfig { clip: 0.1, eps: 1e-3, ..ADAM }, &both);
-    let start_values = Tensor::cat(&[&begin.params.flat, &start_critic.params], 0);
+    let start_values = Tensor::cat(&[&begin.weights.trained.flat, &start_critic.params], 0);
     // One AdamW over everything, taken once with each rate.
     let after = [config.actor_learning_rate, config.critic_learning_rate].map(|rate| {
         let mut flat = start_values.copy();
@@ -289,8 +299,8 @@ fn model_and_critics_are_clipped_together_and_step_with_rates_of_their_own() {
     let mut trainer = start(cloned(), AdamWConfig { clip: 0.1, eps: 1e-3, ..ADAM }, identity("x"), 7);
     let (_, reports) = run(&config, &rows, &mut trainer, 1, None).unwrap();
     assert!((reports[0].gradient_norm - norm).abs() < 1e-5 * norm);
-    let model = begin.params.count();
-    compare("model", &trainer.params.flat, &after[0].narrow(0, 0, model), 1e-6).unwrap();
+    let model = begin.weights.trained.count();
+    compare("model", &trainer.weights.trained.flat, &after[0].narrow(0, 0, model), 1e-6).unwrap();
     let wanted = after[1].narrow(0, model, count(shape().width));
     compare("critics", &critic(&trainer).params, &wanted, 1e-6).unwrap();
 }

@@ -41,7 +41,7 @@ use stepladder_data::batch::Reduction;
 use stepladder_data::rows::{row, texts};
 use stepladder_data::{Sample as Demonstrated, WordTokenizer};
 use stepladder_env::{Env, EnvError, EnvSpec, TaskSet};
-use stepladder_model::{Factors, ModelConfig, Params, Shape};
+use stepladder_model::{Factors, ModelConfig, Shape, Weights};
 use tch::{Device, Kind, Tensor};
 
 const SPEC: EnvSpec = EnvSpec {
@@ -199,9 +199,9 @@ impl Fixture {
         let shape = Shape { width: 32, norm_eps: 1e-5, ..shape() };
         let config = ModelConfig::new(shape, self.tokenizer.len(), 0).unwrap();
         let factors = Factors { names: vec![], of_word: vec![vec![]; self.tokenizer.len()] };
-        let params = Params::init(&config, 1, Device::Cpu);
+        let weights = Weights::init(&config, 1, Device::Cpu);
         let identity = Identity { agent: "t".into(), style: "t".into(), data: "t".into() };
-        let mut trainer = Trainer::new(params, factors, ADAM, identity);
+        let mut trainer = Trainer::new(weights, factors, ADAM, identity);
         let rows: Vec<_> =
             demonstrations().iter().map(|sample| row(sample, &*self.style, &self.tokenizer)).collect();
         let config = BcConfig {
@@ -218,7 +218,7 @@ impl Fixture {
             seed: 1,
             kind: Kind::Float,
         };
-        let workers = Workers::cloning(1, &trainer.params, &trainer.factors, Kind::Float);
+        let workers = Workers::cloning(1, &trainer.weights, &trainer.factors, Kind::Float);
         let stop = AtomicBool::new(false);
         bc::train(
             &config,
@@ -231,7 +231,7 @@ impl Fixture {
         )
         .unwrap();
         trainer.progress = Progress::start();
-        trainer.optimiser = AdamW::new(ADAM, &trainer.params.flat);
+        trainer.optimiser = AdamW::new(ADAM, &trainer.weights.trained.flat);
         trainer
     }
 
@@ -281,7 +281,7 @@ fn config(agent: AgentSpec, mode: GroupMode, iterations: f64) -> OnlineConfig {
 
 fn learn(fixture: &Fixture, trainer: &mut Trainer, method: &mut dyn Method, config: &OnlineConfig) -> Curve {
     let pool = Echoes.tasks("all").unwrap();
-    let reference = trainer.params.flat.copy();
+    let reference = trainer.weights.trained.flat.copy();
     let mut curve = Curve(vec![], vec![]);
     let stop = AtomicBool::new(false);
     let ending =
@@ -330,7 +330,7 @@ fn a_run_continued_from_a_checkpoint_goes_on_as_if_nothing_had_happened() {
     let cases: [(Make<'_>, AgentSpec); 2] = [(&ppo, flat()), (&himac_method, himac())];
     for (method, agent) in cases {
         let warm = fixture.warm();
-        let reference = warm.params.flat.copy();
+        let reference = warm.weights.trained.flat.copy();
         let pool = Echoes.tasks("all").unwrap();
         let stop = AtomicBool::new(false);
         let run = |trainer: &mut Trainer, iterations| {
@@ -347,7 +347,7 @@ fn a_run_continued_from_a_checkpoint_goes_on_as_if_nothing_had_happened() {
         let (mut resumed, _) = checkpoint::load(&saved, ADAM, Device::Cpu).unwrap();
         run(&mut resumed, 4.0);
         let values = |tensor: &Tensor| Vec::<f32>::try_from(tensor).unwrap();
-        assert_eq!(values(&resumed.params.flat), values(&whole.params.flat));
+        assert_eq!(values(&resumed.weights.trained.flat), values(&whole.weights.trained.flat));
         assert_eq!(
             Progress { seconds: 0.0, ..resumed.progress.clone() },
             Progress { seconds: 0.0, ..whole.progress.clone() }
@@ -369,7 +369,7 @@ fn masks_isolate_the_roles() {
     let jobs = stepladder_rollout::Job::each(&pool[..6]);
     let sampled = Sampled { temperature: 1.0, only: None };
     let (episodes, _) = world.play(&trainer, himac(), &jobs, sampled, 0).unwrap();
-    let learners = Learners::new(2, &trainer.params, &trainer.factors, Kind::Float, 1.0);
+    let learners = Learners::new(2, &trainer.weights, &trainer.factors, Kind::Float, 1.0);
     let rule = SurrogateRule { clip_low: 0.2, clip_high: 0.2, beta: 0.01 };
     let gradient = |episodes: &[stepladder_core::trace::Episode], role: Role| -> Vec<f32> {
         let samples: Vec<Sample> = episodes
@@ -378,10 +378,10 @@ fn masks_isolate_the_roles() {
             .flat_map(|(index, episode)| of_role(episode, role, index as f64 - 2.5).unwrap())
             .collect();
         let members: Vec<&Sample> = samples.iter().collect();
-        let reference = &trainer.params.flat * 0.9;
+        let reference = &trainer.weights.trained.flat * 0.9;
         let numbers = (rule, Aggregate::TokenMean);
         let (_, gradient) =
-            learners.gradient(&trainer.params, &reference, &members, numbers, (256, 0)).unwrap();
+            learners.gradient(&trainer.weights.trained, &reference, &members, numbers, (256, 0)).unwrap();
         Vec::try_from(gradient).unwrap()
     };
     // Another reply, and other log-probabilities, of one role.
@@ -465,9 +465,9 @@ fn workers_and_chunks_change_no_gradient() {
         .flat_map(|(at, episode)| of_role(episode, Role::Flat, at as f64 - 13.0).unwrap())
         .collect();
     let rule = SurrogateRule { clip_low: 0.2, clip_high: 0.2, beta: 0.1 };
-    let reference = &trainer.params.flat * 0.9;
-    let (params, factors) = (&trainer.params, &trainer.factors);
-    let learners = |workers, temperature| Learners::new(workers, params, factors, Kind::Float, temperature);
+    let reference = &trainer.weights.trained.flat * 0.9;
+    let (weights, factors) = (&trainer.weights, &trainer.factors);
+    let learners = |workers, temperature| Learners::new(workers, weights, factors, Kind::Float, temperature);
     for aggregate in [Aggregate::TokenMean, Aggregate::SeqMeanTokenMean, Aggregate::SeqMeanTokenSum] {
         let of = |workers: usize, tokens: usize, reversed: bool| {
             let learners = learners(workers, 1.0);
@@ -476,7 +476,7 @@ fn workers_and_chunks_change_no_gradient() {
                 members.reverse();
             }
             let (sums, gradient) = learners
-                .gradient(&trainer.params, &reference, &members, (rule, aggregate), (tokens, 0))
+                .gradient(&trainer.weights.trained, &reference, &members, (rule, aggregate), (tokens, 0))
                 .unwrap();
             (sums, gradient)
         };
@@ -487,7 +487,7 @@ fn workers_and_chunks_change_no_gradient() {
                 let learners = learners(2, temperature);
                 let learners = if libtorch { learners.with_libtorch() } else { learners };
                 let numbers = (rule, aggregate);
-                learners.gradient(&trainer.params, &reference, &members, numbers, (300, 0)).unwrap()
+                learners.gradient(&trainer.weights.trained, &reference, &members, numbers, (300, 0)).unwrap()
             });
             let [(native, found), (sums, expected)] = both;
             common::compare("gradient", &found, &expected, 1e-5).unwrap();
@@ -518,7 +518,9 @@ fn workers_and_chunks_change_no_gradient() {
         let learners = learners(2, 1.0);
         let gradient = |samples: &[Sample]| {
             let members: Vec<&Sample> = samples.iter().collect();
-            learners.gradient(&trainer.params, &reference, &members, (rule, aggregate), (300, 0)).unwrap()
+            learners
+                .gradient(&trainer.weights.trained, &reference, &members, (rule, aggregate), (300, 0))
+                .unwrap()
         };
         let ((a, whole), (b, less)) = (gradient(&thrice), gradient(&merged));
         common::compare("gradient", &less, &whole, 1e-5).unwrap();
@@ -530,7 +532,9 @@ fn workers_and_chunks_change_no_gradient() {
     let at_rest = |beta| {
         let rule = SurrogateRule { beta, ..rule };
         let numbers = (rule, Aggregate::TokenMean);
-        learners.gradient(&trainer.params, &trainer.params.flat, &members, numbers, (1000, 0)).unwrap()
+        learners
+            .gradient(&trainer.weights.trained, &trainer.weights.trained.flat, &members, numbers, (1000, 0))
+            .unwrap()
     };
     let ((sums, with), (_, without)) = (at_rest(0.5), at_rest(0.0));
     let advantages: Vec<f32> = samples.iter().flat_map(|sample| sample.advantage.clone()).collect();
@@ -550,9 +554,9 @@ fn the_critic_is_the_same_without_libtorch() {
     let adamw = trainer.optimiser.config;
     let numbers = PpoConfig { gae: Gae { gamma: 1.0, lambda: 1.0 }, value_clip: 0.5, learning_rate: 1e-3 };
     let [(found, native), (expected, libtorch)] = [false, true].map(|libtorch| {
-        let values = Values::new(2, &trainer.params, &trainer.factors, Kind::Float);
+        let values = Values::new(2, &trainer.weights, &trainer.factors, Kind::Float);
         let values = if libtorch { values.with_libtorch() } else { values };
-        let mut net = value::start(&trainer.params, adamw);
+        let mut net = value::start(&trainer.weights.trained, adamw);
         // A head that is not zero: gradients reach the transformer.
         net.params = &net.params
             + (Tensor::arange(net.params.numel() as i64, (Kind::Float, Device::Cpu)) * 0.7).sin() * 0.02;
@@ -598,7 +602,7 @@ fn what_fails_is_dropped_and_the_rest_goes_on() {
     assert_eq!(groups.len(), 1);
     assert_eq!((groups[0].episodes.len(), lost.dropped.episodes, lost.groups), (3, 3, 1));
     assert!(lost.dropped.first.unwrap().contains("lost its voice"));
-    let reference = trainer.params.flat.copy();
+    let reference = trainer.weights.trained.flat.copy();
     let stop = AtomicBool::new(false);
     let methods: [(Box<dyn Method>, AgentSpec); 2] = [(Box::new(Grpo), flat()), (Box::new(BEST), himac())];
     for (mut method, agent) in methods {
@@ -624,7 +628,7 @@ fn five_gradients_that_are_not_finite_end_the_run() {
     let fixture = Fixture::new();
     let mut trainer = fixture.warm();
     let pool = Echoes.tasks("all").unwrap();
-    let before = trainer.params.flat.copy();
+    let before = trainer.weights.trained.flat.copy();
     // An infinite weight of the divergence makes every loss infinite, from the first step on.
     let mut config = config(flat(), GroupMode::MeanStd, 9.0);
     config.surrogate.beta = f64::INFINITY;
@@ -635,5 +639,8 @@ fn five_gradients_that_are_not_finite_end_the_run() {
         train(&mut Grpo, &config, &fixture.world(&pool, 1), &mut trainer, &reference, &stop, &mut curve)
             .unwrap_err();
     assert!(matches!(error, AlgoError::NotFinite { times: 5, .. }), "{error}");
-    assert_eq!(Vec::<f32>::try_from(&trainer.params.flat).unwrap(), Vec::<f32>::try_from(&before).unwrap());
+    assert_eq!(
+        Vec::<f32>::try_from(&trainer.weights.trained.flat).unwrap(),
+        Vec::<f32>::try_from(&before).unwrap()
+    );
 }

@@ -5,7 +5,7 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
@@ -54,10 +54,10 @@ fn flat_model(params: &Params) -> Tensor {
 }
 
 fn state(trainer: &Trainer) -> [(&'static str, Tensor); 3] {
-    let width = trainer.params.layout.config().shape.width;
+    let width = trainer.weights.config().shape.width;
     let critic = trainer.nets.get(CRITIC, count(width)).unwrap();
     [
-        ("model", flat_model(&trainer.params)),
+        ("model", flat_model(&trainer.weights.trained)),
         ("critics", critic.params.copy()),
         ("targets", critic.target.as_ref().unwrap().copy()),
     ]
@@ -106,12 +106,12 @@ impl Fixture {
     }
 
     fn trainer(&self) -> Trainer {
-        let (params, _) = checkpoint::load(&self.directory, Device::Cpu).unwrap();
+        let (weights, _) = checkpoint::load(&self.directory, &BTreeSet::new(), Device::Cpu).unwrap();
         let adam: AdamWConfig = of_json(&self.case["optimiser"]);
         let identity = Identity { agent: "test".into(), style: "test".into(), data: "0".into() };
-        let cloned = Trainer::new(params, Factors::default(), adam, identity.clone());
+        let cloned = Trainer::new(weights, Factors::default(), adam, identity.clone());
         let mut trainer = start(cloned, adam, identity, 0);
-        let width = trainer.params.layout.config().shape.width;
+        let width = trainer.weights.config().shape.width;
         let critic = trainer.nets.get_mut(CRITIC, count(width)).unwrap();
         let mut values = checkpoint::read_tensors(&self.directory.join("critics.safetensors")).unwrap();
         assert_eq!(of_json::<Vec<(String, Vec<i64>)>>(&self.case["critics"]), entries(width));
@@ -129,11 +129,11 @@ impl Fixture {
     ) -> Result<f64, String> {
         let mut config = self.config(variant);
         let mut trainer = self.trainer();
-        let width = trainer.params.layout.config().shape.width;
+        let width = trainer.weights.config().shape.width;
         change(&mut config, trainer.nets.get_mut(CRITIC, count(width)).unwrap());
         let begin = state(&self.trainer());
         let mut compared = Compared { fixture: self, variant, begin, worst: 0.0, failure: None };
-        let learners = Learners::new(workers, &trainer.params, &trainer.factors, &config);
+        let learners = Learners::new(workers, &trainer.weights, &trainer.factors, &config);
         let stop = AtomicBool::new(false);
         train(&config, &self.rows(), self.pad, &mut trainer, &learners, &stop, &mut compared).unwrap();
         assert_eq!(trainer.progress.step, 5);

@@ -4,9 +4,10 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{PAD, factors, params, rows, shape, tokenizer};
+use common::{PAD, compare, factors, params, rows, shape, tokenizer, weights};
 use stepladder_algo::AlgoError;
 use stepladder_algo::bc::{BcConfig, train};
 use stepladder_algo::runtime::checkpoint::{load, save};
@@ -15,12 +16,13 @@ use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
 use stepladder_algo::runtime::plan::Mixture;
 use stepladder_algo::runtime::progress::Budget;
 use stepladder_algo::runtime::schedule::Schedule;
+use stepladder_algo::runtime::score::weighted_nll;
 use stepladder_algo::runtime::trainer::{Identity, Trainer};
 use stepladder_algo::runtime::workers::Workers;
 use stepladder_core::Role;
 use stepladder_data::Row;
-use stepladder_data::batch::Reduction;
-use stepladder_model::{ModelConfig, Params};
+use stepladder_data::batch::{Reduction, collate};
+use stepladder_model::{Factors, ModelConfig, Params, Weights};
 use tch::{Device, Kind, Tensor};
 
 const OPTIMISER: AdamWConfig =
@@ -28,7 +30,7 @@ const OPTIMISER: AdamWConfig =
 
 fn trainer(params: Params) -> Trainer {
     let identity = Identity { agent: "test".into(), style: "test-v1".into(), data: "0".into() };
-    Trainer::new(params, factors(), OPTIMISER, identity)
+    Trainer::new(weights(&params), factors(), OPTIMISER, identity)
 }
 
 fn config(mixture: Mixture, steps: u64) -> BcConfig {
@@ -73,7 +75,7 @@ fn run(
     workers: usize,
     stop_after: Option<u64>,
 ) -> (Ending, Vec<f64>) {
-    let pool = Workers::cloning(workers, &trainer.params, &trainer.factors, Kind::Float);
+    let pool = Workers::cloning(workers, &trainer.weights, &trainer.factors, Kind::Float);
     let stop = AtomicBool::new(false);
     let mut watch = Watch { losses: Vec::new(), stop_after, stop: &stop };
     let ending = train(config, rows, PAD, trainer, &pool, &stop, &mut watch).unwrap();
@@ -142,7 +144,7 @@ fn an_interrupted_run_ends_where_an_uninterrupted_one_does() {
                 "{mixture:?}, {workers} workers, stop after {stop_after}"
             );
             for (ours, theirs) in [
-                (&second.params.flat, &whole.params.flat),
+                (&second.weights.trained.flat, &whole.weights.trained.flat),
                 (&second.optimiser.first, &whole.optimiser.first),
                 (&second.optimiser.second, &whole.optimiser.second),
             ] {
@@ -166,7 +168,76 @@ fn a_forgotten_moment_shows() {
     run(&config, &rows, &mut whole, 1, None);
     let mut broken = trainer(params(shape(), &factors(), 12));
     run(&config, &rows, &mut broken, 1, Some(3));
-    broken.optimiser = AdamW::new(OPTIMISER, &broken.params.flat);
+    broken.optimiser = AdamW::new(OPTIMISER, &broken.weights.trained.flat);
     run(&config, &rows, &mut broken, 1, None);
-    assert!(bits(&broken.params.flat) != bits(&whole.params.flat));
+    assert!(bits(&broken.weights.trained.flat) != bits(&whole.weights.trained.flat));
+}
+
+fn frozen_trainer(names: &BTreeSet<String>, kind: Kind) -> Trainer {
+    let whole = trainer(params(shape(), &factors(), 12));
+    let weights = whole.weights.freeze(names, kind).unwrap();
+    Trainer::new(weights, factors(), OPTIMISER, whole.identity)
+}
+
+/// Names of everything but the second block, and of all embeddings.
+fn frozen_parts() -> [BTreeSet<String>; 2] {
+    let whole = params(shape(), &factors(), 12);
+    let names = |frozen: fn(&str) -> bool| {
+        let all = whole.layout.entries.iter().map(|entry| entry.name.clone());
+        all.filter(|name| frozen(name)).collect()
+    };
+    [names(|name| !name.starts_with("layers.1.")), names(|name| name.starts_with("embed."))]
+}
+
+#[test]
+fn the_rest_of_a_frozen_model_gets_the_gradient_that_it_gets_in_the_whole() {
+    let rows = rows(9, 8);
+    let batch = collate(&rows.iter().map(|row| (row, 1.0)).collect::<Vec<_>>(), PAD, Reduction::RowMean);
+    for frozen in frozen_parts() {
+        let (whole, part) = (trainer(params(shape(), &factors(), 12)), frozen_trainer(&frozen, Kind::Float));
+        let by_libtorch = |weights: &Weights, factors: &Factors| {
+            Workers::new(2, weights, factors, Kind::Float, weighted_nll)
+        };
+        let natively =
+            |weights: &Weights, factors: &Factors| Workers::cloning(2, weights, factors, Kind::Float);
+        for make in [&by_libtorch as &dyn Fn(&Weights, &Factors) -> Workers, &natively] {
+            let gradient = |trainer: &Trainer| {
+                let trained = &trainer.weights.trained;
+                let workers = make(&trainer.weights, &trainer.factors);
+                let (_, flat) = workers.gradient(trained, vec![batch.clone()]).unwrap();
+                Params { layout: trained.layout.clone(), flat }
+            };
+            let (all, own) = (gradient(&whole), gradient(&part));
+            assert_eq!(own.layout.entries.len() + frozen.len(), all.layout.entries.len());
+            for entry in &own.layout.entries {
+                let (found, expected) = (own.get(&entry.name).unwrap(), all.get(&entry.name).unwrap());
+                compare(&entry.name, &found, &expected, 1e-6).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn training_leaves_what_is_frozen_as_it_is_and_a_run_goes_on_with_it() {
+    let rows = three_levels(9, 24);
+    let config = config(Mixture::Pooled, 9);
+    for (frozen, kind) in frozen_parts().into_iter().zip([Kind::Float, Kind::BFloat16]) {
+        let mut whole = frozen_trainer(&frozen, kind);
+        run(&config, &rows, &mut whole, 2, None);
+        let begin = frozen_trainer(&frozen, kind);
+        assert!(!whole.weights.trained.flat.equal(&begin.weights.trained.flat));
+        let mut first = frozen_trainer(&frozen, kind);
+        run(&config, &rows, &mut first, 2, Some(4));
+        let folder = tempfile::tempdir().unwrap();
+        let saved = save(folder.path(), &first, &tokenizer(), 3).unwrap();
+        let (mut second, _) = load(&saved, OPTIMISER, Device::Cpu).unwrap();
+        run(&config, &rows, &mut second, 2, None);
+        assert!(bits(&second.weights.trained.flat) == bits(&whole.weights.trained.flat));
+        assert_eq!(whole.weights.frozen().len(), frozen.len());
+        for (name, tensor) in begin.weights.frozen() {
+            for found in [&whole.weights.frozen()[name], &second.weights.frozen()[name]] {
+                assert!(found.kind() == kind && found.equal(tensor), "{name}");
+            }
+        }
+    }
 }

@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 use rand::RngExt;
 use stepladder_core::seed::stream;
 use stepladder_cpu::gradient::{Branch, Scorer};
-use stepladder_model::decoder::rotations;
-use stepladder_model::{Decoder, Device, Kind, ModelConfig, ModelError, Params, Shape};
+use stepladder_model::{Device, Factors, Frame, Kind, ModelConfig, ModelError, Shape, Weights};
 use tch::Tensor;
 
 const ROWS: usize = 500;
@@ -37,19 +36,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         tied: true,
     };
     let config = ModelConfig::new(shape, VOCAB, 0)?;
-    let params = Params::init(&config, 1, Device::Cpu);
-    let turns = rotations(&config.shape, Device::Cpu);
+    let weights = Weights::init(&config, 1, Device::Cpu);
+    let frame = Frame::new(&weights, &Factors::default(), Kind::Float);
     let mut rng = stream(1, "example-rows", &[]);
     let rows: Vec<Vec<u32>> =
         (0..ROWS).map(|_| (0..prompt + reply).map(|_| rng.random_range(0..VOCAB as u32)).collect()).collect();
-    let decoder_of = |leaf: &Tensor| Decoder::new(&params.layout, leaf, None, &turns, Kind::Float);
+    let decoder_of = |leaf: &Tensor| frame.decoder(leaf);
     let tokens = (ROWS * (prompt + reply)) as f64;
 
-    let mut scorer = Scorer::new(decoder_of(&params.flat).plain()?);
+    let mut scorer = Scorer::new(decoder_of(&weights.trained.flat).plain()?);
     let branches: Vec<Branch<'_>> =
         rows.iter().map(|row| Branch { prompt: &row[..prompt], replies: vec![&row[prompt..]] }).collect();
     let mut engine = || -> Result<Tensor, ModelError> {
-        let leaf = params.leaf();
+        let leaf = weights.trained.leaf();
         let decoder = decoder_of(&leaf);
         scorer.update(decoder.plain()?);
         for chunk in branches.chunks(CHUNK) {
@@ -60,7 +59,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Ok(leaf.grad())
     };
     let libtorch = || -> Result<Tensor, tch::TchError> {
-        let leaf = params.leaf();
+        let leaf = weights.trained.leaf();
         for chunk in rows.chunks(CHUNK) {
             let ids: Vec<i64> = chunk.iter().flatten().map(|&id| i64::from(id)).collect();
             let ids = Tensor::from_slice(&ids).view([chunk.len() as i64, -1]);

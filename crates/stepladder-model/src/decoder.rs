@@ -11,10 +11,14 @@
 //!
 //! Lengths, widths and tokens are a user's: what libtorch refuses, for want of memory too, is an error and no panic.
 
+use std::collections::{BTreeMap, HashMap};
+
 use tch::{Device, Kind, TchError, Tensor};
 
 use crate::config::{ModelConfig, Shape};
+use crate::factors::Factors;
 use crate::params::Layout;
+use crate::weights::Weights;
 
 /// Up to so many vectors a CPU multiplies with a transposed copy: libtorch's MKL packs the other form anew in every call,
 /// which costs as much as the product of few vectors (docs/benchmarks.md).
@@ -77,7 +81,7 @@ pub struct Decoder {
 }
 
 /// Rotary factors for all positions: `[max_positions, hd/2]` complex.
-pub fn rotations(shape: &Shape, device: Device) -> Tensor {
+fn rotations(shape: &Shape, device: Device) -> Tensor {
     #[cfg(target_arch = "x86_64")]
     crate::mkl::link();
     let half = shape.head_dim() / 2;
@@ -103,50 +107,78 @@ pub(crate) fn rope(x: &Tensor, rotation: &Tensor) -> Result<Tensor, TchError> {
     pairs.f_mul(rotation)?.f_view_as_real()?.f_reshape([b, t, heads, head])?.f_to_kind(x.kind())
 }
 
-impl Decoder {
-    /// Splits `flat` (a leaf for training, plain values for inference) and prepares the matrices.
+/// All that decoders over the same weights share: places of the trained parameters, the frozen ones, tables.
+#[derive(Debug)]
+pub struct Frame {
+    layout: Layout,
+    frozen: BTreeMap<String, Tensor>,
+    incidence: Option<Tensor>,
+    rotations: Tensor,
+    kind: Kind,
+}
+
+impl Frame {
+    /// For models whose trained parameters have the layout of `weights`. `kind` is the dtype of the matrix products: f32,
+    /// or bf16 on devices where that is faster.
+    pub fn new(weights: &Weights, factors: &Factors, kind: Kind) -> Self {
+        let device = weights.device();
+        let frozen = weights.frozen().iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
+        Self {
+            layout: weights.trained.layout.clone(),
+            frozen: frozen.collect(),
+            incidence: factors.matrix(device),
+            rotations: rotations(&weights.config().shape, device),
+            kind,
+        }
+    }
+
+    /// The model with the trained values of `leaf` (a leaf for training, plain values for inference): parameters split,
+    /// gains multiplied in.
     ///
-    /// `incidence` is [`crate::Factors::matrix`]; `rotations` comes from [`rotations`] and is made once per run.
-    /// `kind` is the kind of the matrix products: f32, or bf16 on devices where that is faster.
-    pub fn new(
-        layout: &Layout,
-        flat: &Tensor,
-        incidence: Option<&Tensor>,
-        rotations: &Tensor,
-        kind: Kind,
-    ) -> Self {
-        let config: &ModelConfig = layout.config();
-        let shape = config.shape.clone();
-        let mut parts = layout.split(flat).into_iter();
-        let mut next = || parts.next().expect("the layout lists every parameter in this order");
-        let own = next();
-        let table = match incidence {
-            Some(matrix) if config.factors > 0 => own + matrix.matmul(&next()),
+    /// # Panics
+    /// If `leaf` does not have the size of the layout.
+    pub fn decoder(&self, leaf: &Tensor) -> Decoder {
+        let config: &ModelConfig = self.layout.config();
+        let (shape, kind) = (config.shape.clone(), self.kind);
+        let names = self.layout.entries.iter().map(|entry| entry.name.as_str());
+        let mut trained: HashMap<&str, Tensor> = names.zip(self.layout.split(leaf)).collect();
+        let mut get = |name: &str| {
+            let frozen = || self.frozen.get(name).map(Tensor::shallow_clone);
+            trained.remove(name).or_else(frozen).expect("weights have every parameter of their model")
+        };
+        let own = get("embed.own");
+        let table = match &self.incidence {
+            Some(matrix) if config.factors > 0 => {
+                own + matrix.matmul(&get("embed.factors").to_kind(Kind::Float))
+            }
             _ => own,
         };
         let blocks = (0..shape.layers)
-            .map(|_| {
-                let gain = next();
-                let qkv = Matrix::new((next() * gain).to_kind(kind));
-                let out = Matrix::new(next().to_kind(kind));
-                let gain = next();
-                let gate_up = Matrix::new((next() * gain).to_kind(kind));
-                let down = Matrix::new(next().to_kind(kind));
+            .map(|layer| {
+                let mut get = |name: &str| get(&format!("layers.{layer}.{name}"));
+                let gain = get("norm_attention");
+                let qkv = Matrix::new((get("qkv") * gain).to_kind(kind));
+                let out = Matrix::new(get("out").to_kind(kind));
+                let gain = get("norm_ffn");
+                let gate_up = Matrix::new((get("gate_up") * gain).to_kind(kind));
+                let down = Matrix::new(get("down").to_kind(kind));
                 Block { qkv, out, gate_up, down }
             })
             .collect();
-        let norm = next();
-        let head = if shape.tied { &table * &norm } else { next() * &norm };
-        Self {
+        let norm = get("norm");
+        let head = if shape.tied { &table * &norm } else { get("head") * &norm };
+        Decoder {
             blocks,
             head: Matrix::new(head.to_kind(kind)),
             table: table.to_kind(kind),
             norm,
-            rotations: rotations.shallow_clone(),
+            rotations: self.rotations.shallow_clone(),
             shape,
         }
     }
+}
 
+impl Decoder {
     /// Prepares a decoder that only writes replies: products of few vectors become faster, and no gradient flows.
     pub fn for_replies(mut self) -> Self {
         tch::no_grad(|| {

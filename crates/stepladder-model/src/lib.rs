@@ -1,6 +1,6 @@
 //! Not a trainer: a decoder transformer, how it writes replies, and how it is stored.
 //!
-//! * [`config`]: shapes, checked; [`params`]: every parameter as a view of one flat buffer
+//! * [`config`]: shapes, checked; [`params`]: parameters as views of one flat buffer; [`weights`]: the trained and the frozen ones
 //! * [`factors`]: words that share embeddings (design D12)
 //! * [`decoder`]: the forward pass; [`cache`]: the same with a KV cache
 //! * `plain`: a decoder's matrices for `stepladder-cpu`, and gradients back ([`Decoder::plain`], [`Decoder::pull_back`])
@@ -17,6 +17,7 @@ pub mod decoder;
 pub mod device;
 pub mod factors;
 pub mod failure;
+mod llama;
 pub mod local;
 #[cfg(target_arch = "x86_64")]
 mod mkl;
@@ -24,13 +25,15 @@ pub mod params;
 mod plain;
 mod tiles;
 pub mod version;
+pub mod weights;
 
 pub use config::{ModelConfig, Shape};
-pub use decoder::Decoder;
+pub use decoder::{Decoder, Frame};
 pub use factors::Factors;
 pub use local::LocalGenerator;
 pub use params::{Layout, Params};
 pub use tch::{Device, Kind};
+pub use weights::Weights;
 
 /// Why the model layer failed.
 #[derive(Debug, thiserror::Error)]

@@ -13,10 +13,10 @@ use stepladder_rollout::generator::{Completion, GenerateError, Generator, Reques
 use tch::{Device, Kind, Tensor};
 
 use crate::ModelError;
-use crate::decoder::{Decoder, rotations};
+use crate::decoder::{Decoder, Frame};
 use crate::factors::Factors;
-use crate::params::Params;
 use crate::tiles::Tiles;
+use crate::weights::Weights;
 
 /// Tokens of the prompts whose greedy replies are remembered.
 const REMEMBERED: usize = 4_000_000;
@@ -91,12 +91,12 @@ pub fn fit(
 }
 
 impl LocalGenerator {
-    /// A generator over `params` with `workers` threads; `policy` names it in traces.
+    /// A generator over `weights` with `workers` threads; `policy` names it in traces.
     ///
     /// # Errors
     /// From libtorch: no memory.
     pub fn new(
-        params: &Params,
+        weights: &Weights,
         factors: &Factors,
         style: Arc<dyn PromptStyle>,
         tokenizer: Arc<WordTokenizer>,
@@ -104,16 +104,10 @@ impl LocalGenerator {
         kind: Kind,
         policy: String,
     ) -> Result<Self, ModelError> {
-        let device = params.flat.device();
+        let device = weights.device();
+        let frame = Frame::new(weights, factors, kind);
         let decoders = |count: usize| -> Vec<Decoder> {
-            tch::no_grad(|| {
-                let incidence = factors.matrix(device);
-                let shape = &params.layout.config().shape;
-                let rotations = rotations(shape, device);
-                (0..count.max(1))
-                    .map(|_| Decoder::new(&params.layout, &params.flat, incidence.as_ref(), &rotations, kind))
-                    .collect()
-            })
+            tch::no_grad(|| (0..count.max(1)).map(|_| frame.decoder(&weights.trained.flat)).collect())
         };
         let engine = if device == Device::Cpu && kind == Kind::Float {
             let model = Model::new(decoders(1)[0].plain()?);
@@ -123,7 +117,7 @@ impl LocalGenerator {
         };
         Ok(Self {
             engine,
-            window: params.layout.config().shape.max_positions as usize,
+            window: weights.config().shape.max_positions as usize,
             style,
             tokenizer,
             policy,

@@ -1,6 +1,6 @@
-//! All parameters in one flat buffer.
+//! Parameters in one flat buffer.
 //!
-//! One leaf tensor holds every parameter; the matrices are views that one `split` makes. So a gradient is one tensor,
+//! One leaf tensor holds every trained parameter; the matrices are views that one `split` makes. So a gradient is one tensor,
 //! its norm one reduction, and an optimiser step a handful of operations, whatever the number of matrices.
 
 use rand::RngExt;
@@ -9,12 +9,24 @@ use tch::{Device, Kind, Tensor};
 
 use crate::config::ModelConfig;
 
-/// How a parameter starts.
+/// Initial values of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Init {
+pub enum Init {
+    /// Ones.
     One,
-    /// Normal with this standard deviation.
+    /// Normal with mean 0 and this standard deviation.
     Normal(f64),
+}
+
+/// One parameter of an architecture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parameter {
+    /// Our name, `layers.0.qkv`.
+    pub name: String,
+    /// Shape; matrices are `[out, in]`.
+    pub shape: Vec<i64>,
+    /// Initial values.
+    pub init: Init,
 }
 
 /// Name, shape and place of one parameter.
@@ -26,7 +38,6 @@ pub struct Entry {
     pub shape: Vec<i64>,
     /// First element in the flat buffer.
     pub offset: i64,
-    init: Init,
 }
 
 impl Entry {
@@ -41,7 +52,7 @@ impl Entry {
     }
 }
 
-/// Where every parameter lies.
+/// Places of parameters in a flat buffer: all those of a model, or those of them that are trained.
 #[derive(Debug, Clone)]
 pub struct Layout {
     /// In the order of the buffer.
@@ -50,43 +61,20 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// The parameters of a model.
-    ///
-    /// Query, key and value share one matrix, gate and up another: fewer, larger products. Rows of queries and keys are
-    /// stored so that rotary pairs are neighbours; `checkpoint` translates to the order that transformers uses.
+    /// All parameters of a model.
     pub fn new(config: &ModelConfig) -> Self {
-        let shape = &config.shape;
-        let (d, head) = (shape.width, shape.head_dim());
-        // 0.02 as in GPT-2; the two matrices that write to the residual stream start smaller by √(2·layers).
-        let plain = Init::Normal(0.02 * (256.0 / d as f64).sqrt().max(1.0));
-        let Init::Normal(base) = plain else { unreachable!("plain is a normal initialisation") };
-        let residual = Init::Normal(base / (2.0 * shape.layers as f64).sqrt());
-        let mut layout = Self { entries: Vec::new(), config: config.clone() };
-        layout.push("embed.own", &[config.vocab, d], plain);
-        if config.factors > 0 {
-            layout.push("embed.factors", &[config.factors, d], plain);
-        }
-        for layer in 0..shape.layers {
-            let mut push = |name: &str, dims: &[i64], init| {
-                layout.push(&format!("layers.{layer}.{name}"), dims, init);
-            };
-            push("norm_attention", &[d], Init::One);
-            push("qkv", &[(shape.heads + 2 * shape.kv_heads) * head, d], plain);
-            push("out", &[d, shape.heads * head], residual);
-            push("norm_ffn", &[d], Init::One);
-            push("gate_up", &[2 * shape.ffn, d], plain);
-            push("down", &[d, shape.ffn], residual);
-        }
-        layout.push("norm", &[d], Init::One);
-        if !shape.tied {
-            layout.push("head", &[config.vocab, d], plain);
-        }
-        layout
+        Self::of(config, config.parameters())
     }
 
-    fn push(&mut self, name: &str, shape: &[i64], init: Init) {
-        let offset = self.total();
-        self.entries.push(Entry { name: name.to_owned(), shape: shape.to_vec(), offset, init });
+    /// These parameters of a model, one behind the other.
+    pub fn of(config: &ModelConfig, parameters: impl IntoIterator<Item = Parameter>) -> Self {
+        let mut offset = 0;
+        let place = |Parameter { name, shape, .. }| {
+            let entry = Entry { name, shape, offset };
+            offset += entry.len();
+            entry
+        };
+        Self { entries: parameters.into_iter().map(place).collect(), config: config.clone() }
     }
 
     /// Number of elements of the buffer.
@@ -110,23 +98,24 @@ impl Layout {
     }
 }
 
-/// The values of all parameters.
+/// Values of the parameters of a layout.
 #[derive(Debug)]
 pub struct Params {
-    /// Where each lies.
+    /// Where each is.
     pub layout: Layout,
     /// The buffer, f32, no gradient.
     pub flat: Tensor,
 }
 
 impl Params {
-    /// Fresh parameters from the run's `init` stream: the same numbers on every machine (design D2).
+    /// Fresh values of all parameters from the run's `init` stream: the same on every machine (docs/design.md D2).
     pub fn init(config: &ModelConfig, seed: u64, device: Device) -> Self {
-        let layout = Layout::new(config);
+        let parameters = config.parameters();
+        let layout = Layout::of(config, parameters.iter().cloned());
         let mut values = Vec::with_capacity(layout.total() as usize);
-        for (index, entry) in layout.entries.iter().enumerate() {
+        for (index, (entry, parameter)) in layout.entries.iter().zip(&parameters).enumerate() {
             let mut rng = stream(seed, "init", &[index as u64]);
-            match entry.init {
+            match parameter.init {
                 Init::One => values.extend(std::iter::repeat_n(1.0f32, entry.len() as usize)),
                 Init::Normal(deviation) => {
                     // Box-Muller, both numbers of each pair.
@@ -146,9 +135,8 @@ impl Params {
         Self { layout, flat }
     }
 
-    /// Zeros of the same layout, to be filled.
-    pub fn zeros(config: &ModelConfig, device: Device) -> Self {
-        let layout = Layout::new(config);
+    /// Zeros, to be filled.
+    pub fn zeros(layout: Layout, device: Device) -> Self {
         let flat = Tensor::zeros([layout.total()], (Kind::Float, device));
         Self { layout, flat }
     }

@@ -121,16 +121,15 @@ mod tests {
     use super::*;
     use crate::cache::generate;
     use crate::config::{ModelConfig, tiny};
-    use crate::decoder::rotations;
-    use crate::params::Params;
+    use crate::{Factors, Frame, Weights};
 
     /// Dealt out to two workers, the second time with what is known from the first.
     #[test]
     fn tiles_give_what_one_batch_gives() {
         let config = ModelConfig::new(tiny(), 20, 0).expect("a model");
-        let params = Params::init(&config, 1, Device::Cpu);
-        let rotations = rotations(&config.shape, Device::Cpu);
-        let decoder = || Decoder::new(&params.layout, &params.flat, None, &rotations, Kind::Float);
+        let weights = Weights::init(&config, 1, Device::Cpu);
+        let frame = Frame::new(&weights, &Factors::default(), Kind::Float);
+        let decoder = || frame.decoder(&weights.trained.flat);
         let mut tiles = Tiles::new(vec![decoder(), decoder()], Device::Cpu, Kind::Float);
         let (mut same, mut total) = (0, 0);
         for call in 0..2 {

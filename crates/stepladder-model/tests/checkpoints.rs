@@ -5,6 +5,7 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use common::{VOCAB, decoder_of, factors, random, shape, tokenizer};
@@ -14,11 +15,11 @@ use stepladder_model::checkpoint::{
     CONFIG, Embeddings, GENERATION, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, export, load, load_factored, save,
     write_tensors,
 };
-use stepladder_model::{Factors, Params, Shape};
+use stepladder_model::{Factors, Shape, Weights};
 use tch::{Device, Kind, Tensor};
 
-fn logits(params: &Params, factors: &Factors) -> Tensor {
-    let decoder = decoder_of(params, factors);
+fn logits(weights: &Weights, factors: &Factors) -> Tensor {
+    let decoder = decoder_of(weights, factors);
     let ids: Vec<i64> = (0..34).map(|t| (7 * t + t * t) % i64::from(VOCAB)).collect();
     let hidden = decoder.hidden(&Tensor::from_slice(&ids).view([2, 17])).unwrap();
     decoder.logits(&hidden.reshape([34, -1])).unwrap()
@@ -33,13 +34,13 @@ fn a_round_trip_keeps_the_logits() {
     ];
     for (shape, factors) in heads {
         let folder = tempfile::tempdir().unwrap();
-        let params = random(shape.clone(), &factors, 1);
-        save(folder.path(), &params, &factors, &tokenizer()).unwrap();
-        let (loaded, words) = load(folder.path(), Device::Cpu).unwrap();
+        let weights = random(shape.clone(), &factors, 1);
+        save(folder.path(), &weights, &factors, &tokenizer()).unwrap();
+        let (loaded, words) = load(folder.path(), &BTreeSet::new(), Device::Cpu).unwrap();
         assert_eq!(words.words(), tokenizer().words());
-        assert_eq!(loaded.layout.config().shape, shape);
-        assert_eq!(loaded.layout.config().factors, 0);
-        let (before, after) = (logits(&params, &factors), logits(&loaded, &Factors::default()));
+        assert_eq!(loaded.config().shape, shape);
+        assert_eq!(loaded.config().factors, 0);
+        let (before, after) = (logits(&weights, &factors), logits(&loaded, &Factors::default()));
         assert!(before.std(false).double_value(&[]) > 0.1, "the model says nothing");
         assert!((&before - &after).abs().max().double_value(&[]) < 1e-5, "{shape:?}");
         // A second trip changes no bit.
@@ -57,20 +58,21 @@ fn a_round_trip_keeps_the_logits() {
 fn a_round_trip_keeps_every_bit() {
     for shape in [shape(2), Shape { tied: false, ..shape(1) }] {
         let folder = tempfile::tempdir().unwrap();
-        let params = random(shape, &factors(), 4);
-        save(folder.path(), &params, &factors(), &tokenizer()).unwrap();
-        let (own, shared) = (params.get("embed.own").unwrap(), params.get("embed.factors").unwrap());
+        let weights = random(shape, &factors(), 4);
+        save(folder.path(), &weights, &factors(), &tokenizer()).unwrap();
+        let (own, shared) = (weights.get("embed.own").unwrap(), weights.get("embed.factors").unwrap());
         let factors = factors();
         let parts = Embeddings { factors: &factors, own: &own, shared: &shared };
-        let (loaded, _) = load_factored(folder.path(), &parts, Device::Cpu).unwrap();
-        assert_eq!(loaded.layout.config(), params.layout.config());
-        assert!(loaded.flat.equal(&params.flat));
+        let (loaded, _) = load_factored(folder.path(), &parts, &BTreeSet::new(), Device::Cpu).unwrap();
+        assert_eq!(loaded.config(), weights.config());
+        assert!(loaded.trained.flat.equal(&weights.trained.flat));
 
         // One bit of one vector: the sum is another one.
         let other = own.copy();
         let _ = other.narrow(0, 4, 1).narrow(1, 0, 1).fill_(0.123);
         let parts = Embeddings { own: &other, ..parts };
-        let message = load_factored(folder.path(), &parts, Device::Cpu).unwrap_err().to_string();
+        let message =
+            load_factored(folder.path(), &parts, &BTreeSet::new(), Device::Cpu).unwrap_err().to_string();
         assert!(message.contains("`model.embed_tokens.weight` is not the sum"), "{message}");
     }
 }
@@ -79,8 +81,8 @@ fn a_round_trip_keeps_every_bit() {
 #[test]
 fn the_file_has_the_tensors_of_a_llama() {
     let folder = tempfile::tempdir().unwrap();
-    let params = random(Shape { tied: false, ..shape(2) }, &factors(), 2);
-    save(folder.path(), &params, &factors(), &tokenizer()).unwrap();
+    let weights = random(Shape { tied: false, ..shape(2) }, &factors(), 2);
+    save(folder.path(), &weights, &factors(), &tokenizer()).unwrap();
     let bytes = fs_err::read(folder.path().join(WEIGHTS)).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let found: BTreeMap<String, Vec<usize>> =
@@ -111,20 +113,20 @@ fn the_file_has_the_tensors_of_a_llama() {
 
 struct Saved {
     folder: tempfile::TempDir,
-    params: Params,
+    weights: Weights,
 }
 
 impl Saved {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let params = random(shape(2), &factors(), 3);
-        save(folder.path(), &params, &factors(), &tokenizer()).unwrap();
-        Self { folder, params }
+        let weights = random(shape(2), &factors(), 3);
+        save(folder.path(), &weights, &factors(), &tokenizer()).unwrap();
+        Self { folder, weights }
     }
 
     /// The message of a refusal: one line that starts with the file at fault.
     fn refused(&self, what: &str, file: &str) -> String {
-        let message = match load(self.folder.path(), Device::Cpu) {
+        let message = match load(self.folder.path(), &BTreeSet::new(), Device::Cpu) {
             Ok(_) => panic!("{what}: was read"),
             Err(error) => error.to_string(),
         };
@@ -143,7 +145,7 @@ impl Saved {
     }
 
     fn tensors(&self) -> Vec<(String, Tensor)> {
-        export(&self.params, &factors())
+        export(&self.weights, &factors())
     }
 
     fn set_tensors(&self, tensors: &[(String, Tensor)]) {
@@ -197,7 +199,7 @@ fn foreign_configurations_are_refused() {
     fs_err::remove_file(saved.folder.path().join(CONFIG)).unwrap();
     saved.refused("no file", CONFIG);
     saved.set_config(&good);
-    assert!(load(saved.folder.path(), Device::Cpu).is_ok());
+    assert!(load(saved.folder.path(), &BTreeSet::new(), Device::Cpu).is_ok());
 }
 
 /// Whatever sizes a configuration claims, memory is asked for only after the tensors were found to have them.
@@ -283,7 +285,7 @@ fn tensors_that_would_be_ignored_are_named() {
     let table = tensors[0].1.copy();
     tensors.push(("lm_head.weight".to_owned(), table.shallow_clone()));
     saved.set_tensors(&tensors);
-    assert!(load(saved.folder.path(), Device::Cpu).is_ok());
+    assert!(load(saved.folder.path(), &BTreeSet::new(), Device::Cpu).is_ok());
     let _ = table.narrow(0, 7, 1).narrow(1, 3, 1).fill_(0.5);
     saved.set_tensors(&tensors);
     assert!(saved.refused("another head", WEIGHTS).contains("`lm_head.weight` differs from"));
@@ -316,8 +318,8 @@ fn both_forms_of_the_rotary_base_are_read() {
         let mut config = good.clone();
         config.as_object_mut().unwrap().remove(left_out);
         saved.set_config(&config);
-        let (params, _) = load(saved.folder.path(), Device::Cpu).unwrap();
-        assert_eq!(params.layout.config().shape.rope_theta, 100.0, "without {left_out}");
+        let (weights, _) = load(saved.folder.path(), &BTreeSet::new(), Device::Cpu).unwrap();
+        assert_eq!(weights.config().shape.rope_theta, 100.0, "without {left_out}");
     }
     let mut config = good;
     config["rope_theta"] = json!(null);
@@ -364,7 +366,7 @@ fn another_models_tokenizer_is_refused() {
 fn a_directory_that_cannot_be_written_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing");
-    let params = random(shape(2), &factors(), 3);
-    let message = save(&missing, &params, &factors(), &tokenizer()).unwrap_err().to_string();
+    let weights = random(shape(2), &factors(), 3);
+    let message = save(&missing, &weights, &factors(), &tokenizer()).unwrap_err().to_string();
     assert!(message.starts_with(&missing.display().to_string()), "{message}");
 }

@@ -6,7 +6,7 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{VOCAB, decoder, factors, params, tokenizer};
+use common::{VOCAB, decoder, factors, tokenizer, weights};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 use stepladder_core::query::Observation;
@@ -16,7 +16,7 @@ use stepladder_core::{Query, Role};
 use stepladder_cpu::{Prompt, Reply};
 use stepladder_model::cache::generate;
 use stepladder_model::local::NEAR_TIE;
-use stepladder_model::{Decoder, LocalGenerator, Params};
+use stepladder_model::{Decoder, LocalGenerator, Weights};
 use stepladder_rollout::generator::{Completion, Generator, Request, Sampling};
 use tch::{Device, Kind, Tensor};
 
@@ -86,7 +86,7 @@ fn frequent_word(replies: &[Reply]) -> u32 {
 fn together_is_as_alone() {
     let (mut same, mut total, mut ended, mut cut) = (0, 0, 0, 0);
     for (seed, kv_heads) in [(0, 2), (1, 4), (2, 1)] {
-        let decoder = decoder(&params(kv_heads, seed));
+        let decoder = decoder(&weights(kv_heads, seed));
         let prompts = prompts(seed, 20);
         let end = frequent_word(&write(&decoder, &prompts, NO_END, 0));
         let together = write(&decoder, &prompts, end, 0);
@@ -114,8 +114,8 @@ fn together_is_as_alone() {
 #[test]
 fn cached_logprobs_are_those_of_a_forward_pass() {
     for (seed, kv_heads) in [(3, 2), (4, 4)] {
-        let tempered = decoder(&params(kv_heads, seed)).at_temperature(1.3);
-        let decoder = decoder(&params(kv_heads, seed));
+        let tempered = decoder(&weights(kv_heads, seed)).at_temperature(1.3);
+        let decoder = decoder(&weights(kv_heads, seed));
         let mut prompts = prompts(seed, 12);
         for (index, prompt) in prompts.iter_mut().enumerate().filter(|(index, _)| index % 2 == 0) {
             prompt.sampling = Some((1.3, stream(seed, "sampling", &[index as u64])));
@@ -142,7 +142,7 @@ fn cached_logprobs_are_those_of_a_forward_pass() {
 /// The positions that training asks for are those of the whole.
 #[test]
 fn hidden_vectors_at_positions_are_those_of_all() {
-    let decoder = decoder(&params(2, 9));
+    let decoder = decoder(&weights(2, 9));
     let mut rng = stream(9, "test-ids", &[]);
     let ids: Vec<i64> = (0..60).map(|_| rng.random_range(0..i64::from(VOCAB))).collect();
     let ids = Tensor::from_slice(&ids).view([3, 20]);
@@ -154,7 +154,7 @@ fn hidden_vectors_at_positions_are_those_of_all() {
 
 #[test]
 fn padding_is_never_read() {
-    let decoder = decoder(&params(2, 5));
+    let decoder = decoder(&weights(2, 5));
     let prompts = prompts(5, 10);
     let expected = write(&decoder, &prompts, 7, 0);
     for pad in [1, VOCAB - 1] {
@@ -165,7 +165,7 @@ fn padding_is_never_read() {
 /// Neighbours of any content and length leave a reply alone.
 #[test]
 fn neighbours_are_never_read() {
-    let decoder = decoder(&params(2, 6));
+    let decoder = decoder(&weights(2, 6));
     let all = prompts(6, 10);
     for (index, prompt) in all.iter().enumerate().step_by(3) {
         let among = write(&decoder, &all, 7, 0).remove(index);
@@ -180,7 +180,7 @@ fn neighbours_are_never_read() {
 
 #[test]
 fn a_sampled_reply_depends_on_its_own_stream_alone() {
-    let decoder = decoder(&params(2, 7));
+    let decoder = decoder(&weights(2, 7));
     let sampled = |streams: &dyn Fn(usize) -> u64| -> Vec<Prompt> {
         let mut all = prompts(7, 12);
         for (index, prompt) in all.iter_mut().enumerate() {
@@ -214,7 +214,7 @@ fn a_sampled_reply_depends_on_its_own_stream_alone() {
 
 #[test]
 fn no_prompts_no_replies() {
-    assert!(write(&decoder(&params(2, 0)), &[], 7, 0).is_empty());
+    assert!(write(&decoder(&weights(2, 0)), &[], 7, 0).is_empty());
 }
 
 struct Words;
@@ -251,11 +251,11 @@ fn words(count: usize, rng: &mut Rng) -> String {
     words.join(" ")
 }
 
-fn complete(params: &Params, workers: usize, queries: &[Query], sampled: bool) -> Vec<Completion> {
+fn complete(weights: &Weights, workers: usize, queries: &[Query], sampled: bool) -> Vec<Completion> {
     let style: Arc<dyn PromptStyle> = Arc::new(Words);
     let words = Arc::new(tokenizer());
     let mut generator =
-        LocalGenerator::new(params, &factors(), style, words, workers, Kind::Float, "test".to_owned())
+        LocalGenerator::new(weights, &factors(), style, words, workers, Kind::Float, "test".to_owned())
             .unwrap();
     let requests: Vec<Request<'_>> = queries
         .iter()
@@ -275,8 +275,8 @@ fn complete(params: &Params, workers: usize, queries: &[Query], sampled: bool) -
 /// ones changes nothing.
 #[test]
 fn what_is_kept_changes_no_reply() {
-    let params = params(2, 11);
-    let decoder = decoder(&params);
+    let weights = weights(2, 11);
+    let decoder = decoder(&weights);
     let mut rng = stream(11, "test-queries", &[]);
     let rooms: Vec<String> = (0..3).map(|_| words(12, &mut rng)).collect();
     let query = |room: &str, feedback: String| Query::Executor {
@@ -287,7 +287,7 @@ fn what_is_kept_changes_no_reply() {
     let style: Arc<dyn PromptStyle> = Arc::new(Words);
     let fresh = || {
         let words = Arc::new(tokenizer());
-        LocalGenerator::new(&params, &factors(), style.clone(), words, 2, Kind::Float, "test".to_owned())
+        LocalGenerator::new(&weights, &factors(), style.clone(), words, 2, Kind::Float, "test".to_owned())
             .unwrap()
     };
     let mut keeping = fresh();
@@ -329,8 +329,8 @@ fn what_is_kept_changes_no_reply() {
 
 #[test]
 fn the_number_of_workers_does_not_change_replies() {
-    let params = params(2, 8);
-    let decoder = decoder(&params);
+    let weights = weights(2, 8);
+    let decoder = decoder(&weights);
     let mut rng = stream(8, "test-queries", &[]);
     let queries: Vec<Query> = (0..21)
         .map(|index| Query::Executor {
@@ -342,11 +342,11 @@ fn the_number_of_workers_does_not_change_replies() {
     let ids =
         |completion: &Completion| -> Vec<u32> { completion.tokens.iter().map(|&id| id as u32).collect() };
     for sampled in [false, true] {
-        let one = complete(&params, 1, &queries, sampled);
+        let one = complete(&weights, 1, &queries, sampled);
         assert_eq!(one.len(), queries.len());
         let mut same = 0;
         for workers in [2, 3] {
-            for (a, b) in one.iter().zip(&complete(&params, workers, &queries, sampled)) {
+            for (a, b) in one.iter().zip(&complete(&weights, workers, &queries, sampled)) {
                 assert_eq!((&a.prompt, a.prompt_tokens), (&b.prompt, b.prompt_tokens));
                 let prompt = tokenizer().encode(&a.prompt);
                 if same_up_to_near_ties(&decoder, &prompt, &ids(a), &ids(b)) {

@@ -6,8 +6,7 @@ use proptest::prelude::*;
 use rand::RngExt;
 use stepladder_core::seed::stream;
 use stepladder_cpu::gradient::{Branch, Scorer};
-use stepladder_model::decoder::rotations;
-use stepladder_model::{Decoder, Factors, ModelConfig, Params, Shape};
+use stepladder_model::{Decoder, Factors, Frame, ModelConfig, Shape, Weights};
 use tch::{Device, Kind, Tensor};
 
 const VOCAB: u32 = 37;
@@ -22,9 +21,8 @@ fn view(rows: &Rows) -> Vec<Branch<'_>> {
 }
 
 struct Case {
-    params: Params,
-    incidence: Option<Tensor>,
-    rotations: Tensor,
+    weights: Weights,
+    frame: Frame,
 }
 
 impl Case {
@@ -34,16 +32,16 @@ impl Case {
         let names = (0..5).map(|name| name.to_string()).collect();
         let factors = if factored { Factors { names, of_word } } else { Factors::default() };
         let config = ModelConfig::new(shape, VOCAB as usize, factors.len()).unwrap();
-        let mut params = Params::init(&config, 5, Device::Cpu);
+        let mut weights = Weights::init(&config, 5, Device::Cpu);
         let mut rng = stream(7, "test-noise", &[]);
-        let noise: Vec<f32> = (0..params.count()).map(|_| rng.random_range(-0.25..0.25)).collect();
-        params.flat = &params.flat + Tensor::from_slice(&noise);
-        let rotations = rotations(&config.shape, Device::Cpu);
-        Self { params, incidence: factors.matrix(Device::Cpu), rotations }
+        let noise: Vec<f32> = (0..weights.trained.count()).map(|_| rng.random_range(-0.25..0.25)).collect();
+        weights.trained.flat = &weights.trained.flat + Tensor::from_slice(&noise);
+        let frame = Frame::new(&weights, &factors, Kind::Float);
+        Self { weights, frame }
     }
 
     fn decoder(&self, leaf: &Tensor) -> Decoder {
-        Decoder::new(&self.params.layout, leaf, self.incidence.as_ref(), &self.rotations, Kind::Float)
+        self.frame.decoder(leaf)
     }
 
     /// Log-probabilities and the gradient of Σ d logprob by libtorch, one padded row for each reply.
@@ -58,7 +56,7 @@ impl Case {
             ids.extend(prompt.iter().chain(reply).map(|&id| i64::from(id)));
             ids.resize(until, 0);
         }
-        let leaf = self.params.leaf();
+        let leaf = self.weights.trained.leaf();
         let ids = Tensor::from_slice(&ids).view([-1, longest as i64]);
         let logprobs = self.decoder(&leaf).logprobs(&ids, &Tensor::from_slice(&targets)).unwrap();
         (&logprobs * Tensor::from_slice(d)).sum(Kind::Float).backward();
@@ -71,7 +69,7 @@ impl Case {
         let mut rng = stream(9, "test-d", &[]);
         let d: Vec<f32> = (0..count).map(|_| rng.random_range(-1.0..1.0)).collect();
         let (expected, gradient) = self.expected(rows, &d);
-        let leaf = self.params.leaf();
+        let leaf = self.weights.trained.leaf();
         let decoder = self.decoder(&leaf);
         let mut scorer = Scorer::new(decoder.plain().unwrap());
         let found = scorer.logprobs(&view).unwrap();
@@ -90,7 +88,7 @@ impl Case {
     }
 
     fn same(&self, found: &Tensor, expected: &Tensor) {
-        for entry in &self.params.layout.entries {
+        for entry in &self.weights.trained.layout.entries {
             let part = |all: &Tensor| all.narrow(0, entry.offset, entry.len());
             let (found, expected) = (part(found), part(expected));
             let largest = expected.abs().max().double_value(&[]);

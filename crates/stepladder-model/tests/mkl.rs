@@ -12,7 +12,7 @@ use libloading::os::unix::Library;
 #[allow(unsafe_code)]
 fn the_override_is_exported() {
     // Whatever computes with a model links the override.
-    common::decoder(&common::params(2, 1));
+    common::decoder(&common::weights(2, 1));
     let this = Library::this();
     // SAFETY: a function of MKL's C interface without arguments.
     let ask = unsafe { this.get::<extern "C" fn() -> c_int>(b"mkl_serv_intel_cpu_true") };

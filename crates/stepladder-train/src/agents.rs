@@ -29,7 +29,7 @@ use stepladder_core::TaskKey;
 use stepladder_data::{OfflineRow, Row, WordTokenizer};
 use stepladder_env::Subset;
 use stepladder_model::{Device, Kind};
-use stepladder_model::{Factors, ModelConfig, Params, Shape};
+use stepladder_model::{Factors, ModelConfig, Shape, Weights};
 
 use super::report::Reporter;
 use super::rows::DataId;
@@ -121,12 +121,12 @@ impl AgentRun<'_> {
             if self.numbers.algo == Algo::OfflineAc {
                 return Ok(offline_ac::start(source, config, self.identity(), self.config.seed));
             }
-            return Ok(Trainer::new(source.params, source.factors, config, self.identity()));
+            return Ok(Trainer::new(source.weights, source.factors, config, self.identity()));
         }
         let factors = Factors::collect(self.tokenizer.words(), |word| self.env.style.factors(word));
         let model = ModelConfig::new(self.config.model.clone(), self.tokenizer.len(), factors.len())?;
-        let params = Params::init(&model, self.config.seed, self.device);
-        Ok(Trainer::new(params, factors, config, self.identity()))
+        let weights = Weights::init(&model, self.config.seed, self.device);
+        Ok(Trainer::new(weights, factors, config, self.identity()))
     }
 
     /// The newest checkpoint, or a fresh trainer.
@@ -139,7 +139,7 @@ impl AgentRun<'_> {
             .with_context(|| {
                 format!("the newest checkpoint cannot be loaded; {}", self.way_back(&directory))
             })?;
-        let found = &trainer.params.layout.config().shape;
+        let found = &trainer.weights.config().shape;
         if *found != self.config.model {
             bail!(
                 "{} is a checkpoint of another configuration: {}; put config.toml back as it was, or start a new run",
@@ -197,7 +197,7 @@ impl AgentRun<'_> {
         let mut watcher = self.watch(trainer)?;
         let workers = if self.device == Device::Cpu { self.workers } else { 1 };
         let bc = self.bc_config(budget)?;
-        let pool = Workers::cloning(workers, &trainer.params, &trainer.factors, bc.kind);
+        let pool = Workers::cloning(workers, &trainer.weights, &trainer.factors, bc.kind);
         let ending = bc::train(&bc, rows, self.tokenizer.pad(), trainer, &pool, stop, &mut watcher)?;
         watcher.finish(trainer)?;
         Ok(ending)
@@ -271,7 +271,7 @@ impl AgentRun<'_> {
         let mut watcher = self.watch(trainer)?;
         let config = self.online_config(numbers);
         watcher.probe_start(trainer)?;
-        let (reference, mut method) = (&reference.params.flat, self.method(numbers));
+        let (reference, mut method) = (&reference.weights.trained.flat, self.method(numbers));
         let ending = online::train(&mut *method, &config, &world, trainer, reference, stop, &mut watcher)?;
         watcher.finish(trainer)?;
         Ok(ending)
@@ -318,7 +318,7 @@ impl AgentRun<'_> {
         let mut watcher = self.watch(trainer)?;
         let workers = if self.device == Device::Cpu { self.workers } else { 1 };
         let config = self.offline_config()?;
-        let pool = Learners::new(workers, &trainer.params, &trainer.factors, &config);
+        let pool = Learners::new(workers, &trainer.weights, &trainer.factors, &config);
         let ending =
             offline_ac::train(&config, rows, self.tokenizer.pad(), trainer, &pool, stop, &mut watcher)?;
         watcher.finish(trainer)?;

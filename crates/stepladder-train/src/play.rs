@@ -14,7 +14,7 @@ use stepladder_core::trace::Episode;
 use stepladder_data::WordTokenizer;
 use stepladder_model::local::fingerprint;
 use stepladder_model::{Device, Kind};
-use stepladder_model::{Factors, LocalGenerator, ModelError, Params};
+use stepladder_model::{Factors, LocalGenerator, ModelError};
 use stepladder_rollout::generator::{ByRole, Completion, GenerateError, Request};
 use stepladder_rollout::scheduler::Options;
 use stepladder_rollout::{Generator, Job, Scheduler};
@@ -29,7 +29,7 @@ use crate::envs::Registered;
 struct Part {
     /// The role it plays, if it does not play them all.
     role: Option<Role>,
-    params: Params,
+    weights: stepladder_model::Weights,
     factors: Factors,
     tokenizer: Arc<WordTokenizer>,
 }
@@ -127,7 +127,7 @@ impl Policy {
             identity = Some((agent, trainer.identity.style));
             parts.push(Part {
                 role: *role,
-                params: trainer.params,
+                weights: trainer.weights,
                 factors: trainer.factors,
                 tokenizer: Arc::new(tokenizer),
             });
@@ -157,13 +157,13 @@ impl Policy {
         let (workers, kind) = for_device(self.device, workers);
         let local = |part: &Part| {
             LocalGenerator::new(
-                &part.params,
+                &part.weights,
                 &part.factors,
                 env.style.clone(),
                 part.tokenizer.clone(),
                 workers,
                 kind,
-                fingerprint(&part.params.flat),
+                fingerprint(&part.weights.trained.flat),
             )
         };
         let mut by_role: Vec<(Role, Box<dyn Generator>)> = Vec::new();
@@ -179,7 +179,7 @@ impl Policy {
 /// What stands in traces for the policy of a checkpoint.
 pub fn policy_fingerprint(checkpoint: &Path, device: Device) -> Result<String> {
     let (trainer, _) = checkpoint::load(checkpoint, UNUSED, device)?;
-    Ok(fingerprint(&trainer.params.flat))
+    Ok(fingerprint(&trainer.weights.trained.flat))
 }
 
 /// Threads that decode, and the kind of their matrix products: a GPU is one worker, in bf16.
@@ -197,9 +197,9 @@ pub fn live_generator(
     env: &Registered,
     workers: usize,
 ) -> Result<LocalGenerator, ModelError> {
-    let (workers, kind) = for_device(trainer.params.flat.device(), workers);
+    let (workers, kind) = for_device(trainer.weights.device(), workers);
     LocalGenerator::new(
-        &trainer.params,
+        &trainer.weights,
         &trainer.factors,
         env.style.clone(),
         tokenizer.clone(),

@@ -9,6 +9,7 @@
 #![allow(clippy::print_stdout)]
 #![expect(clippy::disallowed_methods, reason = "the data root is named by the environment")]
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,7 +39,7 @@ use stepladder_data::streams::hierarchical;
 use stepladder_data::{Row, Sample, WordTokenizer};
 use stepladder_env::TaskSet;
 use stepladder_model::checkpoint::{read_tensors, write_tensors};
-use stepladder_model::{Device, Factors, Kind, ModelConfig, Params, Shape, device};
+use stepladder_model::{Device, Factors, Kind, Layout, ModelConfig, Params, Shape, Weights, device};
 use stepladder_rollout::generator::ExpertGenerator;
 use stepladder_rollout::scheduler::{Noise, Options};
 use stepladder_rollout::{Job, Scheduler};
@@ -156,7 +157,7 @@ fn load(directory: &Path) -> Result<Case> {
     let factors: Factors = serde_json::from_value(case["factors"].clone())?;
     let vocab = case["vocab"].as_u64().context("vocab")? as usize;
     let config = ModelConfig::new(serde_json::from_value(case["shape"].clone())?, vocab, factors.len())?;
-    let params = Params::zeros(&config, Device::Cpu);
+    let params = Params::zeros(Layout::new(&config), Device::Cpu);
     for (name, values) in read_tensors(&directory.join("params.safetensors"))? {
         params.get(&name).with_context(|| name.clone())?.copy_(&values);
     }
@@ -171,7 +172,7 @@ fn load(directory: &Path) -> Result<Case> {
         })
         .collect();
     let identity = Identity { agent: String::new(), style: String::new(), data: String::new() };
-    let trainer = Trainer::new(params, factors, OPTIMISER, identity);
+    let trainer = Trainer::new(Weights::new(params, BTreeMap::new())?, factors, OPTIMISER, identity);
     Ok(Case { rows: merge(rows), pad: case["pad"].as_u64().context("pad")? as u32, trainer })
 }
 
@@ -194,7 +195,7 @@ fn config() -> BcConfig {
 
 fn workers(trainer: &Trainer) -> Workers {
     let count = std::thread::available_parallelism().map_or(1, usize::from);
-    Workers::cloning(count, &trainer.params, &trainer.factors, Kind::Float)
+    Workers::cloning(count, &trainer.weights, &trainer.factors, Kind::Float)
 }
 
 /// Loss and gradient of all samples at the initial parameters, every reply token with the same weight.
@@ -203,12 +204,12 @@ fn gradient(directory: &Path) -> Result<()> {
     let (config, pool) = (config(), workers(&trainer));
     let scale = 1.0 / rows.iter().map(|row| mass(row, config.reduction)).sum::<f64>();
     let mut loss = 0.0;
-    let mut total = Params::zeros(trainer.params.layout.config(), Device::Cpu);
+    let mut total = Params::zeros(trainer.weights.trained.layout.clone(), Device::Cpu);
     for group in plan_epoch(&config, &rows, 0) {
         let scaled = group.iter().map(|&index| (&rows[index], scale)).collect();
         let batches =
             shards(scaled, pool.count()).iter().map(|shard| collate(shard, pad, config.reduction)).collect();
-        let (parts, gradient) = pool.gradient(&trainer.params, batches)?;
+        let (parts, gradient) = pool.gradient(&trainer.weights.trained, batches)?;
         loss += parts.iter().map(|part| part.loss).sum::<f64>();
         total.flat = total.flat + gradient;
     }

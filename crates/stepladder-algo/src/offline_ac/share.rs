@@ -7,7 +7,7 @@
 
 use stepladder_data::OfflineBatch;
 use stepladder_data::offline_batch::{Block, Level};
-use stepladder_model::{Decoder, Factors, Params};
+use stepladder_model::{Decoder, Factors, Frame, Params, Weights};
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::config::{OfflineConfig, VTarget};
@@ -17,7 +17,7 @@ use crate::ops::actor::{ActorRule, Totals};
 use crate::ops::critic::{expectile_loss, td_loss, td_target};
 use crate::ops::logprob::nll;
 use crate::runtime::net::Net;
-use crate::runtime::pool::{Frame, Pool, sum_in_order};
+use crate::runtime::pool::{Pool, sum_in_order};
 
 /// Names of [`LevelSums::metrics`] by level.
 pub(super) const METRICS: [[&str; 6]; 3] = [
@@ -143,12 +143,12 @@ pub struct Learners {
 }
 
 impl Learners {
-    /// `count` workers for a model like `params`.
-    pub fn new(count: usize, params: &Params, factors: &Factors, config: &OfflineConfig) -> Self {
-        let width = params.layout.config().shape.width;
+    /// `count` workers for a model like `weights`.
+    pub fn new(count: usize, weights: &Weights, factors: &Factors, config: &OfflineConfig) -> Self {
+        let width = weights.config().shape.width;
         let pool = Pool::new(count, || {
             let mut worker = Worker {
-                frame: Frame::new(params, factors, config.kind),
+                frame: Frame::new(weights, factors, config.kind),
                 rule: config.rule(),
                 config: config.clone(),
                 width,

@@ -80,7 +80,7 @@ pub fn train(
         return Err(AlgoError::NoData("there is no task to play".to_owned()));
     }
     let workers =
-        Learners::new(world.workers, &trainer.params, &trainer.factors, world.kind, config.temperature);
+        Learners::new(world.workers, &trainer.weights, &trainer.factors, world.kind, config.temperature);
     method.start(trainer, world)?;
     let mut divergence = Divergence::default();
     loop {

@@ -215,7 +215,7 @@ impl<'a> Session<'a> {
             self.stats.replies += batch.len();
             self.stats.distinct += members.len();
             let (sums, gradient) = self.learners.gradient(
-                &self.trainer.params,
+                &self.trainer.weights.trained,
                 self.reference,
                 &members,
                 (config.surrogate, config.aggregate),
@@ -225,7 +225,7 @@ impl<'a> Session<'a> {
                 self.stats.fresh.add(&sums);
             }
             let rate = config.learning_rate;
-            let norm = self.trainer.optimiser.step(&mut self.trainer.params.flat, &gradient, rate);
+            let norm = self.trainer.optimiser.step(&mut self.trainer.weights.trained.flat, &gradient, rate);
             self.trainer.progress.tokens += members.iter().map(|sample| sample.ids.len() as u64).sum::<u64>();
             self.step_done(norm)?;
             if norm.is_finite() {

@@ -2,7 +2,7 @@
 //! mini-batch, with weights that make the parts add up to the loss of the whole.
 
 use stepladder_cpu::gradient::Scorer;
-use stepladder_model::{Decoder, Factors, Params};
+use stepladder_model::{Decoder, Factors, Frame, Params, Weights};
 use tch::{Device, Kind, Tensor};
 
 use crate::AlgoError;
@@ -11,7 +11,7 @@ use crate::online::rows::Chunk;
 use crate::online::samples::Sample;
 use crate::online::work::{Work, shards};
 use crate::ops::surrogate::{Aggregate, SurrogateRule};
-use crate::runtime::pool::{Frame, Pool, refreshed, sum_in_order};
+use crate::runtime::pool::{Pool, refreshed, sum_in_order};
 use crate::runtime::score::is_native;
 
 /// Sums over the tokens of an update; those with weights are parts of its loss.
@@ -60,12 +60,12 @@ pub struct Learners {
 }
 
 impl Learners {
-    /// `count` workers for a model like `params` that samples at `temperature`: its probabilities there are the policy.
-    pub fn new(count: usize, params: &Params, factors: &Factors, kind: Kind, temperature: f64) -> Self {
-        let native = is_native(&params.flat, kind);
+    /// `count` workers for a model like `weights` that samples at `temperature`: its probabilities there are the policy.
+    pub fn new(count: usize, weights: &Weights, factors: &Factors, kind: Kind, temperature: f64) -> Self {
+        let native = is_native(&weights.trained.flat, kind);
         let pool = Pool::new(count, || {
             let mut worker =
-                Worker { frame: Frame::new(params, factors, kind), temperature, scorers: [None, None] };
+                Worker { frame: Frame::new(weights, factors, kind), temperature, scorers: [None, None] };
             move |job| worker.answer(job)
         });
         Self { pool, native }

@@ -91,16 +91,16 @@ impl World<'_> {
         call: u64,
     ) -> Result<(Vec<Episode>, Shares), AlgoError> {
         let clock = Stopwatch::start();
-        let params = &trainer.params;
-        let on_cpu = params.flat.device() == Device::Cpu;
+        let weights = &trainer.weights;
+        let on_cpu = weights.device() == Device::Cpu;
         let inner = LocalGenerator::new(
-            params,
+            weights,
             &trainer.factors,
             self.style.clone(),
             self.tokenizer.clone(),
             if on_cpu { self.workers } else { 1 },
             self.kind,
-            fingerprint(&params.flat),
+            fingerprint(&weights.trained.flat),
         )?;
         let mut generator = Timed { inner, seconds: 0.0 };
         let options = Options {

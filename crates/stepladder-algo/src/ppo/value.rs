@@ -5,7 +5,7 @@
 //! ```
 
 use stepladder_cpu::gradient::Scorer;
-use stepladder_model::{Factors, Layout, Params};
+use stepladder_model::{Factors, Frame, Layout, Params, Weights};
 use tch::{Kind, Tensor};
 
 use super::config::PpoConfig;
@@ -16,7 +16,7 @@ use crate::online::work::{Work, shards};
 use crate::ops::surrogate::{Aggregate, value_loss};
 use crate::runtime::net::Net;
 use crate::runtime::optimiser::AdamWConfig;
-use crate::runtime::pool::{Frame, Pool, refreshed, sum_in_order};
+use crate::runtime::pool::{Pool, refreshed, sum_in_order};
 use crate::runtime::score::is_native;
 
 /// Name of the network in a trainer and in checkpoints.
@@ -56,12 +56,12 @@ pub struct Values {
 }
 
 impl Values {
-    /// `count` workers for critics of models like `params`.
-    pub fn new(count: usize, params: &Params, factors: &Factors, kind: Kind) -> Self {
-        let (total, width) = (params.layout.total(), params.layout.config().shape.width);
-        let native = is_native(&params.flat, kind);
+    /// `count` workers for critics of models like `weights`.
+    pub fn new(count: usize, weights: &Weights, factors: &Factors, kind: Kind) -> Self {
+        let (total, width) = (weights.trained.layout.total(), weights.config().shape.width);
+        let native = is_native(&weights.trained.flat, kind);
         let pool = Pool::new(count, || {
-            let mut worker = Worker { frame: Frame::new(params, factors, kind), total, width, scorer: None };
+            let mut worker = Worker { frame: Frame::new(weights, factors, kind), total, width, scorer: None };
             move |job| worker.answer(job)
         });
         Self { pool, native }

@@ -5,10 +5,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
 use stepladder_cpu::gradient::Scorer;
-use stepladder_model::decoder::rotations;
+use stepladder_model::Decoder;
 use stepladder_model::failure::of_panic;
-use stepladder_model::{Decoder, Factors, Layout, Params};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use crate::AlgoError;
 
@@ -97,32 +96,6 @@ impl<J, A> Drop for Pool<J, A> {
     }
 }
 
-/// What a worker needs of a model besides the values of its parameters; the same for the whole run.
-pub struct Frame {
-    layout: Layout,
-    incidence: Option<Tensor>,
-    rotations: Tensor,
-    kind: Kind,
-}
-
-impl Frame {
-    /// For models like `params`; `kind` is the kind of the matrix products.
-    pub fn new(params: &Params, factors: &Factors, kind: Kind) -> Self {
-        let device = params.flat.device();
-        Self {
-            layout: params.layout.clone(),
-            incidence: factors.matrix(device),
-            rotations: rotations(&params.layout.config().shape, device),
-            kind,
-        }
-    }
-
-    /// The model with the values of `leaf`.
-    pub fn decoder(&self, leaf: &Tensor) -> Decoder {
-        Decoder::new(&self.layout, leaf, self.incidence.as_ref(), &self.rotations, self.kind)
-    }
-}
-
 /// The scorer of a thread with the parameters of `decoder`; the first call makes it, later ones use its memory again.
 pub(crate) fn refreshed<'a>(
     scorer: &'a mut Option<Scorer>,
@@ -146,7 +119,7 @@ pub fn sum_in_order(tensors: impl IntoIterator<Item = Tensor>) -> Option<Tensor>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tch::Device;
+    use tch::{Device, Kind};
 
     /// A pool of two whose second thread does `work`, and what it answers in two rounds.
     fn killed(work: fn()) -> [String; 2] {

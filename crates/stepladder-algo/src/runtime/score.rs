@@ -3,12 +3,12 @@
 
 use stepladder_cpu::gradient::{Branch, Scorer};
 use stepladder_data::Batch;
-use stepladder_model::Decoder;
+use stepladder_model::{Decoder, Frame};
 use tch::{Device, Kind, Tensor};
 
 use crate::AlgoError;
 use crate::ops::logprob::nll;
-use crate::runtime::pool::{Frame, refreshed};
+use crate::runtime::pool::refreshed;
 
 /// Loss of one shard; the losses of all shards add up to that of the step.
 pub type Loss = fn(&Decoder, &Batch, Device) -> Result<LossParts, AlgoError>;

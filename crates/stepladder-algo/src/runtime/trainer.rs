@@ -1,6 +1,6 @@
 //! State of a training run: the policy, the networks that an algorithm trains beside it, and the run's position.
 
-use stepladder_model::{Factors, Params};
+use stepladder_model::{Factors, Weights};
 
 use crate::runtime::net::Nets;
 use crate::runtime::optimiser::{AdamW, AdamWConfig};
@@ -20,8 +20,8 @@ pub struct Identity {
 /// A policy in training.
 #[derive(Debug)]
 pub struct Trainer {
-    /// Parameters of the policy.
-    pub params: Params,
+    /// Parameters of the policy, trained and frozen.
+    pub weights: Weights,
     /// Factors of the vocabulary.
     pub factors: Factors,
     /// Optimiser of the policy with its moments.
@@ -35,9 +35,9 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// Starts a run with these parameters: zero moments, no other networks, no progress.
-    pub fn new(params: Params, factors: Factors, config: AdamWConfig, identity: Identity) -> Self {
-        let optimiser = AdamW::new(config, &params.flat);
-        Self { params, factors, optimiser, nets: Nets::default(), progress: Progress::start(), identity }
+    /// Starts a run with these weights: zero moments, no other networks, no progress.
+    pub fn new(weights: Weights, factors: Factors, config: AdamWConfig, identity: Identity) -> Self {
+        let optimiser = AdamW::new(config, &weights.trained.flat);
+        Self { weights, factors, optimiser, nets: Nets::default(), progress: Progress::start(), identity }
     }
 }

@@ -5,11 +5,11 @@
 //! cloning in f32 on the CPU needs no libtorch for its passes ([`Workers::cloning`]).
 
 use stepladder_data::Batch;
-use stepladder_model::{Factors, Params};
+use stepladder_model::{Factors, Frame, Params, Weights};
 use tch::{Kind, Tensor};
 
 use crate::AlgoError;
-use crate::runtime::pool::{Frame, Pool, sum_in_order};
+use crate::runtime::pool::{Pool, sum_in_order};
 use crate::runtime::score::{Loss, Scored, by_libtorch, is_native, natively, weighted_nll};
 
 struct Job {
@@ -24,21 +24,21 @@ pub struct Workers {
 
 impl Workers {
     /// `count` workers for a model.
-    pub fn new(count: usize, params: &Params, factors: &Factors, kind: Kind, loss: Loss) -> Self {
+    pub fn new(count: usize, weights: &Weights, factors: &Factors, kind: Kind, loss: Loss) -> Self {
         let pool = Pool::new(count, || {
-            let frame = Frame::new(params, factors, kind);
+            let frame = Frame::new(weights, factors, kind);
             move |Job { flat, batch }| by_libtorch(&frame, loss, flat, &batch)
         });
         Self { pool }
     }
 
     /// `count` workers for [`weighted_nll`], by the fastest way there is on this device.
-    pub fn cloning(count: usize, params: &Params, factors: &Factors, kind: Kind) -> Self {
-        if !is_native(&params.flat, kind) {
-            return Self::new(count, params, factors, kind, weighted_nll);
+    pub fn cloning(count: usize, weights: &Weights, factors: &Factors, kind: Kind) -> Self {
+        if !is_native(&weights.trained.flat, kind) {
+            return Self::new(count, weights, factors, kind, weighted_nll);
         }
         let pool = Pool::new(count, || {
-            let frame = Frame::new(params, factors, kind);
+            let frame = Frame::new(weights, factors, kind);
             let mut scorer = None;
             move |Job { flat, batch }| natively(&frame, &mut scorer, flat, &batch)
         });

@@ -5,6 +5,7 @@
 
 pub(crate) mod textbook;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use rand::RngExt;
@@ -23,7 +24,7 @@ use stepladder_data::batch::Reduction;
 use stepladder_data::offline_batch::LEVELS;
 use stepladder_data::rows::{Row, Span};
 use stepladder_data::{Batch, OfflineRow, WordTokenizer};
-use stepladder_model::{Factors, ModelConfig, Params, Shape, checkpoint};
+use stepladder_model::{Factors, ModelConfig, Params, Shape, Weights, checkpoint};
 use tch::{Device, Kind, Tensor};
 
 pub(crate) const VOCAB: u32 = 30;
@@ -68,6 +69,12 @@ pub(crate) fn params(shape: Shape, factors: &Factors, seed: u64) -> Params {
     params
 }
 
+/// A model of which everything is trained.
+pub(crate) fn weights(params: &Params) -> Weights {
+    let trained = Params { layout: params.layout.clone(), flat: params.flat.copy() };
+    Weights::new(trained, BTreeMap::new()).unwrap()
+}
+
 /// Rows of different lengths, roles and weights; every fourth has two replies; padding ids occur as ordinary words.
 pub(crate) fn rows(seed: u64, count: usize) -> Vec<Row> {
     let mut rng = stream(seed, "test-rows", &[]);
@@ -99,14 +106,14 @@ pub(crate) fn gradient_of(
     workers: usize,
     loss: Loss,
 ) -> (f64, Params) {
-    let pool = Workers::new(workers, params, factors, Kind::Float, loss);
+    let pool = Workers::new(workers, &weights(params), factors, Kind::Float, loss);
     let (parts, flat) = pool.gradient(params, shards).unwrap();
     (parts.iter().map(|part| part.loss).sum(), Params { layout: params.layout.clone(), flat })
 }
 
 /// Behaviour cloning with one worker, as runs do it on this device.
 pub(crate) fn gradient(params: &Params, factors: &Factors, batch: Batch) -> (f64, Params) {
-    let pool = Workers::cloning(1, params, factors, Kind::Float);
+    let pool = Workers::cloning(1, &weights(params), factors, Kind::Float);
     let (parts, flat) = pool.gradient(params, vec![batch]).unwrap();
     (parts.iter().map(|part| part.loss).sum(), Params { layout: params.layout.clone(), flat })
 }
@@ -114,7 +121,7 @@ pub(crate) fn gradient(params: &Params, factors: &Factors, batch: Batch) -> (f64
 /// Parameters, or a gradient, under the names and in the row order of transformers. Embeddings stay in parts: the own
 /// vectors under the table's name, shared vectors as `factors`.
 pub(crate) fn named(params: &Params) -> Vec<(String, Tensor)> {
-    let mut tensors = checkpoint::export(params, &Factors::default());
+    let mut tensors = checkpoint::export(&weights(params), &Factors::default());
     tensors.extend(params.get("embed.factors").map(|shared| ("factors".to_owned(), shared)));
     tensors
 }

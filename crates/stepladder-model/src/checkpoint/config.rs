@@ -7,6 +7,9 @@ use stepladder_data::tokenizer::{PAD, UNKNOWN};
 
 use crate::config::{ModelConfig, Shape};
 
+/// The model's shape.
+pub const CONFIG: &str = "config.json";
+
 /// `config.json`. transformers 4 reads `rope_theta` and `torch_dtype`, transformers 5 `rope_parameters` and `dtype`.
 pub(super) fn model(config: &ModelConfig, tokenizer: &WordTokenizer) -> Value {
     let shape = &config.shape;

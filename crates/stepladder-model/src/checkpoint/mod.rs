@@ -9,23 +9,23 @@ mod config;
 mod names;
 mod tensors;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::Value;
 use stepladder_data::WordTokenizer;
-use tch::{Device, Tensor};
+use tch::Device;
 
 use crate::ModelError;
 use crate::config::ModelConfig;
 use crate::factors::Factors;
-use crate::params::Params;
+use crate::weights::Weights;
 
-pub use names::export;
+pub use config::CONFIG;
+pub use names::{Embeddings, export};
 pub(crate) use tensors::values;
 pub use tensors::{check_finite, read_tensors, write_tensors};
 
-/// The model's shape.
-pub const CONFIG: &str = "config.json";
 /// How transformers writes replies with it.
 pub const GENERATION: &str = "generation_config.json";
 /// The tokenizer.
@@ -35,24 +35,13 @@ pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 /// The tensors.
 pub const WEIGHTS: &str = "model.safetensors";
 
-/// Parts of factored embeddings.
-#[derive(Debug)]
-pub struct Embeddings<'a> {
-    /// Which factors each word has.
-    pub factors: &'a Factors,
-    /// Own vectors, `[words, width]`.
-    pub own: &'a Tensor,
-    /// Vectors of the factors, `[factors, width]`.
-    pub shared: &'a Tensor,
-}
-
 /// Writes the five files into an existing directory.
 ///
 /// # Errors
 /// [`ModelError::Checkpoint`] naming the file that could not be written.
 pub fn save(
     directory: &Path,
-    params: &Params,
+    weights: &Weights,
     factors: &Factors,
     tokenizer: &WordTokenizer,
 ) -> Result<(), ModelError> {
@@ -60,8 +49,8 @@ pub fn save(
         path: directory.join(name).display().to_string(),
         reason,
     };
-    write_tensors(&directory.join(WEIGHTS), &export(params, factors))?;
-    let model = params.layout.config();
+    write_tensors(&directory.join(WEIGHTS), &export(weights, factors))?;
+    let model = weights.config();
     for (name, value) in [
         (CONFIG, config::model(model, tokenizer)),
         (GENERATION, config::generation(model, tokenizer)),
@@ -73,12 +62,17 @@ pub fn save(
     tokenizer.save(&directory.join(TOKENIZER)).map_err(|error| fail(TOKENIZER, error.to_string()))
 }
 
-/// Reads a checkpoint directory: the model with plain (summed) embeddings, and its tokenizer.
+/// Reads a checkpoint directory: the model with plain (summed) embeddings, and its tokenizer. Parameters that `frozen` names
+/// are not trained, and keep the dtype of the file.
 ///
 /// # Errors
 /// [`ModelError::Checkpoint`] naming the file and what is wrong; nothing panics on a foreign or broken file.
-pub fn load(directory: &Path, device: Device) -> Result<(Params, WordTokenizer), ModelError> {
-    load_with(directory, None, device)
+pub fn load(
+    directory: &Path,
+    frozen: &BTreeSet<String>,
+    device: Device,
+) -> Result<(Weights, WordTokenizer), ModelError> {
+    load_with(directory, None, frozen, device)
 }
 
 /// Reads a checkpoint directory whose embeddings are factored. Everything but the embeddings comes from [`WEIGHTS`],
@@ -89,16 +83,18 @@ pub fn load(directory: &Path, device: Device) -> Result<(Params, WordTokenizer),
 pub fn load_factored(
     directory: &Path,
     embeddings: &Embeddings<'_>,
+    frozen: &BTreeSet<String>,
     device: Device,
-) -> Result<(Params, WordTokenizer), ModelError> {
-    load_with(directory, Some(embeddings), device)
+) -> Result<(Weights, WordTokenizer), ModelError> {
+    load_with(directory, Some(embeddings), frozen, device)
 }
 
 fn load_with(
     directory: &Path,
     embeddings: Option<&Embeddings<'_>>,
+    frozen: &BTreeSet<String>,
     device: Device,
-) -> Result<(Params, WordTokenizer), ModelError> {
+) -> Result<(Weights, WordTokenizer), ModelError> {
     let at = |name: &str| directory.join(name);
     let fail =
         |name: &str, reason: String| ModelError::Checkpoint { path: at(name).display().to_string(), reason };
@@ -117,7 +113,7 @@ fn load_with(
         config = ModelConfig { factors: parts.factors.len() as i64, ..config };
     }
     let tensors = read_tensors(&at(WEIGHTS))?;
-    let params =
-        names::import(&config, tensors, embeddings, device).map_err(|reason| fail(WEIGHTS, reason))?;
-    Ok((params, tokenizer))
+    let weights = names::import(&config, tensors, embeddings, frozen, device)
+        .map_err(|reason| fail(WEIGHTS, reason))?;
+    Ok((weights, tokenizer))
 }

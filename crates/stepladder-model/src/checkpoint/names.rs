@@ -1,18 +1,30 @@
 //! Parameters under the names and in the row order of transformers' Llama.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
+use super::config::CONFIG;
 use super::tensors::check_finite;
-use super::{CONFIG, Embeddings};
 use crate::config::ModelConfig;
 use crate::factors::Factors;
-use crate::params::Params;
+use crate::params::{Entry, Layout, Params};
+use crate::weights::Weights;
 
 const TABLE: &str = "model.embed_tokens.weight";
 const NORM: &str = "model.norm.weight";
 const HEAD: &str = "lm_head.weight";
+
+/// Parts of factored embeddings.
+#[derive(Debug)]
+pub struct Embeddings<'a> {
+    /// Which factors each word has.
+    pub factors: &'a Factors,
+    /// Own vectors, `[words, width]`.
+    pub own: &'a Tensor,
+    /// Vectors of the factors, `[factors, width]`.
+    pub shared: &'a Tensor,
+}
 
 /// Rows of a query or key matrix: ours keep rotary pairs as neighbours (2i, 2i+1), transformers keeps them half a head
 /// apart (i, i + hd/2). `to_theirs` says which way to go.
@@ -26,17 +38,18 @@ fn reorder(rows: &Tensor, head: i64, to_theirs: bool) -> Tensor {
 /// their sum here.
 ///
 /// # Panics
-/// Never: a layout has the parameters that its configuration implies.
-pub fn export(params: &Params, factors: &Factors) -> Vec<(String, Tensor)> {
-    let shape = &params.layout.config().shape;
+/// Never: weights have the parameters that their model implies.
+pub fn export(weights: &Weights, factors: &Factors) -> Vec<(String, Tensor)> {
+    let shape = &weights.config().shape;
     let head = shape.head_dim();
-    let get = |name: &str| params.get(name).expect("the layout has every parameter of its configuration");
+    let get = |name: &str| weights.get(name).expect("weights have every parameter of their model");
     tch::no_grad(|| {
         // Never in place: these are views of the live parameters.
         let table = if factors.is_empty() {
             get("embed.own")
         } else {
-            factors.sum(&get("embed.own"), &get("embed.factors"))
+            let part = |name: &str| get(name).to_kind(Kind::Float);
+            factors.sum(&part("embed.own"), &part("embed.factors"))
         };
         let mut tensors = vec![(TABLE.to_owned(), table)];
         for layer in 0..shape.layers {
@@ -94,13 +107,15 @@ impl Source {
     }
 }
 
-/// The parameters in tensors of a file; factored where `embeddings` has the parts of the embedding table.
+/// The parameters in tensors of a file; factored where `embeddings` has the parts of the embedding table. Those named in
+/// `frozen` keep their dtype.
 pub(super) fn import(
     config: &ModelConfig,
     tensors: HashMap<String, Tensor>,
     embeddings: Option<&Embeddings<'_>>,
+    frozen: &BTreeSet<String>,
     device: Device,
-) -> Result<Params, String> {
+) -> Result<Weights, String> {
     let shape = &config.shape;
     let (d, head) = (shape.width, shape.head_dim());
     let mut source = Source { tensors, device };
@@ -110,7 +125,8 @@ pub(super) fn import(
     match embeddings {
         None => found.push(("embed.own".to_owned(), table.shallow_clone())),
         Some(parts) => {
-            if !parts.factors.sum(parts.own, parts.shared).equal(&table.to_device(Device::Cpu)) {
+            let sum = parts.factors.sum(&parts.own.to_kind(Kind::Float), &parts.shared.to_kind(Kind::Float));
+            if !sum.equal(&table.to_device(Device::Cpu)) {
                 return Err(format!("`{TABLE}` is not the sum of the embeddings in the trainer's state"));
             }
             found.push(("embed.own".to_owned(), parts.own.to_device(device)));
@@ -143,14 +159,23 @@ pub(super) fn import(
         return Err(format!("`{HEAD}` differs from `{TABLE}`, but {CONFIG} says tie_word_embeddings"));
     }
     source.check_nothing_left()?;
-    let params = Params::zeros(config, device);
+    let mut found: BTreeMap<String, Tensor> = found.into_iter().collect();
+    if let Some(name) = frozen.iter().find(|name| !found.contains_key(*name)) {
+        return Err(format!("the model has no parameter `{name}` that could be frozen"));
+    }
+    let trained = config.parameters().into_iter().filter(|parameter| !frozen.contains(&parameter.name));
+    let trained = Params::zeros(Layout::of(config, trained), device);
     tch::no_grad(|| {
-        found.iter().try_for_each(|(name, tensor)| {
-            let mut slot = params.get(name).ok_or_else(|| format!("no parameter `{name}`"))?;
-            slot.f_copy_(tensor).map_err(|error| error.to_string())
+        trained.layout.entries.iter().try_for_each(|Entry { name, .. }| {
+            let slot = trained.get(name).zip(found.remove(name));
+            let (mut slot, tensor) = slot.ok_or_else(|| format!("no parameter `{name}`"))?;
+            if tensor.kind() != Kind::Float {
+                return Err(format!("`{name}` is {:?}; trained parameters are stored as F32", tensor.kind()));
+            }
+            slot.f_copy_(&tensor).map(drop).map_err(|error| error.to_string())
         })
     })?;
-    Ok(params)
+    Weights::new(trained, found).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -165,19 +190,19 @@ mod tests {
         let parts = |word: &str| word.split('_').map(str::to_owned).filter(|_| word.contains('_')).collect();
         let factors = Factors::collect(&words, parts);
         let config = ModelConfig::new(tiny(), words.len(), factors.len()).unwrap();
-        let params = Params::init(&config, 1, Device::Cpu);
-        let before = params.flat.copy();
+        let weights = Weights::init(&config, 1, Device::Cpu);
+        let before = weights.trained.flat.copy();
         let row = |tensor: &Tensor, index: i64| values(&tensor.get(index));
         for _ in 0..2 {
-            let tensors: HashMap<String, Tensor> = export(&params, &factors).into_iter().collect();
+            let tensors: HashMap<String, Tensor> = export(&weights, &factors).into_iter().collect();
             let table = &tensors["model.embed_tokens.weight"];
-            let (own, shared) = (params.get("embed.own").unwrap(), params.get("embed.factors").unwrap());
+            let (own, shared) = (weights.get("embed.own").unwrap(), weights.get("embed.factors").unwrap());
             assert_eq!(row(table, 2), row(&own, 2));
             let mug_1 = own.get(0) + shared.get(0) + shared.get(2);
             for (found, expected) in row(table, 0).into_iter().zip(values(&mug_1)) {
                 assert!((found - expected).abs() < 1e-6, "{found} for {expected}");
             }
-            assert!(params.flat.equal(&before));
+            assert!(weights.trained.flat.equal(&before));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::ModelError;
 
@@ -25,23 +25,39 @@ pub fn check_finite(name: &str, tensor: &Tensor) -> Result<(), String> {
     Err(format!("`{name}` holds NaN or infinite numbers; use an earlier checkpoint, or train again"))
 }
 
-/// Writes named f32 tensors as a safetensors file.
+/// Dtypes of a file, each with that of libtorch.
+const DTYPES: [(Dtype, Kind); 3] =
+    [(Dtype::F32, Kind::Float), (Dtype::BF16, Kind::BFloat16), (Dtype::F16, Kind::Half)];
+
+/// Dtype and numbers as a file has them.
+fn encoded(tensor: &Tensor) -> Result<(Dtype, Vec<u8>), String> {
+    let kind = tensor.kind();
+    let dtype = DTYPES.into_iter().find(|(_, known)| *known == kind);
+    let (dtype, _) = dtype.ok_or_else(|| format!("is {kind:?}; files hold f32, bf16 and f16"))?;
+    if kind == Kind::Float {
+        return Ok((dtype, values(tensor).iter().flat_map(|value| value.to_le_bytes()).collect()));
+    }
+    let halves = tensor.to_device(Device::Cpu).contiguous().view([-1]).view_dtype(Kind::Int16);
+    let halves: Vec<i16> = Vec::try_from(halves).map_err(|error: tch::TchError| error.to_string())?;
+    Ok((dtype, halves.iter().flat_map(|value| value.to_le_bytes()).collect()))
+}
+
+/// Writes named tensors of floating-point numbers as a safetensors file; each keeps its dtype.
 ///
 /// # Errors
 /// [`ModelError::Checkpoint`].
 pub fn write_tensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<(), ModelError> {
     let fail = |reason: String| ModelError::Checkpoint { path: path.display().to_string(), reason };
-    let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = tensors
+    let mut encodings = Vec::with_capacity(tensors.len());
+    for (name, tensor) in tensors {
+        let shape: Vec<usize> = tensor.size().iter().map(|&size| size as usize).collect();
+        let (dtype, data) = encoded(tensor).map_err(|reason| fail(format!("`{name}` {reason}")))?;
+        encodings.push((name.as_str(), dtype, shape, data));
+    }
+    let views: Vec<(&str, TensorView<'_>)> = encodings
         .iter()
-        .map(|(name, tensor)| {
-            let shape = tensor.size().iter().map(|&size| size as usize).collect();
-            (name.clone(), shape, values(tensor).iter().flat_map(|value| value.to_le_bytes()).collect())
-        })
-        .collect();
-    let views: Vec<(&str, TensorView<'_>)> = bytes
-        .iter()
-        .map(|(name, shape, data)| {
-            TensorView::new(Dtype::F32, shape.clone(), data).map(|view| (name.as_str(), view))
+        .map(|(name, dtype, shape, data)| {
+            TensorView::new(*dtype, shape.clone(), data).map(|view| (*name, view))
         })
         .collect::<Result<_, _>>()
         .map_err(|error| fail(error.to_string()))?;
@@ -50,10 +66,10 @@ pub fn write_tensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<(), Mo
     fs_err::write(path, data).map_err(|error| fail(error.to_string()))
 }
 
-/// Reads all f32 tensors of a safetensors file.
+/// Reads all tensors of a safetensors file; each keeps its dtype.
 ///
 /// # Errors
-/// [`ModelError::Checkpoint`] for a missing or broken file or another number format.
+/// [`ModelError::Checkpoint`] for a missing or broken file or a dtype that is not f32, bf16 or f16.
 pub fn read_tensors(path: &Path) -> Result<HashMap<String, Tensor>, ModelError> {
     let fail = |reason: String| ModelError::Checkpoint { path: path.display().to_string(), reason };
     let data = fs_err::read(path).map_err(|error| fail(error.to_string()))?;
@@ -61,13 +77,21 @@ pub fn read_tensors(path: &Path) -> Result<HashMap<String, Tensor>, ModelError> 
         SafeTensors::deserialize(&data).map_err(|error| fail(format!("not a safetensors file: {error}")))?;
     let mut tensors = HashMap::new();
     for (name, view) in file.tensors() {
-        if view.dtype() != Dtype::F32 {
-            return Err(fail(format!("`{name}` is {:?}; this program stores F32", view.dtype())));
-        }
-        let (chunks, _) = view.data().as_chunks::<4>();
-        let numbers: Vec<f32> = chunks.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect();
+        let dtype = DTYPES.into_iter().find(|(known, _)| *known == view.dtype());
+        let (_, kind) = dtype.ok_or_else(|| {
+            fail(format!("`{name}` is {:?}; this program reads F32, BF16 and F16", view.dtype()))
+        })?;
         let shape: Vec<i64> = view.shape().iter().map(|&size| size as i64).collect();
-        tensors.insert(name, Tensor::from_slice(&numbers).view(shape.as_slice()));
+        let tensor = if kind == Kind::Float {
+            let (chunks, _) = view.data().as_chunks::<4>();
+            let numbers: Vec<f32> = chunks.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect();
+            Tensor::from_slice(&numbers)
+        } else {
+            let (chunks, _) = view.data().as_chunks::<2>();
+            let numbers: Vec<i16> = chunks.iter().map(|chunk| i16::from_le_bytes(*chunk)).collect();
+            Tensor::from_slice(&numbers).view_dtype(kind)
+        };
+        tensors.insert(name, tensor.view(shape.as_slice()));
     }
     Ok(tensors)
 }

@@ -6,8 +6,7 @@
 use rand::RngExt;
 use stepladder_core::seed::stream;
 use stepladder_data::WordTokenizer;
-use stepladder_model::decoder::rotations;
-use stepladder_model::{Decoder, Factors, ModelConfig, Params, Shape};
+use stepladder_model::{Decoder, Factors, Frame, ModelConfig, Shape, Weights};
 use tch::{Device, Kind, Tensor};
 
 pub(crate) const VOCAB: u32 = 40;
@@ -33,27 +32,25 @@ pub(crate) fn factors() -> Factors {
 }
 
 /// A model whose gains are not 1 and whose replies are not all alike.
-pub(crate) fn random(shape: Shape, factors: &Factors, seed: u64) -> Params {
+pub(crate) fn random(shape: Shape, factors: &Factors, seed: u64) -> Weights {
     let config = ModelConfig::new(shape, VOCAB as usize, factors.len()).unwrap();
-    let mut params = Params::init(&config, seed, Device::Cpu);
+    let mut weights = Weights::init(&config, seed, Device::Cpu);
     let mut rng = stream(seed, "test-noise", &[]);
-    let noise: Vec<f32> = (0..params.count()).map(|_| rng.random_range(-0.25..0.25)).collect();
-    params.flat = &params.flat + Tensor::from_slice(&noise);
-    params
+    let noise: Vec<f32> = (0..weights.trained.count()).map(|_| rng.random_range(-0.25..0.25)).collect();
+    weights.trained.flat = &weights.trained.flat + Tensor::from_slice(&noise);
+    weights
 }
 
-pub(crate) fn params(kv_heads: i64, seed: u64) -> Params {
+pub(crate) fn weights(kv_heads: i64, seed: u64) -> Weights {
     random(shape(kv_heads), &factors(), seed)
 }
 
-pub(crate) fn decoder_of(params: &Params, factors: &Factors) -> Decoder {
-    let rotations = rotations(&params.layout.config().shape, Device::Cpu);
-    let incidence = factors.matrix(Device::Cpu);
-    Decoder::new(&params.layout, &params.flat, incidence.as_ref(), &rotations, Kind::Float)
+pub(crate) fn decoder_of(weights: &Weights, factors: &Factors) -> Decoder {
+    Frame::new(weights, factors, Kind::Float).decoder(&weights.trained.flat)
 }
 
-pub(crate) fn decoder(params: &Params) -> Decoder {
-    decoder_of(params, &factors())
+pub(crate) fn decoder(weights: &Weights) -> Decoder {
+    decoder_of(weights, &factors())
 }
 
 /// Exactly [`VOCAB`] words.

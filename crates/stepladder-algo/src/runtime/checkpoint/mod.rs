@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use stepladder_data::WordTokenizer;
 use stepladder_model::checkpoint::{self as model, Embeddings};
-use stepladder_model::{Layout, ModelConfig, Params};
+use stepladder_model::{Layout, ModelConfig, Params, Weights};
 use tch::{Device, Tensor};
 
 use crate::AlgoError;
@@ -58,9 +58,9 @@ pub fn save(
 ) -> Result<PathBuf, AlgoError> {
     let target = root.join(format!("step-{:08}", trainer.progress.step));
     replace_directory(&target, |directory| {
-        model::save(directory, &trainer.params, &trainer.factors, tokenizer)?;
-        let (params, adam) = (&trainer.params, &trainer.optimiser);
-        let embeddings = ["embed.own", "embed.factors"].map(|name| (name, params.get(name)));
+        model::save(directory, &trainer.weights, &trainer.factors, tokenizer)?;
+        let (weights, adam) = (&trainer.weights, &trainer.optimiser);
+        let embeddings = ["embed.own", "embed.factors"].map(|name| (name, weights.get(name)));
         let mut named =
             vec![("first_moment".to_owned(), &adam.first), ("second_moment".to_owned(), &adam.second)];
         if !trainer.factors.is_empty() {
@@ -82,7 +82,8 @@ pub fn save(
         let state = State {
             version: VERSION,
             progress: trainer.progress.clone(),
-            model: trainer.params.layout.config().clone(),
+            model: weights.config().clone(),
+            frozen: weights.frozen().keys().cloned().collect(),
             factors: trainer.factors.clone(),
             agent: trainer.identity.agent.clone(),
             style: trainer.identity.style.clone(),
@@ -154,15 +155,15 @@ fn weights(
     directory: &Path,
     state: &State,
     tensors: &mut Tensors,
-) -> Result<(Params, WordTokenizer), AlgoError> {
+) -> Result<(Weights, WordTokenizer), AlgoError> {
     if state.factors.is_empty() {
-        return Ok(model::load(directory, tensors.device)?);
+        return Ok(model::load(directory, &state.frozen, tensors.device)?);
     }
     let (factors, width) = (&state.factors, state.model.shape.width);
     let own = tensors.take("embed.own", &[state.model.vocab, width])?;
     let shared = tensors.take("embed.factors", &[state.model.factors, width])?;
     let embeddings = Embeddings { factors, own: &own, shared: &shared };
-    Ok(model::load_factored(directory, &embeddings, tensors.device)?)
+    Ok(model::load_factored(directory, &embeddings, &state.frozen, tensors.device)?)
 }
 
 /// The weights of a checkpoint of the version that had them twice.
@@ -170,7 +171,7 @@ fn weights_of_full_copy(
     directory: &Path,
     state: &State,
     tensors: &mut Tensors,
-) -> Result<(Params, WordTokenizer), AlgoError> {
+) -> Result<(Weights, WordTokenizer), AlgoError> {
     let path = directory.join(model::TOKENIZER);
     let tokenizer = WordTokenizer::load(&path).map_err(|error| fail(&path, error))?;
     let config = ModelConfig::new(state.model.shape.clone(), tokenizer.len(), state.factors.len())?;
@@ -179,11 +180,11 @@ fn weights_of_full_copy(
     }
     let layout = Layout::new(&config);
     let flat = tensors.take("parameters", &[layout.total()])?;
-    let params = Params { layout, flat };
+    let weights = Weights::new(Params { layout, flat }, BTreeMap::new())?;
     // This version has no checksums. Both copies were written from the same numbers; sums of factors may differ in the last bits.
     let path = directory.join(model::WEIGHTS);
     let copy = model::read_tensors(&path)?;
-    for (name, tensor) in model::export(&params, &state.factors) {
+    for (name, tensor) in model::export(&weights, &state.factors) {
         let tensor = tensor.to_device(Device::Cpu);
         let same = copy
             .get(&name)
@@ -195,7 +196,7 @@ fn weights_of_full_copy(
             return Err(fail(&path, reason));
         }
     }
-    Ok((params, tokenizer))
+    Ok((weights, tokenizer))
 }
 
 /// Loads a checkpoint to continue from, or to generate with.
@@ -211,14 +212,15 @@ pub fn load(
     let state = State::read(directory)?;
     let path = directory.join(TENSORS);
     let mut tensors = Tensors { found: model::read_tensors(&path)?, path, device };
-    let (params, tokenizer) = match state.version {
+    let (weights, tokenizer) = match state.version {
         FULL_COPY => weights_of_full_copy(directory, &state, &mut tensors)?,
         _ => weights(directory, &state, &mut tensors)?,
     };
-    if *params.layout.config() != state.model {
+    if *weights.config() != state.model {
         return Err(fail(&directory.join(model::CONFIG), format!("not the model of {STATE}")));
     }
-    let optimiser = tensors.optimiser("", state.optimiser_steps, &[params.layout.total()], config)?;
+    let optimiser =
+        tensors.optimiser("", state.optimiser_steps, &[weights.trained.layout.total()], config)?;
     let mut nets = Nets::default();
     for (key, &steps) in &state.net_steps {
         let name = key.strip_suffix("_steps").ok_or_else(|| {
@@ -228,6 +230,6 @@ pub fn load(
     }
     let identity = Identity { agent: state.agent, style: state.style, data: state.data };
     let (factors, progress) = (state.factors, state.progress);
-    let trainer = Trainer { params, factors, optimiser, nets, progress, identity };
+    let trainer = Trainer { weights, factors, optimiser, nets, progress, identity };
     Ok((trainer, tokenizer))
 }

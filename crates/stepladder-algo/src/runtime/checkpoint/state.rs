@@ -1,6 +1,6 @@
 //! `trainer.json`: what is no tensor, and the checksum of every file of the checkpoint, itself included.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -30,6 +30,9 @@ pub(super) struct State {
     pub(super) progress: Progress,
     pub(super) model: ModelConfig,
     pub(super) factors: Factors,
+    /// Names of the parameters that are not trained; none of models made from scratch.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) frozen: BTreeSet<String>,
     pub(super) agent: String,
     pub(super) style: String,
     pub(super) data: String,

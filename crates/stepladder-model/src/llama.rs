@@ -1,0 +1,40 @@
+//! The parameters of a Llama-shaped decoder: names, shapes and initial values.
+
+use crate::config::ModelConfig;
+use crate::params::{Init, Parameter};
+
+impl ModelConfig {
+    /// All parameters of the model, in the order in which a [`crate::Layout`] of them places them.
+    ///
+    /// Query, key and value share one matrix, gate and up another: fewer, larger products. Rows of queries and keys are
+    /// stored so that rotary pairs are neighbours; `checkpoint` translates to the order that transformers uses.
+    pub fn parameters(&self) -> Vec<Parameter> {
+        let shape = &self.shape;
+        let (d, head) = (shape.width, shape.head_dim());
+        // 0.02 as in GPT-2; the two matrices that write to the residual stream start smaller by √(2·layers).
+        let base = 0.02 * (256.0 / d as f64).sqrt().max(1.0);
+        let (plain, residual) = (Init::Normal(base), Init::Normal(base / (2.0 * shape.layers as f64).sqrt()));
+        let mut all = Vec::new();
+        let mut push =
+            |name: String, dims: &[i64], init| all.push(Parameter { name, shape: dims.to_vec(), init });
+        push("embed.own".to_owned(), &[self.vocab, d], plain);
+        if self.factors > 0 {
+            push("embed.factors".to_owned(), &[self.factors, d], plain);
+        }
+        for layer in 0..shape.layers {
+            let mut push =
+                |name: &str, dims: &[i64], init| push(format!("layers.{layer}.{name}"), dims, init);
+            push("norm_attention", &[d], Init::One);
+            push("qkv", &[(shape.heads + 2 * shape.kv_heads) * head, d], plain);
+            push("out", &[d, shape.heads * head], residual);
+            push("norm_ffn", &[d], Init::One);
+            push("gate_up", &[2 * shape.ffn, d], plain);
+            push("down", &[d, shape.ffn], residual);
+        }
+        push("norm".to_owned(), &[d], Init::One);
+        if !shape.tied {
+            push("head".to_owned(), &[self.vocab, d], plain);
+        }
+        all
+    }
+}

@@ -1,0 +1,102 @@
+//! The values of a model's parameters: those that a run trains, and those that it does not.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tch::{Device, Kind, Tensor};
+
+use crate::ModelError;
+use crate::config::ModelConfig;
+use crate::params::{Layout, Params};
+
+/// All parameters of a model (docs/design.md D14).
+///
+/// What a run trains is one flat f32 buffer, to which gradients, moments and optimiser steps have the same shape. Everything
+/// else is frozen: no gradient, no moments, any dtype. A model that was made from scratch has no frozen parameters.
+#[derive(Debug)]
+pub struct Weights {
+    /// Trained parameters. Values may change, the layout may not.
+    pub trained: Params,
+    frozen: BTreeMap<String, Tensor>,
+}
+
+impl Weights {
+    /// A model made from scratch: fresh values of all parameters from the run's `init` stream, all of them trained.
+    pub fn init(config: &ModelConfig, seed: u64, device: Device) -> Self {
+        Self { trained: Params::init(config, seed, device), frozen: BTreeMap::new() }
+    }
+
+    /// Trained and frozen parameters, each by its name.
+    ///
+    /// # Errors
+    /// [`ModelError::Config`] if they are not together the parameters of the model, each once and in its shape.
+    pub fn new(trained: Params, frozen: BTreeMap<String, Tensor>) -> Result<Self, ModelError> {
+        let mut found: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
+        let given = trained.layout.entries.iter().map(|entry| (entry.name.as_str(), entry.shape.clone()));
+        for (name, shape) in given.chain(frozen.iter().map(|(name, tensor)| (name.as_str(), tensor.size()))) {
+            if found.insert(name, shape).is_some() {
+                return Err(ModelError::Config(format!("the parameter `{name}` is both trained and frozen")));
+            }
+        }
+        for parameter in trained.layout.config().parameters() {
+            match found.remove(parameter.name.as_str()) {
+                Some(shape) if shape == parameter.shape => {}
+                Some(shape) => {
+                    let (name, needed) = (parameter.name, parameter.shape);
+                    return Err(ModelError::Config(format!("`{name}` has shape {shape:?}, not {needed:?}")));
+                }
+                None => {
+                    return Err(ModelError::Config(format!("the parameter `{}` is missing", parameter.name)));
+                }
+            }
+        }
+        match found.keys().next() {
+            Some(name) => Err(ModelError::Config(format!("the model has no parameter `{name}`"))),
+            None => Ok(Self { trained, frozen }),
+        }
+    }
+
+    /// Freezes the parameters of these names, as tensors of dtype `kind`.
+    ///
+    /// # Errors
+    /// [`ModelError::Config`] for a name that is no trained parameter.
+    pub fn freeze(self, names: &BTreeSet<String>, kind: Kind) -> Result<Self, ModelError> {
+        let Self { trained, mut frozen } = self;
+        for name in names {
+            let tensor = trained.get(name);
+            let tensor =
+                tensor.ok_or_else(|| ModelError::Config(format!("no trained parameter `{name}`")))?;
+            frozen.insert(name.clone(), tensor.to_kind(kind).copy());
+        }
+        let config = trained.layout.config();
+        let kept = |name: &str| !names.contains(name) && trained.get(name).is_some();
+        let layout = Layout::of(config, config.parameters().into_iter().filter(|each| kept(&each.name)));
+        let values: Vec<Tensor> = layout
+            .entries
+            .iter()
+            .filter_map(|entry| trained.get(&entry.name))
+            .map(|values| values.view([-1]))
+            .collect();
+        let flat = if values.is_empty() { trained.flat.narrow(0, 0, 0) } else { Tensor::cat(&values, 0) };
+        Self::new(Params { layout, flat }, frozen)
+    }
+
+    /// Parameters that are not trained, by name.
+    pub fn frozen(&self) -> &BTreeMap<String, Tensor> {
+        &self.frozen
+    }
+
+    /// One parameter, trained or frozen, by our name.
+    pub fn get(&self, name: &str) -> Option<Tensor> {
+        self.trained.get(name).or_else(|| self.frozen.get(name).map(Tensor::shallow_clone))
+    }
+
+    /// The model that they belong to.
+    pub fn config(&self) -> &ModelConfig {
+        self.trained.layout.config()
+    }
+
+    /// The device of the trained parameters, and of all computation with them.
+    pub fn device(&self) -> Device {
+        self.trained.flat.device()
+    }
+}

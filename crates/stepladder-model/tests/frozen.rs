@@ -1,0 +1,133 @@
+//! Weights of which a part is frozen: the same forward pass, the gradient of the rest, checkpoints.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use common::{VOCAB, decoder_of, factors, random, shape, tokenizer};
+use stepladder_model::checkpoint::{load, save};
+use stepladder_model::{Decoder, Factors, Frame, Shape, Weights};
+use tch::{Device, Kind, Tensor};
+
+fn names(weights: &Weights, frozen: impl Fn(&str) -> bool) -> BTreeSet<String> {
+    let all = weights.trained.layout.entries.iter().map(|entry| entry.name.clone());
+    all.filter(|name| frozen(name)).collect()
+}
+
+/// Parts that a run might leave as they are.
+fn cases(weights: &Weights) -> Vec<BTreeSet<String>> {
+    vec![
+        names(weights, |name| !name.starts_with("layers.1.")),
+        names(weights, |name| name.starts_with("embed.")),
+        names(weights, |name| name.contains("norm")),
+        names(weights, |name| name == "layers.0.qkv" || name == "head"),
+    ]
+}
+
+/// Tied and factored, untied, and plain models.
+fn models() -> Vec<(Shape, Factors)> {
+    vec![
+        (shape(2), factors()),
+        (Shape { tied: false, ..shape(2) }, factors()),
+        (shape(4), Factors::default()),
+    ]
+}
+
+fn logprobs(decoder: &Decoder) -> Tensor {
+    let ids: Vec<i64> = (0..60).map(|at| at * at % i64::from(VOCAB)).collect();
+    let targets = Tensor::from_slice(&[3i64, 7, 19, 24, 29, 45, 59]);
+    decoder.logprobs(&Tensor::from_slice(&ids).view([3, 20]), &targets).unwrap()
+}
+
+/// Log-probabilities, and the gradient of a sum of them, by name.
+fn learnt(weights: &Weights, factors: &Factors) -> (Tensor, Vec<(String, Tensor)>) {
+    let leaf = weights.trained.leaf();
+    let logprobs = logprobs(&Frame::new(weights, factors, Kind::Float).decoder(&leaf));
+    let d = Tensor::from_slice(&[1.0f32, -2.0, 0.5, 0.25, 3.0, -1.0, 1.5]);
+    (&logprobs * d).sum(Kind::Float).backward();
+    let layout = &weights.trained.layout;
+    let named = layout.entries.iter().map(|entry| entry.name.clone()).zip(layout.split(&leaf.grad()));
+    (logprobs.detach(), named.collect())
+}
+
+#[test]
+fn what_is_frozen_computes_the_same_and_gets_no_gradient() {
+    for (shape, factors) in models() {
+        let whole = random(shape, &factors, 6);
+        let (expected, gradients) = learnt(&whole, &factors);
+        for frozen in cases(&whole) {
+            let part =
+                random(whole.config().shape.clone(), &factors, 6).freeze(&frozen, Kind::Float).unwrap();
+            assert_eq!(part.frozen().len(), frozen.len());
+            let (found, own) = learnt(&part, &factors);
+            assert!(found.equal(&expected), "{frozen:?}");
+            let mut rest = gradients.iter().filter(|(name, _)| !frozen.contains(name));
+            for (name, gradient) in &own {
+                let (expected_name, expected) = rest.next().unwrap();
+                assert_eq!(name, expected_name);
+                assert!(gradient.equal(expected), "{name} beside {frozen:?}");
+                assert!(gradient.abs().sum(Kind::Float).double_value(&[]) > 0.0, "{name}");
+            }
+            assert!(rest.next().is_none());
+        }
+    }
+}
+
+#[test]
+fn frozen_parameters_may_have_another_dtype() {
+    let whole = random(shape(2), &factors(), 8);
+    let before = logprobs(&decoder_of(&whole, &factors()));
+    for frozen in cases(&whole) {
+        let half = random(shape(2), &factors(), 8).freeze(&frozen, Kind::BFloat16).unwrap();
+        assert!(half.frozen().values().all(|tensor| tensor.kind() == Kind::BFloat16));
+        let after = logprobs(&decoder_of(&half, &factors()));
+        assert_eq!(after.kind(), Kind::Float);
+        assert!(!after.equal(&before) && after.allclose(&before, 0.1, 0.1, false), "{frozen:?}");
+    }
+}
+
+#[test]
+fn a_checkpoint_gives_back_what_is_frozen_and_what_is_trained() {
+    let plain = Factors::default();
+    for kind in [Kind::Float, Kind::BFloat16, Kind::Half] {
+        let whole = random(shape(2), &plain, 9);
+        for frozen in cases(&whole) {
+            let part = random(shape(2), &plain, 9).freeze(&frozen, kind).unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            save(folder.path(), &part, &plain, &tokenizer()).unwrap();
+            let (again, _) = load(folder.path(), &frozen, Device::Cpu).unwrap();
+            assert!(again.trained.flat.equal(&part.trained.flat));
+            assert_eq!(again.frozen().keys().collect::<Vec<_>>(), part.frozen().keys().collect::<Vec<_>>());
+            for (name, tensor) in part.frozen() {
+                let found = &again.frozen()[name];
+                assert!(found.kind() == kind && found.equal(tensor), "{name}");
+            }
+        }
+        let part = random(shape(2), &plain, 9).freeze(&names(&whole, |name| name == "norm"), kind).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        save(folder.path(), &part, &plain, &tokenizer()).unwrap();
+        let refused = load(folder.path(), &BTreeSet::from(["nrom".to_owned()]), Device::Cpu).unwrap_err();
+        assert!(refused.to_string().contains("no parameter `nrom`"), "{refused}");
+        // Numbers of half the length cannot go on being trained.
+        assert_eq!(load(folder.path(), &BTreeSet::new(), Device::Cpu).is_ok(), kind == Kind::Float);
+    }
+}
+
+#[test]
+fn weights_are_the_parameters_of_their_model() {
+    let whole = || random(shape(2), &factors(), 1);
+    assert!(whole().freeze(&BTreeSet::from(["layers.9.qkv".to_owned()]), Kind::Float).is_err());
+    let norm = BTreeSet::from(["norm".to_owned()]);
+    let part = whole().freeze(&norm, Kind::Float).unwrap();
+    assert!(whole().freeze(&norm, Kind::Float).unwrap().freeze(&norm, Kind::Float).is_err());
+    let frozen = || part.frozen().iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
+    let refused = |trained: Weights, frozen| Weights::new(trained.trained, frozen).unwrap_err().to_string();
+    assert!(refused(whole(), frozen().collect()).contains("`norm` is both trained and frozen"));
+    let halves = |(name, tensor): (String, Tensor)| (name, tensor.narrow(0, 0, 12));
+    let part = || whole().freeze(&norm, Kind::Float).unwrap();
+    assert!(refused(part(), frozen().map(halves).collect()).contains("`norm` has shape [12], not [24]"));
+    assert!(refused(part(), Default::default()).contains("`norm` is missing"));
+    let renamed = |(_, tensor): (String, Tensor)| ("mron".to_owned(), tensor);
+    assert!(refused(whole(), frozen().map(renamed).collect()).contains("no parameter `mron`"));
+}
