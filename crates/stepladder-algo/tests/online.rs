@@ -394,7 +394,7 @@ fn masks_isolate_the_roles() {
                 for turn in turns.filter(|turn| turn.role == role) {
                     let tokens = turn.tokens.as_mut().unwrap();
                     tokens.reply.reverse();
-                    tokens.logprobs.iter_mut().for_each(|logprob| *logprob -= 0.7);
+                    tokens.logprobs.iter_mut().flatten().for_each(|logprob| *logprob -= 0.7);
                 }
             }
         }
@@ -428,7 +428,7 @@ fn the_golden_masks() {
             tokens: Some(Box::new(stepladder_core::trace::TurnTokens {
                 prompt: ids[..prompt].to_vec(),
                 reply: ids[prompt..].to_vec(),
-                logprobs: vec![-1.0; ids.len() - prompt],
+                logprobs: Some(vec![-1.0; ids.len() - prompt]),
             })),
         }
     };

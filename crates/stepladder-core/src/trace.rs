@@ -68,8 +68,14 @@ pub struct TurnTokens {
     pub prompt: Vec<u32>,
     /// The reply, end token included where one was written.
     pub reply: Vec<u32>,
-    /// Log-probability of each token of the reply under the policy that sampled it, at its temperature (greedy: 1).
-    pub logprobs: Vec<f32>,
+    /// Log-probability of each token of the reply under the policy that sampled it, at its temperature (greedy: 1); none
+    /// from policies that do not say. Earlier versions wrote an empty list for none.
+    #[serde(default, deserialize_with = "none_if_empty", skip_serializing_if = "Option::is_none")]
+    pub logprobs: Option<Vec<f32>>,
+}
+
+fn none_if_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<f32>>, D::Error> {
+    Ok(Option::<Vec<f32>>::deserialize(deserializer)?.filter(|logprobs| !logprobs.is_empty()))
 }
 
 /// One environment step with the replies around it.
@@ -334,12 +340,30 @@ mod tests {
     fn tokens_are_written_where_there_are_some() {
         let line = include_str!("../tests/trace-v1.jsonl");
         let mut episode = read(line.as_bytes()).next().unwrap().unwrap();
-        let tokens = TurnTokens { prompt: vec![3, 0], reply: vec![7, 2], logprobs: vec![-0.1, -1.5e-7] };
+        let tokens =
+            TurnTokens { prompt: vec![3, 0], reply: vec![7, 2], logprobs: Some(vec![-0.1, -1.5e-7]) };
         episode.subtasks[0].steps[0].turn.tokens = Some(Box::new(tokens));
         let mut written = Vec::new();
         write(&mut written, &episode).unwrap();
         assert_eq!(read(written.as_slice()).next().unwrap().unwrap(), episode);
         assert_eq!(String::from_utf8(written).unwrap().matches("\"tokens\"").count(), 1);
+    }
+
+    #[test]
+    fn log_probabilities_that_are_not_known_are_absent() {
+        let line = include_str!("../tests/trace-v1.jsonl");
+        let mut episode = read(line.as_bytes()).next().unwrap().unwrap();
+        let tokens = TurnTokens { prompt: vec![3], reply: vec![7], logprobs: None };
+        episode.subtasks[0].steps[0].turn.tokens = Some(Box::new(tokens));
+        let mut written = Vec::new();
+        write(&mut written, &episode).unwrap();
+        let text = String::from_utf8(written).unwrap();
+        assert!(!text.contains("\"logprobs\""), "{text}");
+        assert_eq!(read(text.as_bytes()).next().unwrap().unwrap(), episode);
+        // As earlier versions wrote it.
+        let old = text.replacen("\"reply\":[7]", "\"reply\":[7],\"logprobs\":[]", 1);
+        assert_ne!(old, text);
+        assert_eq!(read(old.as_bytes()).next().unwrap().unwrap(), episode);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! * [`factors`]: words that share embeddings (design D12)
 //! * [`decoder`]: the forward pass; [`cache`]: the same with a KV cache
 //! * `plain`: a decoder's matrices for `stepladder-cpu`, and gradients back ([`Decoder::plain`], [`Decoder::pull_back`])
-//! * [`local`]: the [`stepladder_rollout::Generator`] over a model in this process
+//! * [`local`]: the [`stepladder_rollout::BatchGenerator`] over a model in this process
 //! * [`checkpoint`]: Hugging Face directories (design D6)
 //! * [`device`]: CPU or CUDA; [`failure`]: what stopped a thread, in one sentence
 

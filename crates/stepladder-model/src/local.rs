@@ -1,4 +1,4 @@
-//! The [`Generator`] over a model in this process.
+//! The [`BatchGenerator`] over a model in this process.
 
 use std::sync::Arc;
 
@@ -6,10 +6,11 @@ use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 use stepladder_core::Query;
 use stepladder_core::style::PromptStyle;
+use stepladder_core::trace::TurnTokens;
 use stepladder_cpu::{DEFAULT_PREFIX_BYTES, Model, Prompt, Reply, Writer};
 use stepladder_data::WordTokenizer;
 use stepladder_data::fit::shrink;
-use stepladder_rollout::generator::{Completion, GenerateError, Generator, Request};
+use stepladder_rollout::generator::{BatchGenerator, Completion, GenerateError, Request};
 use tch::{Device, Kind, Tensor};
 
 use crate::ModelError;
@@ -128,11 +129,7 @@ impl LocalGenerator {
     }
 
     /// A reply to every request, in order: remembered, the same as an equal request's, or written.
-    fn replies(
-        &mut self,
-        requests: &[Request<'_>],
-        prepared: &[Fitted],
-    ) -> Result<Vec<Reply>, GenerateError> {
+    fn replies(&mut self, requests: &[&Request], prepared: &[&Fitted]) -> Result<Vec<Reply>, GenerateError> {
         let key = |index: usize| (prepared[index].ids.clone(), prepared[index].budget);
         if self.remembered > REMEMBERED {
             self.greedy.clear();
@@ -168,12 +165,28 @@ impl LocalGenerator {
         Ok((0..requests.len()).map(reply).collect())
     }
 
+    fn completion(&mut self, request: &Request, prompt: Fitted, reply: Reply) -> Completion {
+        let seen = self.sessions.entry(request.session).or_default();
+        let uncached = seen.uncached(&prompt.ids, &reply.ids);
+        let ended = reply.ids.last() == Some(&self.tokenizer.end());
+        let words = &reply.ids[..reply.ids.len() - usize::from(ended)];
+        Completion {
+            text: self.style.decode_reply(request.query.role(), &self.tokenizer.decode(words)),
+            prompt: prompt.text,
+            prompt_tokens: prompt.ids.len() as u32,
+            uncached_tokens: uncached as u32,
+            new_tokens: reply.ids.len() as u32,
+            tokens: Some(TurnTokens { prompt: prompt.ids, reply: reply.ids, logprobs: Some(reply.logprobs) }),
+            cut: reply.cut,
+        }
+    }
+
     /// Has the model write the replies of some requests.
     fn write(
         &mut self,
         wanted: &[usize],
-        requests: &[Request<'_>],
-        prepared: &[Fitted],
+        requests: &[&Request],
+        prepared: &[&Fitted],
     ) -> Result<Vec<(usize, Reply)>, GenerateError> {
         if wanted.is_empty() {
             return Ok(Vec::new());
@@ -220,34 +233,29 @@ impl Seen {
 /// The least probability gap below which two decodings may differ (design D3).
 pub const NEAR_TIE: f64 = 1e-4;
 
-impl Generator for LocalGenerator {
-    fn generate(&mut self, requests: &[Request<'_>]) -> Result<Vec<Completion>, GenerateError> {
+impl BatchGenerator for LocalGenerator {
+    fn generate(
+        &mut self,
+        requests: &[Request],
+    ) -> Result<Vec<Result<Completion, GenerateError>>, GenerateError> {
         let (window, style, tokenizer) = (self.window, &*self.style, &*self.tokenizer);
-        let prepared: Vec<Fitted> = requests
+        let fitted: Vec<Result<Fitted, GenerateError>> = requests
             .par_iter()
-            .map(|request| fit(request.query, request.budget as usize, window, style, tokenizer))
-            .collect::<Result<_, _>>()?;
-        let end = self.tokenizer.end();
-        let replies = self.replies(requests, &prepared)?;
-        let mut completions = Vec::with_capacity(requests.len());
-        for ((request, prepared), reply) in requests.iter().zip(prepared).zip(replies) {
-            let seen = self.sessions.entry(request.session).or_default();
-            let uncached = seen.uncached(&prepared.ids, &reply.ids);
-            let words: &[u32] =
-                if reply.ids.last() == Some(&end) { &reply.ids[..reply.ids.len() - 1] } else { &reply.ids };
-            let text = self.style.decode_reply(request.query.role(), &self.tokenizer.decode(words));
-            completions.push(Completion {
-                text,
-                prompt: prepared.text,
-                prompt_tokens: prepared.ids.len() as u32,
-                prompt_ids: prepared.ids,
-                uncached_tokens: uncached as u32,
-                tokens: reply.ids.iter().map(|&id| i64::from(id)).collect(),
-                logprobs: reply.logprobs,
-                cut: reply.cut,
-            });
-        }
-        Ok(completions)
+            .map(|request| fit(&request.query, request.budget as usize, window, style, tokenizer))
+            .collect();
+        let answerable: Vec<&Request> = requests
+            .iter()
+            .zip(&fitted)
+            .filter(|(_, fitted)| fitted.is_ok())
+            .map(|(request, _)| request)
+            .collect();
+        let prepared: Vec<&Fitted> = fitted.iter().flatten().collect();
+        let mut replies = self.replies(&answerable, &prepared)?.into_iter();
+        let completions = requests.iter().zip(fitted).map(|(request, fitted)| {
+            let fitted = fitted?;
+            Ok(self.completion(request, fitted, replies.next().unwrap_or_default()))
+        });
+        Ok(completions.collect())
     }
 
     fn end_session(&mut self, session: u64) {

@@ -12,12 +12,13 @@ use rand::seq::SliceRandom;
 use stepladder_core::query::Observation;
 use stepladder_core::seed::{Rng, stream};
 use stepladder_core::style::PromptStyle;
+use stepladder_core::trace::TurnTokens;
 use stepladder_core::{Query, Role};
 use stepladder_cpu::{Prompt, Reply};
 use stepladder_model::cache::generate;
 use stepladder_model::local::NEAR_TIE;
 use stepladder_model::{Decoder, LocalGenerator, Weights};
-use stepladder_rollout::generator::{Completion, Generator, Request, Sampling};
+use stepladder_rollout::generator::{BatchGenerator, Completion, Request, RequestId, Sampling};
 use tch::{Device, Kind, Tensor};
 
 /// No word has this id: nothing but the budget ends a reply.
@@ -251,24 +252,35 @@ fn words(count: usize, rng: &mut Rng) -> String {
     words.join(" ")
 }
 
-fn complete(weights: &Weights, workers: usize, queries: &[Query], sampled: bool) -> Vec<Completion> {
+fn answers(generator: &mut LocalGenerator, requests: &[Request]) -> Vec<Completion> {
+    generator.generate(requests).unwrap().into_iter().map(Result::unwrap).collect()
+}
+
+fn tokens(completion: &Completion) -> &TurnTokens {
+    completion.tokens.as_ref().unwrap()
+}
+
+fn generator(weights: &Weights, workers: usize) -> LocalGenerator {
     let style: Arc<dyn PromptStyle> = Arc::new(Words);
     let words = Arc::new(tokenizer());
-    let mut generator =
-        LocalGenerator::new(weights, &factors(), style, words, workers, Kind::Float, "test".to_owned())
-            .unwrap();
-    let requests: Vec<Request<'_>> = queries
-        .iter()
-        .enumerate()
-        .map(|(index, query)| Request {
-            query,
-            budget: 5 + index as u32 % 20,
-            session: index as u64,
-            sampling: (sampled && index % 2 == 0)
-                .then(|| Sampling { temperature: 1.0, rng: stream(8, "sampling", &[index as u64]) }),
-        })
-        .collect();
-    generator.generate(&requests).unwrap()
+    LocalGenerator::new(weights, &factors(), style, words, workers, Kind::Float, "test".to_owned()).unwrap()
+}
+
+fn request(index: usize, query: &Query, sampled: bool) -> Request {
+    Request {
+        id: RequestId::fresh(),
+        query: query.clone(),
+        budget: 5 + index as u32 % 20,
+        session: index as u64,
+        sampling: (sampled && index.is_multiple_of(2))
+            .then(|| Sampling { temperature: 1.0, rng: stream(8, "sampling", &[index as u64]) }),
+    }
+}
+
+fn complete(weights: &Weights, workers: usize, queries: &[Query], sampled: bool) -> Vec<Completion> {
+    let requests: Vec<Request> =
+        queries.iter().enumerate().map(|(index, query)| request(index, query, sampled)).collect();
+    answers(&mut generator(weights, workers), &requests)
 }
 
 /// Prompts that begin alike, extend each other or come again, over several calls: what a generator kept of the earlier
@@ -284,12 +296,7 @@ fn what_is_kept_changes_no_reply() {
         observation: Observation { feedback, context: "w05".to_owned() },
         progress: "w07".to_owned(),
     };
-    let style: Arc<dyn PromptStyle> = Arc::new(Words);
-    let fresh = || {
-        let words = Arc::new(tokenizer());
-        LocalGenerator::new(&weights, &factors(), style.clone(), words, 2, Kind::Float, "test".to_owned())
-            .unwrap()
-    };
+    let fresh = || generator(&weights, 2);
     let mut keeping = fresh();
     let (mut same, mut total) = (0, 0);
     for round in 0..5 {
@@ -297,7 +304,8 @@ fn what_is_kept_changes_no_reply() {
         let queries: Vec<Query> =
             (0..40).map(|index| query(&rooms[index % 3], words(index % (4 + 3 * round), &mut rng))).collect();
         let request = |index: usize| Request {
-            query: &queries[index],
+            id: RequestId::fresh(),
+            query: queries[index].clone(),
             budget: 3 + (index % 3) as u32 * 4,
             session: index as u64,
             sampling: (index % 4 == 1).then(|| Sampling {
@@ -305,19 +313,19 @@ fn what_is_kept_changes_no_reply() {
                 rng: stream(11, "sampling", &[round as u64, index as u64]),
             }),
         };
-        let requests: Vec<Request<'_>> = (0..queries.len()).map(request).collect();
-        let kept = keeping.generate(&requests).unwrap();
+        let requests: Vec<Request> = (0..queries.len()).map(request).collect();
+        let kept = answers(&mut keeping, &requests);
         for (index, kept) in kept.iter().enumerate() {
-            let alone = fresh().generate(&[request(index)]).unwrap().remove(0);
+            let alone = answers(&mut fresh(), &[request(index)]).remove(0);
             assert_eq!(kept.prompt, alone.prompt);
-            let ids =
-                |completion: &Completion| completion.tokens.iter().map(|&id| id as u32).collect::<Vec<_>>();
+            let ids = |completion: &Completion| tokens(completion).reply.clone();
             let prompt = tokenizer().encode(&kept.prompt);
             total += 1;
             if ids(kept) == ids(&alone) {
                 same += 1;
                 assert_eq!((&kept.text, kept.cut), (&alone.text, alone.cut));
-                close(&kept.logprobs, &alone.logprobs);
+                let logprobs = |completion| tokens(completion).logprobs.as_deref().unwrap();
+                close(logprobs(kept), logprobs(&alone));
             } else {
                 assert!(index % 4 != 1, "a sampled reply of round {round} has changed");
                 same_up_to_near_ties(&decoder, &prompt, &ids(kept), &ids(&alone));
@@ -325,6 +333,29 @@ fn what_is_kept_changes_no_reply() {
         }
     }
     assert!(same * 50 >= total * 49, "{same} of {total} replies are the same");
+}
+
+#[test]
+fn a_prompt_that_exceeds_the_window_is_an_error_of_its_request_only() {
+    let weights = weights(2, 8);
+    let window = weights.config().shape.max_positions as usize;
+    let mut rng = stream(12, "test-queries", &[]);
+    let queries: Vec<Query> = [3, window, 4]
+        .into_iter()
+        .map(|count| Query::Executor {
+            subtask: words(count, &mut rng),
+            observation: Observation { feedback: words(2, &mut rng), context: words(1, &mut rng) },
+            progress: words(1, &mut rng),
+        })
+        .collect();
+    let requests: Vec<Request> =
+        queries.iter().enumerate().map(|(index, query)| request(index, query, false)).collect();
+    let results = generator(&weights, 1).generate(&requests).unwrap();
+    let error = results[1].as_ref().unwrap_err().to_string();
+    assert!(error.starts_with("the shortest possible executor prompt needs "), "{error}");
+    let alone = complete(&weights, 1, &[queries[0].clone()], false);
+    assert_eq!(results[0].as_ref().unwrap(), &alone[0]);
+    assert!(results[2].is_ok());
 }
 
 #[test]
@@ -339,8 +370,7 @@ fn the_number_of_workers_does_not_change_replies() {
             progress: words(1, &mut rng),
         })
         .collect();
-    let ids =
-        |completion: &Completion| -> Vec<u32> { completion.tokens.iter().map(|&id| id as u32).collect() };
+    let ids = |completion: &Completion| tokens(completion).reply.clone();
     for sampled in [false, true] {
         let one = complete(&weights, 1, &queries, sampled);
         assert_eq!(one.len(), queries.len());

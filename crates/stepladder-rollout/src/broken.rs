@@ -1,9 +1,10 @@
-//! Episodes that an environment's error broke off: they are dropped and counted, and end the run only where they are many.
+//! Episodes that broke off, by an error of their environment or of one of their requests: they are dropped and counted,
+//! and end the run only where they are many.
 //!
-//! One damaged game or one simulator that died must not cost what all other episodes played. Where most episodes break
-//! off, the environment itself is at fault, and what is left would be another set of tasks than the one that was asked for.
-//! Everything that learns from episodes or writes them as data follows this policy; evaluations count broken episodes as
-//! failed instead.
+//! One damaged game, one simulator that died or one lost reply must not cost what all other episodes played. Where most
+//! episodes break off, the environment or the generator itself is at fault, and what is left would be another set of tasks
+//! than the one that was asked for. Everything that learns from episodes or writes them as data follows this policy;
+//! evaluations count broken episodes as failed instead.
 
 use std::fmt;
 

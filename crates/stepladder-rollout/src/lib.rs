@@ -1,7 +1,7 @@
 //! Playing episodes: everything that is needed to let agents act in environments, and nothing that knows a model.
 //!
-//! * [`generator`]: who writes replies ([`generator::Generator`]), experts and scripted fakes included
-//! * [`scheduler`]: drives episodes, batches replies, steps environments in parallel
+//! * [`generator`]: requests in, completions out ([`Generator`]; [`BatchGenerator`] for blocking ones); experts and scripts
+//! * [`scheduler`]: drives episodes, asks for replies, steps environments in parallel
 //! * [`broken`]: episodes that an error broke off are dropped, counted and bounded
 //! * [`evaluation`]: from episodes to a table with intervals
 
@@ -13,5 +13,7 @@ pub mod generator;
 pub mod scheduler;
 
 pub use broken::{Dropped, TooManyBroken};
-pub use generator::{Completion, GenerateError, Generator, Request};
+pub use generator::{
+    Answer, BatchGenerator, Blocking, Completion, GenerateError, Generator, Request, RequestId,
+};
 pub use scheduler::{Job, Scheduler};

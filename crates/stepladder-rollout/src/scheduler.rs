@@ -1,5 +1,8 @@
-//! Drives many episodes at once: every round all wanted replies go to the generator as one batch, then all wanted
-//! actions are played on all cores (design D2).
+//! Drives many episodes at once: requests go to the generator as they arise, completions are taken as they come, and
+//! wanted actions are played on all cores (`docs/design.md` D2).
+
+use std::collections::HashMap;
+use std::time::Duration;
 
 use rand::RngExt;
 use rayon::prelude::*;
@@ -7,11 +10,14 @@ use stepladder_agent::himac::Blueprint;
 use stepladder_agent::{Agent, AgentSpec, Want};
 use stepladder_core::label::Perturb;
 use stepladder_core::seed::{Rng, fingerprint, stream};
-use stepladder_core::trace::{Episode, Turn, TurnTokens, VERSION};
-use stepladder_core::{End, Observation, Role, Start, Step, TaskKey};
+use stepladder_core::trace::{Episode, Turn, VERSION};
+use stepladder_core::{End, Observation, Query, Role, Start, Step, TaskKey};
 use stepladder_env::{Env, EnvError, TaskSet, TimeLimit};
 
-use crate::generator::{Completion, GenerateError, Generator, Request, Sampling, budget};
+use crate::generator::{Completion, GenerateError, Generator, Request, RequestId, Sampling, budget};
+
+/// Time that a generator is given to find a completion before it is asked again.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// One episode to play.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,13 +103,36 @@ pub struct Scheduler<'a> {
     options: Options<'a>,
 }
 
+/// What an episode does next.
+enum Next {
+    /// Ask for a reply.
+    Ask(Query),
+    /// Wait for the reply in this role.
+    Wait(Role),
+    /// Play this action.
+    Act(String),
+    /// Leave.
+    End,
+}
+
+impl From<Want> for Next {
+    fn from(want: Want) -> Self {
+        match want {
+            Want::Reply(query) => Self::Ask(query),
+            Want::Act(action) => Self::Act(action),
+            Want::Finished => Self::End,
+        }
+    }
+}
+
 struct Running {
+    /// Place among the jobs; its session.
     index: usize,
     job: Job,
     env: TimeLimit<Box<dyn Env>>,
     agent: Box<dyn Agent>,
     start: Option<Start>,
-    want: Want,
+    next: Next,
     turn: u64,
     noise: Rng,
     seen: Observation,
@@ -111,6 +140,13 @@ struct Running {
     won: bool,
     end: Option<End>,
     error: Option<String>,
+}
+
+impl Running {
+    fn fail(&mut self, error: impl ToString) {
+        self.error = Some(error.to_string());
+        self.next = Next::End;
+    }
 }
 
 impl<'a> Scheduler<'a> {
@@ -121,75 +157,110 @@ impl<'a> Scheduler<'a> {
 
     /// Plays all jobs and returns their episodes in the order of the jobs; `done` hears of each as it ends.
     ///
-    /// An environment that fails ends its own episode (with `error` set), never the run.
+    /// An environment that fails and a request that fails end their own episode (with `error` set), never the run. While a
+    /// reply is pending, all other episodes go on.
     ///
     /// # Errors
-    /// [`GenerateError`] if the generator fails.
+    /// [`GenerateError`] if the generator can answer no request.
     pub fn run(
         &mut self,
         jobs: &[Job],
         mut done: impl FnMut(&Episode),
     ) -> Result<Vec<Episode>, GenerateError> {
+        let mut running = Vec::new();
+        let episodes = self.play(jobs, &mut running, &mut done);
+        // The requests of a run that has failed are given up: the generator may serve another run.
+        for episode in running {
+            self.generator.end_session(episode.index as u64);
+        }
+        episodes
+    }
+
+    fn play(
+        &mut self,
+        jobs: &[Job],
+        running: &mut Vec<Running>,
+        done: &mut impl FnMut(&Episode),
+    ) -> Result<Vec<Episode>, GenerateError> {
         let mut episodes: Vec<Option<Episode>> = vec![None; jobs.len()];
         let mut waiting = jobs.iter().cloned().enumerate();
-        let mut running: Vec<Running> = Vec::new();
+        let mut pending: HashMap<RequestId, usize> = HashMap::new();
         let policy = self.generator.policy();
         loop {
             let free = self.options.slots.max(1) - running.len();
             let fresh: Vec<(usize, Job)> = waiting.by_ref().take(free).collect();
             let (tasks, options) = (self.tasks, &self.options);
-            let begun: Vec<Running> =
-                fresh.into_par_iter().map(|(index, job)| begin(tasks, options, index, job)).collect();
-            running.extend(begun);
+            running.par_extend(fresh.into_par_iter().map(|(index, job)| begin(tasks, options, index, job)));
             if running.is_empty() {
                 break;
             }
-            self.reply(&mut running)?;
+            self.ask(running, &mut pending);
+            self.take_replies(running, &mut pending)?;
             let noise = self.options.noise;
             running.par_iter_mut().for_each(|episode| act(episode, noise));
-            let mut kept = Vec::with_capacity(running.len());
-            for mut episode in running {
-                if episode.want == Want::Finished {
-                    self.generator.end_session(episode.index as u64);
-                    let finished = finish(&mut episode, self.options.agent, &policy);
-                    done(&finished);
-                    episodes[episode.index] = Some(finished);
-                } else {
-                    kept.push(episode);
-                }
+            for episode in running.extract_if(.., |episode| matches!(episode.next, Next::End)) {
+                self.generator.end_session(episode.index as u64);
+                let index = episode.index;
+                let finished = finish(episode, self.options.agent, &policy);
+                done(&finished);
+                episodes[index] = Some(finished);
             }
-            running = kept;
         }
         Ok(episodes.into_iter().flatten().collect())
     }
 
-    /// Asks once for every episode that wants a reply. Those that then want to act need not wait for those that want
-    /// another reply (planner, then executor): fewer and larger batches, and no episode's replies depend on another's.
-    fn reply(&mut self, running: &mut [Running]) -> Result<(), GenerateError> {
-        let asking: Vec<usize> =
-            (0..running.len()).filter(|&position| matches!(running[position].want, Want::Reply(_))).collect();
-        if asking.is_empty() {
-            return Ok(());
-        }
-        let requests: Vec<Request<'_>> =
-            asking.iter().filter_map(|&position| self.request(&running[position])).collect();
-        let completions = self.generator.generate(&requests)?;
-        drop(requests);
-        for (&position, completion) in asking.iter().zip(completions) {
-            let episode = &mut running[position];
-            episode.turn += 1;
-            let Want::Reply(query) = &episode.want else { continue };
-            let mut turn = to_turn(query.role(), completion, self.options.keep_tokens);
-            if !self.options.keep_prompts {
-                turn.prompt = String::new();
+    /// Submits the requests of all episodes that have one.
+    fn ask(&mut self, running: &mut [Running], pending: &mut HashMap<RequestId, usize>) {
+        let mut requests = Vec::new();
+        for episode in running {
+            if let Next::Ask(query) = &episode.next {
+                let role = query.role();
+                let Next::Ask(query) = std::mem::replace(&mut episode.next, Next::Wait(role)) else {
+                    continue;
+                };
+                let request = self.request(episode, query);
+                pending.insert(request.id, episode.index);
+                requests.push(request);
             }
-            episode.want = episode.agent.on_reply(turn);
+        }
+        if !requests.is_empty() {
+            self.generator.submit(requests);
+        }
+    }
+
+    /// Gives completions to their episodes; waits for one if no episode has anything else to do. An episode that then wants
+    /// to act need not wait for those that want another reply (planner, then executor): fewer and larger batches.
+    fn take_replies(
+        &mut self,
+        running: &mut [Running],
+        pending: &mut HashMap<RequestId, usize>,
+    ) -> Result<(), GenerateError> {
+        let idle = running.iter().all(|episode| matches!(episode.next, Next::Wait(_)));
+        let answers = loop {
+            let answers = self.generator.poll(if idle { PATIENCE } else { Duration::ZERO })?;
+            if !(idle && answers.is_empty()) {
+                break answers;
+            }
+        };
+        for (id, result) in answers {
+            let Some(index) = pending.remove(&id) else { continue };
+            // Jobs begin in order, so episodes are sorted by index.
+            let Ok(place) = running.binary_search_by_key(&index, |episode| episode.index) else { continue };
+            let episode = &mut running[place];
+            let Next::Wait(role) = episode.next else { continue };
+            episode.turn += 1;
+            match result {
+                Ok(completion) => {
+                    let turn = to_turn(role, completion, &self.options);
+                    episode.next = episode.agent.on_reply(turn).into();
+                }
+                Err(error) => episode.fail(error),
+            }
         }
         Ok(())
     }
 
-    fn request<'q>(&self, episode: &'q Running) -> Option<Request<'q>> {
-        let Want::Reply(query) = &episode.want else { return None };
+    fn request(&self, episode: &Running, query: Query) -> Request {
         let samples = self.options.sample_only.is_none_or(|role| role == query.role());
         let sampling = self.options.temperature.filter(|_| samples).map(|temperature| Sampling {
             temperature,
@@ -204,7 +275,8 @@ impl<'a> Scheduler<'a> {
                 ],
             ),
         });
-        Some(Request { query, budget: budget(query.role()), session: episode.index as u64, sampling })
+        let budget = budget(query.role());
+        Request { id: RequestId::fresh(), query, budget, session: episode.index as u64, sampling }
     }
 }
 
@@ -226,7 +298,7 @@ fn begin(tasks: &dyn TaskSet, options: &Options<'_>, index: usize, job: Job) -> 
                 env,
                 agent,
                 start: Some(start),
-                want,
+                next: want.into(),
                 turn: 0,
                 noise,
                 seen,
@@ -242,7 +314,7 @@ fn begin(tasks: &dyn TaskSet, options: &Options<'_>, index: usize, job: Job) -> 
             env: TimeLimit::new(Box::new(Broken), 1),
             agent,
             start: None,
-            want: Want::Finished,
+            next: Next::End,
             turn: 0,
             noise,
             seen: Observation { feedback: String::new(), context: String::new() },
@@ -254,30 +326,23 @@ fn begin(tasks: &dyn TaskSet, options: &Options<'_>, index: usize, job: Job) -> 
     }
 }
 
-fn to_turn(role: Role, completion: Completion, keep_tokens: bool) -> Turn {
-    let logprob = (!completion.logprobs.is_empty())
-        .then(|| completion.logprobs.iter().map(|&value| f64::from(value)).sum());
+fn to_turn(role: Role, completion: Completion, options: &Options<'_>) -> Turn {
+    let logprobs = completion.tokens.as_ref().and_then(|tokens| tokens.logprobs.as_ref());
     Turn {
         role,
-        prompt: completion.prompt,
+        logprob: logprobs.map(|logprobs| logprobs.iter().map(|&value| f64::from(value)).sum()),
+        prompt: if options.keep_prompts { completion.prompt } else { String::new() },
         reply: completion.text,
         prompt_tokens: completion.prompt_tokens,
         uncached_tokens: completion.uncached_tokens,
-        new_tokens: completion.tokens.len() as u32,
-        logprob,
+        new_tokens: completion.new_tokens,
         cut: completion.cut,
-        tokens: keep_tokens.then(|| {
-            Box::new(TurnTokens {
-                prompt: completion.prompt_ids,
-                reply: completion.tokens.iter().map(|&id| id as u32).collect(),
-                logprobs: completion.logprobs,
-            })
-        }),
+        tokens: completion.tokens.filter(|_| options.keep_tokens).map(Box::new),
     }
 }
 
 fn act(episode: &mut Running, noise: Option<Noise<'_>>) {
-    let Want::Act(wanted) = &episode.want else { return };
+    let Next::Act(wanted) = &episode.next else { return };
     let mut action = wanted.clone();
     if let Some(noise) = noise
         && episode.noise.random_bool(noise.probability)
@@ -294,12 +359,9 @@ fn act(episode: &mut Running, noise: Option<Noise<'_>>) {
                 episode.seen.context.clone_from(context);
             }
             note(episode, &step);
-            episode.want = episode.agent.on_step(&step);
+            episode.next = episode.agent.on_step(&step).into();
         }
-        Err(error) => {
-            episode.error = Some(error.to_string());
-            episode.want = Want::Finished;
-        }
+        Err(error) => episode.fail(error),
     }
 }
 
@@ -309,7 +371,7 @@ fn note(episode: &mut Running, step: &Step) {
     episode.end = step.end;
 }
 
-fn finish(episode: &mut Running, agent: AgentSpec, policy: &str) -> Episode {
+fn finish(mut episode: Running, agent: AgentSpec, policy: &str) -> Episode {
     let empty = || Start {
         text: String::new(),
         task: String::new(),
@@ -318,16 +380,16 @@ fn finish(episode: &mut Running, agent: AgentSpec, policy: &str) -> Episode {
     };
     Episode {
         version: VERSION,
-        task: episode.job.task.clone(),
+        task: episode.job.task,
         seed: episode.job.seed,
         agent: agent.kind.name().to_owned(),
         policy: policy.to_owned(),
-        start: episode.start.take().unwrap_or_else(empty),
+        start: episode.start.unwrap_or_else(empty),
         subtasks: episode.agent.trace(),
         won: episode.won,
         score: episode.score,
         end: episode.end,
-        error: episode.error.take(),
+        error: episode.error,
     }
 }
 

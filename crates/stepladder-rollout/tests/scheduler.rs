@@ -1,111 +1,24 @@
 //! The scheduler on a scripted environment: order, batching, noise, failures.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod common;
 
+use common::{Corridors, walker};
 use stepladder_agent::AgentKind;
 use stepladder_agent::himac::Blueprint;
-use stepladder_core::blueprint;
 use stepladder_core::label::Perturb;
 use stepladder_core::seed::Rng;
 use stepladder_core::trace::Episode;
-use stepladder_core::{End, Observation, Query, Start, Step, TaskKey};
-use stepladder_env::{Env, EnvError, EnvSpec, TaskSet};
+use stepladder_core::{End, Observation, Query, TaskKey};
+use stepladder_env::TaskSet;
 use stepladder_rollout::evaluation::{evaluate, evaluate_within};
-use stepladder_rollout::generator::{Completion, GenerateError, Generator, Request, Scripted};
+use stepladder_rollout::generator::{BatchGenerator, Blocking, Completion, GenerateError, Request, Scripted};
 use stepladder_rollout::scheduler::{Noise, Options};
 use stepladder_rollout::{Job, Scheduler};
 
-const SPEC: EnvSpec = EnvSpec {
-    id: "corridor",
-    summary: "walk `length` steps east",
-    version: 1,
-    upstream: "none",
-    data_licence: "none",
-    splits: &["all"],
-    max_steps: 20,
-    reward_range: (0.0, 1.0),
-    score_range: None,
-    deterministic: true,
-};
-
-struct Corridor {
-    left: Option<usize>,
-}
-
-impl Env for Corridor {
-    fn spec(&self) -> &EnvSpec {
-        &SPEC
-    }
-    fn reset(&mut self, task: &TaskKey, _seed: u64) -> Result<Start, EnvError> {
-        let length = task.id.parse().map_err(|_| EnvError::UnknownTask {
-            task: task.clone(),
-            reason: "a corridor's id is its length".into(),
-        })?;
-        self.left = Some(length);
-        Ok(Start {
-            text: "A corridor.".into(),
-            task: "reach the end".into(),
-            context: "A corridor.".into(),
-            family: if length % 2 == 0 { "even" } else { "odd" }.into(),
-        })
-    }
-    fn step(&mut self, action: &str) -> Result<Step, EnvError> {
-        let left = self.left.as_mut().ok_or(EnvError::StepBeforeReset { env: "corridor" })?;
-        if action == "break" {
-            return Err(EnvError::Backend { env: "corridor", reason: "the floor gave way".into() });
-        }
-        if action == "east" {
-            *left -= 1;
-        }
-        let won = *left == 0;
-        let paid = match action {
-            "nan" => f64::NAN,
-            "inf" => f64::INFINITY,
-            _ => f64::from(u8::from(won)),
-        };
-        Ok(Step {
-            observation: format!("{left} left."),
-            reward: paid,
-            won,
-            unknown_action: action != "east",
-            context: None,
-            end: won.then_some(End::Terminated),
-        })
-    }
-}
-
-struct Corridors;
-
-impl TaskSet for Corridors {
-    fn spec(&self) -> &EnvSpec {
-        &SPEC
-    }
-    fn tasks(&self, _split: &str) -> Result<Vec<TaskKey>, EnvError> {
-        Ok((1..=12).map(|length| TaskKey::new("corridor", "all", length.to_string())).collect())
-    }
-    fn make(&self) -> Result<Box<dyn Env>, EnvError> {
-        Ok(Box::new(Corridor { left: None }))
-    }
-}
-
-/// A planner that names the subtask "walk"; an executor that ends it after every second step.
-fn walker(query: &Query) -> Option<String> {
-    Some(match query {
-        Query::Planner { earlier, .. } => format!("walk {}", earlier.len()),
-        Query::Executor { progress, .. } => {
-            format!("east; {}", if progress == "once" { "True" } else { "False" })
-        }
-        Query::Progress { progress, .. } => if progress == "None" { "once" } else { "twice" }.to_owned(),
-        Query::Flat { .. } => "east".to_owned(),
-        Query::Macro { .. } => blueprint::write(&["half", "rest"]),
-        Query::Micro { active, .. } => blueprint::write_micro(Some("east"), *active == 0),
-    })
-}
-
 fn play(agent: AgentKind, slots: usize) -> Vec<Episode> {
     let jobs = Job::each(&Corridors.tasks("all").unwrap());
-    let mut generator = Scripted(walker);
+    let mut generator = Blocking::new(Scripted(walker));
     let options = Options { slots, ..Options::greedy(agent) };
     Scheduler::new(&Corridors, &mut generator, options).run(&jobs, |_| ()).unwrap()
 }
@@ -127,10 +40,10 @@ fn episodes_do_not_depend_on_the_number_of_slots_and_keep_the_order_of_the_jobs(
 fn a_reward_that_is_not_finite_breaks_the_episode() {
     for (action, shown) in [("nan", "NaN"), ("inf", "inf")] {
         let jobs = Job::each(&Corridors.tasks("all").unwrap()[3..4]);
-        let mut generator = Scripted(|query: &Query| match query {
+        let mut generator = Blocking::new(Scripted(|query: &Query| match query {
             Query::Flat { history, .. } if history.len() == 2 => Some(action.to_owned()),
             query => walker(query),
-        });
+        }));
         let options = Options::greedy(AgentKind::Flat);
         let episodes = Scheduler::new(&Corridors, &mut generator, options).run(&jobs, |_| ()).unwrap();
         let expected = format!(
@@ -158,7 +71,7 @@ fn a_blueprint_is_written_once_or_given() {
     let tasks = Corridors.tasks("all").unwrap();
     let mut jobs = vec![Job::sampled(&tasks[4], 0), Job::sampled(&tasks[4], 1)];
     jobs[1].blueprint = Blueprint::Follow(vec!["a".into(), "b".into(), "c".into()]);
-    let mut generator = Scripted(walker);
+    let mut generator = Blocking::new(Scripted(walker));
     let options = Options::greedy(AgentKind::Himac);
     let episodes = Scheduler::new(&Corridors, &mut generator, options).run(&jobs, |_| ()).unwrap();
     let shape = |episode: &Episode| -> Vec<(String, usize)> {
@@ -172,14 +85,15 @@ fn a_blueprint_is_written_once_or_given() {
 
 struct Counting {
     inner: Scripted<fn(&Query) -> Option<String>>,
-    calls: AtomicUsize,
-    largest: usize,
+    batches: Vec<usize>,
 }
 
-impl Generator for Counting {
-    fn generate(&mut self, requests: &[Request<'_>]) -> Result<Vec<Completion>, GenerateError> {
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        self.largest = self.largest.max(requests.len());
+impl BatchGenerator for Counting {
+    fn generate(
+        &mut self,
+        requests: &[Request],
+    ) -> Result<Vec<Result<Completion, GenerateError>>, GenerateError> {
+        self.batches.push(requests.len());
         self.inner.generate(requests)
     }
     fn policy(&self) -> String {
@@ -187,12 +101,22 @@ impl Generator for Counting {
     }
 }
 
+fn batches(agent: AgentKind, tasks: &[TaskKey], slots: usize) -> Vec<usize> {
+    let mut generator = Blocking::new(Counting { inner: Scripted(walker), batches: Vec::new() });
+    let options = Options { slots, ..Options::greedy(agent) };
+    Scheduler::new(&Corridors, &mut generator, options).run(&Job::each(tasks), |_| ()).unwrap();
+    generator.into_inner().batches
+}
+
 #[test]
-fn replies_of_all_running_episodes_go_out_as_one_batch() {
-    let jobs = Job::each(&vec![TaskKey::new("corridor", "all", "3"); 10]);
-    let mut generator = Counting { inner: Scripted(walker), calls: AtomicUsize::new(0), largest: 0 };
-    Scheduler::new(&Corridors, &mut generator, Options::greedy(AgentKind::Flat)).run(&jobs, |_| ()).unwrap();
-    assert_eq!((generator.calls.into_inner(), generator.largest), (3, 10));
+fn a_blocking_generator_gets_the_replies_of_all_running_episodes_as_one_batch() {
+    let corridor = |length: &str| TaskKey::new("corridor", "all", length);
+    assert_eq!(batches(AgentKind::Flat, &vec![corridor("3"); 10], 64), [10, 10, 10]);
+    // A freed slot is filled before the next batch.
+    let mixed = ["1", "3", "2", "2"].map(corridor);
+    assert_eq!(batches(AgentKind::Flat, &mixed, 2), [2, 2, 2, 1, 1]);
+    // Planner, executor, progress, executor; no progress after the last step.
+    assert_eq!(batches(AgentKind::StepHrl, &vec![corridor("2"); 3], 2), [2, 2, 2, 2, 1, 1, 1, 1]);
 }
 
 #[test]
@@ -204,10 +128,10 @@ fn a_failing_environment_ends_its_own_episode_only() {
         sample: 0,
         blueprint: Blueprint::Own,
     });
-    let mut generator = Scripted(|query: &Query| match query {
+    let mut generator = Blocking::new(Scripted(|query: &Query| match query {
         Query::Flat { history, .. } => Some(if history.len() == 1 { "break" } else { "east" }.to_owned()),
         _ => None,
-    });
+    }));
     let episodes = Scheduler::new(&Corridors, &mut generator, Options::greedy(AgentKind::Flat))
         .run(&jobs, |_| ())
         .unwrap();
@@ -232,7 +156,7 @@ impl Perturb for Stand {
 fn noise_is_recorded_with_the_label_and_reproducible() {
     let jobs = Job::each(&vec![TaskKey::new("corridor", "all", "4"); 6]);
     let run = |seed| {
-        let mut generator = Scripted(walker);
+        let mut generator = Blocking::new(Scripted(walker));
         let noise = Some(Noise { probability: 0.5, perturb: &Stand });
         let options = Options { noise, seed, ..Options::greedy(AgentKind::StepHrl) };
         Scheduler::new(&Corridors, &mut generator, options).run(&jobs, |_| ()).unwrap()
@@ -249,7 +173,7 @@ fn noise_is_recorded_with_the_label_and_reproducible() {
 #[test]
 fn truncated_episodes_are_failures() {
     let jobs = Job::each(&[TaskKey::new("corridor", "all", "12")]);
-    let mut generator = Scripted(walker);
+    let mut generator = Blocking::new(Scripted(walker));
     let options = Options { max_steps: 5, ..Options::greedy(AgentKind::StepHrl) };
     let episodes = Scheduler::new(&Corridors, &mut generator, options).run(&jobs, |_| ()).unwrap();
     assert_eq!((episodes[0].len(), episodes[0].end, episodes[0].won), (5, Some(End::Truncated), false));

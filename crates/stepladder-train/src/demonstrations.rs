@@ -11,7 +11,7 @@ use stepladder_core::trace::{Episode, Turn, VERSION};
 use stepladder_core::{Role, Start, TaskKey};
 use stepladder_data::annotate::divide;
 use stepladder_env::{Draw, Env, Subset, TimeLimit};
-use stepladder_rollout::generator::ExpertGenerator;
+use stepladder_rollout::generator::{Blocking, ExpertGenerator};
 use stepladder_rollout::scheduler::{Noise, Options};
 use stepladder_rollout::{Dropped, Job, Scheduler};
 
@@ -43,7 +43,8 @@ pub fn expert_rollout(
     reporter: &dyn Reporter,
     stop: &AtomicBool,
 ) -> Result<Vec<Episode>> {
-    let mut generator = ExpertGenerator::new(&*env.expert, format!("expert/{}", env.spec().id));
+    let mut generator =
+        Blocking::new(ExpertGenerator::new(&*env.expert, format!("expert/{}", env.spec().id)));
     let noise = (rollout.noise > 0.0).then_some(Noise { probability: rollout.noise, perturb: &*env.noise });
     let options = Options {
         max_steps: rollout.max_steps,

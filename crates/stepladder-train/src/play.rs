@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use stepladder_agent::AgentSpec;
@@ -15,7 +16,7 @@ use stepladder_data::WordTokenizer;
 use stepladder_model::local::fingerprint;
 use stepladder_model::{Device, Kind};
 use stepladder_model::{Factors, LocalGenerator, ModelError};
-use stepladder_rollout::generator::{ByRole, Completion, GenerateError, Request};
+use stepladder_rollout::generator::{Answer, Blocking, ByRole, GenerateError, Request};
 use stepladder_rollout::scheduler::Options;
 use stepladder_rollout::{Generator, Job, Scheduler};
 
@@ -165,6 +166,7 @@ impl Policy {
                 kind,
                 fingerprint(&part.weights.trained.flat),
             )
+            .map(Blocking::new)
         };
         let mut by_role: Vec<(Role, Box<dyn Generator>)> = Vec::new();
         for part in &self.parts {
@@ -196,7 +198,7 @@ pub fn live_generator(
     tokenizer: &Arc<WordTokenizer>,
     env: &Registered,
     workers: usize,
-) -> Result<LocalGenerator, ModelError> {
+) -> Result<Blocking<LocalGenerator>, ModelError> {
     let (workers, kind) = for_device(trainer.weights.device(), workers);
     LocalGenerator::new(
         &trainer.weights,
@@ -207,6 +209,7 @@ pub fn live_generator(
         kind,
         format!("step-{}", trainer.progress.step),
     )
+    .map(Blocking::new)
 }
 
 /// A generator that writes nothing more once somebody has asked to stop.
@@ -216,11 +219,15 @@ pub struct UntilStopped<'a> {
 }
 
 impl Generator for UntilStopped<'_> {
-    fn generate(&mut self, requests: &[Request<'_>]) -> Result<Vec<Completion>, GenerateError> {
+    fn submit(&mut self, requests: Vec<Request>) {
+        self.inner.submit(requests);
+    }
+
+    fn poll(&mut self, wait: Duration) -> Result<Vec<Answer>, GenerateError> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(GenerateError::Stopped);
         }
-        self.inner.generate(requests)
+        self.inner.poll(wait)
     }
 
     fn end_session(&mut self, session: u64) {

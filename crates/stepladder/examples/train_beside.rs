@@ -40,7 +40,7 @@ use stepladder_data::{Row, Sample, WordTokenizer};
 use stepladder_env::TaskSet;
 use stepladder_model::checkpoint::{read_tensors, write_tensors};
 use stepladder_model::{Device, Factors, Kind, Layout, ModelConfig, Params, Shape, Weights, device};
-use stepladder_rollout::generator::ExpertGenerator;
+use stepladder_rollout::generator::{Blocking, ExpertGenerator};
 use stepladder_rollout::scheduler::{Noise, Options};
 use stepladder_rollout::{Job, Scheduler};
 
@@ -89,7 +89,7 @@ fn samples(tasks: &dyn TaskSet, games: usize) -> Result<Vec<Sample>> {
             noise: (pass > 0).then_some(Noise { probability: NOISE, perturb: &WrongActions }),
             ..Options::greedy(AgentKind::StepHrl)
         };
-        let mut expert = ExpertGenerator::new(AlfworldExpert::default(), "expert");
+        let mut expert = Blocking::new(ExpertGenerator::new(AlfworldExpert::default(), "expert"));
         let episodes = Scheduler::new(tasks, &mut expert, options).run(&jobs, |_| ())?;
         samples.extend(episodes.iter().filter(|episode| episode.won).flat_map(hierarchical));
     }

@@ -21,7 +21,9 @@ use stepladder_data::transitions::transitions;
 use stepladder_data::{Sample, WordTokenizer};
 use stepladder_env::TaskSet;
 use stepladder_env::transcript::read_rows;
-use stepladder_rollout::generator::{Completion, ExpertGenerator, GenerateError, Generator, Request};
+use stepladder_rollout::generator::{
+    BatchGenerator, Blocking, Completion, ExpertGenerator, GenerateError, Request,
+};
 use stepladder_rollout::scheduler::{Noise, Options};
 use stepladder_rollout::{Job, Scheduler};
 
@@ -31,12 +33,15 @@ struct Recording {
     asked: BTreeMap<u64, Vec<(Query, String)>>,
 }
 
-impl Generator for Recording {
-    fn generate(&mut self, requests: &[Request<'_>]) -> Result<Vec<Completion>, GenerateError> {
+impl BatchGenerator for Recording {
+    fn generate(
+        &mut self,
+        requests: &[Request],
+    ) -> Result<Vec<Result<Completion, GenerateError>>, GenerateError> {
         let completions = self.expert.generate(requests)?;
         for (request, completion) in requests.iter().zip(&completions) {
             let asked = self.asked.entry(request.session).or_default();
-            asked.push((request.query.clone(), completion.text.clone()));
+            asked.push((request.query.clone(), completion.as_ref().unwrap().text.clone()));
         }
         Ok(completions)
     }
@@ -66,15 +71,16 @@ fn rollouts(agent: AgentKind, tasks: usize, passes: u64, max_steps: u32) -> Vec<
     let mut all = Vec::new();
     for sample in 0..passes {
         let jobs: Vec<Job> = tasks.iter().map(|task| Job::sampled(task, sample)).collect();
-        let mut generator = Recording {
+        let mut generator = Blocking::new(Recording {
             expert: ExpertGenerator::new(AlfworldExpert::default(), "expert"),
             asked: BTreeMap::new(),
-        };
+        });
         let noise = (sample > 0).then_some(Noise { probability: 0.2, perturb: &WrongActions });
         let options = Options { noise, max_steps, ..Options::greedy(agent) };
         let episodes = Scheduler::new(&set, &mut generator, options).run(&jobs, |_| ()).unwrap();
-        assert_eq!(episodes.len(), generator.asked.len());
-        all.extend(episodes.into_iter().zip(generator.asked.into_values()));
+        let asked = generator.into_inner().asked;
+        assert_eq!(episodes.len(), asked.len());
+        all.extend(episodes.into_iter().zip(asked.into_values()));
     }
     all
 }

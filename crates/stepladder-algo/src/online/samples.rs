@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 use stepladder_core::Role;
-use stepladder_core::trace::{Episode, Turn, TurnTokens};
+use stepladder_core::trace::{Episode, Turn};
 
 use crate::AlgoError;
 
@@ -39,19 +39,17 @@ impl Sample {
     /// # Errors
     /// [`AlgoError::NoTokens`] if the turn does not hold its tokens, each with a log-probability.
     pub fn of(turn: &Turn, advantage: f64) -> Result<Self, AlgoError> {
-        let known = |tokens: &&TurnTokens| {
-            !tokens.prompt.is_empty()
-                && !tokens.reply.is_empty()
-                && tokens.reply.len() == tokens.logprobs.len()
-        };
-        let tokens =
-            turn.tokens.as_deref().filter(known).ok_or(AlgoError::NoTokens { role: turn.role.name() })?;
-        let ids = [tokens.prompt.as_slice(), &tokens.reply].concat();
+        let absent = || AlgoError::NoTokens { role: turn.role.name() };
+        let tokens = turn.tokens.as_deref().ok_or_else(absent)?;
+        let logprobs = tokens.logprobs.as_ref().ok_or_else(absent)?;
+        if tokens.prompt.is_empty() || tokens.reply.is_empty() || tokens.reply.len() != logprobs.len() {
+            return Err(absent());
+        }
         Ok(Self {
             role: turn.role,
-            ids,
+            ids: [tokens.prompt.as_slice(), &tokens.reply].concat(),
             start: tokens.prompt.len(),
-            old: tokens.logprobs.clone(),
+            old: logprobs.clone(),
             advantage: vec![advantage as f32; tokens.reply.len()],
             count: 1.0,
         })
@@ -104,11 +102,13 @@ pub fn merge(samples: Vec<Sample>) -> Vec<Sample> {
 
 #[cfg(test)]
 mod tests {
+    use stepladder_core::trace::TurnTokens;
+
     use super::*;
 
     #[test]
     fn a_turn_without_token_ids_is_an_error() {
-        let whole = TurnTokens { prompt: vec![1, 2], reply: vec![3], logprobs: vec![-0.5] };
+        let whole = TurnTokens { prompt: vec![1, 2], reply: vec![3], logprobs: Some(vec![-0.5]) };
         let turn = |tokens: Option<TurnTokens>| Turn {
             tokens: tokens.map(Box::new),
             ..Turn::said(Role::Micro, "up")
@@ -117,7 +117,8 @@ mod tests {
         for tokens in [
             None,
             Some(TurnTokens::default()),
-            Some(TurnTokens { logprobs: vec![], ..whole.clone() }),
+            Some(TurnTokens { logprobs: None, ..whole.clone() }),
+            Some(TurnTokens { logprobs: Some(vec![]), ..whole.clone() }),
             Some(TurnTokens { prompt: vec![], ..whole }),
         ] {
             let error = Sample::of(&turn(tokens), 1.0).unwrap_err().to_string();

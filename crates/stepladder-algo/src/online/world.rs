@@ -1,6 +1,7 @@
 //! Playing with the current policy: which tasks, which episodes, how they are grouped.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand::seq::SliceRandom;
 use stepladder_agent::AgentSpec;
@@ -12,7 +13,7 @@ use stepladder_data::WordTokenizer;
 use stepladder_env::TaskSet;
 use stepladder_model::local::{LocalGenerator, fingerprint};
 use stepladder_rollout::scheduler::{Job, Options, Scheduler};
-use stepladder_rollout::{Completion, Dropped, GenerateError, Generator, Request};
+use stepladder_rollout::{Answer, Blocking, Dropped, GenerateError, Generator, Request};
 use tch::{Device, Kind};
 
 use crate::AlgoError;
@@ -81,7 +82,7 @@ impl World<'_> {
     /// that no two sample alike.
     ///
     /// # Errors
-    /// [`AlgoError::Generate`] if the model cannot answer; an environment that fails only ends its own episode.
+    /// [`AlgoError::Generate`] if the model cannot answer; an environment or a request that fails ends its own episode only.
     pub fn play(
         &self,
         trainer: &Trainer,
@@ -102,7 +103,7 @@ impl World<'_> {
             self.kind,
             fingerprint(&weights.trained.flat),
         )?;
-        let mut generator = Timed { inner, seconds: 0.0 };
+        let mut generator = Timed { inner: Blocking::new(inner), seconds: 0.0 };
         let options = Options {
             max_steps: self.limit,
             slots: self.slots,
@@ -135,11 +136,15 @@ struct Timed<G> {
 }
 
 impl<G: Generator> Generator for Timed<G> {
-    fn generate(&mut self, requests: &[Request<'_>]) -> Result<Vec<Completion>, GenerateError> {
+    fn submit(&mut self, requests: Vec<Request>) {
+        self.inner.submit(requests);
+    }
+
+    fn poll(&mut self, wait: Duration) -> Result<Vec<Answer>, GenerateError> {
         let clock = Stopwatch::resume(self.seconds);
-        let completions = self.inner.generate(requests);
+        let answers = self.inner.poll(wait);
         self.seconds = clock.seconds();
-        completions
+        answers
     }
 
     fn end_session(&mut self, session: u64) {
@@ -154,7 +159,7 @@ impl<G: Generator> Generator for Timed<G> {
 /// What became of the episodes of an iteration.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Lost {
-    /// Episodes that an environment's error broke off.
+    /// Episodes that an error broke off.
     pub dropped: Dropped,
     /// Groups that were left with fewer than two episodes by that.
     pub groups: usize,

@@ -78,7 +78,7 @@ pub const METRICS: &[(&str, &str, &str)] = &[
     ),
     ("logprob_gap_max", "nats", "the largest of them"),
     ("distinct_replies", "", "samples of the iteration's updates after merging, as a share of its replies"),
-    ("dropped_episodes", "", "episodes of the iteration that an environment's error broke off"),
+    ("dropped_episodes", "", "episodes of the iteration that an error broke off"),
     ("dropped_groups", "", "groups that were left with fewer than two episodes by that"),
     ("skipped_updates", "", "optimiser steps of the iteration whose gradient was not finite"),
     ("share/generate", "", "share of the iteration's time spent on writing replies"),
