@@ -9,8 +9,7 @@ use stepladder_algo::AlgoError;
 use stepladder_algo::offline_ac::critics::{entries, init};
 use stepladder_algo::runtime::optimiser::AdamWConfig;
 use stepladder_core::seed::stream;
-use stepladder_data::WordTokenizer;
-use stepladder_data::offline_batch::LEVELS;
+use stepladder_data::{Level, WordTokenizer};
 use stepladder_model::{Factors, ModelConfig, Shape, Weights, checkpoint};
 use tch::{Device, Tensor};
 
@@ -30,7 +29,7 @@ fn rows() -> Vec<Value> {
             // A few digits, so that text carries them whole.
             let reward = f64::from(rng.random_range(-8..9)) / 8.0;
             json!({
-                "role": LEVELS[index % 3].name(), "ids": ids, "start": start, "len": len, "reward": reward,
+                "role": Level::ALL[index % 3].role().name(), "ids": ids, "start": start, "len": len, "reward": reward,
                 "done": done, "next": next, "steps": 1 + index % 3, "weight": 1 + index % 3,
             })
         })

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use rand::RngExt;
 use stepladder_algo::bc::{BcConfig, train};
-use stepladder_algo::offline_ac::{self, Learners, OfflineConfig};
+use stepladder_algo::offline_ac::{self, OfflineConfig};
 use stepladder_algo::runtime::observer::{Observer, StepReport};
 use stepladder_algo::runtime::optimiser::AdamWConfig;
 use stepladder_algo::runtime::plan::Mixture;
@@ -99,7 +99,7 @@ fn main() -> Result<(), stepladder_algo::AlgoError> {
             let done = rng.random_bool(0.3);
             let prompt = row.replies[0].start as usize;
             let next = if done { Vec::new() } else { row.ids[..prompt].to_vec() };
-            OfflineRow { row, reward: f64::from(u8::from(done)), done, next, steps: 1 }
+            OfflineRow { row, rewards: vec![f64::from(u8::from(done))], done, next }
         })
         .collect();
     let config = OfflineConfig {
@@ -111,7 +111,7 @@ fn main() -> Result<(), stepladder_algo::AlgoError> {
     };
     let identity = trainer.identity.clone();
     let mut trainer = offline_ac::start(trainer, adam, identity, 0);
-    let learners = Learners::new(workers as usize, &trainer.weights, &trainer.factors, &config);
+    let learners = offline_ac::workers(workers as usize, &trainer.weights, &trainer.factors, &config);
     let mut last = Last(None);
     offline_ac::train(&config, &rows, 0, &mut trainer, &learners, &AtomicBool::new(false), &mut last)?;
     print("offline actor-critic", &last);

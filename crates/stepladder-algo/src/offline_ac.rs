@@ -1,4 +1,4 @@
-//! Offline actor-critic per level: STEP-HRL's second stage (spec/algorithms 3.4 to 3.6).
+//! Offline actor-critic per level: STEP-HRL's second stage (docs/spec/algorithms.md 3.4 to 3.6).
 //!
 //! Per level (planner, executor, progress), over the rows of a step, with h detached and s the model's parameters:
 //!
@@ -10,14 +10,14 @@
 //! (4) θ̄      ← (1 − τ') θ̄ + τ' θ                             both slow copies, once per step
 //! (5) A      = Q(h(x,y)) − V(h(x)),   w = min(exp(A/b), 20)
 //! (6) L_π    = − mean w̃ LP(y|x),   w̃ = w / (mean w + 1e-8)    actor mode `awr`; the others: `ops::actor`
-//! L = Σ_level ρ_level (L_π + L_Q + L_V),   ρ = 1 (mixture `levels`) or the level's share of the samples (`pooled`)
+//! L = Σ_level ρ_level (L_π + L_Q + L_V),   ρ = 1 (mixture `levels`) or the level's part of the samples (`pooled`)
 //! ```
 //!
 //! **Departures from the released code** (each has a switch, all of them together are [`OfflineConfig::profile`]):
 //! weights are applied row by row instead of their mean to all rows; V regresses on Q of the action that was taken; the
 //! slow copies move once per step and after it; critics compute in f32. Beyond it: `pooled` batches are bucketed by
 //! length and identical samples are merged with a weight. Means go over all rows of a level in a step, whoever computed
-//! them: workers first exchange two sums per level, then go backward (`offline_ac/share.rs`).
+//! them: workers first exchange two sums per level, then go backward (`offline_ac/workers.rs`).
 //!
 //! Metrics: those of `bc`, and `actor_loss`, `critic_loss/…`, `q/…`, `v/…`, `advantage/…`, `advantage_std/…`,
 //! `weight_max/…` per level.
@@ -25,13 +25,15 @@
 use std::sync::atomic::AtomicBool;
 
 use stepladder_core::Role;
-use stepladder_data::OfflineRow;
-use stepladder_data::offline_batch::{LEVELS, collate, level_of};
-use stepladder_model::Params;
-use tch::Tensor;
+use stepladder_data::offline_batch::collate;
+use stepladder_data::{Level, OfflineRow, PerLevel};
+use stepladder_model::{Factors, Params, Weights};
+use tch::{TchError, Tensor};
 
 use crate::AlgoError;
-use crate::ops::critic::polyak;
+use crate::ops::actor::advantage;
+use crate::ops::critic::{expectile_loss, polyak, td_loss, td_target};
+use crate::ops::returns::decision_return;
 use crate::runtime::epochs::{self, Done};
 use crate::runtime::net::Net;
 use crate::runtime::observer::{Ending, Observer};
@@ -42,11 +44,14 @@ use crate::runtime::trainer::{Identity, Trainer};
 
 mod config;
 pub mod critics;
-mod share;
+mod level;
+mod workers;
 
 pub use config::{OfflineConfig, TargetUpdate, VTarget};
-use critics::{CRITIC, no_slow_copy};
-pub use share::{Learners, LevelSums};
+use critics::{CRITIC, Heads, no_slow_copy};
+use level::METRICS;
+pub use level::{LevelBatch, LevelSums, Losses};
+pub use workers::OfflineWorkers;
 
 /// A trainer that starts from another one's model, usually a behaviour-cloning checkpoint: fresh optimiser, fresh
 /// critics, no progress.
@@ -57,7 +62,61 @@ pub fn start(from: Trainer, optimiser: AdamWConfig, identity: Identity, seed: u6
     trainer
 }
 
-/// The parts of a step that are normalised by themselves: all of it, or its micro-steps with an even share of each level.
+/// Losses of the rows of one level: equations (1) to (3) and (5), row by row. `q`, `v` and their slow copies are heads of
+/// this level, so the advantage is the planner's, the executor's or the progress writer's.
+///
+/// ```text
+/// (1) y   = Σᵢ γⁱ rᵢ + (1 − d) γⁿ V̄(h(x'))      TD target, within ± c if c is given
+/// (2) L_Q = (Q(h(x,y)) − y)²
+/// (3) L_V = w(u) u²,  u = V(h(x)) − q            expectile loss
+/// (5) A   = Q(h(x,y)) − V(h(x)),   f(A)           advantage and actor weight
+/// ```
+/// γ is applied here and nowhere else: a decision has one reward for each step that is discounted by itself. Means over the
+/// rows of a level, and with them (6), take all shards of a step: see [`gradients`].
+///
+/// # Errors
+/// From libtorch.
+pub fn losses(
+    heads: &Heads,
+    slow: &Heads,
+    rows: &LevelBatch<'_>,
+    config: &OfflineConfig,
+) -> Result<Losses, AlgoError> {
+    let (v, q) = (heads.v.value(&rows.state)?, heads.q.value(&rows.action)?); // [B] twice
+    let decisions = rows.rewards.iter().zip(rows.dones).map(|(rewards, &done)| {
+        let (reward, discount) = decision_return(rewards, config.gamma);
+        (reward as f32, if done { 0.0 } else { discount as f32 })
+    });
+    let (reward, discount): (Vec<f32>, Vec<f32>) = decisions.unzip();
+    let column = |values: &[f32]| Tensor::from_slice(values).f_to_device(v.device());
+    let (next_value, slow_q) = tch::no_grad(|| -> Result<(Tensor, Tensor), TchError> {
+        let next_value = match &rows.next {
+            Some(next) => slow.v.value(next)?,
+            None => v.f_zeros_like()?,
+        };
+        let slow_q = match config.v_target_at {
+            VTarget::ActionEnd => slow.q.value(&rows.action)?,
+            VTarget::StateEnd => slow.q.value(&rows.state)?,
+        };
+        Ok((next_value, slow_q))
+    })?;
+    let target = td_target(&column(&reward)?, &column(&discount)?, &next_value)?; // (1)
+    let target = match config.value_bound {
+        Some(c) => target.clamp(-c, c),
+        None => target,
+    };
+    let critic = td_loss(&q, &target)? + expectile_loss(&v, &slow_q, config.omega)?; // (2), (3)
+    let advantage = advantage(&q, &v)?; // (5)
+    let factor = config.rule().factor(&advantage, &q)?;
+    Ok(Losses { critic, v, q, advantage, factor })
+}
+
+/// `count` workers for a model like `weights`.
+pub fn workers(count: usize, weights: &Weights, factors: &Factors, config: &OfflineConfig) -> OfflineWorkers {
+    OfflineWorkers::new(count, weights, factors, config, losses)
+}
+
+/// The parts of a step that are normalised by themselves: all of it, or its micro-steps with an even part of each level.
 fn micro_steps(config: &OfflineConfig, rows: &[&OfflineRow], group: &[usize]) -> Vec<Vec<usize>> {
     let parts = match config.target_update {
         TargetUpdate::AfterStep => 1,
@@ -76,9 +135,9 @@ fn micro_steps(config: &OfflineConfig, rows: &[&OfflineRow], group: &[usize]) ->
     taken
 }
 
-/// What a step, or a micro-step, came to.
+/// Losses and gradients of a step, or of a micro-step.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct StepGradients {
     /// Gradient of the model; zeros while critics learn alone.
     pub actor: Tensor,
     /// Gradient of the critics.
@@ -88,12 +147,12 @@ pub struct Outcome {
     /// Its part Σ ρ L_π.
     pub actor_loss: f64,
     /// Sums by level.
-    pub sums: [LevelSums; 3],
+    pub sums: PerLevel<LevelSums>,
     /// Tokens without padding.
     pub tokens: usize,
 }
 
-/// Losses and gradients of rows that share their means. `learners` were made with the same `config`.
+/// Losses and gradients of rows whose means are taken together. `workers` were made with the same `config`.
 ///
 /// # Errors
 /// From libtorch.
@@ -103,45 +162,44 @@ pub fn gradients(
     pad: u32,
     (params, critic): (&Params, &Net),
     train_actor: bool,
-    learners: &Learners,
-) -> Result<Outcome, AlgoError> {
-    let mut counts = [0.0f64; 3];
+    workers: &OfflineWorkers,
+) -> Result<StepGradients, AlgoError> {
+    let mut counts = PerLevel::<f64>::default();
     for row in rows.iter().filter(|row| row.counts()) {
-        if let Some(level) = level_of(row.row.role) {
+        if let Some(level) = Level::of(row.row.role) {
             counts[level] += f64::from(row.row.weight);
         }
     }
-    let all: f64 = counts.iter().sum();
-    let portions = counts.map(|count| match config.mixture {
-        Mixture::Pooled if all > 0.0 => count / all,
+    let all: f64 = counts.iter().map(|(_, count)| count).sum();
+    // ρ of each level.
+    let portions = PerLevel::from_fn(|level| match config.mixture {
+        Mixture::Pooled if all > 0.0 => counts[level] / all,
         _ => 1.0,
     });
-    let mut scales = [0.0; 3];
-    for level in 0..3 {
-        scales[level] = if counts[level] > 0.0 { portions[level] / counts[level] } else { 0.0 };
-    }
-    let batches: Vec<_> = shards(rows, learners.count(), |row| row.row.ids.len() + row.next.len())
+    let scale = |level| if counts[level] > 0.0 { portions[level] / counts[level] } else { 0.0 };
+    let scales = PerLevel::from_fn(scale);
+    let batches: Vec<_> = shards(rows, workers.count(), |row| row.row.ids.len() + row.next.len())
         .iter()
         .map(|shard| collate(shard, pad))
         .filter(|batch| batch.block.rows > 0)
         .collect();
     let tokens = batches.iter().map(|batch| batch.tokens).sum();
     let shard_count = batches.len();
-    let mut sums = [LevelSums::default(); 3];
-    for part in learners.forward(params, critic, batches, scales, train_actor)? {
-        for (sum, part) in sums.iter_mut().zip(part) {
-            sum.add(&part);
+    let mut sums = PerLevel::<LevelSums>::default();
+    for of_shard in workers.forward(params, critic, batches, scales, train_actor)? {
+        for (level, part) in of_shard.iter() {
+            sums[level].add(part);
         }
     }
     let rule = config.rule();
-    let mut actor_scales = [0.0; 3];
-    for (level, sum) in sums.iter_mut().enumerate() {
-        let scale = rule.scale(&sum.totals);
-        sum.weight_max *= scale * sum.totals.count;
-        actor_scales[level] = portions[level] * scale;
-    }
-    let done = learners.backward(shard_count, actor_scales)?;
-    Ok(Outcome {
+    let actor_scales = PerLevel::from_fn(|level| {
+        let sums = &mut sums[level];
+        let scale = rule.scale(&sums.totals);
+        sums.weight_max *= scale * sums.totals.count;
+        portions[level] * scale
+    });
+    let done = workers.backward(shard_count, actor_scales)?;
+    Ok(StepGradients {
         loss: done.actor_loss + done.critic_loss,
         actor_loss: done.actor_loss,
         actor: done.actor.unwrap_or_else(|| params.flat.zeros_like()),
@@ -151,7 +209,7 @@ pub fn gradients(
     })
 }
 
-/// One optimiser step; the norm before clipping, and what it came to. A step whose gradient is not finite moves neither
+/// Takes one optimiser step; returns the norm before clipping, losses and gradients. A step whose gradient is not finite moves neither
 /// model nor critics.
 fn step(
     config: &OfflineConfig,
@@ -159,18 +217,17 @@ fn step(
     group: &[usize],
     pad: u32,
     trainer: &mut Trainer,
-    learners: &Learners,
+    workers: &OfflineWorkers,
     rate: f64,
-) -> Result<(f64, Outcome), AlgoError> {
+) -> Result<(f64, StepGradients), AlgoError> {
     let train_actor = trainer.progress.step >= config.critic_warmup;
     let critic = trainer.nets.get_mut(CRITIC, critics::count_for(&trainer.weights.trained))?;
     let parts = micro_steps(config, rows, group);
-    let share = 1.0 / parts.len() as f64;
-    let mut sum: Option<Outcome> = None;
+    let average = 1.0 / parts.len() as f64;
+    let mut sum: Option<StepGradients> = None;
     for part in parts {
         let members = part.into_iter().map(|index| rows[index]).collect();
-        let next =
-            gradients(config, members, pad, (&trainer.weights.trained, critic), train_actor, learners)?;
+        let next = gradients(config, members, pad, (&trainer.weights.trained, critic), train_actor, workers)?;
         sum = Some(match sum {
             None => next,
             Some(before) => before.plus(next),
@@ -179,7 +236,7 @@ fn step(
             follow(critic, config.tau)?;
         }
     }
-    let total = sum.ok_or_else(|| AlgoError::NoData("a step without rows".to_owned()))?.times(share);
+    let total = sum.ok_or_else(|| AlgoError::NoData("a step without rows".to_owned()))?.times(average);
     let norm = |gradient: &Tensor| gradient.norm().double_value(&[]);
     let norm = norm(&total.actor).hypot(norm(&total.critics));
     if train_actor {
@@ -199,11 +256,11 @@ fn follow(critic: &mut Net, tau: f64) -> Result<(), AlgoError> {
     polyak(critic.target.as_mut().ok_or_else(no_slow_copy)?, &critic.params, tau)
 }
 
-impl Outcome {
+impl StepGradients {
     fn plus(self, other: Self) -> Self {
         let mut sums = self.sums;
-        for (sum, part) in sums.iter_mut().zip(&other.sums) {
-            sum.add(part);
+        for (level, part) in other.sums.iter() {
+            sums[level].add(part);
         }
         Self {
             actor: self.actor + other.actor,
@@ -215,23 +272,23 @@ impl Outcome {
         }
     }
 
-    fn times(self, share: f64) -> Self {
-        if share == 1.0 {
+    fn times(self, factor: f64) -> Self {
+        if factor == 1.0 {
             return self;
         }
         Self {
-            actor: self.actor * share,
-            critics: self.critics * share,
-            loss: self.loss * share,
-            actor_loss: self.actor_loss * share,
+            actor: self.actor * factor,
+            critics: self.critics * factor,
+            loss: self.loss * factor,
+            actor_loss: self.actor_loss * factor,
             ..self
         }
     }
 
     fn extra(&self) -> Vec<(&'static str, f64)> {
         let mut extra = vec![("actor_loss", self.actor_loss)];
-        for (sums, names) in self.sums.iter().zip(share::METRICS) {
-            extra.extend(names.into_iter().zip(sums.metrics()).filter(|_| sums.totals.count > 0.0));
+        for (level, sums) in self.sums.iter().filter(|(_, sums)| sums.totals.count > 0.0) {
+            extra.extend(METRICS[level].into_iter().zip(sums.metrics()));
         }
         extra
     }
@@ -239,7 +296,7 @@ impl Outcome {
 
 /// Trains until the budget is used up or `stop` is set. Continues wherever `trainer.progress` stands.
 ///
-/// `trainer` comes from [`start`] or from a checkpoint that [`train`] left, `learners` were made with the same `config`.
+/// `trainer` comes from [`start`] or from a checkpoint that [`train`] left, `workers` were made with the same `config`.
 /// Rows without a reply and rows of a flat agent are left out; a level without rows is not trained.
 ///
 /// # Errors
@@ -251,12 +308,12 @@ pub fn train(
     rows: &[OfflineRow],
     pad: u32,
     trainer: &mut Trainer,
-    learners: &Learners,
+    workers: &OfflineWorkers,
     stop: &AtomicBool,
     observer: &mut dyn Observer,
 ) -> Result<Ending, AlgoError> {
     let rows: Vec<&OfflineRow> =
-        rows.iter().filter(|row| row.counts() && level_of(row.row.role).is_some()).collect();
+        rows.iter().filter(|row| row.counts() && Level::of(row.row.role).is_some()).collect();
     if rows.is_empty() {
         return Err(AlgoError::NoData("no episode gave a transition".to_owned()));
     }
@@ -278,10 +335,10 @@ pub fn train(
         |trainer, group, fraction| {
             let rate = factor(config.schedule, fraction, config.warmup, config.floor);
             let warming = trainer.progress.step < config.critic_warmup;
-            let (gradient_norm, outcome) = step(config, &rows, group, pad, trainer, learners, rate)?;
+            let (gradient_norm, outcome) = step(config, &rows, group, pad, trainer, workers, rate)?;
             let mut per_role = [(0.0, 0.0); Role::COUNT];
-            for (level, sums) in LEVELS.into_iter().zip(&outcome.sums) {
-                per_role[level as usize] = (sums.logprob, sums.totals.count);
+            for (level, sums) in outcome.sums.iter() {
+                per_role[level.role() as usize] = (sums.logprob, sums.totals.count);
             }
             let learning_rate = if warming { 0.0 } else { rate * config.actor_learning_rate };
             let (loss, extra) = (outcome.loss, outcome.extra());

@@ -15,7 +15,7 @@ pub mod value;
 
 pub use config::PpoConfig;
 use value::VALUE;
-pub use value::Values;
+pub use value::ValueWorkers;
 
 use stepladder_agent::AgentSpec;
 use stepladder_core::style::PromptStyle;
@@ -37,7 +37,7 @@ use crate::runtime::trainer::Trainer;
 /// PPO, with the workers of its critic.
 pub struct Ppo {
     config: PpoConfig,
-    values: Option<Values>,
+    values: Option<ValueWorkers>,
 }
 
 impl Ppo {
@@ -55,7 +55,7 @@ impl Method for Ppo {
             trainer.nets.insert(VALUE, net);
         }
         trainer.nets.get(VALUE, value::count(&trainer.weights.trained.layout))?;
-        self.values = Some(Values::new(world.workers, &trainer.weights, &trainer.factors, world.kind));
+        self.values = Some(ValueWorkers::new(world.workers, &trainer.weights, &trainer.factors, world.kind));
         Ok(())
     }
 
@@ -94,7 +94,7 @@ fn learn(
     session: &mut Session<'_>,
     episodes: &[Episode],
     ppo: PpoConfig,
-    values: &Values,
+    values: &ValueWorkers,
 ) -> Result<Vec<Sample>, AlgoError> {
     let clock = Stopwatch::start();
     let by_episode: Vec<Vec<Sample>> =

@@ -7,7 +7,7 @@ mod common;
 use common::textbook::{IGNORE, actor_loss, behaviour_cloning, row_logprobs, token_logprobs};
 use common::{PAD, VOCAB, cases, factors, params, rows, shape, weights};
 use serde_json::Value;
-use stepladder_algo::ops::actor::{ActorMode, ActorRule, Totals};
+use stepladder_algo::ops::actor::{ActorMode, ActorRule, Totals, advantage as op_advantage};
 use stepladder_algo::ops::critic::{expectile_loss, polyak, td_loss, td_target};
 use stepladder_algo::ops::logprob::nll;
 use stepladder_algo::runtime::score::weighted_nll;
@@ -156,7 +156,7 @@ fn actors_match_every_golden_case() {
         // Any Q and V with this difference.
         let v = &one * 0.25;
         let q = &advantage + &v;
-        let raw = rule(ActorMode::Awr).factor(&q, &v).unwrap();
+        let raw = rule(ActorMode::Awr).factor(&op_advantage(&q, &v).unwrap(), &q).unwrap();
         close_all(&case, "raw_w", &raw, &expected["raw_w"]);
         let count = advantage.numel() as f64;
         let totals = Totals { count, factor: raw.sum(Kind::Double).double_value(&[]), advantage: 0.0 };
@@ -194,9 +194,10 @@ fn actors_match_every_golden_case() {
 
 /// The actor's loss as training composes it, for rows of one token that stand for one sample each.
 fn trained_actor_loss(rule: &ActorRule, q: &Tensor, v: &Tensor, logprobs: &Tensor) -> Tensor {
-    let factor = rule.factor(q, v).unwrap();
+    let advantage = op_advantage(q, v).unwrap();
+    let factor = rule.factor(&advantage, q).unwrap();
     let sum = |values: &Tensor| values.sum(Kind::Double).double_value(&[]);
-    let totals = Totals { count: q.numel() as f64, factor: sum(&factor), advantage: sum(&(q - v)) };
+    let totals = Totals { count: q.numel() as f64, factor: sum(&factor), advantage: sum(&advantage) };
     nll(logprobs, &(factor * rule.scale(&totals))).unwrap()
 }
 

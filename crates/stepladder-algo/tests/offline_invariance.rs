@@ -12,18 +12,19 @@ use common::{
 };
 use rand::seq::SliceRandom;
 use stepladder_algo::offline_ac::critics::heads;
-use stepladder_algo::offline_ac::{Learners, OfflineConfig, Outcome, VTarget, gradients};
+use stepladder_algo::offline_ac::{
+    OfflineConfig, StepGradients, VTarget, gradients, workers as start_workers,
+};
 use stepladder_algo::ops::actor::{ActorMode, ActorRule};
 use stepladder_algo::ops::critic::{expectile_loss, td_loss, td_target};
 use stepladder_algo::runtime::net::Net;
 use stepladder_algo::runtime::optimiser::AdamWConfig;
 use stepladder_algo::runtime::plan::Mixture;
 use stepladder_core::seed::stream;
-use stepladder_data::OfflineRow;
 use stepladder_data::batch::{Reduction, collate_all};
 use stepladder_data::offline::merge;
-use stepladder_data::offline_batch::LEVELS;
 use stepladder_data::rows::Row;
+use stepladder_data::{Level, OfflineRow};
 use stepladder_model::{Frame, Params};
 use tch::{Device, Kind, Tensor};
 
@@ -43,13 +44,13 @@ impl Same {
         Self { params: params(shape(), &factors(), 5), critics: critics(ADAM, 7) }
     }
 
-    fn of(&self, config: &OfflineConfig, rows: &[OfflineRow], workers: usize) -> Outcome {
-        let learners = Learners::new(workers, &weights(&self.params), &factors(), config);
+    fn of(&self, config: &OfflineConfig, rows: &[OfflineRow], workers: usize) -> StepGradients {
+        let learners = start_workers(workers, &weights(&self.params), &factors(), config);
         gradients(config, rows.iter().collect(), PAD, (&self.params, &self.critics), true, &learners).unwrap()
     }
 }
 
-fn same(what: &str, found: &Outcome, expected: &Outcome) -> Result<(), String> {
+fn same(what: &str, found: &StepGradients, expected: &StepGradients) -> Result<(), String> {
     for (name, found, expected) in
         [("loss", found.loss, expected.loss), ("actor loss", found.actor_loss, expected.actor_loss)]
     {
@@ -61,7 +62,7 @@ fn same(what: &str, found: &Outcome, expected: &Outcome) -> Result<(), String> {
         assert!(wanted.abs().max().double_value(&[]) > 1e-4, "{what}: no gradient to compare");
         compare(what, gradient, wanted, TOLERANCE)?;
     }
-    for (found, expected) in found.sums.iter().zip(&expected.sums) {
+    for ((_, found), (_, expected)) in found.sums.iter().zip(expected.sums.iter()) {
         let pairs = [
             (found.weight_max, expected.weight_max),
             (found.q, expected.q),
@@ -117,7 +118,7 @@ fn order_padding_silent_rows_merging_and_workers_change_nothing() {
             same(&what("copies"), &fixed.of(&config, &copies, 1), &expected).unwrap();
 
             let mut changed = rows.clone();
-            changed[5].reward += 0.3;
+            changed[5].rewards[0] += 0.3;
             assert!(same("another reward", &fixed.of(&config, &changed, 1), &expected).is_err());
             assert!(same("a row less", &fixed.of(&config, &rows[1..], 1), &expected).is_err());
         }
@@ -135,9 +136,9 @@ fn levels_add_up_with_their_shares() {
             let whole = fixed.of(&config, &rows, 2);
             let all: f64 = rows.iter().map(|row| f64::from(row.row.weight)).sum();
             let mut sum = (0.0, whole.actor.zeros_like(), whole.critics.zeros_like());
-            for level in LEVELS {
+            for level in Level::ALL {
                 let part: Vec<OfflineRow> =
-                    rows.iter().filter(|row| row.row.role == level).cloned().collect();
+                    rows.iter().filter(|row| row.row.role == level.role()).cloned().collect();
                 let weight: f64 = part.iter().map(|row| f64::from(row.row.weight)).sum();
                 let share = if mixture == Mixture::Pooled { weight / all } else { 1.0 };
                 let part = fixed.of(&config, &part, 1);
@@ -163,7 +164,7 @@ fn equal_advantages_make_it_behaviour_cloning() {
         let found = fixed.of(&offline_config(ActorMode::Awr, Mixture::Pooled), &rows, workers);
         assert!((found.actor_loss - loss).abs() < 1e-5 * loss, "{} for {loss}", found.actor_loss);
         compare("gradient", &found.actor, &cloned.flat, TOLERANCE).unwrap();
-        assert!(found.sums.iter().all(|sums| (sums.weight_max - 1.0).abs() < 1e-6));
+        assert!(found.sums.iter().all(|(_, sums)| (sums.weight_max - 1.0).abs() < 1e-6));
     }
 }
 
@@ -189,9 +190,9 @@ fn the_trained_path_equals_the_textbook_losses() {
                 decoder.features(&decoder.hidden(&ids(words)).unwrap().select(1, -1)).unwrap().detach()
             };
             let (mut actor, mut critic) = (Tensor::from(0.0f32), Tensor::from(0.0f32));
-            for (index, level) in LEVELS.into_iter().enumerate() {
+            for level in Level::ALL {
                 let mut columns: [Vec<Tensor>; 8] = Default::default();
-                for row in rows.iter().filter(|row| row.row.role == level) {
+                for row in rows.iter().filter(|row| row.row.role == level.role()) {
                     let span = row.row.replies[0];
                     let (start, len) = (i64::from(span.start), i64::from(span.len));
                     let targets = Tensor::arange(len, (Kind::Int64, Device::Cpu)) + start;
@@ -200,19 +201,19 @@ fn the_trained_path_equals_the_textbook_losses() {
                     let next = if row.done {
                         Tensor::zeros([1], (Kind::Float, Device::Cpu))
                     } else {
-                        slow[index].v.value(&last(&row.next)).unwrap()
+                        slow[level].v.value(&last(&row.next)).unwrap()
                     };
-                    let discount = if row.done { 0.0 } else { config.gamma.powi(row.steps as i32) };
+                    let discount = if row.done { 0.0 } else { config.gamma.powi(row.rewards.len() as i32) };
                     let one = |value: f64| Tensor::from_slice(&[value as f32]);
                     let values = [
-                        now[index].v.value(&state).unwrap(),
-                        now[index].q.value(&action).unwrap(),
-                        slow[index]
+                        now[level].v.value(&state).unwrap(),
+                        now[level].q.value(&action).unwrap(),
+                        slow[level]
                             .q
                             .value(if v_target_at == VTarget::ActionEnd { &action } else { &state })
                             .unwrap(),
                         next,
-                        one(row.reward),
+                        one(row.rewards[0]),
                         one(discount),
                         one(f64::from(row.row.weight)),
                         decoder.logprobs(&ids(&row.row.ids), &targets).unwrap().mean(Kind::Float).view([1]),

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use common::{PAD, factors, offline_config, params, shape, weights};
 use stepladder_algo::AlgoError;
 use stepladder_algo::offline_ac::critics::{CRITIC, count, heads};
-use stepladder_algo::offline_ac::{Learners, OfflineConfig, start, train};
+use stepladder_algo::offline_ac::{OfflineConfig, start, train, workers};
 use stepladder_algo::ops::actor::ActorMode;
 use stepladder_algo::runtime::observer::{Ending, Observer, StepReport};
 use stepladder_algo::runtime::optimiser::AdamWConfig;
@@ -18,9 +18,8 @@ use stepladder_algo::runtime::progress::Budget;
 use stepladder_algo::runtime::schedule::Schedule;
 use stepladder_algo::runtime::trainer::{Identity, Trainer};
 use stepladder_core::Role;
-use stepladder_data::OfflineRow;
-use stepladder_data::offline_batch::LEVELS;
 use stepladder_data::rows::{Row, Span};
+use stepladder_data::{Level, OfflineRow};
 use stepladder_model::{Decoder, Frame, Params};
 use tch::{Kind, Tensor};
 
@@ -50,10 +49,9 @@ fn row(role: Role, factor: f64, &(state, action, reward, next, steps, times): &E
     ids.extend([action, END]);
     OfflineRow {
         row: Row { role, ids, replies: vec![Span { start: 2, len: 2 }], weight: times as f32 },
-        reward: reward * factor,
+        rewards: common::decision(reward * factor, steps as usize),
         done: next.is_none(),
         next: next.map(prompt).unwrap_or_default(),
-        steps,
     }
 }
 
@@ -107,11 +105,12 @@ fn fresh() -> Trainer {
 }
 
 fn run(config: &OfflineConfig, trainer: &mut Trainer) {
-    let rows: Vec<OfflineRow> = LEVELS
+    let rows: Vec<OfflineRow> = Level::ALL
         .into_iter()
+        .map(Level::role)
         .flat_map(|role| CHAIN.iter().map(move |edge| row(role, factor_of(role), edge)))
         .collect();
-    let learners = Learners::new(1, &trainer.weights, &trainer.factors, config);
+    let learners = workers(1, &trainer.weights, &trainer.factors, config);
     let stop = AtomicBool::new(false);
     let ending = train(config, &rows, PAD, trainer, &learners, &stop, &mut Quiet).unwrap();
     assert_eq!(ending, Ending::Complete);
@@ -128,7 +127,7 @@ fn ids(words: &[u32]) -> Tensor {
 }
 
 /// V of every state and Q of every edge, of one level.
-fn learnt(trainer: &Trainer, level: usize) -> (Vec<f64>, Vec<f64>) {
+fn learnt(trainer: &Trainer, level: Level) -> (Vec<f64>, Vec<f64>) {
     let width = shape().width;
     let heads = heads(&trainer.nets.get(CRITIC, count(width)).unwrap().params, width);
     with_decoder(&trainer.weights.trained, |decoder| {
@@ -164,7 +163,8 @@ fn critics_learn_the_values_of_dynamic_programming() {
         let before = trainer.weights.trained.flat.copy();
         run(&config, &mut trainer);
         assert!(trainer.weights.trained.flat.equal(&before), "critics alone move no model");
-        for (level, role) in LEVELS.into_iter().enumerate() {
+        for level in Level::ALL {
+            let role = level.role();
             let (v, q) = solve(factor_of(role), config.gamma, omega, bound);
             let (found_v, found_q) = learnt(&trainer, level);
             let worst = found_v.iter().zip(&v).chain(found_q.iter().zip(&q)).map(|(a, b)| (a - b).abs());
@@ -199,7 +199,7 @@ fn the_actor_prefers_what_was_better_than_expected() {
     // The levels share the prompts here and want different replies, so one level decides alone.
     let mut alone = fresh();
     let rows: Vec<OfflineRow> = CHAIN.iter().map(|edge| row(Role::Planner, 1.0, edge)).collect();
-    let learners = Learners::new(2, &alone.weights, &alone.factors, &config);
+    let learners = workers(2, &alone.weights, &alone.factors, &config);
     let stop = AtomicBool::new(false);
     train(&config, &rows, PAD, &mut alone, &learners, &stop, &mut Quiet).unwrap();
     with_decoder(&alone.weights.trained, |decoder| {

@@ -11,7 +11,9 @@ use common::{
 };
 use stepladder_algo::AlgoError;
 use stepladder_algo::offline_ac::critics::{CRITIC, count, init};
-use stepladder_algo::offline_ac::{Learners, OfflineConfig, TargetUpdate, gradients, start, train};
+use stepladder_algo::offline_ac::{
+    OfflineConfig, TargetUpdate, gradients, start, train, workers as start_workers,
+};
 use stepladder_algo::ops::actor::ActorMode;
 use stepladder_algo::runtime::checkpoint::{load, save};
 use stepladder_algo::runtime::metrics::METRICS;
@@ -76,7 +78,7 @@ fn run(
     workers: usize,
     stop_after: Option<u64>,
 ) -> Result<(Ending, Vec<StepReport>), AlgoError> {
-    let learners = Learners::new(workers, &trainer.weights, &trainer.factors, config);
+    let learners = start_workers(workers, &trainer.weights, &trainer.factors, config);
     let stop = AtomicBool::new(false);
     let mut watch = Watch { reports: Vec::new(), stop_after, stop: &stop };
     let ending = train(config, rows, PAD, trainer, &learners, &stop, &mut watch)?;
@@ -238,7 +240,7 @@ fn a_step_is_the_average_of_its_micro_steps() {
     let mut trainer = fresh();
     let (_, reports) = run(&config, &rows, &mut trainer, 2, None).unwrap();
     let begin = fresh();
-    let learners = Learners::new(1, &begin.weights, &begin.factors, &config);
+    let learners = start_workers(1, &begin.weights, &begin.factors, &config);
     let plan = stepladder_algo::runtime::plan::Plan {
         mixture: Mixture::Levels,
         batch_tokens: 0,
@@ -272,7 +274,7 @@ fn model_and_critics_are_clipped_together_and_step_with_rates_of_their_own() {
         ..schedule(1, ActorMode::Awr, Mixture::Pooled)
     };
     let begin = fresh();
-    let learners = Learners::new(1, &begin.weights, &begin.factors, &config);
+    let learners = start_workers(1, &begin.weights, &begin.factors, &config);
     let start_critic = critic(&begin);
     let found = gradients(
         &config,
@@ -309,7 +311,7 @@ fn model_and_critics_are_clipped_together_and_step_with_rates_of_their_own() {
 fn broken_numbers_change_nothing_and_end_the_run() {
     let mut rows = offline_rows(2, 12);
     for row in &mut rows {
-        row.reward = f64::NAN;
+        row.rewards[0] = f64::NAN;
     }
     let config = schedule(50, ActorMode::Awr, Mixture::Pooled);
     let mut trainer = fresh();

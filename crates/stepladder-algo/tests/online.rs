@@ -16,13 +16,13 @@ use stepladder_algo::grpo::Grpo;
 use stepladder_algo::himac::{Himac, Selection};
 use stepladder_algo::online::reward::Reward;
 use stepladder_algo::online::samples::{Sample, merge, of_role};
-use stepladder_algo::online::update::Learners;
+use stepladder_algo::online::update::SurrogateWorkers;
 use stepladder_algo::online::world::{Sampled, World, group};
 use stepladder_algo::online::{Method, OnlineConfig, train};
 use stepladder_algo::ops::group::{GroupMode, GroupRule};
 use stepladder_algo::ops::returns::Gae;
 use stepladder_algo::ops::surrogate::{Aggregate, SurrogateRule};
-use stepladder_algo::ppo::{Ppo, PpoConfig, Values, value};
+use stepladder_algo::ppo::{Ppo, PpoConfig, ValueWorkers, value};
 use stepladder_algo::runtime::checkpoint;
 use stepladder_algo::runtime::observer::{Ending, Observer, StepReport};
 use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
@@ -369,7 +369,7 @@ fn masks_isolate_the_roles() {
     let jobs = stepladder_rollout::Job::each(&pool[..6]);
     let sampled = Sampled { temperature: 1.0, only: None };
     let (episodes, _) = world.play(&trainer, himac(), &jobs, sampled, 0).unwrap();
-    let learners = Learners::new(2, &trainer.weights, &trainer.factors, Kind::Float, 1.0);
+    let learners = SurrogateWorkers::new(2, &trainer.weights, &trainer.factors, Kind::Float, 1.0);
     let rule = SurrogateRule { clip_low: 0.2, clip_high: 0.2, beta: 0.01 };
     let gradient = |episodes: &[stepladder_core::trace::Episode], role: Role| -> Vec<f32> {
         let samples: Vec<Sample> = episodes
@@ -467,7 +467,8 @@ fn workers_and_chunks_change_no_gradient() {
     let rule = SurrogateRule { clip_low: 0.2, clip_high: 0.2, beta: 0.1 };
     let reference = &trainer.weights.trained.flat * 0.9;
     let (weights, factors) = (&trainer.weights, &trainer.factors);
-    let learners = |workers, temperature| Learners::new(workers, weights, factors, Kind::Float, temperature);
+    let learners =
+        |workers, temperature| SurrogateWorkers::new(workers, weights, factors, Kind::Float, temperature);
     for aggregate in [Aggregate::TokenMean, Aggregate::SeqMeanTokenMean, Aggregate::SeqMeanTokenSum] {
         let of = |workers: usize, tokens: usize, reversed: bool| {
             let learners = learners(workers, 1.0);
@@ -554,7 +555,7 @@ fn the_critic_is_the_same_without_libtorch() {
     let adamw = trainer.optimiser.config;
     let numbers = PpoConfig { gae: Gae { gamma: 1.0, lambda: 1.0 }, value_clip: 0.5, learning_rate: 1e-3 };
     let [(found, native), (expected, libtorch)] = [false, true].map(|libtorch| {
-        let values = Values::new(2, &trainer.weights, &trainer.factors, Kind::Float);
+        let values = ValueWorkers::new(2, &trainer.weights, &trainer.factors, Kind::Float);
         let values = if libtorch { values.with_libtorch() } else { values };
         let mut net = value::start(&trainer.weights.trained, adamw);
         // A head that is not zero: gradients reach the transformer.

@@ -9,11 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use common::{compare, named, read_json};
+use common::{compare, decision, named, read_json};
 use serde_json::Value;
 use stepladder_algo::AlgoError;
 use stepladder_algo::offline_ac::critics::{CRITIC, count, entries};
-use stepladder_algo::offline_ac::{Learners, OfflineConfig, start, train};
+use stepladder_algo::offline_ac::{OfflineConfig, start, train, workers as start_workers};
 use stepladder_algo::runtime::net::Net;
 use stepladder_algo::runtime::observer::{Observer, StepReport};
 use stepladder_algo::runtime::optimiser::AdamWConfig;
@@ -72,10 +72,9 @@ impl Fixture {
                 replies: vec![Span { start: of_json(&row["start"]), len: of_json(&row["len"]) }],
                 weight: of_json(&row["weight"]),
             },
-            reward: of_json(&row["reward"]),
+            rewards: decision(of_json(&row["reward"]), of_json(&row["steps"])),
             done: of_json(&row["done"]),
             next: of_json(&row["next"]),
-            steps: of_json(&row["steps"]),
         };
         self.case["rows"].as_array().unwrap().iter().map(row).collect()
     }
@@ -133,7 +132,7 @@ impl Fixture {
         change(&mut config, trainer.nets.get_mut(CRITIC, count(width)).unwrap());
         let begin = state(&self.trainer());
         let mut compared = Compared { fixture: self, variant, begin, worst: 0.0, failure: None };
-        let learners = Learners::new(workers, &trainer.weights, &trainer.factors, &config);
+        let learners = start_workers(workers, &trainer.weights, &trainer.factors, &config);
         let stop = AtomicBool::new(false);
         train(&config, &self.rows(), self.pad, &mut trainer, &learners, &stop, &mut compared).unwrap();
         assert_eq!(trainer.progress.step, 5);

@@ -17,6 +17,7 @@ pub mod batch;
 pub mod compact;
 pub mod fit;
 pub mod himac;
+pub mod level;
 pub mod mixing;
 pub mod offline;
 pub mod offline_batch;
@@ -28,6 +29,7 @@ pub mod transitions;
 
 pub use batch::Batch;
 pub use compact::Compact;
+pub use level::{Level, PerLevel};
 pub use offline::OfflineRow;
 pub use offline_batch::OfflineBatch;
 pub use rows::Row;

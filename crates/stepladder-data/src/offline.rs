@@ -13,18 +13,17 @@ use crate::transitions::{Next, Outcome, Streams, Transition};
 pub struct OfflineRow {
     /// Prompt and reply as one sequence with one reply; role and weight.
     pub row: Row,
-    /// Reward of the decision: the plain sum of its steps' rewards, or the discounted one (see [`rows`]).
-    pub reward: f64,
+    /// Reward of every step of the decision that is discounted by itself: one, or the n_k of a semi-Markov decision (see
+    /// [`rows`]). The algorithm applies the discount.
+    pub rewards: Vec<f64>,
     /// No value is bootstrapped from what follows.
     pub done: bool,
     /// Token ids of the next prompt of the role; empty where `done`, as nobody reads it.
     pub next: Vec<u32>,
-    /// How many times the discount applies: 1, or the n_k of a semi-Markov decision.
-    pub steps: u32,
 }
 
 impl OfflineRow {
-    /// Whether it has a reply: a row without one is left out of every mean (spec/algorithms 7).
+    /// Whether it has a reply: a row without one is left out of every mean (docs/spec/algorithms.md 7).
     pub fn counts(&self) -> bool {
         self.row.reply_tokens() > 0
     }
@@ -37,23 +36,23 @@ impl OfflineRow {
 
 /// The rows of one episode's streams: planner, executor, progress.
 ///
-/// With `smdp` = γ a decision that lasted n steps earns Σᵢ γⁱ rᵢ and is discounted by γⁿ; with none it earns Σᵢ rᵢ and
-/// is discounted by γ whatever its length, as in the released code (spec/algorithms 3.4).
+/// With `per_step` a decision that lasted n steps has the reward of each of them, so the discount applies n times; without,
+/// it counts as one step with the sum of their rewards, as in the released code (docs/spec/algorithms.md 3.4).
 pub fn rows(
     streams: &Streams,
     style: &dyn PromptStyle,
     tokenizer: &WordTokenizer,
-    smdp: Option<f64>,
+    per_step: bool,
 ) -> Vec<OfflineRow> {
     let all = streams.planner.iter().chain(&streams.executor).chain(&streams.progress);
-    all.map(|transition| row(transition, style, tokenizer, smdp)).collect()
+    all.map(|transition| row(transition, style, tokenizer, per_step)).collect()
 }
 
 fn row(
     transition: &Transition,
     style: &dyn PromptStyle,
     tokenizer: &WordTokenizer,
-    smdp: Option<f64>,
+    per_step: bool,
 ) -> OfflineRow {
     let Transition { query, reply, cut, rewards, done, next } = transition;
     let next = match next {
@@ -63,10 +62,9 @@ fn row(
     };
     OfflineRow {
         row: reply_row(query, reply, *cut, style, tokenizer),
-        reward: smdp.map_or_else(|| transition.reward(), |gamma| transition.discounted_reward(gamma)),
+        rewards: if per_step { rewards.clone() } else { vec![transition.reward()] },
         done: *done,
         next,
-        steps: smdp.map_or(1, |_| rewards.len() as u32),
     }
 }
 
@@ -90,9 +88,9 @@ pub fn sentinel(role: Role, outcome: Outcome) -> Query {
 }
 
 /// Everything in which two rows must agree to be one.
-type Key = (Role, Vec<u32>, Vec<Span>, u64, bool, Vec<u32>, u32);
+type Key = (Role, Vec<u32>, Vec<Span>, Vec<u64>, bool, Vec<u32>);
 
-/// Merges identical rows into one with the sum of their weights, in the order of first appearance (design D10).
+/// Merges identical rows into one with the sum of their weights, in the order of first appearance (docs/design.md D10).
 ///
 /// Every mean of the losses is weighted, so that of a merged set equals that of the original set.
 pub fn merge(rows: Vec<OfflineRow>) -> Vec<OfflineRow> {
@@ -103,10 +101,9 @@ pub fn merge(rows: Vec<OfflineRow>) -> Vec<OfflineRow> {
             row.row.role,
             row.row.ids.clone(),
             row.row.replies.clone(),
-            row.reward.to_bits(),
+            row.rewards.iter().map(|reward| reward.to_bits()).collect(),
             row.done,
             row.next.clone(),
-            row.steps,
         );
         match seen.entry(key) {
             std::collections::hash_map::Entry::Occupied(entry) => {

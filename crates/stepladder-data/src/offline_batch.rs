@@ -1,30 +1,19 @@
 //! Rows of offline RL become a batch: one padded block of prompts with replies, one of next prompts.
 
-use stepladder_core::Role;
-
+use crate::level::{Level, PerLevel};
 use crate::offline::OfflineRow;
-
-/// The levels of STEP-HRL, in the order in which everything per level is listed.
-pub const LEVELS: [Role; 3] = [Role::Planner, Role::Executor, Role::Progress];
-
-/// Place of a role in [`LEVELS`]; none for a flat agent, which has no critic.
-pub fn level_of(role: Role) -> Option<usize> {
-    LEVELS.iter().position(|&level| level == role)
-}
 
 /// The rows of one level inside a batch; all vectors have one entry per row.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Level {
+pub struct LevelRows {
     /// Row in the batch.
     pub rows: Vec<i64>,
     /// How many samples it stands for.
     pub weights: Vec<f32>,
-    /// Its reward.
-    pub rewards: Vec<f32>,
+    /// Rewards of the steps of its decision.
+    pub rewards: Vec<Vec<f64>>,
     /// Nothing is bootstrapped.
     pub dones: Vec<bool>,
-    /// How many times the discount applies.
-    pub steps: Vec<u32>,
     /// Row among the next prompts; 0 where done.
     pub next: Vec<i64>,
 }
@@ -65,17 +54,17 @@ pub struct OfflineBatch {
     /// Flat positions of their last tokens: `[M]`.
     pub next_ends: Vec<i64>,
     /// Rows by level.
-    pub levels: [Level; 3],
+    pub levels: PerLevel<LevelRows>,
     /// Tokens that are not padding, of both blocks.
     pub tokens: usize,
 }
 
 /// Pads rows into a batch. Rows without a reply and rows of a flat agent are left out.
 pub fn collate(rows: &[&OfflineRow], pad: u32) -> OfflineBatch {
-    let rows: Vec<(&OfflineRow, usize)> = rows
+    let rows: Vec<(&OfflineRow, Level)> = rows
         .iter()
         .filter(|row| row.counts())
-        .filter_map(|&row| Some((row, level_of(row.row.role)?)))
+        .filter_map(|&row| Some((row, Level::of(row.row.role)?)))
         .collect();
     let bootstraps = |row: &OfflineRow| !row.done && !row.next.is_empty();
     let mut batch = OfflineBatch {
@@ -101,9 +90,8 @@ pub fn collate(rows: &[&OfflineRow], pad: u32) -> OfflineBatch {
         let level = &mut batch.levels[level];
         level.rows.push(index as i64);
         level.weights.push(row.row.weight);
-        level.rewards.push(row.reward as f32);
+        level.rewards.push(row.rewards.clone());
         level.dones.push(!bootstraps(row));
-        level.steps.push(row.steps);
         level.next.push(if bootstraps(row) { batch.next_ends.len() as i64 } else { 0 });
         if bootstraps(row) {
             batch.next_ends.push((batch.next_ends.len() * batch.next.len + row.next.len()) as i64 - 1);

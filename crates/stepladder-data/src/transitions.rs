@@ -69,11 +69,6 @@ impl Transition {
     pub fn reward(&self) -> f64 {
         self.rewards.iter().sum()
     }
-
-    /// Σᵢ γⁱ rᵢ, the reward of a semi-Markov decision.
-    pub fn discounted_reward(&self, gamma: f64) -> f64 {
-        self.rewards.iter().rev().fold(0.0, |later, reward| reward + gamma * later)
-    }
 }
 
 /// The three streams of one episode.

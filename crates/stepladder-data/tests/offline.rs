@@ -6,10 +6,10 @@ use stepladder_core::style::PromptStyle;
 use stepladder_core::trace::{Episode, Subtask, TraceStep, Turn};
 use stepladder_core::{End, Query, Role, Start, TaskKey};
 use stepladder_data::offline::{merge, rows, sentinel};
-use stepladder_data::offline_batch::{LEVELS, collate};
+use stepladder_data::offline_batch::collate;
 use stepladder_data::rows::{Row, Span};
 use stepladder_data::transitions::{Next, Outcome, Streams, transitions};
-use stepladder_data::{OfflineRow, Transition, WordTokenizer};
+use stepladder_data::{OfflineRow, PerLevel, Transition, WordTokenizer};
 
 /// One word per slot of a prompt.
 struct Words;
@@ -184,25 +184,25 @@ fn rows_hold_ids_reward_and_what_follows() {
         vec![step(2, 0.0, false), cut_off(step(3, 0.0, false))],
     ]);
     let (streams, tokenizer) = all_words(&episode, Profile::Fixed);
-    let found = rows(&streams, &Words, &tokenizer, None);
+    let found = rows(&streams, &Words, &tokenizer, false);
     let text = |ids: &[u32]| tokenizer.decode(ids);
     assert_eq!(found.len(), 2 + 4 + 3);
     let first = &found[0];
     assert_eq!(text(&first.row.ids), "plan c None g0 <end>");
     assert_eq!(first.row.replies, [Span { start: 3, len: 2 }]);
-    assert_eq!((first.reward, first.done, first.steps), (0.75, false, 1));
+    assert_eq!((&first.rewards, first.done), (&vec![0.75], false));
     assert_eq!(text(&first.next), "plan c g0 p1 o1");
     // Nobody reads what follows a finished subtask.
     assert_eq!(text(&found[3].row.ids), "act g0 p0 o0 a1; True <end>");
-    assert_eq!((found[3].reward, found[3].done, found[3].next.len()), (1.0, true, 0));
+    assert_eq!((&found[3].rewards, found[3].done, found[3].next.len()), (&vec![1.0], true, 0));
 
-    let smdp = rows(&streams, &Words, &tokenizer, Some(0.5));
-    assert_eq!((smdp[0].reward, smdp[0].steps), (0.25 + 0.5 * 0.5, 2));
+    let smdp = rows(&streams, &Words, &tokenizer, true);
+    assert_eq!(smdp[0].rewards, [0.25, 0.5]);
     assert_eq!(smdp[2..], found[2..]);
 
     // The released code bootstraps a cut-off planner from the outcome's text.
     let (streams, _) = all_words(&episode, Profile::Code);
-    let last = &rows(&streams, &Words, &tokenizer, None)[1];
+    let last = &rows(&streams, &Words, &tokenizer, false)[1];
     assert!(!last.done);
     assert_eq!(last.next, tokenizer.encode(&Words.prompt(&sentinel(Role::Planner, Outcome::Partial))));
 }
@@ -215,7 +215,7 @@ fn a_cut_reply_has_no_end_token() {
     // What was read of a cut executor's reply is written anew.
     episode.subtasks[0].steps[0].turn.cut = true;
     let (streams, tokenizer) = all_words(&episode, Profile::Fixed);
-    let found = rows(&streams, &Words, &tokenizer, None);
+    let found = rows(&streams, &Words, &tokenizer, false);
     let ends: Vec<bool> = found.iter().map(|row| row.row.ids.last() == Some(&tokenizer.end())).collect();
     assert_eq!(ends, [false, true, true, false]);
     assert!(found.iter().all(OfflineRow::counts));
@@ -229,10 +229,9 @@ fn example() -> OfflineRow {
             replies: vec![Span { start: 2, len: 1 }],
             weight: 1.0,
         },
-        reward: 0.0,
+        rewards: vec![0.0],
         done: false,
         next: vec![4],
-        steps: 1,
     }
 }
 
@@ -248,10 +247,10 @@ fn only_rows_that_agree_in_everything_are_merged() {
         change(&|row| row.row.role = Role::Progress),
         change(&|row| row.row.ids[0] = 9),
         change(&|row| row.row.replies[0] = Span { start: 1, len: 2 }),
-        change(&|row| row.reward = -1.0),
+        change(&|row| row.rewards = vec![-1.0]),
         change(&|row| row.done = true),
         change(&|row| row.next = vec![5]),
-        change(&|row| row.steps = 2),
+        change(&|row| row.rewards = vec![0.0, 0.0]),
     ];
     let all: Vec<OfflineRow> =
         std::iter::once(same.clone()).chain(others).chain([change(&|row| row.row.weight = 2.5)]).collect();
@@ -265,10 +264,9 @@ fn only_rows_that_agree_in_everything_are_merged() {
 fn a_batch_names_every_position_that_is_read() {
     let make = |role, ids: &[u32], span: (u32, u32), done, next: &[u32]| OfflineRow {
         row: Row { role, ids: ids.to_vec(), replies: vec![Span { start: span.0, len: span.1 }], weight: 1.0 },
-        reward: 0.5,
+        rewards: vec![0.5, 0.0, 0.0],
         done,
         next: next.to_vec(),
-        steps: 3,
     };
     let mut silent = make(Role::Progress, &[1, 2], (1, 1), true, &[]);
     silent.row.replies.clear();
@@ -292,8 +290,8 @@ fn a_batch_names_every_position_that_is_read() {
     assert_eq!(at(&batch.actions), [2, 7, 9]);
     assert_eq!((batch.owners, batch.lens), (vec![0, 0, 1, 2], vec![2.0, 1.0, 1.0]));
     assert_eq!((batch.next.ids, batch.next_ends), (vec![7, 0, 5, 6], vec![0, 3]));
-    assert_eq!(LEVELS[1], Role::Executor);
-    assert_eq!((&batch.levels[0].rows, &batch.levels[0].dones), (&vec![1], &vec![true]));
-    assert_eq!((&batch.levels[1].rows, &batch.levels[1].next), (&vec![0, 2], &vec![0, 1]));
-    assert!(batch.levels[2].rows.is_empty());
+    let PerLevel { planner, executor, progress } = &batch.levels;
+    assert_eq!((&planner.rows, &planner.dones), (&vec![1], &vec![true]));
+    assert_eq!((&executor.rows, &executor.next), (&vec![0, 2], &vec![0, 1]));
+    assert!(progress.rows.is_empty());
 }

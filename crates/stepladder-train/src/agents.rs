@@ -10,7 +10,7 @@ use stepladder_algo::bc::{self, BcConfig};
 use stepladder_algo::gigpo::Gigpo;
 use stepladder_algo::grpo::Grpo;
 use stepladder_algo::himac::Himac;
-use stepladder_algo::offline_ac::{self, Learners, OfflineConfig};
+use stepladder_algo::offline_ac::{self, OfflineConfig};
 use stepladder_algo::online::world::World;
 use stepladder_algo::online::{self, Method, OnlineConfig};
 use stepladder_algo::ops::group::{GroupMode, GroupRule};
@@ -318,7 +318,7 @@ impl AgentRun<'_> {
         let mut watcher = self.watch(trainer)?;
         let workers = if self.device == Device::Cpu { self.workers } else { 1 };
         let config = self.offline_config()?;
-        let pool = Learners::new(workers, &trainer.weights, &trainer.factors, &config);
+        let pool = offline_ac::workers(workers, &trainer.weights, &trainer.factors, &config);
         let ending =
             offline_ac::train(&config, rows, self.tokenizer.pad(), trainer, &pool, stop, &mut watcher)?;
         watcher.finish(trainer)?;

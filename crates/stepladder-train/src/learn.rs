@@ -248,7 +248,7 @@ impl Learner<'_> {
         let Some(collected) = self.kept_or_played(&path, 0, &trainer, play)? else {
             return Ok((trainer.progress, Ending::Interrupted));
         };
-        let smdp = agent.offline_config()?.smdp();
+        let per_step = agent.offline_config()?.smdp_gamma;
         let (style, tokenizer) = (&*self.material.env.style, &*self.material.tokenizer);
         let window = self.run.config.model.max_positions;
         let (kept, spec) = (self.numbers.progress, self.numbers.spec());
@@ -259,7 +259,7 @@ impl Learner<'_> {
             .chain(collected.iter().cloned());
         let mut rows: Vec<OfflineRow> = episodes
             .flat_map(|episode| {
-                offline::rows(&transitions(&episode, numbers.profile), style, tokenizer, smdp)
+                offline::rows(&transitions(&episode, numbers.profile), style, tokenizer, per_step)
             })
             .filter(|row| spec.has(row.row.role))
             .collect();

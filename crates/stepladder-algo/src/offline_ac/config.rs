@@ -42,8 +42,8 @@ pub struct OfflineConfig {
     pub v_target_at: VTarget,
     /// γ per decision.
     pub gamma: f64,
-    /// Discount a planner's decision by γ^n_k and its rewards within; [`OfflineConfig::smdp`] goes to
-    /// `stepladder_data::offline::rows`.
+    /// Discount a planner's decision by γ^n_k and its rewards within: the dataset has the reward of each step
+    /// (`stepladder_data::offline::rows`).
     pub smdp_gamma: bool,
     /// ω: weight of over-estimation by V. 0.95 is pessimistic, 0.05 optimistic, 0.5 neutral.
     pub omega: f64,
@@ -117,11 +117,6 @@ impl OfflineConfig {
             seed,
             kind,
         }
-    }
-
-    /// What `stepladder_data::offline::rows` must know: γ if decisions are discounted by their length.
-    pub fn smdp(&self) -> Option<f64> {
-        self.smdp_gamma.then_some(self.gamma)
     }
 
     /// τ' of a move after the step.

@@ -8,7 +8,7 @@
 
 use rand::RngExt;
 use stepladder_core::seed::stream;
-use stepladder_data::offline_batch::LEVELS;
+use stepladder_data::{Level, PerLevel};
 use stepladder_model::Params;
 use tch::{Device, TchError, Tensor};
 
@@ -27,11 +27,11 @@ const HEADS: [&str; 2] = ["v", "q"];
 /// Name and shape of every tensor of the buffer, in order: `planner.v.0.weight` `[d, d]`, `planner.v.0.bias` `[d]`, …
 pub fn entries(width: i64) -> Vec<(String, Vec<i64>)> {
     let mut entries = Vec::new();
-    for level in LEVELS {
+    for level in Level::ALL {
         for head in HEADS {
             for layer in 0..LAYERS {
                 let out = if layer + 1 == LAYERS { 1 } else { width };
-                let name = |what: &str| format!("{}.{head}.{layer}.{what}", level.name());
+                let name = |what: &str| format!("{}.{head}.{layer}.{what}", level.role().name());
                 entries.push((name("weight"), vec![out, width]));
                 entries.push((name("bias"), vec![out]));
             }
@@ -42,7 +42,7 @@ pub fn entries(width: i64) -> Vec<(String, Vec<i64>)> {
 
 /// Number of parameters in the buffer.
 pub fn count(width: i64) -> i64 {
-    (LEVELS.len() * HEADS.len()) as i64 * (2 * (width * width + width) + width + 1)
+    (Level::ALL.len() * HEADS.len()) as i64 * (2 * (width * width + width) + width + 1)
 }
 
 /// [`count`] for the critics of a policy.
@@ -107,7 +107,7 @@ pub struct Heads {
 }
 
 /// Views of a buffer, by level. Gradients flow back to `flat`.
-pub fn heads(flat: &Tensor, width: i64) -> [Heads; 3] {
+pub fn heads(flat: &Tensor, width: i64) -> PerLevel<Heads> {
     let entries = entries(width);
     let sizes: Vec<i64> = entries.iter().map(|(_, shape)| shape.iter().product()).collect();
     let mut parts = flat
@@ -117,5 +117,5 @@ pub fn heads(flat: &Tensor, width: i64) -> [Heads; 3] {
         .map(|(part, (_, shape))| part.view(shape.as_slice()));
     let mut next = || parts.next().expect("a buffer holds every entry");
     let mut head = || Head { layers: (0..LAYERS).map(|_| (next(), next())).collect() };
-    LEVELS.map(|_| Heads { v: head(), q: head() })
+    PerLevel::from_fn(|_| Heads { v: head(), q: head() })
 }

@@ -40,7 +40,7 @@ use crate::runtime::clock::Stopwatch;
 use crate::runtime::observer::{Ending, Observer, StepReport};
 use crate::runtime::optimiser::Divergence;
 use crate::runtime::trainer::Trainer;
-use update::Learners;
+use update::SurrogateWorkers;
 use world::World;
 
 /// A method that learns by playing: one iteration of it, in a file of its own.
@@ -79,8 +79,13 @@ pub fn train(
     if world.pool.is_empty() {
         return Err(AlgoError::NoData("there is no task to play".to_owned()));
     }
-    let workers =
-        Learners::new(world.workers, &trainer.weights, &trainer.factors, world.kind, config.temperature);
+    let workers = SurrogateWorkers::new(
+        world.workers,
+        &trainer.weights,
+        &trainer.factors,
+        world.kind,
+        config.temperature,
+    );
     method.start(trainer, world)?;
     let mut divergence = Divergence::default();
     loop {

@@ -9,7 +9,7 @@ use tch::Tensor;
 
 use super::config::OnlineConfig;
 use super::samples::{Sample, merge};
-use super::update::{Learners, Sums};
+use super::update::{Sums, SurrogateWorkers};
 use super::world::{Group, Lost, Sampled, Shares, World, group};
 use crate::AlgoError;
 use crate::ops::group::is_flat;
@@ -96,7 +96,7 @@ pub struct Session<'a> {
     pub(crate) world: &'a World<'a>,
     pub(crate) trainer: &'a mut Trainer,
     reference: &'a Tensor,
-    learners: &'a Learners,
+    workers: &'a SurrogateWorkers,
     divergence: &'a mut Divergence,
     stats: Stats,
     calls: u64,
@@ -111,11 +111,11 @@ impl<'a> Session<'a> {
         world: &'a World<'a>,
         trainer: &'a mut Trainer,
         reference: &'a Tensor,
-        learners: &'a Learners,
+        workers: &'a SurrogateWorkers,
         divergence: &'a mut Divergence,
     ) -> Self {
         let stats = Stats::default();
-        Self { config, world, trainer, reference, learners, divergence, stats, calls: 0 }
+        Self { config, world, trainer, reference, workers, divergence, stats, calls: 0 }
     }
 
     /// Number of this iteration, from 0.
@@ -214,7 +214,7 @@ impl<'a> Session<'a> {
             let members: Vec<&Sample> = merged.iter().collect();
             self.stats.replies += batch.len();
             self.stats.distinct += members.len();
-            let (sums, gradient) = self.learners.gradient(
+            let (sums, gradient) = self.workers.gradient(
                 &self.trainer.weights.trained,
                 self.reference,
                 &members,

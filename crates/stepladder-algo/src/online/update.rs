@@ -53,13 +53,13 @@ struct Job {
 }
 
 /// A fixed set of worker threads for the surrogate.
-pub struct Learners {
+pub struct SurrogateWorkers {
     pool: Pool<Job, (Sums, Tensor)>,
     /// Whether gradients are the CPU's own.
     native: bool,
 }
 
-impl Learners {
+impl SurrogateWorkers {
     /// `count` workers for a model like `weights` that samples at `temperature`: its probabilities there are the policy.
     pub fn new(count: usize, weights: &Weights, factors: &Factors, kind: Kind, temperature: f64) -> Self {
         let native = is_native(&weights.trained.flat, kind);

@@ -1,8 +1,8 @@
-//! How advantages weigh the log-probabilities of replies (spec/algorithms 3.5).
+//! How advantages weigh the log-probabilities of replies (docs/spec/algorithms.md 3.5).
 //!
 //! Every variant is `L = − s Σᵢ cᵢ fᵢ LPᵢ` with cᵢ the samples that row i stands for, a factor fᵢ that the row alone
 //! determines, and a scale s that takes all rows of the level ([`Totals`]). So a step that is split among workers needs
-//! to exchange two sums, and no worker's share is normalised by itself.
+//! to exchange two sums, and no shard is normalised by itself.
 //!
 //! | variant | loss | fᵢ | s |
 //! |---|---|---|---|
@@ -11,7 +11,7 @@
 //! | `linear_outer` | `− (mean A) (mean LP)` | 1 | (Σ c A / Σ c) / Σ c |
 //! | `q_linear` | `− mean Q LP` | Q | 1 / Σ c |
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use crate::AlgoError;
 use crate::ops::same;
@@ -33,7 +33,7 @@ stepladder_core::choices! {
     }
 }
 
-/// Numbers of the actor's loss.
+/// Hyperparameters of the actor's loss.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ActorRule {
     /// Variant.
@@ -55,6 +55,20 @@ pub struct Totals {
     pub advantage: f64,
 }
 
+/// Advantage  Aᵢ = Q(xᵢ, yᵢ) − V(xᵢ)      (Eq. 5; docs/spec/algorithms.md 3.5): planner advantage, executor advantage or
+/// progress advantage, by the level whose critics gave Q and V.
+///
+/// # Shapes
+/// q, v: `[B]` → `[B]`, f64
+/// # Gradient
+/// none.
+/// # Errors
+/// [`AlgoError::Shape`] if the shapes differ.
+pub fn advantage(q: &Tensor, v: &Tensor) -> Result<Tensor, AlgoError> {
+    same("advantage", q, v)?;
+    Ok(q.detach().to_kind(Kind::Double) - v.detach().to_kind(Kind::Double))
+}
+
 /// AWR's weight before normalisation:  wᵢ = min(exp(Aᵢ / b), clip)      (Eq. 5; spec 3.5)
 ///
 /// A/b is clamped to ln clip before the exponential, so nothing overflows.
@@ -68,17 +82,17 @@ pub fn awr_weight(advantage: &Tensor, temperature: f64, clip: f64) -> Tensor {
 }
 
 impl ActorRule {
-    /// fᵢ of the table above.
+    /// fᵢ of the table above, in the dtype of q, from [`advantage`].
     ///
     /// # Shapes
-    /// q, v: `[B]` → `[B]`
+    /// advantage, q: `[B]` → `[B]`
     /// # Gradient
     /// none.
     /// # Errors
     /// [`AlgoError::Shape`] if the shapes differ.
-    pub fn factor(&self, q: &Tensor, v: &Tensor) -> Result<Tensor, AlgoError> {
-        same("actor factor", q, v)?;
-        let advantage = (q - v).detach();
+    pub fn factor(&self, advantage: &Tensor, q: &Tensor) -> Result<Tensor, AlgoError> {
+        same("actor factor", advantage, q)?;
+        let advantage = advantage.to_kind(q.kind());
         Ok(match self.mode {
             ActorMode::Awr => awr_weight(&advantage, self.temperature, self.clip),
             ActorMode::Linear => advantage,
@@ -91,12 +105,12 @@ impl ActorRule {
     /// weight s cᵢ fᵢ / |yᵢ| on every token of row i.
     ///
     /// ```
-    /// # use tch::Tensor;
+    /// # use tch::{Kind, Tensor};
     /// use stepladder_algo::ops::actor::{ActorMode, ActorRule, Totals};
-    /// let q = Tensor::from_slice(&[4.0f32, 0.0]);
+    /// let q = Tensor::from_slice(&[4.0f32, 0.0]); // and V = 0, so A = Q
     /// let rule = |mode| ActorRule { mode, temperature: 1.0, clip: 20.0 };
     /// // exp(4) is clipped to 20: factors 20 and 1.
-    /// let factor = rule(ActorMode::Awr).factor(&q, &q.zeros_like())?;
+    /// let factor = rule(ActorMode::Awr).factor(&q, &q)?;
     /// assert!((factor.double_value(&[0]) - 20.0).abs() < 1e-5 && factor.double_value(&[1]) == 1.0);
     /// let totals = Totals { count: 2.0, factor: 21.0, advantage: 4.0 };
     /// assert!((rule(ActorMode::Awr).scale(&totals) - 1.0 / 21.0).abs() < 1e-8);

@@ -1,4 +1,4 @@
-//! Returns, and the advantages that are computed from rewards over time (spec/algorithms 6.3, 6.4).
+//! Returns, and the advantages that are computed from rewards over time (docs/spec/algorithms.md 6.3, 6.4).
 
 /// Discounted returns  Gₜ = rₜ + γ Gₜ₊₁.
 ///
@@ -20,6 +20,19 @@ pub fn returns_to_go(rewards: &[f64], gamma: f64) -> Vec<f64> {
     returns
 }
 
+/// Return of a decision that lasted n steps, and the discount of the value that follows it:  Σᵢ γⁱ rᵢ  and  γⁿ
+/// (docs/spec/algorithms.md 3.4). A decision that counts as one step gives its reward and γ.
+///
+/// ```
+/// use stepladder_algo::ops::returns::decision_return;
+/// assert_eq!(decision_return(&[1.0, 2.0, 4.0], 0.5), (3.0, 0.125));
+/// assert_eq!(decision_return(&[7.0], 0.5), (7.0, 0.5));
+/// ```
+pub fn decision_return(rewards: &[f64], gamma: f64) -> (f64, f64) {
+    let earned = returns_to_go(rewards, gamma).first().copied().unwrap_or(0.0);
+    (earned, gamma.powi(rewards.len() as i32))
+}
+
 /// Rewards of turns on their last tokens; a turn has at least its end token.
 ///
 /// ```
@@ -35,7 +48,7 @@ pub fn place_rewards(turn_lens: &[usize], turn_rewards: &[f64]) -> Vec<f64> {
     placed
 }
 
-/// Numbers of generalised advantage estimation.
+/// Hyperparameters of generalised advantage estimation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Gae {
     /// γ.

@@ -49,13 +49,13 @@ struct Answer {
 }
 
 /// A fixed set of worker threads for the critic.
-pub struct Values {
+pub struct ValueWorkers {
     pool: Pool<Job, Answer>,
     /// Whether they are the CPU's own.
     native: bool,
 }
 
-impl Values {
+impl ValueWorkers {
     /// `count` workers for critics of models like `weights`.
     pub fn new(count: usize, weights: &Weights, factors: &Factors, kind: Kind) -> Self {
         let (total, width) = (weights.trained.layout.total(), weights.config().shape.width);

@@ -4,9 +4,9 @@ use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 use stepladder_core::Role;
 use stepladder_core::seed::stream;
+use stepladder_data::Level;
 use stepladder_data::batch::bucket_lens;
 use stepladder_data::mixing::{epoch_len, level_row};
-use stepladder_data::offline_batch::LEVELS;
 
 /// How a step mixes the streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,8 +41,8 @@ impl Plan {
                 bucket_lens(&lens, self.batch_tokens, 32, &mut rng)
             }
             Mixture::Levels => {
-                let levels = LEVELS.map(|level| -> Vec<usize> {
-                    (0..rows.len()).filter(|&index| rows[index].0 == level).collect()
+                let levels = Level::ALL.map(|level| -> Vec<usize> {
+                    (0..rows.len()).filter(|&index| rows[index].0 == level.role()).collect()
                 });
                 let lens = levels.each_ref().map(Vec::len);
                 let mut order: Vec<usize> = (0..epoch_len(lens)).collect();

@@ -21,9 +21,8 @@ use stepladder_core::Role;
 use stepladder_core::reply::Profile;
 use stepladder_core::seed::stream;
 use stepladder_data::batch::Reduction;
-use stepladder_data::offline_batch::LEVELS;
 use stepladder_data::rows::{Row, Span};
-use stepladder_data::{Batch, OfflineRow, WordTokenizer};
+use stepladder_data::{Batch, Level, OfflineRow, WordTokenizer};
 use stepladder_model::{Factors, ModelConfig, Params, Shape, Weights, checkpoint};
 use tch::{Device, Kind, Tensor};
 
@@ -178,6 +177,11 @@ pub(crate) fn read_json(path: &Path) -> serde_json::Value {
     serde_json::from_str(&fs_err::read_to_string(path).unwrap()).unwrap()
 }
 
+/// Rewards of a decision of `steps` steps whose return is `reward`, whatever the discount.
+pub(crate) fn decision(reward: f64, steps: usize) -> Vec<f64> {
+    [vec![reward], vec![0.0; steps - 1]].concat()
+}
+
 /// Rows of offline RL: all levels, one reply each, different rewards, ends, weights and lengths of decisions.
 pub(crate) fn offline_rows(seed: u64, count: usize) -> Vec<OfflineRow> {
     let mut rng = stream(seed, "test-offline", &[]);
@@ -189,15 +193,14 @@ pub(crate) fn offline_rows(seed: u64, count: usize) -> Vec<OfflineRow> {
             let mut words = |len: u32| (0..len).map(|_| rng.random_range(0..VOCAB)).collect();
             OfflineRow {
                 row: Row {
-                    role: LEVELS[index % 3],
+                    role: Level::ALL[index % 3].role(),
                     ids: words(prompt + reply),
                     replies: vec![Span { start: prompt, len: reply }],
                     weight: (1 + index % 4) as f32,
                 },
                 next: words(next),
-                reward: rng.random_range(-1.0..1.0),
+                rewards: decision(rng.random_range(-1.0..1.0), 1 + index % 5),
                 done,
-                steps: 1 + (index % 5) as u32,
             }
         })
         .collect()

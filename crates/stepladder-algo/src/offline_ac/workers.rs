@@ -1,0 +1,256 @@
+//! Data-parallel step of offline actor-critic: each worker thread computes one shard, in two rounds.
+//!
+//! *Forward*: one pass with gradient over prompts and replies gives log-probabilities and, detached, the vectors that critics
+//! read; one pass without gradient over the next prompts. The sums that normalise the actor's weights go back.
+//! *Backward*: with the sums of all shards known, one backward pass through actor and critics.
+//! Between the rounds a worker keeps its graph, so nothing is computed twice and the result is that of one worker.
+//!
+//! The losses themselves are a function that the algorithm passes in ([`LossFn`]).
+
+use stepladder_data::offline_batch::Block;
+use stepladder_data::{Level, OfflineBatch, PerLevel};
+use stepladder_model::{Decoder, Factors, Frame, Params, Weights};
+use tch::{Device, Kind, TchError, Tensor};
+
+use super::config::OfflineConfig;
+use super::critics::{Heads, heads, no_slow_copy};
+use super::level::{LevelBatch, LevelSums, Losses};
+use crate::AlgoError;
+use crate::ops::actor::Totals;
+use crate::ops::logprob::nll;
+use crate::runtime::net::Net;
+use crate::runtime::pool::{Pool, sum_in_order};
+
+/// Losses of the rows of one level, from its heads and the slow copies of these.
+pub(super) type LossFn = fn(&Heads, &Heads, &LevelBatch<'_>, &OfflineConfig) -> Result<Losses, AlgoError>;
+
+/// Gradients and losses of all shards.
+#[derive(Debug, Default)]
+pub(super) struct Gradients {
+    /// Of the model; none while critics learn alone.
+    pub(super) actor: Option<Tensor>,
+    /// Of the critics.
+    pub(super) critics: Option<Tensor>,
+    pub(super) actor_loss: f64,
+    pub(super) critic_loss: f64,
+}
+
+struct Forward {
+    flat: Tensor,
+    online: Tensor,
+    target: Tensor,
+    batch: OfflineBatch,
+    /// Weight of a sample's critic loss.
+    scales: PerLevel<f64>,
+    actor: bool,
+}
+
+enum Job {
+    Forward(Box<Forward>),
+    /// With the actor's scales.
+    Backward(PerLevel<f64>),
+}
+
+enum Answer {
+    Sums(PerLevel<LevelSums>),
+    Gradients(Gradients),
+}
+
+/// Graph of a shard between the rounds.
+struct Pending {
+    leaf: Tensor,
+    online: Tensor,
+    critic_loss: Tensor,
+    /// Log-probability of each target: `[N]`, with gradient if the actor learns.
+    logprobs: Tensor,
+    /// Level and c f / |y| of the row of each target.
+    tokens: Vec<(Level, f64)>,
+    actor: bool,
+}
+
+/// Worker threads that compute shards of steps.
+pub struct OfflineWorkers {
+    pool: Pool<Job, Answer>,
+}
+
+impl OfflineWorkers {
+    /// `count` workers for a model like `weights`.
+    pub(super) fn new(
+        count: usize,
+        weights: &Weights,
+        factors: &Factors,
+        config: &OfflineConfig,
+        losses: LossFn,
+    ) -> Self {
+        let width = weights.config().shape.width;
+        let pool = Pool::new(count, || {
+            let frame = Frame::new(weights, factors, config.kind);
+            let mut worker = Worker { frame, config: config.clone(), losses, width, pending: None };
+            move |job| worker.answer(job)
+        });
+        Self { pool }
+    }
+
+    /// Number of workers.
+    pub fn count(&self) -> usize {
+        self.pool.count()
+    }
+
+    /// First round: the sums of each shard.
+    pub(super) fn forward(
+        &self,
+        params: &Params,
+        critic: &Net,
+        batches: Vec<OfflineBatch>,
+        scales: PerLevel<f64>,
+        actor: bool,
+    ) -> Result<Vec<PerLevel<LevelSums>>, AlgoError> {
+        let target = critic.target.as_ref().ok_or_else(no_slow_copy)?;
+        let job = |batch| {
+            let (flat, online) = (params.flat.detach(), critic.params.detach());
+            let target = target.detach();
+            Job::Forward(Box::new(Forward { flat, online, target, batch, scales, actor }))
+        };
+        let answers = self.pool.run(batches.into_iter().map(job).collect())?;
+        Ok(answers
+            .into_iter()
+            .filter_map(|answer| match answer {
+                Answer::Sums(sums) => Some(sums),
+                Answer::Gradients(_) => None,
+            })
+            .collect())
+    }
+
+    /// Second round, after [`OfflineWorkers::forward`] with this number of shards.
+    pub(super) fn backward(&self, shards: usize, scales: PerLevel<f64>) -> Result<Gradients, AlgoError> {
+        let answers = self.pool.run((0..shards).map(|_| Job::Backward(scales)).collect())?;
+        let (mut actor, mut critics) = (Vec::new(), Vec::new());
+        let mut sum = Gradients::default();
+        for answer in answers {
+            if let Answer::Gradients(part) = answer {
+                actor.extend(part.actor);
+                critics.extend(part.critics);
+                sum.actor_loss += part.actor_loss;
+                sum.critic_loss += part.critic_loss;
+            }
+        }
+        Ok(Gradients { actor: sum_in_order(actor), critics: sum_in_order(critics), ..sum })
+    }
+}
+
+struct Worker {
+    frame: Frame,
+    config: OfflineConfig,
+    losses: LossFn,
+    width: i64,
+    pending: Option<Pending>,
+}
+
+fn block(block: &Block, device: Device) -> Result<Tensor, TchError> {
+    Tensor::from_slice(&block.ids).f_view([block.rows as i64, block.len as i64])?.f_to_device(device)
+}
+
+fn floats(tensor: &Tensor) -> Result<Vec<f64>, AlgoError> {
+    Ok(Vec::try_from(tensor.f_detach()?.f_to_kind(Kind::Double)?.f_to_device(Device::Cpu)?)?)
+}
+
+fn select(tensor: &Tensor, entries: &[i64]) -> Result<Tensor, TchError> {
+    tensor.f_index_select(0, &Tensor::from_slice(entries).f_to_device(tensor.device())?)
+}
+
+/// Vectors that critics read, at some of the computed positions; no gradient reaches the model.
+fn features(decoder: &Decoder, hidden: &Tensor, entries: &[i64]) -> Result<Tensor, TchError> {
+    tch::no_grad(|| decoder.features(&select(&hidden.f_detach()?, entries)?))
+}
+
+impl Worker {
+    fn answer(&mut self, job: Job) -> Result<Answer, AlgoError> {
+        match job {
+            Job::Forward(job) => self.forward(*job).map(Answer::Sums),
+            Job::Backward(scales) => self.backward(scales).map(Answer::Gradients),
+        }
+    }
+
+    fn forward(&mut self, job: Forward) -> Result<PerLevel<LevelSums>, AlgoError> {
+        let Forward { flat, online, target, batch, scales, actor } = job;
+        let device = flat.device();
+        let to = |values: &[i64]| Tensor::from_slice(values).f_to_device(device);
+        let leaf = flat.set_requires_grad(actor);
+        let online = online.set_requires_grad(true);
+        let decoder = self.frame.decoder(&leaf);
+
+        let ids = block(&batch.block, device)?; // [B, T]
+        let hidden = decoder.hidden_at(&ids, &to(&batch.positions)?)?; // [N + B, d]
+        let targets = select(&ids.f_reshape([-1])?, &batch.targets)?; // [N]
+        let said = select(&hidden, &batch.before)?; // [N, d]
+        let logprobs = decoder.token_logprobs(&said, &targets)?; // [N]
+        let next = (batch.next.rows > 0).then(|| {
+            tch::no_grad(|| {
+                let ids = block(&batch.next, device)?; // [M, T']
+                decoder.features(&decoder.hidden_at(&ids, &to(&batch.next_ends)?)?) // [M, d]
+            })
+        });
+        let next = next.transpose()?;
+
+        let mut row_logprobs = vec![0.0; batch.block.rows];
+        for (&owner, logprob) in batch.owners.iter().zip(floats(&logprobs)?) {
+            row_logprobs[owner as usize] += logprob / f64::from(batch.lens[owner as usize]);
+        }
+        let (now, slow) = (heads(&online, self.width), heads(&target, self.width));
+        let mut critic_loss = Tensor::zeros([], (Kind::Float, device));
+        let mut sums = PerLevel::<LevelSums>::default();
+        let mut rows = vec![(Level::Planner, 0.0); batch.block.rows];
+        for (level, of_level) in batch.levels.iter().filter(|(_, of_level)| !of_level.rows.is_empty()) {
+            let entries =
+                |of: &[i64]| -> Vec<i64> { of_level.rows.iter().map(|&row| of[row as usize]).collect() };
+            let level_batch = LevelBatch {
+                state: features(&decoder, &hidden, &entries(&batch.states))?,
+                action: features(&decoder, &hidden, &entries(&batch.actions))?,
+                next: next.as_ref().map(|next| select(next, &of_level.next)).transpose()?,
+                rewards: &of_level.rewards,
+                dones: &of_level.dones,
+            };
+            let losses = (self.losses)(&now[level], &slow[level], &level_batch, &self.config)?;
+            let weight = Tensor::from_slice(&of_level.weights).to_device(device);
+            critic_loss = critic_loss + (&losses.critic * weight).sum(Kind::Float) * scales[level];
+
+            let (critic, factor) = (floats(&losses.critic)?, floats(&losses.factor)?);
+            let (q, v, advantage) = (floats(&losses.q)?, floats(&losses.v)?, floats(&losses.advantage)?);
+            for (at, &row) in of_level.rows.iter().enumerate() {
+                let (row, c, advantage) = (row as usize, f64::from(of_level.weights[at]), advantage[at]);
+                rows[row] = (level, c * factor[at] / f64::from(batch.lens[row]));
+                sums[level].add(&LevelSums {
+                    totals: Totals { count: c, factor: c * factor[at], advantage: c * advantage },
+                    critic_loss: c * critic[at],
+                    q: c * q[at],
+                    v: c * v[at],
+                    advantage_square: c * advantage * advantage,
+                    weight_max: factor[at],
+                    logprob: c * row_logprobs[row],
+                });
+            }
+        }
+        let tokens = batch.owners.iter().map(|&owner| rows[owner as usize]).collect();
+        self.pending = Some(Pending { leaf, online, critic_loss, logprobs, tokens, actor });
+        Ok(sums)
+    }
+
+    fn backward(&mut self, scales: PerLevel<f64>) -> Result<Gradients, AlgoError> {
+        let reason = || "a backward round without its forward round".to_owned();
+        let Pending { leaf, online, critic_loss, logprobs, tokens, actor } =
+            self.pending.take().ok_or_else(|| AlgoError::Shape { op: "offline_ac", reason: reason() })?;
+        let weights: Vec<f32> =
+            tokens.iter().map(|&(level, weight)| (weight * scales[level]) as f32).collect();
+        let weights = Tensor::from_slice(&weights).to_device(logprobs.device());
+        let actor_loss = nll(&logprobs, &weights)?; // (6)
+        let (actor_value, critic_value) = (actor_loss.f_double_value(&[])?, critic_loss.f_double_value(&[])?);
+        let total = if actor { actor_loss + critic_loss } else { critic_loss };
+        total.f_backward()?;
+        Ok(Gradients {
+            actor: actor.then(|| leaf.grad()),
+            critics: Some(online.grad()),
+            actor_loss: actor_value,
+            critic_loss: critic_value,
+        })
+    }
+}
