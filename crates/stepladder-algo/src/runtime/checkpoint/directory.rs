@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::fail;
+use super::error::fail;
 use crate::AlgoError;
 
 /// Runs `write` on a temporary directory beside `target`, syncs every file, and renames it to `target`.
@@ -103,7 +103,7 @@ pub fn latest(root: &Path) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::STATE;
+    use super::super::state::STATE;
     use super::*;
 
     #[test]

@@ -9,6 +9,7 @@
 //! * `directory`: directories that are whole or absent; `state`: `trainer.json` and checksums
 
 mod directory;
+mod error;
 mod state;
 
 use std::collections::{BTreeMap, HashMap};
@@ -25,14 +26,11 @@ use crate::runtime::optimiser::{AdamW, AdamWConfig};
 use crate::runtime::trainer::{Identity, Trainer};
 
 pub use directory::{latest, list, recover, replace_directory};
+use error::fail;
 pub use state::VERSION;
 use state::{FULL_COPY, STATE, State};
 
 const TENSORS: &str = "trainer.safetensors";
-
-fn fail(path: &Path, reason: impl ToString) -> AlgoError {
-    AlgoError::Checkpoint { path: path.display().to_string(), reason: reason.to_string() }
-}
 
 fn params_of(name: &str) -> String {
     format!("{name}s")

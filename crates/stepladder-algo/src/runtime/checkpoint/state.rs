@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use stepladder_model::{Factors, ModelConfig};
 
-use super::fail;
+use super::error::fail;
 use crate::AlgoError;
 use crate::runtime::progress::Progress;
 
