@@ -47,7 +47,10 @@ fn fetch(settings: &Settings, root: &Path, version: &str) -> Result<()> {
     // Features unify as they do for the tests, and one build serves both.
     execute(cargo(settings).args(["build", "--workspace", "--bin", "stepladder"]))?;
     let mut get = Command::new(program(settings, "debug")?);
-    execute(get.args(["data", "get", "scienceworld", "--version", version, "--data"]).arg(root))
+    execute(
+        get.args(["data", "get", "scienceworld", "--option", &format!("version={version}"), "--data"])
+            .arg(root),
+    )
 }
 
 #[cfg(test)]

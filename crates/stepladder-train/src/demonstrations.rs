@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 use stepladder_agent::{AgentKind, AgentSpec};
 use stepladder_core::seed::stream;
@@ -43,9 +43,11 @@ pub fn expert_rollout(
     reporter: &dyn Reporter,
     stop: &AtomicBool,
 ) -> Result<Vec<Episode>> {
-    let mut generator =
-        Blocking::new(ExpertGenerator::new(&*env.expert, format!("expert/{}", env.spec().id)));
-    let noise = (rollout.noise > 0.0).then_some(Noise { probability: rollout.noise, perturb: &*env.noise });
+    let mut generator = Blocking::new(ExpertGenerator::new(env.expert()?, format!("expert/{}", env.spec().id)));
+    let noise = match rollout.noise {
+        probability if probability > 0.0 => Some(Noise { probability, perturb: env.noise()? }),
+        _ => None,
+    };
     let options = Options {
         max_steps: rollout.max_steps,
         seed: rollout.seed,
@@ -63,16 +65,24 @@ pub fn expert_rollout(
     Ok(episodes)
 }
 
-/// Plays the solutions that tasks come with: cut into subtasks where the rollout wants them and the environment can, else as
-/// a flat agent's episodes.
+/// Plays the solutions that tasks come with, as episodes of a STEP-HRL agent cut into subtasks or as those of a flat agent.
+///
+/// # Errors
+/// If the environment has no segmenter for the former, or a task has no solution.
 pub fn walkthroughs(env: &Registered, rollout: &Rollout, reporter: &dyn Reporter) -> Result<Vec<Episode>> {
     let progress = reporter.begin("walkthroughs", rollout.jobs.len() as u64);
     let done = AtomicU64::new(0);
-    let segmenter = env.segmenter.as_deref().filter(|_| rollout.agent == AgentKind::StepHrl);
+    let cutters = match rollout.agent {
+        AgentKind::StepHrl => {
+            let segmenter = env.segmenter().context("--flat writes solutions without subtasks")?;
+            Some((segmenter, env.expert()?))
+        }
+        _ => None,
+    };
     let play = |job: &Job| -> Result<Episode> {
         let mut episode = walkthrough(env, job, rollout.max_steps)?;
-        if let Some(segmenter) = segmenter.filter(|_| episode.error.is_none()) {
-            match divide(&episode, segmenter, &&*env.expert) {
+        if let Some((segmenter, expert)) = cutters.as_ref().filter(|_| episode.error.is_none()) {
+            match divide(&episode, &**segmenter, expert) {
                 Ok(divided) => episode = divided,
                 Err(error) => {
                     episode.error = Some(format!("{error}; --flat writes solutions without subtasks"))
@@ -178,7 +188,8 @@ pub fn demonstrate(
         let noise = if pass == 0 { 0.0 } else { config.data.noise };
         kept.extend(won(env, config, &tasks, (pass, noise), &mut dropped, (reporter, stop))?);
     }
-    if let Some(rename) = env.rename {
+    if config.data.renamed > 0 {
+        let rename = env.family.augment()?;
         let copies: Vec<Episode> = shares(&kept, config.data.renamed)
             .into_par_iter()
             .map(|(number, copy)| {

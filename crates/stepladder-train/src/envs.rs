@@ -1,61 +1,129 @@
-//! The environments this program knows, each with what belongs to it: tasks, texts' encoding, expert, noise.
+//! The environments that a run may name: the built-in families and those that a program registers.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use anyhow::{Result, anyhow};
-use stepladder_alfworld::env::Options;
-use stepladder_alfworld::{
-    Alfworld, AlfworldCodec, AlfworldExpert, AlfworldSegmenter, Households, households, noise, tasks,
-};
-use stepladder_core::label::Perturb;
-use stepladder_core::label::{Expert, Segmenter};
-use stepladder_core::seed::Rng;
+use anyhow::{Result, bail};
+use stepladder_core::Role;
+use stepladder_core::label::{Expert, Perturb, Segmenter};
 use stepladder_core::style::PromptStyle;
 use stepladder_core::trace::Episode;
-use stepladder_core::{Codec, Observation, Role};
 use stepladder_data::Compact;
-use stepladder_env::{EnvError, EnvSpec, TaskSet};
+use stepladder_env::{EnvError, EnvSpec, Family, Options, Reader, TaskSet};
 use stepladder_rollout::evaluation::{Evaluation, evaluate_within};
-use stepladder_scienceworld::augment::WithPractice;
-use stepladder_scienceworld::{ScienceWorld, ScienceWorldCodec, ScienceWorldExpert, ScienceWorldSegmenter};
-use stepladder_sokoban::{Sokoban, SokobanCodec, SokobanExpert};
 
 use crate::Usage;
 use crate::config::{Config, nearest, shorten};
 
-/// A registered environment. What a new one needs is a variant here and an answer in every `match` below.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Family {
-    Household,
-    Alfworld,
-    Sokoban,
-    ScienceWorld,
+/// The built-in families, in the order of `env list`.
+static BUILT_IN: [&Family; 4] = [
+    &stepladder_alfworld::HOUSEHOLD,
+    &stepladder_alfworld::ALFWORLD,
+    &stepladder_sokoban::FAMILY,
+    &stepladder_scienceworld::FAMILY,
+];
+
+static REGISTERED: RwLock<Vec<&'static Family>> = RwLock::new(Vec::new());
+
+/// Adds a family to those that configurations and commands of this process may name. Registering a family again changes
+/// nothing.
+///
+/// # Errors
+/// [`Usage`] if another family has its id.
+pub fn register(family: &'static Family) -> Result<()> {
+    let mut registered = REGISTERED.write().unwrap_or_else(PoisonError::into_inner);
+    let id = family.spec.id;
+    match BUILT_IN.iter().chain(&*registered).find(|known| known.spec.id == id) {
+        None => registered.push(family),
+        Some(known) if std::ptr::eq(*known, family) => {}
+        Some(_) => bail!(Usage(format!("an environment with the id `{id}` is registered already"))),
+    }
+    Ok(())
 }
 
-/// One environment and what belongs to it.
+/// All families: the built-in ones, then the registered ones.
+pub fn families() -> Vec<&'static Family> {
+    let registered = REGISTERED.read().unwrap_or_else(PoisonError::into_inner);
+    BUILT_IN.iter().chain(&*registered).copied().collect()
+}
+
+/// Ids of all families.
+pub fn ids() -> Vec<&'static str> {
+    families().into_iter().map(|family| family.spec.id).collect()
+}
+
+/// The family with this id.
+///
+/// # Errors
+/// [`Usage`] if there is none.
+pub fn named(id: &str) -> Result<&'static Family> {
+    let families = families();
+    let found = families.iter().find(|family| family.spec.id == id).copied();
+    found.ok_or_else(|| {
+        let ids = ids();
+        let meant = nearest(id, ids.iter().copied())
+            .map(|name| format!("; did you mean {name}?"))
+            .unwrap_or_default();
+        let id = shorten(id);
+        Usage(format!("unknown environment `{id}`; known are {}{meant}", ids.join(", "))).into()
+    })
+}
+
+/// Prompt style of a family for word-level models.
+pub fn style(family: &Family) -> Arc<dyn PromptStyle> {
+    Arc::new(Compact::new((family.codec)()))
+}
+
+/// An environment that was opened.
 pub struct Registered {
-    /// Its tasks.
+    /// Its family.
+    pub family: &'static Family,
+    /// Tasks.
     pub tasks: Box<dyn TaskSet>,
-    /// How prompts look for small models.
+    /// Prompt style for word-level models.
     pub style: Arc<dyn PromptStyle>,
-    /// Who demonstrates.
-    pub expert: Box<dyn Expert>,
-    /// Who cuts the solutions that tasks come with into subtasks.
-    pub segmenter: Option<Box<dyn Segmenter>>,
-    /// Who proposes wrong actions.
-    pub noise: Box<dyn Perturb>,
-    /// Gives the things of an episode other names, where that changes nothing else.
-    pub rename: Option<Rename>,
+    expert: Result<Box<dyn Expert>, EnvError>,
+    noise: Result<Box<dyn Perturb>, EnvError>,
 }
-
-/// An episode with other names, drawn from a stream.
-pub type Rename = fn(&Episode, &mut Rng) -> Episode;
 
 impl Registered {
-    /// What is known about the environment.
-    pub fn spec(&self) -> &EnvSpec {
-        self.tasks.spec()
+    fn open(family: &'static Family, data_root: Option<&Path>, options: &Options) -> Result<Self> {
+        Ok(Self {
+            family,
+            tasks: family.open(data_root, options)?,
+            style: style(family),
+            expert: family.expert(),
+            noise: family.noise(),
+        })
+    }
+
+    /// Facts about the environment.
+    pub fn spec(&self) -> &'static EnvSpec {
+        self.family.spec
+    }
+
+    /// The rule-based expert.
+    ///
+    /// # Errors
+    /// If the family has none.
+    pub fn expert(&self) -> Result<&dyn Expert> {
+        self.expert.as_deref().map_err(|lacking| Usage(lacking.to_string()).into())
+    }
+
+    /// The source of wrong actions.
+    ///
+    /// # Errors
+    /// If the family has none.
+    pub fn noise(&self) -> Result<&dyn Perturb> {
+        self.noise.as_deref().map_err(|lacking| Usage(lacking.to_string()).into())
+    }
+
+    /// The segmenter of recorded solutions.
+    ///
+    /// # Errors
+    /// If the family has none.
+    pub fn segmenter(&self) -> Result<Box<dyn Segmenter>> {
+        Ok(self.family.segmenter()?)
     }
 
     /// Summarises episodes the way the benchmark does.
@@ -72,190 +140,125 @@ impl Registered {
     }
 }
 
-struct AlfworldNoise;
+/// `key=value` pairs of a command line.
+pub type Pairs = [(String, String)];
 
-impl Perturb for AlfworldNoise {
-    fn perturb(&self, action: &str, seen: &Observation, rng: &mut Rng) -> Option<String> {
-        noise::perturb(action, &seen.feedback, &seen.context, rng)
-    }
+/// The environment behind an id, with the options of a command line over those of a run's configuration. Of the latter only
+/// those count that the family declares: an agent may play another environment than its run's.
+///
+/// # Errors
+/// [`Usage`] for an unknown environment, and the errors of its family.
+pub fn open_with(
+    config: Option<&Config>,
+    id: &str,
+    data_root: Option<&Path>,
+    pairs: &Pairs,
+) -> Result<Registered> {
+    let family = named(id)?;
+    let configured = config.map(|config| config.env.options()).unwrap_or_default();
+    let declared = |name: &str| {
+        let found = family.options.iter().find(|option| option.name == name);
+        found.is_some_and(|option| option.readers.contains(&Reader::Play))
+    };
+    let configured = configured.iter().filter(|(key, _)| declared(key));
+    let pairs = configured.chain(pairs).map(|(key, value)| (&**key, &**value));
+    let options = family.options(Reader::Play, pairs)?;
+    Registered::open(family, data_root, &options)
 }
 
-struct SokobanNoise;
-
-impl Perturb for SokobanNoise {
-    fn perturb(&self, action: &str, seen: &Observation, rng: &mut Rng) -> Option<String> {
-        let board = if seen.feedback.is_empty() { &seen.context } else { &seen.feedback };
-        stepladder_sokoban::noise::perturb(action, board, rng)
-    }
-}
-
-struct ScienceWorldNoise;
-
-impl Perturb for ScienceWorldNoise {
-    fn perturb(&self, action: &str, seen: &Observation, rng: &mut Rng) -> Option<String> {
-        stepladder_scienceworld::noise::perturb(action, seen, rng)
-    }
-}
-
-impl Family {
-    /// All of them, in the order of `env list`.
-    pub const ALL: [Self; 4] = [Self::Household, Self::Alfworld, Self::Sokoban, Self::ScienceWorld];
-
-    /// The environment with this id.
-    pub fn named(id: &str) -> Result<Self> {
-        let ids = Self::ALL.map(|family| family.spec().id);
-        Self::ALL.into_iter().find(|family| family.spec().id == id).ok_or_else(|| {
-            let meant = nearest(id, ids).map(|name| format!("; did you mean {name}?")).unwrap_or_default();
-            let id = shorten(id);
-            Usage(format!("unknown environment `{id}`; known are {}{meant}", ids.join(", "))).into()
-        })
-    }
-
-    /// What is known about it, whether or not its data are there.
-    pub fn spec(self) -> &'static EnvSpec {
-        match self {
-            Self::Household => &households::SPEC,
-            Self::Alfworld => &tasks::SPEC,
-            Self::Sokoban => &stepladder_sokoban::tasks::SPEC,
-            Self::ScienceWorld => &stepladder_scienceworld::spec::SPEC,
-        }
-    }
-
-    /// Checks that it has a split, whether or not its data are there.
-    pub fn known_split(self, split: &str) -> Result<(), EnvError> {
-        if let Self::ScienceWorld = self {
-            // Splits can be combined with simplifications, so there is no list of them all.
-            return stepladder_scienceworld::splits::Split::named(split).map(drop);
-        }
-        let spec = self.spec();
-        if spec.splits.contains(&split) {
-            return Ok(());
-        }
-        Err(EnvError::UnknownSplit { env: spec.id, split: split.to_owned(), known: spec.split_list() })
-    }
-
-    /// How its prompts look for small models.
-    pub fn style(self) -> Arc<dyn PromptStyle> {
-        let codec: Arc<dyn Codec> = match self {
-            Self::Household | Self::Alfworld => Arc::new(AlfworldCodec),
-            Self::Sokoban => Arc::new(SokobanCodec),
-            Self::ScienceWorld => Arc::new(ScienceWorldCodec),
-        };
-        Arc::new(Compact::new(codec))
-    }
-
-    /// The environment and everything that belongs to it; its data are looked for only when they are needed.
-    ///
-    /// `household` is how games of ALFWorld and generated households are played.
-    fn open(self, data_root: Option<&Path>, household: Options) -> Result<Registered> {
-        let style = self.style();
-        Ok(match self {
-            Self::Household => Registered {
-                tasks: Box::new(Households::new(households::Options {
-                    env: household,
-                    ..Default::default()
-                })),
-                style,
-                expert: Box::new(AlfworldExpert::default()),
-                segmenter: Some(Box::new(AlfworldSegmenter)),
-                noise: Box::new(AlfworldNoise),
-                rename: None,
-            },
-            Self::Alfworld => {
-                let root = data_root.ok_or_else(|| {
-                    anyhow!("no data root for the official ALFWorld games: set STEPLADDER_DATA or pass --data DIR (DIR holds alfworld/json_2.1.1/<split>/…; `stepladder data status` says where the games come from)")
-                })?;
-                Registered {
-                    tasks: Box::new(Alfworld::new(root, household)),
-                    style,
-                    expert: Box::new(AlfworldExpert::default()),
-                    segmenter: Some(Box::new(AlfworldSegmenter)),
-                    noise: Box::new(AlfworldNoise),
-                    rename: None,
-                }
-            }
-            Self::Sokoban => Registered {
-                tasks: Box::new(Sokoban::new(data_root, stepladder_sokoban::Options::default())),
-                style,
-                expert: Box::new(SokobanExpert),
-                segmenter: None,
-                noise: Box::new(SokobanNoise),
-                rename: None,
-            },
-            Self::ScienceWorld => Registered {
-                tasks: Box::new(WithPractice(ScienceWorld::new(
-                    data_root,
-                    stepladder_scienceworld::Options::default(),
-                ))),
-                style,
-                expert: Box::new(ScienceWorldExpert),
-                segmenter: Some(Box::new(ScienceWorldSegmenter)),
-                noise: Box::new(ScienceWorldNoise),
-                rename: Some(stepladder_scienceworld::augment::rename::rename),
-            },
-        })
-    }
-}
-
-/// The environment behind an id, as a run's configuration wants it where it has something to say about it.
-pub fn open_for(config: Option<&Config>, id: &str, data_root: Option<&Path>) -> Result<Registered> {
-    let penalise_noop = config.is_some_and(|config| config.env.penalise_noop);
-    Family::named(id)?.open(data_root, Options { penalise_noop })
-}
-
-/// The environment behind an id; its data are looked for only when they are needed.
-pub fn open(id: &str, data_root: Option<&Path>) -> Result<Registered> {
-    Family::named(id)?.open(data_root, Options::default())
+/// The environment behind an id, as a run's configuration wants it.
+///
+/// # Errors
+/// As [`open_with`].
+pub fn open_for(config: &Config, id: &str, data_root: Option<&Path>) -> Result<Registered> {
+    open_with(Some(config), id, data_root, &[])
 }
 
 /// Whether the expert of an environment plays a role; no data are needed to know. An unknown id is refused elsewhere.
 pub fn expert_plays(id: &str, role: Role) -> bool {
-    match Family::named(id) {
-        Ok(Family::Household | Family::Alfworld) => AlfworldExpert::default().answers(role),
-        Ok(Family::Sokoban) => SokobanExpert.answers(role),
-        Ok(Family::ScienceWorld) => ScienceWorldExpert.answers(role),
-        Err(_) => true,
-    }
+    named(id).map_or(true, |family| family.expert().is_ok_and(|expert| expert.answers(role)))
 }
 
 #[cfg(test)]
 mod tests {
+    use stepladder_core::codec::Plain;
+
     use super::*;
     use crate::config::load;
 
+    fn open(id: &str, data_root: Option<&Path>) -> Result<Registered> {
+        open_with(None, id, data_root, &[])
+    }
+
     #[test]
     fn every_environment_opens_under_its_own_id() {
-        for family in Family::ALL {
-            assert_eq!(Family::named(family.spec().id).unwrap(), family);
-            let opened = open(family.spec().id, Some(Path::new("."))).unwrap();
-            assert_eq!(opened.spec(), family.spec());
-            assert!(family.known_split(family.spec().splits[0]).is_ok());
+        for family in BUILT_IN {
+            assert_eq!(named(family.spec.id).unwrap(), family);
+            let opened = open(family.spec.id, Some(Path::new("."))).unwrap();
+            assert_eq!(opened.tasks.spec(), family.spec);
+            assert!(family.known_split(family.spec.splits[0]).is_ok());
             assert!(family.known_split("../x").is_err());
         }
         // One prompt style per kind of text: only the two household environments share theirs.
-        let styles = Family::ALL.map(|family| family.style().id());
+        let styles = BUILT_IN.map(|family| style(family).id());
         assert_eq!(styles[0], styles[1]);
         assert!(styles[1] != styles[2] && styles[2] != styles[3] && styles[1] != styles[3], "{styles:?}");
     }
 
     #[test]
-    fn an_unknown_environment_gets_nobodys_expert() {
+    fn an_unknown_environment_has_no_expert_of_another_one() {
         let error = open("webshop", None).err().unwrap().to_string();
-        assert_eq!(
-            error,
-            "unknown environment `webshop`; known are household, alfworld, sokoban, scienceworld"
+        assert!(
+            error.starts_with("unknown environment `webshop`; known are household, alfworld, "),
+            "{error}"
         );
     }
 
     #[test]
-    fn a_run_decides_whether_an_action_without_effect_counts_as_unknown() {
-        for wanted in [false, true] {
-            let config = load("demo", &[format!("env.penalise_noop={wanted}")]).unwrap().config;
-            let env = open_for(Some(&config), "household", None).unwrap();
+    fn a_run_decides_whether_an_action_without_effect_counts_as_unknown_and_the_command_line_may_differ() {
+        let played = |config: &Config, pairs: &[(&str, &str)]| {
+            let pairs: Vec<(String, String)> =
+                pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+            let env = open_with(Some(config), "household", None, &pairs).unwrap();
             let task = env.tasks.tasks("dev").unwrap().remove(0);
             let mut game = env.tasks.make().unwrap();
             game.reset(&task, 0).unwrap();
-            assert_eq!(game.step("dance").unwrap().unknown_action, wanted);
+            game.step("dance").unwrap().unknown_action
+        };
+        for wanted in [false, true] {
+            let config = load("demo", &[format!("env.penalise_noop={wanted}")]).unwrap().config;
+            assert_eq!(played(&config, &[]), wanted);
+            assert!(played(&config, &[("penalise_noop", "true")]));
+            assert!(open_for(&config, "sokoban", None).is_ok(), "options of another family do not count");
         }
+    }
+
+    static SPEC: EnvSpec = EnvSpec {
+        id: "toy",
+        summary: "",
+        version: 1,
+        upstream: "",
+        data_licence: "",
+        splits: &["train"],
+        max_steps: 1,
+        reward_range: (0.0, 1.0),
+        score_range: None,
+        deterministic: true,
+    };
+    static TOY: Family =
+        Family::new(&SPEC, |_, _| Ok(Box::new(stepladder_sokoban::Sokoban::default())), || Arc::new(Plain));
+    static OTHER: Family = Family::new(&SPEC, TOY.open, TOY.codec);
+
+    #[test]
+    fn a_program_may_add_families_of_its_own_once() {
+        register(&TOY).unwrap();
+        register(&TOY).unwrap();
+        assert_eq!(named("toy").unwrap(), &TOY);
+        assert_eq!(ids().iter().filter(|id| **id == "toy").count(), 1);
+        let error = register(&OTHER).unwrap_err().to_string();
+        assert_eq!(error, "an environment with the id `toy` is registered already");
+        let toy = open("toy", None).unwrap();
+        assert_eq!(toy.expert().err().unwrap().to_string(), "toy has no expert");
+        assert!(!expert_plays("toy", Role::Flat) && toy.noise().is_err() && toy.segmenter().is_err());
     }
 }

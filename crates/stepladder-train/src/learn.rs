@@ -104,7 +104,7 @@ impl Learner<'_> {
     /// Rows of the demonstrations, and of what the expert says to episodes that the learner played.
     fn rows(&self, played: &[Episode]) -> Result<AgentRows> {
         let mut found =
-            self.reader()?.collect(self.material.demonstrations, played, &*self.material.env.expert);
+            self.reader()?.collect(self.material.demonstrations, played, self.material.env.expert()?);
         if !played.is_empty() {
             // A learner that babbles can fill its prompts beyond the window, and worlds have words that no
             // demonstration has: there is nothing to learn from those.
@@ -301,9 +301,8 @@ impl Learner<'_> {
     /// Where a learner plays: another environment than the run's, if there is one, and the split.
     fn practice<'t>(&'t self, tasks: Option<&'t str>) -> Result<(Option<Registered>, &'t str)> {
         let other = tasks.and_then(|tasks| tasks.split_once('/'));
-        let opened = other
-            .map(|(id, _)| envs::open_for(Some(&self.run.config), id, self.run.data_root))
-            .transpose()?;
+        let opened =
+            other.map(|(id, _)| envs::open_for(&self.run.config, id, self.run.data_root)).transpose()?;
         let env = opened.as_ref().unwrap_or(self.material.env);
         if env.style.id() != self.material.env.style.id() {
             bail!("{} has other prompts than {}", env.spec().id, self.material.env.spec().id);

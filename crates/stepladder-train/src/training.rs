@@ -86,7 +86,7 @@ impl Run<'_> {
                 episodes.extend(trace_file::load(&path)?);
                 continue;
             }
-            let other = envs::open_for(Some(&self.config), id, self.data_root)?;
+            let other = envs::open_for(&self.config, id, self.data_root)?;
             let draw = Draw::Training { seed: self.config.seed };
             let subset = self.choice.tasks(&other, split, GAMES, draw)?;
             let rollout = Rollout {
@@ -119,7 +119,7 @@ impl Run<'_> {
     }
 
     fn work(&self) -> Result<RunEnding> {
-        let env = envs::open_for(Some(&self.config), &self.config.env.id, self.data_root)?;
+        let env = envs::open_for(&self.config, &self.config.env.id, self.data_root)?;
         let EvalConfig { split, episodes: count, probe_episodes, .. } = &self.config.eval;
         let dev = self.choice.tasks(&env, split, *count, Draw::Evaluation)?;
         let probed = self.choice.among(&env, &dev.tasks, *probe_episodes);
@@ -363,7 +363,7 @@ impl Run<'_> {
     /// Another environment's split, played without training on it; none where its data are absent.
     fn transfer(&self, target: &str) -> Result<Option<String>> {
         let Some((id, split)) = target.split_once('/') else { return Ok(None) };
-        let present = envs::open_for(Some(&self.config), id, self.data_root).and_then(|env| {
+        let present = envs::open_for(&self.config, id, self.data_root).and_then(|env| {
             let whole = self.choice.tasks(&env, split, 0, Draw::Evaluation)?;
             Ok((env, whole))
         });
@@ -392,10 +392,10 @@ pub fn check_data(config: &Config, data_root: Option<&Path>) -> Result<()> {
     for (algo, tasks) in config.tasks() {
         if let Some((id, split)) = tasks.split_once('/') {
             let named = || format!("algo.{algo}.tasks");
-            envs::open(id, data_root)?.tasks.tasks(split).with_context(named)?;
+            envs::open_for(config, id, data_root)?.tasks.tasks(split).with_context(named)?;
         }
     }
-    let env = envs::open(&config.env.id, data_root)?;
+    let env = envs::open_for(config, &config.env.id, data_root)?;
     let splits = [Some(&config.data.split), config.data.practice.as_ref(), Some(&config.eval.split)];
     for split in splits.into_iter().flatten() {
         env.tasks.tasks(split)?;

@@ -4,7 +4,9 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
+use stepladder_train::envs;
 
 /// Train and evaluate hierarchical LLM agents on text environments.
 #[derive(Debug, Parser)]
@@ -31,7 +33,7 @@ impl Cli {
     pub(crate) fn read() -> Result<Self, clap::Error> {
         let mut command = with_negative_numbers(Self::command());
         command.build();
-        Self::from_arg_matches(&with_usage(command).try_get_matches()?)
+        Self::from_arg_matches(&with_usage(command).try_get_matches().map_err(with_option)?)
     }
 }
 
@@ -41,6 +43,23 @@ fn with_negative_numbers(command: Clap) -> Clap {
         if is_value { arg.allow_negative_numbers(true) } else { arg }
     });
     command.mut_subcommands(with_negative_numbers)
+}
+
+/// Points to `--option` where an unknown flag has the name of an option of some environment.
+fn with_option(mut error: clap::Error) -> clap::Error {
+    let flag = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(flag)) if error.kind() == ErrorKind::UnknownArgument => flag.clone(),
+        _ => return error,
+    };
+    let families = envs::families();
+    let option =
+        families.iter().flat_map(|family| family.options).find(|option| flag == format!("--{}", option.name));
+    if let Some(option) = option {
+        let tip = format!("use '--option {}={}'", option.name, option.values.placeholder());
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+        error.remove(ContextKind::SuggestedArg);
+    }
+    error
 }
 
 fn with_usage(mut command: Clap) -> Clap {
@@ -156,6 +175,15 @@ impl DataRoot {
     }
 }
 
+/// Options of the environment.
+#[derive(Debug, Args)]
+#[command(about = None, long_about = None)]
+pub(crate) struct EnvOptions {
+    /// Option of the environment (`stepladder env list` names them); may be given several times
+    #[arg(long = "option", value_name = "KEY=VALUE", value_parser = pair)]
+    pub(crate) pairs: Vec<(String, String)>,
+}
+
 /// A trained agent, where it plays, and how.
 #[derive(Debug, Args)]
 #[command(about = None, long_about = None)]
@@ -177,6 +205,8 @@ pub(crate) struct PolicyArgs {
     /// cpu, cuda or cuda:N
     #[arg(long, default_value = "cpu", value_parser = device)]
     pub(crate) device: String,
+    #[command(flatten)]
+    pub(crate) options: EnvOptions,
     #[command(flatten)]
     pub(crate) data: DataRoot,
 }
@@ -225,7 +255,7 @@ pub(crate) struct Demonstrate {
     /// Chance per step that another action is played; labels stay the expert's
     #[arg(long, default_value_t = 0.0)]
     pub(crate) noise: f64,
-    /// Play the solutions that tasks come with (ALFWorld's walkthroughs, ScienceWorld's gold paths) instead of the expert
+    /// Play the solutions that tasks come with instead of the expert
     #[arg(long, conflicts_with = "noise")]
     pub(crate) walkthrough: bool,
     /// Write solutions as they are, without subtasks and progress texts
@@ -240,6 +270,8 @@ pub(crate) struct Demonstrate {
     /// One JSON object instead of a summary
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) options: EnvOptions,
     #[command(flatten)]
     pub(crate) data: DataRoot,
 }
@@ -308,6 +340,9 @@ pub(crate) struct Horizon {
     /// Episodes of each agent and number: a sample of the split's chains
     #[arg(long, default_value = "100", value_parser = count::<NonZeroUsize>)]
     pub(crate) episodes: NonZeroUsize,
+    /// Environment whose splits hold chains of goals; default the run's
+    #[arg(long)]
+    pub(crate) env: Option<String>,
     /// Split whose chains are played
     #[arg(long, default_value = "dev")]
     pub(crate) split: String,
@@ -350,6 +385,8 @@ pub(crate) enum EnvCommand {
         #[arg(long)]
         expert: bool,
         #[command(flatten)]
+        options: EnvOptions,
+        #[command(flatten)]
         data: DataRoot,
     },
     /// Measure steps per second on one core
@@ -360,18 +397,17 @@ pub(crate) enum EnvCommand {
         /// Split; default the first of the environment
         #[arg(long)]
         split: Option<String>,
-        /// Steps to play; default 2000000, for scienceworld 1000
+        /// Steps to play; default the environment's
         #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
         steps: Option<u64>,
         /// Seed of the random policy
         #[arg(long, default_value_t = 0, value_parser = whole::<u64>)]
         seed: u64,
-        /// Version of the simulator (scienceworld)
-        #[arg(long, value_name = "VERSION")]
-        version: Option<String>,
         /// One JSON object instead of a line
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        options: EnvOptions,
         #[command(flatten)]
         data: DataRoot,
     },
@@ -385,26 +421,22 @@ pub(crate) enum EnvCommand {
         /// Transcripts (.jsonl or .jsonl.zst)
         #[arg(long, required = true, num_args = 1..)]
         transcripts: Vec<PathBuf>,
-        /// Tiles of an installed original (gym-sokoban's folder surface): pictures are compared as well
-        #[arg(long, value_name = "DIR")]
-        tiles: Option<PathBuf>,
-        /// Version of the simulator (scienceworld)
-        #[arg(long, value_name = "VERSION")]
-        version: Option<String>,
         /// One JSON object instead of a summary
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        options: EnvOptions,
         #[command(flatten)]
         data: DataRoot,
     },
     /// Write new solvable games, or compare their distribution with the official one
     #[command(
-        after_help = "Examples:\n  stepladder env generate alfworld --split dev --count 20 --seed 0 -o games/\n  stepladder env generate alfworld --goals 3 --count 20 -o chains/\n  stepladder env generate sokoban --split train-6x6-1 --count 1000 -o levels/"
+        after_help = "Examples:\n  stepladder env generate alfworld --split dev --count 20 --seed 0 -o games/\n  stepladder env generate alfworld --option goals=3 --count 20 -o chains/\n  stepladder env generate sokoban --split train-6x6-1 --count 1000 -o levels/"
     )]
     Generate {
         /// Environment id
         env: String,
-        /// train, dev or test: their games are disjoint; sokoban: train-6x6-1 and so on
+        /// Split whose tasks are drawn
         #[arg(long, default_value = "train")]
         split: String,
         /// Number of games
@@ -413,15 +445,14 @@ pub(crate) enum EnvCommand {
         /// First seed
         #[arg(long, default_value_t = 0, value_parser = whole::<u64>)]
         seed: u64,
-        /// Goals of a game, to be reached one after another: 1 to 8
-        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
-        goals: u8,
         /// Directory to write to
         #[arg(short, long, required_unless_present = "report")]
         output: Option<PathBuf>,
         /// Instead of writing games, print generated and official distribution side by side
         #[arg(long)]
         report: bool,
+        #[command(flatten)]
+        options: EnvOptions,
         #[command(flatten)]
         data: DataRoot,
     },
@@ -431,17 +462,16 @@ pub(crate) enum EnvCommand {
 pub(crate) enum DataCommand {
     /// Fetch an official set into the data root
     #[command(
-        after_help = "Examples:\n  stepladder data get scienceworld --data ~/data\n  stepladder data get scienceworld --version 1.1.3 --from scienceworld-1.1.3-py3-none-any.whl"
+        after_help = "Examples:\n  stepladder data get scienceworld --data ~/data\n  stepladder data get scienceworld --option version=1.1.3 --from scienceworld-1.1.3-py3-none-any.whl"
     )]
     Get {
-        /// Which set: scienceworld
+        /// Name of the set
         name: String,
-        /// Version of the simulator: 1.2.3 or 1.1.3; default 1.2.3
-        #[arg(long, value_name = "VERSION")]
-        version: Option<String>,
-        /// Take it from this file (the wheel of PyPI) instead of the network
+        /// Take it from this archive instead of the network
         #[arg(long, value_name = "FILE")]
         from: Option<PathBuf>,
+        #[command(flatten)]
+        options: EnvOptions,
         #[command(flatten)]
         data: DataRoot,
     },
@@ -494,6 +524,14 @@ fn run_seed(text: &str) -> Result<u64, String> {
 fn too_large(text: &str, otherwise: &str) -> String {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit()) && text.bytes().any(|byte| byte != b'0');
     if is_number { "it is too large".to_owned() } else { otherwise.to_owned() }
+}
+
+/// `KEY=VALUE`.
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("it must be KEY=VALUE".to_owned()),
+    }
 }
 
 fn temperature(text: &str) -> Result<f64, String> {

@@ -298,7 +298,7 @@ fn absent_and_damaged_games_are_named() {
         folder,
         &play,
         1,
-        "no data root for the official ALFWorld games: set STEPLADDER_DATA or pass --data DIR (DIR holds \
+        "alfworld: no data root for the official games: set STEPLADDER_DATA or pass --data DIR (DIR holds \
          alfworld/json_2.1.1/<split>/…; `stepladder data status` says where the games come from)",
     );
     let remedy = "name the data root with --data or STEPLADDER_DATA (`stepladder data status` says where they come from)";

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use common::{command, episodes, files, folder, json, ok, run};
+use common::{command, episodes, files, folder, json, ok, refused, run};
 use serde_json::Value;
 
 #[test]
@@ -109,6 +109,45 @@ fn generated_games_are_written_and_differ_by_split_and_seed() {
     assert!(all[0] != all[1] && all[0] != all[2]);
     let game: Value = serde_json::from_str(&all[0]).unwrap();
     assert!(game["pddl_problem"].as_str().unwrap().contains("(:goal"));
+}
+
+#[test]
+fn options_are_those_that_the_environment_declares_for_the_command() {
+    let temporary = folder();
+    let folder = temporary.path();
+    let said = ok(folder, &["env", "list"]);
+    assert!(said.contains("option: tiles=DIR (env verify): tiles of an installed original"), "{said}");
+    let generate = ["env", "generate", "household", "-o", "g", "--count", "1"];
+    ok(folder, &[&generate[..], &["--option", "goals=2"]].concat());
+    let game = fs_err::read_to_string(folder.join("g/seed-0/game.tw-pddl")).unwrap();
+    assert!(game.contains("under the desklamp, then ") || game.contains(", then "), "{game}");
+    for (option, message) in [
+        ("goals=9", "option `goals` of household is `9`; it takes a whole number from 1 to 8"),
+        ("penalise_noop=true", "option `penalise_noop` of household is for playing, not for env generate"),
+        (
+            "tiles=x",
+            "household has no option `tiles`; it has penalise_noop=true|false (playing), goals=N (env generate)",
+        ),
+    ] {
+        refused(folder, &[&generate[..], &["--option", option]].concat(), 2, message);
+    }
+    for (arguments, message) in [
+        (&["env", "generate", "scienceworld", "-o", "x"][..], "scienceworld has no generator"),
+        (&["env", "generate", "sokoban", "--report"], "sokoban has no report of its distribution"),
+        (
+            &["demonstrate", "--env", "sokoban", "--split", "dev-6x6-1", "--walkthrough", "-o", "x.jsonl"],
+            "--flat writes solutions without subtasks: sokoban has no segmenter",
+        ),
+        (
+            &["env", "generate", "household", "--report", "--option", "goals=2", "--data", "."],
+            "--report compares games with one goal; leave out --option goals",
+        ),
+    ] {
+        refused(folder, arguments, 2, message);
+    }
+    let outcome = run(folder, &["env", "verify", "sokoban", "--transcripts", "t.jsonl", "--tiles", "x"]);
+    assert_eq!(outcome.code, Some(2), "{outcome:#?}");
+    assert!(outcome.err.contains("use '--option tiles=DIR'"), "{outcome:#?}");
 }
 
 /// The committed episodes of an original, with their games.

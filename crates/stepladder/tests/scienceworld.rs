@@ -32,7 +32,8 @@ fn recorded_episodes_of_both_versions_agree() {
     let file = "transcripts/scienceworld_hashcode2.jsonl.zst";
     let Some(file) = data_root(file).map(|root| root.join(file)) else { return };
     for version in ["1.2.3", "1.1.3"] {
-        let arguments = ["env", "verify", "scienceworld", "--version", version, "--transcripts"];
+        let option = format!("version={version}");
+        let arguments = ["env", "verify", "scienceworld", "--option", &option, "--transcripts"];
         let rest = [file.to_str().unwrap(), "--data", root.to_str().unwrap(), "--json"];
         let report = json(temporary.path(), &[&arguments[..], &rest].concat());
         assert_eq!(
@@ -93,15 +94,15 @@ fn what_is_missing_is_said_with_the_remedy() {
     );
     refused(
         folder,
-        &["env", "verify", "scienceworld", "--version", "1.0", "--transcripts", "x"],
+        &["env", "verify", "scienceworld", "--option", "version=1.0", "--transcripts", "x"],
         2,
-        "scienceworld 1.0 is not known here; known are 1.2.3 and 1.1.3",
+        "option `version` of scienceworld is `1.0`; it takes 1.2.3 or 1.1.3",
     );
     refused(
         folder,
-        &["env", "bench", "sokoban", "--version", "1.2.3"],
+        &["env", "bench", "sokoban", "--option", "version=1.2.3"],
         2,
-        "--version is for scienceworld; sokoban has one version",
+        "sokoban has no option `version`; it has tiles=DIR (env verify)",
     );
     let Some(root) = playable() else { return };
     let mut without = command(folder, &[&play[..], &["--data", root.to_str().unwrap()]].concat());

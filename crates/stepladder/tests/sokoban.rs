@@ -52,13 +52,17 @@ fn differences_and_broken_files_are_told() {
     );
     let report: Value = serde_json::from_str(&outcome.out).unwrap();
     assert_eq!(report["first_difference"]["field"], "text");
-    let outcome = run(folder, &[&verify[..], &["--tiles", "nowhere"]].concat());
+    let outcome = run(folder, &[&verify[..], &["--option", "tiles=nowhere"]].concat());
     assert_eq!(outcome.code, Some(1));
     assert!(outcome.err.contains("nowhere/wall.png: cannot read a tile of gym-sokoban"), "{}", outcome.err);
-    let outcome = run(folder, &["env", "verify", "alfworld", "--transcripts", "t.jsonl", "--tiles", "x"]);
+    let outcome =
+        run(folder, &["env", "verify", "alfworld", "--transcripts", "t.jsonl", "--option", "tiles=x"]);
     assert_eq!(
         (outcome.code, outcome.err.as_str()),
-        (Some(2), "error: --tiles is for sokoban; alfworld draws no pictures\n")
+        (
+            Some(2),
+            "error: alfworld has no option `tiles`; it has penalise_noop=true|false (playing), goals=N (env generate)\n"
+        )
     );
     let outcome = run(folder, &["env", "bench", "sokoban", "--split", "boxoban-hard"]);
     assert_eq!(outcome.code, Some(1));

@@ -33,7 +33,7 @@ fn a_negative_number_is_the_options_own_complaint() {
         (&demonstrate, "--count <COUNT>", "-1", positive),
         (&demonstrate, "--seed <SEED>", "-1", whole),
         (&generate, "--seed <SEED>", "-1", whole),
-        (&generate, "--goals <GOALS>", "-1", "-1 is not in 1..=8"),
+        (&generate, "--option <KEY=VALUE>", "goals", "it must be KEY=VALUE"),
         (&horizon, "--goals <GOALS>", "-1", whole),
     ] {
         let flag = option.split(' ').next().unwrap();

@@ -21,6 +21,13 @@ pub struct OptionSpec {
     pub readers: &'static [Reader],
 }
 
+impl OptionSpec {
+    /// The commands that read it, in words.
+    pub fn read_by(&self) -> String {
+        self.readers.iter().map(Reader::to_string).collect::<Vec<_>>().join(", ")
+    }
+}
+
 /// Values that an option takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Values {
@@ -35,6 +42,16 @@ pub enum Values {
 }
 
 impl Values {
+    /// Word that stands for a value in help texts.
+    pub fn placeholder(self) -> &'static str {
+        match self {
+            Self::Flag => "true|false",
+            Self::Whole(..) => "N",
+            Self::OneOf(_) => "VALUE",
+            Self::Directory => "DIR",
+        }
+    }
+
     fn takes(self, value: &str) -> bool {
         match self {
             Self::Flag => matches!(value, "true" | "false"),
@@ -106,10 +123,9 @@ impl Options {
                 return Err(EnvError::Usage(format!("{id} has no option `{key}`; {}", known(id, declared))));
             };
             if !option.readers.contains(&reader) {
-                let readers: Vec<String> = option.readers.iter().map(Reader::to_string).collect();
                 return Err(EnvError::Usage(format!(
                     "option `{key}` of {id} is for {}, not for {reader}",
-                    readers.join(" and ")
+                    option.read_by()
                 )));
             }
             if !option.values.takes(value) {
@@ -152,10 +168,7 @@ fn known(id: &str, declared: &[OptionSpec]) -> String {
     }
     let options: Vec<String> = declared
         .iter()
-        .map(|option| {
-            let readers: Vec<String> = option.readers.iter().map(Reader::to_string).collect();
-            format!("{} ({}; {})", option.name, option.values, readers.join(", "))
-        })
+        .map(|option| format!("{}={} ({})", option.name, option.values.placeholder(), option.read_by()))
         .collect();
     format!("it has {}", options.join(", "))
 }
@@ -217,12 +230,12 @@ mod tests {
         let refused = |reader, pair| Options::read("toy", DECLARED, reader, [pair]).unwrap_err().to_string();
         assert_eq!(
             refused(Reader::Verify, ("tile", "x")),
-            "toy has no option `tile`; it has tiles (a directory; env verify), version (2 or 1; env verify, playing), \
-             goals (a whole number from 1 to 8; env generate), strict (true or false; playing)"
+            "toy has no option `tile`; it has tiles=DIR (env verify), version=VALUE (env verify, playing), \
+             goals=N (env generate), strict=true|false (playing)"
         );
         assert_eq!(
             refused(Reader::Bench, ("version", "1")),
-            "option `version` of toy is for env verify and playing, not for env bench"
+            "option `version` of toy is for env verify, playing, not for env bench"
         );
         assert_eq!(
             refused(Reader::Verify, ("version", "3")),

@@ -30,12 +30,7 @@ pub fn check(config: &Config, origins: &Origins, new: bool) -> Vec<String> {
     let bound = format!("it must be at most {MOST_THREADS}, and 0 takes all cores");
     found.unless(config.threads <= MOST_THREADS, "threads", config.threads, &bound);
     found.at_least_one("env.max_steps", u64::from(config.env.max_steps));
-    let noop = !config.env.penalise_noop || ["alfworld", "household"].contains(&config.env.id.as_str());
-    let allowed = "only alfworld and household have such actions";
-    found.unless(noop, "env.penalise_noop", config.env.penalise_noop, allowed);
     found.below_one("data.noise", config.data.noise);
-    let renames = config.data.renamed == 0 || config.env.id == "scienceworld";
-    found.unless(renames, "data.renamed", config.data.renamed, "only things of scienceworld can be renamed");
     found.at_most("data.noisy_passes", config.data.noisy_passes, 1000);
     found.at_most("data.renamed", config.data.renamed, 1000);
     for sentence in config.model.violations() {

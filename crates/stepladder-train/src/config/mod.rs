@@ -77,6 +77,14 @@ pub struct EnvConfig {
     pub penalise_noop: bool,
 }
 
+impl EnvConfig {
+    /// Options of the environment as `key=value` pairs.
+    pub fn options(&self) -> Vec<(String, String)> {
+        let noop = self.penalise_noop.then(|| ("penalise_noop".to_owned(), "true".to_owned()));
+        noop.into_iter().collect()
+    }
+}
+
 /// Where demonstrations come from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

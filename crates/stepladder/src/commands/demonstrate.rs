@@ -23,7 +23,7 @@ pub(super) fn run(arguments: &Demonstrate) -> Result<()> {
     if !(0.0..1.0).contains(&arguments.noise) {
         return Err(Usage(format!("--noise {} must lie in [0, 1)", arguments.noise)).into());
     }
-    let env = envs::open(&arguments.env, arguments.data.as_deref())?;
+    let env = envs::open_with(None, &arguments.env, arguments.data.as_deref(), &arguments.options.pairs)?;
     let count = arguments.count.map_or(0, NonZeroUsize::get);
     let draw = Draw::Training { seed: arguments.seed };
     let subset = Subset::draw(&*env.tasks, &arguments.split, count, draw)?;

@@ -8,25 +8,40 @@ use anyhow::{Context, Result, anyhow, bail};
 use fs_err as fs;
 use sha2::{Digest, Sha256};
 use stepladder_algo::note;
-use stepladder_env::family::{Archive, ArchiveFile};
-use stepladder_scienceworld::jar::release;
+use stepladder_env::Reader;
+use stepladder_env::family::{Archive, ArchiveFile, DataSet};
+use stepladder_train::envs::Pairs;
 use ureq::tls::{RootCerts, TlsConfig};
 use zip::ZipArchive;
 
-use super::{Usage, say, scienceworld};
+use super::data::sets;
+use super::{Usage, say};
 use stepladder_train::output::Output;
 
 /// No archive is nearly as large.
 const LARGEST: u64 = 64 << 20;
 
-pub(super) fn run(name: &str, version: Option<&str>, from: Option<&Path>, data: Option<&Path>) -> Result<()> {
-    if name != scienceworld::ID {
+/// Option of a family that chooses between the archives of a data set.
+const VERSION: &str = "version";
+
+pub(super) fn run(name: &str, pairs: &Pairs, from: Option<&Path>, data: Option<&Path>) -> Result<()> {
+    let fetched = |set: &DataSet| !set.archives.is_empty();
+    let Some((family, set)) = sets().find(|(_, set)| set.name == name && fetched(set)) else {
+        let names: Vec<&str> = sets().filter(|(_, set)| fetched(set)).map(|(_, set)| set.name).collect();
         return Err(Usage(format!(
-            "`{name}` is not fetched by this program, only scienceworld is; `stepladder data status` says where each set comes from"
+            "`{name}` is not fetched by this program, only {} is; `stepladder data status` says where each set comes from",
+            names.join(", ")
         ))
         .into());
-    }
-    let archive = release(scienceworld::known(version)?).context("no such version")?;
+    };
+    let pairs = pairs.iter().map(|(key, value)| (&**key, &**value));
+    let options = family.options(Reader::Get, pairs)?;
+    let wanted = options.get(VERSION);
+    let archive = set
+        .archives
+        .iter()
+        .find(|archive| wanted.is_none_or(|version| version == archive.version))
+        .with_context(|| format!("{name} has no archive of version {}", wanted.unwrap_or_default()))?;
     let root = data
         .ok_or_else(|| Usage("say where the data go: set STEPLADDER_DATA or pass --data DIR".to_owned()))?;
     let place = root.join(archive.place);
@@ -40,7 +55,7 @@ pub(super) fn run(name: &str, version: Option<&str>, from: Option<&Path>, data: 
     };
     let source = from.map_or_else(|| archive.url.to_owned(), |file| file.display().to_string());
     install(&bytes, archive, &place).with_context(|| source)?;
-    say(format_args!("{name} {} (Apache-2.0) in {}", archive.version, place.display()));
+    say(format_args!("{name} {} ({}) in {}", archive.version, set.licence, place.display()));
     Ok(())
 }
 

@@ -13,12 +13,10 @@ use super::plot::{self, Line, Panel, Point};
 use super::{report, say};
 use crate::cli::Horizon;
 use crate::signals::{self, Stopped};
+use stepladder_train::config::Config;
 use stepladder_train::directory::{RunDir, commit, replace_file};
-use stepladder_train::envs::Family;
+use stepladder_train::envs;
 use stepladder_train::play::Policy;
-
-/// The environment with chains of goals.
-const ENV: &str = "household";
 
 /// Episodes at once: as few as keep what is kept of their prompts well below its limit (`stepladder_model::local`), also
 /// for the longest histories.
@@ -46,7 +44,7 @@ pub(super) fn run(arguments: &Horizon) -> Result<()> {
     let (run, config, _) = RunDir::open(&arguments.run)?;
     // Before an hour is spent on the first cell.
     for &goals in &arguments.goals {
-        Family::named(ENV)?.known_split(&split(arguments, goals)).context("--goals")?;
+        envs::named(env(arguments, &config))?.known_split(&split(arguments, goals)).context("--goals")?;
     }
     for agent in config.agents.keys() {
         if !run.agent(agent).join("trained.json").exists() {
@@ -64,7 +62,7 @@ pub(super) fn run(arguments: &Horizon) -> Result<()> {
             // What was measured of these weights once is not measured again.
             let newest = Policy::of_run(&run, &config, agent, Device::Cpu)?.checkpoint;
             if !path.exists() || !current(&path, &newest, arguments.episodes.get())? {
-                replace_file(&path, &evaluate(arguments, agent, goals)?)?;
+                replace_file(&path, &evaluate(arguments, env(arguments, &config), agent, goals)?)?;
             }
             let cell = cell(agent, goals, &path)?;
             note!("{agent}, {goals} goals: {:.1} % of {}", 100.0 * cell.success, cell.n);
@@ -88,20 +86,25 @@ fn current(path: &Path, checkpoint: &Path, episodes: usize) -> Result<bool> {
         && value["split_tasks"].is_u64())
 }
 
+/// The environment whose chains are played.
+fn env<'a>(arguments: &'a Horizon, config: &'a Config) -> &'a str {
+    arguments.env.as_deref().unwrap_or(&config.env.id)
+}
+
 /// The split with chains of so many goals.
 fn split(arguments: &Horizon, goals: u32) -> String {
     format!("{}-goals-{goals}", arguments.split)
 }
 
 /// A process of its own for each cell, so that its peak memory is its own.
-fn evaluate(arguments: &Horizon, agent: &str, goals: u32) -> Result<String> {
+fn evaluate(arguments: &Horizon, env: &str, agent: &str, goals: u32) -> Result<String> {
     let program = std::env::current_exe().context("cannot find this program to start it again")?;
     let split = split(arguments, goals);
     let mut command = Command::new(program);
     command
         .arg("evaluate")
         .arg(&arguments.run)
-        .args(["--agent", agent, "--env", ENV, "--split", &split, "--json"])
+        .args(["--agent", agent, "--env", env, "--split", &split, "--json"])
         .args(["--episodes", &arguments.episodes.to_string(), "--slots", &SLOTS.to_string()])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

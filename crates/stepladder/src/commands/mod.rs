@@ -13,8 +13,6 @@ mod horizon;
 mod plot;
 mod policy;
 mod reference;
-mod scienceworld;
-mod sokoban;
 mod study;
 mod train;
 
@@ -39,7 +37,7 @@ pub(crate) fn is_usage(error: &anyhow::Error) -> bool {
         || error.is::<ConfigError>()
         || matches!(
             error.downcast_ref::<stepladder_env::EnvError>(),
-            Some(stepladder_env::EnvError::UnknownSplit { .. })
+            Some(stepladder_env::EnvError::UnknownSplit { .. } | stepladder_env::EnvError::Usage(_))
         )
 }
 

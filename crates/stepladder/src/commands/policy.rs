@@ -39,7 +39,7 @@ pub(super) fn open(
     };
     let id = choose("env", arguments.env.as_deref(), |config| &config.env.id)?;
     let split = choose("split", split, split_of_run)?;
-    let env = envs::open_for(policy.run.as_ref(), &id, arguments.data.as_deref())?;
+    let env = envs::open_with(policy.run.as_ref(), &id, arguments.data.as_deref(), &arguments.options.pairs)?;
     Ok(Opened { policy, env, id, split })
 }
 

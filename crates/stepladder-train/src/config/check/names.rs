@@ -1,11 +1,11 @@
 //! Whether the names in a configuration mean something: environments, splits, agents. Needs no data.
 
-use stepladder_env::EnvError;
+use stepladder_env::{EnvError, Family, Reader};
 
 use super::super::keys::nearest;
 use super::{Config, Findings};
 use crate::config::shorten;
-use crate::envs::Family;
+use crate::envs;
 
 /// Agents are directories of a run and rows of its table; these names are taken, in any case.
 const TAKEN: [(&str, &str); 2] =
@@ -18,10 +18,11 @@ impl Findings<'_> {
     /// The environment of the run, its splits, and those that are played besides.
     pub(super) fn names(&mut self, config: &Config) {
         let id = &config.env.id;
-        let Ok(family) = Family::named(id) else {
-            let ids = Family::ALL.map(|family| family.spec().id);
+        let Ok(family) = envs::named(id) else {
+            let ids = envs::ids();
             return self.unless(false, "env.id", quoted(id), &one_of("known are", &ids.join(", "), id, ids));
         };
+        self.capabilities(config, family);
         self.split("data.split", family, &config.data.split, quoted(&config.data.split));
         if let Some(split) = &config.data.practice {
             self.split("data.practice", family, split, quoted(split));
@@ -36,9 +37,35 @@ impl Findings<'_> {
         }
     }
 
-    fn split(&mut self, key: &str, family: Family, split: &str, value: String) {
+    /// Options that the environment lacks, and capabilities that the demonstrations need.
+    fn capabilities(&mut self, config: &Config, family: &Family) {
+        let pairs = config.env.options();
+        for (key, value) in &pairs {
+            if let Err(error) = family.options(Reader::Play, [(&**key, &**value)]) {
+                self.unless(false, &format!("env.{key}"), value, &error.to_string());
+            }
+        }
+        let data = &config.data;
+        if data.renamed > 0
+            && let Err(error) = family.augment()
+        {
+            self.unless(false, "data.renamed", data.renamed, &error.to_string());
+        }
+        if !self.new {
+            return;
+        }
+        if let Err(error) = family.expert() {
+            self.unless(false, "env.id", quoted(&config.env.id), &format!("{error} to play demonstrations"));
+        }
+        let noisy = data.noise > 0.0 && (data.noisy_passes > 0 || data.practice.is_some());
+        if noisy && let Err(error) = family.noise() {
+            self.unless(false, "data.noise", data.noise, &error.to_string());
+        }
+    }
+
+    fn split(&mut self, key: &str, family: &Family, split: &str, value: String) {
         let Err(error) = family.known_split(split) else { return };
-        let spec = family.spec();
+        let spec = family.spec;
         let known = match error {
             EnvError::UnknownSplit { known, .. } => known,
             _ => spec.split_list(),
@@ -48,14 +75,14 @@ impl Findings<'_> {
     }
 
     /// An `ENV/SPLIT` that agents of the run play.
-    fn target(&mut self, key: &str, run: Family, target: &str, value: String, example: &str) {
+    fn target(&mut self, key: &str, run: &Family, target: &str, value: String, example: &str) {
         let pair = target.split_once('/').filter(|(id, split)| !id.is_empty() && !split.is_empty());
         let Some((id, split)) = pair.filter(|(_, split)| !split.contains('/')) else {
             let allowed = format!("expected ENV/SPLIT, for example {example}");
             return self.unless(false, key, value, &allowed);
         };
-        let Ok(family) = Family::named(id) else {
-            let ids = Family::ALL.map(|family| family.spec().id);
+        let Ok(family) = envs::named(id) else {
+            let ids = envs::ids();
             return self.unless(
                 false,
                 key,
@@ -63,11 +90,10 @@ impl Findings<'_> {
                 &one_of("known environments are", &ids.join(", "), id, ids),
             );
         };
-        let alike = family.style().id() == run.style().id();
+        let alike = envs::style(family).id() == envs::style(run).id();
         let allowed = format!(
             "agents of {} cannot play it: prompts of {} are of another style",
-            run.spec().id,
-            family.spec().id
+            run.spec.id, family.spec.id
         );
         self.unless(alike, key, value.clone(), &allowed);
         self.split(key, family, split, value);

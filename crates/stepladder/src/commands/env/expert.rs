@@ -12,6 +12,7 @@ use stepladder_train::envs::Registered;
 
 /// Plays an episode that has begun to its end, and shows every subtask, action and answer.
 pub(super) fn play(registered: &Registered, env: &mut dyn Env, start: &Start, limit: u32) -> Result<()> {
+    let expert = registered.expert()?;
     let mut agent = AgentSpec::from(AgentKind::StepHrl).make(limit, &Blueprint::Own);
     let mut want = agent.start(start);
     let mut steps = 0;
@@ -20,7 +21,7 @@ pub(super) fn play(registered: &Registered, env: &mut dyn Env, start: &Start, li
         want = match want {
             Want::Reply(query) => {
                 let role = query.role();
-                let Some(reply) = registered.expert.reply(&query) else {
+                let Some(reply) = expert.reply(&query) else {
                     bail!("the expert of {} does not play the role {}", registered.spec().id, role.name());
                 };
                 if role == Role::Planner {
