@@ -43,7 +43,8 @@ pub fn expert_rollout(
     reporter: &dyn Reporter,
     stop: &AtomicBool,
 ) -> Result<Vec<Episode>> {
-    let mut generator = Blocking::new(ExpertGenerator::new(env.expert()?, format!("expert/{}", env.spec().id)));
+    let mut generator =
+        Blocking::new(ExpertGenerator::new(env.expert()?, format!("expert/{}", env.spec().id)));
     let noise = match rollout.noise {
         probability if probability > 0.0 => Some(Noise { probability, perturb: env.noise()? }),
         _ => None,

@@ -8,7 +8,7 @@ use stepladder_algo::runtime::metrics::METRICS;
 
 use super::{Usage, say};
 use crate::cli::Cli;
-use stepladder_train::config;
+use stepladder_train::{config, envs};
 
 pub(super) fn run(page: &str) -> Result<()> {
     let text = match page {
@@ -26,7 +26,30 @@ fn cli() -> String {
     let mut root = Cli::command().term_width(100);
     root.build();
     document(&mut root, &mut text);
+    options(&mut text);
     text
+}
+
+/// Table of the options that environments declare.
+fn options(text: &mut String) {
+    text.push_str(
+        "\n## Options of environments\n\nGiven as `--option KEY=VALUE`; those of playing also in a configuration (`[env]`).\n\n\
+         | environment | option | takes | default | meaning | read by |\n|---|---|---|---|---|---|\n",
+    );
+    for family in envs::families() {
+        for option in family.options {
+            let default = option.default.map(|value| format!("`{value}`")).unwrap_or_default();
+            let _ = writeln!(
+                text,
+                "| {} | `{}` | {} | {default} | {} | {} |",
+                family.spec.id,
+                option.name,
+                option.values,
+                option.meaning,
+                option.read_by()
+            );
+        }
+    }
 }
 
 fn document(command: &mut clap::Command, text: &mut String) {
