@@ -1,7 +1,6 @@
 //! One model of an agent: where its weights come from, and its training phases.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, bail};
@@ -26,43 +25,16 @@ use stepladder_algo::runtime::progress::Budget;
 use stepladder_algo::runtime::trainer::{Identity, Trainer};
 use stepladder_algo::runtime::workers::Workers;
 use stepladder_core::TaskKey;
-use stepladder_data::{OfflineRow, Row, WordTokenizer};
-use stepladder_env::Subset;
+use stepladder_data::{OfflineRow, Row};
 use stepladder_model::{Device, Kind};
 use stepladder_model::{Factors, ModelConfig, Shape, Weights};
 
-use super::report::Reporter;
-use super::rows::DataId;
+use super::agent_run::AgentRun;
 use super::watcher::{Logged, Watcher, trim_metrics};
-use crate::config::{AgentConfig, Algo, BcSection, Config, Norm, OnlineSection};
+use crate::config::{AgentConfig, Algo, BcSection, Norm, OnlineSection};
 use crate::envs::Registered;
 
-/// What training one model needs.
-pub struct AgentRun<'a> {
-    pub config: &'a Config,
-    pub env: &'a Registered,
-    /// As progress lines name it.
-    pub name: &'a str,
-    /// Where its checkpoints and metrics go.
-    pub directory: PathBuf,
-    pub numbers: &'a AgentConfig,
-    /// Trained weights to start from.
-    pub from: Option<PathBuf>,
-    pub tokenizer: Arc<WordTokenizer>,
-    /// What it learns from.
-    pub data: DataId<'a>,
-    pub probe_tasks: &'a Subset,
-    pub workers: usize,
-    pub device: Device,
-    pub reporter: &'a dyn Reporter,
-}
-
 impl AgentRun<'_> {
-    /// Its checkpoints.
-    pub fn checkpoints(&self) -> PathBuf {
-        self.directory.join("checkpoints")
-    }
-
     fn bc(&self) -> Result<&BcSection> {
         self.config.algo.bc.as_ref().context("the configuration has no [algo.bc]")
     }
@@ -130,7 +102,7 @@ impl AgentRun<'_> {
     }
 
     /// The newest checkpoint, or a fresh trainer.
-    pub fn trainer(&self) -> Result<Trainer> {
+    pub(crate) fn trainer(&self) -> Result<Trainer> {
         checkpoint::recover(&self.checkpoints())?;
         let Some(directory) = checkpoint::latest(&self.checkpoints()) else {
             return self.fresh();
@@ -170,7 +142,7 @@ impl AgentRun<'_> {
     }
 
     /// Begins to watch a trainer, wherever it stands.
-    pub fn watch(&self, trainer: &Trainer) -> Result<Watcher<'_>> {
+    pub(crate) fn watch(&self, trainer: &Trainer) -> Result<Watcher<'_>> {
         fs_err::create_dir_all(&self.directory)?;
         let metrics = self.directory.join("metrics.jsonl");
         let probes = trim_metrics(&metrics, trainer.progress.step)?;
@@ -187,7 +159,7 @@ impl AgentRun<'_> {
     }
 
     /// One phase of behaviour cloning on `rows`, until its budget is used up or `stop` is set; saves in both cases.
-    pub fn clone_behaviour(
+    pub(crate) fn clone_behaviour(
         &self,
         rows: &[Row],
         budget: Budget,
@@ -246,7 +218,7 @@ impl AgentRun<'_> {
     }
 
     /// Plays tasks and learns from it, until the budget is used up or `stop` is set; saves in both cases.
-    pub fn play_and_learn(
+    pub(crate) fn play_and_learn(
         &self,
         numbers: &OnlineSection,
         env: &Registered,
@@ -278,7 +250,7 @@ impl AgentRun<'_> {
     }
 
     /// Numbers of offline actor-critic.
-    pub fn offline_config(&self) -> Result<OfflineConfig> {
+    pub(crate) fn offline_config(&self) -> Result<OfflineConfig> {
         let numbers = self.config.algo.offline_ac.as_ref();
         let numbers = numbers.context("the configuration has no [algo.offline_ac]")?;
         Ok(OfflineConfig {
@@ -309,7 +281,7 @@ impl AgentRun<'_> {
     }
 
     /// Offline actor-critic on `rows`, until its budget is used up or `stop` is set; saves in both cases.
-    pub fn actor_critic(
+    pub(crate) fn actor_critic(
         &self,
         rows: &[OfflineRow],
         trainer: &mut Trainer,

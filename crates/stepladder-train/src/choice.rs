@@ -1,11 +1,11 @@
 //! How a run chooses tasks where it does not use all tasks of a split.
 
-use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use stepladder_core::TaskKey;
 use stepladder_env::{Draw, Subset};
 
 use crate::envs::Registered;
+use crate::error::Result;
 
 /// Recorded in `run.json`: a continued run must find the tasks that it began with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

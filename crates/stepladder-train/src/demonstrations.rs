@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use anyhow::{Context, Result, bail};
+use anyhow::Context;
 use rayon::prelude::*;
 use stepladder_agent::{AgentKind, AgentSpec};
 use stepladder_core::seed::stream;
@@ -20,6 +20,7 @@ use super::play::UntilStopped;
 use super::report::Reporter;
 use crate::config::Config;
 use crate::envs::Registered;
+use crate::error::{Result, bail};
 
 /// Which episodes the expert plays.
 pub struct Rollout {

@@ -24,14 +24,17 @@ use std::path::{Path, PathBuf};
 use super::choice::Choice;
 use super::output::Output;
 use super::report::Reporter;
-use super::unchanged::Settings;
 use crate::config::{self, Config};
-use anyhow::{Context, Result, bail};
+use crate::error::{Result, bail};
+use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use stepladder_rollout::Dropped;
 
 const CONFIG: &str = "config.toml";
 const RUN: &str = "run.json";
+
+/// Values by key, as a configuration file would have them.
+pub type Settings = BTreeMap<String, String>;
 
 /// What a run was started with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -175,7 +178,8 @@ impl RunDir {
         if !path.exists() {
             return Ok(BTreeMap::new());
         }
-        serde_json::from_str(&fs_err::read_to_string(&path)?).with_context(|| path.display().to_string())
+        Ok(serde_json::from_str(&fs_err::read_to_string(&path)?)
+            .with_context(|| path.display().to_string())?)
     }
 
     /// Warns of dropped episodes and keeps their number, if there are any.
@@ -203,7 +207,8 @@ impl RunDir {
         if !path.exists() {
             return Ok(Vec::new());
         }
-        serde_json::from_str(&fs_err::read_to_string(&path)?).with_context(|| path.display().to_string())
+        Ok(serde_json::from_str(&fs_err::read_to_string(&path)?)
+            .with_context(|| path.display().to_string())?)
     }
 
     /// Keeps that, if there is any such split.

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use anyhow::{Result, bail};
 use stepladder_core::Role;
 use stepladder_core::label::{Expert, Perturb, Segmenter};
 use stepladder_core::style::PromptStyle;
@@ -12,8 +11,8 @@ use stepladder_data::Compact;
 use stepladder_env::{EnvError, EnvSpec, Family, Options, Reader, TaskSet};
 use stepladder_rollout::evaluation::{Evaluation, evaluate_within};
 
-use crate::Usage;
 use crate::config::{Config, nearest, shorten};
+use crate::error::{Error, Result};
 
 /// The built-in families, in the order of `env list`.
 static BUILT_IN: [&Family; 4] = [
@@ -29,14 +28,16 @@ static REGISTERED: RwLock<Vec<&'static Family>> = RwLock::new(Vec::new());
 /// nothing.
 ///
 /// # Errors
-/// [`Usage`] if another family has its id.
+/// [`ErrorKind::Usage`](crate::ErrorKind) if another family has its id.
 pub fn register(family: &'static Family) -> Result<()> {
     let mut registered = REGISTERED.write().unwrap_or_else(PoisonError::into_inner);
     let id = family.spec.id;
     match BUILT_IN.iter().chain(&*registered).find(|known| known.spec.id == id) {
         None => registered.push(family),
         Some(known) if std::ptr::eq(*known, family) => {}
-        Some(_) => bail!(Usage(format!("an environment with the id `{id}` is registered already"))),
+        Some(_) => {
+            return Err(Error::usage(format!("an environment with the id `{id}` is registered already")));
+        }
     }
     Ok(())
 }
@@ -55,7 +56,7 @@ pub fn ids() -> Vec<&'static str> {
 /// The family with this id.
 ///
 /// # Errors
-/// [`Usage`] if there is none.
+/// [`ErrorKind::Usage`](crate::ErrorKind) if there is none.
 pub fn named(id: &str) -> Result<&'static Family> {
     let families = families();
     let found = families.iter().find(|family| family.spec.id == id).copied();
@@ -65,7 +66,7 @@ pub fn named(id: &str) -> Result<&'static Family> {
             .map(|name| format!("; did you mean {name}?"))
             .unwrap_or_default();
         let id = shorten(id);
-        Usage(format!("unknown environment `{id}`; known are {}{meant}", ids.join(", "))).into()
+        Error::usage(format!("unknown environment `{id}`; known are {}{meant}", ids.join(", ")))
     })
 }
 
@@ -107,7 +108,7 @@ impl Registered {
     /// # Errors
     /// If the family has none.
     pub fn expert(&self) -> Result<&dyn Expert> {
-        self.expert.as_deref().map_err(|lacking| Usage(lacking.to_string()).into())
+        self.expert.as_deref().map_err(|lacking| Error::usage(lacking.to_string()))
     }
 
     /// The source of wrong actions.
@@ -115,7 +116,7 @@ impl Registered {
     /// # Errors
     /// If the family has none.
     pub fn noise(&self) -> Result<&dyn Perturb> {
-        self.noise.as_deref().map_err(|lacking| Usage(lacking.to_string()).into())
+        self.noise.as_deref().map_err(|lacking| Error::usage(lacking.to_string()))
     }
 
     /// The segmenter of recorded solutions.
@@ -147,7 +148,7 @@ pub type Pairs = [(String, String)];
 /// those count that the family declares: an agent may play another environment than its run's.
 ///
 /// # Errors
-/// [`Usage`] for an unknown environment, and the errors of its family.
+/// [`ErrorKind::Usage`](crate::ErrorKind) for an unknown environment, and the errors of its family.
 pub fn open_with(
     config: Option<&Config>,
     id: &str,

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 /// Reads what `agent` reached on `target` (`ENV/SPLIT`); refuses what is about something else.
-pub fn read(path: &Path, target: &str, agent: &str) -> Result<Value> {
+pub(crate) fn read(path: &Path, target: &str, agent: &str) -> Result<Value> {
     let place = || path.display().to_string();
     let value: Value = serde_json::from_str(&fs_err::read_to_string(path)?).with_context(place)?;
     let said = |name: &str| value[name].as_str().unwrap_or("?").to_owned();

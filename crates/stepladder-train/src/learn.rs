@@ -9,7 +9,6 @@ use stepladder_algo::runtime::checkpoint;
 use stepladder_algo::runtime::observer::Ending;
 use stepladder_algo::runtime::progress::Progress;
 use stepladder_algo::runtime::trainer::Trainer;
-use stepladder_core::Role;
 use stepladder_core::seed::stream;
 use stepladder_core::trace::Episode;
 use stepladder_data::ablate::with_progress;
@@ -22,41 +21,38 @@ use stepladder_model::Device;
 use stepladder_rollout::scheduler::Options;
 use stepladder_rollout::{Dropped, Job};
 
-use super::agents::AgentRun;
-use super::play::{UntilStopped, live_generator, play, policy_fingerprint};
+use super::agent_run::AgentRun;
+use super::play::{ROLES, UntilStopped, live_generator, play, policy_fingerprint};
 use super::rows::{AgentRows, DataId, Rows, draw, of_role};
+use super::session::Session;
 use super::trace_file;
-use super::training::Run;
 use crate::config::{AgentConfig, Algo, Weights};
 use crate::envs::{self, Registered};
 
 /// What a policy played for those that learn offline from it.
 const COLLECTED: &str = "collected.jsonl.zst";
 
-/// The roles of STEP-HRL, each with a model of its own under `weights = "per_role"`.
-pub const ROLES: [Role; 3] = [Role::Planner, Role::Executor, Role::Progress];
-
 /// What all agents of a run learn from and are tried on.
-pub struct Material<'a> {
-    pub env: &'a Registered,
-    pub demonstrations: &'a [Episode],
-    pub tokenizer: Arc<WordTokenizer>,
-    pub probe_tasks: &'a Subset,
-    pub workers: usize,
-    pub device: Device,
+pub(crate) struct Material<'a> {
+    pub(crate) env: &'a Registered,
+    pub(crate) demonstrations: &'a [Episode],
+    pub(crate) tokenizer: Arc<WordTokenizer>,
+    pub(crate) probe_tasks: &'a Subset,
+    pub(crate) workers: usize,
+    pub(crate) device: Device,
 }
 
 /// One agent on its way.
-pub struct Learner<'a> {
-    pub run: &'a Run<'a>,
-    pub material: &'a Material<'a>,
-    pub name: &'a str,
-    pub numbers: &'a AgentConfig,
+pub(crate) struct Learner<'a> {
+    pub(crate) run: &'a Session<'a>,
+    pub(crate) material: &'a Material<'a>,
+    pub(crate) name: &'a str,
+    pub(crate) numbers: &'a AgentConfig,
 }
 
 impl Learner<'_> {
     /// Trains it to the end of its last phase, or until the run is stopped; its progress, summed over its models.
-    pub fn train(&self) -> Result<(Progress, Ending)> {
+    pub(crate) fn train(&self) -> Result<(Progress, Ending)> {
         match (self.numbers.algo, self.numbers.weights) {
             (Algo::Bc, Weights::Shared) => self.bc(&self.demonstrated()?.rows),
             (Algo::Bc, Weights::PerRole) => self.per_role(&self.demonstrated()?.rows),
@@ -82,7 +78,7 @@ impl Learner<'_> {
     fn bc(&self, rows: &[Row]) -> Result<(Progress, Ending)> {
         let agent = self.model(self.name, &self.directory(), rows)?;
         let mut trainer = agent.trainer()?;
-        let ending = agent.clone_behaviour(rows, self.numbers.budget, &mut trainer, &self.run.stop)?;
+        let ending = agent.clone_behaviour(rows, self.numbers.budget, &mut trainer, self.run.stop)?;
         Ok((trainer.progress, ending))
     }
 
@@ -128,7 +124,7 @@ impl Learner<'_> {
     }
 
     /// The window that its demonstrations need.
-    pub fn window(&self) -> Result<usize> {
+    pub(crate) fn window(&self) -> Result<usize> {
         Ok(self.reader()?.window(self.material.demonstrations))
     }
 
@@ -146,7 +142,7 @@ impl Learner<'_> {
             }
         };
         Ok(AgentRun {
-            config: &self.run.config,
+            config: self.run.config,
             env: self.material.env,
             name,
             directory: directory.to_owned(),
@@ -179,7 +175,7 @@ impl Learner<'_> {
             let name = format!("{} {}", self.name, role.name());
             let agent = self.model(&name, &self.directory().join(role.name()), &own)?;
             let mut trainer = agent.trainer()?;
-            let ending = agent.clone_behaviour(&own, part, &mut trainer, &self.run.stop)?;
+            let ending = agent.clone_behaviour(&own, part, &mut trainer, self.run.stop)?;
             total.step += trainer.progress.step;
             total.seconds += trainer.progress.seconds;
             total.tokens += trainer.progress.tokens;
@@ -218,7 +214,7 @@ impl Learner<'_> {
                 rows.rows.len()
             ));
             let ending =
-                agent.clone_behaviour(&rows.rows, self.numbers.budget, &mut trainer, &self.run.stop)?;
+                agent.clone_behaviour(&rows.rows, self.numbers.budget, &mut trainer, self.run.stop)?;
             if ending == Ending::Interrupted {
                 return Ok((trainer.progress, ending));
             }
@@ -281,7 +277,7 @@ impl Learner<'_> {
             demonstrations.len(),
             rows.len()
         ));
-        let ending = agent.actor_critic(&rows, &mut trainer, &self.run.stop)?;
+        let ending = agent.actor_critic(&rows, &mut trainer, self.run.stop)?;
         Ok((trainer.progress, ending))
     }
 
@@ -294,7 +290,7 @@ impl Learner<'_> {
         let (other, split) = self.practice(numbers.tasks.as_deref())?;
         let env = other.as_ref().unwrap_or(self.material.env);
         let tasks = env.tasks.tasks(split)?;
-        let ending = agent.play_and_learn(numbers, env, split, &tasks, &mut trainer, &self.run.stop)?;
+        let ending = agent.play_and_learn(numbers, env, split, &tasks, &mut trainer, self.run.stop)?;
         Ok((trainer.progress, ending))
     }
 
@@ -302,7 +298,7 @@ impl Learner<'_> {
     fn practice<'t>(&'t self, tasks: Option<&'t str>) -> Result<(Option<Registered>, &'t str)> {
         let other = tasks.and_then(|tasks| tasks.split_once('/'));
         let opened =
-            other.map(|(id, _)| envs::open_for(&self.run.config, id, self.run.data_root)).transpose()?;
+            other.map(|(id, _)| envs::open_for(self.run.config, id, self.run.data_root)).transpose()?;
         let env = opened.as_ref().unwrap_or(self.material.env);
         if env.style.id() != self.material.env.style.id() {
             bail!("{} has other prompts than {}", env.spec().id, self.material.env.spec().id);
@@ -320,7 +316,7 @@ impl Learner<'_> {
         play: impl FnOnce() -> Result<Vec<Episode>>,
     ) -> Result<Option<Vec<Episode>>> {
         if path.exists() {
-            return trace_file::load(path).map(Some);
+            return Ok(Some(trace_file::load(path)?));
         }
         if !trainer.progress.begins(phase) {
             bail!(
@@ -348,7 +344,7 @@ impl Learner<'_> {
         temperature: f64,
         trainer: &Trainer,
     ) -> Result<Vec<Episode>> {
-        let config = &self.run.config;
+        let config = self.run.config;
         let (opened, split) = self.practice(tasks)?;
         let env = opened.as_ref().unwrap_or(self.material.env);
         let mut tasks = env.tasks.tasks(split)?;
@@ -366,7 +362,7 @@ impl Learner<'_> {
             ..Options::greedy(self.numbers.spec())
         };
         let label = format!("{} plays round {}", self.name, round + 1);
-        let mut generator = UntilStopped { inner: &mut generator, stop: &self.run.stop };
+        let mut generator = UntilStopped { inner: &mut generator, stop: self.run.stop };
         let mut episodes = play(env, &mut generator, &Job::each(&tasks), options, &label, self.run.reporter)?;
         let dropped = Dropped::take_from(&mut episodes).context(label.clone())?;
         self.run.directory.note_dropped(&label, dropped, self.run.reporter)?;

@@ -3,41 +3,38 @@
 #![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
 #![allow(missing_docs)]
 
-pub mod agents;
+mod agent_run;
+mod agents;
 pub mod choice;
+pub mod compare;
 pub mod config;
+pub mod curves;
 pub mod demonstrations;
 pub mod directory;
 pub mod envs;
-pub mod evaluated;
+mod error;
+pub mod evaluate;
+mod evaluated;
+pub mod horizon;
 pub mod labels;
-pub mod learn;
+mod learn;
 pub mod memory;
 pub mod output;
 pub mod play;
-pub mod report;
-pub mod rows;
+mod plot;
+mod report;
+mod rows;
+mod run;
+mod session;
 pub mod table;
 pub mod trace_file;
-pub mod training;
-pub mod unchanged;
-pub mod watcher;
+mod training;
+mod unchanged;
+mod watcher;
 
+pub use error::{Error, ErrorKind, Result, Usage};
 pub use report::{Progress, Reporter, Silent, Stage};
-
-use std::fmt;
-
-/// A request that cannot be meant, as opposed to one that fails.
-#[derive(Debug)]
-pub struct Usage(pub String);
-
-impl fmt::Display for Usage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Usage {}
+pub use run::{Place, Run, RunEnding};
 
 /// Number of workers for a configured number: 0 takes all cores.
 pub fn workers(configured: usize) -> usize {

@@ -1,6 +1,6 @@
 //! How much memory this process has needed, and how much it can still have.
 
-use anyhow::{Result, bail};
+use crate::error::{Result, bail};
 use stepladder_model::Shape;
 
 /// Peak resident memory of this process in bytes; none where the system does not tell.

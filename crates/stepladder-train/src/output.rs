@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use anyhow::{Context, Result, bail};
+use crate::error::{Result, bail};
+use anyhow::Context;
 use fs_err as fs;
 
 /// Where something is written to.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, anyhow};
 use stepladder_agent::AgentSpec;
 use stepladder_algo::runtime::checkpoint;
 use stepladder_algo::runtime::optimiser::AdamWConfig;
@@ -21,10 +21,13 @@ use stepladder_rollout::scheduler::Options;
 use stepladder_rollout::{Generator, Job, Scheduler};
 
 use super::directory::RunDir;
-use super::learn::ROLES;
 use super::report::Reporter;
 use crate::config::{Config, Weights};
 use crate::envs::Registered;
+use crate::error::{Result, bail};
+
+/// The roles of STEP-HRL, each with a model of its own under `weights = "per_role"`.
+pub(crate) const ROLES: [Role; 3] = [Role::Planner, Role::Executor, Role::Progress];
 
 /// One model of a policy.
 struct Part {
@@ -179,7 +182,7 @@ impl Policy {
 }
 
 /// What stands in traces for the policy of a checkpoint.
-pub fn policy_fingerprint(checkpoint: &Path, device: Device) -> Result<String> {
+pub(crate) fn policy_fingerprint(checkpoint: &Path, device: Device) -> Result<String> {
     let (trainer, _) = checkpoint::load(checkpoint, UNUSED, device)?;
     Ok(fingerprint(&trainer.weights.trained.flat))
 }
@@ -193,7 +196,7 @@ fn for_device(device: Device, workers: usize) -> (usize, Kind) {
 ///
 /// # Errors
 /// From libtorch: no memory.
-pub fn live_generator(
+pub(crate) fn live_generator(
     trainer: &Trainer,
     tokenizer: &Arc<WordTokenizer>,
     env: &Registered,
@@ -213,9 +216,9 @@ pub fn live_generator(
 }
 
 /// A generator that writes nothing more once somebody has asked to stop.
-pub struct UntilStopped<'a> {
-    pub inner: &'a mut dyn Generator,
-    pub stop: &'a AtomicBool,
+pub(crate) struct UntilStopped<'a> {
+    pub(crate) inner: &'a mut dyn Generator,
+    pub(crate) stop: &'a AtomicBool,
 }
 
 impl Generator for UntilStopped<'_> {
@@ -240,7 +243,7 @@ impl Generator for UntilStopped<'_> {
 }
 
 /// Whether an error is only that somebody asked to stop.
-pub fn was_stopped(error: &anyhow::Error) -> bool {
+pub(crate) fn was_stopped(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(GenerateError::Stopped))
 }
 
@@ -253,7 +256,7 @@ pub fn broken(episodes: &[Episode]) -> Option<String> {
 }
 
 /// Warns of episodes that an error broke off; they count as failed.
-pub fn warn_of_broken(episodes: &[Episode], reporter: &dyn Reporter) {
+pub(crate) fn warn_of_broken(episodes: &[Episode], reporter: &dyn Reporter) {
     if let Some(text) = broken(episodes) {
         reporter.warn(&text);
     }

@@ -22,7 +22,7 @@ use stepladder_rollout::generator::budget;
 use crate::config::{AgentConfig, Config};
 
 /// The words of all demonstrations, as every agent of the run sees them, and of other episodes that they may meet.
-pub fn vocabulary(
+pub(crate) fn vocabulary(
     config: &Config,
     demonstrations: &[Episode],
     others: &[Episode],
@@ -63,25 +63,30 @@ fn samples(agent: &AgentConfig, episodes: &[Episode]) -> Vec<Sample> {
 }
 
 /// What an agent learns from, and how much that is.
-pub struct AgentRows {
+pub(crate) struct AgentRows {
     /// Merged and weighted.
-    pub rows: Vec<Row>,
+    pub(crate) rows: Vec<Row>,
     /// Samples, or flat episodes, before merging.
-    pub samples: usize,
+    pub(crate) samples: usize,
 }
 
 /// Turns samples and episodes into rows.
-pub struct Rows<'a> {
-    pub agent: &'a AgentConfig,
-    pub style: &'a dyn PromptStyle,
-    pub tokenizer: &'a WordTokenizer,
+pub(crate) struct Rows<'a> {
+    pub(crate) agent: &'a AgentConfig,
+    pub(crate) style: &'a dyn PromptStyle,
+    pub(crate) tokenizer: &'a WordTokenizer,
     /// Exponent of the multiplicity of identical samples.
-    pub duplicates: f64,
+    pub(crate) duplicates: f64,
 }
 
 impl Rows<'_> {
     /// Rows of the expert's demonstrations, and of the expert's replies to what a learner met in `played`.
-    pub fn collect(&self, demonstrations: &[Episode], played: &[Episode], expert: &dyn Expert) -> AgentRows {
+    pub(crate) fn collect(
+        &self,
+        demonstrations: &[Episode],
+        played: &[Episode],
+        expert: &dyn Expert,
+    ) -> AgentRows {
         let (rows, samples) = match self.agent.kind {
             AgentKind::StepHrl | AgentKind::Himac => {
                 let mut samples = samples(self.agent, demonstrations);
@@ -107,7 +112,7 @@ impl Rows<'_> {
     /// The window that the longest demonstration needs, so that nothing of it is forgotten while the agent learns.
     ///
     /// Step-level prompts must leave room for any reply, as when the agent plays.
-    pub fn window(&self, demonstrations: &[Episode]) -> usize {
+    pub(crate) fn window(&self, demonstrations: &[Episode]) -> usize {
         let needs = |row: Row| match row.replies.as_slice() {
             [span] if row.role != Role::Flat => row.ids.len().max((span.start + budget(row.role)) as usize),
             _ => row.ids.len(),
@@ -138,7 +143,7 @@ impl Rows<'_> {
 }
 
 /// `count` of the demonstrations, drawn at random; all of them for 0.
-pub fn draw(demonstrations: &[Episode], count: usize, seed: u64) -> Vec<&Episode> {
+pub(crate) fn draw(demonstrations: &[Episode], count: usize, seed: u64) -> Vec<&Episode> {
     let mut drawn: Vec<&Episode> = demonstrations.iter().collect();
     if count > 0 {
         drawn.shuffle(&mut seed::stream(seed, "offline_ac demonstrations", &[]));
@@ -148,12 +153,12 @@ pub fn draw(demonstrations: &[Episode], count: usize, seed: u64) -> Vec<&Episode
 }
 
 /// The rows of one role.
-pub fn of_role(rows: &[Row], role: Role) -> Vec<Row> {
+pub(crate) fn of_role(rows: &[Row], role: Role) -> Vec<Row> {
     rows.iter().filter(|row| row.role == role).cloned().collect()
 }
 
 /// Identifies in checkpoints what an agent learns from.
-pub struct DataId<'a> {
+pub(crate) struct DataId<'a> {
     tokenizer: &'a WordTokenizer,
     rows: &'a [Row],
     /// Fingerprint of the policy that it starts from.
@@ -162,7 +167,7 @@ pub struct DataId<'a> {
 }
 
 impl<'a> DataId<'a> {
-    pub fn new(tokenizer: &'a WordTokenizer, rows: &'a [Row], source: Option<String>) -> Self {
+    pub(crate) fn new(tokenizer: &'a WordTokenizer, rows: &'a [Row], source: Option<String>) -> Self {
         let mut id = Self { tokenizer, rows, source, current: String::new() };
         id.current = id.with_source(fingerprint(tokenizer, rows));
         id
@@ -176,12 +181,12 @@ impl<'a> DataId<'a> {
     }
 
     /// What a new checkpoint stores; changes whenever a word or a row changes.
-    pub fn current(&self) -> &str {
+    pub(crate) fn current(&self) -> &str {
         &self.current
     }
 
     /// Whether a checkpoint with this entry was trained on the same data.
-    pub fn matches(&self, stored: &str) -> bool {
+    pub(crate) fn matches(&self, stored: &str) -> bool {
         stored == self.current || stored == self.with_source(fingerprint_v1(self.tokenizer, self.rows))
     }
 }

@@ -3,10 +3,11 @@
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Context;
 use stepladder_core::trace::{self, Episode};
 
 use super::output::Output;
+use crate::error::Result;
 
 enum Sink {
     Plain(Output),
@@ -40,11 +41,11 @@ impl Writer {
     }
 
     pub fn write(&mut self, episode: &Episode) -> Result<()> {
-        match &mut self.sink {
+        let written = match &mut self.sink {
             Sink::Plain(writer) => trace::write(writer, episode),
             Sink::Compressed(writer) => trace::write(writer, episode),
-        }
-        .with_context(|| format!("cannot write {}", self.target.display()))
+        };
+        Ok(written.with_context(|| format!("cannot write {}", self.target.display()))?)
     }
 
     /// Writes the episodes and finishes.
@@ -76,5 +77,6 @@ pub fn load(path: &Path) -> Result<Vec<Episode>> {
     let file = fs_err::File::open(path)?;
     let reader: Box<dyn Read> =
         if compressed(path) { Box::new(zstd::Decoder::new(file)?) } else { Box::new(file) };
-    trace::read(BufReader::new(reader)).collect::<Result<_, _>>().with_context(|| path.display().to_string())
+    let episodes = trace::read(BufReader::new(reader)).collect::<Result<_, _>>();
+    Ok(episodes.with_context(|| path.display().to_string())?)
 }

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -12,17 +11,17 @@ use stepladder_algo::runtime::observer::Ending;
 use stepladder_algo::runtime::progress::{Budget, Progress};
 use stepladder_core::trace::Episode;
 use stepladder_env::{Draw, Subset};
-use stepladder_model::Device;
 use stepladder_rollout::scheduler::Options;
 use stepladder_rollout::{Dropped, Job};
 
-use super::choice::{Choice, suffix};
+use super::choice::suffix;
 use super::demonstrations::{Demonstrations, Rollout, demonstrate, expert_rollout};
-use super::directory::{RunDir, commit, replace_file};
+use super::directory::{commit, replace_file};
 use super::learn::{Learner, Material};
 use super::play::{Policy, UntilStopped, play, warn_of_broken, was_stopped};
-use super::report::{Reporter, Stage, minutes};
+use super::report::{Stage, minutes};
 use super::rows::vocabulary;
+use super::session::{RunEnding, Session};
 use super::table::{self, Line};
 use super::trace_file;
 use super::unchanged::{check_demonstrations, record_demonstrations};
@@ -30,41 +29,22 @@ use crate::config::{AgentConfig, Config, EvalConfig};
 use crate::envs::{self, Registered};
 use crate::workers;
 
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RunEnding {
-    Complete,
-    Interrupted,
-}
-
-/// One run.
-pub struct Run<'a> {
-    pub directory: RunDir,
-    pub config: Config,
-    /// How tasks are chosen where not all of a split are used.
-    pub choice: Choice,
-    pub data_root: Option<&'a Path>,
-    pub device: Device,
-    pub stop: Arc<AtomicBool>,
-    pub reporter: &'a dyn Reporter,
-}
-
-impl Run<'_> {
+impl Session<'_> {
     /// Demonstrations are played once and kept; a continued run reads them.
     fn episodes(&self, env: &Registered) -> Result<Vec<Episode>> {
         let path = self.directory.demonstrations();
         if path.exists() {
-            check_demonstrations(&self.directory)?;
+            check_demonstrations(self.directory)?;
             return trace_file::load(&path).context(
                 "the run's demonstrations cannot be read; remove the file to have the expert play again",
             );
         }
         let Demonstrations { episodes, dropped, subsets } =
-            demonstrate(env, &self.config, self.choice, self.reporter, &self.stop)?;
+            demonstrate(env, self.config, self.choice, self.reporter, self.stop)?;
         self.directory.note_dropped("demonstrations", dropped, self.reporter)?;
         self.directory.note_subsets(&subsets)?;
         trace_file::save(&path, &episodes)?;
-        record_demonstrations(&self.directory)?;
+        record_demonstrations(self.directory)?;
         Ok(episodes)
     }
 
@@ -86,17 +66,17 @@ impl Run<'_> {
                 episodes.extend(trace_file::load(&path)?);
                 continue;
             }
-            let other = envs::open_for(&self.config, id, self.data_root)?;
+            let other = envs::open_for(self.config, id, self.data_root)?;
             let draw = Draw::Training { seed: self.config.seed };
             let subset = self.choice.tasks(&other, split, GAMES, draw)?;
             let rollout = Rollout {
                 agent: AgentKind::StepHrl,
                 jobs: Job::each(&subset.tasks),
-                max_steps: other.max_steps(&self.config, split),
+                max_steps: other.max_steps(self.config, split),
                 noise: 0.0,
                 seed: self.config.seed,
             };
-            let mut played = expert_rollout(&other, &rollout, "words", self.reporter, &self.stop)?;
+            let mut played = expert_rollout(&other, &rollout, "words", self.reporter, self.stop)?;
             let dropped = Dropped::take_from(&mut played)?;
             self.directory.note_dropped(&format!("words of {id}/{split}"), dropped, self.reporter)?;
             trace_file::save(&path, &played)?;
@@ -105,13 +85,8 @@ impl Run<'_> {
         Ok(episodes)
     }
 
-    /// Somebody asked to stop.
-    pub fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
-
     /// Does everything that is not done yet.
-    pub fn run(&self) -> Result<RunEnding> {
+    pub(crate) fn run(&self) -> Result<RunEnding> {
         match self.work() {
             Err(error) if was_stopped(&error) => Ok(RunEnding::Interrupted),
             ending => ending,
@@ -119,14 +94,14 @@ impl Run<'_> {
     }
 
     fn work(&self) -> Result<RunEnding> {
-        let env = envs::open_for(&self.config, &self.config.env.id, self.data_root)?;
+        let env = envs::open_for(self.config, &self.config.env.id, self.data_root)?;
         let EvalConfig { split, episodes: count, probe_episodes, .. } = &self.config.eval;
         let dev = self.choice.tasks(&env, split, *count, Draw::Evaluation)?;
         let probed = self.choice.among(&env, &dev.tasks, *probe_episodes);
         let clock = Stopwatch::start();
         let episodes = self.episodes(&env)?;
         let practised = self.practice_words(&env)?;
-        let tokenizer = Arc::new(vocabulary(&self.config, &episodes, &practised, &*env.style));
+        let tokenizer = Arc::new(vocabulary(self.config, &episodes, &practised, &*env.style));
         self.reporter.note(&format!(
             "{} demonstrations with {} steps in {}; {} words",
             episodes.len(),
@@ -155,7 +130,7 @@ impl Run<'_> {
         }
         let (id, split) = (&self.config.env.id, &self.config.eval.split);
         let title =
-            format!("{id}/{split}, greedy, {} steps{}", env.max_steps(&self.config, split), suffix(&dev));
+            format!("{id}/{split}, greedy, {} steps{}", env.max_steps(self.config, split), suffix(&dev));
         let mut text = self.capped()?;
         text.push_str(&table::render(&title, &lines));
         text.push_str(&self.demonstrated()?);
@@ -248,11 +223,11 @@ impl Run<'_> {
         let rollout = Rollout {
             agent: AgentKind::StepHrl,
             jobs: Job::each(&subset.tasks),
-            max_steps: env.max_steps(&self.config, split),
+            max_steps: env.max_steps(self.config, split),
             noise: 0.0,
             seed: self.config.seed,
         };
-        let episodes = expert_rollout(env, &rollout, "expert", self.reporter, &self.stop)?;
+        let episodes = expert_rollout(env, &rollout, "expert", self.reporter, self.stop)?;
         trace_file::save(&path, &episodes)?;
         Ok(Line { name, evaluation: env.evaluate(&episodes) })
     }
@@ -315,15 +290,15 @@ impl Run<'_> {
         let episodes = if json_path.exists() && episodes_path.exists() {
             trace_file::load(&episodes_path)?
         } else {
-            let policy = Policy::of_run(&self.directory, &self.config, name, self.device)?;
+            let policy = Policy::of_run(self.directory, self.config, name, self.device)?;
             let mut generator = policy.generator(env, workers(self.config.threads))?;
             let options = Options {
-                max_steps: env.max_steps(&self.config, split),
+                max_steps: env.max_steps(self.config, split),
                 slots: self.config.eval.slots,
                 ..Options::greedy(policy.agent)
             };
             let label = format!("{name} {split}");
-            let mut generator = UntilStopped { inner: &mut *generator, stop: &self.stop };
+            let mut generator = UntilStopped { inner: &mut *generator, stop: self.stop };
             let episodes =
                 play(env, &mut generator, &Job::each(&subset.tasks), options, &label, self.reporter)?;
             trace_file::save(&episodes_path, &episodes)?;
@@ -363,7 +338,7 @@ impl Run<'_> {
     /// Another environment's split, played without training on it; none where its data are absent.
     fn transfer(&self, target: &str) -> Result<Option<String>> {
         let Some((id, split)) = target.split_once('/') else { return Ok(None) };
-        let present = envs::open_for(&self.config, id, self.data_root).and_then(|env| {
+        let present = envs::open_for(self.config, id, self.data_root).and_then(|env| {
             let whole = self.choice.tasks(&env, split, 0, Draw::Evaluation)?;
             Ok((env, whole))
         });
@@ -388,7 +363,7 @@ impl Run<'_> {
 /// names mean something was checked when it was loaded.
 ///
 /// Environments that are only played at the end may lack their data.
-pub fn check_data(config: &Config, data_root: Option<&Path>) -> Result<()> {
+pub(crate) fn check_data(config: &Config, data_root: Option<&Path>) -> Result<()> {
     for (algo, tasks) in config.tasks() {
         if let Some((id, split)) = tasks.split_once('/') {
             let named = || format!("algo.{algo}.tasks");

@@ -1,25 +1,22 @@
 //! What a continued run has to find as it was left: its configuration and its demonstrations.
 
-use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::Context;
 use sha2::{Digest, Sha256};
 
-use super::directory::{RunDir, RunInfo, replace_file};
+use super::directory::{RunDir, RunInfo, Settings, replace_file};
 use crate::config::{self, Config};
+use crate::error::{Result, bail};
 
 /// Keys that may change between the sessions of a run: what is learnt does not depend on them, or differs in the last bits
 /// (`threads`), which is warned about.
 const FREE: [&str; 6] =
     ["threads", "eval.slots", "eval.transfer", "log.every_seconds", "log.checkpoint_seconds", "log.keep"];
 
-/// Values by key, as a configuration file would have them.
-pub type Settings = BTreeMap<String, String>;
-
 /// The values that a continuation must not change.
-pub fn settings(config: &Config) -> Settings {
+pub(crate) fn settings(config: &Config) -> Settings {
     let all = config::entries(config).into_iter();
     all.filter(|(key, _)| !FREE.contains(&key.as_str()))
         .map(|(key, value)| (key, config::inline(&value)))
@@ -29,7 +26,7 @@ pub fn settings(config: &Config) -> Settings {
 /// Refuses to go on with another configuration than the run was started with.
 ///
 /// Runs of older versions recorded their seed alone.
-pub fn check_settings(run: &RunDir, config: &Config, info: &RunInfo) -> Result<()> {
+pub(crate) fn check_settings(run: &RunDir, config: &Config, info: &RunInfo) -> Result<()> {
     let now = settings(config);
     let then = info.settings.clone().unwrap_or_else(|| {
         Settings::from_iter(now.clone().into_iter().chain([("seed".to_owned(), info.seed.to_string())]))
@@ -62,7 +59,7 @@ fn checksum_file(run: &RunDir) -> PathBuf {
 }
 
 /// Notes the checksum of the run's demonstrations, as `sha256sum` would.
-pub fn record_demonstrations(run: &RunDir) -> Result<()> {
+pub(crate) fn record_demonstrations(run: &RunDir) -> Result<()> {
     let path = run.demonstrations();
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     replace_file(&checksum_file(run), &format!("{}  {name}\n", sha256(&path)?))
@@ -70,7 +67,7 @@ pub fn record_demonstrations(run: &RunDir) -> Result<()> {
 
 /// Refuses demonstrations that are not those that the run began with. Where no checksum was noted (a run of an older version,
 /// or one that was killed in that moment), it is noted now.
-pub fn check_demonstrations(run: &RunDir) -> Result<()> {
+pub(crate) fn check_demonstrations(run: &RunDir) -> Result<()> {
     let (path, noted) = (run.demonstrations(), checksum_file(run));
     if !noted.exists() {
         return record_demonstrations(run);

@@ -15,7 +15,7 @@ use stepladder_rollout::Job;
 use stepladder_rollout::evaluation::evaluate_within;
 use stepladder_rollout::scheduler::Options;
 
-use super::agents::AgentRun;
+use super::agent_run::AgentRun;
 use super::choice::suffix;
 use super::directory::replace_file;
 use super::play::{live_generator, warn_of_broken};
@@ -47,7 +47,7 @@ fn played(values: &[(&'static str, f64)]) -> String {
 
 /// Lines of a metrics file beyond a step belong to work that was lost with a kill and is done again. Counts the probes
 /// among the lines that stay.
-pub fn trim_metrics(path: &Path, step: u64) -> Result<u32> {
+pub(crate) fn trim_metrics(path: &Path, step: u64) -> Result<u32> {
     if !path.exists() {
         return Ok(0);
     }
@@ -71,7 +71,7 @@ pub fn trim_metrics(path: &Path, step: u64) -> Result<u32> {
 }
 
 /// Where the last metrics line stood.
-pub struct Logged {
+pub(crate) struct Logged {
     seconds: f64,
     tokens: u64,
     per_role: [(f64, f64); Role::COUNT],
@@ -82,21 +82,21 @@ impl Logged {
         Self { seconds: report.seconds, tokens: report.tokens, per_role: [(0.0, 0.0); Role::COUNT] }
     }
 
-    pub fn at(progress: &Progress) -> Self {
+    pub(crate) fn at(progress: &Progress) -> Self {
         Self { seconds: progress.seconds, tokens: progress.tokens, per_role: [(0.0, 0.0); Role::COUNT] }
     }
 }
 
-pub struct Watcher<'a> {
-    pub run: &'a AgentRun<'a>,
-    pub metrics: Metrics,
-    pub progress: Box<dyn report::Progress + 'a>,
-    pub logged: Logged,
-    pub saved: f64,
+pub(crate) struct Watcher<'a> {
+    pub(crate) run: &'a AgentRun<'a>,
+    pub(crate) metrics: Metrics,
+    pub(crate) progress: Box<dyn report::Progress + 'a>,
+    pub(crate) logged: Logged,
+    pub(crate) saved: f64,
     /// Small evaluations that are done, in this phase and all before it.
-    pub probes: u32,
+    pub(crate) probes: u32,
     /// Whether the metrics have a line already.
-    pub begun: bool,
+    pub(crate) begun: bool,
 }
 
 impl Watcher<'_> {
@@ -111,11 +111,11 @@ impl Watcher<'_> {
     }
 
     /// Ends the work and saves.
-    pub fn finish(mut self, trainer: &Trainer) -> Result<(), AlgoError> {
+    pub(crate) fn finish(mut self, trainer: &Trainer) -> Result<(), AlgoError> {
         self.save(trainer)
     }
 
-    pub fn save(&mut self, trainer: &Trainer) -> Result<(), AlgoError> {
+    pub(crate) fn save(&mut self, trainer: &Trainer) -> Result<(), AlgoError> {
         checkpoint::save(&self.run.checkpoints(), trainer, &self.run.tokenizer, self.run.config.log.keep)?;
         self.saved = trainer.progress.seconds;
         Ok(())
@@ -176,7 +176,7 @@ impl Watcher<'_> {
     }
 
     /// What the starting policy can do, for curves to begin with; once.
-    pub fn probe_start(&mut self, trainer: &Trainer) -> Result<(), AlgoError> {
+    pub(crate) fn probe_start(&mut self, trainer: &Trainer) -> Result<(), AlgoError> {
         if trainer.progress.epoch > 0 || self.begun || self.run.config.eval.probes == 0 {
             return Ok(());
         }

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
 use stepladder_train::envs;
+use stepladder_train::evaluate::Source;
 
 /// Train and evaluate hierarchical LLM agents on text environments.
 #[derive(Debug, Parser)]
@@ -209,6 +210,21 @@ pub(crate) struct PolicyArgs {
     pub(crate) options: EnvOptions,
     #[command(flatten)]
     pub(crate) data: DataRoot,
+}
+
+impl PolicyArgs {
+    /// What is to be opened.
+    pub(crate) fn source<'a>(&'a self, split: Option<&'a str>) -> Source<'a> {
+        Source {
+            path: &self.run,
+            agent: self.agent.as_deref(),
+            env: self.env.as_deref(),
+            split,
+            options: &self.options.pairs,
+            data_root: self.data.as_deref(),
+            device: &self.device,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

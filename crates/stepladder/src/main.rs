@@ -14,6 +14,7 @@ mod threads;
 use std::process::ExitCode;
 
 use stepladder_algo::note;
+use stepladder_train::ErrorKind;
 
 /// Wrong usage or wrong configuration; everything else that fails exits with 1.
 const WRONG_USAGE: u8 = 2;
@@ -60,5 +61,5 @@ fn failed(error: &anyhow::Error) -> ExitCode {
         }
     }
     note!("{}", message::shorten(&message));
-    ExitCode::from(if commands::is_usage(error) { WRONG_USAGE } else { 1 })
+    ExitCode::from(if ErrorKind::of(error) == ErrorKind::Usage { WRONG_USAGE } else { 1 })
 }

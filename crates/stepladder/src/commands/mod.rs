@@ -10,8 +10,6 @@ mod env;
 mod evaluate;
 mod fetch;
 mod horizon;
-mod plot;
-mod policy;
 mod reference;
 mod study;
 mod train;
@@ -27,19 +25,8 @@ use stepladder_rollout::Dropped;
 use crate::cli::{Cli, Command};
 pub(crate) use crate::stdout::say;
 pub(crate) use stepladder_train::Usage;
-use stepladder_train::config::ConfigError;
 use stepladder_train::output::Output;
 use stepladder_train::play::broken;
-
-/// Whether an error is the user's wording rather than the world's state.
-pub(crate) fn is_usage(error: &anyhow::Error) -> bool {
-    error.is::<Usage>()
-        || error.is::<ConfigError>()
-        || matches!(
-            error.downcast_ref::<stepladder_env::EnvError>(),
-            Some(stepladder_env::EnvError::UnknownSplit { .. } | stepladder_env::EnvError::Usage(_))
-        )
-}
 
 /// Runs one command.
 pub(crate) fn run(arguments: Cli) -> Result<()> {

@@ -5,10 +5,10 @@ use std::process::{Command, Output};
 
 use anyhow::{Context, Result, bail};
 
-use super::compare::{compare, heading, markdown};
 use super::{Usage, say};
 use crate::cli::Study;
 use crate::signals::{self, Stopped};
+use stepladder_train::compare::compare;
 use stepladder_train::config::{self, Config};
 use stepladder_train::directory::{RunDir, replace_file};
 
@@ -70,11 +70,11 @@ pub(super) fn run(arguments: &Study) -> Result<()> {
     targets.extend(loaded.config.eval.transfer);
     let mut text = String::new();
     for target in targets {
-        let rows = compare(&runs, &target, None)?;
-        if !rows.is_empty() {
-            text.push_str(&format!("{}\n\n{}\n", heading(&target, &rows), markdown(&rows)));
+        let comparison = compare(&runs, &target, None)?;
+        if !comparison.rows.is_empty() {
+            text.push_str(&(comparison.markdown() + "\n"));
         }
     }
     say(text.trim_end());
-    replace_file(&arguments.dir.join("table.md"), &text)
+    Ok(replace_file(&arguments.dir.join("table.md"), &text)?)
 }

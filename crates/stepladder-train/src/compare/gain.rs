@@ -3,27 +3,27 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Result, bail};
 use serde::Serialize;
 use stepladder_core::trace::Episode;
 use stepladder_rollout::evaluation::normal;
 
-use stepladder_train::trace_file;
+use crate::error::{Result, bail};
+use crate::trace_file;
 
 /// Points of 100 by task and starting seed.
 type Points = BTreeMap<(String, u64), f64>;
 
 /// Difference to another agent of the same runs, in points of 100.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Gain {
+pub struct Gain {
     /// The other agent.
-    pub(super) over: String,
+    pub over: String,
     /// Mean difference of each run, in the order of the runs.
-    pub(super) by_seed: Vec<f64>,
+    pub by_seed: Vec<f64>,
     /// Mean over the runs.
-    pub(super) mean: f64,
+    pub mean: f64,
     /// 95 % interval of the mean over tasks: every task counts once, with its mean difference over the runs.
-    pub(super) interval: [f64; 2],
+    pub interval: [f64; 2],
 }
 
 /// Differences of one run.

@@ -1,12 +1,8 @@
 //! Plots for the docs: panels of lines, one line per agent.
 
-use std::io::Write;
-
-use anyhow::{Result, anyhow};
+use anyhow::anyhow;
 use plotters::coord::Shift;
 use plotters::prelude::*;
-
-use stepladder_train::output::Output;
 
 /// Colours that people with colour blindness can tell apart (Okabe and Ito 2008).
 const COLOURS: [RGBColor; 6] = [
@@ -18,38 +14,49 @@ const COLOURS: [RGBColor; 6] = [
     RGBColor(86, 180, 233),
 ];
 
+use crate::error::Result;
+
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// A point of a line, with an interval where there is one.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Point {
-    pub(super) x: f64,
-    pub(super) y: f64,
-    pub(super) interval: Option<[f64; 2]>,
+pub(crate) struct Point {
+    /// Horizontal place.
+    pub(crate) x: f64,
+    /// Height.
+    pub(crate) y: f64,
+    /// Ends of a whisker.
+    pub(crate) interval: Option<[f64; 2]>,
 }
 
 /// A line.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Line {
-    pub(super) name: String,
-    pub(super) points: Vec<Point>,
+pub(crate) struct Line {
+    /// Name in the legend.
+    pub(crate) name: String,
+    /// From left to right.
+    pub(crate) points: Vec<Point>,
 }
 
 /// Lines over one measure.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Panel {
-    pub(super) title: String,
+pub(crate) struct Panel {
+    /// The measure.
+    pub(crate) title: String,
     /// What x counts.
-    pub(super) x: String,
-    pub(super) lines: Vec<Line>,
+    pub(crate) x: String,
+    /// One line per agent.
+    pub(crate) lines: Vec<Line>,
 }
 
 /// Draws panels, two in a row, as SVG.
-pub(super) fn draw(panels: &[Panel], mut output: Output) -> Result<()> {
+///
+/// # Errors
+/// If the drawing library refuses them.
+pub(crate) fn draw(panels: &[Panel]) -> Result<String> {
     let mut text = String::new();
-    paint(panels, &mut text).map_err(|error| anyhow!("{}: {error}", output.path().display()))?;
-    output.write_all(text.as_bytes())?;
-    output.finish()
+    paint(panels, &mut text).map_err(|error| anyhow!("the plot cannot be drawn: {error}"))?;
+    Ok(text)
 }
 
 fn paint(panels: &[Panel], text: &mut String) -> Result<(), Box<dyn std::error::Error>> {

@@ -1,0 +1,327 @@
+//! One table over several runs.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::Serialize;
+use serde_json::Value;
+use stepladder_rollout::evaluation::wilson;
+
+use crate::config::AgentConfig;
+use crate::directory::RunDir;
+use crate::evaluated;
+
+mod gain;
+
+use crate::error::{Result, bail};
+use gain::Differences;
+pub use gain::Gain;
+
+/// Agents of several runs on one split.
+#[derive(Debug)]
+pub struct Comparison {
+    /// `ENV/SPLIT`.
+    pub target: String,
+    /// One row per agent.
+    pub rows: Vec<Row>,
+}
+
+impl Comparison {
+    /// A heading and a Markdown table.
+    pub fn markdown(&self) -> String {
+        format!("{}\n\n{}", heading(&self.target, &self.rows), markdown(&self.rows))
+    }
+}
+
+/// One agent over all runs that have it.
+#[derive(Debug, Serialize)]
+pub struct Row {
+    /// Its name in the configurations.
+    pub agent: String,
+    /// Run seeds, in the order of the runs.
+    pub seeds: Vec<u64>,
+    /// Success of each.
+    pub success: Vec<f64>,
+    /// Mean score of each, in points of 100, where the benchmark is one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub score: Vec<f64>,
+    /// Half the width of the 95 % interval of each.
+    #[serde(skip)]
+    spread: Vec<f64>,
+    /// Episodes of each.
+    pub n: Vec<u64>,
+    /// What was played where it was not the whole split, and of how many tasks.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub subsets: BTreeSet<String>,
+    pub median: f64,
+    /// 95 % Wilson interval over the episodes of the median run.
+    pub interval: [f64; 2],
+    /// Environment steps per episode, mean over the runs.
+    pub mean_steps: f64,
+    /// Prompt and new tokens per environment step, all roles.
+    pub tokens_per_step: f64,
+    /// Of the agent and of those that it started from; what it played for its lessons is not counted.
+    pub training_minutes: f64,
+    /// Tokens trained, in millions; counted likewise.
+    pub training_mtokens: f64,
+    /// Seeds of the runs in which a cap on minutes ended its training, or that of an agent that it started from, early.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub capped: Vec<u64>,
+    /// Over the agent that it started from, or over the one that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gain: Option<Gain>,
+    #[serde(skip)]
+    differences: Vec<Differences>,
+    #[serde(skip)]
+    numbers: Option<AgentConfig>,
+}
+
+/// Reads what the runs wrote about their evaluations on `target`; other numbers than success are means over the runs.
+/// Gains are over the agent named `over`, or else over those that agents started from.
+///
+/// # Errors
+/// If a run or an evaluation cannot be read, two runs have the same seed, or an agent was configured differently.
+pub fn compare(runs: &[PathBuf], target: &str, over: Option<&str>) -> Result<Comparison> {
+    let file = format!("{}.json", target.replace('/', "-"));
+    let episodes = format!("{}.jsonl.zst", target.replace('/', "-"));
+    let mut rows: Vec<Row> = Vec::new();
+    for path in runs {
+        let (run, config, info) = RunDir::open(path)?;
+        if let Some(over) = over {
+            run.check_agent(&config, over)?;
+        }
+        for agent in config.agents.keys() {
+            let evaluated = run.agent(agent).join(&file);
+            if !evaluated.exists() {
+                continue;
+            }
+            let evaluation = evaluated::read(&evaluated, target, agent)?;
+            let row = match rows.iter_mut().position(|row| row.agent == *agent) {
+                Some(at) => &mut rows[at],
+                None => {
+                    rows.push(Row::new(agent));
+                    let last = rows.len() - 1;
+                    &mut rows[last]
+                }
+            };
+            let numbers = &config.agents[agent];
+            if row.numbers.get_or_insert_with(|| numbers.clone()) != numbers {
+                bail!("{agent} of {} was configured differently from that of the first run", path.display());
+            }
+            if row.seeds.contains(&info.seed) {
+                bail!("{}: a run with seed {} stands before it already", path.display(), info.seed);
+            }
+            row.seeds.push(info.seed);
+            row.success.push(number(&evaluation, "success", &evaluated)?);
+            if evaluation.get("score_range").is_some() {
+                row.score.push(100.0 * number(&evaluation, "score", &evaluated)?);
+                let end = |at: usize| evaluation["score_interval"][at].as_f64().unwrap_or(f64::NAN);
+                row.spread.push(50.0 * (end(1) - end(0)));
+            }
+            let other = over.or(numbers.from.as_deref()).filter(|other| *other != agent);
+            let played = |name: &str| run.agent(name).join(&episodes);
+            if let Some(other) = other.filter(|other| played(other).exists() && played(agent).exists()) {
+                let range: Option<(f64, f64)> = serde_json::from_value(evaluation["score_range"].clone())?;
+                row.differences.push(Differences::read(&played(agent), &played(other), range)?);
+                row.gain = Gain::of(other, &row.differences);
+            }
+            row.n.push(number(&evaluation, "n", &evaluated)? as u64);
+            row.subsets.extend(evaluation["subset"].as_str().map(str::to_owned));
+            // Runs begun before samples were drawn say nothing of the split; they played its first tasks.
+            let limited =
+                target == format!("{}/{}", config.env.id, config.eval.split) && config.eval.episodes > 0;
+            if limited && evaluation.get("split_tasks").is_none() {
+                row.subsets.insert(format!("the first {} tasks", evaluation["n"]));
+            }
+            row.mean_steps += number(&evaluation, "mean_steps", &evaluated)?;
+            let roles = evaluation["tokens_per_step"].as_object().into_iter().flatten();
+            row.tokens_per_step += roles
+                .map(|(_, role)| role["prompt"].as_f64().unwrap_or(0.0) + role["new"].as_f64().unwrap_or(0.0))
+                .sum::<f64>();
+            let mut next = Some(agent);
+            while let Some(name) = next {
+                let training = read(&run.agent(name).join("trained.json"))?;
+                row.training_minutes += training["seconds"].as_f64().unwrap_or(0.0) / 60.0;
+                row.training_mtokens += training["tokens"].as_f64().unwrap_or(0.0) / 1e6;
+                if training["capped"] == true && row.capped.last() != Some(&info.seed) {
+                    row.capped.push(info.seed);
+                }
+                next = config.agents.get(name).and_then(|numbers| numbers.from.as_ref());
+            }
+        }
+    }
+    for row in &mut rows {
+        row.finish();
+    }
+    Ok(Comparison { target: target.to_owned(), rows })
+}
+
+fn read(path: &Path) -> Result<Value> {
+    Ok(serde_json::from_str(&fs_err::read_to_string(path)?).with_context(|| path.display().to_string())?)
+}
+
+fn number(value: &Value, key: &str, path: &Path) -> Result<f64> {
+    Ok(value[key].as_f64().with_context(|| format!("{}: no number `{key}`", path.display()))?)
+}
+
+impl Row {
+    fn new(agent: &str) -> Self {
+        Self {
+            agent: agent.to_owned(),
+            seeds: Vec::new(),
+            success: Vec::new(),
+            score: Vec::new(),
+            spread: Vec::new(),
+            n: Vec::new(),
+            subsets: BTreeSet::new(),
+            median: 0.0,
+            interval: [0.0, 1.0],
+            mean_steps: 0.0,
+            tokens_per_step: 0.0,
+            training_minutes: 0.0,
+            training_mtokens: 0.0,
+            capped: Vec::new(),
+            gain: None,
+            differences: Vec::new(),
+            numbers: None,
+        }
+    }
+
+    /// Sums become means; the median is that of the lower of the two middle runs where their number is even.
+    fn finish(&mut self) {
+        let count = self.success.len().max(1) as f64;
+        for sum in [
+            &mut self.mean_steps,
+            &mut self.tokens_per_step,
+            &mut self.training_minutes,
+            &mut self.training_mtokens,
+        ] {
+            *sum /= count;
+        }
+        let mut ordered: Vec<(f64, u64)> = self.success.iter().copied().zip(self.n.iter().copied()).collect();
+        ordered.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let (median, n) = ordered.get(ordered.len().saturating_sub(1) / 2).copied().unwrap_or((0.0, 0));
+        self.median = median;
+        self.interval = wilson((median * n as f64).round() as usize, n as usize);
+    }
+}
+
+/// Score by seed, mean over seeds and its 95 % interval over games: seeds are independent, so half widths add up squared.
+fn score_cells(row: &Row) -> String {
+    let count = row.score.len().max(1) as f64;
+    let mean = row.score.iter().sum::<f64>() / count;
+    let half = row.spread.iter().map(|half| half * half).sum::<f64>().sqrt() / count;
+    let seeds: Vec<String> =
+        row.seeds.iter().zip(&row.score).map(|(seed, score)| format!("{seed}: {score:.1}")).collect();
+    format!(" {} | {mean:.1} [{:.1}, {:.1}] |", seeds.join(", "), mean - half, mean + half)
+}
+
+/// What the rows are about: the split, and which of its tasks where not all of them were played.
+fn heading(target: &str, rows: &[Row]) -> String {
+    let subsets: BTreeSet<&str> = rows.iter().flat_map(|row| &row.subsets).map(String::as_str).collect();
+    std::iter::once(target).chain(subsets).collect::<Vec<_>>().join(", ")
+}
+
+/// The rows as a Markdown table.
+fn markdown(rows: &[Row]) -> String {
+    let scored = rows.iter().any(|row| !row.score.is_empty());
+    let plain = "| agent | success by seed | median | 95 % interval (games) | n | steps | tokens/step | training \
+                    minutes | training Mtokens |\n|---|---|---|---|---|---|---|---|---|\n";
+    let mut text = plain.to_owned();
+    let capped: String = rows
+        .iter()
+        .filter(|row| !row.capped.is_empty())
+        .map(|row| {
+            let seeds: Vec<String> = row.capped.iter().map(u64::to_string).collect();
+            format!("{}: a cap on minutes ended training early (seed {})\n", row.agent, seeds.join(", "))
+        })
+        .collect();
+    if scored {
+        text = text.replacen("| agent |", "| agent | score by seed | mean score |", 1).replacen(
+            "|---|",
+            "|---|---|---|",
+            1,
+        );
+    }
+    let gained = rows.iter().any(|row| row.gain.is_some());
+    if gained {
+        text = text.replacen("Mtokens |", "Mtokens | gain in points: by seed; mean [95 % over tasks] |", 1);
+        text.insert_str(text.len() - 1, "---|");
+    }
+    for row in rows {
+        let mut episodes = row.n.clone();
+        episodes.dedup();
+        let episodes: Vec<String> = episodes.iter().map(u64::to_string).collect();
+        let seeds: Vec<String> = row
+            .seeds
+            .iter()
+            .zip(&row.success)
+            .map(|(seed, success)| format!("{seed}: {:.1}", 100.0 * success))
+            .collect();
+        text.push_str(&format!(
+            "| {} |{} {} | {:.1} % | [{:.1}, {:.1}] | {} | {:.2} | {:.1} | {:.1} | {:.1} |{}\n",
+            row.agent,
+            if scored { score_cells(row) } else { String::new() },
+            seeds.join(", "),
+            100.0 * row.median,
+            100.0 * row.interval[0],
+            100.0 * row.interval[1],
+            episodes.join(", "),
+            row.mean_steps,
+            row.tokens_per_step,
+            row.training_minutes,
+            row.training_mtokens,
+            match &row.gain {
+                Some(gain) => format!(" {} |", gain.cell()),
+                None if gained => " |".to_owned(),
+                None => String::new(),
+            },
+        ));
+    }
+    if !capped.is_empty() {
+        text.insert_str(0, &(capped + "\n"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_and_gains_have_columns_of_their_own() {
+        let scored = || {
+            let mut row = Row::new("step_hrl");
+            (row.seeds, row.success, row.n) = (vec![1, 2], vec![0.5, 0.5], vec![100; 2]);
+            (row.score, row.spread) = (vec![80.0, 84.0], vec![3.0, 4.0]);
+            row.finish();
+            row
+        };
+        let columns = |table: &str| table.lines().map(|line| line.matches('|').count()).collect::<Vec<_>>();
+        let table = markdown(&[scored()]);
+        assert_eq!(columns(&table), [12, 12, 12], "{table}");
+        assert!(table.contains("| 1: 80.0, 2: 84.0 | 82.0 [79.5, 84.5] | 1: 50.0, 2: 50.0 |"), "{table}");
+
+        let gain = Gain { over: "bc".into(), by_seed: vec![-2.0, 1.0], mean: -0.5, interval: [-3.0, 2.0] };
+        let table = markdown(&[scored(), Row { gain: Some(gain), ..scored() }]);
+        assert_eq!(columns(&table), [13, 13, 13, 13], "{table}");
+        assert!(table.ends_with("| bc: -2.0, +1.0; -0.5 [-3.0, +2.0] |\n"), "{table}");
+    }
+
+    #[test]
+    fn the_median_run_gives_the_interval() {
+        let mut row = Row::new("flat");
+        (row.seeds, row.success, row.n) = (vec![1, 2, 3], vec![0.9, 1.0, 0.95], vec![140; 3]);
+        row.mean_steps = 24.0;
+        row.finish();
+        assert_eq!((row.median, row.mean_steps), (0.95, 8.0));
+        assert_eq!(row.interval, wilson(133, 140));
+        let table = markdown(&[row]);
+        let last = table.lines().last().unwrap();
+        assert!(
+            last.starts_with("| flat | 1: 90.0, 2: 100.0, 3: 95.0 | 95.0 % | [90.0, 97.6] | 140 | 8.00 |"),
+            "{last}"
+        );
+    }
+}

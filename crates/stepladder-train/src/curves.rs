@@ -1,0 +1,319 @@
+//! Learning curves: methods that learn by playing, from the same starting policy, against what they played and wrote.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde_json::Value;
+use stepladder_rollout::evaluation::wilson;
+
+use crate::config::Config;
+use crate::directory::RunDir;
+use crate::error::{Result, bail};
+use crate::evaluated;
+use crate::plot::{self, Line, Panel, Point};
+
+/// What a policy could do at one moment of its training.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Moment {
+    env_steps: f64,
+    tokens: f64,
+    success: f64,
+    score: f64,
+}
+
+/// One agent of one run.
+#[derive(Debug, Clone, PartialEq)]
+struct Curve {
+    seed: u64,
+    /// The starting policy, the small evaluations during training, and the final one.
+    moments: Vec<Moment>,
+    /// Episodes of the final evaluation.
+    n: u64,
+    /// What was played then where it was not the whole split, and of how many tasks.
+    subset: Option<String>,
+    minutes: f64,
+}
+
+/// One agent over all runs.
+#[derive(Debug)]
+struct Method {
+    agent: String,
+    curves: Vec<Curve>,
+}
+
+/// The measure that a curve is drawn over.
+type Axis = fn(&Moment) -> f64;
+const AXES: [(&str, Axis); 2] =
+    [("environment steps", |moment| moment.env_steps), ("generated tokens", |moment| moment.tokens)];
+
+/// Agents of several runs that learn by playing.
+#[derive(Debug)]
+pub struct Curves(Vec<Method>);
+
+impl Curves {
+    /// Reads the metrics and evaluations of runs.
+    ///
+    /// # Errors
+    /// If one of them cannot be read or is not trained to the end, two have the same seed, or no agent learns by playing.
+    pub fn read(runs: &[PathBuf]) -> Result<Self> {
+        let methods = read(runs)?;
+        if methods.is_empty() {
+            bail!("no agent of these runs learns by playing");
+        }
+        Ok(Self(methods))
+    }
+
+    /// One line per agent, as a Markdown table.
+    pub fn markdown(&self) -> String {
+        markdown(&self.0)
+    }
+
+    /// Success and return over environment steps and generated tokens, as SVG.
+    ///
+    /// # Errors
+    /// If it cannot be drawn.
+    pub fn plot(&self) -> Result<String> {
+        plot::draw(&panels(&self.0))
+    }
+}
+
+fn read(runs: &[PathBuf]) -> Result<Vec<Method>> {
+    let mut methods: Vec<Method> = Vec::new();
+    for path in runs {
+        let (run, config, info) = RunDir::open(path)?;
+        for (agent, _) in config.agents.iter().filter(|(_, numbers)| numbers.algo.is_online()) {
+            if !run.agent(agent).join("trained.json").exists() {
+                bail!("{agent} is not trained to the end yet: stepladder train --resume {}", path.display());
+            }
+            let curve = curve(&run, &config, agent, info.seed)?;
+            let method = match methods.iter_mut().find(|method| method.agent == *agent) {
+                Some(method) => method,
+                None => {
+                    methods.push(Method { agent: agent.clone(), curves: Vec::new() });
+                    let last = methods.len() - 1;
+                    &mut methods[last]
+                }
+            };
+            if method.curves.iter().any(|known| known.seed == curve.seed) {
+                bail!("{}: a run with seed {} stands before it already", path.display(), curve.seed);
+            }
+            method.curves.push(curve);
+        }
+    }
+    Ok(methods)
+}
+
+fn json(path: &Path) -> Result<Value> {
+    Ok(serde_json::from_str(&fs_err::read_to_string(path)?).with_context(|| path.display().to_string())?)
+}
+
+fn curve(run: &RunDir, config: &Config, agent: &str, seed: u64) -> Result<Curve> {
+    let file = format!("{}-{}.json", config.env.id, config.eval.split);
+    let number = |value: &Value, name: &str| {
+        value[name].as_f64().with_context(|| format!("{agent} of {}: no number `{name}`", run.root.display()))
+    };
+    let moment = |value: &Value, at: (f64, f64)| -> Result<Moment> {
+        let (success, score) = (number(value, "success")?, number(value, "score")?);
+        Ok(Moment { env_steps: at.0, tokens: at.1, success, score })
+    };
+    let mut moments = Vec::new();
+    let lines = fs_err::read_to_string(run.agent(agent).join("metrics.jsonl"))?;
+    for line in lines.lines() {
+        let value: Value = serde_json::from_str(line)?;
+        if value.get("probe/success").is_some() {
+            moments.push(Moment {
+                env_steps: number(&value, "env_steps")?,
+                tokens: number(&value, "generated_tokens")?,
+                success: number(&value, "probe/success")?,
+                score: number(&value, "probe/score")?,
+            });
+        }
+    }
+    let trained = json(&run.agent(agent).join("trained.json"))?;
+    let target = format!("{}/{}", config.env.id, config.eval.split);
+    let last = evaluated::read(&run.agent(agent).join(&file), &target, agent)?;
+    moments.push(moment(&last, (number(&trained, "env_steps")?, number(&trained, "generated")?))?);
+    let n = number(&last, "n")? as u64;
+    let subset =
+        last["subset"].as_str().map(|text| format!("{}/{}: {text}", config.env.id, config.eval.split));
+    Ok(Curve { seed, moments, n, subset, minutes: number(&trained, "seconds")? / 60.0 })
+}
+
+/// The value of a curve at x: straight between its moments, the last one beyond its end.
+fn at(moments: &[Moment], axis: Axis, value: Axis, x: f64) -> f64 {
+    let after = moments.iter().position(|moment| axis(moment) >= x);
+    match after {
+        None => moments.last().map_or(f64::NAN, value),
+        Some(0) => value(&moments[0]),
+        Some(next) => {
+            let (a, b) = (&moments[next - 1], &moments[next]);
+            let part = (x - axis(a)) / (axis(b) - axis(a));
+            value(a) + part * (value(b) - value(a))
+        }
+    }
+}
+
+/// Mean height of a curve up to x.
+fn area(moments: &[Moment], axis: Axis, value: Axis, end: f64) -> f64 {
+    let mut xs: Vec<f64> = moments.iter().map(axis).filter(|&x| x < end).collect();
+    xs.push(end);
+    let strip = |pair: &[f64]| {
+        let height = at(moments, axis, value, pair[0]) + at(moments, axis, value, pair[1]);
+        (pair[1] - pair[0]) * height / 2.0
+    };
+    xs.windows(2).map(strip).sum::<f64>() / end
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
+}
+
+/// How far along an axis all curves go.
+fn common(methods: &[Method], axis: Axis) -> f64 {
+    let ends = methods.iter().flat_map(|method| &method.curves);
+    ends.filter_map(|curve| curve.moments.last()).map(axis).fold(f64::INFINITY, f64::min)
+}
+
+/// One line per method. Areas go as far as the shortest curve.
+fn markdown(methods: &[Method]) -> String {
+    let success: Axis = |moment| moment.success;
+    let ends = AXES.map(|(_, axis)| common(methods, axis));
+    let mut text = format!(
+        "| method | start | success by seed | mean | 95 % interval (all games) | return | mean height to {:.0} k env steps | \
+         to {:.2} M tokens | k env steps | M tokens | minutes |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
+        ends[0] / 1e3,
+        ends[1] / 1e6
+    );
+    for Method { agent, curves } in methods {
+        let last = |value: Axis| -> Vec<f64> {
+            curves.iter().filter_map(|curve| curve.moments.last()).map(value).collect()
+        };
+        let games: u64 = curves.iter().map(|curve| curve.n).sum();
+        let won: f64 = curves.iter().zip(last(success)).map(|(curve, share)| share * curve.n as f64).sum();
+        let [low, high] = wilson(won.round() as usize, games as usize);
+        let seeds: Vec<String> = curves
+            .iter()
+            .zip(last(success))
+            .map(|(curve, share)| format!("{}: {:.1}", curve.seed, 100.0 * share))
+            .collect();
+        let starts: Vec<f64> = curves.iter().filter_map(|curve| curve.moments.first()).map(success).collect();
+        let areas: Vec<String> = AXES
+            .iter()
+            .zip(ends)
+            .map(|((_, axis), end)| {
+                let of_seeds: Vec<f64> =
+                    curves.iter().map(|curve| 100.0 * area(&curve.moments, *axis, success, end)).collect();
+                let low = of_seeds.iter().copied().fold(f64::INFINITY, f64::min);
+                let high = of_seeds.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                format!("{:.1} [{low:.1}, {high:.1}]", mean(&of_seeds))
+            })
+            .collect();
+        let minutes: Vec<f64> = curves.iter().map(|curve| curve.minutes).collect();
+        text.push_str(&format!(
+            "| {agent} | {:.1} | {} | {:.1} % | [{:.1}, {:.1}] | {:.2} | {} | {} | {:.0} | {:.2} | {:.1} |\n",
+            100.0 * mean(&starts),
+            seeds.join(", "),
+            100.0 * won / games.max(1) as f64,
+            100.0 * low,
+            100.0 * high,
+            mean(&last(|moment| moment.score)),
+            areas[0],
+            areas[1],
+            mean(&last(|moment| moment.env_steps)) / 1e3,
+            mean(&last(|moment| moment.tokens)) / 1e6,
+            mean(&minutes),
+        ));
+    }
+    let subsets: BTreeSet<&str> = methods
+        .iter()
+        .flat_map(|method| &method.curves)
+        .filter_map(|curve| curve.subset.as_deref())
+        .collect();
+    for subset in subsets {
+        text.push_str(&format!("\nLast evaluation of {subset}.\n"));
+    }
+    text
+}
+
+/// Success and return over both axes: means over the runs, with the lowest and the highest.
+fn panels(methods: &[Method]) -> Vec<Panel> {
+    let measures: [(&str, Axis); 2] =
+        [("success, %", |moment| 100.0 * moment.success), ("return", |moment| moment.score)];
+    let mut panels = Vec::new();
+    for (title, value) in measures {
+        for (x, axis) in AXES {
+            let line = |method: &Method| {
+                let first = &method.curves[0].moments;
+                let points = first.iter().map(|moment| {
+                    let x = axis(moment);
+                    let heights: Vec<f64> =
+                        method.curves.iter().map(|curve| at(&curve.moments, axis, value, x)).collect();
+                    let low = heights.iter().copied().fold(f64::INFINITY, f64::min);
+                    let high = heights.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                    Point { x, y: mean(&heights), interval: (heights.len() > 1).then_some([low, high]) }
+                });
+                Line { name: method.agent.clone(), points: points.collect() }
+            };
+            panels.push(Panel {
+                title: title.to_owned(),
+                x: x.to_owned(),
+                lines: methods.iter().map(line).collect(),
+            });
+        }
+    }
+    panels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moment(env_steps: f64, success: f64) -> Moment {
+        Moment { env_steps, tokens: 10.0 * env_steps, success, score: 2.0 * success }
+    }
+
+    fn method(agent: &str, heights: [f64; 2]) -> Method {
+        let curve = |seed, high| Curve {
+            seed,
+            moments: vec![moment(0.0, 0.25), moment(1000.0, 0.5), moment(2000.0, high)],
+            n: 100,
+            subset: Some("sokoban/dev-6x6-1: a sample of 100 of 1000 tasks".to_owned()),
+            minutes: 3.0,
+        };
+        Method { agent: agent.to_owned(), curves: vec![curve(1, heights[0]), curve(2, heights[1])] }
+    }
+
+    #[test]
+    fn curves_are_straight_between_their_moments() {
+        let moments = &method("himac", [1.0, 0.8]).curves[0].moments;
+        let (axis, success): (Axis, Axis) = (AXES[0].1, |moment| moment.success);
+        assert_eq!(at(moments, axis, success, 0.0), 0.25);
+        assert_eq!(at(moments, axis, success, 500.0), 0.375);
+        assert_eq!(at(moments, axis, success, 9000.0), 1.0);
+        assert_eq!(area(moments, axis, success, 1000.0), 0.375);
+        assert_eq!(area(moments, axis, success, 2000.0), (0.375 + 0.75) / 2.0);
+        // Along tokens the same curve is ten times as long.
+        assert_eq!(area(moments, AXES[1].1, success, 20_000.0), area(moments, axis, success, 2000.0));
+    }
+
+    #[test]
+    fn the_table_has_all_seeds_and_pools_their_games() {
+        let methods = [method("himac", [1.0, 0.8]), method("grpo", [0.5, 0.5])];
+        let table = markdown(&methods);
+        let [low, high] = wilson(180, 200);
+        let expected = format!(
+            "| himac | 25.0 | 1: 100.0, 2: 80.0 | 90.0 % | [{:.1}, {:.1}] | 1.80 | 53.8 [51.2, 56.2] | 53.8 [51.2, 56.2] | 2 | 0.02 | 3.0 |",
+            100.0 * low,
+            100.0 * high
+        );
+        assert_eq!(table.lines().nth(2), Some(expected.as_str()), "{table}");
+        assert!(
+            table.ends_with("\nLast evaluation of sokoban/dev-6x6-1: a sample of 100 of 1000 tasks.\n"),
+            "{table}"
+        );
+        let panels = panels(&methods);
+        assert_eq!(panels.len(), 4);
+        assert_eq!(panels[0].lines[0].points[2], Point { x: 2000.0, y: 90.0, interval: Some([80.0, 100.0]) });
+    }
+}

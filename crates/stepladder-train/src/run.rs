@@ -1,0 +1,151 @@
+//! A run: a directory in which a configuration is trained and evaluated, to the end or until it is stopped.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use stepladder_algo::runtime::clock::unix_seconds;
+use stepladder_model::{Device, device, version};
+
+use crate::choice::Choice;
+use crate::config::{Config, Loaded};
+use crate::directory::{RunDir, RunInfo, commit};
+use crate::error::Result;
+use crate::memory;
+use crate::report::Reporter;
+pub use crate::session::RunEnding;
+use crate::session::Session;
+use crate::training::check_data;
+use crate::unchanged::{check_settings, settings};
+use crate::workers;
+
+/// Where a run reads, writes and computes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Place<'a> {
+    /// Directory of a new run; none takes `runs/NAME-1` or the first number that is free.
+    pub directory: Option<&'a Path>,
+    /// Directory of data sets, for the environments that need one.
+    pub data_root: Option<&'a Path>,
+    /// `cpu` or `cuda[:N]`; none takes the CPU, or where a resumed run was before.
+    pub device: Option<&'a str>,
+}
+
+/// A run that no other process trains as long as this value lives.
+#[derive(Debug)]
+pub struct Run {
+    directory: RunDir,
+    config: Config,
+    choice: Choice,
+    data_root: Option<PathBuf>,
+    device: Device,
+    _lock: fs_err::File,
+}
+
+impl Run {
+    /// Creates a new run of a configuration; `preset` is what the user called it, for `run.json`.
+    ///
+    /// # Errors
+    /// If the device or data that the configuration needs are absent, memory does not suffice, or the directory cannot be
+    /// written or holds a run already. Nothing is written then.
+    pub fn start(loaded: &Loaded, preset: &str, place: Place<'_>) -> Result<Self> {
+        memory::enough_to_begin()?;
+        let name = place.device.unwrap_or("cpu");
+        let device = open_device(name)?;
+        check_data(&loaded.config, place.data_root)?;
+        if device == Device::Cpu {
+            memory::enough_to_train(&loaded.config.model)?;
+        }
+        let info = RunInfo {
+            version: RunInfo::VERSION,
+            stepladder: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: commit().to_owned(),
+            libtorch: version::libtorch(),
+            preset: preset.to_owned(),
+            seed: loaded.config.seed,
+            threads: workers(loaded.config.threads),
+            device: name.to_owned(),
+            subsets: Choice::Sample,
+            settings: Some(settings(&loaded.config)),
+            started: unix_seconds(),
+        };
+        let directory = RunDir::create(place.directory, &loaded.name, &loaded.text, &info)?;
+        Self::locked(directory, loaded.config.clone(), Choice::Sample, place.data_root, device)
+    }
+
+    /// Continues a run where an earlier session left it; notes what will differ from that session.
+    ///
+    /// # Errors
+    /// If `directory` holds no run, its configuration was changed, another process trains it, or the device is absent.
+    pub fn resume(
+        directory: &Path,
+        data_root: Option<&Path>,
+        device: Option<&str>,
+        reporter: &dyn Reporter,
+    ) -> Result<Self> {
+        memory::enough_to_begin()?;
+        let before = RunDir::open(directory)?.2.device;
+        let name = device.unwrap_or(&before);
+        if before != name {
+            reporter.note(&format!(
+                "the run was started on {before} and goes on on {name}: its numbers will differ"
+            ));
+        }
+        let device = open_device(name)?;
+        let (directory, config, info) = RunDir::open(directory)?;
+        check_settings(&directory, &config, &info)?;
+        let threads = workers(config.threads);
+        if threads != info.threads {
+            reporter.note(&format!(
+                "the run was started with {} threads and goes on with {threads}: its numbers will differ in the last bits",
+                info.threads
+            ));
+        }
+        Self::locked(directory, config, info.subsets, data_root, device)
+    }
+
+    fn locked(
+        directory: RunDir,
+        config: Config,
+        choice: Choice,
+        data_root: Option<&Path>,
+        device: Device,
+    ) -> Result<Self> {
+        let lock = directory.lock()?;
+        Ok(Self { directory, config, choice, data_root: data_root.map(Path::to_owned), device, _lock: lock })
+    }
+
+    /// Its directory.
+    pub fn root(&self) -> &Path {
+        &self.directory.root
+    }
+
+    /// Its configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Does everything that is not done yet: demonstrations, every agent trained and evaluated, the table. Setting `stop`
+    /// ends it after the current step.
+    ///
+    /// # Errors
+    /// If the demonstrations do not fit the configuration, a file of the run was changed or cannot be written, or training
+    /// fails.
+    pub fn train(&self, reporter: &dyn Reporter, stop: &AtomicBool) -> Result<RunEnding> {
+        let session = Session {
+            directory: &self.directory,
+            config: &self.config,
+            choice: self.choice,
+            data_root: self.data_root.as_deref(),
+            device: self.device,
+            reporter,
+            stop,
+        };
+        Ok(session.run()?)
+    }
+}
+
+/// One libtorch thread per worker (docs/design.md D1): workers are the parallelism.
+fn open_device(name: &str) -> Result<Device> {
+    let opened = device::open(name)?;
+    device::one_thread_each();
+    Ok(opened)
+}

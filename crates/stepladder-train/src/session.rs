@@ -1,0 +1,39 @@
+//! One session of a run: everything that its stages share.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use stepladder_model::Device;
+
+use crate::choice::Choice;
+use crate::config::Config;
+use crate::directory::RunDir;
+use crate::report::Reporter;
+
+/// How a session of a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunEnding {
+    /// Every agent is trained and evaluated, and the table is written.
+    Complete,
+    /// The caller's flag was set; what was learnt is saved, and [`crate::Run::resume`] continues.
+    Interrupted,
+}
+
+/// A run from its start or resumption to its end or interruption.
+pub(crate) struct Session<'a> {
+    pub(crate) directory: &'a RunDir,
+    pub(crate) config: &'a Config,
+    /// How tasks are chosen where not all of a split are used.
+    pub(crate) choice: Choice,
+    pub(crate) data_root: Option<&'a Path>,
+    pub(crate) device: Device,
+    pub(crate) reporter: &'a dyn Reporter,
+    pub(crate) stop: &'a AtomicBool,
+}
+
+impl Session<'_> {
+    /// Whether the caller asked to stop.
+    pub(crate) fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
