@@ -2,6 +2,7 @@
 //!
 //! * [`ops`]: the mathematics, tensors in and tensors out
 //! * [`bc`]: behaviour cloning (spec/algorithms 3.3), for STEP-HRL's three streams and for flat episodes alike
+//! * [`dagger`]: rounds of playing, labelling and cloning
 //! * [`offline_ac`]: offline actor-critic per level (3.4 to 3.6)
 //! * [`himac`], [`grpo`] (and RLOO), [`gigpo`], [`ppo`]: learning by playing, on the runtime of [`online`]
 //! * [`runtime`]: optimiser, schedules, data-parallel workers, checkpoints, metrics
@@ -9,6 +10,7 @@
 #![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
 
 pub mod bc;
+pub mod dagger;
 pub mod gigpo;
 pub mod grpo;
 pub mod himac;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use rand::seq::SliceRandom;
+use stepladder_algo::dagger;
 use stepladder_algo::runtime::checkpoint;
 use stepladder_algo::runtime::observer::Ending;
 use stepladder_algo::runtime::progress::Progress;
@@ -26,7 +27,7 @@ use super::play::{ROLES, UntilStopped, live_generator, play, policy_fingerprint}
 use super::rows::{AgentRows, DataId, Rows, draw, of_role};
 use super::session::Session;
 use super::trace_file;
-use crate::config::{AgentConfig, Algo, Weights};
+use crate::config::{AgentConfig, Algo, DaggerSection, Weights};
 use crate::envs::{self, Registered};
 
 /// What a policy played for those that learn offline from it.
@@ -193,40 +194,9 @@ impl Learner<'_> {
             self.run.config.algo.dagger.as_ref().context("the configuration has no [algo.dagger]")?;
         let agent = self.model(self.name, &self.directory(), &demonstrated.rows)?;
         let mut trainer = agent.trainer()?;
-        let mut played = Vec::new();
-        for round in 0..numbers.rounds {
-            let path = self.directory().join(format!("round-{}.jsonl.zst", round + 1));
-            let tasks = numbers.tasks.as_deref();
-            let play = || self.play_round(round, tasks, numbers.games, numbers.temperature, &trainer);
-            let Some(episodes) = self.kept_or_played(&path, round, &trainer, play)? else {
-                return Ok((trainer.progress, Ending::Interrupted));
-            };
-            played.extend(episodes);
-            if trainer.progress.phase > round {
-                continue;
-            }
-            let rows = self.rows(&played)?;
-            self.run.reporter.note(&format!(
-                "{} round {}: {} samples, {} distinct",
-                self.name,
-                round + 1,
-                rows.samples,
-                rows.rows.len()
-            ));
-            let ending =
-                agent.clone_behaviour(&rows.rows, self.numbers.budget, &mut trainer, self.run.stop)?;
-            if ending == Ending::Interrupted {
-                return Ok((trainer.progress, ending));
-            }
-            trainer.progress.next_phase();
-            checkpoint::save(
-                &agent.checkpoints(),
-                &trainer,
-                &self.material.tokenizer,
-                self.run.config.log.keep,
-            )?;
-        }
-        Ok((trainer.progress, Ending::Complete))
+        let mut rounds = DaggerRounds { learner: self, agent: &agent, numbers };
+        let ending = dagger::train(numbers.rounds, &mut trainer, &mut rounds)?;
+        Ok((trainer.progress, ending))
     }
 
     /// Offline actor-critic: the starting policy plays, then model and critics learn from demonstrations and that play.
@@ -367,5 +337,45 @@ impl Learner<'_> {
         let dropped = Dropped::take_from(&mut episodes).context(label.clone())?;
         self.run.directory.note_dropped(&label, dropped, self.run.reporter)?;
         Ok(episodes)
+    }
+}
+
+/// The parts of DAgger's rounds.
+struct DaggerRounds<'a> {
+    learner: &'a Learner<'a>,
+    agent: &'a AgentRun<'a>,
+    numbers: &'a DaggerSection,
+}
+
+impl dagger::Rounds for DaggerRounds<'_> {
+    type Error = anyhow::Error;
+
+    fn play(&mut self, round: u64, trainer: &Trainer) -> Result<Option<Vec<Episode>>> {
+        let &DaggerSection { games, temperature, ref tasks, .. } = self.numbers;
+        let path = self.learner.directory().join(format!("round-{}.jsonl.zst", round + 1));
+        let play = || self.learner.play_round(round, tasks.as_deref(), games, temperature, trainer);
+        self.learner.kept_or_played(&path, round, trainer, play)
+    }
+
+    fn label(&mut self, round: u64, played: &[Episode]) -> Result<Vec<Row>> {
+        let AgentRows { rows, samples } = self.learner.rows(played)?;
+        self.learner.run.reporter.note(&format!(
+            "{} round {}: {samples} samples, {} distinct",
+            self.learner.name,
+            round + 1,
+            rows.len()
+        ));
+        Ok(rows)
+    }
+
+    fn clone_behaviour(&mut self, rows: &[Row], trainer: &mut Trainer) -> Result<Ending> {
+        let Learner { numbers, run, .. } = self.learner;
+        self.agent.clone_behaviour(rows, numbers.budget, trainer, run.stop)
+    }
+
+    fn save(&mut self, trainer: &Trainer) -> Result<()> {
+        let Learner { material, run, .. } = self.learner;
+        checkpoint::save(&self.agent.checkpoints(), trainer, &material.tokenizer, run.config.log.keep)?;
+        Ok(())
     }
 }
