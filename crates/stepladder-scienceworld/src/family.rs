@@ -16,7 +16,6 @@ use crate::codec::ScienceWorldCodec;
 use crate::expert::ScienceWorldExpert;
 use crate::jar::{Jar, RELEASES};
 use crate::pool::PoolOptions;
-use crate::segment::ScienceWorldSegmenter;
 use crate::spec::SPEC;
 use crate::splits::Split;
 use crate::tasks::{self, ScienceWorld};
@@ -40,7 +39,6 @@ pub static FAMILY: Family = Family {
     }],
     expert: Some(|| Box::new(ScienceWorldExpert)),
     noise: Some(|| Box::new(WrongActions)),
-    segmenter: Some(|| Box::new(ScienceWorldSegmenter)),
     augment: Some(rename),
     bench: Some(measure),
     verify: Some(replay),

@@ -4,17 +4,16 @@ use std::sync::LazyLock;
 
 use rustc_hash::FxHashMap;
 
+use super::openers::{self, WHICH};
 use super::text;
 use super::word;
 
 /// The forms, built once.
-pub(super) static FORMS: LazyLock<Forms> = LazyLock::new(|| Forms::new(include_str!("forms.txt")));
+pub(super) static FORMS: LazyLock<Forms> = LazyLock::new(|| Forms::new(openers::form_table()));
 
-/// The answer to an action that may mean several things, as `which:` and the actions with [`OR`] between them.
-const WHICH: (&str, &str) = (
-    "which:",
-    "Ambiguous request: Please enter the number for the action you intended (or blank to cancel):\n",
-);
+/// The answer to an action that may mean several things, as [`WHICH`] and the actions with [`OR`] between them.
+const QUESTION: &str =
+    "Ambiguous request: Please enter the number for the action you intended (or blank to cancel):\n";
 const OR: &str = "or:";
 /// Most slots of a form.
 const MOST_SLOTS: usize = 6;
@@ -40,13 +39,11 @@ pub(super) struct Forms {
 }
 
 impl Forms {
-    fn new(table: &str) -> Self {
+    fn new<'a>(table: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
         let mut forms = Self { all: Vec::new(), by_word: FxHashMap::default() };
-        for line in table.lines().filter(|line| !line.starts_with('#')) {
-            if let Some((word, text)) = line.split_once(" | ") {
-                forms.by_word.insert(word.to_owned(), forms.all.len());
-                forms.all.push(Form::new(word, &text.replace("\\n", "\n")));
-            }
+        for (word, text) in table {
+            forms.by_word.insert(word.to_owned(), forms.all.len());
+            forms.all.push(Form::new(word, &text.replace("\\n", "\n")));
         }
         forms
     }
@@ -56,14 +53,9 @@ impl Forms {
         self.all.iter().map(|form| form.word.clone())
     }
 
-    /// Whether a word opens a form or a question.
-    pub(super) fn opens(&self, word: &str) -> bool {
-        word == WHICH.0 || self.by_word.contains_key(word)
-    }
-
     /// The words of a text that has one of the forms.
     pub(super) fn encode(&self, text: &str) -> Option<String> {
-        if let Some(lines) = text.strip_prefix(WHICH.1) {
+        if let Some(lines) = text.strip_prefix(QUESTION) {
             return question(lines);
         }
         self.all.iter().find_map(|form| form.encode(text))
@@ -72,7 +64,7 @@ impl Forms {
     /// The text behind words that open with a form.
     pub(super) fn decode(&self, words: &[&str]) -> Option<String> {
         let (first, rest) = words.split_first()?;
-        if *first == WHICH.0 {
+        if *first == WHICH {
             return Some(answer(rest));
         }
         let form = &self.all[*self.by_word.get(*first)?];
@@ -165,7 +157,7 @@ fn question(lines: &str) -> Option<String> {
             None => actions.push((words, 1)),
         }
     }
-    let mut words = vec![WHICH.0.to_owned()];
+    let mut words = vec![WHICH.to_owned()];
     for (number, (action, times)) in actions.into_iter().enumerate() {
         words.extend((number > 0).then(|| OR.to_owned()));
         words.extend(action);
@@ -175,7 +167,7 @@ fn question(lines: &str) -> Option<String> {
 }
 
 fn answer(words: &[&str]) -> String {
-    let mut text = WHICH.1.to_owned();
+    let mut text = QUESTION.to_owned();
     let mut number = 0;
     for action in words.split(|word| *word == OR).filter(|_| !words.is_empty()) {
         let run = action.last().and_then(|word| word::run(word));

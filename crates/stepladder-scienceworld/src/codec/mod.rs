@@ -26,6 +26,7 @@
 
 mod forms;
 mod lexicon;
+mod openers;
 mod phrases;
 mod room;
 mod text;
@@ -36,12 +37,10 @@ use stepladder_core::Codec;
 
 use forms::FORMS;
 use lexicon::LEXICON;
+use openers::SEE;
 use phrases::{PHRASES, without_article};
 use room::Care;
 use thing::Thing;
-
-/// Opens the description of one thing, the answer to `examine`.
-const SEE: &str = "see:";
 
 /// The codec of ScienceWorld.
 #[derive(Debug, Clone, Copy, Default)]
@@ -108,16 +107,6 @@ impl Codec for ScienceWorldCodec {
     }
 }
 
-/// Whether a word at the start of a text says how the rest is to be read.
-fn opens(word: &str) -> bool {
-    word == SEE || room::opens(word) || FORMS.opens(word)
-}
-
-/// Whether a word ends a part of a text that is spelled out.
-fn closes(word: &str) -> bool {
-    word == room::LINE_END
-}
-
 fn free(text: &str) -> String {
     let mut words = Vec::new();
     text::encode(text, &mut words);
@@ -137,7 +126,7 @@ fn see(text: &str) -> Option<String> {
 fn decode(compact: &str) -> String {
     let words: Vec<&str> = compact.split(' ').filter(|word| !word.is_empty()).collect();
     match words.split_first() {
-        Some((first, _)) if room::opens(first) => room::decode(&words),
+        Some((first, _)) if openers::opens_room(first) => room::decode(&words),
         Some((&SEE, rest)) if !rest.is_empty() => {
             let mut at = 0;
             let mut text = String::new();

@@ -9,16 +9,13 @@
 //! with `!` nothing is left out. `look:` is the answer to `look around`: no inventory, and no line break at the end.
 
 use super::lexicon::LEXICON;
+use super::openers::{LINE_END, LOOK, ROOM};
 use super::text;
 use super::thing::{self, Thing};
 use super::word;
 
-const ROOM: [&str; 2] = ["room:", "room!"];
-const LOOK: [&str; 2] = ["look:", "look!"];
 const INVENTORY: [&str; 2] = ["inv:", "inv!"];
 const LINE: &str = "line:";
-/// Closes a line that is spelled out.
-pub(super) const LINE_END: &str = "end:";
 const INSIDE: (&str, &str) = ("This room is called the ", ". In it, you see: \n");
 const OUTSIDE: (&str, &str) = ("This outside location is called the ", ". Here you see: \n");
 const OUTDOORS: &str = "outside";
@@ -29,11 +26,6 @@ const MARKS: [char; 2] = ['-', '+'];
 /// Always in sight, and first in the order of names but for what comes before `agent`.
 const HERE: [(&str, &str); 2] = [("agent", "the agent"), ("air", "a substance called air")];
 const HELD: (&str, &str) = ("orange", "an orange");
-
-/// Whether a word opens such a text.
-pub(super) fn opens(word: &str) -> bool {
-    ROOM.contains(&word) || LOOK.contains(&word)
-}
 
 enum Line<'a> {
     Thing(Box<Thing>),

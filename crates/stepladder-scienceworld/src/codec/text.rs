@@ -1,6 +1,7 @@
 //! Free text: phrases, names and temperatures are one word each, the rest word by word.
 
 use super::lexicon::LEXICON;
+use super::openers;
 use super::phrases::{PHRASES, take_with_article};
 use super::word::{self, FLAGS};
 
@@ -19,8 +20,8 @@ fn reserved(word: &str) -> bool {
         || [LIST_END, ";"].contains(&word)
         || word.ends_with(LIST.1)
         || FLAGS.iter().any(|(_, flag)| *flag == word)
-        || super::opens(word)
-        || super::closes(word)
+        || openers::opens(word)
+        || openers::closes(word)
 }
 
 fn is_sign(word: &str) -> bool {

@@ -11,8 +11,9 @@
 //! text lists those that were seen. What is not in sight may be in something closed: it is opened, in the order in which it
 //! is seen.
 
+use super::plan::Act;
 use super::progress::FAILED;
-use super::{Act, map, progress};
+use super::{map, progress};
 use crate::view::{Scene, Thing};
 
 /// A subtask of this module, read from its text.

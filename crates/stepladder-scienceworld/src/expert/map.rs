@@ -1,6 +1,6 @@
 //! The rooms and how to walk between them. The map is the same in all variations.
 
-use super::Act;
+use super::plan::Act;
 use crate::view::Scene;
 
 const NEIGHBOURS: &[(&str, &[&str])] = &[

@@ -7,9 +7,10 @@
 //! A *family* is a group of task types that are solved alike: its plan, and the subtasks that only it needs. Subtasks
 //! that several families use are in `common`.
 
-pub(crate) mod common;
-pub(crate) mod families;
+mod common;
+mod families;
 pub(crate) mod map;
+mod plan;
 mod progress;
 
 use stepladder_core::label::Expert;
@@ -17,79 +18,14 @@ use stepladder_core::query::{Query, Role};
 use stepladder_core::reply::executor_reply;
 
 use crate::view::Scene;
-
-/// What a planner reads.
-struct Plan<'a> {
-    /// The task description.
-    task: &'a str,
-    /// Subtasks issued so far.
-    earlier: &'a [String],
-    /// Last progress text of the latest of them.
-    progress: &'a str,
-    /// What is in sight.
-    scene: &'a Scene,
-}
-
-impl Plan<'_> {
-    /// The latest subtask.
-    fn last(&self) -> Option<&str> {
-        self.earlier.last().map(String::as_str)
-    }
-
-    /// Whether the latest subtask ended with an action that the simulator refused.
-    fn failed(&self) -> bool {
-        progress::failed(self.progress)
-    }
-
-    /// Whether a subtask that begins like this was issued.
-    fn issued(&self, start: &str) -> bool {
-        self.earlier.iter().any(|subtask| subtask.starts_with(start))
-    }
-}
-
-/// What an executor says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Act {
-    action: String,
-    finished: bool,
-}
-
-impl Act {
-    /// An action after which the subtask goes on.
-    fn then(action: impl Into<String>) -> Self {
-        Self { action: action.into(), finished: false }
-    }
-
-    /// The last action of the subtask.
-    fn last(action: impl Into<String>) -> Self {
-        Self { action: action.into(), finished: true }
-    }
-}
-
-/// A group of task types that are solved alike.
-trait Family: Sync {
-    /// The next subtask; none where the task is not of this family.
-    fn plan(&self, plan: &Plan<'_>) -> Option<String>;
-
-    /// The next action of a subtask that only this family issues; none for other subtasks.
-    fn act(&self, subtask: &str, scene: &Scene, progress: &str) -> Option<Act> {
-        let _ = (subtask, scene, progress);
-        None
-    }
-
-    /// The progress text after an action of a subtask of its own; none where the usual text will do.
-    fn note(&self, subtask: &str, previous: &str, action: &str, scene: &Scene) -> Option<String> {
-        let _ = (subtask, previous, action, scene);
-        None
-    }
-}
+use plan::{Act, Plan};
 
 /// The expert of ScienceWorld's 24 task types of the published protocol.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ScienceWorldExpert;
 
 /// What is planned where nothing is left to do, or for a task that no family knows.
-pub(crate) const LOOK: &str = "look around";
+const LOOK: &str = "look around";
 
 impl ScienceWorldExpert {
     fn plan(self, plan: &Plan<'_>) -> String {

@@ -10,9 +10,9 @@
 //! A recipe is forgotten after its reading, so the subtasks that follow name all ingredients. What can be carried is
 //! brought to the kitchen, where a cup and a sink are, or to the paints; what is missing there is searched.
 
-use super::super::{Act, Family, Plan, common, map, progress};
-use super::mixing::{Sight, WATER, is, things};
-use super::paint;
+use super::super::plan::{Act, Plan, TaskFamily};
+use super::super::{common, map, progress};
+use super::mixing::{ART_STUDIO, Sight, WATER, is, make, things};
 use crate::view::{Scene, Thing};
 
 pub(super) struct Chemistry;
@@ -25,7 +25,7 @@ const MISSING: &str = "missing ";
 const TRIES: usize = 3;
 
 /// `product`, `room of the recipe` of the task text.
-pub(crate) fn goal(task: &str) -> Option<(&str, &str)> {
+pub(super) fn goal(task: &str) -> Option<(&str, &str)> {
     let (_, rest) = task.split_once("create the substance '")?;
     let (product, rest) = rest.split_once("'. ")?;
     let (_, rest) = rest.split_once("near the ")?;
@@ -34,10 +34,6 @@ pub(crate) fn goal(task: &str) -> Option<(&str, &str)> {
 
 fn collect(ingredients: &str, room: &str) -> String {
     format!("collect {ingredients} in the {room}")
-}
-
-pub(crate) fn make(product: &str, ingredients: &str, room: &str) -> String {
-    format!("make {product} from {ingredients} in the {room}")
 }
 
 /// A subtask of this module, read from its text.
@@ -69,7 +65,7 @@ impl<'a> Step<'a> {
     }
 }
 
-impl Family for Chemistry {
+impl TaskFamily for Chemistry {
     fn plan(&self, plan: &Plan<'_>) -> Option<String> {
         let (product, recipe_room) = goal(plan.task)?;
         let read = format!("read the recipe for {product} in the {recipe_room}");
@@ -78,7 +74,7 @@ impl Family for Chemistry {
         let Some(ingredients) = just_read.or_else(recalled) else {
             return Some(read);
         };
-        let room = if ingredients.contains(" paint") { paint::ROOM } else { KITCHEN };
+        let room = if ingredients.contains(" paint") { ART_STUDIO } else { KITCHEN };
         let collect = collect(ingredients, recipe_room);
         let collected = plan.earlier.iter().filter(|subtask| **subtask == collect).count();
         if room != recipe_room && collected < TRIES {

@@ -14,7 +14,8 @@
 //! by the last subtask. Connections are not in sight: the order of the subtasks says what is connected, and within one the
 //! progress text (`connected battery anode`). Wires are used in the order in which they are seen.
 
-use super::super::{Act, Family, Plan, common, map, progress};
+use super::super::plan::{Act, Plan, TaskFamily};
+use super::super::{common, map, progress};
 use crate::view::{Scene, Thing};
 
 pub(super) struct Circuit;
@@ -29,7 +30,7 @@ const RENEWABLE: [&str; 2] = ["solar panel", "wind generator"];
 const NONRENEWABLE: [&str; 2] = ["gas generator", "nuclear generator"];
 
 /// `lamp` and the sources that will do, of the task text.
-pub(crate) fn goal(task: &str) -> Option<(&str, &'static [&'static str])> {
+pub(super) fn goal(task: &str) -> Option<(&str, &'static [&'static str])> {
     if !task.contains("create an electrical circuit") {
         return None;
     }
@@ -42,7 +43,7 @@ pub(crate) fn goal(task: &str) -> Option<(&str, &'static [&'static str])> {
     })
 }
 
-impl Family for Circuit {
+impl TaskFamily for Circuit {
     fn plan(&self, plan: &Plan<'_>) -> Option<String> {
         let (lamp, sources) = goal(plan.task)?;
         let focus = common::focus(lamp, Some(WORKSHOP));
@@ -156,7 +157,7 @@ pub(super) fn open(jar: &str, thing: &str) -> String {
     format!("open the {jar} to reach the {thing}")
 }
 
-pub(crate) fn take(thing: &str, room: &str) -> String {
+pub(super) fn take(thing: &str, room: &str) -> String {
     format!("take the {thing} to the {room}")
 }
 

@@ -13,7 +13,8 @@
 //!
 //! Subtasks of the circuit are those of [`super::circuit`].
 
-use super::super::{Family, Plan, common};
+use super::super::common;
+use super::super::plan::{Plan, TaskFamily};
 use super::circuit::{self, BATTERY, Link, Part, WORKSHOP};
 
 pub(super) struct Conductivity;
@@ -41,7 +42,7 @@ impl<'a> Goal<'a> {
     }
 }
 
-impl Family for Conductivity {
+impl TaskFamily for Conductivity {
     fn plan(&self, plan: &Plan<'_>) -> Option<String> {
         let goal = Goal::read(plan.task)?;
         let thing = goal.thing;

@@ -6,13 +6,14 @@
 //! | `find a KIND in the ROOM` | `find a plant in the greenhouse`, `find an animal outside` |
 //! | `put the THING in the BOX in the ROOM` | `put the flower pot 3 in the red box in the kitchen` |
 
-use super::super::{Act, Family, Plan, common, map};
+use super::super::plan::{Act, Plan, TaskFamily};
+use super::super::{common, map};
 use crate::view::{Scene, Thing};
 
 pub(super) struct Find;
 
 /// `kind`, `box`, `room` of the task text.
-pub(crate) fn goal(task: &str) -> Option<(&str, &str, &str)> {
+pub(super) fn goal(task: &str) -> Option<(&str, &str, &str)> {
     let (_, rest) = task.split_once("find a(n) ")?;
     let (kind, rest) = rest.split_once(". ")?;
     let (_, rest) = rest.split_once("move it to the ")?;
@@ -29,7 +30,7 @@ fn place<'a>(kind: &str, room: &'a str) -> &'a str {
     }
 }
 
-pub(crate) fn find(kind: &str, room: &str) -> String {
+pub(super) fn find(kind: &str, room: &str) -> String {
     let article = if kind.starts_with('a') { "an" } else { "a" };
     let place = if room == "outside" { "outside".to_owned() } else { format!("in the {room}") };
     format!("find {article} {kind} {place}")
@@ -41,7 +42,7 @@ fn parse_find(subtask: &str) -> Option<(&str, &str)> {
     rest.strip_suffix(" outside").map(|kind| (kind, "outside")).or_else(|| rest.rsplit_once(" in the "))
 }
 
-impl Family for Find {
+impl TaskFamily for Find {
     fn plan(&self, plan: &Plan<'_>) -> Option<String> {
         let (kind, target, room) = goal(plan.task)?;
         let find = find(kind, place(kind, room));

@@ -14,7 +14,8 @@
 //! after ten watered ticks, is grown up after ten more, and flowers after another ten. A flower bears fruit once a bee brings
 //! it pollen of another tree: this takes two pots, an open hive and closed doors.
 
-use super::super::{Act, Family, Plan, common, map};
+use super::super::plan::{Act, Plan, TaskFamily};
+use super::super::{common, map};
 use crate::view::{Scene, Thing};
 
 pub(super) struct Growing;
@@ -25,22 +26,15 @@ const SINK: &str = "sink";
 const JAR: &str = "seed jar";
 const HIVE: &str = "bee hive";
 
-/// How the only subtask here ends that gold paths alone have: they wait a few ticks, look, and water again.
-const GROW: &str = " tree grow";
-
-pub(crate) fn let_grow(kind: &str) -> String {
-    format!("let the {kind}{GROW}")
-}
-
 /// What a task text asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Goal<'a> {
-    pub(crate) kind: &'a str,
+pub(super) struct Goal<'a> {
+    pub(super) kind: &'a str,
     seeds: &'a str,
-    pub(crate) fruit: bool,
+    pub(super) fruit: bool,
 }
 
-pub(crate) fn goal(task: &str) -> Option<Goal<'_>> {
+pub(super) fn goal(task: &str) -> Option<Goal<'_>> {
     let what = task.split_once("Your task is to grow a ")?.1.split('.').next()?;
     let seeds = task.split_once("Seeds can be found in the ")?.1.split('.').next()?;
     let plant = what.strip_suffix(" plant from seed");
@@ -98,7 +92,7 @@ fn pots(scene: &Scene) -> Vec<&Thing> {
     pots
 }
 
-impl Family for Growing {
+impl TaskFamily for Growing {
     fn plan(&self, plan: &Plan<'_>) -> Option<String> {
         let Goal { kind, seeds, fruit } = goal(plan.task)?;
         let scene = plan.scene;
@@ -144,13 +138,8 @@ impl Family for Growing {
         })
     }
 
-    fn note(&self, subtask: &str, previous: &str, _: &str, scene: &Scene) -> Option<String> {
+    fn note(&self, subtask: &str, _: &str, _: &str, scene: &Scene) -> Option<String> {
         let said = |text: &str| scene.feedback.starts_with(text);
-        if subtask.starts_with("let the ") && subtask.ends_with(GROW) {
-            let before: usize =
-                previous.strip_prefix("waited ").and_then(|count| count.parse().ok()).unwrap_or(0);
-            return said("You decide to wait").then(|| format!("waited {}", before + 1));
-        }
         Step::parse(subtask)?;
         if said("You dig") {
             Some("dug up soil".to_owned())

@@ -8,7 +8,8 @@
 //!
 //! What is not yet in that stage is waited for. Animals stay in a stage for more than ten ticks, plants for five and more.
 
-use super::super::{Act, Family, Plan, map};
+use super::super::map;
+use super::super::plan::{Act, Plan, TaskFamily};
 use crate::view::Scene;
 
 pub(super) struct LifeStages;
@@ -36,7 +37,7 @@ fn goal(task: &str) -> Option<(&str, &'static [&'static str])> {
 }
 
 /// The subtasks of a task in their order.
-pub(crate) fn subtasks(task: &str) -> Option<impl Iterator<Item = String>> {
+pub(super) fn subtasks(task: &str) -> Option<impl Iterator<Item = String>> {
     let (name, stages) = goal(task)?;
     Some(stages.iter().map(move |stage| format!("focus on the {stage} stage of the {name} outside")))
 }
@@ -61,7 +62,7 @@ fn looks(animal: &str, stage: &str) -> String {
     }
 }
 
-impl Family for LifeStages {
+impl TaskFamily for LifeStages {
     fn plan(&self, plan: &Plan<'_>) -> Option<String> {
         let mut subtasks = subtasks(plan.task)?;
         let next = |subtask: &String| {

@@ -6,13 +6,14 @@
 //! | `focus on the longest-lived animal outside` |
 //! | `focus on the shortest-lived animal outside` |
 
-use super::super::{Act, Family, Plan, map};
+use super::super::map;
+use super::super::plan::{Act, Plan, TaskFamily};
 use crate::view::Scene;
 
 pub(super) struct Lifespan;
 
-pub(crate) const LONGEST: &str = "focus on the longest-lived animal outside";
-pub(crate) const SHORTEST: &str = "focus on the shortest-lived animal outside";
+pub(super) const LONGEST: &str = "focus on the longest-lived animal outside";
+pub(super) const SHORTEST: &str = "focus on the shortest-lived animal outside";
 
 /// Kinds of animals from short to long lives.
 const KINDS: [&str; 22] = [
@@ -46,7 +47,7 @@ fn rank(name: &str) -> Option<usize> {
     KINDS.iter().position(|kind| padded.contains(&format!(" {kind} ")))
 }
 
-impl Family for Lifespan {
+impl TaskFamily for Lifespan {
     fn plan(&self, plan: &Plan<'_>) -> Option<String> {
         let (_, wanted) = plan.task.split_once("find the animal with the ")?;
         let both = wanted.contains("then the shortest");

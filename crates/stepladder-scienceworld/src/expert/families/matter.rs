@@ -13,12 +13,13 @@
 //! takes a hundred. What has to melt first is frozen, and what has to freeze is molten: on the stove if possible, since food
 //! catches fire in the furnace.
 
-use super::super::{Act, Family, Plan, common, map};
+use super::super::plan::{Act, Plan, TaskFamily};
+use super::super::{common, map};
 use crate::view::{Scene, Thing};
 
 pub(super) struct Matter;
 
-pub(crate) const POT: &str = "metal pot";
+pub(super) const POT: &str = "metal pot";
 
 /// Liquid at room temperature under their plain names.
 const LIQUIDS: [&str; 6] = ["water", "orange juice", "apple juice", "mercury", "milk", "salt water"];
@@ -49,7 +50,7 @@ fn is_pot(thing: &Thing) -> bool {
 }
 
 /// `task` and substance.
-pub(crate) fn goal(task: &str) -> Option<(&str, &str)> {
+pub(super) fn goal(task: &str) -> Option<(&str, &str)> {
     let (_, rest) = task.split_once("Your task is to ")?;
     let (what, _) = rest.split_once(". ")?;
     ["boil ", "melt ", "freeze ", "change the state of matter of "]
@@ -69,15 +70,15 @@ fn warm(substance: &str) -> String {
     format!("heat the {substance} on the stove until it melts")
 }
 
-pub(crate) fn heat(substance: &str, until: &str) -> String {
+pub(super) fn heat(substance: &str, until: &str) -> String {
     format!("heat the {substance} in the blast furnace until it {until}")
 }
 
-pub(crate) fn cool(substance: &str) -> String {
+pub(super) fn cool(substance: &str) -> String {
     format!("cool the {substance} in the freezer until it freezes")
 }
 
-impl Family for Matter {
+impl TaskFamily for Matter {
     fn plan(&self, plan: &Plan<'_>) -> Option<String> {
         let (verb, substance) = goal(plan.task)?;
         let last = plan.last().unwrap_or_default();

@@ -1,7 +1,16 @@
 //! How things come together in one vessel: what an executor of [`chemistry`](super::chemistry) does at the place.
 
-use super::super::{Act, common, progress};
+use super::super::plan::Act;
+use super::super::{common, progress};
 use crate::view::{Scene, Thing};
+
+/// Room of the paints: one cup of each primary colour in the open, another of each in the cupboard.
+pub(super) const ART_STUDIO: &str = "art studio";
+
+/// Subtask of mixing ingredients in a room.
+pub(super) fn make(product: &str, ingredients: &str, room: &str) -> String {
+    format!("make {product} from {ingredients} in the {room}")
+}
 
 /// The ingredient that comes from a tap.
 pub(super) const WATER: &str = "water";

@@ -1,21 +1,21 @@
 //! One file per group of task types that are solved alike.
 
-pub(crate) mod chemistry;
-pub(crate) mod circuit;
+mod chemistry;
+mod circuit;
 mod conductivity;
-pub(crate) mod find;
-pub(crate) mod growing;
-pub(crate) mod life_stages;
-pub(crate) mod lifespan;
-pub(crate) mod matter;
+mod find;
+mod growing;
+mod life_stages;
+mod lifespan;
+mod matter;
 mod mixing;
-pub(crate) mod paint;
-pub(crate) mod thermometer;
+mod paint;
+mod thermometer;
 
-use super::Family;
+use super::plan::TaskFamily;
 
 /// Every family; a task belongs to the first that plans for it.
-pub(super) const ALL: &[&dyn Family] = &[
+pub(super) const ALL: &[&dyn TaskFamily] = &[
     &circuit::Circuit,
     &conductivity::Conductivity,
     &find::Find,

@@ -6,13 +6,10 @@
 //! |---|---|
 //! | `make COLOUR paint from COLOUR paint, COLOUR paint in the art studio` | `make green paint from blue paint, yellow paint in the art studio` |
 
-use super::super::{Family, Plan};
-use super::chemistry;
+use super::super::plan::{Plan, TaskFamily};
+use super::mixing::{self, ART_STUDIO};
 
 pub(super) struct Paint;
-
-/// Where paints stand: one cup of each primary colour in the open, another of each in the cupboard.
-pub(crate) const ROOM: &str = "art studio";
 
 /// Colours of two primary colours, in the order of the alphabet: so does the simulator name what is in a cup.
 const SECONDARY: [(&str, [&str; 2]); 4] = [
@@ -23,7 +20,7 @@ const SECONDARY: [(&str, [&str; 2]); 4] = [
 ];
 
 /// The colour that a task wants.
-pub(crate) fn colour(task: &str) -> Option<&str> {
+pub(super) fn colour(task: &str) -> Option<&str> {
     let (_, rest) = task.split_once("use chemistry to create ")?;
     let (colour, _) = rest.split_once(" paint. ")?;
     Some(colour)
@@ -32,11 +29,11 @@ pub(crate) fn colour(task: &str) -> Option<&str> {
 fn make(colour: &str, mut parts: [&str; 2]) -> String {
     parts.sort_unstable();
     let [first, second] = parts;
-    chemistry::make(&format!("{colour} paint"), &format!("{first} paint, {second} paint"), ROOM)
+    mixing::make(&format!("{colour} paint"), &format!("{first} paint, {second} paint"), ART_STUDIO)
 }
 
 /// The subtasks for a colour: one, or two with the secondary colour first.
-pub(crate) fn subtasks(colour: &str) -> Vec<String> {
+pub(super) fn subtasks(colour: &str) -> Vec<String> {
     let secondary = |colour: &str| SECONDARY.iter().find(|(name, _)| *name == colour);
     let (primary, between) = match colour.split_once('-') {
         None => (None, colour),
@@ -47,7 +44,7 @@ pub(crate) fn subtasks(colour: &str) -> Vec<String> {
     parts.into_iter().chain(primary.map(|primary| make(colour, [between, primary]))).collect()
 }
 
-impl Family for Paint {
+impl TaskFamily for Paint {
     fn plan(&self, plan: &Plan<'_>) -> Option<String> {
         let all = subtasks(colour(plan.task)?);
         let made = plan.progress.starts_with("focused on ");

@@ -11,7 +11,8 @@
 //! The progress text holds the last reading: `solid at 48 degrees celsius`. What is solid above N degrees melts above them, what is
 //! liquid below N melts below.
 
-use super::super::{Act, Family, Plan, common, map};
+use super::super::plan::{Act, Plan, TaskFamily};
+use super::super::{common, map};
 use super::matter::{POT, in_device, is_liquid, put, seen};
 use crate::view::Scene;
 
@@ -19,11 +20,11 @@ pub(super) struct Thermometer;
 
 /// What a task of these types says.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Goal<'a> {
-    pub(crate) thing: &'a str,
+pub(super) struct Goal<'a> {
+    pub(super) thing: &'a str,
     room: &'a str,
-    pub(crate) melting: bool,
-    pub(crate) limit: i32,
+    pub(super) melting: bool,
+    pub(super) limit: i32,
     above: &'a str,
     below: &'a str,
     boxes: &'a str,
@@ -33,7 +34,7 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
     text.split_once(before)?.1.split_once(after).map(|(inside, _)| inside)
 }
 
-pub(crate) fn goal(task: &str) -> Option<Goal<'_>> {
+pub(super) fn goal(task: &str) -> Option<Goal<'_>> {
     let melting = task.contains("measure the melting point of ");
     let what = if melting { "measure the melting point of " } else { "measure the temperature of " };
     let place = if melting { "focus on the " } else { "place it in the " };
@@ -50,11 +51,11 @@ pub(crate) fn goal(task: &str) -> Option<Goal<'_>> {
     })
 }
 
-pub(crate) fn take(thing: &str, room: &str) -> String {
+pub(super) fn take(thing: &str, room: &str) -> String {
     format!("get the {thing} from the {room} and focus on it")
 }
 
-pub(crate) fn measure(thing: &str, room: &str) -> String {
+pub(super) fn measure(thing: &str, room: &str) -> String {
     format!("measure the temperature of the {thing} in the {room}")
 }
 
@@ -65,7 +66,7 @@ const DEVICES: [(&str, &str, &str); 3] = [
     (" in the freezer until it freezes or passes ", "freezer", "kitchen"),
 ];
 
-pub(crate) fn change(thing: &str, device: usize, limit: i32) -> String {
+pub(super) fn change(thing: &str, device: usize, limit: i32) -> String {
     format!(
         "{} the {thing}{}{limit}.0 degrees celsius",
         if device == 2 { "cool" } else { "heat" },
@@ -97,7 +98,7 @@ fn decided(liquid: bool, degrees: i32, limit: i32) -> Option<bool> {
     }
 }
 
-impl Family for Thermometer {
+impl TaskFamily for Thermometer {
     fn plan(&self, plan: &Plan<'_>) -> Option<String> {
         let goal = goal(plan.task)?;
         let last = plan.last().unwrap_or_default();
