@@ -27,7 +27,7 @@ fn length(head: [u8; 4]) -> Result<usize, Missing> {
 #[cfg(unix)]
 pub(crate) use unix::Answers;
 
-/// Read by whoever waits for them: a thread in between would have to be woken, and then wake another, for every call.
+/// Read by the thread that waits for the answer: a thread in between would have to be woken, and then wake another, for every call.
 #[cfg(unix)]
 mod unix {
     use std::process::ChildStdout;

@@ -195,7 +195,7 @@ impl Cache {
         file.seek(SeekFrom::End(-1))?;
         file.read_exact(&mut last)?;
         if last != *b"\n" {
-            // Somebody was killed while writing.
+            // A process was killed while writing.
             text.insert(0, '\n');
         }
         file.write_all(text.as_bytes())

@@ -224,7 +224,7 @@ impl Shared {
         }
     }
 
-    /// A place that nobody uses now, or else the one with fewest instances, once it is free.
+    /// An unused place, or else the one with fewest instances, once it is free.
     fn free(&self) -> (usize, MutexGuard<'_, Seat>) {
         for (place, slot) in self.slots.iter().enumerate() {
             match slot.seat.try_lock() {

@@ -79,7 +79,7 @@ impl Env for Practice {
         let random = |name: &str| stream(number.into(), name, &[fingerprint(&key.id)]);
         let mut prelude = Prelude::new(&mut self.world, &start);
         self.twins = match Twins::draw(&start, &mut random("practice twins")) {
-            // Whoever sees one of them alone cannot know that it is the wrong one.
+            // An agent that sees one of them alone cannot know that it is the wrong one.
             Some(twins) => prelude.uncover(twins.wanted(), OTHER, &mut random("practice"))?.then_some(twins),
             None => {
                 prelude.carry(&mut random("practice"))?;

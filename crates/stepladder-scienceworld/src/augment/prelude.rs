@@ -212,7 +212,7 @@ impl<'a> Prelude<'a> {
         Ok(None)
     }
 
-    /// Walks to a room while there are more than so many actions left.
+    /// Walks to a room while there are more than `reserve` actions left.
     fn go(&mut self, room: &str, reserve: usize) -> Result<(), EnvError> {
         while let Some(action) = map::way(room, &self.scene).filter(|_| self.left > reserve && !self.over) {
             self.play(&action)?;

@@ -131,7 +131,7 @@ mod tests {
         for action in ["open fridge", "eat chocolates"] {
             assert_eq!(twins.meant(action, &both), play(action));
         }
-        // Whoever does not answer does something else.
+        // An agent that gives no number plays another action.
         assert!(matches!(twins.meant("focus on chocolate", &both), Meant::Ask(_)));
         assert_eq!(twins.meant("look around", &both), play("look around"));
         assert_eq!(twins.meant("0", &both), play("0"));
