@@ -86,7 +86,7 @@ fn main() -> Result<(), AlgoError> {
     checkpoint::save(&directory, &weights, &Factors::collect(tokenizer.words(), |_| vec![]), &tokenizer)?;
 
     let adam = AdamWConfig { beta1: 0.9, beta2: 0.98, eps: 1e-4, weight_decay: 0.05, clip: 0.05 };
-    // Slow copies of other critics: that a target is read, and which, must show.
+    // Target networks of other critics: that a target is read, and which, must show.
     let [online, target] = [SEED, SEED + 1].map(|seed| init(WIDTH, seed, adam, Device::Cpu).params);
     checkpoint::write_tensors(
         &directory.join("critics.safetensors"),

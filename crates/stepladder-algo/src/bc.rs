@@ -1,4 +1,4 @@
-//! Behaviour cloning (STEP-HRL's first stage; spec/algorithms 3.3), also for the flat baseline (6.6).
+//! Behaviour cloning (STEP-HRL's first stage; docs/spec/algorithms.md 3.3), also for the flat baseline (6.6).
 //!
 //! ```text
 //! L_level = − mean over rows of LP(y|x),   LP = mean over reply tokens, END included        (row mean)

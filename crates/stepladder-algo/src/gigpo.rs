@@ -1,4 +1,4 @@
-//! GiGPO: GRPO with a second comparison, of steps that were taken in the same state (spec/algorithms 6.4).
+//! GiGPO: GRPO with a second comparison, of steps that were taken in the same state (docs/spec/algorithms.md 6.4).
 //!
 //! ```text
 //! AEᵢ  = group-relative Rᵢ                                  among the episodes of a task

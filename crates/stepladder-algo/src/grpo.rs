@@ -1,4 +1,4 @@
-//! GRPO and RLOO on whole episodes of a flat agent (spec/algorithms 6.1, 6.2).
+//! GRPO and RLOO on whole episodes of a flat agent (docs/spec/algorithms.md 6.1, 6.2).
 //!
 //! ```text
 //! Aᵢ = (Rᵢ − mean_j R_j) / (std_j R_j + 1e-6)        GRPO; `norm = "mean"` leaves the division out

@@ -1,4 +1,4 @@
-//! HiMAC: a macro and a micro policy on one model, improved in turns without a critic (spec/algorithms 5).
+//! HiMAC: a macro and a micro policy on one model, improved in turns without a critic (docs/spec/algorithms.md 5).
 //!
 //! ```text
 //! phase A, macro exploration    N blueprints per task are sampled, each is executed once greedily
@@ -11,7 +11,7 @@
 //!
 //! Ablations: `selection = "random"` takes a random blueprint that can be read instead of the best; without `coevolution`
 //! blueprints and actions are sampled together, once, and all tokens carry the advantage of the episode; an agent with
-//! `sub_done = false` gives every sub-goal a fixed share of the steps; `flat` is GRPO.
+//! `sub_done = false` gives every subgoal a fixed number of the steps; `flat` is GRPO.
 
 use rand::RngExt;
 use serde::{Deserialize, Serialize};

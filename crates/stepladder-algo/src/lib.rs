@@ -1,7 +1,7 @@
 //! Not a command line and not an environment: how agents learn.
 //!
 //! * [`ops`]: the mathematics, tensors in and tensors out
-//! * [`bc`]: behaviour cloning (spec/algorithms 3.3), for STEP-HRL's three streams and for flat episodes alike
+//! * [`bc`]: behaviour cloning (docs/spec/algorithms.md 3.3), for STEP-HRL's three streams and for flat episodes alike
 //! * [`dagger`]: rounds of playing, labelling and cloning
 //! * [`offline_ac`]: offline actor-critic per level (3.4 to 3.6)
 //! * [`himac`], [`grpo`] (and RLOO), [`gigpo`], [`ppo`]: learning by playing, on the runtime of [`online`]

@@ -7,7 +7,7 @@
 //! (2) L_Q    = mean (Q(h(x,y)) − y)²
 //! (3) L_V    = mean w(u) u²,  u = V(h(x)) − q,  w(u) = 1 − ω if u < 0 else ω
 //!              q = Q̄(h(x,y)) (`action_end`)  or  Q̄(h(x)) (`state_end`)
-//! (4) θ̄      ← (1 − τ') θ̄ + τ' θ                             both slow copies, once per step
+//! (4) θ̄      ← (1 − τ') θ̄ + τ' θ                             both target networks, once per step
 //! (5) A      = Q(h(x,y)) − V(h(x)),   w = min(exp(A/b), 20)
 //! (6) L_π    = − mean w̃ LP(y|x),   w̃ = w / (mean w + 1e-8)    actor mode `awr`; the others: `ops::actor`
 //! L = Σ_level ρ_level (L_π + L_Q + L_V),   ρ = 1 (mixture `levels`) or the level's part of the samples (`pooled`)
@@ -15,9 +15,9 @@
 //!
 //! **Departures from the released code** (each has a switch, all of them together are [`OfflineConfig::profile`]):
 //! weights are applied row by row instead of their mean to all rows; V regresses on Q of the action that was taken; the
-//! slow copies move once per step and after it; critics compute in f32. Beyond it: `pooled` batches are bucketed by
-//! length and identical samples are merged with a weight. Means go over all rows of a level in a step, whoever computed
-//! them: workers first exchange two sums per level, then go backward (`offline_ac/workers.rs`).
+//! target networks move once per step and after it; critics compute in f32. Beyond it: `pooled` batches are bucketed by
+//! length and identical samples are merged with a weight. Means go over all rows of a level in a step, in whichever
+//! shard they are: workers first exchange two sums per level, then go backward (`offline_ac/workers.rs`).
 //!
 //! Metrics: those of `bc`, and `actor_loss`, `critic_loss/…`, `q/…`, `v/…`, `advantage/…`, `advantage_std/…`,
 //! `weight_max/…` per level.
@@ -48,7 +48,7 @@ mod level;
 mod workers;
 
 pub use config::{OfflineConfig, TargetUpdate, VTarget};
-use critics::{CRITIC, Heads, no_slow_copy};
+use critics::{CRITIC, Heads, no_target};
 use level::METRICS;
 pub use level::{LevelBatch, LevelSums, Losses};
 pub use workers::OfflineWorkers;
@@ -62,7 +62,7 @@ pub fn start(from: Trainer, optimiser: AdamWConfig, identity: Identity, seed: u6
     trainer
 }
 
-/// Losses of the rows of one level: equations (1) to (3) and (5), row by row. `q`, `v` and their slow copies are heads of
+/// Losses of the rows of one level: equations (1) to (3) and (5), row by row. `q`, `v` and their target networks are heads of
 /// this level, so the advantage is the planner's, the executor's or the progress writer's.
 ///
 /// ```text
@@ -253,7 +253,7 @@ fn step(
 
 /// (4) for both heads of all levels.
 fn follow(critic: &mut Net, tau: f64) -> Result<(), AlgoError> {
-    polyak(critic.target.as_mut().ok_or_else(no_slow_copy)?, &critic.params, tau)
+    polyak(critic.target.as_mut().ok_or_else(no_target)?, &critic.params, tau)
 }
 
 impl StepGradients {

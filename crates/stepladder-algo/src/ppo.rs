@@ -1,4 +1,4 @@
-//! PPO with a token-level critic (spec/algorithms 6.3; Schulman et al. 2017).
+//! PPO with a token-level critic (docs/spec/algorithms.md 6.3; Schulman et al. 2017).
 //!
 //! The tokens of an episode are those of all its replies, in order; what the environment says is not among them. A reply's
 //! reward stands on its last token.

@@ -1,4 +1,4 @@
-//! What must change neither loss nor gradient: order of rows, padding, rows without targets (spec/algorithms 8.2), merging
+//! What must change neither loss nor gradient: order of rows, padding, rows without targets (docs/spec/algorithms.md 8.2), merging
 //! of identical rows, and the number of workers.
 #![allow(clippy::unwrap_used)]
 #![allow(missing_docs)]

@@ -1,4 +1,4 @@
-//! What must change neither losses nor gradients of offline actor-critic (spec/algorithms 8.2, 8.5): order of rows,
+//! What must change neither losses nor gradients of offline actor-critic (docs/spec/algorithms.md 8.2, 8.5): order of rows,
 //! padding, rows without a reply, merging, the number of workers. And what it must equal: the textbook losses, and
 //! behaviour cloning where all advantages are equal.
 #![allow(clippy::unwrap_used)]

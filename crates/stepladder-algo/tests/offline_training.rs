@@ -199,7 +199,7 @@ fn a_checkpoint_without_critics_still_loads_and_a_torn_one_does_not() {
     assert!(message.contains("no tensor `critics`"), "{message}");
 }
 
-/// When the slow copies move, by how much, and what an optimiser step sees of it.
+/// When the target networks move, by how much, and what an optimiser step sees of it.
 #[test]
 fn slow_copies_move_where_the_profile_says() {
     let rows = offline_rows(2, 12);
@@ -220,7 +220,7 @@ fn slow_copies_move_where_the_profile_says() {
         assert!(!critic.params.equal(&start));
         // Two micro-steps by 0.2 each, or one move by 1 − 0.8².
         let followed = if before { start } else { critic.params.copy() };
-        compare("slow copies", critic.target.as_ref().unwrap(), &(followed * 0.36), 1e-6).unwrap();
+        compare("target networks", critic.target.as_ref().unwrap(), &(followed * 0.36), 1e-6).unwrap();
     }
 }
 

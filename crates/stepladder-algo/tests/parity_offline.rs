@@ -1,4 +1,4 @@
-//! Offline actor-critic against PyTorch (parity/offline_ac): losses, gradient norms, model, critics and slow copies after
+//! Offline actor-critic against PyTorch (parity/offline_ac): losses, gradient norms, model, critics and target networks after
 //! one and five optimiser steps, for every actor mode and both targets of V, with the tolerances that `meta.json` states.
 #![allow(clippy::unwrap_used)]
 #![allow(missing_docs)]

@@ -19,7 +19,7 @@ pub enum VTarget {
     StateEnd,
 }
 
-/// When the slow copies of the critics move.
+/// When the target networks of the critics move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TargetUpdate {
@@ -47,15 +47,15 @@ pub struct OfflineConfig {
     pub smdp_gamma: bool,
     /// ω: weight of over-estimation by V. 0.95 is pessimistic, 0.05 optimistic, 0.5 neutral.
     pub omega: f64,
-    /// c: what returns cannot exceed in size, so targets of Q do not either. A pessimistic V that learns from its own
+    /// c: bound on the size of returns, and so on the targets of Q. A pessimistic V that learns from its own
     /// estimates sinks below every return where prompts follow themselves, as those of an agent that repeats one action do.
     pub value_bound: Option<f64>,
     /// τ per micro-step.
     pub tau: f64,
-    /// When the slow copies move.
+    /// When the target networks move.
     pub target_update: TargetUpdate,
-    /// Micro-steps of an optimiser step: with `before_step` its rows are taken in so many parts, each with means of its
-    /// own; with `after_step` it only says how far the slow copies move.
+    /// Micro-steps of an optimiser step: with `before_step` its rows are split into this number of parts, each with means of its
+    /// own; with `after_step` it only says how far the target networks move.
     pub micro_steps: u32,
     /// Peak learning rate of the model.
     pub actor_learning_rate: f64,

@@ -1,10 +1,10 @@
-//! The critics of STEP-HRL's levels (docs/spec/algorithms.md 3.4): per level one head V, one head Q, and a slow copy of both.
+//! The critics of STEP-HRL's levels (docs/spec/algorithms.md 3.4): per level one head V, one head Q, and a target network of both.
 //!
 //! ```text
 //! head(h) = w₃ · relu(W₂ relu(W₁ h + b₁) + b₂) + b₃        W₁, W₂: [d, d], w₃: [1, d]
 //! ```
 //! V reads h(x), the model's last-layer vector at the last prompt token; Q reads h(x, y), that at the last reply token.
-//! All parameters are f32, in one buffer as the policy's are. The slow copy is the target of the network `critic`.
+//! All parameters are f32, in one buffer as the policy's are. They have a target network.
 
 use rand::RngExt;
 use stepladder_core::seed::stream;
@@ -50,9 +50,9 @@ pub(super) fn count_for(params: &Params) -> i64 {
     count(params.layout.config().shape.width)
 }
 
-/// The error for critics whose slow copy is absent.
-pub(super) fn no_slow_copy() -> AlgoError {
-    let reason = "it has no slow copy; load a checkpoint that offline actor-critic has saved".to_owned();
+/// The error for critics whose target network is absent.
+pub(super) fn no_target() -> AlgoError {
+    let reason = "it has no target network; load a checkpoint that offline actor-critic has saved".to_owned();
     AlgoError::Net { name: CRITIC.to_owned(), reason }
 }
 
@@ -61,7 +61,7 @@ pub(super) fn start(params: &Params, seed: u64, config: AdamWConfig) -> Net {
     init(params.layout.config().shape.width, seed, config, params.flat.device())
 }
 
-/// Fresh critics from the run's `critic` stream, the slow copy equal to them.
+/// Fresh critics from the run's `critic` stream, the target network equal to them.
 ///
 /// Weights and biases are uniform in ±1/√d, the default of the linear layers that the released code uses.
 pub fn init(width: i64, seed: u64, config: AdamWConfig, device: Device) -> Net {

@@ -13,7 +13,7 @@ use stepladder_model::{Decoder, Factors, Frame, Params, Weights};
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::config::OfflineConfig;
-use super::critics::{Heads, heads, no_slow_copy};
+use super::critics::{Heads, heads, no_target};
 use super::level::{LevelBatch, LevelSums, Losses};
 use crate::AlgoError;
 use crate::ops::actor::Totals;
@@ -21,7 +21,7 @@ use crate::ops::logprob::nll;
 use crate::runtime::net::Net;
 use crate::runtime::pool::{Pool, sum_in_order};
 
-/// Losses of the rows of one level, from its heads and the slow copies of these.
+/// Losses of the rows of one level, from its heads and the target networks of these.
 pub(super) type LossFn = fn(&Heads, &Heads, &LevelBatch<'_>, &OfflineConfig) -> Result<Losses, AlgoError>;
 
 /// Gradients and losses of all shards.
@@ -105,7 +105,7 @@ impl OfflineWorkers {
         scales: PerLevel<f64>,
         actor: bool,
     ) -> Result<Vec<PerLevel<LevelSums>>, AlgoError> {
-        let target = critic.target.as_ref().ok_or_else(no_slow_copy)?;
+        let target = critic.target.as_ref().ok_or_else(no_target)?;
         let job = |batch| {
             let (flat, online) = (params.flat.detach(), critic.params.detach());
             let target = target.detach();

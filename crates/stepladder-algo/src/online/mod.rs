@@ -1,4 +1,4 @@
-//! Learning by playing: the runtime that HiMAC, GRPO, RLOO, GiGPO and PPO share (spec/algorithms 4 to 6).
+//! Learning by playing: the runtime that HiMAC, GRPO, RLOO, GiGPO and PPO share (docs/spec/algorithms.md 4 to 6).
 //!
 //! ```text
 //! iteration:  draw tasks ─► play groups (world) ─► advantages (the method's file) ─► samples ─► mini-batches ─► AdamW

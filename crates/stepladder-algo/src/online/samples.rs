@@ -59,7 +59,7 @@ impl Sample {
 /// The samples of a role in an episode; every reply carries the episode's advantage.
 ///
 /// Tokens of the other role are no sample's reply, so they carry no gradient: that is the mask of HiMAC's phases
-/// (spec/algorithms 5.5).
+/// (docs/spec/algorithms.md 5.5).
 ///
 /// # Errors
 /// As [`Sample::of`].

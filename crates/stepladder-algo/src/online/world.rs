@@ -166,7 +166,7 @@ pub struct Lost {
 }
 
 /// Brings the episodes of each task together. Broken episodes are dropped, and then groups with fewer than `least`
-/// episodes (spec/algorithms 7).
+/// episodes (docs/spec/algorithms.md 7).
 ///
 /// # Errors
 /// [`AlgoError::Broken`] if too many episodes broke off.

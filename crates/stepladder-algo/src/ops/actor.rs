@@ -69,7 +69,7 @@ pub fn advantage(q: &Tensor, v: &Tensor) -> Result<Tensor, AlgoError> {
     Ok(q.detach().to_kind(Kind::Double) - v.detach().to_kind(Kind::Double))
 }
 
-/// AWR's weight before normalisation:  wᵢ = min(exp(Aᵢ / b), clip)      (Eq. 5; spec 3.5)
+/// AWR's weight before normalisation:  wᵢ = min(exp(Aᵢ / b), clip)      (Eq. 5; docs/spec/algorithms.md 3.5)
 ///
 /// A/b is clamped to ln clip before the exponential, so nothing overflows.
 ///

@@ -1,13 +1,13 @@
-//! What critics learn (spec/algorithms 3.4): the target of Q, the asymmetric loss of V, slow copies.
+//! Losses of critics (docs/spec/algorithms.md 3.4): the target of Q, the expectile loss of V, target networks.
 //!
-//! Losses are per row: who calls knows over which rows of which workers a mean goes.
+//! Losses are per row: the caller takes the mean over the rows of all shards.
 
 use tch::Tensor;
 
 use crate::AlgoError;
 use crate::ops::same;
 
-/// Target of Q:  yᵢ = rᵢ + Γᵢ V̄(xᵢ′)      (Eq. 1; spec 3.4)
+/// Target of Q:  yᵢ = rᵢ + Γᵢ V̄(xᵢ′)      (Eq. 1; docs/spec/algorithms.md 3.4)
 ///
 /// Γᵢ = (1 − dᵢ) γ, or (1 − dᵢ) γ^n of a decision that lasted n steps: a discount per row instead of a flag.
 ///
@@ -34,7 +34,7 @@ pub fn td_target(reward: &Tensor, discount: &Tensor, next_value: &Tensor) -> Res
     Ok((reward + discount * next_value).detach())
 }
 
-/// Loss of Q by row:  (Qᵢ − yᵢ)²      (Eq. 2; spec 3.4)
+/// Loss of Q by row:  (Qᵢ − yᵢ)²      (Eq. 2; docs/spec/algorithms.md 3.4)
 ///
 /// # Shapes
 /// all `[B]` → `[B]`
@@ -47,7 +47,7 @@ pub fn td_loss(q: &Tensor, target: &Tensor) -> Result<Tensor, AlgoError> {
     Ok((q - target.detach()).square())
 }
 
-/// Loss of V by row:  w(uᵢ) uᵢ²,  uᵢ = Vᵢ − qᵢ,  w(u) = 1 − ω where u < 0, else ω      (Eq. 3; spec 3.4)
+/// Loss of V by row:  w(uᵢ) uᵢ²,  uᵢ = Vᵢ − qᵢ,  w(u) = 1 − ω where u < 0, else ω      (Eq. 3; docs/spec/algorithms.md 3.4)
 ///
 /// ω weighs *over*-estimation: ω > ½ makes V pessimistic (the low end of q), ω < ½ optimistic, ω = ½ half the squared
 /// error. In the terms of IQL this is the expectile 1 − ω.
@@ -74,7 +74,7 @@ pub fn expectile_loss(v: &Tensor, q: &Tensor, omega: f64) -> Result<Tensor, Algo
     Ok(error.square() * weight)
 }
 
-/// Moves a slow copy towards its original, in place:  θ̄ ← (1 − τ) θ̄ + τ θ      (Eq. 4; spec 3.4)
+/// Moves a target network towards its original, in place:  θ̄ ← (1 − τ) θ̄ + τ θ      (Eq. 4; docs/spec/algorithms.md 3.4)
 ///
 /// # Shapes
 /// any, the same of both.

@@ -1,4 +1,4 @@
-//! Group-relative advantages (spec/algorithms 6.1, 6.2, 6.7): what a value is worth among values of the same group.
+//! Group-relative advantages (docs/spec/algorithms.md 6.1, 6.2, 6.7): what a value is worth among values of the same group.
 //!
 //! | mode | advantage |
 //! |---|---|
@@ -22,7 +22,7 @@ pub enum GroupMode {
     Rloo,
 }
 
-/// Numbers of a comparison.
+/// Hyperparameters of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GroupRule {
     /// How.

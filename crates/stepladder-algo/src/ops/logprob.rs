@@ -1,4 +1,4 @@
-//! The loss on log-probabilities of replies that behaviour cloning (spec/algorithms 3.3) and the actor (3.5) share.
+//! The loss on log-probabilities of replies that behaviour cloning (docs/spec/algorithms.md 3.3) and the actor (3.5) share.
 
 use tch::{Kind, Tensor};
 

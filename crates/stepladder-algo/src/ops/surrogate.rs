@@ -1,4 +1,4 @@
-//! The clipped surrogate with a divergence from a fixed reference (spec/algorithms 5.5), and the clipped value loss of PPO
+//! The clipped surrogate with a divergence from a fixed reference (docs/spec/algorithms.md 5.5), and the clipped value loss of PPO
 //! (6.3).
 //!
 //! ```text
@@ -52,7 +52,7 @@ impl Aggregate {
     }
 }
 
-/// Numbers of the surrogate.
+/// Hyperparameters of the surrogate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SurrogateRule {
     /// ε_low: how far a ratio may fall below 1.
@@ -72,7 +72,7 @@ pub struct Surrogate {
     pub pg_loss: Tensor,
     /// Σ w k3.
     pub kl: Tensor,
-    /// Share of tokens, whatever their weights, whose ratio is clipped: the clipped term is the smaller one, strictly.
+    /// Fraction of tokens, whatever their weights, whose ratio is clipped: the clipped term is the smaller one, strictly.
     pub clip_frac: Tensor,
 }
 
@@ -114,7 +114,7 @@ impl SurrogateRule {
     }
 }
 
-/// PPO's value loss  L = ½ Σ w max((V − ret)², (V_clip − ret)²),  V_clip = V_old + clip(V − V_old, ±ε)      (spec 6.3)
+/// PPO's value loss  L = ½ Σ w max((V − ret)², (V_clip − ret)²),  V_clip = V_old + clip(V − V_old, ±ε)      (docs/spec/algorithms.md 6.3)
 ///
 /// # Shapes
 /// values, old, returns, weight: `[N]` → scalar

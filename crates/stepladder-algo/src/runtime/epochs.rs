@@ -24,7 +24,7 @@ pub(crate) struct Done {
 
 /// Takes steps until the budget is used up or `stop` is set. Continues wherever `trainer.progress` stands.
 ///
-/// `plan` gives the rows of each step of an epoch, `step` takes one step with these rows and the used share of the budget.
+/// `plan` gives the rows of each step of an epoch, `step` takes one step with these rows and the used fraction of the budget.
 ///
 /// # Errors
 /// [`AlgoError::NotFinite`] after [`Divergence::LIMIT`] steps in a row without a finite gradient, or what `step` and the

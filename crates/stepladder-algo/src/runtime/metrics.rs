@@ -1,4 +1,4 @@
-//! `metrics.jsonl` and TensorBoard, fed with the same numbers.
+//! `metrics.jsonl` and TensorBoard, with the same values.
 
 use std::io::{self, Write};
 use std::path::Path;

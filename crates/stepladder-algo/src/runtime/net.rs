@@ -12,19 +12,19 @@ use crate::runtime::optimiser::{AdamW, AdamWConfig};
 pub struct Net {
     /// All parameters in one buffer: `[P]`, f32.
     pub params: Tensor,
-    /// Slow copy of the parameters, where the algorithm keeps one: `[P]`.
+    /// Target network, a slowly moving copy of the parameters, where the algorithm keeps one: `[P]`.
     pub target: Option<Tensor>,
     /// Optimiser with its moments.
     pub optimiser: AdamW,
 }
 
 impl Net {
-    /// A network with zero moments and no slow copy.
+    /// A network with zero moments and no target network.
     pub fn new(params: Tensor, config: AdamWConfig) -> Self {
         Self { optimiser: AdamW::new(config, &params), target: None, params }
     }
 
-    /// Adds a slow copy, equal to the parameters.
+    /// Adds a target network, equal to the parameters.
     pub fn with_target(self) -> Self {
         Self { target: Some(self.params.copy()), ..self }
     }

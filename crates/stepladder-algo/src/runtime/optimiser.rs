@@ -5,7 +5,7 @@
 //! m ← β₁ m + (1−β₁) g          v ← β₂ v + (1−β₂) g²
 //! θ ← θ − η (m̂ / (√v̂ + ε) + λ θ),   m̂ = m/(1−β₁ᵗ),  v̂ = v/(1−β₂ᵗ)
 //! ```
-//! The moments are tensors of our own, so that a checkpoint holds the whole state (design D2).
+//! The moments are tensors of our own, so that a checkpoint holds the whole state (docs/design.md D2).
 
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
@@ -13,7 +13,7 @@ use tch::Tensor;
 use super::sweep;
 use crate::AlgoError;
 
-/// Numbers of AdamW.
+/// Hyperparameters of AdamW.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct AdamWConfig {
     /// β₁.
@@ -31,7 +31,7 @@ pub struct AdamWConfig {
 /// AdamW and its state.
 #[derive(Debug)]
 pub struct AdamW {
-    /// Numbers.
+    /// Hyperparameters.
     pub config: AdamWConfig,
     /// First moment m.
     pub first: Tensor,
@@ -89,7 +89,7 @@ impl AdamW {
             let scale = if norm > clip { clip / norm } else { 1.0 };
             self.steps += 1;
             let t = self.steps as f64;
-            let numbers = sweep::Numbers {
+            let coefficients = sweep::Coefficients {
                 scale: scale as f32,
                 beta1: beta1 as f32,
                 keep1: (1.0 - beta1) as f32,
@@ -100,7 +100,7 @@ impl AdamW {
                 decay: (1.0 - rate * weight_decay) as f32,
                 rate: (rate / (1.0 - beta1.powf(t))) as f32,
             };
-            if sweep::step(&numbers, flat, gradient, &mut self.first, &mut self.second) {
+            if sweep::step(&coefficients, flat, gradient, &mut self.first, &mut self.second) {
                 return;
             }
             let gradient = if scale < 1.0 { gradient * scale } else { gradient.shallow_clone() };

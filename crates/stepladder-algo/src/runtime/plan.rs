@@ -14,7 +14,7 @@ use stepladder_data::mixing::{epoch_len, level_row};
 pub enum Mixture {
     /// All rows in one pool, in their natural proportion, bucketed by length.
     Pooled,
-    /// The same number of rows of each level in every step (spec/algorithms 3.3, 3.6).
+    /// The same number of rows of each level in every step (docs/spec/algorithms.md 3.3, 3.6).
     Levels,
 }
 

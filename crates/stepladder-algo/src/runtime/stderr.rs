@@ -1,4 +1,4 @@
-//! Lines on standard error. They inform; a run never depends on somebody reading them.
+//! Lines on standard error. A run never depends on whether they can be written.
 
 use std::fmt::Display;
 use std::io::Write;

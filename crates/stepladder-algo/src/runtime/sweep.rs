@@ -3,8 +3,8 @@
 
 use tch::{Device, Kind, Tensor};
 
-/// The numbers of one step.
-pub(super) struct Numbers {
+/// Coefficients of one step.
+pub(super) struct Coefficients {
     /// Factor on the gradient: what clipping leaves of it.
     pub(super) scale: f32,
     pub(super) beta1: f32,
@@ -24,7 +24,7 @@ pub(super) struct Numbers {
 
 /// One step in place; false where the tensors are not plain f32 memory of this process, and nothing was done.
 pub(super) fn step(
-    numbers: &Numbers,
+    coefficients: &Coefficients,
     flat: &mut Tensor,
     gradient: &Tensor,
     first: &mut Tensor,
@@ -44,11 +44,11 @@ pub(super) fn step(
     let gradient = readable(gradient);
     // Two at a time would be more than the memory gives; one core is fast enough.
     for (((theta, m), v), g) in flat.iter_mut().zip(first).zip(second).zip(gradient) {
-        let g = g * numbers.scale;
-        *m = numbers.beta1 * *m + numbers.keep1 * g;
-        *v = numbers.beta2 * *v + numbers.keep2 * g * g;
-        let update = *m / (v.sqrt() * numbers.root + numbers.eps);
-        *theta = *theta * numbers.decay - numbers.rate * update;
+        let g = g * coefficients.scale;
+        *m = coefficients.beta1 * *m + coefficients.keep1 * g;
+        *v = coefficients.beta2 * *v + coefficients.keep2 * g * g;
+        let update = *m / (v.sqrt() * coefficients.root + coefficients.eps);
+        *theta = *theta * coefficients.decay - coefficients.rate * update;
     }
     true
 }

@@ -222,7 +222,7 @@ pub(crate) fn offline_config(mode: ActorMode, mixture: Mixture) -> OfflineConfig
     }
 }
 
-/// Critics for the tiny models, their slow copies not equal to them.
+/// Critics for the tiny models, their target networks not equal to them.
 pub(crate) fn critics(config: AdamWConfig, seed: u64) -> Net {
     let width = shape().width;
     let mut net = critics::init(width, seed, config, Device::Cpu);
@@ -240,7 +240,7 @@ pub(crate) fn cases(group: &str) -> Vec<serde_json::Value> {
     cases
 }
 
-/// Recomputes all checksums of a checkpoint, as somebody who forges one would.
+/// Recomputes all checksums of a checkpoint, as a forger of one would.
 pub(crate) fn reseal(directory: &Path) {
     use sha2::{Digest, Sha256};
     let hex =

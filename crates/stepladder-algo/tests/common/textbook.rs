@@ -7,7 +7,7 @@ use tch::{Kind, Tensor};
 /// Label of tokens that carry no loss.
 pub(crate) const IGNORE: i64 = -100;
 
-/// Log-probability of every labelled token,  lpₜ₊₁ = log softmax(logitsₜ)[labelₜ₊₁]  (spec/algorithms 1.2), and which
+/// Log-probability of every labelled token,  lpₜ₊₁ = log softmax(logitsₜ)[labelₜ₊₁]  (docs/spec/algorithms.md 1.2), and which
 /// positions have a label; the others hold 0.
 ///
 /// logits: `[B, T, V]` · labels: `[B, T]` → `[B, T−1]` twice.

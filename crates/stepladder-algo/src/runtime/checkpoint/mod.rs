@@ -1,9 +1,9 @@
-//! Checkpoints that survive a kill at any moment (design D6), and that say so if a file of theirs was damaged.
+//! Checkpoints that survive a kill at any moment (docs/design.md D6), and that say so if a file of theirs was damaged.
 //!
 //! A checkpoint is a Hugging Face directory ([`stepladder_model::checkpoint`], the only copy of the weights), with
 //! `trainer.safetensors` (moments, other networks, the parts of factored embeddings) and `trainer.json` beside it.
 //!
-//! A network `NAME` beside the policy is the tensors `NAMEs`, `NAME_targets` (where it has a slow copy), `NAME_first_moment`
+//! A network `NAME` beside the policy is the tensors `NAMEs`, `NAME_targets` (where it has a target network), `NAME_first_moment`
 //! and `NAME_second_moment`, and the number of its optimiser steps is `NAME_steps` in `trainer.json`.
 //!
 //! * `directory`: directories that are whole or absent; `state`: `trainer.json` and checksums
@@ -179,7 +179,7 @@ fn weights_of_full_copy(
     let layout = Layout::new(&config);
     let flat = tensors.take("parameters", &[layout.total()])?;
     let weights = Weights::new(Params { layout, flat }, BTreeMap::new())?;
-    // This version has no checksums. Both copies were written from the same numbers; sums of factors may differ in the last bits.
+    // This version has no checksums. Both copies were written from the same values; sums of factors may differ in the last bits.
     let path = directory.join(model::WEIGHTS);
     let copy = model::read_tensors(&path)?;
     for (name, tensor) in model::export(&weights, &state.factors) {
@@ -201,7 +201,7 @@ fn weights_of_full_copy(
 ///
 /// # Errors
 /// [`AlgoError::Checkpoint`] naming the file and what does not fit: a file is missing, was damaged or edited, or holds
-/// numbers that are not finite.
+/// values that are not finite.
 pub fn load(
     directory: &Path,
     config: AdamWConfig,
