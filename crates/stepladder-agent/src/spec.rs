@@ -99,6 +99,12 @@ impl AgentSpec {
         }
     }
 
+    /// Whether each of its prompts begins with the one before it while the context stays, so that one sequence holds them
+    /// all.
+    pub fn prompts_grow(self) -> bool {
+        self.kind == AgentKind::Flat && self.history.is_none()
+    }
+
     /// A new agent for one episode of at most `limit` steps, and where its blueprint comes from if it follows one.
     pub fn make(self, limit: u32, blueprint: &Blueprint) -> Box<dyn Agent> {
         match self.kind {

@@ -44,6 +44,17 @@ impl Default for StepHrlOptions {
     }
 }
 
+/// Builds the planner prompt that stands for how an episode came out: every slot is empty but the progress, which holds
+/// `outcome` (docs/spec/algorithms.md 3.1).
+pub fn outcome_prompt(outcome: &str) -> Query {
+    Query::Planner {
+        task: String::new(),
+        earlier: Vec::new(),
+        progress: outcome.to_owned(),
+        observation: Observation { feedback: String::new(), context: String::new() },
+    }
+}
+
 #[derive(Debug, Default)]
 enum Waiting {
     #[default]

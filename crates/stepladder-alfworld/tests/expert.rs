@@ -18,7 +18,7 @@ use stepladder_alfworld::view::Command;
 use stepladder_alfworld::{
     Alfworld, AlfworldCodec, AlfworldExpert, AlfworldSegmenter, Households, Options, generate, households,
 };
-use stepladder_core::label::{Expert, ProgressLabeller, Segmenter};
+use stepladder_core::label::{Expert, Segmenter};
 use stepladder_core::query::NO_PROGRESS;
 use stepladder_core::{Codec, Observation, Query, TaskKey, seed};
 use stepladder_env::TaskSet;
@@ -109,7 +109,7 @@ fn check_segments(rollouts: &[Rollout]) {
     }
 }
 
-/// Without hierarchy the expert takes the same actions; as a progress labeller it writes the same texts.
+/// Without hierarchy the expert takes the same actions; as a progress writer it writes the same texts.
 fn check_other_roles(expert: &AlfworldExpert, rollouts: &[Rollout]) {
     for Rollout { demonstration, segments, family, .. } in rollouts {
         for (index, (action, _)) in demonstration.steps.iter().enumerate() {
@@ -124,7 +124,9 @@ fn check_other_roles(expert: &AlfworldExpert, rollouts: &[Rollout]) {
         for (action, answer) in demonstration.steps.iter().take(segments[0].len) {
             let observation =
                 Observation { feedback: answer.clone(), context: demonstration.context.clone() };
-            progress = expert.label(&segments[0].subtask, &progress, action, &observation).unwrap();
+            let subtask = segments[0].subtask.clone();
+            let query = Query::Progress { subtask, progress, action: action.clone(), observation };
+            progress = expert.reply(&query).unwrap();
         }
         assert!(progress.starts_with("Picked up ") || segments.len() == 1, "{family}: {progress}");
     }

@@ -51,6 +51,9 @@ pub enum AlgoError {
     /// The model could not answer.
     #[error(transparent)]
     Generate(#[from] stepladder_rollout::GenerateError),
+    /// An episode that its agent cannot have recorded.
+    #[error(transparent)]
+    Replay(#[from] stepladder_agent::ReplayError),
     /// A generator that learns must say which tokens it wrote.
     #[error(
         "a {role} reply came without token ids and their log-probabilities, so nothing can be learnt from it; \

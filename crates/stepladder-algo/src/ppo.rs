@@ -18,11 +18,11 @@ use value::VALUE;
 pub use value::ValueWorkers;
 
 use stepladder_agent::AgentSpec;
+use stepladder_agent::replay::{Fault, Place, ReplayError, replay};
 use stepladder_core::style::PromptStyle;
 use stepladder_core::trace::Episode;
-use stepladder_core::{End, Query, Role};
+use stepladder_core::{End, Role};
 use stepladder_data::WordTokenizer;
-use stepladder_data::streams::flat;
 use stepladder_model::local::fit;
 use stepladder_rollout::generator::budget;
 
@@ -160,12 +160,12 @@ fn next_prompt(
     style: &dyn PromptStyle,
     tokenizer: &WordTokenizer,
 ) -> Result<Sample, AlgoError> {
-    let view = flat(episode);
-    let pairs = view.history(view.steps.len());
-    let hidden = agent.history.map_or(0, |shown| pairs.len().saturating_sub(shown));
-    let context = view.context(view.steps.len()).to_owned();
-    let query = Query::Flat { task: view.task, context, history: pairs[hidden..].to_vec() };
-    let mut ids = fit(&query, budget(Role::Flat) as usize, window, style, tokenizer)?.ids;
+    let next = replay(agent, episode)?.next.ok_or_else(|| ReplayError {
+        task: episode.task.to_string(),
+        place: Place { subtask: 0, step: None },
+        fault: Fault::Missing { asked: Role::Flat },
+    })?;
+    let mut ids = fit(&next, budget(Role::Flat) as usize, window, style, tokenizer)?.ids;
     let start = ids.len();
     ids.push(tokenizer.pad());
     Ok(Sample { role: Role::Flat, start, ids, old: vec![0.0], advantage: vec![0.0], count: 1.0 })
@@ -194,7 +194,7 @@ mod tests {
         let shorter = of(whole.start + reply - 1);
         assert!(shorter.start < whole.start, "{} of {}", shorter.start, whole.start);
         assert!(shorter.ids.len() < whole.start);
-        let task = tokenizer.encode(&style.prompt(&Query::Flat {
+        let task = tokenizer.encode(&style.prompt(&stepladder_core::Query::Flat {
             task: episode.start.task.clone(),
             context: episode.start.context.clone(),
             history: Vec::new(),

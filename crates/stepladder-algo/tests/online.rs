@@ -188,7 +188,7 @@ impl Fixture {
 
     fn new() -> Self {
         let style = Arc::new(Compact::new(Arc::new(Plain)));
-        let words: Vec<String> = texts(&demonstrations(), &[], &*style);
+        let words: Vec<String> = texts(&demonstrations(), &*style);
         let tokenizer =
             WordTokenizer::train(&style.markers(), words.iter().flat_map(|text| text.split_whitespace()));
         Self { tokenizer: Arc::new(tokenizer), style }

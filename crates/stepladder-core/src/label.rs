@@ -1,4 +1,4 @@
-//! Labellers: experts, segmenters, progress labellers; and action noise of rollouts.
+//! Labellers: experts and segmenters; and action noise of rollouts.
 //!
 //! Labellers see only what an agent may see. An [`Expert`] is a function of the prompt's contents (design D11): equal
 //! queries get equal replies, so labels never contradict each other and exist for every state that a policy reaches.
@@ -53,31 +53,6 @@ pub trait Segmenter: Send + Sync {
     /// # Errors
     /// A sentence naming the action that could not be assigned.
     fn segment(&self, demonstration: &Demonstration) -> Result<Vec<Segment>, String>;
-}
-
-/// Writes the progress text after an action (spec/algorithms 3.0, step 3).
-pub trait ProgressLabeller: Send + Sync {
-    /// Returns the new progress text from (subtask, previous progress, action, resulting observation); `None` from an expert that writes no progress texts.
-    fn label(&self, subtask: &str, previous: &str, action: &str, observation: &Observation)
-    -> Option<String>;
-}
-
-/// Every expert is a progress labeller: its progress role replies to the same query.
-impl<E: Expert + ?Sized> ProgressLabeller for E {
-    fn label(
-        &self,
-        subtask: &str,
-        previous: &str,
-        action: &str,
-        observation: &Observation,
-    ) -> Option<String> {
-        self.reply(&Query::Progress {
-            subtask: subtask.to_owned(),
-            progress: previous.to_owned(),
-            action: action.to_owned(),
-            observation: observation.clone(),
-        })
-    }
 }
 
 /// Action noise: proposes an action in place of the chosen one.

@@ -7,7 +7,7 @@
 //! * [`codec`]: lossless compact re-encoding of an environment's texts
 //! * [`step`]: results of a reset and of a step
 //! * [`query`]: roles, and the prompt contents of each role
-//! * [`label`]: experts, segmenters, progress labellers and noise, as functions of what an agent may see
+//! * [`label`]: experts, segmenters and noise, as functions of what an agent may see
 //! * [`section`]: declaration of configuration sections
 //! * [`trace`]: record of an episode as one JSON object
 

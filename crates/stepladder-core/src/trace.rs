@@ -141,6 +141,18 @@ impl TraceStep {
             expert: None,
         }
     }
+
+    /// Returns the environment's answer.
+    pub fn answer(&self) -> Step {
+        Step {
+            observation: self.observation.clone(),
+            reward: self.reward,
+            won: self.won,
+            unknown_action: self.unknown_action,
+            context: self.context.clone(),
+            end: self.end,
+        }
+    }
 }
 
 /// A subtask and its steps. A flat agent's episode is one subtask with an empty text.

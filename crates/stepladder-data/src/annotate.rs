@@ -1,11 +1,13 @@
-//! Gives a bare demonstration its hierarchy: subtasks from a [`Segmenter`], progress texts from a [`ProgressLabeller`]
-//! (spec/algorithms 3.0, steps 2 and 3).
+//! Gives a bare demonstration its hierarchy: subtasks from a [`Segmenter`], progress texts from an [`Expert`]
+//! (docs/spec/algorithms.md 3.0, steps 2 and 3).
 
-use stepladder_core::label::{Demonstration, ProgressLabeller, Segmenter};
-use stepladder_core::query::{NO_PROGRESS, Role};
-use stepladder_core::reply::{clean_progress, executor_reply};
-use stepladder_core::trace::{Episode, Subtask, Turn};
-use stepladder_core::{End, Observation};
+use stepladder_agent::himac::Blueprint;
+use stepladder_agent::{AgentKind, AgentSpec, Want};
+use stepladder_core::End;
+use stepladder_core::label::{Demonstration, Expert, Segmenter};
+use stepladder_core::query::Role;
+use stepladder_core::reply::executor_reply;
+use stepladder_core::trace::{Episode, Turn};
 
 /// Why a demonstration cannot become training data.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -25,11 +27,19 @@ pub enum AnnotateError {
         /// Its words.
         reason: String,
     },
-    /// The labeller writes no progress texts.
-    #[error("{task}: the environment has no labeller that writes the progress texts of its subtasks")]
+    /// The expert writes no progress texts.
+    #[error("{task}: the environment has no expert that writes the progress texts of its subtasks")]
     NoProgress {
         /// Task key.
         task: String,
+    },
+    /// An action that a reply cannot hold.
+    #[error("{task}: no reply of an executor names the action `{action}`")]
+    Action {
+        /// Task key.
+        task: String,
+        /// Action of the demonstration.
+        action: String,
     },
     /// The segments do not cover the actions exactly.
     #[error("{task}: the segments cover {covered} of {actions} actions, or one of them is empty")]
@@ -59,12 +69,12 @@ pub fn demonstration(episode: &Episode) -> Demonstration {
 pub fn annotate(
     episode: &Episode,
     segmenter: &dyn Segmenter,
-    labeller: &dyn ProgressLabeller,
+    expert: &dyn Expert,
 ) -> Result<Episode, AnnotateError> {
     if !episode.won || episode.end != Some(End::Terminated) {
         return Err(AnnotateError::NotSolved { task: episode.task.to_string() });
     }
-    divide(episode, segmenter, labeller)
+    divide(episode, segmenter, expert)
 }
 
 /// The same episode with subtasks, flags and progress texts; whatever hierarchy it had is replaced.
@@ -76,7 +86,7 @@ pub fn annotate(
 pub fn divide(
     episode: &Episode,
     segmenter: &dyn Segmenter,
-    labeller: &dyn ProgressLabeller,
+    expert: &dyn Expert,
 ) -> Result<Episode, AnnotateError> {
     let task = episode.task.to_string();
     let segments = segmenter
@@ -86,37 +96,24 @@ pub fn divide(
     if covered != actions || segments.iter().any(|segment| segment.len == 0) {
         return Err(AnnotateError::Coverage { task, covered, actions });
     }
-    let mut context = episode.start.context.clone();
-    let mut steps = episode.steps().cloned();
-    let mut subtasks = Vec::with_capacity(segments.len());
+    let mut agent = AgentSpec::from(AgentKind::StepHrl).make(0, &Blueprint::Own);
+    agent.start(&episode.start);
+    let mut steps = episode.steps();
     for segment in segments {
-        let mut progress = NO_PROGRESS.to_owned();
-        let mut members: Vec<_> = steps.by_ref().take(segment.len).collect();
-        for (position, step) in members.iter_mut().enumerate() {
-            step.finished = position + 1 == segment.len && step.end != Some(End::Truncated);
-            step.turn = Turn::said(Role::Executor, executor_reply(&step.action, step.finished));
-            step.unparsable = false;
-            step.expert = None;
-            if step.end.is_some() {
-                (step.progress, step.progress_turn) = (None, None);
-                continue;
+        agent.on_reply(Turn::said(Role::Planner, segment.subtask));
+        for (position, step) in steps.by_ref().take(segment.len).enumerate() {
+            let finished = position + 1 == segment.len && step.end != Some(End::Truncated);
+            let reply = executor_reply(&step.action, finished);
+            if agent.on_reply(Turn::said(Role::Executor, reply)) != Want::Act(step.action.clone()) {
+                return Err(AnnotateError::Action { task, action: step.action.clone() });
             }
-            if let Some(changed) = &step.context {
-                context.clone_from(changed);
+            let Want::Reply(query) = agent.on_step(&step.answer()) else { continue };
+            if query.role() == Role::Progress && step.end.is_none() {
+                let written =
+                    expert.reply(&query).ok_or_else(|| AnnotateError::NoProgress { task: task.clone() })?;
+                agent.on_reply(Turn::said(Role::Progress, written));
             }
-            let observation = Observation { feedback: step.observation.clone(), context: context.clone() };
-            let written = labeller
-                .label(&segment.subtask, &progress, &step.action, &observation)
-                .ok_or_else(|| AnnotateError::NoProgress { task: task.clone() })?;
-            progress = clean_progress(&written);
-            step.progress = Some(progress.clone());
-            step.progress_turn = Some(Turn::said(Role::Progress, written));
         }
-        subtasks.push(Subtask {
-            turn: Some(Turn::said(Role::Planner, segment.subtask.clone())),
-            text: segment.subtask,
-            steps: members,
-        });
     }
-    Ok(Episode { agent: "step_hrl".to_owned(), subtasks, ..episode.clone() })
+    Ok(Episode { agent: AgentKind::StepHrl.name().to_owned(), subtasks: agent.trace(), ..episode.clone() })
 }

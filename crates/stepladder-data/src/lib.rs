@@ -1,12 +1,11 @@
 //! Not a trainer: everything between a trace and a batch of token ids.
 //!
 //! ```text
-//! trace ─► annotate (Segmenter, ProgressLabeller) ─► streams (three kinds of samples) ─► transitions (reward, done, next)
-//!                 │                 ▲                     └─► rows (token ids, reply spans) ─► batches
-//!                 └─► ablate (an agent that lacks a part) · relabel (what an expert would have said) ┘
-//! trace ─► himac (blueprints in hindsight)
-//! transitions ─► offline (rows with reward, done and next prompt) ─► offline_batch
+//! trace ─► annotate (subtasks and progress texts) ─► samples (prompt, target) ─► rows (token ids, reply spans) ─► batch
+//!                                                └─► relabel (targets of an expert) ┘
+//! trace ─► transitions (reward, done, next) ─► offline (rows with reward, done and next prompt) ─► offline_batch
 //! ```
+//! Samples and transitions replay the trace ([`stepladder_agent::replay`]): no module here builds a prompt.
 //! [`compact`] is the prompt style of small models; [`fit`] shortens prompts that exceed the context window.
 
 #![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
@@ -16,14 +15,13 @@ pub mod annotate;
 pub mod batch;
 pub mod compact;
 pub mod fit;
-pub mod himac;
 pub mod level;
 pub mod mixing;
 pub mod offline;
 pub mod offline_batch;
 pub mod relabel;
 pub mod rows;
-pub mod streams;
+pub mod samples;
 pub mod tokenizer;
 pub mod transitions;
 
@@ -33,6 +31,6 @@ pub use level::{Level, PerLevel};
 pub use offline::OfflineRow;
 pub use offline_batch::OfflineBatch;
 pub use rows::Row;
-pub use streams::Sample;
+pub use samples::Sample;
 pub use tokenizer::WordTokenizer;
 pub use transitions::Transition;

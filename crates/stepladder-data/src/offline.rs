@@ -1,12 +1,12 @@
 //! From transitions to token rows of offline RL: what was read, what was said, what it earned, what is read next.
 
 use rustc_hash::FxHashMap;
+use stepladder_core::Role;
 use stepladder_core::style::PromptStyle;
-use stepladder_core::{Observation, Query, Role};
 
 use crate::rows::{Row, Span, reply_row};
 use crate::tokenizer::WordTokenizer;
-use crate::transitions::{Next, Outcome, Streams, Transition};
+use crate::transitions::{Streams, Transition};
 
 /// One sample of offline RL.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,36 +54,13 @@ fn row(
     tokenizer: &WordTokenizer,
     per_step: bool,
 ) -> OfflineRow {
-    let Transition { query, reply, cut, rewards, done, next } = transition;
-    let next = match next {
-        _ if *done => Vec::new(),
-        Next::Prompt(query) => tokenizer.encode(&style.prompt(query)),
-        Next::Outcome(outcome) => tokenizer.encode(&style.prompt(&sentinel(query.role(), *outcome))),
-    };
+    let Transition { query, reply, cut, rewards, next } = transition;
+    let encode = |query| tokenizer.encode(&style.prompt(query));
     OfflineRow {
         row: reply_row(query, reply, *cut, style, tokenizer),
         rewards: if per_step { rewards.clone() } else { vec![transition.reward()] },
-        done: *done,
-        next,
-    }
-}
-
-/// The prompt that stands for an outcome: a prompt of the role with every slot empty but the progress, which holds the
-/// sentinel text.
-///
-/// A value is bootstrapped from it in one case only: a planner whose episode the step limit cut off, in profile `code`.
-/// The words of the text need not be in the vocabulary; the sentinels differ in their number of words as well.
-pub fn sentinel(role: Role, outcome: Outcome) -> Query {
-    let progress = outcome.text().to_owned();
-    let observation = Observation { feedback: String::new(), context: String::new() };
-    match role {
-        Role::Planner => Query::Planner { task: String::new(), earlier: Vec::new(), progress, observation },
-        Role::Executor | Role::Flat | Role::Macro | Role::Micro => {
-            Query::Executor { subtask: String::new(), observation, progress }
-        }
-        Role::Progress => {
-            Query::Progress { subtask: String::new(), progress, action: String::new(), observation }
-        }
+        done: transition.done(),
+        next: next.as_ref().map(encode).unwrap_or_default(),
     }
 }
 

@@ -1,87 +1,62 @@
-//! Interactive imitation (DAgger; Ross, Gordon and Bagnell 2011): the learner has played, the expert says what it would
-//! have replied to every prompt that the learner met.
+//! Interactive imitation (DAgger; Ross, Gordon and Bagnell 2011): the learner has played, the expert labels every prompt that
+//! the learner met.
 //!
 //! ```text
 //! D ← D ∪ { (x, π*(x)) : x a prompt of an episode played by π }
 //! ```
-//! The expert is a function of the prompt (design D11), so its answer fits the learner's own subtasks and progress
+//! The expert is a function of the prompt (docs/design.md D11), so its answer fits the learner's own subtasks and progress
 //! texts, wrong ones included.
 
+use stepladder_agent::AgentSpec;
+use stepladder_agent::replay::{ReplayError, replay};
+use stepladder_core::Role;
 use stepladder_core::label::Expert;
-use stepladder_core::reply::clean_progress;
 use stepladder_core::trace::Episode;
-use stepladder_core::{Observation, Query, Role};
 
-use crate::streams::{FlatEpisode, FlatStep, Sample, view};
+use crate::samples::Sample;
 
-/// One sample for every planner, executor and progress prompt that the learner was asked and the expert answers.
-pub fn relabel(episode: &Episode, expert: &dyn Expert) -> Vec<Sample> {
-    let label = |query: Query| {
-        let reply = expert.reply(&query)?;
-        let reply = if query.role() == Role::Progress { clean_progress(&reply) } else { reply };
-        Some(Sample { query, reply })
-    };
-    let view = view(episode);
-    let issued = episode.subtasks.iter().map(|subtask| subtask.turn.is_some());
-    let mut samples: Vec<Sample> = view
-        .planner
-        .into_iter()
-        .zip(issued)
-        .filter(|(_, asked)| *asked)
-        .filter_map(|(query, _)| label(query))
-        .collect();
-    for step in view.steps {
-        samples.extend(label(step.executor));
-        if step.step.progress_turn.is_some() {
-            samples.extend(label(step.progress));
-        }
-    }
-    samples
+/// A prompt that the learner met, with the expert's reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    /// The prompt as the learner saw it.
+    pub sample: Sample,
+    /// Whether the learner had replied the same, so that its episode goes on from this reply.
+    pub agreed: bool,
 }
 
-/// The same for a flat learner: its episode, in which only the actions that the expert agrees with are to be learnt, and
-/// one episode for every other decision, which ends with the expert's action. Nothing is to be learnt from a decision that
-/// the expert does not answer.
-pub fn relabel_flat(episode: &Episode, expert: &dyn Expert) -> Vec<FlatEpisode> {
-    let (task, context) = (&episode.start.task, &episode.start.context);
-    let mut now = context.clone();
-    let opening = Observation::first(&episode.start).feedback;
-    let mut history: Vec<(String, String)> =
-        (!opening.is_empty()).then(|| (String::new(), opening.clone())).into_iter().collect();
-    let mut played: Vec<FlatStep> = Vec::new();
-    let mut corrected = Vec::new();
-    for step in episode.steps() {
-        let wanted =
-            expert.reply(&Query::Flat { task: task.clone(), context: now.clone(), history: history.clone() });
-        let agreed = wanted.as_ref() == Some(&step.action);
-        if let Some(wanted) = wanted.filter(|_| !agreed) {
-            let read_only = |step: &FlatStep| FlatStep { target: false, ..step.clone() };
-            let mut steps: Vec<FlatStep> = played.iter().map(read_only).collect();
-            steps.push(FlatStep { action: wanted, answer: String::new(), target: true, context: None });
-            corrected.push(FlatEpisode {
-                task: task.clone(),
-                context: context.clone(),
-                opening: opening.clone(),
-                steps,
-            });
-        }
-        history.push((step.action.clone(), step.observation.clone()));
-        if let Some(context) = &step.context {
-            now.clone_from(context);
-        }
-        played.push(FlatStep {
-            action: step.action.clone(),
-            answer: step.observation.clone(),
-            target: agreed,
-            context: step.context.clone(),
-        });
+/// Labels every prompt of an episode that the expert answers. An expert reads all of a flat episode, also where the learner
+/// is shown the latest pairs only.
+///
+/// The order is that of training rows: planner prompts first; of a flat episode, the replies that were played first.
+///
+/// # Errors
+/// [`ReplayError`] if the trace does not fit the agent.
+pub fn relabel(spec: AgentSpec, episode: &Episode, expert: &dyn Expert) -> Result<Vec<Label>, ReplayError> {
+    let shown = replay(spec, episode)?.decisions;
+    let whole = match spec.history {
+        Some(_) => replay(AgentSpec { history: None, ..spec }, episode)?.decisions,
+        None => Vec::new(),
+    };
+    let mut labels: Vec<Label> = Vec::with_capacity(shown.len());
+    for (at, decision) in shown.into_iter().enumerate() {
+        let read = whole.get(at).map_or(&decision.query, |whole| &whole.query);
+        let Some(reply) = expert.reply(read) else { continue };
+        let agreed = reply == decision.reply && !decision.substituted;
+        labels.push(Label { sample: Sample::new(decision.query, reply), agreed });
     }
-    corrected.insert(0, FlatEpisode { task: task.clone(), context: context.clone(), opening, steps: played });
-    corrected
+    labels.sort_by_key(|label| match label.sample.role() {
+        Role::Planner => 0,
+        Role::Flat if !label.agreed => 2,
+        _ => 1,
+    });
+    Ok(labels)
 }
 
 #[cfg(test)]
 mod tests {
+    use stepladder_agent::AgentKind;
+    use stepladder_core::Query;
+
     use super::*;
 
     struct Parrot;
@@ -110,9 +85,9 @@ mod tests {
     #[test]
     fn every_prompt_that_was_asked_gets_the_experts_reply() {
         let episode = episode();
-        let samples = relabel(&episode, &Parrot);
-        assert_eq!(samples.len(), episode.turns().count());
-        for sample in &samples {
+        let labels = relabel(AgentKind::StepHrl.into(), &episode, &Parrot).unwrap();
+        assert_eq!(labels.len(), episode.turns().count());
+        for Label { sample, .. } in &labels {
             match &sample.query {
                 Query::Progress { action, .. } => assert_eq!(sample.reply, format!("did {action}")),
                 query => assert_eq!(Some(&sample.reply), Parrot.reply(query).as_ref()),
@@ -135,27 +110,46 @@ mod tests {
 
     #[test]
     fn nothing_is_learnt_from_prompts_that_the_expert_does_not_answer() {
-        let episode = episode();
-        assert_eq!(relabel(&episode, &Mute), []);
-        let flat = relabel_flat(&episode, &Mute);
-        assert_eq!(flat.len(), 1);
-        assert!(flat[0].steps.iter().all(|step| !step.target));
+        for kind in [AgentKind::StepHrl, AgentKind::Flat, AgentKind::Himac] {
+            assert_eq!(relabel(kind.into(), &episode(), &Mute).unwrap(), []);
+        }
+    }
+
+    /// The fixture's steps, of which the expert agrees with the first.
+    fn played() -> Episode {
+        let mut episode = episode();
+        let steps = episode.subtasks.iter_mut().flat_map(|subtask| &mut subtask.steps);
+        for (number, step) in steps.enumerate() {
+            step.action = if number == 1 { "step 1".to_owned() } else { "wrong".to_owned() };
+        }
+        episode
     }
 
     #[test]
     fn a_flat_learner_keeps_what_the_expert_agrees_with() {
-        let mut episode = episode();
-        let mut number = 0;
-        for step in episode.subtasks.iter_mut().flat_map(|subtask| &mut subtask.steps) {
-            step.action = if number == 0 { "step 0".to_owned() } else { "wrong".to_owned() };
-            number += 1;
+        let labels = relabel(AgentKind::Flat.into(), &played(), &Parrot).unwrap();
+        let of = |label: &Label| (label.sample.reply.clone(), label.agreed);
+        assert_eq!(
+            labels.iter().map(of).collect::<Vec<_>>(),
+            [("step 1".into(), true), ("step 0".into(), false)]
+        );
+        let rows: Vec<usize> = labels
+            .iter()
+            .map(|label| match &label.sample.query {
+                Query::Flat { history, .. } => history.len(),
+                query => panic!("{query:?}"),
+            })
+            .collect();
+        assert_eq!(rows, [1, 0]);
+    }
+
+    #[test]
+    fn the_expert_reads_more_than_a_learner_with_a_window() {
+        let spec = AgentSpec { history: Some(0), ..AgentKind::Flat.into() };
+        let labels = relabel(spec, &played(), &Parrot).unwrap();
+        for (Label { sample, agreed }, number) in labels.iter().zip([1, 0]) {
+            assert_eq!((&sample.reply, *agreed), (&format!("step {number}"), number == 1));
+            assert!(matches!(&sample.query, Query::Flat { history, .. } if history.is_empty()));
         }
-        let all = relabel_flat(&episode, &Parrot);
-        assert_eq!(all.len(), 1 + number - 1);
-        assert_eq!(all[0].steps.iter().map(|step| step.target).collect::<Vec<_>>(), [true, false]);
-        let last = &all[1].steps;
-        assert_eq!(last.len(), 2);
-        assert_eq!((last[0].action.as_str(), last[0].target), ("step 0", false));
-        assert_eq!((last[1].action.as_str(), last[1].target), ("step 1", true));
     }
 }

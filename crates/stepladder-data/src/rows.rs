@@ -1,10 +1,12 @@
 //! From samples to token rows: `prompt ++ reply ++ end`, with the spans of the replies (spec/algorithms 1.1).
 
 use rustc_hash::FxHashMap;
+use stepladder_agent::AgentSpec;
 use stepladder_core::style::{END, PromptStyle};
+use stepladder_core::trace::Episode;
 use stepladder_core::{Query, Role};
 
-use crate::streams::{FlatEpisode, Sample};
+use crate::samples::Sample;
 use crate::tokenizer::WordTokenizer;
 
 /// One reply inside a row.
@@ -85,78 +87,34 @@ pub fn temper(rows: &mut [Row], power: f64) {
     }
 }
 
-/// The rows of a flat episode. Where its context stands, that is one: every decision's prompt is a beginning of the next
-/// one's, so one pass trains them all. Where it changes, every decision has a row of its own.
-///
-/// Actions that noise played are read but not learnt.
-pub fn flat_rows(episode: &FlatEpisode, style: &dyn PromptStyle, tokenizer: &WordTokenizer) -> Vec<Row> {
-    if episode.standing() {
-        pack(episode, style, tokenizer).into_iter().collect()
-    } else {
-        windowed(episode, usize::MAX, style, tokenizer)
-    }
+/// Whether all prompts that an agent of `spec` is shown in `episode` are beginnings of the next ones.
+pub fn grows(spec: AgentSpec, episode: &Episode) -> bool {
+    spec.prompts_grow() && episode.steps().all(|step| step.context.is_none())
 }
 
-fn pack(episode: &FlatEpisode, style: &dyn PromptStyle, tokenizer: &WordTokenizer) -> Option<Row> {
-    let query = |done: usize| Query::Flat {
-        task: episode.task.clone(),
-        context: episode.context.clone(),
-        history: episode.history(done),
-    };
-    let mut replies = Vec::new();
-    for (position, step) in episode.steps.iter().enumerate().filter(|(_, step)| step.target) {
-        let start = style.prompt(&query(position)).split_whitespace().count() as u32;
-        let len = style.encode_reply(Role::Flat, &step.action).split_whitespace().count() as u32 + 1;
-        replies.push(Span { start, len });
-    }
-    let last = episode.steps.iter().rposition(|step| step.target)?;
-    let mut text = style.prompt(&query(last));
-    for part in [style.encode_reply(Role::Flat, &episode.steps[last].action).as_str(), END] {
-        text.push(' ');
-        text.push_str(part);
-    }
-    Some(Row { role: Role::Flat, ids: tokenizer.encode(&text), replies, weight: 1.0 })
-}
-
-/// A flat episode for a learner that sees the last `window` pairs only: one row per decision, because such a prompt is no
-/// prefix of the next one.
-pub fn windowed(
-    episode: &FlatEpisode,
-    window: usize,
-    style: &dyn PromptStyle,
-    tokenizer: &WordTokenizer,
-) -> Vec<Row> {
-    let pairs = episode.history(episode.steps.len());
-    let opening = pairs.len() - episode.steps.len();
-    let decision = |at: usize| Sample {
-        query: Query::Flat {
-            task: episode.task.clone(),
-            context: episode.context(at).to_owned(),
-            history: pairs[(at + opening).saturating_sub(window)..at + opening].to_vec(),
-        },
-        reply: episode.steps[at].action.clone(),
-    };
-    let targets = (0..episode.steps.len()).filter(|&at| episode.steps[at].target);
-    targets.map(|at| row(&decision(at), style, tokenizer)).collect()
-}
-
-/// Every word that samples and flat episodes need, for [`WordTokenizer::train`].
-pub fn texts(samples: &[Sample], flats: &[FlatEpisode], style: &dyn PromptStyle) -> Vec<String> {
-    let mut texts: Vec<String> = samples
-        .iter()
-        .flat_map(|sample| [style.prompt(&sample.query), style.encode_reply(sample.role(), &sample.reply)])
-        .collect();
-    for episode in flats {
-        let history = episode.history(episode.steps.len());
-        let changed = episode.steps.iter().filter_map(|step| step.context.as_deref());
-        for (nth, context) in std::iter::once(episode.context.as_str()).chain(changed).enumerate() {
-            let history = if nth == 0 { history.clone() } else { Vec::new() };
-            texts.push(style.prompt(&Query::Flat {
-                task: episode.task.clone(),
-                context: context.to_owned(),
-                history,
-            }));
+/// One row for the samples of an episode whose every prompt is a beginning of the next one ([`grows`]), so that one pass
+/// trains them all; none without samples.
+pub fn pack(samples: &[Sample], style: &dyn PromptStyle, tokenizer: &WordTokenizer) -> Option<Row> {
+    let role = samples.last()?.role();
+    let mut replies = Vec::with_capacity(samples.len());
+    let mut text = String::new();
+    for Sample { query, reply } in samples {
+        text = style.prompt(query);
+        let start = text.split_whitespace().count() as u32;
+        let reply = style.encode_reply(role, reply);
+        replies.push(Span { start, len: reply.split_whitespace().count() as u32 + 1 });
+        for part in [reply.as_str(), END] {
+            text.push(' ');
+            text.push_str(part);
         }
     }
-    texts
+    Some(Row { role, ids: tokenizer.encode(&text), replies, weight: 1.0 })
+}
+
+/// Every word of prompts and replies, for [`WordTokenizer::train`].
+pub fn texts(samples: &[Sample], style: &dyn PromptStyle) -> Vec<String> {
+    samples
+        .iter()
+        .flat_map(|sample| [style.prompt(&sample.query), style.encode_reply(sample.role(), &sample.reply)])
+        .collect()
 }

@@ -1,4 +1,4 @@
-//! Step-level transitions of the three streams, exactly as spec/algorithms 3.1.
+//! Step-level transitions of the three streams of STEP-HRL, exactly as docs/spec/algorithms.md 3.1.
 //!
 //! | stream | one sample per | reward | done |
 //! |---|---|---|---|
@@ -10,11 +10,13 @@
 //! played action with the flag that the agent acted on. That flag judged the action that was not played, so ending the
 //! subtask with it earns nothing, unless the played action solved the task after all. (The released code has no noise.)
 
-use stepladder_core::reply::{Profile, clean_progress, executor_reply};
-use stepladder_core::trace::Episode;
-use stepladder_core::{End, Query};
-
-use crate::streams::{StepView, view};
+use rustc_hash::FxHashMap;
+use stepladder_agent::AgentSpec;
+use stepladder_agent::replay::{Decision, Fault, Place, ReplayError, replay};
+use stepladder_agent::step_hrl::outcome_prompt;
+use stepladder_core::reply::{Profile, clean_progress, executor_reply, parse_action_done};
+use stepladder_core::trace::{Episode, TraceStep};
+use stepladder_core::{End, Query, Role};
 
 /// What the episode came to, for the prompts that follow its last sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,15 +40,6 @@ impl Outcome {
     }
 }
 
-/// What follows a sample.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Next {
-    /// This prompt of the same role.
-    Prompt(Query),
-    /// Nothing but the outcome.
-    Outcome(Outcome),
-}
-
 /// One sample of one stream.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Transition {
@@ -58,13 +51,16 @@ pub struct Transition {
     pub cut: bool,
     /// Rewards of the level, one per environment step that the decision lasted: n_k of the planner, one of the others.
     pub rewards: Vec<f64>,
-    /// No value is bootstrapped from what follows.
-    pub done: bool,
-    /// What follows.
-    pub next: Next,
+    /// The prompt that a value is bootstrapped from; none where the decision is the last that counts.
+    pub next: Option<Query>,
 }
 
 impl Transition {
+    /// Whether no value is bootstrapped from what follows.
+    pub fn done(&self) -> bool {
+        self.next.is_none()
+    }
+
     /// Σᵢ rᵢ, what the released code learns from.
     pub fn reward(&self) -> f64 {
         self.rewards.iter().sum()
@@ -114,129 +110,207 @@ pub fn outcome(episode: &Episode) -> Outcome {
     }
 }
 
+/// Why an episode has no transitions.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransitionError {
+    /// The trace does not fit the agent.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    /// The agent has a role without a stream.
+    #[error(
+        "{task}: the role {role} has no stream of transitions, only planner, executor and progress have one; \
+         offline_ac is for kind = \"step_hrl\"",
+        role = role.name()
+    )]
+    Role {
+        /// Key of the episode's task.
+        task: String,
+        /// Role of the prompt.
+        role: Role,
+    },
+}
+
 /// Reward, done and flag of one executor sample.
+#[derive(Clone, Copy)]
 struct Low {
     reward: f64,
     done: bool,
     flag: bool,
 }
 
-fn low_label(view: &StepView<'_>, last_of_subtask: bool, open_tail: Option<Tail>, profile: Profile) -> Low {
-    // An open tail is the last step of an episode whose subtask nobody had declared finished.
+fn low_label(step: &TraceStep, last_of_subtask: bool, open_tail: Option<Tail>, profile: Profile) -> Low {
+    // An open tail is the last step of an episode whose subtask was not declared finished.
     let mut low = match open_tail {
         Some(tail) if profile == Profile::Fixed => {
             Low { reward: 0.0, done: tail == Tail::Failed, flag: false }
         }
         _ => {
-            let earned = last_of_subtask && (view.step.expert.is_none() || view.step.won);
+            let earned = last_of_subtask && (step.expert.is_none() || step.won);
             Low { reward: f64::from(u8::from(earned)), done: last_of_subtask, flag: last_of_subtask }
         }
     };
-    if view.step.unknown_action {
+    if step.unknown_action {
         low.reward = -1.0;
     }
     low
 }
 
-/// Cuts one episode into its three streams.
-pub fn transitions(episode: &Episode, profile: Profile) -> Streams {
+/// The replayed prompts of an episode, by role.
+#[derive(Default)]
+struct Prompts {
+    planner: Vec<Decision>,
+    executor: Vec<Decision>,
+    progress: Vec<Decision>,
+    /// The prompt that would follow the end.
+    next: Option<Query>,
+}
+
+impl Prompts {
+    fn sort(
+        episode: &Episode,
+        replayed: Vec<Decision>,
+        next: Option<Query>,
+    ) -> Result<Self, TransitionError> {
+        let mut prompts = Self { next, ..Self::default() };
+        for decision in replayed {
+            match decision.query.role() {
+                Role::Planner => prompts.planner.push(decision),
+                Role::Executor => prompts.executor.push(decision),
+                Role::Progress => prompts.progress.push(decision),
+                role @ (Role::Flat | Role::Macro | Role::Micro) => {
+                    return Err(TransitionError::Role { task: episode.task.to_string(), role });
+                }
+            }
+        }
+        Ok(prompts)
+    }
+
+    /// The prompt that would follow the end, if it is of this role.
+    fn next(&self, role: Role) -> Result<Query, Fault> {
+        match &self.next {
+            Some(query) if query.role() == role => Ok(query.clone()),
+            Some(query) => Err(Fault::Missing { asked: query.role() }),
+            None => Err(Fault::Missing { asked: role }),
+        }
+    }
+}
+
+/// The episode whose last subtask is finished with its last step.
+fn closed(episode: &Episode) -> Episode {
+    let mut episode = episode.clone();
+    let finish = |reply: &str| executor_reply(&parse_action_done(reply, Profile::Fixed).action, true);
+    if let Some(step) = episode.subtasks.iter_mut().rev().find_map(|subtask| subtask.steps.last_mut()) {
+        step.finished = true;
+        step.turn.reply = finish(&step.turn.reply);
+        step.expert = step.expert.as_deref().map(finish);
+    }
+    episode
+}
+
+/// Cuts one episode of a STEP-HRL agent into its three streams.
+///
+/// # Errors
+/// [`TransitionError`] if the trace does not fit the agent, or the agent is of another kind.
+pub fn transitions(spec: AgentSpec, episode: &Episode, profile: Profile) -> Result<Streams, TransitionError> {
+    let replayed = replay(spec, episode)?;
+    let episode = &*replayed.episode;
+    let prompts = Prompts::sort(episode, replayed.decisions, replayed.next)?;
+    let at_end = |fault| {
+        let last = prompts.executor.last().map(|decision| decision.place);
+        let place = last.unwrap_or(Place { subtask: 0, step: None });
+        ReplayError { task: episode.task.to_string(), place, fault }
+    };
     let tail = tail(episode);
-    let outcome = outcome(episode);
-    let view = view(episode);
-    let lengths: Vec<usize> = episode.subtasks.iter().map(|subtask| subtask.steps.len()).collect();
     let mut streams = Streams::default();
 
-    let last_subtask = lengths.iter().rposition(|&len| len > 0);
-    for (index, query) in view.planner.iter().enumerate().filter(|(index, _)| lengths[*index] > 0) {
-        let steps = &episode.subtasks[index].steps;
-        let ends = steps.last().is_some_and(|step| step.end == Some(End::Terminated));
-        let next = match (Some(index) == last_subtask, tail, profile) {
-            (false, ..) => Next::Prompt(view.planner.get(index + 1).unwrap_or(&view.next_planner).clone()),
+    let last_subtask = episode.subtasks.iter().rposition(|subtask| !subtask.steps.is_empty());
+    for (number, Decision { query, place, .. }) in prompts.planner.iter().enumerate() {
+        let subtask = &episode.subtasks[place.subtask];
+        let Some(last) = subtask.steps.last() else { continue };
+        let next = match (prompts.planner.get(number + 1), profile) {
+            _ if last.end == Some(End::Terminated) => None,
+            (Some(next), _) if Some(place.subtask) != last_subtask => Some(next.query.clone()),
             // The described method bootstraps a cut-off planner from the prompt it would have seen next, also where its
             // subtask was finished with the last step.
-            (true, _, Profile::Fixed) if !ends => Next::Prompt(view.next_planner.clone()),
-            (true, ..) => Next::Outcome(outcome),
+            (_, Profile::Fixed) if tail == Tail::Closed => Some(prompts.next(Role::Planner).map_err(at_end)?),
+            (_, Profile::Fixed) => {
+                let after = closed(episode);
+                let next = Prompts { next: replay(spec, &after)?.next, ..Prompts::default() };
+                Some(next.next(Role::Planner).map_err(at_end)?)
+            }
+            (_, Profile::Code) => Some(outcome_prompt(outcome(episode).text())),
         };
         streams.planner.push(Transition {
             query: query.clone(),
-            reply: episode.subtasks[index].text.clone(),
-            cut: episode.subtasks[index].turn.as_ref().is_some_and(|turn| turn.cut),
-            rewards: steps.iter().map(|step| step.reward).collect(),
-            done: ends,
+            reply: subtask.text.clone(),
+            cut: subtask.turn.as_ref().is_some_and(|turn| turn.cut),
+            rewards: subtask.steps.iter().map(|step| step.reward).collect(),
             next,
         });
     }
 
-    let count = view.steps.len();
-    let mut unlearnt = None;
-    for (position, step) in view.steps.iter().enumerate() {
-        let last_of_subtask = view.steps.get(position + 1).is_none_or(|next| next.subtask != step.subtask);
-        let last = position + 1 == count;
-        let open_tail = (last && tail != Tail::Closed).then_some(tail);
+    let count = prompts.executor.len();
+    let mut lows: FxHashMap<Place, Low> = FxHashMap::default();
+    for (position, Decision { query, place, .. }) in prompts.executor.iter().enumerate() {
+        let Some(step) = step(episode, *place) else { continue };
+        let following = prompts.executor.get(position + 1);
+        let last_of_subtask = following.is_none_or(|next| next.place.subtask != place.subtask);
+        let open_tail = (position + 1 == count && tail != Tail::Closed).then_some(tail);
         let low = low_label(step, last_of_subtask, open_tail, profile);
-        let next = if !last {
-            view.steps[position + 1].executor.clone()
-        } else if tail == Tail::Truncated && profile == Profile::Fixed {
-            view.next_executor.clone()
-        } else {
-            sentinel_executor(episode, &view.last_observation, outcome)
+        let next = match following {
+            _ if low.done => None,
+            Some(next) => Some(next.query.clone()),
+            None => Some(prompts.next(Role::Executor).map_err(at_end)?),
         };
+        lows.insert(*place, low);
         streams.executor.push(Transition {
-            query: step.executor.clone(),
-            reply: executor_reply(&step.step.action, low.flag),
+            query: query.clone(),
+            reply: executor_reply(&step.action, low.flag),
             // Written anew from what was read, hence complete.
             cut: false,
             rewards: vec![low.reward],
-            done: low.done,
-            next: Next::Prompt(next),
-        });
-        let Some(text) = &step.step.progress else { continue };
-        // The text after the very last action has no successor to bootstrap from. Only a closed subtask needs none; the
-        // released code's data never have that text.
-        if last && (tail != Tail::Closed || profile == Profile::Code) {
-            unlearnt = Some(step.progress.clone());
-            continue;
-        }
-        streams.progress.push(Transition {
-            query: step.progress.clone(),
-            reply: clean_progress(text),
-            cut: step.step.progress_turn.as_ref().is_some_and(|turn| turn.cut),
-            rewards: vec![low.reward],
-            done: low.done,
-            next: Next::Outcome(outcome),
+            next,
         });
     }
-    // A cut-off episode goes on behind its last sample; every other one credits it with how the episode ended.
-    let successor = unlearnt.filter(|_| profile == Profile::Fixed && tail == Tail::Truncated);
-    link_progress(&mut streams, successor);
-    streams
+    streams.progress = progress(episode, &prompts, &lows, tail, profile);
+    Ok(streams)
 }
 
-/// Each progress sample is followed by the next one's prompt, the last by `successor`; without one it takes reward and
-/// done of the last executor sample.
-fn link_progress(streams: &mut Streams, successor: Option<Query>) {
-    let prompts: Vec<Query> = streams.progress.iter().map(|sample| sample.query.clone()).collect();
-    for (sample, prompt) in streams.progress.iter_mut().zip(prompts.into_iter().skip(1)) {
-        sample.next = Next::Prompt(prompt);
-    }
-    match (successor, streams.progress.last_mut(), streams.executor.last()) {
-        (Some(prompt), Some(sample), _) => sample.next = Next::Prompt(prompt),
-        (None, Some(sample), Some(low)) => {
-            sample.rewards.clone_from(&low.rewards);
-            sample.done = low.done;
-        }
-        _ => {}
-    }
+fn step(episode: &Episode, place: Place) -> Option<&TraceStep> {
+    episode.subtasks.get(place.subtask)?.steps.get(place.step?)
 }
 
-fn sentinel_executor(
+/// The stream of progress samples. Each is followed by the next one's prompt. A cut-off episode goes on behind its last
+/// sample; every other one credits the last sample with how the episode ended, that is, with reward and done of the last
+/// executor sample.
+fn progress(
     episode: &Episode,
-    observation: &stepladder_core::Observation,
-    outcome: Outcome,
-) -> Query {
-    Query::Executor {
-        subtask: episode.subtasks.last().map(|subtask| subtask.text.clone()).unwrap_or_default(),
-        observation: observation.clone(),
-        progress: outcome.text().to_owned(),
-    }
+    prompts: &Prompts,
+    lows: &FxHashMap<Place, Low>,
+    tail: Tail,
+    profile: Profile,
+) -> Vec<Transition> {
+    let Some(end) = prompts.executor.last().map(|decision| decision.place) else { return Vec::new() };
+    // The text after the very last action has no successor to bootstrap from. Only a closed subtask needs none; the
+    // released code's data never have that text.
+    let learns_last = tail == Tail::Closed && profile == Profile::Fixed;
+    let (last, learnt): (Vec<&Decision>, Vec<&Decision>) =
+        prompts.progress.iter().partition(|decision| decision.place == end && !learns_last);
+    let asked = prompts.next.as_ref().filter(|query| query.role() == Role::Progress);
+    let successor = last.first().map(|decision| &decision.query).or(asked);
+    let successor = successor.filter(|_| profile == Profile::Fixed && tail == Tail::Truncated);
+    let sample = |(number, decision): (usize, &&Decision)| {
+        let step = step(episode, decision.place)?;
+        let next = learnt.get(number + 1).map(|next| &next.query);
+        let low = lows.get(if next.or(successor).is_some() { &decision.place } else { &end })?;
+        Some(Transition {
+            query: decision.query.clone(),
+            reply: clean_progress(step.progress.as_deref()?),
+            cut: step.progress_turn.as_ref().is_some_and(|turn| turn.cut),
+            rewards: vec![low.reward],
+            next: next.or(successor).filter(|_| !low.done).cloned(),
+        })
+    };
+    learnt.iter().enumerate().filter_map(sample).collect()
 }

@@ -1,14 +1,16 @@
 //! From episodes to rows of offline RL: noise, tails of cut-off episodes, cut replies, merging, batches.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+use stepladder_agent::AgentKind;
+use stepladder_agent::step_hrl::outcome_prompt;
 use stepladder_core::reply::Profile;
 use stepladder_core::style::PromptStyle;
 use stepladder_core::trace::{Episode, Subtask, TraceStep, Turn};
 use stepladder_core::{End, Query, Role, Start, TaskKey};
-use stepladder_data::offline::{merge, rows, sentinel};
+use stepladder_data::offline::{merge, rows};
 use stepladder_data::offline_batch::collate;
 use stepladder_data::rows::{Row, Span};
-use stepladder_data::transitions::{Next, Outcome, Streams, transitions};
+use stepladder_data::transitions::{Outcome, Streams};
 use stepladder_data::{OfflineRow, PerLevel, Transition, WordTokenizer};
 
 /// One word per slot of a prompt.
@@ -46,6 +48,10 @@ impl PromptStyle for Words {
     fn markers(&self) -> Vec<String> {
         Vec::new()
     }
+}
+
+fn transitions(episode: &Episode, profile: Profile) -> Streams {
+    stepladder_data::transitions::transitions(AgentKind::StepHrl.into(), episode, profile).unwrap()
 }
 
 fn turn(role: Role, reply: &str) -> Turn {
@@ -110,7 +116,7 @@ fn cut_off(mut step: TraceStep) -> TraceStep {
 }
 
 fn summary(samples: &[Transition]) -> Vec<(&str, f64, bool)> {
-    samples.iter().map(|sample| (sample.reply.as_str(), sample.reward(), sample.done)).collect()
+    samples.iter().map(|sample| (sample.reply.as_str(), sample.reward(), sample.done())).collect()
 }
 
 #[test]
@@ -146,15 +152,38 @@ fn a_cut_off_progress_stream_goes_on_behind_its_last_sample() {
         episode(vec![vec![step(0, 0.0, false), step(1, 0.0, true)], vec![cut_off(step(2, 0.0, false))]]);
     let streams = transitions(&episode, Profile::Fixed);
     assert_eq!(summary(&streams.progress), [("p0", 0.0, false), ("p1", 1.0, true)]);
-    let Next::Prompt(Query::Progress { action, .. }) = &streams.progress[1].next else {
-        panic!("no successor")
-    };
-    assert_eq!(action, "a2");
+    // A finished subtask is the end of its return all the same.
+    assert_eq!(streams.progress[1].next, None);
+    assert!(matches!(&streams.progress[0].next, Some(Query::Progress { action, .. }) if action == "a1"));
     // The released code overwrites it.
     let streams = transitions(&episode, Profile::Code);
     assert_eq!(summary(&streams.progress), [("p0", 0.0, false), ("p1", 1.0, true)]);
-    assert_eq!(streams.progress[1].next, Next::Outcome(Outcome::Failure));
     assert_eq!(summary(&streams.executor)[2], ("a2; True", 1.0, true));
+}
+
+#[test]
+fn an_open_subtask_is_bootstrapped_from_the_prompts_behind_the_limit() {
+    let steps = vec![step(0, 0.0, false), cut_off(step(1, 0.0, false))];
+    let streams = transitions(&episode(vec![steps.clone()]), Profile::Fixed);
+    assert!(matches!(&streams.planner[0].next, Some(Query::Planner { earlier, progress, .. })
+        if earlier == &["g0"] && progress == "p1"));
+    assert!(matches!(&streams.executor[1].next, Some(Query::Executor { progress, .. }) if progress == "p1"));
+    assert_eq!(summary(&streams.progress), [("p0", 0.0, false)]);
+    assert!(matches!(&streams.progress[0].next, Some(Query::Progress { action, .. }) if action == "a1"));
+
+    let mut without = steps;
+    (without[1].progress, without[1].progress_turn) = (None, None);
+    let spec = AgentKind::StepHrl.into();
+    let of = |episode: &Episode, spec| {
+        stepladder_data::transitions::transitions(spec, episode, Profile::Fixed).unwrap_err().to_string()
+    };
+    assert_eq!(
+        of(&episode(vec![without.clone()]), spec),
+        "toy/train/0, subtask 1, step 2: the trace has no reply of the role progress, which the agent asks; \
+         the trace is damaged, or another agent recorded it"
+    );
+    let other = of(&episode(vec![without]), AgentKind::Himac.into());
+    assert!(other.starts_with("toy/train/0: the role macro has no stream of transitions"), "{other}");
 }
 
 #[test]
@@ -204,7 +233,7 @@ fn rows_hold_ids_reward_and_what_follows() {
     let (streams, _) = all_words(&episode, Profile::Code);
     let last = &rows(&streams, &Words, &tokenizer, false)[1];
     assert!(!last.done);
-    assert_eq!(last.next, tokenizer.encode(&Words.prompt(&sentinel(Role::Planner, Outcome::Partial))));
+    assert_eq!(last.next, tokenizer.encode(&Words.prompt(&outcome_prompt(Outcome::Partial.text()))));
 }
 
 #[test]

@@ -73,7 +73,7 @@ impl Expert for SokobanExpert {
             Query::Progress { subtask, observation, .. } => seen(observation)
                 .and_then(|board| Self::progress(subtask, &board))
                 .unwrap_or_else(|| NO_BOX.to_owned()),
-            // Blueprints are taken from its episodes (`stepladder_data::himac`).
+            // Blueprints are taken from its episodes (`stepladder_agent::replay`).
             Query::Macro { .. } | Query::Micro { .. } => return None,
             Query::Flat { context, history, .. } => {
                 let last = history.last().map_or(context, |(_, answer)| answer);

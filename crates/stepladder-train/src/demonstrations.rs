@@ -84,7 +84,7 @@ pub fn walkthroughs(env: &Registered, rollout: &Rollout, reporter: &dyn Reporter
     let play = |job: &Job| -> Result<Episode> {
         let mut episode = walkthrough(env, job, rollout.max_steps)?;
         if let Some((segmenter, expert)) = cutters.as_ref().filter(|_| episode.error.is_none()) {
-            match divide(&episode, &**segmenter, expert) {
+            match divide(&episode, &**segmenter, *expert) {
                 Ok(divided) => episode = divided,
                 Err(error) => {
                     episode.error = Some(format!("{error}; --flat writes solutions without subtasks"))

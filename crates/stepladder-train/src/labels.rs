@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
+use stepladder_agent::{AgentKind, ReplayError};
 use stepladder_core::Role;
 use stepladder_core::style::PromptStyle;
 use stepladder_core::trace::{Episode, Subtask};
-use stepladder_data::streams::hierarchical;
+use stepladder_data::samples::samples;
 
 /// A report on labels.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -57,19 +58,28 @@ fn median(mut values: Vec<usize>) -> usize {
 
 impl Labels {
     /// Looks at the episodes of each kind of task by themselves.
-    pub fn by_family<'a>(episodes: &'a [Episode], style: &dyn PromptStyle) -> BTreeMap<&'a str, Self> {
+    ///
+    /// # Errors
+    /// [`ReplayError`] for an episode without subtasks.
+    pub fn by_family<'a>(
+        episodes: &'a [Episode],
+        style: &dyn PromptStyle,
+    ) -> Result<BTreeMap<&'a str, Self>, ReplayError> {
         let mut families: BTreeMap<&str, Vec<&Episode>> = BTreeMap::new();
         for episode in episodes {
             families.entry(&episode.start.family).or_default().push(episode);
         }
-        families.into_iter().map(|(family, episodes)| (family, Self::of(episodes, style))).collect()
+        families.into_iter().map(|(family, episodes)| Ok((family, Self::of(episodes, style)?))).collect()
     }
 
     /// Looks at all episodes.
+    ///
+    /// # Errors
+    /// [`ReplayError`] for an episode without subtasks.
     pub fn of<'a>(
         episodes: impl IntoIterator<Item = &'a Episode, IntoIter: Clone>,
         style: &dyn PromptStyle,
-    ) -> Self {
+    ) -> Result<Self, ReplayError> {
         let episodes = episodes.into_iter();
         let subtasks: Vec<&Subtask> = episodes
             .clone()
@@ -77,14 +87,16 @@ impl Labels {
             .filter(|subtask| !subtask.steps.is_empty())
             .collect();
         let mut replies: HashMap<(Role, String), BTreeSet<String>> = HashMap::new();
-        let mut samples = 0;
+        let mut count = 0;
         let mut progress = Vec::new();
-        for sample in episodes.clone().flat_map(hierarchical) {
-            samples += 1;
-            if sample.role() == Role::Progress {
-                progress.push(sample.reply.split_whitespace().count());
+        for episode in episodes.clone() {
+            for sample in samples(AgentKind::StepHrl.into(), episode)? {
+                count += 1;
+                if sample.role() == Role::Progress {
+                    progress.push(sample.reply.split_whitespace().count());
+                }
+                replies.entry((sample.role(), style.prompt(&sample.query))).or_default().insert(sample.reply);
             }
-            replies.entry((sample.role(), style.prompt(&sample.query))).or_default().insert(sample.reply);
         }
         let twice = replies.values().filter(|replies| replies.len() > 1).count();
         let named = subtasks.iter().filter(|subtask| is_named(subtask)).count();
@@ -92,16 +104,16 @@ impl Labels {
             .flat_map(Episode::steps)
             .filter(|step| step.progress.is_none() && step.end.is_none())
             .count();
-        Self {
+        Ok(Self {
             subtasks: subtasks.len(),
             median_actions: median(subtasks.iter().map(|subtask| subtask.steps.len()).collect()),
             named: named as f64 / subtasks.len().max(1) as f64,
             progress_words: median(progress),
-            samples,
+            samples: count,
             prompts: replies.len(),
             contradictory: twice as f64 / replies.len().max(1) as f64,
             unlabelled,
-        }
+        })
     }
 }
 
@@ -122,10 +134,11 @@ mod tests {
         let style = Compact::new(Arc::new(Plain));
         let first = episode();
         let mut second = first.clone();
-        let same = Labels::of(&[first.clone(), second.clone()], &style);
+        let same = Labels::of(&[first.clone(), second.clone()], &style).unwrap();
         assert_eq!((same.contradictory, same.samples % 2), (0.0, 0));
-        second.subtasks[0].steps[0].action = "something else".into();
-        let two = Labels::of(&[first, second], &style);
+        let step = &mut second.subtasks[0].steps[0];
+        (step.action, step.turn.reply) = ("something else".into(), "something else; False".into());
+        let two = Labels::of(&[first, second], &style).unwrap();
         assert!(two.contradictory > 0.0 && two.contradictory < 1.0);
     }
 
@@ -133,8 +146,10 @@ mod tests {
     fn a_name_without_a_word_of_its_actions_is_noticed() {
         let style = Compact::new(Arc::new(Plain));
         let mut episode = episode();
-        let named = Labels::of(std::slice::from_ref(&episode), &style).named;
-        episode.subtasks[0].text = "xyzzy".into();
-        assert!(Labels::of(&[episode], &style).named < named);
+        let named = Labels::of(std::slice::from_ref(&episode), &style).unwrap().named;
+        let subtask = &mut episode.subtasks[0];
+        subtask.text = "xyzzy".into();
+        subtask.turn.as_mut().unwrap().reply = "xyzzy".into();
+        assert!(Labels::of(&[episode], &style).unwrap().named < named);
     }
 }

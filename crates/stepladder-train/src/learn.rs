@@ -1,5 +1,6 @@
 //! How each algorithm trains an agent: which rows, how many phases, which models.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,7 +13,6 @@ use stepladder_algo::runtime::progress::Progress;
 use stepladder_algo::runtime::trainer::Trainer;
 use stepladder_core::seed::stream;
 use stepladder_core::trace::Episode;
-use stepladder_data::ablate::with_progress;
 use stepladder_data::offline;
 use stepladder_data::rows::Span;
 use stepladder_data::transitions::transitions;
@@ -101,7 +101,7 @@ impl Learner<'_> {
     /// Rows of the demonstrations, and of what the expert says to episodes that the learner played.
     fn rows(&self, played: &[Episode]) -> Result<AgentRows> {
         let mut found =
-            self.reader()?.collect(self.material.demonstrations, played, self.material.env.expert()?);
+            self.reader()?.collect(self.material.demonstrations, played, self.material.env.expert()?)?;
         if !played.is_empty() {
             // A learner that babbles can fill its prompts beyond the window, and worlds have words that no
             // demonstration has: there is nothing to learn from those.
@@ -126,7 +126,7 @@ impl Learner<'_> {
 
     /// The window that its demonstrations need.
     pub(crate) fn window(&self) -> Result<usize> {
-        Ok(self.reader()?.window(self.material.demonstrations))
+        Ok(self.reader()?.window(self.material.demonstrations)?)
     }
 
     /// One model of this agent, which learns from `rows` first.
@@ -219,16 +219,12 @@ impl Learner<'_> {
         let window = self.run.config.model.max_positions;
         let (kept, spec) = (self.numbers.progress, self.numbers.spec());
         let demonstrations = draw(self.material.demonstrations, numbers.demonstrations, self.run.config.seed);
-        let episodes = demonstrations
-            .iter()
-            .map(|episode| with_progress((*episode).clone(), kept))
-            .chain(collected.iter().cloned());
-        let mut rows: Vec<OfflineRow> = episodes
-            .flat_map(|episode| {
-                offline::rows(&transitions(&episode, numbers.profile), style, tokenizer, per_step)
-            })
-            .filter(|row| spec.has(row.row.role))
-            .collect();
+        let told = demonstrations.iter().map(|episode| kept.demonstration(episode));
+        let mut rows: Vec<OfflineRow> = Vec::new();
+        for episode in told.chain(collected.iter().map(Cow::Borrowed)) {
+            let streams = transitions(spec, &episode, numbers.profile)?;
+            rows.extend(offline::rows(&streams, style, tokenizer, per_step));
+        }
         let samples = rows.len();
         rows.retain(|row| row.row.ids.len().max(row.next.len()) as i64 <= window);
         if rows.len() < samples {

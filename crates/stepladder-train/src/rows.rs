@@ -5,29 +5,29 @@ use std::collections::{BTreeSet, HashSet};
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
-use stepladder_agent::AgentKind;
-use stepladder_agent::himac::HISTORY;
+use stepladder_agent::{AgentKind, AgentSpec, ReplayError};
 use stepladder_core::label::Expert;
 use stepladder_core::style::PromptStyle;
 use stepladder_core::trace::Episode;
 use stepladder_core::{Role, seed};
-use stepladder_data::ablate::{with_progress, without_planner};
-use stepladder_data::himac;
-use stepladder_data::relabel::{relabel, relabel_flat};
-use stepladder_data::rows::{flat_rows, merge, row, temper, texts, windowed};
-use stepladder_data::streams::{FlatEpisode, flat, hierarchical};
+use stepladder_data::relabel::relabel;
+use stepladder_data::rows::{grows, merge, pack, row, temper, texts};
+use stepladder_data::samples::{self, prompts};
 use stepladder_data::{Row, Sample, WordTokenizer};
 use stepladder_rollout::generator::budget;
 
 use crate::config::{AgentConfig, Config};
 
 /// The words of all demonstrations, as every agent of the run sees them, and of other episodes that they may meet.
+///
+/// # Errors
+/// [`ReplayError`] for an episode that an agent cannot have recorded.
 pub(crate) fn vocabulary(
     config: &Config,
     demonstrations: &[Episode],
     others: &[Episode],
     style: &dyn PromptStyle,
-) -> WordTokenizer {
+) -> Result<WordTokenizer, ReplayError> {
     // Agents that read and write alike have the same words.
     let mut agents: Vec<&AgentConfig> = Vec::new();
     for agent in config.agents.values().filter(|agent| agent.kind != AgentKind::Flat) {
@@ -35,38 +35,36 @@ pub(crate) fn vocabulary(
             agents.push(agent);
         }
     }
-    let said = |episode: &Episode| -> HashSet<String> {
-        let alone = std::slice::from_ref(episode);
-        let hierarchies = agents.iter().flat_map(|agent| texts(&samples(agent, alone), &[], style));
-        let flats = texts(&[], &[flat(episode)], style);
-        let words = |text: String| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        hierarchies.chain(flats).flat_map(words).collect()
+    // One pair per prompt: together they hold every action and answer, each once.
+    let flat = AgentSpec { history: Some(1), ..AgentKind::Flat.into() };
+    let add = |mut words: BTreeSet<String>, episode: &Episode| -> Result<_, ReplayError> {
+        let mut all: Vec<String> = prompts(flat, episode)?.iter().map(|query| style.prompt(query)).collect();
+        for agent in &agents {
+            all.extend(texts(&samples(agent, episode)?, style));
+        }
+        let found: HashSet<&str> = all.iter().flat_map(|text| text.split_whitespace()).collect();
+        words.extend(found.into_iter().map(str::to_owned));
+        Ok(words)
     };
-    let words: BTreeSet<String> = demonstrations.par_iter().chain(others).map(said).flatten_iter().collect();
-    WordTokenizer::train(&style.markers(), words.iter().map(String::as_str))
+    let both = |mut words: BTreeSet<String>, more| {
+        words.extend(more);
+        Ok(words)
+    };
+    let episodes = demonstrations.par_iter().chain(others);
+    let words = episodes.try_fold(BTreeSet::new, add).try_reduce(BTreeSet::new, both)?;
+    Ok(WordTokenizer::train(&style.markers(), words.iter().map(String::as_str)))
 }
 
-/// The samples of a hierarchical agent, less what it lacks.
-fn samples(agent: &AgentConfig, episodes: &[Episode]) -> Vec<Sample> {
-    if agent.kind == AgentKind::Himac {
-        let history = agent.history.unwrap_or(HISTORY);
-        return episodes
-            .iter()
-            .flat_map(|episode| himac::demonstrated(episode, history, agent.sub_done))
-            .collect();
-    }
-    let seen = |episode: &Episode| {
-        let episode = with_progress(episode.clone(), agent.progress);
-        if agent.planner { episode } else { without_planner(episode) }
-    };
-    episodes.iter().flat_map(|episode| hierarchical(&seen(episode))).collect()
+/// The samples of a demonstration, told to this agent.
+fn samples(agent: &AgentConfig, episode: &Episode) -> Result<Vec<Sample>, ReplayError> {
+    samples::samples(agent.spec(), &agent.progress.demonstration(episode))
 }
 
 /// What an agent learns from, and how much that is.
 pub(crate) struct AgentRows {
     /// Merged and weighted.
     pub(crate) rows: Vec<Row>,
-    /// Samples, or flat episodes, before merging.
+    /// Rows before merging.
     pub(crate) samples: usize,
 }
 
@@ -81,65 +79,81 @@ pub(crate) struct Rows<'a> {
 
 impl Rows<'_> {
     /// Rows of the expert's demonstrations, and of the expert's replies to what a learner met in `played`.
+    ///
+    /// # Errors
+    /// [`ReplayError`] for an episode that the agent cannot have recorded.
     pub(crate) fn collect(
         &self,
         demonstrations: &[Episode],
         played: &[Episode],
         expert: &dyn Expert,
-    ) -> AgentRows {
-        let (rows, samples) = match self.agent.kind {
-            AgentKind::StepHrl | AgentKind::Himac => {
-                let mut samples = samples(self.agent, demonstrations);
-                samples.extend(played.iter().flat_map(|episode| relabel(episode, expert)));
-                let mut rows: Vec<Row> =
-                    samples.par_iter().map(|sample| row(sample, self.style, self.tokenizer)).collect();
-                rows.par_extend(demonstrations.par_iter().flat_map_iter(|episode| self.also_flat(episode)));
-                let count = rows.len();
-                (rows, count)
-            }
-            AgentKind::Flat => {
-                let mut flats: Vec<FlatEpisode> = demonstrations.iter().map(flat).collect();
-                flats.extend(played.iter().flat_map(|episode| relabel_flat(episode, expert)));
-                let rows = flats.par_iter().flat_map_iter(|episode| self.flat(episode)).collect();
-                (rows, flats.len())
-            }
-        };
-        let mut rows = merge(rows);
+    ) -> Result<AgentRows, ReplayError> {
+        let told = each(demonstrations, |episode| self.demonstrated(episode))?;
+        let labelled = each(played, |episode| self.relabelled(episode, expert))?;
+        let flat = each(demonstrations, |episode| self.also_flat(episode))?;
+        let all: Vec<Row> = [told, labelled, flat].into_iter().flatten().flatten().collect();
+        let samples = all.len();
+        let mut rows = merge(all);
         temper(&mut rows, self.duplicates);
-        AgentRows { rows, samples }
+        Ok(AgentRows { rows, samples })
     }
 
     /// The window that the longest demonstration needs, so that nothing of it is forgotten while the agent learns.
     ///
     /// Step-level prompts must leave room for any reply, as when the agent plays.
-    pub(crate) fn window(&self, demonstrations: &[Episode]) -> usize {
-        let needs = |row: Row| match row.replies.as_slice() {
+    ///
+    /// # Errors
+    /// [`ReplayError`] for an episode that the agent cannot have recorded.
+    pub(crate) fn window(&self, demonstrations: &[Episode]) -> Result<usize, ReplayError> {
+        let needs = |row: &Row| match row.replies.as_slice() {
             [span] if row.role != Role::Flat => row.ids.len().max((span.start + budget(row.role)) as usize),
             _ => row.ids.len(),
         };
-        let of = |episode: &Episode| -> Vec<Row> {
-            if self.agent.kind == AgentKind::Flat {
-                return self.flat(&flat(episode));
-            }
-            let samples = samples(self.agent, std::slice::from_ref(episode));
-            let steps = samples.iter().map(|sample| row(sample, self.style, self.tokenizer));
-            steps.chain(self.also_flat(episode)).collect()
+        let of = |episode: &Episode| {
+            let rows = [self.demonstrated(episode)?, self.also_flat(episode)?];
+            Ok(rows.iter().flatten().map(needs).max().unwrap_or(0))
         };
-        demonstrations.par_iter().flat_map_iter(of).map(needs).max().unwrap_or(0)
+        Ok(each(demonstrations, of)?.into_iter().max().unwrap_or(0))
+    }
+
+    fn row(&self, sample: &Sample) -> Row {
+        row(sample, self.style, self.tokenizer)
+    }
+
+    /// The rows of a demonstration.
+    fn demonstrated(&self, episode: &Episode) -> Result<Vec<Row>, ReplayError> {
+        let samples = samples(self.agent, episode)?;
+        if grows(self.agent.spec(), episode) {
+            return Ok(pack(&samples, self.style, self.tokenizer).into_iter().collect());
+        }
+        Ok(samples.iter().map(|sample| self.row(sample)).collect())
+    }
+
+    /// The rows of what an expert says to a learner's episode. Replies that the learner had played are packed where its
+    /// prompts grow; every other one ends a sequence of its own.
+    fn relabelled(&self, episode: &Episode, expert: &dyn Expert) -> Result<Vec<Row>, ReplayError> {
+        let labels = relabel(self.agent.spec(), episode, expert)?;
+        let grows = grows(self.agent.spec(), episode);
+        let (agreed, others): (Vec<_>, Vec<_>) = labels.into_iter().partition(|label| grows && label.agreed);
+        let agreed: Vec<Sample> = agreed.into_iter().map(|label| label.sample).collect();
+        let packed = pack(&agreed, self.style, self.tokenizer);
+        Ok(packed.into_iter().chain(others.iter().map(|label| self.row(&label.sample))).collect())
     }
 
     /// What a hierarchical agent learns from the same steps told flat.
-    fn also_flat(&self, episode: &Episode) -> Vec<Row> {
-        let told = |window| windowed(&flat(episode), window, self.style, self.tokenizer);
-        self.agent.also_flat.map(told).unwrap_or_default()
+    fn also_flat(&self, episode: &Episode) -> Result<Vec<Row>, ReplayError> {
+        let Some(window) = self.agent.also_flat else { return Ok(Vec::new()) };
+        let spec = AgentSpec { history: Some(window), ..AgentKind::Flat.into() };
+        Ok(samples::samples(spec, episode)?.iter().map(|sample| self.row(sample)).collect())
     }
+}
 
-    fn flat(&self, episode: &FlatEpisode) -> Vec<Row> {
-        match self.agent.history {
-            None => flat_rows(episode, self.style, self.tokenizer),
-            Some(window) => windowed(episode, window, self.style, self.tokenizer),
-        }
-    }
+/// Applies `of` to all episodes in parallel; results in their order.
+fn each<T: Send>(
+    episodes: &[Episode],
+    of: impl Fn(&Episode) -> Result<T, ReplayError> + Sync + Send,
+) -> Result<Vec<T>, ReplayError> {
+    episodes.par_iter().map(of).collect()
 }
 
 /// `count` of the demonstrations, drawn at random; all of them for 0.

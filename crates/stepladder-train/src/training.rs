@@ -101,7 +101,7 @@ impl Session<'_> {
         let clock = Stopwatch::start();
         let episodes = self.episodes(&env)?;
         let practised = self.practice_words(&env)?;
-        let tokenizer = Arc::new(vocabulary(self.config, &episodes, &practised, &*env.style));
+        let tokenizer = Arc::new(vocabulary(self.config, &episodes, &practised, &*env.style)?);
         self.reporter.note(&format!(
             "{} demonstrations with {} steps in {}; {} words",
             episodes.len(),

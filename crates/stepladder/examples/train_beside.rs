@@ -35,7 +35,6 @@ use stepladder_core::{Observation, Role};
 use stepladder_data::Compact;
 use stepladder_data::batch::{Reduction, collate, mass};
 use stepladder_data::rows::{Span, merge, row, texts};
-use stepladder_data::streams::hierarchical;
 use stepladder_data::{Row, Sample, WordTokenizer};
 use stepladder_env::TaskSet;
 use stepladder_model::checkpoint::{read_tensors, write_tensors};
@@ -91,7 +90,9 @@ fn samples(tasks: &dyn TaskSet, games: usize) -> Result<Vec<Sample>> {
         };
         let mut expert = Blocking::new(ExpertGenerator::new(AlfworldExpert::default(), "expert"));
         let episodes = Scheduler::new(tasks, &mut expert, options).run(&jobs, |_| ())?;
-        samples.extend(episodes.iter().filter(|episode| episode.won).flat_map(hierarchical));
+        for episode in episodes.iter().filter(|episode| episode.won) {
+            samples.extend(stepladder_data::samples::samples(AgentKind::StepHrl.into(), episode)?);
+        }
     }
     Ok(samples)
 }
@@ -107,7 +108,7 @@ fn export(directory: &Path, games: usize, env: &str) -> Result<()> {
     };
     let style = Compact::new(Arc::new(AlfworldCodec));
     let samples = samples(&*tasks, games)?;
-    let words = texts(&samples, &[], &style);
+    let words = texts(&samples, &style);
     let tokenizer = WordTokenizer::train(&style.markers(), words.iter().map(String::as_str));
     let factors = Factors::collect(tokenizer.words(), |word| style.factors(word));
     let config = ModelConfig::new(shape(), tokenizer.len(), factors.len())?;

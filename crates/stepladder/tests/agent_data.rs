@@ -1,13 +1,16 @@
-//! What training reads out of a trace is what the agents were asked while it was recorded.
+//! A replayed trace asks what the agents were asked while it was recorded; rows hold the same.
 
 #![allow(clippy::unwrap_used, reason = "the helpers of a test are tests")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use stepladder_agent::AgentKind;
+use stepladder_agent::himac::Blueprint;
+use stepladder_agent::replay::{drive, replay};
+use stepladder_agent::step_hrl::ProgressSlot;
+use stepladder_agent::{AgentKind, AgentSpec};
 use stepladder_alfworld::{AlfworldCodec, AlfworldExpert, AlfworldSegmenter, Households, noise};
-use stepladder_core::label::Perturb;
+use stepladder_core::label::{Expert, Perturb};
 use stepladder_core::reply::{Profile, clean_progress};
 use stepladder_core::seed::Rng;
 use stepladder_core::style::{END, PromptStyle};
@@ -15,8 +18,8 @@ use stepladder_core::trace::{Episode, Subtask, Turn};
 use stepladder_core::{Codec, Observation, Query, Role};
 use stepladder_data::Compact;
 use stepladder_data::annotate::annotate;
-use stepladder_data::rows::{flat_rows, row, texts};
-use stepladder_data::streams::{flat, hierarchical};
+use stepladder_data::rows::{pack, row, texts};
+use stepladder_data::samples::{prompts, samples};
 use stepladder_data::transitions::transitions;
 use stepladder_data::{Sample, WordTokenizer};
 use stepladder_env::TaskSet;
@@ -89,10 +92,13 @@ fn style() -> Compact {
     Compact::new(Arc::new(AlfworldCodec))
 }
 
-fn tokenizer<'a>(episodes: impl Iterator<Item = &'a Episode> + Clone) -> WordTokenizer {
-    let samples: Vec<Sample> = episodes.clone().flat_map(hierarchical).collect();
-    let flats: Vec<_> = episodes.map(flat).collect();
-    let words = texts(&samples, &flats, &style());
+/// The words of everything that is said and shown in the episodes.
+fn tokenizer<'a>(kind: AgentKind, episodes: impl Iterator<Item = &'a Episode>) -> WordTokenizer {
+    let mut words = Vec::new();
+    for episode in episodes {
+        words.extend(texts(&samples(kind.into(), episode).unwrap(), &style()));
+        words.extend(prompts(kind.into(), episode).unwrap().iter().map(|query| style().prompt(query)));
+    }
     WordTokenizer::train(&style().markers(), words.iter().map(String::as_str))
 }
 
@@ -106,7 +112,8 @@ fn hierarchical_samples_are_what_the_three_roles_were_asked_and_said() {
     assert!(substituted(&rollouts) > 100);
     let cut_off = rollouts.iter().filter(|(episode, _)| !episode.won).count();
     assert!((10..100).contains(&cut_off), "{cut_off} episodes cut off");
-    let (style, tokenizer) = (style(), tokenizer(rollouts.iter().map(|(episode, _)| episode)));
+    let episodes = rollouts.iter().map(|(episode, _)| episode);
+    let (style, tokenizer) = (style(), tokenizer(AgentKind::StepHrl, episodes));
     for (episode, asked) in &rollouts {
         let expected: Vec<Sample> = asked
             .iter()
@@ -116,7 +123,7 @@ fn hierarchical_samples_are_what_the_three_roles_were_asked_and_said() {
                 Sample { query: query.clone(), reply }
             })
             .collect();
-        let samples = hierarchical(episode);
+        let samples = samples(AgentKind::StepHrl.into(), episode).unwrap();
         assert_eq!(samples, expected, "{}", episode.task);
         for sample in &samples {
             let row = row(sample, &style, &tokenizer);
@@ -134,9 +141,10 @@ fn hierarchical_samples_are_what_the_three_roles_were_asked_and_said() {
 fn packed_flat_rows_hold_every_prompt_the_flat_agent_was_asked() {
     let rollouts = rollouts(AgentKind::Flat, 60, 3, 12);
     assert!(substituted(&rollouts) > 100);
-    let (style, tokenizer) = (style(), tokenizer(rollouts.iter().map(|(episode, _)| episode)));
+    let episodes = rollouts.iter().map(|(episode, _)| episode);
+    let (style, tokenizer) = (style(), tokenizer(AgentKind::Flat, episodes));
     for (episode, asked) in &rollouts {
-        let [row] = flat_rows(&flat(episode), &style, &tokenizer).try_into().unwrap();
+        let row = pack(&samples(AgentKind::Flat.into(), episode).unwrap(), &style, &tokenizer).unwrap();
         // Where noise replaced the action, its prompt is part of the row but not a target.
         let learnt: Vec<_> = asked
             .iter()
@@ -180,7 +188,8 @@ fn annotating_a_bare_demonstration_gives_back_the_experts_hierarchy_and_transiti
         let annotated = annotate(&bare(episode), &AlfworldSegmenter, &AlfworldExpert::default()).unwrap();
         assert_eq!(&annotated, episode);
         for profile in [Profile::Fixed, Profile::Code] {
-            assert_eq!(transitions(&annotated, profile), transitions(episode, profile));
+            let of = |episode| transitions(AgentKind::StepHrl.into(), episode, profile).unwrap();
+            assert_eq!(of(&annotated), of(episode));
         }
     }
 }
@@ -199,24 +208,102 @@ fn no_compact_prompt_has_two_replies() {
     };
     for (episode, _) in &rollouts {
         let task = episode.task.to_string();
-        for sample in hierarchical(episode) {
-            learn(&task, &sample.query, &sample.reply);
-        }
-        let flat = flat(episode);
-        let mut history = Vec::new();
-        for step in flat.steps {
-            if step.target {
-                let query = Query::Flat {
-                    task: flat.task.clone(),
-                    context: flat.context.clone(),
-                    history: history.clone(),
-                };
-                learn(&task, &query, &step.action);
+        for kind in [AgentKind::StepHrl, AgentKind::Flat] {
+            for sample in samples(kind.into(), episode).unwrap() {
+                learn(&task, &sample.query, &sample.reply);
             }
-            history.push((step.action, step.answer));
         }
     }
     assert!(seen > 9_000 && replies.len() * 4 < seen * 3, "{seen} samples, {} prompts", replies.len());
+}
+
+/// A policy whose turns keep their prompts: the expert where it plays the role, else replies dealt in order.
+struct Speaker {
+    expert: Box<dyn Expert>,
+    style: Compact,
+    dealt: usize,
+}
+
+/// HiMAC's experts are its demonstrations, so this plays its roles.
+const DEALT: [(&str, &str); 5] = [
+    ("<plan>\n1. look around\n2. find it\n3. use it\n</plan>", "<action>look</action>"),
+    ("no plan", "<action>up</action> <sub_done>"),
+    ("<plan>\n1. open it\n</plan>", "<sub_done>"),
+    ("<plan>\n1. look around\n2. find it\n</plan>", "mumble"),
+    ("<plan>\n1. look around\n2. find it\n</plan>", "<action>inventory</action>"),
+];
+
+impl BatchGenerator for Speaker {
+    fn generate(
+        &mut self,
+        requests: &[Request],
+    ) -> Result<Vec<Result<Completion, GenerateError>>, GenerateError> {
+        let mut speak = |request: &Request| {
+            self.dealt += 1;
+            let (plan, act) = DEALT[self.dealt % DEALT.len()];
+            let dealt = if request.query.role() == Role::Macro { plan } else { act };
+            let text = self.expert.reply(&request.query).unwrap_or_else(|| dealt.to_owned());
+            Ok(Completion { prompt: self.style.prompt(&request.query), ..Completion::text(text) })
+        };
+        Ok(requests.iter().map(&mut speak).collect())
+    }
+
+    fn policy(&self) -> String {
+        "speaker".to_owned()
+    }
+}
+
+#[test]
+fn every_kind_of_agent_asks_in_a_replay_what_stands_in_the_trace() {
+    let [flat, whole, himac] = [AgentKind::Flat, AgentKind::StepHrl, AgentKind::Himac].map(AgentSpec::from);
+    let specs = [
+        flat,
+        AgentSpec { history: Some(2), ..flat },
+        whole,
+        AgentSpec { planner: false, ..whole },
+        AgentSpec { progress: ProgressSlot::Empty, ..whole },
+        AgentSpec { progress: ProgressSlot::History, ..whole },
+        himac,
+        AgentSpec { history: Some(1), sub_done: false, ..himac },
+    ];
+    const LIMIT: u32 = 25;
+    let families = [(&stepladder_alfworld::HOUSEHOLD, "train"), (&stepladder_sokoban::FAMILY, "train-6x6-1")];
+    for (family, split) in families {
+        let set = (family.open)(None, &stepladder_env::Options::default()).unwrap();
+        let tasks = &set.tasks(split).unwrap()[..30];
+        let perturb = (family.noise.unwrap())();
+        let style = Compact::new((family.codec)());
+        for spec in specs {
+            let expert = (family.expert.unwrap())();
+            let mut speaker = Blocking::new(Speaker { expert, style: style.clone(), dealt: 0 });
+            let noise = Some(Noise { probability: 0.2, perturb: &*perturb });
+            let options = Options { noise, max_steps: LIMIT, ..Options::greedy(spec) };
+            let episodes =
+                Scheduler::new(&*set, &mut speaker, options).run(&Job::each(tasks), |_| ()).unwrap();
+            let mut labelled = 0;
+            for episode in &episodes {
+                let driven = drive(&mut *spec.make(LIMIT, &Blueprint::Own), episode).unwrap();
+                let found: Vec<(String, &str)> = driven
+                    .decisions
+                    .iter()
+                    .map(|decision| (style.prompt(&decision.query), decision.reply.as_str()))
+                    .collect();
+                let kept: Vec<(String, &str)> =
+                    episode.turns().map(|turn| (turn.prompt.clone(), turn.reply.as_str())).collect();
+                assert_eq!(found, kept, "{spec} {}", episode.task);
+                labelled += driven.decisions.iter().filter(|decision| decision.substituted).count();
+                if spec.kind != AgentKind::Himac {
+                    let replayed = replay(spec, episode).unwrap();
+                    let queries = |decisions: &[stepladder_agent::replay::Decision]| -> Vec<Query> {
+                        decisions.iter().map(|decision| decision.query.clone()).collect()
+                    };
+                    assert_eq!(queries(&replayed.decisions), queries(&driven.decisions));
+                    assert_eq!(replayed.next, driven.next);
+                }
+            }
+            assert!(labelled > 20, "{spec}: noise replaced {labelled} actions");
+        }
+    }
 }
 
 /// Every string in a value.

@@ -4,12 +4,13 @@
 mod common;
 
 use common::{episodes, folder, json, playable};
+use stepladder_agent::AgentKind;
 use stepladder_core::Role;
 use stepladder_core::label::Expert;
 use stepladder_core::reply::clean_progress;
 use stepladder_core::seed::stream;
 use stepladder_core::trace::Episode;
-use stepladder_data::streams::hierarchical;
+use stepladder_data::samples::samples;
 use stepladder_scienceworld::ScienceWorldExpert;
 use stepladder_scienceworld::augment::rename::rename;
 
@@ -81,7 +82,7 @@ fn the_expert_agrees_with_renamed_labels() {
     let (mut said, mut agreed) = (0, 0);
     for (number, episode) in episodes(&file).iter().enumerate().filter(|(_, episode)| episode.won) {
         let renamed = rename(episode, &mut stream(1, "rename", &[number as u64]));
-        for sample in hierarchical(&renamed) {
+        for sample in samples(AgentKind::StepHrl.into(), &renamed).unwrap() {
             said += 1;
             let reply = ScienceWorldExpert.reply(&sample.query).unwrap();
             let reply = if sample.role() == Role::Progress { clean_progress(&reply) } else { reply };

@@ -12,6 +12,8 @@ mod retell;
 pub use error::{Fault, Place, ReplayError};
 pub use retell::unchecked;
 
+use std::borrow::Cow;
+
 use stepladder_core::trace::{Episode, Subtask, TraceStep, Turn};
 use stepladder_core::{Query, Step};
 
@@ -27,13 +29,15 @@ pub struct Decision {
     pub reply: String,
     /// Whether another action was played than the reply names.
     pub substituted: bool,
-    /// Where the replayed episode holds the reply.
+    /// Where [`Replay::episode`] holds the reply.
     pub place: Place,
 }
 
 /// A replayed episode.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Replay {
+#[derive(Debug, Clone, PartialEq)]
+pub struct Replay<'e> {
+    /// The episode as the agent went through it; that of another agent is told anew.
+    pub episode: Cow<'e, Episode>,
     /// Prompts and replies in the order in which the roles spoke.
     pub decisions: Vec<Decision>,
     /// The prompt that follows the last recorded event, had the episode gone on; none if the agent itself finished, or if
@@ -60,9 +64,19 @@ pub struct Replay {
 ///
 /// # Errors
 /// [`ReplayError`] names the place where the trace does not fit the agent.
-pub fn replay(spec: AgentSpec, episode: &Episode) -> Result<Replay, ReplayError> {
-    let (mut agent, told) = retell::retell(spec, episode)?;
-    drive(&mut *agent, &told)
+pub fn replay(spec: AgentSpec, episode: &Episode) -> Result<Replay<'_>, ReplayError> {
+    let (mut agent, episode) = retell::retell(spec, episode)?;
+    let (decisions, next) = go_through(&mut *agent, &episode)?;
+    Ok(Replay { episode, decisions, next })
+}
+
+/// Drives `agent` through an episode that an agent like it recorded.
+///
+/// # Errors
+/// [`ReplayError`] names the place where the trace does not fit the agent.
+pub fn drive<'e>(agent: &mut dyn Agent, episode: &'e Episode) -> Result<Replay<'e>, ReplayError> {
+    let (decisions, next) = go_through(agent, episode)?;
+    Ok(Replay { episode: Cow::Borrowed(episode), decisions, next })
 }
 
 /// What the trace holds next.
@@ -97,11 +111,10 @@ fn events(episode: &Episode) -> impl Iterator<Item = (Place, Event<'_>)> {
     })
 }
 
-/// Drives `agent` through an episode that an agent like it recorded.
-///
-/// # Errors
-/// [`ReplayError`] names the place where the trace does not fit the agent.
-pub fn drive(agent: &mut dyn Agent, episode: &Episode) -> Result<Replay, ReplayError> {
+fn go_through(
+    agent: &mut dyn Agent,
+    episode: &Episode,
+) -> Result<(Vec<Decision>, Option<Query>), ReplayError> {
     let error = |place, fault| ReplayError { task: episode.task.to_string(), place, fault };
     let mut decisions = Vec::new();
     let mut want = agent.start(&episode.start);
@@ -132,7 +145,8 @@ pub fn drive(agent: &mut dyn Agent, episode: &Episode) -> Result<Replay, ReplayE
                 if step.end.is_some() && !last {
                     return Err(error(place, Fault::Over));
                 }
-                agent.on_step(&answer(step))
+                // The end is left out: the agent goes on to the prompt that would follow.
+                agent.on_step(&Step { end: None, ..step.answer() })
             }
             (Event::Step { .. }, Want::Reply(query)) => {
                 return Err(error(place, Fault::Missing { asked: query.role() }));
@@ -145,19 +159,7 @@ pub fn drive(agent: &mut dyn Agent, episode: &Episode) -> Result<Replay, ReplayE
         Want::Reply(query) => Some(query),
         Want::Act(_) | Want::Finished => None,
     };
-    Ok(Replay { decisions, next })
-}
-
-/// What the environment answered. The end is left out: the agent goes on to the prompt that would follow.
-fn answer(step: &TraceStep) -> Step {
-    Step {
-        observation: step.observation.clone(),
-        reward: step.reward,
-        won: step.won,
-        unknown_action: step.unknown_action,
-        context: step.context.clone(),
-        end: None,
-    }
+    Ok((decisions, next))
 }
 
 /// Whether the agent keeps of the episode what the trace has.

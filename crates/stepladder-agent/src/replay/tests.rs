@@ -173,7 +173,7 @@ fn every_prompt_shows_the_context_of_its_moment() {
         (AgentKind::StepHrl, &["room 0", "room 0", "room 1", "room 1", "room 2"]),
         (AgentKind::Himac, &["room 0", "room 0", "room 1", "room 2"]),
     ] {
-        let Replay { decisions, next } = replay(kind.into(), &episode).unwrap();
+        let Replay { decisions, next, .. } = replay(kind.into(), &episode).unwrap();
         let rooms: Vec<String> =
             decisions.iter().map(|decision| &decision.query).chain(&next).map(room).collect();
         assert_eq!(rooms, expected, "{}", kind.name());
@@ -337,7 +337,7 @@ fn without_progress_only_planner_and_executor_speak() {
 fn without_a_planner_finished_facts_stay_in_the_progress_text() {
     let spec = AgentSpec { planner: false, ..AgentKind::StepHrl.into() };
     let episode = with_texts(&[&["looking || [Checked: x]", "took it || [Checked: x]"], &["put it"]]);
-    let Replay { decisions, next } = replay(spec, &episode).unwrap();
+    let Replay { decisions, next, .. } = replay(spec, &episode).unwrap();
     let mut flags = Vec::new();
     let mut texts = Vec::new();
     for decision in &decisions {

@@ -77,7 +77,7 @@ impl Expert for AlfworldExpert {
                 recorder::record(subtask, progress, action, &observation.feedback)
             }
             Query::Flat { task, context, history } => self.act_flat(task, context, history),
-            // Blueprints are taken from its episodes (`stepladder_data::himac`).
+            // Blueprints are taken from its episodes (`stepladder_agent::replay`).
             Query::Macro { .. } | Query::Micro { .. } => return None,
         })
     }

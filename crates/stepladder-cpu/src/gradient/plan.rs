@@ -7,8 +7,6 @@
 
 use std::ops::Range;
 
-use stepladder_rollout::engine::check_ids;
-
 use crate::error::CpuError;
 use crate::weights::Shape;
 
@@ -153,7 +151,7 @@ fn check(branch: &Branch<'_>, shape: &Shape) -> Result<(), String> {
     if branch.prompt.is_empty() {
         return Err("it has no token".to_owned());
     }
-    check_ids(branch.prompt, shape.vocab)?;
+    shape.check_ids(branch.prompt)?;
     for reply in &branch.replies {
         if reply.is_empty() {
             return Err("one of its replies has no token".to_owned());
@@ -162,7 +160,7 @@ fn check(branch: &Branch<'_>, shape: &Shape) -> Result<(), String> {
         if needed > window {
             return Err(format!("it and a reply have {needed} tokens, the context window has {window}"));
         }
-        check_ids(reply, shape.vocab)?;
+        shape.check_ids(reply)?;
     }
     Ok(())
 }

@@ -25,7 +25,6 @@ pub use show::{entries, inline, show};
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
-use stepladder_agent::step_hrl::ProgressSlot;
 use stepladder_agent::{AgentKind, AgentSpec};
 use stepladder_algo::himac::Selection;
 use stepladder_algo::offline_ac::{TargetUpdate, VTarget};
@@ -424,11 +423,7 @@ impl AgentConfig {
             kind: self.kind,
             history: self.history,
             planner: self.planner,
-            progress: match self.progress {
-                ProgressText::Full | ProgressText::Unchecked => ProgressSlot::Written,
-                ProgressText::History => ProgressSlot::History,
-                ProgressText::None => ProgressSlot::Empty,
-            },
+            progress: self.progress.slot(),
             sub_done: self.sub_done,
         }
     }

@@ -48,12 +48,12 @@ pub(super) fn run(arguments: &Demonstrate) -> Result<()> {
     writer.write_all(&episodes)?;
     let summary = env.evaluate(&episodes).all;
     let divided = episodes.iter().any(|episode| episode.agent == AgentKind::StepHrl.name());
-    let labels = divided.then(|| Labels::of(&episodes, &*env.style));
+    let labels = divided.then(|| Labels::of(&episodes, &*env.style)).transpose()?;
     if arguments.json {
         say(json!({
             "env": arguments.env, "split": arguments.split, "dropped": dropped.episodes, "split_tasks": subset.of, "subset": subset.text(), "n": summary.n, "success": summary.success,
             "interval": summary.interval, "score": summary.score, "mean_steps": summary.mean_steps, "file": arguments.output,
-            "labels": labels, "labels_by_family": divided.then(|| Labels::by_family(&episodes, &*env.style)),
+            "labels": labels, "labels_by_family": divided.then(|| Labels::by_family(&episodes, &*env.style)).transpose()?,
         }));
     } else {
         sum_up(
