@@ -38,10 +38,36 @@ pub fn derive(seed: u64, name: &str, indices: &[u64]) -> u64 {
 
 /// Computes a stable 64-bit fingerprint of a text.
 pub fn fingerprint(text: &str) -> u64 {
-    let digest = Sha256::digest(text.as_bytes());
-    let mut first = [0u8; 8];
-    first.copy_from_slice(&digest[..8]);
-    u64::from_le_bytes(first)
+    let mut fingerprint = Fingerprint::default();
+    fingerprint.add(text.as_bytes());
+    fingerprint.finish()
+}
+
+/// Computes the [`fingerprint`] of a text that is given in parts.
+///
+/// ```
+/// use stepladder_core::seed::{Fingerprint, fingerprint};
+/// let mut parts = Fingerprint::default();
+/// parts.add(b"put a mug ");
+/// parts.add(b"in desk 1");
+/// assert_eq!(parts.finish(), fingerprint("put a mug in desk 1"));
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Fingerprint(Sha256);
+
+impl Fingerprint {
+    /// Adds the next part.
+    pub fn add(&mut self, part: &[u8]) {
+        self.0.update(part);
+    }
+
+    /// The fingerprint of all parts in their order.
+    pub fn finish(self) -> u64 {
+        let digest = self.0.finalize();
+        let mut first = [0u8; 8];
+        first.copy_from_slice(&digest[..8]);
+        u64::from_le_bytes(first)
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use pulp::Arch;
 use rand::RngExt;
-use stepladder_core::seed::Rng;
+use stepladder_rollout::generator::Sampling;
 
 use super::kernels::{largest_and_log_sum, weights};
 
@@ -15,11 +15,11 @@ pub(crate) fn choose(
     arch: Arch,
     logits: &[f32],
     scratch: &mut [f32],
-    sampling: &mut Option<(f64, Rng)>,
+    sampling: &mut Option<Sampling>,
 ) -> (u32, f32) {
     let (largest, mut log_sum) = largest_and_log_sum(arch, logits);
     let mut scale = 1.0;
-    let drawn = sampling.as_mut().and_then(|(temperature, rng)| {
+    let drawn = sampling.as_mut().and_then(|Sampling { temperature, rng }| {
         scale = (1.0 / *temperature) as f32;
         weights(arch, logits, scale, largest, scratch);
         let (place, sum) = draw(scratch, rng.random::<f64>());
@@ -67,7 +67,7 @@ mod tests {
         let logits: Vec<f32> = probabilities.iter().map(|p| p.ln().max(-1e9) + 3.0).collect();
         let mut scratch = vec![0.0; logits.len()];
         for temperature in [0.5, 1.0, 2.0] {
-            let mut sampling = Some((temperature, stream(1, "sampling", &[])));
+            let mut sampling = Some(Sampling { temperature, rng: stream(1, "sampling", &[]) });
             let mut counts = vec![0f64; logits.len()];
             const DRAWS: usize = 20_000;
             let tempered = probabilities.iter().map(|&p| f64::from(p).powf(1.0 / temperature));

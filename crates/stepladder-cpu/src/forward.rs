@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use stepladder_rollout::engine::{Prompt, Reply};
+
 use super::attention::{Attention, Run};
 use super::kernels::{gate, normalise, rotate};
 use super::model::{Block, Model};
 use super::segment::{Segment, Source, Span};
-use crate::request::{Prompt, Reply};
 
 /// Tokens that pass through the second half of a block together.
 const TOGETHER: usize = 96;

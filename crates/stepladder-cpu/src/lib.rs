@@ -1,7 +1,7 @@
 //! Inference and gradients of a decoder on the CPU in f32, without libtorch.
 //!
-//! * [`Weights`]: the decoder as plain matrices, checked; [`Prompt`] and [`Reply`]
-//! * [`Writer`]: completes prompts on several threads and keeps keys and values of prompts between calls ([`prefixes`])
+//! * [`Weights`]: the decoder as plain matrices, checked
+//! * [`Writer`]: the [`stepladder_rollout::engine::Engine`]; completes prompts on several threads and keeps keys and values of prompts between calls ([`prefixes`])
 //! * [`gradient`]: log-probabilities of given replies, and their gradient
 //! * `product`: packed matrices; `kernels`: operations on single positions; `attention`
 //! * `choose`: the next token
@@ -20,7 +20,6 @@ mod kernels;
 mod model;
 pub mod prefixes;
 mod product;
-mod request;
 mod segment;
 #[cfg(test)]
 mod testing;
@@ -29,6 +28,5 @@ mod writer;
 
 pub use error::CpuError;
 pub use model::Model;
-pub use request::{Prompt, Reply};
 pub use weights::{BlockMatrices, Matrices, Shape, Weights, rotations};
 pub use writer::{DEFAULT_PREFIX_BYTES, Writer};

@@ -26,14 +26,6 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// Names the first id that the vocabulary lacks.
-    pub(crate) fn check_ids(&self, ids: &[u32]) -> Result<(), String> {
-        match ids.iter().find(|&&id| id as usize >= self.vocab) {
-            Some(id) => Err(format!("token {id} is not in the vocabulary of {}", self.vocab)),
-            None => Ok(()),
-        }
-    }
-
     fn check(&self) -> Result<(), CpuError> {
         let fail = |reason: String| Err(CpuError::Weights(reason));
         for (name, value) in [

@@ -8,13 +8,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use stepladder_rollout::engine::{Engine, EngineError, Prompt, Reply, SpecialTokens};
+
 use super::choose::choose;
 use super::forward::{Row, Scratch};
 use super::model::Model;
 use super::segment::{Segment, Source, Span, beginning};
 use crate::error::{CpuError, panic_message};
 use crate::prefixes::{Prefixes, Stored};
-use crate::request::{Prompt, Reply};
+use crate::weights::Shape;
 
 /// Most and fewest tokens of prompts that are read together: enough that a product's weights are read for many, few
 /// enough that what they give stays in a core's cache and that all threads end together.
@@ -96,8 +98,9 @@ impl Writer {
     /// [`CpuError::Input`] for the first prompt that is empty, holds an unknown token or does not fit into the context window
     /// with its budget; nothing is generated then. [`CpuError::Thread`] with the message of a thread's panic.
     pub fn write(&mut self, prompts: Vec<Prompt>, end: u32) -> Result<Vec<Reply>, CpuError> {
+        let Shape { vocab, max_positions, .. } = self.model.shape;
         for (index, prompt) in prompts.iter().enumerate() {
-            check(&self.model, prompt).map_err(|reason| CpuError::Input { index, reason })?;
+            prompt.check(max_positions, vocab).map_err(|reason| CpuError::Input { index, reason })?;
         }
         let count = prompts.len();
         let mut waiting: Vec<Row> = prompts.into_iter().enumerate().map(|row| self.row(row)).collect();
@@ -170,26 +173,13 @@ impl Writer {
     }
 }
 
-/// The violation that keeps a model from completing a prompt, if there is one.
-fn check(model: &Model, prompt: &Prompt) -> Result<(), String> {
-    let shape = &model.shape;
-    let needed = prompt.ids.len().saturating_add(prompt.budget);
-    if prompt.ids.is_empty() {
-        return Err("it has no token".to_owned());
+impl Engine for Writer {
+    fn context(&self) -> usize {
+        self.model.shape.max_positions
     }
-    if prompt.budget == 0 {
-        return Err("its budget is 0; a reply has at least one token".to_owned());
-    }
-    if needed > shape.max_positions {
-        let window = shape.max_positions;
-        return Err(format!("with its budget it needs {needed} tokens, the context window has {window}"));
-    }
-    shape.check_ids(&prompt.ids)?;
-    match prompt.sampling {
-        Some((temperature, _)) if !(temperature.is_finite() && temperature > 0.0) => {
-            Err(format!("its temperature is {temperature}; it must be above 0"))
-        }
-        _ => Ok(()),
+
+    fn complete(&mut self, prompts: Vec<Prompt>, tokens: SpecialTokens) -> Result<Vec<Reply>, EngineError> {
+        self.write(prompts, tokens.end).map_err(EngineError::new)
     }
 }
 

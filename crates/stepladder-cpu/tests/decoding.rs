@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use rand::RngExt;
 use stepladder_core::seed::stream;
 use stepladder_cpu::gradient::{Branch, Scorer};
-use stepladder_cpu::{
-    BlockMatrices, CpuError, Matrices, Model, Prompt, Reply, Shape, Weights, Writer, rotations,
-};
+use stepladder_cpu::{BlockMatrices, CpuError, Matrices, Model, Shape, Weights, Writer, rotations};
+use stepladder_rollout::engine::{Prompt, Reply};
+use stepladder_rollout::generator::Sampling;
 
 const VOCAB: u32 = 40;
 /// Log-probabilities of one model computed in another order of f32 additions.
@@ -68,7 +68,8 @@ fn prompts(seed: u64, count: usize) -> Vec<Prompt> {
             ids.truncate(1 + draw(30) as usize);
             // Of few tokens, so that some are equal.
             ids.extend((0..draw(28)).map(|_| draw(3)));
-            let sampling = (index % 3 != 0).then(|| (1.0, stream(seed, "sampling", &[index as u64])));
+            let sampling = (index % 3 != 0)
+                .then(|| Sampling { temperature: 1.0, rng: stream(seed, "sampling", &[index as u64]) });
             Prompt { ids, budget: 1 + draw(20) as usize, sampling }
         })
         .collect()
@@ -153,7 +154,7 @@ fn samples_of_a_prompt_are_its_own() {
     let prompt = |index: u64| Prompt {
         ids: (0..30).map(|at| at * 7 % VOCAB).collect(),
         budget: 6,
-        sampling: Some((1.0, stream(3, "sampling", &[index]))),
+        sampling: Some(Sampling { temperature: 1.0, rng: stream(3, "sampling", &[index]) }),
     };
     let replies = writer(&weights, 2).write((0..64).map(prompt).collect(), END).unwrap();
     let mut distinct: Vec<&Vec<u32>> = replies.iter().map(|reply| &reply.ids).collect();
@@ -178,7 +179,7 @@ fn damaged_prompts_are_errors() {
     let mut writer = writer(&weights(shape, 0), 2);
     let good = Prompt { ids: vec![3, 4], budget: 2, sampling: None };
     let expected = writer.write(vec![good.clone()], END).unwrap();
-    let hot = |temperature| Some((temperature, stream(1, "sampling", &[])));
+    let hot = |temperature| Some(Sampling { temperature, rng: stream(1, "sampling", &[]) });
     let most = shape.max_positions;
     let cases = [
         (Prompt { ids: Vec::new(), ..good.clone() }, "it has no token"),

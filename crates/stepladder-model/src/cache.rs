@@ -8,7 +8,8 @@
 use rand::RngExt;
 use stepladder_core::seed::Rng;
 use stepladder_cpu::prefixes::{Found, Stored};
-use stepladder_cpu::{Prompt, Reply};
+use stepladder_rollout::engine::{Prompt, Reply};
+use stepladder_rollout::generator::Sampling;
 use tch::{Device, Kind, TchError, Tensor};
 
 use crate::decoder::Decoder;
@@ -345,7 +346,7 @@ fn choose(
         }
         let (id, logprob) = match &mut prompts[row].sampling {
             None => (token[position] as u32, best[position]),
-            Some((temperature, rng)) => {
+            Some(Sampling { temperature, rng }) => {
                 let row = logprobs.f_get(position as i64)?.f_to_device(Device::Cpu)?;
                 let values: Vec<f32> = Vec::try_from(row)?;
                 sample(&values, *temperature, rng)

@@ -17,6 +17,7 @@ pub mod decoder;
 pub mod device;
 pub mod factors;
 pub mod failure;
+mod fingerprint;
 mod llama;
 pub mod local;
 #[cfg(target_arch = "x86_64")]
@@ -30,6 +31,7 @@ pub mod weights;
 pub use config::{ModelConfig, Shape};
 pub use decoder::{Decoder, Frame};
 pub use factors::Factors;
+pub use fingerprint::fingerprint;
 pub use local::LocalGenerator;
 pub use params::{Layout, Params};
 pub use tch::{Device, Kind};

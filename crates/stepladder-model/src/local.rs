@@ -7,11 +7,12 @@ use rustc_hash::FxHashMap;
 use stepladder_core::Query;
 use stepladder_core::style::PromptStyle;
 use stepladder_core::trace::TurnTokens;
-use stepladder_cpu::{DEFAULT_PREFIX_BYTES, Model, Prompt, Reply, Writer};
+use stepladder_cpu::{DEFAULT_PREFIX_BYTES, Model, Writer};
 use stepladder_data::WordTokenizer;
 use stepladder_data::fit::shrink;
+use stepladder_rollout::engine::{Engine, Prompt, Reply, SpecialTokens};
 use stepladder_rollout::generator::{BatchGenerator, Completion, GenerateError, Request};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind};
 
 use crate::ModelError;
 use crate::decoder::{Decoder, Frame};
@@ -24,8 +25,7 @@ const REMEMBERED: usize = 4_000_000;
 
 /// Everything that turns a query into a reply.
 pub struct LocalGenerator {
-    engine: Engine,
-    window: usize,
+    engine: Box<dyn Engine>,
     style: Arc<dyn PromptStyle>,
     tokenizer: Arc<WordTokenizer>,
     policy: String,
@@ -34,14 +34,6 @@ pub struct LocalGenerator {
     greedy: FxHashMap<(Vec<u32>, usize), Reply>,
     /// Prompt tokens in `greedy`.
     remembered: usize,
-}
-
-/// What writes replies.
-enum Engine {
-    /// f32 on the CPU.
-    Cpu(Box<Writer>),
-    /// Other devices and kinds.
-    Tensors(Tiles),
 }
 
 /// A prompt as the model reads it.
@@ -110,15 +102,14 @@ impl LocalGenerator {
         let decoders = |count: usize| -> Vec<Decoder> {
             tch::no_grad(|| (0..count.max(1)).map(|_| frame.decoder(&weights.trained.flat)).collect())
         };
-        let engine = if device == Device::Cpu && kind == Kind::Float {
+        let engine: Box<dyn Engine> = if device == Device::Cpu && kind == Kind::Float {
             let model = Model::new(decoders(1)[0].plain()?);
-            Engine::Cpu(Box::new(Writer::new(model, workers, DEFAULT_PREFIX_BYTES)))
+            Box::new(Writer::new(model, workers, DEFAULT_PREFIX_BYTES))
         } else {
-            Engine::Tensors(Tiles::new(decoders(workers), device, kind))
+            Box::new(Tiles::new(decoders(workers), device, kind))
         };
         Ok(Self {
             engine,
-            window: weights.config().shape.max_positions as usize,
             style,
             tokenizer,
             policy,
@@ -194,14 +185,10 @@ impl LocalGenerator {
         let prompts = wanted.iter().map(|&index| Prompt {
             ids: prepared[index].ids.clone(),
             budget: prepared[index].budget,
-            sampling: requests[index].sampling.as_ref().map(|s| (s.temperature, s.rng.clone())),
+            sampling: requests[index].sampling.clone(),
         });
-        let (prompts, end) = (prompts.collect(), self.tokenizer.end());
-        let pad = self.tokenizer.pad();
-        let replies = match &mut self.engine {
-            Engine::Cpu(writer) => writer.write(prompts, end).map_err(ModelError::from),
-            Engine::Tensors(tiles) => tiles.write(prompts, (end, pad)),
-        };
+        let tokens = SpecialTokens { end: self.tokenizer.end(), pad: self.tokenizer.pad() };
+        let replies = self.engine.complete(prompts.collect(), tokens);
         let replies = replies.map_err(|error| GenerateError::Backend(error.to_string()))?;
         Ok(wanted.iter().copied().zip(replies).collect())
     }
@@ -238,7 +225,7 @@ impl BatchGenerator for LocalGenerator {
         &mut self,
         requests: &[Request],
     ) -> Result<Vec<Result<Completion, GenerateError>>, GenerateError> {
-        let (window, style, tokenizer) = (self.window, &*self.style, &*self.tokenizer);
+        let (window, style, tokenizer) = (self.engine.context(), &*self.style, &*self.tokenizer);
         let fitted: Vec<Result<Fitted, GenerateError>> = requests
             .par_iter()
             .map(|request| fit(&request.query, request.budget as usize, window, style, tokenizer))
@@ -264,32 +251,5 @@ impl BatchGenerator for LocalGenerator {
 
     fn policy(&self) -> String {
         self.policy.clone()
-    }
-}
-
-/// A short name for a set of parameters: the first 64 bits of the SHA-256 of their bytes, in hexadecimal.
-pub fn fingerprint(flat: &Tensor) -> String {
-    let values: Vec<f32> = Vec::try_from(flat.to_device(Device::Cpu)).expect("a vector of f32");
-    // A formatted write takes three times as long, and a policy that learns is named anew in every phase.
-    let mut text = String::with_capacity(values.len() * 8);
-    for value in values {
-        let bits = value.to_bits();
-        text.extend(
-            (0..8).rev().map(|nibble| char::from(b"0123456789abcdef"[(bits >> (4 * nibble)) as usize & 15])),
-        );
-    }
-    format!("{:016x}", stepladder_core::seed::fingerprint(&text))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_fingerprint_is_that_of_the_written_bits() {
-        let values = [0.0f32, -0.0, 1.5, -3.25e-20, f32::MAX, f32::INFINITY];
-        let text: String = values.iter().map(|value| format!("{:08x}", value.to_bits())).collect();
-        let expected = format!("{:016x}", stepladder_core::seed::fingerprint(&text));
-        assert_eq!(fingerprint(&Tensor::from_slice(&values)), expected);
     }
 }

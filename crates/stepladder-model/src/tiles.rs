@@ -1,7 +1,7 @@
 //! Replies written with tensors: prompts are dealt out to workers in tiles, and what was computed of them is kept.
 
 use stepladder_cpu::prefixes::Prefixes;
-use stepladder_cpu::{Prompt, Reply};
+use stepladder_rollout::engine::{Engine, EngineError, Prompt, Reply, SpecialTokens};
 use tch::{Device, Kind};
 
 use crate::ModelError;
@@ -20,6 +20,8 @@ pub(crate) struct Tiles {
     decoders: Vec<Decoder>,
     device: Device,
     prefixes: Prefixes<Piece>,
+    context: usize,
+    vocab: usize,
 }
 
 /// Rows that are written together: their places among the prompts, and what is known of each.
@@ -36,19 +38,13 @@ impl Tiles {
         let width = if kind == Kind::Float { 4 } else { 2 };
         let bytes_per_token = (2 * shape.layers * shape.kv_heads * shape.head_dim() * width) as usize;
         let kept = KEPT[usize::from(device != Device::Cpu)] / bytes_per_token;
+        let (context, vocab) = (shape.max_positions as usize, decoders[0].table().size()[0] as usize);
         let decoders = decoders.into_iter().map(Decoder::for_replies).collect();
-        Self { decoders, device, prefixes: Prefixes::new(kept) }
+        Self { decoders, device, prefixes: Prefixes::new(kept), context, vocab }
     }
 
     /// A reply to every prompt, in order.
-    ///
-    /// # Errors
-    /// From libtorch, or what a thread panicked with.
-    pub(crate) fn write(
-        &mut self,
-        prompts: Vec<Prompt>,
-        tokens: (u32, u32),
-    ) -> Result<Vec<Reply>, ModelError> {
+    fn write(&mut self, prompts: Vec<Prompt>, tokens: (u32, u32)) -> Result<Vec<Reply>, ModelError> {
         let (count, workers, device) = (prompts.len(), self.decoders.len(), self.device);
         let known: Vec<Known> = prompts.iter().map(|prompt| self.prefixes.find(&prompt.ids)).collect();
         let known_len = |pieces: &Known| pieces.iter().map(|(_, _, count)| *count as usize).sum::<usize>();
@@ -116,6 +112,22 @@ impl Tiles {
     }
 }
 
+impl Engine for Tiles {
+    fn context(&self) -> usize {
+        self.context
+    }
+
+    fn complete(&mut self, prompts: Vec<Prompt>, tokens: SpecialTokens) -> Result<Vec<Reply>, EngineError> {
+        for (index, prompt) in prompts.iter().enumerate() {
+            // On a GPU an unknown token ends the process.
+            prompt
+                .check(self.context, self.vocab)
+                .map_err(|reason| EngineError::new(format!("prompt {index} of the call: {reason}")))?;
+        }
+        self.write(prompts, (tokens.end, tokens.pad)).map_err(EngineError::new)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,7 +152,9 @@ mod tests {
                 })
                 .collect();
             let expected = generate(&decoder(), &mut prompts.clone(), 3, 0, Device::Cpu).unwrap();
-            for (found, expected) in tiles.write(prompts, (3, 0)).unwrap().iter().zip(&expected) {
+            for (found, expected) in
+                tiles.complete(prompts, SpecialTokens { end: 3, pad: 0 }).unwrap().iter().zip(&expected)
+            {
                 total += 1;
                 if found.ids == expected.ids {
                     same += 1;
@@ -152,5 +166,8 @@ mod tests {
         // Near ties may part.
         assert!(same * 100 >= total * 98, "{same} of {total} replies are the same");
         assert!(!tiles.prefixes.find(&[0, 1, 4, 9]).is_empty());
+        let unknown = Prompt { ids: vec![1, 20], budget: 1, sampling: None };
+        let error = tiles.complete(vec![unknown], SpecialTokens { end: 3, pad: 0 }).unwrap_err().to_string();
+        assert_eq!(error, "prompt 0 of the call: token 20 is not in the vocabulary of 20");
     }
 }

@@ -7,10 +7,12 @@ mod common;
 use common::{VOCAB, decoder_of, factors, random, shape};
 use rand::RngExt;
 use stepladder_core::seed::stream;
-use stepladder_cpu::{Model, Prompt, Writer};
+use stepladder_cpu::{Model, Writer};
 use stepladder_model::cache::generate;
 use stepladder_model::local::NEAR_TIE;
 use stepladder_model::{Decoder, Factors, Shape};
+use stepladder_rollout::engine::Prompt;
+use stepladder_rollout::generator::Sampling;
 use tch::{Device, Kind, Tensor};
 
 /// Log-probabilities of one model computed in another order of f32 additions.
@@ -28,8 +30,8 @@ fn prompts(seed: u64, count: usize, sampled: bool) -> Vec<Prompt> {
             ids.truncate(1 + word(30) as usize);
             // Of few words, so that some are equal.
             ids.extend((0..word(28)).map(|_| word(3)));
-            let sampling =
-                (sampled && index % 3 != 0).then(|| (1.0, stream(seed, "sampling", &[index as u64])));
+            let sampling = (sampled && index % 3 != 0)
+                .then(|| Sampling { temperature: 1.0, rng: stream(seed, "sampling", &[index as u64]) });
             Prompt { ids, budget: 1 + word(20) as usize, sampling }
         })
         .collect()

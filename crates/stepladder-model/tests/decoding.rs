@@ -14,10 +14,10 @@ use stepladder_core::seed::{Rng, stream};
 use stepladder_core::style::PromptStyle;
 use stepladder_core::trace::TurnTokens;
 use stepladder_core::{Query, Role};
-use stepladder_cpu::{Prompt, Reply};
 use stepladder_model::cache::generate;
 use stepladder_model::local::NEAR_TIE;
 use stepladder_model::{Decoder, LocalGenerator, Weights};
+use stepladder_rollout::engine::{Prompt, Reply};
 use stepladder_rollout::generator::{BatchGenerator, Completion, Request, RequestId, Sampling};
 use tch::{Device, Kind, Tensor};
 
@@ -119,7 +119,8 @@ fn cached_logprobs_are_those_of_a_forward_pass() {
         let decoder = decoder(&weights(kv_heads, seed));
         let mut prompts = prompts(seed, 12);
         for (index, prompt) in prompts.iter_mut().enumerate().filter(|(index, _)| index % 2 == 0) {
-            prompt.sampling = Some((1.3, stream(seed, "sampling", &[index as u64])));
+            prompt.sampling =
+                Some(Sampling { temperature: 1.3, rng: stream(seed, "sampling", &[index as u64]) });
         }
         let replies = write(&decoder, &prompts, 7, 0);
         for (prompt, reply) in prompts.iter().zip(&replies) {
@@ -186,7 +187,8 @@ fn a_sampled_reply_depends_on_its_own_stream_alone() {
         let mut all = prompts(7, 12);
         for (index, prompt) in all.iter_mut().enumerate() {
             prompt.budget = 12;
-            prompt.sampling = Some((1.0, stream(7, "sampling", &[streams(index)])));
+            prompt.sampling =
+                Some(Sampling { temperature: 1.0, rng: stream(7, "sampling", &[streams(index)]) });
         }
         all
     };

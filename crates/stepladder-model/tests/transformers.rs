@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 
 use common::decoder_of;
 use serde_json::Value;
-use stepladder_cpu::{Model, Prompt, Writer};
+use stepladder_cpu::{Model, Writer};
 use stepladder_data::WordTokenizer;
 use stepladder_model::checkpoint::{CONFIG, GENERATION, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, load, save};
 use stepladder_model::{Factors, Weights};
+use stepladder_rollout::engine::Prompt;
 use tch::{Device, Tensor};
 
 /// A pass of these models in f32 is up to 4e-6 from the same in f64, ours as theirs, and transformers computes rotary

@@ -1,5 +1,6 @@
 //! Playing episodes: everything that is needed to let agents act in environments, and nothing that knows a model.
 //!
+//! * [`engine`]: completes prompts of token ids with a model
 //! * [`generator`]: requests in, completions out ([`Generator`]; [`BatchGenerator`] for blocking ones); experts and scripts
 //! * [`scheduler`]: drives episodes, asks for replies, steps environments in parallel
 //! * [`broken`]: episodes that an error broke off are dropped, counted and bounded
@@ -8,6 +9,7 @@
 #![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
 
 pub mod broken;
+pub mod engine;
 pub mod evaluation;
 pub mod generator;
 pub mod scheduler;

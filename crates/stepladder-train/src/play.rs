@@ -13,9 +13,8 @@ use stepladder_algo::runtime::trainer::Trainer;
 use stepladder_core::Role;
 use stepladder_core::trace::Episode;
 use stepladder_data::WordTokenizer;
-use stepladder_model::local::fingerprint;
 use stepladder_model::{Device, Kind};
-use stepladder_model::{Factors, LocalGenerator, ModelError};
+use stepladder_model::{Factors, LocalGenerator, ModelError, fingerprint};
 use stepladder_rollout::generator::{Answer, Blocking, ByRole, GenerateError, Request};
 use stepladder_rollout::scheduler::Options;
 use stepladder_rollout::{Generator, Job, Scheduler};
@@ -167,7 +166,7 @@ impl Policy {
                 part.tokenizer.clone(),
                 workers,
                 kind,
-                fingerprint(&part.weights.trained.flat),
+                fingerprint(&part.weights.trained.flat)?,
             )
             .map(Blocking::new)
         };
@@ -184,7 +183,7 @@ impl Policy {
 /// What stands in traces for the policy of a checkpoint.
 pub(crate) fn policy_fingerprint(checkpoint: &Path, device: Device) -> Result<String> {
     let (trainer, _) = checkpoint::load(checkpoint, UNUSED, device)?;
-    Ok(fingerprint(&trainer.weights.trained.flat))
+    Ok(fingerprint(&trainer.weights.trained.flat)?)
 }
 
 /// Threads that decode, and the kind of their matrix products: a GPU is one worker, in bf16.

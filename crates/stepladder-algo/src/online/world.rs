@@ -11,7 +11,8 @@ use stepladder_core::trace::Episode;
 use stepladder_core::{Role, TaskKey};
 use stepladder_data::WordTokenizer;
 use stepladder_env::TaskSet;
-use stepladder_model::local::{LocalGenerator, fingerprint};
+use stepladder_model::fingerprint;
+use stepladder_model::local::LocalGenerator;
 use stepladder_rollout::scheduler::{Job, Options, Scheduler};
 use stepladder_rollout::{Answer, Blocking, Dropped, GenerateError, Generator, Request};
 use tch::{Device, Kind};
@@ -101,7 +102,7 @@ impl World<'_> {
             self.tokenizer.clone(),
             if on_cpu { self.workers } else { 1 },
             self.kind,
-            fingerprint(&weights.trained.flat),
+            fingerprint(&weights.trained.flat)?,
         )?;
         let mut generator = Timed { inner: Blocking::new(inner), seconds: 0.0 };
         let options = Options {

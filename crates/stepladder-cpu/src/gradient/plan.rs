@@ -7,6 +7,8 @@
 
 use std::ops::Range;
 
+use stepladder_rollout::engine::check_ids;
+
 use crate::error::CpuError;
 use crate::weights::Shape;
 
@@ -151,7 +153,7 @@ fn check(branch: &Branch<'_>, shape: &Shape) -> Result<(), String> {
     if branch.prompt.is_empty() {
         return Err("it has no token".to_owned());
     }
-    shape.check_ids(branch.prompt)?;
+    check_ids(branch.prompt, shape.vocab)?;
     for reply in &branch.replies {
         if reply.is_empty() {
             return Err("one of its replies has no token".to_owned());
@@ -160,7 +162,7 @@ fn check(branch: &Branch<'_>, shape: &Shape) -> Result<(), String> {
         if needed > window {
             return Err(format!("it and a reply have {needed} tokens, the context window has {window}"));
         }
-        shape.check_ids(reply)?;
+        check_ids(reply, shape.vocab)?;
     }
     Ok(())
 }

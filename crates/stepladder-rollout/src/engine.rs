@@ -1,0 +1,102 @@
+//! Engines: token ids in, token ids out.
+//!
+//! An engine knows one model and nothing about text, roles or episodes; a generator over it does.
+
+use std::error::Error;
+
+use crate::generator::Sampling;
+
+/// A prompt to complete.
+#[derive(Debug, Clone)]
+pub struct Prompt {
+    /// Token ids; at least one.
+    pub ids: Vec<u32>,
+    /// Limit on new tokens; at least one.
+    pub budget: usize,
+    /// Greedy without.
+    pub sampling: Option<Sampling>,
+}
+
+impl Prompt {
+    /// Checks that a model with this context window and vocabulary can complete the prompt.
+    ///
+    /// # Errors
+    /// The first violation, as the end of a sentence.
+    pub fn check(&self, context: usize, vocab: usize) -> Result<(), String> {
+        if self.ids.is_empty() {
+            return Err("it has no token".to_owned());
+        }
+        if self.budget == 0 {
+            return Err("its budget is 0; a reply has at least one token".to_owned());
+        }
+        let needed = self.ids.len().saturating_add(self.budget);
+        if needed > context {
+            return Err(format!(
+                "with its budget it needs {needed} tokens, the context window has {context}"
+            ));
+        }
+        match self.sampling {
+            Some(Sampling { temperature, .. }) if !(temperature.is_finite() && temperature > 0.0) => {
+                Err(format!("its temperature is {temperature}; it must be above 0"))
+            }
+            _ => check_ids(&self.ids, vocab),
+        }
+    }
+}
+
+/// Checks that a vocabulary holds all of these tokens.
+///
+/// # Errors
+/// Names the first that it lacks, as the end of a sentence.
+pub fn check_ids(ids: &[u32], vocab: usize) -> Result<(), String> {
+    match ids.iter().find(|&&id| id as usize >= vocab) {
+        Some(id) => Err(format!("token {id} is not in the vocabulary of {vocab}")),
+        None => Ok(()),
+    }
+}
+
+/// The reply to a prompt.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Reply {
+    /// New ids, with the end token where one was generated.
+    pub ids: Vec<u32>,
+    /// Log-probability of each at the temperature it was sampled at; at temperature 1 for greedy replies.
+    pub logprobs: Vec<f32>,
+    /// Whether the budget ran out before the end token.
+    pub cut: bool,
+}
+
+/// Token ids with a meaning of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpecialTokens {
+    /// Ends a reply.
+    pub end: u32,
+    /// Fills shorter rows of a batch; its value never changes a result.
+    pub pad: u32,
+}
+
+/// The failure of an engine, in its own words.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct EngineError(Box<dyn Error + Send + Sync>);
+
+impl EngineError {
+    /// Wraps the error of an engine.
+    pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self(error.into())
+    }
+}
+
+/// Completes prompts with one model.
+pub trait Engine: Send {
+    /// Context window: tokens of the longest sequence, prompt and reply together.
+    fn context(&self) -> usize;
+
+    /// Completes every prompt, in order. A reply depends on its own prompt alone, not on the others of the call, up to
+    /// near-ties of floating-point arithmetic (`docs/design.md` D3).
+    ///
+    /// # Errors
+    /// [`EngineError`] if a prompt cannot be read or does not fit into the context window with its budget, or the engine fails;
+    /// nothing is completed then.
+    fn complete(&mut self, prompts: Vec<Prompt>, tokens: SpecialTokens) -> Result<Vec<Reply>, EngineError>;
+}
