@@ -5,6 +5,7 @@
 //! * [`replay`]: prompts and replies of a recorded episode, for training
 
 #![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
+#![deny(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
 pub mod agent;
 pub mod flat;

@@ -1,13 +1,14 @@
 //! Which agent plays: its kind, and the parts of its method that are switched off.
 
 use std::fmt;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::str::FromStr;
 
 use stepladder_core::Role;
 
 use crate::agent::Agent;
 use crate::flat::Flat;
-use crate::himac::{Blueprint, HISTORY, Himac, HimacOptions, Limits};
+use crate::himac::{Blueprint, HISTORY, Himac, HimacOptions, Limits, MAX_IDLE, MAX_SUBGOALS};
 use crate::step_hrl::{ProgressSlot, StepHrl, StepHrlOptions};
 
 stepladder_core::choices! {
@@ -32,16 +33,29 @@ pub struct AgentSpec {
     pub history: Option<usize>,
     /// STEP-HRL: a planner issues subtasks. Without one, the task itself is the only subtask.
     pub planner: bool,
-    /// STEP-HRL: what stands where the progress text stands.
+    /// STEP-HRL: content of the progress slot of its prompts.
     pub progress: ProgressSlot,
-    /// HiMAC: a sub-goal ends when it is declared done. Otherwise each has a fixed share of the steps.
+    /// HiMAC: a sub-goal ends when it is declared done. Otherwise each has a fixed part of the steps.
     pub sub_done: bool,
+    /// HiMAC: largest number of sub-goals of a blueprint (K_max), at least 1; default [`MAX_SUBGOALS`].
+    pub max_subgoals: usize,
+    /// HiMAC: replies in a row that only declare a sub-goal done, of which the last counts as invalid; at least 1; default
+    /// [`MAX_IDLE`].
+    pub max_idle: u32,
 }
 
 impl From<AgentKind> for AgentSpec {
     /// The whole method.
     fn from(kind: AgentKind) -> Self {
-        Self { kind, history: None, planner: true, progress: ProgressSlot::Written, sub_done: true }
+        Self {
+            kind,
+            history: None,
+            planner: true,
+            progress: ProgressSlot::Written,
+            sub_done: true,
+            max_subgoals: MAX_SUBGOALS,
+            max_idle: MAX_IDLE,
+        }
     }
 }
 
@@ -57,6 +71,8 @@ impl fmt::Display for AgentSpec {
                 ProgressSlot::Empty => Some("progress=false".to_owned()),
             },
             (!self.sub_done).then(|| "sub_done=false".to_owned()),
+            (self.max_subgoals != MAX_SUBGOALS).then(|| format!("max_subgoals={}", self.max_subgoals)),
+            (self.max_idle != MAX_IDLE).then(|| format!("max_idle={}", self.max_idle)),
         ];
         let options: Vec<String> = options.into_iter().flatten().collect();
         let colon = if options.is_empty() { "" } else { ":" };
@@ -80,6 +96,12 @@ impl FromStr for AgentSpec {
                 Some(("progress", "false")) => spec.progress = ProgressSlot::Empty,
                 Some(("progress", "history")) => spec.progress = ProgressSlot::History,
                 Some(("sub_done", "false")) => spec.sub_done = false,
+                Some(("max_subgoals", count)) => {
+                    spec.max_subgoals = count.parse::<NonZeroUsize>().map_err(|_| unknown())?.get();
+                }
+                Some(("max_idle", count)) => {
+                    spec.max_idle = count.parse::<NonZeroU32>().map_err(|_| unknown())?.get();
+                }
                 _ => return Err(unknown()),
             }
         }
@@ -88,7 +110,7 @@ impl FromStr for AgentSpec {
 }
 
 impl AgentSpec {
-    /// Whether anybody in it speaks in this role.
+    /// Whether it plays this role.
     pub fn has(self, role: Role) -> bool {
         match role {
             Role::Flat => self.kind == AgentKind::Flat,
@@ -118,6 +140,8 @@ impl AgentSpec {
                 limit,
                 history: self.history.unwrap_or(HISTORY),
                 limits: if self.sub_done { Limits::Declared } else { Limits::Even },
+                max_subgoals: self.max_subgoals,
+                max_idle: self.max_idle,
                 blueprint: blueprint.clone(),
             })),
         }
@@ -132,11 +156,13 @@ mod tests {
     fn a_spec_is_read_back_from_its_text() {
         let whole = AgentSpec::from(AgentKind::StepHrl);
         let flat = AgentSpec::from(AgentKind::Flat);
+        let himac = AgentSpec::from(AgentKind::Himac);
         for (spec, text) in [
             (whole, "step_hrl"),
             (AgentSpec { history: Some(4), ..flat }, "flat:history=4"),
             (AgentSpec { progress: ProgressSlot::History, ..whole }, "step_hrl:progress=history"),
-            (AgentSpec { sub_done: false, ..AgentSpec::from(AgentKind::Himac) }, "himac:sub_done=false"),
+            (AgentSpec { sub_done: false, ..himac }, "himac:sub_done=false"),
+            (AgentSpec { max_subgoals: 12, max_idle: 5, ..himac }, "himac:max_subgoals=12,max_idle=5"),
             (
                 AgentSpec { planner: false, progress: ProgressSlot::Empty, ..whole },
                 "step_hrl:planner=false,progress=false",
@@ -145,7 +171,8 @@ mod tests {
             assert_eq!(spec.to_string(), text);
             assert_eq!(text.parse(), Ok(spec));
         }
-        for text in ["react", "flat:history=x", "flat:window=3", "step_hrl:planner=true"] {
+        for text in ["react", "flat:history=x", "flat:window=3", "step_hrl:planner=true", "himac:max_idle=0"]
+        {
             assert_eq!(text.parse::<AgentSpec>(), Err(format!("unknown agent `{text}`")));
         }
     }

@@ -15,13 +15,13 @@ use stepladder_core::{End, Observation, Query, Start, Step};
 
 use crate::agent::{Agent, Want};
 
-/// What stands where STEP-HRL's prompts have the progress text.
+/// Content of the progress slot of STEP-HRL's prompts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum ProgressSlot {
     /// The text of the progress writer.
     #[default]
     Written,
-    /// The actions of the subtask with their answers, copied: nobody is asked (hierarchies with histories, as GLIDER's).
+    /// The actions of the subtask with their answers, copied, without a progress writer (hierarchies with histories, as GLIDER's).
     History,
     /// Ablation: nothing, [`NO_PROGRESS`] all along.
     Empty,
@@ -30,11 +30,11 @@ pub enum ProgressSlot {
 /// Options of the agent; the defaults are the published ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StepHrlOptions {
-    /// How executor replies are read.
+    /// Rules by which executor replies are parsed.
     pub profile: Profile,
     /// Ablation when false: the task is the one subtask of the episode, and no planner is asked.
     pub planner: bool,
-    /// What stands where the progress text stands.
+    /// Content of the progress slot.
     pub progress: ProgressSlot,
 }
 
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn without_progress_nobody_writes_one() {
+    fn without_progress_none_is_asked_for() {
         let mut agent = StepHrl::new(StepHrlOptions { progress: ProgressSlot::Empty, ..Default::default() });
         let start = Start {
             text: String::new(),
@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn a_history_stands_in_the_slot_and_nobody_writes_it() {
+    fn a_history_fills_the_slot_without_a_progress_writer() {
         let options = StepHrlOptions { progress: ProgressSlot::History, ..Default::default() };
         let mut agent = StepHrl::new(options);
         agent.start(&Start {

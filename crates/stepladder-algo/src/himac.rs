@@ -61,9 +61,9 @@ pub fn macro_returns(reward: Reward, episodes: &[Episode]) -> Vec<f64> {
     found.into_iter().map(|value| value.unwrap_or(unreadable)).collect()
 }
 
-fn blueprint_of(episode: &Episode) -> Option<Vec<String>> {
+fn blueprint_of(episode: &Episode, max_subgoals: usize) -> Option<Vec<String>> {
     let turn = episode.subtasks.first()?.turn.as_ref()?;
-    blueprint::parse(&turn.reply)
+    blueprint::parse(&turn.reply, max_subgoals)
 }
 
 /// HiMAC and its ablations.
@@ -122,7 +122,9 @@ fn explore(
 
 /// z*; nothing if no blueprint can be read, and the executor then has the task as its only sub-goal.
 fn choose(session: &Session<'_>, group: &Group, returns: &[f64], selection: Selection) -> Vec<String> {
-    let blueprints: Vec<Option<Vec<String>>> = group.episodes.iter().map(blueprint_of).collect();
+    let max_subgoals = session.config.agent.max_subgoals;
+    let blueprints: Vec<Option<Vec<String>>> =
+        group.episodes.iter().map(|episode| blueprint_of(episode, max_subgoals)).collect();
     let readable: Vec<usize> = (0..blueprints.len()).filter(|&index| blueprints[index].is_some()).collect();
     let chosen = match selection {
         Selection::Best => {

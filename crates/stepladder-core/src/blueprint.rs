@@ -1,8 +1,5 @@
 //! Text format of HiMAC's replies (spec/algorithms 5.1, 5.2).
 
-/// Default of K_max, the largest number of sub-goals of a blueprint.
-pub const MOST: usize = 8;
-
 const PLAN: [&str; 2] = ["<plan>", "</plan>"];
 const ACTION: [&str; 2] = ["<action>", "</action>"];
 const DONE: &str = "<sub_done>";
@@ -13,18 +10,18 @@ fn block<'a>(text: &'a str, [open, close]: [&str; 2]) -> Option<(&'a str, &'a st
     rest.split_once(close)
 }
 
-/// Parses the sub-goals of a macro reply: numbered lines of its first `<plan>` block, white space squeezed, at most [`MOST`];
+/// Parses the sub-goals of a macro reply: numbered lines of its first `<plan>` block, white space squeezed, at most `max` (K_max);
 /// none if there is no block or no such line.
 ///
 /// ```
 /// use stepladder_core::blueprint::parse;
-/// let found = parse("Let me see. <plan>\n1. find  a mug\nor a cup\n2) clean it\n</plan>");
+/// let found = parse("Let me see. <plan>\n1. find  a mug\nor a cup\n2) clean it\n</plan>", 8);
 /// assert_eq!(found, Some(vec!["find a mug".to_owned(), "clean it".to_owned()]));
-/// assert_eq!(parse("1. find a mug"), None);
+/// assert_eq!(parse("1. find a mug", 8), None);
 /// ```
-pub fn parse(reply: &str) -> Option<Vec<String>> {
+pub fn parse(reply: &str, max: usize) -> Option<Vec<String>> {
     let (body, _) = block(reply, PLAN)?;
-    let subgoals: Vec<String> = body.lines().filter_map(numbered).take(MOST).collect();
+    let subgoals: Vec<String> = body.lines().filter_map(numbered).take(max).collect();
     (!subgoals.is_empty()).then_some(subgoals)
 }
 

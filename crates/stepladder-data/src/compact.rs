@@ -228,7 +228,7 @@ impl PromptStyle for Compact {
     fn encode_reply(&self, role: Role, native: &str) -> String {
         match role {
             Role::Macro => {
-                let subgoals = blueprint::parse(native).unwrap_or_default();
+                let subgoals = blueprint::parse(native, usize::MAX).unwrap_or_default();
                 let subgoals: Vec<String> = subgoals.iter().map(|subgoal| self.encode(subgoal)).collect();
                 subgoals.join(&format!(" {NEXT_SUBTASK} "))
             }

@@ -91,7 +91,7 @@ pub enum GenerateError {
          of the model is {window}: train with a larger model.max_positions", role = role.name()
     )]
     Window {
-        /// Who was asked.
+        /// Role of the request.
         role: Role,
         /// Tokens of the shortest possible prompt and one of reply.
         needed: usize,
@@ -104,7 +104,7 @@ pub enum GenerateError {
     /// An expert was asked in a role that it does not play.
     #[error("{policy} does not play the role {}", role.name())]
     Unplayed {
-        /// Who was asked.
+        /// Role of the request.
         role: Role,
         /// The expert's name.
         policy: String,
@@ -112,7 +112,7 @@ pub enum GenerateError {
     /// The model or server failed.
     #[error("{0}")]
     Backend(String),
-    /// Somebody asked to stop.
+    /// A stop was requested.
     #[error("stopped while episodes were played")]
     Stopped,
 }

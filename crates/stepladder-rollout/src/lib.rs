@@ -7,6 +7,7 @@
 //! * [`evaluation`]: from episodes to a table with intervals
 
 #![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
+#![deny(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
 pub mod broken;
 pub mod engine;

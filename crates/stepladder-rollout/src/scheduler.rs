@@ -49,7 +49,7 @@ impl Job {
 pub struct Noise<'a> {
     /// Chance per step.
     pub probability: f64,
-    /// Who proposes.
+    /// Source of proposed actions.
     pub perturb: &'a dyn Perturb,
 }
 
@@ -66,7 +66,7 @@ pub struct Options<'a> {
     pub temperature: Option<f64>,
     /// The only role that samples, where there is a temperature; the others are greedy. None: all sample.
     pub sample_only: Option<Role>,
-    /// Whether turns hold their tokens, for whoever learns from them.
+    /// Whether turns hold their tokens, which algorithms that learn from played episodes need.
     pub keep_tokens: bool,
     /// Run seed of all streams.
     pub seed: u64,

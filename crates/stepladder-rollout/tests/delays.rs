@@ -199,7 +199,7 @@ fn a_generator_can_stop_in_the_middle_of_a_run_and_be_dropped_or_used_again() {
     let error = play(&mut generator, options(agent, 5)).unwrap_err();
     assert!(matches!(error, GenerateError::Stopped), "{error}");
     assert!((0..5).all(|session| generator.ended.contains(&session)), "{:?}", generator.ended);
-    // Completions of the run that was stopped still arrive; they are nobody's.
+    // Late completions of the run that was stopped are ignored.
     generator.polls_left = usize::MAX;
     assert_eq!(play(&mut generator, options(agent, 5)).unwrap(), immediate(agent));
     generator.polls_left = 2;

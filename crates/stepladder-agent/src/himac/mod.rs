@@ -17,6 +17,11 @@ use crate::agent::{Agent, Want};
 
 /// Pairs of a segment that the micro prompt shows unless told otherwise (spec 5.2).
 pub const HISTORY: usize = 5;
+/// Default of K_max, the largest number of sub-goals of a blueprint (`docs/spec/algorithms.md` 5.1).
+pub const MAX_SUBGOALS: usize = 8;
+/// Default number of replies in a row that only declare a sub-goal done, of which the last counts as invalid
+/// (`docs/spec/algorithms.md` 5.2).
+pub const MAX_IDLE: u32 = 3;
 /// Characters of an unusable reply that are sent to the environment (spec 4).
 const RAW: usize = 64;
 
@@ -28,7 +33,7 @@ pub enum Blueprint {
     Own,
     /// The agent writes it; one that cannot be read ends the episode before its first step.
     MustParse,
-    /// These sub-goals; none stands for the task itself.
+    /// These sub-goals; an empty list means the task itself.
     Follow(Vec<String>),
 }
 
@@ -41,6 +46,10 @@ pub struct HimacOptions {
     pub history: usize,
     /// When the next sub-goal begins.
     pub limits: Limits,
+    /// Sub-goals that are kept of a blueprint (K_max).
+    pub max_subgoals: usize,
+    /// Replies in a row that only declare a sub-goal done, of which the last counts as invalid.
+    pub max_idle: u32,
     /// Where the blueprint comes from.
     pub blueprint: Blueprint,
 }
@@ -71,7 +80,7 @@ impl Himac {
     /// An agent for one episode.
     pub fn new(options: HimacOptions) -> Self {
         Self {
-            pointer: Pointer::new(1, options.limit, options.limits.clone()),
+            pointer: Pointer::new(1, options.limit, options.limits.clone(), options.max_idle),
             options,
             task: String::new(),
             observation: Observation { feedback: String::new(), context: String::new() },
@@ -84,7 +93,8 @@ impl Himac {
     }
 
     fn follow(&mut self, subgoals: Vec<String>, turn: Option<Turn>) -> Want {
-        self.pointer = Pointer::new(subgoals.len(), self.options.limit, self.options.limits.clone());
+        let HimacOptions { limit, limits, max_idle, .. } = &self.options;
+        self.pointer = Pointer::new(subgoals.len(), *limit, limits.clone(), *max_idle);
         self.subgoals = subgoals;
         self.begin(turn);
         self.ask()
@@ -154,7 +164,7 @@ impl Agent for Himac {
         if turn.role != Role::Macro {
             return self.on_micro(turn);
         }
-        let parsed = blueprint::parse(&turn.reply);
+        let parsed = blueprint::parse(&turn.reply, self.options.max_subgoals);
         if parsed.is_none() && self.options.blueprint == Blueprint::MustParse {
             self.subtasks.push(Subtask { text: String::new(), turn: Some(turn), steps: Vec::new() });
             return Want::Finished;
@@ -253,7 +263,14 @@ mod tests {
     }
 
     fn options() -> HimacOptions {
-        HimacOptions { limit: 15, history: 1, limits: Limits::Declared, blueprint: Blueprint::Own }
+        HimacOptions {
+            limit: 15,
+            history: 1,
+            limits: Limits::Declared,
+            max_subgoals: MAX_SUBGOALS,
+            max_idle: MAX_IDLE,
+            blueprint: Blueprint::Own,
+        }
     }
 
     #[test]
@@ -292,6 +309,18 @@ mod tests {
             (2, true, "<sub_done>")
         );
         assert!(subtasks.iter().all(|subtask| subtask.turn.is_none()));
+    }
+
+    #[test]
+    fn the_limits_of_sub_goals_and_of_idle_replies_are_options() {
+        let plan = blueprint::write(&["a", "b", "c"]);
+        let replies = ["<sub_done>", "<action>up</action>"];
+        let (asked, subtasks) =
+            play(HimacOptions { max_subgoals: 2, max_idle: 1, ..options() }, Some(&plan), &replies);
+        let Query::Micro { blueprint, .. } = &asked[0] else { panic!() };
+        assert_eq!(*blueprint, ["a", "b"]);
+        let steps: Vec<_> = subtasks.iter().flat_map(|subtask| &subtask.steps).collect();
+        assert_eq!((steps.len(), steps[0].idle.len(), steps[0].unparsable), (2, 0, true));
     }
 
     #[test]

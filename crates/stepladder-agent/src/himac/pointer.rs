@@ -3,7 +3,7 @@
 //! ```text
 //! b = max(4, ceil(1.5 · T_max / K))          budget per sub-goal; none on the last
 //! has action            → a step of the environment; n += 1; c += 1; idle = 0
-//! no action, sub_done   → no step; idle += 1; the third in a row counts as an invalid reply
+//! no action, sub_done   → no step; idle += 1; the third (max_idle) in a row counts as an invalid reply
 //! neither               → an invalid reply: its step counts; idle = 0
 //! then: if sub_done or (c ≥ b and k < K):  k < K: k += 1, c = 0;  k = K: c = 0
 //! ```
@@ -13,14 +13,12 @@
 pub enum Limits {
     /// Until it is declared done, or its budget is used up.
     Declared,
-    /// A fixed share of the steps: T_max div K, the remainder to the first ones (ablation without `<sub_done>`).
+    /// A fixed part of the steps: T_max div K, the remainder to the first ones (ablation without `<sub_done>`).
     Even,
     /// As many steps each as a recorded episode has, whatever the replies declare; the last has no end.
     Recorded(Vec<u32>),
 }
 
-/// Replies in a row that only declare sub-goals done; the last of them counts as invalid.
-const IDLE: u32 = 3;
 /// Least budget of a sub-goal.
 const LEAST: u32 = 4;
 
@@ -44,15 +42,17 @@ pub struct Pointer {
     spent: u32,
     /// Replies in a row without a step.
     idle: u32,
+    max_idle: u32,
     subgoals: usize,
     limit: u32,
     limits: Limits,
 }
 
 impl Pointer {
-    /// At the first of `subgoals` (at least one) of an episode of at most `limit` steps.
-    pub fn new(subgoals: usize, limit: u32, limits: Limits) -> Self {
-        Self { active: 0, spent: 0, idle: 0, subgoals: subgoals.max(1), limit, limits }
+    /// At the first of `subgoals` (at least one) of an episode of at most `limit` steps, where the `max_idle`-th reply in a row
+    /// that only declares a sub-goal done counts as invalid.
+    pub fn new(subgoals: usize, limit: u32, limits: Limits, max_idle: u32) -> Self {
+        Self { active: 0, spent: 0, idle: 0, max_idle, subgoals: subgoals.max(1), limit, limits }
     }
 
     /// Active sub-goal, from 0.
@@ -77,7 +77,7 @@ impl Pointer {
     pub fn reply(&mut self, has_action: bool, done: bool) -> Effect {
         if !has_action && done && self.limits == Limits::Declared {
             self.idle += 1;
-            if self.idle < IDLE {
+            if self.idle < self.max_idle {
                 return Effect::Idle;
             }
         }
@@ -104,6 +104,7 @@ impl Pointer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::himac::{MAX_IDLE, MAX_SUBGOALS};
     use serde_json::Value;
 
     #[test]
@@ -117,7 +118,7 @@ mod tests {
             let number = |name: &str| case["inputs"][name].as_u64().unwrap();
             let fixed = case["inputs"]["fixed"].as_bool().unwrap_or(false);
             let limits = if fixed { Limits::Even } else { Limits::Declared };
-            let mut pointer = Pointer::new(number("K") as usize, number("T_max") as u32, limits);
+            let mut pointer = Pointer::new(number("K") as usize, number("T_max") as u32, limits, MAX_IDLE);
             let expected = &case["expected"];
             match &expected["budget_per_subgoal"] {
                 Value::Array(budgets) => {
@@ -152,7 +153,7 @@ mod tests {
         let case = cases.find(|case| case["id"] == "himac_parse_blueprint").unwrap();
         let texts = case["inputs"]["texts"].as_array().unwrap().iter();
         for (text, expected) in texts.zip(case["expected"].as_array().unwrap()) {
-            let found = stepladder_core::blueprint::parse(text.as_str().unwrap());
+            let found = stepladder_core::blueprint::parse(text.as_str().unwrap(), MAX_SUBGOALS);
             assert_eq!(serde_json::to_value(found).unwrap(), *expected, "{text}");
         }
     }

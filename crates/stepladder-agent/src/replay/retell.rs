@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use stepladder_core::Role;
-use stepladder_core::blueprint::{MOST, parse_micro, write, write_micro};
+use stepladder_core::blueprint::{parse_micro, write, write_micro};
 use stepladder_core::query::NO_PROGRESS;
 use stepladder_core::reply::{NO_ACTION, Profile, executor_reply, parse_action_done};
 use stepladder_core::trace::{Episode, Subtask, TraceStep, Turn};
@@ -163,13 +163,13 @@ pub fn unchecked(text: &str) -> &str {
 /// The episode of an agent whose blueprint, in hindsight, is the list of its subtasks: it says `<sub_done>` where a subtask
 /// ends.
 ///
-/// Subtasks beyond the eighth have no place in a blueprint: their steps belong to the eighth. Where noise played other
-/// actions, the blueprint is followed and nobody is asked for it: part of it only makes good what the noise had done.
+/// Subtasks beyond K_max have no place in a blueprint: their steps belong to the last sub-goal. Where noise played other
+/// actions, the blueprint is followed and no reply is asked for it: part of it only makes good what the noise had done.
 fn himac(spec: AgentSpec, episode: &Episode) -> Result<(Box<dyn Agent>, Cow<'_, Episode>), ReplayError> {
     let issued = episode.subtasks.iter().enumerate().filter(|(_, subtask)| !subtask.steps.is_empty());
     let mut told: Vec<Subtask> = Vec::new();
     for (number, subtask) in issued {
-        if told.len() < MOST {
+        if told.len() < spec.max_subgoals {
             let words: Vec<&str> = subtask.text.split_whitespace().collect();
             if words.is_empty() {
                 let place = Place { subtask: number, step: None };
@@ -203,6 +203,8 @@ fn himac(spec: AgentSpec, episode: &Episode) -> Result<(Box<dyn Agent>, Cow<'_, 
         limit: 0,
         history: spec.history.unwrap_or(HISTORY),
         limits: Limits::Recorded(lengths),
+        max_subgoals: spec.max_subgoals,
+        max_idle: spec.max_idle,
         blueprint,
     });
     Ok((Box::new(agent), Cow::Owned(with(episode, told))))

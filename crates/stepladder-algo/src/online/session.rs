@@ -179,7 +179,8 @@ impl<'a> Session<'a> {
 
     pub(crate) fn count_blueprints(&mut self, episodes: &[Episode]) {
         for turn in episodes.iter().flat_map(Episode::turns).filter(|turn| turn.role == Role::Macro) {
-            let subgoals = stepladder_core::blueprint::parse(&turn.reply).map_or(0, |found| found.len());
+            let subgoals = stepladder_core::blueprint::parse(&turn.reply, self.config.agent.max_subgoals)
+                .map_or(0, |found| found.len());
             self.stats.blueprints += 1;
             self.stats.unreadable += usize::from(subgoals == 0);
             self.stats.subgoals += subgoals;

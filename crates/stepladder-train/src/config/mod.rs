@@ -425,6 +425,7 @@ impl AgentConfig {
             planner: self.planner,
             progress: self.progress.slot(),
             sub_done: self.sub_done,
+            ..AgentSpec::from(self.kind)
         }
     }
 
