@@ -11,9 +11,10 @@ use crate::settings::Settings;
 use crate::stage::{capture, execute};
 
 /// `stepladder reference PAGE` prints the page that belongs into this file.
-const PAGES: [(&str, &str); 3] = [
+const PAGES: [(&str, &str); 4] = [
     ("cli", "docs/reference/cli.md"),
     ("config", "docs/reference/config.md"),
+    ("presets", "docs/reference/presets.md"),
     ("metrics", "docs/reference/metrics.md"),
 ];
 

@@ -40,7 +40,7 @@ pub struct StepHrlOptions {
 
 impl Default for StepHrlOptions {
     fn default() -> Self {
-        Self { profile: Profile::default(), planner: true, progress: ProgressSlot::default() }
+        Self { profile: Profile::Fixed, planner: true, progress: ProgressSlot::default() }
     }
 }
 

@@ -14,7 +14,6 @@
 //! `sub_done = false` gives every subgoal a fixed number of the steps; `flat` is GRPO.
 
 use rand::RngExt;
-use serde::{Deserialize, Serialize};
 use stepladder_agent::himac::Blueprint;
 use stepladder_core::seed::{fingerprint, stream};
 use stepladder_core::trace::Episode;
@@ -28,15 +27,14 @@ use crate::online::world::{Group, Sampled, group};
 use crate::online::{Method, Session};
 use crate::ops::group::{GroupRule, relative};
 
-/// Which blueprint is executed in phase B.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Selection {
-    /// The one with the highest return.
-    #[default]
-    Best,
-    /// Any that can be read (ablation).
-    Random,
+stepladder_core::choices! {
+    /// Blueprint that phase B executes.
+    pub enum Selection {
+        /// The one with the highest return.
+        Best = "best",
+        /// Any that can be read (ablation).
+        Random = "random",
+    }
 }
 
 /// Index of the blueprint with the highest return; ties: fewer sub-goals, then the lower index. None without blueprints.

@@ -3,15 +3,14 @@
 /// Action sent for an unparsable reply; the environment rejects it and the step counts (spec/algorithms 2.3).
 pub const NO_ACTION: &str = "None";
 
-/// Rules where the released STEP-HRL code and its description differ (spec/algorithms 0.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Profile {
-    /// The described intent, with our repairs for truncated episodes.
-    #[default]
-    Fixed,
-    /// Bug-compatible with the released code.
-    Code,
+crate::choices! {
+    /// Rules that apply where the released STEP-HRL code and its description differ (docs/spec/algorithms.md 0.2).
+    pub enum Profile {
+        /// The described intent, with our repairs for truncated episodes.
+        Fixed = "fixed",
+        /// Bug-compatible with the released code.
+        Code = "code",
+    }
 }
 
 /// A parsed executor reply.

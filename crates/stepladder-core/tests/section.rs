@@ -74,7 +74,7 @@ fn a_schema_has_every_key_with_its_declaration() {
     assert_eq!(inner.keys[0].bounds, [Bound::AtLeast(1), Bound::NewAtMost(10)]);
     assert_eq!(inner.keys[2].meaning(), "Colour of it.");
     let Kind::Choice(names) = inner.keys[2].kind else { panic!("{:?}", inner.keys[2].kind) };
-    assert_eq!((names[1].name, names[1].doc.trim()), ("dark_blue", "As the sea, deep down."));
+    assert_eq!((names[1].name, names[1].meaning()), ("dark_blue", "As the sea, deep down."));
     assert_eq!(inner.keys[2].kind.expected(), "\"red\" or \"dark_blue\"");
     assert_eq!(inner.keys[0].kind.expected(), "a whole number from 0 to 4294967295");
 

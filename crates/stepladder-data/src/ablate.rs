@@ -6,19 +6,18 @@ use stepladder_agent::replay::unchecked;
 use stepladder_agent::step_hrl::ProgressSlot;
 use stepladder_core::trace::Episode;
 
-/// What an agent keeps of the progress text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ProgressText {
-    /// All of it.
-    #[default]
-    Full,
-    /// The fact, without the list of places that were looked into.
-    Unchecked,
-    /// The actions of the subtask and their answers instead, copied.
-    History,
-    /// Nothing: the slot stays at [`stepladder_core::query::NO_PROGRESS`], no role fills it.
-    None,
+stepladder_core::choices! {
+    /// Content of the progress text that an agent sees.
+    pub enum ProgressText {
+        /// All of it.
+        Full = "full",
+        /// The fact, without the list of places that were looked into.
+        Unchecked = "unchecked",
+        /// The actions of the subtask and their observations instead, as GLIDER has them; no role writes it.
+        History = "history",
+        /// Nothing: the slot stays empty and no role is asked to fill it.
+        None = "none",
+    }
 }
 
 impl ProgressText {

@@ -1,31 +1,33 @@
 //! The shape of a model.
 
 use serde::{Deserialize, Serialize};
+use stepladder_core::section;
+use stepladder_core::section::{Bound, Section};
 
 use crate::ModelError;
 
-/// What a user chooses about a model; the vocabulary comes from the tokenizer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Shape {
-    /// Width of the residual stream.
-    pub width: i64,
-    /// Number of blocks.
-    pub layers: i64,
-    /// Query heads.
-    pub heads: i64,
-    /// Key and value heads (grouped-query attention); divides `heads`.
-    pub kv_heads: i64,
-    /// Inner width of the SwiGLU.
-    pub ffn: i64,
-    /// Window: the longest sequence, prompt and reply together.
-    pub max_positions: i64,
-    /// Base of the rotary frequencies.
-    pub rope_theta: f64,
-    /// ε inside the root of RMSNorm.
-    pub norm_eps: f64,
-    /// The output matrix is the embedding matrix.
-    pub tied: bool,
+section! {
+    /// Shape of a model; the vocabulary comes from the tokenizer.
+    pub struct Shape {
+        /// Width of the residual stream; a multiple of `heads`.
+        pub width: i64 = 128 => [Bound::Between(1, 1 << 24)],
+        /// Number of blocks.
+        pub layers: i64 = 4 => [Bound::Between(1, 1 << 12)],
+        /// Query heads; a multiple of `kv_heads`.
+        pub heads: i64 = 4 => [Bound::Between(1, 1 << 24)],
+        /// Key and value heads (grouped-query attention).
+        pub kv_heads: i64 = 2 => [Bound::Between(1, 1 << 24)],
+        /// Inner width of the SwiGLU.
+        pub ffn: i64 = 352 => [Bound::Between(1, 1 << 24)],
+        /// Context window: the longest sequence, prompt and completion together.
+        pub max_positions: i64 = 1024 => [Bound::Between(1, 1 << 24)],
+        /// Base of the rotary frequencies.
+        pub rope_theta: f64 = 10_000.0 => [Bound::Above(1)],
+        /// ε inside the root of RMSNorm.
+        pub norm_eps: f64 = 1e-5 => [Bound::Positive],
+        /// The output matrix is the embedding matrix.
+        pub tied: bool = true,
+    }
 }
 
 /// A complete, checked description.
@@ -55,24 +57,10 @@ impl Shape {
         layers * (2 * width * width + 2 * width * key_width + 3 * width * ffn + 2 * width)
     }
 
-    /// Every violation of what a transformer needs, as sentences; empty if there is none.
-    pub fn violations(&self) -> Vec<String> {
+    /// Every pair of values that contradict each other, as sentences; empty if there is none, or if a value is out of its range.
+    pub fn conflicts(&self) -> Vec<String> {
         let mut found = Vec::new();
-        for (name, value, most) in [
-            ("width", self.width, 1 << 24),
-            ("layers", self.layers, 1 << 12),
-            ("heads", self.heads, 1 << 24),
-            ("kv_heads", self.kv_heads, 1 << 24),
-            ("ffn", self.ffn, 1 << 24),
-            ("max_positions", self.max_positions, 1 << 24),
-        ] {
-            if value < 1 {
-                found.push(format!("model.{name} is {value}; it must be at least 1"));
-            } else if value > most {
-                found.push(format!("model.{name} is {value}; more than {most} is beyond any memory"));
-            }
-        }
-        if !found.is_empty() {
+        if !self.violations().is_empty() {
             return found;
         }
         if self.width % self.heads != 0 {
@@ -83,37 +71,25 @@ impl Shape {
             } else {
                 format!("nearest are {lower} and {upper}")
             };
-            found.push(format!(
-                "model.width {} is not a multiple of model.heads {}; {nearest}",
-                self.width, self.heads
-            ));
+            found.push(format!("width {} is not a multiple of heads {}; {nearest}", self.width, self.heads));
         } else if self.head_dim() % 2 != 0 {
             found.push(format!(
-                "a head is {} wide (model.width / model.heads); rotary positions need an even number",
+                "a head is {} wide (width / heads); rotary positions need an even number",
                 self.head_dim()
             ));
         }
         if self.heads % self.kv_heads != 0 {
-            found.push(format!(
-                "model.heads {} is not a multiple of model.kv_heads {}",
-                self.heads, self.kv_heads
-            ));
+            found.push(format!("heads {} is not a multiple of kv_heads {}", self.heads, self.kv_heads));
         }
         if self.block_parameters() > MOST_PARAMETERS {
             found.push(format!(
-                "model.width {}, model.ffn {} and model.layers {} make {:.1e} parameters; at most {:.1e} can be trained here",
+                "width {}, ffn {} and layers {} make {:.1e} parameters; at most {:.1e} can be trained here",
                 self.width,
                 self.ffn,
                 self.layers,
                 self.block_parameters() as f64,
                 MOST_PARAMETERS as f64
             ));
-        }
-        if !(self.rope_theta.is_finite() && self.rope_theta > 1.0) {
-            found.push(format!("model.rope_theta is {}; it must be above 1", self.rope_theta));
-        }
-        if !(self.norm_eps.is_finite() && self.norm_eps > 0.0) {
-            found.push(format!("model.norm_eps is {}; it must be above 0", self.norm_eps));
         }
         found
     }
@@ -125,7 +101,8 @@ impl ModelConfig {
     /// # Errors
     /// [`ModelError::Config`] with every violation.
     pub fn new(shape: Shape, vocab: usize, factors: usize) -> Result<Self, ModelError> {
-        let mut found = shape.violations();
+        let mut found: Vec<String> = shape.violations().iter().map(ToString::to_string).collect();
+        found.extend(shape.conflicts());
         if vocab < 2 {
             found.push(format!("a vocabulary of {vocab} words"));
         }

@@ -19,7 +19,6 @@ use stepladder_algo::ppo::{Ppo, PpoConfig};
 use stepladder_algo::runtime::checkpoint;
 use stepladder_algo::runtime::metrics::Metrics;
 use stepladder_algo::runtime::observer::Ending;
-use stepladder_algo::runtime::optimiser::AdamWConfig;
 use stepladder_algo::runtime::plan::Mixture;
 use stepladder_algo::runtime::progress::Budget;
 use stepladder_algo::runtime::trainer::{Identity, Trainer};
@@ -31,29 +30,14 @@ use stepladder_model::{Factors, ModelConfig, Shape, Weights};
 
 use super::agent_run::AgentRun;
 use super::watcher::{Logged, Watcher, trim_metrics};
-use crate::config::{AgentConfig, Algo, BcSection, Norm, OnlineSection};
+use crate::config::{AgentConfig, Algo, Norm, OnlineSection};
 use crate::envs::Registered;
 
 impl AgentRun<'_> {
-    fn bc(&self) -> Result<&BcSection> {
-        self.config.algo.bc.as_ref().context("the configuration has no [algo.bc]")
-    }
-
-    fn optimiser_config(&self) -> Result<AdamWConfig> {
-        let bc = self.bc()?;
-        Ok(AdamWConfig {
-            beta1: bc.beta1,
-            beta2: bc.beta2,
-            eps: bc.eps,
-            weight_decay: bc.weight_decay,
-            clip: bc.clip,
-        })
-    }
-
-    /// Numbers of one phase of behaviour cloning.
-    fn bc_config(&self, budget: Budget) -> Result<BcConfig> {
-        let bc = self.bc()?;
-        Ok(BcConfig {
+    /// Hyperparameters of one phase of behaviour cloning.
+    fn bc_config(&self, budget: Budget) -> BcConfig {
+        let bc = &self.config.algo.bc;
+        BcConfig {
             learning_rate: self.numbers.learning_rate,
             schedule: bc.schedule,
             warmup: bc.warmup,
@@ -67,7 +51,7 @@ impl AgentRun<'_> {
             budget,
             seed: self.config.seed,
             kind: self.kind(),
-        })
+        }
     }
 
     fn kind(&self) -> Kind {
@@ -84,7 +68,7 @@ impl AgentRun<'_> {
 
     /// Random weights, or those of another agent; in both cases nothing is trained yet.
     fn fresh(&self) -> Result<Trainer> {
-        let config = self.optimiser_config()?;
+        let config = self.config.algo.adamw;
         if let Some(from) = &self.from {
             let (source, tokenizer) = checkpoint::load(from, config, self.device)?;
             if tokenizer.words() != self.tokenizer.words() {
@@ -96,7 +80,7 @@ impl AgentRun<'_> {
             return Ok(Trainer::new(source.weights, source.factors, config, self.identity()));
         }
         let factors = Factors::collect(self.tokenizer.words(), |word| self.env.style.factors(word));
-        let model = ModelConfig::new(self.config.model.clone(), self.tokenizer.len(), factors.len())?;
+        let model = ModelConfig::new(self.config.model.scratch.clone(), self.tokenizer.len(), factors.len())?;
         let weights = Weights::init(&model, self.config.seed, self.device);
         Ok(Trainer::new(weights, factors, config, self.identity()))
     }
@@ -107,16 +91,16 @@ impl AgentRun<'_> {
         let Some(directory) = checkpoint::latest(&self.checkpoints()) else {
             return self.fresh();
         };
-        let (trainer, tokenizer) = checkpoint::load(&directory, self.optimiser_config()?, self.device)
+        let (trainer, tokenizer) = checkpoint::load(&directory, self.config.algo.adamw, self.device)
             .with_context(|| {
                 format!("the newest checkpoint cannot be loaded; {}", self.way_back(&directory))
             })?;
         let found = &trainer.weights.config().shape;
-        if *found != self.config.model {
+        if *found != self.config.model.scratch {
             bail!(
                 "{} is a checkpoint of another configuration: {}; put config.toml back as it was, or start a new run",
                 directory.display(),
-                differences(found, &self.config.model)
+                differences(found, &self.config.model.scratch)
             );
         }
         let identity = self.identity();
@@ -168,7 +152,7 @@ impl AgentRun<'_> {
     ) -> Result<Ending> {
         let mut watcher = self.watch(trainer)?;
         let workers = if self.device == Device::Cpu { self.workers } else { 1 };
-        let bc = self.bc_config(budget)?;
+        let bc = self.bc_config(budget);
         let pool = Workers::cloning(workers, &trainer.weights, &trainer.factors, bc.kind);
         let ending = bc::train(&bc, rows, self.tokenizer.pad(), trainer, &pool, stop, &mut watcher)?;
         watcher.finish(trainer)?;
@@ -228,7 +212,7 @@ impl AgentRun<'_> {
         stop: &AtomicBool,
     ) -> Result<Ending> {
         let from = self.from.as_ref().context("it needs a trained agent to start from")?;
-        let (reference, _) = checkpoint::load(from, self.optimiser_config()?, self.device)?;
+        let (reference, _) = checkpoint::load(from, self.config.algo.adamw, self.device)?;
         let world = World {
             tasks: &*env.tasks,
             pool: tasks,
@@ -250,10 +234,9 @@ impl AgentRun<'_> {
     }
 
     /// Numbers of offline actor-critic.
-    pub(crate) fn offline_config(&self) -> Result<OfflineConfig> {
-        let numbers = self.config.algo.offline_ac.as_ref();
-        let numbers = numbers.context("the configuration has no [algo.offline_ac]")?;
-        Ok(OfflineConfig {
+    pub(crate) fn offline_config(&self) -> OfflineConfig {
+        let numbers = &self.config.algo.offline_ac;
+        OfflineConfig {
             actor_mode: self.numbers.actor_mode.unwrap_or(numbers.actor_mode),
             temperature: numbers.temperature,
             weight_clip: numbers.weight_clip,
@@ -277,7 +260,7 @@ impl AgentRun<'_> {
             budget: self.numbers.budget,
             seed: self.config.seed,
             kind: self.kind(),
-        })
+        }
     }
 
     /// Offline actor-critic on `rows`, until its budget is used up or `stop` is set; saves in both cases.
@@ -289,7 +272,7 @@ impl AgentRun<'_> {
     ) -> Result<Ending> {
         let mut watcher = self.watch(trainer)?;
         let workers = if self.device == Device::Cpu { self.workers } else { 1 };
-        let config = self.offline_config()?;
+        let config = self.offline_config();
         let pool = offline_ac::workers(workers, &trainer.weights, &trainer.factors, &config);
         let ending =
             offline_ac::train(&config, rows, self.tokenizer.pad(), trainer, &pool, stop, &mut watcher)?;
@@ -306,7 +289,9 @@ fn differences(found: &Shape, wanted: &Shape) -> String {
     let differing =
         found.as_object().into_iter().flatten().filter(|(key, value)| wanted[key.as_str()] != **value);
     let named: Vec<String> = differing
-        .map(|(key, value)| format!("its model.{key} is {value}, config.toml says {}", wanted[key.as_str()]))
+        .map(|(key, value)| {
+            format!("its model.scratch.{key} is {value}, config.toml says {}", wanted[key.as_str()])
+        })
         .collect();
     named.join(", ")
 }

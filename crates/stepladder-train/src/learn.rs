@@ -88,24 +88,23 @@ impl Learner<'_> {
     }
 
     /// How this agent reads episodes.
-    fn reader(&self) -> Result<Rows<'_>> {
-        let bc = self.run.config.algo.bc.as_ref().context("the configuration has no [algo.bc]")?;
-        Ok(Rows {
+    fn reader(&self) -> Rows<'_> {
+        Rows {
             agent: self.numbers,
             style: &*self.material.env.style,
             tokenizer: &self.material.tokenizer,
-            duplicates: bc.duplicates,
-        })
+            duplicates: self.run.config.algo.bc.duplicates,
+        }
     }
 
     /// Rows of the demonstrations, and of what the expert says to episodes that the learner played.
     fn rows(&self, played: &[Episode]) -> Result<AgentRows> {
         let mut found =
-            self.reader()?.collect(self.material.demonstrations, played, self.material.env.expert()?)?;
+            self.reader().collect(self.material.demonstrations, played, self.material.env.expert()?)?;
         if !played.is_empty() {
             // A learner that babbles can fill its prompts beyond the window, and worlds have words that no
             // demonstration has: there is nothing to learn from those.
-            let window = self.run.config.model.max_positions;
+            let window = self.run.config.model.scratch.max_positions;
             let unknown = self.material.tokenizer.unknown();
             let before = found.rows.len();
             found.rows.retain(|row| {
@@ -126,7 +125,7 @@ impl Learner<'_> {
 
     /// The window that its demonstrations need.
     pub(crate) fn window(&self) -> Result<usize> {
-        Ok(self.reader()?.window(self.material.demonstrations)?)
+        Ok(self.reader().window(self.material.demonstrations)?)
     }
 
     /// One model of this agent, which learns from `rows` first.
@@ -190,8 +189,7 @@ impl Learner<'_> {
 
     /// Interactive imitation: play, have everything labelled, learn from all of it, again.
     fn dagger(&self, demonstrated: &AgentRows) -> Result<(Progress, Ending)> {
-        let numbers =
-            self.run.config.algo.dagger.as_ref().context("the configuration has no [algo.dagger]")?;
+        let numbers = &self.run.config.algo.dagger;
         let agent = self.model(self.name, &self.directory(), &demonstrated.rows)?;
         let mut trainer = agent.trainer()?;
         let mut rounds = DaggerRounds { learner: self, agent: &agent, numbers };
@@ -201,8 +199,7 @@ impl Learner<'_> {
 
     /// Offline actor-critic: the starting policy plays, then model and critics learn from demonstrations and that play.
     fn offline_ac(&self, demonstrated: &AgentRows) -> Result<(Progress, Ending)> {
-        let numbers = self.run.config.algo.offline_ac.as_ref();
-        let numbers = numbers.context("the configuration has no [algo.offline_ac]")?;
+        let numbers = &self.run.config.algo.offline_ac;
         let agent = self.model(self.name, &self.directory(), &demonstrated.rows)?;
         let mut trainer = agent.trainer()?;
         // Agents that start from the same policy learn from the same play of it.
@@ -214,9 +211,9 @@ impl Learner<'_> {
         let Some(collected) = self.kept_or_played(&path, 0, &trainer, play)? else {
             return Ok((trainer.progress, Ending::Interrupted));
         };
-        let per_step = agent.offline_config()?.smdp_gamma;
+        let per_step = agent.offline_config().smdp_gamma;
         let (style, tokenizer) = (&*self.material.env.style, &*self.material.tokenizer);
-        let window = self.run.config.model.max_positions;
+        let window = self.run.config.model.scratch.max_positions;
         let (kept, spec) = (self.numbers.progress, self.numbers.spec());
         let demonstrations = draw(self.material.demonstrations, numbers.demonstrations, self.run.config.seed);
         let told = demonstrations.iter().map(|episode| kept.demonstration(episode));
@@ -249,8 +246,7 @@ impl Learner<'_> {
 
     /// Learning by playing.
     fn online(&self) -> Result<(Progress, Ending)> {
-        let numbers = self.run.config.algo.online.as_ref();
-        let numbers = numbers.context("the configuration has no [algo.online]")?;
+        let numbers = &self.run.config.algo.online;
         let agent = self.model(self.name, &self.directory(), &[])?;
         let mut trainer = agent.trainer()?;
         let (other, split) = self.practice(numbers.tasks.as_deref())?;

@@ -45,7 +45,7 @@ pub fn enough_to_train(shape: &Shape) -> Result<()> {
     let needed = u64::try_from(shape.block_parameters() * 16).unwrap_or(u64::MAX);
     match free_bytes() {
         Some(free) if free < needed => bail!(
-            "too little memory: to train {:.0} million parameters takes at least {} MiB, and {} MiB are free for this process; make model.width, model.ffn or model.layers smaller",
+            "too little memory: to train {:.0} million parameters takes at least {} MiB, and {} MiB are free for this process; make width, ffn or layers of [model.scratch] smaller",
             shape.block_parameters() as f64 / 1e6,
             needed / MIB,
             free / MIB

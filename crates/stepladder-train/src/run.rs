@@ -52,7 +52,7 @@ impl Run {
         let device = open_device(name)?;
         check_data(&loaded.config, place.data_root)?;
         if device == Device::Cpu {
-            memory::enough_to_train(&loaded.config.model)?;
+            memory::enough_to_train(&loaded.config.model.scratch)?;
         }
         let info = RunInfo {
             version: RunInfo::VERSION,

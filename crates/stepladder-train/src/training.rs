@@ -236,7 +236,7 @@ impl Session<'_> {
     ///
     /// A flat agent may have to forget its oldest steps when it plays, but not while it learns.
     fn check_windows(&self, material: &Material<'_>) -> Result<()> {
-        let window = self.config.model.max_positions;
+        let window = self.config.model.scratch.max_positions;
         let mut checked: Vec<&AgentConfig> = Vec::new();
         let mut most = (0, "");
         for (name, numbers) in &self.config.agents {
@@ -253,7 +253,7 @@ impl Session<'_> {
         let (needed, name) = most;
         if needed as i64 > window {
             bail!(
-                "model.max_positions is {window}, but {name} needs {needed} for these demonstrations, prompt and reply \
+                "model.scratch.max_positions is {window}, but {name} needs {needed} for these demonstrations, prompt and reply \
                  together: raise it to at least {needed}"
             );
         }

@@ -17,7 +17,7 @@ const FREE: [&str; 6] =
 
 /// The values that a continuation must not change.
 pub(crate) fn settings(config: &Config) -> Settings {
-    let all = config::entries(config).into_iter();
+    let all = config::effective(config).into_iter();
     all.filter(|(key, _)| !FREE.contains(&key.as_str()))
         .map(|(key, value)| (key, config::inline(&value)))
         .collect()
@@ -28,11 +28,15 @@ pub(crate) fn settings(config: &Config) -> Settings {
 /// Runs of older versions recorded their seed alone.
 pub(crate) fn check_settings(run: &RunDir, config: &Config, info: &RunInfo) -> Result<()> {
     let now = settings(config);
-    let then = info.settings.clone().unwrap_or_else(|| {
+    let recorded = info.settings.clone().unwrap_or_else(|| {
         Settings::from_iter(now.clone().into_iter().chain([("seed".to_owned(), info.seed.to_string())]))
     });
-    let said = |settings: &Settings, key: &str| match settings.get(key) {
-        Some(value) => config::shorten(value),
+    let then: Settings = recorded.into_iter().map(|(key, value)| (config::current(key), value)).collect();
+    // Earlier versions lacked some keys; the defaults of these are what they did.
+    let value =
+        |settings: &Settings, key: &str| settings.get(key).cloned().or_else(|| config::default_text(key));
+    let said = |settings: &Settings, key: &str| match value(settings, key) {
+        Some(value) => config::shorten(&value),
         None => "absent".to_owned(),
     };
     let mut keys: Vec<&String> = then.keys().chain(now.keys()).collect();
@@ -40,7 +44,7 @@ pub(crate) fn check_settings(run: &RunDir, config: &Config, info: &RunInfo) -> R
     keys.dedup();
     let changed: Vec<String> = keys
         .into_iter()
-        .filter(|key| then.get(*key) != now.get(*key))
+        .filter(|key| value(&then, key) != value(&now, key))
         .map(|key| format!("{key} is {}, was {}", said(&now, key), said(&then, key)))
         .collect();
     if changed.is_empty() {

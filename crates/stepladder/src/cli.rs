@@ -134,7 +134,7 @@ pub(crate) enum Command {
     /// Print a generated reference page (used by `cargo xtask generate`)
     #[command(hide = true)]
     Reference {
-        /// `cli`, `config` or `metrics`.
+        /// `cli`, `config`, `presets` or `metrics`.
         page: String,
     },
 }
@@ -502,7 +502,7 @@ pub(crate) enum DataCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Print every value and where it came from
-    #[command(after_help = "Example:\n  stepladder config show demo --set model.width=64")]
+    #[command(after_help = "Example:\n  stepladder config show demo --set model.scratch.width=64")]
     Show {
         /// Preset or file
         config: String,

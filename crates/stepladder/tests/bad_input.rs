@@ -162,28 +162,28 @@ fn configurations_that_cannot_be_trained_are_code_2_and_write_nothing() {
     let with = |set| ["train", "tiny.toml", "--set", set];
     refused(
         folder,
-        &with("model.width"),
+        &with("model.scratch.width"),
         2,
-        "--set model.width: there is no =; write --set KEY=VALUE, for example --set algo.bc.clip=0.5",
+        "--set model.scratch.width: there is no =; write --set KEY=VALUE, for example --set algo.adamw.clip=0.5",
     );
     refused(
         folder,
         &with("model.width=wide"),
         2,
-        "--set model.width=wide: model.width is \"wide\" (a string); expected a whole number",
+        "--set model.width=wide: model.scratch.width is \"wide\" (a string); expected a whole number",
     );
     refused(
         folder,
         &with("model.heads=3"),
         2,
-        "tiny.toml: model.width 16 is not a multiple of model.heads 3; nearest are 15 and 18 (width from \
+        "tiny.toml: [model.scratch]: width 16 is not a multiple of heads 3; nearest are 15 and 18 (width from \
          tiny.toml:15, heads from --set)",
     );
     refused(
         folder,
         &["train", "tiny.toml", "--set", "model.width=1048576", "--set", "model.layers=1000"],
         2,
-        "tiny.toml: model.width 1048576, model.ffn 24 and model.layers 1000 make 3.3e15 parameters; at most 4.0e9 can \
+        "tiny.toml: [model.scratch]: width 1048576, ffn 24 and layers 1000 make 3.3e15 parameters; at most 4.0e9 can \
          be trained here (width from --set, layers from --set, ffn from tiny.toml:19)",
     );
     assert_eq!(files(folder), ["broken.toml", "tiny.toml", "typo.toml"]);
@@ -202,7 +202,7 @@ fn a_window_too_small_for_the_demonstrations_is_noticed_before_training() {
         assert_eq!(outcome.code, Some(1), "{outcome:#?}");
         let message = outcome.err.lines().last().unwrap();
         let needed: u32 = message
-            .strip_prefix(&format!("error: model.max_positions is {window}, but {agent} needs "))
+            .strip_prefix(&format!("error: model.scratch.max_positions is {window}, but {agent} needs "))
             .and_then(|rest| rest.split_once(' '))
             .map(|(number, _)| number.parse().unwrap())
             .unwrap_or_else(|| panic!("{message}"));
@@ -432,7 +432,7 @@ fn runs_and_checkpoints_that_do_not_fit_are_refused_and_left_alone() {
         folder,
         &resume,
         1,
-        "run/config.toml: the configuration was changed since the run was started: model.width is 32, was 16; put it \
+        "run/config.toml: the configuration was changed since the run was started: model.scratch.width is 32, was 16; put it \
          back as it was, or start a new run (only threads, eval.slots, eval.transfer, log.every_seconds, \
          log.checkpoint_seconds, log.keep may change)",
     );
@@ -441,7 +441,7 @@ fn runs_and_checkpoints_that_do_not_fit_are_refused_and_left_alone() {
         folder,
         &resume,
         2,
-        "run/config.toml:15: unknown key model.widht; did you mean model.width? [model] takes width, layers, heads, \
+        "run/config.toml:18: unknown key model.scratch.widht; did you mean model.scratch.width? [model.scratch] takes width, layers, heads, \
          kv_heads, ffn, max_positions, rope_theta, norm_eps, tied\n    widht = 32",
     );
     edit("widht = 32", "width = 16");

@@ -137,7 +137,7 @@ fn sentences_about_values_fit_them() {
     both_refuse(
         folder,
         &["model.width=1"],
-        "tiny.toml: model.width 1 is not a multiple of model.heads 2; the nearest is 2 (width from --set, heads from tiny.toml:17)",
+        "tiny.toml: [model.scratch]: width 1 is not a multiple of heads 2; the nearest is 2 (width from --set, heads from tiny.toml:17)",
     );
     both_refuse(
         folder,
@@ -152,7 +152,7 @@ fn sentences_about_values_fit_them() {
     let large = "a number is too large: whole numbers end at 2^63 - 1, others at 1.8e308";
     for set in ["model.rope_theta=1e400", "seed=9223372036854775808"] {
         let message =
-            format!("--set {set}: {large}; write --set KEY=VALUE, for example --set algo.bc.clip=0.5");
+            format!("--set {set}: {large}; write --set KEY=VALUE, for example --set algo.adamw.clip=0.5");
         both_refuse(folder, &[set], &message);
     }
     both_refuse(

@@ -258,7 +258,7 @@ fn configurations_are_shown_with_origins_and_checked() {
     let line = |key: &str| shown.lines().find(|line| line.starts_with(key)).unwrap_or_default();
     assert!(line("width = 8").ends_with("# --set"), "{shown}");
     assert!(line("ffn = 24").ends_with("# tiny.toml:19"), "{shown}");
-    assert!(line("clip = 1.0").ends_with("# preset demo"), "{shown}");
+    assert!(line("clip = 1.0").ends_with("# default"), "{shown}");
     let code = "algo.offline_ac.profile=code";
     let shown =
         ok(folder, &["config", "show", "alfworld", "--set", code, "--set", "algo.offline_ac.omega=0.5"]);

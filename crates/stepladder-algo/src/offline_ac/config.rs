@@ -1,6 +1,6 @@
 //! Hyperparameters of offline actor-critic.
 
-use serde::{Deserialize, Serialize};
+use stepladder_core::choices;
 use stepladder_core::reply::Profile;
 use tch::Kind;
 
@@ -9,24 +9,24 @@ use crate::runtime::plan::Mixture;
 use crate::runtime::progress::Budget;
 use crate::runtime::schedule::Schedule;
 
-/// Which Q the value of a prompt is fitted to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum VTarget {
-    /// Q̄ of the reply that was given, as IQL does.
-    ActionEnd,
-    /// Q̄ at the end of the prompt, where Q is never trained (the released code).
-    StateEnd,
+choices! {
+    /// Q that the value of a prompt is fitted to.
+    pub enum VTarget {
+        /// Q̄ of the reply that was given, as IQL does.
+        ActionEnd = "action_end",
+        /// Q̄ at the end of the prompt, where Q is never trained (the released code).
+        StateEnd = "state_end",
+    }
 }
 
-/// When the target networks of the critics move.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TargetUpdate {
-    /// Once, after the optimiser step, by τ' = 1 − (1 − τ)^micro_steps.
-    AfterStep,
-    /// After every micro-step's backward pass, before the optimiser step, by τ (the released code).
-    BeforeStep,
+choices! {
+    /// When the target networks of the critics move.
+    pub enum TargetUpdate {
+        /// Once, after the optimiser step, by τ' = 1 − (1 − τ)^micro_steps.
+        AfterStep = "after_step",
+        /// After every micro-step's backward pass, before the optimiser step, by τ (the released code).
+        BeforeStep = "before_step",
+    }
 }
 
 /// Hyperparameters of offline actor-critic.

@@ -2,14 +2,14 @@
 
 use stepladder_core::trace::Episode;
 
-/// Source of the reward.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reward {
-    /// [`SUCCESS`] for success, at the last step (ALFWorld, WebShop).
-    Success,
-    /// Reward of the environment (Sokoban).
-    Return,
+stepladder_core::choices! {
+    /// Source of the reward.
+    pub enum Reward {
+        /// A fixed reward for success, at the last step (ALFWorld, WebShop).
+        Success = "success",
+        /// Reward of the environment (Sokoban).
+        Return = "return",
+    }
 }
 
 /// Reward of a solved task under [`Reward::Success`] (docs/spec/algorithms.md 4).

@@ -7,26 +7,30 @@
 //! ```
 //! The moments are tensors of our own, so that a checkpoint holds the whole state (docs/design.md D2).
 
-use serde::{Deserialize, Serialize};
+use stepladder_core::section;
+use stepladder_core::section::Bound;
 use tch::Tensor;
 
 use super::sweep;
 use crate::AlgoError;
 
-/// Hyperparameters of AdamW.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct AdamWConfig {
-    /// β₁.
-    pub beta1: f64,
-    /// β₂.
-    pub beta2: f64,
-    /// ε.
-    pub eps: f64,
-    /// λ, decoupled weight decay.
-    pub weight_decay: f64,
-    /// Largest global gradient norm.
-    pub clip: f64,
+section! {
+    /// AdamW.
+    pub struct AdamWConfig {
+        /// β₁.
+        pub beta1: f64 = 0.9 => [Bound::BelowOne],
+        /// β₂.
+        pub beta2: f64 = 0.98 => [Bound::BelowOne],
+        /// ε.
+        pub eps: f64 = 1e-8 => [Bound::Positive],
+        /// Decoupled weight decay λ.
+        pub weight_decay: f64 = 0.05 => [Bound::NotNegative],
+        /// Largest global gradient norm.
+        pub clip: f64 = 1.0 => [Bound::Positive],
+    }
 }
+
+impl Copy for AdamWConfig {}
 
 /// AdamW and its state.
 #[derive(Debug)]

@@ -1,21 +1,20 @@
 //! Which rows a step takes, and which worker takes which of them.
 
 use rand::seq::SliceRandom;
-use serde::{Deserialize, Serialize};
 use stepladder_core::Role;
 use stepladder_core::seed::stream;
 use stepladder_data::Level;
 use stepladder_data::batch::bucket_lens;
 use stepladder_data::mixing::{epoch_len, level_row};
 
-/// How a step mixes the streams.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mixture {
-    /// All rows in one pool, in their natural proportion, bucketed by length.
-    Pooled,
-    /// The same number of rows of each level in every step (docs/spec/algorithms.md 3.3, 3.6).
-    Levels,
+stepladder_core::choices! {
+    /// Composition of a step.
+    pub enum Mixture {
+        /// Rows of one pool, in their natural proportion, bucketed by length.
+        Pooled = "pooled",
+        /// The same number of rows of each level (docs/spec/algorithms.md 3.3, 3.6).
+        Levels = "levels",
+    }
 }
 
 /// How steps are cut from the data.

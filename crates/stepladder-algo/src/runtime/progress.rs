@@ -1,6 +1,7 @@
 //! Position of a run, and the budget that ends a phase.
 
 use serde::{Deserialize, Serialize};
+use stepladder_core::section::{self, KeyType};
 
 /// Counters of [`Progress`] at the beginning of a phase. A checkpoint holds them as `since` (step, epoch, seconds) and
 /// `since_tokens`.
@@ -187,6 +188,28 @@ impl From<Budget> for BudgetKeys {
             Budget::Steps(steps) => Self { steps: Some(steps), ..none },
             Budget::EnvSteps(steps) => Self { env_steps: Some(steps), ..none },
             Budget::Tokens { tokens, cap } => Self { tokens: Some(tokens), minutes: cap, ..none },
+        }
+    }
+}
+
+impl KeyType for Budget {
+    const KIND: section::Kind = section::Kind::Other(
+        "budget",
+        "one of { minutes = 4.0 }, { epochs = 5.0 }, { steps = 1000 }, { env_steps = 100000 }, { tokens = 5000000 } and \
+         { tokens = 5000000, minutes = 4.0 }, with your numbers",
+    );
+
+    fn measures(&self) -> Vec<(f64, String)> {
+        let of = |amount: f64, unit: &str| (amount, format!("{amount} {unit}"));
+        match *self {
+            Self::Minutes(minutes) => vec![of(minutes, "minutes")],
+            Self::Epochs(epochs) => vec![of(epochs, "epochs")],
+            Self::Steps(steps) => vec![of(steps as f64, "steps")],
+            Self::EnvSteps(steps) => vec![of(steps as f64, "env_steps")],
+            Self::Tokens { tokens, cap } => {
+                let cap = cap.map(|minutes| of(minutes, "minutes"));
+                std::iter::once(of(tokens as f64, "tokens")).chain(cap).collect()
+            }
         }
     }
 }

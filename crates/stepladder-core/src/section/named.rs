@@ -35,3 +35,12 @@ impl<S: Section> Section for Named<S> {
         self.iter().flat_map(|(name, section)| refused_within(name, section)).collect()
     }
 }
+
+impl<'a, S> IntoIterator for &'a Named<S> {
+    type Item = (&'a String, &'a S);
+    type IntoIter = indexmap::map::Iter<'a, String, S>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}

@@ -76,19 +76,14 @@ impl fmt::Display for Violation {
 }
 
 /// The violations of one value; for [`section!`](crate::section!).
-pub fn refused<'a, T: KeyType>(
-    key: &'a str,
-    value: &'a T,
-    bounds: &'a [Bound],
-) -> impl Iterator<Item = Violation> + 'a {
-    let measured = value.measure();
-    let broken = move |bound: &&Bound| measured.as_ref().is_some_and(|(number, _)| !bound.holds(*number));
-    let shown = value.measure().map(|(_, text)| text).unwrap_or_default();
-    bounds.iter().filter(broken).map(move |bound| Violation {
-        key: key.to_owned(),
-        value: shown.clone(),
-        bound: *bound,
-    })
+pub fn refused<T: KeyType>(key: &str, value: &T, bounds: &[Bound]) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for (number, shown) in value.measures() {
+        for bound in bounds.iter().filter(|bound| !bound.holds(number)) {
+            found.push(Violation { key: key.to_owned(), value: shown.clone(), bound: *bound });
+        }
+    }
+    found
 }
 
 /// The violations of an inner table; for [`section!`](crate::section!).

@@ -26,8 +26,15 @@ pub enum Kind {
 pub struct Choice {
     /// The name.
     pub name: &'static str,
-    /// Documentation of the name, with leading spaces.
+    /// Documentation of the name; [`Choice::meaning`] has it without leading spaces.
     pub doc: &'static str,
+}
+
+impl Choice {
+    /// Documentation of the name.
+    pub fn meaning(&self) -> &'static str {
+        self.doc.trim()
+    }
 }
 
 // TOML has no integers above this.
@@ -76,9 +83,9 @@ pub trait KeyType: serde::Serialize {
     /// A value may be absent.
     const OPTIONAL: bool = false;
 
-    /// The number that bounds compare, and the value as a configuration file has it; none where there is no order.
-    fn measure(&self) -> Option<(f64, String)> {
-        None
+    /// The numbers that bounds apply to, each with its text in messages; none where there is no order.
+    fn measures(&self) -> Vec<(f64, String)> {
+        Vec::new()
     }
 }
 
@@ -88,8 +95,8 @@ macro_rules! key_types {
         impl KeyType for $type {
             const KIND: Kind = $kind;
 
-            fn measure(&self) -> Option<(f64, String)> {
-                Some((*self as f64, format!($form, self)))
+            fn measures(&self) -> Vec<(f64, String)> {
+                vec![(*self as f64, format!($form, self))]
             }
         }
     )* };
@@ -112,7 +119,7 @@ impl<T: KeyType> KeyType for Option<T> {
     const KIND: Kind = T::KIND;
     const OPTIONAL: bool = true;
 
-    fn measure(&self) -> Option<(f64, String)> {
-        self.as_ref()?.measure()
+    fn measures(&self) -> Vec<(f64, String)> {
+        self.as_ref().map(T::measures).unwrap_or_default()
     }
 }

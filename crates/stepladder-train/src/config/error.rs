@@ -51,7 +51,7 @@ pub enum ConfigError {
         excerpt: Option<String>,
     },
     /// `--set` without a key or a value.
-    #[error("--set {argument}: {problem}; write --set KEY=VALUE, for example --set algo.bc.clip=0.5")]
+    #[error("--set {argument}: {problem}; write --set KEY=VALUE, for example --set algo.adamw.clip=0.5")]
     Set {
         /// The argument.
         argument: String,

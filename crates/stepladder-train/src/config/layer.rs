@@ -13,7 +13,7 @@ const LARGE: &str = "a number is too large: whole numbers end at 2^63 - 1, other
 /// What a layer says.
 #[derive(Debug, Default)]
 pub(super) struct Layer {
-    /// The preset that a file starts from.
+    /// The preset that it starts from.
     pub(super) preset: Option<Entry>,
     /// In the order in which they apply.
     pub(super) items: Vec<Item>,
@@ -50,6 +50,7 @@ enum Source<'a> {
         path: &'a str,
         may_start_from_preset: bool,
     },
+    Run(&'a str),
     Set(&'a str),
 }
 
@@ -57,6 +58,11 @@ impl Layer {
     /// An embedded preset.
     pub(super) fn preset(name: &str, text: &str) -> Result<Self, ConfigError> {
         Self::document(Source::Preset(name), text)
+    }
+
+    /// The configuration of a run directory.
+    pub(super) fn run(path: &str, text: &str) -> Result<Self, ConfigError> {
+        Self::document(Source::Run(path), text)
     }
 
     /// A user's file.
@@ -186,6 +192,11 @@ impl Layer {
 }
 
 impl Entry {
+    /// A declared default.
+    pub(super) fn default_of(value: impl Into<Value>) -> Self {
+        Self { value: value.into(), origin: Origin::Default, excerpt: None }
+    }
+
     /// The error that this value does not fit its key.
     pub(super) fn wrong_type(&self, key: String, expected: String, nearest: Option<String>) -> ConfigError {
         ConfigError::WrongType(Box::new(WrongType {
@@ -207,13 +218,14 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn may_start_from_preset(&self) -> bool {
-        matches!(self.source, Source::File { may_start_from_preset: true, .. })
+        matches!(self.source, Source::Preset(_) | Source::File { may_start_from_preset: true, .. })
     }
 
     fn origin(&self, at: usize) -> Origin {
         match self.source {
             Source::Preset(name) => Origin::Preset(name.to_owned()),
             Source::File { path, .. } => Origin::File { path: path.to_owned(), line: self.line(at) },
+            Source::Run(path) => Origin::Run(path.to_owned()),
             Source::Set(argument) => Origin::Set(argument.to_owned()),
         }
     }

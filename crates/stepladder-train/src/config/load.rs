@@ -1,35 +1,15 @@
-//! Loading: preset → user file → `--set`, merged key by key.
+//! Loading: defaults → preset → user file → `--set`, merged key by key.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use toml::{Table, Value};
 
-use super::Config;
 use super::error::{ConfigError, UnknownKey};
-use super::keys::{self, AGENTS, Kind};
+use super::keys::{self, AGENTS, KEYS, Key, Kind};
 use super::layer::{Entry, Item, Layer};
-use super::origin::{Origin, Origins};
-
-/// The embedded presets by name.
-pub(crate) const PRESETS: &[(&str, &str)] = &[
-    ("ablations", include_str!("../../../../presets/ablations.toml")),
-    ("alfworld", include_str!("../../../../presets/alfworld.toml")),
-    ("alfworld-cpu", include_str!("../../../../presets/alfworld-cpu.toml")),
-    ("demo", include_str!("../../../../presets/demo.toml")),
-    ("himac-ablations", include_str!("../../../../presets/himac-ablations.toml")),
-    ("himac-sokoban", include_str!("../../../../presets/himac-sokoban.toml")),
-    ("horizon", include_str!("../../../../presets/horizon.toml")),
-    ("rl-household", include_str!("../../../../presets/rl-household.toml")),
-    ("rl-sokoban", include_str!("../../../../presets/rl-sokoban.toml")),
-    ("rl-sokoban-8x8", include_str!("../../../../presets/rl-sokoban-8x8.toml")),
-    ("scienceworld", include_str!("../../../../presets/scienceworld.toml")),
-    ("scienceworld-ablations", include_str!("../../../../presets/scienceworld-ablations.toml")),
-    ("scienceworld-cpu", include_str!("../../../../presets/scienceworld-cpu.toml")),
-];
-
-/// The preset that messages and the reference page take as their example.
-pub(super) const EXAMPLE: &str = "demo";
+use super::origin::Origins;
+use super::{Algo, Config, presets};
 
 /// A checked configuration, and where each value was written.
 #[derive(Debug, Clone)]
@@ -44,37 +24,43 @@ pub struct Loaded {
     pub text: String,
 }
 
-/// Loads a preset by name, or a file by path (it ends in `.toml` or contains `/`), and applies `--set` arguments in order.
+/// File of a run directory that has its complete configuration.
+const OF_RUN: &str = "config.toml";
+
+/// Loads a preset by name, a file by path (it ends in `.toml` or contains `/`) or the configuration of a run directory, and applies
+/// `--set` arguments in order.
 ///
 /// # Errors
 /// [`ConfigError`] for anything that keeps the configuration from being used.
-pub fn load(preset_or_file: &str, sets: &[String]) -> Result<Loaded, ConfigError> {
-    let mut layers = Vec::new();
-    let name = if preset_or_file.contains('/') || preset_or_file.ends_with(".toml") {
-        let text = read(preset_or_file)?;
-        let layer = Layer::file(preset_or_file, &text)?;
-        if let Some(start) = &layer.preset {
-            layers.push(starting_preset(start)?);
+pub fn load(source: &str, sets: &[String]) -> Result<Loaded, ConfigError> {
+    let path = Path::new(source);
+    let mut name = source.to_owned();
+    let mut layers = if path.join(OF_RUN).is_file() {
+        if let Some(last) = path.file_name() {
+            name = last.to_string_lossy().into_owned();
         }
-        layers.push(layer);
-        let stem = Path::new(preset_or_file).file_stem();
-        stem.map_or_else(|| preset_or_file.to_owned(), |stem| stem.to_string_lossy().into_owned())
+        vec![Layer::run(source, &read(&path.join(OF_RUN).to_string_lossy())?)?]
+    } else if source.contains('/') || source.ends_with(".toml") {
+        if let Some(stem) = path.file_stem() {
+            name = stem.to_string_lossy().into_owned();
+        }
+        presets::with_start(Layer::file(source, &read(source)?)?)?
     } else {
-        layers.push(preset(preset_or_file, None)?);
-        preset_or_file.to_owned()
+        presets::layers(source, None)?
     };
     for argument in sets {
         layers.push(Layer::set(argument)?);
     }
-    let (config, origins) = resolve(preset_or_file, layers, Chain::User)?;
+    let (config, origins) = resolve(source, layers, Chain::User)?;
     let text = super::show::resolved(&config);
     Ok(Loaded { config, origins, name, text })
 }
 
-/// Reads a complete configuration, as [`Loaded::text`] has it; `name` stands for it in messages.
+/// Reads the configuration of a run, as [`Loaded::text`] has it; messages call it `name`. Keys that it lacks, since an earlier
+/// version wrote it, have their defaults.
 ///
 /// # Errors
-/// [`ConfigError`] if it is not TOML, not complete, or not one that this version accepts.
+/// [`ConfigError`] if it is not TOML, or not a configuration that this version accepts.
 pub fn from_resolved(text: &str, name: &str) -> Result<Config, ConfigError> {
     Ok(resolve(name, vec![Layer::complete_file(name, text)?], Chain::Resolved)?.0)
 }
@@ -86,40 +72,9 @@ fn read(path: &str) -> Result<String, ConfigError> {
             return ConfigError::Unreadable(source);
         }
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        let nearest = nearest_preset(&stem).map(|name| format!("the preset {name}"));
-        ConfigError::NoSuchFile { nearest, known: preset_names(), path }
+        let nearest = presets::nearest(&stem).map(|name| format!("the preset {name}"));
+        ConfigError::NoSuchFile { nearest, known: presets::names(), path }
     })
-}
-
-fn starting_preset(start: &Entry) -> Result<Layer, ConfigError> {
-    match &start.value {
-        Value::String(name) => preset(name, Some(&start.origin)),
-        _ => {
-            let names: Vec<String> = preset_names().iter().map(|name| format!("{name:?}")).collect();
-            let expected = format!("the name of a preset: {}", names.join(" or "));
-            Err(start.wrong_type("preset".to_owned(), expected, None))
-        }
-    }
-}
-
-fn preset(name: &str, at: Option<&Origin>) -> Result<Layer, ConfigError> {
-    match PRESETS.iter().find(|(known, _)| *known == name) {
-        Some((known, text)) => Layer::preset(known, text),
-        None => Err(ConfigError::UnknownPreset {
-            at: at.cloned(),
-            name: name.to_owned(),
-            nearest: nearest_preset(name),
-            known: preset_names(),
-        }),
-    }
-}
-
-fn preset_names() -> Vec<&'static str> {
-    PRESETS.iter().map(|(name, _)| *name).collect()
-}
-
-fn nearest_preset(name: &str) -> Option<String> {
-    keys::nearest(name, preset_names()).map(str::to_owned)
 }
 
 /// Which layers are resolved; decides what to advise.
@@ -141,16 +96,16 @@ fn resolve(name: &str, mut layers: Vec<Layer>, chain: Chain) -> Result<(Config, 
         return Err(ConfigError::UnknownKeys(merged.strangers));
     }
     super::profile::apply(&mut merged.values);
+    if matches!(chain, Chain::User) {
+        merged.add_starts();
+    }
+    merged.inherit();
     let missing = merged.missing();
     if !missing.is_empty() {
-        let them = if missing.len() == 1 && !missing[0].starts_with('[') { "it" } else { "them" };
-        let has_preset = merged.values.values().any(|entry| matches!(entry.origin, Origin::Preset(_)));
-        let remedy = match chain {
-            Chain::Resolved => "it was written by another version, or changed since".to_owned(),
-            _ if let Some(sentence) = merged.misnamed(&missing) => sentence,
-            // A preset is complete, so only what was dropped with `false` can then have gaps.
-            Chain::User if has_preset => format!("write {them} too, or do not set the table to false"),
-            Chain::User => format!("write {them}, or start from a preset with preset = {EXAMPLE:?}"),
+        let remedy = match merged.misnamed(&missing) {
+            Some(sentence) => sentence,
+            None if missing.len() == 1 => "write it".to_owned(),
+            None => "write them".to_owned(),
         };
         return Err(ConfigError::Missing { name: name.to_owned(), keys: missing, remedy });
     }
@@ -167,7 +122,7 @@ fn resolve(name: &str, mut layers: Vec<Layer>, chain: Chain) -> Result<(Config, 
 /// The layers on top of each other.
 struct Merged {
     values: BTreeMap<String, Entry>,
-    /// Optional tables that are wanted, in the order in which they were named first.
+    /// Tables that `false` could replace and that are there, in the order in which they were named first.
     present: Vec<String>,
     /// Agents that were to be left out, but are not there.
     strangers: Vec<UnknownKey>,
@@ -175,7 +130,7 @@ struct Merged {
 
 impl Merged {
     fn new(layers: Vec<Layer>) -> Self {
-        let mut merged = Self { values: BTreeMap::new(), present: Vec::new(), strangers: Vec::new() };
+        let mut merged = Self { values: defaults(), present: Vec::new(), strangers: Vec::new() };
         let mut seen: Vec<String> = Vec::new();
         for item in layers.into_iter().flat_map(|layer| layer.items) {
             match item {
@@ -194,6 +149,9 @@ impl Merged {
                     }
                     merged.present.retain(|present| *present != table);
                     merged.values.retain(|path, _| !keys::is_below(path, &table));
+                    merged
+                        .values
+                        .extend(defaults().into_iter().filter(|(path, _)| keys::is_below(path, &table)));
                 }
             }
         }
@@ -205,22 +163,67 @@ impl Merged {
         self.present.iter().filter_map(|table| table.strip_prefix(AGENTS)?.strip_prefix('.'))
     }
 
-    /// What is needed and not there: keys, or `[table]` for a table of which nothing is there.
-    fn missing(&self) -> Vec<String> {
-        let mut missing: Vec<String> = Vec::new();
-        for (path, key) in keys::concrete(self.agents()) {
-            let table = keys::split(&path).0;
-            let wanted = !keys::is_optional(table) || self.present.iter().any(|present| present == table);
-            if !wanted || key.optional || self.values.contains_key(&path) {
+    /// The algorithm of an agent, if it names one.
+    fn algorithm(&self, agent: &str) -> Option<Algo> {
+        let entry = self.values.get(&format!("{AGENTS}.{agent}.algo"))?;
+        entry.value.clone().try_into().ok()
+    }
+
+    /// Adds an agent to start from, cloned with the defaults of `bc`, before each that needs one and names none.
+    fn add_starts(&mut self) {
+        let names: Vec<String> = self.agents().map(str::to_owned).collect();
+        for name in names {
+            let from = format!("{AGENTS}.{name}.from");
+            let needed = self.algorithm(&name).is_some_and(Algo::needs_start);
+            if !needed || self.values.contains_key(&from) {
                 continue;
             }
-            let whole = !table.is_empty() && !self.values.keys().any(|path| keys::is_below(path, table));
-            let name = if whole { format!("[{table}]") } else { path };
-            if !missing.contains(&name) {
-                missing.push(name);
+            let start = format!("{name}_start");
+            let table = keys::join(AGENTS, &start);
+            if !self.present.contains(&table) {
+                let place = self.present.iter().position(|table| *table == keys::join(AGENTS, &name));
+                self.present.insert(place.unwrap_or_default(), table.clone());
+                // Both read the same prompts.
+                for key in ["kind", "history", "progress"] {
+                    if let Some(entry) = self.values.get(&format!("{AGENTS}.{name}.{key}")).cloned() {
+                        self.values.insert(format!("{table}.{key}"), entry);
+                    }
+                }
+                self.values.insert(format!("{table}.algo"), Entry::default_of(Algo::Bc.name()));
+            }
+            self.values.insert(from, Entry::default_of(start.as_str()));
+        }
+    }
+
+    /// Gives agents the values of their algorithm's table for the keys that they have in common and do not set, and defaults for the
+    /// others.
+    fn inherit(&mut self) {
+        let agents: Vec<(String, Option<Algo>)> =
+            self.agents().map(|name| (name.to_owned(), self.algorithm(name))).collect();
+        for (name, algo) in agents {
+            for key in KEYS.iter().filter(|key| keys::split(&key.path).0 == "agents.*") {
+                let path = format!("{AGENTS}.{name}.{}", key.declared.name);
+                if self.values.contains_key(&path) {
+                    continue;
+                }
+                let table = algo.filter(|_| key.is_inherited()).map(Algo::table);
+                let inherited = table.map(|table| format!("algo.{table}.{}", key.declared.name));
+                let entry = match inherited {
+                    Some(source) => self.values.get(&source).cloned(),
+                    None => key.default().map(Entry::default_of),
+                };
+                self.values.extend(entry.map(|entry| (path, entry)));
             }
         }
-        missing
+    }
+
+    /// Keys of agents that have no default and are not set.
+    fn missing(&self) -> Vec<String> {
+        let needed = |(path, key): (String, &Key)| {
+            let missing = key.is_required() && !key.is_inherited() && !self.values.contains_key(&path);
+            missing.then_some(path)
+        };
+        keys::concrete(self.agents()).into_iter().filter_map(needed).collect()
     }
 
     /// The remedy where everything missing belongs to an agent whose name is like another's.
@@ -238,11 +241,12 @@ impl Merged {
     }
 
     fn config(&self, name: &str) -> Result<Config, ConfigError> {
-        // A configuration without agents or algorithms is for `check` to judge.
+        // A configuration without agents is for `check` to judge.
         let empty = || Value::Table(Table::new());
         let agents = Table::from_iter(self.agents().map(|name| (name.to_owned(), empty())));
-        let mut root =
-            Table::from_iter([(AGENTS.to_owned(), Value::Table(agents)), ("algo".to_owned(), empty())]);
+        // Before the agents, who inherit from it, so that a wrong type is reported where it was written.
+        let algo = ("algo".to_owned(), empty());
+        let mut root = Table::from_iter([algo, (AGENTS.to_owned(), Value::Table(agents))]);
         for (path, entry) in &self.values {
             insert(&mut root, path, entry.value.clone());
         }
@@ -257,14 +261,23 @@ impl Merged {
                 let violations = vec![error.inner().message().to_owned()];
                 return ConfigError::Invalid { name: name.to_owned(), violations };
             };
-            let nearest = match (key.kind, &entry.value) {
-                (Kind::Choice(names), Value::String(name)) => keys::nearest(name, names.iter().copied()),
+            let kind = key.declared.kind;
+            let nearest = match (kind, &entry.value) {
+                (Kind::Choice(choices), Value::String(name)) => {
+                    keys::nearest(name, choices.iter().map(|choice| choice.name))
+                }
                 _ => None,
             };
             let nearest = nearest.map(|name| format!("{name:?}"));
-            entry.wrong_type(path, key.kind.expected(), nearest)
+            entry.wrong_type(path, kind.expected(), nearest)
         })
     }
+}
+
+/// The declared defaults of all keys outside the tables of agents.
+fn defaults() -> BTreeMap<String, Entry> {
+    let fixed = KEYS.iter().filter(|key| !key.path.contains('*'));
+    fixed.filter_map(|key| Some((key.path.clone(), Entry::default_of(key.default()?)))).collect()
 }
 
 /// The error about an agent that is to be left out, but is not there.

@@ -1,8 +1,10 @@
 //! The resolved configuration as text.
 
+use std::collections::BTreeSet;
+
 use toml::Value;
 
-use super::keys;
+use super::keys::{self, Key};
 use super::{Config, Loaded, Origins};
 
 /// `key = value    # origin`, table by table: what `config show` prints. It is TOML.
@@ -15,16 +17,47 @@ pub(super) fn resolved(config: &Config) -> String {
     render(config, None)
 }
 
-/// Every key that a configuration has, in order, with its value.
+/// Every key with its value, in order. Left out are keys without a value, an agent's keys at their defaults, and tables of
+/// algorithms that no agent uses and nothing sets.
 pub fn entries(config: &Config) -> Vec<(String, Value)> {
     // Every value of a `Config` has a TOML form: whole numbers come from TOML or are small.
     let root = Value::try_from(config).expect("a configuration is TOML");
     let lookup = |path: &str| path.split('.').try_fold(&root, |value, name| value.get(name)).cloned();
     let keys = keys::concrete(config.agents.keys().map(String::as_str));
-    keys.into_iter()
-        .filter_map(|(path, _)| Some((lookup(&path)?, path)))
-        .map(|(value, path)| (path, value))
-        .collect()
+    let all: Vec<(String, &Key, Value)> =
+        keys.into_iter().filter_map(|(path, key)| lookup(&path).map(|value| (path, key, value))).collect();
+    let is_changed = |(_, key, value): &&(String, &Key, Value)| key.default().as_ref() != Some(value);
+    let changed: BTreeSet<&str> =
+        all.iter().filter(is_changed).map(|(path, _, _)| keys::split(path).0).collect();
+    let used: BTreeSet<&str> =
+        config.agents.values().flat_map(|agent| agent.algo.tables()).copied().collect();
+    let shown = all.iter().filter(|entry| {
+        let table = keys::split(&entry.0).0;
+        match table.split_once('.') {
+            Some((keys::AGENTS, _)) => is_changed(entry),
+            Some(("algo", name)) => used.contains(name) || changed.contains(table),
+            _ => true,
+        }
+    });
+    shown.map(|(path, _, value)| (path.clone(), value.clone())).collect()
+}
+
+/// Those of [`entries`] that decide what a run does: without the values of algorithms' tables that every agent has taken over or
+/// replaced.
+pub fn effective(config: &Config) -> Vec<(String, Value)> {
+    let inherited: Vec<&str> =
+        keys::KEYS.iter().filter(|key| key.is_inherited()).map(|key| key.declared.name).collect();
+    let decides = |path: &str| {
+        let (table, name) = keys::split(path);
+        !(table.starts_with("algo.") && inherited.contains(&name))
+    };
+    entries(config).into_iter().filter(|(path, _)| decides(path)).collect()
+}
+
+/// The value of a key that [`entries`] leaves out, as text: its default, if it has one.
+pub fn default_text(path: &str) -> Option<String> {
+    let key = keys::find(path)?;
+    key.default().as_ref().map(inline)
 }
 
 fn render(config: &Config, origins: Option<&Origins>) -> String {

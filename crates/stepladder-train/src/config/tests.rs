@@ -1,9 +1,10 @@
 //! Loading from the outside: what users write, and what they are told.
 
 use super::keys::{self, KEYS, Kind};
-use super::load::PRESETS;
 use super::origin::Origin;
+use super::presets::PRESETS;
 use super::*;
+use stepladder_core::section::Choice;
 
 /// A file in a folder of its own; its path in messages is replaced by `run.toml`.
 pub(super) struct File {
@@ -43,136 +44,35 @@ pub(super) fn set_message(sets: &[&str]) -> String {
     with(sets).unwrap_err().to_string()
 }
 
-fn leaves(prefix: &str, value: &toml::Value, into: &mut Vec<String>) {
-    match value {
-        toml::Value::Table(table) if !prefix.ends_with(".budget") => {
-            for (name, value) in table {
-                leaves(&keys::join(prefix, name), value, into);
-            }
-        }
-        _ => into.push(prefix.to_owned()),
-    }
-}
-
-#[test]
-fn keys_lists_exactly_the_keys_of_a_full_configuration() {
-    let demo = load("demo", &[]).unwrap().text.replacen(
-        "[data]\n",
-        "penalise_noop = true\n[data]\nrenamed = 1\npractice = \"dev\"\npractice_games = 1\n",
-        1,
-    );
-    let text = [demo.as_str(), ALGORITHMS, AGENT].concat();
-    let config: Config = toml::from_str(&text).unwrap();
-    let mut found = Vec::new();
-    leaves("", &toml::Value::try_from(&config).unwrap(), &mut found);
-    let mut found: Vec<String> = found.into_iter().map(|path| path.replace(".all.", ".*.")).collect();
-    found.retain(|path| !path.starts_with("agents.step_hrl.") && !path.starts_with("agents.flat."));
-    found.sort();
-    let mut listed: Vec<String> = KEYS.iter().map(|key| key.path.to_owned()).collect();
-    listed.sort();
-    assert_eq!(listed, found);
-}
-
-/// The algorithms that the demo does without.
-pub(super) const ALGORITHMS: &str = r#"
-[algo.online]
-tasks = "household/train"
-tasks_per_iteration = 2
-group = 2
-temperature = 1.0
-reward = "success"
-penalty = 0.1
-norm = "mean_std"
-cross_step_stats = false
-clip_low = 0.2
-clip_high = 0.2
-kl = 0.01
-aggregate = "token_mean"
-mini_batch = 8
-gamma = 0.95
-omega = 1.0
-gae_gamma = 1.0
-gae_lambda = 1.0
-value_clip = 0.5
-critic_learning_rate = 1e-3
-[algo.dagger]
-tasks = "household/train"
-rounds = 2
-games = 10
-temperature = 0.5
-[algo.offline_ac]
-tasks = "household/train"
-games = 10
-collect_temperature = 1.0
-demonstrations = 5
-profile = "fixed"
-actor_mode = "awr"
-temperature = 1.0
-weight_clip = 20.0
-v_target_at = "action_end"
-gamma = 0.99
-smdp_gamma = false
-omega = 0.95
-value_bound = 1.0
-tau = 0.2
-target_update = "after_step"
-micro_steps = 2
-critic_learning_rate = 1e-4
-critic_warmup = 50
-schedule = "constant"
-warmup = 0.0
-floor = 1.0
-mixture = "pooled"
-batch_rows = 16
-"#;
-
-/// An agent with every option; none can have them all.
-const AGENT: &str = r#"
-[agents.all]
-kind = "step_hrl"
-algo = "bc"
-from = "step_hrl"
-budget = { steps = 3 }
-batch_tokens = 64
-learning_rate = 1e-3
-history = 3
-planner = false
-progress = "none"
-actor_mode = "linear"
-omega = 0.5
-weights = "per_role"
-sub_done = false
-also_flat = 1
-coevolution = false
-selection = "random"
-"#;
-
 #[test]
 fn every_environment_is_named_where_one_is_chosen() {
     let key = KEYS.iter().find(|key| key.path == "env.id").unwrap();
     for id in crate::envs::ids() {
-        assert!(key.meaning.contains(&format!("`{id}`")), "{id}: {}", key.meaning);
+        let meaning = key.declared.meaning();
+        assert!(meaning.contains(&format!("`{id}`")), "{id}: {meaning}");
     }
 }
 
 #[test]
 fn keys_say_what_the_structs_take() {
-    let file = File::new(&["preset = \"demo\"", ALGORITHMS].concat());
+    let file = File::new(
+        "preset = \"demo\"\nalgo = { dagger.rounds = 1, offline_ac.games = 1, online.group = 2 }\n",
+    );
     let full = file.load().unwrap().text;
-    for key in KEYS {
+    for key in KEYS.iter() {
         let path = key.path.replace('*', "step_hrl");
-        let (good, bad): (Vec<String>, Vec<String>) = match key.kind {
+        let (good, bad): (Vec<String>, Vec<String>) = match key.declared.kind {
             Kind::Count(most) => (vec![most.to_string()], vec!["-1".into(), "1.5".into(), "'x'".into()]),
             Kind::Integer => (vec!["1".into(), "-1".into()], vec!["1.5".into(), "'x'".into()]),
             Kind::Real => (vec!["0.5".into(), "1".into()], vec!["'x'".into(), "true".into()]),
             Kind::Flag => (vec!["true".into(), "false".into()], vec!["1".into()]),
             Kind::Text => (vec!["'x'".into()], vec!["1".into(), "{ x = 1 }".into()]),
             Kind::Texts => (vec!["[]".into(), "['a/b']".into()], vec!["'a/b'".into(), "[1]".into()]),
-            Kind::Choice(names) => {
-                let quote = |name: &&str| format!("{name:?}");
-                (names.iter().map(quote).collect(), vec!["'other'".into(), "1".into()])
+            Kind::Choice(choices) => {
+                let quote = |choice: &Choice| format!("{:?}", choice.name);
+                (choices.iter().map(quote).collect(), vec!["'other'".into(), "1".into()])
             }
-            Kind::Budget => (
+            Kind::Other(..) => (
                 [
                     "{ minutes = 1 }",
                     "{ epochs = 0.5 }",
@@ -194,7 +94,7 @@ fn keys_say_what_the_structs_take() {
                 .into(),
             ),
         };
-        let bad = if let Kind::Count(most @ ..0x1_0000_0000) = key.kind {
+        let bad = if let Kind::Count(most @ ..0x1_0000_0000) = key.declared.kind {
             [bad, vec![(most + 1).to_string()]].concat()
         } else {
             bad
@@ -214,11 +114,12 @@ fn keys_say_what_the_structs_take() {
         }
         for value in bad {
             let text = attempt(&value).expect_err(&format!("{path}={value}")).to_string();
-            let end = format!("; expected {}", key.kind.expected());
+            let end = format!("; expected {}", key.declared.kind.expected());
             assert!(text.contains(&format!("{path} is ")) && text.ends_with(&end), "{text}");
         }
-        let (_, name) = keys::split(key.path);
-        assert!(key.optional || full.contains(&format!("{name} = ")), "{name}");
+        let (table, name) = keys::split(&key.path);
+        let switch = table == "agents.*" && !key.is_required();
+        assert!(key.declared.optional || switch || full.contains(&format!("{name} = ")), "{name}");
     }
 }
 
@@ -229,11 +130,30 @@ fn every_preset_loads_and_is_read_back_from_its_text() {
         assert_eq!(loaded.name, *name);
         assert_eq!(from_resolved(&loaded.text, "resolved.toml").unwrap(), loaded.config);
         assert_eq!(from_resolved(&show(&loaded), "shown.toml").unwrap(), loaded.config);
-        let preset = Origin::Preset((*name).to_owned());
-        assert!(loaded.origins.values().all(|origin| *origin == preset));
+        assert!(loaded.origins.values().all(|origin| matches!(origin, Origin::Default | Origin::Preset(_))));
         for (path, key) in keys::concrete(loaded.config.agents.keys().map(String::as_str)) {
-            let optional = key.optional || keys::is_optional(keys::split(&path).0);
-            assert!(optional || loaded.origins.contains_key(&path), "{path}");
+            assert!(key.declared.optional || loaded.origins.contains_key(&path), "{path}");
+        }
+    }
+}
+
+#[test]
+fn presets_are_short_and_begin_with_their_purpose() {
+    for (name, text) in PRESETS {
+        assert!(text.lines().count() <= 40, "{name}");
+        assert!(text.starts_with("# "), "{name}");
+        let layer = layer::Layer::preset(name, text).unwrap();
+        let base =
+            layer.preset.as_ref().map(|start| load(start.value.as_str().unwrap(), &[]).unwrap().config);
+        let values =
+            |config: &Config| entries(config).into_iter().collect::<std::collections::BTreeMap<_, _>>();
+        let own = values(&load(name, &[]).unwrap().config);
+        for item in &layer.items {
+            let layer::Item::Value(path, entry) = item else { continue };
+            let before = base.as_ref().and_then(|base| values(base).get(path).cloned());
+            let before = before.or_else(|| keys::find(path).and_then(keys::Key::default));
+            assert_ne!(before.as_ref(), Some(&entry.value), "{name}: {path} does not change a value");
+            assert_eq!(own.get(path), Some(&entry.value), "{name}: {path}");
         }
     }
 }
@@ -250,16 +170,20 @@ fn later_layers_win_and_origins_say_so() {
     assert_eq!(loaded.name, "run");
     assert_eq!(loaded.config.seed, 7);
     assert_eq!(loaded.config.env.max_steps, 40);
-    assert_eq!(loaded.config.agents["flat"].budget, Budget::Steps(10));
-    assert_eq!(loaded.config.agents["step_hrl"].budget, Budget::Epochs(3.0));
-    assert_eq!(loaded.config.algo.bc.as_ref().unwrap().clip, 0.5);
+    assert_eq!(loaded.config.agents["flat"].budget, stepladder_algo::runtime::progress::Budget::Steps(10));
+    assert_eq!(
+        loaded.config.agents["step_hrl"].budget,
+        stepladder_algo::runtime::progress::Budget::Epochs(3.0)
+    );
+    assert_eq!(loaded.config.algo.adamw.clip, 0.5);
     assert_eq!(loaded.config.eval.transfer, Vec::<String>::new());
     let origin = |key: &str| loaded.origins[key].to_string().replace(&file.path(), "run.toml");
     assert_eq!(origin("seed"), "run.toml:2");
     assert_eq!(origin("agents.flat.budget"), "run.toml:5");
-    assert_eq!(origin("agents.flat.batch_tokens"), "preset demo");
-    assert_eq!(origin("algo.bc.clip"), "--set");
-    assert_eq!(loaded.origins["algo.bc.clip"], Origin::Set("algo.bc.clip=0.5".to_owned()));
+    assert_eq!(origin("agents.flat.kind"), "preset demo");
+    assert_eq!(origin("agents.flat.batch_tokens"), "default");
+    assert_eq!(origin("algo.adamw.clip"), "--set");
+    assert_eq!(loaded.origins["algo.adamw.clip"], Origin::Set("algo.bc.clip=0.5".to_owned()));
     // Nothing of the chain is needed to read the outcome again.
     assert_eq!(from_resolved(&loaded.text, "resolved.toml").unwrap(), loaded.config);
 }
@@ -270,6 +194,71 @@ fn an_earlier_name_of_a_key_is_read_as_the_present_one() {
     assert_eq!(loaded.config.eval.transfer, ["household/test"]);
     assert_eq!(loaded.origins["eval.transfer"].to_string(), "--set");
     assert!(!loaded.text.contains("zero_shot"));
+    let old =
+        File::new("agents.a = { kind = 'flat', algo = 'bc' }\n[model]\nwidth = 64\n[algo.bc]\nclip = 0.5\n")
+            .load();
+    let loaded = old.unwrap();
+    assert_eq!((loaded.config.model.scratch.width, loaded.config.algo.adamw.clip), (64, 0.5));
+    assert!(loaded.origins["model.scratch.width"].to_string().ends_with("run.toml:3"));
+}
+
+#[test]
+fn an_agent_alone_is_a_complete_configuration() {
+    use stepladder_agent::AgentKind::{Flat, Himac, StepHrl};
+    let pairs = [
+        (StepHrl, Algo::Bc, None),
+        (Flat, Algo::Bc, None),
+        (Himac, Algo::Bc, None),
+        (StepHrl, Algo::Dagger, None),
+        (Flat, Algo::Dagger, None),
+        (StepHrl, Algo::OfflineAc, Some("mine_start")),
+        (Himac, Algo::Himac, Some("mine_start")),
+        (Flat, Algo::Grpo, Some("mine_start")),
+        (Flat, Algo::Rloo, Some("mine_start")),
+        (Flat, Algo::Gigpo, Some("mine_start")),
+        (Flat, Algo::Ppo, Some("mine_start")),
+    ];
+    for (kind, algo, from) in pairs {
+        let text = format!("[agents.mine]\nkind = {:?}\nalgo = {:?}\n", kind.name(), algo.name());
+        let loaded = File::new(&text).load().unwrap();
+        let agent = &loaded.config.agents["mine"];
+        assert_eq!(agent.from.as_deref(), from);
+        let names: Vec<&str> = loaded.config.agents.keys().map(String::as_str).collect();
+        assert_eq!(names, from.into_iter().chain(["mine"]).collect::<Vec<_>>());
+        if let Some(start) = from.map(|name| &loaded.config.agents[name]) {
+            assert_eq!(
+                (start.kind, start.algo, start.budget),
+                (kind, Algo::Bc, loaded.config.algo.bc.budget)
+            );
+        }
+        assert_eq!(loaded.origins["agents.mine.budget"], Origin::Default);
+        assert_eq!(from_resolved(&loaded.text, "config.toml").unwrap(), loaded.config);
+    }
+}
+
+#[test]
+fn agents_take_what_they_do_not_set_from_their_algorithm() {
+    let text = "[agents]\na = { kind = 'step_hrl', algo = 'bc' }\nb = { kind = 'step_hrl', algo = 'dagger', learning_rate = 0.5 }\n\
+                [algo]\nbc.learning_rate = 0.25\ndagger = { learning_rate = 0.125, batch_tokens = 99 }\n";
+    let file = File::new(text);
+    let loaded = load(&file.path(), &["algo.dagger.budget={ steps = 3 }".to_owned()]).unwrap();
+    let rate = |name: &str| loaded.config.agents[name].learning_rate;
+    assert_eq!((rate("a"), rate("b")), (0.25, 0.5));
+    assert_eq!((loaded.config.agents["a"].batch_tokens, loaded.config.agents["b"].batch_tokens), (1536, 99));
+    assert_eq!(loaded.origins["agents.b.budget"].to_string(), "--set");
+    assert!(loaded.origins["agents.a.learning_rate"].to_string().ends_with("run.toml:5"));
+}
+
+#[test]
+fn the_configuration_of_a_run_directory_is_read_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("demo-1");
+    fs_err::create_dir(&path).unwrap();
+    fs_err::write(path.join("config.toml"), load("demo", &[]).unwrap().text).unwrap();
+    let loaded = load(path.to_str().unwrap(), &["seed=3".to_owned()]).unwrap();
+    assert_eq!((loaded.name.as_str(), loaded.config.seed), ("demo-1", 3));
+    assert_eq!(loaded.origins["env.id"].to_string(), format!("run {}", path.display()));
+    assert_eq!(loaded.origins["seed"].to_string(), "--set");
 }
 
 #[test]
@@ -289,75 +278,64 @@ fn the_last_of_equal_sets_counts() {
 
 #[test]
 fn show_prints_values_with_origins_by_table() {
-    let loaded = with(&["agents.step_hrl=false", "algo.bc.eps=1e-9", "data.split=test"]).unwrap();
-    let expected = r#"seed = 1                                      # preset demo
-threads = 0                                   # preset demo
-
-[env]
-id = "household"                              # preset demo
-max_steps = 50                                # preset demo
-
-[data]
-split = "test"                                # --set
-games = 4000                                  # preset demo
-noisy_passes = 1                              # preset demo
-noise = 0.2                                   # preset demo
-
-[model]
-width = 128                                   # preset demo
-layers = 4                                    # preset demo
-heads = 4                                     # preset demo
-kv_heads = 2                                  # preset demo
-ffn = 352                                     # preset demo
-max_positions = 1024                          # preset demo
-rope_theta = 10000.0                          # preset demo
-norm_eps = 1e-5                               # preset demo
-tied = true                                   # preset demo
-
-[algo.bc]
-reduction = "row_mean"                        # preset demo
-mixture = "pooled"                            # preset demo
-schedule = "cosine"                           # preset demo
-warmup = 0.03                                 # preset demo
-floor = 0.02                                  # preset demo
-beta1 = 0.9                                   # preset demo
-beta2 = 0.98                                  # preset demo
-eps = 1e-9                                    # --set
-weight_decay = 0.05                           # preset demo
-clip = 1.0                                    # preset demo
-batch_rows = 16                               # preset demo
-planner_every = 4                             # preset demo
-duplicates = 0.0                              # preset demo
-
-[agents.flat]
-kind = "flat"                                 # preset demo
-algo = "bc"                                   # preset demo
-budget = { tokens = 9000000, minutes = 5.0 }  # preset demo
-batch_tokens = 1536                           # preset demo
-learning_rate = 0.002                         # preset demo
-
-[eval]
-split = "dev"                                 # preset demo
-episodes = 200                                # preset demo
-slots = 100                                   # preset demo
-probes = 2                                    # preset demo
-probe_episodes = 24                           # preset demo
-transfer = ["alfworld/valid_seen"]            # preset demo
-
-[log]
-every_seconds = 5.0                           # preset demo
-checkpoint_seconds = 30.0                     # preset demo
-keep = 2                                      # preset demo
-"#;
-    assert_eq!(show(&loaded), expected);
+    let loaded = with(&["agents.step_hrl=false", "algo.adamw.eps=1e-9", "data.split=test"]).unwrap();
+    let shown = show(&loaded);
+    let lines = |table: &str| -> Vec<&str> {
+        let after = shown.split(&format!("[{table}]\n")).nth(1).unwrap();
+        after.lines().take_while(|line| !line.is_empty()).collect()
+    };
+    assert!(shown.starts_with("seed = 1                                      # default\n"), "{shown}");
+    assert_eq!(
+        lines("data"),
+        [
+            "split = \"test\"                                # --set",
+            "games = 4000                                  # default",
+            "noisy_passes = 1                              # default",
+            "noise = 0.2                                   # default",
+            "practice_games = 0                            # default",
+            "renamed = 0                                   # default",
+        ]
+    );
+    assert_eq!(
+        lines("algo.adamw"),
+        [
+            "beta1 = 0.9                                   # default",
+            "beta2 = 0.98                                  # default",
+            "eps = 1e-9                                    # --set",
+            "weight_decay = 0.05                           # default",
+            "clip = 1.0                                    # default",
+        ]
+    );
+    assert_eq!(
+        lines("agents.flat"),
+        [
+            "kind = \"flat\"                                 # preset demo",
+            "algo = \"bc\"                                   # preset demo",
+            "budget = { tokens = 9000000, minutes = 5.0 }  # preset demo",
+            "batch_tokens = 1536                           # default",
+            "learning_rate = 0.002                         # default",
+        ]
+    );
+    let tables: Vec<&str> = shown.lines().filter(|line| line.starts_with('[')).collect();
+    let expected = [
+        "[env]",
+        "[data]",
+        "[model.scratch]",
+        "[algo.adamw]",
+        "[algo.bc]",
+        "[agents.flat]",
+        "[eval]",
+        "[log]",
+    ];
+    assert_eq!(tables, expected, "tables of algorithms that no agent uses are left out");
 }
 
 #[test]
 fn unknown_keys_are_all_named_with_what_was_meant_and_what_is_allowed() {
     assert_eq!(
         message("preset = \"demo\"\n\n[algo.bc]\nlearning_rat = 2e-3  # higher\n\n[modle]\nwidth = 64\n"),
-        "run.toml:4: unknown key algo.bc.learning_rat; did you mean agents.NAME.learning_rate? [algo.bc] takes \
-         reduction, mixture, schedule, warmup, floor, beta1, beta2, eps, weight_decay, clip, batch_rows, planner_every, \
+        "run.toml:4: unknown key algo.bc.learning_rat; did you mean algo.bc.learning_rate? [algo.bc] takes \
+         budget, batch_tokens, learning_rate, reduction, mixture, schedule, warmup, floor, batch_rows, planner_every, \
          duplicates\
          \n    learning_rat = 2e-3  # higher\
          \nrun.toml:6: unknown key modle; did you mean model? the top level takes \
@@ -366,8 +344,7 @@ fn unknown_keys_are_all_named_with_what_was_meant_and_what_is_allowed() {
     );
     assert_eq!(
         set_message(&["agents.stephrl.batch_tokens=64"]),
-        "demo: missing agents.stephrl.kind, agents.stephrl.algo, agents.stephrl.budget, agents.stephrl.learning_rate; \
-         write them too to have a new agent, or did you mean agents.step_hrl?"
+        "demo: missing agents.stephrl.kind, agents.stephrl.algo; write them too to have a new agent, or did you mean agents.step_hrl?"
     );
     assert_eq!(
         message("preset = \"demo\"\n[env]\n\"id.x\" = 1\n"),
@@ -405,7 +382,7 @@ fn values_of_the_wrong_type() {
     assert_eq!(
         set_message(&["agents.flat=true"]),
         "--set agents.flat=true: agents.flat is true (a truth value); \
-         expected a table with kind, algo, from, budget, batch_tokens, learning_rate, history, planner, progress, actor_mode, \
+         expected a table with kind, algo, budget, batch_tokens, learning_rate, from, history, planner, progress, actor_mode, \
          omega, weights, sub_done, also_flat, coevolution, selection, or false to leave it out"
     );
     assert_eq!(
@@ -421,30 +398,11 @@ fn values_of_the_wrong_type() {
 
 #[test]
 fn missing_keys_are_named() {
-    assert_eq!(
-        message(""),
-        "run.toml: missing seed, threads, [env], [data], [model], [eval], [log]; \
-         write them, or start from a preset with preset = \"demo\""
-    );
-    let text = load("demo", &[]).unwrap().text;
-    let without: Vec<&str> = text.lines().filter(|line| !line.starts_with("max_steps")).collect();
-    assert_eq!(
-        message(&without.join("\n")),
-        "run.toml: missing env.max_steps; write it, or start from a preset with preset = \"demo\""
-    );
+    assert_eq!(message(""), "run.toml: there is no agent to train; write a table [agents.NAME]");
+    assert_eq!(message("[agents.a]\nkind = \"flat\"\n"), "run.toml: missing agents.a.algo; write it");
     assert_eq!(
         set_message(&["agents.flat=false", "agents.flat.batch_tokens=64"]),
-        "demo: missing agents.flat.kind, agents.flat.algo, agents.flat.budget, agents.flat.learning_rate; \
-         write them too, or do not set the table to false"
-    );
-    assert_eq!(
-        set_message(&["algo.bc=false", "agents.flat=false"]),
-        "demo: agents.step_hrl.algo is \"bc\" (preset demo); it needs a table [algo.bc]"
-    );
-    let gap = text.replace("tied = true\n", "");
-    assert_eq!(
-        from_resolved(&gap, "runs/a/config.toml").unwrap_err().to_string(),
-        "runs/a/config.toml: missing model.tied; it was written by another version, or changed since"
+        "demo: missing agents.flat.kind, agents.flat.algo; write them"
     );
     let error = from_resolved("preset = \"demo\"\n", "runs/a/config.toml").unwrap_err();
     assert_eq!(
@@ -452,6 +410,14 @@ fn missing_keys_are_named() {
         "runs/a/config.toml:1: unknown key preset; the top level takes \
          seed, threads, env, data, model, algo, agents, eval, log\n    preset = \"demo\""
     );
+}
+
+#[test]
+fn false_takes_a_table_back_to_its_defaults() {
+    let loaded =
+        load("alfworld-cpu", &["algo.dagger=false".to_owned(), "algo.dagger.rounds=2".to_owned()]).unwrap();
+    let expected = DaggerSection { rounds: 2, ..DaggerSection::default() };
+    assert_eq!(loaded.config.algo.dagger, expected);
 }
 
 #[test]
@@ -503,7 +469,7 @@ fn presets_and_files_that_do_not_exist() {
 
 #[test]
 fn malformed_sets() {
-    let example = "write --set KEY=VALUE, for example --set algo.bc.clip=0.5";
+    let example = "write --set KEY=VALUE, for example --set algo.adamw.clip=0.5";
     assert_eq!(set_message(&["seed"]), format!("--set seed: there is no =; {example}"));
     assert_eq!(set_message(&["=1"]), format!("--set =1: \"\" is not a key; {example}"));
     assert_eq!(set_message(&["env..id=x"]), format!("--set env..id=x: \"env..id\" is not a key; {example}"));
@@ -535,26 +501,35 @@ fn malformed_sets() {
 fn an_unknown_algorithm() {
     assert_eq!(
         message("preset = \"demo\"\n[algo.bcc]\nclip = 1.0\n"),
-        "run.toml:2: unknown key algo.bcc; did you mean algo.bc? [algo] takes bc, dagger, offline_ac, online\n    [algo.bcc]"
+        "run.toml:2: unknown key algo.bcc; did you mean algo.bc? [algo] takes adamw, bc, dagger, offline_ac, online\n    [algo.bcc]"
     );
     assert_eq!(
         message("preset = \"demo\"\n[algo]\nclip = 1.0\n"),
-        "run.toml:3: unknown key algo.clip; did you mean algo.bc.clip? [algo] takes bc, dagger, offline_ac, online\
+        "run.toml:3: unknown key algo.clip; did you mean algo.adamw.clip? [algo] takes adamw, bc, dagger, offline_ac, online\
          \n    clip = 1.0"
     );
 }
 
 #[test]
-fn the_reference_page_lists_every_key_with_both_presets() {
+fn the_reference_page_lists_every_key() {
     let page = reference();
     let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
     assert_eq!(rows.len(), KEYS.len());
     for row in [
-        "| `games` | a whole number from 0 to 2^63 - 1 | Number of tasks: a sample drawn with the run seed, stratified by task family; 0 takes all. | `0` | `0` | `0` | `4000` | `70` | `70` | `1200` | `1000` | `70` | `4000` | `0` | `0` | `0` |",
-        "| `norm_eps` | a number | ε inside the root of RMSNorm; above 0. | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` | `1e-5` |",
-        "| key | takes | meaning | `ablations` | `alfworld` | `alfworld-cpu` | `demo` | `himac-ablations` | `himac-sokoban` | `horizon` | `rl-household` | `rl-sokoban` | `rl-sokoban-8x8` | `scienceworld` | `scienceworld-ablations` | `scienceworld-cpu` |",
+        "| `games` | whole number | `4000` |  | Number of tasks: a sample drawn with the run seed, stratified by task family; 0 takes all. |",
+        "| `norm_eps` | number | `1e-5` | above 0, and finite | ε inside the root of RMSNorm. |",
+        "| `kind` | name | must be set | `step_hrl`, `flat`, `himac` | Agent. `step_hrl`: Planner, executor and progress writer (STEP-HRL); `flat`: History-conditioned: one role sees the task and all earlier actions and observations; `himac`: A blueprint, then actions towards its active sub-goal (HiMAC). |",
+        "| `learning_rate` | number | that of the algorithm's table | above 0, and finite | Peak learning rate. |",
+        "| key | type | default | range | meaning |",
         "## `[agents.NAME]`",
     ] {
         assert!(page.lines().any(|line| line == row), "{row}\n{page}");
     }
+    let presets = preset_reference();
+    for (name, _) in PRESETS {
+        assert!(presets.contains(&format!("\n## `{name}`\n")), "{name}");
+    }
+    assert!(
+        presets.contains("Starts from `himac-sokoban`.") && presets.contains("| `algo.dagger` | `false` |")
+    );
 }

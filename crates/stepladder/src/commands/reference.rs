@@ -1,4 +1,4 @@
-//! The generated reference pages: command line, configuration, metrics.
+//! The generated reference pages: command line, configuration, presets, metrics.
 
 use std::fmt::Write;
 
@@ -14,8 +14,13 @@ pub(super) fn run(page: &str) -> Result<()> {
     let text = match page {
         "cli" => cli(),
         "config" => config::reference(),
+        "presets" => config::preset_reference(),
         "metrics" => metrics(),
-        _ => return Err(Usage(format!("unknown page `{page}`; known are cli, config, metrics")).into()),
+        _ => {
+            return Err(
+                Usage(format!("unknown page `{page}`; known are cli, config, presets, metrics")).into()
+            );
+        }
     };
     say(text.trim_end());
     Ok(())

@@ -34,7 +34,8 @@ pub(super) fn run(arguments: &Study) -> Result<()> {
         }
         if directory.join("config.toml").exists() {
             let (_, found, _) = RunDir::open(&directory)?;
-            if (Config { seed: loaded.config.seed, ..found }) != loaded.config {
+            let found = Config { seed: loaded.config.seed, ..found };
+            if config::effective(&found) != config::effective(&loaded.config) {
                 bail!(
                     "{} was begun with another configuration: choose another --dir, or give it the same one",
                     directory.display()

@@ -1,13 +1,13 @@
 //! What a configuration is refused for, all at once and with the place of every value.
 
-use super::super::tests::{ALGORITHMS, File, message, set_message, with};
+use super::super::tests::{File, message, set_message, with};
 use super::super::*;
 
 #[test]
 fn agents_that_do_not_fit_together() {
     let agent = |lines: &str| {
         let numbers = "budget = { steps = 3 }\nbatch_tokens = 64\nlearning_rate = 1e-3\n";
-        message(&["preset = \"demo\"", ALGORITHMS, "[agents.new]\n", numbers, lines].concat())
+        message(&["preset = \"demo\"\n[agents.new]\n", numbers, lines].concat())
     };
     let sentence = |lines: &str| {
         let text = agent(lines);
@@ -27,10 +27,6 @@ fn agents_that_do_not_fit_together() {
         "both must be of the same kind, with the same history, planner, progress and weights"
     );
     assert_eq!(
-        sentence("kind = 'step_hrl'\nalgo = 'offline_ac'\n"),
-        "it needs from = \"NAME\", a trained agent to start from"
-    );
-    assert_eq!(
         sentence("kind = 'step_hrl'\nalgo = 'dagger'\nweights = 'per_role'\n"),
         "only the whole method is trained so: leave history, planner, progress and weights out"
     );
@@ -41,10 +37,6 @@ fn agents_that_do_not_fit_together() {
     assert_eq!(
         sentence("kind = 'step_hrl'\nalgo = 'bc'\nhistory = 4\n"),
         "history is for kind = \"flat\" and \"himac\""
-    );
-    assert_eq!(
-        sentence("kind = 'himac'\nalgo = 'himac'\n"),
-        "it needs from = \"NAME\", a trained agent to start from"
     );
     assert_eq!(sentence("kind = 'flat'\nalgo = 'himac'\nfrom = 'flat'\n"), "it is for kind = \"himac\"");
     assert_eq!(
@@ -90,17 +82,16 @@ fn all_violations_come_at_once_with_their_origins() {
     let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
     let text = load(&file.path(), &sets).unwrap_err().to_string().replace(&file.path(), "run.toml");
     let expected = "run.toml: 29 problems
-  threads is 1025 (--set); it must be at most 1024, and 0 takes all cores
+  threads is 1025 (--set); it must be at most 1024
   env.max_steps is 0 (--set); it must be at least 1
   data.noise is NaN (run.toml:6); it must be from 0 to below 1
-  model.width 130 is not a multiple of model.heads 4; nearest are 128 and 132 (width from run.toml:3, heads from preset demo)
+  algo.adamw.beta1 is 1.0 (--set); it must be from 0 to below 1
+  algo.adamw.beta2 is -1.0 (--set); it must be from 0 to below 1
+  algo.adamw.eps is 0.0 (--set); it must be above 0, and finite
+  algo.adamw.weight_decay is -1e-9 (--set); it must be 0 or above, and finite
+  algo.adamw.clip is inf (--set); it must be above 0, and finite
   algo.bc.warmup is 1.0 (--set); it must be from 0 to below 1
   algo.bc.floor is -0.1 (--set); it must be from 0 to 1
-  algo.bc.beta1 is 1.0 (--set); it must be from 0 to below 1
-  algo.bc.beta2 is -1.0 (--set); it must be from 0 to below 1
-  algo.bc.eps is 0.0 (--set); it must be above 0, and finite
-  algo.bc.weight_decay is -1e-9 (--set); it must be 0 or above, and finite
-  algo.bc.clip is inf (--set); it must be above 0, and finite
   algo.bc.batch_rows is 0 (--set); it must be at least 1
   algo.bc.planner_every is 0 (--set); it must be at least 1
   algo.bc.duplicates is 1.5 (--set); it must be from 0 to 1
@@ -112,14 +103,26 @@ fn all_violations_come_at_once_with_their_origins() {
   agents.flat.batch_tokens is 4194305 (--set); it must be from 16 to 4194304
   agents.flat.learning_rate is NaN (--set); it must be above 0, and finite
   eval.slots is 0 (--set); it must be at least 1
+  log.every_seconds is 0.0 (--set); it must be above 0, and finite
+  log.checkpoint_seconds is -3.5 (--set); it must be above 0, and finite
+  log.keep is 0 (--set); it must be at least 1
+  [model.scratch]: width 130 is not a multiple of heads 4; nearest are 128 and 132 (width from run.toml:3, heads from default)
   eval.probe_episodes is 0 (--set); it must be at least 1 while eval.probes is above 0
   eval.transfer is a list with \"alfworld\" (--set); expected ENV/SPLIT, for example alfworld/valid_seen
   eval.transfer is a list with \"a/b/c\" (--set); expected ENV/SPLIT, for example alfworld/valid_seen
-  eval.transfer is a list with \"/dev\" (--set); expected ENV/SPLIT, for example alfworld/valid_seen
-  log.every_seconds is 0.0 (--set); it must be above 0, and finite
-  log.checkpoint_seconds is -3.5 (--set); it must be above 0, and finite
-  log.keep is 0 (--set); it must be at least 1";
+  eval.transfer is a list with \"/dev\" (--set); expected ENV/SPLIT, for example alfworld/valid_seen";
     assert_eq!(text, expected);
+}
+
+#[test]
+fn a_value_that_agents_inherit_is_refused_once_where_it_was_written() {
+    let text = "agents = { a = { kind = 'flat', algo = 'bc' }, b = { kind = 'flat', algo = 'bc', learning_rate = 0 } }\n\
+                [algo.bc]\nlearning_rate = -1\n";
+    assert_eq!(
+        message(text),
+        "run.toml: 2 problems\n  algo.bc.learning_rate is -1.0 (run.toml:3); it must be above 0, and finite\
+         \n  agents.b.learning_rate is 0.0 (run.toml:1); it must be above 0, and finite"
+    );
 }
 
 #[test]
@@ -129,7 +132,7 @@ fn a_run_that_was_begun_beyond_a_bound_is_read() {
         text.replacen("noisy_passes = 1", "noisy_passes = 1001", 1).replace("agents.flat", "agents.expert");
     assert_eq!(from_resolved(&beyond, "config.toml").unwrap().data.noisy_passes, 1001);
     let refused = message(&beyond);
-    let both = ["data.noisy_passes is 1001 (run.toml:11); it must be at most 1000", "[agents.expert]: "];
+    let both = ["data.noisy_passes is 1001 (run.toml:12); it must be at most 1000", "[agents.expert]: "];
     assert!(both.iter().all(|part| refused.contains(part)), "{refused}");
 }
 

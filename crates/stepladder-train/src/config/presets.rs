@@ -1,0 +1,79 @@
+//! The embedded presets.
+
+use toml::Value;
+
+use super::error::ConfigError;
+use super::keys;
+use super::layer::{Entry, Layer};
+use super::origin::Origin;
+
+macro_rules! presets {
+    ($($name:literal),+ $(,)?) => {
+        &[$(($name, include_str!(concat!("../../../../presets/", $name, ".toml")))),+]
+    };
+}
+
+/// The embedded presets by name.
+pub(super) const PRESETS: &[(&str, &str)] = presets![
+    "ablations",
+    "alfworld",
+    "alfworld-cpu",
+    "demo",
+    "himac-ablations",
+    "himac-sokoban",
+    "horizon",
+    "rl-household",
+    "rl-sokoban",
+    "rl-sokoban-8x8",
+    "scienceworld",
+    "scienceworld-ablations",
+    "scienceworld-cpu",
+];
+
+/// The preset that the reference page takes as its example.
+pub(super) const EXAMPLE: &str = "demo";
+
+/// The layers of a preset: those of the preset that it starts from, then its own. `at` is the place that names it, if it is not the
+/// command line.
+///
+/// # Errors
+/// [`ConfigError::UnknownPreset`].
+pub(super) fn layers(name: &str, at: Option<&Origin>) -> Result<Vec<Layer>, ConfigError> {
+    let Some((known, text)) = PRESETS.iter().find(|(known, _)| *known == name) else {
+        return Err(ConfigError::UnknownPreset {
+            at: at.cloned(),
+            name: name.to_owned(),
+            nearest: nearest(name),
+            known: names(),
+        });
+    };
+    with_start(Layer::preset(known, text)?)
+}
+
+/// A layer that may name the preset it starts from, after the layers of that preset.
+///
+/// # Errors
+/// [`ConfigError::UnknownPreset`], and [`ConfigError::WrongType`] if it is no name.
+pub(super) fn with_start(layer: Layer) -> Result<Vec<Layer>, ConfigError> {
+    let mut all = match &layer.preset {
+        None => Vec::new(),
+        Some(Entry { value: Value::String(name), origin, .. }) => layers(name, Some(origin))?,
+        Some(start) => {
+            let names: Vec<String> = names().iter().map(|name| format!("{name:?}")).collect();
+            let expected = format!("the name of a preset: {}", names.join(" or "));
+            return Err(start.wrong_type("preset".to_owned(), expected, None));
+        }
+    };
+    all.push(layer);
+    Ok(all)
+}
+
+/// Names of the presets.
+pub(super) fn names() -> Vec<&'static str> {
+    PRESETS.iter().map(|(name, _)| *name).collect()
+}
+
+/// The preset that a misspelt name most likely means.
+pub(super) fn nearest(name: &str) -> Option<String> {
+    keys::nearest(name, names()).map(str::to_owned)
+}
