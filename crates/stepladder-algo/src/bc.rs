@@ -23,7 +23,7 @@ use stepladder_data::{Batch, Row};
 use crate::AlgoError;
 use crate::runtime::epochs::{self, Done};
 use crate::runtime::observer::{Ending, Observer};
-use crate::runtime::plan::{self, Mixture, Plan};
+use crate::runtime::plan::{self, BatchPlan, Mixture};
 use crate::runtime::schedule::factor;
 use crate::runtime::trainer::Trainer;
 use crate::runtime::workers::Workers;
@@ -36,7 +36,7 @@ pub use config::BcConfig;
 pub fn plan_epoch(config: &BcConfig, rows: &[Row], epoch: u64) -> Vec<Vec<usize>> {
     let &BcConfig { mixture, batch_tokens, batch_rows, seed, .. } = config;
     let measured: Vec<_> = rows.iter().map(|row| (row.role, row.ids.len())).collect();
-    Plan { mixture, batch_tokens, batch_rows, seed }.epoch(&measured, epoch)
+    BatchPlan { mixture, batch_tokens, batch_rows, seed }.epoch(&measured, epoch)
 }
 
 /// The rows of a step with their scales: 1 / mass of the mean each belongs to.

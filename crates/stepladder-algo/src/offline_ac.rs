@@ -38,7 +38,7 @@ use crate::runtime::epochs::{self, Done};
 use crate::runtime::net::Net;
 use crate::runtime::observer::{Ending, Observer};
 use crate::runtime::optimiser::AdamWConfig;
-use crate::runtime::plan::{Mixture, Plan, shards};
+use crate::runtime::plan::{BatchPlan, Mixture, shards};
 use crate::runtime::schedule::factor;
 use crate::runtime::trainer::{Identity, Trainer};
 
@@ -324,7 +324,7 @@ pub fn train(
         return Err(AlgoError::Window { needed, window });
     }
     let &OfflineConfig { mixture, batch_tokens, batch_rows, seed, .. } = config;
-    let plan = Plan { mixture, batch_tokens, batch_rows, seed };
+    let plan = BatchPlan { mixture, batch_tokens, batch_rows, seed };
     let measured: Vec<_> = rows.iter().map(|row| (row.row.role, row.row.ids.len())).collect();
     epochs::run(
         config.budget,

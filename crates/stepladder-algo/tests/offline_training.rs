@@ -241,7 +241,7 @@ fn a_step_is_the_average_of_its_micro_steps() {
     let (_, reports) = run(&config, &rows, &mut trainer, 2, None).unwrap();
     let begin = fresh();
     let learners = start_workers(1, &begin.weights, &begin.factors, &config);
-    let plan = stepladder_algo::runtime::plan::Plan {
+    let plan = stepladder_algo::runtime::plan::BatchPlan {
         mixture: Mixture::Levels,
         batch_tokens: 0,
         batch_rows: 4,

@@ -45,7 +45,7 @@ struct Forward {
     actor: bool,
 }
 
-enum Job {
+enum Round {
     Forward(Box<Forward>),
     /// With the actor's scales.
     Backward(PerLevel<f64>),
@@ -70,7 +70,7 @@ struct Pending {
 
 /// Worker threads that compute shards of steps.
 pub struct OfflineWorkers {
-    pool: Pool<Job, Answer>,
+    pool: Pool<Round, Answer>,
 }
 
 impl OfflineWorkers {
@@ -109,7 +109,7 @@ impl OfflineWorkers {
         let job = |batch| {
             let (flat, online) = (params.flat.detach(), critic.params.detach());
             let target = target.detach();
-            Job::Forward(Box::new(Forward { flat, online, target, batch, scales, actor }))
+            Round::Forward(Box::new(Forward { flat, online, target, batch, scales, actor }))
         };
         let answers = self.pool.run(batches.into_iter().map(job).collect())?;
         Ok(answers
@@ -123,7 +123,7 @@ impl OfflineWorkers {
 
     /// Second round, after [`OfflineWorkers::forward`] with this number of shards.
     pub(super) fn backward(&self, shards: usize, scales: PerLevel<f64>) -> Result<Gradients, AlgoError> {
-        let answers = self.pool.run((0..shards).map(|_| Job::Backward(scales)).collect())?;
+        let answers = self.pool.run((0..shards).map(|_| Round::Backward(scales)).collect())?;
         let (mut actor, mut critics) = (Vec::new(), Vec::new());
         let mut sum = Gradients::default();
         for answer in answers {
@@ -164,10 +164,10 @@ fn features(decoder: &Decoder, hidden: &Tensor, entries: &[i64]) -> Result<Tenso
 }
 
 impl Worker {
-    fn answer(&mut self, job: Job) -> Result<Answer, AlgoError> {
+    fn answer(&mut self, job: Round) -> Result<Answer, AlgoError> {
         match job {
-            Job::Forward(job) => self.forward(*job).map(Answer::Sums),
-            Job::Backward(scales) => self.backward(scales).map(Answer::Gradients),
+            Round::Forward(job) => self.forward(*job).map(Answer::Sums),
+            Round::Backward(scales) => self.backward(scales).map(Answer::Gradients),
         }
     }
 

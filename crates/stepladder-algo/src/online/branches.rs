@@ -99,7 +99,7 @@ pub(crate) fn passes(
 
 /// The tokens of all entries of a pass, one after the other.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Flat {
+pub(crate) struct PassTokens {
     /// Which of the log-probabilities that the pass gives is the token's.
     pub(crate) place: Vec<usize>,
     pub(crate) old: Vec<f32>,
@@ -108,8 +108,8 @@ pub(crate) struct Flat {
 }
 
 /// Lays out the entries of a pass.
-pub(crate) fn flat(pass: &[Node]) -> Flat {
-    let mut flat = Flat::default();
+pub(crate) fn pass_tokens(pass: &[Node]) -> PassTokens {
+    let mut tokens = PassTokens::default();
     let mut first = 0;
     for node in pass {
         let mut starts = Vec::with_capacity(node.replies.len());
@@ -119,13 +119,13 @@ pub(crate) fn flat(pass: &[Node]) -> Flat {
         }
         for entry in &node.entries {
             let start = starts[entry.reply];
-            flat.place.extend(start..start + entry.old.len());
-            flat.old.extend(&entry.old);
-            flat.advantage.extend(&entry.advantage);
-            flat.weight.extend(std::iter::repeat_n(entry.weight as f32, entry.old.len()));
+            tokens.place.extend(start..start + entry.old.len());
+            tokens.old.extend(&entry.old);
+            tokens.advantage.extend(&entry.advantage);
+            tokens.weight.extend(std::iter::repeat_n(entry.weight as f32, entry.old.len()));
         }
     }
-    flat
+    tokens
 }
 
 #[cfg(test)]
@@ -157,11 +157,11 @@ mod tests {
         let nodes = nodes(&weighted);
         assert_eq!(nodes.iter().map(Node::tokens).collect::<Vec<_>>(), [4, 3]);
         assert_eq!(nodes[0].replies, [[7, 9], [8, 9]]);
-        let flat = flat(&nodes);
-        assert_eq!(flat.place, [0, 1, 2, 3, 0, 1, 4, 5]);
-        assert_eq!(flat.advantage, [1.0, 1.0, -1.0, -1.0, -2.0, -2.0, 0.5, 0.5]);
-        assert_eq!(flat.weight, [0.1, 0.1, 0.2, 0.2, 0.4, 0.4, 0.3, 0.3]);
-        assert_eq!(flat.old[..2], [0.0, -1.0]);
+        let tokens = pass_tokens(&nodes);
+        assert_eq!(tokens.place, [0, 1, 2, 3, 0, 1, 4, 5]);
+        assert_eq!(tokens.advantage, [1.0, 1.0, -1.0, -1.0, -2.0, -2.0, 0.5, 0.5]);
+        assert_eq!(tokens.weight, [0.1, 0.1, 0.2, 0.2, 0.4, 0.4, 0.3, 0.3]);
+        assert_eq!(tokens.old[..2], [0.0, -1.0]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tch::Tensor;
 use super::config::OnlineConfig;
 use super::samples::{Sample, merge};
 use super::update::{Sums, SurrogateWorkers};
-use super::world::{Group, Lost, Sampled, Shares, World, group};
+use super::world::{Group, Lost, PlaySeconds, Sampled, World, group};
 use crate::AlgoError;
 use crate::ops::group::is_flat;
 use crate::runtime::clock::Stopwatch;
@@ -44,7 +44,7 @@ pub struct Stats {
     sums: Sums,
     /// Of the mini-batches that were computed with the parameters that had sampled them.
     fresh: Sums,
-    shares: Shares,
+    playing: PlaySeconds,
     updating: f64,
     /// Metrics of the method.
     extra: Vec<(&'static str, f64)>,
@@ -60,7 +60,7 @@ impl Stats {
     pub fn metrics(&self) -> Vec<(&'static str, f64)> {
         let mean = |total: f64, count: usize| total / count.max(1) as f64;
         let updates = self.updates.max(1) as f64;
-        let seconds = (self.shares.generating + self.shares.environment + self.updating).max(1e-9);
+        let seconds = (self.playing.generating + self.playing.environment + self.updating).max(1e-9);
         let mut values = vec![
             ("train/success", mean(self.won as f64, self.episodes)),
             ("train/return", mean(self.returned, self.episodes)),
@@ -76,8 +76,8 @@ impl Stats {
             ("dropped_episodes", self.lost.dropped.episodes as f64),
             ("dropped_groups", self.lost.groups as f64),
             ("skipped_updates", self.skipped as f64),
-            ("share/generate", self.shares.generating / seconds),
-            ("share/environment", self.shares.environment / seconds),
+            ("share/generate", self.playing.generating / seconds),
+            ("share/environment", self.playing.environment / seconds),
             ("share/update", self.updating / seconds),
         ];
         if self.blueprints > 0 {
@@ -132,9 +132,9 @@ impl<'a> Session<'a> {
     pub(crate) fn play(&mut self, jobs: &[Job], sampled: Sampled) -> Result<Vec<Episode>, AlgoError> {
         let call = self.iteration() * CALLS + self.calls;
         self.calls += 1;
-        let (episodes, shares) = self.world.play(self.trainer, self.config.agent, jobs, sampled, call)?;
-        self.stats.shares.generating += shares.generating;
-        self.stats.shares.environment += shares.environment;
+        let (episodes, seconds) = self.world.play(self.trainer, self.config.agent, jobs, sampled, call)?;
+        self.stats.playing.generating += seconds.generating;
+        self.stats.playing.environment += seconds.environment;
         let mut seen: Vec<&Episode> = Vec::new();
         for episode in &episodes {
             let stats = &mut self.stats;

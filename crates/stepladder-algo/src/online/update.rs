@@ -6,7 +6,7 @@ use stepladder_model::{Decoder, Factors, Frame, Params, Weights};
 use tch::{Device, Kind, Tensor};
 
 use crate::AlgoError;
-use crate::online::branches::{Flat, Node, flat};
+use crate::online::branches::{Node, PassTokens, pass_tokens};
 use crate::online::rows::Chunk;
 use crate::online::samples::Sample;
 use crate::online::work::{Work, shards};
@@ -45,7 +45,7 @@ impl Sums {
     }
 }
 
-struct Job {
+struct Shard {
     flat: Tensor,
     reference: Tensor,
     rule: SurrogateRule,
@@ -54,7 +54,7 @@ struct Job {
 
 /// A fixed set of worker threads for the surrogate.
 pub struct SurrogateWorkers {
-    pool: Pool<Job, (Sums, Tensor)>,
+    pool: Pool<Shard, (Sums, Tensor)>,
     /// Whether gradients are the CPU's own.
     native: bool,
 }
@@ -66,7 +66,7 @@ impl SurrogateWorkers {
         let pool = Pool::new(count, || {
             let mut worker =
                 Worker { frame: Frame::new(weights, factors, kind), temperature, scorers: [None, None] };
-            move |job| worker.answer(job)
+            move |shard| worker.answer(shard)
         });
         Self { pool, native }
     }
@@ -89,10 +89,11 @@ impl SurrogateWorkers {
         layout: (usize, u32),
     ) -> Result<(Sums, Tensor), AlgoError> {
         let work = shards(self.native, samples, aggregate, layout, self.pool.count());
-        let job = |work| Job { flat: params.flat.detach(), reference: reference.shallow_clone(), rule, work };
+        let shard =
+            |work| Shard { flat: params.flat.detach(), reference: reference.shallow_clone(), rule, work };
         let mut sums = Sums::default();
         let mut gradients = Vec::new();
-        for (part, gradient) in self.pool.run(work.into_iter().map(job).collect())? {
+        for (part, gradient) in self.pool.run(work.into_iter().map(shard).collect())? {
             sums.add(&part);
             gradients.push(gradient);
         }
@@ -141,18 +142,18 @@ fn surrogate(
 }
 
 impl Worker {
-    fn answer(&mut self, job: Job) -> Result<(Sums, Tensor), AlgoError> {
-        let leaf = job.flat.set_requires_grad(true);
+    fn answer(&mut self, shard: Shard) -> Result<(Sums, Tensor), AlgoError> {
+        let leaf = shard.flat.set_requires_grad(true);
         let decoder = |values: &Tensor| self.frame.decoder(values).at_temperature(self.temperature);
         // Without a divergence term the reference is never looked at.
-        let reference = (job.rule.beta != 0.0).then(|| tch::no_grad(|| decoder(&job.reference)));
-        let sums = match &job.work {
+        let reference = (shard.rule.beta != 0.0).then(|| tch::no_grad(|| decoder(&shard.reference)));
+        let sums = match &shard.work {
             Work::Rows(chunks) => {
-                rows(chunks, leaf.device(), || decoder(&leaf), reference.as_ref(), job.rule)?
+                rows(chunks, leaf.device(), || decoder(&leaf), reference.as_ref(), shard.rule)?
             }
             Work::Branches(passes) => {
                 let policy = decoder(&leaf);
-                branches(passes, &policy, reference.as_ref(), &mut self.scorers, job.rule)?
+                branches(passes, &policy, reference.as_ref(), &mut self.scorers, shard.rule)?
             }
         };
         Ok((sums, leaf.grad()))
@@ -191,7 +192,7 @@ fn branches(
     let mut sums = Sums::default();
     for pass in passes {
         let branches: Vec<_> = pass.iter().map(Node::branch).collect();
-        let Flat { place, old, advantage, weight } = flat(pass);
+        let PassTokens { place, old, advantage, weight } = pass_tokens(pass);
         let of_entries = |scores: &[f32]| {
             let values: Vec<f32> = place.iter().map(|&place| scores[place]).collect();
             Tensor::from_slice(&values)

@@ -91,7 +91,7 @@ impl World<'_> {
         jobs: &[Job],
         sampled: Sampled,
         call: u64,
-    ) -> Result<(Vec<Episode>, Shares), AlgoError> {
+    ) -> Result<(Vec<Episode>, PlaySeconds), AlgoError> {
         let clock = Stopwatch::start();
         let weights = &trainer.weights;
         let on_cpu = weights.device() == Device::Cpu;
@@ -118,13 +118,13 @@ impl World<'_> {
         };
         let episodes = Scheduler::new(self.tasks, &mut generator, options).run(jobs, |_| ())?;
         let generating = generator.seconds;
-        Ok((episodes, Shares { generating, environment: clock.seconds() - generating }))
+        Ok((episodes, PlaySeconds { generating, environment: clock.seconds() - generating }))
     }
 }
 
 /// Seconds of playing, by what they were spent on.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Shares {
+pub struct PlaySeconds {
     /// Writing replies.
     pub generating: f64,
     /// The environments, and everything between them and the model.

@@ -10,7 +10,7 @@ use tch::{Kind, Tensor};
 
 use super::config::PpoConfig;
 use crate::AlgoError;
-use crate::online::branches::{Flat, Node, flat};
+use crate::online::branches::{Node, PassTokens, pass_tokens};
 use crate::online::samples::Sample;
 use crate::online::work::{Work, shards};
 use crate::ops::surrogate::{Aggregate, value_loss};
@@ -35,7 +35,7 @@ pub fn start(params: &Params, optimiser: AdamWConfig) -> Net {
     Net::new(tch::no_grad(|| Tensor::cat(&[&params.flat, &zeros], 0)), optimiser)
 }
 
-struct Job {
+struct Shard {
     flat: Tensor,
     work: Work,
     /// The clip range, if the chunks are to be learnt: then `old` holds the values before and `advantage` the returns.
@@ -50,7 +50,7 @@ struct Answer {
 
 /// A fixed set of worker threads for the critic.
 pub struct ValueWorkers {
-    pool: Pool<Job, Answer>,
+    pool: Pool<Shard, Answer>,
     /// Whether they are the CPU's own.
     native: bool,
 }
@@ -62,7 +62,7 @@ impl ValueWorkers {
         let native = is_native(&weights.trained.flat, kind);
         let pool = Pool::new(count, || {
             let mut worker = Worker { frame: Frame::new(weights, factors, kind), total, width, scorer: None };
-            move |job| worker.answer(job)
+            move |shard| worker.answer(shard)
         });
         Self { pool, native }
     }
@@ -95,9 +95,9 @@ impl ValueWorkers {
             });
             order = entries.map(|entry| order[entry.sample]).collect();
         }
-        let job = |work| Job { flat: net.params.detach(), work, learn: None };
-        let jobs = work.into_iter().map(job).collect();
-        let mut found = self.pool.run(jobs)?.into_iter().flat_map(|answer| answer.values);
+        let shard = |work| Shard { flat: net.params.detach(), work, learn: None };
+        let shards_of_step = work.into_iter().map(shard).collect();
+        let mut found = self.pool.run(shards_of_step)?.into_iter().flat_map(|answer| answer.values);
         let mut values = vec![Vec::new(); samples.len()];
         for index in order {
             values[index] = found.by_ref().take(samples[index].len()).collect();
@@ -126,13 +126,13 @@ impl ValueWorkers {
             })
             .collect();
         let targets: Vec<&Sample> = targets.iter().collect();
-        let job = |work| Job { flat: net.params.detach(), work, learn: Some(config.value_clip) };
+        let shard = |work| Shard { flat: net.params.detach(), work, learn: Some(config.value_clip) };
         let parts = self.pool.count();
         let work = shards(self.native, &targets, Aggregate::TokenMean, layout, parts);
-        let jobs = work.into_iter().map(job).collect();
+        let shards_of_step = work.into_iter().map(shard).collect();
         let mut loss = 0.0;
         let mut gradients = Vec::new();
-        for answer in self.pool.run(jobs)? {
+        for answer in self.pool.run(shards_of_step)? {
             loss += answer.loss;
             gradients.extend(answer.gradient);
         }
@@ -170,13 +170,13 @@ fn value(
 }
 
 impl Worker {
-    fn answer(&mut self, job: Job) -> Result<Answer, AlgoError> {
-        let device = job.flat.device();
-        let leaf = job.flat.set_requires_grad(job.learn.is_some());
+    fn answer(&mut self, shard: Shard) -> Result<Answer, AlgoError> {
+        let device = shard.flat.device();
+        let leaf = shard.flat.set_requires_grad(shard.learn.is_some());
         let decoder = || self.frame.decoder(&leaf.narrow(0, 0, self.total));
         let (w, b) = (leaf.narrow(0, self.total, self.width), leaf.narrow(0, self.total + self.width, 1));
         let mut answer = Answer { values: Vec::new(), loss: 0.0, gradient: None };
-        match &job.work {
+        match &shard.work {
             Work::Rows(chunks) => {
                 for chunk in chunks {
                     let decoder = decoder();
@@ -184,9 +184,9 @@ impl Worker {
                         let hidden = decoder.hidden_at(&chunk.ids(device), &(chunk.targets(device) - 1))?;
                         decoder.features(&hidden)?.f_mv(&w)?.f_add(&b)
                     };
-                    let values = if job.learn.is_some() { compute() } else { tch::no_grad(compute) }?;
+                    let values = if shard.learn.is_some() { compute() } else { tch::no_grad(compute) }?;
                     let given = [&chunk.old, &chunk.advantage, &chunk.weights].map(Vec::as_slice);
-                    value(&values, given, job.learn, &mut answer)?;
+                    value(&values, given, shard.learn, &mut answer)?;
                 }
             }
             Work::Branches(passes) => {
@@ -194,23 +194,23 @@ impl Worker {
                 let scorer = refreshed(&mut self.scorer, &decoder)?;
                 for pass in passes {
                     let branches: Vec<_> = pass.iter().map(Node::branch).collect();
-                    let Flat { place, old, advantage, weight } = flat(pass);
+                    let PassTokens { place, old, advantage, weight } = pass_tokens(pass);
                     let hidden = Tensor::from_slice(&scorer.hidden(&branches)?).f_view([-1, self.width])?;
-                    let hidden = hidden.set_requires_grad(job.learn.is_some());
+                    let hidden = hidden.set_requires_grad(shard.learn.is_some());
                     let place: Vec<i64> = place.iter().map(|&place| place as i64).collect();
                     let of_entries = hidden.f_index_select(0, &Tensor::from_slice(&place))?;
                     let values = decoder.features(&of_entries)?.f_mv(&w)?.f_add(&b)?;
-                    value(&values, [&old, &advantage, &weight], job.learn, &mut answer)?;
-                    if job.learn.is_some() {
+                    value(&values, [&old, &advantage, &weight], shard.learn, &mut answer)?;
+                    if shard.learn.is_some() {
                         scorer.backward_hidden(&Vec::<f32>::try_from(hidden.grad().view([-1]))?)?;
                     }
                 }
-                if job.learn.is_some() {
+                if shard.learn.is_some() {
                     decoder.pull_back(&scorer.gradient())?;
                 }
             }
         }
-        if job.learn.is_some() {
+        if shard.learn.is_some() {
             answer.gradient = Some(leaf.grad());
         }
         Ok(answer)

@@ -19,7 +19,7 @@ stepladder_core::choices! {
 
 /// How steps are cut from the data.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Plan {
+pub struct BatchPlan {
     /// How a step mixes the streams.
     pub mixture: Mixture,
     /// Padded tokens of a step (mixture `pooled`).
@@ -30,7 +30,7 @@ pub struct Plan {
     pub seed: u64,
 }
 
-impl Plan {
+impl BatchPlan {
     /// Steps of one epoch: which rows each takes. A function of the rows' roles and lengths, the plan and the epoch alone.
     pub fn epoch(&self, rows: &[(Role, usize)], epoch: u64) -> Vec<Vec<usize>> {
         let mut rng = stream(self.seed, "shuffle", &[epoch]);

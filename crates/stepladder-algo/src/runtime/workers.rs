@@ -12,14 +12,14 @@ use crate::AlgoError;
 use crate::runtime::pool::{Pool, sum_in_order};
 use crate::runtime::score::{Loss, Scored, by_libtorch, is_native, natively, weighted_nll};
 
-struct Job {
+struct Shard {
     flat: Tensor,
     batch: Batch,
 }
 
 /// A fixed set of worker threads for one loss.
 pub struct Workers {
-    pool: Pool<Job, (Scored, Tensor)>,
+    pool: Pool<Shard, (Scored, Tensor)>,
 }
 
 impl Workers {
@@ -27,7 +27,7 @@ impl Workers {
     pub fn new(count: usize, weights: &Weights, factors: &Factors, kind: Kind, loss: Loss) -> Self {
         let pool = Pool::new(count, || {
             let frame = Frame::new(weights, factors, kind);
-            move |Job { flat, batch }| by_libtorch(&frame, loss, flat, &batch)
+            move |Shard { flat, batch }| by_libtorch(&frame, loss, flat, &batch)
         });
         Self { pool }
     }
@@ -40,7 +40,7 @@ impl Workers {
         let pool = Pool::new(count, || {
             let frame = Frame::new(weights, factors, kind);
             let mut scorer = None;
-            move |Job { flat, batch }| natively(&frame, &mut scorer, flat, &batch)
+            move |Shard { flat, batch }| natively(&frame, &mut scorer, flat, &batch)
         });
         Self { pool }
     }
@@ -55,8 +55,8 @@ impl Workers {
     /// # Errors
     /// Whatever the loss answers, or [`AlgoError::Worker`] if a worker died.
     pub fn gradient(&self, params: &Params, shards: Vec<Batch>) -> Result<(Vec<Scored>, Tensor), AlgoError> {
-        let jobs = shards.into_iter().map(|batch| Job { flat: params.flat.detach(), batch }).collect();
-        let (done, gradients): (Vec<Scored>, Vec<Tensor>) = self.pool.run(jobs)?.into_iter().unzip();
+        let shards = shards.into_iter().map(|batch| Shard { flat: params.flat.detach(), batch }).collect();
+        let (done, gradients): (Vec<Scored>, Vec<Tensor>) = self.pool.run(shards)?.into_iter().unzip();
         let gradient = sum_in_order(gradients).unwrap_or_else(|| params.flat.zeros_like());
         Ok((done, gradient))
     }
