@@ -4,7 +4,7 @@
 //! * [`spec`]: which agent plays, with its ablations
 //! * [`replay`]: prompts and replies of a recorded episode, for training
 
-#![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
+#![warn(clippy::print_stderr)] // Panics where standard error is closed.
 #![deny(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
 pub mod agent;

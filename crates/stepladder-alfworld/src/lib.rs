@@ -19,7 +19,7 @@
 //! * [`noise`]: wrong actions for noisy demonstrations
 //! * [`codec`]: the compact encoding of the texts
 
-#![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
+#![warn(clippy::print_stderr)] // Panics where standard error is closed.
 
 mod action;
 pub mod bench;

@@ -1,13 +1,14 @@
-//! Not a command line and not an environment: how agents learn.
+//! How agents learn: algorithms over tensors and recorded episodes, without a command line and without an environment.
 //!
-//! * [`ops`]: the mathematics, tensors in and tensors out
-//! * [`bc`]: behaviour cloning (docs/spec/algorithms.md 3.3), for STEP-HRL's three streams and for flat episodes alike
-//! * [`dagger`]: rounds of playing, labelling and cloning
-//! * [`offline_ac`]: offline actor-critic per level (3.4 to 3.6)
-//! * [`himac`], [`grpo`] (and RLOO), [`gigpo`], [`ppo`]: learning by playing, on the runtime of [`online`]
-//! * [`runtime`]: optimiser, schedules, data-parallel workers, checkpoints, metrics
+//! The modules are rungs of a ladder; each imports only from rungs below it.
+//!
+//! 1. [`ops`]: the mathematics, tensors in and tensors out
+//! 2. [`runtime`]: trainer and networks, optimiser, schedules, data-parallel workers, checkpoints, metrics
+//! 3. [`online`]: playing with the current policy and learning from it
+//! 4. the algorithms, a file each: [`bc`] (behaviour cloning; docs/spec/algorithms.md 3.3), [`dagger`], [`offline_ac`] (3.4 to
+//!    3.6), and those on [`online`]: [`himac`], [`grpo`] (and RLOO), [`gigpo`], [`ppo`]
 
-#![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
+#![warn(clippy::print_stderr)] // Panics where standard error is closed.
 
 pub mod bc;
 pub mod dagger;

@@ -175,6 +175,23 @@ impl Observer for Curve {
     }
 }
 
+/// Counts iterations and keeps warnings.
+struct Heard {
+    steps: usize,
+    warnings: Vec<String>,
+}
+
+impl Observer for Heard {
+    fn on_step(&mut self, _trainer: &Trainer, _report: &StepReport) -> Result<(), AlgoError> {
+        self.steps += 1;
+        Ok(())
+    }
+
+    fn on_warning(&mut self, text: &str) {
+        self.warnings.push(text.to_owned());
+    }
+}
+
 const ADAM: AdamWConfig = AdamWConfig { beta1: 0.9, beta2: 0.98, eps: 1e-8, weight_decay: 0.0, clip: 1.0 };
 
 impl Fixture {
@@ -608,10 +625,13 @@ fn what_fails_is_dropped_and_the_rest_goes_on() {
     let methods: [(Box<dyn Method>, AgentSpec); 2] = [(Box::new(Grpo), flat()), (Box::new(BEST), himac())];
     for (mut method, agent) in methods {
         let config = config(agent, GroupMode::MeanStd, 2.0);
-        let mut curve = Curve(vec![], vec![]);
+        let mut heard = Heard { steps: 0, warnings: Vec::new() };
         trainer.progress = Progress::start();
-        train(&mut *method, &config, &world, &mut trainer, &reference, &stop, &mut curve).unwrap();
-        assert_eq!(curve.0.len(), 2);
+        train(&mut *method, &config, &world, &mut trainer, &reference, &stop, &mut heard).unwrap();
+        assert_eq!(heard.steps, 2);
+        let dropped =
+            |text: &String| text.contains("lost its voice") && text.contains("groups that became too small");
+        assert!(!heard.warnings.is_empty() && heard.warnings.iter().all(dropped), "{:?}", heard.warnings);
     }
     // An environment that is broken for all of them ends the run.
     let broken = [TaskKey::new("echo", "all", "broken")];

@@ -11,7 +11,7 @@
 //! * [`section`]: declaration of configuration sections
 //! * [`trace`]: record of an episode as one JSON object
 
-#![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
+#![warn(clippy::print_stderr)] // Panics where standard error is closed.
 #![deny(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
 pub mod blueprint;

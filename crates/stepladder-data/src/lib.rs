@@ -8,7 +8,7 @@
 //! Samples and transitions replay the trace ([`stepladder_agent::replay`]): no module here builds a prompt.
 //! [`compact`] is the prompt style of small models; [`fit`] shortens prompts that exceed the context window.
 
-#![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
+#![warn(clippy::print_stderr)] // Panics where standard error is closed.
 
 pub mod ablate;
 pub mod annotate;

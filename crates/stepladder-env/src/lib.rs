@@ -8,7 +8,7 @@
 //! * [`conformance`]: checks that every environment runs over its own tasks
 //! * [`transcript`]: reading and comparing recorded episodes of the originals
 
-#![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
+#![warn(clippy::print_stderr)] // Panics where standard error is closed.
 #![deny(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
 pub mod clock;

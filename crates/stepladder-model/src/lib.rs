@@ -8,7 +8,7 @@
 //! * [`checkpoint`]: Hugging Face directories (design D6)
 //! * [`device`]: CPU or CUDA; [`failure`]: what stopped a thread, in one sentence
 
-#![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
+#![warn(clippy::print_stderr)] // Panics where standard error is closed.
 
 pub mod cache;
 pub mod checkpoint;

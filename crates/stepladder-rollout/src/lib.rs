@@ -6,7 +6,7 @@
 //! * [`broken`]: episodes that an error broke off are dropped, counted and bounded
 //! * [`evaluation`]: from episodes to a table with intervals
 
-#![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
+#![warn(clippy::print_stderr)] // Panics where standard error is closed.
 #![deny(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
 pub mod broken;

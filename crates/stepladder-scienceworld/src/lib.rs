@@ -11,7 +11,7 @@
 //! * [`family`]: everything the crate offers, as one static
 //! * [`mod@verify`]: replaying recorded episodes of the original; [`mod@bench`]: measuring speed
 
-#![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
+#![warn(clippy::print_stderr)] // Panics where standard error is closed.
 
 mod answers;
 pub mod augment;

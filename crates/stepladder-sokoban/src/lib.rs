@@ -15,7 +15,7 @@
 //! * [`mod@plan`]: solutions cut into sub-goals
 //! * [`expert`], [`noise`], [`codec`]: demonstrations for STEP-HRL and flat agents, and their compact texts
 
-#![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
+#![warn(clippy::print_stderr)] // Panics where standard error is closed.
 
 pub mod action;
 pub mod bench;

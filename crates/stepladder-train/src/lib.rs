@@ -1,6 +1,6 @@
 //! A run as a library: configuration, run directories, demonstrations, training, evaluation, tables.
 
-#![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
+#![warn(clippy::print_stderr)] // Panics where standard error is closed.
 #![allow(missing_docs)]
 
 mod agent_run;

@@ -230,6 +230,10 @@ impl Watcher<'_> {
 }
 
 impl Observer for Watcher<'_> {
+    fn on_warning(&mut self, text: &str) {
+        self.run.reporter.warn(text);
+    }
+
     fn on_step(&mut self, trainer: &Trainer, report: &StepReport) -> Result<(), AlgoError> {
         for (total, (sum, weight)) in self.logged.per_role.iter_mut().zip(report.per_role) {
             total.0 += sum;

@@ -5,7 +5,7 @@
 mod linux {
     use std::io::ErrorKind;
 
-    use stepladder_algo::runtime::stderr;
+    use crate::stderr;
 
     /// The loader calls it before it initialises shared libraries.
     #[allow(unsafe_code)]

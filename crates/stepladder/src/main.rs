@@ -1,20 +1,22 @@
 //! Train and evaluate hierarchical LLM agents.
 
-#![warn(clippy::print_stderr)] // Panics where standard error is closed; see `stepladder_algo::runtime::stderr`.
+#![warn(clippy::print_stderr)] // Panics where standard error is closed.
 
 mod cli;
 mod commands;
 mod early;
 mod message;
 mod signals;
+mod stderr;
 mod stdout;
 mod terminal;
 mod threads;
 
 use std::process::ExitCode;
 
-use stepladder_algo::note;
 use stepladder_train::ErrorKind;
+
+use crate::stderr::note;
 
 /// Wrong usage or wrong configuration; everything else that fails exits with 1.
 const WRONG_USAGE: u8 = 2;

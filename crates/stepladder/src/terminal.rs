@@ -5,8 +5,8 @@ use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use crate::stderr::note;
 use indicatif::{ProgressBar, ProgressStyle};
-use stepladder_algo::note;
 use stepladder_algo::runtime::clock::Stopwatch;
 use stepladder_train::{Progress, Reporter};
 

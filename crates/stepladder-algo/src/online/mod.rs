@@ -97,7 +97,8 @@ pub fn train(
             return Ok(Ending::Interrupted);
         }
         let clock = Stopwatch::resume(trainer.progress.seconds);
-        let mut session = Session::new(config, world, trainer, reference, &workers, &mut divergence);
+        let mut session =
+            Session::new(config, world, trainer, reference, &workers, &mut divergence, observer);
         method.iterate(&mut session)?;
         let stats = session.finish();
         let progress = &mut trainer.progress;

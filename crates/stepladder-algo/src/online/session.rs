@@ -14,6 +14,7 @@ use super::world::{Group, Lost, PlaySeconds, Sampled, World, group};
 use crate::AlgoError;
 use crate::ops::group::is_flat;
 use crate::runtime::clock::Stopwatch;
+use crate::runtime::observer::Observer;
 use crate::runtime::optimiser::Divergence;
 use crate::runtime::trainer::Trainer;
 
@@ -98,6 +99,7 @@ pub struct Session<'a> {
     reference: &'a Tensor,
     workers: &'a SurrogateWorkers,
     divergence: &'a mut Divergence,
+    observer: &'a mut dyn Observer,
     stats: Stats,
     calls: u64,
 }
@@ -113,9 +115,10 @@ impl<'a> Session<'a> {
         reference: &'a Tensor,
         workers: &'a SurrogateWorkers,
         divergence: &'a mut Divergence,
+        observer: &'a mut dyn Observer,
     ) -> Self {
         let stats = Stats::default();
-        Self { config, world, trainer, reference, workers, divergence, stats, calls: 0 }
+        Self { config, world, trainer, reference, workers, divergence, observer, stats, calls: 0 }
     }
 
     /// Number of this iteration, from 0.
@@ -190,7 +193,8 @@ impl<'a> Session<'a> {
     /// Counts what was lost, and says so.
     pub(crate) fn count_lost(&mut self, lost: Lost) {
         if !lost.dropped.is_none() {
-            crate::note!("warning: {} (and {} groups that became too small)", lost.dropped, lost.groups);
+            self.observer
+                .on_warning(&format!("{} (and {} groups that became too small)", lost.dropped, lost.groups));
         }
         self.stats.lost.dropped.add(lost.dropped);
         self.stats.lost.groups += lost.groups;
@@ -248,9 +252,9 @@ impl<'a> Session<'a> {
         } else {
             self.stats.skipped += 1;
             let iteration = self.iteration() + 1;
-            crate::note!(
-                "warning: iteration {iteration}: a step with a gradient that is not finite was skipped"
-            );
+            let text =
+                format!("iteration {iteration}: a step with a gradient that is not finite was skipped");
+            self.observer.on_warning(&text);
         }
         self.divergence.count(norm, step)
     }

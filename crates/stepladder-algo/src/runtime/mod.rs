@@ -1,4 +1,5 @@
-//! What every algorithm needs around it.
+//! State and services around every algorithm: the trainer and its networks, optimiser, schedules, budgets, data-parallel
+//! workers, checkpoints, metrics. Knows no algorithm.
 
 pub mod checkpoint;
 pub mod clock;
@@ -13,7 +14,6 @@ pub mod pool;
 pub mod progress;
 pub mod schedule;
 pub mod score;
-pub mod stderr;
 mod sweep;
 pub mod trainer;
 pub mod workers;

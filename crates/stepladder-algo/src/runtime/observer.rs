@@ -39,6 +39,11 @@ pub trait Observer {
     /// # Errors
     /// Ends training with this error.
     fn on_step(&mut self, trainer: &Trainer, report: &StepReport) -> Result<(), AlgoError>;
+
+    /// A warning: training goes on without a part of its data or a step. Dropped unless an observer shows it.
+    fn on_warning(&mut self, text: &str) {
+        let _ = text;
+    }
 }
 
 /// How training ended.

@@ -3,8 +3,8 @@
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
 
+use crate::stderr::note;
 use anyhow::Result;
-use stepladder_algo::note;
 use stepladder_train::evaluate::{Player, Settings};
 use stepladder_train::output::Output;
 use stepladder_train::trace_file;

@@ -4,10 +4,10 @@ use std::io::{Cursor, Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
+use crate::stderr::note;
 use anyhow::{Context, Result, anyhow, bail};
 use fs_err as fs;
 use sha2::{Digest, Sha256};
-use stepladder_algo::note;
 use stepladder_env::Reader;
 use stepladder_env::family::{Archive, ArchiveFile, DataSet};
 use stepladder_train::envs::Pairs;

@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use crate::stderr::note;
 use anyhow::{Context, Result, bail};
-use stepladder_algo::note;
 use stepladder_model::Device;
 
 use super::{report, say};

@@ -17,8 +17,8 @@ mod train;
 use std::fmt;
 use std::path::Path;
 
+use crate::stderr::note;
 use anyhow::{Result, anyhow};
-use stepladder_algo::note;
 use stepladder_core::trace::Episode;
 use stepladder_rollout::Dropped;
 

@@ -4,8 +4,8 @@ use std::process::{Command, Output};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::stderr::note;
 use anyhow::{Context, Result};
-use stepladder_algo::note;
 
 use super::{Flag, INTERRUPT};
 

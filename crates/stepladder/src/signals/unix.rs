@@ -5,12 +5,12 @@ use std::process::{Child, Command, Output};
 use std::sync::atomic::Ordering;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
+use crate::stderr::note;
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, getppid, kill_process};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level;
-use stepladder_algo::note;
 
 use super::{Flag, Stopped};
 use stepladder_train::output;

@@ -5,12 +5,13 @@ use std::io::Write;
 
 /// Writes a line to standard error. A line that cannot be written is lost: a full disk behind it, or a closed pipe, must
 /// not end what the line is about (`eprintln!` panics there).
-pub fn line(text: impl Display) {
+pub(crate) fn line(text: impl Display) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// A [`line()`](fn@crate::runtime::stderr::line) with the arguments of `format!`.
-#[macro_export]
+/// A [`line()`] with the arguments of `format!`.
 macro_rules! note {
-    ($($part:tt)*) => { $crate::runtime::stderr::line(::std::format_args!($($part)*)) };
+    ($($part:tt)*) => { $crate::stderr::line(::std::format_args!($($part)*)) };
 }
+
+pub(crate) use note;
