@@ -2,12 +2,14 @@
 //! `cargo run -p stepladder-algo --example export_bc_case -- DIRECTORY`
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rand::RngExt;
 use serde_json::json;
 use stepladder_algo::AlgoError;
+use stepladder_core::codec::Plain;
 use stepladder_core::seed::stream;
-use stepladder_data::WordTokenizer;
+use stepladder_data::{Budgets, CompactWords, PromptEncoder};
 use stepladder_model::{Factors, ModelConfig, Shape, Weights, checkpoint};
 use tch::{Device, Tensor};
 
@@ -44,9 +46,10 @@ fn main() -> Result<(), AlgoError> {
     let mut rng = stream(SEED, "export-noise", &[]);
     let noise: Vec<f32> = (0..weights.trained.count()).map(|_| rng.random_range(-0.25..0.25)).collect();
     weights.trained.flat = &weights.trained.flat + Tensor::from_slice(&noise);
-    let words: Vec<String> = (3..VOCAB).map(|word| format!("w{word:02}")).collect();
-    let tokenizer = WordTokenizer::train(&[], words.iter().map(String::as_str));
-    checkpoint::save(&directory, &weights, &factors, &tokenizer)?;
+    let bare = CompactWords::new(Arc::new(Plain), Budgets::default());
+    let words: Vec<String> = (bare.vocab()..VOCAB as usize).map(|word| format!("w{word:02}")).collect();
+    let encoder = bare.with_words(words.iter().map(String::as_str));
+    checkpoint::save(&directory, &weights, &factors, &encoder)?;
 
     let mut rng = stream(SEED, "export-rows", &[]);
     let rows: Vec<_> = (0..8)
@@ -65,7 +68,7 @@ fn main() -> Result<(), AlgoError> {
         .collect();
     let case = json!({
         "seed": SEED,
-        "pad": tokenizer.pad(),
+        "pad": encoder.pad(),
         "rows": rows,
         // Clipping that acts in every step; an ε that is felt, so that its place in the formula is tested.
         "optimiser": {

@@ -2,14 +2,16 @@
 //! them. `cargo run -p stepladder-algo --example export_offline_case -- DIRECTORY`
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rand::RngExt;
 use serde_json::{Value, json};
 use stepladder_algo::AlgoError;
 use stepladder_algo::offline_ac::critics::{entries, init};
 use stepladder_algo::runtime::optimiser::AdamWConfig;
+use stepladder_core::codec::Plain;
 use stepladder_core::seed::stream;
-use stepladder_data::{Level, WordTokenizer};
+use stepladder_data::{Budgets, CompactWords, Level, PromptEncoder};
 use stepladder_model::{Factors, ModelConfig, Shape, Weights, checkpoint};
 use tch::{Device, Tensor};
 
@@ -81,9 +83,10 @@ fn main() -> Result<(), AlgoError> {
     let mut rng = stream(SEED, "export-noise", &[]);
     let noise: Vec<f32> = (0..weights.trained.count()).map(|_| rng.random_range(-0.3..0.3)).collect();
     weights.trained.flat = &weights.trained.flat + Tensor::from_slice(&noise);
-    let words: Vec<String> = (3..VOCAB).map(|word| format!("w{word:02}")).collect();
-    let tokenizer = WordTokenizer::train(&[], words.iter().map(String::as_str));
-    checkpoint::save(&directory, &weights, &Factors::collect(tokenizer.words(), |_| vec![]), &tokenizer)?;
+    let bare = CompactWords::new(Arc::new(Plain), Budgets::default());
+    let words: Vec<String> = (bare.vocab()..VOCAB as usize).map(|word| format!("w{word:02}")).collect();
+    let encoder = bare.with_words(words.iter().map(String::as_str));
+    checkpoint::save(&directory, &weights, &Factors::collect(encoder.words(), |_| vec![]), &encoder)?;
 
     let adam = AdamWConfig { beta1: 0.9, beta2: 0.98, eps: 1e-4, weight_decay: 0.05, clip: 0.05 };
     // Target networks of other critics: that a target is read, and which, must show.
@@ -94,7 +97,7 @@ fn main() -> Result<(), AlgoError> {
     )?;
     let case = json!({
         "seed": SEED,
-        "pad": tokenizer.pad(),
+        "pad": encoder.pad(),
         "rows": rows(),
         "critics": entries(WIDTH),
         "variants": variants(),

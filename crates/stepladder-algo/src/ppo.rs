@@ -19,12 +19,10 @@ pub use value::ValueWorkers;
 
 use stepladder_agent::AgentSpec;
 use stepladder_agent::replay::{Fault, Place, ReplayError, replay};
-use stepladder_core::style::PromptStyle;
 use stepladder_core::trace::Episode;
 use stepladder_core::{End, Role};
-use stepladder_data::WordTokenizer;
+use stepladder_data::PromptEncoder;
 use stepladder_model::local::fit;
-use stepladder_rollout::generator::budget;
 
 use crate::AlgoError;
 use crate::online::samples::{Sample, of_role};
@@ -104,14 +102,13 @@ fn learn(
     for (episode, samples) in episodes.iter().zip(&by_episode) {
         asked.extend(samples.iter().cloned());
         if episode.end == Some(End::Truncated) {
-            let World { style, tokenizer, .. } = session.world;
             let window = session.trainer.weights.config().shape.max_positions as usize;
-            asked.push(next_prompt(episode, session.config.agent, window, &**style, tokenizer)?);
+            asked.push(next_prompt(episode, session.config.agent, window, &*session.world.encoder)?);
         }
     }
     let parameters = value::count(&session.trainer.weights.trained.layout);
     let net = session.trainer.nets.get(VALUE, parameters)?;
-    let layout = (session.config.batch_tokens, session.world.tokenizer.pad());
+    let layout = (session.config.batch_tokens, session.world.encoder.pad());
     let mut known = values.evaluate(net, &asked, layout)?.into_iter();
     let mut samples: Vec<Sample> = Vec::new();
     let (mut old, mut targets): (Vec<Vec<f32>>, Vec<Vec<f32>>) = (Vec::new(), Vec::new());
@@ -157,17 +154,16 @@ fn next_prompt(
     episode: &Episode,
     agent: AgentSpec,
     window: usize,
-    style: &dyn PromptStyle,
-    tokenizer: &WordTokenizer,
+    encoder: &dyn PromptEncoder,
 ) -> Result<Sample, AlgoError> {
     let next = replay(agent, episode)?.next.ok_or_else(|| ReplayError {
         task: episode.task.to_string(),
         place: Place { subtask: 0, step: None },
         fault: Fault::Missing { asked: Role::Flat },
     })?;
-    let mut ids = fit(&next, budget(Role::Flat) as usize, window, style, tokenizer)?.ids;
+    let mut ids = fit(&next, window, encoder)?.ids;
     let start = ids.len();
-    ids.push(tokenizer.pad());
+    ids.push(encoder.pad());
     Ok(Sample { role: Role::Flat, start, ids, old: vec![0.0], advantage: vec![0.0], count: 1.0 })
 }
 
@@ -177,28 +173,27 @@ mod tests {
     use std::sync::Arc;
     use stepladder_agent::AgentKind;
     use stepladder_core::codec::Plain;
-    use stepladder_data::Compact;
+    use stepladder_data::{Budgets, CompactWords};
 
     #[test]
     fn the_prompt_behind_a_cut_off_episode_fits_the_window() {
         let line = include_str!("../../stepladder-core/tests/trace-v1.jsonl");
         let episode = stepladder_core::trace::read(line.as_bytes()).next().unwrap().unwrap();
-        let style = Compact::new(Arc::new(Plain));
-        let tokenizer = WordTokenizer::train(&style.markers(), [line]);
+        let encoder = CompactWords::new(Arc::new(Plain), Budgets::default()).with_words([line]);
         let agent = AgentSpec::from(AgentKind::Flat);
-        let of = |window| next_prompt(&episode, agent, window, &style, &tokenizer).unwrap();
+        let of = |window| next_prompt(&episode, agent, window, &encoder).unwrap();
         let whole = of(1000);
-        let reply = budget(Role::Flat) as usize;
+        let reply = encoder.budget(Role::Flat) as usize;
         // As many tokens as the prompt needs, and one less: the oldest pair has to go.
         assert_eq!(of(whole.start + reply), whole);
         let shorter = of(whole.start + reply - 1);
         assert!(shorter.start < whole.start, "{} of {}", shorter.start, whole.start);
         assert!(shorter.ids.len() < whole.start);
-        let task = tokenizer.encode(&style.prompt(&stepladder_core::Query::Flat {
+        let task = encoder.prompt(&stepladder_core::Query::Flat {
             task: episode.start.task.clone(),
             context: episode.start.context.clone(),
             history: Vec::new(),
-        }));
+        });
         // Context and task stay; the prompt's last token is the marker before an action.
         assert_eq!(shorter.ids[..task.len() - 1], task[..task.len() - 1]);
         assert_eq!(shorter.ids[shorter.start - 1], task[task.len() - 1]);

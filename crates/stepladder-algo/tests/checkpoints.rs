@@ -6,7 +6,7 @@ mod common;
 
 use std::path::PathBuf;
 
-use common::{as_first_version, factors, params, reseal, shape, tokenizer, weights};
+use common::{as_first_version, encoder, factors, params, reseal, shape, weights};
 use stepladder_algo::AlgoError;
 use stepladder_algo::runtime::checkpoint::{load, save};
 use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
@@ -39,12 +39,12 @@ impl Saved {
         let identity = Identity { agent: "test".into(), style: "test-v1".into(), data: "0".into() };
         let trainer =
             Trainer { optimiser, progress, ..Trainer::new(weights(&params), factors(), OPTIMISER, identity) };
-        let place = save(folder.path(), &trainer, &tokenizer(), 1).unwrap();
+        let place = save(folder.path(), &trainer, &encoder(), 1).unwrap();
         Self { _folder: folder, trainer, place }
     }
 
     fn load(&self) -> Result<Trainer, AlgoError> {
-        load(&self.place, OPTIMISER, Device::Cpu).map(|(trainer, _)| trainer)
+        load(&self.place, OPTIMISER, Device::Cpu)
     }
 
     /// The message of a refusal, which names `file`.

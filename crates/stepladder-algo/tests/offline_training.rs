@@ -6,9 +6,7 @@ mod common;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{
-    PAD, compare, factors, offline_config, offline_rows, params, reseal, shape, tokenizer, weights,
-};
+use common::{PAD, compare, encoder, factors, offline_config, offline_rows, params, reseal, shape, weights};
 use stepladder_algo::AlgoError;
 use stepladder_algo::offline_ac::critics::{CRITIC, count, init};
 use stepladder_algo::offline_ac::{
@@ -139,7 +137,7 @@ fn a_start_keeps_the_model_and_nothing_else() {
 #[test]
 fn an_interrupted_run_ends_where_an_uninterrupted_one_does() {
     let rows = offline_rows(9, 24);
-    let words = tokenizer();
+    let words = encoder();
     for (mode, mixture, update, workers) in [
         (ActorMode::Awr, Mixture::Pooled, TargetUpdate::AfterStep, 1),
         (ActorMode::Awr, Mixture::Pooled, TargetUpdate::AfterStep, 2),
@@ -158,7 +156,7 @@ fn an_interrupted_run_ends_where_an_uninterrupted_one_does() {
             assert_eq!((ending, head.len() as u64), (Ending::Interrupted, stop_after));
             let saved = save(folder.path(), &first, &words, 3).unwrap();
             drop(first);
-            let (mut second, _) = load(&saved, ADAM, Device::Cpu).unwrap();
+            let mut second = load(&saved, ADAM, Device::Cpu).unwrap();
             let (ending, tail) = run(&config, &rows, &mut second, workers, None).unwrap();
             assert_eq!(ending, Ending::Complete, "{what}");
             let losses =
@@ -179,10 +177,10 @@ fn an_interrupted_run_ends_where_an_uninterrupted_one_does() {
 #[test]
 fn a_checkpoint_without_critics_still_loads_and_a_torn_one_does_not() {
     let folder = tempfile::tempdir().unwrap();
-    let saved = save(folder.path(), &cloned(), &tokenizer(), 3).unwrap();
+    let saved = save(folder.path(), &cloned(), &encoder(), 3).unwrap();
     let text = fs_err::read_to_string(saved.join("trainer.json")).unwrap();
     assert!(!text.contains("critic"), "behaviour cloning writes what it always wrote");
-    let (mut trainer, _) = load(&saved, ADAM, Device::Cpu).unwrap();
+    let mut trainer = load(&saved, ADAM, Device::Cpu).unwrap();
     assert!(!trainer.nets.contains(CRITIC));
     let config = schedule(1, ActorMode::Awr, Mixture::Pooled);
     let error = run(&config, &offline_rows(1, 6), &mut trainer, 1, None).unwrap_err();

@@ -33,15 +33,13 @@ use stepladder_algo::runtime::trainer::{Identity, Trainer};
 use stepladder_algo::runtime::workers::Workers;
 use stepladder_core::blueprint::{write, write_micro};
 use stepladder_core::codec::Plain;
-use stepladder_core::style::PromptStyle;
 use stepladder_core::trace::Episode;
 use stepladder_core::{End, Observation, Query, Role, Start, Step, TaskKey};
-use stepladder_data::Compact;
 use stepladder_data::batch::Reduction;
 use stepladder_data::rows::{row, texts};
-use stepladder_data::{Sample as Demonstrated, WordTokenizer};
+use stepladder_data::{Budgets, CompactWords, PromptEncoder, Sample as Demonstrated};
 use stepladder_env::{Env, EnvError, EnvSpec, TaskSet};
-use stepladder_model::{Factors, ModelConfig, Shape, Weights};
+use stepladder_model::{Factors, LocalSource, ModelConfig, Shape, Weights};
 use tch::{Device, Kind, Tensor};
 
 const SPEC: EnvSpec = EnvSpec {
@@ -159,8 +157,7 @@ fn demonstrations() -> Vec<Demonstrated> {
 }
 
 struct Fixture {
-    tokenizer: Arc<WordTokenizer>,
-    style: Arc<Compact>,
+    encoder: Arc<CompactWords>,
 }
 
 struct Curve(Vec<f64>, Vec<(f64, f64)>);
@@ -204,23 +201,20 @@ impl Fixture {
     }
 
     fn new() -> Self {
-        let style = Arc::new(Compact::new(Arc::new(Plain)));
-        let words: Vec<String> = texts(&demonstrations(), &*style);
-        let tokenizer =
-            WordTokenizer::train(&style.markers(), words.iter().flat_map(|text| text.split_whitespace()));
-        Self { tokenizer: Arc::new(tokenizer), style }
+        let bare = CompactWords::new(Arc::new(Plain), Budgets::default());
+        let words: Vec<String> = texts(&demonstrations(), &bare);
+        Self { encoder: Arc::new(bare.with_words(words.iter().map(String::as_str))) }
     }
 
     /// A policy that replies in form, and is right half the time.
     fn warm(&self) -> Trainer {
         let shape = Shape { width: 32, norm_eps: 1e-5, ..shape() };
-        let config = ModelConfig::new(shape, self.tokenizer.len(), 0).unwrap();
-        let factors = Factors { names: vec![], of_word: vec![vec![]; self.tokenizer.len()] };
+        let config = ModelConfig::new(shape, self.encoder.vocab(), 0).unwrap();
+        let factors = Factors { names: vec![], of_word: vec![vec![]; self.encoder.vocab()] };
         let weights = Weights::init(&config, 1, Device::Cpu);
         let identity = Identity { agent: "t".into(), style: "t".into(), data: "t".into() };
         let mut trainer = Trainer::new(weights, factors, ADAM, identity);
-        let rows: Vec<_> =
-            demonstrations().iter().map(|sample| row(sample, &*self.style, &self.tokenizer)).collect();
+        let rows: Vec<_> = demonstrations().iter().map(|sample| row(sample, &*self.encoder)).collect();
         let config = BcConfig {
             learning_rate: 1e-2,
             schedule: Schedule::Cosine,
@@ -240,7 +234,7 @@ impl Fixture {
         bc::train(
             &config,
             &rows,
-            self.tokenizer.pad(),
+            self.encoder.pad(),
             &mut trainer,
             &workers,
             &stop,
@@ -256,8 +250,8 @@ impl Fixture {
         World {
             tasks: &Echoes,
             pool,
-            style: self.style.clone(),
-            tokenizer: self.tokenizer.clone(),
+            encoder: self.encoder.clone(),
+            generators: Arc::new(LocalSource::new(self.encoder.clone(), Device::Cpu, workers)),
             limit: LIMIT,
             slots: 100,
             workers,
@@ -360,8 +354,8 @@ fn a_run_continued_from_a_checkpoint_goes_on_as_if_nothing_had_happened() {
         let mut half = warm;
         run(&mut half, 2.0);
         let folder = tempfile::tempdir().unwrap();
-        let saved = checkpoint::save(folder.path(), &half, &fixture.tokenizer, 1).unwrap();
-        let (mut resumed, _) = checkpoint::load(&saved, ADAM, Device::Cpu).unwrap();
+        let saved = checkpoint::save(folder.path(), &half, &*fixture.encoder, 1).unwrap();
+        let mut resumed = checkpoint::load(&saved, ADAM, Device::Cpu).unwrap();
         run(&mut resumed, 4.0);
         let values = |tensor: &Tensor| Vec::<f32>::try_from(tensor).unwrap();
         assert_eq!(values(&resumed.weights.trained.flat), values(&whole.weights.trained.flat));

@@ -15,9 +15,10 @@ use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
 use stepladder_algo::runtime::score::{Loss, LossParts, weighted_nll};
 use stepladder_algo::runtime::workers::Workers;
 use stepladder_core::Role;
+use stepladder_data::Batch;
 use stepladder_data::batch::{Reduction, collate_all};
 use stepladder_data::rows::{Row, Span};
-use stepladder_data::{Batch, WordTokenizer};
+use stepladder_data::tokenizer::WordTokenizer;
 use stepladder_model::{Decoder, Factors, Params, checkpoint};
 use tch::{Device, Kind, Tensor};
 
@@ -32,7 +33,8 @@ struct Fixture {
 
 fn fixture() -> Fixture {
     let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/parity/bc");
-    let (weights, tokenizer) = checkpoint::load(&directory, &BTreeSet::new(), Device::Cpu).unwrap();
+    let weights = checkpoint::load(&directory, &BTreeSet::new(), Device::Cpu).unwrap();
+    let tokenizer = WordTokenizer::load(&directory.join("tokenizer.json")).unwrap();
     let case = read_json(&directory.join("case.json"));
     let number = |value: &Value| value.as_u64().unwrap() as u32;
     let rows = case["rows"]

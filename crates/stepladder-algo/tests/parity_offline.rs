@@ -105,7 +105,7 @@ impl Fixture {
     }
 
     fn trainer(&self) -> Trainer {
-        let (weights, _) = checkpoint::load(&self.directory, &BTreeSet::new(), Device::Cpu).unwrap();
+        let weights = checkpoint::load(&self.directory, &BTreeSet::new(), Device::Cpu).unwrap();
         let adam: AdamWConfig = of_json(&self.case["optimiser"]);
         let identity = Identity { agent: "test".into(), style: "test".into(), data: "0".into() };
         let cloned = Trainer::new(weights, Factors::default(), adam, identity.clone());

@@ -7,7 +7,7 @@ mod common;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{PAD, compare, factors, params, rows, shape, tokenizer, weights};
+use common::{PAD, compare, encoder, factors, params, rows, shape, weights};
 use stepladder_algo::AlgoError;
 use stepladder_algo::bc::{BcConfig, train};
 use stepladder_algo::runtime::checkpoint::{load, save};
@@ -20,8 +20,8 @@ use stepladder_algo::runtime::score::weighted_nll;
 use stepladder_algo::runtime::trainer::{Identity, Trainer};
 use stepladder_algo::runtime::workers::Workers;
 use stepladder_core::Role;
-use stepladder_data::Row;
 use stepladder_data::batch::{Reduction, collate};
+use stepladder_data::{PromptEncoder, Row};
 use stepladder_model::{Factors, ModelConfig, Params, Weights};
 use tch::{Device, Kind, Tensor};
 
@@ -117,7 +117,7 @@ fn a_small_batch_is_memorised() {
 #[test]
 fn an_interrupted_run_ends_where_an_uninterrupted_one_does() {
     let rows = three_levels(9, 24);
-    let tokenizer = tokenizer();
+    let encoder = encoder();
     for (mixture, workers) in [(Mixture::Pooled, 1), (Mixture::Pooled, 2), (Mixture::Levels, 2)] {
         let config = config(mixture, 11);
         let fresh = || trainer(params(shape(), &factors(), 12));
@@ -131,10 +131,10 @@ fn an_interrupted_run_ends_where_an_uninterrupted_one_does() {
             let mut first = fresh();
             let (ending, head) = run(&config, &rows, &mut first, workers, Some(stop_after));
             assert_eq!((ending, head.len() as u64), (Ending::Interrupted, stop_after));
-            let saved = save(folder.path(), &first, &tokenizer, 3).unwrap();
+            let saved = save(folder.path(), &first, &encoder, 3).unwrap();
             drop(first);
-            let (mut second, words) = load(&saved, OPTIMISER, Device::Cpu).unwrap();
-            assert_eq!(words.words(), tokenizer.words());
+            let mut second = load(&saved, OPTIMISER, Device::Cpu).unwrap();
+            assert!(encoder.is_in(&saved).unwrap());
             assert_eq!(second.identity, whole.identity);
             let (ending, tail) = run(&config, &rows, &mut second, workers, None);
             assert_eq!(ending, Ending::Complete);
@@ -229,8 +229,8 @@ fn training_leaves_what_is_frozen_as_it_is_and_a_run_goes_on_with_it() {
         let mut first = frozen_trainer(&frozen, kind);
         run(&config, &rows, &mut first, 2, Some(4));
         let folder = tempfile::tempdir().unwrap();
-        let saved = save(folder.path(), &first, &tokenizer(), 3).unwrap();
-        let (mut second, _) = load(&saved, OPTIMISER, Device::Cpu).unwrap();
+        let saved = save(folder.path(), &first, &encoder(), 3).unwrap();
+        let mut second = load(&saved, OPTIMISER, Device::Cpu).unwrap();
         run(&config, &rows, &mut second, 2, None);
         assert!(bits(&second.weights.trained.flat) == bits(&whole.weights.trained.flat));
         assert_eq!(whole.weights.frozen().len(), frozen.len());

@@ -2,7 +2,7 @@
 //!
 //! * [`seed`]: named random streams derived from one run seed
 //! * [`task`]: identity of a task
-//! * [`reply`]: parsing and formatting of replies; [`style`]: rendering of prompts
+//! * [`reply`]: parsing and formatting of replies
 //! * [`blueprint`]: parsing and formatting of HiMAC's replies
 //! * [`codec`]: lossless compact re-encoding of an environment's texts
 //! * [`step`]: results of a reset and of a step
@@ -22,7 +22,6 @@ pub mod reply;
 pub mod section;
 pub mod seed;
 pub mod step;
-pub mod style;
 pub mod task;
 pub mod trace;
 

@@ -19,9 +19,9 @@
 
 use std::sync::Arc;
 
+use crate::tokenizer::{END, PAD, UNKNOWN};
 use stepladder_core::blueprint::{self, MicroReply};
 use stepladder_core::query::NO_PROGRESS;
-use stepladder_core::style::{END, PAD, PromptStyle, UNKNOWN};
 use stepladder_core::{Codec, Query, Role};
 
 const PLANNER: &str = "<pl>";
@@ -96,13 +96,13 @@ fn unescaped(text: String) -> String {
 
 /// The compact style over one environment's codec.
 #[derive(Clone)]
-pub struct Compact {
+pub(crate) struct Compact {
     codec: Arc<dyn Codec>,
 }
 
 impl Compact {
     /// The style for texts of the environment behind `codec`.
-    pub fn new(codec: Arc<dyn Codec>) -> Self {
+    pub(crate) fn new(codec: Arc<dyn Codec>) -> Self {
         Self { codec }
     }
 
@@ -132,12 +132,14 @@ fn join(parts: &[&str]) -> String {
     text
 }
 
-impl PromptStyle for Compact {
-    fn id(&self) -> String {
+impl Compact {
+    /// Name of style and codec, with a version that goes up when the same query would look different.
+    pub(crate) fn id(&self) -> String {
         format!("compact/1+{}", self.codec.id())
     }
 
-    fn prompt(&self, query: &Query) -> String {
+    /// Text that the model reads.
+    pub(crate) fn prompt(&self, query: &Query) -> String {
         let encode = |text: &str| self.encode(text);
         match query {
             Query::Planner { task, earlier, progress, observation } => {
@@ -225,7 +227,8 @@ impl PromptStyle for Compact {
         }
     }
 
-    fn encode_reply(&self, role: Role, native: &str) -> String {
+    /// A native reply as the model should write it.
+    pub(crate) fn encode_reply(&self, role: Role, native: &str) -> String {
         match role {
             Role::Macro => {
                 let subgoals = blueprint::parse(native, usize::MAX).unwrap_or_default();
@@ -241,7 +244,8 @@ impl PromptStyle for Compact {
         }
     }
 
-    fn decode_reply(&self, role: Role, written: &str) -> String {
+    /// Native text of what the model wrote.
+    pub(crate) fn decode_reply(&self, role: Role, written: &str) -> String {
         match role {
             Role::Macro => {
                 let words: Vec<&str> = written.split_whitespace().collect();
@@ -259,11 +263,13 @@ impl PromptStyle for Compact {
         }
     }
 
-    fn factors(&self, word: &str) -> Vec<String> {
+    /// Parts of a word that share embeddings with other words (docs/design.md D12); none for ordinary words.
+    pub(crate) fn factors(&self, word: &str) -> Vec<String> {
         self.codec.factors(word)
     }
 
-    fn markers(&self) -> Vec<String> {
+    /// Markers of the style and words of the codec, which a vocabulary has whatever the data.
+    pub(crate) fn markers(&self) -> Vec<String> {
         let special = [END, PAD, UNKNOWN];
         MARKERS
             .into_iter()

@@ -6,14 +6,15 @@
 //! trace ─► transitions (reward, done, next) ─► offline (rows with reward, done and next prompt) ─► offline_batch
 //! ```
 //! Samples and transitions replay the trace ([`stepladder_agent::replay`]): no module here builds a prompt.
-//! [`compact`] is the prompt style of small models; [`fit`] shortens prompts that exceed the context window.
+//! [`encoder`] is the door to token ids, [`words`] that of small models; [`fit`] shortens prompts that exceed the context window.
 
 #![warn(clippy::print_stderr)] // Panics where standard error is closed.
 
 pub mod ablate;
 pub mod annotate;
 pub mod batch;
-pub mod compact;
+mod compact;
+pub mod encoder;
 pub mod fit;
 pub mod level;
 pub mod mixing;
@@ -24,13 +25,14 @@ pub mod rows;
 pub mod samples;
 pub mod tokenizer;
 pub mod transitions;
+pub mod words;
 
 pub use batch::Batch;
-pub use compact::Compact;
+pub use encoder::{Budgets, PromptEncoder, Rendered};
 pub use level::{Level, PerLevel};
 pub use offline::OfflineRow;
 pub use offline_batch::OfflineBatch;
 pub use rows::Row;
 pub use samples::Sample;
-pub use tokenizer::WordTokenizer;
 pub use transitions::Transition;
+pub use words::CompactWords;

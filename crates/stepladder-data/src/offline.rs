@@ -2,10 +2,9 @@
 
 use rustc_hash::FxHashMap;
 use stepladder_core::Role;
-use stepladder_core::style::PromptStyle;
 
+use crate::encoder::PromptEncoder;
 use crate::rows::{Row, Span, reply_row};
-use crate::tokenizer::WordTokenizer;
 use crate::transitions::{Streams, Transition};
 
 /// One sample of offline RL.
@@ -38,29 +37,18 @@ impl OfflineRow {
 ///
 /// With `per_step` a decision that lasted n steps has the reward of each of them, so the discount applies n times; without,
 /// it counts as one step with the sum of their rewards, as in the released code (docs/spec/algorithms.md 3.4).
-pub fn rows(
-    streams: &Streams,
-    style: &dyn PromptStyle,
-    tokenizer: &WordTokenizer,
-    per_step: bool,
-) -> Vec<OfflineRow> {
+pub fn rows(streams: &Streams, encoder: &dyn PromptEncoder, per_step: bool) -> Vec<OfflineRow> {
     let all = streams.planner.iter().chain(&streams.executor).chain(&streams.progress);
-    all.map(|transition| row(transition, style, tokenizer, per_step)).collect()
+    all.map(|transition| row(transition, encoder, per_step)).collect()
 }
 
-fn row(
-    transition: &Transition,
-    style: &dyn PromptStyle,
-    tokenizer: &WordTokenizer,
-    per_step: bool,
-) -> OfflineRow {
+fn row(transition: &Transition, encoder: &dyn PromptEncoder, per_step: bool) -> OfflineRow {
     let Transition { query, reply, cut, rewards, next } = transition;
-    let encode = |query| tokenizer.encode(&style.prompt(query));
     OfflineRow {
-        row: reply_row(query, reply, *cut, style, tokenizer),
+        row: reply_row(query, reply, *cut, encoder),
         rewards: if per_step { rewards.clone() } else { vec![transition.reward()] },
         done: transition.done(),
-        next: next.as_ref().map(encode).unwrap_or_default(),
+        next: next.as_ref().map(|query| encoder.prompt(query)).unwrap_or_default(),
     }
 }
 

@@ -2,12 +2,12 @@
 
 use rustc_hash::FxHashMap;
 use stepladder_agent::AgentSpec;
-use stepladder_core::style::{END, PromptStyle};
 use stepladder_core::trace::Episode;
 use stepladder_core::{Query, Role};
 
+use crate::encoder::PromptEncoder;
 use crate::samples::Sample;
-use crate::tokenizer::WordTokenizer;
+use crate::words::CompactWords;
 
 /// One reply inside a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -39,25 +39,16 @@ impl Row {
 }
 
 /// A sample as a row.
-pub fn row(sample: &Sample, style: &dyn PromptStyle, tokenizer: &WordTokenizer) -> Row {
-    reply_row(&sample.query, &sample.reply, false, style, tokenizer)
+pub fn row(sample: &Sample, encoder: &dyn PromptEncoder) -> Row {
+    reply_row(&sample.query, &sample.reply, false, encoder)
 }
 
 /// A prompt and its reply as a row. A reply that was `cut` has no end token, unless it is empty (spec/algorithms 1.3).
-pub fn reply_row(
-    query: &Query,
-    reply: &str,
-    cut: bool,
-    style: &dyn PromptStyle,
-    tokenizer: &WordTokenizer,
-) -> Row {
+pub fn reply_row(query: &Query, reply: &str, cut: bool, encoder: &dyn PromptEncoder) -> Row {
     let role = query.role();
-    let mut ids = tokenizer.encode(&style.prompt(query));
+    let mut ids = encoder.prompt(query);
     let start = ids.len() as u32;
-    ids.extend(tokenizer.encode(&style.encode_reply(role, reply)));
-    if !cut || ids.len() as u32 == start {
-        ids.push(tokenizer.end());
-    }
+    ids.extend(encoder.reply(role, reply, cut));
     let len = ids.len() as u32 - start;
     Row { role, ids, replies: vec![Span { start, len }], weight: 1.0 }
 }
@@ -93,28 +84,22 @@ pub fn grows(spec: AgentSpec, episode: &Episode) -> bool {
 }
 
 /// One row for the samples of an episode whose every prompt is a beginning of the next one ([`grows`]), so that one pass
-/// trains them all; none without samples.
-pub fn pack(samples: &[Sample], style: &dyn PromptStyle, tokenizer: &WordTokenizer) -> Option<Row> {
+/// trains them all; none without samples, and none where the encoder does not let prompts begin with earlier ones.
+pub fn pack(samples: &[Sample], encoder: &dyn PromptEncoder) -> Option<Row> {
     let role = samples.last()?.role();
-    let mut replies = Vec::with_capacity(samples.len());
-    let mut text = String::new();
-    for Sample { query, reply } in samples {
-        text = style.prompt(query);
-        let start = text.split_whitespace().count() as u32;
-        let reply = style.encode_reply(role, reply);
-        replies.push(Span { start, len: reply.split_whitespace().count() as u32 + 1 });
-        for part in [reply.as_str(), END] {
-            text.push(' ');
-            text.push_str(part);
-        }
-    }
-    Some(Row { role, ids: tokenizer.encode(&text), replies, weight: 1.0 })
+    let told = |Sample { query, reply }: &Sample| {
+        let (prompt, reply) = (encoder.prompt(query), encoder.reply(role, reply, false));
+        (Span { start: prompt.len() as u32, len: reply.len() as u32 }, [prompt, reply].concat())
+    };
+    let (replies, mut sequences): (Vec<Span>, Vec<Vec<u32>>) = samples.iter().map(told).unzip();
+    let ids = sequences.pop()?;
+    let begins = sequences.iter().all(|earlier| ids.starts_with(earlier));
+    begins.then_some(Row { role, ids, replies, weight: 1.0 })
 }
 
-/// Every word of prompts and replies, for [`WordTokenizer::train`].
-pub fn texts(samples: &[Sample], style: &dyn PromptStyle) -> Vec<String> {
-    samples
-        .iter()
-        .flat_map(|sample| [style.prompt(&sample.query), style.encode_reply(sample.role(), &sample.reply)])
-        .collect()
+/// Texts of prompts and replies, for [`CompactWords::with_words`].
+pub fn texts(samples: &[Sample], encoder: &CompactWords) -> Vec<String> {
+    let of =
+        |sample: &Sample| [encoder.render(&sample.query).text, encoder.written(sample.role(), &sample.reply)];
+    samples.iter().flat_map(of).collect()
 }

@@ -7,11 +7,16 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use rustc_hash::FxHashMap;
-use stepladder_core::style::END;
-pub use stepladder_core::style::{PAD, UNKNOWN};
 use tokenizers::models::wordlevel::WordLevel;
 use tokenizers::pre_tokenizers::whitespace::WhitespaceSplit;
 use tokenizers::{AddedToken, Tokenizer};
+
+/// The word that ends every reply.
+pub const END: &str = "<end>";
+/// Padding; never a target.
+pub const PAD: &str = "<pad>";
+/// A word that the training data did not have.
+pub const UNKNOWN: &str = "<unk>";
 
 /// Why a tokenizer could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +106,7 @@ impl WordTokenizer {
     /// Ids of the words of a text.
     ///
     /// ```
-    /// use stepladder_data::WordTokenizer;
+    /// use stepladder_data::tokenizer::WordTokenizer;
     /// let tokenizer = WordTokenizer::train(&["<ex>".to_owned()], ["go_to mug_1", "take mug_1"]);
     /// let ids = tokenizer.encode("<ex> take mug_1 <end>");
     /// assert_eq!(tokenizer.decode(&ids), "<ex> take mug_1 <end>");

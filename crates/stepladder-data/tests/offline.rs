@@ -1,52 +1,79 @@
 //! From episodes to rows of offline RL: noise, tails of cut-off episodes, cut replies, merging, batches.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+use std::path::Path;
+
 use stepladder_agent::AgentKind;
 use stepladder_agent::step_hrl::outcome_prompt;
 use stepladder_core::reply::Profile;
-use stepladder_core::style::PromptStyle;
 use stepladder_core::trace::{Episode, Subtask, TraceStep, Turn};
 use stepladder_core::{End, Query, Role, Start, TaskKey};
+use stepladder_data::encoder::EncoderError;
 use stepladder_data::offline::{merge, rows};
 use stepladder_data::offline_batch::collate;
 use stepladder_data::rows::{Row, Span};
+use stepladder_data::tokenizer::WordTokenizer;
 use stepladder_data::transitions::{Outcome, Streams};
-use stepladder_data::{OfflineRow, PerLevel, Transition, WordTokenizer};
+use stepladder_data::{OfflineRow, PerLevel, PromptEncoder, Rendered, Transition};
 
 /// One word per slot of a prompt.
-struct Words;
+struct Words(WordTokenizer);
 
-impl PromptStyle for Words {
+fn text(query: &Query) -> String {
+    match query {
+        Query::Planner { task, earlier, progress, observation } => {
+            format!("plan {task} {} {progress} {}", earlier.join(" "), observation.feedback)
+        }
+        Query::Executor { subtask, observation, progress } => {
+            format!("act {subtask} {progress} {}", observation.feedback)
+        }
+        Query::Progress { subtask, progress, action, observation } => {
+            format!("note {subtask} {progress} {action} {}", observation.feedback)
+        }
+        Query::Flat { .. } | Query::Macro { .. } | Query::Micro { .. } => {
+            unreachable!("none of these here")
+        }
+    }
+}
+
+impl PromptEncoder for Words {
     fn id(&self) -> String {
         "words".into()
     }
-    fn prompt(&self, query: &Query) -> String {
-        match query {
-            Query::Planner { task, earlier, progress, observation } => {
-                format!("plan {task} {} {progress} {}", earlier.join(" "), observation.feedback)
-            }
-            Query::Executor { subtask, observation, progress } => {
-                format!("act {subtask} {progress} {}", observation.feedback)
-            }
-            Query::Progress { subtask, progress, action, observation } => {
-                format!("note {subtask} {progress} {action} {}", observation.feedback)
-            }
-            Query::Flat { .. } | Query::Macro { .. } | Query::Micro { .. } => {
-                unreachable!("none of these here")
-            }
-        }
+    fn render(&self, query: &Query) -> Rendered {
+        Rendered { ids: self.0.encode(&text(query)), text: text(query) }
     }
-    fn encode_reply(&self, _role: Role, native: &str) -> String {
-        native.to_owned()
+    fn reply(&self, _role: Role, native: &str, cut: bool) -> Vec<u32> {
+        let mut ids = self.0.encode(native);
+        ids.extend((!cut).then_some(self.0.end()));
+        ids
     }
-    fn decode_reply(&self, _role: Role, written: &str) -> String {
-        written.to_owned()
+    fn covers(&self, _ids: &[u32]) -> bool {
+        true
     }
-    fn factors(&self, _word: &str) -> Vec<String> {
+    fn decode(&self, _role: Role, ids: &[u32]) -> String {
+        self.0.decode(ids)
+    }
+    fn end(&self) -> &[u32] {
+        &[]
+    }
+    fn pad(&self) -> u32 {
+        self.0.pad()
+    }
+    fn budget(&self, _role: Role) -> u32 {
+        1
+    }
+    fn vocab(&self) -> usize {
+        self.0.len()
+    }
+    fn contents(&self) -> Vec<u8> {
         Vec::new()
     }
-    fn markers(&self) -> Vec<String> {
-        Vec::new()
+    fn is_in(&self, _directory: &Path) -> Result<bool, EncoderError> {
+        Ok(false)
+    }
+    fn save(&self, _directory: &Path, _context: usize) -> Result<(), EncoderError> {
+        Ok(())
     }
 }
 
@@ -195,15 +222,15 @@ fn a_closed_subtask_at_the_limit_keeps_its_last_text() {
     assert_eq!(summary(&code.progress), [("p0", 1.0, true)]);
 }
 
-fn all_words(episode: &Episode, profile: Profile) -> (Streams, WordTokenizer) {
+fn all_words(episode: &Episode, profile: Profile) -> (Streams, Words) {
     let streams = transitions(episode, profile);
     let texts: Vec<String> = [&streams.planner, &streams.executor, &streams.progress]
         .into_iter()
         .flatten()
-        .flat_map(|sample| [Words.prompt(&sample.query), sample.reply.clone()])
+        .flat_map(|sample| [text(&sample.query), sample.reply.clone()])
         .chain(Outcome::Failure.text().split(' ').map(str::to_owned))
         .collect();
-    (streams, WordTokenizer::train(&[], texts.iter().map(String::as_str)))
+    (streams, Words(WordTokenizer::train(&[], texts.iter().map(String::as_str))))
 }
 
 #[test]
@@ -212,28 +239,28 @@ fn rows_hold_ids_reward_and_what_follows() {
         vec![step(0, 0.25, false), step(1, 0.5, true)],
         vec![step(2, 0.0, false), cut_off(step(3, 0.0, false))],
     ]);
-    let (streams, tokenizer) = all_words(&episode, Profile::Fixed);
-    let found = rows(&streams, &Words, &tokenizer, false);
-    let text = |ids: &[u32]| tokenizer.decode(ids);
+    let (streams, words) = all_words(&episode, Profile::Fixed);
+    let found = rows(&streams, &words, false);
+    let read = |ids: &[u32]| words.0.decode(ids);
     assert_eq!(found.len(), 2 + 4 + 3);
     let first = &found[0];
-    assert_eq!(text(&first.row.ids), "plan c None g0 <end>");
+    assert_eq!(read(&first.row.ids), "plan c None g0 <end>");
     assert_eq!(first.row.replies, [Span { start: 3, len: 2 }]);
     assert_eq!((&first.rewards, first.done), (&vec![0.75], false));
-    assert_eq!(text(&first.next), "plan c g0 p1 o1");
+    assert_eq!(read(&first.next), "plan c g0 p1 o1");
     // Nobody reads what follows a finished subtask.
-    assert_eq!(text(&found[3].row.ids), "act g0 p0 o0 a1; True <end>");
+    assert_eq!(read(&found[3].row.ids), "act g0 p0 o0 a1; True <end>");
     assert_eq!((&found[3].rewards, found[3].done, found[3].next.len()), (&vec![1.0], true, 0));
 
-    let smdp = rows(&streams, &Words, &tokenizer, true);
+    let smdp = rows(&streams, &words, true);
     assert_eq!(smdp[0].rewards, [0.25, 0.5]);
     assert_eq!(smdp[2..], found[2..]);
 
     // The released code bootstraps a cut-off planner from the outcome's text.
     let (streams, _) = all_words(&episode, Profile::Code);
-    let last = &rows(&streams, &Words, &tokenizer, false)[1];
+    let last = &rows(&streams, &words, false)[1];
     assert!(!last.done);
-    assert_eq!(last.next, tokenizer.encode(&Words.prompt(&outcome_prompt(Outcome::Partial.text()))));
+    assert_eq!(last.next, words.prompt(&outcome_prompt(Outcome::Partial.text())));
 }
 
 #[test]
@@ -243,9 +270,9 @@ fn a_cut_reply_has_no_end_token() {
     episode.subtasks[0].steps[0].progress_turn.as_mut().unwrap().cut = true;
     // What was read of a cut executor's reply is written anew.
     episode.subtasks[0].steps[0].turn.cut = true;
-    let (streams, tokenizer) = all_words(&episode, Profile::Fixed);
-    let found = rows(&streams, &Words, &tokenizer, false);
-    let ends: Vec<bool> = found.iter().map(|row| row.row.ids.last() == Some(&tokenizer.end())).collect();
+    let (streams, words) = all_words(&episode, Profile::Fixed);
+    let found = rows(&streams, &words, false);
+    let ends: Vec<bool> = found.iter().map(|row| row.row.ids.last() == Some(&words.0.end())).collect();
     assert_eq!(ends, [false, true, true, false]);
     assert!(found.iter().all(OfflineRow::counts));
 }

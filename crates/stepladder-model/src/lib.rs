@@ -24,6 +24,7 @@ pub mod local;
 mod mkl;
 pub mod params;
 mod plain;
+pub mod source;
 mod tiles;
 pub mod version;
 pub mod weights;
@@ -34,6 +35,7 @@ pub use factors::Factors;
 pub use fingerprint::fingerprint;
 pub use local::LocalGenerator;
 pub use params::{Layout, Params};
+pub use source::{GeneratorSource, LocalSource};
 pub use tch::{Device, Kind};
 pub use weights::Weights;
 
@@ -52,6 +54,9 @@ pub enum ModelError {
         /// What is wrong and what to do.
         reason: String,
     },
+    /// The files of the encoder could not be written.
+    #[error(transparent)]
+    Encoder(#[from] stepladder_data::encoder::EncoderError),
     /// The device cannot be used.
     #[error("device {device}: {reason}")]
     Device {

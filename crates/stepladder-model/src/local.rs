@@ -5,11 +5,10 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 use stepladder_core::Query;
-use stepladder_core::style::PromptStyle;
 use stepladder_core::trace::TurnTokens;
 use stepladder_cpu::{DEFAULT_PREFIX_BYTES, Model, Writer};
-use stepladder_data::WordTokenizer;
 use stepladder_data::fit::shrink;
+use stepladder_data::{PromptEncoder, Rendered};
 use stepladder_rollout::engine::{Engine, Prompt, Reply, SpecialTokens};
 use stepladder_rollout::generator::{BatchGenerator, Completion, GenerateError, Request};
 use tch::{Device, Kind};
@@ -26,8 +25,7 @@ const REMEMBERED: usize = 4_000_000;
 /// Everything that turns a query into a reply.
 pub struct LocalGenerator {
     engine: Box<dyn Engine>,
-    style: Arc<dyn PromptStyle>,
-    tokenizer: Arc<WordTokenizer>,
+    encoder: Arc<dyn PromptEncoder>,
     policy: String,
     sessions: FxHashMap<u64, Seen>,
     /// Greedy replies by prompt and budget: nothing else decides them, and a looping episode asks the same again.
@@ -47,28 +45,21 @@ pub struct Fitted {
     pub budget: usize,
 }
 
-/// The prompt of `query`, shortened until it and `budget` new tokens fit into `window` tokens. Where shortening is not
+/// The prompt of `query`, shortened until it and the budget of its role fit into `window` tokens. Where shortening is not
 /// enough, the budget is smaller.
 ///
 /// # Errors
 /// [`GenerateError::Window`] if not one new token fits.
-pub fn fit(
-    query: &Query,
-    budget: usize,
-    window: usize,
-    style: &dyn PromptStyle,
-    tokenizer: &WordTokenizer,
-) -> Result<Fitted, GenerateError> {
-    let text = style.prompt(query);
-    let ids = tokenizer.encode(&text);
+pub fn fit(query: &Query, window: usize, encoder: &dyn PromptEncoder) -> Result<Fitted, GenerateError> {
+    let budget = encoder.budget(query.role()) as usize;
+    let Rendered { text, ids } = encoder.render(query);
     if ids.len() + budget <= window {
         return Ok(Fitted { text, ids, budget });
     }
     let mut shorter = query.clone();
     loop {
         let more = shrink(&mut shorter);
-        let text = style.prompt(&shorter);
-        let ids = tokenizer.encode(&text);
+        let Rendered { text, ids } = encoder.render(&shorter);
         if ids.len() + budget <= window {
             return Ok(Fitted { text, ids, budget });
         }
@@ -91,8 +82,7 @@ impl LocalGenerator {
     pub fn new(
         weights: &Weights,
         factors: &Factors,
-        style: Arc<dyn PromptStyle>,
-        tokenizer: Arc<WordTokenizer>,
+        encoder: Arc<dyn PromptEncoder>,
         workers: usize,
         kind: Kind,
         policy: String,
@@ -110,8 +100,7 @@ impl LocalGenerator {
         };
         Ok(Self {
             engine,
-            style,
-            tokenizer,
+            encoder,
             policy,
             sessions: FxHashMap::default(),
             greedy: FxHashMap::default(),
@@ -159,10 +148,8 @@ impl LocalGenerator {
     fn completion(&mut self, request: &Request, prompt: Fitted, reply: Reply) -> Completion {
         let seen = self.sessions.entry(request.session).or_default();
         let uncached = seen.uncached(&prompt.ids, &reply.ids);
-        let ended = reply.ids.last() == Some(&self.tokenizer.end());
-        let words = &reply.ids[..reply.ids.len() - usize::from(ended)];
         Completion {
-            text: self.style.decode_reply(request.query.role(), &self.tokenizer.decode(words)),
+            text: self.encoder.decode(request.query.role(), &reply.ids),
             prompt: prompt.text,
             prompt_tokens: prompt.ids.len() as u32,
             uncached_tokens: uncached as u32,
@@ -187,7 +174,10 @@ impl LocalGenerator {
             budget: prepared[index].budget,
             sampling: requests[index].sampling.clone(),
         });
-        let tokens = SpecialTokens { end: self.tokenizer.end(), pad: self.tokenizer.pad() };
+        let &[end, ..] = self.encoder.end() else {
+            return Err(GenerateError::Backend("the encoder has no token that ends a reply".to_owned()));
+        };
+        let tokens = SpecialTokens { end, pad: self.encoder.pad() };
         let replies = self.engine.complete(prompts.collect(), tokens);
         let replies = replies.map_err(|error| GenerateError::Backend(error.to_string()))?;
         Ok(wanted.iter().copied().zip(replies).collect())
@@ -225,11 +215,9 @@ impl BatchGenerator for LocalGenerator {
         &mut self,
         requests: &[Request],
     ) -> Result<Vec<Result<Completion, GenerateError>>, GenerateError> {
-        let (window, style, tokenizer) = (self.engine.context(), &*self.style, &*self.tokenizer);
-        let fitted: Vec<Result<Fitted, GenerateError>> = requests
-            .par_iter()
-            .map(|request| fit(&request.query, request.budget as usize, window, style, tokenizer))
-            .collect();
+        let (window, encoder) = (self.engine.context(), &*self.encoder);
+        let fitted: Vec<Result<Fitted, GenerateError>> =
+            requests.par_iter().map(|request| fit(&request.query, window, encoder)).collect();
         let answerable: Vec<&Request> = requests
             .iter()
             .zip(&fitted)

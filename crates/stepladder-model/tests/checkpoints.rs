@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use common::{VOCAB, decoder_of, factors, random, shape, tokenizer};
+use common::{VOCAB, decoder_of, encoder, factors, random, shape};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
+use stepladder_data::PromptEncoder;
+use stepladder_data::words::{TOKENIZER, TOKENIZER_CONFIG};
 use stepladder_model::checkpoint::{
-    CONFIG, Embeddings, GENERATION, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, export, load, load_factored, save,
-    write_tensors,
+    CONFIG, Embeddings, GENERATION, WEIGHTS, export, load, load_factored, save, write_tensors,
 };
 use stepladder_model::{Factors, Shape, Weights};
 use tch::{Device, Kind, Tensor};
@@ -35,9 +36,9 @@ fn a_round_trip_keeps_the_logits() {
     for (shape, factors) in heads {
         let folder = tempfile::tempdir().unwrap();
         let weights = random(shape.clone(), &factors, 1);
-        save(folder.path(), &weights, &factors, &tokenizer()).unwrap();
-        let (loaded, words) = load(folder.path(), &BTreeSet::new(), Device::Cpu).unwrap();
-        assert_eq!(words.words(), tokenizer().words());
+        save(folder.path(), &weights, &factors, &encoder()).unwrap();
+        let loaded = load(folder.path(), &BTreeSet::new(), Device::Cpu).unwrap();
+        assert!(encoder().is_in(folder.path()).unwrap());
         assert_eq!(loaded.config().shape, shape);
         assert_eq!(loaded.config().factors, 0);
         let (before, after) = (logits(&weights, &factors), logits(&loaded, &Factors::default()));
@@ -45,7 +46,7 @@ fn a_round_trip_keeps_the_logits() {
         assert!((&before - &after).abs().max().double_value(&[]) < 1e-5, "{shape:?}");
         // A second trip changes no bit.
         let again = tempfile::tempdir().unwrap();
-        save(again.path(), &loaded, &Factors::default(), &words).unwrap();
+        save(again.path(), &loaded, &Factors::default(), &encoder()).unwrap();
         for name in [CONFIG, GENERATION, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS] {
             let read = |folder: &Path| fs_err::read(folder.join(name)).unwrap();
             assert!(read(folder.path()) == read(again.path()), "{name}");
@@ -59,11 +60,11 @@ fn a_round_trip_keeps_every_bit() {
     for shape in [shape(2), Shape { tied: false, ..shape(1) }] {
         let folder = tempfile::tempdir().unwrap();
         let weights = random(shape, &factors(), 4);
-        save(folder.path(), &weights, &factors(), &tokenizer()).unwrap();
+        save(folder.path(), &weights, &factors(), &encoder()).unwrap();
         let (own, shared) = (weights.get("embed.own").unwrap(), weights.get("embed.factors").unwrap());
         let factors = factors();
         let parts = Embeddings { factors: &factors, own: &own, shared: &shared };
-        let (loaded, _) = load_factored(folder.path(), &parts, &BTreeSet::new(), Device::Cpu).unwrap();
+        let loaded = load_factored(folder.path(), &parts, &BTreeSet::new(), Device::Cpu).unwrap();
         assert_eq!(loaded.config(), weights.config());
         assert!(loaded.trained.flat.equal(&weights.trained.flat));
 
@@ -82,7 +83,7 @@ fn a_round_trip_keeps_every_bit() {
 fn the_file_has_the_tensors_of_a_llama() {
     let folder = tempfile::tempdir().unwrap();
     let weights = random(Shape { tied: false, ..shape(2) }, &factors(), 2);
-    save(folder.path(), &weights, &factors(), &tokenizer()).unwrap();
+    save(folder.path(), &weights, &factors(), &encoder()).unwrap();
     let bytes = fs_err::read(folder.path().join(WEIGHTS)).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let found: BTreeMap<String, Vec<usize>> =
@@ -120,7 +121,7 @@ impl Saved {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let weights = random(shape(2), &factors(), 3);
-        save(folder.path(), &weights, &factors(), &tokenizer()).unwrap();
+        save(folder.path(), &weights, &factors(), &encoder()).unwrap();
         Self { folder, weights }
     }
 
@@ -235,7 +236,7 @@ fn sizes_that_the_tensors_do_not_have_are_refused() {
     config = good;
     config["vocab_size"] = json!(large);
     saved.set_config(&config);
-    saved.refused("vocabulary", TOKENIZER);
+    saved.refused("vocabulary", WEIGHTS);
 }
 
 #[test]
@@ -318,7 +319,7 @@ fn both_forms_of_the_rotary_base_are_read() {
         let mut config = good.clone();
         config.as_object_mut().unwrap().remove(left_out);
         saved.set_config(&config);
-        let (weights, _) = load(saved.folder.path(), &BTreeSet::new(), Device::Cpu).unwrap();
+        let weights = load(saved.folder.path(), &BTreeSet::new(), Device::Cpu).unwrap();
         assert_eq!(weights.config().shape.rope_theta, 100.0, "without {left_out}");
     }
     let mut config = good;
@@ -344,22 +345,12 @@ fn cut_and_foreign_tensor_files_are_refused() {
         fs_err::write(&path, [&length.to_le_bytes(), &bytes[8..]].concat()).unwrap();
         saved.refused("header length", WEIGHTS);
     }
-    let header = r#"{"model.embed_tokens.weight":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}}"#;
-    let half = [(header.len() as u64).to_le_bytes().as_slice(), header.as_bytes(), &[0, 0]].concat();
-    fs_err::write(&path, half).unwrap();
-    assert!(saved.refused("half precision", WEIGHTS).contains("F32"));
+    let header = r#"{"model.embed_tokens.weight":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}"#;
+    let double = [(header.len() as u64).to_le_bytes().as_slice(), header.as_bytes(), &[0; 8]].concat();
+    fs_err::write(&path, double).unwrap();
+    assert!(saved.refused("double precision", WEIGHTS).contains("F64; this program reads F32, BF16 and F16"));
     fs_err::remove_file(&path).unwrap();
     saved.refused("no file", WEIGHTS);
-}
-
-#[test]
-fn another_models_tokenizer_is_refused() {
-    let saved = Saved::new();
-    let path = saved.folder.path().join(TOKENIZER);
-    stepladder_data::WordTokenizer::train(&[], ["a b c"]).save(&path).unwrap();
-    assert!(saved.refused("six words", TOKENIZER).contains("6 words"));
-    fs_err::write(&path, "{}").unwrap();
-    saved.refused("not a tokenizer", TOKENIZER);
 }
 
 #[test]
@@ -367,6 +358,6 @@ fn a_directory_that_cannot_be_written_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing");
     let weights = random(shape(2), &factors(), 3);
-    let message = save(&missing, &weights, &factors(), &tokenizer()).unwrap_err().to_string();
+    let message = save(&missing, &weights, &factors(), &encoder()).unwrap_err().to_string();
     assert!(message.starts_with(&missing.display().to_string()), "{message}");
 }

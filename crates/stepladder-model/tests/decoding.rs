@@ -6,14 +6,13 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{VOCAB, decoder, factors, tokenizer, weights};
+use common::{FIRST_WORD, VOCAB, decoder, encoder, factors, weights};
 use rand::RngExt;
 use rand::seq::SliceRandom;
+use stepladder_core::Query;
 use stepladder_core::query::Observation;
 use stepladder_core::seed::{Rng, stream};
-use stepladder_core::style::PromptStyle;
 use stepladder_core::trace::TurnTokens;
-use stepladder_core::{Query, Role};
 use stepladder_model::cache::generate;
 use stepladder_model::local::NEAR_TIE;
 use stepladder_model::{Decoder, LocalGenerator, Weights};
@@ -220,37 +219,9 @@ fn no_prompts_no_replies() {
     assert!(write(&decoder(&weights(2, 0)), &[], 7, 0).is_empty());
 }
 
-struct Words;
-
-impl PromptStyle for Words {
-    fn id(&self) -> String {
-        "words-v1".to_owned()
-    }
-
-    fn prompt(&self, query: &Query) -> String {
-        let Query::Executor { subtask, observation, progress } = query else { panic!("an executor's query") };
-        format!("{subtask} {} {progress}", observation.text())
-    }
-
-    fn encode_reply(&self, _role: Role, native: &str) -> String {
-        native.to_owned()
-    }
-
-    fn decode_reply(&self, _role: Role, written: &str) -> String {
-        written.to_owned()
-    }
-
-    fn factors(&self, _word: &str) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn markers(&self) -> Vec<String> {
-        Vec::new()
-    }
-}
-
 fn words(count: usize, rng: &mut Rng) -> String {
-    let words: Vec<String> = (0..count).map(|_| format!("w{:02}", rng.random_range(3..VOCAB))).collect();
+    let words: Vec<String> =
+        (0..count).map(|_| format!("w{:02}", rng.random_range(FIRST_WORD..VOCAB))).collect();
     words.join(" ")
 }
 
@@ -263,16 +234,14 @@ fn tokens(completion: &Completion) -> &TurnTokens {
 }
 
 fn generator(weights: &Weights, workers: usize) -> LocalGenerator {
-    let style: Arc<dyn PromptStyle> = Arc::new(Words);
-    let words = Arc::new(tokenizer());
-    LocalGenerator::new(weights, &factors(), style, words, workers, Kind::Float, "test".to_owned()).unwrap()
+    let encoder = Arc::new(encoder());
+    LocalGenerator::new(weights, &factors(), encoder, workers, Kind::Float, "test".to_owned()).unwrap()
 }
 
 fn request(index: usize, query: &Query, sampled: bool) -> Request {
     Request {
         id: RequestId::fresh(),
         query: query.clone(),
-        budget: 5 + index as u32 % 20,
         session: index as u64,
         sampling: (sampled && index.is_multiple_of(2))
             .then(|| Sampling { temperature: 1.0, rng: stream(8, "sampling", &[index as u64]) }),
@@ -295,8 +264,8 @@ fn what_is_kept_changes_no_reply() {
     let rooms: Vec<String> = (0..3).map(|_| words(12, &mut rng)).collect();
     let query = |room: &str, feedback: String| Query::Executor {
         subtask: room.to_owned(),
-        observation: Observation { feedback, context: "w05".to_owned() },
-        progress: "w07".to_owned(),
+        observation: Observation { feedback, context: "w25".to_owned() },
+        progress: "w27".to_owned(),
     };
     let fresh = || generator(&weights, 2);
     let mut keeping = fresh();
@@ -308,7 +277,6 @@ fn what_is_kept_changes_no_reply() {
         let request = |index: usize| Request {
             id: RequestId::fresh(),
             query: queries[index].clone(),
-            budget: 3 + (index % 3) as u32 * 4,
             session: index as u64,
             sampling: (index % 4 == 1).then(|| Sampling {
                 temperature: 1.0,
@@ -321,7 +289,7 @@ fn what_is_kept_changes_no_reply() {
             let alone = answers(&mut fresh(), &[request(index)]).remove(0);
             assert_eq!(kept.prompt, alone.prompt);
             let ids = |completion: &Completion| tokens(completion).reply.clone();
-            let prompt = tokenizer().encode(&kept.prompt);
+            let prompt = tokens(kept).prompt.clone();
             total += 1;
             if ids(kept) == ids(&alone) {
                 same += 1;
@@ -380,7 +348,7 @@ fn the_number_of_workers_does_not_change_replies() {
         for workers in [2, 3] {
             for (a, b) in one.iter().zip(&complete(&weights, workers, &queries, sampled)) {
                 assert_eq!((&a.prompt, a.prompt_tokens), (&b.prompt, b.prompt_tokens));
-                let prompt = tokenizer().encode(&a.prompt);
+                let prompt = tokens(a).prompt.clone();
                 if same_up_to_near_ties(&decoder, &prompt, &ids(a), &ids(b)) {
                     same += 1;
                     assert_eq!((&a.text, a.cut, a.uncached_tokens), (&b.text, b.cut, b.uncached_tokens));

@@ -5,7 +5,7 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::{VOCAB, decoder_of, factors, random, shape, tokenizer};
+use common::{VOCAB, decoder_of, encoder, factors, random, shape};
 use stepladder_model::checkpoint::{load, save};
 use stepladder_model::{Decoder, Factors, Frame, Shape, Weights};
 use tch::{Device, Kind, Tensor};
@@ -95,8 +95,8 @@ fn a_checkpoint_gives_back_what_is_frozen_and_what_is_trained() {
         for frozen in cases(&whole) {
             let part = random(shape(2), &plain, 9).freeze(&frozen, kind).unwrap();
             let folder = tempfile::tempdir().unwrap();
-            save(folder.path(), &part, &plain, &tokenizer()).unwrap();
-            let (again, _) = load(folder.path(), &frozen, Device::Cpu).unwrap();
+            save(folder.path(), &part, &plain, &encoder()).unwrap();
+            let again = load(folder.path(), &frozen, Device::Cpu).unwrap();
             assert!(again.trained.flat.equal(&part.trained.flat));
             assert_eq!(again.frozen().keys().collect::<Vec<_>>(), part.frozen().keys().collect::<Vec<_>>());
             for (name, tensor) in part.frozen() {
@@ -106,7 +106,7 @@ fn a_checkpoint_gives_back_what_is_frozen_and_what_is_trained() {
         }
         let part = random(shape(2), &plain, 9).freeze(&names(&whole, |name| name == "norm"), kind).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        save(folder.path(), &part, &plain, &tokenizer()).unwrap();
+        save(folder.path(), &part, &plain, &encoder()).unwrap();
         let refused = load(folder.path(), &BTreeSet::from(["nrom".to_owned()]), Device::Cpu).unwrap_err();
         assert!(refused.to_string().contains("no parameter `nrom`"), "{refused}");
         // Numbers of half the length cannot go on being trained.

@@ -7,12 +7,15 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use common::decoder_of;
 use serde_json::Value;
+use stepladder_core::codec::Plain;
 use stepladder_cpu::{Model, Writer};
-use stepladder_data::WordTokenizer;
-use stepladder_model::checkpoint::{CONFIG, GENERATION, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, load, save};
+use stepladder_data::words::{TOKENIZER, TOKENIZER_CONFIG};
+use stepladder_data::{Budgets, CompactWords, PromptEncoder};
+use stepladder_model::checkpoint::{CONFIG, GENERATION, WEIGHTS, load, save};
 use stepladder_model::{Factors, Weights};
 use stepladder_rollout::engine::Prompt;
 use tch::{Device, Tensor};
@@ -30,8 +33,11 @@ fn read(path: &Path) -> Value {
     serde_json::from_str(&fs_err::read_to_string(path).unwrap()).unwrap()
 }
 
-fn loaded(folder: &Path) -> (Weights, WordTokenizer) {
-    load(folder, &BTreeSet::new(), Device::Cpu).unwrap()
+fn loaded(folder: &Path) -> (Weights, CompactWords) {
+    let weights = load(folder, &BTreeSet::new(), Device::Cpu).unwrap();
+    let vocab = weights.config().vocab as usize;
+    let encoder = CompactWords::load(folder, Arc::new(Plain), vocab, Budgets::default()).unwrap();
+    (weights, encoder)
 }
 
 fn cases(folder: &Path) -> Vec<Value> {
@@ -70,12 +76,12 @@ fn logits_are_those_of_transformers() {
 fn greedy_replies_are_those_of_transformers() {
     let mut tokens = 0;
     for folder in fixtures() {
-        let (weights, tokenizer) = loaded(&folder);
+        let (weights, encoder) = loaded(&folder);
         let model = Model::new(decoder_of(&weights, &Factors::default()).plain().unwrap());
         let mut writer = Writer::new(model, 1, 1 << 20);
         for case in cases(&folder) {
             let prompt = Prompt { ids: ids(&case["prompt"]), budget: 8, sampling: None };
-            let reply = writer.write(vec![prompt], tokenizer.end()).unwrap().remove(0);
+            let reply = writer.write(vec![prompt], encoder.end()[0]).unwrap().remove(0);
             assert_eq!(reply.ids, ids(&case["reply"]), "{}", folder.display());
             for (found, expected) in reply.logprobs.iter().zip(numbers(&case["logprobs"])) {
                 assert!((f64::from(*found) - expected).abs() < TOLERANCE, "{found} for {expected}");
@@ -91,9 +97,9 @@ fn greedy_replies_are_those_of_transformers() {
 #[test]
 fn what_is_saved_is_what_transformers_saves() {
     for folder in fixtures() {
-        let (weights, tokenizer) = loaded(&folder);
+        let (weights, encoder) = loaded(&folder);
         let saved = tempfile::tempdir().unwrap();
-        save(saved.path(), &weights, &Factors::default(), &tokenizer).unwrap();
+        save(saved.path(), &weights, &Factors::default(), &encoder).unwrap();
 
         let tensors = |folder: &Path| {
             let bytes = fs_err::read(folder.join(WEIGHTS)).unwrap();

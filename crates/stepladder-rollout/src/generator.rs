@@ -9,14 +9,6 @@ use stepladder_core::seed::Rng;
 use stepladder_core::trace::TurnTokens;
 use stepladder_core::{Query, Role};
 
-/// Limits on new tokens per reply (spec/algorithms 2.2).
-pub fn budget(role: Role) -> u32 {
-    match role {
-        Role::Planner | Role::Executor | Role::Flat | Role::Micro => 32,
-        Role::Progress | Role::Macro => 150,
-    }
-}
-
 /// Sampling instead of taking the most likely token.
 #[derive(Debug, Clone)]
 pub struct Sampling {
@@ -46,8 +38,6 @@ pub struct Request {
     pub id: RequestId,
     /// Contents of the prompt.
     pub query: Query,
-    /// Limit on new tokens.
-    pub budget: u32,
     /// Running episode that asks: generators may keep what they computed for it.
     pub session: u64,
     /// None decodes greedily.

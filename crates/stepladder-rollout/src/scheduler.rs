@@ -14,7 +14,7 @@ use stepladder_core::trace::{Episode, Turn, VERSION};
 use stepladder_core::{End, Observation, Query, Role, Start, Step, TaskKey};
 use stepladder_env::{Env, EnvError, TaskSet, TimeLimit};
 
-use crate::generator::{Completion, GenerateError, Generator, Request, RequestId, Sampling, budget};
+use crate::generator::{Completion, GenerateError, Generator, Request, RequestId, Sampling};
 
 /// Time that a generator is given to find a completion before it is asked again.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -275,8 +275,7 @@ impl<'a> Scheduler<'a> {
                 ],
             ),
         });
-        let budget = budget(query.role());
-        Request { id: RequestId::fresh(), query, budget, session: episode.index as u64, sampling }
+        Request { id: RequestId::fresh(), query, session: episode.index as u64, sampling }
     }
 }
 

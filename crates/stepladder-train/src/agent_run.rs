@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use stepladder_data::WordTokenizer;
+use stepladder_data::PromptEncoder;
 use stepladder_env::Subset;
-use stepladder_model::Device;
+use stepladder_model::{Device, GeneratorSource};
 
 use crate::config::{AgentConfig, Config};
 use crate::envs::Registered;
 use crate::report::Reporter;
 use crate::rows::DataId;
+use crate::scratch::Scratch;
 
 /// One model of an agent of a run, about to be trained.
 pub(crate) struct AgentRun<'a> {
@@ -23,7 +24,10 @@ pub(crate) struct AgentRun<'a> {
     pub(crate) numbers: &'a AgentConfig,
     /// Trained weights to start from.
     pub(crate) from: Option<PathBuf>,
-    pub(crate) tokenizer: Arc<WordTokenizer>,
+    /// Start of policies that are made from scratch.
+    pub(crate) scratch: &'a Scratch,
+    pub(crate) encoder: Arc<dyn PromptEncoder>,
+    pub(crate) generators: Arc<dyn GeneratorSource>,
     /// What it learns from.
     pub(crate) data: DataId<'a>,
     pub(crate) probe_tasks: &'a Subset,

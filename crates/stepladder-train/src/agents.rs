@@ -25,8 +25,8 @@ use stepladder_algo::runtime::trainer::{Identity, Trainer};
 use stepladder_algo::runtime::workers::Workers;
 use stepladder_core::TaskKey;
 use stepladder_data::{OfflineRow, Row};
+use stepladder_model::Shape;
 use stepladder_model::{Device, Kind};
-use stepladder_model::{Factors, ModelConfig, Shape, Weights};
 
 use super::agent_run::AgentRun;
 use super::watcher::{Logged, Watcher, trim_metrics};
@@ -61,7 +61,7 @@ impl AgentRun<'_> {
     fn identity(&self) -> Identity {
         Identity {
             agent: self.numbers.spec().to_string(),
-            style: self.env.style.id(),
+            style: self.encoder.id(),
             data: self.data.current().to_owned(),
         }
     }
@@ -70,8 +70,8 @@ impl AgentRun<'_> {
     fn fresh(&self) -> Result<Trainer> {
         let config = self.config.algo.adamw;
         if let Some(from) = &self.from {
-            let (source, tokenizer) = checkpoint::load(from, config, self.device)?;
-            if tokenizer.words() != self.tokenizer.words() {
+            let source = checkpoint::load(from, config, self.device)?;
+            if !self.encoder.is_in(from)? {
                 bail!("{} knows other words than this run's demonstrations have", from.display());
             }
             if self.numbers.algo == Algo::OfflineAc {
@@ -79,9 +79,8 @@ impl AgentRun<'_> {
             }
             return Ok(Trainer::new(source.weights, source.factors, config, self.identity()));
         }
-        let factors = Factors::collect(self.tokenizer.words(), |word| self.env.style.factors(word));
-        let model = ModelConfig::new(self.config.model.scratch.clone(), self.tokenizer.len(), factors.len())?;
-        let weights = Weights::init(&model, self.config.seed, self.device);
+        let shape = &self.config.model.scratch;
+        let (weights, factors) = self.scratch.weights(shape, self.config.seed, self.device)?;
         Ok(Trainer::new(weights, factors, config, self.identity()))
     }
 
@@ -91,10 +90,9 @@ impl AgentRun<'_> {
         let Some(directory) = checkpoint::latest(&self.checkpoints()) else {
             return self.fresh();
         };
-        let (trainer, tokenizer) = checkpoint::load(&directory, self.config.algo.adamw, self.device)
-            .with_context(|| {
-                format!("the newest checkpoint cannot be loaded; {}", self.way_back(&directory))
-            })?;
+        let broken = || format!("the newest checkpoint cannot be loaded; {}", self.way_back(&directory));
+        let trainer =
+            checkpoint::load(&directory, self.config.algo.adamw, self.device).with_context(broken)?;
         let found = &trainer.weights.config().shape;
         if *found != self.config.model.scratch {
             bail!(
@@ -106,7 +104,8 @@ impl AgentRun<'_> {
         let identity = self.identity();
         let found = &trainer.identity;
         let known = found.agent == identity.agent && found.style == identity.style;
-        if tokenizer.words() != self.tokenizer.words() || !known || !self.data.matches(&found.data) {
+        let same = self.encoder.is_in(&directory).with_context(broken)?;
+        if !same || !known || !self.data.matches(&found.data) {
             bail!(
                 "{} was trained on other data: the demonstrations, the prompt style or the agent have changed since",
                 directory.display()
@@ -154,7 +153,7 @@ impl AgentRun<'_> {
         let workers = if self.device == Device::Cpu { self.workers } else { 1 };
         let bc = self.bc_config(budget);
         let pool = Workers::cloning(workers, &trainer.weights, &trainer.factors, bc.kind);
-        let ending = bc::train(&bc, rows, self.tokenizer.pad(), trainer, &pool, stop, &mut watcher)?;
+        let ending = bc::train(&bc, rows, self.encoder.pad(), trainer, &pool, stop, &mut watcher)?;
         watcher.finish(trainer)?;
         Ok(ending)
     }
@@ -212,12 +211,12 @@ impl AgentRun<'_> {
         stop: &AtomicBool,
     ) -> Result<Ending> {
         let from = self.from.as_ref().context("it needs a trained agent to start from")?;
-        let (reference, _) = checkpoint::load(from, self.config.algo.adamw, self.device)?;
+        let reference = checkpoint::load(from, self.config.algo.adamw, self.device)?;
         let world = World {
             tasks: &*env.tasks,
             pool: tasks,
-            style: env.style.clone(),
-            tokenizer: self.tokenizer.clone(),
+            encoder: self.encoder.clone(),
+            generators: self.generators.clone(),
             limit: env.max_steps(self.config, split),
             slots: self.config.eval.slots,
             workers: if self.device == Device::Cpu { self.workers } else { 1 },
@@ -275,7 +274,7 @@ impl AgentRun<'_> {
         let config = self.offline_config();
         let pool = offline_ac::workers(workers, &trainer.weights, &trainer.factors, &config);
         let ending =
-            offline_ac::train(&config, rows, self.tokenizer.pad(), trainer, &pool, stop, &mut watcher)?;
+            offline_ac::train(&config, rows, self.encoder.pad(), trainer, &pool, stop, &mut watcher)?;
         watcher.finish(trainer)?;
         Ok(ending)
     }

@@ -3,11 +3,9 @@
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use stepladder_core::Role;
 use stepladder_core::label::{Expert, Perturb, Segmenter};
-use stepladder_core::style::PromptStyle;
 use stepladder_core::trace::Episode;
-use stepladder_data::Compact;
+use stepladder_core::{Codec, Role};
 use stepladder_env::{EnvError, EnvSpec, Family, Options, Reader, TaskSet};
 use stepladder_rollout::evaluation::{Evaluation, evaluate_within};
 
@@ -70,19 +68,14 @@ pub fn named(id: &str) -> Result<&'static Family> {
     })
 }
 
-/// Prompt style of a family for word-level models.
-pub fn style(family: &Family) -> Arc<dyn PromptStyle> {
-    Arc::new(Compact::new((family.codec)()))
-}
-
 /// An environment that was opened.
 pub struct Registered {
     /// Its family.
     pub family: &'static Family,
     /// Tasks.
     pub tasks: Box<dyn TaskSet>,
-    /// Prompt style for word-level models.
-    pub style: Arc<dyn PromptStyle>,
+    /// Compact encoding of its texts for word-level models.
+    pub codec: Arc<dyn Codec>,
     expert: Result<Box<dyn Expert>, EnvError>,
     noise: Result<Box<dyn Perturb>, EnvError>,
 }
@@ -92,7 +85,7 @@ impl Registered {
         Ok(Self {
             family,
             tasks: family.open(data_root, options)?,
-            style: style(family),
+            codec: (family.codec)(),
             expert: family.expert(),
             noise: family.noise(),
         })
@@ -200,8 +193,8 @@ mod tests {
             assert!(family.known_split(family.spec.splits[0]).is_ok());
             assert!(family.known_split("../x").is_err());
         }
-        // One prompt style per kind of text: only the two household environments share theirs.
-        let styles = BUILT_IN.map(|family| style(family).id());
+        // One codec per kind of text: only the two household environments share theirs.
+        let styles = BUILT_IN.map(|family| (family.codec)().id());
         assert_eq!(styles[0], styles[1]);
         assert!(styles[1] != styles[2] && styles[2] != styles[3] && styles[1] != styles[3], "{styles:?}");
     }

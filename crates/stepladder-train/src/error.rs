@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use stepladder_algo::AlgoError;
+use stepladder_data::encoder::EncoderError;
 use stepladder_env::EnvError;
 use stepladder_model::ModelError;
 use stepladder_rollout::{GenerateError, TooManyBroken};
@@ -96,6 +97,7 @@ from!(
     serde_json::Error,
     AlgoError,
     ConfigError,
+    EncoderError,
     EnvError,
     GenerateError,
     ModelError,

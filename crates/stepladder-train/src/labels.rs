@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::Serialize;
 use stepladder_agent::{AgentKind, ReplayError};
 use stepladder_core::Role;
-use stepladder_core::style::PromptStyle;
 use stepladder_core::trace::{Episode, Subtask};
+use stepladder_data::PromptEncoder;
 use stepladder_data::samples::samples;
 
 /// A report on labels.
@@ -63,13 +63,13 @@ impl Labels {
     /// [`ReplayError`] for an episode without subtasks.
     pub fn by_family<'a>(
         episodes: &'a [Episode],
-        style: &dyn PromptStyle,
+        encoder: &dyn PromptEncoder,
     ) -> Result<BTreeMap<&'a str, Self>, ReplayError> {
         let mut families: BTreeMap<&str, Vec<&Episode>> = BTreeMap::new();
         for episode in episodes {
             families.entry(&episode.start.family).or_default().push(episode);
         }
-        families.into_iter().map(|(family, episodes)| Ok((family, Self::of(episodes, style)?))).collect()
+        families.into_iter().map(|(family, episodes)| Ok((family, Self::of(episodes, encoder)?))).collect()
     }
 
     /// Looks at all episodes.
@@ -78,7 +78,7 @@ impl Labels {
     /// [`ReplayError`] for an episode without subtasks.
     pub fn of<'a>(
         episodes: impl IntoIterator<Item = &'a Episode, IntoIter: Clone>,
-        style: &dyn PromptStyle,
+        encoder: &dyn PromptEncoder,
     ) -> Result<Self, ReplayError> {
         let episodes = episodes.into_iter();
         let subtasks: Vec<&Subtask> = episodes
@@ -95,7 +95,10 @@ impl Labels {
                 if sample.role() == Role::Progress {
                     progress.push(sample.reply.split_whitespace().count());
                 }
-                replies.entry((sample.role(), style.prompt(&sample.query))).or_default().insert(sample.reply);
+                replies
+                    .entry((sample.role(), encoder.render(&sample.query).text))
+                    .or_default()
+                    .insert(sample.reply);
             }
         }
         let twice = replies.values().filter(|replies| replies.len() > 1).count();
@@ -122,7 +125,7 @@ mod tests {
     use super::*;
     use std::sync::Arc;
     use stepladder_core::codec::Plain;
-    use stepladder_data::Compact;
+    use stepladder_data::{Budgets, CompactWords};
 
     fn episode() -> Episode {
         let line = include_str!("../../stepladder-core/tests/trace-v1.jsonl");
@@ -131,25 +134,25 @@ mod tests {
 
     #[test]
     fn two_replies_to_one_prompt_are_counted() {
-        let style = Compact::new(Arc::new(Plain));
+        let encoder = CompactWords::new(Arc::new(Plain), Budgets::default());
         let first = episode();
         let mut second = first.clone();
-        let same = Labels::of(&[first.clone(), second.clone()], &style).unwrap();
+        let same = Labels::of(&[first.clone(), second.clone()], &encoder).unwrap();
         assert_eq!((same.contradictory, same.samples % 2), (0.0, 0));
         let step = &mut second.subtasks[0].steps[0];
         (step.action, step.turn.reply) = ("something else".into(), "something else; False".into());
-        let two = Labels::of(&[first, second], &style).unwrap();
+        let two = Labels::of(&[first, second], &encoder).unwrap();
         assert!(two.contradictory > 0.0 && two.contradictory < 1.0);
     }
 
     #[test]
     fn a_name_without_a_word_of_its_actions_is_noticed() {
-        let style = Compact::new(Arc::new(Plain));
+        let encoder = CompactWords::new(Arc::new(Plain), Budgets::default());
         let mut episode = episode();
-        let named = Labels::of(std::slice::from_ref(&episode), &style).unwrap().named;
+        let named = Labels::of(std::slice::from_ref(&episode), &encoder).unwrap().named;
         let subtask = &mut episode.subtasks[0];
         subtask.text = "xyzzy".into();
         subtask.turn.as_mut().unwrap().reply = "xyzzy".into();
-        assert!(Labels::of(&[episode], &style).unwrap().named < named);
+        assert!(Labels::of(&[episode], &encoder).unwrap().named < named);
     }
 }

@@ -16,15 +16,16 @@ use stepladder_core::trace::Episode;
 use stepladder_data::offline;
 use stepladder_data::rows::Span;
 use stepladder_data::transitions::transitions;
-use stepladder_data::{OfflineRow, Row, WordTokenizer};
+use stepladder_data::{OfflineRow, PromptEncoder, Row};
 use stepladder_env::Subset;
-use stepladder_model::Device;
+use stepladder_model::{Device, GeneratorSource};
 use stepladder_rollout::scheduler::Options;
 use stepladder_rollout::{Dropped, Job};
 
 use super::agent_run::AgentRun;
-use super::play::{ROLES, UntilStopped, live_generator, play, policy_fingerprint};
+use super::play::{ROLES, UntilStopped, play, policy_fingerprint};
 use super::rows::{AgentRows, DataId, Rows, draw, of_role};
+use super::scratch::Scratch;
 use super::session::Session;
 use super::trace_file;
 use crate::config::{AgentConfig, Algo, DaggerSection, Weights};
@@ -37,7 +38,10 @@ const COLLECTED: &str = "collected.jsonl.zst";
 pub(crate) struct Material<'a> {
     pub(crate) env: &'a Registered,
     pub(crate) demonstrations: &'a [Episode],
-    pub(crate) tokenizer: Arc<WordTokenizer>,
+    /// Start of policies that are made from scratch.
+    pub(crate) scratch: &'a Scratch,
+    pub(crate) encoder: Arc<dyn PromptEncoder>,
+    pub(crate) generators: Arc<dyn GeneratorSource>,
     pub(crate) probe_tasks: &'a Subset,
     pub(crate) workers: usize,
     pub(crate) device: Device,
@@ -91,8 +95,7 @@ impl Learner<'_> {
     fn reader(&self) -> Rows<'_> {
         Rows {
             agent: self.numbers,
-            style: &*self.material.env.style,
-            tokenizer: &self.material.tokenizer,
+            encoder: &*self.material.encoder,
             duplicates: self.run.config.algo.bc.duplicates,
         }
     }
@@ -105,12 +108,11 @@ impl Learner<'_> {
             // A learner that babbles can fill its prompts beyond the window, and worlds have words that no
             // demonstration has: there is nothing to learn from those.
             let window = self.run.config.model.scratch.max_positions;
-            let unknown = self.material.tokenizer.unknown();
             let before = found.rows.len();
             found.rows.retain(|row| {
                 let says = |span: &Span| &row.ids[span.start as usize..(span.start + span.len) as usize];
                 row.ids.len() as i64 <= window
-                    && !row.replies.iter().any(|span| says(span).contains(&unknown))
+                    && row.replies.iter().all(|span| self.material.encoder.covers(says(span)))
             });
             if found.rows.len() < before {
                 self.run.reporter.note(&format!(
@@ -147,9 +149,11 @@ impl Learner<'_> {
             name,
             directory: directory.to_owned(),
             numbers: self.numbers,
-            tokenizer: self.material.tokenizer.clone(),
+            scratch: self.material.scratch,
+            encoder: self.material.encoder.clone(),
+            generators: self.material.generators.clone(),
             data: DataId::new(
-                &self.material.tokenizer,
+                &*self.material.encoder,
                 rows,
                 from.as_ref().map(|from| policy_fingerprint(from, self.material.device)).transpose()?,
             ),
@@ -212,7 +216,7 @@ impl Learner<'_> {
             return Ok((trainer.progress, Ending::Interrupted));
         };
         let per_step = agent.offline_config().smdp_gamma;
-        let (style, tokenizer) = (&*self.material.env.style, &*self.material.tokenizer);
+        let encoder = &*self.material.encoder;
         let window = self.run.config.model.scratch.max_positions;
         let (kept, spec) = (self.numbers.progress, self.numbers.spec());
         let demonstrations = draw(self.material.demonstrations, numbers.demonstrations, self.run.config.seed);
@@ -220,7 +224,7 @@ impl Learner<'_> {
         let mut rows: Vec<OfflineRow> = Vec::new();
         for episode in told.chain(collected.iter().map(Cow::Borrowed)) {
             let streams = transitions(spec, &episode, numbers.profile)?;
-            rows.extend(offline::rows(&streams, style, tokenizer, per_step));
+            rows.extend(offline::rows(&streams, encoder, per_step));
         }
         let samples = rows.len();
         rows.retain(|row| row.row.ids.len().max(row.next.len()) as i64 <= window);
@@ -262,7 +266,7 @@ impl Learner<'_> {
         let opened =
             other.map(|(id, _)| envs::open_for(self.run.config, id, self.run.data_root)).transpose()?;
         let env = opened.as_ref().unwrap_or(self.material.env);
-        if env.style.id() != self.material.env.style.id() {
+        if env.codec.id() != self.material.env.codec.id() {
             bail!("{} has other prompts than {}", env.spec().id, self.material.env.spec().id);
         }
         Ok((opened, other.map_or(self.run.config.data.split.as_str(), |(_, split)| split)))
@@ -314,7 +318,8 @@ impl Learner<'_> {
         if games > 0 {
             tasks.truncate(games);
         }
-        let mut generator = live_generator(trainer, &self.material.tokenizer, env, self.material.workers)?;
+        let name = format!("step-{}", trainer.progress.step);
+        let mut generator = self.material.generators.open(&trainer.weights, &trainer.factors, name)?;
         let options = Options {
             max_steps: env.max_steps(config, split),
             slots: config.eval.slots,
@@ -367,7 +372,7 @@ impl dagger::Rounds for DaggerRounds<'_> {
 
     fn save(&mut self, trainer: &Trainer) -> Result<()> {
         let Learner { material, run, .. } = self.learner;
-        checkpoint::save(&self.agent.checkpoints(), trainer, &material.tokenizer, run.config.log.keep)?;
+        checkpoint::save(&self.agent.checkpoints(), trainer, &*material.encoder, run.config.log.keep)?;
         Ok(())
     }
 }

@@ -25,6 +25,7 @@ mod plot;
 mod report;
 mod rows;
 mod run;
+mod scratch;
 mod session;
 pub mod table;
 pub mod trace_file;

@@ -9,13 +9,12 @@ use anyhow::{Context, anyhow};
 use stepladder_agent::AgentSpec;
 use stepladder_algo::runtime::checkpoint;
 use stepladder_algo::runtime::optimiser::AdamWConfig;
-use stepladder_algo::runtime::trainer::Trainer;
 use stepladder_core::Role;
+use stepladder_core::codec::Plain;
 use stepladder_core::trace::Episode;
-use stepladder_data::WordTokenizer;
-use stepladder_model::{Device, Kind};
-use stepladder_model::{Factors, LocalGenerator, ModelError, fingerprint};
-use stepladder_rollout::generator::{Answer, Blocking, ByRole, GenerateError, Request};
+use stepladder_data::{Budgets, CompactWords, PromptEncoder};
+use stepladder_model::{Device, Factors, GeneratorSource, LocalSource, fingerprint};
+use stepladder_rollout::generator::{Answer, ByRole, GenerateError, Request};
 use stepladder_rollout::scheduler::Options;
 use stepladder_rollout::{Generator, Job, Scheduler};
 
@@ -34,7 +33,7 @@ struct Part {
     role: Option<Role>,
     weights: stepladder_model::Weights,
     factors: Factors,
-    tokenizer: Arc<WordTokenizer>,
+    words: CompactWords,
 }
 
 /// A policy that can play, and where it comes from.
@@ -121,19 +120,16 @@ impl Policy {
         let mut parts = Vec::new();
         let mut identity = None;
         for (role, directory) in models {
-            let (trainer, tokenizer) = checkpoint::load(directory, UNUSED, device)?;
+            let trainer = checkpoint::load(directory, UNUSED, device)?;
+            let vocab = trainer.weights.config().vocab as usize;
+            let words = CompactWords::load(directory, Arc::new(Plain), vocab, Budgets::default())?;
             let agent: AgentSpec = trainer
                 .identity
                 .agent
                 .parse()
                 .map_err(|error: String| anyhow!("{}: {error}", directory.display()))?;
             identity = Some((agent, trainer.identity.style));
-            parts.push(Part {
-                role: *role,
-                weights: trainer.weights,
-                factors: trainer.factors,
-                tokenizer: Arc::new(tokenizer),
-            });
+            parts.push(Part { role: *role, weights: trainer.weights, factors: trainer.factors, words });
         }
         let (agent, style) = identity.with_context(|| format!("{} has no checkpoint", place.display()))?;
         let name = agent.kind.name().to_owned();
@@ -148,70 +144,36 @@ impl Policy {
 
     /// A generator for an environment; refuses one whose prompts look different from those it was trained on.
     pub fn generator(&self, env: &Registered, workers: usize) -> Result<Box<dyn Generator>> {
-        if self.style != env.style.id() {
-            bail!(
-                "{} was trained on prompts of style {}, {} has {}",
-                self.checkpoint.display(),
-                self.style,
-                env.spec().id,
-                env.style.id()
-            );
-        }
-        let (workers, kind) = for_device(self.device, workers);
-        let local = |part: &Part| {
-            LocalGenerator::new(
-                &part.weights,
-                &part.factors,
-                env.style.clone(),
-                part.tokenizer.clone(),
-                workers,
-                kind,
-                fingerprint(&part.weights.trained.flat)?,
-            )
-            .map(Blocking::new)
+        let open = |part: &Part| -> Result<Box<dyn Generator>> {
+            let encoder = Arc::new(part.words.with_codec(env.codec.clone()));
+            if self.style != encoder.id() {
+                bail!(
+                    "{} was trained on prompts of style {}, {} has {}",
+                    self.checkpoint.display(),
+                    self.style,
+                    env.spec().id,
+                    encoder.id()
+                );
+            }
+            let source = LocalSource::new(encoder, self.device, workers);
+            let name = fingerprint(&part.weights.trained.flat)?;
+            Ok(source.open(&part.weights, &part.factors, name)?)
         };
         let mut by_role: Vec<(Role, Box<dyn Generator>)> = Vec::new();
         for part in &self.parts {
-            if let Some(role) = part.role {
-                by_role.push((role, Box::new(local(part)?)));
+            match part.role {
+                Some(role) => by_role.push((role, open(part)?)),
+                None => return open(part),
             }
         }
-        Ok(if by_role.is_empty() { Box::new(local(&self.parts[0])?) } else { Box::new(ByRole::new(by_role)) })
+        Ok(Box::new(ByRole::new(by_role)))
     }
 }
 
 /// What stands in traces for the policy of a checkpoint.
 pub(crate) fn policy_fingerprint(checkpoint: &Path, device: Device) -> Result<String> {
-    let (trainer, _) = checkpoint::load(checkpoint, UNUSED, device)?;
+    let trainer = checkpoint::load(checkpoint, UNUSED, device)?;
     Ok(fingerprint(&trainer.weights.trained.flat)?)
-}
-
-/// Threads that decode, and the kind of their matrix products: a GPU is one worker, in bf16.
-fn for_device(device: Device, workers: usize) -> (usize, Kind) {
-    if device == Device::Cpu { (workers, Kind::Float) } else { (1, Kind::BFloat16) }
-}
-
-/// Generator over the current parameters of a trainer.
-///
-/// # Errors
-/// From libtorch: no memory.
-pub(crate) fn live_generator(
-    trainer: &Trainer,
-    tokenizer: &Arc<WordTokenizer>,
-    env: &Registered,
-    workers: usize,
-) -> Result<Blocking<LocalGenerator>, ModelError> {
-    let (workers, kind) = for_device(trainer.weights.device(), workers);
-    LocalGenerator::new(
-        &trainer.weights,
-        &trainer.factors,
-        env.style.clone(),
-        tokenizer.clone(),
-        workers,
-        kind,
-        format!("step-{}", trainer.progress.step),
-    )
-    .map(Blocking::new)
 }
 
 /// A generator that writes nothing more once somebody has asked to stop.

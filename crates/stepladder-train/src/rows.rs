@@ -1,20 +1,19 @@
 //! From episodes to the token rows that each agent learns from.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use stepladder_agent::{AgentKind, AgentSpec, ReplayError};
 use stepladder_core::label::Expert;
-use stepladder_core::style::PromptStyle;
 use stepladder_core::trace::Episode;
-use stepladder_core::{Role, seed};
+use stepladder_core::{Codec, Role, seed};
 use stepladder_data::relabel::relabel;
 use stepladder_data::rows::{grows, merge, pack, row, temper, texts};
 use stepladder_data::samples::{self, prompts};
-use stepladder_data::{Row, Sample, WordTokenizer};
-use stepladder_rollout::generator::budget;
+use stepladder_data::{Budgets, CompactWords, PromptEncoder, Row, Sample};
 
 use crate::config::{AgentConfig, Config};
 
@@ -26,8 +25,9 @@ pub(crate) fn vocabulary(
     config: &Config,
     demonstrations: &[Episode],
     others: &[Episode],
-    style: &dyn PromptStyle,
-) -> Result<WordTokenizer, ReplayError> {
+    codec: Arc<dyn Codec>,
+) -> Result<CompactWords, ReplayError> {
+    let bare = CompactWords::new(codec, Budgets::default());
     // Agents that read and write alike have the same words.
     let mut agents: Vec<&AgentConfig> = Vec::new();
     for agent in config.agents.values().filter(|agent| agent.kind != AgentKind::Flat) {
@@ -38,9 +38,10 @@ pub(crate) fn vocabulary(
     // One pair per prompt: together they hold every action and answer, each once.
     let flat = AgentSpec { history: Some(1), ..AgentKind::Flat.into() };
     let add = |mut words: BTreeSet<String>, episode: &Episode| -> Result<_, ReplayError> {
-        let mut all: Vec<String> = prompts(flat, episode)?.iter().map(|query| style.prompt(query)).collect();
+        let mut all: Vec<String> =
+            prompts(flat, episode)?.iter().map(|query| bare.render(query).text).collect();
         for agent in &agents {
-            all.extend(texts(&samples(agent, episode)?, style));
+            all.extend(texts(&samples(agent, episode)?, &bare));
         }
         let found: HashSet<&str> = all.iter().flat_map(|text| text.split_whitespace()).collect();
         words.extend(found.into_iter().map(str::to_owned));
@@ -52,7 +53,7 @@ pub(crate) fn vocabulary(
     };
     let episodes = demonstrations.par_iter().chain(others);
     let words = episodes.try_fold(BTreeSet::new, add).try_reduce(BTreeSet::new, both)?;
-    Ok(WordTokenizer::train(&style.markers(), words.iter().map(String::as_str)))
+    Ok(bare.clone().with_words(words.iter().map(String::as_str)))
 }
 
 /// The samples of a demonstration, told to this agent.
@@ -71,8 +72,7 @@ pub(crate) struct AgentRows {
 /// Turns samples and episodes into rows.
 pub(crate) struct Rows<'a> {
     pub(crate) agent: &'a AgentConfig,
-    pub(crate) style: &'a dyn PromptStyle,
-    pub(crate) tokenizer: &'a WordTokenizer,
+    pub(crate) encoder: &'a dyn PromptEncoder,
     /// Exponent of the multiplicity of identical samples.
     pub(crate) duplicates: f64,
 }
@@ -106,7 +106,9 @@ impl Rows<'_> {
     /// [`ReplayError`] for an episode that the agent cannot have recorded.
     pub(crate) fn window(&self, demonstrations: &[Episode]) -> Result<usize, ReplayError> {
         let needs = |row: &Row| match row.replies.as_slice() {
-            [span] if row.role != Role::Flat => row.ids.len().max((span.start + budget(row.role)) as usize),
+            [span] if row.role != Role::Flat => {
+                row.ids.len().max((span.start + self.encoder.budget(row.role)) as usize)
+            }
             _ => row.ids.len(),
         };
         let of = |episode: &Episode| {
@@ -117,16 +119,14 @@ impl Rows<'_> {
     }
 
     fn row(&self, sample: &Sample) -> Row {
-        row(sample, self.style, self.tokenizer)
+        row(sample, self.encoder)
     }
 
     /// The rows of a demonstration.
     fn demonstrated(&self, episode: &Episode) -> Result<Vec<Row>, ReplayError> {
         let samples = samples(self.agent, episode)?;
-        if grows(self.agent.spec(), episode) {
-            return Ok(pack(&samples, self.style, self.tokenizer).into_iter().collect());
-        }
-        Ok(samples.iter().map(|sample| self.row(sample)).collect())
+        let packed = grows(self.agent.spec(), episode).then(|| pack(&samples, self.encoder)).flatten();
+        Ok(packed.map_or_else(|| samples.iter().map(|sample| self.row(sample)).collect(), |row| vec![row]))
     }
 
     /// The rows of what an expert says to a learner's episode. Replies that the learner had played are packed where its
@@ -136,8 +136,10 @@ impl Rows<'_> {
         let grows = grows(self.agent.spec(), episode);
         let (agreed, others): (Vec<_>, Vec<_>) = labels.into_iter().partition(|label| grows && label.agreed);
         let agreed: Vec<Sample> = agreed.into_iter().map(|label| label.sample).collect();
-        let packed = pack(&agreed, self.style, self.tokenizer);
-        Ok(packed.into_iter().chain(others.iter().map(|label| self.row(&label.sample))).collect())
+        let packed = pack(&agreed, self.encoder);
+        let apart = if packed.is_none() { agreed.as_slice() } else { &[] };
+        let others = apart.iter().chain(others.iter().map(|label| &label.sample));
+        Ok(packed.into_iter().chain(others.map(|sample| self.row(sample))).collect())
     }
 
     /// What a hierarchical agent learns from the same steps told flat.
@@ -173,7 +175,7 @@ pub(crate) fn of_role(rows: &[Row], role: Role) -> Vec<Row> {
 
 /// Identifies in checkpoints what an agent learns from.
 pub(crate) struct DataId<'a> {
-    tokenizer: &'a WordTokenizer,
+    encoder: &'a dyn PromptEncoder,
     rows: &'a [Row],
     /// Fingerprint of the policy that it starts from.
     source: Option<String>,
@@ -181,9 +183,9 @@ pub(crate) struct DataId<'a> {
 }
 
 impl<'a> DataId<'a> {
-    pub(crate) fn new(tokenizer: &'a WordTokenizer, rows: &'a [Row], source: Option<String>) -> Self {
-        let mut id = Self { tokenizer, rows, source, current: String::new() };
-        id.current = id.with_source(fingerprint(tokenizer, rows));
+    pub(crate) fn new(encoder: &'a dyn PromptEncoder, rows: &'a [Row], source: Option<String>) -> Self {
+        let mut id = Self { encoder, rows, source, current: String::new() };
+        id.current = id.with_source(fingerprint(encoder, rows));
         id
     }
 
@@ -201,21 +203,19 @@ impl<'a> DataId<'a> {
 
     /// Whether a checkpoint with this entry was trained on the same data.
     pub(crate) fn matches(&self, stored: &str) -> bool {
-        stored == self.current || stored == self.with_source(fingerprint_v1(self.tokenizer, self.rows))
+        let first = fingerprint_v1(self.encoder, self.rows).map(|rows| self.with_source(rows));
+        stored == self.current || first.as_deref() == Some(stored)
     }
 }
 
-/// Hash of all words and rows. Lists are preceded by their lengths, so that different data never give the same bytes.
-fn fingerprint(tokenizer: &WordTokenizer, rows: &[Row]) -> String {
+/// Hash of the encoder and all rows. Lists are preceded by their lengths, so that different data never give the same bytes.
+fn fingerprint(encoder: &dyn PromptEncoder, rows: &[Row]) -> String {
     let mut hash = Sha256::new();
     let text = |hash: &mut Sha256, text: &str| {
         hash.update((text.len() as u64).to_le_bytes());
         hash.update(text);
     };
-    hash.update((tokenizer.words().len() as u64).to_le_bytes());
-    for word in tokenizer.words() {
-        text(&mut hash, word);
-    }
+    hash.update(encoder.contents());
     for row in rows {
         text(&mut hash, row.role.name());
         hash.update((row.ids.len() as u64).to_le_bytes());
@@ -228,22 +228,27 @@ fn fingerprint(tokenizer: &WordTokenizer, rows: &[Row]) -> String {
 }
 
 /// The form of [`fingerprint`] in run directories that were begun before it hashed numbers.
-fn fingerprint_v1(tokenizer: &WordTokenizer, rows: &[Row]) -> String {
-    let mut text = tokenizer.words().join(" ");
+fn fingerprint_v1(encoder: &dyn PromptEncoder, rows: &[Row]) -> Option<String> {
+    let mut text = encoder.contents_v1()?;
     for row in rows {
         text.push_str(&format!("{:?}{:?}{}", row.ids, row.replies, row.weight));
     }
-    format!("{:016x}", seed::fingerprint(&text))
+    Some(format!("{:016x}", seed::fingerprint(&text)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use stepladder_core::codec::Plain;
     use stepladder_data::rows::Span;
+
+    fn words(words: &[&str]) -> CompactWords {
+        CompactWords::new(Arc::new(Plain), Budgets::default()).with_words(words.iter().copied())
+    }
 
     #[test]
     fn data_are_told_apart_by_every_word_and_number() {
-        let tokenizer = WordTokenizer::train(&[], ["go", "look"]);
+        let encoder = words(&["go", "look"]);
         let row = Row {
             role: Role::Flat,
             ids: vec![3, 4, 5],
@@ -259,12 +264,12 @@ mod tests {
             Row { replies: spans(&[(1, 1), (2, 1)]), ..row.clone() },
             Row { weight: 1.0, ..row.clone() },
         ];
-        let of_one = |row: &Row| fingerprint(&tokenizer, std::slice::from_ref(row));
-        let other_words = WordTokenizer::train(&[], ["go", "loo"]);
+        let of_one = |row: &Row| fingerprint(&encoder, std::slice::from_ref(row));
+        let other_words = words(&["go", "loo"]);
         let mut seen = vec![
             of_one(&row),
-            fingerprint(&tokenizer, &[]),
-            fingerprint(&tokenizer, &[row.clone(), row.clone()]),
+            fingerprint(&encoder, &[]),
+            fingerprint(&encoder, &[row.clone(), row.clone()]),
             fingerprint(&other_words, std::slice::from_ref(&row)),
         ];
         seen.extend(others.iter().map(of_one));
@@ -275,20 +280,20 @@ mod tests {
 
     #[test]
     fn both_forms_of_the_fingerprint_are_accepted() {
-        let tokenizer = WordTokenizer::train(&[], ["go"]);
+        let encoder = words(&["go"]);
         let replies = vec![Span { start: 1, len: 2 }, Span { start: 4, len: 1 }];
         let rows = [Row { role: Role::Flat, ids: vec![3, 4, 5], replies, weight: 1.5 }];
         // As release 0.1.0 computed it.
-        let text = tokenizer.words().join(" ")
-            + "[3, 4, 5][Span { start: 1, len: 2 }, Span { start: 4, len: 1 }]1.5";
+        let text =
+            encoder.words().join(" ") + "[3, 4, 5][Span { start: 1, len: 2 }, Span { start: 4, len: 1 }]1.5";
         let old = format!("{:016x}", seed::fingerprint(&text));
-        let alone = DataId::new(&tokenizer, &rows, None);
+        let alone = DataId::new(&encoder, &rows, None);
         assert!(alone.matches(&old) && alone.matches(alone.current()) && alone.current() != old);
         assert!(!alone.matches("0000000000000000") && !alone.matches(&format!("{old}+feed")));
-        let started = DataId::new(&tokenizer, &rows, Some("feed".to_owned()));
+        let started = DataId::new(&encoder, &rows, Some("feed".to_owned()));
         assert!(started.matches(&format!("{old}+feed")) && started.current().ends_with("+feed"));
         assert!(!started.matches(&old) && !started.matches(&format!("{old}+beef")));
-        assert!(!DataId::new(&tokenizer, &[], None).matches(&old));
+        assert!(!DataId::new(&encoder, &[], None).matches(&old));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use stepladder_algo::runtime::observer::Ending;
 use stepladder_algo::runtime::progress::{Budget, Progress};
 use stepladder_core::trace::Episode;
 use stepladder_env::{Draw, Subset};
+use stepladder_model::LocalSource;
 use stepladder_rollout::scheduler::Options;
 use stepladder_rollout::{Dropped, Job};
 
@@ -21,6 +22,7 @@ use super::learn::{Learner, Material};
 use super::play::{Policy, UntilStopped, play, warn_of_broken, was_stopped};
 use super::report::{Stage, minutes};
 use super::rows::vocabulary;
+use super::scratch::Scratch;
 use super::session::{RunEnding, Session};
 use super::table::{self, Line};
 use super::trace_file;
@@ -101,13 +103,15 @@ impl Session<'_> {
         let clock = Stopwatch::start();
         let episodes = self.episodes(&env)?;
         let practised = self.practice_words(&env)?;
-        let tokenizer = Arc::new(vocabulary(self.config, &episodes, &practised, &*env.style)?);
+        let scratch = Scratch::new(vocabulary(self.config, &episodes, &practised, env.codec.clone())?);
+        let encoder = scratch.encoder();
+        let workers = workers(self.config.threads);
         self.reporter.note(&format!(
             "{} demonstrations with {} steps in {}; {} words",
             episodes.len(),
             episodes.iter().map(Episode::len).sum::<usize>(),
             minutes(clock.seconds()),
-            tokenizer.len(),
+            encoder.vocab(),
         ));
         self.reporter.finished(Stage::Demonstrations { episodes: episodes.len() });
         let clock = Stopwatch::start();
@@ -116,9 +120,11 @@ impl Session<'_> {
         let material = Material {
             env: &env,
             demonstrations: &episodes,
-            tokenizer,
+            scratch: &scratch,
+            generators: Arc::new(LocalSource::new(encoder.clone(), self.device, workers)),
+            encoder,
             probe_tasks: &probed,
-            workers: workers(self.config.threads),
+            workers,
             device: self.device,
         };
         self.check_windows(&material)?;

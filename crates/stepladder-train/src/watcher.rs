@@ -18,7 +18,7 @@ use stepladder_rollout::scheduler::Options;
 use super::agent_run::AgentRun;
 use super::choice::suffix;
 use super::directory::replace_file;
-use super::play::{live_generator, warn_of_broken};
+use super::play::warn_of_broken;
 use super::report::minutes;
 use crate::config::Weights;
 use crate::report;
@@ -116,7 +116,7 @@ impl Watcher<'_> {
     }
 
     pub(crate) fn save(&mut self, trainer: &Trainer) -> Result<(), AlgoError> {
-        checkpoint::save(&self.run.checkpoints(), trainer, &self.run.tokenizer, self.run.config.log.keep)?;
+        checkpoint::save(&self.run.checkpoints(), trainer, &*self.run.encoder, self.run.config.log.keep)?;
         self.saved = trainer.progress.seconds;
         Ok(())
     }
@@ -199,7 +199,8 @@ impl Watcher<'_> {
 
     fn probe(&mut self, trainer: &Trainer, report: &StepReport) -> Result<(), AlgoError> {
         let run = self.run;
-        let mut generator = live_generator(trainer, &run.tokenizer, run.env, run.workers)?;
+        let name = format!("step-{}", trainer.progress.step);
+        let mut generator = run.generators.open(&trainer.weights, &trainer.factors, name)?;
         let options = Options {
             max_steps: run.env.max_steps(run.config, &run.config.eval.split),
             slots: run.config.eval.slots,

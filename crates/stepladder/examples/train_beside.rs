@@ -30,12 +30,10 @@ use stepladder_algo::runtime::trainer::{Identity, Trainer};
 use stepladder_algo::runtime::workers::Workers;
 use stepladder_core::label::Perturb;
 use stepladder_core::seed::Rng;
-use stepladder_core::style::PromptStyle;
 use stepladder_core::{Observation, Role};
-use stepladder_data::Compact;
 use stepladder_data::batch::{Reduction, collate, mass};
 use stepladder_data::rows::{Span, merge, row, texts};
-use stepladder_data::{Row, Sample, WordTokenizer};
+use stepladder_data::{Budgets, CompactWords, PromptEncoder, Row, Sample};
 use stepladder_env::TaskSet;
 use stepladder_model::checkpoint::{read_tensors, write_tensors};
 use stepladder_model::{Device, Factors, Kind, Layout, ModelConfig, Params, Shape, Weights, device};
@@ -106,17 +104,17 @@ fn export(directory: &Path, games: usize, env: &str) -> Result<()> {
         }
         _ => bail!("unknown environment `{env}`"),
     };
-    let style = Compact::new(Arc::new(AlfworldCodec));
+    let bare = CompactWords::new(Arc::new(AlfworldCodec), Budgets::default());
     let samples = samples(&*tasks, games)?;
-    let words = texts(&samples, &style);
-    let tokenizer = WordTokenizer::train(&style.markers(), words.iter().map(String::as_str));
-    let factors = Factors::collect(tokenizer.words(), |word| style.factors(word));
-    let config = ModelConfig::new(shape(), tokenizer.len(), factors.len())?;
+    let words = texts(&samples, &bare);
+    let encoder = bare.with_words(words.iter().map(String::as_str));
+    let factors = Factors::collect(encoder.words(), |word| encoder.factors(word));
+    let config = ModelConfig::new(shape(), encoder.vocab(), factors.len())?;
     let params = Params::init(&config, SEED, Device::Cpu);
     let rows: Vec<Value> = samples
         .iter()
         .map(|sample| {
-            let row = row(sample, &style, &tokenizer);
+            let row = row(sample, &encoder);
             json!([row.role as usize, row.ids, row.replies[0].start, row.replies[0].len])
         })
         .collect();
@@ -124,9 +122,9 @@ fn export(directory: &Path, games: usize, env: &str) -> Result<()> {
         "env": env,
         "games": games,
         "shape": shape(),
-        "vocab": tokenizer.len(),
+        "vocab": encoder.vocab(),
         "factors": factors,
-        "pad": tokenizer.pad(),
+        "pad": encoder.pad(),
         "batch_tokens": BATCH_TOKENS,
         "optimiser": OPTIMISER,
         "learning_rate": LEARNING_RATE,

@@ -13,15 +13,13 @@ use stepladder_alfworld::{AlfworldCodec, AlfworldExpert, AlfworldSegmenter, Hous
 use stepladder_core::label::{Expert, Perturb};
 use stepladder_core::reply::{Profile, clean_progress};
 use stepladder_core::seed::Rng;
-use stepladder_core::style::{END, PromptStyle};
 use stepladder_core::trace::{Episode, Subtask, Turn};
 use stepladder_core::{Codec, Observation, Query, Role};
-use stepladder_data::Compact;
 use stepladder_data::annotate::annotate;
 use stepladder_data::rows::{pack, row, texts};
 use stepladder_data::samples::{prompts, samples};
 use stepladder_data::transitions::transitions;
-use stepladder_data::{Sample, WordTokenizer};
+use stepladder_data::{Budgets, CompactWords, PromptEncoder, Sample};
 use stepladder_env::TaskSet;
 use stepladder_env::transcript::read_rows;
 use stepladder_rollout::generator::{
@@ -88,18 +86,18 @@ fn rollouts(agent: AgentKind, tasks: usize, passes: u64, max_steps: u32) -> Vec<
     all
 }
 
-fn style() -> Compact {
-    Compact::new(Arc::new(AlfworldCodec))
+fn untrained() -> CompactWords {
+    CompactWords::new(Arc::new(AlfworldCodec), Budgets::default())
 }
 
 /// The words of everything that is said and shown in the episodes.
-fn tokenizer<'a>(kind: AgentKind, episodes: impl Iterator<Item = &'a Episode>) -> WordTokenizer {
-    let mut words = Vec::new();
+fn encoder<'a>(kind: AgentKind, episodes: impl Iterator<Item = &'a Episode>) -> CompactWords {
+    let (bare, mut words) = (untrained(), Vec::new());
     for episode in episodes {
-        words.extend(texts(&samples(kind.into(), episode).unwrap(), &style()));
-        words.extend(prompts(kind.into(), episode).unwrap().iter().map(|query| style().prompt(query)));
+        words.extend(texts(&samples(kind.into(), episode).unwrap(), &bare));
+        words.extend(prompts(kind.into(), episode).unwrap().iter().map(|query| bare.render(query).text));
     }
-    WordTokenizer::train(&style().markers(), words.iter().map(String::as_str))
+    bare.with_words(words.iter().map(String::as_str))
 }
 
 fn substituted(rollouts: &[Rollout]) -> usize {
@@ -113,7 +111,7 @@ fn hierarchical_samples_are_what_the_three_roles_were_asked_and_said() {
     let cut_off = rollouts.iter().filter(|(episode, _)| !episode.won).count();
     assert!((10..100).contains(&cut_off), "{cut_off} episodes cut off");
     let episodes = rollouts.iter().map(|(episode, _)| episode);
-    let (style, tokenizer) = (style(), tokenizer(AgentKind::StepHrl, episodes));
+    let encoder = encoder(AgentKind::StepHrl, episodes);
     for (episode, asked) in &rollouts {
         let expected: Vec<Sample> = asked
             .iter()
@@ -126,13 +124,14 @@ fn hierarchical_samples_are_what_the_three_roles_were_asked_and_said() {
         let samples = samples(AgentKind::StepHrl.into(), episode).unwrap();
         assert_eq!(samples, expected, "{}", episode.task);
         for sample in &samples {
-            let row = row(sample, &style, &tokenizer);
+            let row = row(sample, &encoder);
             let [span] = row.replies.as_slice() else { panic!("{} replies in one row", row.replies.len()) };
             let (prompt, reply) = row.ids.split_at(span.start as usize);
-            assert_eq!(tokenizer.decode(prompt), style.prompt(&sample.query));
-            let native = style.decode_reply(sample.role(), &tokenizer.decode(&reply[..reply.len() - 1]));
+            assert_eq!(prompt, encoder.prompt(&sample.query));
+            assert!(encoder.covers(prompt) && encoder.covers(reply));
+            let native = encoder.decode(sample.role(), reply);
             assert_eq!(native, sample.reply);
-            assert_eq!(reply.last(), Some(&tokenizer.end()));
+            assert_eq!(reply.last(), encoder.end().first());
         }
     }
 }
@@ -142,9 +141,9 @@ fn packed_flat_rows_hold_every_prompt_the_flat_agent_was_asked() {
     let rollouts = rollouts(AgentKind::Flat, 60, 3, 12);
     assert!(substituted(&rollouts) > 100);
     let episodes = rollouts.iter().map(|(episode, _)| episode);
-    let (style, tokenizer) = (style(), tokenizer(AgentKind::Flat, episodes));
+    let encoder = encoder(AgentKind::Flat, episodes);
     for (episode, asked) in &rollouts {
-        let row = pack(&samples(AgentKind::Flat.into(), episode).unwrap(), &style, &tokenizer).unwrap();
+        let row = pack(&samples(AgentKind::Flat.into(), episode).unwrap(), &encoder).unwrap();
         // Where noise replaced the action, its prompt is part of the row but not a target.
         let learnt: Vec<_> = asked
             .iter()
@@ -155,9 +154,9 @@ fn packed_flat_rows_hold_every_prompt_the_flat_agent_was_asked() {
         assert_eq!(row.replies.len(), learnt.len(), "{}", episode.task);
         for (span, (query, said)) in row.replies.iter().zip(learnt) {
             let (start, end) = (span.start as usize, (span.start + span.len) as usize);
-            assert_eq!(tokenizer.decode(&row.ids[..start]), style.prompt(query), "{}", episode.task);
-            let written = format!("{} {END}", style.encode_reply(Role::Flat, said));
-            assert_eq!(tokenizer.decode(&row.ids[start..end]), written, "{}", episode.task);
+            assert_eq!(row.ids[..start], encoder.prompt(query), "{}", episode.task);
+            assert_eq!(row.ids[start..end], encoder.reply(Role::Flat, said, false), "{}", episode.task);
+            assert!(encoder.covers(&row.ids[..end]));
         }
     }
 }
@@ -197,12 +196,13 @@ fn annotating_a_bare_demonstration_gives_back_the_experts_hierarchy_and_transiti
 #[test]
 fn no_compact_prompt_has_two_replies() {
     let rollouts = rollouts(AgentKind::StepHrl, 100, 3, 50);
-    let style = style();
+    let encoder = untrained();
     let mut replies: BTreeMap<String, (String, String)> = BTreeMap::new();
     let mut seen = 0;
     let mut learn = |task: &str, query: &Query, reply: &str| {
-        let reply = style.encode_reply(query.role(), reply);
-        let known = replies.entry(style.prompt(query)).or_insert_with(|| (reply.clone(), task.to_owned()));
+        let reply = encoder.written(query.role(), reply);
+        let known =
+            replies.entry(encoder.render(query).text).or_insert_with(|| (reply.clone(), task.to_owned()));
         assert_eq!(known.0, reply, "{} and {task} disagree on {query:?}", known.1);
         seen += 1;
     };
@@ -220,7 +220,7 @@ fn no_compact_prompt_has_two_replies() {
 /// A policy whose turns keep their prompts: the expert where it plays the role, else replies dealt in order.
 struct Speaker {
     expert: Box<dyn Expert>,
-    style: Compact,
+    encoder: CompactWords,
     dealt: usize,
 }
 
@@ -243,7 +243,7 @@ impl BatchGenerator for Speaker {
             let (plan, act) = DEALT[self.dealt % DEALT.len()];
             let dealt = if request.query.role() == Role::Macro { plan } else { act };
             let text = self.expert.reply(&request.query).unwrap_or_else(|| dealt.to_owned());
-            Ok(Completion { prompt: self.style.prompt(&request.query), ..Completion::text(text) })
+            Ok(Completion { prompt: self.encoder.render(&request.query).text, ..Completion::text(text) })
         };
         Ok(requests.iter().map(&mut speak).collect())
     }
@@ -272,10 +272,10 @@ fn every_kind_of_agent_asks_in_a_replay_what_stands_in_the_trace() {
         let set = (family.open)(None, &stepladder_env::Options::default()).unwrap();
         let tasks = &set.tasks(split).unwrap()[..30];
         let perturb = (family.noise.unwrap())();
-        let style = Compact::new((family.codec)());
+        let encoder = CompactWords::new((family.codec)(), Budgets::default());
         for spec in specs {
             let expert = (family.expert.unwrap())();
-            let mut speaker = Blocking::new(Speaker { expert, style: style.clone(), dealt: 0 });
+            let mut speaker = Blocking::new(Speaker { expert, encoder: encoder.clone(), dealt: 0 });
             let noise = Some(Noise { probability: 0.2, perturb: &*perturb });
             let options = Options { noise, max_steps: LIMIT, ..Options::greedy(spec) };
             let episodes =
@@ -286,7 +286,7 @@ fn every_kind_of_agent_asks_in_a_replay_what_stands_in_the_trace() {
                 let found: Vec<(String, &str)> = driven
                     .decisions
                     .iter()
-                    .map(|decision| (style.prompt(&decision.query), decision.reply.as_str()))
+                    .map(|decision| (encoder.render(&decision.query).text, decision.reply.as_str()))
                     .collect();
                 let kept: Vec<(String, &str)> =
                     episode.turns().map(|turn| (turn.prompt.clone(), turn.reply.as_str())).collect();
@@ -333,10 +333,10 @@ fn what_the_originals_say_stands_in_prompts_as_the_codec_has_it() {
         let mut texts = std::collections::BTreeSet::new();
         rows.iter().for_each(|row| strings(row, &mut texts));
         assert!(texts.len() > 100, "{name}");
-        let style = Compact::new(codec.clone());
+        let encoder = CompactWords::new(codec.clone(), Budgets::default());
         for text in texts.into_iter().filter(|text| !text.is_empty()) {
             let query = Query::Flat { task: "t".into(), context: text.clone(), history: Vec::new() };
-            assert_eq!(style.prompt(&query), format!("{} <fl> t <a>", codec.encode(&text)));
+            assert_eq!(encoder.render(&query).text, format!("{} <fl> t <a>", codec.encode(&text)));
         }
     }
 }

@@ -166,7 +166,7 @@ fn a_trace_holds_tokens_if_asked() {
     assert_eq!(outcome.code, Some(2), "{outcome:#?}");
     assert!(outcome.err.contains("--trace <FILE>"), "{}", outcome.err);
 
-    let tokenizer = stepladder_data::WordTokenizer::load(&newest.join("tokenizer.json")).unwrap();
+    let tokenizer = stepladder_data::tokenizer::WordTokenizer::load(&newest.join("tokenizer.json")).unwrap();
     let (plain, full) = (episodes(&folder.join("plain.jsonl")), episodes(&folder.join("tokens.jsonl")));
     let mut turns = 0;
     for (plain, full) in plain.iter().zip(&full) {

@@ -224,7 +224,7 @@ impl<'a> Session<'a> {
                 self.reference,
                 &members,
                 (config.surrogate, config.aggregate),
-                (config.batch_tokens, self.world.tokenizer.pad()),
+                (config.batch_tokens, self.world.encoder.pad()),
             )?;
             if number == 0 {
                 self.stats.fresh.add(&sums);

@@ -6,16 +6,14 @@ use std::time::Duration;
 use rand::seq::SliceRandom;
 use stepladder_agent::AgentSpec;
 use stepladder_core::seed::stream;
-use stepladder_core::style::PromptStyle;
 use stepladder_core::trace::Episode;
 use stepladder_core::{Role, TaskKey};
-use stepladder_data::WordTokenizer;
+use stepladder_data::PromptEncoder;
 use stepladder_env::TaskSet;
-use stepladder_model::fingerprint;
-use stepladder_model::local::LocalGenerator;
+use stepladder_model::{GeneratorSource, fingerprint};
 use stepladder_rollout::scheduler::{Job, Options, Scheduler};
-use stepladder_rollout::{Answer, Blocking, Dropped, GenerateError, Generator, Request};
-use tch::{Device, Kind};
+use stepladder_rollout::{Answer, Dropped, GenerateError, Generator, Request};
+use tch::Kind;
 
 use crate::AlgoError;
 use crate::online::reward::Reward;
@@ -28,15 +26,15 @@ pub struct World<'a> {
     pub tasks: &'a dyn TaskSet,
     /// Tasks to draw from; not empty.
     pub pool: &'a [TaskKey],
-    /// How prompts look.
-    pub style: Arc<dyn PromptStyle>,
-    /// The words of the model.
-    pub tokenizer: Arc<WordTokenizer>,
+    /// Text and token ids of the policy.
+    pub encoder: Arc<dyn PromptEncoder>,
+    /// Generators of the policy.
+    pub generators: Arc<dyn GeneratorSource>,
     /// Environment steps per episode.
     pub limit: u32,
     /// Episodes running at once.
     pub slots: usize,
-    /// Threads that generate.
+    /// Threads that compute gradients.
     pub workers: usize,
     /// Kind of the matrix products.
     pub kind: Kind,
@@ -93,18 +91,9 @@ impl World<'_> {
         call: u64,
     ) -> Result<(Vec<Episode>, PlaySeconds), AlgoError> {
         let clock = Stopwatch::start();
-        let weights = &trainer.weights;
-        let on_cpu = weights.device() == Device::Cpu;
-        let inner = LocalGenerator::new(
-            weights,
-            &trainer.factors,
-            self.style.clone(),
-            self.tokenizer.clone(),
-            if on_cpu { self.workers } else { 1 },
-            self.kind,
-            fingerprint(&weights.trained.flat)?,
-        )?;
-        let mut generator = Timed { inner: Blocking::new(inner), seconds: 0.0 };
+        let Trainer { weights, factors, .. } = trainer;
+        let inner = self.generators.open(weights, factors, fingerprint(&weights.trained.flat)?)?;
+        let mut generator = Timed { inner, seconds: 0.0 };
         let options = Options {
             max_steps: self.limit,
             slots: self.slots,

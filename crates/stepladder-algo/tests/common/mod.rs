@@ -7,6 +7,7 @@ pub(crate) mod textbook;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use rand::RngExt;
 use stepladder_algo::offline_ac::OfflineConfig;
@@ -18,11 +19,12 @@ use stepladder_algo::runtime::plan::Mixture;
 use stepladder_algo::runtime::score::Loss;
 use stepladder_algo::runtime::workers::Workers;
 use stepladder_core::Role;
+use stepladder_core::codec::Plain;
 use stepladder_core::reply::Profile;
 use stepladder_core::seed::stream;
 use stepladder_data::batch::Reduction;
 use stepladder_data::rows::{Row, Span};
-use stepladder_data::{Batch, Level, OfflineRow, WordTokenizer};
+use stepladder_data::{Batch, Budgets, CompactWords, Level, OfflineRow, PromptEncoder};
 use stepladder_model::{Factors, ModelConfig, Params, Shape, Weights, checkpoint};
 use tch::{Device, Kind, Tensor};
 
@@ -165,12 +167,13 @@ pub(crate) fn compare_all(
     Ok(worst)
 }
 
-/// A tokenizer of exactly [`VOCAB`] words.
-pub(crate) fn tokenizer() -> WordTokenizer {
-    let words: Vec<String> = (3..VOCAB).map(|word| format!("w{word:02}")).collect();
-    let tokenizer = WordTokenizer::train(&[], words.iter().map(String::as_str));
-    assert_eq!(tokenizer.len(), VOCAB as usize);
-    tokenizer
+/// An encoder of exactly [`VOCAB`] words.
+pub(crate) fn encoder() -> CompactWords {
+    let bare = CompactWords::new(Arc::new(Plain), Budgets::default());
+    let words: Vec<String> = (bare.vocab()..VOCAB as usize).map(|word| format!("w{word:02}")).collect();
+    let encoder = bare.with_words(words.iter().map(String::as_str));
+    assert_eq!(encoder.vocab(), VOCAB as usize);
+    encoder
 }
 
 pub(crate) fn read_json(path: &Path) -> serde_json::Value {

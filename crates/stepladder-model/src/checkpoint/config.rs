@@ -1,17 +1,23 @@
-//! `config.json`, `generation_config.json` and `tokenizer_config.json` as transformers 4.57 and 5 read and write them.
+//! `config.json` and `generation_config.json` as transformers 4.57 and 5 read and write them.
 
 use serde_json::{Value, json};
-use stepladder_core::style::END;
-use stepladder_data::WordTokenizer;
-use stepladder_data::tokenizer::{PAD, UNKNOWN};
+use stepladder_data::PromptEncoder;
 
 use crate::config::{ModelConfig, Shape};
 
 /// The model's shape.
 pub const CONFIG: &str = "config.json";
 
+/// Ids that end a reply: one number, or a list of several.
+fn end(encoder: &dyn PromptEncoder) -> Value {
+    match encoder.end() {
+        [end] => json!(end),
+        several => json!(several),
+    }
+}
+
 /// `config.json`. transformers 4 reads `rope_theta` and `torch_dtype`, transformers 5 `rope_parameters` and `dtype`.
-pub(super) fn model(config: &ModelConfig, tokenizer: &WordTokenizer) -> Value {
+pub(super) fn model(config: &ModelConfig, encoder: &dyn PromptEncoder) -> Value {
     let shape = &config.shape;
     json!({
         "architectures": ["LlamaForCausalLM"],
@@ -32,35 +38,21 @@ pub(super) fn model(config: &ModelConfig, tokenizer: &WordTokenizer) -> Value {
         "mlp_bias": false,
         "tie_word_embeddings": shape.tied,
         "bos_token_id": null,
-        "eos_token_id": tokenizer.end(),
-        "pad_token_id": tokenizer.pad(),
+        "eos_token_id": end(encoder),
+        "pad_token_id": encoder.pad(),
         "dtype": "float32",
         "torch_dtype": "float32",
     })
 }
 
 /// `generation_config.json`: greedy, until the end token or the end of the window.
-pub(super) fn generation(config: &ModelConfig, tokenizer: &WordTokenizer) -> Value {
+pub(super) fn generation(config: &ModelConfig, encoder: &dyn PromptEncoder) -> Value {
     json!({
         "do_sample": false,
         "bos_token_id": null,
-        "eos_token_id": tokenizer.end(),
-        "pad_token_id": tokenizer.pad(),
+        "eos_token_id": end(encoder),
+        "pad_token_id": encoder.pad(),
         "max_length": config.shape.max_positions,
-    })
-}
-
-/// `tokenizer_config.json`. Prompts of a batch are padded on the left, where a decoder needs it to write on.
-pub(super) fn tokenizer(config: &ModelConfig) -> Value {
-    json!({
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": config.shape.max_positions,
-        "bos_token": null,
-        "eos_token": END,
-        "pad_token": PAD,
-        "unk_token": UNKNOWN,
-        "padding_side": "left",
-        "clean_up_tokenization_spaces": false,
     })
 }
 

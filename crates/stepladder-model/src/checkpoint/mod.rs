@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::Value;
-use stepladder_data::WordTokenizer;
+use stepladder_data::PromptEncoder;
 use tch::Device;
 
 use crate::ModelError;
@@ -28,14 +28,10 @@ pub use tensors::{check_finite, read_tensors, write_tensors};
 
 /// How transformers writes replies with it.
 pub const GENERATION: &str = "generation_config.json";
-/// The tokenizer.
-pub const TOKENIZER: &str = "tokenizer.json";
-/// Its special tokens and its limit, for transformers.
-pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 /// The tensors.
 pub const WEIGHTS: &str = "model.safetensors";
 
-/// Writes the five files into an existing directory.
+/// Writes model and encoder into an existing directory.
 ///
 /// # Errors
 /// [`ModelError::Checkpoint`] naming the file that could not be written.
@@ -43,7 +39,7 @@ pub fn save(
     directory: &Path,
     weights: &Weights,
     factors: &Factors,
-    tokenizer: &WordTokenizer,
+    encoder: &dyn PromptEncoder,
 ) -> Result<(), ModelError> {
     let fail = |name: &str, reason: String| ModelError::Checkpoint {
         path: directory.join(name).display().to_string(),
@@ -51,27 +47,21 @@ pub fn save(
     };
     write_tensors(&directory.join(WEIGHTS), &export(weights, factors))?;
     let model = weights.config();
-    for (name, value) in [
-        (CONFIG, config::model(model, tokenizer)),
-        (GENERATION, config::generation(model, tokenizer)),
-        (TOKENIZER_CONFIG, config::tokenizer(model)),
-    ] {
+    for (name, value) in
+        [(CONFIG, config::model(model, encoder)), (GENERATION, config::generation(model, encoder))]
+    {
         let text = serde_json::to_string_pretty(&value).map_err(|error| fail(name, error.to_string()))?;
         fs_err::write(directory.join(name), text + "\n").map_err(|error| fail(name, error.to_string()))?;
     }
-    tokenizer.save(&directory.join(TOKENIZER)).map_err(|error| fail(TOKENIZER, error.to_string()))
+    Ok(encoder.save(directory, model.shape.max_positions as usize)?)
 }
 
-/// Reads a checkpoint directory: the model with plain (summed) embeddings, and its tokenizer. Parameters that `frozen` names
+/// Reads a checkpoint directory: the model with plain (summed) embeddings. Parameters that `frozen` names
 /// are not trained, and keep the dtype of the file.
 ///
 /// # Errors
 /// [`ModelError::Checkpoint`] naming the file and what is wrong; nothing panics on a foreign or broken file.
-pub fn load(
-    directory: &Path,
-    frozen: &BTreeSet<String>,
-    device: Device,
-) -> Result<(Weights, WordTokenizer), ModelError> {
+pub fn load(directory: &Path, frozen: &BTreeSet<String>, device: Device) -> Result<Weights, ModelError> {
     load_with(directory, None, frozen, device)
 }
 
@@ -85,7 +75,7 @@ pub fn load_factored(
     embeddings: &Embeddings<'_>,
     frozen: &BTreeSet<String>,
     device: Device,
-) -> Result<(Weights, WordTokenizer), ModelError> {
+) -> Result<Weights, ModelError> {
     load_with(directory, Some(embeddings), frozen, device)
 }
 
@@ -94,26 +84,18 @@ fn load_with(
     embeddings: Option<&Embeddings<'_>>,
     frozen: &BTreeSet<String>,
     device: Device,
-) -> Result<(Weights, WordTokenizer), ModelError> {
+) -> Result<Weights, ModelError> {
     let at = |name: &str| directory.join(name);
     let fail =
         |name: &str, reason: String| ModelError::Checkpoint { path: at(name).display().to_string(), reason };
     let text = fs_err::read_to_string(at(CONFIG)).map_err(|error| fail(CONFIG, error.to_string()))?;
     let value: Value = serde_json::from_str(&text).map_err(|error| fail(CONFIG, error.to_string()))?;
     let mut config = config::read(&value).map_err(|reason| fail(CONFIG, reason))?;
-    let tokenizer =
-        WordTokenizer::load(&at(TOKENIZER)).map_err(|error| fail(TOKENIZER, error.to_string()))?;
-    if tokenizer.len() as i64 != config.vocab {
-        return Err(fail(
-            TOKENIZER,
-            format!("it has {} words, {CONFIG} says {}", tokenizer.len(), config.vocab),
-        ));
-    }
     if let Some(parts) = embeddings {
         config = ModelConfig { factors: parts.factors.len() as i64, ..config };
     }
     let tensors = read_tensors(&at(WEIGHTS))?;
     let weights = names::import(&config, tensors, embeddings, frozen, device)
         .map_err(|reason| fail(WEIGHTS, reason))?;
-    Ok((weights, tokenizer))
+    Ok(weights)
 }

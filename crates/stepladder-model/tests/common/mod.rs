@@ -3,13 +3,18 @@
 // Every test file is a program of its own and uses another part of this.
 #![allow(dead_code)]
 
+use std::sync::Arc;
+
 use rand::RngExt;
+use stepladder_core::codec::Plain;
 use stepladder_core::seed::stream;
-use stepladder_data::WordTokenizer;
+use stepladder_data::{Budgets, CompactWords, PromptEncoder};
 use stepladder_model::{Decoder, Factors, Frame, ModelConfig, Shape, Weights};
 use tch::{Device, Kind, Tensor};
 
 pub(crate) const VOCAB: u32 = 40;
+/// The first id behind those of special words and markers.
+pub(crate) const FIRST_WORD: u32 = 17;
 
 /// Three rotary pairs per head, so that a mistaken order of rows is no involution.
 pub(crate) fn shape(kv_heads: i64) -> Shape {
@@ -53,10 +58,12 @@ pub(crate) fn decoder(weights: &Weights) -> Decoder {
     decoder_of(weights, &factors())
 }
 
-/// Exactly [`VOCAB`] words.
-pub(crate) fn tokenizer() -> WordTokenizer {
-    let words: Vec<String> = (3..VOCAB).map(|word| format!("w{word:02}")).collect();
-    let tokenizer = WordTokenizer::train(&[], words.iter().map(String::as_str));
-    assert_eq!(tokenizer.len(), VOCAB as usize);
-    tokenizer
+/// Exactly [`VOCAB`] ids; those from [`FIRST_WORD`] on are the words `w17`, `w18`, …
+pub(crate) fn encoder() -> CompactWords {
+    let bare = CompactWords::new(Arc::new(Plain), Budgets { short: 9, long: 23 });
+    assert_eq!(bare.vocab(), FIRST_WORD as usize);
+    let words: Vec<String> = (FIRST_WORD..VOCAB).map(|word| format!("w{word:02}")).collect();
+    let encoder = bare.with_words(words.iter().map(String::as_str));
+    assert_eq!(encoder.vocab(), VOCAB as usize);
+    encoder
 }

@@ -15,7 +15,7 @@ mod state;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use stepladder_data::WordTokenizer;
+use stepladder_data::PromptEncoder;
 use stepladder_model::checkpoint::{self as model, Embeddings};
 use stepladder_model::{Layout, ModelConfig, Params, Weights};
 use tch::{Device, Tensor};
@@ -51,12 +51,12 @@ fn steps_of(name: &str) -> String {
 pub fn save(
     root: &Path,
     trainer: &Trainer,
-    tokenizer: &WordTokenizer,
+    encoder: &dyn PromptEncoder,
     keep: usize,
 ) -> Result<PathBuf, AlgoError> {
     let target = root.join(format!("step-{:08}", trainer.progress.step));
     replace_directory(&target, |directory| {
-        model::save(directory, &trainer.weights, &trainer.factors, tokenizer)?;
+        model::save(directory, &trainer.weights, &trainer.factors, encoder)?;
         let (weights, adam) = (&trainer.weights, &trainer.optimiser);
         let embeddings = ["embed.own", "embed.factors"].map(|name| (name, weights.get(name)));
         let mut named =
@@ -149,11 +149,7 @@ impl Tensors {
 }
 
 /// The weights of a checkpoint.
-fn weights(
-    directory: &Path,
-    state: &State,
-    tensors: &mut Tensors,
-) -> Result<(Weights, WordTokenizer), AlgoError> {
+fn weights(directory: &Path, state: &State, tensors: &mut Tensors) -> Result<Weights, AlgoError> {
     if state.factors.is_empty() {
         return Ok(model::load(directory, &state.frozen, tensors.device)?);
     }
@@ -169,12 +165,12 @@ fn weights_of_full_copy(
     directory: &Path,
     state: &State,
     tensors: &mut Tensors,
-) -> Result<(Weights, WordTokenizer), AlgoError> {
-    let path = directory.join(model::TOKENIZER);
-    let tokenizer = WordTokenizer::load(&path).map_err(|error| fail(&path, error))?;
-    let config = ModelConfig::new(state.model.shape.clone(), tokenizer.len(), state.factors.len())?;
-    if config != state.model {
-        return Err(fail(&path, format!("its {} words are not those of {STATE}", tokenizer.len())));
+) -> Result<Weights, AlgoError> {
+    let (model, factors) = (&state.model, state.factors.len());
+    let config = ModelConfig::new(model.shape.clone(), model.vocab.max(0) as usize, factors)?;
+    if config != *model {
+        let path = directory.join(STATE);
+        return Err(fail(&path, format!("its {factors} factors are not the {} of its model", model.factors)));
     }
     let layout = Layout::new(&config);
     let flat = tensors.take("parameters", &[layout.total()])?;
@@ -194,7 +190,7 @@ fn weights_of_full_copy(
             return Err(fail(&path, reason));
         }
     }
-    Ok((weights, tokenizer))
+    Ok(weights)
 }
 
 /// Loads a checkpoint to continue from, or to generate with.
@@ -202,15 +198,11 @@ fn weights_of_full_copy(
 /// # Errors
 /// [`AlgoError::Checkpoint`] naming the file and what does not fit: a file is missing, was damaged or edited, or holds
 /// values that are not finite.
-pub fn load(
-    directory: &Path,
-    config: AdamWConfig,
-    device: Device,
-) -> Result<(Trainer, WordTokenizer), AlgoError> {
+pub fn load(directory: &Path, config: AdamWConfig, device: Device) -> Result<Trainer, AlgoError> {
     let state = State::read(directory)?;
     let path = directory.join(TENSORS);
     let mut tensors = Tensors { found: model::read_tensors(&path)?, path, device };
-    let (weights, tokenizer) = match state.version {
+    let weights = match state.version {
         FULL_COPY => weights_of_full_copy(directory, &state, &mut tensors)?,
         _ => weights(directory, &state, &mut tensors)?,
     };
@@ -228,6 +220,5 @@ pub fn load(
     }
     let identity = Identity { agent: state.agent, style: state.style, data: state.data };
     let (factors, progress) = (state.factors, state.progress);
-    let trainer = Trainer { weights, factors, optimiser, nets, progress, identity };
-    Ok((trainer, tokenizer))
+    Ok(Trainer { weights, factors, optimiser, nets, progress, identity })
 }

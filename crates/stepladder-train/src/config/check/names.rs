@@ -90,7 +90,7 @@ impl Findings<'_> {
                 &one_of("known environments are", &ids.join(", "), id, ids),
             );
         };
-        let alike = envs::style(family).id() == envs::style(run).id();
+        let alike = (family.codec)().id() == (run.codec)().id();
         let allowed = format!(
             "agents of {} cannot play it: prompts of {} are of another style",
             run.spec.id, family.spec.id
