@@ -5,12 +5,13 @@ use rustc_hash::FxHashMap;
 use crate::bits::BitMatrix;
 use crate::chain;
 use crate::dialect::Dialect;
-use crate::error::GameError;
-use crate::game::{Game, Location, LocationId, Named, Object, ObjectId, Receptacle, ReceptacleId};
+use crate::error::{GameError, unsupported};
+use crate::game::{Game, Location, Object, Receptacle};
 use crate::goal::{Scope, Thing};
+use crate::ids::{LocationId, Named, ObjectId, ReceptacleId};
 use crate::list::CommandList;
 use crate::problem::{Fact, Problem};
-use crate::rules::{Property, State};
+use crate::state::{Property, State};
 
 /// What a game file says beside its PDDL problem.
 pub(crate) struct About {
@@ -71,10 +72,6 @@ pub(crate) fn game(problem: &Problem<'_>, about: About) -> Result<Game, GameErro
     game.goals = chain::ground(&problem.goal, &mut Scope::new(&game, &things, &declared))?;
     chain::check_family(&mut game)?;
     Ok(game)
-}
-
-pub(crate) fn unsupported(what: impl Into<String>) -> GameError {
-    GameError::Unsupported { what: what.into() }
 }
 
 /// Everything the declarations say, filled in fact by fact.

@@ -3,14 +3,11 @@
 //! The `:goal` of such a game is `(sequence G1 G2 …)`, which is not PDDL: the original refuses it instead of playing
 //! another game. Each part is a goal of the usual form.
 
-use crate::build::unsupported;
-use crate::error::GameError;
+use crate::error::{GameError, unsupported};
+use crate::formula::{Formula, Goal};
 use crate::game::Game;
-use crate::goal::{Formula, Goal, Scope, split};
-use crate::problem::Node;
-
-/// The operator that makes a chain.
-pub(crate) const SEQUENCE: &str = "sequence";
+use crate::goal::{Scope, split};
+use crate::problem::{Node, SEQUENCE};
 
 /// Most goals of a chain.
 pub(crate) const LONGEST: usize = 8;

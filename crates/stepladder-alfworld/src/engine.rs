@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::action::{self, Action, Scratch};
+use crate::action::Action;
+use crate::commands::{self, Scratch};
 use crate::game::Game;
 use crate::list::CommandList;
-use crate::rules::State;
+use crate::state::State;
 use crate::text;
 
 /// What a command led to, beside its text.
@@ -93,7 +94,7 @@ impl Engine {
     /// Fills a list with every possible command, in code-point order.
     pub fn admissible(&mut self, list: &mut CommandList) {
         list.clear();
-        action::admissible(&self.game, &self.state, &mut self.scratch, list);
+        commands::admissible(&self.game, &self.state, &mut self.scratch, list);
     }
 }
 

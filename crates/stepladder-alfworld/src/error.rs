@@ -89,3 +89,8 @@ impl From<FileError> for EnvError {
         Self::Data { path: error.path, reason: error.error.to_string() }
     }
 }
+
+/// Error of a game that needs something that the engine does not have.
+pub(crate) fn unsupported(what: impl Into<String>) -> GameError {
+    GameError::Unsupported { what: what.into() }
+}

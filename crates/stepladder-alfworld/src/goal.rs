@@ -5,13 +5,12 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::action::Action;
-use crate::build::unsupported;
-use crate::chain;
-use crate::error::GameError;
-use crate::game::{Game, LocationId, ObjectId, ReceptacleId};
-use crate::problem::Node;
-use crate::rules::{Property, State};
+use crate::error::{GameError, unsupported};
+use crate::formula::{Atom, Formula};
+use crate::game::Game;
+use crate::ids::{LocationId, ObjectId, ReceptacleId};
+use crate::problem::{Node, SEQUENCE};
+use crate::state::Property;
 
 /// Something a PDDL name can denote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,97 +23,6 @@ pub(crate) enum Thing {
     ObjectKind(u16),
     /// Declared, but in no fact.
     Unmentioned(u16),
-}
-
-/// A fact that can change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Atom {
-    AgentAt(LocationId),
-    ObjectAt(ObjectId, LocationId),
-    In(ObjectId, ReceptacleId),
-    Holds(ObjectId),
-    HoldsAny,
-    Opened(ReceptacleId),
-    Is(Property, ObjectId),
-}
-
-/// A goal, ready to be evaluated after every action.
-#[derive(Debug)]
-pub(crate) struct Goal {
-    formula: Formula,
-    depends_on_place: bool,
-}
-
-impl Goal {
-    pub(crate) fn new(formula: Formula) -> Self {
-        let depends_on_place = formula.depends_on_place();
-        Self { formula, depends_on_place }
-    }
-
-    /// Whether the goal is reached.
-    pub(crate) fn is_reached(&self, state: &State) -> bool {
-        self.formula.holds(state)
-    }
-
-    /// Whether an action can make the goal reached or unreached.
-    pub(crate) fn may_change_with(&self, action: Action) -> bool {
-        match action {
-            Action::Look
-            | Action::Inventory
-            | Action::Help
-            | Action::ExamineObject(_)
-            | Action::ExamineReceptacle(_) => false,
-            Action::GoTo(_) => self.depends_on_place,
-            _ => true,
-        }
-    }
-}
-
-/// A grounded formula.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Formula {
-    True,
-    False,
-    Atom(Atom),
-    Not(Box<Self>),
-    All(Vec<Self>),
-    Any(Vec<Self>),
-}
-
-impl Formula {
-    /// Whether the formula is true in a state.
-    fn holds(&self, state: &State) -> bool {
-        match self {
-            Self::True => true,
-            Self::False => false,
-            Self::Atom(atom) => state.holds_atom(*atom),
-            Self::Not(inner) => !inner.holds(state),
-            Self::All(parts) => parts.iter().all(|part| part.holds(state)),
-            Self::Any(parts) => parts.iter().any(|part| part.holds(state)),
-        }
-    }
-
-    fn depends_on_place(&self) -> bool {
-        match self {
-            Self::True | Self::False => false,
-            Self::Atom(atom) => matches!(atom, Atom::AgentAt(_)),
-            Self::Not(inner) => inner.depends_on_place(),
-            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::depends_on_place),
-        }
-    }
-
-    fn not(self) -> Self {
-        match self {
-            Self::True => Self::False,
-            Self::False => Self::True,
-            Self::Not(inner) => *inner,
-            other => Self::Not(Box::new(other)),
-        }
-    }
-
-    fn known(value: bool) -> Self {
-        if value { Self::True } else { Self::False }
-    }
 }
 
 /// Gathers the parts of an `and` (`unit` = true) or an `or` (`unit` = false) as far as they matter.
@@ -186,7 +94,7 @@ impl<'a> Scope<'a> {
                 [Node::List(variables), body] => self.exists(&typed(variables)?, body),
                 _ => Err(unsupported("an `exists` in the goal without variables and body")),
             },
-            chain::SEQUENCE => Err(unsupported("a `sequence` inside of a goal")),
+            SEQUENCE => Err(unsupported("a `sequence` inside of a goal")),
             _ => self.atom(head, rest),
         }
     }

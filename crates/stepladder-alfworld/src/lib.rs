@@ -1,7 +1,7 @@
 //! ALFWorld's text games, natively: no planner, no Python.
 //!
 //! Playing:
-//! * [`game`]: loading the official game files and generated ones
+//! * [`game`]: games, loaded from official files and generated ones; [`ids`]: the numbers of their things
 //! * [`dialect`]: which of the published rules and wordings a game uses
 //! * [`engine`]: playing at the level of the original's core
 //! * [`mod@env`]: playing behind the environment contract
@@ -27,21 +27,26 @@ mod bits;
 mod build;
 mod chain;
 pub mod codec;
+mod commands;
 pub mod dialect;
 pub mod engine;
 pub mod env;
 mod error;
 pub mod expert;
 pub mod family;
+mod formula;
 pub mod game;
 pub mod generate;
 mod goal;
 pub mod households;
+pub mod ids;
 mod list;
+mod load;
 pub mod noise;
 mod problem;
 mod rules;
 pub mod segment;
+mod state;
 pub mod tasks;
 #[cfg(test)]
 mod testing;

@@ -5,6 +5,9 @@
 
 use crate::error::GameError;
 
+/// The operator that makes a chain.
+pub(crate) const SEQUENCE: &str = "sequence";
+
 /// An atom of the initial state with up to two arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fact<'a> {

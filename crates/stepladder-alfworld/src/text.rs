@@ -2,8 +2,9 @@
 
 use crate::action::Action;
 use crate::dialect::Wording;
-use crate::game::{Game, ObjectId, ReceptacleId};
-use crate::rules::{Property, State};
+use crate::game::Game;
+use crate::ids::{ObjectId, ReceptacleId};
+use crate::state::{Property, State};
 
 /// The answer to every command that is not possible.
 pub const NOTHING_HAPPENS: &str = "Nothing happens.";
