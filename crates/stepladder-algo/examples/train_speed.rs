@@ -84,11 +84,10 @@ fn main() -> Result<(), stepladder_algo::AlgoError> {
         batch_rows: 8,
         planner_every: 4,
         budget: Budget::Steps(60),
-        seed: 0,
-        kind: Kind::Float,
+        ..BcConfig::default()
     };
     let mut last = Last(None);
-    train(&config, &rows, 0, &mut trainer, &pool, &AtomicBool::new(false), &mut last)?;
+    train(&config, &rows, (0, 0), &mut trainer, &pool, &AtomicBool::new(false), &mut last)?;
     print("behaviour cloning", &last);
     drop(pool);
 
@@ -107,13 +106,14 @@ fn main() -> Result<(), stepladder_algo::AlgoError> {
         mixture: Mixture::Pooled,
         batch_tokens: batch_tokens as usize,
         budget: Budget::Steps(60),
-        ..OfflineConfig::profile(Profile::Fixed, 0, Kind::Float)
+        ..OfflineConfig::profile(Profile::Fixed)
     };
     let identity = trainer.identity.clone();
     let mut trainer = offline_ac::start(trainer, adam, identity, 0);
-    let learners = offline_ac::workers(workers as usize, &trainer.weights, &trainer.factors, &config);
+    let learners =
+        offline_ac::workers(workers as usize, &trainer.weights, &trainer.factors, &config, Kind::Float);
     let mut last = Last(None);
-    offline_ac::train(&config, &rows, 0, &mut trainer, &learners, &AtomicBool::new(false), &mut last)?;
+    offline_ac::train(&config, &rows, (0, 0), &mut trainer, &learners, &AtomicBool::new(false), &mut last)?;
     print("offline actor-critic", &last);
     Ok(())
 }

@@ -33,8 +33,8 @@ mod config;
 pub use config::BcConfig;
 
 /// Steps of one epoch: which rows each takes. A function of (rows, configuration, seed, epoch) alone.
-pub fn plan_epoch(config: &BcConfig, rows: &[Row], epoch: u64) -> Vec<Vec<usize>> {
-    let &BcConfig { mixture, batch_tokens, batch_rows, seed, .. } = config;
+pub fn plan_epoch(config: &BcConfig, rows: &[Row], seed: u64, epoch: u64) -> Vec<Vec<usize>> {
+    let &BcConfig { mixture, batch_tokens, batch_rows, .. } = config;
     let measured: Vec<_> = rows.iter().map(|row| (row.role, row.ids.len())).collect();
     BatchPlan { mixture, batch_tokens, batch_rows, seed }.epoch(&measured, epoch)
 }
@@ -69,7 +69,8 @@ pub fn shards(rows: Vec<(&Row, f64)>, count: usize) -> Vec<Vec<(&Row, f64)>> {
     plan::shards(rows, count, |(row, _)| row.ids.len())
 }
 
-/// Trains until the budget is used up or `stop` is set. Continues wherever `trainer.progress` stands.
+/// Trains until the budget is used up or `stop` is set. Continues wherever `trainer.progress` stands. `pad` fills short rows up, and
+/// `seed` decides the order of the rows.
 ///
 /// # Errors
 /// [`AlgoError::NoData`] without rows, [`AlgoError::NotFinite`] after [`Divergence::LIMIT`](crate::runtime::optimiser::Divergence::LIMIT) steps in a row
@@ -78,7 +79,7 @@ pub fn shards(rows: Vec<(&Row, f64)>, count: usize) -> Vec<Vec<(&Row, f64)>> {
 pub fn train(
     config: &BcConfig,
     rows: &[Row],
-    pad: u32,
+    (pad, seed): (u32, u64),
     trainer: &mut Trainer,
     workers: &Workers,
     stop: &AtomicBool,
@@ -87,7 +88,7 @@ pub fn train(
     if rows.is_empty() {
         return Err(AlgoError::NoData("no demonstration was accepted".to_owned()));
     }
-    let plan = |epoch| plan_epoch(config, rows, epoch);
+    let plan = |epoch| plan_epoch(config, rows, seed, epoch);
     epochs::run(config.budget, trainer, stop, observer, plan, |trainer, group, fraction| {
         step(config, rows, group, pad, trainer, workers, fraction)
     })

@@ -15,12 +15,35 @@
 //!
 //! Metrics: those of `bc`. Run it: `stepladder train alfworld-cpu`.
 
+use stepladder_core::section;
+use stepladder_core::section::Bound;
 use stepladder_core::trace::Episode;
 use stepladder_data::Row;
 
 use crate::AlgoError;
 use crate::runtime::observer::Ending;
+use crate::runtime::progress::Budget;
 use crate::runtime::trainer::Trainer;
+
+section! {
+    /// Hyperparameters of DAgger.
+    pub struct DaggerConfig {
+        /// End of each round's training, of agents that do not set their own.
+        pub budget: Budget = Budget::Epochs(0.5) => [Bound::Positive],
+        /// Padded tokens of a step (mixture `pooled`, and flat episodes), of agents that do not set their own.
+        pub batch_tokens: usize = 1536 => [Bound::Between(16, 4_194_304)],
+        /// Peak learning rate of agents that do not set their own.
+        pub learning_rate: f64 = 1e-3 => [Bound::Positive],
+        /// Times that the learner plays and is trained again.
+        pub rounds: u64 = 4 => [Bound::AtLeast(1), Bound::NewAtMost(1000)],
+        /// `ENV/SPLIT` whose tasks the learner plays; the demonstrations' split if absent.
+        pub tasks: Option<String> = None,
+        /// Tasks that the learner plays in a round, others in each; 0 takes all.
+        pub games: usize = 2000,
+        /// Sampling temperature of the learner while it collects; 0 plays greedily.
+        pub temperature: f64 = 0.0 => [Bound::NotNegative],
+    }
+}
 
 /// The parts of a round that need an environment, an expert and files.
 pub trait Rounds {

@@ -90,12 +90,7 @@ fn anchors(episode: &Episode, context: bool) -> Vec<String> {
 
 /// GiGPO.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Gigpo {
-    /// γ: discount of the returns of steps.
-    pub gamma: f64,
-    /// ω: weight of the advantages of steps.
-    pub omega: f64,
-}
+pub struct Gigpo;
 
 impl Method for Gigpo {
     fn iterate(&mut self, session: &mut Session<'_>) -> Result<(), AlgoError> {
@@ -104,31 +99,29 @@ impl Method for Gigpo {
         let groups = session.play_groups(sampled, config.group)?;
         let mut samples: Vec<Sample> = Vec::new();
         for group in &groups {
-            session.count_group(&group.returns(config.reward, config.penalty));
-            samples.extend(self.samples(config, group)?);
+            session.count_group(&group.returns(config.reward_rule()));
+            samples.extend(of_group(config, group)?);
         }
         session.update(&samples)
     }
 }
 
-impl Gigpo {
-    /// One sample per step of a group, with its advantage.
-    fn samples(self, config: &OnlineConfig, group: &Group) -> Result<Vec<Sample>, AlgoError> {
-        let shown = shown(&group.episodes);
-        let trajectories: Vec<Trajectory<'_>> = group
-            .episodes
-            .iter()
-            .zip(&shown)
-            .map(|(episode, shown)| Trajectory {
-                anchors: shown.iter().map(String::as_str).collect(),
-                rewards: config.reward.penalised(episode, config.penalty),
-            })
-            .collect();
-        let found = advantages(&trajectories, config.rule, self.gamma, self.omega, config.cross_step_stats);
-        let turns = group.episodes.iter().flat_map(Episode::steps).map(|step| &step.turn);
-        let advantages = found.total.into_iter().flatten();
-        turns.zip(advantages).map(|(turn, advantage)| Sample::of(turn, advantage)).collect()
-    }
+/// One sample per step of a group, with its advantage.
+fn of_group(config: &OnlineConfig, group: &Group) -> Result<Vec<Sample>, AlgoError> {
+    let shown = shown(&group.episodes);
+    let trajectories: Vec<Trajectory<'_>> = group
+        .episodes
+        .iter()
+        .zip(&shown)
+        .map(|(episode, shown)| Trajectory {
+            anchors: shown.iter().map(String::as_str).collect(),
+            rewards: config.reward_rule().penalised(episode),
+        })
+        .collect();
+    let found = advantages(&trajectories, config.rule(), config.gamma, config.omega, config.cross_step_stats);
+    let turns = group.episodes.iter().flat_map(Episode::steps).map(|step| &step.turn);
+    let advantages = found.total.into_iter().flatten();
+    turns.zip(advantages).map(|(turn, advantage)| Sample::of(turn, advantage)).collect()
 }
 
 #[cfg(test)]

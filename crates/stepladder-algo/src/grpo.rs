@@ -16,24 +16,33 @@ use crate::AlgoError;
 use crate::online::samples::{Sample, of_role};
 use crate::online::world::Sampled;
 use crate::online::{Method, Session};
-use crate::ops::group::episode_advantages;
+use crate::ops::group::{GroupMode, GroupRule, episode_advantages};
 
-/// GRPO or RLOO, by the mode of the group rule.
+/// GRPO or RLOO.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Grpo;
+pub enum Grpo {
+    /// Compares the episodes of a group by the configuration's `norm`.
+    Grpo,
+    /// Compares each episode with the mean of the others.
+    Rloo,
+}
 
 impl Method for Grpo {
     /// Plays every task `group` times, then learns from all of it.
     fn iterate(&mut self, session: &mut Session<'_>) -> Result<(), AlgoError> {
         let config = session.config;
+        let rule = match self {
+            Self::Grpo => config.rule(),
+            Self::Rloo => GroupRule::new(GroupMode::Rloo),
+        };
         let sampled = Sampled { temperature: config.temperature, only: None };
         let groups = session.play_groups(sampled, config.group)?;
         let mut samples: Vec<Sample> = Vec::new();
         for group in &groups {
-            let returns = group.returns(config.reward, config.penalty);
+            let returns = group.returns(config.reward_rule());
             session.count_group(&returns);
             let lens: Vec<usize> = group.episodes.iter().map(|episode| episode.len()).collect();
-            let advantages = episode_advantages(&returns, &lens, config.rule, config.cross_step_stats);
+            let advantages = episode_advantages(&returns, &lens, rule, config.cross_step_stats);
             for (episode, advantage) in group.episodes.iter().zip(advantages) {
                 samples.extend(of_role(episode, Role::Flat, advantage)?);
             }

@@ -21,7 +21,7 @@ use stepladder_core::{Role, TaskKey, blueprint};
 use stepladder_rollout::scheduler::Job;
 
 use crate::AlgoError;
-use crate::online::reward::Reward;
+use crate::online::reward::RewardRule;
 use crate::online::samples::{Sample, of_role};
 use crate::online::world::{Group, Sampled, group};
 use crate::online::{Method, Session};
@@ -51,7 +51,7 @@ pub fn best_blueprint(returns: &[f64], subgoals: &[usize]) -> Option<usize> {
 
 /// R^M of every blueprint of a group: the return of its episode without penalties; below all others where the blueprint
 /// could not be read.
-pub fn macro_returns(reward: Reward, episodes: &[Episode]) -> Vec<f64> {
+pub fn macro_returns(reward: RewardRule, episodes: &[Episode]) -> Vec<f64> {
     let played = |episode: &Episode| (!episode.is_empty()).then(|| reward.steps(episode).iter().sum::<f64>());
     let found: Vec<Option<f64>> = episodes.iter().map(played).collect();
     let least = found.iter().flatten().copied().fold(f64::INFINITY, f64::min);
@@ -76,7 +76,7 @@ pub struct Himac {
 impl Method for Himac {
     /// Phase A, its update, phase B, its update.
     fn iterate(&mut self, session: &mut Session<'_>) -> Result<(), AlgoError> {
-        let rule = session.config.rule;
+        let rule = session.config.rule();
         if !self.coevolution {
             return together(session, rule);
         }
@@ -106,7 +106,7 @@ fn explore(
             chosen.push(Vec::new());
             continue;
         };
-        let returns = macro_returns(config.reward, &group.episodes);
+        let returns = macro_returns(config.reward_rule(), &group.episodes);
         session.count_group(&returns);
         session.count_blueprints(&group.episodes);
         for (episode, advantage) in group.episodes.iter().zip(relative(&returns, rule)) {
@@ -120,7 +120,7 @@ fn explore(
 
 /// z*; nothing if no blueprint can be read, and the executor then has the task as its only sub-goal.
 fn choose(session: &Session<'_>, group: &Group, returns: &[f64], selection: Selection) -> Vec<String> {
-    let max_subgoals = session.config.agent.max_subgoals;
+    let max_subgoals = session.world.agent.max_subgoals;
     let blueprints: Vec<Option<Vec<String>>> =
         group.episodes.iter().map(|episode| blueprint_of(episode, max_subgoals)).collect();
     let readable: Vec<usize> = (0..blueprints.len()).filter(|&index| blueprints[index].is_some()).collect();
@@ -158,7 +158,7 @@ fn adapt(
     session.count_lost(lost);
     let mut samples: Vec<Sample> = Vec::new();
     for group in &groups {
-        let returns = group.returns(session.config.reward, session.config.penalty);
+        let returns = group.returns(session.config.reward_rule());
         session.count_group(&returns);
         for (episode, advantage) in group.episodes.iter().zip(relative(&returns, rule)) {
             samples.extend(of_role(episode, Role::Micro, advantage)?);
@@ -173,7 +173,7 @@ fn together(session: &mut Session<'_>, rule: GroupRule) -> Result<(), AlgoError>
     let groups = session.play_groups(sampled, session.config.group)?;
     let mut samples: Vec<Sample> = Vec::new();
     for group in &groups {
-        let returns = group.returns(session.config.reward, session.config.penalty);
+        let returns = group.returns(session.config.reward_rule());
         session.count_group(&returns);
         session.count_blueprints(&group.episodes);
         for (episode, advantage) in group.episodes.iter().zip(relative(&returns, rule)) {

@@ -28,7 +28,7 @@ use stepladder_core::Role;
 use stepladder_data::offline_batch::collate;
 use stepladder_data::{Level, OfflineRow, PerLevel};
 use stepladder_model::{Factors, Params, Weights};
-use tch::{TchError, Tensor};
+use tch::{Kind, TchError, Tensor};
 
 use crate::AlgoError;
 use crate::ops::actor::advantage;
@@ -111,9 +111,15 @@ pub fn losses(
     Ok(Losses { critic, v, q, advantage, factor })
 }
 
-/// `count` workers for a model like `weights`.
-pub fn workers(count: usize, weights: &Weights, factors: &Factors, config: &OfflineConfig) -> OfflineWorkers {
-    OfflineWorkers::new(count, weights, factors, config, losses)
+/// `count` workers for a model like `weights`, whose matrix products have dtype `kind`; critics compute in f32.
+pub fn workers(
+    count: usize,
+    weights: &Weights,
+    factors: &Factors,
+    config: &OfflineConfig,
+    kind: Kind,
+) -> OfflineWorkers {
+    OfflineWorkers::new(count, weights, factors, (config, kind), losses)
 }
 
 /// The parts of a step that are normalised by themselves: all of it, or its micro-steps with an even part of each level.
@@ -240,7 +246,7 @@ fn step(
     let norm = |gradient: &Tensor| gradient.norm().double_value(&[]);
     let norm = norm(&total.actor).hypot(norm(&total.critics));
     if train_actor {
-        let rate = rate * config.actor_learning_rate;
+        let rate = rate * config.learning_rate;
         trainer.optimiser.step_within(&mut trainer.weights.trained.flat, &total.actor, rate, norm);
     }
     let rate = rate * config.critic_learning_rate;
@@ -296,7 +302,7 @@ impl StepGradients {
 
 /// Trains until the budget is used up or `stop` is set. Continues wherever `trainer.progress` stands.
 ///
-/// `trainer` comes from [`start`] or from a checkpoint that [`train`] left, `workers` were made with the same `config`.
+/// `pad` fills short rows up, and `seed` decides the order of the rows. `trainer` comes from [`start`] or from a checkpoint that [`train`] left, `workers` were made with the same `config`.
 /// Rows without a reply and rows of a flat agent are left out; a level without rows is not trained.
 ///
 /// # Errors
@@ -306,7 +312,7 @@ impl StepGradients {
 pub fn train(
     config: &OfflineConfig,
     rows: &[OfflineRow],
-    pad: u32,
+    (pad, seed): (u32, u64),
     trainer: &mut Trainer,
     workers: &OfflineWorkers,
     stop: &AtomicBool,
@@ -323,7 +329,7 @@ pub fn train(
     if needed > window {
         return Err(AlgoError::Window { needed, window });
     }
-    let &OfflineConfig { mixture, batch_tokens, batch_rows, seed, .. } = config;
+    let &OfflineConfig { mixture, batch_tokens, batch_rows, .. } = config;
     let plan = BatchPlan { mixture, batch_tokens, batch_rows, seed };
     let measured: Vec<_> = rows.iter().map(|row| (row.row.role, row.row.ids.len())).collect();
     epochs::run(
@@ -340,7 +346,7 @@ pub fn train(
             for (level, sums) in outcome.sums.iter() {
                 per_role[level.role() as usize] = (sums.logprob, sums.totals.count);
             }
-            let learning_rate = if warming { 0.0 } else { rate * config.actor_learning_rate };
+            let learning_rate = if warming { 0.0 } else { rate * config.learning_rate };
             let (loss, extra) = (outcome.loss, outcome.extra());
             Ok(Done { tokens: outcome.tokens, loss, gradient_norm, learning_rate, per_role, extra })
         },

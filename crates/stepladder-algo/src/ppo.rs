@@ -10,10 +10,8 @@
 //! V is a model of its own ([`value`]), started from the policy; it reads the position before a token. The policy's loss is
 //! the clipped surrogate with a divergence from the starting policy (5.5), no divergence in the reward.
 
-mod config;
 pub mod value;
 
-pub use config::PpoConfig;
 use value::VALUE;
 pub use value::ValueWorkers;
 
@@ -32,17 +30,10 @@ use crate::ops::returns::{place_rewards, whiten};
 use crate::runtime::clock::Stopwatch;
 use crate::runtime::trainer::Trainer;
 
-/// PPO, with the workers of its critic.
+/// PPO, with the workers of its critic. The critic starts with the run, or continues from its checkpoint.
+#[derive(Default)]
 pub struct Ppo {
-    config: PpoConfig,
     values: Option<ValueWorkers>,
-}
-
-impl Ppo {
-    /// PPO whose critic starts with the run, or continues from its checkpoint.
-    pub fn new(config: PpoConfig) -> Self {
-        Self { config, values: None }
-    }
 }
 
 impl Method for Ppo {
@@ -62,7 +53,7 @@ impl Method for Ppo {
     fn iterate(&mut self, session: &mut Session<'_>) -> Result<(), AlgoError> {
         let config = session.config;
         let sampled = Sampled { temperature: config.temperature, only: None };
-        let count = config.tasks * config.group;
+        let count = config.tasks_per_iteration * config.group;
         let jobs: Vec<_> = session
             .world
             .draw(session.iteration(), count)
@@ -77,7 +68,7 @@ impl Method for Ppo {
         session.count_lost(lost);
         let episodes: Vec<Episode> = groups.into_iter().flat_map(|group| group.episodes).collect();
         let values = self.values.as_ref().ok_or_else(not_started)?;
-        let samples = learn(session, &episodes, self.config, values)?;
+        let samples = learn(session, &episodes, values)?;
         session.update(&samples)
     }
 }
@@ -91,7 +82,6 @@ fn not_started() -> AlgoError {
 fn learn(
     session: &mut Session<'_>,
     episodes: &[Episode],
-    ppo: PpoConfig,
     values: &ValueWorkers,
 ) -> Result<Vec<Sample>, AlgoError> {
     let clock = Stopwatch::start();
@@ -103,7 +93,7 @@ fn learn(
         asked.extend(samples.iter().cloned());
         if episode.end == Some(End::Truncated) {
             let window = session.trainer.weights.config().shape.max_positions as usize;
-            asked.push(next_prompt(episode, session.config.agent, window, &*session.world.encoder)?);
+            asked.push(next_prompt(episode, session.world.agent, window, &*session.world.encoder)?);
         }
     }
     let parameters = value::count(&session.trainer.weights.trained.layout);
@@ -118,10 +108,13 @@ fn learn(
         let cut_off = episode.end == Some(End::Truncated);
         let bootstrap = if cut_off { known.next().and_then(|values| values.first().copied()) } else { None };
         let lens: Vec<usize> = own.iter().map(Sample::len).collect();
-        let rewards = session.config.reward.penalised(episode, session.config.penalty);
+        let rewards = session.config.reward_rule().penalised(episode);
         let stream: Vec<f64> = own_values.iter().flatten().map(|&value| f64::from(value)).collect();
-        let (advantages, returns) =
-            ppo.gae.estimate(&place_rewards(&lens, &rewards), &stream, f64::from(bootstrap.unwrap_or(0.0)));
+        let (advantages, returns) = session.config.gae().estimate(
+            &place_rewards(&lens, &rewards),
+            &stream,
+            f64::from(bootstrap.unwrap_or(0.0)),
+        );
         all.extend(advantages);
         let mut returns = returns.into_iter().map(|value| value as f32);
         targets.extend(lens.iter().map(|&len| returns.by_ref().take(len).collect::<Vec<f32>>()));
@@ -139,7 +132,7 @@ fn learn(
         let net = session.trainer.nets.get_mut(VALUE, parameters)?;
         let members: Vec<(&Sample, &[f32], &[f32])> =
             batch.iter().map(|&at| (&samples[at], old[at].as_slice(), targets[at].as_slice())).collect();
-        let (loss, norm) = values.step(net, &members, ppo, layout)?;
+        let (loss, norm) = values.step(net, &members, session.config, layout)?;
         session.step_done(norm)?;
         losses.push(loss);
     }

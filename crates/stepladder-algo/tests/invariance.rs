@@ -18,7 +18,6 @@ use stepladder_data::batch::{Reduction, collate, collate_all};
 use stepladder_data::rows::merge;
 use stepladder_data::{Batch, Row};
 use stepladder_model::Params;
-use tch::Kind;
 
 /// Of the largest entry: only the order of f32 additions differs.
 const TOLERANCE: f64 = 1e-6;
@@ -136,8 +135,7 @@ fn config(mixture: Mixture, reduction: Reduction) -> BcConfig {
         batch_rows: 4,
         planner_every: 4,
         budget: Budget::Steps(1),
-        seed: 0,
-        kind: Kind::Float,
+        ..BcConfig::default()
     }
 }
 

@@ -45,7 +45,7 @@ impl Same {
     }
 
     fn of(&self, config: &OfflineConfig, rows: &[OfflineRow], workers: usize) -> StepGradients {
-        let learners = start_workers(workers, &weights(&self.params), &factors(), config);
+        let learners = start_workers(workers, &weights(&self.params), &factors(), config, Kind::Float);
         gradients(config, rows.iter().collect(), PAD, (&self.params, &self.critics), true, &learners).unwrap()
     }
 }

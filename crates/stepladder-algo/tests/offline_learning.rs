@@ -110,9 +110,9 @@ fn run(config: &OfflineConfig, trainer: &mut Trainer) {
         .map(Level::role)
         .flat_map(|role| CHAIN.iter().map(move |edge| row(role, factor_of(role), edge)))
         .collect();
-    let learners = workers(1, &trainer.weights, &trainer.factors, config);
+    let learners = workers(1, &trainer.weights, &trainer.factors, config, Kind::Float);
     let stop = AtomicBool::new(false);
-    let ending = train(config, &rows, PAD, trainer, &learners, &stop, &mut Quiet).unwrap();
+    let ending = train(config, &rows, (PAD, 4), trainer, &learners, &stop, &mut Quiet).unwrap();
     assert_eq!(ending, Ending::Complete);
 }
 
@@ -191,7 +191,7 @@ fn the_actor_prefers_what_was_better_than_expected() {
         temperature: 0.1,
         critic_warmup: 300,
         critic_learning_rate: 5e-3,
-        actor_learning_rate: 2e-3,
+        learning_rate: 2e-3,
         batch_rows: 7,
         budget: Budget::Steps(600),
         ..offline_config(ActorMode::Awr, Mixture::Levels)
@@ -199,9 +199,9 @@ fn the_actor_prefers_what_was_better_than_expected() {
     // The levels share the prompts here and want different replies, so one level decides alone.
     let mut alone = fresh();
     let rows: Vec<OfflineRow> = CHAIN.iter().map(|edge| row(Role::Planner, 1.0, edge)).collect();
-    let learners = workers(2, &alone.weights, &alone.factors, &config);
+    let learners = workers(2, &alone.weights, &alone.factors, &config, Kind::Float);
     let stop = AtomicBool::new(false);
-    train(&config, &rows, PAD, &mut alone, &learners, &stop, &mut Quiet).unwrap();
+    train(&config, &rows, (PAD, 4), &mut alone, &learners, &stop, &mut Quiet).unwrap();
     with_decoder(&alone.weights.trained, |decoder| {
         for state in 0..3 {
             let hidden = decoder.hidden(&ids(&prompt(state))).unwrap().select(1, -1);

@@ -24,7 +24,7 @@ use stepladder_algo::runtime::schedule::Schedule;
 use stepladder_algo::runtime::trainer::{Identity, Trainer};
 use stepladder_core::Role;
 use stepladder_data::OfflineRow;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 const ADAM: AdamWConfig = AdamWConfig { beta1: 0.9, beta2: 0.98, eps: 1e-8, weight_decay: 0.01, clip: 1.0 };
 
@@ -76,10 +76,10 @@ fn run(
     workers: usize,
     stop_after: Option<u64>,
 ) -> Result<(Ending, Vec<StepReport>), AlgoError> {
-    let learners = start_workers(workers, &trainer.weights, &trainer.factors, config);
+    let learners = start_workers(workers, &trainer.weights, &trainer.factors, config, Kind::Float);
     let stop = AtomicBool::new(false);
     let mut watch = Watch { reports: Vec::new(), stop_after, stop: &stop };
-    let ending = train(config, rows, PAD, trainer, &learners, &stop, &mut watch)?;
+    let ending = train(config, rows, (PAD, 4), trainer, &learners, &stop, &mut watch)?;
     Ok((ending, watch.reports))
 }
 
@@ -238,12 +238,12 @@ fn a_step_is_the_average_of_its_micro_steps() {
     let mut trainer = fresh();
     let (_, reports) = run(&config, &rows, &mut trainer, 2, None).unwrap();
     let begin = fresh();
-    let learners = start_workers(1, &begin.weights, &begin.factors, &config);
+    let learners = start_workers(1, &begin.weights, &begin.factors, &config, Kind::Float);
     let plan = stepladder_algo::runtime::plan::BatchPlan {
         mixture: Mixture::Levels,
         batch_tokens: 0,
         batch_rows: 4,
-        seed: config.seed,
+        seed: 4,
     };
     let measured: Vec<(Role, usize)> = rows.iter().map(|row| (row.row.role, row.row.ids.len())).collect();
     let group = plan.epoch(&measured, 0).remove(0);
@@ -272,7 +272,7 @@ fn model_and_critics_are_clipped_together_and_step_with_rates_of_their_own() {
         ..schedule(1, ActorMode::Awr, Mixture::Pooled)
     };
     let begin = fresh();
-    let learners = start_workers(1, &begin.weights, &begin.factors, &config);
+    let learners = start_workers(1, &begin.weights, &begin.factors, &config, Kind::Float);
     let start_critic = critic(&begin);
     let found = gradients(
         &config,
@@ -287,7 +287,7 @@ fn model_and_critics_are_clipped_together_and_step_with_rates_of_their_own() {
     let mut optimiser = AdamW::new(AdamWConfig { clip: 0.1, eps: 1e-3, ..ADAM }, &both);
     let start_values = Tensor::cat(&[&begin.weights.trained.flat, &start_critic.params], 0);
     // One AdamW over everything, taken once with each rate.
-    let after = [config.actor_learning_rate, config.critic_learning_rate].map(|rate| {
+    let after = [config.learning_rate, config.critic_learning_rate].map(|rate| {
         let mut flat = start_values.copy();
         let mut optimiser = AdamW::new(optimiser.config, &flat);
         optimiser.step(&mut flat, &both, rate);

@@ -19,10 +19,8 @@ use stepladder_algo::online::samples::{Sample, merge, of_role};
 use stepladder_algo::online::update::SurrogateWorkers;
 use stepladder_algo::online::world::{Sampled, World, group};
 use stepladder_algo::online::{Method, OnlineConfig, train};
-use stepladder_algo::ops::group::{GroupMode, GroupRule};
-use stepladder_algo::ops::returns::Gae;
 use stepladder_algo::ops::surrogate::{Aggregate, SurrogateRule};
-use stepladder_algo::ppo::{Ppo, PpoConfig, ValueWorkers, value};
+use stepladder_algo::ppo::{Ppo, ValueWorkers, value};
 use stepladder_algo::runtime::checkpoint;
 use stepladder_algo::runtime::observer::{Ending, Observer, StepReport};
 use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
@@ -197,7 +195,7 @@ impl Fixture {
         let pool = Echoes.tasks("all").unwrap();
         let jobs = stepladder_rollout::Job::each(&pool);
         let sampled = Sampled { temperature: 1.0, only: None };
-        self.world(&pool, 1).play(trainer, flat(), &jobs, sampled, 0).unwrap().0
+        self.world(&pool, 1, flat()).play(trainer, &jobs, sampled, 0).unwrap().0
     }
 
     fn new() -> Self {
@@ -226,15 +224,14 @@ impl Fixture {
             batch_rows: 1,
             planner_every: 1,
             budget: Budget::Steps(150),
-            seed: 1,
-            kind: Kind::Float,
+            ..BcConfig::default()
         };
         let workers = Workers::cloning(1, &trainer.weights, &trainer.factors, Kind::Float);
         let stop = AtomicBool::new(false);
         bc::train(
             &config,
             &rows,
-            self.encoder.pad(),
+            (self.encoder.pad(), 1),
             &mut trainer,
             &workers,
             &stop,
@@ -246,7 +243,7 @@ impl Fixture {
         trainer
     }
 
-    fn world<'a>(&self, pool: &'a [TaskKey], workers: usize) -> World<'a> {
+    fn world<'a>(&self, pool: &'a [TaskKey], workers: usize, agent: AgentSpec) -> World<'a> {
         World {
             tasks: &Echoes,
             pool,
@@ -257,6 +254,7 @@ impl Fixture {
             workers,
             kind: Kind::Float,
             seed: 3,
+            agent,
         }
     }
 }
@@ -271,32 +269,34 @@ fn himac() -> AgentSpec {
     AgentSpec { history: Some(0), ..AgentSpec::from(AgentKind::Himac) }
 }
 
-fn config(agent: AgentSpec, mode: GroupMode, iterations: f64) -> OnlineConfig {
+fn config(iterations: f64) -> OnlineConfig {
     OnlineConfig {
-        agent,
-        tasks: 6,
+        tasks_per_iteration: 6,
         group: 6,
-        temperature: 1.0,
         reward: Reward::Return,
-        penalty: 0.1,
-        rule: GroupRule::new(mode),
-        cross_step_stats: false,
-        surrogate: SurrogateRule { clip_low: 0.2, clip_high: 0.2, beta: 0.01 },
-        aggregate: Aggregate::TokenMean,
         mini_batch: 48,
         batch_tokens: 512,
         learning_rate: 2e-3,
+        critic_learning_rate: 1e-3,
         budget: Budget::Epochs(iterations),
+        ..OnlineConfig::default()
     }
 }
 
-fn learn(fixture: &Fixture, trainer: &mut Trainer, method: &mut dyn Method, config: &OnlineConfig) -> Curve {
+fn learn(
+    fixture: &Fixture,
+    trainer: &mut Trainer,
+    method: &mut dyn Method,
+    agent: AgentSpec,
+    config: &OnlineConfig,
+) -> Curve {
     let pool = Echoes.tasks("all").unwrap();
     let reference = trainer.weights.trained.flat.copy();
     let mut curve = Curve(vec![], vec![]);
     let stop = AtomicBool::new(false);
     let ending =
-        train(method, config, &fixture.world(&pool, 1), trainer, &reference, &stop, &mut curve).unwrap();
+        train(method, config, &fixture.world(&pool, 1, agent), trainer, &reference, &stop, &mut curve)
+            .unwrap();
     assert_eq!(ending, Ending::Complete);
     curve
 }
@@ -304,19 +304,19 @@ fn learn(fixture: &Fixture, trainer: &mut Trainer, method: &mut dyn Method, conf
 #[test]
 fn every_method_learns_to_say_what_is_shown() {
     let fixture = Fixture::new();
-    let ppo = PpoConfig { gae: Gae { gamma: 1.0, lambda: 0.95 }, value_clip: 0.5, learning_rate: 5e-3 };
-    let cases: [(&str, Box<dyn Method>, AgentSpec, GroupMode); 7] = [
-        ("grpo", Box::new(Grpo), flat(), GroupMode::MeanStd),
-        ("rloo", Box::new(Grpo), flat(), GroupMode::Rloo),
-        ("gigpo", Box::new(Gigpo { gamma: 0.95, omega: 1.0 }), flat(), GroupMode::MeanStd),
-        ("ppo", Box::new(Ppo::new(ppo)), flat(), GroupMode::MeanStd),
-        ("himac", Box::new(BEST), himac(), GroupMode::MeanStd),
-        ("random", Box::new(Himac { selection: Selection::Random, ..BEST }), himac(), GroupMode::MeanStd),
-        ("joint", Box::new(Himac { coevolution: false, ..BEST }), himac(), GroupMode::MeanStd),
+    let config = OnlineConfig { gae_lambda: 0.95, critic_learning_rate: 5e-3, ..config(16.0) };
+    let cases: [(&str, Box<dyn Method>, AgentSpec); 7] = [
+        ("grpo", Box::new(Grpo::Grpo), flat()),
+        ("rloo", Box::new(Grpo::Rloo), flat()),
+        ("gigpo", Box::new(Gigpo), flat()),
+        ("ppo", Box::new(Ppo::default()), flat()),
+        ("himac", Box::new(BEST), himac()),
+        ("random", Box::new(Himac { selection: Selection::Random, ..BEST }), himac()),
+        ("joint", Box::new(Himac { coevolution: false, ..BEST }), himac()),
     ];
-    for (name, mut method, agent, mode) in cases {
+    for (name, mut method, agent) in cases {
         let mut trainer = fixture.warm();
-        let Curve(returns, gaps) = learn(&fixture, &mut trainer, &mut *method, &config(agent, mode, 16.0));
+        let Curve(returns, gaps) = learn(&fixture, &mut trainer, &mut *method, agent, &config);
         let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
         let (first, last) = (mean(&returns[..3]), mean(&returns[13..]));
         println!("{name}: return {first:.2} -> {last:.2} of 4");
@@ -332,10 +332,7 @@ fn every_method_learns_to_say_what_is_shown() {
 #[test]
 fn a_run_continued_from_a_checkpoint_goes_on_as_if_nothing_had_happened() {
     let fixture = Fixture::new();
-    let ppo = || -> Box<dyn Method> {
-        let gae = Gae { gamma: 1.0, lambda: 1.0 };
-        Box::new(Ppo::new(PpoConfig { gae, value_clip: 0.5, learning_rate: 1e-3 }))
-    };
+    let ppo = || -> Box<dyn Method> { Box::new(Ppo::default()) };
     let himac_method = || -> Box<dyn Method> { Box::new(BEST) };
     type Make<'a> = &'a dyn Fn() -> Box<dyn Method>;
     let cases: [(Make<'_>, AgentSpec); 2] = [(&ppo, flat()), (&himac_method, himac())];
@@ -345,9 +342,9 @@ fn a_run_continued_from_a_checkpoint_goes_on_as_if_nothing_had_happened() {
         let pool = Echoes.tasks("all").unwrap();
         let stop = AtomicBool::new(false);
         let run = |trainer: &mut Trainer, iterations| {
-            let config = config(agent, GroupMode::MeanStd, iterations);
-            let (world, mut curve) = (fixture.world(&pool, 2), Curve(vec![], vec![]));
-            train(&mut *method(), &config, &world, trainer, &reference, &stop, &mut curve).unwrap();
+            let (world, mut curve) = (fixture.world(&pool, 2, agent), Curve(vec![], vec![]));
+            train(&mut *method(), &config(iterations), &world, trainer, &reference, &stop, &mut curve)
+                .unwrap();
         };
         let mut whole = fixture.warm();
         run(&mut whole, 4.0);
@@ -376,10 +373,10 @@ fn masks_isolate_the_roles() {
     let fixture = Fixture::new();
     let trainer = fixture.warm();
     let pool = Echoes.tasks("all").unwrap();
-    let world = fixture.world(&pool, 1);
+    let world = fixture.world(&pool, 1, himac());
     let jobs = stepladder_rollout::Job::each(&pool[..6]);
     let sampled = Sampled { temperature: 1.0, only: None };
-    let (episodes, _) = world.play(&trainer, himac(), &jobs, sampled, 0).unwrap();
+    let (episodes, _) = world.play(&trainer, &jobs, sampled, 0).unwrap();
     let learners = SurrogateWorkers::new(2, &trainer.weights, &trainer.factors, Kind::Float, 1.0);
     let rule = SurrogateRule { clip_low: 0.2, clip_high: 0.2, beta: 0.01 };
     let gradient = |episodes: &[stepladder_core::trace::Episode], role: Role| -> Vec<f32> {
@@ -564,7 +561,7 @@ fn the_critic_is_the_same_without_libtorch() {
     let samples: Vec<Sample> =
         episodes.iter().flat_map(|episode| of_role(episode, Role::Flat, 1.0).unwrap()).collect();
     let adamw = trainer.optimiser.config;
-    let numbers = PpoConfig { gae: Gae { gamma: 1.0, lambda: 1.0 }, value_clip: 0.5, learning_rate: 1e-3 };
+    let config = config(1.0);
     let [(found, native), (expected, libtorch)] = [false, true].map(|libtorch| {
         let values = ValueWorkers::new(2, &trainer.weights, &trainer.factors, Kind::Float);
         let values = if libtorch { values.with_libtorch() } else { values };
@@ -581,7 +578,7 @@ fn the_critic_is_the_same_without_libtorch() {
             .map(|((sample, known), returns)| (sample, known.as_slice(), returns.as_slice()))
             .collect();
         let steps: Vec<(f64, f64)> =
-            (0..3).map(|_| values.step(&mut net, &members, numbers, (200, 0)).unwrap()).collect();
+            (0..3).map(|_| values.step(&mut net, &members, &config, (200, 0)).unwrap()).collect();
         (known, (steps, values.evaluate(&net, &samples, (200, 0)).unwrap()))
     });
     let close = |a: &[Vec<f32>], b: &[Vec<f32>], off: f32| {
@@ -603,25 +600,26 @@ fn what_fails_is_dropped_and_the_rest_goes_on() {
     let fixture = Fixture::new();
     let mut trainer = fixture.warm();
     let pool: Vec<TaskKey> = ["1", "broken"].map(|id| TaskKey::new("echo", "all", id)).into();
-    let world = fixture.world(&pool, 1);
+    let world = fixture.world(&pool, 1, flat());
     let jobs: Vec<_> = pool
         .iter()
         .flat_map(|task| (0..3).map(|sample| stepladder_rollout::Job::sampled(task, sample)))
         .collect();
     let sampled = Sampled { temperature: 1.0, only: None };
-    let (episodes, _) = world.play(&trainer, flat(), &jobs, sampled, 0).unwrap();
+    let (episodes, _) = world.play(&trainer, &jobs, sampled, 0).unwrap();
     let (groups, lost) = group(episodes, 2).unwrap();
     assert_eq!(groups.len(), 1);
     assert_eq!((groups[0].episodes.len(), lost.dropped.episodes, lost.groups), (3, 3, 1));
     assert!(lost.dropped.first.unwrap().contains("lost its voice"));
     let reference = trainer.weights.trained.flat.copy();
     let stop = AtomicBool::new(false);
-    let methods: [(Box<dyn Method>, AgentSpec); 2] = [(Box::new(Grpo), flat()), (Box::new(BEST), himac())];
+    let methods: [(Box<dyn Method>, AgentSpec); 2] =
+        [(Box::new(Grpo::Grpo), flat()), (Box::new(BEST), himac())];
     for (mut method, agent) in methods {
-        let config = config(agent, GroupMode::MeanStd, 2.0);
+        let world = fixture.world(&pool, 1, agent);
         let mut heard = Heard { steps: 0, warnings: Vec::new() };
         trainer.progress = Progress::start();
-        train(&mut *method, &config, &world, &mut trainer, &reference, &stop, &mut heard).unwrap();
+        train(&mut *method, &config(2.0), &world, &mut trainer, &reference, &stop, &mut heard).unwrap();
         assert_eq!(heard.steps, 2);
         let dropped =
             |text: &String| text.contains("lost its voice") && text.contains("groups that became too small");
@@ -629,12 +627,18 @@ fn what_fails_is_dropped_and_the_rest_goes_on() {
     }
     // An environment that is broken for all of them ends the run.
     let broken = [TaskKey::new("echo", "all", "broken")];
-    let config = config(flat(), GroupMode::MeanStd, 2.0);
     trainer.progress = Progress::start();
     let mut curve = Curve(vec![], vec![]);
-    let error =
-        train(&mut Grpo, &config, &fixture.world(&broken, 1), &mut trainer, &reference, &stop, &mut curve)
-            .unwrap_err();
+    let error = train(
+        &mut Grpo::Grpo,
+        &config(2.0),
+        &fixture.world(&broken, 1, flat()),
+        &mut trainer,
+        &reference,
+        &stop,
+        &mut curve,
+    )
+    .unwrap_err();
     assert!(matches!(error, AlgoError::Broken(_)) && error.to_string().contains("lost its voice"), "{error}");
 }
 
@@ -645,14 +649,20 @@ fn five_gradients_that_are_not_finite_end_the_run() {
     let pool = Echoes.tasks("all").unwrap();
     let before = trainer.weights.trained.flat.copy();
     // An infinite weight of the divergence makes every loss infinite, from the first step on.
-    let mut config = config(flat(), GroupMode::MeanStd, 9.0);
-    config.surrogate.beta = f64::INFINITY;
+    let config = OnlineConfig { kl: f64::INFINITY, ..config(9.0) };
     let stop = AtomicBool::new(false);
     let reference = &before * 0.5;
     let mut curve = Curve(vec![], vec![]);
-    let error =
-        train(&mut Grpo, &config, &fixture.world(&pool, 1), &mut trainer, &reference, &stop, &mut curve)
-            .unwrap_err();
+    let error = train(
+        &mut Grpo::Grpo,
+        &config,
+        &fixture.world(&pool, 1, flat()),
+        &mut trainer,
+        &reference,
+        &stop,
+        &mut curve,
+    )
+    .unwrap_err();
     assert!(matches!(error, AlgoError::NotFinite { times: 5, .. }), "{error}");
     assert_eq!(
         Vec::<f32>::try_from(&trainer.weights.trained.flat).unwrap(),

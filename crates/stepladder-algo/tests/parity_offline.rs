@@ -94,13 +94,13 @@ impl Fixture {
             tau: number("tau"),
             temperature: number("temperature"),
             weight_clip: number("weight_clip"),
-            actor_learning_rate: number("actor_learning_rate"),
+            learning_rate: number("actor_learning_rate"),
             critic_learning_rate: number("critic_learning_rate"),
             schedule: Schedule::Constant,
             batch_rows: 4,
             batch_tokens: 100_000,
             budget: Budget::Steps(5),
-            ..OfflineConfig::profile(Profile::Fixed, 0, Kind::Float)
+            ..OfflineConfig::profile(Profile::Fixed)
         }
     }
 
@@ -132,9 +132,9 @@ impl Fixture {
         change(&mut config, trainer.nets.get_mut(CRITIC, count(width)).unwrap());
         let begin = state(&self.trainer());
         let mut compared = Compared { fixture: self, variant, begin, worst: 0.0, failure: None };
-        let learners = start_workers(workers, &trainer.weights, &trainer.factors, &config);
+        let learners = start_workers(workers, &trainer.weights, &trainer.factors, &config, Kind::Float);
         let stop = AtomicBool::new(false);
-        train(&config, &self.rows(), self.pad, &mut trainer, &learners, &stop, &mut compared).unwrap();
+        train(&config, &self.rows(), (self.pad, 0), &mut trainer, &learners, &stop, &mut compared).unwrap();
         assert_eq!(trainer.progress.step, 5);
         compared.failure.map_or(Ok(compared.worst), Err)
     }
@@ -222,7 +222,7 @@ fn other_algorithms_do_not_pass() {
     assert!(!passes(&|config, _| config.weight_clip = 20.0));
     assert!(!passes(&|config, _| config.temperature = 0.25));
     assert!(!passes(&|config, _| config.micro_steps = 1));
-    assert!(!passes(&|config, _| config.actor_learning_rate *= 1.01));
+    assert!(!passes(&|config, _| config.learning_rate *= 1.01));
     assert!(!passes(&|config, _| config.critic_learning_rate *= 1.01));
     assert!(!passes(&|_, critic| critic.target = Some(critic.params.copy())));
     assert!(!passes(&|_, critic| critic.optimiser.config.weight_decay = 0.0));

@@ -45,8 +45,7 @@ fn config(mixture: Mixture, steps: u64) -> BcConfig {
         batch_rows: 2,
         planner_every: 4,
         budget: Budget::Steps(steps),
-        seed: 4,
-        kind: Kind::Float,
+        ..BcConfig::default()
     }
 }
 
@@ -78,7 +77,7 @@ fn run(
     let pool = Workers::cloning(workers, &trainer.weights, &trainer.factors, Kind::Float);
     let stop = AtomicBool::new(false);
     let mut watch = Watch { losses: Vec::new(), stop_after, stop: &stop };
-    let ending = train(config, rows, PAD, trainer, &pool, &stop, &mut watch).unwrap();
+    let ending = train(config, rows, (PAD, 4), trainer, &pool, &stop, &mut watch).unwrap();
     (ending, watch.losses)
 }
 

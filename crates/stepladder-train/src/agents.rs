@@ -12,10 +12,7 @@ use stepladder_algo::himac::Himac;
 use stepladder_algo::offline_ac::{self, OfflineConfig};
 use stepladder_algo::online::world::World;
 use stepladder_algo::online::{self, Method, OnlineConfig};
-use stepladder_algo::ops::group::{GroupMode, GroupRule};
-use stepladder_algo::ops::returns::Gae;
-use stepladder_algo::ops::surrogate::SurrogateRule;
-use stepladder_algo::ppo::{Ppo, PpoConfig};
+use stepladder_algo::ppo::Ppo;
 use stepladder_algo::runtime::checkpoint;
 use stepladder_algo::runtime::metrics::Metrics;
 use stepladder_algo::runtime::observer::Ending;
@@ -30,28 +27,22 @@ use stepladder_model::{Device, Kind};
 
 use super::agent_run::AgentRun;
 use super::watcher::{Logged, Watcher, trim_metrics};
-use crate::config::{AgentConfig, Algo, Norm, OnlineSection};
+use crate::config::{AgentConfig, Algo};
 use crate::envs::Registered;
 
 impl AgentRun<'_> {
     /// Hyperparameters of one phase of behaviour cloning.
     fn bc_config(&self, budget: Budget) -> BcConfig {
-        let bc = &self.config.algo.bc;
-        BcConfig {
-            learning_rate: self.numbers.learning_rate,
-            schedule: bc.schedule,
-            warmup: bc.warmup,
-            floor: bc.floor,
-            reduction: bc.reduction,
-            // A flat episode is one row: there are no levels to pair.
-            mixture: if self.numbers.kind == AgentKind::Flat { Mixture::Pooled } else { bc.mixture },
-            batch_tokens: self.numbers.batch_tokens,
-            batch_rows: bc.batch_rows,
-            planner_every: bc.planner_every,
-            budget,
-            seed: self.config.seed,
-            kind: self.kind(),
-        }
+        let &AgentConfig { kind, batch_tokens, learning_rate, .. } = self.numbers;
+        let shared = self.config.algo.bc.clone();
+        // A flat episode is one row: there are no levels to pair.
+        let mixture = if kind == AgentKind::Flat { Mixture::Pooled } else { shared.mixture };
+        BcConfig { budget, batch_tokens, learning_rate, mixture, ..shared }
+    }
+
+    /// The token that fills short rows up, and the seed of their order.
+    fn order(&self) -> (u32, u64) {
+        (self.encoder.pad(), self.config.seed)
     }
 
     fn kind(&self) -> Kind {
@@ -152,58 +143,31 @@ impl AgentRun<'_> {
         let mut watcher = self.watch(trainer)?;
         let workers = if self.device == Device::Cpu { self.workers } else { 1 };
         let bc = self.bc_config(budget);
-        let pool = Workers::cloning(workers, &trainer.weights, &trainer.factors, bc.kind);
-        let ending = bc::train(&bc, rows, self.encoder.pad(), trainer, &pool, stop, &mut watcher)?;
+        let pool = Workers::cloning(workers, &trainer.weights, &trainer.factors, self.kind());
+        let ending = bc::train(&bc, rows, self.order(), trainer, &pool, stop, &mut watcher)?;
         watcher.finish(trainer)?;
         Ok(ending)
     }
 
-    fn method(&self, numbers: &OnlineSection) -> Box<dyn Method> {
+    fn method(&self) -> Box<dyn Method> {
         let &AgentConfig { coevolution, selection, .. } = self.numbers;
         match self.numbers.algo {
             Algo::Himac => Box::new(Himac { selection, coevolution }),
-            Algo::Gigpo => Box::new(Gigpo { gamma: numbers.gamma, omega: numbers.omega }),
-            Algo::Ppo => Box::new(Ppo::new(PpoConfig {
-                gae: Gae { gamma: numbers.gae_gamma, lambda: numbers.gae_lambda },
-                value_clip: numbers.value_clip,
-                learning_rate: numbers.critic_learning_rate,
-            })),
-            _ => Box::new(Grpo),
+            Algo::Gigpo => Box::new(Gigpo),
+            Algo::Ppo => Box::new(Ppo::default()),
+            Algo::Rloo => Box::new(Grpo::Rloo),
+            _ => Box::new(Grpo::Grpo),
         }
     }
 
-    fn online_config(&self, numbers: &OnlineSection) -> OnlineConfig {
-        let mode = match (self.numbers.algo, numbers.norm) {
-            (Algo::Rloo, _) => GroupMode::Rloo,
-            (_, Norm::MeanStd) => GroupMode::MeanStd,
-            (_, Norm::Mean) => GroupMode::Mean,
-        };
-        OnlineConfig {
-            agent: self.numbers.spec(),
-            tasks: numbers.tasks_per_iteration,
-            group: numbers.group,
-            temperature: numbers.temperature,
-            reward: numbers.reward,
-            penalty: numbers.penalty,
-            rule: GroupRule::new(mode),
-            cross_step_stats: numbers.cross_step_stats,
-            surrogate: SurrogateRule {
-                clip_low: numbers.clip_low,
-                clip_high: numbers.clip_high,
-                beta: numbers.kl,
-            },
-            aggregate: numbers.aggregate,
-            mini_batch: numbers.mini_batch,
-            batch_tokens: self.numbers.batch_tokens,
-            learning_rate: self.numbers.learning_rate,
-            budget: self.numbers.budget,
-        }
+    fn online_config(&self) -> OnlineConfig {
+        let &AgentConfig { budget, batch_tokens, learning_rate, .. } = self.numbers;
+        OnlineConfig { budget, batch_tokens, learning_rate, ..self.config.algo.online.clone() }
     }
 
     /// Plays tasks and learns from it, until the budget is used up or `stop` is set; saves in both cases.
     pub(crate) fn play_and_learn(
         &self,
-        numbers: &OnlineSection,
         env: &Registered,
         split: &str,
         tasks: &[TaskKey],
@@ -222,44 +186,23 @@ impl AgentRun<'_> {
             workers: if self.device == Device::Cpu { self.workers } else { 1 },
             kind: self.kind(),
             seed: self.config.seed,
+            agent: self.numbers.spec(),
         };
         let mut watcher = self.watch(trainer)?;
-        let config = self.online_config(numbers);
+        let config = self.online_config();
         watcher.probe_start(trainer)?;
-        let (reference, mut method) = (&reference.weights.trained.flat, self.method(numbers));
+        let (reference, mut method) = (&reference.weights.trained.flat, self.method());
         let ending = online::train(&mut *method, &config, &world, trainer, reference, stop, &mut watcher)?;
         watcher.finish(trainer)?;
         Ok(ending)
     }
 
-    /// Numbers of offline actor-critic.
+    /// Hyperparameters of offline actor-critic.
     pub(crate) fn offline_config(&self) -> OfflineConfig {
-        let numbers = &self.config.algo.offline_ac;
-        OfflineConfig {
-            actor_mode: self.numbers.actor_mode.unwrap_or(numbers.actor_mode),
-            temperature: numbers.temperature,
-            weight_clip: numbers.weight_clip,
-            v_target_at: numbers.v_target_at,
-            gamma: numbers.gamma,
-            smdp_gamma: numbers.smdp_gamma,
-            omega: self.numbers.omega.unwrap_or(numbers.omega),
-            value_bound: numbers.value_bound,
-            tau: numbers.tau,
-            target_update: numbers.target_update,
-            micro_steps: numbers.micro_steps,
-            actor_learning_rate: self.numbers.learning_rate,
-            critic_learning_rate: numbers.critic_learning_rate,
-            critic_warmup: numbers.critic_warmup,
-            schedule: numbers.schedule,
-            warmup: numbers.warmup,
-            floor: numbers.floor,
-            mixture: numbers.mixture,
-            batch_tokens: self.numbers.batch_tokens,
-            batch_rows: numbers.batch_rows,
-            budget: self.numbers.budget,
-            seed: self.config.seed,
-            kind: self.kind(),
-        }
+        let &AgentConfig { budget, batch_tokens, learning_rate, actor_mode, omega, .. } = self.numbers;
+        let shared = self.config.algo.offline_ac.clone();
+        let (actor_mode, omega) = (actor_mode.unwrap_or(shared.actor_mode), omega.unwrap_or(shared.omega));
+        OfflineConfig { budget, batch_tokens, learning_rate, actor_mode, omega, ..shared }
     }
 
     /// Offline actor-critic on `rows`, until its budget is used up or `stop` is set; saves in both cases.
@@ -272,9 +215,8 @@ impl AgentRun<'_> {
         let mut watcher = self.watch(trainer)?;
         let workers = if self.device == Device::Cpu { self.workers } else { 1 };
         let config = self.offline_config();
-        let pool = offline_ac::workers(workers, &trainer.weights, &trainer.factors, &config);
-        let ending =
-            offline_ac::train(&config, rows, self.encoder.pad(), trainer, &pool, stop, &mut watcher)?;
+        let pool = offline_ac::workers(workers, &trainer.weights, &trainer.factors, &config, self.kind());
+        let ending = offline_ac::train(&config, rows, self.order(), trainer, &pool, stop, &mut watcher)?;
         watcher.finish(trainer)?;
         Ok(ending)
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use rand::seq::SliceRandom;
-use stepladder_algo::dagger;
+use stepladder_algo::dagger::{self, DaggerConfig};
 use stepladder_algo::runtime::checkpoint;
 use stepladder_algo::runtime::observer::Ending;
 use stepladder_algo::runtime::progress::Progress;
@@ -28,7 +28,7 @@ use super::rows::{AgentRows, DataId, Rows, draw, of_role};
 use super::scratch::Scratch;
 use super::session::Session;
 use super::trace_file;
-use crate::config::{AgentConfig, Algo, DaggerSection, Weights};
+use crate::config::{AgentConfig, Algo, Weights};
 use crate::envs::{self, Registered};
 
 /// What a policy played for those that learn offline from it.
@@ -256,7 +256,7 @@ impl Learner<'_> {
         let (other, split) = self.practice(numbers.tasks.as_deref())?;
         let env = other.as_ref().unwrap_or(self.material.env);
         let tasks = env.tasks.tasks(split)?;
-        let ending = agent.play_and_learn(numbers, env, split, &tasks, &mut trainer, self.run.stop)?;
+        let ending = agent.play_and_learn(env, split, &tasks, &mut trainer, self.run.stop)?;
         Ok((trainer.progress, ending))
     }
 
@@ -341,14 +341,14 @@ impl Learner<'_> {
 struct DaggerRounds<'a> {
     learner: &'a Learner<'a>,
     agent: &'a AgentRun<'a>,
-    numbers: &'a DaggerSection,
+    numbers: &'a DaggerConfig,
 }
 
 impl dagger::Rounds for DaggerRounds<'_> {
     type Error = anyhow::Error;
 
     fn play(&mut self, round: u64, trainer: &Trainer) -> Result<Option<Vec<Episode>>> {
-        let &DaggerSection { games, temperature, ref tasks, .. } = self.numbers;
+        let &DaggerConfig { games, temperature, ref tasks, .. } = self.numbers;
         let path = self.learner.directory().join(format!("round-{}.jsonl.zst", round + 1));
         let play = || self.learner.play_round(round, tasks.as_deref(), games, temperature, trainer);
         self.learner.kept_or_played(&path, round, trainer, play)

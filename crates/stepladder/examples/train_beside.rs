@@ -187,8 +187,7 @@ fn config() -> BcConfig {
         batch_rows: 16,
         planner_every: 4,
         budget: Budget::Epochs(f64::MAX),
-        seed: SEED,
-        kind: Kind::Float,
+        ..BcConfig::default()
     }
 }
 
@@ -204,7 +203,7 @@ fn gradient(directory: &Path) -> Result<()> {
     let scale = 1.0 / rows.iter().map(|row| mass(row, config.reduction)).sum::<f64>();
     let mut loss = 0.0;
     let mut total = Params::zeros(trainer.weights.trained.layout.clone(), Device::Cpu);
-    for group in plan_epoch(&config, &rows, 0) {
+    for group in plan_epoch(&config, &rows, SEED, 0) {
         let scaled = group.iter().map(|&index| (&rows[index], scale)).collect();
         let batches =
             shards(scaled, pool.count()).iter().map(|shard| collate(shard, pad, config.reduction)).collect();
@@ -232,7 +231,10 @@ struct Parts<'a> {
 impl Parts<'_> {
     fn of(&self, epoch: u64) -> Vec<f64> {
         let real = |&index: &usize| f64::from(self.rows[index].weight) * self.rows[index].ids.len() as f64;
-        plan_epoch(self.config, self.rows, epoch).iter().map(|group| group.iter().map(real).sum()).collect()
+        plan_epoch(self.config, self.rows, SEED, epoch)
+            .iter()
+            .map(|group| group.iter().map(real).sum())
+            .collect()
     }
 
     fn wait(&self) -> bool {
@@ -274,7 +276,8 @@ fn train_parts(directory: &Path, parts: usize) -> Result<()> {
     println!("{}", json!({ "rows": rows.len(), "steps": observer.tokens.len() }));
     if observer.wait() {
         // It ends when the input does.
-        let _ = train(&config, &rows, pad, &mut trainer, &pool, &AtomicBool::new(false), &mut observer);
+        let _ =
+            train(&config, &rows, (pad, SEED), &mut trainer, &pool, &AtomicBool::new(false), &mut observer);
     }
     Ok(())
 }

@@ -1,37 +1,38 @@
 //! Hyperparameters of behaviour cloning.
 
+use stepladder_core::section;
+use stepladder_core::section::Bound;
 use stepladder_data::batch::Reduction;
-use tch::Kind;
 
 use crate::runtime::plan::Mixture;
 use crate::runtime::progress::Budget;
 use crate::runtime::schedule::Schedule;
 
-/// Hyperparameters of behaviour cloning.
-#[derive(Debug, Clone, PartialEq)]
-pub struct BcConfig {
-    /// Peak learning rate.
-    pub learning_rate: f64,
-    /// Schedule of the learning rate.
-    pub schedule: Schedule,
-    /// Fraction of the run that warms up.
-    pub warmup: f64,
-    /// Final learning rate as a fraction of the peak.
-    pub floor: f64,
-    /// Averaging inside a loss.
-    pub reduction: Reduction,
-    /// How a step mixes the streams.
-    pub mixture: Mixture,
-    /// Padded tokens of a step (mixture `pooled`).
-    pub batch_tokens: usize,
-    /// Rows of each level in a step (mixture `levels`).
-    pub batch_rows: usize,
-    /// The planner's loss counts in every n-th step (mixture `levels`).
-    pub planner_every: u64,
-    /// When to stop.
-    pub budget: Budget,
-    /// Run seed.
-    pub seed: u64,
-    /// Dtype of the matrix products.
-    pub kind: Kind,
+section! {
+    /// Hyperparameters of behaviour cloning.
+    pub struct BcConfig {
+        /// End of training, of agents that do not set their own.
+        pub budget: Budget = Budget::Tokens { tokens: 9_000_000, cap: None } => [Bound::Positive],
+        /// Padded tokens of a step (mixture `pooled`, and flat episodes), of agents that do not set their own.
+        pub batch_tokens: usize = 1536 => [Bound::Between(16, 4_194_304)],
+        /// Peak learning rate of agents that do not set their own.
+        pub learning_rate: f64 = 2e-3 => [Bound::Positive],
+        /// Averaging inside the loss: over a reply's tokens and then over rows, or over all reply tokens
+        /// (docs/spec/algorithms.md 3.3).
+        pub reduction: Reduction = Reduction::RowMean,
+        /// Composition of a step: rows of one pool in natural proportion, or the same number of rows of each level.
+        pub mixture: Mixture = Mixture::Pooled,
+        /// Course of the learning rate after warm-up.
+        pub schedule: Schedule = Schedule::Cosine,
+        /// Fraction of the run that warms the learning rate up.
+        pub warmup: f64 = 0.03 => [Bound::BelowOne],
+        /// Final learning rate as a fraction of the peak.
+        pub floor: f64 = 0.02 => [Bound::Between(0, 1)],
+        /// Rows of each level per step (mixture `levels`).
+        pub batch_rows: usize = 16 => [Bound::AtLeast(1)],
+        /// The planner's loss counts in every n-th step (mixture `levels`; docs/spec/algorithms.md 3.3).
+        pub planner_every: u64 = 4 => [Bound::AtLeast(1)],
+        /// A row merged from n identical samples weighs n to this power; 1 keeps the unmerged loss, 0 counts distinct samples once.
+        pub duplicates: f64 = 0.0 => [Bound::Between(0, 1)],
+    }
 }

@@ -1,8 +1,8 @@
 //! Hyperparameters of offline actor-critic.
 
-use stepladder_core::choices;
 use stepladder_core::reply::Profile;
-use tch::Kind;
+use stepladder_core::section::Bound;
+use stepladder_core::{choices, section};
 
 use crate::ops::actor::{ActorMode, ActorRule};
 use crate::runtime::plan::Mixture;
@@ -29,93 +29,92 @@ choices! {
     }
 }
 
-/// Hyperparameters of offline actor-critic.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OfflineConfig {
-    /// Loss of the actor.
-    pub actor_mode: ActorMode,
-    /// b: the advantage that multiplies a weight by e (mode `awr`).
-    pub temperature: f64,
-    /// Largest weight before normalisation (mode `awr`).
-    pub weight_clip: f64,
-    /// What V is fitted to.
-    pub v_target_at: VTarget,
-    /// γ per decision.
-    pub gamma: f64,
-    /// Discount a planner's decision by γ^n_k and its rewards within: the dataset has the reward of each step
-    /// (`stepladder_data::offline::rows`).
-    pub smdp_gamma: bool,
-    /// ω: weight of over-estimation by V. 0.95 is pessimistic, 0.05 optimistic, 0.5 neutral.
-    pub omega: f64,
-    /// c: bound on the size of returns, and so on the targets of Q. A pessimistic V that learns from its own
-    /// estimates sinks below every return where prompts follow themselves, as those of an agent that repeats one action do.
-    pub value_bound: Option<f64>,
-    /// τ per micro-step.
-    pub tau: f64,
-    /// When the target networks move.
-    pub target_update: TargetUpdate,
-    /// Micro-steps of an optimiser step: with `before_step` its rows are split into this number of parts, each with means of its
-    /// own; with `after_step` it only says how far the target networks move.
-    pub micro_steps: u32,
-    /// Peak learning rate of the model.
-    pub actor_learning_rate: f64,
-    /// Peak learning rate of the critics.
-    pub critic_learning_rate: f64,
-    /// First optimiser steps, in which critics learn alone.
-    pub critic_warmup: u64,
-    /// Schedule of both learning rates.
-    pub schedule: Schedule,
-    /// Fraction of the run that warms up.
-    pub warmup: f64,
-    /// Final learning rates as a fraction of the peaks.
-    pub floor: f64,
-    /// How a step mixes the levels.
-    pub mixture: Mixture,
-    /// Padded tokens of a step (mixture `pooled`).
-    pub batch_tokens: usize,
-    /// Rows of each level in a step (mixture `levels`).
-    pub batch_rows: usize,
-    /// When to stop.
-    pub budget: Budget,
-    /// Run seed.
-    pub seed: u64,
-    /// Dtype of the model's matrix products; critics compute in f32.
-    pub kind: Kind,
+section! {
+    /// Hyperparameters of offline actor-critic.
+    pub struct OfflineConfig {
+        /// End of training, of agents that do not set their own.
+        pub budget: Budget = Budget::Epochs(0.5) => [Bound::Positive],
+        /// Padded tokens of a step (mixture `pooled`), of agents that do not set their own.
+        pub batch_tokens: usize = 1536 => [Bound::Between(16, 4_194_304)],
+        /// Peak learning rate of the model, of agents that do not set their own.
+        pub learning_rate: f64 = 2e-4 => [Bound::Positive],
+        /// `ENV/SPLIT` whose tasks the learner plays; the demonstrations' split if absent.
+        pub tasks: Option<String> = None,
+        /// Tasks that the starting policy plays once before training, kept whether solved or not; 0 takes all.
+        pub games: usize = 1000,
+        /// Sampling temperature of these episodes; 0 plays greedily, as the released code does (docs/spec/algorithms.md
+        /// 3.6).
+        pub collect_temperature: f64 = 1.0 => [Bound::NotNegative],
+        /// Demonstrations that are learnt from beside these episodes, drawn at random; 0 takes all.
+        pub demonstrations: usize = 0,
+        /// Labels of episodes that end inside a subtask: repaired, or as the released code has them. "code" also sets every key
+        /// below to its released value (no `value_bound`), in place of a default or a preset's value; keys that a file or `--set`
+        /// writes win.
+        pub profile: Profile = Profile::Fixed,
+        /// Weights of the actor's log-probabilities (docs/spec/algorithms.md 3.5).
+        pub actor_mode: ActorMode = ActorMode::Awr,
+        /// The advantage that multiplies a weight by e (`awr`).
+        pub temperature: f64 = 1.0 => [Bound::Positive],
+        /// Largest weight before normalisation (`awr`).
+        pub weight_clip: f64 = 20.0 => [Bound::Positive],
+        /// Q that the value is fitted to: of the reply that was given, or at the end of the prompt.
+        pub v_target_at: VTarget = VTarget::ActionEnd,
+        /// Discount per decision (docs/spec/algorithms.md 3.4).
+        pub gamma: f64 = 0.99 => [Bound::Between(0, 1)],
+        /// Discount a planner's decision by the number of its steps.
+        pub smdp_gamma: bool = false,
+        /// Weight of over-estimation by V: 0.95 is pessimistic, 0.05 optimistic.
+        pub omega: f64 = 0.95 => [Bound::Inside],
+        /// Largest size of a return: targets of Q are kept within plus and minus this. Not kept if absent.
+        pub value_bound: Option<f64> = None => [Bound::Positive],
+        /// Rate of the critics' target networks per micro-step.
+        pub tau: f64 = 0.2 => [Bound::Rate],
+        /// When the target networks move: once after the step, or after every micro-step and before it.
+        pub target_update: TargetUpdate = TargetUpdate::AfterStep,
+        /// Micro-steps of an optimiser step.
+        pub micro_steps: u32 = 2 => [Bound::AtLeast(1), Bound::NewAtMost(10_000)],
+        /// Peak learning rate of the critics.
+        pub critic_learning_rate: f64 = 1e-3 => [Bound::Positive],
+        /// First optimiser steps, in which critics learn alone.
+        pub critic_warmup: u64 = 50,
+        /// Course of both learning rates.
+        pub schedule: Schedule = Schedule::Cosine,
+        /// Fraction of the run that warms them up.
+        pub warmup: f64 = 0.0 => [Bound::BelowOne],
+        /// Final learning rates as a fraction of the peaks.
+        pub floor: f64 = 0.1 => [Bound::Between(0, 1)],
+        /// Composition of a step: rows of one pool in natural proportion, or the same number of rows of each level.
+        pub mixture: Mixture = Mixture::Pooled,
+        /// Rows of each level per step (mixture `levels`).
+        pub batch_rows: usize = 16 => [Bound::AtLeast(1)],
+    }
 }
 
 impl OfflineConfig {
     /// The hyperparameters of docs/spec/algorithms.md 3.4 to 3.6: profile `fixed` with their repairs, `code` as released.
     ///
     /// Batches have 128 rows per level; the released critics-only phase of 100 micro-steps is 50 optimiser steps.
-    pub fn profile(profile: Profile, seed: u64, kind: Kind) -> Self {
-        let (actor_mode, v_target_at, target_update) = match profile {
-            Profile::Fixed => (ActorMode::Awr, VTarget::ActionEnd, TargetUpdate::AfterStep),
-            Profile::Code => (ActorMode::LinearOuter, VTarget::StateEnd, TargetUpdate::BeforeStep),
-        };
-        Self {
-            actor_mode,
-            temperature: 1.0,
-            weight_clip: 20.0,
-            v_target_at,
-            gamma: 0.99,
-            smdp_gamma: false,
-            omega: 0.95,
-            value_bound: None,
-            tau: 0.2,
-            target_update,
-            micro_steps: 2,
-            actor_learning_rate: 1e-5,
+    pub fn profile(profile: Profile) -> Self {
+        let fixed = Self {
+            profile,
+            budget: Budget::Epochs(3.0),
+            batch_tokens: 16_384,
+            learning_rate: 1e-5,
             critic_learning_rate: 1e-4,
-            critic_warmup: 50,
             schedule: Schedule::Constant,
-            warmup: 0.0,
             floor: 1.0,
             mixture: Mixture::Levels,
-            batch_tokens: 16_384,
             batch_rows: 128,
-            budget: Budget::Epochs(3.0),
-            seed,
-            kind,
+            ..Self::default()
+        };
+        match profile {
+            Profile::Fixed => fixed,
+            Profile::Code => Self {
+                actor_mode: ActorMode::LinearOuter,
+                v_target_at: VTarget::StateEnd,
+                target_update: TargetUpdate::BeforeStep,
+                ..fixed
+            },
         }
     }
 

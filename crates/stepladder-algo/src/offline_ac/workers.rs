@@ -79,12 +79,12 @@ impl OfflineWorkers {
         count: usize,
         weights: &Weights,
         factors: &Factors,
-        config: &OfflineConfig,
+        (config, kind): (&OfflineConfig, Kind),
         losses: LossFn,
     ) -> Self {
         let width = weights.config().shape.width;
         let pool = Pool::new(count, || {
-            let frame = Frame::new(weights, factors, config.kind);
+            let frame = Frame::new(weights, factors, kind);
             let mut worker = Worker { frame, config: config.clone(), losses, width, pending: None };
             move |job| worker.answer(job)
         });

@@ -27,7 +27,7 @@ pub mod update;
 pub(crate) mod work;
 pub mod world;
 
-pub use config::OnlineConfig;
+pub use config::{Norm, OnlineConfig};
 pub use session::{Session, Stats};
 
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -12,37 +12,45 @@ stepladder_core::choices! {
     }
 }
 
-/// Reward of a solved task under [`Reward::Success`] (docs/spec/algorithms.md 4).
-pub const SUCCESS: f64 = 10.0;
+/// Reward of each step of an episode.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RewardRule {
+    /// Source of the reward.
+    pub source: Reward,
+    /// Reward of a solved task under [`Reward::Success`].
+    pub success: f64,
+    /// Taken off for every invalid reply.
+    pub penalty: f64,
+}
 
-impl Reward {
+impl RewardRule {
     /// Reward of each step.
     pub fn steps(self, episode: &Episode) -> Vec<f64> {
         let last = episode.len().saturating_sub(1);
-        let of_step = |(place, reward): (usize, f64)| match self {
-            Self::Success if place == last && episode.won => SUCCESS,
-            Self::Success => 0.0,
-            Self::Return => reward,
+        let of_step = |(place, reward): (usize, f64)| match self.source {
+            Reward::Success if place == last && episode.won => self.success,
+            Reward::Success => 0.0,
+            Reward::Return => reward,
         };
         episode.steps().map(|step| step.reward).enumerate().map(of_step).collect()
     }
 
-    /// Reward of each step, less `penalty` where the reply could not be read or its action is unknown
+    /// Reward of each step, less the penalty where the reply could not be read or its action is unknown
     /// (docs/spec/algorithms.md 4).
-    pub fn penalised(self, episode: &Episode, penalty: f64) -> Vec<f64> {
+    pub fn penalised(self, episode: &Episode) -> Vec<f64> {
         let invalid = episode.steps().map(|step| step.unparsable || step.unknown_action);
         self.steps(episode)
             .into_iter()
             .zip(invalid)
-            .map(|(reward, invalid)| if invalid { reward - penalty } else { reward })
+            .map(|(reward, invalid)| if invalid { reward - self.penalty } else { reward })
             .collect()
     }
 
     /// Reward of a macro reply that could not be read, in a group whose lowest return is `least`; none without a readable
     /// one. It is below all others (docs/spec/algorithms.md 5).
     pub fn of_unreadable(self, least: Option<f64>) -> f64 {
-        match (self, least) {
-            (Self::Return, Some(least)) => least - 1.0,
+        match (self.source, least) {
+            (Reward::Return, Some(least)) => least - 1.0,
             _ => -1.0,
         }
     }

@@ -128,14 +128,14 @@ impl<'a> Session<'a> {
 
     /// The tasks of this iteration.
     pub(crate) fn tasks(&self) -> Vec<TaskKey> {
-        self.world.draw(self.iteration(), self.config.tasks)
+        self.world.draw(self.iteration(), self.config.tasks_per_iteration)
     }
 
     /// Plays jobs with the current parameters, and counts what that cost.
     pub(crate) fn play(&mut self, jobs: &[Job], sampled: Sampled) -> Result<Vec<Episode>, AlgoError> {
         let call = self.iteration() * CALLS + self.calls;
         self.calls += 1;
-        let (episodes, seconds) = self.world.play(self.trainer, self.config.agent, jobs, sampled, call)?;
+        let (episodes, seconds) = self.world.play(self.trainer, jobs, sampled, call)?;
         self.stats.playing.generating += seconds.generating;
         self.stats.playing.environment += seconds.environment;
         let mut seen: Vec<&Episode> = Vec::new();
@@ -143,7 +143,7 @@ impl<'a> Session<'a> {
             let stats = &mut self.stats;
             stats.episodes += 1;
             stats.won += usize::from(episode.won);
-            stats.returned += self.config.reward.steps(episode).iter().sum::<f64>();
+            stats.returned += self.config.reward_rule().steps(episode).iter().sum::<f64>();
             stats.steps += episode.len();
             stats.invalid += episode.steps().filter(|step| step.unparsable || step.unknown_action).count();
             // Identical macro replies that are executed greedily need one execution only: their episodes are equal throughout.
@@ -182,7 +182,7 @@ impl<'a> Session<'a> {
 
     pub(crate) fn count_blueprints(&mut self, episodes: &[Episode]) {
         for turn in episodes.iter().flat_map(Episode::turns).filter(|turn| turn.role == Role::Macro) {
-            let subgoals = stepladder_core::blueprint::parse(&turn.reply, self.config.agent.max_subgoals)
+            let subgoals = stepladder_core::blueprint::parse(&turn.reply, self.world.agent.max_subgoals)
                 .map_or(0, |found| found.len());
             self.stats.blueprints += 1;
             self.stats.unreadable += usize::from(subgoals == 0);
@@ -212,7 +212,7 @@ impl<'a> Session<'a> {
         let clock = Stopwatch::resume(self.stats.updating);
         let config = self.config;
         let silent = |sample: &Sample| sample.advantage.iter().all(|&advantage| advantage == 0.0);
-        let worth = config.surrogate.beta > 0.0 || !samples.iter().all(silent);
+        let worth = config.kl > 0.0 || !samples.iter().all(silent);
         let batches = if worth { self.mini_batches(samples.len()) } else { Vec::new() };
         for (number, batch) in batches.into_iter().enumerate() {
             let merged = merge(batch.iter().map(|&index| samples[index].clone()).collect());
@@ -223,7 +223,7 @@ impl<'a> Session<'a> {
                 &self.trainer.weights.trained,
                 self.reference,
                 &members,
-                (config.surrogate, config.aggregate),
+                (config.surrogate(), config.aggregate),
                 (config.batch_tokens, self.world.encoder.pad()),
             )?;
             if number == 0 {

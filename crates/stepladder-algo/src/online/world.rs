@@ -16,7 +16,7 @@ use stepladder_rollout::{Answer, Dropped, GenerateError, Generator, Request};
 use tch::Kind;
 
 use crate::AlgoError;
-use crate::online::reward::Reward;
+use crate::online::reward::RewardRule;
 use crate::runtime::clock::Stopwatch;
 use crate::runtime::trainer::Trainer;
 
@@ -40,6 +40,8 @@ pub struct World<'a> {
     pub kind: Kind,
     /// Run seed.
     pub seed: u64,
+    /// Agent that plays.
+    pub agent: AgentSpec,
 }
 
 /// Which replies of an episode are sampled.
@@ -62,9 +64,9 @@ pub struct Group {
 
 impl Group {
     /// Return of each episode, penalties of its invalid replies included.
-    pub fn returns(&self, reward: Reward, penalty: f64) -> Vec<f64> {
+    pub fn returns(&self, reward: RewardRule) -> Vec<f64> {
         let sum = |rewards: Vec<f64>| rewards.iter().sum();
-        self.episodes.iter().map(|episode| sum(reward.penalised(episode, penalty))).collect()
+        self.episodes.iter().map(|episode| sum(reward.penalised(episode))).collect()
     }
 }
 
@@ -85,7 +87,6 @@ impl World<'_> {
     pub fn play(
         &self,
         trainer: &Trainer,
-        agent: AgentSpec,
         jobs: &[Job],
         sampled: Sampled,
         call: u64,
@@ -103,7 +104,7 @@ impl World<'_> {
             iteration: call,
             keep_prompts: false,
             keep_tokens: true,
-            ..Options::greedy(agent)
+            ..Options::greedy(self.agent)
         };
         let episodes = Scheduler::new(self.tasks, &mut generator, options).run(jobs, |_| ())?;
         let generating = generator.seconds;

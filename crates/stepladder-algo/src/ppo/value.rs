@@ -8,8 +8,8 @@ use stepladder_cpu::gradient::Scorer;
 use stepladder_model::{Factors, Frame, Layout, Params, Weights};
 use tch::{Kind, Tensor};
 
-use super::config::PpoConfig;
 use crate::AlgoError;
+use crate::online::OnlineConfig;
 use crate::online::branches::{Node, PassTokens, pass_tokens};
 use crate::online::samples::Sample;
 use crate::online::work::{Work, shards};
@@ -114,7 +114,7 @@ impl ValueWorkers {
         &self,
         net: &mut Net,
         members: &[(&Sample, &[f32], &[f32])],
-        config: PpoConfig,
+        config: &OnlineConfig,
         layout: (usize, u32),
     ) -> Result<(f64, f64), AlgoError> {
         let targets: Vec<Sample> = members
@@ -137,7 +137,7 @@ impl ValueWorkers {
             gradients.extend(answer.gradient);
         }
         let gradient = sum_in_order(gradients).unwrap_or_else(|| net.params.zeros_like());
-        let norm = net.optimiser.step(&mut net.params, &gradient, config.learning_rate);
+        let norm = net.optimiser.step(&mut net.params, &gradient, config.critic_learning_rate);
         Ok((loss, norm))
     }
 }

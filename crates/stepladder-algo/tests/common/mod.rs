@@ -216,12 +216,12 @@ pub(crate) fn offline_config(mode: ActorMode, mixture: Mixture) -> OfflineConfig
         mixture,
         temperature: 0.2,
         omega: 0.9,
-        actor_learning_rate: 3e-3,
+        learning_rate: 3e-3,
         critic_learning_rate: 1e-2,
         critic_warmup: 0,
         batch_tokens: 120,
         batch_rows: 2,
-        ..OfflineConfig::profile(Profile::Fixed, 4, Kind::Float)
+        ..OfflineConfig::profile(Profile::Fixed)
     }
 }
 

@@ -20,7 +20,7 @@ mod show;
 mod tests;
 
 pub use agent::{AgentConfig, Algo, Weights};
-pub use algo::{AlgoConfig, BcSection, DaggerSection, Norm, OfflineSection, OnlineSection};
+pub use algo::AlgoConfig;
 pub use check::check;
 pub use error::ConfigError;
 pub use keys::{current, nearest};

@@ -7,39 +7,32 @@ use std::collections::BTreeMap;
 
 use stepladder_algo::offline_ac::OfflineConfig;
 use stepladder_core::reply::Profile;
-use stepladder_model::Kind;
 use toml::Value;
 
+use super::keys::{self, KEYS};
 use super::layer::Entry;
 use super::origin::Origin;
 
 const TABLE: &str = "algo.offline_ac";
 
-/// Keys of `[algo.offline_ac]` with their released values; none for a key that is then left out.
+/// Keys of the table that the profile leaves alone: collected episodes, and the extent of training.
+const OTHERS: [&str; 8] = [
+    "budget",
+    "batch_tokens",
+    "learning_rate",
+    "tasks",
+    "games",
+    "collect_temperature",
+    "demonstrations",
+    "profile",
+];
+
+/// Keys of `[algo.offline_ac]` with their released values; none for a key that is then absent.
 fn released() -> Vec<(&'static str, Option<Value>)> {
-    let released = OfflineConfig::profile(Profile::Code, 0, Kind::Float);
-    // Every value is a number, a truth value or a name.
-    let value = |value: Result<Value, toml::ser::Error>| Some(value.expect("a TOML value"));
-    vec![
-        ("actor_mode", value(Value::try_from(released.actor_mode))),
-        ("temperature", Some(Value::Float(released.temperature))),
-        ("weight_clip", Some(Value::Float(released.weight_clip))),
-        ("v_target_at", value(Value::try_from(released.v_target_at))),
-        ("gamma", Some(Value::Float(released.gamma))),
-        ("smdp_gamma", Some(Value::Boolean(released.smdp_gamma))),
-        ("omega", Some(Value::Float(released.omega))),
-        ("value_bound", released.value_bound.map(Value::Float)),
-        ("tau", Some(Value::Float(released.tau))),
-        ("target_update", value(Value::try_from(released.target_update))),
-        ("micro_steps", Some(Value::Integer(i64::from(released.micro_steps)))),
-        ("critic_learning_rate", Some(Value::Float(released.critic_learning_rate))),
-        ("critic_warmup", Some(Value::Integer(released.critic_warmup as i64))),
-        ("schedule", value(Value::try_from(released.schedule))),
-        ("warmup", Some(Value::Float(released.warmup))),
-        ("floor", Some(Value::Float(released.floor))),
-        ("mixture", value(Value::try_from(released.mixture))),
-        ("batch_rows", Some(Value::Integer(released.batch_rows as i64))),
-    ]
+    // Every value has a TOML form.
+    let released = Value::try_from(OfflineConfig::profile(Profile::Code)).expect("hyperparameters are TOML");
+    let names = KEYS.iter().filter(|key| keys::split(&key.path).0 == TABLE).map(|key| key.declared.name);
+    names.filter(|name| !OTHERS.contains(name)).map(|name| (name, released.get(name).cloned())).collect()
 }
 
 /// Has the profile say what it stands for.

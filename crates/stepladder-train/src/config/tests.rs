@@ -416,7 +416,7 @@ fn missing_keys_are_named() {
 fn false_takes_a_table_back_to_its_defaults() {
     let loaded =
         load("alfworld-cpu", &["algo.dagger=false".to_owned(), "algo.dagger.rounds=2".to_owned()]).unwrap();
-    let expected = DaggerSection { rounds: 2, ..DaggerSection::default() };
+    let expected = stepladder_algo::dagger::DaggerConfig { rounds: 2, ..Default::default() };
     assert_eq!(loaded.config.algo.dagger, expected);
 }
 
