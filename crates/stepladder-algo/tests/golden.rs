@@ -239,7 +239,7 @@ fn the_trained_path_equals_the_textbook_loss() {
         rows[4].replies.clear();
         let batch = collate_all(&rows.iter().collect::<Vec<_>>(), PAD, Reduction::RowMean);
         let (count, len) = (batch.rows as i64, batch.len as i64);
-        let ids = Tensor::from_slice(&batch.ids).view([count, len]);
+        let ids = stepladder_model::decoder::index(&batch.ids).view([count, len]);
         let logits = decoder
             .logits(&decoder.hidden(&ids).unwrap().view([count * len, -1]))
             .unwrap()

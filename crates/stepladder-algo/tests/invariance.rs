@@ -53,7 +53,7 @@ fn batch(rows: &[Row], reduction: Reduction) -> Batch {
 }
 
 /// The same rows with `extra` more columns of `id`, which also replaces the padding that was there.
-fn widened(batch: &Batch, lens: &[usize], extra: usize, id: i64) -> Batch {
+fn widened(batch: &Batch, lens: &[usize], extra: usize, id: u32) -> Batch {
     let len = batch.len + extra;
     let mut ids = Vec::with_capacity(batch.rows * len);
     for (row, &present) in lens.iter().enumerate() {
@@ -79,7 +79,7 @@ fn order_padding_and_rows_without_targets_change_nothing() {
         same.same("permuted", &same.of(&permuted, reduction), &expected).unwrap();
 
         let lens: Vec<usize> = rows.iter().map(|row| row.ids.len()).collect();
-        for (extra, id) in [(0, i64::from(VOCAB) - 1), (1, 0), (9, 4)] {
+        for (extra, id) in [(0, VOCAB - 1), (1, 0), (9, 4)] {
             let wide = widened(&batch(&rows, reduction), &lens, extra, id);
             same.same(&format!("{extra} more columns of {id}"), &same.of_batch(wide), &expected).unwrap();
         }

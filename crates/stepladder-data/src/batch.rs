@@ -36,7 +36,7 @@ pub struct Batch {
     /// Padded length.
     pub len: usize,
     /// Token ids, row-major `[rows, len]`.
-    pub ids: Vec<i64>,
+    pub ids: Vec<u32>,
     /// Positions (flat index into `ids`) of the tokens that carry a loss, ascending; none is the first of its row.
     pub targets: Vec<i64>,
     /// Loss weight of each target.
@@ -62,8 +62,8 @@ pub fn collate(rows: &[(&Row, f64)], pad: u32, reduction: Reduction) -> Batch {
     let mut ids = Vec::with_capacity(rows.len() * len);
     let (mut targets, mut weights, mut replies, mut tokens) = (Vec::new(), Vec::new(), Vec::new(), 0);
     for (index, (row, scale)) in rows.iter().enumerate() {
-        ids.extend(row.ids.iter().map(|&id| i64::from(id)));
-        ids.resize((index + 1) * len, i64::from(pad));
+        ids.extend(&row.ids);
+        ids.resize((index + 1) * len, pad);
         tokens += row.ids.len();
         for span in &row.replies {
             let weight = match reduction {

@@ -25,8 +25,8 @@ pub struct Block {
     pub rows: usize,
     /// Padded length.
     pub len: usize,
-    /// Token ids.
-    pub ids: Vec<i64>,
+    /// Token ids, row-major `[rows, len]`.
+    pub ids: Vec<u32>,
 }
 
 /// A batch of B rows with N reply tokens and M next prompts.
@@ -107,8 +107,8 @@ impl Block {
         let mut block = Self { rows: 0, len, ids: Vec::new() };
         for row in rows {
             block.rows += 1;
-            block.ids.extend(row.iter().map(|&id| i64::from(id)));
-            block.ids.resize(block.rows * len, i64::from(pad));
+            block.ids.extend(row);
+            block.ids.resize(block.rows * len, pad);
         }
         block
     }

@@ -24,6 +24,12 @@ use crate::weights::Weights;
 /// which costs as much as the product of few vectors (docs/benchmarks.md).
 const FEW: i64 = 200;
 
+/// Token ids as the i64 tensor that libtorch indexes with: `[ids.len()]`, on the CPU.
+pub fn index(ids: &[u32]) -> Tensor {
+    let ids: Vec<i64> = ids.iter().map(|&id| i64::from(id)).collect();
+    Tensor::from_slice(&ids)
+}
+
 /// A matrix `[out, in]` that vectors are multiplied with.
 pub(crate) struct Matrix {
     weight: Tensor,

@@ -9,6 +9,7 @@
 
 use stepladder_data::offline_batch::Block;
 use stepladder_data::{Level, OfflineBatch, PerLevel};
+use stepladder_model::decoder::index;
 use stepladder_model::{Decoder, Factors, Frame, Params, Weights};
 use tch::{Device, Kind, TchError, Tensor};
 
@@ -147,7 +148,7 @@ struct Worker {
 }
 
 fn block(block: &Block, device: Device) -> Result<Tensor, TchError> {
-    Tensor::from_slice(&block.ids).f_view([block.rows as i64, block.len as i64])?.f_to_device(device)
+    index(&block.ids).f_view([block.rows as i64, block.len as i64])?.f_to_device(device)
 }
 
 fn floats(tensor: &Tensor) -> Result<Vec<f64>, AlgoError> {

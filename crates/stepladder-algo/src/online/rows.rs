@@ -1,5 +1,6 @@
 //! Samples in padded rows: what libtorch computes with.
 
+use stepladder_model::decoder::index;
 use tch::{Device, Tensor};
 
 use crate::online::samples::Sample;
@@ -10,7 +11,7 @@ use crate::runtime::plan::shards;
 pub(crate) struct Chunk {
     rows: i64,
     len: i64,
-    ids: Vec<i64>,
+    ids: Vec<u32>,
     /// Flat indices into `ids`.
     targets: Vec<i64>,
     pub(crate) weights: Vec<f32>,
@@ -32,8 +33,8 @@ impl Chunk {
         };
         for (row, (sample, weight)) in samples.iter().enumerate() {
             let base = row * len;
-            chunk.ids.extend(sample.ids.iter().map(|&id| i64::from(id)));
-            chunk.ids.resize(base + len, i64::from(pad));
+            chunk.ids.extend(&sample.ids);
+            chunk.ids.resize(base + len, pad);
             chunk.targets.extend((0..sample.len()).map(|token| (base + sample.start + token) as i64));
             chunk.weights.extend(std::iter::repeat_n(*weight as f32, sample.len()));
             chunk.old.extend(&sample.old);
@@ -43,7 +44,7 @@ impl Chunk {
     }
 
     pub(crate) fn ids(&self, device: Device) -> Tensor {
-        Tensor::from_slice(&self.ids).view([self.rows, self.len]).to_device(device)
+        index(&self.ids).view([self.rows, self.len]).to_device(device)
     }
 
     pub(crate) fn targets(&self, device: Device) -> Tensor {

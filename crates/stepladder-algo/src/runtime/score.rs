@@ -3,6 +3,7 @@
 
 use stepladder_cpu::gradient::{Branch, Scorer};
 use stepladder_data::Batch;
+use stepladder_model::decoder::index;
 use stepladder_model::{Decoder, Frame};
 use tch::{Device, Kind, Tensor};
 
@@ -39,7 +40,7 @@ pub(crate) fn is_native(flat: &Tensor, kind: Kind) -> bool {
 /// # Errors
 /// From libtorch.
 pub fn weighted_nll(decoder: &Decoder, batch: &Batch, device: Device) -> Result<LossParts, AlgoError> {
-    let ids = Tensor::from_slice(&batch.ids).view([batch.rows as i64, batch.len as i64]).to_device(device); // [B, T]
+    let ids = index(&batch.ids).view([batch.rows as i64, batch.len as i64]).to_device(device); // [B, T]
     let targets = Tensor::from_slice(&batch.targets).to_device(device); // [N]
     let weights = Tensor::from_slice(&batch.weights).to_device(device); // [N]
     let logprobs = decoder.logprobs(&ids, &targets)?; // [N]
@@ -77,7 +78,6 @@ pub(super) fn natively(
     let decoder = frame.decoder(&leaf);
     let scorer = refreshed(scorer, &decoder)?;
     let Batch { len, ids, targets, weights, .. } = batch;
-    let words: Vec<u32> = ids.iter().map(|&id| id as u32).collect();
     let mut scored = Scored { loss: 0.0, logprobs: Vec::with_capacity(targets.len()) };
     let row_of = |target: i64| target as usize / len;
     let mut rows = targets.chunk_by(|&a, &b| row_of(a) == row_of(b)).peekable();
@@ -88,7 +88,7 @@ pub(super) fn natively(
         let (mut first_score, mut tokens) = (0, 0);
         while let Some(row) = rows.next_if(|row| tokens == 0 || tokens + cost(row, *len) <= TOGETHER) {
             let (start, first, last) = (row_of(row[0]) * len, row[0] as usize, row[row.len() - 1] as usize);
-            branches.push(Branch { prompt: &words[start..first], replies: vec![&words[first..=last]] });
+            branches.push(Branch { prompt: &ids[start..first], replies: vec![&ids[first..=last]] });
             places.extend(row.iter().map(|&target| first_score + target as usize - first));
             first_score += last + 1 - first;
             tokens += cost(row, *len);
