@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use stepladder_rollout::engine::{Engine, EngineError, Prompt, Reply, SpecialTokens};
+use stepladder_rollout::engine::{Engine, EngineError, Prompt, Reply};
 
 use super::choose::choose;
 use super::forward::{Row, Scratch};
@@ -58,7 +58,7 @@ pub struct Writer {
 /// What threads share during a call.
 struct Shared<'a> {
     model: &'a Model,
-    end: u32,
+    end: &'a [u32],
     workers: usize,
     state: Mutex<State>,
     /// Something was given, or all is done.
@@ -92,12 +92,12 @@ impl Writer {
         &self.model
     }
 
-    /// Completes every prompt, in order; `end` stops a reply.
+    /// Completes every prompt, in order; each of the ids in `end` ends a reply.
     ///
     /// # Errors
     /// [`CpuError::Input`] for the first prompt that is empty, holds an unknown token or does not fit into the context window
     /// with its budget; nothing is generated then. [`CpuError::Thread`] with the message of a thread's panic.
-    pub fn write(&mut self, prompts: Vec<Prompt>, end: u32) -> Result<Vec<Reply>, CpuError> {
+    pub fn write(&mut self, prompts: Vec<Prompt>, end: &[u32]) -> Result<Vec<Reply>, CpuError> {
         let Shape { vocab, max_positions, .. } = self.model.shape;
         for (index, prompt) in prompts.iter().enumerate() {
             prompt.check(max_positions, vocab).map_err(|reason| CpuError::Input { index, reason })?;
@@ -178,8 +178,8 @@ impl Engine for Writer {
         self.model.shape.max_positions
     }
 
-    fn complete(&mut self, prompts: Vec<Prompt>, tokens: SpecialTokens) -> Result<Vec<Reply>, EngineError> {
-        self.write(prompts, tokens.end).map_err(EngineError::new)
+    fn complete(&mut self, prompts: Vec<Prompt>, end: &[u32], _: u32) -> Result<Vec<Reply>, EngineError> {
+        self.write(prompts, end).map_err(EngineError::new)
     }
 }
 
@@ -285,7 +285,7 @@ impl Shared<'_> {
             let row = &mut rows[position];
             row.reply.ids.push(id);
             row.reply.logprobs.push(logprob);
-            let ended = id == self.end;
+            let ended = self.end.contains(&id);
             if ended || row.reply.ids.len() >= row.prompt.budget {
                 row.reply.cut = !ended;
                 done.push(rows.swap_remove(position));
@@ -365,7 +365,7 @@ mod tests {
         let state = State { waiting: rows.into(), left, given: Vec::new(), busy: 1, done: Vec::new() };
         let shared = Shared {
             model: &model,
-            end: 0,
+            end: &[0],
             workers: 2,
             state: Mutex::new(state),
             changed: Condvar::new(),

@@ -87,23 +87,23 @@ proptest! {
     fn batching_changes_nothing_to_the_last_bit(seed in 0u64..1000, count in 1usize..40, kind in 0usize..6) {
         let weights = weights(shapes()[kind], seed);
         let prompts = prompts(seed, count);
-        let expected = writer(&weights, 1).write(prompts.clone(), END).unwrap();
+        let expected = writer(&weights, 1).write(prompts.clone(), &[END]).unwrap();
         for workers in [1, 3] {
             let mut writer = writer(&weights, workers);
             let mut reversed: Vec<Prompt> = prompts.clone();
             reversed.reverse();
-            let mut found = writer.write(reversed, END).unwrap();
+            let mut found = writer.write(reversed, &[END]).unwrap();
             found.reverse();
             prop_assert_eq!(&found, &expected);
-            prop_assert_eq!(&writer.write(prompts.clone(), END).unwrap(), &expected, "again");
+            prop_assert_eq!(&writer.write(prompts.clone(), &[END]).unwrap(), &expected, "again");
             let found: Vec<Reply> =
-                prompts.iter().map(|prompt| writer.write(vec![prompt.clone()], END).unwrap().remove(0)).collect();
+                prompts.iter().map(|prompt| writer.write(vec![prompt.clone()], &[END]).unwrap().remove(0)).collect();
             prop_assert_eq!(&found, &expected, "one by one");
         }
         // Nothing is kept.
         let mut forgetful = Writer::new(Model::new(weights), 2, 0);
         for _ in 0..2 {
-            prop_assert_eq!(&forgetful.write(prompts.clone(), END).unwrap(), &expected);
+            prop_assert_eq!(&forgetful.write(prompts.clone(), &[END]).unwrap(), &expected);
         }
     }
 }
@@ -123,7 +123,7 @@ fn replies_are_those_of_a_forward_pass() {
         // The second call begins with what the first has kept.
         for call in 0..2 {
             let prompts = prompts(10 * seed as u64 + call, 40);
-            let replies = writer.write(prompts.clone(), END).unwrap();
+            let replies = writer.write(prompts.clone(), &[END]).unwrap();
             for (prompt, reply) in prompts.iter().zip(replies) {
                 let expected = scored(&mut scorer, &prompt.ids, &reply.ids);
                 for (a, b) in expected.iter().zip(&reply.logprobs) {
@@ -156,7 +156,7 @@ fn samples_of_a_prompt_are_its_own() {
         budget: 6,
         sampling: Some(Sampling { temperature: 1.0, rng: stream(3, "sampling", &[index]) }),
     };
-    let replies = writer(&weights, 2).write((0..64).map(prompt).collect(), END).unwrap();
+    let replies = writer(&weights, 2).write((0..64).map(prompt).collect(), &[END]).unwrap();
     let mut distinct: Vec<&Vec<u32>> = replies.iter().map(|reply| &reply.ids).collect();
     distinct.sort();
     distinct.dedup();
@@ -168,9 +168,30 @@ fn samples_of_a_prompt_are_its_own() {
     }
 }
 
+/// A reply ends with the first of several end tokens.
+#[test]
+fn each_end_token_ends_a_reply() {
+    let weights = weights(shapes()[0], 2);
+    let prompts: Vec<Prompt> =
+        prompts(2, 60).into_iter().map(|prompt| Prompt { budget: 12, ..prompt }).collect();
+    let long = writer(&weights, 2).write(prompts.clone(), &[]).unwrap();
+    assert!(long.iter().all(|reply| reply.cut && reply.ids.len() == 12));
+    let ends = [END, 11, 30];
+    let mut seen = [0; 3];
+    for (reply, long) in writer(&weights, 2).write(prompts, &ends).unwrap().iter().zip(&long) {
+        let end = long.ids.iter().position(|id| ends.contains(id));
+        assert_eq!(reply.ids, long.ids[..end.map_or(12, |at| at + 1)]);
+        assert_eq!(reply.cut, end.is_none());
+        if let Some(place) = end.and_then(|at| ends.iter().position(|&id| id == long.ids[at])) {
+            seen[place] += 1;
+        }
+    }
+    assert!(seen.iter().all(|&count| count > 0), "each of the three ends some reply: {seen:?}");
+}
+
 #[test]
 fn no_prompts_no_replies() {
-    assert!(writer(&weights(shapes()[0], 0), 2).write(Vec::new(), END).unwrap().is_empty());
+    assert!(writer(&weights(shapes()[0], 0), 2).write(Vec::new(), &[END]).unwrap().is_empty());
 }
 
 #[test]
@@ -178,7 +199,7 @@ fn damaged_prompts_are_errors() {
     let shape = shapes()[0];
     let mut writer = writer(&weights(shape, 0), 2);
     let good = Prompt { ids: vec![3, 4], budget: 2, sampling: None };
-    let expected = writer.write(vec![good.clone()], END).unwrap();
+    let expected = writer.write(vec![good.clone()], &[END]).unwrap();
     let hot = |temperature| Some(Sampling { temperature, rng: stream(1, "sampling", &[]) });
     let most = shape.max_positions;
     let cases = [
@@ -191,11 +212,11 @@ fn damaged_prompts_are_errors() {
         (Prompt { sampling: hot(f64::NAN), ..good.clone() }, "its temperature is NaN"),
     ];
     for (damaged, expected) in cases {
-        match writer.write(vec![good.clone(), good.clone(), damaged], END).unwrap_err() {
+        match writer.write(vec![good.clone(), good.clone(), damaged], &[END]).unwrap_err() {
             CpuError::Input { index: 2, reason } => assert!(reason.contains(expected), "{reason}"),
             other => panic!("{other}"),
         }
     }
     let full = Prompt { ids: vec![3; most - 1], budget: 1, sampling: None };
-    assert_eq!(writer.write(vec![good, full], END).unwrap()[0], expected[0]);
+    assert_eq!(writer.write(vec![good, full], &[END]).unwrap()[0], expected[0]);
 }

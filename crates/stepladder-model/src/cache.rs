@@ -96,7 +96,7 @@ struct Regions {
 
 /// Writes a reply to every prompt.
 ///
-/// `end` stops a reply; `pad` stands where a row has no token and is never read. The longest prompt plus its budget must
+/// Each of the ids in `end` ends a reply; `pad` stands where a row has no token and is never read. The longest prompt plus its budget must
 /// fit the model's window.
 ///
 /// # Errors
@@ -104,7 +104,7 @@ struct Regions {
 pub fn generate(
     decoder: &Decoder,
     prompts: &mut [Prompt],
-    end: u32,
+    end: &[u32],
     pad: u32,
     device: Device,
 ) -> Result<Vec<Reply>, TchError> {
@@ -118,7 +118,7 @@ pub(crate) fn generate_from(
     decoder: &Decoder,
     prompts: &mut [Prompt],
     known: &[Known],
-    (end, pad): (u32, u32),
+    (end, pad): (&[u32], u32),
     device: Device,
     keep: bool,
 ) -> Result<(Vec<Reply>, Vec<Piece>), TchError> {
@@ -137,7 +137,7 @@ pub(crate) fn generate_from(
                 if !state.open[position] {
                     continue;
                 }
-                let ended = reply.ids.last() == Some(&end);
+                let ended = reply.ids.last().is_some_and(|id| end.contains(id));
                 if !ended && reply.ids.len() < prompts[row].budget {
                     continue;
                 }

@@ -15,6 +15,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod decoder;
 pub mod device;
+pub mod engine;
 pub mod factors;
 pub mod failure;
 mod fingerprint;

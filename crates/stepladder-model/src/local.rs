@@ -11,12 +11,11 @@ use stepladder_data::fit::shrink;
 use stepladder_data::{PromptEncoder, Rendered};
 use stepladder_rollout::engine::{Engine, Prompt, Reply, SpecialTokens};
 use stepladder_rollout::generator::{BatchGenerator, Completion, GenerateError, Request};
-use tch::{Device, Kind};
+use tch::Kind;
 
 use crate::ModelError;
-use crate::decoder::{Decoder, Frame};
+use crate::engine::{default_prefix_bytes, open};
 use crate::factors::Factors;
-use crate::tiles::Tiles;
 use crate::weights::Weights;
 
 /// Tokens of the prompts whose greedy replies are remembered.
@@ -87,17 +86,8 @@ impl LocalGenerator {
         kind: Kind,
         policy: String,
     ) -> Result<Self, ModelError> {
-        let device = weights.device();
-        let frame = Frame::new(weights, factors, kind);
-        let decoders = |count: usize| -> Vec<Decoder> {
-            tch::no_grad(|| (0..count.max(1)).map(|_| frame.decoder(&weights.trained.flat)).collect())
-        };
-        let engine: Box<dyn Engine> = if device == Device::Cpu && kind == Kind::Float {
-            let model = Model::new(decoders(1)[0].plain()?);
-            Box::new(Writer::new(model, workers, DEFAULT_PREFIX_BYTES))
-        } else {
-            Box::new(Tiles::new(decoders(workers), device, kind))
-        };
+        let prefix_bytes = default_prefix_bytes(weights.device());
+        let engine = open(weights, factors, kind, workers, prefix_bytes)?;
         Ok(Self {
             engine,
             encoder,

@@ -1,7 +1,7 @@
 //! Replies written with tensors: prompts are dealt out to workers in tiles, and what was computed of them is kept.
 
 use stepladder_cpu::prefixes::Prefixes;
-use stepladder_rollout::engine::{Engine, EngineError, Prompt, Reply, SpecialTokens};
+use stepladder_rollout::engine::{Engine, EngineError, Prompt, Reply};
 use tch::{Device, Kind};
 
 use crate::ModelError;
@@ -12,8 +12,6 @@ use crate::decoder::Decoder;
 const TILE: usize = 96;
 /// Fewer rows than this are not split among workers: a step of few rows costs as much as one of twice as many.
 const FEW: usize = 32;
-/// Memory for keys and values of earlier prompts, in bytes: on the CPU, and on other devices.
-const KEPT: [usize; 2] = [128 << 20, 1 << 30];
 
 /// Writes replies with one decoder for each worker.
 pub(crate) struct Tiles {
@@ -32,19 +30,19 @@ struct Tile {
 }
 
 impl Tiles {
-    /// A writer with these decoders, whose matrix products are of `kind`.
-    pub(crate) fn new(decoders: Vec<Decoder>, device: Device, kind: Kind) -> Self {
+    /// A writer with these decoders, whose matrix products are of `kind`; it keeps at most `prefix_bytes` of keys and values.
+    pub(crate) fn new(decoders: Vec<Decoder>, device: Device, kind: Kind, prefix_bytes: usize) -> Self {
         let shape = decoders[0].shape();
         let width = if kind == Kind::Float { 4 } else { 2 };
         let bytes_per_token = (2 * shape.layers * shape.kv_heads * shape.head_dim() * width) as usize;
-        let kept = KEPT[usize::from(device != Device::Cpu)] / bytes_per_token;
+        let kept = prefix_bytes / bytes_per_token;
         let (context, vocab) = (shape.max_positions as usize, decoders[0].table().size()[0] as usize);
         let decoders = decoders.into_iter().map(Decoder::for_replies).collect();
         Self { decoders, device, prefixes: Prefixes::new(kept), context, vocab }
     }
 
     /// A reply to every prompt, in order.
-    fn write(&mut self, prompts: Vec<Prompt>, tokens: (u32, u32)) -> Result<Vec<Reply>, ModelError> {
+    fn write(&mut self, prompts: Vec<Prompt>, tokens: (&[u32], u32)) -> Result<Vec<Reply>, ModelError> {
         let (count, workers, device) = (prompts.len(), self.decoders.len(), self.device);
         let known: Vec<Known> = prompts.iter().map(|prompt| self.prefixes.find(&prompt.ids)).collect();
         let known_len = |pieces: &Known| pieces.iter().map(|(_, _, count)| *count as usize).sum::<usize>();
@@ -117,14 +115,14 @@ impl Engine for Tiles {
         self.context
     }
 
-    fn complete(&mut self, prompts: Vec<Prompt>, tokens: SpecialTokens) -> Result<Vec<Reply>, EngineError> {
+    fn complete(&mut self, prompts: Vec<Prompt>, end: &[u32], pad: u32) -> Result<Vec<Reply>, EngineError> {
         for (index, prompt) in prompts.iter().enumerate() {
             // On a GPU an unknown token ends the process.
             prompt
                 .check(self.context, self.vocab)
                 .map_err(|reason| EngineError::new(format!("prompt {index} of the call: {reason}")))?;
         }
-        self.write(prompts, (tokens.end, tokens.pad)).map_err(EngineError::new)
+        self.write(prompts, (end, pad)).map_err(EngineError::new)
     }
 }
 
@@ -142,7 +140,7 @@ mod tests {
         let weights = Weights::init(&config, 1, Device::Cpu);
         let frame = Frame::new(&weights, &Factors::default(), Kind::Float);
         let decoder = || frame.decoder(&weights.trained.flat);
-        let mut tiles = Tiles::new(vec![decoder(), decoder()], Device::Cpu, Kind::Float);
+        let mut tiles = Tiles::new(vec![decoder(), decoder()], Device::Cpu, Kind::Float, 1 << 20);
         let (mut same, mut total) = (0, 0);
         for call in 0..2 {
             let prompts: Vec<Prompt> = (0..70u32)
@@ -151,10 +149,8 @@ mod tests {
                     Prompt { ids, budget: 1 + index as usize % 7, sampling: None }
                 })
                 .collect();
-            let expected = generate(&decoder(), &mut prompts.clone(), 3, 0, Device::Cpu).unwrap();
-            for (found, expected) in
-                tiles.complete(prompts, SpecialTokens { end: 3, pad: 0 }).unwrap().iter().zip(&expected)
-            {
+            let expected = generate(&decoder(), &mut prompts.clone(), &[3], 0, Device::Cpu).unwrap();
+            for (found, expected) in tiles.complete(prompts, &[3], 0).unwrap().iter().zip(&expected) {
                 total += 1;
                 if found.ids == expected.ids {
                     same += 1;
@@ -167,7 +163,7 @@ mod tests {
         assert!(same * 100 >= total * 98, "{same} of {total} replies are the same");
         assert!(!tiles.prefixes.find(&[0, 1, 4, 9]).is_empty());
         let unknown = Prompt { ids: vec![1, 20], budget: 1, sampling: None };
-        let error = tiles.complete(vec![unknown], SpecialTokens { end: 3, pad: 0 }).unwrap_err().to_string();
+        let error = tiles.complete(vec![unknown], &[3], 0).unwrap_err().to_string();
         assert_eq!(error, "prompt 0 of the call: token 20 is not in the vocabulary of 20");
     }
 }

@@ -90,13 +90,13 @@ fn what_a_model_cannot_read_is_an_error() {
     let unknown: Vec<Prompt> = (0..40)
         .map(|number| Prompt { ids: vec![number % 7, 3, VOCAB + 9], budget: 2, sampling: None })
         .collect();
-    assert!(generate(&decoder, &mut unknown.clone(), 7, 0, Device::Cpu).is_err());
+    assert!(generate(&decoder, &mut unknown.clone(), &[7], 0, Device::Cpu).is_err());
     let mut writer = writer(&decoder, 2);
-    let error = writer.write(unknown, 7).unwrap_err().to_string();
+    let error = writer.write(unknown, &[7]).unwrap_err().to_string();
     assert_eq!(error, "prompt 0 of the call: token 49 is not in the vocabulary of 40");
     // What is no reason to fail is written as before.
     let known = Prompt { ids: vec![3, 4], budget: 2, sampling: None };
-    assert_eq!(writer.write(vec![known], 7).unwrap().len(), 1);
+    assert_eq!(writer.write(vec![known], &[7]).unwrap().len(), 1);
 }
 
 #[test]
@@ -108,8 +108,8 @@ fn replies_are_those_of_the_tensors() {
         // The second call begins with what the first has kept.
         for call in 0..2 {
             let prompts = prompts(10 * seed as u64 + call, 40, true);
-            let expected = generate(&decoder, &mut prompts.clone(), 7, 0, Device::Cpu).unwrap();
-            let found = writer.write(prompts.clone(), 7).unwrap();
+            let expected = generate(&decoder, &mut prompts.clone(), &[7], 0, Device::Cpu).unwrap();
+            let found = writer.write(prompts.clone(), &[7]).unwrap();
             for ((prompt, expected), found) in prompts.iter().zip(expected).zip(found) {
                 for (a, b) in logprobs(&decoder, &prompt.ids, &found.ids).iter().zip(&found.logprobs) {
                     assert!(f64::from((a - b).abs()) < TOLERANCE, "{a} and {b}");

@@ -40,7 +40,7 @@ fn prompts(seed: u64, count: usize) -> Vec<Prompt> {
 }
 
 fn write(decoder: &Decoder, prompts: &[Prompt], end: u32, pad: u32) -> Vec<Reply> {
-    generate(decoder, &mut prompts.to_vec(), end, pad, Device::Cpu).unwrap()
+    generate(decoder, &mut prompts.to_vec(), &[end], pad, Device::Cpu).unwrap()
 }
 
 /// Log-probabilities of all words after `ids`, by a forward pass without a cache.

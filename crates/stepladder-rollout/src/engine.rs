@@ -66,15 +66,6 @@ pub struct Reply {
     pub cut: bool,
 }
 
-/// Token ids with a meaning of their own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SpecialTokens {
-    /// Ends a reply.
-    pub end: u32,
-    /// Fills shorter rows of a batch; its value never changes a result.
-    pub pad: u32,
-}
-
 /// The failure of an engine, in its own words.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
@@ -92,11 +83,12 @@ pub trait Engine: Send {
     /// Context window: tokens of the longest sequence, prompt and reply together.
     fn context(&self) -> usize;
 
-    /// Completes every prompt, in order. A reply depends on its own prompt alone, not on the others of the call, up to
+    /// Completes every prompt, in order. Each of the ids in `end` ends a reply; `pad` fills the shorter rows of a batch and
+    /// changes no result. A reply depends on its own prompt alone, not on the others of the call, up to
     /// near-ties of floating-point arithmetic (`docs/design.md` D3).
     ///
     /// # Errors
     /// [`EngineError`] if a prompt cannot be read or does not fit into the context window with its budget, or the engine fails;
     /// nothing is completed then.
-    fn complete(&mut self, prompts: Vec<Prompt>, tokens: SpecialTokens) -> Result<Vec<Reply>, EngineError>;
+    fn complete(&mut self, prompts: Vec<Prompt>, end: &[u32], pad: u32) -> Result<Vec<Reply>, EngineError>;
 }

@@ -46,7 +46,7 @@ impl AgentRun<'_> {
     }
 
     fn kind(&self) -> Kind {
-        if self.device == Device::Cpu { Kind::Float } else { Kind::BFloat16 }
+        placement(self.device, self.workers).1
     }
 
     fn identity(&self) -> Identity {
@@ -141,7 +141,7 @@ impl AgentRun<'_> {
         stop: &AtomicBool,
     ) -> Result<Ending> {
         let mut watcher = self.watch(trainer)?;
-        let workers = if self.device == Device::Cpu { self.workers } else { 1 };
+        let (workers, _) = placement(self.device, self.workers);
         let bc = self.bc_config(budget);
         let pool = Workers::cloning(workers, &trainer.weights, &trainer.factors, self.kind());
         let ending = bc::train(&bc, rows, self.order(), trainer, &pool, stop, &mut watcher)?;
@@ -183,7 +183,7 @@ impl AgentRun<'_> {
             generators: self.generators.clone(),
             limit: env.max_steps(self.config, split),
             slots: self.config.eval.slots,
-            workers: if self.device == Device::Cpu { self.workers } else { 1 },
+            workers: placement(self.device, self.workers).0,
             kind: self.kind(),
             seed: self.config.seed,
             agent: self.numbers.spec(),
@@ -213,7 +213,7 @@ impl AgentRun<'_> {
         stop: &AtomicBool,
     ) -> Result<Ending> {
         let mut watcher = self.watch(trainer)?;
-        let workers = if self.device == Device::Cpu { self.workers } else { 1 };
+        let (workers, _) = placement(self.device, self.workers);
         let config = self.offline_config();
         let pool = offline_ac::workers(workers, &trainer.weights, &trainer.factors, &config, self.kind());
         let ending = offline_ac::train(&config, rows, self.order(), trainer, &pool, stop, &mut watcher)?;

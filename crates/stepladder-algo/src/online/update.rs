@@ -2,6 +2,7 @@
 //! mini-batch, with weights that make the parts add up to the loss of the whole.
 
 use stepladder_cpu::gradient::Scorer;
+use stepladder_model::engine::is_native;
 use stepladder_model::{Decoder, Factors, Frame, Params, Weights};
 use tch::{Device, Kind, Tensor};
 
@@ -12,7 +13,6 @@ use crate::online::samples::Sample;
 use crate::online::work::{Work, shards};
 use crate::ops::surrogate::{Aggregate, SurrogateRule};
 use crate::runtime::pool::{Pool, refreshed, sum_in_order};
-use crate::runtime::score::is_native;
 
 /// Sums over the tokens of an update; those with weights are parts of its loss.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -62,7 +62,7 @@ pub struct SurrogateWorkers {
 impl SurrogateWorkers {
     /// `count` workers for a model like `weights` that samples at `temperature`: its probabilities there are the policy.
     pub fn new(count: usize, weights: &Weights, factors: &Factors, kind: Kind, temperature: f64) -> Self {
-        let native = is_native(&weights.trained.flat, kind);
+        let native = is_native(weights.device(), kind);
         let pool = Pool::new(count, || {
             let mut worker =
                 Worker { frame: Frame::new(weights, factors, kind), temperature, scorers: [None, None] };

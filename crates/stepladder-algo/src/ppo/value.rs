@@ -5,6 +5,7 @@
 //! ```
 
 use stepladder_cpu::gradient::Scorer;
+use stepladder_model::engine::is_native;
 use stepladder_model::{Factors, Frame, Layout, Params, Weights};
 use tch::{Kind, Tensor};
 
@@ -17,7 +18,6 @@ use crate::ops::surrogate::{Aggregate, value_loss};
 use crate::runtime::net::Net;
 use crate::runtime::optimiser::AdamWConfig;
 use crate::runtime::pool::{Pool, refreshed, sum_in_order};
-use crate::runtime::score::is_native;
 
 /// Name of the network in a trainer and in checkpoints.
 pub const VALUE: &str = "value";
@@ -59,7 +59,7 @@ impl ValueWorkers {
     /// `count` workers for critics of models like `weights`.
     pub fn new(count: usize, weights: &Weights, factors: &Factors, kind: Kind) -> Self {
         let (total, width) = (weights.trained.layout.total(), weights.config().shape.width);
-        let native = is_native(&weights.trained.flat, kind);
+        let native = is_native(weights.device(), kind);
         let pool = Pool::new(count, || {
             let mut worker = Worker { frame: Frame::new(weights, factors, kind), total, width, scorer: None };
             move |shard| worker.answer(shard)

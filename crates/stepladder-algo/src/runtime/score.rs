@@ -5,7 +5,7 @@ use stepladder_cpu::gradient::{Branch, Scorer};
 use stepladder_data::Batch;
 use stepladder_model::decoder::index;
 use stepladder_model::{Decoder, Frame};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 use crate::AlgoError;
 use crate::ops::logprob::nll;
@@ -28,11 +28,6 @@ pub struct Scored {
     pub loss: f64,
     /// Log-probability of each target: `[N]`.
     pub logprobs: Vec<f32>,
-}
-
-/// Whether the CPU's own gradient is available for a model: f32 on the CPU.
-pub(crate) fn is_native(flat: &Tensor, kind: Kind) -> bool {
-    flat.device() == Device::Cpu && kind == Kind::Float
 }
 
 /// Weighted loss over the targets of a batch: −Σ wₜ lpₜ; with the batch's weights this is the row mean or token mean.

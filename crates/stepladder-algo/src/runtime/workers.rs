@@ -5,12 +5,13 @@
 //! cloning in f32 on the CPU needs no libtorch for its passes ([`Workers::cloning`]).
 
 use stepladder_data::Batch;
+use stepladder_model::engine::is_native;
 use stepladder_model::{Factors, Frame, Params, Weights};
 use tch::{Kind, Tensor};
 
 use crate::AlgoError;
 use crate::runtime::pool::{Pool, sum_in_order};
-use crate::runtime::score::{Loss, Scored, by_libtorch, is_native, natively, weighted_nll};
+use crate::runtime::score::{Loss, Scored, by_libtorch, natively, weighted_nll};
 
 struct Shard {
     flat: Tensor,
@@ -34,7 +35,7 @@ impl Workers {
 
     /// `count` workers for [`weighted_nll`], by the fastest way there is on this device.
     pub fn cloning(count: usize, weights: &Weights, factors: &Factors, kind: Kind) -> Self {
-        if !is_native(&weights.trained.flat, kind) {
+        if !is_native(weights.device(), kind) {
             return Self::new(count, weights, factors, kind, weighted_nll);
         }
         let pool = Pool::new(count, || {
