@@ -20,7 +20,7 @@ use stepladder_agent::replay::{Fault, Place, ReplayError, replay};
 use stepladder_core::trace::Episode;
 use stepladder_core::{End, Role};
 use stepladder_data::PromptEncoder;
-use stepladder_model::local::fit;
+use stepladder_rollout::local::fit;
 
 use crate::AlgoError;
 use crate::online::samples::{Sample, of_role};

@@ -37,6 +37,7 @@ use stepladder_data::batch::Reduction;
 use stepladder_data::rows::{row, texts};
 use stepladder_data::{Budgets, CompactWords, PromptEncoder, Sample as Demonstrated};
 use stepladder_env::{Env, EnvError, EnvSpec, TaskSet};
+use stepladder_model::engine::Memory;
 use stepladder_model::{Factors, LocalSource, ModelConfig, Shape, Weights};
 use tch::{Device, Kind, Tensor};
 
@@ -248,7 +249,12 @@ impl Fixture {
             tasks: &Echoes,
             pool,
             encoder: self.encoder.clone(),
-            generators: Arc::new(LocalSource::new(self.encoder.clone(), Device::Cpu, workers)),
+            generators: Arc::new(LocalSource::new(
+                self.encoder.clone(),
+                Device::Cpu,
+                workers,
+                Memory::on(Device::Cpu),
+            )),
             limit: LIMIT,
             slots: 100,
             workers,

@@ -2,6 +2,7 @@
 
 use stepladder_cpu::{DEFAULT_PREFIX_BYTES, Model, Writer};
 use stepladder_rollout::engine::Engine;
+use stepladder_rollout::local::DEFAULT_REMEMBERED_TOKENS;
 use tch::{Device, Kind};
 
 use crate::ModelError;
@@ -20,13 +21,25 @@ pub fn placement(device: Device, threads: usize) -> (usize, Kind) {
     if device == Device::Cpu { (threads, Kind::Float) } else { (1, Kind::BFloat16) }
 }
 
-/// Default of the memory for keys and values of earlier prompts, in bytes: 128 MiB on the CPU, 1 GiB on a GPU.
-pub fn default_prefix_bytes(device: Device) -> usize {
-    if device == Device::Cpu { DEFAULT_PREFIX_BYTES } else { 1 << 30 }
+/// Limits on the results that a generator keeps between calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// Bytes of keys and values of earlier prompts.
+    pub prefix_bytes: usize,
+    /// Tokens of prompts whose greedy replies are remembered.
+    pub remembered_tokens: usize,
+}
+
+impl Memory {
+    /// Defaults: keys and values of 128 MiB on the CPU, of 1 GiB on a GPU; [`DEFAULT_REMEMBERED_TOKENS`].
+    pub fn on(device: Device) -> Self {
+        let prefix_bytes = if device == Device::Cpu { DEFAULT_PREFIX_BYTES } else { 1 << 30 };
+        Self { prefix_bytes, remembered_tokens: DEFAULT_REMEMBERED_TOKENS }
+    }
 }
 
 /// Opens the engine for weights as they are now, with `workers` threads, at least one. It keeps at most `prefix_bytes` of keys
-/// and values of earlier prompts ([`default_prefix_bytes`]).
+/// and values of earlier prompts ([`Memory`]).
 ///
 /// # Errors
 /// From libtorch: no memory.

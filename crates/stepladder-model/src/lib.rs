@@ -4,7 +4,7 @@
 //! * [`factors`]: words that share embeddings (design D12)
 //! * [`decoder`]: the forward pass; [`cache`]: the same with a KV cache
 //! * `plain`: a decoder's matrices for `stepladder-cpu`, and gradients back ([`Decoder::plain`], [`Decoder::pull_back`])
-//! * [`local`]: the [`stepladder_rollout::BatchGenerator`] over a model in this process
+//! * [`engine`]: the choice between `stepladder-cpu` and tensors
 //! * [`checkpoint`]: Hugging Face directories (design D6)
 //! * [`device`]: CPU or CUDA; [`failure`]: what stopped a thread, in one sentence
 
@@ -20,7 +20,6 @@ pub mod factors;
 pub mod failure;
 mod fingerprint;
 mod llama;
-pub mod local;
 #[cfg(target_arch = "x86_64")]
 mod mkl;
 pub mod params;
@@ -34,7 +33,6 @@ pub use config::{ModelConfig, Shape};
 pub use decoder::{Decoder, Frame};
 pub use factors::Factors;
 pub use fingerprint::fingerprint;
-pub use local::LocalGenerator;
 pub use params::{Layout, Params};
 pub use source::{GeneratorSource, LocalSource};
 pub use tch::{Device, Kind};

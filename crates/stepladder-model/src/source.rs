@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use stepladder_data::PromptEncoder;
 use stepladder_rollout::generator::{Blocking, Generator};
+use stepladder_rollout::local::LocalGenerator;
 use tch::{Device, Kind};
 
 use crate::ModelError;
+use crate::engine::{self, Memory, placement};
 use crate::factors::Factors;
-use crate::local::LocalGenerator;
 use crate::weights::Weights;
 
 /// Opens generators: training, probes and evaluation all play through one.
@@ -30,15 +31,15 @@ pub struct LocalSource {
     encoder: Arc<dyn PromptEncoder>,
     workers: usize,
     kind: Kind,
+    memory: Memory,
 }
 
 impl LocalSource {
     /// Generators of policies that read prompts by `encoder`. On the CPU they have `threads` threads and compute in f32; a GPU
     /// has one thread, in bf16.
-    pub fn new(encoder: Arc<dyn PromptEncoder>, device: Device, threads: usize) -> Self {
-        let (workers, kind) =
-            if device == Device::Cpu { (threads, Kind::Float) } else { (1, Kind::BFloat16) };
-        Self { encoder, workers, kind }
+    pub fn new(encoder: Arc<dyn PromptEncoder>, device: Device, threads: usize, memory: Memory) -> Self {
+        let (workers, kind) = placement(device, threads);
+        Self { encoder, workers, kind, memory }
     }
 }
 
@@ -49,8 +50,9 @@ impl GeneratorSource for LocalSource {
         factors: &Factors,
         policy: String,
     ) -> Result<Box<dyn Generator>, ModelError> {
-        let (encoder, workers) = (self.encoder.clone(), self.workers);
-        let local = LocalGenerator::new(weights, factors, encoder, workers, self.kind, policy)?;
+        let Memory { prefix_bytes, remembered_tokens } = self.memory;
+        let engine = engine::open(weights, factors, self.kind, self.workers, prefix_bytes)?;
+        let local = LocalGenerator::new(engine, self.encoder.clone(), remembered_tokens, policy);
         Ok(Box::new(Blocking::new(local)))
     }
 }

@@ -9,9 +9,8 @@ use rand::RngExt;
 use stepladder_core::seed::stream;
 use stepladder_cpu::{Model, Writer};
 use stepladder_model::cache::generate;
-use stepladder_model::local::NEAR_TIE;
 use stepladder_model::{Decoder, Factors, Shape};
-use stepladder_rollout::engine::Prompt;
+use stepladder_rollout::engine::{NEAR_TIE, Prompt};
 use stepladder_rollout::generator::Sampling;
 use tch::{Device, Kind, Tensor};
 

@@ -14,9 +14,10 @@ use stepladder_core::query::Observation;
 use stepladder_core::seed::{Rng, stream};
 use stepladder_core::trace::TurnTokens;
 use stepladder_model::cache::generate;
-use stepladder_model::local::NEAR_TIE;
-use stepladder_model::{Decoder, LocalGenerator, Weights};
-use stepladder_rollout::engine::{Prompt, Reply};
+use stepladder_model::engine::{Memory, open};
+use stepladder_model::{Decoder, Weights};
+use stepladder_rollout::LocalGenerator;
+use stepladder_rollout::engine::{NEAR_TIE, Prompt, Reply};
 use stepladder_rollout::generator::{BatchGenerator, Completion, Request, RequestId, Sampling};
 use tch::{Device, Kind, Tensor};
 
@@ -234,8 +235,9 @@ fn tokens(completion: &Completion) -> &TurnTokens {
 }
 
 fn generator(weights: &Weights, workers: usize) -> LocalGenerator {
-    let encoder = Arc::new(encoder());
-    LocalGenerator::new(weights, &factors(), encoder, workers, Kind::Float, "test".to_owned()).unwrap()
+    let Memory { prefix_bytes, remembered_tokens } = Memory::on(Device::Cpu);
+    let engine = open(weights, &factors(), Kind::Float, workers, prefix_bytes).unwrap();
+    LocalGenerator::new(engine, Arc::new(encoder()), remembered_tokens, "test".to_owned())
 }
 
 fn request(index: usize, query: &Query, sampled: bool) -> Request {

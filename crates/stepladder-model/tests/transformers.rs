@@ -81,7 +81,7 @@ fn greedy_replies_are_those_of_transformers() {
         let mut writer = Writer::new(model, 1, 1 << 20);
         for case in cases(&folder) {
             let prompt = Prompt { ids: ids(&case["prompt"]), budget: 8, sampling: None };
-            let reply = writer.write(vec![prompt], encoder.end()[0]).unwrap().remove(0);
+            let reply = writer.write(vec![prompt], encoder.end()).unwrap().remove(0);
             assert_eq!(reply.ids, ids(&case["reply"]), "{}", folder.display());
             for (found, expected) in reply.logprobs.iter().zip(numbers(&case["logprobs"])) {
                 assert!((f64::from(*found) - expected).abs() < TOLERANCE, "{found} for {expected}");

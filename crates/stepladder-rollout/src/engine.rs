@@ -66,6 +66,9 @@ pub struct Reply {
     pub cut: bool,
 }
 
+/// Probability gap between the two best tokens below which two decodings of a prompt may differ (`docs/design.md` D3).
+pub const NEAR_TIE: f64 = 1e-4;
+
 /// The failure of an engine, in its own words.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
@@ -85,7 +88,7 @@ pub trait Engine: Send {
 
     /// Completes every prompt, in order. Each of the ids in `end` ends a reply; `pad` fills the shorter rows of a batch and
     /// changes no result. A reply depends on its own prompt alone, not on the others of the call, up to
-    /// near-ties of floating-point arithmetic (`docs/design.md` D3).
+    /// near-ties of floating-point arithmetic ([`NEAR_TIE`]).
     ///
     /// # Errors
     /// [`EngineError`] if a prompt cannot be read or does not fit into the context window with its budget, or the engine fails;

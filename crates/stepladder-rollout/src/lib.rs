@@ -2,6 +2,7 @@
 //!
 //! * [`engine`]: completes prompts of token ids with a model
 //! * [`generator`]: requests in, completions out ([`Generator`]; [`BatchGenerator`] for blocking ones); experts and scripts
+//! * [`local`]: the [`BatchGenerator`] over an engine in this process
 //! * [`scheduler`]: drives episodes, asks for replies, steps environments in parallel
 //! * [`broken`]: episodes that an error broke off are dropped, counted and bounded
 //! * [`evaluation`]: from episodes to a table with intervals
@@ -13,10 +14,12 @@ pub mod broken;
 pub mod engine;
 pub mod evaluation;
 pub mod generator;
+pub mod local;
 pub mod scheduler;
 
 pub use broken::{Dropped, TooManyBroken};
 pub use generator::{
     Answer, BatchGenerator, Blocking, Completion, GenerateError, Generator, Request, RequestId,
 };
+pub use local::LocalGenerator;
 pub use scheduler::{Job, Scheduler};

@@ -22,8 +22,8 @@ use stepladder_algo::runtime::trainer::{Identity, Trainer};
 use stepladder_algo::runtime::workers::Workers;
 use stepladder_core::TaskKey;
 use stepladder_data::{OfflineRow, Row};
-use stepladder_model::Shape;
-use stepladder_model::{Device, Kind};
+use stepladder_model::engine::placement;
+use stepladder_model::{Kind, Shape};
 
 use super::agent_run::AgentRun;
 use super::watcher::{Logged, Watcher, trim_metrics};

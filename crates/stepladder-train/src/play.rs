@@ -13,6 +13,7 @@ use stepladder_core::Role;
 use stepladder_core::codec::Plain;
 use stepladder_core::trace::Episode;
 use stepladder_data::{Budgets, CompactWords, PromptEncoder};
+use stepladder_model::engine::Memory;
 use stepladder_model::{Device, Factors, GeneratorSource, LocalSource, fingerprint};
 use stepladder_rollout::generator::{Answer, ByRole, GenerateError, Request};
 use stepladder_rollout::scheduler::Options;
@@ -155,7 +156,7 @@ impl Policy {
                     encoder.id()
                 );
             }
-            let source = LocalSource::new(encoder, self.device, workers);
+            let source = LocalSource::new(encoder, self.device, workers, Memory::on(self.device));
             let name = fingerprint(&part.weights.trained.flat)?;
             Ok(source.open(&part.weights, &part.factors, name)?)
         };

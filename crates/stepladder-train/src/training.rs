@@ -12,6 +12,7 @@ use stepladder_algo::runtime::progress::{Budget, Progress};
 use stepladder_core::trace::Episode;
 use stepladder_env::{Draw, Subset};
 use stepladder_model::LocalSource;
+use stepladder_model::engine::Memory;
 use stepladder_rollout::scheduler::Options;
 use stepladder_rollout::{Dropped, Job};
 
@@ -121,7 +122,12 @@ impl Session<'_> {
             env: &env,
             demonstrations: &episodes,
             scratch: &scratch,
-            generators: Arc::new(LocalSource::new(encoder.clone(), self.device, workers)),
+            generators: Arc::new(LocalSource::new(
+                encoder.clone(),
+                self.device,
+                workers,
+                Memory::on(self.device),
+            )),
             encoder,
             probe_tasks: &probed,
             workers,

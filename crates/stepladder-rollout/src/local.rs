@@ -1,4 +1,4 @@
-//! The [`BatchGenerator`] over a model in this process.
+//! The [`BatchGenerator`] over an engine in this process.
 
 use std::sync::Arc;
 
@@ -6,20 +6,14 @@ use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 use stepladder_core::Query;
 use stepladder_core::trace::TurnTokens;
-use stepladder_cpu::{DEFAULT_PREFIX_BYTES, Model, Writer};
 use stepladder_data::fit::shrink;
 use stepladder_data::{PromptEncoder, Rendered};
-use stepladder_rollout::engine::{Engine, Prompt, Reply, SpecialTokens};
-use stepladder_rollout::generator::{BatchGenerator, Completion, GenerateError, Request};
-use tch::Kind;
 
-use crate::ModelError;
-use crate::engine::{default_prefix_bytes, open};
-use crate::factors::Factors;
-use crate::weights::Weights;
+use crate::engine::{Engine, Prompt, Reply};
+use crate::generator::{BatchGenerator, Completion, GenerateError, Request};
 
-/// Tokens of the prompts whose greedy replies are remembered.
-const REMEMBERED: usize = 4_000_000;
+/// Default of the tokens of prompts whose greedy replies are remembered: some 50 MB.
+pub const DEFAULT_REMEMBERED_TOKENS: usize = 4_000_000;
 
 /// Everything that turns a query into a reply.
 pub struct LocalGenerator {
@@ -29,8 +23,9 @@ pub struct LocalGenerator {
     sessions: FxHashMap<u64, Seen>,
     /// Greedy replies by prompt and budget: nothing else decides them, and a looping episode asks the same again.
     greedy: FxHashMap<(Vec<u32>, usize), Reply>,
-    /// Prompt tokens in `greedy`.
+    /// Prompt tokens in `greedy`, and the limit beyond which it is emptied.
     remembered: usize,
+    remembered_tokens: usize,
 }
 
 /// A prompt as the model reads it.
@@ -74,34 +69,29 @@ pub fn fit(query: &Query, window: usize, encoder: &dyn PromptEncoder) -> Result<
 }
 
 impl LocalGenerator {
-    /// A generator over `weights` with `workers` threads; `policy` names it in traces.
-    ///
-    /// # Errors
-    /// From libtorch: no memory.
+    /// A generator over an engine; `policy` names it in traces. It remembers greedy replies until their prompts have more than
+    /// `remembered_tokens` tokens ([`DEFAULT_REMEMBERED_TOKENS`]).
     pub fn new(
-        weights: &Weights,
-        factors: &Factors,
+        engine: Box<dyn Engine>,
         encoder: Arc<dyn PromptEncoder>,
-        workers: usize,
-        kind: Kind,
+        remembered_tokens: usize,
         policy: String,
-    ) -> Result<Self, ModelError> {
-        let prefix_bytes = default_prefix_bytes(weights.device());
-        let engine = open(weights, factors, kind, workers, prefix_bytes)?;
-        Ok(Self {
+    ) -> Self {
+        Self {
             engine,
             encoder,
             policy,
             sessions: FxHashMap::default(),
             greedy: FxHashMap::default(),
             remembered: 0,
-        })
+            remembered_tokens,
+        }
     }
 
     /// A reply to every request, in order: remembered, the same as an equal request's, or written.
     fn replies(&mut self, requests: &[&Request], prepared: &[&Fitted]) -> Result<Vec<Reply>, GenerateError> {
         let key = |index: usize| (prepared[index].ids.clone(), prepared[index].budget);
-        if self.remembered > REMEMBERED {
+        if self.remembered > self.remembered_tokens {
             self.greedy.clear();
             self.remembered = 0;
         }
@@ -164,11 +154,8 @@ impl LocalGenerator {
             budget: prepared[index].budget,
             sampling: requests[index].sampling.clone(),
         });
-        let &[end, ..] = self.encoder.end() else {
-            return Err(GenerateError::Backend("the encoder has no token that ends a reply".to_owned()));
-        };
-        let tokens = SpecialTokens { end, pad: self.encoder.pad() };
-        let replies = self.engine.complete(prompts.collect(), tokens);
+        let (end, pad) = (self.encoder.end(), self.encoder.pad());
+        let replies = self.engine.complete(prompts.collect(), end, pad);
         let replies = replies.map_err(|error| GenerateError::Backend(error.to_string()))?;
         Ok(wanted.iter().copied().zip(replies).collect())
     }
@@ -196,9 +183,6 @@ impl Seen {
         prompt.len() - known.min(prompt.len().saturating_sub(1))
     }
 }
-
-/// The least probability gap below which two decodings may differ (design D3).
-pub const NEAR_TIE: f64 = 1e-4;
 
 impl BatchGenerator for LocalGenerator {
     fn generate(
