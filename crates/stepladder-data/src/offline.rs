@@ -17,7 +17,7 @@ pub struct OfflineRow {
     pub rewards: Vec<f64>,
     /// No value is bootstrapped from what follows.
     pub done: bool,
-    /// Token ids of the next prompt of the role; empty where `done`, as nobody reads it.
+    /// Token ids of the next prompt of the role; empty where `done`: no value is bootstrapped.
     pub next: Vec<u32>,
 }
 

@@ -248,7 +248,7 @@ fn rows_hold_ids_reward_and_what_follows() {
     assert_eq!(first.row.replies, [Span { start: 3, len: 2 }]);
     assert_eq!((&first.rewards, first.done), (&vec![0.75], false));
     assert_eq!(read(&first.next), "plan c g0 p1 o1");
-    // Nobody reads what follows a finished subtask.
+    // No value is bootstrapped behind a finished subtask.
     assert_eq!(read(&found[3].row.ids), "act g0 p0 o0 a1; True <end>");
     assert_eq!((&found[3].rewards, found[3].done, found[3].next.len()), (&vec![1.0], true, 0));
 
