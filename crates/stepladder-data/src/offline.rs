@@ -1,11 +1,19 @@
 //! From transitions to token rows of offline RL: what was read, what was said, what it earned, what is read next.
 
-use rustc_hash::FxHashMap;
-use stepladder_core::Role;
+use std::borrow::Cow;
 
+use rand::seq::SliceRandom;
+use rustc_hash::FxHashMap;
+use stepladder_agent::AgentSpec;
+use stepladder_core::Role;
+use stepladder_core::reply::Profile;
+use stepladder_core::seed::stream;
+use stepladder_core::trace::Episode;
+
+use crate::ablate::ProgressText;
 use crate::encoder::PromptEncoder;
 use crate::rows::{Row, Span, reply_row};
-use crate::transitions::{Streams, Transition};
+use crate::transitions::{Streams, Transition, TransitionError, transitions};
 
 /// One sample of offline RL.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +60,64 @@ fn row(transition: &Transition, encoder: &dyn PromptEncoder, per_step: bool) -> 
     }
 }
 
+/// Hyperparameters of a dataset of offline RL.
+#[derive(Debug, Clone, Copy)]
+pub struct DatasetConfig {
+    /// The agent whose roles learn.
+    pub agent: AgentSpec,
+    /// Progress texts that demonstrations keep.
+    pub progress: ProgressText,
+    /// Labels of the transitions.
+    pub profile: Profile,
+    /// Whether each step of a decision is discounted by itself ([`rows`]).
+    pub per_step: bool,
+    /// Context of the model: longer rows are left out.
+    pub window: usize,
+}
+
+/// Rows of offline RL, merged, and counts of the transitions that they come from.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Dataset {
+    /// Distinct rows with their weights.
+    pub rows: Vec<OfflineRow>,
+    /// Number of transitions, those that are too long included.
+    pub transitions: usize,
+    /// Number of transitions that are longer than the window and left out.
+    pub too_long: usize,
+}
+
+/// The dataset of offline RL from demonstrations and from episodes that the policy collected, in this order.
+///
+/// # Errors
+/// [`TransitionError`] for an episode that the agent cannot have recorded.
+pub fn dataset<'a>(
+    demonstrations: impl IntoIterator<Item = &'a Episode>,
+    collected: impl IntoIterator<Item = &'a Episode>,
+    encoder: &dyn PromptEncoder,
+    config: &DatasetConfig,
+) -> Result<Dataset, TransitionError> {
+    let &DatasetConfig { agent, progress, profile, per_step, window } = config;
+    let demonstrations = demonstrations.into_iter().map(|episode| progress.demonstration(episode));
+    let mut all: Vec<OfflineRow> = Vec::new();
+    for episode in demonstrations.chain(collected.into_iter().map(Cow::Borrowed)) {
+        all.extend(rows(&transitions(agent, &episode, profile)?, encoder, per_step));
+    }
+    let transitions = all.len();
+    all.retain(|row| row.longest() <= window);
+    let too_long = transitions - all.len();
+    Ok(Dataset { rows: merge(all), transitions, too_long })
+}
+
+/// `count` of the demonstrations, drawn at random; all of them for 0.
+pub fn draw(demonstrations: &[Episode], count: usize, seed: u64) -> Vec<&Episode> {
+    let mut drawn: Vec<&Episode> = demonstrations.iter().collect();
+    if count > 0 {
+        drawn.shuffle(&mut stream(seed, "offline_ac demonstrations", &[]));
+        drawn.truncate(count);
+    }
+    drawn
+}
+
 /// Everything in which two rows must agree to be one.
 type Key = (Role, Vec<u32>, Vec<Span>, Vec<u64>, bool, Vec<u32>);
 
@@ -81,4 +147,23 @@ pub fn merge(rows: Vec<OfflineRow>) -> Vec<OfflineRow> {
         }
     }
     merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn demonstrations_are_drawn_once_each_from_all_of_them() {
+        let line = include_str!("../../stepladder-core/tests/trace-v1.jsonl");
+        let episode = stepladder_core::trace::read(line.as_bytes()).next().unwrap().unwrap();
+        let episodes: Vec<Episode> = (0..50).map(|seed| Episode { seed, ..episode.clone() }).collect();
+        let seeds = |count, seed| draw(&episodes, count, seed).iter().map(|e| e.seed).collect::<Vec<_>>();
+        assert_eq!(seeds(0, 1), (0..50).collect::<Vec<_>>());
+        assert_eq!(seeds(10, 1), seeds(10, 1));
+        assert_ne!(seeds(10, 1), seeds(10, 2));
+        assert_eq!(seeds(10, 1).into_iter().collect::<std::collections::BTreeSet<_>>().len(), 10);
+        assert!(seeds(10, 1).iter().any(|seed| *seed >= 25), "the copies at the end are drawn too");
+        assert_eq!(seeds(99, 1).len(), 50);
+    }
 }

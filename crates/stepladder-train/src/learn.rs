@@ -1,6 +1,5 @@
 //! How each algorithm trains an agent: which rows, how many phases, which models.
 
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,10 +12,9 @@ use stepladder_algo::runtime::progress::Progress;
 use stepladder_algo::runtime::trainer::Trainer;
 use stepladder_core::seed::stream;
 use stepladder_core::trace::Episode;
-use stepladder_data::offline;
+use stepladder_data::offline::{self, Dataset, DatasetConfig};
 use stepladder_data::rows::Span;
-use stepladder_data::transitions::transitions;
-use stepladder_data::{OfflineRow, PromptEncoder, Row};
+use stepladder_data::{PromptEncoder, Row};
 use stepladder_env::Subset;
 use stepladder_model::{Device, GeneratorSource};
 use stepladder_rollout::scheduler::Options;
@@ -24,7 +22,7 @@ use stepladder_rollout::{Dropped, Job};
 
 use super::agent_run::AgentRun;
 use super::play::{ROLES, UntilStopped, play, policy_fingerprint};
-use super::rows::{AgentRows, DataId, Rows, draw, of_role};
+use super::rows::{AgentRows, DataId, Rows, of_role};
 use super::scratch::Scratch;
 use super::session::Session;
 use super::trace_file;
@@ -215,30 +213,26 @@ impl Learner<'_> {
         let Some(collected) = self.kept_or_played(&path, 0, &trainer, play)? else {
             return Ok((trainer.progress, Ending::Interrupted));
         };
-        let per_step = agent.offline_config().smdp_gamma;
+        let demonstrations =
+            offline::draw(self.material.demonstrations, numbers.demonstrations, self.run.config.seed);
+        let config = DatasetConfig {
+            agent: self.numbers.spec(),
+            progress: self.numbers.progress,
+            profile: numbers.profile,
+            per_step: agent.offline_config().smdp_gamma,
+            window: self.run.config.model.scratch.max_positions as usize,
+        };
         let encoder = &*self.material.encoder;
-        let window = self.run.config.model.scratch.max_positions;
-        let (kept, spec) = (self.numbers.progress, self.numbers.spec());
-        let demonstrations = draw(self.material.demonstrations, numbers.demonstrations, self.run.config.seed);
-        let told = demonstrations.iter().map(|episode| kept.demonstration(episode));
-        let mut rows: Vec<OfflineRow> = Vec::new();
-        for episode in told.chain(collected.iter().map(Cow::Borrowed)) {
-            let streams = transitions(spec, &episode, numbers.profile)?;
-            rows.extend(offline::rows(&streams, encoder, per_step));
+        let Dataset { rows, transitions, too_long } =
+            offline::dataset(demonstrations.iter().copied(), &collected, encoder, &config)?;
+        if too_long > 0 {
+            self.run
+                .reporter
+                .note(&format!("{}: {too_long} transitions left out, longer than the window", self.name));
         }
-        let samples = rows.len();
-        rows.retain(|row| row.row.ids.len().max(row.next.len()) as i64 <= window);
-        if rows.len() < samples {
-            self.run.reporter.note(&format!(
-                "{}: {} transitions left out, longer than the window",
-                self.name,
-                samples - rows.len()
-            ));
-        }
-        let rows = offline::merge(rows);
         let solved = collected.iter().filter(|episode| episode.won).count();
         self.run.reporter.note(&format!(
-            "{}: {solved} of {} collected episodes solved, {} demonstrations beside; {samples} transitions, {} distinct",
+            "{}: {solved} of {} collected episodes solved, {} demonstrations beside; {transitions} transitions, {} distinct",
             self.name,
             collected.len(),
             demonstrations.len(),

@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use stepladder_agent::{AgentKind, AgentSpec, ReplayError};
@@ -158,16 +157,6 @@ fn each<T: Send>(
     episodes.par_iter().map(of).collect()
 }
 
-/// `count` of the demonstrations, drawn at random; all of them for 0.
-pub(crate) fn draw(demonstrations: &[Episode], count: usize, seed: u64) -> Vec<&Episode> {
-    let mut drawn: Vec<&Episode> = demonstrations.iter().collect();
-    if count > 0 {
-        drawn.shuffle(&mut seed::stream(seed, "offline_ac demonstrations", &[]));
-        drawn.truncate(count);
-    }
-    drawn
-}
-
 /// The rows of one role.
 pub(crate) fn of_role(rows: &[Row], role: Role) -> Vec<Row> {
     rows.iter().filter(|row| row.role == role).cloned().collect()
@@ -294,19 +283,5 @@ mod tests {
         assert!(started.matches(&format!("{old}+feed")) && started.current().ends_with("+feed"));
         assert!(!started.matches(&old) && !started.matches(&format!("{old}+beef")));
         assert!(!DataId::new(&encoder, &[], None).matches(&old));
-    }
-
-    #[test]
-    fn demonstrations_are_drawn_once_each_from_all_of_them() {
-        let line = include_str!("../../stepladder-core/tests/trace-v1.jsonl");
-        let episode = stepladder_core::trace::read(line.as_bytes()).next().unwrap().unwrap();
-        let episodes: Vec<Episode> = (0..50).map(|seed| Episode { seed, ..episode.clone() }).collect();
-        let seeds = |count, seed| draw(&episodes, count, seed).iter().map(|e| e.seed).collect::<Vec<_>>();
-        assert_eq!(seeds(0, 1), (0..50).collect::<Vec<_>>());
-        assert_eq!(seeds(10, 1), seeds(10, 1));
-        assert_ne!(seeds(10, 1), seeds(10, 2));
-        assert_eq!(seeds(10, 1).into_iter().collect::<BTreeSet<_>>().len(), 10);
-        assert!(seeds(10, 1).iter().any(|seed| *seed >= 25), "the copies at the end are drawn too");
-        assert_eq!(seeds(99, 1).len(), 50);
     }
 }
