@@ -1,0 +1,155 @@
+//! Prompts that a generator passes to its engine, and replies that it remembers.
+#![allow(clippy::unwrap_used)]
+#![allow(missing_docs)]
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use stepladder_core::query::Observation;
+use stepladder_core::seed::stream;
+use stepladder_core::{Query, Role};
+use stepladder_data::encoder::EncoderError;
+use stepladder_data::{PromptEncoder, Rendered};
+use stepladder_rollout::engine::{Engine, EngineError, Prompt, Reply};
+use stepladder_rollout::generator::Sampling;
+use stepladder_rollout::{BatchGenerator, Completion, GenerateError, LocalGenerator, Request, RequestId};
+
+const CONTEXT: usize = 12;
+const ENDS: [u32; 2] = [1, 2];
+
+/// A token for each byte of the subtask: nothing of it can be cut away.
+struct Bytes;
+
+impl PromptEncoder for Bytes {
+    fn id(&self) -> String {
+        "bytes".to_owned()
+    }
+
+    fn render(&self, query: &Query) -> Rendered {
+        let Query::Executor { subtask, .. } = query else { panic!("only executors are asked") };
+        Rendered { text: subtask.clone(), ids: subtask.bytes().map(u32::from).collect() }
+    }
+
+    fn reply(&self, _: Role, _: &str, _: bool) -> Vec<u32> {
+        Vec::new()
+    }
+
+    fn covers(&self, _: &[u32]) -> bool {
+        true
+    }
+
+    fn decode(&self, _: Role, ids: &[u32]) -> String {
+        format!("{ids:?}")
+    }
+
+    fn end(&self) -> &[u32] {
+        &ENDS
+    }
+
+    fn pad(&self) -> u32 {
+        9
+    }
+
+    fn budget(&self, _: Role) -> u32 {
+        4
+    }
+
+    fn vocab(&self) -> usize {
+        256
+    }
+
+    fn contents(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn is_in(&self, _: &Path) -> Result<bool, EncoderError> {
+        Ok(true)
+    }
+
+    fn save(&self, _: &Path, _: usize) -> Result<(), EncoderError> {
+        Ok(())
+    }
+}
+
+/// Notes the prompts of each call; the reply is the prompt's length and the budget, then an end.
+struct Noting {
+    calls: Arc<Mutex<Vec<Vec<Vec<u32>>>>>,
+}
+
+impl Engine for Noting {
+    fn context(&self) -> usize {
+        CONTEXT
+    }
+
+    fn complete(&mut self, prompts: Vec<Prompt>, end: &[u32], pad: u32) -> Result<Vec<Reply>, EngineError> {
+        assert_eq!((end, pad), (&ENDS[..], 9));
+        let reply = |prompt: &Prompt| {
+            assert!(prompt.ids.len() + prompt.budget <= CONTEXT);
+            Reply {
+                ids: vec![prompt.ids.len() as u32, prompt.budget as u32, end[1]],
+                logprobs: vec![-0.5; 3],
+                cut: false,
+            }
+        };
+        let replies = prompts.iter().map(reply).collect();
+        self.calls.lock().unwrap().push(prompts.into_iter().map(|prompt| prompt.ids).collect());
+        if self.calls.lock().unwrap().len() > 3 {
+            return Err(EngineError::new("the engine is worn out"));
+        }
+        Ok(replies)
+    }
+}
+
+fn request(text: &str, sampled: bool) -> Request {
+    let observation = Observation { feedback: String::new(), context: String::new() };
+    Request {
+        id: RequestId::fresh(),
+        query: Query::Executor { subtask: text.to_owned(), observation, progress: String::new() },
+        session: 1,
+        sampling: sampled.then(|| Sampling { temperature: 1.0, rng: stream(1, "sampling", &[]) }),
+    }
+}
+
+fn text(result: &Result<Completion, GenerateError>) -> &str {
+    &result.as_ref().unwrap().text
+}
+
+#[test]
+fn greedy_replies_are_asked_for_once_and_a_prompt_that_does_not_fit_fails_alone() {
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let engine = Box::new(Noting { calls: calls.clone() });
+    let mut generator = LocalGenerator::new(engine, Arc::new(Bytes), 10, "test".to_owned());
+    let bytes = |text: &str| text.bytes().map(u32::from).collect::<Vec<u32>>();
+
+    let requests = [
+        request("look", false),
+        request("look", true),
+        request("much too long", false),
+        request("look", false),
+        request("look", true),
+        request("tenletters", false),
+    ];
+    let found = generator.generate(&requests).unwrap();
+    // Equal greedy requests are one prompt, sampled ones are not.
+    let expected: Vec<Vec<u32>> = ["look", "look", "look", "tenletters"].map(bytes).to_vec();
+    assert_eq!(*calls.lock().unwrap(), [expected]);
+    assert!(matches!(found[2], Err(GenerateError::Window { needed: 14, window: CONTEXT, .. })));
+    for index in [0, 1, 3, 4] {
+        assert_eq!(text(&found[index]), "[4, 4, 2]");
+    }
+    // Where the budget does not fit, it is smaller.
+    assert_eq!(text(&found[5]), "[10, 2, 2]");
+    let first = found[0].as_ref().unwrap();
+    assert_eq!((first.prompt.as_str(), first.prompt_tokens, first.new_tokens), ("look", 4, 3));
+
+    // More than ten tokens of prompts are remembered: they are forgotten before the next call, which asks anew.
+    generator.generate(&[request("look", false)]).unwrap();
+    assert_eq!(calls.lock().unwrap().len(), 2);
+    // Now only four are: the reply is remembered.
+    assert_eq!(text(&generator.generate(&[request("look", false)]).unwrap()[0]), "[4, 4, 2]");
+    assert_eq!(calls.lock().unwrap().len(), 2);
+
+    generator.generate(&[request("take", false)]).unwrap();
+    let error = generator.generate(&[request("put", false)]).unwrap_err();
+    assert!(matches!(error, GenerateError::Backend(ref reason) if reason == "the engine is worn out"));
+}
