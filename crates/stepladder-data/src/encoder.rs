@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use stepladder_core::section;
+use stepladder_core::section::Bound;
 use stepladder_core::{Query, Role};
 
 /// Reason why the files of an encoder could not be read or written.
@@ -33,21 +35,17 @@ pub struct Rendered {
     pub ids: Vec<u32>,
 }
 
-/// Token limits of replies, one per role.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Budgets {
-    /// Replies of one sentence or action: planner, executor, flat and micro.
-    pub short: u32,
-    /// Replies of several sentences: progress and macro.
-    pub long: u32,
-}
-
-impl Default for Budgets {
-    /// The limits of docs/spec/algorithms.md 2.2.
-    fn default() -> Self {
-        Self { short: 32, long: 150 }
+section! {
+    /// Token limits of replies (docs/spec/algorithms.md 2.2).
+    pub struct Budgets {
+        /// New tokens of a reply of one sentence or action: planner, executor, flat and micro.
+        pub short: u32 = 32 => [Bound::AtLeast(1)],
+        /// New tokens of a reply of several sentences: progress and macro.
+        pub long: u32 = 150 => [Bound::AtLeast(1)],
     }
 }
+
+impl Copy for Budgets {}
 
 impl Budgets {
     /// New tokens that a reply of this role may have.

@@ -82,7 +82,7 @@ impl Policy {
                 path.display()
             );
         }
-        let policy = Self::load(path, &[(None, path.to_owned())], device)?;
+        let policy = Self::load(path, &[(None, path.to_owned())], Budgets::default(), device)?;
         if let Some(agent) = agent
             && agent != policy.name
         {
@@ -95,7 +95,7 @@ impl Policy {
     pub fn of_run(run: &RunDir, config: &Config, name: &str, device: Device) -> Result<Self> {
         let (place, models) = Self::place(run, config, name)
             .with_context(|| format!("{} has no checkpoint", run.agent(name).display()))?;
-        let mut policy = Self::load(&place, &models, device)?;
+        let mut policy = Self::load(&place, &models, config.generation, device)?;
         policy.run = Some(config.clone());
         name.clone_into(&mut policy.name);
         Ok(policy)
@@ -117,13 +117,18 @@ impl Policy {
         Some((directory, models?))
     }
 
-    fn load(place: &Path, models: &[(Option<Role>, PathBuf)], device: Device) -> Result<Self> {
+    fn load(
+        place: &Path,
+        models: &[(Option<Role>, PathBuf)],
+        budgets: Budgets,
+        device: Device,
+    ) -> Result<Self> {
         let mut parts = Vec::new();
         let mut identity = None;
         for (role, directory) in models {
             let trainer = checkpoint::load(directory, UNUSED, device)?;
             let vocab = trainer.weights.config().vocab as usize;
-            let words = CompactWords::load(directory, Arc::new(Plain), vocab, Budgets::default())?;
+            let words = CompactWords::load(directory, Arc::new(Plain), vocab, budgets)?;
             let agent: AgentSpec = trainer
                 .identity
                 .agent

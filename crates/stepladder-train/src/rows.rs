@@ -12,7 +12,7 @@ use stepladder_core::{Codec, Role, seed};
 use stepladder_data::relabel::relabel;
 use stepladder_data::rows::{grows, merge, pack, row, temper, texts};
 use stepladder_data::samples::{self, prompts};
-use stepladder_data::{Budgets, CompactWords, PromptEncoder, Row, Sample};
+use stepladder_data::{CompactWords, PromptEncoder, Row, Sample};
 
 use crate::config::{AgentConfig, Config};
 
@@ -26,7 +26,7 @@ pub(crate) fn vocabulary(
     others: &[Episode],
     codec: Arc<dyn Codec>,
 ) -> Result<CompactWords, ReplayError> {
-    let bare = CompactWords::new(codec, Budgets::default());
+    let bare = CompactWords::new(codec, config.generation);
     // Agents that read and write alike have the same words.
     let mut agents: Vec<&AgentConfig> = Vec::new();
     for agent in config.agents.values().filter(|agent| agent.kind != AgentKind::Flat) {
@@ -232,7 +232,8 @@ mod tests {
     use stepladder_data::rows::Span;
 
     fn words(words: &[&str]) -> CompactWords {
-        CompactWords::new(Arc::new(Plain), Budgets::default()).with_words(words.iter().copied())
+        CompactWords::new(Arc::new(Plain), stepladder_data::Budgets::default())
+            .with_words(words.iter().copied())
     }
 
     #[test]

@@ -100,8 +100,11 @@ impl Findings<'_> {
                 self.unless(false, &key, format!("{from:?}"), &allowed);
             }
             Some(source) => {
-                // What HiMAC's ablation without `<sub_done>` changes, its starting policy need not have seen.
-                let spec = |agent: &AgentConfig| AgentSpec { sub_done: true, ..agent.spec() };
+                // How HiMAC's sub-goals end and are limited, its starting policy need not have seen.
+                let spec = |agent: &AgentConfig| {
+                    let AgentSpec { kind, history, planner, progress, .. } = agent.spec();
+                    AgentSpec { history, planner, progress, ..AgentSpec::from(kind) }
+                };
                 let both = agent.kind == AgentKind::Flat
                     && source.also_flat.is_some()
                     && source.also_flat == agent.history;

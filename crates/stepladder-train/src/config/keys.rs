@@ -229,7 +229,7 @@ mod tests {
     fn tables_and_their_names() {
         assert_eq!(
             children(""),
-            ["seed", "threads", "env", "data", "model", "algo", "agents", "eval", "log"]
+            ["seed", "threads", "env", "data", "model", "generation", "algo", "agents", "eval", "log"]
         );
         assert_eq!(children("agents.any")[..3], ["kind", "algo", "budget"]);
         assert!(is_table("") && is_table("algo") && is_table("algo.bc") && is_table("agents.any"));

@@ -32,6 +32,7 @@ pub use show::{default_text, effective, entries, inline, show};
 
 use stepladder_core::section;
 use stepladder_core::section::{Bound, Named};
+use stepladder_data::Budgets;
 use stepladder_model::Shape;
 
 section! {
@@ -49,6 +50,8 @@ section! {
         pub data: DataConfig,
         /// Model of the agents.
         pub model: ModelSection,
+        /// Replies of the agents, in training and evaluation: the tokens that each may have.
+        pub generation: Budgets,
         /// Hyperparameters of the algorithms. An agent has a table of its own in `[agents]`, which may override some of them.
         pub algo: AlgoConfig,
         /// Agents; each is trained and evaluated, in the order of the file.

@@ -321,6 +321,7 @@ fn show_prints_values_with_origins_by_table() {
         "[env]",
         "[data]",
         "[model.scratch]",
+        "[generation]",
         "[algo.adamw]",
         "[algo.bc]",
         "[agents.flat]",
@@ -339,7 +340,7 @@ fn unknown_keys_are_all_named_with_what_was_meant_and_what_is_allowed() {
          duplicates\
          \n    learning_rat = 2e-3  # higher\
          \nrun.toml:6: unknown key modle; did you mean model? the top level takes \
-         seed, threads, env, data, model, algo, agents, eval, log\
+         seed, threads, env, data, model, generation, algo, agents, eval, log\
          \n    [modle]"
     );
     assert_eq!(
@@ -354,7 +355,7 @@ fn unknown_keys_are_all_named_with_what_was_meant_and_what_is_allowed() {
     assert_eq!(
         message("preset = \"demo\"\n\"env.id\" = \"household\"\n"),
         "run.toml:2: unknown key \"env.id\"; the top level takes \
-         seed, threads, env, data, model, algo, agents, eval, log\n    \"env.id\" = \"household\""
+         seed, threads, env, data, model, generation, algo, agents, eval, log\n    \"env.id\" = \"household\""
     );
 }
 
@@ -383,7 +384,7 @@ fn values_of_the_wrong_type() {
         set_message(&["agents.flat=true"]),
         "--set agents.flat=true: agents.flat is true (a truth value); \
          expected a table with kind, algo, budget, batch_tokens, learning_rate, from, history, planner, progress, actor_mode, \
-         omega, weights, sub_done, also_flat, coevolution, selection, or false to leave it out"
+         omega, weights, sub_done, max_subgoals, also_flat, coevolution, selection, or false to leave it out"
     );
     assert_eq!(
         message("preset = \"demo\"\n[eval]\ntransfer = [\n  \"a/b\",\n  3,\n]\n"),
@@ -408,7 +409,7 @@ fn missing_keys_are_named() {
     assert_eq!(
         error.to_string(),
         "runs/a/config.toml:1: unknown key preset; the top level takes \
-         seed, threads, env, data, model, algo, agents, eval, log\n    preset = \"demo\""
+         seed, threads, env, data, model, generation, algo, agents, eval, log\n    preset = \"demo\""
     );
 }
 
