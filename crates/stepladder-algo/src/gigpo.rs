@@ -11,9 +11,9 @@
 //! common GiGPO is GRPO.
 
 use crate::AlgoError;
+use crate::online::rollouts::{Group, Sampled};
 use crate::online::samples::Sample;
-use crate::online::world::{Group, Sampled};
-use crate::online::{Method, OnlineConfig, Session};
+use crate::online::{Iteration, Method, OnlineConfig};
 use crate::ops::group::{GroupRule, episode_advantages, group_relative};
 use crate::ops::returns::returns_to_go;
 use stepladder_core::Observation;
@@ -93,16 +93,16 @@ fn anchors(episode: &Episode, context: bool) -> Vec<String> {
 pub struct Gigpo;
 
 impl Method for Gigpo {
-    fn iterate(&mut self, session: &mut Session<'_>) -> Result<(), AlgoError> {
-        let config = session.config;
+    fn iterate(&mut self, iteration: &mut Iteration<'_>) -> Result<(), AlgoError> {
+        let config = iteration.config;
         let sampled = Sampled { temperature: config.temperature, only: None };
-        let groups = session.play_groups(sampled, config.group)?;
+        let groups = iteration.play_groups(sampled, config.group)?;
         let mut samples: Vec<Sample> = Vec::new();
         for group in &groups {
-            session.count_group(&group.returns(config.reward_rule()));
+            iteration.count_group(&group.returns(config.reward_rule()));
             samples.extend(of_group(config, group)?);
         }
-        session.update(&samples)
+        iteration.update(&samples)
     }
 }
 

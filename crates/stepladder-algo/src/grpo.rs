@@ -13,9 +13,9 @@
 use stepladder_core::Role;
 
 use crate::AlgoError;
+use crate::online::rollouts::Sampled;
 use crate::online::samples::{Sample, of_role};
-use crate::online::world::Sampled;
-use crate::online::{Method, Session};
+use crate::online::{Iteration, Method};
 use crate::ops::group::{GroupMode, GroupRule, episode_advantages};
 
 /// GRPO or RLOO.
@@ -29,24 +29,24 @@ pub enum Grpo {
 
 impl Method for Grpo {
     /// Plays every task `group` times, then learns from all of it.
-    fn iterate(&mut self, session: &mut Session<'_>) -> Result<(), AlgoError> {
-        let config = session.config;
+    fn iterate(&mut self, iteration: &mut Iteration<'_>) -> Result<(), AlgoError> {
+        let config = iteration.config;
         let rule = match self {
             Self::Grpo => config.rule(),
             Self::Rloo => GroupRule::new(GroupMode::Rloo),
         };
         let sampled = Sampled { temperature: config.temperature, only: None };
-        let groups = session.play_groups(sampled, config.group)?;
+        let groups = iteration.play_groups(sampled, config.group)?;
         let mut samples: Vec<Sample> = Vec::new();
         for group in &groups {
             let returns = group.returns(config.reward_rule());
-            session.count_group(&returns);
+            iteration.count_group(&returns);
             let lens: Vec<usize> = group.episodes.iter().map(|episode| episode.len()).collect();
             let advantages = episode_advantages(&returns, &lens, rule, config.cross_step_stats);
             for (episode, advantage) in group.episodes.iter().zip(advantages) {
                 samples.extend(of_role(episode, Role::Flat, advantage)?);
             }
         }
-        session.update(&samples)
+        iteration.update(&samples)
     }
 }

@@ -22,9 +22,9 @@ use stepladder_rollout::scheduler::Job;
 
 use crate::AlgoError;
 use crate::online::reward::RewardRule;
+use crate::online::rollouts::{Group, Sampled, group};
 use crate::online::samples::{Sample, of_role};
-use crate::online::world::{Group, Sampled, group};
-use crate::online::{Method, Session};
+use crate::online::{Iteration, Method};
 use crate::ops::group::{GroupRule, relative};
 
 stepladder_core::choices! {
@@ -75,30 +75,30 @@ pub struct Himac {
 
 impl Method for Himac {
     /// Phase A, its update, phase B, its update.
-    fn iterate(&mut self, session: &mut Session<'_>) -> Result<(), AlgoError> {
-        let rule = session.config.rule();
+    fn iterate(&mut self, iteration: &mut Iteration<'_>) -> Result<(), AlgoError> {
+        let rule = iteration.config.rule();
         if !self.coevolution {
-            return together(session, rule);
+            return together(iteration, rule);
         }
-        let tasks = session.tasks();
-        let chosen = explore(session, &tasks, rule, self.selection)?;
-        adapt(session, &tasks, chosen, rule)
+        let tasks = iteration.tasks();
+        let chosen = explore(iteration, &tasks, rule, self.selection)?;
+        adapt(iteration, &tasks, chosen, rule)
     }
 }
 
 /// Phase A; the blueprint for phase B of every task.
 fn explore(
-    session: &mut Session<'_>,
+    iteration: &mut Iteration<'_>,
     tasks: &[TaskKey],
     rule: GroupRule,
     selection: Selection,
 ) -> Result<Vec<Vec<String>>, AlgoError> {
-    let config = session.config;
+    let config = iteration.config;
     let job = |task: &TaskKey, sample| Job { blueprint: Blueprint::MustParse, ..Job::sampled(task, sample) };
     let jobs = jobs(tasks, config.group, job);
     let sampled = Sampled { temperature: config.temperature, only: Some(Role::Macro) };
-    let (groups, lost) = group(session.play(&jobs, sampled)?, 1)?;
-    session.count_lost(lost);
+    let (groups, lost) = group(iteration.play(&jobs, sampled)?, 1)?;
+    iteration.count_lost(lost);
     let mut samples: Vec<Sample> = Vec::new();
     let mut chosen = Vec::with_capacity(tasks.len());
     for task in tasks {
@@ -107,20 +107,20 @@ fn explore(
             continue;
         };
         let returns = macro_returns(config.reward_rule(), &group.episodes);
-        session.count_group(&returns);
-        session.count_blueprints(&group.episodes);
+        iteration.count_group(&returns);
+        iteration.count_blueprints(&group.episodes);
         for (episode, advantage) in group.episodes.iter().zip(relative(&returns, rule)) {
             samples.extend(of_role(episode, Role::Macro, advantage)?);
         }
-        chosen.push(choose(session, group, &returns, selection));
+        chosen.push(choose(iteration, group, &returns, selection));
     }
-    session.update(&samples)?;
+    iteration.update(&samples)?;
     Ok(chosen)
 }
 
 /// z*; nothing if no blueprint can be read, and the executor then has the task as its only sub-goal.
-fn choose(session: &Session<'_>, group: &Group, returns: &[f64], selection: Selection) -> Vec<String> {
-    let max_subgoals = session.world.agent.max_subgoals;
+fn choose(iteration: &Iteration<'_>, group: &Group, returns: &[f64], selection: Selection) -> Vec<String> {
+    let max_subgoals = iteration.rollouts.agent.max_subgoals;
     let blueprints: Vec<Option<Vec<String>>> =
         group.episodes.iter().map(|episode| blueprint_of(episode, max_subgoals)).collect();
     let readable: Vec<usize> = (0..blueprints.len()).filter(|&index| blueprints[index].is_some()).collect();
@@ -132,8 +132,8 @@ fn choose(session: &Session<'_>, group: &Group, returns: &[f64], selection: Sele
         }
         Selection::Random if readable.is_empty() => None,
         Selection::Random => {
-            let parts = [session.iteration(), fingerprint(&group.task.to_string())];
-            let mut rng = stream(session.world.seed, "blueprint", &parts);
+            let parts = [iteration.number(), fingerprint(&group.task.to_string())];
+            let mut rng = stream(iteration.rollouts.seed, "blueprint", &parts);
             Some(readable[rng.random_range(0..readable.len())])
         }
     };
@@ -142,46 +142,46 @@ fn choose(session: &Session<'_>, group: &Group, returns: &[f64], selection: Sele
 
 /// Phase B.
 fn adapt(
-    session: &mut Session<'_>,
+    iteration: &mut Iteration<'_>,
     tasks: &[TaskKey],
     chosen: Vec<Vec<String>>,
     rule: GroupRule,
 ) -> Result<(), AlgoError> {
-    let config = session.config;
+    let config = iteration.config;
     let follow = |task: &TaskKey, sample| {
         let place = tasks.iter().position(|known| known == task).unwrap_or(0);
         Job { blueprint: Blueprint::Follow(chosen[place].clone()), ..Job::sampled(task, sample) }
     };
     let jobs = jobs(tasks, config.group, follow);
     let sampled = Sampled { temperature: config.temperature, only: None };
-    let (groups, lost) = group(session.play(&jobs, sampled)?, 2)?;
-    session.count_lost(lost);
+    let (groups, lost) = group(iteration.play(&jobs, sampled)?, 2)?;
+    iteration.count_lost(lost);
     let mut samples: Vec<Sample> = Vec::new();
     for group in &groups {
-        let returns = group.returns(session.config.reward_rule());
-        session.count_group(&returns);
+        let returns = group.returns(iteration.config.reward_rule());
+        iteration.count_group(&returns);
         for (episode, advantage) in group.episodes.iter().zip(relative(&returns, rule)) {
             samples.extend(of_role(episode, Role::Micro, advantage)?);
         }
     }
-    session.update(&samples)
+    iteration.update(&samples)
 }
 
 /// Without co-evolution: blueprints and actions are sampled together, and learn together from the same advantage.
-fn together(session: &mut Session<'_>, rule: GroupRule) -> Result<(), AlgoError> {
-    let sampled = Sampled { temperature: session.config.temperature, only: None };
-    let groups = session.play_groups(sampled, session.config.group)?;
+fn together(iteration: &mut Iteration<'_>, rule: GroupRule) -> Result<(), AlgoError> {
+    let sampled = Sampled { temperature: iteration.config.temperature, only: None };
+    let groups = iteration.play_groups(sampled, iteration.config.group)?;
     let mut samples: Vec<Sample> = Vec::new();
     for group in &groups {
-        let returns = group.returns(session.config.reward_rule());
-        session.count_group(&returns);
-        session.count_blueprints(&group.episodes);
+        let returns = group.returns(iteration.config.reward_rule());
+        iteration.count_group(&returns);
+        iteration.count_blueprints(&group.episodes);
         for (episode, advantage) in group.episodes.iter().zip(relative(&returns, rule)) {
             samples.extend(of_role(episode, Role::Macro, advantage)?);
             samples.extend(of_role(episode, Role::Micro, advantage)?);
         }
     }
-    session.update(&samples)
+    iteration.update(&samples)
 }
 
 fn jobs(tasks: &[TaskKey], count: usize, job: impl Fn(&TaskKey, u64) -> Job) -> Vec<Job> {

@@ -111,15 +111,15 @@ pub fn losses(
     Ok(Losses { critic, v, q, advantage, factor })
 }
 
-/// `count` workers for a model like `weights`, whose matrix products have dtype `kind`; critics compute in f32.
+/// `count` workers for a model like `weights`, whose matrix products have this dtype; critics compute in f32.
 pub fn workers(
     count: usize,
     weights: &Weights,
     factors: &Factors,
     config: &OfflineConfig,
-    kind: Kind,
+    dtype: Kind,
 ) -> OfflineWorkers {
-    OfflineWorkers::new(count, weights, factors, (config, kind), losses)
+    OfflineWorkers::new(count, weights, factors, (config, dtype), losses)
 }
 
 /// The parts of a step that are normalised by themselves: all of it, or its micro-steps with an even part of each level.

@@ -23,9 +23,9 @@ use stepladder_data::PromptEncoder;
 use stepladder_rollout::local::fit;
 
 use crate::AlgoError;
+use crate::online::rollouts::{Rollouts, Sampled};
 use crate::online::samples::{Sample, of_role};
-use crate::online::world::{Sampled, World};
-use crate::online::{Method, Session};
+use crate::online::{Iteration, Method};
 use crate::ops::returns::{place_rewards, whiten};
 use crate::runtime::clock::Stopwatch;
 use crate::runtime::trainer::Trainer;
@@ -38,38 +38,39 @@ pub struct Ppo {
 
 impl Method for Ppo {
     /// Starts the critic from the policy, unless a checkpoint has brought one.
-    fn start(&mut self, trainer: &mut Trainer, world: &World<'_>) -> Result<(), AlgoError> {
+    fn start(&mut self, trainer: &mut Trainer, rollouts: &Rollouts<'_>) -> Result<(), AlgoError> {
         if !trainer.nets.contains(VALUE) {
             let net = value::start(&trainer.weights.trained, trainer.optimiser.config);
             trainer.nets.insert(VALUE, net);
         }
         trainer.nets.get(VALUE, value::count(&trainer.weights.trained.layout))?;
-        self.values = Some(ValueWorkers::new(world.workers, &trainer.weights, &trainer.factors, world.kind));
+        self.values =
+            Some(ValueWorkers::new(rollouts.workers, &trainer.weights, &trainer.factors, rollouts.dtype));
         Ok(())
     }
 
     /// Plays as many episodes as the group methods do, each of a task of its own where there are enough, and learns from
     /// them.
-    fn iterate(&mut self, session: &mut Session<'_>) -> Result<(), AlgoError> {
-        let config = session.config;
+    fn iterate(&mut self, iteration: &mut Iteration<'_>) -> Result<(), AlgoError> {
+        let config = iteration.config;
         let sampled = Sampled { temperature: config.temperature, only: None };
         let count = config.tasks_per_iteration * config.group;
-        let jobs: Vec<_> = session
-            .world
-            .draw(session.iteration(), count)
+        let jobs: Vec<_> = iteration
+            .rollouts
+            .draw(iteration.number(), count)
             .iter()
             .cycle()
             .take(count)
             .enumerate()
             .map(|(index, task)| stepladder_rollout::Job::sampled(task, index as u64))
             .collect();
-        let episodes = session.play(&jobs, sampled)?;
-        let (groups, lost) = crate::online::world::group(episodes, 1)?;
-        session.count_lost(lost);
+        let episodes = iteration.play(&jobs, sampled)?;
+        let (groups, lost) = crate::online::rollouts::group(episodes, 1)?;
+        iteration.count_lost(lost);
         let episodes: Vec<Episode> = groups.into_iter().flat_map(|group| group.episodes).collect();
         let values = self.values.as_ref().ok_or_else(not_started)?;
-        let samples = learn(session, &episodes, values)?;
-        session.update(&samples)
+        let samples = learn(iteration, &episodes, values)?;
+        iteration.update(&samples)
     }
 }
 
@@ -80,7 +81,7 @@ fn not_started() -> AlgoError {
 
 /// The samples with their advantages; the critic has learnt their returns.
 fn learn(
-    session: &mut Session<'_>,
+    iteration: &mut Iteration<'_>,
     episodes: &[Episode],
     values: &ValueWorkers,
 ) -> Result<Vec<Sample>, AlgoError> {
@@ -92,13 +93,13 @@ fn learn(
     for (episode, samples) in episodes.iter().zip(&by_episode) {
         asked.extend(samples.iter().cloned());
         if episode.end == Some(End::Truncated) {
-            let window = session.trainer.weights.config().shape.max_positions as usize;
-            asked.push(next_prompt(episode, session.world.agent, window, &*session.world.encoder)?);
+            let window = iteration.trainer.weights.config().shape.max_positions as usize;
+            asked.push(next_prompt(episode, iteration.rollouts.agent, window, &*iteration.rollouts.encoder)?);
         }
     }
-    let parameters = value::count(&session.trainer.weights.trained.layout);
-    let net = session.trainer.nets.get(VALUE, parameters)?;
-    let layout = (session.config.batch_tokens, session.world.encoder.pad());
+    let parameters = value::count(&iteration.trainer.weights.trained.layout);
+    let net = iteration.trainer.nets.get(VALUE, parameters)?;
+    let layout = (iteration.config.batch_tokens, iteration.rollouts.encoder.pad());
     let mut known = values.evaluate(net, &asked, layout)?.into_iter();
     let mut samples: Vec<Sample> = Vec::new();
     let (mut old, mut targets): (Vec<Vec<f32>>, Vec<Vec<f32>>) = (Vec::new(), Vec::new());
@@ -108,9 +109,9 @@ fn learn(
         let cut_off = episode.end == Some(End::Truncated);
         let bootstrap = if cut_off { known.next().and_then(|values| values.first().copied()) } else { None };
         let lens: Vec<usize> = own.iter().map(Sample::len).collect();
-        let rewards = session.config.reward_rule().penalised(episode);
+        let rewards = iteration.config.reward_rule().penalised(episode);
         let stream: Vec<f64> = own_values.iter().flatten().map(|&value| f64::from(value)).collect();
-        let (advantages, returns) = session.config.gae().estimate(
+        let (advantages, returns) = iteration.config.gae().estimate(
             &place_rewards(&lens, &rewards),
             &stream,
             f64::from(bootstrap.unwrap_or(0.0)),
@@ -126,18 +127,18 @@ fn learn(
     for sample in &mut samples {
         sample.advantage = all.by_ref().take(sample.len()).collect();
     }
-    let batches = session.mini_batches(samples.len());
+    let batches = iteration.mini_batches(samples.len());
     let mut losses = Vec::new();
     for batch in batches {
-        let net = session.trainer.nets.get_mut(VALUE, parameters)?;
+        let net = iteration.trainer.nets.get_mut(VALUE, parameters)?;
         let members: Vec<(&Sample, &[f32], &[f32])> =
             batch.iter().map(|&at| (&samples[at], old[at].as_slice(), targets[at].as_slice())).collect();
-        let (loss, norm) = values.step(net, &members, session.config, layout)?;
-        session.step_done(norm)?;
+        let (loss, norm) = values.step(net, &members, iteration.config, layout)?;
+        iteration.step_done(norm)?;
         losses.push(loss);
     }
     let mean = losses.iter().sum::<f64>() / losses.len().max(1) as f64;
-    session.count_update(("value_loss", mean), clock.seconds());
+    iteration.count_update(("value_loss", mean), clock.seconds());
     Ok(samples)
 }
 

@@ -15,9 +15,9 @@ use stepladder_algo::gigpo::Gigpo;
 use stepladder_algo::grpo::Grpo;
 use stepladder_algo::himac::{Himac, Selection};
 use stepladder_algo::online::reward::Reward;
+use stepladder_algo::online::rollouts::{Rollouts, Sampled, group};
 use stepladder_algo::online::samples::{Sample, merge, of_role};
 use stepladder_algo::online::update::SurrogateWorkers;
-use stepladder_algo::online::world::{Sampled, World, group};
 use stepladder_algo::online::{Method, OnlineConfig, train};
 use stepladder_algo::ops::surrogate::{Aggregate, SurrogateRule};
 use stepladder_algo::ppo::{Ppo, ValueWorkers, value};
@@ -196,7 +196,7 @@ impl Fixture {
         let pool = Echoes.tasks("all").unwrap();
         let jobs = stepladder_rollout::Job::each(&pool);
         let sampled = Sampled { temperature: 1.0, only: None };
-        self.world(&pool, 1, flat()).play(trainer, &jobs, sampled, 0).unwrap().0
+        self.rollouts(&pool, 1, flat()).play(trainer, &jobs, sampled, 0).unwrap().0
     }
 
     fn new() -> Self {
@@ -244,8 +244,8 @@ impl Fixture {
         trainer
     }
 
-    fn world<'a>(&self, pool: &'a [TaskKey], workers: usize, agent: AgentSpec) -> World<'a> {
-        World {
+    fn rollouts<'a>(&self, pool: &'a [TaskKey], workers: usize, agent: AgentSpec) -> Rollouts<'a> {
+        Rollouts {
             tasks: &Echoes,
             pool,
             encoder: self.encoder.clone(),
@@ -258,7 +258,7 @@ impl Fixture {
             limit: LIMIT,
             slots: 100,
             workers,
-            kind: Kind::Float,
+            dtype: Kind::Float,
             seed: 3,
             agent,
         }
@@ -301,7 +301,7 @@ fn learn(
     let mut curve = Curve(vec![], vec![]);
     let stop = AtomicBool::new(false);
     let ending =
-        train(method, config, &fixture.world(&pool, 1, agent), trainer, &reference, &stop, &mut curve)
+        train(method, config, &fixture.rollouts(&pool, 1, agent), trainer, &reference, &stop, &mut curve)
             .unwrap();
     assert_eq!(ending, Ending::Complete);
     curve
@@ -348,8 +348,8 @@ fn a_run_continued_from_a_checkpoint_goes_on_as_if_nothing_had_happened() {
         let pool = Echoes.tasks("all").unwrap();
         let stop = AtomicBool::new(false);
         let run = |trainer: &mut Trainer, iterations| {
-            let (world, mut curve) = (fixture.world(&pool, 2, agent), Curve(vec![], vec![]));
-            train(&mut *method(), &config(iterations), &world, trainer, &reference, &stop, &mut curve)
+            let (rollouts, mut curve) = (fixture.rollouts(&pool, 2, agent), Curve(vec![], vec![]));
+            train(&mut *method(), &config(iterations), &rollouts, trainer, &reference, &stop, &mut curve)
                 .unwrap();
         };
         let mut whole = fixture.warm();
@@ -379,10 +379,10 @@ fn masks_isolate_the_roles() {
     let fixture = Fixture::new();
     let trainer = fixture.warm();
     let pool = Echoes.tasks("all").unwrap();
-    let world = fixture.world(&pool, 1, himac());
+    let rollouts = fixture.rollouts(&pool, 1, himac());
     let jobs = stepladder_rollout::Job::each(&pool[..6]);
     let sampled = Sampled { temperature: 1.0, only: None };
-    let (episodes, _) = world.play(&trainer, &jobs, sampled, 0).unwrap();
+    let (episodes, _) = rollouts.play(&trainer, &jobs, sampled, 0).unwrap();
     let learners = SurrogateWorkers::new(2, &trainer.weights, &trainer.factors, Kind::Float, 1.0);
     let rule = SurrogateRule { clip_low: 0.2, clip_high: 0.2, beta: 0.01 };
     let gradient = |episodes: &[stepladder_core::trace::Episode], role: Role| -> Vec<f32> {
@@ -606,13 +606,13 @@ fn what_fails_is_dropped_and_the_rest_goes_on() {
     let fixture = Fixture::new();
     let mut trainer = fixture.warm();
     let pool: Vec<TaskKey> = ["1", "broken"].map(|id| TaskKey::new("echo", "all", id)).into();
-    let world = fixture.world(&pool, 1, flat());
+    let rollouts = fixture.rollouts(&pool, 1, flat());
     let jobs: Vec<_> = pool
         .iter()
         .flat_map(|task| (0..3).map(|sample| stepladder_rollout::Job::sampled(task, sample)))
         .collect();
     let sampled = Sampled { temperature: 1.0, only: None };
-    let (episodes, _) = world.play(&trainer, &jobs, sampled, 0).unwrap();
+    let (episodes, _) = rollouts.play(&trainer, &jobs, sampled, 0).unwrap();
     let (groups, lost) = group(episodes, 2).unwrap();
     assert_eq!(groups.len(), 1);
     assert_eq!((groups[0].episodes.len(), lost.dropped.episodes, lost.groups), (3, 3, 1));
@@ -622,10 +622,10 @@ fn what_fails_is_dropped_and_the_rest_goes_on() {
     let methods: [(Box<dyn Method>, AgentSpec); 2] =
         [(Box::new(Grpo::Grpo), flat()), (Box::new(BEST), himac())];
     for (mut method, agent) in methods {
-        let world = fixture.world(&pool, 1, agent);
+        let rollouts = fixture.rollouts(&pool, 1, agent);
         let mut heard = Heard { steps: 0, warnings: Vec::new() };
         trainer.progress = Progress::start();
-        train(&mut *method, &config(2.0), &world, &mut trainer, &reference, &stop, &mut heard).unwrap();
+        train(&mut *method, &config(2.0), &rollouts, &mut trainer, &reference, &stop, &mut heard).unwrap();
         assert_eq!(heard.steps, 2);
         let dropped =
             |text: &String| text.contains("lost its voice") && text.contains("groups that became too small");
@@ -638,7 +638,7 @@ fn what_fails_is_dropped_and_the_rest_goes_on() {
     let error = train(
         &mut Grpo::Grpo,
         &config(2.0),
-        &fixture.world(&broken, 1, flat()),
+        &fixture.rollouts(&broken, 1, flat()),
         &mut trainer,
         &reference,
         &stop,
@@ -662,7 +662,7 @@ fn five_gradients_that_are_not_finite_end_the_run() {
     let error = train(
         &mut Grpo::Grpo,
         &config,
-        &fixture.world(&pool, 1, flat()),
+        &fixture.rollouts(&pool, 1, flat()),
         &mut trainer,
         &reference,
         &stop,

@@ -172,9 +172,9 @@ fn a_forgotten_moment_shows() {
     assert!(bits(&broken.weights.trained.flat) != bits(&whole.weights.trained.flat));
 }
 
-fn frozen_trainer(names: &BTreeSet<String>, kind: Kind) -> Trainer {
+fn frozen_trainer(names: &BTreeSet<String>, dtype: Kind) -> Trainer {
     let whole = trainer(params(shape(), &factors(), 12));
-    let weights = whole.weights.freeze(names, kind).unwrap();
+    let weights = whole.weights.freeze(names, dtype).unwrap();
     Trainer::new(weights, factors(), OPTIMISER, whole.identity)
 }
 
@@ -220,12 +220,12 @@ fn the_rest_of_a_frozen_model_gets_the_gradient_that_it_gets_in_the_whole() {
 fn training_leaves_what_is_frozen_as_it_is_and_a_run_goes_on_with_it() {
     let rows = three_levels(9, 24);
     let config = config(Mixture::Pooled, 9);
-    for (frozen, kind) in frozen_parts().into_iter().zip([Kind::Float, Kind::BFloat16]) {
-        let mut whole = frozen_trainer(&frozen, kind);
+    for (frozen, dtype) in frozen_parts().into_iter().zip([Kind::Float, Kind::BFloat16]) {
+        let mut whole = frozen_trainer(&frozen, dtype);
         run(&config, &rows, &mut whole, 2, None);
-        let begin = frozen_trainer(&frozen, kind);
+        let begin = frozen_trainer(&frozen, dtype);
         assert!(!whole.weights.trained.flat.equal(&begin.weights.trained.flat));
-        let mut first = frozen_trainer(&frozen, kind);
+        let mut first = frozen_trainer(&frozen, dtype);
         run(&config, &rows, &mut first, 2, Some(4));
         let folder = tempfile::tempdir().unwrap();
         let saved = save(folder.path(), &first, &encoder(), 3).unwrap();
@@ -235,7 +235,7 @@ fn training_leaves_what_is_frozen_as_it_is_and_a_run_goes_on_with_it() {
         assert_eq!(whole.weights.frozen().len(), frozen.len());
         for (name, tensor) in begin.weights.frozen() {
             for found in [&whole.weights.frozen()[name], &second.weights.frozen()[name]] {
-                assert!(found.kind() == kind && found.equal(tensor), "{name}");
+                assert!(found.kind() == dtype && found.equal(tensor), "{name}");
             }
         }
     }

@@ -10,7 +10,7 @@ use stepladder_algo::gigpo::Gigpo;
 use stepladder_algo::grpo::Grpo;
 use stepladder_algo::himac::Himac;
 use stepladder_algo::offline_ac::{self, OfflineConfig};
-use stepladder_algo::online::world::World;
+use stepladder_algo::online::rollouts::Rollouts;
 use stepladder_algo::online::{self, Method, OnlineConfig};
 use stepladder_algo::ppo::Ppo;
 use stepladder_algo::runtime::checkpoint;
@@ -45,7 +45,7 @@ impl AgentRun<'_> {
         (self.encoder.pad(), self.config.seed)
     }
 
-    fn kind(&self) -> Kind {
+    fn dtype(&self) -> Kind {
         placement(self.device, self.workers).1
     }
 
@@ -143,7 +143,7 @@ impl AgentRun<'_> {
         let mut watcher = self.watch(trainer)?;
         let (workers, _) = placement(self.device, self.workers);
         let bc = self.bc_config(budget);
-        let pool = Workers::cloning(workers, &trainer.weights, &trainer.factors, self.kind());
+        let pool = Workers::cloning(workers, &trainer.weights, &trainer.factors, self.dtype());
         let ending = bc::train(&bc, rows, self.order(), trainer, &pool, stop, &mut watcher)?;
         watcher.finish(trainer)?;
         Ok(ending)
@@ -176,7 +176,7 @@ impl AgentRun<'_> {
     ) -> Result<Ending> {
         let from = self.from.as_ref().context("it needs a trained agent to start from")?;
         let reference = checkpoint::load(from, self.config.algo.adamw, self.device)?;
-        let world = World {
+        let rollouts = Rollouts {
             tasks: &*env.tasks,
             pool: tasks,
             encoder: self.encoder.clone(),
@@ -184,7 +184,7 @@ impl AgentRun<'_> {
             limit: env.max_steps(self.config, split),
             slots: self.config.eval.slots,
             workers: placement(self.device, self.workers).0,
-            kind: self.kind(),
+            dtype: self.dtype(),
             seed: self.config.seed,
             agent: self.numbers.spec(),
         };
@@ -192,7 +192,7 @@ impl AgentRun<'_> {
         let config = self.online_config();
         watcher.probe_start(trainer)?;
         let (reference, mut method) = (&reference.weights.trained.flat, self.method());
-        let ending = online::train(&mut *method, &config, &world, trainer, reference, stop, &mut watcher)?;
+        let ending = online::train(&mut *method, &config, &rollouts, trainer, reference, stop, &mut watcher)?;
         watcher.finish(trainer)?;
         Ok(ending)
     }
@@ -215,7 +215,7 @@ impl AgentRun<'_> {
         let mut watcher = self.watch(trainer)?;
         let (workers, _) = placement(self.device, self.workers);
         let config = self.offline_config();
-        let pool = offline_ac::workers(workers, &trainer.weights, &trainer.factors, &config, self.kind());
+        let pool = offline_ac::workers(workers, &trainer.weights, &trainer.factors, &config, self.dtype());
         let ending = offline_ac::train(&config, rows, self.order(), trainer, &pool, stop, &mut watcher)?;
         watcher.finish(trainer)?;
         Ok(ending)

@@ -80,12 +80,12 @@ impl OfflineWorkers {
         count: usize,
         weights: &Weights,
         factors: &Factors,
-        (config, kind): (&OfflineConfig, Kind),
+        (config, dtype): (&OfflineConfig, Kind),
         losses: LossFn,
     ) -> Self {
         let width = weights.config().shape.width;
         let pool = Pool::new(count, || {
-            let frame = Frame::new(weights, factors, kind);
+            let frame = Frame::new(weights, factors, dtype);
             let mut worker = Worker { frame, config: config.clone(), losses, width, pending: None };
             move |job| worker.answer(job)
         });

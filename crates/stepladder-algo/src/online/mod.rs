@@ -1,9 +1,9 @@
 //! Learning by playing: the runtime that HiMAC, GRPO, RLOO, GiGPO and PPO share (docs/spec/algorithms.md 4 to 6).
 //!
 //! ```text
-//! iteration:  draw tasks ─► play groups (world) ─► advantages (the method's file) ─► samples ─► mini-batches ─► AdamW
+//! iteration:  draw tasks ─► play groups (rollouts) ─► advantages (the method's file) ─► samples ─► mini-batches ─► AdamW
 //! ```
-//! * [`world`]: tasks, episodes, groups
+//! * [`rollouts`]: tasks, episodes, groups
 //! * [`reward`]: reward of a step
 //! * [`samples`]: replies with the log-probabilities they were sampled with
 //! * [`update`]: the gradient of a mini-batch on all workers; `branches` for the CPU, `rows` for libtorch
@@ -19,16 +19,16 @@
 
 pub(crate) mod branches;
 mod config;
+mod iteration;
 pub mod reward;
+pub mod rollouts;
 pub(crate) mod rows;
 pub mod samples;
-mod session;
 pub mod update;
 pub(crate) mod work;
-pub mod world;
 
 pub use config::{Norm, OnlineConfig};
-pub use session::{Session, Stats};
+pub use iteration::{Iteration, Stats};
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -40,8 +40,8 @@ use crate::runtime::clock::Stopwatch;
 use crate::runtime::observer::{Ending, Observer, StepReport};
 use crate::runtime::optimiser::Divergence;
 use crate::runtime::trainer::Trainer;
+use rollouts::Rollouts;
 use update::SurrogateWorkers;
-use world::World;
 
 /// A method that learns by playing: one iteration of it, in a file of its own.
 pub trait Method {
@@ -49,7 +49,7 @@ pub trait Method {
     ///
     /// # Errors
     /// From libtorch, or [`AlgoError::Net`] for a checkpoint of another model.
-    fn start(&mut self, _trainer: &mut Trainer, _world: &World<'_>) -> Result<(), AlgoError> {
+    fn start(&mut self, _trainer: &mut Trainer, _rollouts: &Rollouts<'_>) -> Result<(), AlgoError> {
         Ok(())
     }
 
@@ -57,7 +57,7 @@ pub trait Method {
     ///
     /// # Errors
     /// From playing or from an update.
-    fn iterate(&mut self, session: &mut Session<'_>) -> Result<(), AlgoError>;
+    fn iterate(&mut self, iteration: &mut Iteration<'_>) -> Result<(), AlgoError>;
 }
 
 /// Learns until the budget is used up or `stop` is set; `reference` holds the parameters that the policy may not leave far.
@@ -70,23 +70,23 @@ pub trait Method {
 pub fn train(
     method: &mut dyn Method,
     config: &OnlineConfig,
-    world: &World<'_>,
+    rollouts: &Rollouts<'_>,
     trainer: &mut Trainer,
     reference: &Tensor,
     stop: &AtomicBool,
     observer: &mut dyn Observer,
 ) -> Result<Ending, AlgoError> {
-    if world.pool.is_empty() {
+    if rollouts.pool.is_empty() {
         return Err(AlgoError::NoData("there is no task to play".to_owned()));
     }
     let workers = SurrogateWorkers::new(
-        world.workers,
+        rollouts.workers,
         &trainer.weights,
         &trainer.factors,
-        world.kind,
+        rollouts.dtype,
         config.temperature,
     );
-    method.start(trainer, world)?;
+    method.start(trainer, rollouts)?;
     let mut divergence = Divergence::default();
     loop {
         let fraction = config.budget.fraction(&trainer.progress, 1);
@@ -97,10 +97,10 @@ pub fn train(
             return Ok(Ending::Interrupted);
         }
         let clock = Stopwatch::resume(trainer.progress.seconds);
-        let mut session =
-            Session::new(config, world, trainer, reference, &workers, &mut divergence, observer);
-        method.iterate(&mut session)?;
-        let stats = session.finish();
+        let mut iteration =
+            Iteration::new(config, rollouts, trainer, reference, &workers, &mut divergence, observer);
+        method.iterate(&mut iteration)?;
+        let stats = iteration.finish();
         let progress = &mut trainer.progress;
         progress.epoch += 1;
         progress.env_steps += stats.env_steps;

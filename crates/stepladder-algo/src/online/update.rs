@@ -61,11 +61,11 @@ pub struct SurrogateWorkers {
 
 impl SurrogateWorkers {
     /// `count` workers for a model like `weights` that samples at `temperature`: its probabilities there are the policy.
-    pub fn new(count: usize, weights: &Weights, factors: &Factors, kind: Kind, temperature: f64) -> Self {
-        let native = is_native(weights.device(), kind);
+    pub fn new(count: usize, weights: &Weights, factors: &Factors, dtype: Kind, temperature: f64) -> Self {
+        let native = is_native(weights.device(), dtype);
         let pool = Pool::new(count, || {
             let mut worker =
-                Worker { frame: Frame::new(weights, factors, kind), temperature, scorers: [None, None] };
+                Worker { frame: Frame::new(weights, factors, dtype), temperature, scorers: [None, None] };
             move |shard| worker.answer(shard)
         });
         Self { pool, native }

@@ -57,11 +57,12 @@ pub struct ValueWorkers {
 
 impl ValueWorkers {
     /// `count` workers for critics of models like `weights`.
-    pub fn new(count: usize, weights: &Weights, factors: &Factors, kind: Kind) -> Self {
+    pub fn new(count: usize, weights: &Weights, factors: &Factors, dtype: Kind) -> Self {
         let (total, width) = (weights.trained.layout.total(), weights.config().shape.width);
-        let native = is_native(weights.device(), kind);
+        let native = is_native(weights.device(), dtype);
         let pool = Pool::new(count, || {
-            let mut worker = Worker { frame: Frame::new(weights, factors, kind), total, width, scorer: None };
+            let mut worker =
+                Worker { frame: Frame::new(weights, factors, dtype), total, width, scorer: None };
             move |shard| worker.answer(shard)
         });
         Self { pool, native }

@@ -25,21 +25,21 @@ pub struct Workers {
 
 impl Workers {
     /// `count` workers for a model.
-    pub fn new(count: usize, weights: &Weights, factors: &Factors, kind: Kind, loss: Loss) -> Self {
+    pub fn new(count: usize, weights: &Weights, factors: &Factors, dtype: Kind, loss: Loss) -> Self {
         let pool = Pool::new(count, || {
-            let frame = Frame::new(weights, factors, kind);
+            let frame = Frame::new(weights, factors, dtype);
             move |Shard { flat, batch }| by_libtorch(&frame, loss, flat, &batch)
         });
         Self { pool }
     }
 
     /// `count` workers for [`weighted_nll`], by the fastest way there is on this device.
-    pub fn cloning(count: usize, weights: &Weights, factors: &Factors, kind: Kind) -> Self {
-        if !is_native(weights.device(), kind) {
-            return Self::new(count, weights, factors, kind, weighted_nll);
+    pub fn cloning(count: usize, weights: &Weights, factors: &Factors, dtype: Kind) -> Self {
+        if !is_native(weights.device(), dtype) {
+            return Self::new(count, weights, factors, dtype, weighted_nll);
         }
         let pool = Pool::new(count, || {
-            let frame = Frame::new(weights, factors, kind);
+            let frame = Frame::new(weights, factors, dtype);
             let mut scorer = None;
             move |Shard { flat, batch }| natively(&frame, &mut scorer, flat, &batch)
         });

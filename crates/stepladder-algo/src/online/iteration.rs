@@ -8,9 +8,9 @@ use stepladder_rollout::scheduler::Job;
 use tch::Tensor;
 
 use super::config::OnlineConfig;
+use super::rollouts::{Group, Lost, PlaySeconds, Rollouts, Sampled, group};
 use super::samples::{Sample, merge};
 use super::update::{Sums, SurrogateWorkers};
-use super::world::{Group, Lost, PlaySeconds, Sampled, World, group};
 use crate::AlgoError;
 use crate::ops::group::is_flat;
 use crate::runtime::clock::Stopwatch;
@@ -92,9 +92,9 @@ impl Stats {
 }
 
 /// One iteration.
-pub struct Session<'a> {
+pub struct Iteration<'a> {
     pub(crate) config: &'a OnlineConfig,
-    pub(crate) world: &'a World<'a>,
+    pub(crate) rollouts: &'a Rollouts<'a>,
     pub(crate) trainer: &'a mut Trainer,
     reference: &'a Tensor,
     workers: &'a SurrogateWorkers,
@@ -104,13 +104,13 @@ pub struct Session<'a> {
     calls: u64,
 }
 
-/// Calls of the world that an iteration may make.
+/// Calls of `Rollouts::play` that an iteration may make.
 const CALLS: u64 = 4;
 
-impl<'a> Session<'a> {
+impl<'a> Iteration<'a> {
     pub(crate) fn new(
         config: &'a OnlineConfig,
-        world: &'a World<'a>,
+        rollouts: &'a Rollouts<'a>,
         trainer: &'a mut Trainer,
         reference: &'a Tensor,
         workers: &'a SurrogateWorkers,
@@ -118,24 +118,24 @@ impl<'a> Session<'a> {
         observer: &'a mut dyn Observer,
     ) -> Self {
         let stats = Stats::default();
-        Self { config, world, trainer, reference, workers, divergence, observer, stats, calls: 0 }
+        Self { config, rollouts, trainer, reference, workers, divergence, observer, stats, calls: 0 }
     }
 
     /// Number of this iteration, from 0.
-    pub(crate) fn iteration(&self) -> u64 {
+    pub(crate) fn number(&self) -> u64 {
         self.trainer.progress.epoch
     }
 
     /// The tasks of this iteration.
     pub(crate) fn tasks(&self) -> Vec<TaskKey> {
-        self.world.draw(self.iteration(), self.config.tasks_per_iteration)
+        self.rollouts.draw(self.number(), self.config.tasks_per_iteration)
     }
 
     /// Plays jobs with the current parameters, and counts what that cost.
     pub(crate) fn play(&mut self, jobs: &[Job], sampled: Sampled) -> Result<Vec<Episode>, AlgoError> {
-        let call = self.iteration() * CALLS + self.calls;
+        let call = self.number() * CALLS + self.calls;
         self.calls += 1;
-        let (episodes, seconds) = self.world.play(self.trainer, jobs, sampled, call)?;
+        let (episodes, seconds) = self.rollouts.play(self.trainer, jobs, sampled, call)?;
         self.stats.playing.generating += seconds.generating;
         self.stats.playing.environment += seconds.environment;
         let mut seen: Vec<&Episode> = Vec::new();
@@ -182,7 +182,7 @@ impl<'a> Session<'a> {
 
     pub(crate) fn count_blueprints(&mut self, episodes: &[Episode]) {
         for turn in episodes.iter().flat_map(Episode::turns).filter(|turn| turn.role == Role::Macro) {
-            let subgoals = stepladder_core::blueprint::parse(&turn.reply, self.world.agent.max_subgoals)
+            let subgoals = stepladder_core::blueprint::parse(&turn.reply, self.rollouts.agent.max_subgoals)
                 .map_or(0, |found| found.len());
             self.stats.blueprints += 1;
             self.stats.unreadable += usize::from(subgoals == 0);
@@ -203,7 +203,7 @@ impl<'a> Session<'a> {
     /// The order in which samples are taken, in mini-batches.
     pub(crate) fn mini_batches(&self, count: usize) -> Vec<Vec<usize>> {
         let mut order: Vec<usize> = (0..count).collect();
-        order.shuffle(&mut stream(self.world.seed, "mini-batches", &[self.iteration(), self.calls]));
+        order.shuffle(&mut stream(self.rollouts.seed, "mini-batches", &[self.number(), self.calls]));
         order.chunks(self.config.mini_batch.max(1)).map(<[usize]>::to_vec).collect()
     }
 
@@ -224,7 +224,7 @@ impl<'a> Session<'a> {
                 self.reference,
                 &members,
                 (config.surrogate(), config.aggregate),
-                (config.batch_tokens, self.world.encoder.pad()),
+                (config.batch_tokens, self.rollouts.encoder.pad()),
             )?;
             if number == 0 {
                 self.stats.fresh.add(&sums);
@@ -251,7 +251,7 @@ impl<'a> Session<'a> {
             self.trainer.progress.step += 1;
         } else {
             self.stats.skipped += 1;
-            let iteration = self.iteration() + 1;
+            let iteration = self.number() + 1;
             let text =
                 format!("iteration {iteration}: a step with a gradient that is not finite was skipped");
             self.observer.on_warning(&text);

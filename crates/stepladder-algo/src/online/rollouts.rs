@@ -21,7 +21,7 @@ use crate::runtime::clock::Stopwatch;
 use crate::runtime::trainer::Trainer;
 
 /// Where an agent learns by playing.
-pub struct World<'a> {
+pub struct Rollouts<'a> {
     /// The environment.
     pub tasks: &'a dyn TaskSet,
     /// Tasks to draw from; not empty.
@@ -37,7 +37,7 @@ pub struct World<'a> {
     /// Threads that compute gradients.
     pub workers: usize,
     /// Kind of the matrix products.
-    pub kind: Kind,
+    pub dtype: Kind,
     /// Run seed.
     pub seed: u64,
     /// Agent that plays.
@@ -70,7 +70,7 @@ impl Group {
     }
 }
 
-impl World<'_> {
+impl Rollouts<'_> {
     /// The tasks of an iteration: `count` different ones, or all there are; a function of (seed, iteration) alone.
     pub fn draw(&self, iteration: u64, count: usize) -> Vec<TaskKey> {
         let mut rng = stream(self.seed, "tasks", &[iteration]);
