@@ -153,7 +153,7 @@ fn configurations_that_cannot_be_trained_are_code_2_and_write_nothing() {
         folder,
         &["train", "typo.toml"],
         2,
-        "typo.toml:4: unknown key env.max_step; did you mean env.max_steps? [env] takes id, max_steps, penalise_noop\n    max_step = 9",
+        "typo.toml:4: unknown key env.max_step; did you mean env.max_steps? [env] takes id, max_steps, penalise_noop, options\n    max_step = 9",
     );
     fs_err::write(folder.join("broken.toml"), "preset = \"demo\"\n[env\n").unwrap();
     let broken = run(folder, &["config", "check", "broken.toml"]);

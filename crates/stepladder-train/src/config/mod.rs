@@ -66,13 +66,15 @@ section! {
 section! {
     /// Environment.
     pub struct EnvConfig {
-        /// Environment: `household`, `alfworld`, `sokoban` or `scienceworld`.
+        /// Id of the environment; `stepladder env list` names them.
         pub id: String = "household".to_owned(),
         /// Environment steps per episode, in demonstrations and evaluation (docs/spec/algorithms.md 2.4).
         pub max_steps: u32 = 50 => [Bound::AtLeast(1)],
-        /// `alfworld`, `household`: an action that is answered by "Nothing happens." counts as one that was not understood: the
-        /// executor's reward is -1 (`offline_ac`), and `algo.online.penalty` is taken off.
+        /// The same as `options = ["penalise_noop=true"]`: an action that changes nothing counts as one that was not understood, so
+        /// the executor's reward is -1 (`offline_ac`), and `algo.online.penalty` is taken off.
         pub penalise_noop: bool = false,
+        /// Options of the environment, each as `KEY=VALUE`, the form of `--option`; `stepladder env list` names them.
+        pub options: Vec<String> = Vec::new(),
     }
 }
 
@@ -91,8 +93,8 @@ section! {
         pub practice: Option<String> = None,
         /// Number of tasks of `data.practice`, drawn like `data.games`; 0 takes all.
         pub practice_games: usize = 0,
-        /// Copies of the demonstrations of `data.split` with other names (`scienceworld`), as a multiple of them; dealt so that rare
-        /// kinds of tasks catch up.
+        /// Augmentation: copies of the demonstrations of `data.split` with other names, as a multiple of them; dealt so that rare
+        /// task types catch up. For environments that can rename.
         pub renamed: u64 = 0 => [Bound::NewAtMost(1000)],
     }
 }
@@ -137,10 +139,15 @@ section! {
 }
 
 impl EnvConfig {
-    /// Options of the environment as `key=value` pairs.
+    /// Options of the environment as pairs of key and value; an entry without `=` has an empty value, which no option takes.
     pub fn options(&self) -> Vec<(String, String)> {
-        let noop = self.penalise_noop.then(|| ("penalise_noop".to_owned(), "true".to_owned()));
-        noop.into_iter().collect()
+        let noop = self.penalise_noop.then_some("penalise_noop=true");
+        let entries = noop.into_iter().chain(self.options.iter().map(String::as_str));
+        let pair = |entry: &str| {
+            let (key, value) = entry.split_once('=').unwrap_or((entry, ""));
+            (key.to_owned(), value.to_owned())
+        };
+        entries.map(pair).collect()
     }
 }
 

@@ -45,15 +45,6 @@ pub(super) fn set_message(sets: &[&str]) -> String {
 }
 
 #[test]
-fn every_environment_is_named_where_one_is_chosen() {
-    let key = KEYS.iter().find(|key| key.path == "env.id").unwrap();
-    for id in crate::envs::ids() {
-        let meaning = key.declared.meaning();
-        assert!(meaning.contains(&format!("`{id}`")), "{id}: {meaning}");
-    }
-}
-
-#[test]
 fn keys_say_what_the_structs_take() {
     let file = File::new(
         "preset = \"demo\"\nalgo = { dagger.rounds = 1, offline_ac.games = 1, online.group = 2 }\n",
@@ -262,6 +253,25 @@ fn the_configuration_of_a_run_directory_is_read_with_its_place() {
 }
 
 #[test]
+fn options_of_the_environment_are_checked() {
+    let options = |sets: &[&str]| with(sets).unwrap().config.env.options();
+    let set = ("penalise_noop".to_owned(), "true".to_owned());
+    assert_eq!(options(&["env.options=['penalise_noop=true']"]), [set.clone()]);
+    assert_eq!(options(&["env.penalise_noop=true"]), [set]);
+    for (option, problem) in [
+        ("penalise_noop=2", "option `penalise_noop` of household is `2`; it takes true or false"),
+        ("goals=2", "option `goals` of household is for env generate, not for playing"),
+        (
+            "tiles",
+            "household has no option `tiles`; it has penalise_noop=true|false (playing), goals=N (env generate)",
+        ),
+    ] {
+        let message = set_message(&[&format!("env.options=['{option}']")]);
+        assert!(message.contains("env.options is a list with \"") && message.contains(problem), "{message}");
+    }
+}
+
+#[test]
 fn only_alfworld_and_households_can_penalise_what_does_nothing() {
     assert!(with(&["env.penalise_noop=true"]).unwrap().config.env.penalise_noop);
     let message = load("rl-sokoban", &["env.penalise_noop=true".to_owned()]).unwrap_err().to_string();
@@ -349,7 +359,7 @@ fn unknown_keys_are_all_named_with_what_was_meant_and_what_is_allowed() {
     );
     assert_eq!(
         message("preset = \"demo\"\n[env]\n\"id.x\" = 1\n"),
-        "run.toml:3: unknown key env.\"id.x\"; [env] takes id, max_steps, penalise_noop\n    \"id.x\" = 1"
+        "run.toml:3: unknown key env.\"id.x\"; [env] takes id, max_steps, penalise_noop, options\n    \"id.x\" = 1"
     );
     // The dot is part of this name: it is not the key `env.id`.
     assert_eq!(
@@ -378,7 +388,7 @@ fn values_of_the_wrong_type() {
     );
     assert_eq!(
         message("preset = \"demo\"\n[[env]]\nid = \"household\"\n"),
-        "run.toml:2: env is [{ id = \"household\" }] (a list); expected a table with id, max_steps, penalise_noop\n    [[env]]"
+        "run.toml:2: env is [{ id = \"household\" }] (a list); expected a table with id, max_steps, penalise_noop, options\n    [[env]]"
     );
     assert_eq!(
         set_message(&["agents.flat=true"]),

@@ -39,10 +39,16 @@ impl Findings<'_> {
 
     /// Options that the environment lacks, and capabilities that the demonstrations need.
     fn capabilities(&mut self, config: &Config, family: &Family) {
-        let pairs = config.env.options();
-        for (key, value) in &pairs {
-            if let Err(error) = family.options(Reader::Play, [(&**key, &**value)]) {
-                self.unless(false, &format!("env.{key}"), value, &error.to_string());
+        for (key, value) in config.env.options() {
+            if let Err(error) = family.options(Reader::Play, [(&*key, &*value)]) {
+                let entry = format!("{key}={value}");
+                match config.env.options.iter().any(|given| *given == entry || *given == key) {
+                    true => {
+                        let value = format!("a list with {}", quoted(&entry));
+                        self.unless(false, "env.options", value, &error.to_string());
+                    }
+                    false => self.unless(false, &format!("env.{key}"), value, &error.to_string()),
+                }
             }
         }
         let data = &config.data;
