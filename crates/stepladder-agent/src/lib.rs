@@ -8,6 +8,7 @@
 #![deny(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
 pub mod agent;
+pub mod factory;
 pub mod flat;
 pub mod himac;
 pub mod replay;
@@ -15,5 +16,6 @@ pub mod spec;
 pub mod step_hrl;
 
 pub use agent::{Agent, Want};
+pub use factory::AgentFactory;
 pub use replay::{Replay, ReplayError};
 pub use spec::{AgentKind, AgentSpec};

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use stepladder_core::Role;
 
 use crate::agent::Agent;
+use crate::factory::AgentFactory;
 use crate::flat::Flat;
 use crate::himac::{Blueprint, HISTORY, Himac, HimacOptions, Limits, MAX_IDLE, MAX_SUBGOALS};
 use crate::step_hrl::{ProgressSlot, StepHrl, StepHrlOptions};
@@ -126,9 +127,14 @@ impl AgentSpec {
     pub fn prompts_grow(self) -> bool {
         self.kind == AgentKind::Flat && self.history.is_none()
     }
+}
 
-    /// A new agent for one episode of at most `limit` steps, and where its blueprint comes from if it follows one.
-    pub fn make(self, limit: u32, blueprint: &Blueprint) -> Box<dyn Agent> {
+impl AgentFactory for AgentSpec {
+    fn name(&self) -> &str {
+        self.kind.name()
+    }
+
+    fn make(&self, limit: u32, blueprint: &Blueprint) -> Box<dyn Agent> {
         match self.kind {
             AgentKind::Flat => Box::new(Flat::new(self.history)),
             AgentKind::StepHrl => Box::new(StepHrl::new(StepHrlOptions {
@@ -145,6 +151,16 @@ impl AgentSpec {
                 blueprint: blueprint.clone(),
             })),
         }
+    }
+}
+
+impl AgentFactory for AgentKind {
+    fn name(&self) -> &str {
+        (*self).name()
+    }
+
+    fn make(&self, limit: u32, blueprint: &Blueprint) -> Box<dyn Agent> {
+        AgentSpec::from(*self).make(limit, blueprint)
     }
 }
 

@@ -2,12 +2,13 @@
 //! wanted actions are played on all cores (`docs/design.md` D2).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand::RngExt;
 use rayon::prelude::*;
 use stepladder_agent::himac::Blueprint;
-use stepladder_agent::{Agent, AgentSpec, Want};
+use stepladder_agent::{Agent, AgentFactory, Want};
 use stepladder_core::label::Perturb;
 use stepladder_core::seed::{Rng, fingerprint, stream};
 use stepladder_core::trace::{Episode, Turn, VERSION};
@@ -57,7 +58,7 @@ pub struct Noise<'a> {
 #[derive(Clone)]
 pub struct Options<'a> {
     /// Which agent plays.
-    pub agent: AgentSpec,
+    pub agent: Arc<dyn AgentFactory>,
     /// Environment steps per episode (T_max).
     pub max_steps: u32,
     /// Episodes running at once.
@@ -80,9 +81,9 @@ pub struct Options<'a> {
 
 impl Options<'_> {
     /// Greedy episodes of `agent` with the published limit of 50 steps.
-    pub fn greedy(agent: impl Into<AgentSpec>) -> Self {
+    pub fn greedy(agent: impl AgentFactory + 'static) -> Self {
         Self {
-            agent: agent.into(),
+            agent: Arc::new(agent),
             max_steps: 50,
             slots: 64,
             temperature: None,
@@ -201,7 +202,7 @@ impl<'a> Scheduler<'a> {
             for episode in running.extract_if(.., |episode| matches!(episode.next, Next::End)) {
                 self.generator.end_session(episode.index as u64);
                 let index = episode.index;
-                let finished = finish(episode, self.options.agent, &policy);
+                let finished = finish(episode, self.options.agent.name(), &policy);
                 done(&finished);
                 episodes[index] = Some(finished);
             }
@@ -370,7 +371,7 @@ fn note(episode: &mut Running, step: &Step) {
     episode.end = step.end;
 }
 
-fn finish(mut episode: Running, agent: AgentSpec, policy: &str) -> Episode {
+fn finish(mut episode: Running, agent: &str, policy: &str) -> Episode {
     let empty = || Start {
         text: String::new(),
         task: String::new(),
@@ -381,7 +382,7 @@ fn finish(mut episode: Running, agent: AgentSpec, policy: &str) -> Episode {
         version: VERSION,
         task: episode.job.task,
         seed: episode.job.seed,
-        agent: agent.kind.name().to_owned(),
+        agent: agent.to_owned(),
         policy: policy.to_owned(),
         start: episode.start.unwrap_or_else(empty),
         subtasks: episode.agent.trace(),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::Context;
 use rayon::prelude::*;
-use stepladder_agent::{AgentKind, AgentSpec};
+use stepladder_agent::{AgentFactory, AgentKind, AgentSpec};
 use stepladder_core::seed::stream;
 use stepladder_core::trace::{Episode, Turn, VERSION};
 use stepladder_core::{Role, Start, TaskKey};

@@ -36,6 +36,11 @@ impl Error {
         Self(Usage(text.into()).into())
     }
 
+    /// A failure of the work.
+    pub fn failed(text: impl Into<String>) -> Self {
+        Self(anyhow::Error::msg(text.into()))
+    }
+
     /// Classifies the error.
     pub fn kind(&self) -> ErrorKind {
         ErrorKind::of(&self.0)

@@ -43,6 +43,13 @@ pub struct Source<'a> {
     pub device: &'a str,
 }
 
+impl<'a> Source<'a> {
+    /// The first trained agent of a run, on the CPU and in the run's own environment.
+    pub fn run(path: &'a Path) -> Self {
+        Self { path, agent: None, env: None, split: None, options: &[], data_root: None, device: "cpu" }
+    }
+}
+
 /// A trained agent and the split that it plays.
 pub struct Player {
     /// The agent.
@@ -77,6 +84,20 @@ pub struct Settings {
     pub keep_prompts: bool,
     /// Whether episodes hold their tokens.
     pub keep_tokens: bool,
+}
+
+impl Default for Settings {
+    /// Greedy, within the limit of run and split.
+    fn default() -> Self {
+        Self {
+            max_steps: None,
+            temperature: None,
+            slots: 100,
+            seed: 0,
+            keep_prompts: false,
+            keep_tokens: false,
+        }
+    }
 }
 
 /// What was played, and how long it took.

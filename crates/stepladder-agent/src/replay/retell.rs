@@ -10,6 +10,7 @@ use stepladder_core::trace::{Episode, Subtask, TraceStep, Turn};
 
 use super::error::{Fault, Place, ReplayError};
 use crate::agent::Agent;
+use crate::factory::AgentFactory;
 use crate::himac::{Blueprint, HISTORY, Himac, HimacOptions, Limits};
 use crate::spec::{AgentKind, AgentSpec};
 use crate::step_hrl::ProgressSlot;

@@ -5,6 +5,7 @@ use stepladder_core::seed::{Rng, stream};
 use stepladder_core::{End, Role, Start, TaskKey};
 
 use super::*;
+use crate::factory::AgentFactory;
 use crate::himac::Blueprint;
 use crate::spec::AgentKind;
 use crate::step_hrl::ProgressSlot;

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use stepladder_agent::himac::Blueprint;
-use stepladder_agent::{AgentKind, AgentSpec, Want};
+use stepladder_agent::{AgentFactory, AgentKind, AgentSpec, Want};
 use stepladder_core::trace::Turn;
 use stepladder_core::{Role, Start};
 use stepladder_env::Env;
