@@ -1,23 +1,19 @@
-//! A text world of your own: demonstrations of its expert, behaviour cloning for seconds, evaluation on unseen tasks.
-//! A lamp shows a colour; the agent presses the button of that colour, in three rounds.
-
+//! A text world of your own: demonstrations of its expert, behaviour cloning for seconds, evaluation on unseen tasks. A
+//! lamp shows a colour; the agent presses the button of that colour, in three rounds.
 #![allow(clippy::print_stdout)]
 
 use std::sync::{Arc, atomic::AtomicBool};
-
 use stepladder_core::{End, Query, Role, Start, Step, TaskKey, codec::Plain, label::Expert};
 use stepladder_env::{Env, EnvError, EnvSpec, Family, TaskSet};
 use stepladder_train::evaluate::{Player, Settings, Source};
 use stepladder_train::{Error, Place, Run, Silent, config, envs};
-
 const TASK: &str = "press the colour of the lamp";
 const SETTINGS: &str = "env.id=lamp env.max_steps=5 data.games=0 data.noisy_passes=0 threads=1 model.width=32 \
     model.layers=1 model.heads=2 model.kv_heads=1 model.ffn=64 model.max_positions=128 agents.step_hrl=false \
     agents.flat.budget={steps=150} agents.flat.batch_tokens=256 eval.split=test eval.probes=0 eval.transfer=[]";
-
 static SPEC: EnvSpec = EnvSpec {
     id: "lamp",
-    summary: "press the button of the colour that a lamp shows, three times",
+    summary: "press the colour of a lamp",
     version: 1,
     upstream: "none",
     data_licence: "none needed",
@@ -31,7 +27,6 @@ static LAMP: Family = Family {
     expert: Some(|| Box::new(Presser)),
     ..Family::new(&SPEC, |_data_root, _options| Ok(Box::new(Tasks)), || Arc::new(Plain))
 };
-
 struct Tasks;
 impl TaskSet for Tasks {
     fn spec(&self) -> &EnvSpec {
@@ -47,7 +42,6 @@ impl TaskSet for Tasks {
         Ok(Box::new(Lamp(Vec::new())))
     }
 }
-
 /// The colours of the rounds that are left, the current one last.
 struct Lamp(Vec<&'static str>);
 impl Env for Lamp {
@@ -71,7 +65,6 @@ impl Env for Lamp {
         Ok(Step { observation, reward, won: right && last, unknown_action: false, context: None, end })
     }
 }
-
 /// The expert is a function of the prompt's contents. Demonstrations ask it as planner, executor and progress writer.
 struct Presser;
 impl Expert for Presser {
@@ -81,15 +74,16 @@ impl Expert for Presser {
             Query::Executor { observation, .. } => {
                 Some(format!("press {}; False", observation.text().replace("the lamp is ", "")))
             }
+            Query::Progress { .. } => Some("None".to_owned()),
             _ => None,
         }
     }
     fn answers(&self, role: Role) -> bool {
-        matches!(role, Role::Planner | Role::Executor)
+        matches!(role, Role::Planner | Role::Executor | Role::Progress)
     }
 }
 
-fn main() -> Result<(), Error> {
+pub(crate) fn main() -> Result<(), Error> {
     envs::register(&LAMP)?;
     let settings: Vec<String> = SETTINGS.split_whitespace().map(str::to_owned).collect();
     let (folder, stop) = (tempfile::tempdir()?, AtomicBool::new(false));
@@ -99,11 +93,8 @@ fn main() -> Result<(), Error> {
     let games = player.evaluation(0, 1, None)?;
     let played = player.play(&games, Settings::default(), &Silent, &stop)?;
     println!("{}", player.table(&games, &played));
-    let success = player.env.evaluate(&played.episodes).all.success;
-    if success < 0.9 { Err(Error::failed(format!("it solves {success:.2} of the test"))) } else { Ok(()) }
-}
-
-#[test]
-fn the_clone_solves_tasks_that_it_never_saw() -> Result<(), Error> {
-    main()
+    match player.env.evaluate(&played.episodes).all.success {
+        0.9.. => Ok(()),
+        success => Err(Error::failed(format!("it solves {success:.2} of the test"))),
+    }
 }

@@ -50,7 +50,7 @@ impl BatchGenerator for Walker {
     }
 }
 
-fn main() -> Result<(), Error> {
+pub(crate) fn main() -> Result<(), Error> {
     let env = envs::open_with(None, "sokoban", None, &[])?;
     let jobs = Job::each(&env.tasks.tasks("dev-6x6-1")?[..200]);
     let evaluate = |name: &str, policy: &mut dyn Generator| -> Result<Line, Error> {
@@ -68,9 +68,4 @@ fn main() -> Result<(), Error> {
         return Err(Error::failed(format!("the expert solves {expert:.2}, the walker {walker:.2}")));
     }
     Ok(())
-}
-
-#[test]
-fn a_rule_is_evaluated_beside_the_expert() -> Result<(), Error> {
-    main()
 }

@@ -2,7 +2,7 @@
 //! (docs/spec/algorithms.md 3.0, steps 2 and 3).
 
 use stepladder_agent::himac::Blueprint;
-use stepladder_agent::{AgentKind, AgentSpec, Want};
+use stepladder_agent::{AgentFactory, AgentKind, AgentSpec, Want};
 use stepladder_core::End;
 use stepladder_core::label::{Demonstration, Expert, Segmenter};
 use stepladder_core::query::Role;

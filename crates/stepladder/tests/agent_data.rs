@@ -8,7 +8,7 @@ use std::sync::Arc;
 use stepladder_agent::himac::Blueprint;
 use stepladder_agent::replay::{drive, replay};
 use stepladder_agent::step_hrl::ProgressSlot;
-use stepladder_agent::{AgentKind, AgentSpec};
+use stepladder_agent::{AgentFactory, AgentKind, AgentSpec};
 use stepladder_alfworld::{AlfworldCodec, AlfworldExpert, AlfworldSegmenter, Households, noise};
 use stepladder_core::label::{Expert, Perturb};
 use stepladder_core::reply::{Profile, clean_progress};
