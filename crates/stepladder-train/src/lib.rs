@@ -1,4 +1,24 @@
 //! A run as a library: configuration, run directories, demonstrations, training, evaluation, tables.
+//!
+//! A run goes this way: [`config::load`] reads and checks a configuration; [`Run::start`] makes a run directory of it (and
+//! [`Run::resume`] opens an old one); [`Run::train`] has the expert play the demonstrations, trains and evaluates every agent,
+//! and keeps what is finished. [`evaluate::Player`] plays a trained agent, [`compare`], [`curves`] and [`horizon`] make tables
+//! of several runs. Everything that is to be shown goes to a [`Reporter`]; setting the caller's flag stops the work.
+//!
+//! Environments from outside are added by [`envs::register`]; [`play::play`] has any agent and any policy play. The folder
+//! `examples/` shows each in a file.
+//!
+//! ```no_run
+//! use std::sync::atomic::AtomicBool;
+//! use stepladder_train::{Place, Run, Silent, config};
+//!
+//! # fn main() -> Result<(), stepladder_train::Error> {
+//! let loaded = config::load("demo", &["threads=1".to_owned()])?;
+//! let run = Run::start(&loaded, "demo", Place::default())?;
+//! let ending = run.train(&Silent, &AtomicBool::new(false))?;
+//! # Ok(())
+//! # }
+//! ```
 
 #![warn(clippy::print_stderr)] // Panics where standard error is closed.
 #![allow(missing_docs)]
