@@ -390,11 +390,12 @@ fn values_of_the_wrong_type() {
         message("preset = \"demo\"\n[[env]]\nid = \"household\"\n"),
         "run.toml:2: env is [{ id = \"household\" }] (a list); expected a table with id, max_steps, penalise_noop, options\n    [[env]]"
     );
+    let every_key = keys::children("agents.flat").join(", ");
     assert_eq!(
         set_message(&["agents.flat=true"]),
-        "--set agents.flat=true: agents.flat is true (a truth value); \
-         expected a table with kind, algo, budget, batch_tokens, learning_rate, from, history, planner, progress, actor_mode, \
-         omega, weights, sub_done, max_subgoals, also_flat, coevolution, selection, or false to leave it out"
+        format!(
+            "--set agents.flat=true: agents.flat is true (a truth value); expected a table with {every_key}, or false to leave it out"
+        )
     );
     assert_eq!(
         message("preset = \"demo\"\n[eval]\ntransfer = [\n  \"a/b\",\n  3,\n]\n"),
