@@ -161,7 +161,11 @@ impl Policy {
                     encoder.id()
                 );
             }
-            let source = LocalSource::new(encoder, self.device, workers, Memory::on(self.device));
+            let memory = match &self.run {
+                Some(config) => config.eval.memory(self.device),
+                None => Memory::on(self.device),
+            };
+            let source = LocalSource::new(encoder, self.device, workers, memory);
             let name = fingerprint(&part.weights.trained.flat)?;
             Ok(source.open(&part.weights, &part.factors, name)?)
         };

@@ -12,7 +12,6 @@ use stepladder_algo::runtime::progress::{Budget, Progress};
 use stepladder_core::trace::Episode;
 use stepladder_env::{Draw, Subset};
 use stepladder_model::LocalSource;
-use stepladder_model::engine::Memory;
 use stepladder_rollout::scheduler::Options;
 use stepladder_rollout::{Dropped, Job};
 
@@ -126,7 +125,7 @@ impl Session<'_> {
                 encoder.clone(),
                 self.device,
                 workers,
-                Memory::on(self.device),
+                self.config.eval.memory(self.device),
             )),
             encoder,
             probe_tasks: &probed,

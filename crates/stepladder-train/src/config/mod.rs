@@ -33,7 +33,8 @@ pub use show::{default_text, effective, entries, inline, show};
 use stepladder_core::section;
 use stepladder_core::section::{Bound, Named};
 use stepladder_data::Budgets;
-use stepladder_model::Shape;
+use stepladder_model::engine::Memory;
+use stepladder_model::{Device, Shape};
 
 section! {
     /// Top level.
@@ -117,6 +118,9 @@ section! {
         pub episodes: usize = 200,
         /// Episodes running at once. It decides memory and speed: what is played does not depend on it (on a GPU up to near-ties).
         pub slots: usize = 100 => [Bound::AtLeast(1)],
+        /// Memory for keys and values of earlier prompts in MiB, while training plays and in evaluation; 128 on the CPU and 1024 on a
+        /// GPU if absent.
+        pub prefix_mib: Option<usize> = None => [Bound::AtMost(1 << 20)],
         /// Small evaluations during training, evenly spaced; 0 for none.
         pub probes: u32 = 0 => [Bound::NewAtMost(10_000)],
         /// Tasks of each probe, a sample of those of the final table; at least 1 if there are probes.
@@ -148,6 +152,14 @@ impl EnvConfig {
             (key.to_owned(), value.to_owned())
         };
         entries.map(pair).collect()
+    }
+}
+
+impl EvalConfig {
+    /// Limits on the results that generators on this device keep between calls.
+    pub fn memory(&self, device: Device) -> Memory {
+        let memory = Memory::on(device);
+        Memory { prefix_bytes: self.prefix_mib.map_or(memory.prefix_bytes, |mib| mib << 20), ..memory }
     }
 }
 
