@@ -1,6 +1,6 @@
 //! Agents: their kind, their algorithm, and their own values.
 
-use stepladder_agent::himac::MAX_SUBGOALS;
+use stepladder_agent::himac::{MAX_IDLE, MAX_SUBGOALS};
 use stepladder_agent::{AgentKind, AgentSpec};
 use stepladder_algo::himac::Selection;
 use stepladder_algo::ops::actor::ActorMode;
@@ -103,6 +103,8 @@ section! {
         pub sub_done: bool = true,
         /// `himac`: largest number of sub-goals of a blueprint, K_max.
         pub max_subgoals: usize = MAX_SUBGOALS => [Bound::AtLeast(1)],
+        /// `himac`: replies in a row that only declare a sub-goal done, of which the last counts as invalid.
+        pub max_idle: u32 = MAX_IDLE => [Bound::AtLeast(1)],
         /// `himac` with `bc`: it learns a flat agent's replies too, shown this many pairs; flat methods can then start from it.
         pub also_flat: Option<usize> = None,
         /// `himac`: blueprints and actions learn in turns; otherwise they are sampled together and learn from the same return.
@@ -122,7 +124,7 @@ impl AgentConfig {
             progress: self.progress.slot(),
             sub_done: self.sub_done,
             max_subgoals: self.max_subgoals,
-            ..AgentSpec::from(self.kind)
+            max_idle: self.max_idle,
         }
     }
 
