@@ -256,7 +256,7 @@ fn the_configuration_of_a_run_directory_is_read_with_its_place() {
 fn options_of_the_environment_are_checked() {
     let options = |sets: &[&str]| with(sets).unwrap().config.env.options();
     let set = ("penalise_noop".to_owned(), "true".to_owned());
-    assert_eq!(options(&["env.options=['penalise_noop=true']"]), [set.clone()]);
+    assert_eq!(options(&["env.options=['penalise_noop=true']"]), std::slice::from_ref(&set));
     assert_eq!(options(&["env.penalise_noop=true"]), [set]);
     for (option, problem) in [
         ("penalise_noop=2", "option `penalise_noop` of household is `2`; it takes true or false"),
