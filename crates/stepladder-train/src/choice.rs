@@ -20,6 +20,9 @@ pub enum Choice {
 
 impl Choice {
     /// `count` tasks of a split; all of them for 0.
+    ///
+    /// # Errors
+    /// If the split is unknown or its data are absent.
     pub fn tasks(self, env: &Registered, split: &str, count: usize, draw: Draw) -> Result<Subset> {
         Ok(match self {
             Self::First => Subset::first(env.tasks.tasks(split)?, count),

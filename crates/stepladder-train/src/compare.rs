@@ -54,6 +54,7 @@ pub struct Row {
     /// What was played where it was not the whole split, and of how many tasks.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub subsets: BTreeSet<String>,
+    /// Success of the median run.
     pub median: f64,
     /// 95 % Wilson interval over the episodes of the median run.
     pub interval: [f64; 2],

@@ -37,6 +37,9 @@ pub struct Rollout {
 }
 
 /// Plays them all.
+///
+/// # Errors
+/// If the expert does not play a role, or the work was stopped.
 pub fn expert_rollout(
     env: &Registered,
     rollout: &Rollout,
@@ -169,6 +172,9 @@ pub struct Demonstrations {
 
 /// Plays the demonstrations of a run: one clean pass, then the noisy ones; only solved episodes are kept. Then copies of them with
 /// other names, as many as the configuration says, and those of practice tasks.
+///
+/// # Errors
+/// If a split is unknown, its data are absent, the expert solves no task, or the work was stopped.
 pub fn demonstrate(
     env: &Registered,
     config: &Config,

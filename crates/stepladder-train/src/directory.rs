@@ -73,6 +73,7 @@ impl RunInfo {
 /// A run directory that can be written.
 #[derive(Debug, Clone)]
 pub struct RunDir {
+    /// Its path.
     pub root: PathBuf,
 }
 
@@ -82,6 +83,9 @@ pub fn commit() -> &'static str {
 }
 
 /// Writes a file in one go: a kill leaves the old file or the new one ([`Output`]).
+///
+/// # Errors
+/// If it cannot be written; the old content stays then.
 pub fn replace_file(path: &Path, text: &str) -> Result<()> {
     let mut file = Output::create(path)?;
     file.write_all(text.as_bytes())?;
@@ -90,6 +94,9 @@ pub fn replace_file(path: &Path, text: &str) -> Result<()> {
 
 impl RunDir {
     /// A new directory; refuses one that already holds a run.
+    ///
+    /// # Errors
+    /// If the directory holds a run already or cannot be written.
     pub fn create(path: Option<&Path>, name: &str, resolved: &str, info: &RunInfo) -> Result<Self> {
         let root = match path {
             Some(path) => path.to_owned(),
@@ -116,6 +123,9 @@ impl RunDir {
     }
 
     /// An existing run.
+    ///
+    /// # Errors
+    /// If it is no run directory, or a file of it cannot be read.
     pub fn open(root: &Path) -> Result<(Self, Config, RunInfo)> {
         let path = root.join(CONFIG);
         if !path.exists() {
@@ -141,6 +151,9 @@ impl RunDir {
     }
 
     /// Keeps other processes from training here for as long as the answer lives.
+    ///
+    /// # Errors
+    /// If another process trains there.
     pub fn lock(&self) -> Result<fs_err::File> {
         let path = self.root.join("lock");
         let file = fs_err::OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
@@ -160,6 +173,9 @@ impl RunDir {
     }
 
     /// Refuses the name of an agent that the run does not have.
+    ///
+    /// # Errors
+    /// If the run lacks it; the message lists those it has.
     pub fn check_agent(&self, config: &Config, name: &str) -> Result<()> {
         if !config.agents.contains_key(name) {
             let known: Vec<&str> = config.agents.keys().map(String::as_str).collect();
@@ -173,6 +189,9 @@ impl RunDir {
     }
 
     /// Episodes that broke off while something was played to learn from, by what was played.
+    ///
+    /// # Errors
+    /// If the record cannot be read.
     pub fn dropped(&self) -> Result<BTreeMap<String, Dropped>> {
         let path = self.dropped_file();
         if !path.exists() {
@@ -183,6 +202,9 @@ impl RunDir {
     }
 
     /// Warns of dropped episodes and keeps their number, if there are any.
+    ///
+    /// # Errors
+    /// If the record cannot be read or written.
     pub fn note_dropped(&self, what: &str, dropped: Dropped, reporter: &dyn Reporter) -> Result<()> {
         let mut all = self.dropped()?;
         if dropped.is_none() {
@@ -202,6 +224,9 @@ impl RunDir {
     }
 
     /// Of which tasks the demonstrations are, for every split of which not all were played.
+    ///
+    /// # Errors
+    /// If the record cannot be read.
     pub fn subsets(&self) -> Result<Vec<String>> {
         let path = self.subsets_file();
         if !path.exists() {
@@ -212,6 +237,9 @@ impl RunDir {
     }
 
     /// Keeps that, if there is any such split.
+    ///
+    /// # Errors
+    /// If the record cannot be written.
     pub fn note_subsets(&self, subsets: &[String]) -> Result<()> {
         if subsets.is_empty() {
             return Ok(());

@@ -21,7 +21,7 @@
 //! ```
 
 #![warn(clippy::print_stderr)] // Panics where standard error is closed.
-#![allow(missing_docs)]
+#![deny(missing_docs, clippy::missing_errors_doc)]
 
 mod agent_run;
 mod agents;

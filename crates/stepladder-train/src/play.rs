@@ -57,6 +57,9 @@ const UNUSED: AdamWConfig = AdamWConfig { beta1: 0.9, beta2: 0.999, eps: 1e-8, w
 
 impl Policy {
     /// Opens a run directory (`agent` chooses among its agents by name) or a checkpoint directory.
+    ///
+    /// # Errors
+    /// If there is no such run, checkpoint or agent, or it cannot be loaded.
     pub fn open(path: &Path, agent: Option<&str>, device: Device) -> Result<Self> {
         if !path.exists() {
             bail!("{}: no such run or checkpoint", path.display());
@@ -92,6 +95,9 @@ impl Policy {
     }
 
     /// The newest checkpoints of an agent of a run.
+    ///
+    /// # Errors
+    /// If it has no checkpoint, or it cannot be loaded.
     pub fn of_run(run: &RunDir, config: &Config, name: &str, device: Device) -> Result<Self> {
         let (place, models) = Self::place(run, config, name)
             .with_context(|| format!("{} has no checkpoint", run.agent(name).display()))?;
@@ -149,6 +155,9 @@ impl Policy {
     }
 
     /// A generator for an environment; refuses one whose prompts look different from those it was trained on.
+    ///
+    /// # Errors
+    /// If the environment has prompts of another style, or memory does not suffice.
     pub fn generator(&self, env: &Registered, workers: usize) -> Result<Box<dyn Generator>> {
         let open = |part: &Part| -> Result<Box<dyn Generator>> {
             let encoder = Arc::new(part.words.with_codec(env.codec.clone()));
@@ -234,6 +243,9 @@ pub(crate) fn warn_of_broken(episodes: &[Episode], reporter: &dyn Reporter) {
 }
 
 /// Plays `jobs` under a name.
+///
+/// # Errors
+/// If the generator fails or was stopped.
 pub fn play(
     env: &Registered,
     generator: &mut dyn Generator,

@@ -25,11 +25,18 @@ fn compressed(path: &Path) -> bool {
 }
 
 impl Writer {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
     pub fn create(path: &Path) -> Result<Self> {
         Self::to(Output::create(path)?)
     }
 
     /// Compresses if the output's name says so.
+    ///
+    /// # Errors
+    /// If the stream cannot be written.
     pub fn to(output: Output) -> Result<Self> {
         let target = output.path().to_owned();
         let sink = if compressed(&target) {
@@ -40,6 +47,10 @@ impl Writer {
         Ok(Self { sink, target })
     }
 
+    /// Writes an episode.
+    ///
+    /// # Errors
+    /// If the stream cannot be written.
     pub fn write(&mut self, episode: &Episode) -> Result<()> {
         let written = match &mut self.sink {
             Sink::Plain(writer) => trace::write(writer, episode),
@@ -49,6 +60,9 @@ impl Writer {
     }
 
     /// Writes the episodes and finishes.
+    ///
+    /// # Errors
+    /// If the stream cannot be written.
     pub fn write_all(mut self, episodes: &[Episode]) -> Result<()> {
         for episode in episodes {
             self.write(episode)?;
@@ -56,6 +70,10 @@ impl Writer {
         self.finish()
     }
 
+    /// Puts the file in its place.
+    ///
+    /// # Errors
+    /// If the last of it cannot be written.
     pub fn finish(self) -> Result<()> {
         match self.sink {
             Sink::Plain(output) => output,
@@ -68,11 +86,17 @@ impl Writer {
 }
 
 /// Writes all episodes to a file.
+///
+/// # Errors
+/// If the file cannot be written.
 pub fn save(path: &Path, episodes: &[Episode]) -> Result<()> {
     Writer::create(path)?.write_all(episodes)
 }
 
 /// Reads all episodes of a file.
+///
+/// # Errors
+/// If the file cannot be read or is no trace.
 pub fn load(path: &Path) -> Result<Vec<Episode>> {
     let file = fs_err::File::open(path)?;
     let reader: Box<dyn Read> =
