@@ -132,7 +132,7 @@ fn a_run_that_was_begun_beyond_a_bound_is_read() {
         text.replacen("noisy_passes = 1", "noisy_passes = 1001", 1).replace("agents.flat", "agents.expert");
     assert_eq!(from_resolved(&beyond, "config.toml").unwrap().data.noisy_passes, 1001);
     let refused = message(&beyond);
-    let both = ["data.noisy_passes is 1001 (run.toml:12); it must be at most 1000", "[agents.expert]: "];
+    let both = ["data.noisy_passes is 1001 (run.toml:13); it must be at most 1000", "[agents.expert]: "];
     assert!(both.iter().all(|part| refused.contains(part)), "{refused}");
 }
 
