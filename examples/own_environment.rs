@@ -1,7 +1,6 @@
 //! A text world of your own: demonstrations of its expert, behaviour cloning for seconds, evaluation on unseen tasks. A
 //! lamp shows a colour; the agent presses the button of that colour, in three rounds.
 #![allow(clippy::print_stdout)]
-
 use std::sync::{Arc, atomic::AtomicBool};
 use stepladder_core::{End, Query, Role, Start, Step, TaskKey, codec::Plain, label::Expert};
 use stepladder_env::{Env, EnvError, EnvSpec, Family, TaskSet};
