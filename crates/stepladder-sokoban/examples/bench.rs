@@ -1,13 +1,13 @@
-//! Speed on one core: `cargo run --release -p stepladder-sokoban --example bench -- [SPLIT] [STEPS]`.
+//! Measures speed on one core: `cargo run --release -p stepladder-sokoban --example bench -- [SPLIT] [STEPS]`.
 //!
-//! Prints the report of `env bench` as JSON, then the speed through the environment contract (action and observation as
-//! texts, one allocation each).
+//! Prints the report of `env bench` as JSON, then the speed through the environment contract (action and observation
+//! are strings, one allocation each).
 
 use rand::RngExt;
 use stepladder_core::seed::stream;
 use stepladder_env::clock::Stopwatch;
 use stepladder_env::{Env, TaskSet, TimeLimit};
-use stepladder_sokoban::bench::{Plan, bench};
+use stepladder_sokoban::bench::{Workload, bench};
 use stepladder_sokoban::{Board, Direction, Options, Sokoban, splits};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -22,19 +22,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .map(|task| Ok(set.level(task)?.board))
         .collect::<Result<_, stepladder_env::EnvError>>()?;
     let opening = started.elapsed();
-    let kind = splits::KINDS.iter().find(|kind| split.ends_with(kind.name)).ok_or("not a generated split")?;
-    let report = bench(Plan {
+    let size = splits::SIZES.iter().find(|size| split.ends_with(size.name)).ok_or("not a generated split")?;
+    let report = bench(Workload {
         boards: &boards,
-        max_steps: kind.max_steps,
+        max_steps: size.max_steps,
         options: Options::default(),
         steps,
         seed: 0,
-        generator: kind.generator().map(|generator| (generator, steps / 200)),
+        generator: size.generator().map(|generator| (generator, steps / 200)),
     });
     eprintln!("{}", serde_json::to_string_pretty(&report.ok_or("no boards")?)?);
     eprintln!("held-out boards and {} of {split}: {opening:?}", boards.len());
 
-    let mut env = TimeLimit::new(set.make()?, kind.max_steps);
+    let mut env = TimeLimit::new(set.make()?, size.max_steps);
     let mut rng = stream(0, "sokoban/bench/contract", &[]);
     let (mut played, mut bytes) = (0u64, 0usize);
     let dev = set.tasks(&split.replace("train", "dev"))?;

@@ -1,38 +1,39 @@
-//! Generated boards beside recorded ones: size of the room, length of the shortest solution, pushes, sub-goals.
+//! Compares generated boards with recorded ones: floor cells, length of the shortest solution, pushes, sub-goals.
 //!
 //! `cargo run --release -p stepladder-sokoban --example distribution -- BOARDS.jsonl gym|verl-agent [DEPTH]`
 //!
-//! The file holds one board per line, as a JSON text in either published form (`parity/levels_sokoban.py` writes it). As
-//! many boards of the same size are drawn twice, with two seeds: what the two differ in is chance.
+//! The file has one board per line, a JSON string in either published form (`parity/levels_sokoban.py` writes it). The
+//! same number of boards of the same size is generated twice, with two seeds: the difference between these two samples
+//! is the effect of chance.
 
 use std::io::BufRead;
 use std::time::Duration;
 
 use stepladder_core::seed::stream;
 use stepladder_env::clock::Stopwatch;
-use stepladder_sokoban::generate::{Generator, Options, Recipe};
+use stepladder_sokoban::generate::{Generator, GeneratorOptions, Recipe};
 use stepladder_sokoban::{Board, plan};
 
-/// What is compared: by board, moves, pushes, sub-goals and floor cells.
+/// Sorted values per board: moves, pushes, sub-goals, floor cells.
 #[derive(Default)]
-struct Numbers {
+struct Measurements {
     columns: [Vec<f64>; 4],
     unsolved: usize,
-    /// Time to solve and cut, of each board.
+    /// Time to solve each board and cut the solution.
     times: Vec<Duration>,
 }
 
 const NAMES: [&str; 4] = ["moves", "pushes", "sub-goals", "floor cells"];
 
-impl Numbers {
+impl Measurements {
     fn of(boards: &[Board]) -> Self {
-        let mut numbers = Self::default();
+        let mut measured = Self::default();
         for board in boards {
             let started = Stopwatch::start();
             let found = plan(board);
-            numbers.times.push(started.elapsed());
+            measured.times.push(started.elapsed());
             let Some(plan) = found else {
-                numbers.unsolved += 1;
+                measured.unsolved += 1;
                 continue;
             };
             let mut now = *board;
@@ -43,10 +44,10 @@ impl Numbers {
                 plan.subgoals.len() as f64,
                 (board.rows() * board.cols() - board.walls().len()) as f64,
             ];
-            row.into_iter().zip(&mut numbers.columns).for_each(|(value, column)| column.push(value));
+            row.into_iter().zip(&mut measured.columns).for_each(|(value, column)| column.push(value));
         }
-        numbers.columns.iter_mut().for_each(|column| column.sort_by(f64::total_cmp));
-        numbers
+        measured.columns.iter_mut().for_each(|column| column.sort_by(f64::total_cmp));
+        measured
     }
 }
 
@@ -56,8 +57,9 @@ fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
     (mean, (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt())
 }
 
-/// Largest difference between two empirical distributions, whose values are sorted.
-fn apart(one: &[f64], other: &[f64]) -> f64 {
+/// Returns the Kolmogorov-Smirnov statistic: the largest difference between two empirical distributions. Values must be
+/// sorted.
+fn kolmogorov_smirnov(one: &[f64], other: &[f64]) -> f64 {
     let below = |values: &[f64], limit: f64| {
         values.partition_point(|value| *value <= limit) as f64 / values.len() as f64
     };
@@ -80,7 +82,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         original.push(serde_json::from_str::<String>(&line?)?.parse()?);
     }
     let first = original.first().ok_or("the file holds no board")?;
-    let options = Options { rows: first.rows(), cols: first.cols(), boxes: first.boxes().len(), recipe };
+    let options =
+        GeneratorOptions { rows: first.rows(), cols: first.cols(), boxes: first.boxes().len(), recipe };
     let mut generator = Generator::new(options)?;
     let mut draw = |seed| -> Result<Vec<Board>, _> {
         (0..original.len() as u64)
@@ -88,7 +91,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .collect()
     };
     let (ours, again) = (draw(0)?, draw(1)?);
-    let [original, ours, again] = [&original, &ours, &again].map(|boards| Numbers::of(boards));
+    let [original, ours, again] = [&original, &ours, &again].map(|boards| Measurements::of(boards));
     println!("{options:?}, {} boards each", original.columns[0].len() + original.unsolved);
     println!("unsolved: original {}, ours {}", original.unsolved, ours.unsolved);
     let total: Duration = ours.times.iter().sum();
@@ -99,7 +102,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     );
     for (number, name) in NAMES.into_iter().enumerate() {
         let [one, other, third] =
-            [&original, &ours, &again].map(|numbers| numbers.columns[number].as_slice());
+            [&original, &ours, &again].map(|measured| measured.columns[number].as_slice());
         let show = |values: &[f64]| {
             let (mean, deviation) = mean_and_deviation(values);
             format!("{mean:.2} ± {deviation:.2}")
@@ -108,23 +111,24 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "| {name} | {} | {} | {:.3} | {:.3} |",
             show(one),
             show(other),
-            apart(one, other),
-            apart(other, third)
+            kolmogorov_smirnov(one, other),
+            kolmogorov_smirnov(other, third)
         );
     }
-    let share = |numbers: &Numbers, limit: f64| {
-        let moves = &numbers.columns[0];
+    let fraction = |measured: &Measurements, limit: f64| {
+        let moves = &measured.columns[0];
         100.0 * (1.0 - moves.partition_point(|value| *value <= limit) as f64 / moves.len() as f64)
     };
     for limit in [15.0, 30.0, 50.0, 100.0] {
         println!(
             "longer than {limit} moves: original {:.2} %, ours {:.2} %",
-            share(&original, limit),
-            share(&ours, limit)
+            fraction(&original, limit),
+            fraction(&ours, limit)
         );
     }
     for percent in [50, 90, 99] {
-        let at = |numbers: &Numbers| numbers.columns[0][(numbers.columns[0].len() - 1) * percent / 100];
+        let at =
+            |measured: &Measurements| measured.columns[0][(measured.columns[0].len() - 1) * percent / 100];
         println!(
             "{percent} of 100 solutions have at most: original {}, ours {} moves",
             at(&original),

@@ -1,30 +1,30 @@
-//! The actions of both rule sets and their texts.
+//! Actions of both rule sets and their names.
 
 use crate::board::Direction;
 
-/// Whose rules are played.
+/// Rule set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Variant {
-    /// verl-agent's: four moves that push, and standing still, which is no step at all (0).
+    /// verl-agent's rules: four moves that push, and standing still (0), which does not count as a step.
     #[default]
     VerlAgent,
-    /// gym-sokoban 0.0.6: doing nothing (0, an ordinary step), four moves that push (1 to 4), four that do not (5 to 8).
+    /// gym-sokoban 0.0.6: no operation (0, an ordinary step), four moves that push (1 to 4), four that do not (5 to 8).
     Gym,
 }
 
 /// One action of either rule set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// Number 0. verl-agent sends it for a reply that it cannot read.
+    /// Number 0. verl-agent plays it for a reply that does not parse.
     Still,
-    /// Numbers 1 to 4: go, pushing a box that is there.
+    /// Numbers 1 to 4: moves one cell and pushes a box in the way.
     Push(Direction),
-    /// Numbers 5 to 8, gym-sokoban only: go, pushing nothing.
+    /// Numbers 5 to 8, gym-sokoban only: moves one cell and never pushes.
     Walk(Direction),
 }
 
 impl Action {
-    /// The action of a number.
+    /// Returns the action with a number. `None` if the rule set has no such action.
     ///
     /// ```
     /// use stepladder_sokoban::{Action, Direction, Variant};
@@ -41,7 +41,7 @@ impl Action {
         }
     }
 
-    /// The number of an action.
+    /// Returns the number of an action.
     pub fn number(self) -> u64 {
         match self {
             Self::Still => 0,
@@ -50,8 +50,8 @@ impl Action {
         }
     }
 
-    /// Reads an action: a number, or a name in any case, `up`, `push up`, and with gym-sokoban's rules `move up`; `still` or
-    /// `no operation` for 0. Anything else is no action.
+    /// Parses an action: a number, or a name in any case: `up`, `push up`, and with gym-sokoban's rules `move up`;
+    /// `still` or `no operation` for 0. `None` for any other text.
     ///
     /// ```
     /// use stepladder_sokoban::{Action, Direction, Variant};

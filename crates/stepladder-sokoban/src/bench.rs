@@ -1,4 +1,4 @@
-//! How fast Sokoban plays and how fast boards are generated.
+//! Speed of playing and of generating boards.
 
 use std::time::Duration;
 
@@ -14,69 +14,71 @@ use crate::episode::Episode;
 use crate::generate::Generator;
 use crate::tasks::SPEC;
 
-/// What a benchmark found.
+/// Result of a benchmark.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BenchReport {
     /// Environment id.
     pub env: String,
-    /// Steps per second on one core. A step is: draw one of the four moves, play it, reward and end, the whole board into
-    /// the checksum. Resets at the end of every episode are counted in; nothing is written.
+    /// Steps per second on one core. A step draws one of the four moves, plays it, computes reward and end, and adds
+    /// the whole board to the checksum. Includes the reset at the end of every episode; no text is written.
     pub steps_per_second: f64,
-    /// The same with every board written as text, the first of an episode included.
+    /// Steps per second with every board written as text, the first board of each episode included.
     pub text_steps_per_second: f64,
-    /// Resets per second, each with its text.
+    /// Resets per second, with the text of the first board.
     pub resets_per_second: f64,
-    /// Boards generated per second on one core, where the split is generated.
+    /// Boards generated per second on one core. `None` for splits from files.
     pub generated_per_second: Option<f64>,
-    /// How moves were chosen.
+    /// Description of the policy that chose the moves.
     pub policy: String,
-    /// Number of different levels played in turn.
+    /// Number of different levels.
     pub games: usize,
-    /// Steps played of each kind.
+    /// Steps of each of the two measurements.
     pub steps: u64,
-    /// Over every board, reward and text; equal for equal levels, steps and seed.
+    /// Checksum of every board, reward and text. Equal levels, steps and seed give equal checksums.
     pub checksum: String,
 }
 
-/// What to measure.
+/// Workload of a benchmark.
 #[derive(Debug)]
-pub struct Plan<'a> {
+pub struct Workload<'a> {
     /// Levels, played in turn.
     pub boards: &'a [Board],
-    /// Steps of an episode that is not solved before.
+    /// Step limit of an episode.
     pub max_steps: u32,
-    /// Rules and texts.
+    /// Rule set and text form.
     pub options: Options,
-    /// Steps altogether.
+    /// Total number of steps.
     pub steps: u64,
     /// Seed of the moves.
     pub seed: u64,
-    /// What to generate, and how many boards; none for levels from files.
+    /// Generator to measure and the number of boards to draw. `None` for levels from files.
     pub generator: Option<(Generator, u64)>,
 }
 
-/// Plays levels in turn with uniformly random moves. `None` without levels.
-pub fn bench(mut plan: Plan<'_>) -> Option<BenchReport> {
+/// Plays levels in turn with uniformly random moves. Returns `None` without levels.
+pub fn bench(mut workload: Workload<'_>) -> Option<BenchReport> {
     let mut checksum = 0;
-    let stepping = plan.play(&mut checksum, false)?;
-    let writing = plan.play(&mut checksum, true)?;
+    let stepping = workload.play(&mut checksum, false)?;
+    let writing = workload.play(&mut checksum, true)?;
 
-    let resets = (plan.steps / 10).max(plan.boards.len() as u64);
+    let resets = (workload.steps / 10).max(workload.boards.len() as u64);
     let mut text = String::with_capacity(1024);
     let started = Stopwatch::start();
-    for board in plan.boards.iter().cycle().take(resets as usize) {
-        let episode = Episode::new(*board, plan.options.variant, plan.max_steps);
+    for board in workload.boards.iter().cycle().take(resets as usize) {
+        let episode = Episode::new(*board, workload.options.variant, workload.max_steps);
         text.clear();
-        episode.board().write(plan.options.form, &mut text);
+        episode.board().write(workload.options.form, &mut text);
         add_text(&mut checksum, &text);
     }
     let resetting = started.elapsed();
 
-    let generated = plan.generator.take().map(|(mut generator, count)| {
+    let generated = workload.generator.take().map(|(mut generator, count)| {
         let started = Stopwatch::start();
         let mut drawn = 0u64;
         for number in 0..count {
-            if let Ok(board) = generator.board(&mut stream(plan.seed, "sokoban/bench/generate", &[number])) {
+            if let Ok(board) =
+                generator.board(&mut stream(workload.seed, "sokoban/bench/generate", &[number]))
+            {
                 add_board(&mut checksum, &board);
                 drawn += 1;
             }
@@ -85,18 +87,18 @@ pub fn bench(mut plan: Plan<'_>) -> Option<BenchReport> {
     });
     Some(BenchReport {
         env: SPEC.id.to_owned(),
-        steps_per_second: rate(plan.steps, stepping),
-        text_steps_per_second: rate(plan.steps, writing),
+        steps_per_second: rate(workload.steps, stepping),
+        text_steps_per_second: rate(workload.steps, writing),
         resets_per_second: rate(resets, resetting),
         generated_per_second: generated,
-        policy: format!("uniformly random move, at most {} steps per episode, one core", plan.max_steps),
-        games: plan.boards.len(),
-        steps: plan.steps,
+        policy: format!("uniformly random move, at most {} steps per episode, one core", workload.max_steps),
+        games: workload.boards.len(),
+        steps: workload.steps,
         checksum: format!("{checksum:016x}"),
     })
 }
 
-impl Plan<'_> {
+impl Workload<'_> {
     fn play(&self, checksum: &mut u64, with_text: bool) -> Option<Duration> {
         let mut rng = stream(self.seed, "sokoban/bench", &[]);
         let mut turn = self.boards.iter().cycle();
@@ -161,9 +163,9 @@ mod tests {
     fn the_checksum_depends_on_levels_steps_and_seed() {
         let board: Board = "######\n#P___#\n#_XO_#\n#____#\n######".parse().unwrap();
         let run = |boards: &[Board], steps, seed| {
-            let plan =
-                Plan { boards, max_steps: 15, options: Options::default(), steps, seed, generator: None };
-            bench(plan).map(|report| report.checksum)
+            let workload =
+                Workload { boards, max_steps: 15, options: Options::default(), steps, seed, generator: None };
+            bench(workload).map(|report| report.checksum)
         };
         let other: Board = "######\n#P___#\n#_OX_#\n#____#\n######".parse().unwrap();
         assert_eq!(run(&[board], 100, 0), run(&[board], 100, 0));

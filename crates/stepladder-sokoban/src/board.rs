@@ -1,22 +1,22 @@
-//! A board and what the player can do on it.
+//! Boards and the moves of the player.
 
 use std::fmt;
 
 use crate::cells::{Cell, Cells};
 
-/// What a cell shows. The numbers are gym-sokoban's, with 6 for a player on a target.
+/// Content of a cell. The numbers are gym-sokoban's; 6, a player on a target, is added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Tile {
     /// A wall.
     Wall = 0,
-    /// Free floor.
+    /// Empty floor.
     Floor = 1,
     /// A target without a box.
     Target = 2,
     /// A box on a target.
     BoxOnTarget = 3,
-    /// A box elsewhere.
+    /// A box that is not on a target.
     Box = 4,
     /// The player.
     Player = 5,
@@ -25,7 +25,7 @@ pub enum Tile {
 }
 
 impl Tile {
-    /// Every tile, in the order of the numbers.
+    /// All tiles, ordered by number.
     pub const ALL: [Self; 7] = [
         Self::Wall,
         Self::Floor,
@@ -37,25 +37,25 @@ impl Tile {
     ];
 }
 
-/// A way to go. The order is that of gym-sokoban's actions.
+/// Direction of a move, in the order of gym-sokoban's actions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Direction {
-    /// One row less.
+    /// One row up.
     Up,
-    /// One row more.
+    /// One row down.
     Down,
-    /// One column less.
+    /// One column to the left.
     Left,
-    /// One column more.
+    /// One column to the right.
     Right,
 }
 
 impl Direction {
-    /// All four, in the order of gym-sokoban's actions.
+    /// All directions, in the order of gym-sokoban's actions.
     pub const ALL: [Self; 4] = [Self::Up, Self::Down, Self::Left, Self::Right];
 
-    /// `up`, `down`, `left` or `right`.
+    /// Returns `up`, `down`, `left` or `right`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Up => "up",
@@ -65,7 +65,7 @@ impl Direction {
         }
     }
 
-    /// The way back.
+    /// Returns the opposite direction.
     pub fn opposite(self) -> Self {
         match self {
             Self::Up => Self::Down,
@@ -82,18 +82,18 @@ impl fmt::Display for Direction {
     }
 }
 
-/// What a move did.
+/// Effect of a move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moved {
-    /// Nothing: a wall, or a box that does not give way.
+    /// None: a wall or an immovable box is in the way.
     Blocked,
-    /// The player went one cell.
+    /// The player moved one cell.
     Walked,
-    /// The player went one cell and pushed the box that was there.
+    /// The player moved one cell and pushed a box.
     Pushed,
 }
 
-/// Why cells are no board.
+/// Why a list of cells is not a board.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BoardError {
@@ -106,34 +106,34 @@ pub enum BoardError {
         rows: usize,
         /// Columns of the first row.
         cols: usize,
-        /// Cells altogether.
+        /// Number of cells.
         cells: usize,
     },
-    /// The outermost ring has a cell that is no wall.
-    #[error("row {row}, column {col} lies at the border and is no wall")]
+    /// The outermost ring has a cell that is not a wall.
+    #[error("row {row}, column {col} is at the border and must be a wall")]
     Open {
         /// Row, from 0.
         row: usize,
         /// Column, from 0.
         col: usize,
     },
-    /// Not exactly one player.
-    #[error("a board has one player, this one has {0}")]
+    /// The number of players is not one.
+    #[error("{0} players: a board has exactly one")]
     Players(usize),
-    /// Boxes and targets do not pair up, or there are none.
-    #[error("{boxes} boxes and {targets} targets: a board has equally many, at least one")]
+    /// The numbers of boxes and targets differ or are zero.
+    #[error("{boxes} boxes and {targets} targets: a board has as many boxes as targets, at least one")]
     Boxes {
-        /// Boxes.
+        /// Number of boxes.
         boxes: usize,
-        /// Targets.
+        /// Number of targets.
         targets: usize,
     },
-    /// A character or number that stands for no cell.
-    #[error("`{0}` stands for no cell")]
+    /// A character or number that is not a tile.
+    #[error("`{0}` is not a tile")]
     Unknown(String),
 }
 
-/// Walls, targets, boxes and the player. The outermost ring is wall, so nothing ever leaves the board.
+/// Walls, targets, boxes and the player. The outermost ring is wall, so nothing can leave the board.
 ///
 /// ```
 /// use stepladder_sokoban::{Board, Direction, Form, Moved};
@@ -156,13 +156,13 @@ pub struct Board {
 }
 
 impl Board {
-    /// Most rows, and most columns.
+    /// Largest number of rows and of columns.
     pub const MOST: usize = 16;
 
-    /// A board from its cells in reading order.
+    /// Builds a board from its cells in reading order.
     ///
     /// # Errors
-    /// [`BoardError`] unless the cells are a walled rectangle with one player and a target for every box.
+    /// Returns a [`BoardError`] unless the cells form a walled rectangle with one player and as many boxes as targets.
     pub fn new(rows: usize, cols: usize, tiles: &[Tile]) -> Result<Self, BoardError> {
         if rows * cols != tiles.len()
             || !(3..=Self::MOST).contains(&rows)
@@ -209,56 +209,56 @@ impl Board {
         Ok(board)
     }
 
-    /// Rows, the walls at the border included.
+    /// Number of rows, border walls included.
     pub fn rows(&self) -> usize {
         usize::from(self.rows)
     }
 
-    /// Columns, the walls at the border included.
+    /// Number of columns, border walls included.
     pub fn cols(&self) -> usize {
         usize::from(self.cols)
     }
 
-    /// Where the player is.
+    /// Cell of the player.
     pub fn player(&self) -> Cell {
         self.player
     }
 
-    /// Where walls are.
+    /// Cells with a wall.
     pub fn walls(&self) -> &Cells {
         &self.walls
     }
 
-    /// Where targets are, with or without a box.
+    /// Cells with a target, with or without a box.
     pub fn targets(&self) -> &Cells {
         &self.targets
     }
 
-    /// Where boxes are.
+    /// Cells with a box.
     pub fn boxes(&self) -> &Cells {
         &self.boxes
     }
 
-    /// The same walls and targets with other boxes and another place of the player. Nothing is checked but that these
-    /// are free cells: `None` if one is a wall, or the player stands where a box is.
+    /// Returns a board with the same walls and targets, other boxes and another player cell. `None` if a box or the
+    /// player would be on a wall, or the player on a box. Nothing else is checked.
     pub fn with(&self, player: Cell, boxes: Cells) -> Option<Self> {
         let inside = |cell: Cell| cell.index() < self.rows() * self.cols() && !self.walls.has(cell);
         let fits = inside(player) && !boxes.has(player) && boxes.iter().all(inside);
         fits.then_some(Self { player, boxes, ..*self })
     }
 
-    /// The cell of a row and a column, both from 0.
+    /// Returns the cell in a row and a column, both from 0. `None` outside the board.
     pub fn cell(&self, row: usize, col: usize) -> Option<Cell> {
         (row < self.rows() && col < self.cols()).then(|| Cell((row * self.cols() + col) as u8))
     }
 
-    /// Row and column of a cell, both from 0.
+    /// Returns row and column of a cell, both from 0.
     pub fn position(&self, cell: Cell) -> (usize, usize) {
         (cell.index() / self.cols(), cell.index() % self.cols())
     }
 
-    /// The cell next to one that is not at the border. (Cells at the border are walls, where nothing ever stands; from
-    /// there the result is some cell of the board or beyond its last.)
+    /// Returns the neighbour of a cell that is not at the border. For a border cell, which is always a wall, the result
+    /// is an arbitrary cell or one past the last.
     #[inline]
     pub fn next(&self, cell: Cell, direction: Direction) -> Cell {
         Cell(match direction {
@@ -269,13 +269,13 @@ impl Board {
         })
     }
 
-    /// Whether neither wall nor box is there.
+    /// Whether a cell has neither wall nor box.
     #[inline]
     pub fn free(&self, cell: Cell) -> bool {
         !self.walls.has(cell) && !self.boxes.has(cell)
     }
 
-    /// What a cell shows.
+    /// Returns the content of a cell.
     pub fn tile(&self, cell: Cell) -> Tile {
         let target = self.targets.has(cell);
         if self.walls.has(cell) {
@@ -291,12 +291,12 @@ impl Board {
         }
     }
 
-    /// What all cells show, in reading order.
+    /// Iterates over the content of all cells, in reading order.
     pub fn tiles(&self) -> impl Iterator<Item = Tile> {
         (0..self.rows() * self.cols()).map(|number| self.tile(Cell(number as u8)))
     }
 
-    /// Goes one cell, pushing a box that is there if the cell behind it is free.
+    /// Moves the player one cell. Pushes a box in the way if the cell behind it is free.
     #[inline]
     pub fn step(&mut self, direction: Direction) -> Moved {
         let next = self.next(self.player, direction);
@@ -313,7 +313,7 @@ impl Board {
         self.walk(direction)
     }
 
-    /// Goes one cell if it is free; pushes nothing.
+    /// Moves the player one cell if that cell is free. Never pushes.
     #[inline]
     pub fn walk(&mut self, direction: Direction) -> Moved {
         let next = self.next(self.player, direction);
@@ -324,7 +324,7 @@ impl Board {
         Moved::Walked
     }
 
-    /// How many boxes are on targets.
+    /// Number of boxes on targets.
     pub fn on_target(&self) -> usize {
         self.targets.common(&self.boxes)
     }

@@ -1,4 +1,4 @@
-//! The files of boxoban-levels: up to a thousand boards of 10 × 10 each.
+//! Level files of boxoban-levels (Boxoban, arXiv:1901.03559): up to 1000 boards of 10 × 10 per file.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,7 @@ use crate::text::from_rows;
 /// Directory of the level files below the data root.
 pub const DIRECTORY: &str = "boxoban";
 
-/// Splits, the folders they are read from, and the row of tables they belong to.
+/// Splits as (name, folder of the level files, family in result tables).
 pub const SPLITS: [(&str, &str, &str); 6] = [
     ("boxoban-unfiltered-train", "unfiltered/train", "boxoban-unfiltered"),
     ("boxoban-unfiltered-valid", "unfiltered/valid", "boxoban-unfiltered"),
@@ -24,17 +24,17 @@ pub const SPLITS: [(&str, &str, &str); 6] = [
     ("boxoban-hard", "hard", "boxoban-hard"),
 ];
 
-/// Files kept in memory; when full, the memory starts anew.
+/// Capacity of the file cache; the cache is cleared when full.
 const KEPT_FILES: usize = 64;
 
-/// The boards of one file, in order. `name` is what errors call it.
+/// Parses the boards of one file, in order. `name` is the file name in error messages.
 ///
 /// # Errors
-/// [`EnvError::Data`] with the file and the number of the board that is none.
+/// [`EnvError::Data`] with the file and the number of the invalid board.
 pub fn parse(name: &Path, text: &str) -> Result<Vec<Board>, EnvError> {
     let mut boards = Vec::new();
     let mut levels = text.split(';');
-    // What stands before the first semicolon belongs to no board.
+    // Text before the first semicolon belongs to no board.
     let before = levels.next().unwrap_or_default();
     let data = |reason: String| EnvError::Data { path: name.to_owned(), reason };
     if !before.trim().is_empty() {
@@ -59,7 +59,7 @@ pub fn parse(name: &Path, text: &str) -> Result<Vec<Board>, EnvError> {
     Ok(boards)
 }
 
-/// Boards as the text of a level file.
+/// Formats boards as a level file.
 ///
 /// ```
 /// use stepladder_sokoban::{Board, boxoban};
@@ -90,7 +90,7 @@ pub fn write(boards: &[Board]) -> String {
     text
 }
 
-/// Level files below a data root, read when they are needed.
+/// Level files below a data root, read on first use and cached.
 pub(crate) struct Boxoban {
     root: Option<PathBuf>,
     files: Mutex<FxHashMap<PathBuf, Arc<Vec<Board>>>>,
@@ -111,7 +111,7 @@ impl Boxoban {
         }
     }
 
-    /// All tasks of a split: `000/17` is level 17 of file `000.txt`, both counted from 0.
+    /// Lists all tasks of a split: `000/17` is level 17 of file `000.txt`, both counted from 0.
     pub(crate) fn tasks(&self, env: &str, split: &str, folder: &str) -> Result<Vec<TaskKey>, EnvError> {
         let folder = self.folder(folder)?;
         let data = |error: std::io::Error| EnvError::Data {
@@ -149,7 +149,7 @@ impl Boxoban {
         Ok(tasks)
     }
 
-    /// The level of a task of one of [`SPLITS`].
+    /// Returns the level of a task of one of [`SPLITS`].
     pub(crate) fn level(
         &self,
         task: &TaskKey,
@@ -162,7 +162,7 @@ impl Boxoban {
             .id
             .split_once('/')
             .and_then(|(name, level)| Some((name, level.parse::<usize>().ok()?)))
-            // `000/007` would be a second name of `000/7`.
+            // Rejects `000/007`, a second name of `000/7`.
             .filter(|(name, level)| is_plain(name) && task.id == format!("{name}/{level}"))
             .ok_or_else(|| unknown("a Boxoban level is named <file>/<number>, for example 000/17"))?;
         let boards = self.file(&folder.join(format!("{name}.txt")))?;
@@ -193,7 +193,7 @@ impl Boxoban {
     }
 }
 
-/// Whether the name of a level file without `.txt` can stand in a task's name: no path leads out of the folder.
+/// Whether a level file name without `.txt` is safe in a task name: no path may lead out of the folder.
 fn is_plain(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\'])
 }
@@ -214,7 +214,7 @@ mod tests {
         let error = |text| parse(name, text).unwrap_err().to_string();
         assert_eq!(
             error("; 7\n#####\n#@$ #\n#####\n"),
-            "000.txt: level 7: 1 boxes and 0 targets: a board has equally many, at least one"
+            "000.txt: level 7: 1 boxes and 0 targets: a board has as many boxes as targets, at least one"
         );
         assert_eq!(error("#####\n"), "000.txt: a level file begins with `; 0`");
         assert!(error("; 0\n#####\n#@").starts_with("000.txt: level 0: a board of 2 rows"));

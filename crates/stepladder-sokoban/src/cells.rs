@@ -1,11 +1,11 @@
-//! Cells of a board and sets of them.
+//! Cells of a board and sets of cells.
 
-/// One cell, by its number in reading order: `row * columns + column`. Boards have at most 256 cells.
+/// One cell, identified by its index in reading order: `row * columns + column`. Boards have at most 256 cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Cell(pub(crate) u8);
 
 impl Cell {
-    /// The number in reading order.
+    /// Index in reading order.
     pub fn index(self) -> usize {
         usize::from(self.0)
     }
@@ -34,22 +34,22 @@ impl Cells {
         self.0[cell.index() >> 6] &= !(1 << (cell.0 & 63));
     }
 
-    /// How many cells are in the set.
+    /// Number of cells in the set.
     pub fn len(&self) -> usize {
         self.0.iter().map(|word| word.count_ones() as usize).sum()
     }
 
-    /// Whether no cell is in the set.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.0 == [0; 4]
     }
 
-    /// How many cells are in both sets.
+    /// Number of cells in both sets.
     pub fn common(&self, other: &Self) -> usize {
         self.0.iter().zip(other.0).map(|(one, two)| (one & two).count_ones() as usize).sum()
     }
 
-    /// The cells in reading order.
+    /// Iterates over the cells in reading order.
     pub fn iter(&self) -> impl Iterator<Item = Cell> {
         self.0.into_iter().enumerate().flat_map(|(word, mut bits)| {
             std::iter::from_fn(move || {
@@ -62,7 +62,7 @@ impl Cells {
         })
     }
 
-    /// The four words, for checksums.
+    /// Returns the four words of the bit set, for checksums.
     pub(crate) fn words(&self) -> [u64; 4] {
         self.0
     }

@@ -1,6 +1,6 @@
-//! The compact encoding of Sokoban's texts (design D12): one word per cell that is no wall, with its place in it, and one
-//! word per place of a push. Rows and columns of both are shared vectors, so a model need not count words to know where
-//! something stands.
+//! Compact encoding of Sokoban's texts (docs/design.md D12): one word per cell that is not a wall, which includes its
+//! position, and one word per position in a push. Cells and pushes share the embeddings of rows and columns, so a model
+//! need not count words to find positions.
 //!
 //! ```
 //! use stepladder_core::Codec;
@@ -20,20 +20,20 @@ use crate::board::{Board, Tile};
 use crate::plan::{Place, Push};
 use crate::text::Form;
 
-/// Opens a board; its rows and columns follow.
+/// Begins a board; rows and columns follow.
 const BOARD: char = '|';
-/// Opens a place.
+/// Begins a position.
 const PLACE: char = '@';
-/// What every task asks for, and its word.
+/// Task description, equal for all tasks, and its word.
 const TASKS: (&str, &str) = (crate::env::TASK, "solve");
-/// Before the place of a progress text.
+/// Text before the position in a progress text.
 const BOX_AT: &str = "box at ";
-/// Marks a word that stands for its own letters.
+/// Begins a word that is spelled out literally.
 const ESCAPE: char = '\\';
-/// The finished flag of an executor's reply, one word each.
+/// The completion flag of an executor's reply, one word each.
 const FLAGS: [(&str, &str); 2] = [("; True", ";True"), ("; False", ";False")];
 
-/// Boards in RAGEN's form by what stands in them, pushes by their places, everything else word by word.
+/// Codec of Sokoban: boards in RAGEN's form by their cells, pushes by their positions, all other text word by word.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SokobanCodec;
 
@@ -121,7 +121,7 @@ fn board_words(board: &Board) -> String {
     words
 }
 
-/// A board as text; where two words name one cell the later one counts, and what lies outside is left out.
+/// Decodes a board to text. If two words name one cell, the later one counts; cells outside the board are ignored.
 fn read_board(words: &[&str]) -> Option<String> {
     let (first, cells) = words.split_first()?;
     let size = read_pair(first.strip_prefix(BOARD)?)?;
@@ -139,7 +139,7 @@ fn read_board(words: &[&str]) -> Option<String> {
     Some(rows.join("\n"))
 }
 
-/// Rows and columns of the largest board that is read: far more than any board has.
+/// Limit on rows and columns of a decoded board, far above the size of any real board.
 const MOST: usize = 64;
 
 fn place_word(place: Place) -> String {
@@ -150,7 +150,7 @@ fn read_place(word: &str) -> Option<Place> {
     read_cell(word).filter(|(tile, _)| *tile == PLACE).map(|(_, place)| place)
 }
 
-/// What stands before the numbers, a tile or [`PLACE`], and the place they name.
+/// Splits a word into its leading character (a tile or [`PLACE`]) and its position.
 fn read_cell(word: &str) -> Option<(char, Place)> {
     let mut symbols = word.chars();
     let symbol = symbols.next()?;
@@ -159,14 +159,14 @@ fn read_cell(word: &str) -> Option<(char, Place)> {
     Some((symbol, place))
 }
 
-/// Two numbers as they are written here, without leading zeros.
+/// Parses two numbers in the form that the encoder writes, without leading zeros.
 fn read_pair(text: &str) -> Option<Place> {
     let (row, col) = text.split_once('.')?;
     let number = |digits: &str| digits.parse::<usize>().ok().filter(|number| number.to_string() == digits);
     Some(Place { row: number(row)?, col: number(col)? })
 }
 
-/// Whether a word of text would be read as something else.
+/// Whether a word of plain text would decode to something else.
 fn reserved(word: &str) -> bool {
     read_cell(word).is_some()
         || word.starts_with(BOARD)

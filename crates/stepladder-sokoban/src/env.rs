@@ -1,4 +1,4 @@
-//! Sokoban behind the environment contract.
+//! Sokoban as an environment.
 
 use std::sync::Arc;
 
@@ -11,41 +11,41 @@ use crate::episode::Episode;
 use crate::solve::solve;
 use crate::text::Form;
 
-/// What every task asks for.
+/// Task description, equal for all tasks.
 pub const TASK: &str = "push every box onto a target.";
 
-/// Where an environment's levels come from.
+/// Source of an environment's levels.
 pub trait LevelSource: Send + Sync {
-    /// What is known about the environment that plays these levels.
+    /// Specification of the environment that plays these levels.
     fn spec(&self) -> &EnvSpec;
 
-    /// The level of a task.
+    /// Returns the level of a task.
     ///
     /// # Errors
     /// [`EnvError::UnknownTask`], [`EnvError::Data`].
     fn level(&self, task: &TaskKey) -> Result<Level, EnvError>;
 }
 
-/// A board to begin with, and what kind it is of.
+/// A start board and its family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Level {
-    /// The start.
+    /// Start position.
     pub board: Board,
-    /// Row of tables per type: `6x6-1`, `boxoban-medium`.
+    /// Family in result tables: `6x6-1`, `boxoban-medium`.
     pub family: &'static str,
 }
 
-/// Choices that the field makes differently.
+/// Settings in which published work differs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Whose rules.
+    /// Rule set.
     pub variant: Variant,
-    /// How boards are written.
+    /// Text form of boards.
     pub form: Form,
 }
 
-/// Sokoban as an environment: every observation is the whole board. The episode ends when all boxes are on targets;
-/// rewards are the originals'. An action that cannot be read leaves the board as it is (the originals' action 0).
+/// Sokoban environment. Every observation is the whole board. The episode ends when all boxes are on targets; rewards
+/// are those of the original. An action that does not parse leaves the board unchanged (the original's action 0).
 pub struct SokobanEnv {
     source: Arc<dyn LevelSource>,
     options: Options,
@@ -55,12 +55,12 @@ pub struct SokobanEnv {
 }
 
 impl SokobanEnv {
-    /// An environment that plays the levels of a source.
+    /// Creates an environment that plays the levels of a source.
     pub fn new(source: Arc<dyn LevelSource>, options: Options) -> Self {
         Self { source, options, episode: None, start: None, over: false }
     }
 
-    /// The board as it is now, for pictures and planners.
+    /// Current board, for pictures and planners. `None` before the first reset.
     pub fn board(&self) -> Option<&Board> {
         self.episode.as_ref().map(Episode::board)
     }
@@ -73,12 +73,12 @@ impl Env for SokobanEnv {
 
     fn reset(&mut self, task: &TaskKey, _seed: u64) -> Result<Start, EnvError> {
         let level = self.source.level(task)?;
-        // The limit is a wrapper's business.
+        // The step limit is enforced by a wrapper.
         self.episode = Some(Episode::new(level.board, self.options.variant, u32::MAX));
         self.start = Some(level.board);
         self.over = false;
         let text = level.board.text(self.options.form);
-        // Every answer is the whole board: nothing of the first one needs to stay in sight.
+        // Every answer is the whole board, so prompts need not keep the first one.
         let context = String::new();
         Ok(Start { text, task: TASK.to_owned(), context, family: level.family.to_owned() })
     }
@@ -111,7 +111,7 @@ impl Env for SokobanEnv {
     }
 }
 
-/// The four directions, always: going into a wall is allowed and costs a step.
+/// Always the four directions: moving into a wall is allowed and costs a step.
 impl Admissible for SokobanEnv {
     fn admissible_actions(&mut self) -> Vec<String> {
         let mut names = Direction::ALL.map(|direction| direction.name().to_owned());
@@ -120,7 +120,7 @@ impl Admissible for SokobanEnv {
     }
 }
 
-/// A shortest solution, found when it is asked for; empty if the solver gives up.
+/// A shortest solution, computed on request. Empty if the solver finds none.
 impl Walkthrough for SokobanEnv {
     fn solution(&self) -> Vec<String> {
         let solution = self.start.as_ref().and_then(solve);

@@ -1,35 +1,35 @@
-//! One episode with the rewards and the end of the originals.
+//! One episode, with rewards and end of the original implementations.
 
 use crate::action::{Action, Variant};
 use crate::board::{Board, Moved};
 
 /// Reward of every step.
 pub const STEP: f64 = -0.1;
-/// Added when more boxes are on targets than before.
+/// Bonus when more boxes are on targets than before the step.
 pub const ON_TARGET: f64 = 1.0;
-/// Added when fewer boxes are on targets than before.
+/// Penalty when fewer boxes are on targets than before the step.
 pub const OFF_TARGET: f64 = -1.0;
-/// Added when all boxes are on targets.
+/// Bonus when all boxes are on targets.
 pub const FINISHED: f64 = 10.0;
 
-/// What an action led to.
+/// Result of an action.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Outcome {
     /// Reward.
     pub reward: f64,
-    /// What the original calls done: all boxes on targets, or exactly as many steps as allowed.
+    /// `done` of the original: all boxes are on targets, or the number of steps equals the limit.
     pub done: bool,
-    /// All boxes are on targets.
+    /// Whether all boxes are on targets.
     pub won: bool,
-    /// What became of the player.
+    /// Effect on the player.
     pub moved: Moved,
 }
 
-/// A board being played, with the originals' counters.
+/// A board in play, with the counters of the original.
 ///
-/// * Boxes count as on target by comparison with the step before; the first step compares with none.
-/// * `done` by steps means *exactly* `max_steps`: who plays on after the end is not told again.
-/// * verl-agent's action 0 changes nothing, counts as no step, never ends an episode and costs a step's reward.
+/// * The number of boxes on targets is compared with that before the step; before the first step it counts as 0.
+/// * The step limit sets `done` at *exactly* `max_steps` steps: steps after the end do not set it again.
+/// * verl-agent's action 0 changes nothing, does not count as a step, never ends an episode and costs [`STEP`].
 ///
 /// ```
 /// use stepladder_sokoban::{Action, Board, Direction, Episode, Variant};
@@ -47,22 +47,22 @@ pub struct Episode {
     variant: Variant,
     max_steps: u32,
     steps: u32,
-    /// Boxes on targets after the last step.
+    /// Number of boxes on targets after the last step.
     on_target: u32,
 }
 
 impl Episode {
-    /// Starts on a board. `max_steps` is the original's limit.
+    /// Starts an episode on a board. `max_steps` is the step limit of the original.
     pub fn new(board: Board, variant: Variant, max_steps: u32) -> Self {
         Self { board, variant, max_steps, steps: 0, on_target: 0 }
     }
 
-    /// The board as it is now.
+    /// Current board.
     pub fn board(&self) -> &Board {
         &self.board
     }
 
-    /// Steps that counted.
+    /// Number of counted steps.
     pub fn steps(&self) -> u32 {
         self.steps
     }

@@ -1,8 +1,8 @@
-//! The expert: planner, executor and progress writer by rule, as functions of prompt contents (design D11).
+//! Rule-based expert: planner, executor and progress writer as functions of the query (docs/design.md D11).
 //!
-//! * planner: the first sub-goal of a shortest solution of the board it sees
-//! * executor: the next move of that push, and whether it completes it
-//! * progress: where the box is now
+//! * planner: the first sub-goal of a shortest solution of the shown board
+//! * executor: the next move of that push, and whether it completes the push
+//! * progress: current position of the box
 //! * flat: the first move of a shortest solution of the last board
 
 use stepladder_core::label::Expert;
@@ -12,17 +12,17 @@ use stepladder_core::reply::executor_reply;
 use crate::board::{Board, Direction};
 use crate::plan::{Push, plan};
 
-/// What is issued where no solution is left, and what is done then.
+/// Subtask of a board without solution.
 const NO_PLAN: &str = "no way is left";
 const NO_MOVE: &str = "still";
-/// The progress text of a push that no box is on the way of.
+/// Progress text where no box is on the path of the push.
 const NO_BOX: &str = "no box there";
 
-/// The expert of Sokoban.
+/// Expert of Sokoban.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SokobanExpert;
 
-/// The board of an observation as text: the last answer, at the start of an episode the context.
+/// Returns the board of an observation: the last answer, or the context at the start of an episode.
 pub(crate) fn shown(observation: &Observation) -> &str {
     if observation.feedback.is_empty() { &observation.context } else { &observation.feedback }
 }
@@ -40,7 +40,7 @@ impl SokobanExpert {
         Push::parse(subtask)?.next_move(board)
     }
 
-    /// Where the box of a push is: the first on its way that is not yet at the end, else the end.
+    /// Progress text: position of the first box on the path of a push. `None` if no box is on the path.
     fn progress(subtask: &str, board: &Board) -> Option<String> {
         let push = Push::parse(subtask)?;
         let direction = push.direction()?;
@@ -63,7 +63,7 @@ impl Expert for SokobanExpert {
             Query::Planner { observation, .. } => {
                 seen(observation).as_ref().and_then(Self::subgoal).unwrap_or_else(|| NO_PLAN.to_owned())
             }
-            // A sub-goal that cannot be pursued is given back at once.
+            // A sub-goal that cannot be pursued is returned at once.
             Query::Executor { subtask, observation, .. } => {
                 match seen(observation).and_then(|board| Self::act(subtask, &board)) {
                     Some((direction, finished)) => executor_reply(direction.name(), finished),
@@ -73,7 +73,7 @@ impl Expert for SokobanExpert {
             Query::Progress { subtask, observation, .. } => seen(observation)
                 .and_then(|board| Self::progress(subtask, &board))
                 .unwrap_or_else(|| NO_BOX.to_owned()),
-            // Blueprints are taken from its episodes (`stepladder_agent::replay`).
+            // Blueprints are derived from its episodes (`stepladder_agent::replay`).
             Query::Macro { .. } | Query::Micro { .. } => return None,
             Query::Flat { context, history, .. } => {
                 let last = history.last().map_or(context, |(_, answer)| answer);

@@ -1,4 +1,4 @@
-//! What this crate offers.
+//! The environment family of this crate.
 
 use std::sync::Arc;
 
@@ -9,25 +9,25 @@ use stepladder_env::family::{BenchRequest, DataSet, GenerateRequest, Measured, V
 use stepladder_env::transcript::Report;
 use stepladder_env::{EnvError, Family, OptionSpec, Reader, TaskSet, Values};
 
-use crate::bench::{self, Plan};
+use crate::bench::{self, Workload};
 use crate::board::Board;
 use crate::codec::SokobanCodec;
 use crate::env::Options;
 use crate::expert::{SokobanExpert, shown};
 use crate::frame::Tiles;
-use crate::splits::{KINDS, Kind};
+use crate::splits::{BoardSize, SIZES};
 use crate::tasks::{SPEC, Sokoban};
 use crate::{boxoban, noise, verify};
 
-/// Steps of a benchmark.
+/// Default number of steps of a benchmark.
 const STEPS: u64 = 2_000_000;
 
-/// Boards of one level file.
+/// Boards per written level file.
 const PER_FILE: usize = 1000;
 
 const TILES: &str = "tiles";
 
-/// Sokoban.
+/// Environment family `sokoban`.
 pub static FAMILY: Family = Family {
     options: &[OptionSpec {
         name: TILES,
@@ -64,16 +64,16 @@ impl Perturb for WrongMoves {
     }
 }
 
-/// The size of generated boards that a split holds.
-fn kind(split: &str) -> Option<&'static Kind> {
-    KINDS.iter().find(|kind| split.ends_with(&format!("-{}", kind.name)))
+/// Board size of a generated split.
+fn board_size(split: &str) -> Option<&'static BoardSize> {
+    SIZES.iter().find(|size| split.ends_with(&format!("-{}", size.name)))
 }
 
 fn failed(reason: impl ToString) -> EnvError {
     EnvError::Backend { env: SPEC.id, reason: reason.to_string() }
 }
 
-/// Plays the boards of a split, and generates new ones of its size.
+/// Benchmarks the boards of a split and the generation of boards of its size.
 fn measure(request: &BenchRequest<'_>) -> Result<Measured, EnvError> {
     let options = Options::default();
     let set = Sokoban::new(request.data_root, options);
@@ -82,10 +82,11 @@ fn measure(request: &BenchRequest<'_>) -> Result<Measured, EnvError> {
     let listed = set.tasks(split)?;
     let boards: Vec<Board> =
         listed.iter().map(|task| Ok(set.level(task)?.board)).collect::<Result<_, EnvError>>()?;
-    let generator = kind(split).and_then(Kind::generator).map(|generator| (generator, (steps / 100).max(1)));
+    let generator =
+        board_size(split).and_then(BoardSize::generator).map(|generator| (generator, (steps / 100).max(1)));
     let max_steps = set.max_steps(split);
-    let plan = Plan { boards: &boards, max_steps, options, steps, seed: request.seed, generator };
-    let report = bench::bench(plan).ok_or_else(|| failed("no levels to play"))?;
+    let workload = Workload { boards: &boards, max_steps, options, steps, seed: request.seed, generator };
+    let report = bench::bench(workload).ok_or_else(|| failed("no levels to play"))?;
     let generated =
         report.generated_per_second.map(|rate| format!("{rate:.0} boards generated/s, ")).unwrap_or_default();
     let summary = format!(
@@ -101,7 +102,7 @@ fn measure(request: &BenchRequest<'_>) -> Result<Measured, EnvError> {
     Ok(Measured { json: serde_json::to_string(&report).map_err(failed)?, summary })
 }
 
-/// Compares recorded episodes, and their pictures where the original's tiles are.
+/// Replays recorded episodes; compares pictures if the original's tiles are given.
 fn replay(request: &VerifyRequest<'_>) -> Result<Report, EnvError> {
     let tiles = request.options.directory(TILES).map(Tiles::load).transpose()?;
     let mut report = Report::default();
@@ -115,9 +116,9 @@ fn replay(request: &VerifyRequest<'_>) -> Result<Report, EnvError> {
 fn write_boards(request: &GenerateRequest<'_>) -> Result<String, EnvError> {
     let GenerateRequest { split, count, seed, output, .. } = *request;
     let set = Sokoban::default();
-    let Some(kind) = kind(split) else {
-        let sizes: Vec<String> = KINDS.iter().map(|kind| format!("train-{}", kind.name)).collect();
-        let problem = format!("{} generates {}, not `{split}`", SPEC.id, sizes.join(" and "));
+    let Some(size) = board_size(split) else {
+        let names: Vec<String> = SIZES.iter().map(|size| format!("train-{}", size.name)).collect();
+        let problem = format!("{} generates {}, not `{split}`", SPEC.id, names.join(" and "));
         return Err(EnvError::Usage(problem));
     };
     set.tasks(split)?;
@@ -130,7 +131,7 @@ fn write_boards(request: &GenerateRequest<'_>) -> Result<String, EnvError> {
             .collect::<Result<_, EnvError>>()?;
         fs_err::write(output.join(format!("{number:03}.txt")), boxoban::write(&boards))?;
     }
-    Ok(format!("{count} boards of {} ({split}) in {}", kind.name, output.display()))
+    Ok(format!("{count} boards of {} ({split}) in {}", size.name, output.display()))
 }
 
 #[cfg(test)]
@@ -143,17 +144,21 @@ mod tests {
     fn it_opens_without_data_and_lacks_what_it_lacks() {
         let options = FAMILY.options(Reader::Verify, [(TILES, "nowhere")]).unwrap();
         assert_eq!(FAMILY.open(None, &options).unwrap().spec(), FAMILY.spec);
-        let said = [
+        let message = [
             FAMILY.segmenter().err(),
             FAMILY.augment().err(),
             FAMILY.report(None, &options).err(),
             FAMILY.verify(&VerifyRequest { transcripts: &[], data_root: None, options: &options }).err(),
         ]
         .map(|error| error.unwrap().to_string());
-        assert_eq!(said[0], "sokoban has no segmenter");
-        assert_eq!(said[1], "sokoban has no augmentation: its things cannot be renamed");
-        assert_eq!(said[2], "sokoban has no report of its distribution");
-        assert!(said[3].starts_with("nowhere/wall.png: cannot read a tile of gym-sokoban"), "{}", said[3]);
+        assert_eq!(message[0], "sokoban has no segmenter");
+        assert_eq!(message[1], "sokoban has no augmentation: its things cannot be renamed");
+        assert_eq!(message[2], "sokoban has no report of its distribution");
+        assert!(
+            message[3].starts_with("nowhere/wall.png: cannot read a tile of gym-sokoban"),
+            "{}",
+            message[3]
+        );
     }
 
     #[test]

@@ -8,10 +8,10 @@ use stepladder_env::EnvError;
 
 use crate::board::{Board, Tile};
 
-/// Pixels along a side of a tile.
+/// Side length of a tile in pixels.
 pub const SIDE: usize = 16;
 
-/// The original's colours of one-pixel cells, by tile number: red, green, blue.
+/// The original's colours (red, green, blue) of one-pixel cells, by tile number.
 pub const COLOURS: [[u8; 3]; 7] = [
     [0, 0, 0],
     [243, 248, 238],
@@ -22,7 +22,7 @@ pub const COLOURS: [[u8; 3]; 7] = [
     [219, 212, 56],
 ];
 
-/// The original's tile files, by tile number.
+/// File names of the original's tiles, by tile number.
 const FILES: [&str; 7] = [
     "wall.png",
     "floor.png",
@@ -33,19 +33,19 @@ const FILES: [&str; 7] = [
     "player_on_target.png",
 ];
 
-/// A picture: `height * width` pixels of red, green and blue, row by row.
+/// An RGB picture of `height * width` pixels, row by row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
-    /// Rows of pixels.
+    /// Height in pixels.
     pub height: usize,
-    /// Pixels of a row.
+    /// Width in pixels.
     pub width: usize,
     /// `height * width * 3` bytes.
     pub pixels: Vec<u8>,
 }
 
 impl Frame {
-    /// One pixel per cell, in the original's colours.
+    /// Draws one pixel per cell, in the original's colours.
     ///
     /// ```
     /// use stepladder_sokoban::{Board, Frame};
@@ -60,7 +60,7 @@ impl Frame {
         Self { height: board.rows(), width: board.cols(), pixels }
     }
 
-    /// [`SIDE`] × [`SIDE`] pixels per cell.
+    /// Draws [`SIDE`] × [`SIDE`] pixels per cell.
     pub fn large(board: &Board, tiles: &Tiles) -> Self {
         let (height, width) = (board.rows() * SIDE, board.cols() * SIDE);
         let mut pixels = vec![0; height * width * 3];
@@ -74,18 +74,18 @@ impl Frame {
         Self { height, width, pixels }
     }
 
-    /// SHA-1 of the pixels in hexadecimal, as the transcripts of the originals have it.
+    /// Returns the SHA-1 of the pixels in hexadecimal, as in transcripts of the original.
     pub fn sha1(&self) -> String {
         Sha1::digest(&self.pixels).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
-/// A picture of every tile.
+/// Pictures of all tiles.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tiles([Vec<u8>; 7]);
 
 impl Tiles {
-    /// Ours, drawn by rule: bricks, plain floor, rings for targets, framed boxes, a disc for the player.
+    /// Draws Stepladder's own tiles: bricks, plain floor, rings for targets, framed boxes, a disc for the player.
     pub fn own() -> Self {
         Self(Tile::ALL.map(|tile| {
             let pixels = (0..SIDE * SIDE).flat_map(|number| pixel(tile, number / SIDE, number % SIDE));
@@ -93,10 +93,10 @@ impl Tiles {
         }))
     }
 
-    /// Those of an installed gym-sokoban: the seven files of its folder `surface`.
+    /// Loads the tiles of an installed gym-sokoban: the seven files of its folder `surface`.
     ///
     /// # Errors
-    /// [`EnvError::Data`] naming the file that is absent or no 16 × 16 RGB picture.
+    /// [`EnvError::Data`] with the file that is missing or is not a 16 × 16 RGB picture.
     pub fn load(folder: &Path) -> Result<Self, EnvError> {
         let mut tiles = Self(Default::default());
         for (tile, name) in tiles.0.iter_mut().zip(FILES) {
@@ -110,7 +110,7 @@ impl Tiles {
     }
 }
 
-/// The pixels of a PNG file of [`SIDE`] × [`SIDE`] pixels with 8 bits each of red, green and blue.
+/// Decodes a PNG file of [`SIDE`] × [`SIDE`] pixels with 8 bits per colour channel.
 fn rgb(file: Vec<u8>) -> Result<Vec<u8>, String> {
     let broken = |error: png::DecodingError| format!("not a readable PNG file: {error}");
     let mut reader = png::Decoder::new(Cursor::new(file)).read_info().map_err(broken)?;
@@ -127,10 +127,10 @@ fn rgb(file: Vec<u8>) -> Result<Vec<u8>, String> {
     Ok(pixels)
 }
 
-/// One pixel of our own tiles.
+/// Colour of one pixel of Stepladder's own tiles.
 fn pixel(tile: Tile, y: usize, x: usize) -> [u8; 3] {
     let floor = COLOURS[Tile::Floor as usize];
-    // Squared distance from the middle, in half pixels.
+    // Squared distance from the centre, in half pixels.
     let distance = (2 * y).abs_diff(SIDE - 1).pow(2) + (2 * x).abs_diff(SIDE - 1).pow(2);
     let edge = y.min(SIDE - 1 - y).min(x.min(SIDE - 1 - x));
     let ground = |target: bool| {
@@ -175,13 +175,13 @@ mod tests {
         let board: Board = "######\n#PXSO#\n######".replace('S', "_").parse().unwrap();
         let frame = Frame::large(&board, &tiles);
         assert_eq!((frame.height, frame.width, frame.pixels.len()), (48, 96, 48 * 96 * 3));
-        // The middle of the box and of the player.
+        // Centres of the box and of the player.
         let at = |y: usize, x: usize| &frame.pixels[(y * 96 + x) * 3..][..3];
         assert_eq!(at(24, 24), COLOURS[Tile::Player as usize]);
         assert_eq!(at(20, 40), COLOURS[Tile::Box as usize]);
     }
 
-    /// A PNG file of these pixels.
+    /// Encodes pixels as a PNG file.
     fn png_file(side: u32, colours: png::ColorType, pixels: &[u8]) -> Vec<u8> {
         let mut file = Vec::new();
         let mut encoder = png::Encoder::new(&mut file, side, side);

@@ -1,21 +1,21 @@
-//! Not an agent and not a picture book: Sokoban as gym-sokoban 0.0.6 and verl-agent play it, in Rust alone.
+//! Sokoban as in gym-sokoban 0.0.6 and verl-agent, in Rust without Python.
 //!
-//! Playing:
+//! Environment:
 //! * [`mod@board`]: walls, targets, boxes, the player, and moves; [`cells`]: sets of cells
 //! * [`mod@text`] and [`frame`]: boards as text and as pictures
 //! * [`action`] and [`episode`]: actions, rewards and ends of both rule sets
-//! * [`mod@env`]: playing behind the environment contract
-//! * [`tasks`], [`splits`], [`boxoban`]: which levels there are
-//! * [`generate`]: drawing new solvable boards
-//! * [`mod@verify`]: replaying recorded episodes of the originals; [`mod@bench`]: measuring speed
-//! * [`family`]: everything the crate offers, as one static
+//! * [`mod@env`]: implementation of the environment contract
+//! * [`tasks`], [`splits`], [`boxoban`]: available levels
+//! * [`generate`]: generation of solvable boards
+//! * [`mod@verify`]: replay of the original's recorded episodes; [`mod@bench`]: speed
+//! * [`family`]: the environment family, which combines everything here
 //!
-//! Playing well:
+//! Solutions:
 //! * [`mod@solve`]: shortest solutions
 //! * [`mod@plan`]: solutions cut into sub-goals
-//! * [`expert`], [`noise`], [`codec`]: demonstrations for STEP-HRL and flat agents, and their compact texts
+//! * [`expert`], [`noise`], [`codec`]: demonstrations for STEP-HRL and flat agents, and the compact encoding
 
-#![warn(clippy::print_stderr)] // Panics where standard error is closed.
+#![warn(clippy::print_stderr)] // `eprintln!` panics if standard error is closed.
 
 pub mod action;
 pub mod bench;

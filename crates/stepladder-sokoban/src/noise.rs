@@ -1,5 +1,5 @@
-//! Wrong moves for noisy expert rollouts (DART): the expert's label is kept, another move is played, and the next labels
-//! show how to recover.
+//! Wrong moves for noisy expert rollouts (DART): the expert's label is kept, another move is played, and the following
+//! labels show how to recover.
 
 use rand::seq::IndexedRandom;
 use stepladder_core::seed::Rng;
@@ -7,8 +7,8 @@ use stepladder_core::seed::Rng;
 use crate::action::{Action, Variant};
 use crate::board::{Board, Direction, Moved};
 
-/// Proposes another move than `action` on a board, one that changes something and pushes no box: a push may lose the
-/// level, and then nothing is left to learn. `None` if there is none.
+/// Proposes a move other than `action` that changes the board and pushes no box: a push may make the level unsolvable,
+/// which leaves nothing to learn. `None` if there is no such move.
 pub fn perturb(action: &str, board: &str, rng: &mut Rng) -> Option<String> {
     let board: Board = board.parse().ok()?;
     let meant = Action::parse(action, Variant::VerlAgent);

@@ -19,7 +19,7 @@ use std::ops::Range;
 use crate::board::{Board, Direction, Moved};
 use crate::solve::{solve, walk};
 
-/// A row and a column, both from 0, the walls at the border counted: `(2,3)`.
+/// A row and a column, both from 0, border walls included: `(2,3)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place {
     /// Row, from 0.
@@ -28,21 +28,21 @@ pub struct Place {
     pub col: usize,
 }
 
-/// Push one box straight from one place to another: `push box from (2,3) to (2,5)`.
+/// Push of one box along a straight line: `push box from (2,3) to (2,5)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Push {
-    /// Where the box is.
+    /// Start position of the box.
     pub from: Place,
-    /// Where it goes: another place of the same row or column.
+    /// End position of the box, in the same row or column.
     pub to: Place,
 }
 
-/// A push, and which actions of the solution it takes.
+/// A push and its actions in the solution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubGoal {
-    /// What is to be done.
+    /// The push.
     pub push: Push,
-    /// Its moves in [`Plan::moves`]: the walk to the box, then the pushes.
+    /// Range of its moves in [`Plan::moves`]: the walk to the box, then the pushes.
     pub actions: Range<usize>,
 }
 
@@ -51,8 +51,8 @@ pub struct SubGoal {
 pub struct Plan {
     /// All moves.
     pub moves: Vec<Direction>,
-    /// One per maximal straight push, in order. Their actions adjoin and cover all moves, except that moves after the
-    /// last push belong to none.
+    /// One per maximal straight push, in order. Their ranges are contiguous and cover all moves except those after the
+    /// last push.
     pub subgoals: Vec<SubGoal>,
 }
 
@@ -75,7 +75,7 @@ impl fmt::Display for SubGoal {
 }
 
 impl Place {
-    /// Reads `(2,3)`; spaces around the numbers do no harm.
+    /// Parses `(2,3)`; spaces around the numbers are accepted.
     pub fn parse(text: &str) -> Option<Self> {
         let (row, col) = text.trim().strip_prefix('(')?.strip_suffix(')')?.split_once(',')?;
         let number = |text: &str| text.trim().parse().ok().filter(|number| *number < Board::MOST);
@@ -84,7 +84,8 @@ impl Place {
 }
 
 impl Push {
-    /// Reads what [`Push`] writes. `None` for anything else, a push that is not straight, and one that leads nowhere.
+    /// Parses the text of a [`Push`]. `None` for any other text, for a push that is not straight, and for one without
+    /// movement.
     ///
     /// ```
     /// use stepladder_sokoban::plan::Push;
@@ -99,7 +100,7 @@ impl Push {
         push.direction().map(|_| push)
     }
 
-    /// Which way; `None` unless the two places differ in row or column alone.
+    /// Direction of the push. `None` unless the two positions differ in either row or column.
     pub fn direction(&self) -> Option<Direction> {
         let (from, to) = (self.from, self.to);
         match (from.row == to.row, from.col == to.col) {
@@ -109,8 +110,8 @@ impl Push {
         }
     }
 
-    /// What comes next on a board that is somewhere on the way: the move, and whether it completes the push. `None` if no
-    /// box is left between the two places, or the player cannot get behind it.
+    /// Returns the next move on a board at any stage of the push, and whether that move completes the push. `None` if
+    /// no box is left between the two positions, or the player cannot get behind it.
     pub fn next_move(&self, board: &Board) -> Option<(Direction, bool)> {
         let direction = self.direction()?;
         let end = board.cell(self.to.row, self.to.col)?;
@@ -136,7 +137,7 @@ impl Push {
 /// Cuts moves into sub-goals.
 ///
 /// # Errors
-/// One sentence with the number of the first move that the board blocks.
+/// Returns a sentence with the number of the first move that the board blocks.
 pub fn segment(board: &Board, moves: &[Direction]) -> Result<Plan, String> {
     let mut now = *board;
     let place = |cell| {
@@ -144,7 +145,7 @@ pub fn segment(board: &Board, moves: &[Direction]) -> Result<Plan, String> {
         Place { row, col }
     };
     let mut subgoals: Vec<SubGoal> = Vec::new();
-    // Direction of the push that the last move belonged to.
+    // Direction of the push that includes the last move.
     let mut pushing = None;
     for (number, &direction) in moves.iter().enumerate() {
         match now.step(direction) {
@@ -172,7 +173,7 @@ pub fn segment(board: &Board, moves: &[Direction]) -> Result<Plan, String> {
     Ok(Plan { moves: moves.to_vec(), subgoals })
 }
 
-/// A shortest solution, cut into sub-goals. `None` where [`solve`] finds none.
+/// Finds a shortest solution and cuts it into sub-goals. `None` if [`solve`] finds none.
 pub fn plan(board: &Board) -> Option<Plan> {
     segment(board, &solve(board)?.moves).ok()
 }

@@ -1,7 +1,7 @@
-//! Generated boards in named splits that never overlap.
+//! Generated boards in named, disjoint splits.
 //!
-//! `dev` and `test` are the first thousand different boards of their own streams; a board counts as the same when it
-//! can be turned or mirrored into the other. Boards of `train` that occur in `dev` or `test` are drawn again.
+//! `dev` and `test` are the first thousand different boards of their own streams; boards that are symmetric to each
+//! other count as equal. Boards of `train` that occur in `dev` or `test` are drawn again.
 
 use std::sync::OnceLock;
 
@@ -9,32 +9,32 @@ use rustc_hash::FxHashSet;
 use stepladder_core::seed::stream;
 
 use crate::board::Board;
-use crate::generate::{Generator, Options, Recipe, canonical};
+use crate::generate::{Generator, GeneratorOptions, Recipe, canonical};
 
-/// Boards of `dev`, and of `test`.
+/// Number of boards of `dev`, and of `test`.
 pub const HELD_OUT: usize = 1000;
 
-/// Boards that `train` lists; any number can be played.
+/// Number of boards that `train` lists; higher numbers are playable too.
 pub const LISTED: usize = 10_000;
 
-/// The three parts of every size.
+/// Subset of the boards of one size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// As many boards as wanted, none of the other two parts.
+pub enum Subset {
+    /// Training: unbounded, without the boards of the other two.
     Train,
-    /// For choices during development.
+    /// Development: choices of hyperparameters.
     Dev,
-    /// For the end.
+    /// Final evaluation.
     Test,
 }
 
 /// A size of generated boards.
 #[derive(Debug)]
-pub struct Kind {
-    /// What stands behind `train-`, `dev-` and `test-`: `6x6-1`.
+pub struct BoardSize {
+    /// Name after `train-`, `dev-` or `test-`: `6x6-1`.
     pub name: &'static str,
-    /// What is drawn.
-    pub options: Options,
+    /// Settings of the generator.
+    pub options: GeneratorOptions,
     /// Step limit.
     pub max_steps: u32,
     held: OnceLock<Held>,
@@ -44,73 +44,73 @@ pub struct Kind {
 struct Held {
     dev: Vec<Board>,
     test: Vec<Board>,
-    /// Canonical forms of both.
+    /// Canonical forms of all boards of `dev` and `test`.
     taken: FxHashSet<Board>,
 }
 
 const DEPTH: Recipe = Recipe::VerlAgent { depth: 30 };
 
-/// The registered sizes. 15 steps at 6 × 6 are verl-agent's; 40 at 8 × 8 are ours and leave the same room: 99 of
-/// 100 shortest solutions have at most 9 and 22 moves (docs/sokoban.md).
-pub static KINDS: [Kind; 2] = [
-    Kind {
+/// Registered sizes. 15 steps at 6 × 6 are verl-agent's. 40 at 8 × 8 are Stepladder's and equally generous: 99 of 100
+/// shortest solutions have at most 9 and 22 moves (docs/sokoban.md).
+pub static SIZES: [BoardSize; 2] = [
+    BoardSize {
         name: "6x6-1",
-        options: Options { rows: 6, cols: 6, boxes: 1, recipe: DEPTH },
+        options: GeneratorOptions { rows: 6, cols: 6, boxes: 1, recipe: DEPTH },
         max_steps: 15,
         held: OnceLock::new(),
     },
-    Kind {
+    BoardSize {
         name: "8x8-2",
-        options: Options { rows: 8, cols: 8, boxes: 2, recipe: DEPTH },
+        options: GeneratorOptions { rows: 8, cols: 8, boxes: 2, recipe: DEPTH },
         max_steps: 40,
         held: OnceLock::new(),
     },
 ];
 
-/// Size and part of a split name.
-pub(crate) fn named(split: &str) -> Option<(&'static Kind, Part)> {
-    let (part, name) = split.split_once('-')?;
-    let part = match part {
-        "train" => Part::Train,
-        "dev" => Part::Dev,
-        "test" => Part::Test,
+/// Parses a split name into size and subset.
+pub(crate) fn named(split: &str) -> Option<(&'static BoardSize, Subset)> {
+    let (subset, name) = split.split_once('-')?;
+    let subset = match subset {
+        "train" => Subset::Train,
+        "dev" => Subset::Dev,
+        "test" => Subset::Test,
         _ => return None,
     };
-    KINDS.iter().find(|kind| kind.name == name).map(|kind| (kind, part))
+    SIZES.iter().find(|size| size.name == name).map(|size| (size, subset))
 }
 
-impl Kind {
-    /// The board of a number. `None` beyond the end of `dev` and `test`.
+impl BoardSize {
+    /// Returns the board of a number. `None` past the end of `dev` and `test`.
     ///
     /// ```
-    /// use stepladder_sokoban::splits::{HELD_OUT, KINDS, Part};
-    /// assert!(KINDS[0].board(Part::Dev, HELD_OUT as u64 - 1).is_some());
-    /// assert!(KINDS[0].board(Part::Dev, HELD_OUT as u64).is_none());
-    /// assert!(KINDS[0].board(Part::Train, 123_456_789).is_some());
+    /// use stepladder_sokoban::splits::{HELD_OUT, SIZES, Subset};
+    /// assert!(SIZES[0].board(Subset::Dev, HELD_OUT as u64 - 1).is_some());
+    /// assert!(SIZES[0].board(Subset::Dev, HELD_OUT as u64).is_none());
+    /// assert!(SIZES[0].board(Subset::Train, 123_456_789).is_some());
     /// ```
-    pub fn board(&self, part: Part, number: u64) -> Option<Board> {
+    pub fn board(&self, subset: Subset, number: u64) -> Option<Board> {
         let held = self.held();
-        let list = match part {
-            Part::Train => {
+        let list = match subset {
+            Subset::Train => {
                 let mut generator = self.generator()?;
                 return self.training(&mut generator, number);
             }
-            Part::Dev => &held.dev,
-            Part::Test => &held.test,
+            Subset::Dev => &held.dev,
+            Subset::Test => &held.test,
         };
         list.get(usize::try_from(number).ok()?).copied()
     }
 
-    /// A training board; the generator keeps its memory from one to the next.
+    /// Returns a training board, drawn with a reusable generator.
     pub fn training(&self, generator: &mut Generator, number: u64) -> Option<Board> {
         let name = format!("sokoban/train/{}", self.name);
-        // Held-out boards are a small part of all, so this ends soon.
+        // Held-out boards are a small fraction of all, so this ends soon.
         (0..)
             .map_while(|attempt| generator.board(&mut stream(number, &name, &[attempt])).ok())
             .find(|board| !self.held().taken.contains(&canonical(board)))
     }
 
-    /// A generator of this size.
+    /// Creates a generator of this size. `None` if its options are invalid.
     pub fn generator(&self) -> Option<Generator> {
         Generator::new(self.options).ok()
     }
@@ -124,8 +124,8 @@ impl Kind {
         })
     }
 
-    fn distinct(&self, part: &str, taken: &mut FxHashSet<Board>) -> Vec<Board> {
-        let name = format!("sokoban/{part}/{}", self.name);
+    fn distinct(&self, subset: &str, taken: &mut FxHashSet<Board>) -> Vec<Board> {
+        let name = format!("sokoban/{subset}/{}", self.name);
         let mut generator = self.generator();
         let drawn = (0..).map_while(|number| generator.as_mut()?.board(&mut stream(number, &name, &[])).ok());
         drawn.filter(|board| taken.insert(canonical(board))).take(HELD_OUT).collect()

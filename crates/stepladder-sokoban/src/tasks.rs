@@ -1,4 +1,4 @@
-//! Generated boards and Boxoban levels as a set of tasks.
+//! The task set: generated boards and Boxoban levels.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,9 +9,9 @@ use stepladder_env::{Env, EnvError, EnvSpec, TaskSet};
 use crate::boxoban::{self, Boxoban};
 use crate::env::{Level, LevelSource, Options, SokobanEnv};
 use crate::generate;
-use crate::splits::{self, HELD_OUT, LISTED, Part};
+use crate::splits::{self, HELD_OUT, LISTED, Subset};
 
-/// What is known about Sokoban.
+/// Specification of Sokoban.
 pub static SPEC: EnvSpec = EnvSpec {
     id: "sokoban",
     summary: "push boxes onto targets: generated boards (no download) and Boxoban levels",
@@ -38,8 +38,8 @@ pub static SPEC: EnvSpec = EnvSpec {
     deterministic: true,
 };
 
-/// Sokoban's tasks. Generated boards are called `level-17` (`dev` and `test`, which have an end) or `seed-17` (`train`,
-/// which has none), Boxoban levels `000/17` (file and number).
+/// Sokoban's tasks. Generated boards are named `level-17` in `dev` and `test`, which are finite, and `seed-17` in
+/// `train`, which is not; Boxoban levels are named `000/17` (file and number).
 ///
 /// ```
 /// use stepladder_core::TaskKey;
@@ -69,15 +69,15 @@ struct Levels {
     boxoban: Boxoban,
 }
 
-/// What a split name stands for.
+/// Levels of a split.
 enum Listing {
-    Generated(&'static splits::Kind, Part),
+    Generated(&'static splits::BoardSize, Subset),
     Boxoban { folder: &'static str, family: &'static str },
 }
 
 fn listing(split: &str) -> Result<Listing, EnvError> {
-    if let Some((kind, part)) = splits::named(split) {
-        return Ok(Listing::Generated(kind, part));
+    if let Some((size, subset)) = splits::named(split) {
+        return Ok(Listing::Generated(size, subset));
     }
     match boxoban::SPLITS.iter().find(|(name, ..)| *name == split) {
         Some((_, folder, family)) => Ok(Listing::Boxoban { folder, family }),
@@ -88,12 +88,12 @@ fn listing(split: &str) -> Result<Listing, EnvError> {
 }
 
 impl Sokoban {
-    /// Sokoban with these rules and texts; Boxoban levels are looked for below the data root when they are asked for.
+    /// Creates the task set with a rule set and text form. Boxoban levels are read below the data root on demand.
     pub fn new(data_root: Option<&Path>, options: Options) -> Self {
         Self { levels: Arc::new(Levels { boxoban: Boxoban::new(data_root) }), options }
     }
 
-    /// The level behind a task.
+    /// Returns the level of a task.
     ///
     /// # Errors
     /// [`EnvError::UnknownTask`], [`EnvError::Data`].
@@ -110,24 +110,24 @@ impl TaskSet for Sokoban {
     fn tasks(&self, split: &str) -> Result<Vec<TaskKey>, EnvError> {
         let (count, name) = match listing(split)? {
             Listing::Boxoban { folder, .. } => return self.levels.boxoban.tasks(SPEC.id, split, folder),
-            Listing::Generated(_, Part::Train) => (LISTED, "seed"),
+            Listing::Generated(_, Subset::Train) => (LISTED, "seed"),
             Listing::Generated(..) => (HELD_OUT, "level"),
         };
         Ok((0..count).map(|number| TaskKey::new(SPEC.id, split, format!("{name}-{number}"))).collect())
     }
 
-    /// A split holds one family.
+    /// All tasks of a split are of one family.
     fn family(&self, task: &TaskKey) -> Option<String> {
         let family = match listing(&task.split).ok()? {
-            Listing::Generated(kind, _) => kind.name,
+            Listing::Generated(size, _) => size.name,
             Listing::Boxoban { family, .. } => family,
         };
         Some(family.to_owned())
     }
 
-    /// verl-agent's 15 for boards of 6 × 6, 40 for 8 × 8, gym-sokoban's 120 for Boxoban levels.
+    /// Step limit: verl-agent's 15 for 6 × 6, 40 for 8 × 8, gym-sokoban's 120 for Boxoban levels.
     fn max_steps(&self, split: &str) -> u32 {
-        splits::named(split).map_or(SPEC.max_steps, |(kind, _)| kind.max_steps)
+        splits::named(split).map_or(SPEC.max_steps, |(size, _)| size.max_steps)
     }
 
     fn make(&self) -> Result<Box<dyn Env>, EnvError> {
@@ -142,21 +142,21 @@ impl LevelSource for Levels {
 
     fn level(&self, task: &TaskKey) -> Result<Level, EnvError> {
         let unknown = |reason: String| EnvError::UnknownTask { task: task.clone(), reason };
-        let (kind, part) = match listing(&task.split).map_err(|error| unknown(error.to_string()))? {
+        let (size, subset) = match listing(&task.split).map_err(|error| unknown(error.to_string()))? {
             Listing::Boxoban { folder, family } => return self.boxoban.level(task, folder, family),
-            Listing::Generated(kind, part) => (kind, part),
+            Listing::Generated(size, subset) => (size, subset),
         };
-        let name = if part == Part::Train { "seed" } else { "level" };
+        let name = if subset == Subset::Train { "seed" } else { "level" };
         let number = task
             .id
             .strip_prefix(name)
             .and_then(|rest| rest.strip_prefix('-')?.parse::<u64>().ok())
-            // `seed-007` would be a second name of `seed-7`.
+            // Rejects `seed-007`, a second name of `seed-7`.
             .filter(|number| task.id == format!("{name}-{number}"))
             .ok_or_else(|| unknown(format!("a board of this split is named {name}-<number>")))?;
-        let board = kind
-            .board(part, number)
+        let board = size
+            .board(subset, number)
             .ok_or_else(|| unknown(format!("{} has level-0 to level-{}", task.split, HELD_OUT - 1)))?;
-        Ok(Level { board, family: kind.name })
+        Ok(Level { board, family: size.name })
     }
 }

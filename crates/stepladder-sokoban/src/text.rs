@@ -1,22 +1,22 @@
-//! Boards as text, in the forms that the originals publish.
+//! Boards as text, in the published forms.
 
 use std::str::FromStr;
 
 use crate::board::{Board, BoardError, Tile};
 
-/// How a board is written.
+/// Text form of a board.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Form {
-    /// RAGEN's: one character per cell, rows by line breaks.
+    /// RAGEN's: one character per cell, rows separated by line breaks.
     #[default]
     Ragen,
-    /// verl-agent's: a space, the character, a space and a tab per cell; rows by line breaks.
+    /// verl-agent's: a space, the character, a space and a tab per cell; rows separated by line breaks.
     VerlAgent,
 }
 
 impl Tile {
-    /// The character of both published forms: `#` wall, `_` floor, `O` target, `√` box on target, `X` box, `P` player,
-    /// `S` player on target.
+    /// Returns the character in both published forms: `#` wall, `_` floor, `O` target, `√` box on target, `X` box, `P`
+    /// player, `S` player on target.
     pub fn symbol(self) -> char {
         match self {
             Self::Wall => '#',
@@ -29,14 +29,14 @@ impl Tile {
         }
     }
 
-    /// The tile of a character.
+    /// Returns the tile of a character.
     pub fn from_symbol(symbol: char) -> Option<Self> {
         Self::ALL.into_iter().find(|tile| tile.symbol() == symbol)
     }
 }
 
 impl Board {
-    /// The board in a form.
+    /// Formats the board.
     ///
     /// ```
     /// use stepladder_sokoban::{Board, Form};
@@ -50,7 +50,7 @@ impl Board {
         text
     }
 
-    /// Appends the board in a form.
+    /// Appends the formatted board to `text`.
     pub fn write(&self, form: Form, text: &mut String) {
         for (number, tile) in self.tiles().enumerate() {
             if number > 0 && number % self.cols() == 0 {
@@ -68,7 +68,7 @@ impl Board {
     }
 }
 
-/// Reads both published forms.
+/// Parses both published forms.
 impl FromStr for Board {
     type Err = BoardError;
 
@@ -80,7 +80,7 @@ impl FromStr for Board {
     }
 }
 
-/// Reads rows of characters; a character may stand for nothing.
+/// Parses rows of characters; `tile` returns `None` for characters to skip.
 pub(crate) fn from_rows<'a>(
     lines: impl Iterator<Item = &'a str>,
     tile: impl Fn(char) -> Result<Option<Tile>, BoardError>,
@@ -115,13 +115,13 @@ mod tests {
     #[test]
     fn what_is_no_board_is_refused_in_one_sentence() {
         let error = |text: &str| text.parse::<Board>().unwrap_err().to_string();
-        assert_eq!(error("#####\n#PXO_\n#####"), "row 1, column 4 lies at the border and is no wall");
-        assert_eq!(error("#####\n#_XO#\n#####"), "a board has one player, this one has 0");
+        assert_eq!(error("#####\n#PXO_\n#####"), "row 1, column 4 is at the border and must be a wall");
+        assert_eq!(error("#####\n#_XO#\n#####"), "0 players: a board has exactly one");
         assert_eq!(
             error("#####\n#PXX#\n#####"),
-            "2 boxes and 0 targets: a board has equally many, at least one"
+            "2 boxes and 0 targets: a board has as many boxes as targets, at least one"
         );
-        assert_eq!(error("#####\n#P?O#\n#####"), "`?` stands for no cell");
+        assert_eq!(error("#####\n#P?O#\n#####"), "`?` is not a tile");
         for text in ["", "###", "#####\n####\n#####", &"####\n".repeat(40)] {
             assert!(error(text).starts_with("a board of "), "{text}: {}", error(text));
         }

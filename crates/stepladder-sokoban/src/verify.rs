@@ -1,4 +1,4 @@
-//! Replaying recorded episodes of the originals.
+//! Replay of recorded episodes of the original implementations.
 
 use std::path::Path;
 
@@ -13,16 +13,16 @@ use crate::frame::{Frame, Tiles};
 use crate::tasks::SPEC;
 use crate::text::Form;
 
-/// gym-sokoban's step limit where a row names none.
+/// gym-sokoban's step limit, used where a row has none.
 const GYM_STEPS: u64 = 120;
 
-/// What is said about `rgb_sha` without the original's tiles.
-const NO_TILES: &str = "rgb_sha (drawn with the original's own tiles: name the folder `surface` of an installed gym-sokoban 0.0.6 with --tiles)";
+/// Reason for a skipped `rgb_sha`.
+const NO_TILES: &str = "rgb_sha (drawn with the original's own tiles: pass the folder `surface` of an installed gym-sokoban 0.0.6 as `--option tiles=DIR`)";
 
-/// What says which episode a row belongs to.
+/// Fields that identify the episode of a row.
 const EPISODE: &[&str] = &["dim", "boxes", "max_steps", "search_depth", "seed"];
 
-/// Rows of verl-agent, whose players read text.
+/// Fields of verl-agent's rows, where observations are text.
 const VERL_AGENT: Schema = Schema {
     first_steps: &[0],
     episode: EPISODE,
@@ -31,7 +31,7 @@ const VERL_AGENT: Schema = Schema {
     optional: &["room_fixed", "room_state", "won", "tiny_sha", "rgb_sha"],
 };
 
-/// Rows of gym-sokoban.
+/// Fields of gym-sokoban's rows.
 const GYM: Schema = Schema {
     required: &["room_fixed", "room_state", "reward", "done"],
     optional: &["won", "tiny_sha", "rgb_sha"],
@@ -40,13 +40,14 @@ const GYM: Schema = Schema {
 
 /// Replays a transcript and compares every row.
 ///
-/// An episode whose first row has `text` is of verl-agent, one with `room_state` of gym-sokoban. Step 0 starts it on the
-/// board that it shows; later steps play their `action`. Every row has `text` (or `room_fixed` and `room_state`), `reward` and
-/// `done`, which are compared; `won`, `tiny_sha`, and `rgb_sha` if the original's tiles are given, are compared where present.
+/// An episode whose first row has `text` is verl-agent's; one with `room_state` is gym-sokoban's. Step 0 starts the
+/// episode on the board of its row; later steps play their `action`. `text` (or `room_fixed` and `room_state`),
+/// `reward` and `done` are required in every row and compared. `won` and `tiny_sha` are compared where present,
+/// `rgb_sha` too if the original's tiles are given.
 ///
 /// # Errors
-/// [`EnvError::Data`] if the transcript cannot be read; the message names the file and the row. Tiles without a picture to
-/// compare are an error too.
+/// [`EnvError::Data`] with file and row if the transcript cannot be read or replayed, and if tiles are given but no row
+/// has `rgb_sha`.
 pub fn verify(path: &Path, tiles: Option<&Tiles>) -> Result<Report, EnvError> {
     let mut replay = Replay::new(SPEC.id, path);
     let mut playing: Option<(Variant, Episode)> = None;
@@ -74,13 +75,13 @@ pub fn verify(path: &Path, tiles: Option<&Tiles>) -> Result<Report, EnvError> {
     Ok(report)
 }
 
-/// How a difference names the episode.
+/// Name of the episode in a reported difference.
 fn task(row: &Value) -> String {
     let part = |name: &str| row.get(name).map(|value| format!("{name} {value}"));
     ["dim", "boxes", "search_depth", "seed"].into_iter().filter_map(part).collect::<Vec<_>>().join(", ")
 }
 
-/// Plays one row; gives every field that a row may hold.
+/// Plays one row. Returns the value of every field that a row may have.
 fn play(
     playing: &mut Option<(Variant, Episode)>,
     row: &Row<'_>,
@@ -95,10 +96,12 @@ fn play(
         let (_, begun) = playing.insert((variant, Episode::new(board, variant, limit)));
         (&*begun, 0.0, false, false)
     } else {
-        let (_, episode) = playing.as_mut().ok_or_else(|| row.broken("no episode was begun"))?;
+        let (_, episode) = playing
+            .as_mut()
+            .ok_or_else(|| row.broken("no episode has begun; an episode begins with step 0"))?;
         let number = row.whole("action")?;
         let action = Action::from_number(number, variant)
-            .ok_or_else(|| row.broken(format!("there is no action {number}")))?;
+            .ok_or_else(|| row.broken(format!("action {number} does not exist in this rule set")))?;
         let outcome = episode.step(action);
         (&*episode, outcome.reward, outcome.done, outcome.won)
     };
@@ -128,10 +131,10 @@ fn matrix(cells: impl Iterator<Item = u8>, cols: usize) -> Value {
     json!(cells.collect::<Vec<u8>>().chunks(cols).collect::<Vec<_>>())
 }
 
-/// The board of a step-0 row.
+/// Reads the board of a step-0 row.
 fn start(row: &Row<'_>, variant: Variant) -> Result<Board, String> {
     if variant == Variant::VerlAgent {
-        let text = row.get("text").and_then(Value::as_str).ok_or("`text` is no text")?;
+        let text = row.get("text").and_then(Value::as_str).ok_or("`text` is not a string")?;
         return text.parse().map_err(|error: BoardError| format!("`text`: {error}"));
     }
     let numbers = |field: &str| -> Result<Vec<Vec<u64>>, String> {

@@ -1,4 +1,4 @@
-//! Generated boards, their splits, and the environment's contract over them.
+//! Generated boards, their splits, and the environment contract on them.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
@@ -9,7 +9,7 @@ use common::boards;
 use stepladder_core::seed::stream;
 use stepladder_core::{End, TaskKey};
 use stepladder_env::{Env, TaskSet, TimeLimit, conformance};
-use stepladder_sokoban::generate::{GenerateError, Generator, Options, Recipe};
+use stepladder_sokoban::generate::{GenerateError, Generator, GeneratorOptions, Recipe};
 use stepladder_sokoban::{Board, Form, Sokoban, Variant, solve, tasks};
 use stepladder_testing::data_root;
 
@@ -59,7 +59,7 @@ fn splits_have_their_sizes_and_share_no_board_however_it_is_turned() {
     }
 }
 
-/// All eight forms, made from the text.
+/// Returns all eight symmetric forms, built from the text.
 fn turned(board: &Board) -> Vec<Board> {
     let mut rows: Vec<Vec<char>> =
         board.text(Form::Ragen).lines().map(|line| line.chars().collect()).collect();
@@ -81,13 +81,13 @@ fn turned(board: &Board) -> Vec<Board> {
 fn every_generated_board_begins_unsolved_and_has_a_solution() {
     for recipe in [Recipe::Gym, Recipe::VerlAgent { depth: 30 }, Recipe::VerlAgent { depth: 300 }] {
         for (rows, cols, boxes) in [(6, 6, 1), (6, 6, 2), (7, 9, 3)] {
-            let mut generator = Generator::new(Options { rows, cols, boxes, recipe }).unwrap();
+            let mut generator = Generator::new(GeneratorOptions { rows, cols, boxes, recipe }).unwrap();
             for number in 0..20 {
                 let board = generator.board(&mut stream(number, "test", &[])).unwrap();
                 assert_eq!((board.rows(), board.cols(), board.boxes().len()), (rows, cols, boxes));
                 assert_eq!(board.on_target(), 0);
                 assert!(solve(&board).is_some(), "{board:?}");
-                let again = Generator::new(Options { rows, cols, boxes, recipe }).unwrap();
+                let again = Generator::new(GeneratorOptions { rows, cols, boxes, recipe }).unwrap();
                 assert_eq!(again.clone().board(&mut stream(number, "test", &[])).unwrap(), board);
             }
         }
@@ -96,7 +96,7 @@ fn every_generated_board_begins_unsolved_and_has_a_solution() {
 
 #[test]
 fn the_boards_never_change() {
-    // Another generator would silently change every published run: this pins it.
+    // Pins the generator: a change would silently alter every published run.
     let text = |split: &str| boards(split, 1)[0].text(Form::Ragen);
     assert_eq!(text("dev-6x6-1"), PINNED_SMALL);
     assert_eq!(text("test-8x8-2"), PINNED_LARGE);
@@ -107,12 +107,13 @@ const PINNED_LARGE: &str = "########\n##__####\n#O_O####\n#____###\n#____###\n#X
 #[test]
 fn impossible_wishes_are_refused() {
     let recipe = Recipe::Gym;
-    let error = |rows, cols, boxes| Generator::new(Options { rows, cols, boxes, recipe }).unwrap_err();
+    let error =
+        |rows, cols, boxes| Generator::new(GeneratorOptions { rows, cols, boxes, recipe }).unwrap_err();
     for (rows, cols, boxes) in [(4, 6, 1), (6, 17, 1), (6, 6, 0), (6, 6, 13)] {
-        let said = error(rows, cols, boxes).to_string();
-        assert!(said.contains("5 to 16 rows and columns and 1 to 12 boxes"), "{said}");
+        let message = error(rows, cols, boxes).to_string();
+        assert!(message.contains("5 to 16 rows and columns and 1 to 12 boxes"), "{message}");
     }
-    let mut crowded = Generator::new(Options { rows: 5, cols: 5, boxes: 9, recipe }).unwrap();
+    let mut crowded = Generator::new(GeneratorOptions { rows: 5, cols: 5, boxes: 9, recipe }).unwrap();
     assert_eq!(
         crowded.board(&mut stream(0, "test", &[])),
         Err(GenerateError::NoBoard { rows: 5, cols: 5, boxes: 9 })
@@ -155,7 +156,7 @@ fn anything_may_be_said_and_costs_a_step() {
                 let step = env.step(action).unwrap();
                 assert_eq!((step.unknown_action, step.reward, step.won), (unknown, -0.1, false), "{action}");
                 assert_eq!(step.observation, start.text);
-                // The wrapper counts what verl-agent's own counter does not.
+                // The wrapper counts steps that verl-agent's own counter does not.
                 assert_eq!(step.end, (action == "9").then_some(End::Truncated));
             }
         }

@@ -1,4 +1,4 @@
-//! The solver against plain breadth-first search, and sub-goals against the moves they stand for.
+//! Compares the solver with plain breadth-first search, and sub-goals with their moves.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
@@ -40,7 +40,7 @@ fn subgoals_cover_the_solution_and_lead_to_the_goal_by_themselves() {
             assert_eq!(Push::parse(&subgoal.to_string()), Some(subgoal.push));
         }
         assert_eq!(at, plan.moves.len());
-        // Pursuing one sub-goal after the other takes as many moves as the solution.
+        // Pursuing the sub-goals in turn takes as many moves as the solution.
         let mut now = board;
         for subgoal in &plan.subgoals {
             for left in (1..=subgoal.actions.len()).rev() {

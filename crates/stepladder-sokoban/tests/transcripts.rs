@@ -1,4 +1,4 @@
-//! Exactness on recorded episodes of the originals, and what happens to broken recordings.
+//! Exactness on recorded episodes of the originals, and errors for broken recordings.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
@@ -17,13 +17,13 @@ fn recorded_episodes_of_both_originals_are_reproduced() {
         let Some(root) = data_root(&file) else { return };
         let report = verify(&root.join(file), None).unwrap();
         assert_eq!((report.rows, report.mismatches), (rows, 0), "{:#?}", report.first_difference);
-        // Pictures need the original's tiles; that they were not compared is said.
+        // Pictures need the original's tiles; the report must name the field as not compared.
         assert_eq!(report.skipped_fields.len(), 1);
         assert!(report.skipped_fields[0].starts_with("rgb_sha"), "{:?}", report.skipped_fields);
     }
 }
 
-/// The report about rows of our own making.
+/// Replays handwritten rows.
 fn replay(rows: &[Value]) -> Result<Report, String> {
     let mut file = tempfile::Builder::new().suffix(".jsonl").tempfile().unwrap();
     for row in rows {
@@ -62,15 +62,15 @@ fn every_field_is_compared() {
         assert_eq!((report.rows, report.mismatches), (2, 1), "{field}");
         assert_eq!(report.first_difference.unwrap().field, field);
     }
-    let said = json!({ "seed": 3, "step": 0, "max_steps": 9, "text": BOARD, "reward": 0, "done": true });
-    let difference = replay(&[said]).unwrap().first_difference.unwrap();
+    let message = json!({ "seed": 3, "step": 0, "max_steps": 9, "text": BOARD, "reward": 0, "done": true });
+    let difference = replay(&[message]).unwrap().first_difference.unwrap();
     assert_eq!((difference.field.as_str(), difference.task.as_str()), ("done", "seed 3"));
 }
 
 #[test]
 fn broken_recordings_are_refused_with_their_row() {
     let start = json!({ "step": 0, "text": BOARD });
-    // Every row has these two.
+    // Adds the two fields required in every row.
     let full = |mut row: Value| {
         row["reward"] = json!(0);
         row["done"] = json!(false);
@@ -85,7 +85,10 @@ fn broken_recordings_are_refused_with_their_row() {
     );
     assert_eq!(error(json!({ "text": BOARD })), "FILE: row 2: no `step`");
     assert_eq!(error(json!({ "step": 1, "text": BOARD })), "FILE: row 2: no `action`");
-    assert_eq!(error(json!({ "step": 1, "action": 5, "text": BOARD })), "FILE: row 2: there is no action 5");
+    assert_eq!(
+        error(json!({ "step": 1, "action": 5, "text": BOARD })),
+        "FILE: row 2: action 5 does not exist in this rule set"
+    );
     assert_eq!(
         error(json!({ "step": 1, "action": 1, "text": BOARD, "seed": 4 })),
         "FILE: row 2: `seed` is 4 in an episode that began without it; an episode begins with step 0"
@@ -109,7 +112,7 @@ fn broken_recordings_are_refused_with_their_row() {
     );
 }
 
-/// The transcripts hold every reward there is, won and unfinished episodes, and both ways of doing nothing.
+/// The transcripts contain every reward, won and unfinished episodes, and both kinds of no-operation.
 #[test]
 fn the_recordings_cover_the_rules() {
     let Some(root) = data_root("transcripts/sokoban_verl_agent.jsonl.zst") else { return };

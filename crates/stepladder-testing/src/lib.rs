@@ -1,8 +1,8 @@
-//! Support for tests: the data root, and skips that are counted.
+//! Test support: the data root, and skipped tests that are counted.
 //!
-//! Rust's test runner has no outcome "skipped" that a running test can choose: a test that returns early has passed.
-//! So a test that cannot run calls [`skip`] before it returns. The skip is printed, and recorded in the directory that
-//! [`RECORDS`] names, from where `cargo xtask test` collects it with [`read`].
+//! Rust's test runner has no outcome "skipped" at run time: a test that returns early passes. A test that cannot run
+//! therefore calls [`skip`] before it returns. The skip is printed and recorded in the directory named by [`RECORDS`];
+//! `cargo xtask test` collects the records with [`read`].
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
@@ -10,27 +10,27 @@ use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Result, Write};
 use std::path::{Path, PathBuf};
 
-/// The environment variable that names the directory for records. Where it is not set, nothing is recorded.
+/// Environment variable with the directory for records. If it is not set, nothing is recorded.
 pub const RECORDS: &str = "STEPLADDER_SKIPS";
 
-/// The environment variable that names the data root.
+/// Environment variable with the data root.
 const DATA: &str = "STEPLADDER_DATA";
 
-/// A test that could not run.
+/// A skipped test.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Skip {
-    /// The test binary as nextest names it: `CRATE::FILE`, or `CRATE` for unit tests.
+    /// Test binary, named as by nextest: `CRATE::FILE`, or `CRATE` for unit tests.
     pub binary: String,
-    /// The name of the test inside its binary.
+    /// Name of the test in its binary.
     pub test: String,
-    /// Why it could not run.
+    /// Reason for the skip.
     pub reason: String,
 }
 
-/// Prints and records that the calling test cannot run; the test has to return after it.
+/// Prints and records that the calling test is skipped. The test must return afterwards.
 ///
 /// # Panics
-/// Where the record cannot be written, since a skip that nobody counts looks like a pass.
+/// If the record cannot be written: an uncounted skip would look like a pass.
 pub fn skip(reason: impl Display) {
     let skip = Skip { binary: binary(), test: test(), reason: reason.to_string() };
     eprintln!("SKIPPED: {} {}: {}", skip.binary, skip.test, skip.reason);
@@ -41,10 +41,10 @@ pub fn skip(reason: impl Display) {
     }
 }
 
-/// The data root if it holds `what` (a path relative to it); otherwise the calling test is recorded as skipped.
+/// Returns the data root if it contains `what` (a relative path); otherwise records the calling test as skipped.
 ///
 /// # Panics
-/// As [`skip`] does.
+/// If the record cannot be written, as in [`skip`].
 pub fn data_root(what: &str) -> Option<PathBuf> {
     let root = variable(DATA).map(PathBuf::from);
     let found = root.filter(|root| root.join(what).exists());
@@ -54,10 +54,10 @@ pub fn data_root(what: &str) -> Option<PathBuf> {
     found
 }
 
-/// All skips recorded in a directory, sorted.
+/// Reads all skips recorded in a directory, sorted.
 ///
 /// # Errors
-/// Where a record cannot be read.
+/// If a record cannot be read, or is incomplete ([`ErrorKind::InvalidData`]).
 pub fn read(directory: &Path) -> Result<Vec<Skip>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory)? {
@@ -70,7 +70,7 @@ pub fn read(directory: &Path) -> Result<Vec<Skip>> {
     Ok(found)
 }
 
-/// Writes a file of its own, so that tests in other processes and threads do not collide.
+/// Writes a new file, so that tests in other processes and threads do not collide.
 fn record(directory: &Path, skip: &Skip) -> Result<()> {
     let process = std::process::id();
     for number in 0.. {
@@ -84,10 +84,10 @@ fn record(directory: &Path, skip: &Skip) -> Result<()> {
     Ok(())
 }
 
-/// The running test: nextest says it; libtest gives its name to the thread.
+/// Name of the running test, from nextest or, under libtest, from the name of the thread.
 fn test() -> String {
-    let said = variable("NEXTEST_TEST_NAME").map(|name| name.to_string_lossy().into_owned());
-    said.unwrap_or_else(|| std::thread::current().name().unwrap_or("unnamed").to_owned())
+    let nextest = variable("NEXTEST_TEST_NAME").map(|name| name.to_string_lossy().into_owned());
+    nextest.unwrap_or_else(|| std::thread::current().name().unwrap_or("unnamed").to_owned())
 }
 
 fn binary() -> String {
@@ -100,7 +100,7 @@ fn binary() -> String {
     identify(&package.to_string_lossy(), &file)
 }
 
-/// nextest's name of a binary, from its package and its file, which ends in a hash.
+/// Returns nextest's name of a binary, given its package and its file name, which ends in a hash.
 fn identify(package: &str, file: &str) -> String {
     let name = match file.rsplit_once('-') {
         Some((name, hash)) if hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) => name,
@@ -113,7 +113,7 @@ fn identify(package: &str, file: &str) -> String {
     }
 }
 
-/// A variable of the environment that changes what tests do; an empty one is none.
+/// Returns an environment variable that configures tests. An empty value counts as unset.
 #[expect(clippy::disallowed_methods, reason = "tests read the environment here")]
 pub fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())

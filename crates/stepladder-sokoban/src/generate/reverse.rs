@@ -1,4 +1,4 @@
-//! Playing backwards: from a solved room to the start with the best score.
+//! Backward play: from a solved room to the start with the best score.
 
 use rustc_hash::FxHashSet;
 
@@ -6,28 +6,29 @@ use super::Recipe;
 use crate::board::{Board, Direction};
 use crate::cells::{Cell, Cells};
 
-/// Most boxes of a generated board: what fits the key of a position.
+/// Largest number of boxes of a generated board, limited by the key of a position.
 pub(super) const MOST_BOXES: usize = 12;
 
-/// Positions looked at before a search ends.
+/// Limit on the positions of one search.
 const MOST_POSITIONS: usize = 300_000;
 
 /// gym-sokoban's depth.
 const GYM_DEPTH: u32 = 300;
 
-/// One position of backward play.
+/// A position of backward play.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reverse {
     player: Cell,
     boxes: Cells,
-    /// Where the box of each target is, targets in reading order.
+    /// Cell of the box of each target, targets in reading order.
     at: [Cell; MOST_BOXES],
-    /// Which of them were ever pulled, one bit each. The original tells a box that came back from one that never left.
+    /// Bit set of the boxes that were ever pulled. The original distinguishes a box that returned from one that never
+    /// moved.
     pulled: u16,
 }
 
 impl Reverse {
-    /// The solved position of a board.
+    /// Returns the solved position of a board.
     fn solved(board: &Board) -> Self {
         let mut at = [Cell(0); MOST_BOXES];
         for (place, target) in at.iter_mut().zip(board.targets().iter()) {
@@ -36,8 +37,8 @@ impl Reverse {
         Self { player: board.player(), boxes: *board.boxes(), at, pulled: 0 }
     }
 
-    /// The same with the player one cell further, dragging the box behind it if `pull` and there is one; says which.
-    /// `None` if the player cannot go there.
+    /// Moves the player one cell and drags the box behind it if `pull` is set and there is one. Also returns the index
+    /// of that box. `None` if the player cannot move.
     fn step(mut self, board: &Board, direction: Direction, pull: bool) -> Option<(Self, Option<usize>)> {
         let next = board.next(self.player, direction);
         if board.walls().has(next) || self.boxes.has(next) {
@@ -58,12 +59,12 @@ impl Reverse {
         Some((self, dragged))
     }
 
-    /// The board of this position.
+    /// Returns the board of this position.
     fn board(&self, board: &Board) -> Option<Board> {
         board.with(self.player, self.boxes)
     }
 
-    /// What makes positions different: the player, the places of boxes, and which of these were pulled.
+    /// Identity of a position: the cells of player and boxes, and the set of pulled boxes.
     fn key(&self, count: usize) -> u128 {
         let mut places = [u16::MAX; MOST_BOXES];
         for (number, place) in places.iter_mut().enumerate().take(count) {
@@ -74,15 +75,15 @@ impl Reverse {
     }
 }
 
-/// Depth-first search with its memory.
+/// Depth-first search and its buffers.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Search {
     seen: FxHashSet<u128>,
 }
 
 impl Search {
-    /// The best start for a solved room, and the sum of distances between boxes and their targets there. `None` if no
-    /// position has a score.
+    /// Returns the best start for a solved room and the sum of distances between boxes and their targets there. `None`
+    /// if no position has a score.
     pub(super) fn best(&mut self, solved: &Board, recipe: Recipe) -> Option<(Board, u32)> {
         self.seen.clear();
         let targets: Vec<Cell> = solved.targets().iter().collect();
@@ -107,7 +108,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Distances between boxes and their targets, along rows and columns, summed.
+    /// Sum of Manhattan distances between boxes and their targets.
     fn displacement(&self, position: &Reverse) -> u32 {
         let distance = |(target, place): (&Cell, &Cell)| {
             let (row, col) = self.board.position(*target);
@@ -117,7 +118,7 @@ impl Run<'_> {
         self.targets.iter().zip(&position.at).map(distance).sum()
     }
 
-    /// `swaps` is what the recipe counts on the way here, `last` the box pulled last, `left` the moves still allowed.
+    /// `swaps`: the recipe's count so far; `last`: the box pulled last; `left`: the number of moves left.
     fn visit(&mut self, position: &Reverse, swaps: u32, last: Option<usize>, left: u32) {
         let Some(left) = left.checked_sub(1).filter(|left| *left > 0) else { return };
         if self.seen.len() >= MOST_POSITIONS || !self.seen.insert(position.key(self.targets.len())) {

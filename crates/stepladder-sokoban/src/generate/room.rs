@@ -1,4 +1,4 @@
-//! Rooms: the random walk that digs them, what is put in, and the player's stroll at the end.
+//! Rooms: the random walk that digs them, their player and targets, and the player's final walk.
 
 use rand::RngExt;
 use rand::seq::IndexedRandom;
@@ -6,13 +6,13 @@ use stepladder_core::seed::Rng;
 
 use crate::board::{Board, Direction, Moved, Tile};
 
-/// Chance per step of the walk to draw its direction anew.
+/// Probability per step of the walk of drawing a new direction.
 const TURN: f64 = 0.35;
 
 /// Steps of the walk per row and column.
 const STEPS_PER_SIDE: f64 = 1.7;
 
-/// What one step of the walk digs around its place: (rows down, columns right).
+/// Cells that one step of the walk digs, relative to its position: (rows down, columns right).
 const SHAPES: [&[(i8, i8)]; 5] = [
     &[(0, -1), (0, 0), (0, 1)],
     &[(-1, 0), (0, 0), (1, 0)],
@@ -21,7 +21,7 @@ const SHAPES: [&[(i8, i8)]; 5] = [
     &[(0, 0), (0, 1), (1, 0)],
 ];
 
-/// The floor of a room: `true` where it was dug, in reading order. The border never is.
+/// Digs a room. Returns `true` for floor, in reading order. The border stays wall.
 pub(super) fn dig(rows: usize, cols: usize, rng: &mut Rng) -> Vec<bool> {
     let mut floor = vec![false; rows * cols];
     let (last_row, last_col) = (rows as i8 - 1, cols as i8 - 1);
@@ -44,7 +44,7 @@ pub(super) fn dig(rows: usize, cols: usize, rng: &mut Rng) -> Vec<bool> {
     floor
 }
 
-/// The room solved: a player and boxes on targets, anywhere. `None` if that leaves no floor.
+/// Puts the player and boxes on targets at random: a solved room. `None` if no floor cell is left.
 pub(super) fn furnish(
     floor: &[bool],
     rows: usize,
@@ -65,8 +65,8 @@ pub(super) fn furnish(
     Board::new(rows, cols, &tiles).ok()
 }
 
-/// Walks the player one to three cells away, never back, in half of all cases; in four of five where a single box stands
-/// next to its target (`displacement` is the sum of distances between boxes and their targets).
+/// Walks the player one to three cells away without turning back, with probability 1/2, or 4/5 where a single box is
+/// next to its target. `displacement` is the sum of distances between boxes and their targets.
 pub(super) fn wander(mut board: Board, displacement: u32, rng: &mut Rng) -> Board {
     if !rng.random_bool(if displacement == 1 { 0.8 } else { 0.5 }) {
         return board;

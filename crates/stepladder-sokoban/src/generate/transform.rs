@@ -1,8 +1,8 @@
-//! Boards that are the same when turned or mirrored.
+//! Symmetries of boards.
 
 use crate::board::{Board, Tile};
 
-/// The least of a board's turned and mirrored forms: equal for boards that differ in nothing else.
+/// Returns the smallest of a board's turned and mirrored forms, equal for boards that are symmetric to each other.
 pub(crate) fn canonical(board: &Board) -> Board {
     let (rows, cols) = (board.rows(), board.cols());
     let tiles: Vec<Tile> = board.tiles().collect();
@@ -24,7 +24,7 @@ pub(crate) fn canonical(board: &Board) -> Board {
             }
             *tile = tiles[row * cols + col];
         }
-        // Turning a board leaves it a board.
+        // A turned board is always valid.
         if let Ok(other) = Board::new(height, width, &turned) {
             best = best.min(other);
         }

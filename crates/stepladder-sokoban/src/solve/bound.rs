@@ -1,4 +1,4 @@
-//! What is still needed at least, and positions from which nothing leads to the goal.
+//! Lower bound on the remaining pushes, and detection of dead positions.
 
 use std::collections::VecDeque;
 
@@ -7,16 +7,16 @@ use crate::cells::{Cell, Cells};
 
 const NEVER: u16 = u16::MAX;
 
-/// Boxes up to which the cheapest assignment is found exactly; with more, every box goes to its nearest target.
+/// Largest number of boxes with an exact cheapest assignment. With more, every box is assigned to its nearest target.
 const EXACT: usize = 8;
 
 pub(super) struct Bound {
-    /// By target: pushes from every cell, with no other box on the board.
+    /// Per target: number of pushes from every cell on a board without other boxes.
     pushes: Vec<[u16; 256]>,
-    /// Cells from which a box reaches no target.
+    /// Cells from which a box cannot reach any target.
     dead: Cells,
     targets: Cells,
-    /// Cheapest assignment of the boxes so far to each set of targets.
+    /// Cost of the cheapest assignment of the boxes so far, per set of targets.
     costs: Vec<u32>,
 }
 
@@ -36,12 +36,12 @@ impl Bound {
         Self { pushes, dead, targets: *board.targets(), costs: Vec::new() }
     }
 
-    /// Whether a box there is lost.
+    /// Whether a box on this cell can never reach a target.
     pub(super) fn dead(&self, cell: Cell) -> bool {
         self.dead.has(cell)
     }
 
-    /// Pushes needed at least; `None` if some box has no target left to go to.
+    /// Lower bound on the remaining pushes. `None` if no assignment of boxes to targets exists.
     pub(super) fn left(&mut self, boxes: &Cells) -> Option<u32> {
         let count = self.pushes.len();
         if count > EXACT {
@@ -52,7 +52,7 @@ impl Bound {
         self.costs.resize(1 << count, u32::MAX);
         self.costs[0] = 0;
         for (number, cell) in boxes.iter().enumerate() {
-            // Sets of `number` targets have been assigned; each is extended by one.
+            // Extends every assignment of `number` targets by one.
             for set in 0..1usize << count {
                 if set.count_ones() as usize != number || self.costs[set] == u32::MAX {
                     continue;
@@ -70,8 +70,8 @@ impl Bound {
         self.costs.last().copied().filter(|cost| *cost != u32::MAX)
     }
 
-    /// Whether the box just pushed to `cell` stands in a square of four cells that are all wall or box, with a box that
-    /// is on no target: none of them can ever move.
+    /// Whether the box just pushed to `cell` is part of a 2 × 2 square of walls and boxes with at least one box off
+    /// target: none of these boxes can ever move.
     pub(super) fn stuck(&self, board: &Board, boxes: &Cells, cell: Cell) -> bool {
         use Direction::{Down, Left, Right, Up};
         [(Up, Left), (Up, Right), (Down, Left), (Down, Right)].into_iter().any(|(one, other)| {
@@ -83,14 +83,14 @@ impl Bound {
     }
 }
 
-/// Pushes from every cell to a target, found by pulling a box away from it.
+/// Number of pushes from every cell to a target, computed by pulling a box away from it.
 fn distances(board: &Board, target: Cell) -> [u16; 256] {
     let mut distance = [NEVER; 256];
     distance[target.index()] = 0;
     let mut queue = VecDeque::from([target]);
     while let Some(cell) = queue.pop_front() {
         for direction in Direction::ALL {
-            // Before the push the box was here, and the player behind it.
+            // Before the push the box was on `before`, and the player behind it.
             let before = board.next(cell, direction.opposite());
             if board.walls().has(before) || distance[before.index()] != NEVER {
                 continue;

@@ -1,9 +1,9 @@
-//! A solver: fewest moves, by A* over pushes.
+//! Solver for the fewest moves: A* over pushes.
 //!
-//! A position is the places of the boxes and of the player after a push; going from one to the next costs the walk to the
-//! box and one for the push, so the sum is moves. What is still needed is bounded from below by the cheapest assignment
-//! of boxes to targets, each distance in pushes with the other boxes away. That bound never exceeds the truth and never
-//! falls by more than a step costs, so the first solution found is the shortest.
+//! A position consists of the cells of the boxes and of the player after a push. An edge costs the walk to the box plus
+//! one for the push, so path costs are moves. The heuristic is the cheapest assignment of boxes to targets, with
+//! distances in pushes on a board without other boxes. It is admissible and consistent, so the first solution found is
+//! the shortest.
 
 mod bound;
 mod paths;
@@ -20,28 +20,28 @@ use paths::Walks;
 
 pub use paths::walk;
 
-/// How hard to try.
+/// Limits of a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Positions kept before giving up on the shortest solution.
+    /// Number of positions after which the search for the shortest solution ends.
     pub positions: usize,
-    /// Then try again, weighing what is still needed this many times: quickly, but not the shortest. 1 for no second try.
+    /// Weight of the heuristic in a second search (weighted A*), which is faster but not optimal. 1: no second search.
     pub haste: u32,
 }
 
 impl Default for Limits {
-    /// Half a million positions, then in haste.
+    /// Half a million positions, then a weighted search.
     fn default() -> Self {
         Self { positions: 500_000, haste: 5 }
     }
 }
 
-/// Moves that solve a board.
+/// A solution of a board.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Solution {
-    /// From the board's position on; empty if it is solved already.
+    /// Moves from the board's current position; empty if it is already solved.
     pub moves: Vec<Direction>,
-    /// No solution has fewer moves.
+    /// Whether the solution is known to be optimal.
     pub shortest: bool,
 }
 
@@ -60,7 +60,7 @@ pub fn solve(board: &Board) -> Option<Solution> {
     solve_within(board, Limits::default())
 }
 
-/// Solves a board within limits.
+/// Solves a board within limits. `None` as for [`solve`].
 pub fn solve_within(board: &Board, limits: Limits) -> Option<Solution> {
     match search(board, limits.positions, 1) {
         Found::Moves(moves) => Some(Solution { moves, shortest: true }),
@@ -75,19 +75,19 @@ pub fn solve_within(board: &Board, limits: Limits) -> Option<Solution> {
 
 enum Found {
     Moves(Vec<Direction>),
-    /// Every position was seen: there is no solution.
+    /// All positions were expanded: there is no solution.
     Nothing,
     /// The limit was reached.
     Limit,
 }
 
-/// How a position was reached.
+/// Predecessor of a position.
 #[derive(Clone, Copy)]
 struct Node {
     boxes: Cells,
     player: Cell,
     cost: u32,
-    /// The node before and the direction of the push; none at the start.
+    /// Preceding node and direction of the push; `None` at the start.
     from: Option<(u32, Direction)>,
     done: bool,
 }
@@ -99,7 +99,7 @@ fn search(board: &Board, most: usize, weight: u32) -> Found {
         vec![Node { boxes: *board.boxes(), player: board.player(), cost: 0, from: None, done: false }];
     let mut known: FxHashMap<(Cells, Cell), u32> = FxHashMap::default();
     known.insert((*board.boxes(), board.player()), 0);
-    // Least estimate first; then least left to do; then oldest, so that the result never varies.
+    // Order: least estimate, then least remaining, then oldest, so that the result is deterministic.
     let mut open = BinaryHeap::new();
     if let Some(left) = bound.left(board.boxes()) {
         open.push(Reverse((left * weight, left, 0u32)));
@@ -153,7 +153,7 @@ fn search(board: &Board, most: usize, weight: u32) -> Found {
     Found::Nothing
 }
 
-/// The moves behind a chain of pushes.
+/// Reconstructs the moves of a chain of pushes.
 fn moves(board: &Board, nodes: &[Node], last: u32) -> Vec<Direction> {
     let mut pushes = Vec::new();
     let mut node = &nodes[last as usize];

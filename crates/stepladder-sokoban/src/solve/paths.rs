@@ -1,4 +1,4 @@
-//! Where the player can walk without pushing.
+//! Walks of the player without pushes.
 
 use std::collections::VecDeque;
 
@@ -20,7 +20,7 @@ impl Default for Walks {
 }
 
 impl Walks {
-    /// Measures a board.
+    /// Computes the distances on a board.
     pub(super) fn fill(&mut self, board: &Board) {
         self.distance = [FAR; 256];
         self.distance[board.player().index()] = 0;
@@ -36,13 +36,14 @@ impl Walks {
         }
     }
 
-    /// Moves to a cell; `None` if the player cannot get there.
+    /// Number of moves to a cell. `None` if it is unreachable.
     pub(super) fn to(&self, cell: Cell) -> Option<u32> {
         Some(self.distance[cell.index()]).filter(|distance| *distance != FAR).map(u32::from)
     }
 }
 
-/// A shortest walk of the player to a cell, pushing nothing; of several always the same. `None` if there is none.
+/// Returns a shortest walk of the player to a cell without a push. Ties are broken deterministically. `None` if it is
+/// unreachable.
 pub fn walk(board: &Board, to: Cell) -> Option<Vec<Direction>> {
     let mut walks = Walks::default();
     walks.fill(board);

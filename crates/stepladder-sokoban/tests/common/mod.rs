@@ -1,4 +1,4 @@
-//! What several tests need.
+//! Helpers for several tests.
 #![allow(dead_code, clippy::unwrap_used, reason = "helpers of tests; each test takes what it needs")]
 
 use std::collections::{HashMap, VecDeque};
@@ -6,7 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use stepladder_core::TaskKey;
 use stepladder_sokoban::{Board, Cell, Cells, Direction, Moved, Sokoban};
 
-/// The first boards of a split.
+/// Returns the first boards of a split.
 pub(crate) fn boards(split: &str, count: usize) -> Vec<Board> {
     use stepladder_env::TaskSet;
     let set = Sokoban::default();
@@ -14,8 +14,8 @@ pub(crate) fn boards(split: &str, count: usize) -> Vec<Board> {
     tasks.iter().take(count).map(|task| set.level(task).unwrap().board).collect()
 }
 
-/// Fewest moves by plain breadth-first search over player and boxes, move by move: no bound, no pruning, nothing shared
-/// with the solver. `None` if the goal cannot be reached.
+/// Fewest moves by plain breadth-first search over player and boxes: no bound, no pruning, no code shared with the
+/// solver. `None` if the goal is unreachable.
 pub(crate) fn fewest_moves(board: &Board) -> Option<usize> {
     let mut seen: HashMap<(Cell, Cells), usize> = HashMap::new();
     let mut queue = VecDeque::from([*board]);
