@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::layer::shorten_name as shorten;
 use super::origin::Origin;
+use super::shorten::shorten;
 
 /// A configuration that cannot be used; exit code 2.
 #[derive(Debug, thiserror::Error)]

@@ -6,6 +6,7 @@ use toml::{Table, Value};
 use super::error::{ConfigError, UnknownKey, WrongType};
 use super::keys;
 use super::origin::Origin;
+use super::shorten::truncate;
 
 // The parser accepts numbers of any size; turning them into values is all that can still fail.
 const LARGE: &str = "a number is too large: whole numbers end at 2^63 - 1, others at 1.8e308";
@@ -238,7 +239,7 @@ impl Reader<'_> {
     fn excerpt(&self, at: usize) -> Option<String> {
         let Source::File { .. } = self.source else { return None };
         let line = self.text.lines().nth(self.line(at) - 1)?.trim();
-        (!line.is_empty()).then(|| shorten(line, 100))
+        (!line.is_empty()).then(|| truncate(line, 100))
     }
 }
 
@@ -277,17 +278,5 @@ pub(super) fn describe(value: &Value) -> String {
         Value::Array(_) => "a list",
         Value::Table(_) => "a table",
     };
-    format!("{} ({kind})", shorten(&super::show::inline(value), 60))
-}
-
-/// A name that a user wrote, as messages repeat it: not longer than any real one.
-pub fn shorten_name(name: &str) -> String {
-    shorten(name, 60)
-}
-
-fn shorten(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
+    format!("{} ({kind})", truncate(&super::show::inline(value), 60))
 }

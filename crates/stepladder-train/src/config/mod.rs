@@ -15,6 +15,7 @@ mod origin;
 mod presets;
 mod profile;
 mod reference;
+mod shorten;
 mod show;
 #[cfg(test)]
 mod tests;
@@ -24,10 +25,10 @@ pub use algo::AlgoConfig;
 pub use check::check;
 pub use error::ConfigError;
 pub use keys::{current, nearest};
-pub use layer::shorten_name as shorten;
 pub use load::{Loaded, from_resolved, load};
 pub use origin::Origins;
 pub use reference::{preset_reference, reference};
+pub use shorten::shorten;
 pub use show::{default_text, effective, entries, inline, show};
 
 use stepladder_core::section;
@@ -146,12 +147,12 @@ impl EnvConfig {
     /// Options of the environment as pairs of key and value; an entry without `=` has an empty value, which no option takes.
     pub fn options(&self) -> Vec<(String, String)> {
         let noop = self.penalise_noop.then_some("penalise_noop=true");
-        let entries = noop.into_iter().chain(self.options.iter().map(String::as_str));
+        let written = noop.into_iter().chain(self.options.iter().map(String::as_str));
         let pair = |entry: &str| {
             let (key, value) = entry.split_once('=').unwrap_or((entry, ""));
             (key.to_owned(), value.to_owned())
         };
-        entries.map(pair).collect()
+        written.map(pair).collect()
     }
 }
 

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use toml::Value;
 
+use super::Config;
 use super::keys::{self, Key};
-use super::{Config, Loaded, Origins};
+use super::origin::Origins;
 
 /// `key = value    # origin`, table by table: what `config show` prints. It is TOML.
-pub fn show(loaded: &Loaded) -> String {
-    render(&loaded.config, Some(&loaded.origins))
+pub fn show(config: &Config, origins: &Origins) -> String {
+    render(config, Some(origins))
 }
 
 /// The complete configuration as TOML.

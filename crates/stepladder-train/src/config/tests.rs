@@ -120,7 +120,10 @@ fn every_preset_loads_and_is_read_back_from_its_text() {
         let loaded = load(name, &[]).unwrap();
         assert_eq!(loaded.name, *name);
         assert_eq!(from_resolved(&loaded.text, "resolved.toml").unwrap(), loaded.config);
-        assert_eq!(from_resolved(&show(&loaded), "shown.toml").unwrap(), loaded.config);
+        assert_eq!(
+            from_resolved(&show(&loaded.config, &loaded.origins), "shown.toml").unwrap(),
+            loaded.config
+        );
         assert!(loaded.origins.values().all(|origin| matches!(origin, Origin::Default | Origin::Preset(_))));
         for (path, key) in keys::concrete(loaded.config.agents.keys().map(String::as_str)) {
             assert!(key.declared.optional || loaded.origins.contains_key(&path), "{path}");
@@ -289,7 +292,7 @@ fn the_last_of_equal_sets_counts() {
 #[test]
 fn show_prints_values_with_origins_by_table() {
     let loaded = with(&["agents.step_hrl=false", "algo.adamw.eps=1e-9", "data.split=test"]).unwrap();
-    let shown = show(&loaded);
+    let shown = show(&loaded.config, &loaded.origins);
     let lines = |table: &str| -> Vec<&str> {
         let after = shown.split(&format!("[{table}]\n")).nth(1).unwrap();
         after.lines().take_while(|line| !line.is_empty()).collect()

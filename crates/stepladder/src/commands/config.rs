@@ -10,7 +10,7 @@ pub(super) fn run(command: ConfigCommand) -> Result<()> {
     match command {
         ConfigCommand::Show { config, sets } => {
             let loaded = config::load(&config, &sets)?;
-            say(config::show(&loaded).trim_end());
+            say(config::show(&loaded.config, &loaded.origins).trim_end());
         }
         ConfigCommand::Check { config, sets } => {
             let loaded = config::load(&config, &sets)?;

@@ -3,8 +3,8 @@
 //! A checkpoint is a Hugging Face directory ([`stepladder_model::checkpoint`], the only copy of the weights), with
 //! `trainer.safetensors` (moments, other networks, the parts of factored embeddings) and `trainer.json` beside it.
 //!
-//! A network `NAME` beside the policy is the tensors `NAMEs`, `NAME_targets` (where it has a target network), `NAME_first_moment`
-//! and `NAME_second_moment`, and the number of its optimiser steps is `NAME_steps` in `trainer.json`.
+//! A network called `{name}` beside the policy is stored as the tensors `{name}s`, `{name}_targets` (if it has a target network),
+//! `{name}_first_moment` and `{name}_second_moment`; its number of optimiser steps is `{name}_steps` in `trainer.json`.
 //!
 //! * `directory`: directories that are whole or absent; `state`: `trainer.json` and checksums
 
