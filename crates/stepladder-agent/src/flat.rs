@@ -1,5 +1,5 @@
-//! The flat baseline (spec/algorithms 6.6): one role sees the task and all earlier (action, answer) pairs and names the
-//! next action.
+//! The flat baseline (docs/spec/algorithms.md 6.6): one role reads the task and all earlier (action, answer) pairs and
+//! replies with the next action.
 
 use stepladder_core::reply::NO_ACTION;
 use stepladder_core::trace::{Subtask, TraceStep, Turn};
@@ -10,7 +10,7 @@ use crate::agent::{Agent, Want};
 /// One episode of the flat agent.
 #[derive(Debug, Default)]
 pub struct Flat {
-    window: Option<usize>,
+    shown: Option<usize>,
     task: String,
     context: String,
     history: Vec<(String, String)>,
@@ -19,13 +19,13 @@ pub struct Flat {
 }
 
 impl Flat {
-    /// An agent that is shown the last `window` pairs, or all of them.
-    pub fn new(window: Option<usize>) -> Self {
-        Self { window, ..Self::default() }
+    /// Creates an agent whose prompts show the last `shown` pairs; all pairs for `None`.
+    pub fn new(shown: Option<usize>) -> Self {
+        Self { shown, ..Self::default() }
     }
 
     fn ask(&self) -> Want {
-        let hidden = self.window.map_or(0, |window| self.history.len().saturating_sub(window));
+        let hidden = self.shown.map_or(0, |shown| self.history.len().saturating_sub(shown));
         Want::Reply(Query::Flat {
             task: self.task.clone(),
             context: self.context.clone(),
@@ -36,7 +36,7 @@ impl Flat {
 
 impl Agent for Flat {
     fn start(&mut self, start: &Start) -> Want {
-        *self = Self { task: start.task.clone(), context: start.context.clone(), ..Self::new(self.window) };
+        *self = Self { task: start.task.clone(), context: start.context.clone(), ..Self::new(self.shown) };
         let opening = Observation::first(start).feedback;
         if !opening.is_empty() {
             self.history.push((String::new(), opening));
@@ -45,7 +45,7 @@ impl Agent for Flat {
     }
 
     fn on_reply(&mut self, turn: Turn) -> Want {
-        // As an executor's reply does, it ends at the first line break: what a model writes behind it is no action.
+        // Like an executor's reply, it ends at the first line break: text after it is not part of the action.
         let text = turn.reply.trim_start().lines().next().unwrap_or_default().trim_end();
         let unparsable = text.is_empty();
         let action = if unparsable { NO_ACTION } else { text }.to_owned();
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_shows_the_latest_pairs_only() {
+    fn a_limited_history_shows_the_latest_pairs_only() {
         play(Some(1), [0, 1, 1]);
     }
 
@@ -109,11 +109,11 @@ mod tests {
         }
     }
 
-    fn play(window: Option<usize>, shown: [usize; 3]) {
-        let mut agent = Flat::new(window);
+    fn play(shown: Option<usize>, expected: [usize; 3]) {
+        let mut agent = Flat::new(shown);
         let start = Start { text: "W".into(), task: "t".into(), context: "room".into(), family: "f".into() };
         let mut want = agent.start(&start);
-        for (number, pairs) in shown.into_iter().enumerate() {
+        for (number, pairs) in expected.into_iter().enumerate() {
             let Want::Reply(Query::Flat { history, .. }) = &want else { panic!("no prompt: {want:?}") };
             assert_eq!(history.len(), pairs);
             if let Some((latest, _)) = history.last() {

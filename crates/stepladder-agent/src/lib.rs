@@ -1,7 +1,7 @@
 //! Agents as state machines: observations and replies in, prompts and actions out. No model, no environment, no I/O.
 //!
 //! * [`agent`]: the trait; [`step_hrl`], [`flat`] and [`himac`] implement it
-//! * [`spec`]: which agent plays, with its ablations
+//! * [`spec`]: selection of an agent, with its ablations
 //! * [`replay`]: prompts and replies of a recorded episode, for training
 
 #![warn(clippy::print_stderr)] // Panics where standard error is closed.

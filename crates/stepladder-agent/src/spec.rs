@@ -1,4 +1,4 @@
-//! Which agent plays: its kind, and the parts of its method that are switched off.
+//! Specification of an agent: its kind, and its ablations.
 
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -13,40 +13,40 @@ use crate::himac::{Blueprint, HISTORY, Himac, HimacOptions, Limits, MAX_IDLE, MA
 use crate::step_hrl::{ProgressSlot, StepHrl, StepHrlOptions};
 
 stepladder_core::choices! {
-    /// The agents that this crate knows.
+    /// The kinds of agent in this crate.
     pub enum AgentKind {
         /// Planner, executor and progress writer (STEP-HRL).
         StepHrl = "step_hrl",
         /// History-conditioned: one role sees the task and all earlier actions and observations.
         Flat = "flat",
-        /// A blueprint, then actions towards its active sub-goal (HiMAC).
+        /// Macro and micro: a blueprint, then actions towards its active sub-goal (HiMAC).
         Himac = "himac",
     }
 }
 
-/// Which agent plays, with the parts of its method that are switched off (ablations).
+/// Kind of an agent with its ablations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AgentSpec {
-    /// The method.
+    /// Kind of the agent.
     pub kind: AgentKind,
-    /// How many of the latest pairs the prompt shows. Flat: none shows all; HiMAC: of the segment, none shows
+    /// Number of latest pairs that the prompt shows. Flat: `None` shows all. HiMAC: pairs of the segment; `None` shows
     /// [`crate::himac::HISTORY`].
     pub history: Option<usize>,
-    /// STEP-HRL: a planner issues subtasks. Without one, the task itself is the only subtask.
+    /// STEP-HRL: whether a planner issues subtasks. Without one, the task itself is the only subtask.
     pub planner: bool,
     /// STEP-HRL: content of the progress slot of its prompts.
     pub progress: ProgressSlot,
-    /// HiMAC: a sub-goal ends when it is declared done. Otherwise each has a fixed part of the steps.
+    /// HiMAC: whether a sub-goal ends when a reply declares it done. Otherwise each has a fixed number of steps.
     pub sub_done: bool,
-    /// HiMAC: largest number of sub-goals of a blueprint (K_max), at least 1; default [`MAX_SUBGOALS`].
+    /// HiMAC: maximum number of sub-goals of a blueprint (K_max), at least 1; default [`MAX_SUBGOALS`].
     pub max_subgoals: usize,
-    /// HiMAC: replies in a row that only declare a sub-goal done, of which the last counts as invalid; at least 1; default
-    /// [`MAX_IDLE`].
+    /// HiMAC: number of consecutive replies that only declare a sub-goal done, of which the last counts as invalid; at
+    /// least 1; default [`MAX_IDLE`].
     pub max_idle: u32,
 }
 
 impl From<AgentKind> for AgentSpec {
-    /// The whole method.
+    /// Returns the agent without ablations.
     fn from(kind: AgentKind) -> Self {
         Self {
             kind,
@@ -61,7 +61,8 @@ impl From<AgentKind> for AgentSpec {
 }
 
 impl fmt::Display for AgentSpec {
-    /// `step_hrl`, `flat`, and what is different: `flat:history=4`, `step_hrl:planner=false,progress=false`.
+    /// Writes the kind and the options that differ from the defaults: `flat:history=4`,
+    /// `step_hrl:planner=false,progress=false`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let options = [
             self.history.map(|pairs| format!("history={pairs}")),
@@ -111,7 +112,7 @@ impl FromStr for AgentSpec {
 }
 
 impl AgentSpec {
-    /// Whether it plays this role.
+    /// Whether the agent plays this role.
     pub fn has(self, role: Role) -> bool {
         match role {
             Role::Flat => self.kind == AgentKind::Flat,
@@ -122,8 +123,8 @@ impl AgentSpec {
         }
     }
 
-    /// Whether each of its prompts begins with the one before it while the context stays, so that one sequence holds them
-    /// all.
+    /// Whether each prompt of the agent begins with the previous one while the context does not change, so that one
+    /// sequence can hold all of them.
     pub fn prompts_grow(self) -> bool {
         self.kind == AgentKind::Flat && self.history.is_none()
     }

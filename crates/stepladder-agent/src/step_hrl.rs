@@ -1,12 +1,12 @@
-//! The STEP-HRL agent (spec/algorithms 2.4): planner, executor and progress writer take turns; every prompt shows one
-//! augmented step (subtask, short progress text, observation) and never the history.
+//! The STEP-HRL agent (arXiv:2604.05808; docs/spec/algorithms.md 2.4): planner, executor and progress writer take turns.
+//! Every prompt shows one augmented step (subtask, short progress text, observation) and never the history.
 //!
 //! ```text
-//! observe ─► plan ─► execute ─► act ─► write progress ─► execute … until the executor says True ─► plan …
+//! observe ─► plan ─► execute ─► act ─► write progress ─► execute … until the executor's flag is True ─► plan …
 //! ```
 //! Progress is `None` at the start of every subtask; the last progress text of a subtask goes to the next planner call.
-//! After a terminal step no progress is asked for. After a truncation it is: the text belongs to the sample that
-//! bootstraps (spec/algorithms 3.1, profile `fixed`).
+//! After a terminal step the agent requests no progress text. After a truncation it does: the text belongs to the sample
+//! that bootstraps (docs/spec/algorithms.md 3.1, profile `fixed`).
 
 use stepladder_core::query::NO_PROGRESS;
 use stepladder_core::reply::{Profile, clean_progress, parse_action_done, remember};
@@ -21,18 +21,18 @@ pub enum ProgressSlot {
     /// The text of the progress writer.
     #[default]
     Written,
-    /// The actions of the subtask with their answers, copied, without a progress writer (hierarchies with histories, as GLIDER's).
+    /// The actions of the subtask with their answers, without a progress writer (as GLIDER, arXiv:2505.19761).
     History,
-    /// Ablation: nothing, [`NO_PROGRESS`] all along.
+    /// Ablation: always [`NO_PROGRESS`].
     Empty,
 }
 
-/// Options of the agent; the defaults are the published ones.
+/// Options of STEP-HRL; the defaults are the published ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StepHrlOptions {
     /// Rules by which executor replies are parsed.
     pub profile: Profile,
-    /// Ablation when false: the task is the one subtask of the episode, and no planner is asked.
+    /// Whether a planner issues subtasks. Without one (ablation) the task is the only subtask of the episode.
     pub planner: bool,
     /// Content of the progress slot.
     pub progress: ProgressSlot,
@@ -44,8 +44,8 @@ impl Default for StepHrlOptions {
     }
 }
 
-/// Builds the planner prompt that stands for how an episode came out: every slot is empty but the progress, which holds
-/// `outcome` (docs/spec/algorithms.md 3.1).
+/// Builds the planner prompt that encodes the outcome of an episode: the progress slot holds `outcome`, all other slots
+/// are empty (docs/spec/algorithms.md 3.1).
 pub fn outcome_prompt(outcome: &str) -> Query {
     Query::Planner {
         task: String::new(),
@@ -90,7 +90,7 @@ pub struct StepHrl {
 }
 
 impl StepHrl {
-    /// An agent with other options than the published ones.
+    /// Creates an agent with these options.
     pub fn new(options: StepHrlOptions) -> Self {
         Self { options, ..Self::default() }
     }
@@ -147,7 +147,7 @@ impl StepHrl {
         self.go_on()
     }
 
-    /// After a step and its progress text, if one was wanted.
+    /// Continues after a step and, where one was requested, its progress text.
     fn go_on(&mut self) -> Want {
         let finished =
             self.subtasks.last().and_then(|subtask| subtask.steps.last()).is_some_and(|step| step.finished);

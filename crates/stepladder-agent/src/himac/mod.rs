@@ -1,8 +1,8 @@
-//! The HiMAC agent (spec/algorithms 5): a macro policy writes a blueprint once, a micro policy acts towards its active
-//! sub-goal and moves on by saying `<sub_done>`.
+//! The HiMAC agent (arXiv:2603.00977; docs/spec/algorithms.md 5): the macro role writes a blueprint once; the micro role
+//! acts towards the active sub-goal and ends it with `<sub_done>`.
 //!
-//! The prompt of an action holds what was seen and done since the active sub-goal began and nothing from before: that is
-//! the method's temporal mask.
+//! The prompt of an action shows observations and actions since the active sub-goal began, and nothing before: the temporal
+//! mask of the method.
 
 mod pointer;
 
@@ -15,42 +15,42 @@ use stepladder_core::{Observation, Query, Role, Start, Step};
 
 use crate::agent::{Agent, Want};
 
-/// Pairs of a segment that the micro prompt shows unless told otherwise (spec 5.2).
+/// Default number of pairs of a segment that the micro prompt shows (docs/spec/algorithms.md 5.2).
 pub const HISTORY: usize = 5;
-/// Default of K_max, the largest number of sub-goals of a blueprint (`docs/spec/algorithms.md` 5.1).
+/// Default of K_max, the maximum number of sub-goals of a blueprint (docs/spec/algorithms.md 5.1).
 pub const MAX_SUBGOALS: usize = 8;
-/// Default number of replies in a row that only declare a sub-goal done, of which the last counts as invalid
-/// (`docs/spec/algorithms.md` 5.2).
+/// Default number of consecutive replies that only declare a sub-goal done, of which the last counts as invalid
+/// (docs/spec/algorithms.md 5.2).
 pub const MAX_IDLE: u32 = 3;
-/// Characters of an unusable reply that are sent to the environment (spec 4).
+/// Characters of an unusable reply that are sent to the environment (docs/spec/algorithms.md 4).
 const RAW: usize = 64;
 
-/// Where the blueprint of an episode comes from.
+/// Source of an episode's blueprint.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Blueprint {
-    /// The agent writes it; one that cannot be read is the task itself.
+    /// The agent writes it; where it cannot be parsed, the task itself is the only sub-goal.
     #[default]
     Own,
-    /// The agent writes it; one that cannot be read ends the episode before its first step.
+    /// The agent writes it; where it cannot be parsed, the episode ends before its first step.
     MustParse,
-    /// These sub-goals; an empty list means the task itself.
+    /// These sub-goals; for an empty list the task itself is the only sub-goal.
     Follow(Vec<String>),
 }
 
-/// How an episode is played.
+/// Options of HiMAC for one episode.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HimacOptions {
     /// Environment steps per episode (T_max).
     pub limit: u32,
-    /// Pairs of a segment that the micro prompt shows.
+    /// Number of pairs of a segment that the micro prompt shows.
     pub history: usize,
-    /// When the next sub-goal begins.
+    /// Lengths of the sub-goals.
     pub limits: Limits,
-    /// Sub-goals that are kept of a blueprint (K_max).
+    /// Maximum number of sub-goals of a blueprint (K_max); further ones are dropped.
     pub max_subgoals: usize,
-    /// Replies in a row that only declare a sub-goal done, of which the last counts as invalid.
+    /// Number of consecutive replies that only declare a sub-goal done, of which the last counts as invalid.
     pub max_idle: u32,
-    /// Where the blueprint comes from.
+    /// Source of the blueprint.
     pub blueprint: Blueprint,
 }
 
@@ -69,7 +69,7 @@ pub struct Himac {
     observation: Observation,
     subgoals: Vec<String>,
     pointer: Pointer,
-    /// Since the active sub-goal began.
+    /// (observation, action) pairs since the active sub-goal began.
     history: Vec<(String, String)>,
     idle: Vec<Turn>,
     pending: Option<Pending>,
@@ -77,7 +77,7 @@ pub struct Himac {
 }
 
 impl Himac {
-    /// An agent for one episode.
+    /// Creates an agent for one episode.
     pub fn new(options: HimacOptions) -> Self {
         Self {
             pointer: Pointer::new(1, options.limit, options.limits.clone(), options.max_idle),
@@ -169,7 +169,7 @@ impl Agent for Himac {
             self.subtasks.push(Subtask { text: String::new(), turn: Some(turn), steps: Vec::new() });
             return Want::Finished;
         }
-        // A blueprint that cannot be read is one sub-goal, the task itself (spec 5.8, 7).
+        // docs/spec/algorithms.md 5.8 and 7: without a readable blueprint the task is the only sub-goal.
         self.follow(parsed.unwrap_or_else(|| vec![self.task.clone()]), Some(turn))
     }
 

@@ -1,4 +1,4 @@
-//! Which sub-goal of a blueprint is active (spec/algorithms 5.2).
+//! Pointer to the active sub-goal of a blueprint (docs/spec/algorithms.md 5.2).
 //!
 //! ```text
 //! b = max(4, ceil(1.5 · T_max / K))          budget per sub-goal; none on the last
@@ -8,39 +8,39 @@
 //! then: if sub_done or (c ≥ b and k < K):  k < K: k += 1, c = 0;  k = K: c = 0
 //! ```
 
-/// How long a sub-goal may take.
+/// Limits on the length of a sub-goal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Limits {
-    /// Until it is declared done, or its budget is used up.
+    /// A sub-goal ends when a reply declares it done or when its budget is used up.
     Declared,
-    /// A fixed part of the steps: T_max div K, the remainder to the first ones (ablation without `<sub_done>`).
+    /// Fixed lengths: T_max div K steps each, one more for the first T_max mod K (ablation without `<sub_done>`).
     Even,
-    /// As many steps each as a recorded episode has, whatever the replies declare; the last has no end.
+    /// The lengths of a recorded episode, independent of the replies; the last sub-goal has no limit.
     Recorded(Vec<u32>),
 }
 
-/// Least budget of a sub-goal.
+/// Minimum budget of a sub-goal.
 const LEAST: u32 = 4;
 
-/// What a reply asks of the environment.
+/// Effect of a reply on the environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
-    /// Its action.
+    /// A step with the reply's action.
     Act,
-    /// Nothing.
+    /// No step.
     Idle,
-    /// A step for a reply that cannot be used.
+    /// A step for an invalid reply.
     Invalid,
 }
 
-/// The pointer of one episode.
+/// Pointer of one episode.
 #[derive(Debug, Clone)]
 pub struct Pointer {
     /// Active sub-goal k, from 0.
     active: usize,
     /// Steps spent on it.
     spent: u32,
-    /// Replies in a row without a step.
+    /// Consecutive replies without a step.
     idle: u32,
     max_idle: u32,
     subgoals: usize,
@@ -49,18 +49,18 @@ pub struct Pointer {
 }
 
 impl Pointer {
-    /// At the first of `subgoals` (at least one) of an episode of at most `limit` steps, where the `max_idle`-th reply in a row
-    /// that only declares a sub-goal done counts as invalid.
+    /// Creates a pointer to the first of `subgoals` (at least one) of an episode of at most `limit` steps. The `max_idle`-th
+    /// consecutive reply that only declares a sub-goal done counts as invalid.
     pub fn new(subgoals: usize, limit: u32, limits: Limits, max_idle: u32) -> Self {
         Self { active: 0, spent: 0, idle: 0, max_idle, subgoals: subgoals.max(1), limit, limits }
     }
 
-    /// Active sub-goal, from 0.
+    /// Returns the index of the active sub-goal, from 0.
     pub fn active(&self) -> usize {
         self.active
     }
 
-    /// Steps that sub-goal `k` may take; none for the last one.
+    /// Returns the step budget of sub-goal `k`, or `None` for the last one, which has no limit.
     pub fn budget(&self, k: usize) -> Option<u32> {
         let count = self.subgoals as u32;
         if k + 1 >= self.subgoals {
@@ -73,7 +73,7 @@ impl Pointer {
         })
     }
 
-    /// What a reply asks for; its step, if any, is counted.
+    /// Returns the effect of a reply and counts its step, if any.
     pub fn reply(&mut self, has_action: bool, done: bool) -> Effect {
         if !has_action && done && self.limits == Limits::Declared {
             self.idle += 1;
@@ -86,8 +86,8 @@ impl Pointer {
         if has_action { Effect::Act } else { Effect::Invalid }
     }
 
-    /// Moves on after a reply and its step, if it is time to; whether the active sub-goal began anew, and whether its budget
-    /// was the only reason.
+    /// Moves to the next sub-goal if the active one has ended. Returns whether it moved, and whether the budget was the
+    /// only reason for the end.
     pub fn advance(&mut self, done: bool) -> (bool, bool) {
         let done = done && self.limits == Limits::Declared;
         let forced = !done && self.budget(self.active).is_some_and(|budget| self.spent >= budget);

@@ -1,4 +1,4 @@
-//! Why a recorded episode cannot be replayed.
+//! Errors of the replay of a recorded episode.
 
 use std::fmt;
 
@@ -7,9 +7,9 @@ use stepladder_core::Role;
 /// A place in an episode, counted from 0; printed from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Place {
-    /// Subtask.
+    /// Index of the subtask.
     pub subtask: usize,
-    /// Step within the subtask; none for the reply that issued the subtask.
+    /// Index of the step within the subtask; `None` for the reply that issued the subtask.
     pub step: Option<usize>,
 }
 
@@ -20,11 +20,11 @@ impl fmt::Display for Place {
     }
 }
 
-/// What does not fit.
+/// A mismatch between a trace and an agent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The trace holds a reply of one role, the agent asks another one.
+    /// The trace holds a reply of one role, the agent prompts another one.
     #[error("the trace holds a reply of the role {found}, the agent asks the role {asked}", found = found.name(), asked = asked.name())]
     Role {
         /// Role of the recorded reply.
@@ -32,7 +32,7 @@ pub enum Fault {
         /// Role of the prompt.
         asked: Role,
     },
-    /// The trace holds a reply where the agent asks nothing.
+    /// The trace holds a reply where the agent requests none.
     #[error("the trace holds a reply of the role {found}, the agent asks nothing", found = found.name())]
     Unasked {
         /// Role of the recorded reply.
@@ -55,7 +55,7 @@ pub enum Fault {
         /// Recorded action.
         played: String,
     },
-    /// The agent keeps something else than the trace.
+    /// A field of the replayed episode differs from the trace.
     #[error("the {what} is `{found}`, the trace has `{recorded}`")]
     Differs {
         /// Field of the trace.
@@ -76,8 +76,8 @@ pub enum Fault {
 pub struct ReplayError {
     /// Key of the episode's task.
     pub task: String,
-    /// Where.
+    /// Place of the mismatch.
     pub place: Place,
-    /// What does not fit there.
+    /// The mismatch.
     pub fault: Fault,
 }

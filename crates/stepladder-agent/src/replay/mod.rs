@@ -1,16 +1,16 @@
-//! What each role was shown in a recorded episode, and what it replied: the agent goes through the episode again.
+//! Reconstructs the prompt of every reply in a recorded episode by running the agent through the episode again.
 //!
 //! ```text
-//! trace ─► retell (another agent's replies around the same steps) ─► replay (the agent itself asks) ─► (prompt, reply) …
+//! trace ─► convert (same steps, replies of another agent) ─► replay (the agent builds the prompts) ─► (prompt, reply) …
 //! ```
-//! An agent's state machine is the only place that builds a [`Query`] (docs/design.md D15), so the prompts of training are
-//! those of play by construction.
+//! Only an agent's state machine builds a [`Query`] (docs/design.md D15), so training and rollout use the same prompts by
+//! construction.
 
+mod convert;
 mod error;
-mod retell;
 
+pub use convert::unchecked;
 pub use error::{Fault, Place, ReplayError};
-pub use retell::unchecked;
 
 use std::borrow::Cow;
 
@@ -25,31 +25,31 @@ use crate::spec::AgentSpec;
 pub struct Decision {
     /// The prompt.
     pub query: Query,
-    /// The reply as it was given. Where noise played another action, what the expert had said.
+    /// The recorded reply. Where noise replaced the action, the expert's label.
     pub reply: String,
-    /// Whether another action was played than the reply names.
+    /// Whether noise replaced the reply's action.
     pub substituted: bool,
-    /// Where [`Replay::episode`] holds the reply.
+    /// Place of the reply in [`Replay::episode`].
     pub place: Place,
 }
 
 /// A replayed episode.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Replay<'e> {
-    /// The episode as the agent went through it; that of another agent is told anew.
+    /// The episode that the agent replayed: the recorded one, or its conversion where another agent recorded it.
     pub episode: Cow<'e, Episode>,
-    /// Prompts and replies in the order in which the roles spoke.
+    /// Prompts and replies, in the order of the episode.
     pub decisions: Vec<Decision>,
-    /// The prompt that follows the last recorded event, had the episode gone on; none if the agent itself finished, or if
-    /// the episode broke off before the environment answered.
+    /// The prompt that would have followed the last recorded event; `None` if the agent itself finished, or if the episode
+    /// broke off before the environment answered.
     pub next: Option<Query>,
 }
 
-/// Replays an episode as an agent of `spec` goes through it.
+/// Replays an episode with an agent of `spec`.
 ///
-/// Another agent may have recorded it: a flat agent sees the steps without their hierarchy, HiMAC the subtasks as its
-/// blueprint in hindsight, STEP-HRL without planner or progress writer the episode without their replies. Subtasks cannot
-/// be made up: STEP-HRL and HiMAC need an episode that has some.
+/// An episode of another agent is converted first: a flat agent gets the steps without their hierarchy, HiMAC gets the
+/// subtasks as its blueprint, STEP-HRL without planner or progress writer gets the episode without their replies. STEP-HRL
+/// and HiMAC need an episode with subtasks, since a conversion cannot invent them.
 ///
 /// ```
 /// use stepladder_agent::replay::replay;
@@ -63,29 +63,29 @@ pub struct Replay<'e> {
 /// ```
 ///
 /// # Errors
-/// [`ReplayError`] names the place where the trace does not fit the agent.
+/// [`ReplayError`] if the trace does not fit the agent, with the place of the mismatch.
 pub fn replay(spec: AgentSpec, episode: &Episode) -> Result<Replay<'_>, ReplayError> {
-    let (mut agent, episode) = retell::retell(spec, episode)?;
+    let (mut agent, episode) = convert::convert(spec, episode)?;
     let (decisions, next) = go_through(&mut *agent, &episode)?;
     Ok(Replay { episode, decisions, next })
 }
 
-/// Drives `agent` through an episode that an agent like it recorded.
+/// Drives `agent` through an episode that an agent with the same options recorded.
 ///
 /// # Errors
-/// [`ReplayError`] names the place where the trace does not fit the agent.
+/// [`ReplayError`] if the trace does not fit the agent, with the place of the mismatch.
 pub fn drive<'e>(agent: &mut dyn Agent, episode: &'e Episode) -> Result<Replay<'e>, ReplayError> {
     let (decisions, next) = go_through(agent, episode)?;
     Ok(Replay { episode: Cow::Borrowed(episode), decisions, next })
 }
 
-/// What the trace holds next.
+/// An event of a trace.
 enum Event<'e> {
     Reply { turn: &'e Turn, label: Option<&'e str> },
     Step { step: &'e TraceStep, last: bool },
 }
 
-/// Everything in a trace in the order in which it happened.
+/// Iterates over the events of a trace in the order in which they happened.
 fn events(episode: &Episode) -> impl Iterator<Item = (Place, Event<'_>)> {
     let mut left = episode.len();
     episode.subtasks.iter().enumerate().flat_map(move |(subtask, held)| {
@@ -145,7 +145,7 @@ fn go_through(
                 if step.end.is_some() && !last {
                     return Err(error(place, Fault::Over));
                 }
-                // The end is left out: the agent goes on to the prompt that would follow.
+                // Without the end, the agent builds the prompt that would have followed.
                 agent.on_step(&Step { end: None, ..step.answer() })
             }
             (Event::Step { .. }, Want::Reply(query)) => {
@@ -162,7 +162,7 @@ fn go_through(
     Ok((decisions, next))
 }
 
-/// Whether the agent keeps of the episode what the trace has.
+/// Compares the subtasks that the replay recorded with those of the trace.
 fn compare(recorded: &[Subtask], replayed: &[Subtask]) -> Result<(), (Place, Fault)> {
     let differs = |what, found: &dyn ToString, recorded: &dyn ToString| Fault::Differs {
         what,

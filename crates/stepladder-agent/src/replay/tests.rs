@@ -30,7 +30,7 @@ fn specs() -> Vec<AgentSpec> {
     ]
 }
 
-/// A reply of an untidy model.
+/// Draws a reply, often malformed.
 fn babble(role: Role, rng: &mut Rng) -> String {
     let texts: &[&str] = match role {
         Role::Planner => &["find it", " use it \n", ""],
@@ -45,7 +45,7 @@ fn babble(role: Role, rng: &mut Rng) -> String {
     (*texts.choose(rng).unwrap()).to_owned()
 }
 
-/// Plays an episode in which replies, answers, noise and end are drawn at random; what was asked, and what was said.
+/// Plays an episode with random replies, answers, noise and end; returns it with all prompts and replies.
 fn play(agent: &mut dyn Agent, limit: usize, rng: &mut Rng) -> (Episode, Vec<(Query, String)>) {
     let start = Start {
         text: "Welcome.".into(),
@@ -147,7 +147,7 @@ fn an_episode_is_replayed_as_its_own_kind_without_knowing_its_limit() {
     }
 }
 
-/// The fixture's episode in an environment that shows a new room after every step.
+/// Returns the fixture's episode in an environment that shows a new room after every step.
 fn walk() -> Episode {
     let mut episode = episode();
     episode.start.context = "room 0".into();
@@ -287,7 +287,7 @@ fn a_reply_of_every_role_in_every_place_gives_an_answer() {
                     _ => Some(&mut subtask.steps[1].turn),
                 };
                 *turn.unwrap() = Turn::said(role, "go; True");
-                // Either it fits, or the error says where it does not.
+                // Either the trace fits, or the error names the place.
                 if let Err(error) = replay(spec, &episode) {
                     assert!(error.to_string().contains("subtask 1"), "{error}");
                 }
@@ -298,7 +298,7 @@ fn a_reply_of_every_role_in_every_place_gives_an_answer() {
     }
 }
 
-/// An episode with these progress texts, one list per subtask.
+/// Returns an episode with these progress texts, one list per subtask.
 fn with_texts(texts: &[&[&str]]) -> Episode {
     let mut episode = episode();
     let step = episode.subtasks[0].steps[0].clone();
@@ -396,6 +396,6 @@ fn noise_is_labelled_and_no_blueprint_is_learnt_from_it() {
     assert!(decisions.iter().all(|decision| decision.query.role() == Role::Micro));
     let (decisions, labels) = of(AgentKind::Flat);
     assert_eq!(labels, ["take it"]);
-    // What was played stands in the history.
+    // The history shows the played action.
     assert!(matches!(&decisions[2].query, Query::Flat { history, .. } if history[1].0 == "go to desk 1"));
 }

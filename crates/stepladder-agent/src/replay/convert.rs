@@ -1,4 +1,4 @@
-//! An episode as another agent would have recorded it: the same steps with other replies around them.
+//! Converts an episode of one agent to an episode of another one: the same steps, with the other agent's replies.
 
 use std::borrow::Cow;
 
@@ -15,11 +15,11 @@ use crate::himac::{Blueprint, HISTORY, Himac, HimacOptions, Limits};
 use crate::spec::{AgentKind, AgentSpec};
 use crate::step_hrl::ProgressSlot;
 
-/// An agent of `spec`, and the episode that drives it.
+/// Creates an agent of `spec`, and converts the episode to one that this agent can replay.
 ///
 /// # Errors
-/// [`ReplayError`] if the episode has no subtasks to make a blueprint of.
-pub(super) fn retell(
+/// [`ReplayError`] if the agent needs a blueprint and a subtask of the episode has no text.
+pub(super) fn convert(
     spec: AgentSpec,
     episode: &Episode,
 ) -> Result<(Box<dyn Agent>, Cow<'_, Episode>), ReplayError> {
@@ -30,7 +30,7 @@ pub(super) fn retell(
     }
 }
 
-/// The action and the flag that a reply names.
+/// Parses the action and the flag of a reply.
 fn read(role: Role, reply: &str) -> (String, bool) {
     match role {
         Role::Micro => {
@@ -45,7 +45,7 @@ fn read(role: Role, reply: &str) -> (String, bool) {
     }
 }
 
-/// The episode with other subtasks; nothing else of it is copied but what a replay reads.
+/// Returns the episode with other subtasks, without cloning the recorded ones.
 fn with(episode: &Episode, subtasks: Vec<Subtask>) -> Episode {
     Episode {
         version: episode.version,
@@ -62,8 +62,8 @@ fn with(episode: &Episode, subtasks: Vec<Subtask>) -> Episode {
     }
 }
 
-/// The step with another reply: its own action, or the label of an expert where noise played another one.
-fn said(step: &TraceStep, turn: Turn, finished: bool, labelled: bool) -> TraceStep {
+/// Returns the step with another reply, which is the expert's label if `labelled` (noise replaced the action).
+fn with_turn(step: &TraceStep, turn: Turn, finished: bool, labelled: bool) -> TraceStep {
     TraceStep {
         idle: Vec::new(),
         expert: labelled.then(|| turn.reply.clone()),
@@ -82,36 +82,36 @@ fn said(step: &TraceStep, turn: Turn, finished: bool, labelled: bool) -> TraceSt
     }
 }
 
-/// The actions of an episode without its hierarchy.
+/// Converts to an episode of the flat agent: the steps without their hierarchy.
 fn flat(episode: &Episode) -> Episode {
-    let tell = |step: &TraceStep| {
+    let to_flat = |step: &TraceStep| {
         let label = step.expert.as_deref().map(|reply| read(step.turn.role, reply).0);
         let reply = label.as_ref().unwrap_or(&step.action);
-        said(step, Turn::said(Role::Flat, reply), false, label.is_some())
+        with_turn(step, Turn::said(Role::Flat, reply), false, label.is_some())
     };
-    let steps = episode.steps().map(tell).collect();
+    let steps = episode.steps().map(to_flat).collect();
     with(episode, vec![Subtask { text: String::new(), turn: None, steps }])
 }
 
-/// Less what an agent with ablations lacks.
+/// Removes the replies of roles that an agent with ablations lacks.
 fn step_hrl(spec: AgentSpec, episode: &Episode) -> Cow<'_, Episode> {
-    let mut told = Cow::Borrowed(episode);
+    let mut converted = Cow::Borrowed(episode);
     if spec.progress != ProgressSlot::Written && episode.steps().any(|step| step.progress_turn.is_some()) {
-        for step in told.to_mut().subtasks.iter_mut().flat_map(|subtask| &mut subtask.steps) {
+        for step in converted.to_mut().subtasks.iter_mut().flat_map(|subtask| &mut subtask.steps) {
             (step.progress, step.progress_turn) = (None, None);
         }
     }
     if !spec.planner && episode.subtasks.iter().any(|subtask| subtask.turn.is_some()) {
-        told = Cow::Owned(without_planner(told.into_owned()));
+        converted = Cow::Owned(without_planner(converted.into_owned()));
     }
-    told
+    converted
 }
 
-/// The episode of an agent without planner: the task is its only subtask, and its progress text holds the last one of
-/// every finished subtask, oldest first, before the current one.
+/// Converts to an episode of STEP-HRL without planner: the task is the only subtask, and each progress text begins with the
+/// last text of every finished subtask, oldest first.
 ///
-/// Nothing else tells such an agent what it has done already, so the facts that the planner would have read stay in
-/// the text. The executor says `True` with the last action only.
+/// The progress text is such an agent's only memory, so it must keep the facts that a planner would have read. Only the
+/// executor's last reply has the flag `True`.
 fn without_planner(episode: Episode) -> Episode {
     let mut finished: Vec<String> = Vec::new();
     let mut steps = Vec::with_capacity(episode.len());
@@ -137,19 +137,19 @@ fn without_planner(episode: Episode) -> Episode {
             }
             steps.push(step);
         }
-        // What was searched matters no more once the search is over.
+        // The list of searched places is useless once the search is over.
         finished.push(unchecked(&last).to_owned());
     }
     let whole = Subtask { text: episode.start.task.clone(), turn: None, steps };
     Episode { subtasks: vec![whole], ..episode }
 }
 
-/// An executor's reply with the flag `False`.
+/// Sets the flag of an executor's reply to `False`.
 fn open(reply: &str) -> String {
     executor_reply(&parse_action_done(reply, Profile::Fixed).action, false)
 }
 
-/// A progress text without its `[Checked: …]` list.
+/// Returns a progress text without its `[Checked: …]` list.
 ///
 /// ```
 /// use stepladder_agent::replay::unchecked;
@@ -161,22 +161,21 @@ pub fn unchecked(text: &str) -> &str {
     text[..end].trim()
 }
 
-/// The episode of an agent whose blueprint, in hindsight, is the list of its subtasks: it says `<sub_done>` where a subtask
-/// ends.
+/// Converts to an episode of HiMAC: the subtasks become the blueprint, and the last reply of each subtask has `<sub_done>`.
 ///
-/// Subtasks beyond K_max have no place in a blueprint: their steps belong to the last sub-goal. Where noise played other
-/// actions, the blueprint is followed and no reply is asked for it: part of it only makes good what the noise had done.
+/// The steps of subtasks beyond K_max belong to the last sub-goal. Where noise replaced actions, the blueprint is given
+/// instead of being the macro role's reply, since some of its sub-goals only repair the effects of the noise.
 fn himac(spec: AgentSpec, episode: &Episode) -> Result<(Box<dyn Agent>, Cow<'_, Episode>), ReplayError> {
     let issued = episode.subtasks.iter().enumerate().filter(|(_, subtask)| !subtask.steps.is_empty());
-    let mut told: Vec<Subtask> = Vec::new();
+    let mut converted: Vec<Subtask> = Vec::new();
     for (number, subtask) in issued {
-        if told.len() < spec.max_subgoals {
+        if converted.len() < spec.max_subgoals {
             let words: Vec<&str> = subtask.text.split_whitespace().collect();
             if words.is_empty() {
                 let place = Place { subtask: number, step: None };
                 return Err(ReplayError { task: episode.task.to_string(), place, fault: Fault::NoText });
             }
-            told.push(Subtask { text: words.join(" "), turn: None, steps: Vec::new() });
+            converted.push(Subtask { text: words.join(" "), turn: None, steps: Vec::new() });
         }
         let last = subtask.steps.len() - 1;
         let steps = subtask.steps.iter().enumerate().map(|(place, step)| {
@@ -184,16 +183,16 @@ fn himac(spec: AgentSpec, episode: &Episode) -> Result<(Box<dyn Agent>, Cow<'_, 
             let labelled = label.is_some();
             let (action, ends) = label.unwrap_or_else(|| (step.action.clone(), place == last));
             let done = ends && spec.sub_done;
-            said(step, Turn::said(Role::Micro, write_micro(Some(&action), done)), done, labelled)
+            with_turn(step, Turn::said(Role::Micro, write_micro(Some(&action), done)), done, labelled)
         });
-        if let Some(segment) = told.last_mut() {
+        if let Some(segment) = converted.last_mut() {
             segment.steps.extend(steps);
         }
     }
-    let subgoals: Vec<String> = told.iter().map(|subtask| subtask.text.clone()).collect();
-    let lengths = told.iter().map(|subtask| subtask.steps.len() as u32).collect();
+    let subgoals: Vec<String> = converted.iter().map(|subtask| subtask.text.clone()).collect();
+    let lengths = converted.iter().map(|subtask| subtask.steps.len() as u32).collect();
     let noisy = episode.steps().any(|step| step.expert.is_some());
-    let blueprint = match told.first_mut() {
+    let blueprint = match converted.first_mut() {
         Some(first) if !noisy => {
             first.turn = Some(Turn::said(Role::Macro, write(&subgoals)));
             Blueprint::Own
@@ -208,5 +207,5 @@ fn himac(spec: AgentSpec, episode: &Episode) -> Result<(Box<dyn Agent>, Cow<'_, 
         max_idle: spec.max_idle,
         blueprint,
     });
-    Ok((Box::new(agent), Cow::Owned(with(episode, told))))
+    Ok((Box::new(agent), Cow::Owned(with(episode, converted))))
 }
