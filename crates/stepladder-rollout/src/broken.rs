@@ -1,37 +1,36 @@
-//! Episodes that broke off, by an error of their environment or of one of their requests: they are dropped and counted,
-//! and end the run only where they are many.
+//! Broken episodes: episodes that an error of their environment or of one of their requests broke off. They are dropped and
+//! counted; more than half of a rollout ends the run.
 //!
-//! One damaged game, one simulator that died or one lost reply must not cost what all other episodes played. Where most
-//! episodes break off, the environment or the generator itself is at fault, and what is left would be another set of tasks
-//! than the one that was asked for. Everything that learns from episodes or writes them as data follows this policy;
-//! evaluations count broken episodes as failed instead.
+//! A damaged game, a crashed simulator or a lost reply must not cost the other episodes. If most episodes break off, the
+//! environment or the generator is at fault, and the remaining tasks are no sample of the requested set. Training and data
+//! collection use this rule; evaluations count broken episodes as failed instead.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use stepladder_core::trace::Episode;
 
-/// Largest share of the episodes of one rollout that may break off.
+/// Maximum fraction of the episodes of one rollout that may break off.
 pub const MOST: f64 = 0.5;
 
-/// What was dropped of one or more rollouts.
+/// Counts of the broken episodes of one or more rollouts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dropped {
-    /// Episodes that broke off.
+    /// Number of broken episodes.
     pub episodes: usize,
-    /// Episodes that were played, those included.
+    /// Number of all episodes, broken ones included.
     pub of: usize,
-    /// Task and error of the first.
+    /// Task and error of the first broken episode.
     pub first: Option<String>,
 }
 
-/// More than [`MOST`] of the episodes broke off.
+/// Error of a rollout of which more than [`MOST`] broke off.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{} of {} episodes broke off, more than half; the first, {}", .0.episodes, .0.of, .0.first.as_deref().unwrap_or("unknown"))]
 pub struct TooManyBroken(Dropped);
 
 impl Dropped {
-    /// Takes the broken episodes out of a rollout.
+    /// Removes the broken episodes from a rollout.
     ///
     /// # Errors
     /// [`TooManyBroken`] if they are more than [`MOST`] of it.
@@ -49,7 +48,7 @@ impl Dropped {
         if dropped.episodes as f64 > MOST * of as f64 { Err(TooManyBroken(dropped)) } else { Ok(dropped) }
     }
 
-    /// Adds what another rollout lost.
+    /// Adds the counts of another rollout.
     pub fn add(&mut self, other: Self) {
         self.episodes += other.episodes;
         self.of += other.of;
@@ -58,7 +57,7 @@ impl Dropped {
         }
     }
 
-    /// Whether nothing was dropped.
+    /// Whether no episode was dropped.
     pub fn is_none(&self) -> bool {
         self.episodes == 0
     }

@@ -1,6 +1,6 @@
 //! Engines: token ids in, token ids out.
 //!
-//! An engine knows one model and nothing about text, roles or episodes; a generator over it does.
+//! An engine has one model and no notion of text, roles or episodes; the generator over it has.
 
 use std::error::Error;
 
@@ -13,7 +13,7 @@ pub struct Prompt {
     pub ids: Vec<u32>,
     /// Limit on new tokens; at least one.
     pub budget: usize,
-    /// Greedy without.
+    /// Sampling; `None` decodes greedily.
     pub sampling: Option<Sampling>,
 }
 
@@ -21,7 +21,7 @@ impl Prompt {
     /// Checks that a model with this context window and vocabulary can complete the prompt.
     ///
     /// # Errors
-    /// The first violation, as the end of a sentence.
+    /// Returns the first violation, as the end of a sentence.
     pub fn check(&self, context: usize, vocab: usize) -> Result<(), String> {
         if self.ids.is_empty() {
             return Err("it has no token".to_owned());
@@ -47,7 +47,7 @@ impl Prompt {
 /// Checks that a vocabulary holds all of these tokens.
 ///
 /// # Errors
-/// Names the first that it lacks, as the end of a sentence.
+/// Returns the first unknown token, as the end of a sentence.
 pub fn check_ids(ids: &[u32], vocab: usize) -> Result<(), String> {
     match ids.iter().find(|&&id| id as usize >= vocab) {
         Some(id) => Err(format!("token {id} is not in the vocabulary of {vocab}")),
@@ -60,16 +60,16 @@ pub fn check_ids(ids: &[u32], vocab: usize) -> Result<(), String> {
 pub struct Reply {
     /// New ids, with the end token where one was generated.
     pub ids: Vec<u32>,
-    /// Log-probability of each at the temperature it was sampled at; at temperature 1 for greedy replies.
+    /// Log-probability of each new token at its sampling temperature; at temperature 1 for greedy replies.
     pub logprobs: Vec<f32>,
     /// Whether the budget ran out before the end token.
     pub cut: bool,
 }
 
-/// Probability gap between the two best tokens below which two decodings of a prompt may differ (`docs/design.md` D3).
+/// Probability gap between the two most likely tokens below which two decodings of a prompt may differ (docs/design.md D3).
 pub const NEAR_TIE: f64 = 1e-4;
 
-/// The failure of an engine, in its own words.
+/// Error of an engine, with the engine's own message.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct EngineError(Box<dyn Error + Send + Sync>);
@@ -83,15 +83,15 @@ impl EngineError {
 
 /// Completes prompts with one model.
 pub trait Engine: Send {
-    /// Context window: tokens of the longest sequence, prompt and reply together.
+    /// Returns the context window: tokens of the longest sequence, prompt and reply together.
     fn context(&self) -> usize;
 
     /// Completes every prompt, in order. Each of the ids in `end` ends a reply; `pad` fills the shorter rows of a batch and
-    /// changes no result. A reply depends on its own prompt alone, not on the others of the call, up to
-    /// near-ties of floating-point arithmetic ([`NEAR_TIE`]).
+    /// does not change any result. A reply depends on its own prompt only, not on the others of the call, up to near-ties of
+    /// floating-point arithmetic ([`NEAR_TIE`]).
     ///
     /// # Errors
-    /// [`EngineError`] if a prompt cannot be read or does not fit into the context window with its budget, or the engine fails;
-    /// nothing is completed then.
+    /// [`EngineError`] if a prompt is invalid or does not fit into the context window with its budget, or if the engine fails;
+    /// no prompt is completed then.
     fn complete(&mut self, prompts: Vec<Prompt>, end: &[u32], pad: u32) -> Result<Vec<Reply>, EngineError>;
 }

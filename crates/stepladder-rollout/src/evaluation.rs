@@ -1,4 +1,4 @@
-//! From episodes to a table: success with interval, steps, tokens, and what went wrong.
+//! Summary of episodes: success with interval, steps, tokens and counts of failures.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 use stepladder_core::Role;
 use stepladder_core::trace::Episode;
 
-/// 95 % Wilson score interval of a proportion.
+/// Computes the 95 % Wilson score interval of a proportion.
 ///
 /// centre = (p + z²/2n) / (1 + z²/n), half = z √(p(1−p)/n + z²/4n²) / (1 + z²/n), z = 1.96 (Wilson 1927).
 ///
@@ -28,7 +28,7 @@ pub fn wilson(successes: usize, n: usize) -> [f64; 2] {
     let denominator = 1.0 + Z * Z / n;
     let centre = (p + Z * Z / (2.0 * n)) / denominator;
     let half = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt() / denominator;
-    // Exact at both ends, where rounding would leave 1e-17 and 0.999….
+    // Exact at both ends, where rounding would give 1e-17 and 0.999….
     let low = if successes == 0 { 0.0 } else { (centre - half).max(0.0) };
     let high = if p >= 1.0 { 1.0 } else { (centre + half).min(1.0) };
     [low, high]
@@ -37,34 +37,34 @@ pub fn wilson(successes: usize, n: usize) -> [f64; 2] {
 /// Tokens per environment step of one role.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct TokensPerStep {
-    /// Prompt tokens, every prompt read whole.
+    /// Prompt tokens, without a cache.
     pub prompt: f64,
-    /// Prompt tokens that a cache kept over the episode would not have held.
+    /// Prompt tokens that a cache over the whole episode would not contain.
     pub uncached: f64,
     /// New tokens.
     pub new: f64,
 }
 
-/// One line of a table: a set of episodes.
+/// Summary of a set of episodes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Summary {
-    /// Episodes, broken ones included (they count as failed).
+    /// Number of episodes, broken ones included (they count as failed).
     pub n: usize,
-    /// Share of solved episodes.
+    /// Fraction of solved episodes.
     pub success: f64,
     /// 95 % Wilson interval of `success`.
     pub interval: [f64; 2],
-    /// Mean sum of rewards; where the benchmark counts it within a range, the mean of what it counts.
+    /// Mean sum of rewards; where the benchmark has a score range, each sum is clamped to it.
     pub score: f64,
     /// 95 % interval of `score`, by the normal approximation: mean ± 1.96 s / √n, inside the range.
     pub score_interval: [f64; 2],
-    /// Mean environment steps, the terminal one counted.
+    /// Mean number of environment steps, the terminal one included.
     pub mean_steps: f64,
-    /// Mean environment steps of the solved episodes.
+    /// Mean number of environment steps of the solved episodes.
     pub mean_steps_won: f64,
 }
 
-/// 95 % interval of a mean: mean ± 1.96 s / √n with the sample's standard deviation s; the mean itself where n < 2.
+/// Computes the 95 % interval of a mean: mean ± 1.96 s / √n with the sample's standard deviation s; the mean itself for n < 2.
 ///
 /// ```
 /// use stepladder_rollout::evaluation::normal;
@@ -81,33 +81,34 @@ pub fn normal(values: &[f64]) -> [f64; 2] {
     [mean - half, mean + half]
 }
 
-/// Everything `evaluate` says about a set of episodes.
+/// Result of an evaluation.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Evaluation {
-    /// All episodes.
+    /// Summary of all episodes.
     pub all: Summary,
-    /// By task family.
+    /// Summaries by task family.
     pub per_type: BTreeMap<String, Summary>,
-    /// By role name.
+    /// Tokens by role name.
     pub tokens_per_step: BTreeMap<String, TokensPerStep>,
     /// Mean number of subtasks issued per episode.
     pub subtasks: f64,
-    /// Issued subtasks that had been issued before in the same episode, per episode.
+    /// Mean number of repeated subtasks per episode (see [`repeated_subtasks`]).
     pub repeated_subtasks: f64,
-    /// Share of episodes in which some action got the same answer three times.
+    /// Fraction of episodes with a loop (see [`loops`]).
     pub loops: f64,
-    /// Replies without readable action, per episode.
+    /// Mean number of replies without a readable action per episode.
     pub unparsable: f64,
-    /// Replies cut by their budget, per episode.
+    /// Mean number of replies cut by their budget per episode.
     pub cut: f64,
-    /// Episodes that an error broke off.
+    /// Number of broken episodes.
     pub errors: usize,
-    /// What the benchmark counts of an episode at least and at most; none where it reports success alone.
+    /// Score range of the benchmark; `None` where it reports success only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub score_range: Option<(f64, f64)>,
 }
 
-/// What an episode counts: max(low, sum of rewards), `low` itself if an error broke it off (spec/algorithms 2.5).
+/// Computes the score of an episode: the sum of rewards, clamped to the range; the range's minimum for a broken episode
+/// (docs/spec/algorithms.md 2.5).
 fn counted(episode: &Episode, range: Option<(f64, f64)>) -> f64 {
     match range {
         Some((low, _)) if episode.error.is_some() => low,
@@ -138,7 +139,7 @@ fn summarise(episodes: &[&Episode], range: Option<(f64, f64)>) -> Summary {
     }
 }
 
-/// Whether some action got the same answer at least three times.
+/// Whether the episode has a loop: an action that got the same answer at least three times.
 pub fn loops(episode: &Episode) -> bool {
     let mut seen: BTreeMap<(&str, &str), u32> = BTreeMap::new();
     episode.steps().any(|step| {
@@ -148,18 +149,18 @@ pub fn loops(episode: &Episode) -> bool {
     })
 }
 
-/// Issued subtasks that had been issued before in the same episode.
+/// Counts the issued subtasks that had been issued before in the same episode.
 pub fn repeated_subtasks(episode: &Episode) -> usize {
     let mut seen = BTreeSet::new();
     episode.subtasks.iter().filter(|subtask| subtask.turn.is_some() && !seen.insert(&subtask.text)).count()
 }
 
-/// Summarises episodes of one agent in an environment that is judged by success.
+/// Summarises episodes of one agent in an environment without a score range.
 pub fn evaluate(episodes: &[Episode]) -> Evaluation {
     evaluate_within(episodes, None)
 }
 
-/// The same where the benchmark is the mean score, counted within a range (`EnvSpec::score_range`).
+/// Summarises episodes of one agent, with scores clamped to the benchmark's score range (`EnvSpec::score_range`).
 pub fn evaluate_within(episodes: &[Episode], range: Option<(f64, f64)>) -> Evaluation {
     let all: Vec<&Episode> = episodes.iter().collect();
     let mut families: BTreeMap<String, Vec<&Episode>> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Writing replies (`docs/design.md` D3): requests in, completions out.
+//! Generators of replies (docs/design.md D3): requests in, completions out.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,89 +9,88 @@ use stepladder_core::seed::Rng;
 use stepladder_core::trace::TurnTokens;
 use stepladder_core::{Query, Role};
 
-/// Sampling instead of taking the most likely token.
+/// Settings of sampling, in place of greedy decoding.
 #[derive(Debug, Clone)]
 pub struct Sampling {
     /// Softmax temperature, above 0.
     pub temperature: f64,
-    /// Stream of this reply alone: a function of (run seed, iteration, task, sample, turn).
+    /// Stream of this reply only: a function of (run seed, iteration, task, sample, turn).
     pub rng: Rng,
 }
 
-/// Names a request; no two requests of a process have the same.
+/// Identifier of a request, unique in the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(u64);
 
 impl RequestId {
-    /// A name that no request has yet. A late completion for a run that has ended is thereby never taken for an answer to
-    /// another run's request.
+    /// Returns an unused identifier. Since identifiers are never reused, a late completion of an ended run cannot be
+    /// mistaken for an answer to another run's request.
     pub fn fresh() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 }
 
-/// One wanted reply.
+/// Request for one reply.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// Its name, which comes back with the completion.
+    /// Identifier, returned with the completion.
     pub id: RequestId,
     /// Contents of the prompt.
     pub query: Query,
-    /// Running episode that asks: generators may keep what they computed for it.
+    /// Running episode of the request; generators may cache by session.
     pub session: u64,
-    /// None decodes greedily.
+    /// Sampling; `None` decodes greedily.
     pub sampling: Option<Sampling>,
 }
 
-/// One reply.
+/// Reply to one request.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Completion {
     /// The reply as native text.
     pub text: String,
-    /// The prompt as the model read it; empty for policies that read none.
+    /// The rendered prompt; empty for policies without one.
     pub prompt: String,
-    /// Tokens of the prompt; 0 where they are not known.
+    /// Number of prompt tokens; 0 where unknown.
     pub prompt_tokens: u32,
-    /// Prompt tokens that no earlier call of the session had computed already.
+    /// Number of prompt tokens that no earlier request of the session had already computed.
     pub uncached_tokens: u32,
-    /// New tokens, end token included; 0 where they are not known.
+    /// Number of new tokens, end token included; 0 where unknown.
     pub new_tokens: u32,
-    /// Token ids of prompt and reply, from policies that know them. Algorithms that learn from played episodes need them,
-    /// with log-probabilities.
+    /// Token ids of prompt and reply with log-probabilities, where the policy has them. Online algorithms need them.
     pub tokens: Option<TurnTokens>,
-    /// The budget ended the reply.
+    /// Whether the budget ended the reply.
     pub cut: bool,
 }
 
 impl Completion {
-    /// A reply without a model behind it: text, and nothing about tokens.
+    /// Returns a completion of text without token counts, for policies without a model.
     pub fn text(text: impl Into<String>) -> Self {
         Self { text: text.into(), ..Self::default() }
     }
 }
 
-/// Why no reply came: to one request, or to any.
+/// Error of one request, or of the whole generator.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GenerateError {
     /// Even the fixed parts of a prompt exceed the context window.
     #[error(
         "the shortest possible {role} prompt needs {needed} tokens, one token of reply included, but the context window \
-         of the model is {window}: train with a larger model.max_positions", role = role.name()
+         of the model is {context}: train with a larger model.max_positions", role = role.name()
     )]
     Window {
         /// Role of the request.
         role: Role,
-        /// Tokens of the shortest possible prompt and one of reply.
+        /// Tokens of the shortest possible prompt and one reply token.
         needed: usize,
-        /// Tokens the model can hold.
-        window: usize,
+        /// Context window of the model.
+        context: usize,
     },
     /// A script has no reply for this prompt.
     #[error("the scripted generator has no reply left for {0}")]
     Script(String),
-    /// An expert was asked in a role that it does not play.
+    /// A role that the expert does not play.
     #[error("{policy} does not play the role {}", role.name())]
     Unplayed {
         /// Role of the request.
@@ -107,32 +106,32 @@ pub enum GenerateError {
     Stopped,
 }
 
-/// The completion of one request, or the error that ends the episode that asked.
+/// Completion of one request, or the error that ends its episode.
 pub type Answer = (RequestId, Result<Completion, GenerateError>);
 
-/// Takes requests as they arise and gives completions as they come.
+/// Takes requests and returns completions, asynchronously.
 ///
-/// A reply depends on its own request alone, not on others, up to near-ties of floating-point arithmetic
-/// (`docs/design.md` D3). Implement [`BatchGenerator`] instead where replies are computed by one blocking call.
+/// A reply depends on its own request only, up to near-ties of floating-point arithmetic (docs/design.md D3). Implement
+/// [`BatchGenerator`] instead where one blocking call computes the replies.
 pub trait Generator: Send {
-    /// Adds requests. Does not wait for replies.
+    /// Adds requests without waiting for their replies.
     fn submit(&mut self, requests: Vec<Request>);
 
-    /// Takes the completions that are there, in any order. Where there are none, waits up to `wait` for the first one of the
-    /// pending requests. A generator that computes on the calling thread does so here, and only if `wait` is not zero, so
-    /// that its batches are as large as they can be.
+    /// Returns the available completions, in any order. Without any, waits up to `wait` for the first completion of a
+    /// pending request. A generator that computes on the calling thread does so here, and only if `wait` is not zero, so
+    /// that its batches are as large as possible.
     ///
     /// # Errors
-    /// [`GenerateError`] if no request can be answered any more, or ever could: it ends the run. The error of one request is
-    /// its [`Answer`].
+    /// [`GenerateError`] if the generator can answer no request: it ends the run. The error of one request is its
+    /// [`Answer`].
     fn poll(&mut self, wait: Duration) -> Result<Vec<Answer>, GenerateError>;
 
-    /// The episode is over or given up: its pending requests need no reply, and what was kept for it may go.
+    /// Ends the session of an episode: drops its pending requests and its cache.
     fn end_session(&mut self, session: u64) {
         let _ = session;
     }
 
-    /// Name of the policy in traces.
+    /// Returns the name of the policy in traces.
     fn policy(&self) -> String;
 }
 
@@ -154,9 +153,9 @@ impl<G: Generator + ?Sized> Generator for Box<G> {
     }
 }
 
-/// Replies to a whole batch of requests in one blocking call; [`Blocking`] makes a [`Generator`] of it.
+/// Replies to a batch of requests in one blocking call; [`Blocking`] turns it into a [`Generator`].
 pub trait BatchGenerator: Send {
-    /// One result per request, in order. An error in the list ends the episode of its request.
+    /// Returns one result per request, in order. An error in the list ends the episode of its request.
     ///
     /// # Errors
     /// [`GenerateError`] if no request can be answered: it ends the run.
@@ -165,29 +164,29 @@ pub trait BatchGenerator: Send {
         requests: &[Request],
     ) -> Result<Vec<Result<Completion, GenerateError>>, GenerateError>;
 
-    /// As [`Generator::end_session`].
+    /// See [`Generator::end_session`].
     fn end_session(&mut self, session: u64) {
         let _ = session;
     }
 
-    /// As [`Generator::policy`].
+    /// See [`Generator::policy`].
     fn policy(&self) -> String;
 }
 
-/// A blocking generator as a [`Generator`]: collects requests until the scheduler has nothing else to do, then answers all
-/// of them with one call.
+/// Adapts a [`BatchGenerator`] to a [`Generator`]: collects requests until the scheduler has nothing else to do, then
+/// answers all of them with one call.
 pub struct Blocking<G> {
     inner: G,
     submitted: Vec<Request>,
 }
 
 impl<G> Blocking<G> {
-    /// Serves `inner`.
+    /// Wraps a blocking generator.
     pub fn new(inner: G) -> Self {
         Self { inner, submitted: Vec::new() }
     }
 
-    /// The blocking generator.
+    /// Returns the blocking generator.
     pub fn into_inner(self) -> G {
         self.inner
     }
@@ -225,7 +224,7 @@ impl<G: BatchGenerator> Generator for Blocking<G> {
     }
 }
 
-/// A generator of its own for each role.
+/// Routes requests to one generator per role.
 pub struct ByRole {
     parts: Vec<Part>,
     /// Requests in roles without a generator.
@@ -239,11 +238,11 @@ struct Part {
     pending: HashMap<RequestId, u64>,
 }
 
-/// Time for one of several waiting generators before the next is asked.
+/// Time to wait for one of several generators before polling the next.
 const TURN: Duration = Duration::from_millis(5);
 
 impl ByRole {
-    /// Requests of a role go to its part.
+    /// Creates a generator that routes the requests of each role to its generator.
     pub fn new(parts: Vec<(Role, Box<dyn Generator>)>) -> Self {
         let parts =
             parts.into_iter().map(|(role, generator)| Part { role, generator, pending: HashMap::new() });
@@ -276,7 +275,7 @@ impl Generator for ByRole {
         let mut left = wait;
         loop {
             let waiting = self.parts.iter().filter(|part| !part.pending.is_empty()).count();
-            // One slow generator must not hold up the completions of the others.
+            // One slow generator must not delay the completions of the others.
             let turn = if waiting > 1 { left.min(TURN) } else { left };
             let mut answers = Vec::new();
             for part in self.parts.iter_mut().filter(|part| !part.pending.is_empty()) {
@@ -306,21 +305,21 @@ impl Generator for ByRole {
     }
 }
 
-/// An expert as a generator: demonstrations are what the scheduler records when it plays one.
+/// Adapts an expert to a generator; a demonstration is an episode that the scheduler plays with it.
 pub struct ExpertGenerator<E> {
     expert: E,
     name: String,
 }
 
 impl<E: Expert> ExpertGenerator<E> {
-    /// An expert under a name.
+    /// Wraps an expert under this name.
     pub fn new(expert: E, name: impl Into<String>) -> Self {
         Self { expert, name: name.into() }
     }
 }
 
 impl<E: Expert> BatchGenerator for ExpertGenerator<E> {
-    /// An expert that does not play a role plays it for no request: that ends the run.
+    // A role that the expert does not play fails for every request, so the error ends the run.
     fn generate(
         &mut self,
         requests: &[Request],
@@ -341,7 +340,7 @@ impl<E: Expert> BatchGenerator for ExpertGenerator<E> {
     }
 }
 
-/// Replies from a function: the fake of all tests. A query without a reply is an error of its request.
+/// Replies from a function, for tests. A query without a reply is an error of its request.
 pub struct Scripted<F>(pub F);
 
 impl<F: FnMut(&Query) -> Option<String> + Send> BatchGenerator for Scripted<F> {

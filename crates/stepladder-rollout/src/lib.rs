@@ -1,11 +1,11 @@
-//! Playing episodes: everything that is needed to let agents act in environments, and nothing that knows a model.
+//! Rollouts: agents act in environments, with replies of any generator. No model is part of this crate.
 //!
 //! * [`engine`]: completes prompts of token ids with a model
-//! * [`generator`]: requests in, completions out ([`Generator`]; [`BatchGenerator`] for blocking ones); experts and scripts
+//! * [`generator`]: requests in, completions out ([`Generator`]; [`BatchGenerator`] for blocking calls); experts and scripts
 //! * [`local`]: the [`BatchGenerator`] over an engine in this process
-//! * [`scheduler`]: drives episodes, asks for replies, steps environments in parallel
-//! * [`broken`]: episodes that an error broke off are dropped, counted and bounded
-//! * [`evaluation`]: from episodes to a table with intervals
+//! * [`scheduler`]: drives episodes, submits requests, steps environments in parallel
+//! * [`broken`]: drops and counts episodes that an error broke off, up to a limit
+//! * [`evaluation`]: summarises episodes in a table with intervals
 
 #![warn(clippy::print_stderr)] // Panics where standard error is closed.
 #![deny(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)]

@@ -12,65 +12,65 @@ use stepladder_data::{PromptEncoder, Rendered};
 use crate::engine::{Engine, Prompt, Reply};
 use crate::generator::{BatchGenerator, Completion, GenerateError, Request};
 
-/// Default of the tokens of prompts whose greedy replies are remembered: some 50 MB.
+/// Default limit on the prompt tokens of cached greedy replies: about 50 MB.
 pub const DEFAULT_REMEMBERED_TOKENS: usize = 4_000_000;
 
-/// Everything that turns a query into a reply.
+/// Generator over an engine in this process: renders prompts, completes them and caches greedy replies.
 pub struct LocalGenerator {
     engine: Box<dyn Engine>,
     encoder: Arc<dyn PromptEncoder>,
     policy: String,
     sessions: FxHashMap<u64, Seen>,
-    /// Greedy replies by prompt and budget: nothing else decides them, and a looping episode asks the same again.
+    /// Greedy replies by prompt and budget, which determine them; an episode in a loop repeats its prompts.
     greedy: FxHashMap<(Vec<u32>, usize), Reply>,
     /// Prompt tokens in `greedy`, and the limit beyond which it is emptied.
     remembered: usize,
     remembered_tokens: usize,
 }
 
-/// A prompt as the model reads it.
+/// A prompt that fits into the context window.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fitted {
-    /// The prompt's text.
+    /// Text of the prompt.
     pub text: String,
-    /// Its tokens.
+    /// Token ids of the prompt.
     pub ids: Vec<u32>,
-    /// New tokens that fit behind it, at most those asked for.
+    /// Generation budget: the role's, or less where the context window has no more free tokens.
     pub budget: usize,
 }
 
-/// The prompt of `query`, shortened until it and the budget of its role fit into `window` tokens. Where shortening is not
-/// enough, the budget is smaller.
+/// Renders the prompt of `query`, shortened until it fits into `context` tokens together with the budget of its role. Where
+/// shortening is not enough, the budget is reduced.
 ///
 /// # Errors
-/// [`GenerateError::Window`] if not one new token fits.
-pub fn fit(query: &Query, window: usize, encoder: &dyn PromptEncoder) -> Result<Fitted, GenerateError> {
+/// [`GenerateError::Window`] if not even one new token fits.
+pub fn fit(query: &Query, context: usize, encoder: &dyn PromptEncoder) -> Result<Fitted, GenerateError> {
     let budget = encoder.budget(query.role()) as usize;
     let Rendered { text, ids } = encoder.render(query);
-    if ids.len() + budget <= window {
+    if ids.len() + budget <= context {
         return Ok(Fitted { text, ids, budget });
     }
     let mut shorter = query.clone();
     loop {
         let more = shrink(&mut shorter);
         let Rendered { text, ids } = encoder.render(&shorter);
-        if ids.len() + budget <= window {
+        if ids.len() + budget <= context {
             return Ok(Fitted { text, ids, budget });
         }
         if more {
             continue;
         }
-        // An untrained model's own words can fill a prompt; its next reply is cut rather than the run ended.
-        return match window.checked_sub(ids.len()) {
-            Some(room @ 1..) => Ok(Fitted { text, ids, budget: room }),
-            _ => Err(GenerateError::Window { role: query.role(), needed: ids.len() + 1, window }),
+        // The replies of an untrained model can fill a prompt: cutting the next reply is better than ending the run.
+        return match context.checked_sub(ids.len()) {
+            Some(free @ 1..) => Ok(Fitted { text, ids, budget: free }),
+            _ => Err(GenerateError::Window { role: query.role(), needed: ids.len() + 1, context }),
         };
     }
 }
 
 impl LocalGenerator {
-    /// A generator over an engine; `policy` names it in traces. It remembers greedy replies until their prompts have more than
-    /// `remembered_tokens` tokens ([`DEFAULT_REMEMBERED_TOKENS`]).
+    /// Creates a generator over an engine; `policy` is its name in traces. It caches greedy replies until their prompts have
+    /// more than `remembered_tokens` tokens ([`DEFAULT_REMEMBERED_TOKENS`]).
     pub fn new(
         engine: Box<dyn Engine>,
         encoder: Arc<dyn PromptEncoder>,
@@ -88,7 +88,7 @@ impl LocalGenerator {
         }
     }
 
-    /// A reply to every request, in order: remembered, the same as an equal request's, or written.
+    /// Returns a reply to every request, in order: a cached one, that of an equal request, or a new one.
     fn replies(&mut self, requests: &[&Request], prepared: &[&Fitted]) -> Result<Vec<Reply>, GenerateError> {
         let key = |index: usize| (prepared[index].ids.clone(), prepared[index].budget);
         if self.remembered > self.remembered_tokens {
@@ -139,7 +139,7 @@ impl LocalGenerator {
         }
     }
 
-    /// Has the model write the replies of some requests.
+    /// Completes the prompts of some requests with the engine.
     fn write(
         &mut self,
         wanted: &[usize],
@@ -161,15 +161,15 @@ impl LocalGenerator {
     }
 }
 
-/// Beginnings of the sequences that a session has read and written, for counting what a kept cache would save.
+/// Sequences of a session as a prefix tree, to count the tokens that a cache would save.
 #[derive(Default)]
 struct Seen {
-    /// (place, next token) → place; place 0 is the beginning.
+    /// (node, next token) → node; node 0 is the root.
     next: FxHashMap<(u32, u32), u32>,
 }
 
 impl Seen {
-    /// Tokens of a prompt that no earlier sequence began with; prompt and reply are known from then on.
+    /// Counts the tokens of a prompt that are in no earlier sequence's prefix, then adds prompt and reply.
     fn uncached(&mut self, prompt: &[u32], reply: &[u32]) -> usize {
         let (mut place, mut known, mut fresh) = (0, 0, false);
         for (at, &id) in prompt.iter().chain(reply).enumerate() {
@@ -189,9 +189,9 @@ impl BatchGenerator for LocalGenerator {
         &mut self,
         requests: &[Request],
     ) -> Result<Vec<Result<Completion, GenerateError>>, GenerateError> {
-        let (window, encoder) = (self.engine.context(), &*self.encoder);
+        let (context, encoder) = (self.engine.context(), &*self.encoder);
         let fitted: Vec<Result<Fitted, GenerateError>> =
-            requests.par_iter().map(|request| fit(&request.query, window, encoder)).collect();
+            requests.par_iter().map(|request| fit(&request.query, context, encoder)).collect();
         let answerable: Vec<&Request> = requests
             .iter()
             .zip(&fitted)

@@ -1,5 +1,5 @@
-//! Drives many episodes at once: requests go to the generator as they arise, completions are taken as they come, and
-//! wanted actions are played on all cores (`docs/design.md` D2).
+//! Drives many episodes at once: submits requests as they arise, takes completions as they arrive, and runs environment
+//! steps on all cores (docs/design.md D2).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,70 +17,71 @@ use stepladder_env::{Env, EnvError, TaskSet, TimeLimit};
 
 use crate::generator::{Completion, GenerateError, Generator, Request, RequestId, Sampling};
 
-/// Time that a generator is given to find a completion before it is asked again.
+/// Time that one poll of the generator may wait.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// One episode to play.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
-    /// Which task.
+    /// Task of the episode.
     pub task: TaskKey,
     /// Seed of the environment's reset.
     pub seed: u64,
-    /// Number of this episode among those of the same task (samples of a group).
+    /// Index of this episode among those of the same task (samples of a group).
     pub sample: u64,
-    /// Where the blueprint comes from, for agents that follow one.
+    /// Source of the blueprint, for agents that follow one.
     pub blueprint: Blueprint,
 }
 
 impl Job {
-    /// One episode per task, environment seed 0.
+    /// Creates one job per task, with environment seed 0.
     pub fn each(tasks: &[TaskKey]) -> Vec<Self> {
         tasks.iter().map(|task| Self::sampled(task, 0)).collect()
     }
 
-    /// Sample `sample` of a task, environment seed 0.
+    /// Creates the job of sample `sample` of a task, with environment seed 0.
     pub fn sampled(task: &TaskKey, sample: u64) -> Self {
         Self { task: task.clone(), seed: 0, sample, blueprint: Blueprint::Own }
     }
 }
 
-/// Noise of a rollout: with `probability` a proposed action is played instead of the wanted one; the label stays.
+/// Noise of a rollout: with `probability`, a step plays a proposed action instead of the agent's; the label remains the
+/// agent's reply.
 #[derive(Clone, Copy)]
 pub struct Noise<'a> {
-    /// Chance per step.
+    /// Probability per step.
     pub probability: f64,
     /// Source of proposed actions.
     pub perturb: &'a dyn Perturb,
 }
 
-/// How episodes are driven.
+/// Options of a rollout.
 #[derive(Clone)]
 pub struct Options<'a> {
-    /// Which agent plays.
+    /// Agent of the episodes.
     pub agent: Arc<dyn AgentFactory>,
     /// Environment steps per episode (T_max).
     pub max_steps: u32,
-    /// Episodes running at once.
+    /// Maximum number of episodes running at once.
     pub slots: usize,
-    /// None decodes greedily.
+    /// Sampling temperature; `None` decodes greedily.
     pub temperature: Option<f64>,
-    /// The only role that samples, where there is a temperature; the others are greedy. None: all sample.
+    /// With a temperature, the only role that samples while the others are greedy; `None` lets all roles sample.
     pub sample_only: Option<Role>,
-    /// Whether turns hold their tokens, which algorithms that learn from played episodes need.
+    /// Whether turns keep their token ids, which online algorithms need.
     pub keep_tokens: bool,
     /// Run seed of all streams.
     pub seed: u64,
-    /// Iteration number in the streams of sampled tokens.
+    /// Iteration in the streams of sampled tokens.
     pub iteration: u64,
     /// Noise on actions, if any.
     pub noise: Option<Noise<'a>>,
-    /// Whether episodes hold the prompts as the model read them; they are most of a long episode's memory.
+    /// Whether turns keep their rendered prompts, which take most of the memory of a long episode.
     pub keep_prompts: bool,
 }
 
 impl Options<'_> {
-    /// Greedy episodes of `agent` with the published limit of 50 steps.
+    /// Returns the options of greedy episodes of `agent` with the published limit of 50 steps.
     pub fn greedy(agent: impl AgentFactory + 'static) -> Self {
         Self {
             agent: Arc::new(agent),
@@ -104,15 +105,15 @@ pub struct Scheduler<'a> {
     options: Options<'a>,
 }
 
-/// What an episode does next.
+/// State of a running episode.
 enum Next {
-    /// Ask for a reply.
+    /// Has a request to submit.
     Ask(Query),
-    /// Wait for the reply in this role.
+    /// Waits for the reply of this role.
     Wait(Role),
-    /// Play this action.
+    /// Has an action for the environment.
     Act(String),
-    /// Leave.
+    /// Has ended.
     End,
 }
 
@@ -127,7 +128,7 @@ impl From<Want> for Next {
 }
 
 struct Running {
-    /// Place among the jobs; its session.
+    /// Index of the job; also the session of the requests.
     index: usize,
     job: Job,
     env: TimeLimit<Box<dyn Env>>,
@@ -151,15 +152,15 @@ impl Running {
 }
 
 impl<'a> Scheduler<'a> {
-    /// A scheduler over `tasks` that asks `generator`.
+    /// Creates a scheduler for the environment of `tasks` and this generator.
     pub fn new(tasks: &'a dyn TaskSet, generator: &'a mut dyn Generator, options: Options<'a>) -> Self {
         Self { tasks, generator, options }
     }
 
-    /// Plays all jobs and returns their episodes in the order of the jobs; `done` hears of each as it ends.
+    /// Plays all jobs and returns their episodes in the order of the jobs; calls `done` with each episode as it ends.
     ///
-    /// An environment that fails and a request that fails end their own episode (with `error` set), never the run. While a
-    /// reply is pending, all other episodes go on.
+    /// The error of an environment or of a request ends its own episode (with `error` set), never the run. While a reply is
+    /// pending, all other episodes continue.
     ///
     /// # Errors
     /// [`GenerateError`] if the generator can answer no request.
@@ -170,7 +171,7 @@ impl<'a> Scheduler<'a> {
     ) -> Result<Vec<Episode>, GenerateError> {
         let mut running = Vec::new();
         let episodes = self.play(jobs, &mut running, &mut done);
-        // The requests of a run that has failed are given up: the generator may serve another run.
+        // The generator may serve another run, so the requests of a failed run are withdrawn.
         for episode in running {
             self.generator.end_session(episode.index as u64);
         }
@@ -229,8 +230,8 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    /// Gives completions to their episodes; waits for one if no episode has anything else to do. An episode that then wants
-    /// to act need not wait for those that want another reply (planner, then executor): fewer and larger batches.
+    /// Passes completions to their episodes; waits for one if no episode has anything else to do. Episodes that then have
+    /// an action do not wait for those with another request (planner, then executor), which gives fewer and larger batches.
     fn take_replies(
         &mut self,
         running: &mut [Running],
@@ -245,7 +246,7 @@ impl<'a> Scheduler<'a> {
         };
         for (id, result) in answers {
             let Some(index) = pending.remove(&id) else { continue };
-            // Jobs begin in order, so episodes are sorted by index.
+            // Jobs begin in order, so the episodes are sorted by index.
             let Ok(place) = running.binary_search_by_key(&index, |episode| episode.index) else { continue };
             let episode = &mut running[place];
             let Next::Wait(role) = episode.next else { continue };
@@ -393,7 +394,7 @@ fn finish(mut episode: Running, agent: &str, policy: &str) -> Episode {
     }
 }
 
-/// Stands in for an environment that could not be made; nothing is ever asked of it.
+/// Placeholder for an environment that could not be made; it is never stepped.
 struct Broken;
 
 impl Env for Broken {

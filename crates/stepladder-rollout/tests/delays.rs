@@ -1,4 +1,4 @@
-//! Generators that answer late, out of order, in part or not at all: traces depend on none of it.
+//! Generators that answer late, out of order, partially or never: traces do not depend on it.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
@@ -28,7 +28,7 @@ use stepladder_rollout::{Dropped, GenerateError, Generator, Job, Scheduler};
 
 const AGENTS: [AgentKind; 3] = [AgentKind::StepHrl, AgentKind::Flat, AgentKind::Himac];
 
-/// A reply that depends on the request's random stream: one action in three goes nowhere.
+/// Replies by the request's random stream: one action in three has no effect.
 fn reply(request: &Request) -> Completion {
     let mut rng = request.sampling.clone().unwrap().rng;
     let drawn: u32 = rng.random_range(0..3);
@@ -120,14 +120,14 @@ proptest! {
     }
 }
 
-/// Answers on threads of its own, each after a time of its own.
+/// Answers from several threads, after random delays.
 struct Threaded {
     requests: Option<mpsc::Sender<Request>>,
     answers: mpsc::Receiver<Answer>,
     threads: Vec<JoinHandle<()>>,
-    /// Sessions that were ended.
+    /// Ended sessions.
     ended: BTreeSet<u64>,
-    /// Polls until it says that it was stopped.
+    /// Polls before it returns that it was stopped.
     polls_left: usize,
 }
 
@@ -199,7 +199,7 @@ fn a_generator_can_stop_in_the_middle_of_a_run_and_be_dropped_or_used_again() {
     let error = play(&mut generator, options(agent, 5)).unwrap_err();
     assert!(matches!(error, GenerateError::Stopped), "{error}");
     assert!((0..5).all(|session| generator.ended.contains(&session)), "{:?}", generator.ended);
-    // Late completions of the run that was stopped are ignored.
+    // Late completions of the stopped run are ignored.
     generator.polls_left = usize::MAX;
     assert_eq!(play(&mut generator, options(agent, 5)).unwrap(), immediate(agent));
     generator.polls_left = 2;

@@ -1,4 +1,4 @@
-//! Prompts that a generator passes to its engine, and replies that it remembers.
+//! Prompts that a generator passes to its engine, and replies that it caches.
 #![allow(clippy::unwrap_used)]
 #![allow(missing_docs)]
 
@@ -17,7 +17,7 @@ use stepladder_rollout::{BatchGenerator, Completion, GenerateError, LocalGenerat
 const CONTEXT: usize = 12;
 const ENDS: [u32; 2] = [1, 2];
 
-/// A token for each byte of the subtask: nothing of it can be cut away.
+/// Encodes each byte of the subtask as one token; the prompt cannot be shortened.
 struct Bytes;
 
 impl PromptEncoder for Bytes {
@@ -71,7 +71,7 @@ impl PromptEncoder for Bytes {
     }
 }
 
-/// Notes the prompts of each call; the reply is the prompt's length and the budget, then an end.
+/// Records the prompts of each call; the reply is the prompt's length, the budget and an end token.
 struct Noting {
     calls: Arc<Mutex<Vec<Vec<Vec<u32>>>>>,
 }
@@ -130,22 +130,22 @@ fn greedy_replies_are_asked_for_once_and_a_prompt_that_does_not_fit_fails_alone(
         request("tenletters", false),
     ];
     let found = generator.generate(&requests).unwrap();
-    // Equal greedy requests are one prompt, sampled ones are not.
+    // Equal greedy requests share one prompt, sampled ones do not.
     let expected: Vec<Vec<u32>> = ["look", "look", "look", "tenletters"].map(bytes).to_vec();
     assert_eq!(*calls.lock().unwrap(), [expected]);
-    assert!(matches!(found[2], Err(GenerateError::Window { needed: 14, window: CONTEXT, .. })));
+    assert!(matches!(found[2], Err(GenerateError::Window { needed: 14, context: CONTEXT, .. })));
     for index in [0, 1, 3, 4] {
         assert_eq!(text(&found[index]), "[4, 4, 2]");
     }
-    // Where the budget does not fit, it is smaller.
+    // A budget that does not fit is reduced.
     assert_eq!(text(&found[5]), "[10, 2, 2]");
     let first = found[0].as_ref().unwrap();
     assert_eq!((first.prompt.as_str(), first.prompt_tokens, first.new_tokens), ("look", 4, 3));
 
-    // More than ten tokens of prompts are remembered: they are forgotten before the next call, which asks anew.
+    // The cache holds more than ten prompt tokens, so it is cleared before the next call, which runs the engine.
     generator.generate(&[request("look", false)]).unwrap();
     assert_eq!(calls.lock().unwrap().len(), 2);
-    // Now only four are: the reply is remembered.
+    // The cache now holds only four tokens: the reply comes from it.
     assert_eq!(text(&generator.generate(&[request("look", false)]).unwrap()[0]), "[4, 4, 2]");
     assert_eq!(calls.lock().unwrap().len(), 2);
 

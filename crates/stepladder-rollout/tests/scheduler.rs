@@ -180,7 +180,7 @@ fn truncated_episodes_are_failures() {
     assert!(episodes[0].steps().last().unwrap().progress.is_some());
 }
 
-/// Golden case of the group `score` (spec/golden.json): broken episodes count nothing, negative scores neither.
+/// Golden case of the group `score` (tests/golden.json): broken episodes and negative scores count as 0.
 #[test]
 fn the_score_of_scienceworld_matches() {
     let golden: serde_json::Value = serde_json::from_str(include_str!("../../../tests/golden.json")).unwrap();

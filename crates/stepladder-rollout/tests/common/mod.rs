@@ -78,7 +78,7 @@ impl TaskSet for Corridors {
     }
 }
 
-/// A planner that names the subtask "walk"; an executor that ends it after every second step.
+/// Replies of a planner that names the subtask "walk", and of an executor that ends it after every second step.
 pub(crate) fn walker(query: &Query) -> Option<String> {
     Some(match query {
         Query::Planner { earlier, .. } => format!("walk {}", earlier.len()),
