@@ -1,14 +1,15 @@
-//! Where the agents of episodes come from.
+//! Factories of agents.
 
 use crate::agent::Agent;
 use crate::himac::Blueprint;
 
-/// Makes one agent per episode. [`AgentSpec`](crate::AgentSpec) makes those of this crate; implement it to have another
-/// agent play.
+/// Creates one agent per episode. [`AgentSpec`](crate::AgentSpec) creates those of this crate; implement the trait for other
+/// agents.
 pub trait AgentFactory: Send + Sync {
-    /// Name in traces and tables.
+    /// Returns the name of the agent in traces and tables.
     fn name(&self) -> &str;
 
-    /// A new agent for one episode of at most `limit` steps, and where its blueprint comes from if it follows one.
+    /// Creates an agent for one episode of at most `limit` steps; `blueprint` is the source of its blueprint if it follows
+    /// one.
     fn make(&self, limit: u32, blueprint: &Blueprint) -> Box<dyn Agent>;
 }
