@@ -1,6 +1,6 @@
-//! Writes the place of libtorch into every test, example and program that links it, so that they run without
+//! Sets the library path of libtorch in every test, example and program that links it, so that they run without
 //! `LD_LIBRARY_PATH`. Shared by all crates that produce such executables.
-#![expect(clippy::disallowed_methods, reason = "cargo speaks to build scripts through the environment")]
+#![expect(clippy::disallowed_methods, reason = "cargo passes settings to build scripts in the environment")]
 
 fn main() {
     println!("cargo::rerun-if-env-changed=LIBTORCH");
@@ -9,7 +9,7 @@ fn main() {
         let lib = std::path::Path::new(&home).join("lib");
         println!("cargo::rustc-link-arg=-Wl,-rpath,{}", lib.display());
     }
-    // src/mkl.rs answers a question that libtorch's MKL asks through the dynamic symbol table.
+    // libtorch's MKL finds the override of src/mkl.rs in the dynamic symbol table.
     if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux")
         && std::env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "x86_64")
     {
@@ -20,9 +20,9 @@ fn main() {
     }
 }
 
-/// Tells the program which commit it was built from, for run directories and evaluation tables.
+/// Sets `STEPLADDER_COMMIT`, which run directories and evaluation tables record.
 fn commit() {
-    // Grows with every commit; absent where the sources are no checkout.
+    // Changes with every commit; absent outside a git checkout.
     let log = std::path::Path::new("../../.git/logs/HEAD");
     if log.exists() {
         println!("cargo::rerun-if-changed={}", log.display());

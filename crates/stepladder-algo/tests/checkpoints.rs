@@ -157,7 +157,7 @@ fn the_first_version_still_loads() {
     tensors.insert("parameters".to_owned(), broken);
     write_tensors(&path, &tensors.into_iter().collect::<Vec<_>>()).unwrap();
     let message = saved.refuses("not a number", "trainer.safetensors");
-    assert!(message.contains("`parameters` holds NaN or infinite numbers"), "{message}");
+    assert!(message.contains("`parameters` contains NaN or infinite values"), "{message}");
 }
 
 /// Both versions, with checksums that fit what they claim.

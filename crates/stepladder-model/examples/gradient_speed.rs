@@ -1,5 +1,5 @@
-//! Log-probabilities and gradients of short replies: the engine of [`stepladder_cpu::gradient`] beside
-//! libtorch, on one thread and in one run.
+//! Compares the speed of log-probabilities and gradients of short replies: [`stepladder_cpu::gradient`] and libtorch, on
+//! one thread.
 //!
 //! `cargo run --release -p stepladder-model --example gradient_speed [prompt [reply [width]]]`
 #![allow(clippy::print_stdout)]
@@ -15,7 +15,7 @@ use tch::Tensor;
 
 const ROWS: usize = 500;
 const VOCAB: usize = 200;
-/// Rows of a call.
+/// Rows per call.
 const CHUNK: usize = 125;
 const ROUNDS: usize = 12;
 
@@ -73,7 +73,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let off = (engine()? - libtorch()?).abs().max().double_value(&[]);
     let mut best = [Duration::MAX; 2];
-    // In turns, so that both see the same machine.
+    // Alternating, so that both run under the same load.
     for _ in 0..ROUNDS {
         let start = Instant::now();
         let _ = engine()?;

@@ -1,9 +1,9 @@
-//! Generation with a KV cache: many prompts at once, each reply as if it were alone.
+//! Batched generation with a KV cache. A reply does not depend on the other prompts of the batch.
 //!
-//! A row's cache has three regions, each as wide as its widest row needs: keys that were computed before, the rest of the
-//! prompt, the reply. A mask hides what a row does not fill, and rotary positions count each row's own tokens. The rest of
-//! the prompts is computed as one sequence without padding; only attention pads it. Replies end independently; when many
-//! have ended, the open rows are brought together.
+//! A row's cache has three regions, each as wide as its widest row: the known prefix (computed in earlier calls), the rest
+//! of the prompt, and the reply. A mask hides the columns that a row does not fill; rotary positions count the row's own
+//! tokens. The rest of all prompts is computed as one packed sequence; only attention pads it. Replies end independently;
+//! when many have ended, the cache is compacted to the open rows.
 
 use rand::RngExt;
 use stepladder_core::seed::Rng;
@@ -19,7 +19,7 @@ use crate::decoder::Decoder;
 pub(crate) struct Piece(pub(crate) Tensor);
 
 impl Stored for Piece {
-    /// Nothing writes to the memory: handles may go to other threads, references may not.
+    /// Copies the handle, not the memory: tensors can be sent to other threads, references to them cannot.
     fn share(&self) -> Self {
         Self(self.0.shallow_clone())
     }
@@ -30,13 +30,13 @@ impl Stored for Piece {
     }
 }
 
-/// What is known of a prompt before it is read: its first tokens, in order, and how many each piece gives.
+/// Cached prefix of a prompt: pieces in order, each with its start and number of tokens.
 pub(crate) type Known = Found<Piece>;
 
-/// Columns that are made at once when a reply outgrows its cache.
+/// Columns added when a reply outgrows the cache.
 const MORE: i64 = 16;
-/// Open rows are brought together when they are fewer than this share of all: every time would copy the cache more often
-/// than it saves rows.
+/// The cache is compacted when the fraction of open rows is below this. Compacting after every ended reply would cost more
+/// copies than it saves.
 const DENSE: f64 = 0.75;
 
 struct State {
@@ -44,13 +44,13 @@ struct State {
     cache: Tensor,
     /// Index of the prompt behind each row.
     rows: Vec<usize>,
-    /// Whether its reply goes on.
+    /// Whether the reply of each row is unfinished.
     open: Vec<bool>,
-    /// Tokens so far in each row (prompt and reply): the next rotary position.
+    /// Tokens in each row (prompt and reply), which is the next rotary position.
     lengths: Vec<i64>,
     /// Columns of the cache in use.
     columns: i64,
-    /// Additive mask over all columns there can be `[B, 1, 1, all]`: 0 visible, -inf not filled.
+    /// Additive mask over all columns `[B, 1, 1, all]`: 0 visible, -inf not filled.
     mask: Tensor,
 }
 
@@ -60,7 +60,7 @@ impl State {
         Ok((layer.f_select(0, 0)?, layer.f_select(0, 1)?))
     }
 
-    /// Drops all but these rows.
+    /// Drops all rows but these.
     fn keep(&mut self, positions: &[i64]) -> Result<(), TchError> {
         let index = Tensor::from_slice(positions).f_to_device(self.mask.device())?;
         self.cache = self.cache.f_index_select(2, &index)?;
@@ -71,36 +71,36 @@ impl State {
         Ok(())
     }
 
-    /// Room for one more column.
+    /// Makes sure that the cache holds one more column.
     fn reserve(&mut self) -> Result<(), TchError> {
         let size = self.cache.size();
         if self.columns < size[4] {
             return Ok(());
         }
-        let more = [size[0], size[1], size[2], size[3], MORE, size[5]];
-        let more = Tensor::f_zeros(more, (self.cache.kind(), self.cache.device()))?;
-        self.cache = Tensor::f_cat(&[&self.cache, &more], 4)?;
+        let extra = [size[0], size[1], size[2], size[3], MORE, size[5]];
+        let extra = Tensor::f_zeros(extra, (self.cache.kind(), self.cache.device()))?;
+        self.cache = Tensor::f_cat(&[&self.cache, &extra], 4)?;
         Ok(())
     }
 }
 
-/// Where the regions of the cache begin and what each row fills.
+/// Regions of the cache and the tokens of each row in them.
 struct Regions {
     known: Vec<i64>,
     new: Vec<i64>,
-    /// Widest region of known tokens: the new ones begin here.
+    /// Width of the prefix region; the rest of the prompts begins here.
     from: i64,
-    /// Widest region of new tokens: replies begin at `from + width`.
+    /// Width of the prompt region; replies begin at `from + width`.
     width: i64,
 }
 
-/// Writes a reply to every prompt.
+/// Generates a reply for every prompt, in order.
 ///
-/// Each of the ids in `end` ends a reply; `pad` stands where a row has no token and is never read. The longest prompt plus its budget must
-/// fit the model's window.
+/// Each id in `end` ends a reply; `pad` fills ended rows and is never read. Every prompt plus its budget must fit the
+/// model's context window.
 ///
 /// # Errors
-/// From libtorch: a prompt that does not fit, ids outside of the vocabulary, no memory.
+/// From libtorch: a prompt that does not fit, ids outside the vocabulary, out of memory.
 pub fn generate(
     decoder: &Decoder,
     prompts: &mut [Prompt],
@@ -112,8 +112,8 @@ pub fn generate(
     Ok(generate_from(decoder, prompts, &unknown, (end, pad), device, false)?.0)
 }
 
-/// [`generate`] where the beginnings of prompts are known. With `keep` it also returns what was computed of each row: the
-/// rest of the prompt and the reply without its last token, which nothing was computed for.
+/// Like [`generate`], with cached prefixes. With `keep` it also returns the new keys and values of each row: the rest of
+/// the prompt and the reply without its last token, for which none are computed.
 pub(crate) fn generate_from(
     decoder: &Decoder,
     prompts: &mut [Prompt],
@@ -161,14 +161,14 @@ pub(crate) fn generate_from(
     })
 }
 
-/// What was computed of a row.
+/// Copies the new keys and values of a row out of the cache.
 fn piece(state: &State, regions: &Regions, position: usize) -> Result<Piece, TchError> {
     let row = state.rows[position];
     let cache = state.cache.f_select(2, position as i64)?;
     let (known, new) = (regions.known[row], regions.new[row]);
     let prompt = cache.f_narrow(3, regions.from, new)?;
     let replied = state.lengths[position] - known - new;
-    // A copy either way: a view would keep the whole cache alive.
+    // `cat` always copies; a view would keep the whole cache alive.
     let reply = cache.f_narrow(3, regions.from + regions.width, replied)?;
     Ok(Piece(Tensor::f_cat(&[prompt, reply], 3)?))
 }
@@ -190,7 +190,7 @@ fn prefill(
     let budget = prompts.iter().map(|prompt| prompt.budget).max().unwrap_or(1) as i64;
     let (used, all) = (from + width, from + width + budget);
 
-    // One sequence of all new tokens; `slots` says which of them stands where a padded batch would have it.
+    // All new tokens are packed into one sequence. `slots` maps positions of the padded batch to it, `places` the reverse.
     let (mut ids, mut positions, mut last) = (Vec::new(), Vec::new(), Vec::new());
     let mut slots = vec![0i64; (rows * width) as usize];
     let mut places = Vec::new();
@@ -211,10 +211,10 @@ fn prefill(
     let (slots, places, last_index) = (on_device(&slots)?, on_device(&places)?, on_device(&last)?);
 
     let mut x = decoder.embed(&on_device(&ids)?.f_unsqueeze(0)?)?; // [1, N, d]
-    let kind = x.kind();
+    let dtype = x.kind();
     let rotation = decoder.rotation_at(&on_device(&positions)?)?.f_transpose(0, 1)?; // [1, N, 1, hd/2]
-    let room = [shape.layers, 2, rows, shape.kv_heads, used + budget.min(MORE), shape.head_dim()];
-    let cache = Tensor::f_zeros(room, (kind, device))?;
+    let size = [shape.layers, 2, rows, shape.kv_heads, used + budget.min(MORE), shape.head_dim()];
+    let cache = Tensor::f_zeros(size, (dtype, device))?;
     for (row, pieces) in known.iter().enumerate() {
         let of_row = cache.f_select(2, row as i64)?;
         let mut at = 0;
@@ -229,7 +229,7 @@ fn prefill(
         line[*known as usize..from as usize].fill(hidden);
         line[(from + new) as usize..used as usize].fill(hidden);
     }
-    // Without known tokens plain causality hides enough: padding stands behind everything that is read.
+    // Without prefixes the causal mask is enough: padding follows all tokens that are read.
     let causal = (from > 0).then(|| -> Result<Tensor, TchError> {
         let mut causal = vec![hidden; (rows * width * used) as usize];
         for (row, known) in known_lens.iter().enumerate() {
@@ -239,10 +239,10 @@ fn prefill(
                 causal[(start + from) as usize..=(start + from + column) as usize].fill(0.0);
             }
         }
-        Tensor::from_slice(&causal).f_view([rows, 1, width, used])?.f_to_device(device)?.f_to_kind(kind)
+        Tensor::from_slice(&causal).f_view([rows, 1, width, used])?.f_to_device(device)?.f_to_kind(dtype)
     });
     let causal = causal.transpose()?;
-    let mask = Tensor::from_slice(&mask).f_view([rows, 1, 1, all])?.f_to_device(device)?.f_to_kind(kind)?;
+    let mask = Tensor::from_slice(&mask).f_view([rows, 1, 1, all])?.f_to_device(device)?.f_to_kind(dtype)?;
     let lengths = prompts.iter().map(|prompt| prompt.ids.len() as i64).collect();
     let open = vec![true; prompts.len()];
     let state = State { cache, rows: (0..prompts.len()).collect(), open, lengths, columns: used, mask };
@@ -277,7 +277,7 @@ fn prefill(
         }?;
         let attended = decoder.join(&attended)?.f_view([rows * width, -1])?;
         if index + 1 == decoder.blocks.len() {
-            // Nothing after the last attention mixes positions, and only the last one is asked for.
+            // Nothing after the last attention mixes positions, and only the last position is needed.
             let ends = places.f_index_select(0, &last_index)?;
             let attended = attended.f_index_select(0, &ends)?.f_unsqueeze(0)?;
             x = decoder.transform(block, &x.f_index_select(1, &last_index)?, &attended)?;
@@ -305,7 +305,7 @@ fn step(decoder: &Decoder, state: &mut State, tokens: &[i64], device: Device) ->
         let (keys, values) = state.layer(index)?;
         keys.f_narrow(2, state.columns, 1)?.f_copy_(&k)?;
         values.f_narrow(2, state.columns, 1)?.f_copy_(&v)?;
-        // All queries of a group are one token's: as rows of one product they read its keys once.
+        // The queries of a group belong to one token; as rows of one product they read the keys once.
         let q = q.f_reshape([rows, shape.kv_heads, shape.heads / shape.kv_heads, head])?;
         let attended = Tensor::f_scaled_dot_product_attention(
             &q,
@@ -326,7 +326,7 @@ fn step(decoder: &Decoder, state: &mut State, tokens: &[i64], device: Device) ->
     decoder.logits(&crate::decoder::normalise(&x.f_squeeze_dim(1)?, shape.norm_eps)?)
 }
 
-/// Picks the next token of every open row and records it with its log-probability; `pad` for the others.
+/// Selects the next token of every open row and records it with its log-probability; returns `pad` for the other rows.
 fn choose(
     logits: &Tensor,
     state: &State,
@@ -359,7 +359,7 @@ fn choose(
     Ok(chosen)
 }
 
-/// Draws from softmax(logprobs / temperature); returns the id and its log-probability there.
+/// Samples from softmax(logprobs / temperature). Returns the id and its log-probability under that distribution.
 fn sample(logprobs: &[f32], temperature: f64, rng: &mut Rng) -> (u32, f32) {
     let largest = logprobs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let weight = |value: f32| (f64::from(value - largest) / temperature).exp();
@@ -372,7 +372,7 @@ fn sample(logprobs: &[f32], temperature: f64, rng: &mut Rng) -> (u32, f32) {
             return (id as u32, tempered(value));
         }
     }
-    // Rounding may leave a crumb: the most likely token takes it.
+    // Rounding can leave a positive rest; the most likely token takes it.
     let id = logprobs.iter().position(|&value| value == largest).unwrap_or(0);
     (id as u32, tempered(largest))
 }

@@ -1,4 +1,4 @@
-//! The shape of a model.
+//! Shape of a model.
 
 use serde::{Deserialize, Serialize};
 use stepladder_core::section;
@@ -30,34 +30,34 @@ section! {
     }
 }
 
-/// A complete, checked description.
+/// Validated shape with vocabulary size and number of factors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelConfig {
     /// Chosen shape.
     pub shape: Shape,
     /// Number of tokens.
     pub vocab: i64,
-    /// Number of shared embedding factors; 0 without factored embeddings.
+    /// Number of embedding factors; 0 without factored embeddings.
     pub factors: i64,
 }
 
-// Values, gradients and two moments in f32 are 16 bytes per parameter: 64 GB.
-const MOST_PARAMETERS: i128 = 4_000_000_000;
+/// Training needs 16 bytes per parameter (value, gradient and two moments in f32), here 64 GB.
+const MAX_PARAMETERS: i128 = 4_000_000_000;
 
 impl Shape {
-    /// Width of one head.
+    /// Returns the width of one head.
     pub fn head_dim(&self) -> i64 {
         self.width / self.heads
     }
 
-    /// Parameters of the blocks; embeddings, which depend on the vocabulary, come on top.
+    /// Returns the number of parameters of all blocks, without embeddings, which depend on the vocabulary.
     pub fn block_parameters(&self) -> i128 {
         let [width, layers, ffn] = [self.width, self.layers, self.ffn].map(i128::from);
         let key_width = i128::from(self.head_dim()) * i128::from(self.kv_heads);
         layers * (2 * width * width + 2 * width * key_width + 3 * width * ffn + 2 * width)
     }
 
-    /// Every pair of values that contradict each other, as sentences; empty if there is none, or if a value is out of its range.
+    /// Returns one sentence for each contradiction between values; empty if there is none or if a value is out of range.
     pub fn conflicts(&self) -> Vec<String> {
         let mut found = Vec::new();
         if !self.violations().is_empty() {
@@ -81,14 +81,14 @@ impl Shape {
         if self.heads % self.kv_heads != 0 {
             found.push(format!("heads {} is not a multiple of kv_heads {}", self.heads, self.kv_heads));
         }
-        if self.block_parameters() > MOST_PARAMETERS {
+        if self.block_parameters() > MAX_PARAMETERS {
             found.push(format!(
-                "width {}, ffn {} and layers {} make {:.1e} parameters; at most {:.1e} can be trained here",
+                "width {}, ffn {} and layers {} give {:.1e} parameters; at most {:.1e} are supported",
                 self.width,
                 self.ffn,
                 self.layers,
                 self.block_parameters() as f64,
-                MOST_PARAMETERS as f64
+                MAX_PARAMETERS as f64
             ));
         }
         found
@@ -99,12 +99,12 @@ impl ModelConfig {
     /// Checks a shape for a vocabulary.
     ///
     /// # Errors
-    /// [`ModelError::Config`] with every violation.
+    /// [`ModelError::Config`] with all violations and conflicts.
     pub fn new(shape: Shape, vocab: usize, factors: usize) -> Result<Self, ModelError> {
         let mut found: Vec<String> = shape.violations().iter().map(ToString::to_string).collect();
         found.extend(shape.conflicts());
         if vocab < 2 {
-            found.push(format!("a vocabulary of {vocab} words"));
+            found.push(format!("the vocabulary has {vocab} tokens; it needs at least 2"));
         }
         if !found.is_empty() {
             return Err(ModelError::Config(found.join("; ")));
@@ -140,7 +140,7 @@ mod tests {
         assert!(ModelConfig::new(Shape { layers: 0, ..tiny() }, 10, 0).is_err());
         let huge = Shape { width: 1 << 20, layers: 1000, ..tiny() };
         let message = ModelConfig::new(huge, 10, 0).unwrap_err().to_string();
-        assert!(message.contains("make 3.3e15 parameters; at most 4.0e9 can be trained here"), "{message}");
+        assert!(message.contains("give 3.3e15 parameters; at most 4.0e9 are supported"), "{message}");
         let large = 1 << 24;
         assert!(ModelConfig::new(Shape { layers: large, ..tiny() }, 10, 0).is_err());
         assert!(ModelConfig::new(Shape { width: large, ffn: large, ..tiny() }, 10, 0).is_err());

@@ -1,4 +1,4 @@
-//! The forward pass: a Llama-shaped decoder (RMSNorm, RoPE, SwiGLU, grouped-query attention).
+//! Forward pass of a Llama-shaped decoder (RMSNorm, RoPE, SwiGLU, grouped-query attention).
 //!
 //! ```text
 //! x ← E[ids]
@@ -6,10 +6,10 @@
 //! x ← x + W_down · (silu(W_gate n) ⊙ W_up n),                 n = rmsnorm(x; g)
 //! h = rmsnorm(x; g);   logits = h · Eᵀ (tied) or h · W_headᵀ
 //! ```
-//! rmsnorm(x; g) = g ⊙ x / √(mean(x²) + ε). Its gain g is multiplied into the matrix that follows, once per call instead
-//! of once per token; gradients reach both.
+//! rmsnorm(x; g) = g ⊙ x / √(mean(x²) + ε). The gain g is multiplied into the next matrix once per call instead of once
+//! per token; gradients reach both.
 //!
-//! Lengths, widths and tokens are a user's: what libtorch refuses, for want of memory too, is an error and no panic.
+//! Lengths, widths and tokens come from the user, so failures of libtorch (out of memory included) are errors, not panics.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -20,20 +20,20 @@ use crate::factors::Factors;
 use crate::params::Layout;
 use crate::weights::Weights;
 
-/// Up to so many vectors a CPU multiplies with a transposed copy: libtorch's MKL packs the other form anew in every call,
-/// which costs as much as the product of few vectors (docs/benchmarks.md).
+/// Products of at most this many vectors use a transposed copy of the matrix on a CPU. MKL repacks the other form in every
+/// call, which costs as much as such a product (docs/benchmarks.md).
 const FEW: i64 = 200;
 
-/// Token ids as the i64 tensor that libtorch indexes with: `[ids.len()]`, on the CPU.
+/// Converts token ids to the i64 tensor that libtorch indexes with: `[ids.len()]`, on the CPU.
 pub fn index(ids: &[u32]) -> Tensor {
     let ids: Vec<i64> = ids.iter().map(|&id| i64::from(id)).collect();
     Tensor::from_slice(&ids)
 }
 
-/// A matrix `[out, in]` that vectors are multiplied with.
+/// Weight matrix `[out, in]` of a linear layer.
 pub(crate) struct Matrix {
     weight: Tensor,
-    /// `[in, out]`, contiguous; only where nothing is learnt.
+    /// `[in, out]`, contiguous; only in decoders without gradients.
     transposed: Option<Tensor>,
 }
 
@@ -62,7 +62,7 @@ impl Matrix {
     }
 }
 
-/// The matrices of one block.
+/// Matrices of one block.
 pub(crate) struct Block {
     /// Query, key and value rows, gain multiplied in: `[(H + 2 Hkv) hd, d]`.
     pub(crate) qkv: Matrix,
@@ -72,7 +72,7 @@ pub(crate) struct Block {
     pub(crate) down: Matrix,
 }
 
-/// A model ready to compute: parameters split and gains multiplied in.
+/// Model prepared for the forward pass: parameters split, gains multiplied in.
 pub struct Decoder {
     shape: Shape,
     pub(crate) blocks: Vec<Block>,
@@ -86,7 +86,7 @@ pub struct Decoder {
     rotations: Tensor,
 }
 
-/// Rotary factors for all positions: `[max_positions, hd/2]` complex.
+/// Computes the rotary factors of all positions: `[max_positions, hd/2]`, complex.
 fn rotations(shape: &Shape, device: Device) -> Tensor {
     #[cfg(target_arch = "x86_64")]
     crate::mkl::link();
@@ -99,13 +99,13 @@ fn rotations(shape: &Shape, device: Device) -> Tensor {
     parts.view_as_complex().to_device(device)
 }
 
-/// x / √(mean(x²) + ε) over the last dimension; the gain is in the matrix that follows.
+/// Computes x / √(mean(x²) + ε) over the last dimension; the gain is part of the next matrix.
 pub(crate) fn normalise(x: &Tensor, eps: f64) -> Result<Tensor, TchError> {
     let mean = x.f_square()?.f_mean_dim([-1i64].as_slice(), true, Kind::Float)?;
     x.f_mul(&mean.f_add_scalar(eps)?.f_rsqrt()?.f_to_kind(x.kind())?)
 }
 
-/// Rotates neighbouring pairs. x: `[B, T, heads, hd]`; rotation: broadcastable to `[B, T, 1, hd/2]` complex.
+/// Rotates pairs of neighbouring elements. x: `[B, T, heads, hd]`; rotation: broadcastable to `[B, T, 1, hd/2]` complex.
 pub(crate) fn rope(x: &Tensor, rotation: &Tensor) -> Result<Tensor, TchError> {
     let sizes = x.size();
     let (b, t, heads, head) = (sizes[0], sizes[1], sizes[2], sizes[3]);
@@ -113,20 +113,20 @@ pub(crate) fn rope(x: &Tensor, rotation: &Tensor) -> Result<Tensor, TchError> {
     pairs.f_mul(rotation)?.f_view_as_real()?.f_reshape([b, t, heads, head])?.f_to_kind(x.kind())
 }
 
-/// All that decoders over the same weights share: places of the trained parameters, the frozen ones, tables.
+/// Parts shared by all decoders over the same weights: layout of the trained parameters, frozen parameters, rotary table.
 #[derive(Debug)]
 pub struct Frame {
     layout: Layout,
     frozen: BTreeMap<String, Tensor>,
     incidence: Option<Tensor>,
     rotations: Tensor,
-    kind: Kind,
+    dtype: Kind,
 }
 
 impl Frame {
-    /// For models whose trained parameters have the layout of `weights`. `kind` is the dtype of the matrix products: f32,
-    /// or bf16 on devices where that is faster.
-    pub fn new(weights: &Weights, factors: &Factors, kind: Kind) -> Self {
+    /// Creates the frame of models whose trained parameters have the layout of `weights`. `dtype` is the dtype of matrix
+    /// products: f32, or bf16 on devices where that is faster.
+    pub fn new(weights: &Weights, factors: &Factors, dtype: Kind) -> Self {
         let device = weights.device();
         let frozen = weights.frozen().iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
         Self {
@@ -134,18 +134,18 @@ impl Frame {
             frozen: frozen.collect(),
             incidence: factors.matrix(device),
             rotations: rotations(&weights.config().shape, device),
-            kind,
+            dtype,
         }
     }
 
-    /// The model with the trained values of `leaf` (a leaf for training, plain values for inference): parameters split,
-    /// gains multiplied in.
+    /// Builds the decoder with the trained values `leaf` (`[layout.total()]`): a leaf tensor for training, plain values for
+    /// inference.
     ///
     /// # Panics
     /// If `leaf` does not have the size of the layout.
     pub fn decoder(&self, leaf: &Tensor) -> Decoder {
         let config: &ModelConfig = self.layout.config();
-        let (shape, kind) = (config.shape.clone(), self.kind);
+        let (shape, dtype) = (config.shape.clone(), self.dtype);
         let names = self.layout.entries.iter().map(|entry| entry.name.as_str());
         let mut trained: HashMap<&str, Tensor> = names.zip(self.layout.split(leaf)).collect();
         let mut get = |name: &str| {
@@ -163,11 +163,11 @@ impl Frame {
             .map(|layer| {
                 let mut get = |name: &str| get(&format!("layers.{layer}.{name}"));
                 let gain = get("norm_attention");
-                let qkv = Matrix::new((get("qkv") * gain).to_kind(kind));
-                let out = Matrix::new(get("out").to_kind(kind));
+                let qkv = Matrix::new((get("qkv") * gain).to_kind(dtype));
+                let out = Matrix::new(get("out").to_kind(dtype));
                 let gain = get("norm_ffn");
-                let gate_up = Matrix::new((get("gate_up") * gain).to_kind(kind));
-                let down = Matrix::new(get("down").to_kind(kind));
+                let gate_up = Matrix::new((get("gate_up") * gain).to_kind(dtype));
+                let down = Matrix::new(get("down").to_kind(dtype));
                 Block { qkv, out, gate_up, down }
             })
             .collect();
@@ -175,8 +175,8 @@ impl Frame {
         let head = if shape.tied { &table * &norm } else { get("head") * &norm };
         Decoder {
             blocks,
-            head: Matrix::new(head.to_kind(kind)),
-            table: table.to_kind(kind),
+            head: Matrix::new(head.to_kind(dtype)),
+            table: table.to_kind(dtype),
             norm,
             rotations: self.rotations.shallow_clone(),
             shape,
@@ -185,7 +185,7 @@ impl Frame {
 }
 
 impl Decoder {
-    /// Prepares a decoder that only writes replies: products of few vectors become faster, and no gradient flows.
+    /// Prepares the decoder for generation: products of few vectors become faster, and no gradient flows.
     pub fn for_replies(mut self) -> Self {
         tch::no_grad(|| {
             if self.table.device() == Device::Cpu {
@@ -199,8 +199,7 @@ impl Decoder {
         self
     }
 
-    /// The same model with logits divided by `temperature`, for all that follows: log-probabilities of what is sampled at
-    /// that temperature, and their gradient.
+    /// Divides logits by `temperature`, so that log-probabilities and their gradients are those of sampling at it.
     pub fn at_temperature(mut self, temperature: f64) -> Self {
         if temperature != 1.0 {
             self.head = Matrix::new(&self.head.weight / temperature);
@@ -208,22 +207,22 @@ impl Decoder {
         self
     }
 
-    /// Shape of the model.
+    /// Returns the shape of the model.
     pub fn shape(&self) -> &Shape {
         &self.shape
     }
 
-    /// Embedding table `[vocab, d]`, factors summed in.
+    /// Returns the embedding table `[vocab, d]`, factors summed in.
     pub(crate) fn table(&self) -> &Tensor {
         &self.table
     }
 
-    /// Output matrix `[vocab, d]`, gain of the last norm multiplied in.
+    /// Returns the output matrix `[vocab, d]`, gain of the last norm multiplied in.
     pub(crate) fn head(&self) -> &Matrix {
         &self.head
     }
 
-    /// `[max_positions, hd/2]`, complex.
+    /// Returns the rotary factors `[max_positions, hd/2]`, complex.
     pub(crate) fn rotations(&self) -> &Tensor {
         &self.rotations
     }
@@ -240,7 +239,7 @@ impl Decoder {
         Tensor::f_embedding(&self.table, ids, -1, false, false)
     }
 
-    /// Queries, keys and values of a block, rotated: `[B, H, T, hd]`, `[B, Hkv, T, hd]` twice.
+    /// Computes a block's queries `[B, H, T, hd]`, keys and values `[B, Hkv, T, hd]`; queries and keys are rotated.
     pub(crate) fn project(
         &self,
         block: &Block,
@@ -252,19 +251,19 @@ impl Decoder {
         let sizes = x.size();
         let (b, t) = (sizes[0], sizes[1]);
         let qkv = block.qkv.apply(&normalise(x, norm_eps)?)?.f_view([b, t, heads + 2 * kv_heads, head])?;
-        // The gradient of a split is one concatenation; those of slices are a zeroed whole each, and their sums.
+        // The gradient of a split is one concatenation; each slice would have a zero-filled gradient of full size to be summed.
         let parts = qkv.f_split_with_sizes([heads + kv_heads, kv_heads], 2)?;
         let qk = rope(&parts[0], rotation)?.f_split_with_sizes([heads, kv_heads], 2)?;
         Ok((qk[0].f_transpose(1, 2)?, qk[1].f_transpose(1, 2)?, parts[1].f_transpose(1, 2)?))
     }
 
-    /// Brings the heads of one position together: `[B, H, T, hd]` → `[B, T, H hd]`.
+    /// Concatenates the heads of each position: `[B, H, T, hd]` → `[B, T, H hd]`.
     pub(crate) fn join(&self, attended: &Tensor) -> Result<Tensor, TchError> {
         let sizes = attended.size();
         attended.f_transpose(1, 2)?.f_reshape([sizes[0], sizes[2], sizes[1] * sizes[3]])
     }
 
-    /// What a block does to each position by itself: x ← x + W_out a, then x ← x + W_down (silu(gate) ⊙ up).
+    /// Computes the position-wise part of a block: x ← x + W_out a, then x ← x + W_down (silu(gate) ⊙ up).
     pub(crate) fn transform(&self, block: &Block, x: &Tensor, attended: &Tensor) -> Result<Tensor, TchError> {
         let x = x.f_add(&block.out.apply(attended)?)?;
         let gate_up = block.gate_up.apply(&normalise(&x, self.shape.norm_eps)?)?;
@@ -272,7 +271,7 @@ impl Decoder {
         x.f_add(&block.down.apply(&parts[0].f_silu()?.f_mul(&parts[1])?)?)
     }
 
-    /// Causal attention of a block over right-padded rows: `[B, T, H hd]`.
+    /// Computes causal attention of a block over right-padded rows: `[B, T, H hd]`.
     fn attend(&self, block: &Block, x: &Tensor, rotation: &Tensor) -> Result<Tensor, TchError> {
         let (q, k, v) = self.project(block, x, rotation)?;
         let grouped = self.shape.heads != self.shape.kv_heads;
@@ -281,13 +280,13 @@ impl Decoder {
         self.join(&attended)
     }
 
-    /// Last-layer vectors before the gain of the final norm, causal over right-padded rows.
+    /// Computes last-layer vectors before the gain of the final norm, causal over right-padded rows.
     ///
     /// # Shapes
     /// ids: `[B, T]` (i64) → `[B, T, d]`
     ///
     /// # Errors
-    /// From libtorch: rows longer than the window, ids outside of the vocabulary, no memory.
+    /// From libtorch: rows longer than the context window, ids outside the vocabulary, out of memory.
     pub fn hidden(&self, ids: &Tensor) -> Result<Tensor, TchError> {
         let rotation = self.rotation(0, ids.size()[1])?;
         let mut x = self.embed(ids)?;
@@ -298,14 +297,14 @@ impl Decoder {
         normalise(&x, self.shape.norm_eps)
     }
 
-    /// [`Decoder::hidden`] at some positions only: what follows the last attention is computed for these alone, as nothing
-    /// after it mixes positions (design D10).
+    /// Computes [`Decoder::hidden`] at some positions only. Everything after the last attention, which mixes no positions, is
+    /// computed for these alone (docs/design.md D10).
     ///
     /// # Shapes
     /// ids: `[B, T]` · positions: `[N]` flat indices → `[N, d]`
     ///
     /// # Errors
-    /// As [`Decoder::hidden`], and for positions outside of `ids`.
+    /// As [`Decoder::hidden`], and for positions outside `ids`.
     pub fn hidden_at(&self, ids: &Tensor, positions: &Tensor) -> Result<Tensor, TchError> {
         let rotation = self.rotation(0, ids.size()[1])?;
         let mut x = self.embed(ids)?;
@@ -320,15 +319,21 @@ impl Decoder {
         normalise(&x, self.shape.norm_eps)
     }
 
-    /// The vectors that critics read: [`Decoder::hidden`] times the gain of the final norm.
+    /// Computes the features that critics read: [`Decoder::hidden`] times the gain of the final norm, in f32.
+    ///
+    /// # Shapes
+    /// hidden: `[…, d]` → `[…, d]`
     ///
     /// # Errors
-    /// From libtorch: vectors of another width, no memory.
+    /// From libtorch: vectors of another width, out of memory.
     pub fn features(&self, hidden: &Tensor) -> Result<Tensor, TchError> {
         hidden.f_to_kind(Kind::Float)?.f_mul(&self.norm)
     }
 
-    /// Logits in f32 for hidden vectors `[N, d]` → `[N, vocab]`.
+    /// Computes logits in f32.
+    ///
+    /// # Shapes
+    /// hidden: `[N, d]` → `[N, vocab]`
     ///
     /// # Errors
     /// As [`Decoder::features`].
@@ -336,8 +341,8 @@ impl Decoder {
         self.head.apply(hidden)?.f_to_kind(Kind::Float)
     }
 
-    /// Log-probabilities of the tokens at flat positions `targets` of `ids`, each given what stands before it in its row.
-    /// Logits are computed for these positions only (design D10).
+    /// Computes log-probabilities of the tokens at flat positions `targets` of `ids`, each conditioned on its row before it.
+    /// Logits are computed for these positions only (docs/design.md D10).
     ///
     /// # Shapes
     /// ids: `[B, T]` · targets: `[N]` flat indices, none at the start of a row → `[N]`
@@ -349,13 +354,13 @@ impl Decoder {
         self.token_logprobs(&before, &ids.f_reshape([-1])?.f_index_select(0, targets)?)
     }
 
-    /// Log-probability of one token after each hidden vector.
+    /// Computes the log-probability of one token after each hidden vector.
     ///
     /// # Shapes
     /// hidden: `[N, d]` · tokens: `[N]` (i64) → `[N]`
     ///
     /// # Errors
-    /// From libtorch: vectors of another width, tokens outside of the vocabulary, no memory.
+    /// From libtorch: vectors of another width, tokens outside the vocabulary, out of memory.
     pub fn token_logprobs(&self, hidden: &Tensor, tokens: &Tensor) -> Result<Tensor, TchError> {
         self.logits(hidden)?
             .f_log_softmax(-1, Kind::Float)?

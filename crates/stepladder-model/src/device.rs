@@ -1,15 +1,16 @@
-//! CPU or CUDA. One binary serves both: the CUDA half of libtorch is loaded when a CUDA device is asked for (design D1).
+//! Device selection. One binary serves CPU and CUDA: libtorch's CUDA library is loaded when a CUDA device is requested
+//! (docs/design.md D1).
 
 use tch::Device;
 
 use crate::ModelError;
 
-/// The device a user named: `cpu`, `cuda` or `cuda:N`.
+/// Opens the device of this name: `cpu`, `cuda` or `cuda:N`.
 ///
-/// Call this before any other tensor operation when CUDA may be asked for: libtorch caches its hooks at first use.
+/// Must precede all other tensor operations if it may be a CUDA device: libtorch caches its hooks at first use.
 ///
 /// # Errors
-/// [`ModelError::Device`] naming what is missing.
+/// [`ModelError::Device`] for an unknown name or a missing device or library.
 pub fn open(name: &str) -> Result<Device, ModelError> {
     let fail = |reason: String| ModelError::Device { device: name.to_owned(), reason };
     let index = match name.split_once(':') {
@@ -23,12 +24,12 @@ pub fn open(name: &str) -> Result<Device, ModelError> {
     load_cuda().map_err(fail)?;
     let count = tch::Cuda::device_count();
     if count <= index as i64 {
-        return Err(fail(format!("libtorch sees {count} CUDA device(s)")));
+        return Err(fail(format!("libtorch finds {count} CUDA device(s)")));
     }
     Ok(Device::Cuda(index))
 }
 
-/// One libtorch thread per calling thread: workers are the parallelism.
+/// Limits libtorch to one thread per calling thread: parallelism is across workers.
 pub fn one_thread_each() {
     tch::set_num_threads(1);
 }
@@ -36,23 +37,23 @@ pub fn one_thread_each() {
 #[cfg(target_os = "linux")]
 fn load_cuda() -> Result<(), String> {
     load("libtorch_cuda.so")
-        .map_err(|reason| format!("{reason}; the CPU-only installation of libtorch has no CUDA half"))
+        .map_err(|reason| format!("{reason}; the CPU-only installation of libtorch has no CUDA library"))
 }
 
-/// Loads a library for the rest of the process; its symbols are visible to all others.
+/// Loads a library for the rest of the process, with its symbols visible to all other libraries.
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
 fn load(name: &str) -> Result<(), String> {
     use libloading::Error;
     use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
-    // SAFETY: the constructors of libtorch's CUDA half only register its hooks.
+    // SAFETY: the constructors of libtorch's CUDA library only register its hooks.
     let library = unsafe { Library::open(Some(name), RTLD_NOW | RTLD_GLOBAL) };
-    // The linker's own words: libloading's are only "dlopen failed".
+    // The dynamic linker's message; libloading's is only "dlopen failed".
     let reason = |error| match error {
         Error::DlOpen { source } => source.to_string(),
         other => format!("{name}: {other}"),
     };
-    // Dropping it would unload what the hooks point into.
+    // Dropping the library would unload the code that the hooks point to.
     library.map(std::mem::forget).map_err(reason)
 }
 

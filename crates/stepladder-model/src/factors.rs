@@ -1,5 +1,5 @@
-//! Factored embeddings (design D12): a word's vector is its own plus those of its parts, so that `mug_7` is known from
-//! `mug_2` and `cup_7`. The output matrix is the same sum when it is tied.
+//! Factored embeddings (docs/design.md D12): a token's vector is its own vector plus the vectors of its factors, so that
+//! `mug_7` generalises from `mug_2` and `cup_7`. A tied output matrix is the same sum.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::checkpoint::values;
 
-/// Which factors each word has.
+/// Embedding factors of each word.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Factors {
     /// Names of the factors, by id.
@@ -18,7 +18,7 @@ pub struct Factors {
 }
 
 impl Factors {
-    /// Collects the factors of all words; ids in alphabetical order.
+    /// Collects the factors of all words; ids are in alphabetical order of names.
     ///
     /// ```
     /// use stepladder_model::Factors;
@@ -39,18 +39,18 @@ impl Factors {
         Self { names: ids.keys().map(|name| (*name).to_owned()).collect(), of_word }
     }
 
-    /// Number of factors.
+    /// Returns the number of factors.
     pub fn len(&self) -> usize {
         self.names.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no factors.
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()
     }
 
-    /// The vectors of all words `[words, width]` on the CPU: of own vectors `[words, width]` and those of the factors
-    /// `[factors, width]`. Added one after the other, so that the bits are the same on every machine.
+    /// Sums own vectors `[words, width]` and factor vectors `[factors, width]` to the vectors of all words `[words, width]`,
+    /// on the CPU. Additions are in a fixed order, so the result is bit-equal on every machine.
     ///
     /// # Panics
     /// If the shapes do not fit.
@@ -68,7 +68,7 @@ impl Factors {
         Tensor::from_slice(&sums).view(size.as_slice())
     }
 
-    /// The incidence matrix `[words, factors]`, none without factors.
+    /// Returns the incidence matrix `[words, factors]` in f32; none without factors.
     pub fn matrix(&self, device: Device) -> Option<Tensor> {
         if self.is_empty() {
             return None;

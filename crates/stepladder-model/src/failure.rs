@@ -1,14 +1,14 @@
-//! What killed a thread, in one sentence.
+//! Panics and libtorch errors as one-sentence messages.
 
 use std::any::Any;
 
-/// How a panic begins whose value was an error (`unwrap`); tch's operators panic so.
+/// Beginning of the panic message of `unwrap` on an error; tch's operators panic this way.
 const UNWRAPPED: &str = "called `Result::unwrap()` on an `Err` value: ";
-/// How the allocators of libtorch say that there is no memory left.
+/// Messages of libtorch's allocators when memory runs out.
 const NO_MEMORY: [&str; 4] =
     ["out of memory", "can't allocate memory", "not enough memory", "Cannot allocate memory"];
 
-/// The message of a panic. Of libtorch's own message, the first line: the others are its stack.
+/// Returns the message of a panic. A libtorch message is cut to its first line: the others are a stack trace.
 pub fn of_panic(payload: &(dyn Any + Send)) -> String {
     let text = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
         (Some(text), _) => (*text).to_owned(),
@@ -22,7 +22,7 @@ pub fn of_panic(payload: &(dyn Any + Send)) -> String {
     }
 }
 
-/// A string as `{:?}` has it, as it was.
+/// Reverses the escapes of `{:?}`.
 fn unquoted(quoted: &str) -> String {
     let mut text = String::with_capacity(quoted.len());
     let mut chars = quoted.chars();
@@ -40,13 +40,13 @@ fn unquoted(quoted: &str) -> String {
     text
 }
 
-/// libtorch's message without its stack and its full stop.
+/// Returns libtorch's message without stack trace and full stop.
 pub fn first_line(message: &str) -> &str {
     let line = message.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or(message);
     line.strip_suffix('.').unwrap_or(line)
 }
 
-/// What to do where a message says that memory ran out.
+/// Remedy for messages that report exhausted memory; empty for all others.
 pub fn advice(message: &str) -> &'static str {
     if NO_MEMORY.iter().any(|sign| message.contains(sign)) {
         "; use smaller batches (batch_tokens), fewer slots or fewer threads"

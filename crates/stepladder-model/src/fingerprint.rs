@@ -1,18 +1,18 @@
-//! The name of a policy.
+//! Fingerprint of a policy's parameters.
 
 use stepladder_core::seed::Fingerprint;
 use tch::{Device, Tensor};
 
 use crate::ModelError;
 
-/// Parameters that are hashed together: their copy and its text stay small, whatever the size of the model.
+/// Parameters hashed at a time, which bounds the memory for their copy and text.
 const CHUNK: i64 = 1 << 16;
 
-/// Computes a short name for a set of parameters, f32: the first 64 bits of the SHA-256 of their bits, each parameter as 8
+/// Computes the fingerprint of f32 parameters: the first 64 bits of the SHA-256 of their bits, each parameter written as 8
 /// hexadecimal digits.
 ///
 /// # Errors
-/// From libtorch: no memory.
+/// From libtorch: out of memory.
 pub fn fingerprint(flat: &Tensor) -> Result<String, ModelError> {
     let flat = flat.detach().f_view([-1])?;
     let count = flat.size()[0];
@@ -23,7 +23,7 @@ pub fn fingerprint(flat: &Tensor) -> Result<String, ModelError> {
         text.clear();
         for value in Vec::<f32>::try_from(chunk)? {
             let bits = value.to_bits();
-            // A formatted write takes three times as long, and a policy that learns is named anew in every phase.
+            // Three times as fast as a formatted write; a policy in training is fingerprinted in every phase.
             text.extend((0..8).rev().map(|digit| b"0123456789abcdef"[(bits >> (4 * digit)) as usize & 15]));
         }
         hash.add(&text);

@@ -1,14 +1,14 @@
-//! Not a trainer: a decoder transformer, how it writes replies, and how it is stored.
+//! Decoder transformer: forward pass, generation and checkpoints. Training is in `stepladder-algo`.
 //!
-//! * [`config`]: shapes, checked; [`params`]: parameters as views of one flat buffer; [`weights`]: the trained and the frozen ones
-//! * [`factors`]: words that share embeddings (design D12)
-//! * [`decoder`]: the forward pass; [`cache`]: the same with a KV cache
-//! * `plain`: a decoder's matrices for `stepladder-cpu`, and gradients back ([`Decoder::plain`], [`Decoder::pull_back`])
-//! * [`engine`]: the choice between `stepladder-cpu` and tensors
-//! * [`checkpoint`]: Hugging Face directories (design D6)
-//! * [`device`]: CPU or CUDA; [`failure`]: what stopped a thread, in one sentence
+//! * [`config`]: validated shapes; [`params`]: parameters as views of one flat buffer; [`weights`]: trained and frozen parameters
+//! * [`factors`]: factored embeddings (docs/design.md D12)
+//! * [`decoder`]: the forward pass; [`cache`]: generation with a KV cache
+//! * `plain`: conversion to the matrices of `stepladder-cpu`, and gradients back ([`Decoder::plain`], [`Decoder::pull_back`])
+//! * [`engine`]: choice between `stepladder-cpu` and libtorch; [`source`]: generators for changing weights
+//! * [`checkpoint`]: Hugging Face directories (docs/design.md D6)
+//! * [`device`]: CPU or CUDA; [`failure`]: panics and libtorch errors as messages
 
-#![warn(clippy::print_stderr)] // Panics where standard error is closed.
+#![warn(clippy::print_stderr)] // Printing panics if standard error is closed.
 
 pub mod cache;
 pub mod checkpoint;
@@ -38,19 +38,19 @@ pub use source::{GeneratorSource, LocalSource};
 pub use tch::{Device, Kind};
 pub use weights::Weights;
 
-/// Why the model layer failed.
+/// Error of the model layer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
-    /// The configuration does not describe a model.
+    /// The configuration does not describe a valid model.
     #[error("impossible model shape: {0}")]
     Config(String),
-    /// A file of a checkpoint is missing, broken or of another model.
+    /// A file of a checkpoint is missing, broken or belongs to another model.
     #[error("{path}: {reason}")]
     Checkpoint {
-        /// The file.
+        /// Path of the file.
         path: String,
-        /// What is wrong and what to do.
+        /// Cause and remedy.
         reason: String,
     },
     /// The files of the encoder could not be written.
@@ -59,9 +59,9 @@ pub enum ModelError {
     /// The device cannot be used.
     #[error("device {device}: {reason}")]
     Device {
-        /// As the user wrote it.
+        /// Name from the configuration.
         device: String,
-        /// What is missing.
+        /// Cause and remedy.
         reason: String,
     },
     /// A thread panicked.
@@ -76,7 +76,7 @@ pub enum ModelError {
 }
 
 impl ModelError {
-    /// What a thread panicked with.
+    /// Converts the payload of a panicked thread.
     pub(crate) fn thread(payload: &(dyn std::any::Any + Send)) -> Self {
         Self::Thread(failure::of_panic(payload))
     }

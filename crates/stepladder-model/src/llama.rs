@@ -1,17 +1,17 @@
-//! The parameters of a Llama-shaped decoder: names, shapes and initial values.
+//! Parameters of a Llama-shaped decoder: names, shapes and initial values.
 
 use crate::config::ModelConfig;
 use crate::params::{Init, Parameter};
 
 impl ModelConfig {
-    /// All parameters of the model, in the order in which a [`crate::Layout`] of them places them.
+    /// Lists all parameters of the model in the order of [`crate::Layout`].
     ///
-    /// Query, key and value share one matrix, gate and up another: fewer, larger products. Rows of queries and keys are
-    /// stored so that rotary pairs are neighbours; `checkpoint` translates to the order that transformers uses.
+    /// Query, key and value are one matrix, gate and up another: fewer, larger products. In the rows of queries and keys
+    /// rotary pairs are neighbours; `checkpoint` converts to the order of transformers.
     pub fn parameters(&self) -> Vec<Parameter> {
         let shape = &self.shape;
         let (d, head) = (shape.width, shape.head_dim());
-        // 0.02 as in GPT-2; the two matrices that write to the residual stream start smaller by √(2·layers).
+        // Standard deviation 0.02 as in GPT-2; the matrices that write to the residual stream are scaled by 1/√(2·layers).
         let base = 0.02 * (256.0 / d as f64).sqrt().max(1.0);
         let (plain, residual) = (Init::Normal(base), Init::Normal(base / (2.0 * shape.layers as f64).sqrt()));
         let mut all = Vec::new();

@@ -1,18 +1,18 @@
-//! Fast matrix products on every x86-64 CPU with AVX2 or AVX-512.
+//! Override of MKL's vendor check: fast matrix products on every x86-64 CPU with AVX2 or AVX-512.
 //!
-//! libtorch's MKL asks `mkl_serv_intel_cpu_true` before it looks at the instruction sets, and takes its slowest kernels
-//! when the CPU is not Intel's; training is then half as fast (docs/benchmarks.md). The answer given here lets it decide by
-//! the instruction sets alone, which it checks next. The symbol has to be exported by the executable: `build.rs` does it.
+//! libtorch's MKL calls `mkl_serv_intel_cpu_true` before it checks the instruction sets, and selects its slowest kernels
+//! on CPUs of other vendors; training is then half as fast (docs/benchmarks.md). This override returns true, so that MKL
+//! decides by the instruction sets alone. The executable has to export the symbol: `build.rs` does that.
 //!
-//! `STEPLADDER_MKL_OVERRIDE=0` switches the override off: the answer is then MKL's own, whether the CPU is Intel's.
+//! `STEPLADDER_MKL_OVERRIDE=0` switches the override off: the function then returns whether the CPU is Intel's.
 
 use std::ffi::{OsStr, c_int};
 use std::sync::LazyLock;
 
-/// Switches the override off when it is `0`.
+/// Environment variable; `0` switches the override off.
 const VARIABLE: &str = "STEPLADDER_MKL_OVERRIDE";
 
-#[expect(clippy::disallowed_methods, reason = "MKL asks at moments of its own, with nothing handed over")]
+#[expect(clippy::disallowed_methods, reason = "MKL calls this function itself, without arguments")]
 static ANSWER: LazyLock<bool> =
     LazyLock::new(|| answer(std::env::var_os(VARIABLE).as_deref(), made_by_intel()));
 
@@ -32,7 +32,7 @@ fn made_by_intel() -> bool {
     false
 }
 
-/// Overrides MKL's question of the same name.
+/// Overrides MKL's function of the same name.
 #[unsafe(no_mangle)]
 #[allow(unsafe_code)]
 extern "C" fn mkl_serv_intel_cpu_true() -> c_int {
@@ -43,7 +43,7 @@ extern "C" fn mkl_serv_intel_cpu_true() -> c_int {
 #[used]
 static OVERRIDE: extern "C" fn() -> c_int = mkl_serv_intel_cpu_true;
 
-/// Called where models are made, so that the linker takes this object in.
+/// Makes the linker include this object; called wherever a model is built.
 pub(crate) fn link() {
     std::hint::black_box(OVERRIDE);
 }

@@ -1,7 +1,7 @@
 //! Parameters in one flat buffer.
 //!
-//! One leaf tensor holds every trained parameter; the matrices are views that one `split` makes. So a gradient is one tensor,
-//! its norm one reduction, and an optimiser step a handful of operations, whatever the number of matrices.
+//! One leaf tensor holds all trained parameters; the matrices are views made by one `split`. So the gradient is one tensor,
+//! its norm one reduction, and an optimiser step a few operations for any number of matrices.
 
 use rand::RngExt;
 use stepladder_core::seed::stream;
@@ -21,7 +21,7 @@ pub enum Init {
 /// One parameter of an architecture.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameter {
-    /// Our name, `layers.0.qkv`.
+    /// Name, for example `layers.0.qkv`.
     pub name: String,
     /// Shape; matrices are `[out, in]`.
     pub shape: Vec<i64>,
@@ -29,10 +29,10 @@ pub struct Parameter {
     pub init: Init,
 }
 
-/// Name, shape and place of one parameter.
+/// Name, shape and offset of one parameter.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// Our name, `layers.0.qkv`.
+    /// Name, for example `layers.0.qkv`.
     pub name: String,
     /// Shape; matrices are `[out, in]`.
     pub shape: Vec<i64>,
@@ -41,18 +41,18 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Number of elements.
+    /// Returns the number of elements.
     pub fn len(&self) -> i64 {
         self.shape.iter().product()
     }
 
-    /// Never true: every parameter has elements.
+    /// Whether there are no elements; never true.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// Places of parameters in a flat buffer: all those of a model, or those of them that are trained.
+/// Layout of parameters in a flat buffer: all parameters of a model, or the trained ones.
 #[derive(Debug, Clone)]
 pub struct Layout {
     /// In the order of the buffer.
@@ -61,12 +61,12 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// All parameters of a model.
+    /// Lays out all parameters of a model.
     pub fn new(config: &ModelConfig) -> Self {
         Self::of(config, config.parameters())
     }
 
-    /// These parameters of a model, one behind the other.
+    /// Lays out these parameters of a model contiguously.
     pub fn of(config: &ModelConfig, parameters: impl IntoIterator<Item = Parameter>) -> Self {
         let mut offset = 0;
         let place = |Parameter { name, shape, .. }| {
@@ -77,17 +77,20 @@ impl Layout {
         Self { entries: parameters.into_iter().map(place).collect(), config: config.clone() }
     }
 
-    /// Number of elements of the buffer.
+    /// Returns the number of elements of the buffer.
     pub fn total(&self) -> i64 {
         self.entries.last().map_or(0, |entry| entry.offset + entry.len())
     }
 
-    /// The model this describes.
+    /// Returns the configuration of the model.
     pub fn config(&self) -> &ModelConfig {
         &self.config
     }
 
-    /// Views of all parameters, in order. Gradients flow back to `flat` through one concatenation.
+    /// Returns views of all parameters, in order. Gradients reach `flat` through one concatenation.
+    ///
+    /// # Panics
+    /// If `flat` does not have [`Layout::total`] elements.
     pub fn split(&self, flat: &Tensor) -> Vec<Tensor> {
         let sizes: Vec<i64> = self.entries.iter().map(Entry::len).collect();
         flat.split_with_sizes(&sizes, 0)
@@ -101,14 +104,14 @@ impl Layout {
 /// Values of the parameters of a layout.
 #[derive(Debug)]
 pub struct Params {
-    /// Where each is.
+    /// Layout of the buffer.
     pub layout: Layout,
-    /// The buffer, f32, no gradient.
+    /// The buffer `[layout.total()]`, f32, without gradient.
     pub flat: Tensor,
 }
 
 impl Params {
-    /// Fresh values of all parameters from the run's `init` stream: the same on every machine (docs/design.md D2).
+    /// Initialises all parameters from the run's `init` stream; bit-equal on every machine (docs/design.md D2).
     pub fn init(config: &ModelConfig, seed: u64, device: Device) -> Self {
         let parameters = config.parameters();
         let layout = Layout::of(config, parameters.iter().cloned());
@@ -118,7 +121,7 @@ impl Params {
             match parameter.init {
                 Init::One => values.extend(std::iter::repeat_n(1.0f32, entry.len() as usize)),
                 Init::Normal(deviation) => {
-                    // Box-Muller, both numbers of each pair.
+                    // Box-Muller transform; both values of each pair are used.
                     let mut left = entry.len() as usize;
                     while left > 0 {
                         let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt() * deviation;
@@ -135,24 +138,24 @@ impl Params {
         Self { layout, flat }
     }
 
-    /// Zeros, to be filled.
+    /// Creates a buffer of zeros.
     pub fn zeros(layout: Layout, device: Device) -> Self {
         let flat = Tensor::zeros([layout.total()], (Kind::Float, device));
         Self { layout, flat }
     }
 
-    /// A leaf that shares the values and collects a gradient of its own.
+    /// Returns a leaf tensor that shares the values and accumulates its own gradient.
     pub fn leaf(&self) -> Tensor {
         self.flat.detach().set_requires_grad(true)
     }
 
-    /// A view of one parameter's values, by our name.
+    /// Returns a view of one parameter; none for an unknown name.
     pub fn get(&self, name: &str) -> Option<Tensor> {
         let entry = self.layout.entries.iter().find(|entry| entry.name == name)?;
         Some(self.flat.narrow(0, entry.offset, entry.len()).view(entry.shape.as_slice()))
     }
 
-    /// Number of parameters.
+    /// Returns the number of scalar parameters.
     pub fn count(&self) -> i64 {
         self.layout.total()
     }

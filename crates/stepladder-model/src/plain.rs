@@ -1,4 +1,4 @@
-//! The way from a decoder's tensors to the plain matrices of `stepladder-cpu`, and of their gradients back.
+//! Conversion of a decoder to the plain matrices of `stepladder-cpu`, and of their gradients back.
 
 use stepladder_cpu::{BlockMatrices, Matrices, Shape, Weights};
 use tch::{Device, Kind, TchError, Tensor};
@@ -6,17 +6,17 @@ use tch::{Device, Kind, TchError, Tensor};
 use crate::ModelError;
 use crate::decoder::{Block, Decoder};
 
-/// Values of a tensor in order.
+/// Copies the values of a tensor in row-major order, as f32.
 fn values(tensor: &Tensor) -> Result<Vec<f32>, TchError> {
     let flat = tensor.detach().f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
     Vec::try_from(flat.f_view([-1])?)
 }
 
 impl Decoder {
-    /// Copies the matrices that this decoder computes with: gains are multiplied in, factors summed in.
+    /// Copies the matrices of this decoder, gains multiplied in and factors summed in.
     ///
     /// # Errors
-    /// From libtorch: no memory.
+    /// From libtorch: out of memory.
     pub fn plain(&self) -> Result<Weights, ModelError> {
         let shape = self.shape();
         let size = |value: i64| value as usize;
@@ -46,11 +46,11 @@ impl Decoder {
         Ok(Weights::new(dimensions, matrices, &rotations)?)
     }
 
-    /// Adds to the gradient of the leaf that this decoder was made from the parts of the gradients of its matrices: through
-    /// gains, tied embeddings and factors. A decoder does this once.
+    /// Backpropagates gradients of the matrices to the leaf that this decoder was built from, through gains, tied embeddings
+    /// and factors, and adds them to its gradient. Can be called once per decoder.
     ///
     /// # Errors
-    /// From libtorch: gradients of a decoder of another shape, no memory.
+    /// From libtorch: gradients of another shape, out of memory.
     pub fn pull_back(&self, gradients: &Matrices) -> Result<(), ModelError> {
         let part = |matrix: &Tensor, gradient: &[f32]| {
             let gradient = Tensor::from_slice(gradient).f_view(matrix.size().as_slice())?;

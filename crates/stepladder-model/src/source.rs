@@ -1,4 +1,4 @@
-//! Generators of a policy whose weights change between them.
+//! Sources of generators for a policy whose weights change during training.
 
 use std::sync::Arc;
 
@@ -12,12 +12,12 @@ use crate::engine::{self, Memory, placement};
 use crate::factors::Factors;
 use crate::weights::Weights;
 
-/// Opens generators: training, probes and evaluation all play through one.
+/// Factory of generators, used by training, probes and evaluation.
 pub trait GeneratorSource: Send + Sync {
-    /// A generator of the policy with these weights, as they are now; `policy` names it in traces.
+    /// Opens a generator with a snapshot of the weights; `policy` is its name in traces.
     ///
     /// # Errors
-    /// [`ModelError`] if the generator cannot have the weights, for want of memory for instance.
+    /// [`ModelError`] if the generator cannot load the weights, for example for lack of memory.
     fn open(
         &self,
         weights: &Weights,
@@ -26,20 +26,20 @@ pub trait GeneratorSource: Send + Sync {
     ) -> Result<Box<dyn Generator>, ModelError>;
 }
 
-/// Generators in this process, on the device of the weights.
+/// Source of generators in this process, on the device of the weights.
 pub struct LocalSource {
     encoder: Arc<dyn PromptEncoder>,
     workers: usize,
-    kind: Kind,
+    dtype: Kind,
     memory: Memory,
 }
 
 impl LocalSource {
-    /// Generators of policies that read prompts by `encoder`. On the CPU they have `threads` threads and compute in f32; a GPU
-    /// has one thread, in bf16.
+    /// Creates a source of generators that encode prompts with `encoder`: `threads` threads in f32 on the CPU, one thread in
+    /// bf16 on a GPU.
     pub fn new(encoder: Arc<dyn PromptEncoder>, device: Device, threads: usize, memory: Memory) -> Self {
-        let (workers, kind) = placement(device, threads);
-        Self { encoder, workers, kind, memory }
+        let (workers, dtype) = placement(device, threads);
+        Self { encoder, workers, dtype, memory }
     }
 }
 
@@ -51,7 +51,7 @@ impl GeneratorSource for LocalSource {
         policy: String,
     ) -> Result<Box<dyn Generator>, ModelError> {
         let Memory { prefix_bytes, remembered_tokens } = self.memory;
-        let engine = engine::open(weights, factors, self.kind, self.workers, prefix_bytes)?;
+        let engine = engine::open(weights, factors, self.dtype, self.workers, prefix_bytes)?;
         let local = LocalGenerator::new(engine, self.encoder.clone(), remembered_tokens, policy);
         Ok(Box::new(Blocking::new(local)))
     }

@@ -1,4 +1,4 @@
-//! Replies written with tensors: prompts are dealt out to workers in tiles, and what was computed of them is kept.
+//! Engine on libtorch: distributes prompts to workers in tiles and caches their keys and values.
 
 use stepladder_cpu::prefixes::Prefixes;
 use stepladder_rollout::engine::{Engine, EngineError, Prompt, Reply};
@@ -8,12 +8,12 @@ use crate::ModelError;
 use crate::cache::{Known, Piece, generate_from};
 use crate::decoder::Decoder;
 
-/// Most rows decoded together by one worker.
+/// Largest number of rows that one worker decodes together.
 const TILE: usize = 96;
-/// Fewer rows than this are not split among workers: a step of few rows costs as much as one of twice as many.
+/// Fewer rows than this are not split among workers: such a step costs as much as one with twice the rows.
 const FEW: usize = 32;
 
-/// Writes replies with one decoder for each worker.
+/// Engine with one decoder per worker.
 pub(crate) struct Tiles {
     decoders: Vec<Decoder>,
     device: Device,
@@ -22,7 +22,7 @@ pub(crate) struct Tiles {
     vocab: usize,
 }
 
-/// Rows that are written together: their places among the prompts, and what is known of each.
+/// Rows that are decoded together: indices of their prompts, and cached prefixes.
 struct Tile {
     rows: Vec<usize>,
     prompts: Vec<Prompt>,
@@ -30,10 +30,10 @@ struct Tile {
 }
 
 impl Tiles {
-    /// A writer with these decoders, whose matrix products are of `kind`; it keeps at most `prefix_bytes` of keys and values.
-    pub(crate) fn new(decoders: Vec<Decoder>, device: Device, kind: Kind, prefix_bytes: usize) -> Self {
+    /// Creates an engine from decoders with matrix products in `dtype`; it caches at most `prefix_bytes` of keys and values.
+    pub(crate) fn new(decoders: Vec<Decoder>, device: Device, dtype: Kind, prefix_bytes: usize) -> Self {
         let shape = decoders[0].shape();
-        let width = if kind == Kind::Float { 4 } else { 2 };
+        let width = if dtype == Kind::Float { 4 } else { 2 };
         let bytes_per_token = (2 * shape.layers * shape.kv_heads * shape.head_dim() * width) as usize;
         let kept = prefix_bytes / bytes_per_token;
         let (context, vocab) = (shape.max_positions as usize, decoders[0].table().size()[0] as usize);
@@ -41,7 +41,7 @@ impl Tiles {
         Self { decoders, device, prefixes: Prefixes::new(kept), context, vocab }
     }
 
-    /// A reply to every prompt, in order.
+    /// Generates a reply for every prompt, in order.
     fn write(&mut self, prompts: Vec<Prompt>, tokens: (&[u32], u32)) -> Result<Vec<Reply>, ModelError> {
         let (count, workers, device) = (prompts.len(), self.decoders.len(), self.device);
         let known: Vec<Known> = prompts.iter().map(|prompt| self.prefixes.find(&prompt.ids)).collect();
@@ -55,7 +55,7 @@ impl Tiles {
             .map(|(row, (prompt, known))| (row, prompt, known))
             .collect();
         rows.sort_by_key(|(row, prompt, _)| (prompt.ids.len() - lens[*row], *row));
-        // As many tiles for each worker, of rows dealt out in turns: all have about the same to do.
+        // Every worker gets the same number of tiles; rows, sorted by length, are dealt round-robin to balance the work.
         let tile_count = (workers * count.div_ceil(workers * TILE)).min(count.div_ceil(FEW));
         let mut tiles: Vec<Tile> = (0..tile_count)
             .map(|_| Tile { rows: Vec::new(), prompts: Vec::new(), known: Vec::new() })
@@ -98,7 +98,7 @@ impl Tiles {
         let mut replies = vec![Reply::default(); count];
         let written: Vec<Written> = written.into_iter().collect::<Result<_, _>>()?;
         for (row, reply, piece) in written.into_iter().flatten() {
-            // Nothing was computed for the last token.
+            // The last token has no keys and values.
             let mut sequence = sequences[row].clone();
             sequence.extend(&reply.ids[..reply.ids.len() - 1]);
             let new = (sequence.len() - lens[row]) as i64;
@@ -117,7 +117,7 @@ impl Engine for Tiles {
 
     fn complete(&mut self, prompts: Vec<Prompt>, end: &[u32], pad: u32) -> Result<Vec<Reply>, EngineError> {
         for (index, prompt) in prompts.iter().enumerate() {
-            // On a GPU an unknown token ends the process.
+            // On a GPU an id outside the vocabulary aborts the process.
             prompt
                 .check(self.context, self.vocab)
                 .map_err(|reason| EngineError::new(format!("prompt {index} of the call: {reason}")))?;
@@ -133,7 +133,7 @@ mod tests {
     use crate::config::{ModelConfig, tiny};
     use crate::{Factors, Frame, Weights};
 
-    /// Dealt out to two workers, the second time with what is known from the first.
+    /// Two workers; the second call starts from prefixes that the first one cached.
     #[test]
     fn tiles_give_what_one_batch_gives() {
         let config = ModelConfig::new(tiny(), 20, 0).expect("a model");
@@ -159,7 +159,7 @@ mod tests {
                 }
             }
         }
-        // Near ties may part.
+        // Near-ties may resolve differently.
         assert!(same * 100 >= total * 98, "{same} of {total} replies are the same");
         assert!(!tiles.prefixes.find(&[0, 1, 4, 9]).is_empty());
         let unknown = Prompt { ids: vec![1, 20], budget: 1, sampling: None };

@@ -1,6 +1,6 @@
-//! Which libtorch computes.
+//! Version of libtorch.
 
-/// The version of the libtorch that is loaded, as it says itself: `2.11.0`.
+/// Returns the version of the loaded libtorch, for example `2.11.0`.
 ///
 /// ```
 /// let version = stepladder_model::version::libtorch();

@@ -1,4 +1,4 @@
-//! The values of a model's parameters: those that a run trains, and those that it does not.
+//! Trained and frozen parameters of a model.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,25 +10,25 @@ use crate::params::{Layout, Params};
 
 /// All parameters of a model (docs/design.md D14).
 ///
-/// What a run trains is one flat f32 buffer, to which gradients, moments and optimiser steps have the same shape. Everything
-/// else is frozen: no gradient, no moments, any dtype. A model that was made from scratch has no frozen parameters.
+/// Trained parameters are one flat f32 buffer; gradients and optimiser moments have the same shape. All other parameters are
+/// frozen: no gradient, no moments, any dtype. A newly initialised model has no frozen parameters.
 #[derive(Debug)]
 pub struct Weights {
-    /// Trained parameters. Values may change, the layout may not.
+    /// Trained parameters. Their values may change, their layout may not.
     pub trained: Params,
     frozen: BTreeMap<String, Tensor>,
 }
 
 impl Weights {
-    /// A model made from scratch: fresh values of all parameters from the run's `init` stream, all of them trained.
+    /// Initialises all parameters from the run's `init` stream; all of them are trained.
     pub fn init(config: &ModelConfig, seed: u64, device: Device) -> Self {
         Self { trained: Params::init(config, seed, device), frozen: BTreeMap::new() }
     }
 
-    /// Trained and frozen parameters, each by its name.
+    /// Combines trained and frozen parameters, the latter by name.
     ///
     /// # Errors
-    /// [`ModelError::Config`] if they are not together the parameters of the model, each once and in its shape.
+    /// [`ModelError::Config`] unless they are exactly the parameters of the model, each once and in its shape.
     pub fn new(trained: Params, frozen: BTreeMap<String, Tensor>) -> Result<Self, ModelError> {
         let mut found: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
         let given = trained.layout.entries.iter().map(|entry| (entry.name.as_str(), entry.shape.clone()));
@@ -55,17 +55,17 @@ impl Weights {
         }
     }
 
-    /// Freezes the parameters of these names, as tensors of dtype `kind`.
+    /// Freezes the parameters of these names, converted to `dtype`.
     ///
     /// # Errors
-    /// [`ModelError::Config`] for a name that is no trained parameter.
-    pub fn freeze(self, names: &BTreeSet<String>, kind: Kind) -> Result<Self, ModelError> {
+    /// [`ModelError::Config`] for a name that is not a trained parameter.
+    pub fn freeze(self, names: &BTreeSet<String>, dtype: Kind) -> Result<Self, ModelError> {
         let Self { trained, mut frozen } = self;
         for name in names {
             let tensor = trained.get(name);
             let tensor =
                 tensor.ok_or_else(|| ModelError::Config(format!("no trained parameter `{name}`")))?;
-            frozen.insert(name.clone(), tensor.to_kind(kind).copy());
+            frozen.insert(name.clone(), tensor.to_kind(dtype).copy());
         }
         let config = trained.layout.config();
         let kept = |name: &str| !names.contains(name) && trained.get(name).is_some();
@@ -80,22 +80,22 @@ impl Weights {
         Self::new(Params { layout, flat }, frozen)
     }
 
-    /// Parameters that are not trained, by name.
+    /// Returns the frozen parameters by name.
     pub fn frozen(&self) -> &BTreeMap<String, Tensor> {
         &self.frozen
     }
 
-    /// One parameter, trained or frozen, by our name.
+    /// Returns one parameter, trained or frozen; none for an unknown name.
     pub fn get(&self, name: &str) -> Option<Tensor> {
         self.trained.get(name).or_else(|| self.frozen.get(name).map(Tensor::shallow_clone))
     }
 
-    /// The model that they belong to.
+    /// Returns the configuration of the model.
     pub fn config(&self) -> &ModelConfig {
         self.trained.layout.config()
     }
 
-    /// The device of the trained parameters, and of all computation with them.
+    /// Returns the device of the trained parameters, on which all computation takes place.
     pub fn device(&self) -> Device {
         self.trained.flat.device()
     }

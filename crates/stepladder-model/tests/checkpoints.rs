@@ -1,4 +1,4 @@
-//! Checkpoints keep the model, and a broken or foreign one is one clear error.
+//! Checkpoints restore the model; a broken or foreign one is refused with one clear error.
 #![allow(clippy::unwrap_used)]
 #![allow(missing_docs)]
 
@@ -44,7 +44,7 @@ fn a_round_trip_keeps_the_logits() {
         let (before, after) = (logits(&weights, &factors), logits(&loaded, &Factors::default()));
         assert!(before.std(false).double_value(&[]) > 0.1, "the model says nothing");
         assert!((&before - &after).abs().max().double_value(&[]) < 1e-5, "{shape:?}");
-        // A second trip changes no bit.
+        // A second save and load changes no bit.
         let again = tempfile::tempdir().unwrap();
         save(again.path(), &loaded, &Factors::default(), &encoder()).unwrap();
         for name in [CONFIG, GENERATION, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS] {
@@ -54,7 +54,7 @@ fn a_round_trip_keeps_the_logits() {
     }
 }
 
-/// With the parts of the embeddings beside it, the only copy of the weights gives every parameter back.
+/// The weights and the parts of the factored embeddings restore every parameter.
 #[test]
 fn a_round_trip_keeps_every_bit() {
     for shape in [shape(2), Shape { tied: false, ..shape(1) }] {
@@ -68,7 +68,7 @@ fn a_round_trip_keeps_every_bit() {
         assert_eq!(loaded.config(), weights.config());
         assert!(loaded.trained.flat.equal(&weights.trained.flat));
 
-        // One bit of one vector: the sum is another one.
+        // One changed bit of one vector changes the sum.
         let other = own.copy();
         let _ = other.narrow(0, 4, 1).narrow(1, 0, 1).fill_(0.123);
         let parts = Embeddings { own: &other, ..parts };
@@ -78,7 +78,7 @@ fn a_round_trip_keeps_every_bit() {
     }
 }
 
-/// Names, shapes and number format that transformers' Llama expects.
+/// Names, shapes and dtypes of transformers' Llama.
 #[test]
 fn the_file_has_the_tensors_of_a_llama() {
     let folder = tempfile::tempdir().unwrap();
@@ -125,7 +125,7 @@ impl Saved {
         Self { folder, weights }
     }
 
-    /// The message of a refusal: one line that starts with the file at fault.
+    /// Returns the error message, which is one line and starts with the file.
     fn refused(&self, what: &str, file: &str) -> String {
         let message = match load(self.folder.path(), &BTreeSet::new(), Device::Cpu) {
             Ok(_) => panic!("{what}: was read"),
@@ -203,7 +203,7 @@ fn foreign_configurations_are_refused() {
     assert!(load(saved.folder.path(), &BTreeSet::new(), Device::Cpu).is_ok());
 }
 
-/// Whatever sizes a configuration claims, memory is asked for only after the tensors were found to have them.
+/// Memory for the model is allocated only after the tensors were checked against the sizes in the configuration.
 #[test]
 fn sizes_that_the_tensors_do_not_have_are_refused() {
     let saved = Saved::new();
@@ -261,7 +261,7 @@ fn missing_and_misshapen_tensors_are_named() {
         saved.set_tensors(&tensors);
         assert!(saved.refused(name, WEIGHTS).contains(name));
     }
-    // Transposed, where rows and columns differ.
+    // A transposed matrix that is not square.
     let mut tensors = saved.tensors();
     let (_, tensor) = tensors.iter_mut().find(|(name, _)| name.ends_with("down_proj.weight")).unwrap();
     *tensor = tensor.tr();
@@ -281,7 +281,7 @@ fn tensors_that_would_be_ignored_are_named() {
     saved.set_tensors(&tensors);
     assert!(saved.refused("two", WEIGHTS).contains(&format!("has no `{bias}` and 1 more; ")));
 
-    // An output matrix beside tied embeddings must be the same matrix.
+    // With tied embeddings, an output matrix in the file must be equal to the table.
     let mut tensors = saved.tensors();
     let table = tensors[0].1.copy();
     tensors.push(("lm_head.weight".to_owned(), table.shallow_clone()));
@@ -303,12 +303,12 @@ fn numbers_that_are_none_are_refused() {
             tensors[place].1 = tensor;
             saved.set_tensors(&tensors);
             let message = saved.refused(name, WEIGHTS);
-            assert!(message.contains(&format!("`{name}` holds NaN or infinite numbers")), "{message}");
+            assert!(message.contains(&format!("`{name}` contains NaN or infinite values")), "{message}");
         }
     }
 }
 
-/// The rotary base stands under one name in transformers 4 and another in 5.
+/// The rotary base has one name in transformers 4 and another in 5.
 #[test]
 fn both_forms_of_the_rotary_base_are_read() {
     let saved = Saved::new();
@@ -340,7 +340,7 @@ fn cut_and_foreign_tensor_files_are_refused() {
     }
     fs_err::write(&path, [bytes.as_slice(), b"more"].concat()).unwrap();
     saved.refused("bytes after the end", WEIGHTS);
-    // A header length beyond the file, and beyond memory.
+    // A header length beyond the end of the file, and one beyond memory.
     for length in [bytes.len() as u64, u64::MAX] {
         fs_err::write(&path, [&length.to_le_bytes(), &bytes[8..]].concat()).unwrap();
         saved.refused("header length", WEIGHTS);

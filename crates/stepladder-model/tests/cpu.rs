@@ -1,4 +1,4 @@
-//! Replies of the CPU engine are those of the tensors.
+//! The CPU engine writes the same replies as libtorch.
 #![allow(clippy::unwrap_used)]
 #![allow(missing_docs)]
 
@@ -14,11 +14,11 @@ use stepladder_rollout::engine::{NEAR_TIE, Prompt};
 use stepladder_rollout::generator::Sampling;
 use tch::{Device, Kind, Tensor};
 
-/// Log-probabilities of one model computed in another order of f32 additions.
+/// Tolerance for log-probabilities of one model with different orders of f32 additions.
 const TOLERANCE: f64 = 1e-4;
 const KEPT: usize = 1 << 30;
 
-/// Prompts of which many begin alike, extend each other or are equal.
+/// Prompts with common prefixes; some extend each other, some are equal.
 fn prompts(seed: u64, count: usize, sampled: bool) -> Vec<Prompt> {
     let mut rng = stream(seed, "test-prompts", &[]);
     let mut word = |most: u32| rng.random_range(0..most);
@@ -27,7 +27,7 @@ fn prompts(seed: u64, count: usize, sampled: bool) -> Vec<Prompt> {
         .map(|index| {
             let mut ids = rooms[word(3) as usize].clone();
             ids.truncate(1 + word(30) as usize);
-            // Of few words, so that some are equal.
+            // Few distinct words, so that some prompts are equal.
             ids.extend((0..word(28)).map(|_| word(3)));
             let sampling = (sampled && index % 3 != 0)
                 .then(|| Sampling { temperature: 1.0, rng: stream(seed, "sampling", &[index as u64]) });
@@ -40,7 +40,7 @@ fn writer(decoder: &Decoder, workers: usize) -> Writer {
     Writer::new(Model::new(decoder.plain().unwrap()), workers, KEPT)
 }
 
-/// Log-probabilities of all words after each of `ids`, and of its own words, by a forward pass of tensors.
+/// Log-probabilities of all words after each position of `ids`, and of the words of `ids`, by libtorch.
 fn logprobs(decoder: &Decoder, prompt: &[u32], reply: &[u32]) -> Vec<f32> {
     let ids: Vec<i64> = prompt.iter().chain(reply).map(|&id| i64::from(id)).collect();
     let targets: Vec<i64> = (prompt.len() as i64..ids.len() as i64).collect();
@@ -93,7 +93,7 @@ fn what_a_model_cannot_read_is_an_error() {
     let mut writer = writer(&decoder, 2);
     let error = writer.write(unknown, &[7]).unwrap_err().to_string();
     assert_eq!(error, "prompt 0 of the call: token 49 is not in the vocabulary of 40");
-    // What is no reason to fail is written as before.
+    // A refused call does not affect the next one.
     let known = Prompt { ids: vec![3, 4], budget: 2, sampling: None };
     assert_eq!(writer.write(vec![known], &[7]).unwrap().len(), 1);
 }
@@ -104,7 +104,7 @@ fn replies_are_those_of_the_tensors() {
     for (seed, (shape, factors)) in shapes().into_iter().enumerate() {
         let decoder = decoder_of(&random(shape, &factors, seed as u64), &factors);
         let mut writer = writer(&decoder, 2);
-        // The second call begins with what the first has kept.
+        // The second call starts from prefixes that the first one cached.
         for call in 0..2 {
             let prompts = prompts(10 * seed as u64 + call, 40, true);
             let expected = generate(&decoder, &mut prompts.clone(), &[7], 0, Device::Cpu).unwrap();

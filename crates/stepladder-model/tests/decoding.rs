@@ -1,4 +1,4 @@
-//! Decoding many prompts together gives what decoding each alone does, up to near-ties (design D3).
+//! Decoding prompts in a batch gives the same replies as decoding each alone, up to near-ties (docs/design.md D3).
 #![allow(clippy::unwrap_used)]
 #![allow(missing_docs)]
 
@@ -21,9 +21,9 @@ use stepladder_rollout::engine::{NEAR_TIE, Prompt, Reply};
 use stepladder_rollout::generator::{BatchGenerator, Completion, Request, RequestId, Sampling};
 use tch::{Device, Kind, Tensor};
 
-/// No word has this id: nothing but the budget ends a reply.
+/// An id outside the vocabulary: only the budget ends a reply.
 const NO_END: u32 = u32::MAX;
-/// Log-probabilities of one model computed in another order of f32 additions.
+/// Tolerance for log-probabilities of one model with different orders of f32 additions.
 const TOLERANCE: f64 = 1e-4;
 
 /// Prompts from 1 to 60 words with budgets from 1 to 30, in random order.
@@ -61,7 +61,7 @@ fn close(a: &[f32], b: &[f32]) {
     }
 }
 
-/// Two greedy replies are the same up to a near-tie; true if they are the same altogether.
+/// Checks that two greedy replies are equal up to a near-tie; returns whether they are entirely equal.
 fn same_up_to_near_ties(decoder: &Decoder, prompt: &[u32], a: &[u32], b: &[u32]) -> bool {
     if a == b {
         return true;
@@ -74,7 +74,7 @@ fn same_up_to_near_ties(decoder: &Decoder, prompt: &[u32], a: &[u32], b: &[u32])
     false
 }
 
-/// A word that many replies contain, so that it can stand for the end.
+/// A word that many replies contain, used as the end token.
 fn frequent_word(replies: &[Reply]) -> u32 {
     let mut counts = [0; VOCAB as usize];
     for id in replies.iter().flat_map(|reply| reply.ids.iter().skip(2)) {
@@ -108,7 +108,7 @@ fn together_is_as_alone() {
         }
     }
     assert!(ended > 5 && cut > 5, "{ended} replies ended, {cut} were cut: both must happen");
-    // Near-ties are rare: a decoder that parts everywhere would have to find them everywhere.
+    // Near-ties are rare, so most replies must be equal.
     assert!(same * 10 >= total * 9, "{same} of {total} replies are the same");
 }
 
@@ -141,7 +141,7 @@ fn cached_logprobs_are_those_of_a_forward_pass() {
     }
 }
 
-/// The positions that training asks for are those of the whole.
+/// `hidden_at` agrees with `hidden` at the selected positions.
 #[test]
 fn hidden_vectors_at_positions_are_those_of_all() {
     let decoder = decoder(&weights(2, 9));
@@ -164,7 +164,7 @@ fn padding_is_never_read() {
     }
 }
 
-/// Neighbours of any content and length leave a reply alone.
+/// A reply does not depend on content and length of the other prompts of the batch.
 #[test]
 fn neighbours_are_never_read() {
     let decoder = decoder(&weights(2, 6));
@@ -195,7 +195,7 @@ fn a_sampled_reply_depends_on_its_own_stream_alone() {
     let own = |index: usize| index as u64;
     let ids = |replies: Vec<Reply>| -> Vec<Vec<u32>> { replies.into_iter().map(|reply| reply.ids).collect() };
     let expected = ids(write(&decoder, &sampled(&own), 7, 0));
-    // Other streams of the neighbours, another order, and no neighbours at all.
+    // Other streams for the other rows, another order, and each row alone.
     let others = |index: usize| if index == 4 { 4 } else { 50 + index as u64 };
     let changed = ids(write(&decoder, &sampled(&others), 7, 0));
     assert_eq!(changed[4], expected[4]);
@@ -209,7 +209,7 @@ fn a_sampled_reply_depends_on_its_own_stream_alone() {
     for (prompt, expected) in sampled(&own).iter().zip(&expected) {
         assert_eq!(&write(&decoder, std::slice::from_ref(prompt), 7, 0)[0].ids, expected);
     }
-    // A greedy neighbour draws nothing.
+    // A greedy row draws no random numbers.
     let mut mixed = sampled(&own);
     mixed[3].sampling = None;
     assert_eq!(ids(write(&decoder, &mixed, 7, 0))[4..], expected[4..]);
@@ -256,8 +256,8 @@ fn complete(weights: &Weights, workers: usize, queries: &[Query], sampled: bool)
     answers(&mut generator(weights, workers), &requests)
 }
 
-/// Prompts that begin alike, extend each other or come again, over several calls: what a generator kept of the earlier
-/// ones changes nothing.
+/// Prompts with common prefixes over several calls; some extend each other, some repeat. The prefix cache of a generator
+/// changes no reply.
 #[test]
 fn what_is_kept_changes_no_reply() {
     let weights = weights(2, 11);
@@ -273,7 +273,7 @@ fn what_is_kept_changes_no_reply() {
     let mut keeping = fresh();
     let (mut same, mut total) = (0, 0);
     for round in 0..5 {
-        // Rows of many lengths, whose known beginnings have many lengths too.
+        // Rows of different lengths with cached prefixes of different lengths.
         let queries: Vec<Query> =
             (0..40).map(|index| query(&rooms[index % 3], words(index % (4 + 3 * round), &mut rng))).collect();
         let request = |index: usize| Request {

@@ -1,4 +1,4 @@
-//! Weights of which a part is frozen: the same forward pass, the gradient of the rest, checkpoints.
+//! Partly frozen weights: the same forward pass, gradients of the trained part, checkpoints.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -15,7 +15,7 @@ fn names(weights: &Weights, frozen: impl Fn(&str) -> bool) -> BTreeSet<String> {
     all.filter(|name| frozen(name)).collect()
 }
 
-/// Parts that a run might leave as they are.
+/// Sets of parameters to freeze.
 fn cases(weights: &Weights) -> Vec<BTreeSet<String>> {
     vec![
         names(weights, |name| !name.starts_with("layers.1.")),
@@ -40,7 +40,7 @@ fn logprobs(decoder: &Decoder) -> Tensor {
     decoder.logprobs(&Tensor::from_slice(&ids).view([3, 20]), &targets).unwrap()
 }
 
-/// Log-probabilities, and the gradient of a sum of them, by name.
+/// Log-probabilities, and the gradient of their sum by parameter name.
 fn learnt(weights: &Weights, factors: &Factors) -> (Tensor, Vec<(String, Tensor)>) {
     let leaf = weights.trained.leaf();
     let logprobs = logprobs(&Frame::new(weights, factors, Kind::Float).decoder(&leaf));
@@ -109,7 +109,7 @@ fn a_checkpoint_gives_back_what_is_frozen_and_what_is_trained() {
         save(folder.path(), &part, &plain, &encoder()).unwrap();
         let refused = load(folder.path(), &BTreeSet::from(["nrom".to_owned()]), Device::Cpu).unwrap_err();
         assert!(refused.to_string().contains("no parameter `nrom`"), "{refused}");
-        // Numbers of half the length cannot go on being trained.
+        // Parameters in 16 bits cannot be trained.
         assert_eq!(load(folder.path(), &BTreeSet::new(), Device::Cpu).is_ok(), kind == Kind::Float);
     }
 }

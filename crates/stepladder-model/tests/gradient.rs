@@ -1,4 +1,4 @@
-//! Log-probabilities and gradients of the CPU engine are those of libtorch.
+//! The CPU engine computes the same log-probabilities and gradients as libtorch.
 #![allow(clippy::unwrap_used)]
 #![allow(missing_docs)]
 
@@ -11,7 +11,7 @@ use tch::{Device, Kind, Tensor};
 
 const VOCAB: u32 = 37;
 
-/// Prompts, and the replies to each.
+/// Prompts with the replies to each.
 type Rows = Vec<(Vec<u32>, Vec<Vec<u32>>)>;
 
 fn view(rows: &Rows) -> Vec<Branch<'_>> {
@@ -26,7 +26,7 @@ struct Case {
 }
 
 impl Case {
-    /// A model whose gains are not 1.
+    /// A model with gains other than 1.
     fn new(shape: Shape, factored: bool) -> Self {
         let of_word = (0..VOCAB).map(|word| if word % 3 == 0 { vec![word % 5, 1] } else { vec![] }).collect();
         let names = (0..5).map(|name| name.to_string()).collect();
@@ -76,7 +76,7 @@ impl Case {
         for (found, expected) in found.iter().zip(&expected) {
             assert!((found - expected).abs() < 2e-5, "{found} and {expected}");
         }
-        // In two calls, the first of which is a part.
+        // In two calls, the first with a part of the rows.
         let half = view.len() / 2;
         let split: usize = view[..half].iter().flat_map(|b| &b.replies).map(|reply| reply.len()).sum();
         scorer.logprobs(&view[..half]).unwrap();
@@ -117,7 +117,7 @@ fn words(count: usize, salt: u64) -> Vec<u32> {
     (0..count).map(|_| rng.random_range(0..VOCAB)).collect()
 }
 
-/// Replies of one word and of many, bundles and long ones, equal prompts in several branches.
+/// Replies of one word and of many, in bundles and long; equal prompts in several branches.
 fn mixed() -> Rows {
     let replies = |lens: &[usize], salt: u64| -> Vec<Vec<u32>> {
         lens.iter().enumerate().map(|(at, &len)| words(len, 100 * salt + at as u64)).collect()

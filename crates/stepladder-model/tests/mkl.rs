@@ -1,4 +1,4 @@
-//! MKL finds the override of its question about the CPU's maker in the symbols of the running program.
+//! MKL finds the override of its vendor check in the symbols of the running program.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #![allow(missing_docs)]
 
@@ -11,7 +11,7 @@ use libloading::os::unix::Library;
 #[test]
 #[allow(unsafe_code)]
 fn the_override_is_exported() {
-    // Whatever computes with a model links the override.
+    // Every program that computes with a model links the override.
     common::decoder(&common::weights(2, 1));
     let this = Library::this();
     // SAFETY: a function of MKL's C interface without arguments.

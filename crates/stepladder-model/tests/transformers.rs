@@ -1,5 +1,5 @@
-//! Checkpoints that transformers wrote are read, and compute what transformers computed; what we write are its fields
-//! and tensors. `parity/transformers/fixture.py` made them, one with transformers 4 and one with 5.
+//! Checkpoints written by transformers are read and give the same logits and replies; checkpoints written here have the same
+//! fields and tensors. `parity/transformers/fixture.py` made the fixtures, one with transformers 4 and one with 5.
 #![allow(clippy::unwrap_used)]
 #![allow(missing_docs)]
 
@@ -20,8 +20,8 @@ use stepladder_model::{Factors, Weights};
 use stepladder_rollout::engine::Prompt;
 use tch::{Device, Tensor};
 
-/// A pass of these models in f32 is up to 4e-6 from the same in f64, ours as theirs, and transformers computes rotary
-/// angles in f32, which is worth 3e-6; the fixture's numbers are rounded at 5e-7. A wrong pair or base changes digits.
+/// Tolerance for logits. A pass in f32 differs from f64 by up to 4e-6 in either implementation, rotary angles in f32
+/// (transformers) add 3e-6, and the fixture is rounded at 5e-7. A wrong rotary pair or base gives far larger differences.
 const TOLERANCE: f64 = 3e-5;
 
 fn fixtures() -> Vec<PathBuf> {
@@ -92,8 +92,7 @@ fn greedy_replies_are_those_of_transformers() {
     assert!(tokens > 20, "{tokens} tokens were compared");
 }
 
-/// Saved again, the weights are the bytes that transformers wrote, and every field of its files that means something
-/// is there with its value.
+/// Saving again reproduces the bytes of the weights and the value of every field that has an effect.
 #[test]
 fn what_is_saved_is_what_transformers_saves() {
     for folder in fixtures() {
@@ -114,7 +113,7 @@ fn what_is_saved_is_what_transformers_saves() {
         };
         assert!(tensors(saved.path()) == tensors(&folder), "{}", folder.display());
 
-        // What neither changes a result nor is read at inference, and what describes the program that wrote it.
+        // Fields without effect at inference, and fields that describe the writing program.
         let config =
             ["attention_dropout", "initializer_range", "pretraining_tp", "transformers_version", "use_cache"];
         let generation = [
@@ -124,7 +123,7 @@ fn what_is_saved_is_what_transformers_saves() {
             "output_hidden_states",
             "use_cache",
         ];
-        // The special tokens stand in tokenizer.json; 5 renamed the class and still reads the name of 4.
+        // The special tokens are in tokenizer.json; transformers 5 renamed the class and still reads the name of 4.
         let words = ["added_tokens_decoder", "extra_special_tokens", "backend", "tokenizer_class"];
         for (name, left_out) in
             [(CONFIG, &config[..]), (GENERATION, &generation[..]), (TOKENIZER_CONFIG, &words[..])]
@@ -143,11 +142,11 @@ fn what_is_saved_is_what_transformers_saves() {
         }
         assert_eq!(read(&saved.path().join(TOKENIZER_CONFIG))["tokenizer_class"], "PreTrainedTokenizerFast");
         let (ours, theirs) = (read(&saved.path().join(TOKENIZER)), read(&folder.join(TOKENIZER)));
-        // 5 writes a post-processor that adds nothing.
+        // transformers 5 writes a post-processor without effect.
         for key in ["model", "added_tokens", "pre_tokenizer", "normalizer", "decoder"] {
             assert_eq!(ours[key], theirs[key], "{key}");
         }
-        // Read again, nothing has changed.
+        // Reading again gives the same weights.
         assert!(loaded(saved.path()).0.trained.flat.equal(&weights.trained.flat));
     }
 }

@@ -183,8 +183,8 @@ fn configurations_that_cannot_be_trained_are_code_2_and_write_nothing() {
         folder,
         &["train", "tiny.toml", "--set", "model.width=1048576", "--set", "model.layers=1000"],
         2,
-        "tiny.toml: [model.scratch]: width 1048576, ffn 24 and layers 1000 make 3.3e15 parameters; at most 4.0e9 can \
-         be trained here (width from --set, layers from --set, ffn from tiny.toml:19)",
+        "tiny.toml: [model.scratch]: width 1048576, ffn 24 and layers 1000 give 3.3e15 parameters; at most 4.0e9 \
+         are supported (width from --set, layers from --set, ffn from tiny.toml:19)",
     );
     assert_eq!(files(folder), ["broken.toml", "tiny.toml", "typo.toml"]);
 }

@@ -103,7 +103,7 @@ fn numbers_that_are_none_are_not_played() {
         bytes[offset..offset + 4].copy_from_slice(&broken.to_le_bytes());
         fs_err::write(&path, bytes).unwrap();
         let message = format!(
-            "{place}/trainer.safetensors: `parameters` holds NaN or infinite numbers; use an earlier checkpoint, or \
+            "{place}/trainer.safetensors: `parameters` contains NaN or infinite values; use an earlier checkpoint, or \
              train again"
         );
         refused(folder, &["evaluate", "old", "--agent", "step_hrl"], 1, &message);

@@ -5,10 +5,10 @@ use stepladder_data::PromptEncoder;
 
 use crate::config::{ModelConfig, Shape};
 
-/// The model's shape.
+/// File with the shape of the model.
 pub const CONFIG: &str = "config.json";
 
-/// Ids that end a reply: one number, or a list of several.
+/// Ids that end a reply: a single number, or a list if there are several.
 fn end(encoder: &dyn PromptEncoder) -> Value {
     match encoder.end() {
         [end] => json!(end),
@@ -16,7 +16,7 @@ fn end(encoder: &dyn PromptEncoder) -> Value {
     }
 }
 
-/// `config.json`. transformers 4 reads `rope_theta` and `torch_dtype`, transformers 5 `rope_parameters` and `dtype`.
+/// Builds `config.json`. transformers 4 reads `rope_theta` and `torch_dtype`, transformers 5 `rope_parameters` and `dtype`.
 pub(super) fn model(config: &ModelConfig, encoder: &dyn PromptEncoder) -> Value {
     let shape = &config.shape;
     json!({
@@ -45,7 +45,7 @@ pub(super) fn model(config: &ModelConfig, encoder: &dyn PromptEncoder) -> Value 
     })
 }
 
-/// `generation_config.json`: greedy, until the end token or the end of the window.
+/// Builds `generation_config.json`: greedy decoding up to an end token or the end of the context window.
 pub(super) fn generation(config: &ModelConfig, encoder: &dyn PromptEncoder) -> Value {
     json!({
         "do_sample": false,
@@ -56,7 +56,7 @@ pub(super) fn generation(config: &ModelConfig, encoder: &dyn PromptEncoder) -> V
     })
 }
 
-/// Reads `config.json`; every field that changes what a Llama computes is honoured or refused.
+/// Reads `config.json`; every field that changes the computation of a Llama is applied or refused.
 pub(super) fn read(value: &Value) -> Result<ModelConfig, String> {
     let given = |name: &str| value.get(name).filter(|found| !found.is_null());
     let whole = |name: &str| {
@@ -64,9 +64,9 @@ pub(super) fn read(value: &Value) -> Result<ModelConfig, String> {
     };
     let real =
         |name: &str| given(name).and_then(Value::as_f64).ok_or_else(|| format!("no number under `{name}`"));
-    let kind = value.get("model_type").and_then(Value::as_str).unwrap_or("nothing");
-    if kind != "llama" {
-        return Err(format!("model_type is {kind}; this program reads llama"));
+    let model_type = value.get("model_type").and_then(Value::as_str).unwrap_or("nothing");
+    if model_type != "llama" {
+        return Err(format!("model_type is {model_type}; this program reads llama"));
     }
     for name in ["attention_bias", "mlp_bias"] {
         if given(name).is_some_and(|found| found != false) {
@@ -105,7 +105,7 @@ pub(super) fn read(value: &Value) -> Result<ModelConfig, String> {
     Ok(config)
 }
 
-/// The rotary base, from the key of transformers 4, that of 5, or both.
+/// Reads the rotary base from the key of transformers 4, that of 5, or both.
 fn rope_theta(value: &Value) -> Result<f64, String> {
     const NEW: &str = "rope_parameters";
     let number = |found: &Value, name: &str| {

@@ -1,9 +1,9 @@
-//! Checkpoints as Hugging Face directories (design D6): a plain Llama-shaped model that transformers loads.
+//! Checkpoints as Hugging Face directories (docs/design.md D6): a plain Llama-shaped model that transformers loads.
 //!
 //! * `config`: the JSON files; `names`: names and row order of transformers; `tensors`: safetensors files
 //!
-//! [`WEIGHTS`] holds the only copy of the weights. Factored embeddings are stored there as their sum, from which the
-//! parts cannot be had back to the last bit: the trainer's state keeps those.
+//! [`WEIGHTS`] holds the only copy of the weights. It stores factored embeddings as their sum. The parts cannot be recovered
+//! from the sum bit by bit, so the trainer's state stores them.
 
 mod config;
 mod names;
@@ -26,9 +26,9 @@ pub use names::{Embeddings, export};
 pub(crate) use tensors::values;
 pub use tensors::{check_finite, read_tensors, write_tensors};
 
-/// How transformers writes replies with it.
+/// File with the generation settings for transformers.
 pub const GENERATION: &str = "generation_config.json";
-/// The tensors.
+/// File with the tensors.
 pub const WEIGHTS: &str = "model.safetensors";
 
 /// Writes model and encoder into an existing directory.
@@ -56,17 +56,17 @@ pub fn save(
     Ok(encoder.save(directory, model.shape.max_positions as usize)?)
 }
 
-/// Reads a checkpoint directory: the model with plain (summed) embeddings. Parameters that `frozen` names
-/// are not trained, and keep the dtype of the file.
+/// Reads a checkpoint directory as a model with plain (summed) embeddings. Parameters in `frozen` are not trained and keep
+/// the dtype of the file.
 ///
 /// # Errors
-/// [`ModelError::Checkpoint`] naming the file and what is wrong; nothing panics on a foreign or broken file.
+/// [`ModelError::Checkpoint`] with the file and the reason, also for a foreign or broken file.
 pub fn load(directory: &Path, frozen: &BTreeSet<String>, device: Device) -> Result<Weights, ModelError> {
     load_with(directory, None, frozen, device)
 }
 
-/// Reads a checkpoint directory whose embeddings are factored. Everything but the embeddings comes from [`WEIGHTS`],
-/// whose table must be the sum of `embeddings` to the last bit.
+/// Reads a checkpoint directory with factored embeddings. All other parameters come from [`WEIGHTS`]; its embedding table
+/// must be bit-equal to the sum of `embeddings`.
 ///
 /// # Errors
 /// As [`load`].

@@ -1,4 +1,4 @@
-//! Parameters under the names and in the row order of transformers' Llama.
+//! Conversion to and from the names and row order of transformers' Llama.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -18,7 +18,7 @@ const HEAD: &str = "lm_head.weight";
 /// Parts of factored embeddings.
 #[derive(Debug)]
 pub struct Embeddings<'a> {
-    /// Which factors each word has.
+    /// Embedding factors of each word.
     pub factors: &'a Factors,
     /// Own vectors, `[words, width]`.
     pub own: &'a Tensor,
@@ -26,25 +26,25 @@ pub struct Embeddings<'a> {
     pub shared: &'a Tensor,
 }
 
-/// Rows of a query or key matrix: ours keep rotary pairs as neighbours (2i, 2i+1), transformers keeps them half a head
-/// apart (i, i + hd/2). `to_theirs` says which way to go.
+/// Reorders the rows of a query or key matrix. Here, rotary pairs are neighbours (2i, 2i+1); in transformers they are half a
+/// head apart (i, i + hd/2). `to_theirs` selects the direction.
 fn reorder(rows: &Tensor, head: i64, to_theirs: bool) -> Tensor {
     let sizes = rows.size();
     let split = if to_theirs { [-1, head / 2, 2, sizes[1]] } else { [-1, 2, head / 2, sizes[1]] };
     rows.view(split).transpose(1, 2).reshape(sizes.as_slice())
 }
 
-/// The tensors as transformers names them. `import` gives back the same bits, except that factored embeddings are
-/// their sum here.
+/// Exports the tensors under the names of transformers. `import` restores the same bits, except that factored embeddings
+/// are exported as their sum.
 ///
 /// # Panics
-/// Never: weights have the parameters that their model implies.
+/// Never: [`Weights`] always hold all parameters of their model.
 pub fn export(weights: &Weights, factors: &Factors) -> Vec<(String, Tensor)> {
     let shape = &weights.config().shape;
     let head = shape.head_dim();
     let get = |name: &str| weights.get(name).expect("weights have every parameter of their model");
     tch::no_grad(|| {
-        // Never in place: these are views of the live parameters.
+        // No operation in place: these are views of the live parameters.
         let table = if factors.is_empty() {
             get("embed.own")
         } else {
@@ -80,7 +80,7 @@ fn of_layer(layer: i64, name: &str) -> String {
     format!("model.layers.{layer}.{name}.weight")
 }
 
-/// Tensors of a file; what is left at the end has no place in the model.
+/// Tensors of a file that are not yet assigned to a parameter.
 struct Source {
     tensors: HashMap<String, Tensor>,
     device: Device,
@@ -107,8 +107,7 @@ impl Source {
     }
 }
 
-/// The parameters in tensors of a file; factored where `embeddings` has the parts of the embedding table. Those named in
-/// `frozen` keep their dtype.
+/// Converts the tensors of a file to weights; with `embeddings`, factored ones. Parameters in `frozen` keep their dtype.
 pub(super) fn import(
     config: &ModelConfig,
     tensors: HashMap<String, Tensor>,
@@ -119,7 +118,7 @@ pub(super) fn import(
     let shape = &config.shape;
     let (d, head) = (shape.width, shape.head_dim());
     let mut source = Source { tensors, device };
-    // Everything is fetched before memory for the whole is asked for: a configuration may claim any size.
+    // All tensors are checked before memory for the whole is allocated: a configuration may claim any size.
     let table = source.take(TABLE, &[config.vocab, d])?;
     let mut found = Vec::new();
     match embeddings {
@@ -156,7 +155,7 @@ pub(super) fn import(
     if !shape.tied {
         found.push(("head".to_owned(), source.take(HEAD, &[config.vocab, d])?));
     } else if source.tensors.contains_key(HEAD) && !source.take(HEAD, &[config.vocab, d])?.equal(&table) {
-        return Err(format!("`{HEAD}` differs from `{TABLE}`, but {CONFIG} says tie_word_embeddings"));
+        return Err(format!("`{HEAD}` differs from `{TABLE}`, but {CONFIG} sets tie_word_embeddings"));
     }
     source.check_nothing_left()?;
     let mut found: BTreeMap<String, Tensor> = found.into_iter().collect();

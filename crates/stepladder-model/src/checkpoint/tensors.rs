@@ -9,27 +9,27 @@ use tch::{Device, Kind, Tensor};
 
 use crate::ModelError;
 
-/// All numbers of an f32 tensor, wherever it is.
+/// Copies the values of an f32 tensor on any device.
 pub(crate) fn values(tensor: &Tensor) -> Vec<f32> {
     Vec::try_from(tensor.to_device(Device::Cpu).contiguous().view([-1])).expect("a vector of f32")
 }
 
-/// Refuses weights with which nothing can be computed.
+/// Checks that all values of a tensor are finite.
 ///
 /// # Errors
-/// A sentence that names the tensor, if a number of it is NaN or infinite.
+/// A sentence that names the tensor, if a value is NaN or infinite.
 pub fn check_finite(name: &str, tensor: &Tensor) -> Result<(), String> {
     if tensor.isfinite().all().int64_value(&[]) != 0 {
         return Ok(());
     }
-    Err(format!("`{name}` holds NaN or infinite numbers; use an earlier checkpoint, or train again"))
+    Err(format!("`{name}` contains NaN or infinite values; use an earlier checkpoint, or train again"))
 }
 
-/// Dtypes of a file, each with that of libtorch.
+/// Dtypes of files and their equivalents in libtorch.
 const DTYPES: [(Dtype, Kind); 3] =
     [(Dtype::F32, Kind::Float), (Dtype::BF16, Kind::BFloat16), (Dtype::F16, Kind::Half)];
 
-/// Dtype and numbers as a file has them.
+/// Encodes a tensor for a file: dtype and little-endian bytes.
 fn encoded(tensor: &Tensor) -> Result<(Dtype, Vec<u8>), String> {
     let kind = tensor.kind();
     let dtype = DTYPES.into_iter().find(|(_, known)| *known == kind);
@@ -42,10 +42,10 @@ fn encoded(tensor: &Tensor) -> Result<(Dtype, Vec<u8>), String> {
     Ok((dtype, halves.iter().flat_map(|value| value.to_le_bytes()).collect()))
 }
 
-/// Writes named tensors of floating-point numbers as a safetensors file; each keeps its dtype.
+/// Writes named floating-point tensors as a safetensors file; each keeps its dtype.
 ///
 /// # Errors
-/// [`ModelError::Checkpoint`].
+/// [`ModelError::Checkpoint`] for another dtype, or if the file cannot be written.
 pub fn write_tensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<(), ModelError> {
     let fail = |reason: String| ModelError::Checkpoint { path: path.display().to_string(), reason };
     let mut encodings = Vec::with_capacity(tensors.len());
@@ -84,12 +84,12 @@ pub fn read_tensors(path: &Path) -> Result<HashMap<String, Tensor>, ModelError> 
         let shape: Vec<i64> = view.shape().iter().map(|&size| size as i64).collect();
         let tensor = if kind == Kind::Float {
             let (chunks, _) = view.data().as_chunks::<4>();
-            let numbers: Vec<f32> = chunks.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect();
-            Tensor::from_slice(&numbers)
+            let values: Vec<f32> = chunks.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect();
+            Tensor::from_slice(&values)
         } else {
             let (chunks, _) = view.data().as_chunks::<2>();
-            let numbers: Vec<i16> = chunks.iter().map(|chunk| i16::from_le_bytes(*chunk)).collect();
-            Tensor::from_slice(&numbers).view_dtype(kind)
+            let values: Vec<i16> = chunks.iter().map(|chunk| i16::from_le_bytes(*chunk)).collect();
+            Tensor::from_slice(&values).view_dtype(kind)
         };
         tensors.insert(name, tensor.view(shape.as_slice()));
     }

@@ -1,6 +1,6 @@
-//! A tiny model for the tests of this crate.
+//! Tiny model for the tests of this crate.
 #![allow(clippy::unwrap_used)]
-// Every test file is a program of its own and uses another part of this.
+// Every test file is a separate program and uses a different part of this module.
 #![allow(dead_code)]
 
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use stepladder_model::{Decoder, Factors, Frame, ModelConfig, Shape, Weights};
 use tch::{Device, Kind, Tensor};
 
 pub(crate) const VOCAB: u32 = 40;
-/// The first id behind those of special words and markers.
+/// First id after those of special words and markers.
 pub(crate) const FIRST_WORD: u32 = 17;
 
-/// Three rotary pairs per head, so that a mistaken order of rows is no involution.
+/// Three rotary pairs per head, so that a wrong row order is not an involution.
 pub(crate) fn shape(kv_heads: i64) -> Shape {
     Shape {
         width: 24,
@@ -36,7 +36,7 @@ pub(crate) fn factors() -> Factors {
     Factors { names: (0..5).map(|name| name.to_string()).collect(), of_word }
 }
 
-/// A model whose gains are not 1 and whose replies are not all alike.
+/// A model with gains other than 1 and varied replies.
 pub(crate) fn random(shape: Shape, factors: &Factors, seed: u64) -> Weights {
     let config = ModelConfig::new(shape, VOCAB as usize, factors.len()).unwrap();
     let mut weights = Weights::init(&config, seed, Device::Cpu);
@@ -58,7 +58,7 @@ pub(crate) fn decoder(weights: &Weights) -> Decoder {
     decoder_of(weights, &factors())
 }
 
-/// Exactly [`VOCAB`] ids; those from [`FIRST_WORD`] on are the words `w17`, `w18`, …
+/// Vocabulary of exactly [`VOCAB`] ids; those from [`FIRST_WORD`] on are the words `w17`, `w18`, …
 pub(crate) fn encoder() -> CompactWords {
     let bare = CompactWords::new(Arc::new(Plain), Budgets { short: 9, long: 23 });
     assert_eq!(bare.vocab(), FIRST_WORD as usize);
