@@ -1,4 +1,4 @@
-//! Progress texts of agents that keep less of them than the method does.
+//! Ablations of the progress text.
 
 use std::borrow::Cow;
 
@@ -7,21 +7,21 @@ use stepladder_agent::step_hrl::ProgressSlot;
 use stepladder_core::trace::Episode;
 
 stepladder_core::choices! {
-    /// Content of the progress text that an agent sees.
+    /// Content of the progress text in an agent's prompts.
     pub enum ProgressText {
-        /// All of it.
+        /// The whole text of the progress writer.
         Full = "full",
-        /// The fact, without the list of places that were looked into.
+        /// The text without its list of searched places.
         Unchecked = "unchecked",
-        /// The actions of the subtask and their observations instead, as GLIDER has them; no role writes it.
+        /// The actions of the subtask with their observations, without a progress writer (as GLIDER, arXiv:2505.19761).
         History = "history",
-        /// Nothing: the slot stays empty and no role is asked to fill it.
+        /// Nothing: the slot is empty, and there is no progress writer.
         None = "none",
     }
 }
 
 impl ProgressText {
-    /// What the agent has in its progress slot.
+    /// Returns the content of the agent's progress slot.
     pub fn slot(self) -> ProgressSlot {
         match self {
             Self::Full | Self::Unchecked => ProgressSlot::Written,
@@ -30,7 +30,7 @@ impl ProgressText {
         }
     }
 
-    /// The demonstration of a progress writer that writes this much.
+    /// Returns the demonstration with progress texts of this content.
     pub fn demonstration(self, episode: &Episode) -> Cow<'_, Episode> {
         if self != Self::Unchecked {
             return Cow::Borrowed(episode);

@@ -1,4 +1,4 @@
-//! Rows become batches: bucketed by length, right-padded, with one loss weight per token.
+//! Collation of rows into batches: bucketed by length, right-padded, with one loss weight per token.
 
 use rand::seq::SliceRandom;
 use stepladder_core::Role;
@@ -7,10 +7,10 @@ use stepladder_core::seed::Rng;
 use crate::rows::Row;
 
 stepladder_core::choices! {
-    /// How token log-probabilities are averaged into a loss.
+    /// Reduction of token log-probabilities to a loss.
     pub enum Reduction {
-        /// −mean over rows of the mean over a reply's tokens (docs/spec/algorithms.md 3.3): a short action weighs as much as a
-        /// long progress text.
+        /// −mean over rows of the mean over a reply's tokens (docs/spec/algorithms.md 3.3): a short action has the weight of
+        /// a long progress text.
         RowMean = "row_mean",
         /// −mean over all reply tokens of the batch.
         TokenMean = "token_mean",
@@ -20,11 +20,11 @@ stepladder_core::choices! {
 /// One reply of a batch, for metrics per role.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ReplyInfo {
-    /// Who says it.
+    /// Role of the reply.
     pub role: Role,
-    /// Its tokens: so many consecutive entries of [`Batch::targets`].
+    /// Number of reply tokens: consecutive entries of [`Batch::targets`].
     pub len: u32,
-    /// How many samples it stands for.
+    /// Number of samples that the reply was merged from.
     pub weight: f32,
 }
 
@@ -37,17 +37,18 @@ pub struct Batch {
     pub len: usize,
     /// Token ids, row-major `[rows, len]`.
     pub ids: Vec<u32>,
-    /// Positions (flat index into `ids`) of the tokens that carry a loss, ascending; none is the first of its row.
+    /// Positions (flat indices into `ids`) of the tokens with a loss, ascending; no target is the first token of its row.
     pub targets: Vec<i64>,
     /// Loss weight of each target.
     pub weights: Vec<f32>,
-    /// The replies behind the targets, in order.
+    /// Replies of the targets, in order.
     pub replies: Vec<ReplyInfo>,
-    /// Tokens that are not padding.
+    /// Number of tokens without padding.
     pub tokens: usize,
 }
 
-/// What a row counts in the denominator of a loss: its replies (row mean) or their tokens (token mean), times its weight.
+/// Computes the contribution of a row to the denominator of a loss: the number of its replies (row mean) or of their tokens
+/// (token mean), times its weight.
 pub fn mass(row: &Row, reduction: Reduction) -> f64 {
     let count = match reduction {
         Reduction::RowMean => row.replies.len() as f64,
@@ -56,7 +57,7 @@ pub fn mass(row: &Row, reduction: Reduction) -> f64 {
     f64::from(row.weight) * count
 }
 
-/// Pads rows into a batch. Each row comes with a scale: 1 / (mass of all rows that share its mean).
+/// Pads rows into a batch. The scale of each row is 1 / (mass of all rows of its mean).
 pub fn collate(rows: &[(&Row, f64)], pad: u32, reduction: Reduction) -> Batch {
     let len = rows.iter().map(|(row, _)| row.ids.len()).max().unwrap_or(0);
     let mut ids = Vec::with_capacity(rows.len() * len);
@@ -78,7 +79,7 @@ pub fn collate(rows: &[(&Row, f64)], pad: u32, reduction: Reduction) -> Batch {
     Batch { rows: rows.len(), len, ids, targets, weights, replies, tokens }
 }
 
-/// The rows as one batch whose weights add up to 1 (0 if nothing is to be learnt).
+/// Pads rows into one batch whose weights sum to 1 (to 0 if no row has a reply).
 pub fn collate_all(rows: &[&Row], pad: u32, reduction: Reduction) -> Batch {
     let total: f64 = rows.iter().map(|row| mass(row, reduction)).sum();
     let scale = if total > 0.0 { 1.0 / total } else { 0.0 };
@@ -86,10 +87,10 @@ pub fn collate_all(rows: &[&Row], pad: u32, reduction: Reduction) -> Batch {
     collate(&scaled, pad, reduction)
 }
 
-/// Splits shuffled rows of these lengths into groups of similar length, each of at most `budget` padded tokens (a longer
-/// single row stands alone), in random order; the groups hold indices.
+/// Splits rows of these lengths into groups of similar length, each of at most `budget` padded tokens (a longer row forms a
+/// group by itself). Returns the groups as row indices, in random order.
 ///
-/// Shuffling first and sorting only inside windows of `window` groups keeps batches random across epochs.
+/// Shuffling first, and sorting only among the rows of about `window` groups, keeps batches random across epochs.
 pub fn bucket_lens(lens: &[usize], budget: usize, window: usize, rng: &mut Rng) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..lens.len()).collect();
     order.shuffle(rng);

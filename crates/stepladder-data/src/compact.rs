@@ -1,5 +1,5 @@
-//! The prompt style of small models (design D7): short role tags, static part first so that prefixes can be shared, and
-//! every text in the environment's compact encoding (design D12).
+//! The prompt style of small models (docs/design.md D7): short role tags, the static part first so that prompts share
+//! prefixes, and every text in the environment's compact encoding (docs/design.md D12).
 //!
 //! ```text
 //! planner    room <pl> task <s> g1 ; g2 <p> progress <o> feedback <r>
@@ -9,13 +9,14 @@
 //! macro      room <ma> task <o> feedback <r>                            reply: g1 ; g2
 //! micro      room <mi> task ; g1 <g> g2 ; g3 <o> feedback <a> action <o> feedback <r>     reply: action, or action <done>
 //! ```
-//! A word of a text that is a marker itself (`<end>`, `<r>`, `;`) gets a backslash behind its first letter (`<\end>`, `;\`), and
-//! so does one that already has backslashes there; so no text can end a slot, and every text is read back. Inside the word, since
-//! other readers of `tokenizer.json` find `<end>` also in the middle of a word. Other words stay as the codec has them.
+//! Escaping: a word of a text that equals a marker (`<end>`, `<r>`, `;`) gets a backslash after its first character (`<\end>`,
+//! `;\`), and so does a word that already has backslashes there. So no text can end a slot, and every text can be decoded. The
+//! backslash is inside the word because other readers of `tokenizer.json` also find `<end>` in the middle of a word. All other
+//! words are those of the codec.
 //!
-//! Departures from spec/algorithms 2.2, listed in docs/deviations.md: markers instead of instruction sentences, the room
-//! first, no room in the progress prompt where the answers say everything, no begin-of-sequence token. A flat prompt extends the previous one of its
-//! episode word for word, so an episode packs into one sequence and a kept cache stays valid.
+//! Deviations from docs/spec/algorithms.md 2.2 (listed in docs/deviations.md): markers instead of instruction sentences, the
+//! room first, no room in the progress prompt where the answers are complete, no begin-of-sequence token. A flat prompt
+//! extends the previous one of its episode word for word, so that an episode packs into one sequence and a cache stays valid.
 
 use std::sync::Arc;
 
@@ -36,10 +37,10 @@ const ACTION: &str = "<a>";
 const REPLY: &str = "<r>";
 const MACRO: &str = "<ma>";
 const MICRO: &str = "<mi>";
-/// Before the active sub-goal; the others follow [`NEXT_SUBTASK`].
+/// Marker before the active sub-goal; the others follow [`NEXT_SUBTASK`].
 const ACTIVE: &str = "<g>";
 const DONE: &str = "<done>";
-/// Words that mean something to the model by themselves.
+/// All markers of the style.
 const MARKERS: [&str; 17] = [
     PLANNER,
     EXECUTOR,
@@ -59,17 +60,17 @@ const MARKERS: [&str; 17] = [
     PAD,
     UNKNOWN,
 ];
-/// Stands behind the first letter of a word of a text that would be a marker.
+/// Inserted after the first character of a word that equals a marker.
 const ESCAPE: char = '\\';
 
-/// Whether a word is a marker but for any number of [`ESCAPE`]s behind its first letter.
+/// Whether a word equals a marker, apart from any number of [`ESCAPE`]s after its first character.
 fn resembles_marker(word: &str) -> bool {
     let Some(first) = word.chars().next().filter(|first| ['<', ';'].contains(first)) else { return false };
     let rest = word[first.len_utf8()..].trim_start_matches(ESCAPE);
     MARKERS.iter().any(|marker| marker.strip_prefix(first) == Some(rest))
 }
 
-/// The text with every word changed for which `change` has another one; white space stays.
+/// Replaces every word for which `change` returns another one; keeps white space.
 fn each_word(text: String, change: impl Fn(&str) -> Option<String>) -> String {
     if !text.split_whitespace().any(resembles_marker) {
         return text;
@@ -81,12 +82,12 @@ fn each_word(text: String, change: impl Fn(&str) -> Option<String>) -> String {
     pieces.collect()
 }
 
-/// No word of the result is a marker.
+/// Escapes the words of a text that resemble markers: no word of the result is a marker.
 fn escaped(text: String) -> String {
     each_word(text, |word| resembles_marker(word).then(|| format!("{}{ESCAPE}{}", &word[..1], &word[1..])))
 }
 
-/// What [`escaped`] made, as it was.
+/// Inverse of [`escaped`].
 fn unescaped(text: String) -> String {
     each_word(text, |word| {
         let rest = word.get(1..).filter(|_| resembles_marker(word))?.strip_prefix(ESCAPE)?;
@@ -101,7 +102,7 @@ pub(crate) struct Compact {
 }
 
 impl Compact {
-    /// The style for texts of the environment behind `codec`.
+    /// Creates the style for texts of the environment of `codec`.
     pub(crate) fn new(codec: Arc<dyn Codec>) -> Self {
         Self { codec }
     }
@@ -115,7 +116,7 @@ impl Compact {
     }
 
     fn progress(&self, text: &str) -> String {
-        // The word for "nothing yet" costs no token: the empty slot says it.
+        // An empty slot stands for the absence of a text and costs no token.
         if text == NO_PROGRESS { String::new() } else { self.encode(text) }
     }
 }
@@ -133,12 +134,12 @@ fn join(parts: &[&str]) -> String {
 }
 
 impl Compact {
-    /// Name of style and codec, with a version that goes up when the same query would look different.
+    /// Returns the name of style and codec, with a version that increases when the same query would be rendered differently.
     pub(crate) fn id(&self) -> String {
         format!("compact/1+{}", self.codec.id())
     }
 
-    /// Text that the model reads.
+    /// Renders a query.
     pub(crate) fn prompt(&self, query: &Query) -> String {
         let encode = |text: &str| self.encode(text);
         match query {
@@ -227,7 +228,7 @@ impl Compact {
         }
     }
 
-    /// A native reply as the model should write it.
+    /// Encodes a native reply as the model should write it.
     pub(crate) fn encode_reply(&self, role: Role, native: &str) -> String {
         match role {
             Role::Macro => {
@@ -244,7 +245,7 @@ impl Compact {
         }
     }
 
-    /// Native text of what the model wrote.
+    /// Decodes a reply of the model to native text.
     pub(crate) fn decode_reply(&self, role: Role, written: &str) -> String {
         match role {
             Role::Macro => {
@@ -263,12 +264,12 @@ impl Compact {
         }
     }
 
-    /// Parts of a word that share embeddings with other words (docs/design.md D12); none for ordinary words.
+    /// Returns the parts of a word that share embeddings with other words (docs/design.md D12); empty for ordinary words.
     pub(crate) fn factors(&self, word: &str) -> Vec<String> {
         self.codec.factors(word)
     }
 
-    /// Markers of the style and words of the codec, which a vocabulary has whatever the data.
+    /// Returns the markers of the style and the words of the codec, which are in every vocabulary.
     pub(crate) fn markers(&self) -> Vec<String> {
         let special = [END, PAD, UNKNOWN];
         MARKERS
@@ -340,7 +341,7 @@ mod tests {
         assert_eq!((escaped(";".into()), escaped(";\\".into())), (";\\".into(), ";\\\\".into()));
     }
 
-    /// A text in which markers, and what looks like them, stand among words and white space of all kinds.
+    /// Generates texts of markers, words that resemble them, other words and all kinds of white space.
     fn text() -> impl Strategy<Value = String> {
         let marker = proptest::sample::select(MARKERS.to_vec());
         let word = prop_oneof![
@@ -358,7 +359,7 @@ mod tests {
             .prop_map(|parts| parts.into_iter().map(|(word, space)| word + space).collect())
     }
 
-    /// Every kind of prompt over some texts.
+    /// Returns a prompt of every role with these texts.
     fn queries([a, b, c, d, e, f]: [String; 6]) -> Vec<Query> {
         let observation = Observation { feedback: a.clone(), context: b.clone() };
         let list = vec![c.clone(), d.clone()];

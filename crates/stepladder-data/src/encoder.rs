@@ -1,4 +1,5 @@
-//! Text and token ids: the only place that knows how a policy reads prompts and writes replies (docs/design.md D14).
+//! Conversion between text and token ids: only an encoder determines how a policy reads prompts and writes replies
+//! (docs/design.md D14).
 
 use std::path::Path;
 
@@ -6,16 +7,16 @@ use stepladder_core::section;
 use stepladder_core::section::Bound;
 use stepladder_core::{Query, Role};
 
-/// Reason why the files of an encoder could not be read or written.
+/// Error in reading or writing the files of an encoder.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncoderError {
-    /// A file is missing or broken, or does not fit the model beside it.
+    /// A file is missing or invalid, or does not match the model of its directory.
     #[error("{path}: {reason}")]
     File {
-        /// The file.
+        /// Path of the file.
         path: String,
-        /// What is wrong.
+        /// Cause.
         reason: String,
     },
 }
@@ -26,12 +27,12 @@ impl EncoderError {
     }
 }
 
-/// A prompt as a policy reads it.
+/// A rendered prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
-    /// The text, for traces.
+    /// Text, for traces.
     pub text: String,
-    /// The token ids of the text.
+    /// Token ids of the text.
     pub ids: Vec<u32>,
 }
 
@@ -48,7 +49,7 @@ section! {
 impl Copy for Budgets {}
 
 impl Budgets {
-    /// New tokens that a reply of this role may have.
+    /// Returns the maximum number of new tokens of this role's replies.
     pub fn of(self, role: Role) -> u32 {
         match role {
             Role::Planner | Role::Executor | Role::Flat | Role::Micro => self.short,
@@ -59,43 +60,44 @@ impl Budgets {
 
 /// Turns the contents of prompts into token ids, and token ids of replies into native text.
 pub trait PromptEncoder: Send + Sync {
-    /// Name recorded in checkpoints, with a version that goes up when the same query would give other ids.
+    /// Returns the name recorded in checkpoints, with a version that increases when the same query would give other ids.
     fn id(&self) -> String;
 
-    /// The prompt as the policy reads it.
+    /// Renders a query as text and token ids.
     fn render(&self, query: &Query) -> Rendered;
 
-    /// Token ids of the prompt.
+    /// Returns the token ids of a query's prompt.
     fn prompt(&self, query: &Query) -> Vec<u32> {
         self.render(query).ids
     }
 
-    /// Token ids of a native reply as the policy should write it, with the first id of [`PromptEncoder::end`] behind it. A
-    /// reply that was `cut` has no end, unless it is empty (docs/spec/algorithms.md 1.3).
+    /// Encodes a native reply as the policy should write it, followed by the first id of [`PromptEncoder::end`]. A reply
+    /// that was `cut` has no end token, unless it is empty (docs/spec/algorithms.md 1.3).
     fn reply(&self, role: Role, native: &str, cut: bool) -> Vec<u32>;
 
-    /// Whether these ids stand for all of the text that they were made from; not if a word of it has no id of its own.
+    /// Whether the ids represent their text completely, without an unknown word.
     fn covers(&self, ids: &[u32]) -> bool;
 
-    /// Native text of a reply that the policy wrote; an end at its end is no part of it.
+    /// Decodes a reply of the policy to native text, without an end token.
     fn decode(&self, role: Role, ids: &[u32]) -> String;
 
-    /// Ids each of which ends a reply; the first one is written behind replies to learn. Never empty.
+    /// Returns the ids of the end tokens, at least one: each of them ends a reply, and the first one follows the replies of
+    /// training rows.
     fn end(&self) -> &[u32];
 
-    /// Id of padding, never a target.
+    /// Returns the id of padding, which is never a target.
     fn pad(&self) -> u32;
 
-    /// New tokens that a reply of this role may have.
+    /// Returns the generation budget of this role: the maximum number of new tokens of its replies.
     fn budget(&self, role: Role) -> u32;
 
-    /// Number of ids: those of a model that reads this encoder's prompts are below it.
+    /// Returns the size of the vocabulary: all ids are below it.
     fn vocab(&self) -> usize;
 
-    /// Bytes that differ whenever some text would get other ids; hashed into the identity of a run's data.
+    /// Returns bytes that differ whenever some text would get other ids; they are hashed into the identity of a run's data.
     fn contents(&self) -> Vec<u8>;
 
-    /// The same as release 0.1.0 hashed it; none for encoders that it did not have.
+    /// Returns the contents as release 0.1.0 hashed them, or `None` for encoders that it did not have.
     fn contents_v1(&self) -> Option<String> {
         None
     }
@@ -103,12 +105,12 @@ pub trait PromptEncoder: Send + Sync {
     /// Whether the encoder of a checkpoint directory gives the same ids as this one.
     ///
     /// # Errors
-    /// [`EncoderError::File`] if a file of that encoder is missing or broken.
+    /// [`EncoderError::File`] if a file of that encoder is missing or invalid.
     fn is_in(&self, directory: &Path) -> Result<bool, EncoderError>;
 
-    /// Writes `tokenizer.json` and `tokenizer_config.json` for a model with this context.
+    /// Writes `tokenizer.json` and `tokenizer_config.json` for a model with this context window.
     ///
     /// # Errors
-    /// [`EncoderError::File`].
+    /// [`EncoderError::File`] if a file cannot be written.
     fn save(&self, directory: &Path, context: usize) -> Result<(), EncoderError>;
 }

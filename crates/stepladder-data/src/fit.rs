@@ -1,10 +1,11 @@
-//! Prompts that exceed the model's window (spec/algorithms 1.4): fixed parts (instruction, task, subtask) are never cut;
-//! the observation is cut from its end, histories lose their oldest entries first. Where that is not enough, a progress
-//! text is cut from its end too: an untrained model writes long ones, and one such text must not end a whole evaluation.
+//! Shortening of prompts that exceed the model's context window (docs/spec/algorithms.md 1.4). Fixed parts (instruction,
+//! task, subtask) are never cut. The observation is cut from its end; histories lose their oldest entries first. If that is
+//! not enough, the progress text is cut from its end too: an untrained model writes long ones, and a single text must not end
+//! an evaluation.
 
 use stepladder_core::Query;
 
-/// Removes a little from `query`; false when only fixed parts are left.
+/// Removes one part of `query`. Returns false if only fixed parts are left.
 ///
 /// ```
 /// use stepladder_core::Query;
@@ -44,7 +45,7 @@ pub fn shrink(query: &mut Query) -> bool {
             if cut_end(&mut observation.feedback) || cut_end(&mut observation.context) {
                 return true;
             }
-            // A blueprint is the model's own words too: what is far from the active sub-goal goes first.
+            // The model writes the blueprint too, so it may be too long; sub-goals far from the active one go first.
             if blueprint.len() > 1 {
                 if *active + 1 < blueprint.len() {
                     blueprint.pop();
@@ -62,7 +63,7 @@ pub fn shrink(query: &mut Query) -> bool {
     }
 }
 
-/// Drops the last quarter of the words, at least one; false when nothing is left.
+/// Removes the last quarter of the words, at least one. Returns false if no word was left.
 fn cut_end(text: &mut String) -> bool {
     let words: Vec<&str> = text.split_whitespace().collect();
     if words.is_empty() {

@@ -1,30 +1,30 @@
-//! The levels of STEP-HRL, and values that each of them has.
+//! Levels of STEP-HRL, and one value per level.
 
 use std::ops::{Index, IndexMut};
 
 use stepladder_core::Role;
 
-/// A level of STEP-HRL; each has critics of its own.
+/// A level of STEP-HRL; each has its own critics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
-    /// Writes subgoals.
+    /// Planner: issues subtasks.
     Planner,
-    /// Writes actions.
+    /// Executor: names actions.
     Executor,
-    /// Writes progress texts.
+    /// Progress writer.
     Progress,
 }
 
 impl Level {
-    /// All levels, in the order in which they are listed everywhere.
+    /// All levels, in the order of every list of levels.
     pub const ALL: [Self; 3] = [Self::Planner, Self::Executor, Self::Progress];
 
-    /// The level that a role belongs to; none for a flat agent and for HiMAC, which have no critics per level.
+    /// Returns the level of a role, or `None` for the roles of the flat agent and of HiMAC, which have no critics per level.
     pub fn of(role: Role) -> Option<Self> {
         Self::ALL.into_iter().find(|level| level.role() == role)
     }
 
-    /// The role that speaks at this level.
+    /// Returns the role of this level.
     pub fn role(self) -> Role {
         match self {
             Self::Planner => Role::Planner,
@@ -37,22 +37,22 @@ impl Level {
 /// One value for each level.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct PerLevel<T> {
-    /// Of the planner.
+    /// Value of the planner.
     pub planner: T,
-    /// Of the executor.
+    /// Value of the executor.
     pub executor: T,
-    /// Of the progress writer.
+    /// Value of the progress writer.
     pub progress: T,
 }
 
 impl<T> PerLevel<T> {
-    /// The values of `make`, which is called in the order of [`Level::ALL`].
+    /// Creates the values with `make`, in the order of [`Level::ALL`].
     pub fn from_fn(mut make: impl FnMut(Level) -> T) -> Self {
         let [planner, executor, progress] = Level::ALL.map(&mut make);
         Self { planner, executor, progress }
     }
 
-    /// All values, in the order of [`Level::ALL`].
+    /// Iterates over the values, in the order of [`Level::ALL`].
     pub fn iter(&self) -> impl Iterator<Item = (Level, &T)> {
         Level::ALL.into_iter().map(|level| (level, &self[level]))
     }

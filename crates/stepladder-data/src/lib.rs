@@ -1,19 +1,21 @@
-//! Not a trainer: everything between a trace and a batch of token ids.
+//! Training data: from traces to batches of token ids.
 //!
 //! ```text
-//! trace ─► annotate (subtasks and progress texts) ─► samples (prompt, target) ─► rows (token ids, reply spans) ─► batch
-//!                                                └─► relabel (targets of an expert) ┘
+//! trace ─► divide (subtasks and progress texts) ─► samples (prompt, target) ─► rows (token ids, reply spans) ─► batch
+//!                                              └─► relabel (targets of an expert) ┘
 //! trace ─► transitions (reward, done, next) ─► offline (rows with reward, done and next prompt) ─► offline_batch
 //! ```
-//! Samples and transitions replay the trace ([`stepladder_agent::replay`]): no module here builds a prompt.
-//! [`encoder`] is the door to token ids, [`words`] that of small models; [`fit`] shortens prompts that exceed the context window.
+//! Samples and transitions replay the trace ([`stepladder_agent::replay`]), so no module here builds a prompt.
+//! [`encoder`] converts prompts and replies to token ids, [`words`] does so for small models; [`fit`] shortens prompts that
+//! exceed the context window.
 
 #![warn(clippy::print_stderr)] // Panics where standard error is closed.
+#![deny(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
 pub mod ablate;
-pub mod annotate;
 pub mod batch;
 mod compact;
+pub mod divide;
 pub mod encoder;
 pub mod fit;
 pub mod level;

@@ -1,8 +1,9 @@
-//! How the three streams are mixed (spec/algorithms 3.6).
+//! Mixing of the three streams (docs/spec/algorithms.md 3.6).
 
-/// Row `i` of an epoch takes sample `i mod len` of each level, so shorter levels repeat in fixed pairing.
+/// Returns the samples of row `i` of an epoch: sample `i mod len` of each level, so that shorter levels repeat in a fixed
+/// pairing.
 ///
-/// Order of levels: planner (high), executor (low), progress. A level without samples gives `None`.
+/// Order of levels: planner (high), executor (low), progress. `None` for a level without samples.
 ///
 /// ```
 /// use stepladder_data::mixing::{epoch_len, level_row};
@@ -14,7 +15,7 @@ pub fn level_row(lens: [usize; 3], i: usize) -> [Option<usize>; 3] {
     lens.map(|len| (len > 0).then(|| i % len))
 }
 
-/// Rows of an epoch: the longest level.
+/// Returns the number of rows of an epoch: the length of the longest level.
 pub fn epoch_len(lens: [usize; 3]) -> usize {
     lens.into_iter().max().unwrap_or(0)
 }

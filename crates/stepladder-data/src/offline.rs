@@ -1,4 +1,4 @@
-//! From transitions to token rows of offline RL: what was read, what was said, what it earned, what is read next.
+//! Token rows of offline RL: prompt, reply, rewards and next prompt of a transition.
 
 use std::borrow::Cow;
 
@@ -20,31 +20,31 @@ use crate::transitions::{Streams, Transition, TransitionError, transitions};
 pub struct OfflineRow {
     /// Prompt and reply as one sequence with one reply; role and weight.
     pub row: Row,
-    /// Reward of every step of the decision that is discounted by itself: one, or the n_k of a semi-Markov decision (see
-    /// [`rows`]). The algorithm applies the discount.
+    /// Rewards of the steps that are discounted separately: one, or the n_k of a semi-Markov decision (see [`rows`]). The
+    /// algorithm applies the discount.
     pub rewards: Vec<f64>,
-    /// No value is bootstrapped from what follows.
+    /// Whether the target is not bootstrapped.
     pub done: bool,
-    /// Token ids of the next prompt of the role; empty where `done`: no value is bootstrapped.
+    /// Token ids of the role's next prompt, which the target bootstraps from; empty if `done`.
     pub next: Vec<u32>,
 }
 
 impl OfflineRow {
-    /// Whether it has a reply: a row without one is left out of every mean (docs/spec/algorithms.md 7).
+    /// Whether the row has a reply; rows without one are left out of every mean (docs/spec/algorithms.md 7).
     pub fn counts(&self) -> bool {
         self.row.reply_tokens() > 0
     }
 
-    /// Tokens of its longer sequence, which must fit into the model's window.
+    /// Returns the length of its longer sequence, which must fit into the model's context window.
     pub fn longest(&self) -> usize {
         self.row.ids.len().max(self.next.len())
     }
 }
 
-/// The rows of one episode's streams: planner, executor, progress.
+/// Encodes the transitions of one episode as rows: planner, executor, progress.
 ///
-/// With `per_step` a decision that lasted n steps has the reward of each of them, so the discount applies n times; without,
-/// it counts as one step with the sum of their rewards, as in the released code (docs/spec/algorithms.md 3.4).
+/// With `per_step`, a decision of n steps keeps the reward of each step, so that the discount applies n times. Without, it is
+/// one step with the sum of the rewards, as in the released code (docs/spec/algorithms.md 3.4).
 pub fn rows(streams: &Streams, encoder: &dyn PromptEncoder, per_step: bool) -> Vec<OfflineRow> {
     let all = streams.planner.iter().chain(&streams.executor).chain(&streams.progress);
     all.map(|transition| row(transition, encoder, per_step)).collect()
@@ -63,52 +63,52 @@ fn row(transition: &Transition, encoder: &dyn PromptEncoder, per_step: bool) -> 
 /// Hyperparameters of a dataset of offline RL.
 #[derive(Debug, Clone, Copy)]
 pub struct DatasetConfig {
-    /// The agent whose roles learn.
+    /// Agent whose roles learn.
     pub agent: AgentSpec,
-    /// Progress texts that demonstrations keep.
+    /// Content of the demonstrations' progress texts.
     pub progress: ProgressText,
-    /// Labels of the transitions.
+    /// Rules of the labels.
     pub profile: Profile,
-    /// Whether each step of a decision is discounted by itself ([`rows`]).
+    /// Whether each step of a decision is discounted separately ([`rows`]).
     pub per_step: bool,
-    /// Context of the model: longer rows are left out.
-    pub window: usize,
+    /// Context window of the model; longer rows are left out.
+    pub context: usize,
 }
 
-/// Rows of offline RL, merged, and counts of the transitions that they come from.
+/// Merged rows of offline RL, with the number of their transitions.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Dataset {
     /// Distinct rows with their weights.
     pub rows: Vec<OfflineRow>,
-    /// Number of transitions, those that are too long included.
+    /// Number of transitions, too long ones included.
     pub transitions: usize,
-    /// Number of transitions that are longer than the window and left out.
+    /// Number of transitions left out since they exceed the context window.
     pub too_long: usize,
 }
 
-/// The dataset of offline RL from demonstrations and from episodes that the policy collected, in this order.
+/// Builds the dataset of offline RL from demonstrations and from the episodes that the policy collected, in this order.
 ///
 /// # Errors
-/// [`TransitionError`] for an episode that the agent cannot have recorded.
+/// [`TransitionError`] if an episode does not fit the agent.
 pub fn dataset<'a>(
     demonstrations: impl IntoIterator<Item = &'a Episode>,
     collected: impl IntoIterator<Item = &'a Episode>,
     encoder: &dyn PromptEncoder,
     config: &DatasetConfig,
 ) -> Result<Dataset, TransitionError> {
-    let &DatasetConfig { agent, progress, profile, per_step, window } = config;
+    let &DatasetConfig { agent, progress, profile, per_step, context } = config;
     let demonstrations = demonstrations.into_iter().map(|episode| progress.demonstration(episode));
     let mut all: Vec<OfflineRow> = Vec::new();
     for episode in demonstrations.chain(collected.into_iter().map(Cow::Borrowed)) {
         all.extend(rows(&transitions(agent, &episode, profile)?, encoder, per_step));
     }
     let transitions = all.len();
-    all.retain(|row| row.longest() <= window);
+    all.retain(|row| row.longest() <= context);
     let too_long = transitions - all.len();
     Ok(Dataset { rows: merge(all), transitions, too_long })
 }
 
-/// `count` of the demonstrations, drawn at random; all of them for 0.
+/// Draws `count` demonstrations at random; returns all of them for 0.
 pub fn draw(demonstrations: &[Episode], count: usize, seed: u64) -> Vec<&Episode> {
     let mut drawn: Vec<&Episode> = demonstrations.iter().collect();
     if count > 0 {
@@ -118,12 +118,12 @@ pub fn draw(demonstrations: &[Episode], count: usize, seed: u64) -> Vec<&Episode
     drawn
 }
 
-/// Everything in which two rows must agree to be one.
+/// Fields in which two rows must agree to be merged.
 type Key = (Role, Vec<u32>, Vec<Span>, Vec<u64>, bool, Vec<u32>);
 
 /// Merges identical rows into one with the sum of their weights, in the order of first appearance (docs/design.md D10).
 ///
-/// Every mean of the losses is weighted, so that of a merged set equals that of the original set.
+/// Every mean of the losses is weighted, so merging does not change it.
 pub fn merge(rows: Vec<OfflineRow>) -> Vec<OfflineRow> {
     let mut seen: FxHashMap<Key, usize> = FxHashMap::default();
     let mut merged: Vec<OfflineRow> = Vec::with_capacity(rows.len());

@@ -1,4 +1,4 @@
-//! Rows of offline RL become a batch: one padded block of prompts with replies, one of next prompts.
+//! Collation of rows of offline RL into a batch: a padded block of prompts with replies, and one of next prompts.
 
 use crate::level::{Level, PerLevel};
 use crate::offline::OfflineRow;
@@ -6,15 +6,15 @@ use crate::offline::OfflineRow;
 /// The rows of one level inside a batch; all vectors have one entry per row.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct LevelRows {
-    /// Row in the batch.
+    /// Index of the row in the batch.
     pub rows: Vec<i64>,
-    /// How many samples it stands for.
+    /// Number of samples that the row was merged from.
     pub weights: Vec<f32>,
-    /// Rewards of the steps of its decision.
+    /// Rewards of the decision's steps.
     pub rewards: Vec<Vec<f64>>,
-    /// Nothing is bootstrapped.
+    /// Whether the target is not bootstrapped.
     pub dones: Vec<bool>,
-    /// Row among the next prompts; 0 where done.
+    /// Index among the next prompts; 0 if done.
     pub next: Vec<i64>,
 }
 
@@ -34,20 +34,20 @@ pub struct Block {
 pub struct OfflineBatch {
     /// Prompts with replies: `[B, T]`.
     pub block: Block,
-    /// Flat positions in `block` whose vectors are needed, ascending: from the last prompt token to the last reply token
-    /// of every row; `[N + B]`.
+    /// Flat positions in `block` of the vectors that the losses read, ascending: from the last prompt token to the last reply
+    /// token of every row; `[N + B]`.
     pub positions: Vec<i64>,
     /// Flat positions of the reply tokens: `[N]`.
     pub targets: Vec<i64>,
-    /// Entry of `positions` that predicts each target: `[N]`.
+    /// Index into `positions` of the token that predicts each target: `[N]`.
     pub before: Vec<i64>,
     /// Row of each target: `[N]`.
     pub owners: Vec<i64>,
     /// Reply tokens of each row: `[B]`.
     pub lens: Vec<f32>,
-    /// Entry of `positions` at the last prompt token, which V reads: `[B]`.
+    /// Index into `positions` of the last prompt token, which V reads: `[B]`.
     pub states: Vec<i64>,
-    /// Entry of `positions` at the last reply token (END, unless the reply was cut), which Q reads: `[B]`.
+    /// Index into `positions` of the last reply token (END, unless the reply was cut), which Q reads: `[B]`.
     pub actions: Vec<i64>,
     /// Next prompts: `[M, T']`.
     pub next: Block,
@@ -55,7 +55,7 @@ pub struct OfflineBatch {
     pub next_ends: Vec<i64>,
     /// Rows by level.
     pub levels: PerLevel<LevelRows>,
-    /// Tokens that are not padding, of both blocks.
+    /// Number of tokens of both blocks without padding.
     pub tokens: usize,
 }
 

@@ -1,11 +1,10 @@
-//! Interactive imitation (DAgger; Ross, Gordon and Bagnell 2011): the learner has played, the expert labels every prompt that
-//! the learner met.
+//! Interactive imitation (DAgger, arXiv:1011.0686): an expert labels every prompt of the policy's episodes.
 //!
 //! ```text
 //! D ← D ∪ { (x, π*(x)) : x a prompt of an episode played by π }
 //! ```
-//! The expert is a function of the prompt (docs/design.md D11), so its answer fits the learner's own subtasks and progress
-//! texts, wrong ones included.
+//! The expert is a function of the prompt (docs/design.md D11), so its reply fits the policy's subtasks and progress texts,
+//! also wrong ones.
 
 use stepladder_agent::AgentSpec;
 use stepladder_agent::replay::{ReplayError, replay};
@@ -15,19 +14,19 @@ use stepladder_core::trace::Episode;
 
 use crate::samples::Sample;
 
-/// A prompt that the learner met, with the expert's reply.
+/// A prompt of the policy with the expert's reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
-    /// The prompt as the learner saw it.
+    /// The policy's prompt, with the expert's reply as its target.
     pub sample: Sample,
-    /// Whether the learner had replied the same, so that its episode goes on from this reply.
+    /// Whether the policy gave the same reply, so that its episode continued from it.
     pub agreed: bool,
 }
 
-/// Labels every prompt of an episode that the expert answers. An expert reads all of a flat episode, also where the learner
-/// is shown the latest pairs only.
+/// Labels every prompt of an episode that the expert replies to. The expert reads the whole history of a flat episode, also
+/// where the policy's prompt shows the latest pairs only.
 ///
-/// The order is that of training rows: planner prompts first; of a flat episode, the replies that were played first.
+/// The order is that of training rows: planner prompts first; of a flat episode, prompts with an agreeing reply first.
 ///
 /// # Errors
 /// [`ReplayError`] if the trace does not fit the agent.
@@ -95,7 +94,7 @@ mod tests {
         }
     }
 
-    /// Plays no role at all.
+    /// Replies to no prompt.
     struct Mute;
 
     impl Expert for Mute {
@@ -115,7 +114,7 @@ mod tests {
         }
     }
 
-    /// The fixture's steps, of which the expert agrees with the first.
+    /// Returns the fixture's episode; the expert agrees with its first step only.
     fn played() -> Episode {
         let mut episode = episode();
         let steps = episode.subtasks.iter_mut().flat_map(|subtask| &mut subtask.steps);
@@ -144,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn the_expert_reads_more_than_a_learner_with_a_window() {
+    fn the_expert_reads_more_than_a_policy_with_a_limited_history() {
         let spec = AgentSpec { history: Some(0), ..AgentKind::Flat.into() };
         let labels = relabel(spec, &played(), &Parrot).unwrap();
         for (Label { sample, agreed }, number) in labels.iter().zip([1, 0]) {

@@ -1,4 +1,4 @@
-//! From samples to token rows: `prompt ++ reply ++ end`, with the spans of the replies (spec/algorithms 1.1).
+//! Token rows of samples: `prompt ++ reply ++ end`, with the spans of the replies (docs/spec/algorithms.md 1.1).
 
 use rustc_hash::FxHashMap;
 use stepladder_agent::AgentSpec;
@@ -9,41 +9,42 @@ use crate::encoder::PromptEncoder;
 use crate::samples::Sample;
 use crate::words::CompactWords;
 
-/// One reply inside a row.
+/// Position of a reply in a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Span {
     /// Position of its first token.
     pub start: u32,
-    /// Tokens of the reply, end token included; at least 1.
+    /// Number of reply tokens, end token included; at least 1.
     pub len: u32,
 }
 
 /// One sequence of a batch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
-    /// Who learns from it.
+    /// Role that learns from it.
     pub role: Role,
-    /// All token ids.
+    /// Token ids of prompt and replies.
     pub ids: Vec<u32>,
     /// Replies to learn, in order; one for a step-level sample, one per action for a packed flat episode.
     pub replies: Vec<Span>,
-    /// How many identical samples it stands for (design D10).
+    /// Number of samples that the row was merged from (docs/design.md D10).
     pub weight: f32,
 }
 
 impl Row {
-    /// Tokens that carry a loss.
+    /// Returns the number of tokens with a loss.
     pub fn reply_tokens(&self) -> u32 {
         self.replies.iter().map(|span| span.len).sum()
     }
 }
 
-/// A sample as a row.
+/// Encodes a sample as a row.
 pub fn row(sample: &Sample, encoder: &dyn PromptEncoder) -> Row {
     reply_row(&sample.query, &sample.reply, false, encoder)
 }
 
-/// A prompt and its reply as a row. A reply that was `cut` has no end token, unless it is empty (spec/algorithms 1.3).
+/// Encodes a prompt and its reply as a row. A reply that was `cut` has no end token, unless it is empty
+/// (docs/spec/algorithms.md 1.3).
 pub fn reply_row(query: &Query, reply: &str, cut: bool, encoder: &dyn PromptEncoder) -> Row {
     let role = query.role();
     let mut ids = encoder.prompt(query);
@@ -55,7 +56,7 @@ pub fn reply_row(query: &Query, reply: &str, cut: bool, encoder: &dyn PromptEnco
 
 /// Merges identical rows into one with the sum of their weights, in the order of first appearance.
 ///
-/// The loss of a merged set equals that of the original set, because weights multiply row losses and divide their sum.
+/// Merging does not change the loss, because weights multiply the row losses and divide their sum.
 pub fn merge(rows: Vec<Row>) -> Vec<Row> {
     let mut seen: FxHashMap<(Role, Vec<u32>, Vec<Span>), usize> = FxHashMap::default();
     let mut merged: Vec<Row> = Vec::with_capacity(rows.len());
@@ -71,33 +72,33 @@ pub fn merge(rows: Vec<Row>) -> Vec<Row> {
     merged
 }
 
-/// Raises every weight to a power between 0 and 1: what is seen often is soon known, and need not outweigh the rest.
+/// Raises every weight to a power between 0 and 1: frequent samples are learnt early and need not outweigh the rest.
 pub fn temper(rows: &mut [Row], power: f64) {
     for row in rows {
         row.weight = f64::from(row.weight).powf(power) as f32;
     }
 }
 
-/// Whether all prompts that an agent of `spec` is shown in `episode` are beginnings of the next ones.
+/// Whether each prompt of an agent of `spec` in `episode` is a prefix of the next one.
 pub fn grows(spec: AgentSpec, episode: &Episode) -> bool {
     spec.prompts_grow() && episode.steps().all(|step| step.context.is_none())
 }
 
-/// One row for the samples of an episode whose every prompt is a beginning of the next one ([`grows`]), so that one pass
-/// trains them all; none without samples, and none where the encoder does not let prompts begin with earlier ones.
+/// Packs the samples of an episode into one row, so that one pass trains all of them; each prompt must be a prefix of the next
+/// one ([`grows`]). Returns `None` without samples, and if the encoder does not preserve the prefixes.
 pub fn pack(samples: &[Sample], encoder: &dyn PromptEncoder) -> Option<Row> {
     let role = samples.last()?.role();
-    let told = |Sample { query, reply }: &Sample| {
+    let encoded = |Sample { query, reply }: &Sample| {
         let (prompt, reply) = (encoder.prompt(query), encoder.reply(role, reply, false));
         (Span { start: prompt.len() as u32, len: reply.len() as u32 }, [prompt, reply].concat())
     };
-    let (replies, mut sequences): (Vec<Span>, Vec<Vec<u32>>) = samples.iter().map(told).unzip();
+    let (replies, mut sequences): (Vec<Span>, Vec<Vec<u32>>) = samples.iter().map(encoded).unzip();
     let ids = sequences.pop()?;
     let begins = sequences.iter().all(|earlier| ids.starts_with(earlier));
     begins.then_some(Row { role, ids, replies, weight: 1.0 })
 }
 
-/// Texts of prompts and replies, for [`CompactWords::with_words`].
+/// Returns the texts of prompts and replies, for [`CompactWords::with_words`].
 pub fn texts(samples: &[Sample], encoder: &CompactWords) -> Vec<String> {
     let of =
         |sample: &Sample| [encoder.render(&sample.query).text, encoder.written(sample.role(), &sample.reply)];

@@ -1,7 +1,7 @@
-//! Samples of behaviour cloning: what each role was shown in an episode, and what it should reply.
+//! Samples of behaviour cloning: the prompts of each role in an episode, with their target replies.
 //!
-//! The agent itself goes through the trace again ([`stepladder_agent::replay`]), so a trace of any policy, expert or
-//! labelled demonstration serves alike, and every kind of agent has its samples.
+//! The agent replays the trace ([`stepladder_agent::replay`]), so samples exist for traces of policies, experts and labelled
+//! demonstrations, and for every kind of agent.
 
 use stepladder_agent::AgentSpec;
 use stepladder_agent::replay::{ReplayError, replay};
@@ -19,22 +19,22 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// A sample whose target is a reply as it was given. Progress texts are learnt as agents keep them: cleaned.
+    /// Creates a sample. A progress text is cleaned, since agents keep it cleaned.
     pub fn new(query: Query, reply: String) -> Self {
         let reply = if query.role() == Role::Progress { clean_progress(&reply) } else { reply };
         Self { query, reply }
     }
 
-    /// The role that learns from it.
+    /// Returns the role that learns from it.
     pub fn role(&self) -> Role {
         self.query.role()
     }
 }
 
-/// Returns the samples of an episode as an agent of `spec` goes through it, in the order in which the roles spoke.
+/// Returns the samples of an episode that an agent of `spec` replays, in the order of the episode.
 ///
-/// Where noise replaced the action, the target is what the expert had said. A flat agent reads such an action and does not
-/// learn the label: its prompts go on with what was played.
+/// Where noise replaced the action, the target is the expert's label. The flat agent has no sample for such a step: its next
+/// prompt continues with the played action.
 ///
 /// # Errors
 /// [`ReplayError`] if the trace does not fit the agent.
@@ -44,7 +44,7 @@ pub fn samples(spec: AgentSpec, episode: &Episode) -> Result<Vec<Sample>, Replay
     Ok(learnt.map(|one| Sample::new(one.query, one.reply)).collect())
 }
 
-/// Returns every prompt that an agent of `spec` is shown in an episode, and the one that would follow its end.
+/// Returns every prompt of an agent of `spec` in an episode, and the prompt that would follow its end.
 ///
 /// # Errors
 /// [`ReplayError`] if the trace does not fit the agent.

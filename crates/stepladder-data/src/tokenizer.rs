@@ -1,7 +1,7 @@
-//! The tokenizer of small models: one token per word of the prompt style (design D7, D12).
+//! The tokenizer of small models: one token per word of the prompt style (docs/design.md D7, D12).
 //!
-//! It is a plain word-level tokenizer, saved as `tokenizer.json` in the format of the `tokenizers` library, so that
-//! transformers loads it.
+//! It is a plain word-level tokenizer, saved as `tokenizer.json` in the format of the `tokenizers` library, which
+//! transformers can load.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,31 +11,31 @@ use tokenizers::models::wordlevel::WordLevel;
 use tokenizers::pre_tokenizers::whitespace::WhitespaceSplit;
 use tokenizers::{AddedToken, Tokenizer};
 
-/// The word that ends every reply.
+/// End token of replies.
 pub const END: &str = "<end>";
-/// Padding; never a target.
+/// Padding token; never a target.
 pub const PAD: &str = "<pad>";
-/// A word that the training data did not have.
+/// Token of all words that are not in the vocabulary.
 pub const UNKNOWN: &str = "<unk>";
 
-/// Why a tokenizer could not be read or written.
+/// Error in reading or writing a tokenizer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenizerError {
-    /// The file is missing or is not a tokenizer.
+    /// The file cannot be read or written, or is not a tokenizer.
     #[error("{path}: {reason}")]
     File {
-        /// The file.
+        /// Path of the file.
         path: String,
-        /// What is wrong.
+        /// Cause.
         reason: String,
     },
-    /// A word that must be known is not.
+    /// The vocabulary lacks a special word.
     #[error("{path}: the vocabulary has no `{word}`; was it written by Stepladder?")]
     Missing {
-        /// The file.
+        /// Path of the file.
         path: String,
-        /// The word.
+        /// The missing word.
         word: &'static str,
     },
 }
@@ -48,7 +48,7 @@ pub struct WordTokenizer {
 }
 
 impl WordTokenizer {
-    /// A vocabulary of the special words, then `markers`, then every word of `texts` in alphabetical order: the same
+    /// Builds a vocabulary of the special words, then `markers`, then every word of `texts` in alphabetical order. The same
     /// data give the same ids.
     pub fn train<'a>(markers: &[String], texts: impl IntoIterator<Item = &'a str>) -> Self {
         let mut found: BTreeSet<&str> = BTreeSet::new();
@@ -68,42 +68,42 @@ impl WordTokenizer {
         Self { words, ids }
     }
 
-    /// Number of words.
+    /// Returns the number of words.
     pub fn len(&self) -> usize {
         self.words.len()
     }
 
-    /// Never: the special words are always there.
+    /// Always false, since the vocabulary has the special words.
     pub fn is_empty(&self) -> bool {
         self.words.is_empty()
     }
 
-    /// All words, by id.
+    /// Returns all words, by id.
     pub fn words(&self) -> &[String] {
         &self.words
     }
 
-    /// Id of the padding word.
+    /// Returns the id of the padding token.
     pub fn pad(&self) -> u32 {
         self.ids[PAD]
     }
 
-    /// Id of the word that ends a reply.
+    /// Returns the id of the end token.
     pub fn end(&self) -> u32 {
         self.ids[END]
     }
 
-    /// Id of the word that stands for all that are not in the vocabulary.
+    /// Returns the id of unknown words.
     pub fn unknown(&self) -> u32 {
         self.ids[UNKNOWN]
     }
 
-    /// Id of a word, [`UNKNOWN`]'s if it has none.
+    /// Returns the id of a word, or that of [`UNKNOWN`] if the vocabulary lacks it.
     pub fn id(&self, word: &str) -> u32 {
         self.ids.get(word).copied().unwrap_or(self.ids[UNKNOWN])
     }
 
-    /// Ids of the words of a text.
+    /// Encodes the words of a text.
     ///
     /// ```
     /// use stepladder_data::tokenizer::WordTokenizer;
@@ -116,7 +116,7 @@ impl WordTokenizer {
         text.split_whitespace().map(|word| self.id(word)).collect()
     }
 
-    /// The words of `ids`, with single spaces; ids out of range are left out.
+    /// Decodes ids to words with single spaces; ids out of range are left out.
     pub fn decode(&self, ids: &[u32]) -> String {
         let words: Vec<&str> =
             ids.iter().filter_map(|&id| self.words.get(id as usize).map(String::as_str)).collect();
@@ -126,7 +126,7 @@ impl WordTokenizer {
     /// Writes `tokenizer.json`.
     ///
     /// # Errors
-    /// [`TokenizerError::File`].
+    /// [`TokenizerError::File`] if the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), TokenizerError> {
         let fail = |reason: String| TokenizerError::File { path: path.display().to_string(), reason };
         let vocabulary = self.ids.iter().map(|(word, &id)| (word.clone(), id)).collect();
@@ -145,7 +145,7 @@ impl WordTokenizer {
     /// Reads `tokenizer.json`.
     ///
     /// # Errors
-    /// [`TokenizerError`].
+    /// [`TokenizerError`] if the file is missing, is not a tokenizer or lacks a special word.
     pub fn load(path: &Path) -> Result<Self, TokenizerError> {
         let name = path.display().to_string();
         let tokenizer = Tokenizer::from_file(path)
@@ -155,7 +155,7 @@ impl WordTokenizer {
         for (word, id) in vocabulary {
             let slot = words.get_mut(id as usize).ok_or_else(|| TokenizerError::File {
                 path: name.clone(),
-                reason: format!("the id {id} of `{word}` lies beyond the vocabulary"),
+                reason: format!("the id {id} of `{word}` is beyond the vocabulary"),
             })?;
             *slot = word;
         }

@@ -1,4 +1,4 @@
-//! Step-level transitions of the three streams of STEP-HRL, exactly as docs/spec/algorithms.md 3.1.
+//! Step-level transitions of the three streams of STEP-HRL (arXiv:2604.05808), as defined in docs/spec/algorithms.md 3.1.
 //!
 //! | stream | one sample per | reward | done |
 //! |---|---|---|---|
@@ -6,9 +6,9 @@
 //! | executor | step (k, j) | 1 if j = n_k else 0; −1 where the action was not recognised | j = n_k |
 //! | progress | step (k, j) with a progress text | the executor's of the same step | j = n_k |
 //!
-//! Where noise played another action than the actor's (`TraceStep::expert`), the sample is about what was played: the
-//! played action with the flag that the agent acted on. That flag judged the action that was not played, so ending the
-//! subtask with it earns nothing, unless the played action solved the task after all. (The released code has no noise.)
+//! Where noise replaced the agent's action (`TraceStep::expert`), the sample has the played action with the flag of the
+//! original reply. The flag refers to the replaced action, so ending the subtask with it has no reward, unless the played
+//! action solved the task. (The released code has no noise.)
 
 use rustc_hash::FxHashMap;
 use stepladder_agent::AgentSpec;
@@ -18,19 +18,19 @@ use stepladder_core::reply::{Profile, clean_progress, executor_reply, parse_acti
 use stepladder_core::trace::{Episode, TraceStep};
 use stepladder_core::{End, Query, Role};
 
-/// What the episode came to, for the prompts that follow its last sample.
+/// Outcome of an episode, for the prompts that follow its last sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// The final score is 1.
     Success,
-    /// The final score lies strictly between 0 and 1.
+    /// The final score is strictly between 0 and 1.
     Partial,
-    /// Anything else.
+    /// Any other final score.
     Failure,
 }
 
 impl Outcome {
-    /// The sentinel text.
+    /// Returns the sentinel text.
     pub fn text(self) -> &'static str {
         match self {
             Self::Success => "The task is done.",
@@ -47,41 +47,41 @@ pub struct Transition {
     pub query: Query,
     /// The reply, as native text.
     pub reply: String,
-    /// The reply was cut by its token budget and has no end token (spec/algorithms 1.3).
+    /// Whether the generation budget cut the reply, which then has no end token (docs/spec/algorithms.md 1.3).
     pub cut: bool,
-    /// Rewards of the level, one per environment step that the decision lasted: n_k of the planner, one of the others.
+    /// Rewards of the level, one per environment step of the decision: n_k for the planner, one for the others.
     pub rewards: Vec<f64>,
-    /// The prompt that a value is bootstrapped from; none where the decision is the last that counts.
+    /// Prompt that the target bootstraps from; `None` for the last decision of the return.
     pub next: Option<Query>,
 }
 
 impl Transition {
-    /// Whether no value is bootstrapped from what follows.
+    /// Whether the target is not bootstrapped.
     pub fn done(&self) -> bool {
         self.next.is_none()
     }
 
-    /// Σᵢ rᵢ, what the released code learns from.
+    /// Returns Σᵢ rᵢ, the reward of the released code.
     pub fn reward(&self) -> f64 {
         self.rewards.iter().sum()
     }
 }
 
-/// The three streams of one episode.
+/// Transitions of one episode by stream.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Streams {
-    /// One per subtask.
+    /// One transition per subtask.
     pub planner: Vec<Transition>,
-    /// One per step.
+    /// One transition per step.
     pub executor: Vec<Transition>,
-    /// One per labelled step.
+    /// One transition per step with a progress text.
     pub progress: Vec<Transition>,
 }
 
-/// How the last subtask ended.
+/// End of the last subtask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Tail {
-    /// By the executor's word, or by success.
+    /// The executor declared it finished, or the episode is a success.
     Closed,
     /// The step limit cut it off.
     Truncated,
@@ -99,7 +99,7 @@ fn tail(episode: &Episode) -> Tail {
     }
 }
 
-/// The outcome of an episode, from its final score.
+/// Determines the outcome of an episode from its final score.
 pub fn outcome(episode: &Episode) -> Outcome {
     if episode.won || episode.score >= 1.0 {
         Outcome::Success
@@ -110,7 +110,7 @@ pub fn outcome(episode: &Episode) -> Outcome {
     }
 }
 
-/// Why an episode has no transitions.
+/// Error of an episode that has no transitions.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransitionError {
@@ -140,7 +140,7 @@ struct Low {
 }
 
 fn low_label(step: &TraceStep, last_of_subtask: bool, open_tail: Option<Tail>, profile: Profile) -> Low {
-    // An open tail is the last step of an episode whose subtask was not declared finished.
+    // `open_tail` is set for the last step of an episode whose subtask was not declared finished.
     let mut low = match open_tail {
         Some(tail) if profile == Profile::Fixed => {
             Low { reward: 0.0, done: tail == Tail::Failed, flag: false }
@@ -162,7 +162,7 @@ struct Prompts {
     planner: Vec<Decision>,
     executor: Vec<Decision>,
     progress: Vec<Decision>,
-    /// The prompt that would follow the end.
+    /// Prompt that would follow the end of the episode.
     next: Option<Query>,
 }
 
@@ -186,7 +186,7 @@ impl Prompts {
         Ok(prompts)
     }
 
-    /// The prompt that would follow the end, if it is of this role.
+    /// Returns the prompt that would follow the end of the episode, if it is of this role.
     fn next(&self, role: Role) -> Result<Query, Fault> {
         match &self.next {
             Some(query) if query.role() == role => Ok(query.clone()),
@@ -196,7 +196,7 @@ impl Prompts {
     }
 }
 
-/// The episode whose last subtask is finished with its last step.
+/// Returns the episode with its last subtask finished by its last step.
 fn closed(episode: &Episode) -> Episode {
     let mut episode = episode.clone();
     let finish = |reply: &str| executor_reply(&parse_action_done(reply, Profile::Fixed).action, true);
@@ -231,8 +231,8 @@ pub fn transitions(spec: AgentSpec, episode: &Episode, profile: Profile) -> Resu
         let next = match (prompts.planner.get(number + 1), profile) {
             _ if last.end == Some(End::Terminated) => None,
             (Some(next), _) if Some(place.subtask) != last_subtask => Some(next.query.clone()),
-            // The described method bootstraps a cut-off planner from the prompt it would have seen next, also where its
-            // subtask was finished with the last step.
+            // The published method bootstraps a truncated planner from the prompt that would have followed, also where the
+            // last step finished the subtask.
             (_, Profile::Fixed) if tail == Tail::Closed => Some(prompts.next(Role::Planner).map_err(at_end)?),
             (_, Profile::Fixed) => {
                 let after = closed(episode);
@@ -267,7 +267,7 @@ pub fn transitions(spec: AgentSpec, episode: &Episode, profile: Profile) -> Resu
         streams.executor.push(Transition {
             query: query.clone(),
             reply: executor_reply(&step.action, low.flag),
-            // Written anew from what was read, hence complete.
+            // The reply is rebuilt from the parsed one, hence complete.
             cut: false,
             rewards: vec![low.reward],
             next,
@@ -281,9 +281,9 @@ fn step(episode: &Episode, place: Place) -> Option<&TraceStep> {
     episode.subtasks.get(place.subtask)?.steps.get(place.step?)
 }
 
-/// The stream of progress samples. Each is followed by the next one's prompt. A cut-off episode goes on behind its last
-/// sample; every other one credits the last sample with how the episode ended, that is, with reward and done of the last
-/// executor sample.
+/// Builds the stream of progress samples. Each is followed by the next one's prompt. A truncated episode bootstraps its last
+/// sample from the prompt that would have followed; otherwise the last sample gets reward and done of the last executor
+/// sample.
 fn progress(
     episode: &Episode,
     prompts: &Prompts,
@@ -292,8 +292,8 @@ fn progress(
     profile: Profile,
 ) -> Vec<Transition> {
     let Some(end) = prompts.executor.last().map(|decision| decision.place) else { return Vec::new() };
-    // The text after the very last action has no successor to bootstrap from. Only a closed subtask needs none; the
-    // released code's data never have that text.
+    // The text after the last action has no successor to bootstrap from. Only a closed subtask needs none; the released
+    // code's data never contain that text.
     let learns_last = tail == Tail::Closed && profile == Profile::Fixed;
     let (last, learnt): (Vec<&Decision>, Vec<&Decision>) =
         prompts.progress.iter().partition(|decision| decision.place == end && !learns_last);

@@ -10,12 +10,12 @@ use crate::compact::Compact;
 use crate::encoder::{Budgets, EncoderError, PromptEncoder, Rendered};
 use crate::tokenizer::{END, PAD, UNKNOWN, WordTokenizer};
 
-/// The tokenizer's file.
+/// File of the tokenizer.
 pub const TOKENIZER: &str = "tokenizer.json";
-/// Its special tokens and its limit, for transformers.
+/// File of its special tokens and its limit, for transformers.
 pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 
-/// Compact prompts over an environment's codec, in the words of a run's data.
+/// Encoder of compact prompts with an environment's codec and the vocabulary of a run's data.
 #[derive(Clone)]
 pub struct CompactWords {
     style: Compact,
@@ -25,14 +25,14 @@ pub struct CompactWords {
 }
 
 impl CompactWords {
-    /// An encoder for prompts of the environment behind `codec` that knows the markers and the codec's own words alone.
+    /// Creates an encoder for prompts of the environment of `codec`, with a vocabulary of the markers and the codec's words.
     pub fn new(codec: Arc<dyn Codec>, budgets: Budgets) -> Self {
         let style = Compact::new(codec);
         let tokenizer = WordTokenizer::train(&style.markers(), []);
         Self::of(style, tokenizer, budgets)
     }
 
-    /// The same with the words of `texts`, which are [`Rendered::text`]s and [`CompactWords::written`] replies.
+    /// Adds the words of `texts`, which are [`Rendered::text`]s and [`CompactWords::written`] replies.
     pub fn with_words<'a>(self, texts: impl IntoIterator<Item = &'a str>) -> Self {
         let tokenizer = WordTokenizer::train(&self.style.markers(), texts);
         Self::of(self.style, tokenizer, self.budgets)
@@ -43,10 +43,10 @@ impl CompactWords {
         Self { style, tokenizer, end, budgets }
     }
 
-    /// The encoder of a checkpoint directory, for prompts of the environment behind `codec` and a model with `vocab` ids.
+    /// Loads the encoder of a checkpoint directory, for prompts of the environment of `codec` and a model with `vocab` ids.
     ///
     /// # Errors
-    /// [`EncoderError::File`] for a missing or broken tokenizer, or one of another model.
+    /// [`EncoderError::File`] for a missing or invalid tokenizer, or one of another model.
     pub fn load(
         directory: &Path,
         codec: Arc<dyn Codec>,
@@ -62,22 +62,22 @@ impl CompactWords {
         Ok(Self::of(Compact::new(codec), tokenizer, budgets))
     }
 
-    /// The same words for prompts of the environment behind another codec.
+    /// Returns an encoder with the same vocabulary for prompts of another codec's environment.
     pub fn with_codec(&self, codec: Arc<dyn Codec>) -> Self {
         Self { style: Compact::new(codec), ..self.clone() }
     }
 
-    /// Text of a native reply as the policy should write it, without its end.
+    /// Returns the text of a native reply as the policy should write it, without the end token.
     pub fn written(&self, role: Role, native: &str) -> String {
         self.style.encode_reply(role, native)
     }
 
-    /// All words, by id.
+    /// Returns all words, by id.
     pub fn words(&self) -> &[String] {
         self.tokenizer.words()
     }
 
-    /// Parts of a word that share embeddings with other words (docs/design.md D12); none for ordinary words.
+    /// Returns the parts of a word that share embeddings with other words (docs/design.md D12); empty for ordinary words.
     pub fn factors(&self, word: &str) -> Vec<String> {
         self.style.factors(word)
     }
@@ -127,7 +127,7 @@ impl PromptEncoder for CompactWords {
         self.tokenizer.len()
     }
 
-    /// Number of words, then every word behind its length: different lists never give the same bytes.
+    // Each word is preceded by its length, so that different lists never give the same bytes.
     fn contents(&self) -> Vec<u8> {
         let mut bytes = (self.words().len() as u64).to_le_bytes().to_vec();
         for word in self.words() {
@@ -149,7 +149,7 @@ impl PromptEncoder for CompactWords {
 
     fn save(&self, directory: &Path, context: usize) -> Result<(), EncoderError> {
         let path = directory.join(TOKENIZER_CONFIG);
-        // Prompts of a batch are padded on the left, where a decoder needs it to write on.
+        // A decoder generates from the right end, so the prompts of a batch are padded on the left.
         let config = json!({
             "tokenizer_class": "PreTrainedTokenizerFast",
             "model_max_length": context,
@@ -186,7 +186,7 @@ mod tests {
         Query::Flat { task: "the task".into(), context: "the room".into(), history: history.to_vec() }
     }
 
-    /// Words and everything that looks like a marker, with single spaces.
+    /// Generates words and words that resemble markers, with single spaces.
     fn text() -> impl Strategy<Value = String> {
         let word = prop_oneof!["[a-z]{1,4}", "<[a-z\\\\]{1,4}>", "[;<>\\\\]{1,3}", Just("<end>".to_owned())];
         proptest::collection::vec(word, 0..6).prop_map(|words| words.join(" "))
@@ -200,7 +200,7 @@ mod tests {
                 let whole = encoder.reply(role, &text, false);
                 prop_assert_eq!(encoder.decode(role, &whole), text.clone());
                 prop_assert!(encoder.covers(&whole));
-                // An end stands at the end alone, and padding nowhere.
+                // The only end token is the last token, and there is no padding.
                 prop_assert_eq!(whole.iter().position(|id| encoder.end().contains(id)), Some(whole.len() - 1));
                 prop_assert!(!whole.contains(&encoder.pad()));
                 let cut = encoder.reply(role, &text, true);
@@ -254,7 +254,7 @@ mod tests {
         let words: Vec<&str> = ids.iter().map(|&id| encoder.words()[id as usize].as_str()).collect();
         assert_eq!(words.join(" "), text);
         assert!(!ids.contains(&encoder.pad()) && !ids.contains(&encoder.end()[0]));
-        // The text in a trace is whole, whatever the vocabulary.
+        // The text in a trace is complete with any vocabulary.
         assert_eq!(bare.render(&query).text, text);
         assert_eq!((ids.len(), bare.prompt(&query).len()), (words.len(), words.len()));
         assert!(encoder.covers(&ids) && !bare.covers(&bare.prompt(&query)));

@@ -1,4 +1,4 @@
-//! Golden cases of the groups `transitions` and `mixing` (spec/golden.json).
+//! Golden cases of the groups `transitions` and `mixing` (tests/golden.json).
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use serde_json::{Value, json};
@@ -98,7 +98,7 @@ fn transitions_match_every_golden_case() {
                 samples
                     .iter()
                     .map(|sample| {
-                        // Golden rewards are printed with fewer digits than a sum of f64 has.
+                        // Golden rewards have fewer digits than a sum of f64.
                         let reward = (sample.reward() * 1e9).round() / 1e9;
                         let mut value = json!({ "reward": reward, "done": sample.done() });
                         if flags {

@@ -1,4 +1,4 @@
-//! From episodes to rows of offline RL: noise, tails of cut-off episodes, cut replies, merging, batches.
+//! Rows of offline RL from episodes: noise, tails of truncated episodes, cut replies, merging, batches.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::path::Path;
@@ -16,7 +16,7 @@ use stepladder_data::tokenizer::WordTokenizer;
 use stepladder_data::transitions::{Outcome, Streams};
 use stepladder_data::{OfflineRow, PerLevel, PromptEncoder, Rendered, Transition};
 
-/// One word per slot of a prompt.
+/// Encoder with one word per slot of a prompt.
 struct Words(WordTokenizer);
 
 fn text(query: &Query) -> String {
@@ -85,7 +85,7 @@ fn turn(role: Role, reply: &str) -> Turn {
     Turn::said(role, reply)
 }
 
-/// A step `a<n>` that is answered by `o<n>` and noted as `p<n>`.
+/// Returns a step with action `a<n>`, observation `o<n>` and progress text `p<n>`.
 fn step(number: usize, reward: f64, finished: bool) -> TraceStep {
     TraceStep {
         idle: Vec::new(),
@@ -131,7 +131,7 @@ fn episode(subtasks: Vec<Vec<TraceStep>>) -> Episode {
     }
 }
 
-/// The last step of an episode that the environment ended: no progress text.
+/// Turns a step into the last one of an episode that the environment ended, without a progress text.
 fn ending(mut step: TraceStep, won: bool) -> TraceStep {
     (step.won, step.end, step.progress, step.progress_turn) = (won, Some(End::Terminated), None, None);
     step
@@ -166,7 +166,7 @@ fn noise_is_learnt_as_played_and_earns_nothing_for_a_word_about_another_action()
                 ("a3; True", 1.0, true)
             ]
         );
-        // The progress writer was shown the played action, and shares the executor's fate.
+        // The progress writer's prompt has the played action, and its sample has the executor's reward and done.
         assert!(matches!(&streams.progress[1].query, Query::Progress { action, .. } if action == "a1"));
         assert_eq!(summary(&streams.progress)[..2], [("p0", 0.0, false), ("p1", 0.0, true)]);
     }
@@ -174,12 +174,12 @@ fn noise_is_learnt_as_played_and_earns_nothing_for_a_word_about_another_action()
 
 #[test]
 fn a_cut_off_progress_stream_goes_on_behind_its_last_sample() {
-    // The open subtask has one step only: its fate must not be written over the closed subtask before it.
+    // The open subtask has a single step: its reward must not overwrite that of the closed subtask before it.
     let episode =
         episode(vec![vec![step(0, 0.0, false), step(1, 0.0, true)], vec![cut_off(step(2, 0.0, false))]]);
     let streams = transitions(&episode, Profile::Fixed);
     assert_eq!(summary(&streams.progress), [("p0", 0.0, false), ("p1", 1.0, true)]);
-    // A finished subtask is the end of its return all the same.
+    // A finished subtask still ends its return.
     assert_eq!(streams.progress[1].next, None);
     assert!(matches!(&streams.progress[0].next, Some(Query::Progress { action, .. }) if action == "a1"));
     // The released code overwrites it.
@@ -248,7 +248,7 @@ fn rows_hold_ids_reward_and_what_follows() {
     assert_eq!(first.row.replies, [Span { start: 3, len: 2 }]);
     assert_eq!((&first.rewards, first.done), (&vec![0.75], false));
     assert_eq!(read(&first.next), "plan c g0 p1 o1");
-    // No value is bootstrapped behind a finished subtask.
+    // A finished subtask is not bootstrapped.
     assert_eq!(read(&found[3].row.ids), "act g0 p0 o0 a1; True <end>");
     assert_eq!((&found[3].rewards, found[3].done, found[3].next.len()), (&vec![1.0], true, 0));
 
@@ -256,7 +256,7 @@ fn rows_hold_ids_reward_and_what_follows() {
     assert_eq!(smdp[0].rewards, [0.25, 0.5]);
     assert_eq!(smdp[2..], found[2..]);
 
-    // The released code bootstraps a cut-off planner from the outcome's text.
+    // The released code bootstraps a truncated planner from the outcome's text.
     let (streams, _) = all_words(&episode, Profile::Code);
     let last = &rows(&streams, &words, false)[1];
     assert!(!last.done);
@@ -268,7 +268,7 @@ fn a_cut_reply_has_no_end_token() {
     let mut episode = episode(vec![vec![step(0, 0.0, false), ending(step(1, 1.0, true), true)]]);
     episode.subtasks[0].turn.as_mut().unwrap().cut = true;
     episode.subtasks[0].steps[0].progress_turn.as_mut().unwrap().cut = true;
-    // What was read of a cut executor's reply is written anew.
+    // A cut executor's reply is rebuilt from its parsed action and flag.
     episode.subtasks[0].steps[0].turn.cut = true;
     let (streams, words) = all_words(&episode, Profile::Fixed);
     let found = rows(&streams, &words, false);

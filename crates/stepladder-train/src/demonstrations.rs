@@ -9,7 +9,7 @@ use stepladder_agent::{AgentFactory, AgentKind, AgentSpec};
 use stepladder_core::seed::stream;
 use stepladder_core::trace::{Episode, Turn, VERSION};
 use stepladder_core::{Role, Start, TaskKey};
-use stepladder_data::annotate::divide;
+use stepladder_data::divide::divide;
 use stepladder_env::{Draw, Env, Subset, TimeLimit};
 use stepladder_rollout::generator::{Blocking, ExpertGenerator};
 use stepladder_rollout::scheduler::{Noise, Options};

@@ -220,7 +220,7 @@ impl Learner<'_> {
             progress: self.numbers.progress,
             profile: numbers.profile,
             per_step: agent.offline_config().smdp_gamma,
-            window: self.run.config.model.scratch.max_positions as usize,
+            context: self.run.config.model.scratch.max_positions as usize,
         };
         let encoder = &*self.material.encoder;
         let Dataset { rows, transitions, too_long } =

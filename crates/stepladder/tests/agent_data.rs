@@ -15,7 +15,7 @@ use stepladder_core::reply::{Profile, clean_progress};
 use stepladder_core::seed::Rng;
 use stepladder_core::trace::{Episode, Subtask, Turn};
 use stepladder_core::{Codec, Observation, Query, Role};
-use stepladder_data::annotate::annotate;
+use stepladder_data::divide::divide;
 use stepladder_data::rows::{pack, row, texts};
 use stepladder_data::samples::{prompts, samples};
 use stepladder_data::transitions::transitions;
@@ -178,17 +178,17 @@ fn bare(episode: &Episode) -> Episode {
 }
 
 #[test]
-fn annotating_a_bare_demonstration_gives_back_the_experts_hierarchy_and_transitions() {
+fn dividing_a_bare_demonstration_gives_back_the_experts_hierarchy_and_transitions() {
     let rollouts = rollouts(AgentKind::StepHrl, 200, 1, 50);
     let won: Vec<&Episode> =
         rollouts.iter().map(|(episode, _)| episode).filter(|episode| episode.won).collect();
     assert!(won.len() >= 190, "{}", won.len());
     for episode in won {
-        let annotated = annotate(&bare(episode), &AlfworldSegmenter, &AlfworldExpert::default()).unwrap();
-        assert_eq!(&annotated, episode);
+        let divided = divide(&bare(episode), &AlfworldSegmenter, &AlfworldExpert::default()).unwrap();
+        assert_eq!(&divided, episode);
         for profile in [Profile::Fixed, Profile::Code] {
             let of = |episode| transitions(AgentKind::StepHrl.into(), episode, profile).unwrap();
-            assert_eq!(of(&annotated), of(episode));
+            assert_eq!(of(&divided), of(episode));
         }
     }
 }

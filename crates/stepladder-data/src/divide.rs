@@ -1,4 +1,4 @@
-//! Gives a bare demonstration its hierarchy: subtasks from a [`Segmenter`], progress texts from an [`Expert`]
+//! Division of an episode into subtasks of a [`Segmenter`], with progress texts of an [`Expert`]
 //! (docs/spec/algorithms.md 3.0, steps 2 and 3).
 
 use stepladder_agent::himac::Blueprint;
@@ -9,22 +9,16 @@ use stepladder_core::query::Role;
 use stepladder_core::reply::executor_reply;
 use stepladder_core::trace::{Episode, Turn};
 
-/// Why a demonstration cannot become training data.
+/// Error of the division of an episode.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum AnnotateError {
-    /// It does not solve its task.
-    #[error("{task}: the demonstration does not solve its task")]
-    NotSolved {
-        /// Task key.
-        task: String,
-    },
-    /// The segmenter gave up.
+pub enum DivideError {
+    /// The segmenter failed.
     #[error("{task}: {reason}")]
     Segmenter {
         /// Task key.
         task: String,
-        /// Its words.
+        /// Message of the segmenter.
         reason: String,
     },
     /// The expert writes no progress texts.
@@ -33,7 +27,7 @@ pub enum AnnotateError {
         /// Task key.
         task: String,
     },
-    /// An action that a reply cannot hold.
+    /// An action that an executor's reply cannot express.
     #[error("{task}: no reply of an executor names the action `{action}`")]
     Action {
         /// Task key.
@@ -46,14 +40,14 @@ pub enum AnnotateError {
     Coverage {
         /// Task key.
         task: String,
-        /// Sum of the lengths.
+        /// Sum of the segments' lengths.
         covered: usize,
-        /// Actions of the demonstration.
+        /// Number of actions of the demonstration.
         actions: usize,
     },
 }
 
-/// What the segmenter sees of an episode.
+/// Returns the part of an episode that a segmenter reads.
 pub fn demonstration(episode: &Episode) -> Demonstration {
     Demonstration {
         task: episode.start.task.clone(),
@@ -62,39 +56,26 @@ pub fn demonstration(episode: &Episode) -> Demonstration {
     }
 }
 
-/// A solved episode as training data: [`divide`]d.
+/// Divides an episode into subtasks with flags and progress texts, in place of its own hierarchy.
+///
+/// The last action of the episode gets no progress text. In an episode that the step limit truncated, the last subtask is
+/// not finished.
 ///
 /// # Errors
-/// See [`AnnotateError`]; only solved episodes with an exact, non-empty segmentation are accepted.
-pub fn annotate(
-    episode: &Episode,
-    segmenter: &dyn Segmenter,
-    expert: &dyn Expert,
-) -> Result<Episode, AnnotateError> {
-    if !episode.won || episode.end != Some(End::Terminated) {
-        return Err(AnnotateError::NotSolved { task: episode.task.to_string() });
-    }
-    divide(episode, segmenter, expert)
-}
-
-/// The same episode with subtasks, flags and progress texts; whatever hierarchy it had is replaced.
-///
-/// The action that ends the episode gets no progress text. One that a limit cut off did not finish its last subtask.
-///
-/// # Errors
-/// See [`AnnotateError`]; only an exact, non-empty segmentation is accepted.
+/// [`DivideError`] if the segmenter fails, a segment is empty, the segments do not cover the actions exactly, an action
+/// cannot be expressed in an executor's reply, or the expert writes no progress texts.
 pub fn divide(
     episode: &Episode,
     segmenter: &dyn Segmenter,
     expert: &dyn Expert,
-) -> Result<Episode, AnnotateError> {
+) -> Result<Episode, DivideError> {
     let task = episode.task.to_string();
     let segments = segmenter
         .segment(&demonstration(episode))
-        .map_err(|reason| AnnotateError::Segmenter { task: task.clone(), reason })?;
+        .map_err(|reason| DivideError::Segmenter { task: task.clone(), reason })?;
     let (covered, actions) = (segments.iter().map(|segment| segment.len).sum(), episode.len());
     if covered != actions || segments.iter().any(|segment| segment.len == 0) {
-        return Err(AnnotateError::Coverage { task, covered, actions });
+        return Err(DivideError::Coverage { task, covered, actions });
     }
     let mut agent = AgentSpec::from(AgentKind::StepHrl).make(0, &Blueprint::Own);
     agent.start(&episode.start);
@@ -105,12 +86,12 @@ pub fn divide(
             let finished = position + 1 == segment.len && step.end != Some(End::Truncated);
             let reply = executor_reply(&step.action, finished);
             if agent.on_reply(Turn::said(Role::Executor, reply)) != Want::Act(step.action.clone()) {
-                return Err(AnnotateError::Action { task, action: step.action.clone() });
+                return Err(DivideError::Action { task, action: step.action.clone() });
             }
             let Want::Reply(query) = agent.on_step(&step.answer()) else { continue };
             if query.role() == Role::Progress && step.end.is_none() {
                 let written =
-                    expert.reply(&query).ok_or_else(|| AnnotateError::NoProgress { task: task.clone() })?;
+                    expert.reply(&query).ok_or_else(|| DivideError::NoProgress { task: task.clone() })?;
                 agent.on_reply(Turn::said(Role::Progress, written));
             }
         }
