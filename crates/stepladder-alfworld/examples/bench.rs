@@ -1,7 +1,8 @@
-//! Speed of the engine: `cargo run --release --example bench -- DATA_ROOT [SPLIT] [STEPS]`.
+//! Measures the speed of the engine: `cargo run --release -p stepladder-alfworld --example bench -- DATA_ROOT [SPLIT]
+//! [STEPS]`.
 //!
-//! Prints the report of the arena interface as JSON, then the speed through the environment contract (one allocated
-//! string per command) and the time to load a game.
+//! Prints the report of `env bench` as JSON, then the speed through the environment contract (one allocated string per
+//! command) and the time to load a game.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let directory = root.join(tasks::GAMES_DIRECTORY);
     let path = |id: &str| directory.join(id).join("game.tw-pddl");
     for task in &tasks {
-        fs_err::read(path(&task.id))?; // so that the disk is not measured
+        fs_err::read(path(&task.id))?; // Warms the page cache: the disk is not measured.
     }
     let started = Stopwatch::start();
     let games: Vec<Arc<Game>> =

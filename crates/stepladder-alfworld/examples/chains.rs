@@ -1,7 +1,7 @@
-//! What chains of goals are like: `cargo run --release -p stepladder-alfworld --example chains -- [GAMES]` prints the tables
-//! of docs/households.md, over the first GAMES games (300 unless told) of each split `train-goals-N`.
+//! Statistics of chains: `cargo run --release -p stepladder-alfworld --example chains -- [GAMES]` prints the tables of
+//! docs/households.md over the first GAMES games (default 300) of each split `train-goals-N`.
 
-#[allow(dead_code, reason = "the tables need only some of what a rollout keeps")]
+#[allow(dead_code, reason = "the tables use only some fields of a rollout")]
 #[path = "expert_stats/rollout.rs"]
 mod rollout;
 
@@ -9,18 +9,18 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use rayon::prelude::*;
-use rollout::{Rollout, Trouble, play};
-use stepladder_alfworld::generate::{Family, GoalCount, Options, Room, Split, generate, read_chain};
+use rollout::{Disturbance, Rollout, play};
+use stepladder_alfworld::generate::{Family, GeneratorOptions, GoalCount, Room, Split, generate, read_chain};
 use stepladder_alfworld::{AlfworldExpert, Households};
 use stepladder_core::{TaskKey, seed};
 use stepladder_env::TaskSet;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// The noise of the last two columns.
+/// Probability of a wrong action in the last two columns.
 const NOISE: f64 = 0.2;
 
-/// What was found for one number of goals.
+/// Measurements for one number of goals.
 #[derive(Default)]
 struct Row {
     games: usize,
@@ -60,23 +60,23 @@ fn main() -> Result<(), Failure> {
     writeln!(out, "\n| share of goals, by number of goals | {} |", heads.join(" | "))?;
     writeln!(out, "|---|{}", "---:|".repeat(rows.len()))?;
     for family in Family::ALL {
-        let shares = |(goals, row): &(GoalCount, Row)| {
+        let fractions = |(goals, row): &(GoalCount, Row)| {
             percent(row.families.get(&family).copied().unwrap_or(0), row.games * goals.get())
         };
-        let shares: Vec<String> = rows.iter().map(shares).collect();
-        writeln!(out, "| `{}` | {} |", family.name(), shares.join(" | "))?;
+        let fractions: Vec<String> = rows.iter().map(fractions).collect();
+        writeln!(out, "| `{}` | {} |", family.name(), fractions.join(" | "))?;
     }
     for room in Room::ALL {
-        let share =
+        let fraction =
             |(_, row): &(GoalCount, Row)| percent(row.rooms.get(&room).copied().unwrap_or(0), row.games);
-        let shares: Vec<String> = rows.iter().map(share).collect();
-        writeln!(out, "| {}, share of games | {} |", room.name(), shares.join(" | "))?;
+        let fractions: Vec<String> = rows.iter().map(fraction).collect();
+        writeln!(out, "| {}, share of games | {} |", room.name(), fractions.join(" | "))?;
     }
     Ok(())
 }
 
 fn row(goals: GoalCount, games: u64) -> Result<Row, Failure> {
-    let options = Options { goals, ..Options::default() };
+    let options = GeneratorOptions { goals, ..GeneratorOptions::default() };
     let drawn: Vec<_> =
         (0..games).into_par_iter().map(|number| generate(Split::Train, number, &options)).collect();
     let mut row = Row { games: drawn.len(), ..Row::default() };
@@ -87,12 +87,12 @@ fn row(goals: GoalCount, games: u64) -> Result<Row, Failure> {
             *row.families.entry(task.family).or_default() += 1;
         }
     }
-    row.expert = rollouts(goals, games, Trouble::default())?;
-    row.noisy = rollouts(goals, games, Trouble { noise: NOISE, burst: 0 })?;
+    row.expert = rollouts(goals, games, Disturbance::default())?;
+    row.noisy = rollouts(goals, games, Disturbance { noise: NOISE, burst: 0 })?;
     Ok(row)
 }
 
-fn rollouts(goals: GoalCount, games: u64, trouble: Trouble) -> Result<Vec<Rollout>, Failure> {
+fn rollouts(goals: GoalCount, games: u64, disturbance: Disturbance) -> Result<Vec<Rollout>, Failure> {
     let set = Households::default();
     let split = format!("train-goals-{}", goals.get());
     let limit = set.max_steps(&split) as usize;
@@ -102,7 +102,7 @@ fn rollouts(goals: GoalCount, games: u64, trouble: Trouble) -> Result<Vec<Rollou
         .map(|number| {
             let task = TaskKey::new("household", &split, format!("seed-{number}"));
             let mut rng = seed::stream(1, "noise", &[number]);
-            Ok(play(&mut *set.make()?, &task, &expert, limit, trouble, &mut rng)?)
+            Ok(play(&mut *set.make()?, &task, &expert, limit, disturbance, &mut rng)?)
         })
         .collect()
 }

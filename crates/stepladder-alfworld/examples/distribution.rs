@@ -1,6 +1,6 @@
-//! Compares official and generated games:
-//! `cargo run --release -p stepladder-alfworld --example distribution -- OFFICIAL_DIR [-o docs/households.md]` prints the
-//! tables (train split, as many generated games as there are official ones), or writes them below the mark in a page.
+//! Compares official and generated games: `cargo run --release -p stepladder-alfworld --example distribution --
+//! OFFICIAL_DIR [-o docs/households.md]` prints the tables (split `train`, the same number of games of both), or writes
+//! them below the mark of a page.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -8,9 +8,9 @@ use std::process::ExitCode;
 
 use rayon::prelude::*;
 use stepladder_alfworld::generate::distribution::{Summary, report};
-use stepladder_alfworld::generate::{GenerateError, Options, Split, generate};
+use stepladder_alfworld::generate::{GenerateError, GeneratorOptions, Split, generate};
 
-/// What follows this line of a page is replaced.
+/// Line of a page after which everything is replaced.
 const MARK: &str = "<!-- what follows is written by the example `distribution` -->";
 
 fn main() -> ExitCode {
@@ -57,8 +57,10 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn summarise(seeds: std::ops::Range<u64>) -> Result<Summary, GenerateError> {
-    let games: Vec<_> =
-        seeds.into_par_iter().map(|seed| generate(Split::Train, seed, &Options::default())).collect();
+    let games: Vec<_> = seeds
+        .into_par_iter()
+        .map(|seed| generate(Split::Train, seed, &GeneratorOptions::default()))
+        .collect();
     let mut summary = Summary::default();
     for game in &games {
         summary.add(&game.pddl_problem, game.walkthrough.len())?;

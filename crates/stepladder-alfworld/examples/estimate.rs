@@ -1,5 +1,5 @@
-//! Counts the tables that the household generator draws from over official training games:
-//! `cargo run --release -p stepladder-alfworld --example estimate -- GAMES_DIR [-o FILE]`. The committed table is this over
+//! Counts the tables of the household generator over official training games: `cargo run --release -p
+//! stepladder-alfworld --example estimate -- GAMES_DIR [-o FILE]`. The committed tables were counted over
 //! `$STEPLADDER_DATA/alfworld/json_2.1.1/train`.
 
 use std::path::{Path, PathBuf};

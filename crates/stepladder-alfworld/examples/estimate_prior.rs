@@ -1,6 +1,7 @@
-//! Writes the search prior that the expert carries: counts over the official training games without the held-out ones.
+//! Estimates the expert's search prior from the official training games without the held-out ones.
 //!
-//! `STEPLADDER_DATA=DIR cargo run -p stepladder-alfworld --example estimate_prior > crates/stepladder-alfworld/src/expert/prior.tsv`
+//! `STEPLADDER_DATA=DIR cargo run -p stepladder-alfworld --example estimate_prior >
+//! crates/stepladder-alfworld/src/expert/prior.tsv`
 #![expect(clippy::disallowed_methods, reason = "the data root is named by the environment")]
 
 use std::io::Write;

@@ -1,12 +1,11 @@
-//! Writes generated households as game files:
-//! `cargo run --release -p stepladder-alfworld --example generate -- --split dev --count 12 --seed 0 -o DIR`
-//! gives `DIR/seed-0/game.tw-pddl` and so on.
+//! Writes generated households as game files: `cargo run --release -p stepladder-alfworld --example generate -- --split
+//! dev --count 12 --seed 0 -o DIR` writes `DIR/seed-0/game.tw-pddl` and so on.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use stepladder_alfworld::Dialect;
-use stepladder_alfworld::generate::{Options, Split, generate};
+use stepladder_alfworld::generate::{GeneratorOptions, Split, generate};
 
 const USAGE: &str = "usage: generate --split train|dev|test --count N --seed FIRST [--dialect alfworld-0.4|alfworld-0.3] -o DIR";
 
@@ -22,7 +21,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Box<dyn std::error::Error>> {
     let (mut split, mut count, mut first, mut dir) = (Split::Dev, 1, 0, None);
-    let mut options = Options::default();
+    let mut options = GeneratorOptions::default();
     let mut args = std::env::args().skip(1);
     while let Some(key) = args.next() {
         let value = args.next().ok_or(USAGE)?;

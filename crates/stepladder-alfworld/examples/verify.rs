@@ -1,4 +1,4 @@
-//! Replays transcripts of the original: `cargo run --example verify -- DATA_ROOT FILE…`.
+//! Replays transcripts of the original: `cargo run -p stepladder-alfworld --example verify -- DATA_ROOT FILE…`.
 
 use std::path::Path;
 

@@ -1,8 +1,8 @@
-//! Everything that can be commanded.
+//! Actions of the engine.
 
 use crate::ids::{ObjectId, ReceptacleId};
 
-/// Everything that can be commanded. The order is the alphabetical order of the verbs.
+/// An action. Variants are in alphabetical order of the verbs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
     /// `clean X with Y`

@@ -1,4 +1,4 @@
-//! How fast the engine plays.
+//! Speed of the engine.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,33 +13,33 @@ use crate::game::Game;
 use crate::list::CommandList;
 use crate::tasks::SPEC;
 
-/// Steps of one episode; then the next game begins.
+/// Steps per episode; then the next game starts.
 pub const EPISODE: u64 = 50;
 
-/// What a benchmark found.
+/// Result of a benchmark.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BenchReport {
     /// Environment id.
     pub env: String,
-    /// Steps per second on one core. A step is: list the admissible commands, choose one, play it, write the answer.
-    /// Resets every [`EPISODE`] steps are counted in.
+    /// Steps per second on one core. A step lists the admissible commands, chooses one, plays it and writes the answer.
+    /// Includes a reset every [`EPISODE`] steps.
     pub steps_per_second: f64,
     /// Resets per second on one core, each with its first text and the admissible commands.
     pub resets_per_second: f64,
-    /// How commands were chosen.
+    /// Description of the policy that chose the commands.
     pub policy: String,
-    /// Number of different games played in turn.
+    /// Number of different games.
     pub games: usize,
-    /// Steps played.
+    /// Number of steps.
     pub steps: u64,
-    /// Over every byte of every text and command; equal for equal games, steps and seed.
+    /// Checksum of every byte of every text and command. Equal games, steps and seed give equal checksums.
     pub checksum: String,
 }
 
-/// Plays `games` in turn, `steps` steps altogether, choosing uniformly among the admissible commands.
+/// Plays `games` in turn for a total of `steps` steps, choosing uniformly among the admissible commands.
 ///
-/// Every step writes the observation and all admissible commands anew; the checksum reads every byte of them. Returns
-/// `None` without games.
+/// Every step writes the observation and all admissible commands; the checksum reads every byte of them. Returns `None`
+/// without games.
 pub fn bench(games: &[Arc<Game>], steps: u64, seed: u64) -> Option<BenchReport> {
     let mut engine = Engine::new(games.first()?.clone());
     let mut rng = stream(seed, "alfworld/bench", &[]);
@@ -94,7 +94,7 @@ fn rate(count: u64, time: Duration) -> f64 {
     count as f64 / time.as_secs_f64().max(f64::MIN_POSITIVE)
 }
 
-/// A multiplicative checksum in four lanes of eight bytes: cheap beside what it watches, and it still reads every byte.
+/// Multiplicative checksum in four lanes of eight bytes: cheap relative to a step, and it reads every byte.
 #[derive(Default)]
 struct Checksum([u64; 4]);
 

@@ -1,6 +1,6 @@
-//! Relations between small numbered things, one bit per pair.
+//! Binary relations between numbered things, one bit per pair.
 
-/// A bit for every (row, column).
+/// A bit matrix.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct BitMatrix {
     words_per_row: usize,
@@ -32,12 +32,13 @@ impl BitMatrix {
         &self.words[row * self.words_per_row..(row + 1) * self.words_per_row]
     }
 
-    /// The columns set in a row, ascending.
+    /// Iterates over the columns set in a row, ascending.
     pub(crate) fn row(&self, row: usize) -> impl Iterator<Item = usize> + '_ {
         ones(self.words_of(row).iter().copied())
     }
 
-    /// The columns set both in a row of this matrix and in a row of `other`, ascending. Both have as many columns.
+    /// Iterates over the columns set in a row of this matrix and in a row of `other`, ascending. Both have the same
+    /// number of columns.
     pub(crate) fn common<'a>(
         &'a self,
         row: usize,
@@ -47,7 +48,7 @@ impl BitMatrix {
         ones(self.words_of(row).iter().zip(other.words_of(other_row)).map(|(a, b)| a & b))
     }
 
-    /// Becomes equal to `other`, which has the same shape, without allocating.
+    /// Copies from `other`, which has the same shape, without allocating.
     pub(crate) fn copy_from(&mut self, other: &Self) {
         self.words_per_row = other.words_per_row;
         self.words.clone_from(&other.words);

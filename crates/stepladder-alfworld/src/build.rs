@@ -1,4 +1,4 @@
-//! From a parsed PDDL problem to a compiled game.
+//! Compilation of a parsed PDDL problem into a game.
 
 use rustc_hash::FxHashMap;
 
@@ -13,8 +13,8 @@ use crate::list::CommandList;
 use crate::problem::{Fact, Problem};
 use crate::state::{Property, State};
 
-/// What a game file says beside its PDDL problem.
-pub(crate) struct About {
+/// Contents of a game file besides its PDDL problem.
+pub(crate) struct Metadata {
     pub(crate) dialect: Dialect,
     pub(crate) task: String,
     pub(crate) family: String,
@@ -23,11 +23,11 @@ pub(crate) struct About {
 }
 
 /// Compiles a problem.
-pub(crate) fn game(problem: &Problem<'_>, about: About) -> Result<Game, GameError> {
+pub(crate) fn game(problem: &Problem<'_>, metadata: Metadata) -> Result<Game, GameError> {
     let mut world = World::declare(problem)?;
     let mut state = world.empty_state();
     for fact in &problem.facts {
-        world.tell(fact, &mut state)?;
+        world.add_fact(fact, &mut state)?;
     }
     for object in &mut world.objects {
         object.inside.sort_unstable();
@@ -46,18 +46,18 @@ pub(crate) fn game(problem: &Problem<'_>, about: About) -> Result<Game, GameErro
     let (toggleable, pickupable) = (one_row(|object| object.toggleable), one_row(|object| object.pickupable));
     let names = rank_names(&mut objects, &mut receptacles);
     let goto = list_destinations(&receptacles, &mut locations);
-    if !about.dialect.sinks_clean {
-        // `tell` counted sinks and sink basins alike.
+    if !metadata.dialect.sinks_clean {
+        // The facts mark sinks and sink basins alike; this rule set cleans at basins only.
         for receptacle in &mut receptacles {
             receptacle.cleans = receptacle.is_sink_basin;
         }
     }
     let mut game = Game {
-        dialect: about.dialect,
-        task: about.task,
-        family: about.family,
-        walkthrough: about.walkthrough,
-        solvable: about.solvable,
+        dialect: metadata.dialect,
+        task: metadata.task,
+        family: metadata.family,
+        walkthrough: metadata.walkthrough,
+        solvable: metadata.solvable,
         objects,
         receptacles,
         locations,
@@ -74,10 +74,10 @@ pub(crate) fn game(problem: &Problem<'_>, about: About) -> Result<Game, GameErro
     Ok(game)
 }
 
-/// Everything the declarations say, filled in fact by fact.
+/// The declared world, filled fact by fact.
 struct World<'a> {
     things: FxHashMap<&'a str, Thing>,
-    /// The same with their PDDL types, in order of declaration.
+    /// The same names with their things, in order of declaration.
     declared: Vec<(&'a str, Thing)>,
     objects: Vec<Object>,
     receptacles: Vec<Receptacle>,
@@ -90,7 +90,7 @@ struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    /// Numbers and names everything. The original names only what occurs in a fact, so only that is numbered.
+    /// Numbers and names all things. The original names only things that occur in a fact, so only those are numbered.
     fn declare(problem: &Problem<'a>) -> Result<Self, GameError> {
         if problem.objects.len() > usize::from(u16::MAX) {
             return Err(unsupported("more than 65535 objects"));
@@ -137,7 +137,7 @@ impl<'a> World<'a> {
         let mut agents = 0;
         for (id, kind) in used {
             let name = class(id).map(|class| {
-                // The original hands the numbers of a class out from the highest down.
+                // The original assigns the numbers of a class from the highest down.
                 let number = counts.get_mut(&class).map_or(0, |left| std::mem::replace(left, *left - 1));
                 format!("{}{} {number}", class.0, if class.1 { "basin" } else { "" })
             });
@@ -192,7 +192,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn tell(&mut self, fact: &Fact<'a>, state: &mut State) -> Result<(), GameError> {
+    fn add_fact(&mut self, fact: &Fact<'a>, state: &mut State) -> Result<(), GameError> {
         use Thing as T;
         let things = [0, 1].map(|index| self.things.get(fact.arguments[index]).copied());
         match (fact.predicate, things[0], things[1]) {
@@ -235,7 +235,7 @@ impl<'a> World<'a> {
                 state.contents.set(receptacle.index(), object.index(), true);
             }
             ("inreceptacleobject", Some(T::Object(inner)), Some(T::Object(outer))) => {
-                // Some official games put a pan into itself; the original never lists a thing in itself.
+                // Some official games put a pan into itself; the original never lists a thing inside itself.
                 if inner != outer {
                     self.objects[outer.index()].inside.push(inner);
                 }
@@ -249,7 +249,7 @@ impl<'a> World<'a> {
             (predicate, Some(T::Object(object)), None) => {
                 self.tell_object(predicate, object, state)?;
             }
-            // Predicates of the domain that nothing in the game depends on.
+            // Predicates of the domain without effect on the game.
             ("checked" | "examined" | "full" | "wasinreceptacle", ..) => {}
             (predicate, ..) => {
                 return Err(unsupported(format!("the initial fact `{predicate}` of an unknown kind")));
@@ -280,12 +280,12 @@ impl<'a> World<'a> {
     }
 }
 
-/// Class of a thing by its PDDL id: the part before `_bar_`, and whether "basin" is added to it. `None` without `_bar_`.
+/// Splits a PDDL id into its class, the part before `_bar_`, and whether it names a basin. `None` without `_bar_`.
 fn class(id: &str) -> Option<(&str, bool)> {
     id.split_once("_bar_").map(|(class, _)| (class, id.contains("basin")))
 }
 
-/// (receptacle, object) for every pair of kinds that fit.
+/// Returns (receptacle, object) for every pair whose kinds are compatible.
 fn accepted(objects: &[Object], receptacles: &[Receptacle], can_contain: &[(u16, u16)]) -> BitMatrix {
     let mut accepts = BitMatrix::new(receptacles.len(), objects.len());
     let mut by_kind: FxHashMap<u16, Vec<usize>> = FxHashMap::default();
@@ -304,7 +304,7 @@ fn accepted(objects: &[Object], receptacles: &[Receptacle], can_contain: &[(u16,
     accepts
 }
 
-/// Ranks objects and receptacles by name and finds them by name.
+/// Ranks objects and receptacles by name and indexes them by name.
 fn rank_names(objects: &mut [Object], receptacles: &mut [Receptacle]) -> FxHashMap<String, Named> {
     let mut order: Vec<(&str, Named)> = Vec::with_capacity(objects.len() + receptacles.len());
     let number = |index: usize| index as u16;
@@ -324,7 +324,7 @@ fn rank_names(objects: &mut [Object], receptacles: &mut [Receptacle]) -> FxHashM
     names
 }
 
-/// Renders every `go to` command once, sorted, and notes which of them lead to where one stands already.
+/// Renders every `go to` command once, sorted, and records the commands of each location, which are inadmissible there.
 fn list_destinations(receptacles: &[Receptacle], locations: &mut [Location]) -> CommandList {
     for location in &mut *locations {
         location.receptacles.sort_unstable();

@@ -1,7 +1,7 @@
-//! Chains: games whose goals have to be reached one after another.
+//! Chains: games whose goals must be reached one after another.
 //!
-//! The `:goal` of such a game is `(sequence G1 G2 …)`, which is not PDDL: the original refuses it instead of playing
-//! another game. Each part is a goal of the usual form.
+//! The `:goal` of such a game is `(sequence G1 G2 …)`. This is not PDDL, so the original rejects the file instead of
+//! playing a different game. Each Gi is an ordinary goal.
 
 use crate::error::{GameError, unsupported};
 use crate::formula::{Formula, Goal};
@@ -9,13 +9,13 @@ use crate::game::Game;
 use crate::goal::{Scope, split};
 use crate::problem::{Node, SEQUENCE};
 
-/// Most goals of a chain.
+/// Largest number of goals of a chain.
 pub(crate) const LONGEST: usize = 8;
 
-/// What the family of a chain begins with; the number of goals follows.
+/// Prefix of the family of a chain; the number of goals follows.
 pub(crate) const FAMILY: &str = "goals_";
 
-/// Grounds the goal of a game, or the goals of a chain in their order.
+/// Grounds the goal of a game, or all goals of a chain in order.
 pub(crate) fn ground<'a>(node: &'a Node<'a>, scope: &mut Scope<'a>) -> Result<Vec<Goal>, GameError> {
     let (SEQUENCE, parts) = split(node)? else {
         return Ok(vec![Goal::new(scope.ground(node)?)]);
@@ -35,7 +35,7 @@ pub(crate) fn ground<'a>(node: &'a Node<'a>, scope: &mut Scope<'a>) -> Result<Ve
     Ok(goals)
 }
 
-/// Names the family of a chain that has none, and refuses one that names another number of goals.
+/// Sets the family of a chain that has none, and rejects a family with another number of goals.
 pub(crate) fn check_family(game: &mut Game) -> Result<(), GameError> {
     let goals = game.goals.len();
     let named = game.family.strip_prefix(FAMILY).and_then(|number| number.parse::<usize>().ok());
@@ -67,7 +67,8 @@ mod tests {
         "move mug 2 to shelf 1",
     ];
 
-    /// How many goals have been reached at the start and after each command, and whether the game is won.
+    /// Plays commands; returns the number of reached goals and whether the game is won, at the start and after each
+    /// command.
     fn play(goals: &[&str], commands: &[&str]) -> Vec<(usize, bool)> {
         let mut engine = Engine::new(kitchen(&format!("(sequence {})", goals.join(" "))).unwrap());
         let mut seen = vec![(engine.goals_reached(), engine.won())];
@@ -93,11 +94,11 @@ mod tests {
         let closed = "(not (opened cabinet_bar_1))";
         let open_first = format!("(and {OPENED} {SHELVED})");
         assert_eq!(play(&[&open_first, SHELVED], &BRING).last(), Some(&(2, true)));
-        // Nobody holds the mug any more when that is asked for.
+        // The hand is empty when the second goal becomes current.
         assert_eq!(play(&[SHELVED, HELD], &BRING).last(), Some(&(1, false)));
         let again = [&BRING[..], &["take mug 2 from shelf 1"]].concat();
         assert_eq!(play(&[SHELVED, HELD], &again).last(), Some(&(2, true)));
-        // True at the start is reached at the start.
+        // A goal that holds at the start is reached at the start.
         assert_eq!(play(&[closed, HELD], &[])[0], (1, false));
     }
 

@@ -1,4 +1,4 @@
-//! Commands: parsing them, and listing those that are possible.
+//! Commands: parsing them, and listing the admissible ones.
 
 use crate::action::Action;
 use crate::dialect::Wording;
@@ -8,7 +8,7 @@ use crate::list::CommandList;
 use crate::state::State;
 
 impl Action {
-    /// The action a command means in a game, possible or not. As in the original, only the exact words count.
+    /// Parses a command to an action of a game, possible or not. As in the original, only exact words match.
     pub fn parse(game: &Game, command: &str) -> Option<Self> {
         let object = |name: &str| match game.names.get(name) {
             Some(&Named::Object(object)) => Some(object),
@@ -54,14 +54,14 @@ impl Action {
     }
 }
 
-/// Scratch memory of [`admissible`].
+/// Reusable buffer of [`admissible`].
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scratch(Vec<(u16, u16, u16)>);
 
-/// Appends every possible command in code-point order.
+/// Appends every admissible command in code-point order.
 ///
-/// The verbs' alphabetical order gives the groups; inside a group the rank of the names decides. Names are
-/// `<word> <number>` with one space, so the order of the names is the order of the commands that contain them.
+/// The groups follow the alphabetical order of the verbs; within a group the rank of the names decides. Names are
+/// `<word> <number>` with one space, so names and the commands that contain them sort equally.
 pub(crate) fn admissible(game: &Game, state: &State, scratch: &mut Scratch, list: &mut CommandList) {
     let place = &game.locations[state.location.index()];
     let here = || place.receptacles_by_name.iter().map(|r| (*r, &game.receptacles[r.index()]));
@@ -172,7 +172,7 @@ mod tests {
     use crate::generate::{self, Split};
     use crate::ids::{ObjectId, ReceptacleId};
 
-    /// Every action that a game has words for, with its words.
+    /// Lists every action that a game can express, with its command.
     fn universe(game: &Game) -> Vec<(Action, String)> {
         let objects = || (0..game.objects.len()).map(|index| ObjectId(index as u16));
         let receptacles = || (0..game.receptacles.len()).map(|index| ReceptacleId(index as u16));
@@ -216,7 +216,8 @@ mod tests {
         #[test]
         fn the_list_holds_exactly_what_the_rules_allow(seed in 0u64..1000, old: bool, choices in prop::collection::vec(any::<prop::sample::Index>(), 25)) {
             let wording = if old { Wording::V03 } else { Wording::V04 };
-            let generated = generate::generate(Split::Train, seed, &generate::Options { wording, ..Default::default() });
+            let options = generate::GeneratorOptions { wording, ..Default::default() };
+            let generated = generate::generate(Split::Train, seed, &options);
             let game = Arc::new(Game::from_json(&generated.to_json().unwrap()).unwrap());
             let all = universe(&game);
             for (action, words) in &all {
@@ -231,7 +232,7 @@ mod tests {
                 list.clear();
                 admissible(&game, &state, &mut scratch, &mut list);
                 prop_assert_eq!(list.iter().collect::<Vec<_>>(), allowed);
-                // Mostly something other than walking, so that much happens.
+                // Prefers commands other than `go to`, so that more state changes occur.
                 let doing: Vec<&str> = list.iter().filter(|command| !command.starts_with("go to")).collect();
                 let command = if choice.index(3) == 0 { choice.get(&doing) } else { list.get(choice.index(list.len())).unwrap() };
                 state.apply(&game, Action::parse(&game, command).unwrap());

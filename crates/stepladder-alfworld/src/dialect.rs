@@ -1,14 +1,14 @@
-//! Which of the published rules and wordings a game uses.
+//! Published rules and wordings of games.
 //!
-//! Every official game file carries its complete rules (a PDDL domain) and its complete wording (a text grammar). There
-//! are only a few of either, so the engine knows their meaning and recognises them by fingerprint; the texts themselves
-//! are not needed. Rules and wording vary independently.
+//! Every official game file contains its complete rules (a PDDL domain) and its complete wording (a text grammar). Only
+//! a few of each exist, so the engine implements them and recognises them by fingerprint; the texts themselves are not
+//! interpreted. Rules and wording vary independently.
 
 use sha2::{Digest, Sha256};
 
 use crate::error::GameError;
 
-/// How commands and answers are worded.
+/// Wording of commands and answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Wording {
     /// alfworld 0.3: `put X in/on Y`, "You arrive at loc 4."
@@ -17,52 +17,52 @@ pub enum Wording {
     V04,
 }
 
-/// What is possible in a game and how it is said.
+/// Rules and wording of a game.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Dialect {
     /// Wording of commands and answers.
     pub wording: Wording,
     /// Whether `help` is a command.
     pub help: bool,
-    /// Whether things can be cleaned at a receptacle of type `Sink`, not only `SinkBasin`.
+    /// Whether objects can be cleaned at a receptacle of type `Sink`, in addition to `SinkBasin`.
     pub sinks_clean: bool,
 }
 
-/// Text that introduces the task in every grammar.
+/// Text before the task sentence in every grammar.
 pub(crate) const TASK_LABEL: &str = "Your task is to: ";
 
 /// Rules by fingerprint of the domain: (fingerprint, help, sinks clean).
 const DOMAINS: [(&str, bool, bool); 4] = [
-    // official games, release 2.1.3
+    // Official games, release 2.1.3.
     ("abd977daed3ce87d3ebb4c75282de50685dfb9b8d8e997dd8487f18b5a127136", true, true),
-    // the same without `help`
+    // As above, without `help`.
     ("4c70787d391c88d290a7ecc90278c6299834327a9149819d3cb258575961b5ae", false, true),
-    // package alfworld 0.4.2
+    // Package alfworld 0.4.2.
     ("9f953aecdc35af60a358f47af88a4db2be7e74c5de0561d2bee5b81e46c43fa5", true, false),
-    // package alfworld 0.3.4
+    // Package alfworld 0.3.4.
     ("12f8e07eea75ef3b141c41ff2e776f6525eb4d69f20ffdb36c6a4f3ed6f8261b", false, false),
 ];
 
 /// Wording by fingerprint of the grammar.
 const GRAMMARS: [(&str, Wording); 3] = [
-    // official games, release 2.1.3
+    // Official games, release 2.1.3.
     ("c1c25bb319bb48832617249335a23fa40d2c037bc917063b258b2bf83455b466", Wording::V04),
-    // package alfworld 0.4.2
+    // Package alfworld 0.4.2.
     ("56dc47bf2614d99f0b91627aa1a6064c67f73e490a46126dd82670c9f73685c4", Wording::V04),
-    // package alfworld 0.3.4
+    // Package alfworld 0.3.4.
     ("b4586c4854dcbedec00c8772b68559d436e8894d2da620dc28de5d023f82d4f0", Wording::V03),
 ];
 
 impl Dialect {
-    /// The rules and wording of the official games of release 2.1.3, which alfworld 0.4 plays.
+    /// Rules and wording of the official games of release 2.1.3, played by alfworld 0.4.
     pub const ALFWORLD_04: Self = Self { wording: Wording::V04, help: true, sinks_clean: true };
-    /// The rules and wording of alfworld 0.3.4.
+    /// Rules and wording of alfworld 0.3.4.
     pub const ALFWORLD_03: Self = Self { wording: Wording::V03, help: false, sinks_clean: false };
 
-    /// The dialect of a generated game, by name.
+    /// Returns the dialect of a generated game by name.
     ///
     /// # Errors
-    /// [`GameError::UnknownDialect`].
+    /// [`GameError::UnknownDialect`] for any other name.
     pub fn named(name: &str) -> Result<Self, GameError> {
         match name {
             "alfworld-0.4" => Ok(Self::ALFWORLD_04),
@@ -71,7 +71,7 @@ impl Dialect {
         }
     }
 
-    /// Recognises the texts of an official game; also gives its task sentence.
+    /// Recognises the domain and grammar of an official game. Also returns its task sentence.
     pub(crate) fn recognise(domain: &str, grammar: &str) -> Result<(Self, String), GameError> {
         let fingerprint = domain_fingerprint(domain);
         let Some(&(_, help, sinks_clean)) = DOMAINS.iter().find(|(known, ..)| *known == fingerprint) else {
@@ -87,7 +87,7 @@ impl Dialect {
     }
 }
 
-/// The grammar before, within and after its task sentence, which is the inside of a JSON string.
+/// Splits a grammar before and after its task sentence, which is the content of a JSON string.
 fn split_task(grammar: &str) -> Option<(&str, &str, &str)> {
     let start = grammar.find(TASK_LABEL)? + TASK_LABEL.len();
     let bytes = grammar.as_bytes();
@@ -95,7 +95,7 @@ fn split_task(grammar: &str) -> Option<(&str, &str, &str)> {
     while *bytes.get(end)? != b'"' {
         end += if bytes[end] == b'\\' { 2 } else { 1 };
     }
-    // `end` stands on an ASCII quote, hence on a character boundary.
+    // `end` is at an ASCII quote, hence on a character boundary.
     Some((&grammar[..start], &grammar[start..end], &grammar[end..]))
 }
 

@@ -1,4 +1,4 @@
-//! Playing a game at the level of the original's core: no step limit, and play goes on after the goal is reached.
+//! Game play at the level of the original's core: no step limit, and play continues after the goal is reached.
 
 use std::sync::Arc;
 
@@ -9,16 +9,17 @@ use crate::list::CommandList;
 use crate::state::State;
 use crate::text;
 
-/// What a command led to, beside its text.
+/// Result of a command, besides its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {
-    /// The command was possible. If not, nothing happened.
+    /// Whether the command was possible. If not, nothing changed.
     pub possible: bool,
-    /// The goal is reached now; of a chain, the last goal. The original's reward is 1 on every such step and 0 otherwise.
+    /// Whether the goal is reached now; of a chain, the last goal. The original's reward is 1 on every such step,
+    /// otherwise 0.
     pub won: bool,
 }
 
-/// One game being played.
+/// A game in play.
 #[derive(Debug, Clone)]
 pub struct Engine {
     game: Arc<Game>,
@@ -28,46 +29,47 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// A game at its start.
+    /// Creates an engine at the start of a game.
     pub fn new(game: Arc<Game>) -> Self {
         let mut state = game.initial.clone();
         let won = judge(&game, &mut state);
         Self { game, state, won, scratch: Scratch::default() }
     }
 
-    /// The game.
+    /// Game in play.
     pub fn game(&self) -> &Arc<Game> {
         &self.game
     }
 
-    /// Back to the start.
+    /// Returns to the start of the game.
     pub fn reset(&mut self) {
         self.state.copy_from(&self.game.initial);
         self.won = judge(&self.game, &mut self.state);
     }
 
-    /// To the start of another game.
+    /// Switches to the start of another game.
     pub fn switch(&mut self, game: &Arc<Game>) {
         self.game.clone_from(game);
         self.reset();
     }
 
-    /// Whether the goal is reached now. Of a chain: all goals but the last have been reached, and the last one is now.
+    /// Whether the goal is reached now. In a chain: all earlier goals have been reached, and the last one is reached
+    /// now.
     pub fn won(&self) -> bool {
         self.won
     }
 
-    /// How many goals of the chain have been reached, each at or after the moment when those before it had been.
+    /// Number of reached goals of a chain, each at or after the moment when the goals before it had been reached.
     pub fn goals_reached(&self) -> usize {
         self.state.reached + usize::from(self.won)
     }
 
-    /// Appends the first text of an episode. Meaningful at the start only.
+    /// Appends the first text of an episode. Meaningful only at the start.
     pub fn write_intro(&self, out: &mut String) {
         text::intro(&self.game, &self.state, out);
     }
 
-    /// Appends the description of the room, the middle part of the first text. Meaningful at the start only.
+    /// Appends the description of the room, the middle part of the first text. Meaningful only at the start.
     pub fn write_context(&self, out: &mut String) {
         text::context(&self.game, &self.state, out);
     }
@@ -91,15 +93,16 @@ impl Engine {
         }
     }
 
-    /// Fills a list with every possible command, in code-point order.
+    /// Fills a list with every admissible command, in code-point order.
     pub fn admissible(&mut self, list: &mut CommandList) {
         list.clear();
         commands::admissible(&self.game, &self.state, &mut self.scratch, list);
     }
 }
 
-/// Moves on through the goals of a chain that hold, and says whether the last one does. A goal before the last counts for
-/// good once it held while it was its turn; the last one has to hold now, as the only goal of an official game has to.
+/// Advances through the goals of a chain that hold, and returns whether the last one holds. Each goal before the last
+/// counts permanently once it has held while it was current; the last one must hold now, like the only goal of an
+/// official game.
 fn judge(game: &Game, state: &mut State) -> bool {
     let last = game.goals.len() - 1;
     while game.goals[state.reached].is_reached(state) {
@@ -111,7 +114,7 @@ fn judge(game: &Game, state: &mut State) -> bool {
     false
 }
 
-/// Strips what Python's `str.strip` strips: Unicode white space and the four ASCII separators.
+/// Strips the same characters as Python's `str.strip`: Unicode white space and the four ASCII separators.
 fn strip(command: &str) -> &str {
     command.trim_matches(|c: char| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c))
 }

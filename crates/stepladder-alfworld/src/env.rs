@@ -1,4 +1,4 @@
-//! The engine behind the environment contract.
+//! The engine as an environment.
 
 use std::sync::Arc;
 
@@ -9,26 +9,26 @@ use crate::engine::Engine;
 use crate::game::Game;
 use crate::list::CommandList;
 
-/// Where an environment's games come from: official files, a generator, a directory of generated files.
+/// Source of an environment's games: official files, a generator, or a directory of generated files.
 pub trait GameSource: Send + Sync {
-    /// What is known about the environment that plays these games.
+    /// Specification of the environment that plays these games.
     fn spec(&self) -> &EnvSpec;
 
-    /// The game of a task. Several environments may hold the same game.
+    /// Returns the game of a task. Several environments may share a game.
     ///
     /// # Errors
     /// [`EnvError::UnknownTask`], [`EnvError::Data`].
     fn game(&self, task: &TaskKey) -> Result<Arc<Game>, EnvError>;
 }
 
-/// Choices that the field makes differently.
+/// Settings in which published work differs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Report every command that was answered by "Nothing happens." as an unknown action.
+    /// Whether every command answered by "Nothing happens." is reported as an unknown action.
     pub penalise_noop: bool,
 }
 
-/// ALFWorld as an environment. The episode ends when the goal is reached; the reward is 1 then and 0 before.
+/// ALFWorld environment. The episode ends when the goal is reached, with reward 1; every other step has reward 0.
 pub struct AlfworldEnv {
     source: Arc<dyn GameSource>,
     options: Options,
@@ -38,12 +38,12 @@ pub struct AlfworldEnv {
 }
 
 impl AlfworldEnv {
-    /// An environment that plays the games of a source.
+    /// Creates an environment that plays the games of a source.
     pub fn new(source: Arc<dyn GameSource>, options: Options) -> Self {
         Self { source, options, engine: None, over: false, commands: CommandList::new() }
     }
 
-    /// The engine of the current episode.
+    /// Engine of the current episode. `None` before the first reset.
     pub fn engine(&self) -> Option<&Engine> {
         self.engine.as_ref()
     }

@@ -1,30 +1,30 @@
-//! Why a game could not be loaded.
+//! Errors of loading a game.
 
 use std::path::PathBuf;
 
 use stepladder_env::EnvError;
 
-/// What is wrong with one game.
+/// Why a game cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GameError {
     /// The file cannot be read.
     #[error("cannot read the game file: {0}")]
     Read(#[source] std::io::Error),
-    /// Not the JSON of a game: truncated, corrupt, or without a needed key.
+    /// The file is not the JSON of a game: truncated, corrupt, or without a required key.
     #[error("not a game file (truncated or corrupt?): {0}")]
     Json(#[from] serde_json::Error),
-    /// The PDDL domain is none of those whose rules the engine knows.
+    /// The PDDL domain is not one of the supported ones.
     #[error(
-        "unknown PDDL domain (fingerprint {fingerprint}): only the domains of alfworld 0.3 and 0.4 can be played"
+        "unknown PDDL domain (fingerprint {fingerprint}): only the domains of alfworld 0.3 and 0.4 are supported"
     )]
     UnknownDomain {
         /// SHA-256 of the normalised text, in hexadecimal.
         fingerprint: String,
     },
-    /// The text grammar is none of those whose words the engine knows.
+    /// The text grammar is not one of the supported ones.
     #[error(
-        "unknown text grammar (fingerprint {fingerprint}): only the grammars of alfworld 0.3 and 0.4 can be spoken"
+        "unknown text grammar (fingerprint {fingerprint}): only the grammars of alfworld 0.3 and 0.4 are supported"
     )]
     UnknownGrammar {
         /// SHA-256 of the normalised text, in hexadecimal.
@@ -33,10 +33,10 @@ pub enum GameError {
     /// A generated game names a dialect that does not exist.
     #[error("unknown dialect `{found}`: expected `alfworld-0.4` or `alfworld-0.3`")]
     UnknownDialect {
-        /// What the file says.
+        /// Name in the file.
         found: String,
     },
-    /// A key that the game needs is absent.
+    /// A required key is missing.
     #[error("the key `{key}` is missing: {why}")]
     MissingKey {
         /// Name of the JSON key.
@@ -44,42 +44,40 @@ pub enum GameError {
         /// Why the game needs it.
         why: &'static str,
     },
-    /// The grammar holds no task sentence.
-    #[error("the grammar holds no task sentence (`Your task is to: …`)")]
+    /// The grammar has no task sentence.
+    #[error("the grammar has no task sentence (`Your task is to: …`)")]
     NoTask,
     /// The PDDL problem is not well formed.
     #[error("line {line} of `pddl_problem`: {reason}")]
     Syntax {
         /// Line inside the PDDL text, from 1.
         line: usize,
-        /// What was expected.
+        /// Expected token or construct.
         reason: String,
     },
-    /// The family of a generated game speaks of another number of goals than its problem.
-    #[error(
-        "the family `{family}` does not fit the goal of `pddl_problem`, which is {goals} to be reached in order"
-    )]
+    /// The family of a generated game names another number of goals than its problem.
+    #[error("the family `{family}` does not match `pddl_problem`, whose number of goals is {goals}")]
     GoalCount {
-        /// What the file calls itself.
+        /// Family in the file.
         family: String,
-        /// Goals of the problem.
+        /// Number of goals of the problem.
         goals: usize,
     },
-    /// The PDDL problem says something that ALFWorld's games never say.
+    /// The PDDL problem has a construct that ALFWorld's games never use.
     #[error("`pddl_problem` has {what}, which the engine does not support")]
     Unsupported {
-        /// The offending construct.
+        /// The unsupported construct.
         what: String,
     },
 }
 
-/// An error with the file it concerns.
+/// A loading error with its file.
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {error}", path = path.display())]
 pub struct FileError {
     /// The game file.
     pub path: PathBuf,
-    /// What is wrong with it.
+    /// Why it cannot be loaded.
     #[source]
     pub error: GameError,
 }
@@ -90,7 +88,7 @@ impl From<FileError> for EnvError {
     }
 }
 
-/// Error of a game that needs something that the engine does not have.
+/// Creates a [`GameError::Unsupported`].
 pub(crate) fn unsupported(what: impl Into<String>) -> GameError {
     GameError::Unsupported { what: what.into() }
 }

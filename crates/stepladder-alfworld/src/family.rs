@@ -1,4 +1,4 @@
-//! What this crate offers: the official games ([`ALFWORLD`]) and generated households ([`HOUSEHOLD`]).
+//! The environment families of this crate: official games ([`ALFWORLD`]) and generated households ([`HOUSEHOLD`]).
 
 use std::ops::Range;
 use std::path::Path;
@@ -23,7 +23,7 @@ use crate::segment::AlfworldSegmenter;
 use crate::tasks::{self, Alfworld, GAMES_DIRECTORY};
 use crate::{bench, noise, verify};
 
-/// Steps of a benchmark.
+/// Default number of steps of a benchmark.
 const STEPS: u64 = 2_000_000;
 
 const PENALISE_NOOP: &str = "penalise_noop";
@@ -33,20 +33,20 @@ const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         name: PENALISE_NOOP,
         values: Values::Flag,
-        meaning: "an action that is answered by \"Nothing happens.\" counts as one that was not understood",
+        meaning: "an action that is answered by \"Nothing happens.\" counts as an unknown action",
         default: Some("false"),
         readers: &[Reader::Play],
     },
     OptionSpec {
         name: GOALS,
         values: Values::Whole(1, 8),
-        meaning: "goals of a game, to be reached one after another",
+        meaning: "number of goals of a game, to be reached in order",
         default: Some("1"),
         readers: &[Reader::Generate],
     },
 ];
 
-/// The official games.
+/// Environment family `alfworld`: the official games.
 pub static ALFWORLD: Family = Family {
     options: OPTIONS,
     bench: Some(|request| {
@@ -66,7 +66,7 @@ pub static ALFWORLD: Family = Family {
     })
 };
 
-/// Generated households.
+/// Environment family `household`: generated games.
 pub static HOUSEHOLD: Family = Family {
     options: OPTIONS,
     bench: Some(|request| {
@@ -79,7 +79,7 @@ pub static HOUSEHOLD: Family = Family {
     })
 };
 
-/// Capabilities that both share.
+/// Creates a family with the capabilities common to both.
 const fn family(spec: &'static stepladder_env::EnvSpec, open: Open) -> Family {
     Family {
         expert: Some(|| Box::new(AlfworldExpert::default())),
@@ -114,7 +114,7 @@ impl Perturb for WrongActions {
     }
 }
 
-/// Plays all games of a split.
+/// Benchmarks all games of a split.
 fn measure(
     request: &BenchRequest<'_>,
     set: &dyn TaskSet,
@@ -155,7 +155,7 @@ fn write_games(request: &GenerateRequest<'_>) -> Result<String, EnvError> {
     let split: Split =
         request.split.parse().map_err(|error: GenerateError| EnvError::Usage(error.to_string()))?;
     let goals = goals(request.options)?;
-    let options = generate::Options { goals, ..Default::default() };
+    let options = generate::GeneratorOptions { goals, ..Default::default() };
     (request.seed..request.end()?).into_par_iter().try_for_each(|seed| -> Result<(), EnvError> {
         let directory = request.output.join(format!("seed-{seed}"));
         fs_err::create_dir_all(&directory)?;
@@ -171,7 +171,7 @@ fn goals(options: &Options) -> Result<GoalCount, EnvError> {
     goals.ok_or_else(|| EnvError::Usage("a game has 1 to 8 goals".to_owned()))
 }
 
-/// Official and generated training games side by side.
+/// Compares official and generated training games.
 fn compare(data_root: Option<&Path>, options: &Options) -> Result<String, EnvError> {
     if goals(options)?.get() > 1 {
         let problem = "--report compares games with one goal; leave out --option goals";

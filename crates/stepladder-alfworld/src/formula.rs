@@ -1,4 +1,4 @@
-//! Grounded goals: small formulas over the facts that change.
+//! Grounded goals: small formulas over the facts that can change.
 
 use crate::action::Action;
 use crate::ids::{LocationId, ObjectId, ReceptacleId};
@@ -31,7 +31,7 @@ impl Atom {
     }
 }
 
-/// A goal, ready to be evaluated after every action.
+/// A goal, evaluated after every action.
 #[derive(Debug)]
 pub(crate) struct Goal {
     formula: Formula,
@@ -49,7 +49,7 @@ impl Goal {
         self.formula.holds(state)
     }
 
-    /// Whether an action can make the goal reached or unreached.
+    /// Whether an action can change the truth of the goal.
     pub(crate) fn may_change_with(&self, action: Action) -> bool {
         match action {
             Action::Look

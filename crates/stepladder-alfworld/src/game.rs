@@ -1,4 +1,4 @@
-//! A game, compiled: things are numbers, names are rendered once, relations are bits.
+//! Compiled games: things are numbers, names are rendered once, relations are bit matrices.
 
 use rustc_hash::FxHashMap;
 
@@ -9,11 +9,11 @@ use crate::ids::{LocationId, Named, ObjectId, ReceptacleId};
 use crate::list::CommandList;
 use crate::state::State;
 
-/// What does not change about an object.
+/// Constant properties of an object.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Object {
     pub(crate) name: String,
-    /// Place in the alphabetical order of all names of objects and receptacles.
+    /// Rank in the alphabetical order of all names of objects and receptacles.
     pub(crate) rank: u16,
     /// PDDL object types.
     pub(crate) kinds: Vec<u16>,
@@ -23,14 +23,14 @@ pub(crate) struct Object {
     pub(crate) coolable: bool,
     pub(crate) toggleable: bool,
     pub(crate) sliceable: bool,
-    /// A knife or a butter knife.
+    /// Whether it is a knife or butter knife.
     pub(crate) cuts: bool,
     pub(crate) holds_objects: bool,
-    /// What lies in it, when it is a bowl or the like; constant in the original.
+    /// Objects inside it, if it is a bowl or the like; constant in the original.
     pub(crate) inside: Vec<ObjectId>,
 }
 
-/// What does not change about a receptacle.
+/// Constant properties of a receptacle.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Receptacle {
     pub(crate) name: String,
@@ -45,19 +45,19 @@ pub(crate) struct Receptacle {
     pub(crate) cools: bool,
 }
 
-/// A place.
+/// A location.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Location {
     pub(crate) name: String,
-    /// In the order of the listings.
+    /// Receptacles, in the order of listings.
     pub(crate) receptacles: Vec<ReceptacleId>,
-    /// The same in alphabetical order.
+    /// Receptacles, in alphabetical order.
     pub(crate) receptacles_by_name: Vec<ReceptacleId>,
-    /// Their positions in [`Game::goto`], ascending.
+    /// Positions of its commands in [`Game::goto`], ascending.
     pub(crate) goto: Vec<usize>,
 }
 
-/// A game ready to be played. Never changes; share it between episodes with an `Arc`.
+/// A game ready to play. Immutable; share it between episodes with an `Arc`.
 #[derive(Debug)]
 pub struct Game {
     pub(crate) dialect: Dialect,
@@ -70,15 +70,15 @@ pub struct Game {
     pub(crate) locations: Vec<Location>,
     /// (receptacle, object): the receptacle's type may contain the object's type.
     pub(crate) accepts: BitMatrix,
-    /// One row: what can be switched on.
+    /// One row: objects that can be switched on.
     pub(crate) toggleable: BitMatrix,
-    /// One row: what can be taken.
+    /// One row: objects that can be taken.
     pub(crate) pickupable: BitMatrix,
-    /// `go to …` for every receptacle that stands somewhere, sorted.
+    /// `go to …` for every receptacle with a location, sorted.
     pub(crate) goto: CommandList,
     pub(crate) names: FxHashMap<String, Named>,
     pub(crate) initial: State,
-    /// What has to be reached, in this order; never empty. Official games have one goal.
+    /// Goals in order; never empty. Official games have one.
     pub(crate) goals: Vec<Goal>,
 }
 
@@ -98,17 +98,17 @@ impl Game {
         self.dialect
     }
 
-    /// What follows "Your task is to: ".
+    /// Task sentence, the text after "Your task is to: ".
     pub fn task(&self) -> &str {
         &self.task
     }
 
-    /// The complete task line.
+    /// Complete task line.
     pub(crate) fn task_line(&self) -> [&str; 2] {
         [TASK_LABEL, &self.task]
     }
 
-    /// Number of goals that have to be reached one after another; 1 in every official game.
+    /// Number of goals, to be reached in order; 1 in every official game.
     pub fn goal_count(&self) -> usize {
         self.goals.len()
     }
@@ -118,28 +118,28 @@ impl Game {
         &self.family
     }
 
-    /// The solution that came with the game.
+    /// Solution that came with the game.
     pub fn walkthrough(&self) -> &[String] {
         &self.walkthrough
     }
 
-    /// Whether the game's makers found it solvable.
+    /// Whether the game file is marked as solvable.
     pub fn solvable(&self) -> bool {
         self.solvable
     }
 
-    /// Name of an object, as in `mug 1`.
+    /// Name of an object, such as `mug 1`.
     pub fn object_name(&self, object: ObjectId) -> &str {
         &self.objects[object.index()].name
     }
 
-    /// Name of a receptacle, as in `fridge 1`.
+    /// Name of a receptacle, such as `fridge 1`.
     pub fn receptacle_name(&self, receptacle: ReceptacleId) -> &str {
         &self.receptacles[receptacle.index()].name
     }
 }
 
-/// The family in the name of an official task directory, such as `pick_and_place_simple-Mug-None-Desk-308`.
+/// Extracts the family from the name of an official task directory, such as `pick_and_place_simple-Mug-None-Desk-308`.
 pub(crate) fn family_in(directory: &str) -> Option<&'static str> {
     let name = directory.split('-').next().unwrap_or_default();
     FAMILIES.into_iter().find(|family| *family == name)

@@ -1,7 +1,7 @@
-//! Goals: any combination of `exists`, `and`, `or`, `not` and `=` over the domain's atoms.
+//! Goals: any combination of `exists`, `and`, `or`, `not` and `=` over the atoms of the domain.
 //!
-//! A goal is grounded when its game is loaded: variables are replaced by the things they can stand for, everything that
-//! never changes is evaluated, and what remains is a small formula over the changing facts.
+//! A goal is grounded when its game is loaded: variables are replaced by the things they range over, constant facts are
+//! evaluated, and a small formula over the changing facts remains.
 
 use rustc_hash::FxHashMap;
 
@@ -12,7 +12,7 @@ use crate::ids::{LocationId, ObjectId, ReceptacleId};
 use crate::problem::{Node, SEQUENCE};
 use crate::state::Property;
 
-/// Something a PDDL name can denote.
+/// Referent of a PDDL name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Thing {
     Agent,
@@ -25,7 +25,7 @@ pub(crate) enum Thing {
     Unmentioned(u16),
 }
 
-/// Gathers the parts of an `and` (`unit` = true) or an `or` (`unit` = false) as far as they matter.
+/// Collects the operands of an `and` (`unit` = true) or an `or` (`unit` = false) that are not constant.
 struct Parts {
     unit: bool,
     parts: Vec<Formula>,
@@ -57,7 +57,7 @@ impl Parts {
     }
 }
 
-/// What the names in a goal mean.
+/// Meaning of the names in a goal.
 pub(crate) struct Scope<'a> {
     game: &'a Game,
     things: &'a FxHashMap<&'a str, Thing>,
@@ -105,7 +105,7 @@ impl<'a> Scope<'a> {
         };
         let mut parts = Parts::new(false);
         let declared = self.declared;
-        // Types without a supertype are subtypes of `object`, so `- object` ranges over everything.
+        // Types without a supertype are subtypes of `object`, so `- object` ranges over all things.
         for &(_, thing) in declared.iter().filter(|(declared, _)| kind == "object" || *declared == kind) {
             self.bound.push((variable, thing));
             if self.possible(body)? {
@@ -116,8 +116,9 @@ impl<'a> Scope<'a> {
         Ok(parts.finish())
     }
 
-    /// False if a part that must hold is already known never to hold. Looks through `and` and `exists` for parts whose
-    /// variables are all bound, so that hopeless bindings are given up before further variables are tried.
+    /// Returns false if a required operand is already known to be false. Descends through `and` and `exists` to
+    /// operands whose variables are all bound, so that hopeless bindings are rejected before further variables are
+    /// tried.
     fn possible(&mut self, node: &'a Node<'a>) -> Result<bool, GameError> {
         let (head, rest) = split(node)?;
         Ok(match (head, rest) {
@@ -204,7 +205,7 @@ impl<'a> Scope<'a> {
     }
 }
 
-/// Conditions that hold for no other things than those matched in [`Scope::atom`].
+/// Conditions that hold only for the things matched in [`Scope::atom`].
 const KNOWN_UNARY: [&str; 10] = [
     "pickupable",
     "cleanable",
@@ -240,7 +241,7 @@ pub(crate) fn split<'n, 'a>(node: &'n Node<'a>) -> Result<(&'a str, &'n [Node<'a
     }
 }
 
-/// Reads `?a ?b - type ?c - type`.
+/// Parses `?a ?b - type ?c - type`.
 fn typed<'a>(items: &[Node<'a>]) -> Result<Vec<(&'a str, &'a str)>, GameError> {
     let mut variables: Vec<(&str, &str)> = Vec::new();
     let (mut done, mut index) = (0, 0);
@@ -270,7 +271,7 @@ mod tests {
     use crate::engine::Engine;
     use crate::testing::kitchen;
 
-    /// Whether a goal is reached at the start, after taking the mug, and after putting it onto the shelf.
+    /// Returns whether a goal is reached at the start, after taking the mug, and after putting it on the shelf.
     fn reached(goal: &str) -> Result<[bool; 3], GameError> {
         let mut engine = Engine::new(kitchen(goal)?);
         let mut seen = [engine.won(); 3];
@@ -300,7 +301,7 @@ mod tests {
                 [false, false, true],
             ),
             (
-                // Two different things, mug or bread, on one shelf: the bread lies there already.
+                // Two different objects, mug or bread, on one shelf: the bread is there already.
                 {
                     let fits = |x| {
                         format!(
@@ -322,15 +323,15 @@ mod tests {
                 [false, false, true],
             ),
             ("(or (opened cabinet_bar_1) (holds agent1 mug_bar_1))".to_owned(), [false, true, true]),
-            // An inner variable hides an outer one of the same name.
+            // An inner variable shadows an outer one of the same name.
             (
                 "(exists (?o - object) (and (sliceable ?o) (exists (?o - object) (holds agent1 ?o))))"
                     .to_owned(),
                 [false, true, false],
             ),
-            // `object` has no supertype but is one itself: it ranges over things of every kind.
+            // `object` has no supertype but is a type itself: it ranges over things of every type.
             ("(exists (?o - object) (and (= ?o cabinet_bar_1) (opened ?o)))".to_owned(), [false, true, true]),
-            // Declared, but in no fact: nothing is true of it, yet it exists.
+            // Declared, but in no fact: no predicate holds for it, yet it exists.
             ("(exists (?o - object) (and (= ?o ghost) (not (isClean ?o))))".to_owned(), [true, true, true]),
         ] {
             assert_eq!(reached(&goal).unwrap(), expected, "{goal}");

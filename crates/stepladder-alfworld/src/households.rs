@@ -1,4 +1,4 @@
-//! Generated households as a set of tasks: nothing to download, as many as wanted.
+//! Generated households as a task set: no download, unlimited games.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,7 +10,7 @@ use crate::env::{self, AlfworldEnv, GameSource};
 use crate::game::Game;
 use crate::generate::{self, GameFamily, GoalCount, Split};
 
-/// What is known about generated households.
+/// Specification of generated households.
 pub static SPEC: EnvSpec = EnvSpec {
     id: "household",
     summary: "household tasks in text, generated after the official games (no download)",
@@ -53,20 +53,20 @@ pub static SPEC: EnvSpec = EnvSpec {
     deterministic: true,
 };
 
-/// Compiled games kept in memory; when full, the memory starts anew.
+/// Capacity of the cache of compiled games; the cache is cleared when full.
 const KEPT_GAMES: usize = 8192;
 
-/// What a split holds.
+/// Games of a split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Listing {
-    /// Whose rooms.
+    /// Split of the generator.
     split: Split,
-    /// Fewest and most goals of a game; none for games as the options of the generator say.
+    /// Smallest and largest number of goals; `None`: as in the generator's options.
     goals: Option<(GoalCount, GoalCount)>,
 }
 
 impl Listing {
-    /// The registered split of a name.
+    /// Parses the name of a registered split.
     fn parse(name: &str) -> Result<Self, EnvError> {
         let unknown =
             || EnvError::UnknownSplit { env: SPEC.id, split: name.to_owned(), known: SPEC.split_list() };
@@ -84,7 +84,7 @@ impl Listing {
         Ok(Self { split: split.parse().map_err(|_| unknown())?, goals })
     }
 
-    /// Which game a number stands for. A mixed split takes its lengths in turn, so that every beginning of it is mixed.
+    /// Returns the game of a number. A mixed split alternates its lengths, so that every prefix of it is mixed.
     fn game(self, number: u64) -> Key {
         let Some((fewest, most)) = self.goals else {
             return Key { split: self.split, goals: None, seed: number };
@@ -95,7 +95,7 @@ impl Listing {
     }
 }
 
-/// What a game is drawn from.
+/// Parameters of a generated game.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Key {
     split: Split,
@@ -103,11 +103,12 @@ struct Key {
     seed: u64,
 }
 
-/// The generated games: split `train` lists 4000 of them, `dev` and `test` 200 each. They are called `seed-0` and so on,
-/// and there is no last one: any `seed-N` can be played.
+/// Generated games. Split `train` lists 4000 of them, `dev` and `test` 200 each. They are named `seed-0` and so on,
+/// without upper limit: any `seed-N` can be played.
 ///
-/// Splits such as `train-goals-3` hold chains of three goals, as many as the split without; those of `train-goals-1` are
-/// the games of `train`, filed under `goals_1`. `train-goals-1-3` takes one, two and three goals in turn.
+/// Splits such as `train-goals-3` contain chains of three goals and list the same number of games as the split without
+/// goals. `train-goals-1` has the games of `train` with the family `goals_1`. `train-goals-1-3` alternates one, two and
+/// three goals.
 ///
 /// ```
 /// use stepladder_alfworld::Households;
@@ -129,22 +130,22 @@ struct Shared {
     games: Mutex<FxHashMap<Key, Arc<Game>>>,
 }
 
-/// Choices of the generator and of the environment.
+/// Settings of the generator and of the environment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Options {
-    /// What to draw.
-    pub generate: generate::Options,
-    /// How to play.
+    /// Settings of the generator.
+    pub generate: generate::GeneratorOptions,
+    /// Settings of the environment.
     pub env: env::Options,
 }
 
 impl Households {
-    /// Households drawn with these choices.
+    /// Creates the task set.
     pub fn new(options: Options) -> Self {
         Self { shared: Arc::new(Shared { options, games: Mutex::default() }) }
     }
 
-    /// How many tasks a split lists.
+    /// Number of tasks that a split lists.
     pub fn listed(split: Split) -> u64 {
         match split {
             Split::Train => 4000,
@@ -152,7 +153,7 @@ impl Households {
         }
     }
 
-    /// The game behind a task, compiled; kept in memory for the next who asks.
+    /// Returns the compiled game of a task; recent games are cached.
     ///
     /// # Errors
     /// [`EnvError::UnknownTask`], [`EnvError::Data`].
@@ -180,7 +181,7 @@ impl TaskSet for Households {
         Some(family.to_string())
     }
 
-    /// 50 steps per goal.
+    /// Step limit: 50 per goal.
     fn max_steps(&self, split: &str) -> u32 {
         let goals = match Listing::parse(split) {
             Ok(Listing { goals: Some((_, most)), .. }) => most,
@@ -194,14 +195,14 @@ impl TaskSet for Households {
     }
 }
 
-/// Which game a task stands for.
+/// Parses the name of a task.
 fn key(task: &TaskKey) -> Result<Key, EnvError> {
     let unknown = |reason: String| EnvError::UnknownTask { task: task.clone(), reason };
     let listing = Listing::parse(&task.split).map_err(|error| unknown(error.to_string()))?;
     let seed = task
         .id
         .strip_prefix("seed-")
-        // `seed-007` would be a second name of `seed-7`.
+        // Rejects `seed-007`, a second name of `seed-7`.
         .and_then(|number| number.parse::<u64>().ok().filter(|seed| seed.to_string() == number))
         .ok_or_else(|| unknown("a generated household is named seed-<number>".to_owned()))?;
     Ok(listing.game(seed))
@@ -217,7 +218,7 @@ impl GameSource for Shared {
         if let Some(game) = self.games().get(&key) {
             return Ok(game.clone());
         }
-        // Drawn outside the lock: two threads may both draw a game, which does no harm.
+        // Drawn outside the lock: two threads may draw the same game, which is harmless.
         let backend =
             |reason: String| EnvError::Backend { env: SPEC.id, reason: format!("{task}: {reason}") };
         let mut options = self.options.generate;

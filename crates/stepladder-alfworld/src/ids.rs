@@ -1,15 +1,15 @@
-//! Numbers of the things of a game.
+//! Ids of the things of a game.
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
         $(#[$doc])*
         ///
-        /// Numbers follow the order of the PDDL names, which is the order in which the original lists things.
+        /// Ids follow the order of the PDDL names, which is the original's order of listing.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(pub(crate) u16);
 
         impl $name {
-            /// Position in the game's list of such things.
+            /// Index in the game's list of such things.
             pub fn index(self) -> usize {
                 usize::from(self.0)
             }
@@ -22,11 +22,11 @@ ids! {
     ObjectId,
     /// A receptacle of a game.
     ReceptacleId,
-    /// A place of a game where the agent can stand.
+    /// A location of a game.
     LocationId,
 }
 
-/// An object, a receptacle or a place, by its name.
+/// Thing with a name: an object, a receptacle or a location.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Named {
     Object(ObjectId),

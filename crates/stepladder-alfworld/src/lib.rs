@@ -1,25 +1,25 @@
-//! ALFWorld's text games, natively: no planner, no Python.
+//! ALFWorld's text games (arXiv:2010.03768) in Rust, without planner and Python.
 //!
-//! Playing:
-//! * [`game`]: games, loaded from official files and generated ones; [`ids`]: the numbers of their things
-//! * [`dialect`]: which of the published rules and wordings a game uses
-//! * [`engine`]: playing at the level of the original's core
-//! * [`mod@env`]: playing behind the environment contract
+//! Environment:
+//! * [`game`]: compiled games, official and generated; [`ids`]: ids of their things
+//! * [`dialect`]: published rules and wordings
+//! * [`engine`]: game play at the level of the original's core
+//! * [`mod@env`]: implementation of the environment contract
 //! * [`tasks`]: the official games and their splits
-//! * [`generate`]: drawing new games, and comparing sets of games
+//! * [`generate`]: generation of games, and comparison of sets of games
 //! * [`households`]: the generated games and their splits
-//! * [`mod@verify`]: replaying recorded episodes of the original
-//! * [`mod@bench`]: measuring speed
-//! * [`family`]: everything the crate offers, as two statics
+//! * [`mod@verify`]: replay of the original's recorded episodes
+//! * [`mod@bench`]: speed of the engine
+//! * [`family`]: the environment families, which combine everything here
 //!
-//! Learning to play, from texts alone:
-//! * [`view`]: what an agent can read off the texts
-//! * [`expert`]: planner, executor and progress writer by rule
-//! * [`segment`]: subtasks of a bare demonstration
+//! Agents, from texts alone:
+//! * [`view`]: parsing of observations
+//! * [`expert`]: rule-based planner, executor and progress writer
+//! * [`segment`]: subtasks of a demonstration without them
 //! * [`noise`]: wrong actions for noisy demonstrations
 //! * [`codec`]: the compact encoding of the texts
 
-#![warn(clippy::print_stderr)] // Panics where standard error is closed.
+#![warn(clippy::print_stderr)] // `eprintln!` panics if standard error is closed.
 
 mod action;
 pub mod bench;

@@ -1,6 +1,6 @@
-//! Many short strings in one buffer.
+//! Storage of many short strings in one buffer.
 
-/// A list of commands in one buffer, so that filling it again allocates nothing.
+/// A list of commands in one buffer, which can be refilled without allocating.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CommandList {
     text: String,
@@ -8,12 +8,12 @@ pub struct CommandList {
 }
 
 impl CommandList {
-    /// An empty list.
+    /// Creates an empty list.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Forgets all commands, keeps the memory.
+    /// Removes all commands, keeps the memory.
     pub fn clear(&mut self) {
         self.text.clear();
         self.ends.clear();
@@ -24,23 +24,23 @@ impl CommandList {
         self.ends.len()
     }
 
-    /// Whether there is none.
+    /// Whether the list is empty.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
 
-    /// The command at a position.
+    /// Command at a position.
     pub fn get(&self, index: usize) -> Option<&str> {
         let end = *self.ends.get(index)? as usize;
         Some(&self.text[self.start(index)..end])
     }
 
-    /// All commands in order.
+    /// Iterates over all commands in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> + '_ {
         (0..self.len()).map(|index| &self.text[self.start(index)..self.ends[index] as usize])
     }
 
-    /// All commands, one after the other without separator.
+    /// All commands, concatenated without separator.
     pub fn text(&self) -> &str {
         &self.text
     }

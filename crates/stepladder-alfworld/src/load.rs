@@ -1,4 +1,4 @@
-//! Game files, official and generated: reading and compiling them.
+//! Loading of game files, official and generated.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::error::{FileError, GameError};
 use crate::game::{Game, family_in};
 use crate::problem::Problem;
 
-/// A game file. Generated games leave out the two texts and name their dialect and task instead.
+/// A game file. Generated games have empty domain and grammar, and name their dialect and task instead.
 #[derive(Deserialize)]
 struct GameFile<'a> {
     #[serde(borrow)]
@@ -33,7 +33,7 @@ fn yes() -> bool {
     true
 }
 
-/// The part of `traj_data.json` that names the task family.
+/// The part of `traj_data.json` with the task family.
 #[derive(Deserialize)]
 struct Trajectory {
     task_type: String,
@@ -43,7 +43,7 @@ impl Game {
     /// Loads a game file, official or generated.
     ///
     /// # Errors
-    /// [`FileError`] naming the file and what is wrong with it.
+    /// [`FileError`] with the file and the reason.
     pub fn load(path: &Path) -> Result<Self, FileError> {
         let wrap = |error| FileError { path: path.to_owned(), error };
         let text = std::str::from_utf8;
@@ -61,7 +61,7 @@ impl Game {
     /// Compiles the text of a game file. The family of an official game is not in its text and stays empty.
     ///
     /// # Errors
-    /// [`GameError`].
+    /// [`GameError`] if the text is not a supported game.
     pub fn from_json(text: &str) -> Result<Self, GameError> {
         let file: GameFile<'_> = serde_json::from_str(text)?;
         let (dialect, task) = if file.pddl_domain.is_empty() && file.grammar.is_empty() {
@@ -73,23 +73,24 @@ impl Game {
             Dialect::recognise(&file.pddl_domain, &file.grammar)?
         };
         let lower = file.pddl_problem.to_ascii_lowercase();
-        let about = build::About {
+        let metadata = build::Metadata {
             dialect,
             task,
             family: file.family.unwrap_or_default(),
             walkthrough: file.walkthrough,
             solvable: file.solvable,
         };
-        build::game(&Problem::parse(&lower)?, about)
+        build::game(&Problem::parse(&lower)?, metadata)
     }
 }
 
-/// The operating system's reason without the path, which the message names already.
+/// Reduces an error to the operating system's reason; the message already names the path.
 fn plain(error: std::io::Error) -> std::io::Error {
     error.raw_os_error().map_or(error, std::io::Error::from_raw_os_error)
 }
 
-/// Family of an official game: from the task directory's name, else from the trajectory file beside the game.
+/// Returns the family of an official game: from the name of the task directory, otherwise from the trajectory file next
+/// to the game.
 fn family_of(path: &Path) -> Option<String> {
     let directory = path.parent()?;
     let task =
@@ -114,7 +115,7 @@ mod tests {
     const KITCHEN: &str = include_str!("../tests/kitchen/kitchen.tw-pddl");
 
     proptest! {
-        /// Any damage to a game is an error or another game, never a panic.
+        /// Damage to a game gives an error or another game, never a panic.
         #[test]
         fn damaged_games_do_not_panic(
             edits in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0u8..3), 1..4),

@@ -1,5 +1,5 @@
 //! Harmless wrong actions for noisy expert rollouts (DART): the expert's label is kept, another action is played, and
-//! the next labels show how to recover.
+//! the following labels show how to recover.
 
 use rand::RngExt;
 use rand::seq::IndexedRandom;
@@ -7,12 +7,12 @@ use stepladder_core::seed::Rng;
 
 use crate::view::{Command, Entity, Feedback, Room};
 
-/// Proposes a wrong action in place of `action`, given what the agent sees: the answer to its last action and the room
-/// description. None if nothing suitable comes to mind.
+/// Proposes a wrong action in place of `action`, given the answer to the last action and the room description. `None`
+/// if there is no suitable one.
 ///
-/// What is proposed is what small models get wrong: the right action on the wrong number (objects that do not lie
-/// there, receptacles that the room does not have), walking to or opening another receptacle, taking another object
-/// that lies there, and looking again. Nothing is put down, heated, cleaned or cooled that was not in hand already.
+/// Proposals resemble mistakes of small models: the right action on the wrong number (objects that are not there,
+/// receptacles that do not exist), walking to or opening another receptacle, taking another object, and looking again.
+/// They never put down, heat, clean or cool another object than the one in hand.
 pub fn perturb(action: &str, feedback: &str, context: &str, rng: &mut Rng) -> Option<String> {
     let room = Room::parse(context);
     let feedback = Feedback::parse(feedback);
@@ -39,7 +39,7 @@ pub fn perturb(action: &str, feedback: &str, context: &str, rng: &mut Rng) -> Op
     Some(proposal.to_string()).filter(|text| text != action)
 }
 
-/// The same action on another number.
+/// Returns the same action with another number.
 fn wrong_number<'a>(command: &Command<'a>, room: &Room<'a>, rng: &mut Rng) -> Option<Command<'a>> {
     let mut other = |entity: Entity<'a>, most: u32| {
         let number = rng.random_range(1..=most.max(entity.number) + 1);

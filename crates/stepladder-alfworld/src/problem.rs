@@ -1,14 +1,14 @@
 //! Parser of PDDL problem files: objects with types, initial facts, goal.
 //!
-//! Everything borrows from the (already lower-cased) text, because PDDL names ignore case and the original prints them
-//! in lower case.
+//! All results borrow from the (already lower-cased) text: PDDL names ignore case, and the original prints them in
+//! lower case.
 
 use crate::error::GameError;
 
-/// The operator that makes a chain.
+/// Operator of a chain of goals.
 pub(crate) const SEQUENCE: &str = "sequence";
 
-/// An atom of the initial state with up to two arguments.
+/// An atom of the initial state, with up to two arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fact<'a> {
     pub(crate) predicate: &'a str,
@@ -76,7 +76,7 @@ struct Reader<'a> {
     at: usize,
 }
 
-/// Deeper nesting than any game has; bounds the recursion on hostile input.
+/// Nesting limit, deeper than in any game; bounds the recursion on hostile input.
 const MAX_DEPTH: usize = 64;
 
 impl<'a> Reader<'a> {
@@ -179,7 +179,7 @@ impl<'a> Reader<'a> {
             }
             let predicate = self.symbol()?;
             if predicate == "=" {
-                // Costs and distances: the original leaves them out of its facts as well.
+                // Costs and distances, which the original ignores too.
                 self.skip_to_close()?;
                 continue;
             }

@@ -1,4 +1,4 @@
-//! What can be done in which state, and what it changes.
+//! Preconditions and effects of actions.
 
 use crate::action::Action;
 use crate::game::Game;
@@ -10,12 +10,12 @@ impl State {
         game.receptacles[receptacle.index()].location == Some(self.location)
     }
 
-    /// Not openable, or open.
+    /// Whether a receptacle is open or has no door.
     pub(crate) fn is_accessible(&self, game: &Game, receptacle: ReceptacleId) -> bool {
         !game.receptacles[receptacle.index()].openable || self.is_open(receptacle)
     }
 
-    /// Whether an action is possible now.
+    /// Whether an action is possible in this state.
     pub(crate) fn allows(&self, game: &Game, action: Action) -> bool {
         let object = |object: ObjectId| &game.objects[object.index()];
         let receptacle = |receptacle: ReceptacleId| &game.receptacles[receptacle.index()];
@@ -59,7 +59,7 @@ impl State {
         }
     }
 
-    /// Carries out an action that is possible.
+    /// Executes an action that is possible.
     pub(crate) fn apply(&mut self, game: &Game, action: Action) {
         match action {
             Action::Look

@@ -1,7 +1,7 @@
-//! Cutting a bare demonstration into subtasks (spec/algorithms 3.0, "rule-based ALFWorld segmentation").
+//! Segmentation of demonstrations into subtasks (docs/spec/algorithms.md 3.0, "rule-based ALFWorld segmentation").
 //!
-//! A subtask ends with the first action that takes, treats, places or switches on something and is answered as done;
-//! what leads up to it belongs to it. The names are those of the expert's planner.
+//! A subtask ends with the first successful action that takes, treats, places or switches on something, and includes
+//! the actions before it. Names are those of the expert's planner.
 
 use stepladder_core::label::{Demonstration, Segment, Segmenter};
 
@@ -9,7 +9,7 @@ use crate::expert::Subtask;
 use crate::view::task::THEN;
 use crate::view::{Command, Entity, Feedback};
 
-/// The rule-based segmenter of ALFWorld and of generated households.
+/// Rule-based segmenter of ALFWorld and of generated households.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AlfworldSegmenter;
 
@@ -18,14 +18,14 @@ impl Segmenter for AlfworldSegmenter {
         let steps = &demonstration.steps;
         let mut segments: Vec<Segment> = Vec::new();
         let mut placed: Vec<(Entity<'_>, Entity<'_>)> = Vec::new();
-        // What a goal of a chain leaves in the hand is put away before the next one.
+        // An object left in the hand by a goal of a chain is put away before the next one.
         let chain = demonstration.task.contains(THEN);
         let mut lit = false;
         let mut start = 0;
         for (index, (action, answer)) in steps.iter().enumerate() {
             let feedback = Feedback::parse(answer);
-            // The last action of an episode is often answered like any other, so the action decides; an answer can
-            // only take it back.
+            // The last action of an episode often has the same answer as any other, so the action decides; the answer
+            // can only revoke it.
             if feedback == Feedback::NothingHappens {
                 continue;
             }
@@ -51,7 +51,7 @@ impl Segmenter for AlfworldSegmenter {
         }
         match (segments.last_mut(), steps.get(start)) {
             (_, None) => Ok(segments),
-            // What follows the last deed is part of nothing else.
+            // Actions after the last completed subtask belong to it.
             (Some(last), Some(_)) => {
                 last.len += steps.len() - start;
                 Ok(segments)
@@ -64,7 +64,7 @@ impl Segmenter for AlfworldSegmenter {
     }
 }
 
-/// The object of a kind that was placed last.
+/// Returns the object of a kind that was placed last, with its receptacle.
 fn latest<'a>(placed: &[(Entity<'a>, Entity<'a>)], kind: &str) -> Option<(Entity<'a>, Entity<'a>)> {
     placed.iter().rev().find(|(object, _)| object.kind == kind).copied()
 }

@@ -1,9 +1,9 @@
-//! Everything that changes during a game.
+//! The mutable state of a game.
 
 use crate::bits::BitMatrix;
 use crate::ids::{LocationId, ObjectId, ReceptacleId};
 
-/// Something that can be done to an object and stays.
+/// Permanent property that an action gives to an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Property {
     Clean,
@@ -28,28 +28,29 @@ impl Property {
     }
 }
 
-/// Everything that changes during a game.
+/// The mutable state of a game.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct State {
     pub(crate) location: LocationId,
     pub(crate) holds: Option<ObjectId>,
-    /// One row: receptacles.
+    /// One row: opened receptacles.
     pub(crate) opened: BitMatrix,
     /// (property, object)
     pub(crate) properties: BitMatrix,
-    /// (receptacle, object): lies in. An object may lie in several receptacles at once (a sink and its basin).
+    /// (receptacle, object): is in it. An object may be in several receptacles at once (a sink and its basin).
     pub(crate) contents: BitMatrix,
-    /// (receptacle, object): was taken from there and not put back there. `look` takes such objects for lying on the
-    /// floor when they lie elsewhere at the same place.
+    /// (receptacle, object): was taken from it and not put back. `look` reports such objects as being on the floor when
+    /// they are elsewhere at the same location.
     pub(crate) taken: BitMatrix,
-    /// (location, object): is there. Kept beside `contents` because official games disagree about the two.
+    /// (location, object): is there. Separate from `contents` because official games contain contradictions between the
+    /// two.
     pub(crate) lying: BitMatrix,
-    /// How many goals of a chain have been reached for good: the number of the goal that counts now.
+    /// Number of goals of a chain that are permanently reached; the index of the current goal.
     pub(crate) reached: usize,
 }
 
 impl State {
-    /// Becomes equal to another state of the same game, without allocating.
+    /// Copies another state of the same game, without allocating.
     pub(crate) fn copy_from(&mut self, other: &Self) {
         self.location = other.location;
         self.holds = other.holds;

@@ -1,4 +1,4 @@
-//! The official games as a set of tasks.
+//! The official games as a task set.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::env::{AlfworldEnv, GameSource, Options};
 use crate::error::{FileError, GameError};
 use crate::game::{Game, family_in};
 
-/// What is known about ALFWorld.
+/// Specification of ALFWorld.
 pub static SPEC: EnvSpec = EnvSpec {
     id: "alfworld",
     summary: "household tasks in text: find, clean, heat, cool, examine, place (official games)",
@@ -33,16 +33,16 @@ pub const GAMES_DIRECTORY: &str = "alfworld/json_2.1.1";
 
 const GAME_FILE: &str = "game.tw-pddl";
 
-/// Compiled games kept in memory; the oldest make room.
+/// Capacity of the cache of compiled games; the oldest are evicted.
 const KEPT_GAMES: usize = 4096;
 
 /// The games of `train` that are held out for tuning, as `train/<task>/<trial>`, one per line, sorted.
 ///
-/// Drawn once: task directories in random order (see the test that repeats the draw) until 5 % of the games are in.
-/// All trials of a task directory are held out together, because they share room, goal and object types.
+/// Drawn once: task directories in random order (a test repeats the draw) until 5 % of the games are included. All
+/// trials of a task directory are held out together, because they have the same room, goal and object types.
 pub const TRAIN_DEV: &str = include_str!("../data/train_dev.txt");
 
-/// The official games below a data root.
+/// Official games below a data root.
 #[derive(Clone)]
 pub struct Alfworld {
     shared: Arc<Shared>,
@@ -61,13 +61,13 @@ struct Cache {
 }
 
 impl Alfworld {
-    /// The games below `<data root>/alfworld/json_2.1.1`. Nothing is read yet.
+    /// Creates the task set of `<data root>/alfworld/json_2.1.1`. Reads nothing yet.
     pub fn new(data_root: &Path, options: Options) -> Self {
         let games_directory = data_root.join(GAMES_DIRECTORY);
         Self { shared: Arc::new(Shared { games_directory, cache: Mutex::default() }), options }
     }
 
-    /// The game behind a task, compiled; kept in memory for the next who asks.
+    /// Returns the compiled game of a task; recent games are cached.
     ///
     /// # Errors
     /// [`EnvError::UnknownTask`], [`EnvError::Data`].
@@ -111,7 +111,7 @@ impl TaskSet for Alfworld {
         ids.retain(|_| keep.next().unwrap_or(false));
         if ids.is_empty() {
             let part = self.shared.games_directory.join(split);
-            return Err(missing(&part, "this split holds no game that can be solved"));
+            return Err(missing(&part, "this split has no solvable game"));
         }
         Ok(ids.into_iter().map(|id| TaskKey::new(SPEC.id, split, id)).collect())
     }
@@ -142,10 +142,10 @@ impl GameSource for Shared {
         let path = self.path_of(&task.id);
         if !path.is_file() {
             self.check_directory()?;
-            let reason = format!("there is no {}", path.display());
+            let reason = format!("{} does not exist", path.display());
             return Err(EnvError::UnknownTask { task: task.clone(), reason });
         }
-        // Loaded outside the lock: two threads may both load a game, which does no harm.
+        // Loaded outside the lock: two threads may load the same game, which is harmless.
         let game = Arc::new(Game::load(&path)?);
         self.cache().keep(&task.id, &game);
         Ok(game)
@@ -162,14 +162,14 @@ impl Shared {
     }
 
     fn check_directory(&self) -> Result<(), EnvError> {
-        absent(&self.games_directory, "the official ALFWorld games are not here")
+        absent(&self.games_directory, "the official ALFWorld games are missing")
     }
 
-    /// Ids of all games below a directory of the data, sorted.
+    /// Lists the ids of all games below a directory of the data, sorted.
     fn list(&self, directory: &str) -> Result<Vec<String>, EnvError> {
         self.check_directory()?;
         let root = self.games_directory.join(directory);
-        absent(&root, "this split of the official ALFWorld games is not here")?;
+        absent(&root, "this split of the official ALFWorld games is missing")?;
         let mut ids = Vec::new();
         for task in subdirectories(&root)? {
             for trial in subdirectories(&root.join(&task))? {
@@ -180,7 +180,7 @@ impl Shared {
             }
         }
         if ids.is_empty() {
-            return Err(missing(&root, "this directory holds no ALFWorld game"));
+            return Err(missing(&root, "this directory has no ALFWorld game"));
         }
         ids.sort_unstable();
         Ok(ids)
@@ -230,7 +230,7 @@ fn subdirectories(directory: &Path) -> Result<Vec<String>, EnvError> {
     Ok(names)
 }
 
-/// The one key of a game file that decides whether the original offers it.
+/// Key of a game file that decides whether the original offers the game.
 #[derive(Deserialize)]
 struct Solvable {
     #[serde(default)]

@@ -1,4 +1,4 @@
-//! The hand-written kitchen of the tests, with any goal.
+//! The handwritten kitchen of the tests, with any goal.
 
 use std::sync::Arc;
 
@@ -9,13 +9,13 @@ use crate::game::Game;
 
 const KITCHEN: &str = include_str!("../tests/kitchen/kitchen.tw-pddl");
 
-/// The kitchen with another goal.
+/// Loads the kitchen with another goal.
 pub(crate) fn kitchen(goal: &str) -> Result<Arc<Game>, GameError> {
     let mut file: Value = serde_json::from_str(KITCHEN)?;
     let problem = file["pddl_problem"].as_str().unwrap_or_default();
     let world = problem.split("(:goal").next().unwrap_or_default();
     file["pddl_problem"] = format!("{world}(:goal {goal}))").into();
-    // Whatever the kitchen's own family is, that of another goal follows from the goal.
+    // The family depends on the goal.
     file["family"] = "".into();
     Game::from_json(&file.to_string()).map(Arc::new)
 }

@@ -1,4 +1,4 @@
-//! What the game says.
+//! Texts of the game.
 
 use crate::action::Action;
 use crate::dialect::Wording;
@@ -6,13 +6,13 @@ use crate::game::Game;
 use crate::ids::{ObjectId, ReceptacleId};
 use crate::state::{Property, State};
 
-/// The answer to every command that is not possible.
+/// Answer to every impossible command.
 pub const NOTHING_HAPPENS: &str = "Nothing happens.";
 
 const WELCOME: &str = "-= Welcome to TextWorld, ALFRED! =-\n\n";
 const ROOM: &str = "You are in the middle of a room. Looking quickly around you, you see ";
 
-/// The commands of `help` with their explanations, in the width of the original's table.
+/// Commands of `help` with their explanations, aligned as in the original's table.
 const HELP: [(&str, &str); 13] = [
     ("look:                             ", "look around your current location"),
     ("inventory:                        ", "check your current inventory"),
@@ -60,7 +60,7 @@ pub(crate) fn intro(game: &Game, state: &State, out: &mut String) {
     say(out, &game.task_line());
 }
 
-/// Writes the description of the room. Only here does the original list every receptacle of the room.
+/// Writes the description of the room, the only text in which the original lists every receptacle.
 pub(crate) fn context(game: &Game, state: &State, out: &mut String) {
     if !game.locations[state.location.index()].receptacles.is_empty() {
         return look(game, state, out);
@@ -74,7 +74,7 @@ pub(crate) fn context(game: &Game, state: &State, out: &mut String) {
 fn look(game: &Game, state: &State, out: &mut String) {
     let here = &game.locations[state.location.index()].receptacles;
     if here.is_empty() {
-        // The original asks for receptacles at a place that has none.
+        // Here the original uses the receptacles of a location that has none.
         return say(out, &[ROOM, "nothing."]);
     }
     out.push_str("You are facing the ");
@@ -127,7 +127,7 @@ fn examine_object(game: &Game, state: &State, object: ObjectId, out: &mut String
     say(out, &["This is a ", adjectives, if sliced { "sliced " } else { "" }, name, "."]);
 }
 
-/// Writes the answer to an action that has just been carried out.
+/// Writes the answer to an action that has just been executed.
 pub(crate) fn answer(game: &Game, state: &State, action: Action, out: &mut String) {
     let o = |object: ObjectId| game.object_name(object);
     let r = |receptacle: ReceptacleId| game.receptacle_name(receptacle);

@@ -1,4 +1,4 @@
-//! Replaying recorded episodes of the original.
+//! Replay of recorded episodes of the original.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::game::Game;
 use crate::list::CommandList;
 use crate::tasks::{GAMES_DIRECTORY, SPEC};
 
-/// The rows of a transcript.
+/// Fields of a transcript's rows.
 const ROWS: Schema = Schema {
     first_steps: &[0],
     episode: &["game", "mode"],
@@ -24,12 +24,12 @@ const ROWS: Schema = Schema {
 
 /// Replays a transcript and compares every row.
 ///
-/// A row names its `game` (a path below the official games of `data_root`, or else beside the transcript), its `step` (0
-/// starts an episode) and its `command`, and has `observation`, `reward` and `done`, which are compared; `won` and
+/// A row has `game` (a path below the official games of `data_root`, or else relative to the transcript), `step` (0
+/// starts an episode) and `command`. `observation`, `reward` and `done` are required and compared; `won` and
 /// `admissible` are compared where present.
 ///
 /// # Errors
-/// [`EnvError::Data`] if the transcript or one of its games cannot be read; the message names the file and the row.
+/// [`EnvError::Data`] with file and row if the transcript or one of its games cannot be read.
 pub fn verify(path: &Path, data_root: Option<&Path>) -> Result<Report, EnvError> {
     let mut replay = Replay::new(SPEC.id, path);
     let mut player = Player { path, data_root, games: FxHashMap::default(), engine: None };
@@ -58,7 +58,9 @@ impl Player<'_> {
             let game = self.game(row, name)?;
             self.engine.insert(Engine::new(game))
         } else {
-            self.engine.as_mut().ok_or_else(|| row.broken("no game was begun"))?
+            self.engine
+                .as_mut()
+                .ok_or_else(|| row.broken("no episode has begun; an episode begins with step 0"))?
         };
         let won = if row.begins {
             engine.write_intro(&mut observation);

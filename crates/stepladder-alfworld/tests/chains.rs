@@ -1,4 +1,4 @@
-//! Chains of goals: every one can be won, in its order; the environment lists and plays them.
+//! Chains of goals: each is solvable in its order, and the environment lists and plays them.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,22 +6,24 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 use stepladder_alfworld::generate::{
-    Family, GameFamily, GeneratedGame, GoalCount, Options, Split, Tables, generate, read_chain, read_problem,
+    Family, GameFamily, GeneratedGame, GeneratorOptions, GoalCount, Split, Tables, generate, read_chain,
+    read_problem,
 };
 use stepladder_alfworld::view::Goal;
 use stepladder_alfworld::{AlfworldCodec, CommandList, Engine, Game, Households};
 use stepladder_core::{Codec, TaskKey};
 use stepladder_env::{EnvError, TaskSet, conformance};
 
-fn options(goals: usize) -> Options {
-    Options { goals: GoalCount::new(goals).unwrap(), ..Options::default() }
+fn options(goals: usize) -> GeneratorOptions {
+    GeneratorOptions { goals: GoalCount::new(goals).unwrap(), ..GeneratorOptions::default() }
 }
 
 fn games(split: Split, goals: usize, count: u64) -> Vec<GeneratedGame> {
     (0..count).into_par_iter().map(|seed| generate(split, seed, &options(goals))).collect()
 }
 
-/// Plays the walkthrough: every command must be admissible, the goals must be reached one by one, the last one at the end.
+/// Plays the walkthrough: every command must be admissible, and the goals must be reached one by one, the last at the
+/// end.
 fn wins(game: &GeneratedGame, goals: usize) -> Result<(), String> {
     let text = game.to_json().map_err(|error| error.to_string())?;
     let loaded = Game::from_json(&text).map_err(|error| error.to_string())?;
@@ -73,9 +75,9 @@ fn goals_do_not_disturb_each_other_and_all_families_occur() {
             let kinds: BTreeSet<&str> = tasks.iter().map(|task| task.target.as_str()).collect();
             assert_eq!(kinds.len(), goals, "{}", game.task);
             assert!(tasks.iter().filter(|task| task.family == Family::Look).count() <= 1, "{}", game.task);
-            let said = Goal::parse_all(&game.task).unwrap();
-            assert_eq!(said.len(), goals);
-            for (goal, task) in said.iter().zip(&tasks) {
+            let parsed = Goal::parse_all(&game.task).unwrap();
+            assert_eq!(parsed.len(), goals);
+            for (goal, task) in parsed.iter().zip(&tasks) {
                 assert_eq!(goal.object, task.target.to_ascii_lowercase());
                 assert_eq!(goal.target, task.place.to_ascii_lowercase());
                 *families.entry(task.family).or_default() += 1;
@@ -87,7 +89,7 @@ fn goals_do_not_disturb_each_other_and_all_families_occur() {
     assert!(families.values().all(|count| *count >= 20), "{families:?}");
 }
 
-/// A chain adds one word per goal to what its goals are in games of their own: a vocabulary for one goal has all others.
+/// A chain adds one word per goal to the encodings of its goals: the vocabulary of single goals suffices.
 #[test]
 fn a_task_is_encoded_as_its_goals_with_a_word_between() {
     for goals in 1..=8 {
@@ -110,7 +112,7 @@ fn a_task_is_encoded_as_its_goals_with_a_word_between() {
 fn one_goal_is_the_game_of_before_and_any_length_repeats() {
     for seed in 0..20 {
         let game = generate(Split::Train, seed, &options(1));
-        assert_eq!(game, generate(Split::Train, seed, &Options::default()));
+        assert_eq!(game, generate(Split::Train, seed, &GeneratorOptions::default()));
         assert!(game.family.single().is_some());
         let chain = generate(Split::Train, seed, &options(3));
         assert_eq!(chain, generate(Split::Train, seed, &options(3)));
@@ -119,12 +121,12 @@ fn one_goal_is_the_game_of_before_and_any_length_repeats() {
         let text = chain.to_json().unwrap();
         assert_eq!(serde_json::from_str::<GeneratedGame>(&text).unwrap(), chain);
     }
-    let look = Options { family: Some(Family::Look), ..options(4) };
+    let look = GeneratorOptions { family: Some(Family::Look), ..options(4) };
     let (_, tasks) = read_chain(&generate(Split::Dev, 0, &look).pddl_problem).unwrap();
     assert_eq!(tasks[0].family, Family::Look);
 }
 
-/// A changed draw would silently change every run on chains: when this fails, `VERSION` has to go up.
+/// A changed draw would silently alter every run on chains. If this fails, raise `VERSION`.
 #[test]
 fn chains_never_change() {
     let drawn =
@@ -155,9 +157,7 @@ fn a_file_that_contradicts_itself_is_refused() {
     for family in ["goals_2", "goals_9", "pick_and_place_simple"] {
         assert_eq!(
             read(family).unwrap_err().to_string(),
-            format!(
-                "the family `{family}` does not fit the goal of `pddl_problem`, which is 3 to be reached in order"
-            )
+            format!("the family `{family}` does not match `pddl_problem`, whose number of goals is 3")
         );
     }
 }

@@ -1,4 +1,4 @@
-//! The codec gives every text back.
+//! The codec inverts every text.
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
@@ -6,7 +6,7 @@ use stepladder_alfworld::AlfworldCodec;
 use stepladder_core::Codec;
 use stepladder_env::transcript;
 
-/// Pieces of texts and of encodings, so that near misses are common.
+/// Fragments of texts and encodings, so that near misses are common.
 const PIECES: &[&str] = &[
     "mug 2",
     "mug_2",
@@ -111,7 +111,7 @@ fn recorded_texts_are_given_back_and_short() {
         for text in texts.chain(admissible) {
             let compact = AlfworldCodec.encode(text);
             assert_eq!(AlfworldCodec.decode(&compact), text);
-            // Only the welcome of a reset has line breaks, and no prompt shows it as a whole.
+            // Only the welcome text of a reset has line breaks, and no prompt contains it as a whole.
             if !text.contains('\n') {
                 assert!(!compact.contains('\\'), "{text} -> {compact}");
                 let entities =

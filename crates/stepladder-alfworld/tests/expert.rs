@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use proptest::prelude::*;
 use rayon::prelude::*;
-use rollout::{Rollout, Trouble, play};
+use rollout::{Disturbance, Rollout, play};
 use stepladder_alfworld::dialect::Wording;
 use stepladder_alfworld::expert::{Prior, prior::Stock};
 use stepladder_alfworld::generate::read_problem;
@@ -23,28 +23,33 @@ use stepladder_core::query::NO_PROGRESS;
 use stepladder_core::{Codec, Observation, Query, TaskKey, seed};
 use stepladder_env::TaskSet;
 
-fn rollouts(set: &dyn TaskSet, tasks: &[TaskKey], expert: &AlfworldExpert, trouble: Trouble) -> Vec<Rollout> {
+fn rollouts(
+    set: &dyn TaskSet,
+    tasks: &[TaskKey],
+    expert: &AlfworldExpert,
+    disturbance: Disturbance,
+) -> Vec<Rollout> {
     tasks
         .par_iter()
         .enumerate()
         .map(|(index, task)| {
             let mut rng = seed::stream(3, "trouble", &[index as u64]);
             let limit = set.max_steps(&task.split) as usize;
-            play(&mut *set.make().unwrap(), task, expert, limit, trouble, &mut rng).unwrap()
+            play(&mut *set.make().unwrap(), task, expert, limit, disturbance, &mut rng).unwrap()
         })
         .collect()
 }
 
 fn households(wording: Wording) -> Households {
-    let generate = generate::Options { wording, ..generate::Options::default() };
+    let generate = generate::GeneratorOptions { wording, ..generate::GeneratorOptions::default() };
     Households::new(households::Options { generate, env: Options::default() })
 }
 
-fn share_won(rollouts: &[Rollout]) -> f64 {
+fn fraction_won(rollouts: &[Rollout]) -> f64 {
     rollouts.iter().filter(|rollout| rollout.won).count() as f64 / rollouts.len() as f64
 }
 
-/// What a model reads of a query: the encoded fields; progress prompts do not show the room.
+/// Returns the encoded fields of a query; progress prompts omit the room.
 fn prompt(query: &Query) -> Vec<String> {
     let code = |text: &str| AlfworldCodec.encode(text);
     let mut fields = vec![query.role().name().to_owned()];
@@ -67,13 +72,13 @@ fn prompt(query: &Query) -> Vec<String> {
             fields.extend([subtask, progress, action, &observation.feedback].map(|text| code(text)));
         }
         Query::Flat { .. } | Query::Macro { .. } | Query::Micro { .. } => {
-            panic!("the episode loop asks no flat question")
+            panic!("the episode loop has no flat query")
         }
     }
     fields
 }
 
-/// Every text of every sample comes back from the codec, and no prompt has two replies.
+/// Checks that the codec inverts every text of every sample, and that equal prompts have equal replies.
 fn check_samples(rollouts: &[Rollout]) {
     let mut replies: HashMap<Vec<String>, &str> = HashMap::new();
     for (query, reply) in rollouts.iter().flat_map(|rollout| &rollout.samples) {
@@ -102,14 +107,14 @@ fn check_samples(rollouts: &[Rollout]) {
     assert!(replies.len() > 100);
 }
 
-/// The bare actions of won episodes are cut where the expert itself changed the subtask, under the same names.
+/// Checks that the actions of won episodes are segmented where the expert changed the subtask, with the same names.
 fn check_segments(rollouts: &[Rollout]) {
     for rollout in rollouts.iter().filter(|rollout| rollout.won) {
         assert_eq!(AlfworldSegmenter.segment(&rollout.demonstration).as_ref(), Ok(&rollout.segments));
     }
 }
 
-/// Without hierarchy the expert takes the same actions; as a progress writer it writes the same texts.
+/// Checks that the flat role plays the same actions, and that the progress role writes the same texts.
 fn check_other_roles(expert: &AlfworldExpert, rollouts: &[Rollout]) {
     for Rollout { demonstration, segments, family, .. } in rollouts {
         for (index, (action, _)) in demonstration.steps.iter().enumerate() {
@@ -137,8 +142,8 @@ fn households_are_solved_and_labelled_alike_in_both_wordings() {
     for wording in [Wording::V04, Wording::V03] {
         let set = households(wording);
         let expert = AlfworldExpert::new(wording);
-        let rollouts = rollouts(&set, &set.tasks("dev").unwrap(), &expert, Trouble::default());
-        assert!(share_won(&rollouts) >= 0.99, "{wording:?}: {}", share_won(&rollouts));
+        let rollouts = rollouts(&set, &set.tasks("dev").unwrap(), &expert, Disturbance::default());
+        assert!(fraction_won(&rollouts) >= 0.99, "{wording:?}: {}", fraction_won(&rollouts));
         check_samples(&rollouts);
         check_segments(&rollouts);
         check_other_roles(&expert, &rollouts);
@@ -150,14 +155,14 @@ fn households_are_mostly_solved_from_other_paths_too() {
     let set = households(Wording::V04);
     let expert = AlfworldExpert::new(Wording::V04);
     let tasks = set.tasks("dev").unwrap();
-    for trouble in [Trouble { noise: 0.15, burst: 0 }, Trouble { noise: 0.0, burst: 10 }] {
-        let rollouts = rollouts(&set, &tasks, &expert, trouble);
-        assert!(share_won(&rollouts) >= 0.95, "{trouble:?}: {}", share_won(&rollouts));
+    for disturbance in [Disturbance { noise: 0.15, burst: 0 }, Disturbance { noise: 0.0, burst: 10 }] {
+        let rollouts = rollouts(&set, &tasks, &expert, disturbance);
+        assert!(fraction_won(&rollouts) >= 0.95, "{disturbance:?}: {}", fraction_won(&rollouts));
         check_samples(&rollouts);
     }
 }
 
-/// The first tasks of the development splits with these numbers of goals.
+/// Returns the first tasks of the development splits with these numbers of goals.
 fn chains(set: &Households, goals: &[usize], count: usize) -> Vec<TaskKey> {
     let tasks = |goals| set.tasks(&format!("dev-goals-{goals}")).unwrap().into_iter().take(count);
     goals.iter().flat_map(tasks).collect()
@@ -168,8 +173,8 @@ fn chains_are_solved_and_labelled_alike_in_both_wordings() {
     for (wording, goals) in [(Wording::V04, &[2, 3, 5, 8][..]), (Wording::V03, &[4])] {
         let set = households(wording);
         let expert = AlfworldExpert::new(wording);
-        let rollouts = rollouts(&set, &chains(&set, goals, 50), &expert, Trouble::default());
-        assert!(share_won(&rollouts) >= 0.995, "{wording:?}: {}", share_won(&rollouts));
+        let rollouts = rollouts(&set, &chains(&set, goals, 50), &expert, Disturbance::default());
+        assert!(fraction_won(&rollouts) >= 0.995, "{wording:?}: {}", fraction_won(&rollouts));
         check_samples(&rollouts);
         check_segments(&rollouts);
         check_other_roles(&expert, &rollouts);
@@ -181,9 +186,9 @@ fn chains_are_mostly_solved_from_other_paths_too() {
     let set = households(Wording::V04);
     let expert = AlfworldExpert::new(Wording::V04);
     let tasks = chains(&set, &[2, 3, 5, 8], 100);
-    for trouble in [Trouble { noise: 0.2, burst: 0 }, Trouble { noise: 0.0, burst: 10 }] {
-        let rollouts = rollouts(&set, &tasks, &expert, trouble);
-        assert!(share_won(&rollouts) >= 0.97, "{trouble:?}: {}", share_won(&rollouts));
+    for disturbance in [Disturbance { noise: 0.2, burst: 0 }, Disturbance { noise: 0.0, burst: 10 }] {
+        let rollouts = rollouts(&set, &tasks, &expert, disturbance);
+        assert!(fraction_won(&rollouts) >= 0.97, "{disturbance:?}: {}", fraction_won(&rollouts));
         check_samples(&rollouts);
     }
 }
@@ -199,10 +204,10 @@ fn official_games_are_solved_in_few_steps() {
     let expert = AlfworldExpert::default();
     for (split, every) in [("train", 5), ("train_dev", 1), ("valid_seen", 1)] {
         let tasks: Vec<TaskKey> = set.tasks(split).unwrap().into_iter().step_by(every).collect();
-        let rollouts = rollouts(&set, &tasks, &expert, Trouble::default());
+        let rollouts = rollouts(&set, &tasks, &expert, Disturbance::default());
         let steps: usize = rollouts.iter().map(|rollout| rollout.demonstration.steps.len()).sum();
         let mean = steps as f64 / rollouts.len() as f64;
-        assert!(share_won(&rollouts) >= 0.99, "{split}: {}", share_won(&rollouts));
+        assert!(fraction_won(&rollouts) >= 0.99, "{split}: {}", fraction_won(&rollouts));
         assert!(mean < 8.5, "{split}: {mean}");
         check_samples(&rollouts);
         check_segments(&rollouts);

@@ -1,4 +1,4 @@
-//! Generated households: every one can be won, splits are disjoint, the tables come from the official games.
+//! Generated households: each is solvable, splits are disjoint, and the tables come from the official games.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -9,17 +9,18 @@ use rayon::prelude::*;
 use stepladder_alfworld::dialect::Wording;
 use stepladder_alfworld::generate::distribution::{Summary, report, total_variation};
 use stepladder_alfworld::generate::{
-    Family, GeneratedGame, Options, Room, Split, Tables, estimate, generate, read_problem, short_names,
+    Family, GeneratedGame, GeneratorOptions, Room, Split, Tables, estimate, generate, read_problem,
+    short_names,
 };
 use stepladder_alfworld::{CommandList, Engine, Game, Households};
 use stepladder_core::TaskKey;
 use stepladder_env::{EnvError, TaskSet, conformance};
 
 fn games(split: Split, seeds: std::ops::Range<u64>) -> Vec<GeneratedGame> {
-    seeds.into_par_iter().map(|seed| generate(split, seed, &Options::default())).collect()
+    seeds.into_par_iter().map(|seed| generate(split, seed, &GeneratorOptions::default())).collect()
 }
 
-/// Plays the walkthrough in the engine; every command must be admissible, and only the last one may win.
+/// Plays the walkthrough: every command must be admissible, and only the last may win.
 fn wins(game: &GeneratedGame) -> Result<(), String> {
     let text = game.to_json().map_err(|error| error.to_string())?;
     let loaded = Game::from_json(&text).map_err(|error| error.to_string())?;
@@ -53,8 +54,12 @@ fn every_walkthrough_wins() {
 #[test]
 fn the_older_wording_is_the_same_game() {
     for seed in 0..60 {
-        let new = generate(Split::Train, seed, &Options::default());
-        let old = generate(Split::Train, seed, &Options { wording: Wording::V03, ..Options::default() });
+        let new = generate(Split::Train, seed, &GeneratorOptions::default());
+        let old = generate(
+            Split::Train,
+            seed,
+            &GeneratorOptions { wording: Wording::V03, ..GeneratorOptions::default() },
+        );
         assert_eq!(new.pddl_problem, old.pddl_problem);
         assert_eq!(old.dialect, "alfworld-0.3");
         let reworded: Vec<String> = new
@@ -85,7 +90,7 @@ fn splits_are_disjoint_and_seeds_differ() {
 
 #[test]
 fn the_fingerprint_sees_what_players_see() {
-    let game = generate(Split::Dev, 3, &Options::default());
+    let game = generate(Split::Dev, 3, &GeneratorOptions::default());
     let (household, _) = read_problem(&game.pddl_problem).unwrap();
     let mut moved = household.clone();
     for location in &mut moved.locations {
@@ -114,12 +119,12 @@ fn families_and_rooms_occur_as_in_the_official_games() {
     };
     let official_families = tables.tasks.iter().map(|(family, rooms)| (*family, sum(rooms))).collect();
     let official_rooms = tables.rooms.iter().map(|(room, table)| (*room, table.games)).collect();
-    // Two standard errors of a share at 2000 games are 0.02; the distance adds up six of them, halved.
+    // Two standard errors of a proportion at 2000 games are 0.02; the distance is half the sum of six of them.
     assert!(total_variation(&families, &official_families) < 0.05, "{families:?}");
     assert!(total_variation(&rooms, &official_rooms) < 0.05, "{rooms:?}");
 }
 
-/// What `estimate` counts in generated games is what they were drawn from.
+/// Estimates from generated games reproduce the tables from which they were drawn.
 #[test]
 fn counting_generated_games_gives_the_tables_back() {
     let tables = Tables::official();
@@ -155,7 +160,7 @@ fn counting_generated_games_gives_the_tables_back() {
 
 #[test]
 fn numbers_in_the_text_follow_the_official_rule() {
-    let game = generate(Split::Train, 11, &Options::default());
+    let game = generate(Split::Train, 11, &GeneratorOptions::default());
     let (household, _) = read_problem(&game.pddl_problem).unwrap();
     let mut env = Households::default().make().unwrap();
     let start = env.reset(&TaskKey::new("household", "train", "seed-11"), 0).unwrap();
@@ -163,7 +168,7 @@ fn numbers_in_the_text_follow_the_official_rule() {
     let listed = start.context.split_once("you see ").unwrap().1.trim_end_matches('.');
     let listed: Vec<&str> =
         listed.split(", ").map(|item| item.trim_start_matches("and ").trim_start_matches("a ")).collect();
-    // The text lists in ascending order of the names in the facts, as the household does.
+    // The text lists names in ascending order of the facts, like the household.
     assert_eq!(listed, names);
 }
 
@@ -226,7 +231,7 @@ fn households_keep_the_contract() {
 
 #[test]
 fn broken_problems_are_refused() {
-    let good = generate(Split::Dev, 0, &Options::default()).pddl_problem;
+    let good = generate(Split::Dev, 0, &GeneratorOptions::default()).pddl_problem;
     assert!(read_problem("").is_err());
     assert!(read_problem("(:goal (:init").is_err());
     assert!(read_problem(&good.replace("(atLocation", "(wasLocation")).is_err());
@@ -255,7 +260,7 @@ fn a_report_shows_what_differs() {
     assert!(same.contains("| where other objects start | 0.000 | 0.000 |"), "{same}");
     assert!(!text.contains("| where other objects start | 0.000"), "{text}");
     let again: Summary = serde_json::from_str(&serde_json::to_string(&one).unwrap()).unwrap();
-    // JSON may change the last bit of a sum, but nothing that is shown.
+    // JSON may change the last bit of a sum, but no displayed digit.
     assert_eq!(report(("one", &again), ("one", &again), &again), same);
 }
 
@@ -278,8 +283,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
     #[test]
     fn any_seed_gives_one_game_that_can_be_won(seed: u64, split in prop::sample::select(&Split::ALL[..])) {
-        let game = generate(split, seed, &Options::default());
-        prop_assert_eq!(&game, &generate(split, seed, &Options::default()));
+        let game = generate(split, seed, &GeneratorOptions::default());
+        prop_assert_eq!(&game, &generate(split, seed, &GeneratorOptions::default()));
         prop_assert_eq!(wins(&game), Ok(()));
         let text = game.to_json().unwrap();
         let (household, task) = read_problem(&game.pddl_problem).unwrap();
@@ -306,11 +311,13 @@ fn the_committed_tables_are_the_estimate_over_the_official_games() {
     assert_eq!(&counted, Tables::official());
 }
 
-/// A changed draw would silently change every run on generated games: when this fails, `VERSION` has to go up.
+/// A changed draw would silently alter every run on generated games. If this fails, raise `VERSION`.
 #[test]
 fn the_games_never_change() {
     let drawn = [(Split::Train, 0), (Split::Dev, 1), (Split::Test, 2)].map(|(split, seed)| {
-        stepladder_core::seed::fingerprint(&generate(split, seed, &Options::default()).to_json().unwrap())
+        stepladder_core::seed::fingerprint(
+            &generate(split, seed, &GeneratorOptions::default()).to_json().unwrap(),
+        )
     });
     assert_eq!(drawn, PINNED);
 }

@@ -1,4 +1,4 @@
-//! Replays of the original on a game of our own; needs no data.
+//! Replay of the original on a handwritten game; needs no data.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ fn the_kitchen_is_played_as_the_original_plays_it() {
     }
 }
 
-/// Writes rows beside a copy of the game and verifies them.
+/// Writes rows next to a copy of the game and verifies them.
 fn verify_rows(rows: &[Value]) -> Result<stepladder_env::transcript::Report, String> {
     let directory = tempfile::tempdir().unwrap();
     fs_err::copy(kitchen().join("sink.tw-pddl"), directory.path().join("sink.tw-pddl")).unwrap();

@@ -1,4 +1,4 @@
-//! Exactness on generated games, against episodes that the original ALFWorld played on them (`parity/README.md`).
+//! Exactness on generated games, against episodes of the original ALFWorld on them (`parity/README.md`).
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::collections::BTreeSet;
@@ -44,7 +44,8 @@ fn the_episodes_cover_every_family_command_and_text() {
             .map(|game| Game::load(&suite(version).join(game.as_str().unwrap())).unwrap().family().to_owned())
             .collect();
         assert_eq!(families, FAMILIES.map(str::to_owned).into(), "{version}");
-        let said = |text: &str| rows.iter().any(|row| row["observation"].as_str().unwrap().contains(text));
+        let observed =
+            |text: &str| rows.iter().any(|row| row["observation"].as_str().unwrap().contains(text));
         let texts = [
             put,
             "You open the ",
@@ -70,10 +71,10 @@ fn the_episodes_cover_every_family_command_and_text() {
             "Nothing happens.",
         ];
         for text in texts {
-            assert!(said(text), "{version}: no episode in which it says `{text}`");
+            assert!(observed(text), "{version}: no episode in which it says `{text}`");
         }
-        assert_eq!(said("Available commands:"), version == "alfworld-0.4.2");
-        assert_eq!(said("You arrive at loc "), version == "alfworld-0.3.4");
+        assert_eq!(observed("Available commands:"), version == "alfworld-0.4.2");
+        assert_eq!(observed("You arrive at loc "), version == "alfworld-0.3.4");
         let on_the_floor = |row: &Value| {
             let text = row["observation"].as_str().unwrap();
             text.split_once("Next to it, you see ").is_some_and(|(_, floor)| floor != "nothing.")

@@ -15,7 +15,7 @@ fn data_root() -> Option<PathBuf> {
     stepladder_testing::data_root("alfworld/json_2.1.1")
 }
 
-/// Task directories in random order until at least 5 % of the games are in.
+/// Draws task directories in random order until at least 5 % of the games are included.
 fn draw(all: &[TaskKey]) -> Vec<String> {
     let mut by_task: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for key in all {
@@ -107,7 +107,7 @@ fn absent_data_name_the_directory_and_the_remedy() {
         assert!(text.contains("STEPLADDER_DATA") && text.contains("stepladder data status"), "{text}");
     }
     fs_err::create_dir_all(root.path().join("alfworld/json_2.1.1/train")).unwrap();
-    assert!(split().to_string().contains("this directory holds no ALFWorld game"), "{}", split());
+    assert!(split().to_string().contains("this directory has no ALFWorld game"), "{}", split());
     for id in ["../a/b", "train/a", "train/a/b", "/etc/x"] {
         let key = TaskKey::new("alfworld", "train", id);
         let error = set.make().unwrap().reset(&key, 0).unwrap_err();

@@ -306,13 +306,13 @@ fn absent_and_damaged_games_are_named() {
         folder,
         &with_data,
         1,
-        &format!("data/alfworld/json_2.1.1: the official ALFWorld games are not here; {remedy}"),
+        &format!("data/alfworld/json_2.1.1: the official ALFWorld games are missing; {remedy}"),
     );
     refused(
         folder,
         &["train", "alfworld-cpu", "--run-dir", "run", "--data", "data"],
         1,
-        &format!("data/alfworld/json_2.1.1: the official ALFWorld games are not here; {remedy}"),
+        &format!("data/alfworld/json_2.1.1: the official ALFWorld games are missing; {remedy}"),
     );
     fs_err::create_dir_all(folder.join("data/alfworld/json_2.1.1/train")).unwrap();
     refused(
@@ -320,7 +320,7 @@ fn absent_and_damaged_games_are_named() {
         &with_data,
         1,
         &format!(
-            "data/alfworld/json_2.1.1/valid_seen: this split of the official ALFWorld games is not here; {remedy}"
+            "data/alfworld/json_2.1.1/valid_seen: this split of the official ALFWorld games is missing; {remedy}"
         ),
     );
 

@@ -115,7 +115,7 @@ fn level_files_have_any_name_and_an_empty_split_is_an_error() {
         ["demonstrate", "--env", "alfworld", "--split", "valid_seen", "-o", "a.jsonl", "--data", "data"];
     let outcome = run(folder, &arguments);
     assert_eq!(outcome.code, Some(1), "{outcome:#?}");
-    let message = "error: data/alfworld/json_2.1.1/valid_seen: this split holds no game that can be solved; ";
+    let message = "error: data/alfworld/json_2.1.1/valid_seen: this split has no solvable game; ";
     assert!(outcome.err.starts_with(message), "{}", outcome.err);
 }
 

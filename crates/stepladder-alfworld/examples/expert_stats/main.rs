@@ -1,11 +1,12 @@
-//! Measures the expert on whole splits: success and steps per family, and the streams of samples it labels.
+//! Measures the expert on whole splits: success and steps per family, and per role the number of samples, contradictory
+//! replies and encoded lengths.
 //!
 //! `STEPLADDER_DATA=DIR cargo run --release -p stepladder-alfworld --example expert_stats -- [--env alfworld|household]
 //! [--split NAME]... [--every N] [--noise P] [--burst N] [--wording 0.3|0.4] [--failures N]`
 //!
-//! `--noise P` plays another action with probability P, `--burst N` starts with N random admissible actions,
-//! `--every N` takes each N-th game, `--failures N` prints up to N lost episodes per split. Wording 0.3 is for
-//! households only: the official files carry their own.
+//! `--noise P` plays another action with probability P, `--burst N` starts with N random admissible actions, `--every
+//! N` selects each N-th game, `--failures N` prints up to N lost episodes per split. Wording 0.3 is for households
+//! only: official game files define their own.
 #![expect(clippy::disallowed_methods, reason = "the data root is named by the environment")]
 
 mod rollout;
@@ -15,7 +16,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use rayon::prelude::*;
-use rollout::{Rollout, Trouble, play};
+use rollout::{Disturbance, Rollout, play};
 use stepladder_alfworld::dialect::Wording;
 use stepladder_alfworld::{
     Alfworld, AlfworldCodec, AlfworldExpert, AlfworldSegmenter, Households, Options, generate, households,
@@ -29,7 +30,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 struct Arguments {
     household: bool,
     wording: Wording,
-    trouble: Trouble,
+    disturbance: Disturbance,
     splits: Vec<String>,
     every: usize,
     failures: usize,
@@ -39,7 +40,7 @@ fn arguments() -> Result<Arguments, Failure> {
     let mut parsed = Arguments {
         household: false,
         wording: Wording::V04,
-        trouble: Trouble::default(),
+        disturbance: Disturbance::default(),
         splits: Vec::new(),
         every: 1,
         failures: 0,
@@ -50,8 +51,8 @@ fn arguments() -> Result<Arguments, Failure> {
         match name.as_str() {
             "--env" => parsed.household = value == "household",
             "--wording" => parsed.wording = if value == "0.3" { Wording::V03 } else { Wording::V04 },
-            "--noise" => parsed.trouble.noise = value.parse()?,
-            "--burst" => parsed.trouble.burst = value.parse()?,
+            "--noise" => parsed.disturbance.noise = value.parse()?,
+            "--burst" => parsed.disturbance.burst = value.parse()?,
             "--split" => parsed.splits.push(value),
             "--every" => parsed.every = value.parse::<usize>()?.max(1),
             "--failures" => parsed.failures = value.parse()?,
@@ -66,8 +67,7 @@ fn arguments() -> Result<Arguments, Failure> {
     Ok(parsed)
 }
 
-/// The fields of a prompt after encoding, in the order in which the compact style prints them. Progress prompts do not
-/// show the room (spec/calibration 7).
+/// Returns the encoded fields of a prompt, in the order of the compact style. Progress prompts omit the room.
 fn fields(query: &Query) -> Vec<(&'static str, String)> {
     let code = |text: &str| AlfworldCodec.encode(text);
     match query {
@@ -145,7 +145,10 @@ impl Stream {
 fn main() -> Result<(), Failure> {
     let arguments = arguments()?;
     let tasks_of: Box<dyn TaskSet> = if arguments.household {
-        let generate = generate::Options { wording: arguments.wording, ..generate::Options::default() };
+        let generate = generate::GeneratorOptions {
+            wording: arguments.wording,
+            ..generate::GeneratorOptions::default()
+        };
         Box::new(Households::new(households::Options { generate, env: Options::default() }))
     } else {
         let root = std::env::var_os("STEPLADDER_DATA").ok_or("set STEPLADDER_DATA to the data root")?;
@@ -166,7 +169,7 @@ fn main() -> Result<(), Failure> {
                 |env, (index, task)| {
                     let env = env.as_mut().map_err(|error| error.to_string())?;
                     let mut rng = seed::stream(1, "noise", &[index as u64]);
-                    play(&mut **env, task, &expert, limit, arguments.trouble, &mut rng)
+                    play(&mut **env, task, &expert, limit, arguments.disturbance, &mut rng)
                         .map_err(|error| error.to_string())
                 },
             )

@@ -1,4 +1,4 @@
-//! The episode loop of spec/algorithms 2.4 with an expert in every role, for measurements and tests.
+//! The episode loop of docs/spec/algorithms.md 2.4 with the expert in every role, for measurements and tests.
 
 use rand::RngExt;
 use rand::seq::IndexedRandom;
@@ -9,37 +9,37 @@ use stepladder_core::seed::Rng;
 use stepladder_core::{Observation, Query, TaskKey};
 use stepladder_env::{Env, EnvError};
 
-/// What an episode gave.
+/// Result of an episode.
 pub(crate) struct Rollout {
     /// Task family.
     pub(crate) family: String,
-    /// Every question with the expert's answer, in the order of asking.
+    /// Every query with the expert's reply, in order.
     pub(crate) samples: Vec<(Query, String)>,
-    /// The actions with their answers.
+    /// Actions with their answers.
     pub(crate) demonstration: Demonstration,
-    /// The expert's own subtasks.
+    /// Subtasks of the expert.
     pub(crate) segments: Vec<Segment>,
-    /// The goal was reached within the limit.
+    /// Whether the goal was reached within the limit.
     pub(crate) won: bool,
 }
 
-/// How to make it hard for the expert.
+/// Disturbances of the expert.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Trouble {
-    /// Probability that another action than the expert's is played; the expert's stays the label, and the subtask
-    /// goes on.
+pub(crate) struct Disturbance {
+    /// Probability of playing an action other than the expert's. The expert's action remains the label, and the subtask
+    /// continues.
     pub(crate) noise: f64,
-    /// So many random admissible actions are played first.
+    /// Number of random admissible actions at the start.
     pub(crate) burst: usize,
 }
 
-/// Plays one episode of at most `limit` steps, not counting the burst.
+/// Plays one episode of at most `limit` steps, the burst excluded.
 pub(crate) fn play(
     env: &mut dyn Env,
     task: &TaskKey,
     expert: &dyn Expert,
     limit: usize,
-    trouble: Trouble,
+    disturbance: Disturbance,
     rng: &mut Rng,
 ) -> Result<Rollout, EnvError> {
     let start = env.reset(task, 0)?;
@@ -55,7 +55,7 @@ pub(crate) fn play(
     let mut steps: Vec<(String, String)> = Vec::new();
     let mut segments: Vec<Segment> = Vec::new();
     let mut won = false;
-    for _ in 0..trouble.burst {
+    for _ in 0..disturbance.burst {
         let actions = env.admissible().map(|list| list.admissible_actions()).unwrap_or_default();
         let Some(action) = actions.choose(rng) else { break };
         let step = env.step(action)?;
@@ -89,8 +89,8 @@ pub(crate) fn play(
             });
             let (action, flag) = reply.rsplit_once("; ").unwrap_or((&reply, "False"));
             let (mut action, mut finished) = (action.to_owned(), flag == "True");
-            if trouble.noise > 0.0
-                && rng.random_bool(trouble.noise)
+            if disturbance.noise > 0.0
+                && rng.random_bool(disturbance.noise)
                 && let Some(other) = perturb(&action, &observation.feedback, &observation.context, rng)
             {
                 (action, finished) = (other, false);

@@ -1,4 +1,4 @@
-//! The compact encoding of ALFWorld's texts (design D12): every sentence form is one word, every entity is one word.
+//! Compact encoding of ALFWorld's texts (docs/design.md D12): one word per sentence form, one word per entity.
 //!
 //! | text | compact |
 //! |---|---|
@@ -9,9 +9,9 @@
 //! | `Searching. \|\| [Checked: drawer 1, drawer 2, desk 1]` | `checked drawer<=2 desk<=1` |
 //! | `locate and pick up a mug` | `find mug` |
 //!
-//! Whatever no form covers stays as it is, word by word; a word that would be misread gets a backslash. Every encoding
-//! is decoded again before it is given out, and where that does not give the text back (a text that only resembles a
-//! form), the text is spelled out word by word instead. So decoding an encoding gives the text for every text.
+//! Text that no form covers is kept word by word; a word that would be misread gets a backslash. Every encoding is
+//! decoded again as a check. If that does not return the text (a text that only resembles a form), the text is encoded
+//! word by word instead. Decoding therefore inverts encoding for every text.
 
 mod template;
 mod word;
@@ -24,7 +24,7 @@ use crate::view::entity::take_kind;
 use template::COMPILED;
 use word::{Word, entity_word, raw_word};
 
-/// The codec of ALFWorld and of generated households.
+/// Codec of ALFWorld and of generated households.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AlfworldCodec;
 
@@ -45,9 +45,10 @@ impl Codec for AlfworldCodec {
         decode(compact)
     }
 
-    /// `mug_2` has the factors `mug` and `#2`, `cabinet*10` has `cabinet`, `#10` and `*`, `cabinet<=4` has `cabinet`, `#4`
-    /// and `<=`. A kind by itself (`mug`) has itself as its only factor, so that "is there a mug among these?" is one
-    /// comparison for all kinds; and all forms share the number, so that "is this the last cabinet?" is one for all numbers.
+    /// `mug_2` has the factors `mug` and `#2`, `cabinet*10` has `cabinet`, `#10` and `*`, `cabinet<=4` has `cabinet`,
+    /// `#4` and `<=`. A kind alone (`mug`) is its own only factor. So "is there a mug among these?" is the same
+    /// comparison for all kinds, and "is this the last cabinet?" the same for all numbers, because all forms share the
+    /// number factor.
     fn factors(&self, word: &str) -> Vec<String> {
         match Word::parse(word) {
             Some(Word::Entity(entity)) => numbered(&entity, None),
@@ -68,7 +69,7 @@ fn numbered(entity: &Entity<'_>, form: Option<&str>) -> Vec<String> {
     factors
 }
 
-/// Encodes with forms where they fit.
+/// Encodes with sentence forms where they match.
 fn by_form(text: &str) -> String {
     let mut words: Vec<String> = Vec::new();
     let mut rest = text;
@@ -100,7 +101,7 @@ fn by_form(text: &str) -> String {
     }
 }
 
-/// Encodes word by word, without any form.
+/// Encodes word by word, without forms.
 fn by_word(text: &str) -> String {
     let words: Vec<String> =
         text.split(' ').map(|word| raw_word(word, |word| COMPILED.reserved(word))).collect();
@@ -125,7 +126,7 @@ fn decode(compact: &str) -> String {
     text
 }
 
-/// The text of a word that starts no form.
+/// Returns the text of a word that begins no form.
 fn bare(word: &str) -> String {
     match Word::parse(word) {
         Some(word) => word.entities().iter().map(Entity::to_string).collect::<Vec<_>>().join(", "),

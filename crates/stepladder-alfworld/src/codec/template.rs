@@ -1,4 +1,4 @@
-//! Sentence forms: one word with slots for each text that the environment, the actions and our labels use.
+//! Sentence forms: each text of the environment, the actions and the expert's labels as one word with slots.
 
 use std::sync::LazyLock;
 
@@ -8,24 +8,25 @@ use super::word::{Word, count_words, entity_word, range_words};
 use crate::view::Entity;
 use crate::view::entity::{list_text, take_kind, take_list};
 
-/// Where a form may stand in a text.
+/// Position of a form in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     /// Anywhere, after a space.
     Any,
-    /// Anywhere, and it may stand inside another form.
+    /// Anywhere, also inside another form.
     Action,
     /// Only at the start of the text.
     Start,
-    /// Directly behind what comes before, without a space.
+    /// Directly after the preceding text, without a space.
     Glued,
 }
 
-/// Every form: its word, its text, where it may stand. Slots: `{e}` entity, `{=}` the last entity again, `{k}` kind,
-/// `{l}` list with articles, `{n}` list of names, `{b}` the same behind another list, `{c}` list with articles as counts, `{r}` list of places as ranges,
-/// `{a}` action, `{.}` the end of a goal: a full stop, or `, then` before the next goal of a chain, which is one word. Of forms with one word, those with more slots come first.
+/// All forms as (word, text, place). Slots: `{e}` entity, `{=}` the last entity again, `{k}` kind, `{l}` list with
+/// articles, `{n}` list of names, `{b}` like `{l}` after another list, `{c}` list with articles as counts, `{r}` list
+/// of receptacles as ranges, `{a}` action, `{.}` end of a goal: a full stop, or `, then` before the next goal of a
+/// chain, which is one word. Of several forms with the same word, those with more slots come first.
 const FORMS: &[(&str, &str, Place)] = &[
-    // task sentences
+    // Task sentences.
     ("put_a", "put a {k} in {k}{.}", Place::Any),
     ("put_some", "put some {k} on {k}{.}", Place::Any),
     ("put_clean", "put a clean {k} in {k}{.}", Place::Any),
@@ -38,13 +39,13 @@ const FORMS: &[(&str, &str, Place)] = &[
     ("find_two", "find two {k} and put them in {k}{.}", Place::Any),
     ("look_under", "look at {k} under the {k}{.}", Place::Any),
     ("examine_with", "examine the {k} with the {k}{.}", Place::Any),
-    // subtasks
+    // Subtasks.
     ("find", "locate and pick up a {k}", Place::Any),
     ("find_new", "locate and pick up a new {k} except {e} in {e}", Place::Any),
     ("find_use", "locate and use a {k}", Place::Any),
     ("put", "put {e} in {e}", Place::Any),
     ("put_away", "put away the {k}", Place::Any),
-    // actions; with one entity the last three are subtasks
+    // Actions; with one entity, the last three are subtasks.
     ("go_to", "go to {e}", Place::Action),
     ("open", "open {e}", Place::Action),
     ("close", "close {e}", Place::Action),
@@ -63,13 +64,13 @@ const FORMS: &[(&str, &str, Place)] = &[
     ("clean", "clean {e}", Place::Any),
     ("cool", "cool {e} with {e}", Place::Action),
     ("cool", "cool {e}", Place::Any),
-    // the executor's flag
+    // Completion flag of the executor.
     (";True", "; True", Place::Glued),
     (";False", "; False", Place::Glued),
-    // rooms
+    // Rooms.
     ("around", "Looking quickly around you, you see {c}.", Place::Any),
     (ROOM, "You are in the middle of a room. Looking quickly around you, you see {c}.", Place::Any),
-    // answers
+    // Answers.
     ("at_on", "You arrive at {e}. On the {=}, you see {l}.", Place::Any),
     ("at_in", "You arrive at {e}. The {=} is open. In it, you see {l}.", Place::Any),
     ("at_closed", "You arrive at {e}. The {=} is closed.", Place::Any),
@@ -107,7 +108,7 @@ const FORMS: &[(&str, &str, Place)] = &[
     ("is_cool_clean_sliced", "This is a cool and clean sliced {e}.", Place::Any),
     ("is_on", "This {e} is on.", Place::Any),
     ("is_off", "This {e} is off.", Place::Any),
-    // progress texts
+    // Progress texts.
     ("checked", "Searching. || [Checked: {r}]", Place::Start),
     ("checked", " || [Checked: {r}]", Place::Glued),
     ("searching", "Searching.", Place::Any),
@@ -124,20 +125,20 @@ const FORMS: &[(&str, &str, Place)] = &[
     ("did_use", "Used {e}.", Place::Any),
 ];
 
-/// The word of the room description; not written where a count follows, because nothing else starts with one.
+/// Word of the room description. Omitted before a count, because no other form starts with a count.
 const ROOM: &str = "room";
 
-/// The word before a list that follows another list.
+/// Word before a list that follows another list.
 const BESIDE: &str = "beside";
 
-/// The word between two goals of a chain.
+/// Word between two goals of a chain.
 const THEN: &str = "then";
 
-/// The word of an empty list.
+/// Word of an empty list.
 const NOTHING: &str = "nothing";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum Piece {
     Literal(&'static str),
     Entity,
     Same,
@@ -154,7 +155,7 @@ enum Part {
 #[derive(Debug)]
 struct Form {
     word: &'static str,
-    parts: Vec<Part>,
+    pieces: Vec<Piece>,
     place: Place,
 }
 
@@ -172,65 +173,65 @@ pub(super) static COMPILED: LazyLock<Forms> = LazyLock::new(|| {
         forms.by_word.entry(word).or_default().push(index);
         let first = pattern.as_bytes().first().copied().unwrap_or_default();
         forms.by_first.entry(first).or_default().push(index);
-        forms.all.push(Form { word, parts: parts(pattern), place });
+        forms.all.push(Form { word, pieces: pieces(pattern), place });
     }
     forms
 });
 
-fn parts(mut pattern: &'static str) -> Vec<Part> {
-    let mut parts = Vec::new();
+fn pieces(mut pattern: &'static str) -> Vec<Piece> {
+    let mut pieces = Vec::new();
     while let Some((before, rest)) = pattern.split_once('{') {
         if !before.is_empty() {
-            parts.push(Part::Literal(before));
+            pieces.push(Piece::Literal(before));
         }
         let (slot, after) = rest.split_once('}').unwrap_or((rest, ""));
-        parts.push(match slot {
-            "e" => Part::Entity,
-            "=" => Part::Same,
-            "k" => Part::Kind,
-            "l" => Part::Items,
-            "b" => Part::Beside,
-            "n" => Part::Names,
-            "c" => Part::Counts,
-            "r" => Part::Ranges,
-            "." => Part::End,
-            _ => Part::Action,
+        pieces.push(match slot {
+            "e" => Piece::Entity,
+            "=" => Piece::Same,
+            "k" => Piece::Kind,
+            "l" => Piece::Items,
+            "b" => Piece::Beside,
+            "n" => Piece::Names,
+            "c" => Piece::Counts,
+            "r" => Piece::Ranges,
+            "." => Piece::End,
+            _ => Piece::Action,
         });
         pattern = after;
     }
     if !pattern.is_empty() {
-        parts.push(Part::Literal(pattern));
+        pieces.push(Piece::Literal(pattern));
     }
-    parts
+    pieces
 }
 
-/// A form found in a text.
-pub(super) struct Found<'a> {
-    /// Its words.
+/// A form matched at the start of a text.
+pub(super) struct FormMatch<'a> {
+    /// Its encoding.
     pub(super) words: Vec<String>,
-    /// The text behind it.
+    /// The text after it.
     pub(super) rest: &'a str,
 }
 
 impl Forms {
-    /// Whether a word has a meaning here, so that text that happens to look like it must be escaped.
+    /// Whether a word has a meaning in the encoding, so that equal words of plain text must be escaped.
     pub(super) fn reserved(&self, word: &str) -> bool {
         [NOTHING, BESIDE, THEN].contains(&word) || self.by_word.contains_key(word)
     }
 
-    /// The longest form at the start of `text`.
-    pub(super) fn find<'a>(&self, text: &'a str, at_start: bool) -> Option<Found<'a>> {
+    /// Finds the longest form at the start of `text`.
+    pub(super) fn find<'a>(&self, text: &'a str, at_start: bool) -> Option<FormMatch<'a>> {
         let fits =
             |place| place == Place::Any || place == Place::Action || (at_start && place == Place::Start);
         self.longest(text, fits)
     }
 
-    /// The form that may follow without a space at the start of `text`.
-    pub(super) fn find_glued<'a>(&self, text: &'a str) -> Option<Found<'a>> {
+    /// Finds the form that may follow without a space at the start of `text`.
+    pub(super) fn find_glued<'a>(&self, text: &'a str) -> Option<FormMatch<'a>> {
         self.longest(text, |place| place == Place::Glued)
     }
 
-    fn longest<'a>(&self, text: &'a str, fits: impl Fn(Place) -> bool) -> Option<Found<'a>> {
+    fn longest<'a>(&self, text: &'a str, fits: impl Fn(Place) -> bool) -> Option<FormMatch<'a>> {
         let candidates = self.by_first.get(text.as_bytes().first()?)?;
         candidates
             .iter()
@@ -240,31 +241,31 @@ impl Forms {
             .min_by_key(|found| found.rest.len())
     }
 
-    fn read<'a>(&self, form: &Form, text: &'a str) -> Option<Found<'a>> {
+    fn read<'a>(&self, form: &Form, text: &'a str) -> Option<FormMatch<'a>> {
         let mut words = vec![form.word.to_owned()];
         let mut rest = text;
         let mut last: Option<Entity<'a>> = None;
-        for part in &form.parts {
-            rest = match part {
-                Part::Literal(literal) => rest.strip_prefix(literal)?,
-                Part::Entity => {
+        for piece in &form.pieces {
+            rest = match piece {
+                Piece::Literal(literal) => rest.strip_prefix(literal)?,
+                Piece::Entity => {
                     let (entity, after) = Entity::take(rest)?;
                     words.push(entity_word(&entity));
                     last = Some(entity);
                     after
                 }
-                Part::Same => Entity::take(rest).filter(|(entity, _)| last == Some(*entity))?.1,
-                Part::Kind => {
+                Piece::Same => Entity::take(rest).filter(|(entity, _)| last == Some(*entity))?.1,
+                Piece::Kind => {
                     let (kind, after) = take_kind(rest)?;
                     words.push(kind.to_owned());
                     after
                 }
-                Part::Items | Part::Beside | Part::Counts | Part::Names => {
-                    let article = if *part == Part::Names { "" } else { "a " };
+                Piece::Items | Piece::Beside | Piece::Counts | Piece::Names => {
+                    let article = if *piece == Piece::Names { "" } else { "a " };
                     let (items, after) = take_list(rest, article)?;
                     if items.is_empty() {
                         words.push(NOTHING.to_owned());
-                    } else if *part == Part::Counts {
+                    } else if *piece == Piece::Counts {
                         let counts = count_words(&items);
                         let starts_with_count = counts
                             .first()
@@ -274,13 +275,13 @@ impl Forms {
                         }
                         words.extend(counts);
                     } else {
-                        // Without this word the two lists would be one.
-                        words.extend((*part == Part::Beside).then(|| BESIDE.to_owned()));
+                        // Separates the two lists.
+                        words.extend((*piece == Piece::Beside).then(|| BESIDE.to_owned()));
                         words.extend(items.iter().map(entity_word));
                     }
                     after
                 }
-                Part::Ranges => {
+                Piece::Ranges => {
                     let (first, mut after) = Entity::take(rest)?;
                     let mut places = vec![first];
                     while let Some((place, behind)) = after.strip_prefix(", ").and_then(Entity::take) {
@@ -290,25 +291,25 @@ impl Forms {
                     words.extend(range_words(&places));
                     after
                 }
-                Part::End => match rest.strip_prefix(", then") {
+                Piece::End => match rest.strip_prefix(", then") {
                     Some(after) => {
                         words.push(THEN.to_owned());
                         after
                     }
                     None => rest.strip_prefix('.')?,
                 },
-                Part::Action => {
+                Piece::Action => {
                     let found = self.longest(rest, |place| place == Place::Action)?;
                     words.extend(found.words);
                     found.rest
                 }
             };
         }
-        Some(Found { words, rest })
+        Some(FormMatch { words, rest })
     }
 
-    /// The text of the form at `words[0]`, with the number of words it takes and whether it joins what comes before
-    /// without a space; none if no form starts there.
+    /// Decodes the form at `words[0]`. Returns its text, the number of words used, and whether it joins the preceding
+    /// text without a space. `None` if no form starts there.
     pub(super) fn write(&self, words: &[&str], at_start: bool) -> Option<(String, usize, bool)> {
         let first = *words.first()?;
         let (word, skip) = match Word::parse(first) {
@@ -329,45 +330,45 @@ impl Forms {
         Some((text, skip + taken, glued))
     }
 
-    /// Fills the slots from `words`. With `partial` it stops before the first slot that cannot be filled.
+    /// Fills the slots from `words`. With `partial`, stops before the first slot that cannot be filled.
     fn fill(&self, form: &Form, words: &[&str], partial: bool) -> Option<(String, usize)> {
         let mut text = String::new();
         let mut used = 0;
         let mut last = "";
-        for part in &form.parts {
+        for piece in &form.pieces {
             let rest = &words[used..];
             let next = rest.first().copied().unwrap_or_default();
-            let filled = match part {
-                Part::Literal(literal) => Some(((*literal).to_owned(), 0)),
-                Part::Same => Some((entity_text(last).unwrap_or_default(), 0)),
-                Part::Entity => {
+            let filled = match piece {
+                Piece::Literal(literal) => Some(((*literal).to_owned(), 0)),
+                Piece::Same => Some((entity_text(last).unwrap_or_default(), 0)),
+                Piece::Entity => {
                     last = next;
                     entity_text(next).map(|text| (text, 1))
                 }
-                Part::Kind => {
+                Piece::Kind => {
                     let kind = take_kind(next).is_some_and(|(_, end)| end.is_empty()) && !self.reserved(next);
                     kind.then(|| (next.to_owned(), 1))
                 }
-                Part::End if next == THEN => Some((", then".to_owned(), 1)),
-                Part::End => Some((".".to_owned(), 0)),
-                Part::Beside if next == BESIDE => {
+                Piece::End if next == THEN => Some((", then".to_owned(), 1)),
+                Piece::End => Some((".".to_owned(), 0)),
+                Piece::Beside if next == BESIDE => {
                     let (items, taken) = entities(&rest[1..]);
                     Some((list_text(&items, "a "), taken + 1))
                 }
-                Part::Beside => (next == NOTHING).then(|| (NOTHING.to_owned(), 1)),
-                Part::Items | Part::Names if next == NOTHING => Some((NOTHING.to_owned(), 1)),
-                Part::Counts if next == NOTHING => Some((NOTHING.to_owned(), 1)),
-                Part::Items | Part::Names | Part::Counts => {
-                    let article = if *part == Part::Names { "" } else { "a " };
+                Piece::Beside => (next == NOTHING).then(|| (NOTHING.to_owned(), 1)),
+                Piece::Items | Piece::Names if next == NOTHING => Some((NOTHING.to_owned(), 1)),
+                Piece::Counts if next == NOTHING => Some((NOTHING.to_owned(), 1)),
+                Piece::Items | Piece::Names | Piece::Counts => {
+                    let article = if *piece == Piece::Names { "" } else { "a " };
                     let (items, taken) = entities(rest);
                     Some((list_text(&items, article), taken))
                 }
-                Part::Ranges => {
+                Piece::Ranges => {
                     let (items, taken) = entities(rest);
                     let places: Vec<String> = items.iter().map(Entity::to_string).collect();
                     Some((places.join(", "), taken))
                 }
-                Part::Action => self
+                Piece::Action => self
                     .by_word
                     .get(next)
                     .is_some_and(|indices| self.all[indices[0]].place == Place::Action)
@@ -395,7 +396,7 @@ fn entity_text(word: &str) -> Option<String> {
     }
 }
 
-/// The entities at the start of `words`, with the number of words they take.
+/// Parses the entities at the start of `words`. Also returns the number of words used.
 fn entities<'a>(words: &[&'a str]) -> (Vec<Entity<'a>>, usize) {
     let mut items = Vec::new();
     let mut taken = 0;

@@ -1,12 +1,12 @@
-//! The words that stand for entities, counts and ranges, and the escape for everything else.
+//! Words for entities, counts and ranges, and the escape for all other words.
 
 use crate::view::Entity;
 use crate::view::entity::{take_kind, take_number};
 
-/// Largest number in a count or a range: a model may write any number, and decoding must not fill the memory.
+/// Largest number in a count or range: a model may write any number, and decoding must not exhaust memory.
 const LONGEST_RUN: u32 = 99;
 
-/// A word that is made of a kind and a number.
+/// A word that consists of a kind and a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Word<'a> {
     /// `mug_2`
@@ -31,7 +31,7 @@ impl<'a> Word<'a> {
         }
     }
 
-    /// The entities it stands for, in order.
+    /// Expands to the entities, in order.
     pub(super) fn entities(self) -> Vec<Entity<'a>> {
         let at = |kind| move |number| Entity { kind, number };
         match self {
@@ -46,17 +46,17 @@ pub(super) fn entity_word(entity: &Entity<'_>) -> String {
     format!("{}_{}", entity.kind, entity.number)
 }
 
-/// Words of a room description: `kind*n` for n, n-1, .. 1.
+/// Encodes a room description: `kind*n` for n, n-1, .. 1.
 pub(super) fn count_words(items: &[Entity<'_>]) -> Vec<String> {
     runs(items, |first, index| (index < first).then(|| first - index), "*")
 }
 
-/// Words of a list of places: `kind<=n` for 1, 2, .. n.
+/// Encodes a list of receptacles: `kind<=n` for 1, 2, .. n.
 pub(super) fn range_words(items: &[Entity<'_>]) -> Vec<String> {
     runs(items, |first, index| (first == 1).then_some(index + 1), "<=")
 }
 
-/// Folds runs of one kind. `expected(first, index)` is the number that the run's element at `index` must have.
+/// Folds runs of one kind. `expected(first, index)` is the expected number of the element at `index` of a run.
 fn runs(items: &[Entity<'_>], expected: impl Fn(u32, u32) -> Option<u32>, mark: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut rest = items;
@@ -69,7 +69,7 @@ fn runs(items: &[Entity<'_>], expected: impl Fn(u32, u32) -> Option<u32>, mark: 
             })
             .count();
         let last = rest[..len].last();
-        // A falling run is complete only if it ends at 1; a rising one starts there.
+        // A descending run is complete only if it ends at 1; an ascending run starts there.
         let complete = last.is_some_and(|last| first.number == 1 || last.number == 1);
         if complete {
             words.push(format!("{}{mark}{len}", first.kind));
@@ -82,10 +82,10 @@ fn runs(items: &[Entity<'_>], expected: impl Fn(u32, u32) -> Option<u32>, mark: 
     words
 }
 
-/// Marks a word that stands for its own letters.
+/// Marks a literal word.
 const ESCAPE: char = '\\';
 
-/// A word of text that no other rule covers.
+/// Encodes a word of text that no other rule covers.
 pub(super) fn raw_word(text: &str, reserved: impl Fn(&str) -> bool) -> String {
     let unprintable = |c: char| c.is_whitespace() || c.is_control();
     let safe = !text.is_empty()

@@ -1,33 +1,34 @@
-//! Which goal of a chain comes next, as far as the earlier subtasks and the last progress text tell.
+//! Inference of the current goal of a chain from the earlier subtasks and the last progress text.
 //!
-//! Nothing in an observation says that a goal of a chain has been reached. But a subtask that completes a goal is
-//! followed by the search for another goal's object, and only then: so the list of earlier subtasks says what was done,
-//! and the last progress text what became of the last one.
+//! No observation reports that a goal of a chain has been reached. But a subtask that completes a goal is followed by
+//! the search for the object of another goal, and only such a subtask is. So the earlier subtasks show which goals are
+//! reached, and the last progress text shows the result of the last subtask.
 
 use super::{Note, Subtask};
 use crate::view::{Family, Goal};
 
-/// Where an agent stands in a chain.
+/// Position of an agent in a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Standing<'a> {
-    /// The goal to work on.
+pub(super) struct ChainState<'a> {
+    /// Current goal.
     pub(super) goal: Goal<'a>,
-    /// Subtasks before this one no longer count: they led to the end of the chain, and yet the game went on.
+    /// Index of the first subtask that counts. Earlier ones belong to a completed pass over the chain after which the
+    /// game continued.
     pub(super) since: usize,
-    /// Kind of what the hand still holds from the goal that the last subtask completed.
+    /// Kind of the object that the hand still holds from the goal that the last subtask completed.
     pub(super) in_hand: Option<&'a str>,
 }
 
-/// The first goal that is not known to have been reached. When all are, and still the game goes on, something went
-/// wrong on the way: all of them are to be reached again.
-pub(super) fn standing<'a>(
+/// Finds the first goal that is not known to be reached. If all are and the game still continues, an error occurred
+/// earlier, and all goals are to be reached again.
+pub(super) fn chain_state<'a>(
     goals: &[Goal<'a>],
     earlier: &[Subtask<'a>],
     note: &Note<'_>,
-) -> Option<Standing<'a>> {
+) -> Option<ChainState<'a>> {
     let first = *goals.first()?;
     if goals.len() == 1 {
-        return Some(Standing { goal: first, since: 0, in_hand: None });
+        return Some(ChainState { goal: first, since: 0, in_hand: None });
     }
     let mut reached = vec![false; goals.len()];
     let (mut since, mut in_hand) = (0, None);
@@ -36,7 +37,7 @@ pub(super) fn standing<'a>(
         let round = &earlier[since..=index];
         let turn = reached.iter().position(|reached| !reached)?;
         let completed = (0..goals.len()).find(|&number| {
-            // What lies in its place stays there until its goal counts; holding something under a lamp does not.
+            // An object that was put in place stays there until its goal counts; an object held under a lamp does not.
             let counts = number == turn || goals[number].family != Family::Look;
             counts
                 && !reached[number]
@@ -53,10 +54,10 @@ pub(super) fn standing<'a>(
         }
     }
     let turn = reached.iter().position(|reached| !reached)?;
-    Some(Standing { goal: goals[turn], since, in_hand })
+    Some(ChainState { goal: goals[turn], since, in_hand })
 }
 
-/// Whether the last subtask of these, if it was done, completes a goal.
+/// Whether the last of these subtasks, if successful, completes a goal.
 fn completes(goal: &Goal<'_>, round: &[Subtask<'_>]) -> bool {
     let Some((last, before)) = round.split_last() else { return false };
     match (*last, goal.family) {
@@ -85,7 +86,7 @@ fn completes(goal: &Goal<'_>, round: &[Subtask<'_>]) -> bool {
     }
 }
 
-/// Whether the last subtask of these was done: the one that follows moves on, or the progress text says so.
+/// Whether the last of these subtasks succeeded: the next subtask has moved on, or the progress text confirms it.
 fn confirmed(goal: &Goal<'_>, round: &[Subtask<'_>], next: Option<&Subtask<'_>>, note: &Note<'_>) -> bool {
     match (next, round.last()) {
         (Some(Subtask::PutAway { kind }), _) => goal.family == Family::Look && *kind == goal.object,
@@ -115,15 +116,15 @@ mod tests {
     ];
     const EGG: [&str; 3] = ["locate and pick up a egg", "heat egg 1", "put egg 1 in desk 1"];
 
-    /// The object of the goal that is next.
+    /// Returns the object of the current goal.
     fn next(earlier: &[&str], progress: &str) -> String {
         let goals = Goal::parse_all(TASK).unwrap();
         let earlier: Vec<Subtask<'_>> = earlier.iter().map(|text| Subtask::parse(text).unwrap()).collect();
-        let standing = standing(&goals, &earlier, &Progress::parse(progress).note).unwrap();
+        let chain_state = chain_state(&goals, &earlier, &Progress::parse(progress).note).unwrap();
         format!(
             "{}{}",
-            standing.goal.object,
-            if standing.in_hand.is_some() { " after freeing the hand" } else { "" }
+            chain_state.goal.object,
+            if chain_state.in_hand.is_some() { " after freeing the hand" } else { "" }
         )
     }
 
@@ -141,7 +142,7 @@ mod tests {
         let egg = |number: usize| [&PEN[..], &MUGS[..], &EGG[..number]].concat();
         assert_eq!(next(&egg(2), "Heated egg 1 with microwave 1."), "egg");
         assert_eq!(next(&[&egg(2)[..], &["put fork 1 in desk 1"]].concat(), "Put fork 1 in desk 1."), "egg");
-        // All done, and yet it goes on: from the start.
+        // All goals done, but the game continues: restart with the first.
         assert_eq!(next(&egg(3), "Put egg 1 in desk 1."), "pen");
     }
 
@@ -150,7 +151,7 @@ mod tests {
         let early = [&EGG[..], &PEN[..1]].concat();
         assert_eq!(next(&early, "Picked up pen 1 from desk 1."), "pen");
         assert_eq!(next(&[&EGG[..], &PEN[..], &MUGS[..3]].concat(), "None"), "mug");
-        // The egg is in its place already.
+        // The egg is already in place.
         assert_eq!(next(&[&EGG[..], &PEN[..], &MUGS[..]].concat(), "Put mug 2 in shelf 1."), "pen");
     }
 

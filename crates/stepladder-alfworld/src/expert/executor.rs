@@ -1,16 +1,16 @@
-//! Which action comes next, and whether it finishes the subtask.
+//! The executor: the next action, and whether it completes the subtask.
 
 use super::{AlfworldExpert, Note, Progress, Subtask};
 use crate::view::{Command, Entity, Feedback, Lid, Room, Sight, Treatment};
 
-/// An action with the flag that it finishes the subtask.
+/// An action and whether it completes the subtask.
 pub(super) type Move<'a> = (Command<'a>, bool);
 
-/// Ends a subtask that is over or cannot be finished: the planner decides again.
+/// Ends a subtask that is complete or impossible, so that the planner decides again.
 pub(super) const GIVE_BACK: Move<'static> = (Command::Look, true);
 
 impl AlfworldExpert {
-    /// The next action.
+    /// Returns the next action.
     pub(super) fn act<'a>(
         &self,
         subtask: &'a str,
@@ -34,7 +34,7 @@ impl AlfworldExpert {
         Command::Place { object, receptacle, wording: self.wording }
     }
 
-    /// Heat, clean or cool the held object.
+    /// Heats, cleans or cools the held object.
     fn treat<'a>(
         &self,
         treatment: Treatment,
@@ -73,7 +73,7 @@ impl AlfworldExpert {
         }
     }
 
-    /// Put the held object down.
+    /// Puts the held object down.
     fn put<'a>(
         &self,
         object: Entity<'a>,
@@ -117,7 +117,7 @@ impl AlfworldExpert {
     }
 }
 
-/// A search: for an object to pick up or a thing to switch on.
+/// Search for an object to pick up or a device to switch on.
 struct Search<'a, 'r> {
     expert: &'r AlfworldExpert,
     subtask: Subtask<'a>,
@@ -136,7 +136,8 @@ impl<'a> Search<'a, '_> {
         }
     }
 
-    /// An object in the hand that has to be put down first. While looking for a lamp the hand holds what it should.
+    /// Returns an object in the hand that must be put down first. `None` while looking for a lamp, when the held object
+    /// is the right one.
     fn wrong_in_hand(&self) -> Option<Entity<'a>> {
         self.progress.held.filter(|object| !self.uses() && !self.subtask.wants(*object))
     }
@@ -175,7 +176,7 @@ impl<'a> Search<'a, '_> {
         }
     }
 
-    /// A receptacle is in sight.
+    /// Acts on the description of a receptacle.
     fn look_at(&self, sight: &Sight<'a>) -> Move<'a> {
         let here = sight.receptacle;
         if !sight.visible() {
@@ -196,7 +197,7 @@ impl<'a> Search<'a, '_> {
         match (found, self.progress.failed()) {
             (Some(lamp), Some(Command::Use(tried))) if *lamp == tried => self.next(Some(here), None),
             (Some(lamp), _) if self.uses() => (Command::Use(*lamp), true),
-            // It lies there and could not be taken: the hand is not empty.
+            // The object is here but could not be taken, so the hand is not empty.
             (Some(object), Some(Command::Take { object: tried, receptacle }))
                 if *object == tried && receptacle == here =>
             {
@@ -207,7 +208,7 @@ impl<'a> Search<'a, '_> {
         }
     }
 
-    /// The last action had no effect.
+    /// Acts after an action without effect.
     fn recover(&self) -> Move<'a> {
         let known = |place: &Entity<'a>| self.progress.checked.contains(place);
         match self.progress.failed() {
@@ -221,9 +222,9 @@ impl<'a> Search<'a, '_> {
             }
             Some(Command::Take { receptacle, .. }) => (Command::Examine(receptacle), false),
             Some(Command::Place { .. }) => (Command::Inventory, false),
-            // The deed that ended the last subtask failed; often because of what the hand holds.
+            // The action that ended the last subtask failed, often because of the held object.
             None if self.progress.note == Note::Fresh && !self.uses() => (Command::Inventory, false),
-            // What was in sight is lost: look again where the search stands.
+            // The last description is lost: examine the last checked receptacle again.
             _ => match self.progress.checked.last() {
                 Some(place) => (Command::Examine(*place), false),
                 None => self.next(None, None),
@@ -231,7 +232,7 @@ impl<'a> Search<'a, '_> {
         }
     }
 
-    /// Nothing in the answer decides.
+    /// Acts on the progress text, where the answer does not decide.
     fn by_note(&self, here: Option<Entity<'a>>) -> Move<'a> {
         if let Some(object) = self.wrong_in_hand() {
             return self.put_away(object, here);
@@ -244,7 +245,7 @@ impl<'a> Search<'a, '_> {
         }
     }
 
-    /// Walk to where a wrong object can be put down.
+    /// Walks to a receptacle for a wrong object in the hand.
     fn put_away(&self, object: Entity<'a>, here: Option<Entity<'a>>) -> Move<'a> {
         let order = self.expert.prior.order(self.room, object.kind);
         let place = order.into_iter().find(|place| Some(*place) != here);
@@ -255,25 +256,26 @@ impl<'a> Search<'a, '_> {
         self.expert.prior.order(self.room, self.kind())
     }
 
-    /// Where the object that was placed already lies: no other one can be there.
+    /// Whether a receptacle holds the object placed earlier: no second one can be there.
     fn excluded(&self, place: Entity<'_>) -> bool {
         matches!(self.subtask, Subtask::FindNew { at, .. } if at == place)
     }
 
-    /// The first place that was not looked into, other than the one in sight.
+    /// Returns the first unchecked receptacle, other than the visible one.
     fn unchecked(&self, seen: Option<Entity<'a>>) -> Option<Entity<'a>> {
         self.order().into_iter().find(|place| {
             Some(*place) != seen && !self.excluded(*place) && !self.progress.checked.contains(place)
         })
     }
 
-    /// On to the next place. `seen` is the place in sight, `here` where the agent stands without having looked.
+    /// Moves to the next receptacle. `seen` is the visible one, `here` the agent's position if its contents are
+    /// unknown.
     fn next(&self, seen: Option<Entity<'a>>, here: Option<Entity<'a>>) -> Move<'a> {
         if let Some(place) = self.unchecked(seen) {
             let command = if Some(place) == here { Command::Examine(place) } else { Command::GoTo(place) };
             return (command, false);
         }
-        // Everything was looked into: go round again from here, without memory.
+        // All are checked: cycle through them again from here, without memory.
         let order = self.order();
         let current = order.iter().position(|place| Some(*place) == seen.or(here));
         let start = current.map_or(0, |index| index + 1);

@@ -1,4 +1,4 @@
-//! The action of an agent without hierarchy: the same expert, followed through the history.
+//! The flat role: actions of the hierarchical expert, with its subtasks recomputed from the history.
 
 use stepladder_core::query::NO_PROGRESS;
 
@@ -6,8 +6,8 @@ use super::{AlfworldExpert, Note, Progress, Subtask, recorder};
 use crate::view::{Feedback, Room};
 
 impl AlfworldExpert {
-    /// The next action after a history of (action, answer). The subtasks in between are worked out again from the
-    /// start, with the actions that were really taken.
+    /// Returns the next action after a history of (action, answer). Recomputes the subtasks from the start, given the
+    /// actions actually played.
     pub(super) fn act_flat(&self, task: &str, context: &str, history: &[(String, String)]) -> String {
         let room = Room::parse(context);
         let mut earlier: Vec<String> = Vec::new();
@@ -36,7 +36,7 @@ impl AlfworldExpert {
     }
 }
 
-/// Whether a progress text says that its subtask has been done.
+/// Whether a progress text shows that its subtask is complete.
 fn completed(subtask: &str, progress: &str) -> bool {
     let note = Progress::parse(progress).note;
     match (Subtask::parse(subtask), note) {

@@ -1,16 +1,16 @@
-//! The rule-based expert: three functions of prompt contents (design D11).
+//! Rule-based expert: functions of the query (docs/design.md D11).
 //!
-//! It is a STEP-HRL agent itself. The planner reads the task, the earlier subtasks and the last progress text; the
-//! executor reads the subtask, the observation and the progress text; the progress writer reads the subtask, its
-//! previous text, the action and the answer. None of them keeps anything between calls, so the same prompt always gets
-//! the same reply, at any state a learner may bring it into.
+//! The expert is itself a STEP-HRL agent. The planner reads the task, the earlier subtasks and the last progress text.
+//! The executor reads the subtask, the observation and the progress text. The progress writer reads the subtask, its
+//! previous text, the action and the answer. None of them keeps state between calls, so equal prompts get equal
+//! replies, in every state that a policy reaches.
 //!
-//! Rules it had to learn from the environment:
-//! * Receptacles can share one location. `go to` the second one then has no effect; `examine` shows it.
-//! * `heat`, `clean` and `cool` need no open device; afterwards a device that is also the target has to be examined,
-//!   because nothing says whether it is open.
-//! * The hand holds one object, so a wrong one has to be put down before anything else.
-//! * Nothing says that a goal of a chain has been reached: the earlier subtasks have to.
+//! Rules derived from the environment:
+//! * Receptacles can share a location. `go to` the second one then has no effect; `examine` describes it.
+//! * `heat`, `clean` and `cool` need no open device. Afterwards, a device that is also the target must be examined,
+//!   because no answer reports whether it is open.
+//! * The hand holds one object, so a wrong one must be put down first.
+//! * No answer reports that a goal of a chain is reached; it is inferred from the earlier subtasks.
 
 mod chain;
 mod executor;
@@ -32,7 +32,7 @@ pub use prior::Prior;
 pub use progress::{Note, Progress};
 pub use subtask::Subtask;
 
-/// The expert of ALFWorld and of generated households.
+/// Expert of ALFWorld and of generated households.
 #[derive(Debug, Clone)]
 pub struct AlfworldExpert {
     prior: Prior,
@@ -46,13 +46,13 @@ impl Default for AlfworldExpert {
 }
 
 impl AlfworldExpert {
-    /// With the search order of the official training games, and the wording of the environment it will act in (no
-    /// prompt shows that before an object has been placed).
+    /// Creates an expert with the search prior of the official training games, for the wording of an environment. (No
+    /// prompt shows the wording before an object has been placed.)
     pub fn new(wording: Wording) -> Self {
         Self::with_prior(wording, Prior::official())
     }
 
-    /// With another search order.
+    /// Creates an expert with another search prior.
     pub fn with_prior(wording: Wording, prior: Prior) -> Self {
         Self { prior, wording }
     }
@@ -77,7 +77,7 @@ impl Expert for AlfworldExpert {
                 recorder::record(subtask, progress, action, &observation.feedback)
             }
             Query::Flat { task, context, history } => self.act_flat(task, context, history),
-            // Blueprints are taken from its episodes (`stepladder_agent::replay`).
+            // Blueprints are derived from its episodes (`stepladder_agent::replay`).
             Query::Macro { .. } | Query::Micro { .. } => return None,
         })
     }

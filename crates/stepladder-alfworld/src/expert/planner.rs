@@ -1,19 +1,19 @@
-//! Which subtask comes next.
+//! The planner: the next subtask.
 
-use super::chain::{Standing, standing};
+use super::chain::{ChainState, chain_state};
 use super::{AlfworldExpert, Note, Progress, Subtask};
 use crate::view::{Entity, Family, Goal, Room};
 
-/// What is issued for a task sentence of no known form: nothing the executor can work on, so it looks around.
+/// Subtask for a task sentence of unknown form. The executor cannot pursue it and looks around.
 const NO_PLAN: &str = "look around";
 
 impl AlfworldExpert {
-    /// The next subtask.
+    /// Returns the next subtask.
     pub(super) fn plan(&self, task: &str, earlier: &[String], progress: &str, room: &Room<'_>) -> String {
         let Some(goals) = Goal::parse_all(task) else { return NO_PLAN.to_owned() };
         let earlier: Vec<Subtask<'_>> = earlier.iter().filter_map(|text| Subtask::parse(text)).collect();
         let progress = Progress::parse(progress);
-        let Some(Standing { goal, since, in_hand }) = standing(&goals, &earlier, &progress.note) else {
+        let Some(ChainState { goal, since, in_hand }) = chain_state(&goals, &earlier, &progress.note) else {
             return NO_PLAN.to_owned();
         };
         if let Some(kind) = in_hand {
@@ -61,7 +61,7 @@ impl<'a> Plan<'a, '_> {
         }
     }
 
-    /// The search for an object that still has to be brought.
+    /// Searches for an object that is not in place yet.
     fn search(&self) -> Subtask<'a> {
         let kind = self.goal.object;
         match self.placed() {
@@ -70,7 +70,7 @@ impl<'a> Plan<'a, '_> {
         }
     }
 
-    /// Which of two objects is in its place already, as the earlier subtasks tell.
+    /// Returns the first of two objects and its receptacle, known from the earlier subtasks. `None` if none is placed.
     fn placed(&self) -> Option<(Entity<'a>, Entity<'a>)> {
         self.earlier.iter().rev().find_map(|subtask| match *subtask {
             Subtask::FindNew { kind, placed, at }
@@ -82,7 +82,7 @@ impl<'a> Plan<'a, '_> {
         })
     }
 
-    /// What to do with the object in the hand.
+    /// Returns the subtask for the object in the hand.
     fn holding<'n>(&self, object: Entity<'n>, from: Option<Entity<'n>>) -> Subtask<'n>
     where
         'a: 'n,
@@ -99,13 +99,13 @@ impl<'a> Plan<'a, '_> {
         match self.goal.family {
             Family::Place | Family::Two => put,
             Family::Look => Subtask::FindUse { kind: self.goal.target },
-            // A put that was issued already means that the treatment had been done.
+            // A put was issued before, so the treatment is complete.
             Family::Treat(_) if self.earlier.last() == Some(&put) => put,
             Family::Treat(treatment) => Subtask::Treat { treatment, object },
         }
     }
 
-    /// The last subtask once more, if it can lead to the goal; a new search otherwise.
+    /// Repeats the last subtask if it can lead to the goal; starts a new search otherwise.
     fn again(&self) -> Subtask<'a> {
         let kind = self.goal.object;
         let useful = |subtask: &Subtask<'a>| match (*subtask, self.goal.family) {
@@ -126,7 +126,7 @@ impl<'a> Plan<'a, '_> {
         }
     }
 
-    /// Where the object has to go. The first receptacle of the kind is as good as any.
+    /// Returns the target receptacle. All receptacles of the kind are equivalent; the first is used.
     fn target(&self) -> Entity<'a> {
         let number = self.room.numbers(self.goal.target).first().copied().unwrap_or(1);
         Entity::new(self.goal.target, number)

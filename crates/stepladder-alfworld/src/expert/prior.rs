@@ -1,4 +1,4 @@
-//! Where things usually are: the search order of the expert.
+//! Search prior: usual locations of objects.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -9,38 +9,38 @@ use stepladder_core::label::Demonstration;
 use crate::generate::Household;
 use crate::view::{Entity, Feedback, Lid, Room, RoomClass};
 
-/// The table estimated from the official training games: counts only.
+/// Counts estimated from the official training games.
 const EMBEDDED: &str = include_str!("prior.tsv");
 
-/// Why a prior could not be read.
+/// Why a prior cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum PriorError {
-    /// A line is not `room class, receptacle kind, count, closed, object:count ...` separated by tabs.
+    /// A line is not `room class, receptacle kind, count, closed, object:count ...`, separated by tabs.
     #[error(
         "line {line} of the search prior is not `class<TAB>receptacle<TAB>seen<TAB>closed<TAB>object:count ...`"
     )]
     Line {
-        /// From 1.
+        /// Line number, from 1.
         line: usize,
     },
-    /// The file could not be read.
+    /// The file cannot be read.
     #[error("the search prior could not be read: {0}")]
     Io(#[from] std::io::Error),
 }
 
-/// One receptacle with what is in it, for estimation.
+/// One receptacle and its contents, for estimation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stock {
     /// Kind of the receptacle.
     pub receptacle: String,
     /// Whether it is closed at the start.
     pub closed: bool,
-    /// Kinds of the objects in or on it; repetitions do not count.
+    /// Kinds of the objects in or on it; duplicates have no effect.
     pub objects: Vec<String>,
 }
 
 impl Stock {
-    /// The receptacles of a household as the text names them.
+    /// Returns the receptacles of a household, as named in texts.
     pub fn of_household(household: &Household) -> Vec<Self> {
         let mut stocks: Vec<Self> = household
             .receptacles
@@ -65,41 +65,44 @@ impl Stock {
 /// Counts for one kind of receptacle in one class of room.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Row {
-    /// Receptacles seen.
+    /// Number of receptacles seen.
     seen: u32,
-    /// How many of them were closed at first.
+    /// Number of them that were closed at first.
     closed: u32,
-    /// By object kind, how many of them held at least one.
+    /// Number of them that held at least one object of each kind.
     holding: BTreeMap<String, u32>,
 }
 
-/// What opening costs, in actions. It is one action; but what closed receptacles of one kind hold lies in one of many,
-/// and with 2 the training games take 8.06 steps instead of 8.09 (`examples/expert_stats`).
+/// Cost of opening, in actions. Opening is one action, but an object in closed receptacles is in one of many; with a
+/// cost of 2, training games take 8.06 instead of 8.09 steps (`examples/expert_stats`).
 const OPENING: f64 = 2.0;
 
 impl Row {
-    /// Actions to look into all of them; at least 1.
+    /// Number of actions to look into all of them; at least 1.
     fn actions(&self) -> f64 {
         (f64::from(self.seen) + OPENING * f64::from(self.closed)).max(1.0)
     }
 }
 
-/// How often a receptacle of a kind holds an object of a kind, by class of room.
+/// Frequencies of objects in receptacles, by kind and class of room.
 ///
-/// The expert looks into the receptacles of a room by falling chance per action: the share of receptacles of this kind
-/// that hold the object, divided by one action plus the cost of opening for the share that must be opened first.
+/// The expert searches receptacles by decreasing probability per action: the fraction of receptacles of this kind that
+/// hold the object, divided by one action plus the opening cost times the fraction that is closed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Prior {
     rows: BTreeMap<(RoomClass, String), Row>,
 }
 
 impl Prior {
-    /// The table estimated from the official training games.
+    /// Loads the prior estimated from the official training games.
+    ///
+    /// # Panics
+    /// If the embedded table is malformed, which a test excludes.
     pub fn official() -> Self {
         Self::load(EMBEDDED.as_bytes()).expect("the embedded table is checked by a test")
     }
 
-    /// Estimates from complete rooms: each a list of receptacles with their contents at the start.
+    /// Estimates a prior from complete rooms, each a list of receptacles with their contents at the start.
     pub fn estimate(rooms: impl IntoIterator<Item = Vec<Stock>>) -> Self {
         let mut prior = Self::default();
         for room in rooms {
@@ -111,7 +114,7 @@ impl Prior {
         prior
     }
 
-    /// Adds what a demonstration shows: every receptacle the first time its contents are seen.
+    /// Adds the observations of a demonstration: every receptacle when its contents are first visible.
     pub fn observe(&mut self, demonstration: &Demonstration) {
         let class = Room::parse(&demonstration.context).class();
         let mut closed: BTreeSet<Entity<'_>> = BTreeSet::new();
@@ -142,10 +145,10 @@ impl Prior {
         }
     }
 
-    /// Reads a table that [`Prior::save`] wrote.
+    /// Reads a table written by [`Prior::save`].
     ///
     /// # Errors
-    /// [`PriorError`].
+    /// [`PriorError`] if the reader fails or a line is malformed.
     pub fn load(reader: impl BufRead) -> Result<Self, PriorError> {
         let mut prior = Self::default();
         for (index, line) in reader.lines().enumerate() {
@@ -156,7 +159,7 @@ impl Prior {
         Ok(prior)
     }
 
-    /// The table as text: a line per class of room and kind of receptacle.
+    /// Writes the table as text: one line per class of room and kind of receptacle.
     pub fn save(&self) -> String {
         let mut text = String::new();
         for ((class, receptacle), row) in &self.rows {
@@ -174,7 +177,7 @@ impl Prior {
         text
     }
 
-    /// Chance per action of finding the object in one receptacle of this kind.
+    /// Probability per action of finding the object in a receptacle of this kind.
     fn score(row: &Row, object: &str) -> f64 {
         let held = row.holding.get(object).copied().unwrap_or(0);
         f64::from(held) / row.actions()
@@ -188,8 +191,8 @@ impl Prior {
         })
     }
 
-    /// The receptacles of a room in the order in which to look for an object: kinds by falling chance per action, where
-    /// that says nothing by chance in any room and then by how full such receptacles are; numbers ascending.
+    /// Sorts the receptacles of a room for the search of an object: kinds by decreasing probability per action, ties by
+    /// the probability over all rooms, then by mean number of object kinds; numbers ascending.
     pub fn order<'a>(&self, room: &Room<'a>, object: &str) -> Vec<Entity<'a>> {
         let class = room.class();
         let scores = |kind: &str| -> [f64; 3] {

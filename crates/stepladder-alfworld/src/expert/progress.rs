@@ -1,8 +1,8 @@
-//! The progress texts: one fact, and for searches the list of places looked into so far.
+//! Progress texts: one fact, and for searches the list of checked receptacles.
 //!
-//! Every place whose contents were seen is listed, also the one where the wanted thing lies: whether it lies there is
-//! decided by the executor, from the observation. So this question is answered in one place only, and a progress text
-//! can never claim a sight that the observation does not show.
+//! Every receptacle whose contents were visible is listed, also the one with the wanted object: the executor decides
+//! from the observation whether the object is there. This decision is made in one place only, and a progress text never
+//! claims more than the observations show.
 
 use std::fmt;
 
@@ -11,63 +11,63 @@ use stepladder_core::query::NO_PROGRESS;
 use crate::view::entity::Entity;
 use crate::view::{Command, Treatment};
 
-/// The fact a progress text states.
+/// Fact stated by a progress text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Note<'a> {
-    /// Nothing happened yet in this subtask.
+    /// No action of this subtask has been played.
     Fresh,
-    /// A search goes on; the object named, if any, is not the wanted one.
+    /// A search continues.
     Searching {
-        /// The object that has been placed already.
+        /// Object placed earlier, which is not the wanted one.
         except: Option<Entity<'a>>,
     },
     /// The agent is at a receptacle.
     At(Entity<'a>),
     /// The last action had no effect.
     Failed(&'a str),
-    /// The hand holds nothing.
+    /// The hand is empty.
     HandEmpty,
     /// An object was picked up.
     PickedUp {
         /// The object.
         object: Entity<'a>,
-        /// Where it was.
+        /// Its former receptacle.
         receptacle: Entity<'a>,
     },
     /// An object was heated, cleaned or cooled.
     Treated {
-        /// Which of them.
+        /// Treatment.
         treatment: Treatment,
         /// The object.
         object: Entity<'a>,
-        /// Where.
+        /// Device.
         device: Entity<'a>,
     },
     /// An object was put down.
     Put {
         /// The object.
         object: Entity<'a>,
-        /// Where.
+        /// Its new receptacle.
         receptacle: Entity<'a>,
     },
-    /// Something was switched on.
+    /// A device was switched on.
     Used(Entity<'a>),
     /// A text of another form.
     Unknown,
 }
 
-/// A progress text as structure.
+/// A parsed progress text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress<'a> {
-    /// What the hand is known to hold and should not: nothing else can be picked up before it is put down.
+    /// Wrong object in the hand, if known. It must be put down before another one can be picked up.
     pub held: Option<Entity<'a>>,
-    /// The fact.
+    /// Stated fact.
     pub note: Note<'a>,
-    /// Places looked into in this search: kinds in the order of their first place, numbers ascending.
+    /// Receptacles checked in this search: kinds by first occurrence, numbers ascending.
     pub checked: Vec<Entity<'a>>,
 }
 
-/// Between the sentence and the list.
+/// Separator between sentence and list.
 const CHECKED: &str = " || [Checked: ";
 
 fn treated(treatment: Treatment) -> &'static str {
@@ -83,7 +83,7 @@ impl fmt::Display for Progress<'_> {
         let mut note = &self.note;
         if let Some(object) = self.held {
             write!(f, "Holding {object}.")?;
-            // That is fact enough; only a failure is worth another sentence.
+            // The held object is fact enough; only a failure adds another sentence.
             if !matches!(note, Note::Failed(_)) {
                 return self.write_checked(f);
             }
@@ -123,7 +123,7 @@ impl Progress<'_> {
 }
 
 impl<'a> Progress<'a> {
-    /// Reads a progress text. Any text gives something; what cannot be read is [`Note::Unknown`].
+    /// Parses a progress text. Never fails: unreadable text becomes [`Note::Unknown`].
     pub fn parse(text: &'a str) -> Self {
         let (sentence, list) = match text.split_once(CHECKED) {
             Some((sentence, list)) => (sentence, list.strip_suffix(']').unwrap_or(list)),
@@ -138,7 +138,7 @@ impl<'a> Progress<'a> {
         progress
     }
 
-    /// Adds a place to the list, once.
+    /// Adds a receptacle to the checked list, once.
     pub fn check(&mut self, place: Entity<'a>) {
         let same_kind = |other: &Entity<'_>| other.kind == place.kind;
         let Some(first) = self.checked.iter().position(same_kind) else {
@@ -152,7 +152,7 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// The action that failed last, if the note says so and the action can be read.
+    /// Returns the last failed action, if the note states one that parses.
     pub fn failed(&self) -> Option<Command<'a>> {
         match self.note {
             Note::Failed(action) => Command::parse(action),
@@ -161,7 +161,7 @@ impl<'a> Progress<'a> {
     }
 }
 
-/// Splits off the sentence that says what the hand holds.
+/// Splits off the sentence about the held object.
 fn holding(text: &str) -> (Option<Entity<'_>>, &str) {
     let held = text.strip_prefix("Holding ").and_then(Entity::take);
     match held.and_then(|(object, rest)| Some((object, rest.strip_prefix('.')?))) {

@@ -1,4 +1,4 @@
-//! Freeing the hand between two goals.
+//! Freeing of the hand between two goals.
 
 use std::sync::LazyLock;
 
@@ -9,7 +9,7 @@ use super::{AlfworldExpert, Note, Progress};
 use crate::generate::Tables;
 use crate::view::{Command, Entity, Feedback, Room};
 
-/// Which receptacle kinds the domain lets hold which object kinds. Where objects start says less: a vase may stand on a
+/// Compatible (receptacle kind, object kind) pairs of the domain. Start positions are not enough: a vase may start on a
 /// television stand, but cannot be put there.
 static CONTAINS: LazyLock<FxHashSet<(String, String)>> = LazyLock::new(|| {
     let lower = |kind: &String| kind.to_ascii_lowercase();
@@ -25,7 +25,7 @@ fn accepts(receptacle: &str, object: &str) -> bool {
 }
 
 impl AlfworldExpert {
-    /// Ask what the hand holds, walk to where such things usually lie, put it down.
+    /// Checks the inventory, walks to a likely receptacle for the object, and puts it down.
     pub(super) fn put_away<'a>(
         &self,
         kind: &str,
@@ -92,7 +92,7 @@ mod tests {
     const ROOM: &str =
         "Looking quickly around you, you see a drawer 1, a sidetable 1, a sofa 1, and a tvstand 1.";
 
-    /// The actions and progress texts of a subtask whose actions are answered like this.
+    /// Returns the actions and the last progress text of a subtask with the given answers.
     fn play(subtask: &str, answers: &[&str]) -> (Vec<String>, String) {
         let expert = AlfworldExpert::default();
         let mut progress = "None".to_owned();

@@ -1,9 +1,9 @@
-//! The progress writer. It sees neither the task nor the room.
+//! The progress writer. It reads neither the task nor the room.
 
 use super::{Note, Progress, Subtask};
 use crate::view::{Command, Entity, Feedback};
 
-/// The progress text after an action.
+/// Returns the progress text after an action.
 pub(super) fn record(subtask: &str, previous: &str, action: &str, feedback: &str) -> String {
     let subtask = Subtask::parse(subtask);
     let previous = Progress::parse(previous);
@@ -18,7 +18,7 @@ pub(super) fn record(subtask: &str, previous: &str, action: &str, feedback: &str
     .to_string()
 }
 
-/// While looking for something: keeps the list of places.
+/// Updates a search: keeps the list of checked receptacles.
 fn search<'a>(
     subtask: &Subtask<'a>,
     mut previous: Progress<'a>,
@@ -33,7 +33,7 @@ fn search<'a>(
     let mut held = previous.held;
     let note = match feedback {
         Feedback::NothingHappens => {
-            // A receptacle that can be neither walked to nor examined does not exist: never try it again.
+            // A receptacle that can be neither reached nor examined does not exist and is never tried again.
             if let (Some(Command::GoTo(there)), Some(Command::Examine(here))) =
                 (previous.failed(), Command::parse(action))
                 && here == there
@@ -59,7 +59,7 @@ fn search<'a>(
         Feedback::TurnedOn(thing) if matches!(subtask, Subtask::FindUse { kind } if *kind == thing.kind) => {
             return done(Note::Used(*thing));
         }
-        // What the hand holds while looking for a lamp is what belongs there.
+        // While looking for a lamp, the held object is the right one.
         Feedback::PickedUp { .. } | Feedback::Treated { .. } | Feedback::Carrying(_)
             if matches!(subtask, Subtask::FindUse { .. }) =>
         {
@@ -89,7 +89,7 @@ fn search<'a>(
     Progress { held, note, checked: previous.checked }
 }
 
-/// While doing something with the object in the hand.
+/// Updates a subtask with the object in the hand.
 fn errand<'a>(previous: Progress<'a>, action: &'a str, feedback: &Feedback<'a>) -> Progress<'a> {
     let at = |place: Entity<'a>| match previous.failed() {
         Some(Command::Place { receptacle, .. }) if receptacle == place => previous.note,
@@ -119,7 +119,7 @@ fn errand<'a>(previous: Progress<'a>, action: &'a str, feedback: &Feedback<'a>) 
     })
 }
 
-/// While putting away what the hand holds: which object that is must not be forgotten on the way.
+/// Updates a put-away subtask: the object in the hand must be remembered.
 fn tidy<'a>(previous: Progress<'a>, action: &'a str, feedback: &Feedback<'a>) -> Progress<'a> {
     let held = previous.held;
     let after = |note| Progress { held, note, checked: Vec::new() };

@@ -1,11 +1,11 @@
-//! The subtasks the planner issues, and their wording.
+//! Subtasks of the planner and their texts.
 
 use std::fmt;
 
 use crate::view::entity::take_kind;
 use crate::view::{Entity, Treatment};
 
-/// A subtask (spec/algorithms 3.0: locate and pick up, locate and use, clean, heat, cool, put).
+/// A subtask (docs/spec/algorithms.md 3.0: locate and pick up, locate and use, clean, heat, cool, put).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Subtask<'a> {
     /// Find an object of a kind and pick it up.
@@ -13,23 +13,23 @@ pub enum Subtask<'a> {
         /// The kind.
         kind: &'a str,
     },
-    /// Find another object of a kind, when one has been placed already.
+    /// Find a second object of a kind after the first has been placed.
     FindNew {
         /// The kind.
         kind: &'a str,
-        /// The one that must stay where it is.
+        /// The first object, which must stay in place.
         placed: Entity<'a>,
-        /// Where that is: no other one can be there, or the task would be solved.
+        /// Its receptacle. No second object of the kind can be there, or the task would be solved.
         at: Entity<'a>,
     },
-    /// Find something of a kind and switch it on.
+    /// Find a device of a kind and switch it on.
     FindUse {
         /// The kind.
         kind: &'a str,
     },
     /// Heat, clean or cool the held object.
     Treat {
-        /// Which of them.
+        /// Treatment.
         treatment: Treatment,
         /// The object.
         object: Entity<'a>,
@@ -38,12 +38,12 @@ pub enum Subtask<'a> {
     Put {
         /// The object.
         object: Entity<'a>,
-        /// Where to.
+        /// Target receptacle.
         receptacle: Entity<'a>,
     },
-    /// Put down, anywhere, what the hand still holds from a goal that asked for no place.
+    /// Put down, anywhere, the object left in the hand by a goal without a target receptacle.
     PutAway {
-        /// Its kind: which one of its kind it is stands in no prompt of the planner.
+        /// Its kind. Prompts of the planner do not show its number.
         kind: &'a str,
     },
 }
@@ -64,7 +64,7 @@ impl fmt::Display for Subtask<'_> {
 }
 
 impl<'a> Subtask<'a> {
-    /// Reads a subtask; none if it is not one of ours.
+    /// Parses a subtask. `None` for any other text.
     ///
     /// ```
     /// use stepladder_alfworld::expert::Subtask;
@@ -99,7 +99,7 @@ impl<'a> Subtask<'a> {
         })
     }
 
-    /// Whether an object that was picked up is what this subtask looks for.
+    /// Whether an object is the one that this subtask looks for.
     pub fn wants(&self, object: Entity<'_>) -> bool {
         match self {
             Self::Find { kind } => object.kind == *kind,

@@ -1,4 +1,4 @@
-//! Chains: how many goals a game has, and what results of such games are filed under.
+//! Chains: number of goals of a game, and the family of its results.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use super::GenerateError;
 use super::household::{Family, Household, Task, read_goal, read_household};
 use crate::chain::{FAMILY, LONGEST};
 
-/// How many goals a game has: 1 to 8.
+/// Number of goals of a game: 1 to 8.
 ///
 /// ```
 /// use stepladder_alfworld::generate::GoalCount;
@@ -23,23 +23,23 @@ impl GoalCount {
     /// One goal: the official form.
     pub const ONE: Self = Self(1);
 
-    /// So many goals, if a game can have so many.
+    /// Checks a number of goals. `None` outside 1 to 8.
     pub fn new(goals: usize) -> Option<Self> {
         (1..=LONGEST).contains(&goals).then_some(Self(goals))
     }
 
-    /// The number.
+    /// Number of goals.
     pub fn get(self) -> usize {
         self.0
     }
 
-    /// Every possible number, ascending.
+    /// Iterates over all possible numbers, ascending.
     pub fn all() -> impl Iterator<Item = Self> {
         (1..=LONGEST).map(Self)
     }
 }
 
-/// What the results of a game are filed under.
+/// Family of a game in result tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum GameFamily {
@@ -50,7 +50,7 @@ pub enum GameFamily {
 }
 
 impl GameFamily {
-    /// The official family of a game with one goal.
+    /// Official family of a game with one goal. `None` for a chain.
     pub fn single(self) -> Option<Family> {
         match self {
             Self::Single(family) => Some(family),
@@ -88,10 +88,10 @@ impl TryFrom<String> for GameFamily {
     }
 }
 
-/// Reads the household and the goals, in order, out of a problem text with one goal or a chain.
+/// Parses the household and the goals, in order, of a problem with one goal or a chain.
 ///
 /// # Errors
-/// [`GenerateError::Problem`] names the first fact or goal that does not fit.
+/// [`GenerateError::Problem`] with the first invalid fact or goal.
 pub fn read_chain(problem: &str) -> Result<(Household, Vec<Task>), GenerateError> {
     let (household, goal) = read_household(problem)?;
     let goals = match goal.split_once("(sequence") {
@@ -101,7 +101,7 @@ pub fn read_chain(problem: &str) -> Result<(Household, Vec<Task>), GenerateError
     Ok((household, goals))
 }
 
-/// The expressions at the start of `text`, up to the first bracket that closes none of them.
+/// Splits the expressions at the start of `text`, up to the first unmatched closing bracket.
 fn expressions(text: &str) -> Vec<&str> {
     let (mut found, mut depth, mut start) = (Vec::new(), 0, 0);
     for (at, byte) in text.bytes().enumerate() {

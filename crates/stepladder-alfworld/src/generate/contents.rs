@@ -1,4 +1,4 @@
-//! Draws what lies where in a furnished room.
+//! Draws the contents of a furnished room.
 
 use std::collections::BTreeMap;
 
@@ -18,21 +18,21 @@ const FIXTURES: &[(&str, &str)] = &[
     ("LaundryHamperLid", "LaundryHamper"),
 ];
 
-/// How much of its kind's objects `number` receptacles of one kind attract: the fourth root, because twice as many
-/// cabinets do not hold twice as much. In official kitchens the share of cabinets does not grow with their number at all,
-/// that of counter tops with its square root. (Roots, unlike powers, are the same number on every platform.)
+/// Attraction of `number` receptacles of one kind for objects: the fourth root, because twice as many cabinets do not
+/// hold twice as many objects. In official kitchens, the proportion of objects in cabinets does not grow with their
+/// number at all, that on counter tops with its square root. (Roots, unlike powers, are bit-equal on every platform.)
 pub(super) fn attraction(number: usize) -> f64 {
     (number as f64).sqrt().sqrt()
 }
 
-/// A place with its weight.
+/// A start place and its weight.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Choice<'t> {
     pub(super) place: &'t str,
     pub(super) weight: f64,
 }
 
-/// The places where an object of `kind` may start in a room with these receptacles.
+/// Returns the possible start places of an object of `kind` in a room with these receptacles.
 pub(super) fn choices<'t>(
     room: &'t RoomTables,
     kind: &str,
@@ -54,7 +54,7 @@ pub(super) fn choices<'t>(
                 }
             };
         }
-        // A kind that no game was counted with has no usual number.
+        // A kind without counted games has no usual number, hence no finite weight.
         if weight.is_finite() && weight > 0.0 {
             choices.push(Choice { place, weight });
         }
@@ -62,8 +62,8 @@ pub(super) fn choices<'t>(
     choices
 }
 
-/// The same for an object of the target kind: the family's hiding factors apply, and goal receptacles are left out where
-/// official games leave them out.
+/// Adjusts the choices for an object of the target kind: applies the family's hiding factors, and excludes goal
+/// receptacles where official games do.
 pub(super) fn aim(choices: &mut Vec<Choice<'_>>, hiding: Option<&BTreeMap<String, f64>>, task: &Task) {
     for choice in choices.iter_mut() {
         for kind in choice.place.split(AND) {
@@ -76,11 +76,11 @@ pub(super) fn aim(choices: &mut Vec<Choice<'_>>, hiding: Option<&BTreeMap<String
     choices.retain(|choice| choice.weight > 0.0);
 }
 
-/// An object before it has a name.
+/// An object without a name.
 #[derive(Debug)]
 pub(super) struct Item {
     pub(super) kind: String,
-    /// Indices of receptacles; empty for an object out of reach.
+    /// Indices of its receptacles; empty for an object out of reach.
     pub(super) inside: Vec<usize>,
 }
 
@@ -142,7 +142,7 @@ fn least_needed(kind: &str, tasks: &[Task]) -> usize {
     least
 }
 
-/// Picks the receptacles for a place; `None` when all of them are full.
+/// Selects receptacles for a start place. `None` if all are full.
 fn settle(place: &str, layout: &Layout, free: &mut [usize], rng: &mut Rng) -> Option<Vec<usize>> {
     if place == FLOOR {
         return Some(Vec::new());
@@ -156,7 +156,7 @@ fn settle(place: &str, layout: &Layout, free: &mut [usize], rng: &mut Rng) -> Op
         if candidates.is_empty() {
             return None;
         }
-        // What lies across two receptacles lies across neighbours where there are any.
+        // An object in two receptacles is put into neighbours, if there are any.
         let near: Vec<usize> = candidates
             .iter()
             .copied()
@@ -173,7 +173,7 @@ fn settle(place: &str, layout: &Layout, free: &mut [usize], rng: &mut Rng) -> Op
     Some(inside)
 }
 
-/// Lays some objects into others that lie in the same receptacle, at the observed rate for their kinds.
+/// Puts some objects into others in the same receptacle, at the observed rate of their kinds.
 pub(super) fn nest(room: &RoomTables, objects: &mut [Object], rng: &mut Rng) {
     let outers: Vec<usize> = (0..objects.len())
         .filter(|&index| !objects[index].inside.is_empty() && room.nested.contains_key(&objects[index].kind))

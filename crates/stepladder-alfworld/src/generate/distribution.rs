@@ -1,4 +1,4 @@
-//! Summarises any set of games, and puts two summaries side by side.
+//! Statistics of a set of games, and comparison of two sets.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -9,19 +9,19 @@ use super::GenerateError;
 use super::estimate::place_key;
 use super::household::{Family, Room, read_problem};
 
-/// Mean and spread of a number.
+/// Mean and deviation of a quantity.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
-    /// How many values.
+    /// Number of values.
     pub n: u32,
-    /// Their sum.
+    /// Sum of the values.
     pub sum: f64,
     /// Sum of their squares.
     pub squares: f64,
 }
 
 impl Spread {
-    /// Counts one value.
+    /// Adds a value.
     pub fn add(&mut self, value: f64) {
         self.n += 1;
         self.sum += value;
@@ -33,13 +33,13 @@ impl Spread {
         self.sum / f64::from(self.n.max(1))
     }
 
-    /// Standard deviation of the population; 0 without values.
+    /// Population standard deviation; 0 without values.
     pub fn sd(&self) -> f64 {
         (self.squares / f64::from(self.n.max(1)) - self.mean().powi(2)).max(0.0).sqrt()
     }
 }
 
-/// What was counted over a set of games.
+/// Statistics of a set of games.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// Number of games.
@@ -52,23 +52,23 @@ pub struct Summary {
     pub targets: BTreeMap<Family, BTreeMap<String, u32>>,
     /// Games per family and goal kind.
     pub places: BTreeMap<Family, BTreeMap<String, u32>>,
-    /// Objects of the target kind by the place they start in.
+    /// Objects of the target kind by start place.
     pub target_starts: BTreeMap<String, u32>,
-    /// Other objects by the place they start in.
+    /// Other objects by start place.
     pub other_starts: BTreeMap<String, u32>,
-    /// Objects of the target kind that start behind a door, per family: 1 or 0 each.
+    /// Whether objects of the target kind start behind a door, per family: 1 or 0 each.
     pub target_hidden: BTreeMap<Family, Spread>,
-    /// Objects of the target kind per game and family.
+    /// Objects of the target kind per game, by family.
     pub target_number: BTreeMap<Family, Spread>,
-    /// Commands in the walkthrough, per family.
+    /// Commands of the walkthrough, by family.
     pub walkthrough: BTreeMap<Family, Spread>,
-    /// Object kinds by number of games they occur in.
+    /// Number of games with each object kind.
     pub object_kinds: BTreeMap<String, u32>,
-    /// Receptacle kinds by number of games they occur in.
+    /// Number of games with each receptacle kind.
     pub receptacle_kinds: BTreeMap<String, u32>,
 }
 
-/// What was counted over the games in one kind of room.
+/// Statistics of the games in one kind of room.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RoomSummary {
     /// Number of games.
@@ -81,21 +81,21 @@ pub struct RoomSummary {
     pub object: BTreeMap<String, Spread>,
     /// Receptacles of each kind per game.
     pub receptacle: BTreeMap<String, Spread>,
-    /// Share of a game's receptacles that share their location with another.
+    /// Fraction of a game's receptacles that share their location with another.
     pub shared: Spread,
-    /// Share of a game's receptacles that have a door.
+    /// Fraction of a game's receptacles with a door.
     pub openable: Spread,
-    /// Share of a game's objects that lie in no receptacle.
+    /// Fraction of a game's objects in no receptacle.
     pub out_of_reach: Spread,
-    /// Different combinations of receptacle numbers.
+    /// Distinct combinations of receptacle numbers.
     pub combinations: BTreeSet<Vec<(String, usize)>>,
 }
 
 impl Summary {
-    /// Counts one more game.
+    /// Adds a game.
     ///
     /// # Errors
-    /// [`GenerateError::Problem`] if the text is no problem.
+    /// [`GenerateError::Problem`] if the text is not a household problem.
     pub fn add(&mut self, problem: &str, walkthrough: usize) -> Result<(), GenerateError> {
         let (household, task) = read_problem(problem)?;
         let counts = household.receptacle_counts();
@@ -134,24 +134,24 @@ impl Summary {
         for (kind, number) in household.object_counts() {
             room.object.entry(kind.to_owned()).or_default().add(number as f64);
         }
-        let share = |number: usize, all: f64| if all > 0.0 { number as f64 / all } else { 0.0 };
+        let fraction = |number: usize, all: f64| if all > 0.0 { number as f64 / all } else { 0.0 };
         let shared = household.groups().iter().map(Vec::len).filter(|size| *size > 1).sum();
-        room.shared.add(share(shared, all));
-        room.openable.add(share(household.receptacles.iter().filter(|one| one.openable).count(), all));
+        room.shared.add(fraction(shared, all));
+        room.openable.add(fraction(household.receptacles.iter().filter(|one| one.openable).count(), all));
         let lost = household.objects.iter().filter(|object| object.inside.is_empty()).count();
-        room.out_of_reach.add(share(lost, household.objects.len() as f64));
+        room.out_of_reach.add(fraction(lost, household.objects.len() as f64));
         room.combinations
             .insert(counts.into_iter().map(|(kind, number)| (kind.to_owned(), number)).collect());
         Ok(())
     }
 
-    /// Share of games, by kind of room.
+    /// Games by kind of room.
     fn room_mix(&self) -> BTreeMap<Room, u32> {
         self.rooms.iter().map(|(room, summary)| (*room, summary.games)).collect()
     }
 }
 
-/// Half the sum of the absolute differences of two distributions: 0 for equal ones, 1 for disjoint ones.
+/// Total variation distance: half the sum of absolute differences, 0 for equal and 1 for disjoint distributions.
 pub fn total_variation<K: Ord>(one: &BTreeMap<K, u32>, two: &BTreeMap<K, u32>) -> f64 {
     let total = |counts: &BTreeMap<K, u32>| f64::from(counts.values().sum::<u32>().max(1));
     let (all_one, all_two) = (total(one), total(two));
@@ -161,15 +161,15 @@ pub fn total_variation<K: Ord>(one: &BTreeMap<K, u32>, two: &BTreeMap<K, u32>) -
 }
 
 /// Games by family and kind.
-fn flat(counts: &BTreeMap<Family, BTreeMap<String, u32>>) -> BTreeMap<(Family, &str), u32> {
+fn joint(counts: &BTreeMap<Family, BTreeMap<String, u32>>) -> BTreeMap<(Family, &str), u32> {
     counts
         .iter()
         .flat_map(|(family, kinds)| kinds.iter().map(|(kind, games)| ((*family, kind.as_str()), *games)))
         .collect()
 }
 
-/// Two summaries side by side, as Markdown. `again` is a summary of as many other games from the source of `second`:
-/// its distance to `second` is what chance alone makes of a distance.
+/// Compares two summaries as Markdown tables. `again` summarises the same number of other games from the source of
+/// `second`; its distance to `second` shows the effect of chance.
 pub fn report(
     (first_name, first): (&str, &Summary),
     (second_name, second): (&str, &Summary),
@@ -220,10 +220,11 @@ pub fn report(
         let of = |summary: &Summary| summary.rooms.get(&room).cloned().unwrap_or_default();
         row(&mut text, "receptacles", &|summary| mean_sd(Some(&of(summary).receptacles)));
         row(&mut text, "objects", &|summary| mean_sd(Some(&of(summary).objects)));
-        let share = |spread: Spread| format!("{:.1} % ± {:.1}", 100.0 * spread.mean(), 100.0 * spread.sd());
-        row(&mut text, "receptacles at a shared location", &|summary| share(of(summary).shared));
-        row(&mut text, "receptacles with a door", &|summary| share(of(summary).openable));
-        row(&mut text, "objects in no receptacle", &|summary| share(of(summary).out_of_reach));
+        let fraction =
+            |spread: Spread| format!("{:.1} % ± {:.1}", 100.0 * spread.mean(), 100.0 * spread.sd());
+        row(&mut text, "receptacles at a shared location", &|summary| fraction(of(summary).shared));
+        row(&mut text, "receptacles with a door", &|summary| fraction(of(summary).openable));
+        row(&mut text, "objects in no receptacle", &|summary| fraction(of(summary).out_of_reach));
         row(&mut text, "different receptacle counts", &|summary| of(summary).combinations.len().to_string());
         let kinds: BTreeSet<String> =
             both.iter().flat_map(|summary| of(summary).receptacle.into_keys()).collect();
@@ -239,7 +240,7 @@ pub fn report(
     }
 
     head(&mut text, "Most frequent targets", "share of games");
-    let targets = [flat(&first.targets), flat(&second.targets)];
+    let targets = [joint(&first.targets), joint(&second.targets)];
     let mut order: Vec<_> = targets[0].iter().collect();
     order.sort_by_key(|(key, games)| (std::cmp::Reverse(**games), **key));
     for (key, _) in order.into_iter().take(20) {
@@ -260,8 +261,8 @@ fn distances(text: &mut String, first: &Summary, second: &Summary, again: &Summa
         [
             ("families", total_variation(&one.families, &two.families)),
             ("rooms", total_variation(&one.room_mix(), &two.room_mix())),
-            ("family and target kind", total_variation(&flat(&one.targets), &flat(&two.targets))),
-            ("family and goal kind", total_variation(&flat(&one.places), &flat(&two.places))),
+            ("family and target kind", total_variation(&joint(&one.targets), &joint(&two.targets))),
+            ("family and goal kind", total_variation(&joint(&one.places), &joint(&two.places))),
             (
                 "where objects of the target kind start",
                 total_variation(&one.target_starts, &two.target_starts),

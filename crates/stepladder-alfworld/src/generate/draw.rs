@@ -1,14 +1,14 @@
-//! Draws from weights.
+//! Weighted draws.
 
 use rand::RngExt;
 use stepladder_core::seed::Rng;
 
-/// One of `items` with probability proportional to its weight; `None` if no weight is positive.
+/// Draws one of `items` with probability proportional to its weight. `None` if no weight is positive.
 pub(super) fn weighted<'a, T>(rng: &mut Rng, items: &'a [T], weight: impl Fn(&T) -> f64) -> Option<&'a T> {
     weighted_by(rng, items.iter(), |item| weight(item))
 }
 
-/// As [`weighted`], over anything that can be walked twice.
+/// As [`weighted`], for any cloneable iterator.
 pub(super) fn weighted_by<I>(rng: &mut Rng, items: I, weight: impl Fn(&I::Item) -> f64) -> Option<I::Item>
 where
     I: Iterator + Clone,

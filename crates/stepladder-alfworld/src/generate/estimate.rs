@@ -1,27 +1,27 @@
-//! Counts what the generator draws from, over any set of games. The committed table is this, over the official training
-//! games; applied to generated games it must give back about the same.
+//! Estimates the generator's tables from a set of games. The committed tables come from the official training games;
+//! estimates from generated games must approximately reproduce them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::GenerateError;
 use super::contents::{self, Choice};
 use super::household::{Family, Household, Object, Room, Task, read_problem};
-use super::tables::{AND, FLOOR, Histogram, Numbers, RoomTables, Tables};
+use super::tables::{AND, Combinations, FLOOR, Histogram, RoomTables, Tables};
 
-/// Receptacle kinds whose numbers are counted together: a fitted wall has one or the other.
+/// Receptacle kinds that are counted jointly: a fitted wall has one or the other.
 const TOGETHER: &[&[&str]] = &[&["Cabinet", "Drawer"]];
 
-/// Rounds of fitting [`Tables::hiding`]; the factors change by less than 1 % after the fifth.
+/// Iterations of the fit of [`Tables::hiding`]; the factors change by less than 1 % after the fifth.
 const HIDING_ROUNDS: usize = 8;
 
-/// The properties that the facts give to objects.
+/// Predicates that are properties of objects.
 const PROPERTIES: &[&str] =
     &["pickupable", "isReceptacleObject", "cleanable", "heatable", "coolable", "toggleable", "sliceable"];
 
-/// Counts over games, given as problem texts.
+/// Counts tables over games, given as problem texts.
 ///
 /// # Errors
-/// [`GenerateError::Problem`] for a text that is no problem, [`GenerateError::NoGames`] for an empty set.
+/// [`GenerateError::Problem`] for a text that is not a household problem, [`GenerateError::NoGames`] for an empty set.
 pub fn estimate<'a>(problems: impl IntoIterator<Item = &'a str>) -> Result<Tables, GenerateError> {
     let mut kinds = KindCounts::default();
     let mut games: Vec<(Household, Task)> = Vec::new();
@@ -70,7 +70,7 @@ pub fn estimate<'a>(problems: impl IntoIterator<Item = &'a str>) -> Result<Table
     Ok(tables)
 }
 
-/// What the facts say about kinds rather than about rooms.
+/// Counts per kind, independent of rooms.
 #[derive(Default)]
 struct KindCounts {
     declared: BTreeSet<(String, String)>,
@@ -114,7 +114,7 @@ impl KindCounts {
         self.declared.iter().filter(|(known, _)| known == class).map(|(_, kind)| kind.clone()).collect()
     }
 
-    /// A kind has a property if more than half of its objects have it.
+    /// Returns the properties of kinds: a kind has a property if more than half of its objects have it.
     fn properties(&self) -> BTreeMap<String, Vec<String>> {
         let mut properties = BTreeMap::new();
         for (kind, objects) in &self.objects {
@@ -141,9 +141,9 @@ fn estimate_room(games: &[(&Household, &Task)]) -> RoomTables {
     room.receptacles = receptacle_numbers(games, &receptacle_kinds);
     for household in &households {
         for receptacle in &household.receptacles {
-            let share = room.openable.entry(receptacle.kind.clone()).or_default();
-            share[0] += u32::from(receptacle.openable);
-            share[1] += 1;
+            let rate = room.openable.entry(receptacle.kind.clone()).or_default();
+            rate[0] += u32::from(receptacle.openable);
+            rate[1] += 1;
         }
         count_shared(household, &mut room);
     }
@@ -151,11 +151,11 @@ fn estimate_room(games: &[(&Household, &Task)]) -> RoomTables {
         count_nested(household, &mut room);
     }
     room.nested.retain(|_, inners| {
-        inners.retain(|_, share| share[0] > 0);
+        inners.retain(|_, rate| rate[0] > 0);
         !inners.is_empty()
     });
-    room.openable.retain(|_, share| share[0] > 0);
-    room.shared.retain(|_, share| share[0] > 0);
+    room.openable.retain(|_, rate| rate[0] > 0);
+    room.shared.retain(|_, rate| rate[0] > 0);
     let object_kinds: BTreeSet<&str> =
         households.iter().flat_map(|household| household.object_counts().into_keys()).collect();
     for kind in object_kinds {
@@ -187,7 +187,7 @@ fn estimate_room(games: &[(&Household, &Task)]) -> RoomTables {
     room
 }
 
-/// The key of the place that an object lies in: one kind, two joined by `+`, or `floor`.
+/// Key of an object's place: one receptacle kind, two joined by `+`, or `floor`.
 pub(super) fn place_key(household: &Household, object: &Object) -> String {
     match household.place_of(object)[..] {
         [] => FLOOR.to_owned(),
@@ -196,7 +196,7 @@ pub(super) fn place_key(household: &Household, object: &Object) -> String {
     }
 }
 
-fn receptacle_numbers(games: &[(&Household, &Task)], kinds: &BTreeSet<&str>) -> Vec<Numbers> {
+fn receptacle_numbers(games: &[(&Household, &Task)], kinds: &BTreeSet<&str>) -> Vec<Combinations> {
     let mut groups: Vec<Vec<&str>> = Vec::new();
     for &kind in kinds {
         let together = TOGETHER.iter().find(|together| together.contains(&kind));
@@ -217,7 +217,7 @@ fn receptacle_numbers(games: &[(&Household, &Task)], kinds: &BTreeSet<&str>) -> 
                 let numbers = group.iter().map(|kind| counts.get(kind).copied().unwrap_or(0)).collect();
                 *seen.entry(numbers).or_default() += 1;
             }
-            Numbers {
+            Combinations {
                 kinds: group.into_iter().map(str::to_owned).collect(),
                 seen: seen.into_iter().collect(),
             }
@@ -251,14 +251,14 @@ fn count_shared(household: &Household, room: &mut RoomTables) {
 fn count_nested(household: &Household, room: &mut RoomTables) {
     for inner in &household.objects {
         for &outer in &inner.nested {
-            let share = room.nested.entry(household.objects[outer].kind.clone()).or_default();
-            share.entry(inner.kind.clone()).or_default()[0] += 1;
+            let rate = room.nested.entry(household.objects[outer].kind.clone()).or_default();
+            rate.entry(inner.kind.clone()).or_default()[0] += 1;
         }
         for (index, outer) in household.objects.iter().enumerate() {
             let together = inner.inside.iter().any(|receptacle| outer.inside.contains(receptacle));
             if (together && !std::ptr::eq(inner, outer)) || inner.nested.contains(&index) {
-                let share = room.nested.entry(outer.kind.clone()).or_default();
-                share.entry(inner.kind.clone()).or_default()[1] += 1;
+                let rate = room.nested.entry(outer.kind.clone()).or_default();
+                rate.entry(inner.kind.clone()).or_default()[1] += 1;
             }
         }
     }
@@ -271,11 +271,12 @@ fn add_to(histogram: &mut Histogram, value: usize) {
     histogram[value] += 1;
 }
 
-/// Objects of the target kind start in other places than their kind does otherwise, because official games were
-/// filmed with a robot that had to reach them. The factors make the expected places equal the observed ones.
+/// Fits factors for the start places of target objects, which differ from those of other objects of the kind because a
+/// robot had to reach them when official games were recorded. The factors make the expected places equal the observed
+/// ones.
 fn fit_hiding(tables: &mut Tables, games: &[(Household, Task)]) {
     let mut observed: BTreeMap<Family, BTreeMap<String, f64>> = BTreeMap::new();
-    // Per game: task, number of targets, and the places that a target could have.
+    // Per game: task, number of targets, and the possible places of a target.
     let mut cases: Vec<(&Task, f64, Vec<Choice<'_>>)> = Vec::new();
     for (household, task) in games {
         let Some(room) = tables.rooms.get(&household.room) else { continue };
@@ -306,8 +307,8 @@ fn fit_hiding(tables: &mut Tables, games: &[(Household, Task)]) {
             for (kind, expected) in kinds {
                 let seen = observed.get(&family).and_then(|kinds| kinds.get(kind)).copied().unwrap_or(0.0);
                 let factor = hiding.entry(family).or_default().entry(kind.to_owned()).or_insert(1.0);
-                // Half a game more on both sides steadies rare places. What never happens (a thing to be cooled that
-                // lies in the fridge) stays impossible.
+                // Half a game more on both sides stabilises rare places. Impossible places (an object to be cooled that
+                // starts in the fridge) remain impossible.
                 *factor *= if seen > 0.0 { (seen + 0.5) / (expected + 0.5) } else { 0.0 };
             }
         }

@@ -1,5 +1,5 @@
-//! A household: one room with its receptacles and objects, as the facts of a game describe it. Official games are read
-//! into it, generated ones are written from it, and both are summarised from it.
+//! A household: one room with its receptacles and objects, as in the facts of a game. Official games are parsed into
+//! it, generated games are written from it, and statistics are computed on it.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::GenerateError;
 
-/// The four kinds of rooms of the official games.
+/// Kind of room in the official games.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Room {
@@ -23,10 +23,10 @@ pub enum Room {
 }
 
 impl Room {
-    /// All four, in table order.
+    /// All kinds, in table order.
     pub const ALL: [Self; 4] = [Self::Kitchen, Self::LivingRoom, Self::Bedroom, Self::Bathroom];
 
-    /// Name used in files and tables.
+    /// Name in files and tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Kitchen => "kitchen",
@@ -36,8 +36,8 @@ impl Room {
         }
     }
 
-    /// The room that has these receptacles. One kind decides; this agrees with the floor plan number of every official
-    /// training game.
+    /// Classifies a room by its receptacles. One kind decides; the result agrees with the floor plan number of every
+    /// official training game.
     pub fn of<'a>(receptacle_kinds: impl IntoIterator<Item = &'a str>) -> Self {
         let mut room = Self::LivingRoom;
         for kind in receptacle_kinds {
@@ -55,7 +55,7 @@ impl Room {
 /// The six official task families.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Family {
-    /// Put one object of a kind into a receptacle of a kind.
+    /// Put an object of a kind into a receptacle of a kind.
     #[serde(rename = "pick_and_place_simple")]
     Pick,
     /// Hold an object of a kind where a lamp has been turned on.
@@ -76,10 +76,10 @@ pub enum Family {
 }
 
 impl Family {
-    /// All six, in table order.
+    /// All families, in table order.
     pub const ALL: [Self; 6] = [Self::Pick, Self::Look, Self::Clean, Self::Heat, Self::Cool, Self::Two];
 
-    /// The official name.
+    /// Official name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Pick => "pick_and_place_simple",
@@ -91,7 +91,7 @@ impl Family {
         }
     }
 
-    /// The receptacle kind that the family needs besides the goal, if any.
+    /// Receptacle kind that the family needs besides the goal, if any.
     pub fn device(self) -> Option<&'static str> {
         match self {
             Self::Clean => Some("SinkBasin"),
@@ -101,21 +101,21 @@ impl Family {
         }
     }
 
-    /// How many objects of the target kind have to be handled.
+    /// Number of objects of the target kind to handle.
     pub fn needed(self) -> usize {
         if self == Self::Two { 2 } else { 1 }
     }
 
-    /// Official games of these families never start with an object of the target kind in a goal receptacle.
+    /// Whether official games of this family never start with an object of the target kind in a goal receptacle.
     pub fn starts_away_from_goal(self) -> bool {
         matches!(self, Self::Pick | Self::Two)
     }
 }
 
-/// What has to be done.
+/// Task of one goal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Task {
-    /// Which of the six goals.
+    /// Family.
     pub family: Family,
     /// Kind of the object to handle, for example `Mug`.
     pub target: String,
@@ -128,11 +128,11 @@ pub struct Task {
 pub struct Receptacle {
     /// Kind, for example `SinkBasin`.
     pub kind: String,
-    /// Name in the facts, for example `Sink_bar_…_bar_SinkBasin`.
+    /// Name in the facts, such as `Sink_bar_…_bar_SinkBasin`.
     pub id: String,
     /// Index into [`Household::locations`]. Several receptacles may share one.
     pub location: usize,
-    /// It has a door; it is closed at the start.
+    /// Whether it has a door; it is closed at the start.
     pub openable: bool,
 }
 
@@ -143,24 +143,24 @@ pub struct Object {
     pub kind: String,
     /// Name in the facts.
     pub id: String,
-    /// Indices of the receptacles it lies in: none (out of reach for good), one, sometimes two.
+    /// Indices of its receptacles: none (permanently out of reach), one, or two.
     pub inside: Vec<usize>,
     /// Index into [`Household::locations`].
     pub location: Option<usize>,
-    /// Indices of the objects it lies in or on (a spoon in a mug). Official games hardly ever say so.
+    /// Indices of the objects it is in or on (a spoon in a mug). Rare in official games.
     pub nested: Vec<usize>,
-    /// It is cool at the start.
+    /// Whether it is cool at the start.
     pub cool: bool,
 }
 
-/// One room and everything in it.
+/// One room and its contents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Household {
     /// Kind of room.
     pub room: Room,
     /// Names of the locations in the facts.
     pub locations: Vec<String>,
-    /// Index of the location where the agent stands at the start; no receptacle is there.
+    /// Index of the agent's start location, which has no receptacle.
     pub start: usize,
     /// All receptacles.
     pub receptacles: Vec<Receptacle>,
@@ -168,7 +168,7 @@ pub struct Household {
     pub objects: Vec<Object>,
 }
 
-/// The kind that a name of the facts starts with, for example `SinkBasin` for `Sink_bar_…_bar_SinkBasin`.
+/// Returns the kind at the start of a name of the facts, such as `SinkBasin` for `Sink_bar_…_bar_SinkBasin`.
 pub fn kind_of_id(id: &str) -> String {
     let kind = id.split("_bar_").next().unwrap_or(id);
     if id[kind.len()..].to_ascii_lowercase().contains("basin") {
@@ -178,7 +178,7 @@ pub fn kind_of_id(id: &str) -> String {
     }
 }
 
-/// Short names as players see them (`sinkbasin 1`): of all names of one kind, the last in order gets number 1.
+/// Returns short names as in observations (`sinkbasin 1`): of all names of one kind, the last in order gets number 1.
 pub fn short_names<'a>(ids: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let ids: Vec<&str> = ids.into_iter().collect();
     let lower: Vec<String> = ids.iter().map(|id| id.to_ascii_lowercase()).collect();
@@ -196,7 +196,7 @@ pub fn short_names<'a>(ids: impl IntoIterator<Item = &'a str>) -> Vec<String> {
 }
 
 impl Household {
-    /// How many receptacles of each kind there are.
+    /// Number of receptacles of each kind.
     pub fn receptacle_counts(&self) -> BTreeMap<&str, usize> {
         let mut counts = BTreeMap::new();
         for receptacle in &self.receptacles {
@@ -205,7 +205,7 @@ impl Household {
         counts
     }
 
-    /// How many objects of each kind there are.
+    /// Number of objects of each kind.
     pub fn object_counts(&self) -> BTreeMap<&str, usize> {
         let mut counts = BTreeMap::new();
         for object in &self.objects {
@@ -214,7 +214,7 @@ impl Household {
         counts
     }
 
-    /// For every location with receptacles, their indices.
+    /// Indices of the receptacles at each location that has any.
     pub fn groups(&self) -> Vec<Vec<usize>> {
         let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (index, receptacle) in self.receptacles.iter().enumerate() {
@@ -223,7 +223,7 @@ impl Household {
         groups.into_values().collect()
     }
 
-    /// The kinds of the receptacles that an object lies in: sorted, at most two, none for an object out of reach.
+    /// Kinds of the receptacles of an object: sorted, at most two, none for an object out of reach.
     pub fn place_of(&self, object: &Object) -> Vec<&str> {
         let mut kinds: Vec<&str> =
             object.inside.iter().map(|&index| self.receptacles[index].kind.as_str()).collect();
@@ -233,10 +233,10 @@ impl Household {
     }
 }
 
-/// Reads the household and the task out of an official or generated problem text.
+/// Parses the household and the task of an official or generated problem text.
 ///
 /// # Errors
-/// [`GenerateError::Problem`] names the first fact that does not fit.
+/// [`GenerateError::Problem`] with the first invalid fact, and for a chain.
 pub fn read_problem(problem: &str) -> Result<(Household, Task), GenerateError> {
     let (household, goal) = read_household(problem)?;
     if goal.contains("(sequence") {
@@ -245,7 +245,7 @@ pub fn read_problem(problem: &str) -> Result<(Household, Task), GenerateError> {
     Ok((household, read_goal(goal)?))
 }
 
-/// Reads the household, and finds where the goal begins.
+/// Parses the household. Also returns the text from the goal on.
 pub(super) fn read_household(problem: &str) -> Result<(Household, &str), GenerateError> {
     let broken = |what: &str| GenerateError::Problem { reason: what.to_owned() };
     let init = problem.find("(:init").ok_or_else(|| broken("there is no `(:init`"))?;
@@ -312,7 +312,7 @@ pub(super) fn read_household(problem: &str) -> Result<(Household, &str), Generat
                     receptacle.openable = true;
                 }
             }
-            // Two official games speak of objects that have no type: nothing can be done with those.
+            // Two official games mention objects without a type; no action applies to them.
             ["inReceptacle", id, receptacle] => {
                 let inside =
                     *order.get(receptacle).ok_or_else(|| broken(&format!("`{receptacle}` has no type")))?;
@@ -376,8 +376,8 @@ pub(super) fn read_goal(goal: &str) -> Result<Task, GenerateError> {
 }
 
 impl Household {
-    /// Identity of the room up to numbering: which receptacles are reached together, which of them have doors, what lies
-    /// in each and what lies in none. Coordinates do not count.
+    /// Identity of the room up to numbering: the groups of receptacles per location, doors, contents, and objects out
+    /// of reach. Coordinates have no effect.
     pub fn fingerprint(&self) -> u64 {
         fingerprint(
             self.receptacles.iter().map(|one| (one.kind.as_str(), one.openable, one.location)),
@@ -386,7 +386,8 @@ impl Household {
     }
 }
 
-/// Identity of a room from its receptacles (kind, door, location) and objects (kind, receptacles), in any order.
+/// Identity of a room from its receptacles (kind, door, location) and objects (kind, receptacles), independent of their
+/// order.
 pub(super) fn fingerprint<'a>(
     receptacles: impl Iterator<Item = (&'a str, bool, usize)>,
     objects: impl Iterator<Item = (&'a str, &'a [usize])>,

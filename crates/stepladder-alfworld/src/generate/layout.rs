@@ -1,4 +1,4 @@
-//! Draws the furniture of a room: which receptacles, which of them have doors, which are reached from one spot.
+//! Draws the furniture of a room: receptacles, their doors and shared locations.
 
 use std::collections::BTreeMap;
 
@@ -9,16 +9,16 @@ use super::draw::weighted;
 use super::household::Task;
 use super::tables::{AND, RoomTables};
 
-/// Kinds whose number is varied by one around the drawn number where that is at least three, so that rooms get
-/// numbers that no official floor plan has.
+/// Kinds whose number varies by one around the drawn number if that is at least three, so that rooms have combinations
+/// unknown to official floor plans.
 const VARIED: &[&str] = &["Cabinet", "Drawer", "Shelf"];
 
-/// A receptacle before it has a name.
+/// A receptacle without a name.
 #[derive(Debug)]
 pub(super) struct Furniture {
     pub(super) kind: String,
     pub(super) openable: bool,
-    /// Receptacles of one group are reached from one location.
+    /// Group; receptacles of one group share a location.
     pub(super) group: usize,
 }
 
@@ -40,18 +40,18 @@ impl Layout {
 }
 
 impl RoomTables {
-    /// Share of rooms with at least `number` of a receptacle kind.
+    /// Fraction of rooms with at least `number` receptacles of a kind.
     pub(super) fn presence(&self, kind: &str, number: usize) -> f64 {
         self.mean_over(kind, |seen| f64::from(seen >= number))
     }
 
-    /// Mean of a function of the number of a receptacle kind.
+    /// Mean of a function of the number of receptacles of a kind.
     pub(super) fn mean_over(&self, kind: &str, value: impl Fn(usize) -> f64) -> f64 {
-        for numbers in &self.receptacles {
-            if let Some(at) = numbers.kinds.iter().position(|known| known == kind) {
+        for combinations in &self.receptacles {
+            if let Some(at) = combinations.kinds.iter().position(|known| known == kind) {
                 let sum: f64 =
-                    numbers.seen.iter().map(|(seen, games)| f64::from(*games) * value(seen[at])).sum();
-                let games: u32 = numbers.seen.iter().map(|(_, games)| games).sum();
+                    combinations.seen.iter().map(|(seen, games)| f64::from(*games) * value(seen[at])).sum();
+                let games: u32 = combinations.seen.iter().map(|(_, games)| games).sum();
                 return sum / f64::from(games.max(1));
             }
         }
@@ -59,18 +59,21 @@ impl RoomTables {
     }
 }
 
-/// Draws a room in which every task finds its goal receptacle and its device.
+/// Draws a room with the goal receptacle and device of every task.
 pub(super) fn draw(room: &RoomTables, tasks: &[Task], rng: &mut Rng) -> Layout {
     let mut receptacles = Vec::new();
-    for numbers in &room.receptacles {
-        let least: Vec<usize> = numbers.kinds.iter().map(|kind| least_needed(kind, tasks)).collect();
+    for combinations in &room.receptacles {
+        let least: Vec<usize> = combinations.kinds.iter().map(|kind| least_needed(kind, tasks)).collect();
         let fits = |seen: &[usize]| seen.iter().zip(&least).all(|(number, least)| number >= least);
-        let drawn =
-            weighted(rng, &numbers.seen, |(seen, games)| if fits(seen) { f64::from(*games) } else { 0.0 });
+        let drawn = weighted(
+            rng,
+            &combinations.seen,
+            |(seen, games)| if fits(seen) { f64::from(*games) } else { 0.0 },
+        );
         let drawn = drawn.map_or(&least, |(seen, _)| seen);
-        for (kind, &number) in numbers.kinds.iter().zip(drawn) {
+        for (kind, &number) in combinations.kinds.iter().zip(drawn) {
             let number = if number >= 3 && VARIED.contains(&kind.as_str()) {
-                // -1, 0, 0, +1: keeps the mean.
+                // -1, 0, 0, +1 keeps the mean.
                 (number + [0, 1, 1, 2][rng.random_range(0..4)]) - 1
             } else {
                 number
@@ -90,8 +93,8 @@ fn least_needed(kind: &str, tasks: &[Task]) -> usize {
     usize::from(tasks.iter().any(|task| task.place == kind || task.family.device() == Some(kind)))
 }
 
-/// Neighbours of one kind are joined at the observed rate; then, for every pair of kinds, a group with one is joined
-/// with a group with the other at the observed rate.
+/// Joins neighbours of one kind at the observed rate; then, for every pair of kinds, a group with one and a group with
+/// the other at the observed rate.
 fn draw_groups(room: &RoomTables, receptacles: &mut [Furniture], rng: &mut Rng) -> usize {
     let rate = |first: &str, second: &str| {
         room.shared

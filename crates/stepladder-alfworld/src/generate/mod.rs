@@ -1,8 +1,8 @@
-//! Generated households: games in the official file form, drawn from a seed, distributed as the official training games
-//! are. No official game is copied: every room is composed anew from counts over all of them ([`Tables`]).
+//! Generated households: games in the official file format, drawn from a seed with the distribution of the official
+//! training games. No official game is copied: every room is composed from counts over all of them ([`Tables`]).
 //!
-//! A game is made in three steps that draw from streams of their own: the task, a room in which it can be done, and the
-//! names. So another task (or a chain of tasks) can be drawn without touching how rooms are drawn.
+//! A game is drawn in three steps with separate streams: the task, a room in which it is possible, and the names. The
+//! task (or a chain) can therefore change without affecting the drawing of rooms.
 
 mod chain;
 mod contents;
@@ -25,72 +25,72 @@ pub use estimate::estimate;
 pub use household::{
     Family, Household, Object, Receptacle, Room, Task, kind_of_id, read_problem, short_names,
 };
-pub use tables::{Goals, Histogram, Numbers, ObjectTables, RoomTables, Share, Tables};
+pub use tables::{Combinations, Goals, Histogram, ObjectTables, Rate, RoomTables, Tables};
 
 pub use crate::dialect::Wording;
 
-/// Goes up when the same split and seed may give another game.
+/// Version of the generator, raised when a split and seed may give another game.
 pub const VERSION: u32 = 1;
 
-/// Rooms drawn for one task before giving up. The worst task of the official table needs a few dozen.
+/// Rooms drawn for one task before giving up. The hardest task of the official table needs a few dozen.
 const ATTEMPTS: u64 = 10_000;
 
-/// Rooms of the split drawn for one chain before another chain is drawn: hardly any room suits several rare goals at
-/// once. Rooms of other splits do not count, so that the chains of all splits are alike.
+/// Rooms of the split drawn for one chain before another chain is drawn, because few rooms suit several rare goals.
+/// Rooms of other splits do not count, so the chains of all splits have the same distribution.
 const ROOMS_PER_CHAIN: u64 = 100;
 
-/// Why a household could not be read, estimated or drawn.
+/// Why a household cannot be parsed, estimated or drawn.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GenerateError {
     /// The text is not a problem of the ALFRED domain.
     #[error("not a household problem: {reason}")]
     Problem {
-        /// What does not fit.
+        /// Invalid part.
         reason: String,
     },
-    /// Nothing to count.
+    /// The set of games is empty.
     #[error("no games to estimate the tables from")]
     NoGames,
-    /// A table or game could not be written.
+    /// A table or game cannot be written.
     #[error("household tables: {0}")]
     Json(#[from] serde_json::Error),
-    /// The tables leave no room in which the goals can be reached.
+    /// No room drawn from the tables allows the goals.
     #[error("no room was found for {tasks:?} after {attempts} attempts: the tables contradict each other")]
     Unsatisfiable {
         /// The goals tried last.
         tasks: Vec<Task>,
-        /// Rooms drawn.
+        /// Number of rooms drawn.
         attempts: u64,
     },
-    /// The tables name no task.
+    /// The tables have no matching task.
     #[error("the tables name no task to draw")]
     NoTasks,
-    /// Not the name of a split.
+    /// The split does not exist.
     #[error("there is no split `{name}` of generated households; there are train, dev and test")]
     UnknownSplit {
-        /// What was asked for.
+        /// Requested name.
         name: String,
     },
 }
 
-/// The splits of generated households. Their games are disjoint: see [`Split::owns`].
+/// Splits of generated households. Their games are disjoint, see [`Split::owns`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Split {
-    /// To learn from.
+    /// Training.
     Train,
-    /// To choose by.
+    /// Development: choices of hyperparameters.
     Dev,
-    /// To report on, once.
+    /// Final evaluation.
     Test,
 }
 
 impl Split {
-    /// All three.
+    /// All splits.
     pub const ALL: [Self; 3] = [Self::Train, Self::Dev, Self::Test];
 
-    /// Name as registered.
+    /// Registered name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Train => "train",
@@ -99,19 +99,19 @@ impl Split {
         }
     }
 
-    /// Whether a room belongs to this split. Its fingerprint (everything a player can tell about it up to numbering, not
-    /// the task) decides: 8 of 10 belong to train, 1 to dev, 1 to test. So no room of one split ever occurs in another,
-    /// whatever the seeds and tasks.
+    /// Whether a room belongs to this split. The fingerprint of the room decides, which covers everything observable up
+    /// to numbering, but not the task: 8 of 10 rooms belong to train, 1 to dev, 1 to test. So no room occurs in two
+    /// splits, for any seeds and tasks.
     pub fn owns(self, household: &Household) -> bool {
         self.owns_fingerprint(household.fingerprint())
     }
 
     fn owns_fingerprint(self, fingerprint: u64) -> bool {
-        let share = fingerprint % 10;
+        let bucket = fingerprint % 10;
         match self {
-            Self::Train => share < 8,
-            Self::Dev => share == 8,
-            Self::Test => share == 9,
+            Self::Train => bucket < 8,
+            Self::Dev => bucket == 8,
+            Self::Test => bucket == 9,
         }
     }
 }
@@ -127,39 +127,39 @@ impl std::str::FromStr for Split {
     }
 }
 
-/// Choices besides split and seed.
+/// Settings besides split and seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Options {
-    /// Which release of the original words the game.
+pub struct GeneratorOptions {
+    /// Release of the original whose wording the game uses.
     pub wording: Wording,
-    /// Only this family; of a chain, its first goal.
+    /// Restricts the task to one family; in a chain, the first goal.
     pub family: Option<Family>,
-    /// How many goals have to be reached one after another.
+    /// Number of goals, to be reached in order.
     pub goals: GoalCount,
 }
 
-impl Default for Options {
+impl Default for GeneratorOptions {
     fn default() -> Self {
         Self { wording: Wording::V04, family: None, goals: GoalCount::ONE }
     }
 }
 
-/// A game in the official file form, with a few keys of our own.
+/// A game in the official file format, with a few additional keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GeneratedGame {
-    /// Empty: the domain is the original's, whoever plays the file there fills it in.
+    /// Empty: to be filled with the original's domain before the original plays the file.
     pub pddl_domain: String,
-    /// Empty, as the domain.
+    /// Empty, like the domain.
     pub grammar: String,
     /// Objects, facts and goal.
     pub pddl_problem: String,
-    /// Commands that win.
+    /// Commands of a solution.
     pub walkthrough: Vec<String>,
     /// Always true.
     pub solvable: bool,
-    /// Which release of the original words the game: `alfworld-0.4` or `alfworld-0.3`.
+    /// Release of the original whose wording the game uses: `alfworld-0.4` or `alfworld-0.3`.
     pub dialect: String,
-    /// What follows "Your task is to: ".
+    /// Task sentence, the text after "Your task is to: ".
     pub task: String,
     /// Task family, or the length of the chain.
     pub family: GameFamily,
@@ -174,33 +174,36 @@ pub struct GeneratedGame {
 }
 
 impl GeneratedGame {
-    /// The file's text.
+    /// Formats the game file.
     ///
     /// # Errors
-    /// [`GenerateError::Json`].
+    /// [`GenerateError::Json`] if serialisation fails.
     pub fn to_json(&self) -> Result<String, GenerateError> {
         Ok(serde_json::to_string(self)?)
     }
 }
 
-/// Game number `seed` of a split, drawn from the tables of the official games.
+/// Draws game number `seed` of a split from the tables of the official games.
+///
+/// # Panics
+/// If the tables of the official games have no room for a task, which tests exclude.
 ///
 /// ```
-/// use stepladder_alfworld::generate::{Options, Split, generate};
-/// let game = generate(Split::Dev, 7, &Options::default());
-/// assert_eq!(game, generate(Split::Dev, 7, &Options::default()));
+/// use stepladder_alfworld::generate::{GeneratorOptions, Split, generate};
+/// let game = generate(Split::Dev, 7, &GeneratorOptions::default());
+/// assert_eq!(game, generate(Split::Dev, 7, &GeneratorOptions::default()));
 /// assert!(game.pddl_problem.contains("(:goal"));
 /// ```
-pub fn generate(split: Split, seed: u64, options: &Options) -> GeneratedGame {
+pub fn generate(split: Split, seed: u64, options: &GeneratorOptions) -> GeneratedGame {
     generate_from(Tables::official(), split, seed, options)
         .expect("the tables of the official games have a room for every one of their tasks")
 }
 
-/// What the results of [`generate`]'s game are filed under, without drawing its rooms.
+/// Returns the family of [`generate`]'s game without drawing its rooms.
 ///
 /// # Errors
-/// [`GenerateError::NoTasks`], if the tables have no task of `options.family`.
-pub fn family(split: Split, seed: u64, options: &Options) -> Result<GameFamily, GenerateError> {
+/// [`GenerateError::NoTasks`] if the tables have no task of `options.family`.
+pub fn family(split: Split, seed: u64, options: &GeneratorOptions) -> Result<GameFamily, GenerateError> {
     if options.goals != GoalCount::ONE {
         return Ok(GameFamily::Chain(options.goals));
     }
@@ -209,21 +212,21 @@ pub fn family(split: Split, seed: u64, options: &Options) -> Result<GameFamily, 
     Ok(GameFamily::Single(drawn.tasks[0].family))
 }
 
-/// The streams of games with one goal have no number in their names: those games must stay what they are.
+/// Name of a stream. For one goal it has no number: those games must remain unchanged.
 fn stream_name(split: Split, goals: GoalCount, part: &str) -> String {
     let chain = if goals == GoalCount::ONE { String::new() } else { format!("goals-{}/", goals.get()) };
     format!("household/{}/{chain}{part}", split.name())
 }
 
-/// As [`generate`], from other tables.
+/// Draws a game like [`generate`], from other tables.
 ///
 /// # Errors
-/// [`GenerateError::NoTasks`] and [`GenerateError::Unsatisfiable`], if the tables leave nothing to draw.
+/// [`GenerateError::NoTasks`] and [`GenerateError::Unsatisfiable`] if nothing can be drawn from the tables.
 pub fn generate_from(
     tables: &Tables,
     split: Split,
     seed: u64,
-    options: &Options,
+    options: &GeneratorOptions,
 ) -> Result<GeneratedGame, GenerateError> {
     let goals = options.goals;
     let chain = if goals == GoalCount::ONE { String::new() } else { format!("goals-{}/", goals.get()) };
@@ -278,7 +281,7 @@ pub fn generate_from(
     Err(GenerateError::Unsatisfiable { tasks: drawn.tasks, attempts })
 }
 
-/// The name that stands in a game file.
+/// Name of a wording in game files.
 fn dialect_name(wording: Wording) -> &'static str {
     match wording {
         Wording::V04 => "alfworld-0.4",

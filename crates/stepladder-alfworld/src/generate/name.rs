@@ -1,5 +1,5 @@
-//! Gives a drawn room its coordinates, and with them the names that stand in the facts. The names decide the numbers
-//! that players see: of the names of one kind, the last in order gets number 1.
+//! Assigns coordinates to a drawn room, and thereby the names in the facts. The names determine the numbers in
+//! observations: of the names of one kind, the last in order gets number 1.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -12,10 +12,10 @@ use super::household::{Household, Object, Receptacle, Room};
 use super::layout::Layout;
 use super::tables::RoomTables;
 
-/// Half the width and depth of a room in centimetres.
+/// Half the width and depth of a room, in centimetres.
 const HALF: i32 = 300;
 
-/// Receptacles that are reached from one spot, and objects in a receptacle, lie this close in centimetres.
+/// Largest distance, in centimetres, between receptacles of one location and between objects of one receptacle.
 const NEAR: i32 = 20;
 
 struct Names<'r> {
@@ -35,7 +35,7 @@ impl Names<'_> {
         (x, self.rng.random_range(0..200), z)
     }
 
-    /// A name of this kind at a free point near `centre`.
+    /// Names an entity of a kind at a free point near `centre`.
     fn entity(&mut self, kind: &str, centre: (i32, i32, i32)) -> (String, (i32, i32, i32)) {
         let (stem, suffix) = match kind.strip_suffix("Basin") {
             Some(stem) => (stem, format!("_bar_{kind}")),
@@ -55,7 +55,7 @@ impl Names<'_> {
         }
     }
 
-    /// A name of a location near `centre`: grid cells of 25 cm, a direction to face and an angle to look down.
+    /// Names a location near `centre`: grid cells of 25 cm, a direction and an angle of view.
     fn location(&mut self, centre: (i32, i32, i32)) -> String {
         loop {
             let point = self.around(centre);
@@ -76,7 +76,7 @@ impl Names<'_> {
     }
 }
 
-/// `_plus_01_dot_25` for 125 cm; zero has no sign.
+/// Writes `_plus_01_dot_25` for 125 cm; zero has no sign.
 fn coordinate(name: &mut String, centimetres: i32) {
     name.push_str(match centimetres {
         0 => "",
@@ -87,7 +87,7 @@ fn coordinate(name: &mut String, centimetres: i32) {
     let _ = write!(name, "{:02}_dot_{:02}", size / 100, size % 100);
 }
 
-/// Names everything; receptacles and objects come sorted by name.
+/// Names everything; receptacles and objects are sorted by name.
 pub(super) fn name(
     room: Room,
     tables: &RoomTables,

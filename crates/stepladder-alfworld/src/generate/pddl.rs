@@ -1,4 +1,4 @@
-//! Writes a household and its task as the problem text that both the original engine and ours load.
+//! Writes a household and its tasks as a problem text, readable by the original engine and by Stepladder's.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use crate::view::task::THEN;
 
 const AGENT: &str = "agent1";
 
-/// The problem text.
+/// Formats the problem.
 pub(super) fn write(name: &str, household: &Household, tasks: &[Task], tables: &Tables) -> String {
     let mut text = String::with_capacity(64 * 1024);
     objects(&mut text, name, household, tables);
@@ -88,7 +88,7 @@ fn facts(text: &mut String, household: &Household, tables: &Tables) {
     text.push_str(")\n");
 }
 
-/// One of the six goals. The order of the atoms is the official one.
+/// Formats one goal. Atoms are in the official order.
 fn goal(task: &Task) -> String {
     let Task { family, target, place } = task;
     let with_state = |able: &str, state: &str| {
@@ -118,7 +118,7 @@ fn goal(task: &Task) -> String {
     }
 }
 
-/// The task sentence; of a chain, the official sentences of its goals in order, made into one.
+/// Task sentence; for a chain, the official sentences of its goals in order, joined to one.
 pub(super) fn sentences(tasks: &[Task], second_wording: &[bool]) -> String {
     let mut text = String::new();
     for (task, second) in tasks.iter().zip(second_wording) {
@@ -131,7 +131,7 @@ pub(super) fn sentences(tasks: &[Task], second_wording: &[bool]) -> String {
     text
 }
 
-/// The task sentence of one goal, worded as the official ones; each family has two wordings.
+/// Task sentence of one goal in one of the two official wordings of its family.
 fn sentence(task: &Task, second_wording: bool) -> String {
     let target = task.target.to_ascii_lowercase();
     let place = task.place.to_ascii_lowercase();

@@ -1,19 +1,19 @@
-//! A short way to win: the walkthrough of a generated game, a shortest one where it has one goal.
+//! Walkthroughs of generated games: a short solution, a shortest one for games with one goal.
 
 use crate::dialect::Wording;
 
 use super::household::{Family, Household, Task, short_names};
 use super::tables::Tables;
 
-/// A plan with the objects of the target kinds that it handles, goal by goal.
+/// A walkthrough and, per goal, the objects of the target kind that it handles.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) commands: Vec<String>,
     pub(super) targets: Vec<Vec<usize>>,
 }
 
-/// What does not change while planning.
-struct World<'h> {
+/// Constant state of planning.
+struct Scene<'h> {
     household: &'h Household,
     tables: &'h Tables,
     wording: Wording,
@@ -21,17 +21,17 @@ struct World<'h> {
     object_names: Vec<String>,
 }
 
-impl World<'_> {
+impl Scene<'_> {
     fn accepts(&self, receptacle: usize, object: usize) -> bool {
         let kinds = self.tables.contains.get(&self.household.receptacles[receptacle].kind);
         kinds.is_some_and(|kinds| kinds.contains(&self.household.objects[object].kind))
     }
 }
 
-/// What the agent has done so far.
+/// A partial solution.
 #[derive(Clone)]
 struct Walk<'w> {
-    world: &'w World<'w>,
+    scene: &'w Scene<'w>,
     at: usize,
     opened: Vec<usize>,
     holds: Option<usize>,
@@ -40,44 +40,45 @@ struct Walk<'w> {
 
 impl Walk<'_> {
     fn go(&mut self, receptacle: usize) {
-        let location = self.world.household.receptacles[receptacle].location;
+        let location = self.scene.household.receptacles[receptacle].location;
         if location != self.at {
-            self.commands.push(format!("go to {}", self.world.receptacle_names[receptacle]));
+            self.commands.push(format!("go to {}", self.scene.receptacle_names[receptacle]));
             self.at = location;
         }
     }
 
     fn reach_into(&mut self, receptacle: usize) {
         self.go(receptacle);
-        if self.world.household.receptacles[receptacle].openable && !self.opened.contains(&receptacle) {
-            self.commands.push(format!("open {}", self.world.receptacle_names[receptacle]));
+        if self.scene.household.receptacles[receptacle].openable && !self.opened.contains(&receptacle) {
+            self.commands.push(format!("open {}", self.scene.receptacle_names[receptacle]));
             self.opened.push(receptacle);
         }
     }
 
     fn take(&mut self, object: usize, from: usize) {
         self.reach_into(from);
-        let (name, from) = (&self.world.object_names[object], &self.world.receptacle_names[from]);
+        let (name, from) = (&self.scene.object_names[object], &self.scene.receptacle_names[from]);
         self.commands.push(format!("take {name} from {from}"));
         self.holds = Some(object);
     }
 
     fn put(&mut self, object: usize, to: usize) {
         self.reach_into(to);
-        let (object, to) = (&self.world.object_names[object], &self.world.receptacle_names[to]);
-        self.commands.push(match self.world.wording {
+        let (object, to) = (&self.scene.object_names[object], &self.scene.receptacle_names[to]);
+        self.commands.push(match self.scene.wording {
             Wording::V04 => format!("move {object} to {to}"),
             Wording::V03 => format!("put {object} in/on {to}"),
         });
         self.holds = None;
     }
 
-    /// The ways to go on with an empty hand: what it holds from an earlier goal is put down here, or where else it fits.
+    /// Returns the continuations with an empty hand: an object held from an earlier goal is put down here, or elsewhere
+    /// where it fits.
     fn freed(self) -> Vec<Self> {
         let Some(object) = self.holds else { return vec![self] };
-        let receptacles = &self.world.household.receptacles;
+        let receptacles = &self.scene.household.receptacles;
         let fitting: Vec<usize> =
-            (0..receptacles.len()).filter(|&index| self.world.accepts(index, object)).collect();
+            (0..receptacles.len()).filter(|&index| self.scene.accepts(index, object)).collect();
         let here = |index: &&usize| receptacles[**index].location == self.at;
         let mut near: Vec<usize> = fitting.iter().filter(here).copied().collect();
         if near.is_empty() {
@@ -92,10 +93,10 @@ impl Walk<'_> {
     }
 }
 
-/// Reaches one goal after the other, each by a shortest plan from where the one before ended; ties go to the lower
-/// indices. `None` if one of them cannot be reached here.
+/// Reaches the goals in turn, each by a shortest plan from the end of the one before; ties go to the lower indices.
+/// `None` if a goal cannot be reached in this household.
 pub(super) fn plan(household: &Household, tasks: &[Task], tables: &Tables, wording: Wording) -> Option<Plan> {
-    let world = World {
+    let scene = Scene {
         household,
         tables,
         wording,
@@ -103,7 +104,7 @@ pub(super) fn plan(household: &Household, tasks: &[Task], tables: &Tables, wordi
         object_names: short_names(household.objects.iter().map(|object| object.id.as_str())),
     };
     let mut walk =
-        Walk { world: &world, at: household.start, opened: Vec::new(), holds: None, commands: Vec::new() };
+        Walk { scene: &scene, at: household.start, opened: Vec::new(), holds: None, commands: Vec::new() };
     let mut targets = Vec::with_capacity(tasks.len());
     for task in tasks {
         let mut best: Option<(Walk<'_>, Vec<usize>)> = None;
@@ -121,9 +122,9 @@ pub(super) fn plan(household: &Household, tasks: &[Task], tables: &Tables, wordi
     Some(Plan { commands: walk.commands, targets })
 }
 
-/// Offers every sensible way to reach a goal with an empty hand, each with the objects of the target kind it handles.
+/// Offers every sensible way to reach a goal with an empty hand, with the objects of the target kind that it handles.
 fn offer_all<'w>(start: &Walk<'w>, task: &Task, offer: &mut impl FnMut(Walk<'w>, Vec<usize>)) {
-    let World { household, receptacle_names, object_names, .. } = start.world;
+    let Scene { household, receptacle_names, object_names, .. } = start.scene;
     let of_kind = |kind: &str| -> Vec<usize> {
         (0..household.receptacles.len()).filter(|&index| household.receptacles[index].kind == kind).collect()
     };
@@ -162,7 +163,8 @@ fn offer_all<'w>(start: &Walk<'w>, task: &Task, offer: &mut impl FnMut(Walk<'w>,
                         Family::Heat => ("heat", "Microwave"),
                         _ => ("cool", "Fridge"),
                     };
-                    // What lay in two receptacles still counts as lying in the other one, so treating it may be enough.
+                    // An object taken from one of two receptacles still counts as being in the other, so treating it
+                    // may be enough.
                     let stays = household.objects[object]
                         .inside
                         .iter()

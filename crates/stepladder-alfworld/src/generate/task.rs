@@ -1,4 +1,4 @@
-//! Draws what has to be done.
+//! Draws tasks.
 
 use rand::RngExt;
 use stepladder_core::seed::Rng;
@@ -9,20 +9,20 @@ use super::draw::weighted_by;
 use super::household::{Family, Household, Room, Task};
 use super::tables::Tables;
 
-/// The goals of a game, and where they are to be reached.
+/// Goals of a game and their kind of room.
 #[derive(Debug)]
 pub(super) struct Drawn {
     pub(super) room: Room,
-    /// In order.
+    /// Tasks, in order.
     pub(super) tasks: Vec<Task>,
-    /// Which of the two sentences says it, for each.
+    /// Whether each task uses the second of its two wordings.
     pub(super) second_wording: Vec<bool>,
 }
 
 /// Draws goals with their official frequencies: the first from all, the others from those of the same kind of room.
 ///
-/// The goals of a chain have different target kinds, so that nothing that one has put somewhere is needed by another;
-/// and only one asks for light, because a lamp that is on stays on.
+/// The goals of a chain have different target kinds, so that no goal needs an object that another has put away. At most
+/// one asks for light, because a lamp stays on.
 pub(super) fn draw(
     tables: &Tables,
     family: Option<Family>,
@@ -44,13 +44,13 @@ pub(super) fn draw(
     Ok(drawn)
 }
 
-/// A possible goal, before it is chosen.
+/// A possible goal without its place.
 struct Candidate<'t> {
     family: Family,
     target: &'t str,
 }
 
-/// Draws one goal among those that fit.
+/// Draws one of the goals that `fits` accepts.
 fn draw_one(
     tables: &Tables,
     rng: &mut Rng,
@@ -73,8 +73,8 @@ fn draw_one(
     Ok((Task { family, target: target.to_owned(), place: place.clone() }, room))
 }
 
-/// The objects that the walkthrough takes out of a fridge are cool already, as in official games. Where cooling is the
-/// task none starts there.
+/// Marks the objects that the walkthrough takes out of a fridge as cool, as in official games. In tasks of cooling,
+/// none starts there.
 pub(super) fn chill(household: &mut Household, task: &Task, targets: &[usize]) {
     if task.family == Family::Cool {
         return;

@@ -1,11 +1,11 @@
-//! The actions an agent can send, as structure.
+//! Parsed actions.
 
 use std::fmt;
 
 use super::entity::Entity;
 use crate::dialect::Wording;
 
-/// What can be done to a held object at a device.
+/// Treatment of a held object at a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Treatment {
     /// At a microwave.
@@ -20,7 +20,7 @@ impl Treatment {
     /// Every treatment.
     pub const ALL: [Self; 3] = [Self::Heat, Self::Clean, Self::Cool];
 
-    /// The verb of the action.
+    /// Verb of the action.
     pub fn verb(self) -> &'static str {
         match self {
             Self::Heat => "heat",
@@ -29,7 +29,7 @@ impl Treatment {
         }
     }
 
-    /// Kinds of receptacle that can do it, the common one first.
+    /// Kinds of receptacle that perform it, the common one first.
     pub fn devices(self) -> &'static [&'static str] {
         match self {
             Self::Heat => &["microwave"],
@@ -39,7 +39,7 @@ impl Treatment {
     }
 }
 
-/// One action.
+/// An action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Command<'a> {
     /// Walk to a receptacle.
@@ -54,28 +54,28 @@ pub enum Command<'a> {
     Take {
         /// The object.
         object: Entity<'a>,
-        /// Where it lies.
+        /// Its receptacle.
         receptacle: Entity<'a>,
     },
     /// Put the held object down.
     Place {
         /// The object.
         object: Entity<'a>,
-        /// Where to.
+        /// Target receptacle.
         receptacle: Entity<'a>,
-        /// In which words.
+        /// Wording of the action.
         wording: Wording,
     },
     /// Heat, clean or cool the held object.
     Treat {
-        /// Which of them.
+        /// Treatment.
         treatment: Treatment,
         /// The object.
         object: Entity<'a>,
         /// The device.
         device: Entity<'a>,
     },
-    /// Switch something on.
+    /// Switch a device on.
     Use(Entity<'a>),
     /// Cut an object.
     Slice {
@@ -86,9 +86,9 @@ pub enum Command<'a> {
     },
     /// Look around.
     Look,
-    /// Ask what is in the hand.
+    /// Ask for the object in the hand.
     Inventory,
-    /// Ask which actions exist.
+    /// Ask for the available actions.
     Help,
 }
 
@@ -119,7 +119,7 @@ impl fmt::Display for Command<'_> {
 }
 
 impl<'a> Command<'a> {
-    /// The action that `text` is; none if the environment knows no such form.
+    /// Parses an action. `None` if the text has no known form.
     ///
     /// ```
     /// use stepladder_alfworld::view::Command;

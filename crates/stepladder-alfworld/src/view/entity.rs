@@ -1,13 +1,13 @@
-//! Entities ("mug 2") and the lists in which the texts name them.
+//! Entities ("mug 2") and lists of them.
 
 use std::fmt;
 
-/// One numbered thing of a household: a receptacle or an object.
+/// A numbered receptacle or object of a household.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Entity<'a> {
-    /// What it is, in lower-case letters: `mug`.
+    /// Kind, in lower-case letters: `mug`.
     pub kind: &'a str,
-    /// Which one of its kind, from 1.
+    /// Number within the kind, from 1.
     pub number: u32,
 }
 
@@ -18,12 +18,12 @@ impl fmt::Display for Entity<'_> {
 }
 
 impl<'a> Entity<'a> {
-    /// An entity from its parts.
+    /// Creates an entity.
     pub fn new(kind: &'a str, number: u32) -> Self {
         Self { kind, number }
     }
 
-    /// The entity that `text` is, as a whole.
+    /// Parses a whole text as an entity.
     ///
     /// ```
     /// use stepladder_alfworld::view::Entity;
@@ -35,7 +35,7 @@ impl<'a> Entity<'a> {
         Self::take(text).filter(|(_, rest)| rest.is_empty()).map(|(entity, _)| entity)
     }
 
-    /// The entity at the start of `text`, with what follows it.
+    /// Parses the entity at the start of `text`. Also returns the remaining text.
     pub fn take(text: &'a str) -> Option<(Self, &'a str)> {
         let (kind, rest) = take_kind(text)?;
         let rest = rest.strip_prefix(' ')?;
@@ -44,13 +44,13 @@ impl<'a> Entity<'a> {
     }
 }
 
-/// The word of lower-case letters at the start of `text`, with what follows it.
+/// Parses the word of lower-case letters at the start of `text`. Also returns the remaining text.
 pub fn take_kind(text: &str) -> Option<(&str, &str)> {
     let end = text.bytes().position(|byte| !byte.is_ascii_lowercase()).unwrap_or(text.len());
     (end > 0).then(|| text.split_at(end))
 }
 
-/// The number at the start of `text`, as it would be printed again, with what follows it.
+/// Parses the number at the start of `text`, in canonical form only. Also returns the remaining text.
 pub fn take_number(text: &str) -> Option<(u32, &str)> {
     let end = text.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
     let (digits, rest) = text.split_at(end);
@@ -61,8 +61,8 @@ pub fn take_number(text: &str) -> Option<(u32, &str)> {
     digits.parse().ok().map(|number| (number, rest))
 }
 
-/// The list at the start of `text`, with what follows it: `nothing`, or entities with `article` before each, joined by
-/// commas and an `and` before the last.
+/// Parses the list at the start of `text`: `nothing`, or entities, each after `article`, joined by commas and an `and`
+/// before the last. Also returns the remaining text.
 ///
 /// ```
 /// use stepladder_alfworld::view::entity::take_list;
@@ -86,7 +86,7 @@ pub fn take_list<'a>(text: &'a str, article: &str) -> Option<(Vec<Entity<'a>>, &
     Some((items, rest))
 }
 
-/// Prints a list the way [`take_list`] reads it.
+/// Formats a list as [`take_list`] parses it.
 pub fn list_text(items: &[Entity<'_>], article: &str) -> String {
     let Some((last, head)) = items.split_last() else { return "nothing".to_owned() };
     if head.is_empty() {

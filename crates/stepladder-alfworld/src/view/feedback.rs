@@ -1,32 +1,32 @@
-//! What the answer to an action says.
+//! Parsed answers to actions.
 
 use super::command::Treatment;
 use super::entity::{Entity, take_list};
 
-/// How a receptacle presents itself.
+/// Whether a receptacle can be opened, and is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Lid {
-    /// Nothing to open: things lie on it.
+    /// A surface, without a door: objects are on it.
     Surface,
-    /// It is open.
+    /// Open.
     Open,
-    /// It is closed: what is in it cannot be seen.
+    /// Closed: its contents are not visible.
     Closed,
 }
 
-/// The description of one receptacle.
+/// Description of one receptacle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sight<'a> {
-    /// Which one.
+    /// The receptacle.
     pub receptacle: Entity<'a>,
-    /// Open, closed, or nothing to open.
+    /// Its state.
     pub lid: Lid,
-    /// What can be seen in or on it, as listed.
+    /// Visible objects in or on it, in order.
     pub items: Vec<Entity<'a>>,
 }
 
 impl Sight<'_> {
-    /// Whether its contents can be seen.
+    /// Whether its contents are visible.
     pub fn visible(&self) -> bool {
         self.lid != Lid::Closed
     }
@@ -35,11 +35,11 @@ impl Sight<'_> {
 /// The answer to an action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Feedback<'a> {
-    /// No answer yet: the episode starts.
+    /// No answer yet: start of the episode.
     Start,
-    /// The action had no effect, or was not understood.
+    /// The action had no effect or is unknown.
     NothingHappens,
-    /// A receptacle is described: after walking to it, opening it or examining it.
+    /// Description of a receptacle, after walking to it, opening or examining it.
     Sight(Sight<'a>),
     /// A receptacle was closed.
     Shut(Entity<'a>),
@@ -47,37 +47,37 @@ pub enum Feedback<'a> {
     PickedUp {
         /// The object.
         object: Entity<'a>,
-        /// Where it was.
+        /// Its former receptacle.
         receptacle: Entity<'a>,
     },
     /// An object was put down.
     Placed {
         /// The object.
         object: Entity<'a>,
-        /// Where it is now.
+        /// Its new receptacle.
         receptacle: Entity<'a>,
     },
     /// An object was heated, cleaned or cooled.
     Treated {
-        /// Which of them.
+        /// Treatment.
         treatment: Treatment,
         /// The object.
         object: Entity<'a>,
-        /// Where.
+        /// Device.
         device: Entity<'a>,
     },
-    /// Something was switched on.
+    /// A device was switched on.
     TurnedOn(Entity<'a>),
-    /// What the hand holds; empty if nothing.
+    /// Objects in the hand; empty if none.
     Carrying(Vec<Entity<'a>>),
-    /// Which receptacles stand here.
+    /// Receptacles at the agent's location.
     Facing(Vec<Entity<'a>>),
-    /// Anything else.
+    /// Any other answer.
     Other(&'a str),
 }
 
 impl<'a> Feedback<'a> {
-    /// Reads an answer.
+    /// Parses an answer.
     ///
     /// ```
     /// use stepladder_alfworld::view::{Entity, Feedback, Lid, Sight};
@@ -98,7 +98,7 @@ impl<'a> Feedback<'a> {
         structured(text).unwrap_or(Self::Other(text))
     }
 
-    /// Where the agent is, as far as this answer tells.
+    /// Position of the agent, if this answer shows it.
     pub fn here(&self) -> Option<Entity<'a>> {
         match self {
             Self::Sight(sight) => Some(sight.receptacle),
@@ -117,7 +117,7 @@ impl<'a> Feedback<'a> {
 fn structured(text: &str) -> Option<Feedback<'_>> {
     if let Some(rest) = text.strip_prefix("You ") {
         if let Some(rest) = rest.strip_prefix("arrive at ") {
-            // The 0.3 wording names the location here, not the receptacle: what follows is what counts.
+            // The 0.3 wording names the location here, not the receptacle, which follows.
             let (_, rest) = Entity::take(rest)?;
             return sight(rest.strip_prefix(". ")?).map(Feedback::Sight);
         }

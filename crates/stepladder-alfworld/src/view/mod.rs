@@ -1,13 +1,13 @@
-//! What an agent can read off ALFWorld's texts, as structure: entities, the room, answers to actions, the task.
+//! Parsing of ALFWorld's texts: entities, the room, answers to actions, the task.
 //!
-//! Everything here is a function of text that stands in a prompt. Nothing knows the engine, so the expert and the
-//! segmenter that build on it cannot look at hidden state even by accident (design D11).
+//! All functions depend only on the text of prompts. Nothing here uses the engine, so the expert and the segmenter
+//! built on it cannot access hidden state (docs/design.md D11).
 //!
 //! * [`entity`]: "mug 2", and lists of them
-//! * [`room`]: which receptacles the room has, from its description
-//! * [`feedback`]: what the answer to an action says
-//! * [`command`]: the actions, with both wordings of placing an object
-//! * [`task`]: the goal behind a task sentence
+//! * [`room`]: receptacles of the room, from its description
+//! * [`feedback`]: answers to actions
+//! * [`command`]: actions, with both wordings of placing an object
+//! * [`task`]: goals of a task sentence
 
 pub mod command;
 pub mod entity;

@@ -1,25 +1,25 @@
-//! The room description that stays visible all episode long.
+//! The room description, which remains in the prompt for the whole episode.
 
 use super::entity::{Entity, take_list};
 
-/// What kind of room it is, as far as its receptacles tell.
+/// Class of a room, inferred from its receptacles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RoomClass {
-    /// A fridge, a microwave or a stove stands in it.
+    /// Has a fridge, a microwave or a stove.
     Kitchen,
-    /// A toilet or a bath stands in it.
+    /// Has a toilet or a bath.
     Bathroom,
-    /// A bed stands in it, and nothing of the above.
+    /// Has a bed, and none of the above.
     Bedroom,
-    /// None of these.
+    /// Any other room.
     Living,
 }
 
 impl RoomClass {
-    /// Every class, in the order of the prior's file.
+    /// All classes, in the order of the prior's file.
     pub const ALL: [Self; 4] = [Self::Kitchen, Self::Bathroom, Self::Bedroom, Self::Living];
 
-    /// The name in the prior's file.
+    /// Name in the prior's file.
     pub fn name(self) -> &'static str {
         match self {
             Self::Kitchen => "kitchen",
@@ -29,7 +29,7 @@ impl RoomClass {
         }
     }
 
-    /// The class of a room with receptacles of these kinds.
+    /// Classifies a room by the kinds of its receptacles.
     pub fn of<'a>(kinds: impl IntoIterator<Item = &'a str>) -> Self {
         let mut class = Self::Living;
         for kind in kinds {
@@ -46,15 +46,15 @@ impl RoomClass {
     }
 }
 
-/// The receptacles of a room, in the order in which its description names them.
+/// Receptacles of a room, in the order of its description.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Room<'a> {
-    /// Every receptacle.
+    /// All receptacles.
     pub receptacles: Vec<Entity<'a>>,
 }
 
 impl<'a> Room<'a> {
-    /// Reads a room description; a text that is none gives a room without receptacles.
+    /// Parses a room description. Any other text gives a room without receptacles.
     ///
     /// ```
     /// use stepladder_alfworld::view::{Room, RoomClass};
@@ -70,7 +70,7 @@ impl<'a> Room<'a> {
         Self { receptacles }
     }
 
-    /// Kinds of receptacle, each once, in the order of the description.
+    /// Distinct kinds of receptacles, in the order of the description.
     pub fn kinds(&self) -> Vec<&'a str> {
         let mut kinds = Vec::new();
         for receptacle in &self.receptacles {
@@ -94,7 +94,7 @@ impl<'a> Room<'a> {
         numbers
     }
 
-    /// The class of the room.
+    /// Class of the room.
     pub fn class(&self) -> RoomClass {
         RoomClass::of(self.receptacles.iter().map(|receptacle| receptacle.kind))
     }

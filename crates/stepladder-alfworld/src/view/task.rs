@@ -1,33 +1,33 @@
-//! The goal behind a task sentence.
+//! Parsed task sentences.
 
 use super::command::Treatment;
 use super::entity::take_kind;
 
-/// The six task families.
+/// Task family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Family {
-    /// Put an object somewhere.
+    /// Put an object into a receptacle.
     Place,
     /// Hold an object where a lamp is on.
     Look,
-    /// Heat, clean or cool an object, then put it somewhere.
+    /// Heat, clean or cool an object, then put it into a receptacle.
     Treat(Treatment),
     /// Put two objects of one kind into one receptacle.
     Two,
 }
 
-/// What has to be reached.
+/// A goal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Goal<'a> {
-    /// What has to be done.
+    /// Family.
     pub family: Family,
     /// Kind of the object.
     pub object: &'a str,
-    /// Kind of the receptacle to put it in, or of the lamp.
+    /// Kind of the target receptacle, or of the lamp.
     pub target: &'a str,
 }
 
-/// Every wording of a task sentence: before the object, between object and target, what it means.
+/// All wordings of task sentences: text before the object, text between object and target, family.
 pub const WORDINGS: [(&str, &str, Family); 12] = [
     ("put a clean ", " in ", Family::Treat(Treatment::Clean)),
     ("put a hot ", " in ", Family::Treat(Treatment::Heat)),
@@ -43,11 +43,11 @@ pub const WORDINGS: [(&str, &str, Family); 12] = [
     ("examine the ", " with the ", Family::Look),
 ];
 
-/// Between the goals of a chain.
+/// Separator of the goals of a chain.
 pub const THEN: &str = ", then ";
 
 impl<'a> Goal<'a> {
-    /// The goals that a task sentence states, in order; none if one of them has no known form.
+    /// Parses the goals of a task sentence, in order. `None` if one of them has no known form.
     ///
     /// ```
     /// use stepladder_alfworld::view::Goal;
@@ -59,7 +59,7 @@ impl<'a> Goal<'a> {
         task.split(THEN).map(Self::parse).collect()
     }
 
-    /// The goal that a task sentence states; none for a sentence of another form.
+    /// Parses the goal of a task sentence. `None` for any other sentence.
     ///
     /// ```
     /// use stepladder_alfworld::view::{Family, Goal, Treatment};
