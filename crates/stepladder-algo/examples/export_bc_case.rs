@@ -1,4 +1,4 @@
-//! Writes a small model and a batch for `parity/bc_gradients/export.py`, which adds what PyTorch makes of them.
+//! Writes a small model and a batch for `parity/bc_gradients/export.py`, which adds the results of PyTorch.
 //! `cargo run -p stepladder-algo --example export_bc_case -- DIRECTORY`
 
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ fn main() -> Result<(), AlgoError> {
     };
     fs_err::create_dir_all(&directory).map_err(|error| fail(&directory, error))?;
 
-    // Small, as its tensors are committed four times; large ε and small rotary base, so that mistakes in them show.
+    // Small, since its tensors are committed four times; large ε and small rotary base, so that mistakes in them are visible.
     let shape = Shape {
         width: 24,
         layers: 2,
@@ -42,7 +42,7 @@ fn main() -> Result<(), AlgoError> {
     };
     let config = ModelConfig::new(shape, VOCAB as usize, factors.len())?;
     let mut weights = Weights::init(&config, SEED, Device::Cpu);
-    // Gains away from 1, matrices large enough for every non-linearity to matter.
+    // Gains other than 1, and matrices large enough for every non-linearity to have an effect.
     let mut rng = stream(SEED, "export-noise", &[]);
     let noise: Vec<f32> = (0..weights.trained.count()).map(|_| rng.random_range(-0.25..0.25)).collect();
     weights.trained.flat = &weights.trained.flat + Tensor::from_slice(&noise);
@@ -70,7 +70,7 @@ fn main() -> Result<(), AlgoError> {
         "seed": SEED,
         "pad": encoder.pad(),
         "rows": rows,
-        // Clipping that acts in every step; an ε that is felt, so that its place in the formula is tested.
+        // Clipping in every step, and an ε large enough to test its place in the formula.
         "optimiser": {
             "learning_rate": 0.01, "beta1": 0.9, "beta2": 0.98, "eps": 1e-4, "weight_decay": 0.05, "clip": 0.25,
         },

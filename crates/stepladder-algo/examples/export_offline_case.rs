@@ -1,5 +1,5 @@
-//! Writes a small model, critics, rows and variants for `parity/offline_ac/export.py`, which adds what PyTorch makes of
-//! them. `cargo run -p stepladder-algo --example export_offline_case -- DIRECTORY`
+//! Writes a small model, critics, rows and variants for `parity/offline_ac/export.py`, which adds the results of
+//! PyTorch. `cargo run -p stepladder-algo --example export_offline_case -- DIRECTORY`
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ fn rows() -> Vec<Value> {
             let done = index % 4 == 3;
             let mut words = |len: u32| -> Vec<u32> { (0..len).map(|_| rng.random_range(0..VOCAB)).collect() };
             let (ids, next) = (words(start + len), if done { vec![] } else { words(1 + index as u32 % 9) });
-            // A few digits, so that text carries them whole.
+            // Few digits, so that text represents them exactly.
             let reward = f64::from(rng.random_range(-8..9)) / 8.0;
             json!({
                 "role": Level::ALL[index % 3].role().name(), "ids": ids, "start": start, "len": len, "reward": reward,
@@ -79,7 +79,7 @@ fn main() -> Result<(), AlgoError> {
     };
     let config = ModelConfig::new(shape, VOCAB as usize, 0)?;
     let mut weights = Weights::init(&config, SEED, Device::Cpu);
-    // Gains away from 1, matrices large enough for every non-linearity to matter.
+    // Gains other than 1, and matrices large enough for every non-linearity to have an effect.
     let mut rng = stream(SEED, "export-noise", &[]);
     let noise: Vec<f32> = (0..weights.trained.count()).map(|_| rng.random_range(-0.3..0.3)).collect();
     weights.trained.flat = &weights.trained.flat + Tensor::from_slice(&noise);
@@ -89,7 +89,7 @@ fn main() -> Result<(), AlgoError> {
     checkpoint::save(&directory, &weights, &Factors::collect(encoder.words(), |_| vec![]), &encoder)?;
 
     let adam = AdamWConfig { beta1: 0.9, beta2: 0.98, eps: 1e-4, weight_decay: 0.05, clip: 0.05 };
-    // Target networks of other critics: that a target is read, and which, must show.
+    // Target networks differ from the critics, so that reading the wrong network is visible.
     let [online, target] = [SEED, SEED + 1].map(|seed| init(WIDTH, seed, adam, Device::Cpu).params);
     checkpoint::write_tensors(
         &directory.join("critics.safetensors"),
@@ -101,7 +101,7 @@ fn main() -> Result<(), AlgoError> {
         "rows": rows(),
         "critics": entries(WIDTH),
         "variants": variants(),
-        // A clip and a temperature that act; an ε that is felt, so that its place in the formula is tested.
+        // Effective clip and temperature, and an ε large enough to test its place in the formula.
         "numbers": {
             "gamma": 0.9, "omega": 0.9, "tau": 0.2, "temperature": 0.2, "weight_clip": 1.5,
             "actor_learning_rate": 0.01, "critic_learning_rate": 0.03,

@@ -1,4 +1,4 @@
-//! Tokens per second of behaviour cloning and of offline actor-critic on synthetic rows of the demo's shape.
+//! Measures tokens per second of behaviour cloning and offline actor-critic on synthetic rows of the demo's size.
 //! `cargo run --release -p stepladder-algo --example train_speed -- WORKERS WIDTH LAYERS BATCH_TOKENS`
 #![allow(clippy::print_stdout)]
 
@@ -91,7 +91,7 @@ fn main() -> Result<(), stepladder_algo::AlgoError> {
     print("behaviour cloning", &last);
     drop(pool);
 
-    // The same rows with next prompts of the same lengths; a third of them done, as where subtasks have three steps.
+    // The same rows with next prompts of the same lengths; a third of them is done, as with subtasks of three steps.
     let rows: Vec<OfflineRow> = rows
         .into_iter()
         .map(|row| {

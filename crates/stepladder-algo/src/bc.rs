@@ -1,4 +1,5 @@
-//! Behaviour cloning (STEP-HRL's first stage; docs/spec/algorithms.md 3.3), also for the flat baseline (6.6).
+//! Behaviour cloning: the first stage of STEP-HRL (arXiv:2604.05808; docs/spec/algorithms.md 3.3), also of the flat baseline
+//! (6.6).
 //!
 //! ```text
 //! L_level = − mean over rows of LP(y|x),   LP = mean over reply tokens, END included        (row mean)
@@ -6,10 +7,10 @@
 //! L       = − mean over all rows of LP(y|x)                                                 (mixture `pooled`)
 //! ```
 //!
-//! **Departures from the released code.** The default mixture pools the three streams in their natural proportion and
-//! merges identical samples into one with a weight, so no forward pass is spent twice; `levels` is the released pairing
-//! of one row per level (`golden:level_mixing`). `token_mean` replaces the row mean on request. Batches are bucketed by
-//! length. Small models train all their parameters, not adapters.
+//! **Departures from the released code.** The default mixture pools the three levels in their natural proportion and merges
+//! identical samples into one row with a weight, which saves forward passes; `levels` is the released pairing of one row per
+//! level (`golden:level_mixing`). `token_mean` is an alternative to the row mean. Batches are bucketed by length. Small models
+//! train all parameters, not adapters.
 //!
 //! Metrics: `loss`, `loss/<role>`, `gradient_norm`, `learning_rate`, `tokens_per_second`, `epoch`, `seconds`.
 //! Run it: `stepladder train demo`.
@@ -32,14 +33,14 @@ mod config;
 
 pub use config::BcConfig;
 
-/// Steps of one epoch: which rows each takes. A function of (rows, configuration, seed, epoch) alone.
+/// Returns the indices of the rows of each step of an epoch; a pure function of its arguments.
 pub fn plan_epoch(config: &BcConfig, rows: &[Row], seed: u64, epoch: u64) -> Vec<Vec<usize>> {
     let &BcConfig { mixture, batch_tokens, batch_rows, .. } = config;
     let measured: Vec<_> = rows.iter().map(|row| (row.role, row.ids.len())).collect();
     BatchPlan { mixture, batch_tokens, batch_rows, seed }.epoch(&measured, epoch)
 }
 
-/// The rows of a step with their scales: 1 / mass of the mean each belongs to.
+/// Returns the rows of a step with their scales: one over the total weight of the mean that each row belongs to.
 pub fn scaled<'a>(config: &BcConfig, rows: &'a [Row], group: &[usize], step: u64) -> Vec<(&'a Row, f64)> {
     let skip_planner = config.mixture == Mixture::Levels && !step.is_multiple_of(config.planner_every.max(1));
     let members: Vec<&Row> = group
@@ -63,19 +64,21 @@ pub fn scaled<'a>(config: &BcConfig, rows: &'a [Row], group: &[usize], step: u64
         .collect()
 }
 
-/// Splits the rows of a step into at most `count` shards of similar padded size, keeping neighbours of similar length
-/// together.
+/// Splits the rows of a step into at most `count` shards of similar total length, with rows of similar length together.
+///
+/// # Panics
+/// If `count` is 0 and there are rows.
 pub fn shards(rows: Vec<(&Row, f64)>, count: usize) -> Vec<Vec<(&Row, f64)>> {
     plan::shards(rows, count, |(row, _)| row.ids.len())
 }
 
-/// Trains until the budget is used up or `stop` is set. Continues wherever `trainer.progress` stands. `pad` fills short rows up, and
-/// `seed` decides the order of the rows.
+/// Trains until the budget is used up or `stop` is set, starting at `trainer.progress`. `pad` fills short rows, and `seed`
+/// determines the order of rows.
 ///
 /// # Errors
-/// [`AlgoError::NoData`] without rows, [`AlgoError::NotFinite`] after [`Divergence::LIMIT`](crate::runtime::optimiser::Divergence::LIMIT) steps in a row
-/// without a finite gradient
-/// (such steps change nothing), or what the observer answers.
+/// [`AlgoError::NoData`] without rows, [`AlgoError::NotFinite`] after
+/// [`Divergence::LIMIT`](crate::runtime::optimiser::Divergence::LIMIT) steps in a row without a finite gradient (such steps change
+/// nothing), or any error of the observer.
 pub fn train(
     config: &BcConfig,
     rows: &[Row],
@@ -94,7 +97,7 @@ pub fn train(
     })
 }
 
-/// One optimiser step.
+/// Takes one optimiser step.
 fn step(
     config: &BcConfig,
     rows: &[Row],

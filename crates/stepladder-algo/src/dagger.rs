@@ -1,17 +1,15 @@
-//! DAgger: interactive imitation (Ross, Gordon and Bagnell 2011; docs/algorithms/dagger.md), for every kind of agent whose
-//! prompts an expert labels.
+//! DAgger: interactive imitation (arXiv:1011.0686; docs/algorithms/dagger.md), for all agents whose prompts the expert labels.
 //!
 //! ```text
-//! D ← demonstrations                                    π: the agent to start from
+//! D ← demonstrations                                    π: the starting policy
 //! round k = 1 … rounds:
-//!     play        episodes of tasks drawn for the round, with π; π alone acts (β = 0 from the first round)
-//!     label       the expert's reply to every prompt that π met
+//!     play        episodes of tasks drawn for the round; only π acts (β = 0 from the first round)
+//!     label       the expert's reply to every prompt of these episodes
 //!     aggregate   D ← D ∪ labelled prompts
-//!     clone       π ← behaviour cloning of π on D (`bc`), for one budget, with a learning-rate schedule of its own
+//!     clone       π ← behaviour cloning of π on D (`bc`), with one budget and one learning-rate schedule per round
 //! ```
-//! A round is a phase of the run (`Progress::phase`). Its episodes are kept before the first step of the phase and read again
-//! when the run is resumed, so a resumed round trains on the same rows in the same order. A checkpoint is saved after each
-//! round.
+//! A round is a phase of the run (`Progress::phase`). Its episodes are stored before the first step of the phase and read when
+//! the run resumes, so a resumed round trains on the same rows in the same order. Each round ends with a checkpoint.
 //!
 //! Metrics: those of `bc`. Run it: `stepladder train alfworld-cpu`.
 
@@ -28,44 +26,43 @@ use crate::runtime::trainer::Trainer;
 section! {
     /// Hyperparameters of DAgger.
     pub struct DaggerConfig {
-        /// End of each round's training, of agents that do not set their own.
+        /// End of each round's training; overridden by an agent's own setting.
         pub budget: Budget = Budget::Epochs(0.5) => [Bound::Positive],
-        /// Padded tokens of a step (mixture `pooled`, and flat episodes), of agents that do not set their own.
+        /// Padded tokens of a step (mixture `pooled`, and flat episodes); overridden by an agent's own setting.
         pub batch_tokens: usize = 1536 => [Bound::Between(16, 4_194_304)],
-        /// Peak learning rate of agents that do not set their own.
+        /// Peak learning rate; overridden by an agent's own setting.
         pub learning_rate: f64 = 1e-3 => [Bound::Positive],
-        /// Times that the learner plays and is trained again.
+        /// Rounds of rollouts and training.
         pub rounds: u64 = 4 => [Bound::AtLeast(1), Bound::NewAtMost(1000)],
-        /// `ENV/SPLIT` whose tasks the learner plays; the demonstrations' split if absent.
+        /// `ENV/SPLIT` of the tasks for rollouts; the demonstrations' split if absent.
         pub tasks: Option<String> = None,
-        /// Tasks that the learner plays in a round, others in each; 0 takes all.
+        /// Tasks per round, different ones in each; 0 takes all.
         pub games: usize = 2000,
-        /// Sampling temperature of the learner while it collects; 0 plays greedily.
+        /// Sampling temperature of rollouts; 0 is greedy.
         pub temperature: f64 = 0.0 => [Bound::NotNegative],
     }
 }
 
-/// The parts of a round that need an environment, an expert and files.
+/// Parts of a round that need an environment, an expert and files.
 pub trait Rounds {
-    /// Errors of the program around the algorithm.
+    /// Error type of the caller.
     type Error: From<AlgoError>;
 
-    /// Play: episodes of tasks drawn for this round, by the trainer's policy. Kept for a resumed run, which reads them instead
-    /// of playing: [`Progress::begins`](crate::runtime::progress::Progress::begins) says whether they may be played. None if
-    /// the run was stopped before.
+    /// Plays tasks drawn for this round with the trainer's policy and stores the episodes. A resumed run reads them instead,
+    /// unless [`Progress::begins`](crate::runtime::progress::Progress::begins). Returns none if the run was stopped.
     ///
     /// # Errors
-    /// From playing, or if the episodes of a round whose training has begun are lost.
+    /// From the rollout, or if the stored episodes of a round whose training has begun are missing.
     fn play(&mut self, round: u64, trainer: &Trainer) -> Result<Option<Vec<Episode>>, Self::Error>;
 
-    /// Label and aggregate: rows of the demonstrations, and of the expert's replies to every prompt in `played`, the episodes
-    /// of all rounds so far.
+    /// Labels and aggregates: returns the rows of the demonstrations and of the expert's replies to all prompts in `played`,
+    /// the episodes of all rounds so far.
     ///
     /// # Errors
     /// If there is no expert for these prompts.
     fn label(&mut self, round: u64, played: &[Episode]) -> Result<Vec<Row>, Self::Error>;
 
-    /// Clone: one phase of [`crate::bc::train`] on these rows.
+    /// Runs one phase of [`crate::bc::train`] on these rows.
     ///
     /// # Errors
     /// From training.
@@ -78,17 +75,17 @@ pub trait Rounds {
     fn save(&mut self, trainer: &Trainer) -> Result<(), Self::Error>;
 }
 
-/// Trains for `rounds` rounds, or until the run is stopped. Continues at `trainer.progress`.
+/// Trains for `rounds` rounds or until the run is stopped, starting at `trainer.progress`.
 ///
 /// # Errors
-/// Whatever the parts of a round answer.
+/// From the parts of a round.
 pub fn train<R: Rounds>(rounds: u64, trainer: &mut Trainer, parts: &mut R) -> Result<Ending, R::Error> {
     let mut played: Vec<Episode> = Vec::new();
     for round in 0..rounds {
         let Some(episodes) = parts.play(round, trainer)? else { return Ok(Ending::Interrupted) };
         played.extend(episodes);
         if trainer.progress.phase > round {
-            // Done before the run was resumed; later rounds learn from its episodes too.
+            // Completed before the run was resumed; later rounds use its episodes too.
             continue;
         }
         let rows = parts.label(round, &played)?;

@@ -1,4 +1,4 @@
-//! GiGPO: GRPO with a second comparison, of steps that were taken in the same state (docs/spec/algorithms.md 6.4).
+//! GiGPO (arXiv:2505.10978; docs/spec/algorithms.md 6.4): GRPO with an additional advantage among steps in the same state.
 //!
 //! ```text
 //! AEᵢ  = group-relative Rᵢ                                  among the episodes of a task
@@ -6,9 +6,9 @@
 //! ASᵢₜ = group-relative Gᵢₜ                                 among all steps of the task with the same observation
 //! Aᵢₜ  = AEᵢ + ω ASᵢₜ
 //! ```
-//! A state is the text that the environment showed before the action: its answer, and the context too where steps change
-//! it (ScienceWorld; in ALFWorld the context of a task stands). A state that was seen once gives 0, so with no state in
-//! common GiGPO is GRPO.
+//! A state is the text of the environment before the action: the feedback, and the context if steps change it (ScienceWorld; in
+//! ALFWorld the context of a task is constant). A state that occurs once has advantage 0, so without common states GiGPO is
+//! GRPO.
 
 use crate::AlgoError;
 use crate::online::rollouts::{Group, Sampled};
@@ -19,10 +19,10 @@ use crate::ops::returns::returns_to_go;
 use stepladder_core::Observation;
 use stepladder_core::trace::Episode;
 
-/// One episode as the comparison sees it.
+/// States and rewards of an episode.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trajectory<'a> {
-    /// What was shown before each step.
+    /// State (text) before each step.
     pub anchors: Vec<&'a str>,
     /// Reward of each step.
     pub rewards: Vec<f64>,
@@ -39,7 +39,7 @@ pub struct Advantages {
     pub total: Vec<Vec<f64>>,
 }
 
-/// The table of the module's head for the episodes of one task; `per_step` as in [`episode_advantages`].
+/// Computes the advantages of the module's equations for the episodes of one task; `per_step` as in [`episode_advantages`].
 pub fn advantages(
     trajectories: &[Trajectory<'_>],
     rule: GroupRule,
@@ -64,8 +64,8 @@ pub fn advantages(
     Advantages { episode, step, total }
 }
 
-/// What was shown before each step of each episode of a task. The context of its moment is in it if any step changes it.
-fn shown(episodes: &[Episode]) -> Vec<Vec<String>> {
+/// Returns the state before each step of each episode of a task, including the context if any step changes it.
+fn states(episodes: &[Episode]) -> Vec<Vec<String>> {
     let changes = episodes.iter().flat_map(Episode::steps).any(|step| step.context.is_some());
     episodes.iter().map(|episode| anchors(episode, changes)).collect()
 }
@@ -75,7 +75,7 @@ fn anchors(episode: &Episode, context: bool) -> Vec<String> {
     let mut anchors = Vec::with_capacity(episode.len());
     for step in episode.steps() {
         anchors.push(match context {
-            // The line break keeps an answer and a context apart.
+            // The line break separates feedback and context.
             true => format!("{}\n{}", now.feedback, now.context),
             false if anchors.is_empty() => now.text(),
             false => now.feedback.clone(),
@@ -88,7 +88,7 @@ fn anchors(episode: &Episode, context: bool) -> Vec<String> {
     anchors
 }
 
-/// GiGPO.
+/// GiGPO as an online method.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Gigpo;
 
@@ -106,15 +106,15 @@ impl Method for Gigpo {
     }
 }
 
-/// One sample per step of a group, with its advantage.
+/// Creates one sample per step of a group, with its advantage.
 fn of_group(config: &OnlineConfig, group: &Group) -> Result<Vec<Sample>, AlgoError> {
-    let shown = shown(&group.episodes);
+    let states = states(&group.episodes);
     let trajectories: Vec<Trajectory<'_>> = group
         .episodes
         .iter()
-        .zip(&shown)
-        .map(|(episode, shown)| Trajectory {
-            anchors: shown.iter().map(String::as_str).collect(),
+        .zip(&states)
+        .map(|(episode, states)| Trajectory {
+            anchors: states.iter().map(String::as_str).collect(),
             rewards: config.reward_rule().penalised(episode),
         })
         .collect();
@@ -144,16 +144,16 @@ mod tests {
         }
         walk.subtasks.truncate(1);
         walk.subtasks[0].steps = steps;
-        let shown = shown(&[walk]).concat();
-        assert_eq!(shown.len(), 4);
-        // Before steps 1 to 3 the answer is the same; the rooms are kitchen, hallway and kitchen.
-        assert_ne!(shown[1], shown[2]);
-        assert_eq!(shown[1], shown[3]);
+        let states = states(&[walk]).concat();
+        assert_eq!(states.len(), 4);
+        // Before steps 1 to 3 the feedback is the same; the rooms are kitchen, hallway and kitchen.
+        assert_ne!(states[1], states[2]);
+        assert_eq!(states[1], states[3]);
     }
 
     #[test]
     fn where_the_context_stands_a_state_is_the_answer_alone() {
-        let shown = shown(&[episode()]).concat();
-        assert_eq!(shown, ["You see a desk 1.", "On the desk 1, you see a mug 1."]);
+        let states = states(&[episode()]).concat();
+        assert_eq!(states, ["You see a desk 1.", "On the desk 1, you see a mug 1."]);
     }
 }

@@ -1,14 +1,14 @@
-//! GRPO and RLOO on whole episodes of a flat agent (docs/spec/algorithms.md 6.1, 6.2).
+//! GRPO (arXiv:2402.03300) and RLOO (arXiv:2402.14740) on whole episodes of a flat agent (docs/spec/algorithms.md 6.1, 6.2).
 //!
 //! ```text
-//! Aᵢ = (Rᵢ − mean_j R_j) / (std_j R_j + 1e-6)        GRPO; `norm = "mean"` leaves the division out
+//! Aᵢ = (Rᵢ − mean_j R_j) / (std_j R_j + 1e-6)        GRPO; without the division for `norm = "mean"`
 //! Aᵢ = Rᵢ − mean_{j ≠ i} R_j                          RLOO
 //! ```
-//! R is the return of an episode with the penalties of its invalid replies; all tokens of all replies of episode i carry
-//! Aᵢ. The loss is the clipped surrogate with a divergence from the starting policy (5.5, `ops::surrogate`).
+//! R is the return of an episode including penalties of invalid replies; all reply tokens of episode i have advantage Aᵢ. The loss
+//! is the clipped surrogate with a KL term to the starting policy (5.5, `ops::surrogate`).
 //!
-//! **Departure from the reference code.** Mean and deviation are taken over episodes; there they are taken over turns, so
-//! that long episodes weigh more (`cross_step_stats`).
+//! **Departure from the reference code.** Mean and deviation are over episodes, not over turns, which would weight long episodes
+//! more (`cross_step_stats`).
 
 use stepladder_core::Role;
 
@@ -18,17 +18,17 @@ use crate::online::samples::{Sample, of_role};
 use crate::online::{Iteration, Method};
 use crate::ops::group::{GroupMode, GroupRule, episode_advantages};
 
-/// GRPO or RLOO.
+/// GRPO or RLOO as an online method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grpo {
-    /// Compares the episodes of a group by the configuration's `norm`.
+    /// Normalises the returns of a group by the configuration's `norm`.
     Grpo,
-    /// Compares each episode with the mean of the others.
+    /// Subtracts the mean return of the other episodes.
     Rloo,
 }
 
 impl Method for Grpo {
-    /// Plays every task `group` times, then learns from all of it.
+    /// Plays every task `group` times, then trains on all episodes.
     fn iterate(&mut self, iteration: &mut Iteration<'_>) -> Result<(), AlgoError> {
         let config = iteration.config;
         let rule = match self {

@@ -1,17 +1,18 @@
-//! HiMAC: a macro and a micro policy on one model, improved in turns without a critic (docs/spec/algorithms.md 5).
+//! HiMAC (arXiv:2603.00977; docs/spec/algorithms.md 5): macro and micro policy on one model, trained alternately without a
+//! critic.
 //!
 //! ```text
 //! phase A, macro exploration    N blueprints per task are sampled, each is executed once greedily
-//!                               Aᵢ = group-relative return of blueprint i; only blueprint tokens learn
+//!                               Aᵢ = group-relative return of blueprint i; only blueprint tokens are trained
 //! z* = the blueprint with the highest return; ties: fewer sub-goals, then the first
 //! phase B, micro adaptation     z* is executed N times, sampled, with the parameters after phase A's update
-//!                               Aⱼ = group-relative return of episode j, penalties included; only action replies learn
+//!                               Aⱼ = group-relative return of episode j, penalties included; only action replies are trained
 //! ```
-//! Both phases minimise the clipped surrogate with a divergence from the starting policy (5.5, `ops::surrogate`).
+//! Both phases minimise the clipped surrogate with a KL term to the starting policy (5.5, `ops::surrogate`).
 //!
-//! Ablations: `selection = "random"` takes a random blueprint that can be read instead of the best; without `coevolution`
-//! blueprints and actions are sampled together, once, and all tokens carry the advantage of the episode; an agent with
-//! `sub_done = false` gives every subgoal a fixed number of the steps; `flat` is GRPO.
+//! Ablations: `selection = "random"` executes a random readable blueprint instead of the best; without `coevolution` blueprints
+//! and actions are sampled together, once, and all tokens have the advantage of the episode; an agent with `sub_done = false`
+//! gives every sub-goal a fixed number of steps; `flat` is GRPO.
 
 use rand::RngExt;
 use stepladder_agent::himac::Blueprint;
@@ -30,14 +31,15 @@ use crate::ops::group::{GroupRule, relative};
 stepladder_core::choices! {
     /// Blueprint that phase B executes.
     pub enum Selection {
-        /// The one with the highest return.
+        /// The blueprint with the highest return.
         Best = "best",
-        /// Any that can be read (ablation).
+        /// A random readable blueprint (ablation).
         Random = "random",
     }
 }
 
-/// Index of the blueprint with the highest return; ties: fewer sub-goals, then the lower index. None without blueprints.
+/// Returns the index of the blueprint with the highest return; ties: fewer sub-goals, then the lower index. None without
+/// blueprints.
 ///
 /// ```
 /// use stepladder_algo::himac::best_blueprint;
@@ -49,13 +51,13 @@ pub fn best_blueprint(returns: &[f64], subgoals: &[usize]) -> Option<usize> {
     })
 }
 
-/// R^M of every blueprint of a group: the return of its episode without penalties; below all others where the blueprint
-/// could not be read.
+/// Computes R^M of every blueprint of a group: the return of its episode without penalties, or a value below all others if the
+/// blueprint is unreadable.
 pub fn macro_returns(reward: RewardRule, episodes: &[Episode]) -> Vec<f64> {
     let played = |episode: &Episode| (!episode.is_empty()).then(|| reward.steps(episode).iter().sum::<f64>());
     let found: Vec<Option<f64>> = episodes.iter().map(played).collect();
-    let least = found.iter().flatten().copied().fold(f64::INFINITY, f64::min);
-    let unreadable = reward.of_unreadable(least.is_finite().then_some(least));
+    let lowest = found.iter().flatten().copied().fold(f64::INFINITY, f64::min);
+    let unreadable = reward.of_unreadable(lowest.is_finite().then_some(lowest));
     found.into_iter().map(|value| value.unwrap_or(unreadable)).collect()
 }
 
@@ -69,16 +71,16 @@ fn blueprint_of(episode: &Episode, max_subgoals: usize) -> Option<Vec<String>> {
 pub struct Himac {
     /// Blueprint that phase B executes.
     pub selection: Selection,
-    /// Whether the phases take turns; otherwise one joint update.
+    /// Whether the phases alternate; otherwise there is one joint update.
     pub coevolution: bool,
 }
 
 impl Method for Himac {
-    /// Phase A, its update, phase B, its update.
+    /// Runs phase A and its update, then phase B and its update.
     fn iterate(&mut self, iteration: &mut Iteration<'_>) -> Result<(), AlgoError> {
         let rule = iteration.config.rule();
         if !self.coevolution {
-            return together(iteration, rule);
+            return joint_update(iteration, rule);
         }
         let tasks = iteration.tasks();
         let chosen = explore(iteration, &tasks, rule, self.selection)?;
@@ -86,7 +88,7 @@ impl Method for Himac {
     }
 }
 
-/// Phase A; the blueprint for phase B of every task.
+/// Runs phase A; returns the blueprint of every task for phase B.
 fn explore(
     iteration: &mut Iteration<'_>,
     tasks: &[TaskKey],
@@ -118,7 +120,7 @@ fn explore(
     Ok(chosen)
 }
 
-/// z*; nothing if no blueprint can be read, and the executor then has the task as its only sub-goal.
+/// Selects z*; empty if no blueprint is readable, in which case the task is the only sub-goal.
 fn choose(iteration: &Iteration<'_>, group: &Group, returns: &[f64], selection: Selection) -> Vec<String> {
     let max_subgoals = iteration.rollouts.agent.max_subgoals;
     let blueprints: Vec<Option<Vec<String>>> =
@@ -140,7 +142,7 @@ fn choose(iteration: &Iteration<'_>, group: &Group, returns: &[f64], selection: 
     chosen.and_then(|index| blueprints[index].clone()).unwrap_or_default()
 }
 
-/// Phase B.
+/// Runs phase B.
 fn adapt(
     iteration: &mut Iteration<'_>,
     tasks: &[TaskKey],
@@ -167,8 +169,9 @@ fn adapt(
     iteration.update(&samples)
 }
 
-/// Without co-evolution: blueprints and actions are sampled together, and learn together from the same advantage.
-fn together(iteration: &mut Iteration<'_>, rule: GroupRule) -> Result<(), AlgoError> {
+/// Runs the joint update of the ablation without co-evolution: blueprints and actions are sampled together and have the same
+/// advantage.
+fn joint_update(iteration: &mut Iteration<'_>, rule: GroupRule) -> Result<(), AlgoError> {
     let sampled = Sampled { temperature: iteration.config.temperature, only: None };
     let groups = iteration.play_groups(sampled, iteration.config.group)?;
     let mut samples: Vec<Sample> = Vec::new();

@@ -1,14 +1,14 @@
-//! How agents learn: algorithms over tensors and recorded episodes, without a command line and without an environment.
+//! Training algorithms on tensors and recorded episodes. Contains no command line and no environment.
 //!
-//! The modules are rungs of a ladder; each imports only from rungs below it.
+//! The modules are layers; each imports only from layers before it in this list.
 //!
-//! 1. [`ops`]: the mathematics, tensors in and tensors out
+//! 1. [`ops`]: the mathematics, as functions of tensors
 //! 2. [`runtime`]: trainer and networks, optimiser, schedules, data-parallel workers, checkpoints, metrics
-//! 3. [`online`]: playing with the current policy and learning from it
-//! 4. the algorithms, a file each: [`bc`] (behaviour cloning; docs/spec/algorithms.md 3.3), [`dagger`], [`offline_ac`] (3.4 to
-//!    3.6), and those on [`online`]: [`himac`], [`grpo`] (and RLOO), [`gigpo`], [`ppo`]
+//! 3. [`online`]: rollouts of the current policy and updates from them
+//! 4. the algorithms, one file each: [`bc`] (behaviour cloning; docs/spec/algorithms.md 3.3), [`dagger`], [`offline_ac`] (3.4 to
+//!    3.6), and the online methods [`himac`], [`grpo`] (and RLOO), [`gigpo`], [`ppo`]
 
-#![warn(clippy::print_stderr)] // Panics where standard error is closed.
+#![warn(clippy::print_stderr)] // Printing panics if standard error is closed.
 
 pub mod bc;
 pub mod dagger;
@@ -23,7 +23,7 @@ pub mod runtime;
 
 use stepladder_model::failure::{advice, first_line};
 
-/// Why training stopped.
+/// Error of training.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AlgoError {
@@ -33,32 +33,31 @@ pub enum AlgoError {
          warm up longer"
     )]
     NotFinite {
-        /// How often.
+        /// Number of steps.
         times: u32,
-        /// Where it stopped.
+        /// Last step.
         step: u64,
     },
-    /// There is nothing to learn from.
+    /// There is no data to train on.
     #[error("no training rows: {0}")]
     NoData(String),
-    /// An algorithm needs a network beside the policy that the trainer does not have.
+    /// A network of the algorithm is absent or does not fit the model.
     #[error("network `{name}`: {reason}")]
     Net {
         /// Name of the network.
         name: String,
-        /// Difference and remedy.
+        /// Cause and remedy.
         reason: String,
     },
-    /// The model could not answer.
+    /// The policy failed to generate.
     #[error(transparent)]
     Generate(#[from] stepladder_rollout::GenerateError),
-    /// An episode that its agent cannot have recorded.
+    /// An episode does not match its agent.
     #[error(transparent)]
     Replay(#[from] stepladder_agent::ReplayError),
-    /// A generator that learns must say which tokens it wrote.
+    /// A generator returned a reply without token ids.
     #[error(
-        "a {role} reply came without token ids and their log-probabilities, so nothing can be learnt from it; \
-         learning by playing needs a generator that returns them"
+        "a {role} reply has no token ids with log-probabilities; online training needs a generator that returns them"
     )]
     NoTokens {
         /// Role of the reply.
@@ -67,17 +66,18 @@ pub enum AlgoError {
     /// A worker thread panicked.
     #[error("a worker thread failed: {0}{advice}", advice = advice(.0))]
     Worker(String),
-    /// Too many episodes of an iteration broke off.
+    /// Too many episodes of an iteration were aborted.
     #[error(transparent)]
     Broken(#[from] stepladder_rollout::TooManyBroken),
-    /// A sequence is longer than the model can read.
+    /// A sequence is longer than the context window.
     #[error(
-        "a training row has {needed} tokens, the model reads {window}; raise model.max_positions or leave the row out"
+        "a training row has {needed} tokens, the model's context window holds {window}; raise model.max_positions or leave the \
+         row out"
     )]
     Window {
         /// Tokens of the longest sequence.
         needed: usize,
-        /// The model's window.
+        /// Length of the context window.
         window: usize,
     },
     /// The observer ended training.
@@ -88,10 +88,10 @@ pub enum AlgoError {
     Checkpoint {
         /// File or directory.
         path: String,
-        /// What is wrong and what to do.
+        /// Cause and remedy.
         reason: String,
     },
-    /// A tensor of another shape than an operation needs.
+    /// The shape of a tensor does not fit an operation.
     #[error("{op}: {reason}")]
     Shape {
         /// Operation.

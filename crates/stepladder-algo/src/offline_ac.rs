@@ -1,25 +1,25 @@
-//! Offline actor-critic per level: STEP-HRL's second stage (docs/spec/algorithms.md 3.4 to 3.6).
+//! Offline actor-critic per level: the second stage of STEP-HRL (arXiv:2604.05808; docs/spec/algorithms.md 3.4 to 3.6).
 //!
 //! Per level (planner, executor, progress), over the rows of a step, with h detached and s the model's parameters:
 //!
 //! ```text
-//! (1) y      = r + (1 − d) γ V̄(h(x'))                        target of Q, kept within ± c if c is given
+//! (1) y      = r + (1 − d) γ V̄(h(x'))                        target of Q, clamped to ± c if c is given
 //! (2) L_Q    = mean (Q(h(x,y)) − y)²
 //! (3) L_V    = mean w(u) u²,  u = V(h(x)) − q,  w(u) = 1 − ω if u < 0 else ω
 //!              q = Q̄(h(x,y)) (`action_end`)  or  Q̄(h(x)) (`state_end`)
 //! (4) θ̄      ← (1 − τ') θ̄ + τ' θ                             both target networks, once per step
 //! (5) A      = Q(h(x,y)) − V(h(x)),   w = min(exp(A/b), 20)
 //! (6) L_π    = − mean w̃ LP(y|x),   w̃ = w / (mean w + 1e-8)    actor mode `awr`; the others: `ops::actor`
-//! L = Σ_level ρ_level (L_π + L_Q + L_V),   ρ = 1 (mixture `levels`) or the level's part of the samples (`pooled`)
+//! L = Σ_level ρ_level (L_π + L_Q + L_V),   ρ = 1 (mixture `levels`) or the level's fraction of the samples (`pooled`)
 //! ```
 //!
-//! **Departures from the released code** (each has a switch, all of them together are [`OfflineConfig::profile`]):
-//! weights are applied row by row instead of their mean to all rows; V regresses on Q of the action that was taken; the
-//! target networks move once per step and after it; critics compute in f32. Beyond it: `pooled` batches are bucketed by
-//! length and identical samples are merged with a weight. Means go over all rows of a level in a step, in whichever
-//! shard they are: workers first exchange two sums per level, then go backward (`offline_ac/workers.rs`).
+//! **Departures from the released code** ([`OfflineConfig::profile`] has the settings of both): weights apply per row, not as
+//! their mean over all rows; V regresses on Q of the recorded reply; the target networks move once, after the step; critics
+//! compute in f32. In addition, `pooled` batches are bucketed by length and identical samples are merged with a weight. Means
+//! are over all rows of a level in a step, across shards: workers exchange sums per level before the backward pass
+//! (`offline_ac/workers.rs`).
 //!
-//! Metrics: those of `bc`, and `actor_loss`, `critic_loss/…`, `q/…`, `v/…`, `advantage/…`, `advantage_std/…`,
+//! Metrics: those of [`bc`](crate::bc), and `actor_loss`, `critic_loss/…`, `q/…`, `v/…`, `advantage/…`, `advantage_std/…`,
 //! `weight_max/…` per level.
 
 use std::sync::atomic::AtomicBool;
@@ -53,8 +53,8 @@ use level::METRICS;
 pub use level::{LevelBatch, LevelSums, Losses};
 pub use workers::OfflineWorkers;
 
-/// A trainer that starts from another one's model, usually a behaviour-cloning checkpoint: fresh optimiser, fresh
-/// critics, no progress.
+/// Creates a trainer with the model of another one, usually a behaviour-cloning checkpoint: new optimiser, new critics, no
+/// progress.
 pub fn start(from: Trainer, optimiser: AdamWConfig, identity: Identity, seed: u64) -> Trainer {
     let critic = critics::start(&from.weights.trained, seed, optimiser);
     let mut trainer = Trainer::new(from.weights, from.factors, optimiser, identity);
@@ -62,23 +62,23 @@ pub fn start(from: Trainer, optimiser: AdamWConfig, identity: Identity, seed: u6
     trainer
 }
 
-/// Losses of the rows of one level: equations (1) to (3) and (5), row by row. `q`, `v` and their target networks are heads of
-/// this level, so the advantage is the planner's, the executor's or the progress writer's.
+/// Computes the losses of the rows of one level, equations (1) to (3) and (5). `heads` and `targets` belong to this level, so
+/// the advantage is the planner's, the executor's or the progress writer's.
 ///
 /// ```text
-/// (1) y   = Σᵢ γⁱ rᵢ + (1 − d) γⁿ V̄(h(x'))      TD target, within ± c if c is given
+/// (1) y   = Σᵢ γⁱ rᵢ + (1 − d) γⁿ V̄(h(x'))      TD target, clamped to ± c if c is given
 /// (2) L_Q = (Q(h(x,y)) − y)²
 /// (3) L_V = w(u) u²,  u = V(h(x)) − q            expectile loss
 /// (5) A   = Q(h(x,y)) − V(h(x)),   f(A)           advantage and actor weight
 /// ```
-/// γ is applied here and nowhere else: a decision has one reward for each step that is discounted by itself. Means over the
-/// rows of a level, and with them (6), take all shards of a step: see [`gradients`].
+/// γ is applied only here; a decision has one reward per discounted step. Means over the rows of a level, and so (6), need all
+/// shards of a step: see [`gradients`].
 ///
 /// # Errors
-/// From libtorch.
+/// From libtorch: vectors of another width, out of memory.
 pub fn losses(
     heads: &Heads,
-    slow: &Heads,
+    targets: &Heads,
     rows: &LevelBatch<'_>,
     config: &OfflineConfig,
 ) -> Result<Losses, AlgoError> {
@@ -89,29 +89,29 @@ pub fn losses(
     });
     let (reward, discount): (Vec<f32>, Vec<f32>) = decisions.unzip();
     let column = |values: &[f32]| Tensor::from_slice(values).f_to_device(v.device());
-    let (next_value, slow_q) = tch::no_grad(|| -> Result<(Tensor, Tensor), TchError> {
+    let (next_value, target_q) = tch::no_grad(|| -> Result<(Tensor, Tensor), TchError> {
         let next_value = match &rows.next {
-            Some(next) => slow.v.value(next)?,
+            Some(next) => targets.v.value(next)?,
             None => v.f_zeros_like()?,
         };
-        let slow_q = match config.v_target_at {
-            VTarget::ActionEnd => slow.q.value(&rows.action)?,
-            VTarget::StateEnd => slow.q.value(&rows.state)?,
+        let target_q = match config.v_target_at {
+            VTarget::ActionEnd => targets.q.value(&rows.action)?,
+            VTarget::StateEnd => targets.q.value(&rows.state)?,
         };
-        Ok((next_value, slow_q))
+        Ok((next_value, target_q))
     })?;
     let target = td_target(&column(&reward)?, &column(&discount)?, &next_value)?; // (1)
     let target = match config.value_bound {
         Some(c) => target.clamp(-c, c),
         None => target,
     };
-    let critic = td_loss(&q, &target)? + expectile_loss(&v, &slow_q, config.omega)?; // (2), (3)
+    let critic = td_loss(&q, &target)? + expectile_loss(&v, &target_q, config.omega)?; // (2), (3)
     let advantage = advantage(&q, &v)?; // (5)
     let factor = config.rule().factor(&advantage, &q)?;
     Ok(Losses { critic, v, q, advantage, factor })
 }
 
-/// `count` workers for a model like `weights`, whose matrix products have this dtype; critics compute in f32.
+/// Starts `count` workers for a model like `weights` with matrix products in `dtype`; critics compute in f32.
 pub fn workers(
     count: usize,
     weights: &Weights,
@@ -122,7 +122,7 @@ pub fn workers(
     OfflineWorkers::new(count, weights, factors, (config, dtype), losses)
 }
 
-/// The parts of a step that are normalised by themselves: all of it, or its micro-steps with an even part of each level.
+/// Splits a step into parts that are normalised separately: the whole step, or its micro-steps with equal parts of each level.
 fn micro_steps(config: &OfflineConfig, rows: &[&OfflineRow], group: &[usize]) -> Vec<Vec<usize>> {
     let parts = match config.target_update {
         TargetUpdate::AfterStep => 1,
@@ -144,13 +144,13 @@ fn micro_steps(config: &OfflineConfig, rows: &[&OfflineRow], group: &[usize]) ->
 /// Losses and gradients of a step, or of a micro-step.
 #[derive(Debug)]
 pub struct StepGradients {
-    /// Gradient of the model; zeros while critics learn alone.
+    /// Gradient of the model; zeros while only critics are trained.
     pub actor: Tensor,
     /// Gradient of the critics.
     pub critics: Tensor,
     /// L.
     pub loss: f64,
-    /// Its part Σ ρ L_π.
+    /// Σ ρ L_π.
     pub actor_loss: f64,
     /// Sums by level.
     pub sums: PerLevel<LevelSums>,
@@ -158,10 +158,10 @@ pub struct StepGradients {
     pub tokens: usize,
 }
 
-/// Losses and gradients of rows whose means are taken together. `workers` were made with the same `config`.
+/// Computes losses and gradients of rows that share their means. `workers` must have been created with the same `config`.
 ///
 /// # Errors
-/// From libtorch.
+/// From libtorch, [`AlgoError::Net`] for critics without target network, [`AlgoError::Worker`] if a worker panicked.
 pub fn gradients(
     config: &OfflineConfig,
     rows: Vec<&OfflineRow>,
@@ -177,12 +177,11 @@ pub fn gradients(
         }
     }
     let all: f64 = counts.iter().map(|(_, count)| count).sum();
-    // ρ of each level.
-    let portions = PerLevel::from_fn(|level| match config.mixture {
+    let rho = PerLevel::from_fn(|level| match config.mixture {
         Mixture::Pooled if all > 0.0 => counts[level] / all,
         _ => 1.0,
     });
-    let scale = |level| if counts[level] > 0.0 { portions[level] / counts[level] } else { 0.0 };
+    let scale = |level| if counts[level] > 0.0 { rho[level] / counts[level] } else { 0.0 };
     let scales = PerLevel::from_fn(scale);
     let batches: Vec<_> = shards(rows, workers.count(), |row| row.row.ids.len() + row.next.len())
         .iter()
@@ -202,7 +201,7 @@ pub fn gradients(
         let sums = &mut sums[level];
         let scale = rule.scale(&sums.totals);
         sums.weight_max *= scale * sums.totals.count;
-        portions[level] * scale
+        rho[level] * scale
     });
     let done = workers.backward(shard_count, actor_scales)?;
     Ok(StepGradients {
@@ -215,8 +214,8 @@ pub fn gradients(
     })
 }
 
-/// Takes one optimiser step; returns the norm before clipping, losses and gradients. A step whose gradient is not finite moves neither
-/// model nor critics.
+/// Takes one optimiser step; returns the gradient norm before clipping, and losses and gradients. A step whose gradient is not
+/// finite changes neither model nor critics.
 fn step(
     config: &OfflineConfig,
     rows: &[&OfflineRow],
@@ -239,7 +238,7 @@ fn step(
             Some(before) => before.plus(next),
         });
         if config.target_update == TargetUpdate::BeforeStep {
-            follow(critic, config.tau)?;
+            update_target(critic, config.tau)?;
         }
     }
     let total = sum.ok_or_else(|| AlgoError::NoData("a step without rows".to_owned()))?.times(average);
@@ -252,13 +251,13 @@ fn step(
     let rate = rate * config.critic_learning_rate;
     critic.optimiser.step_within(&mut critic.params, &total.critics, rate, norm);
     if config.target_update == TargetUpdate::AfterStep && norm.is_finite() {
-        follow(critic, config.tau_per_step())?;
+        update_target(critic, config.tau_per_step())?;
     }
     Ok((norm, total))
 }
 
-/// (4) for both heads of all levels.
-fn follow(critic: &mut Net, tau: f64) -> Result<(), AlgoError> {
+/// Moves the target networks of all heads, equation (4).
+fn update_target(critic: &mut Net, tau: f64) -> Result<(), AlgoError> {
     polyak(critic.target.as_mut().ok_or_else(no_target)?, &critic.params, tau)
 }
 
@@ -300,15 +299,17 @@ impl StepGradients {
     }
 }
 
-/// Trains until the budget is used up or `stop` is set. Continues wherever `trainer.progress` stands.
+/// Trains until the budget is used up or `stop` is set, starting at `trainer.progress`.
 ///
-/// `pad` fills short rows up, and `seed` decides the order of the rows. `trainer` comes from [`start`] or from a checkpoint that [`train`] left, `workers` were made with the same `config`.
-/// Rows without a reply and rows of a flat agent are left out; a level without rows is not trained.
+/// `pad` fills short rows, and `seed` determines the order of rows. `trainer` comes from [`start`] or from a checkpoint of
+/// [`train`]; `workers` must have been created with the same `config`. Rows without a reply and rows of a flat agent are skipped;
+/// a level without rows is not trained.
 ///
 /// # Errors
-/// [`AlgoError::NoData`] without rows, [`AlgoError::Net`] for a trainer without critics, [`AlgoError::Window`] for
-/// a row that the model cannot read, [`AlgoError::NotFinite`] after
-/// [`Divergence::LIMIT`](crate::runtime::optimiser::Divergence::LIMIT) steps in a row without a finite gradient, or what the observer answers.
+/// [`AlgoError::NoData`] without rows, [`AlgoError::Net`] for a trainer without critics, [`AlgoError::Window`] for a row longer
+/// than the context window, [`AlgoError::NotFinite`] after
+/// [`Divergence::LIMIT`](crate::runtime::optimiser::Divergence::LIMIT) steps in a row without a finite gradient, or any error of
+/// the observer.
 pub fn train(
     config: &OfflineConfig,
     rows: &[OfflineRow],
@@ -321,7 +322,7 @@ pub fn train(
     let rows: Vec<&OfflineRow> =
         rows.iter().filter(|row| row.counts() && Level::of(row.row.role).is_some()).collect();
     if rows.is_empty() {
-        return Err(AlgoError::NoData("no episode gave a transition".to_owned()));
+        return Err(AlgoError::NoData("no episode has a transition".to_owned()));
     }
     trainer.nets.get(CRITIC, critics::count_for(&trainer.weights.trained))?;
     let window = trainer.weights.config().shape.max_positions as usize;

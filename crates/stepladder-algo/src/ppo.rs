@@ -1,14 +1,14 @@
-//! PPO with a token-level critic (docs/spec/algorithms.md 6.3; Schulman et al. 2017).
+//! PPO with a token-level critic (arXiv:1707.06347; GAE, arXiv:1506.02438; docs/spec/algorithms.md 6.3).
 //!
-//! The tokens of an episode are those of all its replies, in order; what the environment says is not among them. A reply's
-//! reward stands on its last token.
+//! The sequence of an episode is the tokens of all its replies, in order, without observations. A reply's reward is on its last
+//! token.
 //!
 //! ```text
-//! δₜ = rₜ + γ Vₜ₊₁ − Vₜ,   Aₜ = δₜ + γ λ Aₜ₊₁,   retₜ = Aₜ + Vₜ        end value: 0, or V of the next prompt if cut off
+//! δₜ = rₜ + γ Vₜ₊₁ − Vₜ,   Aₜ = δₜ + γ λ Aₜ₊₁,   retₜ = Aₜ + Vₜ        value after the end: 0, or V of the next prompt if truncated
 //! A is whitened over the batch;  L_V = ½ mean max((V − ret)², (V_old + clip(V − V_old, ±0.5) − ret)²)
 //! ```
-//! V is a model of its own ([`value`]), started from the policy; it reads the position before a token. The policy's loss is
-//! the clipped surrogate with a divergence from the starting policy (5.5), no divergence in the reward.
+//! V is a separate model ([`value`]), initialised from the policy; it reads the position before a token. The policy's loss is the
+//! clipped surrogate with a KL term to the starting policy (5.5); the reward has no KL term.
 
 pub mod value;
 
@@ -30,14 +30,14 @@ use crate::ops::returns::{place_rewards, whiten};
 use crate::runtime::clock::Stopwatch;
 use crate::runtime::trainer::Trainer;
 
-/// PPO, with the workers of its critic. The critic starts with the run, or continues from its checkpoint.
+/// PPO with the workers of its critic. The critic is initialised at the beginning of a run and restored from checkpoints.
 #[derive(Default)]
 pub struct Ppo {
     values: Option<ValueWorkers>,
 }
 
 impl Method for Ppo {
-    /// Starts the critic from the policy, unless a checkpoint has brought one.
+    /// Initialises the critic from the policy unless the trainer already has one.
     fn start(&mut self, trainer: &mut Trainer, rollouts: &Rollouts<'_>) -> Result<(), AlgoError> {
         if !trainer.nets.contains(VALUE) {
             let net = value::start(&trainer.weights.trained, trainer.optimiser.config);
@@ -49,8 +49,7 @@ impl Method for Ppo {
         Ok(())
     }
 
-    /// Plays as many episodes as the group methods do, each of a task of its own where there are enough, and learns from
-    /// them.
+    /// Plays as many episodes as the group methods, of different tasks if there are enough, and trains on them.
     fn iterate(&mut self, iteration: &mut Iteration<'_>) -> Result<(), AlgoError> {
         let config = iteration.config;
         let sampled = Sampled { temperature: config.temperature, only: None };
@@ -69,7 +68,7 @@ impl Method for Ppo {
         iteration.count_lost(lost);
         let episodes: Vec<Episode> = groups.into_iter().flat_map(|group| group.episodes).collect();
         let values = self.values.as_ref().ok_or_else(not_started)?;
-        let samples = learn(iteration, &episodes, values)?;
+        let samples = train_critic(iteration, &episodes, values)?;
         iteration.update(&samples)
     }
 }
@@ -79,8 +78,8 @@ fn not_started() -> AlgoError {
     AlgoError::Net { name: VALUE.to_owned(), reason: reason.to_owned() }
 }
 
-/// The samples with their advantages; the critic has learnt their returns.
-fn learn(
+/// Trains the critic on the episodes' returns; returns the samples with their advantages.
+fn train_critic(
     iteration: &mut Iteration<'_>,
     episodes: &[Episode],
     values: &ValueWorkers,
@@ -88,7 +87,7 @@ fn learn(
     let clock = Stopwatch::start();
     let by_episode: Vec<Vec<Sample>> =
         episodes.iter().map(|episode| of_role(episode, Role::Flat, 0.0)).collect::<Result<_, _>>()?;
-    // Behind each episode's replies, the prompt that would have come next.
+    // The replies of each episode, followed by the next prompt if it was truncated.
     let mut asked: Vec<Sample> = Vec::new();
     for (episode, samples) in episodes.iter().zip(&by_episode) {
         asked.extend(samples.iter().cloned());
@@ -106,8 +105,9 @@ fn learn(
     let mut all: Vec<f64> = Vec::new();
     for (episode, own) in episodes.iter().zip(by_episode) {
         let own_values: Vec<Vec<f32>> = known.by_ref().take(own.len()).collect();
-        let cut_off = episode.end == Some(End::Truncated);
-        let bootstrap = if cut_off { known.next().and_then(|values| values.first().copied()) } else { None };
+        let truncated = episode.end == Some(End::Truncated);
+        let bootstrap =
+            if truncated { known.next().and_then(|values| values.first().copied()) } else { None };
         let lens: Vec<usize> = own.iter().map(Sample::len).collect();
         let rewards = iteration.config.reward_rule().penalised(episode);
         let stream: Vec<f64> = own_values.iter().flatten().map(|&value| f64::from(value)).collect();
@@ -142,7 +142,7 @@ fn learn(
     Ok(samples)
 }
 
-/// The prompt that would have come next, shortened as if it were played, and a token that stands for any reply: its one
+/// Creates a sample of the prompt after the episode, shortened as in a rollout, with a placeholder token as the reply; its only
 /// value is that of the prompt's last token.
 fn next_prompt(
     episode: &Episode,
@@ -178,7 +178,7 @@ mod tests {
         let of = |window| next_prompt(&episode, agent, window, &encoder).unwrap();
         let whole = of(1000);
         let reply = encoder.budget(Role::Flat) as usize;
-        // As many tokens as the prompt needs, and one less: the oldest pair has to go.
+        // Exactly as many tokens as the prompt needs, then one less, which drops the oldest pair.
         assert_eq!(of(whole.start + reply), whole);
         let shorter = of(whole.start + reply - 1);
         assert!(shorter.start < whole.start, "{} of {}", shorter.start, whole.start);

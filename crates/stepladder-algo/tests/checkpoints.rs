@@ -1,4 +1,4 @@
-//! A checkpoint is whole, holds the weights once, and says so where one of these is not true.
+//! A checkpoint is complete and contains the weights once; every violation is reported.
 #![allow(clippy::unwrap_used)]
 #![allow(missing_docs)]
 
@@ -47,7 +47,7 @@ impl Saved {
         load(&self.place, OPTIMISER, Device::Cpu)
     }
 
-    /// The message of a refusal, which names `file`.
+    /// Returns the error message, which must name `file`.
     fn refuses(&self, what: &str, file: &str) -> String {
         let message = self.load().map(|_| ()).expect_err(what).to_string();
         let path = self.place.join(file).display().to_string();
@@ -88,7 +88,7 @@ fn every_bit_of_every_file_counts() {
         let bytes = fs_err::read(&path).unwrap();
         for place in (0..bytes.len()).step_by(bytes.len() / 23 + 1).chain([bytes.len() - 1]) {
             let mut other = bytes.clone();
-            // The lowest bit keeps text readable.
+            // A change of the lowest bit keeps text readable.
             other[place] ^= 1;
             fs_err::write(&path, other).unwrap();
             saved.refuses(&format!("bit {place} of {name}"), name);
@@ -98,7 +98,7 @@ fn every_bit_of_every_file_counts() {
             saved.refuses(&format!("{len} bytes of {name}"), name);
         }
         fs_err::remove_file(&path).unwrap();
-        assert!(saved.refuses(name, name).contains("is missing; copy it back"));
+        assert!(saved.refuses(name, name).contains("is missing; restore it"));
         fs_err::write(&path, &bytes).unwrap();
     }
     let loaded = saved.load().unwrap();
@@ -113,7 +113,7 @@ fn the_weights_are_saved_once() {
     names.sort_unstable();
     assert_eq!(names, ["embed.factors", "embed.own", "first_moment", "second_moment"]);
 
-    // What is played is what stands in the weights.
+    // Rollouts use the weights of the file.
     let path = saved.place.join("model.safetensors");
     let mut weights = read_tensors(&path).unwrap();
     let norm = weights.remove("model.norm.weight").unwrap() * 2.0;
@@ -148,7 +148,7 @@ fn the_first_version_still_loads() {
     edited.insert("model.norm.weight".to_owned(), norm);
     write_tensors(&exported, &edited.into_iter().collect::<Vec<_>>()).unwrap();
     let message = saved.refuses("an edited copy", "model.safetensors");
-    assert!(message.contains("`model.norm.weight` is not that of trainer.safetensors"), "{message}");
+    assert!(message.contains("`model.norm.weight` differs from trainer.safetensors"), "{message}");
     fs_err::write(&exported, whole).unwrap();
     let broken = saved.trainer.weights.trained.flat.copy();
     let _ = broken.narrow(0, 100, 1).fill_(f64::NAN);
@@ -160,7 +160,7 @@ fn the_first_version_still_loads() {
     assert!(message.contains("`parameters` contains NaN or infinite values"), "{message}");
 }
 
-/// Both versions, with checksums that fit what they claim.
+/// Both versions, with valid checksums.
 #[test]
 fn a_broken_trainer_state_is_one_clear_error() {
     for first in [false, true] {

@@ -1,4 +1,4 @@
-//! The order of DAgger's rounds, and which parts a resumed run does again.
+//! The order of DAgger's rounds, and the parts that a resumed run repeats.
 #![allow(clippy::unwrap_used)]
 #![allow(missing_docs)]
 
@@ -15,11 +15,11 @@ use stepladder_data::Row;
 
 const ADAM: AdamWConfig = AdamWConfig { beta1: 0.9, beta2: 0.98, eps: 1e-8, weight_decay: 0.0, clip: 1.0 };
 
-/// Writes down what is asked of it; round `k` plays `k + 1` episodes.
+/// Records all calls; round `k` plays `k + 1` episodes.
 #[derive(Default)]
 struct Recorded {
     calls: Vec<String>,
-    /// Training of this phase is interrupted.
+    /// Phase whose training is interrupted.
     interrupt: Option<u64>,
 }
 

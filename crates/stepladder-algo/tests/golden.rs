@@ -1,4 +1,4 @@
-//! Golden cases of the groups `logprob`, `bc`, `critic` and `actor` (spec/golden.json).
+//! Golden cases of the groups `logprob`, `bc`, `critic` and `actor` (tests/golden.json).
 #![allow(clippy::unwrap_used)]
 #![allow(missing_docs)]
 
@@ -55,7 +55,7 @@ fn token_logprobs_are_shifted_and_masked() {
         close(&case, "sum", sum, case["expected"]["sum"].as_f64().unwrap());
         let mean = row_logprobs(&logprobs, &mask).double_value(&[0]);
         close(&case, "mean", mean, case["expected"]["mean"].as_f64().unwrap());
-        // A label says which token its own row of ids holds.
+        // A label is the token at the same position of its row.
         let ids = integers(&inputs["ids"]);
         assert!(
             labels.iter().zip(&ids).all(|(&label, &id)| label == IGNORE || label == id),
@@ -80,7 +80,7 @@ fn row_logprobs_and_loss_of_behaviour_cloning() {
         }
         let loss = case["expected"]["loss"].as_f64().unwrap();
         close(&case, "textbook", behaviour_cloning(&logprobs, &mask).double_value(&[]), loss);
-        // As the trainer computes it: reply tokens in one row, each with its weight in the mean of means.
+        // As in training: reply tokens in one row, each with its weight in the mean of means.
         let tokens = mask.sum_dim_intlist(-1, true, Kind::Float);
         let rows = tokens.gt(0.0).sum(Kind::Float);
         let weights =
@@ -91,7 +91,7 @@ fn row_logprobs_and_loss_of_behaviour_cloning() {
     assert!(empty_rows > 0, "no golden case has an empty row");
 }
 
-/// Every value of a tensor against a list of the case.
+/// Compares all values of a tensor with a list of the case.
 fn close_all(case: &Value, what: &str, actual: &Tensor, expected: &Value) {
     let (actual, expected) = (Vec::<f32>::try_from(actual).unwrap(), vector(expected));
     assert_eq!(actual.len(), expected.len(), "{} {what}", case["id"]);
@@ -153,7 +153,7 @@ fn actors_match_every_golden_case() {
         let one = advantage.ones_like();
         let (temperature, clip) = (number("beta"), number("w_clip"));
         let rule = |mode| ActorRule { mode, temperature, clip };
-        // Any Q and V with this difference.
+        // Arbitrary Q and V with this difference.
         let v = &one * 0.25;
         let q = &advantage + &v;
         let raw = rule(ActorMode::Awr).factor(&op_advantage(&q, &v).unwrap(), &q).unwrap();
@@ -176,7 +176,7 @@ fn actors_match_every_golden_case() {
             close(&case, name, loss.double_value(&[]), expected[name].as_f64().unwrap());
             let textbook = actor_loss(&rule(mode), &q, &v, &logprobs, &one);
             close(&case, name, textbook.double_value(&[]), expected[name].as_f64().unwrap());
-            // The gradient is minus each row's weight over the number of rows, and stays out of the critics.
+            // The gradient is minus each row's weight over the number of rows, and does not reach the critics.
             let wanted = row_weights * (-1.0 / count);
             assert!((logprobs.grad() - wanted).abs().max().double_value(&[]) < 1e-6, "{name}");
             assert!(critics.iter().all(|value| !value.grad().defined()), "{name}");
@@ -192,7 +192,7 @@ fn actors_match_every_golden_case() {
     }
 }
 
-/// The actor's loss as training composes it, for rows of one token that stand for one sample each.
+/// The actor's loss as in training, for rows of one token and one sample each.
 fn trained_actor_loss(rule: &ActorRule, q: &Tensor, v: &Tensor, logprobs: &Tensor) -> Tensor {
     let advantage = op_advantage(q, v).unwrap();
     let factor = rule.factor(&advantage, q).unwrap();
@@ -201,13 +201,13 @@ fn trained_actor_loss(rule: &ActorRule, q: &Tensor, v: &Tensor, logprobs: &Tenso
     nll(logprobs, &(factor * rule.scale(&totals))).unwrap()
 }
 
-/// GLIDER's released high level (SARSA on the actions in the data) has the arithmetic of our target.
+/// GLIDER's released high level (SARSA on the actions in the data) has the same target.
 #[test]
 fn the_target_of_q_of_the_next_action_in_the_data() {
     let case = cases("other_methods").into_iter().find(|case| case["id"] == "glider_sarsa").unwrap();
     let tensor = |name: &str| Tensor::from_slice(&vector(&case["inputs"][name]));
     let discount = (1.0 - tensor("done")) * case["inputs"]["gamma"].as_f64().unwrap();
-    // What follows a sample is the next one of the same episode; nothing follows the last.
+    // The successor of a sample is the next one of the same episode; the last has none.
     let next = tensor("qbar").roll([-1], [0]);
     let target = td_target(&tensor("reward"), &discount, &next).unwrap();
     close_all(&case, "target", &target, &case["expected"]);
@@ -222,7 +222,7 @@ fn a_batch_without_tokens_has_loss_and_gradient_zero() {
     assert_eq!(Vec::<f32>::try_from(logprobs.grad().view([-1])).unwrap(), [0.0, 0.0]);
 }
 
-/// What the trainer computes for a collated batch is the textbook loss of the full logits.
+/// The loss of a collated batch equals the textbook loss on full logits.
 #[test]
 fn the_trained_path_equals_the_textbook_loss() {
     let factors = factors();
@@ -230,12 +230,12 @@ fn the_trained_path_equals_the_textbook_loss() {
     let decoder = Frame::new(&weights(&params), &factors, Kind::Float).decoder(&params.flat);
     for seed in 0..5 {
         let mut rows = rows(seed, 9);
-        // The textbook form knows one reply per row, each once.
+        // The textbook form has one reply per row, with weight 1.
         for row in &mut rows {
             row.replies.truncate(1);
             row.weight = 1.0;
         }
-        // A row that teaches nothing.
+        // A row without a reply.
         rows[4].replies.clear();
         let batch = collate_all(&rows.iter().collect::<Vec<_>>(), PAD, Reduction::RowMean);
         let (count, len) = (batch.rows as i64, batch.len as i64);

@@ -1,4 +1,4 @@
-//! Every case of `tests/golden.json` is consumed by a test, or named here with the reason why there is nothing to compare.
+//! Every case of `tests/golden.json` is used by a test, or listed here with the reason why there is nothing to compare.
 #![allow(clippy::unwrap_used)]
 #![allow(missing_docs)]
 
@@ -7,8 +7,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-/// Cases by the start of their id, and the file whose test reads them. Tests that read a whole group fail for a case that
-/// they do not know; the others name their case.
+/// Cases by prefix of their id, and the test file that reads them. Tests of a whole group fail for an unknown case; the others
+/// name their case.
 const CONSUMED: &[(&str, &str, &str)] = &[
     ("grpo", "", "crates/stepladder-algo/tests/golden_group.rs"),
     ("rloo", "", "crates/stepladder-algo/tests/golden_group.rs"),
@@ -32,7 +32,7 @@ const CONSUMED: &[(&str, &str, &str)] = &[
     ("score", "score_sciworld", "crates/stepladder-rollout/tests/scheduler.rs"),
 ];
 
-/// Cases of methods that this project does not have.
+/// Cases of methods that are not implemented.
 const NOT_IMPLEMENTED: &[(&str, &str)] = &[
     ("hae_done", "hierarchical advantage estimation: no method here has critics for turns and for segments"),
     ("hae_truncated", "hierarchical advantage estimation, as above"),

@@ -1,5 +1,5 @@
 //! Golden cases of the groups `grpo`, `rloo`, `gigpo`, `ppo`, `surrogate` and, as far as they are arithmetic, `himac`
-//! (spec/golden.json; the others are in `stepladder-agent`).
+//! (tests/golden.json; the others are in `stepladder-agent`).
 #![allow(clippy::unwrap_used)]
 #![allow(missing_docs)]
 
@@ -155,7 +155,7 @@ fn advantages_over_time() {
     assert_eq!(seen, 9);
 }
 
-/// Rows of a case as flat vectors of the masked tokens, and the weights of their mean.
+/// Rows of a case as concatenated reply tokens, and the weights of their mean.
 fn surrogate(inputs: &Value, aggregate: Aggregate) -> (Vec<Tensor>, Tensor, Vec<(usize, usize)>) {
     let rows =
         |name: &str| -> Vec<Vec<f64>> { inputs[name].as_array().unwrap().iter().map(numbers).collect() };

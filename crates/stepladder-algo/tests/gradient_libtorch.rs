@@ -1,8 +1,8 @@
-//! Loss and gradient against a decoder written once more, as plainly as possible, and differentiated by libtorch.
+//! Loss and gradient against an independent plain decoder, differentiated by libtorch.
 //!
-//! The reference reads separate matrices under transformers' names in half-split rotary order, works in f64, one unpadded
-//! row and one head at a time, with an explicit causal mask. So it shares no shortcut with ours: no merged matrices, no
-//! gains multiplied into weights, no padding, no fused attention, no complex rotations.
+//! The reference has separate matrices with transformers' names and half-split rotary order, and computes in f64, one unpadded
+//! row and one head at a time, with an explicit causal mask. It shares no optimisation with the implementation: no merged
+//! matrices, no gains multiplied into weights, no padding, no fused attention, no complex rotations.
 #![allow(missing_docs, clippy::print_stdout)]
 
 mod common;
@@ -19,8 +19,7 @@ use stepladder_data::{Batch, Row};
 use stepladder_model::{Decoder, Factors, Params, Shape};
 use tch::{Device, Kind, Tensor};
 
-/// Of the largest entry of each tensor: ours computes in f32, whose rounding over the few hundred terms of these sums is
-/// near 1e-6.
+/// Tolerance relative to the largest entry of each tensor: f32 rounding over the few hundred terms of these sums is near 1e-6.
 const TOLERANCE: f64 = 1e-5;
 
 struct Reference {
@@ -48,7 +47,7 @@ impl Reference {
         x / (mean + self.shape.norm_eps).sqrt() * gain
     }
 
-    /// One head [T, hd]: element i turns with element i + hd/2.
+    /// One head [T, hd]: element i is rotated with element i + hd/2.
     fn rotate(&self, x: &Tensor) -> Tensor {
         let (len, half) = (x.size()[0], x.size()[1] / 2);
         let angles: Vec<f64> = (0..len)
@@ -87,7 +86,7 @@ impl Reference {
         }
     }
 
-    /// Log-probability of each token but the first.
+    /// Log-probability of each token except the first.
     fn logprobs(&self, ids: &[u32]) -> Tensor {
         let ids: Vec<i64> = ids.iter().map(|&id| i64::from(id)).collect();
         let ids = Tensor::from_slice(&ids);
@@ -135,7 +134,7 @@ impl Reference {
     }
 }
 
-/// Compares ours with the reference; the worst relative error of loss and gradient.
+/// Returns the largest relative error of loss and gradient against the reference.
 fn check(
     shape: Shape,
     factors: &Factors,
@@ -152,7 +151,7 @@ fn check(
     let expected_gradient: Vec<(String, Tensor)> =
         reference.leaves.iter().map(|(name, leaf)| (name.clone(), leaf.grad())).collect();
     for (name, tensor) in &expected_gradient {
-        // A parameter that nothing reaches would agree trivially.
+        // A parameter without gradient would agree trivially.
         if tensor.abs().max().double_value(&[]) == 0.0 {
             return Err(format!("{name}: the reference has no gradient"));
         }
@@ -231,7 +230,7 @@ fn mistakes_do_not_pass() {
     assert!(fails(&rows, flipped, shape()).starts_with("loss"));
     let message = fails(&rows, flipped_gradient, shape());
     assert!(!message.starts_with("loss"), "{message}");
-    // The other average, on the same rows.
+    // The other reduction on the same rows.
     let params = params(shape(), &factors(), 3);
     let batch = collate_all(&rows.iter().collect::<Vec<_>>(), PAD, Reduction::TokenMean);
     let (_, gradient) = gradient_of(&params, &factors(), vec![batch], 1, weighted_nll);

@@ -1,4 +1,4 @@
-//! What must change neither loss nor gradient: order of rows, padding, rows without targets (docs/spec/algorithms.md 8.2), merging
+//! Invariances of loss and gradient: order of rows, padding, rows without targets (docs/spec/algorithms.md 8.2), merging
 //! of identical rows, and the number of workers.
 #![allow(clippy::unwrap_used)]
 #![allow(missing_docs)]
@@ -19,7 +19,7 @@ use stepladder_data::rows::merge;
 use stepladder_data::{Batch, Row};
 use stepladder_model::Params;
 
-/// Of the largest entry: only the order of f32 additions differs.
+/// Tolerance relative to the largest entry: only the order of f32 additions differs.
 const TOLERANCE: f64 = 1e-6;
 
 struct Same {
@@ -52,7 +52,7 @@ fn batch(rows: &[Row], reduction: Reduction) -> Batch {
     collate_all(&rows.iter().collect::<Vec<_>>(), PAD, reduction)
 }
 
-/// The same rows with `extra` more columns of `id`, which also replaces the padding that was there.
+/// The same rows with `extra` more columns of `id`, which also replaces the existing padding.
 fn widened(batch: &Batch, lens: &[usize], extra: usize, id: u32) -> Batch {
     let len = batch.len + extra;
     let mut ids = Vec::with_capacity(batch.rows * len);
@@ -118,7 +118,7 @@ fn a_merged_row_teaches_what_its_copies_did() {
         let merged = merge(copies.clone());
         assert_eq!(merged.len(), distinct.len());
         same.same("merged", &same.of(&merged, reduction), &same.of(&copies, reduction)).unwrap();
-        // Without their weights they are another data set.
+        // Without weights the loss differs.
         assert!(same.same("unmerged", &same.of(&distinct, reduction), &same.of(&copies, reduction)).is_err());
     }
 }
@@ -167,7 +167,7 @@ fn the_number_of_workers_changes_nothing() {
     }
 }
 
-/// `levels` adds the means of the levels; the planner's counts in every fourth step only.
+/// `levels` sums the means of the levels; the planner's is included in every fourth step only.
 #[test]
 fn levels_add_up_and_the_planner_pauses() {
     let same = Same::new();

@@ -1,6 +1,6 @@
-//! What must change neither losses nor gradients of offline actor-critic (docs/spec/algorithms.md 8.2, 8.5): order of rows,
-//! padding, rows without a reply, merging, the number of workers. And what it must equal: the textbook losses, and
-//! behaviour cloning where all advantages are equal.
+//! Invariances of losses and gradients of offline actor-critic (docs/spec/algorithms.md 8.2, 8.5): order of rows, padding, rows
+//! without a reply, merging, number of workers. Equalities: the textbook losses, and behaviour cloning if all advantages are
+//! equal.
 #![allow(clippy::unwrap_used)]
 #![allow(missing_docs)]
 
@@ -31,7 +31,7 @@ use tch::{Device, Kind, Tensor};
 const ADAM: AdamWConfig = AdamWConfig { beta1: 0.9, beta2: 0.98, eps: 1e-8, weight_decay: 0.01, clip: 1.0 };
 const MODES: [ActorMode; 4] = [ActorMode::Awr, ActorMode::Linear, ActorMode::LinearOuter, ActorMode::QLinear];
 const MIXTURES: [Mixture; 2] = [Mixture::Pooled, Mixture::Levels];
-/// Of the largest entry: only the order of f32 additions differs.
+/// Tolerance relative to the largest entry: only the order of f32 additions differs.
 const TOLERANCE: f64 = 3e-6;
 
 struct Same {
@@ -76,7 +76,7 @@ fn same(what: &str, found: &StepGradients, expected: &StepGradients) -> Result<(
     Ok(())
 }
 
-/// A row that teaches nothing.
+/// A row without a reply.
 fn silent(mut row: OfflineRow) -> OfflineRow {
     row.row.replies.clear();
     row
@@ -125,7 +125,7 @@ fn order_padding_silent_rows_merging_and_workers_change_nothing() {
     }
 }
 
-/// Also the proof for padding: a level alone lies in narrower blocks than beside the others, and so does a worker's share.
+/// Also tests padding: the blocks of one level, or of one shard, are narrower than those of all rows.
 #[test]
 fn levels_add_up_with_their_shares() {
     let fixed = Same::new();
@@ -154,7 +154,7 @@ fn levels_add_up_with_their_shares() {
 #[test]
 fn equal_advantages_make_it_behaviour_cloning() {
     let mut fixed = Same::new();
-    // Heads of zeros: Q = V = 0 everywhere.
+    // With heads of zeros, Q = V = 0 everywhere.
     fixed.critics.params = fixed.critics.params.zeros_like();
     let rows = offline_rows(6, 14);
     let plain: Vec<Row> = rows.iter().map(|row| row.row.clone()).collect();
@@ -168,7 +168,7 @@ fn equal_advantages_make_it_behaviour_cloning() {
     }
 }
 
-/// The step's losses and gradients, written down again with the named operations, row by row and without batching.
+/// Losses and gradients of a step, composed of the named operations row by row, without batching.
 #[test]
 fn the_trained_path_equals_the_textbook_losses() {
     let fixed = Same::new();

@@ -1,4 +1,4 @@
-//! Critics learn what dynamic programming says, and the actor what the critics say, on a decision problem of a few words.
+//! On a small decision problem, critics converge to the solution of dynamic programming, and the actor follows the critics.
 #![allow(clippy::unwrap_used)]
 #![allow(missing_docs)]
 
@@ -29,7 +29,7 @@ const END: u32 = 2;
 /// `(state, action, reward, next state, length of the decision, times seen)`; no next state: done.
 type Edge = (usize, u32, f64, Option<usize>, u32, u32);
 
-/// Three states in a row. In each one can go on, give up, or (in the middle) stay where one is.
+/// Three states in a row, with the actions go on, give up, and (in the middle) stay.
 const CHAIN: [Edge; 7] = [
     (0, 10, 0.0, Some(1), 2, 3),
     (0, 11, -1.0, None, 1, 1),
@@ -55,7 +55,7 @@ fn row(role: Role, factor: f64, &(state, action, reward, next, steps, times): &E
     }
 }
 
-/// Rewards of a level: a level that read another one's would show.
+/// Rewards differ by level, so that a level that reads another one's rewards is detected.
 fn factor_of(role: Role) -> f64 {
     match role {
         Role::Planner => 1.0,
@@ -196,7 +196,7 @@ fn the_actor_prefers_what_was_better_than_expected() {
         budget: Budget::Steps(600),
         ..offline_config(ActorMode::Awr, Mixture::Levels)
     };
-    // The levels share the prompts here and want different replies, so one level decides alone.
+    // The levels share prompts and prefer different replies, so only one level is trained.
     let mut alone = fresh();
     let rows: Vec<OfflineRow> = CHAIN.iter().map(|edge| row(Role::Planner, 1.0, edge)).collect();
     let learners = workers(2, &alone.weights, &alone.factors, &config, Kind::Float);

@@ -1,4 +1,4 @@
-//! Offline runs continue bit for bit, keep their order of events, and survive broken numbers.
+//! Offline runs resume bit for bit, keep the order of updates, and survive values that are not finite.
 #![allow(clippy::unwrap_used)]
 #![allow(missing_docs)]
 
@@ -32,7 +32,7 @@ fn identity(agent: &str) -> Identity {
     Identity { agent: agent.into(), style: "test-v1".into(), data: "0".into() }
 }
 
-/// A trainer as behaviour cloning leaves it: somewhere in its run, with moments.
+/// A trainer in the middle of behaviour cloning, with moments.
 fn cloned() -> Trainer {
     let params = params(shape(), &factors(), 12);
     let mut optimiser = AdamW::new(ADAM, &params.flat);
@@ -125,7 +125,7 @@ fn a_start_keeps_the_model_and_nothing_else() {
     let target = critic.target.as_ref().unwrap();
     assert_eq!(critic.params.size(), [count(shape().width)]);
     assert_eq!(bits(&critic.params), bits(target));
-    // The copy is a copy, and the seed decides.
+    // The target network is a copy, and the critics depend on the seed.
     assert_ne!(critic.params.data_ptr(), target.data_ptr());
     let other = init(shape().width, 8, ADAM, Device::Cpu);
     assert_ne!(bits(&other.params), bits(&critic.params));
@@ -186,7 +186,7 @@ fn a_checkpoint_without_critics_still_loads_and_a_torn_one_does_not() {
     let error = run(&config, &offline_rows(1, 6), &mut trainer, 1, None).unwrap_err();
     assert!(error.to_string().starts_with("network `critic`: the trainer has none"), "{error}");
 
-    // It claims critics but has none.
+    // The state lists critics, but their tensors are absent.
     fs_err::write(
         saved.join("trainer.json"),
         text.replacen("\"optimiser_steps\"", "\"critic_steps\": 3,\n  \"optimiser_steps\"", 1),
@@ -197,7 +197,7 @@ fn a_checkpoint_without_critics_still_loads_and_a_torn_one_does_not() {
     assert!(message.contains("no tensor `critics`"), "{message}");
 }
 
-/// When the target networks move, by how much, and what an optimiser step sees of it.
+/// Time and size of the target networks' update, and its effect on the optimiser step.
 #[test]
 fn slow_copies_move_where_the_profile_says() {
     let rows = offline_rows(2, 12);
@@ -216,13 +216,13 @@ fn slow_copies_move_where_the_profile_says() {
         run(&config, &rows, &mut trainer, 1, None).unwrap();
         let critic = critic(&trainer);
         assert!(!critic.params.equal(&start));
-        // Two micro-steps by 0.2 each, or one move by 1 − 0.8².
+        // Two updates by 0.2, or one by 1 − 0.8².
         let followed = if before { start } else { critic.params.copy() };
         compare("target networks", critic.target.as_ref().unwrap(), &(followed * 0.36), 1e-6).unwrap();
     }
 }
 
-/// Micro-steps have means of their own; the step is their average.
+/// Micro-steps are averaged separately; the step is the average of micro-steps.
 #[test]
 fn a_step_is_the_average_of_its_micro_steps() {
     let rows = offline_rows(5, 12);
@@ -342,7 +342,10 @@ fn a_level_without_rows_is_left_out_and_nothing_at_all_is_an_error() {
     let mut long = rows[0].clone();
     (long.done, long.next) = (false, vec![4; shape().max_positions as usize + 1]);
     let error = run(&config, &[long], &mut fresh(), 1, None).unwrap_err();
-    assert!(error.to_string().starts_with("a training row has 49 tokens, the model reads 48"), "{error}");
+    assert!(
+        error.to_string().starts_with("a training row has 49 tokens, the model's context window holds 48"),
+        "{error}"
+    );
     let mut silent = rows[0].clone();
     silent.row.replies.clear();
     assert!(matches!(run(&config, &[silent], &mut fresh(), 1, None), Err(AlgoError::NoData(_))));

@@ -1,5 +1,5 @@
-//! Learning by playing, on a toy environment: every method learns, masks isolate the roles, recorded log-probabilities are
-//! those of the model, failures drop what failed.
+//! Online methods on a toy environment: every method improves, masks isolate the roles, recorded log-probabilities equal
+//! recomputed ones, and failures drop only the affected episodes.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
@@ -56,7 +56,7 @@ const SPEC: EnvSpec = EnvSpec {
 const WORDS: [&str; 3] = ["red", "green", "blue"];
 const LIMIT: u32 = 4;
 
-/// Shows a word, pays 1 if the action is that word, shows the next; four times. Task `broken` fails at its second step.
+/// Shows a word and pays 1 if the action is that word; four words per episode. Task `broken` fails at its second step.
 struct Echo {
     number: usize,
     step: usize,
@@ -115,7 +115,7 @@ fn observation(word: &str) -> Observation {
     Observation { feedback: word.into(), context: String::new() }
 }
 
-/// The right action as often as both others together: the cloned policy reads what is shown, and is right half the time.
+/// The right action as often as both others together, so that the cloned policy is right half the time.
 fn demonstrations() -> Vec<Demonstrated> {
     let mut samples = Vec::new();
     for seen in WORDS {
@@ -205,7 +205,7 @@ impl Fixture {
         Self { encoder: Arc::new(bare.with_words(words.iter().map(String::as_str))) }
     }
 
-    /// A policy that replies in form, and is right half the time.
+    /// A policy with well-formed replies that is right half the time.
     fn warm(&self) -> Trainer {
         let shape = Shape { width: 32, norm_eps: 1e-5, ..shape() };
         let config = ModelConfig::new(shape, self.encoder.vocab(), 0).unwrap();
@@ -328,7 +328,7 @@ fn every_method_learns_to_say_what_is_shown() {
         println!("{name}: return {first:.2} -> {last:.2} of 4");
         assert!(first < 3.3, "{name} began with {first}");
         assert!(last > first + 0.5 && last > 3.4, "{name}: {first} -> {last}");
-        // What was recorded while sampling is what the training pass computes.
+        // Log-probabilities recorded while sampling equal those of the training pass.
         for (mean, most) in gaps {
             assert!(mean <= 1e-4 && most <= 1e-3, "{name}: {mean} {most}");
         }
@@ -398,7 +398,7 @@ fn masks_isolate_the_roles() {
             learners.gradient(&trainer.weights.trained, &reference, &members, numbers, (256, 0)).unwrap();
         Vec::try_from(gradient).unwrap()
     };
-    // Another reply, and other log-probabilities, of one role.
+    // Change reply and log-probabilities of one role.
     let changed = |role: Role| {
         let mut episodes = episodes.clone();
         for episode in &mut episodes {
@@ -426,7 +426,7 @@ fn masks_isolate_the_roles() {
 fn the_golden_masks() {
     let golden: serde_json::Value = serde_json::from_str(include_str!("../../../tests/golden.json")).unwrap();
     let case = golden["cases"].as_array().unwrap().iter().find(|case| case["id"] == "himac_masks").unwrap();
-    // P is prompt, everything else belongs to the reply.
+    // P is the prompt; everything else is the reply.
     let turn = |role: Role, text: &str| {
         let prompt = text.chars().take_while(|&c| c == 'P').count();
         let ids: Vec<u32> = text.chars().map(u32::from).collect();
@@ -541,7 +541,7 @@ fn workers_and_chunks_change_no_gradient() {
         common::compare("gradient", &less, &whole, 1e-5).unwrap();
         assert!((a.loss - b.loss).abs() < 1e-5 && (a.kl - b.kl).abs() < 1e-6);
     }
-    // At lp_new = lp_old = lp_ref the loss is minus the mean advantage, and the divergence pulls nowhere.
+    // At lp_new = lp_old = lp_ref the loss is minus the mean advantage, and the KL term has no gradient.
     let learners = learners(1, 1.0);
     let members: Vec<&Sample> = samples.iter().collect();
     let at_rest = |beta| {
@@ -572,7 +572,7 @@ fn the_critic_is_the_same_without_libtorch() {
         let values = ValueWorkers::new(2, &trainer.weights, &trainer.factors, Kind::Float);
         let values = if libtorch { values.with_libtorch() } else { values };
         let mut net = value::start(&trainer.weights.trained, adamw);
-        // A head that is not zero: gradients reach the transformer.
+        // A head other than zero, so that gradients reach the transformer.
         net.params = &net.params
             + (Tensor::arange(net.params.numel() as i64, (Kind::Float, Device::Cpu)) * 0.7).sin() * 0.02;
         let known = values.evaluate(&net, &samples, (200, 0)).unwrap();
@@ -628,10 +628,10 @@ fn what_fails_is_dropped_and_the_rest_goes_on() {
         train(&mut *method, &config(2.0), &rollouts, &mut trainer, &reference, &stop, &mut heard).unwrap();
         assert_eq!(heard.steps, 2);
         let dropped =
-            |text: &String| text.contains("lost its voice") && text.contains("groups that became too small");
+            |text: &String| text.contains("lost its voice") && text.contains("groups with too few episodes");
         assert!(!heard.warnings.is_empty() && heard.warnings.iter().all(dropped), "{:?}", heard.warnings);
     }
-    // An environment that is broken for all of them ends the run.
+    // An environment in which all episodes fail ends the run.
     let broken = [TaskKey::new("echo", "all", "broken")];
     trainer.progress = Progress::start();
     let mut curve = Curve(vec![], vec![]);
@@ -654,7 +654,7 @@ fn five_gradients_that_are_not_finite_end_the_run() {
     let mut trainer = fixture.warm();
     let pool = Echoes.tasks("all").unwrap();
     let before = trainer.weights.trained.flat.copy();
-    // An infinite weight of the divergence makes every loss infinite, from the first step on.
+    // An infinite KL weight makes every loss infinite from the first step on.
     let config = OnlineConfig { kl: f64::INFINITY, ..config(9.0) };
     let stop = AtomicBool::new(false);
     let reference = &before * 0.5;

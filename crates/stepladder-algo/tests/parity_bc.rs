@@ -95,7 +95,7 @@ impl Fixture {
         (AdamW::new(config, &self.params.flat), number("learning_rate"))
     }
 
-    /// What a step added to each tensor.
+    /// Change of each tensor in a step.
     fn updates(&self, after: &[(String, Tensor)]) -> Vec<(String, Tensor)> {
         let start = named(&self.params);
         assert_eq!(start.len(), after.len());
@@ -181,7 +181,7 @@ fn adamw_makes_pytorchs_steps() {
     assert!(!fixture.expected("after_1").is_empty() && !fixture.expected("after_5").is_empty());
 }
 
-/// A step with another sign, another rate or a forgotten decay is no match: the comparison has teeth.
+/// A step with another sign or rate or without decay fails the comparison.
 #[test]
 fn other_optimisers_do_not_pass() {
     let fixture = fixture();

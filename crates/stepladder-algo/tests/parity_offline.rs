@@ -79,7 +79,7 @@ impl Fixture {
         self.case["rows"].as_array().unwrap().iter().map(row).collect()
     }
 
-    /// One step takes all rows.
+    /// One step with all rows.
     fn config(&self, variant: &Value) -> OfflineConfig {
         let number = |name: &str| self.case["numbers"][name].as_f64().unwrap();
         OfflineConfig {
@@ -119,7 +119,7 @@ impl Fixture {
         trainer
     }
 
-    /// Five steps of a variant against PyTorch's; the worst relative error of an update.
+    /// Returns the largest relative error of an update over five steps of a variant against PyTorch.
     fn check(
         &self,
         variant: &Value,
@@ -154,7 +154,7 @@ impl Compared<'_> {
         let meta = &self.fixture.meta;
         let wanted = &meta["steps"][name][report.step as usize - 1];
         let actor = report.extra.iter().find(|(name, _)| *name == "actor_loss").unwrap().1;
-        // What is reported while critics learn alone is the loss that the actor would have had.
+        // While only critics are trained, the reported loss includes the actor's.
         for (what, found, tolerance) in [
             ("loss", report.loss, "loss"),
             ("actor_loss", actor, "loss"),
@@ -201,7 +201,7 @@ fn every_variant_makes_pytorchs_steps() {
     }
 }
 
-/// What the released code and its description disagree on, and what is easily mistaken: none of it passes for another.
+/// Variants on which the released code and its description differ, and likely mistakes: each one fails as any other.
 #[test]
 fn other_algorithms_do_not_pass() {
     let fixture = fixture();

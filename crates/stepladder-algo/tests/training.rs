@@ -1,4 +1,4 @@
-//! Training learns, and an interrupted run continues as if nothing had happened.
+//! Training reduces the loss, and an interrupted run resumes bit for bit.
 #![allow(clippy::unwrap_used)]
 #![allow(missing_docs)]
 
@@ -49,7 +49,7 @@ fn config(mixture: Mixture, steps: u64) -> BcConfig {
     }
 }
 
-/// Remembers losses and sets the stop flag after some step.
+/// Records losses and sets the stop flag after a given step.
 struct Watch<'a> {
     losses: Vec<f64>,
     stop_after: Option<u64>,
@@ -91,7 +91,7 @@ fn three_levels(seed: u64, count: usize) -> Vec<Row> {
 
 #[test]
 fn a_small_batch_is_memorised() {
-    // One reply per row: nothing but the prompt says what it is, and different prompts may be one word apart.
+    // One reply per row, which only the prompt determines; different prompts may differ in one word.
     let mut rows = three_levels(6, 27);
     for (index, row) in rows.iter_mut().enumerate() {
         row.ids.insert(0, 3 + index as u32);
@@ -108,7 +108,7 @@ fn a_small_batch_is_memorised() {
     assert_eq!((ending, losses.len()), (Ending::Complete, 300));
     let (first, last) = (losses[0], losses[299]);
     println!("loss {first:.3} at first, {last:.4} at the end");
-    // A fresh model spreads its probability over all words.
+    // A new model is close to uniform over all words.
     assert!((first - f64::from(common::VOCAB).ln()).abs() < 0.7, "first loss {first}");
     assert!(last < 0.05, "last loss {last}");
 }
@@ -158,7 +158,7 @@ fn an_interrupted_run_ends_where_an_uninterrupted_one_does() {
     }
 }
 
-/// Continuing without the moments is not continuing: the comparison above has teeth.
+/// Resuming without the moments fails the comparison above.
 #[test]
 fn a_forgotten_moment_shows() {
     let rows = three_levels(9, 24);

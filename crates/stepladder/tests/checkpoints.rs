@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use common::{checkpoints, episodes, files, folder, ok, refused, run};
 use serde_json::Value;
 
-const REMEDY: &str = "copy it back from where it is whole, or use another checkpoint";
+const REMEDY: &str = "restore it from an intact copy, or use another checkpoint";
 
 /// A run of one agent, `flat`, with checkpoints of its last two steps; both of the smallest size.
 fn trained(folder: &Path) -> PathBuf {

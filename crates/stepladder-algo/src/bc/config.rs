@@ -11,20 +11,20 @@ use crate::runtime::schedule::Schedule;
 section! {
     /// Hyperparameters of behaviour cloning.
     pub struct BcConfig {
-        /// End of training, of agents that do not set their own.
+        /// End of training; overridden by an agent's own setting.
         pub budget: Budget = Budget::Tokens { tokens: 9_000_000, cap: None } => [Bound::Positive],
-        /// Padded tokens of a step (mixture `pooled`, and flat episodes), of agents that do not set their own.
+        /// Padded tokens of a step (mixture `pooled`, and flat episodes); overridden by an agent's own setting.
         pub batch_tokens: usize = 1536 => [Bound::Between(16, 4_194_304)],
-        /// Peak learning rate of agents that do not set their own.
+        /// Peak learning rate; overridden by an agent's own setting.
         pub learning_rate: f64 = 2e-3 => [Bound::Positive],
         /// Averaging inside the loss: over a reply's tokens and then over rows, or over all reply tokens
         /// (docs/spec/algorithms.md 3.3).
         pub reduction: Reduction = Reduction::RowMean,
         /// Composition of a step: rows of one pool in natural proportion, or the same number of rows of each level.
         pub mixture: Mixture = Mixture::Pooled,
-        /// Course of the learning rate after warm-up.
+        /// Learning-rate schedule after warm-up.
         pub schedule: Schedule = Schedule::Cosine,
-        /// Fraction of the run that warms the learning rate up.
+        /// Fraction of the run for warm-up of the learning rate.
         pub warmup: f64 = 0.03 => [Bound::BelowOne],
         /// Final learning rate as a fraction of the peak.
         pub floor: f64 = 0.02 => [Bound::Between(0, 1)],
@@ -32,7 +32,7 @@ section! {
         pub batch_rows: usize = 16 => [Bound::AtLeast(1)],
         /// The planner's loss counts in every n-th step (mixture `levels`; docs/spec/algorithms.md 3.3).
         pub planner_every: u64 = 4 => [Bound::AtLeast(1)],
-        /// A row merged from n identical samples weighs n to this power; 1 keeps the unmerged loss, 0 counts distinct samples once.
+        /// Exponent of n in the weight of a row merged from n identical samples; 1 keeps the unmerged loss, 0 counts distinct samples once.
         pub duplicates: f64 = 0.0 => [Bound::Between(0, 1)],
     }
 }

@@ -10,9 +10,9 @@ use crate::runtime::progress::Budget;
 use crate::runtime::schedule::Schedule;
 
 choices! {
-    /// Q that the value of a prompt is fitted to.
+    /// Target of V.
     pub enum VTarget {
-        /// Q̄ of the reply that was given, as IQL does.
+        /// Q̄ of the recorded reply, as in IQL.
         ActionEnd = "action_end",
         /// Q̄ at the end of the prompt, where Q is never trained (the released code).
         StateEnd = "state_end",
@@ -20,7 +20,7 @@ choices! {
 }
 
 choices! {
-    /// When the target networks of the critics move.
+    /// Time of the target networks' update.
     pub enum TargetUpdate {
         /// Once, after the optimiser step, by τ' = 1 − (1 − τ)^micro_steps.
         AfterStep = "after_step",
@@ -32,32 +32,32 @@ choices! {
 section! {
     /// Hyperparameters of offline actor-critic.
     pub struct OfflineConfig {
-        /// End of training, of agents that do not set their own.
+        /// End of training; overridden by an agent's own setting.
         pub budget: Budget = Budget::Epochs(0.5) => [Bound::Positive],
-        /// Padded tokens of a step (mixture `pooled`), of agents that do not set their own.
+        /// Padded tokens of a step (mixture `pooled`); overridden by an agent's own setting.
         pub batch_tokens: usize = 1536 => [Bound::Between(16, 4_194_304)],
-        /// Peak learning rate of the model, of agents that do not set their own.
+        /// Peak learning rate of the policy; overridden by an agent's own setting.
         pub learning_rate: f64 = 2e-4 => [Bound::Positive],
-        /// `ENV/SPLIT` whose tasks the learner plays; the demonstrations' split if absent.
+        /// `ENV/SPLIT` of the tasks for rollouts; the demonstrations' split if absent.
         pub tasks: Option<String> = None,
-        /// Tasks that the starting policy plays once before training, kept whether solved or not; 0 takes all.
+        /// Tasks that the starting policy plays once before training; 0 takes all. Solved and unsolved episodes are used.
         pub games: usize = 1000,
         /// Sampling temperature of these episodes; 0 plays greedily, as the released code does (docs/spec/algorithms.md
         /// 3.6).
         pub collect_temperature: f64 = 1.0 => [Bound::NotNegative],
-        /// Demonstrations that are learnt from beside these episodes, drawn at random; 0 takes all.
+        /// Demonstrations used in addition to these episodes, drawn at random; 0 takes all.
         pub demonstrations: usize = 0,
-        /// Labels of episodes that end inside a subtask: repaired, or as the released code has them. "code" also sets every key
-        /// below to its released value (no `value_bound`), in place of a default or a preset's value; keys that a file or `--set`
-        /// writes win.
+        /// Labels of episodes that end inside a subtask: corrected, or as in the released code. "code" also sets every key
+        /// below to its released value (no `value_bound`), in place of a default or a preset's value; keys set in a file or
+        /// by `--set` take precedence.
         pub profile: Profile = Profile::Fixed,
         /// Weights of the actor's log-probabilities (docs/spec/algorithms.md 3.5).
         pub actor_mode: ActorMode = ActorMode::Awr,
-        /// The advantage that multiplies a weight by e (`awr`).
+        /// Increase of the advantage that multiplies a weight by e (`awr`).
         pub temperature: f64 = 1.0 => [Bound::Positive],
         /// Largest weight before normalisation (`awr`).
         pub weight_clip: f64 = 20.0 => [Bound::Positive],
-        /// Q that the value is fitted to: of the reply that was given, or at the end of the prompt.
+        /// Target of V: Q of the recorded reply, or Q at the end of the prompt.
         pub v_target_at: VTarget = VTarget::ActionEnd,
         /// Discount per decision (docs/spec/algorithms.md 3.4).
         pub gamma: f64 = 0.99 => [Bound::Between(0, 1)],
@@ -65,21 +65,21 @@ section! {
         pub smdp_gamma: bool = false,
         /// Weight of over-estimation by V: 0.95 is pessimistic, 0.05 optimistic.
         pub omega: f64 = 0.95 => [Bound::Inside],
-        /// Largest size of a return: targets of Q are kept within plus and minus this. Not kept if absent.
+        /// Bound on the absolute value of returns, to which targets of Q are clamped; none if absent.
         pub value_bound: Option<f64> = None => [Bound::Positive],
         /// Rate of the critics' target networks per micro-step.
         pub tau: f64 = 0.2 => [Bound::Rate],
-        /// When the target networks move: once after the step, or after every micro-step and before it.
+        /// Time of the target networks' update: once after the step, or after every micro-step and before the step.
         pub target_update: TargetUpdate = TargetUpdate::AfterStep,
         /// Micro-steps of an optimiser step.
         pub micro_steps: u32 = 2 => [Bound::AtLeast(1), Bound::NewAtMost(10_000)],
         /// Peak learning rate of the critics.
         pub critic_learning_rate: f64 = 1e-3 => [Bound::Positive],
-        /// First optimiser steps, in which critics learn alone.
+        /// First optimiser steps, in which only critics are trained.
         pub critic_warmup: u64 = 50,
-        /// Course of both learning rates.
+        /// Schedule of both learning rates.
         pub schedule: Schedule = Schedule::Cosine,
-        /// Fraction of the run that warms them up.
+        /// Fraction of the run for warm-up of the learning rates.
         pub warmup: f64 = 0.0 => [Bound::BelowOne],
         /// Final learning rates as a fraction of the peaks.
         pub floor: f64 = 0.1 => [Bound::Between(0, 1)],
@@ -91,7 +91,7 @@ section! {
 }
 
 impl OfflineConfig {
-    /// The hyperparameters of docs/spec/algorithms.md 3.4 to 3.6: profile `fixed` with their repairs, `code` as released.
+    /// Returns the hyperparameters of docs/spec/algorithms.md 3.4 to 3.6: `fixed` with its corrections, `code` as released.
     ///
     /// Batches have 128 rows per level; the released critics-only phase of 100 micro-steps is 50 optimiser steps.
     pub fn profile(profile: Profile) -> Self {
@@ -118,7 +118,7 @@ impl OfflineConfig {
         }
     }
 
-    /// τ' of a move after the step.
+    /// Returns τ' of one update after the step.
     pub fn tau_per_step(&self) -> f64 {
         1.0 - (1.0 - self.tau).powf(f64::from(self.micro_steps.max(1)))
     }

@@ -1,10 +1,10 @@
-//! The critics of STEP-HRL's levels (docs/spec/algorithms.md 3.4): per level one head V, one head Q, and a target network of both.
+//! Critics of STEP-HRL's levels (docs/spec/algorithms.md 3.4): per level a head V, a head Q, and a target network of both.
 //!
 //! ```text
 //! head(h) = w₃ · relu(W₂ relu(W₁ h + b₁) + b₂) + b₃        W₁, W₂: [d, d], w₃: [1, d]
 //! ```
-//! V reads h(x), the model's last-layer vector at the last prompt token; Q reads h(x, y), that at the last reply token.
-//! All parameters are f32, in one buffer as the policy's are. They have a target network.
+//! V reads h(x), the model's last-layer vector at the last prompt token; Q reads h(x, y), the vector at the last reply token.
+//! All parameters are f32 in one buffer, like the policy's.
 
 use rand::RngExt;
 use stepladder_core::seed::stream;
@@ -24,7 +24,7 @@ const LAYERS: usize = 3;
 /// Names of the heads of a level, in the order of the buffer.
 const HEADS: [&str; 2] = ["v", "q"];
 
-/// Name and shape of every tensor of the buffer, in order: `planner.v.0.weight` `[d, d]`, `planner.v.0.bias` `[d]`, …
+/// Lists name and shape of every tensor of the buffer, in order: `planner.v.0.weight` `[d, d]`, `planner.v.0.bias` `[d]`, …
 pub fn entries(width: i64) -> Vec<(String, Vec<i64>)> {
     let mut entries = Vec::new();
     for level in Level::ALL {
@@ -40,30 +40,30 @@ pub fn entries(width: i64) -> Vec<(String, Vec<i64>)> {
     entries
 }
 
-/// Number of parameters in the buffer.
+/// Returns the number of parameters of the critics of a model of this width.
 pub fn count(width: i64) -> i64 {
     (Level::ALL.len() * HEADS.len()) as i64 * (2 * (width * width + width) + width + 1)
 }
 
-/// [`count`] for the critics of a policy.
+/// Returns [`count`] for the critics of a policy.
 pub(super) fn count_for(params: &Params) -> i64 {
     count(params.layout.config().shape.width)
 }
 
-/// The error for critics whose target network is absent.
+/// Error for critics without a target network.
 pub(super) fn no_target() -> AlgoError {
-    let reason = "it has no target network; load a checkpoint that offline actor-critic has saved".to_owned();
+    let reason = "it has no target network; load a checkpoint of offline actor-critic".to_owned();
     AlgoError::Net { name: CRITIC.to_owned(), reason }
 }
 
-/// Fresh critics for a policy.
+/// Initialises critics for a policy.
 pub(super) fn start(params: &Params, seed: u64, config: AdamWConfig) -> Net {
     init(params.layout.config().shape.width, seed, config, params.flat.device())
 }
 
-/// Fresh critics from the run's `critic` stream, the target network equal to them.
+/// Initialises critics from the run's `critic` stream, with an equal target network.
 ///
-/// Weights and biases are uniform in ±1/√d, the default of the linear layers that the released code uses.
+/// Weights and biases are uniform in ±1/√d, PyTorch's default for linear layers, as in the released code.
 pub fn init(width: i64, seed: u64, config: AdamWConfig, device: Device) -> Net {
     let bound = 1.0 / (width as f64).sqrt();
     let mut values = Vec::with_capacity(count(width) as usize);
@@ -75,17 +75,19 @@ pub fn init(width: i64, seed: u64, config: AdamWConfig, device: Device) -> Net {
     Net::new(Tensor::from_slice(&values).to_device(device), config).with_target()
 }
 
-/// One head, as views of a buffer.
+/// Head of a critic, as views of a buffer.
 pub struct Head {
     layers: Vec<(Tensor, Tensor)>,
 }
 
 impl Head {
+    /// Computes the values of vectors.
+    ///
     /// # Shapes
     /// `[N, d]` → `[N]`
     ///
     /// # Errors
-    /// From libtorch: vectors of another width, no memory.
+    /// From libtorch: vectors of another width, out of memory.
     pub fn value(&self, vectors: &Tensor) -> Result<Tensor, TchError> {
         let mut x = vectors.shallow_clone();
         for (layer, (weight, bias)) in self.layers.iter().enumerate() {
@@ -102,11 +104,14 @@ impl Head {
 pub struct Heads {
     /// Value of a prompt.
     pub v: Head,
-    /// Value of a reply to it.
+    /// Value of a reply to a prompt.
     pub q: Head,
 }
 
-/// Views of a buffer, by level. Gradients flow back to `flat`.
+/// Splits a buffer into the heads of each level. Gradients reach `flat`.
+///
+/// # Panics
+/// If `flat` does not have [`count`] elements.
 pub fn heads(flat: &Tensor, width: i64) -> PerLevel<Heads> {
     let entries = entries(width);
     let sizes: Vec<i64> = entries.iter().map(|(_, shape)| shape.iter().product()).collect();

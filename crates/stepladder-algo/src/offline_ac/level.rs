@@ -1,4 +1,4 @@
-//! Rows of one level in a shard, their losses, and the sums over them that shards exchange.
+//! Rows of one level in a shard, their losses, and the sums that shards exchange.
 
 use stepladder_data::PerLevel;
 use tch::Tensor;
@@ -11,7 +11,7 @@ pub struct LevelBatch<'a> {
     pub state: Tensor,
     /// h(x, y): `[B, d]`.
     pub action: Tensor,
-    /// h(x'): `[B, d]`, any vectors where the row is done; none if no row of the shard has a next prompt.
+    /// h(x'): `[B, d]`, arbitrary for done rows; none if no row of the shard has a next prompt.
     pub next: Option<Tensor>,
     /// Rewards of the steps of each decision.
     pub rewards: &'a [Vec<f64>],
@@ -64,7 +64,7 @@ pub(super) const METRICS: PerLevel<[&str; 6]> = PerLevel {
 /// Weighted sums over rows of one level.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct LevelSums {
-    /// Sums that the actor's scale depends on.
+    /// Sums for the actor's scale.
     pub totals: Totals,
     /// Σ c (L_Q + L_V).
     pub critic_loss: f64,
@@ -74,7 +74,7 @@ pub struct LevelSums {
     pub v: f64,
     /// Σ c A².
     pub advantage_square: f64,
-    /// Largest factor f; once the scale is known, largest weight relative to 1 / Σ c.
+    /// Largest factor f; after scaling, largest weight relative to 1 / Σ c.
     pub weight_max: f64,
     /// Σ c LP.
     pub logprob: f64,
@@ -82,7 +82,7 @@ pub struct LevelSums {
 
 impl LevelSums {
     pub(super) fn add(&mut self, other: &Self) {
-        // The largest factor of nothing is not 0: advantages may all be negative.
+        // Sums without rows have no largest factor; 0 would be wrong if all factors are negative.
         self.weight_max = match (self.totals.count > 0.0, other.totals.count > 0.0) {
             (true, true) => self.weight_max.max(other.weight_max),
             (true, false) => self.weight_max,
@@ -98,7 +98,7 @@ impl LevelSums {
         self.logprob += other.logprob;
     }
 
-    /// Mean critic loss, Q, V, advantage; standard deviation of the advantage; largest weight.
+    /// Returns mean critic loss, Q, V and advantage, standard deviation of the advantage, and largest weight.
     pub(super) fn metrics(&self) -> [f64; 6] {
         let mean = |sum: f64| sum / self.totals.count;
         let advantage = mean(self.totals.advantage);

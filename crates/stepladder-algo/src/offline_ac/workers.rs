@@ -1,11 +1,11 @@
-//! Data-parallel step of offline actor-critic: each worker thread computes one shard, in two rounds.
+//! Data-parallel step of offline actor-critic: each worker thread computes one shard in two rounds.
 //!
-//! *Forward*: one pass with gradient over prompts and replies gives log-probabilities and, detached, the vectors that critics
-//! read; one pass without gradient over the next prompts. The sums that normalise the actor's weights go back.
-//! *Backward*: with the sums of all shards known, one backward pass through actor and critics.
-//! Between the rounds a worker keeps its graph, so nothing is computed twice and the result is that of one worker.
+//! *Forward*: one pass with gradient over prompts and replies computes log-probabilities and, detached, the features of the
+//! critics; one pass without gradient covers the next prompts. Each worker returns the sums that normalise the actor's weights.
+//! *Backward*: given the sums of all shards, one backward pass through actor and critics.
+//! Workers keep their graph between the rounds, so nothing is computed twice and the result does not depend on their number.
 //!
-//! The losses themselves are a function that the algorithm passes in ([`LossFn`]).
+//! The algorithm passes the losses in as a function ([`LossFn`]).
 
 use stepladder_data::offline_batch::Block;
 use stepladder_data::{Level, OfflineBatch, PerLevel};
@@ -22,15 +22,15 @@ use crate::ops::logprob::nll;
 use crate::runtime::net::Net;
 use crate::runtime::pool::{Pool, sum_in_order};
 
-/// Losses of the rows of one level, from its heads and the target networks of these.
+/// Losses of the rows of one level, from its heads and their target networks.
 pub(super) type LossFn = fn(&Heads, &Heads, &LevelBatch<'_>, &OfflineConfig) -> Result<Losses, AlgoError>;
 
 /// Gradients and losses of all shards.
 #[derive(Debug, Default)]
 pub(super) struct Gradients {
-    /// Of the model; none while critics learn alone.
+    /// Gradient of the model; none while only critics are trained.
     pub(super) actor: Option<Tensor>,
-    /// Of the critics.
+    /// Gradient of the critics.
     pub(super) critics: Option<Tensor>,
     pub(super) actor_loss: f64,
     pub(super) critic_loss: f64,
@@ -48,7 +48,7 @@ struct Forward {
 
 enum Round {
     Forward(Box<Forward>),
-    /// With the actor's scales.
+    /// Carries the actor's scales.
     Backward(PerLevel<f64>),
 }
 
@@ -57,14 +57,14 @@ enum Answer {
     Gradients(Gradients),
 }
 
-/// Graph of a shard between the rounds.
+/// Computation graph of a shard between the rounds.
 struct Pending {
     leaf: Tensor,
     online: Tensor,
     critic_loss: Tensor,
-    /// Log-probability of each target: `[N]`, with gradient if the actor learns.
+    /// Log-probability of each target: `[N]`, with gradient if the actor is trained.
     logprobs: Tensor,
-    /// Level and c f / |y| of the row of each target.
+    /// Level of each target's row, and its c f / |y|.
     tokens: Vec<(Level, f64)>,
     actor: bool,
 }
@@ -75,7 +75,7 @@ pub struct OfflineWorkers {
 }
 
 impl OfflineWorkers {
-    /// `count` workers for a model like `weights`.
+    /// Starts `count` workers for a model like `weights`.
     pub(super) fn new(
         count: usize,
         weights: &Weights,
@@ -92,12 +92,12 @@ impl OfflineWorkers {
         Self { pool }
     }
 
-    /// Number of workers.
+    /// Returns the number of workers.
     pub fn count(&self) -> usize {
         self.pool.count()
     }
 
-    /// First round: the sums of each shard.
+    /// Runs the first round; returns the sums of each shard.
     pub(super) fn forward(
         &self,
         params: &Params,
@@ -122,7 +122,7 @@ impl OfflineWorkers {
             .collect())
     }
 
-    /// Second round, after [`OfflineWorkers::forward`] with this number of shards.
+    /// Runs the second round, after [`OfflineWorkers::forward`] with this number of shards.
     pub(super) fn backward(&self, shards: usize, scales: PerLevel<f64>) -> Result<Gradients, AlgoError> {
         let answers = self.pool.run((0..shards).map(|_| Round::Backward(scales)).collect())?;
         let (mut actor, mut critics) = (Vec::new(), Vec::new());
@@ -159,7 +159,7 @@ fn select(tensor: &Tensor, entries: &[i64]) -> Result<Tensor, TchError> {
     tensor.f_index_select(0, &Tensor::from_slice(entries).f_to_device(tensor.device())?)
 }
 
-/// Vectors that critics read, at some of the computed positions; no gradient reaches the model.
+/// Computes the features of the critics at some of the computed positions; no gradient reaches the model.
 fn features(decoder: &Decoder, hidden: &Tensor, entries: &[i64]) -> Result<Tensor, TchError> {
     tch::no_grad(|| decoder.features(&select(&hidden.f_detach()?, entries)?))
 }
@@ -183,8 +183,8 @@ impl Worker {
         let ids = block(&batch.block, device)?; // [B, T]
         let hidden = decoder.hidden_at(&ids, &to(&batch.positions)?)?; // [N + B, d]
         let targets = select(&ids.f_reshape([-1])?, &batch.targets)?; // [N]
-        let said = select(&hidden, &batch.before)?; // [N, d]
-        let logprobs = decoder.token_logprobs(&said, &targets)?; // [N]
+        let before = select(&hidden, &batch.before)?; // [N, d]
+        let logprobs = decoder.token_logprobs(&before, &targets)?; // [N]
         let next = (batch.next.rows > 0).then(|| {
             tch::no_grad(|| {
                 let ids = block(&batch.next, device)?; // [M, T']
@@ -197,7 +197,7 @@ impl Worker {
         for (&owner, logprob) in batch.owners.iter().zip(floats(&logprobs)?) {
             row_logprobs[owner as usize] += logprob / f64::from(batch.lens[owner as usize]);
         }
-        let (now, slow) = (heads(&online, self.width), heads(&target, self.width));
+        let (online_heads, target_heads) = (heads(&online, self.width), heads(&target, self.width));
         let mut critic_loss = Tensor::zeros([], (Kind::Float, device));
         let mut sums = PerLevel::<LevelSums>::default();
         let mut rows = vec![(Level::Planner, 0.0); batch.block.rows];
@@ -211,7 +211,8 @@ impl Worker {
                 rewards: &of_level.rewards,
                 dones: &of_level.dones,
             };
-            let losses = (self.losses)(&now[level], &slow[level], &level_batch, &self.config)?;
+            let losses =
+                (self.losses)(&online_heads[level], &target_heads[level], &level_batch, &self.config)?;
             let weight = Tensor::from_slice(&of_level.weights).to_device(device);
             critic_loss = critic_loss + (&losses.critic * weight).sum(Kind::Float) * scales[level];
 

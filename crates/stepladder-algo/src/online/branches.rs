@@ -1,5 +1,5 @@
-//! Samples by their prompts: what a CPU scores. A prompt is computed once for all replies to it, and a reply once for all
-//! samples that it stands in, whatever their advantages.
+//! Samples grouped by prompt, for the CPU engine. A prompt is computed once for all its replies, and a reply once for all
+//! samples that contain it.
 
 use rustc_hash::FxHashMap;
 use stepladder_cpu::gradient::Branch;
@@ -8,22 +8,22 @@ use super::samples::Sample;
 use crate::ops::surrogate::Aggregate;
 use crate::runtime::plan::shards;
 
-/// A sample of one of a prompt's replies.
+/// Sample under its prompt.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Entry {
-    /// Which sample.
+    /// Index of the sample.
     pub(crate) sample: usize,
-    /// Which reply.
+    /// Index of the reply.
     pub(crate) reply: usize,
-    /// Log-probability of each token when it was sampled.
+    /// Log-probability of each token at sampling.
     pub(crate) old: Vec<f32>,
     /// Advantage of each token.
     pub(crate) advantage: Vec<f32>,
-    /// Of each token in the mean over all samples.
+    /// Weight of each token in the mean over all samples.
     pub(crate) weight: f64,
 }
 
-/// A prompt, its different replies, and the samples they come from.
+/// Prompt with its distinct replies and their samples.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Node {
     pub(crate) prompt: Vec<u32>,
@@ -32,7 +32,7 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// Tokens that are computed.
+    /// Returns the number of tokens to compute.
     pub(crate) fn tokens(&self) -> usize {
         self.prompt.len() + self.replies.iter().map(|reply| reply.len() - 1).sum::<usize>()
     }
@@ -42,7 +42,7 @@ impl Node {
     }
 }
 
-/// Weighted samples under their prompts, in the order of first appearance. Samples without a reply have no place.
+/// Groups weighted samples by prompt, in the order of first appearance. Samples without a reply are skipped.
 pub(crate) fn nodes(samples: &[(&Sample, f64)]) -> Vec<Node> {
     let mut places: FxHashMap<&[u32], usize> = FxHashMap::default();
     let mut nodes: Vec<Node> = Vec::new();
@@ -67,7 +67,7 @@ pub(crate) fn nodes(samples: &[(&Sample, f64)]) -> Vec<Node> {
     nodes
 }
 
-/// Passes of about `tokens` computed tokens, one list for each of at most `count` workers.
+/// Splits samples into passes of about `tokens` computed tokens; returns one list of passes per worker, at most `count`.
 pub(crate) fn passes(
     samples: &[&Sample],
     aggregate: Aggregate,
@@ -97,17 +97,17 @@ pub(crate) fn passes(
         .collect()
 }
 
-/// The tokens of all entries of a pass, one after the other.
+/// Concatenated tokens of all entries of a pass.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct PassTokens {
-    /// Which of the log-probabilities that the pass gives is the token's.
+    /// Index of each token in the log-probabilities of the pass.
     pub(crate) place: Vec<usize>,
     pub(crate) old: Vec<f32>,
     pub(crate) advantage: Vec<f32>,
     pub(crate) weight: Vec<f32>,
 }
 
-/// Lays out the entries of a pass.
+/// Concatenates the tokens of a pass's entries.
 pub(crate) fn pass_tokens(pass: &[Node]) -> PassTokens {
     let mut tokens = PassTokens::default();
     let mut first = 0;

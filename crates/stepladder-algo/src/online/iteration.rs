@@ -1,4 +1,4 @@
-//! One iteration while it runs: what its method may do, and what is counted of it.
+//! State, operations and statistics of one iteration.
 
 use rand::seq::SliceRandom;
 use stepladder_core::seed::stream;
@@ -12,18 +12,18 @@ use super::rollouts::{Group, Lost, PlaySeconds, Rollouts, Sampled, group};
 use super::samples::{Sample, merge};
 use super::update::{Sums, SurrogateWorkers};
 use crate::AlgoError;
-use crate::ops::group::is_flat;
+use crate::ops::group::is_degenerate;
 use crate::runtime::clock::Stopwatch;
 use crate::runtime::observer::Observer;
 use crate::runtime::optimiser::Divergence;
 use crate::runtime::trainer::Trainer;
 
-/// What is counted of an iteration.
+/// Statistics of an iteration.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Stats {
-    /// Environment steps; an episode that repeats another one of its group step by step is played once.
+    /// Environment steps; identical executions of a macro reply within a group count once.
     pub env_steps: u64,
-    /// Sampled and greedily written tokens.
+    /// Generated tokens, sampled or greedy.
     pub generated: u64,
     /// Gradient norm of the last optimiser step, before clipping.
     pub gradient_norm: f64,
@@ -33,7 +33,7 @@ pub struct Stats {
     steps: usize,
     invalid: usize,
     groups: usize,
-    flat: usize,
+    degenerate: usize,
     lost: Lost,
     replies: usize,
     distinct: usize,
@@ -43,7 +43,7 @@ pub struct Stats {
     updates: u64,
     skipped: u64,
     sums: Sums,
-    /// Of the mini-batches that were computed with the parameters that had sampled them.
+    /// Sums of the mini-batches that were computed with the sampling parameters.
     fresh: Sums,
     playing: PlaySeconds,
     updating: f64,
@@ -52,12 +52,12 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// Mean loss of the optimiser steps.
+    /// Returns the mean loss of the optimiser steps.
     pub fn loss(&self) -> f64 {
         self.sums.loss / self.updates.max(1) as f64
     }
 
-    /// Under the names of `runtime::metrics`.
+    /// Returns the metrics by their names in `runtime::metrics`.
     pub fn metrics(&self) -> Vec<(&'static str, f64)> {
         let mean = |total: f64, count: usize| total / count.max(1) as f64;
         let updates = self.updates.max(1) as f64;
@@ -67,7 +67,7 @@ impl Stats {
             ("train/return", mean(self.returned, self.episodes)),
             ("train/steps", mean(self.steps as f64, self.episodes)),
             ("invalid", mean(self.invalid as f64, self.steps)),
-            ("flat_groups", mean(self.flat as f64, self.groups)),
+            ("flat_groups", mean(self.degenerate as f64, self.groups)),
             ("pg_loss", self.sums.pg_loss / updates),
             ("kl", self.sums.kl / updates),
             ("clip_frac", self.sums.clipped / self.sums.tokens.max(1) as f64),
@@ -91,7 +91,7 @@ impl Stats {
     }
 }
 
-/// One iteration.
+/// One iteration of an online method.
 pub struct Iteration<'a> {
     pub(crate) config: &'a OnlineConfig,
     pub(crate) rollouts: &'a Rollouts<'a>,
@@ -104,7 +104,7 @@ pub struct Iteration<'a> {
     calls: u64,
 }
 
-/// Calls of `Rollouts::play` that an iteration may make.
+/// Largest number of calls of `Rollouts::play` in an iteration.
 const CALLS: u64 = 4;
 
 impl<'a> Iteration<'a> {
@@ -121,17 +121,17 @@ impl<'a> Iteration<'a> {
         Self { config, rollouts, trainer, reference, workers, divergence, observer, stats, calls: 0 }
     }
 
-    /// Number of this iteration, from 0.
+    /// Returns the number of this iteration, from 0.
     pub(crate) fn number(&self) -> u64 {
         self.trainer.progress.epoch
     }
 
-    /// The tasks of this iteration.
+    /// Draws the tasks of this iteration.
     pub(crate) fn tasks(&self) -> Vec<TaskKey> {
         self.rollouts.draw(self.number(), self.config.tasks_per_iteration)
     }
 
-    /// Plays jobs with the current parameters, and counts what that cost.
+    /// Plays jobs with the current parameters and counts episodes, steps, tokens and seconds.
     pub(crate) fn play(&mut self, jobs: &[Job], sampled: Sampled) -> Result<Vec<Episode>, AlgoError> {
         let call = self.number() * CALLS + self.calls;
         self.calls += 1;
@@ -146,7 +146,7 @@ impl<'a> Iteration<'a> {
             stats.returned += self.config.reward_rule().steps(episode).iter().sum::<f64>();
             stats.steps += episode.len();
             stats.invalid += episode.steps().filter(|step| step.unparsable || step.unknown_action).count();
-            // Identical macro replies that are executed greedily need one execution only: their episodes are equal throughout.
+            // Greedy executions of identical macro replies are equal, so they count once.
             if seen.first().is_some_and(|first| first.task != episode.task) {
                 seen.clear();
             }
@@ -174,10 +174,10 @@ impl<'a> Iteration<'a> {
         Ok(groups)
     }
 
-    /// Counts the group behind these returns.
+    /// Counts a group with these returns.
     pub(crate) fn count_group(&mut self, returns: &[f64]) {
         self.stats.groups += 1;
-        self.stats.flat += usize::from(is_flat(returns));
+        self.stats.degenerate += usize::from(is_degenerate(returns));
     }
 
     pub(crate) fn count_blueprints(&mut self, episodes: &[Episode]) {
@@ -190,30 +190,30 @@ impl<'a> Iteration<'a> {
         }
     }
 
-    /// Counts what was lost, and says so.
+    /// Counts lost episodes and groups, and warns.
     pub(crate) fn count_lost(&mut self, lost: Lost) {
         if !lost.dropped.is_none() {
             self.observer
-                .on_warning(&format!("{} (and {} groups that became too small)", lost.dropped, lost.groups));
+                .on_warning(&format!("{} (and {} groups with too few episodes)", lost.dropped, lost.groups));
         }
         self.stats.lost.dropped.add(lost.dropped);
         self.stats.lost.groups += lost.groups;
     }
 
-    /// The order in which samples are taken, in mini-batches.
+    /// Draws the order of samples and splits it into mini-batches.
     pub(crate) fn mini_batches(&self, count: usize) -> Vec<Vec<usize>> {
         let mut order: Vec<usize> = (0..count).collect();
         order.shuffle(&mut stream(self.rollouts.seed, "mini-batches", &[self.number(), self.calls]));
         order.chunks(self.config.mini_batch.max(1)).map(<[usize]>::to_vec).collect()
     }
 
-    /// One pass over the samples: an optimiser step for each mini-batch.
+    /// Trains one pass over the samples, with one optimiser step per mini-batch.
     pub(crate) fn update(&mut self, samples: &[Sample]) -> Result<(), AlgoError> {
         let clock = Stopwatch::resume(self.stats.updating);
         let config = self.config;
-        let silent = |sample: &Sample| sample.advantage.iter().all(|&advantage| advantage == 0.0);
-        let worth = config.kl > 0.0 || !samples.iter().all(silent);
-        let batches = if worth { self.mini_batches(samples.len()) } else { Vec::new() };
+        let zero = |sample: &Sample| sample.advantage.iter().all(|&advantage| advantage == 0.0);
+        let has_gradient = config.kl > 0.0 || !samples.iter().all(zero);
+        let batches = if has_gradient { self.mini_batches(samples.len()) } else { Vec::new() };
         for (number, batch) in batches.into_iter().enumerate() {
             let merged = merge(batch.iter().map(|&index| samples[index].clone()).collect());
             let members: Vec<&Sample> = merged.iter().collect();
@@ -243,8 +243,8 @@ impl<'a> Iteration<'a> {
         Ok(())
     }
 
-    /// After an optimiser step: a step whose gradient was not finite has changed nothing and is reported; several in a row
-    /// end the run.
+    /// Counts an optimiser step. A step whose gradient was not finite changed nothing and is reported as a warning; several
+    /// in a row end the run.
     pub(crate) fn step_done(&mut self, norm: f64) -> Result<(), AlgoError> {
         let step = self.trainer.progress.step;
         if norm.is_finite() {
@@ -259,7 +259,7 @@ impl<'a> Iteration<'a> {
         self.divergence.count(norm, step)
     }
 
-    /// Counts an update of a network beside the policy: a metric of its own, under a name of `runtime::metrics`.
+    /// Counts an update of a network other than the policy, with its metric by a name in `runtime::metrics`.
     pub(crate) fn count_update(&mut self, metric: (&'static str, f64), seconds: f64) {
         self.stats.extra.push(metric);
         self.stats.updating += seconds;
@@ -270,8 +270,8 @@ impl<'a> Iteration<'a> {
     }
 }
 
-/// Whether two episodes of a task execute the same macro reply. Different replies are different executions, even where
-/// the sub-goals that were begun and all actions agree.
+/// Whether two episodes of a task execute the same macro reply. Different replies are different executions, even if the
+/// sub-goals that were begun and all actions agree.
 fn same_execution(a: &Episode, b: &Episode) -> bool {
     let plan = |episode: &Episode| {
         episode.turns().find(|turn| turn.role == Role::Macro).map(|turn| turn.reply.clone())
@@ -304,7 +304,7 @@ mod tests {
         let first = executed(&["find a mug", "clean it"]);
         assert!(!first.is_empty());
         assert!(same_execution(&first, &executed(&["find a mug", "clean it"])));
-        // The same first sub-goal and the same actions, but another second one that was never begun.
+        // The same first sub-goal and actions, but a different second sub-goal that was never begun.
         assert!(!same_execution(&first, &executed(&["find a mug", "heat it"])));
         let mut followed = first.clone();
         followed.subtasks[0].turn = None;

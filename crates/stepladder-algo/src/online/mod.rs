@@ -1,21 +1,20 @@
-//! Learning by playing: the runtime that HiMAC, GRPO, RLOO, GiGPO and PPO share (docs/spec/algorithms.md 4 to 6).
+//! Online reinforcement learning: the common runtime of HiMAC, GRPO, RLOO, GiGPO and PPO (docs/spec/algorithms.md 4 to 6).
 //!
 //! ```text
 //! iteration:  draw tasks ─► play groups (rollouts) ─► advantages (the method's file) ─► samples ─► mini-batches ─► AdamW
 //! ```
 //! * [`rollouts`]: tasks, episodes, groups
-//! * [`reward`]: reward of a step
-//! * [`samples`]: replies with the log-probabilities they were sampled with
-//! * [`update`]: the gradient of a mini-batch on all workers; `branches` for the CPU, `rows` for libtorch
+//! * [`reward`]: reward definition
+//! * [`samples`]: replies with the log-probabilities recorded while sampling
+//! * [`update`]: gradient of a mini-batch on all workers; `branches` for the CPU engine, `rows` for libtorch
 //!
-//! Everything random is drawn from streams named by (seed, iteration, task, sample, turn), and state is saved between
-//! iterations only: a run that is killed inside one plays it again, with the same episodes.
+//! All random numbers come from streams named by (seed, iteration, task, sample, turn). State is saved only between
+//! iterations; a run killed within an iteration replays it with the same episodes.
 //!
-//! **Departure.** lp_old are the log-probabilities recorded while sampling; they agree with recomputed ones to rounding,
-//! which `logprob_gap` measures in every iteration, and cost no second pass.
+//! **Departure.** lp_old are the log-probabilities recorded while sampling, which saves a pass. They agree with recomputed ones
+//! up to rounding; `logprob_gap` measures the difference in every iteration.
 //!
-//! The policy is what episodes are sampled from: at a temperature τ its logits are divided by τ, in the ratios and in the
-//! divergence too.
+//! At a temperature τ, logits are divided by τ everywhere: in sampling, in the ratios and in the KL term.
 
 pub(crate) mod branches;
 mod config;
@@ -43,9 +42,9 @@ use crate::runtime::trainer::Trainer;
 use rollouts::Rollouts;
 use update::SurrogateWorkers;
 
-/// A method that learns by playing: one iteration of it, in a file of its own.
+/// An online method.
 pub trait Method {
-    /// Prepares networks and workers of its own, before the first iteration of a new or resumed run.
+    /// Prepares the method's own networks and workers before the first iteration of a new or resumed run.
     ///
     /// # Errors
     /// From libtorch, or [`AlgoError::Net`] for a checkpoint of another model.
@@ -53,19 +52,19 @@ pub trait Method {
         Ok(())
     }
 
-    /// Plays one iteration and learns from it.
+    /// Runs one iteration: rollouts and updates.
     ///
     /// # Errors
-    /// From playing or from an update.
+    /// From a rollout or an update.
     fn iterate(&mut self, iteration: &mut Iteration<'_>) -> Result<(), AlgoError>;
 }
 
-/// Learns until the budget is used up or `stop` is set; `reference` holds the parameters that the policy may not leave far.
-/// Continues wherever `trainer.progress` stands, at an iteration's beginning.
+/// Trains until the budget is used up or `stop` is set, starting at `trainer.progress`, which is the beginning of an iteration.
+/// `reference` holds the parameters of the reference policy.
 ///
 /// # Errors
 /// [`AlgoError::NoData`] without tasks, [`AlgoError::NotFinite`] after [`Divergence::LIMIT`] optimiser steps in a row without a
-/// finite gradient (such steps change nothing), from the model, or what the observer answers. Nothing of a failed iteration is
+/// finite gradient (such steps change nothing), or any error of the model or the observer. Nothing of a failed iteration is
 /// saved.
 pub fn train(
     method: &mut dyn Method,

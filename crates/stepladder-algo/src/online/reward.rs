@@ -1,4 +1,4 @@
-//! Reward of a step, as methods that learn by playing see it.
+//! Reward definition of online methods.
 
 use stepladder_core::trace::Episode;
 
@@ -12,19 +12,19 @@ stepladder_core::choices! {
     }
 }
 
-/// Reward of each step of an episode.
+/// Definition of the rewards of an episode.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RewardRule {
     /// Source of the reward.
     pub source: Reward,
     /// Reward of a solved task under [`Reward::Success`].
     pub success: f64,
-    /// Taken off for every invalid reply.
+    /// Penalty of an invalid reply.
     pub penalty: f64,
 }
 
 impl RewardRule {
-    /// Reward of each step.
+    /// Returns the reward of each step.
     pub fn steps(self, episode: &Episode) -> Vec<f64> {
         let last = episode.len().saturating_sub(1);
         let of_step = |(place, reward): (usize, f64)| match self.source {
@@ -35,7 +35,7 @@ impl RewardRule {
         episode.steps().map(|step| step.reward).enumerate().map(of_step).collect()
     }
 
-    /// Reward of each step, less the penalty where the reply could not be read or its action is unknown
+    /// Returns the reward of each step, minus the penalty for unreadable replies and unknown actions
     /// (docs/spec/algorithms.md 4).
     pub fn penalised(self, episode: &Episode) -> Vec<f64> {
         let invalid = episode.steps().map(|step| step.unparsable || step.unknown_action);
@@ -46,8 +46,8 @@ impl RewardRule {
             .collect()
     }
 
-    /// Reward of a macro reply that could not be read, in a group whose lowest return is `least`; none without a readable
-    /// one. It is below all others (docs/spec/algorithms.md 5).
+    /// Returns the reward of an unreadable macro reply, which is below all others of the group (docs/spec/algorithms.md 5).
+    /// `least` is the lowest return of the group; none if all replies are unreadable.
     pub fn of_unreadable(self, least: Option<f64>) -> f64 {
         match (self.source, least) {
             (Reward::Return, Some(least)) => least - 1.0,

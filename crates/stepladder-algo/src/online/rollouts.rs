@@ -1,4 +1,4 @@
-//! Playing with the current policy: which tasks, which episodes, how they are grouped.
+//! Rollouts of the current policy: tasks, episodes, groups.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,50 +20,50 @@ use crate::online::reward::RewardRule;
 use crate::runtime::clock::Stopwatch;
 use crate::runtime::trainer::Trainer;
 
-/// Where an agent learns by playing.
+/// Setup of rollouts: environment, tasks, agent and resources.
 pub struct Rollouts<'a> {
     /// The environment.
     pub tasks: &'a dyn TaskSet,
     /// Tasks to draw from; not empty.
     pub pool: &'a [TaskKey],
-    /// Text and token ids of the policy.
+    /// Prompt encoder of the policy.
     pub encoder: Arc<dyn PromptEncoder>,
-    /// Generators of the policy.
+    /// Source of generators for the policy.
     pub generators: Arc<dyn GeneratorSource>,
-    /// Environment steps per episode.
+    /// Largest number of environment steps per episode.
     pub limit: u32,
     /// Episodes running at once.
     pub slots: usize,
     /// Threads that compute gradients.
     pub workers: usize,
-    /// Kind of the matrix products.
+    /// Dtype of matrix products.
     pub dtype: Kind,
     /// Run seed.
     pub seed: u64,
-    /// Agent that plays.
+    /// Agent of the rollouts.
     pub agent: AgentSpec,
 }
 
-/// Which replies of an episode are sampled.
+/// Sampling of the replies of an episode.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sampled {
-    /// At which temperature.
+    /// Sampling temperature.
     pub temperature: f64,
-    /// The only role that samples; the others are greedy. None: all sample.
+    /// Role whose replies are sampled, while all others are greedy; none samples all replies.
     pub only: Option<Role>,
 }
 
 /// Episodes of one task.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Group {
-    /// The task.
+    /// Task of all episodes.
     pub task: TaskKey,
-    /// What was played, in the order of the samples.
+    /// Episodes in the order of samples.
     pub episodes: Vec<Episode>,
 }
 
 impl Group {
-    /// Return of each episode, penalties of its invalid replies included.
+    /// Returns the return of each episode, including penalties of invalid replies.
     pub fn returns(&self, reward: RewardRule) -> Vec<f64> {
         let sum = |rewards: Vec<f64>| rewards.iter().sum();
         self.episodes.iter().map(|episode| sum(reward.penalised(episode))).collect()
@@ -71,7 +71,7 @@ impl Group {
 }
 
 impl Rollouts<'_> {
-    /// The tasks of an iteration: `count` different ones, or all there are; a function of (seed, iteration) alone.
+    /// Draws `count` different tasks (or all, if fewer) for an iteration; depends only on seed and iteration.
     pub fn draw(&self, iteration: u64, count: usize) -> Vec<TaskKey> {
         let mut rng = stream(self.seed, "tasks", &[iteration]);
         let mut pool: Vec<&TaskKey> = self.pool.iter().collect();
@@ -79,11 +79,11 @@ impl Rollouts<'_> {
         chosen.iter().map(|&task| task.clone()).collect()
     }
 
-    /// Plays jobs with the trainer's parameters. Episodes are in the order of the jobs; `call` numbers the calls of a run, so
-    /// that no two sample alike.
+    /// Plays jobs with the trainer's parameters. Episodes are in the order of the jobs; `call` is the number of the call in the
+    /// run, so that each call samples differently.
     ///
     /// # Errors
-    /// [`AlgoError::Generate`] if the model cannot answer; an environment or a request that fails ends its own episode only.
+    /// [`AlgoError::Generate`] if the generator fails. A failing environment or request aborts only its own episode.
     pub fn play(
         &self,
         trainer: &Trainer,
@@ -112,12 +112,12 @@ impl Rollouts<'_> {
     }
 }
 
-/// Seconds of playing, by what they were spent on.
+/// Seconds of a rollout by activity.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct PlaySeconds {
-    /// Writing replies.
+    /// Generation.
     pub generating: f64,
-    /// The environments, and everything between them and the model.
+    /// Environments and scheduling.
     pub environment: f64,
 }
 
@@ -147,20 +147,20 @@ impl<G: Generator> Generator for Timed<G> {
     }
 }
 
-/// What became of the episodes of an iteration.
+/// Episodes and groups lost in an iteration.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Lost {
-    /// Episodes that an error broke off.
+    /// Episodes aborted by an error.
     pub dropped: Dropped,
-    /// Groups that were left with fewer than two episodes by that.
+    /// Groups that were dropped because too few episodes remained.
     pub groups: usize,
 }
 
-/// Brings the episodes of each task together. Broken episodes are dropped, and then groups with fewer than `least`
-/// episodes (docs/spec/algorithms.md 7).
+/// Groups consecutive episodes of the same task. Aborted episodes are dropped, and then groups with fewer than `least` episodes
+/// (docs/spec/algorithms.md 7).
 ///
 /// # Errors
-/// [`AlgoError::Broken`] if too many episodes broke off.
+/// [`AlgoError::Broken`] if too many episodes were aborted.
 pub fn group(mut episodes: Vec<Episode>, least: usize) -> Result<(Vec<Group>, Lost), AlgoError> {
     let begun = episodes.chunk_by(|one, next| one.task == next.task).count();
     let dropped = Dropped::take_from(&mut episodes)?;

@@ -1,4 +1,4 @@
-//! Samples in padded rows: what libtorch computes with.
+//! Samples in padded rows, for libtorch.
 
 use stepladder_model::decoder::index;
 use tch::{Device, Tensor};
@@ -7,7 +7,7 @@ use crate::online::samples::Sample;
 use crate::ops::surrogate::Aggregate;
 use crate::runtime::plan::shards;
 
-/// Rows of a forward pass: token ids and the reply tokens that carry a loss.
+/// Rows of a forward pass: token ids and reply tokens with a loss.
 pub(crate) struct Chunk {
     rows: i64,
     len: i64,
@@ -52,8 +52,8 @@ impl Chunk {
     }
 }
 
-/// Samples in chunks of about `tokens` padded tokens, one list for each of at most `count` workers, and the weight of each
-/// sample's tokens in the mean over all of them.
+/// Splits samples into chunks of about `tokens` padded tokens, with the weight of each token in the mean over all samples.
+/// Returns one list of chunks per worker, at most `count`.
 pub(crate) fn chunks(
     samples: &[&Sample],
     aggregate: Aggregate,
@@ -69,7 +69,7 @@ pub(crate) fn chunks(
         .map(|shard| {
             let mut chunks = Vec::new();
             let mut from = 0;
-            // Neighbours are of similar length, the last of a chunk is its longest.
+            // Rows are sorted by length, so the last row of a chunk is the longest.
             for place in 0..shard.len() {
                 let rows = place + 1 - from;
                 let next = shard.get(place + 1).map_or(usize::MAX, |(sample, _)| sample.ids.len());

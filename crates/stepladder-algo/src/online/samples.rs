@@ -1,4 +1,4 @@
-//! From played episodes to what an update reads: one sample per reply, with the log-probabilities it was sampled with.
+//! Conversion of episodes to training samples: one sample per reply, with the log-probabilities recorded while sampling.
 
 use rustc_hash::FxHashMap;
 use stepladder_core::Role;
@@ -6,38 +6,38 @@ use stepladder_core::trace::{Episode, Turn};
 
 use crate::AlgoError;
 
-/// One reply to learn from.
+/// Training sample: one reply.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
-    /// Who spoke.
+    /// Role of the reply.
     pub role: Role,
     /// Prompt, then reply.
     pub ids: Vec<u32>,
-    /// Where the reply begins.
+    /// Index of the first reply token.
     pub start: usize,
     /// Log-probability of each token of the reply under the policy that sampled it.
     pub old: Vec<f32>,
     /// Advantage of each token of the reply.
     pub advantage: Vec<f32>,
-    /// How many equal replies it stands for ([`merge`]).
+    /// Number of samples merged into this one ([`merge`]).
     pub count: f64,
 }
 
 impl Sample {
-    /// Tokens of the reply, end token included.
+    /// Returns the number of reply tokens, end token included.
     pub fn len(&self) -> usize {
         self.old.len()
     }
 
-    /// Whether there is no token to learn.
+    /// Whether the reply has no tokens.
     pub fn is_empty(&self) -> bool {
         self.old.is_empty()
     }
 
-    /// A turn whose every token has the same advantage.
+    /// Creates the sample of a turn, with the same advantage for all tokens.
     ///
     /// # Errors
-    /// [`AlgoError::NoTokens`] if the turn does not hold its tokens, each with a log-probability.
+    /// [`AlgoError::NoTokens`] if the turn has no token ids with log-probabilities.
     pub fn of(turn: &Turn, advantage: f64) -> Result<Self, AlgoError> {
         let absent = || AlgoError::NoTokens { role: turn.role.name() };
         let tokens = turn.tokens.as_deref().ok_or_else(absent)?;
@@ -56,9 +56,9 @@ impl Sample {
     }
 }
 
-/// The samples of a role in an episode; every reply carries the episode's advantage.
+/// Creates the samples of a role in an episode, all with the episode's advantage.
 ///
-/// Tokens of the other role are no sample's reply, so they carry no gradient: that is the mask of HiMAC's phases
+/// Tokens of other roles are in no reply, so they get no gradient; this implements the masks of HiMAC's phases
 /// (docs/spec/algorithms.md 5.5).
 ///
 /// # Errors
@@ -68,11 +68,11 @@ pub fn of_role(episode: &Episode, role: Role, advantage: f64) -> Result<Vec<Samp
     turns.map(|turn| Sample::of(turn, advantage)).collect()
 }
 
-/// Brings equal replies to equal prompts together, in the order of first appearance: one sample for those that are to become
-/// likelier, with the mean of their advantages, and one for the others.
+/// Deduplicates identical (prompt, reply) pairs, separately for positive and non-positive advantages, in the order of first
+/// appearance; the merged sample has the mean advantage.
 ///
-/// The surrogate is linear in the advantage as long as its sign stays, so loss and gradient of a mini-batch remain; what the
-/// episodes of a group have in common is computed once. Samples whose tokens differ in their advantages stay as they are.
+/// The surrogate is linear in advantages of one sign, so loss and gradient of a mini-batch do not change. Samples whose tokens
+/// have different advantages are not merged.
 pub fn merge(samples: Vec<Sample>) -> Vec<Sample> {
     let mut places: FxHashMap<(Vec<u32>, usize, bool), usize> = FxHashMap::default();
     let mut merged: Vec<Sample> = Vec::with_capacity(samples.len());
@@ -122,7 +122,7 @@ mod tests {
             Some(TurnTokens { prompt: vec![], ..whole }),
         ] {
             let error = Sample::of(&turn(tokens), 1.0).unwrap_err().to_string();
-            assert!(error.starts_with("a micro reply came without token ids"), "{error}");
+            assert!(error.starts_with("a micro reply has no token ids"), "{error}");
         }
     }
 }

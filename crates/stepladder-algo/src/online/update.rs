@@ -1,5 +1,5 @@
-//! One optimiser step of the clipped surrogate: its gradient is computed by worker threads, each on its part of the
-//! mini-batch, with weights that make the parts add up to the loss of the whole.
+//! Gradient of the clipped surrogate on a mini-batch. SurrogateWorker threads compute one shard each; token weights make the losses of
+//! the shards sum to the loss of the mini-batch.
 
 use stepladder_cpu::gradient::Scorer;
 use stepladder_model::engine::is_native;
@@ -14,22 +14,22 @@ use crate::online::work::{Work, shards};
 use crate::ops::surrogate::{Aggregate, SurrogateRule};
 use crate::runtime::pool::{Pool, refreshed, sum_in_order};
 
-/// Sums over the tokens of an update; those with weights are parts of its loss.
+/// Sums over the tokens of a mini-batch.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Sums {
     /// Loss.
     pub loss: f64,
-    /// Its part from the advantages.
+    /// Policy-gradient part of the loss.
     pub pg_loss: f64,
-    /// Mean divergence from the reference (k3).
+    /// KL estimate to the reference policy (k3), weighted mean.
     pub kl: f64,
-    /// Clipped tokens.
+    /// Number of clipped tokens.
     pub clipped: f64,
     /// Σ |lp recomputed − lp recorded|.
     pub gap: f64,
-    /// The largest of them.
+    /// Largest |lp recomputed − lp recorded|.
     pub gap_max: f64,
-    /// Reply tokens.
+    /// Number of reply tokens.
     pub tokens: u64,
 }
 
@@ -52,34 +52,37 @@ struct Shard {
     work: Work,
 }
 
-/// A fixed set of worker threads for the surrogate.
+/// Pool of worker threads for the surrogate.
 pub struct SurrogateWorkers {
     pool: Pool<Shard, (Sums, Tensor)>,
-    /// Whether gradients are the CPU's own.
+    /// Whether the CPU engine computes gradients.
     native: bool,
 }
 
 impl SurrogateWorkers {
-    /// `count` workers for a model like `weights` that samples at `temperature`: its probabilities there are the policy.
+    /// Starts `count` workers for a model like `weights`; the policy is its distribution at `temperature`.
     pub fn new(count: usize, weights: &Weights, factors: &Factors, dtype: Kind, temperature: f64) -> Self {
         let native = is_native(weights.device(), dtype);
         let pool = Pool::new(count, || {
-            let mut worker =
-                Worker { frame: Frame::new(weights, factors, dtype), temperature, scorers: [None, None] };
+            let mut worker = SurrogateWorker {
+                frame: Frame::new(weights, factors, dtype),
+                temperature,
+                scorers: [None, None],
+            };
             move |shard| worker.answer(shard)
         });
         Self { pool, native }
     }
 
-    /// The same by libtorch, whatever the device.
+    /// Switches to libtorch on any device.
     pub fn with_libtorch(self) -> Self {
         Self { native: false, ..self }
     }
 
-    /// Loss and gradient of a mini-batch.
+    /// Computes loss and gradient of a mini-batch. `layout` is the number of tokens per pass and the padding id.
     ///
     /// # Errors
-    /// From libtorch, or [`AlgoError::Worker`] if a worker died.
+    /// From libtorch or the CPU engine, or [`AlgoError::Worker`] if a worker panicked.
     pub fn gradient(
         &self,
         params: &Params,
@@ -101,26 +104,26 @@ impl SurrogateWorkers {
     }
 }
 
-struct Worker {
+struct SurrogateWorker {
     frame: Frame,
     temperature: f64,
-    /// Of the policy and of the reference.
+    /// Scorers of the policy and of the reference policy.
     scorers: [Option<Scorer>; 2],
 }
 
-/// The tokens of a pass besides their log-probabilities under the policy.
-struct Given<'a> {
+/// Inputs of the surrogate for the tokens of a pass.
+struct TokenInputs<'a> {
     old: &'a [f32],
     advantage: &'a [f32],
     weight: &'a [f32],
 }
 
-/// Back-propagates the loss of a pass to `new`. Without a reference nothing diverges from it.
+/// Backpropagates the loss of a pass to `new`. Without a reference the KL term is 0.
 fn surrogate(
     rule: SurrogateRule,
     new: &Tensor,
     reference: Option<Tensor>,
-    given: &Given<'_>,
+    given: &TokenInputs<'_>,
 ) -> Result<Sums, AlgoError> {
     let on_device = |values: &[f32]| Tensor::from_slice(values).to_device(new.device());
     let old = on_device(given.old);
@@ -141,11 +144,11 @@ fn surrogate(
     })
 }
 
-impl Worker {
+impl SurrogateWorker {
     fn answer(&mut self, shard: Shard) -> Result<(Sums, Tensor), AlgoError> {
         let leaf = shard.flat.set_requires_grad(true);
         let decoder = |values: &Tensor| self.frame.decoder(values).at_temperature(self.temperature);
-        // Without a divergence term the reference is never looked at.
+        // Without a KL term the reference policy is not needed.
         let reference = (shard.rule.beta != 0.0).then(|| tch::no_grad(|| decoder(&shard.reference)));
         let sums = match &shard.work {
             Work::Rows(chunks) => {
@@ -169,12 +172,12 @@ fn rows(
 ) -> Result<Sums, AlgoError> {
     let mut sums = Sums::default();
     for chunk in chunks {
-        // A graph for each chunk: its memory is free again after each.
+        // One graph per chunk, so that its memory is freed after each.
         let policy = policy();
         let (ids, targets) = (chunk.ids(device), chunk.targets(device));
         let new = policy.logprobs(&ids, &targets)?;
         let far = reference.map(|decoder| tch::no_grad(|| decoder.logprobs(&ids, &targets))).transpose()?;
-        let given = Given { old: &chunk.old, advantage: &chunk.advantage, weight: &chunk.weights };
+        let given = TokenInputs { old: &chunk.old, advantage: &chunk.advantage, weight: &chunk.weights };
         sums.add(&surrogate(rule, &new, far, &given)?);
     }
     Ok(sums)
@@ -203,7 +206,7 @@ fn branches(
         };
         let scores = scorer.logprobs(&branches)?;
         let new = of_entries(&scores).set_requires_grad(true);
-        let given = Given { old: &old, advantage: &advantage, weight: &weight };
+        let given = TokenInputs { old: &old, advantage: &advantage, weight: &weight };
         sums.add(&surrogate(rule, &new, far, &given)?);
         let mut slopes = vec![0.0; scores.len()];
         for (&place, slope) in place.iter().zip(Vec::<f32>::try_from(new.grad())?) {

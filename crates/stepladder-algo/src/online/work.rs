@@ -1,19 +1,19 @@
-//! Samples, cut into the shards of workers.
+//! Shards of samples for workers.
 
 use super::branches::{Node, passes};
 use super::rows::{Chunk, chunks};
 use super::samples::Sample;
 use crate::ops::surrogate::Aggregate;
 
-/// One shard.
+/// Samples of one shard.
 pub(crate) enum Work {
     /// Padded rows for libtorch.
     Rows(Vec<Chunk>),
-    /// Passes for the CPU's own gradient.
+    /// Passes for the CPU engine.
     Branches(Vec<Vec<Node>>),
 }
 
-/// Shards for at most `count` workers, in pieces of about `tokens` tokens, padded with `pad` where they are rows.
+/// Splits samples into shards for at most `count` workers, in passes of about `tokens` tokens; `pad` fills rows.
 pub(crate) fn shards(
     native: bool,
     samples: &[&Sample],

@@ -1,8 +1,8 @@
-//! How advantages weigh the log-probabilities of replies (docs/spec/algorithms.md 3.5).
+//! Advantage weights of the actor's loss (docs/spec/algorithms.md 3.5; AWR, arXiv:1910.00177).
 //!
-//! Every variant is `L = − s Σᵢ cᵢ fᵢ LPᵢ` with cᵢ the samples that row i stands for, a factor fᵢ that the row alone
-//! determines, and a scale s that takes all rows of the level ([`Totals`]). So a step that is split among workers needs
-//! to exchange two sums, and no shard is normalised by itself.
+//! Every variant is `L = − s Σᵢ cᵢ fᵢ LPᵢ`: cᵢ is the number of samples merged into row i, the factor fᵢ depends on row i only,
+//! and the scale s depends on all rows of the level ([`Totals`]). So the shards of a step exchange only sums, and no shard is
+//! normalised separately.
 //!
 //! | variant | loss | fᵢ | s |
 //! |---|---|---|---|
@@ -16,17 +16,17 @@ use tch::{Kind, Tensor};
 use crate::AlgoError;
 use crate::ops::same;
 
-/// Keeps the mean weight off zero.
+/// Lower bound of the mean weight, against division by zero.
 const EPSILON: f64 = 1e-8;
 
 stepladder_core::choices! {
-    /// Weights of the log-probabilities in the actor's loss.
+    /// Weights of log-probabilities in the actor's loss.
     pub enum ActorMode {
-        /// Advantage-weighted regression: imitates every reply, those that were better than expected more.
+        /// Advantage-weighted regression: imitates all replies, those with a higher advantage more.
         Awr = "awr",
-        /// Pushes replies up or down in proportion to their advantage.
+        /// Weights proportional to the advantage, of either sign.
         Linear = "linear",
-        /// One weight for all rows, their mean advantage: what the released code computes by broadcasting.
+        /// The mean advantage as the weight of all rows, as the released code computes by broadcasting.
         LinearOuter = "linear_outer",
         /// [`ActorMode::Linear`] without the baseline V.
         QLinear = "q_linear",
@@ -38,7 +38,7 @@ stepladder_core::choices! {
 pub struct ActorRule {
     /// Variant.
     pub mode: ActorMode,
-    /// b: the advantage that multiplies a weight by e.
+    /// b: increase of the advantage that multiplies a weight by e.
     pub temperature: f64,
     /// Largest weight before normalisation.
     pub clip: f64,
@@ -55,8 +55,8 @@ pub struct Totals {
     pub advantage: f64,
 }
 
-/// Advantage  Aᵢ = Q(xᵢ, yᵢ) − V(xᵢ)      (Eq. 5; docs/spec/algorithms.md 3.5): planner advantage, executor advantage or
-/// progress advantage, by the level whose critics gave Q and V.
+/// Computes the advantage  Aᵢ = Q(xᵢ, yᵢ) − V(xᵢ)      (Eq. 5; docs/spec/algorithms.md 3.5): planner, executor or progress
+/// advantage, depending on the level of the critics.
 ///
 /// # Shapes
 /// q, v: `[B]` → `[B]`, f64
@@ -69,7 +69,7 @@ pub fn advantage(q: &Tensor, v: &Tensor) -> Result<Tensor, AlgoError> {
     Ok(q.detach().to_kind(Kind::Double) - v.detach().to_kind(Kind::Double))
 }
 
-/// AWR's weight before normalisation:  wᵢ = min(exp(Aᵢ / b), clip)      (Eq. 5; docs/spec/algorithms.md 3.5)
+/// Computes AWR's weight before normalisation:  wᵢ = min(exp(Aᵢ / b), clip)      (Eq. 5; docs/spec/algorithms.md 3.5)
 ///
 /// A/b is clamped to ln clip before the exponential, so nothing overflows.
 ///
@@ -82,7 +82,7 @@ pub fn awr_weight(advantage: &Tensor, temperature: f64, clip: f64) -> Tensor {
 }
 
 impl ActorRule {
-    /// fᵢ of the table above, in the dtype of q, from [`advantage`].
+    /// Computes fᵢ of the module's table from [`advantage`], in the dtype of q.
     ///
     /// # Shapes
     /// advantage, q: `[B]` → `[B]`
@@ -101,7 +101,7 @@ impl ActorRule {
         })
     }
 
-    /// s of the table above; 0 for a level without rows. The loss of the level is [`crate::ops::logprob::nll`] with the
+    /// Computes s of the module's table; 0 for a level without rows. The loss of the level is [`crate::ops::logprob::nll`] with the
     /// weight s cᵢ fᵢ / |yᵢ| on every token of row i.
     ///
     /// ```

@@ -1,15 +1,16 @@
-//! Losses of critics (docs/spec/algorithms.md 3.4): the target of Q, the expectile loss of V, target networks.
+//! Losses of critics (docs/spec/algorithms.md 3.4; IQL, arXiv:2110.06169): the target of Q, the expectile loss of V, target
+//! networks.
 //!
-//! Losses are per row: the caller takes the mean over the rows of all shards.
+//! Losses are per row; the caller averages over the rows of all shards.
 
 use tch::Tensor;
 
 use crate::AlgoError;
 use crate::ops::same;
 
-/// Target of Q:  yᵢ = rᵢ + Γᵢ V̄(xᵢ′)      (Eq. 1; docs/spec/algorithms.md 3.4)
+/// Computes the TD target of Q:  yᵢ = rᵢ + Γᵢ V̄(xᵢ′)      (Eq. 1; docs/spec/algorithms.md 3.4)
 ///
-/// Γᵢ = (1 − dᵢ) γ, or (1 − dᵢ) γ^n of a decision that lasted n steps: a discount per row instead of a flag.
+/// Γᵢ is a discount per row: (1 − dᵢ) γ, or (1 − dᵢ) γ^n for a decision that lasted n steps.
 ///
 /// ```
 /// # use tch::Tensor;
@@ -34,7 +35,7 @@ pub fn td_target(reward: &Tensor, discount: &Tensor, next_value: &Tensor) -> Res
     Ok((reward + discount * next_value).detach())
 }
 
-/// Loss of Q by row:  (Qᵢ − yᵢ)²      (Eq. 2; docs/spec/algorithms.md 3.4)
+/// Computes the loss of Q per row:  (Qᵢ − yᵢ)²      (Eq. 2; docs/spec/algorithms.md 3.4)
 ///
 /// # Shapes
 /// all `[B]` → `[B]`
@@ -47,10 +48,10 @@ pub fn td_loss(q: &Tensor, target: &Tensor) -> Result<Tensor, AlgoError> {
     Ok((q - target.detach()).square())
 }
 
-/// Loss of V by row:  w(uᵢ) uᵢ²,  uᵢ = Vᵢ − qᵢ,  w(u) = 1 − ω where u < 0, else ω      (Eq. 3; docs/spec/algorithms.md 3.4)
+/// Computes the loss of V per row:  w(uᵢ) uᵢ²,  uᵢ = Vᵢ − qᵢ,  w(u) = 1 − ω where u < 0, else ω      (Eq. 3; docs/spec/algorithms.md 3.4)
 ///
-/// ω weighs *over*-estimation: ω > ½ makes V pessimistic (the low end of q), ω < ½ optimistic, ω = ½ half the squared
-/// error. In the terms of IQL this is the expectile 1 − ω.
+/// ω weights *over*-estimation: ω > ½ makes V pessimistic (low expectiles of q), ω < ½ optimistic; ω = ½ is half the squared
+/// error. IQL's expectile is 1 − ω.
 ///
 /// ```
 /// # use tch::Tensor;
@@ -74,10 +75,10 @@ pub fn expectile_loss(v: &Tensor, q: &Tensor, omega: f64) -> Result<Tensor, Algo
     Ok(error.square() * weight)
 }
 
-/// Moves a target network towards its original, in place:  θ̄ ← (1 − τ) θ̄ + τ θ      (Eq. 4; docs/spec/algorithms.md 3.4)
+/// Moves a target network towards the trained one, in place:  θ̄ ← (1 − τ) θ̄ + τ θ      (Eq. 4; docs/spec/algorithms.md 3.4)
 ///
 /// # Shapes
-/// any, the same of both.
+/// any, but equal.
 /// # Errors
 /// [`AlgoError::Shape`] if the shapes differ.
 pub fn polyak(target: &mut Tensor, online: &Tensor, tau: f64) -> Result<(), AlgoError> {

@@ -1,4 +1,4 @@
-//! Group-relative advantages (docs/spec/algorithms.md 6.1, 6.2, 6.7): what a value is worth among values of the same group.
+//! Group-relative advantages (docs/spec/algorithms.md 6.1, 6.2, 6.7; GRPO, arXiv:2402.03300; RLOO, arXiv:2402.14740).
 //!
 //! | mode | advantage |
 //! |---|---|
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// How values of a group are compared.
+/// Normalisation of the values of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GroupMode {
@@ -18,39 +18,39 @@ pub enum GroupMode {
     MeanStd,
     /// Centred.
     Mean,
-    /// Against the mean of the others (RLOO).
+    /// Minus the mean of the other values (RLOO).
     Rloo,
 }
 
-/// Hyperparameters of a comparison.
+/// Hyperparameters of group-relative advantages.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GroupRule {
-    /// How.
+    /// Normalisation.
     pub mode: GroupMode,
-    /// 1: sample standard deviation, 0: that of the population.
+    /// 1: sample standard deviation, 0: population standard deviation.
     pub ddof: u32,
     /// ε, added to the standard deviation.
     pub eps: f64,
 }
 
 impl GroupRule {
-    /// Sample standard deviation and ε = 1e-6.
+    /// Returns the rule with sample standard deviation and ε = 1e-6.
     pub fn new(mode: GroupMode) -> Self {
         Self { mode, ddof: 1, eps: 1e-6 }
     }
 }
 
-/// Groups whose largest and smallest value are no further apart are flat: nothing in them is better than the rest.
-const FLAT: f64 = 1e-8;
+/// Groups whose values differ by at most this are degenerate.
+const DEGENERATE: f64 = 1e-8;
 
-/// Whether a group teaches nothing: fewer than two members, or all alike.
-pub fn is_flat(values: &[f64]) -> bool {
+/// Whether a group gives no signal: fewer than two values, or all equal.
+pub fn is_degenerate(values: &[f64]) -> bool {
     let low = values.iter().copied().fold(f64::INFINITY, f64::min);
     let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    values.len() < 2 || high - low <= FLAT
+    values.len() < 2 || high - low <= DEGENERATE
 }
 
-/// Advantages inside one group; exact zeros where [`is_flat`].
+/// Computes the advantages within one group; exact zeros if [`is_degenerate`].
 ///
 /// ```
 /// use stepladder_algo::ops::group::{GroupMode, GroupRule, relative};
@@ -59,7 +59,7 @@ pub fn is_flat(values: &[f64]) -> bool {
 /// assert_eq!(relative(&[4.0], rule), [0.0]);
 /// ```
 pub fn relative(values: &[f64], rule: GroupRule) -> Vec<f64> {
-    if is_flat(values) {
+    if is_degenerate(values) {
         return vec![0.0; values.len()];
     }
     let count = values.len() as f64;
@@ -76,7 +76,7 @@ pub fn relative(values: &[f64], rule: GroupRule) -> Vec<f64> {
     values.iter().map(|value| (value - mean) * scale).collect()
 }
 
-/// [`relative`] where the members of groups stand in any order; values and groups have the same length.
+/// Computes [`relative`] for several groups; `groups` has the group of each value, in any order.
 ///
 /// ```
 /// use stepladder_algo::ops::group::{GroupMode, GroupRule, group_relative};
@@ -98,7 +98,7 @@ pub fn group_relative<G: Ord>(values: &[f64], groups: &[G], rule: GroupRule) -> 
     advantages
 }
 
-/// Advantages of the episodes of a group; with `per_step` an episode counts once for each of its steps.
+/// Computes the advantages of a group's episodes; with `per_step` an episode counts once for each of its steps.
 ///
 /// ```
 /// use stepladder_algo::ops::group::{GroupMode, GroupRule, episode_advantages};

@@ -1,18 +1,18 @@
-//! The loss on log-probabilities of replies that behaviour cloning (docs/spec/algorithms.md 3.3) and the actor (3.5) share.
+//! Weighted negative log-likelihood, the loss of behaviour cloning (docs/spec/algorithms.md 3.3) and of the actor (3.5).
 
 use tch::{Kind, Tensor};
 
 use crate::AlgoError;
 use crate::ops::same;
 
-/// Weighted negative log-likelihood  L = − Σₜ wₜ lpₜ
+/// Computes the weighted negative log-likelihood  L = − Σₜ wₜ lpₜ
 ///
-/// A row mean is wₜ = 1 / (rows · |y|), a token mean wₜ = 1 / tokens; an actor's weight of a row is divided by |y| too.
+/// wₜ = 1 / (rows · |y|) gives the row mean, wₜ = 1 / tokens the token mean; the actor's weight of a row is divided by |y|.
 ///
 /// ```
 /// # use tch::Tensor;
 /// use stepladder_algo::ops::logprob::nll;
-/// // Behaviour cloning of replies of two tokens and of one: −(−2 + −0.5) / 2.
+/// // Behaviour cloning with a reply of two tokens and one of one token: −(−2 + −0.5) / 2.
 /// let logprobs = Tensor::from_slice(&[-1.0f32, -3.0, -0.5]);
 /// let weights = Tensor::from_slice(&[0.25f32, 0.25, 0.5]);
 /// assert_eq!(nll(&logprobs, &weights)?.double_value(&[]), 1.25);

@@ -1,4 +1,4 @@
-//! The mathematics: pure functions over tensors, named as in the literature, tested with literal numbers.
+//! The mathematics: pure functions of tensors, with the names of the literature, tested against literal values.
 
 use tch::Tensor;
 
@@ -11,7 +11,7 @@ pub mod logprob;
 pub mod returns;
 pub mod surrogate;
 
-/// An error that names `op` unless both tensors have one shape.
+/// Checks that both tensors have the same shape; the error names `op`.
 pub(crate) fn same(op: &'static str, a: &Tensor, b: &Tensor) -> Result<(), AlgoError> {
     if a.size() == b.size() {
         return Ok(());

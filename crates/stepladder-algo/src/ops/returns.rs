@@ -1,6 +1,6 @@
-//! Returns, and the advantages that are computed from rewards over time (docs/spec/algorithms.md 6.3, 6.4).
+//! Returns, and advantages from rewards over time (docs/spec/algorithms.md 6.3, 6.4; GAE, arXiv:1506.02438).
 
-/// Discounted returns  Gₜ = rₜ + γ Gₜ₊₁.
+/// Computes discounted returns  Gₜ = rₜ + γ Gₜ₊₁.
 ///
 /// ```
 /// use stepladder_algo::ops::returns::returns_to_go;
@@ -20,8 +20,8 @@ pub fn returns_to_go(rewards: &[f64], gamma: f64) -> Vec<f64> {
     returns
 }
 
-/// Return of a decision that lasted n steps, and the discount of the value that follows it:  Σᵢ γⁱ rᵢ  and  γⁿ
-/// (docs/spec/algorithms.md 3.4). A decision that counts as one step gives its reward and γ.
+/// Computes the return of a decision that lasted n steps, Σᵢ γⁱ rᵢ, and the discount of the value after it, γⁿ
+/// (docs/spec/algorithms.md 3.4). For a decision of one step these are its reward and γ.
 ///
 /// ```
 /// use stepladder_algo::ops::returns::decision_return;
@@ -33,7 +33,7 @@ pub fn decision_return(rewards: &[f64], gamma: f64) -> (f64, f64) {
     (earned, gamma.powi(rewards.len() as i32))
 }
 
-/// Rewards of turns on their last tokens; a turn has at least its end token.
+/// Places the reward of each turn on its last token, with 0 on all others; a turn has at least its end token.
 ///
 /// ```
 /// use stepladder_algo::ops::returns::place_rewards;
@@ -58,12 +58,15 @@ pub struct Gae {
 }
 
 impl Gae {
-    /// Advantages and returns of one stream of tokens:
+    /// Computes the advantages and returns of one sequence of tokens:
     ///
     /// ```text
-    /// δₜ = rₜ + γ Vₜ₊₁ − Vₜ,   Aₜ = δₜ + γ λ Aₜ₊₁,   retₜ = Aₜ + Vₜ;   V after the last = `bootstrap`
+    /// δₜ = rₜ + γ Vₜ₊₁ − Vₜ,   Aₜ = δₜ + γ λ Aₜ₊₁,   retₜ = Aₜ + Vₜ;   V after the last token = `bootstrap`
     /// ```
-    /// `bootstrap` is 0 where the episode ended and the value of what comes next where it was cut off.
+    /// `bootstrap` is 0 if the episode terminated, and the value of the next prompt if it was truncated.
+    ///
+    /// # Panics
+    /// If there are fewer values than rewards.
     ///
     /// ```
     /// use stepladder_algo::ops::returns::Gae;
@@ -85,8 +88,7 @@ impl Gae {
     }
 }
 
-/// Mean 0 and sample variance 1 over all tokens of a batch; 1e-8 keeps the variance off zero. Fewer than two tokens stay
-/// as they are.
+/// Normalises to mean 0 and sample variance 1 (plus 1e-8) over all tokens of a batch. Fewer than two values do not change.
 ///
 /// ```
 /// use stepladder_algo::ops::returns::whiten;

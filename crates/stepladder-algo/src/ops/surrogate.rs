@@ -1,5 +1,5 @@
-//! The clipped surrogate with a divergence from a fixed reference (docs/spec/algorithms.md 5.5), and the clipped value loss of PPO
-//! (6.3).
+//! Clipped surrogate with a KL term to the reference policy (docs/spec/algorithms.md 5.5), and the clipped value loss of PPO
+//! (6.3; arXiv:1707.06347).
 //!
 //! ```text
 //! ρₜ   = exp(lpₙₑᵥ − lpₒₗd)                                        exponent clamped to ±20
@@ -7,8 +7,8 @@
 //! k3ₜ  = exp(d) − d − 1,   d = lp_ref − lpₙₑᵥ                      d clamped to ±20
 //! L    = Σₜ wₜ (pgₜ + β k3ₜ)
 //! ```
-//! The weights w make the sum the mean that [`Aggregate`] names, over all masked tokens of a mini-batch; so a mini-batch
-//! that is split among workers has the same loss.
+//! The weights w implement the mean of [`Aggregate`] over all reply tokens of a mini-batch, so the losses of its shards sum to
+//! the loss of the whole.
 
 use tch::{Kind, Tensor};
 
@@ -19,7 +19,7 @@ use crate::ops::same;
 const EXPONENT: f64 = 20.0;
 
 stepladder_core::choices! {
-    /// The mean behind the loss of a mini-batch.
+    /// Mean over the tokens of a mini-batch.
     pub enum Aggregate {
         /// Over all tokens.
         TokenMean = "token_mean",
@@ -31,8 +31,8 @@ stepladder_core::choices! {
 }
 
 impl Aggregate {
-    /// Weight of each token of each reply, from the length of each and how many equal ones it stands for; a reply without
-    /// tokens does not count.
+    /// Computes the weight of a token in each reply, from the length of each reply and the number of samples merged into it. A
+    /// reply without tokens has weight 0.
     ///
     /// ```
     /// use stepladder_algo::ops::surrogate::Aggregate;
@@ -55,15 +55,15 @@ impl Aggregate {
 /// Hyperparameters of the surrogate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SurrogateRule {
-    /// ε_low: how far a ratio may fall below 1.
+    /// ε_low: clip range of the ratio below 1.
     pub clip_low: f64,
-    /// ε_high: how far above.
+    /// ε_high: clip range above 1.
     pub clip_high: f64,
-    /// β: weight of the divergence from the reference.
+    /// β: weight of the KL term.
     pub beta: f64,
 }
 
-/// One evaluation of the surrogate.
+/// Value of the surrogate and its parts.
 #[derive(Debug)]
 pub struct Surrogate {
     /// L.
@@ -72,12 +72,12 @@ pub struct Surrogate {
     pub pg_loss: Tensor,
     /// Σ w k3.
     pub kl: Tensor,
-    /// Fraction of tokens, whatever their weights, whose ratio is clipped: the clipped term is the smaller one, strictly.
+    /// Unweighted fraction of clipped tokens: those whose clipped term is strictly smaller.
     pub clip_frac: Tensor,
 }
 
 impl SurrogateRule {
-    /// The loss of some tokens; `weight` comes from [`Aggregate::weights`].
+    /// Computes the loss of N tokens; `weight` comes from [`Aggregate::weights`].
     ///
     /// # Shapes
     /// all: `[N]` → scalars
@@ -114,7 +114,7 @@ impl SurrogateRule {
     }
 }
 
-/// PPO's value loss  L = ½ Σ w max((V − ret)², (V_clip − ret)²),  V_clip = V_old + clip(V − V_old, ±ε)      (docs/spec/algorithms.md 6.3)
+/// Computes PPO's value loss  L = ½ Σ w max((V − ret)², (V_clip − ret)²),  V_clip = V_old + clip(V − V_old, ±ε)      (docs/spec/algorithms.md 6.3)
 ///
 /// # Shapes
 /// values, old, returns, weight: `[N]` → scalar

@@ -22,13 +22,13 @@ use crate::runtime::pool::{Pool, refreshed, sum_in_order};
 /// Name of the network in a trainer and in checkpoints.
 pub const VALUE: &str = "value";
 
-/// Number of parameters of a critic for policies of this layout: the transformer's in the policy's layout, then w `[d]` and
-/// b `[1]`.
+/// Returns the number of parameters of the critic of a policy with this layout: the transformer in the same layout, then w `[d]`
+/// and b `[1]`.
 pub fn count(layout: &Layout) -> i64 {
     layout.total() + layout.config().shape.width + 1
 }
 
-/// A critic that starts as a copy of the policy with a head of zeros.
+/// Initialises the critic as a copy of the policy with a head of zeros.
 pub fn start(params: &Params, optimiser: AdamWConfig) -> Net {
     let head = params.layout.config().shape.width + 1;
     let zeros = Tensor::zeros([head], (Kind::Float, params.flat.device()));
@@ -38,8 +38,8 @@ pub fn start(params: &Params, optimiser: AdamWConfig) -> Net {
 struct Shard {
     flat: Tensor,
     work: Work,
-    /// The clip range, if the chunks are to be learnt: then `old` holds the values before and `advantage` the returns.
-    learn: Option<f64>,
+    /// Clip range, if the shard is trained on; then `old` holds the old values and `advantage` the returns.
+    clip: Option<f64>,
 }
 
 struct Answer {
@@ -48,42 +48,42 @@ struct Answer {
     gradient: Option<Tensor>,
 }
 
-/// A fixed set of worker threads for the critic.
+/// Pool of worker threads for the critic.
 pub struct ValueWorkers {
     pool: Pool<Shard, Answer>,
-    /// Whether they are the CPU's own.
+    /// Whether the CPU engine computes values and gradients.
     native: bool,
 }
 
 impl ValueWorkers {
-    /// `count` workers for critics of models like `weights`.
+    /// Starts `count` workers for critics of models like `weights`.
     pub fn new(count: usize, weights: &Weights, factors: &Factors, dtype: Kind) -> Self {
         let (total, width) = (weights.trained.layout.total(), weights.config().shape.width);
         let native = is_native(weights.device(), dtype);
         let pool = Pool::new(count, || {
             let mut worker =
-                Worker { frame: Frame::new(weights, factors, dtype), total, width, scorer: None };
+                ValueWorker { frame: Frame::new(weights, factors, dtype), total, width, scorer: None };
             move |shard| worker.answer(shard)
         });
         Self { pool, native }
     }
 
-    /// The same by libtorch, whatever the device.
+    /// Switches to libtorch on any device.
     pub fn with_libtorch(self) -> Self {
         Self { native: false, ..self }
     }
 
-    /// The value before each reply token of each sample.
+    /// Computes the value before each reply token of each sample. `layout` is the number of tokens per pass and the padding id.
     ///
     /// # Errors
-    /// From libtorch, or [`AlgoError::Worker`] if a worker died.
+    /// From libtorch or the CPU engine, or [`AlgoError::Worker`] if a worker panicked.
     pub fn evaluate(
         &self,
         net: &Net,
         samples: &[Sample],
         layout: (usize, u32),
     ) -> Result<Vec<Vec<f32>>, AlgoError> {
-        // Rows are sorted by length: the samples' own order is found again through the same sort.
+        // Shards sort rows by length; the same stable sort here restores the order of samples.
         let mut order: Vec<usize> = (0..samples.len()).collect();
         order.sort_by_key(|&index| samples[index].ids.len());
         let sorted: Vec<&Sample> = order.iter().map(|&index| &samples[index]).collect();
@@ -96,7 +96,7 @@ impl ValueWorkers {
             });
             order = entries.map(|entry| order[entry.sample]).collect();
         }
-        let shard = |work| Shard { flat: net.params.detach(), work, learn: None };
+        let shard = |work| Shard { flat: net.params.detach(), work, clip: None };
         let shards_of_step = work.into_iter().map(shard).collect();
         let mut found = self.pool.run(shards_of_step)?.into_iter().flat_map(|answer| answer.values);
         let mut values = vec![Vec::new(); samples.len()];
@@ -106,11 +106,11 @@ impl ValueWorkers {
         Ok(values)
     }
 
-    /// One optimiser step on samples with the values before and the returns of their reply tokens; its loss and the norm of
-    /// its gradient.
+    /// Takes one optimiser step on samples, each with the old values and the returns of its reply tokens; returns the loss and
+    /// the gradient norm before clipping.
     ///
     /// # Errors
-    /// From libtorch, or [`AlgoError::Worker`] if a worker died.
+    /// From libtorch or the CPU engine, or [`AlgoError::Worker`] if a worker panicked.
     pub fn step(
         &self,
         net: &mut Net,
@@ -127,7 +127,7 @@ impl ValueWorkers {
             })
             .collect();
         let targets: Vec<&Sample> = targets.iter().collect();
-        let shard = |work| Shard { flat: net.params.detach(), work, learn: Some(config.value_clip) };
+        let shard = |work| Shard { flat: net.params.detach(), work, clip: Some(config.value_clip) };
         let parts = self.pool.count();
         let work = shards(self.native, &targets, Aggregate::TokenMean, layout, parts);
         let shards_of_step = work.into_iter().map(shard).collect();
@@ -143,37 +143,37 @@ impl ValueWorkers {
     }
 }
 
-struct Worker {
+struct ValueWorker {
     frame: Frame,
-    /// Parameters of the transformer, and its width.
+    /// Number of parameters of the transformer.
     total: i64,
     width: i64,
-    /// Kept for its memory.
+    /// Reused between shards for its memory.
     scorer: Option<Scorer>,
 }
 
-/// The values before some tokens; with a clip range their loss is back-propagated.
-fn value(
+/// Appends the values to the answer or, with a clip range, backpropagates their loss.
+fn collect_or_backpropagate(
     values: &Tensor,
     [old, returns, weights]: [&[f32]; 3],
-    learn: Option<f64>,
+    clip: Option<f64>,
     answer: &mut Answer,
 ) -> Result<(), AlgoError> {
-    let Some(clip) = learn else {
+    let Some(clip) = clip else {
         answer.values.extend(Vec::<f32>::try_from(values)?);
         return Ok(());
     };
-    let on_device = |numbers: &[f32]| Tensor::from_slice(numbers).to_device(values.device());
+    let on_device = |tokens: &[f32]| Tensor::from_slice(tokens).to_device(values.device());
     let loss = value_loss(values, &on_device(old), &on_device(returns), &on_device(weights), clip)?;
     loss.f_backward()?;
     answer.loss += loss.f_double_value(&[])?;
     Ok(())
 }
 
-impl Worker {
+impl ValueWorker {
     fn answer(&mut self, shard: Shard) -> Result<Answer, AlgoError> {
         let device = shard.flat.device();
-        let leaf = shard.flat.set_requires_grad(shard.learn.is_some());
+        let leaf = shard.flat.set_requires_grad(shard.clip.is_some());
         let decoder = || self.frame.decoder(&leaf.narrow(0, 0, self.total));
         let (w, b) = (leaf.narrow(0, self.total, self.width), leaf.narrow(0, self.total + self.width, 1));
         let mut answer = Answer { values: Vec::new(), loss: 0.0, gradient: None };
@@ -185,9 +185,9 @@ impl Worker {
                         let hidden = decoder.hidden_at(&chunk.ids(device), &(chunk.targets(device) - 1))?;
                         decoder.features(&hidden)?.f_mv(&w)?.f_add(&b)
                     };
-                    let values = if shard.learn.is_some() { compute() } else { tch::no_grad(compute) }?;
+                    let values = if shard.clip.is_some() { compute() } else { tch::no_grad(compute) }?;
                     let given = [&chunk.old, &chunk.advantage, &chunk.weights].map(Vec::as_slice);
-                    value(&values, given, shard.learn, &mut answer)?;
+                    collect_or_backpropagate(&values, given, shard.clip, &mut answer)?;
                 }
             }
             Work::Branches(passes) => {
@@ -197,21 +197,21 @@ impl Worker {
                     let branches: Vec<_> = pass.iter().map(Node::branch).collect();
                     let PassTokens { place, old, advantage, weight } = pass_tokens(pass);
                     let hidden = Tensor::from_slice(&scorer.hidden(&branches)?).f_view([-1, self.width])?;
-                    let hidden = hidden.set_requires_grad(shard.learn.is_some());
+                    let hidden = hidden.set_requires_grad(shard.clip.is_some());
                     let place: Vec<i64> = place.iter().map(|&place| place as i64).collect();
                     let of_entries = hidden.f_index_select(0, &Tensor::from_slice(&place))?;
                     let values = decoder.features(&of_entries)?.f_mv(&w)?.f_add(&b)?;
-                    value(&values, [&old, &advantage, &weight], shard.learn, &mut answer)?;
-                    if shard.learn.is_some() {
+                    collect_or_backpropagate(&values, [&old, &advantage, &weight], shard.clip, &mut answer)?;
+                    if shard.clip.is_some() {
                         scorer.backward_hidden(&Vec::<f32>::try_from(hidden.grad().view([-1]))?)?;
                     }
                 }
-                if shard.learn.is_some() {
+                if shard.clip.is_some() {
                     decoder.pull_back(&scorer.gradient())?;
                 }
             }
         }
-        if shard.learn.is_some() {
+        if shard.clip.is_some() {
             answer.gradient = Some(leaf.grad());
         }
         Ok(answer)

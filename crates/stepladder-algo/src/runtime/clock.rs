@@ -1,8 +1,8 @@
-//! Time that counts on where an interrupted run stopped.
+//! Time measurement that includes the time before an interruption.
 
 pub use stepladder_env::clock::unix_seconds;
 
-/// Seconds since it was started, plus what an interrupted run had used before.
+/// Stopwatch with an initial number of seconds, for resumed runs.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch {
     watch: stepladder_env::clock::Stopwatch,
@@ -10,7 +10,7 @@ pub struct Stopwatch {
 }
 
 impl Stopwatch {
-    /// Starts; `before` seconds count as used already.
+    /// Starts with `before` seconds already elapsed.
     pub fn resume(before: f64) -> Self {
         Self { watch: stepladder_env::clock::Stopwatch::start(), before }
     }
@@ -20,7 +20,7 @@ impl Stopwatch {
         Self::resume(0.0)
     }
 
-    /// Seconds used.
+    /// Returns the elapsed seconds.
     pub fn seconds(&self) -> f64 {
         self.before + self.watch.elapsed().as_secs_f64()
     }

@@ -1,4 +1,4 @@
-//! The loop of methods that learn from fixed rows: epochs of optimiser steps, until the budget is used up.
+//! Training loop over fixed rows: epochs of optimiser steps until the budget is used up.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,7 +11,7 @@ use crate::runtime::optimiser::Divergence;
 use crate::runtime::progress::Budget;
 use crate::runtime::trainer::Trainer;
 
-/// Result of one optimiser step; the fields mean what they mean in [`StepReport`].
+/// Result of one optimiser step; the fields are those of [`StepReport`].
 pub(crate) struct Done {
     /// Tokens of the step, without padding.
     pub(crate) tokens: usize,
@@ -22,13 +22,14 @@ pub(crate) struct Done {
     pub(crate) extra: Vec<(&'static str, f64)>,
 }
 
-/// Takes steps until the budget is used up or `stop` is set. Continues wherever `trainer.progress` stands.
+/// Takes steps until the budget is used up or `stop` is set, starting at `trainer.progress`.
 ///
-/// `plan` gives the rows of each step of an epoch, `step` takes one step with these rows and the used fraction of the budget.
+/// `plan` returns the rows of each step of an epoch; `step` takes one step with these rows, given the used fraction of the
+/// budget.
 ///
 /// # Errors
-/// [`AlgoError::NotFinite`] after [`Divergence::LIMIT`] steps in a row without a finite gradient, or what `step` and the
-/// observer answer.
+/// [`AlgoError::NotFinite`] after [`Divergence::LIMIT`] steps in a row without a finite gradient, or any error of `step` or
+/// the observer.
 pub(crate) fn run(
     budget: Budget,
     trainer: &mut Trainer,

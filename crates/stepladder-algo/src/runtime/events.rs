@@ -1,6 +1,6 @@
 //! TensorBoard event files: length-prefixed records with masked CRC-32C checksums around a small protobuf message.
 //!
-//! Written here because the published writers pull in an image library and an old protobuf; scalars need neither.
+//! Published writers depend on an image library and an old protobuf version, which scalars do not need.
 //! Format: tensorflow/core/lib/io/record_writer and tensorflow/core/util/event.proto.
 
 use std::io::{self, Write};
@@ -8,17 +8,17 @@ use std::path::{Path, PathBuf};
 
 use crate::runtime::clock::unix_seconds;
 
-/// Appends scalars to one event file.
+/// Writer of scalars to one event file.
 #[derive(Debug)]
 pub struct EventWriter {
     file: fs_err::File,
 }
 
 impl EventWriter {
-    /// A new event file in `directory`, which is created.
+    /// Creates `directory`, if absent, and a new event file in it.
     ///
     /// # Errors
-    /// Whatever the file system answers.
+    /// From the file system.
     pub fn create(directory: &Path) -> io::Result<Self> {
         fs_err::create_dir_all(directory)?;
         let seconds = unix_seconds();
@@ -35,10 +35,10 @@ impl EventWriter {
         Ok(writer)
     }
 
-    /// One scalar at one step.
+    /// Appends one scalar of one step.
     ///
     /// # Errors
-    /// Whatever the file system answers.
+    /// From the file system.
     pub fn scalar(&mut self, tag: &str, step: u64, value: f32) -> io::Result<()> {
         let mut entry = bytes_field(1, tag.as_bytes());
         entry.push(2 << 3 | 5);
@@ -87,7 +87,7 @@ fn bytes_field(field: u8, data: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// CRC-32C (Castagnoli), bit by bit: event files are small.
+/// Computes CRC-32C (Castagnoli) bit by bit, which is fast enough for small event files.
 fn crc(data: &[u8]) -> u32 {
     let mut crc = !0u32;
     for &byte in data {

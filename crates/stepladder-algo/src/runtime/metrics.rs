@@ -1,4 +1,4 @@
-//! `metrics.jsonl` and TensorBoard, with the same values.
+//! Metrics of a run, written to `metrics.jsonl` and TensorBoard.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::runtime::events::EventWriter;
 
-/// Every metric that training logs: name, unit, meaning. `docs/reference/metrics.md` is generated from this.
+/// All metrics of training: name, unit, meaning. `docs/reference/metrics.md` is generated from this table.
 pub const METRICS: &[(&str, &str, &str)] = &[
     (
         "loss",
@@ -24,8 +24,8 @@ pub const METRICS: &[(&str, &str, &str)] = &[
     ("learning_rate", "", "learning rate of the step"),
     ("tokens_per_second", "1/s", "trained tokens without padding per second since the last line"),
     ("epoch", "", "passes over the training rows, with fraction"),
-    ("seconds", "s", "training time used so far, evaluation and saving left out"),
-    ("actor_loss", "", "the actors' part of the loss (offline actor-critic)"),
+    ("seconds", "s", "training time so far, without evaluation and saving"),
+    ("actor_loss", "", "policy loss, summed over levels (offline actor-critic)"),
     ("critic_loss/planner", "", "mean of L_Q + L_V of the planner's rows in the step"),
     ("critic_loss/executor", "", "mean of L_Q + L_V of the executor's rows in the step"),
     ("critic_loss/progress", "", "mean of L_Q + L_V of the progress writer's rows in the step"),
@@ -56,46 +56,38 @@ pub const METRICS: &[(&str, &str, &str)] = &[
         "",
         "largest actor weight of the progress writer's rows in the step, 1 being the mean (awr)",
     ),
-    ("iteration", "", "iterations of playing and learning that are done"),
-    (
-        "env_steps",
-        "",
-        "environment steps played to learn from; identical macro replies of a group count once",
-    ),
-    ("generated_tokens", "", "tokens written while playing to learn"),
-    ("train/success", "", "share of the iteration's episodes that were solved, as they were sampled"),
+    ("iteration", "", "completed iterations"),
+    ("env_steps", "", "environment steps of rollouts; identical macro replies of a group count once"),
+    ("generated_tokens", "", "tokens generated in rollouts"),
+    ("train/success", "", "fraction of solved episodes in the iteration's rollouts"),
     ("train/return", "", "mean return of the iteration's episodes, without penalties"),
     ("train/steps", "", "mean steps of the iteration's episodes"),
-    ("invalid", "", "share of steps with a reply that could not be read or an unknown action"),
-    ("flat_groups", "", "share of groups whose returns are all alike: they teach nothing"),
-    ("pg_loss", "", "part of the loss from the advantages, mean over the iteration's optimiser steps"),
+    ("invalid", "", "fraction of steps with an unreadable reply or an unknown action"),
+    ("flat_groups", "", "fraction of groups with equal returns, which give zero advantages"),
+    ("pg_loss", "", "policy-gradient part of the loss, mean over the iteration's optimiser steps"),
     ("kl", "nats", "divergence from the starting policy (k3), mean over the iteration's optimiser steps"),
-    ("clip_frac", "", "share of reply tokens whose ratio was clipped"),
+    ("clip_frac", "", "fraction of reply tokens whose ratio was clipped"),
     (
         "logprob_gap",
         "nats",
-        "mean |log-probability recomputed - recorded while sampling|, before the parameters move",
+        "mean |log-probability recomputed - recorded while sampling|, before the first optimiser step",
     ),
-    ("logprob_gap_max", "nats", "the largest of them"),
-    ("distinct_replies", "", "samples of the iteration's updates after merging, as a share of its replies"),
-    ("dropped_episodes", "", "episodes of the iteration that an error broke off"),
-    ("dropped_groups", "", "groups that were left with fewer than two episodes by that"),
+    ("logprob_gap_max", "nats", "largest |log-probability recomputed - recorded while sampling|"),
+    ("distinct_replies", "", "samples after merging as a fraction of the iteration's replies"),
+    ("dropped_episodes", "", "episodes of the iteration that were aborted by an error"),
+    ("dropped_groups", "", "groups with fewer than two episodes left after that"),
     ("skipped_updates", "", "optimiser steps of the iteration whose gradient was not finite"),
-    ("share/generate", "", "share of the iteration's time spent on writing replies"),
-    (
-        "share/environment",
-        "",
-        "share of the iteration's time spent in environments and between them and the model",
-    ),
-    ("share/update", "", "share of the iteration's time spent on learning"),
+    ("share/generate", "", "fraction of the iteration's time spent on generation"),
+    ("share/environment", "", "fraction of the iteration's time spent in environments and scheduling"),
+    ("share/update", "", "fraction of the iteration's time spent on updates"),
     ("blueprint/subgoals", "", "mean number of sub-goals of the iteration's readable blueprints"),
-    ("blueprint/unreadable", "", "share of blueprints that could not be read"),
+    ("blueprint/unreadable", "", "fraction of unreadable blueprints"),
     ("value_loss", "", "mean loss of PPO's critic over the iteration's optimiser steps"),
-    ("probe/score", "", "mean score of these episodes"),
-    ("probe/success", "", "share of solved episodes of a small sample of the development split"),
+    ("probe/score", "", "mean score of a probe's episodes"),
+    ("probe/success", "", "fraction of a probe's episodes that were solved"),
 ];
 
-/// Both sinks of one run.
+/// Log files of one run.
 #[derive(Debug)]
 pub struct Metrics {
     file: fs_err::File,
@@ -103,20 +95,20 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Appends to `directory/metrics.jsonl` and opens a new event file in `directory/tensorboard`.
+    /// Opens `directory/metrics.jsonl` for appending and a new event file in `directory/tensorboard`.
     ///
     /// # Errors
-    /// Whatever the file system answers.
+    /// From the file system.
     pub fn open(directory: &Path) -> io::Result<Self> {
         let file =
             fs_err::OpenOptions::new().create(true).append(true).open(directory.join("metrics.jsonl"))?;
         Ok(Self { file, events: EventWriter::create(&directory.join("tensorboard"))? })
     }
 
-    /// One line: the step and its values. Values that are not finite are written as null.
+    /// Writes the values of a step. Values that are not finite are null in `metrics.jsonl`.
     ///
     /// # Errors
-    /// Whatever the file system answers.
+    /// From the file system.
     pub fn log(&mut self, step: u64, values: &[(&str, f64)]) -> io::Result<()> {
         let mut line = Map::new();
         line.insert("step".to_owned(), json!(step));

@@ -1,5 +1,5 @@
-//! State and services around every algorithm: the trainer and its networks, optimiser, schedules, budgets, data-parallel
-//! workers, checkpoints, metrics. Knows no algorithm.
+//! Training state and services for all algorithms: the trainer and its networks, optimiser, schedules, budgets,
+//! data-parallel workers, checkpoints, metrics. Contains no algorithm.
 
 pub mod checkpoint;
 pub mod clock;

@@ -1,4 +1,4 @@
-//! Networks that an algorithm trains beside the policy, known by name.
+//! Networks that an algorithm trains in addition to the policy, by name.
 
 use std::collections::BTreeMap;
 
@@ -7,55 +7,55 @@ use tch::Tensor;
 use crate::AlgoError;
 use crate::runtime::optimiser::{AdamW, AdamWConfig};
 
-/// A network and the state of its training.
+/// A network with its training state.
 #[derive(Debug)]
 pub struct Net {
     /// All parameters in one buffer: `[P]`, f32.
     pub params: Tensor,
-    /// Target network, a slowly moving copy of the parameters, where the algorithm keeps one: `[P]`.
+    /// Target network, if the algorithm uses one: `[P]`.
     pub target: Option<Tensor>,
     /// Optimiser with its moments.
     pub optimiser: AdamW,
 }
 
 impl Net {
-    /// A network with zero moments and no target network.
+    /// Creates a network with zero moments and without target network.
     pub fn new(params: Tensor, config: AdamWConfig) -> Self {
         Self { optimiser: AdamW::new(config, &params), target: None, params }
     }
 
-    /// Adds a target network, equal to the parameters.
+    /// Adds a target network with the same parameters.
     pub fn with_target(self) -> Self {
         Self { target: Some(self.params.copy()), ..self }
     }
 }
 
-/// Networks by name. A checkpoint holds each under its name (`runtime::checkpoint`).
+/// Networks by name, which is also their name in checkpoints (`runtime::checkpoint`).
 #[derive(Debug, Default)]
 pub struct Nets(BTreeMap<String, Net>);
 
 impl Nets {
-    /// Adds a network, or replaces the one of this name.
+    /// Adds a network or replaces the one with this name.
     pub fn insert(&mut self, name: &str, net: Net) {
         self.0.insert(name.to_owned(), net);
     }
 
-    /// Whether there is a network of this name.
+    /// Whether a network with this name exists.
     pub fn contains(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
 
-    /// The network of this name, if it has `len` parameters.
+    /// Returns the network with this name, which must have `len` parameters.
     ///
     /// # Errors
-    /// [`AlgoError::Net`] if there is none, or one for another model.
+    /// [`AlgoError::Net`] if it is absent or has another size.
     pub fn get(&self, name: &str, len: i64) -> Result<&Net, AlgoError> {
         let net = self.0.get(name).ok_or_else(|| missing(name))?;
         check(name, net, len)?;
         Ok(net)
     }
 
-    /// [`Nets::get`] for training.
+    /// Returns the network with this name for training; it must have `len` parameters.
     ///
     /// # Errors
     /// As [`Nets::get`].
@@ -65,7 +65,7 @@ impl Nets {
         Ok(net)
     }
 
-    /// All networks, in the order of their names.
+    /// Iterates over all networks in the order of names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Net)> {
         self.0.iter().map(|(name, net)| (name.as_str(), net))
     }

@@ -1,22 +1,22 @@
-//! Reports to the program around a training loop.
+//! Reports of a training loop to its caller.
 
 use stepladder_core::Role;
 
 use crate::AlgoError;
 use crate::runtime::trainer::Trainer;
 
-/// Result of one optimiser step or iteration, for an observer.
+/// Report of one optimiser step or iteration.
 #[derive(Debug, Clone)]
 pub struct StepReport {
     /// Steps taken.
     pub step: u64,
     /// Passes over the data, with fraction.
     pub epoch: f64,
-    /// Fraction of the budget that is used.
+    /// Used fraction of the budget.
     pub fraction: f64,
     /// Training seconds used.
     pub seconds: f64,
-    /// Seconds that the current phase will probably take from here.
+    /// Estimated remaining seconds of the current phase.
     pub left: f64,
     /// Tokens trained so far.
     pub tokens: u64,
@@ -28,25 +28,25 @@ pub struct StepReport {
     pub learning_rate: f64,
     /// Sum of row log-probabilities and of weights in this step, by role.
     pub per_role: [(f64, f64); Role::COUNT],
-    /// Further metrics of the algorithm, under the names of `runtime::metrics`.
+    /// Further metrics of the algorithm, by their names in `runtime::metrics`.
     pub extra: Vec<(&'static str, f64)>,
 }
 
-/// Hears of every step; may save, evaluate, print. Its time does not count as training time.
+/// Callback of a training loop, which may save, evaluate or print. Its time does not count as training time.
 pub trait Observer {
-    /// After every step. `trainer.progress` is up to date.
+    /// Called after every step or iteration, with `trainer.progress` up to date.
     ///
     /// # Errors
-    /// Ends training with this error.
+    /// An error ends training.
     fn on_step(&mut self, trainer: &Trainer, report: &StepReport) -> Result<(), AlgoError>;
 
-    /// A warning: training goes on without a part of its data or a step. Dropped unless an observer shows it.
+    /// Called when training continues without some data or without a step. Ignored by default.
     fn on_warning(&mut self, text: &str) {
         let _ = text;
     }
 }
 
-/// How training ended.
+/// Reason for the end of training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     /// The budget is used up.

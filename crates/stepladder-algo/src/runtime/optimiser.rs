@@ -1,11 +1,11 @@
-//! AdamW over one flat buffer (Loshchilov and Hutter 2019), with global gradient clipping.
+//! AdamW (arXiv:1711.05101) over one flat buffer, with global gradient clipping.
 //!
 //! ```text
 //! g ← g · min(1, clip / ‖g‖)
 //! m ← β₁ m + (1−β₁) g          v ← β₂ v + (1−β₂) g²
 //! θ ← θ − η (m̂ / (√v̂ + ε) + λ θ),   m̂ = m/(1−β₁ᵗ),  v̂ = v/(1−β₂ᵗ)
 //! ```
-//! The moments are tensors of our own, so that a checkpoint holds the whole state (docs/design.md D2).
+//! The moments are accessible tensors, so that a checkpoint holds the whole state (docs/design.md D2).
 
 use stepladder_core::section;
 use stepladder_core::section::Bound;
@@ -15,7 +15,7 @@ use super::sweep;
 use crate::AlgoError;
 
 section! {
-    /// AdamW.
+    /// Hyperparameters of AdamW.
     pub struct AdamWConfig {
         /// β₁.
         pub beta1: f64 = 0.9 => [Bound::BelowOne],
@@ -32,7 +32,7 @@ section! {
 
 impl Copy for AdamWConfig {}
 
-/// AdamW and its state.
+/// AdamW with its state.
 #[derive(Debug)]
 pub struct AdamW {
     /// Hyperparameters.
@@ -45,17 +45,17 @@ pub struct AdamW {
     pub steps: u64,
 }
 
-/// Ends a run whose gradients stay without a finite norm.
+/// Counter of successive steps without a finite gradient.
 #[derive(Debug, Default)]
 pub struct Divergence {
     in_a_row: u32,
 }
 
 impl Divergence {
-    /// Optimiser steps in a row without a finite gradient that end a run.
+    /// Number of successive optimiser steps without a finite gradient that ends a run.
     pub const LIMIT: u32 = 5;
 
-    /// Counts a step by the norm of its gradient; `step` is what the error names.
+    /// Counts a step with this gradient norm; `step` is its number for the error.
     ///
     /// # Errors
     /// [`AlgoError::NotFinite`] for the last of [`Divergence::LIMIT`] steps in a row.
@@ -69,21 +69,32 @@ impl Divergence {
 }
 
 impl AdamW {
-    /// Zero moments for a buffer like `flat`.
+    /// Creates an optimiser with zero moments for a buffer like `flat`.
     pub fn new(config: AdamWConfig, flat: &Tensor) -> Self {
         Self { config, first: flat.zeros_like(), second: flat.zeros_like(), steps: 0 }
     }
 
-    /// One step in place with learning rate `rate`; returns the gradient norm before clipping.
+    /// Takes one step in place with learning rate `rate` and returns the gradient norm before clipping. A gradient that is
+    /// not finite changes nothing.
     ///
-    /// A gradient that is not finite changes nothing; its norm is returned all the same.
+    /// # Shapes
+    /// flat, gradient: `[P]`
+    ///
+    /// # Panics
+    /// If libtorch fails, for example on different shapes.
     pub fn step(&mut self, flat: &mut Tensor, gradient: &Tensor, rate: f64) -> f64 {
         let norm = tch::no_grad(|| gradient.norm().double_value(&[]));
         self.step_within(flat, gradient, rate, norm);
         norm
     }
 
-    /// [`AdamW::step`] on one of several buffers that are clipped together: `norm` is that of all their gradients.
+    /// Takes one step on one of several buffers that are clipped together; `norm` is the joint norm of their gradients.
+    ///
+    /// # Shapes
+    /// flat, gradient: `[P]`
+    ///
+    /// # Panics
+    /// If libtorch fails, for example on different shapes.
     pub fn step_within(&mut self, flat: &mut Tensor, gradient: &Tensor, rate: f64, norm: f64) {
         tch::no_grad(|| {
             if !norm.is_finite() {

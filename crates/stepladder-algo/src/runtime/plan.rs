@@ -1,4 +1,4 @@
-//! Which rows a step takes, and which worker takes which of them.
+//! Assignment of rows to steps and of a step's rows to workers.
 
 use rand::seq::SliceRandom;
 use stepladder_core::Role;
@@ -8,30 +8,31 @@ use stepladder_data::batch::bucket_lens;
 use stepladder_data::mixing::{epoch_len, level_row};
 
 stepladder_core::choices! {
-    /// Composition of a step.
+    /// Composition of a batch.
     pub enum Mixture {
-        /// Rows of one pool, in their natural proportion, bucketed by length.
+        /// Rows of all levels in their natural proportion, bucketed by length.
         Pooled = "pooled",
         /// The same number of rows of each level (docs/spec/algorithms.md 3.3, 3.6).
         Levels = "levels",
     }
 }
 
-/// How steps are cut from the data.
+/// Partition of the rows into batches.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BatchPlan {
-    /// How a step mixes the streams.
+    /// Composition of a batch.
     pub mixture: Mixture,
-    /// Padded tokens of a step (mixture `pooled`).
+    /// Padded tokens of a batch (mixture `pooled`).
     pub batch_tokens: usize,
-    /// Rows of each level in a step (mixture `levels`).
+    /// Rows of each level in a batch (mixture `levels`).
     pub batch_rows: usize,
     /// Run seed.
     pub seed: u64,
 }
 
 impl BatchPlan {
-    /// Steps of one epoch: which rows each takes. A function of the rows' roles and lengths, the plan and the epoch alone.
+    /// Returns the indices of the rows of each step of an epoch. The result depends only on the rows' roles and lengths, the
+    /// plan and the epoch.
     pub fn epoch(&self, rows: &[(Role, usize)], epoch: u64) -> Vec<Vec<usize>> {
         let mut rng = stream(self.seed, "shuffle", &[epoch]);
         match self.mixture {
@@ -63,8 +64,11 @@ impl BatchPlan {
     }
 }
 
-/// Splits the rows of a step into at most `count` non-empty shards of similar size, keeping neighbours of similar length
-/// together.
+/// Splits the rows of a step into at most `count` non-empty shards of similar total length. Rows of similar length are in the
+/// same shard, which reduces padding.
+///
+/// # Panics
+/// If `count` is 0 and there are rows.
 pub fn shards<T>(mut rows: Vec<T>, count: usize, len: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
     rows.sort_by_key(|row| len(row));
     let total: usize = rows.iter().map(&len).sum();

@@ -1,4 +1,4 @@
-//! A fixed set of threads, each with a state of its own, that answer one job each per round.
+//! Fixed pool of threads, each with its own state, that compute one job each per round.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -11,24 +11,24 @@ use tch::Tensor;
 
 use crate::AlgoError;
 
-struct Worker<J, A> {
+struct PoolThread<J, A> {
     jobs: Option<Sender<J>>,
     answers: Receiver<Result<A, AlgoError>>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// Threads that turn a job `J` into an answer `A`.
+/// Pool of threads that compute an answer `A` to a job `J`.
 pub struct Pool<J, A> {
-    workers: Vec<Worker<J, A>>,
+    workers: Vec<PoolThread<J, A>>,
 }
 
-/// A thread that ended without an answer; [`Pool::run`] catches panics, so nothing known does this.
+/// Error for a thread that ended without an answer. [`Pool::run`] catches panics, so this is not expected.
 fn gone() -> AlgoError {
     AlgoError::Worker("it ended without an answer".to_owned())
 }
 
 impl<J: Send + 'static, A: Send + 'static> Pool<J, A> {
-    /// `count` threads (at least one); `make` gives each its work.
+    /// Starts `count` threads (at least one); `make` creates the function of each.
     pub fn new<W>(count: usize, mut make: impl FnMut() -> W) -> Self
     where
         W: FnMut(J) -> Result<A, AlgoError> + Send + 'static,
@@ -55,28 +55,28 @@ impl<J: Send + 'static, A: Send + 'static> Pool<J, A> {
                         }
                     }
                 });
-                Worker { jobs: Some(jobs), answers, thread: Some(thread) }
+                PoolThread { jobs: Some(jobs), answers, thread: Some(thread) }
             })
             .collect();
         Self { workers }
     }
 
-    /// Number of threads.
+    /// Returns the number of threads.
     pub fn count(&self) -> usize {
         self.workers.len()
     }
 
-    /// Gives job i to thread i and waits for all answers, in the order of the jobs; at most one job per thread.
+    /// Runs job i on thread i and returns all answers in the order of the jobs; at most one job per thread.
     ///
     /// # Errors
-    /// The first error among the answers, or [`AlgoError::Worker`] with the message of the panic that ended a thread's work.
+    /// The first error among the answers; [`AlgoError::Worker`] with the message if a thread panicked, also in later rounds.
     pub fn run(&self, jobs: Vec<J>) -> Result<Vec<A>, AlgoError> {
         let busy = jobs.len().min(self.workers.len());
         debug_assert!(jobs.len() <= self.workers.len());
         for (worker, job) in self.workers.iter().zip(jobs) {
             worker.jobs.as_ref().ok_or_else(gone)?.send(job).map_err(|_| gone())?;
         }
-        // Every answer is awaited even after an error, so that none is mistaken for the next round's.
+        // All answers are received even after an error; otherwise the next round would read them.
         let answers: Vec<Result<A, AlgoError>> = self.workers[..busy]
             .iter()
             .map(|worker| worker.answers.recv().unwrap_or_else(|_| Err(gone())))
@@ -96,7 +96,7 @@ impl<J, A> Drop for Pool<J, A> {
     }
 }
 
-/// The scorer of a thread with the parameters of `decoder`; the first call makes it, later ones use its memory again.
+/// Returns the scorer of a thread with the parameters of `decoder`: created by the first call, updated in place later.
 pub(crate) fn refreshed<'a>(
     scorer: &'a mut Option<Scorer>,
     decoder: &Decoder,
@@ -111,7 +111,7 @@ pub(crate) fn refreshed<'a>(
     })
 }
 
-/// Sum of tensors in their order; none of nothing.
+/// Sums tensors in their order; none without tensors.
 pub fn sum_in_order(tensors: impl IntoIterator<Item = Tensor>) -> Option<Tensor> {
     tensors.into_iter().reduce(|sum, next| sum + next)
 }
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
     use tch::{Device, Kind};
 
-    /// A pool of two whose second thread does `work`, and what it answers in two rounds.
+    /// Errors of two rounds of a pool whose second thread runs `work`.
     fn killed(work: fn()) -> [String; 2] {
         let mut threads = 0;
         let pool: Pool<(), ()> = Pool::new(2, || {

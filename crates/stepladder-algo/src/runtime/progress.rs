@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use stepladder_core::section::{self, KeyType};
 
-/// Counters of [`Progress`] at the beginning of a phase. A checkpoint holds them as `since` (step, epoch, seconds) and
+/// Counters of [`Progress`] at the beginning of a phase. A checkpoint stores them as `since` (step, epoch, seconds) and
 /// `since_tokens`.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(from = "Since", into = "Since")]
@@ -18,7 +18,7 @@ pub struct PhaseStart {
     pub tokens: u64,
 }
 
-/// [`PhaseStart`] as it is written.
+/// Serialised form of [`PhaseStart`].
 #[derive(Serialize, Deserialize)]
 struct Since {
     #[serde(default)]
@@ -39,38 +39,38 @@ impl From<PhaseStart> for Since {
     }
 }
 
-/// Position of a run; with the tensors, the whole state that a resumed run needs.
+/// Position of a run; together with the tensors, its whole state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// Optimiser steps taken.
     pub step: u64,
     /// Current pass over the data.
     pub epoch: u64,
-    /// Steps of the current pass that are done.
+    /// Completed steps of the current pass.
     pub cursor: u64,
     /// Training seconds used.
     pub seconds: f64,
     /// Tokens trained, without padding.
     pub tokens: u64,
-    /// Phases that are complete; every phase has rows and a budget of its own.
+    /// Completed phases.
     #[serde(default)]
     pub phase: u64,
     /// Beginning of the current phase.
     #[serde(flatten)]
     pub phase_start: PhaseStart,
-    /// A cap on minutes ended a phase before its budget was used up.
+    /// Whether a cap on minutes ended a phase before its budget was used up.
     #[serde(default)]
     pub capped: bool,
-    /// Environment steps played to learn from; methods that learn by playing only.
+    /// Environment steps of rollouts; online methods only.
     #[serde(default)]
     pub env_steps: u64,
-    /// Tokens written while playing.
+    /// Tokens generated in rollouts.
     #[serde(default)]
     pub generated: u64,
 }
 
 impl Progress {
-    /// Beginning of a run.
+    /// Returns the position at the beginning of a run.
     pub fn start() -> Self {
         Self {
             step: 0,
@@ -86,7 +86,7 @@ impl Progress {
         }
     }
 
-    /// The current phase is complete, the next one begins with a fresh pass over its rows.
+    /// Completes the current phase; the next one begins with a new pass over its rows.
     pub fn next_phase(&mut self) {
         self.phase += 1;
         self.epoch += u64::from(self.cursor > 0);
@@ -100,35 +100,35 @@ impl Progress {
         self.phase == phase && self.step == self.phase_start.step
     }
 
-    /// Passes over the data with fraction, where a pass has `steps` steps.
+    /// Returns the passes over the data with fraction, given `steps` per pass.
     pub fn passes(&self, steps: usize) -> f64 {
         self.epoch as f64 + self.cursor as f64 / steps.max(1) as f64
     }
 }
 
-/// When training ends. Serialised as a table with one key, `{ steps = 1000 }`, or with `tokens` and `minutes`.
+/// End of training. Serialised as a table with one key, `{ steps = 1000 }`, or with `tokens` and `minutes`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "BudgetKeys", into = "BudgetKeys")]
 pub enum Budget {
     /// Minutes of training time; evaluation and saving do not count.
     Minutes(f64),
-    /// Passes over the rows; iterations of a method that learns by playing.
+    /// Passes over the rows; iterations of an online method.
     Epochs(f64),
     /// Optimiser steps.
     Steps(u64),
-    /// Environment steps; for methods that learn by playing.
+    /// Environment steps; for online methods.
     EnvSteps(u64),
     /// Trained tokens without padding.
     Tokens {
-        /// How many; training ends with the step that reaches them.
+        /// Number of tokens; training ends with the step that reaches it.
         tokens: u64,
-        /// Minutes of training time after which it ends in any case. The clock decides nothing else: the schedule follows the
-        /// tokens, so runs that the cap does not end are equal, whatever the speed of the machine.
+        /// Limit on minutes of training time. The schedule follows the tokens, so a run that the cap does not end is the same on
+        /// every machine.
         cap: Option<f64>,
     },
 }
 
-/// A budget as it is written.
+/// Serialised form of [`Budget`].
 #[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct BudgetKeys {
@@ -173,7 +173,7 @@ impl TryFrom<BudgetKeys> for Budget {
                 Ok(Self::Tokens { tokens, cap })
             }
             _ => Err(
-                "a budget has one of minutes, epochs, steps, env_steps and tokens; minutes may stand beside tokens",
+                "a budget has one of minutes, epochs, steps, env_steps and tokens; only tokens may be combined with minutes",
             ),
         }
     }
@@ -196,7 +196,7 @@ impl KeyType for Budget {
     const KIND: section::Kind = section::Kind::Other(
         "budget",
         "one of { minutes = 4.0 }, { epochs = 5.0 }, { steps = 1000 }, { env_steps = 100000 }, { tokens = 5000000 } and \
-         { tokens = 5000000, minutes = 4.0 }, with your numbers",
+         { tokens = 5000000, minutes = 4.0 }, with your values",
     );
 
     fn measures(&self) -> Vec<(f64, String)> {
@@ -215,8 +215,8 @@ impl KeyType for Budget {
 }
 
 impl Budget {
-    /// Fraction of the budget that the current phase has used, where an epoch has `steps_per_epoch` steps. A cap on minutes
-    /// does not count.
+    /// Returns the fraction of the budget that the current phase has used, given `steps_per_epoch`. A cap on minutes does not
+    /// count.
     pub fn fraction(self, progress: &Progress, steps_per_epoch: usize) -> f64 {
         let PhaseStart { step, epoch, seconds, tokens: tokens_before } = progress.phase_start;
         match self {
@@ -230,7 +230,7 @@ impl Budget {
         }
     }
 
-    /// Whether the current phase, which has used this fraction, is over. A cap that ends it is noted in `progress`.
+    /// Whether the current phase, which has used this fraction, is over. Sets `progress.capped` if a cap ends it.
     pub fn is_over(self, fraction: f64, progress: &mut Progress) -> bool {
         if fraction >= 1.0 {
             return true;
@@ -240,14 +240,14 @@ impl Budget {
         capped
     }
 
-    /// Seconds that the current phase will probably take from here, 0 at its beginning.
+    /// Estimates the remaining seconds of the current phase; 0 at its beginning.
     pub fn left(self, fraction: f64, progress: &Progress) -> f64 {
         let spent = progress.seconds - progress.phase_start.seconds;
         let left = if fraction > 0.0 { spent / fraction - spent } else { 0.0 };
         self.until_cap(progress).map_or(left, |seconds| left.min(seconds.max(0.0)))
     }
 
-    /// The budget scaled to a fraction of the rows; passes and environment steps do not depend on the number of rows.
+    /// Scales the budget to a fraction of the rows; passes and environment steps do not change.
     pub fn scaled(self, fraction: f64) -> Self {
         let part = |count: u64| ((count as f64 * fraction).round() as u64).max(1);
         match self {
@@ -260,7 +260,7 @@ impl Budget {
         }
     }
 
-    /// Seconds until the cap ends the current phase; none without a cap.
+    /// Returns the seconds until the cap ends the current phase; none without a cap.
     fn until_cap(self, progress: &Progress) -> Option<f64> {
         let Self::Tokens { cap: Some(minutes), .. } = self else { return None };
         Some(60.0 * minutes - (progress.seconds - progress.phase_start.seconds))
@@ -310,7 +310,7 @@ mod tests {
         assert_eq!(at(250, 30.0), (0.25, 30.0, false, false));
         assert_eq!(at(1000, 59.0), (1.0, 0.0, true, false));
         assert_eq!(at(999, 60.0), (0.999, 0.0, true, true));
-        // Without a cap, time has no part in it.
+        // Without a cap, time has no effect.
         let budget = Budget::Tokens { tokens: 1000, cap: None };
         assert!(!budget.is_over(budget.fraction(&progress, 10), &mut progress));
     }

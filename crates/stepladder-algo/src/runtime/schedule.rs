@@ -1,20 +1,20 @@
-//! Learning rates over a run.
+//! Learning-rate schedules.
 
 stepladder_core::choices! {
-    /// The course of the learning rate after warm-up.
+    /// Learning-rate schedule after warm-up.
     pub enum Schedule {
-        /// Stays at the peak (docs/spec/algorithms.md 3.3).
+        /// Constant at the peak (docs/spec/algorithms.md 3.3).
         Constant = "constant",
-        /// Half a cosine down to `floor` (Loshchilov and Hutter 2017).
+        /// Half a cosine down to `floor` (arXiv:1608.03983).
         Cosine = "cosine",
-        /// A straight line down to `floor`.
+        /// Linear decay to `floor`.
         Linear = "linear",
     }
 }
 
-/// The factor on the peak learning rate at `fraction` (0 to 1) of the run.
+/// Computes the factor on the peak learning rate at `fraction` (0 to 1) of the run.
 ///
-/// Warm-up is linear over the first `warmup` of the run; the rest follows the schedule down to `floor`.
+/// Warm-up is linear over the fraction `warmup` of the run; the rest follows the schedule down to `floor`.
 ///
 /// ```
 /// use stepladder_algo::runtime::schedule::{Schedule, factor};

@@ -1,5 +1,5 @@
-//! Log-probabilities of reply tokens and the losses that are linear in them, on one shard of a step: by libtorch, or in f32 on
-//! the CPU by `stepladder-cpu`, which is faster for small models.
+//! Log-probabilities of reply tokens, and losses linear in them, on one shard of a step: by libtorch, or by `stepladder-cpu`
+//! in f32 on the CPU, which is faster for small models.
 
 use stepladder_cpu::gradient::{Branch, Scorer};
 use stepladder_data::Batch;
@@ -11,10 +11,10 @@ use crate::AlgoError;
 use crate::ops::logprob::nll;
 use crate::runtime::pool::refreshed;
 
-/// Loss of one shard; the losses of all shards add up to that of the step.
+/// Loss function of one shard; the losses of all shards sum to the loss of the step.
 pub type Loss = fn(&Decoder, &Batch, Device) -> Result<LossParts, AlgoError>;
 
-/// A loss and the token log-probabilities that it is computed from.
+/// Loss and the token log-probabilities behind it.
 pub struct LossParts {
     /// Scalar with gradient.
     pub loss: Tensor,
@@ -24,16 +24,16 @@ pub struct LossParts {
 
 /// Result of one shard.
 pub struct Scored {
-    /// Its part of the loss.
+    /// Loss of the shard.
     pub loss: f64,
     /// Log-probability of each target: `[N]`.
     pub logprobs: Vec<f32>,
 }
 
-/// Weighted loss over the targets of a batch: −Σ wₜ lpₜ; with the batch's weights this is the row mean or token mean.
+/// Computes the weighted loss over the targets of a batch, −Σ wₜ lpₜ; with the batch's weights, the row mean or token mean.
 ///
 /// # Errors
-/// From libtorch.
+/// From libtorch: ids outside the vocabulary, rows longer than the context window, out of memory.
 pub fn weighted_nll(decoder: &Decoder, batch: &Batch, device: Device) -> Result<LossParts, AlgoError> {
     let ids = index(&batch.ids).view([batch.rows as i64, batch.len as i64]).to_device(device); // [B, T]
     let targets = Tensor::from_slice(&batch.targets).to_device(device); // [N]
@@ -44,7 +44,7 @@ pub fn weighted_nll(decoder: &Decoder, batch: &Batch, device: Device) -> Result<
     Ok(LossParts { loss, logprobs })
 }
 
-/// Computes `loss` and its gradient by libtorch.
+/// Computes `loss` and its gradient with libtorch.
 pub(super) fn by_libtorch(
     frame: &Frame,
     loss: Loss,
@@ -59,7 +59,7 @@ pub(super) fn by_libtorch(
     Ok((scored, leaf.grad()))
 }
 
-/// Tokens that are scored together.
+/// Upper bound on tokens that are scored together.
 const TOGETHER: usize = 2048;
 
 /// Computes [`weighted_nll`] and its gradient without libtorch: dL/dlp is minus the weight.
@@ -77,7 +77,7 @@ pub(super) fn natively(
     let row_of = |target: i64| target as usize / len;
     let mut rows = targets.chunk_by(|&a, &b| row_of(a) == row_of(b)).peekable();
     while rows.peek().is_some() {
-        // Tokens between the replies of a row are scored along with them, with weight 0.
+        // Tokens between the replies of a row are scored too, with weight 0.
         let mut branches = Vec::new();
         let mut places = Vec::new();
         let (mut first_score, mut tokens) = (0, 0);
@@ -101,7 +101,7 @@ pub(super) fn natively(
     Ok((scored, leaf.grad()))
 }
 
-/// Number of tokens to compute for a row with these targets.
+/// Returns the number of tokens to compute for a row with these targets.
 fn cost(targets: &[i64], len: usize) -> usize {
     targets.last().map_or(0, |&last| last as usize % len)
 }

@@ -1,11 +1,11 @@
-//! AdamW in one sweep over memory. As tensor operations it reads and writes the parameters a dozen times, while the
-//! workers wait (docs/benchmarks.md).
+//! AdamW in one pass over memory. Tensor operations would read and write the parameters a dozen times while the workers wait
+//! (docs/benchmarks.md).
 
 use tch::{Device, Kind, Tensor};
 
 /// Coefficients of one step.
 pub(super) struct Coefficients {
-    /// Factor on the gradient: what clipping leaves of it.
+    /// Factor on the gradient from clipping.
     pub(super) scale: f32,
     pub(super) beta1: f32,
     /// 1 − β₁
@@ -22,7 +22,7 @@ pub(super) struct Coefficients {
     pub(super) rate: f32,
 }
 
-/// One step in place; false where the tensors are not plain f32 memory of this process, and nothing was done.
+/// Takes one step in place. Returns false, without a change, unless all tensors are contiguous f32 on the CPU.
 pub(super) fn step(
     coefficients: &Coefficients,
     flat: &mut Tensor,
@@ -42,7 +42,7 @@ pub(super) fn step(
     }
     let (flat, first, second) = (writable(flat), writable(first), writable(second));
     let gradient = readable(gradient);
-    // Two at a time would be more than the memory gives; one core is fast enough.
+    // Memory bandwidth is the limit, so one core is enough.
     for (((theta, m), v), g) in flat.iter_mut().zip(first).zip(second).zip(gradient) {
         let g = g * coefficients.scale;
         *m = coefficients.beta1 * *m + coefficients.keep1 * g;
@@ -55,9 +55,9 @@ pub(super) fn step(
 
 #[allow(unsafe_code)]
 fn writable(tensor: &mut Tensor) -> &mut [f32] {
-    // SAFETY: the caller has checked that the tensor is contiguous f32 on the CPU, so its storage holds `numel` of them
-    // from `data_ptr` on. The four tensors of a step have storage of their own, and no worker computes while the
-    // optimiser steps, so nothing else reads or writes it as long as the slice lives.
+    // SAFETY: the caller has checked that the tensor is contiguous f32 on the CPU, so its storage holds `numel` values
+    // from `data_ptr` on. The four tensors of a step do not share storage, and no worker computes during an optimiser
+    // step, so nothing else reads or writes it while the slice exists.
     unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast(), tensor.numel()) }
 }
 
@@ -79,7 +79,7 @@ mod tests {
             (0..1003).map(|i| ((i * 37 + seed * 11) % 101) as f32 / 50.0 - 1.0).collect()
         };
         let start = Tensor::from_slice(&values(0));
-        // A double is no f32: the same numbers take the other way.
+        // f64 tensors take the path of tensor operations.
         let (mut fast, mut slow) = (start.copy(), start.to_kind(Kind::Double));
         let (mut sweeping, mut plain) = (AdamW::new(config, &fast), AdamW::new(config, &slow));
         for seed in 1..6 {

@@ -1,4 +1,4 @@
-//! State of a training run: the policy, the networks that an algorithm trains beside it, and the run's position.
+//! State of a training run: the policy, the other networks of the algorithm, and the position of the run.
 
 use stepladder_model::{Factors, Weights};
 
@@ -6,27 +6,27 @@ use crate::runtime::net::Nets;
 use crate::runtime::optimiser::{AdamW, AdamWConfig};
 use crate::runtime::progress::Progress;
 
-/// Identity of a run besides its tensors; a run is resumed only from a checkpoint that has the same.
+/// Identity of a run; a run resumes only from a checkpoint with the same identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// Name of the agent it was trained as.
+    /// Name of the trained agent.
     pub agent: String,
-    /// Prompt style id.
+    /// Id of the prompt style.
     pub style: String,
-    /// Fingerprint of the configuration and data that a resumed run must share.
+    /// Fingerprint of the configuration and data.
     pub data: String,
 }
 
-/// A policy in training.
+/// State of a training run.
 #[derive(Debug)]
 pub struct Trainer {
     /// Parameters of the policy, trained and frozen.
     pub weights: Weights,
-    /// Factors of the vocabulary.
+    /// Embedding factors of the vocabulary.
     pub factors: Factors,
     /// Optimiser of the policy with its moments.
     pub optimiser: AdamW,
-    /// Networks of the algorithm beside the policy.
+    /// Other networks of the algorithm.
     pub nets: Nets,
     /// Position of the run.
     pub progress: Progress,
@@ -35,7 +35,7 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// Starts a run with these weights: zero moments, no other networks, no progress.
+    /// Creates the state at the beginning of a run: zero moments, no other networks, no progress.
     pub fn new(weights: Weights, factors: Factors, config: AdamWConfig, identity: Identity) -> Self {
         let optimiser = AdamW::new(config, &weights.trained.flat);
         Self { weights, factors, optimiser, nets: Nets::default(), progress: Progress::start(), identity }

@@ -1,8 +1,8 @@
-//! Data-parallel gradients on one machine: each worker thread runs forward and backward on its shard of a step with its
-//! own leaf over the same parameter storage; gradients are added in the order of the shards.
+//! Data-parallel gradients on one machine. Each worker thread runs forward and backward on its shard of a step, with its own
+//! leaf over the shared parameter storage; gradients are summed in the order of the shards.
 //!
-//! On small matrices two workers with one libtorch thread each beat one worker with two (docs/benchmarks.md). Behaviour
-//! cloning in f32 on the CPU needs no libtorch for its passes ([`Workers::cloning`]).
+//! On small matrices two workers with one libtorch thread each are faster than one worker with two (docs/benchmarks.md).
+//! Behaviour cloning in f32 on the CPU runs its passes without libtorch ([`Workers::cloning`]).
 
 use stepladder_data::Batch;
 use stepladder_model::engine::is_native;
@@ -18,13 +18,13 @@ struct Shard {
     batch: Batch,
 }
 
-/// A fixed set of worker threads for one loss.
+/// Pool of worker threads for one loss.
 pub struct Workers {
     pool: Pool<Shard, (Scored, Tensor)>,
 }
 
 impl Workers {
-    /// `count` workers for a model.
+    /// Starts `count` workers for a model with matrix products in `dtype`.
     pub fn new(count: usize, weights: &Weights, factors: &Factors, dtype: Kind, loss: Loss) -> Self {
         let pool = Pool::new(count, || {
             let frame = Frame::new(weights, factors, dtype);
@@ -33,7 +33,7 @@ impl Workers {
         Self { pool }
     }
 
-    /// `count` workers for [`weighted_nll`], by the fastest way there is on this device.
+    /// Starts `count` workers for [`weighted_nll`], by `stepladder-cpu` in f32 on the CPU and by libtorch otherwise.
     pub fn cloning(count: usize, weights: &Weights, factors: &Factors, dtype: Kind) -> Self {
         if !is_native(weights.device(), dtype) {
             return Self::new(count, weights, factors, dtype, weighted_nll);
@@ -46,15 +46,15 @@ impl Workers {
         Self { pool }
     }
 
-    /// Number of workers.
+    /// Returns the number of workers.
     pub fn count(&self) -> usize {
         self.pool.count()
     }
 
-    /// Results and the summed gradient of all shards; at most one shard per worker.
+    /// Computes the result of each shard and the sum of their gradients; at most one shard per worker.
     ///
     /// # Errors
-    /// Whatever the loss answers, or [`AlgoError::Worker`] if a worker died.
+    /// From the loss, or [`AlgoError::Worker`] if a worker panicked.
     pub fn gradient(&self, params: &Params, shards: Vec<Batch>) -> Result<(Vec<Scored>, Tensor), AlgoError> {
         let shards = shards.into_iter().map(|batch| Shard { flat: params.flat.detach(), batch }).collect();
         let (done, gradients): (Vec<Scored>, Vec<Tensor>) = self.pool.run(shards)?.into_iter().unzip();

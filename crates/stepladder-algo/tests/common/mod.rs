@@ -1,6 +1,6 @@
-//! What several test files need: tiny models, random rows, gradients, and a comparison that names the worst element.
+//! Helpers of several test files: tiny models, random rows, gradients, and a comparison that names the worst element.
 #![allow(clippy::unwrap_used)]
-// Every test file is a program of its own and uses another part of this.
+// Every test file is a separate program and uses a different part of this module.
 #![allow(dead_code)]
 
 pub(crate) mod textbook;
@@ -32,8 +32,8 @@ pub(crate) const VOCAB: u32 = 30;
 pub(crate) const PAD: u32 = 0;
 pub(crate) const REDUCTIONS: [Reduction; 2] = [Reduction::RowMean, Reduction::TokenMean];
 
-/// Grouped queries; three rotary pairs per head, so that a mistaken order of rows is no involution; a large ε and a small
-/// rotary base, so that mistakes in either show.
+/// Grouped queries; three rotary pairs per head, so that a wrong row order is not an involution; a large ε and a small
+/// rotary base, so that mistakes in either are visible.
 pub(crate) fn shape() -> Shape {
     Shape {
         width: 24,
@@ -60,7 +60,7 @@ pub(crate) fn factors() -> Factors {
     Factors { names: (0..7).map(|name| name.to_string()).collect(), of_word }
 }
 
-/// A model whose gains are not 1 and whose matrices are large enough for every non-linearity to matter.
+/// A model with gains other than 1 and matrices large enough for every non-linearity to have an effect.
 pub(crate) fn params(shape: Shape, factors: &Factors, seed: u64) -> Params {
     let config = ModelConfig::new(shape, VOCAB as usize, factors.len()).unwrap();
     let mut params = Params::init(&config, seed, Device::Cpu);
@@ -70,7 +70,7 @@ pub(crate) fn params(shape: Shape, factors: &Factors, seed: u64) -> Params {
     params
 }
 
-/// A model of which everything is trained.
+/// A model without frozen parameters.
 pub(crate) fn weights(params: &Params) -> Weights {
     let trained = Params { layout: params.layout.clone(), flat: params.flat.copy() };
     Weights::new(trained, BTreeMap::new()).unwrap()
@@ -112,15 +112,15 @@ pub(crate) fn gradient_of(
     (parts.iter().map(|part| part.loss).sum(), Params { layout: params.layout.clone(), flat })
 }
 
-/// Behaviour cloning with one worker, as runs do it on this device.
+/// Behaviour cloning with one worker, as in a run on this device.
 pub(crate) fn gradient(params: &Params, factors: &Factors, batch: Batch) -> (f64, Params) {
     let pool = Workers::cloning(1, &weights(params), factors, Kind::Float);
     let (parts, flat) = pool.gradient(params, vec![batch]).unwrap();
     (parts.iter().map(|part| part.loss).sum(), Params { layout: params.layout.clone(), flat })
 }
 
-/// Parameters, or a gradient, under the names and in the row order of transformers. Embeddings stay in parts: the own
-/// vectors under the table's name, shared vectors as `factors`.
+/// Parameters, or a gradient, under the names and in the row order of transformers. Embeddings stay factored: own
+/// vectors under the table's name, factor vectors as `factors`.
 pub(crate) fn named(params: &Params) -> Vec<(String, Tensor)> {
     let mut tensors = checkpoint::export(&weights(params), &Factors::default());
     tensors.extend(params.get("embed.factors").map(|shared| ("factors".to_owned(), shared)));
@@ -149,7 +149,7 @@ pub(crate) fn compare(name: &str, actual: &Tensor, expected: &Tensor, tolerance:
     ))
 }
 
-/// All tensors of both lists, which must have the same names; the worst relative error.
+/// Compares all tensors of both lists, which must have the same names; returns the largest relative error.
 pub(crate) fn compare_all(
     actual: &[(String, Tensor)],
     expected: &[(String, Tensor)],
@@ -180,7 +180,7 @@ pub(crate) fn read_json(path: &Path) -> serde_json::Value {
     serde_json::from_str(&fs_err::read_to_string(path).unwrap()).unwrap()
 }
 
-/// Rewards of a decision of `steps` steps whose return is `reward`, whatever the discount.
+/// Rewards of a decision of `steps` steps whose return is `reward` for any discount.
 pub(crate) fn decision(reward: f64, steps: usize) -> Vec<f64> {
     [vec![reward], vec![0.0; steps - 1]].concat()
 }
@@ -209,7 +209,7 @@ pub(crate) fn offline_rows(seed: u64, count: usize) -> Vec<OfflineRow> {
         .collect()
 }
 
-/// A configuration in which everything moves: no warm-up, large rates.
+/// A configuration in which all parameters change: no warm-up, large rates.
 pub(crate) fn offline_config(mode: ActorMode, mixture: Mixture) -> OfflineConfig {
     OfflineConfig {
         actor_mode: mode,
@@ -233,7 +233,7 @@ pub(crate) fn critics(config: AdamWConfig, seed: u64) -> Net {
     net
 }
 
-/// The golden cases of a group (spec/golden.json).
+/// The golden cases of a group (tests/golden.json).
 pub(crate) fn cases(group: &str) -> Vec<serde_json::Value> {
     let golden: serde_json::Value =
         serde_json::from_str(include_str!("../../../../tests/golden.json")).unwrap();
@@ -243,7 +243,7 @@ pub(crate) fn cases(group: &str) -> Vec<serde_json::Value> {
     cases
 }
 
-/// Recomputes all checksums of a checkpoint, as a forger of one would.
+/// Recomputes all checksums of a checkpoint.
 pub(crate) fn reseal(directory: &Path) {
     use sha2::{Digest, Sha256};
     let hex =
@@ -259,8 +259,7 @@ pub(crate) fn reseal(directory: &Path) {
     fs_err::write(path, text.replacen("\"checksum\": \"\"", &format!("\"checksum\": \"{sum}\""), 1)).unwrap();
 }
 
-/// Rewrites a checkpoint of `params` as the first version had it: all parameters in the trainer's tensors, nothing
-/// about checksums.
+/// Rewrites a checkpoint of `params` in the format of version 1: all parameters in the trainer's tensors, no checksums.
 pub(crate) fn as_first_version(directory: &Path, params: &Params) {
     let path = directory.join("trainer.safetensors");
     let mut tensors = checkpoint::read_tensors(&path).unwrap();

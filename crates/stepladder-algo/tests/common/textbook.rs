@@ -1,10 +1,10 @@
-//! Losses as papers write them, computed from the logits of every position and one row per sample. Training computes the
-//! same from log-probabilities of reply tokens alone; tests compare the two.
+//! Losses as in the papers, from the logits of all positions and one row per sample. Training computes the same from
+//! log-probabilities of reply tokens only; tests compare both.
 
 use stepladder_algo::ops::actor::{ActorMode, ActorRule};
 use tch::{Kind, Tensor};
 
-/// Label of tokens that carry no loss.
+/// Label of tokens without a loss.
 pub(crate) const IGNORE: i64 = -100;
 
 /// Log-probability of every labelled token,  lpₜ₊₁ = log softmax(logitsₜ)[labelₜ₊₁]  (docs/spec/algorithms.md 1.2), and which
@@ -36,7 +36,7 @@ pub(crate) fn behaviour_cloning(logprobs: &Tensor, mask: &Tensor) -> Tensor {
     -(rows * &valid).sum(Kind::Float) / valid.sum(Kind::Float).clamp_min(1.0)
 }
 
-/// The loss of an actor (Eq. 5 and 6; 3.5) over rows that stand for `weight` samples each: `[B]` → scalar. Its gradient
+/// The loss of an actor (Eq. 5 and 6; 3.5) over rows with `weight` merged samples each: `[B]` → scalar. Its gradient
 /// flows to the log-probabilities only.
 pub(crate) fn actor_loss(
     rule: &ActorRule,

@@ -387,7 +387,7 @@ fn values_of_the_wrong_type() {
     assert_eq!(
         message("preset = \"demo\"\n[agents]\nflat.budget = { hours = 2 }\n"),
         "run.toml:3: agents.flat.budget is { hours = 2 } (a table); expected one of { minutes = 4.0 }, { epochs = 5.0 }, { steps = 1000 }, \
-         { env_steps = 100000 }, { tokens = 5000000 } and { tokens = 5000000, minutes = 4.0 }, with your numbers\n    flat.budget = { hours = 2 }"
+         { env_steps = 100000 }, { tokens = 5000000 } and { tokens = 5000000, minutes = 4.0 }, with your values\n    flat.budget = { hours = 2 }"
     );
     assert_eq!(
         message("preset = \"demo\"\n[[env]]\nid = \"household\"\n"),

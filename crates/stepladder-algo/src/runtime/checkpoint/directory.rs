@@ -1,17 +1,17 @@
-//! Directories that are whole or absent: written under a temporary name, synced, renamed.
+//! Atomically replaced directories: written under a temporary name, synced, renamed.
 
 use std::path::{Path, PathBuf};
 
 use super::error::fail;
 use crate::AlgoError;
 
-/// Runs `write` on a temporary directory beside `target`, syncs every file, and renames it to `target`.
+/// Runs `write` on a temporary sibling directory of `target`, syncs every file, and renames it to `target`.
 ///
-/// A kill at any moment leaves either the old state or the complete new one; left-over temporary directories are
-/// removed by the next call.
+/// A kill at any moment leaves either the old state or the complete new one. The next call removes left-over temporary
+/// directories.
 ///
 /// # Errors
-/// Whatever `write` or the file system answers; the temporary directory is removed then.
+/// From `write` or the file system; the temporary directory is then removed.
 pub fn replace_directory(
     target: &Path,
     write: impl FnOnce(&Path) -> Result<(), AlgoError>,
@@ -54,8 +54,8 @@ fn sync_directory(directory: &Path) -> Result<(), AlgoError> {
     fs_err::File::open(directory).and_then(|file| file.sync_all()).map_err(|error| fail(directory, error))
 }
 
-/// Tidies up after a kill, before a run goes on: a checkpoint that was just being replaced is put back, and everything
-/// half written is removed.
+/// Cleans up after a kill, before a run resumes: restores a checkpoint that was being replaced and removes partial
+/// directories.
 ///
 /// # Errors
 /// [`AlgoError::Checkpoint`] if something cannot be renamed or removed.
@@ -72,7 +72,7 @@ pub fn recover(root: &Path) -> Result<(), AlgoError> {
     Ok(())
 }
 
-/// Checkpoints below `root`, oldest first. One whose `trainer.json` is gone is listed as well: loading it says so.
+/// Lists the checkpoints in `root`, oldest first, including broken ones, which fail to load.
 pub fn list(root: &Path) -> Vec<PathBuf> {
     let number = |path: &PathBuf| {
         let name = path.file_name()?.to_string_lossy().into_owned();
@@ -84,8 +84,8 @@ pub fn list(root: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The newest checkpoint below `root`. After a kill between the two renames of [`replace_directory`] that is the hidden one,
-/// as long as [`recover`] has not put it back.
+/// Returns the newest checkpoint in `root`. After a kill between the two renames of [`replace_directory`] this is the hidden
+/// directory, until [`recover`] restores it.
 pub fn latest(root: &Path) -> Option<PathBuf> {
     let newest = list(root).pop();
     let entries = fs_err::read_dir(root).into_iter().flatten().flatten();

@@ -1,12 +1,12 @@
-//! Checkpoints that survive a kill at any moment (docs/design.md D6), and that say so if a file of theirs was damaged.
+//! Checkpoints that survive a kill at any moment (docs/design.md D6) and detect damaged files.
 //!
-//! A checkpoint is a Hugging Face directory ([`stepladder_model::checkpoint`], the only copy of the weights), with
-//! `trainer.safetensors` (moments, other networks, the parts of factored embeddings) and `trainer.json` beside it.
+//! A checkpoint is a Hugging Face directory ([`stepladder_model::checkpoint`], the only copy of the weights) that also
+//! contains `trainer.safetensors` (moments, other networks, the parts of factored embeddings) and `trainer.json`.
 //!
-//! A network called `{name}` beside the policy is stored as the tensors `{name}s`, `{name}_targets` (if it has a target network),
+//! A network `{name}` other than the policy is stored as the tensors `{name}s`, `{name}_targets` (if it has a target network),
 //! `{name}_first_moment` and `{name}_second_moment`; its number of optimiser steps is `{name}_steps` in `trainer.json`.
 //!
-//! * `directory`: directories that are whole or absent; `state`: `trainer.json` and checksums
+//! * `directory`: atomically replaced directories; `state`: `trainer.json` and checksums
 
 mod directory;
 mod error;
@@ -44,10 +44,10 @@ fn steps_of(name: &str) -> String {
     format!("{name}_steps")
 }
 
-/// Saves everything below `root` as `step-NNNNNNNN` and removes all but the newest `keep` complete checkpoints.
+/// Saves a checkpoint as `root/step-NNNNNNNN` and removes all but the newest `keep` checkpoints.
 ///
 /// # Errors
-/// [`AlgoError::Checkpoint`]; the previous checkpoints are untouched then.
+/// [`AlgoError::Checkpoint`]; the previous checkpoints are then unchanged.
 pub fn save(
     root: &Path,
     trainer: &Trainer,
@@ -96,7 +96,7 @@ pub fn save(
     let mut all = list(root);
     while all.len() > keep.max(1) {
         let oldest = all.remove(0);
-        // Renamed first: a kill half way must not leave a directory that looks complete.
+        // Renamed first: a kill during removal must not leave a directory that looks complete.
         let hidden = oldest.file_name().map(|name| root.join(format!(".{}.removed", name.to_string_lossy())));
         if let Some(hidden) = hidden.filter(|hidden| fs_err::rename(&oldest, hidden).is_ok()) {
             let _ = fs_err::remove_dir_all(hidden);
@@ -105,7 +105,7 @@ pub fn save(
     Ok(target)
 }
 
-/// The tensors of a trainer.
+/// Tensors of `trainer.safetensors`.
 struct Tensors {
     path: PathBuf,
     found: HashMap<String, Tensor>,
@@ -118,7 +118,7 @@ impl Tensors {
             self.found.remove(name).ok_or_else(|| fail(&self.path, format!("no tensor `{name}`")))?;
         if tensor.size() != shape {
             let (found, needed) = (tensor.numel(), shape.iter().product::<i64>());
-            let reason = format!("`{name}` has {found} numbers, the model of {STATE} needs {needed}");
+            let reason = format!("`{name}` has {found} values, the model of {STATE} needs {needed}");
             return Err(fail(&self.path, reason));
         }
         model::check_finite(name, &tensor).map_err(|reason| fail(&self.path, reason))?;
@@ -137,7 +137,7 @@ impl Tensors {
         Ok(AdamW { config, first, second, steps })
     }
 
-    /// A network beside the policy. Its algorithm checks that it has the size that the model needs.
+    /// Reads a network other than the policy. Its algorithm checks the size.
     fn net(&mut self, name: &str, steps: u64, config: AdamWConfig) -> Result<Net, AlgoError> {
         let stored = params_of(name);
         let shape = self.found.get(&stored).map(Tensor::size).unwrap_or_default();
@@ -148,7 +148,7 @@ impl Tensors {
     }
 }
 
-/// The weights of a checkpoint.
+/// Reads the weights of a checkpoint.
 fn weights(directory: &Path, state: &State, tensors: &mut Tensors) -> Result<Weights, AlgoError> {
     if state.factors.is_empty() {
         return Ok(model::load(directory, &state.frozen, tensors.device)?);
@@ -160,7 +160,7 @@ fn weights(directory: &Path, state: &State, tensors: &mut Tensors) -> Result<Wei
     Ok(model::load_factored(directory, &embeddings, &state.frozen, tensors.device)?)
 }
 
-/// The weights of a checkpoint of the version that had them twice.
+/// Reads the weights of a checkpoint of version 1, which stores them twice, and compares both copies.
 fn weights_of_full_copy(
     directory: &Path,
     state: &State,
@@ -170,12 +170,12 @@ fn weights_of_full_copy(
     let config = ModelConfig::new(model.shape.clone(), model.vocab.max(0) as usize, factors)?;
     if config != *model {
         let path = directory.join(STATE);
-        return Err(fail(&path, format!("its {factors} factors are not the {} of its model", model.factors)));
+        return Err(fail(&path, format!("it has {factors} factors, but its model has {}", model.factors)));
     }
     let layout = Layout::new(&config);
     let flat = tensors.take("parameters", &[layout.total()])?;
     let weights = Weights::new(Params { layout, flat }, BTreeMap::new())?;
-    // This version has no checksums. Both copies were written from the same values; sums of factors may differ in the last bits.
+    // This version has no checksums. Both copies were written from the same values; sums of factors may differ by rounding.
     let path = directory.join(model::WEIGHTS);
     let copy = model::read_tensors(&path)?;
     for (name, tensor) in model::export(&weights, &state.factors) {
@@ -185,7 +185,7 @@ fn weights_of_full_copy(
             .is_some_and(|found| found.size() == tensor.size() && tensor.allclose(found, 1e-5, 1e-6, false));
         if !same {
             let reason = format!(
-                "`{name}` is not that of {TENSORS}: damaged or edited since it was saved; copy both files back from where they are whole"
+                "`{name}` differs from {TENSORS}: one of the files was damaged or edited since it was saved; restore both from an intact copy"
             );
             return Err(fail(&path, reason));
         }
@@ -193,11 +193,11 @@ fn weights_of_full_copy(
     Ok(weights)
 }
 
-/// Loads a checkpoint to continue from, or to generate with.
+/// Loads a checkpoint to resume training or to generate.
 ///
 /// # Errors
-/// [`AlgoError::Checkpoint`] naming the file and what does not fit: a file is missing, was damaged or edited, or holds
-/// values that are not finite.
+/// [`AlgoError::Checkpoint`] with the file and the reason: a file is missing, damaged, edited, or contains values that are
+/// not finite.
 pub fn load(directory: &Path, config: AdamWConfig, device: Device) -> Result<Trainer, AlgoError> {
     let state = State::read(directory)?;
     let path = directory.join(TENSORS);

@@ -1,4 +1,4 @@
-//! `trainer.json`: what is no tensor, and the checksum of every file of the checkpoint, itself included.
+//! `trainer.json`: the state without tensors, and the checksum of every file of the checkpoint, itself included.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
@@ -15,14 +15,14 @@ use crate::runtime::progress::Progress;
 pub(super) const STATE: &str = "trainer.json";
 /// Version of the trainer state's format.
 ///
-/// * 1: `trainer.safetensors` holds all parameters, `model.safetensors` the same for other programs; no checksums
-/// * 2: `model.safetensors` holds the weights, `trainer.safetensors` of them only the parts of factored embeddings;
-///   checksums of all files
+/// * 1: `trainer.safetensors` contains all parameters, `model.safetensors` a copy for other programs; no checksums
+/// * 2: `model.safetensors` contains the weights, `trainer.safetensors` only the parts of factored embeddings; checksums of
+///   all files
 pub const VERSION: u32 = 2;
-/// The version with all parameters in the trainer's tensors.
+/// Version with all parameters in `trainer.safetensors`.
 pub(super) const FULL_COPY: u32 = 1;
 
-const REMEDY: &str = "copy it back from where it is whole, or use another checkpoint";
+const REMEDY: &str = "restore it from an intact copy, or use another checkpoint";
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct State {
@@ -30,25 +30,25 @@ pub(super) struct State {
     pub(super) progress: Progress,
     pub(super) model: ModelConfig,
     pub(super) factors: Factors,
-    /// Names of the parameters that are not trained; none of models made from scratch.
+    /// Names of the frozen parameters.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(super) frozen: BTreeSet<String>,
     pub(super) agent: String,
     pub(super) style: String,
     pub(super) data: String,
     pub(super) optimiser_steps: u64,
-    /// Optimiser steps of each network beside the policy, under `NAME_steps`.
+    /// Optimiser steps of each network other than the policy, by `NAME_steps`.
     #[serde(flatten)]
     pub(super) net_steps: BTreeMap<String, u64>,
     /// SHA-256 of every other file, in hexadecimal.
     #[serde(default)]
     pub(super) files: BTreeMap<String, String>,
-    /// SHA-256 of this file with nothing between the quotes of this field.
+    /// SHA-256 of this file with an empty string in this field.
     #[serde(default)]
     pub(super) checksum: String,
 }
 
-/// What can be read of a state of any version.
+/// Fields common to all versions.
 #[derive(Deserialize)]
 struct Versioned {
     version: u32,
@@ -73,13 +73,13 @@ fn changed(path: &Path) -> AlgoError {
     fail(path, format!("damaged or edited since it was saved (its SHA-256 differs); {REMEDY}"))
 }
 
-/// As it stands in the file.
+/// Returns the checksum field as written in the file.
 fn field(checksum: &str) -> String {
     format!("\"checksum\": \"{checksum}\"")
 }
 
 impl State {
-    /// Writes it beside the other files of a checkpoint, which must all be there.
+    /// Writes the state into a checkpoint directory that already contains all other files.
     pub(super) fn write(mut self, directory: &Path) -> Result<(), AlgoError> {
         for entry in fs_err::read_dir(directory).map_err(|error| fail(directory, error))? {
             let entry = entry.map_err(|error| fail(directory, error))?;
@@ -92,13 +92,14 @@ impl State {
         fs_err::write(&path, text.replacen(&field(""), &field(&sum), 1)).map_err(|error| fail(&path, error))
     }
 
-    /// Reads it and compares all checksums.
+    /// Reads the state and verifies all checksums.
     pub(super) fn read(directory: &Path) -> Result<Self, AlgoError> {
         let path = directory.join(STATE);
         let text = fs_err::read_to_string(&path).map_err(|error| unreadable(&path, &error))?;
         let Versioned { version } = serde_json::from_str(&text).map_err(|error| fail(&path, error))?;
         if ![FULL_COPY, VERSION].contains(&version) {
-            let reason = format!("trainer state {version}, this program reads {FULL_COPY} and {VERSION}");
+            let reason =
+                format!("trainer state has version {version}; this program reads {FULL_COPY} and {VERSION}");
             return Err(fail(&path, reason));
         }
         let state: Self = serde_json::from_str(&text).map_err(|error| fail(&path, error))?;
