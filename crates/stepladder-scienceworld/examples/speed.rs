@@ -16,8 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [root, version] = arguments.as_slice() else {
         return Err("usage: speed DATA_ROOT VERSION".into());
     };
-    let pool =
-        Pool::new(Jar::below(Path::new(root), version), PoolOptions { workers: 2, ..Default::default() });
+    let pool = Pool::new(Jar::below(Path::new(root), version), PoolOptions { jvms: 2, ..Default::default() });
     let course = Course::prepare(&pool)?;
     let mut pair = [Instance::new(&pool), Instance::new(&pool)];
     for line in std::io::stdin().lock().lines() {

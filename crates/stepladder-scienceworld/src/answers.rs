@@ -1,25 +1,25 @@
-//! The frames that a JVM writes, awaited for a limited time.
+//! Reading of the frames that a JVM writes, with a time limit.
 
 use std::time::Duration;
 
-/// Longest reply that can be meant: lists of a few thousand actions have a few hundred kilobytes.
+/// Longest frame that is accepted, in bytes. Lists of a few thousand actions take a few hundred kilobytes.
 const LARGEST: u32 = 1 << 26;
 
-/// Why there is no frame.
+/// Reason why no frame was read.
 #[derive(Debug)]
-pub(crate) enum Missing {
-    /// The time is over.
-    Late,
-    /// The other side is gone, as far as can be seen from here.
+pub(crate) enum ReadError {
+    /// The time limit passed.
+    Timeout,
+    /// The pipe is closed or failed: the process has most likely ended.
     Ended,
-    /// What came is no frame.
-    Garbage(String),
+    /// The bytes are not a frame.
+    Malformed(String),
 }
 
-fn length(head: [u8; 4]) -> Result<usize, Missing> {
+fn length(head: [u8; 4]) -> Result<usize, ReadError> {
     let length = u32::from_be_bytes(head);
     if length > LARGEST {
-        return Err(Missing::Garbage(format!("it announces {length} bytes")));
+        return Err(ReadError::Malformed(format!("a frame of {length} bytes")));
     }
     Ok(length as usize)
 }
@@ -27,7 +27,7 @@ fn length(head: [u8; 4]) -> Result<usize, Missing> {
 #[cfg(unix)]
 pub(crate) use unix::Answers;
 
-/// Read by the thread that waits for the answer: a thread in between would have to be woken, and then wake another, for every call.
+/// Reading by the calling thread: a reader thread would cost two more thread switches per call.
 #[cfg(unix)]
 mod unix {
     use std::process::ChildStdout;
@@ -43,7 +43,7 @@ mod unix {
     pub(crate) struct Answers {
         pipe: ChildStdout,
         bytes: Vec<u8>,
-        /// Length of the frame that was answered last, at the beginning of `bytes`.
+        /// Length of the previous frame, which is still at the start of `bytes`.
         taken: usize,
     }
 
@@ -53,8 +53,8 @@ mod unix {
             Ok(Self { pipe, bytes: Vec::new(), taken: 0 })
         }
 
-        /// The next frame.
-        pub(crate) fn next(&mut self, patience: Duration) -> Result<&[u8], Missing> {
+        /// Reads the next frame within `timeout`.
+        pub(crate) fn next(&mut self, timeout: Duration) -> Result<&[u8], ReadError> {
             self.bytes.drain(..std::mem::take(&mut self.taken));
             let started = Stopwatch::start();
             loop {
@@ -66,21 +66,21 @@ mod unix {
                         return Ok(&self.bytes[4..wanted]);
                     }
                 }
-                let left = patience.checked_sub(started.elapsed()).ok_or(Missing::Late)?;
+                let left = timeout.checked_sub(started.elapsed()).ok_or(ReadError::Timeout)?;
                 match poll(
                     &mut [PollFd::new(&self.pipe, PollFlags::IN)],
                     Timespec::try_from(left).ok().as_ref(),
                 ) {
-                    Ok(0) => return Err(Missing::Late),
+                    Ok(0) => return Err(ReadError::Timeout),
                     Ok(_) => {}
                     Err(Errno::INTR) => continue,
-                    Err(_) => return Err(Missing::Ended),
+                    Err(_) => return Err(ReadError::Ended),
                 }
                 self.bytes.reserve((wanted - self.bytes.len()).max(1 << 12));
                 match read(&self.pipe, spare_capacity(&mut self.bytes)) {
-                    Ok(0) => return Err(Missing::Ended),
+                    Ok(0) => return Err(ReadError::Ended),
                     Ok(_) | Err(Errno::INTR) => {}
-                    Err(_) => return Err(Missing::Ended),
+                    Err(_) => return Err(ReadError::Ended),
                 }
             }
         }
@@ -100,7 +100,7 @@ mod elsewhere {
 
     #[derive(Debug)]
     pub(crate) struct Answers {
-        frames: Receiver<Result<Vec<u8>, Missing>>,
+        frames: Receiver<Result<Vec<u8>, ReadError>>,
         last: Vec<u8>,
     }
 
@@ -120,21 +120,21 @@ mod elsewhere {
             Ok(Self { frames, last: Vec::new() })
         }
 
-        pub(crate) fn next(&mut self, patience: Duration) -> Result<&[u8], Missing> {
-            self.last = match self.frames.recv_timeout(patience) {
+        pub(crate) fn next(&mut self, timeout: Duration) -> Result<&[u8], ReadError> {
+            self.last = match self.frames.recv_timeout(timeout) {
                 Ok(frame) => frame?,
-                Err(RecvTimeoutError::Timeout) => return Err(Missing::Late),
-                Err(RecvTimeoutError::Disconnected) => return Err(Missing::Ended),
+                Err(RecvTimeoutError::Timeout) => return Err(ReadError::Timeout),
+                Err(RecvTimeoutError::Disconnected) => return Err(ReadError::Ended),
             };
             Ok(&self.last)
         }
     }
 
-    fn read_frame(pipe: &mut BufReader<ChildStdout>) -> Result<Vec<u8>, Missing> {
+    fn read_frame(pipe: &mut BufReader<ChildStdout>) -> Result<Vec<u8>, ReadError> {
         let mut head = [0; 4];
-        pipe.read_exact(&mut head).map_err(|_| Missing::Ended)?;
+        pipe.read_exact(&mut head).map_err(|_| ReadError::Ended)?;
         let mut frame = vec![0; length(head)?];
-        pipe.read_exact(&mut frame).map_err(|_| Missing::Ended)?;
+        pipe.read_exact(&mut frame).map_err(|_| ReadError::Ended)?;
         Ok(frame)
     }
 }

@@ -1,4 +1,4 @@
-//! How fast the simulators play.
+//! Benchmark of the simulators: steps, resets and worlds per second.
 
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use crate::instance::Instance;
 use crate::pool::Pool;
 use crate::spec::SPEC;
 
-/// What is played: tasks of every length, some with many objects about, some that wait for plants to grow.
+/// Tasks of the benchmark and their variations: short and long ones, some with many objects, some that wait
+/// for plants to grow.
 pub const COURSE: [(&str, u32); 8] = [
     ("boil", 0),
     ("chemistry-mix", 0),
@@ -23,17 +24,17 @@ pub const COURSE: [(&str, u32); 8] = [
     ("use-thermometer", 0),
 ];
 
-/// Tasks with the actions that are played in them: the simulator's gold paths.
+/// Tasks of the benchmark with their actions, the simulator's gold paths.
 #[derive(Debug, Clone)]
 pub struct Course {
     episodes: Vec<(&'static str, u32, Vec<String>)>,
 }
 
 impl Course {
-    /// The course of every benchmark.
+    /// Generates the gold paths of [`COURSE`].
     ///
     /// # Errors
-    /// [`Failure`].
+    /// [`Failure`] if a gold path cannot be generated.
     pub fn prepare(pool: &Pool) -> Result<Self, Failure> {
         let episodes = COURSE.iter().map(|&(task, variation)| {
             let gold = pool.gold(task, variation, "")?;
@@ -42,11 +43,11 @@ impl Course {
         Ok(Self { episodes: episodes.collect::<Result<_, Failure>>()? })
     }
 
-    /// Plays everything once. Every step fetches the answer, the room, the inventory, the score and whether it is over;
-    /// `valid`: also the list of possible actions.
+    /// Plays all tasks once. Each step fetches the observation, room, inventory, score and completion; with
+    /// `valid` also the list of possible actions.
     ///
     /// # Errors
-    /// [`Failure`].
+    /// [`Failure`] of a load, step or list.
     pub fn play(&self, instance: &mut Instance, valid: bool) -> Result<Lap, Failure> {
         let mut lap = Lap::default();
         for (task, variation, gold) in &self.episodes {
@@ -76,18 +77,18 @@ impl Course {
     }
 }
 
-/// One pass over the course.
+/// Measurements of one pass over the course.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Lap {
-    /// Steps played, first looks around not counted.
+    /// Steps played, without the first look around of each episode.
     pub steps: u64,
-    /// Time in them.
+    /// Time spent in these steps.
     pub stepping: Duration,
-    /// Episodes begun.
+    /// Episodes started.
     pub resets: u64,
-    /// Time in loading them and looking around.
+    /// Time spent in loading them and in their first look around.
     pub resetting: Duration,
-    /// Over lengths of texts, scores, numbers of possible actions; equal for equal episodes.
+    /// Checksum over text lengths, scores and numbers of possible actions; equal for equal episodes.
     pub checksum: u64,
 }
 
@@ -96,7 +97,7 @@ impl Lap {
         self.checksum = (self.checksum.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 
-    /// Steps per second.
+    /// Returns the steps per second.
     pub fn steps_per_second(&self) -> f64 {
         rate(self.steps, self.stepping)
     }
@@ -106,35 +107,36 @@ fn rate(count: u64, time: Duration) -> f64 {
     count as f64 / time.as_secs_f64().max(f64::MIN_POSITIVE)
 }
 
-/// What a benchmark found.
+/// Report of a benchmark.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BenchReport {
     /// Environment id.
     pub env: String,
-    /// Steps per second in one JVM; a step fetches answer, room, inventory, score.
+    /// Steps per second in one JVM; a step fetches observation, room, inventory and score.
     pub steps_per_second: f64,
-    /// The same when every step also asks for the list of possible actions.
+    /// Steps per second in one JVM if each step also lists the possible actions.
     pub steps_per_second_with_valid_actions: f64,
-    /// Episodes begun per second in one JVM, first look around included.
+    /// Episodes started per second in one JVM, with their first look around.
     pub resets_per_second: f64,
-    /// Steps per second of two worlds in two JVMs.
+    /// Steps per second of two worlds in two JVMs, loading included.
     pub steps_per_second_of_two: f64,
-    /// That, over the steps per second of one.
+    /// Ratio of the throughput of two JVMs to that of one, loading included in both.
     pub two_over_one: f64,
-    /// How actions were chosen.
+    /// Source of the actions.
     pub policy: String,
-    /// Number of different tasks played in turn.
+    /// Number of different tasks.
     pub games: usize,
-    /// Steps played of each kind.
+    /// Steps played without lists of actions; as many were played with them.
     pub steps: u64,
-    /// Over texts' lengths, scores, numbers of possible actions; equal for equal simulators.
+    /// Checksum over text lengths, scores and numbers of possible actions; equal for equal simulators.
     pub checksum: String,
 }
 
-/// Plays the course until the given number of steps is reached, after as many to warm up; the kinds take turns.
+/// Plays the course until `steps` steps are reached, after a warm-up of the same length. Passes with, without
+/// lists of actions and with two worlds alternate, so that a drift of the machine affects all three.
 ///
 /// # Errors
-/// [`Failure`].
+/// [`Failure`] of a load, step or list.
 pub fn bench(pool: &Pool, steps: u64) -> Result<BenchReport, Failure> {
     let course = Course::prepare(pool)?;
     let mut pair = [Instance::new(pool), Instance::new(pool)];
@@ -158,7 +160,7 @@ pub fn bench(pool: &Pool, steps: u64) -> Result<BenchReport, Failure> {
         together += time;
     }
     let [off, on] = sums;
-    // Loading counts for two, so it must count for one.
+    // The rate of two JVMs includes loading.
     let one = rate(off.steps, off.stepping + off.resetting);
     Ok(BenchReport {
         env: SPEC.id.to_owned(),
@@ -174,7 +176,7 @@ pub fn bench(pool: &Pool, steps: u64) -> Result<BenchReport, Failure> {
     })
 }
 
-/// Two worlds play at once: steps, and the time until the slower one is done.
+/// Plays two worlds in parallel. Returns the steps of both and the time until the slower one is done.
 fn both(course: &Course, pair: &mut [Instance; 2], laps: u64) -> Result<(u64, Duration), Failure> {
     let started = Stopwatch::start();
     let play = |instance: &mut Instance| -> Result<u64, Failure> {
@@ -188,7 +190,7 @@ fn both(course: &Course, pair: &mut [Instance; 2], laps: u64) -> Result<(u64, Du
         let [one, other] = pair;
         let other = scope.spawn(|| play(other));
         let one = play(one);
-        let lost = |_| Err(Failure::Broken("a thread of the benchmark failed".to_owned()));
+        let lost = |_| Err(Failure::Broken("a benchmark thread panicked".to_owned()));
         Ok::<u64, Failure>(one? + other.join().unwrap_or_else(lost)?)
     })?;
     Ok((steps, started.elapsed()))

@@ -1,4 +1,4 @@
-//! ScienceWorld behind the environment contract.
+//! ScienceWorld as an [`Env`].
 
 use std::sync::Arc;
 
@@ -12,30 +12,31 @@ use crate::named::Named;
 use crate::pool::Pool;
 use crate::spec::SPEC;
 
-/// What the simulator says to an action that it does not know.
+/// Observation after an action that the simulator does not know.
 pub const UNKNOWN_ACTION: &str = "No known action matches that input.";
 
-/// The package's first move of every episode.
+/// First action of every episode in the package.
 pub const FIRST_ACTION: &str = "look around";
 
-/// The package's score, -100 to 100, of the simulator's, -1 to 1.
+/// Converts the simulator's score (-1 to 1) to the package's score (-100 to 100).
 ///
 /// ```
 /// use stepladder_scienceworld::env::points;
 /// assert_eq!([0.0, 0.365, 1.0, -1.0].map(points), [0, 36, 100, -100]);
 /// ```
 pub fn points(score: f64) -> i32 {
-    // Python's `round`: to the nearest, halves to the even one.
+    // As Python's `round`, which the package uses: halves to the even number.
     (100.0 * score).round_ties_even() as i32
 }
 
-/// What stands beside an answer: what can be seen, and what is carried.
+/// Joins room and inventory to the context of a step.
 pub fn surroundings(look: &str, inventory: &str) -> String {
     format!("{look}\n{inventory}")
 }
 
-/// ScienceWorld as an environment. An episode starts as the package's `reset` starts it, with a look around;
-/// it ends when the simulator says so or the score falls below 0. The reward is the change of the score.
+/// ScienceWorld as an environment. An episode starts as in the package's `reset`, with a look around. It
+/// terminates when the simulator ends it or the score falls below 0. The reward is the change of the score,
+/// divided by 100.
 #[derive(Debug)]
 pub struct ScienceWorldEnv {
     gold: Arc<Cache>,
@@ -50,20 +51,21 @@ struct Playing {
     view: View,
     points: i32,
     over: bool,
-    /// What went wrong where no error could be returned; the next step returns it.
+    /// Failure of a method that cannot return an error; the next step returns it.
     failed: Option<Failure>,
 }
 
 impl ScienceWorldEnv {
-    /// An environment in these simulators.
+    /// Creates an environment on the JVMs of `pool`. No JVM is started yet.
     pub fn new(pool: &Pool, gold: Arc<Cache>) -> Self {
         Self { gold, instance: Instance::new(pool), playing: None }
     }
 
-    /// Starts an episode of a task that was read, as the simulator has it: [`Env::reset`] without a check of the name.
+    /// Starts an episode of a parsed task. Unlike [`Env::reset`], it accepts practice worlds and plays the
+    /// variation that they are made of.
     ///
     /// # Errors
-    /// [`EnvError::Backend`], [`EnvError::Data`].
+    /// [`EnvError::Backend`] if the simulator fails, [`EnvError::Data`] if its files are missing or damaged.
     pub fn begin(&mut self, task: &TaskKey, named: Named) -> Result<Start, EnvError> {
         self.playing = None;
         let begin = |instance: &mut Instance| {
@@ -71,27 +73,28 @@ impl ScienceWorldEnv {
             Ok((description, instance.step(FIRST_ACTION)?))
         };
         let (description, view) = begin(&mut self.instance)
-            .map_err(|failure: Failure| failure.into_env_error(&format!("{task}, at its start")))?;
+            .map_err(|failure: Failure| failure.into_env_error(&format!("{task}, reset")))?;
         let start = Start {
             text: view.observation.clone(),
             task: description,
             context: surroundings(&view.look, &view.inventory),
             family: named.task.name.to_owned(),
         };
-        // What the first look earned is paid with the first step, so that an episode's rewards add up to its score.
+        // Points of the first look are part of the first step's reward, so that the rewards of an episode add
+        // up to its score.
         self.playing = Some(Playing { key: task.clone(), named, view, points: 0, over: false, failed: None });
         Ok(start)
     }
 
-    /// What there is to see now: the last answer, the room, what is carried, the score.
+    /// Returns the current observation, room, inventory and score; `None` before a reset.
     pub fn view(&self) -> Option<&View> {
         self.playing.as_ref().map(|playing| &playing.view)
     }
 
-    /// Which goals of the task are reached, in the simulator's words.
+    /// Lists which goals of the task are reached, as the simulator prints them.
     ///
     /// # Errors
-    /// [`EnvError::StepBeforeReset`], [`EnvError::Backend`].
+    /// [`EnvError::StepBeforeReset`] before a reset, [`EnvError::Backend`] if the simulator fails.
     pub fn progress(&mut self) -> Result<String, EnvError> {
         let playing = self.playing.as_ref().ok_or(EnvError::StepBeforeReset { env: SPEC.id })?;
         self.instance.progress().map_err(|failure| failure.into_env_error(&playing.key.to_string()))
@@ -107,7 +110,8 @@ impl Env for ScienceWorldEnv {
         self.playing = None;
         let named = Named::read(task)?;
         if named.world.is_some() {
-            let reason = "the bare simulator has no practice worlds".to_owned();
+            let reason =
+                "practice worlds are played by `augment::Practice`, not by this environment".to_owned();
             return Err(EnvError::UnknownTask { task: task.clone(), reason });
         }
         self.begin(task, named)
@@ -120,7 +124,7 @@ impl Env for ScienceWorldEnv {
         }
         let result = playing.failed.take().map_or_else(|| self.instance.step(action), Err);
         playing.view = result.map_err(|failure| {
-            // The world is in no state that could be gone on with.
+            // After a failure the state of the world is unknown.
             playing.over = true;
             failure.into_env_error(&format!("{}, action `{action}`", playing.key))
         })?;
@@ -146,7 +150,7 @@ impl Env for ScienceWorldEnv {
     }
 }
 
-/// The simulator's list, computed when it is asked for. Empty if the simulator fails; the next step says why.
+/// The simulator's list, computed on request. Empty if the simulator fails; the next step returns the error.
 impl Admissible for ScienceWorldEnv {
     fn admissible_actions(&mut self) -> Vec<String> {
         let Some(playing) = &mut self.playing else { return Vec::new() };
@@ -165,7 +169,7 @@ impl Admissible for ScienceWorldEnv {
     }
 }
 
-/// The simulator's gold path, from the cache if it is there. Empty if the simulator has none.
+/// The simulator's gold path, cached on disk. Empty if the simulator has none.
 impl Walkthrough for ScienceWorldEnv {
     fn solution(&self) -> Vec<String> {
         let Some(Playing { named, .. }) = &self.playing else { return Vec::new() };

@@ -1,4 +1,4 @@
-//! What can go wrong between here and the simulator.
+//! Failures of the simulator and of the JVMs that it runs in.
 
 use std::path::PathBuf;
 
@@ -6,34 +6,34 @@ use stepladder_env::EnvError;
 
 use crate::spec::SPEC;
 
-/// Why a call got no answer.
+/// Reason why a call returned no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
-    /// No JVM with the simulator could be started.
+    /// No JVM could be started with the simulator.
     #[error("{0}")]
     Start(String),
-    /// A file is missing or broken.
+    /// A file is missing or damaged.
     #[error("{path}: {reason}", path = path.display())]
     Data {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What is wrong with it and what to do.
+        /// The problem and its remedy.
         reason: String,
     },
-    /// The JVM died, hung or answered nonsense, and so did its replacement.
+    /// The JVM ended, did not reply in time or sent a malformed reply, and so did its replacement.
     #[error("{0}")]
     Broken(String),
     /// The simulator threw an exception. The same call would throw it again.
     #[error("the simulator failed: {0}")]
     Simulator(String),
-    /// A replaced JVM did not repeat an episode as it had been.
+    /// A replacement JVM did not reproduce the episode.
     #[error("{0}")]
     Replay(String),
 }
 
 impl Failure {
-    /// As an environment says it; `doing` is the task and the action.
+    /// Converts to an environment error; `doing` names the task and the action.
     pub fn into_env_error(self, doing: &str) -> EnvError {
         match self {
             Self::Data { path, reason } => EnvError::Data { path, reason },

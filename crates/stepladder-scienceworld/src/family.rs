@@ -1,4 +1,4 @@
-//! What this crate offers.
+//! Declaration of the environment family.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,14 +21,14 @@ use crate::splits::Split;
 use crate::tasks::{self, ScienceWorld};
 use crate::{bench, noise, verify};
 
-/// Steps of a benchmark.
+/// Default number of steps of a benchmark.
 const STEPS: u64 = 1000;
 
 const VERSION: &str = "version";
 
-/// ScienceWorld.
+/// ScienceWorld as an environment family.
 pub static FAMILY: Family = Family {
-    // Splits can be combined with simplifications, so there is no list of them all.
+    // Simplifications can be added to every split, so the names cannot be enumerated.
     splits: Some(|split| Split::named(split).map(drop)),
     options: &[OptionSpec {
         name: VERSION,
@@ -61,7 +61,7 @@ pub static FAMILY: Family = Family {
 };
 
 fn set(data_root: Option<&Path>, options: &Options, pool: PoolOptions) -> ScienceWorld {
-    let mut choices = tasks::Options { pool, ..tasks::Options::default() };
+    let mut choices = tasks::SimulatorOptions { pool, ..tasks::SimulatorOptions::default() };
     if let Some(version) = options.get(VERSION) {
         version.clone_into(&mut choices.version);
     }
@@ -76,13 +76,13 @@ impl Perturb for WrongActions {
     }
 }
 
-/// Plays gold paths of a fixed list of tasks.
+/// Runs the benchmark on its fixed list of tasks.
 fn measure(request: &BenchRequest<'_>) -> Result<Measured, EnvError> {
     if request.split.is_some() {
         let problem = format!("{} is measured on a fixed list of tasks: leave out --split", SPEC.id);
         return Err(EnvError::Usage(problem));
     }
-    let set = set(request.data_root, request.options, PoolOptions { workers: 2, ..PoolOptions::default() });
+    let set = set(request.data_root, request.options, PoolOptions { jvms: 2, ..PoolOptions::default() });
     let report = bench::bench(set.pool()?, request.steps.unwrap_or(STEPS))
         .map_err(|failure| failure.into_env_error("benchmark"))?;
     let summary = format!(
@@ -101,9 +101,9 @@ fn measure(request: &BenchRequest<'_>) -> Result<Measured, EnvError> {
     Ok(Measured { json, summary })
 }
 
-/// Compares recorded episodes.
+/// Replays transcripts and compares them.
 fn replay(request: &VerifyRequest<'_>) -> Result<Report, EnvError> {
-    let set = set(request.data_root, request.options, PoolOptions { workers: 1, ..PoolOptions::default() });
+    let set = set(request.data_root, request.options, PoolOptions { jvms: 1, ..PoolOptions::default() });
     let mut report = Report::default();
     for file in request.transcripts {
         report.merge(verify::verify(file, set.pool()?)?);
@@ -111,7 +111,7 @@ fn replay(request: &VerifyRequest<'_>) -> Result<Report, EnvError> {
     Ok(report)
 }
 
-/// Every version of the simulator that is there, and whether it is the published one.
+/// Lists the installed versions of the simulator and whether their files have the published checksums.
 fn simulators(root: &Path) -> String {
     let mut found = Vec::new();
     let mut problems = String::new();
@@ -121,7 +121,7 @@ fn simulators(root: &Path) -> String {
             continue;
         }
         match jar.check() {
-            Ok(()) => found.push(format!("{} (whole)", release.version)),
+            Ok(()) => found.push(format!("{} (verified)", release.version)),
             Err(failure) => {
                 found.push(format!("{} (damaged)", release.version));
                 problems.push_str(&format!("\n  damaged: {failure}"));

@@ -1,4 +1,4 @@
-//! The simulator's own solutions. Each takes it a second or more, so they are kept on disk.
+//! Cache of the simulator's gold paths on disk. Generating one takes a second or more.
 
 use std::collections::HashMap;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -14,10 +14,10 @@ use crate::java;
 use crate::named::Named;
 use crate::pool::{Pool, lock};
 
-/// Raised when the meaning of the file changes.
+/// Version of the file format.
 pub const VERSION: u32 = 1;
 
-/// First line of the file.
+/// First line of a file.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Header {
     stepladder_gold_paths: u32,
@@ -25,7 +25,7 @@ struct Header {
     simplification: String,
 }
 
-/// One solution, or what the simulator threw instead.
+/// Gold path of one task, or the message of the exception that the simulator threw.
 #[derive(Debug, Serialize, Deserialize)]
 struct Line {
     task: String,
@@ -38,22 +38,22 @@ struct Line {
 
 type Known = HashMap<(String, u32), Result<Vec<String>, String>>;
 
-/// Gold paths: those on disk, and the others once they were asked for.
+/// Cache of gold paths; missing ones are generated on request.
 ///
-/// There is one file per simplification, beside the simulator, or in the user's cache where that cannot be written. Every
-/// path is added as soon as it is known, so a filling that was stopped goes on where it stood. Several processes may add
-/// to one file.
+/// There is one file per simplification, in the directory of the simulator, or in the user's cache directory
+/// if that is not writable. Each path is appended as soon as it is known, so an interrupted [`Self::fill`]
+/// resumes where it stopped. Several processes may append to one file.
 #[derive(Debug)]
 pub struct Cache {
     pool: Pool,
     places: Vec<PathBuf>,
-    /// What was read and found, by simplification.
+    /// Known gold paths by simplification.
     known: Mutex<HashMap<String, Known>>,
     writing: Mutex<()>,
 }
 
 impl Cache {
-    /// The solutions of a pool's simulator.
+    /// Creates a cache for a pool's simulator in the default directories.
     pub fn new(pool: &Pool) -> Self {
         let read = |name: &str| java::variable(name).map(PathBuf::from);
         let home = read("XDG_CACHE_HOME").or_else(|| Some(read("HOME")?.join(".cache")));
@@ -62,22 +62,23 @@ impl Cache {
         Self::at(pool, [pool.jar().directory().to_owned()].into_iter().chain(of_user).collect())
     }
 
-    /// The same with the directories named: all are read, the first that can be written is written.
+    /// Creates a cache in the given directories. All are read; the first writable one is written.
     pub fn at(pool: &Pool, places: Vec<PathBuf>) -> Self {
         Self { pool: pool.clone(), places, known: Mutex::default(), writing: Mutex::default() }
     }
 
-    /// The solution of a task, generated if it is not known.
+    /// Returns the gold path of a task, generated if it is not known.
     ///
     /// # Errors
-    /// [`Failure`]. A file that cannot be written is no error: the path is kept in memory then.
+    /// [`Failure`] if it cannot be generated. An unwritable file is not an error: the path is then kept in
+    /// memory only.
     pub fn get(&self, task: &Named) -> Result<Vec<String>, Failure> {
         if let Some(known) = self.known(task) {
             return known.map_err(Failure::Simulator);
         }
         let found = match self.pool.gold(task.task.name, task.variation, &task.simplification) {
             Ok(gold) => Ok(gold),
-            // The simulator would throw the same again.
+            // Exceptions are cached too, since the simulator would throw the same again.
             Err(Failure::Simulator(what)) => Err(what),
             Err(failure) => return Err(failure),
         };
@@ -85,19 +86,20 @@ impl Cache {
         found.map_err(Failure::Simulator)
     }
 
-    /// Sees to it that these are known, with all JVMs at once. `told` is called with the number of those that are.
+    /// Generates all missing gold paths on all JVMs in parallel. Calls `report` with the number of known
+    /// paths.
     ///
     /// # Errors
-    /// [`Failure`], but not [`Failure::Simulator`].
-    pub fn fill(&self, tasks: &[Named], told: &(dyn Fn(usize) + Sync)) -> Result<(), Failure> {
+    /// [`Failure`] of a JVM. Tasks for which the simulator throws ([`Failure::Simulator`]) count as known.
+    pub fn fill(&self, tasks: &[Named], report: &(dyn Fn(usize) + Sync)) -> Result<(), Failure> {
         let missing: Vec<&Named> = tasks.iter().filter(|task| self.known(task).is_none()).collect();
         let done = AtomicUsize::new(tasks.len() - missing.len());
         let next = AtomicUsize::new(0);
-        told(done.load(Ordering::Relaxed));
+        report(done.load(Ordering::Relaxed));
         let work = || {
             while let Some(task) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
                 match self.get(task) {
-                    Ok(_) | Err(Failure::Simulator(_)) => told(done.fetch_add(1, Ordering::Relaxed) + 1),
+                    Ok(_) | Err(Failure::Simulator(_)) => report(done.fetch_add(1, Ordering::Relaxed) + 1),
                     Err(failure) => {
                         next.store(missing.len(), Ordering::Relaxed);
                         return Err(failure);
@@ -107,8 +109,8 @@ impl Cache {
             Ok(())
         };
         std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..self.pool.workers()).map(|_| scope.spawn(work)).collect();
-            let lost = |_| Err(Failure::Broken("a thread that generates gold paths failed".to_owned()));
+            let threads: Vec<_> = (0..self.pool.jvms()).map(|_| scope.spawn(work)).collect();
+            let lost = |_| Err(Failure::Broken("a thread that generates gold paths panicked".to_owned()));
             threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(lost))
         })
     }
@@ -134,7 +136,8 @@ impl Cache {
         place.join(format!("gold-{name}.jsonl"))
     }
 
-    /// Everything on disk. Files of another version are not for us; a line that a kill cut short is generated anew.
+    /// Reads the files of all directories. Files of another version are ignored, and so are truncated lines,
+    /// whose paths are generated again.
     fn read(&self, simplification: &str) -> Known {
         let mut known = Known::new();
         for place in &self.places {
@@ -184,7 +187,7 @@ impl Cache {
             read.is_ok() && first == header
         });
         if !ours {
-            // None yet, or one of another version: a new one takes its name at once and whole.
+            // No file yet, or one of another version. Renaming replaces it atomically.
             let new = path.with_extension(format!("partial-{}", std::process::id()));
             fs::write(&new, header)?;
             fs::rename(&new, &path)?;
@@ -195,7 +198,7 @@ impl Cache {
         file.seek(SeekFrom::End(-1))?;
         file.read_exact(&mut last)?;
         if last != *b"\n" {
-            // A process was killed while writing.
+            // The previous writer was killed within a line.
             text.insert(0, '\n');
         }
         file.write_all(text.as_bytes())

@@ -1,29 +1,29 @@
-//! One world, wherever it is simulated.
+//! One simulated world in one of the JVMs.
 
 use std::sync::Arc;
 
 use crate::failure::Failure;
-use crate::pool::{Pool, Seat, Shared, twice};
+use crate::jvm::CallError;
+use crate::pool::{Pool, Seat, Shared, both_failed};
 use crate::wire::{Op, Reply, Request, Texts, whole_list};
-use crate::worker::Trouble;
 
-/// Longest action that is sent, in bytes; the beginning of a longer one is no known action either.
+/// Longest action that is sent, in bytes. A longer one is truncated; its beginning is no known action either.
 const LONGEST_ACTION: usize = 4096;
 
-/// What there is to see after an action.
+/// State of a world after an action, as an agent sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct View {
     /// The simulator's answer to the action.
     pub observation: String,
-    /// What looking around shows; costs no move.
+    /// Description of the room. Costs no move.
     pub look: String,
-    /// What the agent carries; costs no move.
+    /// Description of the inventory. Costs no move.
     pub inventory: String,
-    /// 0 to 1; -1 after a mistake that ends the task.
+    /// Score from 0 to 1; -1 after a mistake that ends the task.
     pub score: f64,
     /// Whether the simulator has ended the episode.
     pub completed: bool,
-    /// Moves so far.
+    /// Moves since the start of the episode.
     pub moves: u32,
 }
 
@@ -41,15 +41,15 @@ impl View {
     }
 }
 
-/// What the world went through.
+/// Call that changed the state of the world.
 #[derive(Debug)]
 enum Event {
     Action(String),
-    /// The list of actions was drawn from the world's own random numbers.
+    /// A list of actions that was drawn from the world's random numbers.
     List,
 }
 
-/// What is played, and everything that was done since: enough to make the world again.
+/// Task and history of an episode, from which the world can be rebuilt.
 #[derive(Debug)]
 struct Episode {
     task: String,
@@ -66,8 +66,8 @@ impl Episode {
     }
 }
 
-/// One simulated world. If the JVM that it lives in is lost, the next call makes it again in another: the simulator is
-/// deterministic, so the episode goes on as if nothing had happened.
+/// One simulated world. If its JVM ends, the next call rebuilds it in a replacement JVM: the simulator is
+/// deterministic, so the episode continues unchanged.
 #[derive(Debug)]
 pub struct Instance {
     shared: Arc<Shared>,
@@ -79,16 +79,16 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// A world in the JVM that has fewest. Nothing is started yet.
+    /// Creates a world in the JVM with the fewest worlds. Nothing is started yet.
     pub fn new(pool: &Pool) -> Self {
-        let (place, id) = pool.0.admit();
+        let (place, id) = pool.0.register();
         Self { shared: pool.0.clone(), place, id, home: 0, episode: None }
     }
 
-    /// Begins an episode and returns the task's description.
+    /// Starts an episode and returns the description of its task.
     ///
     /// # Errors
-    /// [`Failure`].
+    /// [`Failure`], also if the simulator does not know the task.
     pub fn load(&mut self, task: &str, variation: u32, simplification: &str) -> Result<String, Failure> {
         self.home = 0;
         self.episode = None;
@@ -111,7 +111,7 @@ impl Instance {
     /// Plays an action.
     ///
     /// # Errors
-    /// [`Failure`]. The world is in no known state afterwards: load again.
+    /// [`Failure`]. The state of the world is then unknown: load a task again.
     pub fn step(&mut self, action: &str) -> Result<View, Failure> {
         let action = &action[..action.floor_char_boundary(LONGEST_ACTION)];
         let view = self.call(Request::new(Op::Step).int(self.id).text(action), View::read)?;
@@ -122,20 +122,20 @@ impl Instance {
         Ok(view)
     }
 
-    /// The actions that the simulator lists as possible now, in its order. Asking changes nothing, and asking again gives
-    /// the same.
+    /// Lists the actions that are possible now, in the simulator's order. Does not change the world; repeated
+    /// calls return the same list.
     ///
     /// # Errors
-    /// [`Failure`].
+    /// [`Failure`] of the simulator.
     pub fn valid(&mut self) -> Result<Texts, Failure> {
         self.call(Request::new(Op::Valid).int(self.id).byte(1), whole_list)
     }
 
-    /// The same list as the package makes it: of several names for a thing one is drawn, from the random numbers by which
-    /// animals walk and flowers are pollinated, so asking changes what happens later.
+    /// Lists the possible actions as the package does. It draws one of several names of a thing from the
+    /// random numbers that also move animals and pollinate flowers, so the call changes later steps.
     ///
     /// # Errors
-    /// [`Failure`].
+    /// [`Failure`] of the simulator.
     pub fn valid_as_packaged(&mut self) -> Result<Texts, Failure> {
         let list = self.call(Request::new(Op::Valid).int(self.id).byte(0), whole_list)?;
         if let Some(episode) = &mut self.episode {
@@ -144,10 +144,10 @@ impl Instance {
         Ok(list)
     }
 
-    /// Which goals are reached, in the simulator's words.
+    /// Lists which goals are reached, as the simulator prints them.
     ///
     /// # Errors
-    /// [`Failure`].
+    /// [`Failure`] of the simulator.
     pub fn progress(&mut self) -> Result<String, Failure> {
         self.call(Request::new(Op::Progress).int(self.id), |mut reply| {
             let text = reply.text()?;
@@ -155,8 +155,8 @@ impl Instance {
         })
     }
 
-    /// A call to this world, made again first where its JVM is gone. A JVM that breaks under the call is replaced and
-    /// the call repeated once.
+    /// Calls this world, after rebuilding it if its JVM is gone. If the JVM fails during the call, it is
+    /// replaced and the call is repeated once.
     fn call<T>(&mut self, mut request: Request, read: impl Fn(Reply<'_>) -> Option<T>) -> Result<T, Failure> {
         let shared = self.shared.clone();
         let mut seat = shared.seat(self.place);
@@ -171,56 +171,59 @@ impl Instance {
                         continue;
                     }
                     Err(what) => {
-                        return Err(Failure::Broken(format!("while the episode was played again: {what}")));
+                        return Err(Failure::Broken(format!(
+                            "replaying the episode in a replacement JVM failed: {what}"
+                        )));
                     }
                 }
             }
-            let patience = shared.options.patience;
-            match (shared.call(self.place, &mut seat, &mut request, patience, &read)?, &first) {
+            let timeout = shared.options.timeout;
+            match (shared.call(self.place, &mut seat, &mut request, timeout, &read)?, &first) {
                 (Ok(answer), _) => return Ok(answer),
-                (Err(Trouble::Threw(what)), _) => return Err(Failure::Simulator(what)),
-                (Err(Trouble::Broken(what)), None) => first = Some(what),
-                (Err(Trouble::Broken(what)), Some(first)) => return Err(twice(first, &what)),
+                (Err(CallError::Threw(what)), _) => return Err(Failure::Simulator(what)),
+                (Err(CallError::Broken(what)), None) => first = Some(what),
+                (Err(CallError::Broken(what)), Some(first)) => return Err(both_failed(first, &what)),
             }
         }
     }
 
-    /// Makes the world again in a new JVM: the same task, the same actions, and the same answers or an error.
+    /// Rebuilds the world in a new JVM from the task and the actions. The outer error is a failure that ends
+    /// the episode, for example different observations; the inner one is a failure of the JVM.
     fn replay(&self, shared: &Shared, seat: &mut Seat) -> Result<Result<(), String>, Failure> {
         let Some(episode) = &self.episode else { return Ok(Ok(())) };
-        let patience = shared.options.patience;
-        let load = shared.call(self.place, seat, &mut episode.load(self.id), patience, |mut reply| {
+        let timeout = shared.options.timeout;
+        let load = shared.call(self.place, seat, &mut episode.load(self.id), timeout, |mut reply| {
             let description = reply.text()?;
             reply.end(description)
         })?;
         let description = match load {
             Ok(description) => description,
-            Err(Trouble::Broken(what)) => return Ok(Err(what)),
-            Err(Trouble::Threw(what)) => return Err(differs(0, &what)),
+            Err(CallError::Broken(what)) => return Ok(Err(what)),
+            Err(CallError::Threw(what)) => return Err(differs(0, &what)),
         };
         if description != episode.description {
-            return Err(differs(0, "another description of the task"));
+            return Err(differs(0, "the description of the task is different"));
         }
         let mut last = None;
         for (number, event) in episode.past.iter().enumerate() {
             let result = match event {
                 Event::Action(action) => {
                     let mut step = Request::new(Op::Step).int(self.id).text(action);
-                    shared.call(self.place, seat, &mut step, patience, View::read)?.map(Some)
+                    shared.call(self.place, seat, &mut step, timeout, View::read)?.map(Some)
                 }
                 Event::List => {
                     let mut list = Request::new(Op::Valid).int(self.id).byte(0);
-                    shared.call(self.place, seat, &mut list, patience, whole_list)?.map(|_| None)
+                    shared.call(self.place, seat, &mut list, timeout, whole_list)?.map(|_| None)
                 }
             };
             match result {
                 Ok(view) => last = view.or(last),
-                Err(Trouble::Broken(what)) => return Ok(Err(what)),
-                Err(Trouble::Threw(what)) => return Err(differs(number + 1, &what)),
+                Err(CallError::Broken(what)) => return Ok(Err(what)),
+                Err(CallError::Threw(what)) => return Err(differs(number + 1, &what)),
             }
         }
         if last != episode.last {
-            return Err(differs(episode.past.len(), "another answer than before"));
+            return Err(differs(episode.past.len(), "the last observation is different"));
         }
         Ok(Ok(()))
     }
@@ -228,12 +231,10 @@ impl Instance {
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        self.shared.dismiss(self.place, self.id);
+        self.shared.unregister(self.place, self.id);
     }
 }
 
 fn differs(step: usize, what: &str) -> Failure {
-    Failure::Replay(format!(
-        "a simulator was lost, and in a new one the same actions gave another episode (step {step}: {what})"
-    ))
+    Failure::Replay(format!("the episode replayed in a replacement JVM differs at step {step}: {what}"))
 }

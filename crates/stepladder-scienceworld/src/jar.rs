@@ -1,4 +1,4 @@
-//! Where the simulator lies, and whether it is the published one.
+//! Location of the simulator, and verification of its files.
 
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -11,7 +11,7 @@ use stepladder_env::family::{Archive, ArchiveFile};
 
 use crate::failure::Failure;
 
-/// The wheels of the package `scienceworld` on PyPI that this was proven with; the first is the default.
+/// Tested wheels of the package `scienceworld` on PyPI; the first is the default.
 pub static RELEASES: [Archive; 2] = [
     Archive {
         version: "1.2.3",
@@ -20,7 +20,7 @@ pub static RELEASES: [Archive; 2] = [
         place: "scienceworld/1.2.3",
         files: &[
             types("c8ad78fd41f79d9edd9669565990a58ec58f916f599de6c06765c2275a983e32"),
-            // The jar last: where it is, everything is.
+            // Written last, so that its presence means that the other file is present.
             jar("f4e1fdce0cdabe1bab7128a7e78ea820210d9db3c28d7272bcbbc3f3a1c5f0d7"),
         ],
     },
@@ -31,16 +31,16 @@ pub static RELEASES: [Archive; 2] = [
         place: "scienceworld/1.1.3",
         files: &[
             types("c8ad78fd41f79d9edd9669565990a58ec58f916f599de6c06765c2275a983e32"),
-            // The jar last: where it is, everything is.
+            // Written last, so that its presence means that the other file is present.
             jar("2a83ba73718c50b2ed51f2819ddc3e564c7b3468a4999dd2d757c8bbb077b8ff"),
         ],
     },
 ];
 
-/// Name of the simulator below `<data root>/scienceworld/<version>`.
+/// File name of the simulator in `<data root>/scienceworld/<version>`.
 pub const JAR: &str = "scienceworld.jar";
 
-/// Name of its list of object types, beside it.
+/// File name of the simulator's list of object types, in the same directory.
 pub const TYPES: &str = "object_type_ids.tsv";
 
 const fn jar(sha256: &'static str) -> ArchiveFile {
@@ -51,12 +51,12 @@ const fn types(sha256: &'static str) -> ArchiveFile {
     ArchiveFile { inside: "scienceworld/object_type_ids.tsv", name: TYPES, sha256 }
 }
 
-/// The release of a version number.
+/// Returns the release of a version.
 pub fn release(version: &str) -> Option<&'static Archive> {
     RELEASES.iter().find(|release| release.version == version)
 }
 
-/// A simulator on disk: the jar, and the list of object types beside it.
+/// Simulator on disk: the jar and the list of object types in one directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Jar {
     directory: PathBuf,
@@ -64,35 +64,35 @@ pub struct Jar {
 }
 
 impl Jar {
-    /// The simulator of a version below a data root; whether it is there shows when it is started.
+    /// Returns the simulator of a version below a data root. Does not check that it exists.
     pub fn below(data_root: &Path, version: &str) -> Self {
         Self { directory: data_root.join("scienceworld").join(version), version: version.to_owned() }
     }
 
-    /// Its version.
+    /// Returns the version.
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// The directory that holds the two files.
+    /// Returns the directory of the two files.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// The jar.
+    /// Returns the path of the jar.
     pub fn file(&self) -> PathBuf {
         self.directory.join(JAR)
     }
 
-    /// The list of object types.
+    /// Returns the path of the list of object types.
     pub fn types(&self) -> PathBuf {
         self.directory.join(TYPES)
     }
 
-    /// Whether both files are there and, of a known release, as they were published.
+    /// Checks that both files exist and, for a known release, that they have the published checksums.
     ///
     /// # Errors
-    /// [`Failure::Data`] with the command that fetches them.
+    /// [`Failure::Data`] with the command that downloads them.
     pub fn check(&self) -> Result<(), Failure> {
         let version = &self.version;
         let other = if *version == RELEASES[0].version {
@@ -132,7 +132,7 @@ impl Jar {
     }
 }
 
-/// SHA-256 of a file, computed again only when its size or its time of change is another.
+/// Returns the SHA-256 of a file. Cached until the file's size or modification time changes.
 fn sha256(path: &Path) -> io::Result<String> {
     type Seen = HashMap<PathBuf, (u64, SystemTime, String)>;
     static SEEN: Mutex<Option<Seen>> = Mutex::new(None);

@@ -1,4 +1,4 @@
-//! Finding a Java, and the private directory that its processes run in.
+//! Search for Java, and the private directory that the JVMs run in.
 
 use std::ffi::OsString;
 use std::io;
@@ -12,17 +12,17 @@ use tempfile::TempDir;
 use crate::failure::Failure;
 use crate::jar::{JAR, Jar, TYPES};
 
-/// The bridge, compiled (`bridge/Bridge.java`).
+/// Compiled classes of the bridge (`bridge/Bridge.java`).
 const CLASSES: [(&str, &[u8]); 3] = [
     ("Bridge.class", include_bytes!("../bridge/classes/Bridge.class")),
     ("Silence.class", include_bytes!("../bridge/classes/Silence.class")),
     ("World.class", include_bytes!("../bridge/classes/World.class")),
 ];
 
-/// Oldest Java that can run the simulator and the bridge: both are compiled for it, and every option below exists in it.
+/// Oldest supported Java. Simulator and bridge are compiled for it, and it has every option in [`FLAGS`].
 pub const OLDEST_JAVA: u32 = 8;
 
-/// Everything needed to start a JVM with the simulator in it.
+/// Prepared directory and options for starting JVMs.
 #[derive(Debug, Clone)]
 pub(crate) struct Launch {
     java: PathBuf,
@@ -31,20 +31,20 @@ pub(crate) struct Launch {
 }
 
 impl Launch {
-    /// Looks for a Java and writes the bridge into a new private directory.
+    /// Searches for Java and writes the bridge to a new private directory.
     pub(crate) fn prepare(jar: &Jar, java: Option<&Path>, heap_mb: u32) -> Result<Self, Failure> {
         jar.check()?;
         let java = java.map_or_else(|| find(&Surroundings::of_process()), |java| Ok(java.to_owned()))?;
-        // The JVM has another working directory, so nothing that it is told may depend on ours.
+        // The JVM runs in another working directory, so its paths must be absolute.
         let simulator = std::path::absolute(jar.file()).unwrap_or_else(|_| jar.file());
         let write = || -> io::Result<TempDir> {
             let directory = tempfile::Builder::new().prefix("stepladder-scienceworld-").tempdir()?;
             for (name, bytes) in CLASSES {
                 fs::write(directory.path().join(name), bytes)?;
             }
-            // The simulator reads it in its working directory, and would write it there.
+            // The simulator reads this file from its working directory, and would otherwise write it there.
             fs::write(directory.path().join(TYPES), fs::read(jar.types())?)?;
-            // A class path cannot name a directory with a separator in its name.
+            // A class path cannot contain a path with a path separator in it.
             link(&simulator, &directory.path().join(JAR))?;
             Ok(directory)
         };
@@ -53,12 +53,12 @@ impl Launch {
         Ok(Self { java, heap_mb, directory: Arc::new(directory) })
     }
 
-    /// The program, for messages.
+    /// Returns the path of the `java` program.
     pub(crate) fn java(&self) -> &Path {
         &self.java
     }
 
-    /// A JVM with the bridge in it, its streams piped.
+    /// Returns the command that starts a JVM with the bridge and piped streams.
     pub(crate) fn command(&self) -> Command {
         let directory = self.directory.path();
         let mut command = Command::new(&self.java);
@@ -80,18 +80,18 @@ impl Launch {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        // What these say could change the options above, and with them what episodes look like.
+        // These variables could change the options above, and with them the episodes.
         for name in ["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"] {
             command.env_remove(name);
         }
-        // An interrupt from the terminal is for us: the simulators end when we do.
+        // Ctrl-C in the terminal must reach this program only. The JVMs end with it.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         command
     }
 }
 
-/// Gives a file a second name; where there are no links, a copy.
+/// Links a file to a second path; copies it if links are not supported.
 fn link(file: &Path, name: &Path) -> io::Result<()> {
     #[cfg(unix)]
     let linked = fs_err::os::unix::fs::symlink(file, name);
@@ -100,8 +100,8 @@ fn link(file: &Path, name: &Path) -> io::Result<()> {
     linked.or_else(|_| fs::copy(file, name).map(drop))
 }
 
-/// How the JVM runs. Equal identity hashes make the simulator deterministic: it iterates sets that are ordered by them.
-/// Memory that runs out ends the process, which is then replaced.
+/// Options of the JVM. Equal identity hashes make the simulator deterministic: it iterates over sets that are
+/// ordered by them. Out of memory ends the process, which is then replaced.
 pub(crate) const FLAGS: [&str; 7] = [
     "-XX:+UnlockExperimentalVMOptions",
     "-XX:hashCode=2",
@@ -112,7 +112,7 @@ pub(crate) const FLAGS: [&str; 7] = [
     "-Xshare:auto",
 ];
 
-/// The variables that say where Java is.
+/// Environment variables that locate Java.
 #[derive(Debug, Default)]
 struct Surroundings {
     stepladder_java: Option<OsString>,
@@ -120,7 +120,8 @@ struct Surroundings {
     path: Option<OsString>,
 }
 
-/// A variable of the environment; an empty one is none. This crate reads the environment here alone.
+/// Returns an environment variable, `None` if it is empty. The only place where this crate reads the
+/// environment.
 #[expect(
     clippy::disallowed_methods,
     reason = "Java and the cache of gold paths are named by the environment"
@@ -144,12 +145,12 @@ fn find(surroundings: &Surroundings) -> Result<PathBuf, Failure> {
     let mut missing = Vec::new();
     if let Some(java) = &surroundings.stepladder_java {
         let java = PathBuf::from(java);
-        // A wrong value is a mistake to tell, not one to work around.
+        // An explicit but wrong setting is reported, not ignored.
         return if java.is_file() {
             Ok(java)
         } else {
             Err(Failure::Start(format!(
-                "STEPLADDER_JAVA names {}, which is no file; set it to a `java` of version {OLDEST_JAVA} or newer, or unset it",
+                "STEPLADDER_JAVA names {}, which is not a file; set it to a `java` of version {OLDEST_JAVA} or newer, or unset it",
                 java.display()
             )))
         };
@@ -171,7 +172,7 @@ fn find(surroundings: &Surroundings) -> Result<PathBuf, Failure> {
     }
     missing.push("there is no `java` on PATH".to_owned());
     Err(Failure::Start(format!(
-        "no Java: {}; install Java {OLDEST_JAVA} or newer (on Debian: apt install default-jre-headless) or set STEPLADDER_JAVA",
+        "Java was not found: {}; install Java {OLDEST_JAVA} or newer (on Debian: apt install default-jre-headless) or set STEPLADDER_JAVA",
         missing.join(", ")
     )))
 }
@@ -188,7 +189,7 @@ mod tests {
         let nothing = find(&Surroundings::default()).unwrap_err().to_string();
         assert_eq!(
             nothing,
-            "no Java: STEPLADDER_JAVA is not set, JAVA_HOME is not set, there is no `java` on PATH; install Java 8 or newer (on Debian: apt install default-jre-headless) or set STEPLADDER_JAVA"
+            "Java was not found: STEPLADDER_JAVA is not set, JAVA_HOME is not set, there is no `java` on PATH; install Java 8 or newer (on Debian: apt install default-jre-headless) or set STEPLADDER_JAVA"
         );
         let with_home = || Surroundings { java_home: Some(directory.path().into()), ..Default::default() };
         assert!(find(&with_home()).unwrap_err().to_string().contains("JAVA_HOME has no "));
@@ -198,6 +199,6 @@ mod tests {
         let on_path = Surroundings { path: Some(bin.clone().into()), ..Default::default() };
         assert_eq!(find(&on_path).unwrap(), java);
         let named = Surroundings { stepladder_java: Some(bin.into()), ..with_home() };
-        assert!(find(&named).unwrap_err().to_string().contains("which is no file"));
+        assert!(find(&named).unwrap_err().to_string().contains("which is not a file"));
     }
 }

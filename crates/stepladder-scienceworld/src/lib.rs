@@ -1,17 +1,19 @@
-//! Not a reimplementation and not a Python binding: the official simulator of ScienceWorld, driven from Rust.
+//! ScienceWorld (arXiv:2203.07540): the official simulator, driven from Rust without Python.
 //!
-//! The simulator runs in child JVMs. A small bridge (`bridge/Bridge.java`) keeps many worlds apart in each of them.
+//! The simulator runs in child JVMs. A small bridge (`bridge/Bridge.java`) keeps the worlds in each of them
+//! isolated.
 //!
-//! * [`jar`]: where the simulator lies; [`pool`], [`instance`]: JVMs and the worlds in them; [`failure`]: what can go wrong
-//! * [`mod@spec`], [`variations`], [`splits`], [`named`], [`tasks`]: which tasks there are
-//! * [`mod@env`]: playing behind the environment contract; [`gold`]: the simulator's own solutions, kept on disk
-//! * [`view`]: what texts say; [`expert`]: planner, executor and progress writer by rules; [`noise`]: wrong actions
-//! * for word-level models, not needed by the environment: [`mod@codec`]: texts in few tokens; [`augment`]: episodes with other
-//!   names, training worlds in which things have other names and have been carried elsewhere
-//! * [`family`]: everything the crate offers, as one static
-//! * [`mod@verify`]: replaying recorded episodes of the original; [`mod@bench`]: measuring speed
+//! * [`jar`]: simulator on disk; [`pool`], [`instance`]: JVMs and their worlds; [`failure`]: failures
+//! * [`mod@spec`], [`variations`], [`splits`], [`named`], [`tasks`]: tasks, splits and their names
+//! * [`mod@env`]: the environment; [`gold`]: cache of the simulator's gold paths
+//! * [`view`]: parser of observations; [`expert`]: rule-based planner, executor and progress writer;
+//!   [`noise`]: wrong actions
+//! * for word-level models, not needed by the environment: [`mod@codec`]: compact encoding of texts;
+//!   [`augment`]: renamed episodes, and practice worlds
+//! * [`family`]: declaration of the environment family
+//! * [`mod@verify`]: replay of recorded episodes; [`mod@bench`]: benchmark
 
-#![warn(clippy::print_stderr)] // Panics where standard error is closed.
+#![warn(clippy::print_stderr)] // It panics if standard error is closed.
 
 mod answers;
 pub mod augment;
@@ -25,6 +27,7 @@ pub mod gold;
 pub mod instance;
 pub mod jar;
 mod java;
+mod jvm;
 pub mod named;
 pub mod noise;
 pub mod pool;
@@ -35,7 +38,6 @@ pub mod variations;
 pub mod verify;
 pub mod view;
 mod wire;
-mod worker;
 
 pub use codec::ScienceWorldCodec;
 pub use env::ScienceWorldEnv;
@@ -46,6 +48,6 @@ pub use instance::{Instance, View};
 pub use jar::Jar;
 pub use java::OLDEST_JAVA;
 pub use pool::{Pool, PoolOptions};
-pub use tasks::{Options, ScienceWorld};
+pub use tasks::{ScienceWorld, SimulatorOptions};
 pub use verify::verify;
 pub use wire::Texts;

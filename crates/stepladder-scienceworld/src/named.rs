@@ -1,4 +1,5 @@
-//! Task keys, read: `boil/3` is a task and one of its variations, `boil/13#17` a practice world made of one.
+//! Parsing of task keys: `boil/3` is a variation of a task, `boil/13#17` a practice world made of a
+//! variation.
 
 use stepladder_core::TaskKey;
 use stepladder_env::EnvError;
@@ -6,24 +7,24 @@ use stepladder_env::EnvError;
 use crate::splits::Split;
 use crate::variations::Task;
 
-/// A task key, read.
+/// Parsed task key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Named {
     /// The task.
     pub task: &'static Task,
-    /// Which variation.
+    /// Number of the variation.
     pub variation: u32,
-    /// Number of the practice world that is made of it.
+    /// Number of the practice world, if it is one.
     pub world: Option<u32>,
-    /// As the simulator is told.
+    /// Simplifications, in the simulator's notation.
     pub simplification: String,
 }
 
 impl Named {
-    /// Reads a task key.
+    /// Parses a task key.
     ///
     /// # Errors
-    /// [`EnvError::UnknownTask`].
+    /// [`EnvError::UnknownTask`] with the reason, [`EnvError::UnknownSplit`].
     pub fn read(key: &TaskKey) -> Result<Self, EnvError> {
         let unknown = |reason: String| EnvError::UnknownTask { task: key.clone(), reason };
         let split = Split::named(&key.split).map_err(|error| unknown(error.to_string()))?;
@@ -49,7 +50,9 @@ impl Named {
             .ok_or_else(|| unknown(format!("{name} has the variations 0 to {}", task.variations - 1)))?;
         let world = world.map(|world| {
             let number = exact(world).filter(|number| split.made_of(task, *number) == Some(variation));
-            number.ok_or_else(|| unknown(format!("variation {variation} of {name} makes no world {world}")))
+            number.ok_or_else(|| {
+                unknown(format!("variation {variation} of {name} has no practice world {world}"))
+            })
         });
         let world = world.transpose()?;
         let simplification = split.simplification().to_owned();
@@ -61,7 +64,7 @@ impl Named {
     }
 }
 
-/// `03` would be a second name of `3`.
+/// Rejects leading zeros: `03` would be a second name of `3`.
 fn exact(text: &str) -> Option<u32> {
     text.parse().ok().filter(|number: &u32| number.to_string() == text)
 }

@@ -1,5 +1,5 @@
-//! Wrong actions for noisy expert rollouts (DART): the expert's label is kept, another action is played, and the next labels
-//! show how to recover.
+//! Wrong actions for noisy expert rollouts (DART, arXiv:1703.09327): another action is played, the expert's
+//! label is kept, and the following labels show how to recover.
 
 use rand::seq::IndexedRandom;
 use stepladder_core::Observation;
@@ -7,8 +7,8 @@ use stepladder_core::seed::Rng;
 
 use crate::view::{Scene, Thing};
 
-/// Proposes an action other than `action` that cannot lose the task: nothing is focused on, mixed, poured, eaten or heated.
-/// `None` if there is none.
+/// Proposes an action other than `action` that cannot lose the task: it does not focus, mix, pour, eat or
+/// heat. `None` if there is none.
 pub fn perturb(action: &str, seen: &Observation, rng: &mut Rng) -> Option<String> {
     let scene = Scene::read(seen);
     if scene.feedback.starts_with("Ambiguous request") {
@@ -29,7 +29,7 @@ pub fn perturb(action: &str, seen: &Observation, rng: &mut Rng) -> Option<String
     choices.choose(rng).cloned()
 }
 
-/// A small lifeless thing that stands by itself.
+/// Whether a thing is small, lifeless and holds nothing.
 fn portable(thing: &Thing) -> bool {
     const SMALL: [&str; 10] = [
         "lighter",

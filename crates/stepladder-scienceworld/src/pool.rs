@@ -1,4 +1,4 @@
-//! A few JVMs that share all worlds between them.
+//! Pool of JVMs that the worlds are distributed over.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,37 +8,38 @@ use std::time::Duration;
 use crate::failure::Failure;
 use crate::jar::Jar;
 use crate::java::Launch;
+use crate::jvm::{CallError, Jvm};
 use crate::wire::{Op, Reply, Request, whole_list};
-use crate::worker::{Trouble, Worker};
 
-/// How simulators are run.
+/// Options of a pool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolOptions {
-    /// JVMs; each uses one core.
-    pub workers: usize,
-    /// The `java` to run; looked for if absent.
+    /// Number of JVMs; each uses one core.
+    pub jvms: usize,
+    /// Path of `java`; searched for if absent.
     pub java: Option<PathBuf>,
-    /// Most memory that the objects of one JVM may take, in megabytes (docs/scienceworld.md says how it was measured).
+    /// Heap limit of one JVM in megabytes (measured in docs/scienceworld.md).
     pub heap_mb: u32,
-    /// How long one call may take; a JVM that takes longer is replaced.
-    pub patience: Duration,
-    /// The same for generating a gold path.
-    pub gold_patience: Duration,
+    /// Time limit of a call; a JVM that exceeds it is replaced.
+    pub timeout: Duration,
+    /// Time limit of generating a gold path.
+    pub gold_timeout: Duration,
 }
 
 impl Default for PoolOptions {
     fn default() -> Self {
         Self {
-            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            jvms: std::thread::available_parallelism().map_or(1, usize::from),
             java: None,
             heap_mb: 768,
-            patience: Duration::from_secs(60),
-            gold_patience: Duration::from_secs(300),
+            timeout: Duration::from_secs(60),
+            gold_timeout: Duration::from_secs(300),
         }
     }
 }
 
-/// JVMs with the simulator, started when they are first needed. Clones share them; they end with the last clone.
+/// Pool of JVMs with the simulator, each started on first use. Clones share the JVMs, which end with the last
+/// clone.
 #[derive(Debug, Clone)]
 pub struct Pool(pub(crate) Arc<Shared>);
 
@@ -48,7 +49,7 @@ pub(crate) struct Shared {
     pub(crate) options: PoolOptions,
     launch: Mutex<Option<Launch>>,
     slots: Vec<Slot>,
-    /// Living instances of each slot.
+    /// Number of live instances per slot.
     living: Mutex<Vec<usize>>,
     next: AtomicU32,
 }
@@ -56,78 +57,79 @@ pub(crate) struct Shared {
 #[derive(Debug, Default)]
 struct Slot {
     seat: Mutex<Seat>,
-    /// Instances that ended: their worlds are given up with the next call.
+    /// Ids of dropped instances, whose worlds are freed with the next call.
     ended: Mutex<Vec<u32>>,
-    /// Of the JVM there; 0 without one.
+    /// Process id of the JVM; 0 without one.
     pid: AtomicU32,
 }
 
-/// A place for one JVM after another.
+/// Current JVM of a slot.
 #[derive(Debug, Default)]
 pub(crate) struct Seat {
-    worker: Option<Worker>,
-    /// Goes up with every JVM: a world exists only in the one that it was loaded in. 0 before the first.
+    jvm: Option<Jvm>,
+    /// Number of JVMs started so far; 0 before the first. A world exists only in the JVM that loaded it.
     pub(crate) generation: u64,
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What a panicking thread leaves is either whole or a JVM that answers the wrong call, which is noticed.
+    // After a panic the state is consistent, or the next reply has the wrong call number and the JVM is
+    // replaced.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Pool {
-    /// A pool over a simulator. Nothing is started yet.
+    /// Creates a pool. No JVM is started yet.
     pub fn new(jar: Jar, options: PoolOptions) -> Self {
-        let workers = options.workers.max(1);
+        let jvms = options.jvms.max(1);
         Self(Arc::new(Shared {
             jar,
             options,
             launch: Mutex::new(None),
-            slots: (0..workers).map(|_| Slot::default()).collect(),
-            living: Mutex::new(vec![0; workers]),
+            slots: (0..jvms).map(|_| Slot::default()).collect(),
+            living: Mutex::new(vec![0; jvms]),
             next: AtomicU32::new(1),
         }))
     }
 
-    /// The simulator.
+    /// Returns the simulator.
     pub fn jar(&self) -> &Jar {
         &self.0.jar
     }
 
-    /// How many JVMs there are at most.
-    pub fn workers(&self) -> usize {
+    /// Returns the maximum number of JVMs.
+    pub fn jvms(&self) -> usize {
         self.0.slots.len()
     }
 
-    /// Process ids of the JVMs that run now. Does not wait for calls.
+    /// Returns the process ids of the running JVMs. Does not wait for calls.
     pub fn pids(&self) -> Vec<u32> {
         let all = self.0.slots.iter().map(|slot| slot.pid.load(Ordering::Relaxed));
         all.filter(|pid| *pid != 0).collect()
     }
 
-    /// The simulator's own solution of a task, generated on a world of its own; takes about a second.
+    /// Generates the gold path of a task in a separate world; takes about a second.
     ///
     /// # Errors
-    /// [`Failure`].
+    /// [`Failure`], also if the simulator has no gold path for the task.
     pub fn gold(&self, task: &str, variation: u32, simplification: &str) -> Result<Vec<String>, Failure> {
         let request = Request::new(Op::Gold).text(task).int(variation).text(simplification);
-        Ok(self.0.ask(request, self.0.options.gold_patience, whole_list)?.to_vec())
+        Ok(self.0.ask(request, self.0.options.gold_timeout, whole_list)?.to_vec())
     }
 
-    /// Names of the simulator's tasks.
+    /// Lists the names of the simulator's tasks.
     ///
     /// # Errors
-    /// [`Failure`].
+    /// [`Failure`] of the simulator.
     pub fn tasks(&self) -> Result<Vec<String>, Failure> {
-        Ok(self.0.ask(Request::new(Op::Tasks), self.0.options.patience, whole_list)?.to_vec())
+        Ok(self.0.ask(Request::new(Op::Tasks), self.0.options.timeout, whole_list)?.to_vec())
     }
 
-    /// Variations of a task: how many, and those of the simulator's train, dev and test sets.
+    /// Returns the number of variations of a task and those of the simulator's train, dev and test sets.
     ///
     /// # Errors
-    /// [`Failure`].
+    /// [`Failure`], also if the simulator does not know the task.
     pub fn variations(&self, task: &str) -> Result<(u32, [Vec<String>; 3]), Failure> {
-        self.0.ask(Request::new(Op::Variations).text(task), self.0.options.patience, |mut reply| {
+        self.0.ask(Request::new(Op::Variations).text(task), self.0.options.timeout, |mut reply| {
             let count = reply.int()?;
             let sets = [reply.list()?.to_vec(), reply.list()?.to_vec(), reply.list()?.to_vec()];
             reply.end((count, sets))
@@ -136,59 +138,59 @@ impl Pool {
 }
 
 impl Shared {
-    /// A place for a new instance, where there are fewest, and a number for it.
-    pub(crate) fn admit(&self) -> (usize, u32) {
+    /// Assigns a new instance to the slot with the fewest. Returns the slot and the instance's id.
+    pub(crate) fn register(&self) -> (usize, u32) {
         let mut living = lock(&self.living);
         let place = (0..living.len()).min_by_key(|place| living[*place]).unwrap_or(0);
         living[place] += 1;
         (place, self.next.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Gives a place up. Does not wait.
-    pub(crate) fn dismiss(&self, place: usize, id: u32) {
+    /// Releases an instance. Does not wait for a running call.
+    pub(crate) fn unregister(&self, place: usize, id: u32) {
         lock(&self.living)[place] -= 1;
         lock(&self.slots[place].ended).push(id);
     }
 
-    /// The place's JVM for as long as the guard lives; other calls to it wait.
+    /// Locks the JVM of a slot; other calls to it wait.
     pub(crate) fn seat(&self, place: usize) -> MutexGuard<'_, Seat> {
         lock(&self.slots[place].seat)
     }
 
-    /// A call to the JVM of a place, which is started if there is none. A JVM that breaks is ended.
+    /// Calls the JVM of a slot, which is started if there is none. A JVM that fails is ended.
     pub(crate) fn call<T>(
         &self,
         place: usize,
         seat: &mut Seat,
         request: &mut Request,
-        patience: Duration,
+        timeout: Duration,
         read: impl FnOnce(Reply<'_>) -> Option<T>,
-    ) -> Result<Result<T, Trouble>, Failure> {
+    ) -> Result<Result<T, CallError>, Failure> {
         self.start(place, seat)?;
-        let Some(worker) = &mut seat.worker else {
+        let Some(jvm) = &mut seat.jvm else {
             return Err(Failure::Start("no simulator".to_owned()));
         };
         let ended = std::mem::take(&mut *lock(&self.slots[place].ended));
         let mut result = Ok(());
         if !ended.is_empty() {
             let mut forget = ended.into_iter().fold(Request::new(Op::Forget), Request::int);
-            result = worker.call(&mut forget, patience, |reply| reply.end(()));
+            result = jvm.call(&mut forget, timeout, |reply| reply.end(()));
         }
         let result = match result {
-            Ok(()) => worker.call(request, patience, read),
+            Ok(()) => jvm.call(request, timeout, read),
             Err(trouble) => Err(trouble),
         };
-        if matches!(result, Err(Trouble::Broken(_))) {
-            // Killed and waited for.
-            seat.worker = None;
+        if matches!(result, Err(CallError::Broken(_))) {
+            // Dropping the JVM kills it and waits for its end.
+            seat.jvm = None;
             self.slots[place].pid.store(0, Ordering::Relaxed);
         }
         Ok(result)
     }
 
-    /// Sees to it that a seat has a JVM.
+    /// Starts the JVM of a slot if there is none.
     pub(crate) fn start(&self, place: usize, seat: &mut Seat) -> Result<(), Failure> {
-        if seat.worker.is_none() {
+        if seat.jvm.is_none() {
             let launch = {
                 let mut prepared = lock(&self.launch);
                 if prepared.is_none() {
@@ -197,34 +199,34 @@ impl Shared {
                 }
                 prepared.clone()
             };
-            seat.worker = launch.map(|launch| Worker::start(&launch)).transpose()?;
+            seat.jvm = launch.map(|launch| Jvm::start(&launch)).transpose()?;
             seat.generation += 1;
-            let pid = seat.worker.as_ref().map_or(0, Worker::pid);
+            let pid = seat.jvm.as_ref().map_or(0, Jvm::pid);
             self.slots[place].pid.store(pid, Ordering::Relaxed);
         }
         Ok(())
     }
 
-    /// A call that needs no particular world: any free JVM answers, a broken one is replaced once.
+    /// Makes a call that needs no particular world, on any idle JVM. A JVM that fails is replaced once.
     fn ask<T>(
         &self,
         mut request: Request,
-        patience: Duration,
+        timeout: Duration,
         read: impl Fn(Reply<'_>) -> Option<T>,
     ) -> Result<T, Failure> {
         let mut first = None;
         loop {
             let (place, mut seat) = self.free();
-            match (self.call(place, &mut seat, &mut request, patience, &read)?, &first) {
+            match (self.call(place, &mut seat, &mut request, timeout, &read)?, &first) {
                 (Ok(answer), _) => return Ok(answer),
-                (Err(Trouble::Threw(what)), _) => return Err(Failure::Simulator(what)),
-                (Err(Trouble::Broken(what)), None) => first = Some(what),
-                (Err(Trouble::Broken(what)), Some(first)) => return Err(twice(first, &what)),
+                (Err(CallError::Threw(what)), _) => return Err(Failure::Simulator(what)),
+                (Err(CallError::Broken(what)), None) => first = Some(what),
+                (Err(CallError::Broken(what)), Some(first)) => return Err(both_failed(first, &what)),
             }
         }
     }
 
-    /// An unused place, or else the one with fewest instances, once it is free.
+    /// Locks an idle slot, or else the one with the fewest instances once it is idle.
     fn free(&self) -> (usize, MutexGuard<'_, Seat>) {
         for (place, slot) in self.slots.iter().enumerate() {
             match slot.seat.try_lock() {
@@ -241,11 +243,11 @@ impl Shared {
     }
 }
 
-/// What is said when the replacement broke as well.
-pub(crate) fn twice(first: &str, second: &str) -> Failure {
+/// Returns the failure of a JVM and its replacement.
+pub(crate) fn both_failed(first: &str, second: &str) -> Failure {
     Failure::Broken(if first == second {
-        format!("{first}, twice")
+        format!("{first}; its replacement failed in the same way")
     } else {
-        format!("{first}; then {second}")
+        format!("{first}; in its replacement: {second}")
     })
 }

@@ -1,13 +1,13 @@
-//! Facts about ScienceWorld that need no simulator.
+//! Static description of the environment.
 
 use stepladder_env::EnvSpec;
 
-/// What is known about ScienceWorld.
+/// Description of ScienceWorld.
 pub static SPEC: EnvSpec = EnvSpec {
     id: "scienceworld",
-    summary: "elementary science in a text world: 30 kinds of tasks (needs Java; `stepladder data get scienceworld`)",
+    summary: "elementary science in a text world: 30 task types (needs Java; `stepladder data get scienceworld`)",
     version: 1,
-    upstream: "ScienceWorld 1.2.3, its own simulator, with equal identity hashes",
+    upstream: "ScienceWorld 1.2.3, the official simulator, with equal identity hashes",
     data_licence: "Apache-2.0",
     splits: &[
         "train",

@@ -1,26 +1,26 @@
-//! Which tasks a split holds.
+//! Splits and their tasks.
 
 use std::ops::Range;
 
 use stepladder_env::EnvError;
 
 use crate::spec::SPEC;
-use crate::variations::{Part, TASKS, Task};
+use crate::variations::{Subset, TASKS, Task};
 
-/// Of the published training variations, these are held out for tuning: one of 14.
+/// One of this number of published training variations is held out for tuning.
 const HELD_OUT: u32 = 14;
 
-/// Practice worlds of every task.
+/// Number of practice worlds per task.
 pub const WORLDS: u32 = 200;
 
-/// A task, a variation, the number of its practice world in a split of such.
+/// Task, variation and, in a practice split, number of the practice world.
 pub type Listed = (&'static Task, u32, Option<u32>);
 
-/// Simplifications that the simulator knows.
+/// Simplifications that the simulator supports.
 pub const SIMPLIFICATIONS: [&str; 6] =
     ["easy", "teleportAction", "openDoors", "openContainers", "selfWateringFlowerPots", "noElectricalAction"];
 
-/// What a split name stands for.
+/// Parsed split name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {
     choice: Choice,
@@ -30,15 +30,15 @@ pub struct Split {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Choice {
     /// The first variations of 24 tasks, as published with STEP-HRL.
-    Published(Part),
-    /// Of the published training variations, those for tuning, or the others.
+    Published(Subset),
+    /// The published training variations that are held out for tuning, or the others.
     Training { held_out: bool },
-    /// Of the published training variations, the first three quarters of every task, or the last one, which asks for
-    /// things that the first ones do not ask for, as development tasks do.
+    /// The first three quarters of every task's published training variations, or the last quarter, which
+    /// like the development tasks names things that the first ones do not.
     Quarter { last: bool },
     /// The package's sets over all 30 tasks.
-    All(Part),
-    /// Worlds made of the published training variations, or of the first three quarters of them.
+    All(Subset),
+    /// Practice worlds made of the published training variations, or of their first three quarters.
     Practice { first: bool },
 }
 
@@ -46,9 +46,9 @@ impl Choice {
     fn range(self, task: &Task) -> Range<u32> {
         match self {
             Self::Published(part) => task.published_set(part),
-            Self::Training { .. } | Self::Practice { first: false } => task.published_set(Part::Train),
+            Self::Training { .. } | Self::Practice { first: false } => task.published_set(Subset::Train),
             Self::Quarter { last } => {
-                let all = task.published_set(Part::Train);
+                let all = task.published_set(Subset::Train);
                 let cut = all.start + (3 * all.len() as u32).div_ceil(4);
                 if last { cut..all.end } else { all.start..cut }
             }
@@ -68,19 +68,19 @@ impl Choice {
 /// Tasks that change a substance's state of matter.
 pub(crate) const MATTER: [&str; 4] = ["boil", "melt", "freeze", "change-the-state-of-matter-of"];
 
-/// Their training variations about solids: the others are about water, ice and juices, which cannot be carried elsewhere and
-/// have few other names.
+/// Training variations of these tasks with solids. The others use water, ice and juices, which cannot be
+/// carried elsewhere and can take few other names.
 const SOLIDS: Range<u32> = 10..14;
 
-/// How many more practice worlds than of another variation are made of these.
-const OFTENER: usize = 3;
+/// Number of additional practice worlds per variation with a solid.
+const EXTRA_SOLIDS: usize = 3;
 
 impl Split {
-    /// Reads a name: a registered one, perhaps with `-easy` behind it, or with `+` and any simplifications, separated
+    /// Parses a name: a registered split, optionally with `-easy`, or with `+` and simplifications separated
     /// by commas: `dev+openDoors,teleportAction`.
     ///
     /// # Errors
-    /// [`EnvError::UnknownSplit`].
+    /// [`EnvError::UnknownSplit`] with the known names.
     pub fn named(name: &str) -> Result<Self, EnvError> {
         let unknown = || EnvError::UnknownSplit {
             env: SPEC.id,
@@ -97,16 +97,16 @@ impl Split {
             return Err(unknown());
         }
         let choice = match base {
-            "train" => Choice::Published(Part::Train),
-            "dev" => Choice::Published(Part::Dev),
-            "test" => Choice::Published(Part::Test),
+            "train" => Choice::Published(Subset::Train),
+            "dev" => Choice::Published(Subset::Dev),
+            "test" => Choice::Published(Subset::Test),
             "train_dev" => Choice::Training { held_out: true },
             "train_fit" => Choice::Training { held_out: false },
             "train_first" => Choice::Quarter { last: false },
             "train_last" => Choice::Quarter { last: true },
-            "all-train" => Choice::All(Part::Train),
-            "all-dev" => Choice::All(Part::Dev),
-            "all-test" => Choice::All(Part::Test),
+            "all-train" => Choice::All(Subset::Train),
+            "all-dev" => Choice::All(Subset::Dev),
+            "all-test" => Choice::All(Subset::Test),
             "practice" => Choice::Practice { first: false },
             "practice_first" => Choice::Practice { first: true },
             _ => return Err(unknown()),
@@ -114,7 +114,7 @@ impl Split {
         Ok(Self { choice, simplification: simplification.to_owned() })
     }
 
-    /// What makes its tasks easier, as the simulator is told; empty if nothing does.
+    /// Returns the simplifications in the simulator's notation; empty without any.
     pub fn simplification(&self) -> &str {
         &self.simplification
     }
@@ -124,18 +124,20 @@ impl Split {
         matches!(self.choice, Choice::Practice { .. })
     }
 
-    /// The variation that a practice world of a task is made of, each in turn; none where there is no such world.
+    /// Returns the variation that a practice world of a task is made of, each in turn; `None` if there is no
+    /// such world.
     pub fn made_of(&self, task: &Task, world: u32) -> Option<u32> {
         let mut turn: Vec<u32> = self.choice.range(task).collect();
         if MATTER.contains(&task.name) {
             let solids: Vec<u32> = turn.iter().copied().filter(|made_of| SOLIDS.contains(made_of)).collect();
-            turn.extend(solids.repeat(OFTENER));
+            turn.extend(solids.repeat(EXTRA_SOLIDS));
         }
         let there = self.is_practice() && world < WORLDS && !turn.is_empty();
         there.then(|| turn[world as usize % turn.len()])
     }
 
-    /// Its tasks and their variations, in the simulator's order. Of practice worlds there is one of every task in turn.
+    /// Lists the tasks and variations in the simulator's order. A practice split has one world of every task
+    /// in turn.
     pub fn tasks(&self) -> impl Iterator<Item = Listed> + use<> {
         let split = self.clone();
         let rounds = if self.is_practice() { WORLDS } else { 1 };
@@ -184,7 +186,7 @@ mod tests {
         let list = |name: &str| Split::named(name).unwrap().tasks().collect::<Vec<_>>();
         let (train, held) = (list("train"), list("train_dev"));
         assert!(held.iter().all(|task| train.contains(task)));
-        // Tasks with eight variations or more are represented.
+        // Tasks with at least eight variations must be represented.
         for task in TASKS.iter().filter(|task| task.published[0] >= 8) {
             assert!(held.iter().any(|(held, ..)| *held == task), "{}", task.name);
         }
@@ -200,14 +202,14 @@ mod tests {
             let used: HashSet<_> = worlds.iter().map(|(task, of, _)| (*task, *of)).collect();
             assert_eq!(used, train, "{name}");
             assert_eq!(worlds.iter().collect::<HashSet<_>>().len(), worlds.len());
-            // One kind of solid after the other, more often than water.
+            // The solids take turns and are more frequent than water.
             let solid = |(task, of, _): &&Listed| task.name == "boil" && SOLIDS.contains(of);
             let boiled = worlds.iter().filter(solid).count();
             assert!(
                 if of == "train" { boiled > WORLDS as usize / 2 } else { boiled < 60 },
                 "{name}: {boiled}"
             );
-            // A short run meets all kinds of tasks.
+            // A short run has every task type.
             assert_eq!(worlds[..24].iter().map(|(task, ..)| task.name).collect::<HashSet<_>>().len(), 24);
         }
     }

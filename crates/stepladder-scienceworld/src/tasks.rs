@@ -13,23 +13,23 @@ use crate::pool::{Pool, PoolOptions};
 use crate::spec::SPEC;
 use crate::splits::{Listed, Split};
 
-/// Choices about the simulator.
+/// Version of the simulator and options of its JVMs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
+pub struct SimulatorOptions {
     /// Version of the simulator.
     pub version: String,
-    /// How it is run.
+    /// Options of the JVMs.
     pub pool: PoolOptions,
 }
 
-impl Default for Options {
+impl Default for SimulatorOptions {
     fn default() -> Self {
         Self { version: RELEASES[0].version.to_owned(), pool: PoolOptions::default() }
     }
 }
 
-/// ScienceWorld's tasks ([`Named`](crate::named::Named)). Listing them needs no simulator. Practice worlds are listed, and played by
-/// [`WithPractice`](crate::augment::WithPractice).
+/// Tasks of ScienceWorld ([`Named`](crate::named::Named)). Listing them needs no simulator. Practice worlds
+/// are listed here and played by [`WithPractice`](crate::augment::WithPractice).
 ///
 /// ```
 /// use stepladder_env::TaskSet;
@@ -44,8 +44,9 @@ pub struct ScienceWorld {
 }
 
 impl ScienceWorld {
-    /// The tasks of the simulator below a data root. Nothing is started before an environment is reset.
-    pub fn new(data_root: Option<&Path>, options: Options) -> Self {
+    /// Creates the task set of the simulator below a data root. No JVM is started before an environment is
+    /// reset.
+    pub fn new(data_root: Option<&Path>, options: SimulatorOptions) -> Self {
         let simulators = data_root.map(|root| {
             let pool = Pool::new(Jar::below(root, &options.version), options.pool);
             let gold = Arc::new(Cache::new(&pool));
@@ -54,15 +55,16 @@ impl ScienceWorld {
         Self { simulators }
     }
 
-    /// The simulators.
+    /// Returns the JVMs.
     ///
     /// # Errors
-    /// [`EnvError::Backend`] without a data root, [`EnvError::Data`] without a simulator in it.
+    /// [`EnvError::Backend`] without a data root, [`EnvError::Data`] if the simulator's files are missing or
+    /// damaged.
     pub fn pool(&self) -> Result<&Pool, EnvError> {
         self.simulators().map(|(pool, _)| pool)
     }
 
-    /// The simulators' solutions.
+    /// Returns the cache of gold paths.
     ///
     /// # Errors
     /// As [`Self::pool`].
@@ -70,7 +72,7 @@ impl ScienceWorld {
         self.simulators().map(|(_, gold)| gold)
     }
 
-    /// A new environment.
+    /// Creates an environment.
     ///
     /// # Errors
     /// As [`Self::pool`].
@@ -104,7 +106,7 @@ impl TaskSet for ScienceWorld {
         Ok(tasks.map(|listed| TaskKey::new(SPEC.id, split, id(listed))).collect())
     }
 
-    /// The task's name without its variation.
+    /// Returns the task's name without its variation.
     fn family(&self, task: &TaskKey) -> Option<String> {
         task.id.rsplit_once('/').map(|(name, _)| name.to_owned())
     }
@@ -121,7 +123,7 @@ mod tests {
 
     #[test]
     fn practice_worlds_have_numbers_and_others_have_none() {
-        let set = ScienceWorld::new(None, Options::default());
+        let set = ScienceWorld::new(None, SimulatorOptions::default());
         let read = |split: &str, id: &str| Named::read(&TaskKey::new("scienceworld", split, id));
         for split in ["practice", "practice_first"] {
             let keys = set.tasks(split).unwrap();
@@ -140,11 +142,11 @@ mod tests {
         for (split, id, reason) in [
             ("practice", "boil/3", "a practice world is named <task>/<variation>#<world>"),
             ("train", "boil/13#17", "only practice splits have numbered worlds"),
-            ("practice", "boil/3#16", "variation 3 of boil makes no world 16"),
-            ("practice", "boil/3#017", "variation 3 of boil makes no world 017"),
-            ("practice", "boil/3#", "variation 3 of boil makes no world "),
-            ("practice_first", "boil/11#11", "variation 11 of boil makes no world 11"),
-            ("practice", "inclined-plane-determine-angle/0#0", "makes no world 0"),
+            ("practice", "boil/3#16", "variation 3 of boil has no practice world 16"),
+            ("practice", "boil/3#017", "variation 3 of boil has no practice world 017"),
+            ("practice", "boil/3#", "variation 3 of boil has no practice world "),
+            ("practice_first", "boil/11#11", "variation 11 of boil has no practice world 11"),
+            ("practice", "inclined-plane-determine-angle/0#0", "has no practice world 0"),
         ] {
             let error = read(split, id).unwrap_err().to_string();
             assert!(error.contains(reason), "{error}");
@@ -153,11 +155,14 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_said() {
-        let error = ScienceWorld::new(None, Options::default()).make().err().unwrap().to_string();
+        let error = ScienceWorld::new(None, SimulatorOptions::default()).make().err().unwrap().to_string();
         assert!(error.contains("STEPLADDER_DATA") && error.contains("data get scienceworld"), "{error}");
         let empty = tempfile::tempdir().unwrap();
-        let error =
-            ScienceWorld::new(Some(empty.path()), Options::default()).make().err().unwrap().to_string();
+        let error = ScienceWorld::new(Some(empty.path()), SimulatorOptions::default())
+            .make()
+            .err()
+            .unwrap()
+            .to_string();
         assert!(error.contains("scienceworld.jar: the ScienceWorld simulator is not there"), "{error}");
     }
 }

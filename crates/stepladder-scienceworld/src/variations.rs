@@ -1,15 +1,15 @@
-//! The simulator's tasks and their variations.
+//! The simulator's tasks and the number of their variations.
 
 use std::ops::Range;
 
-/// One of the simulator's tasks.
+/// Task of the simulator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Task {
-    /// Its name.
+    /// Name in the simulator.
     pub name: &'static str,
-    /// How many variations it has.
+    /// Number of variations.
     pub variations: u32,
-    /// How many of the train, dev and test variations the published evaluation uses: the first ones of each.
+    /// Number of train, dev and test variations in the published evaluation: the first ones of each set.
     pub published: [u32; 3],
 }
 
@@ -17,8 +17,8 @@ const fn task(name: &'static str, variations: u32, published: [u32; 3]) -> Task 
     Task { name, variations, published }
 }
 
-/// All tasks, in the simulator's order. Numbers are the package's and those published with STEP-HRL; a test compares
-/// the former with the simulator.
+/// All tasks in the simulator's order. Numbers of variations are the package's (a test compares them with the
+/// simulator); the published ones are those of STEP-HRL.
 pub const TASKS: [Task; 30] = [
     task("boil", 30, [14, 7, 9]),
     task("change-the-state-of-matter-of", 30, [14, 7, 9]),
@@ -52,44 +52,45 @@ pub const TASKS: [Task; 30] = [
     task("use-thermometer", 540, [120, 10, 10]),
 ];
 
-/// The three sets of variations.
+/// Set of variations of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// The first half.
+pub enum Subset {
+    /// First half.
     Train,
-    /// The third quarter.
+    /// Third quarter.
     Dev,
-    /// The rest.
+    /// Last quarter.
     Test,
 }
 
 impl Task {
-    /// The task of a name.
+    /// Returns the task with this name.
     pub fn named(name: &str) -> Option<&'static Self> {
         TASKS.iter().find(|task| task.name == name)
     }
 
-    /// The package's sets: two quarters, one quarter, the rest; quarters are rounded down.
+    /// Returns the variations of a set as in the package: two quarters, one quarter, the rest. Quarters are
+    /// rounded down.
     ///
     /// ```
-    /// use stepladder_scienceworld::variations::{Part, Task};
+    /// use stepladder_scienceworld::variations::{Subset, Task};
     /// let boil = Task::named("boil").expect("a task of that name");
     /// assert_eq!(boil.variations, 30);
-    /// assert_eq!([Part::Train, Part::Dev, Part::Test].map(|part| boil.set(part)), [0..14, 14..21, 21..30]);
+    /// assert_eq!([Subset::Train, Subset::Dev, Subset::Test].map(|subset| boil.set(subset)), [0..14, 14..21, 21..30]);
     /// ```
-    pub fn set(&self, part: Part) -> Range<u32> {
-        // The package's rule for 4 or fewer variations is another one; no task has so few.
+    pub fn set(&self, subset: Subset) -> Range<u32> {
+        // The package has a special rule for 4 or fewer variations; no task has that few.
         let quarter = self.variations / 4;
-        match part {
-            Part::Train => 0..2 * quarter,
-            Part::Dev => 2 * quarter..3 * quarter,
-            Part::Test => 3 * quarter..self.variations,
+        match subset {
+            Subset::Train => 0..2 * quarter,
+            Subset::Dev => 2 * quarter..3 * quarter,
+            Subset::Test => 3 * quarter..self.variations,
         }
     }
 
-    /// The part of a set that the published evaluation uses.
-    pub fn published_set(&self, part: Part) -> Range<u32> {
-        let set = self.set(part);
-        set.start..set.end.min(set.start + self.published[part as usize])
+    /// Returns the variations of a set that the published evaluation uses.
+    pub fn published_set(&self, subset: Subset) -> Range<u32> {
+        let set = self.set(subset);
+        set.start..set.end.min(set.start + self.published[subset as usize])
     }
 }

@@ -1,4 +1,4 @@
-//! Replaying recorded episodes of the original.
+//! Replay of recorded episodes of the original package.
 
 use std::path::Path;
 
@@ -11,10 +11,10 @@ use crate::instance::Instance;
 use crate::pool::Pool;
 use crate::spec::SPEC;
 
-/// Numbers that differ by less are equal: reading `0.39999999999999997`, serde_json gives 0.4.
+/// Tolerance for numbers: serde_json reads `0.39999999999999997` as 0.4.
 const LAST_DIGIT: f64 = 1e-12;
 
-/// The rows of a transcript.
+/// Fields of a transcript row.
 const ROWS: Schema = Schema {
     first_steps: &[0, 1],
     episode: &["task", "variation", "simplification"],
@@ -25,14 +25,15 @@ const ROWS: Schema = Schema {
 
 /// Replays a transcript and compares every row.
 ///
-/// Step 1 starts the episode of its `task`, `variation` and `simplification`; every row plays its `command`. Step 0, if
-/// there is one, is the package's `reset`: a look around that counts as a move. Every row has `observation`, `score` (of the
-/// simulator, 0 to 1) and `done`, which are compared; compared where present are `look`, `inventory`, `moves`, `n_valid` and
-/// `valid_hash` (Java's `List.hashCode` of the valid actions), `valid` (the list itself), `description`.
+/// Step 1 starts the episode of its `task`, `variation` and `simplification`; every row plays its `command`.
+/// An optional step 0 is the package's `reset`: a look around that counts as a move. Every row has
+/// `observation`, `score` (the simulator's, 0 to 1) and `done`, which are compared. Compared where present:
+/// `look`, `inventory`, `moves`, `n_valid`, `valid_hash` (Java's `List.hashCode` of the valid actions),
+/// `valid` (the list itself) and `description`.
 ///
 /// # Errors
-/// [`EnvError::Data`] if the transcript cannot be read; the message names the file and the row.
-/// [`EnvError::Backend`] if the simulator fails.
+/// [`EnvError::Data`] with the file and the row if the transcript is malformed; [`EnvError::Backend`] if the
+/// simulator fails.
 pub fn verify(path: &Path, pool: &Pool) -> Result<Report, EnvError> {
     let mut replay = Replay::new(SPEC.id, path).within(LAST_DIGIT);
     let mut instance = Instance::new(pool);
@@ -65,7 +66,7 @@ pub fn verify(path: &Path, pool: &Pool) -> Result<Report, EnvError> {
             ("description", json!(description)),
         ];
         if ["n_valid", "valid_hash", "valid"].iter().any(|field| row.get(field).is_some()) {
-            // As recorded: the lists' own draws belong to the episode.
+            // As recorded: the package's draws of names belong to the episode.
             let valid = instance.valid_as_packaged().map_err(failed)?.to_vec();
             found.push(("n_valid", json!(valid.len())));
             found.push(("valid_hash", json!(list_hash(&valid))));
@@ -76,7 +77,7 @@ pub fn verify(path: &Path, pool: &Pool) -> Result<Report, EnvError> {
     Ok(replay.finish())
 }
 
-/// Java's hash of a list of strings.
+/// Computes Java's hash of a list of strings.
 ///
 /// ```
 /// use stepladder_scienceworld::verify::list_hash;

@@ -1,6 +1,6 @@
-//! Requests and replies as bytes (`bridge/Bridge.java` tells the format).
+//! Binary format of requests and replies (documented in `bridge/Bridge.java`).
 
-/// What the bridge can be asked.
+/// Operation of the bridge.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Op {
     Hello = 0,
@@ -14,7 +14,7 @@ pub(crate) enum Op {
     Variations = 8,
 }
 
-/// A request under construction; the number of the call is filled in when it is sent.
+/// Request under construction; the call number is filled in when it is sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Request(Vec<u8>);
 
@@ -41,7 +41,7 @@ impl Request {
         with_length
     }
 
-    /// The frame of the call with this number.
+    /// Returns the frame for a call number.
     pub(crate) fn frame(&mut self, number: u32) -> &[u8] {
         let length = (self.0.len() - 4) as u32;
         self.0[..4].copy_from_slice(&length.to_be_bytes());
@@ -50,7 +50,7 @@ impl Request {
     }
 }
 
-/// A reply being read. `None` anywhere means that it is not what the bridge would say.
+/// Reply being parsed. `None` from any method means that the bytes do not have the expected fields.
 #[derive(Debug)]
 pub(crate) struct Reply<'a>(pub(crate) &'a [u8]);
 
@@ -113,13 +113,13 @@ impl<'a> Reply<'a> {
         ends.iter().all(|end| all.is_char_boundary(*end)).then(|| Texts { all: all.to_owned(), ends })
     }
 
-    /// The value, if the reply ends here.
+    /// Returns the value if the reply ends here.
     pub(crate) fn end<T>(self, value: T) -> Option<T> {
         self.0.is_empty().then_some(value)
     }
 }
 
-/// A list of texts, which may be long: they lie behind each other in one string.
+/// List of texts in one string, since lists can have thousands of entries.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Texts {
     all: String,
@@ -127,29 +127,29 @@ pub struct Texts {
 }
 
 impl Texts {
-    /// How many.
+    /// Returns the number of texts.
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Whether there are none.
+    /// Whether the list is empty.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
 
-    /// Each in turn.
+    /// Iterates over the texts.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         let mut start = 0;
         self.ends.iter().map(move |end| &self.all[std::mem::replace(&mut start, *end)..*end])
     }
 
-    /// Each as a string of its own.
+    /// Copies the texts.
     pub fn to_vec(&self) -> Vec<String> {
         self.iter().map(str::to_owned).collect()
     }
 }
 
-/// A list and nothing else.
+/// Parses a reply that is one list.
 pub(crate) fn whole_list(mut reply: Reply<'_>) -> Option<Texts> {
     let list = reply.list()?;
     reply.end(list)

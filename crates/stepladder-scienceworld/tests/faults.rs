@@ -29,8 +29,8 @@ fn lives(pid: u32) -> bool {
     )
 }
 
-fn options(patience: Duration) -> PoolOptions {
-    PoolOptions { workers: 1, patience, ..PoolOptions::default() }
+fn options(timeout: Duration) -> PoolOptions {
+    PoolOptions { jvms: 1, timeout, ..PoolOptions::default() }
 }
 
 fn play(
@@ -49,8 +49,8 @@ fn play(
 }
 
 /// A pool, a path of some 30 actions, and what it leads to when nothing goes wrong.
-fn undisturbed(patience: Duration) -> Option<(Pool, Vec<String>, Vec<View>)> {
-    let pool = pool_with("1.2.3", options(patience))?;
+fn undisturbed(timeout: Duration) -> Option<(Pool, Vec<String>, Vec<View>)> {
+    let pool = pool_with("1.2.3", options(timeout))?;
     let mut gold = pool.gold(TASK.0, TASK.1, TASK.2).unwrap();
     gold.truncate(30);
     let views = play(&mut Instance::new(&pool), &gold, |_| {}).unwrap();
@@ -145,7 +145,12 @@ fn a_call_under_which_simulators_always_hang_is_an_error_that_says_so() {
         signal(pool.pids()[0], "STOP");
         play(&mut instance, &gold, |_| {}).unwrap_err()
     });
-    assert_eq!(error, Failure::Broken("the simulator gave no answer for 5 s, twice".to_owned()));
+    assert_eq!(
+        error,
+        Failure::Broken(
+            "the simulator did not reply within 5 s; its replacement failed in the same way".to_owned()
+        )
+    );
     // The next episode has a simulator again.
     assert!(play(&mut instance, &gold[..2], |_| {}).is_ok());
 }
@@ -207,29 +212,30 @@ fn programs_that_are_no_usable_java_are_told_from_each_other() {
         error.replace(&root.display().to_string(), "ROOT")
     };
     let about = |what: &str| {
-        format!(
-            "no simulator in ROOT/java (Java 8 or newer is needed; STEPLADDER_JAVA may name another): {what}"
-        )
+        format!("ROOT/java cannot run the simulator: {what}; set STEPLADDER_JAVA to a Java 8 or newer")
     };
     assert_eq!(
         message("echo java.lang.UnsupportedClassVersionError: Bridge >&2; exit 1"),
         about(
-            "the simulator's process died (exit status: 1); it said: java.lang.UnsupportedClassVersionError: Bridge"
+            "the simulator's process died (exit status: 1); standard error: java.lang.UnsupportedClassVersionError: Bridge"
         )
     );
     assert_eq!(
         message("echo Hello, who is there, and why?; sleep 9"),
-        about("the simulator's answer is garbage (it announces 1214606444 bytes)")
+        about("the simulator's reply is malformed: a frame of 1214606444 bytes")
     );
     assert_eq!(
         message("printf '\\000\\000\\000\\005\\000\\000\\000\\007\\000'; sleep 9"),
-        about("the simulator's answer is garbage (it belongs to another call)")
+        about("the simulator's reply is malformed: its call number is wrong")
     );
     assert_eq!(
         message("printf '\\000\\000\\000\\005\\000\\000\\000\\001\\000'; sleep 9"),
-        about("the simulator's answer is garbage (it does not fit the question)")
+        about("the simulator's reply is malformed: unexpected fields")
     );
-    assert_eq!(message("exit 0"), about("the simulator's process died (exit status: 0); it said nothing"));
+    assert_eq!(
+        message("exit 0"),
+        about("the simulator's process died (exit status: 0); standard error is empty")
+    );
     let none = PoolOptions { java: Some(root.join("none")), ..options(Duration::from_secs(60)) };
     let error = Pool::new(jar.clone(), none).tasks().unwrap_err().to_string();
     assert!(error.contains("cannot start") && error.contains("none"), "{error}");

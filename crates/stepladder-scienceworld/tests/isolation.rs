@@ -4,7 +4,7 @@
 mod common;
 
 use common::pool;
-use stepladder_scienceworld::variations::{Part, TASKS};
+use stepladder_scienceworld::variations::{Subset, TASKS};
 use stepladder_scienceworld::verify::list_hash;
 use stepladder_scienceworld::{Instance, Pool, View};
 
@@ -77,7 +77,7 @@ fn the_table_of_variations_is_the_simulators() {
     for task in TASKS {
         let (count, sets) = pool.variations(task.name).unwrap();
         assert_eq!(count, task.variations, "{}", task.name);
-        for (part, set) in [Part::Train, Part::Dev, Part::Test].into_iter().zip(sets) {
+        for (part, set) in [Subset::Train, Subset::Dev, Subset::Test].into_iter().zip(sets) {
             let ours: Vec<String> = task.set(part).map(|variation| variation.to_string()).collect();
             assert_eq!(ours, set, "{} {part:?}", task.name);
         }

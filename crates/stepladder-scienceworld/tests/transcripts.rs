@@ -17,7 +17,7 @@ const RECORDED: &str = "transcripts/scienceworld_hashcode2.jsonl.zst";
 fn recorded_episodes_are_reproduced_by_both_versions() {
     let Some(root) = data_root(RECORDED) else { return };
     for version in ["1.2.3", "1.1.3"] {
-        let Some(pool) = pool_with(version, PoolOptions { workers: 1, ..PoolOptions::default() }) else {
+        let Some(pool) = pool_with(version, PoolOptions { jvms: 1, ..PoolOptions::default() }) else {
             return;
         };
         let report = verify(&root.join(RECORDED), &pool).unwrap();

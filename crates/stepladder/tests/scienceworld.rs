@@ -112,7 +112,7 @@ fn what_is_missing_is_said_with_the_remedy() {
         (outcome.code, outcome.err.as_str()),
         (
             Some(1),
-            "error: scienceworld: no Java: STEPLADDER_JAVA is not set, JAVA_HOME is not set, there is no `java` on PATH; install Java 8 or newer (on Debian: apt install default-jre-headless) or set STEPLADDER_JAVA\n"
+            "error: scienceworld: Java was not found: STEPLADDER_JAVA is not set, JAVA_HOME is not set, there is no `java` on PATH; install Java 8 or newer (on Debian: apt install default-jre-headless) or set STEPLADDER_JAVA\n"
         )
     );
 }
@@ -165,7 +165,7 @@ fn a_damaged_simulator_is_not_played_and_data_status_says_so() {
     for name in ["scienceworld.jar", "object_type_ids.tsv"] {
         fs_err::copy(whole.join("scienceworld/1.2.3").join(name), place.join(name)).unwrap();
     }
-    assert!(ok(folder, &status).contains("\nscienceworld: present: 1.2.3 (whole)\n"));
+    assert!(ok(folder, &status).contains("\nscienceworld: present: 1.2.3 (verified)\n"));
     // One byte of a class, then a garbage table beside a whole jar.
     for (name, at) in [("scienceworld.jar", 4_000_000), ("object_type_ids.tsv", 3)] {
         let mut bytes = fs_err::read(whole.join("scienceworld/1.2.3").join(name)).unwrap();

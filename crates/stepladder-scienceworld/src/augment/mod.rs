@@ -1,5 +1,6 @@
-//! Augmentation for word-level models, which cannot copy names that no demonstration holds: episodes with other names
-//! ([`rename`]) and practice worlds ([`practice`]). The environment and the expert do without it.
+//! Augmentation for word-level models, which cannot copy names that are absent from the demonstrations:
+//! renamed episodes ([`rename`]) and practice worlds ([`practice`]). The environment and the expert do not
+//! depend on it.
 
 pub mod practice;
 mod prelude;

@@ -1,12 +1,12 @@
-//! Practice worlds: training variations in which things have other names and some small things stand elsewhere.
+//! Practice worlds: training variations with renamed things and some small things in other places.
 //!
-//! Training variations ask for few things, always in the same places; development tasks ask for others. A learner that
-//! plays here meets what it has not met, and the expert, which reads only prompts, labels it as it labels everything. No
-//! development task is needed for it.
+//! Training variations ask for few different things, always in the same places; development tasks ask for
+//! others. Practice worlds show a policy new combinations, and the expert, which reads prompts only, labels
+//! them as it labels everything. No development task is used.
 //!
-//! What differs from the variation is drawn from the world's number and the task's id: the names ([`rename`](super::rename)),
-//! and what the agent carries elsewhere before its episode begins. In all other splits this environment is
-//! [`ScienceWorldEnv`].
+//! The differences are drawn from the world's number and the task's id: the names
+//! ([`rename`](super::rename)), and the things that the agent carries elsewhere before the episode. In all
+//! other splits this environment behaves as [`ScienceWorldEnv`].
 
 use stepladder_core::seed::{fingerprint, stream};
 use stepladder_core::{Start, Step, TaskKey};
@@ -19,7 +19,7 @@ use crate::env::{ScienceWorldEnv, surroundings};
 use crate::named::Named;
 use crate::tasks::ScienceWorld;
 
-/// ScienceWorld's tasks with practice worlds that can be played.
+/// Task set of ScienceWorld with playable practice worlds.
 #[derive(Debug, Clone)]
 pub struct WithPractice(pub ScienceWorld);
 
@@ -45,14 +45,14 @@ impl TaskSet for WithPractice {
 #[derive(Debug)]
 pub struct Practice {
     world: ScienceWorldEnv,
-    /// In a practice world: what the simulator's names are shown as, and the way back.
+    /// In a practice world: the mapping from the simulator's names to the displayed ones, and its inverse.
     names: Option<(Names, Names)>,
-    /// Two things of one name.
+    /// The pair of things with equal names, if there is one.
     twins: Option<Twins>,
 }
 
 impl Practice {
-    /// Practice worlds in this environment.
+    /// Wraps an environment.
     pub fn new(world: ScienceWorldEnv) -> Self {
         Self { world, names: None, twins: None }
     }
@@ -75,11 +75,11 @@ impl Env for Practice {
         let named = Named::read(key)?;
         let Some(number) = named.world else { return self.world.reset(key, seed) };
         let start = self.world.begin(key, named.clone())?;
-        // The id alone, so that a world is the same in every split that has it.
+        // Without the split, so that a world is the same in every split that has it.
         let random = |name: &str| stream(number.into(), name, &[fingerprint(&key.id)]);
         let mut prelude = Prelude::new(&mut self.world, &start);
         self.twins = match Twins::draw(&start, &mut random("practice twins")) {
-            // An agent that sees one of them alone cannot know that it is the wrong one.
+            // If only one of them is visible, an agent cannot tell that it is the wrong one.
             Some(twins) => prelude.uncover(twins.wanted(), OTHER, &mut random("practice"))?.then_some(twins),
             None => {
                 prelude.carry(&mut random("practice"))?;
@@ -152,7 +152,7 @@ impl Admissible for Practice {
     }
 }
 
-/// None: a gold path goes to where things stood.
+/// Empty in practice worlds: a gold path goes to the places of the original variation.
 impl Walkthrough for Practice {
     fn solution(&self) -> Vec<String> {
         Vec::new()

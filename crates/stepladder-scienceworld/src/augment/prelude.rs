@@ -1,4 +1,5 @@
-//! What happens before a practice episode begins: the agent carries one or two small things elsewhere, or opens what hides a thing.
+//! Actions before a practice episode: the agent carries one or two small things elsewhere, or opens the
+//! container that hides a thing.
 
 use rand::RngExt;
 use rand::seq::{IndexedRandom, SliceRandom};
@@ -11,27 +12,28 @@ use crate::expert::map;
 use crate::splits::MATTER;
 use crate::view::{Scene, Thing};
 
-/// Actions of a whole prelude, not counting those that put down what is in hand.
+/// Maximum number of actions of a prelude, not counting those that put down a carried thing.
 const ACTIONS: usize = 25;
 
-/// Below this nothing new is looked for: what is found must be brought away.
+/// Number of remaining actions at which the search stops: they are needed to carry the thing away.
 const RESERVE: usize = 8;
 
-/// Doors between where a thing was and where it is brought.
+/// Maximum number of doors between a thing's old and new room.
 const FAR: usize = 3;
 
-/// Task types in which nothing happens before: plants and animals live on meanwhile, and an egg that hatches has another
-/// name.
+/// Prefixes of task types without prelude: plants and animals would grow meanwhile, and a hatched egg has
+/// another name.
 const STAYING: [&str; 5] =
     ["grow-", "identify-life-stages-", "lifespan-", "find-animal", "find-living-thing"];
 
-/// Task types in which the agent goes elsewhere and carries nothing: paints are liquids in open cups.
+/// Prefix of task types in which the agent changes rooms but carries nothing: paints are liquids in open
+/// cups.
 const PAINT: &str = "chemistry-mix-paint-";
 
-/// Where things are that no task names a room for.
+/// Rooms of things for which the task names no room.
 const USUAL: [&str; 2] = ["kitchen", "workshop"];
 
-/// How names of things end that are carried.
+/// Names of things that may be carried, or the ends of their names.
 const SMALL: [&str; 46] = [
     "aluminum foil",
     "almond",
@@ -81,51 +83,52 @@ const SMALL: [&str; 46] = [
     "yeast",
 ];
 
-/// Substances that are no solid, or that do not stay what they are at room temperature.
-const NO_SOLIDS: [&str; 8] = ["air", "water", "steam", "ice", "juice", "paint", "milk", "mercury"];
+/// Substances that are not solid, or change their state at room temperature.
+const NOT_SOLID: [&str; 8] = ["air", "water", "steam", "ice", "juice", "paint", "milk", "mercury"];
 
-/// What things can be laid on or in.
+/// Furniture that things can be put on or in.
 const PLACES: [&str; 9] =
     ["bed", "book shelf", "chair", "closet", "couch", "counter", "cupboard", "desk", "table"];
 
-/// Where the things are of which there may be two of one name.
+/// Room of the things that may have equal names.
 const TWINS_ROOM: &str = "kitchen";
 
-/// What a search opens. Freezers stay closed, what is in them would melt.
+/// Containers that a search opens. Freezers stay closed, since their contents would melt.
 const OPENED: [&str; 3] = ["cupboard", "closet", "fridge"];
 
-/// Which of the goals that a task is made of are reached. There are others, such as to have opened a door or to have been in
-/// some room; they give points, and almost any walk reaches some of them.
+/// Lists the required goals of the task and whether they are reached. Optional goals, such as opened doors or
+/// visited rooms, are left out: almost any walk reaches some of them.
 fn goals(world: &mut ScienceWorldEnv) -> Result<String, EnvError> {
     let progress = world.progress()?;
     let goals = progress.split_once("Sequential Subgoals:").map_or("", |(_, goals)| goals);
     Ok(goals.split("Unordered and Optional Subgoals:").next().unwrap_or_default().to_owned())
 }
 
-/// The agent's way through the world before the episode.
+/// Prelude in progress.
 pub(crate) struct Prelude<'a> {
     world: &'a mut ScienceWorldEnv,
     start: &'a Start,
-    /// Goals before it, once something has been done.
+    /// Required goals before the first action; `None` before it.
     before: Option<String>,
     scene: Scene,
-    /// Actions.
+    /// Number of actions left.
     left: usize,
     /// Whether the episode has ended.
     over: bool,
 }
 
 impl<'a> Prelude<'a> {
-    /// In a world that has been started.
+    /// Begins in a world that has been reset.
     pub(crate) fn new(world: &'a mut ScienceWorldEnv, start: &'a Start) -> Self {
         let scene = Scene::read(&Observation { feedback: String::new(), context: start.context.clone() });
         Self { world, start, before: None, scene, left: ACTIONS, over: false }
     }
 
-    /// Carries things elsewhere, or leaves them where they are: one of three worlds has them where they were.
+    /// Carries things elsewhere in two of three worlds, always in tasks of [`MATTER`].
     pub(crate) fn carry(&mut self, rng: &mut Rng) -> Result<(), EnvError> {
         let family = self.start.family.as_str();
-        // Their training variations have all solids in the kitchen, and there are enough of these.
+        // Training variations of these tasks have all solids in the kitchen, so the unchanged placement is
+        // frequent enough.
         let sure = MATTER.contains(&family);
         let stays = STAYING.iter().any(|staying| family.starts_with(staying));
         if stays || !(rng.random_bool(2.0 / 3.0) || sure) {
@@ -141,7 +144,8 @@ impl<'a> Prelude<'a> {
         Ok(())
     }
 
-    /// Opens what hides a thing in the room of another one, and goes elsewhere. Tells whether both were in sight.
+    /// Opens containers in the kitchen until `hidden` is visible, and goes elsewhere. Returns whether
+    /// `hidden` and `open` were both visible.
     pub(crate) fn uncover(&mut self, hidden: &str, open: &str, rng: &mut Rng) -> Result<bool, EnvError> {
         self.go(TWINS_ROOM, 0)?;
         while let Some(shut) = self.shut().filter(|_| self.left > 0 && self.scene.find(hidden).is_none()) {
@@ -152,7 +156,7 @@ impl<'a> Prelude<'a> {
         Ok(both)
     }
 
-    /// Whether the task is as it was at the start; if not, it must be loaded again.
+    /// Whether the required goals are unchanged; if not, the task must be loaded again.
     pub(crate) fn harmless(self) -> Result<bool, EnvError> {
         match self.before {
             Some(before) => Ok(!self.over && goals(self.world)? == before),
@@ -163,7 +167,7 @@ impl<'a> Prelude<'a> {
     fn carry_one(&mut self, wanted: bool, rng: &mut Rng) -> Result<(), EnvError> {
         let Some(thing) = self.take(wanted, rng)? else { return Ok(()) };
         let from = self.scene.room.clone();
-        // Where a task says in which room a thing is, that stays true.
+        // If the task names the room of a thing, the thing stays there.
         let task = &self.start.task;
         if !(says(task, &thing) && task.contains(&format!(" located around the {from}"))) {
             self.leave(&from, rng)?;
@@ -171,7 +175,7 @@ impl<'a> Prelude<'a> {
         self.put_down(&thing, rng)
     }
 
-    /// Goes to some other room that is not far.
+    /// Goes to a random other room at most [`FAR`] doors away.
     fn leave(&mut self, from: &str, rng: &mut Rng) -> Result<(), EnvError> {
         let near = |room: &&str| *room != from && map::distance(from, room) <= FAR;
         let rooms: Vec<&str> = map::rooms().filter(near).collect();
@@ -181,7 +185,8 @@ impl<'a> Prelude<'a> {
         }
     }
 
-    /// Looks for a small thing, room by room, and picks it up: any, or one that the task names.
+    /// Searches the rooms for a small thing and picks it up: any one, or with `wanted` one that the task
+    /// names.
     fn take(&mut self, wanted: bool, rng: &mut Rng) -> Result<Option<String>, EnvError> {
         let mut rooms: Vec<&str> = map::rooms().collect();
         rooms.shuffle(rng);
@@ -212,7 +217,7 @@ impl<'a> Prelude<'a> {
         Ok(None)
     }
 
-    /// Walks to a room while there are more than `reserve` actions left.
+    /// Walks to a room while more than `reserve` actions are left.
     fn go(&mut self, room: &str, reserve: usize) -> Result<(), EnvError> {
         while let Some(action) = map::way(room, &self.scene).filter(|_| self.left > reserve && !self.over) {
             self.play(&action)?;
@@ -234,7 +239,7 @@ impl<'a> Prelude<'a> {
         Ok(())
     }
 
-    /// The name of something closed that may be opened.
+    /// Returns the name of a closed container that may be opened.
     fn shut(&self) -> Option<String> {
         let shut = |thing: &&Thing| thing.door == Some(false) && ends(&thing.name, &OPENED);
         self.scene.things.iter().find(shut).map(|thing| thing.name.clone())
@@ -261,7 +266,7 @@ impl<'a> Prelude<'a> {
     }
 }
 
-/// Whether a name is one of these or ends with one of them as a word.
+/// Whether a name equals one of `words` or ends with one as a whole word.
 fn ends(name: &str, words: &[&str]) -> bool {
     let is = |word: &&str| {
         name.strip_suffix(word).is_some_and(|before| before.is_empty() || before.ends_with(' '))
@@ -269,15 +274,15 @@ fn ends(name: &str, words: &[&str]) -> bool {
     words.iter().any(is)
 }
 
-/// Whether a thing can be carried about without harm, with all that is in it.
+/// Whether a thing and its contents can be carried without harm.
 fn small(thing: &Thing) -> bool {
     let name = thing.name.as_str();
     let solid = thing.substance || name.starts_with("unknown substance ");
-    let liquid = name.starts_with("liquid ") || ends(name, &NO_SOLIDS);
+    let liquid = name.starts_with("liquid ") || ends(name, &NOT_SOLID);
     !liquid && (solid || ends(name, &SMALL)) && thing.contents.iter().all(small)
 }
 
-/// Whether a text holds a name as a word of its own.
+/// Whether a text contains a name as a whole word.
 fn says(text: &str, name: &str) -> bool {
     let word = |c: char| c.is_alphanumeric();
     text.match_indices(name)

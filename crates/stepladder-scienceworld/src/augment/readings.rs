@@ -1,6 +1,6 @@
 //! Other temperatures for `use-thermometer`: another limit, and readings on the same side of it.
 //!
-//! Which box a thing belongs in depends on the comparison alone, and a training task has one limit and mostly one reading.
+//! The right box depends on the comparison alone, and a training task has one limit and mostly one reading.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +11,14 @@ use stepladder_core::trace::Episode;
 
 const FAMILY: &str = "use-thermometer";
 const LIMIT: (&str, &str) = ("above ", " degrees celsius");
-/// Limits that the simulator's tasks have.
+/// Limits in the simulator's tasks, in degrees Celsius.
 const LIMITS: [i32; 5] = [-50, 0, 50, 100, 200];
-/// How far readings are from the limit at most.
+/// Maximum distance of a reading from the limit.
 const FAR: i32 = 110;
-/// What stands before a reading, in answers and in progress texts.
+/// Text before a reading, in observations and in progress texts.
 const BEFORE: [&str; 3] = ["measures a temperature of ", "solid at ", "liquid at "];
 
-/// Old and new temperatures of one episode.
+/// Mapping from old to new temperatures for one episode.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Readings {
     limit: (i32, i32),
@@ -31,7 +31,7 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
 }
 
 impl Readings {
-    /// For an episode that compares readings with a limit and does nothing else with them.
+    /// Draws temperatures; `None` if the episode does anything with readings but compare them with a limit.
     pub(crate) fn draw(episode: &Episode, rng: &mut Rng) -> Option<Self> {
         if episode.start.family != FAMILY {
             return None;
@@ -49,7 +49,7 @@ impl Readings {
         Some(Self { limit: (old, new), readings })
     }
 
-    /// A text with the new temperatures.
+    /// Replaces the temperatures in a text.
     pub(crate) fn apply(&self, text: &str) -> String {
         let (old, new) = self.limit;
         let mut text = text.to_owned();

@@ -1,20 +1,20 @@
-//! The same world with other names: what is done to chocolate is done to lead likewise.
+//! Renaming: episodes with the names of things exchanged.
 //!
-//! The training variations heat two foods and a few metals, look for some animals, wire some colours; development and test
-//! variations have others. A model from scratch that has met a name only as part of the furniture does not copy it, it writes
-//! one that it knows. Renaming teaches it to copy: every thing of a group is called by the name of another one, all through an
-//! episode, in tasks, rooms, answers, actions and labels alike.
+//! Training variations use few substances, animals and colours; development and test variations use others. A
+//! word-level model does not copy a name that it has seen as furniture only, but writes one that it knows.
+//! Renaming teaches it to copy: within an episode each name of a group is replaced by another one of the
+//! group, in tasks, rooms, observations, actions and labels alike.
 //!
 //! | group | renamed |
 //! |---|---|
 //! | solid substances and foods; juices; small things of metal and plastic; products of recipes; letters of unknown substances | always |
 //! | colours of light bulbs and wires, of boxes | always |
-//! | numbers of flower pots | not where something is planted |
-//! | paints: the primary colours change places, mixed colours follow | always |
-//! | kinds of animals, those born and those hatched apart | not where lifespans are compared |
-//! | kinds of fruit trees | always; not their juices |
+//! | numbers of flower pots | except in planting tasks |
+//! | paints: the primary colours are permuted, mixed colours follow | always |
+//! | species of animals, mammals and hatching ones separately | except in lifespan tasks |
+//! | species of fruit trees, not their juices | always |
 //!
-//! What stays is what a label depends on: water and ice, power sources, rooms, tools.
+//! Names that labels depend on are kept: water and ice, power sources, rooms, tools.
 
 use stepladder_core::Start;
 use stepladder_core::seed::Rng;
@@ -24,7 +24,7 @@ use super::readings::Readings;
 
 use rand::seq::SliceRandom;
 
-/// Solids that a room shows as `a substance called NAME`.
+/// Solids that are printed as `a substance called NAME`.
 const CALLED: [&str; 19] = [
     "soap",
     "rubber",
@@ -47,14 +47,14 @@ const CALLED: [&str; 19] = [
     "sodium bicarbonate",
 ];
 
-/// Solids that it shows by their bare names.
+/// Solids that are printed by their bare names.
 const BARE: [&str; 8] =
     ["chocolate", "marshmallow", "ice cream", "bread", "flour", "peanut", "almond", "cashew"];
 
-/// What is mixed in recipes, shown as substances.
+/// Products of recipes that are printed as substances.
 const CALLED_PRODUCTS: [&str; 5] = ["soapy water", "salt water", "sugar water", "sodium acetate", "rust"];
 
-/// What is mixed in recipes, shown by its bare name.
+/// Products of recipes that are printed by their bare names.
 const BARE_PRODUCTS: [&str; 9] = [
     "dough",
     "smores",
@@ -67,22 +67,22 @@ const BARE_PRODUCTS: [&str; 9] = [
     "peanut butter with banana sandwich",
 ];
 
-/// Whether a room shows it as `a substance called NAME`.
+/// Whether it is printed as `a substance called NAME`.
 fn is_called(name: &str) -> bool {
     CALLED.contains(&name) || CALLED_PRODUCTS.contains(&name)
 }
 
-/// Whether a room shows it by its bare name.
+/// Whether it is printed by its bare name.
 fn is_bare(name: &str) -> bool {
     BARE.contains(&name) || BARE_PRODUCTS.contains(&name)
 }
 
-/// Solids that lie about, for tasks that ask for one.
+/// Lists the solids that tasks can ask for.
 pub(crate) fn solids() -> impl Iterator<Item = &'static str> {
     BARE.into_iter().chain(CALLED)
 }
 
-/// Other groups of names that are shown alike.
+/// Other groups of names with equal notation.
 const GROUPS: [&[&str]; 5] = [
     &["aluminum foil", "metal fork", "plastic fork", "paper clip"],
     &["apple juice", "orange juice"],
@@ -91,11 +91,11 @@ const GROUPS: [&[&str]; 5] = [
     HATCHING,
 ];
 
-/// Born as babies.
+/// Animals whose first stage is a baby.
 const MAMMALS: &[&str] =
     &["beaver", "brown bear", "chipmunk", "elephant", "hedgehog", "mouse", "rabbit", "wolf"];
 
-/// Hatched from eggs. Moths are printed as butterflies and toads as frogs, so these are who they are.
+/// Animals that hatch from eggs. Without moths and toads, which are printed as butterflies and frogs.
 const HATCHING: &[&str] = &[
     "ant",
     "bee",
@@ -109,7 +109,7 @@ const HATCHING: &[&str] = &[
     "turtle",
 ];
 
-/// Names in which a name of a group is something else.
+/// Names that contain a name of a group but are something else.
 const KEPT: [&str; 10] = [
     "bee hive",
     "lemon juice",
@@ -127,9 +127,9 @@ const BULBS: [&str; 8] = ["red", "blue", "green", "yellow", "orange", "violet", 
 const BOXES: [&str; 6] = ["red", "blue", "green", "yellow", "orange", "purple"];
 
 const PRIMARY: [&str; 3] = ["red", "blue", "yellow"];
-/// Colours of two paints, as numbers of the primary colours.
+/// Secondary colours of paint and the indices of their primary colours.
 const SECONDARY: [(&str, [usize; 2]); 3] = [("orange", [0, 2]), ("green", [1, 2]), ("violet", [0, 1])];
-/// Colours of a secondary paint and one of its primary ones.
+/// Tertiary colours of paint, with their secondary colour and the index of their primary one.
 const TERTIARY: [(&str, &str, usize); 6] = [
     ("red-orange", "orange", 0),
     ("yellow-orange", "orange", 2),
@@ -145,20 +145,20 @@ const POT: &str = "flower pot ";
 
 type Pairs = Vec<(&'static str, &'static str)>;
 
-/// Who is called what.
+/// Mapping from old to new names.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Names {
-    /// Old name, new name.
+    /// Old and new name, the longest old names first.
     pairs: Pairs,
-    /// Old colour, new colour of bulbs and wires.
+    /// Old and new colour of bulbs and wires.
     bulbs: Pairs,
-    /// The same of boxes.
+    /// Old and new colour of boxes.
     boxes: Pairs,
-    /// The same of paints.
+    /// Old and new colour of paints.
     paints: Pairs,
-    /// New letters of `unknown substance A` and so on.
+    /// New letters of `unknown substance A` and following.
     letters: Vec<u8>,
-    /// New numbers of `flower pot 1` and so on.
+    /// New numbers of `flower pot 1` and following.
     pots: Vec<u8>,
 }
 
@@ -168,7 +168,7 @@ fn shuffled(names: &[&'static str], rng: &mut Rng) -> Pairs {
     names.iter().copied().zip(renamed).collect()
 }
 
-/// Every colour of paint, and what it is called once the primary colours have changed places.
+/// Permutes the primary colours at random. Returns the old and new name of every colour of paint.
 fn paints(rng: &mut Rng) -> Pairs {
     let mut place: Vec<usize> = (0..PRIMARY.len()).collect();
     place.shuffle(rng);
@@ -193,12 +193,12 @@ fn swapped(pairs: &Pairs) -> Pairs {
     pairs
 }
 
-/// `jam sandwich` is no `jam`.
+/// Sorts longer names first, so that `jam sandwich` is not read as `jam`.
 fn longest_first(pairs: &mut Pairs) {
     pairs.sort_by_key(|(old, _)| std::cmp::Reverse(old.len()));
 }
 
-/// The permutation that takes back another one of consecutive characters.
+/// Inverts a permutation of consecutive characters.
 fn inverse(order: &[u8]) -> Vec<u8> {
     let first = order.iter().min().copied().unwrap_or_default();
     let mut back = order.to_vec();
@@ -224,7 +224,7 @@ impl Names {
         let mut letters: Vec<u8> = (b'A'..=b'Z').collect();
         letters.shuffle(rng);
         let mut pots: Vec<u8> = (b'1'..=b'9').collect();
-        // Who plants takes the first pot.
+        // The expert plants in the first pot, so pots keep their order.
         if !family.starts_with("grow-") {
             pots.shuffle(rng);
         }
@@ -233,7 +233,7 @@ impl Names {
         Self { pairs, bulbs: shuffled(&BULBS, rng), boxes: shuffled(&BOXES, rng), paints, letters, pots }
     }
 
-    /// The same names, but `other` is called what `one` is called.
+    /// Gives `other` the new name of `one`.
     pub(crate) fn alike(mut self, one: &str, other: &str) -> Self {
         if let Some((_, name)) = self.pairs.iter().find(|(old, _)| *old == one).copied() {
             self.pairs.iter_mut().filter(|(old, _)| *old == other).for_each(|pair| pair.1 = name);
@@ -241,7 +241,7 @@ impl Names {
         self
     }
 
-    /// Whether the colours that a task mixes are still named in the expert's order, which is that of the alphabet.
+    /// Whether the colours that a task mixes keep their alphabetical order, in which the expert names them.
     fn keeps_order(&self, task: &str) -> bool {
         let Some((_, wanted)) = task.split_once("create ") else { return true };
         let Some((wanted, _)) = wanted.split_once(" paint") else { return true };
@@ -254,7 +254,7 @@ impl Names {
         first.into_iter().chain(last).all(|[one, other]| (one < other) == (new(one) < new(other)))
     }
 
-    /// The names that take these back.
+    /// Returns the inverse mapping.
     pub(crate) fn inverse(&self) -> Self {
         Self {
             pairs: swapped(&self.pairs),
@@ -266,7 +266,8 @@ impl Names {
         }
     }
 
-    /// A text with the new names. In a list of what is seen, a name also takes on the words that go before it.
+    /// Replaces the names in a text. In a list of visible things, the notation changes with the name (`a
+    /// substance called NAME` or the bare name).
     pub(crate) fn apply(&self, text: &str) -> String {
         let mut written = String::with_capacity(text.len() + 32);
         let mut at = 0;
@@ -312,7 +313,7 @@ impl Names {
         let named = &bare[state.len()..];
         let ends = |name: &str| !named[name.len()..].starts_with(|after: char| after.is_alphanumeric());
         let (old, new) = self.pairs.iter().find(|(old, _)| named.starts_with(old) && ends(old))?;
-        // Outside of lists both kinds are called by their names alone.
+        // Outside lists, both groups are printed by their bare names.
         let listed = called.is_some() || (is_bare(old) && listed(written));
         if listed && is_called(new) {
             written.push_str(SUBSTANCE);
@@ -323,7 +324,7 @@ impl Names {
     }
 }
 
-/// The letter or digit behind a name.
+/// Replaces the letter or digit after a name.
 fn numbered(name: &str, order: &[u8], rest: &str, written: &mut String) -> Option<usize> {
     let behind = rest.strip_prefix(name)?;
     let alone = !behind.get(1..).is_some_and(|after| after.starts_with(|c: char| c.is_alphanumeric()));
@@ -334,7 +335,7 @@ fn numbered(name: &str, order: &[u8], rest: &str, written: &mut String) -> Optio
     Some(name.len() + 1)
 }
 
-/// Whether what comes next is an entry of a list of things in sight.
+/// Whether the text continues with an entry of a list of visible things.
 fn listed(before: &str) -> bool {
     before.ends_with('\t') || before.ends_with("(containing ") || before.ends_with(" is: ") || {
         let line = before.rsplit('\n').next().unwrap_or_default();
@@ -342,7 +343,7 @@ fn listed(before: &str) -> bool {
     }
 }
 
-/// Names for an episode that was played with others: labels must be those that the expert would give.
+/// Draws names under which the expert would give the same labels.
 fn draw_kept(start: &Start, rng: &mut Rng) -> Names {
     loop {
         let names = Names::draw(&start.family, rng);
@@ -352,7 +353,7 @@ fn draw_kept(start: &Start, rng: &mut Rng) -> Names {
     }
 }
 
-/// The episode with other names and readings, drawn from `rng`.
+/// Renames the things of an episode and changes its readings; the mapping is drawn from `rng`.
 pub fn rename(episode: &Episode, rng: &mut Rng) -> Episode {
     let names = draw_kept(&episode.start, rng);
     let readings = Readings::draw(episode, rng);

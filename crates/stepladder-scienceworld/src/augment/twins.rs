@@ -1,7 +1,8 @@
-//! Two things of one name: in some practice worlds the soap of the kitchen is called what the task asks for.
+//! Two things with equal names: in some practice worlds the soap in the kitchen has the name of the thing
+//! that the task asks for.
 //!
-//! Training tasks have such twins among seeds and fruits only. The simulator asks which one is meant, and so do we, in its
-//! words; whichever number is answered, the one that the task is about is taken.
+//! In training tasks only seeds and fruits have equal names. The simulator asks which one is meant; this
+//! module asks in the same words. Either answer selects the thing of the task.
 
 use rand::RngExt;
 use stepladder_core::seed::Rng;
@@ -11,38 +12,39 @@ use super::rename::solids;
 use crate::splits::MATTER;
 use crate::view::{Scene, Thing};
 
-/// What is called like the thing that is asked for.
+/// Thing that takes the name of the wanted thing.
 pub(crate) const OTHER: &str = "soap";
 
-/// How the simulator asks.
+/// Beginning of the simulator's question.
 const WHICH: &str =
     "Ambiguous request: Please enter the number for the action you intended (or blank to cancel):";
 
-/// How likely a world of such a task has twins.
-const SHARE: f64 = 0.5;
+/// Probability of twins in a world of such a task.
+const PROBABILITY: f64 = 0.5;
 
-/// Two things of one name. All names here are the simulator's own.
+/// Two things with equal names. All names here are the simulator's.
 #[derive(Debug)]
 pub(crate) struct Twins {
-    /// What the task is about.
+    /// The thing that the task asks for.
     wanted: &'static str,
-    /// The action about which a question was asked.
+    /// Action about which a question is open.
     asked: Option<String>,
 }
 
-/// What becomes of an action.
+/// Interpretation of an action.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Meant {
-    /// It is played, perhaps with the other thing.
+    /// The action to play, possibly on the other thing.
     Play(String),
-    /// This is asked.
+    /// The question to ask.
     Ask(String),
 }
 
 impl Twins {
-    /// Perhaps twins, in tasks that change a solid's state of matter.
+    /// Draws twins with probability [`PROBABILITY`]; `None` also in tasks that do not change a solid's state
+    /// of matter.
     pub(crate) fn draw(start: &Start, rng: &mut Rng) -> Option<Self> {
-        if !MATTER.contains(&start.family.as_str()) || !rng.random_bool(SHARE) {
+        if !MATTER.contains(&start.family.as_str()) || !rng.random_bool(PROBABILITY) {
             return None;
         }
         let task = start.task.split_once('.').map_or(start.task.as_str(), |(task, _)| task);
@@ -50,12 +52,12 @@ impl Twins {
         (wanted != OTHER).then_some(Self { wanted, asked: None })
     }
 
-    /// What the task is about.
+    /// Returns the thing that the task asks for.
     pub(crate) fn wanted(&self) -> &'static str {
         self.wanted
     }
 
-    /// What an action means in view of the room and what is carried.
+    /// Interprets an action, given room and inventory.
     pub(crate) fn meant(&mut self, action: &str, context: &str) -> Meant {
         let answered = self.asked.take();
         if let (Some(action), Ok(0 | 1)) = (answered, action.trim().parse::<u32>()) {
@@ -77,7 +79,7 @@ impl Twins {
     }
 }
 
-/// Whether a name stands in an action as words of their own.
+/// Whether an action contains a name as whole words.
 fn mentions(action: &str, name: &str) -> bool {
     action.match_indices(name).any(|(at, _)| {
         let ends = |text: &str, end: fn(&str) -> Option<char>| end(text).is_none_or(|c| c == ' ');
@@ -86,7 +88,7 @@ fn mentions(action: &str, name: &str) -> bool {
     })
 }
 
-/// Where a thing of that name is, as the simulator's questions say it.
+/// Returns the place of the thing with this name, as printed in the simulator's questions.
 fn place(scene: &Scene, name: &str) -> Option<String> {
     let is = |thing: &Thing| {
         let bare = ["liquid ", "solid "].iter().find_map(|state| thing.name.strip_prefix(state));
@@ -126,12 +128,12 @@ mod tests {
             0:\tfocus on chocolate (in fridge, in kitchen)\n1:\tfocus on chocolate (in kitchen)\n";
         assert_eq!(twins.meant("focus on chocolate", &both), Meant::Ask(question.to_owned()));
         assert_eq!(twins.meant("1", &both), play("focus on chocolate"));
-        // A number that answers nothing, other things, and what only begins like it.
+        // Numbers without an answer, other things, and names that only begin alike.
         assert_eq!(twins.meant("0", &both), play("0"));
         for action in ["open fridge", "eat chocolates"] {
             assert_eq!(twins.meant(action, &both), play(action));
         }
-        // An agent that gives no number plays another action.
+        // An action other than a number is played, not taken as an answer.
         assert!(matches!(twins.meant("focus on chocolate", &both), Meant::Ask(_)));
         assert_eq!(twins.meant("look around", &both), play("look around"));
         assert_eq!(twins.meant("0", &both), play("0"));

@@ -1,4 +1,4 @@
-//! Texts of a fixed form, and questions about what was meant.
+//! Texts of a fixed form, and the simulator's questions about ambiguous actions.
 
 use std::sync::LazyLock;
 
@@ -8,31 +8,31 @@ use super::openers::{self, WHICH};
 use super::text;
 use super::word;
 
-/// The forms, built once.
+/// Parsed table of forms.
 pub(super) static FORMS: LazyLock<Forms> = LazyLock::new(|| Forms::new(openers::form_table()));
 
-/// The answer to an action that may mean several things, as [`WHICH`] and the actions with [`OR`] between them.
+/// Beginning of the answer to an ambiguous action. Encoded as [`WHICH`] and the actions, separated by [`OR`].
 const QUESTION: &str =
     "Ambiguous request: Please enter the number for the action you intended (or blank to cancel):\n";
 const OR: &str = "or:";
-/// Most slots of a form.
+/// Maximum number of slots in a form.
 const MOST_SLOTS: usize = 6;
 
 #[derive(Debug)]
-enum Part {
+enum Piece {
     Literal(String),
-    /// The position of a slot.
+    /// Position of a slot.
     Slot(usize),
 }
 
 #[derive(Debug)]
 struct Form {
     word: String,
-    parts: Vec<Part>,
+    parts: Vec<Piece>,
     slots: usize,
 }
 
-/// All forms.
+/// Table of forms.
 pub(super) struct Forms {
     all: Vec<Form>,
     by_word: FxHashMap<String, usize>,
@@ -48,12 +48,12 @@ impl Forms {
         forms
     }
 
-    /// The words that open forms.
+    /// Lists the opening words of all forms.
     pub(super) fn words(&self) -> impl Iterator<Item = String> {
         self.all.iter().map(|form| form.word.clone())
     }
 
-    /// The words of a text that has one of the forms.
+    /// Encodes a text that has one of the forms; `None` for other texts.
     pub(super) fn encode(&self, text: &str) -> Option<String> {
         if let Some(lines) = text.strip_prefix(QUESTION) {
             return question(lines);
@@ -61,7 +61,7 @@ impl Forms {
         self.all.iter().find_map(|form| form.encode(text))
     }
 
-    /// The text behind words that open with a form.
+    /// Decodes words that begin with the opening word of a form; `None` for other words.
     pub(super) fn decode(&self, words: &[&str]) -> Option<String> {
         let (first, rest) = words.split_first()?;
         if *first == WHICH {
@@ -85,17 +85,17 @@ impl Form {
         let mut rest = text;
         while let Some((literal, after)) = rest.split_once('{') {
             if !literal.is_empty() {
-                parts.push(Part::Literal(literal.to_owned()));
+                parts.push(Piece::Literal(literal.to_owned()));
             }
             let (slot, after) = after.split_once('}').unwrap_or((after, ""));
-            // Slots are counted from one.
+            // Slots are numbered from one.
             let slot = slot.parse::<usize>().unwrap_or(1).clamp(1, MOST_SLOTS) - 1;
             slots = slots.max(slot + 1);
-            parts.push(Part::Slot(slot));
+            parts.push(Piece::Slot(slot));
             rest = after;
         }
         if !rest.is_empty() {
-            parts.push(Part::Literal(rest.to_owned()));
+            parts.push(Piece::Literal(rest.to_owned()));
         }
         Self { word: word.to_owned(), parts, slots }
     }
@@ -106,11 +106,11 @@ impl Form {
         let mut parts = self.parts.iter().peekable();
         while let Some(part) = parts.next() {
             rest = match part {
-                Part::Literal(literal) => rest.strip_prefix(literal.as_str())?,
-                Part::Slot(slot) => {
+                Piece::Literal(literal) => rest.strip_prefix(literal.as_str())?,
+                Piece::Slot(slot) => {
                     let end = match (found[*slot], parts.peek()) {
                         (Some(same), _) => rest.starts_with(same).then_some(str::len(same))?,
-                        (None, Some(Part::Literal(next))) => rest.find(next.as_str())?,
+                        (None, Some(Piece::Literal(next))) => rest.find(next.as_str())?,
                         (None, _) => rest.len(),
                     };
                     found[*slot] = Some(&rest[..end]);
@@ -129,13 +129,13 @@ impl Form {
         Some(words)
     }
 
-    /// With too few words it stops before the first slot that has none.
+    /// Decodes the words of a form. If words are missing, the text ends before the first empty slot.
     fn decode(&self, words: &[&str]) -> String {
         let mut text = String::new();
         for part in &self.parts {
             match part {
-                Part::Literal(literal) => text.push_str(literal),
-                Part::Slot(slot) => match words.get(*slot) {
+                Piece::Literal(literal) => text.push_str(literal),
+                Piece::Slot(slot) => match words.get(*slot) {
                     Some(word) => text.push_str(&word::text_of(word)),
                     None => break,
                 },
@@ -145,7 +145,7 @@ impl Form {
     }
 }
 
-/// The words of the numbered lines `0:\taction\n`.
+/// Encodes the numbered lines `0:\taction\n`.
 fn question(lines: &str) -> Option<String> {
     let mut actions: Vec<(Vec<String>, usize)> = Vec::new();
     for (number, line) in lines.split_inclusive('\n').enumerate() {

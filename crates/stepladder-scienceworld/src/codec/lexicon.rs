@@ -1,10 +1,10 @@
-//! The names of things, what is printed around them, and the parts that they share.
+//! Names of things, with their usual description and the factors that they share.
 
 use std::sync::LazyLock;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-/// What is printed before a name.
+/// Article before a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Article {
     A,
@@ -18,7 +18,7 @@ pub(super) enum Article {
 impl Article {
     pub(super) const ALL: [Self; 6] = [Self::Called, Self::A, Self::An, Self::BigA, Self::The, Self::Bare];
 
-    /// As it is printed.
+    /// Returns the article as it is printed.
     pub(super) fn text(self) -> &'static str {
         match self {
             Self::A => "a ",
@@ -30,7 +30,7 @@ impl Article {
         }
     }
 
-    /// The word that says it where it is not what one expects.
+    /// Returns the word that encodes an unusual article.
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::A => "art:a",
@@ -59,7 +59,7 @@ pub(super) enum Style {
 impl Style {
     pub(super) const ALL: [Self; 4] = [Self::Containing, Self::On, Self::In, Self::See];
 
-    /// The word that says it where it is not what one expects.
+    /// Returns the word that encodes an unusual style.
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Containing => "with:",
@@ -70,17 +70,17 @@ impl Style {
     }
 }
 
-/// What is printed about a thing unless something else is said.
+/// Usual description of a thing; the encoding contains only deviations from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Profile {
     pub(super) article: Article,
     pub(super) state: Option<&'static str>,
     pub(super) door: bool,
-    /// Where its contents are, and that there are none.
+    /// Style of its contents if it is described as empty.
     pub(super) style: Option<Style>,
-    /// The description ends with a stop and a space.
+    /// Whether the description ends with a full stop and a space.
     pub(super) tail: bool,
-    /// Its ends are terminals, not an anode and a cathode.
+    /// Whether its ends are terminals, not an anode and a cathode.
     pub(super) wire: bool,
 }
 
@@ -89,7 +89,7 @@ impl Profile {
         Self { article: Article::A, state: None, door: false, style: None, tail: false, wire: false };
 }
 
-/// Words before a name that make another name, by the group that takes them.
+/// Words before a name that make another name, by the group that they apply to.
 pub(super) const STATES: [&str; 3] = ["solid", "liquid", "gaseous"];
 pub(super) const STAGES: [&str; 7] = ["baby", "hatchling", "juvenile", "adult", "dead", "egg", "living"];
 pub(super) const COLOURS: [&str; 19] = [
@@ -113,21 +113,21 @@ pub(super) const COLOURS: [&str; 19] = [
     "blue-violet",
     "violet-red",
 ];
-/// Stages that are said of plants, after their names.
+/// Life stages that are printed after the names of plants.
 const PLANT_STAGES: [&str; 2] = ["seedling", "reproducing"];
 /// Words after the name of a plant or an animal that make another name.
 const FRUIT_PARTS: [&str; 6] = ["tree", "seed", "plant", "flower", "juice", "pollen"];
 const ANIMAL_PARTS: [&str; 4] = ["egg", "pupa", "larva", "seed"];
 
-/// The names, built once.
+/// Parsed table of names.
 pub(super) static LEXICON: LazyLock<Lexicon> = LazyLock::new(|| Lexicon::new(include_str!("nouns.txt")));
 
-/// All names that the table spans.
+/// All names that the table generates.
 pub(super) struct Lexicon {
     profiles: FxHashMap<String, Profile>,
     /// Names by their first word, the longest first.
     by_first: FxHashMap<&'static str, Vec<String>>,
-    /// Names as the table has them, without words before or after.
+    /// Names as in the table, without words before or after.
     plain: Vec<&'static str>,
     numbered: FxHashSet<String>,
     lettered: FxHashSet<String>,
@@ -178,7 +178,8 @@ impl Lexicon {
             tail: has("tail"),
             wire: has("wire"),
         };
-        // A word before a name that begins with a vowel takes the article with it: `an orange`, `a solid orange juice`.
+        // A word before a name that begins with a vowel changes the article: `an orange`, `a solid orange
+        // juice`.
         let modified = Profile { article: if has("an") { Article::A } else { profile.article }, ..profile };
         for name in names.split(", ") {
             self.plain.push(name);
@@ -217,13 +218,14 @@ impl Lexicon {
         }
     }
 
-    /// A name that an earlier line has stays as it was.
+    /// Adds a name, unless an earlier line has it.
     fn add(&mut self, name: String, profile: Profile) {
         if self.profiles.contains_key(&name) {
             return;
         }
         let first = name.split(' ').next().unwrap_or_default();
-        // The keys live as long as the program, and there is one of each first word.
+        // The table lives as long as the program, so its first words can be leaked; there is one key per
+        // word.
         let names = match self.by_first.get_mut(first) {
             Some(names) => names,
             None => self.by_first.entry(Box::leak(first.to_owned().into_boxed_str())).or_default(),
@@ -232,12 +234,12 @@ impl Lexicon {
         self.profiles.insert(name, profile);
     }
 
-    /// Names as the table has them, without words before or after.
+    /// Lists the names as in the table, without words before or after.
     pub(super) fn plain(&self) -> impl Iterator<Item = &'static str> {
         self.plain.iter().copied()
     }
 
-    /// What is printed about a thing of that name; a thing that is not in the table is `a NAME`.
+    /// Returns the usual description of a thing; a name that is not in the table has the article `a`.
     pub(super) fn profile(&self, name: &str) -> Profile {
         if let Some(profile) = self.profiles.get(name) {
             return *profile;
@@ -249,12 +251,13 @@ impl Lexicon {
         Profile { article: if document { Article::BigA } else { Article::A }, ..Profile::PLAIN }
     }
 
-    /// Whether the table has the name, a number or a letter after it aside.
+    /// Whether the table has the name, ignoring a number or letter after it.
     pub(super) fn knows(&self, name: &str) -> bool {
         self.profiles.contains_key(name) || self.base(name).is_some()
     }
 
-    /// The name by which the simulator orders things: without the stage of a life and the colour of a fruit.
+    /// Returns the name by which the simulator sorts things: without life stage and without the colour of a
+    /// fruit.
     pub(super) fn order<'a>(&self, name: &'a str) -> &'a str {
         match name.split_once(' ') {
             Some((first, rest)) if STAGES.contains(&first) || self.fruit.contains(rest) => rest,
@@ -263,14 +266,14 @@ impl Lexicon {
         }
     }
 
-    /// The name without the number or the letter that tells it from its like.
+    /// Returns the name without the number or letter that distinguishes it from others of its kind.
     fn base<'a>(&self, name: &'a str) -> Option<&'a str> {
         let (base, mark) = name.rsplit_once(' ')?;
         let known = if is_number(mark) { &self.numbered } else { &self.lettered };
         ((is_number(mark) || is_letter(mark)) && known.contains(base)).then_some(base)
     }
 
-    /// The length of the longest name at the start of `text` where `ends` accepts what comes after it.
+    /// Returns the length of the longest name at the start of `text` such that `ends` accepts the rest.
     pub(super) fn longest(&self, text: &str, ends: impl Fn(&str) -> bool) -> Option<usize> {
         let first = &text[..text.find([' ', '.', ',', ';', ':', ')', ']']).unwrap_or(text.len())];
         let names = self.by_first.get(first)?;
@@ -290,7 +293,7 @@ impl Lexicon {
         None
     }
 
-    /// The parts of a name: what it is, and the words that tell it from its like.
+    /// Returns the factors of a name: its kind, and the words that distinguish it from others of its kind.
     pub(super) fn factors(&self, name: &str) -> Vec<String> {
         if let Some(base) = self.base(name) {
             let mark = &name[base.len() + 1..];
@@ -314,7 +317,7 @@ impl Lexicon {
             && self.profiles.contains_key(rest)
         {
             let mut factors = self.factors(rest);
-            // Orange is a fruit as well.
+            // `orange` is also a fruit.
             let colour = COLOURS.contains(&first);
             factors.push(if colour { format!("colour:{first}") } else { first.to_owned() });
             return factors;

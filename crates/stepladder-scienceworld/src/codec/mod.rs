@@ -1,5 +1,5 @@
-//! The compact encoding of ScienceWorld's texts (design D12): a thing is one word wherever it is named, and what is usual
-//! about it goes without saying.
+//! Compact encoding of ScienceWorld's texts (docs/design.md D12): each thing is one word in every kind of
+//! text, and its usual description is omitted.
 //!
 //! | text | compact |
 //! |---|---|
@@ -19,10 +19,10 @@
 //! | `in the kitchen \|\| [Checked: hallway, kitchen]` | `in_the kitchen Checked:[ hallway kitchen` |
 //! | `pick up jug; True` | `pick_up jug ;True` |
 //!
-//! A word with `_` stands for the same text with spaces. Whatever no rule covers stays as it is, word by word; a word
-//! that would be misread gets a backslash. Every encoding is decoded again before it is given out, and where that does
-//! not give the text back, the next plainer one is taken; the plainest spells the text out. So decoding an encoding gives
-//! the text for every text.
+//! A word with `_` encodes the same text with spaces. Text that no rule covers is encoded word by word; a
+//! word that would be misread gets a backslash. Each encoding is decoded for verification. If the result is
+//! not the text, a plainer encoding is tried; the plainest spells the text out. Decoding therefore restores
+//! every text.
 
 mod forms;
 mod lexicon;
@@ -42,7 +42,7 @@ use phrases::{PHRASES, without_article};
 use room::Care;
 use thing::Thing;
 
-/// The codec of ScienceWorld.
+/// Codec of ScienceWorld.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ScienceWorldCodec;
 
@@ -71,9 +71,9 @@ impl Codec for ScienceWorldCodec {
         decode(compact)
     }
 
-    /// `flower_pot_3` has the factors `flower_pot` and `#3`, `red_light_bulb` has `light_bulb` and `red`, `apple_seed` has
-    /// `apple` and `seed`, `kitchen+` has `kitchen` and `+`, `t:15` has every step of a scale up to 10. A plain name
-    /// (`sink`) has itself as its only factor.
+    /// Returns the factors of a word: `flower_pot_3` has `flower_pot` and `#3`, `red_light_bulb` has
+    /// `light_bulb` and `red`, `apple_seed` has `apple` and `seed`, `kitchen+` has `kitchen` and `+`, `t:15`
+    /// has each step of a scale up to 10. A plain name (`sink`) is its only factor.
     fn factors(&self, word: &str) -> Vec<String> {
         if let Some(factors) = word::degrees_factors(word).or_else(|| thing::factors(word)) {
             return factors;
@@ -95,12 +95,13 @@ impl Codec for ScienceWorldCodec {
         LEXICON.factors(&word.replace('_', " "))
     }
 
-    /// A light bulb goes on while one waits, a substance melts, and only the room shows it.
+    /// Yes: that a light bulb went on or a substance melted during `wait` is visible in the room only.
     fn progress_needs_context(&self) -> bool {
         true
     }
 
-    /// Names, temperatures, and what opens an answer: demonstrations show few of the answers to mistakes.
+    /// Names, temperatures and opening words of answers, since demonstrations contain few of the answers to
+    /// mistakes.
     fn words(&self) -> Vec<String> {
         let names = LEXICON.plain().map(|name| name.replace(' ', "_"));
         FORMS.words().chain(names).chain(word::usual_degrees()).collect()
@@ -118,7 +119,7 @@ fn see(text: &str) -> Option<String> {
         return None;
     }
     let mut words = vec![SEE.to_owned()];
-    // An answer has no space at its end.
+    // Answers have no trailing space.
     Thing::parse(text).or_else(|| Thing::parse(&format!("{text} ")))?.write(&mut words)?;
     Some(words.join(" "))
 }

@@ -1,10 +1,10 @@
-//! Phrases that are one word each.
+//! Phrases that are encoded as one word.
 
 use std::sync::LazyLock;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-/// The table, built once.
+/// Parsed table of phrases.
 pub(super) static PHRASES: LazyLock<Phrases> = LazyLock::new(|| Phrases::new(include_str!("phrases.txt")));
 
 const ARTICLES: [&str; 3] = ["the", "a", "an"];
@@ -12,7 +12,7 @@ const ARTICLES: [&str; 3] = ["the", "a", "an"];
 /// Phrases and their words.
 pub(super) struct Phrases {
     by_text: FxHashMap<String, String>,
-    /// Phrases whose word is not the phrase with `_`.
+    /// Phrases by word, where the word is not the phrase with `_`.
     by_word: FxHashMap<String, String>,
     /// Texts by their first word, the longest first.
     by_first: FxHashMap<String, Vec<(String, String)>>,
@@ -55,17 +55,18 @@ impl Phrases {
         self.by_text.insert(text, word);
     }
 
-    /// The word of a whole phrase.
+    /// Returns the word of a whole phrase.
     pub(super) fn word(&self, text: &str) -> Option<&str> {
         self.by_text.get(text).map(String::as_str)
     }
 
-    /// The phrase behind a word that is not spelled like it.
+    /// Returns the phrase of a word that is not spelled like it.
     pub(super) fn text(&self, word: &str) -> Option<&str> {
         self.by_word.get(word).map(String::as_str)
     }
 
-    /// The longest phrase at the start of `text` where `ends` accepts what comes after it: its length and its word.
+    /// Finds the longest phrase at the start of `text` such that `ends` accepts the rest. Returns its length
+    /// and word.
     pub(super) fn longest(&self, text: &str, ends: impl Fn(&str) -> bool) -> Option<(usize, &str)> {
         let first = &text[..text.find([' ', '.', ',', ';', ':', ')', ']']).unwrap_or(text.len())];
         let entries = self.by_first.get(first)?;
@@ -73,19 +74,19 @@ impl Phrases {
         entries.iter().find(|(phrase, _)| fits(phrase)).map(|(phrase, word)| (phrase.len(), word.as_str()))
     }
 
-    /// A verb without the article that its word may carry.
+    /// Returns a verb without the article that its word may include.
     pub(super) fn verb<'a>(&self, word: &'a str) -> Option<&'a str> {
         let bare = without_article(word).unwrap_or(word);
         self.verbs.contains(bare).then_some(bare)
     }
 }
 
-/// `heat_the` as `heat`.
+/// Returns `heat` for `heat_the`.
 pub(super) fn without_article(word: &str) -> Option<&str> {
     ARTICLES.iter().find_map(|article| word.strip_suffix(article)?.strip_suffix('_'))
 }
 
-/// The length of a word with the article behind it at the start of a text: `heat the`.
+/// Returns the length of a word with its article at the start of a text: `heat the`.
 pub(super) fn take_with_article(text: &str) -> Option<usize> {
     let (word, rest) = text.split_once(' ')?;
     let lower = (2..=16).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_lowercase());

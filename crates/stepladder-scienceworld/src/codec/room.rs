@@ -1,12 +1,13 @@
-//! What stands around the agent: the room, its doors, the inventory.
+//! Encoding of the room, its doors and the inventory.
 //!
 //! ```text
 //! room  = ("room:" | "look:" | "room!" | "look!") name {run | line} {door | line} [("inv:" | "inv!") {run | line}]
 //! door  = name ("+" | "-")
 //! line  = "line:" text "end:"
 //! ```
-//! `room:` and `look:` leave out the agent and the air, `inv:` the orange, which have a fixed place in the order of names;
-//! with `!` nothing is left out. `look:` is the answer to `look around`: no inventory, and no line break at the end.
+//! `room:` and `look:` omit the agent and the air, `inv:` the orange, which have a fixed place in the order
+//! of names; with `!` nothing is omitted. `look:` is the answer to `look around`: no inventory, and no line
+//! break at the end.
 
 use super::lexicon::LEXICON;
 use super::openers::{LINE_END, LOOK, ROOM};
@@ -23,7 +24,7 @@ const DOORS: &str = "You also see:\n";
 const CARRIED: &str = "\nIn your inventory, you see:\n";
 const DOOR: (&str, [&str; 2]) = ("A door to the ", [" (that is closed)", " (that is open)"]);
 const MARKS: [char; 2] = ['-', '+'];
-/// Always in sight, and first in the order of names but for what comes before `agent`.
+/// Always visible, and first in the order of names except for names before `agent`.
 const HERE: [(&str, &str); 2] = [("agent", "the agent"), ("air", "a substance called air")];
 const HELD: (&str, &str) = ("orange", "an orange");
 
@@ -32,18 +33,18 @@ enum Line<'a> {
     Raw(&'a str),
 }
 
-/// How much care an encoding takes.
+/// How defensively a room is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Care {
-    /// Every line is taken for what it looks like.
+    /// Every line is encoded as a thing if it looks like one.
     None,
-    /// Lines that would not come back are spelled out.
+    /// Lines that would not be restored are spelled out.
     Lines,
-    /// Nothing is left out either.
+    /// In addition, nothing is omitted.
     Full,
 }
 
-/// The words of a room.
+/// Encodes a room; `None` if the text is not one.
 pub(super) fn encode(text: &str, care: Care) -> Option<String> {
     let short = care != Care::Full;
     let (name, rest) = [INSIDE, OUTSIDE].iter().find_map(|(before, after)| {
@@ -93,7 +94,7 @@ fn door(line: &str) -> Option<String> {
     word::name_word(room).map(|room| format!("{room}{mark}"))
 }
 
-/// The room behind a door word, and whether the door is open.
+/// Returns the room of a door word, and whether the door is open.
 pub(super) fn door_of(word: &str) -> Option<(&str, bool)> {
     let room = word.strip_suffix(MARKS)?;
     (room.len() > 1 && word::name_word(&word::text_of(room)).is_some())
@@ -106,7 +107,7 @@ fn lines(text: &str, care: Care) -> Option<Vec<Line<'_>>> {
         .collect()
 }
 
-/// A line as a thing where that gives the line back and has words.
+/// Parses a line as a thing if printing restores the line and every part has a word.
 fn read_thing(line: &str, care: Care) -> Line<'_> {
     let same = |thing: &Thing| {
         care == Care::None || {
@@ -129,7 +130,7 @@ fn printed(line: &Line<'_>, name: &str, text: &str) -> bool {
 
 fn write(lines: Vec<Line<'_>>, words: &mut Vec<String>) {
     let mut things = Vec::new();
-    // Where a thing has no words the text does not come back, and the next attempt takes more care.
+    // If a thing has no words, the text is not restored, and the next attempt encodes more defensively.
     let flush = |things: &mut Vec<Thing>, words: &mut Vec<String>| {
         let _ = thing::write_runs(things, words);
         things.clear();
@@ -152,7 +153,7 @@ fn raw(line: &str, words: &mut Vec<String>) {
     words.push(LINE_END.to_owned());
 }
 
-/// The text behind words that open with a room.
+/// Decodes words that begin with the opening word of a room.
 pub(super) fn decode(words: &[&str]) -> String {
     let (first, words) = words.split_first().map_or(("", words), |(first, words)| (*first, words));
     let (name, words) = words.split_first().map_or(("", words), |(name, words)| (*name, words));
@@ -192,13 +193,13 @@ pub(super) fn decode(words: &[&str]) -> String {
     text
 }
 
-/// A line as it is printed, with the name that orders it.
+/// Printed line with the name that it is sorted by.
 struct Printed {
     name: String,
     text: String,
 }
 
-/// Puts what goes without saying before the first thing with a later name.
+/// Inserts the omitted lines before the first thing with a later name.
 fn insert(lines: &mut Vec<Printed>, name: &str, left_out: &[(&str, &str)]) {
     let at = lines.iter().position(|line| LEXICON.order(&line.name) > name);
     let at = at.unwrap_or(lines.len());
@@ -215,7 +216,7 @@ fn read(words: &[&str], at: &mut usize, ends: impl Fn(&str) -> bool) -> Vec<Prin
     lines
 }
 
-/// The lines that the words at `words[*at..]` stand for: one, or the lines of a run.
+/// Decodes the line at `words[*at..]`, or the lines of a run.
 fn read_line(words: &[&str], at: &mut usize) -> Vec<Printed> {
     if words[*at] == LINE {
         let rest = &words[*at + 1..];

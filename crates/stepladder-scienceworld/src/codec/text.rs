@@ -1,20 +1,22 @@
-//! Free text: phrases, names and temperatures are one word each, the rest word by word.
+//! Encoding of free text: phrases, names and temperatures are one word each, the rest is encoded word by
+//! word.
 
 use super::lexicon::LEXICON;
 use super::openers;
 use super::phrases::{PHRASES, take_with_article};
 use super::word::{self, FLAGS};
 
-/// Signs that join the word before them; each is a word of its own.
+/// Punctuation that is attached to the word before it; each sign is a separate word.
 const SIGNS: &str = ".,:)]!?";
-/// Most signs in a row that are looked at.
+/// Maximum number of consecutive signs.
 const MOST_SIGNS: usize = 4;
-/// Opens a list of places, `|| [Checked: kitchen, hallway]`, as `Checked:[ kitchen hallway ]`.
+/// Beginning of a list of places: `|| [Checked: kitchen, hallway]` is encoded as `Checked:[ kitchen hallway
+/// ]`.
 const LIST: (&str, &str) = ("|| [", ":[");
-/// Closes such a list where the text goes on.
+/// Closing word of such a list if text follows.
 const LIST_END: &str = "]";
 
-/// Whether a word of text would be read as something else in free text.
+/// Whether a word of text would be misread in free text.
 fn reserved(word: &str) -> bool {
     is_sign(word)
         || [LIST_END, ";"].contains(&word)
@@ -28,12 +30,13 @@ fn is_sign(word: &str) -> bool {
     word.len() == 1 && SIGNS.contains(word)
 }
 
-/// Whether a word may end here.
+/// Whether a word may end before `rest`.
 fn ends(rest: &str) -> bool {
     rest.is_empty() || rest.starts_with(' ') || glued(rest).is_some()
 }
 
-/// A word that joins the one before it at the start of `rest`, with the length of its text.
+/// Finds punctuation or a flag at the start of `rest` that is attached to the word before it. Returns the
+/// length of its text and its word.
 fn glued(rest: &str) -> Option<(usize, &'static str)> {
     if let Some((text, flag)) = FLAGS.iter().find(|(text, _)| *text == rest) {
         return Some((text.len(), flag));
@@ -70,7 +73,7 @@ pub(super) fn encode(text: &str, words: &mut Vec<String>) {
     }
 }
 
-/// What stands at the start of `rest`: its length and its word, no word for a list.
+/// Encodes the start of `rest`. Returns its length and its word; no word for a list.
 fn piece(rest: &str) -> (usize, Option<String>) {
     if let Some((len, _)) = take_list(rest) {
         return (len, None);
@@ -98,7 +101,8 @@ fn titled(title: &str) -> bool {
     title.len() > 1 && title.bytes().all(|b| b.is_ascii_alphabetic())
 }
 
-/// A list of places at the start of `rest` whose items are one word each: its length and its parts.
+/// Parses a list of places at the start of `rest` if each item is one word. Returns its length, title and
+/// items.
 fn take_list(rest: &str) -> Option<(usize, (&str, &str))> {
     let after = rest.strip_prefix(LIST.0)?;
     let (title, after) = after.split_once(": ")?;
@@ -119,7 +123,7 @@ fn list(rest: &str, words: &mut Vec<String>) {
     }
 }
 
-/// The text behind words.
+/// Decodes words to free text.
 pub(super) fn decode(words: &[&str]) -> String {
     let mut text = String::new();
     let mut next = 0;
@@ -151,7 +155,7 @@ pub(super) fn decode(words: &[&str]) -> String {
     text
 }
 
-/// Encodes word by word, without anything else: what every text falls back to.
+/// Encodes word by word without any other rule; the fallback for every text.
 pub(super) fn spelled(text: &str) -> String {
     let words: Vec<String> = text.split(' ').map(|word| word::raw(word, reserved)).collect();
     words.join(" ")

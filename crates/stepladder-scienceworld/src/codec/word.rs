@@ -1,27 +1,27 @@
-//! Single words: names, temperatures, runs, and the escape for everything else.
+//! Single words: names, temperatures, repetitions, and the escape of all other words.
 
 use stepladder_core::codec::unescape;
 
 use super::phrases::PHRASES;
 
-/// Longest run that one word stands for: a model may write any number.
+/// Maximum number of repetitions that a word can encode, since a model may write any number.
 const LONGEST_RUN: usize = 99;
-/// Marks a word that stands for its own letters.
+/// Prefix of a word that is spelled literally.
 const ESCAPE: char = '\\';
-/// Opens a temperature.
+/// Prefix of a temperature.
 const DEGREES: &str = "t:";
 const UNIT: &str = " degrees celsius";
-/// Recipes are documents by their title.
+/// Prefixes of a recipe's word and title.
 const RECIPE: (&str, &str) = ("recipe:", "recipe titled instructions to make ");
-/// Most words of a name that the lexicon does not have.
+/// Maximum number of words in a name that is not in the lexicon.
 const LONGEST_NAME: usize = 6;
-/// Steps of the scale on which temperatures are compared.
+/// Thresholds of the scale on which temperatures are compared, in degrees Celsius.
 const LADDER: [i32; 14] = [-100, -50, -20, -10, 0, 10, 20, 50, 100, 150, 200, 300, 500, 1000];
 
-/// The finished flag of an executor's reply.
+/// Completion flag of an executor's reply.
 pub(super) const FLAGS: [(&str, &str); 2] = [("; True", ";True"), ("; False", ";False")];
 
-/// The word of a name: spaces become `_`. None for what is no name.
+/// Encodes a name: spaces become `_`. `None` for other text.
 pub(super) fn name_word(name: &str) -> Option<String> {
     if let Some(word) = PHRASES.word(name).filter(|word| word.starts_with("book:")) {
         return Some(word.to_owned());
@@ -37,7 +37,7 @@ pub(super) fn name_word(name: &str) -> Option<String> {
     (name.split(' ').count() <= LONGEST_NAME && name.split(' ').all(plain)).then(|| name.replace(' ', "_"))
 }
 
-/// The word of a slot's text: a name or a temperature.
+/// Encodes a slot's text: a name or a temperature.
 pub(super) fn value_word(text: &str) -> Option<String> {
     match text.strip_suffix(UNIT) {
         Some(number) => degrees_word(number),
@@ -45,22 +45,22 @@ pub(super) fn value_word(text: &str) -> Option<String> {
     }
 }
 
-/// `-10.0` as `t:-10.0`.
+/// Encodes `-10.0` as `t:-10.0`.
 pub(super) fn degrees_word(number: &str) -> Option<String> {
     is_decimal(number).then(|| format!("{DEGREES}{number}"))
 }
 
-/// The words of the temperatures that readings usually show, in whole degrees.
+/// Lists the words of common readings, in whole degrees.
 pub(super) fn usual_degrees() -> impl Iterator<Item = String> {
     (-160..=310).map(|number| format!("{DEGREES}{number}"))
 }
 
-/// The number behind a temperature word.
+/// Returns the number of a temperature word.
 pub(super) fn degrees(word: &str) -> Option<&str> {
     word.strip_prefix(DEGREES).filter(|number| is_decimal(number))
 }
 
-/// The length of a temperature with its unit at the start of a text, and its word.
+/// Parses a temperature with its unit at the start of a text. Returns its length and its word.
 pub(super) fn take_degrees(text: &str) -> Option<(usize, String)> {
     if !text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
         return None;
@@ -76,22 +76,22 @@ fn is_decimal(number: &str) -> bool {
     number.split_once('.').map_or_else(|| digits(number), |(whole, part)| digits(whole) && digits(part))
 }
 
-/// `*3`: what stands before it, three times.
+/// Encodes a number of repetitions: `*3` repeats the thing before it, to three in all.
 pub(super) fn run_word(times: usize) -> String {
     format!("*{times}")
 }
 
-/// How often a run repeats.
+/// Decodes a number of repetitions.
 pub(super) fn run(word: &str) -> Option<usize> {
     word.strip_prefix('*')?.parse().ok().filter(|times| (2..=LONGEST_RUN).contains(times))
 }
 
-/// The most that one run word may stand for.
+/// Returns the maximum number of repetitions that a word can encode.
 pub(super) fn longest_run() -> usize {
     LONGEST_RUN
 }
 
-/// The text of a word that stands by itself.
+/// Decodes a word outside any structure.
 pub(super) fn text_of(word: &str) -> String {
     if word.starts_with(ESCAPE) {
         return unescape(word);
@@ -108,7 +108,7 @@ pub(super) fn text_of(word: &str) -> String {
     word.replace('_', " ")
 }
 
-/// A word of text that no other rule covers.
+/// Encodes a word of text that no other rule covers.
 pub(super) fn raw(text: &str, reserved: impl Fn(&str) -> bool) -> String {
     let odd = |c: char| c.is_whitespace() || c.is_control();
     let marker = text.starts_with('<') && text.ends_with('>');
@@ -133,15 +133,15 @@ pub(super) fn raw(text: &str, reserved: impl Fn(&str) -> bool) -> String {
     word
 }
 
-/// The parts of a temperature: every step of the ladder that it has reached, so that which of two is higher is one
-/// difference of sums.
+/// Returns the factors of a temperature: every threshold of the ladder that it has reached. A model can then
+/// compare two temperatures by the difference of two sums.
 pub(super) fn degrees_factors(word: &str) -> Option<Vec<String>> {
     let number: f64 = degrees(word)?.parse().ok()?;
     let reached = LADDER.iter().filter(|step| number >= f64::from(**step)).map(|step| format!("t>={step}"));
     Some(std::iter::once("t".to_owned()).chain(reached).collect())
 }
 
-/// The parts of a recipe.
+/// Returns the product of a recipe's word.
 pub(super) fn recipe(word: &str) -> Option<&str> {
     word.strip_prefix(RECIPE.0)
 }

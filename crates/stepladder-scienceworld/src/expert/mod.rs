@@ -18,7 +18,7 @@ use stepladder_core::query::{Query, Role};
 use stepladder_core::reply::executor_reply;
 
 use crate::view::Scene;
-use plan::{Act, Plan};
+use plan::{Act, PlannerInput};
 
 /// The expert of ScienceWorld's 24 task types of the published protocol.
 #[derive(Debug, Clone, Copy, Default)]
@@ -28,7 +28,7 @@ pub struct ScienceWorldExpert;
 const LOOK: &str = "look around";
 
 impl ScienceWorldExpert {
-    fn plan(self, plan: &Plan<'_>) -> String {
+    fn plan(self, plan: &PlannerInput<'_>) -> String {
         families::ALL.iter().find_map(|family| family.plan(plan)).unwrap_or_else(|| LOOK.to_owned())
     }
 
@@ -58,7 +58,7 @@ impl Expert for ScienceWorldExpert {
         Some(match query {
             Query::Planner { task, earlier, progress, observation } => {
                 let scene = Scene::read(observation);
-                self.plan(&Plan { task, earlier, progress, scene: &scene })
+                self.plan(&PlannerInput { task, earlier, progress, scene: &scene })
             }
             Query::Executor { subtask, observation, progress } => {
                 let Act { action, finished } = self.act(subtask, &Scene::read(observation), progress);

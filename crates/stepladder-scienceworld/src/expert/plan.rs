@@ -4,7 +4,7 @@ use super::progress;
 use crate::view::Scene;
 
 /// What a planner reads.
-pub(super) struct Plan<'a> {
+pub(super) struct PlannerInput<'a> {
     /// The task description.
     pub(super) task: &'a str,
     /// Subtasks issued so far.
@@ -15,7 +15,7 @@ pub(super) struct Plan<'a> {
     pub(super) scene: &'a Scene,
 }
 
-impl Plan<'_> {
+impl PlannerInput<'_> {
     /// The latest subtask.
     pub(super) fn last(&self) -> Option<&str> {
         self.earlier.last().map(String::as_str)
@@ -54,7 +54,7 @@ impl Act {
 /// A group of task types that are solved alike.
 pub(super) trait TaskFamily: Sync {
     /// The next subtask; none where the task is not of this family.
-    fn plan(&self, plan: &Plan<'_>) -> Option<String>;
+    fn plan(&self, plan: &PlannerInput<'_>) -> Option<String>;
 
     /// The next action of a subtask that only this family issues; none for other subtasks.
     fn act(&self, subtask: &str, scene: &Scene, progress: &str) -> Option<Act> {

@@ -1,4 +1,4 @@
-//! What the texts of the simulator say, read as an agent reads them: no hidden state.
+//! Parser of observations: structured rooms and things, without hidden state.
 
 mod thing;
 
@@ -6,26 +6,26 @@ pub use thing::Thing;
 
 use stepladder_core::Observation;
 
-/// The room and the inventory of one moment, and the answer to the last action.
+/// Room, inventory and last feedback at one step.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Scene {
     /// Answer to the last action; empty right after a reset.
     pub feedback: String,
     /// Name of the room: `kitchen`, `outside`.
     pub room: String,
-    /// What stands in the room, outermost things only.
+    /// Things in the room, outermost only.
     pub things: Vec<Thing>,
-    /// Rooms behind the doors, and whether the door is open.
+    /// Rooms behind the doors, and whether each door is open.
     pub doors: Vec<(String, bool)>,
-    /// What the agent carries.
+    /// Things in the inventory, outermost only.
     pub inventory: Vec<Thing>,
 }
 
 impl Scene {
-    /// Reads an observation; what it does not say stays empty.
+    /// Parses an observation. Fields without text stay empty.
     pub fn read(observation: &Observation) -> Self {
         let mut scene = Self { feedback: observation.feedback.clone(), ..Self::default() };
-        let mut part = Part::Room;
+        let mut section = Section::Room;
         for line in observation.context.lines() {
             if let Some(named) = ["This room is called the ", "This outside location is called the "]
                 .iter()
@@ -33,58 +33,58 @@ impl Scene {
             {
                 scene.room = named.split('.').next().unwrap_or_default().to_owned();
             } else if line.starts_with("You also see") {
-                part = Part::Doors;
+                section = Section::Doors;
             } else if line.starts_with("In your inventory") {
-                part = Part::Inventory;
+                section = Section::Inventory;
             } else if let Some(text) = line.strip_prefix('\t') {
-                match part {
-                    Part::Room => scene.things.extend(thing::things(text)),
-                    Part::Inventory => scene.inventory.extend(thing::things(text)),
-                    Part::Doors => scene.doors.extend(door(text)),
+                match section {
+                    Section::Room => scene.things.extend(thing::things(text)),
+                    Section::Inventory => scene.inventory.extend(thing::things(text)),
+                    Section::Doors => scene.doors.extend(door(text)),
                 }
             }
         }
         scene
     }
 
-    /// Everything in sight in the room, outermost first, each with what it is directly in.
+    /// Lists all visible things in the room, outermost first, each with its direct container.
     pub fn visible(&self) -> Vec<(&Thing, Option<&Thing>)> {
         flatten(&self.things)
     }
 
-    /// Everything that the agent carries, each with what it is directly in.
+    /// Lists all carried things, each with its direct container.
     pub fn carried(&self) -> Vec<(&Thing, Option<&Thing>)> {
         flatten(&self.inventory)
     }
 
-    /// The first thing in sight in the room with that name.
+    /// Finds the first visible thing in the room with this name.
     pub fn find(&self, name: &str) -> Option<&Thing> {
         self.visible().into_iter().find(|(thing, _)| thing.is_called(name)).map(|(thing, _)| thing)
     }
 
-    /// What a thing of that name in the room is directly in.
+    /// Returns the direct container of the thing with this name in the room.
     pub fn around(&self, name: &str) -> Option<&Thing> {
         self.visible().into_iter().find(|(thing, _)| thing.is_called(name)).and_then(|(_, around)| around)
     }
 
-    /// The thing of that name that the agent holds itself, not inside another thing.
+    /// Returns the thing with this name that is directly in the inventory.
     pub fn held(&self, name: &str) -> Option<&Thing> {
         self.inventory.iter().find(|thing| thing.is_called(name))
     }
 
-    /// Whether a thing of that name is carried, also inside another thing.
+    /// Whether a thing with this name is carried, also inside another thing.
     pub fn carries(&self, name: &str) -> bool {
         self.carried().iter().any(|(thing, _)| thing.is_called(name))
     }
 
-    /// Whether the door to a room is open; none where there is no such door.
+    /// Whether the door to a room is open; `None` without such a door.
     pub fn door(&self, room: &str) -> Option<bool> {
         self.doors.iter().find(|(to, _)| to == room).map(|(_, open)| *open)
     }
 }
 
 #[derive(Clone, Copy)]
-enum Part {
+enum Section {
     Room,
     Doors,
     Inventory,

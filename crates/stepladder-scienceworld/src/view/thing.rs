@@ -1,4 +1,4 @@
-//! How the simulator describes a thing: its name, its state, what is in it.
+//! Parser of the simulator's descriptions of things: name, state and contents.
 //!
 //! ```text
 //! thing = [article] name [ " (" title ") titled " words ] { suffix }
@@ -10,22 +10,22 @@
 //!        | (". In the " | ". On the ") name (" is: " | " you see: ") things "."
 //! ```
 
-/// One thing in sight.
+/// One visible thing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Thing {
-    /// Its name without article: `glass cup`, `sodium chloride`, `apple tree in the adult stage`.
+    /// Name without article: `glass cup`, `sodium chloride`, `apple tree in the adult stage`.
     pub name: String,
-    /// Printed as `a substance called NAME`.
+    /// Whether it is printed as `a substance called NAME`.
     pub substance: bool,
-    /// `turned off`, `off`, `deactivated`, `open`, …; empty where none is printed.
+    /// `turned off`, `off`, `deactivated`, `open`, …; empty if none is printed.
     pub state: String,
-    /// Degrees Celsius that it shows.
+    /// Temperature that it shows, in degrees Celsius.
     pub reading: Option<i32>,
-    /// Whether its door is open, where it has one.
+    /// Whether its door is open; `None` without a door.
     pub door: Option<bool>,
-    /// What is in or on it, as far as one can see.
+    /// Visible things in or on it.
     pub contents: Vec<Self>,
-    /// Whether anything is said about its contents.
+    /// Whether its contents are mentioned, even as empty.
     pub holds: bool,
 }
 
@@ -35,13 +35,14 @@ impl Thing {
         matches!(self.state.as_str(), "on" | "turned on" | "activated")
     }
 
-    /// Whether an action may call it so: its name, for a fruit also without the colour (`orange apricot`).
+    /// Whether an action may refer to it by this name: its own, for a fruit also without the colour (`orange
+    /// apricot`).
     pub fn is_called(&self, name: &str) -> bool {
         let before = self.name.strip_suffix(name);
         before.is_some_and(|before| before.is_empty() || COLOURS.contains(&before))
     }
 
-    /// It and everything in it, outermost first, each with what it is directly in.
+    /// Visits the thing and everything in it, outermost first, each with its direct container.
     pub fn walk<'a>(&'a self, inside: Option<&'a Self>, visit: &mut impl FnMut(&'a Self, Option<&'a Self>)) {
         visit(self, inside);
         for thing in &self.contents {
@@ -50,13 +51,13 @@ impl Thing {
     }
 }
 
-/// What is printed before the name of a fruit.
+/// Colours that are printed before the name of a fruit.
 const COLOURS: [&str; 7] = ["red ", "orange ", "yellow ", "green ", "blue ", "purple ", "brown "];
 
-/// What follows a wire's name in the inventory, without a space.
+/// Text after a wire's name in the inventory, without a space between.
 const TERMINALS: &str = "its terminal 1 is connected to";
 
-/// Reads a comma-separated list of things.
+/// Parses a comma-separated list of things.
 pub(super) fn things(text: &str) -> Vec<Thing> {
     Reader { rest: text }.list()
 }
@@ -96,7 +97,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A book's title in brackets, with the space before it; what is repeated after it is skipped.
+    /// Skips a book's title in brackets, with the space before it and its repetition; returns the title.
     fn title(&mut self) -> Option<&'a str> {
         let (inside, rest) = self.rest.split_once(") titled ")?;
         if inside.strip_prefix(" (")?.contains(['(', ')']) {
@@ -141,7 +142,7 @@ impl<'a> Reader<'a> {
                 self.eat(".");
                 self.eat(" ");
                 if self.rest.starts_with("In the ") || self.rest.starts_with("On the ") {
-                    // A second list of the same thing; its stop was eaten above.
+                    // A second list of the same thing; its full stop has already been consumed.
                     self.until(&[": "]);
                     self.eat(": ");
                     thing.contents.extend(self.list());

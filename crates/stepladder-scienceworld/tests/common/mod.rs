@@ -2,7 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used, reason = "helpers of tests; each test takes what it needs")]
 
 use stepladder_scienceworld::augment::WithPractice;
-use stepladder_scienceworld::{Jar, Options, Pool, PoolOptions, ScienceWorld};
+use stepladder_scienceworld::{Jar, Pool, PoolOptions, ScienceWorld, SimulatorOptions};
 use stepladder_testing::{data_root, skip};
 
 /// Simulators of a version; the test is skipped where there is no simulator or no Java.
@@ -11,7 +11,7 @@ pub(crate) fn pool_with(version: &str, options: PoolOptions) -> Option<Pool> {
     let pool = Pool::new(Jar::below(&root, version), options);
     match pool.tasks() {
         Ok(_) => Some(pool),
-        Err(failure) if failure.to_string().starts_with("no Java") => {
+        Err(failure) if failure.to_string().starts_with("Java was not found") => {
             skip(failure);
             None
         }
@@ -21,13 +21,16 @@ pub(crate) fn pool_with(version: &str, options: PoolOptions) -> Option<Pool> {
 
 /// One simulator of the default version.
 pub(crate) fn pool() -> Option<Pool> {
-    pool_with("1.2.3", PoolOptions { workers: 1, ..PoolOptions::default() })
+    pool_with("1.2.3", PoolOptions { jvms: 1, ..PoolOptions::default() })
 }
 
 /// The task set in one simulator of the default version.
 pub(crate) fn set() -> Option<WithPractice> {
     pool()?;
     let root = data_root("scienceworld/1.2.3/scienceworld.jar")?;
-    let pool = PoolOptions { workers: 1, ..PoolOptions::default() };
-    Some(WithPractice(ScienceWorld::new(Some(&root), Options { pool, ..Options::default() })))
+    let pool = PoolOptions { jvms: 1, ..PoolOptions::default() };
+    Some(WithPractice(ScienceWorld::new(
+        Some(&root),
+        SimulatorOptions { pool, ..SimulatorOptions::default() },
+    )))
 }

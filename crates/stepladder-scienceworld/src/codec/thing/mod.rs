@@ -1,4 +1,4 @@
-//! Descriptions of things: what is usual about a thing goes without saying.
+//! Descriptions of things; only deviations from the usual description are encoded.
 //!
 //! ```text
 //! thing    = [article] name {tag} [state] [temperature] [door] [style] [contents] ["loose" | "joined:" end end] [tail]
@@ -14,10 +14,10 @@ use super::lexicon::{Article, LEXICON, Profile, Style};
 
 pub(super) use words::{read_run, write_runs};
 
-/// Things in things in things: far deeper than the simulator goes.
+/// Maximum nesting of things, far deeper than in the simulator.
 const DEEPEST: usize = 16;
 const NOTHING: &str = "nothing";
-/// What may stand right behind a name, and its word.
+/// Texts that may directly follow a name, and their words.
 const TAGS: [(&str, &str); 10] = [
     (" in the seed stage", "stage:seed"),
     (" in the seedling stage", "stage:seedling"),
@@ -30,10 +30,10 @@ const TAGS: [(&str, &str); 10] = [
     (" (that looks unwell)", "unwell"),
     (", that is covered in pollen", "pollinated"),
 ];
-/// Before a state; alone where the usual state is not printed.
+/// Prefix of a state; alone if the usual state is not printed.
 const STATE: &str = "is:";
 
-/// One thing with what is said about it.
+/// Thing with its description.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Thing {
     article: Article,
@@ -44,7 +44,7 @@ pub(super) struct Thing {
     reading: Option<String>,
     door: Option<bool>,
     contents: Option<(Style, Vec<Self>)>,
-    /// What its ends are connected to: the end of a thing, and the thing.
+    /// Connections of both ends: the end of another thing and that thing's name, or nothing.
     ends: Option<[Option<(String, String)>; 2]>,
     tail: bool,
 }
@@ -54,7 +54,7 @@ impl Thing {
         LEXICON.profile(&self.name)
     }
 
-    /// How its contents are printed if they are: what is shut shows none, what grows bears.
+    /// Returns the style of its contents if they are usually printed: closed things print none, plants do.
     fn usual_style(&self) -> Option<Style> {
         match self.door {
             Some(false) => None,
@@ -62,19 +62,19 @@ impl Thing {
         }
     }
 
-    /// How its contents are printed where there are some.
+    /// Returns the style of its contents if there are any.
     fn contents_style(&self) -> Style {
         let bears = [" tree", " plant"].iter().any(|end| self.name.ends_with(end));
         self.profile().style.unwrap_or(if bears { Style::See } else { Style::Containing })
     }
 
-    /// Whether a run may repeat it: repeating what holds things could fill the memory.
+    /// Whether a run may repeat it. Repeating things with contents could exhaust memory.
     fn simple(&self) -> bool {
         self.contents.as_ref().is_none_or(|(_, things)| things.is_empty())
     }
 }
 
-/// The parts of what may follow a name.
+/// Returns the factors of a word that may follow a name.
 pub(super) fn factors(word: &str) -> Option<Vec<String>> {
     if let Some(state) = word.strip_prefix(STATE).or_else(|| word.strip_prefix("is_")) {
         let last = state.rsplit('_').next().unwrap_or_default();

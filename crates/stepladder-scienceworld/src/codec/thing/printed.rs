@@ -1,4 +1,4 @@
-//! Things as the simulator prints them.
+//! Things in the simulator's text: parser and printer.
 
 use super::{DEEPEST, NOTHING, TAGS, Thing};
 use crate::codec::lexicon::{Article, LEXICON, Style};
@@ -6,21 +6,21 @@ use crate::codec::word;
 
 const READING: &str = ", currently reading a temperature of ";
 const UNIT: &str = " degrees celsius";
-/// How the ends are printed: of most things, and of wires.
+/// Texts before the ends: of most things, and of wires.
 const ENDS: [[&str; 2]; 2] = [
     [". its anode is connected to: ", " its cathode is connected to: "],
     ["its terminal 1 is connected to: ", " its terminal 2 is connected to: "],
 ];
 
 impl Thing {
-    /// Reads a whole text as one thing.
+    /// Parses a whole text as one thing.
     pub(in crate::codec) fn parse(text: &str) -> Option<Self> {
         let mut reader = Reader { rest: text };
         let thing = reader.thing(0)?;
         reader.rest.is_empty().then_some(thing)
     }
 
-    /// Appends the text.
+    /// Appends the simulator's text.
     pub(in crate::codec) fn print(&self, text: &mut String) {
         text.push_str(self.article.text());
         text.push_str(&self.name);
@@ -92,7 +92,7 @@ impl<'a> Reader<'a> {
         taken
     }
 
-    /// `. The NAME door is `, `. On the NAME is: `: eats it if the name is right.
+    /// Consumes `. The NAME door is ` or `. On the NAME is: ` if the name is right.
     fn named(&mut self, before: &str, name: &str, after: &str) -> bool {
         let rest = self
             .rest
@@ -129,7 +129,7 @@ impl<'a> Reader<'a> {
         let mut name =
             self.rest[..self.rest.find([',', '.', '(', ')', ':']).unwrap_or(self.rest.len())].trim_end();
         let tags = TAGS.iter().map(|(text, _)| *text);
-        // Wires are printed without a stop before their ends.
+        // Wires are printed without a full stop before their ends.
         let after = tags.chain([ENDS[1][0]]).filter_map(|text| name.find(text.trim_end_matches(": "))).min();
         name = &name[..after.unwrap_or(name.len())];
         word::name_word(name)?;
@@ -169,7 +169,7 @@ impl<'a> Reader<'a> {
             thing.door = Some(open);
             (open || self.eat("closed. ")).then_some(())?;
         }
-        // After a door that is open its stop has been read.
+        // The full stop after `door is open` has already been consumed.
         let stop = if thing.door == Some(true) { " " } else { ". " };
         if self.eat(" (containing ") {
             thing.contents = Some((Style::Containing, self.list(depth + 1)?));
@@ -197,7 +197,7 @@ impl<'a> Reader<'a> {
         Some(thing)
     }
 
-    /// `nothing.` or `a END on NAME.`
+    /// Parses `nothing.` or `a END on NAME.`
     #[expect(clippy::option_option, reason = "an end may be connected to nothing, and a text may be no end")]
     fn end(&mut self) -> Option<Option<(String, String)>> {
         let joined = if self.eat(NOTHING) {

@@ -1,4 +1,4 @@
-//! Things as words.
+//! Things in the compact encoding: writer and parser.
 
 use super::{DEEPEST, NOTHING, STATE, TAGS, Thing};
 use crate::codec::lexicon::{Article, LEXICON, Style};
@@ -7,18 +7,18 @@ use crate::codec::word;
 const ONE: &str = ">";
 const OPEN: &str = "(";
 const CLOSE: &str = ")";
-/// Where the usual thing is not printed at all.
+/// A usual door is not printed.
 const NO_DOOR: &str = "door:none";
 const NO_CONTENTS: &str = "unseen";
 const DOOR_OPEN: &str = "door:open";
 const DOOR_SHUT: &str = "door:closed";
-/// Connected to nothing at both ends, or what the ends are connected to.
+/// Both ends connected to nothing, or the prefix of their connections.
 const LOOSE: &str = "loose";
 const JOINED: &str = "joined:";
 const TAIL: [&str; 2] = ["tail:no", "tail:yes"];
 
 impl Thing {
-    /// Appends the words; none where a part has no word.
+    /// Appends the words; `None` if a part has no word.
     pub(in crate::codec) fn write(&self, words: &mut Vec<String>) -> Option<()> {
         let usual = self.profile();
         if self.article != usual.article {
@@ -138,7 +138,7 @@ impl Thing {
     }
 }
 
-/// Words still to be read.
+/// Words that are not yet parsed.
 struct Words<'a> {
     all: &'a [&'a str],
     at: usize,
@@ -149,7 +149,7 @@ impl Words<'_> {
         self.at >= self.all.len()
     }
 
-    /// Takes the next word if `accept` makes something of it.
+    /// Consumes the next word if `accept` returns a value for it.
     fn next_if<T>(&mut self, accept: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let accepted = accept(self.all.get(self.at)?)?;
         self.at += 1;
@@ -162,7 +162,7 @@ impl Words<'_> {
         vec![thing; times.unwrap_or(1)]
     }
 
-    /// What one end is connected to.
+    /// Parses the connection of one end.
     fn end(&mut self) -> Option<(String, String)> {
         let nothing = self.next_if(|word| (word == NOTHING).then_some(())).is_some();
         let mut name = || self.next_if(|word| Some(word::text_of(word)));
@@ -170,7 +170,7 @@ impl Words<'_> {
     }
 }
 
-/// The things that the run at `words[*at..]` stands for; takes at least one word if there is one.
+/// Parses the run at `words[*at..]`; consumes at least one word if there is one.
 pub(in crate::codec) fn read_run(words: &[&str], at: &mut usize) -> Vec<Thing> {
     let mut rest = Words { all: words, at: *at };
     let things = rest.run(0);
@@ -178,7 +178,7 @@ pub(in crate::codec) fn read_run(words: &[&str], at: &mut usize) -> Vec<Thing> {
     things
 }
 
-/// Appends the words of things; says how many runs there are.
+/// Appends the words of things; returns the number of runs.
 pub(in crate::codec) fn write_runs(things: &[Thing], words: &mut Vec<String>) -> Option<usize> {
     let mut rest = things;
     let mut runs = 0;

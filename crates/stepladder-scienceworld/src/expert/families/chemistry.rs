@@ -10,7 +10,7 @@
 //! A recipe is forgotten after its reading, so the subtasks that follow name all ingredients. What can be carried is
 //! brought to the kitchen, where a cup and a sink are, or to the paints; what is missing there is searched.
 
-use super::super::plan::{Act, Plan, TaskFamily};
+use super::super::plan::{Act, PlannerInput, TaskFamily};
 use super::super::{common, map, progress};
 use super::mixing::{ART_STUDIO, Sight, WATER, is, make, things};
 use crate::view::{Scene, Thing};
@@ -66,7 +66,7 @@ impl<'a> Step<'a> {
 }
 
 impl TaskFamily for Chemistry {
-    fn plan(&self, plan: &Plan<'_>) -> Option<String> {
+    fn plan(&self, plan: &PlannerInput<'_>) -> Option<String> {
         let (product, recipe_room) = goal(plan.task)?;
         let read = format!("read the recipe for {product} in the {recipe_room}");
         let recalled = || plan.earlier.iter().rev().find_map(|subtask| named(subtask));
@@ -163,7 +163,7 @@ mod tests {
     fn plan(earlier: &[&str], progress: &str) -> Option<String> {
         let task = "Your task is to use chemistry to create the substance 'salt water'. A recipe and some of the ingredients might be found near the workshop. When you are done, focus on the salt water.";
         let earlier: Vec<String> = earlier.iter().map(|subtask| (*subtask).to_owned()).collect();
-        Chemistry.plan(&Plan {
+        Chemistry.plan(&PlannerInput {
             task,
             earlier: &earlier,
             progress,

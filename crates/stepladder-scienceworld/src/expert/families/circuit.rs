@@ -14,7 +14,7 @@
 //! by the last subtask. Connections are not in sight: the order of the subtasks says what is connected, and within one the
 //! progress text (`connected battery anode`). Wires are used in the order in which they are seen.
 
-use super::super::plan::{Act, Plan, TaskFamily};
+use super::super::plan::{Act, PlannerInput, TaskFamily};
 use super::super::{common, map, progress};
 use crate::view::{Scene, Thing};
 
@@ -44,7 +44,7 @@ pub(super) fn goal(task: &str) -> Option<(&str, &'static [&'static str])> {
 }
 
 impl TaskFamily for Circuit {
-    fn plan(&self, plan: &Plan<'_>) -> Option<String> {
+    fn plan(&self, plan: &PlannerInput<'_>) -> Option<String> {
         let (lamp, sources) = goal(plan.task)?;
         let focus = common::focus(lamp, Some(WORKSHOP));
         let anywhere = common::focus(lamp, None);
@@ -59,8 +59,8 @@ impl TaskFamily for Circuit {
             let source = seen(plan.scene, |thing| sources.contains(&thing.name.as_str()))?;
             Some(Link { from: source, to: lamp, wire: wire(plan)?, watch: None }.text())
         };
-        Some(match Part::parse(last) {
-            Some(Part::Connect(link)) => match link.watch {
+        Some(match Subtask::parse(last) {
+            Some(Subtask::Connect(link)) => match link.watch {
                 // Still dark: connect and wait again.
                 Some(_) => last.to_owned(),
                 None => {
@@ -68,12 +68,12 @@ impl TaskFamily for Circuit {
                     Link { from: link.to, to: link.from, wire, watch: Some(lamp) }.text()
                 }
             },
-            Some(Part::Collect(things)) => take(things.first()?, OUTSIDE),
-            Some(Part::Take { room: WORKSHOP, .. }) if *sources == RENEWABLE => {
+            Some(Subtask::Collect(things)) => take(things.first()?, OUTSIDE),
+            Some(Subtask::Take { room: WORKSHOP, .. }) if *sources == RENEWABLE => {
                 collect(lamp, plan.scene).unwrap_or(focus)
             }
-            Some(Part::Take { .. }) => connect().unwrap_or(focus),
-            Some(Part::Open(_)) => focus,
+            Some(Subtask::Take { .. }) => connect().unwrap_or(focus),
+            Some(Subtask::Open(_)) => focus,
             None if last == anywhere => take(lamp, WORKSHOP),
             None if last == focus && *sources == RENEWABLE => collect(lamp, plan.scene).unwrap_or(focus),
             None if last == focus => connect().unwrap_or(focus),
@@ -82,16 +82,16 @@ impl TaskFamily for Circuit {
     }
 
     fn act(&self, subtask: &str, scene: &Scene, progress: &str) -> Option<Act> {
-        Some(match Part::parse(subtask)? {
-            Part::Collect(things) => gather(&things, scene),
-            Part::Take { thing, room } => carry(thing, room, scene, progress),
-            Part::Connect(link) => link.act(scene, progress),
-            Part::Open(jar) => Act::last(format!("open {jar}")),
+        Some(match Subtask::parse(subtask)? {
+            Subtask::Collect(things) => gather(&things, scene),
+            Subtask::Take { thing, room } => carry(thing, room, scene, progress),
+            Subtask::Connect(link) => link.act(scene, progress),
+            Subtask::Open(jar) => Act::last(format!("open {jar}")),
         })
     }
 
     fn note(&self, subtask: &str, previous: &str, action: &str, scene: &Scene) -> Option<String> {
-        let Some(part) = Part::parse(subtask) else {
+        let Some(part) = Subtask::parse(subtask) else {
             // Gold paths connect both wires of a part in one subtask (`segment`).
             let (_, lamp) = subtask.strip_prefix("connect the ")?.rsplit_once(" and watch the ")?;
             let seen = action.starts_with("wait") || action == "look around";
@@ -100,9 +100,11 @@ impl TaskFamily for Circuit {
             return Some(if previous == now { now.replace(" is ", " is still ") } else { now });
         };
         let link = match part {
-            Part::Connect(link) => link,
-            Part::Take { .. } => return action.strip_prefix("drop ").map(|thing| format!("dropped {thing}")),
-            Part::Collect(_) | Part::Open(_) => return None,
+            Subtask::Connect(link) => link,
+            Subtask::Take { .. } => {
+                return action.strip_prefix("drop ").map(|thing| format!("dropped {thing}"));
+            }
+            Subtask::Collect(_) | Subtask::Open(_) => return None,
         };
         if let Some((end, _)) = action.strip_prefix("connect ").and_then(|ends| ends.split_once(" to ")) {
             let failed = progress::refused(&scene.feedback);
@@ -125,14 +127,14 @@ fn watched(lamp: &str, scene: &Scene) -> Option<String> {
 
 /// A subtask of this module, read from its text.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Part<'a> {
+pub(super) enum Subtask<'a> {
     Collect(Vec<&'a str>),
     Take { thing: &'a str, room: &'a str },
     Connect(Link<'a>),
     Open(&'a str),
 }
 
-impl<'a> Part<'a> {
+impl<'a> Subtask<'a> {
     pub(super) fn parse(text: &'a str) -> Option<Self> {
         if let Some(list) = text.strip_prefix("collect the ") {
             let things: Vec<&str> = list.split(", the ").flat_map(|names| names.split(" and the ")).collect();
@@ -232,7 +234,7 @@ pub(super) fn seen(scene: &Scene, holds: impl Fn(&Thing) -> bool) -> Option<&str
 }
 
 /// The first wire that no subtask has named.
-pub(super) fn wire<'a>(plan: &Plan<'a>) -> Option<&'a str> {
+pub(super) fn wire<'a>(plan: &PlannerInput<'a>) -> Option<&'a str> {
     let used = |wire: &str| {
         let named = format!(" with the {wire}");
         plan.earlier.iter().any(|subtask| subtask.contains(&named))
@@ -299,12 +301,12 @@ mod tests {
             watch: Some("red light bulb"),
         };
         assert_eq!(ring.text(), RING);
-        assert_eq!(Part::parse(RING), Some(Part::Connect(ring)));
+        assert_eq!(Subtask::parse(RING), Some(Subtask::Connect(ring)));
         let things = vec!["solar panel", "red light bulb", "black wire", "blue wire"];
         let text = "collect the solar panel, the red light bulb, the black wire and the blue wire";
-        assert_eq!(Part::parse(text), Some(Part::Collect(things)));
-        assert_eq!(Part::parse("take the dove to the moon"), None);
-        assert_eq!(Part::parse(&open("glass jar", "salt")), Some(Part::Open("glass jar")));
+        assert_eq!(Subtask::parse(text), Some(Subtask::Collect(things)));
+        assert_eq!(Subtask::parse("take the dove to the moon"), None);
+        assert_eq!(Subtask::parse(&open("glass jar", "salt")), Some(Subtask::Open("glass jar")));
     }
 
     #[test]

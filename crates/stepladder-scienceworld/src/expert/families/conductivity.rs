@@ -14,8 +14,8 @@
 //! Subtasks of the circuit are those of [`super::circuit`].
 
 use super::super::common;
-use super::super::plan::{Plan, TaskFamily};
-use super::circuit::{self, BATTERY, Link, Part, WORKSHOP};
+use super::super::plan::{PlannerInput, TaskFamily};
+use super::circuit::{self, BATTERY, Link, Subtask, WORKSHOP};
 
 pub(super) struct Conductivity;
 
@@ -43,7 +43,7 @@ impl<'a> Goal<'a> {
 }
 
 impl TaskFamily for Conductivity {
-    fn plan(&self, plan: &Plan<'_>) -> Option<String> {
+    fn plan(&self, plan: &PlannerInput<'_>) -> Option<String> {
         let goal = Goal::read(plan.task)?;
         let thing = goal.thing;
         let focus = common::focus(thing, Some(goal.room));
@@ -68,8 +68,8 @@ impl TaskFamily for Conductivity {
             let bulb = circuit::seen(plan.scene, |part| part.name.ends_with(" light bulb"))?;
             Some(Link { from: BATTERY, to: bulb, wire: circuit::wire(plan)?, watch: None }.text())
         };
-        Some(match Part::parse(last) {
-            Some(Part::Connect(link)) => {
+        Some(match Subtask::parse(last) {
+            Some(Subtask::Connect(link)) => {
                 let wire = circuit::wire(plan).unwrap_or(link.wire);
                 match link.watch {
                     Some(bulb) if plan.progress == format!("{bulb} is on") => {
@@ -86,7 +86,7 @@ impl TaskFamily for Conductivity {
                 }
             }
             _ if last == focus && goal.room != WORKSHOP => circuit::take(thing, WORKSHOP),
-            Some(Part::Take { .. }) => connect().unwrap_or(focus),
+            Some(Subtask::Take { .. }) => connect().unwrap_or(focus),
             _ if last == focus || last == common::go_to(WORKSHOP) => connect().unwrap_or(focus),
             _ => focus,
         })
@@ -113,7 +113,7 @@ mod tests {
         let scene = Scene::default();
         let next = |progress| {
             Conductivity
-                .plan(&Plan { task: TASK, earlier: &[last.to_owned()], progress, scene: &scene })
+                .plan(&PlannerInput { task: TASK, earlier: &[last.to_owned()], progress, scene: &scene })
                 .unwrap()
         };
         assert_eq!(next("blue light bulb is on"), "put the apricot in the red box in the workshop");

@@ -6,7 +6,7 @@
 //! | `find a KIND in the ROOM` | `find a plant in the greenhouse`, `find an animal outside` |
 //! | `put the THING in the BOX in the ROOM` | `put the flower pot 3 in the red box in the kitchen` |
 
-use super::super::plan::{Act, Plan, TaskFamily};
+use super::super::plan::{Act, PlannerInput, TaskFamily};
 use super::super::{common, map};
 use crate::view::{Scene, Thing};
 
@@ -43,7 +43,7 @@ fn parse_find(subtask: &str) -> Option<(&str, &str)> {
 }
 
 impl TaskFamily for Find {
-    fn plan(&self, plan: &Plan<'_>) -> Option<String> {
+    fn plan(&self, plan: &PlannerInput<'_>) -> Option<String> {
         let (kind, target, room) = goal(plan.task)?;
         let find = find(kind, place(kind, room));
         match plan.last() {

@@ -14,7 +14,7 @@
 //! after ten watered ticks, is grown up after ten more, and flowers after another ten. A flower bears fruit once a bee brings
 //! it pollen of another tree: this takes two pots, an open hive and closed doors.
 
-use super::super::plan::{Act, Plan, TaskFamily};
+use super::super::plan::{Act, PlannerInput, TaskFamily};
 use super::super::{common, map};
 use crate::view::{Scene, Thing};
 
@@ -93,7 +93,7 @@ fn pots(scene: &Scene) -> Vec<&Thing> {
 }
 
 impl TaskFamily for Growing {
-    fn plan(&self, plan: &Plan<'_>) -> Option<String> {
+    fn plan(&self, plan: &PlannerInput<'_>) -> Option<String> {
         let Goal { kind, seeds, fruit } = goal(plan.task)?;
         let scene = plan.scene;
         if scene.held(JAR).is_none() {

@@ -9,7 +9,7 @@
 //! What is not yet in that stage is waited for. Animals stay in a stage for more than ten ticks, plants for five and more.
 
 use super::super::map;
-use super::super::plan::{Act, Plan, TaskFamily};
+use super::super::plan::{Act, PlannerInput, TaskFamily};
 use crate::view::Scene;
 
 pub(super) struct LifeStages;
@@ -63,7 +63,7 @@ fn looks(animal: &str, stage: &str) -> String {
 }
 
 impl TaskFamily for LifeStages {
-    fn plan(&self, plan: &Plan<'_>) -> Option<String> {
+    fn plan(&self, plan: &PlannerInput<'_>) -> Option<String> {
         let mut subtasks = subtasks(plan.task)?;
         let next = |subtask: &String| {
             let again = plan.failed() && plan.last() == Some(subtask);

@@ -7,7 +7,7 @@
 //! | `focus on the shortest-lived animal outside` |
 
 use super::super::map;
-use super::super::plan::{Act, Plan, TaskFamily};
+use super::super::plan::{Act, PlannerInput, TaskFamily};
 use crate::view::Scene;
 
 pub(super) struct Lifespan;
@@ -48,7 +48,7 @@ fn rank(name: &str) -> Option<usize> {
 }
 
 impl TaskFamily for Lifespan {
-    fn plan(&self, plan: &Plan<'_>) -> Option<String> {
+    fn plan(&self, plan: &PlannerInput<'_>) -> Option<String> {
         let (_, wanted) = plan.task.split_once("find the animal with the ")?;
         let both = wanted.contains("then the shortest");
         let first = if wanted.starts_with("longest") { LONGEST } else { SHORTEST };

@@ -13,7 +13,7 @@
 //! takes a hundred. What has to melt first is frozen, and what has to freeze is molten: on the stove if possible, since food
 //! catches fire in the furnace.
 
-use super::super::plan::{Act, Plan, TaskFamily};
+use super::super::plan::{Act, PlannerInput, TaskFamily};
 use super::super::{common, map};
 use crate::view::{Scene, Thing};
 
@@ -79,7 +79,7 @@ pub(super) fn cool(substance: &str) -> String {
 }
 
 impl TaskFamily for Matter {
-    fn plan(&self, plan: &Plan<'_>) -> Option<String> {
+    fn plan(&self, plan: &PlannerInput<'_>) -> Option<String> {
         let (verb, substance) = goal(plan.task)?;
         let last = plan.last().unwrap_or_default();
         let focus = if substance == "water" {

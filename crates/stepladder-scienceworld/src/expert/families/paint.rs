@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `make COLOUR paint from COLOUR paint, COLOUR paint in the art studio` | `make green paint from blue paint, yellow paint in the art studio` |
 
-use super::super::plan::{Plan, TaskFamily};
+use super::super::plan::{PlannerInput, TaskFamily};
 use super::mixing::{self, ART_STUDIO};
 
 pub(super) struct Paint;
@@ -45,7 +45,7 @@ pub(super) fn subtasks(colour: &str) -> Vec<String> {
 }
 
 impl TaskFamily for Paint {
-    fn plan(&self, plan: &Plan<'_>) -> Option<String> {
+    fn plan(&self, plan: &PlannerInput<'_>) -> Option<String> {
         let all = subtasks(colour(plan.task)?);
         let made = plan.progress.starts_with("focused on ");
         let at = plan.last().and_then(|last| all.iter().position(|subtask| subtask == last));

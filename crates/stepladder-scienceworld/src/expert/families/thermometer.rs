@@ -11,7 +11,7 @@
 //! The progress text holds the last reading: `solid at 48 degrees celsius`. What is solid above N degrees melts above them, what is
 //! liquid below N melts below.
 
-use super::super::plan::{Act, Plan, TaskFamily};
+use super::super::plan::{Act, PlannerInput, TaskFamily};
 use super::super::{common, map};
 use super::matter::{POT, in_device, is_liquid, put, seen};
 use crate::view::Scene;
@@ -99,7 +99,7 @@ fn decided(liquid: bool, degrees: i32, limit: i32) -> Option<bool> {
 }
 
 impl TaskFamily for Thermometer {
-    fn plan(&self, plan: &Plan<'_>) -> Option<String> {
+    fn plan(&self, plan: &PlannerInput<'_>) -> Option<String> {
         let goal = goal(plan.task)?;
         let last = plan.last().unwrap_or_default();
         let (thermometer, thing) = (take("thermometer", "kitchen"), take(goal.thing, goal.room));

@@ -1,4 +1,4 @@
-//! One JVM.
+//! One child JVM with the bridge.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
@@ -7,29 +7,29 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::answers::{Answers, Missing};
+use crate::answers::{Answers, ReadError};
 use crate::failure::Failure;
 use crate::java::{Launch, OLDEST_JAVA};
 use crate::wire::{Op, Reply, Request};
 
-/// Lines of the error output that are kept.
+/// Number of last lines of standard error that are kept for messages.
 const TAIL: usize = 20;
 
-/// A JVM is given this long to say hello.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Time limit for the start of a JVM.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Why a call to this JVM got no results.
+/// Reason why a call to this JVM failed.
 #[derive(Debug)]
-pub(crate) enum Trouble {
-    /// The JVM cannot be used any more.
+pub(crate) enum CallError {
+    /// The JVM can no longer be used.
     Broken(String),
-    /// The simulator threw this.
+    /// The simulator threw this exception.
     Threw(String),
 }
 
-/// A child JVM with the bridge in it. Ends with this value.
+/// Child JVM with the bridge. Dropping it kills the process.
 #[derive(Debug)]
-pub(crate) struct Worker {
+pub(crate) struct Jvm {
     child: Child,
     input: ChildStdin,
     answers: Answers,
@@ -38,8 +38,8 @@ pub(crate) struct Worker {
     calls: u32,
 }
 
-impl Worker {
-    /// Starts a JVM and waits until it answers.
+impl Jvm {
+    /// Starts a JVM and waits for its first reply.
     pub(crate) fn start(launch: &Launch) -> Result<Self, Failure> {
         let java = launch.java().display().to_string();
         let failed = |error: std::io::Error| Failure::Start(format!("cannot start {java}: {error}"));
@@ -47,27 +47,27 @@ impl Worker {
         let (Some(input), Some(output), Some(errors)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
-            return Err(Failure::Start(format!("cannot talk to {java}")));
+            return Err(Failure::Start(format!("cannot open pipes to {java}")));
         };
         let tail = Arc::new(Mutex::new(VecDeque::new()));
         let kept = tail.clone();
         let listener = thread::Builder::new().spawn(move || drop(keep_tail(errors, &kept)));
         let listener = Some(listener.map_err(failed)?);
         let answers = Answers::of(output).map_err(failed)?;
-        let mut worker = Self { child, input, answers, tail, listener, calls: 0 };
-        match worker.call(&mut Request::new(Op::Hello), PATIENCE, |mut reply| {
+        let mut jvm = Self { child, input, answers, tail, listener, calls: 0 };
+        match jvm.call(&mut Request::new(Op::Hello), START_TIMEOUT, |mut reply| {
             let version = reply.str()?;
             reply.long()?;
             reply.end(version.to_owned())
         }) {
-            Ok(_) => Ok(worker),
-            Err(Trouble::Broken(what) | Trouble::Threw(what)) => Err(Failure::Start(format!(
-                "no simulator in {java} (Java {OLDEST_JAVA} or newer is needed; STEPLADDER_JAVA may name another): {what}"
+            Ok(_) => Ok(jvm),
+            Err(CallError::Broken(what) | CallError::Threw(what)) => Err(Failure::Start(format!(
+                "{java} cannot run the simulator: {what}; set STEPLADDER_JAVA to a Java {OLDEST_JAVA} or newer"
             ))),
         }
     }
 
-    /// The process.
+    /// Returns the process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -76,55 +76,57 @@ impl Worker {
     pub(crate) fn call<T>(
         &mut self,
         request: &mut Request,
-        patience: Duration,
+        timeout: Duration,
         read: impl FnOnce(Reply<'_>) -> Option<T>,
-    ) -> Result<T, Trouble> {
+    ) -> Result<T, CallError> {
         self.calls = self.calls.wrapping_add(1);
         let sent = self.input.write_all(request.frame(self.calls)).and_then(|()| self.input.flush());
         if sent.is_err() {
             return Err(self.died());
         }
-        let mut reply = match self.answers.next(patience) {
+        let mut reply = match self.answers.next(timeout) {
             Ok(frame) => Reply(frame),
-            Err(Missing::Garbage(what)) => {
-                return Err(Trouble::Broken(format!("the simulator's answer is garbage ({what})")));
+            Err(ReadError::Malformed(what)) => {
+                return Err(CallError::Broken(format!("the simulator's reply is malformed: {what}")));
             }
-            Err(Missing::Late) => {
-                let seconds = patience.as_secs_f64();
-                return Err(Trouble::Broken(format!("the simulator gave no answer for {seconds} s")));
+            Err(ReadError::Timeout) => {
+                let seconds = timeout.as_secs_f64();
+                return Err(CallError::Broken(format!("the simulator did not reply within {seconds} s")));
             }
-            Err(Missing::Ended) => return Err(self.died()),
+            Err(ReadError::Ended) => return Err(self.died()),
         };
-        let garbage = |what: &str| Trouble::Broken(format!("the simulator's answer is garbage ({what})"));
+        let malformed = |what: &str| CallError::Broken(format!("the simulator's reply is malformed: {what}"));
         if reply.int() != Some(self.calls) {
-            return Err(garbage("it belongs to another call"));
+            return Err(malformed("its call number is wrong"));
         }
         match reply.byte() {
-            Some(0) => read(reply).ok_or_else(|| garbage("it does not fit the question")),
-            Some(1) => Err(reply.text().map_or_else(|| garbage("a broken message"), Trouble::Threw)),
-            _ => Err(garbage("neither results nor an error")),
+            Some(0) => read(reply).ok_or_else(|| malformed("unexpected fields")),
+            Some(1) => {
+                Err(reply.text().map_or_else(|| malformed("an unreadable error message"), CallError::Threw))
+            }
+            _ => Err(malformed("an unknown status byte")),
         }
     }
 
-    /// How the process ended, as far as it can be seen.
-    fn died(&mut self) -> Trouble {
-        // Its output is closed, so it is gone or as good as gone.
+    /// Ends the process and describes how it ended.
+    fn died(&mut self) -> CallError {
+        // Its output is closed, so it has ended or is useless.
         let _ = self.child.kill();
         let status = self.child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
         let _ = self.listener.take().map(JoinHandle::join);
         let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
         let said = if tail.is_empty() {
-            "it said nothing".to_owned()
+            "standard error is empty".to_owned()
         } else {
-            format!("it said: {}", tail.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" | "))
+            format!("standard error: {}", tail.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" | "))
         };
         let memory =
             if tail.iter().any(|line| line.contains("OutOfMemoryError")) { ", out of memory" } else { "" };
-        Trouble::Broken(format!("the simulator's process died ({status}{memory}); {said}"))
+        CallError::Broken(format!("the simulator's process died ({status}{memory}); {said}"))
     }
 }
 
-impl Drop for Worker {
+impl Drop for Jvm {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
