@@ -1,5 +1,5 @@
-// The benchmark's course played by calling the simulator directly, in the same process: what the bridge is measured
-// against. Started and commanded by compare.py, like crates/stepladder-scienceworld/examples/speed.rs.
+// Plays the benchmark's course by calling the simulator directly, in the same process: the baseline of the bridge.
+// Started and commanded by compare.py, like crates/stepladder-scienceworld/examples/speed.rs.
 
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
@@ -69,7 +69,7 @@ final class Direct {
         }
     }
 
-    /** An action, and everything that the bridge fetches with it. */
+    /** Plays an action and fetches everything that the bridge fetches. */
     private static void see(PythonInterface face, String action) {
         String observation = face.step(action);
         String look = face.freeActionLook();

@@ -1,4 +1,4 @@
-// Heap that worlds take after 50 steps each.
+// Measures the heap of worlds after 50 steps each.
 //
 //     W=$(mktemp -d); J=$STEPLADDER_DATA/scienceworld/1.2.3; C=$PWD/crates/stepladder-scienceworld/bridge/classes
 //     javac -cp $J/scienceworld.jar:$C -d $W parity/scienceworld/Memory.java && cp $J/object_type_ids.tsv $W

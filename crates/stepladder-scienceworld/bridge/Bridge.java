@@ -1,9 +1,9 @@
 // The child side of stepladder-scienceworld: many simulated worlds in one JVM, driven over standard input and output.
 //
-// A frame is its length (4 bytes, big endian) and that many bytes. A request holds the number of the call, an operation
-// and its arguments; the reply holds the same number, 0 and the results, or 1 and what the simulator threw. A string is
-// its length in bytes and UTF-8; a list of strings is how many they are, their lengths, and all their bytes. Calls are
-// answered one after the other.
+// A frame is its length (4 bytes, big endian) and its bytes. A request is the call number, an operation and its
+// arguments; the reply is the same number, then 0 and the results, or 1 and the message of the simulator's exception.
+// A string is its length in bytes and UTF-8; a list of strings is their number, their lengths, and all their bytes.
+// Calls are processed one after the other.
 //
 // Compiled by `compile.sh` into `classes`.
 
@@ -30,7 +30,7 @@ import scala.util.Random$;
 import scienceworld.runtime.pythonapi.PythonInterface;
 import util.UniqueIdentifier$;
 
-/** Reads requests, answers them. */
+/** Reads requests and writes replies. */
 final class Bridge implements Runnable {
     private static final int LARGEST = 1 << 24;
 
@@ -40,11 +40,11 @@ final class Bridge implements Runnable {
     private final FileOutputStream out = new FileOutputStream(FileDescriptor.out);
     private ByteBuffer reply = ByteBuffer.allocate(1 << 18);
 
-    /** The arguments are the files of this process's own, which it removes when nobody is left to do so. */
+    /** The arguments are private files of this process, which it deletes when its parent process is gone. */
     public static void main(String[] files) throws Exception {
         Bridge bridge = new Bridge();
         System.setOut(new Silence());
-        // A large stack: the simulator recurses over whatever contains whatever.
+        // A large stack: the simulator recurses over nested containers.
         Thread simulator = new Thread(null, bridge, "simulator", 64L << 20);
         simulator.setDaemon(true);
         simulator.start();
@@ -59,12 +59,12 @@ final class Bridge implements Runnable {
                 bridge.requests.put(request);
             }
         } catch (IOException closed) {
-            // The other side is gone.
+            // The parent process is gone.
         }
         for (String file : files) {
             new File(file).delete();
         }
-        // At once, whatever the simulator is doing.
+        // Immediately, even during a call.
         Runtime.getRuntime().halt(0);
     }
 
@@ -97,11 +97,11 @@ final class Bridge implements Runnable {
 
     private void answer(ByteBuffer request) throws Exception {
         switch (request.get()) {
-            case 0: // who is there
+            case 0: // hello: Java version and heap limit
                 write(System.getProperty("java.specification.version"));
                 room(8).putLong(Runtime.getRuntime().maxMemory());
                 return;
-            case 1: { // begin an episode
+            case 1: { // start an episode
                 int instance = request.getInt();
                 World world = worlds.get(instance);
                 if (world == null) {
@@ -112,7 +112,7 @@ final class Bridge implements Runnable {
                 write(world.face.getTaskDescription());
                 return;
             }
-            case 2: { // one action, and everything there is to see afterwards
+            case 2: { // play an action; return the view afterwards
                 PythonInterface face = enter(request).face;
                 write(face.step(read(request)));
                 write(face.freeActionLook());
@@ -122,13 +122,13 @@ final class Bridge implements Runnable {
                 reply.putInt(face.getNumMoves());
                 return;
             }
-            case 3: // what can be done; 0: as the package lists it, 1: without a trace
+            case 3: // possible actions; 0: as the package lists them, 1: without side effect
                 write(enter(request).actions(request.get() != 0));
                 return;
-            case 4: // how far the goals are reached, in the simulator's words
+            case 4: // which goals are reached, as the simulator prints them
                 write(enter(request).face.getGoalProgressStr());
                 return;
-            case 5: // forget these
+            case 5: // free these worlds
                 while (request.hasRemaining()) {
                     World world = worlds.remove(request.getInt());
                     if (world != null) {
@@ -146,7 +146,7 @@ final class Bridge implements Runnable {
             case 7: // the tasks
                 write(new World().face.getTaskNames());
                 return;
-            case 8: { // how many variations a task has, and which belong to the train, dev and test sets
+            case 8: { // number of variations of a task, and its train, dev and test sets
                 PythonInterface face = new World().face;
                 face.taskStr_$eq(read(request));
                 room(4).putInt(face.getTaskMaxVariations(face.taskStr()));
@@ -160,7 +160,7 @@ final class Bridge implements Runnable {
         }
     }
 
-    /** A world that nobody plays in. To make one costs as much as loading a task. */
+    /** World for calls that need none in particular. Creating it costs as much as loading a task. */
     private World vacant() {
         return vacant.isEmpty() ? new World() : vacant.pop();
     }
@@ -197,7 +197,7 @@ final class Bridge implements Runnable {
         }
         byte[] bytes = all.toString().getBytes(StandardCharsets.UTF_8);
         if (bytes.length != all.length()) {
-            // A byte is not a character everywhere.
+            // Not ASCII: bytes and characters differ in number.
             reply.position(lengths);
             for (Object item : list) {
                 reply.putInt(item.toString().getBytes(StandardCharsets.UTF_8).length);
@@ -206,7 +206,7 @@ final class Bridge implements Runnable {
         room(bytes.length).put(bytes);
     }
 
-    /** The reply, with room for this many bytes more. */
+    /** Returns the reply buffer with capacity for this number of further bytes. */
     private ByteBuffer room(int bytes) {
         if (reply.remaining() < bytes) {
             byte[] larger = Arrays.copyOf(reply.array(), 2 * (reply.position() + bytes));
@@ -228,8 +228,8 @@ final class Bridge implements Runnable {
 }
 
 /**
- * One simulated world with a copy of its own of all that the simulator keeps in global objects and changes: the counter
- * of objects, the random numbers, the simplifications in force.
+ * One simulated world with its own copy of the global objects that the simulator changes: the counter of objects, the
+ * random numbers, the active simplifications.
  */
 final class World {
     private static final Random$ ASIDE = create(Random$.class);
@@ -244,29 +244,29 @@ final class World {
         face = new PythonInterface();
     }
 
-    /** From now on the simulator's global objects are this world's. */
+    /** Installs this world's copies as the simulator's global objects. */
     void enter() {
         UniqueIdentifier$.MODULE$ = identifiers;
         Random$.MODULE$ = random;
         SimplifierProcessor$.MODULE$ = simplifier;
     }
 
-    /** Begins an episode. What this leaves in `face` never regenerates gold paths, since nothing here calls `reset`. */
+    /** Starts an episode. The state that it leaves in `face` regenerates no gold paths, since `reset` is not called. */
     void load(ByteBuffer request, boolean gold) {
         enter();
         String error = face.load(Bridge.read(request), request.getInt(), Bridge.read(request), gold);
         if (!error.isEmpty()) {
             throw new IllegalArgumentException(error);
         }
-        // Made anew by every load and not asked in between, but nine tenths of a world's memory.
+        // Rebuilt by every load and unused in between, but nine tenths of a world's memory.
         face.taskMaker_$eq(null);
         face.score_$eq(0);
         face.isComplete_$eq(false);
     }
 
     /**
-     * The possible actions. Of several names for a thing the simulator draws one, from the random numbers that animals walk
-     * by: apart, it draws from others, which depend on the number of moves alone.
+     * Lists the possible actions. The simulator draws one of several names of a thing from the random numbers that also
+     * move animals; with `apart` it draws from a separate sequence that depends on the number of moves only.
      */
     List<String> actions(boolean apart) {
         if (apart) {
@@ -291,7 +291,7 @@ final class World {
     }
 }
 
-/** Where the simulator's chatter goes. */
+/** Discards the simulator's output. */
 final class Silence extends PrintStream {
     Silence() {
         super(new ByteArrayOutputStream(0));

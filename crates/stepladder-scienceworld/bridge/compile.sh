@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Compiles the bridge; give the path of a scienceworld.jar. Do it with javac 17, whose output tests compare with `classes`.
+# Compiles the bridge; takes the path of a scienceworld.jar. Needs javac 17, since a test compares its output with `classes`.
 set -euo pipefail
 jar=$(realpath "$1")
 cd "$(dirname "$0")"

@@ -1,4 +1,5 @@
-//! Token counts of a trace's texts in the compact encoding, and with `--texts` each distinct text with its encoding.
+//! Counts the tokens of a trace's texts in the compact encoding; with `--texts` also prints each distinct
+//! text with its encoding.
 //!
 //! `cargo run --release -p stepladder-scienceworld --example codec_tokens -- TRACE.jsonl.. [--texts]`
 
@@ -14,7 +15,7 @@ use stepladder_core::trace::{self, Episode};
 use stepladder_env::clock::Stopwatch;
 use stepladder_scienceworld::ScienceWorldCodec;
 
-/// How often each text occurs, by what it is.
+/// Number of occurrences of each text, by the text's role.
 type Texts = BTreeMap<&'static str, BTreeMap<String, usize>>;
 
 fn collect(episode: &Episode, texts: &mut Texts) {
@@ -37,7 +38,7 @@ fn collect(episode: &Episode, texts: &mut Texts) {
     }
 }
 
-/// Median, mean, 95th percentile and largest.
+/// Formats median, mean, 95th percentile and maximum.
 fn summary(mut lengths: Vec<usize>) -> String {
     lengths.sort_unstable();
     let at = |percent: usize| lengths[(lengths.len() - 1) * percent / 100];

@@ -1,7 +1,8 @@
-//! Plays the benchmark's course on command: `parity/scienceworld/compare.py` runs this beside the same work without Rust.
+//! Plays the benchmark's course on command. `parity/scienceworld/compare.py` compares it with the same work
+//! in the Python package.
 //!
-//! Arguments: data root, version. Every line on standard input plays the course once, `off` or `on`: without or with valid
-//! actions; `two`: two worlds at once. Every answer is one JSON object.
+//! Arguments: data root, version. Each line on standard input plays the course once: `off` without and `on`
+//! with lists of valid actions, `two` with two worlds at once. Each answer is one JSON object.
 #![allow(clippy::print_stdout, reason = "that is what it is for")]
 
 use std::io::BufRead;
@@ -37,7 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Steps of both; the time of all, loading included.
+/// Plays two worlds in parallel. Returns their steps and the total time, loading included.
 fn two(course: &Course, pair: &mut [Instance; 2]) -> Result<Lap, Failure> {
     let started = Stopwatch::start();
     let laps = std::thread::scope(|scope| {

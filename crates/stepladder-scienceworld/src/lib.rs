@@ -13,6 +13,7 @@
 //! * [`family`]: declaration of the environment family
 //! * [`mod@verify`]: replay of recorded episodes; [`mod@bench`]: benchmark
 
+#![deny(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)]
 #![warn(clippy::print_stderr)] // It panics if standard error is closed.
 
 mod answers;

@@ -1,4 +1,4 @@
-//! The committed class files are what the committed source compiles to.
+//! The committed class files are compiled from the committed source.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::process::Command;
 use fs_err as fs;
 use stepladder_testing::{data_root, skip};
 
-/// The compiler that made the committed class files.
+/// Compiler that built the committed class files.
 const JAVAC: &str = "javac 17.";
 
 #[test]

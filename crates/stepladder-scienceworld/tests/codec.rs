@@ -1,4 +1,4 @@
-//! The codec over what the simulator really says.
+//! The codec on recorded texts of the simulator.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Simulators that die, hang or talk nonsense, and what becomes of the episodes in them.
+//! Simulators that die, hang or send malformed replies, and the effect on their episodes.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -20,7 +20,7 @@ fn signal(pid: u32, name: &str) {
     let _ = Command::new("kill").args([format!("-{name}"), pid.to_string()]).output();
 }
 
-/// A process that exists and is no zombie.
+/// Whether a process exists and is not a zombie.
 fn lives(pid: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     !matches!(
@@ -48,7 +48,7 @@ fn play(
         .collect()
 }
 
-/// A pool, a path of some 30 actions, and what it leads to when nothing goes wrong.
+/// Returns a pool, a path of some 30 actions and the views that it leads to without faults.
 fn undisturbed(timeout: Duration) -> Option<(Pool, Vec<String>, Vec<View>)> {
     let pool = pool_with("1.2.3", options(timeout))?;
     let mut gold = pool.gold(TASK.0, TASK.1, TASK.2).unwrap();
@@ -98,7 +98,7 @@ fn a_simulator_that_hangs_is_replaced() {
     assert!(!lives(stopped));
 }
 
-/// Runs something while every new simulator gets a signal, `delay` after it started; at most `times` times.
+/// Runs `work` while every new simulator gets a signal `delay` after its start, at most `times` times.
 fn harassed<T>(pool: &Pool, name: &str, delay: Duration, times: usize, work: impl FnOnce() -> T) -> T {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -151,7 +151,7 @@ fn a_call_under_which_simulators_always_hang_is_an_error_that_says_so() {
             "the simulator did not reply within 5 s; its replacement failed in the same way".to_owned()
         )
     );
-    // The next episode has a simulator again.
+    // The next episode runs in a new simulator.
     assert!(play(&mut instance, &gold[..2], |_| {}).is_ok());
 }
 
@@ -187,7 +187,7 @@ fn what_the_simulator_throws_is_an_error_of_that_episode_alone() {
     assert_eq!(pool.pids(), pids);
 }
 
-/// A program that does this instead of running Java.
+/// Writes a script in place of Java.
 fn script(directory: &Path, text: &str) -> PathBuf {
     use std::os::unix::fs::PermissionsExt;
     let path = directory.join("java");

@@ -1,4 +1,4 @@
-//! Many worlds in one JVM are as if each had a JVM of its own.
+//! Worlds in one JVM behave as if each had its own JVM.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
@@ -8,7 +8,7 @@ use stepladder_scienceworld::variations::{Subset, TASKS};
 use stepladder_scienceworld::verify::list_hash;
 use stepladder_scienceworld::{Instance, Pool, View};
 
-/// Tasks with every source of trouble: random growth, genetics, electricity, unknown substances, simplifications.
+/// Tasks with shared state: random growth, genetics, electricity, unknown substances, simplifications.
 const TASKS_PLAYED: [(&str, u32, &str); 6] = [
     ("grow-plant", 7, ""),
     ("mendelian-genetics-known-plant", 3, ""),
@@ -18,7 +18,7 @@ const TASKS_PLAYED: [(&str, u32, &str); 6] = [
     ("boil", 2, "easy"),
 ];
 
-/// Steps of each, at most.
+/// Maximum number of steps per task.
 const STEPS: usize = 40;
 
 fn path(pool: &Pool, task: (&str, u32, &str)) -> Vec<String> {
@@ -36,13 +36,13 @@ fn play(instance: &mut Instance, task: (&str, u32, &str), gold: &[String]) -> Ve
 fn worlds_that_take_turns_do_not_know_of_each_other() {
     let Some(pool) = pool() else { return };
     let paths = TASKS_PLAYED.map(|task| path(&pool, task));
-    // One after the other in the same place, as the package does.
+    // One after the other in one instance, as in the package.
     let mut single = Instance::new(&pool);
     let alone: Vec<Vec<View>> =
         TASKS_PLAYED.iter().zip(&paths).map(|(task, path)| play(&mut single, *task, path)).collect();
     drop(single);
 
-    // All at once, each with another rhythm, one of them asking for what can be done.
+    // All at once in different rhythms; one of them lists the possible actions.
     let mut instances = TASKS_PLAYED.map(|_| Instance::new(&pool));
     for (instance, (task, variation, simplification)) in instances.iter_mut().zip(TASKS_PLAYED) {
         instance.load(task, variation, simplification).unwrap();
@@ -54,7 +54,7 @@ fn worlds_that_take_turns_do_not_know_of_each_other() {
             if turn % (number + 1) == 0 && at < paths[number].len() {
                 together[number].push(instance.step(&paths[number][at]).unwrap());
                 if number % 2 == 0 {
-                    // Asking changes nothing.
+                    // Listing does not change the world.
                     let listed = [(); 2].map(|()| instance.valid().unwrap().to_vec());
                     assert_eq!(list_hash(&listed[0]), list_hash(&listed[1]));
                 }
@@ -65,7 +65,7 @@ fn worlds_that_take_turns_do_not_know_of_each_other() {
         assert_eq!(together[number].len(), paths[number].len());
         assert!(together[number] == alone[number], "{task}/{variation} differs among others");
     }
-    // Gold paths are not changed by what else happened there either.
+    // Other worlds do not change gold paths either.
     assert_eq!(path(&pool, TASKS_PLAYED[0]), paths[0]);
 }
 

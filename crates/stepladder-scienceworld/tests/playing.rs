@@ -36,7 +36,7 @@ fn an_episode_shows_what_the_package_shows() {
     assert!(start.task.starts_with("Your task is to boil "), "{}", start.task);
     assert_eq!(start.family, "boil");
     let view = env.view().unwrap().clone();
-    // The first look around is the package's; the simulator counts from 0.
+    // The package's first look around; the simulator counts moves from 0.
     assert_eq!((view.moves, view.score, &view.observation), (0, 0.0, &start.text));
     assert_eq!(start.context, surroundings(&view.look, &view.inventory));
     assert!(start.context.contains("In your inventory, you see:"));
@@ -69,7 +69,7 @@ fn a_wrong_focus_ends_the_episode_below_zero() {
 fn gold_paths_are_kept_and_a_torn_line_costs_one_path() {
     let Some(pool) = pool() else { return };
     let folder = tempfile::tempdir().unwrap();
-    // A file where a directory should be cannot be written to.
+    // A file in place of the directory makes it unwritable.
     let places = vec![folder.path().join("taken"), folder.path().join("user/scienceworld")];
     fs::write(&places[0], "").unwrap();
     let cache = || Cache::at(&pool, places.clone());
@@ -91,7 +91,7 @@ fn gold_paths_are_kept_and_a_torn_line_costs_one_path() {
     assert_eq!(gold[0], pool.gold("find-animal", 0, "").unwrap());
     assert_eq!(fs::read_to_string(&file).unwrap(), text);
 
-    // Killed in the middle of the last line.
+    // As if the writer was killed within the last line.
     fs::write(&file, &text[..text.len() - 20]).unwrap();
     let again = cache();
     again.fill(&tasks, &|_| {}).unwrap();
@@ -99,7 +99,7 @@ fn gold_paths_are_kept_and_a_torn_line_costs_one_path() {
     let mended = fs::read_to_string(&file).unwrap();
     assert_eq!((mended.lines().count(), mended.lines().last()), (5, text.lines().last()));
 
-    // Of another version: begun anew.
+    // A file of another version is replaced.
     fs::write(&file, mended.replacen(":1,", ":0,", 1)).unwrap();
     assert_eq!(cache().get(&tasks[0]).unwrap(), gold[0]);
     assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 2);

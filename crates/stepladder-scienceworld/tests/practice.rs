@@ -39,7 +39,7 @@ fn the_contract_is_kept() {
 fn a_world_is_always_the_same_and_others_of_its_variation_differ() {
     let Some(set) = set() else { return };
     let mut env = set.make().unwrap();
-    // 14 variations, four of them in turn three more times: worlds 3, 29, 55 are made of the same one.
+    // Of the 14 variations four have three more worlds each, so these worlds are made of the same variation.
     let worlds = ["boil/3#3", "boil/3#29", "boil/3#55", "boil/3#81"];
     let played: Vec<_> = worlds.iter().map(|id| play(&mut *env, id, &ACTIONS)).collect();
     for (id, before) in worlds.iter().zip(&played) {
@@ -60,7 +60,7 @@ fn actions_are_understood_by_the_names_that_are_shown() {
         let start = env.reset(&key(&format!("power-component/{world}#{world}")), 0).unwrap();
         let (_, rest) = start.task.split_once("First, focus on the ").unwrap();
         let lamp = rest.split('.').next().unwrap();
-        // The simulator knows no lamp that its world does not have.
+        // The simulator does not know a lamp that is absent from its world.
         named += usize::from(
             start.context.contains(lamp) && {
                 let step = env.step(&format!("focus on {lamp}")).unwrap();
@@ -74,7 +74,7 @@ fn actions_are_understood_by_the_names_that_are_shown() {
     assert!(named > 0, "no lamp stood where an episode began");
 }
 
-/// In training variations all of them are in the kitchen, one of each name.
+/// In training variations all solids are in the kitchen, with unique names.
 #[test]
 fn solids_are_anywhere_and_some_have_twins() {
     let Some(set) = set() else { return };
@@ -83,7 +83,7 @@ fn solids_are_anywhere_and_some_have_twins() {
     for world in 14..26 {
         let start = env.reset(&key(&format!("melt/{}#{world}", 10 + (world - 14) % 4)), 0).unwrap();
         let solid = start.task.split_once("is to melt ").unwrap().1.split_once('.').unwrap().0;
-        // From any room, by doors that are not there or there.
+        // Reaches every room from any room; doors that do not exist are ignored.
         for room in ["outside", "hallway", "kitchen"] {
             env.step(&format!("open door to {room}")).unwrap();
             env.step(&format!("go to {room}")).unwrap();
@@ -99,7 +99,7 @@ fn solids_are_anywhere_and_some_have_twins() {
             continue;
         }
         if step.observation.starts_with("Ambiguous request") {
-            // Whatever is answered, it was the right one.
+            // Either answer selects the right one.
             asked += 1;
             step = env.step(&format!("{}", world % 2)).unwrap();
         }

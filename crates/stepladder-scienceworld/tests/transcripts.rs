@@ -1,4 +1,4 @@
-//! Exactness on recorded episodes of the original, and what happens to broken recordings.
+//! Equality with recorded episodes of the original, and rejection of malformed recordings.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
@@ -26,7 +26,7 @@ fn recorded_episodes_are_reproduced_by_both_versions() {
     }
 }
 
-/// The report about rows of our own making.
+/// Replays a transcript of the given rows.
 fn replay(pool: &Pool, rows: &[Value]) -> Result<Report, String> {
     let mut file = tempfile::Builder::new().suffix(".jsonl").tempfile().unwrap();
     for row in rows {
@@ -67,7 +67,7 @@ fn every_field_is_compared() {
 #[test]
 fn broken_recordings_are_refused_with_their_row() {
     let Some(pool) = pool() else { return };
-    // Every row has these three.
+    // Every row has these three fields.
     let full = |mut row: Value| {
         row["observation"] = json!("");
         row["score"] = json!(0);

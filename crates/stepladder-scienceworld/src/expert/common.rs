@@ -7,16 +7,16 @@
 //! | `get the THING from the ROOM` | `pick up THING` |
 //! | `put the THING in the PLACE in the ROOM` | `move THING to PLACE` |
 //!
-//! A search that finds nothing in its room ends with a look around, and says so. A room may be unknown (`focus on the THING`, `get the THING`): then rooms are searched, nearest first, and the progress
-//! text lists those that were seen. What is not in sight may be in something closed: it is opened, in the order in which it
-//! is seen.
+//! An unsuccessful search of a room ends with a look around, and the progress text reports it. Without a room
+//! (`focus on the THING`, `get the THING`) the rooms are searched, nearest first, and the progress text lists
+//! those that were checked. Closed containers are opened in the order in which they are listed.
 
 use super::plan::Act;
 use super::progress::FAILED;
 use super::{map, progress};
 use crate::view::{Scene, Thing};
 
-/// A subtask of this module, read from its text.
+/// Parsed subtask of this module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Common<'a> {
     GoTo { room: &'a str },
@@ -70,7 +70,7 @@ pub(crate) fn put(thing: &str, place: &str, room: &str) -> String {
     format!("put the {thing} in the {place} in the {room}")
 }
 
-/// How to name a thing in an action: where it lies tells it from others of its name.
+/// Returns a thing's name in an action: its place distinguishes it from others with the same name.
 pub(super) fn reference(name: &str, scene: &Scene) -> String {
     if scene.held(name).is_some() {
         return format!("{name} in inventory");
@@ -78,16 +78,16 @@ pub(super) fn reference(name: &str, scene: &Scene) -> String {
     name.to_owned()
 }
 
-/// The next closed thing worth opening, in the order of sight.
+/// Returns the next closed container worth opening, in the order of the room's description.
 pub(super) fn closed(scene: &Scene) -> Option<&Thing> {
     let shut = |thing: &Thing| thing.door == Some(false) && !NOT_OPENED.contains(&thing.name.as_str());
     scene.visible().into_iter().find(|(thing, _)| shut(thing)).map(|(thing, _)| thing)
 }
 
-/// Nothing is ever found in these, or what they hold is better left alone.
+/// Containers that never hold anything useful, or are better left closed.
 const NOT_OPENED: [&str; 3] = ["bee hive", "blast furnace", "drain"];
 
-/// The next action of a search, towards a place where `found` holds; none there.
+/// Returns the next action of a search for a place where `found` holds; `None` at such a place.
 pub(super) fn search(
     room: Option<&str>,
     scene: &Scene,
@@ -114,7 +114,7 @@ pub(super) fn search(
     map::towards(next, scene)
 }
 
-/// Rooms in which things are searched.
+/// Rooms that are searched for things.
 const SEARCHED: [&str; 9] = [
     "kitchen",
     "workshop",
@@ -127,7 +127,7 @@ const SEARCHED: [&str; 9] = [
     "foundry",
 ];
 
-/// The next action of a subtask of this module; none for other texts.
+/// Returns the next action of a subtask of this module; `None` for other texts.
 pub(super) fn act(subtask: &str, scene: &Scene, progress: &str) -> Option<Act> {
     match Common::parse(subtask)? {
         Common::GoTo { room } => Some(map::towards(room, scene).map_or_else(
@@ -164,7 +164,8 @@ pub(super) fn act(subtask: &str, scene: &Scene, progress: &str) -> Option<Act> {
     }
 }
 
-/// The progress text of a search through the rooms, or of one that found nothing in its room; none for other subtasks.
+/// Returns the progress text of a search through the rooms, or of an unsuccessful search of one room; `None`
+/// for other subtasks.
 pub(super) fn note(subtask: &str, previous: &str, action: &str, scene: &Scene) -> Option<String> {
     match Common::parse(subtask)? {
         Common::Focus { room: None, .. } | Common::Get { room: None, .. } => {

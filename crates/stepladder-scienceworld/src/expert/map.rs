@@ -1,4 +1,4 @@
-//! The rooms and how to walk between them. The map is the same in all variations.
+//! Map of the rooms and the doors between them. It is the same in all variations.
 
 use super::plan::Act;
 use crate::view::Scene;
@@ -16,7 +16,7 @@ const NEIGHBOURS: &[(&str, &[&str])] = &[
     ("foundry", &["outside"]),
 ];
 
-/// Whether there is such a room.
+/// Whether the map has this room.
 pub(super) fn known(room: &str) -> bool {
     NEIGHBOURS.iter().any(|(name, _)| *name == room)
 }
@@ -25,7 +25,7 @@ fn neighbours(room: &str) -> &'static [&'static str] {
     NEIGHBOURS.iter().find(|(name, _)| *name == room).map_or(&[], |(_, rooms)| rooms)
 }
 
-/// How many doors lie between two rooms.
+/// Returns the number of doors between two rooms.
 pub(crate) fn distance(from: &str, to: &str) -> usize {
     let mut reached = vec![from];
     for doors in 0..NEIGHBOURS.len() {
@@ -38,17 +38,17 @@ pub(crate) fn distance(from: &str, to: &str) -> usize {
     usize::MAX
 }
 
-/// All rooms.
+/// Lists all rooms.
 pub(crate) fn rooms() -> impl Iterator<Item = &'static str> {
     NEIGHBOURS.iter().map(|(name, _)| *name)
 }
 
-/// The next action on a shortest way, without what a subtask makes of it; none in the room itself.
+/// Returns the next action on a shortest path to a room; `None` in the room itself.
 pub(crate) fn way(room: &str, scene: &Scene) -> Option<String> {
     towards(room, scene).map(|act| act.action)
 }
 
-/// The next action on a shortest way; none in the room itself.
+/// Returns the next action on a shortest path as an executor's reply; `None` in the room itself.
 pub(super) fn towards(room: &str, scene: &Scene) -> Option<Act> {
     if scene.room == room {
         return None;

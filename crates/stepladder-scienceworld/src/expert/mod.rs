@@ -1,11 +1,13 @@
-//! The rule-based expert: planner, executor and progress writer as functions of prompt contents (design D11).
+//! Rule-based expert: planner, executor and progress writer as functions of their prompts (docs/design.md
+//! D11).
 //!
-//! None of them keeps anything between calls and none knows more than the prompt says, so the same prompt always gets the
-//! same reply, at any state a learner may bring it into. The simulator's own gold paths know where everything is, may
-//! take more than a hundred steps and roam through rooms; this expert searches, and is made for the 50 steps of the published protocol.
+//! They keep no state between calls and use only the prompt, so equal prompts always get equal replies, in
+//! any state that a policy reaches. The simulator's gold paths know where everything is, may take more than a
+//! hundred steps and walk through rooms without need; this expert searches, and is written for the 50 steps
+//! of the published protocol.
 //!
-//! A *family* is a group of task types that are solved alike: its plan, and the subtasks that only it needs. Subtasks
-//! that several families use are in `common`.
+//! A *family* is a group of task types with one method of solution: its plan and the subtasks that only it
+//! uses. Shared subtasks are in `common`.
 
 mod common;
 mod families;
@@ -20,11 +22,11 @@ use stepladder_core::reply::executor_reply;
 use crate::view::Scene;
 use plan::{Act, PlannerInput};
 
-/// The expert of ScienceWorld's 24 task types of the published protocol.
+/// Expert of the 24 task types of the published protocol.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ScienceWorldExpert;
 
-/// What is planned where nothing is left to do, or for a task that no family knows.
+/// Reply if nothing is left to do, and for tasks that no family knows.
 const LOOK: &str = "look around";
 
 impl ScienceWorldExpert {
@@ -33,7 +35,7 @@ impl ScienceWorldExpert {
     }
 
     fn act(self, subtask: &str, scene: &Scene, progress: &str) -> Act {
-        // A number answers a question about what was meant; the candidates are alike.
+        // The simulator asks which thing is meant; the candidates are equivalent.
         if scene.feedback.starts_with("Ambiguous request") {
             return Act::then("0");
         }
@@ -67,8 +69,8 @@ impl Expert for ScienceWorldExpert {
             Query::Progress { subtask, progress, action, observation } => {
                 self.note(subtask, progress, action, &Scene::read(observation))
             }
-            // What a flat history says is not enough for this expert: a flat agent clones the actions of its episodes.
-            // Blueprints are taken from whole episodes.
+            // A flat history is not enough for this expert: flat agents clone the actions of its episodes.
+            // Blueprints are derived from whole episodes.
             Query::Flat { .. } | Query::Macro { .. } | Query::Micro { .. } => return None,
         })
     }

@@ -1,4 +1,4 @@
-//! The progress text: what the last action came to, and for a search the places that were looked into.
+//! Progress text: the result of the last action, and during a search the places that were checked.
 //!
 //! ```text
 //! progress = fact [ " || [Checked: " place { ", " place } "]" ]
@@ -6,7 +6,7 @@
 
 use crate::view::Scene;
 
-/// How a text begins that says that an action was refused, or a search in vain.
+/// Prefix of a text after a refused action or an unsuccessful search.
 pub(super) const FAILED: &str = "failed to ";
 
 /// Whether the last action was refused.
@@ -14,13 +14,13 @@ pub(super) fn failed(progress: &str) -> bool {
     progress.starts_with(FAILED)
 }
 
-/// The places of a Checked list.
+/// Returns the places of a `Checked` list.
 pub(super) fn checked(progress: &str) -> Vec<&str> {
     let list = progress.split_once("|| [Checked: ").and_then(|(_, rest)| rest.strip_suffix(']'));
     list.map(|list| list.split(", ").collect()).unwrap_or_default()
 }
 
-/// Answers that mean that nothing was done.
+/// Prefixes of answers to actions without effect.
 const REFUSALS: [&str; 7] = [
     "No known action",
     "It's not clear",
@@ -31,12 +31,12 @@ const REFUSALS: [&str; 7] = [
     "appears broken",
 ];
 
-/// Whether the answer says that nothing was done.
+/// Whether the answer reports that the action had no effect.
 pub(super) fn refused(feedback: &str) -> bool {
     REFUSALS.iter().any(|words| feedback.contains(words)) || feedback.starts_with("The door is not open")
 }
 
-/// The usual text: the action in the past tense, or that it failed.
+/// Returns the usual text: the action in the past tense, or its failure.
 pub(super) fn note(previous: &str, action: &str, scene: &Scene) -> String {
     if scene.feedback.starts_with("Ambiguous request") {
         return "asked which one".to_owned();
@@ -68,11 +68,11 @@ pub(super) fn note(previous: &str, action: &str, scene: &Scene) -> String {
                 .unwrap_or_else(|| format!("did {action}"))
         }
     };
-    // Rooms matter to a search only; a list of one is where one is.
+    // Rooms matter to a search only, and a list with one entry repeats the current room.
     if places.len() < 2 { fact } else { format!("{fact} || [Checked: {}]", places.join(", ")) }
 }
 
-/// The text of a search: the usual one, and every room in which one was, the first too.
+/// Returns the text of a search: the usual one, and every room visited, including the first.
 pub(super) fn note_search(previous: &str, action: &str, scene: &Scene) -> String {
     let fact = note("None", action, scene);
     let mut places = checked(previous);

@@ -1,11 +1,11 @@
-//! What several tests need.
+//! Helpers of several tests.
 #![allow(dead_code, clippy::unwrap_used, reason = "helpers of tests; each test takes what it needs")]
 
 use stepladder_scienceworld::augment::WithPractice;
 use stepladder_scienceworld::{Jar, Pool, PoolOptions, ScienceWorld, SimulatorOptions};
 use stepladder_testing::{data_root, skip};
 
-/// Simulators of a version; the test is skipped where there is no simulator or no Java.
+/// Starts simulators of a version; skips the test without simulator or Java.
 pub(crate) fn pool_with(version: &str, options: PoolOptions) -> Option<Pool> {
     let root = data_root(&format!("scienceworld/{version}/scienceworld.jar"))?;
     let pool = Pool::new(Jar::below(&root, version), options);
@@ -19,12 +19,12 @@ pub(crate) fn pool_with(version: &str, options: PoolOptions) -> Option<Pool> {
     }
 }
 
-/// One simulator of the default version.
+/// Starts one simulator of the default version.
 pub(crate) fn pool() -> Option<Pool> {
     pool_with("1.2.3", PoolOptions { jvms: 1, ..PoolOptions::default() })
 }
 
-/// The task set in one simulator of the default version.
+/// Returns the task set on one simulator of the default version.
 pub(crate) fn set() -> Option<WithPractice> {
     pool()?;
     let root = data_root("scienceworld/1.2.3/scienceworld.jar")?;

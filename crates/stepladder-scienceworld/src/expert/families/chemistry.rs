@@ -1,4 +1,4 @@
-//! `chemistry-mix`: read a recipe, bring its ingredients together, mix them and focus on what comes of it.
+//! `chemistry-mix`: read a recipe, collect its ingredients, mix them and focus on the product.
 //!
 //! | subtask | example |
 //! |---|---|
@@ -7,8 +7,9 @@
 //! | `make PRODUCT from INGREDIENTS in the ROOM` | `make salt water from sodium chloride, water in the kitchen` |
 //! | `get the INGREDIENT` ([`common`]) | `get the jam` |
 //!
-//! A recipe is forgotten after its reading, so the subtasks that follow name all ingredients. What can be carried is
-//! brought to the kitchen, where a cup and a sink are, or to the paints; what is missing there is searched.
+//! A recipe is not remembered after its subtask, so the following subtasks name all ingredients. Movable
+//! ingredients are brought to the kitchen, which has a cup and a sink, or to the paints; ingredients that are
+//! missing there are searched for.
 
 use super::super::plan::{Act, PlannerInput, TaskFamily};
 use super::super::{common, map, progress};
@@ -17,14 +18,14 @@ use crate::view::{Scene, Thing};
 
 pub(super) struct Chemistry;
 
-/// Where things without paint are mixed.
+/// Room in which products other than paint are mixed.
 const KITCHEN: &str = "kitchen";
 const RECIPE: &str = "recipe: ";
 const MISSING: &str = "missing ";
-/// How often one goes back for what was left where the recipe is.
+/// Maximum number of returns for ingredients that were left at the recipe.
 const TRIES: usize = 3;
 
-/// `product`, `room of the recipe` of the task text.
+/// Parses `product` and `room of the recipe` of the task text.
 pub(super) fn goal(task: &str) -> Option<(&str, &str)> {
     let (_, rest) = task.split_once("create the substance '")?;
     let (product, rest) = rest.split_once("'. ")?;
@@ -36,7 +37,7 @@ fn collect(ingredients: &str, room: &str) -> String {
     format!("collect {ingredients} in the {room}")
 }
 
-/// A subtask of this module, read from its text.
+/// Parsed subtask of this module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Step<'a> {
     Read { room: &'a str },
@@ -44,7 +45,7 @@ enum Step<'a> {
     Make { product: &'a str, ingredients: Vec<&'a str>, room: &'a str },
 }
 
-/// The ingredients that a subtask names.
+/// Parses the ingredients of a subtask.
 fn named(subtask: &str) -> Option<&str> {
     let (text, room) = subtask.rsplit_once(" in the ")?;
     let list = || Some(text.strip_prefix("make ")?.split_once(" from ")?.1);
@@ -125,12 +126,12 @@ impl TaskFamily for Chemistry {
         if let (Step::Make { .. }, false, Some(name)) = (&step, progress::refused(feedback), added(action)) {
             return Some(format!("added {name}"));
         }
-        // These are no searches for a room: where one has been does not matter.
+        // These subtasks do not search rooms, so the visited rooms are dropped.
         Some(progress::note("None", action, scene))
     }
 }
 
-/// The ingredient that an action brings into a vessel.
+/// Returns the ingredient that an action brings into a vessel.
 fn added(action: &str) -> Option<&str> {
     if let Some(rest) = action.strip_prefix("move ") {
         let (thing, place) = rest.split_once(" to ")?;
@@ -140,7 +141,7 @@ fn added(action: &str) -> Option<&str> {
     Some(cup.split_once(" containing ").map_or(cup, |(_, thing)| thing))
 }
 
-/// Whether an ingredient lies in the room that one does not carry.
+/// Whether the room has an ingredient that is not carried.
 fn lies(ingredients: &str, scene: &Scene) -> bool {
     let among = |things: Vec<(&Thing, _)>, name| things.iter().any(|(thing, _)| is(thing, name));
     ingredients.split(", ").any(|name| among(scene.visible(), name) && !among(scene.carried(), name))

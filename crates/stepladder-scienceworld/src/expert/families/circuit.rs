@@ -1,18 +1,19 @@
-//! `power-component`, `power-component-renewable-vs-nonrenewable-energy`: light a bulb; and the subtasks of building a
-//! circuit, which the tests of conductivity share.
+//! `power-component`, `power-component-renewable-vs-nonrenewable-energy`: light a bulb. Also the subtasks for
+//! building a circuit, which the conductivity tests share.
 //!
 //! | subtask | actions |
 //! |---|---|
-//! | `focus on the LAMP in the workshop`, or where it is not there `focus on the LAMP` | walk, focus |
+//! | `focus on the LAMP in the workshop`, or if it is not there `focus on the LAMP` | walk, focus |
 //! | `collect the SOURCE, the LAMP, the WIRE and the WIRE` | pick up each (a source that works only outside) |
 //! | `take the THING to the ROOM` | pick up, walk, drop |
-//! | `open the JAR to reach the THING` | one: what is in a closed jar cannot be named |
+//! | `open the JAR to reach the THING` | one: things in a closed jar cannot be named |
 //! | `connect the PART to the PART with the WIRE` | one end of the wire, the other end |
 //! | `connect the PART to the PART with the WIRE and watch the LAMP` | the same, start a generator that is off, wait |
 //!
-//! Every part has a way in and a way out (cathode and anode, or terminals 1 and 2); a circuit is a ring of parts, closed
-//! by the last subtask. Connections are not in sight: the order of the subtasks says what is connected, and within one the
-//! progress text (`connected battery anode`). Wires are used in the order in which they are seen.
+//! Every part has an input and an output (cathode and anode, or terminals 1 and 2); a circuit is a ring of
+//! parts, closed by the last subtask. Connections are not visible: the order of the subtasks determines what
+//! is connected, and within a subtask the progress text does (`connected battery anode`). Wires are used in
+//! the order in which they are listed.
 
 use super::super::plan::{Act, PlannerInput, TaskFamily};
 use super::super::{common, map, progress};
@@ -20,16 +21,16 @@ use crate::view::{Scene, Thing};
 
 pub(super) struct Circuit;
 
-/// Where parts are found.
+/// Room of the parts.
 pub(super) const WORKSHOP: &str = "workshop";
 pub(super) const BATTERY: &str = "battery";
 const OUTSIDE: &str = "outside";
 
-/// Sources that work under the sky only, and sources that burn up what cannot be had again.
+/// Sources that work outside only, and sources that consume fuel.
 const RENEWABLE: [&str; 2] = ["solar panel", "wind generator"];
 const NONRENEWABLE: [&str; 2] = ["gas generator", "nuclear generator"];
 
-/// `lamp` and the sources that will do, of the task text.
+/// Parses `lamp` and the acceptable sources of the task text.
 pub(super) fn goal(task: &str) -> Option<(&str, &'static [&'static str])> {
     if !task.contains("create an electrical circuit") {
         return None;
@@ -61,7 +62,7 @@ impl TaskFamily for Circuit {
         };
         Some(match Subtask::parse(last) {
             Some(Subtask::Connect(link)) => match link.watch {
-                // Still dark: connect and wait again.
+                // If the lamp is dark, the subtask is repeated.
                 Some(_) => last.to_owned(),
                 None => {
                     let wire = wire(plan).unwrap_or(link.wire);
@@ -91,15 +92,15 @@ impl TaskFamily for Circuit {
     }
 
     fn note(&self, subtask: &str, previous: &str, action: &str, scene: &Scene) -> Option<String> {
-        let Some(part) = Subtask::parse(subtask) else {
-            // Gold paths connect both wires of a part in one subtask (`segment`).
+        let Some(parsed) = Subtask::parse(subtask) else {
+            // Subtask of an episode that was segmented from a gold path: it connects both wires of a part.
             let (_, lamp) = subtask.strip_prefix("connect the ")?.rsplit_once(" and watch the ")?;
             let seen = action.starts_with("wait") || action == "look around";
             let now = watched(lamp, scene).filter(|_| seen)?;
-            // They look twice.
+            // Such episodes look twice.
             return Some(if previous == now { now.replace(" is ", " is still ") } else { now });
         };
-        let link = match part {
+        let link = match parsed {
             Subtask::Connect(link) => link,
             Subtask::Take { .. } => {
                 return action.strip_prefix("drop ").map(|thing| format!("dropped {thing}"));
@@ -119,13 +120,13 @@ impl TaskFamily for Circuit {
     }
 }
 
-/// What a lamp shows.
+/// Returns the state of a lamp as progress text.
 fn watched(lamp: &str, scene: &Scene) -> Option<String> {
     let on = part(lamp, scene)?.is_on();
     Some(format!("{lamp} is {}", if on { "on" } else { "off" }))
 }
 
-/// A subtask of this module, read from its text.
+/// Parsed subtask of this module.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Subtask<'a> {
     Collect(Vec<&'a str>),
@@ -163,13 +164,13 @@ pub(super) fn take(thing: &str, room: &str) -> String {
     format!("take the {thing} to the {room}")
 }
 
-/// A wire between two parts of a ring.
+/// Wire between two parts of a ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Link<'a> {
     pub(super) from: &'a str,
     pub(super) to: &'a str,
     pub(super) wire: &'a str,
-    /// What shows whether a current flows, in the link that closes the ring.
+    /// Lamp that shows whether a current flows, in the link that closes the ring.
     pub(super) watch: Option<&'a str>,
 }
 
@@ -217,7 +218,7 @@ impl Link<'_> {
     }
 }
 
-/// A thing in sight or carried.
+/// Finds a visible or carried thing.
 fn part<'a>(name: &str, scene: &'a Scene) -> Option<&'a Thing> {
     scene
         .visible()
@@ -227,13 +228,13 @@ fn part<'a>(name: &str, scene: &'a Scene) -> Option<&'a Thing> {
         .find(|thing| thing.is_called(name))
 }
 
-/// The name of the first thing in sight or carried for which something holds.
+/// Returns the name of the first visible or carried thing for which `holds` is true.
 pub(super) fn seen(scene: &Scene, holds: impl Fn(&Thing) -> bool) -> Option<&str> {
     let all = scene.visible().into_iter().chain(scene.carried());
     all.map(|(thing, _)| thing).find(|thing| holds(thing)).map(|thing| thing.name.as_str())
 }
 
-/// The first wire that no subtask has named.
+/// Returns the first wire that no subtask has named.
 pub(super) fn wire<'a>(plan: &PlannerInput<'a>) -> Option<&'a str> {
     let used = |wire: &str| {
         let named = format!(" with the {wire}");
@@ -242,7 +243,7 @@ pub(super) fn wire<'a>(plan: &PlannerInput<'a>) -> Option<&'a str> {
     seen(plan.scene, |thing| thing.name.ends_with(" wire") && !used(&thing.name))
 }
 
-/// What is needed outside: a source, the lamp and the first two wires.
+/// Returns the subtask of collecting what is needed outside: a source, the lamp and the first two wires.
 fn collect(lamp: &str, scene: &Scene) -> Option<String> {
     let source = seen(scene, |thing| RENEWABLE.contains(&thing.name.as_str()))?;
     let first = seen(scene, |thing| thing.name.ends_with(" wire"))?;
@@ -261,7 +262,8 @@ fn gather(things: &[&str], scene: &Scene) -> Act {
     Act { action: format!("pick up {next}"), finished: missing.next().is_none() }
 }
 
-/// What cannot be picked up, such as a liquid, is carried in what holds it.
+/// Carries a thing to a room. A thing that cannot be picked up, such as a liquid, is carried in its
+/// container.
 fn carry(thing: &str, room: &str, scene: &Scene, progress: &str) -> Act {
     let around =
         scene.carried().into_iter().find(|(inner, _)| inner.is_called(thing)).map(|(_, around)| around);

@@ -1,10 +1,11 @@
-//! `test-conductivity`, `test-conductivity-of-unknown-substances`: close a circuit through a thing and see whether a bulb
-//! lights, then put the thing in the box for the answer. Known things are tested like unknown ones.
+//! `test-conductivity`, `test-conductivity-of-unknown-substances`: close a circuit through a thing, observe
+//! whether a bulb lights, then put the thing in the box for the result. Known things are tested like unknown
+//! ones.
 //!
 //! | subtask | example |
 //! |---|---|
 //! | `focus on the THING in the ROOM` | `focus on the apricot in the kitchen` |
-//! | `open the JAR to reach the THING` | where it could not be focused on in the jar |
+//! | `open the JAR to reach the THING` | if it could not be focused on in the jar |
 //! | `take the THING to the workshop` | unless it is there |
 //! | `connect the battery to the BULB with the WIRE` | the first bulb and wires in sight |
 //! | `connect the BULB to the THING with the WIRE` | |
@@ -19,7 +20,7 @@ use super::circuit::{self, BATTERY, Link, Subtask, WORKSHOP};
 
 pub(super) struct Conductivity;
 
-/// What the task text says.
+/// Parsed task text.
 #[derive(Debug, PartialEq, Eq)]
 struct Goal<'a> {
     thing: &'a str,
@@ -49,7 +50,7 @@ impl TaskFamily for Conductivity {
         let focus = common::focus(thing, Some(goal.room));
         let Some(last) = plan.last() else { return Some(focus) };
         if last.starts_with("put the ") {
-            // What cannot be moved by itself, such as a liquid, is moved with what holds it.
+            // Things that cannot be moved alone, such as liquids, are moved with their container.
             let holder = plan.scene.around(thing).filter(|_| plan.failed() && last.contains(thing));
             return Some(
                 holder.map_or_else(|| last.to_owned(), |holder| last.replacen(thing, &holder.name, 1)),

@@ -1,5 +1,5 @@
-//! `find-animal`, `find-living-thing`, `find-non-living-thing`, `find-plant`: focus on a thing of a kind, then bring it to a
-//! box.
+//! `find-animal`, `find-living-thing`, `find-non-living-thing`, `find-plant`: focus on a thing of a kind,
+//! then put it in a box.
 //!
 //! | subtask | example |
 //! |---|---|
@@ -12,7 +12,7 @@ use crate::view::{Scene, Thing};
 
 pub(super) struct Find;
 
-/// `kind`, `box`, `room` of the task text.
+/// Parses `kind`, `box` and `room` of the task text.
 pub(super) fn goal(task: &str) -> Option<(&str, &str, &str)> {
     let (_, rest) = task.split_once("find a(n) ")?;
     let (kind, rest) = rest.split_once(". ")?;
@@ -21,7 +21,7 @@ pub(super) fn goal(task: &str) -> Option<(&str, &str, &str)> {
     Some((kind, target, room))
 }
 
-/// Where things of a kind are found.
+/// Returns the room in which a kind of thing is found.
 fn place<'a>(kind: &str, room: &'a str) -> &'a str {
     match kind {
         "plant" => "greenhouse",
@@ -36,7 +36,7 @@ pub(super) fn find(kind: &str, room: &str) -> String {
     format!("find {article} {kind} {place}")
 }
 
-/// Kind and room.
+/// Parses kind and room of a subtask.
 fn parse_find(subtask: &str) -> Option<(&str, &str)> {
     let rest = subtask.strip_prefix("find a ").or_else(|| subtask.strip_prefix("find an "))?;
     rest.strip_suffix(" outside").map(|kind| (kind, "outside")).or_else(|| rest.rsplit_once(" in the "))
@@ -75,7 +75,7 @@ impl TaskFamily for Find {
     }
 }
 
-/// Lifeless things, at least one of which stands in every room. The simulator lets even furniture be moved.
+/// Lifeless things, at least one of them in every room. The simulator lets even furniture be moved.
 const LIFELESS: [&str; 22] = [
     "picture",
     "painting",
@@ -101,7 +101,7 @@ const LIFELESS: [&str; 22] = [
     "closet",
 ];
 
-/// Words of animals' names at every age.
+/// Words in the names of animals of every age.
 const ANIMALS: [&str; 32] = [
     "ant",
     "baby",

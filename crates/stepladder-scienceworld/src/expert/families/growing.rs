@@ -9,10 +9,10 @@
 //! | `let the bees out to the KIND trees` | `let the bees out to the apple trees` |
 //! | `wait for the grown KIND` | `wait for the grown apple` |
 //!
-//! The pots stand in the greenhouse, with soil in them, beside them, or only in the ground outside. A running sink waters
-//! the pots that stand in it at every tick, so a planted pot is put there; from then on it is enough to wait. A seed sprouts
-//! after ten watered ticks, is grown up after ten more, and flowers after another ten. A flower bears fruit once a bee brings
-//! it pollen of another tree: this takes two pots, an open hive and closed doors.
+//! The pots are in the greenhouse; soil is in them, next to them, or only in the ground outside. A running
+//! sink waters the pots in it at every tick, so a planted pot is put there and then only needs waiting. A
+//! seed sprouts after ten watered ticks, is grown after ten more, and flowers after another ten. A flower
+//! bears fruit once a bee brings pollen of another tree: this needs two pots, an open hive and closed doors.
 
 use super::super::plan::{Act, PlannerInput, TaskFamily};
 use super::super::{common, map};
@@ -26,7 +26,7 @@ const SINK: &str = "sink";
 const JAR: &str = "seed jar";
 const HIVE: &str = "bee hive";
 
-/// What a task text asks for.
+/// Parsed task text.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Goal<'a> {
     pub(super) kind: &'a str,
@@ -41,7 +41,7 @@ pub(super) fn goal(task: &str) -> Option<Goal<'_>> {
     Some(Goal { kind: plant.unwrap_or(what), seeds, fruit: plant.is_none() })
 }
 
-/// A subtask of this family, read from its text.
+/// Parsed subtask of this family.
 #[derive(Debug, PartialEq, Eq)]
 enum Step<'a> {
     Fill { pot: &'a str },
@@ -65,22 +65,22 @@ impl<'a> Step<'a> {
     }
 }
 
-/// Whether a pot holds soil.
+/// Whether a pot contains soil.
 fn has_soil(pot: &Thing) -> bool {
     pot.contents.iter().any(|thing| thing.name == "soil")
 }
 
-/// Whether a pot holds a seed or a tree of that kind.
+/// Whether a pot contains a seed or tree of a kind.
 fn has_plant(pot: &Thing, kind: &str) -> bool {
     pot.contents.iter().any(|thing| thing.name.contains(kind))
 }
 
-/// Whether a pot stands under running water.
+/// Whether a pot is under running water.
 fn watered(pot: &str, scene: &Scene) -> bool {
     scene.around(pot).is_some_and(|around| around.name == SINK && around.is_on())
 }
 
-/// Flower pots in sight, by name.
+/// Lists the visible flower pots, sorted by name.
 fn pots(scene: &Scene) -> Vec<&Thing> {
     let mut pots: Vec<&Thing> = scene
         .visible()
@@ -153,7 +153,8 @@ impl TaskFamily for Growing {
     }
 }
 
-/// Soil lies in the greenhouse or is dug up outside, one pot's worth at a time; `way` leads to the greenhouse.
+/// Fills a pot with soil from the greenhouse or from the ground outside, which yields soil for one pot at a
+/// time; `way` leads to the greenhouse.
 fn fill(pot: &str, scene: &Scene, way: Option<Act>) -> Act {
     let lies = |name: &str| scene.things.iter().any(|thing| thing.name == name);
     let carried = scene.held("soil").is_some();
@@ -175,7 +176,7 @@ fn plant(kind: &str, pot: &str, scene: &Scene) -> Act {
     let in_sink = scene.around(pot).is_some_and(|around| around.name == SINK);
     let running = scene.find(SINK).is_some_and(Thing::is_on);
     if !scene.find(pot).is_some_and(|pot| has_plant(pot, kind)) {
-        // The seeds of the jar are alike: this is asked back and answered.
+        // The seeds in the jar have equal names: the simulator asks which one, and any number is the answer.
         Act::then(format!("move {kind} seed in {JAR} to {pot}"))
     } else if !running {
         Act { action: format!("activate {SINK}"), finished: in_sink }
@@ -184,7 +185,7 @@ fn plant(kind: &str, pot: &str, scene: &Scene) -> Act {
     }
 }
 
-/// Opens the hive once all trees in sight can flower, behind closed doors.
+/// Opens the hive once all visible trees can flower and all doors are closed.
 fn let_out(kind: &str, scene: &Scene) -> Act {
     let mut plants = scene.visible().into_iter().filter(|(thing, around)| {
         thing.name.starts_with(kind) && around.is_some_and(|around| around.name.starts_with("flower pot"))
@@ -198,7 +199,7 @@ fn let_out(kind: &str, scene: &Scene) -> Act {
     }
 }
 
-/// Focuses on a fruit as soon as one hangs on a tree; among several the simulator asks back.
+/// Focuses on a fruit as soon as one hangs on a tree; if there are several, the simulator asks which one.
 fn pick_out(kind: &str, scene: &Scene) -> Act {
     let on_tree = |around: Option<&Thing>| around.is_some_and(|tree| tree.name.ends_with(" stage"));
     let grown =

@@ -1,12 +1,13 @@
-//! `identify-life-stages-1`, `identify-life-stages-2`: focus on an animal or a plant in each of its life stages, one after
-//! the other.
+//! `identify-life-stages-1`, `identify-life-stages-2`: focus on an animal or plant in each of its life
+//! stages, one after the other.
 //!
 //! | subtask | example |
 //! |---|---|
 //! | `focus on the STAGE stage of the ANIMAL outside` | `focus on the hatchling stage of the turtle outside` |
 //! | `focus on the STAGE stage of the KIND plant outside` | `focus on the seedling stage of the apple plant outside` |
 //!
-//! What is not yet in that stage is waited for. Animals stay in a stage for more than ten ticks, plants for five and more.
+//! The executor waits until the stage is reached. Animals stay in a stage for more than ten ticks, plants for
+//! five or more.
 
 use super::super::map;
 use super::super::plan::{Act, PlannerInput, TaskFamily};
@@ -22,7 +23,7 @@ const FROG: &[&str] = &["egg", "tadpole", "adult"];
 const HATCHING: &[&str] = &["egg", "hatchling", "juvenile", "adult"];
 const MAMMAL: &[&str] = &["baby", "juvenile", "adult"];
 
-/// Whose stages are asked for, and the stages in their order.
+/// Parses the animal or plant of the task and returns its stages in order.
 fn goal(task: &str) -> Option<(&str, &'static [&'static str])> {
     let (head, rest) = task.split_once(" life stages of the ")?;
     let (name, _) = rest.split_once(", starting")?;
@@ -36,19 +37,19 @@ fn goal(task: &str) -> Option<(&str, &'static [&'static str])> {
     Some((name, stages))
 }
 
-/// The subtasks of a task in their order.
+/// Lists the subtasks of a task in order.
 pub(super) fn subtasks(task: &str) -> Option<impl Iterator<Item = String>> {
     let (name, stages) = goal(task)?;
     Some(stages.iter().map(move |stage| format!("focus on the {stage} stage of the {name} outside")))
 }
 
-/// `name`, `stage` of a subtask.
+/// Parses `name` and `stage` of a subtask.
 fn parse(subtask: &str) -> Option<(&str, &str)> {
     let (stage, rest) = subtask.strip_prefix("focus on the ")?.split_once(" stage of the ")?;
     Some((rest.strip_suffix(" outside")?, stage))
 }
 
-/// How an animal in a stage is printed: moths look like butterflies and toads like frogs.
+/// Returns the printed name of an animal in a stage: moths are printed as butterflies and toads as frogs.
 fn looks(animal: &str, stage: &str) -> String {
     let animal = match animal {
         "moth" => "butterfly",

@@ -1,5 +1,5 @@
-//! `lifespan-longest-lived`, `lifespan-shortest-lived`, `lifespan-longest-lived-then-shortest-lived`: focus on the animal
-//! that lives longest or shortest among those outside.
+//! `lifespan-longest-lived`, `lifespan-shortest-lived`, `lifespan-longest-lived-then-shortest-lived`: focus
+//! on the animal outside with the longest or shortest lifespan.
 //!
 //! | subtask |
 //! |---|
@@ -15,7 +15,7 @@ pub(super) struct Lifespan;
 pub(super) const LONGEST: &str = "focus on the longest-lived animal outside";
 pub(super) const SHORTEST: &str = "focus on the shortest-lived animal outside";
 
-/// Kinds of animals from short to long lives.
+/// Species in the order of their lifespans, shortest first.
 const KINDS: [&str; 22] = [
     "ant",
     "dragonfly",
@@ -41,7 +41,8 @@ const KINDS: [&str; 22] = [
     "giant tortoise",
 ];
 
-/// Where a kind stands in [`KINDS`]; `ant` is no part of `elephant` or `giant`.
+/// Returns the position of an animal in [`KINDS`]. Matches whole words: `ant` is not in `elephant` or
+/// `giant`.
 fn rank(name: &str) -> Option<usize> {
     let padded = format!(" {name} ");
     KINDS.iter().position(|kind| padded.contains(&format!(" {kind} ")))

@@ -1,17 +1,17 @@
-//! `boil`, `freeze`, `melt`, `change-the-state-of-matter-of`: bring a substance from one state of matter to another.
+//! `boil`, `freeze`, `melt`, `change-the-state-of-matter-of`: change the state of matter of a substance.
 //!
 //! | subtask | ends with |
 //! |---|---|
-//! | `focus on the SUBSTANCE in the kitchen`, or where it is not there `focus on the SUBSTANCE` | `focus on …` |
+//! | `focus on the SUBSTANCE in the kitchen`, or if it is not there `focus on the SUBSTANCE` | `focus on …` |
 //! | `put the SUBSTANCE in the metal pot in the kitchen` | `pick up metal pot` |
 //! | `fill the metal pot with water in the ROOM` | `pick up metal pot` |
 //! | `heat the SUBSTANCE in the blast furnace until it melts` (`boils`, `changes`) | the episode, or `pick up metal pot` |
 //! | `heat the SUBSTANCE on the stove until it melts` | `pick up metal pot` |
 //! | `cool the SUBSTANCE in the freezer until it freezes` | the episode, or `pick up metal pot` |
 //!
-//! The blast furnace is never broken and brings everything to a boil within some ten ticks; the stove may be broken and
-//! takes a hundred. What has to melt first is frozen, and what has to freeze is molten: on the stove if possible, since food
-//! catches fire in the furnace.
+//! The blast furnace is never broken and boils everything within about ten ticks; the stove may be broken and
+//! takes a hundred. A substance to be melted is frozen first, one to be frozen is melted first, if possible
+//! on the stove, since food catches fire in the furnace.
 
 use super::super::plan::{Act, PlannerInput, TaskFamily};
 use super::super::{common, map};
@@ -21,15 +21,15 @@ pub(super) struct Matter;
 
 pub(super) const POT: &str = "metal pot";
 
-/// Liquid at room temperature under their plain names.
+/// Substances that are liquid at room temperature under their plain names.
 const LIQUIDS: [&str; 6] = ["water", "orange juice", "apple juice", "mercury", "milk", "salt water"];
 
-/// Whether a substance that is printed under this name is liquid.
+/// Whether a substance is liquid when printed under this name.
 pub(super) fn is_liquid(name: &str) -> bool {
     name.starts_with("liquid ") || LIQUIDS.contains(&name)
 }
 
-/// Whether a printed name is that of a substance, whatever its state.
+/// Whether a printed name denotes a substance, in any state.
 pub(super) fn same(substance: &str, name: &str) -> bool {
     let water = ["water", "ice", "steam"];
     name == substance
@@ -37,19 +37,19 @@ pub(super) fn same(substance: &str, name: &str) -> bool {
         || (water.contains(&substance) && water.contains(&name))
 }
 
-/// The substance in sight or in hand, with what it is in.
+/// Returns the visible or carried substance, with its direct container.
 pub(super) fn seen<'a>(substance: &str, scene: &'a Scene) -> Option<(&'a Thing, Option<&'a Thing>)> {
     let all = || scene.visible().into_iter().chain(scene.carried());
     let inside = all().find(|(thing, around)| same(substance, &thing.name) && around.is_some_and(is_pot));
     inside.or_else(|| all().find(|(thing, _)| same(substance, &thing.name)))
 }
 
-/// The pot, also after it has melted in the furnace.
+/// Whether it is the pot, also after it has melted in the furnace.
 fn is_pot(thing: &Thing) -> bool {
     thing.name == POT || thing.name == "liquid steel"
 }
 
-/// `task` and substance.
+/// Parses `task` and substance.
 pub(super) fn goal(task: &str) -> Option<(&str, &str)> {
     let (_, rest) = task.split_once("Your task is to ")?;
     let (what, _) = rest.split_once(". ")?;
@@ -193,10 +193,10 @@ impl TaskFamily for Matter {
     }
 }
 
-/// Ticks on the stove after which a substance will not melt there any more.
+/// Number of ticks on the stove after which a substance will not melt there any more.
 const TICKS: usize = 12;
 
-/// How many ticks a substance has been on the stove, as the progress text says.
+/// Parses the number of ticks on the stove from the progress text.
 fn ticks(progress: &str) -> usize {
     progress.rsplit_once(" after ").and_then(|(_, ticks)| ticks.parse().ok()).unwrap_or(0)
 }
@@ -210,7 +210,8 @@ fn warmed(substance: &str, scene: &Scene, progress: &str) -> Act {
     in_device("stove", "kitchen", substance, scene).unwrap_or_else(|| Act::then("wait1"))
 }
 
-/// How to name the pot that holds a substance, or the empty one: there may be several.
+/// Returns the pot that contains a substance, or else an empty one, with its direct container; there may be
+/// several pots.
 fn pot<'a>(substance: &str, scene: &'a Scene) -> Option<(&'a Thing, Option<&'a Thing>)> {
     let holds = |pot: &Thing| pot.contents.iter().any(|thing| same(substance, &thing.name));
     let pots = || scene.visible().into_iter().filter(|(thing, _)| thing.name == POT);
@@ -232,7 +233,7 @@ fn pick_up(scene: &Scene, substance: &str) -> String {
     format!("pick up {}", pot_name(substance, scene))
 }
 
-/// Brings a substance into the pot, and the pot into the hand.
+/// Puts a substance in the pot, and picks the pot up.
 pub(super) fn into_pot(substance: &str, scene: &Scene) -> Act {
     if let Some(pot) = scene.held(POT)
         && pot.contents.iter().any(|thing| same(substance, &thing.name))
@@ -247,7 +248,7 @@ pub(super) fn into_pot(substance: &str, scene: &Scene) -> Act {
         return Act::last(format!("pick up {POT}"));
     }
     if scene.find(POT).is_none() && scene.held(POT).is_none() {
-        // Found in another room: it is brought to the pot.
+        // If it was found in another room, it is carried to the pot.
         if scene.room != "kitchen" && scene.held(&thing.name).is_none() && !is_liquid(&thing.name) {
             return Act::then(format!("pick up {}", thing.name));
         }
@@ -265,7 +266,7 @@ pub(super) fn into_pot(substance: &str, scene: &Scene) -> Act {
     Act::then(format!("{} {} {} {POT}", verb.0, thing.name, verb.1))
 }
 
-/// Fills the pot at the sink of a room, and takes it.
+/// Fills the pot at the sink of a room, and picks it up.
 fn filled(room: &str, scene: &Scene) -> Act {
     let full = |pot: &Thing| pot.contents.iter().any(|thing| thing.name == "water");
     if scene.held(POT).is_some_and(full) {
@@ -296,7 +297,7 @@ fn filled(room: &str, scene: &Scene) -> Act {
     Act::then("activate sink")
 }
 
-/// Brings the pot into a device and starts that; none once it works.
+/// Puts the pot in a device and starts the device; `None` once it works.
 pub(super) fn in_device(device: &str, room: &str, substance: &str, scene: &Scene) -> Option<Act> {
     let holds = |pot: &Thing| is_pot(pot) && pot.contents.iter().any(|thing| same(substance, &thing.name));
     let inside = scene

@@ -1,27 +1,28 @@
-//! How things come together in one vessel: what an executor of [`chemistry`](super::chemistry) does at the place.
+//! Mixing of ingredients in one vessel: the executor's part of [`chemistry`](super::chemistry).
 
 use super::super::plan::Act;
 use super::super::{common, progress};
 use crate::view::{Scene, Thing};
 
-/// Room of the paints: one cup of each primary colour in the open, another of each in the cupboard.
+/// Room of the paints: one cup of each primary colour is in the open, another of each in the cupboard.
 pub(super) const ART_STUDIO: &str = "art studio";
 
-/// Subtask of mixing ingredients in a room.
+/// Returns the subtask of mixing ingredients in a room.
 pub(super) fn make(product: &str, ingredients: &str, room: &str) -> String {
     format!("make {product} from {ingredients} in the {room}")
 }
 
-/// The ingredient that comes from a tap.
+/// Ingredient that comes from a tap.
 pub(super) const WATER: &str = "water";
 
-/// What is in the room and what the agent carries, each with what it is directly in.
+/// Lists the things in the inventory and the room, each with its direct container.
 pub(super) fn things(scene: &Scene) -> Vec<(&Thing, Option<&Thing>)> {
-    // What one carries is preferred to what else is there.
+    // Carried things are preferred to others.
     scene.carried().into_iter().chain(scene.visible()).collect()
 }
 
-/// Whether a thing is what a recipe calls so: a `red jam` is jam, a `blank paper` is paper, `salt water` is not water.
+/// Whether a thing is the named ingredient: `red jam` is jam, `blank paper` is paper, `salt water` is not
+/// water.
 pub(super) fn is(thing: &Thing, name: &str) -> bool {
     let kind = |rest: &str| rest.strip_suffix(' ').is_some_and(|word| !word.contains(' ')) && !liquid(name);
     thing.name == name || thing.name.strip_suffix(name).is_some_and(kind)
@@ -37,7 +38,7 @@ fn vessel(thing: &Thing) -> bool {
     ["cup", "bowl", "jug", "metal pot", "beaker"].iter().any(|kind| thing.name.ends_with(kind))
 }
 
-/// What is at hand for mixing.
+/// Things available for mixing.
 pub(super) struct Sight<'a> {
     scene: &'a Scene,
     progress: &'a str,
@@ -53,20 +54,20 @@ impl<'a> Sight<'a> {
         self.things.iter().any(|(thing, _)| thing.name.starts_with("recipe "))
     }
 
-    /// Opens what is closed; ends the subtask where nothing is.
+    /// Opens a closed container; ends the subtask if there is none.
     pub(super) fn look_further(&self) -> Act {
         common::closed(self.scene)
             .map_or_else(|| Act::last("look around"), |thing| Act::then(format!("open {}", thing.name)))
     }
 
-    /// One sees what is in a closed jar, but cannot take it.
+    /// Opens a closed jar: its contents are visible but cannot be taken.
     fn unlock(&self, around: Option<&Thing>) -> Option<Act> {
         let jar = around.filter(|thing| thing.name.ends_with("jar"))?;
         let opened = self.progress == format!("opened {}", jar.name);
         (!opened).then(|| Act::then(format!("open {}", jar.name)))
     }
 
-    /// Picks up the next ingredient in the room; the subtask ends with the last of them.
+    /// Picks up the next ingredient in the room; the last one ends the subtask.
     pub(super) fn pick_up(&self, ingredients: &[&str]) -> Act {
         let carried = self.scene.carried();
         let mut left = ingredients.iter().copied().filter_map(|name| {
@@ -107,7 +108,8 @@ impl<'a> Sight<'a> {
         }
     }
 
-    /// The vessel with most ingredients and nothing else; of equals that of the ingredient named first.
+    /// Returns the vessel with the most ingredients and nothing else; on a tie that of the ingredient named
+    /// first.
     fn vessel(&self, ingredients: &[&str]) -> Option<(&'a Thing, Option<&'a Thing>)> {
         let index = |thing: &Thing| ingredients.iter().position(|name| is(thing, name));
         let fits = |(thing, _): &&(&Thing, _)| {
@@ -119,7 +121,7 @@ impl<'a> Sight<'a> {
         })
     }
 
-    /// Holds the vessel under the tap.
+    /// Fills the vessel at the tap.
     fn fill(&self, cup: &Thing, place: Option<&Thing>, ingredients: &[&str]) -> Act {
         let tap = self.scene.visible().into_iter().map(|(thing, _)| thing).find(|thing| thing.name == "sink");
         match (tap, place) {
@@ -151,7 +153,7 @@ impl<'a> Sight<'a> {
     }
 }
 
-/// How to tell a vessel from others of its name: by what is in it, each called as in the recipe.
+/// Returns a vessel's name in an action: its contents, named as in the recipe, distinguish it from others.
 fn reference(cup: &Thing, all: &[(&Thing, Option<&Thing>)], ingredients: &[&str]) -> String {
     if all.iter().filter(|(thing, _)| thing.name == cup.name).count() < 2 {
         return cup.name.clone();

@@ -1,4 +1,4 @@
-//! One file per group of task types that are solved alike.
+//! One file per task family.
 
 mod chemistry;
 mod circuit;
@@ -14,7 +14,7 @@ mod thermometer;
 
 use super::plan::TaskFamily;
 
-/// Every family; a task belongs to the first that plans for it.
+/// All families; a task belongs to the first that returns a plan.
 pub(super) const ALL: &[&dyn TaskFamily] = &[
     &circuit::Circuit,
     &conductivity::Conductivity,

@@ -1,4 +1,5 @@
-//! `chemistry-mix-paint-secondary-color`, `chemistry-mix-paint-tertiary-color`: mix paints and focus on each new colour.
+//! `chemistry-mix-paint-secondary-color`, `chemistry-mix-paint-tertiary-color`: mix paints and focus on each
+//! new colour.
 //!
 //! Its subtasks are those of `chemistry`:
 //!
@@ -11,7 +12,8 @@ use super::mixing::{self, ART_STUDIO};
 
 pub(super) struct Paint;
 
-/// Colours of two primary colours, in the order of the alphabet: so does the simulator name what is in a cup.
+/// Secondary colours and their primary colours, in alphabetical order, in which the simulator lists the
+/// contents of a cup.
 const SECONDARY: [(&str, [&str; 2]); 4] = [
     ("green", ["blue", "yellow"]),
     ("orange", ["red", "yellow"]),
@@ -19,7 +21,7 @@ const SECONDARY: [(&str, [&str; 2]); 4] = [
     ("purple", ["blue", "red"]),
 ];
 
-/// The colour that a task wants.
+/// Parses the colour of the task text.
 pub(super) fn colour(task: &str) -> Option<&str> {
     let (_, rest) = task.split_once("use chemistry to create ")?;
     let (colour, _) = rest.split_once(" paint. ")?;
@@ -32,7 +34,7 @@ fn make(colour: &str, mut parts: [&str; 2]) -> String {
     mixing::make(&format!("{colour} paint"), &format!("{first} paint, {second} paint"), ART_STUDIO)
 }
 
-/// The subtasks for a colour: one, or two with the secondary colour first.
+/// Lists the subtasks for a colour: one, or two with the secondary colour first.
 pub(super) fn subtasks(colour: &str) -> Vec<String> {
     let secondary = |colour: &str| SECONDARY.iter().find(|(name, _)| *name == colour);
     let (primary, between) = match colour.split_once('-') {

@@ -8,8 +8,8 @@
 //! | `heat the SUBSTANCE on the stove until it melts or passes N degrees celsius` (`in the blast furnace`) | `deactivate …` |
 //! | `cool the SUBSTANCE in the freezer until it freezes or passes N degrees celsius` | `pick up metal pot` |
 //!
-//! The progress text holds the last reading: `solid at 48 degrees celsius`. What is solid above N degrees melts above them, what is
-//! liquid below N melts below.
+//! The progress text holds the last reading: `solid at 48 degrees celsius`. A substance that is solid above N
+//! degrees melts above N; one that is liquid below N melts below N.
 
 use super::super::plan::{Act, PlannerInput, TaskFamily};
 use super::super::{common, map};
@@ -18,7 +18,7 @@ use crate::view::Scene;
 
 pub(super) struct Thermometer;
 
-/// What a task of these types says.
+/// Parsed task text.
 #[derive(Debug, PartialEq)]
 pub(super) struct Goal<'a> {
     pub(super) thing: &'a str,
@@ -74,7 +74,7 @@ pub(super) fn change(thing: &str, device: usize, limit: i32) -> String {
     )
 }
 
-/// The substance, the device's number and the limit.
+/// Parses a subtask: the substance, the device's index and the limit.
 fn parse_change(subtask: &str) -> Option<(&str, usize, i32)> {
     let rest = subtask.strip_prefix("heat the ").or_else(|| subtask.strip_prefix("cool the "))?;
     let rest = rest.strip_suffix(".0 degrees celsius")?;
@@ -83,13 +83,13 @@ fn parse_change(subtask: &str) -> Option<(&str, usize, i32)> {
     Some((thing, number, limit.parse().ok()?))
 }
 
-/// The reading of a progress text: whether liquid, and degrees.
+/// Parses the reading of a progress text: whether the substance is liquid, and degrees Celsius.
 fn read(progress: &str) -> Option<(bool, i32)> {
     let (state, degrees) = progress.strip_suffix(" degrees celsius")?.split_once(" at ")?;
     Some((state == "liquid", degrees.parse().ok()?))
 }
 
-/// Whether a reading decides on which side of the limit a substance melts, and on which: above is true.
+/// Returns whether a substance melts above the limit; `None` if the reading does not decide it.
 fn decided(liquid: bool, degrees: i32, limit: i32) -> Option<bool> {
     match (liquid, degrees > limit) {
         (false, true) => Some(true),
@@ -127,7 +127,7 @@ impl TaskFamily for Thermometer {
             return Some(measure(goal.thing, goal.room));
         }
         if let Some((liquid, degrees)) = reading {
-            // Where a reading jumped over the limit, what has just melted, melted near it.
+            // If a reading skipped the limit, a substance that has just melted did so near it.
             let above =
                 decided(liquid, degrees, goal.limit).or((!last.starts_with("measure ")).then_some(!liquid));
             if let Some(above) = above {
@@ -198,7 +198,7 @@ impl TaskFamily for Thermometer {
     }
 }
 
-/// Holds the thermometer to a thing.
+/// Uses the thermometer on a thing.
 fn apply(thing: &str, scene: &Scene) -> String {
     let name = seen(thing, scene).map_or(thing, |(thing, _)| thing.name.as_str());
     format!("use thermometer in inventory on {}", common::reference(name, scene))
