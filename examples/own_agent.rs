@@ -1,5 +1,5 @@
-//! An agent of your own: it asks its policy three times before every action and plays what most replies say.
-//! With a policy that errs in every fourth reply, it solves more Sokoban boards than an agent that asks once.
+//! An agent of your own: it sends every prompt three times before an action and plays the most frequent reply. With a policy that
+//! errs in every fourth reply, it solves more Sokoban boards than an agent that asks once.
 #![allow(clippy::print_stdout)]
 
 use rand::RngExt;
@@ -12,7 +12,7 @@ use stepladder_train::table::{self, Line};
 use stepladder_train::{Error, Silent, envs, play::play};
 const MOVES: [&str; 4] = ["up", "down", "left", "right"];
 type Replies = Result<Vec<Result<Completion, GenerateError>>, GenerateError>;
-/// Makes a [`Vote`] per episode.
+/// Creates a [`Vote`] per episode.
 struct Votes;
 impl AgentFactory for Votes {
     fn name(&self) -> &str {
@@ -89,7 +89,7 @@ pub(crate) fn main() -> Result<(), Error> {
         lines.push(Line { name, evaluation: env.evaluate(&last) });
     }
     println!("{}", table::render("sokoban/dev-6x6-1", &lines));
-    // Replay asks everything again that the agent asked: data to learn from.
+    // Replay reproduces every prompt of the agent: data for training.
     let replayed = replay::drive(&mut Vote::default(), &last[0]).map(|replay| replay.decisions.len());
     let [once, voted] = [&lines[0], &lines[1]].map(|line| line.evaluation.all.success);
     if voted <= once || replayed.ok() != Some(3 * last[0].len()) {

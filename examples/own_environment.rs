@@ -1,5 +1,5 @@
-//! A text world of your own: demonstrations of its expert, behaviour cloning for seconds, evaluation on unseen tasks. A
-//! lamp shows a colour; the agent presses the button of that colour, in three rounds.
+//! A text world of your own: demonstrations of its expert, behaviour cloning for seconds, evaluation on unseen tasks. A lamp
+//! shows a colour; the agent presses the button of that colour, in three rounds.
 #![allow(clippy::print_stdout)]
 use std::sync::{Arc, atomic::AtomicBool};
 use stepladder_core::{End, Query, Role, Start, Step, TaskKey, codec::Plain, label::Expert};
@@ -31,7 +31,7 @@ impl TaskSet for Tasks {
     fn spec(&self) -> &EnvSpec {
         &SPEC
     }
-    /// The digits of a task's number in base 4 are its colours; every fifth task is kept for the test.
+    /// The digits of a task's number in base 4 are its colours; every fifth task is in the test split.
     fn tasks(&self, split: &str) -> Result<Vec<TaskKey>, EnvError> {
         let numbers = (0..64).filter(|number| (number % 5 == 0) == (split == "test"));
         SPEC.known_split(split)
@@ -41,7 +41,7 @@ impl TaskSet for Tasks {
         Ok(Box::new(Lamp(Vec::new())))
     }
 }
-/// The colours of the rounds that are left, the current one last.
+/// Colours of the remaining rounds, the current one last.
 struct Lamp(Vec<&'static str>);
 impl Env for Lamp {
     fn spec(&self) -> &EnvSpec {
@@ -64,7 +64,7 @@ impl Env for Lamp {
         Ok(Step { observation, reward, won: right && last, unknown_action: false, context: None, end })
     }
 }
-/// The expert is a function of the prompt's contents. Demonstrations ask it as planner, executor and progress writer.
+/// The expert is a function of the prompt's contents. It answers as planner, executor and progress writer.
 struct Presser;
 impl Expert for Presser {
     fn reply(&self, query: &Query) -> Option<String> {

@@ -1,5 +1,5 @@
-//! A policy of your own: a rule, in a table beside the expert. Whatever answers prompts plugs in the same way: implement
-//! `BatchGenerator` where replies come from one blocking call, `Generator` where they come one by one, as from a server.
+//! A policy of your own: a rule, compared with the expert in one table. Any policy plugs in the same way: implement
+//! `BatchGenerator` where replies come from one blocking call, `Generator` where they arrive one by one, as from a server.
 
 #![allow(clippy::print_stdout)]
 
@@ -16,7 +16,7 @@ use stepladder_train::{Error, Silent, envs, play::play};
 
 type Replies = Result<Vec<Result<Completion, GenerateError>>, GenerateError>;
 
-/// Walks at random, but never straight back.
+/// Random walk without an immediate return.
 struct Walker {
     moves: u64,
 }

@@ -1,4 +1,4 @@
-//! What training one model needs.
+//! Inputs of the training of one model.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,22 +13,23 @@ use crate::report::Reporter;
 use crate::rows::DataId;
 use crate::scratch::Scratch;
 
-/// One model of an agent of a run, about to be trained.
+/// Context for training one model of an agent.
 pub(crate) struct AgentRun<'a> {
     pub(crate) config: &'a Config,
     pub(crate) env: &'a Registered,
-    /// As progress lines name it.
+    /// Name in progress lines.
     pub(crate) name: &'a str,
-    /// Where its checkpoints and metrics go.
+    /// Directory of checkpoints and metrics.
     pub(crate) directory: PathBuf,
-    pub(crate) numbers: &'a AgentConfig,
-    /// Trained weights to start from.
+    /// Configuration of the agent.
+    pub(crate) agent: &'a AgentConfig,
+    /// Checkpoint with the initial weights.
     pub(crate) from: Option<PathBuf>,
-    /// Start of policies that are made from scratch.
+    /// Initialiser of policies with random weights.
     pub(crate) scratch: &'a Scratch,
     pub(crate) encoder: Arc<dyn PromptEncoder>,
     pub(crate) generators: Arc<dyn GeneratorSource>,
-    /// What it learns from.
+    /// Identity of the training data.
     pub(crate) data: DataId<'a>,
     pub(crate) probe_tasks: &'a Subset,
     pub(crate) workers: usize,
@@ -37,7 +38,7 @@ pub(crate) struct AgentRun<'a> {
 }
 
 impl AgentRun<'_> {
-    /// Its checkpoints.
+    /// Returns the directory of its checkpoints.
     pub(crate) fn checkpoints(&self) -> PathBuf {
         self.directory.join("checkpoints")
     }

@@ -1,4 +1,4 @@
-//! One model of an agent: where its weights come from, and its training phases.
+//! Training of one model of an agent: initial weights and phases.
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -31,16 +31,16 @@ use crate::config::{AgentConfig, Algo};
 use crate::envs::Registered;
 
 impl AgentRun<'_> {
-    /// Hyperparameters of one phase of behaviour cloning.
+    /// Returns the hyperparameters of one phase of behaviour cloning.
     fn bc_config(&self, budget: Budget) -> BcConfig {
-        let &AgentConfig { kind, batch_tokens, learning_rate, .. } = self.numbers;
+        let &AgentConfig { kind, batch_tokens, learning_rate, .. } = self.agent;
         let shared = self.config.algo.bc.clone();
-        // A flat episode is one row: there are no levels to pair.
+        // A flat episode is one row, so there are no levels to pair.
         let mixture = if kind == AgentKind::Flat { Mixture::Pooled } else { shared.mixture };
         BcConfig { budget, batch_tokens, learning_rate, mixture, ..shared }
     }
 
-    /// The token that fills short rows up, and the seed of their order.
+    /// Returns the padding token and the seed of the row order.
     fn order(&self) -> (u32, u64) {
         (self.encoder.pad(), self.config.seed)
     }
@@ -51,21 +51,21 @@ impl AgentRun<'_> {
 
     fn identity(&self) -> Identity {
         Identity {
-            agent: self.numbers.spec().to_string(),
+            agent: self.agent.spec().to_string(),
             style: self.encoder.id(),
             data: self.data.current().to_owned(),
         }
     }
 
-    /// Random weights, or those of another agent; in both cases nothing is trained yet.
+    /// Creates a trainer with random weights or those of another agent.
     fn fresh(&self) -> Result<Trainer> {
         let config = self.config.algo.adamw;
         if let Some(from) = &self.from {
             let source = checkpoint::load(from, config, self.device)?;
             if !self.encoder.is_in(from)? {
-                bail!("{} knows other words than this run's demonstrations have", from.display());
+                bail!("the vocabulary of {} differs from that of this run's demonstrations", from.display());
             }
-            if self.numbers.algo == Algo::OfflineAc {
+            if self.agent.algo == Algo::OfflineAc {
                 return Ok(offline_ac::start(source, config, self.identity(), self.config.seed));
             }
             return Ok(Trainer::new(source.weights, source.factors, config, self.identity()));
@@ -75,7 +75,7 @@ impl AgentRun<'_> {
         Ok(Trainer::new(weights, factors, config, self.identity()))
     }
 
-    /// The newest checkpoint, or a fresh trainer.
+    /// Loads the newest checkpoint, or creates a fresh trainer if there is none.
     pub(crate) fn trainer(&self) -> Result<Trainer> {
         checkpoint::recover(&self.checkpoints())?;
         let Some(directory) = checkpoint::latest(&self.checkpoints()) else {
@@ -105,7 +105,7 @@ impl AgentRun<'_> {
         Ok(Trainer { identity, ..trainer })
     }
 
-    /// What to do about a checkpoint that cannot be loaded.
+    /// Returns the remedy for a checkpoint that cannot be loaded.
     fn way_back(&self, damaged: &Path) -> String {
         let rest = checkpoint::list(&self.checkpoints());
         let before = rest.iter().rev().find(|path| *path != damaged);
@@ -115,7 +115,7 @@ impl AgentRun<'_> {
         }
     }
 
-    /// Begins to watch a trainer, wherever it stands.
+    /// Starts progress lines, metrics, probes and checkpoints for a trainer in any state.
     pub(crate) fn watch(&self, trainer: &Trainer) -> Result<Watcher<'_>> {
         fs_err::create_dir_all(&self.directory)?;
         let metrics = self.directory.join("metrics.jsonl");
@@ -132,7 +132,7 @@ impl AgentRun<'_> {
         })
     }
 
-    /// One phase of behaviour cloning on `rows`, until its budget is used up or `stop` is set; saves in both cases.
+    /// Runs one phase of behaviour cloning on `rows` until its budget is used up or `stop` is set, then saves.
     pub(crate) fn clone_behaviour(
         &self,
         rows: &[Row],
@@ -150,8 +150,8 @@ impl AgentRun<'_> {
     }
 
     fn method(&self) -> Box<dyn Method> {
-        let &AgentConfig { coevolution, selection, .. } = self.numbers;
-        match self.numbers.algo {
+        let &AgentConfig { coevolution, selection, .. } = self.agent;
+        match self.agent.algo {
             Algo::Himac => Box::new(Himac { selection, coevolution }),
             Algo::Gigpo => Box::new(Gigpo),
             Algo::Ppo => Box::new(Ppo::default()),
@@ -161,11 +161,11 @@ impl AgentRun<'_> {
     }
 
     fn online_config(&self) -> OnlineConfig {
-        let &AgentConfig { budget, batch_tokens, learning_rate, .. } = self.numbers;
+        let &AgentConfig { budget, batch_tokens, learning_rate, .. } = self.agent;
         OnlineConfig { budget, batch_tokens, learning_rate, ..self.config.algo.online.clone() }
     }
 
-    /// Plays tasks and learns from it, until the budget is used up or `stop` is set; saves in both cases.
+    /// Trains online on `tasks` until the budget is used up or `stop` is set, then saves.
     pub(crate) fn play_and_learn(
         &self,
         env: &Registered,
@@ -186,7 +186,7 @@ impl AgentRun<'_> {
             workers: placement(self.device, self.workers).0,
             dtype: self.dtype(),
             seed: self.config.seed,
-            agent: self.numbers.spec(),
+            agent: self.agent.spec(),
         };
         let mut watcher = self.watch(trainer)?;
         let config = self.online_config();
@@ -197,15 +197,15 @@ impl AgentRun<'_> {
         Ok(ending)
     }
 
-    /// Hyperparameters of offline actor-critic.
+    /// Returns the hyperparameters of offline actor-critic.
     pub(crate) fn offline_config(&self) -> OfflineConfig {
-        let &AgentConfig { budget, batch_tokens, learning_rate, actor_mode, omega, .. } = self.numbers;
+        let &AgentConfig { budget, batch_tokens, learning_rate, actor_mode, omega, .. } = self.agent;
         let shared = self.config.algo.offline_ac.clone();
         let (actor_mode, omega) = (actor_mode.unwrap_or(shared.actor_mode), omega.unwrap_or(shared.omega));
         OfflineConfig { budget, batch_tokens, learning_rate, actor_mode, omega, ..shared }
     }
 
-    /// Offline actor-critic on `rows`, until its budget is used up or `stop` is set; saves in both cases.
+    /// Runs offline actor-critic on `rows` until its budget is used up or `stop` is set, then saves.
     pub(crate) fn actor_critic(
         &self,
         rows: &[OfflineRow],
@@ -222,9 +222,9 @@ impl AgentRun<'_> {
     }
 }
 
-/// The keys in which two shapes differ, with both values.
+/// Lists the keys in which two shapes differ, with both values.
 fn differences(found: &Shape, wanted: &Shape) -> String {
-    // A shape is a struct of numbers and a truth value.
+    // A shape consists of numbers and a boolean.
     let entries = |shape: &Shape| serde_json::to_value(shape).expect("a shape is JSON");
     let (found, wanted) = (entries(found), entries(wanted));
     let differing =

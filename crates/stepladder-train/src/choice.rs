@@ -1,4 +1,4 @@
-//! How a run chooses tasks where it does not use all tasks of a split.
+//! Selection of tasks where a run does not use all tasks of a split.
 
 use serde::{Deserialize, Serialize};
 use stepladder_core::TaskKey;
@@ -7,11 +7,11 @@ use stepladder_env::{Draw, Subset};
 use crate::envs::Registered;
 use crate::error::Result;
 
-/// Recorded in `run.json`: a continued run must find the tasks that it began with.
+/// Rule by which tasks are selected. Recorded in `run.json`, since a continued run must select the same tasks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Choice {
-    /// The first tasks of the split. `run.json` of runs begun before samples were drawn says nothing, which means this.
+    /// The first tasks of the split. The default for a `run.json` of an older version, which lacks the field.
     #[default]
     First,
     /// A seeded sample, stratified by family.
@@ -19,7 +19,7 @@ pub enum Choice {
 }
 
 impl Choice {
-    /// `count` tasks of a split; all of them for 0.
+    /// Selects `count` tasks of a split; 0 selects all.
     ///
     /// # Errors
     /// If the split is unknown or its data are absent.
@@ -30,7 +30,7 @@ impl Choice {
         })
     }
 
-    /// `count` of the tasks that an evaluation plays; all of them for 0.
+    /// Selects `count` of the tasks that an evaluation plays; 0 selects all.
     pub fn among(self, env: &Registered, tasks: &[TaskKey], count: usize) -> Subset {
         match self {
             Self::First => Subset::first(tasks.to_vec(), count),
@@ -39,12 +39,12 @@ impl Choice {
     }
 }
 
-/// What a subset is, behind the name of what it is a part of: `, a sample of 24 of 200 tasks`.
+/// Describes a subset after the name of its split: `, a sample of 24 of 200 tasks`. Empty for all tasks.
 pub fn suffix(subset: &Subset) -> String {
     subset.text().map(|text| format!(", {text}")).unwrap_or_default()
 }
 
-/// The same behind a number of episodes.
+/// Describes a subset after a number of episodes: ` (a sample of 24 of 200 tasks)`. Empty for all tasks.
 pub fn behind(subset: &Subset) -> String {
     subset.text().map(|text| format!(" ({text})")).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! One table over several runs.
+//! Comparison of several runs in one table.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,71 +18,71 @@ use crate::error::{Result, bail};
 use gain::Differences;
 pub use gain::Gain;
 
-/// Agents of several runs on one split.
+/// Evaluations of the agents of several runs on one split.
 #[derive(Debug)]
 pub struct Comparison {
-    /// `ENV/SPLIT`.
+    /// Environment and split, as `ENV/SPLIT`.
     pub target: String,
     /// One row per agent.
     pub rows: Vec<Row>,
 }
 
 impl Comparison {
-    /// A heading and a Markdown table.
+    /// Renders a heading and a Markdown table.
     pub fn markdown(&self) -> String {
         format!("{}\n\n{}", heading(&self.target, &self.rows), markdown(&self.rows))
     }
 }
 
-/// One agent over all runs that have it.
+/// Results of one agent in all runs that train it.
 #[derive(Debug, Serialize)]
 pub struct Row {
-    /// Its name in the configurations.
+    /// Name in the configurations.
     pub agent: String,
     /// Run seeds, in the order of the runs.
     pub seeds: Vec<u64>,
-    /// Success of each.
+    /// Success rate per run.
     pub success: Vec<f64>,
-    /// Mean score of each, in points of 100, where the benchmark is one.
+    /// Mean score per run, in points of 100, if the benchmark defines a score.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub score: Vec<f64>,
-    /// Half the width of the 95 % interval of each.
+    /// Half width of the 95 % interval of the score, per run.
     #[serde(skip)]
     spread: Vec<f64>,
-    /// Episodes of each.
+    /// Episodes per run.
     pub n: Vec<u64>,
-    /// What was played where it was not the whole split, and of how many tasks.
+    /// Descriptions of the subsets that were played, where a run did not play the whole split.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub subsets: BTreeSet<String>,
-    /// Success of the median run.
+    /// Success rate of the median run.
     pub median: f64,
     /// 95 % Wilson interval over the episodes of the median run.
     pub interval: [f64; 2],
-    /// Environment steps per episode, mean over the runs.
+    /// Environment steps per episode, averaged over the runs.
     pub mean_steps: f64,
-    /// Prompt and new tokens per environment step, all roles.
+    /// Prompt and completion tokens per environment step, summed over the roles.
     pub tokens_per_step: f64,
-    /// Of the agent and of those that it started from; what it played for its lessons is not counted.
+    /// Training minutes of the agent and of the agents that it started from, without the time for collecting episodes.
     pub training_minutes: f64,
-    /// Tokens trained, in millions; counted likewise.
+    /// Trained tokens in millions, of the same agents.
     pub training_mtokens: f64,
-    /// Seeds of the runs in which a cap on minutes ended its training, or that of an agent that it started from, early.
+    /// Seeds of the runs in which a cap on minutes ended training early, for this agent or one that it started from.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub capped: Vec<u64>,
-    /// Over the agent that it started from, or over the one that was asked for.
+    /// Gain over the agent that it started from, or over the requested agent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gain: Option<Gain>,
     #[serde(skip)]
     differences: Vec<Differences>,
     #[serde(skip)]
-    numbers: Option<AgentConfig>,
+    configured: Option<AgentConfig>,
 }
 
-/// Reads what the runs wrote about their evaluations on `target`; other numbers than success are means over the runs.
-/// Gains are over the agent named `over`, or else over those that agents started from.
+/// Reads the evaluations of the runs on `target`. All results but the success rate are averaged over the runs. Gains are measured
+/// against the agent named `over`, or against the agents that the others started from if it is `None`.
 ///
 /// # Errors
-/// If a run or an evaluation cannot be read, two runs have the same seed, or an agent was configured differently.
+/// If a run or an evaluation cannot be read, two runs have the same seed, or two runs configure an agent differently.
 pub fn compare(runs: &[PathBuf], target: &str, over: Option<&str>) -> Result<Comparison> {
     let file = format!("{}.json", target.replace('/', "-"));
     let episodes = format!("{}.jsonl.zst", target.replace('/', "-"));
@@ -106,12 +106,16 @@ pub fn compare(runs: &[PathBuf], target: &str, over: Option<&str>) -> Result<Com
                     &mut rows[last]
                 }
             };
-            let numbers = &config.agents[agent];
-            if row.numbers.get_or_insert_with(|| numbers.clone()) != numbers {
-                bail!("{agent} of {} was configured differently from that of the first run", path.display());
+            let configured = &config.agents[agent];
+            if row.configured.get_or_insert_with(|| configured.clone()) != configured {
+                bail!("{}: {agent} is configured differently than in the first run", path.display());
             }
             if row.seeds.contains(&info.seed) {
-                bail!("{}: a run with seed {} stands before it already", path.display(), info.seed);
+                bail!(
+                    "{}: another of these runs has seed {} too; compare each seed once",
+                    path.display(),
+                    info.seed
+                );
             }
             row.seeds.push(info.seed);
             row.success.push(number(&evaluation, "success", &evaluated)?);
@@ -120,7 +124,7 @@ pub fn compare(runs: &[PathBuf], target: &str, over: Option<&str>) -> Result<Com
                 let end = |at: usize| evaluation["score_interval"][at].as_f64().unwrap_or(f64::NAN);
                 row.spread.push(50.0 * (end(1) - end(0)));
             }
-            let other = over.or(numbers.from.as_deref()).filter(|other| *other != agent);
+            let other = over.or(configured.from.as_deref()).filter(|other| *other != agent);
             let played = |name: &str| run.agent(name).join(&episodes);
             if let Some(other) = other.filter(|other| played(other).exists() && played(agent).exists()) {
                 let range: Option<(f64, f64)> = serde_json::from_value(evaluation["score_range"].clone())?;
@@ -129,7 +133,7 @@ pub fn compare(runs: &[PathBuf], target: &str, over: Option<&str>) -> Result<Com
             }
             row.n.push(number(&evaluation, "n", &evaluated)? as u64);
             row.subsets.extend(evaluation["subset"].as_str().map(str::to_owned));
-            // Runs begun before samples were drawn say nothing of the split; they played its first tasks.
+            // Evaluations of older versions lack the number of tasks in the split; they played its first tasks.
             let limited =
                 target == format!("{}/{}", config.env.id, config.eval.split) && config.eval.episodes > 0;
             if limited && evaluation.get("split_tasks").is_none() {
@@ -148,7 +152,7 @@ pub fn compare(runs: &[PathBuf], target: &str, over: Option<&str>) -> Result<Com
                 if training["capped"] == true && row.capped.last() != Some(&info.seed) {
                     row.capped.push(info.seed);
                 }
-                next = config.agents.get(name).and_then(|numbers| numbers.from.as_ref());
+                next = config.agents.get(name).and_then(|configured| configured.from.as_ref());
             }
         }
     }
@@ -185,11 +189,11 @@ impl Row {
             capped: Vec::new(),
             gain: None,
             differences: Vec::new(),
-            numbers: None,
+            configured: None,
         }
     }
 
-    /// Sums become means; the median is that of the lower of the two middle runs where their number is even.
+    /// Turns sums into means and selects the median run: the lower of the two middle runs where their number is even.
     fn finish(&mut self) {
         let count = self.success.len().max(1) as f64;
         for sum in [
@@ -208,7 +212,8 @@ impl Row {
     }
 }
 
-/// Score by seed, mean over seeds and its 95 % interval over games: seeds are independent, so half widths add up squared.
+/// Renders the score per seed, the mean over seeds, and its 95 % interval over episodes. Seeds are independent, so the squares of
+/// the half widths add up.
 fn score_cells(row: &Row) -> String {
     let count = row.score.len().max(1) as f64;
     let mean = row.score.iter().sum::<f64>() / count;
@@ -218,13 +223,13 @@ fn score_cells(row: &Row) -> String {
     format!(" {} | {mean:.1} [{:.1}, {:.1}] |", seeds.join(", "), mean - half, mean + half)
 }
 
-/// What the rows are about: the split, and which of its tasks where not all of them were played.
+/// Renders the split and the subsets that were played.
 fn heading(target: &str, rows: &[Row]) -> String {
     let subsets: BTreeSet<&str> = rows.iter().flat_map(|row| &row.subsets).map(String::as_str).collect();
     std::iter::once(target).chain(subsets).collect::<Vec<_>>().join(", ")
 }
 
-/// The rows as a Markdown table.
+/// Renders the rows as a Markdown table.
 fn markdown(rows: &[Row]) -> String {
     let scored = rows.iter().any(|row| !row.score.is_empty());
     let plain = "| agent | success by seed | median | 95 % interval (games) | n | steps | tokens/step | training \

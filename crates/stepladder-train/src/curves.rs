@@ -1,4 +1,4 @@
-//! Learning curves: methods that learn by playing, from the same starting policy, against what they played and wrote.
+//! Learning curves of online algorithms that start from the same policy, over environment steps and generated tokens.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::error::{Result, bail};
 use crate::evaluated;
 use crate::plot::{self, Line, Panel, Point};
 
-/// What a policy could do at one moment of its training.
+/// Evaluation at one point of training.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Moment {
     env_steps: f64,
@@ -22,32 +22,32 @@ struct Moment {
     score: f64,
 }
 
-/// One agent of one run.
+/// Learning curve of one agent in one run.
 #[derive(Debug, Clone, PartialEq)]
 struct Curve {
     seed: u64,
-    /// The starting policy, the small evaluations during training, and the final one.
+    /// Evaluations of the initial policy, of the probes, and of the trained policy.
     moments: Vec<Moment>,
     /// Episodes of the final evaluation.
     n: u64,
-    /// What was played then where it was not the whole split, and of how many tasks.
+    /// Description of the subset that the final evaluation played, if it was not the whole split.
     subset: Option<String>,
     minutes: f64,
 }
 
-/// One agent over all runs.
+/// One agent in all runs.
 #[derive(Debug)]
 struct Method {
     agent: String,
     curves: Vec<Curve>,
 }
 
-/// The measure that a curve is drawn over.
+/// Quantity on the horizontal axis of a curve.
 type Axis = fn(&Moment) -> f64;
 const AXES: [(&str, Axis); 2] =
     [("environment steps", |moment| moment.env_steps), ("generated tokens", |moment| moment.tokens)];
 
-/// Agents of several runs that learn by playing.
+/// Learning curves of the online agents of several runs.
 #[derive(Debug)]
 pub struct Curves(Vec<Method>);
 
@@ -55,7 +55,7 @@ impl Curves {
     /// Reads the metrics and evaluations of runs.
     ///
     /// # Errors
-    /// If one of them cannot be read or is not trained to the end, two have the same seed, or no agent learns by playing.
+    /// If a run cannot be read or is not trained to the end, two runs have the same seed, or no agent is trained online.
     pub fn read(runs: &[PathBuf]) -> Result<Self> {
         let methods = read(runs)?;
         if methods.is_empty() {
@@ -64,15 +64,15 @@ impl Curves {
         Ok(Self(methods))
     }
 
-    /// One line per agent, as a Markdown table.
+    /// Renders a Markdown table with one line per agent.
     pub fn markdown(&self) -> String {
         markdown(&self.0)
     }
 
-    /// Success and return over environment steps and generated tokens, as SVG.
+    /// Draws success and return over environment steps and generated tokens, as SVG.
     ///
     /// # Errors
-    /// If it cannot be drawn.
+    /// If the plot cannot be drawn.
     pub fn plot(&self) -> Result<String> {
         plot::draw(&panels(&self.0))
     }
@@ -82,7 +82,7 @@ fn read(runs: &[PathBuf]) -> Result<Vec<Method>> {
     let mut methods: Vec<Method> = Vec::new();
     for path in runs {
         let (run, config, info) = RunDir::open(path)?;
-        for (agent, _) in config.agents.iter().filter(|(_, numbers)| numbers.algo.is_online()) {
+        for (agent, _) in config.agents.iter().filter(|(_, configured)| configured.algo.is_online()) {
             if !run.agent(agent).join("trained.json").exists() {
                 bail!("{agent} is not trained to the end yet: stepladder train --resume {}", path.display());
             }
@@ -96,7 +96,11 @@ fn read(runs: &[PathBuf]) -> Result<Vec<Method>> {
                 }
             };
             if method.curves.iter().any(|known| known.seed == curve.seed) {
-                bail!("{}: a run with seed {} stands before it already", path.display(), curve.seed);
+                bail!(
+                    "{}: another of these runs has seed {} too; compare each seed once",
+                    path.display(),
+                    curve.seed
+                );
             }
             method.curves.push(curve);
         }
@@ -140,7 +144,7 @@ fn curve(run: &RunDir, config: &Config, agent: &str, seed: u64) -> Result<Curve>
     Ok(Curve { seed, moments, n, subset, minutes: number(&trained, "seconds")? / 60.0 })
 }
 
-/// The value of a curve at x: straight between its moments, the last one beyond its end.
+/// Returns the value of a curve at x: linear between its points, constant after the last.
 fn at(moments: &[Moment], axis: Axis, value: Axis, x: f64) -> f64 {
     let after = moments.iter().position(|moment| axis(moment) >= x);
     match after {
@@ -154,7 +158,7 @@ fn at(moments: &[Moment], axis: Axis, value: Axis, x: f64) -> f64 {
     }
 }
 
-/// Mean height of a curve up to x.
+/// Returns the mean height of a curve up to x.
 fn area(moments: &[Moment], axis: Axis, value: Axis, end: f64) -> f64 {
     let mut xs: Vec<f64> = moments.iter().map(axis).filter(|&x| x < end).collect();
     xs.push(end);
@@ -169,13 +173,13 @@ fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
-/// How far along an axis all curves go.
+/// Returns the largest x that all curves reach.
 fn common(methods: &[Method], axis: Axis) -> f64 {
     let ends = methods.iter().flat_map(|method| &method.curves);
     ends.filter_map(|curve| curve.moments.last()).map(axis).fold(f64::INFINITY, f64::min)
 }
 
-/// One line per method. Areas go as far as the shortest curve.
+/// Renders one line per method. Mean heights extend to the end of the shortest curve.
 fn markdown(methods: &[Method]) -> String {
     let success: Axis = |moment| moment.success;
     let ends = AXES.map(|(_, axis)| common(methods, axis));
@@ -236,7 +240,7 @@ fn markdown(methods: &[Method]) -> String {
     text
 }
 
-/// Success and return over both axes: means over the runs, with the lowest and the highest.
+/// Plots success and return over both axes: means over the runs, with the lowest and the highest run.
 fn panels(methods: &[Method]) -> Vec<Panel> {
     let measures: [(&str, Axis); 2] =
         [("success, %", |moment| 100.0 * moment.success), ("return", |moment| moment.score)];

@@ -1,4 +1,4 @@
-//! The expert's episodes.
+//! Demonstrations: episodes of the expert.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,24 +22,24 @@ use crate::config::Config;
 use crate::envs::Registered;
 use crate::error::{Result, bail};
 
-/// Which episodes the expert plays.
+/// Settings of a rollout of the expert.
 pub struct Rollout {
-    /// In which agent it speaks.
+    /// Kind of agent that the expert plays in.
     pub agent: AgentKind,
-    /// Tasks.
+    /// Tasks and seeds.
     pub jobs: Vec<Job>,
     /// Step limit.
     pub max_steps: u32,
-    /// Chance of another action per step.
+    /// Probability per step of another action.
     pub noise: f64,
     /// Seed of the noise.
     pub seed: u64,
 }
 
-/// Plays them all.
+/// Plays the episodes of a rollout with the expert.
 ///
 /// # Errors
-/// If the expert does not play a role, or the work was stopped.
+/// If the expert does not answer a role, or `stop` was set.
 pub fn expert_rollout(
     env: &Registered,
     rollout: &Rollout,
@@ -70,10 +70,10 @@ pub fn expert_rollout(
     Ok(episodes)
 }
 
-/// Plays the solutions that tasks come with, as episodes of a STEP-HRL agent cut into subtasks or as those of a flat agent.
+/// Plays the recorded solutions of tasks, as episodes of a STEP-HRL agent divided into subtasks or of a flat agent.
 ///
 /// # Errors
-/// If the environment has no segmenter for the former, or a task has no solution.
+/// If a STEP-HRL agent is requested and the environment has no segmenter, or a task has no solution.
 pub fn walkthroughs(env: &Registered, rollout: &Rollout, reporter: &dyn Reporter) -> Result<Vec<Episode>> {
     let progress = reporter.begin("walkthroughs", rollout.jobs.len() as u64);
     let done = AtomicU64::new(0);
@@ -101,7 +101,7 @@ pub fn walkthroughs(env: &Registered, rollout: &Rollout, reporter: &dyn Reporter
     rollout.jobs.par_iter().map(play).collect()
 }
 
-/// The recorded solution of a task, played; an environment's error ends the episode.
+/// Plays the recorded solution of a task; an error of the environment ends the episode.
 fn walkthrough(env: &Registered, job: &Job, max_steps: u32) -> Result<Episode> {
     let id = env.spec().id;
     let spec = AgentSpec::from(AgentKind::Flat);
@@ -135,7 +135,7 @@ fn walkthrough(env: &Registered, job: &Job, max_steps: u32) -> Result<Episode> {
     };
     let solution = game.walkthrough().map(|known| known.solution()).unwrap_or_default();
     if solution.is_empty() {
-        bail!("{} comes with no solution; leave out --walkthrough to have {id}'s expert play", job.task);
+        bail!("{} has no recorded solution; omit --walkthrough to play with the expert of {id}", job.task);
     }
     agent.start(&start);
     episode.start = start;
@@ -160,21 +160,21 @@ fn walkthrough(env: &Registered, job: &Job, max_steps: u32) -> Result<Episode> {
     Ok(episode)
 }
 
-/// The demonstrations of a run.
+/// Demonstrations of a run.
 pub struct Demonstrations {
     /// Solved episodes.
     pub episodes: Vec<Episode>,
-    /// Episodes that broke off.
+    /// Aborted episodes.
     pub dropped: Dropped,
-    /// Of which tasks they are, for every split of which not all were played.
+    /// Descriptions of the tasks, for every split that was not played completely.
     pub subsets: Vec<String>,
 }
 
-/// Plays the demonstrations of a run: one clean pass, then the noisy ones; only solved episodes are kept. Then copies of them with
-/// other names, as many as the configuration says, and those of practice tasks.
+/// Plays the demonstrations of a run: one clean pass, then the noisy passes. Keeps solved episodes only. Then adds renamed copies
+/// as configured, and the demonstrations of practice tasks.
 ///
 /// # Errors
-/// If a split is unknown, its data are absent, the expert solves no task, or the work was stopped.
+/// If a split is unknown, its data are absent, the expert solves no task, or `stop` was set.
 pub fn demonstrate(
     env: &Registered,
     config: &Config,
@@ -198,7 +198,7 @@ pub fn demonstrate(
     }
     if config.data.renamed > 0 {
         let rename = env.family.augment()?;
-        let copies: Vec<Episode> = shares(&kept, config.data.renamed)
+        let copies: Vec<Episode> = balanced_copies(&kept, config.data.renamed)
             .into_par_iter()
             .map(|(number, copy)| {
                 rename(&kept[number], &mut stream(config.seed, "rename", &[copy as u64, number as u64]))
@@ -221,7 +221,7 @@ pub fn demonstrate(
     Ok(Demonstrations { episodes: kept, dropped, subsets })
 }
 
-/// The expert's solved episodes of these tasks, in a pass with some noise; what breaks off is dropped and counted.
+/// Returns the expert's solved episodes of these tasks in one pass. Drops and counts aborted episodes.
 fn won(
     env: &Registered,
     config: &Config,
@@ -244,16 +244,16 @@ fn won(
     Ok(episodes)
 }
 
-/// Which episodes are copied, `times` as many as there are: dealt so that every kind of task comes to the same number of
-/// episodes, as far as those with many allow. An episode's number, and the number of its copy.
-fn shares(episodes: &[Episode], times: u64) -> Vec<(usize, usize)> {
-    let mut kinds: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+/// Selects the episodes to copy, `times` as many as there are, balanced so that every task type reaches the same number of
+/// episodes where possible. Returns pairs of episode index and copy index.
+fn balanced_copies(episodes: &[Episode], times: u64) -> Vec<(usize, usize)> {
+    let mut families: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (number, episode) in episodes.iter().enumerate() {
-        kinds.entry(&episode.start.family).or_default().push(number);
+        families.entry(&episode.start.family).or_default().push(number);
     }
     let copies = episodes.len() * times as usize;
-    // Water poured into vessels that hold something already: up to one level.
-    let mut sizes: Vec<usize> = kinds.values().map(Vec::len).collect();
+    // Water filling: raise the smallest counts to one common level.
+    let mut sizes: Vec<usize> = families.values().map(Vec::len).collect();
     sizes.sort_unstable();
     let (mut level, mut held) = (0, 0);
     for (poured, size) in sizes.iter().enumerate() {
@@ -263,11 +263,11 @@ fn shares(episodes: &[Episode], times: u64) -> Vec<(usize, usize)> {
         held += size;
         level = (held + copies) / (poured + 1);
     }
-    kinds
+    families
         .values()
-        .flat_map(|of_kind| {
-            (0..level.saturating_sub(of_kind.len()))
-                .map(|copy| (of_kind[copy % of_kind.len()], copy / of_kind.len()))
+        .flat_map(|of_family| {
+            (0..level.saturating_sub(of_family.len()))
+                .map(|copy| (of_family[copy % of_family.len()], copy / of_family.len()))
         })
         .collect()
 }
@@ -276,7 +276,7 @@ fn shares(episodes: &[Episode], times: u64) -> Vec<(usize, usize)> {
 mod tests {
     use super::*;
 
-    fn episodes(kinds: &[(&str, usize)]) -> Vec<Episode> {
+    fn episodes(families: &[(&str, usize)]) -> Vec<Episode> {
         let line = include_str!("../../stepladder-core/tests/trace-v1.jsonl");
         let episode = stepladder_core::trace::read(line.as_bytes()).next().unwrap().unwrap();
         let of = |kind: &str| {
@@ -284,15 +284,15 @@ mod tests {
             kind.clone_into(&mut episode.start.family);
             episode
         };
-        kinds.iter().flat_map(|(kind, count)| std::iter::repeat_n(of(kind), *count)).collect()
+        families.iter().flat_map(|(kind, count)| std::iter::repeat_n(of(kind), *count)).collect()
     }
 
     #[test]
     fn copies_make_up_for_rare_kinds() {
-        let dealt = |kinds: &[(&str, usize)], times: u64| {
-            let episodes = episodes(kinds);
-            let mut counts: Vec<usize> = kinds.iter().map(|(_, count)| *count).collect();
-            let copies = shares(&episodes, times);
+        let dealt = |families: &[(&str, usize)], times: u64| {
+            let episodes = episodes(families);
+            let mut counts: Vec<usize> = families.iter().map(|(_, count)| *count).collect();
+            let copies = balanced_copies(&episodes, times);
             assert!(copies.len() <= episodes.len() * times as usize);
             let mut unique = copies.clone();
             unique.sort_unstable();
@@ -300,7 +300,7 @@ mod tests {
             assert_eq!(unique.len(), copies.len());
             for (number, _) in copies {
                 let kind = &episodes[number].start.family;
-                counts[kinds.iter().position(|(name, _)| name == kind).unwrap()] += 1;
+                counts[families.iter().position(|(name, _)| name == kind).unwrap()] += 1;
             }
             counts
         };

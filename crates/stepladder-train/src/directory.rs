@@ -1,18 +1,18 @@
-//! The run directory.
+//! Layout of a run directory.
 //!
 //! ```text
 //! config.toml               every value, resolved
-//! run.json                  versions, commit, device, threads, what was typed
-//! demonstrations.jsonl.zst  what the expert did
+//! run.json                  versions, commit, device, threads, command line
+//! demonstrations.jsonl.zst  demonstrations of the expert
 //! demonstrations.sha256     its checksum, for `sha256sum -c`
-//! expert-<env>-<split>.jsonl.zst    what it does on the tasks of an evaluation
-//! <agent>/metrics.jsonl  <agent>/tensorboard/  <agent>/checkpoints/step-*/   one more level where every role has weights
+//! expert-<env>-<split>.jsonl.zst    the expert's episodes of an evaluation
+//! <agent>/metrics.jsonl  <agent>/tensorboard/  <agent>/checkpoints/step-*/   below a folder per role if every role has weights
 //! <agent>/trained.json      present when training is complete
-//! <agent>/round-N.jsonl.zst what the learner played in a round of imitation
+//! <agent>/round-N.jsonl.zst episodes of the policy in a round of DAgger
 //! <agent>/<env>-<split>.json        evaluation      <agent>/<env>-<split>.jsonl.zst   its episodes
-//! dropped.json              episodes that broke off while something was played to learn from, by what was played
-//! subsets.json              of which tasks the demonstrations are, where those are not all of a split
-//! words-<env>-<split>.jsonl.zst     the expert's episodes in a split that learners practise in, for their words
+//! dropped.json              numbers of aborted episodes that were dropped from training data, by rollout
+//! subsets.json              descriptions of the demonstrated tasks, where they are not all of a split
+//! words-<env>-<split>.jsonl.zst     the expert's episodes in a split of online training or DAgger, for their words
 //! table.txt                 the last table that was printed
 //! lock                      held by the process that trains
 //! ```
@@ -33,59 +33,59 @@ use stepladder_rollout::Dropped;
 const CONFIG: &str = "config.toml";
 const RUN: &str = "run.json";
 
-/// Values by key, as a configuration file would have them.
+/// Values by key, as TOML text.
 pub type Settings = BTreeMap<String, String>;
 
-/// What a run was started with.
+/// Record of the start of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunInfo {
-    /// Format of the run directory.
+    /// Format version of the run directory.
     pub version: u32,
     /// Version of this program.
     pub stepladder: String,
-    /// Commit it was built from.
+    /// Commit of the program.
     pub commit: String,
-    /// Version of the libtorch that was loaded.
+    /// Version of the loaded libtorch.
     pub libtorch: String,
-    /// Preset or file that was typed.
+    /// Preset or file on the command line.
     pub preset: String,
     /// Run seed.
     pub seed: u64,
     /// Worker threads; bit-exact continuation needs the same number.
     pub threads: usize,
-    /// Device.
+    /// Device, as `cpu` or `cuda[:N]`.
     pub device: String,
-    /// How tasks are chosen where not all of a split are used.
+    /// Rule by which tasks are selected.
     #[serde(default)]
     pub subsets: Choice,
-    /// Values of the configuration that a continuation must not change; runs of older versions have none.
+    /// Values of the configuration that a continuation must not change; absent in runs of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<Settings>,
-    /// Unix time of the start.
+    /// Unix time of the start, in seconds.
     pub started: f64,
 }
 
 impl RunInfo {
-    /// The format of run directories that this program writes, and the newest that it reads.
+    /// Format version that this program writes, and the newest that it reads.
     pub const VERSION: u32 = 1;
 }
 
-/// A run directory that can be written.
+/// A run directory on disk.
 #[derive(Debug, Clone)]
 pub struct RunDir {
-    /// Its path.
+    /// Path of the directory.
     pub root: PathBuf,
 }
 
-/// The commit that this binary was built from.
+/// Returns the commit that this binary was built from.
 pub fn commit() -> &'static str {
     option_env!("STEPLADDER_COMMIT").unwrap_or("unknown")
 }
 
-/// Writes a file in one go: a kill leaves the old file or the new one ([`Output`]).
+/// Writes a file atomically: a kill leaves the old file or the new one ([`Output`]).
 ///
 /// # Errors
-/// If it cannot be written; the old content stays then.
+/// If the file cannot be written; the old content is then unchanged.
 pub fn replace_file(path: &Path, text: &str) -> Result<()> {
     let mut file = Output::create(path)?;
     file.write_all(text.as_bytes())?;
@@ -93,7 +93,7 @@ pub fn replace_file(path: &Path, text: &str) -> Result<()> {
 }
 
 impl RunDir {
-    /// A new directory; refuses one that already holds a run.
+    /// Creates a run directory.
     ///
     /// # Errors
     /// If the directory holds a run already or cannot be written.
@@ -117,19 +117,19 @@ impl RunDir {
         fs_err::create_dir_all(&root).with_context(unwritable)?;
         replace_file(&root.join(RUN), &(serde_json::to_string_pretty(info)? + "\n"))
             .with_context(unwritable)?;
-        // The configuration comes last: its presence says that the directory is a run.
+        // The configuration comes last: its presence marks the directory as a run.
         replace_file(&root.join(CONFIG), resolved).with_context(unwritable)?;
         Ok(Self { root })
     }
 
-    /// An existing run.
+    /// Opens an existing run directory.
     ///
     /// # Errors
-    /// If it is no run directory, or a file of it cannot be read.
+    /// If it is not a run directory, or a file of it cannot be read.
     pub fn open(root: &Path) -> Result<(Self, Config, RunInfo)> {
         let path = root.join(CONFIG);
         if !path.exists() {
-            bail!("{} is no run directory: it has no {CONFIG}", root.display());
+            bail!("{} is not a run directory: it has no {CONFIG}", root.display());
         }
         let text = fs_err::read_to_string(&path)?;
         let config = config::from_resolved(&text, &path.display().to_string())?;
@@ -137,10 +137,10 @@ impl RunDir {
         let text = fs_err::read_to_string(&run_path)?;
         let place = || run_path.display().to_string();
         let value: serde_json::Value = serde_json::from_str(&text).with_context(place)?;
-        // Before the rest, which may look different there.
+        // Before the other fields, which may differ in another version.
         if value["version"] != RunInfo::VERSION {
             bail!(
-                "{}: version {} of a run directory; this program knows version {}",
+                "{}: run directory of version {}; this program reads version {}",
                 place(),
                 value["version"],
                 RunInfo::VERSION
@@ -150,10 +150,10 @@ impl RunDir {
         Ok((Self { root: root.to_owned() }, config, info))
     }
 
-    /// Keeps other processes from training here for as long as the answer lives.
+    /// Locks the run against training by other processes until the returned file is dropped.
     ///
     /// # Errors
-    /// If another process trains there.
+    /// If another process trains the run.
     pub fn lock(&self) -> Result<fs_err::File> {
         let path = self.root.join("lock");
         let file = fs_err::OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
@@ -162,12 +162,12 @@ impl RunDir {
             Err(std::fs::TryLockError::WouldBlock) => {
                 bail!("{} is being trained by another process: wait for it, or stop it", self.root.display())
             }
-            // Some network file systems have no locks; the run is then as safe as it was without one.
+            // Some network file systems have no locks; the run then relies on the user.
             Err(std::fs::TryLockError::Error(_)) => Ok(file),
         }
     }
 
-    /// Directory of one agent.
+    /// Returns the directory of one agent.
     pub fn agent(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
@@ -175,7 +175,7 @@ impl RunDir {
     /// Refuses the name of an agent that the run does not have.
     ///
     /// # Errors
-    /// If the run lacks it; the message lists those it has.
+    /// If the run lacks the agent; the message lists its agents.
     pub fn check_agent(&self, config: &Config, name: &str) -> Result<()> {
         if !config.agents.contains_key(name) {
             let known: Vec<&str> = config.agents.keys().map(String::as_str).collect();
@@ -188,7 +188,7 @@ impl RunDir {
         self.root.join("dropped.json")
     }
 
-    /// Episodes that broke off while something was played to learn from, by what was played.
+    /// Reads the numbers of aborted episodes that were dropped from training data, by the name of the rollout.
     ///
     /// # Errors
     /// If the record cannot be read.
@@ -201,14 +201,14 @@ impl RunDir {
             .with_context(|| path.display().to_string())?)
     }
 
-    /// Warns of dropped episodes and keeps their number, if there are any.
+    /// Warns of dropped episodes and records their number, if there are any.
     ///
     /// # Errors
     /// If the record cannot be read or written.
     pub fn note_dropped(&self, what: &str, dropped: Dropped, reporter: &dyn Reporter) -> Result<()> {
         let mut all = self.dropped()?;
         if dropped.is_none() {
-            // Played again without a break.
+            // A repeated rollout without an aborted episode clears the record.
             if all.remove(what).is_none() {
                 return Ok(());
             }
@@ -223,7 +223,7 @@ impl RunDir {
         self.root.join("subsets.json")
     }
 
-    /// Of which tasks the demonstrations are, for every split of which not all were played.
+    /// Reads the descriptions of the demonstrated tasks, for every split that was not played completely.
     ///
     /// # Errors
     /// If the record cannot be read.
@@ -236,7 +236,7 @@ impl RunDir {
             .with_context(|| path.display().to_string())?)
     }
 
-    /// Keeps that, if there is any such split.
+    /// Records the descriptions, if there are any.
     ///
     /// # Errors
     /// If the record cannot be written.
@@ -247,7 +247,7 @@ impl RunDir {
         replace_file(&self.subsets_file(), &(serde_json::to_string_pretty(subsets)? + "\n"))
     }
 
-    /// The expert's episodes.
+    /// Returns the path of the demonstrations.
     pub fn demonstrations(&self) -> PathBuf {
         self.root.join("demonstrations.jsonl.zst")
     }

@@ -1,4 +1,4 @@
-//! The environments that a run may name: the built-in families and those that a program registers.
+//! Environment families that a run may name: built-in and registered ones.
 
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -12,7 +12,7 @@ use stepladder_rollout::evaluation::{Evaluation, evaluate_within};
 use crate::config::{Config, nearest, shorten};
 use crate::error::{Error, Result};
 
-/// The built-in families, in the order of `env list`.
+/// Built-in families, in the order of `env list`.
 static BUILT_IN: [&Family; 4] = [
     &stepladder_alfworld::HOUSEHOLD,
     &stepladder_alfworld::ALFWORLD,
@@ -22,11 +22,10 @@ static BUILT_IN: [&Family; 4] = [
 
 static REGISTERED: RwLock<Vec<&'static Family>> = RwLock::new(Vec::new());
 
-/// Adds a family to those that configurations and commands of this process may name. Registering a family again changes
-/// nothing.
+/// Registers a family for configurations and commands of this process. Registering a family again has no effect.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`](crate::ErrorKind) if another family has its id.
+/// [`ErrorKind::Usage`](crate::ErrorKind) if another family has the same id.
 pub fn register(family: &'static Family) -> Result<()> {
     let mut registered = REGISTERED.write().unwrap_or_else(PoisonError::into_inner);
     let id = family.spec.id;
@@ -40,18 +39,18 @@ pub fn register(family: &'static Family) -> Result<()> {
     Ok(())
 }
 
-/// All families: the built-in ones, then the registered ones.
+/// Returns all families: built-in, then registered.
 pub fn families() -> Vec<&'static Family> {
     let registered = REGISTERED.read().unwrap_or_else(PoisonError::into_inner);
     BUILT_IN.iter().chain(&*registered).copied().collect()
 }
 
-/// Ids of all families.
+/// Returns the ids of all families.
 pub fn ids() -> Vec<&'static str> {
     families().into_iter().map(|family| family.spec.id).collect()
 }
 
-/// The family with this id.
+/// Returns the family with this id.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`](crate::ErrorKind) if there is none.
@@ -68,11 +67,11 @@ pub fn named(id: &str) -> Result<&'static Family> {
     })
 }
 
-/// An environment that was opened.
+/// An opened environment.
 pub struct Registered {
-    /// Its family.
+    /// Family of the environment.
     pub family: &'static Family,
-    /// Tasks.
+    /// Tasks of the environment.
     pub tasks: Box<dyn TaskSet>,
     /// Compact encoding of its texts for word-level models.
     pub codec: Arc<dyn Codec>,
@@ -91,12 +90,12 @@ impl Registered {
         })
     }
 
-    /// Facts about the environment.
+    /// Returns the facts about the environment.
     pub fn spec(&self) -> &'static EnvSpec {
         self.family.spec
     }
 
-    /// The rule-based expert.
+    /// Returns the rule-based expert.
     ///
     /// # Errors
     /// If the family has none.
@@ -104,7 +103,7 @@ impl Registered {
         self.expert.as_deref().map_err(|lacking| Error::usage(lacking.to_string()))
     }
 
-    /// The source of wrong actions.
+    /// Returns the source of perturbed actions.
     ///
     /// # Errors
     /// If the family has none.
@@ -112,7 +111,7 @@ impl Registered {
         self.noise.as_deref().map_err(|lacking| Error::usage(lacking.to_string()))
     }
 
-    /// The segmenter of recorded solutions.
+    /// Returns the segmenter of recorded solutions.
     ///
     /// # Errors
     /// If the family has none.
@@ -120,13 +119,13 @@ impl Registered {
         Ok(self.family.segmenter()?)
     }
 
-    /// Summarises episodes the way the benchmark does.
+    /// Summarises episodes by the rules of the benchmark.
     pub fn evaluate(&self, episodes: &[Episode]) -> Evaluation {
         evaluate_within(episodes, self.spec().score_range)
     }
 
-    /// Environment steps per episode of a split, for the agents of a run: the run's own limit for tasks as long as
-    /// those it was trained on, and otherwise what suits the split.
+    /// Returns the step limit for a split: the run's own limit if the split has the same natural limit as the training split,
+    /// else the limit of the split.
     pub fn max_steps(&self, config: &Config, split: &str) -> u32 {
         let suitable = self.tasks.max_steps(split);
         let alike = config.env.id == self.spec().id && self.tasks.max_steps(&config.data.split) == suitable;
@@ -137,8 +136,8 @@ impl Registered {
 /// `key=value` pairs of a command line.
 pub type Pairs = [(String, String)];
 
-/// The environment behind an id, with the options of a command line over those of a run's configuration. Of the latter only
-/// those count that the family declares: an agent may play another environment than its run's.
+/// Opens an environment with the options of a run's configuration, overridden by those of a command line. Options of the
+/// configuration that the family does not declare are ignored, since an agent may play another environment than that of its run.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`](crate::ErrorKind) for an unknown environment, and the errors of its family.
@@ -160,7 +159,7 @@ pub fn open_with(
     Registered::open(family, data_root, &options)
 }
 
-/// The environment behind an id, as a run's configuration wants it.
+/// Opens an environment with the options of a run's configuration.
 ///
 /// # Errors
 /// As [`open_with`].
@@ -168,7 +167,7 @@ pub fn open_for(config: &Config, id: &str, data_root: Option<&Path>) -> Result<R
     open_with(Some(config), id, data_root, &[])
 }
 
-/// Whether the expert of an environment plays a role; no data are needed to know. An unknown id is refused elsewhere.
+/// Whether the expert of an environment answers a role; needs no data. True for an unknown id, which another check refuses.
 pub fn expert_plays(id: &str, role: Role) -> bool {
     named(id).map_or(true, |family| family.expert().is_ok_and(|expert| expert.answers(role)))
 }
@@ -193,7 +192,7 @@ mod tests {
             assert!(family.known_split(family.spec.splits[0]).is_ok());
             assert!(family.known_split("../x").is_err());
         }
-        // One codec per kind of text: only the two household environments share theirs.
+        // One codec per text style: only the two household environments share theirs.
         let styles = BUILT_IN.map(|family| (family.codec)().id());
         assert_eq!(styles[0], styles[1]);
         assert!(styles[1] != styles[2] && styles[2] != styles[3] && styles[1] != styles[3], "{styles:?}");

@@ -1,4 +1,4 @@
-//! What can go wrong, and whether the caller or the world is to blame.
+//! Errors of the library, classified by cause.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -14,41 +14,41 @@ use crate::config::ConfigError;
 /// Result of the library's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What kind of error it is, for callers that treat them differently (the command line: by exit code).
+/// Class of an error, for callers that treat classes differently (the command line: by exit code).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The request or the configuration is wrong: it has to be changed.
+    /// The request or the configuration is invalid.
     Usage,
-    /// The work was stopped by the flag that the caller gave.
+    /// The caller's flag stopped the work.
     Stopped,
     /// The work failed: files, data, memory, numerics.
     Failed,
 }
 
-/// An error of the library: its text says what is wrong, where, and what to do; [`Error::kind`] says whose it is.
+/// Error of the library. Its text gives the problem, the place and the remedy; [`Error::kind`] gives its class.
 #[derive(Debug)]
 pub struct Error(anyhow::Error);
 
 impl Error {
-    /// A request that cannot be meant.
+    /// Creates an error for an invalid request.
     pub fn usage(text: impl Into<String>) -> Self {
         Self(Usage(text.into()).into())
     }
 
-    /// A failure of the work.
+    /// Creates an error for failed work.
     pub fn failed(text: impl Into<String>) -> Self {
         Self(anyhow::Error::msg(text.into()))
     }
 
-    /// Classifies the error.
+    /// Returns the class of the error.
     pub fn kind(&self) -> ErrorKind {
         ErrorKind::of(&self.0)
     }
 }
 
 impl ErrorKind {
-    /// Classifies an error that may hold one of the library below its context.
+    /// Classifies an error that may wrap one of the library below its context.
     pub fn of(error: &anyhow::Error) -> Self {
         if let Some(inner) = error.downcast_ref::<Error>() {
             return inner.kind();
@@ -110,7 +110,7 @@ from!(
     Usage
 );
 
-/// A request that cannot be meant; [`ErrorKind::Usage`].
+/// An invalid request; [`ErrorKind::Usage`].
 #[derive(Debug)]
 pub struct Usage(pub String);
 

@@ -1,4 +1,4 @@
-//! A trained agent plays: to be evaluated, or to have its episodes collected.
+//! Rollouts of a trained agent, for evaluation or collection.
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -21,21 +21,21 @@ use crate::report::Reporter;
 use crate::table::{self, Line};
 use crate::{memory, workers};
 
-/// Episodes of one evaluation; all are kept until the table is made.
+/// Limit on the episodes of one evaluation, which are all kept in memory until the table is rendered.
 const MOST_EPISODES: u64 = 1_000_000;
 
-/// Which trained agent plays, and where.
+/// Selection of a trained agent, an environment and a device.
 #[derive(Debug, Clone, Copy)]
 pub struct Source<'a> {
     /// A run directory or a checkpoint directory.
     pub path: &'a Path,
-    /// Name of an agent of the run; none takes the first that has a checkpoint.
+    /// Name of an agent of the run; `None` takes the first that has a checkpoint.
     pub agent: Option<&'a str>,
-    /// Environment; none takes that of the run.
+    /// Environment; `None` takes that of the run.
     pub env: Option<&'a str>,
-    /// Split; none takes that of the run.
+    /// Split; `None` takes that of the run.
     pub split: Option<&'a str>,
-    /// Options of the environment, over those of the run.
+    /// Options of the environment, which override those of the run.
     pub options: &'a Pairs,
     /// Directory of data sets, for the environments that need one.
     pub data_root: Option<&'a Path>,
@@ -44,15 +44,15 @@ pub struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// The first trained agent of a run, on the CPU and in the run's own environment.
+    /// Selects the first trained agent of a run, on the CPU and in the run's own environment.
     pub fn run(path: &'a Path) -> Self {
         Self { path, agent: None, env: None, split: None, options: &[], data_root: None, device: "cpu" }
     }
 }
 
-/// A trained agent and the split that it plays.
+/// A trained agent with the split that it plays.
 pub struct Player {
-    /// The agent.
+    /// Policy of the agent.
     pub policy: Policy,
     /// The environment.
     pub env: Registered,
@@ -60,34 +60,34 @@ pub struct Player {
     pub split: String,
 }
 
-/// The episodes that a [`Player`] is to play.
+/// Episodes for a [`Player`].
 #[derive(Debug, Clone)]
 pub struct Games {
-    /// The tasks, and of how many they are a part.
+    /// Tasks, and the number of tasks that they were selected from.
     pub subset: Subset,
-    /// One episode each.
+    /// Jobs, one per episode.
     pub jobs: Vec<Job>,
 }
 
-/// How a [`Player`] plays.
+/// Settings of a rollout by a [`Player`].
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
-    /// Environment steps per episode; none takes the limit that suits run and split.
+    /// Step limit; `None` takes the limit of the run and the split.
     pub max_steps: Option<u32>,
-    /// Sampling temperature; none decodes greedily.
+    /// Sampling temperature; `None` decodes greedily.
     pub temperature: Option<f64>,
-    /// Episodes at once.
+    /// Number of concurrent episodes.
     pub slots: usize,
     /// Seed of sampled tokens.
     pub seed: u64,
-    /// Whether episodes hold the prompts as the model read them.
+    /// Whether episodes record the prompts as the model read them.
     pub keep_prompts: bool,
-    /// Whether episodes hold their tokens.
+    /// Whether episodes record their tokens.
     pub keep_tokens: bool,
 }
 
 impl Default for Settings {
-    /// Greedy, within the limit of run and split.
+    /// Greedy decoding within the limit of the run and the split.
     fn default() -> Self {
         Self {
             max_steps: None,
@@ -100,21 +100,21 @@ impl Default for Settings {
     }
 }
 
-/// What was played, and how long it took.
+/// Episodes of a rollout with their duration.
 #[derive(Debug, Clone)]
 pub struct Played {
-    /// The episodes, in the order of [`Games::jobs`].
+    /// Episodes, in the order of [`Games::jobs`].
     pub episodes: Vec<Episode>,
-    /// Time from the first prompt to the last step.
+    /// Seconds from the first prompt to the last step.
     pub seconds: f64,
 }
 
 impl Player {
-    /// Opens the agent and the environment; where `source` names no split, `split_of_run` chooses one of the run's.
+    /// Opens the agent and the environment. Where `source` names no split, `split_of_run` selects one of the run's.
     ///
     /// # Errors
-    /// If the device, the run, the agent, its checkpoint or the environment's data are absent, or a checkpoint alone is to
-    /// play and environment or split are not named.
+    /// If the device, the run, the agent, its checkpoint or the environment's data are absent, or if `source` is a checkpoint and
+    /// does not name environment and split.
     pub fn open(source: &Source<'_>, split_of_run: fn(&Config) -> &str) -> Result<Self> {
         memory::enough_to_begin()?;
         let opened = device::open(source.device)?;
@@ -122,8 +122,7 @@ impl Player {
         let policy = Policy::open(source.path, source.agent, opened)?;
         let choose = |what: &str, named: Option<&str>, of_run: fn(&Config) -> &str| -> Result<String> {
             let chosen = named.or_else(|| policy.run.as_ref().map(of_run));
-            let missing =
-                || Error::usage(format!("a checkpoint alone does not say which {what}: pass --{what}"));
+            let missing = || Error::usage(format!("a checkpoint does not record its {what}: pass --{what}"));
             chosen.map(str::to_owned).ok_or_else(missing)
         };
         let id = choose("env", source.env, |config| &config.env.id)?;
@@ -132,16 +131,16 @@ impl Player {
         Ok(Self { policy, env, split })
     }
 
-    /// `count` tasks of the split (0 takes all), each played once per seed from 0 to `seeds`.
+    /// Selects `count` tasks of the split (0 takes all), each played once per seed from 0 to `seeds`.
     ///
     /// # Errors
-    /// If the split is unknown or its data are absent, the seeds would only repeat the same episodes (`temperature` is none
-    /// and the environment deterministic), or there are too many episodes.
+    /// If the split is unknown or its data are absent, the seeds would only repeat the same episodes (`temperature` is `None` and
+    /// the environment is deterministic), or there are too many episodes.
     pub fn evaluation(&self, count: usize, seeds: u64, temperature: Option<f64>) -> Result<Games> {
         let subset = Subset::draw(&*self.env.tasks, &self.split, count, Draw::Evaluation)?;
         if seeds > 1 && temperature.is_none() && self.env.spec().deterministic {
             return Err(Error::usage(format!(
-                "{} ignores seeds and decoding is greedy: --seeds {seeds} would play the same episodes again; add --temperature, or leave --seeds out",
+                "{} ignores seeds and decoding is greedy: --seeds {seeds} would repeat the same episodes; add --temperature, or omit --seeds",
                 self.env.spec().id
             )));
         }
@@ -158,7 +157,7 @@ impl Player {
         Ok(Games { subset, jobs })
     }
 
-    /// `count` tasks of the split (0 takes all), drawn by a seed.
+    /// Selects `count` tasks of the split (0 takes all) with a seed.
     ///
     /// # Errors
     /// If the split is unknown or its data are absent.
@@ -168,7 +167,7 @@ impl Player {
         Ok(Games { subset, jobs })
     }
 
-    /// Plays; setting `stop` ends it before the next reply. An episode that an error broke off holds the error.
+    /// Plays the episodes. Setting `stop` ends the rollout before the next reply. An aborted episode records its error.
     ///
     /// # Errors
     /// If the agent was trained on prompts of another style, generation fails, or `stop` was set.
@@ -195,7 +194,7 @@ impl Player {
         Ok(Played { episodes, seconds: clock.seconds() })
     }
 
-    /// The table of an evaluation.
+    /// Renders the table of an evaluation.
     pub fn table(&self, games: &Games, played: &Played) -> String {
         let evaluation = self.env.evaluate(&played.episodes);
         let title = format!(
@@ -208,7 +207,7 @@ impl Player {
         table::render(&title, &[Line { name: self.policy.name.clone(), evaluation }])
     }
 
-    /// An evaluation as JSON, with its costs.
+    /// Returns an evaluation as JSON, with its costs.
     pub fn json(&self, games: &Games, played: &Played) -> Value {
         let evaluation = self.env.evaluate(&played.episodes);
         let about = (self.env.spec().id, self.split.as_str(), &games.subset);

@@ -1,11 +1,11 @@
-//! Evaluations that a run has kept.
+//! Stored evaluations of a run.
 
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-/// Reads what `agent` reached on `target` (`ENV/SPLIT`); refuses what is about something else.
+/// Reads the evaluation of `agent` on `target` (`ENV/SPLIT`); refuses a file about another agent or target.
 pub(crate) fn read(path: &Path, target: &str, agent: &str) -> Result<Value> {
     let place = || path.display().to_string();
     let value: Value = serde_json::from_str(&fs_err::read_to_string(path)?).with_context(place)?;
@@ -20,7 +20,7 @@ pub(crate) fn read(path: &Path, target: &str, agent: &str) -> Result<Value> {
     }
     let share = value["success"].as_f64().filter(|share| (0.0..=1.0).contains(share));
     if share.is_none() {
-        bail!("{}: `success` is {}; expected a share from 0 to 1", place(), value["success"]);
+        bail!("{}: `success` is {}; expected a fraction from 0 to 1", place(), value["success"]);
     }
     Ok(value)
 }

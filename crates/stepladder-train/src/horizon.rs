@@ -1,4 +1,4 @@
-//! What becomes of each agent of a run as tasks get longer.
+//! Success and cost of each agent of a run as a function of task length.
 
 use std::path::Path;
 
@@ -9,35 +9,35 @@ use crate::directory::commit;
 use crate::error::Result;
 use crate::plot::{self, Line, Panel, Point};
 
-/// One agent on chains of one length.
+/// Evaluation of one agent on chains of one length.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cell {
-    /// Its name in the run.
+    /// Name in the run.
     pub agent: String,
-    /// Goals of a task.
+    /// Goals per task.
     pub goals: u32,
-    /// Episodes.
+    /// Number of episodes.
     pub n: u64,
-    /// Tasks of the split, of which `n` are played.
+    /// Number of tasks in the split, of which `n` are played.
     pub of: u64,
-    /// Fraction of solved episodes.
+    /// Success rate.
     pub success: f64,
-    /// 95 % Wilson interval of the success.
+    /// 95 % Wilson interval of the success rate.
     pub interval: [f64; 2],
     /// Environment steps per episode.
     pub steps: f64,
-    /// Prompt and new tokens per environment step, every prompt read whole.
+    /// Prompt and completion tokens per environment step, without a prefix cache.
     pub tokens: f64,
-    /// The same where the keys and values of an episode's earlier prompts are kept.
+    /// Prompt and completion tokens per environment step, with the keys and values of an episode's earlier prompts cached.
     pub tokens_cached: f64,
-    /// Time per environment step.
+    /// Milliseconds per environment step.
     pub milliseconds: f64,
-    /// Peak memory of the process.
+    /// Peak memory of the process in MiB.
     pub peak_mib: f64,
 }
 
 impl Cell {
-    /// Whether a cell was measured with this checkpoint, this program and as many episodes.
+    /// Whether a stored cell has this checkpoint, this program and this number of episodes.
     ///
     /// # Errors
     /// If the file cannot be read.
@@ -49,10 +49,10 @@ impl Cell {
             && value["split_tasks"].is_u64())
     }
 
-    /// Reads what `evaluate --json` wrote.
+    /// Reads the output of `evaluate --json`.
     ///
     /// # Errors
-    /// If the file cannot be read or lacks a number.
+    /// If the file cannot be read or lacks a field.
     pub fn read(agent: &str, goals: u32, path: &Path) -> Result<Self> {
         let value: Value = serde_json::from_str(&fs_err::read_to_string(path)?)
             .with_context(|| path.display().to_string())?;
@@ -80,32 +80,32 @@ impl Cell {
     }
 }
 
-/// All agents of a run on chains of several lengths, agent by agent.
+/// Evaluations of all agents of a run on chains of several lengths, ordered by agent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Horizon(pub Vec<Cell>);
 
 impl Horizon {
-    /// One line per agent and number of goals, as a Markdown table.
+    /// Renders a Markdown table with one line per agent and number of goals.
     pub fn markdown(&self) -> String {
         markdown(&self.0)
     }
 
-    /// Success, tokens and time over the number of goals, as SVG.
+    /// Draws success, tokens and time over the number of goals, as SVG.
     ///
     /// # Errors
-    /// If it cannot be drawn.
+    /// If the plot cannot be drawn.
     pub fn plot(&self) -> Result<String> {
         plot::draw(&panels(&self.0))
     }
 }
 
-/// Four measures over the number of goals, one line per agent.
+/// Plots four measures over the number of goals, one line per agent.
 fn panels(cells: &[Cell]) -> Vec<Panel> {
     type Measure = fn(&Cell) -> f64;
     let measures: [(&str, Measure); 4] = [
         ("success, %", |cell| 100.0 * cell.success),
-        ("tokens per step, every prompt read whole", |cell| cell.tokens),
-        ("tokens per step, kept cache", |cell| cell.tokens_cached),
+        ("tokens per step, no prefix cache", |cell| cell.tokens),
+        ("tokens per step, prefix cache", |cell| cell.tokens_cached),
         ("milliseconds per step", |cell| cell.milliseconds),
     ];
     let mut agents: Vec<&str> = cells.iter().map(|cell| cell.agent.as_str()).collect();
@@ -129,10 +129,10 @@ fn panels(cells: &[Cell]) -> Vec<Panel> {
     measures.into_iter().enumerate().map(panel).collect()
 }
 
-/// One line per agent and number of goals.
+/// Renders one line per agent and number of goals.
 fn markdown(cells: &[Cell]) -> String {
     let mut text =
-        "| agent | goals | n | success | 95 % interval | steps | tokens/step | with kept cache | ms/step | \
+        "| agent | goals | n | success | 95 % interval | steps | tokens/step | with prefix cache | ms/step | \
                     peak MiB |\n|---|---|---|---|---|---|---|---|---|---|\n"
             .to_owned();
     for cell in cells {

@@ -1,4 +1,4 @@
-//! What demonstrations teach, checked: lengths of subtasks, what their names mention, prompts with two different labels.
+//! Checks of demonstrations as training data: lengths of subtasks, words of their names, prompts with contradictory replies.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -9,29 +9,29 @@ use stepladder_core::trace::{Episode, Subtask};
 use stepladder_data::PromptEncoder;
 use stepladder_data::samples::samples;
 
-/// A report on labels.
+/// Statistics of the labels in demonstrations.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Labels {
-    /// Subtasks in all episodes.
+    /// Number of subtasks in all episodes.
     pub subtasks: usize,
-    /// Median number of their actions.
+    /// Median number of actions per subtask.
     pub median_actions: usize,
-    /// Share of subtasks whose name has a word of one of their actions, of an answer, or of the room it was in; verbs, small
-    /// words and plurals left out.
+    /// Fraction of subtasks whose name shares a word with one of their actions, an observation, or the room; ignores verbs,
+    /// function words and plurals.
     pub named: f64,
-    /// Median number of words of a progress text.
+    /// Median number of words per progress text.
     pub progress_words: usize,
-    /// Samples of all roles.
+    /// Number of samples of all roles.
     pub samples: usize,
-    /// Different prompts, as a small model reads them.
+    /// Number of distinct prompts, as a word-level model reads them.
     pub prompts: usize,
-    /// Share of those that have two different replies.
+    /// Fraction of the distinct prompts with more than one reply.
     pub contradictory: f64,
-    /// Steps without a progress text that should have one: all but the one that ends the episode.
+    /// Number of steps that lack a progress text, except those that end an episode.
     pub unlabelled: usize,
 }
 
-/// Words that say nothing about what a subtask is about.
+/// Words without information about the content of a subtask.
 const SMALL: [&str; 24] = [
     "the", "a", "an", "in", "on", "to", "of", "it", "and", "with", "from", "until", "at", "into", "go",
     "get", "put", "take", "look", "around", "focus", "move", "pick", "up",
@@ -57,7 +57,7 @@ fn median(mut values: Vec<usize>) -> usize {
 }
 
 impl Labels {
-    /// Looks at the episodes of each kind of task by themselves.
+    /// Computes the statistics of each task family.
     ///
     /// # Errors
     /// [`ReplayError`] for an episode without subtasks.
@@ -72,7 +72,7 @@ impl Labels {
         families.into_iter().map(|(family, episodes)| Ok((family, Self::of(episodes, encoder)?))).collect()
     }
 
-    /// Looks at all episodes.
+    /// Computes the statistics of all episodes.
     ///
     /// # Errors
     /// [`ReplayError`] for an episode without subtasks.

@@ -1,4 +1,4 @@
-//! How each algorithm trains an agent: which rows, how many phases, which models.
+//! Training of an agent by each algorithm: rows, phases, models.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,14 +29,14 @@ use super::trace_file;
 use crate::config::{AgentConfig, Algo, Weights};
 use crate::envs::{self, Registered};
 
-/// What a policy played for those that learn offline from it.
+/// Episodes of the initial policy, for offline actor-critic.
 const COLLECTED: &str = "collected.jsonl.zst";
 
-/// What all agents of a run learn from and are tried on.
+/// Resources that all agents of a run share.
 pub(crate) struct Material<'a> {
     pub(crate) env: &'a Registered,
     pub(crate) demonstrations: &'a [Episode],
-    /// Start of policies that are made from scratch.
+    /// Initialiser of policies with random weights.
     pub(crate) scratch: &'a Scratch,
     pub(crate) encoder: Arc<dyn PromptEncoder>,
     pub(crate) generators: Arc<dyn GeneratorSource>,
@@ -45,18 +45,19 @@ pub(crate) struct Material<'a> {
     pub(crate) device: Device,
 }
 
-/// One agent on its way.
-pub(crate) struct Learner<'a> {
+/// Training of one agent.
+pub(crate) struct AgentTraining<'a> {
     pub(crate) run: &'a Session<'a>,
     pub(crate) material: &'a Material<'a>,
     pub(crate) name: &'a str,
-    pub(crate) numbers: &'a AgentConfig,
+    /// Configuration of the agent.
+    pub(crate) agent: &'a AgentConfig,
 }
 
-impl Learner<'_> {
-    /// Trains it to the end of its last phase, or until the run is stopped; its progress, summed over its models.
+impl AgentTraining<'_> {
+    /// Trains the agent to the end of its last phase, or until the run is stopped. Returns the progress summed over its models.
     pub(crate) fn train(&self) -> Result<(Progress, Ending)> {
-        match (self.numbers.algo, self.numbers.weights) {
+        match (self.agent.algo, self.agent.weights) {
             (Algo::Bc, Weights::Shared) => self.bc(&self.demonstrated()?.rows),
             (Algo::Bc, Weights::PerRole) => self.per_role(&self.demonstrated()?.rows),
             (Algo::Dagger, _) => self.dagger(&self.demonstrated()?),
@@ -65,7 +66,7 @@ impl Learner<'_> {
         }
     }
 
-    /// Rows of the demonstrations.
+    /// Returns the rows of the demonstrations.
     fn demonstrated(&self) -> Result<AgentRows> {
         let found = self.rows(&[])?;
         self.run.reporter.note(&format!(
@@ -77,11 +78,11 @@ impl Learner<'_> {
         Ok(found)
     }
 
-    /// Behaviour cloning of one model.
+    /// Clones demonstrations with one model.
     fn bc(&self, rows: &[Row]) -> Result<(Progress, Ending)> {
         let agent = self.model(self.name, &self.directory(), rows)?;
         let mut trainer = agent.trainer()?;
-        let ending = agent.clone_behaviour(rows, self.numbers.budget, &mut trainer, self.run.stop)?;
+        let ending = agent.clone_behaviour(rows, self.agent.budget, &mut trainer, self.run.stop)?;
         Ok((trainer.progress, ending))
     }
 
@@ -89,22 +90,22 @@ impl Learner<'_> {
         self.run.directory.agent(self.name)
     }
 
-    /// How this agent reads episodes.
+    /// Returns the converter of episodes to rows for this agent.
     fn reader(&self) -> Rows<'_> {
         Rows {
-            agent: self.numbers,
+            agent: self.agent,
             encoder: &*self.material.encoder,
             duplicates: self.run.config.algo.bc.duplicates,
         }
     }
 
-    /// Rows of the demonstrations, and of what the expert says to episodes that the learner played.
+    /// Returns the rows of the demonstrations and of the expert's labels for episodes that the policy played.
     fn rows(&self, played: &[Episode]) -> Result<AgentRows> {
         let mut found =
             self.reader().collect(self.material.demonstrations, played, self.material.env.expert()?)?;
         if !played.is_empty() {
-            // A learner that babbles can fill its prompts beyond the window, and worlds have words that no
-            // demonstration has: there is nothing to learn from those.
+            // A policy that generates garbage can fill its prompts beyond the context window, and tasks can have words that no
+            // demonstration has. Such rows cannot be trained on.
             let window = self.run.config.model.scratch.max_positions;
             let before = found.rows.len();
             found.rows.retain(|row| {
@@ -114,7 +115,7 @@ impl Learner<'_> {
             });
             if found.rows.len() < before {
                 self.run.reporter.note(&format!(
-                    "{}: {} rows left out, longer than the window or with a reply in unknown words",
+                    "{}: {} rows dropped: longer than the context window, or with unknown words in a reply",
                     self.name,
                     before - found.rows.len()
                 ));
@@ -123,18 +124,18 @@ impl Learner<'_> {
         Ok(found)
     }
 
-    /// The window that its demonstrations need.
+    /// Returns the context window that its demonstrations need.
     pub(crate) fn window(&self) -> Result<usize> {
         Ok(self.reader().window(self.material.demonstrations)?)
     }
 
-    /// One model of this agent, which learns from `rows` first.
+    /// Returns one model of this agent, whose first phase trains on `rows`.
     fn model<'a>(&'a self, name: &'a str, directory: &Path, rows: &'a [Row]) -> Result<AgentRun<'a>> {
-        let from = match &self.numbers.from {
+        let from = match &self.agent.from {
             None => None,
             Some(source) => {
                 let mut place = self.run.directory.agent(source);
-                if self.numbers.weights == Weights::PerRole {
+                if self.agent.weights == Weights::PerRole {
                     place.extend(directory.file_name());
                 }
                 let found = checkpoint::latest(&place.join("checkpoints"));
@@ -146,7 +147,7 @@ impl Learner<'_> {
             env: self.material.env,
             name,
             directory: directory.to_owned(),
-            numbers: self.numbers,
+            agent: self.agent,
             scratch: self.material.scratch,
             encoder: self.material.encoder.clone(),
             generators: self.material.generators.clone(),
@@ -163,7 +164,8 @@ impl Learner<'_> {
         })
     }
 
-    /// One model per role, one after the other. Together they read as many tokens as a shared model would.
+    /// Trains one model per role, in sequence. Their budgets add up to that of a shared model, in proportion to the tokens per
+    /// role.
     fn per_role(&self, rows: &[Row]) -> Result<(Progress, Ending)> {
         let tokens = |rows: &[Row]| rows.iter().map(|row| row.ids.len()).sum::<usize>() as f64;
         let mut total = Progress::start();
@@ -173,7 +175,7 @@ impl Learner<'_> {
                 continue;
             }
             let share = tokens(&own) / tokens(rows);
-            let part = self.numbers.budget.scaled(share);
+            let part = self.agent.budget.scaled(share);
             let name = format!("{} {}", self.name, role.name());
             let agent = self.model(&name, &self.directory().join(role.name()), &own)?;
             let mut trainer = agent.trainer()?;
@@ -189,50 +191,52 @@ impl Learner<'_> {
         Ok((total, Ending::Complete))
     }
 
-    /// Interactive imitation: play, have everything labelled, learn from all of it, again.
+    /// DAgger: play, label all prompts, train on all rows, repeat (Ross et al., arXiv 1011.0686).
     fn dagger(&self, demonstrated: &AgentRows) -> Result<(Progress, Ending)> {
-        let numbers = &self.run.config.algo.dagger;
+        let config = &self.run.config.algo.dagger;
         let agent = self.model(self.name, &self.directory(), &demonstrated.rows)?;
         let mut trainer = agent.trainer()?;
-        let mut rounds = DaggerRounds { learner: self, agent: &agent, numbers };
-        let ending = dagger::train(numbers.rounds, &mut trainer, &mut rounds)?;
+        let mut rounds = DaggerRounds { training: self, model: &agent, config };
+        let ending = dagger::train(config.rounds, &mut trainer, &mut rounds)?;
         Ok((trainer.progress, ending))
     }
 
-    /// Offline actor-critic: the starting policy plays, then model and critics learn from demonstrations and that play.
+    /// Offline actor-critic: the initial policy plays; then policy and critics are trained on the demonstrations and these
+    /// episodes.
     fn offline_ac(&self, demonstrated: &AgentRows) -> Result<(Progress, Ending)> {
-        let numbers = &self.run.config.algo.offline_ac;
+        let config = &self.run.config.algo.offline_ac;
         let agent = self.model(self.name, &self.directory(), &demonstrated.rows)?;
         let mut trainer = agent.trainer()?;
-        // Agents that start from the same policy learn from the same play of it.
-        let source = self.numbers.from.as_deref().unwrap_or(self.name);
+        // Agents with the same initial policy share the episodes that it played.
+        let source = self.agent.from.as_deref().unwrap_or(self.name);
         let own = self.directory().join(COLLECTED);
         let path = if own.exists() { own } else { self.run.directory.agent(source).join(COLLECTED) };
-        let (tasks, games) = (numbers.tasks.as_deref(), numbers.games);
-        let play = || self.play_round(0, tasks, games, numbers.collect_temperature, &trainer);
+        let (tasks, games) = (config.tasks.as_deref(), config.games);
+        let play = || self.play_round(0, tasks, games, config.collect_temperature, &trainer);
         let Some(collected) = self.kept_or_played(&path, 0, &trainer, play)? else {
             return Ok((trainer.progress, Ending::Interrupted));
         };
         let demonstrations =
-            offline::draw(self.material.demonstrations, numbers.demonstrations, self.run.config.seed);
-        let config = DatasetConfig {
-            agent: self.numbers.spec(),
-            progress: self.numbers.progress,
-            profile: numbers.profile,
+            offline::draw(self.material.demonstrations, config.demonstrations, self.run.config.seed);
+        let dataset = DatasetConfig {
+            agent: self.agent.spec(),
+            progress: self.agent.progress,
+            profile: config.profile,
             per_step: agent.offline_config().smdp_gamma,
             context: self.run.config.model.scratch.max_positions as usize,
         };
         let encoder = &*self.material.encoder;
         let Dataset { rows, transitions, too_long } =
-            offline::dataset(demonstrations.iter().copied(), &collected, encoder, &config)?;
+            offline::dataset(demonstrations.iter().copied(), &collected, encoder, &dataset)?;
         if too_long > 0 {
-            self.run
-                .reporter
-                .note(&format!("{}: {too_long} transitions left out, longer than the window", self.name));
+            self.run.reporter.note(&format!(
+                "{}: {too_long} transitions dropped: longer than the context window",
+                self.name
+            ));
         }
         let solved = collected.iter().filter(|episode| episode.won).count();
         self.run.reporter.note(&format!(
-            "{}: {solved} of {} collected episodes solved, {} demonstrations beside; {transitions} transitions, {} distinct",
+            "{}: {solved} of {} collected episodes solved, {} demonstrations; {transitions} transitions, {} distinct",
             self.name,
             collected.len(),
             demonstrations.len(),
@@ -242,32 +246,36 @@ impl Learner<'_> {
         Ok((trainer.progress, ending))
     }
 
-    /// Learning by playing.
+    /// Trains online.
     fn online(&self) -> Result<(Progress, Ending)> {
-        let numbers = &self.run.config.algo.online;
+        let config = &self.run.config.algo.online;
         let agent = self.model(self.name, &self.directory(), &[])?;
         let mut trainer = agent.trainer()?;
-        let (other, split) = self.practice(numbers.tasks.as_deref())?;
+        let (other, split) = self.practice(config.tasks.as_deref())?;
         let env = other.as_ref().unwrap_or(self.material.env);
         let tasks = env.tasks.tasks(split)?;
         let ending = agent.play_and_learn(env, split, &tasks, &mut trainer, self.run.stop)?;
         Ok((trainer.progress, ending))
     }
 
-    /// Where a learner plays: another environment than the run's, if there is one, and the split.
+    /// Opens the environment of `tasks` if it is not that of the run, and returns it with the split.
     fn practice<'t>(&'t self, tasks: Option<&'t str>) -> Result<(Option<Registered>, &'t str)> {
         let other = tasks.and_then(|tasks| tasks.split_once('/'));
         let opened =
             other.map(|(id, _)| envs::open_for(self.run.config, id, self.run.data_root)).transpose()?;
         let env = opened.as_ref().unwrap_or(self.material.env);
         if env.codec.id() != self.material.env.codec.id() {
-            bail!("{} has other prompts than {}", env.spec().id, self.material.env.spec().id);
+            bail!(
+                "the prompt style of {} differs from that of {}",
+                env.spec().id,
+                self.material.env.spec().id
+            );
         }
         Ok((opened, other.map_or(self.run.config.data.split.as_str(), |(_, split)| split)))
     }
 
-    /// The episodes that a phase learns from: kept by an earlier session, or played now, before its first step. None if
-    /// somebody asked to stop.
+    /// Loads the episodes of a phase that an earlier session kept, or plays and keeps them before the first step of the phase.
+    /// Returns `None` if the caller asked to stop.
     fn kept_or_played(
         &self,
         path: &Path,
@@ -280,7 +288,7 @@ impl Learner<'_> {
         }
         if !trainer.progress.begins(phase) {
             bail!(
-                "{} is gone, but training on it has begun; remove {} to train {} again",
+                "{} is missing, but training on it has begun; remove {} to train {} again",
                 path.display(),
                 self.directory().display(),
                 self.name
@@ -295,7 +303,7 @@ impl Learner<'_> {
         Ok(Some(episodes))
     }
 
-    /// What the learner does on tasks drawn for this round.
+    /// Plays tasks drawn for this round with the policy.
     fn play_round(
         &self,
         round: u64,
@@ -308,7 +316,7 @@ impl Learner<'_> {
         let (opened, split) = self.practice(tasks)?;
         let env = opened.as_ref().unwrap_or(self.material.env);
         let mut tasks = env.tasks.tasks(split)?;
-        tasks.shuffle(&mut stream(config.seed, self.numbers.algo.name(), &[round]));
+        tasks.shuffle(&mut stream(config.seed, self.agent.algo.name(), &[round]));
         if games > 0 {
             tasks.truncate(games);
         }
@@ -320,7 +328,7 @@ impl Learner<'_> {
             temperature: (temperature > 0.0).then_some(temperature),
             seed: config.seed,
             iteration: round,
-            ..Options::greedy(self.numbers.spec())
+            ..Options::greedy(self.agent.spec())
         };
         let label = format!("{} plays round {}", self.name, round + 1);
         let mut generator = UntilStopped { inner: &mut generator, stop: self.run.stop };
@@ -331,28 +339,28 @@ impl Learner<'_> {
     }
 }
 
-/// The parts of DAgger's rounds.
+/// Callbacks of the DAgger loop.
 struct DaggerRounds<'a> {
-    learner: &'a Learner<'a>,
-    agent: &'a AgentRun<'a>,
-    numbers: &'a DaggerConfig,
+    training: &'a AgentTraining<'a>,
+    model: &'a AgentRun<'a>,
+    config: &'a DaggerConfig,
 }
 
 impl dagger::Rounds for DaggerRounds<'_> {
     type Error = anyhow::Error;
 
     fn play(&mut self, round: u64, trainer: &Trainer) -> Result<Option<Vec<Episode>>> {
-        let &DaggerConfig { games, temperature, ref tasks, .. } = self.numbers;
-        let path = self.learner.directory().join(format!("round-{}.jsonl.zst", round + 1));
-        let play = || self.learner.play_round(round, tasks.as_deref(), games, temperature, trainer);
-        self.learner.kept_or_played(&path, round, trainer, play)
+        let &DaggerConfig { games, temperature, ref tasks, .. } = self.config;
+        let path = self.training.directory().join(format!("round-{}.jsonl.zst", round + 1));
+        let play = || self.training.play_round(round, tasks.as_deref(), games, temperature, trainer);
+        self.training.kept_or_played(&path, round, trainer, play)
     }
 
     fn label(&mut self, round: u64, played: &[Episode]) -> Result<Vec<Row>> {
-        let AgentRows { rows, samples } = self.learner.rows(played)?;
-        self.learner.run.reporter.note(&format!(
+        let AgentRows { rows, samples } = self.training.rows(played)?;
+        self.training.run.reporter.note(&format!(
             "{} round {}: {samples} samples, {} distinct",
-            self.learner.name,
+            self.training.name,
             round + 1,
             rows.len()
         ));
@@ -360,13 +368,13 @@ impl dagger::Rounds for DaggerRounds<'_> {
     }
 
     fn clone_behaviour(&mut self, rows: &[Row], trainer: &mut Trainer) -> Result<Ending> {
-        let Learner { numbers, run, .. } = self.learner;
-        self.agent.clone_behaviour(rows, numbers.budget, trainer, run.stop)
+        let AgentTraining { agent, run, .. } = self.training;
+        self.model.clone_behaviour(rows, agent.budget, trainer, run.stop)
     }
 
     fn save(&mut self, trainer: &Trainer) -> Result<()> {
-        let Learner { material, run, .. } = self.learner;
-        checkpoint::save(&self.agent.checkpoints(), trainer, &*material.encoder, run.config.log.keep)?;
+        let AgentTraining { material, run, .. } = self.training;
+        checkpoint::save(&self.model.checkpoints(), trainer, &*material.encoder, run.config.log.keep)?;
         Ok(())
     }
 }

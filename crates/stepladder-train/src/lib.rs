@@ -1,12 +1,12 @@
-//! A run as a library: configuration, run directories, demonstrations, training, evaluation, tables.
+//! Runs as a library: configuration, run directories, demonstrations, training, evaluation, tables.
 //!
-//! A run goes this way: [`config::load`] reads and checks a configuration; [`Run::start`] makes a run directory of it (and
-//! [`Run::resume`] opens an old one); [`Run::train`] has the expert play the demonstrations, trains and evaluates every agent,
-//! and keeps what is finished. [`evaluate::Player`] plays a trained agent, [`compare`], [`curves`] and [`horizon`] make tables
-//! of several runs. Everything that is to be shown goes to a [`Reporter`]; setting the caller's flag stops the work.
+//! Life of a run: [`config::load`] reads and checks a configuration. [`Run::start`] creates a run directory for it, and
+//! [`Run::resume`] opens an existing one. [`Run::train`] plays the demonstrations with the expert, trains and evaluates every
+//! agent, and keeps finished work. [`evaluate::Player`] plays a trained agent. [`compare`], [`curves`] and [`horizon`] build
+//! tables of several runs. All output goes to a [`Reporter`]; setting the caller's flag stops the work.
 //!
-//! Environments from outside are added by [`envs::register`]; [`play::play`] has any agent and any policy play. The folder
-//! `examples/` shows each in a file.
+//! [`envs::register`] adds an environment of your own. [`play::play`] plays any agent with any policy. The folder `examples/` has
+//! one file for each.
 //!
 //! ```no_run
 //! use std::sync::atomic::AtomicBool;
@@ -57,7 +57,7 @@ pub use error::{Error, ErrorKind, Result, Usage};
 pub use report::{Progress, Reporter, Silent, Stage};
 pub use run::{Place, Run, RunEnding};
 
-/// Number of workers for a configured number: 0 takes all cores.
+/// Returns the number of workers for a configured number: 0 takes all cores.
 pub fn workers(configured: usize) -> usize {
     match configured {
         0 => std::thread::available_parallelism().map_or(1, usize::from),

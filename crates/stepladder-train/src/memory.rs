@@ -1,15 +1,15 @@
-//! How much memory this process has needed, and how much it can still have.
+//! Memory of this process: peak use and remaining memory.
 
 use crate::error::{Result, bail};
 use stepladder_model::Shape;
 
-/// Peak resident memory of this process in bytes; none where the system does not tell.
+/// Returns the peak resident memory of this process in bytes; `None` where the system does not report it.
 pub fn peak_bytes() -> Option<u64> {
     let status = fs_err::read_to_string("/proc/self/status").ok()?;
     parse(&status)
 }
 
-/// The `VmHWM` line of Linux's process status, which counts in KiB.
+/// Parses the `VmHWM` line of Linux's process status, which is in KiB.
 fn parse(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
@@ -18,17 +18,17 @@ fn parse(status: &str) -> Option<u64> {
 
 const MIB: u64 = 1 << 20;
 
-/// Below this, threads cannot start and libtorch ends the process before anything is said.
+/// Least memory in bytes; with less, threads cannot start and libtorch aborts the process before an error is printed.
 const LEAST: u64 = 256 * MIB;
 
-/// Refuses to begin with less memory than any work with a model takes.
+/// Checks that memory suffices to start any work with a model.
 ///
 /// # Errors
-/// With how much there is.
+/// If it does not; the message gives the free memory.
 pub fn enough_to_begin() -> Result<()> {
     match free_bytes() {
         Some(free) if free < LEAST => bail!(
-            "too little memory: {} MiB are free for this process, and it needs at least {} MiB; raise its limit (ulimit -v), or stop other programs",
+            "not enough memory: {} MiB are free for this process, which needs at least {} MiB; raise its limit (ulimit -v) or stop other programs",
             free / MIB,
             LEAST / MIB
         ),
@@ -36,16 +36,16 @@ pub fn enough_to_begin() -> Result<()> {
     }
 }
 
-/// Refuses a model that cannot be trained in the memory there is.
+/// Checks that memory suffices to train a model of this shape.
 ///
 /// # Errors
-/// With what it needs at least, and what there is.
+/// If it does not; the message gives the least memory needed and the free memory.
 pub fn enough_to_train(shape: &Shape) -> Result<()> {
-    // Values, gradient and AdamW's two moments, in f32.
+    // Weights, gradient and AdamW's two moments, in f32.
     let needed = u64::try_from(shape.block_parameters() * 16).unwrap_or(u64::MAX);
     match free_bytes() {
         Some(free) if free < needed => bail!(
-            "too little memory: to train {:.0} million parameters takes at least {} MiB, and {} MiB are free for this process; make width, ffn or layers of [model.scratch] smaller",
+            "not enough memory: training {:.0} million parameters needs at least {} MiB, and {} MiB are free for this process; reduce width, ffn or layers of [model.scratch]",
             shape.block_parameters() as f64 / 1e6,
             needed / MIB,
             free / MIB
@@ -54,8 +54,8 @@ pub fn enough_to_train(shape: &Shape) -> Result<()> {
     }
 }
 
-/// Memory that this process can still have in bytes, at most: what the system has, and what the limit on its address
-/// space leaves. None where neither is told.
+/// Returns an upper bound on the memory in bytes that this process can still allocate: the free memory of the system, and the
+/// rest of the address space limit. `None` where neither is known.
 fn free_bytes() -> Option<u64> {
     let kib = |text: &str, name: &str| -> Option<u64> {
         let line = text.lines().find_map(|line| line.strip_prefix(name))?;
@@ -70,7 +70,7 @@ fn free_bytes() -> Option<u64> {
     system.into_iter().chain(own).min()
 }
 
-/// The limit on the address space of this process in bytes, if there is one.
+/// Returns the limit on the address space of this process in bytes, if there is one.
 fn address_space() -> Option<u64> {
     #[cfg(target_os = "linux")]
     return rustix::process::getrlimit(rustix::process::Resource::As).current;

@@ -1,8 +1,8 @@
-//! Files that a command writes.
+//! Output files of commands.
 //!
-//! A regular file is replaced when its new content is complete: it is written under a temporary name beside it, which a
-//! failure and a signal remove. Where a link stands, the file that it points to is replaced. Devices and pipes cannot be
-//! replaced and are written through; `-` is standard output.
+//! A regular file is replaced when its new content is complete: the content is written under a temporary name in the same
+//! directory, which a failure or a signal removes. A symbolic link is followed and its target replaced. Devices and pipes are
+//! written directly; `-` is standard output.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, ErrorKind, Write};
@@ -14,7 +14,7 @@ use crate::error::{Result, bail};
 use anyhow::Context;
 use fs_err as fs;
 
-/// Where something is written to.
+/// Destination of a command's output.
 pub struct Output {
     sink: Sink,
     path: PathBuf,
@@ -27,29 +27,29 @@ enum Sink {
 }
 
 impl Output {
-    /// Opens a path. What stood there stays until [`Output::finish`].
+    /// Opens a path. The old content remains until [`Output::finish`].
     ///
     /// # Errors
-    /// If it cannot be written: found here, before anything is computed for it.
+    /// If the path cannot be written; reported here, before anything is computed.
     pub fn create(path: &Path) -> Result<Self> {
         let sink = Sink::open(path).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(Self { sink, path: path.to_owned() })
     }
 
-    /// Whether this is standard output, which a command's summary must then leave alone.
+    /// Whether this is standard output, to which a command must then not print a summary.
     pub fn is_stdout(&self) -> bool {
         matches!(self.sink, Sink::Stdout(_))
     }
 
-    /// As it was named.
+    /// Returns the path as given.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Puts the file in its place.
+    /// Replaces the target with the written content.
     ///
     /// # Errors
-    /// If the last of it cannot be written, or not be named as it should; a replaced file is as it was then.
+    /// If writing or renaming fails; the target of a replacement is then unchanged.
     pub fn finish(mut self) -> Result<()> {
         let place = || format!("cannot write {}", self.path.display());
         self.sink.flush().with_context(place)?;
@@ -108,7 +108,7 @@ impl Sink {
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.inner().write(bytes);
-        // A reader that closes its end of a pipe, as `head` does, is no error.
+        // A reader that closes its end of a pipe, as `head` does, is not an error.
         let enough = !matches!(self, Self::Replace { .. })
             && written.as_ref().is_err_and(|error| error.kind() == ErrorKind::BrokenPipe);
         if enough { Ok(bytes.len()) } else { written }
@@ -122,12 +122,12 @@ impl Write for Sink {
     }
 }
 
-/// Opens what is no regular file. Appending, since a link of `/proc` may lead to one.
+/// Opens a device or pipe. In append mode, since a link of `/proc` may lead to a regular file.
 fn raw(path: &Path) -> io::Result<std::fs::File> {
     std::fs::OpenOptions::new().append(true).open(path)
 }
 
-/// Whether a file or pipe is this process's standard output, whatever its name (`/dev/stdout`).
+/// Whether a file or pipe is this process's standard output, under any name (`/dev/stdout`).
 #[cfg(unix)]
 fn is_stdout(found: &std::fs::Metadata) -> bool {
     use std::os::fd::AsFd;
@@ -144,9 +144,9 @@ fn is_stdout(_: &std::fs::Metadata) -> bool {
     false
 }
 
-/// What stands at the end of a chain of links; none if one of them only names an open file (`/proc/self/fd/2`).
+/// Returns the target of a chain of links; `None` if a link names an open file (`/proc/self/fd/2`).
 fn behind_links(path: &Path) -> Result<Option<PathBuf>> {
-    // As many as Linux follows.
+    // The limit of Linux.
     const MOST: usize = 40;
     let mut path = path.to_owned();
     for _ in 0..MOST {
@@ -162,14 +162,14 @@ fn behind_links(path: &Path) -> Result<Option<PathBuf>> {
     bail!("too many links");
 }
 
-/// The temporary files of this process.
+/// Temporary files of this process.
 static TEMPORARIES: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 fn temporaries() -> MutexGuard<'static, BTreeSet<PathBuf>> {
     TEMPORARIES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Removes them, for a process that is about to end; there are no new ones until it has.
+/// Removes the temporary files of a process that is about to end, and blocks the creation of new ones until it has.
 pub fn remove_temporaries() {
     let left = temporaries();
     for path in left.iter() {
@@ -178,21 +178,21 @@ pub fn remove_temporaries() {
     std::mem::forget(left);
 }
 
-/// A file under a name that no other writer has; removed if it is dropped.
+/// A temporary file with a unique name; removed on drop.
 struct Temporary {
     path: PathBuf,
-    /// Locked while it is written: an unlocked temporary file belongs to a process that was killed.
+    /// Locked while it is written: an unlocked temporary file belongs to a killed process.
     _lock: std::fs::File,
 }
 
 const ENDING: &str = ".writing";
 
 impl Temporary {
-    /// For a target in the same directory.
+    /// Creates a temporary file in the directory of the target.
     fn beside(target: &Path) -> Result<(std::fs::File, Self)> {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
         let name = target.file_name().context("it names no file")?.to_string_lossy();
-        // Names have 255 bytes.
+        // File names have at most 255 bytes.
         let beginning = format!(".{}.", &name[..name.floor_char_boundary(200)]);
         let mut open = temporaries();
         sweep(target, &beginning);
@@ -203,8 +203,8 @@ impl Temporary {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
                 file => file?,
             };
-            // Between these two lines a sweep of another process may have taken it for a dead one's. Some network file
-            // systems have no locks; nothing is swept there.
+            // Between these two lines, another process's sweep may have removed the file as one of a killed process. Some network
+            // file systems have no locks; nothing is swept there.
             let lost = matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock)) || !path.exists();
             if !lost {
                 open.insert(path.clone());
@@ -220,23 +220,23 @@ impl Temporary {
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        // Not there any more if it was renamed; else of no use to anybody.
+        // Gone if it was renamed; otherwise incomplete.
         let mut open = temporaries();
         let _ = std::fs::remove_file(&self.path);
         open.remove(&self.path);
     }
 }
 
-/// Removes what killed writers of the same target left: temporary files that nobody has locked, and the one with the name
-/// that earlier versions gave, which they would overwrite.
+/// Removes what killed writers of the same target left: unlocked temporary files, and the file under the name that earlier
+/// versions used, which they would overwrite.
 fn sweep(target: &Path, beginning: &str) {
     let former = format!("{}{ENDING}", beginning.trim_end_matches('.'));
     let directory = target.parent().filter(|parent| !parent.as_os_str().is_empty());
     for entry in std::fs::read_dir(directory.unwrap_or(Path::new("."))).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        let numbers = name.strip_prefix(beginning).and_then(|rest| rest.strip_suffix(ENDING));
-        let is_ours = numbers.is_some_and(|text| text.bytes().all(|c| c.is_ascii_digit() || c == b'-'));
+        let suffix = name.strip_prefix(beginning).and_then(|rest| rest.strip_suffix(ENDING));
+        let is_ours = suffix.is_some_and(|text| text.bytes().all(|c| c.is_ascii_digit() || c == b'-'));
         if name != former && !is_ours {
             continue;
         }

@@ -1,4 +1,4 @@
-//! Playing a trained agent: from a run or checkpoint to episodes.
+//! Rollouts of a trained policy: from a run or checkpoint to episodes.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,41 +25,41 @@ use crate::config::{Config, Weights};
 use crate::envs::Registered;
 use crate::error::{Result, bail};
 
-/// The roles of STEP-HRL, each with a model of its own under `weights = "per_role"`.
+/// Roles of STEP-HRL, each with its own model under `weights = "per_role"`.
 pub(crate) const ROLES: [Role; 3] = [Role::Planner, Role::Executor, Role::Progress];
 
-/// One model of a policy.
-struct Part {
-    /// The role it plays, if it does not play them all.
+/// Model of one role, or of all roles.
+struct RoleModel {
+    /// Its role; `None` if it plays all roles.
     role: Option<Role>,
     weights: stepladder_model::Weights,
     factors: Factors,
     words: CompactWords,
 }
 
-/// A policy that can play, and where it comes from.
+/// A trained policy with its origin.
 pub struct Policy {
-    /// What it was trained as.
+    /// Agent that it was trained for.
     pub agent: AgentSpec,
-    /// Its name in its run; otherwise that of its kind.
+    /// Name in its run, or else the name of its agent kind.
     pub name: String,
-    /// Its checkpoint directory, or the directory of its models' checkpoints.
+    /// Checkpoint directory, or the directory of its models' checkpoints.
     pub checkpoint: PathBuf,
-    /// The run it belongs to, if it was found through one.
+    /// Configuration of its run, if it was opened through one.
     pub run: Option<Config>,
-    parts: Vec<Part>,
+    models: Vec<RoleModel>,
     style: String,
     device: Device,
 }
 
-/// Numbers that generation does not read, but a trainer holds.
+/// Hyperparameters that a trainer holds and generation does not read.
 const UNUSED: AdamWConfig = AdamWConfig { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, clip: 1.0 };
 
 impl Policy {
-    /// Opens a run directory (`agent` chooses among its agents by name) or a checkpoint directory.
+    /// Opens a run directory (`agent` selects one of its agents by name) or a checkpoint directory.
     ///
     /// # Errors
-    /// If there is no such run, checkpoint or agent, or it cannot be loaded.
+    /// If the run, checkpoint or agent is absent, or it cannot be loaded.
     pub fn open(path: &Path, agent: Option<&str>, device: Device) -> Result<Self> {
         if !path.exists() {
             bail!("{}: no such run or checkpoint", path.display());
@@ -94,10 +94,10 @@ impl Policy {
         Ok(policy)
     }
 
-    /// The newest checkpoints of an agent of a run.
+    /// Opens the newest checkpoints of an agent of a run.
     ///
     /// # Errors
-    /// If it has no checkpoint, or it cannot be loaded.
+    /// If there is no checkpoint, or it cannot be loaded.
     pub fn of_run(run: &RunDir, config: &Config, name: &str, device: Device) -> Result<Self> {
         let (place, models) = Self::place(run, config, name)
             .with_context(|| format!("{} has no checkpoint", run.agent(name).display()))?;
@@ -107,7 +107,7 @@ impl Policy {
         Ok(policy)
     }
 
-    /// Where an agent's checkpoints are: of one model, or of one per role.
+    /// Returns the checkpoints of an agent: one for all roles, or one per role.
     #[allow(clippy::type_complexity)]
     fn place(run: &RunDir, config: &Config, name: &str) -> Option<(PathBuf, Vec<(Option<Role>, PathBuf)>)> {
         let directory = run.agent(name);
@@ -116,7 +116,7 @@ impl Policy {
             return Some((newest.clone(), vec![(None, newest)]));
         }
         let newest = |role: Role| checkpoint::latest(&directory.join(role.name()).join("checkpoints"));
-        // All or none: nobody else can speak for a role.
+        // All or none: a missing role has no substitute.
         let spec = config.agents[name].spec();
         let needed = ROLES.into_iter().filter(|role| spec.has(*role));
         let models: Option<Vec<_>> = needed.map(|role| Some((Some(role), newest(role)?))).collect();
@@ -125,13 +125,13 @@ impl Policy {
 
     fn load(
         place: &Path,
-        models: &[(Option<Role>, PathBuf)],
+        checkpoints: &[(Option<Role>, PathBuf)],
         budgets: Budgets,
         device: Device,
     ) -> Result<Self> {
-        let mut parts = Vec::new();
+        let mut models = Vec::new();
         let mut identity = None;
-        for (role, directory) in models {
+        for (role, directory) in checkpoints {
             let trainer = checkpoint::load(directory, UNUSED, device)?;
             let vocab = trainer.weights.config().vocab as usize;
             let words = CompactWords::load(directory, Arc::new(Plain), vocab, budgets)?;
@@ -141,25 +141,25 @@ impl Policy {
                 .parse()
                 .map_err(|error: String| anyhow!("{}: {error}", directory.display()))?;
             identity = Some((agent, trainer.identity.style));
-            parts.push(Part { role: *role, weights: trainer.weights, factors: trainer.factors, words });
+            models.push(RoleModel { role: *role, weights: trainer.weights, factors: trainer.factors, words });
         }
         let (agent, style) = identity.with_context(|| format!("{} has no checkpoint", place.display()))?;
         let name = agent.kind.name().to_owned();
-        Ok(Self { agent, name, checkpoint: place.to_owned(), run: None, parts, style, device })
+        Ok(Self { agent, name, checkpoint: place.to_owned(), run: None, models, style, device })
     }
 
-    /// Environment steps per episode: what was asked for, or what suits its run and the split.
+    /// Returns the step limit: the requested one, or that of its run and the split.
     pub fn max_steps(&self, wanted: Option<u32>, env: &Registered, split: &str) -> u32 {
         let of_run = self.run.as_ref().map(|config| env.max_steps(config, split));
         wanted.or(of_run).unwrap_or_else(|| env.tasks.max_steps(split))
     }
 
-    /// A generator for an environment; refuses one whose prompts look different from those it was trained on.
+    /// Opens a generator for an environment; refuses an environment whose prompts have another style than the training data.
     ///
     /// # Errors
     /// If the environment has prompts of another style, or memory does not suffice.
     pub fn generator(&self, env: &Registered, workers: usize) -> Result<Box<dyn Generator>> {
-        let open = |part: &Part| -> Result<Box<dyn Generator>> {
+        let open = |part: &RoleModel| -> Result<Box<dyn Generator>> {
             let encoder = Arc::new(part.words.with_codec(env.codec.clone()));
             if self.style != encoder.id() {
                 bail!(
@@ -179,7 +179,7 @@ impl Policy {
             Ok(source.open(&part.weights, &part.factors, name)?)
         };
         let mut by_role: Vec<(Role, Box<dyn Generator>)> = Vec::new();
-        for part in &self.parts {
+        for part in &self.models {
             match part.role {
                 Some(role) => by_role.push((role, open(part)?)),
                 None => return open(part),
@@ -189,13 +189,13 @@ impl Policy {
     }
 }
 
-/// What stands in traces for the policy of a checkpoint.
+/// Returns the fingerprint of a checkpoint's policy, as traces record it.
 pub(crate) fn policy_fingerprint(checkpoint: &Path, device: Device) -> Result<String> {
     let trainer = checkpoint::load(checkpoint, UNUSED, device)?;
     Ok(fingerprint(&trainer.weights.trained.flat)?)
 }
 
-/// A generator that writes nothing more once somebody has asked to stop.
+/// A generator that fails once the caller has asked to stop.
 pub(crate) struct UntilStopped<'a> {
     pub(crate) inner: &'a mut dyn Generator,
     pub(crate) stop: &'a AtomicBool,
@@ -222,12 +222,12 @@ impl Generator for UntilStopped<'_> {
     }
 }
 
-/// Whether an error is only that somebody asked to stop.
+/// Whether an error only reports that the caller asked to stop.
 pub(crate) fn was_stopped(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(GenerateError::Stopped))
 }
 
-/// What to say about episodes that an error broke off, if there are any.
+/// Returns a warning about aborted episodes, if there are any.
 pub fn broken(episodes: &[Episode]) -> Option<String> {
     let mut broken = episodes.iter().filter_map(|episode| Some((episode, episode.error.as_ref()?)));
     let (first, error) = broken.next()?;
@@ -235,14 +235,14 @@ pub fn broken(episodes: &[Episode]) -> Option<String> {
     Some(format!("{} of {} episodes broke off; the first, {}: {error}", rest + 1, episodes.len(), first.task))
 }
 
-/// Warns of episodes that an error broke off; they count as failed.
+/// Warns of aborted episodes, which count as failed.
 pub(crate) fn warn_of_broken(episodes: &[Episode], reporter: &dyn Reporter) {
     if let Some(text) = broken(episodes) {
         reporter.warn(&text);
     }
 }
 
-/// Plays `jobs` under a name.
+/// Plays `jobs`; `label` names the work in progress lines.
 ///
 /// # Errors
 /// If the generator fails or was stopped.

@@ -1,10 +1,10 @@
-//! Plots for the docs: panels of lines, one line per agent.
+//! Plots of lines in panels, one line per agent.
 
 use anyhow::anyhow;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-/// Colours that people with colour blindness can tell apart (Okabe and Ito 2008).
+/// Colours that remain distinct with colour blindness (Okabe and Ito 2008).
 const COLOURS: [RGBColor; 6] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -18,34 +18,34 @@ use crate::error::Result;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// A point of a line, with an interval where there is one.
+/// A point of a line, with an optional interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Point {
-    /// Horizontal place.
+    /// Horizontal coordinate.
     pub(crate) x: f64,
-    /// Height.
+    /// Vertical coordinate.
     pub(crate) y: f64,
-    /// Ends of a whisker.
+    /// Ends of the error bar.
     pub(crate) interval: Option<[f64; 2]>,
 }
 
-/// A line.
+/// A line of a panel.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Line {
     /// Name in the legend.
     pub(crate) name: String,
-    /// From left to right.
+    /// Points from left to right.
     pub(crate) points: Vec<Point>,
 }
 
 /// Lines over one measure.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Panel {
-    /// The measure.
+    /// Title: the measure.
     pub(crate) title: String,
-    /// What x counts.
+    /// Label of the horizontal axis.
     pub(crate) x: String,
-    /// One line per agent.
+    /// Lines, one per agent.
     pub(crate) lines: Vec<Line>,
 }
 
@@ -70,7 +70,7 @@ fn paint(panels: &[Panel], text: &mut String) -> Result<(), Box<dyn std::error::
     Ok(())
 }
 
-/// The smallest range that holds all values, a little wider; 0 to 1 of none.
+/// Returns the range of the values with a margin; 0 to 1 without values.
 fn range(values: impl Iterator<Item = f64> + Clone, margin: f64) -> std::ops::Range<f64> {
     let low = values.clone().fold(f64::INFINITY, f64::min);
     let high = values.fold(f64::NEG_INFINITY, f64::max);
@@ -88,7 +88,7 @@ fn draw_panel(area: &Area<'_>, panel: &Panel) -> Result<(), Box<dyn std::error::
         let [low, high] = point.interval.unwrap_or([point.y; 2]);
         [low, high]
     });
-    // Where nothing is negative the axis begins at 0.
+    // Without negative values the axis begins at 0.
     let y = range(seen, 0.05);
     let from = if points().all(|point| point.y >= 0.0) { 0.0 } else { y.start };
     let mut chart = ChartBuilder::on(area)

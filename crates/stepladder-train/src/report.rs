@@ -1,33 +1,33 @@
-//! Everything that a run shows, for the caller to print, log or ignore. The library itself writes to no terminal.
+//! Interface for the output of the library, for the caller to print, log or ignore. The library itself writes to no terminal.
 
 use stepladder_rollout::evaluation::Evaluation;
 
-/// Receives everything that the library has to show. [`Silent`] ignores it.
+/// Receiver of all output of the library. [`Silent`] ignores it.
 pub trait Reporter: Sync {
-    /// Begins a piece of work of `total` units under a name; dropping the handle ends it.
+    /// Begins work of `total` units under a name; dropping the handle ends it.
     fn begin(&self, name: &str, total: u64) -> Box<dyn Progress + '_>;
 
     /// Shows a line about the course of the work.
     fn note(&self, text: &str);
 
-    /// Shows a warning: the work goes on, but its result may not be what was meant.
+    /// Shows a warning: the work continues, but its result may not be what the user intended.
     fn warn(&self, text: &str);
 
     /// Shows a result, such as the table at the end of a run.
     fn table(&self, text: &str);
 
-    /// Hears of every finished stage of a run, also of those that an earlier session finished.
+    /// Receives every finished stage of a run, including those of an earlier session.
     fn finished(&self, stage: Stage<'_>) {
         let _ = stage;
     }
 }
 
-/// A piece of work on its way.
+/// Handle of work in progress.
 pub trait Progress: Send + Sync {
-    /// `done` units are done; `message` says more.
+    /// Updates the number of finished units and the message.
     fn at(&self, done: u64, message: &str);
 
-    /// Shows a line that stays.
+    /// Shows a permanent line.
     fn note(&self, text: &str);
 }
 
@@ -35,28 +35,28 @@ pub trait Progress: Send + Sync {
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Stage<'a> {
-    /// The demonstrations are there.
+    /// The demonstrations are available.
     Demonstrations {
-        /// Their number.
+        /// Number of episodes.
         episodes: usize,
     },
     /// An agent is trained.
     Trained {
-        /// Its name in the configuration.
+        /// Name in the configuration.
         agent: &'a str,
     },
     /// An agent was evaluated.
     Evaluated {
-        /// Its name in the configuration.
+        /// Name in the configuration.
         agent: &'a str,
-        /// `ENV/SPLIT`.
+        /// Environment and split, as `ENV/SPLIT`.
         target: &'a str,
         /// Success, score and costs.
         evaluation: &'a Evaluation,
     },
 }
 
-/// A reporter that shows nothing.
+/// A reporter without output.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 
@@ -78,7 +78,7 @@ impl Progress for Silent {
     fn note(&self, _: &str) {}
 }
 
-/// Seconds as `3:07`.
+/// Formats seconds as `3:07`.
 pub(crate) fn minutes(seconds: f64) -> String {
     let whole = seconds.max(0.0).round() as u64;
     format!("{}:{:02}", whole / 60, whole % 60)

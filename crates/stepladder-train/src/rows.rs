@@ -1,4 +1,4 @@
-//! From episodes to the token rows that each agent learns from.
+//! Conversion of episodes to the rows that each agent is trained on.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use stepladder_data::{CompactWords, PromptEncoder, Row, Sample};
 
 use crate::config::{AgentConfig, Config};
 
-/// The words of all demonstrations, as every agent of the run sees them, and of other episodes that they may meet.
+/// Collects the words of all demonstrations, as every agent of the run reads them, and of the other episodes.
 ///
 /// # Errors
 /// [`ReplayError`] for an episode that an agent cannot have recorded.
@@ -27,14 +27,14 @@ pub(crate) fn vocabulary(
     codec: Arc<dyn Codec>,
 ) -> Result<CompactWords, ReplayError> {
     let bare = CompactWords::new(codec, config.generation);
-    // Agents that read and write alike have the same words.
+    // Agents with the same prompts and replies have the same words.
     let mut agents: Vec<&AgentConfig> = Vec::new();
     for agent in config.agents.values().filter(|agent| agent.kind != AgentKind::Flat) {
         if !agents.iter().any(|known| known.reads_like(agent)) {
             agents.push(agent);
         }
     }
-    // One pair per prompt: together they hold every action and answer, each once.
+    // One pair per prompt: the prompts together hold every action and observation, each once.
     let flat = AgentSpec { history: Some(1), ..AgentKind::Flat.into() };
     let add = |mut words: BTreeSet<String>, episode: &Episode| -> Result<_, ReplayError> {
         let mut all: Vec<String> =
@@ -55,20 +55,20 @@ pub(crate) fn vocabulary(
     Ok(bare.clone().with_words(words.iter().map(String::as_str)))
 }
 
-/// The samples of a demonstration, told to this agent.
+/// Returns the samples of a demonstration for this agent.
 fn samples(agent: &AgentConfig, episode: &Episode) -> Result<Vec<Sample>, ReplayError> {
     samples::samples(agent.spec(), &agent.progress.demonstration(episode))
 }
 
-/// What an agent learns from, and how much that is.
+/// Rows of an agent with their number of samples.
 pub(crate) struct AgentRows {
-    /// Merged and weighted.
+    /// Merged and weighted rows.
     pub(crate) rows: Vec<Row>,
-    /// Rows before merging.
+    /// Number of rows before merging.
     pub(crate) samples: usize,
 }
 
-/// Turns samples and episodes into rows.
+/// Converter of episodes to rows.
 pub(crate) struct Rows<'a> {
     pub(crate) agent: &'a AgentConfig,
     pub(crate) encoder: &'a dyn PromptEncoder,
@@ -77,7 +77,7 @@ pub(crate) struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// Rows of the expert's demonstrations, and of the expert's replies to what a learner met in `played`.
+    /// Returns the rows of the demonstrations and of the expert's replies to the prompts in `played`.
     ///
     /// # Errors
     /// [`ReplayError`] for an episode that the agent cannot have recorded.
@@ -87,19 +87,19 @@ impl Rows<'_> {
         played: &[Episode],
         expert: &dyn Expert,
     ) -> Result<AgentRows, ReplayError> {
-        let told = each(demonstrations, |episode| self.demonstrated(episode))?;
+        let demonstrated = each(demonstrations, |episode| self.demonstrated(episode))?;
         let labelled = each(played, |episode| self.relabelled(episode, expert))?;
         let flat = each(demonstrations, |episode| self.also_flat(episode))?;
-        let all: Vec<Row> = [told, labelled, flat].into_iter().flatten().flatten().collect();
+        let all: Vec<Row> = [demonstrated, labelled, flat].into_iter().flatten().flatten().collect();
         let samples = all.len();
         let mut rows = merge(all);
         temper(&mut rows, self.duplicates);
         Ok(AgentRows { rows, samples })
     }
 
-    /// The window that the longest demonstration needs, so that nothing of it is forgotten while the agent learns.
+    /// Returns the context window that the longest demonstration needs without truncation.
     ///
-    /// Step-level prompts must leave room for any reply, as when the agent plays.
+    /// Step-level prompts must leave space for the generation budget, as in rollouts.
     ///
     /// # Errors
     /// [`ReplayError`] for an episode that the agent cannot have recorded.
@@ -121,15 +121,15 @@ impl Rows<'_> {
         row(sample, self.encoder)
     }
 
-    /// The rows of a demonstration.
+    /// Returns the rows of a demonstration.
     fn demonstrated(&self, episode: &Episode) -> Result<Vec<Row>, ReplayError> {
         let samples = samples(self.agent, episode)?;
         let packed = grows(self.agent.spec(), episode).then(|| pack(&samples, self.encoder)).flatten();
         Ok(packed.map_or_else(|| samples.iter().map(|sample| self.row(sample)).collect(), |row| vec![row]))
     }
 
-    /// The rows of what an expert says to a learner's episode. Replies that the learner had played are packed where its
-    /// prompts grow; every other one ends a sequence of its own.
+    /// Returns the rows of the expert's labels for a policy's episode. Replies on which policy and expert agree are packed into
+    /// one row where the agent's prompts grow; every other reply ends its own row.
     fn relabelled(&self, episode: &Episode, expert: &dyn Expert) -> Result<Vec<Row>, ReplayError> {
         let labels = relabel(self.agent.spec(), episode, expert)?;
         let grows = grows(self.agent.spec(), episode);
@@ -141,7 +141,7 @@ impl Rows<'_> {
         Ok(packed.into_iter().chain(others.map(|sample| self.row(sample))).collect())
     }
 
-    /// What a hierarchical agent learns from the same steps told flat.
+    /// Returns the rows of the same steps for a flat agent, which a hierarchical agent may also be trained on.
     fn also_flat(&self, episode: &Episode) -> Result<Vec<Row>, ReplayError> {
         let Some(window) = self.agent.also_flat else { return Ok(Vec::new()) };
         let spec = AgentSpec { history: Some(window), ..AgentKind::Flat.into() };
@@ -149,7 +149,7 @@ impl Rows<'_> {
     }
 }
 
-/// Applies `of` to all episodes in parallel; results in their order.
+/// Applies `of` to all episodes in parallel; returns the results in their order.
 fn each<T: Send>(
     episodes: &[Episode],
     of: impl Fn(&Episode) -> Result<T, ReplayError> + Sync + Send,
@@ -157,16 +157,16 @@ fn each<T: Send>(
     episodes.par_iter().map(of).collect()
 }
 
-/// The rows of one role.
+/// Returns the rows of one role.
 pub(crate) fn of_role(rows: &[Row], role: Role) -> Vec<Row> {
     rows.iter().filter(|row| row.role == role).cloned().collect()
 }
 
-/// Identifies in checkpoints what an agent learns from.
+/// Identity of an agent's training data, as stored in checkpoints.
 pub(crate) struct DataId<'a> {
     encoder: &'a dyn PromptEncoder,
     rows: &'a [Row],
-    /// Fingerprint of the policy that it starts from.
+    /// Fingerprint of the initial policy.
     source: Option<String>,
     current: String,
 }
@@ -185,19 +185,19 @@ impl<'a> DataId<'a> {
         }
     }
 
-    /// What a new checkpoint stores; changes whenever a word or a row changes.
+    /// Returns the identity for a new checkpoint; it changes with every word and every row.
     pub(crate) fn current(&self) -> &str {
         &self.current
     }
 
-    /// Whether a checkpoint with this entry was trained on the same data.
+    /// Whether a checkpoint with this identity was trained on the same data.
     pub(crate) fn matches(&self, stored: &str) -> bool {
         let first = fingerprint_v1(self.encoder, self.rows).map(|rows| self.with_source(rows));
         stored == self.current || first.as_deref() == Some(stored)
     }
 }
 
-/// Hash of the encoder and all rows. Lists are preceded by their lengths, so that different data never give the same bytes.
+/// Hashes the encoder and all rows. Lists are preceded by their lengths, so that different data never give the same bytes.
 fn fingerprint(encoder: &dyn PromptEncoder, rows: &[Row]) -> String {
     let mut hash = Sha256::new();
     let text = |hash: &mut Sha256, text: &str| {
@@ -216,7 +216,7 @@ fn fingerprint(encoder: &dyn PromptEncoder, rows: &[Row]) -> String {
     hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The form of [`fingerprint`] in run directories that were begun before it hashed numbers.
+/// Computes [`fingerprint`] in the form of older run directories, which hashed formatted text.
 fn fingerprint_v1(encoder: &dyn PromptEncoder, rows: &[Row]) -> Option<String> {
     let mut text = encoder.contents_v1()?;
     for row in rows {

@@ -18,18 +18,18 @@ use crate::training::check_data;
 use crate::unchanged::{check_settings, settings};
 use crate::workers;
 
-/// Where a run reads, writes and computes.
+/// Directories and device of a run.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Place<'a> {
-    /// Directory of a new run; none takes `runs/NAME-1` or the first number that is free.
+    /// Directory of a new run; `None` takes `runs/NAME-1` or the first free number.
     pub directory: Option<&'a Path>,
     /// Directory of data sets, for the environments that need one.
     pub data_root: Option<&'a Path>,
-    /// `cpu` or `cuda[:N]`; none takes the CPU, or where a resumed run was before.
+    /// `cpu` or `cuda[:N]`; `None` takes the CPU, or the former device of a resumed run.
     pub device: Option<&'a str>,
 }
 
-/// A run that no other process trains as long as this value lives.
+/// A run, locked against other processes for the lifetime of this value.
 #[derive(Debug)]
 pub struct Run {
     directory: RunDir,
@@ -41,11 +41,11 @@ pub struct Run {
 }
 
 impl Run {
-    /// Creates a new run of a configuration; `preset` is what the user called it, for `run.json`.
+    /// Creates a run of a configuration; `preset` is the name that the user gave, for `run.json`.
     ///
     /// # Errors
-    /// If the device or data that the configuration needs are absent, memory does not suffice, or the directory cannot be
-    /// written or holds a run already. Nothing is written then.
+    /// If the device or required data are absent, memory does not suffice, or the directory cannot be written or holds a run
+    /// already. Nothing is written then.
     pub fn start(loaded: &Loaded, preset: &str, place: Place<'_>) -> Result<Self> {
         memory::enough_to_begin()?;
         let name = place.device.unwrap_or("cpu");
@@ -71,7 +71,7 @@ impl Run {
         Self::locked(directory, loaded.config.clone(), Choice::Sample, place.data_root, device)
     }
 
-    /// Continues a run where an earlier session left it; notes what will differ from that session.
+    /// Opens a run to continue it; reports differences from the earlier session.
     ///
     /// # Errors
     /// If `directory` holds no run, its configuration was changed, another process trains it, or the device is absent.
@@ -86,7 +86,7 @@ impl Run {
         let name = device.unwrap_or(&before);
         if before != name {
             reporter.note(&format!(
-                "the run was started on {before} and goes on on {name}: its numbers will differ"
+                "the run was started on {before} and continues on {name}: its results will differ"
             ));
         }
         let device = open_device(name)?;
@@ -95,7 +95,7 @@ impl Run {
         let threads = workers(config.threads);
         if threads != info.threads {
             reporter.note(&format!(
-                "the run was started with {} threads and goes on with {threads}: its numbers will differ in the last bits",
+                "the run was started with {} threads and continues with {threads}: its results will differ in the last bits",
                 info.threads
             ));
         }
@@ -113,22 +113,21 @@ impl Run {
         Ok(Self { directory, config, choice, data_root: data_root.map(Path::to_owned), device, _lock: lock })
     }
 
-    /// Its directory.
+    /// Returns its directory.
     pub fn root(&self) -> &Path {
         &self.directory.root
     }
 
-    /// Its configuration.
+    /// Returns its configuration.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// Does everything that is not done yet: demonstrations, every agent trained and evaluated, the table. Setting `stop`
+    /// Completes the run: demonstrations, training and evaluation of every agent, the table. Skips finished work. Setting `stop`
     /// ends it after the current step.
     ///
     /// # Errors
-    /// If the demonstrations do not fit the configuration, a file of the run was changed or cannot be written, or training
-    /// fails.
+    /// If the demonstrations do not fit the configuration, a file of the run was changed or cannot be written, or training fails.
     pub fn train(&self, reporter: &dyn Reporter, stop: &AtomicBool) -> Result<RunEnding> {
         let session = Session {
             directory: &self.directory,
@@ -143,7 +142,7 @@ impl Run {
     }
 }
 
-/// One libtorch thread per worker (docs/design.md D1): workers are the parallelism.
+/// Opens a device with one libtorch thread per worker (docs/design.md D1), since the workers provide the parallelism.
 fn open_device(name: &str) -> Result<Device> {
     let opened = device::open(name)?;
     device::one_thread_each();

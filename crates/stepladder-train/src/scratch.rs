@@ -1,27 +1,27 @@
-//! A policy made from scratch: its words are those of the run's data, its model has the configured shape.
+//! Policies with random weights: the vocabulary of the run's data and the configured shape.
 
 use std::sync::Arc;
 
 use stepladder_data::{CompactWords, PromptEncoder};
 use stepladder_model::{Device, Factors, ModelConfig, ModelError, Shape, Weights};
 
-/// The start of policies that are made from scratch.
+/// Initialiser of policies with random weights.
 pub(crate) struct Scratch {
     words: Arc<CompactWords>,
 }
 
 impl Scratch {
-    /// Policies that read and write these words.
+    /// Creates an initialiser for this vocabulary.
     pub(crate) fn new(words: CompactWords) -> Self {
         Self { words: Arc::new(words) }
     }
 
-    /// Text and token ids of the policies.
+    /// Returns the prompt encoder of the policies.
     pub(crate) fn encoder(&self) -> Arc<dyn PromptEncoder> {
         self.words.clone()
     }
 
-    /// Random weights of a policy, and the factors of its words.
+    /// Draws random weights of a policy, and returns the factors of its words.
     ///
     /// # Errors
     /// [`ModelError`] if no model has this shape.

@@ -1,4 +1,4 @@
-//! One session of a run: everything that its stages share.
+//! One session of a run: the state that its stages share.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,12 +10,12 @@ use crate::config::Config;
 use crate::directory::RunDir;
 use crate::report::Reporter;
 
-/// How a session of a run ended.
+/// End of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunEnding {
     /// Every agent is trained and evaluated, and the table is written.
     Complete,
-    /// The caller's flag was set; what was learnt is saved, and [`crate::Run::resume`] continues.
+    /// The caller's flag was set; progress is saved, and [`crate::Run::resume`] continues the run.
     Interrupted,
 }
 
@@ -23,7 +23,7 @@ pub enum RunEnding {
 pub(crate) struct Session<'a> {
     pub(crate) directory: &'a RunDir,
     pub(crate) config: &'a Config,
-    /// How tasks are chosen where not all of a split are used.
+    /// Rule by which tasks are selected.
     pub(crate) choice: Choice,
     pub(crate) data_root: Option<&'a Path>,
     pub(crate) device: Device,

@@ -1,4 +1,4 @@
-//! The table at the end.
+//! Final table of a run.
 
 use serde_json::{Value, json};
 use stepladder_env::Subset;
@@ -8,11 +8,11 @@ use stepladder_rollout::evaluation::{Evaluation, Summary};
 pub struct Line {
     /// Name in the table.
     pub name: String,
-    /// What came out.
+    /// Results of the agent.
     pub evaluation: Evaluation,
 }
 
-/// Lines of one environment and split, with a block per task family.
+/// Renders the lines of one environment and split, with a block per task family.
 pub fn render(title: &str, lines: &[Line]) -> String {
     let scored = lines.iter().any(|line| line.evaluation.score_range.is_some());
     let score = ["score", "95 % interval"].into_iter().filter(|_| scored);
@@ -47,7 +47,7 @@ pub fn render(title: &str, lines: &[Line]) -> String {
     format!("{title}\n{}", align(&rows))
 }
 
-/// The score is shown in points of 100.
+/// Renders the cells of a summary; the score in points of 100.
 fn summary_cells(name: &str, tasks: &str, summary: &Summary, scored: bool) -> Vec<String> {
     let range = |[low, high]: [f64; 2]| format!("[{:.1}, {:.1}]", 100.0 * low, 100.0 * high);
     let mut cells = vec![name.to_owned(), tasks.to_owned(), summary.n.to_string()];
@@ -62,7 +62,7 @@ fn summary_cells(name: &str, tasks: &str, summary: &Summary, scored: bool) -> Ve
     cells
 }
 
-/// Columns as wide as their widest cell; the first two to the left, numbers to the right.
+/// Aligns columns to their widest cell: the first two to the left, the others to the right.
 pub fn align(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns)
@@ -86,7 +86,7 @@ pub fn align(rows: &[Vec<String>]) -> String {
     text
 }
 
-/// The public form of an evaluation (design 5) of an environment's split, or of some tasks of it.
+/// Returns the public JSON form of an evaluation of a split, or of some of its tasks.
 pub fn json(
     (env, split, subset): (&str, &str, &Subset),
     agent: &str,

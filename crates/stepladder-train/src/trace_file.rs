@@ -14,7 +14,7 @@ enum Sink {
     Compressed(Box<zstd::Encoder<'static, Output>>),
 }
 
-/// Writes episodes to a file, a pipe or standard output ([`Output`]).
+/// Writer of episodes to a file, a pipe or standard output ([`Output`]).
 pub struct Writer {
     sink: Sink,
     target: PathBuf,
@@ -33,7 +33,7 @@ impl Writer {
         Self::to(Output::create(path)?)
     }
 
-    /// Compresses if the output's name says so.
+    /// Creates a writer on an output; compresses if its name ends in `.zst`.
     ///
     /// # Errors
     /// If the stream cannot be written.
@@ -59,7 +59,7 @@ impl Writer {
         Ok(written.with_context(|| format!("cannot write {}", self.target.display()))?)
     }
 
-    /// Writes the episodes and finishes.
+    /// Writes the episodes and finishes the file.
     ///
     /// # Errors
     /// If the stream cannot be written.
@@ -70,10 +70,10 @@ impl Writer {
         self.finish()
     }
 
-    /// Puts the file in its place.
+    /// Completes the file.
     ///
     /// # Errors
-    /// If the last of it cannot be written.
+    /// If the rest cannot be written.
     pub fn finish(self) -> Result<()> {
         match self.sink {
             Sink::Plain(output) => output,

@@ -1,4 +1,4 @@
-//! A whole run: demonstrations, every agent trained and evaluated, the table. Whatever is finished is not done again.
+//! A complete run: demonstrations, training and evaluation of every agent, the table. Skips finished work.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use stepladder_rollout::{Dropped, Job};
 use super::choice::suffix;
 use super::demonstrations::{Demonstrations, Rollout, demonstrate, expert_rollout};
 use super::directory::{commit, replace_file};
-use super::learn::{Learner, Material};
+use super::learn::{AgentTraining, Material};
 use super::play::{Policy, UntilStopped, play, warn_of_broken, was_stopped};
 use super::report::{Stage, minutes};
 use super::rows::vocabulary;
@@ -32,7 +32,7 @@ use crate::envs::{self, Registered};
 use crate::workers;
 
 impl Session<'_> {
-    /// Demonstrations are played once and kept; a continued run reads them.
+    /// Plays and keeps the demonstrations; a continued run loads them.
     fn episodes(&self, env: &Registered) -> Result<Vec<Episode>> {
         let path = self.directory.demonstrations();
         if path.exists() {
@@ -50,7 +50,7 @@ impl Session<'_> {
         Ok(episodes)
     }
 
-    /// Demonstrations in the worlds that learners will play in, for their words alone.
+    /// Plays demonstrations in the environments of online training and DAgger, only for their words.
     fn practice_words(&self, env: &Registered) -> Result<Vec<Episode>> {
         const GAMES: usize = 500;
         let mut episodes = Vec::new();
@@ -62,7 +62,7 @@ impl Session<'_> {
                 continue;
             }
             known.push((id, split));
-            // Played once: the vocabulary must stay the same when a run is continued.
+            // Kept, since the vocabulary must not change when a run is continued.
             let path = self.directory.root.join(format!("words-{id}-{split}.jsonl.zst"));
             if path.exists() {
                 episodes.extend(trace_file::load(&path)?);
@@ -87,7 +87,7 @@ impl Session<'_> {
         Ok(episodes)
     }
 
-    /// Does everything that is not done yet.
+    /// Runs all stages that are not finished.
     pub(crate) fn run(&self) -> Result<RunEnding> {
         match self.work() {
             Err(error) if was_stopped(&error) => Ok(RunEnding::Interrupted),
@@ -133,8 +133,8 @@ impl Session<'_> {
             device: self.device,
         };
         self.check_windows(&material)?;
-        for (name, numbers) in &self.config.agents {
-            if self.train(&material, name, numbers)? == RunEnding::Interrupted || self.stopped() {
+        for (name, agent) in &self.config.agents {
+            if self.train(&material, name, agent)? == RunEnding::Interrupted || self.stopped() {
                 return Ok(RunEnding::Interrupted);
             }
             lines.push(self.evaluate(&env, name, &self.config.eval.split, &dev, &file)?);
@@ -167,13 +167,13 @@ impl Session<'_> {
         Ok(RunEnding::Complete)
     }
 
-    /// Says of which tasks the expert's demonstrations are, where those are not all of their splits.
+    /// Describes the tasks of the demonstrations, where they are not all tasks of their splits.
     fn demonstrated(&self) -> Result<String> {
         let parts = self.directory.subsets()?;
         Ok(if parts.is_empty() { String::new() } else { format!("\ndemonstrations: {}", parts.join("; ")) })
     }
 
-    /// Says what was dropped of what agents learn from, if anything was.
+    /// Lists the aborted episodes that were dropped from training data, if there are any.
     fn dropped(&self) -> Result<String> {
         let all = self.directory.dropped()?;
         let of = |(what, dropped): (&String, &Dropped)| {
@@ -183,7 +183,7 @@ impl Session<'_> {
         Ok(if parts.is_empty() { String::new() } else { format!("\ndropped: {}", parts.join("; ")) })
     }
 
-    /// Training time of each agent over all sessions, evaluation and saving left out.
+    /// Renders the training time of each agent over all sessions, without evaluation and saving.
     fn training_times(&self) -> Result<String> {
         let times = self.config.agents.keys().map(|name| {
             let seconds = self.progress(name)?.seconds;
@@ -192,12 +192,12 @@ impl Session<'_> {
         Ok(times.collect::<Result<Vec<_>>>()?.join(", "))
     }
 
-    /// A line for every agent whose training the cap on minutes ended before its budget of tokens; usually none.
+    /// Renders a line for every agent whose training ended at the cap on minutes before its budget of tokens.
     fn capped(&self) -> Result<String> {
         let mut text = String::new();
-        for (name, numbers) in &self.config.agents {
+        for (name, agent) in &self.config.agents {
             let progress = self.progress(name)?;
-            let Budget::Tokens { tokens, cap: Some(cap) } = numbers.budget else { continue };
+            let Budget::Tokens { tokens, cap: Some(cap) } = agent.budget else { continue };
             if progress.capped {
                 text.push_str(&format!(
                     "{name}: the cap of {cap} minutes ended training before its budget of {:.1} million tokens ({:.1} million \
@@ -213,18 +213,18 @@ impl Session<'_> {
         Ok(text)
     }
 
-    /// Where a trained agent's training ended.
+    /// Reads the final progress of a trained agent.
     fn progress(&self, name: &str) -> Result<Progress> {
         let path = self.trained(name);
         serde_json::from_str(&fs_err::read_to_string(&path)?).with_context(|| path.display().to_string())
     }
 
-    /// The file that says that an agent's training is complete.
+    /// Returns the path of the file that marks an agent's training as complete.
     fn trained(&self, name: &str) -> PathBuf {
         self.directory.agent(name).join("trained.json")
     }
 
-    /// The expert's row; its episodes are kept as an agent's are.
+    /// Evaluates the expert and keeps its episodes.
     fn expert(&self, env: &Registered, split: &str, subset: &Subset, file: &str) -> Result<Line> {
         let name = "expert".to_owned();
         let path = self.directory.root.join(format!("expert-{file}.jsonl.zst"));
@@ -243,41 +243,41 @@ impl Session<'_> {
         Ok(Line { name, evaluation: env.evaluate(&episodes) })
     }
 
-    /// Refuses a window that the demonstrations do not fit, before any time is spent on the first agent.
+    /// Checks that the demonstrations fit the context window, before training starts.
     ///
-    /// A flat agent may have to forget its oldest steps when it plays, but not while it learns.
+    /// A flat agent may drop its oldest steps in rollouts, but not in training.
     fn check_windows(&self, material: &Material<'_>) -> Result<()> {
         let window = self.config.model.scratch.max_positions;
         let mut checked: Vec<&AgentConfig> = Vec::new();
         let mut most = (0, "");
-        for (name, numbers) in &self.config.agents {
-            let known = checked.iter().any(|other| other.reads_like(numbers));
-            if known || numbers.algo.is_online() || self.trained(name).exists() {
+        for (name, agent) in &self.config.agents {
+            let known = checked.iter().any(|other| other.reads_like(agent));
+            if known || agent.algo.is_online() || self.trained(name).exists() {
                 continue;
             }
-            let needed = Learner { run: self, material, name, numbers }.window()?;
+            let needed = AgentTraining { run: self, material, name, agent }.window()?;
             if needed > most.0 {
                 most = (needed, name);
             }
-            checked.push(numbers);
+            checked.push(agent);
         }
         let (needed, name) = most;
         if needed as i64 > window {
             bail!(
-                "model.scratch.max_positions is {window}, but {name} needs {needed} for these demonstrations, prompt and reply \
-                 together: raise it to at least {needed}"
+                "model.scratch.max_positions is {window}, but {name} needs {needed} for prompt and reply together in these \
+                 demonstrations: raise it to at least {needed}"
             );
         }
         Ok(())
     }
 
-    fn train(&self, material: &Material<'_>, name: &str, numbers: &AgentConfig) -> Result<RunEnding> {
+    fn train(&self, material: &Material<'_>, name: &str, agent: &AgentConfig) -> Result<RunEnding> {
         let done = self.trained(name);
         if done.exists() {
             self.reporter.finished(Stage::Trained { agent: name });
             return Ok(RunEnding::Complete);
         }
-        let (progress, ending) = Learner { run: self, material, name, numbers }.train()?;
+        let (progress, ending) = AgentTraining { run: self, material, name, agent }.train()?;
         if ending == Ending::Interrupted {
             return Ok(RunEnding::Interrupted);
         }
@@ -286,7 +286,7 @@ impl Session<'_> {
         Ok(RunEnding::Complete)
     }
 
-    /// Evaluates the last checkpoint, keeps table and episodes.
+    /// Evaluates the last checkpoint and keeps the result and the episodes.
     fn evaluate(
         &self,
         env: &Registered,
@@ -330,7 +330,7 @@ impl Session<'_> {
         Ok(Line { name: name.to_owned(), evaluation })
     }
 
-    /// What a table of another split is about, with everything that the agents have learnt from.
+    /// Renders the title of a table for another split, with all training data of the agents.
     fn title(&self, target: &str, id: &str) -> String {
         let trained = &self.config.env.id;
         let mut title = if id == trained {
@@ -339,14 +339,14 @@ impl Session<'_> {
             format!("{target}, trained on {trained} only")
         };
         for (algo, tasks) in self.config.tasks() {
-            let agents = self.config.agents.iter().filter(|(_, numbers)| numbers.algo.table() == algo);
+            let agents = self.config.agents.iter().filter(|(_, agent)| agent.algo.table() == algo);
             let names: Vec<&str> = agents.map(|(name, _)| name.as_str()).collect();
             title.push_str(&format!("; {} also in {tasks}", names.join(", ")));
         }
         title
     }
 
-    /// Another environment's split, played without training on it; none where its data are absent.
+    /// Evaluates on another environment's split without training on it; returns `None` where its data are absent.
     fn transfer(&self, target: &str) -> Result<Option<String>> {
         let Some((id, split)) = target.split_once('/') else { return Ok(None) };
         let present = envs::open_for(self.config, id, self.data_root).and_then(|env| {
@@ -356,7 +356,7 @@ impl Session<'_> {
         let (env, tasks) = match present {
             Ok(present) => present,
             Err(reason) => {
-                self.reporter.note(&format!("{target} is not played: {reason}"));
+                self.reporter.note(&format!("{target} is skipped: {reason}"));
                 return Ok(None);
             }
         };
@@ -370,10 +370,10 @@ impl Session<'_> {
     }
 }
 
-/// Whether the data are there that a configuration needs, so that nothing is written for a run that cannot begin. That its
-/// names mean something was checked when it was loaded.
+/// Checks that the data of a configuration are present, so that no directory is created for a run that cannot start. Names were
+/// checked when it was loaded.
 ///
-/// Environments that are only played at the end may lack their data.
+/// Environments that are only used for the final evaluation may lack their data.
 pub(crate) fn check_data(config: &Config, data_root: Option<&Path>) -> Result<()> {
     for (algo, tasks) in config.tasks() {
         if let Some((id, split)) = tasks.split_once('/') {

@@ -1,4 +1,4 @@
-//! What a continued run has to find as it was left: its configuration and its demonstrations.
+//! Checks that a continued run has the configuration and the demonstrations that it started with.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -10,12 +10,12 @@ use super::directory::{RunDir, RunInfo, Settings, replace_file};
 use crate::config::{self, Config};
 use crate::error::{Result, bail};
 
-/// Keys that may change between the sessions of a run: what is learnt does not depend on them, or differs in the last bits
-/// (`threads`), which is warned about.
+/// Keys that may change between the sessions of a run: they do not affect training, or only in the last bits (`threads`), which
+/// causes a warning.
 const FREE: [&str; 6] =
     ["threads", "eval.slots", "eval.transfer", "log.every_seconds", "log.checkpoint_seconds", "log.keep"];
 
-/// The values that a continuation must not change.
+/// Returns the values that a continuation must not change.
 pub(crate) fn settings(config: &Config) -> Settings {
     let all = config::effective(config).into_iter();
     all.filter(|(key, _)| !FREE.contains(&key.as_str()))
@@ -23,16 +23,16 @@ pub(crate) fn settings(config: &Config) -> Settings {
         .collect()
 }
 
-/// Refuses to go on with another configuration than the run was started with.
+/// Checks that the configuration is that of the start of the run.
 ///
-/// Runs of older versions recorded their seed alone.
+/// Runs of older versions recorded only their seed.
 pub(crate) fn check_settings(run: &RunDir, config: &Config, info: &RunInfo) -> Result<()> {
     let now = settings(config);
     let recorded = info.settings.clone().unwrap_or_else(|| {
         Settings::from_iter(now.clone().into_iter().chain([("seed".to_owned(), info.seed.to_string())]))
     });
     let then: Settings = recorded.into_iter().map(|(key, value)| (config::current(key), value)).collect();
-    // Earlier versions lacked some keys; the defaults of these are what they did.
+    // Earlier versions lacked some keys; the defaults reproduce their behaviour.
     let value =
         |settings: &Settings, key: &str| settings.get(key).cloned().or_else(|| config::default_text(key));
     let said = |settings: &Settings, key: &str| match value(settings, key) {
@@ -62,15 +62,15 @@ fn checksum_file(run: &RunDir) -> PathBuf {
     run.root.join("demonstrations.sha256")
 }
 
-/// Notes the checksum of the run's demonstrations, as `sha256sum` would.
+/// Records the checksum of the demonstrations in the format of `sha256sum`.
 pub(crate) fn record_demonstrations(run: &RunDir) -> Result<()> {
     let path = run.demonstrations();
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     replace_file(&checksum_file(run), &format!("{}  {name}\n", sha256(&path)?))
 }
 
-/// Refuses demonstrations that are not those that the run began with. Where no checksum was noted (a run of an older version,
-/// or one that was killed in that moment), it is noted now.
+/// Checks that the demonstrations are those that the run started with. Records the checksum where there is none: in a run of an
+/// older version, or after a kill in that moment.
 pub(crate) fn check_demonstrations(run: &RunDir) -> Result<()> {
     let (path, noted) = (run.demonstrations(), checksum_file(run));
     if !noted.exists() {

@@ -1,4 +1,4 @@
-//! What is said and saved while an agent trains: progress lines, metrics, probes, checkpoints.
+//! Progress lines, metrics, probes and checkpoints during training.
 
 use std::path::Path;
 
@@ -23,11 +23,11 @@ use super::report::minutes;
 use crate::config::Weights;
 use crate::report;
 
-/// The metric of the small evaluations during training.
+/// Metric of the probes.
 const PROBE: &str = "probe/success";
 const PROBE_SCORE: &str = "probe/score";
 
-/// A line about an iteration of playing and learning.
+/// Renders a progress line for an online iteration.
 fn played(values: &[(&'static str, f64)]) -> String {
     let value =
         |name: &str| values.iter().find(|(known, _)| *known == name).map_or(f64::NAN, |(_, value)| *value);
@@ -45,8 +45,8 @@ fn played(values: &[(&'static str, f64)]) -> String {
     text
 }
 
-/// Lines of a metrics file beyond a step belong to work that was lost with a kill and is done again. Counts the probes
-/// among the lines that stay.
+/// Removes the lines of a metrics file after `step`: their work was lost in a kill and is repeated. Returns the number of probes
+/// in the remaining lines.
 pub(crate) fn trim_metrics(path: &Path, step: u64) -> Result<u32> {
     if !path.exists() {
         return Ok(0);
@@ -55,10 +55,10 @@ pub(crate) fn trim_metrics(path: &Path, step: u64) -> Result<u32> {
     let mut kept = String::with_capacity(text.len());
     let mut probes = 0;
     for line in text.lines() {
-        // A kill can also leave half a line.
+        // A kill can leave a partial line.
         let Ok(value) = serde_json::from_str::<Value>(line) else { continue };
         if value["step"].as_u64().is_some_and(|at| at <= step) {
-            // The one before the first step is not among those that are spread over a phase.
+            // The probe before the first step is not one of those that are spread over a phase.
             probes += u32::from(value.get(PROBE).is_some() && value["step"] != 0);
             kept.push_str(line);
             kept.push('\n');
@@ -70,7 +70,7 @@ pub(crate) fn trim_metrics(path: &Path, step: u64) -> Result<u32> {
     Ok(probes)
 }
 
-/// Where the last metrics line stood.
+/// State at the last metrics line.
 pub(crate) struct Logged {
     seconds: f64,
     tokens: u64,
@@ -93,16 +93,16 @@ pub(crate) struct Watcher<'a> {
     pub(crate) progress: Box<dyn report::Progress + 'a>,
     pub(crate) logged: Logged,
     pub(crate) saved: f64,
-    /// Small evaluations that are done, in this phase and all before it.
+    /// Number of finished probes, in this phase and all earlier ones.
     pub(crate) probes: u32,
-    /// Whether the metrics have a line already.
+    /// Whether the metrics file has a line.
     pub(crate) begun: bool,
 }
 
 impl Watcher<'_> {
-    /// Evenly spaced in every phase.
+    /// Returns the number of probes due at this fraction of the phase, evenly spaced.
     fn probes_due(&self, trainer: &Trainer, fraction: f64) -> u32 {
-        if self.run.numbers.weights == Weights::PerRole {
+        if self.run.agent.weights == Weights::PerRole {
             // One role alone cannot play.
             return 0;
         }
@@ -110,7 +110,7 @@ impl Watcher<'_> {
         trainer.progress.phase as u32 * planned + ((fraction * f64::from(planned + 1)) as u32).min(planned)
     }
 
-    /// Ends the work and saves.
+    /// Ends the training and saves.
     pub(crate) fn finish(mut self, trainer: &Trainer) -> Result<(), AlgoError> {
         self.save(trainer)
     }
@@ -156,7 +156,7 @@ impl Watcher<'_> {
         }
         values.extend(&report.extra);
         self.write(report.step, &values)?;
-        if self.run.numbers.algo.is_online() {
+        if self.run.agent.algo.is_online() {
             let message = format!("{} | {} left", played(&report.extra), minutes(report.left));
             self.progress.at((1000.0 * report.fraction) as u64, &message);
             self.logged = Logged::of(report);
@@ -175,7 +175,7 @@ impl Watcher<'_> {
         Ok(())
     }
 
-    /// What the starting policy can do, for curves to begin with; once.
+    /// Evaluates the initial policy, as the first point of learning curves; at most once.
     pub(crate) fn probe_start(&mut self, trainer: &Trainer) -> Result<(), AlgoError> {
         if trainer.progress.epoch > 0 || self.begun || self.run.config.eval.probes == 0 {
             return Ok(());
@@ -204,7 +204,7 @@ impl Watcher<'_> {
         let options = Options {
             max_steps: run.env.max_steps(run.config, &run.config.eval.split),
             slots: run.config.eval.slots,
-            ..Options::greedy(run.numbers.spec())
+            ..Options::greedy(run.agent.spec())
         };
         let jobs = Job::each(&run.probe_tasks.tasks);
         let episodes = stepladder_rollout::Scheduler::new(&*run.env.tasks, &mut generator, options)
@@ -241,11 +241,11 @@ impl Observer for Watcher<'_> {
             total.1 += weight;
         }
         let every = report.seconds - self.logged.seconds >= self.run.config.log.every_seconds;
-        // An iteration takes seconds, and curves are drawn over them: each has its line.
-        if every || self.run.numbers.algo.is_online() {
+        // Online iterations take seconds, and each is a point of a curve, so each has its line.
+        if every || self.run.agent.algo.is_online() {
             self.log(report)?;
         }
-        // Before saving: whoever continues from a checkpoint finds everything of its step done.
+        // Before saving, so that a checkpoint is never ahead of the metrics of its step.
         let due = self.probes_due(trainer, report.fraction);
         if due > self.probes {
             self.probes = due;

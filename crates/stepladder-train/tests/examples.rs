@@ -1,4 +1,4 @@
-//! The examples run, and what they show holds.
+//! Runs the examples and checks their results.
 
 #[path = "../../../examples/own_agent.rs"]
 mod own_agent;

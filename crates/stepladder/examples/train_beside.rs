@@ -1,4 +1,4 @@
-//! Our half of `parity/train_speed`: what two PyTorch loops train on, and the same training by our trainer.
+//! Our half of `parity/train_speed`: exports the training data of two PyTorch loops, and runs the same training with our trainer.
 //!
 //! ```text
 //! train_beside export DIRECTORY GAMES [household|alfworld]   plays the expert, writes case.json and params.safetensors
@@ -71,7 +71,7 @@ fn shape() -> Shape {
     }
 }
 
-/// The samples of one clean and one noisy pass of the expert, as in the presets.
+/// Returns the samples of one clean and one noisy pass of the expert, as in the presets.
 fn samples(tasks: &dyn TaskSet, games: usize) -> Result<Vec<Sample>> {
     let mut keys = tasks.tasks("train")?;
     // Spread over the split: neighbours in the official order are variations of one task.
@@ -144,7 +144,7 @@ fn save(path: &Path, params: &Params) -> Result<()> {
     Ok(write_tensors(path, &parts)?)
 }
 
-/// What an export holds: merged rows, a fresh trainer.
+/// Content of an export: merged rows and a fresh trainer.
 struct Case {
     rows: Vec<Row>,
     pad: u32,
@@ -196,7 +196,7 @@ fn workers(trainer: &Trainer) -> Workers {
     Workers::cloning(count, &trainer.weights, &trainer.factors, Kind::Float)
 }
 
-/// Loss and gradient of all samples at the initial parameters, every reply token with the same weight.
+/// Writes loss and gradient of all samples at the initial parameters, with equal weight for every reply token.
 fn gradient(directory: &Path) -> Result<()> {
     let Case { rows, pad, trainer } = load(directory)?;
     let (config, pool) = (config(), workers(&trainer));
@@ -216,11 +216,11 @@ fn gradient(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Waits for a line at the end of every part of an epoch, and says how long the part took.
+/// Observer that waits for a line at the end of every part of an epoch and prints the duration of the part.
 struct Parts<'a> {
-    /// Tokens of the samples behind every step of the epoch that is trained.
+    /// Tokens of the samples up to every step of the measured epoch.
     tokens: Vec<f64>,
-    /// Steps in a part.
+    /// Steps per part.
     part: usize,
     begun: usize,
     seconds: f64,
@@ -275,7 +275,7 @@ fn train_parts(directory: &Path, parts: usize) -> Result<()> {
     observer.part = observer.tokens.len().div_ceil(parts.max(1));
     println!("{}", json!({ "rows": rows.len(), "steps": observer.tokens.len() }));
     if observer.wait() {
-        // It ends when the input does.
+        // The process ends when the input ends.
         let _ =
             train(&config, &rows, (pad, SEED), &mut trainer, &pool, &AtomicBool::new(false), &mut observer);
     }

@@ -1,4 +1,4 @@
-//! What can be typed.
+//! Command line.
 
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use stepladder_train::evaluate::Source;
     after_help = "Example:\n  stepladder train demo"
 )]
 pub(crate) struct Cli {
-    /// What to do.
+    /// Subcommand.
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -26,11 +26,11 @@ pub(crate) struct Cli {
 impl Cli {
     /// Reads the command line of this process.
     ///
-    /// Where clap would take `-1` for an unknown option and advise `-- -1`, the option that it stands behind complains. Usage
-    /// lines in complaints are those of the help pages; clap's would show options that the environment sets as required.
+    /// Reports the option before a negative number where clap would take `-1` for an unknown option and advise `-- -1`. Usage
+    /// lines in errors are those of the help pages; clap's would show options that the environment sets as required.
     ///
     /// # Errors
-    /// What is to be printed, which may be a help page.
+    /// Text to print, which may be a help page.
     pub(crate) fn read() -> Result<Self, clap::Error> {
         let mut command = with_negative_numbers(Self::command());
         command.build();
@@ -46,7 +46,7 @@ fn with_negative_numbers(command: Clap) -> Clap {
     command.mut_subcommands(with_negative_numbers)
 }
 
-/// Points to `--option` where an unknown flag has the name of an option of some environment.
+/// Suggests `--option` where an unknown flag has the name of an environment's option.
 fn with_option(mut error: clap::Error) -> clap::Error {
     let flag = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(flag)) if error.kind() == ErrorKind::UnknownArgument => flag.clone(),
@@ -84,28 +84,28 @@ pub(crate) enum Command {
     /// Evaluate the agents of a run, or one checkpoint
     #[command(after_help = "Example:\n  stepladder evaluate runs/demo-1 --env household --split dev --json")]
     Evaluate(Evaluate),
-    /// Let the expert play and write its episodes as a trace
+    /// Play tasks with the expert and write its episodes as a trace
     #[command(
         after_help = "Example:\n  stepladder demonstrate --env household --split dev --count 10 -o demos.jsonl"
     )]
     Demonstrate(Demonstrate),
-    /// Let a trained agent play and write its episodes as a trace
+    /// Play tasks with a trained agent and write its episodes as a trace
     #[command(
         after_help = "Example:\n  stepladder collect runs/demo-1 --env household --split train --count 100 --temperature 1 -o play.jsonl"
     )]
     Collect(Collect),
-    /// Train a preset with several seeds, one after the other, and compare them
+    /// Train a preset with several seeds, in sequence, and compare them
     #[command(after_help = "Example:\n  stepladder study alfworld-cpu --seeds 1,2,3 --dir runs/study")]
     Study(Study),
-    /// One table over several runs: every seed, the median, steps, tokens
+    /// Compare several runs in one table: every seed, the median, steps, tokens
     #[command(after_help = "Example:\n  stepladder compare runs/study/seed-* --on alfworld/valid_seen")]
     Compare(Compare),
-    /// Success, tokens, time and memory against the number of goals of a task
+    /// Report success, tokens, time and memory by number of goals per task
     #[command(
         after_help = "Example:\n  stepladder horizon runs/horizon-1 --goals 1,2,3,4,5,6,7,8 -o docs/horizon"
     )]
     Horizon(Horizon),
-    /// Methods that learn by playing, against environment steps and tokens
+    /// Report learning curves of online algorithms over environment steps and tokens
     #[command(
         after_help = "Example:\n  stepladder curves runs/sokoban/seed-1 runs/sokoban/seed-2 -o docs/sokoban-6x6"
     )]
@@ -113,21 +113,21 @@ pub(crate) enum Command {
     /// Environments: list, play, bench, verify, generate
     #[command(after_help = "Example:\n  stepladder env list")]
     Env {
-        /// Which of them.
+        /// Subcommand.
         #[command(subcommand)]
         command: EnvCommand,
     },
-    /// Official data sets: what is there, fetching
+    /// Official data sets: status, get
     #[command(after_help = "Example:\n  stepladder data status")]
     Data {
-        /// What about them.
+        /// Subcommand.
         #[command(subcommand)]
         command: DataCommand,
     },
     /// Configurations: show, check
     #[command(after_help = "Example:\n  stepladder config show demo")]
     Config {
-        /// Which of them.
+        /// Subcommand.
         #[command(subcommand)]
         command: ConfigCommand,
     },
@@ -144,7 +144,7 @@ pub(crate) struct Train {
     /// Name of a preset (demo, alfworld-cpu) or path of a TOML file
     #[arg(required_unless_present = "resume", conflicts_with = "resume")]
     pub(crate) config: Option<String>,
-    /// Override one value; may be given several times
+    /// Override one value; repeatable
     #[arg(long = "set", value_name = "KEY=VALUE", conflicts_with = "resume")]
     pub(crate) sets: Vec<String>,
     /// Directory of the run; default runs/PRESET-NUMBER
@@ -153,14 +153,14 @@ pub(crate) struct Train {
     /// Continue the run in this directory
     #[arg(long, value_name = "DIR")]
     pub(crate) resume: Option<PathBuf>,
-    /// cpu, cuda or cuda:N; default cpu, or what the continued run was started on
+    /// cpu, cuda or cuda:N; default cpu, or the device of the continued run
     #[arg(long, value_parser = device)]
     pub(crate) device: Option<String>,
     #[command(flatten)]
     pub(crate) data: DataRoot,
 }
 
-/// Where the official data sets are.
+/// Directory of the official data sets.
 #[derive(Debug, Args)]
 #[command(about = None, long_about = None)]
 pub(crate) struct DataRoot {
@@ -170,7 +170,7 @@ pub(crate) struct DataRoot {
 }
 
 impl DataRoot {
-    /// The directory, if one was named.
+    /// Returns the directory, if one was named.
     pub(crate) fn as_deref(&self) -> Option<&Path> {
         self.root.as_deref()
     }
@@ -180,24 +180,24 @@ impl DataRoot {
 #[derive(Debug, Args)]
 #[command(about = None, long_about = None)]
 pub(crate) struct EnvOptions {
-    /// Option of the environment (`stepladder env list` names them); may be given several times
+    /// Option of the environment (`stepladder env list` lists them); repeatable
     #[arg(long = "option", value_name = "KEY=VALUE", value_parser = pair)]
     pub(crate) pairs: Vec<(String, String)>,
 }
 
-/// A trained agent, where it plays, and how.
+/// Selection of a trained agent, its environment and its settings.
 #[derive(Debug, Args)]
 #[command(about = None, long_about = None)]
 pub(crate) struct PolicyArgs {
     /// A run directory or a checkpoint directory
     pub(crate) run: PathBuf,
-    /// Agent of a run, by its name there; default the first that has a checkpoint
+    /// Name of an agent of the run; default the first that has a checkpoint
     #[arg(long)]
     pub(crate) agent: Option<String>,
-    /// Environment id; default the run's
+    /// Environment id; default that of the run
     #[arg(long)]
     pub(crate) env: Option<String>,
-    /// Environment steps per episode; default the run's, else the split's
+    /// Environment steps per episode; default that of the run, else that of the split
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_steps: Option<u32>,
     /// Sample at this temperature instead of greedy decoding
@@ -213,7 +213,7 @@ pub(crate) struct PolicyArgs {
 }
 
 impl PolicyArgs {
-    /// What is to be opened.
+    /// Returns the selected agent, environment and device.
     pub(crate) fn source<'a>(&'a self, split: Option<&'a str>) -> Source<'a> {
         Source {
             path: &self.run,
@@ -234,22 +234,22 @@ pub(crate) struct Evaluate {
     /// Split; default the run's development split
     #[arg(long)]
     pub(crate) split: Option<String>,
-    /// Tasks to play: a sample of the split, stratified by family and the same for every run; default the whole split
+    /// Number of tasks: a sample of the split, stratified by family and the same for every run; default the whole split
     #[arg(long, value_parser = count::<NonZeroUsize>)]
     pub(crate) episodes: Option<NonZeroUsize>,
     /// Environment seeds per task
     #[arg(long, default_value = "1", value_parser = count::<NonZeroU64>)]
     pub(crate) seeds: NonZeroU64,
-    /// Episodes running at once
+    /// Number of concurrent episodes
     #[arg(long, default_value = "100", value_parser = count::<NonZeroUsize>)]
     pub(crate) slots: NonZeroUsize,
-    /// Keep the episodes as a trace (.jsonl or .jsonl.zst); - is standard output
+    /// Write the episodes as a trace (.jsonl or .jsonl.zst); - is standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
-    /// Keep token ids and log-probabilities in the trace as well
+    /// Write token ids and log-probabilities to the trace as well
     #[arg(long, requires = "trace")]
     pub(crate) trace_tokens: bool,
-    /// One JSON object instead of a table
+    /// Print one JSON object instead of a table
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -268,22 +268,22 @@ pub(crate) struct Demonstrate {
     /// Number of tasks: a sample of the split, stratified by family; default the whole split
     #[arg(long, value_parser = count::<NonZeroUsize>)]
     pub(crate) count: Option<NonZeroUsize>,
-    /// Chance per step that another action is played; labels stay the expert's
+    /// Probability per step of another action; labels stay those of the expert
     #[arg(long, default_value_t = 0.0)]
     pub(crate) noise: f64,
-    /// Play the solutions that tasks come with instead of the expert
+    /// Play the recorded solutions of the tasks instead of the expert
     #[arg(long, conflicts_with = "noise")]
     pub(crate) walkthrough: bool,
-    /// Write solutions as they are, without subtasks and progress texts
+    /// Write solutions without subtasks and progress texts
     #[arg(long, requires = "walkthrough")]
     pub(crate) flat: bool,
     /// Seed of the noise and of the sample of tasks
     #[arg(long, default_value_t = 0, value_parser = whole::<u64>)]
     pub(crate) seed: u64,
-    /// Environment steps per episode; default the split's
+    /// Environment steps per episode; default that of the split
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_steps: Option<u32>,
-    /// One JSON object instead of a summary
+    /// Print one JSON object instead of a summary
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
@@ -312,15 +312,15 @@ pub(crate) struct Collect {
 
 #[derive(Debug, Args)]
 pub(crate) struct Study {
-    /// Preset or file
+    /// Name of a preset or path of a TOML file
     pub(crate) config: String,
     /// Run seeds
     #[arg(long, value_delimiter = ',', required = true, value_parser = run_seed)]
     pub(crate) seeds: Vec<u64>,
-    /// Directory of the runs; a study that was stopped goes on where it stands
+    /// Directory of the runs; the same command continues a stopped study
     #[arg(long)]
     pub(crate) dir: PathBuf,
-    /// Override one value in all runs; may be given several times
+    /// Override one value in all runs; repeatable
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) sets: Vec<String>,
     /// cpu, cuda or cuda:N
@@ -335,44 +335,44 @@ pub(crate) struct Compare {
     /// Run directories
     #[arg(required = true)]
     pub(crate) runs: Vec<PathBuf>,
-    /// ENV/SPLIT that the runs were evaluated on; default the development split of the first
+    /// ENV/SPLIT of the evaluations; default the development split of the first run
     #[arg(long, value_name = "ENV/SPLIT")]
     pub(crate) on: Option<String>,
-    /// Agent over which the others' gains are counted, task by task; default the one that each started from
+    /// Agent that gains are measured against, task by task; default the one that each agent started from
     #[arg(long, value_name = "AGENT")]
     pub(crate) over: Option<String>,
-    /// One JSON array instead of a table
+    /// Print one JSON array instead of a table
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Horizon {
-    /// A run whose agents were trained on chains of goals
+    /// Run directory of agents trained on chains of goals
     pub(crate) run: PathBuf,
     /// Numbers of goals
     #[arg(long, value_delimiter = ',', default_value = "1,2,3,4,5,6,7,8", value_parser = whole::<u32>)]
     pub(crate) goals: Vec<u32>,
-    /// Episodes of each agent and number: a sample of the split's chains
+    /// Episodes per agent and number of goals: a sample of the split's chains
     #[arg(long, default_value = "100", value_parser = count::<NonZeroUsize>)]
     pub(crate) episodes: NonZeroUsize,
-    /// Environment whose splits hold chains of goals; default the run's
+    /// Environment whose splits hold chains of goals; default that of the run
     #[arg(long)]
     pub(crate) env: Option<String>,
-    /// Split whose chains are played
+    /// Split of the chains
     #[arg(long, default_value = "dev")]
     pub(crate) split: String,
-    /// Where the table (.md) and the plot (.svg) go, without extension
+    /// Path of the table (.md) and the plot (.svg), without extension
     #[arg(short, long, value_name = "PATH")]
     pub(crate) output: PathBuf,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Curves {
-    /// Runs of one configuration, each with a seed of its own
+    /// Run directories of one configuration with different seeds
     #[arg(required = true, value_name = "RUN")]
     pub(crate) runs: Vec<PathBuf>,
-    /// Where the table (.md) and the plot (.svg) go, without extension
+    /// Path of the table (.md) and the plot (.svg), without extension
     #[arg(short, long, value_name = "PATH")]
     pub(crate) output: PathBuf,
 }
@@ -382,11 +382,11 @@ pub(crate) enum EnvCommand {
     /// List the environments and their splits
     #[command(after_help = "Example:\n  stepladder env list --json")]
     List {
-        /// One JSON array instead of a table
+        /// Print one JSON array instead of a table
         #[arg(long)]
         json: bool,
     },
-    /// Play a task yourself, or let the expert play it
+    /// Play a task yourself, or show the expert playing it
     #[command(after_help = "Example:\n  stepladder env play household --split dev --expert")]
     Play {
         /// Environment id
@@ -394,10 +394,10 @@ pub(crate) enum EnvCommand {
         /// Split
         #[arg(long, default_value = "dev")]
         split: String,
-        /// Number of the task in the split, from 0
+        /// Index of the task in the split, from 0
         #[arg(long, default_value_t = 0, value_parser = whole::<usize>)]
         task: usize,
-        /// Let the expert play
+        /// Play with the expert
         #[arg(long)]
         expert: bool,
         #[command(flatten)]
@@ -413,13 +413,13 @@ pub(crate) enum EnvCommand {
         /// Split; default the first of the environment
         #[arg(long)]
         split: Option<String>,
-        /// Steps to play; default the environment's
+        /// Number of steps; default that of the environment
         #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
         steps: Option<u64>,
         /// Seed of the random policy
         #[arg(long, default_value_t = 0, value_parser = whole::<u64>)]
         seed: u64,
-        /// One JSON object instead of a line
+        /// Print one JSON object instead of a line
         #[arg(long)]
         json: bool,
         #[command(flatten)]
@@ -437,7 +437,7 @@ pub(crate) enum EnvCommand {
         /// Transcripts (.jsonl or .jsonl.zst)
         #[arg(long, required = true, num_args = 1..)]
         transcripts: Vec<PathBuf>,
-        /// One JSON object instead of a summary
+        /// Print one JSON object instead of a summary
         #[arg(long)]
         json: bool,
         #[command(flatten)]
@@ -452,7 +452,7 @@ pub(crate) enum EnvCommand {
     Generate {
         /// Environment id
         env: String,
-        /// Split whose tasks are drawn
+        /// Split whose task distribution is used
         #[arg(long, default_value = "train")]
         split: String,
         /// Number of games
@@ -464,7 +464,7 @@ pub(crate) enum EnvCommand {
         /// Directory to write to
         #[arg(short, long, required_unless_present = "report")]
         output: Option<PathBuf>,
-        /// Instead of writing games, print generated and official distribution side by side
+        /// Print the generated and the official distribution side by side instead of writing games
         #[arg(long)]
         report: bool,
         #[command(flatten)]
@@ -476,14 +476,14 @@ pub(crate) enum EnvCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DataCommand {
-    /// Fetch an official set into the data root
+    /// Fetch an official data set into the data root
     #[command(
         after_help = "Examples:\n  stepladder data get scienceworld --data ~/data\n  stepladder data get scienceworld --option version=1.1.3 --from scienceworld-1.1.3-py3-none-any.whl"
     )]
     Get {
         /// Name of the set
         name: String,
-        /// Take it from this archive instead of the network
+        /// Read this archive instead of the network
         #[arg(long, value_name = "FILE")]
         from: Option<PathBuf>,
         #[command(flatten)]
@@ -491,7 +491,7 @@ pub(crate) enum DataCommand {
         #[command(flatten)]
         data: DataRoot,
     },
-    /// What the data root holds, and where the official sets come from
+    /// Show the content of the data root and the origin of the official sets
     #[command(after_help = "Example:\n  stepladder data status --data ~/data")]
     Status {
         #[command(flatten)]
@@ -501,19 +501,19 @@ pub(crate) enum DataCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Print every value and where it came from
+    /// Print every value with its origin
     #[command(after_help = "Example:\n  stepladder config show demo --set model.scratch.width=64")]
     Show {
-        /// Preset or file
+        /// Name of a preset or path of a TOML file
         config: String,
         /// Override one value
         #[arg(long = "set", value_name = "KEY=VALUE")]
         sets: Vec<String>,
     },
-    /// Say whether a configuration can be trained
+    /// Check whether a configuration can be trained
     #[command(after_help = "Example:\n  stepladder config check runs/mine.toml")]
     Check {
-        /// Preset or file
+        /// Name of a preset or path of a TOML file
         config: String,
         /// Override one value
         #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -521,17 +521,17 @@ pub(crate) enum ConfigCommand {
     },
 }
 
-/// A whole number, 1 or more (`NonZeroUsize`, `NonZeroU64`).
+/// Parses an integer of at least 1 (`NonZeroUsize`, `NonZeroU64`).
 fn count<T: FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| too_large(text, "it must be a whole number, 1 or more"))
 }
 
-/// A whole number, 0 or more.
+/// Parses an integer of at least 0.
 fn whole<T: FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| too_large(text, "it must be a whole number, 0 or more"))
 }
 
-/// A seed that a configuration can hold.
+/// Parses a seed in the range of a configuration.
 fn run_seed(text: &str) -> Result<u64, String> {
     let seed = text.parse().ok().filter(|seed| i64::try_from(*seed).is_ok());
     seed.ok_or_else(|| "it must be a whole number from 0 to 2^63 - 1".to_owned())
@@ -542,7 +542,7 @@ fn too_large(text: &str, otherwise: &str) -> String {
     if is_number { "it is too large".to_owned() } else { otherwise.to_owned() }
 }
 
-/// `KEY=VALUE`.
+/// Parses `KEY=VALUE`.
 fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
@@ -553,7 +553,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 fn temperature(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value.is_finite() && value > 0.0 => Ok(value),
-        _ => Err("it must be a number above 0; leave it out for greedy decoding".to_owned()),
+        _ => Err("it must be a number above 0; omit it for greedy decoding".to_owned()),
     }
 }
 

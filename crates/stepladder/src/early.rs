@@ -1,5 +1,4 @@
-//! What has to be said before libtorch is loaded: it ends the process, with a message of its own, where there is no
-//! working directory.
+//! Check before libtorch is loaded, since libtorch aborts the process where there is no working directory.
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod linux {
@@ -7,7 +6,7 @@ mod linux {
 
     use crate::stderr;
 
-    /// The loader calls it before it initialises shared libraries.
+    /// Function that the loader calls before it initialises shared libraries.
     #[allow(unsafe_code)]
     #[used]
     #[unsafe(link_section = ".preinit_array")]
@@ -15,8 +14,8 @@ mod linux {
 
     extern "C" fn check() {
         if std::env::current_dir().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
-            stderr::line("error: the working directory does not exist any more; change to another one");
-            // Not `std::process::exit`, which would call destructors of libraries that were never initialised.
+            stderr::line("error: the working directory no longer exists; change to another one");
+            // Not `std::process::exit`, which would call destructors of uninitialised libraries.
             signal_hook::low_level::exit(1);
         }
     }

@@ -18,7 +18,7 @@ use stepladder_train::ErrorKind;
 
 use crate::stderr::note;
 
-/// Wrong usage or wrong configuration; everything else that fails exits with 1.
+/// Exit code of wrong usage or a wrong configuration; other failures exit with 1.
 const WRONG_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says what went wrong, and which code that is.
+/// Prints an error and returns its exit code.
 fn failed(error: &anyhow::Error) -> ExitCode {
     if let Some(stopped) = error.downcast_ref::<signals::Stopped>() {
         return ExitCode::from(stopped.exit_code());
@@ -57,7 +57,7 @@ fn failed(error: &anyhow::Error) -> ExitCode {
     let mut message = format!("error: {error}");
     for cause in error.chain().skip(1) {
         let cause = cause.to_string();
-        // Wrappers often end with their source's words; saying them twice helps nobody.
+        // Wrappers often end with the words of their source, which are not repeated.
         if !message.contains(&cause) {
             message.push_str(&format!(": {cause}"));
         }

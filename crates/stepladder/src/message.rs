@@ -1,13 +1,13 @@
-//! Error messages repeat what a user wrote; this keeps them readable.
+//! Truncation of error messages, which repeat user input.
 
-/// Characters of a word that is shown whole. Paths and checksums are shorter.
+/// Longest word in characters that is shown in full. Paths and checksums are shorter.
 const WORD: usize = 400;
-/// What is shown of a longer one: its beginning and its end.
+/// Characters of a longer word that are shown at its beginning and its end.
 const SHOWN: (usize, usize) = (200, 60);
-/// Characters of a message.
+/// Longest message in characters.
 const MESSAGE: usize = 20_000;
 
-/// The message with its long words, and itself, cut.
+/// Truncates long words of a message, then the message.
 pub(crate) fn shorten(message: &str) -> String {
     let mut text = String::new();
     for word in message.split_inclusive(char::is_whitespace) {

@@ -1,8 +1,8 @@
-//! Requests to end: SIGINT, SIGTERM and SIGHUP.
+//! Termination requests: SIGINT, SIGTERM and SIGHUP.
 //!
-//! A command ends at once, as any program does, but takes its temporary files with it. Two kinds of command do more:
-//! `train` finishes its step and saves ([`finish_first`]); `study` and `horizon`, which start this program again, pass the
-//! signal on and wait for it ([`run`]). A second request ends these at once, too.
+//! By default a request removes the command's temporary files and ends it at once. `train` finishes its step and saves
+//! ([`finish_first`]). `study` and `horizon`, which run this program as a child, forward the signal and wait for the child
+//! ([`run`]). A second request ends these at once, too.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,20 +18,20 @@ pub(crate) use other::{finish_first, listen, received, run, stop};
 #[cfg(unix)]
 pub(crate) use unix::{finish_first, listen, received, run, stop};
 
-/// SIGINT, where nothing says which signal it was.
+/// SIGINT, used where the signal is unknown.
 const INTERRUPT: i32 = 2;
 
-/// How a command ends that was asked to end, and has said so on standard output.
+/// Error of a command that was stopped on request and has reported it on standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stopped(i32);
 
 impl Stopped {
-    /// By the signal that this process received.
+    /// Creates the error from the signal that this process received.
     pub(crate) fn by_request() -> Self {
         Self(received().unwrap_or(INTERRUPT))
     }
 
-    /// By the signal that ended a child: as a shell reports it, or as this program says it itself.
+    /// Creates the error from the signal that ended a child, as a shell or this program reports it; `None` for other statuses.
     pub(crate) fn of_child(status: std::process::ExitStatus) -> Option<Self> {
         #[cfg(unix)]
         let killed = std::os::unix::process::ExitStatusExt::signal(&status);
@@ -41,7 +41,7 @@ impl Stopped {
         killed.or(said).filter(|signal| ASKING.contains(signal)).map(Self)
     }
 
-    /// What a shell reports of a process that the signal ended.
+    /// Returns the exit code that a shell reports for a process ended by the signal.
     pub(crate) fn exit_code(self) -> u8 {
         u8::try_from(128 + self.0).unwrap_or(u8::MAX)
     }
@@ -58,5 +58,5 @@ impl std::error::Error for Stopped {}
 /// SIGHUP, SIGINT, SIGTERM.
 const ASKING: [i32; 3] = [1, INTERRUPT, 15];
 
-/// The flag that asks a command to end by itself.
+/// Flag that asks a command to finish.
 type Flag = Arc<AtomicBool>;

@@ -3,13 +3,13 @@
 use std::fmt::Display;
 use std::io::Write;
 
-/// Writes a line to standard error. A line that cannot be written is lost: a full disk behind it, or a closed pipe, must
-/// not end what the line is about (`eprintln!` panics there).
+/// Writes a line to standard error. Drops a line that cannot be written: a full disk or a closed pipe must not end the work
+/// (`eprintln!` panics there).
 pub(crate) fn line(text: impl Display) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// A [`line()`] with the arguments of `format!`.
+/// Writes a [`line()`] with the arguments of `format!`.
 macro_rules! note {
     ($($part:tt)*) => { $crate::stderr::line(::std::format_args!($($part)*)) };
 }

@@ -1,5 +1,5 @@
-//! Standard output. A command goes on when it cannot be written, since a run is worth more than what it prints, and fails
-//! at its end ([`finish`]). A reader that has read enough (a closed pipe) is no failure.
+//! Standard output. A command continues when its output cannot be written, since the run matters more, and fails at its end
+//! ([`finish`]). A pipe closed by its reader is not a failure.
 
 use std::fmt::Display;
 use std::io::{ErrorKind, Result, Write, stdout};
@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::anyhow;
 
-/// The first failure.
+/// First failure to write.
 static FAILURE: Mutex<Option<std::io::Error>> = Mutex::new(None);
 
 /// Writes a line.
@@ -20,17 +20,17 @@ pub(crate) fn ask(text: &str) {
     keep(write!(stdout(), "{text}").and_then(|()| stdout().flush()));
 }
 
-/// Remembers a failure to write for [`finish`].
+/// Records a failure to write for [`finish`].
 pub(crate) fn keep(written: Result<()>) {
     if let Err(error) = written {
         FAILURE.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     }
 }
 
-/// Writes what is still buffered.
+/// Flushes the buffer and reports the first failure.
 ///
 /// # Errors
-/// If something was not written, unless the reader had closed its pipe.
+/// If output was lost, unless the reader had closed its pipe.
 pub(crate) fn finish() -> anyhow::Result<()> {
     keep(stdout().flush());
     match FAILURE.lock().unwrap_or_else(PoisonError::into_inner).take() {

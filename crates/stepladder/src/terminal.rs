@@ -1,5 +1,4 @@
-//! What a run shows: progress as a bar on a terminal and as plain lines otherwise, both on standard error; tables on
-//! standard output.
+//! Reporter for a terminal: progress bars, or plain lines where standard error is not a terminal; tables on standard output.
 
 use std::io::IsTerminal;
 use std::sync::Mutex;
@@ -12,7 +11,7 @@ use stepladder_train::{Progress, Reporter};
 
 use crate::stdout::say;
 
-/// Shows everything.
+/// Reporter that prints everything.
 pub(crate) struct Terminal;
 
 impl Reporter for Terminal {
@@ -33,7 +32,7 @@ impl Reporter for Terminal {
     }
 }
 
-/// A bar, or its plain lines.
+/// A progress bar, or its plain lines.
 struct Bar {
     name: String,
     total: u64,

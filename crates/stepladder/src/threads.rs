@@ -1,8 +1,8 @@
-//! Threads: libtorch's are told to sleep while they wait, and one per worker is enough.
+//! Settings of libtorch's OpenMP threads, which must sleep while they wait.
 
-/// libtorch's OpenMP threads spin while they wait, which costs a factor of ten on shared cores, and they read their
-/// settings when the library is loaded, before `main`. So the program starts itself once more with the settings in place
-/// (design D1). Settings that the user made stay.
+/// Restarts the program once with the OpenMP settings in its environment. libtorch's OpenMP threads spin while they wait, which
+/// costs a factor of ten on shared cores, and they read their settings when the library is loaded, before `main` (docs/design.md
+/// D1). Keeps settings of the user.
 #[cfg(unix)]
 #[expect(
     clippy::disallowed_methods,
@@ -23,7 +23,7 @@ pub(crate) fn quiet_openmp() {
     for (name, value) in missing {
         again.env(name, value);
     }
-    // exec only returns if it failed; then the program goes on, slower.
+    // `exec` returns only on failure; the program then continues, but slower.
     let _ = again.exec();
 }
 

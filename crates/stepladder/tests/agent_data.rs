@@ -1,4 +1,4 @@
-//! A replayed trace asks what the agents were asked while it was recorded; rows hold the same.
+//! A replayed trace yields the prompts that the agent sent while it was recorded, and rows hold the same prompts.
 
 #![allow(clippy::unwrap_used, reason = "the helpers of a test are tests")]
 
@@ -28,7 +28,7 @@ use stepladder_rollout::generator::{
 use stepladder_rollout::scheduler::{Noise, Options};
 use stepladder_rollout::{Job, Scheduler};
 
-/// The expert, and every question it was asked with what it said, by episode.
+/// The expert with a record of every prompt and reply, by episode.
 struct Recording {
     expert: ExpertGenerator<AlfworldExpert>,
     asked: BTreeMap<u64, Vec<(Query, String)>>,
@@ -60,12 +60,12 @@ impl Perturb for WrongActions {
     }
 }
 
-/// An episode with what was asked in it.
+/// An episode with its prompts and replies.
 type Rollout = (Episode, Vec<(Query, String)>);
 
-/// Episodes of the first `tasks` training households: `passes` of each, the first clean and the others noisy.
+/// Plays episodes of the first `tasks` training households: `passes` of each, the first clean and the others noisy.
 ///
-/// A low step limit cuts some of them off, which is a case of its own.
+/// A low step limit truncates some of them, which is a separate case.
 fn rollouts(agent: AgentKind, tasks: usize, passes: u64, max_steps: u32) -> Vec<Rollout> {
     let set = Households::default();
     let tasks = &set.tasks("train").unwrap()[..tasks];
@@ -90,7 +90,7 @@ fn untrained() -> CompactWords {
     CompactWords::new(Arc::new(AlfworldCodec), Budgets::default())
 }
 
-/// The words of everything that is said and shown in the episodes.
+/// Collects the words of all texts in the episodes.
 fn encoder<'a>(kind: AgentKind, episodes: impl Iterator<Item = &'a Episode>) -> CompactWords {
     let (bare, mut words) = (untrained(), Vec::new());
     for episode in episodes {
@@ -116,7 +116,7 @@ fn hierarchical_samples_are_what_the_three_roles_were_asked_and_said() {
         let expected: Vec<Sample> = asked
             .iter()
             .map(|(query, said)| {
-                // The agents keep progress texts cleaned.
+                // The agents store cleaned progress texts.
                 let reply = if query.role() == Role::Progress { clean_progress(said) } else { said.clone() };
                 Sample { query: query.clone(), reply }
             })
@@ -144,7 +144,7 @@ fn packed_flat_rows_hold_every_prompt_the_flat_agent_was_asked() {
     let encoder = encoder(AgentKind::Flat, episodes);
     for (episode, asked) in &rollouts {
         let row = pack(&samples(AgentKind::Flat.into(), episode).unwrap(), &encoder).unwrap();
-        // Where noise replaced the action, its prompt is part of the row but not a target.
+        // Where noise replaced the action, its prompt is in the row, but its reply is not a target.
         let learnt: Vec<_> = asked
             .iter()
             .zip(episode.steps())
@@ -165,7 +165,7 @@ fn blank(turn: &Turn) -> Turn {
     Turn { reply: String::new(), ..turn.clone() }
 }
 
-/// The actions and answers of an episode, without the hierarchy.
+/// Returns the actions and observations of an episode, without the hierarchy.
 fn bare(episode: &Episode) -> Episode {
     let steps = episode.steps().cloned().map(|mut step| {
         step.turn = blank(&step.turn);
@@ -217,14 +217,14 @@ fn no_compact_prompt_has_two_replies() {
     assert!(seen > 9_000 && replies.len() * 4 < seen * 3, "{seen} samples, {} prompts", replies.len());
 }
 
-/// A policy whose turns keep their prompts: the expert where it plays the role, else replies dealt in order.
+/// A policy that keeps its prompts: the expert where it answers the role, else a cycle of fixed replies.
 struct Speaker {
     expert: Box<dyn Expert>,
     encoder: CompactWords,
     dealt: usize,
 }
 
-/// HiMAC's experts are its demonstrations, so this plays its roles.
+/// Replies in HiMAC's roles, which no expert answers.
 const DEALT: [(&str, &str); 5] = [
     ("<plan>\n1. look around\n2. find it\n3. use it\n</plan>", "<action>look</action>"),
     ("no plan", "<action>up</action> <sub_done>"),
@@ -306,7 +306,7 @@ fn every_kind_of_agent_asks_in_a_replay_what_stands_in_the_trace() {
     }
 }
 
-/// Every string in a value.
+/// Collects every string in a value.
 fn strings(value: &serde_json::Value, into: &mut std::collections::BTreeSet<String>) {
     match value {
         serde_json::Value::String(text) => {

@@ -1,4 +1,4 @@
-//! One run with every algorithm and every part that can be left out.
+//! One run with every algorithm and every ablation.
 #![allow(clippy::unwrap_used, reason = "the helpers of a test are tests")]
 
 mod common;
@@ -53,7 +53,7 @@ fn every_algorithm_and_every_ablation_trains_plays_and_is_compared() {
         .split_once("household/dev, a sample of 4 of 200 tasks, stratified by family\n\n| agent |")
         .unwrap();
 
-    // Learners play other tasks in every round, as many as were asked for.
+    // Each round plays new tasks, of the configured number.
     let round = |name: &str| episodes(&root.join(name));
     let keys = |episodes: &[Episode]| episodes.iter().map(|e| e.task.to_string()).collect::<BTreeSet<_>>();
     for agent in ["dagger", "flat_dagger"] {
@@ -62,12 +62,12 @@ fn every_algorithm_and_every_ablation_trains_plays_and_is_compared() {
         assert!(rounds.iter().all(|episodes| keys(episodes).len() == 6));
         assert_ne!(keys(&rounds[0]), keys(&rounds[1]));
     }
-    // Sampled play keeps the log-probabilities of what was sampled.
+    // Sampled episodes keep the log-probabilities of their tokens.
     let collected = round(&format!("{}/collected.jsonl.zst", "step_hrl"));
     assert_eq!(collected.len(), 6);
     assert!(collected.iter().flat_map(Episode::turns).all(|turn| turn.logprob.is_some_and(|sum| sum <= 0.0)));
 
-    // What is left out is not there.
+    // Omitted roles have no rows.
     let three = BTreeSet::from([Role::Planner, Role::Executor, Role::Progress]);
     for agent in ["step_hrl", "dagger", "offline", "per_role"] {
         assert_eq!(roles(&played(agent)), three, "{agent}");
@@ -93,7 +93,7 @@ fn every_algorithm_and_every_ablation_trains_plays_and_is_compared() {
     assert!(played("window").iter().all(|episode| pairs(episode) == 1));
     assert!(played("flat").iter().all(|episode| pairs(episode) == episode.len() - 1));
 
-    // Critics report, and nothing is reported that the reference does not explain.
+    // Critics report metrics, and every reported metric is in the reference.
     let page = ok(folder, &["reference", "metrics"]);
     let documented: BTreeSet<&str> =
         page.lines().filter_map(|line| Some(line.strip_prefix("| `")?.split_once("` |")?.0)).collect();
@@ -116,7 +116,7 @@ fn every_algorithm_and_every_ablation_trains_plays_and_is_compared() {
     }
     assert_eq!(logged.iter().map(String::as_str).collect::<BTreeSet<_>>(), documented);
 
-    // A policy of several models plays like any other.
+    // A policy of several models is evaluated like any other.
     let one = ["evaluate", "runs/seed-5", "--agent", "per_role", "--episodes", "2", "--json"];
     let value = json(folder, &one);
     assert_eq!((value["agent"].as_str(), value["n"].as_u64()), (Some("per_role"), Some(2)));
@@ -127,13 +127,13 @@ fn every_algorithm_and_every_ablation_trains_plays_and_is_compared() {
         assert_eq!(row["seeds"], serde_json::json!([5, 6]));
         assert!(row["training_mtokens"].as_f64().unwrap() > 0.0, "{row}");
     }
-    // Other seeds were evaluated on the same tasks.
+    // All seeds are evaluated on the same tasks.
     let tasks = |seed: &str| -> Vec<String> {
         let played = episodes(&folder.join(format!("runs/seed-{seed}/flat/household-dev.jsonl.zst")));
         played.into_iter().map(|episode| episode.task.id).collect()
     };
     assert_eq!(tasks("5"), tasks("6"));
-    // Gains are over the agent that one started from, or over one for all.
+    // Gains are measured against the agent that one started from, or against one agent for all.
     let success = |agent: &str, seed: u64| {
         let row = rows.iter().find(|row| row["agent"] == agent).unwrap();
         (row["success"][(seed - 5) as usize].as_f64().unwrap(), row["gain"].clone())
@@ -150,7 +150,7 @@ fn every_algorithm_and_every_ablation_trains_plays_and_is_compared() {
     assert!(over.starts_with(head), "{over}");
     assert_eq!(over.matches("| flat: ").count(), AGENTS.len() - 1, "{over}");
 
-    // Against the number of goals: a line per agent and number, a plot, and nothing is measured twice.
+    // `horizon` writes a line per agent and number of goals and a plot, and repeats no measurement.
     fs_err::create_dir(folder.join("out")).unwrap();
     let horizon = ["horizon", "runs/seed-5", "--goals", "1", "--episodes", "1", "-o", "out/horizon"];
     let table = ok(folder, &horizon);

@@ -1,4 +1,4 @@
-//! What users get wrong, or find damaged: one clear sentence, an exit code, and nothing lost.
+//! Invalid usage and damaged files: one clear sentence, an exit code, and no loss of data.
 
 #![allow(clippy::unwrap_used, reason = "the helpers of a test are tests")]
 
@@ -8,7 +8,7 @@ use std::path::Path;
 
 use common::{checkpoints, episodes, files, folder, ok, refused, run};
 
-/// Wrong usage that the command line itself notices: exit code 2, and this first line.
+/// Expects wrong usage that the command line detects: exit code 2, and this first line.
 fn misused(folder: &Path, arguments: &[&str], first_line: &str) {
     let outcome = run(folder, arguments);
     assert_eq!(outcome.code, Some(2), "{arguments:?}: {outcome:#?}");
@@ -57,7 +57,7 @@ fn wrong_usage_is_code_2() {
         folder,
         &["demonstrate", "--env", "household", "--split", "dev", "--noise", "1.5", "-o", "d.jsonl"],
         2,
-        "--noise 1.5 must lie in [0, 1)",
+        "--noise 1.5 must be in [0, 1)",
     );
     refused(folder, &["reference", "paper"], 2, "unknown page `paper`; known are cli, config, metrics");
     refused(
@@ -193,7 +193,7 @@ fn configurations_that_cannot_be_trained_are_code_2_and_write_nothing() {
 fn a_window_too_small_for_the_demonstrations_is_noticed_before_training() {
     let temporary = folder();
     let folder = temporary.path();
-    // Searches that go astray, whose histories outgrow the prompts of single steps.
+    // Noisy demonstrations wander, so that histories outgrow the prompts of single steps.
     let wandering = ["--set", "env.max_steps=50", "--set", "data.noise=0.4", "--set", "data.noisy_passes=1"];
     let needed = |window: &str, agent: &str, more: &[&str]| -> u32 {
         let set = format!("model.max_positions={window}");
@@ -206,7 +206,8 @@ fn a_window_too_small_for_the_demonstrations_is_noticed_before_training() {
             .and_then(|rest| rest.split_once(' '))
             .map(|(number, _)| number.parse().unwrap())
             .unwrap_or_else(|| panic!("{message}"));
-        let rest = format!("prompt and reply together: raise it to at least {needed}");
+        let rest =
+            format!("prompt and reply together in these demonstrations: raise it to at least {needed}");
         assert!(message.ends_with(&rest), "{message}");
         assert!(!folder.join("run/step_hrl/checkpoints").exists(), "the first agent was not trained");
         fs_err::remove_dir_all(folder.join("run")).unwrap();
@@ -215,10 +216,10 @@ fn a_window_too_small_for_the_demonstrations_is_noticed_before_training() {
     let alone = ["--set", "agents.flat=false"];
     let step_hrl = needed("40", "step_hrl", &alone);
     assert!(step_hrl > 150, "{step_hrl}");
-    // The agent that needs most is named, though it would learn last.
+    // The agent with the largest need is named, even if it is trained last.
     let flat = needed(&step_hrl.to_string(), "flat", &[]);
     assert!(flat > step_hrl, "{flat} and {step_hrl}");
-    // What it says is enough is enough, even for the long texts of an untrained model.
+    // The advised size suffices, even for the long texts of an untrained model.
     let window = format!("model.max_positions={step_hrl}");
     let steps = ["--set", "agents.step_hrl.budget={ steps = 2 }"];
     ok(folder, &[&["train", "tiny.toml", "--set", &window], &wandering[..], &alone[..], &steps[..]].concat());
@@ -276,12 +277,12 @@ fn places_that_cannot_be_used_are_named() {
     refused(folder, &["evaluate", "empty"], 1, &format!("empty {neither}"));
     refused(folder, &["evaluate", "tiny.toml"], 1, &format!("tiny.toml {neither}"));
     for place in ["empty", "nowhere"] {
-        let message = format!("{place} is no run directory: it has no config.toml");
+        let message = format!("{place} is not a run directory: it has no config.toml");
         refused(folder, &["train", "--resume", place], 1, &message);
     }
 }
 
-/// A game of the official layout, as its makers would have left it.
+/// Writes a game in the official layout.
 fn put_game(folder: &Path, task: &str, text: &str) {
     let directory = folder.join("data/alfworld/json_2.1.1/valid_seen").join(task).join("trial_1");
     fs_err::create_dir_all(&directory).unwrap();
@@ -335,7 +336,7 @@ fn absent_and_damaged_games_are_named() {
     assert!(refusal.err.starts_with(&format!("{place}{reason}")), "{}", refusal.err);
     assert!(!files(folder).iter().any(|file| file.contains("d.jsonl")), "{:?}", files(folder));
 
-    // A game that only fails when it is played costs its own episode: the others are kept.
+    // A game that fails only when it is played costs its own episode: the others are kept.
     let foreign = r#"{"pddl_domain": "(define)", "grammar": "{}", "pddl_problem": "", "solvable": true}"#;
     put_game(folder, "b", foreign);
     let walkthrough = [&with_data[..], &["--walkthrough"]].concat();
@@ -350,7 +351,7 @@ fn absent_and_damaged_games_are_named() {
         assert!(kept[0].won && kept[0].error.is_none());
         fs_err::remove_file(folder.join("d.jsonl")).unwrap();
     }
-    // Where most break off, nothing is written.
+    // If most episodes abort, nothing is written.
     put_game(folder, "a", foreign);
     for arguments in [&with_data[..], &walkthrough] {
         let refusal = run(folder, arguments);
@@ -397,13 +398,13 @@ fn runs_and_checkpoints_that_do_not_fit_are_refused_and_left_alone() {
         "no agent of these runs was evaluated on alfworld/valid_seen",
     );
     refused(folder, &["compare", "run", "--over", "nobody"], 1, "run has no agent `nobody`; it has flat");
-    refused(folder, &["compare", "nowhere"], 1, "nowhere is no run directory: it has no config.toml");
+    refused(folder, &["compare", "nowhere"], 1, "nowhere is not a run directory: it has no config.toml");
     let newest = "run/flat/checkpoints/step-00000003";
     refused(
         folder,
         &["evaluate", newest, "--split", "dev"],
         2,
-        "a checkpoint alone does not say which env: pass --env",
+        "a checkpoint does not record its env: pass --env",
     );
     refused(
         folder,
@@ -462,7 +463,7 @@ fn runs_and_checkpoints_that_do_not_fit_are_refused_and_left_alone() {
     assert_eq!(refusal.code, Some(1), "{refusal:#?}");
     assert!(refusal.err.starts_with(&format!("error: {damage}")), "{}", refusal.err);
     assert_eq!(checkpoints(&root, "flat").len(), 2, "nothing was removed");
-    // The advice works.
+    // The advised remedy works.
     fs_err::remove_dir_all(folder.join(newest)).unwrap();
     ok(folder, &resume);
     assert_eq!(fs_err::read(&tensors).unwrap(), whole);
@@ -479,7 +480,7 @@ fn runs_and_checkpoints_that_do_not_fit_are_refused_and_left_alone() {
     ok(folder, &resume);
 }
 
-/// `tiny.toml` with an agent that imitates the expert on what it played itself.
+/// `tiny.toml` with an agent trained by DAgger.
 const IMITATION: &str = r#"
 [algo.dagger]
 rounds = 1
@@ -532,7 +533,7 @@ fn a_game_that_breaks_costs_its_own_episode_in_every_part_of_a_run() {
     assert_eq!(kept["demonstrations"]["episodes"], 1, "{kept}");
     assert_eq!(episodes(&folder.join("run/dagger/round-1.jsonl.zst")).len(), 8);
 
-    // Most of them: the run stops.
+    // If most episodes abort, the run stops.
     for number in 0..4 {
         put_game(folder, &format!("good-{number}"), foreign);
     }
@@ -544,8 +545,8 @@ fn a_game_that_breaks_costs_its_own_episode_in_every_part_of_a_run() {
     );
 }
 
-/// The vocabulary has the words of the split that a learner practises in. Its episodes are played once, so that a continued
-/// run has the same words whatever breaks then.
+/// The vocabulary has the words of the split that an agent practises in. Its episodes are played once, so that a continued run
+/// has the same words, whichever episodes abort later.
 #[test]
 fn the_words_of_a_practice_split_are_kept_with_the_run() {
     let temporary = folder();
@@ -566,7 +567,7 @@ fn the_words_of_a_practice_split_are_kept_with_the_run() {
     assert_eq!(before_times(&again), before_times(&table));
 }
 
-/// A command that must fail with this at the beginning of its message.
+/// Expects a command to fail with this beginning of its message.
 fn refused_with(folder: &Path, arguments: &[&str], start: &str) {
     let outcome = run(folder, arguments);
     assert_eq!(outcome.code, Some(1), "{outcome:#?}");

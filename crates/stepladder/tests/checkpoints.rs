@@ -1,4 +1,4 @@
-//! Checkpoints: damaged and edited ones are refused by every command, old ones load, and traces can hold tokens.
+//! Checkpoints: every command refuses damaged and edited ones, old ones load, and traces can hold tokens.
 #![allow(clippy::unwrap_used, reason = "the helpers of a test are tests")]
 
 mod common;
@@ -10,15 +10,15 @@ use serde_json::Value;
 
 const REMEDY: &str = "restore it from an intact copy, or use another checkpoint";
 
-/// A run of one agent, `flat`, with checkpoints of its last two steps; both of the smallest size.
+/// Trains one agent, `flat`, of the smallest size, with checkpoints of its last two steps.
 fn trained(folder: &Path) -> PathBuf {
     let small = ["--set", "agents.step_hrl=false", "--set", "agents.flat.budget={ steps = 3 }"];
     ok(folder, &[&["train", "tiny.toml", "--run-dir", "run"], &small[..]].concat());
     checkpoints(&folder.join("run"), "flat").pop().unwrap()
 }
 
-/// A run of a program of trainer state version 1 (commit de8ce68): two steps of `step_hrl` and all of it, nothing yet of `dagger`, which starts
-/// from it.
+/// A run by a program with trainer state version 1 (commit de8ce68): `step_hrl` trained for two steps and completed, `dagger`,
+/// which starts from it, not begun.
 fn old_run(folder: &Path) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/run-v1");
     let run = folder.join("old");
@@ -30,7 +30,7 @@ fn old_run(folder: &Path) -> PathBuf {
     run
 }
 
-/// The error of a command, which must be refused and print nothing.
+/// Returns the error of a command, which must fail without output.
 fn refusal(folder: &Path, arguments: &[&str]) -> String {
     let outcome = run(folder, arguments);
     assert_eq!((outcome.code, outcome.out.as_str()), (Some(1), ""), "{arguments:?}: {outcome:#?}");
@@ -68,7 +68,7 @@ fn a_damaged_edited_or_missing_file_is_refused_by_name() {
     let again: Value = serde_json::from_str(&ok(folder, &evaluate)).unwrap();
     assert_eq!(again["per_type"], whole["per_type"], "restored, it plays as before");
 
-    // Somebody edits the weights: neither these nor others are played, and training does not go on.
+    // Edited weights: neither these nor older ones are used for rollouts, and training does not continue.
     let path = newest.join("model.safetensors");
     let mut bytes = fs_err::read(&path).unwrap();
     let length = bytes.len();
@@ -126,7 +126,7 @@ fn checkpoints_of_the_first_version_are_played_and_trained_further() {
     };
     let last = weights();
 
-    // What played, by the bits of its parameters; the number is what the old program wrote.
+    // The policy that played, by the bits of its parameters; the old program wrote this number.
     let evaluate = ["evaluate", "old", "--agent", "step_hrl", "--episodes", "1", "--trace", "t.jsonl"];
     ok(folder, &evaluate);
     assert_eq!(episodes(&folder.join("t.jsonl"))[0].policy, "c0f306f2180fffe7");
@@ -140,7 +140,7 @@ fn checkpoints_of_the_first_version_are_played_and_trained_further() {
     let started = checkpoints(&old, "dagger").pop().unwrap();
     assert_eq!(version(&started), 2);
 
-    // It is trained on from an earlier step, and ends where it did; another machine's last bits may differ.
+    // Training continues from an earlier step and ends with the same result; the last bits of another machine may differ.
     fs_err::remove_dir_all(old.join("step_hrl/checkpoints/step-00000004")).unwrap();
     fs_err::remove_file(old.join("step_hrl/trained.json")).unwrap();
     ok(folder, &["train", "--resume", "old"]);

@@ -1,4 +1,4 @@
-//! `config check` refuses what `train` would refuse, with the same sentence.
+//! `config check` refuses what `train` refuses, with the same sentence.
 
 #![allow(clippy::unwrap_used, reason = "the helpers of a test are tests")]
 
@@ -8,7 +8,7 @@ use std::path::Path;
 
 use common::{files, folder, ok, refused, run};
 
-/// Both commands refuse these settings with this message, and nothing is written.
+/// Expects both commands to refuse these settings with this message and to write nothing.
 fn both_refuse(folder: &Path, sets: &[&str], message: &str) {
     let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", *set]).collect();
     refused(folder, &[&["config", "check", "tiny.toml"], &sets[..]].concat(), 2, message);
@@ -67,7 +67,7 @@ fn names_of_environments_and_splits_are_checked_without_their_data() {
         run(folder, &["config", "check", "rl-household", "--set", "algo.online.tasks=sokoban/train-6x6-1"]);
     assert_eq!(outcome.code, Some(2));
     assert!(outcome.err.contains("algo.online.tasks is \"sokoban/train-6x6-1\""), "{}", outcome.err);
-    // What needs data is left to `train`; ScienceWorld's splits take simplifications.
+    // Checks that need data are left to `train`; ScienceWorld's splits take simplifications.
     ok(folder, &["config", "check", "alfworld-cpu"]);
     ok(folder, &["config", "check", "scienceworld-cpu", "--set", "eval.split=dev+openDoors"]);
 }
@@ -86,11 +86,11 @@ fn agents_that_are_not_there_cannot_be_left_out() {
         &["agents.nobody=false"],
         "--set agents.nobody=false: unknown key agents.nobody; the agents are step_hrl, flat",
     );
-    // Twice is as good as once.
+    // A repeated setting has the same effect.
     ok(folder, &["config", "check", "tiny.toml", "--set", "agents.flat=false", "--set", "agents.flat=false"]);
 }
 
-/// A further agent like `flat`, by this name.
+/// Returns the settings of a further agent like `flat`, under this name.
 fn copied(name: &str) -> Vec<String> {
     ["kind=flat", "algo=bc", "budget={ steps = 2 }", "batch_tokens=256", "learning_rate=1e-3"]
         .map(|setting| format!("agents.{name}.{setting}"))

@@ -5,7 +5,7 @@ mod common;
 
 use common::{folder, ok};
 
-/// Every kind with every algorithm that trains it, and whether it starts from a clone.
+/// Every kind with every algorithm that trains it, and whether the agent starts from a clone.
 const PAIRS: [(&str, &str, bool); 11] = [
     ("step_hrl", "bc", false),
     ("flat", "bc", false),
@@ -20,7 +20,7 @@ const PAIRS: [(&str, &str, bool); 11] = [
     ("flat", "ppo", true),
 ];
 
-/// The smallest run: less of everything that has a size.
+/// Settings of the smallest run.
 const SMALL: [&str; 20] = [
     "threads=1",
     "env.max_steps=6",

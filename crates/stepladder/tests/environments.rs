@@ -50,7 +50,7 @@ fn demonstrations_are_solved_and_repeatable() {
     assert_eq!(files(folder), ["again.jsonl", "clean.jsonl", "noisy.jsonl.zst", "tiny.toml"]);
 }
 
-/// A data root with generated games under the names of official ones: nine of one family, then three of another.
+/// Creates a data root with generated games under the names of official ones: nine of one family, then three of another.
 fn official_names(folder: &Path) {
     ok(folder, &["env", "generate", "household", "--split", "dev", "--count", "12", "-o", "g"]);
     for number in 0..12 {
@@ -150,7 +150,7 @@ fn options_are_those_that_the_environment_declares_for_the_command() {
     assert!(outcome.err.contains("use '--option tiles=DIR'"), "{outcome:#?}");
 }
 
-/// The committed episodes of an original, with their games.
+/// Returns the committed episodes of an original with their games.
 fn fixtures(version: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../stepladder-alfworld/tests/parity/generated").join(version)
 }
@@ -284,7 +284,7 @@ fn the_state_of_the_data_is_told_with_and_without_a_root() {
     let folder = temporary.path();
     let said = ok(folder, &["data", "status"]);
     assert!(
-        said.starts_with("no data root: set STEPLADDER_DATA or pass --data DIR\nalfworld: not looked for\n")
+        said.starts_with("no data root: set STEPLADDER_DATA or pass --data DIR\nalfworld: not checked\n")
     );
     assert!(ok(folder, &["data", "status", "--data", "."]).contains("alfworld: absent\n"));
     fs_err::create_dir_all(folder.join("alfworld/json_2.1.1/train/some-task")).unwrap();
@@ -309,7 +309,7 @@ fn reference_pages_are_generated() {
     }
 }
 
-/// Every command, found by reading the help of its parent.
+/// Collects every command from the help of its parent.
 fn commands(folder: &Path, parents: &[&str], into: &mut Vec<Vec<String>>) {
     let help = ok(folder, &[parents, &["--help"]].concat());
     into.push(parents.iter().map(|name| (*name).to_owned()).collect());

@@ -1,4 +1,4 @@
-//! A run with every algorithm in it, killed without warning at random moments: `STEPLADDER_KILLS` of them, 20 if unset.
+//! Kills of a run with every algorithm, without warning, at random moments: `STEPLADDER_KILLS` of them, 20 if unset.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "the helpers of a test are tests")]
@@ -14,7 +14,7 @@ use rand::RngExt;
 use stepladder_core::seed::stream;
 use stepladder_env::clock::Stopwatch;
 
-/// Models of the run, by the directories of their checkpoints.
+/// Lists the models of the run, by the directories of their checkpoints.
 fn models(run: &Path) -> Vec<String> {
     let newest = files(run).into_iter().filter(|path| path.ends_with("/trainer.json"));
     let mut found: Vec<String> =
@@ -23,7 +23,7 @@ fn models(run: &Path) -> Vec<String> {
     found
 }
 
-/// What a complete run leaves, by path: results, final weights and trainer states, losses; times left out.
+/// Collects the results of a complete run by path: evaluations, final weights and trainer states, losses; without times.
 fn outcome(run: &Path) -> Vec<(String, Vec<u8>)> {
     let mut found: Vec<(String, Vec<u8>)> = Vec::new();
     for path in files(run) {

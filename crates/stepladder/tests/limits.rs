@@ -1,4 +1,4 @@
-//! What would take for ever, or more memory than there is, is refused before anything is played.
+//! Requests that would never end or exceed the memory are refused before anything is played.
 
 #![allow(clippy::unwrap_used, reason = "the helpers of a test are tests")]
 
@@ -23,7 +23,7 @@ fn horizon_checks_its_goals_and_its_output_before_it_plays() {
         1,
         "cannot write new/folder/h.md: No such file or directory (os error 2)",
     );
-    // Nothing was played, and no folder was made.
+    // Nothing was played, and no folder was created.
     assert_eq!(files(folder), before);
     assert!(!folder.join("new").exists());
     ok(folder, &["horizon", "run", "--goals", "1", "--episodes", "2", "-o", "h"]);
@@ -52,13 +52,13 @@ fn counts_have_bounds() {
         assert!(outcome.err.contains(&format!("{key} is {value}")), "{outcome:#?}");
         assert!(outcome.err.contains(&format!("it must be at most {most}")), "{outcome:#?}");
     }
-    // As large as numbers get, and still no more than there is to play.
+    // The largest number, which still selects at most all tasks.
     let many = "18446744073709551615";
     let outcome = run(folder, &["evaluate", "run", "--episodes", "2", "--slots", many]);
     assert_eq!(outcome.code, Some(0), "{outcome:#?}");
 }
 
-/// A command with so many KiB of address space.
+/// Prepares a command with a limit on its address space in KiB.
 #[cfg(target_os = "linux")]
 fn within(kib: u64, folder: &std::path::Path, arguments: &[&str]) -> Outcome {
     let program = command(folder, arguments);
@@ -82,16 +82,16 @@ fn too_little_memory_is_said_before_it_runs_out() {
     let large: Vec<&str> = train.into_iter().chain(large.iter().flat_map(|set| ["--set", set])).collect();
     let outcome = within(4 << 20, folder, &large);
     assert_eq!(outcome.code, Some(1), "{outcome:#?}");
-    let start = "error: too little memory: to train ";
+    let start = "error: not enough memory: training ";
     assert!(outcome.err.starts_with(start), "{outcome:#?}");
-    assert!(outcome.err.contains(" million parameters takes at least "), "{outcome:#?}");
+    assert!(outcome.err.contains(" million parameters needs at least "), "{outcome:#?}");
     assert_eq!(files(folder), before);
-    // However little it is: one sentence, or it works. Below this the loader cannot even map libtorch.
+    // With any amount of memory the command works or prints one sentence. Below this limit the loader cannot even map libtorch.
     let mut refused = 0;
     for mib in [520, 560, 600, 640, 680] {
         let outcome = within(mib << 10, folder, &["evaluate", "nowhere"]);
         assert_eq!((outcome.code, outcome.err.lines().count()), (Some(1), 1), "{mib}: {outcome:#?}");
-        refused += u32::from(outcome.err.starts_with("error: too little memory: "));
+        refused += u32::from(outcome.err.starts_with("error: not enough memory: "));
     }
     assert!(refused > 0);
 }

@@ -1,4 +1,4 @@
-//! Files that commands write: what stands there already, and who else writes.
+//! Output files of commands: existing targets and concurrent writers.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "the helpers of a test are tests")]
@@ -14,7 +14,7 @@ use stepladder_core::trace::{self, Episode};
 
 const DEMONSTRATE: [&str; 7] = ["demonstrate", "--env", "household", "--split", "dev", "--count", "3"];
 
-/// `demonstrate` of three episodes, with more arguments.
+/// Returns the arguments of `demonstrate` for three episodes, with additional arguments.
 fn demonstrate<'a>(more: &[&'a str]) -> Vec<&'a str> {
     [&DEMONSTRATE[..], more].concat()
 }
@@ -57,7 +57,7 @@ fn a_link_stays_and_its_target_is_replaced() {
 fn devices_and_pipes_are_written_through() {
     let temporary = folder();
     let folder = temporary.path();
-    // Through a link, so that a mistake costs no device.
+    // Through a link, so that a mistake does not destroy a device.
     symlink("/dev/full", folder.join("device")).unwrap();
     let outcome = run(folder, &demonstrate(&["-o", "device"]));
     assert_eq!(outcome.code, Some(1), "{outcome:#?}");
@@ -82,12 +82,11 @@ fn a_dash_is_standard_output() {
         assert_eq!(outcome.code, Some(0), "{outcome:#?}");
         assert_eq!(read(&outcome.out).len(), 3, "{name}");
         assert!(outcome.err.starts_with("3 episodes"), "{name}: {}", outcome.err);
-        let message = format!(
-            "the episodes go to standard output ({name}), and so would --json: leave one of them out"
-        );
+        let message =
+            format!("the episodes go to standard output ({name}), and so would --json: omit one of them");
         refused(folder, &demonstrate(&["-o", name, "--json"]), 2, &message);
     }
-    // A file that standard output goes to as well is not replaced under it.
+    // A file that is also the standard output is not replaced.
     let redirected = fs_err::File::create(folder.join("all.jsonl")).unwrap().into_file();
     let mut both = command(folder, &demonstrate(&["-o", "all.jsonl"]));
     assert!(both.stdout(redirected).status().unwrap().success());

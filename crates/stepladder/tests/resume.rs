@@ -1,4 +1,4 @@
-//! Runs that are stopped, killed or starved of disk, and continued.
+//! Runs that are stopped, killed or out of disk space, and then continued.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "the helpers of a test are tests")]
@@ -14,12 +14,12 @@ use stepladder_env::clock::Stopwatch;
 
 const AGENTS: [&str; 2] = ["step_hrl", "flat"];
 
-/// The table without the line of times.
+/// Returns the table without the line of times.
 fn results(table: &str) -> &str {
     table.split_once("\ntraining: ").map_or(table, |(results, _)| results)
 }
 
-/// Starts a command, waits until `ready`, and gives it a signal; false if it ended before.
+/// Starts a command, waits until `ready`, and sends it a signal; returns false if it ended before.
 fn interrupted(
     mut command: Command,
     signal: &str,
@@ -44,19 +44,19 @@ fn interrupted(
     (sent, output.status.code(), String::from_utf8(output.stdout).unwrap())
 }
 
-/// Number of the newest complete checkpoint, 0 if there is none.
+/// Returns the number of the newest complete checkpoint, 0 without one.
 fn newest(run: &Path, agent: &str) -> u64 {
     let last = checkpoints(run, agent).pop();
     last.map_or(0, |path| path.file_name().unwrap().to_str().unwrap()["step-".len()..].parse().unwrap())
 }
 
-/// Whether a checkpoint is being written right now.
+/// Whether a checkpoint is being written.
 fn saving(run: &Path, agent: &str) -> bool {
     let entries = fs_err::read_dir(run.join(agent).join("checkpoints"));
     entries.into_iter().flatten().flatten().any(|entry| entry.file_name().to_str().unwrap().starts_with('.'))
 }
 
-/// Every complete checkpoint can be read: its tensors cover their files exactly.
+/// Checks that every complete checkpoint is readable: its tensors cover their files exactly.
 fn assert_whole(run: &Path) {
     for checkpoint in AGENTS.iter().flat_map(|agent| checkpoints(run, agent)) {
         for name in ["model.safetensors", "trainer.safetensors"] {
@@ -76,7 +76,7 @@ fn assert_whole(run: &Path) {
     }
 }
 
-/// Killed without warning at one moment after the other, the run ends where an uninterrupted one does.
+/// Kills a run without warning again and again, and expects the result of an uninterrupted run.
 fn killed_and_resumed(threads: &str) {
     let temporary = folder();
     let folder = temporary.path();
@@ -104,7 +104,7 @@ fn killed_and_resumed(threads: &str) {
         assert!(before[0] <= after[0] && before[1] <= after[1], "{name}: {before:?}, then {after:?}");
         assert_whole(&root);
     }
-    // A machine may be too fast for one moment, not for all.
+    // A fast machine may miss some of the moments, not all.
     assert!(kills >= 4, "{kills} kills");
     ok(folder, &resume);
 
@@ -117,7 +117,7 @@ fn killed_and_resumed(threads: &str) {
             };
             assert!(bytes("killed") == bytes("whole"), "{threads} threads: {agent}/{name} differs");
         }
-        // Every step stands once in the metrics, with the same loss as without the kills.
+        // Every step is in the metrics once, with the same loss as without kills.
         let losses = |run: &str| -> Vec<(u64, f64)> {
             metrics(&folder.join(run), agent)
                 .iter()
@@ -211,7 +211,7 @@ fn stopped_by(signal: &str, expected: i32) {
         resumed.out
     );
 
-    // A finished run has nothing left to do but to print its table.
+    // A finished run only prints its table.
     let before = files(&root);
     let again = run(folder, &["train", "--resume", "my run"]);
     assert_eq!(again.code, Some(0), "{again:#?}");
@@ -223,7 +223,7 @@ fn stopped_by(signal: &str, expected: i32) {
 fn a_full_disk_is_named_and_costs_nothing_that_was_saved() {
     let temporary = folder();
     let folder = temporary.path();
-    // Files beyond 24 KiB cannot be written, as on a full disk: the trainer's tensors are the first to be.
+    // Files beyond 24 KiB cannot be written, as on a full disk; the trainer's tensors are the first to exceed it.
     let program = command(folder, &["train", "tiny.toml", "--run-dir", "run"]);
     let mut starved = Command::new("sh");
     starved.args(["-c", "trap '' XFSZ; ulimit -f 48; exec \"$0\" \"$@\""]).arg(program.get_program());
@@ -246,14 +246,14 @@ fn a_full_disk_is_named_and_costs_nothing_that_was_saved() {
 fn a_directory_whose_run_never_began_can_be_used() {
     let temporary = folder();
     let folder = temporary.path();
-    // What a kill between the two first files leaves.
+    // State after a kill between the first two files.
     fs_err::create_dir(folder.join("run")).unwrap();
     fs_err::write(folder.join("run/run.json"), "{").unwrap();
     let short = ["--set", "agents.flat=false", "--set", "agents.step_hrl.budget={ steps = 1 }"];
     ok(folder, &[&["train", "tiny.toml", "--run-dir", "run"], &short[..]].concat());
 }
 
-/// `run.json` of a run begun before samples were drawn does not say how its tasks are chosen.
+/// `run.json` of a run older than sampled tasks does not record how its tasks are chosen.
 #[test]
 fn a_run_begun_on_the_first_tasks_goes_on_with_them() {
     let temporary = folder();
@@ -273,7 +273,7 @@ fn a_run_begun_on_the_first_tasks_goes_on_with_them() {
     assert_eq!(tasks, ["seed-0", "seed-1", "seed-2", "seed-3"]);
 }
 
-/// How many episodes run at once is a matter of memory and speed: nothing that is played, learnt or counted depends on it.
+/// The number of concurrent episodes affects memory and speed only: rollouts, training and counts do not depend on it.
 #[test]
 fn a_run_continued_with_other_slots_ends_the_same() {
     const MORE: &str = r#"
@@ -333,6 +333,6 @@ fn a_run_continued_with_other_threads_is_warned_about() {
     let outcome = run(folder, &["train", "--resume", "run"]);
     assert_eq!(outcome.code, Some(0), "{outcome:#?}");
     let message =
-        "the run was started with 1 threads and goes on with 2: its numbers will differ in the last bits\n";
+        "the run was started with 1 threads and continues with 2: its results will differ in the last bits\n";
     assert!(outcome.err.contains(message), "{}", outcome.err);
 }

@@ -1,4 +1,4 @@
-//! A continued run refuses what belongs to another run.
+//! A continued run refuses files of another run.
 
 #![allow(clippy::unwrap_used, reason = "the helpers of a test are tests")]
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 const RESUME: [&str; 3] = ["train", "--resume", "run"];
 
-/// A finished run, as if its second agent had not begun yet.
+/// Creates a finished run whose second agent appears not begun.
 fn begun(folder: &Path) {
     let short =
         ["--set", "agents.step_hrl.budget={ steps = 2 }", "--set", "agents.flat.budget={ steps = 2 }"];
@@ -27,7 +27,7 @@ fn edit(path: &Path, from: &str, to: &str) {
     fs_err::write(path, text.replacen(from, to, 1)).unwrap();
 }
 
-/// What the record of a run looked like before it had settings and checksums.
+/// Rewrites the record of a run as before settings and checksums were recorded.
 fn make_old(root: &Path) {
     let path = root.join("run.json");
     let mut info: Value = serde_json::from_str(&fs_err::read_to_string(&path).unwrap()).unwrap();
@@ -61,11 +61,11 @@ fn a_changed_configuration_is_named_key_by_key() {
         &changed("data.games is 13, was 12, data.practice is \"dev\", was absent, seed is 5, was 3"),
     );
     assert!(!folder.join("run/flat").exists());
-    // Another run's configuration.
+    // Configuration of another run.
     fs_err::copy(folder.join("other/config.toml"), &config).unwrap();
     refused(folder, &RESUME, 1, &changed("data.games is 6, was 12, seed is 4, was 3"));
 
-    // What may change, does.
+    // The keys that may change.
     fs_err::write(&config, whole).unwrap();
     edit(&config, "slots = 4", "slots = 3");
     edit(&config, "keep = 2", "keep = 1");
@@ -86,7 +86,7 @@ fn demonstrations_of_another_run_are_refused() {
     let message = "error: run/demonstrations.jsonl.zst are not the demonstrations that this run began with: their SHA-256 is ";
     assert!(outcome.err.starts_with(message), "{}", outcome.err);
     assert!(!folder.join("run/flat").exists());
-    // Put back, or played again, the run goes on.
+    // With the files restored, or played again, the run continues.
     fs_err::write(&file, &own).unwrap();
     ok(folder, &RESUME);
     fs_err::remove_file(&file).unwrap();
@@ -106,13 +106,13 @@ fn run_directories_of_other_versions_are_told_apart() {
         info["version"] = version.clone();
         fs_err::write(&path, info.to_string()).unwrap();
         let message =
-            format!("run/run.json: version {version} of a run directory; this program knows version 1");
+            format!("run/run.json: run directory of version {version}; this program reads version 1");
         for command in [&RESUME[..], &["evaluate", "run"], &["compare", "run"], &["curves", "run", "-o", "c"]]
         {
             refused(folder, command, 1, &message);
         }
     }
-    // A run of an older version has no record of its settings, but of its seed.
+    // A run of an older version has a record of its seed, not of its settings.
     fs_err::write(&path, &whole).unwrap();
     make_old(&folder.join("run"));
     let config = folder.join("run/config.toml");
@@ -123,7 +123,7 @@ fn run_directories_of_other_versions_are_told_apart() {
     ok(folder, &["compare", "run"]);
     edit(&config, "width = 32", "width = 16");
     ok(folder, &RESUME);
-    // From then on its demonstrations are known.
+    // From then on its demonstrations are recorded.
     let other = folder.join("other/demonstrations.jsonl.zst");
     fs_err::copy(other, folder.join("run/demonstrations.jsonl.zst")).unwrap();
     assert_eq!(run(folder, &RESUME).code, Some(1));
@@ -148,8 +148,8 @@ fn an_evaluation_of_something_else_is_not_compared() {
         ),
         ("split", json!("test"), "an evaluation of flat on household/test, not of flat on household/dev"),
         ("env", json!(null), "an evaluation of flat on ?/dev, not of flat on household/dev"),
-        ("success", json!(1.5), "`success` is 1.5; expected a share from 0 to 1"),
-        ("success", json!(null), "`success` is null; expected a share from 0 to 1"),
+        ("success", json!(1.5), "`success` is 1.5; expected a fraction from 0 to 1"),
+        ("success", json!(null), "`success` is null; expected a fraction from 0 to 1"),
     ] {
         let mut other: Value = serde_json::from_str(&whole).unwrap();
         other[key] = value;

@@ -117,7 +117,7 @@ fn what_is_missing_is_said_with_the_remedy() {
     );
 }
 
-/// Every command that would start the simulator below a data root refuses it with this message.
+/// Expects every command that would start the simulator below a data root to refuse it with this message.
 fn unusable(folder: &Path, message: &str) {
     for command in [
         &["env", "play", "scienceworld", "--data", "root"][..],
@@ -151,7 +151,7 @@ fn a_damaged_simulator_is_not_played_and_data_status_says_so() {
     fs_err::create_dir_all(&place).unwrap();
     let status = ["data", "status", "--data", "root"];
     assert!(ok(folder, &status).contains("\nscienceworld: absent\n"));
-    // Cut short, as by a full disk.
+    // Truncated, as by a full disk.
     for name in ["scienceworld.jar", "object_type_ids.tsv"] {
         fs_err::write(place.join(name), "PK").unwrap();
     }
@@ -166,7 +166,7 @@ fn a_damaged_simulator_is_not_played_and_data_status_says_so() {
         fs_err::copy(whole.join("scienceworld/1.2.3").join(name), place.join(name)).unwrap();
     }
     assert!(ok(folder, &status).contains("\nscienceworld: present: 1.2.3 (verified)\n"));
-    // One byte of a class, then a garbage table beside a whole jar.
+    // One damaged byte of a class, then a damaged table with an intact jar.
     for (name, at) in [("scienceworld.jar", 4_000_000), ("object_type_ids.tsv", 3)] {
         let mut bytes = fs_err::read(whole.join("scienceworld/1.2.3").join(name)).unwrap();
         bytes[at] ^= 1;
@@ -196,7 +196,7 @@ fn the_simulator_is_taken_from_a_wheel_and_only_from_the_published_one() {
         folder,
         &["data", "get", "scienceworld"],
         2,
-        "say where the data go: set STEPLADDER_DATA or pass --data DIR",
+        "no data root: set STEPLADDER_DATA or pass --data DIR",
     );
     let outcome = run(folder, &["data", "get", "alfworld", "--data", "root"]);
     assert_eq!(outcome.code, Some(2));
@@ -204,12 +204,12 @@ fn the_simulator_is_taken_from_a_wheel_and_only_from_the_published_one() {
 
     let Some(root) = playable() else { return };
     let said = ok(folder, &["data", "get", "scienceworld", "--data", root.to_str().unwrap()]);
-    assert!(said.starts_with("scienceworld 1.2.3 is there and whole: "), "{said}");
+    assert!(said.starts_with("scienceworld 1.2.3 is present and complete: "), "{said}");
     let said = ok(folder, &["data", "status", "--data", root.to_str().unwrap()]);
     assert!(said.contains("\nscienceworld: present: "), "{said}");
 }
 
-/// Processes whose parent is this one.
+/// Lists the processes whose parent is this one.
 fn children(parent: u32) -> Vec<u32> {
     let all = fs_err::read_dir("/proc").unwrap().flatten();
     all.filter_map(|entry| {
@@ -226,7 +226,7 @@ fn gone(pid: u32) -> bool {
     matches!(stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next()), None | Some('Z'))
 }
 
-/// Kills the program without warning and sees what it leaves behind.
+/// Kills the program without warning and checks that nothing remains.
 fn killed_leaves_nothing(mut program: Child, java: &[u32]) {
     assert!(!java.is_empty());
     program.kill().unwrap();
@@ -250,7 +250,7 @@ fn a_killed_program_leaves_no_simulator_behind() {
         program.env("TMPDIR", &scratch).stdin(Stdio::piped()).stdout(Stdio::piped());
         program.spawn().unwrap()
     };
-    // Waiting for its player: the simulator is idle.
+    // Waiting for input: the simulator is idle.
     let mut playing = start(&["env", "play", "scienceworld"]);
     let mut line = String::new();
     BufReader::new(playing.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -258,7 +258,7 @@ fn a_killed_program_leaves_no_simulator_behind() {
     let java = children(playing.id());
     killed_leaves_nothing(playing, &java);
 
-    // In the middle of its work.
+    // While it works.
     let benching = start(&["env", "bench", "scienceworld"]);
     let started = Stopwatch::start();
     let busy = |pid: &u32| {
@@ -274,7 +274,7 @@ fn a_killed_program_leaves_no_simulator_behind() {
     }
     let java = children(benching.id());
     killed_leaves_nothing(benching, &java);
-    // Not even the files that it ran from.
+    // The files that it ran from are removed, too.
     let started = Stopwatch::start();
     while fs_err::read_dir(&scratch).unwrap().count() > 0 {
         assert!(started.elapsed() < Duration::from_secs(10), "files are left behind");
@@ -282,7 +282,7 @@ fn a_killed_program_leaves_no_simulator_behind() {
     }
 }
 
-/// Its expert is a hierarchy, and says nothing to the prompts of a flat agent.
+/// Its expert answers the roles of a hierarchy, and no prompts of a flat agent.
 #[test]
 fn the_expert_plays_in_its_roles_and_labels_no_flat_prompts() {
     let temporary = folder();

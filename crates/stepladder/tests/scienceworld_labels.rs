@@ -1,4 +1,4 @@
-//! What ScienceWorld's expert teaches, through the program: solved tasks, labels that agree with each other.
+//! Labels of ScienceWorld's expert: solved tasks, and labels without contradictions.
 #![allow(clippy::unwrap_used, reason = "the helpers of a test are tests")]
 
 mod common;
@@ -14,8 +14,8 @@ use stepladder_data::samples::samples;
 use stepladder_scienceworld::ScienceWorldExpert;
 use stepladder_scienceworld::augment::rename::rename;
 
-/// Spec/algorithms 3.0: every action but the one that ends the episode has a progress text, groups are not empty, the flag
-/// is set with the last action of every subtask but the one that the end of the episode cut.
+/// Checks docs/spec/algorithms.md 3.0: every action but the one that ends the episode has a progress text, groups are not empty,
+/// the flag is set with the last action of every subtask except one that the end of the episode truncated.
 fn consistent(episode: &Episode) {
     let count = episode.subtasks.len();
     for (number, subtask) in episode.subtasks.iter().enumerate() {
@@ -52,7 +52,7 @@ fn demonstrations_solve_their_tasks_with_labels_that_agree() {
     assert!(families.len() >= 20, "{families:?}");
 }
 
-/// Things with other names in other places: two worlds of each of 24 task types.
+/// Renamed objects in other places: two worlds of each of 24 task types.
 #[test]
 fn the_expert_wins_practice_worlds() {
     let Some(root) = playable() else { return };
@@ -70,7 +70,7 @@ fn the_expert_wins_practice_worlds() {
     played.iter().filter(|episode| episode.won).for_each(consistent);
 }
 
-/// Episodes with other names: the expert would say what is said in them.
+/// In renamed episodes, the expert gives the recorded labels.
 #[test]
 fn the_expert_agrees_with_renamed_labels() {
     let Some(root) = playable() else { return };

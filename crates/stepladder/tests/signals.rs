@@ -1,4 +1,4 @@
-//! Commands that are asked to end while they work: by SIGINT, SIGTERM and SIGHUP.
+//! Commands that receive SIGINT, SIGTERM or SIGHUP while they work.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "the helpers of a test are tests")]
@@ -31,7 +31,7 @@ fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Whether `nohup` or the like has this process ignore SIGHUP; so do its children then, as they should.
+/// Whether this process ignores SIGHUP, as under `nohup`; its children then ignore it, too.
 fn ignores_hang_up() -> bool {
     let status = fs_err::read_to_string("/proc/self/status").unwrap();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
@@ -67,7 +67,7 @@ fn a_command_that_ends_by_a_signal_takes_its_temporary_files_along() {
     }
 }
 
-/// A study whose first seed trains for minutes, when that has begun.
+/// Starts a study whose first seed trains for minutes, and waits until training has begun.
 fn study(folder: &Path) -> Child {
     let endless = "agents.step_hrl.budget={ minutes = 5 }";
     let saving = "log.checkpoint_seconds=1000";
@@ -80,7 +80,7 @@ fn study(folder: &Path) -> Child {
     child
 }
 
-/// Whether nobody trains in a run directory.
+/// Whether no process trains in a run directory.
 fn is_free(run: &Path) -> bool {
     fs_err::File::open(run.join("lock")).unwrap().file().try_lock().is_ok()
 }

@@ -113,7 +113,7 @@ fn boards_are_written_and_can_be_played_as_levels() {
 fn the_expert_solves_every_board_within_the_limit() {
     let temporary = folder();
     let folder = temporary.path();
-    // Noise can cost more moves than the limit leaves.
+    // Noise can cost more moves than the limit allows.
     for (split, noise, least) in
         [("dev-6x6-1", "0", 1.0), ("dev-8x8-2", "0", 1.0), ("train-8x8-2", "0.2", 0.9)]
     {
@@ -125,7 +125,7 @@ fn the_expert_solves_every_board_within_the_limit() {
         let won = episodes(&folder.join("d.jsonl")).iter().filter(|episode| episode.won).count();
         assert_eq!(won as f64 / 40.0, success);
     }
-    // The limit is the split's: 15 steps for small boards, not the environment's 120.
+    // The limit is that of the split: 15 steps for small boards, not the environment's 120.
     let arguments =
         ["demonstrate", "--env", "sokoban", "--split", "dev-6x6-1", "--count", "40", "--noise", "0.9"];
     json(folder, &[&arguments[..], &["--json", "-o", "d.jsonl"]].concat());

@@ -1,4 +1,4 @@
-//! Standard output and standard error that cannot be written, and input that is no text.
+//! Unwritable standard output and standard error, and input that is not text.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "the helpers of a test are tests")]
@@ -10,19 +10,19 @@ use std::process::Stdio;
 
 use common::{command, episodes, finish, folder, ok};
 
-/// Every write to it fails: the device is full.
+/// Opens a full device, on which every write fails.
 fn full() -> Stdio {
     fs_err::OpenOptions::new().write(true).open("/dev/full").unwrap().into_file().into()
 }
 
-/// A pipe whose reader is gone.
+/// Opens a pipe without a reader.
 fn closed() -> Stdio {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     writer.into()
 }
 
-/// Exit code and standard output of a command with this standard error.
+/// Returns exit code and standard output of a command with this standard error.
 fn with_stderr(folder: &Path, arguments: &[&str], stderr: Stdio) -> (Option<i32>, String) {
     let output = command(folder, arguments).stderr(stderr).output().unwrap();
     (output.status.code(), String::from_utf8(output.stdout).unwrap())
@@ -45,7 +45,7 @@ fn standard_error_that_cannot_be_written_ends_nothing() {
         assert_eq!(episodes(&folder.join("t.jsonl")).len(), 4);
         fs_err::remove_file(folder.join("t.jsonl")).unwrap();
     }
-    // The code of a failure is that of the failure.
+    // A failure keeps its exit code.
     assert_eq!(with_stderr(folder, &["evaluate", "nowhere"], full()).0, Some(1));
     assert_eq!(with_stderr(folder, &["trian"], full()).0, Some(2));
 }
@@ -76,7 +76,7 @@ fn standard_output_that_cannot_be_written_is_an_error() {
     }
     // The run itself is complete.
     assert!(folder.join("run/table.txt").exists());
-    // A reader that has read enough is no error.
+    // A closed pipe is not an error.
     for arguments in &commands[1..] {
         let output = command(folder, arguments).stdout(closed()).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
@@ -104,7 +104,7 @@ fn a_working_directory_that_is_gone_is_named() {
     shell.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let outcome = finish(shell);
     assert_eq!(outcome.code, Some(1), "{outcome:#?}");
-    let sentence = "error: the working directory does not exist any more; change to another one\n";
+    let sentence = "error: the working directory no longer exists; change to another one\n";
     assert!(outcome.err.ends_with(sentence) && outcome.out.is_empty(), "{outcome:#?}");
     ok(temporary.path(), &["env", "list"]);
 }

@@ -1,4 +1,4 @@
-//! A whole run through the program: what it leaves behind, and what can be done with it.
+//! A whole run through the program: its files, and the commands that read them.
 
 #![allow(clippy::unwrap_used, reason = "the helpers of a test are tests")]
 
@@ -16,7 +16,7 @@ fn names(value: &Value) -> BTreeSet<&str> {
     value.as_object().unwrap().keys().map(String::as_str).collect()
 }
 
-/// The keys of design section 5, with plausible values.
+/// Checks the keys of a public evaluation and the ranges of their values.
 fn check_evaluation(value: &Value, agent: &str, n: u64) {
     let (found, public) = (
         names(value),
@@ -57,7 +57,7 @@ fn check_evaluation(value: &Value, agent: &str, n: u64) {
     }
 }
 
-/// Walks the records of an event file: length, checksum, data, checksum.
+/// Counts the records of an event file: length, checksum, data, checksum.
 fn records(path: &Path) -> usize {
     let bytes = fs_err::read(path).unwrap();
     let (mut at, mut count) = (0, 0);
@@ -114,7 +114,7 @@ fn check_checkpoint(directory: &Path) {
     assert_eq!((config["model_type"].as_str(), config["hidden_size"].as_u64()), (Some("llama"), Some(16)));
 }
 
-/// Version of the libtorch that the program is linked with, as its header says it.
+/// Returns the version of the linked libtorch from its header.
 fn installed_libtorch() -> Option<String> {
     let header = Path::new(env!("LIBTORCH")).join("include/torch/headeronly/version.h");
     let text = fs_err::read_to_string(header).unwrap();
@@ -133,7 +133,7 @@ fn a_run_leaves_everything_that_evaluation_and_collection_need() {
     assert_eq!(trained.code, Some(0), "{trained:#?}");
     let root = folder.join("run");
 
-    // The table on standard output is the one that is kept.
+    // The table on standard output is the stored one.
     let table = fs_err::read_to_string(root.join("table.txt")).unwrap();
     assert!(trained.out.starts_with(table.trim_end()), "{}", trained.out);
     assert!(trained.out.ends_with("run directory: run\n"), "{}", trained.out);
@@ -152,7 +152,7 @@ fn a_run_leaves_everything_that_evaluation_and_collection_need() {
     }
     assert!(table.contains("\ntraining: step_hrl 0:0"), "{table}");
 
-    // What the run was.
+    // Record of the run.
     let info: Value = serde_json::from_str(&fs_err::read_to_string(root.join("run.json")).unwrap()).unwrap();
     assert_eq!((info["seed"].as_u64(), info["threads"].as_u64()), (Some(3), Some(1)));
     assert_eq!(info["preset"].as_str(), Some("./tiny.toml"));
@@ -197,7 +197,7 @@ fn a_run_leaves_everything_that_evaluation_and_collection_need() {
         assert!(played.iter().all(|episode| episode.agent == agent && episode.len() <= 6));
     }
 
-    // Evaluating the run plays what the run itself evaluated, with its own step limit.
+    // `evaluate` repeats the run's own evaluation, with its step limit.
     let mut again = json(folder, &["evaluate", "run", "--episodes", "4", "--json"]);
     let measured = ["seconds", "seconds_per_step", "peak_memory_bytes"];
     let numbers = measured.map(|name| again.as_object_mut().unwrap().remove(name).unwrap());
@@ -222,7 +222,7 @@ fn a_run_leaves_everything_that_evaluation_and_collection_need() {
     check_evaluation(&json(folder, &flat), "flat", 4);
     assert_eq!(episodes(&folder.join("e.jsonl")).len(), 4);
 
-    // A checkpoint alone needs to be told where to play.
+    // A checkpoint needs an explicit environment and split.
     let place = "run/flat/checkpoints/step-00000019";
     let arguments = [
         "evaluate",
@@ -303,7 +303,7 @@ fn the_configurations_of_fingerprints_are_accepted_and_cover_every_algorithm() {
     }
 }
 
-/// Trains the flat agent of `tiny.toml` alone; where its training ended, and what was printed.
+/// Trains only the flat agent of `tiny.toml`; returns its final progress and the output.
 fn flat_until(folder: &Path, budget: &str, run: &str) -> (Value, String) {
     let budget = format!("agents.flat.budget={budget}");
     let sets = ["--set", "agents.step_hrl=false", "--set", "log.keep=100", "--set", &budget];
@@ -324,13 +324,13 @@ fn a_budget_of_tokens_ends_with_the_step_that_reaches_it_and_resumes_to_the_same
     assert!(said.starts_with("household/dev, greedy"), "{said}");
     let (more, _) = flat_until(folder, &format!("{{ tokens = {} }}", tokens + 1), "more");
     assert_eq!(more["step"], 8);
-    // The learning rate follows the tokens: at the end it is near its floor, wherever a cap would have been.
+    // The learning rate follows the tokens: at the end it is near its floor, with any cap.
     let rate =
         |run: &str| metrics(&folder.join(run), "flat").last().unwrap()["learning_rate"].as_f64().unwrap();
     let (full, _) = flat_until(folder, &format!("{{ tokens = {} }}", 4 * tokens), "long");
     assert!(full["step"].as_u64().unwrap() > 20 && rate("exact") < 0.5 * 2e-3, "{} {full}", rate("exact"));
 
-    // What a kill after the third step leaves goes on to the same weights.
+    // After a kill at the third step, the continued run reaches the same weights.
     let root = folder.join("exact");
     let last = checkpoints(&root, "flat").pop().unwrap();
     let model = |name: &str| fs_err::read(last.join(name)).unwrap();
@@ -353,7 +353,7 @@ fn a_run_that_the_cap_on_minutes_ended_says_so_above_its_table() {
     let temporary = folder();
     let folder = temporary.path();
     let (trained, said) = flat_until(folder, "{ tokens = 9000000, minutes = 1e-9 }", "capped");
-    // The cap is looked at between steps, so one step is taken.
+    // The cap is checked between steps, so one step is taken.
     assert_eq!((&trained["step"], &trained["capped"]), (&Value::from(1), &Value::from(true)));
     let note = "flat: the cap of 0.000000001 minutes ended training before its budget of 9.0 million tokens (0.0 million \
                 trained in all); a faster machine gives other results\n\nhousehold/dev, greedy";
@@ -365,7 +365,7 @@ fn a_run_that_the_cap_on_minutes_ended_says_so_above_its_table() {
     let line = "\n\nflat: a cap on minutes ended training early (seed 3)\n\n| agent |";
     assert!(compared.contains(line), "{compared}");
     assert_eq!(json(folder, &["compare", "capped", "--json"])[0]["capped"], serde_json::json!([3]));
-    // A run without a cap that ended it has none of this.
+    // A run that ended before its cap has none of this.
     let (trained, said) = flat_until(folder, "{ tokens = 1 }", "plain");
     assert_eq!(trained["capped"], false);
     assert!(said.starts_with("household/dev, greedy"), "{said}");

@@ -1,4 +1,4 @@
-//! `env verify` compares what it says it compares, and says what it compared.
+//! `env verify` compares what it claims to compare, and reports what it compared.
 
 #![allow(clippy::unwrap_used, reason = "the helpers of a test are tests")]
 
@@ -10,19 +10,19 @@ use common::{folder, json, ok, refused, run};
 use serde_json::{Value, json};
 use stepladder_testing::data_root;
 
-/// Transcripts of the originals that come with a checkout, and what their rows are called.
+/// Transcripts of the originals that come with a checkout, and the name of their rows.
 fn kitchen() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../stepladder-alfworld/tests/kitchen")
 }
 
-/// The rows of `sink.jsonl`, beside its game in a folder of their own.
+/// Returns the rows of `sink.jsonl`, next to its game in a separate folder.
 fn sink(folder: &Path) -> Vec<Value> {
     fs_err::copy(kitchen().join("sink.tw-pddl"), folder.join("sink.tw-pddl")).unwrap();
     let text = fs_err::read_to_string(kitchen().join("sink.jsonl")).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// Two steps of gym-sokoban.
+/// Returns two steps of gym-sokoban.
 fn gym() -> Vec<Value> {
     let walls = [0; 5];
     let row = |step: u64, action: Option<u64>, state: [u8; 3], reward: f64, done: bool| {
@@ -79,7 +79,7 @@ fn a_row_without_its_observation_is_refused_and_what_was_compared_is_said() {
         let said = ok(folder, &verify);
         assert!(said.contains("\ncompared: ") && said.contains(observation), "{said}");
 
-        // Misspelt: the field that is compared, and one that need not be there.
+        // Misspelt: the compared field, and an optional one.
         let misspelt = format!("{observation}s");
         let rows = changed(1, &|row| {
             let value = row.remove(observation).unwrap();
@@ -92,21 +92,21 @@ fn a_row_without_its_observation_is_refused_and_what_was_compared_is_said() {
             row.insert(optional.0.to_owned(), json!([]));
         });
         rejected(&rows, &format!("row 2: unknown field `{}`; did you mean `{}`?", optional.0, optional.1));
-        // A field of somebody's own is no mistake, but not compared.
+        // An additional field is allowed, but not compared.
         write(folder, &changed(1, &|row| drop(row.insert("notebook".to_owned(), json!(1)))));
         let said = ok(folder, &verify);
         assert!(
             said.contains(&format!("\nnot compared: notebook (rows of {env} have no such field)\n")),
             "{said}"
         );
-        // A field that only some rows have.
+        // A field of only some rows.
         write(folder, &changed(1, &|row| drop(row.remove("won"))));
         if env == "alfworld" {
             let said = ok(folder, &verify);
             assert!(said.contains(&format!("won (in {} rows)", good.len() - 1)), "{said}");
         }
 
-        // An episode is whole, and one episode.
+        // A file holds one complete episode.
         let counted = "the rows of an episode count up by one";
         rejected(&[&good[..1], &good[2..]].concat(), &format!("row 2: `step` is 2 after 0; {counted}"));
         rejected(&[&good[..2], &good[1..]].concat(), &format!("row 3: `step` is 1 after 1; {counted}"));

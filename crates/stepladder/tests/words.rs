@@ -1,4 +1,4 @@
-//! Messages that fit what was typed.
+//! Messages that match the command line.
 
 #![allow(clippy::unwrap_used, reason = "the helpers of a test are tests")]
 
@@ -26,7 +26,7 @@ fn a_negative_number_is_the_options_own_complaint() {
             &evaluate,
             "--temperature <TEMPERATURE>",
             "-0.5",
-            "it must be a number above 0; leave it out for greedy decoding",
+            "it must be a number above 0; omit it for greedy decoding",
         ),
         (&play, "--task <TASK>", "-1", whole),
         (&play, "--task <TASK>", "x", whole),
@@ -47,7 +47,7 @@ fn a_negative_number_is_the_options_own_complaint() {
         temporary.path(),
         &[&demonstrate[..], &["--noise", "-1"]].concat(),
         2,
-        "--noise -1 must lie in [0, 1)",
+        "--noise -1 must be in [0, 1)",
     );
 }
 
@@ -97,7 +97,7 @@ fn level_files_have_any_name_and_an_empty_split_is_an_error() {
     refused(folder, &demonstrate, 1, empty);
     refused(folder, &play, 1, empty);
     assert!(!folder.join("d.jsonl").exists());
-    // A file without a level is as good as none.
+    // A directory with a file but without a level counts as empty.
     fs_err::write(place.join("000.txt"), "").unwrap();
     refused(folder, &demonstrate, 1, empty);
 
@@ -107,7 +107,7 @@ fn level_files_have_any_name_and_an_empty_split_is_an_error() {
     assert_eq!((played.len(), played[0].task.id.as_str(), played[0].won), (1, "é (2)-ß/0", true));
     assert!(ok(folder, &play).starts_with("[sokoban/boxoban-hard/é (2)-ß/0]\n"));
 
-    // The same for games of ALFWorld: none that can be solved.
+    // The same for ALFWorld: no solvable game.
     let game = folder.join("data/alfworld/json_2.1.1/valid_seen/a/b");
     fs_err::create_dir_all(&game).unwrap();
     fs_err::write(game.join("game.tw-pddl"), "{\"solvable\": false}").unwrap();

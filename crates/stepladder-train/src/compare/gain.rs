@@ -1,4 +1,4 @@
-//! What an agent gains over another one, on the same tasks.
+//! Gain of one agent over another on the same tasks.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,35 +10,39 @@ use stepladder_rollout::evaluation::normal;
 use crate::error::{Result, bail};
 use crate::trace_file;
 
-/// Points of 100 by task and starting seed.
+/// Points of 100 by task and start seed.
 type Points = BTreeMap<(String, u64), f64>;
 
 /// Difference to another agent of the same runs, in points of 100.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Gain {
-    /// The other agent.
+    /// Name of the other agent.
     pub over: String,
     /// Mean difference of each run, in the order of the runs.
     pub by_seed: Vec<f64>,
     /// Mean over the runs.
     pub mean: f64,
-    /// 95 % interval of the mean over tasks: every task counts once, with its mean difference over the runs.
+    /// 95 % interval of the mean over tasks. Every task counts once, with its mean difference over the runs.
     pub interval: [f64; 2],
 }
 
-/// Differences of one run.
+/// Differences by task in one run.
 #[derive(Debug)]
 pub(super) struct Differences(Points);
 
 impl Differences {
-    /// From the episodes that two agents played; scores within `range`, or success where there is none.
+    /// Reads the episodes of two agents and subtracts their scores, scaled by `range`, or their success without a range.
     ///
     /// # Errors
-    /// They did not play the same tasks, or a file cannot be read.
+    /// If the files hold different tasks, or one cannot be read.
     pub(super) fn read(agent: &Path, other: &Path, range: Option<(f64, f64)>) -> Result<Self> {
         let (gained, had) = (points(agent, range)?, points(other, range)?);
         if !gained.keys().eq(had.keys()) {
-            bail!("{} and {} are not about the same tasks", agent.display(), other.display());
+            bail!(
+                "{} and {} hold different tasks; evaluate both on the same tasks",
+                agent.display(),
+                other.display()
+            );
         }
         Ok(Self(gained.into_iter().map(|(task, points)| (task.clone(), points - had[&task])).collect()))
     }
@@ -54,7 +58,7 @@ fn points(path: &Path, range: Option<(f64, f64)>) -> Result<Points> {
 }
 
 impl Gain {
-    /// Over all runs; none without runs.
+    /// Computes the gain over all runs; `None` without runs.
     pub(super) fn of(over: &str, runs: &[Differences]) -> Option<Self> {
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
         let mut by_task: BTreeMap<&(String, u64), Vec<f64>> = BTreeMap::new();
@@ -70,7 +74,7 @@ impl Gain {
         })
     }
 
-    /// As a cell of a table.
+    /// Renders a table cell.
     pub(super) fn cell(&self) -> String {
         let seeds: Vec<String> = self.by_seed.iter().map(|gain| format!("{gain:+.1}")).collect();
         let [low, high] = self.interval;

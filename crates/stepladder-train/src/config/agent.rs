@@ -1,4 +1,4 @@
-//! Agents: their kind, their algorithm, and their own values.
+//! Agents: kind, algorithm, and settings that override those of the algorithm.
 
 use stepladder_agent::himac::{MAX_IDLE, MAX_SUBGOALS};
 use stepladder_agent::{AgentKind, AgentSpec};
@@ -14,19 +14,19 @@ choices! {
     pub enum Algo {
         /// Behaviour cloning of demonstrations.
         Bc = "bc",
-        /// Behaviour cloning of demonstrations and of expert replies to prompts that the learner met.
+        /// Behaviour cloning of demonstrations and of expert replies to prompts that the policy met (DAgger).
         Dagger = "dagger",
         /// Offline actor-critic on demonstrations and collected episodes.
         OfflineAc = "offline_ac",
-        /// Macro exploration and micro adaptation in turns.
+        /// Macro exploration and micro adaptation in turns (HiMAC).
         Himac = "himac",
-        /// Groups of episodes of a task, compared with each other.
+        /// Group-relative policy optimisation: compares the episodes of one task.
         Grpo = "grpo",
-        /// Each episode against the mean of the others of its group.
+        /// REINFORCE leave-one-out: compares each episode with the mean of the others in its group.
         Rloo = "rloo",
-        /// GRPO and a comparison of steps taken in the same state.
+        /// GRPO with an additional comparison of steps taken in the same state.
         Gigpo = "gigpo",
-        /// A token-level critic.
+        /// Proximal policy optimisation with a token-level critic.
         Ppo = "ppo",
     }
 }
@@ -36,18 +36,18 @@ choices! {
     pub enum Weights {
         /// One model plays every role.
         Shared = "shared",
-        /// Every role has a model of its own, trained on its own stream.
+        /// One model per role, trained on the rows of that role.
         PerRole = "per_role",
     }
 }
 
 impl Algo {
-    /// The table in `[algo]` that has its hyperparameters.
+    /// Returns the table in `[algo]` with its hyperparameters.
     pub fn table(self) -> &'static str {
         if self.is_online() { "online" } else { self.name() }
     }
 
-    /// Every table in `[algo]` that it reads.
+    /// Returns every table in `[algo]` that it reads.
     pub fn tables(self) -> &'static [&'static str] {
         match self {
             Self::Bc => &["adamw", "bc"],
@@ -57,12 +57,13 @@ impl Algo {
         }
     }
 
-    /// Whether it learns by playing.
+    /// Whether it is an online algorithm.
     pub fn is_online(self) -> bool {
         matches!(self, Self::Himac | Self::Grpo | Self::Rloo | Self::Gigpo | Self::Ppo)
     }
 
-    /// Whether it improves a policy that is trained already. Such an agent names one with `from`, or starts from a clone of its own.
+    /// Whether it improves a trained policy. Such an agent names one with `from`, or starts from a cloned agent that is added for
+    /// it.
     pub fn needs_start(self) -> bool {
         self.is_online() || self == Self::OfflineAc
     }
@@ -72,50 +73,54 @@ section! {
     /// One agent.
     pub struct AgentConfig {
         required {
-            /// Agent.
+            /// Kind of agent.
             pub kind: AgentKind,
-            /// Algorithm that trains it. Its hyperparameters are in the table of that name in `[algo]`, those of the last five in
+            /// Training algorithm. Its hyperparameters are in the table of that name in `[algo]`; those of the last five are in
             /// `[algo.online]`.
             pub algo: Algo,
-            /// End of training; with `dagger`, of each round.
+            /// Training budget; with `dagger`, the budget of each round.
             pub budget: Budget => [Bound::Positive],
-            /// Padded tokens of a step (mixture `pooled`, and flat episodes).
+            /// Padded tokens per optimiser step (mixture `pooled`, and flat episodes).
             pub batch_tokens: usize => [Bound::Between(16, 4_194_304)],
             /// Peak learning rate.
             pub learning_rate: f64 => [Bound::Positive],
         }
-        /// Agent whose trained weights it starts from; it stands earlier in the file. Without it, `bc` and `dagger` start from random
-        /// weights, and the other algorithms from an agent `NAME_start` that is cloned for them.
+        /// Earlier agent of the file whose trained weights are the initial weights. Without it, `bc` and `dagger` start from
+        /// random weights, and the other algorithms start from an agent `NAME_start` that is cloned for them.
         pub from: Option<String> = None,
-        /// `flat`: latest (action, observation) pairs in its prompt; all if absent. `himac`: of the active sub-goal; 5 if absent.
+        /// `flat`: number of latest (action, observation) pairs in the prompt; all if absent. `himac`: the same within the active
+        /// sub-goal; 5 if absent.
         pub history: Option<usize> = None,
-        /// `step_hrl`: a planner issues subtasks; without one the task is the only subtask.
+        /// `step_hrl`: whether a planner issues subtasks; without a planner the task is the only subtask.
         pub planner: bool = true,
         /// `step_hrl`: content of the progress text.
         pub progress: ProgressText = ProgressText::Full,
-        /// `offline_ac`: this actor loss instead of that of `[algo.offline_ac]`.
+        /// `offline_ac`: actor loss of this agent, in place of the one in `[algo.offline_ac]`.
         pub actor_mode: Option<ActorMode> = None,
-        /// `offline_ac`: this ω instead of that of `[algo.offline_ac]`.
+        /// `offline_ac`: ω of this agent, in place of the one in `[algo.offline_ac]`.
         pub omega: Option<f64> = None => [Bound::Inside],
-        /// `step_hrl`: one model for all roles, or one for each.
+        /// `step_hrl`: one model for all roles, or one per role.
         pub weights: Weights = Weights::Shared,
-        /// `himac`: a sub-goal ends when it is declared done; without that each has the same fraction of the steps.
+        /// `himac`: whether a sub-goal ends when the policy declares it done; otherwise each sub-goal has the same fraction of
+        /// the steps.
         pub sub_done: bool = true,
-        /// `himac`: largest number of sub-goals of a blueprint, K_max.
+        /// `himac`: K_max, the largest number of sub-goals of a blueprint.
         pub max_subgoals: usize = MAX_SUBGOALS => [Bound::AtLeast(1)],
-        /// `himac`: replies in a row that only declare a sub-goal done, of which the last counts as invalid.
+        /// `himac`: limit on consecutive replies that only declare a sub-goal done; the last of them counts as invalid.
         pub max_idle: u32 = MAX_IDLE => [Bound::AtLeast(1)],
-        /// `himac` with `bc`: it learns a flat agent's replies too, shown this many pairs; flat methods can then start from it.
+        /// `himac` with `bc`: also trains the replies of a flat agent with this many pairs in its prompt, so that flat methods
+        /// can start from it.
         pub also_flat: Option<usize> = None,
-        /// `himac`: blueprints and actions learn in turns; otherwise they are sampled together and learn from the same return.
+        /// `himac`: whether blueprints and actions are trained in turns; otherwise they are sampled together and trained on the
+        /// same return.
         pub coevolution: bool = true,
-        /// `himac`: the blueprint of a group that is executed in the second phase.
+        /// `himac`: rule that selects the blueprint of a group for the second phase.
         pub selection: Selection = Selection::Best,
     }
 }
 
 impl AgentConfig {
-    /// How it plays.
+    /// Returns the specification of the agent.
     pub fn spec(&self) -> AgentSpec {
         AgentSpec {
             kind: self.kind,
@@ -128,7 +133,7 @@ impl AgentConfig {
         }
     }
 
-    /// Whether two agents make the same prompts and replies of the same demonstrations.
+    /// Whether two agents derive the same prompts and replies from the same demonstrations.
     pub fn reads_like(&self, other: &Self) -> bool {
         let reading = |agent: &Self| (agent.spec(), agent.progress, agent.also_flat);
         reading(self) == reading(other)

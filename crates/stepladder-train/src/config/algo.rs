@@ -15,11 +15,12 @@ section! {
         pub adamw: AdamWConfig,
         /// Behaviour cloning (docs/spec/algorithms.md 3.3); its loss is also that of `dagger`.
         pub bc: BcConfig,
-        /// Interactive imitation: the learner plays, the expert labels the prompts that it met, and it is trained on all of them.
+        /// Interactive imitation: the policy plays, the expert labels the prompts that it met, and the policy is trained on all
+        /// of them.
         pub dagger: DaggerConfig,
         /// Offline actor-critic per level (docs/spec/algorithms.md 3.4 to 3.6).
         pub offline_ac: OfflineConfig,
-        /// Algorithms that learn by playing: `himac`, `grpo`, `rloo`, `gigpo` and `ppo` (docs/spec/algorithms.md 4 to 6).
+        /// Online algorithms: `himac`, `grpo`, `rloo`, `gigpo` and `ppo` (docs/spec/algorithms.md 4 to 6).
         pub online: OnlineConfig,
     }
 }

@@ -1,4 +1,4 @@
-//! Whether the values of a configuration make sense, each and together.
+//! Validation of the values of a configuration, each alone and in combination.
 
 use stepladder_agent::{AgentKind, AgentSpec};
 use stepladder_algo::himac::Selection;
@@ -17,10 +17,10 @@ mod names;
 #[cfg(test)]
 mod tests;
 
-/// Every violation, as a sentence that names the key, its value, where it was written and what is allowed.
+/// Returns every violation as a sentence with the key, its value, its origin and the allowed values.
 ///
-/// Bounds on counts, names of agents and agents that the expert cannot label are for `new` runs: one that was begun with
-/// them can be evaluated and continued.
+/// Bounds on counts, names of agents, and agents that the expert cannot label are checked for `new` runs only, so that older runs
+/// can be evaluated and continued.
 pub fn check(config: &Config, origins: &Origins, new: bool) -> Vec<String> {
     let mut found = Findings { origins, new, sentences: Vec::new() };
     for violation in config.violations() {
@@ -50,16 +50,16 @@ pub fn check(config: &Config, origins: &Origins, new: bool) -> Vec<String> {
     found.sentences
 }
 
-/// Collects sentences.
+/// Collector of violations.
 struct Findings<'a> {
     origins: &'a Origins,
-    /// The run was not begun yet.
+    /// Whether the run has not started yet.
     new: bool,
     sentences: Vec<String>,
 }
 
 impl Findings<'_> {
-    /// Whether the value of an agent's key comes from the table of its algorithm, which is judged too.
+    /// Whether the value of an agent's key comes from the table of its algorithm, which is checked too.
     fn is_inherited(&self, config: &Config, key: &str) -> bool {
         let Some((agent, name)) = key.strip_prefix("agents.").and_then(|path| path.split_once('.')) else {
             return false;
@@ -80,7 +80,7 @@ impl Findings<'_> {
         self.method(config, &table, agent);
     }
 
-    /// An agent starts from an earlier one of the same kind.
+    /// Checks that an agent starts from an earlier agent of the same kind.
     fn source(&mut self, config: &Config, table: &str, name: &str) {
         let agent = &config.agents[name];
         let Some(from) = &agent.from else { return };
@@ -100,7 +100,7 @@ impl Findings<'_> {
                 self.unless(false, &key, format!("{from:?}"), &allowed);
             }
             Some(source) => {
-                // How HiMAC's sub-goals end and are limited, its starting policy need not have seen.
+                // The initial policy may have been trained with other rules for the end and the limits of HiMAC's sub-goals.
                 let spec = |agent: &AgentConfig| {
                     let AgentSpec { kind, history, planner, progress, .. } = agent.spec();
                     AgentSpec { history, planner, progress, ..AgentSpec::from(kind) }
@@ -119,7 +119,7 @@ impl Findings<'_> {
         }
     }
 
-    /// Options that fit the kind of the agent and what trains it.
+    /// Checks that the options fit the kind of the agent and its algorithm.
     fn method(&mut self, config: &Config, table: &str, agent: &AgentConfig) {
         let plain = agent.planner && agent.progress == ProgressText::Full;
         let kind = format!("{table}.kind");
@@ -199,7 +199,7 @@ impl Findings<'_> {
         }
     }
 
-    /// A sentence about a table that names its keys: their origins follow it.
+    /// Adds a sentence about a table, followed by the origins of the keys that it names.
     fn sentence(&mut self, table: &str, sentence: &str) {
         let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let named: Vec<&str> = sentence.split(|c| !is_part(c)).collect();

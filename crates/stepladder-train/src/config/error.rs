@@ -1,11 +1,11 @@
-//! What can be wrong with a configuration, in one sentence each: where, what, what is allowed, what to do.
+//! Configuration errors, each one sentence: place, problem, allowed values, remedy.
 
 use std::path::PathBuf;
 
 use super::origin::Origin;
 use super::shorten::shorten;
 
-/// A configuration that cannot be used; exit code 2.
+/// Error in a configuration; exit code 2.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -15,13 +15,13 @@ pub enum ConfigError {
         place(at), shorten(name), meant(nearest), known.join(", ")
     )]
     UnknownPreset {
-        /// Where it was asked for, if not on the command line.
+        /// Place that names the preset, if it is not the command line.
         at: Option<Origin>,
-        /// What was asked for.
+        /// Unknown name.
         name: String,
         /// The most similar preset.
         nearest: Option<String>,
-        /// Every preset.
+        /// All presets.
         known: Vec<&'static str>,
     },
     /// No such file.
@@ -29,25 +29,25 @@ pub enum ConfigError {
     NoSuchFile {
         /// Path as given.
         path: PathBuf,
-        /// `the preset demo`, if the name is like that.
+        /// `the preset demo`, if a preset has a similar name.
         nearest: Option<String>,
-        /// Every preset.
+        /// All presets.
         known: Vec<&'static str>,
     },
     /// A file that cannot be read.
     #[error("the configuration cannot be read: {0}")]
     Unreadable(
-        /// Why; names the path.
+        /// Cause; names the path.
         std::io::Error,
     ),
     /// Not TOML.
     #[error("{}: not valid TOML: {message}{}", at.place(), excerpt_line(excerpt))]
     Syntax {
-        /// Where.
+        /// Place.
         at: Origin,
-        /// What the parser says.
+        /// Message of the parser.
         message: String,
-        /// The line.
+        /// Line of the file.
         excerpt: Option<String>,
     },
     /// `--set` without a key or a value.
@@ -55,7 +55,7 @@ pub enum ConfigError {
     Set {
         /// The argument.
         argument: String,
-        /// What is wrong with it.
+        /// Problem with the argument.
         problem: String,
     },
     /// Keys that do not exist.
@@ -64,22 +64,22 @@ pub enum ConfigError {
     /// A value that does not fit its key.
     #[error("{0}")]
     WrongType(Box<WrongType>),
-    /// Keys that nothing sets.
+    /// Required keys that no layer sets.
     #[error("{name}: missing {}; {remedy}", keys.join(", "))]
     Missing {
-        /// The configuration.
+        /// Name of the configuration.
         name: String,
         /// Dotted paths; `[table]` where a whole table is missing.
         keys: Vec<String>,
-        /// What to do.
+        /// Remedy.
         remedy: String,
     },
-    /// Values that cannot work, all of them.
+    /// Values outside the allowed ranges or combinations.
     #[error("{name}: {}{}", match violations.len() { 1 => String::new(), n => format!("{n} problems\n  ") }, violations.join("\n  "))]
     Invalid {
-        /// The configuration.
+        /// Name of the configuration.
         name: String,
-        /// One sentence each.
+        /// Violations, one sentence each.
         violations: Vec<String>,
     },
 }
@@ -88,15 +88,15 @@ pub enum ConfigError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: unknown key {key}{}{allowed}{}", at.place(), meant(nearest), excerpt_line(excerpt))]
 pub struct UnknownKey {
-    /// Where.
+    /// Place.
     pub at: Origin,
     /// Dotted path.
     pub key: String,
-    /// The key that was probably meant.
+    /// Most similar key.
     pub nearest: Option<String>,
-    /// What its table takes, as a clause.
+    /// Names that its table accepts, as a clause.
     pub allowed: String,
-    /// The line.
+    /// Line of the file.
     pub excerpt: Option<String>,
 }
 
@@ -104,17 +104,17 @@ pub struct UnknownKey {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {key} is {found}; expected {expected}{}{}", at.place(), suggest(nearest), excerpt_line(excerpt))]
 pub struct WrongType {
-    /// Where.
+    /// Place.
     pub at: Origin,
     /// Dotted path.
     pub key: String,
-    /// The value and what it is.
+    /// The value and its type.
     pub found: String,
-    /// What the key takes.
+    /// Values that the key accepts.
     pub expected: String,
-    /// The most similar allowed string.
+    /// Most similar allowed string.
     pub nearest: Option<String>,
-    /// The line.
+    /// Line of the file.
     pub excerpt: Option<String>,
 }
 
@@ -122,7 +122,7 @@ fn place(at: &Option<Origin>) -> String {
     at.as_ref().map(|at| format!("{}: ", at.place())).unwrap_or_default()
 }
 
-/// A suggestion between two clauses.
+/// Renders a suggestion between two clauses.
 fn meant(nearest: &Option<String>) -> String {
     nearest.as_ref().map_or_else(|| "; ".to_owned(), |name| format!("; did you mean {name}? "))
 }

@@ -1,4 +1,4 @@
-//! Every key of the configuration by its path, and the nearest name to a misspelt one.
+//! Index of the configuration keys by path, and suggestions for misspelt names.
 
 use std::sync::LazyLock;
 
@@ -14,37 +14,37 @@ pub(super) use stepladder_core::section::Kind;
 pub(super) struct Key {
     /// Dotted path; `*` replaces a name that the user chooses.
     pub(super) path: String,
-    /// Its declaration.
+    /// Declaration of the key.
     pub(super) declared: section::Key,
 }
 
 impl Key {
-    /// Its value where nothing sets it; none if it is then absent, or must be set.
+    /// Returns the declared default; `None` if the key is then absent or required.
     pub(super) fn default(&self) -> Option<Value> {
         // Defaults are declared in code; all but `null` have a TOML form.
         self.declared.default.as_ref().and_then(|default| Value::try_from(default).ok())
     }
 
-    /// Whether it has no default of its own.
+    /// Whether it lacks a default.
     pub(super) fn is_required(&self) -> bool {
         self.declared.default.is_none()
     }
 
-    /// Whether it belongs to an agent whose algorithm's table has a key of the same name, which is then its default.
+    /// Whether it belongs to an agent and its default is the key of the same name in the algorithm's table.
     pub(super) fn is_inherited(&self) -> bool {
         let inside = |key: &Self| split(&key.path) == ("algo.bc", self.declared.name);
         self.is_required() && KEYS.iter().any(inside)
     }
 }
 
-/// Every key, in the order in which tables and keys are shown.
+/// All keys, in the order in which tables and keys are shown.
 pub(super) static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
     let mut keys = Vec::new();
     collect("", &Config::schema(), &mut keys);
     keys
 });
 
-/// Every table with keys, in the same order, with its documentation.
+/// Returns every table with keys, in the same order, with its documentation.
 pub(super) fn documented_tables() -> Vec<(String, &'static str)> {
     fn walk(path: String, schema: &Schema, into: &mut Vec<(String, &'static str)>) {
         if !schema.keys.is_empty() {
@@ -72,10 +72,10 @@ fn collect(table: &str, schema: &Schema, into: &mut Vec<Key>) {
     }
 }
 
-/// Tables that `false` in their place takes back from the layers before.
+/// Tables that `false` resets to their defaults.
 const OPTIONAL_TABLES: &[&str] = &["agents.*", "algo.*"];
 
-/// The table of agents, whose names the user chooses.
+/// Table of agents, whose names the user chooses.
 pub(super) const AGENTS: &str = "agents";
 
 /// Whether `false` may replace a table.
@@ -83,12 +83,12 @@ pub(super) fn is_optional(table: &str) -> bool {
     OPTIONAL_TABLES.iter().any(|pattern| fits(pattern, table))
 }
 
-/// Whether a path is one that a pattern means: `*` fits any name.
+/// Whether a path matches a pattern: `*` matches any name.
 pub(super) fn fits(pattern: &str, path: &str) -> bool {
     is_inside(path, pattern) && pattern.split('.').count() == path.split('.').count()
 }
 
-/// Whether the names of `table` are those that `path` begins with; `*` in either fits any name.
+/// Whether the names of `table` are a prefix of those of `path`; `*` in either matches any name.
 fn is_inside(path: &str, table: &str) -> bool {
     let mut names = path.split('.');
     table
@@ -96,9 +96,9 @@ fn is_inside(path: &str, table: &str) -> bool {
         .all(|outer| names.next().is_some_and(|name| outer == name || outer == "*" || name == "*"))
 }
 
-/// Keys with another name in files and run directories of earlier versions, and their names now.
+/// Keys renamed since earlier versions, as (former, present) pairs.
 const RENAMED: [(&str, &str); 15] = [
-    // In two parts, since no other place may use the term.
+    // In two parts, since the term is rejected elsewhere.
     (concat!("eval.zero", "_shot"), "eval.transfer"),
     ("algo.bc.beta1", "algo.adamw.beta1"),
     ("algo.bc.beta2", "algo.adamw.beta2"),
@@ -116,23 +116,23 @@ const RENAMED: [(&str, &str); 15] = [
     ("model.tied", "model.scratch.tied"),
 ];
 
-/// The path of a key as it is called now.
+/// Returns the present path of a key.
 pub fn current(path: String) -> String {
     let renamed = RENAMED.iter().find(|(earlier, _)| *earlier == path);
     renamed.map_or(path, |(_, now)| (*now).to_owned())
 }
 
-/// The key with this path, or the one that this path leads into (`agents.flat.budget.minutes`).
+/// Finds the key with this path, or the key that contains it (`agents.flat.budget.minutes`).
 pub(super) fn find(path: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| is_inside(path, &key.path))
 }
 
-/// The part of a path that names its key: `agents.flat.budget` of `agents.flat.budget.minutes`.
+/// Returns the part of a path that names its key: `agents.flat.budget` of `agents.flat.budget.minutes`.
 pub(super) fn trim(path: &str, key: &Key) -> String {
     path.split('.').take(key.path.split('.').count()).collect::<Vec<_>>().join(".")
 }
 
-/// Every key of a configuration with these agents, by its path, in the order in which they are shown.
+/// Returns every key of a configuration with these agents, by path, in display order.
 pub(super) fn concrete<'a>(agents: impl Iterator<Item = &'a str> + Clone) -> Vec<(String, &'static Key)> {
     let is_of_agent = |key: &&Key| key.path.starts_with("agents.*.");
     let first = KEYS.iter().position(|key| is_of_agent(&key)).unwrap_or(KEYS.len());
@@ -151,12 +151,12 @@ pub(super) fn is_table(path: &str) -> bool {
     KEYS.iter().any(|key| is_below(&key.path, path))
 }
 
-/// Whether a path lies inside a table.
+/// Whether a path is inside a table.
 pub(super) fn is_below(path: &str, table: &str) -> bool {
     table.is_empty() || (is_inside(path, table) && path.split('.').count() > table.split('.').count())
 }
 
-/// Names of the keys and tables directly inside a table, in order.
+/// Returns the names of the keys and tables directly inside a table, in order.
 pub(super) fn children(table: &str) -> Vec<&'static str> {
     let skip = if table.is_empty() { 0 } else { table.split('.').count() };
     let mut names: Vec<&'static str> = Vec::new();
@@ -169,17 +169,17 @@ pub(super) fn children(table: &str) -> Vec<&'static str> {
     names
 }
 
-/// The table part and the last name of a path.
+/// Splits a path into its table and its last name.
 pub(super) fn split(path: &str) -> (&str, &str) {
     path.rsplit_once('.').unwrap_or(("", path))
 }
 
-/// Path of a name inside a table.
+/// Joins a table and a name to a path.
 pub(super) fn join(table: &str, name: &str) -> String {
     if table.is_empty() { name.to_owned() } else { format!("{table}.{name}") }
 }
 
-/// The known key or table that a misspelt path most likely means: among its neighbours first, then anywhere.
+/// Returns the known key or table that is most similar to a misspelt path: among its neighbours first, then anywhere.
 pub(super) fn nearest_path(table: &str, name: &str) -> Option<String> {
     if let Some(neighbour) = nearest(name, children(table)) {
         return Some(join(table, neighbour));
@@ -198,7 +198,7 @@ pub(super) fn nearest_path(table: &str, name: &str) -> Option<String> {
     paths.into_iter().find(|path| split(path).1 == last).map(|path| path.replace('*', "NAME"))
 }
 
-/// The most similar name, if one is similar enough to be a slip of the keyboard; the first of equals.
+/// Returns the most similar name if it is close enough to be a typing error; the first of several equally similar names.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let mut best: Option<(f64, &str)> = None;
     for candidate in known {
@@ -218,7 +218,7 @@ mod tests {
     fn near_names_are_found_among_neighbours_first() {
         assert_eq!(nearest_path("algo.bc", "warmpu").as_deref(), Some("algo.bc.warmup"));
         assert_eq!(nearest_path("algo.adamw", "learning_rat").as_deref(), Some("algo.bc.learning_rate"));
-        // `data.split` comes earlier in the list, but `eval.split` is the neighbour.
+        // `data.split` is earlier in the list, but `eval.split` is the neighbour.
         assert_eq!(nearest_path("eval", "splits").as_deref(), Some("eval.split"));
         assert_eq!(nearest_path("", "modle").as_deref(), Some("model"));
         assert_eq!(nearest_path("", "max_step").as_deref(), Some("env.max_steps"));

@@ -1,4 +1,4 @@
-//! One layer of the chain: what a preset, a file or a `--set` says, key by key, with places.
+//! One layer of the configuration: the keys that a preset, a file or a `--set` argument sets, with their origins.
 
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
@@ -8,45 +8,45 @@ use super::keys;
 use super::origin::Origin;
 use super::shorten::truncate;
 
-// The parser accepts numbers of any size; turning them into values is all that can still fail.
+// The parser accepts numbers of any size; only their conversion to values can still fail.
 const LARGE: &str = "a number is too large: whole numbers end at 2^63 - 1, others at 1.8e308";
 
-/// What a layer says.
+/// Content of a layer.
 #[derive(Debug, Default)]
 pub(super) struct Layer {
-    /// The preset that it starts from.
+    /// Preset that it starts from.
     pub(super) preset: Option<Entry>,
-    /// In the order in which they apply.
+    /// Entries in the order in which they apply.
     pub(super) items: Vec<Item>,
     /// Keys that do not exist.
     pub(super) unknown: Vec<UnknownKey>,
 }
 
-/// One thing that a layer says.
+/// Entry of a layer.
 #[derive(Debug)]
 pub(super) enum Item {
     /// A value for a key.
     Value(String, Entry),
-    /// An optional table is there, even if empty.
+    /// An optional table that is present, even if empty.
     Present(String),
-    /// An optional table is not wanted.
+    /// An optional table that is removed.
     Drop(String, Entry),
 }
 
-/// A value with its place.
+/// A value with its origin.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) value: Value,
     pub(super) origin: Origin,
-    /// The line of a file.
+    /// Line of the file.
     pub(super) excerpt: Option<String>,
 }
 
-/// Where a layer's text comes from.
+/// Source of a layer's text.
 #[derive(Debug, Clone, Copy)]
 enum Source<'a> {
     Preset(&'a str),
-    /// A file, and whether it may name the preset it starts from.
+    /// A user's file.
     File {
         path: &'a str,
         may_start_from_preset: bool,
@@ -56,29 +56,29 @@ enum Source<'a> {
 }
 
 impl Layer {
-    /// An embedded preset.
+    /// Parses an embedded preset.
     pub(super) fn preset(name: &str, text: &str) -> Result<Self, ConfigError> {
         Self::document(Source::Preset(name), text)
     }
 
-    /// The configuration of a run directory.
+    /// Parses the configuration of a run directory.
     pub(super) fn run(path: &str, text: &str) -> Result<Self, ConfigError> {
         Self::document(Source::Run(path), text)
     }
 
-    /// A user's file.
+    /// Parses a user's file.
     pub(super) fn file(path: &str, text: &str) -> Result<Self, ConfigError> {
         Self::document(Source::File { path, may_start_from_preset: true }, text)
     }
 
-    /// A file that must say everything itself.
+    /// Parses a file that may not start from a preset.
     pub(super) fn complete_file(path: &str, text: &str) -> Result<Self, ConfigError> {
         Self::document(Source::File { path, may_start_from_preset: false }, text)
     }
 
-    /// A `--set` argument, `a.b.c=value`.
+    /// Parses a `--set` argument, `a.b.c=value`.
     ///
-    /// The value is TOML; what is not, and does not look as if it should be, is taken as a string.
+    /// The value is TOML; text that is not TOML and does not begin like a TOML list, table or string is taken as a string.
     pub(super) fn set(argument: &str) -> Result<Self, ConfigError> {
         let wrong = |problem: String| ConfigError::Set { argument: argument.to_owned(), problem };
         let Some((path, text)) = argument.split_once('=') else {
@@ -159,7 +159,7 @@ impl Layer {
         Ok(())
     }
 
-    /// A table of the configuration, or what stands in its place.
+    /// Reads a table of the configuration, or the value in its place.
     fn enter(
         &mut self,
         reader: &Reader<'_>,
@@ -180,7 +180,7 @@ impl Layer {
                 Ok(())
             }
             _ => {
-                let or_false = if optional { ", or false to leave it out" } else { "" };
+                let or_false = if optional { ", or false to omit it" } else { "" };
                 let expected = if path == keys::AGENTS {
                     "a table [agents.NAME] for each agent".to_owned()
                 } else {
@@ -193,12 +193,12 @@ impl Layer {
 }
 
 impl Entry {
-    /// A declared default.
+    /// Creates the entry of a declared default.
     pub(super) fn default_of(value: impl Into<Value>) -> Self {
         Self { value: value.into(), origin: Origin::Default, excerpt: None }
     }
 
-    /// The error that this value does not fit its key.
+    /// Returns the error for a value that does not fit its key.
     pub(super) fn wrong_type(&self, key: String, expected: String, nearest: Option<String>) -> ConfigError {
         ConfigError::WrongType(Box::new(WrongType {
             at: self.origin.clone(),
@@ -211,7 +211,7 @@ impl Entry {
     }
 }
 
-/// Turns positions into places.
+/// Converter of byte positions to origins.
 struct Reader<'a> {
     source: Source<'a>,
     text: &'a str,
@@ -235,7 +235,7 @@ impl Reader<'_> {
         1 + self.text.bytes().take(at).filter(|&byte| byte == b'\n').count()
     }
 
-    /// The line of a file; other sources are short or repeated in the place.
+    /// Returns the line of a file; other sources are short or repeated in the place.
     fn excerpt(&self, at: usize) -> Option<String> {
         let Source::File { .. } = self.source else { return None };
         let line = self.text.lines().nth(self.line(at) - 1)?.trim();
@@ -262,12 +262,12 @@ fn unknown(table: &str, name: &str, entry: Entry) -> UnknownKey {
     }
 }
 
-/// Whether TOML takes this name without quotes; others could hide dots.
+/// Whether TOML takes this name without quotes; other names could contain dots.
 fn is_bare(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
 }
 
-/// A value and what it is: `"many" (a string)`.
+/// Renders a value and its type: `"many" (a string)`.
 pub(super) fn describe(value: &Value) -> String {
     let kind = match value {
         Value::String(_) => "a string",

@@ -1,4 +1,4 @@
-//! Loading: defaults → preset → user file → `--set`, merged key by key.
+//! Loading of a configuration: defaults → preset → user file → `--set`, merged key by key.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,12 +11,12 @@ use super::layer::{Entry, Item, Layer};
 use super::origin::Origins;
 use super::{Algo, Config, presets};
 
-/// A checked configuration, and where each value was written.
+/// A valid configuration with the origins of its values.
 #[derive(Debug, Clone)]
 pub struct Loaded {
-    /// Every value; [`super::check()`] found nothing wrong.
+    /// Every value; [`super::check()`] found no violation.
     pub config: Config,
-    /// Where each key's value was written, by dotted path.
+    /// Origin of each value, by dotted path.
     pub origins: Origins,
     /// Name of the preset, or of the file without folder and `.toml`.
     pub name: String,
@@ -24,14 +24,14 @@ pub struct Loaded {
     pub text: String,
 }
 
-/// File of a run directory that has its complete configuration.
+/// File of a run directory with its complete configuration.
 const OF_RUN: &str = "config.toml";
 
-/// Loads a preset by name, a file by path (it ends in `.toml` or contains `/`) or the configuration of a run directory, and applies
-/// `--set` arguments in order.
+/// Loads a preset by name, a file by path (it ends in `.toml` or contains `/`) or the configuration of a run directory, then
+/// applies `--set` arguments in order.
 ///
 /// # Errors
-/// [`ConfigError`] for anything that keeps the configuration from being used.
+/// [`ConfigError`] if a file cannot be read or parsed, a key or value is invalid, or values do not fit together.
 pub fn load(source: &str, sets: &[String]) -> Result<Loaded, ConfigError> {
     let path = Path::new(source);
     let mut name = source.to_owned();
@@ -56,8 +56,8 @@ pub fn load(source: &str, sets: &[String]) -> Result<Loaded, ConfigError> {
     Ok(Loaded { config, origins, name, text })
 }
 
-/// Reads the configuration of a run, as [`Loaded::text`] has it; messages call it `name`. Keys that it lacks, since an earlier
-/// version wrote it, have their defaults.
+/// Reads the configuration of a run from [`Loaded::text`]; `name` names it in messages. Keys that an earlier version did not
+/// write have their defaults.
 ///
 /// # Errors
 /// [`ConfigError`] if it is not TOML, or not a configuration that this version accepts.
@@ -77,12 +77,12 @@ fn read(path: &str) -> Result<String, ConfigError> {
     })
 }
 
-/// Which layers are resolved; decides what to advise.
+/// Origin of the layers that are resolved; selects the advice in errors.
 #[derive(Debug, Clone, Copy)]
 enum Chain {
-    /// What a user wrote.
+    /// Layers of a user.
     User,
-    /// What an earlier run resolved.
+    /// Configuration that an earlier run resolved.
     Resolved,
 }
 
@@ -119,12 +119,12 @@ fn resolve(name: &str, mut layers: Vec<Layer>, chain: Chain) -> Result<(Config, 
     }
 }
 
-/// The layers on top of each other.
+/// All layers, merged.
 struct Merged {
     values: BTreeMap<String, Entry>,
-    /// Tables that `false` could replace and that are there, in the order in which they were named first.
+    /// Present tables that `false` could remove, in the order in which they were first named.
     present: Vec<String>,
-    /// Agents that were to be left out, but are not there.
+    /// Agents that a layer removes although no earlier layer has them.
     strangers: Vec<UnknownKey>,
 }
 
@@ -158,18 +158,18 @@ impl Merged {
         merged
     }
 
-    /// Names of the agents, in the order in which they were named first.
+    /// Returns the names of the agents, in the order in which they were first named.
     fn agents(&self) -> impl Iterator<Item = &str> + Clone {
         self.present.iter().filter_map(|table| table.strip_prefix(AGENTS)?.strip_prefix('.'))
     }
 
-    /// The algorithm of an agent, if it names one.
+    /// Returns the algorithm of an agent, if it names one.
     fn algorithm(&self, agent: &str) -> Option<Algo> {
         let entry = self.values.get(&format!("{AGENTS}.{agent}.algo"))?;
         entry.value.clone().try_into().ok()
     }
 
-    /// Adds an agent to start from, cloned with the defaults of `bc`, before each that needs one and names none.
+    /// Adds a start agent, cloned with the defaults of `bc`, before each agent that needs one and names none.
     fn add_starts(&mut self) {
         let names: Vec<String> = self.agents().map(str::to_owned).collect();
         for name in names {
@@ -183,7 +183,7 @@ impl Merged {
             if !self.present.contains(&table) {
                 let place = self.present.iter().position(|table| *table == keys::join(AGENTS, &name));
                 self.present.insert(place.unwrap_or_default(), table.clone());
-                // Both read the same prompts.
+                // Both agents read the same prompts.
                 for key in ["kind", "history", "progress"] {
                     if let Some(entry) = self.values.get(&format!("{AGENTS}.{name}.{key}")).cloned() {
                         self.values.insert(format!("{table}.{key}"), entry);
@@ -195,8 +195,7 @@ impl Merged {
         }
     }
 
-    /// Gives agents the values of their algorithm's table for the keys that they have in common and do not set, and defaults for the
-    /// others.
+    /// Gives agents the values of their algorithm's table for shared keys that they do not set, and defaults for the other keys.
     fn inherit(&mut self) {
         let agents: Vec<(String, Option<Algo>)> =
             self.agents().map(|name| (name.to_owned(), self.algorithm(name))).collect();
@@ -217,7 +216,7 @@ impl Merged {
         }
     }
 
-    /// Keys of agents that have no default and are not set.
+    /// Returns the required keys of agents that are not set.
     fn missing(&self) -> Vec<String> {
         let needed = |(path, key): (String, &Key)| {
             let missing = key.is_required() && !key.is_inherited() && !self.values.contains_key(&path);
@@ -226,7 +225,7 @@ impl Merged {
         keys::concrete(self.agents()).into_iter().filter_map(needed).collect()
     }
 
-    /// The remedy where everything missing belongs to an agent whose name is like another's.
+    /// Returns the remedy where all missing keys belong to an agent whose name resembles that of another.
     fn misnamed(&self, missing: &[String]) -> Option<String> {
         let name = missing.first()?.strip_prefix(AGENTS)?.strip_prefix('.')?.split('.').next()?;
         let table = keys::join(AGENTS, name);
@@ -241,10 +240,10 @@ impl Merged {
     }
 
     fn config(&self, name: &str) -> Result<Config, ConfigError> {
-        // A configuration without agents is for `check` to judge.
+        // `check` reports a configuration without agents.
         let empty = || Value::Table(Table::new());
         let agents = Table::from_iter(self.agents().map(|name| (name.to_owned(), empty())));
-        // Before the agents, who inherit from it, so that a wrong type is reported where it was written.
+        // Before the agents, which inherit from it, so that a wrong type is reported where it was written.
         let algo = ("algo".to_owned(), empty());
         let mut root = Table::from_iter([algo, (AGENTS.to_owned(), Value::Table(agents))]);
         for (path, entry) in &self.values {
@@ -274,13 +273,13 @@ impl Merged {
     }
 }
 
-/// The declared defaults of all keys outside the tables of agents.
+/// Returns the declared defaults of all keys outside the tables of agents.
 fn defaults() -> BTreeMap<String, Entry> {
     let fixed = KEYS.iter().filter(|key| !key.path.contains('*'));
     fixed.filter_map(|key| Some((key.path.clone(), Entry::default_of(key.default()?)))).collect()
 }
 
-/// The error about an agent that is to be left out, but is not there.
+/// Returns the error for an agent that is removed but does not exist.
 fn stranger<'a>(table: &str, entry: Entry, agents: impl Iterator<Item = &'a str> + Clone) -> UnknownKey {
     let nearest = keys::nearest(keys::split(table).1, agents.clone());
     UnknownKey {

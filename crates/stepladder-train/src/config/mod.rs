@@ -1,8 +1,8 @@
-//! The typed configuration: its keys, the origin of each value, and whether the values make sense together.
+//! Typed configuration: its keys, the origin of each value, and validation.
 //!
-//! Chain: defaults → preset → user file → `--set key=value`. A preset or a file may name the preset it starts from
-//! (`preset = "demo"`). Every key is declared once, with [`section!`](stepladder_core::section!): those of a run here, those of an
-//! algorithm beside the code that uses them.
+//! Order of precedence: defaults → preset → user file → `--set key=value`. A preset or a file may name the preset it starts from
+//! (`preset = "demo"`). Every key is declared once, with [`section!`](stepladder_core::section!): the keys of a run in this
+//! module, those of an algorithm in the module of the algorithm.
 
 mod agent;
 mod algo;
@@ -40,21 +40,21 @@ use stepladder_model::{Device, Shape};
 section! {
     /// Top level.
     pub struct Config {
-        /// Run seed: every random number of the run derives from it.
+        /// Run seed, from which every random number of the run derives.
         pub seed: u64 = 1,
-        /// Worker threads; 0 takes all cores. A run continues bit for bit only with the number that it was started with.
+        /// Worker threads; 0 takes all cores. A continued run is bit-equal only with the same number of threads.
         pub threads: usize = 0 => [Bound::AtMost(1024)],
     }
     tables {
-        /// Environment of the demonstrations, the training and the final table.
+        /// Environment of demonstrations, training and final table.
         pub env: EnvConfig,
         /// Demonstrations of the expert.
         pub data: DataConfig,
         /// Model of the agents.
         pub model: ModelSection,
-        /// Replies of the agents, in training and evaluation: the tokens that each may have.
+        /// Generation budgets of the agents' replies, in training and evaluation.
         pub generation: Budgets,
-        /// Hyperparameters of the algorithms. An agent has a table of its own in `[agents]`, which may override some of them.
+        /// Hyperparameters of the algorithms. The table of an agent in `[agents]` may override some of them.
         pub algo: AlgoConfig,
         /// Agents; each is trained and evaluated, in the order of the file.
         pub agents: Named<AgentConfig>,
@@ -68,14 +68,14 @@ section! {
 section! {
     /// Environment.
     pub struct EnvConfig {
-        /// Id of the environment; `stepladder env list` names them.
+        /// Id of the environment; `stepladder env list` lists them.
         pub id: String = "household".to_owned(),
         /// Environment steps per episode, in demonstrations and evaluation (docs/spec/algorithms.md 2.4).
         pub max_steps: u32 = 50 => [Bound::AtLeast(1)],
-        /// The same as `options = ["penalise_noop=true"]`: an action that changes nothing counts as one that was not understood, so
-        /// the executor's reward is -1 (`offline_ac`), and `algo.online.penalty` is taken off.
+        /// The same as `options = ["penalise_noop=true"]`: an action without effect counts as one that was not understood, so the
+        /// executor's reward is -1 (`offline_ac`), and `algo.online.penalty` is subtracted.
         pub penalise_noop: bool = false,
-        /// Options of the environment, each as `KEY=VALUE`, the form of `--option`; `stepladder env list` names them.
+        /// Options of the environment, each as `KEY=VALUE` like `--option`; `stepladder env list` lists them.
         pub options: Vec<String> = Vec::new(),
     }
 }
@@ -85,18 +85,18 @@ section! {
     pub struct DataConfig {
         /// Split whose tasks the expert plays.
         pub split: String = "train".to_owned(),
-        /// Number of tasks: a sample drawn with the run seed, stratified by task family; 0 takes all.
+        /// Number of tasks: a sample drawn with the run seed, stratified by task family; 0 takes all tasks.
         pub games: usize = 4000,
-        /// Further passes over the tasks with noise on the played actions; labels stay the expert's.
+        /// Additional passes over the tasks with noise on the played actions; the labels stay those of the expert.
         pub noisy_passes: u64 = 1 => [Bound::NewAtMost(1000)],
-        /// Probability per step that another action is played in a noisy pass.
+        /// Probability per step that a noisy pass plays another action.
         pub noise: f64 = 0.2 => [Bound::BelowOne],
-        /// Another split whose tasks the expert plays too, with `data.noise`.
+        /// Additional split whose tasks the expert plays, with `data.noise`.
         pub practice: Option<String> = None,
-        /// Number of tasks of `data.practice`, drawn like `data.games`; 0 takes all.
+        /// Number of tasks of `data.practice`, drawn like `data.games`; 0 takes all tasks.
         pub practice_games: usize = 0,
-        /// Augmentation: copies of the demonstrations of `data.split` with other names, as a multiple of them; dealt so that rare
-        /// task types catch up. For environments that can rename.
+        /// Augmentation: renamed copies of the demonstrations of `data.split`, as a multiple of their number, balanced over task
+        /// types. For environments that can rename.
         pub renamed: u64 = 0 => [Bound::NewAtMost(1000)],
     }
 }
@@ -105,7 +105,7 @@ section! {
     /// Model.
     pub struct ModelSection {}
     tables {
-        /// Shape of a model that is trained from random weights. Its vocabulary comes from the demonstrations.
+        /// Shape of a model with random initial weights. Its vocabulary comes from the demonstrations.
         pub scratch: Shape,
     }
 }
@@ -115,16 +115,17 @@ section! {
     pub struct EvalConfig {
         /// Development split for probes and the final table.
         pub split: String = "dev".to_owned(),
-        /// Tasks of the final table: a sample stratified by task family, the same for every run seed; 0 takes the whole split.
+        /// Number of tasks in the final table: a sample stratified by task family, the same for every run seed; 0 takes the whole
+        /// split.
         pub episodes: usize = 200,
-        /// Episodes running at once. It decides memory and speed: what is played does not depend on it (on a GPU up to near-ties).
+        /// Number of concurrent episodes. It affects memory and speed, not results (on a GPU up to near-ties).
         pub slots: usize = 100 => [Bound::AtLeast(1)],
-        /// Memory for keys and values of earlier prompts in MiB, while training plays and in evaluation; 128 on the CPU and 1024 on a
-        /// GPU if absent.
+        /// Memory in MiB for the cached keys and values of earlier prompts, in rollouts and evaluation; 128 on the CPU and 1024
+        /// on a GPU if absent.
         pub prefix_mib: Option<usize> = None => [Bound::AtMost(1 << 20)],
-        /// Small evaluations during training, evenly spaced; 0 for none.
+        /// Number of probes (small evaluations during training), evenly spaced; 0 for none.
         pub probes: u32 = 0 => [Bound::NewAtMost(10_000)],
-        /// Tasks of each probe, a sample of those of the final table; at least 1 if there are probes.
+        /// Number of tasks per probe, a sample of those of the final table; at least 1 if there are probes.
         pub probe_episodes: usize = 24,
         /// Further `ENV/SPLIT` that the final checkpoints play without training on them, where their data are present.
         pub transfer: Vec<String> = Vec::new(),
@@ -138,13 +139,14 @@ section! {
         pub every_seconds: f64 = 5.0 => [Bound::Positive],
         /// Training seconds between checkpoints.
         pub checkpoint_seconds: f64 = 30.0 => [Bound::Positive],
-        /// Checkpoints to keep per agent.
+        /// Number of checkpoints to keep per agent.
         pub keep: usize = 2 => [Bound::AtLeast(1)],
     }
 }
 
 impl EnvConfig {
-    /// Options of the environment as pairs of key and value; an entry without `=` has an empty value, which no option takes.
+    /// Returns the options of the environment as (key, value) pairs; an entry without `=` has an empty value, which no option
+    /// accepts.
     pub fn options(&self) -> Vec<(String, String)> {
         let noop = self.penalise_noop.then_some("penalise_noop=true");
         let written = noop.into_iter().chain(self.options.iter().map(String::as_str));
@@ -157,7 +159,7 @@ impl EnvConfig {
 }
 
 impl EvalConfig {
-    /// Limits on the results that generators on this device keep between calls.
+    /// Returns the cache limits of generators on this device.
     pub fn memory(&self, device: Device) -> Memory {
         let memory = Memory::on(device);
         Memory { prefix_bytes: self.prefix_mib.map_or(memory.prefix_bytes, |mib| mib << 20), ..memory }
@@ -165,7 +167,7 @@ impl EvalConfig {
 }
 
 impl Config {
-    /// The `ENV/SPLIT` that algorithms have their learners play, by the algorithm's table; of those that some agent uses.
+    /// Returns the `ENV/SPLIT` that algorithms play in training, by the algorithm's table; only algorithms that an agent uses.
     pub fn tasks(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let AlgoConfig { dagger, offline_ac, online, .. } = &self.algo;
         let tables =

@@ -1,35 +1,35 @@
-//! Where a value was written.
+//! Origins of configuration values.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Where a value was written. Displays as people name the place: `preset demo`, `runs/x.toml:14`, `--set`.
+/// Origin of a value. Displays as a short place: `preset demo`, `runs/x.toml:14`, `--set`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// The declaration of the key.
+    /// Declared default of the key.
     Default,
     /// An embedded preset.
     Preset(String),
     /// A line of a file.
     File {
-        /// Path as the user gave it.
+        /// Path as the user wrote it.
         path: String,
-        /// Line, from 1.
+        /// Line number, from 1.
         line: usize,
     },
-    /// A run directory, by the path that the user gave.
+    /// A run directory, by the path that the user wrote.
     Run(String),
     /// A `--set` argument.
     Set(String),
-    /// `algo.offline_ac.profile = "code"`, which stands for more keys.
+    /// `algo.offline_ac.profile = "code"`, which sets further keys.
     Profile,
 }
 
-/// Origins by key; a key without one is absent.
+/// Origins by key; a key without an origin is absent.
 pub type Origins = BTreeMap<String, Origin>;
 
 impl Origin {
-    /// The place at the head of an error message; unlike `Display` it repeats a `--set` argument.
+    /// Returns the place for the head of an error message; unlike `Display` it repeats a `--set` argument.
     pub fn place(&self) -> String {
         match self {
             Self::Set(argument) => format!("--set {argument}"),

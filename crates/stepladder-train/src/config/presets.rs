@@ -1,4 +1,4 @@
-//! The embedded presets.
+//! Embedded presets.
 
 use toml::Value;
 
@@ -30,11 +30,11 @@ pub(super) const PRESETS: &[(&str, &str)] = presets![
     "scienceworld-cpu",
 ];
 
-/// The preset that the reference page takes as its example.
+/// Preset that the reference page uses as its example.
 pub(super) const EXAMPLE: &str = "demo";
 
-/// The layers of a preset: those of the preset that it starts from, then its own. `at` is the place that names it, if it is not the
-/// command line.
+/// Returns the layers of a preset: those of the preset that it starts from, then its own. `at` is the place that names it, if it
+/// is not the command line.
 ///
 /// # Errors
 /// [`ConfigError::UnknownPreset`].
@@ -50,10 +50,10 @@ pub(super) fn layers(name: &str, at: Option<&Origin>) -> Result<Vec<Layer>, Conf
     with_start(Layer::preset(known, text)?)
 }
 
-/// A layer that may name the preset it starts from, after the layers of that preset.
+/// Returns a layer after those of the preset that it starts from.
 ///
 /// # Errors
-/// [`ConfigError::UnknownPreset`], and [`ConfigError::WrongType`] if it is no name.
+/// [`ConfigError::UnknownPreset`], and [`ConfigError::WrongType`] if the preset is not a name.
 pub(super) fn with_start(layer: Layer) -> Result<Vec<Layer>, ConfigError> {
     let mut all = match &layer.preset {
         None => Vec::new(),
@@ -68,12 +68,12 @@ pub(super) fn with_start(layer: Layer) -> Result<Vec<Layer>, ConfigError> {
     Ok(all)
 }
 
-/// Names of the presets.
+/// Returns the names of the presets.
 pub(super) fn names() -> Vec<&'static str> {
     PRESETS.iter().map(|(name, _)| *name).collect()
 }
 
-/// The preset that a misspelt name most likely means.
+/// Returns the preset that is most similar to a misspelt name.
 pub(super) fn nearest(name: &str) -> Option<String> {
     keys::nearest(name, names()).map(str::to_owned)
 }

@@ -1,7 +1,7 @@
-//! What `algo.offline_ac.profile = "code"` says besides itself: the switches of offline actor-critic on the released side.
+//! Expansion of `algo.offline_ac.profile = "code"`: the switches of offline actor-critic as in the released code.
 //!
-//! It replaces defaults and values of a preset. A key that is written in a file or by `--set` wins, and so
-//! does a preset's own key where the preset itself says "code". "fixed" changes no other key.
+//! The profile replaces defaults and values of a preset. A key in a file or a `--set` argument takes precedence over it, and so
+//! does a preset's own key where the preset itself sets "code". "fixed" changes no other key.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use super::origin::Origin;
 
 const TABLE: &str = "algo.offline_ac";
 
-/// Keys of the table that the profile leaves alone: collected episodes, and the extent of training.
+/// Keys of the table that the profile does not change: collected episodes, and the extent of training.
 const OTHERS: [&str; 8] = [
     "budget",
     "batch_tokens",
@@ -27,7 +27,7 @@ const OTHERS: [&str; 8] = [
     "profile",
 ];
 
-/// Keys of `[algo.offline_ac]` with their released values; none for a key that is then absent.
+/// Returns the keys of `[algo.offline_ac]` with their released values; `None` for a key that is then absent.
 fn released() -> Vec<(&'static str, Option<Value>)> {
     // Every value has a TOML form.
     let released = Value::try_from(OfflineConfig::profile(Profile::Code)).expect("hyperparameters are TOML");
@@ -35,7 +35,7 @@ fn released() -> Vec<(&'static str, Option<Value>)> {
     names.filter(|name| !OTHERS.contains(name)).map(|name| (name, released.get(name).cloned())).collect()
 }
 
-/// Has the profile say what it stands for.
+/// Sets the keys of the profile.
 pub(super) fn apply(values: &mut BTreeMap<String, Entry>) {
     let Some(profile) = values.get(&format!("{TABLE}.profile")) else { return };
     if profile.value.as_str() != Some("code") {
@@ -64,7 +64,7 @@ mod tests {
     use super::super::*;
     use stepladder_core::reply::Profile;
 
-    /// What the released code does, by key of `[algo.offline_ac]`; it has no `value_bound`.
+    /// Values of the released code by key of `[algo.offline_ac]`; it has no `value_bound`.
     const RELEASED: &[(&str, &str)] = &[
         ("actor_mode", "\"linear_outer\""),
         ("temperature", "1.0"),
@@ -106,7 +106,7 @@ mod tests {
         // The preset has one.
         assert!(offline(&load("scienceworld", &[]).unwrap(), "value_bound").is_some());
         assert_eq!(offline(&loaded, "value_bound"), None);
-        // What a run stores reads back as what it was.
+        // A stored configuration reads back unchanged.
         assert_eq!(from_resolved(&loaded.text, "config.toml").unwrap(), loaded.config);
     }
 

@@ -1,4 +1,4 @@
-//! The reference pages of keys and presets.
+//! Reference pages of keys and presets.
 
 use stepladder_core::section::Kind;
 
@@ -7,7 +7,7 @@ use super::layer::{Item, Layer};
 use super::presets::{EXAMPLE, PRESETS};
 use super::show::inline;
 
-/// A Markdown page: every key with its type, default, range and meaning.
+/// Renders a Markdown page with the type, default, range and meaning of every key.
 pub fn reference() -> String {
     let mut page = format!("# Configuration\n\n{}", KEYS_INTRODUCTION.replace("EXAMPLE", EXAMPLE));
     for (table, meaning) in keys::documented_tables() {
@@ -79,17 +79,17 @@ fn row(key: &Key) -> String {
     format!("| {} |\n", cells.map(|text| cell(&text)).join(" | "))
 }
 
-/// Text inside a table cell.
+/// Escapes text for a table cell.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('\n', " ")
 }
 
-/// A Markdown page: every preset with its purpose and the values that it sets.
+/// Renders a Markdown page with the purpose and the values of every preset.
 pub fn preset_reference() -> String {
     let mut page = format!("# Presets\n\n{PRESETS_INTRODUCTION}");
     for (name, text) in PRESETS {
         page.push_str(&format!("\n## `{name}`\n\n{}\n\n", purpose(text)));
-        // Their text is compiled in, and a test loads each.
+        // Presets are compiled in, and a test loads each.
         let layer = Layer::preset(name, text).expect("every embedded preset is TOML");
         if let Some(start) = &layer.preset {
             page.push_str(&format!("Starts from `{}`.\n\n", start.value.as_str().unwrap_or_default()));
@@ -114,7 +114,7 @@ A preset is a configuration that comes with the program: `stepladder train PRESE
 [keys](config.md), or from the preset that it starts from; `stepladder config show PRESET` prints every value.
 ";
 
-/// The comment at the head of a preset, as a paragraph.
+/// Returns the comment at the head of a preset, as a paragraph.
 fn purpose(text: &str) -> String {
     let lines = text.lines().map_while(|line| line.strip_prefix('#'));
     lines.map(str::trim).collect::<Vec<_>>().join(" ")

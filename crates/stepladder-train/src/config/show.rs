@@ -1,4 +1,4 @@
-//! The resolved configuration as text.
+//! Resolved configuration as text.
 
 use std::collections::BTreeSet;
 
@@ -8,20 +8,20 @@ use super::Config;
 use super::keys::{self, Key};
 use super::origin::Origins;
 
-/// `key = value    # origin`, table by table: what `config show` prints. It is TOML.
+/// Renders `key = value    # origin`, table by table, as `config show` prints it. The text is TOML.
 pub fn show(config: &Config, origins: &Origins) -> String {
     render(config, Some(origins))
 }
 
-/// The complete configuration as TOML.
+/// Renders the complete configuration as TOML.
 pub(super) fn resolved(config: &Config) -> String {
     render(config, None)
 }
 
-/// Every key with its value, in order. Left out are keys without a value, an agent's keys at their defaults, and tables of
-/// algorithms that no agent uses and nothing sets.
+/// Returns every key with its value, in order. Omits keys without a value, an agent's keys at their defaults, and tables of
+/// algorithms that no agent uses and no layer sets.
 pub fn entries(config: &Config) -> Vec<(String, Value)> {
-    // Every value of a `Config` has a TOML form: whole numbers come from TOML or are small.
+    // Every value of a `Config` has a TOML form: its integers come from TOML or are small.
     let root = Value::try_from(config).expect("a configuration is TOML");
     let lookup = |path: &str| path.split('.').try_fold(&root, |value, name| value.get(name)).cloned();
     let keys = keys::concrete(config.agents.keys().map(String::as_str));
@@ -43,8 +43,7 @@ pub fn entries(config: &Config) -> Vec<(String, Value)> {
     shown.map(|(path, _, value)| (path.clone(), value.clone())).collect()
 }
 
-/// Those of [`entries`] that decide what a run does: without the values of algorithms' tables that every agent has taken over or
-/// replaced.
+/// Returns the [`entries`] that determine a run: omits values of algorithms' tables that every agent inherits or overrides.
 pub fn effective(config: &Config) -> Vec<(String, Value)> {
     let inherited: Vec<&str> =
         keys::KEYS.iter().filter(|key| key.is_inherited()).map(|key| key.declared.name).collect();
@@ -55,7 +54,7 @@ pub fn effective(config: &Config) -> Vec<(String, Value)> {
     entries(config).into_iter().filter(|(path, _)| decides(path)).collect()
 }
 
-/// The value of a key that [`entries`] leaves out, as text: its default, if it has one.
+/// Returns the default of a key that [`entries`] omits, as text.
 pub fn default_text(path: &str) -> Option<String> {
     let key = keys::find(path)?;
     key.default().as_ref().map(inline)
@@ -85,7 +84,7 @@ fn render(config: &Config, origins: Option<&Origins>) -> String {
     text
 }
 
-/// A value on one line. Numbers are written as people write them (1e-8, not 0.00000001) and read back exactly.
+/// Renders a value on one line. Numbers are short (1e-8, not 0.00000001) and read back exactly.
 pub fn inline(value: &Value) -> String {
     match value {
         Value::Float(number) if number.is_finite() => format!("{number:?}"),
@@ -95,7 +94,7 @@ pub fn inline(value: &Value) -> String {
                 table.iter().map(|(name, value)| format!("{} = {}", toml_key(name), inline(value))).collect();
             format!("{{ {} }}", pairs.join(", "))
         }
-        // `Value`'s own text may spread long strings over several lines.
+        // `Value`'s own `Display` may spread long strings over several lines.
         Value::String(text) => quoted(text),
         other => other.to_string(),
     }
@@ -106,7 +105,7 @@ fn toml_key(name: &str) -> String {
     if bare { name.to_owned() } else { quoted(name) }
 }
 
-/// A basic TOML string.
+/// Renders a basic TOML string.
 fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {

@@ -1,4 +1,4 @@
-//! Loading from the outside: what users write, and what they are told.
+//! Loading from the outside: written configurations and the resulting values and messages.
 
 use super::keys::{self, KEYS, Kind};
 use super::origin::Origin;
@@ -6,7 +6,7 @@ use super::presets::PRESETS;
 use super::*;
 use stepladder_core::section::Choice;
 
-/// A file in a folder of its own; its path in messages is replaced by `run.toml`.
+/// A file in its own folder; its path in messages is replaced by `run.toml`.
 pub(super) struct File {
     folder: tempfile::TempDir,
 }
@@ -95,7 +95,7 @@ fn keys_say_what_the_structs_take() {
             load(&file.path(), std::slice::from_ref(&set))
         };
         for value in good {
-            // A value of the right type may still be refused for its size.
+            // A value of the right type may still be out of range.
             let result = attempt(&value);
             assert!(
                 matches!(result, Ok(_) | Err(ConfigError::Invalid { .. })),
@@ -178,7 +178,7 @@ fn later_layers_win_and_origins_say_so() {
     assert_eq!(origin("agents.flat.batch_tokens"), "default");
     assert_eq!(origin("algo.adamw.clip"), "--set");
     assert_eq!(loaded.origins["algo.adamw.clip"], Origin::Set("algo.bc.clip=0.5".to_owned()));
-    // Nothing of the chain is needed to read the outcome again.
+    // A resolved configuration reads back without the other layers.
     assert_eq!(from_resolved(&loaded.text, "resolved.toml").unwrap(), loaded.config);
 }
 
@@ -397,7 +397,7 @@ fn values_of_the_wrong_type() {
     assert_eq!(
         set_message(&["agents.flat=true"]),
         format!(
-            "--set agents.flat=true: agents.flat is true (a truth value); expected a table with {every_key}, or false to leave it out"
+            "--set agents.flat=true: agents.flat is true (a truth value); expected a table with {every_key}, or false to omit it"
         )
     );
     assert_eq!(
@@ -505,7 +505,7 @@ fn malformed_sets() {
             "--set seed=99999999999999999999: a number is too large: whole numbers end at 2^63 - 1, others at 1.8e308; {example}"
         )
     );
-    // A value cannot smuggle in further keys.
+    // A value cannot add further keys.
     assert_eq!(
         set_message(&["env.id=a\nseed=2"]),
         "demo: env.id is \"a\\nseed=2\" (--set); known are household, alfworld, sokoban, scienceworld"

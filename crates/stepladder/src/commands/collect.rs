@@ -1,4 +1,4 @@
-//! `collect`: a trained agent plays, the trace is written.
+//! `collect`: plays tasks with a trained agent and writes the trace.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;

@@ -1,4 +1,4 @@
-//! `curves`: methods that learn by playing, from the same starting policy, against what they played and wrote.
+//! `curves`: learning curves of online algorithms that start from the same policy.
 
 use std::io::Write;
 

@@ -1,4 +1,4 @@
-//! `data status|get`: what the data root holds, and fetching.
+//! `data status|get`: status of the data root, and fetching.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ pub(super) fn run(command: DataCommand) -> Result<()> {
     }
 }
 
-/// Official data sets with the families that read them.
+/// Lists official data sets with the families that read them.
 pub(super) fn sets() -> impl Iterator<Item = (&'static Family, &'static DataSet)> {
     envs::families().into_iter().flat_map(|family| family.data.iter().map(move |set| (family, set)))
 }
@@ -33,7 +33,7 @@ fn status(data: Option<&Path>) {
         None => say("no data root: set STEPLADDER_DATA or pass --data DIR"),
     }
     for (_, set) in sets() {
-        let state = data.map_or_else(|| "not looked for".to_owned(), |root| (set.state)(root));
+        let state = data.map_or_else(|| "not checked".to_owned(), |root| (set.state)(root));
         say(format_args!(
             "{}: {state}\n  place:   <data root>/{}\n  origin:  {}\n  licence: {}",
             set.name, set.place, set.origin, set.licence

@@ -1,4 +1,4 @@
-//! `demonstrate`: the expert plays, the trace is written.
+//! `demonstrate`: plays tasks with the expert and writes the trace.
 
 use std::num::NonZeroUsize;
 
@@ -22,7 +22,7 @@ use stepladder_train::trace_file;
 
 pub(super) fn run(arguments: &Demonstrate) -> Result<()> {
     if !(0.0..1.0).contains(&arguments.noise) {
-        return Err(Usage(format!("--noise {} must lie in [0, 1)", arguments.noise)).into());
+        return Err(Usage(format!("--noise {} must be in [0, 1)", arguments.noise)).into());
     }
     let env = envs::open_with(None, &arguments.env, arguments.data.as_deref(), &arguments.options.pairs)?;
     let count = arguments.count.map_or(0, NonZeroUsize::get);
@@ -75,7 +75,7 @@ pub(super) fn run(arguments: &Demonstrate) -> Result<()> {
             sum_up(
                 on_stdout,
                 format_args!(
-                    "{} subtasks, {} actions in the median, {:.1} % named after what they touch; {} prompts, {:.2} % with two labels",
+                    "{} subtasks with a median of {} actions, {:.1} % named after their objects; {} prompts, {:.2} % with contradictory labels",
                     labels.subtasks,
                     labels.median_actions,
                     100.0 * labels.named,

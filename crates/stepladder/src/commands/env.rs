@@ -58,7 +58,7 @@ pub(super) fn run(command: EnvCommand) -> Result<()> {
     }
 }
 
-/// Options of an environment for one command.
+/// Reads the options of an environment for one command.
 fn read(options: &EnvOptions, id: &str, reader: Reader) -> Result<Options> {
     let pairs = options.pairs.iter().map(|(key, value)| (&**key, &**value));
     Ok(envs::named(id)?.options(reader, pairs)?)
@@ -115,7 +115,7 @@ fn play(registered: &Registered, split: &str, number: usize, with_expert: bool) 
         if input.read_until(b'\n', &mut line)? == 0 {
             return Ok(());
         }
-        // A terminal may send other encodings; what is no UTF-8 is an action that no game knows.
+        // A terminal may send other encodings; text that is not UTF-8 is an action that no game knows.
         let line = String::from_utf8_lossy(&line);
         let action = match line.trim() {
             "?" => {

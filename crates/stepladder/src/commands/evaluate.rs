@@ -1,4 +1,4 @@
-//! `evaluate`: a trained agent on a split.
+//! `evaluate`: evaluates a trained agent on a split.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;

@@ -1,4 +1,4 @@
-//! `data get`: official sets that this program fetches itself.
+//! `data get`: official sets that this program fetches.
 
 use std::io::{Cursor, Read, Write};
 use std::path::Path;
@@ -18,10 +18,10 @@ use super::data::sets;
 use super::{Usage, say};
 use stepladder_train::output::Output;
 
-/// No archive is nearly as large.
+/// Size limit in bytes, far above that of any archive.
 const LARGEST: u64 = 64 << 20;
 
-/// Option of a family that chooses between the archives of a data set.
+/// Option of a family that selects an archive of a data set.
 const VERSION: &str = "version";
 
 pub(super) fn run(name: &str, pairs: &Pairs, from: Option<&Path>, data: Option<&Path>) -> Result<()> {
@@ -29,7 +29,7 @@ pub(super) fn run(name: &str, pairs: &Pairs, from: Option<&Path>, data: Option<&
     let Some((family, set)) = sets().find(|(_, set)| set.name == name && fetched(set)) else {
         let names: Vec<&str> = sets().filter(|(_, set)| fetched(set)).map(|(_, set)| set.name).collect();
         return Err(Usage(format!(
-            "`{name}` is not fetched by this program, only {} is; `stepladder data status` says where each set comes from",
+            "this program cannot fetch `{name}`, only {}; `stepladder data status` lists the origin of each set",
             names.join(", ")
         ))
         .into());
@@ -42,11 +42,11 @@ pub(super) fn run(name: &str, pairs: &Pairs, from: Option<&Path>, data: Option<&
         .iter()
         .find(|archive| wanted.is_none_or(|version| version == archive.version))
         .with_context(|| format!("{name} has no archive of version {}", wanted.unwrap_or_default()))?;
-    let root = data
-        .ok_or_else(|| Usage("say where the data go: set STEPLADDER_DATA or pass --data DIR".to_owned()))?;
+    let root =
+        data.ok_or_else(|| Usage("no data root: set STEPLADDER_DATA or pass --data DIR".to_owned()))?;
     let place = root.join(archive.place);
     if whole(&place, archive) {
-        say(format_args!("{name} {} is there and whole: {}", archive.version, place.display()));
+        say(format_args!("{name} {} is present and complete: {}", archive.version, place.display()));
         return Ok(());
     }
     let bytes = match from {
@@ -73,18 +73,18 @@ fn download(url: &str) -> Result<Vec<u8>> {
     })
 }
 
-/// Whether every file is there as it was published.
+/// Whether every file is present as it was published.
 fn whole(place: &Path, archive: &Archive) -> bool {
     let is =
         |file: &ArchiveFile| fs::read(place.join(file.name)).is_ok_and(|bytes| sha256(&bytes) == file.sha256);
     archive.files.iter().all(is)
 }
 
-/// Checks an archive, takes its files out, and puts them into the directory, each under its name only when it is complete.
-/// Other files there stay.
+/// Checks an archive and extracts its files into the directory, each under its name only when it is complete. Keeps other files
+/// there.
 fn install(bytes: &[u8], published: &Archive, place: &Path) -> Result<()> {
     expect("the archive", bytes, published.sha256)?;
-    let mut archive = ZipArchive::new(Cursor::new(bytes)).context("the archive is no zip archive")?;
+    let mut archive = ZipArchive::new(Cursor::new(bytes)).context("the archive is not a zip archive")?;
     let mut take = |file: &ArchiveFile| -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let inside = file.inside;
@@ -174,7 +174,7 @@ mod tests {
         };
         let error = refused(&good[1..], &of(&good));
         assert!(error.starts_with("the archive is not the published one: its SHA-256 is "), "{error}");
-        assert!(refused(b"no zip", &of(b"no zip")).starts_with("the archive is no zip archive"));
+        assert!(refused(b"no zip", &of(b"no zip")).starts_with("the archive is not a zip archive"));
         let lacking = zipped(&[("types", "types")]);
         assert!(refused(&lacking, &of(&lacking)).contains("the archive holds no inner/jar"));
         let other = zipped(&[("jar", "another"), ("types", "types")]);

@@ -1,4 +1,4 @@
-//! `horizon`: what becomes of each agent of a run as tasks get longer.
+//! `horizon`: success and cost of each agent of a run as a function of task length.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -16,13 +16,13 @@ use stepladder_train::envs;
 use stepladder_train::horizon::{Cell, Horizon};
 use stepladder_train::play::Policy;
 
-/// Episodes at once: as few as keep what is kept of their prompts well below its limit (`stepladder_model::local`), also
-/// for the longest histories.
+/// Number of concurrent episodes, small enough that their cached prompts stay well below the cache limit
+/// (`stepladder_model::local`), also for the longest histories.
 const SLOTS: usize = 8;
 
 pub(super) fn run(arguments: &cli::Horizon) -> Result<()> {
     let (run, config, _) = RunDir::open(&arguments.run)?;
-    // Before an hour is spent on the first cell.
+    // Checked before the first cell, which can take an hour.
     for &goals in &arguments.goals {
         envs::named(env(arguments, &config))?.known_split(&split(arguments, goals)).context("--goals")?;
     }
@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &cli::Horizon) -> Result<()> {
     for agent in config.agents.keys() {
         for &goals in &arguments.goals {
             let path = run.agent(agent).join(format!("horizon-{}-{goals}.json", arguments.split));
-            // What was measured of these weights once is not measured again.
+            // A cell that was measured with the same weights is not repeated.
             let newest = Policy::of_run(&run, &config, agent, Device::Cpu)?.checkpoint;
             if !path.exists() || !Cell::is_current(&path, &newest, arguments.episodes.get())? {
                 replace_file(&path, &evaluate(arguments, env(arguments, &config), agent, goals)?)?;
@@ -59,17 +59,17 @@ pub(super) fn run(arguments: &cli::Horizon) -> Result<()> {
     Ok(())
 }
 
-/// The environment whose chains are played.
+/// Returns the environment whose chains are played.
 fn env<'a>(arguments: &'a cli::Horizon, config: &'a Config) -> &'a str {
     arguments.env.as_deref().unwrap_or(&config.env.id)
 }
 
-/// The split with chains of so many goals.
+/// Returns the split with chains of this number of goals.
 fn split(arguments: &cli::Horizon, goals: u32) -> String {
     format!("{}-goals-{goals}", arguments.split)
 }
 
-/// A process of its own for each cell, so that its peak memory is its own.
+/// Evaluates a cell in its own process, so that the peak memory is that of the cell.
 fn evaluate(arguments: &cli::Horizon, env: &str, agent: &str, goals: u32) -> Result<String> {
     let program = std::env::current_exe().context("cannot find this program to start it again")?;
     let split = split(arguments, goals);

@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: Cli) -> Result<()> {
     }
 }
 
-/// Drops broken episodes of what is to be written as data, and says so; an error if they are too many.
+/// Drops and reports aborted episodes of data to be written; an error if there are too many.
 pub(crate) fn whole(episodes: &mut Vec<Episode>) -> Result<Dropped> {
     let dropped = Dropped::take_from(episodes)?;
     if !dropped.is_none() {
@@ -55,27 +55,27 @@ pub(crate) fn whole(episodes: &mut Vec<Episode>) -> Result<Dropped> {
     Ok(dropped)
 }
 
-/// An error if some episodes broke off; what was played is already written then.
+/// Returns an error if some episodes were aborted. The other episodes have already been written.
 pub(crate) fn all_played(episodes: &[Episode]) -> Result<()> {
     broken(episodes).map_or(Ok(()), |text| Err(anyhow!(text)))
 }
 
-/// Refuses two things on standard output, of which nobody could tell one from the other.
+/// Refuses to write both a trace and JSON to standard output.
 fn one_on_stdout(output: &Output, json: bool) -> Result<()> {
     if output.is_stdout() && json {
         let problem =
             format!("the episodes go to standard output ({}), and so would --json", output.path().display());
-        return Err(Usage(problem + ": leave one of them out").into());
+        return Err(Usage(problem + ": omit one of them").into());
     }
     Ok(())
 }
 
-/// A line about what was done: on standard error where the episodes themselves go to standard output.
+/// Prints a summary, to standard error if the episodes go to standard output.
 fn sum_up(on_stdout: bool, text: impl fmt::Display) {
     if on_stdout { note!("{text}") } else { say(text) }
 }
 
-/// The two files of a report, a table and a plot, named without extension; opened before anything is computed for them.
+/// Opens the two files of a report, a table and a plot, named without extension, before the computation starts.
 fn report(path: &Path) -> Result<(Output, Output)> {
     if path == Path::new("-") {
         let problem =

@@ -1,4 +1,4 @@
-//! The generated reference pages: command line, configuration, presets, metrics.
+//! `reference`: generated reference pages of command line, configuration, presets, metrics.
 
 use std::fmt::Write;
 
@@ -35,7 +35,7 @@ fn cli() -> String {
     text
 }
 
-/// Table of the options that environments declare.
+/// Renders a table of the options that environments declare.
 fn options(text: &mut String) {
     text.push_str(
         "\n## Options of environments\n\nGiven as `--option KEY=VALUE`; those of playing also in a configuration (`[env]`).\n\n\

@@ -1,4 +1,4 @@
-//! `study`: the same configuration with several seeds, each in a process of its own, then one table.
+//! `study`: one configuration with several seeds, each in its own process, then one table.
 
 use std::collections::BTreeSet;
 use std::process::{Command, Output};
@@ -13,7 +13,7 @@ use stepladder_train::config::{self, Config};
 use stepladder_train::directory::{RunDir, replace_file};
 
 pub(super) fn run(arguments: &Study) -> Result<()> {
-    // Before an hour is spent on the first seed.
+    // Checked before the first seed, which can take an hour.
     let loaded = config::load(&arguments.config, &arguments.sets)?;
     let mut seen = BTreeSet::new();
     if let Some(twice) = arguments.seeds.iter().find(|seed| !seen.insert(**seed)) {
@@ -37,7 +37,7 @@ pub(super) fn run(arguments: &Study) -> Result<()> {
             let found = Config { seed: loaded.config.seed, ..found };
             if config::effective(&found) != config::effective(&loaded.config) {
                 bail!(
-                    "{} was begun with another configuration: choose another --dir, or give it the same one",
+                    "{} was begun with another configuration: choose another --dir, or use the same configuration",
                     directory.display()
                 );
             }
@@ -57,13 +57,10 @@ pub(super) fn run(arguments: &Study) -> Result<()> {
             ended => ended?,
         };
         if !directory.join("config.toml").exists() {
-            bail!("seed {seed} could not be started; the message before this one says why");
+            bail!("seed {seed} could not be started; see the message above");
         }
         if !status.success() || !directory.join("table.txt").exists() {
-            bail!(
-                "seed {seed} is not complete; the same command goes on where {} stands",
-                directory.display()
-            );
+            bail!("seed {seed} is not complete; the same command continues {}", directory.display());
         }
         runs.push(directory);
     }

@@ -1,4 +1,4 @@
-//! `train`: a new run, or the continuation of one.
+//! `train`: starts a run, or continues one.
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ pub(super) fn run(arguments: &Train) -> Result<()> {
     Ok(())
 }
 
-/// A path as a shell takes it.
+/// Quotes a path for a shell.
 fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%".contains(c);

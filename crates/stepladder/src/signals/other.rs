@@ -1,4 +1,4 @@
-//! Where there are no signals, Ctrl-C is a request.
+//! Fallback for systems without Unix signals: Ctrl-C is the only request.
 
 use std::process::{Command, Output};
 use std::sync::LazyLock;
@@ -11,24 +11,24 @@ use super::{Flag, INTERRUPT};
 
 static ASKED: AtomicBool = AtomicBool::new(false);
 
-/// The signal that asked this process to end.
+/// Returns the signal that asked this process to end.
 pub(crate) fn received() -> Option<i32> {
     ASKED.load(Ordering::Relaxed).then_some(INTERRUPT)
 }
 
-/// Nothing to do: Ctrl-C ends the process.
+/// Does nothing: Ctrl-C ends the process by default.
 pub(crate) fn listen() -> Result<()> {
     Ok(())
 }
 
 static STOP: LazyLock<Flag> = LazyLock::new(Flag::default);
 
-/// The flag that [`finish_first`] has requests set.
+/// Returns the flag that requests set after [`finish_first`].
 pub(crate) fn stop() -> Flag {
     STOP.clone()
 }
 
-/// From now on the first request sets the flag, and the command ends by itself.
+/// Makes the first request set the returned flag instead of ending the process.
 pub(crate) fn finish_first() -> Flag {
     let flag = stop();
     let heard = ctrlc::set_handler(move || {
@@ -44,10 +44,10 @@ pub(crate) fn finish_first() -> Flag {
     stop()
 }
 
-/// Runs this program again to its end; Ctrl-C reaches both.
+/// Runs this program as a child to its end; Ctrl-C reaches both processes.
 ///
 /// # Errors
-/// If it cannot be started.
+/// If the child cannot be started.
 pub(crate) fn run(command: &mut Command) -> Result<Output> {
     let child = command.spawn();
     let child = child.with_context(|| format!("cannot start {}", command.get_program().to_string_lossy()))?;

@@ -1,4 +1,4 @@
-//! Signals of Unix.
+//! Unix signals.
 
 use std::io;
 use std::process::{Child, Command, Output};
@@ -15,16 +15,16 @@ use signal_hook::low_level;
 use super::{Flag, Stopped};
 use stepladder_train::output;
 
-/// Names the process that started this one and passes signals on to it.
+/// Variable with the id of the parent process of this program, which forwards signals.
 const PARENT: &str = "STEPLADDER_PARENT";
 
-/// What a request does.
+/// Reaction to a request.
 enum Manner {
-    /// The process ends.
+    /// Ends the process.
     End,
-    /// The command is told to end by itself.
+    /// Sets the flag.
     Finish,
-    /// The child is told.
+    /// Forwards the signal to the child.
     PassOn(Pid),
 }
 
@@ -39,19 +39,19 @@ fn state() -> MutexGuard<'static, State> {
     STATE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The first signal that asked this process to end.
+/// Returns the first signal that asked this process to end.
 pub(crate) fn received() -> Option<i32> {
     state().received
 }
 
-/// Listens from now on, in a thread of its own.
+/// Starts a thread that handles signals.
 ///
 /// # Errors
-/// If the system refuses to.
+/// If the system refuses to install a handler.
 pub(crate) fn listen() -> Result<()> {
     let managed = under_a_parent();
     let asking = [SIGINT, SIGTERM, SIGHUP];
-    // `nohup` has it ignored, so that a run outlives its terminal.
+    // `nohup` ignores SIGHUP, so that a run outlives its terminal.
     let asking = asking.iter().filter(|&&signal| signal != SIGHUP || !ignored(signal));
     let mut signals = Signals::new(asking).context("cannot listen for signals")?;
     let wait = move || {
@@ -99,21 +99,21 @@ fn on_signal(signal: i32, managed: bool) {
 
 static STOP: LazyLock<Flag> = LazyLock::new(Flag::default);
 
-/// The flag that [`finish_first`] has requests set.
+/// Returns the flag that requests set after [`finish_first`].
 pub(crate) fn stop() -> Flag {
     STOP.clone()
 }
 
-/// From now on the first request sets the flag, and the command ends by itself.
+/// Makes the first request set the returned flag instead of ending the process.
 pub(crate) fn finish_first() -> Flag {
     state().manner = Manner::Finish;
     stop()
 }
 
-/// Runs this program again to its end and passes requests on to it. Streams that `command` declares as pipes are read.
+/// Runs this program as a child to its end and forwards requests to it. Reads streams that `command` declares as pipes.
 ///
 /// # Errors
-/// If it cannot be started, or [`Stopped`] if it or this process was asked to end.
+/// If the child cannot be started, or [`Stopped`] if the child or this process was asked to end.
 pub(crate) fn run(command: &mut Command) -> Result<Output> {
     let child = {
         let mut state = state();
@@ -127,7 +127,7 @@ pub(crate) fn run(command: &mut Command) -> Result<Output> {
     };
     let ended = child.wait_with_output();
     let mut state = state();
-    // Between children and after the last one nothing has to be passed on.
+    // Between children and after the last one there is no child to forward to.
     state.manner = Manner::End;
     let asked = state.received.is_some();
     drop(state);
@@ -143,8 +143,8 @@ fn spawn(command: &mut Command) -> Result<Child> {
     spawned.with_context(|| format!("cannot start {}", command.get_program().to_string_lossy()))
 }
 
-/// Whether another process of this program started this one and passes signals on. If that process is killed, this one
-/// receives SIGTERM (Linux).
+/// Whether another process of this program started this one and forwards signals. If that process is killed, this one receives
+/// SIGTERM (Linux).
 #[expect(clippy::disallowed_methods, reason = "a parent names itself there")]
 fn under_a_parent() -> bool {
     let parent = std::env::var(PARENT).ok().and_then(|text| Pid::from_raw(text.parse().ok()?));
@@ -156,7 +156,7 @@ fn under_a_parent() -> bool {
     true
 }
 
-/// Whether a signal was ignored when this process began.
+/// Whether the process inherited a signal as ignored.
 fn ignored(signal: i32) -> bool {
     let status = fs_err::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

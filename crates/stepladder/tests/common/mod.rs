@@ -1,4 +1,4 @@
-//! The program as a process.
+//! Runs the program as a process.
 #![allow(unreachable_pub)]
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "the helpers of a test are tests")]
@@ -11,7 +11,7 @@ use serde_json::Value;
 use stepladder_core::trace::{self, Episode};
 use stepladder_testing::{data_root, skip};
 
-/// A folder with `tiny.toml` in it, in which commands run.
+/// Creates a folder with `tiny.toml` in which commands run.
 pub(crate) fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tiny.toml");
@@ -19,17 +19,17 @@ pub(crate) fn folder() -> tempfile::TempDir {
     folder
 }
 
-/// `stepladder` in a folder, without what the caller's environment says.
+/// Prepares `stepladder` in a folder, without the caller's environment variables.
 pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stepladder"));
     command.args(arguments).current_dir(folder);
     command.env_remove("STEPLADDER_DATA").env_remove("RUST_BACKTRACE");
-    // In place already, so the program need not start itself again.
+    // Already set, so that the program need not restart itself.
     command.envs([("OMP_WAIT_POLICY", "passive"), ("GOMP_SPINCOUNT", "0"), ("OMP_NUM_THREADS", "1")]);
     command
 }
 
-/// How a command ended.
+/// Exit code and output of a command.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) code: Option<i32>,
@@ -37,7 +37,7 @@ pub(crate) struct Outcome {
     pub(crate) err: String,
 }
 
-/// Runs to the end; whatever happens, nothing may panic.
+/// Waits for a command, which must not panic.
 pub(crate) fn finish(command: Command) -> Outcome {
     let output = assert_cmd::Command::from_std(command).timeout(Duration::from_secs(300)).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -46,24 +46,24 @@ pub(crate) fn finish(command: Command) -> Outcome {
     outcome
 }
 
-/// Runs to the end.
+/// Runs a command to its end.
 pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Outcome {
     finish(command(folder, arguments))
 }
 
-/// Standard output of a command that must succeed.
+/// Returns the standard output of a command that must succeed.
 pub(crate) fn ok(folder: &Path, arguments: &[&str]) -> String {
     let outcome = run(folder, arguments);
     assert_eq!(outcome.code, Some(0), "{arguments:?}: {outcome:#?}");
     outcome.out
 }
 
-/// The one JSON value that a command prints.
+/// Returns the one JSON value that a command prints.
 pub(crate) fn json(folder: &Path, arguments: &[&str]) -> Value {
     serde_json::from_str(&ok(folder, arguments)).unwrap()
 }
 
-/// A command that must fail with this code and exactly this message at the end of standard error.
+/// Expects a command to fail with this code and exactly this message at the end of standard error.
 pub(crate) fn refused(folder: &Path, arguments: &[&str], code: i32, message: &str) {
     let outcome = run(folder, arguments);
     assert_eq!(outcome.code, Some(code), "{arguments:?}: {outcome:#?}");
@@ -71,7 +71,7 @@ pub(crate) fn refused(folder: &Path, arguments: &[&str], code: i32, message: &st
     assert_eq!(outcome.err[start..], format!("error: {message}\n"), "{arguments:?}");
 }
 
-/// Episodes of a trace, compressed or not.
+/// Reads the episodes of a trace, compressed or not.
 pub(crate) fn episodes(path: &Path) -> Vec<Episode> {
     let bytes = fs_err::read(path).unwrap();
     let compressed = path.extension().is_some_and(|extension| extension == "zst");
@@ -79,7 +79,7 @@ pub(crate) fn episodes(path: &Path) -> Vec<Episode> {
     trace::read(text.as_slice()).collect::<Result<_, _>>().unwrap()
 }
 
-/// Every file below a directory, sorted, relative to it.
+/// Lists every file below a directory, sorted, as a relative path.
 pub(crate) fn files(directory: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut open = vec![directory.to_owned()];
@@ -97,7 +97,7 @@ pub(crate) fn files(directory: &Path) -> Vec<String> {
     found
 }
 
-/// Complete checkpoints of an agent of a run, oldest first.
+/// Lists the complete checkpoints of an agent of a run, oldest first.
 pub(crate) fn checkpoints(run: &Path, agent: &str) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = fs_err::read_dir(run.join(agent).join("checkpoints"))
         .into_iter()
@@ -109,13 +109,13 @@ pub(crate) fn checkpoints(run: &Path, agent: &str) -> Vec<PathBuf> {
     found
 }
 
-/// The lines of `metrics.jsonl` of an agent.
+/// Reads the lines of `metrics.jsonl` of an agent.
 pub(crate) fn metrics(run: &Path, agent: &str) -> Vec<Value> {
     let text = fs_err::read_to_string(run.join(agent).join("metrics.jsonl")).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// The data root with a simulator in it; the test is skipped where there is none, or no Java to run it.
+/// Returns the data root if it holds a simulator and Java is installed; otherwise the test is skipped.
 pub(crate) fn playable() -> Option<PathBuf> {
     let root = data_root("scienceworld/1.2.3/scienceworld.jar")?;
     if Command::new("java").arg("-version").output().is_err() {

@@ -1,4 +1,4 @@
-//! Whether the names in a configuration mean something: environments, splits, agents. Needs no data.
+//! Validation of the names in a configuration: environments, splits, agents. Needs no data.
 
 use stepladder_env::{EnvError, Family, Reader};
 
@@ -7,7 +7,7 @@ use super::{Config, Findings};
 use crate::config::shorten;
 use crate::envs;
 
-/// Agents are directories of a run and rows of its table; these names are taken, in any case.
+/// Reserved names, in any case: agents are directories of a run and rows of its table.
 const TAKEN: [(&str, &str); 2] =
     [("lock", "a run directory has a file of this name"), ("expert", "tables have a row of this name")];
 
@@ -15,7 +15,7 @@ const TAKEN: [(&str, &str); 2] =
 const LONGEST_NAME: usize = 64;
 
 impl Findings<'_> {
-    /// The environment of the run, its splits, and those that are played besides.
+    /// Checks the environment of the run, its splits, and further splits that are played.
     pub(super) fn names(&mut self, config: &Config) {
         let id = &config.env.id;
         let Ok(family) = envs::named(id) else {
@@ -37,7 +37,7 @@ impl Findings<'_> {
         }
     }
 
-    /// Options that the environment lacks, and capabilities that the demonstrations need.
+    /// Checks the options of the environment, and the capabilities that the demonstrations need.
     fn capabilities(&mut self, config: &Config, family: &Family) {
         for (key, value) in config.env.options() {
             if let Err(error) = family.options(Reader::Play, [(&*key, &*value)]) {
@@ -80,7 +80,7 @@ impl Findings<'_> {
         self.unless(false, key, value, &allowed);
     }
 
-    /// An `ENV/SPLIT` that agents of the run play.
+    /// Checks an `ENV/SPLIT` that agents of the run play.
     fn target(&mut self, key: &str, run: &Family, target: &str, value: String, example: &str) {
         let pair = target.split_once('/').filter(|(id, split)| !id.is_empty() && !split.is_empty());
         let Some((id, split)) = pair.filter(|(_, split)| !split.contains('/')) else {
@@ -105,7 +105,7 @@ impl Findings<'_> {
         self.split(key, family, split, value);
     }
 
-    /// Names of agents, which become directories.
+    /// Checks names of agents, which become directories.
     pub(super) fn agent_names(&mut self, config: &Config) {
         let mut before: Vec<&str> = Vec::new();
         for name in config.agents.keys() {
@@ -135,7 +135,7 @@ fn quoted(name: &str) -> String {
     format!("{:?}", shorten(name))
 }
 
-/// What is allowed, and what was probably meant.
+/// Renders the allowed names and a suggestion.
 fn one_of<'a>(lead: &str, list: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let meant = nearest(name, known).map(|name| format!("; did you mean {name}?")).unwrap_or_default();
     format!("{lead} {list}{meant}")

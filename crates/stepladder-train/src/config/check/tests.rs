@@ -1,4 +1,4 @@
-//! What a configuration is refused for, all at once and with the place of every value.
+//! Rejected configurations: all violations at once, each with the origin of its value.
 
 use super::super::tests::{File, message, set_message, with};
 use super::super::*;

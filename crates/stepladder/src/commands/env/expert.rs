@@ -1,4 +1,4 @@
-//! `env play --expert`: the expert plays in all roles of a STEP-HRL agent.
+//! `env play --expert`: the expert in all roles of a STEP-HRL agent.
 
 use anyhow::{Result, bail};
 use stepladder_agent::himac::Blueprint;
@@ -10,7 +10,7 @@ use stepladder_env::Env;
 use crate::commands::say;
 use stepladder_train::envs::Registered;
 
-/// Plays an episode that has begun to its end, and shows every subtask, action and answer.
+/// Plays a started episode to its end, and prints every subtask, action and observation.
 pub(super) fn play(registered: &Registered, env: &mut dyn Env, start: &Start, limit: u32) -> Result<()> {
     let expert = registered.expert()?;
     let mut agent = AgentSpec::from(AgentKind::StepHrl).make(limit, &Blueprint::Own);
