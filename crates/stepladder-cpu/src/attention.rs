@@ -1,7 +1,7 @@
-//! Attention of one row's new tokens to all its tokens, wherever their keys and values lie.
+//! Attention of one row's new tokens to all its tokens, whose keys and values may be in several segments.
 //!
-//! Every query sums over its tokens in their order, so neither the segments nor the other queries of a call change its
-//! result.
+//! Every query sums over its tokens in order, so its result does not depend on the segments or on the other queries of a
+//! call.
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -11,10 +11,10 @@ use super::segment::{KvShape, Segment};
 /// Consecutive tokens of a segment: first, count.
 pub(crate) type Run<'a> = (&'a Segment, usize, usize);
 
-/// Queries that are computed together at most.
+/// Maximum number of queries that are computed together.
 const TOGETHER: usize = 8;
 
-/// One row of one layer.
+/// Attention of one row in one layer.
 pub(crate) struct Attention<'a> {
     pub(crate) shape: KvShape,
     /// Query heads.
@@ -22,22 +22,22 @@ pub(crate) struct Attention<'a> {
     pub(crate) layer: usize,
     /// All tokens of the row.
     pub(crate) runs: &'a [Run<'a>],
-    /// Queries of the last tokens, a row of `[heads, head]` (and more) every `stride` numbers.
+    /// Queries of the last tokens: a vector that begins with `[heads, head]` every `stride` elements.
     pub(crate) queries: &'a [f32],
     pub(crate) stride: usize,
-    /// Tokens that the first query sees; each further one sees one more.
+    /// Number of tokens that the first query attends to; one more for each further query.
     pub(crate) seen: usize,
-    /// How many queries.
+    /// Number of queries.
     pub(crate) count: usize,
-    /// `[count, out_stride]`; the first `heads · head` numbers of each are written.
+    /// `[count, out_stride]`; the first `heads · head` elements of each vector are written.
     pub(crate) out: &'a mut [f32],
     pub(crate) out_stride: usize,
-    /// Kept between calls for its memory.
+    /// Scratch memory, reused by the next call.
     pub(crate) scores: &'a mut Vec<f32>,
 }
 
 impl Attention<'_> {
-    /// softmax(q · kᵀ / √head) v, written to `out`.
+    /// Writes softmax(q · kᵀ / √head) v to `out`.
     pub(crate) fn compute(self, arch: Arch) {
         arch.dispatch(self);
     }
@@ -49,11 +49,11 @@ impl WithSimd for Attention<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
         let queries = self.count * self.heads / self.shape.heads;
-        // As many queries as leave registers for what they read.
+        // Keys and values need registers too.
         let most = if S::REGISTER_COUNT >= 32 { TOGETHER } else { TOGETHER / 2 };
-        let room = TOGETHER * line::<S>(self.seen + self.count - 1);
-        if self.scores.len() < room {
-            self.scores.resize(room, 0.0);
+        let needed = TOGETHER * line::<S>(self.seen + self.count - 1);
+        if self.scores.len() < needed {
+            self.scores.resize(needed, 0.0);
         }
         for head in 0..self.shape.heads {
             let mut from = 0;
@@ -76,7 +76,7 @@ impl WithSimd for Attention<'_> {
     }
 }
 
-/// Numbers from one query's scores to the next: whole registers, and one more that may be written over.
+/// Computes the stride of the scores: whole registers, and one more that may be overwritten.
 fn line<S: Simd>(tokens: usize) -> usize {
     tokens.next_multiple_of(S::F32_LANES) + S::F32_LANES
 }
@@ -88,9 +88,9 @@ struct Block<'a, const ROWS: usize> {
     head: usize,
     runs: &'a [Run<'a>],
     queries: [&'a [f32]; ROWS],
-    /// Tokens that each sees.
+    /// Number of tokens that each query attends to.
     seen: [usize; ROWS],
-    /// Tokens that the last sees.
+    /// Number of tokens that the last query attends to.
     most: usize,
     /// `[ROWS, line]`
     scores: &'a mut [f32],
@@ -98,7 +98,7 @@ struct Block<'a, const ROWS: usize> {
 }
 
 impl Attention<'_> {
-    /// Queries `from..from + ROWS` of a key head, counted token by token.
+    /// Computes the queries `from..from + ROWS` of a key head, ordered by token.
     #[inline(always)]
     fn block<S: Simd, const ROWS: usize>(&mut self, simd: S, head: usize, from: usize) {
         let (width, padded) = (self.shape.head, self.shape.padded());
@@ -121,7 +121,7 @@ impl Attention<'_> {
             line,
         };
         block.score::<S>(simd);
-        let shares = block.soften::<S>(simd, 1.0 / (width as f32).sqrt());
+        let inverse_sums = block.softmax::<S>(simd, 1.0 / (width as f32).sqrt());
         let mut column = 0;
         while column < padded {
             let two = column + 2 * S::F32_LANES <= padded;
@@ -139,12 +139,12 @@ impl Attention<'_> {
                 let first = tokens[row] * self.out_stride + columns[row];
                 let out = &mut self.out[first + column..first + until];
                 let (whole, rest) = S::as_mut_simd_f32s(out);
-                let share = simd.splat_f32s(shares[row]);
+                let inverse_sum = simd.splat_f32s(inverse_sums[row]);
                 for (out, &sum) in whole.iter_mut().zip(&sums[row]) {
-                    *out = simd.mul_f32s(sum, share);
+                    *out = simd.mul_f32s(sum, inverse_sum);
                 }
                 if !rest.is_empty() {
-                    simd.partial_store_f32s(rest, simd.mul_f32s(sums[row][whole.len()], share));
+                    simd.partial_store_f32s(rest, simd.mul_f32s(sums[row][whole.len()], inverse_sum));
                 }
             }
             column += S::F32_LANES * (1 + usize::from(two));
@@ -153,7 +153,7 @@ impl Attention<'_> {
 }
 
 impl<const ROWS: usize> Block<'_, ROWS> {
-    /// scores ← q · k of every query and token.
+    /// scores ← q · k for every query and token.
     #[inline(always)]
     fn score<S: Simd>(&mut self, simd: S) {
         let lanes = S::F32_LANES;
@@ -174,7 +174,7 @@ impl<const ROWS: usize> Block<'_, ROWS> {
                 let first = token % lanes;
                 for (row, &sum) in sums.iter().enumerate() {
                     let sum = if first == 0 { sum } else { simd.rotate_left_f32s(sum, first) };
-                    // What stands behind the tokens of this block is written over by the next.
+                    // The next block overwrites the elements after the tokens of this one.
                     let (out, _) = S::as_mut_simd_f32s(&mut self.scores[row * self.line + at..][..lanes]);
                     out[0] = sum;
                 }
@@ -188,12 +188,12 @@ impl<const ROWS: usize> Block<'_, ROWS> {
         }
     }
 
-    /// scores ← e^{scale (score - max)} for the tokens seen, 0 behind them; returns 1 / Σ of each query.
+    /// scores ← e^{scale (score - max)} for the tokens of each query, 0 after them; returns 1 / Σ of each query.
     #[inline(always)]
-    fn soften<S: Simd>(&mut self, simd: S, scale: f32) -> [f32; ROWS] {
+    fn softmax<S: Simd>(&mut self, simd: S, scale: f32) -> [f32; ROWS] {
         let (scale, lowest) = (simd.splat_f32s(scale), simd.splat_f32s(f32::NEG_INFINITY));
-        let mut shares = [0f32; ROWS];
-        for (row, share) in shares.iter_mut().enumerate() {
+        let mut inverse_sums = [0f32; ROWS];
+        for (row, inverse_sum) in inverse_sums.iter_mut().enumerate() {
             let (scores, _) = S::as_mut_simd_f32s(&mut self.scores[row * self.line..][..self.line]);
             let (whole, rest) = (self.seen[row] / S::F32_LANES, self.seen[row] % S::F32_LANES);
             let visible = simd.mask_between_m32s(0, rest as u32).mask();
@@ -216,15 +216,15 @@ impl<const ROWS: usize> Block<'_, ROWS> {
             for &score in scores.iter() {
                 sum = simd.add_f32s(sum, score);
             }
-            *share = 1.0 / simd.reduce_sum_f32s(sum);
+            *inverse_sum = 1.0 / simd.reduce_sum_f32s(sum);
             for score in hidden {
                 *score = simd.splat_f32s(0.0);
             }
         }
-        shares
+        inverse_sums
     }
 
-    /// Σ score · v over the tokens, for `ACROSS` registers of a head's values from `column` on.
+    /// Computes Σ score · v over the tokens, for `ACROSS` registers of a head's values from `column` on.
     #[inline(always)]
     fn gather<S: Simd, const ACROSS: usize>(&self, simd: S, column: usize) -> [[S::f32s; ACROSS]; ROWS] {
         let (lanes, padded) = (S::F32_LANES, self.shape.padded());
@@ -267,7 +267,7 @@ mod tests {
     use crate::testing::archs;
     use proptest::prelude::*;
 
-    /// A row of `known` tokens in pieces and `new` ones, and its heads.
+    /// A row of tokens in pieces and `new` tokens, with its heads.
     #[derive(Debug, Clone)]
     struct Case {
         pieces: Vec<(usize, usize, usize)>,
@@ -288,7 +288,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(60))]
 
-        /// As a naive loop does it, wherever keys and values lie; and to the last bit as in one segment, query by query.
+        /// Agrees with a naive loop for any segments; equals, to the last bit, the result of one segment and one query at a
+        /// time.
         #[test]
         fn attention_is_right_for_every_query(case in case()) {
             for arch in archs() {
@@ -311,7 +312,7 @@ mod tests {
         let write = |segment: &mut Segment, at: usize, token: usize| {
             segment.write(layer, at, &keys[token * width..][..width], &values[token * width..][..width]);
         };
-        // Pieces stand between tokens of others; the new ones come in two goes.
+        // Each piece is surrounded by tokens of other rows.
         let mut segments = Vec::new();
         let mut token = 0;
         for &(before, count, after) in &pieces {

@@ -1,4 +1,4 @@
-//! The next token of a row.
+//! Choice of the next token of a row.
 
 use pulp::Arch;
 use rand::RngExt;
@@ -6,11 +6,11 @@ use stepladder_rollout::generator::Sampling;
 
 use super::kernels::{largest_and_log_sum, weights};
 
-/// Weights whose sum is known while the place of a draw is looked for.
+/// Number of weights per partial sum in the search for a drawn token.
 const TOGETHER: usize = 64;
 
-/// The best token and its log-probability, or one drawn from softmax(logits / temperature) and its log-probability there.
-/// `scratch` is memory for as many numbers as there are logits.
+/// Returns the most likely token with its log-probability, or a token drawn from softmax(logits / temperature) with its
+/// log-probability in that distribution. `scratch` has the length of the logits.
 pub(crate) fn choose(
     arch: Arch,
     logits: &[f32],
@@ -28,17 +28,17 @@ pub(crate) fn choose(
         }
         place
     });
-    // Rounding may leave a crumb: the most likely token takes it.
+    // Rounding may leave a remainder, which counts as a draw of the most likely token.
     let id = drawn.or_else(|| logits.iter().position(|&logit| logit == largest)).unwrap_or(0);
     (id as u32, scale * (logits[id] - largest) - log_sum)
 }
 
-/// Where `share` of the sum of all weights is reached, from 0 to 1, and that sum.
-fn draw(weights: &[f32], share: f64) -> (Option<usize>, f64) {
+/// Returns the index at which the cumulative sum of the weights reaches `fraction`, from 0 to 1, of their sum, and the sum.
+fn draw(weights: &[f32], fraction: f64) -> (Option<usize>, f64) {
     let sum = |weights: &[f32]| weights.iter().map(|&weight| f64::from(weight)).sum::<f64>();
     let sums: Vec<f64> = weights.chunks(TOGETHER).map(sum).collect();
     let total = sums.iter().sum::<f64>();
-    let mut left = share * total;
+    let mut left = fraction * total;
     for (weights, (place, sum)) in weights.chunks(TOGETHER).zip(sums.into_iter().enumerate()) {
         if left > sum {
             left -= sum;
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn sampling_follows_the_tempered_distribution() {
-        // Two tokens stand behind a first group of impossible ones.
+        // The only possible tokens are the two after the first group.
         let mut probabilities = vec![0.0f32; TOGETHER + 2];
         [probabilities[0], probabilities[1], probabilities[TOGETHER + 1]] = [0.5, 0.3, 0.2];
         let logits: Vec<f32> = probabilities.iter().map(|p| p.ln().max(-1e9) + 3.0).collect();
@@ -87,8 +87,8 @@ mod tests {
     #[test]
     fn the_place_of_a_draw_is_where_its_share_is_reached() {
         let weights: Vec<f32> = (0..200).map(|at| if at % 50 == 49 { 1.0 } else { 0.0 }).collect();
-        for (share, place) in [(0.1, 49), (0.3, 99), (0.74, 149), (0.76, 199), (1.0, 199)] {
-            assert_eq!(draw(&weights, share), (Some(place), 4.0), "{share}");
+        for (fraction, place) in [(0.1, 49), (0.3, 99), (0.74, 149), (0.76, 199), (1.0, 199)] {
+            assert_eq!(draw(&weights, fraction), (Some(place), 4.0), "{fraction}");
         }
     }
 

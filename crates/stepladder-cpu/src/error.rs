@@ -1,28 +1,28 @@
-//! Why the engine refused or failed.
+//! Errors of the engine.
 
 use std::any::Any;
 
-/// Why the engine refused its input, or failed.
+/// Error of the engine: invalid input, or a failure.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CpuError {
-    /// Dimensions or matrices that make no decoder.
+    /// Dimensions or matrices do not form a decoder.
     #[error("the decoder's {0}")]
     Weights(String),
-    /// A prompt or a reply that the decoder cannot read.
+    /// A prompt or a reply is invalid for the decoder.
     #[error("prompt {index} of the call: {reason}")]
     Input {
-        /// Place among the prompts of the call, from 0.
+        /// Index of the prompt in the call, from 0.
         index: usize,
         /// The violation.
         reason: String,
     },
-    /// Gradients of another number of values than the last forward pass returned.
+    /// The number of gradients differs from the number of values of the last forward pass.
     #[error("{given} gradients were given for the {expected} values of the last forward pass")]
     Gradient {
-        /// Values of the last forward pass.
+        /// Number of values of the last forward pass.
         expected: usize,
-        /// Gradients given.
+        /// Number of gradients.
         given: usize,
     },
     /// A thread panicked.
@@ -30,7 +30,7 @@ pub enum CpuError {
     Thread(String),
 }
 
-/// The message of a panic.
+/// Returns the message of a panic.
 pub fn panic_message(payload: &(dyn Any + Send)) -> String {
     match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
         (Some(text), _) => (*text).to_owned(),

@@ -1,4 +1,4 @@
-//! The pending tokens of any rows in one pass.
+//! Forward pass over the pending tokens of several rows.
 
 use std::sync::Arc;
 
@@ -9,51 +9,51 @@ use super::kernels::{gate, normalise, rotate};
 use super::model::{Block, Model};
 use super::segment::{Segment, Source, Span};
 
-/// Tokens that pass through the second half of a block together.
+/// Number of tokens that pass through the second half of a block together.
 const TOGETHER: usize = 96;
 
-/// A prompt on the way to its reply.
+/// A prompt with its unfinished reply.
 #[derive(Debug)]
 pub(crate) struct Row {
-    /// Place among the prompts of a call.
+    /// Index among the prompts of a call.
     pub(crate) index: usize,
     pub(crate) prompt: Prompt,
     /// Prompt and reply so far.
     pub(crate) ids: Vec<u32>,
     pub(crate) reply: Reply,
-    /// Tokens that were computed elsewhere or are complete; `own` holds those behind them.
+    /// Tokens with keys and values in shared segments; `own` holds those of the tokens after them.
     pub(crate) spans: Vec<Span>,
     pub(crate) own: Segment,
 }
 
 impl Row {
-    /// Tokens in `spans`.
+    /// Returns the number of tokens in `spans`.
     pub(crate) fn known(&self) -> usize {
         self.spans.iter().map(|span| span.count).sum()
     }
 
-    /// Tokens that nothing is computed for yet.
+    /// Returns the number of tokens without keys and values.
     pub(crate) fn pending(&self) -> usize {
         self.ids.len() - self.known() - self.own.tokens()
     }
 
-    /// What `own` holds may be read by others from now on.
-    pub(crate) fn freeze(&mut self, room: usize) {
+    /// Moves the tokens of `own` to a segment that other rows may read; the new `own` has this capacity.
+    pub(crate) fn freeze(&mut self, capacity: usize) {
         let count = self.own.tokens();
         if count > 0 {
-            let next = Segment::new(self.own.shape(), room);
+            let next = Segment::new(self.own.shape(), capacity);
             let own = std::mem::replace(&mut self.own, next);
             self.spans.push(Span { source: Source::Kept(Arc::new(own)), start: 0, count });
         }
     }
 }
 
-/// Memory of a pass, kept for the next.
+/// Scratch memory of a pass, reused by the next.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     /// Residual stream `[tokens, stride]`.
     x: Vec<f32>,
-    /// What is multiplied next `[tokens, stride]`.
+    /// Normalised vectors `[tokens, stride]`.
     normal: Vec<f32>,
     qkv: Vec<f32>,
     attended: Vec<f32>,
@@ -63,15 +63,15 @@ pub(crate) struct Scratch {
     weights: Vec<f32>,
 }
 
-/// At least so many numbers; what they are does not matter.
-fn some(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+/// Returns `len` elements of the buffer with unspecified values; grows it where needed.
+fn resized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
     if buffer.len() < len {
         buffer.resize(len, 0.0);
     }
     &mut buffer[..len]
 }
 
-/// The pending tokens of a row: its first among those of the pass, their number, and its tokens before them.
+/// Pending tokens of a row: index of the first among those of the pass, their number, and the number of tokens before them.
 #[derive(Debug, Clone, Copy)]
 struct Part {
     first: usize,
@@ -80,10 +80,10 @@ struct Part {
 }
 
 impl Model {
-    /// Computes the pending tokens of all rows, at least one each, and what `use_logits` makes of the logits `[vocab]` behind
-    /// the last of each; it also gets memory of that size.
+    /// Computes the pending tokens of all rows, at least one each, and returns the result of `use_logits` for each row.
+    /// `use_logits` gets the logits `[vocab]` after the row's last token, and scratch memory of that size.
     ///
-    /// A row may read what a row before it computes in this very pass ([`Source::Beside`]).
+    /// A row may read tokens that a row before it computes in the same pass ([`Source::Row`]).
     pub(crate) fn forward<T>(
         &self,
         rows: &mut [Row],
@@ -99,7 +99,7 @@ impl Model {
             tokens += count;
         }
         let stride = self.stride;
-        let x = some(&mut scratch.x, tokens * stride);
+        let x = resized(&mut scratch.x, tokens * stride);
         for (row, part) in rows.iter().zip(&parts) {
             let pending = &row.ids[part.before..];
             for (x, &id) in x[part.first * stride..].chunks_exact_mut(stride).zip(pending) {
@@ -115,17 +115,17 @@ impl Model {
         let x = &scratch.x[..rows.len() * stride];
         let normal = &mut scratch.normal[..rows.len() * stride];
         normalise(self.arch, x, self.shape.width, stride, self.shape.norm_eps, normal);
-        let logits = some(&mut scratch.logits, rows.len() * self.head.stride());
+        let logits = resized(&mut scratch.logits, rows.len() * self.head.stride());
         self.head.apply(normal, stride, rows.len(), logits, false);
-        let weights = some(&mut scratch.weights, self.shape.vocab);
+        let weights = resized(&mut scratch.weights, self.shape.vocab);
         rows.iter_mut()
             .zip(logits.chunks_exact(self.head.stride()))
             .map(|(row, logits)| use_logits(row, &logits[..self.shape.vocab], weights))
             .collect()
     }
 
-    /// `attended` ← attention of a block. Nothing after the last one mixes positions, and only the last token of each row
-    /// is asked for: from then on `x` holds these alone.
+    /// `attended` ← attention of a block. Nothing after the last attention mixes positions, and only the last token of each
+    /// row needs logits, so from then on `x` holds these tokens only.
     fn attend(
         &self,
         layer: usize,
@@ -138,10 +138,10 @@ impl Model {
         let (stride, head) = (self.stride, self.kv.head);
         let tokens = parts.last().map_or(0, |part| part.first + part.count);
         let x = &mut scratch.x[..tokens * stride];
-        let normal = some(&mut scratch.normal, tokens * stride);
+        let normal = resized(&mut scratch.normal, tokens * stride);
         normalise(self.arch, x, self.shape.width, stride, self.shape.norm_eps, normal);
         let line = block.qkv.stride();
-        let qkv = some(&mut scratch.qkv, tokens * line);
+        let qkv = resized(&mut scratch.qkv, tokens * line);
         block.qkv.apply(normal, stride, tokens, qkv, false);
         let queries = self.shape.heads * head;
         let keys = queries + self.kv.heads * head;
@@ -154,13 +154,13 @@ impl Model {
                 row.own.write(layer, first + at, &qkv[queries..keys], &qkv[keys..][..keys - queries]);
             }
         }
-        let out = some(&mut scratch.attended, tokens * queries);
+        let out = resized(&mut scratch.attended, tokens * queries);
         let mut runs: Vec<Run<'_>> = Vec::new();
         for (at, (row, part)) in rows.iter().zip(parts).enumerate() {
             runs.clear();
             runs.extend(row.spans.iter().map(|span| match &span.source {
                 Source::Kept(segment) => (&**segment, span.start, span.count),
-                Source::Beside(other) => (&rows[*other].own, span.start, span.count),
+                Source::Row(other) => (&rows[*other].own, span.start, span.count),
             }));
             runs.push((&row.own, 0, row.own.tokens()));
             let skipped = if last { part.count - 1 } else { 0 };
@@ -186,12 +186,13 @@ impl Model {
         }
     }
 
-    /// x ← x + W_out a, then x ← x + W_down (silu(gate) ⊙ up), some tokens at a time: what they give stays in a cache.
+    /// x ← x + W_out a, then x ← x + W_down (silu(gate) ⊙ up), some tokens at a time so that intermediate results stay in the
+    /// CPU cache.
     fn transform(&self, block: &Block, tokens: usize, scratch: &mut Scratch) {
         let (stride, width, line) = (self.stride, self.shape.width, block.gate_up.stride());
         let queries = self.shape.heads * self.shape.head_dim;
         let eps = self.shape.norm_eps;
-        let gates = some(&mut scratch.gates, TOGETHER * line);
+        let gates = resized(&mut scratch.gates, TOGETHER * line);
         let normal = &mut scratch.normal[..TOGETHER.min(tokens) * stride];
         let x = scratch.x[..tokens * stride].chunks_mut(TOGETHER * stride);
         for (x, attended) in x.zip(scratch.attended.chunks(TOGETHER * queries)) {

@@ -1,18 +1,19 @@
-//! What happens to each position by itself, besides products.
+//! Operations on single positions, except products.
 //!
-//! Functions of registers are `inline(always)` and no closures: only what ends in a caller made for this CPU is compiled to
-//! its instructions.
+//! Functions of registers are `inline(always)` and not closures: only code that is inlined into a caller for this CPU is
+//! compiled to its instructions.
 //!
-//! Rows have a stride of whole registers; behind a row's own numbers stand zeros.
+//! The stride of rows is a whole number of registers; each row is padded with zeros.
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// e^x for registers; at most 2 units in the last place off where the result is a normal number, 0 to 1e-37 below.
+/// Computes e^x of a register. The error is at most 2 units in the last place where the result is a normal number; smaller
+/// results are between 0 and 1e-37.
 #[inline(always)]
 pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
-    // 1.5 · 2²³: adding it rounds to a whole number, which then stands in the lowest bits.
+    // 1.5 · 2²³: adding it rounds to an integer, which is then in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
-    // ln 2 as a sum whose first part times any exponent is exact.
+    // ln 2 as a sum: the product of the first term with any exponent is exact.
     const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
     // Minimax polynomial of (e^r - 1 - r) / r² for |r| ≤ ln 2 / 2 (Cephes).
     const TERMS: [f32; 6] =
@@ -33,7 +34,7 @@ pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     simd.mul_f32s(value, simd.transmute_f32s_u32s(power))
 }
 
-/// n = x / √(mean(x²) + ε) for rows of `width` numbers: `[rows, stride]` → `[rows, stride]`
+/// n = x / √(mean(x²) + ε) for rows of `width` elements: `[rows, stride]` → `[rows, stride]`
 pub(crate) fn normalise(arch: Arch, x: &[f32], width: usize, stride: usize, eps: f32, out: &mut [f32]) {
     arch.dispatch(Normalise { x, width, stride, eps, out });
 }
@@ -67,7 +68,7 @@ impl WithSimd for Normalise<'_> {
     }
 }
 
-/// gate ← silu(gate) ⊙ up where each row holds `ffn` gates, then as many ups: `[rows, stride]`
+/// gate ← silu(gate) ⊙ up, where each row has `ffn` gates, then `ffn` ups: `[rows, stride]`
 pub(crate) fn gate(arch: Arch, x: &mut [f32], ffn: usize, stride: usize) {
     arch.dispatch(Gate { x, ffn, stride });
 }
@@ -106,8 +107,8 @@ fn gated<S: Simd>(simd: S, gate: S::f32s, up: S::f32s) -> S::f32s {
     simd.mul_f32s(simd.div_f32s(gate, below), up)
 }
 
-/// Rotates the pairs of consecutive tokens, a row every `stride` numbers. A row begins with `heads` times `[2, half]`: the
-/// first numbers of all pairs, then the second. `rotations` has `[cos; half]`, `[sin; half]` for each token.
+/// Rotates the pairs of consecutive tokens, one row every `stride` elements. A row begins with `heads` times `[2, half]`: the
+/// first elements of all pairs, then the second. `rotations` has `[cos; half]`, `[sin; half]` for each token.
 pub(crate) fn rotate(arch: Arch, x: &mut [f32], stride: usize, heads: usize, rotations: &[f32], head: usize) {
     arch.dispatch(Rotate { x, stride, heads, rotations, head });
 }
@@ -145,7 +146,7 @@ impl WithSimd for Rotate<'_> {
     }
 }
 
-/// The largest number m of a row, and ln Σ e^{x - m}.
+/// Returns the maximum m of a row, and ln Σ e^{x - m}.
 pub(crate) fn largest_and_log_sum(arch: Arch, x: &[f32]) -> (f32, f32) {
     arch.dispatch(LogSum { x })
 }
@@ -175,13 +176,13 @@ impl WithSimd for LogSum<'_> {
     }
 }
 
-/// e^{scale (x - largest)}: what softmax divides by its sum.
+/// out ← e^{scale (x - largest)}: the terms of softmax before the division by their sum.
 pub(crate) fn weights(arch: Arch, x: &[f32], scale: f32, largest: f32, out: &mut [f32]) {
     arch.dispatch(Weights { x, scale, shift: largest, factor: 1.0, out });
 }
 
-/// factor · e^{x - shift}: the gradient of a log-sum-exp.
-pub(crate) fn soften(arch: Arch, x: &[f32], shift: f32, factor: f32, out: &mut [f32]) {
+/// out ← factor · e^{x - shift}: the gradient of a log-sum-exp.
+pub(crate) fn scaled_exp(arch: Arch, x: &[f32], shift: f32, factor: f32, out: &mut [f32]) {
     arch.dispatch(Weights { x, scale: 1.0, shift, factor, out });
 }
 
@@ -233,7 +234,7 @@ mod tests {
             weights(arch, &x, 0.5, 20.0, &mut out);
             for (&x, &found) in x.iter().zip(&out) {
                 let expected = (0.5 * (f64::from(x) - 20.0)).exp();
-                // The argument is rounded to f32, which an exponential magnifies by its size.
+                // The argument is rounded to f32; the exponential magnifies that error by the argument's size.
                 let tolerance = expected * 2e-7 * (1.0 + 0.5 * f64::from(x.max(-200.0) - 20.0).abs()) + 1e-37;
                 assert!((f64::from(found) - expected).abs() <= tolerance, "e^(({x} - 20) / 2): {found}");
             }

@@ -1,15 +1,16 @@
 //! Inference and gradients of a decoder on the CPU in f32, without libtorch.
 //!
 //! * [`Weights`]: the decoder as plain matrices, checked
-//! * [`Writer`]: the [`stepladder_rollout::engine::Engine`]; completes prompts on several threads and keeps keys and values of prompts between calls ([`prefixes`])
+//! * [`Writer`]: the [`stepladder_rollout::engine::Engine`]; completes prompts on several threads and caches keys and values
+//!   of prompts between calls ([`prefixes`])
 //! * [`gradient`]: log-probabilities of given replies, and their gradient
 //! * `product`: packed matrices; `kernels`: operations on single positions; `attention`
 //! * `choose`: the next token
 //! * `segment`: keys and values, computed once and read by every row with the same prefix
-//! * `forward`: the pending tokens of any rows in one pass, prompts and replies mixed
+//! * `forward`: the pending tokens of several rows in one pass, prompts and replies mixed
 //!
-//! Results of a token depend on the tokens before it alone, to the last bit: not on the other rows of a pass, on kept
-//! prefixes or on the number of threads. So replies are the same however prompts are batched.
+//! The results of a token depend on the tokens before it only, to the last bit: not on the other rows of a pass, on cached
+//! prefixes or on the number of threads. So batching does not change any reply.
 
 mod attention;
 mod choose;

@@ -12,7 +12,7 @@ pub struct Model {
     pub(crate) arch: Arch,
     pub(crate) shape: Shape,
     pub(crate) kv: KvShape,
-    /// Numbers of a row of the residual stream: whole panels.
+    /// Stride of the residual stream: whole panels.
     pub(crate) stride: usize,
     /// `[vocab, stride]`
     pub(crate) table: Vec<f32>,
@@ -25,16 +25,16 @@ pub struct Model {
 /// The matrices of one block.
 #[derive(Debug)]
 pub(crate) struct Block {
-    /// Queries, keys, values. Of each head of queries and keys first the first numbers of all pairs, then the second:
-    /// rotations of whole registers.
+    /// Queries, keys, values. Each head of queries and keys has the first elements of all pairs, then the second, so that
+    /// rotations work on whole registers.
     pub(crate) qkv: Matrix,
     pub(crate) out: Matrix,
     pub(crate) gate_up: Matrix,
     pub(crate) down: Matrix,
 }
 
-/// Which of a matrix's rows stands where: of each of the first `heads` heads first the first numbers of all pairs, then the
-/// second; the rest as it is.
+/// Returns the order of a matrix's rows: for each of the first `heads` heads the first elements of all pairs, then the second;
+/// all other rows unchanged.
 pub(crate) fn halves(heads: usize, head: usize, rows: usize) -> impl Iterator<Item = usize> {
     (0..rows).map(move |row| {
         let (first, place) = (row / head * head, row % head);
@@ -71,18 +71,18 @@ impl Model {
         Self { arch, shape, kv, stride, table, blocks, head, rotations }
     }
 
-    /// Dimensions of the decoder.
+    /// Returns the dimensions of the decoder.
     pub fn shape(&self) -> &Shape {
         &self.shape
     }
 }
 
-/// Values from one row of activations to the next: whole panels.
+/// Computes the stride of activations: whole panels.
 pub(crate) fn row_stride(arch: Arch, width: usize) -> usize {
     width.next_multiple_of(2 * lanes(arch))
 }
 
-/// Rows of `width` values with zeros behind each: `[rows, width]` → `[rows, stride]`
+/// Pads rows of `width` values with zeros: `[rows, width]` → `[rows, stride]`
 pub(crate) fn padded(values: &[f32], width: usize, stride: usize) -> Vec<f32> {
     let mut out = vec![0.0; values.len() / width * stride];
     for (to, from) in out.chunks_exact_mut(stride).zip(values.chunks_exact(width)) {

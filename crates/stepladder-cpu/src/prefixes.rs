@@ -1,28 +1,28 @@
-//! What was computed of earlier prompts, by their tokens: a tree in which every path from the root is a sequence whose
-//! keys and values are known. Prompts of an episode share their beginning (the room), a flat episode's prompts extend each
-//! other, and a beginning is computed once (design D10).
+//! Cache of prefixes: a tree in which every path from the root is a token sequence with known keys and values. Prompts of an
+//! episode share a prefix (the room), the prompts of a flat episode extend each other, and each prefix is computed once
+//! (docs/design.md D10).
 
 use rustc_hash::FxHashMap;
 
 /// Root of the tree.
 const ROOT: u32 = u32::MAX;
 
-/// Where a token's keys and values lie.
+/// Position of a token's keys and values.
 #[derive(Debug, Clone, Copy)]
 struct Node {
     piece: u32,
     at: u32,
 }
 
-/// Keys and values of consecutive tokens, in whatever form.
+/// Keys and values of consecutive tokens.
 pub trait Stored {
-    /// Another handle on the same memory.
-    fn share(&self) -> Self;
-    /// What it takes, in the unit of the limit.
+    /// Returns another handle to the same memory.
+    fn handle(&self) -> Self;
+    /// Returns its size, in the unit of the limit.
     fn size(&self) -> usize;
 }
 
-/// Keys and values by the tokens before them.
+/// Keys and values by token sequence.
 #[derive(Debug)]
 pub struct Prefixes<P> {
     nodes: Vec<Node>,
@@ -33,16 +33,16 @@ pub struct Prefixes<P> {
     limit: usize,
 }
 
-/// The beginning of a sequence in pieces: how many consecutive tokens each gives, and from which on.
+/// Prefix of a sequence: pieces, each with its first token and the number of consecutive tokens.
 pub type Found<P> = Vec<(P, i64, i64)>;
 
 impl<P: Stored> Prefixes<P> {
-    /// Holds pieces of at most this size together.
+    /// Creates a cache with this limit on the total size of its pieces.
     pub fn new(limit: usize) -> Self {
         Self { nodes: Vec::new(), next: FxHashMap::default(), pieces: Vec::new(), size: 0, limit }
     }
 
-    /// The longest known beginning of `ids`, without the last of them: its output is always wanted.
+    /// Returns the longest known prefix of `ids`, without the last token, whose output is always needed.
     pub fn find(&self, ids: &[u32]) -> Found<P> {
         let mut found: Vec<(u32, i64, i64)> = Vec::new();
         let mut at = ROOT;
@@ -59,7 +59,7 @@ impl<P: Stored> Prefixes<P> {
         }
         found
             .into_iter()
-            .map(|(piece, start, count)| (self.pieces[piece as usize].share(), start, count))
+            .map(|(piece, start, count)| (self.pieces[piece as usize].handle(), start, count))
             .collect()
     }
 
@@ -80,7 +80,7 @@ impl<P: Stored> Prefixes<P> {
                 let new = self.nodes.len() as u32;
                 let node = *self.next.entry((at, ids[place])).or_insert(new);
                 if node == new {
-                    // Where an equal prompt of the same batch came first, the others of this piece are never read.
+                    // Tokens of this piece that an equal prompt of the same batch has already added are never read.
                     self.nodes.push(Node { piece: self.pieces.len() as u32, at: (start + offset) as u32 });
                     fresh = true;
                 }
@@ -94,7 +94,7 @@ impl<P: Stored> Prefixes<P> {
         }
     }
 
-    /// Forgets everything once there is too much of it: what is still needed is soon computed again.
+    /// Clears the cache once it exceeds the limit; prefixes still in use are soon computed again.
     pub fn trim(&mut self) {
         if self.size > self.limit {
             *self = Self::new(self.limit);
@@ -106,11 +106,11 @@ impl<P: Stored> Prefixes<P> {
 mod tests {
     use super::*;
 
-    /// So many tokens.
+    /// A piece of this many tokens.
     struct Tokens(usize);
 
     impl Stored for Tokens {
-        fn share(&self) -> Self {
+        fn handle(&self) -> Self {
             Self(self.0)
         }
 
@@ -137,11 +137,11 @@ mod tests {
         assert!(runs(&prefixes, &[2, 1, 1]).is_empty());
         prefixes.insert(&[1, 2, 9, 8], 2, all(2));
         assert_eq!(runs(&prefixes, &[1, 2, 9, 8, 7]), [(0, 2), (0, 2)]);
-        // Twice in one batch: the second piece gives only what the first lacks.
+        // Twice in one batch: the second piece adds only the tokens that the first lacks.
         prefixes.insert(&[5, 6], 0, all(2));
         prefixes.insert(&[5, 6, 7], 0, all(3));
         assert_eq!(runs(&prefixes, &[5, 6, 7, 8]), [(0, 2), (2, 1)]);
-        // Several pieces at once, the first of them known already and not kept again.
+        // Several pieces at once; the first is already known and not added again.
         prefixes.insert(&[1, 2, 3, 7, 8], 0, [(Tokens(50), 20, 3), (Tokens(6), 4, 2)]);
         assert_eq!(runs(&prefixes, &[1, 2, 3, 7, 8, 9]), [(0, 3), (4, 2)]);
         assert_eq!(prefixes.size, 4 + 2 + 2 + 3 + 6);

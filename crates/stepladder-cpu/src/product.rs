@@ -1,39 +1,39 @@
 //! Products of vectors with a matrix of the model.
 //!
 //! The matrix is stored in panels of two registers' width, `[panel][in][2 lanes]`, so that a product reads it from front to
-//! back. Every output is one sum over the inputs in their order, whatever the number of vectors: a vector's result does not
-//! depend, not even in its last bit, on those that are multiplied along with it.
+//! back. Every output is one sum over the inputs in order, for any number of vectors: a vector's result does not depend, to
+//! the last bit, on the other vectors of the product.
 
 use pulp::{Arch, Simd, WithSimd};
 
 /// Registers across a panel.
 const ACROSS: usize = 2;
 
-/// Numbers that begin where a cache line begins.
+/// Buffer aligned to a cache line.
 #[derive(Debug, Default)]
 pub(crate) struct Aligned {
-    numbers: Vec<f32>,
+    elements: Vec<f32>,
     start: usize,
 }
 
 impl Aligned {
     pub(crate) fn zeros(len: usize) -> Self {
         const LINE: usize = 64;
-        let numbers = vec![0.0; len + LINE / size_of::<f32>()];
-        let start = numbers.as_ptr().align_offset(LINE).min(LINE / size_of::<f32>());
-        Self { numbers, start }
+        let elements = vec![0.0; len + LINE / size_of::<f32>()];
+        let start = elements.as_ptr().align_offset(LINE).min(LINE / size_of::<f32>());
+        Self { elements, start }
     }
 
     pub(crate) fn get(&self) -> &[f32] {
-        &self.numbers[self.start..]
+        &self.elements[self.start..]
     }
 
     pub(crate) fn get_mut(&mut self) -> &mut [f32] {
-        &mut self.numbers[self.start..]
+        &mut self.elements[self.start..]
     }
 
-    /// Room for so many numbers; what they are does not matter, but none is new unless the memory had to grow.
-    pub(crate) fn room(&mut self, len: usize) -> &mut [f32] {
+    /// Returns the first `len` elements. They keep their values, unless the buffer must grow; then all are 0.
+    pub(crate) fn resized(&mut self, len: usize) -> &mut [f32] {
         if self.get().len() < len {
             *self = Self::zeros(len);
         }
@@ -47,13 +47,13 @@ pub(crate) struct Matrix {
     arch: Arch,
     inputs: usize,
     outputs: usize,
-    /// Outputs of a panel.
+    /// Number of outputs per panel.
     panel: usize,
     packed: Aligned,
 }
 
 impl Matrix {
-    /// Packs `weight`, `[outputs, inputs]`; `order` says which of its rows gives each output.
+    /// Packs `weight`, `[outputs, inputs]`; `order` lists the row of each output.
     pub(crate) fn new(arch: Arch, weight: &[f32], inputs: usize, order: impl Iterator<Item = usize>) -> Self {
         let panel = ACROSS * lanes(arch);
         let order: Vec<usize> = order.collect();
@@ -62,26 +62,27 @@ impl Matrix {
         for (output, row) in order.into_iter().enumerate() {
             let first = packed.start + output / panel * panel * inputs + output % panel;
             for (input, &value) in weight[row * inputs..(row + 1) * inputs].iter().enumerate() {
-                packed.numbers[first + input * panel] = value;
+                packed.elements[first + input * panel] = value;
             }
         }
         Self { arch, inputs, outputs, panel, packed }
     }
 
-    /// Numbers from one output vector to the next: whole panels.
+    /// Returns the stride of output vectors: whole panels.
     pub(crate) fn stride(&self) -> usize {
         self.outputs.div_ceil(self.panel) * self.panel
     }
 
-    /// Multiplies `rows` vectors, each the first `in` numbers of every `stride` of `x`: `[rows, stride]` →
-    /// `[rows, Matrix::stride]`. With `add` the result is added to `out`, otherwise written. Behind the outputs stand zeros.
+    /// Multiplies `rows` vectors, each the first `in` of every `stride` elements of `x`: `[rows, stride]` →
+    /// `[rows, Matrix::stride]`. With `add` the result is added to `out`, otherwise written. The outputs are padded with
+    /// zeros.
     pub(crate) fn apply(&self, x: &[f32], stride: usize, rows: usize, out: &mut [f32], add: bool) {
         let out = &mut out[..rows * self.stride()];
         self.arch.dispatch(Product { matrix: self, x, stride, rows, out, add });
     }
 }
 
-/// Numbers in a register.
+/// Returns the number of f32 lanes of a register.
 pub(crate) fn lanes(arch: Arch) -> usize {
     struct Lanes;
     impl WithSimd for Lanes {
@@ -104,13 +105,13 @@ struct Product<'a> {
     add: bool,
 }
 
-/// What a kernel works on besides its weights.
+/// Inputs and outputs of a kernel.
 struct Block<'a> {
-    /// From the first vector on.
+    /// Inputs, from the first vector on.
     x: &'a [f32],
     x_stride: usize,
     inputs: usize,
-    /// From the first vector's first output of this panel on.
+    /// Outputs, from the first output of this panel in the first vector on.
     out: &'a mut [f32],
     out_stride: usize,
     add: bool,
@@ -123,10 +124,10 @@ impl WithSimd for Product<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { matrix, x, stride, rows, out, add } = self;
         let (panel, inputs, out_stride) = (matrix.panel, matrix.inputs, matrix.stride());
-        // As many sums as registers hold next to what they are made of.
+        // Inputs and weights need registers too.
         let most = if S::REGISTER_COUNT >= 32 { 12 } else { 6 };
         let blocks = rows.div_ceil(most);
-        // Sums of few vectors would wait for each other: they take several panels at once.
+        // With few vectors, sums would wait for each other; several panels at once give more independent sums.
         let together = match rows {
             1 => 4,
             2 => 2,
@@ -172,13 +173,13 @@ impl WithSimd for Product<'_> {
     }
 }
 
-/// `ROWS` vectors times `PANELS` panels.
+/// Multiplies `ROWS` vectors with `PANELS` panels.
 #[inline(always)]
 fn kernel<S: Simd, const ROWS: usize, const PANELS: usize>(simd: S, weights: &[f32], block: Block<'_>) {
     let Block { x, x_stride, inputs, out, out_stride, add } = block;
     let (weights, _) = S::as_simd_f32s(weights);
     let (weights, _) = weights.as_chunks::<ACROSS>();
-    // Slices of one known length: the loop needs no checks.
+    // Slices of a known length: the loop needs no bounds checks.
     let panels: [&[[S::f32s; ACROSS]]; PANELS] =
         std::array::from_fn(|panel| &weights[panel * inputs..][..inputs]);
     let x: [&[f32]; ROWS] = std::array::from_fn(|row| &x[row * x_stride..][..inputs]);
@@ -212,7 +213,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(40))]
 
-        /// As a naive loop does it, for any shape; and to the last bit as for each vector alone.
+        /// Agrees with a naive loop for any shape; equals, to the last bit, the result of each vector alone.
         #[test]
         fn products_are_right_and_each_vectors_own(
             (inputs, outputs, rows, more) in (1usize..40, 1usize..90, 1usize..30, 0usize..5),

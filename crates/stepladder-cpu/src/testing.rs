@@ -6,7 +6,7 @@ use stepladder_core::seed::stream;
 
 use crate::weights::{BlockMatrices, Matrices, Shape, Weights, rotations};
 
-/// Every set of instructions that kernels are compiled for and this CPU has: the best, and those of older CPUs.
+/// Returns every instruction set that kernels are compiled for and this CPU has.
 pub(crate) fn archs() -> Vec<Arch> {
     let mut found = vec![Arch::new(), Arch::Scalar];
     #[cfg(target_arch = "x86_64")]
@@ -17,7 +17,8 @@ pub(crate) fn archs() -> Vec<Arch> {
 /// Base of the rotary positions.
 pub(crate) const THETA: f64 = 100.0;
 
-/// Grouped heads and one head; widths that fill no register; heads wider and narrower than `width / heads`.
+/// Returns shapes with grouped heads and one head, widths that fill no register, and heads wider and narrower than
+/// `width / heads`.
 pub(crate) fn shapes() -> Vec<Shape> {
     let shape = Shape {
         vocab: 19,
@@ -90,7 +91,7 @@ fn attended(query: &[f64], keys: &[Vec<f64>], values: &[&[f64]]) -> Vec<f64> {
     (0..query.len()).map(|at| scores.iter().zip(values).map(|(s, v)| s * v[at] / total).sum()).collect()
 }
 
-/// Normalised last-layer vectors `[tokens][d]`, by the definition and without any sharing.
+/// Computes the normalised last-layer vectors `[tokens][d]` by their definition, one sequence at a time.
 pub(crate) fn hidden(shape: &Shape, matrices: &Matrices, ids: &[u32]) -> Vec<Vec<f64>> {
     let Shape { width, heads, kv_heads, head_dim: hd, ffn, norm_eps: eps, .. } = *shape;
     let embedded =
@@ -120,7 +121,7 @@ pub(crate) fn hidden(shape: &Shape, matrices: &Matrices, ids: &[u32]) -> Vec<Vec
     x.iter().map(|x| normalised(x, eps)).collect()
 }
 
-/// Log-probabilities of a reply behind a prompt.
+/// Computes the log-probabilities of a reply to a prompt.
 pub(crate) fn logprobs(shape: &Shape, matrices: &Matrices, prompt: &[u32], reply: &[u32]) -> Vec<f64> {
     let ids = [prompt, reply].concat();
     let hidden = hidden(shape, matrices, &ids[..ids.len() - 1]);

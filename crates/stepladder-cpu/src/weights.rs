@@ -5,23 +5,23 @@ use crate::error::CpuError;
 /// Dimensions of a decoder.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Shape {
-    /// Tokens of the vocabulary.
+    /// Size of the vocabulary.
     pub vocab: usize,
     /// Width of the residual stream, d.
     pub width: usize,
     /// Number of blocks.
     pub layers: usize,
-    /// Query heads, H.
+    /// Number of query heads, H.
     pub heads: usize,
-    /// Key and value heads, Hkv (grouped-query attention); divides `heads`.
+    /// Number of key and value heads, Hkv (grouped-query attention); divides `heads`.
     pub kv_heads: usize,
-    /// Width of a head, hd; even. It need not be `width / heads`.
+    /// Width of a head, hd; even. It may differ from `width / heads`.
     pub head_dim: usize,
     /// Inner width of the SwiGLU.
     pub ffn: usize,
     /// Context window: tokens of the longest sequence, prompt and reply together.
     pub max_positions: usize,
-    /// ε inside the root of RMSNorm.
+    /// ε under the root of RMSNorm.
     pub norm_eps: f32,
 }
 
@@ -59,13 +59,14 @@ impl Shape {
 /// Matrices of a block, row-major `[out, in]`: values, or their gradients.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BlockMatrices {
-    /// Query, key and value rows, gain of the norm before multiplied in: `[(H + 2 Hkv) hd, d]`. Rotary pairs are neighbours.
+    /// Query, key and value rows, multiplied by the gain of the norm before them: `[(H + 2 Hkv) hd, d]`. The rows of a rotary
+    /// pair are neighbours.
     pub qkv: Vec<f32>,
-    /// `[d, H hd]`
+    /// Output matrix of attention: `[d, H hd]`.
     pub out: Vec<f32>,
-    /// Gate and up rows, gain of the norm before multiplied in: `[2 ffn, d]`.
+    /// Gate and up rows, multiplied by the gain of the norm before them: `[2 ffn, d]`.
     pub gate_up: Vec<f32>,
-    /// `[d, ffn]`
+    /// Down matrix of the SwiGLU: `[d, ffn]`.
     pub down: Vec<f32>,
 }
 
@@ -74,13 +75,13 @@ pub struct BlockMatrices {
 pub struct Matrices {
     /// Embedding table `[vocab, d]`.
     pub table: Vec<f32>,
-    /// In order.
+    /// Matrices of the blocks, in order.
     pub blocks: Vec<BlockMatrices>,
-    /// Output matrix `[vocab, d]`, gain of the last norm multiplied in. Tied or not, it is apart from the table.
+    /// Output matrix `[vocab, d]`, multiplied by the gain of the last norm. Separate from the table even if tied.
     pub head: Vec<f32>,
 }
 
-/// A checked decoder: every matrix has the size that the shape asks for.
+/// A checked decoder: every matrix has the size that its shape requires.
 #[derive(Debug, Clone)]
 pub struct Weights {
     pub(crate) shape: Shape,
@@ -90,8 +91,8 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Checks matrices against a shape. `rotations` `[max_positions, hd/2, 2]` holds the cosine and sine of each position and
-    /// rotary pair, as [`rotations`] makes them.
+    /// Checks matrices against a shape. `rotations` `[max_positions, hd/2, 2]` has the cosine and sine of each position and
+    /// rotary pair, as returned by [`rotations`].
     ///
     /// # Errors
     /// [`CpuError::Weights`] with the first violation.
@@ -131,13 +132,13 @@ impl Weights {
         Ok(Self { shape, matrices, rotations: split })
     }
 
-    /// Dimensions.
+    /// Returns the dimensions of the decoder.
     pub fn shape(&self) -> &Shape {
         &self.shape
     }
 }
 
-/// Rotary table `[max_positions, hd/2, 2]` with base θ: cosine and sine of position · θ^(-2 i / hd) for pair i.
+/// Computes the rotary table `[max_positions, hd/2, 2]` with base θ: cosine and sine of position · θ^(-2 i / hd) for pair i.
 ///
 /// RoFormer: Enhanced Transformer with Rotary Position Embedding (arXiv:2104.09864), section 3.2.2.
 pub fn rotations(shape: &Shape, theta: f64) -> Vec<f32> {

@@ -1,7 +1,7 @@
-//! Rows shared among threads, and what is kept between calls.
+//! Generation on several threads, with a cache of prefixes between calls.
 //!
-//! Threads take prompts a few at a time and read them; when none is left, each goes on with the replies of its own, and
-//! gives half of them to a thread that has none. Nobody waits for another's step.
+//! Each thread repeatedly takes a few prompts and computes them. When none is left, it continues with its own replies, and
+//! gives half of them to a thread without rows. No thread waits for a step of another one.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,26 +18,26 @@ use crate::error::{CpuError, panic_message};
 use crate::prefixes::{Prefixes, Stored};
 use crate::weights::Shape;
 
-/// Most and fewest tokens of prompts that are read together: enough that a product's weights are read for many, few
-/// enough that what they give stays in a core's cache and that all threads end together.
+/// Minimum and maximum number of prompt tokens that are computed together: enough to amortise reading the weights, few enough
+/// that the activations stay in a core's cache and that all threads end at about the same time.
 const READ: [usize; 2] = [24, 128];
-/// A thread with fewer rows than twice this gives none away: a step of few costs nearly as much as one of twice as many.
+/// A thread with fewer rows than twice this gives none away: a step of a few rows costs nearly as much as one of twice as
+/// many.
 const FEW: usize = 6;
-/// Calls with fewer tokens to read than this for each thread use fewer threads: starting one takes as long.
+/// Minimum number of prompt tokens per thread: computing fewer takes less time than starting a thread.
 const WORTH_A_THREAD: usize = 32;
-/// Fewer tokens than this are computed again rather than read beside another row.
-const ALIKE: usize = 2;
-/// A prompt stays with the one before it if less than one in so many of its tokens is left to compute.
+/// Minimum number of tokens that are read from another row of the same pass; fewer are computed again.
+const MIN_SHARED: usize = 2;
+/// A prompt is computed together with the one before it if less than 1 / this of its tokens is left to compute.
 const LITTLE: usize = 8;
-/// Tokens of a reply that room is made for where its prompt is shared.
-const ROOM: usize = 8;
+/// Initial capacity for the tokens of a reply to a shared prompt.
+const REPLY_CAPACITY: usize = 8;
 
-/// Default of the memory for keys and values of earlier prompts, in bytes: enough for a few thousand tokens of a small
-/// decoder.
+/// Default memory for keys and values of earlier prompts, in bytes: a few thousand tokens of a small decoder.
 pub const DEFAULT_PREFIX_BYTES: usize = 128 << 20;
 
 impl Stored for Arc<Segment> {
-    fn share(&self) -> Self {
+    fn handle(&self) -> Self {
         self.clone()
     }
 
@@ -50,44 +50,44 @@ impl Stored for Arc<Segment> {
 #[derive(Debug)]
 pub struct Writer {
     model: Model,
-    /// One per thread.
+    /// Scratch memory of each thread.
     scratches: Vec<Scratch>,
     prefixes: Prefixes<Arc<Segment>>,
 }
 
-/// What threads share during a call.
+/// State shared by the threads of a call.
 struct Shared<'a> {
     model: &'a Model,
     end: &'a [u32],
     workers: usize,
     state: Mutex<State>,
-    /// Something was given, or all is done.
+    /// Notified when rows are given, or when all rows are done.
     changed: Condvar,
-    /// Threads that wait for rows.
+    /// Number of threads that wait for rows.
     hungry: AtomicUsize,
 }
 
 struct State {
-    /// Prompts that nobody has read, in the order of their tokens: those that begin alike are read together.
+    /// Prompts that no thread has taken, in the order of their tokens, so that those with a common prefix are taken together.
     waiting: VecDeque<Row>,
-    /// Their tokens.
+    /// Number of their pending tokens.
     left: usize,
-    /// Replies that another thread shall go on with.
+    /// Rows for another thread to continue.
     given: Vec<Row>,
-    /// Threads that hold rows.
+    /// Number of threads with rows.
     busy: usize,
     done: Vec<Row>,
 }
 
 impl Writer {
-    /// A writer with `workers` threads, at least one, that keeps at most `prefix_bytes` of keys and values for later prompts
-    /// ([`DEFAULT_PREFIX_BYTES`]); with 0 it keeps none.
+    /// Creates a writer with `workers` threads, at least one, that caches at most `prefix_bytes` of keys and values for later
+    /// prompts ([`DEFAULT_PREFIX_BYTES`]); with 0 it caches none.
     pub fn new(model: Model, workers: usize, prefix_bytes: usize) -> Self {
         let scratches = (0..workers.max(1)).map(|_| Scratch::default()).collect();
         Self { model, scratches, prefixes: Prefixes::new(prefix_bytes) }
     }
 
-    /// The model that writes.
+    /// Returns the model.
     pub fn model(&self) -> &Model {
         &self.model
     }
@@ -95,8 +95,8 @@ impl Writer {
     /// Completes every prompt, in order; each of the ids in `end` ends a reply.
     ///
     /// # Errors
-    /// [`CpuError::Input`] for the first prompt that is empty, holds an unknown token or does not fit into the context window
-    /// with its budget; nothing is generated then. [`CpuError::Thread`] with the message of a thread's panic.
+    /// [`CpuError::Input`] for the first prompt that is empty, has an unknown token or does not fit into the context window
+    /// with its budget; no prompt is completed then. [`CpuError::Thread`] with the message of a thread's panic.
     pub fn write(&mut self, prompts: Vec<Prompt>, end: &[u32]) -> Result<Vec<Reply>, CpuError> {
         let Shape { vocab, max_positions, .. } = self.model.shape;
         for (index, prompt) in prompts.iter().enumerate() {
@@ -146,7 +146,7 @@ impl Writer {
             row.freeze(0);
             let spans = row.spans.iter().filter_map(|span| match &span.source {
                 Source::Kept(segment) => Some((segment.clone(), span.start as i64, span.count as i64)),
-                Source::Beside(_) => None,
+                Source::Row(_) => None,
             });
             self.prefixes.insert(&row.ids, 0, spans);
             replies[row.index] = row.reply;
@@ -167,7 +167,7 @@ impl Writer {
             })
             .collect();
         let known = spans.iter().map(|span| span.count).sum::<usize>();
-        // Whole blocks: what is left of the last mostly holds the reply too.
+        // The capacity is rounded up to whole blocks; the rest of the last block often holds the reply.
         let own = Segment::new(self.model.kv, prompt.ids.len() - known);
         Row { index, ids: prompt.ids.clone(), prompt, reply: Reply::default(), spans, own }
     }
@@ -183,7 +183,7 @@ impl Engine for Writer {
     }
 }
 
-/// Counts a thread as busy; a panic must not leave the others waiting.
+/// Counts a thread as busy while it exists, so that a panic does not leave the other threads waiting.
 struct Busy<'a, 'b>(&'a Shared<'b>);
 
 impl Drop for Busy<'_, '_> {
@@ -198,7 +198,7 @@ impl Shared<'_> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads and writes until nothing is left for this thread.
+    /// Computes prompts and generates replies until no rows are left for this thread.
     fn work(&self, scratch: &mut Scratch) {
         let mut open = Vec::new();
         loop {
@@ -207,7 +207,7 @@ impl Shared<'_> {
             loop {
                 let mut rows = self.take();
                 if !rows.is_empty() {
-                    read_beside(&mut rows);
+                    share_prefixes(&mut rows);
                     self.advance(&mut rows, scratch, &mut done);
                     open.append(&mut rows);
                 } else if open.is_empty() {
@@ -226,15 +226,15 @@ impl Shared<'_> {
         }
     }
 
-    /// The next prompts to read, or none.
+    /// Takes the next prompts to compute; empty if none is left.
     fn take(&self) -> Vec<Row> {
         let mut state = self.lock();
         let most = (state.left / (2 * self.workers)).clamp(READ[0], READ[1]);
         let mut rows: Vec<Row> = Vec::new();
         let mut tokens = 0;
         while let Some(next) = state.waiting.front() {
-            // What begins as the row before is read beside it, and costs nothing: a group's prompt stays together.
-            let more = next.pending() - rows.last().map_or(0, |row| beside(row, next));
+            // A prefix shared with the row before costs nothing, so the equal prompts of a group stay together.
+            let more = next.pending() - rows.last().map_or(0, |row| shared_tokens(row, next));
             if tokens >= most && more * LITTLE > next.pending() {
                 break;
             }
@@ -247,7 +247,7 @@ impl Shared<'_> {
         rows
     }
 
-    /// Leaves half of these rows to a thread that has none.
+    /// Gives half of these rows to a thread without rows.
     fn give(&self, open: &mut Vec<Row>) {
         if open.len() < 2 * FEW || self.hungry.load(Ordering::Relaxed) == 0 {
             return;
@@ -259,7 +259,7 @@ impl Shared<'_> {
         }
     }
 
-    /// Rows that another thread gives, and this one counts as busy again; none when all is done.
+    /// Waits for rows from another thread and counts this thread as busy again; `None` when all rows are done.
     fn wait(&self) -> Option<Vec<Row>> {
         let mut state = self.lock();
         self.hungry.fetch_add(1, Ordering::Relaxed);
@@ -275,7 +275,7 @@ impl Shared<'_> {
         Some(rows)
     }
 
-    /// Computes what is pending and writes one more token of every reply; rows that end go to `done`.
+    /// Computes the pending tokens and generates one token of every reply; moves rows that end to `done`.
     fn advance(&self, rows: &mut Vec<Row>, scratch: &mut Scratch, done: &mut Vec<Row>) {
         let chosen: Vec<(u32, f32)> = self.model.forward(rows, scratch, |row, logits, weights| {
             choose(self.model.arch, logits, weights, &mut row.prompt.sampling)
@@ -296,48 +296,48 @@ impl Shared<'_> {
     }
 }
 
-/// Tokens more than are known anyway that `row` can read beside the row before it, as both begin with them; none if they
-/// are not worth it. A row computes its last token itself.
-fn beside(before: &Row, row: &Row) -> usize {
+/// Counts the tokens, beyond the known ones, that `row` can read from the row before it since both have the same prefix; 0
+/// for fewer than [`MIN_SHARED`]. A row computes its last token itself.
+fn shared_tokens(before: &Row, row: &Row) -> usize {
     let alike = before.ids.iter().zip(&row.ids).take_while(|(a, b)| a == b).count();
     let more = alike.min(row.ids.len() - 1).saturating_sub(row.known());
-    if more < ALIKE { 0 } else { more }
+    if more < MIN_SHARED { 0 } else { more }
 }
 
-/// Lets every row read what the row before it computes, as far as they begin alike.
-fn read_beside(rows: &mut [Row]) {
+/// Makes every row read the prefix that it shares with the row before it from that row.
+fn share_prefixes(rows: &mut [Row]) {
     for at in 1..rows.len() {
         let (before, row) = (&rows[at - 1], &rows[at]);
-        let more = beside(before, row);
+        let more = shared_tokens(before, row);
         if more == 0 {
             continue;
         }
         let alike = row.known() + more;
         let mut spans = before.spans.clone();
-        spans.push(Span { source: Source::Beside(at - 1), start: 0, count: before.pending() });
+        spans.push(Span { source: Source::Row(at - 1), start: 0, count: before.pending() });
         rows[at].spans = beginning(&spans, alike);
     }
 }
 
-/// What rows have read beside others is complete: from now on they hold it themselves.
+/// Replaces the spans in other rows' segments, which are complete after a pass, by handles to those segments.
 fn complete(rows: &mut [Row]) {
     let mut wanted = vec![false; rows.len()];
     for span in rows.iter().flat_map(|row| &row.spans) {
-        if let Source::Beside(other) = span.source {
+        if let Source::Row(other) = span.source {
             wanted[other] = true;
         }
     }
     let mut frozen: Vec<Option<Arc<Segment>>> = vec![None; rows.len()];
     for (at, row) in rows.iter_mut().enumerate() {
         for span in &mut row.spans {
-            if let Source::Beside(other) = span.source
+            if let Source::Row(other) = span.source
                 && let Some(segment) = &frozen[other]
             {
                 span.source = Source::Kept(segment.clone());
             }
         }
         if wanted[at] {
-            row.freeze(ROOM);
+            row.freeze(REPLY_CAPACITY);
             if let Some(Span { source: Source::Kept(segment), .. }) = row.spans.last() {
                 frozen[at] = Some(segment.clone());
             }
@@ -373,11 +373,11 @@ mod tests {
         };
         let taken: Vec<(usize, usize)> = std::iter::from_fn(|| {
             let mut rows = shared.take();
-            read_beside(&mut rows);
+            share_prefixes(&mut rows);
             (!rows.is_empty()).then(|| (rows.len(), rows.iter().map(Row::pending).sum()))
         })
         .collect();
-        // The last token of each is its own: what it predicts is the row's.
+        // Each row computes its last token itself.
         assert_eq!(taken, [(8, 200 + 7), (16, 140 + 7 + 5 + 7)]);
         assert_eq!(shared.lock().left, 0);
     }

@@ -1,4 +1,4 @@
-//! Replies are the same to the last bit however prompts are batched, and as likely as a forward pass says.
+//! Replies do not depend on the batching of prompts, to the last bit, and have the log-probabilities of a forward pass.
 #![allow(clippy::unwrap_used)]
 #![allow(missing_docs)]
 
@@ -11,7 +11,7 @@ use stepladder_rollout::engine::{Prompt, Reply};
 use stepladder_rollout::generator::Sampling;
 
 const VOCAB: u32 = 40;
-/// Log-probabilities of one model computed in another order of f32 additions.
+/// Tolerance between log-probabilities of one model in different orders of f32 additions.
 const TOLERANCE: f32 = 1e-4;
 const KEPT: usize = 1 << 30;
 const END: u32 = 7;
@@ -56,7 +56,7 @@ fn weights(shape: Shape, seed: u64) -> Weights {
     Weights::new(shape, matrices, &rotations(&shape, 100.0)).unwrap()
 }
 
-/// Prompts of which many begin alike, extend each other or are equal.
+/// Returns prompts of which many have a common prefix, extend each other or are equal.
 fn prompts(seed: u64, count: usize) -> Vec<Prompt> {
     let mut rng = stream(seed, "test-prompts", &[]);
     let mut draw = |most: u32| rng.random_range(0..most);
@@ -66,7 +66,7 @@ fn prompts(seed: u64, count: usize) -> Vec<Prompt> {
         .map(|index| {
             let mut ids = beginnings[draw(3) as usize].clone();
             ids.truncate(1 + draw(30) as usize);
-            // Of few tokens, so that some are equal.
+            // Few different tokens, so that some prompts are equal.
             ids.extend((0..draw(28)).map(|_| draw(3)));
             let sampling = (index % 3 != 0)
                 .then(|| Sampling { temperature: 1.0, rng: stream(seed, "sampling", &[index as u64]) });
@@ -82,7 +82,7 @@ fn writer(weights: &Weights, workers: usize) -> Writer {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(8))]
 
-    /// Alone, together, in any order, on one thread or three, with or without kept prefixes.
+    /// Alone, together, in any order, on one thread or three, with or without cached prefixes.
     #[test]
     fn batching_changes_nothing_to_the_last_bit(seed in 0u64..1000, count in 1usize..40, kind in 0usize..6) {
         let weights = weights(shapes()[kind], seed);
@@ -100,7 +100,7 @@ proptest! {
                 prompts.iter().map(|prompt| writer.write(vec![prompt.clone()], &[END]).unwrap().remove(0)).collect();
             prop_assert_eq!(&found, &expected, "one by one");
         }
-        // Nothing is kept.
+        // Without a cache.
         let mut forgetful = Writer::new(Model::new(weights), 2, 0);
         for _ in 0..2 {
             prop_assert_eq!(&forgetful.write(prompts.clone(), &[END]).unwrap(), &expected);
@@ -108,7 +108,7 @@ proptest! {
     }
 }
 
-/// Log-probabilities of a reply by a forward pass, and those of the best replies of one token at each place.
+/// Computes the log-probabilities of a reply with a forward pass.
 fn scored(scorer: &mut Scorer, prompt: &[u32], reply: &[u32]) -> Vec<f32> {
     scorer.score(&[Branch { prompt, replies: vec![reply] }]).unwrap()
 }
@@ -120,7 +120,7 @@ fn replies_are_those_of_a_forward_pass() {
         let weights = weights(shape, seed as u64);
         let mut scorer = Scorer::new(weights.clone());
         let mut writer = writer(&weights, 2);
-        // The second call begins with what the first has kept.
+        // The second call uses the prefixes that the first has cached.
         for call in 0..2 {
             let prompts = prompts(10 * seed as u64 + call, 40);
             let replies = writer.write(prompts.clone(), &[END]).unwrap();
@@ -147,7 +147,7 @@ fn replies_are_those_of_a_forward_pass() {
     assert!(ended > 20 && cut > 20, "{ended} replies ended, {cut} were cut: both must happen");
 }
 
-/// Samples of one prompt differ, and each is as likely as the forward pass says.
+/// Samples of one prompt differ, and each has the log-probability of a forward pass.
 #[test]
 fn samples_of_a_prompt_are_its_own() {
     let weights = weights(shapes()[1], 3);

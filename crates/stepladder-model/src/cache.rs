@@ -20,7 +20,7 @@ pub(crate) struct Piece(pub(crate) Tensor);
 
 impl Stored for Piece {
     /// Copies the handle, not the memory: tensors can be sent to other threads, references to them cannot.
-    fn share(&self) -> Self {
+    fn handle(&self) -> Self {
         Self(self.0.shallow_clone())
     }
 

@@ -1,8 +1,8 @@
-//! Attention of the units of a plan, and the way back.
+//! Forward and backward passes of attention over the units of a plan.
 //!
-//! For each unit and key head, queries, keys and values are copied together; what follows are products of
-//! small matrices that stay in the first cache. Softmax weights are not kept for the way back, only the
-//! largest score of each query and the sum: with these they are computed anew.
+//! For each unit and key head, queries, keys and values are copied into contiguous memory, so that all products are of small
+//! matrices in the L1 cache. The forward pass keeps the largest score and the sum of each query; the backward pass computes
+//! the softmax weights again from them.
 
 use std::ops::Range;
 
@@ -12,22 +12,22 @@ use super::dense::Dense;
 use super::local::{Local, Softmax, back, copy, transpose};
 use super::plan::{Plan, Unit};
 
-/// Rows of scores that are computed together; behind the last token that they see nothing is.
+/// Number of rows of scores that are computed together, up to the last token that one of them attends to.
 const TOGETHER: usize = 24;
 
-/// What both directions read.
+/// Inputs of both directions.
 #[derive(Clone, Copy)]
 pub(crate) struct Layer<'a> {
     pub(crate) plan: &'a Plan,
-    /// Whether queries are those of the readers alone.
+    /// Whether this is the last layer, where only readers have queries.
     pub(crate) last: bool,
     pub(crate) heads: usize,
     pub(crate) kv_heads: usize,
     pub(crate) head_dim: usize,
-    /// `[queries, stride]`: `[heads, hd]` and more.
+    /// `[queries, stride]`; each vector begins with `[heads, hd]`.
     pub(crate) queries: &'a [f32],
     pub(crate) stride: usize,
-    /// `[tokens, line]`: keys `[kv_heads, hd]`, values, and more.
+    /// `[tokens, line]`; each vector begins with keys `[kv_heads, hd]`, then values.
     pub(crate) keys_values: &'a [f32],
     pub(crate) line: usize,
 }
@@ -37,13 +37,13 @@ struct Part<'a> {
     layer: Layer<'a>,
     unit: &'a Unit,
     head: usize,
-    /// The first key that is a query.
+    /// Index of the first key that is also a query.
     first: usize,
     keys: usize,
     group: usize,
-    /// Rows of scores: of each query those of the heads that share the key head.
+    /// Number of rows of scores: each query has one for every query head of the key head.
     rows: usize,
-    /// Numbers from one row of scores to the next, and from one vector of a head to the next.
+    /// Stride of scores, and stride of a head's vectors (`padded`).
     scores: usize,
     padded: usize,
 }
@@ -58,7 +58,7 @@ impl<'a> Part<'a> {
         Self { layer, unit, head, first, keys, group, rows: (keys - first) * group, scores, padded }
     }
 
-    /// Where the key or value of a head stands.
+    /// Returns the range of a head's key or value.
     #[inline(always)]
     fn key(&self, key: usize, value: bool) -> Range<usize> {
         let Layer { kv_heads, head_dim, line, .. } = self.layer;
@@ -67,8 +67,7 @@ impl<'a> Part<'a> {
         start..start + head_dim
     }
 
-    /// Where the query of a row of scores stands, and its place among the numbers that each head of a query
-    /// has.
+    /// Returns the range of the query of a row of scores, and the index of its head among those of all queries.
     #[inline(always)]
     fn query(&self, row: usize) -> (Range<usize>, usize) {
         let Layer { heads, head_dim, stride, last, .. } = self.layer;
@@ -79,7 +78,7 @@ impl<'a> Part<'a> {
         (start..start + head_dim, place * heads + head)
     }
 
-    /// Keys before `end` are seen by a row of scores, except some: those of other replies.
+    /// Returns the keys that a row of scores attends to: those before an end, except the range of other replies' keys.
     #[inline(always)]
     fn seen(&self, row: usize) -> (usize, Range<usize>) {
         let key = self.first + row / self.group;
@@ -91,7 +90,7 @@ impl<'a> Part<'a> {
         (key + 1, shared..start)
     }
 
-    /// Blocks of rows, and how many keys each sees.
+    /// Iterates over blocks of rows, each with the number of its keys.
     #[inline(always)]
     fn blocks(&self) -> impl Iterator<Item = (Range<usize>, usize)> + use<> {
         let (rows, group, first) = (self.rows, self.group, self.first);
@@ -101,7 +100,7 @@ impl<'a> Part<'a> {
         })
     }
 
-    /// out ← left · transposedᵀ for the keys that are seen, where `left` is `[rows, padded]`.
+    /// out ← left · transposedᵀ for the attended keys, where `left` is `[rows, padded]`.
     #[inline(always)]
     fn score<S: Simd>(&self, simd: S, left: &[f32], transposed: &[f32], out: &mut [f32]) {
         for (rows, seen) in self.blocks() {
@@ -143,7 +142,7 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// out ← scoresᵀ · right, where `right` is `[rows, padded]`: a key gets from the queries from its own on.
+    /// out ← scoresᵀ · right, where `right` is `[rows, padded]`: the sum of a key begins at its own query.
     #[inline(always)]
     fn scatter<S: Simd>(&self, simd: S, scores: &[f32], right: &[f32], out: &mut [f32]) {
         for from in (0..self.keys).step_by(TOGETHER) {
@@ -166,7 +165,7 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// Copies queries, times 1/√hd, and transposed keys together.
+    /// Copies queries, times 1/√hd, and transposed keys into contiguous memory.
     #[inline(always)]
     fn load<S: Simd>(&self, simd: S, queries: &mut [f32], keys: &mut [f32]) {
         for (row, to) in queries.chunks_exact_mut(self.padded).enumerate().take(self.rows) {
@@ -183,7 +182,7 @@ impl<'a> Part<'a> {
     }
 }
 
-/// softmax(q · kᵀ / √hd) v, written to the first `heads · hd` numbers of each line of `out`.
+/// Forward pass: writes softmax(q · kᵀ / √hd) v to the first `heads · hd` elements of each line of `out`.
 pub(crate) struct Forward<'a> {
     pub(crate) layer: Layer<'a>,
     /// `[queries, stride]`
@@ -202,11 +201,11 @@ impl WithSimd for Forward<'_> {
         for unit in &layer.plan.units {
             for head in 0..layer.kv_heads {
                 let part = Part::new::<S>(layer, unit, head);
-                let queries = local.queries.room(part.rows * part.padded);
-                let keys = local.keys_transposed.room(part.layer.head_dim * part.scores);
-                let values = local.values.room(part.keys * part.padded);
-                let scores = local.scores.room(part.rows * part.scores);
-                let attended = local.out.room(part.rows * part.padded);
+                let queries = local.queries.resized(part.rows * part.padded);
+                let keys = local.keys_transposed.resized(part.layer.head_dim * part.scores);
+                let values = local.values.resized(part.keys * part.padded);
+                let scores = local.scores.resized(part.rows * part.scores);
+                let attended = local.out.resized(part.rows * part.padded);
                 part.load(simd, queries, keys);
                 for (key, to) in values.chunks_exact_mut(part.padded).enumerate() {
                     copy(simd, &layer.keys_values[part.key(key, true)], 1.0, to);
@@ -225,7 +224,7 @@ impl WithSimd for Forward<'_> {
     }
 }
 
-/// Gradients of queries, written, and of keys and values, added, for the gradient of what [`Forward`] wrote.
+/// Backward pass: from the gradient of [`Forward`]'s output, writes the gradients of queries and adds those of keys and values.
 pub(crate) struct Backward<'a> {
     pub(crate) layer: Layer<'a>,
     pub(crate) softmax: &'a [Softmax],
@@ -247,13 +246,13 @@ impl WithSimd for Backward<'_> {
         for unit in &layer.plan.units {
             for head in 0..layer.kv_heads {
                 let part = Part::new::<S>(layer, unit, head);
-                let queries = local.queries.room(part.rows * part.padded);
-                let douts = local.douts.room(part.rows * part.padded);
-                let keys = local.keys.room(part.keys * part.padded);
-                let keys_transposed = local.keys_transposed.room(part.layer.head_dim * part.scores);
-                let values_transposed = local.values_transposed.room(part.layer.head_dim * part.scores);
-                let weights = local.scores.room(part.rows * part.scores);
-                let dscores = local.dscores.room(part.rows * part.scores);
+                let queries = local.queries.resized(part.rows * part.padded);
+                let douts = local.douts.resized(part.rows * part.padded);
+                let keys = local.keys.resized(part.keys * part.padded);
+                let keys_transposed = local.keys_transposed.resized(part.layer.head_dim * part.scores);
+                let values_transposed = local.values_transposed.resized(part.layer.head_dim * part.scores);
+                let weights = local.scores.resized(part.rows * part.scores);
+                let dscores = local.dscores.resized(part.rows * part.scores);
                 part.load(simd, queries, keys_transposed);
                 for (row, to) in douts.chunks_exact_mut(part.padded).enumerate() {
                     copy(simd, &dout[part.query(row).0], 1.0, to);
@@ -270,7 +269,7 @@ impl WithSimd for Backward<'_> {
                     let (end, hidden) = part.seen(row);
                     softmax[part.query(row).1].weigh(simd, weights, dscores, end, hidden);
                 }
-                let found = local.out.room(part.rows.max(part.keys) * part.padded);
+                let found = local.out.resized(part.rows.max(part.keys) * part.padded);
                 part.gather(simd, dscores, keys, found);
                 for (row, from) in found.chunks_exact(part.padded).enumerate().take(part.rows) {
                     back(simd, from, part.scale(), &mut dqueries[part.query(row).0], false);

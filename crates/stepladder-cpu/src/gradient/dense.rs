@@ -1,29 +1,28 @@
-//! Products of two matrices that are both new: of activations with each other, in attention and in gradients
-//! of weights.
+//! Products of two matrices of activations, in attention and in gradients of weights.
 //!
-//! Nothing is packed. Numbers of the left matrix are spread over registers one by one, those of the right one
-//! are read a register at a time; a block of sums stays in registers. Every sum runs in one fixed order.
+//! Neither matrix is packed. Each element of the left matrix is broadcast to a register, the right matrix is read a register at
+//! a time, and a block of sums stays in registers. Every sum has a fixed order.
 
 use pulp::{Simd, WithSimd};
 
 /// out ← left · right, or out ← out + left · right.
 pub(crate) struct Dense<'a> {
-    /// `[rows, inner]`, or `[inner, rows]` where it is `transposed`; a line every `left_stride` numbers.
+    /// `[rows, inner]`, or `[inner, rows]` if `transposed`; a line every `left_stride` elements.
     pub(crate) left: &'a [f32],
     pub(crate) left_stride: usize,
     pub(crate) transposed: bool,
-    /// Numbers at the beginning of each of its lines that are no part of it.
+    /// Number of elements to skip at the beginning of each line of `left`.
     pub(crate) skip: usize,
-    /// `[inner, columns]`, a line every `right_stride` numbers. The last line is whole as well, and so is that of
-    /// `left` where it is `transposed`.
+    /// `[inner, columns]`, a line every `right_stride` elements. The last line is whole too, and so is that of `left` if
+    /// `transposed`.
     pub(crate) right: &'a [f32],
     pub(crate) right_stride: usize,
-    /// `[rows, columns]`, a line every `out_stride` numbers.
+    /// `[rows, columns]`, a line every `out_stride` elements.
     pub(crate) out: &'a mut [f32],
     pub(crate) out_stride: usize,
     pub(crate) rows: usize,
     pub(crate) inner: usize,
-    /// Whole registers.
+    /// A whole number of registers.
     pub(crate) columns: usize,
     pub(crate) add: bool,
 }
@@ -37,7 +36,7 @@ impl WithSimd for Dense<'_> {
         while row < self.rows && column < self.columns {
             let rows = together::<S>(self.rows - row);
             let columns = self.block(simd, row, rows, column);
-            // What is read again and again should be the smaller of both.
+            // The matrix that is read repeatedly should be the smaller one.
             if self.rows > self.columns {
                 column += columns;
                 if column == self.columns {
@@ -53,7 +52,7 @@ impl WithSimd for Dense<'_> {
     }
 }
 
-/// Rows of the next block: as many sums as registers hold next to what they are made of.
+/// Returns the number of rows of the next block, limited by the registers for sums and their operands.
 #[inline(always)]
 fn together<S: Simd>(left: usize) -> usize {
     match left {
@@ -67,7 +66,7 @@ fn together<S: Simd>(left: usize) -> usize {
 }
 
 impl Dense<'_> {
-    /// Computes `rows` rows from `row` on of one or two registers' columns; returns how many columns.
+    /// Computes `rows` rows from `row` on, for the columns of one or two registers; returns the number of columns.
     #[inline(always)]
     fn block<S: Simd>(&mut self, simd: S, row: usize, rows: usize, column: usize) -> usize {
         let two = column + 2 * S::F32_LANES <= self.columns;
@@ -98,7 +97,7 @@ impl Dense<'_> {
         }
     }
 
-    // Iterators over several arrays at once would hide that their places are known.
+    // Iterators over several arrays would hide from the compiler that the indices are known.
     #[allow(clippy::needless_range_loop)]
     #[inline(always)]
     fn kernel<S: Simd, const ROWS: usize, const ACROSS: usize, const TRANSPOSED: bool>(
@@ -110,7 +109,7 @@ impl Dense<'_> {
         let Self { left, left_stride, skip, right, right_stride, inner, .. } = *self;
         let width = ACROSS * S::F32_LANES;
         let mut sums = [[simd.splat_f32s(0.0); ACROSS]; ROWS];
-        // Lines of a length that is checked once: a loop that may panic keeps its sums in memory.
+        // One check before the loop: a loop that may panic keeps its sums in memory.
         assert!(column + width <= right_stride);
         let mut lines = right[..inner * right_stride].chunks_exact(right_stride);
         if TRANSPOSED {
@@ -141,7 +140,7 @@ impl Dense<'_> {
                 }
             }
         }
-        // Places that are known when this is compiled: sums need not go through memory.
+        // With indices known at compile time, the sums stay in registers.
         for place in 0..ROWS {
             let out = &mut self.out[(row + place) * self.out_stride + column..][..width];
             let (out, _) = S::as_mut_simd_f32s(out);

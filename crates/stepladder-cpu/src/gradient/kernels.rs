@@ -1,6 +1,6 @@
-//! What happens to each position by itself besides products, and the way back.
+//! Forward and backward passes of operations on single positions, except products.
 //!
-//! Rows have a stride of whole registers; behind a row's own numbers stand zeros.
+//! The stride of rows is a whole number of registers; each row is padded with zeros.
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -69,7 +69,7 @@ impl WithSimd for NormaliseBack<'_> {
     }
 }
 
-/// out = silu(gate) ⊙ up where each row of `x` holds `ffn` gates, then as many ups.
+/// out = silu(gate) ⊙ up, where each row of `x` has `ffn` gates, then `ffn` ups.
 pub(crate) struct Gate<'a> {
     pub(crate) x: &'a [f32],
     pub(crate) stride: usize,
@@ -112,8 +112,7 @@ impl WithSimd for Gate<'_> {
     }
 }
 
-/// The way back through [`Gate`]: `d` holds the gradient of `out` and becomes `out`, `dx` the gradient of
-/// `x`.
+/// Backward pass of [`Gate`]: `d` is the gradient of `out` and becomes `out`; `dx` becomes the gradient of `x`.
 pub(crate) struct GateBack<'a> {
     pub(crate) x: &'a [f32],
     pub(crate) stride: usize,
@@ -123,7 +122,7 @@ pub(crate) struct GateBack<'a> {
     pub(crate) dx: &'a mut [f32],
 }
 
-/// out, d gate and d up
+/// Returns out, d gate and d up.
 #[inline(always)]
 fn gate_back<S: Simd>(simd: S, gate: S::f32s, up: S::f32s, d: S::f32s) -> [S::f32s; 3] {
     let share = sigmoid(simd, gate);

@@ -1,4 +1,4 @@
-//! The small matrices of attention: how they are copied together, and the softmax of their rows.
+//! Small matrices of attention: copies in contiguous memory, and the softmax of their rows.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use pulp::Simd;
 use crate::kernels::exp;
 use crate::product::Aligned;
 
-/// Memory for one unit and key head, kept for the next.
+/// Scratch memory for one unit and key head, reused by the next.
 #[derive(Debug, Default)]
 pub(crate) struct Local {
     pub(crate) queries: Aligned,
@@ -21,7 +21,7 @@ pub(crate) struct Local {
     pub(crate) out: Aligned,
 }
 
-/// to ← factor · from, and zeros behind it up to a whole register.
+/// to ← factor · from, padded with zeros to a whole register.
 #[inline(always)]
 pub(crate) fn copy<S: Simd>(simd: S, from: &[f32], factor: f32, to: &mut [f32]) {
     let factor = simd.splat_f32s(factor);
@@ -34,7 +34,7 @@ pub(crate) fn copy<S: Simd>(simd: S, from: &[f32], factor: f32, to: &mut [f32]) 
     }
 }
 
-/// Writes `factor · from`, whole registers, to where fewer numbers stand, or adds it to these.
+/// to ← factor · from, or to ← to + factor · from, where `from` is padded to whole registers.
 #[inline(always)]
 pub(crate) fn back<S: Simd>(simd: S, from: &[f32], factor: f32, to: &mut [f32], add: bool) {
     let factor = simd.splat_f32s(factor);
@@ -49,7 +49,7 @@ pub(crate) fn back<S: Simd>(simd: S, from: &[f32], factor: f32, to: &mut [f32], 
     }
 }
 
-/// Writes a vector down a column.
+/// Writes a vector to a column.
 #[inline(always)]
 pub(crate) fn transpose(from: &[f32], to: &mut [f32], stride: usize) {
     for (&from, to) in from.iter().zip(to.iter_mut().step_by(stride)) {
@@ -57,15 +57,15 @@ pub(crate) fn transpose(from: &[f32], to: &mut [f32], stride: usize) {
     }
 }
 
-/// What makes weights of scores: e^{score - largest} · share.
+/// Parameters of a row's softmax: e^{score - largest} · inverse_sum.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Softmax {
     largest: f32,
-    share: f32,
+    inverse_sum: f32,
 }
 
 impl Softmax {
-    /// Scores become weights; they are 0 from `end` on and where they are `hidden`.
+    /// Replaces scores by softmax weights, which are 0 from `end` on and in `hidden`.
     #[inline(always)]
     pub(crate) fn of<S: Simd>(simd: S, scores: &mut [f32], end: usize, hidden: Range<usize>) -> Self {
         scores[hidden.clone()].fill(f32::NEG_INFINITY);
@@ -88,14 +88,15 @@ impl Softmax {
         for &score in seen.iter() {
             sum = simd.add_f32s(sum, score);
         }
-        let share = 1.0 / simd.reduce_sum_f32s(sum);
+        let inverse_sum = 1.0 / simd.reduce_sum_f32s(sum);
         for score in seen {
-            *score = simd.mul_f32s(*score, simd.splat_f32s(share));
+            *score = simd.mul_f32s(*score, simd.splat_f32s(inverse_sum));
         }
-        Self { largest, share }
+        Self { largest, inverse_sum }
     }
 
-    /// Scores become weights w as before, the gradients dw of weights those of scores: w ⊙ (dw - Σ w dw).
+    /// Replaces scores by the weights w of the forward pass, and the gradients dw of weights by those of scores:
+    /// w ⊙ (dw - Σ w dw).
     #[inline(always)]
     pub(crate) fn weigh<S: Simd>(
         self,
@@ -106,10 +107,10 @@ impl Softmax {
         hidden: Range<usize>,
     ) {
         let zero = simd.splat_f32s(0.0);
-        let (largest, share) = (simd.splat_f32s(self.largest), simd.splat_f32s(self.share));
+        let (largest, inverse_sum) = (simd.splat_f32s(self.largest), simd.splat_f32s(self.inverse_sum));
         let (whole, _) = S::as_mut_simd_f32s(scores);
         for score in &mut whole[..end.div_ceil(S::F32_LANES)] {
-            *score = simd.mul_f32s(share, exp(simd, simd.sub_f32s(*score, largest)));
+            *score = simd.mul_f32s(inverse_sum, exp(simd, simd.sub_f32s(*score, largest)));
         }
         scores[hidden].fill(0.0);
         let (weights, rest) = seen(simd, scores, end, zero);
@@ -127,8 +128,7 @@ impl Softmax {
     }
 }
 
-/// The registers that hold the numbers before `end`, with `other` behind these, and the registers behind
-/// them.
+/// Splits into the registers of the elements before `end`, filled up with `other`, and the registers after them.
 #[inline(always)]
 fn seen<S: Simd>(simd: S, row: &mut [f32], end: usize, other: S::f32s) -> (&mut [S::f32s], &mut [S::f32s]) {
     let (row, _) = S::as_mut_simd_f32s(row);

@@ -1,4 +1,4 @@
-//! The matrices of a decoder as forward and backward passes need them, and their gradients.
+//! Matrices of a decoder, packed for forward and backward passes, with their gradients.
 
 use pulp::Arch;
 
@@ -7,7 +7,7 @@ use crate::model::{halves, padded, row_stride};
 use crate::product::{Aligned, Matrix, lanes};
 use crate::weights::{BlockMatrices, Matrices, Shape, Weights};
 
-/// A matrix `[out, in]`, and the gradient of what it is used for.
+/// A matrix `[out, in]` with its gradient.
 #[derive(Debug)]
 pub(crate) struct Learned {
     arch: Arch,
@@ -15,11 +15,11 @@ pub(crate) struct Learned {
     weight: Vec<f32>,
     inputs: usize,
     forward: Matrix,
-    /// The transposed matrix; packed when it is first needed.
+    /// The transposed matrix, packed at the first backward pass.
     backward: Option<Matrix>,
-    /// `[out, line]`, as long as nothing was added none at all.
+    /// `[out, line]`; empty until the first gradient is added.
     gradient: Aligned,
-    /// Inputs in whole registers.
+    /// Number of inputs, rounded up to whole registers.
     line: usize,
 }
 
@@ -35,17 +35,17 @@ impl Learned {
         self.weight.len() / self.inputs
     }
 
-    /// Numbers from one output vector to the next.
+    /// Returns the stride of output vectors.
     pub(crate) fn stride(&self) -> usize {
         self.forward.stride()
     }
 
-    /// y = W x for vectors every `stride` numbers of `x`; added to `out` or written.
+    /// y = W x for a vector every `stride` elements of `x`; added to `out` or written.
     pub(crate) fn apply(&self, x: &[f32], stride: usize, rows: usize, out: &mut [f32], add: bool) {
         self.forward.apply(x, stride, rows, out, add);
     }
 
-    /// Gets [`Learned::pull`] and [`Learned::collect`] ready.
+    /// Prepares [`Learned::pull`] and [`Learned::collect`].
     fn prepare(&mut self) {
         if self.backward.is_none() {
             let (inputs, outputs) = (self.inputs, self.outputs());
@@ -84,7 +84,7 @@ impl Learned {
         });
     }
 
-    /// Writes the rows of the gradient to those of `out`, `[…, in]`, that `order` names.
+    /// Writes the rows of the gradient to the rows of `out`, `[…, in]`, that `order` lists.
     fn unpack(&self, out: &mut [f32], order: impl Iterator<Item = usize>) {
         if self.backward.is_some() {
             for (gradient, row) in self.gradient.get().chunks_exact(self.line).take(self.outputs()).zip(order)
@@ -94,7 +94,7 @@ impl Learned {
         }
     }
 
-    /// `[out, in]`
+    /// Returns the gradient, `[out, in]`.
     fn unpacked(&self) -> Vec<f32> {
         let mut out = vec![0.0; self.weight.len()];
         self.unpack(&mut out, 0..self.outputs());
@@ -102,32 +102,32 @@ impl Learned {
     }
 }
 
-/// The matrices of a block. Rows of queries and keys stand in the order of [`halves`].
+/// Matrices of a block. Rows of queries and keys are in the order of [`halves`].
 #[derive(Debug)]
 pub(crate) struct Block {
     pub(crate) queries: Learned,
-    /// Keys, then values.
+    /// Key rows, then value rows.
     pub(crate) keys_values: Learned,
     pub(crate) out: Learned,
     pub(crate) gate_up: Learned,
     pub(crate) down: Learned,
 }
 
-/// All matrices of a decoder.
+/// Matrices of a decoder.
 #[derive(Debug)]
 pub(crate) struct Packed {
     pub(crate) arch: Arch,
     pub(crate) shape: Shape,
-    /// Values from one row of the residual stream to the next.
+    /// Stride of the residual stream.
     pub(crate) stride: usize,
-    /// Values from one row of queries to the next.
+    /// Stride of queries.
     pub(crate) query_stride: usize,
     /// `[vocab, stride]`
     pub(crate) table: Vec<f32>,
     pub(crate) table_gradient: Vec<f32>,
     pub(crate) blocks: Vec<Block>,
     pub(crate) head: Learned,
-    /// `[max_positions, 2, hd/2]`: cosines, sines; and the same backwards.
+    /// `[max_positions, 2, hd/2]`: cosines, sines; then the same for the backward pass.
     pub(crate) rotations: Vec<f32>,
     pub(crate) unrotations: Vec<f32>,
 }
@@ -176,7 +176,7 @@ impl Packed {
         }
     }
 
-    /// Gets everything ready for a backward pass.
+    /// Prepares all matrices for a backward pass.
     pub(crate) fn prepare(&mut self) {
         self.table_gradient.resize(self.table.len(), 0.0);
         for Block { queries, keys_values, out, gate_up, down } in &mut self.blocks {
@@ -185,7 +185,7 @@ impl Packed {
         self.head.prepare();
     }
 
-    /// Gradients in the order of rows that [`Weights`] has.
+    /// Returns the gradients, with rows in the order of [`Weights`].
     pub(crate) fn gradients(&self) -> Matrices {
         let Shape { vocab, width, heads, kv_heads, head_dim, .. } = self.shape;
         let rows = (heads + 2 * kv_heads) * head_dim;

@@ -1,15 +1,15 @@
 //! Log-probabilities of given replies and their gradient, on the CPU in f32 and without libtorch.
 //!
-//! Models are so small that most of libtorch's time goes into padding, elementwise operations and their
-//! bookkeeping. Here the tokens of all replies are in one list, a prompt is computed once for all replies
-//! to it, and operations on a few positions at a time stay in a cache.
+//! For small models libtorch spends most of its time on padding, elementwise operations and their overhead. Here the tokens
+//! of all replies are in one list, a prompt is computed once for all its replies, and operations work on a few positions at a
+//! time, which stay in the CPU cache.
 //!
-//! * `plan`: the list of tokens, and which see each other
-//! * `matrices`: packed both ways, and their gradients
-//! * `pass`: forward; `reverse`: backward
+//! * `plan`: the list of tokens, and which of them attend to each other
+//! * `matrices`: matrices packed for both directions, and their gradients
+//! * `pass`: forward pass; `reverse`: backward pass
 //! * `attention`, `local`: attention; `kernels`: operations on single positions; `dense`: products of activations
 //!
-//! Same input, same bits: every sum runs in an order that the input alone decides.
+//! Equal inputs give equal results, to the last bit: the order of every sum depends on the input only.
 
 mod attention;
 mod dense;
@@ -32,7 +32,7 @@ use plan::Plan;
 
 pub use plan::Branch;
 
-/// Scores replies with one set of parameters, and collects gradients of its matrices.
+/// Computes log-probabilities of replies with one set of parameters, and accumulates gradients of its matrices.
 ///
 /// ```no_run
 /// # use stepladder_cpu::{CpuError, Weights, gradient::{Branch, Scorer}};
@@ -40,7 +40,7 @@ pub use plan::Branch;
 /// let mut scorer = Scorer::new(weights);
 /// let branches = [Branch { prompt: &[1, 2, 3], replies: vec![&[4, 5], &[6]] }];
 /// let logprobs = scorer.logprobs(&branches)?;
-/// // Likelier replies: the loss is minus the sum.
+/// // The loss is minus the sum of the log-probabilities.
 /// scorer.backward(&vec![-1.0; logprobs.len()])?;
 /// let gradient = scorer.gradient();
 /// # Ok(())
@@ -50,7 +50,7 @@ pub use plan::Branch;
 pub struct Scorer {
     packed: Packed,
     memory: Memory,
-    /// Of the last call of [`Scorer::logprobs`] or [`Scorer::hidden`].
+    /// Plan of the last call of [`Scorer::logprobs`] or [`Scorer::hidden`].
     plan: Plan,
 }
 
@@ -64,8 +64,8 @@ impl Scorer {
         Self { packed: Packed::new(arch, weights), memory: Memory::default(), plan: Plan::default() }
     }
 
-    /// Takes the parameters of another decoder, of any shape, and forgets all gradients; memory is used
-    /// again.
+    /// Replaces the parameters by those of another decoder, of any shape, and clears all gradients; reuses the memory for
+    /// an equal shape.
     pub fn update(&mut self, weights: Weights) {
         let packed = Packed::new(self.packed.arch, weights);
         if packed.shape != self.packed.shape {
@@ -74,8 +74,8 @@ impl Scorer {
         (self.packed, self.plan) = (packed, Plan::default());
     }
 
-    /// Log-probability of every token of every reply, in order, given the tokens before it. Keeps what
-    /// [`Scorer::backward`] needs: some 10 kB for each token of a small model.
+    /// Returns the log-probability of every token of every reply, in order, given the tokens before it. Keeps the activations
+    /// for [`Scorer::backward`]: about 10 kB per token of a small model.
     ///
     /// # Errors
     /// [`CpuError::Input`] for the first branch with an empty prompt or reply, an unknown token, or a reply that exceeds the
@@ -86,18 +86,17 @@ impl Scorer {
         Ok(self.packed.forward(&self.plan, &mut self.memory, true))
     }
 
-    /// The results of [`Scorer::logprobs`] where no gradient is asked for: nothing is kept, and what an
-    /// earlier call kept is lost.
+    /// Returns the results of [`Scorer::logprobs`] without keeping activations; those of an earlier call are lost.
     ///
     /// # Errors
-    /// As [`Scorer::logprobs`].
+    /// See [`Scorer::logprobs`].
     pub fn score(&mut self, branches: &[Branch<'_>]) -> Result<Vec<f32>, CpuError> {
         self.plan = Plan::default();
         let plan = Plan::new(branches, &self.packed.shape)?;
         Ok(self.packed.forward(&plan, &mut self.memory, false))
     }
 
-    /// Adds to the gradient the part of `d[i]` = dL/dlogprob\[i\] for the last call of [`Scorer::logprobs`].
+    /// Adds the gradient of the loss L for `d[i]` = dL/dlogprob\[i\] of the last call of [`Scorer::logprobs`].
     ///
     /// # Errors
     /// [`CpuError::Gradient`] unless there is one for each log-probability of that call.
@@ -107,18 +106,18 @@ impl Scorer {
         Ok(())
     }
 
-    /// Last-layer vectors before each token of each reply, normalised, without the gain of the last norm: `[tokens, d]`, for
-    /// heads of the caller's. Keeps what [`Scorer::backward_hidden`] needs.
+    /// Returns the last-layer vectors before each token of each reply, normalised, without the gain of the last norm:
+    /// `[tokens, d]`, as inputs of the caller's heads. Keeps the activations for [`Scorer::backward_hidden`].
     ///
     /// # Errors
-    /// As [`Scorer::logprobs`].
+    /// See [`Scorer::logprobs`].
     pub fn hidden(&mut self, branches: &[Branch<'_>]) -> Result<Vec<f32>, CpuError> {
         self.plan = Plan::default();
         self.plan = Plan::new(branches, &self.packed.shape)?;
         Ok(self.packed.hidden(&self.plan, &mut self.memory, true))
     }
 
-    /// Adds to the gradient the part of `d`, the gradient of each value of the last call of [`Scorer::hidden`].
+    /// Adds the gradient of the loss for `d`, its gradients with respect to the values of the last call of [`Scorer::hidden`].
     ///
     /// # Errors
     /// [`CpuError::Gradient`] unless there is one for each value of that call.
@@ -128,7 +127,7 @@ impl Scorer {
         Ok(())
     }
 
-    /// Gradients of the matrices so far.
+    /// Returns the accumulated gradients of the matrices.
     pub fn gradient(&self) -> Matrices {
         self.packed.gradients()
     }

@@ -1,7 +1,6 @@
-//! One pass over the tokens of a plan: log-probabilities, and what is kept for the way back.
+//! Forward pass over the tokens of a plan: log-probabilities, and the activations for the backward pass.
 //!
-//! What happens to each position by itself is done for some tokens at a time, so that what lies between stays
-//! in a cache.
+//! Operations on single positions run for some tokens at a time, so that intermediate results stay in the CPU cache.
 
 use super::attention::{Forward, Layer};
 use super::kernels::{Gate, Normalise, NormaliseBack};
@@ -13,43 +12,43 @@ use crate::model::row_stride;
 use crate::product::Aligned;
 use crate::weights::Shape;
 
-/// Positions that pass through products together.
+/// Number of positions that pass through products together.
 pub(super) const TOGETHER: usize = 96;
 
-/// What the way back needs of a layer.
+/// Activations of a layer for the backward pass.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
-    /// What keys and values are made of, `[tokens, stride]`, and its scales.
+    /// Inputs of keys and values, `[tokens, stride]`, and the scales of their normalisation.
     pub(super) normal: Aligned,
     pub(super) scales: Aligned,
-    /// What queries are made of; only where these are the readers' alone.
+    /// Inputs of queries; only in the last layer, where only readers have queries.
     pub(super) chosen: Aligned,
     pub(super) chosen_scales: Aligned,
     pub(super) queries: Aligned,
     pub(super) keys_values: Aligned,
     pub(super) softmax: Vec<Softmax>,
     pub(super) attended: Aligned,
-    /// What gates and ups are made of, `[queries, stride]`.
+    /// Inputs of gates and ups, `[queries, stride]`.
     pub(super) inner: Aligned,
     pub(super) inner_scales: Aligned,
     pub(super) gates: Aligned,
 }
 
-/// Memory of a pass, kept for the next.
+/// Memory of a pass, reused by the next.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     pub(super) layers: Vec<Kept>,
-    /// Residual stream, and its gradient on the way back: `[tokens, stride]`.
+    /// Residual stream; in the backward pass its gradient: `[tokens, stride]`.
     pub(super) x: Aligned,
     pub(super) spread: Aligned,
-    /// Last vectors of the readers, their scales, logits, and ln Σ e^logit.
+    /// Last-layer vectors of the readers, their scales, logits, and ln Σ e^logit.
     pub(super) normal: Aligned,
     pub(super) scales: Aligned,
     pub(super) logits: Aligned,
     pub(super) log_sums: Vec<f32>,
     /// Σ d of the targets of each reader.
     pub(super) sums: Vec<f32>,
-    /// Of some positions.
+    /// Activations of at most [`TOGETHER`] positions.
     pub(super) gated: Aligned,
     pub(super) dgates: Aligned,
     pub(super) dnormal: Aligned,
@@ -60,8 +59,8 @@ pub(crate) struct Memory {
     pub(super) local: Local,
 }
 
-/// Runs of at most [`TOGETHER`] among `count`.
-pub(super) fn parts(count: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+/// Splits `0..count` into ranges of at most [`TOGETHER`].
+pub(super) fn chunks(count: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
     (0..count).step_by(TOGETHER).map(move |from| from..count.min(from + TOGETHER))
 }
 
@@ -91,17 +90,17 @@ impl Packed {
         }
     }
 
-    /// Numbers from one vector of `ffn` numbers to the next.
+    /// Returns the stride of vectors of `ffn` elements.
     pub(super) fn ffn_stride(&self) -> usize {
         row_stride(self.arch, self.shape.ffn)
     }
 
-    /// Log-probabilities of the targets. Unless the way back is `kept`, all layers share the memory of one.
+    /// Computes the log-probabilities of the targets. Unless the activations are `kept`, all layers share one memory.
     pub(crate) fn forward(&self, plan: &Plan, memory: &mut Memory, kept: bool) -> Vec<f32> {
         self.read(plan, memory, kept);
-        let normal = memory.normal.room(plan.read * self.stride);
+        let normal = memory.normal.resized(plan.read * self.stride);
         let line = self.head.stride();
-        let logits = memory.logits.room(plan.read * line);
+        let logits = memory.logits.resized(plan.read * line);
         self.head.apply(normal, self.stride, plan.read, logits, false);
         memory.log_sums.clear();
         memory.log_sums.extend(logits.chunks_exact(line).map(|logits| {
@@ -110,26 +109,24 @@ impl Packed {
         }));
         let targets = plan.targets.iter();
         targets
-            .map(|target| {
-                logits[target.reader * line + target.word as usize] - memory.log_sums[target.reader]
-            })
+            .map(|target| logits[target.reader * line + target.id as usize] - memory.log_sums[target.reader])
             .collect()
     }
 
-    /// Last vectors of the readers, normalised; those before each target, one after the other.
+    /// Computes the normalised last-layer vectors, and returns that of each target's reader, in order.
     pub(crate) fn hidden(&self, plan: &Plan, memory: &mut Memory, kept: bool) -> Vec<f32> {
         self.read(plan, memory, kept);
-        let normal = memory.normal.room(plan.read * self.stride);
+        let normal = memory.normal.resized(plan.read * self.stride);
         let of = |reader: usize| &normal[reader * self.stride..][..self.shape.width];
         plan.targets.iter().flat_map(|target| of(target.reader)).copied().collect()
     }
 
-    /// Everything but the output matrix.
+    /// Computes the pass up to the normalised last-layer vectors of the readers.
     fn read(&self, plan: &Plan, memory: &mut Memory, kept: bool) {
         let (stride, tokens) = (self.stride, plan.tokens());
         let layers = self.blocks.len();
         memory.layers.resize_with(memory.layers.len().max(if kept { layers } else { 1 }), Kept::default);
-        let x = memory.x.room(tokens * stride);
+        let x = memory.x.resized(tokens * stride);
         for (x, &id) in x.chunks_exact_mut(stride).zip(&plan.ids) {
             x.copy_from_slice(&self.table[id as usize * stride..][..stride]);
         }
@@ -139,12 +136,12 @@ impl Packed {
             let count = if at + 1 == layers { plan.read } else { tokens };
             self.transform(block, count, x, layer, &mut memory.gated);
         }
-        let (normal, scales) = (memory.normal.room(plan.read * stride), memory.scales.room(plan.read));
+        let (normal, scales) = (memory.normal.resized(plan.read * stride), memory.scales.resized(plan.read));
         self.normalise(&x[..plan.read * stride], normal, scales);
     }
 
-    /// Attention of a block up to what its output matrix multiplies. After the last one `x` holds the readers
-    /// alone.
+    /// Computes the attention of a block, without its output matrix. After the last block's attention `x` holds the readers
+    /// only.
     fn attend(
         &self,
         block: &Block,
@@ -156,24 +153,24 @@ impl Packed {
     ) {
         let (stride, tokens, line) = (self.stride, plan.tokens(), block.keys_values.stride());
         let count = if last { plan.read } else { tokens };
-        let (normal, scales) = (kept.normal.room(tokens * stride), kept.scales.room(tokens));
-        let keys_values = kept.keys_values.room(tokens * line);
+        let (normal, scales) = (kept.normal.resized(tokens * stride), kept.scales.resized(tokens));
+        let keys_values = kept.keys_values.resized(tokens * line);
         let query_stride = self.query_stride;
-        let queries = kept.queries.room(count * query_stride);
-        for part in parts(tokens) {
-            let rows = part.start * stride..part.end * stride;
+        let queries = kept.queries.resized(count * query_stride);
+        for chunk in chunks(tokens) {
+            let rows = chunk.start * stride..chunk.end * stride;
             let normal = &mut normal[rows.clone()];
-            self.normalise(&x[rows.clone()], normal, &mut scales[part.clone()]);
-            let keys_values = &mut keys_values[part.start * line..];
-            block.keys_values.apply(normal, stride, part.len(), keys_values, false);
+            self.normalise(&x[rows.clone()], normal, &mut scales[chunk.clone()]);
+            let keys_values = &mut keys_values[chunk.start * line..];
+            block.keys_values.apply(normal, stride, chunk.len(), keys_values, false);
             if !last {
-                let queries = &mut queries[part.start * query_stride..];
-                block.queries.apply(normal, stride, part.len(), queries, false);
+                let queries = &mut queries[chunk.start * query_stride..];
+                block.queries.apply(normal, stride, chunk.len(), queries, false);
             }
         }
         if last {
-            let chosen = kept.chosen.room(count * stride);
-            let chosen_scales = kept.chosen_scales.room(count);
+            let chosen = kept.chosen.resized(count * stride);
+            let chosen_scales = kept.chosen_scales.resized(count);
             let mut at = 0;
             for range in &plan.readers {
                 let (rows, to) = (range.start * stride..range.end * stride, at * stride);
@@ -188,7 +185,7 @@ impl Packed {
         self.rotate(queries, query_stride, self.shape.heads, pieces, &self.rotations);
         self.rotate(keys_values, line, self.shape.kv_heads, &plan.pieces, &self.rotations);
         kept.softmax.resize(count * self.shape.heads, Softmax::default());
-        let out = kept.attended.room(count * query_stride);
+        let out = kept.attended.resized(count * query_stride);
         let layer = self.layer(plan, last, queries, keys_values, line);
         self.arch.dispatch(Forward { layer, out, softmax: &mut kept.softmax, local });
     }
@@ -209,21 +206,21 @@ impl Packed {
     fn transform(&self, block: &Block, count: usize, x: &mut [f32], kept: &mut Kept, gated: &mut Aligned) {
         let (stride, line, ffn_stride) = (self.stride, block.gate_up.stride(), self.ffn_stride());
         let query_stride = self.query_stride;
-        let attended = kept.attended.room(count * query_stride);
-        let (inner, scales) = (kept.inner.room(count * stride), kept.inner_scales.room(count));
-        let gates = kept.gates.room(count * line);
-        let gated = gated.room(TOGETHER * ffn_stride);
-        for part in parts(count) {
-            let rows = part.start * stride..part.end * stride;
+        let attended = kept.attended.resized(count * query_stride);
+        let (inner, scales) = (kept.inner.resized(count * stride), kept.inner_scales.resized(count));
+        let gates = kept.gates.resized(count * line);
+        let gated = gated.resized(TOGETHER * ffn_stride);
+        for chunk in chunks(count) {
+            let rows = chunk.start * stride..chunk.end * stride;
             let (x, inner) = (&mut x[rows.clone()], &mut inner[rows]);
-            let gates = &mut gates[part.start * line..part.end * line];
-            block.out.apply(&attended[part.start * query_stride..], query_stride, part.len(), x, true);
-            self.normalise(x, inner, &mut scales[part.clone()]);
-            block.gate_up.apply(inner, stride, part.len(), gates, false);
-            let out = &mut gated[..part.len() * ffn_stride];
+            let gates = &mut gates[chunk.start * line..chunk.end * line];
+            block.out.apply(&attended[chunk.start * query_stride..], query_stride, chunk.len(), x, true);
+            self.normalise(x, inner, &mut scales[chunk.clone()]);
+            block.gate_up.apply(inner, stride, chunk.len(), gates, false);
+            let out = &mut gated[..chunk.len() * ffn_stride];
             let (ffn, out_stride) = (self.shape.ffn, ffn_stride);
             self.arch.dispatch(Gate { x: gates, stride: line, ffn, out, out_stride });
-            block.down.apply(gated, ffn_stride, part.len(), x, true);
+            block.down.apply(gated, ffn_stride, chunk.len(), x, true);
         }
     }
 }

@@ -1,9 +1,8 @@
-//! Which tokens a pass computes, and which of them see each other.
+//! Plan of a pass: its tokens, and which of them attend to each other.
 //!
-//! All tokens stand in one list without padding: of every branch the prompt, then each reply without its last
-//! token, which predicts nothing. What predicts a token of a reply is the end of the prompt or a token of a
-//! reply: these are the
-//! *readers*, in each branch the last tokens of its part of the list.
+//! All tokens are in one list without padding: for each branch the prompt, then each reply without its last token, which
+//! predicts nothing. Each token of a reply is predicted by the last token of the prompt or by a token of the reply. These
+//! tokens are the *readers*; they are the last tokens of their branch in the list.
 
 use std::ops::Range;
 
@@ -12,16 +11,16 @@ use stepladder_rollout::engine::check_ids;
 use crate::error::CpuError;
 use crate::weights::Shape;
 
-/// Short replies of a branch share one block of attention up to so many tokens of their own; what they must
-/// not see of each other is computed and thrown away.
+/// Maximum number of tokens of short replies that share one block of attention; the scores between different replies are
+/// computed and discarded.
 const BUNDLE: usize = 24;
 
-/// A prompt and the replies that are scored behind it: the prompt is computed once for all of them.
+/// A prompt with its replies; the prompt is computed once for all of them.
 #[derive(Debug, Clone)]
 pub struct Branch<'a> {
-    /// At least one token.
+    /// Token ids of the prompt, at least one.
     pub prompt: &'a [u32],
-    /// At least one token each.
+    /// Token ids of the replies, at least one each.
     pub replies: Vec<&'a [u32]>,
 }
 
@@ -33,19 +32,18 @@ pub(crate) struct Piece {
     pub(crate) position: usize,
 }
 
-/// A block of attention. Its keys are a prompt and tokens of replies to it; its queries are the last of
-/// these.
+/// A block of attention. Its keys are a prompt and tokens of its replies; its queries are the last of these.
 #[derive(Debug, Clone)]
 pub(crate) struct Unit {
-    /// First token of the prompt, and how many it has.
+    /// Index of the prompt's first token, and number of its tokens (`shared`).
     pub(crate) prompt: usize,
     pub(crate) shared: usize,
-    /// First token of the replies, and how many they have.
+    /// Index of the replies' first token, and number of their tokens (`count`).
     pub(crate) own: usize,
     pub(crate) count: usize,
-    /// Whether the tokens of the prompt are queries as well.
+    /// Whether the tokens of the prompt are queries too.
     pub(crate) whole: bool,
-    /// From a token to its place among the readers.
+    /// Difference between the index of a token and its index among the readers.
     pub(crate) shift: usize,
 }
 
@@ -54,12 +52,12 @@ impl Unit {
         self.shared + self.count
     }
 
-    /// The token that a key belongs to.
+    /// Returns the token of a key.
     pub(crate) fn token(&self, key: usize) -> usize {
         if key < self.shared { self.prompt + key } else { self.own + key - self.shared }
     }
 
-    /// The first key that is a query too; of the last layer only readers are.
+    /// Returns the first key that is also a query; in the last layer only readers have queries.
     pub(crate) fn first_query(&self, last: bool) -> usize {
         match (self.whole, last) {
             (false, _) => self.shared,
@@ -69,34 +67,36 @@ impl Unit {
     }
 }
 
-/// A token of a reply, and the reader that predicts it.
+/// A token of a reply with the reader that predicts it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Target {
     pub(crate) reader: usize,
-    pub(crate) word: u32,
+    pub(crate) id: u32,
 }
 
-/// The tokens of one pass.
+/// Tokens of one pass.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     pub(crate) ids: Vec<u32>,
     pub(crate) pieces: Vec<Piece>,
-    /// Tokens that are readers, in order.
+    /// Ranges of the readers among the tokens, in order.
     pub(crate) readers: Vec<Range<usize>>,
-    /// The same as pieces of a list of readers alone.
+    /// Pieces of the list of readers.
     pub(crate) reader_pieces: Vec<Piece>,
     pub(crate) units: Vec<Unit>,
-    /// For each token the first one of its own reply, or of its prompt.
+    /// For each token the first token of its reply, or of its prompt.
     pub(crate) starts: Vec<usize>,
-    /// In the order of the log-probabilities.
+    /// Targets, in the order of the log-probabilities.
     pub(crate) targets: Vec<Target>,
-    /// How many readers there are.
+    /// Number of readers.
     pub(crate) read: usize,
 }
 
 impl Plan {
+    /// Plans a pass over all replies.
+    ///
     /// # Errors
-    /// [`CpuError::Input`] for the first branch that a decoder of this shape cannot read.
+    /// [`CpuError::Input`] for the first branch that is invalid for a decoder of this shape.
     pub(crate) fn new(branches: &[Branch<'_>], shape: &Shape) -> Result<Self, CpuError> {
         let mut plan = Self::default();
         for (index, branch) in branches.iter().enumerate().filter(|(_, branch)| !branch.replies.is_empty()) {
@@ -119,7 +119,7 @@ impl Plan {
             let first = self.ids.len();
             let readers = std::iter::once(last).chain(first..);
             let targets = reply.iter().zip(readers);
-            self.targets.extend(targets.map(|(&word, token)| Target { reader: token - shift, word }));
+            self.targets.extend(targets.map(|(&id, token)| Target { reader: token - shift, id }));
             if before.is_empty() {
                 continue;
             }
@@ -142,13 +142,13 @@ impl Plan {
         self.starts.resize(self.ids.len(), first);
     }
 
-    /// How many tokens there are.
+    /// Returns the number of tokens.
     pub(crate) fn tokens(&self) -> usize {
         self.ids.len()
     }
 }
 
-/// The violation that keeps a decoder from scoring a branch, if there is one.
+/// Checks that a decoder of this shape can score a branch; the error is the end of a sentence.
 fn check(branch: &Branch<'_>, shape: &Shape) -> Result<(), String> {
     if branch.prompt.is_empty() {
         return Err("it has no token".to_owned());
@@ -158,9 +158,9 @@ fn check(branch: &Branch<'_>, shape: &Shape) -> Result<(), String> {
         if reply.is_empty() {
             return Err("one of its replies has no token".to_owned());
         }
-        let (needed, window) = (branch.prompt.len() + reply.len(), shape.max_positions);
-        if needed > window {
-            return Err(format!("it and a reply have {needed} tokens, the context window has {window}"));
+        let (needed, context) = (branch.prompt.len() + reply.len(), shape.max_positions);
+        if needed > context {
+            return Err(format!("it and a reply have {needed} tokens, the context window has {context}"));
         }
         check_ids(reply, shape.vocab)?;
     }

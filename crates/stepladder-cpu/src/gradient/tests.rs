@@ -1,4 +1,4 @@
-//! Against a plain forward pass in f64 and its finite differences, for all sets of instructions.
+//! Comparison with a plain forward pass in f64 and its finite differences, for all instruction sets.
 
 use proptest::prelude::*;
 use rand::RngExt;
@@ -28,7 +28,7 @@ fn random_values(count: usize) -> Vec<f32> {
     (0..count).map(|_| rng.random_range(-1.0..1.0)).collect()
 }
 
-/// Replies of one token and of many, bundles and long ones, equal prompts in several branches.
+/// Returns rows with replies of one token and of many, bundled and long, and equal prompts in several branches.
 fn mixed() -> Rows {
     let replies = |lens: &[usize], salt: u64| -> Vec<Vec<u32>> {
         lens.iter().enumerate().map(|(at, &len)| tokens(len, 100 * salt + at as u64)).collect()
@@ -86,7 +86,7 @@ fn log_probabilities_and_hidden_vectors_are_those_of_a_plain_pass() {
     }
 }
 
-/// Values of all matrices, in one fixed order.
+/// Returns the values of all matrices, in a fixed order.
 fn values(matrices: &mut Matrices) -> Vec<&mut f32> {
     let Matrices { table, blocks, head } = matrices;
     let mut found: Vec<&mut f32> = table.iter_mut().chain(head).collect();
@@ -97,7 +97,7 @@ fn values(matrices: &mut Matrices) -> Vec<&mut f32> {
     found
 }
 
-/// Central differences of `loss` for values of all matrices, about 200, against a gradient.
+/// Compares a gradient with the central differences of `loss`, for about 200 values of all matrices.
 fn same_as_differences(
     matrices: &Matrices,
     loss: impl Fn(&Matrices) -> f64,
@@ -172,7 +172,7 @@ fn close(found: &[f32], expected: &[f32], name: &str) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 
-    /// A pass over several branches has the gradient of each reply scored alone, on all sets of instructions.
+    /// A pass over several branches has the gradient of each reply scored alone, on all instruction sets.
     #[test]
     fn shared_prompts_change_no_gradient(
         kind in 0usize..4,
@@ -239,7 +239,7 @@ fn damaged_branches_are_errors() {
             let message = error.unwrap_err().to_string();
             assert!(message.contains(reason), "{message}");
         }
-        // Nothing of the refused pass is left.
+        // No state of the refused pass is left.
         assert_eq!(scorer.backward(&[1.0]), Err(CpuError::Gradient { expected: 0, given: 1 }));
     }
     scorer.logprobs(std::slice::from_ref(&good)).unwrap();
