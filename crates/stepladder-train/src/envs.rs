@@ -13,7 +13,7 @@ use crate::config::{Config, nearest, shorten};
 use crate::error::{Error, Result};
 
 /// Built-in families, in the order of `env list`.
-static BUILT_IN: [&Family; 4] = [
+static BUILT_IN: &[&Family] = &[
     &stepladder_alfworld::HOUSEHOLD,
     &stepladder_alfworld::ALFWORLD,
     &stepladder_sokoban::FAMILY,
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn every_environment_opens_under_its_own_id() {
-        for family in BUILT_IN {
+        for &family in BUILT_IN {
             assert_eq!(named(family.spec.id).unwrap(), family);
             let opened = open(family.spec.id, Some(Path::new("."))).unwrap();
             assert_eq!(opened.tasks.spec(), family.spec);
@@ -193,7 +193,7 @@ mod tests {
             assert!(family.known_split("../x").is_err());
         }
         // One codec per text style: only the two household environments share theirs.
-        let styles = BUILT_IN.map(|family| (family.codec)().id());
+        let styles: Vec<_> = BUILT_IN.iter().map(|family| (family.codec)().id()).collect();
         assert_eq!(styles[0], styles[1]);
         assert!(styles[1] != styles[2] && styles[2] != styles[3] && styles[1] != styles[3], "{styles:?}");
     }

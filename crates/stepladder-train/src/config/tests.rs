@@ -506,9 +506,11 @@ fn malformed_sets() {
         )
     );
     // A value cannot add further keys.
-    assert_eq!(
-        set_message(&["env.id=a\nseed=2"]),
-        "demo: env.id is \"a\\nseed=2\" (--set); known are household, alfworld, sokoban, scienceworld"
+    let said = set_message(&["env.id=a\nseed=2"]);
+    assert!(
+        said.starts_with("demo: env.id is \"a\\nseed=2\" (--set); known are household, ")
+            && !said.contains('\n'),
+        "{said}"
     );
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 use stepladder_core::trace::{self, Episode};
 use stepladder_testing::{data_root, skip};
+use stepladder_train::envs;
 
 /// Creates a folder with `tiny.toml` in which commands run.
 pub(crate) fn folder() -> tempfile::TempDir {
@@ -17,6 +18,11 @@ pub(crate) fn folder() -> tempfile::TempDir {
     let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tiny.toml");
     fs_err::copy(tiny, folder.path().join("tiny.toml")).unwrap();
     folder
+}
+
+/// Joins the ids of the built-in environments as messages do.
+pub(crate) fn known_environments() -> String {
+    envs::ids().join(", ")
 }
 
 /// Prepares `stepladder` in a folder, without the caller's environment variables.
