@@ -88,8 +88,7 @@ impl FromStr for AgentSpec {
     fn from_str(text: &str) -> Result<Self, String> {
         let unknown = || format!("unknown agent `{text}`");
         let (name, options) = text.split_once(':').unwrap_or((text, ""));
-        let kinds = [AgentKind::StepHrl, AgentKind::Flat, AgentKind::Himac];
-        let kind = kinds.into_iter().find(|kind| kind.name() == name).ok_or_else(unknown)?;
+        let kind = AgentKind::ALL.iter().copied().find(|kind| kind.name() == name).ok_or_else(unknown)?;
         let mut spec = Self::from(kind);
         for option in options.split(',').filter(|option| !option.is_empty()) {
             match option.split_once('=') {
@@ -171,6 +170,9 @@ mod tests {
 
     #[test]
     fn a_spec_is_read_back_from_its_text() {
+        for kind in AgentKind::ALL {
+            assert_eq!(kind.name().parse(), Ok(AgentSpec::from(*kind)));
+        }
         let whole = AgentSpec::from(AgentKind::StepHrl);
         let flat = AgentSpec::from(AgentKind::Flat);
         let himac = AgentSpec::from(AgentKind::Himac);

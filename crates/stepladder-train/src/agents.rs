@@ -149,15 +149,18 @@ impl AgentRun<'_> {
         Ok(ending)
     }
 
-    fn method(&self) -> Box<dyn Method> {
+    fn method(&self) -> Result<Box<dyn Method>> {
         let &AgentConfig { coevolution, selection, .. } = self.agent;
-        match self.agent.algo {
+        Ok(match self.agent.algo {
             Algo::Himac => Box::new(Himac { selection, coevolution }),
             Algo::Gigpo => Box::new(Gigpo),
             Algo::Ppo => Box::new(Ppo::default()),
             Algo::Rloo => Box::new(Grpo::Rloo),
-            _ => Box::new(Grpo::Grpo),
-        }
+            Algo::Grpo => Box::new(Grpo::Grpo),
+            other @ (Algo::Bc | Algo::Dagger | Algo::OfflineAc) => {
+                bail!("{} does not learn by playing", other.name())
+            }
+        })
     }
 
     fn online_config(&self) -> OnlineConfig {
@@ -191,7 +194,7 @@ impl AgentRun<'_> {
         let mut watcher = self.watch(trainer)?;
         let config = self.online_config();
         watcher.probe_start(trainer)?;
-        let (reference, mut method) = (&reference.weights.trained.flat, self.method());
+        let (reference, mut method) = (&reference.weights.trained.flat, self.method()?);
         let ending = online::train(&mut *method, &config, &rollouts, trainer, reference, stop, &mut watcher)?;
         watcher.finish(trainer)?;
         Ok(ending)

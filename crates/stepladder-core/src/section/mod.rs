@@ -169,6 +169,9 @@ macro_rules! choices {
         }
 
         impl $enum {
+            /// Every choice, in the order of the declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
             /// Its name in configurations.
             pub fn name(self) -> &'static str {
                 match self { $( Self::$variant => $name, )+ }

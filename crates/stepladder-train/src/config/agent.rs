@@ -59,7 +59,7 @@ impl Algo {
 
     /// Whether it is an online algorithm.
     pub fn is_online(self) -> bool {
-        matches!(self, Self::Himac | Self::Grpo | Self::Rloo | Self::Gigpo | Self::Ppo)
+        self.tables().contains(&"online")
     }
 
     /// Whether it improves a trained policy. Such an agent names one with `from`, or starts from a cloned agent that is added for
@@ -75,8 +75,8 @@ section! {
         required {
             /// Kind of agent.
             pub kind: AgentKind,
-            /// Training algorithm. Its hyperparameters are in the table of that name in `[algo]`; those of the last five are in
-            /// `[algo.online]`.
+            /// Training algorithm. Its hyperparameters are in the table of that name in `[algo]`; those of online
+            /// algorithms are in `[algo.online]`.
             pub algo: Algo,
             /// Training budget; with `dagger`, the budget of each round.
             pub budget: Budget => [Bound::Positive],
