@@ -59,7 +59,12 @@ fn wrong_usage_is_code_2() {
         2,
         "--noise 1.5 must be in [0, 1)",
     );
-    refused(folder, &["reference", "paper"], 2, "unknown page `paper`; known are cli, config, metrics");
+    refused(
+        folder,
+        &["reference", "paper"],
+        2,
+        "unknown page `paper`; known are cli, config, presets, metrics",
+    );
     refused(
         folder,
         &["env", "play", "household", "--task", "200"],
