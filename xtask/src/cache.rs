@@ -1,4 +1,4 @@
-//! Directories that are either whole or absent: filled under a temporary name, checked, marked, renamed.
+//! Directories that are either complete or absent: filled under a temporary name, checked, marked, renamed.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use serde_json::{Value, json};
 
-/// File inside a published directory that says what it holds.
+/// File inside a published directory that records its content.
 pub(crate) const MARKER: &str = "stepladder-complete.json";
 
 /// A directory in the cache that all clones of the repository share.
@@ -15,21 +15,21 @@ pub(crate) struct Entry<'a> {
     pub(crate) root: &'a Path,
     /// Name of the entry below it; carries the version or fingerprint.
     pub(crate) name: &'a str,
-    /// What it is, for messages.
+    /// Description for messages.
     pub(crate) what: &'a str,
     /// Files, relative to the entry, whose sizes are recorded and compared at every use.
     pub(crate) essential: &'a [&'a str],
 }
 
 impl Entry<'_> {
-    /// Where the entry is once it has been published.
+    /// Returns the path of the published entry.
     pub(crate) fn path(&self) -> PathBuf {
         self.root.join(self.name)
     }
 
-    /// The entry, filled by `fill` unless it is there and whole.
+    /// Returns the path of the entry; `fill` creates it unless it is complete.
     ///
-    /// One process at a time: a second one waits and then finds the first one's result.
+    /// One process at a time: a second one waits and then finds the result of the first.
     pub(crate) fn prepare(&self, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
         let path = self.path();
         if self.is_whole() {
@@ -48,14 +48,14 @@ impl Entry<'_> {
             Ok(())
         });
         if made.is_err() {
-            // The error that matters is the one from filling.
+            // An error of the cleanup must not hide that of filling.
             let _ = fs::remove_dir_all(&partial);
         }
         made?;
         Ok(path)
     }
 
-    /// Whether the directory is there, was finished, and still has its essential files at full length.
+    /// Whether the directory was published and still has its essential files at full length.
     pub(crate) fn is_whole(&self) -> bool {
         let path = self.path();
         let Ok(text) = fs::read_to_string(path.join(MARKER)) else { return false };
@@ -75,7 +75,7 @@ impl Entry<'_> {
         Ok(lock)
     }
 
-    /// Removes what interrupted runs left. Only called under the lock, so no live run owns any of it.
+    /// Removes what interrupted runs left. Called only under the lock, so that no running process owns any of it.
     fn discard_leftovers(&self) -> Result<()> {
         let prefix = format!("{}.partial-", self.name);
         for entry in fs::read_dir(self.root)? {

@@ -1,4 +1,4 @@
-//! Running cargo from inside `cargo run`.
+//! Cargo commands from inside `cargo run`.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -9,24 +9,24 @@ use serde_json::Value;
 use crate::settings::Settings;
 use crate::stage;
 
-/// A cargo command at the root of the workspace.
+/// Prepares a cargo command at the root of the workspace.
 pub(crate) fn cargo(settings: &Settings) -> Command {
     let mut command = Command::new(&settings.cargo);
     command.current_dir(&settings.workspace);
-    // `cargo run` describes the xtask package in these; the build scripts of others must not see them.
+    // `cargo run` describes the xtask package in these variables; build scripts of other packages must not see them.
     for name in &settings.package_variables {
         command.env_remove(name);
     }
     command
 }
 
-/// What `cargo metadata` says, dependencies resolved.
+/// Returns the output of `cargo metadata`, with resolved dependencies.
 pub(crate) fn metadata(settings: &Settings) -> Result<Value> {
     let text = stage::capture(cargo(settings).args(["metadata", "--format-version", "1"]))?;
     serde_json::from_str(&text).context("`cargo metadata` printed no JSON")
 }
 
-/// Where the build puts the program `stepladder` in this profile.
+/// Returns the path of the program `stepladder` in this profile.
 pub(crate) fn program(settings: &Settings, profile_directory: &str) -> Result<PathBuf> {
     let metadata = metadata(settings)?;
     let target =
@@ -36,7 +36,7 @@ pub(crate) fn program(settings: &Settings, profile_directory: &str) -> Result<Pa
         .join(format!("stepladder{}", std::env::consts::EXE_SUFFIX)))
 }
 
-/// Whether a package has a library, in whose documentation there may be examples.
+/// Whether a package has a library, whose documentation may contain examples.
 pub(crate) fn has_library(metadata: &Value, name: &str) -> bool {
     let packages = metadata["packages"].as_array();
     packages

@@ -1,4 +1,4 @@
-//! Everything that must hold before a change is merged, short of the tests; cheapest first.
+//! `cargo xtask check`: every check before a merge except the tests, cheapest first.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -11,13 +11,13 @@ use crate::settings::Settings;
 use crate::stage::{execute, now, stage};
 use crate::{cycles, edges, links, reference, run, terms, tools};
 
-/// How long the database of security advisories may take to arrive.
+/// Time limit for fetching the database of security advisories.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A stage: its name for `--only`, what the log says, and what it does.
+/// A stage: name for `--only`, heading in the log, function.
 type Stage = (&'static str, &'static str, fn(&Settings) -> Result<()>);
 
-/// Cheapest first.
+/// Stages, cheapest first.
 const STAGES: [Stage; 10] = [
     ("formatting", "formatting (mend with `cargo fmt`)", |settings| {
         execute(cargo(settings).args(["fmt", "--all", "--check"]))
@@ -57,7 +57,7 @@ pub(crate) const NAMES: [&str; STAGES.len()] = {
     names
 };
 
-/// Runs the stages, or one of them, and stops at the first that fails.
+/// Runs the stages, or one of them, and stops at the first failure.
 pub(crate) fn check(settings: &Settings, only: Option<&str>) -> Result<()> {
     for (name, title, run) in STAGES {
         if only.is_none_or(|only| only == name) {
@@ -71,14 +71,15 @@ pub(crate) fn check(settings: &Settings, only: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-/// Licences, forbidden crates and sources of all dependencies (`deny.toml`), and security advisories where they can be had.
+/// Checks licences, forbidden crates and sources of all dependencies (`deny.toml`), and security advisories where they can be
+/// fetched.
 fn dependencies(settings: &Settings) -> Result<()> {
     let deny = tools::CARGO_DENY.program(settings)?;
     run_tool(at(&settings.workspace, &deny).args(["check", "licenses", "bans", "sources"]))?;
     advisories(&settings.workspace, &deny)
 }
 
-/// Unlike everything else, advisories appear while the repository stands still, and lie on a host of their own.
+/// Checks advisories. Unlike the other checks, their result can change without a commit, and they need another host.
 fn advisories(workspace: &Path, deny: &Path) -> Result<()> {
     match fetch(at(workspace, deny).args(["fetch", "db"])) {
         Ok(()) => run_tool(at(workspace, deny).args(["check", "advisories"])),
@@ -109,7 +110,7 @@ fn fetch(command: &mut Command) -> Result<()> {
     bail!("{}", text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("no reason given"))
 }
 
-/// The exit code of such a tool says what it found; xtask's own code 2 is for wrong usage alone.
+/// Runs a tool and hides its exit code, since code 2 of xtask means wrong usage.
 fn run_tool(command: &mut Command) -> Result<()> {
     execute(command).map_err(|error| anyhow!("{error:#}"))
 }
@@ -128,7 +129,8 @@ mod tests {
     use super::*;
     use crate::stage::exit_code;
 
-    /// A cargo-deny that does `fetch` when it is to fetch the database, and notes every call.
+    /// Runs the check with a fake cargo-deny that runs `fetch` to fetch the database and `check` to check; returns the recorded
+    /// calls.
     fn advise(fetch: &str, check: &str) -> (Result<()>, String) {
         let directory = tempfile::tempdir().unwrap();
         let deny = directory.path().join("cargo-deny");

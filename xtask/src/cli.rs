@@ -1,31 +1,31 @@
-//! The command line of `cargo xtask`.
+//! Command line of `cargo xtask`.
 
 use std::ffi::OsString;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-/// What to do.
+/// Task of the command line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Task {
     /// Build the program and train the demo preset.
     Demo(Vec<OsString>),
-    /// Run the tests of these packages, of the whole workspace where none is named.
+    /// Run the tests of these packages, or of the whole workspace if none is named.
     Test(Vec<String>),
-    /// Everything that must hold before a change is merged, short of the tests; or one stage of it.
+    /// Run every check before a merge except the tests, or one of them.
     Check { only: Option<String> },
-    /// Rewrite the generated reference pages, or complain where they are out of date.
+    /// Write the generated reference pages, or fail if they are out of date.
     Generate { check: bool },
     /// Train tiny seeded runs and compare them with those of another commit.
     Fingerprint { against: Option<String>, json: bool },
     /// Install or find libtorch.
     Libtorch { cuda: bool },
-    /// Unpack the official data sets that lie beside the repository.
+    /// Unpack the official data sets from the folder next to the repository.
     Data,
     /// Print the environment as `export` lines.
     Env,
 }
 
-/// Reads the arguments; the error prints itself and knows its exit code (2 for wrong usage).
+/// Parses the arguments; the error prints itself and has its exit code (2 for wrong usage).
 pub(crate) fn parse<I, A>(arguments: I) -> Result<Task, clap::Error>
 where
     I: IntoIterator<Item = A>,

@@ -28,7 +28,7 @@ const CRATES: [&str; 8] = [
 /// Refuses import cycles between files of [`CRATES`].
 ///
 /// # Errors
-/// One line per cycle, with the imports that close it; or the file that cannot be parsed.
+/// One line per cycle with the imports that close it, or the file that cannot be parsed.
 pub(crate) fn check(settings: &Settings) -> Result<()> {
     let mut found = Vec::new();
     for name in CRATES {
@@ -46,7 +46,7 @@ pub(crate) fn check(settings: &Settings) -> Result<()> {
     )
 }
 
-/// The shortest cycle of every group of files that import each other, as text.
+/// Returns the shortest cycle of every group of files that import each other, as text.
 fn cycles(src: &Path) -> Result<Vec<String>> {
     let modules = module::load(src)?;
     let mut edges: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();

@@ -11,10 +11,11 @@ use sha2::{Digest, Sha256};
 use crate::cache::Entry;
 use crate::settings::Settings;
 
-/// Raised when the layout of the unpacked root changes.
+/// Layout version of the unpacked root.
 const LAYOUT: &str = "1";
 
-/// The data root: `STEPLADDER_DATA`, else what `../shared/data` and `../shared/transcripts` hold, else none.
+/// Returns the data root: `STEPLADDER_DATA`, else the unpacked content of `../shared/data` and `../shared/transcripts`, else
+/// `None`.
 pub(crate) fn prepare(settings: &Settings) -> Result<Option<PathBuf>> {
     if let Some(root) = &settings.data {
         if !root.is_dir() {
@@ -42,7 +43,7 @@ fn unpacked(shared: &Path, cache: &Path) -> Result<PathBuf> {
     })
 }
 
-/// One file beside the repository.
+/// One file next to the repository.
 #[derive(Debug)]
 struct Source {
     /// `data/…` or `transcripts/…`, with forward slashes.
@@ -50,7 +51,7 @@ struct Source {
     path: PathBuf,
 }
 
-/// All files of the two folders, in the order of their names.
+/// Lists all files of the two folders, in the order of their names.
 fn sources(shared: &Path) -> Result<Vec<Source>> {
     let mut found = Vec::new();
     for folder in ["data", "transcripts"] {
@@ -76,7 +77,7 @@ fn collect(directory: &Path, name: &str, found: &mut Vec<Source>) -> Result<()> 
     Ok(())
 }
 
-/// Sixteen hexadecimal digits that change with any name or content.
+/// Returns sixteen hexadecimal digits that change with any name or content.
 fn fingerprint(sources: &[Source]) -> Result<String> {
     let mut hash = Sha256::new_with_prefix(LAYOUT);
     for source in sources {
@@ -88,8 +89,8 @@ fn fingerprint(sources: &[Source]) -> Result<String> {
     Ok(hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Archives are unpacked into the folder of their environment; other files keep their official names.
-/// Transcripts stay compressed, as their readers want them.
+/// Unpacks archives into the folder of their environment and copies other files under their official names. Transcripts stay
+/// compressed.
 fn unpack(source: &Source, root: &Path) -> Result<()> {
     let relative = source.name.strip_prefix("data/").unwrap_or(&source.name);
     let target = root.join(relative);

@@ -1,11 +1,11 @@
-//! Which crate may use which: the layering that keeps environments and agents free of tensors.
+//! Allowed dependencies between crates: the layering that keeps environments and agents free of tensors.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-/// "is used by": ARCHITECTURE.md draws the same arrows. A crate may use everything upstream of it.
+/// Relation "is used by", with the arrows of ARCHITECTURE.md. A crate may use everything upstream of it.
 const ARROWS: &[(&str, &[&str])] = &[
     ("stepladder-core", &["stepladder-env", "stepladder-agent"]),
     (
@@ -27,22 +27,22 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("xtask", &[]),
 ];
 
-/// Support for tests: every crate may use it in its tests, and xtask, which counts skipped tests, in itself.
+/// Support for tests: every crate may use it in its tests, and xtask, which counts skipped tests, in its code.
 const TEST_SUPPORT: &str = "stepladder-testing";
 
-/// The crates that bring libtorch in.
+/// Crates that link libtorch.
 const TENSOR_LIBRARIES: [&str; 2] = ["tch", "torch-sys"];
 
-/// The only crates that may name the tensor library themselves.
+/// The only crates that may use the tensor library directly.
 const TENSOR_CRATES: [&str; 2] = ["stepladder-model", "stepladder-algo"];
 
-/// Whether building this workspace crate needs libtorch; unknown crates are taken to need it.
+/// Whether building this workspace crate needs libtorch; true for unknown crates.
 pub(crate) fn needs_tensors(name: &str) -> bool {
     let known = ARROWS.iter().any(|(used, _)| *used == name);
     !known || TENSOR_CRATES.contains(&name) || allowed(name).iter().any(|used| TENSOR_CRATES.contains(used))
 }
 
-/// Everything upstream of a crate.
+/// Returns everything upstream of a crate.
 fn allowed(name: &str) -> BTreeSet<&'static str> {
     let mut found = BTreeSet::new();
     let mut queue = vec![name];
@@ -56,7 +56,7 @@ fn allowed(name: &str) -> BTreeSet<&'static str> {
     found
 }
 
-/// Complains about every edge of `cargo metadata` that the table does not allow.
+/// Refuses every edge of `cargo metadata` that the table does not allow.
 pub(crate) fn check(metadata: &Value) -> Result<()> {
     let violations = violations(metadata)?;
     if violations.is_empty() {
@@ -110,7 +110,7 @@ fn violations(metadata: &Value) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// How a package reaches the tensor library, over dependencies of every kind.
+/// Returns the path from a package to the tensor library, over dependencies of every kind.
 fn path_to_tensors(metadata: &Value, from: &str, names: &BTreeMap<&str, &str>) -> Option<String> {
     let nodes: BTreeMap<&str, Vec<&str>> = metadata["resolve"]["nodes"]
         .as_array()?
@@ -144,7 +144,7 @@ mod tests {
 
     use super::*;
 
-    /// Metadata of a workspace in which each line `a -> b` (or `a -dev> b`) is a dependency.
+    /// Builds the metadata of a workspace in which each line `a -> b` (or `a -dev> b`) is a dependency.
     fn workspace(lines: &[&str]) -> Value {
         let mut packages: BTreeMap<&str, Vec<(&str, Option<&str>)>> = BTreeMap::new();
         for line in lines {

@@ -1,4 +1,4 @@
-//! Whether a change alters training: tiny seeded runs of the working tree, and of another commit, compared bit by bit.
+//! `cargo xtask fingerprint`: tiny seeded runs of the working tree and of another commit, compared bit by bit.
 
 mod compare;
 mod runs;
@@ -20,9 +20,9 @@ use crate::stage::stage;
 use compare::short;
 use runs::Agents;
 
-/// One tree with its program, and what its runs came to.
+/// One tree with its program and the results of its runs.
 struct Side {
-    /// For messages: `working tree`, or the revision as it was typed.
+    /// Name for messages: `working tree`, or the revision on the command line.
     name: String,
     program: PathBuf,
     /// Folder of its configurations, run directories and logs.
@@ -30,11 +30,11 @@ struct Side {
     agents: Agents,
 }
 
-/// Trains the fingerprint runs with the working tree, and with `against`; prints a line per run and agent.
+/// Trains the fingerprint runs with the working tree and with `against`; prints a line per run and agent.
 pub(crate) fn fingerprint(settings: &Settings, against: Option<&str>, as_json: bool) -> Result<()> {
     let commit = against.map(|rev| tree::commit(settings, rev)).transpose()?;
     run::tensors(settings)?;
-    // Clones have a folder each: a worktree belongs to one repository.
+    // One folder per clone, since a worktree belongs to one repository.
     let clone = Sha256::digest(settings.workspace.as_os_str().as_encoded_bytes());
     let clone: String = clone[..6].iter().map(|byte| format!("{byte:02x}")).collect();
     let cache = settings.cache.join("fingerprint").join(clone);
@@ -90,7 +90,7 @@ pub(crate) fn fingerprint(settings: &Settings, against: Option<&str>, as_json: b
     }
 }
 
-/// A run on its way.
+/// A training process.
 struct Training {
     run: String,
     child: Child,
@@ -122,14 +122,14 @@ impl Training {
 }
 
 impl Drop for Training {
-    /// A run whose partner has failed is not waited for. Ending one that has ended does nothing.
+    /// Ends a run whose partner has failed. Has no effect on a finished run.
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// From the last error on, or the last line.
+/// Returns the log from the last error on, or its last line.
 fn last_lines(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_default();
     let text = text.trim_end();
@@ -137,7 +137,7 @@ fn last_lines(log: &Path) -> String {
     text[start..].to_owned()
 }
 
-/// The fingerprints of one tree.
+/// Prints the fingerprints of one tree.
 fn print(side: &Side, as_json: bool) -> Result<()> {
     let mut out = std::io::stdout().lock();
     if as_json {
@@ -173,7 +173,7 @@ fn print(side: &Side, as_json: bool) -> Result<()> {
     Ok(())
 }
 
-/// The comparison of two trees; an error if anything differs.
+/// Prints the comparison of two trees; an error if anything differs.
 fn report(here: &Side, there: &Side, as_json: bool) -> Result<()> {
     let rows = compare::compare(&here.agents, &there.agents, &there.name);
     let mut out = std::io::stdout().lock();

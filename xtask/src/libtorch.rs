@@ -1,8 +1,8 @@
-//! Finding or installing libtorch 2.11, the tensor library behind `tch`.
+//! Detection and installation of libtorch 2.11, the tensor library behind `tch`.
 //!
-//! The choice is written to `.cargo/libtorch.toml`, which the committed `.cargo/config.toml` includes. So every later
-//! cargo command finds libtorch without any exported variable, and no build is thrown away by switching between
-//! `cargo xtask` and plain `cargo`, as cargo sees the same value both ways.
+//! The choice is written to `.cargo/libtorch.toml`, which the committed `.cargo/config.toml` includes. Every later cargo command
+//! then finds libtorch without an exported variable, and switching between `cargo xtask` and plain `cargo` causes no rebuild,
+//! since cargo sees the same value both ways.
 
 mod install;
 
@@ -14,25 +14,25 @@ use fs_err as fs;
 
 use crate::settings::Settings;
 
-/// The version that the pinned `tch` binds.
+/// Version that the pinned `tch` binds.
 const VERSION: &str = "2.11.0";
 
-/// Any patch release has the same interface.
+/// Patch releases have the same interface.
 const SERIES: &str = "2.11.";
 
-/// Present in every distribution, and what the C++ part of `tch` compiles against.
+/// Header with the version, present in every distribution; the C++ part of `tch` compiles against it.
 const VERSION_HEADER: &str = "include/torch/headeronly/version.h";
 
-/// Which libraries come along.
+/// Variant of the libraries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// What a CPU needs.
+    /// Libraries for a CPU.
     Cpu,
-    /// Also what an NVIDIA GPU needs.
+    /// Libraries for a CPU and an NVIDIA GPU.
     Cuda,
 }
 
-/// Makes sure that there is a libtorch and that cargo will find it.
+/// Ensures that there is a libtorch and that cargo finds it.
 pub(crate) fn choose(settings: &Settings, cuda: bool) -> Result<()> {
     let (home, origin) = find(settings, cuda)?;
     eprintln!("    {} ({origin})", home.display());
@@ -48,13 +48,13 @@ pub(crate) fn choose(settings: &Settings, cuda: bool) -> Result<()> {
     Ok(())
 }
 
-/// The variables by which other build tools find the chosen libtorch.
+/// Returns the variables by which other build tools find the chosen libtorch.
 pub(crate) fn variables(settings: &Settings) -> Result<Vec<(&'static str, String)>> {
     let Some(home) = pointed(settings) else { bail!("{} names no libtorch", pointer(settings).display()) };
     Ok(vec![("LIBTORCH", home.display().to_string()), ("LIBTORCH_CXX11_ABI", "1".to_owned())])
 }
 
-/// Complains where there is no C++ compiler, which the build of `tch` needs.
+/// Checks that there is a C++ compiler, which the build of `tch` needs.
 pub(crate) fn compiler(settings: &Settings) -> Result<()> {
     let mut command = Command::new(&settings.compiler);
     command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -67,10 +67,10 @@ pub(crate) fn compiler(settings: &Settings) -> Result<()> {
     )
 }
 
-/// In this order: the user's `LIBTORCH`, the earlier choice, the torch that Python would import, the cache.
+/// Finds a libtorch, in this order: the user's `LIBTORCH`, the earlier choice, the torch that Python would import, the cache.
 fn find(settings: &Settings, cuda: bool) -> Result<(PathBuf, &'static str)> {
     let pointed = pointed(settings);
-    // `cargo run` has put the pointer's value into our environment; only another value is the user's.
+    // `cargo run` sets the variable to the pointer's value; only another value comes from the user.
     if let Some(home) = settings.libtorch.as_ref().filter(|home| pointed.as_ref() != Some(home)) {
         check(home)?;
         return Ok((home.clone(), "from LIBTORCH"));
@@ -100,11 +100,11 @@ fn pointer(settings: &Settings) -> PathBuf {
     settings.workspace.join(".cargo/libtorch.toml")
 }
 
-/// The libtorch that an earlier run chose for this clone.
+/// Returns the libtorch that an earlier run chose for this clone.
 fn pointed(settings: &Settings) -> Option<PathBuf> {
     let text = fs::read_to_string(pointer(settings)).ok()?;
     let value = text.lines().find_map(|line| line.strip_prefix("LIBTORCH = "))?;
-    // A JSON string is a TOML string too, so the pointer is written and read as one.
+    // A JSON string is a TOML string too, so the pointer is written and read as JSON.
     serde_json::from_str::<String>(value).ok().map(PathBuf::from)
 }
 
@@ -116,7 +116,7 @@ fn pointer_text(home: &Path) -> String {
     )
 }
 
-/// Complains where `home` is not a libtorch of the right version.
+/// Checks that `home` is a libtorch of the right version.
 fn check(home: &Path) -> Result<()> {
     let remedy = format!("unset LIBTORCH to have {VERSION} installed");
     match version(home) {
@@ -128,7 +128,7 @@ fn check(home: &Path) -> Result<()> {
     }
 }
 
-/// Version according to the C++ headers.
+/// Returns the version in the C++ headers.
 fn version(home: &Path) -> Option<String> {
     let text = fs::read_to_string(home.join(VERSION_HEADER)).ok()?;
     let number = |name: &str| {
@@ -138,7 +138,7 @@ fn version(home: &Path) -> Option<String> {
     Some(format!("{}.{}.{}", number("MAJOR")?, number("MINOR")?, number("PATCH")?))
 }
 
-/// Directory of the torch package that this Python would import, found without importing it.
+/// Returns the directory of the torch package that this Python would import, without importing it.
 fn of_python(python: &str) -> Option<PathBuf> {
     let code = "import importlib.util as u; s = u.find_spec('torch'); print(s.submodule_search_locations[0])";
     let output = Command::new(python).args(["-c", code]).stdin(Stdio::null()).output().ok()?;

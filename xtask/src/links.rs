@@ -1,4 +1,4 @@
-//! Links of all Markdown files, checked without a network: files and anchors exist, addresses can be read.
+//! Check of all links in Markdown files without a network: files and anchors exist, addresses are well-formed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -11,7 +11,7 @@ use pulldown_cmark::{BrokenLink, Event, LinkType, Options, Parser, Tag, TagEnd};
 use crate::settings::Settings;
 use crate::stage::capture;
 
-/// Complains about every broken link of the repository.
+/// Refuses broken links in the repository.
 pub(crate) fn check(settings: &Settings) -> Result<()> {
     let files = files(&settings.workspace)?;
     let problems = problems(&settings.workspace, &files)?;
@@ -21,7 +21,7 @@ pub(crate) fn check(settings: &Settings) -> Result<()> {
     bail!("broken links:\n  {}", problems.join("\n  "))
 }
 
-/// What git tracks or would track: a link to anything else is broken in the next clone.
+/// Lists what git tracks or would track: a link to any other file is broken in the next clone.
 fn files(root: &Path) -> Result<BTreeSet<String>> {
     let list = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
     let text = capture(Command::new("git").current_dir(root).args(list))
@@ -53,7 +53,7 @@ fn is_page(file: &str) -> bool {
     file.ends_with(".md")
 }
 
-/// What matters of a Markdown file.
+/// Links of a Markdown file.
 #[derive(Debug, Default)]
 struct Page {
     /// Lines and targets.
@@ -68,7 +68,7 @@ impl Page {
         let line_of = |offset: usize| text[..offset].matches('\n').count() + 1;
         let mut undefined = Vec::new();
         let mut note = |link: BrokenLink<'_>| {
-            // A word in brackets alone is no link for want of a definition: intervals and equations look like that.
+            // A word in brackets without a definition is not a link: intervals and equations look like that.
             if link.link_type == LinkType::Reference {
                 undefined.push((line_of(link.span.start), link.reference.to_string()));
             }
@@ -105,13 +105,13 @@ impl Page {
     }
 }
 
-/// The anchor that GitHub gives to a heading.
+/// Returns the anchor that GitHub gives to a heading.
 fn anchor(heading: &str) -> String {
     let kept = heading.trim().chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
     kept.map(|c| if c == ' ' { '-' } else { c }).collect::<String>().to_lowercase()
 }
 
-/// Complains where a link leads nowhere.
+/// Checks that the target of a link exists.
 fn follow(
     from: &str,
     target: &str,
@@ -143,7 +143,7 @@ fn follow(
     }
 }
 
-/// A path relative to the root, from one relative to the folder of `from`.
+/// Resolves a path relative to the folder of `from` to a path relative to the root.
 fn resolve(from: &str, path: &str) -> Option<String> {
     if path.starts_with('/') {
         return None;
@@ -162,7 +162,7 @@ fn resolve(from: &str, path: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-/// The text without its percent signs; as it is where they are wrong.
+/// Decodes percent signs; returns the text unchanged where they are malformed.
 fn decoded(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
@@ -184,7 +184,7 @@ fn decoded(text: &str) -> String {
     String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
 }
 
-/// Complains about an address, without its scheme, that no browser would take.
+/// Checks that an address, without its scheme, is well-formed.
 fn address(rest: &str) -> Result<(), &'static str> {
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let (name, port) = host.split_once(':').unwrap_or((host, "0"));
@@ -202,7 +202,7 @@ fn address(rest: &str) -> Result<(), &'static str> {
 mod tests {
     use super::*;
 
-    /// What is wrong with the page `docs/page.md` of a small repository.
+    /// Returns the errors in the page `docs/page.md` of a small repository.
     fn complaints(text: &str) -> Vec<String> {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();

@@ -1,6 +1,6 @@
 //! Developer tasks: `cargo xtask --help`.
 //!
-//! Not part of the product, and free of tensors: it builds in seconds and then prepares what the rest needs.
+//! Not part of the product and free of tensors: it builds in seconds and then prepares the other builds.
 
 mod cache;
 mod cargo;

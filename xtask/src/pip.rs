@@ -1,12 +1,12 @@
-//! Installing Python packages into a directory of the cache.
+//! Installation of Python packages into a directory of the cache.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
 
-/// A program that understands `install --target`: the pip of Python, that of a new virtual environment below `partial`,
-/// or uv. The error ends with what to do `instead` of installing.
+/// Returns a program that understands `install --target`: the pip of Python, that of a new virtual environment below `partial`,
+/// or uv. The error ends with the alternative `instead` of installing.
 pub(crate) fn installer(python: &str, partial: &Path, instead: &str) -> Result<Vec<String>> {
     let works = |program: &str, arguments: &[&str]| {
         let mut command = Command::new(program);
@@ -30,13 +30,13 @@ pub(crate) fn installer(python: &str, partial: &Path, instead: &str) -> Result<V
     )
 }
 
-/// A command that installs into `target`; packages are to be added as arguments. `scratch` must exist.
+/// Prepares a command that installs into `target`; the caller adds the packages as arguments. `scratch` must exist.
 pub(crate) fn install(installer: &[String], target: &Path, scratch: &Path) -> Command {
     let mut command = Command::new(&installer[0]);
     command.args(&installer[1..]).arg("install").arg("--target").arg(target);
-    // pip downloads and unpacks in TMPDIR and then moves: on the same file system that costs nothing.
+    // pip downloads and unpacks in TMPDIR and then moves the files, which is free on the same file system.
     command.env("TMPDIR", scratch).stdin(Stdio::null());
-    // A `user = true` in the user's configuration would contradict --target.
+    // `user = true` in the user's configuration would contradict --target.
     command
         .env("PIP_USER", "0")
         .env("PIP_DISABLE_PIP_VERSION_CHECK", "1")

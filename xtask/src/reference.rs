@@ -1,4 +1,4 @@
-//! Reference pages that the program prints about itself, kept in the repository and compared at every check.
+//! Generated reference pages, kept in the repository and compared at every check.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,7 +10,7 @@ use crate::cargo::{cargo, program};
 use crate::settings::Settings;
 use crate::stage::{capture, execute};
 
-/// `stepladder reference PAGE` prints the page that belongs into this file.
+/// Pages of `stepladder reference PAGE` with their files.
 const PAGES: [(&str, &str); 4] = [
     ("cli", "docs/reference/cli.md"),
     ("config", "docs/reference/config.md"),
@@ -18,7 +18,7 @@ const PAGES: [(&str, &str); 4] = [
     ("metrics", "docs/reference/metrics.md"),
 ];
 
-/// Builds the program and writes the pages; with `check`, complains about differences instead.
+/// Builds the program and writes the pages; with `check`, fails on differences instead.
 pub(crate) fn generate(settings: &Settings, check: bool) -> Result<()> {
     // The whole workspace is selected so that features unify as they do for the tests, and one build serves both.
     execute(cargo(settings).args(["build", "--workspace", "--bin", "stepladder"]))?;
@@ -45,7 +45,7 @@ pub(crate) fn generate(settings: &Settings, check: bool) -> Result<()> {
     bail!("out of date: {}; run `cargo xtask generate` and commit the result", stale.join("; "))
 }
 
-/// Number of the first line in which the file differs from the page; 1 where there is no file.
+/// Returns the first line in which the file differs from the page; 1 where there is no file.
 fn difference(path: &Path, page: &str) -> Result<Option<usize>> {
     if !path.exists() {
         return Ok(Some(1));

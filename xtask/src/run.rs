@@ -1,4 +1,4 @@
-//! The tasks themselves, apart from `check` and `test`.
+//! Tasks other than `check` and `test`.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -12,7 +12,7 @@ use crate::settings::Settings;
 use crate::stage::{execute, stage};
 use crate::{check, data, fingerprint, libtorch, reference, scienceworld, test};
 
-/// Does what was asked.
+/// Runs a task.
 pub(crate) fn run(task: Task, settings: &Settings) -> Result<()> {
     match task {
         Task::Demo(arguments) => demo(settings, &arguments),
@@ -38,7 +38,7 @@ pub(crate) fn run(task: Task, settings: &Settings) -> Result<()> {
     }
 }
 
-/// libtorch and a C++ compiler, which every build with tensors needs.
+/// Prepares libtorch and a C++ compiler, which every build with tensors needs.
 pub(crate) fn tensors(settings: &Settings) -> Result<()> {
     stage("libtorch", || {
         libtorch::compiler(settings)?;
@@ -58,7 +58,7 @@ fn demo(settings: &Settings, arguments: &[OsString]) -> Result<()> {
     replace_by(&mut program)
 }
 
-/// Becomes the program, so that signals (an interrupt that saves a checkpoint, say) go to it alone.
+/// Replaces this process by the program, so that signals (an interrupt that saves a checkpoint, say) reach only the program.
 #[cfg(unix)]
 fn replace_by(command: &mut Command) -> Result<()> {
     use std::os::unix::process::CommandExt;
@@ -83,7 +83,7 @@ fn env(settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-/// A value as a POSIX shell reads it back unchanged.
+/// Quotes a value for a POSIX shell.
 fn quoted(value: &str) -> String {
     format!("'{}'", value.replace('\'', r"'\''"))
 }

@@ -1,4 +1,4 @@
-//! ScienceWorld's simulator in the data root that xtask made.
+//! ScienceWorld's simulator in the data root of xtask.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,7 +10,7 @@ use crate::run;
 use crate::settings::Settings;
 use crate::stage::execute;
 
-/// The versions that tests play.
+/// Versions that tests play.
 const VERSIONS: [&str; 2] = ["1.2.3", "1.1.3"];
 
 /// Whether the tests of these packages (of all, if none is named) need the simulator.
@@ -19,8 +19,8 @@ pub(crate) fn concerns(packages: &[String]) -> bool {
     packages.is_empty() || packages.iter().any(|package| users.contains(&package.as_str()))
 }
 
-/// Lets `stepladder` fetch what is missing. A data root of the user's own is left as it is. Without a network the tests
-/// of the simulator are skipped, except in CI.
+/// Fetches missing files with `stepladder`. A data root of the user is left unchanged. Without a network the tests of the
+/// simulator are skipped, except in CI.
 pub(crate) fn prepare(settings: &Settings, root: &Path) -> Result<()> {
     if settings.data.is_some() {
         return Ok(());

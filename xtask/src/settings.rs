@@ -1,4 +1,4 @@
-//! The only place where xtask reads its environment.
+//! Settings from the environment; no other module reads it.
 
 #![expect(clippy::disallowed_methods, reason = "this is where xtask reads the environment")]
 
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-/// What the environment says, read once at the start.
+/// Settings, read once at the start.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     /// Root of the workspace.
@@ -19,15 +19,15 @@ pub(crate) struct Settings {
     pub(crate) cache: PathBuf,
     /// `LIBTORCH`, set by the user or by `.cargo/libtorch.toml`.
     pub(crate) libtorch: Option<PathBuf>,
-    /// Python to look for torch in and to install it with: `STEPLADDER_PYTHON`, else `python3`.
+    /// Python in which torch is searched and with which it is installed: `STEPLADDER_PYTHON`, else `python3`.
     pub(crate) python: String,
-    /// `STEPLADDER_DATA`, where the user set it.
+    /// `STEPLADDER_DATA`, if the user set it.
     pub(crate) data: Option<PathBuf>,
     /// C++ compiler: `CXX`, else `c++`.
     pub(crate) compiler: OsString,
-    /// The cargo that runs us.
+    /// The cargo that runs xtask.
     pub(crate) cargo: OsString,
-    /// Whether this is CI, where nothing may be left out.
+    /// Whether this is CI, where no test may be skipped.
     pub(crate) ci: bool,
     /// Names of the variables by which cargo describes the xtask package to xtask.
     pub(crate) package_variables: Vec<OsString>,
@@ -61,7 +61,7 @@ impl Settings {
         })
     }
 
-    /// Settings of a machine with nothing on it, everything below `root`.
+    /// Returns settings of an empty machine, with all paths below `root`.
     #[cfg(test)]
     pub(crate) fn for_tests(root: &Path) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! Stages of a task: a heading, a time, a sentence where one fails.
+//! Stages of a task: a heading, a duration, an error message.
 
 use std::fmt::{Display, Formatter};
 use std::io::{BufRead, BufReader, Write};
@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Error, Result};
 
-/// A program that ended with an error; its own output has said why.
+/// A program that ended with an error and has printed the reason.
 #[derive(Debug)]
 pub(crate) struct Failed {
     command: String,
@@ -26,7 +26,7 @@ impl Display for Failed {
 
 impl std::error::Error for Failed {}
 
-/// Exit code of xtask for an error: 1, except that a usage error of the demo stays a usage error.
+/// Returns the exit code of xtask for an error: 1, except that a usage error of the demo stays a usage error.
 pub(crate) fn exit_code(error: &Error) -> u8 {
     match error.downcast_ref::<Failed>() {
         Some(Failed { code: Some(2), .. }) => 2,
@@ -40,7 +40,7 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// Runs one stage under a heading and says how long it took.
+/// Runs one stage under a heading and prints its duration.
 pub(crate) fn stage<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     eprintln!("==> {name}");
     let started = now();
@@ -53,7 +53,7 @@ pub(crate) fn stage<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T
     result.with_context(|| format!("stage `{name}`"))
 }
 
-/// Runs a command to its end with its output shown.
+/// Runs a command to its end and shows its output.
 pub(crate) fn execute(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot run `{}`", line(command)))?;
     if status.success() {
@@ -62,7 +62,7 @@ pub(crate) fn execute(command: &mut Command) -> Result<()> {
     Err(Failed { command: line(command), code: status.code() }.into())
 }
 
-/// Runs a command to its end, shows what it prints and returns that too; its error output is shown alone.
+/// Runs a command to its end, shows and returns its standard output; its error output is only shown.
 pub(crate) fn relay(command: &mut Command) -> (String, Result<()>) {
     let mut text = String::new();
     let ending = relay_into(command, &mut text);
@@ -83,7 +83,7 @@ fn relay_into(command: &mut Command, text: &mut String) -> Result<()> {
     if status.success() { Ok(()) } else { Err(Failed { command: name, code: status.code() }.into()) }
 }
 
-/// Runs a command to its end and returns what it printed; its error output is shown.
+/// Runs a command to its end and returns its standard output; its error output is shown.
 pub(crate) fn capture(command: &mut Command) -> Result<String> {
     let output = command
         .stderr(Stdio::inherit())

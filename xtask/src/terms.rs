@@ -1,4 +1,4 @@
-//! Refuses the words that docs/glossary.md rejects, in comments, string literals and configuration keys.
+//! Check for the words that docs/glossary.md rejects, in comments, string literals and configuration keys.
 
 use std::path::{Path, PathBuf};
 
@@ -6,18 +6,18 @@ use anyhow::{Context, Result, bail};
 
 use crate::settings::Settings;
 
-/// Where the terms and the rejected words are.
+/// File with the terms and the rejected words.
 const GLOSSARY: &str = "docs/glossary.md";
 
 /// A rejected word, in lower case.
 #[derive(Debug, PartialEq, Eq)]
 struct Rejected {
     word: String,
-    /// The term to use; empty where no single term replaces it.
+    /// Term to use; empty where no single term replaces it.
     term: String,
 }
 
-/// Names every place of a rejected word.
+/// Lists every place of a rejected word.
 ///
 /// # Errors
 /// The list of places, or an unreadable file.
@@ -47,7 +47,7 @@ pub(crate) fn check(settings: &Settings) -> Result<()> {
     bail!("words that {GLOSSARY} rejects:\n  {}", found.join("\n  "))
 }
 
-/// Rejected words: the last column of the glossary's tables, and the list under its last heading.
+/// Reads the rejected words: the last column of the glossary's tables, and the list under its last heading.
 fn rejected(glossary: &str) -> Vec<Rejected> {
     let mut found = Vec::new();
     let mut listing = false;
@@ -70,7 +70,7 @@ fn rejected(glossary: &str) -> Vec<Rejected> {
     found
 }
 
-/// Sources and configuration files, relative to the root; the vocabulary of recorded originals in `parity/` is not ours.
+/// Lists sources and configuration files, relative to the root; the vocabulary of recorded originals in `parity/` is not ours.
 fn files(root: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut folders: Vec<PathBuf> =
@@ -95,7 +95,7 @@ fn files(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Comments, string literals and keys of a file, by line; of TOML everything.
+/// Returns the comments, string literals and keys of a file by line; of TOML everything.
 fn prose(name: &str, text: &str) -> Vec<(usize, String)> {
     // This file and its tests name rejected words; the fixture is a run directory of an earlier version.
     if name == "xtask/src/terms.rs" || name.starts_with("crates/stepladder/tests/run-v1/") {
@@ -112,7 +112,7 @@ fn prose(name: &str, text: &str) -> Vec<(usize, String)> {
     }
 }
 
-/// The part of a line of Rust from its first quotation mark or comment on, in lower case.
+/// Returns a line of Rust from its first quotation mark or comment on, in lower case.
 fn rust_prose(line: &str) -> Option<String> {
     let comment = line.find("//");
     let quote = line.find('"');
@@ -122,7 +122,7 @@ fn rust_prose(line: &str) -> Option<String> {
     Some(line[start..].to_lowercase())
 }
 
-/// Whether a text has the word with no letter or digit on either side.
+/// Whether a text contains the word with no letter or digit on either side.
 fn contains(text: &str, word: &str) -> bool {
     let boundary =
         |letter: Option<char>| !letter.is_some_and(|letter| letter.is_alphanumeric() || letter == '_');

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: documentation examples and tests, and a summary that says what was left out.
+//! `cargo xtask test`: documentation examples and tests, and a summary with the skipped tests.
 
 mod report;
 mod summary;
@@ -18,11 +18,11 @@ use crate::settings::Settings;
 use crate::stage::{execute, now, relay, stage};
 use crate::{data, edges, run, scienceworld};
 
-/// The profile in `.config/nextest.toml`, and where nextest writes its report.
+/// Profile in `.config/nextest.toml`, and the path of nextest's report.
 const PROFILE: &str = "xtask";
 const REPORT: &str = "target/nextest/xtask/junit.xml";
 
-/// Runs the tests of these packages, of the whole workspace where none is named.
+/// Runs the tests of these packages, or of the whole workspace if none is named.
 pub(crate) fn test(settings: &Settings, packages: &[String]) -> Result<()> {
     let started = now();
     if packages.is_empty() || packages.iter().any(|package| edges::needs_tensors(package)) {
@@ -33,7 +33,7 @@ pub(crate) fn test(settings: &Settings, packages: &[String]) -> Result<()> {
         stage("ScienceWorld's simulator", || scienceworld::prepare(settings, root))?;
     }
     let records = Records::new(settings)?;
-    // The whole workspace is named as such, since a list of its packages would unify features differently and build anew.
+    // The whole workspace is selected with `--workspace`: a list of its packages would unify features differently and rebuild.
     let command = |words: &[&str], packages: &[&str]| {
         let mut command = cargo(settings);
         command.args(words).args(packages.iter().flat_map(|package| ["--package", package]));
@@ -49,7 +49,7 @@ pub(crate) fn test(settings: &Settings, packages: &[String]) -> Result<()> {
     let libraries: Vec<&str> =
         chosen.iter().copied().filter(|package| has_library(&metadata, package)).collect();
     let mut times = Vec::new();
-    // The examples come first, so that the last lines before the summary are the runner's own about the tests.
+    // The examples come first, so that the last lines before the summary are nextest's own.
     let examples = if chosen.is_empty() || !libraries.is_empty() {
         let name = "documentation examples";
         timed(name, &mut times, || {
@@ -80,7 +80,7 @@ pub(crate) fn test(settings: &Settings, packages: &[String]) -> Result<()> {
     if settings.ci { summary.check_skips() } else { Ok(()) }
 }
 
-/// What one run of a runner gave; a failure is kept for the end.
+/// Results of one test runner; a failure is reported at the end.
 struct Run {
     counts: Counts,
     tests: Option<Vec<Test>>,
@@ -93,7 +93,7 @@ impl Default for Run {
     }
 }
 
-/// A stage that does not stop the task when it fails.
+/// Runs a stage whose failure does not stop the task.
 fn timed(name: &'static str, times: &mut Vec<(&'static str, Duration)>, work: impl FnOnce() -> Run) -> Run {
     let started = now();
     let mut run = Run::default();
@@ -105,7 +105,7 @@ fn timed(name: &'static str, times: &mut Vec<(&'static str, Duration)>, work: im
     Run { ending, ..run }
 }
 
-/// Runs nextest and reads its report, which also tells about failed tests, but is missing where the build failed.
+/// Runs nextest and reads its report, which includes failed tests, but is missing where the build failed.
 fn nextest(command: &mut Command, report: &Path) -> Run {
     let none = Run { tests: Some(Vec::new()), ..Run::default() };
     if report.exists()
@@ -122,7 +122,7 @@ fn nextest(command: &mut Command, report: &Path) -> Run {
     Run { counts: Counts::of(&tests), tests: Some(tests), ending }
 }
 
-/// Runs `cargo test`, shows its output and counts in it.
+/// Runs `cargo test`, shows its output and counts its results.
 fn libtest(command: &mut Command) -> Run {
     let (text, ending) = relay(command);
     Run { counts: report::libtest(&text), tests: None, ending }
@@ -134,7 +134,7 @@ fn has_nextest(settings: &Settings) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-/// The directory into which tests write that they were skipped; removed at the end.
+/// Directory in which tests record that they were skipped; removed at the end.
 struct Records(PathBuf);
 
 impl Records {
@@ -150,7 +150,7 @@ impl Records {
 
 impl Drop for Records {
     fn drop(&mut self) {
-        // What is left in the build directory does no harm.
+        // A failure leaves only a file in the build directory.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

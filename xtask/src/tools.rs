@@ -1,4 +1,4 @@
-//! Programs that checks run, in pinned versions: from `PATH` where it has that version, else from the cache.
+//! Programs for checks, in pinned versions: from `PATH` if it has that version, else from the cache.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,18 +12,18 @@ use crate::pip;
 use crate::settings::Settings;
 use crate::stage::execute;
 
-/// Spelling.
+/// Spell checker.
 pub(crate) const TYPOS: Tool = Tool { name: "typos", version: "1.52.0", origin: Origin::PyPi };
 
-/// Licences, sources and advisories of dependencies.
+/// Checker of licences, sources and advisories of dependencies.
 pub(crate) const CARGO_DENY: Tool = Tool { name: "cargo-deny", version: "0.20.2", origin: Origin::CratesIo };
 
-/// Where a tool comes from.
+/// Source of a tool.
 #[derive(Debug, Clone, Copy)]
 enum Origin {
-    /// A wheel with the program in it.
+    /// A wheel that contains the program.
     PyPi,
-    /// A crate to be built.
+    /// A crate to build.
     CratesIo,
 }
 
@@ -36,13 +36,13 @@ pub(crate) struct Tool {
 }
 
 impl Tool {
-    /// Where the program is; installed into the cache if this version is nowhere.
+    /// Returns the path of the program; installs it into the cache if this version is not available.
     pub(crate) fn program(&self, settings: &Settings) -> Result<PathBuf> {
         if self.version_of(Path::new(self.name)).as_deref() == Some(self.version) {
             return Ok(self.name.into());
         }
         let file = format!("bin/{}{}", self.name, std::env::consts::EXE_SUFFIX);
-        // The version is part of the name: another version in the cache, of an older clone, is neither used nor touched.
+        // The version is part of the name: another version in the cache, of an older clone, is neither used nor changed.
         let name = format!("{}-{}", self.name, self.version);
         let entry = Entry { root: &settings.cache, name: &name, what: self.name, essential: &[&file] };
         let path = entry.prepare(|partial| {
@@ -73,7 +73,7 @@ impl Tool {
         }
     }
 
-    /// The last word that `--version` prints, if the program runs.
+    /// Returns the last word that `--version` prints, if the program runs.
     fn version_of(&self, program: &Path) -> Option<String> {
         let mut command = Command::new(program);
         let output = command.arg("--version").stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
@@ -96,7 +96,7 @@ impl Tool {
                 let mut command = cargo(settings);
                 command.args(["install", "--locked", "--quiet", "--root"]).arg(partial);
                 command.arg("--target-dir").arg(&scratch).arg(format!("{}@{}", self.name, self.version));
-                // It runs for a second, so the time to build it counts.
+                // The tool runs for a second, so its build time matters.
                 for (key, value) in
                     [("OPT_LEVEL", "1"), ("LTO", "off"), ("CODEGEN_UNITS", "16"), ("DEBUG", "0")]
                 {
@@ -125,13 +125,13 @@ mod tests {
 
     fn script(path: &Path, text: &str) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        // Written aside and renamed: a script that is being executed must not be open for writing.
+        // Written under another name and renamed: a script that is being executed must not be open for writing.
         fs::write(path.with_extension("new"), format!("#!/bin/sh\n{text}\n")).unwrap();
         fs::set_permissions(path.with_extension("new"), std::fs::Permissions::from_mode(0o755)).unwrap();
         fs::rename(path.with_extension("new"), path).unwrap();
     }
 
-    /// A machine whose pip installs a program of this version, noting that it did.
+    /// Creates a machine whose pip installs a program of this version and records that it did.
     fn machine(root: &Path, version: &str) -> Settings {
         let mut settings = Settings::for_tests(root);
         settings.python = root.join("python").display().to_string();
@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(TOOL.program(&settings).unwrap(), program);
         assert_eq!(installs(root), 2);
         assert!(!root.join("cache/tool-in-tests-2.0.0/tmp").exists());
-        // A program that was exchanged is noticed by its size.
+        // A replaced program is noticed by its size.
         script(&program, "echo tool 1.0.0 or something else");
         assert_eq!(TOOL.program(&settings).unwrap(), program);
         assert_eq!(TOOL.version_of(&program).as_deref(), Some("2.0.0"));

@@ -23,7 +23,7 @@ fn output(command: &mut Command) -> (Option<i32>, String) {
     (status.code(), String::from_utf8(stderr).unwrap())
 }
 
-/// A Python whose pip makes half a torch and then runs `then`; `$5` is the directory to install into.
+/// Creates a Python whose pip installs half a torch and then runs `then`; `$5` is the target directory.
 fn python(root: &Path, then: &str) {
     let script = format!(
         r#"#!/bin/sh
@@ -48,7 +48,7 @@ esac
 
 const OTHER_HALF: &str = r##"printf '#define TORCH_VERSION_MAJOR 2\n#define TORCH_VERSION_MINOR 11\n#define TORCH_VERSION_PATCH 0\n' > "$5/torch/include/torch/headeronly/version.h""##;
 
-/// The names in the cache that are neither lock files nor hidden.
+/// Lists the names in the cache that are neither lock files nor hidden.
 fn cache(root: &Path) -> Vec<String> {
     let Ok(entries) = fs::read_dir(root.join("cache/stepladder")) else { return vec![] };
     let names = entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
@@ -56,7 +56,7 @@ fn cache(root: &Path) -> Vec<String> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "waits for a limited time")]
-/// Waits until the pretended installer has written its process id.
+/// Waits until the fake installer has written its process id.
 fn installer(root: &Path, run: &Child) -> String {
     let pid = root.join(format!("cache/stepladder/libtorch-2.11.0.partial-{}/pid", run.id()));
     let started = Instant::now();
@@ -96,7 +96,7 @@ fn a_killed_download_is_started_again() {
 
     python(root, OTHER_HALF);
     let (code, text) = output(&mut xtask(root, &["libtorch"]));
-    // The installer of the killed run is still alive, and must not have been in the way.
+    // The installer of the killed run is still alive, and must not have interfered.
     assert!(Command::new("kill").arg(installer).status().unwrap().success());
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("an earlier attempt at libtorch was interrupted"), "{text}");
@@ -120,7 +120,7 @@ fn a_failed_download_says_what_to_do_and_the_next_run_succeeds() {
     assert_eq!(code, Some(0), "{text}");
 }
 
-/// A cargo whose runners do `tests` and print one documentation example; `$STEPLADDER_SKIPS` is where skips go.
+/// Creates a cargo whose runners run `tests` and print one documentation example; `$STEPLADDER_SKIPS` is the file of skips.
 fn cargo(root: &Path, has_nextest: bool, tests: &str) -> Command {
     fs::create_dir_all(root.join("clone/target/nextest/xtask")).unwrap();
     let metadata = r#"{"packages":[{"name":"stepladder-env","targets":[{"doctest":true}]}]}"#;
@@ -166,7 +166,7 @@ fn a_test_run_ends_with_the_slowest_and_the_skipped_tests_and_a_skip_fails_ci() 
     );
     assert!(text.contains("\n    SKIPPED stepladder-env left_out: no data\n"), "{text}");
     assert!(text.ends_with("\n2 passed, 0 failed, 1 skipped\n"), "{text}");
-    // Records of an earlier run count for nothing.
+    // Records of an earlier run do not count.
     let (code, text) = output(cargo(root, true, JUNIT).env("CI", "true"));
     assert_eq!(code, Some(0), "{text}");
     assert!(text.ends_with("\n3 passed, 0 failed, 0 skipped\n"), "{text}");
@@ -186,7 +186,7 @@ fn without_nextest_and_after_a_failure_tests_are_counted_too() {
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("\n    no times of single tests, as there is no cargo-nextest"), "{text}");
     assert!(text.contains("\n4 passed, 2 failed, 1 skipped\nerror: stage `tests`: "), "{text}");
-    // The report of an earlier run is not taken for that of one that never began.
+    // The report of an earlier run is not taken for that of a run that did not start.
     let (code, text) = output(&mut cargo(directory.path(), true, JUNIT));
     assert_eq!(code, Some(0), "{text}");
     let (code, text) = output(&mut cargo(directory.path(), true, "exit 101"));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// One shortest cycle for every strongly connected component of more than one node, from its first node on.
+/// Returns one shortest cycle for every strongly connected component with more than one node, from its first node on.
 pub(super) fn shortest_cycles<E>(edges: &BTreeMap<String, BTreeMap<String, E>>) -> Vec<Vec<String>> {
     let mut found: Vec<Vec<String>> = Vec::new();
     let mut covered: BTreeSet<String> = BTreeSet::new();
@@ -23,7 +23,7 @@ pub(super) fn shortest_cycles<E>(edges: &BTreeMap<String, BTreeMap<String, E>>) 
     found
 }
 
-/// Nodes that can be reached from `start` over at least one edge.
+/// Returns the nodes reachable from `start` over at least one edge.
 fn reachable<E>(edges: &BTreeMap<String, BTreeMap<String, E>>, start: &str) -> BTreeSet<String> {
     let mut seen = BTreeSet::new();
     let mut queue = vec![start.to_owned()];
@@ -37,7 +37,7 @@ fn reachable<E>(edges: &BTreeMap<String, BTreeMap<String, E>>, start: &str) -> B
     seen
 }
 
-/// A shortest path from a node back to itself.
+/// Returns a shortest path from a node back to itself.
 fn cycle_through<E>(edges: &BTreeMap<String, BTreeMap<String, E>>, start: &str) -> Option<Vec<String>> {
     let mut queue = VecDeque::from([vec![start.to_owned()]]);
     let mut seen = BTreeSet::new();

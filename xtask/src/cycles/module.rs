@@ -1,4 +1,4 @@
-//! The modules of a crate, and what each file names of the others.
+//! Modules of a crate, and the imports of each file from the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -8,13 +8,13 @@ use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 use syn::{Attribute, Item, ItemUse, Macro, UseTree};
 
-/// Re-exports of re-exports are followed this far.
+/// Limit on chains of re-exports.
 const DEPTH: usize = 16;
 
 /// A module path from the crate root; the root itself is empty.
 type Place = Vec<String>;
 
-/// One module, in a file of its own or in that of an ancestor.
+/// A module, in its own file or in that of an ancestor.
 #[derive(Debug, Default)]
 pub(super) struct Module {
     /// Relative to the source folder, with `/`.
@@ -34,11 +34,11 @@ pub(super) struct Module {
 #[derive(Debug)]
 struct Written {
     segments: Vec<String>,
-    /// In a `use` that others can see.
+    /// Whether it is in a public `use`.
     exported: bool,
 }
 
-/// An import of a file.
+/// An import from one file to another.
 #[derive(Debug)]
 pub(super) struct Import {
     pub(super) from: String,
@@ -49,7 +49,7 @@ pub(super) struct Import {
 /// Reads all modules of a crate without its tests.
 ///
 /// # Errors
-/// A file that cannot be read or parsed.
+/// If a file cannot be read or parsed.
 pub(super) fn load(src: &Path) -> Result<BTreeMap<Place, Module>> {
     let mut modules = BTreeMap::new();
     let root = if src.join("lib.rs").exists() { "lib.rs" } else { "main.rs" };
@@ -63,7 +63,7 @@ fn read(src: &Path, file: &str, place: Place, modules: &mut BTreeMap<Place, Modu
     let parsed = syn::parse_file(&text).with_context(|| path.display().to_string())?;
     let files = fill(file, &place, &parsed.items, modules);
     for child in files {
-        // `a/mod.rs`, `lib.rs` and `main.rs` have their children beside them, `a.rs` in the folder `a`.
+        // The children of `a/mod.rs`, `lib.rs` and `main.rs` are in the same folder, those of `a.rs` in the folder `a`.
         let own = PathBuf::from(file);
         let stem = own.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let mut folder = own.parent().map(Path::to_path_buf).unwrap_or_default();
@@ -81,7 +81,7 @@ fn read(src: &Path, file: &str, place: Place, modules: &mut BTreeMap<Place, Modu
     Ok(())
 }
 
-/// Adds the module at `place` and its inline modules; the places of children that have files of their own.
+/// Adds the module at `place` and its inline modules; returns the paths of children in files.
 fn fill(file: &str, place: &Place, items: &[Item], modules: &mut BTreeMap<Place, Module>) -> Vec<Place> {
     let mut module = Module { file: file.to_owned(), ..Module::default() };
     let mut files = Vec::new();
@@ -127,7 +127,7 @@ impl Module {
     }
 }
 
-/// The paths of a `use` tree with the name each brings in; none for a glob.
+/// Collects the paths of a `use` tree with the name that each imports; `None` for a glob.
 fn spread(tree: &UseTree, before: &mut Vec<String>, leaves: &mut Vec<(Vec<String>, Option<String>)>) {
     match tree {
         UseTree::Path(path) => {
@@ -151,7 +151,7 @@ fn spread(tree: &UseTree, before: &mut Vec<String>, leaves: &mut Vec<(Vec<String
     }
 }
 
-/// Collects the paths of an item's code.
+/// Visitor that collects the paths of an item's code.
 struct Paths<'a>(&'a mut Module);
 
 impl<'ast> Visit<'ast> for Paths<'_> {
@@ -174,7 +174,7 @@ impl<'ast> Visit<'ast> for Paths<'_> {
     }
 }
 
-/// Paths in the arguments of a macro: names joined by `::`.
+/// Collects paths in the arguments of a macro: names joined by `::`.
 fn tokens(stream: TokenStream, module: &mut Module) {
     let mut segments: Vec<String> = Vec::new();
     let mut colons = 0;
@@ -210,7 +210,7 @@ fn tokens(stream: TokenStream, module: &mut Module) {
     }
 }
 
-/// What each file names of other files.
+/// Returns the imports of each file from other files.
 pub(super) fn imports(modules: &BTreeMap<Place, Module>) -> Vec<Import> {
     let mut found = Vec::new();
     for (place, module) in modules {
@@ -230,7 +230,7 @@ pub(super) fn imports(modules: &BTreeMap<Place, Module>) -> Vec<Import> {
     found
 }
 
-/// The module that defines what a path in `from` names; none for another crate's.
+/// Returns the module that defines the target of a path in `from`; `None` for a path into another crate.
 fn resolve(modules: &BTreeMap<Place, Module>, from: &Place, path: &[String], depth: usize) -> Option<Place> {
     let depth = depth.checked_sub(1)?;
     let mut place = from.clone();
@@ -249,7 +249,7 @@ fn resolve(modules: &BTreeMap<Place, Module>, from: &Place, path: &[String], dep
         rest = after;
     }
     if !anchored {
-        // A relative path: a child, or an imported name that leads on.
+        // A relative path: a child module, or an imported name.
         let first = path.first()?;
         let module = &modules[from];
         if !module.children.contains(first) {

@@ -1,4 +1,4 @@
-//! Agents of two trees side by side.
+//! Comparison of the agents of two trees.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,15 +13,15 @@ pub(crate) struct Row {
     pub(crate) run: String,
     /// Agent.
     pub(crate) agent: String,
-    /// What differs; nothing if the list is empty.
+    /// Differences; empty if the trees agree.
     pub(crate) differences: Vec<String>,
-    /// What could not be compared, as only one side has it.
+    /// Values that only one side has and that were not compared.
     pub(crate) left_out: Vec<String>,
 }
 
-/// Compares what was found here with what was found in `rev`.
+/// Compares the agents of the working tree with those of `rev`.
 ///
-/// An agent that only one side has is a difference. A number that only one side has is left out, unless no number is left.
+/// An agent that only one side has is a difference. A number that only one side has is not compared, unless no number is left.
 pub(crate) fn compare(here: &Agents, there: &Agents, rev: &str) -> Vec<Row> {
     let keys: BTreeSet<_> = here.keys().chain(there.keys()).collect();
     let rows = keys.into_iter().map(|key| {
@@ -44,7 +44,7 @@ fn agent(here: &Agent, there: &Agent, row: &mut Row) {
     numbers("loss", &here.losses, &there.losses, row);
 }
 
-/// Names the first few numbers that differ, and counts the others.
+/// Lists the first few numbers that differ, and counts the others.
 fn numbers(what: &str, here: &BTreeMap<String, f64>, there: &BTreeMap<String, f64>, row: &mut Row) {
     const SHOWN: usize = 3;
     let named =
@@ -73,18 +73,18 @@ fn numbers(what: &str, here: &BTreeMap<String, f64>, there: &BTreeMap<String, f6
     }
 }
 
-/// The digits of a hash that are printed.
+/// Returns the printed digits of a hash.
 pub(crate) fn short(hash: &str) -> &str {
     hash.get(..16).unwrap_or(hash)
 }
 
 impl Row {
-    /// Whether everything that was compared agrees.
+    /// Whether all compared values agree.
     pub(crate) fn same(&self) -> bool {
         self.differences.is_empty()
     }
 
-    /// As it is printed.
+    /// Renders the printed line.
     pub(crate) fn line(&self) -> String {
         let verdict = match self.same() {
             true => "same".to_owned(),
@@ -97,7 +97,7 @@ impl Row {
         format!("{:<10} {:<12} {verdict}{left_out}", self.run, self.agent)
     }
 
-    /// As JSON.
+    /// Renders the row as JSON.
     pub(crate) fn json(&self) -> Value {
         let Self { run, agent, differences, left_out } = self;
         json!({ "run": run, "agent": agent, "same": self.same(), "differences": differences, "not_compared": left_out })

@@ -1,4 +1,4 @@
-//! What a run directory of `stepladder train` says about each of its agents.
+//! Results in a run directory of `stepladder train`, by agent.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,23 +9,23 @@ use serde_json::Value;
 
 use super::tensors;
 
-/// What one agent came to.
+/// Results of one agent.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Agent {
-    /// Hash of its trained tensors; of the hashes of its models, where it has several.
+    /// Hash of its trained tensors, or of the hashes of its models if it has several.
     pub(crate) weights: String,
-    /// Number of tensors behind it.
+    /// Number of hashed tensors.
     pub(crate) tensors: usize,
     /// Every number of its evaluation, by dotted path.
     pub(crate) numbers: BTreeMap<String, f64>,
-    /// Loss of the last step of each of its models, by the model's folder.
+    /// Loss of the last step of each of its models, by the folder of the model.
     pub(crate) losses: BTreeMap<String, f64>,
 }
 
 /// Agents by (run, name).
 pub(crate) type Agents = BTreeMap<(String, String), Agent>;
 
-/// The agents of a run directory by name.
+/// Reads the agents of a run directory by name.
 pub(crate) fn read(root: &Path) -> Result<BTreeMap<String, Agent>> {
     let mut found = BTreeMap::new();
     for entry in sorted(root)? {
@@ -41,10 +41,10 @@ pub(crate) fn read(root: &Path) -> Result<BTreeMap<String, Agent>> {
     Ok(found)
 }
 
-/// An agent's folder; none if it holds no model.
+/// Reads the folder of an agent; `None` if it holds no model.
 ///
-/// Its models are the newest `checkpoints/step-N/model.safetensors`, one level deeper where every role has its own.
-/// Evaluations are the JSON files beside them, apart from `trained.json`, which holds seconds.
+/// Models are the newest `checkpoints/step-N/model.safetensors`, one level deeper if every role has its own. Evaluations are the
+/// other JSON files of the folder except `trained.json`, which holds seconds.
 fn agent(folder: &Path) -> Result<Option<Agent>> {
     let mut models = Vec::new();
     let mut count = 0;
@@ -82,7 +82,7 @@ fn agent(folder: &Path) -> Result<Option<Agent>> {
     Ok(Some(Agent { weights, tensors: count, numbers, losses }))
 }
 
-/// `loss` of the last line that has one.
+/// Returns `loss` of the last line that has one.
 fn last_loss(metrics: &Path) -> Result<Option<f64>> {
     if !metrics.exists() {
         return Ok(None);
@@ -93,7 +93,7 @@ fn last_loss(metrics: &Path) -> Result<Option<f64>> {
     Ok(losses.next_back())
 }
 
-/// Every number inside a value under its dotted path; texts such as commits and paths are left out.
+/// Collects every number inside a value under its dotted path; ignores texts such as commits and paths.
 fn flatten(value: &Value, path: &str, into: &mut BTreeMap<String, f64>) {
     let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
     match value {
@@ -131,7 +131,7 @@ mod tests {
         fs::write(path, text).unwrap();
     }
 
-    /// A safetensors file of one number.
+    /// Writes a safetensors file of one number.
     fn model(root: &Path, folder: &str, value: f32) {
         let header = r#"{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
         let mut file = (header.len() as u64).to_le_bytes().to_vec();

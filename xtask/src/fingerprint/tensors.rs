@@ -1,4 +1,4 @@
-//! A hash of a model's tensors that depends on shapes and values alone: not on names, on their order or on the number format.
+//! Hash of a model's tensors that depends on shapes and values only: not on names, their order or the dtype.
 //!
 //! A safetensors file is the length of its header (8 bytes, little endian), the header (JSON: dtype, shape and byte range of
 //! each tensor) and the bytes. Reading it here spares xtask, which a newcomer compiles first, a crate with procedural macros.
@@ -10,13 +10,13 @@ use fs_err as fs;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// SHA-256 over the sorted hashes of the tensors of a file, in hexadecimal digits, and the number of tensors.
+/// Returns SHA-256 over the sorted hashes of the tensors of a file, in hexadecimal digits, and the number of tensors.
 pub(crate) fn of_file(path: &Path) -> Result<(String, usize)> {
     let hashes = tensors(&fs::read(path)?).with_context(|| path.display().to_string())?;
     Ok((of_list(hashes.clone()), hashes.len()))
 }
 
-/// SHA-256 over hashes in sorted order.
+/// Returns SHA-256 over hashes in sorted order.
 pub(crate) fn of_list<H: AsRef<[u8]> + Ord>(mut hashes: Vec<H>) -> String {
     hashes.sort();
     let mut all = Sha256::new();
@@ -26,7 +26,7 @@ pub(crate) fn of_list<H: AsRef<[u8]> + Ord>(mut hashes: Vec<H>) -> String {
     hexadecimal(&all.finalize())
 }
 
-/// The hash of each tensor of a safetensors file.
+/// Returns the hash of each tensor of a safetensors file.
 fn tensors(file: &[u8]) -> Result<Vec<[u8; 32]>> {
     let (length, rest) = file.split_first_chunk::<8>().context("too short for a safetensors file")?;
     let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
@@ -81,7 +81,7 @@ mod tests {
 
     use super::*;
 
-    /// A safetensors file of tensors of two dimensions.
+    /// Builds a safetensors file of two-dimensional tensors.
     fn file(tensors: &[(&str, &str, [u64; 2], Vec<u8>)]) -> Vec<u8> {
         let mut header = json!({ "__metadata__": { "format": "pt" } });
         let mut data: Vec<u8> = Vec::new();

@@ -1,4 +1,4 @@
-//! The trees that are compared: the working tree, and another commit in a git worktree inside the cache.
+//! Compared trees: the working tree, and another commit in a git worktree inside the cache.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,19 +11,19 @@ use crate::libtorch;
 use crate::settings::Settings;
 use crate::stage::{capture, execute};
 
-/// Where the configurations of the runs lie in a tree.
+/// Folder of the run configurations in a tree.
 pub(crate) const CONFIGURATIONS: &str = "xtask/fingerprint";
 
-/// Builds the program of the working tree; its path.
+/// Builds the program of the working tree and returns its path.
 pub(crate) fn build_here(settings: &Settings) -> Result<PathBuf> {
     // The whole workspace is selected so that features unify as they do for the tests, and one build serves both.
     execute(cargo(settings).args(["build", "--workspace", "--bin", "stepladder"]))?;
     program(settings, "debug")
 }
 
-/// Checks a commit out below `cache` and builds its program there; the program's path.
+/// Checks out a commit below `cache`, builds its program there and returns the program's path.
 ///
-/// The target directory stays, so that the next commit compiles only what differs.
+/// Keeps the target directory, so that the next commit compiles only what differs.
 pub(crate) fn build_there(settings: &Settings, cache: &Path, commit: &str) -> Result<PathBuf> {
     let tree = cache.join("tree");
     check_out(settings, &tree, commit)?;
@@ -38,7 +38,7 @@ pub(crate) fn build_there(settings: &Settings, cache: &Path, commit: &str) -> Re
 fn check_out(settings: &Settings, tree: &Path, commit: &str) -> Result<()> {
     let own =
         |place: &Path| answer(git(place).args(["rev-parse", "--path-format=absolute", "--git-common-dir"]));
-    // A folder that is no worktree of this repository (any more) would answer for a repository around it, or not at all.
+    // In a folder that is not a worktree of this repository, git would use a surrounding repository or fail.
     if tree.join(".git").is_file() && own(tree).is_some() && own(tree) == own(&settings.workspace) {
         execute(git(tree).args(["checkout", "--quiet", "--force", "--detach", commit]))?;
         return execute(git(tree).args(["clean", "--quiet", "--force", "-d", "-x"]));
@@ -50,7 +50,7 @@ fn check_out(settings: &Settings, tree: &Path, commit: &str) -> Result<()> {
     execute(git(&settings.workspace).args(add).arg(tree).arg(commit))
 }
 
-/// The full hash of a commit.
+/// Returns the full hash of a commit.
 pub(crate) fn commit(settings: &Settings, rev: &str) -> Result<String> {
     let mut command = git(&settings.workspace);
     command.args(["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{rev}^{{commit}}")]);
@@ -58,7 +58,7 @@ pub(crate) fn commit(settings: &Settings, rev: &str) -> Result<String> {
     Ok(text.trim().to_owned())
 }
 
-/// The working tree's configurations by the name of their run, in order.
+/// Returns the working tree's configurations by the name of their run, in order.
 pub(crate) fn configurations(settings: &Settings) -> Result<Vec<(String, String)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(settings.workspace.join(CONFIGURATIONS))? {
@@ -72,8 +72,8 @@ pub(crate) fn configurations(settings: &Settings) -> Result<Vec<(String, String)
     Ok(found)
 }
 
-/// The configuration with which another commit makes a run: its own; for a commit from before there was one, the first that
-/// was ever committed; the working tree's where there is none yet. With where it comes from.
+/// Returns the configuration of a run for another commit, with its origin: the commit's own; for a commit without configurations,
+/// the first that was ever committed; without any, that of the working tree.
 pub(crate) fn configuration_of(
     settings: &Settings,
     commit: &str,
@@ -95,13 +95,13 @@ pub(crate) fn configuration_of(
     Ok((here.to_owned(), "that of the working tree".to_owned()))
 }
 
-/// What a command prints, where it succeeds; a failure is an answer, too, and nothing that a user has to read.
+/// Returns the output of a command if it succeeds; a failure is a valid answer and is not printed.
 fn answer(command: &mut Command) -> Option<String> {
     let output = command.output().ok()?;
     if output.status.success() { String::from_utf8(output.stdout).ok() } else { None }
 }
 
-/// git in a folder, whatever repository a hook has put into the environment.
+/// Prepares git in a folder, without the repository that a hook may have set in the environment.
 fn git(folder: &Path) -> Command {
     let mut command = Command::new("git");
     command.arg("-C").arg(folder);
@@ -115,7 +115,7 @@ fn git(folder: &Path) -> Command {
 mod tests {
     use super::*;
 
-    /// A repository with three commits: without a configuration, with its first, with its second.
+    /// Creates a repository with three commits: without a configuration, with its first, with its second.
     fn repository(root: &Path) -> (Settings, [String; 3]) {
         let settings = Settings::for_tests(root);
         let clone = &settings.workspace;
@@ -164,7 +164,7 @@ mod tests {
         fs::remove_dir_all(&tree).unwrap();
         check_out(&settings, &tree, &second).unwrap();
         assert_eq!(fs::read_to_string(&file).unwrap(), "seed = 2\n");
-        // The source tree has nothing new.
+        // The source tree is unchanged.
         assert_eq!(capture(git(&settings.workspace).args(["status", "--porcelain"])).unwrap(), "");
     }
 

@@ -1,4 +1,4 @@
-//! Installing libtorch from the Python package index into the cache.
+//! Installation of libtorch from the Python package index into the cache.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::pip;
 use crate::settings::Settings;
 use crate::stage::now;
 
-/// The wheel's `libtorch_cpu.so` links these even where no GPU is used, and finds them beside itself.
+/// The wheel's `libtorch_cpu.so` links these even where no GPU is used, and finds them in its own folder.
 const CUDA_RUNTIME: [&str; 2] = ["nvidia-cuda-runtime==13.0.96", "nvidia-cuda-cupti==13.0.85"];
 const NEEDS_CUDA_RUNTIME: bool = cfg!(all(target_os = "linux", target_arch = "x86_64"));
 
@@ -28,7 +28,7 @@ const LIBRARY: &str = if cfg!(target_os = "macos") {
 
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 
-/// The libtorch in the cache, installed if it is not there whole.
+/// Returns the libtorch in the cache; installs it if it is absent or incomplete.
 pub(super) fn cached(settings: &Settings, kind: Kind) -> Result<PathBuf> {
     let name = name(kind);
     let (library, header) = (format!("site/torch/{LIBRARY}"), format!("site/torch/{VERSION_HEADER}"));
@@ -40,7 +40,7 @@ pub(super) fn cached(settings: &Settings, kind: Kind) -> Result<PathBuf> {
     Ok(path.join("site/torch"))
 }
 
-/// Which entry of the cache this is, where it is one.
+/// Returns the cache variant of a libtorch, if it is in the cache.
 pub(super) fn kind_of(settings: &Settings, home: &Path) -> Option<Kind> {
     [Kind::Cpu, Kind::Cuda].into_iter().find(|kind| home.starts_with(settings.cache.join(name(*kind))))
 }
@@ -88,7 +88,7 @@ fn install(python: &str, kind: Kind, partial: &Path) -> Result<()> {
     loads(python, &site.join("torch"))
 }
 
-/// Waits for the installer. On a terminal it draws its own bar; elsewhere a line now and then says how far it is.
+/// Waits for the installer. On a terminal the installer draws its own bar; elsewhere this prints its progress from time to time.
 fn watch(command: &mut Command, directory: &Path) -> Result<ExitStatus> {
     let terminal = std::io::stderr().is_terminal();
     let program = command.get_program().display().to_string();
@@ -112,7 +112,7 @@ fn watch(command: &mut Command, directory: &Path) -> Result<ExitStatus> {
 }
 
 fn size_of(directory: &Path) -> u64 {
-    // Files come and go while the installer works: what cannot be read counts nothing.
+    // Files appear and disappear while the installer works: unreadable ones count as empty.
     let Ok(entries) = fs::read_dir(directory) else { return 0 };
     entries
         .filter_map(Result::ok)
@@ -123,8 +123,8 @@ fn size_of(directory: &Path) -> u64 {
         .sum()
 }
 
-/// Complains where the library cannot really be loaded, with everything that it links.
-/// Where there is no Python to try it with (uv brings its own), its presence has to do.
+/// Checks that the library loads with everything that it links. Without a Python to load it (uv brings its own), the presence of
+/// the file suffices.
 pub(super) fn loads(python: &str, home: &Path) -> Result<()> {
     let library = home.join(LIBRARY);
     let code = "import ctypes, sys; ctypes.CDLL(sys.argv[1])";

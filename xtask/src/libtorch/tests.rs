@@ -1,4 +1,4 @@
-//! The installation against a pretended Python: no network.
+//! Installation with a fake Python, without a network.
 
 #![cfg(unix)]
 
@@ -14,8 +14,8 @@ use super::*;
 const HEADER: &str =
     "#define TORCH_VERSION_MAJOR 2\\n#define TORCH_VERSION_MINOR 11\\n#define TORCH_VERSION_PATCH 0\\n";
 
-/// A machine below a temporary directory whose `python` does what `install` says when pip is asked to install;
-/// `$5` is the target directory. Every installation is noted in the file `installs`.
+/// A machine below a temporary directory whose `python` runs `install` when pip is asked to install; `$5` is the target
+/// directory. The file `installs` records every installation.
 struct Machine {
     directory: tempfile::TempDir,
     settings: Settings,
@@ -33,13 +33,13 @@ impl Machine {
 
     fn reprogram(&self, install: &str) {
         let log = self.directory.path().join("installs");
-        // `-c` is both the search for an installed torch, which fails, and the test load, which succeeds if the file is there.
+        // `-c` is both the search for an installed torch, which fails, and the test load, which succeeds if the file exists.
         let script = format!(
             "#!/bin/sh\ncase \"$1 $3\" in\n'-c '*) test -s \"$3\";;\n'-m --version') true;;\n\
              '-m install') echo x >> '{}'; site=\"$5\"; {install};;\n*) false;;\nesac\n",
             log.display()
         );
-        // Written aside and renamed: a script that is being executed must not be open for writing.
+        // Written under another name and renamed: a script that is being executed must not be open for writing.
         let path = PathBuf::from(&self.settings.python);
         fs::write(path.with_extension("new"), script).unwrap();
         fs::set_permissions(path.with_extension("new"), std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -61,7 +61,7 @@ impl Machine {
     }
 }
 
-/// Shell commands that install a whole torch of the given version header.
+/// Returns shell commands that install a complete torch with the given version header.
 fn whole(header: &str) -> String {
     format!(
         "mkdir -p \"$site/torch/lib\" \"$site/torch/include/torch/headeronly\" && \
@@ -128,7 +128,7 @@ fn without_python_the_remedy_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let mut settings = Settings::for_tests(directory.path());
     settings.python = "/no/such/python".into();
-    // A machine with uv would begin a real download here.
+    // A machine with uv would start a real download here.
     if Command::new("uv").arg("--version").output().is_ok() {
         return;
     }
@@ -160,7 +160,7 @@ fn the_choice_is_written_where_cargo_finds_it_and_kept() {
     assert_eq!(pointed(&machine.settings), Some(home.clone()));
     assert_eq!(variables(&machine.settings).unwrap()[0], ("LIBTORCH", home.display().to_string()));
 
-    // The next run gets the value back through cargo's environment, and mends the cache if it has gone.
+    // The next run gets the value back through cargo's environment, and repairs the cache if the entry is gone.
     let mut settings = machine.settings.clone();
     settings.libtorch = Some(home.clone());
     fs::remove_dir_all(machine.settings.cache.join("libtorch-2.11.0")).unwrap();

@@ -1,4 +1,4 @@
-//! What test runners report: nextest's JUnit file, and the closing lines of libtest.
+//! Reports of test runners: nextest's JUnit file, and the closing lines of libtest.
 
 use std::collections::BTreeSet;
 
@@ -16,12 +16,12 @@ pub(super) struct Test {
     pub(super) passed: bool,
 }
 
-/// How many tests ended how; skipped tests have passed, as far as a runner can tell.
+/// Numbers of tests by result; a runner counts skipped tests as passed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     pub(super) passed: usize,
     pub(super) failed: usize,
-    /// Not run, as they are marked with `#[ignore]`.
+    /// Not run, marked with `#[ignore]`.
     pub(super) ignored: usize,
 }
 
@@ -32,7 +32,7 @@ impl Counts {
     }
 }
 
-/// The tests of a JUnit file as nextest writes it.
+/// Parses the tests of a JUnit file of nextest.
 pub(super) fn junit(text: &str) -> Result<Vec<Test>> {
     let document = Document::parse(text).context("nextest's report is no XML")?;
     let cases = document.descendants().filter(|node| node.has_tag_name("testcase"));
@@ -49,7 +49,7 @@ fn test(case: Node<'_, '_>) -> Option<Test> {
     })
 }
 
-/// The sum of all lines `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
+/// Sums all lines `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
 pub(super) fn libtest(text: &str) -> Counts {
     let mut sum = Counts::default();
     for line in text.lines() {
@@ -71,7 +71,7 @@ pub(super) fn libtest(text: &str) -> Counts {
     sum
 }
 
-/// How many tests were skipped; a test that failed nevertheless has failed. libtest's report names no tests.
+/// Counts skipped tests, without those that failed nevertheless. libtest's report names no tests.
 pub(super) fn skipped(skips: &[Skip], tests: Option<&[Test]>) -> usize {
     let failed = |skip: &Skip| {
         let same = |test: &&Test| test.binary == skip.binary && test.name == skip.test;

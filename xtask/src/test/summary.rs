@@ -1,4 +1,4 @@
-//! What is printed at the end of `cargo xtask test`.
+//! Summary at the end of `cargo xtask test`.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use stepladder_testing::Skip;
 
 use super::report::{Counts, Test, skipped};
 
-/// How many of the slowest tests are named.
+/// Number of slowest tests that are listed.
 const SLOWEST: usize = 10;
 
-/// Tests that may be skipped in CI: binary, test, and why CI may lack what they need.
+/// Tests that may be skipped in CI: binary, test, reason.
 const ALLOWED_IN_CI: &[(&str, &str, &str)] = &[(
     "stepladder-scienceworld::bridge",
     "the_class_files_are_compiled_from_the_source",
@@ -23,18 +23,18 @@ const ALLOWED_IN_CI: &[(&str, &str, &str)] = &[(
 pub(super) struct Summary {
     /// All tests, where the runner names them.
     pub(super) tests: Option<Vec<Test>>,
-    /// How the tests ended, documentation examples left out.
+    /// Results of the tests, without documentation examples.
     pub(super) counts: Counts,
-    /// How the documentation examples ended.
+    /// Results of the documentation examples.
     pub(super) examples: Counts,
     pub(super) skips: Vec<Skip>,
-    /// What took how long, building included.
+    /// Durations of the stages, including the build.
     pub(super) times: Vec<(&'static str, Duration)>,
     pub(super) whole: Duration,
 }
 
 impl Summary {
-    /// Slowest tests, skipped tests, times, and last a line `N passed, N failed, N skipped`.
+    /// Renders slowest tests, skipped tests, times, and last a line `N passed, N failed, N skipped`.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
         // Writing to a string cannot fail.
@@ -79,7 +79,7 @@ impl Summary {
         writeln!(to, "{passed} passed, {failed} failed, {skipped} skipped")
     }
 
-    /// In CI nothing may be left out: complains about skips that are not allowed.
+    /// Checks that no test was skipped in CI, except the allowed ones.
     pub(super) fn check_skips(&self) -> Result<()> {
         let allowed = |skip: &&Skip| {
             ALLOWED_IN_CI.iter().any(|(binary, test, _)| *binary == skip.binary && *test == skip.test)
