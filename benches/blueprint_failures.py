@@ -1,9 +1,9 @@
-"""Who fails when HiMAC fails on Sokoban: the blueprint or its execution?
+"""Counts failures of HiMAC on Sokoban that are due to the blueprint and to its execution.
 
     python3 benches/blueprint_failures.py RUN AGENT [SPLIT]
 
-Reads the trace of the final evaluation (needs the `zstd` program). A blueprint is good if its pushes can be walked to and
-made, one after the other, and all boxes then stand on targets.
+Reads the trace of the final evaluation (needs the `zstd` program). A blueprint is good if all its pushes
+are reachable and possible in sequence and leave all boxes on targets.
 """
 
 import collections

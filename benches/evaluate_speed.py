@@ -1,10 +1,10 @@
-"""How much faster `stepladder evaluate` plays many games at once than one at a time, with the same program and checkpoint.
+"""Speed-up of `stepladder evaluate` with many concurrent games over one at a time, with the same program and checkpoint.
 
     python benches/evaluate_speed.py PROGRAM CHECKPOINT [--env E] [--split S] [--slots N] [--turns N]
 
 PROGRAM is target/release/stepladder; official games need STEPLADDER_DATA. Both kinds play all games of the split greedily,
 in turns, with caches for keys, values and replies in both. Seconds are those of playing: the program's start (libtorch,
-the checkpoint, the split) is left out, and shown beside it. Processor seconds are those of the whole program: they tell
+the checkpoint, the split) is excluded and shown separately. Processor seconds are those of the whole program: they tell
 how much other work on the machine has to do with the clock. Replies are compared word for word.
 """
 

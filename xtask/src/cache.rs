@@ -86,7 +86,7 @@ impl Entry<'_> {
             }
         }
         if self.path().exists() {
-            eprintln!("  {} in the cache is damaged; making it again", self.what);
+            eprintln!("  {} in the cache is damaged; creating it again", self.what);
             fs::remove_dir_all(self.path())?;
         }
         Ok(())

@@ -63,7 +63,7 @@ fn command() -> Command {
         .disable_help_subcommand(true)
         .subcommand(
             Command::new("demo")
-                .about("Build `stepladder` and train the demo preset, from nothing to a table")
+                .about("Build `stepladder` and train the demo preset")
                 .after_help("Example: cargo xtask demo --set seed=1")
                 .arg(
                     Arg::new("arguments")
@@ -71,19 +71,19 @@ fn command() -> Command {
                         .trailing_var_arg(true)
                         .allow_hyphen_values(true)
                         .value_parser(clap::value_parser!(OsString))
-                        .help("Passed on to `stepladder train demo`"),
+                        .help("Arguments of `stepladder train demo`"),
                 ),
         )
         .subcommand(
             Command::new("test")
-                .about("Run the tests, with libtorch and the official data where they exist")
+                .about("Run the tests, with libtorch and the official data if present")
                 .arg(
                     Arg::new("package")
                         .short('p')
                         .long("package")
                         .value_name("CRATE")
                         .action(ArgAction::Append)
-                        .help("Only the tests of this crate; may be repeated"),
+                        .help("Run only the tests of this crate; repeatable"),
                 ),
         )
         .subcommand(
@@ -120,10 +120,10 @@ fn command() -> Command {
         )
         .subcommand(
             Command::new("libtorch")
-                .about("Find libtorch, or install it into the cache that all clones share")
+                .about("Find libtorch, or install it into the shared cache")
                 .arg(flag("cuda", "Install it with the libraries that an NVIDIA GPU needs (several GB)")),
         )
-        .subcommand(Command::new("data").about("Unpack the data sets beside the repository into the cache"))
+        .subcommand(Command::new("data").about("Unpack the data sets from ../shared into the cache"))
         .subcommand(
             Command::new("env")
                 .about("Print the environment as export lines")

@@ -19,7 +19,7 @@ const LAYOUT: &str = "1";
 pub(crate) fn prepare(settings: &Settings) -> Result<Option<PathBuf>> {
     if let Some(root) = &settings.data {
         if !root.is_dir() {
-            bail!("STEPLADDER_DATA names {}, which is no directory", root.display());
+            bail!("STEPLADDER_DATA names {}, which is not a directory", root.display());
         }
         return Ok(Some(root.clone()));
     }
@@ -210,6 +210,6 @@ mod tests {
         let mut settings = Settings::for_tests(directory.path());
         assert_eq!(prepare(&settings).unwrap(), None);
         settings.data = Some(directory.path().join("absent"));
-        assert!(prepare(&settings).unwrap_err().to_string().contains("which is no directory"));
+        assert!(prepare(&settings).unwrap_err().to_string().contains("which is not a directory"));
     }
 }

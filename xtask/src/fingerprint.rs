@@ -117,7 +117,7 @@ impl Training {
             return Ok(());
         }
         let said = last_lines(&self.log);
-        bail!("run {} of {tree} failed ({status}): {said}\n  all it said: {}", self.run, self.log.display())
+        bail!("run {} of {tree} failed ({status}): {said}\n  log: {}", self.run, self.log.display())
     }
 }
 
@@ -190,6 +190,6 @@ fn report(here: &Side, there: &Side, as_json: bool) -> Result<()> {
     if differing > 0 {
         bail!("{differing} of {} agents differ from {}", rows.len(), there.name);
     }
-    eprintln!("==> all {} agents are the same as in {}", rows.len(), there.name);
+    eprintln!("==> all {} agents are equal to those of {}", rows.len(), there.name);
     Ok(())
 }

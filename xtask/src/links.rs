@@ -25,7 +25,7 @@ pub(crate) fn check(settings: &Settings) -> Result<()> {
 fn files(root: &Path) -> Result<BTreeSet<String>> {
     let list = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
     let text = capture(Command::new("git").current_dir(root).args(list))
-        .context("the links are those of the files that git knows; is this a git repository?")?;
+        .context("cannot list the files that git tracks; is this a git repository?")?;
     let present = |name: &&str| !name.is_empty() && root.join(name).exists();
     Ok(text.split('\0').filter(present).map(str::to_owned).collect())
 }

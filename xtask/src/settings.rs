@@ -38,11 +38,11 @@ impl Settings {
     pub(crate) fn from_env() -> Result<Self> {
         // At run time, not with `env!`: clones that share a target directory also share the built xtask.
         let package = path("CARGO_MANIFEST_DIR").context("not run by cargo: use `cargo xtask`")?;
-        let workspace = package.parent().context("xtask does not lie inside a workspace")?.to_owned();
+        let workspace = package.parent().context("xtask is not inside a workspace")?.to_owned();
         let cache = match (path("XDG_CACHE_HOME"), path("HOME").or_else(|| path("USERPROFILE"))) {
             (Some(cache), _) => cache,
             (None, Some(home)) => home.join(".cache"),
-            (None, None) => anyhow::bail!("no place for the cache: set HOME or XDG_CACHE_HOME"),
+            (None, None) => anyhow::bail!("no directory for the cache: set HOME or XDG_CACHE_HOME"),
         };
         let describes_package = |name: &OsString| {
             let name = name.to_string_lossy();

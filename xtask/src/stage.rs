@@ -92,7 +92,8 @@ pub(crate) fn capture(command: &mut Command) -> Result<String> {
     if !output.status.success() {
         return Err(Failed { command: line(command), code: output.status.code() }.into());
     }
-    String::from_utf8(output.stdout).with_context(|| format!("`{}` printed no UTF-8", line(command)))
+    String::from_utf8(output.stdout)
+        .with_context(|| format!("`{}` printed text that is not UTF-8", line(command)))
 }
 
 fn line(command: &Command) -> String {

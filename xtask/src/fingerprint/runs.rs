@@ -71,7 +71,7 @@ fn agent(folder: &Path) -> Result<Option<Agent>> {
     for file in sorted(folder)? {
         if file.extension().is_some_and(|extension| extension == "json") && name(&file) != "trained.json" {
             let value = serde_json::from_str(&fs::read_to_string(&file)?)
-                .with_context(|| format!("{} is no JSON", file.display()))?;
+                .with_context(|| format!("{} is not JSON", file.display()))?;
             flatten(&value, "", &mut numbers);
         }
     }

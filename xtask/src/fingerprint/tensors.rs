@@ -30,21 +30,21 @@ pub(crate) fn of_list<H: AsRef<[u8]> + Ord>(mut hashes: Vec<H>) -> String {
 fn tensors(file: &[u8]) -> Result<Vec<[u8; 32]>> {
     let (length, rest) = file.split_first_chunk::<8>().context("too short for a safetensors file")?;
     let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
-    let Some((header, data)) = rest.split_at_checked(length) else { bail!("its header is cut off") };
-    let header: Value = serde_json::from_slice(header).context("its header is no JSON")?;
-    let entries = header.as_object().context("its header is no table")?;
+    let Some((header, data)) = rest.split_at_checked(length) else { bail!("its header is truncated") };
+    let header: Value = serde_json::from_slice(header).context("its header is not JSON")?;
+    let entries = header.as_object().context("its header is not a JSON object")?;
     let named = entries.iter().filter(|(name, _)| *name != "__metadata__");
     named.map(|(name, entry)| tensor(entry, data).with_context(|| format!("tensor {name}"))).collect()
 }
 
 /// SHA-256 over number of dimensions, dimensions and values of one tensor.
 fn tensor(entry: &Value, data: &[u8]) -> Result<[u8; 32]> {
-    let whole = |value: &Value| value.as_u64().context("a size is no whole number");
+    let whole = |value: &Value| value.as_u64().context("a size is not an integer");
     let dtype = entry["dtype"].as_str().context("it has no dtype")?;
     let shape = entry["shape"].as_array().context("it has no shape")?;
     let from = whole(&entry["data_offsets"][0])? as usize;
     let to = whole(&entry["data_offsets"][1])? as usize;
-    let bytes = data.get(from..to).context("its bytes lie outside the file")?;
+    let bytes = data.get(from..to).context("its bytes are outside the file")?;
     let mut hash = Sha256::new();
     hash.update((shape.len() as u64).to_le_bytes());
     for size in shape {
@@ -136,8 +136,8 @@ mod tests {
         let whole = file(&[("a", "F32", [1, 1], f32s(&[1.0]))]);
         for (bytes, reason) in [
             (&whole[..4], "too short for a safetensors file"),
-            (&whole[..20], "its header is cut off"),
-            (&whole[..whole.len() - 1], "tensor a: its bytes lie outside the file"),
+            (&whole[..20], "its header is truncated"),
+            (&whole[..whole.len() - 1], "tensor a: its bytes are outside the file"),
         ] {
             assert_eq!(format!("{:#}", tensors(bytes).unwrap_err()), reason);
         }

@@ -74,7 +74,7 @@ fn install(python: &str, kind: Kind, partial: &Path) -> Result<()> {
     let status = watch(&mut command, partial)?;
     if !status.success() {
         bail!(
-            "`{} install` failed ({status}), for the reason above; run the same command again once it is mended, \
+            "`{} install` failed ({status}), for the reason above; solve it and run the same command again, \
              or {instead}",
             installer.join(" ")
         );

@@ -34,7 +34,7 @@ impl Counts {
 
 /// Parses the tests of a JUnit file of nextest.
 pub(super) fn junit(text: &str) -> Result<Vec<Test>> {
-    let document = Document::parse(text).context("nextest's report is no XML")?;
+    let document = Document::parse(text).context("nextest's report is not XML")?;
     let cases = document.descendants().filter(|node| node.has_tag_name("testcase"));
     cases.map(|case| test(case).context("a test case of nextest's report is incomplete")).collect()
 }

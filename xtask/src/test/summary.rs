@@ -94,7 +94,7 @@ impl Summary {
             return Ok(());
         }
         bail!(
-            "skipped in CI, where nothing may be left out (exceptions: ALLOWED_IN_CI in xtask/src/test/summary.rs):\n  {}",
+            "skipped in CI, where no test may be skipped (exceptions: ALLOWED_IN_CI in xtask/src/test/summary.rs):\n  {}",
             forbidden.join("\n  ")
         )
     }
