@@ -185,7 +185,7 @@ fn a_broken_trainer_state_is_one_clear_error() {
                 if first { "trainer.safetensors" } else { "config.json" },
                 "model",
             ),
-            ("\"width\": 24", "\"width\": 48", "trainer.safetensors", "numbers"),
+            ("\"width\": 24", "\"width\": 48", "trainer.safetensors", "values"),
             ("\"vocab\": 30", "\"vocab\": 31", "trainer.json", "factors"),
             ("\"names\": [", "\"names\": [], \"not\": [", "trainer.json", "factors"),
         ] {

@@ -65,7 +65,11 @@ pub const METRICS: &[(&str, &str, &str)] = &[
     ("invalid", "", "fraction of steps with an unreadable reply or an unknown action"),
     ("flat_groups", "", "fraction of groups with equal returns, which give zero advantages"),
     ("pg_loss", "", "policy-gradient part of the loss, mean over the iteration's optimiser steps"),
-    ("kl", "nats", "divergence from the starting policy (k3), mean over the iteration's optimiser steps"),
+    (
+        "kl",
+        "nats",
+        "KL divergence from the starting policy (k3 estimate), mean over the iteration's optimiser steps",
+    ),
     ("clip_frac", "", "fraction of reply tokens whose ratio was clipped"),
     (
         "logprob_gap",
