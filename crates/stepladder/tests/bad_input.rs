@@ -37,8 +37,8 @@ fn wrong_usage_is_code_2() {
             folder,
             &["collect", "x", "-o", "y", "--temperature", temperature],
             &format!(
-                "invalid value '{temperature}' for '--temperature <TEMPERATURE>': it must be a number above 0; leave \
-                 it out for greedy decoding"
+                "invalid value '{temperature}' for '--temperature <TEMPERATURE>': it must be a number above 0; \
+                 omit it for greedy decoding"
             ),
         );
     }
