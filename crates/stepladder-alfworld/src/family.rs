@@ -101,7 +101,7 @@ fn root(data_root: Option<&Path>) -> Result<&Path, EnvError> {
         env: tasks::SPEC.id,
         reason: format!(
             "no data root for the official games: set STEPLADDER_DATA or pass --data DIR (DIR holds {GAMES_DIRECTORY}/<split>/…; \
-             `stepladder data status` says where the games come from)"
+             `stepladder data status` shows where the games come from)"
         ),
     })
 }

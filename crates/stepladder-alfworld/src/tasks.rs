@@ -206,7 +206,7 @@ fn absent(directory: &Path, what: &str) -> Result<(), EnvError> {
 
 fn missing(directory: &Path, what: &str) -> EnvError {
     let reason = format!(
-        "{what}; name the data root with --data or STEPLADDER_DATA (`stepladder data status` says where they come from)"
+        "{what}; name the data root with --data or STEPLADDER_DATA (`stepladder data status` shows where they come from)"
     );
     EnvError::Data { path: directory.to_owned(), reason }
 }

@@ -86,12 +86,12 @@ impl Player<'_> {
         if let Some(game) = self.games.get(name) {
             return Ok(game.clone());
         }
-        let beside = self.path.parent().unwrap_or(Path::new(""));
+        let folder = self.path.parent().unwrap_or(Path::new(""));
         let candidates: Vec<PathBuf> = self
             .data_root
             .map(|root| root.join(GAMES_DIRECTORY).join(name))
             .into_iter()
-            .chain([beside.join(name)])
+            .chain([folder.join(name)])
             .collect();
         let Some(path) = candidates.iter().find(|path| path.is_file()) else {
             let tried: Vec<String> = candidates.iter().map(|path| path.display().to_string()).collect();

@@ -96,13 +96,13 @@ fn the_fingerprint_sees_what_players_see() {
     for location in &mut moved.locations {
         location.push_str("_bar_1");
     }
-    assert_eq!(moved.fingerprint(), household.fingerprint(), "coordinates of locations do not count");
+    assert_eq!(moved.fingerprint(), household.fingerprint(), "coordinates of locations have no effect");
     let mut opened = household.clone();
     opened.receptacles[0].openable = !opened.receptacles[0].openable;
     assert_ne!(opened.fingerprint(), household.fingerprint(), "a door counts");
     let mut emptied = household.clone();
     emptied.objects.iter_mut().find(|object| !object.inside.is_empty()).unwrap().inside.clear();
-    assert_ne!(emptied.fingerprint(), household.fingerprint(), "where an object lies counts");
+    assert_ne!(emptied.fingerprint(), household.fingerprint(), "the receptacle of an object matters");
 }
 
 #[test]

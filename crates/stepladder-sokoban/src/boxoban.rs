@@ -106,7 +106,7 @@ impl Boxoban {
             Some(root) => Ok(root.join(folder)),
             None => Err(EnvError::Data {
                 path: Path::new(DIRECTORY).join(folder),
-                reason: "Boxoban levels need a data root: set STEPLADDER_DATA or pass --data DIR (`stepladder data status` says where the levels come from)".to_owned(),
+                reason: "Boxoban levels need a data root: set STEPLADDER_DATA or pass --data DIR (`stepladder data status` shows where the levels come from)".to_owned(),
             }),
         }
     }
@@ -117,7 +117,7 @@ impl Boxoban {
         let data = |error: std::io::Error| EnvError::Data {
             path: folder.clone(),
             reason: format!(
-                "cannot list Boxoban levels: {error} (`stepladder data status` says where they come from)"
+                "cannot list Boxoban levels: {error} (`stepladder data status` shows where they come from)"
             ),
         };
         let mut names = Vec::new();
@@ -143,7 +143,7 @@ impl Boxoban {
         }
         if tasks.is_empty() {
             let reason =
-                "this directory holds no Boxoban level (`stepladder data status` says where they come from)";
+                "this directory has no Boxoban level (`stepladder data status` shows where they come from)";
             return Err(EnvError::Data { path: folder, reason: reason.to_owned() });
         }
         Ok(tasks)

@@ -114,21 +114,21 @@ mod tests {
     #[test]
     fn onto_a_target_and_off_again() {
         let actions = [Right, Right, Right].map(Action::Push);
-        let told = play("########\n#PXO__X#\n#____O_#\n########", Variant::Gym, 120, &actions);
-        assert_eq!(told, [(0.9, false, false), (-1.1, false, false), (-0.1, false, false)]);
+        let steps = play("########\n#PXO__X#\n#____O_#\n########", Variant::Gym, 120, &actions);
+        assert_eq!(steps, [(0.9, false, false), (-1.1, false, false), (-0.1, false, false)]);
     }
 
     #[test]
     fn boxes_that_begin_on_targets_are_rewarded_once_by_the_first_step() {
-        let told = play("######\n#P_√√#\n#_OX_#\n######", Variant::Gym, 9, &[Action::Still, Action::Still]);
-        assert_eq!(told, [(0.9, false, false), (-0.1, false, false)]);
+        let steps = play("######\n#P_√√#\n#_OX_#\n######", Variant::Gym, 9, &[Action::Still, Action::Still]);
+        assert_eq!(steps, [(0.9, false, false), (-0.1, false, false)]);
     }
 
     #[test]
-    fn the_limit_is_told_once() {
+    fn the_limit_sets_done_once() {
         let board = "#####\n#P_O#\n#_X_#\n#___#\n#####";
         let stay = [Action::Push(Up); 3];
-        let done = |told: Vec<(f64, bool, bool)>| told.iter().map(|step| step.1).collect::<Vec<_>>();
+        let done = |steps: Vec<(f64, bool, bool)>| steps.iter().map(|step| step.1).collect::<Vec<_>>();
         assert_eq!(done(play(board, Variant::Gym, 2, &stay)), [false, true, false]);
         assert_eq!(done(play(board, Variant::Gym, 2, &[Action::Still; 3])), [false, true, false]);
         let mixed = [Action::Push(Up), Action::Still, Action::Still, Action::Push(Up)];

@@ -192,9 +192,10 @@ mod tests {
         let board = board("########\n#P_____#\n#_X____#\n#____O_#\n########");
         // Two pushes, a step back, a third push the same way, and a walk at the end.
         let plan = segment(&board, &[Down, Right, Right, Left, Right, Right, Up]).unwrap();
-        let told: Vec<_> = plan.subgoals.iter().map(|one| (one.to_string(), one.actions.clone())).collect();
+        let subgoals: Vec<_> =
+            plan.subgoals.iter().map(|one| (one.to_string(), one.actions.clone())).collect();
         assert_eq!(
-            told,
+            subgoals,
             [
                 ("push box from (2,2) to (2,4)".to_owned(), 0..3),
                 ("push box from (2,4) to (2,5)".to_owned(), 3..6)

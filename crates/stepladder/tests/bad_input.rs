@@ -306,9 +306,9 @@ fn absent_and_damaged_games_are_named() {
         &play,
         1,
         "alfworld: no data root for the official games: set STEPLADDER_DATA or pass --data DIR (DIR holds \
-         alfworld/json_2.1.1/<split>/…; `stepladder data status` says where the games come from)",
+         alfworld/json_2.1.1/<split>/…; `stepladder data status` shows where the games come from)",
     );
-    let remedy = "name the data root with --data or STEPLADDER_DATA (`stepladder data status` says where they come from)";
+    let remedy = "name the data root with --data or STEPLADDER_DATA (`stepladder data status` shows where they come from)";
     refused(
         folder,
         &with_data,

@@ -93,7 +93,7 @@ fn level_files_have_any_name_and_an_empty_split_is_an_error() {
     let demonstrate =
         ["demonstrate", "--env", "sokoban", "--split", "boxoban-hard", "-o", "d.jsonl", "--data", "data"];
     let play = ["env", "play", "sokoban", "--split", "boxoban-hard", "--expert", "--data", "data"];
-    let empty = "data/boxoban/hard: this directory holds no Boxoban level (`stepladder data status` says where they come from)";
+    let empty = "data/boxoban/hard: this directory has no Boxoban level (`stepladder data status` shows where they come from)";
     refused(folder, &demonstrate, 1, empty);
     refused(folder, &play, 1, empty);
     assert!(!folder.join("d.jsonl").exists());

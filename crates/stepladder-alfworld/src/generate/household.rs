@@ -252,7 +252,7 @@ pub(super) fn read_household(problem: &str) -> Result<(Household, &str), Generat
     let goal = problem.find("(:goal").ok_or_else(|| broken("there is no `(:goal`"))?;
     let facts = problem
         .get(init + 6..goal)
-        .ok_or_else(|| broken("`(:goal` stands before `(:init`"))?
+        .ok_or_else(|| broken("`(:goal` precedes `(:init`"))?
         .split('(')
         .filter_map(|part| part.split(')').next())
         .map(|fact| fact.split_whitespace().collect::<Vec<_>>());

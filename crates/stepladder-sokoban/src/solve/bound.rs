@@ -75,8 +75,8 @@ impl Bound {
     pub(super) fn stuck(&self, board: &Board, boxes: &Cells, cell: Cell) -> bool {
         use Direction::{Down, Left, Right, Up};
         [(Up, Left), (Up, Right), (Down, Left), (Down, Right)].into_iter().any(|(one, other)| {
-            let beside = board.next(cell, other);
-            let square = [cell, board.next(cell, one), beside, board.next(beside, one)];
+            let side = board.next(cell, other);
+            let square = [cell, board.next(cell, one), side, board.next(side, one)];
             square.iter().all(|cell| board.walls().has(*cell) || boxes.has(*cell))
                 && square.iter().any(|cell| boxes.has(*cell) && !self.targets.has(*cell))
         })
