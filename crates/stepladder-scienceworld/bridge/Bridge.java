@@ -122,7 +122,7 @@ final class Bridge implements Runnable {
                 reply.putInt(face.getNumMoves());
                 return;
             }
-            case 3: // possible actions; 0: as the package lists them, 1: without side effect
+            case 3: // admissible actions; 0: as the package lists them, 1: without side effect
                 write(enter(request).actions(request.get() != 0));
                 return;
             case 4: // which goals are reached, as the simulator prints them
@@ -265,7 +265,7 @@ final class World {
     }
 
     /**
-     * Lists the possible actions. The simulator draws one of several names of a thing from the random numbers that also
+     * Lists the admissible actions. The simulator draws one of several names of a thing from the random numbers that also
      * move animals; with `apart` it draws from a separate sequence that depends on the number of moves only.
      */
     List<String> actions(boolean apart) {

@@ -44,7 +44,7 @@ impl Course {
     }
 
     /// Plays all tasks once. Each step fetches the observation, room, inventory, score and completion; with
-    /// `valid` also the list of possible actions.
+    /// `valid` also the list of admissible actions.
     ///
     /// # Errors
     /// [`Failure`] of a load, step or list.
@@ -88,7 +88,7 @@ pub struct Lap {
     pub resets: u64,
     /// Time spent in loading them and in their first look around.
     pub resetting: Duration,
-    /// Checksum over text lengths, scores and numbers of possible actions; equal for equal episodes.
+    /// Checksum over text lengths, scores and numbers of admissible actions; equal for equal episodes.
     pub checksum: u64,
 }
 
@@ -114,7 +114,7 @@ pub struct BenchReport {
     pub env: String,
     /// Steps per second in one JVM; a step fetches observation, room, inventory and score.
     pub steps_per_second: f64,
-    /// Steps per second in one JVM if each step also lists the possible actions.
+    /// Steps per second in one JVM if each step also lists the admissible actions.
     pub steps_per_second_with_valid_actions: f64,
     /// Episodes started per second in one JVM, with their first look around.
     pub resets_per_second: f64,
@@ -128,7 +128,7 @@ pub struct BenchReport {
     pub games: usize,
     /// Steps played without lists of actions; as many were played with them.
     pub steps: u64,
-    /// Checksum over text lengths, scores and numbers of possible actions; equal for equal simulators.
+    /// Checksum over text lengths, scores and numbers of admissible actions; equal for equal simulators.
     pub checksum: String,
 }
 

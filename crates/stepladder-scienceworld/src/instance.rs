@@ -122,7 +122,7 @@ impl Instance {
         Ok(view)
     }
 
-    /// Lists the actions that are possible now, in the simulator's order. Does not change the world; repeated
+    /// Lists the admissible actions, in the simulator's order. Does not change the world; repeated
     /// calls return the same list.
     ///
     /// # Errors
@@ -131,7 +131,7 @@ impl Instance {
         self.call(Request::new(Op::Valid).int(self.id).byte(1), whole_list)
     }
 
-    /// Lists the possible actions as the package does. It draws one of several names of a thing from the
+    /// Lists the admissible actions as the package does. It draws one of several names of a thing from the
     /// random numbers that also move animals and pollinate flowers, so the call changes later steps.
     ///
     /// # Errors

@@ -42,7 +42,7 @@ fn worlds_that_take_turns_do_not_know_of_each_other() {
         TASKS_PLAYED.iter().zip(&paths).map(|(task, path)| play(&mut single, *task, path)).collect();
     drop(single);
 
-    // All at once in different rhythms; one of them lists the possible actions.
+    // All at once in different rhythms; one of them lists the admissible actions.
     let mut instances = TASKS_PLAYED.map(|_| Instance::new(&pool));
     for (instance, (task, variation, simplification)) in instances.iter_mut().zip(TASKS_PLAYED) {
         instance.load(task, variation, simplification).unwrap();

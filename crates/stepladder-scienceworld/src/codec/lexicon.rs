@@ -43,7 +43,7 @@ impl Article {
     }
 }
 
-/// How contents are printed.
+/// Style in which contents are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Style {
     /// `jug (containing …)`
