@@ -85,7 +85,12 @@ impl Policy {
                 path.display()
             );
         }
-        let policy = Self::load(path, &[(None, path.to_owned())], Budgets::default(), device)?;
+        // Inside a run directory the run's configuration applies; a copied checkpoint gets the defaults.
+        let absolute = std::path::absolute(path)?;
+        let run = absolute.ancestors().skip(1).find(|folder| folder.join("run.json").is_file());
+        let config = run.map(|run| RunDir::open(run).map(|(_, config, _)| config)).transpose()?;
+        let budgets = config.as_ref().map_or_else(Budgets::default, |config| config.generation);
+        let policy = Self::load(path, &[(None, path.to_owned())], budgets, device)?;
         if let Some(agent) = agent
             && agent != policy.name
         {

@@ -192,3 +192,27 @@ fn a_trace_holds_tokens_if_asked() {
     }
     assert!(turns > 2, "{turns} turns");
 }
+
+#[test]
+fn a_checkpoint_inside_a_run_plays_with_the_token_limits_of_the_run() {
+    let temporary = folder();
+    let folder = temporary.path();
+    let limits = ["--set", "agents.step_hrl=false", "--set", "agents.flat.budget={ steps = 3 }"];
+    let short = ["--set", "generation.short=1"];
+    ok(folder, &[&["train", "tiny.toml", "--run-dir", "run"], &limits[..], &short].concat());
+    let newest = checkpoints(&folder.join("run"), "flat").pop().unwrap();
+    let longest = |policy: &str, trace: &str| {
+        let split = ["--env", "household", "--split", "dev", "--episodes", "1", "--max-steps", "3"];
+        ok(folder, &[&["evaluate", policy], &split[..], &["--trace", trace, "--trace-tokens"]].concat());
+        let episodes = episodes(&folder.join(trace));
+        episodes.iter().flat_map(|episode| episode.turns()).map(|turn| turn.new_tokens).max().unwrap()
+    };
+    assert_eq!(longest("run", "run.jsonl"), 1);
+    assert_eq!(longest(newest.to_str().unwrap(), "checkpoint.jsonl"), 1);
+    let copy = folder.join("copy");
+    fs_err::create_dir_all(&copy).unwrap();
+    for name in files(&newest) {
+        fs_err::copy(newest.join(&name), copy.join(&name)).unwrap();
+    }
+    assert!(longest("copy", "copy.jsonl") > 1);
+}
