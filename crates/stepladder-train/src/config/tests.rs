@@ -533,9 +533,9 @@ fn the_reference_page_lists_every_key() {
     let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
     assert_eq!(rows.len(), KEYS.len());
     for row in [
-        "| `games` | whole number | `4000` |  | Number of tasks: a sample drawn with the run seed, stratified by task family; 0 takes all. |",
+        "| `games` | whole number | `4000` |  | Number of tasks: a sample drawn with the run seed, stratified by task family; 0 takes all tasks. |",
         "| `norm_eps` | number | `1e-5` | above 0, and finite | ε inside the root of RMSNorm. |",
-        "| `kind` | name | must be set | `step_hrl`, `flat`, `himac` | Agent. `step_hrl`: Planner, executor and progress writer (STEP-HRL); `flat`: History-conditioned: one role sees the task and all earlier actions and observations; `himac`: A blueprint, then actions towards its active sub-goal (HiMAC). |",
+        "| `kind` | name | must be set | `step_hrl`, `flat`, `himac` | Kind of agent. `step_hrl`: Planner, executor and progress writer (STEP-HRL); `flat`: History-conditioned: one role sees the task and all earlier actions and observations; `himac`: Macro and micro: a blueprint, then actions towards its active sub-goal (HiMAC). |",
         "| `learning_rate` | number | that of the algorithm's table | above 0, and finite | Peak learning rate. |",
         "| key | type | default | range | meaning |",
         "## `[agents.NAME]`",
