@@ -53,7 +53,7 @@ fn rejected(glossary: &str) -> Vec<Rejected> {
     let mut listing = false;
     for line in glossary.lines() {
         if line.starts_with("## ") {
-            listing = line.starts_with("## Words");
+            listing = line.starts_with("## Words") || line.starts_with("## References");
         }
         let (term, words) = match line.strip_prefix('|').and_then(|row| row.strip_suffix('|')) {
             Some(row) => {
@@ -126,8 +126,12 @@ fn rust_prose(line: &str) -> Option<String> {
 fn contains(text: &str, word: &str) -> bool {
     let boundary =
         |letter: Option<char>| !letter.is_some_and(|letter| letter.is_alphanumeric() || letter == '_');
+    let ends_in_letter = |letter: Option<char>| letter.is_some_and(char::is_alphanumeric);
     text.match_indices(word).any(|(at, _)| {
-        boundary(text[..at].chars().next_back()) && boundary(text[at + word.len()..].chars().next())
+        let before = !ends_in_letter(word.chars().next()) || boundary(text[..at].chars().next_back());
+        // `(design D` goes on with a number, `(spec/` with a name.
+        let open = word.starts_with('(') || !ends_in_letter(word.chars().next_back());
+        before && (open || boundary(text[at + word.len()..].chars().next()))
     })
 }
 
@@ -167,6 +171,9 @@ Not used: `whoever`.
         assert!(contains("a roll-out.", "roll-out"));
         assert!(!contains("a scroll-outside", "roll-out"));
         assert!(!contains("zero_shots", "zero_shot"));
+        assert!(contains("as decided (design d12)", "(design d"));
+        assert!(contains("(spec/algorithms 3.4)", "(spec/"));
+        assert!(!contains("(docs/spec/algorithms.md 3.4)", "(spec/"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Text format of HiMAC's replies (spec/algorithms 5.1, 5.2).
+//! Text format of HiMAC's replies (docs/spec/algorithms.md 5.1, 5.2).
 
 const PLAN: [&str; 2] = ["<plan>", "</plan>"];
 const ACTION: [&str; 2] = ["<action>", "</action>"];

@@ -1,4 +1,4 @@
-//! Lossless compact re-encoding of an environment's texts (design D12).
+//! Lossless compact re-encoding of an environment's texts (docs/design.md D12).
 
 /// Turns an environment's texts into a short sequence of words and back.
 ///
@@ -15,7 +15,7 @@ pub trait Codec: Send + Sync {
     /// Decodes a compact form. Total: a model may write any sequence of words.
     fn decode(&self, compact: &str) -> String;
 
-    /// Factors of a word that share embeddings with other words (design D12), for example `mug_2` → kind `mug`,
+    /// Factors of a word that share embeddings with other words (docs/design.md D12), for example `mug_2` → kind `mug`,
     /// number `2`. Empty for a word that is only itself.
     fn factors(&self, word: &str) -> Vec<String>;
 

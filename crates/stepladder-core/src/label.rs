@@ -1,6 +1,6 @@
 //! Labellers: experts and segmenters; and action noise of rollouts.
 //!
-//! Labellers see only what an agent may see. An [`Expert`] is a function of the prompt's contents (design D11): equal
+//! Labellers see only what an agent may see. An [`Expert`] is a function of the prompt's contents (docs/design.md D11): equal
 //! queries get equal replies, so labels never contradict each other and exist for every state that a policy reaches.
 
 use crate::query::{Observation, Query, Role};
@@ -46,7 +46,7 @@ pub struct Demonstration {
     pub steps: Vec<(String, String)>,
 }
 
-/// Cuts a demonstration into named subtasks (spec/algorithms 3.0, step 2).
+/// Cuts a demonstration into named subtasks (docs/spec/algorithms.md 3.0, step 2).
 pub trait Segmenter: Send + Sync {
     /// Segments whose lengths add up to the number of actions, none empty.
     ///

@@ -1,7 +1,7 @@
 //! Roles of an agent, and the prompt contents of each role.
 //!
-//! A [`Query`] is the structured content of a prompt before rendering. Experts reply to queries (design D11), a prompt
-//! encoder renders them for a model (design D7), the data pipeline stores them. No code parses a rendered prompt.
+//! A [`Query`] is the structured content of a prompt before rendering. Experts reply to queries (docs/design.md D11), a prompt
+//! encoder renders them for a model (docs/design.md D7), the data pipeline stores them. No code parses a rendered prompt.
 
 use serde::{Deserialize, Serialize};
 
@@ -51,7 +51,7 @@ impl Role {
 ///
 /// ALFWorld: `feedback` is the answer to the last action (empty at the start), `context` the room description of the
 /// episode's start. ScienceWorld: `feedback` is the answer, `context` room and inventory as they are now
-/// (spec/algorithms 2.2).
+/// (docs/spec/algorithms.md 2.2).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Observation {
     /// Answer to the last action; empty right after a reset.
@@ -67,7 +67,7 @@ impl Observation {
         Self { feedback: shown, context: start.context.clone() }
     }
 
-    /// Text as in spec/algorithms 2.2: feedback, a space, context; only the context right after a reset.
+    /// Text as in docs/spec/algorithms.md 2.2: feedback, a space, context; only the context right after a reset.
     ///
     /// ```
     /// use stepladder_core::Observation;
@@ -84,10 +84,10 @@ impl Observation {
     }
 }
 
-/// Progress text at the start of every subtask (spec/algorithms 2.1).
+/// Progress text at the start of every subtask (docs/spec/algorithms.md 2.1).
 pub const NO_PROGRESS: &str = "None";
 
-/// The contents of one prompt (spec/algorithms 2.2).
+/// The contents of one prompt (docs/spec/algorithms.md 2.2).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "role", rename_all = "snake_case")]
 pub enum Query {
@@ -132,14 +132,14 @@ pub enum Query {
         /// to an empty first action.
         history: Vec<(String, String)>,
     },
-    /// Asks for the blueprint of an episode (spec/algorithms 5.1).
+    /// Asks for the blueprint of an episode (docs/spec/algorithms.md 5.1).
     Macro {
         /// Task instruction x.
         task: String,
         /// First observation o_0.
         observation: Observation,
     },
-    /// Asks for an action towards the active sub-goal (spec/algorithms 5.2).
+    /// Asks for an action towards the active sub-goal (docs/spec/algorithms.md 5.2).
     Micro {
         /// Task instruction x.
         task: String,

@@ -1,6 +1,6 @@
 //! Text format of STEP-HRL's replies: parsing of executor replies, cleaning of progress texts.
 
-/// Action sent for an unparsable reply; the environment rejects it and the step counts (spec/algorithms 2.3).
+/// Action sent for an unparsable reply; the environment rejects it and the step counts (docs/spec/algorithms.md 2.3).
 pub const NO_ACTION: &str = "None";
 
 crate::choices! {
@@ -25,7 +25,7 @@ pub struct ActionReply {
 }
 
 /// Parses `<action>; True|False`: the shortest text up to a semicolon that is followed by `true` or `false` in any case;
-/// text after the word is ignored (spec/algorithms 2.3).
+/// text after the word is ignored (docs/spec/algorithms.md 2.3).
 ///
 /// [`Profile::Code`] is exact: the text before the semicolon must not contain a line break, and an empty action stays
 /// empty. [`Profile::Fixed`] strips leading white space first and turns an empty action into [`NO_ACTION`], keeping the
@@ -84,7 +84,7 @@ pub fn remember(history: &str, action: &str, answer: &str) -> String {
 }
 
 /// Cleans a progress text: an empty trailing Checked list goes, then a dangling separator, then outer white space
-/// (spec/algorithms 3.0, step 5).
+/// (docs/spec/algorithms.md 3.0, step 5).
 ///
 /// ```
 /// use stepladder_core::reply::clean_progress;

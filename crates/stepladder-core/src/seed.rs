@@ -1,5 +1,5 @@
 //! Named random streams. Every random number of a run is drawn from a stream that is derived from the run seed, a
-//! name and indices, so that adding a draw in one place never shifts another (design D2, spec/algorithms 1.5).
+//! name and indices, so that adding a draw in one place never shifts another (docs/design.md D2, docs/spec/algorithms.md 1.5).
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;

@@ -35,7 +35,7 @@ pub struct Step {
     pub reward: f64,
     /// The task is solved.
     pub won: bool,
-    /// The environment did not understand the action (spec/algorithms 3.1, executor reward -1).
+    /// The environment did not understand the action (docs/spec/algorithms.md 3.1, executor reward -1).
     pub unknown_action: bool,
     /// New context, in place of [`Start::context`] (ScienceWorld: room and inventory after the action). None: unchanged.
     pub context: Option<String>,

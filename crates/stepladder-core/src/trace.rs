@@ -1,4 +1,4 @@
-//! Record of an episode, one JSON object per line (design D5).
+//! Record of an episode, one JSON object per line (docs/design.md D5).
 //!
 //! Source of training data, evaluation tables and replays. [`VERSION`] goes up when a reader of the former version would
 //! misread the new one.

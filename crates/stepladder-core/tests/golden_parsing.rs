@@ -1,4 +1,4 @@
-//! Golden cases of the group `parsing` (spec/golden.json).
+//! Golden cases of the group `parsing` (tests/golden.json).
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use serde_json::Value;
