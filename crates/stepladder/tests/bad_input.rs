@@ -403,7 +403,7 @@ fn runs_and_checkpoints_that_do_not_fit_are_refused_and_left_alone() {
         1,
         "no agent of these runs was evaluated on alfworld/valid_seen",
     );
-    refused(folder, &["compare", "run", "--over", "nobody"], 1, "run has no agent `nobody`; it has flat");
+    refused(folder, &["compare", "run", "--over", "stranger"], 1, "run has no agent `stranger`; it has flat");
     refused(folder, &["compare", "nowhere"], 1, "nowhere is not a run directory: it has no config.toml");
     let newest = "run/flat/checkpoints/step-00000003";
     refused(

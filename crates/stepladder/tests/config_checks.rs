@@ -87,8 +87,8 @@ fn agents_that_are_not_there_cannot_be_left_out() {
     );
     both_refuse(
         folder,
-        &["agents.nobody=false"],
-        "--set agents.nobody=false: unknown key agents.nobody; the agents are step_hrl, flat",
+        &["agents.stranger=false"],
+        "--set agents.stranger=false: unknown key agents.stranger; the agents are step_hrl, flat",
     );
     // A repeated setting has the same effect.
     ok(folder, &["config", "check", "tiny.toml", "--set", "agents.flat=false", "--set", "agents.flat=false"]);
