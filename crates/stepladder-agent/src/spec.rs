@@ -140,7 +140,6 @@ impl AgentFactory for AgentSpec {
             AgentKind::StepHrl => Box::new(StepHrl::new(StepHrlOptions {
                 planner: self.planner,
                 progress: self.progress,
-                ..StepHrlOptions::default()
             })),
             AgentKind::Himac => Box::new(Himac::new(HimacOptions {
                 limit,

@@ -30,8 +30,6 @@ pub enum ProgressSlot {
 /// Options of STEP-HRL; the defaults are the published ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StepHrlOptions {
-    /// Rules by which executor replies are parsed.
-    pub profile: Profile,
     /// Whether a planner issues subtasks. Without one (ablation) the task is the only subtask of the episode.
     pub planner: bool,
     /// Content of the progress slot.
@@ -40,7 +38,7 @@ pub struct StepHrlOptions {
 
 impl Default for StepHrlOptions {
     fn default() -> Self {
-        Self { profile: Profile::Fixed, planner: true, progress: ProgressSlot::default() }
+        Self { planner: true, progress: ProgressSlot::default() }
     }
 }
 
@@ -179,7 +177,7 @@ impl Agent for StepHrl {
                 self.ask_executor()
             }
             Waiting::Executor => {
-                let read = parse_action_done(&turn.reply, self.options.profile);
+                let read = parse_action_done(&turn.reply, Profile::Fixed);
                 let action = read.action.clone();
                 self.waiting = Waiting::Step(Pending {
                     turn,
@@ -422,20 +420,5 @@ mod tests {
         let want = agent.on_reply(turn(Role::Planner, "use it"));
         assert_eq!(progress_of(&want), "None");
         assert_eq!(agent.trace()[0].steps[1].progress.as_deref(), Some("go: You go. | take: Taken."));
-    }
-
-    #[test]
-    fn an_empty_action_is_sent_as_the_profile_says() {
-        for (profile, action) in [(Profile::Fixed, "None"), (Profile::Code, "")] {
-            let mut agent = StepHrl::new(StepHrlOptions { profile, ..Default::default() });
-            agent.start(&Start {
-                text: String::new(),
-                task: "t".into(),
-                context: String::new(),
-                family: String::new(),
-            });
-            agent.on_reply(turn(Role::Planner, "find it"));
-            assert_eq!(agent.on_reply(turn(Role::Executor, "; False")), Want::Act(action.to_owned()));
-        }
     }
 }

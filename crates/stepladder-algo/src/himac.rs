@@ -66,6 +66,42 @@ fn blueprint_of(episode: &Episode, max_subgoals: usize) -> Option<Vec<String>> {
     blueprint::parse(&turn.reply, max_subgoals)
 }
 
+/// Counts of the blueprints of an iteration.
+struct Blueprints {
+    /// Limit on the sub-goals of one (K_max).
+    max_subgoals: usize,
+    all: usize,
+    unreadable: usize,
+    subgoals: usize,
+}
+
+impl Blueprints {
+    fn new(max_subgoals: usize) -> Self {
+        Self { max_subgoals, all: 0, unreadable: 0, subgoals: 0 }
+    }
+
+    fn count(&mut self, episodes: &[Episode]) {
+        for turn in episodes.iter().flat_map(Episode::turns).filter(|turn| turn.role == Role::Macro) {
+            let subgoals = blueprint::parse(&turn.reply, self.max_subgoals).map_or(0, |found| found.len());
+            self.all += 1;
+            self.unreadable += usize::from(subgoals == 0);
+            self.subgoals += subgoals;
+        }
+    }
+
+    /// Under the names of `runtime::metrics`; none without a blueprint.
+    fn metrics(&self) -> Vec<(&'static str, f64)> {
+        if self.all == 0 {
+            return Vec::new();
+        }
+        let readable = (self.all - self.unreadable).max(1);
+        vec![
+            ("blueprint/subgoals", self.subgoals as f64 / readable as f64),
+            ("blueprint/unreadable", self.unreadable as f64 / self.all as f64),
+        ]
+    }
+}
+
 /// HiMAC and its ablations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Himac {
@@ -103,6 +139,7 @@ fn explore(
     iteration.count_lost(lost);
     let mut samples: Vec<Sample> = Vec::new();
     let mut chosen = Vec::with_capacity(tasks.len());
+    let mut blueprints = Blueprints::new(iteration.rollouts.agent.max_subgoals);
     for task in tasks {
         let Some(group) = groups.iter().find(|group| group.task == *task) else {
             chosen.push(Vec::new());
@@ -110,12 +147,13 @@ fn explore(
         };
         let returns = macro_returns(config.reward_rule(), &group.episodes);
         iteration.count_group(&returns);
-        iteration.count_blueprints(&group.episodes);
+        blueprints.count(&group.episodes);
         for (episode, advantage) in group.episodes.iter().zip(relative(&returns, rule)) {
             samples.extend(of_role(episode, Role::Macro, advantage)?);
         }
         chosen.push(choose(iteration, group, &returns, selection));
     }
+    iteration.add_metrics(blueprints.metrics());
     iteration.update(&samples)?;
     Ok(chosen)
 }
@@ -175,15 +213,17 @@ fn joint_update(iteration: &mut Iteration<'_>, rule: GroupRule) -> Result<(), Al
     let sampled = Sampled { temperature: iteration.config.temperature, only: None };
     let groups = iteration.play_groups(sampled, iteration.config.group)?;
     let mut samples: Vec<Sample> = Vec::new();
+    let mut blueprints = Blueprints::new(iteration.rollouts.agent.max_subgoals);
     for group in &groups {
         let returns = group.returns(iteration.config.reward_rule());
         iteration.count_group(&returns);
-        iteration.count_blueprints(&group.episodes);
+        blueprints.count(&group.episodes);
         for (episode, advantage) in group.episodes.iter().zip(relative(&returns, rule)) {
             samples.extend(of_role(episode, Role::Macro, advantage)?);
             samples.extend(of_role(episode, Role::Micro, advantage)?);
         }
     }
+    iteration.add_metrics(blueprints.metrics());
     iteration.update(&samples)
 }
 

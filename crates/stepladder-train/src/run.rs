@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use stepladder_algo::runtime::clock::unix_seconds;
+use stepladder_env::clock::unix_seconds;
 use stepladder_model::{Device, device, version};
 
 use crate::choice::Choice;

@@ -12,8 +12,15 @@ use crate::error::{Result, bail};
 
 /// Keys that may change between the sessions of a run: they do not affect training, or only in the last bits (`threads`), which
 /// causes a warning.
-const FREE: [&str; 6] =
-    ["threads", "eval.slots", "eval.transfer", "log.every_seconds", "log.checkpoint_seconds", "log.keep"];
+const FREE: [&str; 7] = [
+    "threads",
+    "eval.slots",
+    "eval.prefix_mib",
+    "eval.transfer",
+    "log.every_seconds",
+    "log.checkpoint_seconds",
+    "log.keep",
+];
 
 /// Returns the values that a continuation must not change.
 pub(crate) fn settings(config: &Config) -> Settings {

@@ -37,9 +37,6 @@ pub struct Stats {
     lost: Lost,
     replies: usize,
     distinct: usize,
-    blueprints: usize,
-    unreadable: usize,
-    subgoals: usize,
     updates: u64,
     skipped: u64,
     sums: Sums,
@@ -81,11 +78,6 @@ impl Stats {
             ("share/environment", self.playing.environment / seconds),
             ("share/update", self.updating / seconds),
         ];
-        if self.blueprints > 0 {
-            values
-                .push(("blueprint/subgoals", mean(self.subgoals as f64, self.blueprints - self.unreadable)));
-            values.push(("blueprint/unreadable", mean(self.unreadable as f64, self.blueprints)));
-        }
         values.extend(&self.extra);
         values
     }
@@ -180,16 +172,6 @@ impl<'a> Iteration<'a> {
         self.stats.degenerate += usize::from(is_degenerate(returns));
     }
 
-    pub(crate) fn count_blueprints(&mut self, episodes: &[Episode]) {
-        for turn in episodes.iter().flat_map(Episode::turns).filter(|turn| turn.role == Role::Macro) {
-            let subgoals = stepladder_core::blueprint::parse(&turn.reply, self.rollouts.agent.max_subgoals)
-                .map_or(0, |found| found.len());
-            self.stats.blueprints += 1;
-            self.stats.unreadable += usize::from(subgoals == 0);
-            self.stats.subgoals += subgoals;
-        }
-    }
-
     /// Counts lost episodes and groups, and warns.
     pub(crate) fn count_lost(&mut self, lost: Lost) {
         if !lost.dropped.is_none() {
@@ -259,9 +241,14 @@ impl<'a> Iteration<'a> {
         self.divergence.count(norm, step)
     }
 
+    /// Adds metrics of the method by their names in `runtime::metrics`.
+    pub(crate) fn add_metrics(&mut self, metrics: impl IntoIterator<Item = (&'static str, f64)>) {
+        self.stats.extra.extend(metrics);
+    }
+
     /// Counts an update of a network other than the policy, with its metric by a name in `runtime::metrics`.
     pub(crate) fn count_update(&mut self, metric: (&'static str, f64), seconds: f64) {
-        self.stats.extra.push(metric);
+        self.add_metrics([metric]);
         self.stats.updating += seconds;
     }
 

@@ -1,7 +1,5 @@
 //! Time measurement that includes the time before an interruption.
 
-pub use stepladder_env::clock::unix_seconds;
-
 /// Stopwatch with an initial number of seconds, for resumed runs.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch {

@@ -6,7 +6,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::runtime::clock::unix_seconds;
+use stepladder_env::clock::unix_seconds;
 
 /// Writer of scalars to one event file.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! Validation of the values of a configuration, each alone and in combination.
 
+use stepladder_agent::himac::{MAX_IDLE, MAX_SUBGOALS};
 use stepladder_agent::{AgentKind, AgentSpec};
 use stepladder_algo::himac::Selection;
 use stepladder_algo::runtime::plan::Mixture;
@@ -132,8 +133,11 @@ impl Findings<'_> {
             self.unless(agent.history.is_none(), &kind, &named, allowed);
         }
         if agent.kind != AgentKind::Himac {
-            let own = agent.sub_done && agent.coevolution && agent.selection == Selection::Best;
-            self.unless(own, &kind, &named, "sub_done, coevolution and selection are for kind = \"himac\"");
+            let limits = agent.max_subgoals == MAX_SUBGOALS && agent.max_idle == MAX_IDLE;
+            let own = agent.sub_done && limits && agent.coevolution && agent.selection == Selection::Best;
+            let allowed =
+                "sub_done, max_subgoals, max_idle, coevolution and selection are for kind = \"himac\"";
+            self.unless(own, &kind, &named, allowed);
         }
         let cloned = agent.kind == AgentKind::Himac && agent.algo == Algo::Bc;
         let allowed = "it is for kind = \"himac\" with algo = \"bc\"";

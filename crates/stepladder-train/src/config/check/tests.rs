@@ -2,6 +2,11 @@
 
 use super::super::tests::{File, message, set_message, with};
 use super::super::*;
+use stepladder_agent::himac::Blueprint;
+use stepladder_agent::{AgentFactory, Want};
+use stepladder_core::blueprint::write;
+use stepladder_core::trace::Turn;
+use stepladder_core::{Query, Role, Start};
 
 #[test]
 fn agents_that_do_not_fit_together() {
@@ -39,14 +44,32 @@ fn agents_that_do_not_fit_together() {
         "history is for kind = \"flat\" and \"himac\""
     );
     assert_eq!(sentence("kind = 'flat'\nalgo = 'himac'\nfrom = 'flat'\n"), "it is for kind = \"himac\"");
-    assert_eq!(
-        sentence("kind = 'flat'\nalgo = 'bc'\nsub_done = false\n"),
-        "sub_done, coevolution and selection are for kind = \"himac\""
-    );
+    let own = "sub_done, max_subgoals, max_idle, coevolution and selection are for kind = \"himac\"";
+    assert_eq!(sentence("kind = 'flat'\nalgo = 'bc'\nsub_done = false\n"), own);
+    for kind in ["flat", "step_hrl"] {
+        assert_eq!(sentence(&format!("kind = '{kind}'\nalgo = 'bc'\nmax_subgoals = 12\n")), own);
+        assert_eq!(sentence(&format!("kind = '{kind}'\nalgo = 'bc'\nmax_idle = 5\n")), own);
+    }
     assert_eq!(
         sentence("kind = 'flat'\nalgo = 'bc'\nalso_flat = 1\n"),
         "it is for kind = \"himac\" with algo = \"bc\""
     );
+}
+
+#[test]
+fn the_limits_of_sub_goals_and_idle_replies_reach_the_agent() {
+    let lines = "kind = 'himac'\nalgo = 'bc'\nmax_subgoals = 2\nmax_idle = 1\nbudget = { steps = 3 }\n";
+    let text = ["preset = \"demo\"\n[agents.new]\nbatch_tokens = 64\nlearning_rate = 1e-3\n", lines].concat();
+    let loaded = File::new(&text).load().unwrap();
+    let mut agent = loaded.config.agents["new"].spec().make(9, &Blueprint::Own);
+    let start = Start { text: String::new(), task: "t".into(), context: String::new(), family: String::new() };
+    agent.start(&start);
+    let want = agent.on_reply(Turn::said(Role::Macro, write(&["a", "b", "c"])));
+    let Want::Reply(Query::Micro { blueprint, .. }) = &want else { panic!("{want:?}") };
+    assert_eq!(*blueprint, ["a", "b"]);
+    // The first reply that only declares a sub-goal done is invalid already, and takes a step.
+    let want = agent.on_reply(Turn::said(Role::Micro, "<sub_done>"));
+    assert_eq!(want, Want::Act("<sub_done>".to_owned()));
 }
 
 #[test]
