@@ -154,6 +154,7 @@ fn explore(
         chosen.push(choose(iteration, group, &returns, selection));
     }
     iteration.add_metrics(blueprints.metrics());
+    iteration.keep();
     iteration.update(&samples)?;
     Ok(chosen)
 }

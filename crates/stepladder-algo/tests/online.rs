@@ -5,7 +5,8 @@
 mod common;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use common::shape;
 use stepladder_agent::{AgentKind, AgentSpec};
@@ -38,7 +39,8 @@ use stepladder_data::rows::{row, texts};
 use stepladder_data::{Budgets, CompactWords, PromptEncoder, Sample as Demonstrated};
 use stepladder_env::{Env, EnvError, EnvSpec, TaskSet};
 use stepladder_model::engine::Memory;
-use stepladder_model::{Factors, LocalSource, ModelConfig, Shape, Weights};
+use stepladder_model::{Factors, GeneratorSource, LocalSource, ModelConfig, ModelError, Shape, Weights};
+use stepladder_rollout::{Answer, GenerateError, Generator, Request};
 use tch::{Device, Kind, Tensor};
 
 const SPEC: EnvSpec = EnvSpec {
@@ -55,6 +57,7 @@ const SPEC: EnvSpec = EnvSpec {
 };
 const WORDS: [&str; 3] = ["red", "green", "blue"];
 const LIMIT: u32 = 4;
+static NEVER: AtomicBool = AtomicBool::new(false);
 
 /// Shows a word and pays 1 if the action is that word; four words per episode. Task `broken` fails at its second step.
 struct Echo {
@@ -261,6 +264,7 @@ impl Fixture {
             dtype: Kind::Float,
             seed: 3,
             agent,
+            stop: &NEVER,
         }
     }
 }
@@ -299,10 +303,8 @@ fn learn(
     let pool = Echoes.tasks("all").unwrap();
     let reference = trainer.weights.trained.flat.copy();
     let mut curve = Curve(vec![], vec![]);
-    let stop = AtomicBool::new(false);
     let ending =
-        train(method, config, &fixture.rollouts(&pool, 1, agent), trainer, &reference, &stop, &mut curve)
-            .unwrap();
+        train(method, config, &fixture.rollouts(&pool, 1, agent), trainer, &reference, &mut curve).unwrap();
     assert_eq!(ending, Ending::Complete);
     curve
 }
@@ -346,11 +348,9 @@ fn a_run_continued_from_a_checkpoint_goes_on_as_if_nothing_had_happened() {
         let warm = fixture.warm();
         let reference = warm.weights.trained.flat.copy();
         let pool = Echoes.tasks("all").unwrap();
-        let stop = AtomicBool::new(false);
         let run = |trainer: &mut Trainer, iterations| {
             let (rollouts, mut curve) = (fixture.rollouts(&pool, 2, agent), Curve(vec![], vec![]));
-            train(&mut *method(), &config(iterations), &rollouts, trainer, &reference, &stop, &mut curve)
-                .unwrap();
+            train(&mut *method(), &config(iterations), &rollouts, trainer, &reference, &mut curve).unwrap();
         };
         let mut whole = fixture.warm();
         run(&mut whole, 4.0);
@@ -601,6 +601,87 @@ fn the_critic_is_the_same_without_libtorch() {
     assert!(!close(&native.1, &found, 1e-2));
 }
 
+/// Generators of a policy; those that are opened after the first `left` never answer, and the caller asks to stop meanwhile.
+struct FallsSilent {
+    inner: Arc<dyn GeneratorSource>,
+    left: AtomicUsize,
+    stop: &'static AtomicBool,
+}
+
+impl GeneratorSource for FallsSilent {
+    fn open(
+        &self,
+        weights: &Weights,
+        factors: &Factors,
+        policy: String,
+    ) -> Result<Box<dyn Generator>, ModelError> {
+        let left = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        match left {
+            Ok(_) => self.inner.open(weights, factors, policy),
+            Err(_) => Ok(Box::new(Mute { polls: 0, stop: self.stop })),
+        }
+    }
+}
+
+struct Mute {
+    polls: usize,
+    stop: &'static AtomicBool,
+}
+
+impl Generator for Mute {
+    fn submit(&mut self, _requests: Vec<Request>) {}
+    fn poll(&mut self, _wait: Duration) -> Result<Vec<Answer>, GenerateError> {
+        self.polls += 1;
+        assert!(self.polls < 9, "the flag is ignored");
+        self.stop.store(true, Ordering::Relaxed);
+        Ok(Vec::new())
+    }
+    fn policy(&self) -> String {
+        "mute".to_owned()
+    }
+}
+
+/// A generator falls silent in the second iteration, in each of its rollouts: the first is what stays, and the rest is
+/// played again.
+#[test]
+fn a_stop_inside_an_iteration_leaves_the_one_before_it() {
+    static STOP: AtomicBool = AtomicBool::new(false);
+    let fixture = Fixture::new();
+    let reference = fixture.warm().weights.trained.flat.copy();
+    let pool = Echoes.tasks("all").unwrap();
+    let state = |trainer: &Trainer| {
+        let values = |tensor: &Tensor| Vec::<f32>::try_from(tensor).unwrap();
+        let Trainer { weights, optimiser, progress, .. } = trainer;
+        let tensors = [&weights.trained.flat, &optimiser.first, &optimiser.second].map(values);
+        (tensors, optimiser.steps, Progress { seconds: 0.0, ..progress.clone() })
+    };
+    let grpo = || -> Box<dyn Method> { Box::new(Grpo::Grpo) };
+    let himac_method = || -> Box<dyn Method> { Box::new(BEST) };
+    type Make<'a> = &'a dyn Fn() -> Box<dyn Method>;
+    // Rollouts that are answered: GRPO has one in an iteration, HiMAC two.
+    let cases: [(Make<'_>, AgentSpec, usize); 3] =
+        [(&grpo, flat(), 1), (&himac_method, himac(), 2), (&himac_method, himac(), 3)];
+    for (method, agent, answered) in cases {
+        let run = |trainer: &mut Trainer, iterations, rollouts: &Rollouts<'_>| {
+            let mut curve = Curve(vec![], vec![]);
+            train(&mut *method(), &config(iterations), rollouts, trainer, &reference, &mut curve).unwrap()
+        };
+        let whole = fixture.rollouts(&pool, 1, agent);
+        let mut first = fixture.warm();
+        run(&mut first, 1.0, &whole);
+        let mut stopped = fixture.warm();
+        STOP.store(false, Ordering::Relaxed);
+        let silent = FallsSilent { inner: whole.generators.clone(), left: AtomicUsize::new(answered), stop: &STOP };
+        let rollouts =
+            Rollouts { generators: Arc::new(silent), stop: &STOP, ..fixture.rollouts(&pool, 1, agent) };
+        assert_eq!(run(&mut stopped, 2.0, &rollouts), Ending::Interrupted);
+        assert!(state(&stopped) == state(&first), "{answered} rollouts");
+        run(&mut stopped, 2.0, &whole);
+        run(&mut first, 2.0, &whole);
+        assert!(state(&stopped) == state(&first), "{answered} rollouts");
+    }
+}
+
 #[test]
 fn what_fails_is_dropped_and_the_rest_goes_on() {
     let fixture = Fixture::new();
@@ -618,14 +699,13 @@ fn what_fails_is_dropped_and_the_rest_goes_on() {
     assert_eq!((groups[0].episodes.len(), lost.dropped.episodes, lost.groups), (3, 3, 1));
     assert!(lost.dropped.first.unwrap().contains("lost its voice"));
     let reference = trainer.weights.trained.flat.copy();
-    let stop = AtomicBool::new(false);
     let methods: [(Box<dyn Method>, AgentSpec); 2] =
         [(Box::new(Grpo::Grpo), flat()), (Box::new(BEST), himac())];
     for (mut method, agent) in methods {
         let rollouts = fixture.rollouts(&pool, 1, agent);
         let mut heard = Heard { steps: 0, warnings: Vec::new() };
         trainer.progress = Progress::start();
-        train(&mut *method, &config(2.0), &rollouts, &mut trainer, &reference, &stop, &mut heard).unwrap();
+        train(&mut *method, &config(2.0), &rollouts, &mut trainer, &reference, &mut heard).unwrap();
         assert_eq!(heard.steps, 2);
         let dropped =
             |text: &String| text.contains("lost its voice") && text.contains("groups with too few episodes");
@@ -641,7 +721,6 @@ fn what_fails_is_dropped_and_the_rest_goes_on() {
         &fixture.rollouts(&broken, 1, flat()),
         &mut trainer,
         &reference,
-        &stop,
         &mut curve,
     )
     .unwrap_err();
@@ -656,7 +735,6 @@ fn five_gradients_that_are_not_finite_end_the_run() {
     let before = trainer.weights.trained.flat.copy();
     // An infinite KL weight makes every loss infinite from the first step on.
     let config = OnlineConfig { kl: f64::INFINITY, ..config(9.0) };
-    let stop = AtomicBool::new(false);
     let reference = &before * 0.5;
     let mut curve = Curve(vec![], vec![]);
     let error = train(
@@ -665,7 +743,6 @@ fn five_gradients_that_are_not_finite_end_the_run() {
         &fixture.rollouts(&pool, 1, flat()),
         &mut trainer,
         &reference,
-        &stop,
         &mut curve,
     )
     .unwrap_err();

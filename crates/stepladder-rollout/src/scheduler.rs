@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rand::RngExt;
@@ -78,6 +79,8 @@ pub struct Options<'a> {
     pub noise: Option<Noise<'a>>,
     /// Whether turns keep their rendered prompts, which take most of the memory of a long episode.
     pub keep_prompts: bool,
+    /// Flag that ends the rollout with [`GenerateError::Stopped`] before the next poll of the generator; `None` plays to the end.
+    pub stop: Option<&'a AtomicBool>,
 }
 
 impl Options<'_> {
@@ -94,6 +97,7 @@ impl Options<'_> {
             iteration: 0,
             noise: None,
             keep_prompts: true,
+            stop: None,
         }
     }
 }
@@ -163,7 +167,7 @@ impl<'a> Scheduler<'a> {
     /// pending, all other episodes continue.
     ///
     /// # Errors
-    /// [`GenerateError`] if the generator can answer no request.
+    /// [`GenerateError`] if the generator can answer no request; [`GenerateError::Stopped`] if [`Options::stop`] was set.
     pub fn run(
         &mut self,
         jobs: &[Job],
@@ -239,6 +243,10 @@ impl<'a> Scheduler<'a> {
     ) -> Result<(), GenerateError> {
         let idle = running.iter().all(|episode| matches!(episode.next, Next::Wait(_)));
         let answers = loop {
+            // In the loop: a generator that never answers must not keep the caller from stopping.
+            if self.options.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+                return Err(GenerateError::Stopped);
+            }
             let answers = self.generator.poll(if idle { PATIENCE } else { Duration::ZERO })?;
             if !(idle && answers.is_empty()) {
                 break answers;

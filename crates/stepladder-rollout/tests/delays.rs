@@ -207,6 +207,40 @@ fn a_generator_can_stop_in_the_middle_of_a_run_and_be_dropped_or_used_again() {
     drop(generator);
 }
 
+/// Never answers; the caller asks to stop while it waits for the second time.
+struct Mute<'a> {
+    polls: usize,
+    stop: &'a AtomicBool,
+    ended: BTreeSet<u64>,
+}
+
+impl Generator for Mute<'_> {
+    fn submit(&mut self, _requests: Vec<Request>) {}
+    fn poll(&mut self, _wait: Duration) -> Result<Vec<Answer>, GenerateError> {
+        self.polls += 1;
+        self.stop.store(self.polls == 2, Ordering::Relaxed);
+        assert!(self.polls < 9, "the scheduler ignores the flag");
+        Ok(Vec::new())
+    }
+    fn end_session(&mut self, session: u64) {
+        self.ended.insert(session);
+    }
+    fn policy(&self) -> String {
+        "test".to_owned()
+    }
+}
+
+#[test]
+fn a_generator_that_never_answers_does_not_keep_a_rollout_from_stopping() {
+    let stop = AtomicBool::new(false);
+    let mut generator = Mute { polls: 0, stop: &stop, ended: BTreeSet::new() };
+    let options = Options { stop: Some(&stop), ..options(AgentKind::Flat, 5) };
+    let error = play(&mut generator, options).unwrap_err();
+    assert!(matches!(error, GenerateError::Stopped), "{error}");
+    assert_eq!(generator.polls, 2);
+    assert_eq!(generator.ended, BTreeSet::from_iter(0..5), "its requests are withdrawn");
+}
+
 /// Keeps the requests of session 0 until all other episodes have ended; answers the others at once.
 struct Withholding {
     pending: Vec<Request>,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use stepladder_data::PromptEncoder;
 use stepladder_env::Subset;
@@ -35,6 +36,8 @@ pub(crate) struct AgentRun<'a> {
     pub(crate) workers: usize,
     pub(crate) device: Device,
     pub(crate) reporter: &'a dyn Reporter,
+    /// The caller's flag.
+    pub(crate) stop: &'a AtomicBool,
 }
 
 impl AgentRun<'_> {

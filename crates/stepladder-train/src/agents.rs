@@ -1,7 +1,6 @@
 //! Training of one model of an agent: initial weights and phases.
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, bail};
 use stepladder_agent::AgentKind;
@@ -132,19 +131,20 @@ impl AgentRun<'_> {
         })
     }
 
-    /// Runs one phase of behaviour cloning on `rows` until its budget is used up or `stop` is set, then saves.
+    /// Runs one phase of behaviour cloning on `rows` until its budget is used up or the caller stops, then saves.
+    ///
+    /// A stop inside a probe saves nothing: a continuation repeats the steps since the last checkpoint, and the probe.
     pub(crate) fn clone_behaviour(
         &self,
         rows: &[Row],
         budget: Budget,
         trainer: &mut Trainer,
-        stop: &AtomicBool,
     ) -> Result<Ending> {
         let mut watcher = self.watch(trainer)?;
         let (workers, _) = placement(self.device, self.workers);
         let bc = self.bc_config(budget);
         let pool = Workers::cloning(workers, &trainer.weights, &trainer.factors, self.dtype());
-        let ending = bc::train(&bc, rows, self.order(), trainer, &pool, stop, &mut watcher)?;
+        let ending = bc::train(&bc, rows, self.order(), trainer, &pool, self.stop, &mut watcher)?;
         watcher.finish(trainer)?;
         Ok(ending)
     }
@@ -168,14 +168,15 @@ impl AgentRun<'_> {
         OnlineConfig { budget, batch_tokens, learning_rate, ..self.config.algo.online.clone() }
     }
 
-    /// Trains online on `tasks` until the budget is used up or `stop` is set, then saves.
+    /// Trains online on `tasks` until the budget is used up or the caller stops, then saves.
+    ///
+    /// A stop inside a probe saves nothing: a continuation repeats the steps since the last checkpoint, and the probe.
     pub(crate) fn play_and_learn(
         &self,
         env: &Registered,
         split: &str,
         tasks: &[TaskKey],
         trainer: &mut Trainer,
-        stop: &AtomicBool,
     ) -> Result<Ending> {
         let from = self.from.as_ref().context("it needs a trained agent to start from")?;
         let reference = checkpoint::load(from, self.config.algo.adamw, self.device)?;
@@ -190,12 +191,13 @@ impl AgentRun<'_> {
             dtype: self.dtype(),
             seed: self.config.seed,
             agent: self.agent.spec(),
+            stop: self.stop,
         };
         let mut watcher = self.watch(trainer)?;
         let config = self.online_config();
         watcher.probe_start(trainer)?;
         let (reference, mut method) = (&reference.weights.trained.flat, self.method()?);
-        let ending = online::train(&mut *method, &config, &rollouts, trainer, reference, stop, &mut watcher)?;
+        let ending = online::train(&mut *method, &config, &rollouts, trainer, reference, &mut watcher)?;
         watcher.finish(trainer)?;
         Ok(ending)
     }
@@ -208,18 +210,19 @@ impl AgentRun<'_> {
         OfflineConfig { budget, batch_tokens, learning_rate, actor_mode, omega, ..shared }
     }
 
-    /// Runs offline actor-critic on `rows` until its budget is used up or `stop` is set, then saves.
+    /// Runs offline actor-critic on `rows` until its budget is used up or the caller stops, then saves.
+    ///
+    /// A stop inside a probe saves nothing: a continuation repeats the steps since the last checkpoint, and the probe.
     pub(crate) fn actor_critic(
         &self,
         rows: &[OfflineRow],
         trainer: &mut Trainer,
-        stop: &AtomicBool,
     ) -> Result<Ending> {
         let mut watcher = self.watch(trainer)?;
         let (workers, _) = placement(self.device, self.workers);
         let config = self.offline_config();
         let pool = offline_ac::workers(workers, &trainer.weights, &trainer.factors, &config, self.dtype());
-        let ending = offline_ac::train(&config, rows, self.order(), trainer, &pool, stop, &mut watcher)?;
+        let ending = offline_ac::train(&config, rows, self.order(), trainer, &pool, self.stop, &mut watcher)?;
         watcher.finish(trainer)?;
         Ok(ending)
     }

@@ -16,7 +16,6 @@ use stepladder_rollout::scheduler::{Noise, Options};
 use stepladder_rollout::{Dropped, Job, Scheduler};
 
 use super::choice::{Choice, suffix};
-use super::play::UntilStopped;
 use super::report::Reporter;
 use crate::config::Config;
 use crate::envs::Registered;
@@ -58,11 +57,11 @@ pub fn expert_rollout(
         seed: rollout.seed,
         slots: 256,
         noise,
+        stop: Some(stop),
         ..Options::greedy(rollout.agent)
     };
     let progress = reporter.begin(label, rollout.jobs.len() as u64);
     let mut done = 0;
-    let mut generator = UntilStopped { inner: &mut generator, stop };
     let episodes = Scheduler::new(&*env.tasks, &mut generator, options).run(&rollout.jobs, |_| {
         done += 1;
         progress.at(done, &format!("{done} episodes"));

@@ -56,12 +56,18 @@ impl ErrorKind {
         let of_env = matches!(error.downcast_ref(), Some(EnvError::UnknownSplit { .. } | EnvError::Usage(_)));
         if error.is::<Usage>() || error.is::<ConfigError>() || of_env {
             Self::Usage
-        } else if matches!(error.downcast_ref(), Some(GenerateError::Stopped)) {
+        } else if was_stopped(error) {
             Self::Stopped
         } else {
             Self::Failed
         }
     }
+}
+
+/// Whether an error only says that the caller asked to stop.
+pub(crate) fn was_stopped(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(GenerateError::Stopped))
+        || matches!(error.downcast_ref(), Some(AlgoError::Generate(GenerateError::Stopped)))
 }
 
 impl fmt::Display for Error {
@@ -138,6 +144,7 @@ mod tests {
         let outer = Error::from(outer);
         assert_eq!((outer.to_string(), outer.kind()), ("--split".to_owned(), ErrorKind::Usage));
         assert_eq!(Error::from(GenerateError::Stopped).kind(), ErrorKind::Stopped);
+        assert_eq!(Error::from(AlgoError::from(GenerateError::Stopped)).kind(), ErrorKind::Stopped);
         assert_eq!(Error::from(std::io::Error::other("disk")).kind(), ErrorKind::Failed);
     }
 

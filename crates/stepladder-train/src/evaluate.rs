@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::directory::commit;
 use crate::envs::{self, Pairs, Registered};
 use crate::error::{Error, Result};
-use crate::play::{Policy, UntilStopped, play};
+use crate::play::{Policy, play};
 use crate::report::Reporter;
 use crate::table::{self, Line};
 use crate::{memory, workers};
@@ -186,11 +186,11 @@ impl Player {
             seed: settings.seed,
             keep_prompts: settings.keep_prompts,
             keep_tokens: settings.keep_tokens,
+            stop: Some(stop),
             ..Options::greedy(self.policy.agent)
         };
         let clock = Stopwatch::start();
-        let mut generator = UntilStopped { inner: &mut *generator, stop };
-        let episodes = play(&self.env, &mut generator, &games.jobs, options, &self.policy.name, reporter)?;
+        let episodes = play(&self.env, &mut *generator, &games.jobs, options, &self.policy.name, reporter)?;
         Ok(Played { episodes, seconds: clock.seconds() })
     }
 

@@ -21,7 +21,7 @@ use stepladder_rollout::scheduler::Options;
 use stepladder_rollout::{Dropped, Job};
 
 use super::agent_run::AgentRun;
-use super::play::{ROLES, UntilStopped, play, policy_fingerprint};
+use super::play::{ROLES, play, policy_fingerprint};
 use super::rows::{AgentRows, DataId, Rows, of_role};
 use super::scratch::Scratch;
 use super::session::Session;
@@ -82,7 +82,7 @@ impl AgentTraining<'_> {
     fn bc(&self, rows: &[Row]) -> Result<(Progress, Ending)> {
         let agent = self.model(self.name, &self.directory(), rows)?;
         let mut trainer = agent.trainer()?;
-        let ending = agent.clone_behaviour(rows, self.agent.budget, &mut trainer, self.run.stop)?;
+        let ending = agent.clone_behaviour(rows, self.agent.budget, &mut trainer)?;
         Ok((trainer.progress, ending))
     }
 
@@ -161,6 +161,7 @@ impl AgentTraining<'_> {
             workers: self.material.workers,
             device: self.material.device,
             reporter: self.run.reporter,
+            stop: self.run.stop,
         })
     }
 
@@ -179,7 +180,7 @@ impl AgentTraining<'_> {
             let name = format!("{} {}", self.name, role.name());
             let agent = self.model(&name, &self.directory().join(role.name()), &own)?;
             let mut trainer = agent.trainer()?;
-            let ending = agent.clone_behaviour(&own, part, &mut trainer, self.run.stop)?;
+            let ending = agent.clone_behaviour(&own, part, &mut trainer)?;
             total.step += trainer.progress.step;
             total.seconds += trainer.progress.seconds;
             total.tokens += trainer.progress.tokens;
@@ -242,7 +243,7 @@ impl AgentTraining<'_> {
             demonstrations.len(),
             rows.len()
         ));
-        let ending = agent.actor_critic(&rows, &mut trainer, self.run.stop)?;
+        let ending = agent.actor_critic(&rows, &mut trainer)?;
         Ok((trainer.progress, ending))
     }
 
@@ -254,7 +255,7 @@ impl AgentTraining<'_> {
         let (other, split) = self.practice(config.tasks.as_deref())?;
         let env = other.as_ref().unwrap_or(self.material.env);
         let tasks = env.tasks.tasks(split)?;
-        let ending = agent.play_and_learn(env, split, &tasks, &mut trainer, self.run.stop)?;
+        let ending = agent.play_and_learn(env, split, &tasks, &mut trainer)?;
         Ok((trainer.progress, ending))
     }
 
@@ -328,10 +329,10 @@ impl AgentTraining<'_> {
             temperature: (temperature > 0.0).then_some(temperature),
             seed: config.seed,
             iteration: round,
+            stop: Some(self.run.stop),
             ..Options::greedy(self.agent.spec())
         };
         let label = format!("{} plays round {}", self.name, round + 1);
-        let mut generator = UntilStopped { inner: &mut generator, stop: self.run.stop };
         let mut episodes = play(env, &mut generator, &Job::each(&tasks), options, &label, self.run.reporter)?;
         let dropped = Dropped::take_from(&mut episodes).context(label.clone())?;
         self.run.directory.note_dropped(&label, dropped, self.run.reporter)?;
@@ -368,8 +369,7 @@ impl dagger::Rounds for DaggerRounds<'_> {
     }
 
     fn clone_behaviour(&mut self, rows: &[Row], trainer: &mut Trainer) -> Result<Ending> {
-        let AgentTraining { agent, run, .. } = self.training;
-        self.model.clone_behaviour(rows, agent.budget, trainer, run.stop)
+        self.model.clone_behaviour(rows, self.training.agent.budget, trainer)
     }
 
     fn save(&mut self, trainer: &Trainer) -> Result<()> {

@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use stepladder_agent::AgentSpec;
@@ -15,7 +13,7 @@ use stepladder_core::trace::Episode;
 use stepladder_data::{Budgets, CompactWords, PromptEncoder};
 use stepladder_model::engine::Memory;
 use stepladder_model::{Device, Factors, GeneratorSource, LocalSource, fingerprint};
-use stepladder_rollout::generator::{Answer, ByRole, GenerateError, Request};
+use stepladder_rollout::generator::ByRole;
 use stepladder_rollout::scheduler::Options;
 use stepladder_rollout::{Generator, Job, Scheduler};
 
@@ -200,38 +198,6 @@ pub(crate) fn policy_fingerprint(checkpoint: &Path, device: Device) -> Result<St
     Ok(fingerprint(&trainer.weights.trained.flat)?)
 }
 
-/// A generator that fails once the caller has asked to stop.
-pub(crate) struct UntilStopped<'a> {
-    pub(crate) inner: &'a mut dyn Generator,
-    pub(crate) stop: &'a AtomicBool,
-}
-
-impl Generator for UntilStopped<'_> {
-    fn submit(&mut self, requests: Vec<Request>) {
-        self.inner.submit(requests);
-    }
-
-    fn poll(&mut self, wait: Duration) -> Result<Vec<Answer>, GenerateError> {
-        if self.stop.load(Ordering::Relaxed) {
-            return Err(GenerateError::Stopped);
-        }
-        self.inner.poll(wait)
-    }
-
-    fn end_session(&mut self, session: u64) {
-        self.inner.end_session(session);
-    }
-
-    fn policy(&self) -> String {
-        self.inner.policy()
-    }
-}
-
-/// Whether an error only reports that the caller asked to stop.
-pub(crate) fn was_stopped(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(GenerateError::Stopped))
-}
-
 /// Returns a warning about aborted episodes, if there are any.
 pub fn broken(episodes: &[Episode]) -> Option<String> {
     let mut broken = episodes.iter().filter_map(|episode| Some((episode, episode.error.as_ref()?)));
@@ -250,7 +216,7 @@ pub(crate) fn warn_of_broken(episodes: &[Episode], reporter: &dyn Reporter) {
 /// Plays `jobs`; `label` names the work in progress lines.
 ///
 /// # Errors
-/// If the generator fails or was stopped.
+/// If the generator fails or the flag of `options` was set.
 pub fn play(
     env: &Registered,
     generator: &mut dyn Generator,

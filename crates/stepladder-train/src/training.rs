@@ -19,7 +19,7 @@ use super::choice::suffix;
 use super::demonstrations::{Demonstrations, Rollout, demonstrate, expert_rollout};
 use super::directory::{commit, replace_file};
 use super::learn::{AgentTraining, Material};
-use super::play::{Policy, UntilStopped, play, warn_of_broken, was_stopped};
+use super::play::{Policy, play, warn_of_broken};
 use super::report::{Stage, minutes};
 use super::rows::vocabulary;
 use super::scratch::Scratch;
@@ -27,6 +27,7 @@ use super::session::{RunEnding, Session};
 use super::table::{self, Line};
 use super::trace_file;
 use super::unchanged::{check_demonstrations, record_demonstrations};
+use crate::error::was_stopped;
 use crate::config::{AgentConfig, Config, EvalConfig};
 use crate::envs::{self, Registered};
 use crate::workers;
@@ -306,12 +307,12 @@ impl Session<'_> {
             let options = Options {
                 max_steps: env.max_steps(self.config, split),
                 slots: self.config.eval.slots,
+                stop: Some(self.stop),
                 ..Options::greedy(policy.agent)
             };
             let label = format!("{name} {split}");
-            let mut generator = UntilStopped { inner: &mut *generator, stop: self.stop };
             let episodes =
-                play(env, &mut generator, &Job::each(&subset.tasks), options, &label, self.reporter)?;
+                play(env, &mut *generator, &Job::each(&subset.tasks), options, &label, self.reporter)?;
             trace_file::save(&episodes_path, &episodes)?;
             let evaluation = env.evaluate(&episodes);
             let place = policy.checkpoint.display().to_string();

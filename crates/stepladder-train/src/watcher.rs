@@ -11,7 +11,7 @@ use stepladder_algo::runtime::observer::{Observer, StepReport};
 use stepladder_algo::runtime::progress::Progress;
 use stepladder_algo::runtime::trainer::Trainer;
 use stepladder_core::Role;
-use stepladder_rollout::Job;
+use stepladder_rollout::{GenerateError, Job};
 use stepladder_rollout::evaluation::evaluate_within;
 use stepladder_rollout::scheduler::Options;
 
@@ -204,12 +204,16 @@ impl Watcher<'_> {
         let options = Options {
             max_steps: run.env.max_steps(run.config, &run.config.eval.split),
             slots: run.config.eval.slots,
+            stop: Some(run.stop),
             ..Options::greedy(run.agent.spec())
         };
         let jobs = Job::each(&run.probe_tasks.tasks);
         let episodes = stepladder_rollout::Scheduler::new(&*run.env.tasks, &mut generator, options)
             .run(&jobs, |_| ())
-            .map_err(|error| AlgoError::Observer(format!("a probe of {} failed: {error}", run.name)))?;
+            .map_err(|error| match error {
+                GenerateError::Stopped => AlgoError::Generate(error),
+                _ => AlgoError::Observer(format!("a probe of {} failed: {error}", run.name)),
+            })?;
         warn_of_broken(&episodes, run.reporter);
         let all = evaluate_within(&episodes, run.env.spec().score_range).all;
         let mut values = vec![(PROBE, all.success), (PROBE_SCORE, all.score)];

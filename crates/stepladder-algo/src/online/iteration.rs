@@ -5,7 +5,7 @@ use stepladder_core::seed::stream;
 use stepladder_core::trace::Episode;
 use stepladder_core::{Role, TaskKey};
 use stepladder_rollout::scheduler::Job;
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 use super::config::OnlineConfig;
 use super::rollouts::{Group, Lost, PlaySeconds, Rollouts, Sampled, group};
@@ -16,6 +16,7 @@ use crate::ops::group::is_degenerate;
 use crate::runtime::clock::Stopwatch;
 use crate::runtime::observer::Observer;
 use crate::runtime::optimiser::Divergence;
+use crate::runtime::progress::Progress;
 use crate::runtime::trainer::Trainer;
 
 /// Statistics of an iteration.
@@ -94,6 +95,16 @@ pub struct Iteration<'a> {
     observer: &'a mut dyn Observer,
     stats: Stats,
     calls: u64,
+    kept: Option<Kept>,
+}
+
+/// The policy as it was before the updates of an iteration, in host memory.
+struct Kept {
+    flat: Tensor,
+    first: Tensor,
+    second: Tensor,
+    steps: u64,
+    progress: Progress,
 }
 
 /// Largest number of calls of `Rollouts::play` in an iteration.
@@ -110,7 +121,34 @@ impl<'a> Iteration<'a> {
         observer: &'a mut dyn Observer,
     ) -> Self {
         let stats = Stats::default();
-        Self { config, rollouts, trainer, reference, workers, divergence, observer, stats, calls: 0 }
+        Self { config, rollouts, trainer, reference, workers, divergence, observer, stats, calls: 0, kept: None }
+    }
+
+    /// Keeps the policy for [`Iteration::undo`]. A method that plays again after an update calls it before that update; one
+    /// that only plays before its updates need not.
+    pub(crate) fn keep(&mut self) {
+        let Trainer { weights, optimiser, progress, .. } = &*self.trainer;
+        let copy = |tensor: &Tensor| tensor.to_device_(Device::Cpu, tensor.kind(), false, true);
+        self.kept = Some(Kept {
+            flat: copy(&weights.trained.flat),
+            first: copy(&optimiser.first),
+            second: copy(&optimiser.second),
+            steps: optimiser.steps,
+            progress: progress.clone(),
+        });
+    }
+
+    /// Takes the trainer back to the beginning of the iteration.
+    pub(crate) fn undo(self) {
+        let Some(kept) = self.kept else { return };
+        let Trainer { weights, optimiser, progress, .. } = self.trainer;
+        tch::no_grad(|| {
+            weights.trained.flat.copy_(&kept.flat);
+            optimiser.first.copy_(&kept.first);
+            optimiser.second.copy_(&kept.second);
+        });
+        optimiser.steps = kept.steps;
+        *progress = kept.progress;
     }
 
     /// Returns the number of this iteration, from 0.

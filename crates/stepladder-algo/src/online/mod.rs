@@ -29,9 +29,10 @@ pub(crate) mod work;
 pub use config::{Norm, OnlineConfig};
 pub use iteration::{Iteration, Stats};
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use stepladder_core::Role;
+use stepladder_rollout::GenerateError;
 use tch::Tensor;
 
 use crate::AlgoError;
@@ -59,8 +60,9 @@ pub trait Method {
     fn iterate(&mut self, iteration: &mut Iteration<'_>) -> Result<(), AlgoError>;
 }
 
-/// Trains until the budget is used up or `stop` is set, starting at `trainer.progress`, which is the beginning of an iteration.
+/// Trains until the budget is used up or [`Rollouts::stop`] is set, starting at `trainer.progress`, which is the beginning of an iteration.
 /// `reference` holds the parameters of the reference policy.
+/// A stop inside an iteration restores the trainer to the end of the previous iteration; a continuation plays the iteration again.
 ///
 /// # Errors
 /// [`AlgoError::NoData`] without tasks, [`AlgoError::NotFinite`] after [`Divergence::LIMIT`] optimiser steps in a row without a
@@ -72,7 +74,6 @@ pub fn train(
     rollouts: &Rollouts<'_>,
     trainer: &mut Trainer,
     reference: &Tensor,
-    stop: &AtomicBool,
     observer: &mut dyn Observer,
 ) -> Result<Ending, AlgoError> {
     if rollouts.pool.is_empty() {
@@ -92,13 +93,20 @@ pub fn train(
         if config.budget.is_over(fraction, &mut trainer.progress) {
             return Ok(Ending::Complete);
         }
-        if stop.load(Ordering::Relaxed) {
+        if rollouts.stop.load(Ordering::Relaxed) {
             return Ok(Ending::Interrupted);
         }
         let clock = Stopwatch::resume(trainer.progress.seconds);
         let mut iteration =
             Iteration::new(config, rollouts, trainer, reference, &workers, &mut divergence, observer);
-        method.iterate(&mut iteration)?;
+        match method.iterate(&mut iteration) {
+            Ok(()) => {}
+            Err(AlgoError::Generate(GenerateError::Stopped)) => {
+                iteration.undo();
+                return Ok(Ending::Interrupted);
+            }
+            Err(error) => return Err(error),
+        }
         let stats = iteration.finish();
         let progress = &mut trainer.progress;
         progress.epoch += 1;

@@ -1,6 +1,7 @@
 //! Rollouts of the current policy: tasks, episodes, groups.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use rand::seq::SliceRandom;
@@ -42,6 +43,8 @@ pub struct Rollouts<'a> {
     pub seed: u64,
     /// Agent of the rollouts.
     pub agent: AgentSpec,
+    /// Flag that stops training, also inside a rollout.
+    pub stop: &'a AtomicBool,
 }
 
 /// Sampling of the replies of an episode.
@@ -83,7 +86,7 @@ impl Rollouts<'_> {
     /// run, so that each call samples differently.
     ///
     /// # Errors
-    /// [`AlgoError::Generate`] if the generator fails. A failing environment or request aborts only its own episode.
+    /// [`AlgoError::Generate`] if the generator fails or [`Rollouts::stop`] is set. A failing environment or request aborts only its own episode.
     pub fn play(
         &self,
         trainer: &Trainer,
@@ -104,6 +107,7 @@ impl Rollouts<'_> {
             iteration: call,
             keep_prompts: false,
             keep_tokens: true,
+            stop: Some(self.stop),
             ..Options::greedy(self.agent)
         };
         let episodes = Scheduler::new(self.tasks, &mut generator, options).run(jobs, |_| ())?;
