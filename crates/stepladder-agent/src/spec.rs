@@ -137,10 +137,9 @@ impl AgentFactory for AgentSpec {
     fn make(&self, limit: u32, blueprint: &Blueprint) -> Box<dyn Agent> {
         match self.kind {
             AgentKind::Flat => Box::new(Flat::new(self.history)),
-            AgentKind::StepHrl => Box::new(StepHrl::new(StepHrlOptions {
-                planner: self.planner,
-                progress: self.progress,
-            })),
+            AgentKind::StepHrl => {
+                Box::new(StepHrl::new(StepHrlOptions { planner: self.planner, progress: self.progress }))
+            }
             AgentKind::Himac => Box::new(Himac::new(HimacOptions {
                 limit,
                 history: self.history.unwrap_or(HISTORY),

@@ -671,7 +671,8 @@ fn a_stop_inside_an_iteration_leaves_the_one_before_it() {
         run(&mut first, 1.0, &whole);
         let mut stopped = fixture.warm();
         STOP.store(false, Ordering::Relaxed);
-        let silent = FallsSilent { inner: whole.generators.clone(), left: AtomicUsize::new(answered), stop: &STOP };
+        let silent =
+            FallsSilent { inner: whole.generators.clone(), left: AtomicUsize::new(answered), stop: &STOP };
         let rollouts =
             Rollouts { generators: Arc::new(silent), stop: &STOP, ..fixture.rollouts(&pool, 1, agent) };
         assert_eq!(run(&mut stopped, 2.0, &rollouts), Ending::Interrupted);

@@ -3,7 +3,7 @@
 //!
 //! A damaged game, a crashed simulator or a lost reply must not cost the other episodes. If most episodes break off, the
 //! environment or the generator is at fault, and the remaining tasks are no sample of the requested set. Training and data
-//! collection use this rule; evaluations count broken episodes as failed instead.
+//! collection use this rule. The evaluations of a run have the same limit, but keep broken episodes and count them as failed.
 
 use std::fmt;
 
@@ -30,22 +30,26 @@ pub struct Dropped {
 pub struct TooManyBroken(Dropped);
 
 impl Dropped {
+    /// Counts the broken episodes of a rollout.
+    ///
+    /// # Errors
+    /// [`TooManyBroken`] if they are more than [`MOST`] of it.
+    pub fn count(episodes: &[Episode]) -> Result<Self, TooManyBroken> {
+        let mut broken = episodes.iter().filter_map(|episode| Some((episode, episode.error.as_ref()?)));
+        let first = broken.next().map(|(episode, error)| format!("{}: {error}", episode.task));
+        let count = usize::from(first.is_some()) + broken.count();
+        let counted = Self { episodes: count, of: episodes.len(), first };
+        if count as f64 > MOST * episodes.len() as f64 { Err(TooManyBroken(counted)) } else { Ok(counted) }
+    }
+
     /// Removes the broken episodes from a rollout.
     ///
     /// # Errors
     /// [`TooManyBroken`] if they are more than [`MOST`] of it.
     pub fn take_from(episodes: &mut Vec<Episode>) -> Result<Self, TooManyBroken> {
-        let of = episodes.len();
-        let mut first = None;
-        episodes.retain(|episode| match &episode.error {
-            Some(error) => {
-                first.get_or_insert_with(|| format!("{}: {error}", episode.task));
-                false
-            }
-            None => true,
-        });
-        let dropped = Self { episodes: of - episodes.len(), of, first };
-        if dropped.episodes as f64 > MOST * of as f64 { Err(TooManyBroken(dropped)) } else { Ok(dropped) }
+        let dropped = Self::count(episodes)?;
+        episodes.retain(|episode| episode.error.is_none());
+        Ok(dropped)
     }
 
     /// Adds the counts of another rollout.

@@ -213,11 +213,7 @@ impl AgentRun<'_> {
     /// Runs offline actor-critic on `rows` until its budget is used up or the caller stops, then saves.
     ///
     /// A stop inside a probe saves nothing: a continuation repeats the steps since the last checkpoint, and the probe.
-    pub(crate) fn actor_critic(
-        &self,
-        rows: &[OfflineRow],
-        trainer: &mut Trainer,
-    ) -> Result<Ending> {
+    pub(crate) fn actor_critic(&self, rows: &[OfflineRow], trainer: &mut Trainer) -> Result<Ending> {
         let mut watcher = self.watch(trainer)?;
         let (workers, _) = placement(self.device, self.workers);
         let config = self.offline_config();

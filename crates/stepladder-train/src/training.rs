@@ -27,9 +27,9 @@ use super::session::{RunEnding, Session};
 use super::table::{self, Line};
 use super::trace_file;
 use super::unchanged::{check_demonstrations, record_demonstrations};
-use crate::error::was_stopped;
 use crate::config::{AgentConfig, Config, EvalConfig};
 use crate::envs::{self, Registered};
+use crate::error::was_stopped;
 use crate::workers;
 
 impl Session<'_> {
@@ -147,6 +147,7 @@ impl Session<'_> {
         text.push_str(&table::render(&title, &lines));
         text.push_str(&self.demonstrated()?);
         text.push_str(&self.dropped()?);
+        text.push_str(&broken_off(&lines));
         text.push_str(&format!(
             "\ntraining: {}; training and evaluation in this session: {}\n",
             self.training_times()?,
@@ -240,6 +241,9 @@ impl Session<'_> {
             seed: self.config.seed,
         };
         let episodes = expert_rollout(env, &rollout, "expert", self.reporter, self.stop)?;
+        // Nothing is written of a failed rollout, so that a continued run plays it again.
+        Dropped::count(&episodes).with_context(|| format!("expert on {split}"))?;
+        warn_of_broken(&episodes, self.reporter);
         trace_file::save(&path, &episodes)?;
         Ok(Line { name, evaluation: env.evaluate(&episodes) })
     }
@@ -313,6 +317,7 @@ impl Session<'_> {
             let label = format!("{name} {split}");
             let episodes =
                 play(env, &mut *generator, &Job::each(&subset.tasks), options, &label, self.reporter)?;
+            Dropped::count(&episodes).with_context(|| format!("{name} on {split}"))?;
             trace_file::save(&episodes_path, &episodes)?;
             let evaluation = env.evaluate(&episodes);
             let place = policy.checkpoint.display().to_string();
@@ -369,6 +374,17 @@ impl Session<'_> {
         let title = self.title(target, id);
         Ok(Some(table::render(&title, &lines)))
     }
+}
+
+/// Names the evaluations that have broken episodes, if any do.
+fn broken_off(lines: &[Line]) -> String {
+    let broken = lines.iter().filter(|line| line.evaluation.errors > 0);
+    let parts: Vec<String> = broken
+        .map(|Line { name, evaluation }| {
+            format!("{name}, {} of {} episodes broke off", evaluation.errors, evaluation.all.n)
+        })
+        .collect();
+    if parts.is_empty() { String::new() } else { format!("\ncounted as failed: {}\n", parts.join("; ")) }
 }
 
 /// Checks that the data of a configuration are present, so that no directory is created for a run that cannot start. Names were

@@ -1,5 +1,6 @@
 //! Progress lines, metrics, probes and checkpoints during training.
 
+use std::fmt::Display;
 use std::path::Path;
 
 use anyhow::Result;
@@ -11,9 +12,9 @@ use stepladder_algo::runtime::observer::{Observer, StepReport};
 use stepladder_algo::runtime::progress::Progress;
 use stepladder_algo::runtime::trainer::Trainer;
 use stepladder_core::Role;
-use stepladder_rollout::{GenerateError, Job};
 use stepladder_rollout::evaluation::evaluate_within;
 use stepladder_rollout::scheduler::Options;
+use stepladder_rollout::{Dropped, GenerateError, Job};
 
 use super::agent_run::AgentRun;
 use super::choice::suffix;
@@ -208,12 +209,16 @@ impl Watcher<'_> {
             ..Options::greedy(run.agent.spec())
         };
         let jobs = Job::each(&run.probe_tasks.tasks);
+        let failed =
+            |error: &dyn Display| AlgoError::Observer(format!("a probe of {} failed: {error}", run.name));
         let episodes = stepladder_rollout::Scheduler::new(&*run.env.tasks, &mut generator, options)
             .run(&jobs, |_| ())
             .map_err(|error| match error {
                 GenerateError::Stopped => AlgoError::Generate(error),
-                _ => AlgoError::Observer(format!("a probe of {} failed: {error}", run.name)),
+                _ => failed(&error),
             })?;
+        // A failed probe is no point of the curve: training ends here and probes again when it continues.
+        Dropped::count(&episodes).map_err(|error| failed(&error))?;
         warn_of_broken(&episodes, run.reporter);
         let all = evaluate_within(&episodes, run.env.spec().score_range).all;
         let mut values = vec![(PROBE, all.success), (PROBE_SCORE, all.score)];

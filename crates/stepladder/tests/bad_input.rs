@@ -6,7 +6,7 @@ mod common;
 
 use std::path::Path;
 
-use common::{checkpoints, episodes, files, folder, known_environments, ok, refused, run};
+use common::{checkpoints, episodes, files, folder, known_environments, metrics, ok, refused, run};
 
 /// Expects wrong usage that the command line detects: exit code 2, and this first line.
 fn misused(folder: &Path, arguments: &[&str], first_line: &str) {
@@ -290,7 +290,11 @@ fn places_that_cannot_be_used_are_named() {
 
 /// Writes a game in the official layout.
 fn put_game(folder: &Path, task: &str, text: &str) {
-    let directory = folder.join("data/alfworld/json_2.1.1/valid_seen").join(task).join("trial_1");
+    put_game_in(folder, "valid_seen", task, text);
+}
+
+fn put_game_in(folder: &Path, split: &str, task: &str, text: &str) {
+    let directory = folder.join("data/alfworld/json_2.1.1").join(split).join(task).join("trial_1");
     fs_err::create_dir_all(&directory).unwrap();
     fs_err::write(directory.join("game.tw-pddl"), text).unwrap();
 }
@@ -549,6 +553,78 @@ fn a_game_that_breaks_costs_its_own_episode_in_every_part_of_a_run() {
         &train,
         "5 of 9 episodes broke off, more than half; the first, alfworld/valid_seen/valid_seen/broken/trial_1: ",
     );
+}
+
+/// Games of the evaluation break while a run is continued: its probes and its evaluations fail, and nothing of them is kept.
+#[test]
+fn an_evaluation_that_mostly_breaks_off_is_played_again_when_the_run_continues() {
+    let temporary = folder();
+    let folder = temporary.path();
+    ok(folder, &["env", "generate", "household", "--count", "3", "-o", "g"]);
+    let game =
+        |number: usize| fs_err::read_to_string(folder.join(format!("g/seed-{number}/game.tw-pddl"))).unwrap();
+    for number in 0..3 {
+        put_game(folder, &format!("game-{number}"), &game(number));
+        put_game_in(folder, "valid_unseen", &format!("game-{number}"), &game(number));
+    }
+    let foreign = r#"{"pddl_domain": "(define)", "grammar": "{}", "pddl_problem": "", "solvable": true}"#;
+    let breaks = |numbers: std::ops::Range<usize>| {
+        numbers.for_each(|number| put_game_in(folder, "valid_unseen", &format!("game-{number}"), foreign));
+    };
+    let mended = |numbers: std::ops::Range<usize>| {
+        numbers.for_each(|number| {
+            put_game_in(folder, "valid_unseen", &format!("game-{number}"), &game(number));
+        });
+    };
+    let sets = [
+        "env.id=alfworld",
+        "env.max_steps=50",
+        "data.split=valid_seen",
+        "data.games=0",
+        "eval.split=valid_unseen",
+        "eval.probe_episodes=3",
+        "agents.step_hrl=false",
+        "agents.flat.budget={ steps = 4 }",
+    ];
+    let mut train = vec!["train", "tiny.toml", "--run-dir", "run", "--data", "data"];
+    train.extend(sets.iter().flat_map(|set| ["--set", *set]));
+    let resume = ["train", "--resume", "run", "--data", "data"];
+    let first = "the first, alfworld/valid_unseen/valid_unseen/game-0/trial_1: ";
+    let most = format!("2 of 3 episodes broke off, more than half; {first}");
+    let run_dir = folder.join("run");
+    let (kept, table) = ("alfworld-valid_unseen.jsonl.zst", "alfworld-valid_unseen.json");
+
+    breaks(0..2);
+    refused_with(folder, &train, &format!("expert on valid_unseen: {most}"));
+    assert!(!run_dir.join(format!("expert-{kept}")).exists());
+    mended(1..2);
+    // One in three is counted, shown, and no error.
+    let outcome = run(folder, &resume);
+    assert_eq!(outcome.code, Some(0), "{outcome:#?}");
+    assert!(outcome.err.contains(&format!("warning: 1 of 3 episodes broke off; {first}")), "{}", outcome.err);
+    let text = fs_err::read_to_string(run_dir.join("table.txt")).unwrap();
+    let shown = "\ncounted as failed: expert, 1 of 3 episodes broke off; flat, 1 of 3 episodes broke off\n";
+    assert!(text.contains(shown), "{text}");
+
+    let agent = run_dir.join("flat");
+    for file in [kept, table] {
+        fs_err::remove_file(agent.join(file)).unwrap();
+    }
+    breaks(1..2);
+    refused_with(folder, &resume, &format!("flat on valid_unseen: {most}"));
+    assert!(!agent.join(kept).exists() && !agent.join(table).exists());
+    mended(0..2);
+    ok(folder, &resume);
+    assert_eq!(episodes(&agent.join(kept)).len(), 3);
+
+    fs_err::remove_dir_all(&agent).unwrap();
+    breaks(0..2);
+    refused_with(folder, &resume, &format!("a probe of flat failed: {most}"));
+    let probes = || metrics(&run_dir, "flat").iter().filter(|line| !line["probe/success"].is_null()).count();
+    assert_eq!(probes(), 0);
+    mended(0..2);
+    ok(folder, &resume);
+    assert_eq!(probes(), 1);
 }
 
 /// The vocabulary has the words of the split that an agent practises in. Its episodes are played once, so that a continued run

@@ -121,7 +121,18 @@ impl<'a> Iteration<'a> {
         observer: &'a mut dyn Observer,
     ) -> Self {
         let stats = Stats::default();
-        Self { config, rollouts, trainer, reference, workers, divergence, observer, stats, calls: 0, kept: None }
+        Self {
+            config,
+            rollouts,
+            trainer,
+            reference,
+            workers,
+            divergence,
+            observer,
+            stats,
+            calls: 0,
+            kept: None,
+        }
     }
 
     /// Keeps the policy for [`Iteration::undo`]. A method that plays again after an update calls it before that update; one

@@ -62,7 +62,8 @@ fn the_limits_of_sub_goals_and_idle_replies_reach_the_agent() {
     let text = ["preset = \"demo\"\n[agents.new]\nbatch_tokens = 64\nlearning_rate = 1e-3\n", lines].concat();
     let loaded = File::new(&text).load().unwrap();
     let mut agent = loaded.config.agents["new"].spec().make(9, &Blueprint::Own);
-    let start = Start { text: String::new(), task: "t".into(), context: String::new(), family: String::new() };
+    let start =
+        Start { text: String::new(), task: "t".into(), context: String::new(), family: String::new() };
     agent.start(&start);
     let want = agent.on_reply(Turn::said(Role::Macro, write(&["a", "b", "c"])));
     let Want::Reply(Query::Micro { blueprint, .. }) = &want else { panic!("{want:?}") };
