@@ -21,7 +21,7 @@
 //! ```
 
 #![warn(clippy::print_stderr)] // Panics where standard error is closed.
-#![deny(missing_docs, clippy::missing_errors_doc)]
+#![deny(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
 mod agent_run;
 mod agents;

@@ -85,11 +85,13 @@ fn cell(text: &str) -> String {
 }
 
 /// Renders a Markdown page with the purpose and the values of every preset.
+///
+/// # Panics
+/// Panics if an embedded preset is invalid; a test loads each.
 pub fn preset_reference() -> String {
     let mut page = format!("# Presets\n\n{PRESETS_INTRODUCTION}");
     for (name, text) in PRESETS {
         page.push_str(&format!("\n## `{name}`\n\n{}\n\n", purpose(text)));
-        // Presets are compiled in, and a test loads each.
         let layer = Layer::preset(name, text).expect("every embedded preset is TOML");
         if let Some(start) = &layer.preset {
             page.push_str(&format!("Starts from `{}`.\n\n", start.value.as_str().unwrap_or_default()));

@@ -20,6 +20,9 @@ pub(super) fn resolved(config: &Config) -> String {
 
 /// Returns every key with its value, in order. Omits keys without a value, an agent's keys at their defaults, and tables of
 /// algorithms that no agent uses and no layer sets.
+///
+/// # Panics
+/// Panics if an integer of the configuration exceeds TOML's range; the keys' bounds exclude it.
 pub fn entries(config: &Config) -> Vec<(String, Value)> {
     // Every value of a `Config` has a TOML form: its integers come from TOML or are small.
     let root = Value::try_from(config).expect("a configuration is TOML");
