@@ -63,7 +63,7 @@ pub fn start(from: Trainer, optimiser: AdamWConfig, identity: Identity, seed: u6
 }
 
 /// Computes the losses of the rows of one level, equations (1) to (3) and (5). `heads` and `targets` belong to this level, so
-/// the advantage is the planner's, the executor's or the progress writer's.
+/// (5) is the planner advantage, the executor advantage or the progress advantage.
 ///
 /// ```text
 /// (1) y   = Σᵢ γⁱ rᵢ + (1 − d) γⁿ V̄(h(x'))      TD target, clamped to ± c if c is given

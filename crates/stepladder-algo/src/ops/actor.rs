@@ -55,8 +55,8 @@ pub struct Totals {
     pub advantage: f64,
 }
 
-/// Computes the advantage  Aᵢ = Q(xᵢ, yᵢ) − V(xᵢ)      (Eq. 5; docs/spec/algorithms.md 3.5): planner, executor or progress
-/// advantage, depending on the level of the critics.
+/// Computes the advantage  Aᵢ = Q(xᵢ, yᵢ) − V(xᵢ)      (Eq. 5; docs/spec/algorithms.md 3.5): the planner advantage, executor
+/// advantage or progress advantage, depending on the level of the critics.
 ///
 /// # Shapes
 /// q, v: `[B]` → `[B]`, f64
