@@ -8,7 +8,7 @@
 //! * [`step`]: results of a reset and of a step
 //! * [`query`]: roles, and the prompt contents of each role
 //! * [`label`]: experts, segmenters and noise, as functions of what an agent may see
-//! * [`section`]: declaration of configuration sections
+//! * [`mod@section`]: declaration of configuration sections
 //! * [`trace`]: record of an episode as one JSON object
 
 #![warn(clippy::print_stderr)] // Panics where standard error is closed.

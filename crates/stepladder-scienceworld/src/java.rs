@@ -19,7 +19,7 @@ const CLASSES: [(&str, &[u8]); 3] = [
     ("World.class", include_bytes!("../bridge/classes/World.class")),
 ];
 
-/// Oldest supported Java. Simulator and bridge are compiled for it, and it has every option in [`FLAGS`].
+/// Oldest supported Java. Simulator and bridge are compiled for it, and it has every option in `FLAGS`.
 pub const OLDEST_JAVA: u32 = 8;
 
 /// Prepared directory and options for starting JVMs.
