@@ -200,7 +200,7 @@ fn the_simulator_is_taken_from_a_wheel_and_only_from_the_published_one() {
     );
     let outcome = run(folder, &["data", "get", "alfworld", "--data", "root"]);
     assert_eq!(outcome.code, Some(2));
-    assert!(outcome.err.contains("only scienceworld is"), "{}", outcome.err);
+    assert!(outcome.err.contains("cannot fetch `alfworld`, only scienceworld;"), "{}", outcome.err);
 
     let Some(root) = playable() else { return };
     let said = ok(folder, &["data", "get", "scienceworld", "--data", root.to_str().unwrap()]);

@@ -158,8 +158,8 @@ fn a_run_leaves_everything_that_evaluation_and_collection_need() {
     assert_eq!(info["preset"].as_str(), Some("./tiny.toml"));
     assert_eq!(info["libtorch"].as_str().map(str::to_owned), installed_libtorch());
     let config: toml::Table = fs_err::read_to_string(root.join("config.toml")).unwrap().parse().unwrap();
-    assert_eq!(config["model"]["width"].as_integer(), Some(16));
-    assert_eq!(config["algo"]["bc"]["clip"].as_float(), Some(1.0), "values of the preset are there too");
+    assert_eq!(config["model"]["scratch"]["width"].as_integer(), Some(16));
+    assert_eq!(config["algo"]["adamw"]["clip"].as_float(), Some(1.0), "defaults are there too");
     ok(folder, &["config", "check", "run/config.toml"]);
 
     // Only solved demonstrations.

@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_damaged_junit_file_is_an_error() {
-        assert!(junit("<testsuites>").unwrap_err().to_string().contains("no XML"));
+        assert!(junit("<testsuites>").unwrap_err().to_string().contains("not XML"));
         let error = junit(&JUNIT.replace("time=\"2.250\"", "time=\"?\"")).unwrap_err();
         assert!(error.to_string().contains("incomplete"), "{error}");
     }
