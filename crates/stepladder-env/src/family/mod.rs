@@ -41,14 +41,27 @@ pub type Compare = fn(Option<&Path>, &Options) -> Result<String, EnvError>;
 ///
 /// ```
 /// use std::sync::Arc;
-/// use stepladder_core::codec::Plain;
-/// use stepladder_env::{EnvSpec, Family};
+/// use stepladder_core::{TaskKey, codec::Plain};
+/// use stepladder_env::{Env, EnvError, EnvSpec, Family, TaskSet};
 ///
 /// static SPEC: EnvSpec = EnvSpec {
 ///     id: "toy", summary: "a toy", version: 1, upstream: "none", data_licence: "none needed", splits: &["train"],
 ///     max_steps: 10, reward_range: (0.0, 1.0), score_range: None, deterministic: true,
 /// };
-/// static FAMILY: Family = Family::new(&SPEC, |_root, _options| unimplemented!("opens the tasks"), || Arc::new(Plain));
+/// /// A list of tasks without a simulator.
+/// struct Tasks;
+/// impl TaskSet for Tasks {
+///     fn spec(&self) -> &EnvSpec {
+///         &SPEC
+///     }
+///     fn tasks(&self, split: &str) -> Result<Vec<TaskKey>, EnvError> {
+///         SPEC.known_split(split).map(|()| vec![TaskKey::new("toy", split, "0")])
+///     }
+///     fn make(&self) -> Result<Box<dyn Env>, EnvError> {
+///         Err(EnvError::Backend { env: "toy", reason: "there is no simulator".to_owned() })
+///     }
+/// }
+/// static FAMILY: Family = Family::new(&SPEC, |_root, _options| Ok(Box::new(Tasks)), || Arc::new(Plain));
 ///
 /// assert_eq!(FAMILY.expert().err().unwrap().to_string(), "toy has no expert");
 /// assert!(FAMILY.known_split("train").is_ok() && FAMILY.known_split("test").is_err());
