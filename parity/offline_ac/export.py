@@ -133,7 +133,7 @@ def head(width):
 
 
 class Critics(nn.Module):
-    """A V and a Q per level. `load` and `dump` know the order of Stepladder's flat buffer from case.json."""
+    """A V and a Q per level. `load` and `dump` know the order of Stepladder's parameter buffer from case.json."""
 
     def __init__(self, width):
         super().__init__()

@@ -97,7 +97,7 @@ class Decoder(nn.Module):
         return {name: grad[back] if name.endswith("qkv") else grad for name, grad in found.items()}
 
     def forward(self, ids, positions=None):
-        """Logits of all positions `[B, T, V]`, or of some flat positions `[N, V]`."""
+        """Logits of all positions `[B, T, V]`, or of some row-major positions `[N, V]`."""
         length = ids.shape[1]
         table = self.own + self.incidence @ self.factors
         x = F.embedding(ids, table)

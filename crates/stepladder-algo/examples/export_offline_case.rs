@@ -82,7 +82,7 @@ fn main() -> Result<(), AlgoError> {
     // Gains other than 1, and matrices large enough for every non-linearity to have an effect.
     let mut rng = stream(SEED, "export-noise", &[]);
     let noise: Vec<f32> = (0..weights.trained.count()).map(|_| rng.random_range(-0.3..0.3)).collect();
-    weights.trained.flat = &weights.trained.flat + Tensor::from_slice(&noise);
+    weights.trained.buffer = &weights.trained.buffer + Tensor::from_slice(&noise);
     let bare = CompactWords::new(Arc::new(Plain), Budgets::default());
     let words: Vec<String> = (bare.vocab()..VOCAB as usize).map(|word| format!("w{word:02}")).collect();
     let encoder = bare.with_words(words.iter().map(String::as_str));

@@ -115,7 +115,7 @@ fn step(
     let tokens = batches.iter().map(|batch| batch.tokens).sum();
     let replies: Vec<_> = batches.iter().map(|batch| batch.replies.clone()).collect();
     let (parts, gradient) = workers.gradient(&trainer.weights.trained, batches)?;
-    let gradient_norm = trainer.optimiser.step(&mut trainer.weights.trained.flat, &gradient, learning_rate);
+    let gradient_norm = trainer.optimiser.step(&mut trainer.weights.trained.buffer, &gradient, learning_rate);
     let mut per_role = [(0.0, 0.0); Role::COUNT];
     for (infos, part) in replies.iter().zip(&parts) {
         let mut at = 0;

@@ -207,7 +207,7 @@ pub fn gradients(
     Ok(StepGradients {
         loss: done.actor_loss + done.critic_loss,
         actor_loss: done.actor_loss,
-        actor: done.actor.unwrap_or_else(|| params.flat.zeros_like()),
+        actor: done.actor.unwrap_or_else(|| params.buffer.zeros_like()),
         critics: done.critics.unwrap_or_else(|| critic.params.zeros_like()),
         sums,
         tokens,
@@ -246,7 +246,7 @@ fn step(
     let norm = norm(&total.actor).hypot(norm(&total.critics));
     if train_actor {
         let rate = rate * config.learning_rate;
-        trainer.optimiser.step_within(&mut trainer.weights.trained.flat, &total.actor, rate, norm);
+        trainer.optimiser.step_within(&mut trainer.weights.trained.buffer, &total.actor, rate, norm);
     }
     let rate = rate * config.critic_learning_rate;
     critic.optimiser.step_within(&mut critic.params, &total.critics, rate, norm);

@@ -32,9 +32,9 @@ impl Saved {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let params = params(shape(), &factors(), 1);
-        let mut optimiser = AdamW::new(OPTIMISER, &params.flat);
-        optimiser.first = &params.flat * 0.1;
-        optimiser.second = params.flat.square();
+        let mut optimiser = AdamW::new(OPTIMISER, &params.buffer);
+        optimiser.first = &params.buffer * 0.1;
+        optimiser.second = params.buffer.square();
         let progress = Progress { step: 7, seconds: 1.25, ..Progress::start() };
         let identity = Identity { agent: "test".into(), style: "test-v1".into(), data: "0".into() };
         let trainer =
@@ -102,7 +102,7 @@ fn every_bit_of_every_file_counts() {
         fs_err::write(&path, &bytes).unwrap();
     }
     let loaded = saved.load().unwrap();
-    assert!(bits(&loaded.weights.trained.flat) == bits(&saved.trainer.weights.trained.flat));
+    assert!(bits(&loaded.weights.trained.buffer) == bits(&saved.trainer.weights.trained.buffer));
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn the_first_version_still_loads() {
     let loaded = saved.load().unwrap();
     let tensors = |trainer: &Trainer| {
         let adam = &trainer.optimiser;
-        [bits(&trainer.weights.trained.flat), bits(&adam.first), bits(&adam.second)]
+        [bits(&trainer.weights.trained.buffer), bits(&adam.first), bits(&adam.second)]
     };
     assert!(tensors(&loaded) == tensors(&saved.trainer));
     assert_eq!(
@@ -150,7 +150,7 @@ fn the_first_version_still_loads() {
     let message = saved.refuses("an edited copy", "model.safetensors");
     assert!(message.contains("`model.norm.weight` differs from trainer.safetensors"), "{message}");
     fs_err::write(&exported, whole).unwrap();
-    let broken = saved.trainer.weights.trained.flat.copy();
+    let broken = saved.trainer.weights.trained.buffer.copy();
     let _ = broken.narrow(0, 100, 1).fill_(f64::NAN);
     let path = saved.place.join("trainer.safetensors");
     let mut tensors = read_tensors(&path).unwrap();

@@ -40,11 +40,11 @@ impl Same {
     }
 
     fn same(&self, what: &str, found: &(f64, Params), expected: &(f64, Params)) -> Result<(), String> {
-        assert!(expected.1.flat.abs().max().double_value(&[]) > 1e-3, "{what}: no gradient to compare");
+        assert!(expected.1.buffer.abs().max().double_value(&[]) > 1e-3, "{what}: no gradient to compare");
         if (found.0 - expected.0).abs() > TOLERANCE * expected.0.abs() {
             return Err(format!("{what}: loss {} for {}", found.0, expected.0));
         }
-        compare(what, &found.1.flat, &expected.1.flat, TOLERANCE).map(drop)
+        compare(what, &found.1.buffer, &expected.1.buffer, TOLERANCE).map(drop)
     }
 }
 
@@ -183,12 +183,12 @@ fn levels_add_up_and_the_planner_pauses() {
     for step in [0, 1, 2, 3, 4] {
         let found = same.of_batch(collate(&scaled(&config, &rows, &group, step), PAD, config.reduction));
         let mut loss = executor.0 + progress.0;
-        let mut flat = &executor.1.flat + &progress.1.flat;
+        let mut buffer = &executor.1.buffer + &progress.1.buffer;
         if step % 4 == 0 {
             loss += planner.0;
-            flat += &planner.1.flat;
+            buffer += &planner.1.buffer;
         }
-        let expected = (loss, Params { layout: planner.1.layout.clone(), flat });
+        let expected = (loss, Params { layout: planner.1.layout.clone(), buffer });
         same.same(&format!("step {step}"), &found, &expected).unwrap();
     }
 }

@@ -163,7 +163,7 @@ fn equal_advantages_make_it_behaviour_cloning() {
     for workers in [1, 2] {
         let found = fixed.of(&offline_config(ActorMode::Awr, Mixture::Pooled), &rows, workers);
         assert!((found.actor_loss - loss).abs() < 1e-5 * loss, "{} for {loss}", found.actor_loss);
-        compare("gradient", &found.actor, &cloned.flat, TOLERANCE).unwrap();
+        compare("gradient", &found.actor, &cloned.buffer, TOLERANCE).unwrap();
         assert!(found.sums.iter().all(|(_, sums)| (sums.weight_max - 1.0).abs() < 1e-6));
     }
 }

@@ -119,7 +119,7 @@ fn run(config: &OfflineConfig, trainer: &mut Trainer) {
 /// `f` with the decoder of these parameters.
 fn with_decoder<T>(params: &Params, f: impl FnOnce(&Decoder) -> T) -> T {
     let frame = Frame::new(&weights(params), &factors(), Kind::Float);
-    f(&frame.decoder(&params.flat))
+    f(&frame.decoder(&params.buffer))
 }
 
 fn ids(words: &[u32]) -> Tensor {
@@ -160,9 +160,9 @@ fn critics_learn_the_values_of_dynamic_programming() {
         };
         let bound = value_bound.unwrap_or(f64::INFINITY);
         let mut trainer = fresh();
-        let before = trainer.weights.trained.flat.copy();
+        let before = trainer.weights.trained.buffer.copy();
         run(&config, &mut trainer);
-        assert!(trainer.weights.trained.flat.equal(&before), "critics alone move no model");
+        assert!(trainer.weights.trained.buffer.equal(&before), "critics alone move no model");
         for level in Level::ALL {
             let role = level.role();
             let (v, q) = solve(factor_of(role), config.gamma, omega, bound);

@@ -35,9 +35,9 @@ fn identity(agent: &str) -> Identity {
 /// A trainer in the middle of behaviour cloning, with moments.
 fn cloned() -> Trainer {
     let params = params(shape(), &factors(), 12);
-    let mut optimiser = AdamW::new(ADAM, &params.flat);
+    let mut optimiser = AdamW::new(ADAM, &params.buffer);
     optimiser.steps = 40;
-    optimiser.first = params.flat.ones_like();
+    optimiser.first = params.buffer.ones_like();
     let progress =
         Progress { step: 40, epoch: 2, cursor: 3, seconds: 9.0, tokens: 1000, ..Progress::start() };
     Trainer { optimiser, progress, ..Trainer::new(weights(&params), factors(), ADAM, identity("bc")) }
@@ -91,7 +91,7 @@ fn bits(tensor: &Tensor) -> Vec<u32> {
 fn state(trainer: &Trainer) -> [&Tensor; 7] {
     let critic = critic(trainer);
     [
-        &trainer.weights.trained.flat,
+        &trainer.weights.trained.buffer,
         &trainer.optimiser.first,
         &trainer.optimiser.second,
         &critic.params,
@@ -115,7 +115,7 @@ fn schedule(steps: u64, mode: ActorMode, mixture: Mixture) -> OfflineConfig {
 #[test]
 fn a_start_keeps_the_model_and_nothing_else() {
     let trainer = fresh();
-    assert_eq!(bits(&trainer.weights.trained.flat), bits(&cloned().weights.trained.flat));
+    assert_eq!(bits(&trainer.weights.trained.buffer), bits(&cloned().weights.trained.buffer));
     assert_eq!((trainer.optimiser.steps, trainer.optimiser.first.norm().double_value(&[])), (0, 0.0));
     assert_eq!(
         (trainer.progress.clone(), trainer.identity.clone()),
@@ -285,13 +285,13 @@ fn model_and_critics_are_clipped_together_and_step_with_rates_of_their_own() {
     .unwrap();
     let both = Tensor::cat(&[&found.actor, &found.critics], 0);
     let mut optimiser = AdamW::new(AdamWConfig { clip: 0.1, eps: 1e-3, ..ADAM }, &both);
-    let start_values = Tensor::cat(&[&begin.weights.trained.flat, &start_critic.params], 0);
+    let start_values = Tensor::cat(&[&begin.weights.trained.buffer, &start_critic.params], 0);
     // One AdamW over everything, taken once with each rate.
     let after = [config.learning_rate, config.critic_learning_rate].map(|rate| {
-        let mut flat = start_values.copy();
-        let mut optimiser = AdamW::new(optimiser.config, &flat);
-        optimiser.step(&mut flat, &both, rate);
-        flat
+        let mut buffer = start_values.copy();
+        let mut optimiser = AdamW::new(optimiser.config, &buffer);
+        optimiser.step(&mut buffer, &both, rate);
+        buffer
     });
     let norm = optimiser.step(&mut start_values.copy(), &both, 1.0);
     assert!(norm > 0.1, "nothing is clipped");
@@ -300,7 +300,7 @@ fn model_and_critics_are_clipped_together_and_step_with_rates_of_their_own() {
     let (_, reports) = run(&config, &rows, &mut trainer, 1, None).unwrap();
     assert!((reports[0].gradient_norm - norm).abs() < 1e-5 * norm);
     let model = begin.weights.trained.count();
-    compare("model", &trainer.weights.trained.flat, &after[0].narrow(0, 0, model), 1e-6).unwrap();
+    compare("model", &trainer.weights.trained.buffer, &after[0].narrow(0, 0, model), 1e-6).unwrap();
     let wanted = after[1].narrow(0, model, count(shape().width));
     compare("critics", &critic(&trainer).params, &wanted, 1e-6).unwrap();
 }

@@ -63,7 +63,7 @@ fn a_run_continued_from_a_checkpoint_goes_on_as_if_nothing_had_happened() {
     let cases: [(Make<'_>, AgentSpec); 2] = [(&ppo, flat()), (&himac_method, himac())];
     for (method, agent) in cases {
         let warm = fixture.warm();
-        let reference = warm.weights.trained.flat.copy();
+        let reference = warm.weights.trained.buffer.copy();
         let pool = Echoes.tasks("all").unwrap();
         let run = |trainer: &mut Trainer, iterations| {
             let (rollouts, mut curve) = (fixture.rollouts(&pool, 2, agent), Curve(vec![], vec![]));
@@ -78,7 +78,7 @@ fn a_run_continued_from_a_checkpoint_goes_on_as_if_nothing_had_happened() {
         let mut resumed = checkpoint::load(&saved, ADAM, Device::Cpu).unwrap();
         run(&mut resumed, 4.0);
         let values = |tensor: &Tensor| Vec::<f32>::try_from(tensor).unwrap();
-        assert_eq!(values(&resumed.weights.trained.flat), values(&whole.weights.trained.flat));
+        assert_eq!(values(&resumed.weights.trained.buffer), values(&whole.weights.trained.buffer));
         assert_eq!(
             Progress { seconds: 0.0, ..resumed.progress.clone() },
             Progress { seconds: 0.0, ..whole.progress.clone() }
@@ -109,7 +109,7 @@ fn masks_isolate_the_roles() {
             .flat_map(|(index, episode)| of_role(episode, role, index as f64 - 2.5).unwrap())
             .collect();
         let members: Vec<&Sample> = samples.iter().collect();
-        let reference = &trainer.weights.trained.flat * 0.9;
+        let reference = &trainer.weights.trained.buffer * 0.9;
         let numbers = (rule, Aggregate::TokenMean);
         let (_, gradient) =
             learners.gradient(&trainer.weights.trained, &reference, &members, numbers, (256, 0)).unwrap();
@@ -196,7 +196,7 @@ fn workers_and_chunks_change_no_gradient() {
         .flat_map(|(at, episode)| of_role(episode, Role::Flat, at as f64 - 13.0).unwrap())
         .collect();
     let rule = SurrogateRule { clip_low: 0.2, clip_high: 0.2, beta: 0.1 };
-    let reference = &trainer.weights.trained.flat * 0.9;
+    let reference = &trainer.weights.trained.buffer * 0.9;
     let (weights, factors) = (&trainer.weights, &trainer.factors);
     let learners =
         |workers, temperature| SurrogateWorkers::new(workers, weights, factors, Kind::Float, temperature);
@@ -265,7 +265,7 @@ fn workers_and_chunks_change_no_gradient() {
         let rule = SurrogateRule { beta, ..rule };
         let numbers = (rule, Aggregate::TokenMean);
         learners
-            .gradient(&trainer.weights.trained, &trainer.weights.trained.flat, &members, numbers, (1000, 0))
+            .gradient(&trainer.weights.trained, &trainer.weights.trained.buffer, &members, numbers, (1000, 0))
             .unwrap()
     };
     let ((sums, with), (_, without)) = (at_rest(0.5), at_rest(0.0));

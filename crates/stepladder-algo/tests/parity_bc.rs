@@ -92,7 +92,7 @@ impl Fixture {
             weight_decay: number("weight_decay"),
             clip: number("clip"),
         };
-        (AdamW::new(config, &self.params.flat), number("learning_rate"))
+        (AdamW::new(config, &self.params.buffer), number("learning_rate"))
     }
 
     /// Change of each tensor in a step.
@@ -157,13 +157,13 @@ fn a_flipped_sign_does_not_pass() {
 fn adamw_makes_pytorchs_steps() {
     let fixture = fixture();
     let (mut optimiser, rate) = fixture.optimiser();
-    let mut params = Params { layout: fixture.params.layout.clone(), flat: fixture.params.flat.copy() };
+    let mut params = Params { layout: fixture.params.layout.clone(), buffer: fixture.params.buffer.copy() };
     let workers = Workers::new(1, &common::weights(&params), &Factors::default(), Kind::Float, weighted_nll);
     let losses = fixture.meta["losses"].as_array().unwrap();
     assert_eq!(losses.len(), 5);
     for (index, loss) in losses.iter().enumerate() {
         let (shares, gradient) = workers.gradient(&params, vec![fixture.batch(Reduction::RowMean)]).unwrap();
-        let norm = optimiser.step(&mut params.flat, &gradient, rate);
+        let norm = optimiser.step(&mut params.buffer, &gradient, rate);
         let found = [shares[0].loss, norm].map(Tensor::from);
         let expected = [loss.as_f64(), fixture.meta["gradient_norms"][index].as_f64()].map(Option::unwrap);
         for (found, expected) in found.iter().zip(expected) {
@@ -187,15 +187,16 @@ fn other_optimisers_do_not_pass() {
     let fixture = fixture();
     let gradient = {
         let batch = fixture.batch(Reduction::RowMean);
-        gradient_of(&fixture.params, &Factors::default(), vec![batch], 1, weighted_nll).1.flat
+        gradient_of(&fixture.params, &Factors::default(), vec![batch], 1, weighted_nll).1.buffer
     };
     let theirs = fixture.updates(&fixture.expected("after_1"));
     let tolerance = fixture.tolerance("after_1", "relative_to_largest_update");
     let passes = |change: &dyn Fn(&mut AdamWConfig), sign: f64, factor: f64| {
         let (mut optimiser, rate) = fixture.optimiser();
         change(&mut optimiser.config);
-        let mut params = Params { layout: fixture.params.layout.clone(), flat: fixture.params.flat.copy() };
-        optimiser.step(&mut params.flat, &(&gradient * sign), rate * factor);
+        let mut params =
+            Params { layout: fixture.params.layout.clone(), buffer: fixture.params.buffer.copy() };
+        optimiser.step(&mut params.buffer, &(&gradient * sign), rate * factor);
         compare_all(&fixture.updates(&named(&params)), &theirs, tolerance).is_ok()
     };
     assert!(passes(&|_| {}, 1.0, 1.0));

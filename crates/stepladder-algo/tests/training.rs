@@ -143,7 +143,7 @@ fn an_interrupted_run_ends_where_an_uninterrupted_one_does() {
                 "{mixture:?}, {workers} workers, stop after {stop_after}"
             );
             for (ours, theirs) in [
-                (&second.weights.trained.flat, &whole.weights.trained.flat),
+                (&second.weights.trained.buffer, &whole.weights.trained.buffer),
                 (&second.optimiser.first, &whole.optimiser.first),
                 (&second.optimiser.second, &whole.optimiser.second),
             ] {
@@ -167,9 +167,9 @@ fn a_forgotten_moment_shows() {
     run(&config, &rows, &mut whole, 1, None);
     let mut broken = trainer(params(shape(), &factors(), 12));
     run(&config, &rows, &mut broken, 1, Some(3));
-    broken.optimiser = AdamW::new(OPTIMISER, &broken.weights.trained.flat);
+    broken.optimiser = AdamW::new(OPTIMISER, &broken.weights.trained.buffer);
     run(&config, &rows, &mut broken, 1, None);
-    assert!(bits(&broken.weights.trained.flat) != bits(&whole.weights.trained.flat));
+    assert!(bits(&broken.weights.trained.buffer) != bits(&whole.weights.trained.buffer));
 }
 
 fn frozen_trainer(names: &BTreeSet<String>, dtype: Kind) -> Trainer {
@@ -203,8 +203,8 @@ fn the_rest_of_a_frozen_model_gets_the_gradient_that_it_gets_in_the_whole() {
             let gradient = |trainer: &Trainer| {
                 let trained = &trainer.weights.trained;
                 let workers = make(&trainer.weights, &trainer.factors);
-                let (_, flat) = workers.gradient(trained, vec![batch.clone()]).unwrap();
-                Params { layout: trained.layout.clone(), flat }
+                let (_, buffer) = workers.gradient(trained, vec![batch.clone()]).unwrap();
+                Params { layout: trained.layout.clone(), buffer }
             };
             let (all, own) = (gradient(&whole), gradient(&part));
             assert_eq!(own.layout.entries.len() + frozen.len(), all.layout.entries.len());
@@ -224,14 +224,14 @@ fn training_leaves_what_is_frozen_as_it_is_and_a_run_goes_on_with_it() {
         let mut whole = frozen_trainer(&frozen, dtype);
         run(&config, &rows, &mut whole, 2, None);
         let begin = frozen_trainer(&frozen, dtype);
-        assert!(!whole.weights.trained.flat.equal(&begin.weights.trained.flat));
+        assert!(!whole.weights.trained.buffer.equal(&begin.weights.trained.buffer));
         let mut first = frozen_trainer(&frozen, dtype);
         run(&config, &rows, &mut first, 2, Some(4));
         let folder = tempfile::tempdir().unwrap();
         let saved = save(folder.path(), &first, &encoder(), 3).unwrap();
         let mut second = load(&saved, OPTIMISER, Device::Cpu).unwrap();
         run(&config, &rows, &mut second, 2, None);
-        assert!(bits(&second.weights.trained.flat) == bits(&whole.weights.trained.flat));
+        assert!(bits(&second.weights.trained.buffer) == bits(&whole.weights.trained.buffer));
         assert_eq!(whole.weights.frozen().len(), frozen.len());
         for (name, tensor) in begin.weights.frozen() {
             for found in [&whole.weights.frozen()[name], &second.weights.frozen()[name]] {

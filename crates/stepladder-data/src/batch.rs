@@ -37,7 +37,7 @@ pub struct Batch {
     pub len: usize,
     /// Token ids, row-major `[rows, len]`.
     pub ids: Vec<u32>,
-    /// Positions (flat indices into `ids`) of the tokens with a loss, ascending; no target is the first token of its row.
+    /// Positions (row-major indices into `ids`) of the tokens with a loss, ascending; no target is the first token of its row.
     pub targets: Vec<i64>,
     /// Loss weight of each target.
     pub weights: Vec<f32>,

@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let decoder_of = |leaf: &Tensor| frame.decoder(leaf);
     let tokens = (ROWS * (prompt + reply)) as f64;
 
-    let mut scorer = Scorer::new(decoder_of(&weights.trained.flat).plain()?);
+    let mut scorer = Scorer::new(decoder_of(&weights.trained.buffer).plain()?);
     let branches: Vec<Branch<'_>> =
         rows.iter().map(|row| Branch { prompt: &row[..prompt], replies: vec![&row[prompt..]] }).collect();
     let mut engine = || -> Result<Tensor, ModelError> {

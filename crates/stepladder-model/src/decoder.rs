@@ -301,7 +301,7 @@ impl Decoder {
     /// computed for these alone (docs/design.md D10).
     ///
     /// # Shapes
-    /// ids: `[B, T]` · positions: `[N]` flat indices → `[N, d]`
+    /// ids: `[B, T]` · positions: `[N]` row-major indices → `[N, d]`
     ///
     /// # Errors
     /// As [`Decoder::hidden`], and for positions outside `ids`.
@@ -341,11 +341,11 @@ impl Decoder {
         self.head.apply(hidden)?.f_to_kind(Kind::Float)
     }
 
-    /// Computes log-probabilities of the tokens at flat positions `targets` of `ids`, each conditioned on its row before it.
+    /// Computes log-probabilities of the tokens at row-major positions `targets` of `ids`, each conditioned on its row before it.
     /// Logits are computed for these positions only (docs/design.md D10).
     ///
     /// # Shapes
-    /// ids: `[B, T]` · targets: `[N]` flat indices, none at the start of a row → `[N]`
+    /// ids: `[B, T]` · targets: `[N]` row-major indices, none at the start of a row → `[N]`
     ///
     /// # Errors
     /// As [`Decoder::hidden_at`].

@@ -53,7 +53,7 @@ pub fn open(
 ) -> Result<Box<dyn Engine>, ModelError> {
     let device = weights.device();
     let frame = Frame::new(weights, factors, dtype);
-    let decoder = || tch::no_grad(|| frame.decoder(&weights.trained.flat));
+    let decoder = || tch::no_grad(|| frame.decoder(&weights.trained.buffer));
     if is_native(device, dtype) {
         let model = Model::new(decoder().plain()?);
         return Ok(Box::new(Writer::new(model, workers, prefix_bytes)));

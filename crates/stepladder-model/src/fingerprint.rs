@@ -13,13 +13,13 @@ const CHUNK: i64 = 1 << 16;
 ///
 /// # Errors
 /// From libtorch: out of memory.
-pub fn fingerprint(flat: &Tensor) -> Result<String, ModelError> {
-    let flat = flat.detach().f_view([-1])?;
-    let count = flat.size()[0];
+pub fn fingerprint(buffer: &Tensor) -> Result<String, ModelError> {
+    let buffer = buffer.detach().f_view([-1])?;
+    let count = buffer.size()[0];
     let mut hash = Fingerprint::default();
     let mut text = Vec::new();
     for first in (0..count).step_by(CHUNK as usize) {
-        let chunk = flat.f_narrow(0, first, CHUNK.min(count - first))?.f_to_device(Device::Cpu)?;
+        let chunk = buffer.f_narrow(0, first, CHUNK.min(count - first))?.f_to_device(Device::Cpu)?;
         text.clear();
         for value in Vec::<f32>::try_from(chunk)? {
             let bits = value.to_bits();

@@ -1,6 +1,6 @@
 //! Decoder transformer: forward pass, generation and checkpoints. Training is in `stepladder-algo`.
 //!
-//! * [`config`]: validated shapes; [`params`]: parameters as views of one flat buffer; [`weights`]: trained and frozen parameters
+//! * [`config`]: validated shapes; [`params`]: parameters as views of one contiguous buffer; [`weights`]: trained and frozen parameters
 //! * [`factors`]: factored embeddings (docs/design.md D12)
 //! * [`decoder`]: the forward pass; [`cache`]: generation with a KV cache
 //! * `plain`: conversion to the matrices of `stepladder-cpu`, and gradients back ([`Decoder::plain`], [`Decoder::pull_back`])

@@ -1,4 +1,4 @@
-//! Parameters in one flat buffer.
+//! Parameters in one contiguous buffer.
 //!
 //! One leaf tensor holds all trained parameters; the matrices are views made by one `split`. So the gradient is one tensor,
 //! its norm one reduction, and an optimiser step a few operations for any number of matrices.
@@ -36,7 +36,7 @@ pub struct Entry {
     pub name: String,
     /// Shape; matrices are `[out, in]`.
     pub shape: Vec<i64>,
-    /// First element in the flat buffer.
+    /// First element in the buffer.
     pub offset: i64,
 }
 
@@ -52,7 +52,7 @@ impl Entry {
     }
 }
 
-/// Layout of parameters in a flat buffer: all parameters of a model, or the trained ones.
+/// Layout of parameters in a contiguous buffer: all parameters of a model, or the trained ones.
 #[derive(Debug, Clone)]
 pub struct Layout {
     /// In the order of the buffer.
@@ -87,13 +87,14 @@ impl Layout {
         &self.config
     }
 
-    /// Returns views of all parameters, in order. Gradients reach `flat` through one concatenation.
+    /// Returns views of all parameters, in order. Gradients reach `buffer` through one concatenation.
     ///
     /// # Panics
-    /// If `flat` does not have [`Layout::total`] elements.
-    pub fn split(&self, flat: &Tensor) -> Vec<Tensor> {
+    /// If `buffer` does not have [`Layout::total`] elements.
+    pub fn split(&self, buffer: &Tensor) -> Vec<Tensor> {
         let sizes: Vec<i64> = self.entries.iter().map(Entry::len).collect();
-        flat.split_with_sizes(&sizes, 0)
+        buffer
+            .split_with_sizes(&sizes, 0)
             .into_iter()
             .zip(&self.entries)
             .map(|(part, entry)| part.view(entry.shape.as_slice()))
@@ -107,7 +108,7 @@ pub struct Params {
     /// Layout of the buffer.
     pub layout: Layout,
     /// The buffer `[layout.total()]`, f32, without gradient.
-    pub flat: Tensor,
+    pub buffer: Tensor,
 }
 
 impl Params {
@@ -134,25 +135,25 @@ impl Params {
                 }
             }
         }
-        let flat = Tensor::from_slice(&values).to_device(device);
-        Self { layout, flat }
+        let buffer = Tensor::from_slice(&values).to_device(device);
+        Self { layout, buffer }
     }
 
     /// Creates a buffer of zeros.
     pub fn zeros(layout: Layout, device: Device) -> Self {
-        let flat = Tensor::zeros([layout.total()], (Kind::Float, device));
-        Self { layout, flat }
+        let buffer = Tensor::zeros([layout.total()], (Kind::Float, device));
+        Self { layout, buffer }
     }
 
     /// Returns a leaf tensor that shares the values and accumulates its own gradient.
     pub fn leaf(&self) -> Tensor {
-        self.flat.detach().set_requires_grad(true)
+        self.buffer.detach().set_requires_grad(true)
     }
 
     /// Returns a view of one parameter; none for an unknown name.
     pub fn get(&self, name: &str) -> Option<Tensor> {
         let entry = self.layout.entries.iter().find(|entry| entry.name == name)?;
-        Some(self.flat.narrow(0, entry.offset, entry.len()).view(entry.shape.as_slice()))
+        Some(self.buffer.narrow(0, entry.offset, entry.len()).view(entry.shape.as_slice()))
     }
 
     /// Returns the number of scalar parameters.

@@ -8,8 +8,8 @@ use crate::decoder::{Block, Decoder};
 
 /// Copies the values of a tensor in row-major order, as f32.
 fn values(tensor: &Tensor) -> Result<Vec<f32>, TchError> {
-    let flat = tensor.detach().f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
-    Vec::try_from(flat.f_view([-1])?)
+    let contiguous = tensor.detach().f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
+    Vec::try_from(contiguous.f_view([-1])?)
 }
 
 impl Decoder {

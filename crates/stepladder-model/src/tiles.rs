@@ -139,7 +139,7 @@ mod tests {
         let config = ModelConfig::new(tiny(), 20, 0).expect("a model");
         let weights = Weights::init(&config, 1, Device::Cpu);
         let frame = Frame::new(&weights, &Factors::default(), Kind::Float);
-        let decoder = || frame.decoder(&weights.trained.flat);
+        let decoder = || frame.decoder(&weights.trained.buffer);
         let mut tiles = Tiles::new(vec![decoder(), decoder()], Device::Cpu, Kind::Float, 1 << 20);
         let (mut same, mut total) = (0, 0);
         for call in 0..2 {

@@ -10,7 +10,7 @@ use crate::params::{Layout, Params};
 
 /// All parameters of a model (docs/design.md D14).
 ///
-/// Trained parameters are one flat f32 buffer; gradients and optimiser moments have the same shape. All other parameters are
+/// Trained parameters are one contiguous f32 buffer; gradients and optimiser moments have the same shape. All other parameters are
 /// frozen: no gradient, no moments, any dtype. A newly initialised model has no frozen parameters.
 #[derive(Debug)]
 pub struct Weights {
@@ -76,8 +76,8 @@ impl Weights {
             .filter_map(|entry| trained.get(&entry.name))
             .map(|values| values.view([-1]))
             .collect();
-        let flat = if values.is_empty() { trained.flat.narrow(0, 0, 0) } else { Tensor::cat(&values, 0) };
-        Self::new(Params { layout, flat }, frozen)
+        let buffer = if values.is_empty() { trained.buffer.narrow(0, 0, 0) } else { Tensor::cat(&values, 0) };
+        Self::new(Params { layout, buffer }, frozen)
     }
 
     /// Returns the frozen parameters by name.
@@ -97,6 +97,6 @@ impl Weights {
 
     /// Returns the device of the trained parameters, on which all computation takes place.
     pub fn device(&self) -> Device {
-        self.trained.flat.device()
+        self.trained.buffer.device()
     }
 }

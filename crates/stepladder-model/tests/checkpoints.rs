@@ -66,7 +66,7 @@ fn a_round_trip_keeps_every_bit() {
         let parts = Embeddings { factors: &factors, own: &own, shared: &shared };
         let loaded = load_factored(folder.path(), &parts, &BTreeSet::new(), Device::Cpu).unwrap();
         assert_eq!(loaded.config(), weights.config());
-        assert!(loaded.trained.flat.equal(&weights.trained.flat));
+        assert!(loaded.trained.buffer.equal(&weights.trained.buffer));
 
         // One changed bit of one vector changes the sum.
         let other = own.copy();

@@ -97,7 +97,7 @@ fn a_checkpoint_gives_back_what_is_frozen_and_what_is_trained() {
             let folder = tempfile::tempdir().unwrap();
             save(folder.path(), &part, &plain, &encoder()).unwrap();
             let again = load(folder.path(), &frozen, Device::Cpu).unwrap();
-            assert!(again.trained.flat.equal(&part.trained.flat));
+            assert!(again.trained.buffer.equal(&part.trained.buffer));
             assert_eq!(again.frozen().keys().collect::<Vec<_>>(), part.frozen().keys().collect::<Vec<_>>());
             for (name, tensor) in part.frozen() {
                 let found = &again.frozen()[name];

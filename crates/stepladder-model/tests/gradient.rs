@@ -35,7 +35,7 @@ impl Case {
         let mut weights = Weights::init(&config, 5, Device::Cpu);
         let mut rng = stream(7, "test-noise", &[]);
         let noise: Vec<f32> = (0..weights.trained.count()).map(|_| rng.random_range(-0.25..0.25)).collect();
-        weights.trained.flat = &weights.trained.flat + Tensor::from_slice(&noise);
+        weights.trained.buffer = &weights.trained.buffer + Tensor::from_slice(&noise);
         let frame = Frame::new(&weights, &factors, Kind::Float);
         Self { weights, frame }
     }

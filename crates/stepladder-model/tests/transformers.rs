@@ -147,6 +147,6 @@ fn what_is_saved_is_what_transformers_saves() {
             assert_eq!(ours[key], theirs[key], "{key}");
         }
         // Reading again gives the same weights.
-        assert!(loaded(saved.path()).0.trained.flat.equal(&weights.trained.flat));
+        assert!(loaded(saved.path()).0.trained.buffer.equal(&weights.trained.buffer));
     }
 }

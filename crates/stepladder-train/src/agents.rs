@@ -34,7 +34,7 @@ impl AgentRun<'_> {
     fn bc_config(&self, budget: Budget) -> BcConfig {
         let &AgentConfig { kind, batch_tokens, learning_rate, .. } = self.agent;
         let shared = self.config.algo.bc.clone();
-        // A flat episode is one row, so there are no levels to pair.
+        // A buffer episode is one row, so there are no levels to pair.
         let mixture = if kind == AgentKind::Flat { Mixture::Pooled } else { shared.mixture };
         BcConfig { budget, batch_tokens, learning_rate, mixture, ..shared }
     }
@@ -196,7 +196,7 @@ impl AgentRun<'_> {
         let mut watcher = self.watch(trainer)?;
         let config = self.online_config();
         watcher.probe_start(trainer)?;
-        let (reference, mut method) = (&reference.weights.trained.flat, self.method()?);
+        let (reference, mut method) = (&reference.weights.trained.buffer, self.method()?);
         let ending = online::train(&mut *method, &config, &rollouts, trainer, reference, &mut watcher)?;
         watcher.finish(trainer)?;
         Ok(ending)

@@ -178,7 +178,7 @@ impl Policy {
                 None => Memory::on(self.device),
             };
             let source = LocalSource::new(encoder, self.device, workers, memory);
-            let name = fingerprint(&part.weights.trained.flat)?;
+            let name = fingerprint(&part.weights.trained.buffer)?;
             Ok(source.open(&part.weights, &part.factors, name)?)
         };
         let mut by_role: Vec<(Role, Box<dyn Generator>)> = Vec::new();
@@ -195,7 +195,7 @@ impl Policy {
 /// Returns the fingerprint of a checkpoint's policy, as traces record it.
 pub(crate) fn policy_fingerprint(checkpoint: &Path, device: Device) -> Result<String> {
     let trainer = checkpoint::load(checkpoint, UNUSED, device)?;
-    Ok(fingerprint(&trainer.weights.trained.flat)?)
+    Ok(fingerprint(&trainer.weights.trained.buffer)?)
 }
 
 /// Returns a warning about aborted episodes, if there are any.

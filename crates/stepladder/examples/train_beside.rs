@@ -209,7 +209,7 @@ fn gradient(directory: &Path) -> Result<()> {
             shards(scaled, pool.count()).iter().map(|shard| collate(shard, pad, config.reduction)).collect();
         let (parts, gradient) = pool.gradient(&trainer.weights.trained, batches)?;
         loss += parts.iter().map(|part| part.loss).sum::<f64>();
-        total.flat = total.flat + gradient;
+        total.buffer = total.buffer + gradient;
     }
     save(&directory.join("gradient.safetensors"), &total)?;
     println!("{}", json!({ "loss": loss }));

@@ -58,7 +58,7 @@ pub(super) fn no_target() -> AlgoError {
 
 /// Initialises critics for a policy.
 pub(super) fn start(params: &Params, seed: u64, config: AdamWConfig) -> Net {
-    init(params.layout.config().shape.width, seed, config, params.flat.device())
+    init(params.layout.config().shape.width, seed, config, params.buffer.device())
 }
 
 /// Initialises critics from the run's `critic` stream, with an equal target network.
@@ -108,14 +108,14 @@ pub struct Heads {
     pub q: Head,
 }
 
-/// Splits a buffer into the heads of each level. Gradients reach `flat`.
+/// Splits a buffer into the heads of each level. Gradients reach `buffer`.
 ///
 /// # Panics
-/// If `flat` does not have [`count`] elements.
-pub fn heads(flat: &Tensor, width: i64) -> PerLevel<Heads> {
+/// If `buffer` does not have [`count`] elements.
+pub fn heads(buffer: &Tensor, width: i64) -> PerLevel<Heads> {
     let entries = entries(width);
     let sizes: Vec<i64> = entries.iter().map(|(_, shape)| shape.iter().product()).collect();
-    let mut parts = flat
+    let mut parts = buffer
         .split_with_sizes(&sizes, 0)
         .into_iter()
         .zip(entries)

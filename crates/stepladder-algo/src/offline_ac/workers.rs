@@ -37,7 +37,7 @@ pub(super) struct Gradients {
 }
 
 struct Forward {
-    flat: Tensor,
+    buffer: Tensor,
     online: Tensor,
     target: Tensor,
     batch: OfflineBatch,
@@ -108,9 +108,9 @@ impl OfflineWorkers {
     ) -> Result<Vec<PerLevel<LevelSums>>, AlgoError> {
         let target = critic.target.as_ref().ok_or_else(no_target)?;
         let job = |batch| {
-            let (flat, online) = (params.flat.detach(), critic.params.detach());
+            let (buffer, online) = (params.buffer.detach(), critic.params.detach());
             let target = target.detach();
-            Round::Forward(Box::new(Forward { flat, online, target, batch, scales, actor }))
+            Round::Forward(Box::new(Forward { buffer, online, target, batch, scales, actor }))
         };
         let answers = self.pool.run(batches.into_iter().map(job).collect())?;
         Ok(answers
@@ -173,10 +173,10 @@ impl Worker {
     }
 
     fn forward(&mut self, job: Forward) -> Result<PerLevel<LevelSums>, AlgoError> {
-        let Forward { flat, online, target, batch, scales, actor } = job;
-        let device = flat.device();
+        let Forward { buffer, online, target, batch, scales, actor } = job;
+        let device = buffer.device();
         let to = |values: &[i64]| Tensor::from_slice(values).f_to_device(device);
-        let leaf = flat.set_requires_grad(actor);
+        let leaf = buffer.set_requires_grad(actor);
         let online = online.set_requires_grad(true);
         let decoder = self.frame.decoder(&leaf);
 

@@ -100,7 +100,7 @@ pub struct Iteration<'a> {
 
 /// The policy as it was before the updates of an iteration, in host memory.
 struct Kept {
-    flat: Tensor,
+    buffer: Tensor,
     first: Tensor,
     second: Tensor,
     steps: u64,
@@ -141,7 +141,7 @@ impl<'a> Iteration<'a> {
         let Trainer { weights, optimiser, progress, .. } = &*self.trainer;
         let copy = |tensor: &Tensor| tensor.to_device_(Device::Cpu, tensor.kind(), false, true);
         self.kept = Some(Kept {
-            flat: copy(&weights.trained.flat),
+            buffer: copy(&weights.trained.buffer),
             first: copy(&optimiser.first),
             second: copy(&optimiser.second),
             steps: optimiser.steps,
@@ -154,7 +154,7 @@ impl<'a> Iteration<'a> {
         let Some(kept) = self.kept else { return };
         let Trainer { weights, optimiser, progress, .. } = self.trainer;
         tch::no_grad(|| {
-            weights.trained.flat.copy_(&kept.flat);
+            weights.trained.buffer.copy_(&kept.buffer);
             optimiser.first.copy_(&kept.first);
             optimiser.second.copy_(&kept.second);
         });
@@ -261,7 +261,7 @@ impl<'a> Iteration<'a> {
                 self.stats.fresh.add(&sums);
             }
             let rate = config.learning_rate;
-            let norm = self.trainer.optimiser.step(&mut self.trainer.weights.trained.flat, &gradient, rate);
+            let norm = self.trainer.optimiser.step(&mut self.trainer.weights.trained.buffer, &gradient, rate);
             self.trainer.progress.tokens += members.iter().map(|sample| sample.ids.len() as u64).sum::<u64>();
             self.step_done(norm)?;
             if norm.is_finite() {

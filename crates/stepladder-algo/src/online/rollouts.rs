@@ -96,7 +96,7 @@ impl Rollouts<'_> {
     ) -> Result<(Vec<Episode>, PlaySeconds), AlgoError> {
         let clock = Stopwatch::start();
         let Trainer { weights, factors, .. } = trainer;
-        let inner = self.generators.open(weights, factors, fingerprint(&weights.trained.flat)?)?;
+        let inner = self.generators.open(weights, factors, fingerprint(&weights.trained.buffer)?)?;
         let mut generator = Timed { inner, seconds: 0.0 };
         let options = Options {
             max_steps: self.limit,

@@ -12,7 +12,7 @@ pub(crate) struct Chunk {
     rows: i64,
     len: i64,
     ids: Vec<u32>,
-    /// Flat indices into `ids`.
+    /// Row-major indices into `ids`.
     targets: Vec<i64>,
     pub(crate) weights: Vec<f32>,
     pub(crate) old: Vec<f32>,

@@ -46,7 +46,7 @@ impl Sums {
 }
 
 struct Shard {
-    flat: Tensor,
+    buffer: Tensor,
     reference: Tensor,
     rule: SurrogateRule,
     work: Work,
@@ -93,14 +93,14 @@ impl SurrogateWorkers {
     ) -> Result<(Sums, Tensor), AlgoError> {
         let work = shards(self.native, samples, aggregate, layout, self.pool.count());
         let shard =
-            |work| Shard { flat: params.flat.detach(), reference: reference.shallow_clone(), rule, work };
+            |work| Shard { buffer: params.buffer.detach(), reference: reference.shallow_clone(), rule, work };
         let mut sums = Sums::default();
         let mut gradients = Vec::new();
         for (part, gradient) in self.pool.run(work.into_iter().map(shard).collect())? {
             sums.add(&part);
             gradients.push(gradient);
         }
-        Ok((sums, sum_in_order(gradients).unwrap_or_else(|| params.flat.zeros_like())))
+        Ok((sums, sum_in_order(gradients).unwrap_or_else(|| params.buffer.zeros_like())))
     }
 }
 
@@ -146,7 +146,7 @@ fn surrogate(
 
 impl SurrogateWorker {
     fn answer(&mut self, shard: Shard) -> Result<(Sums, Tensor), AlgoError> {
-        let leaf = shard.flat.set_requires_grad(true);
+        let leaf = shard.buffer.set_requires_grad(true);
         let decoder = |values: &Tensor| self.frame.decoder(values).at_temperature(self.temperature);
         // Without a KL term the reference policy is not needed.
         let reference = (shard.rule.beta != 0.0).then(|| tch::no_grad(|| decoder(&shard.reference)));

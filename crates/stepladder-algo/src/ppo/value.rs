@@ -31,12 +31,12 @@ pub fn count(layout: &Layout) -> i64 {
 /// Initialises the critic as a copy of the policy with a head of zeros.
 pub fn start(params: &Params, optimiser: AdamWConfig) -> Net {
     let head = params.layout.config().shape.width + 1;
-    let zeros = Tensor::zeros([head], (Kind::Float, params.flat.device()));
-    Net::new(tch::no_grad(|| Tensor::cat(&[&params.flat, &zeros], 0)), optimiser)
+    let zeros = Tensor::zeros([head], (Kind::Float, params.buffer.device()));
+    Net::new(tch::no_grad(|| Tensor::cat(&[&params.buffer, &zeros], 0)), optimiser)
 }
 
 struct Shard {
-    flat: Tensor,
+    buffer: Tensor,
     work: Work,
     /// Clip range, if the shard is trained on; then `old` holds the old values and `advantage` the returns.
     clip: Option<f64>,
@@ -96,7 +96,7 @@ impl ValueWorkers {
             });
             order = entries.map(|entry| order[entry.sample]).collect();
         }
-        let shard = |work| Shard { flat: net.params.detach(), work, clip: None };
+        let shard = |work| Shard { buffer: net.params.detach(), work, clip: None };
         let shards_of_step = work.into_iter().map(shard).collect();
         let mut found = self.pool.run(shards_of_step)?.into_iter().flat_map(|answer| answer.values);
         let mut values = vec![Vec::new(); samples.len()];
@@ -127,7 +127,7 @@ impl ValueWorkers {
             })
             .collect();
         let targets: Vec<&Sample> = targets.iter().collect();
-        let shard = |work| Shard { flat: net.params.detach(), work, clip: Some(config.value_clip) };
+        let shard = |work| Shard { buffer: net.params.detach(), work, clip: Some(config.value_clip) };
         let parts = self.pool.count();
         let work = shards(self.native, &targets, Aggregate::TokenMean, layout, parts);
         let shards_of_step = work.into_iter().map(shard).collect();
@@ -172,8 +172,8 @@ fn collect_or_backpropagate(
 
 impl ValueWorker {
     fn answer(&mut self, shard: Shard) -> Result<Answer, AlgoError> {
-        let device = shard.flat.device();
-        let leaf = shard.flat.set_requires_grad(shard.clip.is_some());
+        let device = shard.buffer.device();
+        let leaf = shard.buffer.set_requires_grad(shard.clip.is_some());
         let decoder = || self.frame.decoder(&leaf.narrow(0, 0, self.total));
         let (w, b) = (leaf.narrow(0, self.total, self.width), leaf.narrow(0, self.total + self.width, 1));
         let mut answer = Answer { values: Vec::new(), loss: 0.0, gradient: None };

@@ -1,4 +1,4 @@
-//! AdamW (arXiv:1711.05101) over one flat buffer, with global gradient clipping.
+//! AdamW (arXiv:1711.05101) over one contiguous buffer, with global gradient clipping.
 //!
 //! ```text
 //! g ← g · min(1, clip / ‖g‖)
@@ -69,33 +69,33 @@ impl Divergence {
 }
 
 impl AdamW {
-    /// Creates an optimiser with zero moments for a buffer like `flat`.
-    pub fn new(config: AdamWConfig, flat: &Tensor) -> Self {
-        Self { config, first: flat.zeros_like(), second: flat.zeros_like(), steps: 0 }
+    /// Creates an optimiser with moments of zero, with the shape and device of `buffer`.
+    pub fn new(config: AdamWConfig, buffer: &Tensor) -> Self {
+        Self { config, first: buffer.zeros_like(), second: buffer.zeros_like(), steps: 0 }
     }
 
     /// Takes one step in place with learning rate `rate` and returns the gradient norm before clipping. A gradient that is
     /// not finite changes nothing.
     ///
     /// # Shapes
-    /// flat, gradient: `[P]`
+    /// buffer, gradient: `[P]`
     ///
     /// # Panics
     /// If libtorch fails, for example on different shapes.
-    pub fn step(&mut self, flat: &mut Tensor, gradient: &Tensor, rate: f64) -> f64 {
+    pub fn step(&mut self, buffer: &mut Tensor, gradient: &Tensor, rate: f64) -> f64 {
         let norm = tch::no_grad(|| gradient.norm().double_value(&[]));
-        self.step_within(flat, gradient, rate, norm);
+        self.step_within(buffer, gradient, rate, norm);
         norm
     }
 
     /// Takes one step on one of several buffers that are clipped together; `norm` is the joint norm of their gradients.
     ///
     /// # Shapes
-    /// flat, gradient: `[P]`
+    /// buffer, gradient: `[P]`
     ///
     /// # Panics
     /// If libtorch fails, for example on different shapes.
-    pub fn step_within(&mut self, flat: &mut Tensor, gradient: &Tensor, rate: f64, norm: f64) {
+    pub fn step_within(&mut self, buffer: &mut Tensor, gradient: &Tensor, rate: f64, norm: f64) {
         tch::no_grad(|| {
             if !norm.is_finite() {
                 return;
@@ -115,16 +115,16 @@ impl AdamW {
                 decay: (1.0 - rate * weight_decay) as f32,
                 rate: (rate / (1.0 - beta1.powf(t))) as f32,
             };
-            if sweep::step(&coefficients, flat, gradient, &mut self.first, &mut self.second) {
+            if sweep::step(&coefficients, buffer, gradient, &mut self.first, &mut self.second) {
                 return;
             }
             let gradient = if scale < 1.0 { gradient * scale } else { gradient.shallow_clone() };
             let _ = self.first.lerp_(&gradient, 1.0 - beta1);
             let _ = self.second.lerp_(&gradient.square(), 1.0 - beta2);
             let denominator = (self.second.sqrt() / (1.0 - beta2.powf(t)).sqrt()).g_add_scalar_(eps);
-            let _ = flat.g_mul_scalar_(1.0 - rate * weight_decay);
+            let _ = buffer.g_mul_scalar_(1.0 - rate * weight_decay);
             let update = &self.first / denominator * (-rate / (1.0 - beta1.powf(t)));
-            let _ = flat.g_add_(&update);
+            let _ = buffer.g_add_(&update);
         });
     }
 }
@@ -136,39 +136,39 @@ mod tests {
     #[test]
     fn two_steps_by_hand() {
         let config = AdamWConfig { beta1: 0.9, beta2: 0.99, eps: 0.5, weight_decay: 0.1, clip: 1.0 };
-        let mut flat = Tensor::from_slice(&[1.0f32, -2.0]);
-        let mut optimiser = AdamW::new(config, &flat);
+        let mut buffer = Tensor::from_slice(&[1.0f32, -2.0]);
+        let mut optimiser = AdamW::new(config, &buffer);
         // Norm 5, clipped to 1: g = (0.6, 0.8); m̂ = g, v̂ = g².
-        let norm = optimiser.step(&mut flat, &Tensor::from_slice(&[3.0f32, 4.0]), 0.1);
+        let norm = optimiser.step(&mut buffer, &Tensor::from_slice(&[3.0f32, 4.0]), 0.1);
         assert!((norm - 5.0).abs() < 1e-6);
         let expected = [1.0 - 0.1 * (0.6 / 1.1 + 0.1), -2.0 - 0.1 * (0.8 / 1.3 - 0.2)];
-        let close = |flat: &Tensor, expected: [f64; 2]| {
-            let found: Vec<f32> = Vec::try_from(flat).unwrap();
+        let close = |buffer: &Tensor, expected: [f64; 2]| {
+            let found: Vec<f32> = Vec::try_from(buffer).unwrap();
             for (found, expected) in found.into_iter().zip(expected) {
                 assert!((f64::from(found) - expected).abs() < 1e-6, "{found} for {expected}");
             }
         };
-        close(&flat, expected);
+        close(&buffer, expected);
         // Norm 0.5, not clipped: m = 0.9·0.1 g₁ + 0.1 g₂, v = 0.99·0.01 g₁² + 0.01 g₂².
-        optimiser.step(&mut flat, &Tensor::from_slice(&[0.3f32, -0.4]), 0.1);
+        optimiser.step(&mut buffer, &Tensor::from_slice(&[0.3f32, -0.4]), 0.1);
         let next = |before: f64, first: f64, second: f64| {
             let m = (0.09 * first + 0.1 * second) / (1.0 - 0.81);
             let v = (0.0099 * first * first + 0.01 * second * second) / (1.0 - 0.9801);
             before - 0.1 * (m / (v.sqrt() + 0.5) + 0.1 * before)
         };
-        close(&flat, [next(expected[0], 0.6, 0.3), next(expected[1], 0.8, -0.4)]);
+        close(&buffer, [next(expected[0], 0.6, 0.3), next(expected[1], 0.8, -0.4)]);
     }
 
     #[test]
     fn a_gradient_that_is_not_finite_changes_nothing() {
         let config = AdamWConfig { beta1: 0.9, beta2: 0.99, eps: 1e-8, weight_decay: 0.1, clip: 1.0 };
-        let mut flat = Tensor::from_slice(&[1.0f32, -2.0]);
-        let mut optimiser = AdamW::new(config, &flat);
+        let mut buffer = Tensor::from_slice(&[1.0f32, -2.0]);
+        let mut optimiser = AdamW::new(config, &buffer);
         for broken in [f32::NAN, f32::INFINITY] {
-            let norm = optimiser.step(&mut flat, &Tensor::from_slice(&[broken, 1.0]), 0.1);
+            let norm = optimiser.step(&mut buffer, &Tensor::from_slice(&[broken, 1.0]), 0.1);
             assert!(!norm.is_finite());
         }
-        assert_eq!(Vec::<f32>::try_from(&flat).unwrap(), [1.0, -2.0]);
+        assert_eq!(Vec::<f32>::try_from(&buffer).unwrap(), [1.0, -2.0]);
         assert_eq!((optimiser.steps, optimiser.first.norm().double_value(&[])), (0, 0.0));
     }
     #[test]

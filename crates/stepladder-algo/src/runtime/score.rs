@@ -48,11 +48,11 @@ pub fn weighted_nll(decoder: &Decoder, batch: &Batch, device: Device) -> Result<
 pub(super) fn by_libtorch(
     frame: &Frame,
     loss: Loss,
-    flat: Tensor,
+    buffer: Tensor,
     batch: &Batch,
 ) -> Result<(Scored, Tensor), AlgoError> {
-    let device = flat.device();
-    let leaf = flat.set_requires_grad(true);
+    let device = buffer.device();
+    let leaf = buffer.set_requires_grad(true);
     let parts = loss(&frame.decoder(&leaf), batch, device)?;
     parts.loss.f_backward()?;
     let scored = Scored { loss: parts.loss.f_double_value(&[])?, logprobs: parts.logprobs };
@@ -66,10 +66,10 @@ const TOGETHER: usize = 2048;
 pub(super) fn natively(
     frame: &Frame,
     scorer: &mut Option<Scorer>,
-    flat: Tensor,
+    buffer: Tensor,
     batch: &Batch,
 ) -> Result<(Scored, Tensor), AlgoError> {
-    let leaf = flat.set_requires_grad(true);
+    let leaf = buffer.set_requires_grad(true);
     let decoder = frame.decoder(&leaf);
     let scorer = refreshed(scorer, &decoder)?;
     let Batch { len, ids, targets, weights, .. } = batch;

@@ -25,25 +25,25 @@ pub(super) struct Coefficients {
 /// Takes one step in place. Returns false, without a change, unless all tensors are contiguous f32 on the CPU.
 pub(super) fn step(
     coefficients: &Coefficients,
-    flat: &mut Tensor,
+    buffer: &mut Tensor,
     gradient: &Tensor,
     first: &mut Tensor,
     second: &mut Tensor,
 ) -> bool {
-    let len = flat.numel();
+    let len = buffer.numel();
     let plain = |tensor: &Tensor| {
         tensor.device() == Device::Cpu
             && tensor.kind() == Kind::Float
             && tensor.is_contiguous()
             && tensor.numel() == len
     };
-    if ![&*flat, gradient, &*first, &*second].into_iter().all(plain) {
+    if ![&*buffer, gradient, &*first, &*second].into_iter().all(plain) {
         return false;
     }
-    let (flat, first, second) = (writable(flat), writable(first), writable(second));
+    let (buffer, first, second) = (writable(buffer), writable(first), writable(second));
     let gradient = readable(gradient);
     // Memory bandwidth is the limit, so one core is enough.
-    for (((theta, m), v), g) in flat.iter_mut().zip(first).zip(second).zip(gradient) {
+    for (((theta, m), v), g) in buffer.iter_mut().zip(first).zip(second).zip(gradient) {
         let g = g * coefficients.scale;
         *m = coefficients.beta1 * *m + coefficients.keep1 * g;
         *v = coefficients.beta2 * *v + coefficients.keep2 * g * g;

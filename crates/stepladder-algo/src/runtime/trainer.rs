@@ -37,7 +37,7 @@ pub struct Trainer {
 impl Trainer {
     /// Creates the state at the beginning of a run: zero moments, no other networks, no progress.
     pub fn new(weights: Weights, factors: Factors, config: AdamWConfig, identity: Identity) -> Self {
-        let optimiser = AdamW::new(config, &weights.trained.flat);
+        let optimiser = AdamW::new(config, &weights.trained.buffer);
         Self { weights, factors, optimiser, nets: Nets::default(), progress: Progress::start(), identity }
     }
 }

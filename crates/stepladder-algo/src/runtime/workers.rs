@@ -14,7 +14,7 @@ use crate::runtime::pool::{Pool, sum_in_order};
 use crate::runtime::score::{Loss, Scored, by_libtorch, natively, weighted_nll};
 
 struct Shard {
-    flat: Tensor,
+    buffer: Tensor,
     batch: Batch,
 }
 
@@ -28,7 +28,7 @@ impl Workers {
     pub fn new(count: usize, weights: &Weights, factors: &Factors, dtype: Kind, loss: Loss) -> Self {
         let pool = Pool::new(count, || {
             let frame = Frame::new(weights, factors, dtype);
-            move |Shard { flat, batch }| by_libtorch(&frame, loss, flat, &batch)
+            move |Shard { buffer, batch }| by_libtorch(&frame, loss, buffer, &batch)
         });
         Self { pool }
     }
@@ -41,7 +41,7 @@ impl Workers {
         let pool = Pool::new(count, || {
             let frame = Frame::new(weights, factors, dtype);
             let mut scorer = None;
-            move |Shard { flat, batch }| natively(&frame, &mut scorer, flat, &batch)
+            move |Shard { buffer, batch }| natively(&frame, &mut scorer, buffer, &batch)
         });
         Self { pool }
     }
@@ -56,9 +56,10 @@ impl Workers {
     /// # Errors
     /// From the loss, or [`AlgoError::Worker`] if a worker panicked.
     pub fn gradient(&self, params: &Params, shards: Vec<Batch>) -> Result<(Vec<Scored>, Tensor), AlgoError> {
-        let shards = shards.into_iter().map(|batch| Shard { flat: params.flat.detach(), batch }).collect();
+        let shards =
+            shards.into_iter().map(|batch| Shard { buffer: params.buffer.detach(), batch }).collect();
         let (done, gradients): (Vec<Scored>, Vec<Tensor>) = self.pool.run(shards)?.into_iter().unzip();
-        let gradient = sum_in_order(gradients).unwrap_or_else(|| params.flat.zeros_like());
+        let gradient = sum_in_order(gradients).unwrap_or_else(|| params.buffer.zeros_like());
         Ok((done, gradient))
     }
 }

@@ -66,13 +66,13 @@ pub(crate) fn params(shape: Shape, factors: &Factors, seed: u64) -> Params {
     let mut params = Params::init(&config, seed, Device::Cpu);
     let mut rng = stream(seed, "test-noise", &[]);
     let noise: Vec<f32> = (0..params.count()).map(|_| rng.random_range(-0.25..0.25)).collect();
-    params.flat = &params.flat + Tensor::from_slice(&noise);
+    params.buffer = &params.buffer + Tensor::from_slice(&noise);
     params
 }
 
 /// A model without frozen parameters.
 pub(crate) fn weights(params: &Params) -> Weights {
-    let trained = Params { layout: params.layout.clone(), flat: params.flat.copy() };
+    let trained = Params { layout: params.layout.clone(), buffer: params.buffer.copy() };
     Weights::new(trained, BTreeMap::new()).unwrap()
 }
 
@@ -108,15 +108,15 @@ pub(crate) fn gradient_of(
     loss: Loss,
 ) -> (f64, Params) {
     let pool = Workers::new(workers, &weights(params), factors, Kind::Float, loss);
-    let (parts, flat) = pool.gradient(params, shards).unwrap();
-    (parts.iter().map(|part| part.loss).sum(), Params { layout: params.layout.clone(), flat })
+    let (parts, buffer) = pool.gradient(params, shards).unwrap();
+    (parts.iter().map(|part| part.loss).sum(), Params { layout: params.layout.clone(), buffer })
 }
 
 /// Behaviour cloning with one worker, as in a run on this device.
 pub(crate) fn gradient(params: &Params, factors: &Factors, batch: Batch) -> (f64, Params) {
     let pool = Workers::cloning(1, &weights(params), factors, Kind::Float);
-    let (parts, flat) = pool.gradient(params, vec![batch]).unwrap();
-    (parts.iter().map(|part| part.loss).sum(), Params { layout: params.layout.clone(), flat })
+    let (parts, buffer) = pool.gradient(params, vec![batch]).unwrap();
+    (parts.iter().map(|part| part.loss).sum(), Params { layout: params.layout.clone(), buffer })
 }
 
 /// Parameters, or a gradient, under the names and in the row order of transformers. Embeddings stay factored: own
@@ -264,7 +264,7 @@ pub(crate) fn as_first_version(directory: &Path, params: &Params) {
     let path = directory.join("trainer.safetensors");
     let mut tensors = checkpoint::read_tensors(&path).unwrap();
     tensors.retain(|name, _| !name.starts_with("embed."));
-    tensors.insert("parameters".to_owned(), params.flat.shallow_clone());
+    tensors.insert("parameters".to_owned(), params.buffer.shallow_clone());
     checkpoint::write_tensors(&path, &tensors.into_iter().collect::<Vec<_>>()).unwrap();
     let path = directory.join("trainer.json");
     let mut state = read_json(&path);

@@ -231,7 +231,7 @@ impl Fixture {
         )
         .unwrap();
         trainer.progress = Progress::start();
-        trainer.optimiser = AdamW::new(ADAM, &trainer.weights.trained.flat);
+        trainer.optimiser = AdamW::new(ADAM, &trainer.weights.trained.buffer);
         trainer
     }
 
@@ -289,7 +289,7 @@ pub(crate) fn learn(
     config: &OnlineConfig,
 ) -> Curve {
     let pool = Echoes.tasks("all").unwrap();
-    let reference = trainer.weights.trained.flat.copy();
+    let reference = trainer.weights.trained.buffer.copy();
     let mut curve = Curve(vec![], vec![]);
     let ending =
         train(method, config, &fixture.rollouts(&pool, 1, agent), trainer, &reference, &mut curve).unwrap();

@@ -65,12 +65,12 @@ impl Generator for Mute {
 fn a_stop_inside_an_iteration_leaves_the_one_before_it() {
     static STOP: AtomicBool = AtomicBool::new(false);
     let fixture = Fixture::new();
-    let reference = fixture.warm().weights.trained.flat.copy();
+    let reference = fixture.warm().weights.trained.buffer.copy();
     let pool = Echoes.tasks("all").unwrap();
     let state = |trainer: &Trainer| {
         let values = |tensor: &Tensor| Vec::<f32>::try_from(tensor).unwrap();
         let Trainer { weights, optimiser, progress, .. } = trainer;
-        let tensors = [&weights.trained.flat, &optimiser.first, &optimiser.second].map(values);
+        let tensors = [&weights.trained.buffer, &optimiser.first, &optimiser.second].map(values);
         (tensors, optimiser.steps, Progress { seconds: 0.0, ..progress.clone() })
     };
     let grpo = || -> Box<dyn Method> { Box::new(Grpo::Grpo) };
@@ -117,7 +117,7 @@ fn what_fails_is_dropped_and_the_rest_goes_on() {
     assert_eq!(groups.len(), 1);
     assert_eq!((groups[0].episodes.len(), lost.dropped.episodes, lost.groups), (3, 3, 1));
     assert!(lost.dropped.first.unwrap().contains("lost its voice"));
-    let reference = trainer.weights.trained.flat.copy();
+    let reference = trainer.weights.trained.buffer.copy();
     let methods: [(Box<dyn Method>, AgentSpec); 2] =
         [(Box::new(Grpo::Grpo), flat()), (Box::new(BEST), himac())];
     for (mut method, agent) in methods {
@@ -151,7 +151,7 @@ fn five_gradients_that_are_not_finite_end_the_run() {
     let fixture = Fixture::new();
     let mut trainer = fixture.warm();
     let pool = Echoes.tasks("all").unwrap();
-    let before = trainer.weights.trained.flat.copy();
+    let before = trainer.weights.trained.buffer.copy();
     // An infinite KL weight makes every loss infinite from the first step on.
     let config = OnlineConfig { kl: f64::INFINITY, ..config(9.0) };
     let reference = &before * 0.5;
@@ -167,7 +167,7 @@ fn five_gradients_that_are_not_finite_end_the_run() {
     .unwrap_err();
     assert!(matches!(error, AlgoError::NotFinite { times: 5, .. }), "{error}");
     assert_eq!(
-        Vec::<f32>::try_from(&trainer.weights.trained.flat).unwrap(),
+        Vec::<f32>::try_from(&trainer.weights.trained.buffer).unwrap(),
         Vec::<f32>::try_from(&before).unwrap()
     );
 }

@@ -158,7 +158,7 @@ fn gradients_are_finite_differences() {
     }
 }
 
-fn flat(mut matrices: Matrices) -> Vec<f32> {
+fn in_order(mut matrices: Matrices) -> Vec<f32> {
     values(&mut matrices).into_iter().map(|value| *value).collect()
 }
 
@@ -197,7 +197,7 @@ proptest! {
             let mut scorer = Scorer::with_arch(arch, weights(&shape, 6));
             close(&scorer.logprobs(&view).unwrap(), &expected, "log-probabilities");
             scorer.backward(&d).unwrap();
-            close(&flat(scorer.gradient()), &flat(alone.gradient()), "gradient");
+            close(&in_order(scorer.gradient()), &in_order(alone.gradient()), "gradient");
         }
     }
 }

@@ -190,7 +190,7 @@ mod tests {
         let factors = Factors::collect(&words, parts);
         let config = ModelConfig::new(tiny(), words.len(), factors.len()).unwrap();
         let weights = Weights::init(&config, 1, Device::Cpu);
-        let before = weights.trained.flat.copy();
+        let before = weights.trained.buffer.copy();
         let row = |tensor: &Tensor, index: i64| values(&tensor.get(index));
         for _ in 0..2 {
             let tensors: HashMap<String, Tensor> = export(&weights, &factors).into_iter().collect();
@@ -201,7 +201,7 @@ mod tests {
             for (found, expected) in row(table, 0).into_iter().zip(values(&mug_1)) {
                 assert!((found - expected).abs() < 1e-6, "{found} for {expected}");
             }
-            assert!(weights.trained.flat.equal(&before));
+            assert!(weights.trained.buffer.equal(&before));
         }
     }
 }

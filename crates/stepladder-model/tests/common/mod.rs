@@ -42,7 +42,7 @@ pub(crate) fn random(shape: Shape, factors: &Factors, seed: u64) -> Weights {
     let mut weights = Weights::init(&config, seed, Device::Cpu);
     let mut rng = stream(seed, "test-noise", &[]);
     let noise: Vec<f32> = (0..weights.trained.count()).map(|_| rng.random_range(-0.25..0.25)).collect();
-    weights.trained.flat = &weights.trained.flat + Tensor::from_slice(&noise);
+    weights.trained.buffer = &weights.trained.buffer + Tensor::from_slice(&noise);
     weights
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn weights(kv_heads: i64, seed: u64) -> Weights {
 }
 
 pub(crate) fn decoder_of(weights: &Weights, factors: &Factors) -> Decoder {
-    Frame::new(weights, factors, Kind::Float).decoder(&weights.trained.flat)
+    Frame::new(weights, factors, Kind::Float).decoder(&weights.trained.buffer)
 }
 
 pub(crate) fn decoder(weights: &Weights) -> Decoder {

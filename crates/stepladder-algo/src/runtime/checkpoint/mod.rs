@@ -173,8 +173,8 @@ fn weights_of_full_copy(
         return Err(fail(&path, format!("it has {factors} factors, but its model has {}", model.factors)));
     }
     let layout = Layout::new(&config);
-    let flat = tensors.take("parameters", &[layout.total()])?;
-    let weights = Weights::new(Params { layout, flat }, BTreeMap::new())?;
+    let buffer = tensors.take("parameters", &[layout.total()])?;
+    let weights = Weights::new(Params { layout, buffer }, BTreeMap::new())?;
     // This version has no checksums. Both copies were written from the same values; sums of factors may differ by rounding.
     let path = directory.join(model::WEIGHTS);
     let copy = model::read_tensors(&path)?;
