@@ -34,10 +34,10 @@ pub struct Block {
 pub struct OfflineBatch {
     /// Prompts with replies: `[B, T]`.
     pub block: Block,
-    /// Flat positions in `block` of the vectors that the losses read, ascending: from the last prompt token to the last reply
+    /// Row-major positions in `block` of the vectors that the losses read, ascending: from the last prompt token to the last reply
     /// token of every row; `[N + B]`.
     pub positions: Vec<i64>,
-    /// Flat positions of the reply tokens: `[N]`.
+    /// Row-major positions of the reply tokens: `[N]`.
     pub targets: Vec<i64>,
     /// Index into `positions` of the token that predicts each target: `[N]`.
     pub before: Vec<i64>,
@@ -51,7 +51,7 @@ pub struct OfflineBatch {
     pub actions: Vec<i64>,
     /// Next prompts: `[M, T']`.
     pub next: Block,
-    /// Flat positions of their last tokens: `[M]`.
+    /// Row-major positions of their last tokens: `[M]`.
     pub next_ends: Vec<i64>,
     /// Rows by level.
     pub levels: PerLevel<LevelRows>,
