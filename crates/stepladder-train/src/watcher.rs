@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde_json::Value;
 use stepladder_algo::AlgoError;
 use stepladder_algo::runtime::checkpoint;
-use stepladder_algo::runtime::metrics::Metrics;
+use stepladder_algo::runtime::metrics::{Metrics, RENAMED};
 use stepladder_algo::runtime::observer::{Observer, StepReport};
 use stepladder_algo::runtime::progress::Progress;
 use stepladder_algo::runtime::trainer::Trainer;
@@ -33,11 +33,11 @@ fn played(values: &[(&'static str, f64)]) -> String {
     let value =
         |name: &str| values.iter().find(|(known, _)| *known == name).map_or(f64::NAN, |(_, value)| *value);
     let mut text = format!(
-        "iteration {:.0} success {:.2} return {:.2} flat {:.2} kl {:.4}",
+        "iteration {:.0} success {:.2} return {:.2} degenerate {:.2} kl {:.4}",
         value("iteration"),
         value("train/success"),
         value("train/return"),
-        value("flat_groups"),
+        value("degenerate_groups"),
         value("kl"),
     );
     if value("blueprint/subgoals").is_finite() {
@@ -46,8 +46,8 @@ fn played(values: &[(&'static str, f64)]) -> String {
     text
 }
 
-/// Removes the lines of a metrics file after `step`: their work was lost in a kill and is repeated. Returns the number of probes
-/// in the remaining lines.
+/// Removes the lines of a metrics file after `step`: their work was lost in a kill and is repeated. The remaining lines have the
+/// present names of metrics, like the lines that follow them. Returns the number of their probes.
 pub(crate) fn trim_metrics(path: &Path, step: u64) -> Result<u32> {
     if !path.exists() {
         return Ok(0);
@@ -61,14 +61,21 @@ pub(crate) fn trim_metrics(path: &Path, step: u64) -> Result<u32> {
         if value["step"].as_u64().is_some_and(|at| at <= step) {
             // The probe before the first step is not one of those that are spread over a phase.
             probes += u32::from(value.get(PROBE).is_some() && value["step"] != 0);
-            kept.push_str(line);
+            kept.push_str(&renamed(line));
             kept.push('\n');
         }
     }
-    if kept.len() != text.len() {
+    if kept != text {
         replace_file(path, &kept)?;
     }
     Ok(probes)
+}
+
+/// Returns a metrics line with the present names.
+fn renamed(line: &str) -> String {
+    RENAMED.iter().fold(line.to_owned(), |line, (old, new)| {
+        line.replace(&format!("\"{old}\":"), &format!("\"{new}\":"))
+    })
 }
 
 /// State at the last metrics line.

@@ -7,6 +7,7 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::{files, folder, ok};
+use serde_json::Value;
 
 const AGENTS: [&str; 2] = ["offline_ac", "ppo"];
 const LAST: &str = "checkpoints/step-00000004";
@@ -49,11 +50,16 @@ fn a_run_of_an_earlier_version_is_continued_bit_for_bit() {
         let [then, now] =
             [fixture(), folder.join("old")].map(|run| fs_err::read_to_string(run.join(&table)).unwrap());
         let success = |text: &str| {
-            let value: serde_json::Value = serde_json::from_str(text).unwrap();
+            let value: Value = serde_json::from_str(text).unwrap();
             (value["success"].clone(), value["mean_steps"].clone(), value["tokens_per_step"].clone())
         };
         assert_eq!(success(&then), success(&now), "{table}");
     }
+    // The lines of both versions have one name of the metric that was renamed since.
+    let metrics = fs_err::read_to_string(folder.join("old/ppo/metrics.jsonl")).unwrap();
+    let lines: Vec<Value> = metrics.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.iter().map(|line| &line["step"]).collect::<Vec<_>>(), [2, 4]);
+    assert!(lines.iter().all(|line| line["degenerate_groups"] == 0.0 && line.get("flat_groups").is_none()));
 }
 
 #[test]
@@ -63,9 +69,13 @@ fn a_run_of_an_earlier_version_is_evaluated_and_shown() {
     copy(folder, |_| false);
     for agent in ["step_hrl", "offline_ac", "flat", "ppo"] {
         let found = ok(folder, &["evaluate", "old", "--agent", agent, "--episodes", "1", "--json"]);
-        let found: serde_json::Value = serde_json::from_str(&found).unwrap();
+        let found: Value = serde_json::from_str(&found).unwrap();
         assert_eq!((&found["env"], &found["n"]), (&"sokoban".into(), &1.into()), "{agent}");
     }
+    assert!(fs_err::read_to_string(folder.join("old/ppo/metrics.jsonl")).unwrap().contains("flat_groups"));
+    ok(folder, &["curves", "old", "-o", "curves"]);
+    let curves = fs_err::read_to_string(folder.join("curves.md")).unwrap();
+    assert!(curves.lines().any(|line| line.starts_with("| ppo |")), "{curves}");
     let shown = ok(folder, &["config", "show", "old"]);
     let line =
         |key: &str| shown.lines().find(|line| line.contains(key)).map(str::to_owned).unwrap_or_default();

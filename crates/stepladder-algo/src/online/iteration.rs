@@ -65,7 +65,7 @@ impl Stats {
             ("train/return", mean(self.returned, self.episodes)),
             ("train/steps", mean(self.steps as f64, self.episodes)),
             ("invalid", mean(self.invalid as f64, self.steps)),
-            ("flat_groups", mean(self.degenerate as f64, self.groups)),
+            ("degenerate_groups", mean(self.degenerate as f64, self.groups)),
             ("pg_loss", self.sums.pg_loss / updates),
             ("kl", self.sums.kl / updates),
             ("clip_frac", self.sums.clipped / self.sums.tokens.max(1) as f64),

@@ -63,7 +63,7 @@ pub const METRICS: &[(&str, &str, &str)] = &[
     ("train/return", "", "mean return of the iteration's episodes, without penalties"),
     ("train/steps", "", "mean steps of the iteration's episodes"),
     ("invalid", "", "fraction of steps with an unreadable reply or an unknown action"),
-    ("flat_groups", "", "fraction of groups with equal returns, which give zero advantages"),
+    ("degenerate_groups", "", "fraction of groups with equal returns, which give zero advantages"),
     ("pg_loss", "", "policy-gradient part of the loss, mean over the iteration's optimiser steps"),
     (
         "kl",
@@ -90,6 +90,9 @@ pub const METRICS: &[(&str, &str, &str)] = &[
     ("probe/score", "", "mean score of a probe's episodes"),
     ("probe/success", "", "fraction of a probe's episodes that were solved"),
 ];
+
+/// Metrics that earlier versions wrote under another name: that name, present name.
+pub const RENAMED: &[(&str, &str)] = &[("flat_groups", "degenerate_groups")];
 
 /// Log files of one run.
 #[derive(Debug)]
