@@ -41,7 +41,7 @@ fn main() -> Result<(), AlgoError> {
         of_word: (0..VOCAB).map(|word| if word % 2 == 0 { vec![word % 6, 5] } else { vec![] }).collect(),
     };
     let config = ModelConfig::new(shape, VOCAB as usize, factors.len())?;
-    let mut weights = Weights::init(&config, SEED, Device::Cpu);
+    let mut weights = Weights::init(&config, SEED, Device::Cpu).with_factors(factors)?;
     // Gains other than 1, and matrices large enough for every non-linearity to have an effect.
     let mut rng = stream(SEED, "export-noise", &[]);
     let noise: Vec<f32> = (0..weights.trained.count()).map(|_| rng.random_range(-0.25..0.25)).collect();
@@ -49,7 +49,7 @@ fn main() -> Result<(), AlgoError> {
     let bare = CompactWords::new(Arc::new(Plain), Budgets::default());
     let words: Vec<String> = (bare.vocab()..VOCAB as usize).map(|word| format!("w{word:02}")).collect();
     let encoder = bare.with_words(words.iter().map(String::as_str));
-    checkpoint::save(&directory, &weights, &factors, &encoder)?;
+    checkpoint::save(&directory, &weights, &encoder)?;
 
     let mut rng = stream(SEED, "export-rows", &[]);
     let rows: Vec<_> = (0..8)

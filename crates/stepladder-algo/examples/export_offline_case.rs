@@ -12,7 +12,7 @@ use stepladder_algo::runtime::optimiser::AdamWConfig;
 use stepladder_core::codec::Plain;
 use stepladder_core::seed::stream;
 use stepladder_data::{Budgets, CompactWords, Level, PromptEncoder};
-use stepladder_model::{Factors, ModelConfig, Shape, Weights, checkpoint};
+use stepladder_model::{ModelConfig, Shape, Weights, checkpoint};
 use tch::{Device, Tensor};
 
 const SEED: u64 = 31;
@@ -86,7 +86,7 @@ fn main() -> Result<(), AlgoError> {
     let bare = CompactWords::new(Arc::new(Plain), Budgets::default());
     let words: Vec<String> = (bare.vocab()..VOCAB as usize).map(|word| format!("w{word:02}")).collect();
     let encoder = bare.with_words(words.iter().map(String::as_str));
-    checkpoint::save(&directory, &weights, &Factors::collect(encoder.words(), |_| vec![]), &encoder)?;
+    checkpoint::save(&directory, &weights, &encoder)?;
 
     let adam = AdamWConfig { beta1: 0.9, beta2: 0.98, eps: 1e-4, weight_decay: 0.05, clip: 0.05 };
     // Target networks differ from the critics, so that reading the wrong network is visible.

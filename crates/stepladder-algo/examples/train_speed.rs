@@ -67,12 +67,12 @@ fn main() -> Result<(), stepladder_algo::AlgoError> {
         of_word: (0..vocab).map(|n| vec![n % 150, 150 + n % 50]).collect(),
     };
     let config = ModelConfig::new(shape, vocab as usize, factors.len())?;
-    let weights = Weights::init(&config, 0, Device::Cpu);
+    let weights = Weights::init(&config, 0, Device::Cpu).with_factors(factors)?;
     let adam = AdamWConfig { beta1: 0.9, beta2: 0.98, eps: 1e-8, weight_decay: 0.05, clip: 1.0 };
     println!("{} parameters", weights.trained.count());
     let identity = Identity { agent: String::new(), style: String::new(), data: String::new() };
-    let mut trainer = Trainer::new(weights, factors, adam, identity);
-    let pool = Workers::cloning(workers as usize, &trainer.weights, &trainer.factors, Kind::Float);
+    let mut trainer = Trainer::new(weights, adam, identity);
+    let pool = Workers::cloning(workers as usize, &trainer.weights, Kind::Float);
     let config = BcConfig {
         learning_rate: 1e-3,
         schedule: Schedule::Cosine,
@@ -110,8 +110,7 @@ fn main() -> Result<(), stepladder_algo::AlgoError> {
     };
     let identity = trainer.identity.clone();
     let mut trainer = offline_ac::start(trainer, adam, identity, 0);
-    let learners =
-        offline_ac::workers(workers as usize, &trainer.weights, &trainer.factors, &config, Kind::Float);
+    let learners = offline_ac::workers(workers as usize, &trainer.weights, &config, Kind::Float);
     let mut last = Last(None);
     offline_ac::train(&config, &rows, (0, 0), &mut trainer, &learners, &AtomicBool::new(false), &mut last)?;
     print("offline actor-critic", &last);

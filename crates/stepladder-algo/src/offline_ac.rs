@@ -27,7 +27,7 @@ use std::sync::atomic::AtomicBool;
 use stepladder_core::Role;
 use stepladder_data::offline_batch::collate;
 use stepladder_data::{Level, OfflineRow, PerLevel};
-use stepladder_model::{Factors, Params, Weights};
+use stepladder_model::{Params, Weights};
 use tch::{Kind, TchError, Tensor};
 
 use crate::AlgoError;
@@ -57,7 +57,7 @@ pub use workers::OfflineWorkers;
 /// progress.
 pub fn start(from: Trainer, optimiser: AdamWConfig, identity: Identity, seed: u64) -> Trainer {
     let critic = critics::start(&from.weights.trained, seed, optimiser);
-    let mut trainer = Trainer::new(from.weights, from.factors, optimiser, identity);
+    let mut trainer = Trainer::new(from.weights, optimiser, identity);
     trainer.nets.insert(CRITIC, critic);
     trainer
 }
@@ -112,14 +112,8 @@ pub fn losses(
 }
 
 /// Starts `count` workers for a model like `weights` with matrix products in `dtype`; critics compute in f32.
-pub fn workers(
-    count: usize,
-    weights: &Weights,
-    factors: &Factors,
-    config: &OfflineConfig,
-    dtype: Kind,
-) -> OfflineWorkers {
-    OfflineWorkers::new(count, weights, factors, (config, dtype), losses)
+pub fn workers(count: usize, weights: &Weights, config: &OfflineConfig, dtype: Kind) -> OfflineWorkers {
+    OfflineWorkers::new(count, weights, (config, dtype), losses)
 }
 
 /// Splits a step into parts that are normalised separately: the whole step, or its micro-steps with equal parts of each level.

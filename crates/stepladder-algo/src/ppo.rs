@@ -44,8 +44,7 @@ impl Method for Ppo {
             trainer.nets.insert(VALUE, net);
         }
         trainer.nets.get(VALUE, value::count(&trainer.weights.trained.layout))?;
-        self.values =
-            Some(ValueWorkers::new(rollouts.workers, &trainer.weights, &trainer.factors, rollouts.dtype));
+        self.values = Some(ValueWorkers::new(rollouts.workers, &trainer.weights, rollouts.dtype));
         Ok(())
     }
 

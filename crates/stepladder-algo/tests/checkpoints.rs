@@ -37,8 +37,7 @@ impl Saved {
         optimiser.second = params.buffer.square();
         let progress = Progress { step: 7, seconds: 1.25, ..Progress::start() };
         let identity = Identity { agent: "test".into(), style: "test-v1".into(), data: "0".into() };
-        let trainer =
-            Trainer { optimiser, progress, ..Trainer::new(weights(&params), factors(), OPTIMISER, identity) };
+        let trainer = Trainer { optimiser, progress, ..Trainer::new(weights(&params), OPTIMISER, identity) };
         let place = save(folder.path(), &trainer, &encoder(), 1).unwrap();
         Self { _folder: folder, trainer, place }
     }
@@ -136,8 +135,8 @@ fn the_first_version_still_loads() {
     };
     assert!(tensors(&loaded) == tensors(&saved.trainer));
     assert_eq!(
-        (&loaded.progress, &loaded.identity, &loaded.factors),
-        (&saved.trainer.progress, &saved.trainer.identity, &saved.trainer.factors)
+        (&loaded.progress, &loaded.identity, loaded.weights.factors()),
+        (&saved.trainer.progress, &saved.trainer.identity, saved.trainer.weights.factors())
     );
     // Without checksums, the exported copy is compared with the trainer's.
     let exported = saved.place.join("model.safetensors");

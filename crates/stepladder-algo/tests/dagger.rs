@@ -53,7 +53,7 @@ impl Rounds for Recorded {
 
 fn fresh() -> Trainer {
     let identity = Identity { agent: "test".into(), style: "test-v1".into(), data: "0".into() };
-    Trainer::new(weights(&params(shape(), &factors(), 1)), factors(), ADAM, identity)
+    Trainer::new(weights(&params(shape(), &factors(), 1)), ADAM, identity)
 }
 
 #[test]

@@ -227,7 +227,7 @@ fn a_batch_without_tokens_has_loss_and_gradient_zero() {
 fn the_trained_path_equals_the_textbook_loss() {
     let factors = factors();
     let params = params(shape(), &factors, 1);
-    let decoder = Frame::new(&weights(&params), &factors, Kind::Float).decoder(&params.buffer);
+    let decoder = Frame::new(&weights(&params), Kind::Float).decoder(&params.buffer);
     for seed in 0..5 {
         let mut rows = rows(seed, 9);
         // The textbook form has one reply per row, with weight 1.

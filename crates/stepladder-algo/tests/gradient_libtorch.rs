@@ -140,11 +140,11 @@ fn check(
     factors: &Factors,
     reduction: Reduction,
     rows: &[Row],
-    way: impl Fn(&Params, &Factors, Batch) -> (f64, Params),
+    way: impl Fn(&Params, Batch) -> (f64, Params),
 ) -> Result<f64, String> {
     let params = params(shape, factors, 3);
     let batch = collate_all(&rows.iter().collect::<Vec<_>>(), PAD, reduction);
-    let (found, gradient) = way(&params, factors, batch);
+    let (found, gradient) = way(&params, batch);
     let reference = Reference::new(&params, factors);
     let expected = reference.loss(rows, reduction);
     expected.backward();
@@ -162,9 +162,7 @@ fn check(
 
 fn checked(what: &str, shape: &Shape, factors: &Factors) {
     for reduction in REDUCTIONS {
-        let by_libtorch = |params: &Params, factors: &Factors, batch: Batch| {
-            gradient_of(params, factors, vec![batch], 1, weighted_nll)
-        };
+        let by_libtorch = |params: &Params, batch: Batch| gradient_of(params, vec![batch], 1, weighted_nll);
         for (way, result) in [
             ("libtorch", check(shape.clone(), factors, reduction, &rows(11, 9), by_libtorch)),
             ("the CPU's own", check(shape.clone(), factors, reduction, &rows(11, 9), gradient)),
@@ -222,9 +220,7 @@ fn flipped_gradient(decoder: &Decoder, batch: &Batch, device: Device) -> Result<
 fn mistakes_do_not_pass() {
     let rows = rows(11, 9);
     let fails = |rows: &[Row], loss: Loss, shape: Shape| {
-        let way = |params: &Params, factors: &Factors, batch: Batch| {
-            gradient_of(params, factors, vec![batch], 1, loss)
-        };
+        let way = |params: &Params, batch: Batch| gradient_of(params, vec![batch], 1, loss);
         check(shape, &factors(), Reduction::RowMean, rows, way).unwrap_err()
     };
     assert!(fails(&rows, flipped, shape()).starts_with("loss"));
@@ -233,7 +229,7 @@ fn mistakes_do_not_pass() {
     // The other reduction on the same rows.
     let params = params(shape(), &factors(), 3);
     let batch = collate_all(&rows.iter().collect::<Vec<_>>(), PAD, Reduction::TokenMean);
-    let (_, gradient) = gradient_of(&params, &factors(), vec![batch], 1, weighted_nll);
+    let (_, gradient) = gradient_of(&params, vec![batch], 1, weighted_nll);
     let reference = Reference::new(&params, &factors());
     reference.loss(&rows, Reduction::RowMean).backward();
     let expected: Vec<(String, Tensor)> =

@@ -36,7 +36,7 @@ impl Same {
     }
 
     fn of_batch(&self, batch: Batch) -> (f64, Params) {
-        gradient(&self.params, &factors(), batch)
+        gradient(&self.params, batch)
     }
 
     fn same(&self, what: &str, found: &(f64, Params), expected: &(f64, Params)) -> Result<(), String> {
@@ -153,7 +153,7 @@ fn the_number_of_workers_changes_nothing() {
                     .map(|share| collate(share, PAD, reduction))
                     .collect();
                 assert_eq!(batches.len(), workers);
-                gradient_of(&same.params, &factors(), batches, workers, weighted_nll)
+                gradient_of(&same.params, batches, workers, weighted_nll)
             };
             let one = of(1);
             for workers in [2, 3] {

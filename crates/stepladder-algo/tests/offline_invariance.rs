@@ -45,7 +45,7 @@ impl Same {
     }
 
     fn of(&self, config: &OfflineConfig, rows: &[OfflineRow], workers: usize) -> StepGradients {
-        let learners = start_workers(workers, &weights(&self.params), &factors(), config, Kind::Float);
+        let learners = start_workers(workers, &weights(&self.params), config, Kind::Float);
         gradients(config, rows.iter().collect(), PAD, (&self.params, &self.critics), true, &learners).unwrap()
     }
 }
@@ -159,7 +159,7 @@ fn equal_advantages_make_it_behaviour_cloning() {
     let rows = offline_rows(6, 14);
     let plain: Vec<Row> = rows.iter().map(|row| row.row.clone()).collect();
     let batch = collate_all(&plain.iter().collect::<Vec<_>>(), PAD, Reduction::RowMean);
-    let (loss, cloned) = gradient(&fixed.params, &factors(), batch);
+    let (loss, cloned) = gradient(&fixed.params, batch);
     for workers in [1, 2] {
         let found = fixed.of(&offline_config(ActorMode::Awr, Mixture::Pooled), &rows, workers);
         assert!((found.actor_loss - loss).abs() < 1e-5 * loss, "{} for {loss}", found.actor_loss);
@@ -173,7 +173,7 @@ fn equal_advantages_make_it_behaviour_cloning() {
 fn the_trained_path_equals_the_textbook_losses() {
     let fixed = Same::new();
     let rows = offline_rows(8, 13);
-    let frame = Frame::new(&weights(&fixed.params), &factors(), Kind::Float);
+    let frame = Frame::new(&weights(&fixed.params), Kind::Float);
     for mode in MODES {
         for v_target_at in [VTarget::ActionEnd, VTarget::StateEnd] {
             let config = OfflineConfig { v_target_at, ..offline_config(mode, Mixture::Levels) };

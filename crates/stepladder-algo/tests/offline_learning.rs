@@ -100,7 +100,7 @@ fn identity() -> Identity {
 
 fn fresh() -> Trainer {
     let params = params(shape(), &factors(), 3);
-    let cloned = Trainer::new(weights(&params), factors(), ADAM, identity());
+    let cloned = Trainer::new(weights(&params), ADAM, identity());
     start(cloned, ADAM, identity(), 1)
 }
 
@@ -110,7 +110,7 @@ fn run(config: &OfflineConfig, trainer: &mut Trainer) {
         .map(Level::role)
         .flat_map(|role| CHAIN.iter().map(move |edge| row(role, factor_of(role), edge)))
         .collect();
-    let learners = workers(1, &trainer.weights, &trainer.factors, config, Kind::Float);
+    let learners = workers(1, &trainer.weights, config, Kind::Float);
     let stop = AtomicBool::new(false);
     let ending = train(config, &rows, (PAD, 4), trainer, &learners, &stop, &mut Quiet).unwrap();
     assert_eq!(ending, Ending::Complete);
@@ -118,7 +118,7 @@ fn run(config: &OfflineConfig, trainer: &mut Trainer) {
 
 /// `f` with the decoder of these parameters.
 fn with_decoder<T>(params: &Params, f: impl FnOnce(&Decoder) -> T) -> T {
-    let frame = Frame::new(&weights(params), &factors(), Kind::Float);
+    let frame = Frame::new(&weights(params), Kind::Float);
     f(&frame.decoder(&params.buffer))
 }
 
@@ -199,7 +199,7 @@ fn the_actor_prefers_what_was_better_than_expected() {
     // The levels share prompts and prefer different replies, so only one level is trained.
     let mut alone = fresh();
     let rows: Vec<OfflineRow> = CHAIN.iter().map(|edge| row(Role::Planner, 1.0, edge)).collect();
-    let learners = workers(2, &alone.weights, &alone.factors, &config, Kind::Float);
+    let learners = workers(2, &alone.weights, &config, Kind::Float);
     let stop = AtomicBool::new(false);
     train(&config, &rows, (PAD, 4), &mut alone, &learners, &stop, &mut Quiet).unwrap();
     with_decoder(&alone.weights.trained, |decoder| {

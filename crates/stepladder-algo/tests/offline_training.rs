@@ -40,7 +40,7 @@ fn cloned() -> Trainer {
     optimiser.first = params.buffer.ones_like();
     let progress =
         Progress { step: 40, epoch: 2, cursor: 3, seconds: 9.0, tokens: 1000, ..Progress::start() };
-    Trainer { optimiser, progress, ..Trainer::new(weights(&params), factors(), ADAM, identity("bc")) }
+    Trainer { optimiser, progress, ..Trainer::new(weights(&params), ADAM, identity("bc")) }
 }
 
 fn critic(trainer: &Trainer) -> &Net {
@@ -76,7 +76,7 @@ fn run(
     workers: usize,
     stop_after: Option<u64>,
 ) -> Result<(Ending, Vec<StepReport>), AlgoError> {
-    let learners = start_workers(workers, &trainer.weights, &trainer.factors, config, Kind::Float);
+    let learners = start_workers(workers, &trainer.weights, config, Kind::Float);
     let stop = AtomicBool::new(false);
     let mut watch = Watch { reports: Vec::new(), stop_after, stop: &stop };
     let ending = train(config, rows, (PAD, 4), trainer, &learners, &stop, &mut watch)?;
@@ -238,7 +238,7 @@ fn a_step_is_the_average_of_its_micro_steps() {
     let mut trainer = fresh();
     let (_, reports) = run(&config, &rows, &mut trainer, 2, None).unwrap();
     let begin = fresh();
-    let learners = start_workers(1, &begin.weights, &begin.factors, &config, Kind::Float);
+    let learners = start_workers(1, &begin.weights, &config, Kind::Float);
     let plan = stepladder_algo::runtime::plan::BatchPlan {
         mixture: Mixture::Levels,
         batch_tokens: 0,
@@ -272,7 +272,7 @@ fn model_and_critics_are_clipped_together_and_step_with_rates_of_their_own() {
         ..schedule(1, ActorMode::Awr, Mixture::Pooled)
     };
     let begin = fresh();
-    let learners = start_workers(1, &begin.weights, &begin.factors, &config, Kind::Float);
+    let learners = start_workers(1, &begin.weights, &config, Kind::Float);
     let start_critic = critic(&begin);
     let found = gradients(
         &config,

@@ -100,7 +100,7 @@ fn masks_isolate_the_roles() {
     let jobs = stepladder_rollout::Job::each(&pool[..6]);
     let sampled = Sampled { temperature: 1.0, only: None };
     let (episodes, _) = rollouts.play(&trainer, &jobs, sampled, 0).unwrap();
-    let learners = SurrogateWorkers::new(2, &trainer.weights, &trainer.factors, Kind::Float, 1.0);
+    let learners = SurrogateWorkers::new(2, &trainer.weights, Kind::Float, 1.0);
     let rule = SurrogateRule { clip_low: 0.2, clip_high: 0.2, beta: 0.01 };
     let gradient = |episodes: &[stepladder_core::trace::Episode], role: Role| -> Vec<f32> {
         let samples: Vec<Sample> = episodes
@@ -197,9 +197,8 @@ fn workers_and_chunks_change_no_gradient() {
         .collect();
     let rule = SurrogateRule { clip_low: 0.2, clip_high: 0.2, beta: 0.1 };
     let reference = &trainer.weights.trained.buffer * 0.9;
-    let (weights, factors) = (&trainer.weights, &trainer.factors);
-    let learners =
-        |workers, temperature| SurrogateWorkers::new(workers, weights, factors, Kind::Float, temperature);
+    let weights = &trainer.weights;
+    let learners = |workers, temperature| SurrogateWorkers::new(workers, weights, Kind::Float, temperature);
     for aggregate in [Aggregate::TokenMean, Aggregate::SeqMeanTokenMean, Aggregate::SeqMeanTokenSum] {
         let of = |workers: usize, tokens: usize, reversed: bool| {
             let learners = learners(workers, 1.0);
@@ -286,7 +285,7 @@ fn the_critic_is_the_same_without_libtorch() {
     let adamw = trainer.optimiser.config;
     let config = config(1.0);
     let [(found, native), (expected, libtorch)] = [false, true].map(|libtorch| {
-        let values = ValueWorkers::new(2, &trainer.weights, &trainer.factors, Kind::Float);
+        let values = ValueWorkers::new(2, &trainer.weights, Kind::Float);
         let values = if libtorch { values.with_libtorch() } else { values };
         let mut net = value::start(&trainer.weights.trained, adamw);
         // A head other than zero, so that gradients reach the transformer.

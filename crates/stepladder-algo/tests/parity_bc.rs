@@ -19,7 +19,7 @@ use stepladder_data::Batch;
 use stepladder_data::batch::{Reduction, collate_all};
 use stepladder_data::rows::{Row, Span};
 use stepladder_data::tokenizer::WordTokenizer;
-use stepladder_model::{Decoder, Factors, Params, checkpoint};
+use stepladder_model::{Decoder, Params, checkpoint};
 use tch::{Device, Kind, Tensor};
 
 struct Fixture {
@@ -110,8 +110,7 @@ impl Fixture {
 
     /// Loss and gradient of `loss` against PyTorch's.
     fn check(&self, loss: Loss) -> Result<f64, String> {
-        let (found, gradient) =
-            gradient_of(&self.params, &Factors::default(), vec![self.batch(Reduction::RowMean)], 1, loss);
+        let (found, gradient) = gradient_of(&self.params, vec![self.batch(Reduction::RowMean)], 1, loss);
         let expected = self.meta["loss_row_mean"].as_f64().unwrap();
         compare("loss", &Tensor::from(found), &Tensor::from(expected), self.tolerance("loss", "relative"))?;
         let tolerance = self.tolerance("gradient", "relative_to_largest_entry");
@@ -123,13 +122,8 @@ impl Fixture {
 fn loss_and_gradients_are_pytorchs() {
     let fixture = fixture();
     println!("worst relative error {:.1e}", fixture.check(weighted_nll).unwrap());
-    let (token_mean, _) = gradient_of(
-        &fixture.params,
-        &Factors::default(),
-        vec![fixture.batch(Reduction::TokenMean)],
-        1,
-        weighted_nll,
-    );
+    let (token_mean, _) =
+        gradient_of(&fixture.params, vec![fixture.batch(Reduction::TokenMean)], 1, weighted_nll);
     let expected = Tensor::from(fixture.meta["loss_token_mean"].as_f64().unwrap());
     let tolerance = fixture.tolerance("loss", "relative");
     compare("token mean", &Tensor::from(token_mean), &expected, tolerance).unwrap();
@@ -158,7 +152,7 @@ fn adamw_makes_pytorchs_steps() {
     let fixture = fixture();
     let (mut optimiser, rate) = fixture.optimiser();
     let mut params = Params { layout: fixture.params.layout.clone(), buffer: fixture.params.buffer.copy() };
-    let workers = Workers::new(1, &common::weights(&params), &Factors::default(), Kind::Float, weighted_nll);
+    let workers = Workers::new(1, &common::weights(&params), Kind::Float, weighted_nll);
     let losses = fixture.meta["losses"].as_array().unwrap();
     assert_eq!(losses.len(), 5);
     for (index, loss) in losses.iter().enumerate() {
@@ -187,7 +181,7 @@ fn other_optimisers_do_not_pass() {
     let fixture = fixture();
     let gradient = {
         let batch = fixture.batch(Reduction::RowMean);
-        gradient_of(&fixture.params, &Factors::default(), vec![batch], 1, weighted_nll).1.buffer
+        gradient_of(&fixture.params, vec![batch], 1, weighted_nll).1.buffer
     };
     let theirs = fixture.updates(&fixture.expected("after_1"));
     let tolerance = fixture.tolerance("after_1", "relative_to_largest_update");

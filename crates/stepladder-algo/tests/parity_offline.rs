@@ -23,7 +23,7 @@ use stepladder_algo::runtime::trainer::{Identity, Trainer};
 use stepladder_core::reply::Profile;
 use stepladder_data::OfflineRow;
 use stepladder_data::rows::{Row, Span};
-use stepladder_model::{Factors, Params, checkpoint};
+use stepladder_model::{Params, checkpoint};
 use tch::{Device, Kind, Tensor};
 
 struct Fixture {
@@ -108,7 +108,7 @@ impl Fixture {
         let weights = checkpoint::load(&self.directory, &BTreeSet::new(), Device::Cpu).unwrap();
         let adam: AdamWConfig = of_json(&self.case["optimiser"]);
         let identity = Identity { agent: "test".into(), style: "test".into(), data: "0".into() };
-        let cloned = Trainer::new(weights, Factors::default(), adam, identity.clone());
+        let cloned = Trainer::new(weights, adam, identity.clone());
         let mut trainer = start(cloned, adam, identity, 0);
         let width = trainer.weights.config().shape.width;
         let critic = trainer.nets.get_mut(CRITIC, count(width)).unwrap();
@@ -132,7 +132,7 @@ impl Fixture {
         change(&mut config, trainer.nets.get_mut(CRITIC, count(width)).unwrap());
         let begin = state(&self.trainer());
         let mut compared = Compared { fixture: self, variant, begin, worst: 0.0, failure: None };
-        let learners = start_workers(workers, &trainer.weights, &trainer.factors, &config, Kind::Float);
+        let learners = start_workers(workers, &trainer.weights, &config, Kind::Float);
         let stop = AtomicBool::new(false);
         train(&config, &self.rows(), (self.pad, 0), &mut trainer, &learners, &stop, &mut compared).unwrap();
         assert_eq!(trainer.progress.step, 5);

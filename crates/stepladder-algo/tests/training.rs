@@ -22,7 +22,7 @@ use stepladder_algo::runtime::workers::Workers;
 use stepladder_core::Role;
 use stepladder_data::batch::{Reduction, collate};
 use stepladder_data::{PromptEncoder, Row};
-use stepladder_model::{Factors, ModelConfig, Params, Weights};
+use stepladder_model::{ModelConfig, Params, Weights};
 use tch::{Device, Kind, Tensor};
 
 const OPTIMISER: AdamWConfig =
@@ -30,7 +30,7 @@ const OPTIMISER: AdamWConfig =
 
 fn trainer(params: Params) -> Trainer {
     let identity = Identity { agent: "test".into(), style: "test-v1".into(), data: "0".into() };
-    Trainer::new(weights(&params), factors(), OPTIMISER, identity)
+    Trainer::new(weights(&params), OPTIMISER, identity)
 }
 
 fn config(mixture: Mixture, steps: u64) -> BcConfig {
@@ -74,7 +74,7 @@ fn run(
     workers: usize,
     stop_after: Option<u64>,
 ) -> (Ending, Vec<f64>) {
-    let pool = Workers::cloning(workers, &trainer.weights, &trainer.factors, Kind::Float);
+    let pool = Workers::cloning(workers, &trainer.weights, Kind::Float);
     let stop = AtomicBool::new(false);
     let mut watch = Watch { losses: Vec::new(), stop_after, stop: &stop };
     let ending = train(config, rows, (PAD, 4), trainer, &pool, &stop, &mut watch).unwrap();
@@ -175,7 +175,7 @@ fn a_forgotten_moment_shows() {
 fn frozen_trainer(names: &BTreeSet<String>, dtype: Kind) -> Trainer {
     let whole = trainer(params(shape(), &factors(), 12));
     let weights = whole.weights.freeze(names, dtype).unwrap();
-    Trainer::new(weights, factors(), OPTIMISER, whole.identity)
+    Trainer::new(weights, OPTIMISER, whole.identity)
 }
 
 /// Names of everything but the second block, and of all embeddings.
@@ -194,15 +194,12 @@ fn the_rest_of_a_frozen_model_gets_the_gradient_that_it_gets_in_the_whole() {
     let batch = collate(&rows.iter().map(|row| (row, 1.0)).collect::<Vec<_>>(), PAD, Reduction::RowMean);
     for frozen in frozen_parts() {
         let (whole, part) = (trainer(params(shape(), &factors(), 12)), frozen_trainer(&frozen, Kind::Float));
-        let by_libtorch = |weights: &Weights, factors: &Factors| {
-            Workers::new(2, weights, factors, Kind::Float, weighted_nll)
-        };
-        let natively =
-            |weights: &Weights, factors: &Factors| Workers::cloning(2, weights, factors, Kind::Float);
-        for make in [&by_libtorch as &dyn Fn(&Weights, &Factors) -> Workers, &natively] {
+        let by_libtorch = |weights: &Weights| Workers::new(2, weights, Kind::Float, weighted_nll);
+        let natively = |weights: &Weights| Workers::cloning(2, weights, Kind::Float);
+        for make in [&by_libtorch as &dyn Fn(&Weights) -> Workers, &natively] {
             let gradient = |trainer: &Trainer| {
                 let trained = &trainer.weights.trained;
-                let workers = make(&trainer.weights, &trainer.factors);
+                let workers = make(&trainer.weights);
                 let (_, buffer) = workers.gradient(trained, vec![batch.clone()]).unwrap();
                 Params { layout: trained.layout.clone(), buffer }
             };

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rand::RngExt;
 use stepladder_core::seed::stream;
 use stepladder_cpu::gradient::{Branch, Scorer};
-use stepladder_model::{Device, Factors, Frame, Kind, ModelConfig, ModelError, Shape, Weights};
+use stepladder_model::{Device, Frame, Kind, ModelConfig, ModelError, Shape, Weights};
 use tch::Tensor;
 
 const ROWS: usize = 500;
@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let config = ModelConfig::new(shape, VOCAB, 0)?;
     let weights = Weights::init(&config, 1, Device::Cpu);
-    let frame = Frame::new(&weights, &Factors::default(), Kind::Float);
+    let frame = Frame::new(&weights, Kind::Float);
     let mut rng = stream(1, "example-rows", &[]);
     let rows: Vec<Vec<u32>> =
         (0..ROWS).map(|_| (0..prompt + reply).map(|_| rng.random_range(0..VOCAB as u32)).collect()).collect();

@@ -16,7 +16,6 @@ use std::collections::{BTreeMap, HashMap};
 use tch::{Device, Kind, TchError, Tensor};
 
 use crate::config::{ModelConfig, Shape};
-use crate::factors::Factors;
 use crate::params::Layout;
 use crate::weights::Weights;
 
@@ -126,13 +125,13 @@ pub struct Frame {
 impl Frame {
     /// Creates the frame of models whose trained parameters have the layout of `weights`. `dtype` is the dtype of matrix
     /// products: f32, or bf16 on devices where that is faster.
-    pub fn new(weights: &Weights, factors: &Factors, dtype: Kind) -> Self {
+    pub fn new(weights: &Weights, dtype: Kind) -> Self {
         let device = weights.device();
         let frozen = weights.frozen().iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
         Self {
             layout: weights.trained.layout.clone(),
             frozen: frozen.collect(),
-            incidence: factors.matrix(device),
+            incidence: weights.factors().matrix(device),
             rotations: rotations(&weights.config().shape, device),
             dtype,
         }

@@ -7,7 +7,6 @@ use tch::{Device, Kind};
 
 use crate::ModelError;
 use crate::decoder::{Decoder, Frame};
-use crate::factors::Factors;
 use crate::tiles::Tiles;
 use crate::weights::Weights;
 
@@ -46,13 +45,12 @@ impl Memory {
 /// From libtorch: out of memory.
 pub fn open(
     weights: &Weights,
-    factors: &Factors,
     dtype: Kind,
     workers: usize,
     prefix_bytes: usize,
 ) -> Result<Box<dyn Engine>, ModelError> {
     let device = weights.device();
-    let frame = Frame::new(weights, factors, dtype);
+    let frame = Frame::new(weights, dtype);
     let decoder = || tch::no_grad(|| frame.decoder(&weights.trained.buffer));
     if is_native(device, dtype) {
         let model = Model::new(decoder().plain()?);

@@ -44,6 +44,12 @@ impl Factors {
         self.names.len()
     }
 
+    /// Whether these are factors of a vocabulary of `vocab` words. Without factors, [`Factors::of_word`] may be empty.
+    pub fn fit(&self, vocab: i64) -> bool {
+        let known = self.of_word.iter().flatten().all(|&factor| (factor as usize) < self.len());
+        known && (self.of_word.len() as i64 == vocab || (self.is_empty() && self.of_word.is_empty()))
+    }
+
     /// Whether there are no factors.
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()

@@ -9,7 +9,6 @@ use tch::{Device, Kind};
 
 use crate::ModelError;
 use crate::engine::{self, Memory, placement};
-use crate::factors::Factors;
 use crate::weights::Weights;
 
 /// Factory of generators, used by training, probes and evaluation.
@@ -18,12 +17,7 @@ pub trait GeneratorSource: Send + Sync {
     ///
     /// # Errors
     /// [`ModelError`] if the generator cannot load the weights, for example for lack of memory.
-    fn open(
-        &self,
-        weights: &Weights,
-        factors: &Factors,
-        policy: String,
-    ) -> Result<Box<dyn Generator>, ModelError>;
+    fn open(&self, weights: &Weights, policy: String) -> Result<Box<dyn Generator>, ModelError>;
 }
 
 /// Source of generators in this process, on the device of the weights.
@@ -44,14 +38,9 @@ impl LocalSource {
 }
 
 impl GeneratorSource for LocalSource {
-    fn open(
-        &self,
-        weights: &Weights,
-        factors: &Factors,
-        policy: String,
-    ) -> Result<Box<dyn Generator>, ModelError> {
+    fn open(&self, weights: &Weights, policy: String) -> Result<Box<dyn Generator>, ModelError> {
         let Memory { prefix_bytes, remembered_tokens } = self.memory;
-        let engine = engine::open(weights, factors, self.dtype, self.workers, prefix_bytes)?;
+        let engine = engine::open(weights, self.dtype, self.workers, prefix_bytes)?;
         let local = LocalGenerator::new(engine, self.encoder.clone(), remembered_tokens, policy);
         Ok(Box::new(Blocking::new(local)))
     }

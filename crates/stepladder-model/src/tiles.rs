@@ -131,14 +131,14 @@ mod tests {
     use super::*;
     use crate::cache::generate;
     use crate::config::{ModelConfig, tiny};
-    use crate::{Factors, Frame, Weights};
+    use crate::{Frame, Weights};
 
     /// Two workers; the second call starts from prefixes that the first one cached.
     #[test]
     fn tiles_give_what_one_batch_gives() {
         let config = ModelConfig::new(tiny(), 20, 0).expect("a model");
         let weights = Weights::init(&config, 1, Device::Cpu);
-        let frame = Frame::new(&weights, &Factors::default(), Kind::Float);
+        let frame = Frame::new(&weights, Kind::Float);
         let decoder = || frame.decoder(&weights.trained.buffer);
         let mut tiles = Tiles::new(vec![decoder(), decoder()], Device::Cpu, Kind::Float, 1 << 20);
         let (mut same, mut total) = (0, 0);

@@ -6,6 +6,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::ModelError;
 use crate::config::ModelConfig;
+use crate::factors::Factors;
 use crate::params::{Layout, Params};
 
 /// All parameters of a model (docs/design.md D14).
@@ -17,15 +18,22 @@ pub struct Weights {
     /// Trained parameters. Their values may change, their layout may not.
     pub trained: Params,
     frozen: BTreeMap<String, Tensor>,
+    factors: Factors,
 }
 
 impl Weights {
-    /// Initialises all parameters from the run's `init` stream; all of them are trained.
+    /// Initialises all parameters from the run's `init` stream; all of them are trained. A model with factored embeddings also
+    /// needs [`Weights::with_factors`].
     pub fn init(config: &ModelConfig, seed: u64, device: Device) -> Self {
-        Self { trained: Params::init(config, seed, device), frozen: BTreeMap::new() }
+        Self {
+            trained: Params::init(config, seed, device),
+            frozen: BTreeMap::new(),
+            factors: Factors::default(),
+        }
     }
 
-    /// Combines trained and frozen parameters, the latter by name.
+    /// Combines trained and frozen parameters, the latter by name. A model with factored embeddings also needs
+    /// [`Weights::with_factors`].
     ///
     /// # Errors
     /// [`ModelError::Config`] unless they are exactly the parameters of the model, each once and in its shape.
@@ -51,8 +59,23 @@ impl Weights {
         }
         match found.keys().next() {
             Some(name) => Err(ModelError::Config(format!("the model has no parameter `{name}`"))),
-            None => Ok(Self { trained, frozen }),
+            None => Ok(Self { trained, frozen, factors: Factors::default() }),
         }
+    }
+
+    /// Sets the embedding factors of the words (docs/design.md D12).
+    ///
+    /// # Errors
+    /// [`ModelError::Config`] if the factors do not fit the model: another number of factors, or of words.
+    pub fn with_factors(self, factors: Factors) -> Result<Self, ModelError> {
+        let ModelConfig { vocab, factors: count, .. } = *self.config();
+        if factors.len() as i64 != count || !factors.fit(vocab) {
+            let (found, words) = (factors.len(), factors.of_word.len());
+            return Err(ModelError::Config(format!(
+                "{found} embedding factors of {words} words do not fit a model with {count} factors and {vocab} words"
+            )));
+        }
+        Ok(Self { factors, ..self })
     }
 
     /// Freezes the parameters of these names, converted to `dtype`.
@@ -60,7 +83,7 @@ impl Weights {
     /// # Errors
     /// [`ModelError::Config`] for a name that is not a trained parameter.
     pub fn freeze(self, names: &BTreeSet<String>, dtype: Kind) -> Result<Self, ModelError> {
-        let Self { trained, mut frozen } = self;
+        let Self { trained, mut frozen, factors } = self;
         for name in names {
             let tensor = trained.get(name);
             let tensor =
@@ -77,12 +100,17 @@ impl Weights {
             .map(|values| values.view([-1]))
             .collect();
         let buffer = if values.is_empty() { trained.buffer.narrow(0, 0, 0) } else { Tensor::cat(&values, 0) };
-        Self::new(Params { layout, buffer }, frozen)
+        Ok(Self { factors, ..Self::new(Params { layout, buffer }, frozen)? })
     }
 
     /// Returns the frozen parameters by name.
     pub fn frozen(&self) -> &BTreeMap<String, Tensor> {
         &self.frozen
+    }
+
+    /// Returns the embedding factors of the words; empty for a model without factored embeddings.
+    pub fn factors(&self) -> &Factors {
+        &self.factors
     }
 
     /// Returns one parameter, trained or frozen; none for an unknown name.

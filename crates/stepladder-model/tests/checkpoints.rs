@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use common::{VOCAB, decoder_of, encoder, factors, random, shape};
+use common::{VOCAB, decoder, encoder, factors, random, shape};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 use stepladder_data::PromptEncoder;
@@ -19,8 +19,8 @@ use stepladder_model::checkpoint::{
 use stepladder_model::{Factors, Shape, Weights};
 use tch::{Device, Kind, Tensor};
 
-fn logits(weights: &Weights, factors: &Factors) -> Tensor {
-    let decoder = decoder_of(weights, factors);
+fn logits(weights: &Weights) -> Tensor {
+    let decoder = decoder(weights);
     let ids: Vec<i64> = (0..34).map(|t| (7 * t + t * t) % i64::from(VOCAB)).collect();
     let hidden = decoder.hidden(&Tensor::from_slice(&ids).view([2, 17])).unwrap();
     decoder.logits(&hidden.reshape([34, -1])).unwrap()
@@ -36,17 +36,17 @@ fn a_round_trip_keeps_the_logits() {
     for (shape, factors) in heads {
         let folder = tempfile::tempdir().unwrap();
         let weights = random(shape.clone(), &factors, 1);
-        save(folder.path(), &weights, &factors, &encoder()).unwrap();
+        save(folder.path(), &weights, &encoder()).unwrap();
         let loaded = load(folder.path(), &BTreeSet::new(), Device::Cpu).unwrap();
         assert!(encoder().is_in(folder.path()).unwrap());
         assert_eq!(loaded.config().shape, shape);
         assert_eq!(loaded.config().factors, 0);
-        let (before, after) = (logits(&weights, &factors), logits(&loaded, &Factors::default()));
+        let (before, after) = (logits(&weights), logits(&loaded));
         assert!(before.std(false).double_value(&[]) > 0.1, "the model says nothing");
         assert!((&before - &after).abs().max().double_value(&[]) < 1e-5, "{shape:?}");
         // A second save and load changes no bit.
         let again = tempfile::tempdir().unwrap();
-        save(again.path(), &loaded, &Factors::default(), &encoder()).unwrap();
+        save(again.path(), &loaded, &encoder()).unwrap();
         for name in [CONFIG, GENERATION, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS] {
             let read = |folder: &Path| fs_err::read(folder.join(name)).unwrap();
             assert!(read(folder.path()) == read(again.path()), "{name}");
@@ -60,7 +60,7 @@ fn a_round_trip_keeps_every_bit() {
     for shape in [shape(2), Shape { tied: false, ..shape(1) }] {
         let folder = tempfile::tempdir().unwrap();
         let weights = random(shape, &factors(), 4);
-        save(folder.path(), &weights, &factors(), &encoder()).unwrap();
+        save(folder.path(), &weights, &encoder()).unwrap();
         let (own, shared) = (weights.get("embed.own").unwrap(), weights.get("embed.factors").unwrap());
         let factors = factors();
         let parts = Embeddings { factors: &factors, own: &own, shared: &shared };
@@ -83,7 +83,7 @@ fn a_round_trip_keeps_every_bit() {
 fn the_file_has_the_tensors_of_a_llama() {
     let folder = tempfile::tempdir().unwrap();
     let weights = random(Shape { tied: false, ..shape(2) }, &factors(), 2);
-    save(folder.path(), &weights, &factors(), &encoder()).unwrap();
+    save(folder.path(), &weights, &encoder()).unwrap();
     let bytes = fs_err::read(folder.path().join(WEIGHTS)).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let found: BTreeMap<String, Vec<usize>> =
@@ -121,7 +121,7 @@ impl Saved {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let weights = random(shape(2), &factors(), 3);
-        save(folder.path(), &weights, &factors(), &encoder()).unwrap();
+        save(folder.path(), &weights, &encoder()).unwrap();
         Self { folder, weights }
     }
 
@@ -146,7 +146,7 @@ impl Saved {
     }
 
     fn tensors(&self) -> Vec<(String, Tensor)> {
-        export(&self.weights, &factors())
+        export(&self.weights)
     }
 
     fn set_tensors(&self, tensors: &[(String, Tensor)]) {
@@ -358,6 +358,6 @@ fn a_directory_that_cannot_be_written_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing");
     let weights = random(shape(2), &factors(), 3);
-    let message = save(&missing, &weights, &factors(), &encoder()).unwrap_err().to_string();
+    let message = save(&missing, &weights, &encoder()).unwrap_err().to_string();
     assert!(message.starts_with(&missing.display().to_string()), "{message}");
 }

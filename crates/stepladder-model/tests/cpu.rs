@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{VOCAB, decoder_of, factors, random, shape};
+use common::{VOCAB, decoder, factors, random, shape};
 use rand::RngExt;
 use stepladder_core::seed::stream;
 use stepladder_cpu::{Model, Writer};
@@ -77,7 +77,7 @@ fn shapes() -> Vec<(Shape, Factors)> {
 
 #[test]
 fn what_a_model_cannot_read_is_an_error() {
-    let decoder = decoder_of(&random(shape(1), &factors(), 1), &factors());
+    let decoder = decoder(&random(shape(1), &factors(), 1));
     let most = decoder.shape().max_positions as usize;
     let row = |ids: &[i64]| tch::no_grad(|| decoder.hidden(&Tensor::from_slice(ids).unsqueeze(0)));
     let long = vec![3i64; most];
@@ -102,7 +102,7 @@ fn what_a_model_cannot_read_is_an_error() {
 fn replies_are_those_of_the_tensors() {
     let (mut same, mut total) = (0, 0);
     for (seed, (shape, factors)) in shapes().into_iter().enumerate() {
-        let decoder = decoder_of(&random(shape, &factors, seed as u64), &factors);
+        let decoder = decoder(&random(shape, &factors, seed as u64));
         let mut writer = writer(&decoder, 2);
         // The second call starts from prefixes that the first one cached.
         for call in 0..2 {

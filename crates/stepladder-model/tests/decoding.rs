@@ -6,7 +6,7 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{FIRST_WORD, VOCAB, decoder, encoder, factors, weights};
+use common::{FIRST_WORD, VOCAB, decoder, encoder, weights};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 use stepladder_core::Query;
@@ -236,7 +236,7 @@ fn tokens(completion: &Completion) -> &TurnTokens {
 
 fn generator(weights: &Weights, workers: usize) -> LocalGenerator {
     let Memory { prefix_bytes, remembered_tokens } = Memory::on(Device::Cpu);
-    let engine = open(weights, &factors(), Kind::Float, workers, prefix_bytes).unwrap();
+    let engine = open(weights, Kind::Float, workers, prefix_bytes).unwrap();
     LocalGenerator::new(engine, Arc::new(encoder()), remembered_tokens, "test".to_owned())
 }
 

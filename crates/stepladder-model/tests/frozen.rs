@@ -5,7 +5,7 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::{VOCAB, decoder_of, encoder, factors, random, shape};
+use common::{VOCAB, decoder, encoder, factors, random, shape};
 use stepladder_model::checkpoint::{load, save};
 use stepladder_model::{Decoder, Factors, Frame, Shape, Weights};
 use tch::{Device, Kind, Tensor};
@@ -41,9 +41,9 @@ fn logprobs(decoder: &Decoder) -> Tensor {
 }
 
 /// Log-probabilities, and the gradient of their sum by parameter name.
-fn learnt(weights: &Weights, factors: &Factors) -> (Tensor, Vec<(String, Tensor)>) {
+fn learnt(weights: &Weights) -> (Tensor, Vec<(String, Tensor)>) {
     let leaf = weights.trained.leaf();
-    let logprobs = logprobs(&Frame::new(weights, factors, Kind::Float).decoder(&leaf));
+    let logprobs = logprobs(&Frame::new(weights, Kind::Float).decoder(&leaf));
     let d = Tensor::from_slice(&[1.0f32, -2.0, 0.5, 0.25, 3.0, -1.0, 1.5]);
     (&logprobs * d).sum(Kind::Float).backward();
     let layout = &weights.trained.layout;
@@ -55,12 +55,12 @@ fn learnt(weights: &Weights, factors: &Factors) -> (Tensor, Vec<(String, Tensor)
 fn what_is_frozen_computes_the_same_and_gets_no_gradient() {
     for (shape, factors) in models() {
         let whole = random(shape, &factors, 6);
-        let (expected, gradients) = learnt(&whole, &factors);
+        let (expected, gradients) = learnt(&whole);
         for frozen in cases(&whole) {
             let part =
                 random(whole.config().shape.clone(), &factors, 6).freeze(&frozen, Kind::Float).unwrap();
             assert_eq!(part.frozen().len(), frozen.len());
-            let (found, own) = learnt(&part, &factors);
+            let (found, own) = learnt(&part);
             assert!(found.equal(&expected), "{frozen:?}");
             let mut rest = gradients.iter().filter(|(name, _)| !frozen.contains(name));
             for (name, gradient) in &own {
@@ -77,11 +77,11 @@ fn what_is_frozen_computes_the_same_and_gets_no_gradient() {
 #[test]
 fn frozen_parameters_may_have_another_dtype() {
     let whole = random(shape(2), &factors(), 8);
-    let before = logprobs(&decoder_of(&whole, &factors()));
+    let before = logprobs(&decoder(&whole));
     for frozen in cases(&whole) {
         let half = random(shape(2), &factors(), 8).freeze(&frozen, Kind::BFloat16).unwrap();
         assert!(half.frozen().values().all(|tensor| tensor.kind() == Kind::BFloat16));
-        let after = logprobs(&decoder_of(&half, &factors()));
+        let after = logprobs(&decoder(&half));
         assert_eq!(after.kind(), Kind::Float);
         assert!(!after.equal(&before) && after.allclose(&before, 0.1, 0.1, false), "{frozen:?}");
     }
@@ -95,7 +95,7 @@ fn a_checkpoint_gives_back_what_is_frozen_and_what_is_trained() {
         for frozen in cases(&whole) {
             let part = random(shape(2), &plain, 9).freeze(&frozen, kind).unwrap();
             let folder = tempfile::tempdir().unwrap();
-            save(folder.path(), &part, &plain, &encoder()).unwrap();
+            save(folder.path(), &part, &encoder()).unwrap();
             let again = load(folder.path(), &frozen, Device::Cpu).unwrap();
             assert!(again.trained.buffer.equal(&part.trained.buffer));
             assert_eq!(again.frozen().keys().collect::<Vec<_>>(), part.frozen().keys().collect::<Vec<_>>());
@@ -106,7 +106,7 @@ fn a_checkpoint_gives_back_what_is_frozen_and_what_is_trained() {
         }
         let part = random(shape(2), &plain, 9).freeze(&names(&whole, |name| name == "norm"), kind).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        save(folder.path(), &part, &plain, &encoder()).unwrap();
+        save(folder.path(), &part, &encoder()).unwrap();
         let refused = load(folder.path(), &BTreeSet::from(["nrom".to_owned()]), Device::Cpu).unwrap_err();
         assert!(refused.to_string().contains("no parameter `nrom`"), "{refused}");
         // Parameters in 16 bits cannot be trained.
@@ -118,6 +118,11 @@ fn a_checkpoint_gives_back_what_is_frozen_and_what_is_trained() {
 fn weights_are_the_parameters_of_their_model() {
     let whole = || random(shape(2), &factors(), 1);
     assert!(whole().freeze(&BTreeSet::from(["layers.9.qkv".to_owned()]), Kind::Float).is_err());
+    let other = Factors { names: vec!["one".to_owned()], of_word: vec![vec![0]; VOCAB as usize] };
+    for unfit in [other, Factors { of_word: vec![Vec::new(); 3], ..factors() }, Factors::default()] {
+        let refused = whole().with_factors(unfit).unwrap_err().to_string();
+        assert!(refused.contains("do not fit a model with 5 factors"), "{refused}");
+    }
     let norm = BTreeSet::from(["norm".to_owned()]);
     let part = whole().freeze(&norm, Kind::Float).unwrap();
     assert!(whole().freeze(&norm, Kind::Float).unwrap().freeze(&norm, Kind::Float).is_err());

@@ -32,11 +32,11 @@ impl Case {
         let names = (0..5).map(|name| name.to_string()).collect();
         let factors = if factored { Factors { names, of_word } } else { Factors::default() };
         let config = ModelConfig::new(shape, VOCAB as usize, factors.len()).unwrap();
-        let mut weights = Weights::init(&config, 5, Device::Cpu);
+        let mut weights = Weights::init(&config, 5, Device::Cpu).with_factors(factors).unwrap();
         let mut rng = stream(7, "test-noise", &[]);
         let noise: Vec<f32> = (0..weights.trained.count()).map(|_| rng.random_range(-0.25..0.25)).collect();
         weights.trained.buffer = &weights.trained.buffer + Tensor::from_slice(&noise);
-        let frame = Frame::new(&weights, &factors, Kind::Float);
+        let frame = Frame::new(&weights, Kind::Float);
         Self { weights, frame }
     }
 

@@ -9,14 +9,14 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use common::decoder_of;
+use common::decoder;
 use serde_json::Value;
 use stepladder_core::codec::Plain;
 use stepladder_cpu::{Model, Writer};
 use stepladder_data::words::{TOKENIZER, TOKENIZER_CONFIG};
 use stepladder_data::{Budgets, CompactWords, PromptEncoder};
+use stepladder_model::Weights;
 use stepladder_model::checkpoint::{CONFIG, GENERATION, WEIGHTS, load, save};
-use stepladder_model::{Factors, Weights};
 use stepladder_rollout::engine::Prompt;
 use tch::{Device, Tensor};
 
@@ -58,7 +58,7 @@ fn ids(value: &Value) -> Vec<u32> {
 fn logits_are_those_of_transformers() {
     for folder in fixtures() {
         let (weights, _) = loaded(&folder);
-        let decoder = decoder_of(&weights, &Factors::default());
+        let decoder = decoder(&weights);
         for case in cases(&folder) {
             let prompt: Vec<i64> = ids(&case["prompt"]).into_iter().map(i64::from).collect();
             let hidden = decoder.hidden(&Tensor::from_slice(&prompt).view([1, -1])).unwrap();
@@ -77,7 +77,7 @@ fn greedy_replies_are_those_of_transformers() {
     let mut tokens = 0;
     for folder in fixtures() {
         let (weights, encoder) = loaded(&folder);
-        let model = Model::new(decoder_of(&weights, &Factors::default()).plain().unwrap());
+        let model = Model::new(decoder(&weights).plain().unwrap());
         let mut writer = Writer::new(model, 1, 1 << 20);
         for case in cases(&folder) {
             let prompt = Prompt { ids: ids(&case["prompt"]), budget: 8, sampling: None };
@@ -98,7 +98,7 @@ fn what_is_saved_is_what_transformers_saves() {
     for folder in fixtures() {
         let (weights, encoder) = loaded(&folder);
         let saved = tempfile::tempdir().unwrap();
-        save(saved.path(), &weights, &Factors::default(), &encoder).unwrap();
+        save(saved.path(), &weights, &encoder).unwrap();
 
         let tensors = |folder: &Path| {
             let bytes = fs_err::read(folder.join(WEIGHTS)).unwrap();

@@ -67,11 +67,11 @@ impl AgentRun<'_> {
             if self.agent.algo == Algo::OfflineAc {
                 return Ok(offline_ac::start(source, config, self.identity(), self.config.seed));
             }
-            return Ok(Trainer::new(source.weights, source.factors, config, self.identity()));
+            return Ok(Trainer::new(source.weights, config, self.identity()));
         }
         let shape = &self.config.model.scratch;
-        let (weights, factors) = self.scratch.weights(shape, self.config.seed, self.device)?;
-        Ok(Trainer::new(weights, factors, config, self.identity()))
+        let weights = self.scratch.weights(shape, self.config.seed, self.device)?;
+        Ok(Trainer::new(weights, config, self.identity()))
     }
 
     /// Loads the newest checkpoint, or creates a fresh trainer if there is none.
@@ -143,7 +143,7 @@ impl AgentRun<'_> {
         let mut watcher = self.watch(trainer)?;
         let (workers, _) = placement(self.device, self.workers);
         let bc = self.bc_config(budget);
-        let pool = Workers::cloning(workers, &trainer.weights, &trainer.factors, self.dtype());
+        let pool = Workers::cloning(workers, &trainer.weights, self.dtype());
         let ending = bc::train(&bc, rows, self.order(), trainer, &pool, self.stop, &mut watcher)?;
         watcher.finish(trainer)?;
         Ok(ending)
@@ -217,7 +217,7 @@ impl AgentRun<'_> {
         let mut watcher = self.watch(trainer)?;
         let (workers, _) = placement(self.device, self.workers);
         let config = self.offline_config();
-        let pool = offline_ac::workers(workers, &trainer.weights, &trainer.factors, &config, self.dtype());
+        let pool = offline_ac::workers(workers, &trainer.weights, &config, self.dtype());
         let ending = offline_ac::train(&config, rows, self.order(), trainer, &pool, self.stop, &mut watcher)?;
         watcher.finish(trainer)?;
         Ok(ending)

@@ -322,7 +322,7 @@ impl AgentTraining<'_> {
             tasks.truncate(games);
         }
         let name = format!("step-{}", trainer.progress.step);
-        let mut generator = self.material.generators.open(&trainer.weights, &trainer.factors, name)?;
+        let mut generator = self.material.generators.open(&trainer.weights, name)?;
         let options = Options {
             max_steps: env.max_steps(config, split),
             slots: config.eval.slots,

@@ -12,7 +12,7 @@ use stepladder_core::codec::Plain;
 use stepladder_core::trace::Episode;
 use stepladder_data::{Budgets, CompactWords, PromptEncoder};
 use stepladder_model::engine::Memory;
-use stepladder_model::{Device, Factors, GeneratorSource, LocalSource, fingerprint};
+use stepladder_model::{Device, GeneratorSource, LocalSource, fingerprint};
 use stepladder_rollout::generator::ByRole;
 use stepladder_rollout::scheduler::Options;
 use stepladder_rollout::{Generator, Job, Scheduler};
@@ -31,7 +31,6 @@ struct RoleModel {
     /// Its role; `None` if it plays all roles.
     role: Option<Role>,
     weights: stepladder_model::Weights,
-    factors: Factors,
     words: CompactWords,
 }
 
@@ -144,7 +143,7 @@ impl Policy {
                 .parse()
                 .map_err(|error: String| anyhow!("{}: {error}", directory.display()))?;
             identity = Some((agent, trainer.identity.style));
-            models.push(RoleModel { role: *role, weights: trainer.weights, factors: trainer.factors, words });
+            models.push(RoleModel { role: *role, weights: trainer.weights, words });
         }
         let (agent, style) = identity.with_context(|| format!("{} has no checkpoint", place.display()))?;
         let name = agent.kind.name().to_owned();
@@ -179,7 +178,7 @@ impl Policy {
             };
             let source = LocalSource::new(encoder, self.device, workers, memory);
             let name = fingerprint(&part.weights.trained.buffer)?;
-            Ok(source.open(&part.weights, &part.factors, name)?)
+            Ok(source.open(&part.weights, name)?)
         };
         let mut by_role: Vec<(Role, Box<dyn Generator>)> = Vec::new();
         for part in &self.models {

@@ -21,18 +21,13 @@ impl Scratch {
         self.words.clone()
     }
 
-    /// Draws random weights of a policy, and returns the factors of its words.
+    /// Draws random weights of a policy.
     ///
     /// # Errors
     /// [`ModelError`] if no model has this shape.
-    pub(crate) fn weights(
-        &self,
-        shape: &Shape,
-        seed: u64,
-        device: Device,
-    ) -> Result<(Weights, Factors), ModelError> {
+    pub(crate) fn weights(&self, shape: &Shape, seed: u64, device: Device) -> Result<Weights, ModelError> {
         let factors = Factors::collect(self.words.words(), |word| self.words.factors(word));
         let model = ModelConfig::new(shape.clone(), self.words.vocab(), factors.len())?;
-        Ok((Weights::init(&model, seed, device), factors))
+        Weights::init(&model, seed, device).with_factors(factors)
     }
 }

@@ -208,7 +208,7 @@ impl Watcher<'_> {
     fn probe(&mut self, trainer: &Trainer, report: &StepReport) -> Result<(), AlgoError> {
         let run = self.run;
         let name = format!("step-{}", trainer.progress.step);
-        let mut generator = run.generators.open(&trainer.weights, &trainer.factors, name)?;
+        let mut generator = run.generators.open(&trainer.weights, name)?;
         let options = Options {
             max_steps: run.env.max_steps(run.config, &run.config.eval.split),
             slots: run.config.eval.slots,

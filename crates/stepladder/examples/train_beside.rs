@@ -171,7 +171,8 @@ fn load(directory: &Path) -> Result<Case> {
         })
         .collect();
     let identity = Identity { agent: String::new(), style: String::new(), data: String::new() };
-    let trainer = Trainer::new(Weights::new(params, BTreeMap::new())?, factors, OPTIMISER, identity);
+    let trainer =
+        Trainer::new(Weights::new(params, BTreeMap::new())?.with_factors(factors)?, OPTIMISER, identity);
     Ok(Case { rows: merge(rows), pad: case["pad"].as_u64().context("pad")? as u32, trainer })
 }
 
@@ -193,7 +194,7 @@ fn config() -> BcConfig {
 
 fn workers(trainer: &Trainer) -> Workers {
     let count = std::thread::available_parallelism().map_or(1, usize::from);
-    Workers::cloning(count, &trainer.weights, &trainer.factors, Kind::Float)
+    Workers::cloning(count, &trainer.weights, Kind::Float)
 }
 
 /// Writes loss and gradient of all samples at the initial parameters, with equal weight for every reply token.

@@ -10,7 +10,7 @@
 use stepladder_data::offline_batch::Block;
 use stepladder_data::{Level, OfflineBatch, PerLevel};
 use stepladder_model::decoder::index;
-use stepladder_model::{Decoder, Factors, Frame, Params, Weights};
+use stepladder_model::{Decoder, Frame, Params, Weights};
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::config::OfflineConfig;
@@ -79,13 +79,12 @@ impl OfflineWorkers {
     pub(super) fn new(
         count: usize,
         weights: &Weights,
-        factors: &Factors,
         (config, dtype): (&OfflineConfig, Kind),
         losses: LossFn,
     ) -> Self {
         let width = weights.config().shape.width;
         let pool = Pool::new(count, || {
-            let frame = Frame::new(weights, factors, dtype);
+            let frame = Frame::new(weights, dtype);
             let mut worker = Worker { frame, config: config.clone(), losses, width, pending: None };
             move |job| worker.answer(job)
         });

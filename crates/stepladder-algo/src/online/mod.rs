@@ -79,13 +79,8 @@ pub fn train(
     if rollouts.pool.is_empty() {
         return Err(AlgoError::NoData("there is no task to play".to_owned()));
     }
-    let workers = SurrogateWorkers::new(
-        rollouts.workers,
-        &trainer.weights,
-        &trainer.factors,
-        rollouts.dtype,
-        config.temperature,
-    );
+    let workers =
+        SurrogateWorkers::new(rollouts.workers, &trainer.weights, rollouts.dtype, config.temperature);
     method.start(trainer, rollouts)?;
     let mut divergence = Divergence::default();
     loop {

@@ -95,8 +95,8 @@ impl Rollouts<'_> {
         call: u64,
     ) -> Result<(Vec<Episode>, PlaySeconds), AlgoError> {
         let clock = Stopwatch::start();
-        let Trainer { weights, factors, .. } = trainer;
-        let inner = self.generators.open(weights, factors, fingerprint(&weights.trained.buffer)?)?;
+        let weights = &trainer.weights;
+        let inner = self.generators.open(weights, fingerprint(&weights.trained.buffer)?)?;
         let mut generator = Timed { inner, seconds: 0.0 };
         let options = Options {
             max_steps: self.limit,

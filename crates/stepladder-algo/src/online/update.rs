@@ -3,7 +3,7 @@
 
 use stepladder_cpu::gradient::Scorer;
 use stepladder_model::engine::is_native;
-use stepladder_model::{Decoder, Factors, Frame, Params, Weights};
+use stepladder_model::{Decoder, Frame, Params, Weights};
 use tch::{Device, Kind, Tensor};
 
 use crate::AlgoError;
@@ -61,14 +61,11 @@ pub struct SurrogateWorkers {
 
 impl SurrogateWorkers {
     /// Starts `count` workers for a model like `weights`; the policy is its distribution at `temperature`.
-    pub fn new(count: usize, weights: &Weights, factors: &Factors, dtype: Kind, temperature: f64) -> Self {
+    pub fn new(count: usize, weights: &Weights, dtype: Kind, temperature: f64) -> Self {
         let native = is_native(weights.device(), dtype);
         let pool = Pool::new(count, || {
-            let mut worker = SurrogateWorker {
-                frame: Frame::new(weights, factors, dtype),
-                temperature,
-                scorers: [None, None],
-            };
+            let mut worker =
+                SurrogateWorker { frame: Frame::new(weights, dtype), temperature, scorers: [None, None] };
             move |shard| worker.answer(shard)
         });
         Self { pool, native }

@@ -6,7 +6,7 @@
 
 use stepladder_cpu::gradient::Scorer;
 use stepladder_model::engine::is_native;
-use stepladder_model::{Factors, Frame, Layout, Params, Weights};
+use stepladder_model::{Frame, Layout, Params, Weights};
 use tch::{Kind, Tensor};
 
 use crate::AlgoError;
@@ -57,12 +57,11 @@ pub struct ValueWorkers {
 
 impl ValueWorkers {
     /// Starts `count` workers for critics of models like `weights`.
-    pub fn new(count: usize, weights: &Weights, factors: &Factors, dtype: Kind) -> Self {
+    pub fn new(count: usize, weights: &Weights, dtype: Kind) -> Self {
         let (total, width) = (weights.trained.layout.total(), weights.config().shape.width);
         let native = is_native(weights.device(), dtype);
         let pool = Pool::new(count, || {
-            let mut worker =
-                ValueWorker { frame: Frame::new(weights, factors, dtype), total, width, scorer: None };
+            let mut worker = ValueWorker { frame: Frame::new(weights, dtype), total, width, scorer: None };
             move |shard| worker.answer(shard)
         });
         Self { pool, native }

@@ -1,6 +1,6 @@
 //! State of a training run: the policy, the other networks of the algorithm, and the position of the run.
 
-use stepladder_model::{Factors, Weights};
+use stepladder_model::Weights;
 
 use crate::runtime::net::Nets;
 use crate::runtime::optimiser::{AdamW, AdamWConfig};
@@ -22,8 +22,6 @@ pub struct Identity {
 pub struct Trainer {
     /// Parameters of the policy, trained and frozen.
     pub weights: Weights,
-    /// Embedding factors of the vocabulary.
-    pub factors: Factors,
     /// Optimiser of the policy with its moments.
     pub optimiser: AdamW,
     /// Other networks of the algorithm.
@@ -36,8 +34,8 @@ pub struct Trainer {
 
 impl Trainer {
     /// Creates the state at the beginning of a run: zero moments, no other networks, no progress.
-    pub fn new(weights: Weights, factors: Factors, config: AdamWConfig, identity: Identity) -> Self {
+    pub fn new(weights: Weights, config: AdamWConfig, identity: Identity) -> Self {
         let optimiser = AdamW::new(config, &weights.trained.buffer);
-        Self { weights, factors, optimiser, nets: Nets::default(), progress: Progress::start(), identity }
+        Self { weights, optimiser, nets: Nets::default(), progress: Progress::start(), identity }
     }
 }

@@ -6,7 +6,7 @@
 
 use stepladder_data::Batch;
 use stepladder_model::engine::is_native;
-use stepladder_model::{Factors, Frame, Params, Weights};
+use stepladder_model::{Frame, Params, Weights};
 use tch::{Kind, Tensor};
 
 use crate::AlgoError;
@@ -25,21 +25,21 @@ pub struct Workers {
 
 impl Workers {
     /// Starts `count` workers for a model with matrix products in `dtype`.
-    pub fn new(count: usize, weights: &Weights, factors: &Factors, dtype: Kind, loss: Loss) -> Self {
+    pub fn new(count: usize, weights: &Weights, dtype: Kind, loss: Loss) -> Self {
         let pool = Pool::new(count, || {
-            let frame = Frame::new(weights, factors, dtype);
+            let frame = Frame::new(weights, dtype);
             move |Shard { buffer, batch }| by_libtorch(&frame, loss, buffer, &batch)
         });
         Self { pool }
     }
 
     /// Starts `count` workers for [`weighted_nll`], by `stepladder-cpu` in f32 on the CPU and by libtorch otherwise.
-    pub fn cloning(count: usize, weights: &Weights, factors: &Factors, dtype: Kind) -> Self {
+    pub fn cloning(count: usize, weights: &Weights, dtype: Kind) -> Self {
         if !is_native(weights.device(), dtype) {
-            return Self::new(count, weights, factors, dtype, weighted_nll);
+            return Self::new(count, weights, dtype, weighted_nll);
         }
         let pool = Pool::new(count, || {
-            let frame = Frame::new(weights, factors, dtype);
+            let frame = Frame::new(weights, dtype);
             let mut scorer = None;
             move |Shard { buffer, batch }| natively(&frame, &mut scorer, buffer, &batch)
         });

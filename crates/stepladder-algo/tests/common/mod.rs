@@ -70,10 +70,11 @@ pub(crate) fn params(shape: Shape, factors: &Factors, seed: u64) -> Params {
     params
 }
 
-/// A model without frozen parameters.
+/// A model without frozen parameters; its factors, if it has any, are [`factors`].
 pub(crate) fn weights(params: &Params) -> Weights {
     let trained = Params { layout: params.layout.clone(), buffer: params.buffer.copy() };
-    Weights::new(trained, BTreeMap::new()).unwrap()
+    let of_words = if trained.layout.config().factors > 0 { factors() } else { Factors::default() };
+    Weights::new(trained, BTreeMap::new()).unwrap().with_factors(of_words).unwrap()
 }
 
 /// Rows of different lengths, roles and weights; every fourth has two replies; padding ids occur as ordinary words.
@@ -100,21 +101,15 @@ pub(crate) fn rows(seed: u64, count: usize) -> Vec<Row> {
 }
 
 /// Loss and gradient as the trainer computes them: one shard per worker.
-pub(crate) fn gradient_of(
-    params: &Params,
-    factors: &Factors,
-    shards: Vec<Batch>,
-    workers: usize,
-    loss: Loss,
-) -> (f64, Params) {
-    let pool = Workers::new(workers, &weights(params), factors, Kind::Float, loss);
+pub(crate) fn gradient_of(params: &Params, shards: Vec<Batch>, workers: usize, loss: Loss) -> (f64, Params) {
+    let pool = Workers::new(workers, &weights(params), Kind::Float, loss);
     let (parts, buffer) = pool.gradient(params, shards).unwrap();
     (parts.iter().map(|part| part.loss).sum(), Params { layout: params.layout.clone(), buffer })
 }
 
 /// Behaviour cloning with one worker, as in a run on this device.
-pub(crate) fn gradient(params: &Params, factors: &Factors, batch: Batch) -> (f64, Params) {
-    let pool = Workers::cloning(1, &weights(params), factors, Kind::Float);
+pub(crate) fn gradient(params: &Params, batch: Batch) -> (f64, Params) {
+    let pool = Workers::cloning(1, &weights(params), Kind::Float);
     let (parts, buffer) = pool.gradient(params, vec![batch]).unwrap();
     (parts.iter().map(|part| part.loss).sum(), Params { layout: params.layout.clone(), buffer })
 }
@@ -122,7 +117,8 @@ pub(crate) fn gradient(params: &Params, factors: &Factors, batch: Batch) -> (f64
 /// Parameters, or a gradient, under the names and in the row order of transformers. Embeddings stay factored: own
 /// vectors under the table's name, factor vectors as `factors`.
 pub(crate) fn named(params: &Params) -> Vec<(String, Tensor)> {
-    let mut tensors = checkpoint::export(&weights(params), &Factors::default());
+    let own = Params { layout: params.layout.clone(), buffer: params.buffer.copy() };
+    let mut tensors = checkpoint::export(&Weights::new(own, BTreeMap::new()).unwrap());
     tensors.extend(params.get("embed.factors").map(|shared| ("factors".to_owned(), shared)));
     tensors
 }

@@ -201,9 +201,9 @@ impl Fixture {
         let shape = Shape { width: 32, norm_eps: 1e-5, ..shape() };
         let config = ModelConfig::new(shape, self.encoder.vocab(), 0).unwrap();
         let factors = Factors { names: vec![], of_word: vec![vec![]; self.encoder.vocab()] };
-        let weights = Weights::init(&config, 1, Device::Cpu);
+        let weights = Weights::init(&config, 1, Device::Cpu).with_factors(factors).unwrap();
         let identity = Identity { agent: "t".into(), style: "t".into(), data: "t".into() };
-        let mut trainer = Trainer::new(weights, factors, ADAM, identity);
+        let mut trainer = Trainer::new(weights, ADAM, identity);
         let rows: Vec<_> = demonstrations().iter().map(|sample| row(sample, &*self.encoder)).collect();
         let config = BcConfig {
             learning_rate: 1e-2,
@@ -218,7 +218,7 @@ impl Fixture {
             budget: Budget::Steps(150),
             ..BcConfig::default()
         };
-        let workers = Workers::cloning(1, &trainer.weights, &trainer.factors, Kind::Float);
+        let workers = Workers::cloning(1, &trainer.weights, Kind::Float);
         let stop = AtomicBool::new(false);
         bc::train(
             &config,

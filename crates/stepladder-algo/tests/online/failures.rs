@@ -15,7 +15,7 @@ use stepladder_algo::runtime::progress::Progress;
 use stepladder_algo::runtime::trainer::Trainer;
 use stepladder_core::TaskKey;
 use stepladder_env::TaskSet;
-use stepladder_model::{Factors, GeneratorSource, ModelError, Weights};
+use stepladder_model::{GeneratorSource, ModelError, Weights};
 use stepladder_rollout::{Answer, GenerateError, Generator, Request};
 use tch::Tensor;
 
@@ -27,15 +27,10 @@ struct FallsSilent {
 }
 
 impl GeneratorSource for FallsSilent {
-    fn open(
-        &self,
-        weights: &Weights,
-        factors: &Factors,
-        policy: String,
-    ) -> Result<Box<dyn Generator>, ModelError> {
+    fn open(&self, weights: &Weights, policy: String) -> Result<Box<dyn Generator>, ModelError> {
         let left = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
         match left {
-            Ok(_) => self.inner.open(weights, factors, policy),
+            Ok(_) => self.inner.open(weights, policy),
             Err(_) => Ok(Box::new(Mute { polls: 0, stop: self.stop })),
         }
     }

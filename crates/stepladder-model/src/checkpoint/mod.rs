@@ -18,7 +18,6 @@ use tch::Device;
 
 use crate::ModelError;
 use crate::config::ModelConfig;
-use crate::factors::Factors;
 use crate::weights::Weights;
 
 pub use config::CONFIG;
@@ -35,17 +34,12 @@ pub const WEIGHTS: &str = "model.safetensors";
 ///
 /// # Errors
 /// [`ModelError::Checkpoint`] naming the file that could not be written.
-pub fn save(
-    directory: &Path,
-    weights: &Weights,
-    factors: &Factors,
-    encoder: &dyn PromptEncoder,
-) -> Result<(), ModelError> {
+pub fn save(directory: &Path, weights: &Weights, encoder: &dyn PromptEncoder) -> Result<(), ModelError> {
     let fail = |name: &str, reason: String| ModelError::Checkpoint {
         path: directory.join(name).display().to_string(),
         reason,
     };
-    write_tensors(&directory.join(WEIGHTS), &export(weights, factors))?;
+    write_tensors(&directory.join(WEIGHTS), &export(weights))?;
     let model = weights.config();
     for (name, value) in
         [(CONFIG, config::model(model, encoder)), (GENERATION, config::generation(model, encoder))]

@@ -39,7 +39,8 @@ fn reorder(rows: &Tensor, head: i64, to_theirs: bool) -> Tensor {
 ///
 /// # Panics
 /// Never: [`Weights`] always hold all parameters of their model.
-pub fn export(weights: &Weights, factors: &Factors) -> Vec<(String, Tensor)> {
+pub fn export(weights: &Weights) -> Vec<(String, Tensor)> {
+    let factors = weights.factors();
     let shape = &weights.config().shape;
     let head = shape.head_dim();
     let get = |name: &str| weights.get(name).expect("weights have every parameter of their model");
@@ -174,7 +175,12 @@ pub(super) fn import(
             slot.f_copy_(&tensor).map(drop).map_err(|error| error.to_string())
         })
     })?;
-    Weights::new(trained, found).map_err(|error| error.to_string())
+    let weights = Weights::new(trained, found);
+    let weights = match embeddings {
+        None => weights,
+        Some(parts) => weights.and_then(|weights| weights.with_factors(parts.factors.clone())),
+    };
+    weights.map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -189,11 +195,11 @@ mod tests {
         let parts = |word: &str| word.split('_').map(str::to_owned).filter(|_| word.contains('_')).collect();
         let factors = Factors::collect(&words, parts);
         let config = ModelConfig::new(tiny(), words.len(), factors.len()).unwrap();
-        let weights = Weights::init(&config, 1, Device::Cpu);
+        let weights = Weights::init(&config, 1, Device::Cpu).with_factors(factors).unwrap();
         let before = weights.trained.buffer.copy();
         let row = |tensor: &Tensor, index: i64| values(&tensor.get(index));
         for _ in 0..2 {
-            let tensors: HashMap<String, Tensor> = export(&weights, &factors).into_iter().collect();
+            let tensors: HashMap<String, Tensor> = export(&weights).into_iter().collect();
             let table = &tensors["model.embed_tokens.weight"];
             let (own, shared) = (weights.get("embed.own").unwrap(), weights.get("embed.factors").unwrap());
             assert_eq!(row(table, 2), row(&own, 2));

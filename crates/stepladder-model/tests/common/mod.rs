@@ -39,7 +39,7 @@ pub(crate) fn factors() -> Factors {
 /// A model with gains other than 1 and varied replies.
 pub(crate) fn random(shape: Shape, factors: &Factors, seed: u64) -> Weights {
     let config = ModelConfig::new(shape, VOCAB as usize, factors.len()).unwrap();
-    let mut weights = Weights::init(&config, seed, Device::Cpu);
+    let mut weights = Weights::init(&config, seed, Device::Cpu).with_factors(factors.clone()).unwrap();
     let mut rng = stream(seed, "test-noise", &[]);
     let noise: Vec<f32> = (0..weights.trained.count()).map(|_| rng.random_range(-0.25..0.25)).collect();
     weights.trained.buffer = &weights.trained.buffer + Tensor::from_slice(&noise);
@@ -50,12 +50,8 @@ pub(crate) fn weights(kv_heads: i64, seed: u64) -> Weights {
     random(shape(kv_heads), &factors(), seed)
 }
 
-pub(crate) fn decoder_of(weights: &Weights, factors: &Factors) -> Decoder {
-    Frame::new(weights, factors, Kind::Float).decoder(&weights.trained.buffer)
-}
-
 pub(crate) fn decoder(weights: &Weights) -> Decoder {
-    decoder_of(weights, &factors())
+    Frame::new(weights, Kind::Float).decoder(&weights.trained.buffer)
 }
 
 /// Vocabulary of exactly [`VOCAB`] ids; those from [`FIRST_WORD`] on are the words `w17`, `w18`, …

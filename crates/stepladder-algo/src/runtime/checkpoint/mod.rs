@@ -56,12 +56,12 @@ pub fn save(
 ) -> Result<PathBuf, AlgoError> {
     let target = root.join(format!("step-{:08}", trainer.progress.step));
     replace_directory(&target, |directory| {
-        model::save(directory, &trainer.weights, &trainer.factors, encoder)?;
+        model::save(directory, &trainer.weights, encoder)?;
         let (weights, adam) = (&trainer.weights, &trainer.optimiser);
         let embeddings = ["embed.own", "embed.factors"].map(|name| (name, weights.get(name)));
         let mut named =
             vec![("first_moment".to_owned(), &adam.first), ("second_moment".to_owned(), &adam.second)];
-        if !trainer.factors.is_empty() {
+        if !weights.factors().is_empty() {
             named.extend(
                 embeddings.iter().filter_map(|(name, part)| Some(((*name).to_owned(), part.as_ref()?))),
             );
@@ -82,7 +82,7 @@ pub fn save(
             progress: trainer.progress.clone(),
             model: weights.config().clone(),
             frozen: weights.frozen().keys().cloned().collect(),
-            factors: trainer.factors.clone(),
+            factors: weights.factors().clone(),
             agent: trainer.identity.agent.clone(),
             style: trainer.identity.style.clone(),
             data: trainer.identity.data.clone(),
@@ -175,10 +175,11 @@ fn weights_of_full_copy(
     let layout = Layout::new(&config);
     let buffer = tensors.take("parameters", &[layout.total()])?;
     let weights = Weights::new(Params { layout, buffer }, BTreeMap::new())?;
+    let weights = weights.with_factors(state.factors.clone())?;
     // This version has no checksums. Both copies were written from the same values; sums of factors may differ by rounding.
     let path = directory.join(model::WEIGHTS);
     let copy = model::read_tensors(&path)?;
-    for (name, tensor) in model::export(&weights, &state.factors) {
+    for (name, tensor) in model::export(&weights) {
         let tensor = tensor.to_device(Device::Cpu);
         let same = copy
             .get(&name)
@@ -209,6 +210,8 @@ pub fn load(directory: &Path, config: AdamWConfig, device: Device) -> Result<Tra
     if *weights.config() != state.model {
         return Err(fail(&directory.join(model::CONFIG), format!("not the model of {STATE}")));
     }
+    // Without factors, the state still lists the words; it is written again as it was read.
+    let weights = if state.factors.is_empty() { weights.with_factors(state.factors)? } else { weights };
     let optimiser =
         tensors.optimiser("", state.optimiser_steps, &[weights.trained.layout.total()], config)?;
     let mut nets = Nets::default();
@@ -219,6 +222,6 @@ pub fn load(directory: &Path, config: AdamWConfig, device: Device) -> Result<Tra
         nets.insert(name, tensors.net(name, steps, config)?);
     }
     let identity = Identity { agent: state.agent, style: state.style, data: state.data };
-    let (factors, progress) = (state.factors, state.progress);
-    Ok(Trainer { weights, factors, optimiser, nets, progress, identity })
+    let progress = state.progress;
+    Ok(Trainer { weights, optimiser, nets, progress, identity })
 }

@@ -115,10 +115,7 @@ impl State {
                 }
             }
         }
-        let ids = state.factors.of_word.iter().flatten();
-        if state.factors.of_word.len() as i64 != state.model.vocab
-            || ids.max().is_some_and(|&id| id as usize >= state.factors.len())
-        {
+        if !state.factors.fit(state.model.vocab) {
             return Err(fail(&path, "its `factors` do not fit its vocabulary"));
         }
         Ok(state)
