@@ -16,8 +16,19 @@ use crate::online::samples::Sample;
 use crate::online::{Iteration, Method, OnlineConfig};
 use crate::ops::group::{GroupRule, episode_advantages, group_relative};
 use crate::ops::returns::returns_to_go;
-use stepladder_core::Observation;
+use stepladder_core::section::Bound;
 use stepladder_core::trace::Episode;
+use stepladder_core::{Observation, section};
+
+section! {
+    /// Hyperparameters of GiGPO, besides those of all online methods.
+    pub struct GigpoConfig {
+        /// Discount of the steps' returns (docs/spec/algorithms.md 6.4).
+        pub gamma: f64 = 0.95 => [Bound::Between(0, 1)],
+        /// Weight of the step-level advantage.
+        pub omega: f64 = 1.0 => [Bound::NotNegative],
+    }
+}
 
 /// States and rewards of an episode.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,8 +100,11 @@ fn anchors(episode: &Episode, context: bool) -> Vec<String> {
 }
 
 /// GiGPO as an online method.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Gigpo;
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gigpo {
+    /// Hyperparameters of the method.
+    pub config: GigpoConfig,
+}
 
 impl Method for Gigpo {
     fn iterate(&mut self, iteration: &mut Iteration<'_>) -> Result<(), AlgoError> {
@@ -100,14 +114,14 @@ impl Method for Gigpo {
         let mut samples: Vec<Sample> = Vec::new();
         for group in &groups {
             iteration.count_group(&group.returns(config.reward_rule()));
-            samples.extend(of_group(config, group)?);
+            samples.extend(of_group(config, &self.config, group)?);
         }
         iteration.update(&samples)
     }
 }
 
 /// Creates one sample per step of a group, with its advantage.
-fn of_group(config: &OnlineConfig, group: &Group) -> Result<Vec<Sample>, AlgoError> {
+fn of_group(shared: &OnlineConfig, config: &GigpoConfig, group: &Group) -> Result<Vec<Sample>, AlgoError> {
     let states = states(&group.episodes);
     let trajectories: Vec<Trajectory<'_>> = group
         .episodes
@@ -115,10 +129,10 @@ fn of_group(config: &OnlineConfig, group: &Group) -> Result<Vec<Sample>, AlgoErr
         .zip(&states)
         .map(|(episode, states)| Trajectory {
             anchors: states.iter().map(String::as_str).collect(),
-            rewards: config.reward_rule().penalised(episode),
+            rewards: shared.reward_rule().penalised(episode),
         })
         .collect();
-    let found = advantages(&trajectories, config.rule(), config.gamma, config.omega, config.cross_step_stats);
+    let found = advantages(&trajectories, shared.rule(), config.gamma, config.omega, shared.cross_step_stats);
     let turns = group.episodes.iter().flat_map(Episode::steps).map(|step| &step.turn);
     let advantages = found.total.into_iter().flatten();
     turns.zip(advantages).map(|(turn, advantage)| Sample::of(turn, advantage)).collect()

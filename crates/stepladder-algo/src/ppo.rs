@@ -10,8 +10,10 @@
 //! V is a separate model ([`value`]), initialised from the policy; it reads the position before a token. The policy's loss is the
 //! clipped surrogate with a KL term to the starting policy (5.5); the reward has no KL term.
 
+mod config;
 pub mod value;
 
+pub use config::PpoConfig;
 use value::VALUE;
 pub use value::ValueWorkers;
 
@@ -31,9 +33,16 @@ use crate::runtime::clock::Stopwatch;
 use crate::runtime::trainer::Trainer;
 
 /// PPO with the workers of its critic. The critic is initialised at the beginning of a run and restored from checkpoints.
-#[derive(Default)]
 pub struct Ppo {
+    config: PpoConfig,
     values: Option<ValueWorkers>,
+}
+
+impl Ppo {
+    /// Creates the method; its workers start with the run.
+    pub fn new(config: PpoConfig) -> Self {
+        Self { config, values: None }
+    }
 }
 
 impl Method for Ppo {
@@ -67,7 +76,7 @@ impl Method for Ppo {
         iteration.count_lost(lost);
         let episodes: Vec<Episode> = groups.into_iter().flat_map(|group| group.episodes).collect();
         let values = self.values.as_ref().ok_or_else(not_started)?;
-        let samples = train_critic(iteration, &episodes, values)?;
+        let samples = train_critic(iteration, &self.config, &episodes, values)?;
         iteration.update(&samples)
     }
 }
@@ -80,6 +89,7 @@ fn not_started() -> AlgoError {
 /// Trains the critic on the episodes' returns; returns the samples with their advantages.
 fn train_critic(
     iteration: &mut Iteration<'_>,
+    config: &PpoConfig,
     episodes: &[Episode],
     values: &ValueWorkers,
 ) -> Result<Vec<Sample>, AlgoError> {
@@ -110,7 +120,7 @@ fn train_critic(
         let lens: Vec<usize> = own.iter().map(Sample::len).collect();
         let rewards = iteration.config.reward_rule().penalised(episode);
         let stream: Vec<f64> = own_values.iter().flatten().map(|&value| f64::from(value)).collect();
-        let (advantages, returns) = iteration.config.gae().estimate(
+        let (advantages, returns) = config.gae().estimate(
             &place_rewards(&lens, &rewards),
             &stream,
             f64::from(bootstrap.unwrap_or(0.0)),
@@ -132,7 +142,7 @@ fn train_critic(
         let net = iteration.trainer.nets.get_mut(VALUE, parameters)?;
         let members: Vec<(&Sample, &[f32], &[f32])> =
             batch.iter().map(|&at| (&samples[at], old[at].as_slice(), targets[at].as_slice())).collect();
-        let (loss, norm) = values.step(net, &members, iteration.config, layout)?;
+        let (loss, norm) = values.step(net, &members, config, layout)?;
         iteration.step_done(norm)?;
         losses.push(loss);
     }

@@ -10,15 +10,15 @@ mod failures;
 
 use echo::*;
 use stepladder_agent::AgentSpec;
-use stepladder_algo::gigpo::Gigpo;
+use stepladder_algo::gigpo::{Gigpo, GigpoConfig};
 use stepladder_algo::grpo::Grpo;
 use stepladder_algo::himac::{Himac, Selection};
 use stepladder_algo::online::rollouts::Sampled;
 use stepladder_algo::online::samples::{Sample, merge, of_role};
 use stepladder_algo::online::update::SurrogateWorkers;
-use stepladder_algo::online::{Method, OnlineConfig, train};
+use stepladder_algo::online::{Method, train};
 use stepladder_algo::ops::surrogate::{Aggregate, SurrogateRule};
-use stepladder_algo::ppo::{Ppo, ValueWorkers, value};
+use stepladder_algo::ppo::{Ppo, PpoConfig, ValueWorkers, value};
 use stepladder_algo::runtime::checkpoint;
 use stepladder_algo::runtime::progress::Progress;
 use stepladder_algo::runtime::trainer::Trainer;
@@ -29,12 +29,13 @@ use tch::{Device, Kind, Tensor};
 #[test]
 fn every_method_learns_to_say_what_is_shown() {
     let fixture = Fixture::new();
-    let config = OnlineConfig { gae_lambda: 0.95, critic_learning_rate: 5e-3, ..config(16.0) };
+    let config = config(16.0);
+    let critic = PpoConfig { lambda: 0.95, critic_learning_rate: 5e-3, ..PpoConfig::default() };
     let cases: [(&str, Box<dyn Method>, AgentSpec); 7] = [
         ("grpo", Box::new(Grpo::Grpo), flat()),
         ("rloo", Box::new(Grpo::Rloo), flat()),
-        ("gigpo", Box::new(Gigpo), flat()),
-        ("ppo", Box::new(Ppo::default()), flat()),
+        ("gigpo", Box::new(Gigpo { config: GigpoConfig::default() }), flat()),
+        ("ppo", Box::new(Ppo::new(critic)), flat()),
         ("himac", Box::new(BEST), himac()),
         ("random", Box::new(Himac { selection: Selection::Random, ..BEST }), himac()),
         ("joint", Box::new(Himac { coevolution: false, ..BEST }), himac()),
@@ -57,7 +58,8 @@ fn every_method_learns_to_say_what_is_shown() {
 #[test]
 fn a_run_continued_from_a_checkpoint_goes_on_as_if_nothing_had_happened() {
     let fixture = Fixture::new();
-    let ppo = || -> Box<dyn Method> { Box::new(Ppo::default()) };
+    let critic = PpoConfig { critic_learning_rate: 1e-3, ..PpoConfig::default() };
+    let ppo = || -> Box<dyn Method> { Box::new(Ppo::new(critic.clone())) };
     let himac_method = || -> Box<dyn Method> { Box::new(BEST) };
     type Make<'a> = &'a dyn Fn() -> Box<dyn Method>;
     let cases: [(Make<'_>, AgentSpec); 2] = [(&ppo, flat()), (&himac_method, himac())];
@@ -283,7 +285,7 @@ fn the_critic_is_the_same_without_libtorch() {
     let samples: Vec<Sample> =
         episodes.iter().flat_map(|episode| of_role(episode, Role::Flat, 1.0).unwrap()).collect();
     let adamw = trainer.optimiser.config;
-    let config = config(1.0);
+    let critic = PpoConfig { critic_learning_rate: 1e-3, ..PpoConfig::default() };
     let [(found, native), (expected, libtorch)] = [false, true].map(|libtorch| {
         let values = ValueWorkers::new(2, &trainer.weights, Kind::Float);
         let values = if libtorch { values.with_libtorch() } else { values };
@@ -300,7 +302,7 @@ fn the_critic_is_the_same_without_libtorch() {
             .map(|((sample, known), returns)| (sample, known.as_slice(), returns.as_slice()))
             .collect();
         let steps: Vec<(f64, f64)> =
-            (0..3).map(|_| values.step(&mut net, &members, &config, (200, 0)).unwrap()).collect();
+            (0..3).map(|_| values.step(&mut net, &members, &critic, (200, 0)).unwrap()).collect();
         (known, (steps, values.evaluate(&net, &samples, (200, 0)).unwrap()))
     });
     let close = |a: &[Vec<f32>], b: &[Vec<f32>], off: f32| {

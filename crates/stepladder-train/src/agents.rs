@@ -151,10 +151,11 @@ impl AgentRun<'_> {
 
     fn method(&self) -> Result<Box<dyn Method>> {
         let &AgentConfig { coevolution, selection, .. } = self.agent;
+        let algo = &self.config.algo;
         Ok(match self.agent.algo {
             Algo::Himac => Box::new(Himac { selection, coevolution }),
-            Algo::Gigpo => Box::new(Gigpo),
-            Algo::Ppo => Box::new(Ppo::default()),
+            Algo::Gigpo => Box::new(Gigpo { config: algo.gigpo.clone() }),
+            Algo::Ppo => Box::new(Ppo::new(algo.ppo.clone())),
             Algo::Rloo => Box::new(Grpo::Rloo),
             Algo::Grpo => Box::new(Grpo::Grpo),
             other @ (Algo::Bc | Algo::Dagger | Algo::OfflineAc) => {

@@ -1,11 +1,10 @@
-//! Hyperparameters of online methods.
+//! Hyperparameters that the online methods share.
 
 use stepladder_core::section::Bound;
 use stepladder_core::{choices, section};
 
 use super::reward::{Reward, RewardRule};
 use crate::ops::group::{GroupMode, GroupRule};
-use crate::ops::returns::Gae;
 use crate::ops::surrogate::{Aggregate, SurrogateRule};
 use crate::runtime::progress::Budget;
 
@@ -20,7 +19,7 @@ choices! {
 }
 
 section! {
-    /// Hyperparameters of online methods.
+    /// Hyperparameters that the online methods share; those of one method are in the method's file.
     pub struct OnlineConfig {
         /// End of training; overridden by an agent's own setting. Iterations count as `epochs`.
         pub budget: Budget = Budget::EnvSteps(300_000) => [Bound::Positive],
@@ -56,18 +55,6 @@ section! {
         pub aggregate: Aggregate = Aggregate::TokenMean,
         /// Replies per optimiser step. The default is usually one step per phase: small models gain more from a low-noise gradient than from more steps.
         pub mini_batch: usize = 2048 => [Bound::AtLeast(1)],
-        /// `gigpo`: discount of the steps' returns (docs/spec/algorithms.md 6.4).
-        pub gamma: f64 = 0.95 => [Bound::Between(0, 1)],
-        /// `gigpo`: weight of the step-level advantage.
-        pub omega: f64 = 1.0 => [Bound::NotNegative],
-        /// `ppo`: discount (docs/spec/algorithms.md 6.3).
-        pub gae_gamma: f64 = 1.0 => [Bound::Between(0, 1)],
-        /// `ppo`: λ of the advantages.
-        pub gae_lambda: f64 = 1.0 => [Bound::Between(0, 1)],
-        /// `ppo`: clip range of the value around its old value.
-        pub value_clip: f64 = 0.5 => [Bound::Positive],
-        /// `ppo`: learning rate of the critic.
-        pub critic_learning_rate: f64 = 5e-4 => [Bound::Positive],
     }
 }
 
@@ -88,10 +75,5 @@ impl OnlineConfig {
     /// Returns clip ranges and weight of the KL term.
     pub fn surrogate(&self) -> SurrogateRule {
         SurrogateRule { clip_low: self.clip_low, clip_high: self.clip_high, beta: self.kl }
-    }
-
-    /// Returns γ and λ of PPO.
-    pub fn gae(&self) -> Gae {
-        Gae { gamma: self.gae_gamma, lambda: self.gae_lambda }
     }
 }

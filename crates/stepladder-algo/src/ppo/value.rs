@@ -9,8 +9,8 @@ use stepladder_model::engine::is_native;
 use stepladder_model::{Frame, Layout, Params, Weights};
 use tch::{Kind, Tensor};
 
+use super::config::PpoConfig;
 use crate::AlgoError;
-use crate::online::OnlineConfig;
 use crate::online::branches::{Node, PassTokens, pass_tokens};
 use crate::online::samples::Sample;
 use crate::online::work::{Work, shards};
@@ -114,7 +114,7 @@ impl ValueWorkers {
         &self,
         net: &mut Net,
         members: &[(&Sample, &[f32], &[f32])],
-        config: &OnlineConfig,
+        config: &PpoConfig,
         layout: (usize, u32),
     ) -> Result<(f64, f64), AlgoError> {
         let targets: Vec<Sample> = members

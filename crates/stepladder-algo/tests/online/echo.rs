@@ -275,7 +275,6 @@ pub(crate) fn config(iterations: f64) -> OnlineConfig {
         mini_batch: 48,
         batch_tokens: 512,
         learning_rate: 2e-3,
-        critic_learning_rate: 1e-3,
         budget: Budget::Epochs(iterations),
         ..OnlineConfig::default()
     }

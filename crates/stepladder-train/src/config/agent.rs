@@ -42,7 +42,7 @@ choices! {
 }
 
 impl Algo {
-    /// Returns the table in `[algo]` with its hyperparameters.
+    /// Returns the table in `[algo]` from which its agents inherit.
     pub fn table(self) -> &'static str {
         if self.is_online() { "online" } else { self.name() }
     }
@@ -53,7 +53,9 @@ impl Algo {
             Self::Bc => &["adamw", "bc"],
             Self::Dagger => &["adamw", "bc", "dagger"],
             Self::OfflineAc => &["adamw", "bc", "offline_ac"],
-            Self::Himac | Self::Grpo | Self::Rloo | Self::Gigpo | Self::Ppo => &["adamw", "online"],
+            Self::Himac | Self::Grpo | Self::Rloo => &["adamw", "online"],
+            Self::Gigpo => &["adamw", "online", "gigpo"],
+            Self::Ppo => &["adamw", "online", "ppo"],
         }
     }
 
@@ -75,8 +77,8 @@ section! {
         required {
             /// Kind of agent.
             pub kind: AgentKind,
-            /// Training algorithm. Its hyperparameters are in the table of that name in `[algo]`; those of online
-            /// algorithms are in `[algo.online]`.
+            /// Training algorithm. Its hyperparameters are in the table of that name in `[algo]`; those that all online
+            /// algorithms share are in `[algo.online]`.
             pub algo: Algo,
             /// Training budget; with `dagger`, the budget of each round.
             pub budget: Budget => [Bound::Positive],

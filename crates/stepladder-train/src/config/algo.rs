@@ -2,8 +2,10 @@
 
 use stepladder_algo::bc::BcConfig;
 use stepladder_algo::dagger::DaggerConfig;
+use stepladder_algo::gigpo::GigpoConfig;
 use stepladder_algo::offline_ac::OfflineConfig;
 use stepladder_algo::online::OnlineConfig;
+use stepladder_algo::ppo::PpoConfig;
 use stepladder_algo::runtime::optimiser::AdamWConfig;
 use stepladder_core::section;
 
@@ -20,7 +22,11 @@ section! {
         pub dagger: DaggerConfig,
         /// Offline actor-critic per level (docs/spec/algorithms.md 3.4 to 3.6).
         pub offline_ac: OfflineConfig,
-        /// Online algorithms: `himac`, `grpo`, `rloo`, `gigpo` and `ppo` (docs/spec/algorithms.md 4 to 6).
+        /// All online algorithms: `himac`, `grpo`, `rloo`, `gigpo` and `ppo` (docs/spec/algorithms.md 4 to 6).
         pub online: OnlineConfig,
+        /// `gigpo`, besides `[algo.online]` (docs/spec/algorithms.md 6.4).
+        pub gigpo: GigpoConfig,
+        /// `ppo`, besides `[algo.online]` (docs/spec/algorithms.md 6.3).
+        pub ppo: PpoConfig,
     }
 }

@@ -97,7 +97,7 @@ fn is_inside(path: &str, table: &str) -> bool {
 }
 
 /// Keys renamed since earlier versions, as (former, present) pairs.
-const RENAMED: [(&str, &str); 15] = [
+const RENAMED: [(&str, &str); 21] = [
     // In two parts, since the term is rejected elsewhere.
     (concat!("eval.zero", "_shot"), "eval.transfer"),
     ("algo.bc.beta1", "algo.adamw.beta1"),
@@ -105,6 +105,12 @@ const RENAMED: [(&str, &str); 15] = [
     ("algo.bc.eps", "algo.adamw.eps"),
     ("algo.bc.weight_decay", "algo.adamw.weight_decay"),
     ("algo.bc.clip", "algo.adamw.clip"),
+    ("algo.online.gamma", "algo.gigpo.gamma"),
+    ("algo.online.omega", "algo.gigpo.omega"),
+    ("algo.online.gae_gamma", "algo.ppo.gamma"),
+    ("algo.online.gae_lambda", "algo.ppo.lambda"),
+    ("algo.online.value_clip", "algo.ppo.value_clip"),
+    ("algo.online.critic_learning_rate", "algo.ppo.critic_learning_rate"),
     ("model.width", "model.scratch.width"),
     ("model.layers", "model.scratch.layers"),
     ("model.heads", "model.scratch.heads"),

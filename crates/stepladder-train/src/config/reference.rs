@@ -50,7 +50,8 @@ TOML values; strings need no quotes. A run trains every table in `[agents]`, by 
 preset has, and `algo.bc = false` goes back to the defaults of that table.
 
 Names that earlier versions used are read as the present ones: `model.width` and its neighbours as `model.scratch.width`, the keys of \
-AdamW in `[algo.bc]` as those of `[algo.adamw]`.
+AdamW in `[algo.bc]` as those of `[algo.adamw]`, and the keys of GiGPO and PPO in `[algo.online]` (`gamma`, `omega`, `gae_gamma`, \
+`gae_lambda`, `value_clip`, `critic_learning_rate`) as those of `[algo.gigpo]` and `[algo.ppo]`.
 ";
 
 fn row(key: &Key) -> String {

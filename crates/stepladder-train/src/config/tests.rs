@@ -47,7 +47,8 @@ pub(super) fn set_message(sets: &[&str]) -> String {
 #[test]
 fn keys_say_what_the_structs_take() {
     let file = File::new(
-        "preset = \"demo\"\nalgo = { dagger.rounds = 1, offline_ac.games = 1, online.group = 2 }\n",
+        "preset = \"demo\"\n[algo]\ndagger.rounds = 1\noffline_ac.games = 1\nonline.group = 2\ngigpo.gamma = 0.5\n\
+         ppo.lambda = 0.5\n",
     );
     let full = file.load().unwrap().text;
     for key in KEYS.iter() {
@@ -194,6 +195,37 @@ fn an_earlier_name_of_a_key_is_read_as_the_present_one() {
     let loaded = old.unwrap();
     assert_eq!((loaded.config.model.scratch.width, loaded.config.algo.adamw.clip), (64, 0.5));
     assert!(loaded.origins["model.scratch.width"].to_string().ends_with("run.toml:3"));
+}
+
+/// The keys of GiGPO and PPO were in `[algo.online]`.
+#[test]
+fn keys_that_moved_to_the_table_of_their_method_are_read_under_their_earlier_path() {
+    let file = File::new(
+        "[agents]\na = { kind = 'flat', algo = 'ppo' }\n[algo.online]\ngroup = 3\ngamma = 0.5\nomega = 0.25\n\
+         gae_gamma = 0.75\ngae_lambda = 0.125\nvalue_clip = 0.375\ncritic_learning_rate = 0.0625\n",
+    );
+    let sets = ["algo.online.omega=2.0".to_owned()];
+    let loaded = load(&file.path(), &sets).unwrap();
+    let AlgoConfig { online, gigpo, ppo, .. } = &loaded.config.algo;
+    assert_eq!((online.group, gigpo.gamma, gigpo.omega), (3, 0.5, 2.0));
+    assert_eq!(
+        (ppo.gamma, ppo.lambda, ppo.value_clip, ppo.critic_learning_rate),
+        (0.75, 0.125, 0.375, 0.0625)
+    );
+    let origin = |key: &str| loaded.origins[key].to_string();
+    assert_eq!(origin("algo.ppo.lambda"), format!("{}:8", file.path()));
+    assert_eq!(origin("algo.gigpo.omega"), "--set");
+    let lines: Vec<&str> = loaded.text.lines().collect();
+    let table = |name: &str| {
+        let rest = lines.iter().skip_while(|line| **line != name).skip(1);
+        rest.take_while(|line| !line.is_empty()).copied().collect::<Vec<_>>()
+    };
+    assert_eq!(table("[algo.gigpo]"), ["gamma = 0.5", "omega = 2.0"]);
+    let critic = ["gamma = 0.75", "lambda = 0.125", "value_clip = 0.375", "critic_learning_rate = 0.0625"];
+    assert_eq!(table("[algo.ppo]"), critic);
+    assert!(!table("[algo.online]").iter().any(|line| line.contains("gamma")), "{}", loaded.text);
+    let message = set_message(&["algo.online.gae_gamma=2"]);
+    assert!(message.contains("algo.ppo.gamma is 2.0 (--set); it must be from 0 to 1"), "{message}");
 }
 
 #[test]
@@ -518,11 +550,11 @@ fn malformed_sets() {
 fn an_unknown_algorithm() {
     assert_eq!(
         message("preset = \"demo\"\n[algo.bcc]\nclip = 1.0\n"),
-        "run.toml:2: unknown key algo.bcc; did you mean algo.bc? [algo] takes adamw, bc, dagger, offline_ac, online\n    [algo.bcc]"
+        "run.toml:2: unknown key algo.bcc; did you mean algo.bc? [algo] takes adamw, bc, dagger, offline_ac, online, gigpo, ppo\n    [algo.bcc]"
     );
     assert_eq!(
         message("preset = \"demo\"\n[algo]\nclip = 1.0\n"),
-        "run.toml:3: unknown key algo.clip; did you mean algo.adamw.clip? [algo] takes adamw, bc, dagger, offline_ac, online\
+        "run.toml:3: unknown key algo.clip; did you mean algo.adamw.clip? [algo] takes adamw, bc, dagger, offline_ac, online, gigpo, ppo\
          \n    clip = 1.0"
     );
 }
