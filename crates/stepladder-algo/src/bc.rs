@@ -72,7 +72,7 @@ pub fn shards(rows: Vec<(&Row, f64)>, count: usize) -> Vec<Vec<(&Row, f64)>> {
     plan::shards(rows, count, |(row, _)| row.ids.len())
 }
 
-/// Trains until the budget is used up or `stop` is set, starting at `trainer.progress`. `pad` fills short rows, and `seed`
+/// Trains until the budget is used up or `stop` is set, starting at `trainer.counters`. `pad` fills short rows, and `seed`
 /// determines the order of rows.
 ///
 /// # Errors
@@ -108,7 +108,7 @@ fn step(
     fraction: f64,
 ) -> Result<Done, AlgoError> {
     let learning_rate = config.learning_rate * factor(config.schedule, fraction, config.warmup, config.floor);
-    let batches: Vec<Batch> = shards(scaled(config, rows, group, trainer.progress.step), workers.count())
+    let batches: Vec<Batch> = shards(scaled(config, rows, group, trainer.counters.step), workers.count())
         .iter()
         .map(|shard| collate(shard, pad, config.reduction))
         .collect();

@@ -8,7 +8,7 @@
 //!     aggregate   D ← D ∪ labelled prompts
 //!     clone       π ← behaviour cloning of π on D (`bc`), with one budget and one learning-rate schedule per round
 //! ```
-//! A round is a phase of the run (`Progress::phase`). Its episodes are stored before the first step of the phase and read when
+//! A round is a phase of the run (`Counters::phase`). Its episodes are stored before the first step of the phase and read when
 //! the run resumes, so a resumed round trains on the same rows in the same order. Each round ends with a checkpoint.
 //!
 //! Metrics: those of `bc`. Run it: `stepladder train alfworld-cpu`.
@@ -19,8 +19,8 @@ use stepladder_core::trace::Episode;
 use stepladder_data::Row;
 
 use crate::AlgoError;
+use crate::runtime::budget::Budget;
 use crate::runtime::observer::Ending;
-use crate::runtime::progress::Budget;
 use crate::runtime::trainer::Trainer;
 
 section! {
@@ -49,7 +49,7 @@ pub trait Rounds {
     type Error: From<AlgoError>;
 
     /// Plays tasks drawn for this round with the trainer's policy and stores the episodes. A resumed run reads them instead,
-    /// unless [`Progress::begins`](crate::runtime::progress::Progress::begins). Returns none if the run was stopped.
+    /// unless [`Counters::begins`](crate::runtime::counters::Counters::begins). Returns none if the run was stopped.
     ///
     /// # Errors
     /// From the rollout, or if the stored episodes of a round whose training has begun are missing.
@@ -75,7 +75,7 @@ pub trait Rounds {
     fn save(&mut self, trainer: &Trainer) -> Result<(), Self::Error>;
 }
 
-/// Trains for `rounds` rounds or until the run is stopped, starting at `trainer.progress`.
+/// Trains for `rounds` rounds or until the run is stopped, starting at `trainer.counters`.
 ///
 /// # Errors
 /// From the parts of a round.
@@ -84,7 +84,7 @@ pub fn train<R: Rounds>(rounds: u64, trainer: &mut Trainer, parts: &mut R) -> Re
     for round in 0..rounds {
         let Some(episodes) = parts.play(round, trainer)? else { return Ok(Ending::Interrupted) };
         played.extend(episodes);
-        if trainer.progress.phase > round {
+        if trainer.counters.phase > round {
             // Completed before the run was resumed; later rounds use its episodes too.
             continue;
         }
@@ -92,7 +92,7 @@ pub fn train<R: Rounds>(rounds: u64, trainer: &mut Trainer, parts: &mut R) -> Re
         if parts.clone_behaviour(&rows, trainer)? == Ending::Interrupted {
             return Ok(Ending::Interrupted);
         }
-        trainer.progress.next_phase();
+        trainer.counters.next_phase();
         parts.save(trainer)?;
     }
     Ok(Ending::Complete)

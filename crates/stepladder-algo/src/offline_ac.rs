@@ -219,7 +219,7 @@ fn step(
     workers: &OfflineWorkers,
     rate: f64,
 ) -> Result<(f64, StepGradients), AlgoError> {
-    let train_actor = trainer.progress.step >= config.critic_warmup;
+    let train_actor = trainer.counters.step >= config.critic_warmup;
     let critic = trainer.nets.get_mut(CRITIC, critics::count_for(&trainer.weights.trained))?;
     let parts = micro_steps(config, rows, group);
     let average = 1.0 / parts.len() as f64;
@@ -293,7 +293,7 @@ impl StepGradients {
     }
 }
 
-/// Trains until the budget is used up or `stop` is set, starting at `trainer.progress`.
+/// Trains until the budget is used up or `stop` is set, starting at `trainer.counters`.
 ///
 /// `pad` fills short rows, and `seed` determines the order of rows. `trainer` comes from [`start`] or from a checkpoint of
 /// [`train`]; `workers` must have been created with the same `config`. Rows without a reply and rows of a flat agent are skipped;
@@ -335,7 +335,7 @@ pub fn train(
         |epoch| plan.epoch(&measured, epoch),
         |trainer, group, fraction| {
             let rate = factor(config.schedule, fraction, config.warmup, config.floor);
-            let warming = trainer.progress.step < config.critic_warmup;
+            let warming = trainer.counters.step < config.critic_warmup;
             let (gradient_norm, outcome) = step(config, &rows, group, pad, trainer, workers, rate)?;
             let mut per_role = [(0.0, 0.0); Role::COUNT];
             for (level, sums) in outcome.sums.iter() {

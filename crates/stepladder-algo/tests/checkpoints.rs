@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use common::{as_first_version, encoder, factors, params, reseal, shape, weights};
 use stepladder_algo::AlgoError;
 use stepladder_algo::runtime::checkpoint::{load, save};
+use stepladder_algo::runtime::counters::Counters;
 use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
-use stepladder_algo::runtime::progress::Progress;
 use stepladder_algo::runtime::trainer::{Identity, Trainer};
 use stepladder_model::checkpoint::{read_tensors, write_tensors};
 use tch::{Device, Tensor};
@@ -35,9 +35,9 @@ impl Saved {
         let mut optimiser = AdamW::new(OPTIMISER, &params.buffer);
         optimiser.first = &params.buffer * 0.1;
         optimiser.second = params.buffer.square();
-        let progress = Progress { step: 7, seconds: 1.25, ..Progress::start() };
+        let counters = Counters { step: 7, seconds: 1.25, ..Counters::start() };
         let identity = Identity { agent: "test".into(), style: "test-v1".into(), data: "0".into() };
-        let trainer = Trainer { optimiser, progress, ..Trainer::new(weights(&params), OPTIMISER, identity) };
+        let trainer = Trainer { optimiser, counters, ..Trainer::new(weights(&params), OPTIMISER, identity) };
         let place = save(folder.path(), &trainer, &encoder(), 1).unwrap();
         Self { _folder: folder, trainer, place }
     }
@@ -135,8 +135,8 @@ fn the_first_version_still_loads() {
     };
     assert!(tensors(&loaded) == tensors(&saved.trainer));
     assert_eq!(
-        (&loaded.progress, &loaded.identity, loaded.weights.factors()),
-        (&saved.trainer.progress, &saved.trainer.identity, saved.trainer.weights.factors())
+        (&loaded.counters, &loaded.identity, loaded.weights.factors()),
+        (&saved.trainer.counters, &saved.trainer.identity, saved.trainer.weights.factors())
     );
     // Without checksums, the exported copy is compared with the trainer's.
     let exported = saved.place.join("model.safetensors");

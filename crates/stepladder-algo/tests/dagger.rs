@@ -27,7 +27,7 @@ impl Rounds for Recorded {
     type Error = AlgoError;
 
     fn play(&mut self, round: u64, trainer: &Trainer) -> Result<Option<Vec<Episode>>, AlgoError> {
-        self.calls.push(format!("play {round}, fresh: {}", trainer.progress.begins(round)));
+        self.calls.push(format!("play {round}, fresh: {}", trainer.counters.begins(round)));
         let line = include_str!("../../stepladder-core/tests/trace-v1.jsonl");
         let episode = stepladder_core::trace::read(line.as_bytes()).next().unwrap().unwrap();
         Ok(Some(vec![episode; round as usize + 1]))
@@ -39,14 +39,14 @@ impl Rounds for Recorded {
     }
 
     fn clone_behaviour(&mut self, _rows: &[Row], trainer: &mut Trainer) -> Result<Ending, AlgoError> {
-        let phase = trainer.progress.phase;
+        let phase = trainer.counters.phase;
         self.calls.push(format!("clone in phase {phase}"));
-        trainer.progress.step += 10;
+        trainer.counters.step += 10;
         Ok(if self.interrupt == Some(phase) { Ending::Interrupted } else { Ending::Complete })
     }
 
     fn save(&mut self, trainer: &Trainer) -> Result<(), AlgoError> {
-        self.calls.push(format!("save at {}", trainer.progress.step));
+        self.calls.push(format!("save at {}", trainer.counters.step));
         Ok(())
     }
 }
@@ -72,7 +72,7 @@ fn a_round_plays_labels_all_episodes_clones_and_saves() {
         "save at 20",
     ];
     assert_eq!(parts.calls, expected);
-    assert_eq!(trainer.progress.phase, 2);
+    assert_eq!(trainer.counters.phase, 2);
 }
 
 #[test]

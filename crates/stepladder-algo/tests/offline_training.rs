@@ -13,13 +13,14 @@ use stepladder_algo::offline_ac::{
     OfflineConfig, TargetUpdate, gradients, start, train, workers as start_workers,
 };
 use stepladder_algo::ops::actor::ActorMode;
+use stepladder_algo::runtime::budget::Budget;
 use stepladder_algo::runtime::checkpoint::{load, save};
+use stepladder_algo::runtime::counters::Counters;
 use stepladder_algo::runtime::metrics::METRICS;
 use stepladder_algo::runtime::net::Net;
 use stepladder_algo::runtime::observer::{Ending, Observer, StepReport};
 use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
 use stepladder_algo::runtime::plan::Mixture;
-use stepladder_algo::runtime::progress::{Budget, Progress};
 use stepladder_algo::runtime::schedule::Schedule;
 use stepladder_algo::runtime::trainer::{Identity, Trainer};
 use stepladder_core::Role;
@@ -38,9 +39,9 @@ fn cloned() -> Trainer {
     let mut optimiser = AdamW::new(ADAM, &params.buffer);
     optimiser.steps = 40;
     optimiser.first = params.buffer.ones_like();
-    let progress =
-        Progress { step: 40, epoch: 2, cursor: 3, seconds: 9.0, tokens: 1000, ..Progress::start() };
-    Trainer { optimiser, progress, ..Trainer::new(weights(&params), ADAM, identity("bc")) }
+    let counters =
+        Counters { step: 40, epoch: 2, cursor: 3, seconds: 9.0, tokens: 1000, ..Counters::start() };
+    Trainer { optimiser, counters, ..Trainer::new(weights(&params), ADAM, identity("bc")) }
 }
 
 fn critic(trainer: &Trainer) -> &Net {
@@ -59,7 +60,7 @@ struct Watch<'a> {
 
 impl Observer for Watch<'_> {
     fn on_step(&mut self, trainer: &Trainer, report: &StepReport) -> Result<(), AlgoError> {
-        assert_eq!(trainer.progress.step, report.step);
+        assert_eq!(trainer.counters.step, report.step);
         assert!(trainer.nets.contains(CRITIC));
         self.reports.push(report.clone());
         if self.stop_after == Some(report.step) {
@@ -118,8 +119,8 @@ fn a_start_keeps_the_model_and_nothing_else() {
     assert_eq!(bits(&trainer.weights.trained.buffer), bits(&cloned().weights.trained.buffer));
     assert_eq!((trainer.optimiser.steps, trainer.optimiser.first.norm().double_value(&[])), (0, 0.0));
     assert_eq!(
-        (trainer.progress.clone(), trainer.identity.clone()),
-        (Progress::start(), identity("offline"))
+        (trainer.counters.clone(), trainer.identity.clone()),
+        (Counters::start(), identity("offline"))
     );
     let critic = critic(&trainer);
     let target = critic.target.as_ref().unwrap();
@@ -147,7 +148,7 @@ fn an_interrupted_run_ends_where_an_uninterrupted_one_does() {
         let mut whole = fresh();
         let (ending, all) = run(&config, &rows, &mut whole, workers, None).unwrap();
         assert_eq!((ending, all.len()), (Ending::Complete, 9));
-        assert!(whole.progress.epoch > 0, "the run stays within one epoch: {:?}", whole.progress);
+        assert!(whole.counters.epoch > 0, "the run stays within one epoch: {:?}", whole.counters);
         let folder = tempfile::tempdir().unwrap();
         for stop_after in [1, 5] {
             let what = format!("{mode:?} {mixture:?}, {workers} workers, stop after {stop_after}");
@@ -166,7 +167,7 @@ fn an_interrupted_run_ends_where_an_uninterrupted_one_does() {
                 assert!(bits(ours) == bits(theirs), "{what}: tensor {index}");
             }
             let steps = |trainer: &Trainer| {
-                (trainer.optimiser.steps, critic(trainer).optimiser.steps, trainer.progress.step)
+                (trainer.optimiser.steps, critic(trainer).optimiser.steps, trainer.counters.step)
             };
             assert_eq!(steps(&second), steps(&whole));
             assert_eq!(steps(&second), (7, 9, 9), "the actor waits for the critics");

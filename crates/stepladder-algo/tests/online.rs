@@ -20,7 +20,7 @@ use stepladder_algo::online::{Method, train};
 use stepladder_algo::ops::surrogate::{Aggregate, SurrogateRule};
 use stepladder_algo::ppo::{Ppo, PpoConfig, ValueWorkers, value};
 use stepladder_algo::runtime::checkpoint;
-use stepladder_algo::runtime::progress::Progress;
+use stepladder_algo::runtime::counters::Counters;
 use stepladder_algo::runtime::trainer::Trainer;
 use stepladder_core::Role;
 use stepladder_env::TaskSet;
@@ -82,14 +82,14 @@ fn a_run_continued_from_a_checkpoint_goes_on_as_if_nothing_had_happened() {
         let values = |tensor: &Tensor| Vec::<f32>::try_from(tensor).unwrap();
         assert_eq!(values(&resumed.weights.trained.buffer), values(&whole.weights.trained.buffer));
         assert_eq!(
-            Progress { seconds: 0.0, ..resumed.progress.clone() },
-            Progress { seconds: 0.0, ..whole.progress.clone() }
+            Counters { seconds: 0.0, ..resumed.counters.clone() },
+            Counters { seconds: 0.0, ..whole.counters.clone() }
         );
         let nets = |trainer: &Trainer| -> Vec<(String, Vec<f32>)> {
             trainer.nets.iter().map(|(name, net)| (name.to_owned(), values(&net.params))).collect()
         };
         assert_eq!(nets(&resumed), nets(&whole));
-        assert!(whole.progress.env_steps > 0 && whole.progress.generated > 0);
+        assert!(whole.counters.env_steps > 0 && whole.counters.generated > 0);
     }
 }
 

@@ -14,10 +14,10 @@ use serde_json::Value;
 use stepladder_algo::AlgoError;
 use stepladder_algo::offline_ac::critics::{CRITIC, count, entries};
 use stepladder_algo::offline_ac::{OfflineConfig, start, train, workers as start_workers};
+use stepladder_algo::runtime::budget::Budget;
 use stepladder_algo::runtime::net::Net;
 use stepladder_algo::runtime::observer::{Observer, StepReport};
 use stepladder_algo::runtime::optimiser::AdamWConfig;
-use stepladder_algo::runtime::progress::Budget;
 use stepladder_algo::runtime::schedule::Schedule;
 use stepladder_algo::runtime::trainer::{Identity, Trainer};
 use stepladder_core::reply::Profile;
@@ -135,7 +135,7 @@ impl Fixture {
         let learners = start_workers(workers, &trainer.weights, &config, Kind::Float);
         let stop = AtomicBool::new(false);
         train(&config, &self.rows(), (self.pad, 0), &mut trainer, &learners, &stop, &mut compared).unwrap();
-        assert_eq!(trainer.progress.step, 5);
+        assert_eq!(trainer.counters.step, 5);
         compared.failure.map_or(Ok(compared.worst), Err)
     }
 }

@@ -10,11 +10,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use common::{PAD, compare, encoder, factors, params, rows, shape, weights};
 use stepladder_algo::AlgoError;
 use stepladder_algo::bc::{BcConfig, train};
+use stepladder_algo::runtime::budget::Budget;
 use stepladder_algo::runtime::checkpoint::{load, save};
 use stepladder_algo::runtime::observer::{Ending, Observer, StepReport};
 use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
 use stepladder_algo::runtime::plan::Mixture;
-use stepladder_algo::runtime::progress::Budget;
 use stepladder_algo::runtime::schedule::Schedule;
 use stepladder_algo::runtime::score::weighted_nll;
 use stepladder_algo::runtime::trainer::{Identity, Trainer};
@@ -58,7 +58,7 @@ struct Watch<'a> {
 
 impl Observer for Watch<'_> {
     fn on_step(&mut self, trainer: &Trainer, report: &StepReport) -> Result<(), AlgoError> {
-        assert_eq!(trainer.progress.step, report.step);
+        assert_eq!(trainer.counters.step, report.step);
         self.losses.push(report.loss);
         if self.stop_after == Some(report.step) {
             self.stop.store(true, Ordering::Relaxed);
@@ -123,7 +123,7 @@ fn an_interrupted_run_ends_where_an_uninterrupted_one_does() {
         let mut whole = fresh();
         let (ending, losses) = run(&config, &rows, &mut whole, workers, None);
         assert_eq!((ending, losses.len()), (Ending::Complete, 11));
-        assert!(whole.progress.epoch > 0, "the run stays within one epoch: {:?}", whole.progress);
+        assert!(whole.counters.epoch > 0, "the run stays within one epoch: {:?}", whole.counters);
 
         let folder = tempfile::tempdir().unwrap();
         for stop_after in [1, 5] {
@@ -152,8 +152,8 @@ fn an_interrupted_run_ends_where_an_uninterrupted_one_does() {
                     "{mixture:?}, {workers} workers, stop after {stop_after}"
                 );
             }
-            let steps = (second.optimiser.steps, second.progress.step, second.progress.tokens);
-            assert_eq!(steps, (whole.optimiser.steps, whole.progress.step, whole.progress.tokens));
+            let steps = (second.optimiser.steps, second.counters.step, second.counters.tokens);
+            assert_eq!(steps, (whole.optimiser.steps, whole.counters.step, whole.counters.tokens));
         }
     }
 }

@@ -95,9 +95,9 @@ impl ScienceWorldEnv {
     ///
     /// # Errors
     /// [`EnvError::StepBeforeReset`] before a reset, [`EnvError::Backend`] if the simulator fails.
-    pub fn progress(&mut self) -> Result<String, EnvError> {
+    pub fn goal_progress(&mut self) -> Result<String, EnvError> {
         let playing = self.playing.as_ref().ok_or(EnvError::StepBeforeReset { env: SPEC.id })?;
-        self.instance.progress().map_err(|failure| failure.into_env_error(&playing.key.to_string()))
+        self.instance.goal_progress().map_err(|failure| failure.into_env_error(&playing.key.to_string()))
     }
 }
 

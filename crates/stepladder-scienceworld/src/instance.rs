@@ -148,8 +148,8 @@ impl Instance {
     ///
     /// # Errors
     /// [`Failure`] of the simulator.
-    pub fn progress(&mut self) -> Result<String, Failure> {
-        self.call(Request::new(Op::Progress).int(self.id), |mut reply| {
+    pub fn goal_progress(&mut self) -> Result<String, Failure> {
+        self.call(Request::new(Op::GoalProgress).int(self.id), |mut reply| {
             let text = reply.text()?;
             reply.end(text)
         })

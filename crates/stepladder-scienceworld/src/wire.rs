@@ -7,7 +7,7 @@ pub(crate) enum Op {
     Load = 1,
     Step = 2,
     Valid = 3,
-    Progress = 4,
+    GoalProgress = 4,
     Forget = 5,
     Gold = 6,
     Tasks = 7,

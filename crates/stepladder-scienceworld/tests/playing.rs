@@ -49,7 +49,7 @@ fn an_episode_shows_what_the_package_shows() {
     let context = step.context.unwrap();
     assert_ne!(context, start.context);
     assert!(context.contains("A door to the kitchen (that is open)"), "{context}");
-    assert!(env.progress().unwrap().contains("Completed keys"));
+    assert!(env.goal_progress().unwrap().contains("Completed keys"));
 
     let offered = env.admissible().unwrap().admissible_actions();
     assert!(offered.contains(&"go to kitchen".to_owned()) && offered.len() > 50);

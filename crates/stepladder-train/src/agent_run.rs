@@ -18,7 +18,7 @@ use crate::scratch::Scratch;
 pub(crate) struct AgentRun<'a> {
     pub(crate) config: &'a Config,
     pub(crate) env: &'a Registered,
-    /// Name in progress lines.
+    /// Name in status lines.
     pub(crate) name: &'a str,
     /// Directory of checkpoints and metrics.
     pub(crate) directory: PathBuf,

@@ -12,11 +12,11 @@ use stepladder_algo::offline_ac::{self, OfflineConfig};
 use stepladder_algo::online::rollouts::Rollouts;
 use stepladder_algo::online::{self, Method, OnlineConfig};
 use stepladder_algo::ppo::Ppo;
+use stepladder_algo::runtime::budget::Budget;
 use stepladder_algo::runtime::checkpoint;
 use stepladder_algo::runtime::metrics::Metrics;
 use stepladder_algo::runtime::observer::Ending;
 use stepladder_algo::runtime::plan::Mixture;
-use stepladder_algo::runtime::progress::Budget;
 use stepladder_algo::runtime::trainer::{Identity, Trainer};
 use stepladder_algo::runtime::workers::Workers;
 use stepladder_core::TaskKey;
@@ -114,18 +114,18 @@ impl AgentRun<'_> {
         }
     }
 
-    /// Starts progress lines, metrics, probes and checkpoints for a trainer in any state.
+    /// Starts the status line, metrics, probes and checkpoints for a trainer in any state.
     pub(crate) fn watch(&self, trainer: &Trainer) -> Result<Watcher<'_>> {
         fs_err::create_dir_all(&self.directory)?;
         let metrics = self.directory.join("metrics.jsonl");
-        let probes = trim_metrics(&metrics, trainer.progress.step)?;
+        let probes = trim_metrics(&metrics, trainer.counters.step)?;
         let begun = metrics.metadata().is_ok_and(|file| file.len() > 0);
         Ok(Watcher {
             run: self,
             metrics: Metrics::open(&self.directory)?,
-            progress: self.reporter.begin(self.name, 1000),
-            logged: Logged::at(&trainer.progress),
-            saved: trainer.progress.seconds,
+            status: self.reporter.begin(self.name, 1000),
+            logged: Logged::at(&trainer.counters),
+            saved: trainer.counters.seconds,
             probes,
             begun,
         })

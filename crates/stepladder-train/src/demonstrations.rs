@@ -60,11 +60,11 @@ pub fn expert_rollout(
         stop: Some(stop),
         ..Options::greedy(rollout.agent)
     };
-    let progress = reporter.begin(label, rollout.jobs.len() as u64);
+    let status = reporter.begin(label, rollout.jobs.len() as u64);
     let mut done = 0;
     let episodes = Scheduler::new(&*env.tasks, &mut generator, options).run(&rollout.jobs, |_| {
         done += 1;
-        progress.at(done, &format!("{done} episodes"));
+        status.at(done, &format!("{done} episodes"));
     })?;
     Ok(episodes)
 }
@@ -74,7 +74,7 @@ pub fn expert_rollout(
 /// # Errors
 /// If a STEP-HRL agent is requested and the environment has no segmenter, or a task has no solution.
 pub fn walkthroughs(env: &Registered, rollout: &Rollout, reporter: &dyn Reporter) -> Result<Vec<Episode>> {
-    let progress = reporter.begin("walkthroughs", rollout.jobs.len() as u64);
+    let status = reporter.begin("walkthroughs", rollout.jobs.len() as u64);
     let done = AtomicU64::new(0);
     let cutters = match rollout.agent {
         AgentKind::StepHrl => {
@@ -94,7 +94,7 @@ pub fn walkthroughs(env: &Registered, rollout: &Rollout, reporter: &dyn Reporter
             }
         }
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-        progress.at(done, &format!("{done} episodes"));
+        status.at(done, &format!("{done} episodes"));
         Ok(episode)
     };
     rollout.jobs.par_iter().map(play).collect()

@@ -7,8 +7,8 @@ use anyhow::{Context, Result, bail};
 use rand::seq::SliceRandom;
 use stepladder_algo::dagger::{self, DaggerConfig};
 use stepladder_algo::runtime::checkpoint;
+use stepladder_algo::runtime::counters::Counters;
 use stepladder_algo::runtime::observer::Ending;
-use stepladder_algo::runtime::progress::Progress;
 use stepladder_algo::runtime::trainer::Trainer;
 use stepladder_core::seed::stream;
 use stepladder_core::trace::Episode;
@@ -55,8 +55,8 @@ pub(crate) struct AgentTraining<'a> {
 }
 
 impl AgentTraining<'_> {
-    /// Trains the agent to the end of its last phase, or until the run is stopped. Returns the progress summed over its models.
-    pub(crate) fn train(&self) -> Result<(Progress, Ending)> {
+    /// Trains the agent to the end of its last phase, or until the run is stopped. Returns the counters summed over its models.
+    pub(crate) fn train(&self) -> Result<(Counters, Ending)> {
         match (self.agent.algo, self.agent.weights) {
             (Algo::Bc, Weights::Shared) => self.bc(&self.demonstrated()?.rows),
             (Algo::Bc, Weights::PerRole) => self.per_role(&self.demonstrated()?.rows),
@@ -79,11 +79,11 @@ impl AgentTraining<'_> {
     }
 
     /// Clones demonstrations with one model.
-    fn bc(&self, rows: &[Row]) -> Result<(Progress, Ending)> {
+    fn bc(&self, rows: &[Row]) -> Result<(Counters, Ending)> {
         let agent = self.model(self.name, &self.directory(), rows)?;
         let mut trainer = agent.trainer()?;
         let ending = agent.clone_behaviour(rows, self.agent.budget, &mut trainer)?;
-        Ok((trainer.progress, ending))
+        Ok((trainer.counters, ending))
     }
 
     fn directory(&self) -> PathBuf {
@@ -167,9 +167,9 @@ impl AgentTraining<'_> {
 
     /// Trains one model per role, in sequence. Their budgets add up to that of a shared model, in proportion to the tokens per
     /// role.
-    fn per_role(&self, rows: &[Row]) -> Result<(Progress, Ending)> {
+    fn per_role(&self, rows: &[Row]) -> Result<(Counters, Ending)> {
         let tokens = |rows: &[Row]| rows.iter().map(|row| row.ids.len()).sum::<usize>() as f64;
-        let mut total = Progress::start();
+        let mut total = Counters::start();
         for role in ROLES {
             let own = of_role(rows, role);
             if own.is_empty() {
@@ -181,10 +181,10 @@ impl AgentTraining<'_> {
             let agent = self.model(&name, &self.directory().join(role.name()), &own)?;
             let mut trainer = agent.trainer()?;
             let ending = agent.clone_behaviour(&own, part, &mut trainer)?;
-            total.step += trainer.progress.step;
-            total.seconds += trainer.progress.seconds;
-            total.tokens += trainer.progress.tokens;
-            total.capped |= trainer.progress.capped;
+            total.step += trainer.counters.step;
+            total.seconds += trainer.counters.seconds;
+            total.tokens += trainer.counters.tokens;
+            total.capped |= trainer.counters.capped;
             if ending == Ending::Interrupted {
                 return Ok((total, ending));
             }
@@ -193,18 +193,18 @@ impl AgentTraining<'_> {
     }
 
     /// DAgger: play, label all prompts, train on all rows, repeat (Ross et al., arXiv 1011.0686).
-    fn dagger(&self, demonstrated: &AgentRows) -> Result<(Progress, Ending)> {
+    fn dagger(&self, demonstrated: &AgentRows) -> Result<(Counters, Ending)> {
         let config = &self.run.config.algo.dagger;
         let agent = self.model(self.name, &self.directory(), &demonstrated.rows)?;
         let mut trainer = agent.trainer()?;
         let mut rounds = DaggerRounds { training: self, model: &agent, config };
         let ending = dagger::train(config.rounds, &mut trainer, &mut rounds)?;
-        Ok((trainer.progress, ending))
+        Ok((trainer.counters, ending))
     }
 
     /// Offline actor-critic: the initial policy plays; then policy and critics are trained on the demonstrations and these
     /// episodes.
-    fn offline_ac(&self, demonstrated: &AgentRows) -> Result<(Progress, Ending)> {
+    fn offline_ac(&self, demonstrated: &AgentRows) -> Result<(Counters, Ending)> {
         let config = &self.run.config.algo.offline_ac;
         let agent = self.model(self.name, &self.directory(), &demonstrated.rows)?;
         let mut trainer = agent.trainer()?;
@@ -215,7 +215,7 @@ impl AgentTraining<'_> {
         let (tasks, games) = (config.tasks.as_deref(), config.games);
         let play = || self.play_round(0, tasks, games, config.collect_temperature, &trainer);
         let Some(collected) = self.kept_or_played(&path, 0, &trainer, play)? else {
-            return Ok((trainer.progress, Ending::Interrupted));
+            return Ok((trainer.counters, Ending::Interrupted));
         };
         let demonstrations =
             offline::draw(self.material.demonstrations, config.demonstrations, self.run.config.seed);
@@ -244,11 +244,11 @@ impl AgentTraining<'_> {
             rows.len()
         ));
         let ending = agent.actor_critic(&rows, &mut trainer)?;
-        Ok((trainer.progress, ending))
+        Ok((trainer.counters, ending))
     }
 
     /// Trains online.
-    fn online(&self) -> Result<(Progress, Ending)> {
+    fn online(&self) -> Result<(Counters, Ending)> {
         let config = &self.run.config.algo.online;
         let agent = self.model(self.name, &self.directory(), &[])?;
         let mut trainer = agent.trainer()?;
@@ -256,7 +256,7 @@ impl AgentTraining<'_> {
         let env = other.as_ref().unwrap_or(self.material.env);
         let tasks = env.tasks.tasks(split)?;
         let ending = agent.play_and_learn(env, split, &tasks, &mut trainer)?;
-        Ok((trainer.progress, ending))
+        Ok((trainer.counters, ending))
     }
 
     /// Opens the environment of `tasks` if it is not that of the run, and returns it with the split.
@@ -287,7 +287,7 @@ impl AgentTraining<'_> {
         if path.exists() {
             return Ok(Some(trace_file::load(path)?));
         }
-        if !trainer.progress.begins(phase) {
+        if !trainer.counters.begins(phase) {
             bail!(
                 "{} is missing, but training on it has begun; remove {} to train {} again",
                 path.display(),
@@ -321,7 +321,7 @@ impl AgentTraining<'_> {
         if games > 0 {
             tasks.truncate(games);
         }
-        let name = format!("step-{}", trainer.progress.step);
+        let name = format!("step-{}", trainer.counters.step);
         let mut generator = self.material.generators.open(&trainer.weights, name)?;
         let options = Options {
             max_steps: env.max_steps(config, split),

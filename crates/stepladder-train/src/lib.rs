@@ -54,7 +54,7 @@ mod unchanged;
 mod watcher;
 
 pub use error::{Error, ErrorKind, Result, Usage};
-pub use report::{Progress, Reporter, Silent, Stage};
+pub use report::{Reporter, Silent, Stage, StatusLine};
 pub use run::{Place, Run, RunEnding};
 
 /// Returns the number of workers for a configured number: 0 takes all cores.

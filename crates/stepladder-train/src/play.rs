@@ -212,7 +212,7 @@ pub(crate) fn warn_of_broken(episodes: &[Episode], reporter: &dyn Reporter) {
     }
 }
 
-/// Plays `jobs`; `label` names the work in progress lines.
+/// Plays `jobs`; `label` names the work in the status line.
 ///
 /// # Errors
 /// If the generator fails or the flag of `options` was set.
@@ -224,12 +224,12 @@ pub fn play(
     name: &str,
     reporter: &dyn Reporter,
 ) -> Result<Vec<Episode>> {
-    let progress = reporter.begin(name, jobs.len() as u64);
+    let status = reporter.begin(name, jobs.len() as u64);
     let (mut done, mut won) = (0, 0);
     let episodes = Scheduler::new(&*env.tasks, generator, options).run(jobs, |episode| {
         done += 1;
         won += u64::from(episode.won);
-        progress.at(done, &format!("{won} of {done} solved"));
+        status.at(done, &format!("{won} of {done} solved"));
     })?;
     Ok(episodes)
 }

@@ -5,7 +5,7 @@ use stepladder_rollout::evaluation::Evaluation;
 /// Receiver of all output of the library. [`Silent`] ignores it.
 pub trait Reporter: Sync {
     /// Begins work of `total` units under a name; dropping the handle ends it.
-    fn begin(&self, name: &str, total: u64) -> Box<dyn Progress + '_>;
+    fn begin(&self, name: &str, total: u64) -> Box<dyn StatusLine + '_>;
 
     /// Shows a line about the course of the work.
     fn note(&self, text: &str);
@@ -22,8 +22,8 @@ pub trait Reporter: Sync {
     }
 }
 
-/// Handle of work in progress.
-pub trait Progress: Send + Sync {
+/// Status line of a piece of work.
+pub trait StatusLine: Send + Sync {
     /// Updates the number of finished units and the message.
     fn at(&self, done: u64, message: &str);
 
@@ -61,7 +61,7 @@ pub enum Stage<'a> {
 pub struct Silent;
 
 impl Reporter for Silent {
-    fn begin(&self, _: &str, _: u64) -> Box<dyn Progress + '_> {
+    fn begin(&self, _: &str, _: u64) -> Box<dyn StatusLine + '_> {
         Box::new(Self)
     }
 
@@ -72,7 +72,7 @@ impl Reporter for Silent {
     fn table(&self, _: &str) {}
 }
 
-impl Progress for Silent {
+impl StatusLine for Silent {
     fn at(&self, _: u64, _: &str) {}
 
     fn note(&self, _: &str) {}

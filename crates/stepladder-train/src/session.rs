@@ -15,7 +15,7 @@ use crate::report::Reporter;
 pub enum RunEnding {
     /// Every agent is trained and evaluated, and the table is written.
     Complete,
-    /// The caller's flag was set; progress is saved, and [`crate::Run::resume`] continues the run.
+    /// The caller's flag was set; the state is saved, and [`crate::Run::resume`] continues the run.
     Interrupted,
 }
 

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use stepladder_agent::AgentKind;
+use stepladder_algo::runtime::budget::Budget;
 use stepladder_algo::runtime::clock::Stopwatch;
+use stepladder_algo::runtime::counters::Counters;
 use stepladder_algo::runtime::observer::Ending;
-use stepladder_algo::runtime::progress::{Budget, Progress};
 use stepladder_core::trace::Episode;
 use stepladder_env::{Draw, Subset};
 use stepladder_model::LocalSource;
@@ -188,7 +189,7 @@ impl Session<'_> {
     /// Renders the training time of each agent over all sessions, without evaluation and saving.
     fn training_times(&self) -> Result<String> {
         let times = self.config.agents.keys().map(|name| {
-            let seconds = self.progress(name)?.seconds;
+            let seconds = self.counters(name)?.seconds;
             Ok(format!("{name} {}", minutes(seconds)))
         });
         Ok(times.collect::<Result<Vec<_>>>()?.join(", "))
@@ -198,14 +199,14 @@ impl Session<'_> {
     fn capped(&self) -> Result<String> {
         let mut text = String::new();
         for (name, agent) in &self.config.agents {
-            let progress = self.progress(name)?;
+            let counters = self.counters(name)?;
             let Budget::Tokens { tokens, cap: Some(cap) } = agent.budget else { continue };
-            if progress.capped {
+            if counters.capped {
                 text.push_str(&format!(
                     "{name}: the cap of {cap} minutes ended training before its budget of {:.1} million tokens ({:.1} million \
                      trained in all); a faster machine gives other results\n",
                     tokens as f64 / 1e6,
-                    progress.tokens as f64 / 1e6
+                    counters.tokens as f64 / 1e6
                 ));
             }
         }
@@ -215,8 +216,8 @@ impl Session<'_> {
         Ok(text)
     }
 
-    /// Reads the final progress of a trained agent.
-    fn progress(&self, name: &str) -> Result<Progress> {
+    /// Reads the final counters of a trained agent.
+    fn counters(&self, name: &str) -> Result<Counters> {
         let path = self.trained(name);
         serde_json::from_str(&fs_err::read_to_string(&path)?).with_context(|| path.display().to_string())
     }
@@ -282,11 +283,11 @@ impl Session<'_> {
             self.reporter.finished(Stage::Trained { agent: name });
             return Ok(RunEnding::Complete);
         }
-        let (progress, ending) = AgentTraining { run: self, material, name, agent }.train()?;
+        let (counters, ending) = AgentTraining { run: self, material, name, agent }.train()?;
         if ending == Ending::Interrupted {
             return Ok(RunEnding::Interrupted);
         }
-        replace_file(&done, &(serde_json::to_string_pretty(&progress)? + "\n"))?;
+        replace_file(&done, &(serde_json::to_string_pretty(&counters)? + "\n"))?;
         self.reporter.finished(Stage::Trained { agent: name });
         Ok(RunEnding::Complete)
     }
@@ -323,7 +324,7 @@ impl Session<'_> {
             let place = policy.checkpoint.display().to_string();
             let mut value: Value =
                 table::json((env.spec().id, split, subset), name, &place, commit(), &evaluation);
-            if self.progress(name)?.capped {
+            if self.counters(name)?.capped {
                 value["training_capped"] = true.into();
             }
             replace_file(&json_path, &(serde_json::to_string_pretty(&value)? + "\n"))?;

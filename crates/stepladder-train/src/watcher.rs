@@ -1,4 +1,4 @@
-//! Progress lines, metrics, probes and checkpoints during training.
+//! Status lines, metrics, probes and checkpoints during training.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -7,9 +7,9 @@ use anyhow::Result;
 use serde_json::Value;
 use stepladder_algo::AlgoError;
 use stepladder_algo::runtime::checkpoint;
+use stepladder_algo::runtime::counters::Counters;
 use stepladder_algo::runtime::metrics::{Metrics, RENAMED};
 use stepladder_algo::runtime::observer::{Observer, StepReport};
-use stepladder_algo::runtime::progress::Progress;
 use stepladder_algo::runtime::trainer::Trainer;
 use stepladder_core::Role;
 use stepladder_rollout::evaluation::evaluate_within;
@@ -28,7 +28,7 @@ use crate::report;
 const PROBE: &str = "probe/success";
 const PROBE_SCORE: &str = "probe/score";
 
-/// Renders a progress line for an online iteration.
+/// Renders the status line for an online iteration.
 fn played(values: &[(&'static str, f64)]) -> String {
     let value =
         |name: &str| values.iter().find(|(known, _)| *known == name).map_or(f64::NAN, |(_, value)| *value);
@@ -90,15 +90,15 @@ impl Logged {
         Self { seconds: report.seconds, tokens: report.tokens, per_role: [(0.0, 0.0); Role::COUNT] }
     }
 
-    pub(crate) fn at(progress: &Progress) -> Self {
-        Self { seconds: progress.seconds, tokens: progress.tokens, per_role: [(0.0, 0.0); Role::COUNT] }
+    pub(crate) fn at(counters: &Counters) -> Self {
+        Self { seconds: counters.seconds, tokens: counters.tokens, per_role: [(0.0, 0.0); Role::COUNT] }
     }
 }
 
 pub(crate) struct Watcher<'a> {
     pub(crate) run: &'a AgentRun<'a>,
     pub(crate) metrics: Metrics,
-    pub(crate) progress: Box<dyn report::Progress + 'a>,
+    pub(crate) status: Box<dyn report::StatusLine + 'a>,
     pub(crate) logged: Logged,
     pub(crate) saved: f64,
     /// Number of finished probes, in this phase and all earlier ones.
@@ -115,7 +115,7 @@ impl Watcher<'_> {
             return 0;
         }
         let planned = self.run.config.eval.probes;
-        trainer.progress.phase as u32 * planned + ((fraction * f64::from(planned + 1)) as u32).min(planned)
+        trainer.counters.phase as u32 * planned + ((fraction * f64::from(planned + 1)) as u32).min(planned)
     }
 
     /// Ends the training and saves.
@@ -125,7 +125,7 @@ impl Watcher<'_> {
 
     pub(crate) fn save(&mut self, trainer: &Trainer) -> Result<(), AlgoError> {
         checkpoint::save(&self.run.checkpoints(), trainer, &*self.run.encoder, self.run.config.log.keep)?;
-        self.saved = trainer.progress.seconds;
+        self.saved = trainer.counters.seconds;
         Ok(())
     }
 
@@ -166,7 +166,7 @@ impl Watcher<'_> {
         self.write(report.step, &values)?;
         if self.run.agent.algo.is_online() {
             let message = format!("{} | {} left", played(&report.extra), minutes(report.left));
-            self.progress.at((1000.0 * report.fraction) as u64, &message);
+            self.status.at((1000.0 * report.fraction) as u64, &message);
             self.logged = Logged::of(report);
             return Ok(());
         }
@@ -178,14 +178,14 @@ impl Watcher<'_> {
             speed,
             minutes(report.left)
         );
-        self.progress.at((1000.0 * report.fraction) as u64, &message);
+        self.status.at((1000.0 * report.fraction) as u64, &message);
         self.logged = Logged::of(report);
         Ok(())
     }
 
     /// Evaluates the initial policy, as the first point of learning curves; at most once.
     pub(crate) fn probe_start(&mut self, trainer: &Trainer) -> Result<(), AlgoError> {
-        if trainer.progress.epoch > 0 || self.begun || self.run.config.eval.probes == 0 {
+        if trainer.counters.epoch > 0 || self.begun || self.run.config.eval.probes == 0 {
             return Ok(());
         }
         let extra = vec![("iteration", 0.0), ("env_steps", 0.0), ("generated_tokens", 0.0)];
@@ -207,7 +207,7 @@ impl Watcher<'_> {
 
     fn probe(&mut self, trainer: &Trainer, report: &StepReport) -> Result<(), AlgoError> {
         let run = self.run;
-        let name = format!("step-{}", trainer.progress.step);
+        let name = format!("step-{}", trainer.counters.step);
         let mut generator = run.generators.open(&trainer.weights, name)?;
         let options = Options {
             max_steps: run.env.max_steps(run.config, &run.config.eval.split),
@@ -232,7 +232,7 @@ impl Watcher<'_> {
         let counted = ["iteration", "env_steps", "generated_tokens"];
         values.extend(report.extra.iter().filter(|(name, _)| counted.contains(name)));
         self.write(report.step, &values)?;
-        self.progress.note(&format!(
+        self.status.note(&format!(
             "{} after {} of training: {:.0} % of {} {} episodes solved, {:.1} steps{}",
             run.name,
             minutes(report.seconds),

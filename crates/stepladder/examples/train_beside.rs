@@ -21,10 +21,10 @@ use stepladder_agent::AgentKind;
 use stepladder_alfworld::{Alfworld, AlfworldCodec, AlfworldExpert, Households, noise};
 use stepladder_algo::AlgoError;
 use stepladder_algo::bc::{BcConfig, plan_epoch, shards, train};
+use stepladder_algo::runtime::budget::Budget;
 use stepladder_algo::runtime::observer::{Observer, StepReport};
 use stepladder_algo::runtime::optimiser::AdamWConfig;
 use stepladder_algo::runtime::plan::Mixture;
-use stepladder_algo::runtime::progress::Budget;
 use stepladder_algo::runtime::schedule::Schedule;
 use stepladder_algo::runtime::trainer::{Identity, Trainer};
 use stepladder_algo::runtime::workers::Workers;
@@ -246,7 +246,7 @@ impl Parts<'_> {
 
 impl Observer for Parts<'_> {
     fn on_step(&mut self, trainer: &Trainer, report: &StepReport) -> Result<(), AlgoError> {
-        let cursor = trainer.progress.cursor as usize;
+        let cursor = trainer.counters.cursor as usize;
         if cursor < self.tokens.len() && cursor < self.begun + self.part {
             return Ok(());
         }
@@ -260,7 +260,7 @@ impl Observer for Parts<'_> {
         (self.begun, self.seconds) = (cursor, report.seconds);
         if cursor == self.tokens.len() {
             self.begun = 0;
-            self.tokens = self.of(trainer.progress.epoch + 1);
+            self.tokens = self.of(trainer.counters.epoch + 1);
         }
         if self.wait() { Ok(()) } else { Err(AlgoError::Observer("the input is closed".to_owned())) }
     }

@@ -1,4 +1,4 @@
-//! Reporter for a terminal: progress bars, or plain lines where standard error is not a terminal; tables on standard output.
+//! Reporter for a terminal: a status line with a bar, or plain lines where standard error is not a terminal; tables on standard output.
 
 use std::io::IsTerminal;
 use std::sync::Mutex;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::stderr::note;
 use indicatif::{ProgressBar, ProgressStyle};
 use stepladder_algo::runtime::clock::Stopwatch;
-use stepladder_train::{Progress, Reporter};
+use stepladder_train::{Reporter, StatusLine};
 
 use crate::stdout::say;
 
@@ -15,7 +15,7 @@ use crate::stdout::say;
 pub(crate) struct Terminal;
 
 impl Reporter for Terminal {
-    fn begin(&self, name: &str, total: u64) -> Box<dyn Progress + '_> {
+    fn begin(&self, name: &str, total: u64) -> Box<dyn StatusLine + '_> {
         Box::new(Bar::new(name, total))
     }
 
@@ -32,7 +32,7 @@ impl Reporter for Terminal {
     }
 }
 
-/// A progress bar, or its plain lines.
+/// Status line with a bar, or its plain lines.
 struct Bar {
     name: String,
     total: u64,
@@ -59,7 +59,7 @@ impl Bar {
     }
 }
 
-impl Progress for Bar {
+impl StatusLine for Bar {
     fn at(&self, done: u64, message: &str) {
         match &self.bar {
             Some(bar) => {

@@ -303,7 +303,7 @@ fn the_configurations_of_fingerprints_are_accepted_and_cover_every_algorithm() {
     }
 }
 
-/// Trains only the flat agent of `tiny.toml`; returns its final progress and the output.
+/// Trains only the flat agent of `tiny.toml`; returns its final counters and the output.
 fn flat_until(folder: &Path, budget: &str, run: &str) -> (Value, String) {
     let budget = format!("agents.flat.budget={budget}");
     let sets = ["--set", "agents.step_hrl=false", "--set", "log.keep=100", "--set", &budget];

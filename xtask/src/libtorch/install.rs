@@ -26,7 +26,7 @@ const LIBRARY: &str = if cfg!(target_os = "macos") {
     "lib/libtorch_cpu.so"
 };
 
-const PROGRESS_EVERY: Duration = Duration::from_secs(10);
+const REPORT_EVERY: Duration = Duration::from_secs(10);
 
 /// Returns the libtorch in the cache; installs it if it is absent or incomplete.
 pub(super) fn cached(settings: &Settings, kind: Kind) -> Result<PathBuf> {
@@ -88,7 +88,8 @@ fn install(python: &str, kind: Kind, partial: &Path) -> Result<()> {
     loads(python, &site.join("torch"))
 }
 
-/// Waits for the installer. On a terminal the installer draws its own bar; elsewhere this prints its progress from time to time.
+/// Waits for the installer. On a terminal the installer draws its own bar; elsewhere this reports the installed size from time to
+/// time.
 fn watch(command: &mut Command, directory: &Path) -> Result<ExitStatus> {
     let terminal = std::io::stderr().is_terminal();
     let program = command.get_program().display().to_string();
@@ -97,7 +98,7 @@ fn watch(command: &mut Command, directory: &Path) -> Result<ExitStatus> {
     }
     let started = now();
     let mut child = command.spawn().with_context(|| format!("cannot run `{program}`"))?;
-    let mut next_report = PROGRESS_EVERY;
+    let mut next_report = REPORT_EVERY;
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(status);
@@ -106,7 +107,7 @@ fn watch(command: &mut Command, directory: &Path) -> Result<ExitStatus> {
         if !terminal && started.elapsed() > next_report {
             let megabytes = size_of(directory) / 1_000_000;
             eprintln!("    {megabytes} MB on disk after {} s", started.elapsed().as_secs());
-            next_report += PROGRESS_EVERY;
+            next_report += REPORT_EVERY;
         }
     }
 }

@@ -4,8 +4,8 @@ use stepladder_core::section;
 use stepladder_core::section::Bound;
 use stepladder_data::batch::Reduction;
 
+use crate::runtime::budget::Budget;
 use crate::runtime::plan::Mixture;
-use crate::runtime::progress::Budget;
 use crate::runtime::schedule::Schedule;
 
 section! {

@@ -5,8 +5,8 @@ use stepladder_core::section::Bound;
 use stepladder_core::{choices, section};
 
 use crate::ops::actor::{ActorMode, ActorRule};
+use crate::runtime::budget::Budget;
 use crate::runtime::plan::Mixture;
-use crate::runtime::progress::Budget;
 use crate::runtime::schedule::Schedule;
 
 choices! {

@@ -6,7 +6,7 @@ use stepladder_core::{choices, section};
 use super::reward::{Reward, RewardRule};
 use crate::ops::group::{GroupMode, GroupRule};
 use crate::ops::surrogate::{Aggregate, SurrogateRule};
-use crate::runtime::progress::Budget;
+use crate::runtime::budget::Budget;
 
 choices! {
     /// Normalisation of the returns of a group.

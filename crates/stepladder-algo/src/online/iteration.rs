@@ -14,9 +14,9 @@ use super::update::{Sums, SurrogateWorkers};
 use crate::AlgoError;
 use crate::ops::group::is_degenerate;
 use crate::runtime::clock::Stopwatch;
+use crate::runtime::counters::Counters;
 use crate::runtime::observer::Observer;
 use crate::runtime::optimiser::Divergence;
-use crate::runtime::progress::Progress;
 use crate::runtime::trainer::Trainer;
 
 /// Statistics of an iteration.
@@ -104,7 +104,7 @@ struct Kept {
     first: Tensor,
     second: Tensor,
     steps: u64,
-    progress: Progress,
+    counters: Counters,
 }
 
 /// Largest number of calls of `Rollouts::play` in an iteration.
@@ -138,33 +138,33 @@ impl<'a> Iteration<'a> {
     /// Keeps the policy for [`Iteration::undo`]. A method that plays again after an update calls it before that update; one
     /// that only plays before its updates need not.
     pub(crate) fn keep(&mut self) {
-        let Trainer { weights, optimiser, progress, .. } = &*self.trainer;
+        let Trainer { weights, optimiser, counters, .. } = &*self.trainer;
         let copy = |tensor: &Tensor| tensor.to_device_(Device::Cpu, tensor.kind(), false, true);
         self.kept = Some(Kept {
             buffer: copy(&weights.trained.buffer),
             first: copy(&optimiser.first),
             second: copy(&optimiser.second),
             steps: optimiser.steps,
-            progress: progress.clone(),
+            counters: counters.clone(),
         });
     }
 
     /// Takes the trainer back to the beginning of the iteration.
     pub(crate) fn undo(self) {
         let Some(kept) = self.kept else { return };
-        let Trainer { weights, optimiser, progress, .. } = self.trainer;
+        let Trainer { weights, optimiser, counters, .. } = self.trainer;
         tch::no_grad(|| {
             weights.trained.buffer.copy_(&kept.buffer);
             optimiser.first.copy_(&kept.first);
             optimiser.second.copy_(&kept.second);
         });
         optimiser.steps = kept.steps;
-        *progress = kept.progress;
+        *counters = kept.counters;
     }
 
     /// Returns the number of this iteration, from 0.
     pub(crate) fn number(&self) -> u64 {
-        self.trainer.progress.epoch
+        self.trainer.counters.epoch
     }
 
     /// Draws the tasks of this iteration.
@@ -262,7 +262,7 @@ impl<'a> Iteration<'a> {
             }
             let rate = config.learning_rate;
             let norm = self.trainer.optimiser.step(&mut self.trainer.weights.trained.buffer, &gradient, rate);
-            self.trainer.progress.tokens += members.iter().map(|sample| sample.ids.len() as u64).sum::<u64>();
+            self.trainer.counters.tokens += members.iter().map(|sample| sample.ids.len() as u64).sum::<u64>();
             self.step_done(norm)?;
             if norm.is_finite() {
                 self.stats.sums.add(&sums);
@@ -277,9 +277,9 @@ impl<'a> Iteration<'a> {
     /// Counts an optimiser step. A step whose gradient was not finite changed nothing and is reported as a warning; several
     /// in a row end the run.
     pub(crate) fn step_done(&mut self, norm: f64) -> Result<(), AlgoError> {
-        let step = self.trainer.progress.step;
+        let step = self.trainer.counters.step;
         if norm.is_finite() {
-            self.trainer.progress.step += 1;
+            self.trainer.counters.step += 1;
         } else {
             self.stats.skipped += 1;
             let iteration = self.number() + 1;

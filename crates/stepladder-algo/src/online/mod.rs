@@ -60,7 +60,7 @@ pub trait Method {
     fn iterate(&mut self, iteration: &mut Iteration<'_>) -> Result<(), AlgoError>;
 }
 
-/// Trains until the budget is used up or [`Rollouts::stop`] is set, starting at `trainer.progress`, which is the beginning of an iteration.
+/// Trains until the budget is used up or [`Rollouts::stop`] is set, starting at `trainer.counters`, which is the beginning of an iteration.
 /// `reference` holds the parameters of the reference policy.
 /// A stop inside an iteration restores the trainer to the end of the previous iteration; a continuation plays the iteration again.
 ///
@@ -84,14 +84,14 @@ pub fn train(
     method.start(trainer, rollouts)?;
     let mut divergence = Divergence::default();
     loop {
-        let fraction = config.budget.fraction(&trainer.progress, 1);
-        if config.budget.is_over(fraction, &mut trainer.progress) {
+        let fraction = config.budget.fraction(&trainer.counters, 1);
+        if config.budget.is_over(fraction, &mut trainer.counters) {
             return Ok(Ending::Complete);
         }
         if rollouts.stop.load(Ordering::Relaxed) {
             return Ok(Ending::Interrupted);
         }
-        let clock = Stopwatch::resume(trainer.progress.seconds);
+        let clock = Stopwatch::resume(trainer.counters.seconds);
         let mut iteration =
             Iteration::new(config, rollouts, trainer, reference, &workers, &mut divergence, observer);
         match method.iterate(&mut iteration) {
@@ -103,25 +103,25 @@ pub fn train(
             Err(error) => return Err(error),
         }
         let stats = iteration.finish();
-        let progress = &mut trainer.progress;
-        progress.epoch += 1;
-        progress.env_steps += stats.env_steps;
-        progress.generated += stats.generated;
-        progress.seconds = clock.seconds();
+        let counters = &mut trainer.counters;
+        counters.epoch += 1;
+        counters.env_steps += stats.env_steps;
+        counters.generated += stats.generated;
+        counters.seconds = clock.seconds();
         let mut extra = stats.metrics();
         extra.extend([
-            ("iteration", progress.epoch as f64),
-            ("env_steps", progress.env_steps as f64),
-            ("generated_tokens", progress.generated as f64),
+            ("iteration", counters.epoch as f64),
+            ("env_steps", counters.env_steps as f64),
+            ("generated_tokens", counters.generated as f64),
         ]);
-        let fraction = config.budget.fraction(progress, 1);
+        let fraction = config.budget.fraction(counters, 1);
         let report = StepReport {
-            step: progress.step,
-            epoch: progress.epoch as f64,
+            step: counters.step,
+            epoch: counters.epoch as f64,
             fraction,
-            seconds: progress.seconds,
-            left: config.budget.left(fraction, progress),
-            tokens: progress.tokens,
+            seconds: counters.seconds,
+            left: config.budget.left(fraction, counters),
+            tokens: counters.tokens,
             loss: stats.loss(),
             gradient_norm: stats.gradient_norm,
             learning_rate: config.learning_rate,

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use stepladder_core::Role;
 
 use crate::AlgoError;
+use crate::runtime::budget::Budget;
 use crate::runtime::clock::Stopwatch;
 use crate::runtime::observer::{Ending, Observer, StepReport};
 use crate::runtime::optimiser::Divergence;
-use crate::runtime::progress::Budget;
 use crate::runtime::trainer::Trainer;
 
 /// Result of one optimiser step; the fields are those of [`StepReport`].
@@ -22,7 +22,7 @@ pub(crate) struct Done {
     pub(crate) extra: Vec<(&'static str, f64)>,
 }
 
-/// Takes steps until the budget is used up or `stop` is set, starting at `trainer.progress`.
+/// Takes steps until the budget is used up or `stop` is set, starting at `trainer.counters`.
 ///
 /// `plan` returns the rows of each step of an epoch; `step` takes one step with these rows, given the used fraction of the
 /// budget.
@@ -40,30 +40,30 @@ pub(crate) fn run(
 ) -> Result<Ending, AlgoError> {
     let mut divergence = Divergence::default();
     loop {
-        let steps = plan(trainer.progress.epoch);
-        for group in steps.iter().skip(trainer.progress.cursor as usize) {
-            let fraction = budget.fraction(&trainer.progress, steps.len());
-            if budget.is_over(fraction, &mut trainer.progress) {
+        let steps = plan(trainer.counters.epoch);
+        for group in steps.iter().skip(trainer.counters.cursor as usize) {
+            let fraction = budget.fraction(&trainer.counters, steps.len());
+            if budget.is_over(fraction, &mut trainer.counters) {
                 return Ok(Ending::Complete);
             }
             if stop.load(Ordering::Relaxed) {
                 return Ok(Ending::Interrupted);
             }
-            let clock = Stopwatch::resume(trainer.progress.seconds);
+            let clock = Stopwatch::resume(trainer.counters.seconds);
             let done = step(trainer, group, fraction)?;
-            divergence.count(done.gradient_norm, trainer.progress.step)?;
-            let progress = &mut trainer.progress;
-            progress.step += 1;
-            progress.cursor += 1;
-            progress.tokens += done.tokens as u64;
-            progress.seconds = clock.seconds();
+            divergence.count(done.gradient_norm, trainer.counters.step)?;
+            let counters = &mut trainer.counters;
+            counters.step += 1;
+            counters.cursor += 1;
+            counters.tokens += done.tokens as u64;
+            counters.seconds = clock.seconds();
             let report = StepReport {
-                step: progress.step,
-                epoch: progress.passes(steps.len()),
+                step: counters.step,
+                epoch: counters.passes(steps.len()),
                 fraction,
-                seconds: progress.seconds,
-                left: budget.left(fraction, progress),
-                tokens: progress.tokens,
+                seconds: counters.seconds,
+                left: budget.left(fraction, counters),
+                tokens: counters.tokens,
                 loss: done.loss,
                 gradient_norm: done.gradient_norm,
                 learning_rate: done.learning_rate,
@@ -72,7 +72,7 @@ pub(crate) fn run(
             };
             observer.on_step(trainer, &report)?;
         }
-        trainer.progress.epoch += 1;
-        trainer.progress.cursor = 0;
+        trainer.counters.epoch += 1;
+        trainer.counters.cursor = 0;
     }
 }

@@ -34,7 +34,7 @@ pub struct StepReport {
 
 /// Callback of a training loop, which may save, evaluate or print. Its time does not count as training time.
 pub trait Observer {
-    /// Called after every step or iteration, with `trainer.progress` up to date.
+    /// Called after every step or iteration, with `trainer.counters` up to date.
     ///
     /// # Errors
     /// An error ends training.

@@ -2,9 +2,9 @@
 
 use stepladder_model::Weights;
 
+use crate::runtime::counters::Counters;
 use crate::runtime::net::Nets;
 use crate::runtime::optimiser::{AdamW, AdamWConfig};
-use crate::runtime::progress::Progress;
 
 /// Identity of a run; a run resumes only from a checkpoint with the same identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,16 +26,16 @@ pub struct Trainer {
     pub optimiser: AdamW,
     /// Other networks of the algorithm.
     pub nets: Nets,
-    /// Position of the run.
-    pub progress: Progress,
+    /// Counters of the run.
+    pub counters: Counters,
     /// Identity of the run.
     pub identity: Identity,
 }
 
 impl Trainer {
-    /// Creates the state at the beginning of a run: zero moments, no other networks, no progress.
+    /// Creates the state at the beginning of a run: zero moments, no other networks, all counters 0.
     pub fn new(weights: Weights, config: AdamWConfig, identity: Identity) -> Self {
         let optimiser = AdamW::new(config, &weights.trained.buffer);
-        Self { weights, optimiser, nets: Nets::default(), progress: Progress::start(), identity }
+        Self { weights, optimiser, nets: Nets::default(), counters: Counters::start(), identity }
     }
 }

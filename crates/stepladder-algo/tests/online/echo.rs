@@ -11,10 +11,11 @@ use stepladder_algo::himac::{Himac, Selection};
 use stepladder_algo::online::reward::Reward;
 use stepladder_algo::online::rollouts::{Rollouts, Sampled};
 use stepladder_algo::online::{Method, OnlineConfig, train};
+use stepladder_algo::runtime::budget::Budget;
+use stepladder_algo::runtime::counters::Counters;
 use stepladder_algo::runtime::observer::{Ending, Observer, StepReport};
 use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
 use stepladder_algo::runtime::plan::Mixture;
-use stepladder_algo::runtime::progress::{Budget, Progress};
 use stepladder_algo::runtime::schedule::Schedule;
 use stepladder_algo::runtime::trainer::{Identity, Trainer};
 use stepladder_algo::runtime::workers::Workers;
@@ -230,7 +231,7 @@ impl Fixture {
             &mut Curve(vec![], vec![]),
         )
         .unwrap();
-        trainer.progress = Progress::start();
+        trainer.counters = Counters::start();
         trainer.optimiser = AdamW::new(ADAM, &trainer.weights.trained.buffer);
         trainer
     }

@@ -10,8 +10,8 @@ use stepladder_algo::AlgoError;
 use stepladder_algo::grpo::Grpo;
 use stepladder_algo::online::rollouts::{Rollouts, Sampled, group};
 use stepladder_algo::online::{Method, OnlineConfig, train};
+use stepladder_algo::runtime::counters::Counters;
 use stepladder_algo::runtime::observer::Ending;
-use stepladder_algo::runtime::progress::Progress;
 use stepladder_algo::runtime::trainer::Trainer;
 use stepladder_core::TaskKey;
 use stepladder_env::TaskSet;
@@ -64,9 +64,9 @@ fn a_stop_inside_an_iteration_leaves_the_one_before_it() {
     let pool = Echoes.tasks("all").unwrap();
     let state = |trainer: &Trainer| {
         let values = |tensor: &Tensor| Vec::<f32>::try_from(tensor).unwrap();
-        let Trainer { weights, optimiser, progress, .. } = trainer;
+        let Trainer { weights, optimiser, counters, .. } = trainer;
         let tensors = [&weights.trained.buffer, &optimiser.first, &optimiser.second].map(values);
-        (tensors, optimiser.steps, Progress { seconds: 0.0, ..progress.clone() })
+        (tensors, optimiser.steps, Counters { seconds: 0.0, ..counters.clone() })
     };
     let grpo = || -> Box<dyn Method> { Box::new(Grpo::Grpo) };
     let himac_method = || -> Box<dyn Method> { Box::new(BEST) };
@@ -118,7 +118,7 @@ fn what_fails_is_dropped_and_the_rest_goes_on() {
     for (mut method, agent) in methods {
         let rollouts = fixture.rollouts(&pool, 1, agent);
         let mut heard = Heard { steps: 0, warnings: Vec::new() };
-        trainer.progress = Progress::start();
+        trainer.counters = Counters::start();
         train(&mut *method, &config(2.0), &rollouts, &mut trainer, &reference, &mut heard).unwrap();
         assert_eq!(heard.steps, 2);
         let dropped =
@@ -127,7 +127,7 @@ fn what_fails_is_dropped_and_the_rest_goes_on() {
     }
     // An environment in which all episodes fail ends the run.
     let broken = [TaskKey::new("echo", "all", "broken")];
-    trainer.progress = Progress::start();
+    trainer.counters = Counters::start();
     let mut curve = Curve(vec![], vec![]);
     let error = train(
         &mut Grpo::Grpo,

@@ -99,12 +99,12 @@ const OPENED: [&str; 3] = ["cupboard", "closet", "fridge"];
 /// Lists the required goals of the task and whether they are reached. Optional goals, such as opened doors or
 /// visited rooms, are left out: almost any walk reaches some of them.
 fn goals(world: &mut ScienceWorldEnv) -> Result<String, EnvError> {
-    let progress = world.progress()?;
-    let goals = progress.split_once("Sequential Subgoals:").map_or("", |(_, goals)| goals);
+    let all = world.goal_progress()?;
+    let goals = all.split_once("Sequential Subgoals:").map_or("", |(_, goals)| goals);
     Ok(goals.split("Unordered and Optional Subgoals:").next().unwrap_or_default().to_owned())
 }
 
-/// Prelude in progress.
+/// Prelude under construction.
 pub(crate) struct Prelude<'a> {
     world: &'a mut ScienceWorldEnv,
     start: &'a Start,

@@ -4,7 +4,7 @@ use stepladder_agent::himac::{MAX_IDLE, MAX_SUBGOALS};
 use stepladder_agent::{AgentKind, AgentSpec};
 use stepladder_algo::himac::Selection;
 use stepladder_algo::ops::actor::ActorMode;
-use stepladder_algo::runtime::progress::Budget;
+use stepladder_algo::runtime::budget::Budget;
 use stepladder_core::section::Bound;
 use stepladder_core::{choices, section};
 use stepladder_data::ablate::ProgressText;

@@ -3,8 +3,8 @@
 use stepladder_agent::himac::{MAX_IDLE, MAX_SUBGOALS};
 use stepladder_agent::{AgentKind, AgentSpec};
 use stepladder_algo::himac::Selection;
+use stepladder_algo::runtime::budget::Budget;
 use stepladder_algo::runtime::plan::Mixture;
-use stepladder_algo::runtime::progress::Budget;
 use stepladder_core::Role;
 use stepladder_core::section::Section;
 use stepladder_data::ablate::ProgressText;

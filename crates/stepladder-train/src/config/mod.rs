@@ -60,7 +60,7 @@ section! {
         pub agents: Named<AgentConfig>,
         /// Evaluation.
         pub eval: EvalConfig,
-        /// Progress lines and checkpoints.
+        /// Status lines and checkpoints.
         pub log: LogConfig,
     }
 }
@@ -135,7 +135,7 @@ section! {
 section! {
     /// Reports.
     pub struct LogConfig {
-        /// Seconds between progress lines and metrics.
+        /// Seconds between status lines and metrics.
         pub every_seconds: f64 = 5.0 => [Bound::Positive],
         /// Training seconds between checkpoints.
         pub checkpoint_seconds: f64 = 30.0 => [Bound::Positive],

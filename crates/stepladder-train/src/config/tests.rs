@@ -165,10 +165,10 @@ fn later_layers_win_and_origins_say_so() {
     assert_eq!(loaded.name, "run");
     assert_eq!(loaded.config.seed, 7);
     assert_eq!(loaded.config.env.max_steps, 40);
-    assert_eq!(loaded.config.agents["flat"].budget, stepladder_algo::runtime::progress::Budget::Steps(10));
+    assert_eq!(loaded.config.agents["flat"].budget, stepladder_algo::runtime::budget::Budget::Steps(10));
     assert_eq!(
         loaded.config.agents["step_hrl"].budget,
-        stepladder_algo::runtime::progress::Budget::Epochs(3.0)
+        stepladder_algo::runtime::budget::Budget::Epochs(3.0)
     );
     assert_eq!(loaded.config.algo.adamw.clip, 0.5);
     assert_eq!(loaded.config.eval.transfer, Vec::<String>::new());

@@ -54,7 +54,7 @@ pub fn save(
     encoder: &dyn PromptEncoder,
     keep: usize,
 ) -> Result<PathBuf, AlgoError> {
-    let target = root.join(format!("step-{:08}", trainer.progress.step));
+    let target = root.join(format!("step-{:08}", trainer.counters.step));
     replace_directory(&target, |directory| {
         model::save(directory, &trainer.weights, encoder)?;
         let (weights, adam) = (&trainer.weights, &trainer.optimiser);
@@ -79,7 +79,7 @@ pub fn save(
         model::write_tensors(&directory.join(TENSORS), &tensors)?;
         let state = State {
             version: VERSION,
-            progress: trainer.progress.clone(),
+            counters: trainer.counters.clone(),
             model: weights.config().clone(),
             frozen: weights.frozen().keys().cloned().collect(),
             factors: weights.factors().clone(),
@@ -222,6 +222,6 @@ pub fn load(directory: &Path, config: AdamWConfig, device: Device) -> Result<Tra
         nets.insert(name, tensors.net(name, steps, config)?);
     }
     let identity = Identity { agent: state.agent, style: state.style, data: state.data };
-    let progress = state.progress;
-    Ok(Trainer { weights, optimiser, nets, progress, identity })
+    let counters = state.counters;
+    Ok(Trainer { weights, optimiser, nets, counters, identity })
 }

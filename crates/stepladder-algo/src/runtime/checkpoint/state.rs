@@ -10,7 +10,7 @@ use stepladder_model::{Factors, ModelConfig};
 
 use super::error::fail;
 use crate::AlgoError;
-use crate::runtime::progress::Progress;
+use crate::runtime::counters::Counters;
 
 pub(super) const STATE: &str = "trainer.json";
 /// Version of the trainer state's format.
@@ -27,7 +27,8 @@ const REMEDY: &str = "restore it from an intact copy, or use another checkpoint"
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct State {
     pub(super) version: u32,
-    pub(super) progress: Progress,
+    #[serde(rename = "progress")]
+    pub(super) counters: Counters,
     pub(super) model: ModelConfig,
     pub(super) factors: Factors,
     /// Names of the frozen parameters.
