@@ -9,7 +9,9 @@ use stepladder_core::Role;
 use crate::agent::Agent;
 use crate::factory::AgentFactory;
 use crate::flat::Flat;
-use crate::himac::{Blueprint, HISTORY, Himac, HimacOptions, Limits, MAX_IDLE, MAX_SUBGOALS};
+use crate::himac::{
+    Blueprint, HISTORY, Himac, HimacOptions, Limits, MAX_IDLE, MAX_SUBGOALS, MIN_SUBGOAL_STEPS,
+};
 use crate::step_hrl::{ProgressSlot, StepHrl, StepHrlOptions};
 
 stepladder_core::choices! {
@@ -43,6 +45,8 @@ pub struct AgentSpec {
     /// HiMAC: number of consecutive replies that only declare a sub-goal done, of which the last counts as invalid; at
     /// least 1; default [`MAX_IDLE`].
     pub max_idle: u32,
+    /// HiMAC with `sub_done`: minimum step budget of a sub-goal, at least 1; default [`MIN_SUBGOAL_STEPS`].
+    pub min_subgoal_steps: u32,
 }
 
 impl From<AgentKind> for AgentSpec {
@@ -56,6 +60,7 @@ impl From<AgentKind> for AgentSpec {
             sub_done: true,
             max_subgoals: MAX_SUBGOALS,
             max_idle: MAX_IDLE,
+            min_subgoal_steps: MIN_SUBGOAL_STEPS,
         }
     }
 }
@@ -75,6 +80,8 @@ impl fmt::Display for AgentSpec {
             (!self.sub_done).then(|| "sub_done=false".to_owned()),
             (self.max_subgoals != MAX_SUBGOALS).then(|| format!("max_subgoals={}", self.max_subgoals)),
             (self.max_idle != MAX_IDLE).then(|| format!("max_idle={}", self.max_idle)),
+            (self.min_subgoal_steps != MIN_SUBGOAL_STEPS)
+                .then(|| format!("min_subgoal_steps={}", self.min_subgoal_steps)),
         ];
         let options: Vec<String> = options.into_iter().flatten().collect();
         let colon = if options.is_empty() { "" } else { ":" };
@@ -102,6 +109,9 @@ impl FromStr for AgentSpec {
                 }
                 Some(("max_idle", count)) => {
                     spec.max_idle = count.parse::<NonZeroU32>().map_err(|_| unknown())?.get();
+                }
+                Some(("min_subgoal_steps", count)) => {
+                    spec.min_subgoal_steps = count.parse::<NonZeroU32>().map_err(|_| unknown())?.get();
                 }
                 _ => return Err(unknown()),
             }
@@ -143,7 +153,10 @@ impl AgentFactory for AgentSpec {
             AgentKind::Himac => Box::new(Himac::new(HimacOptions {
                 limit,
                 history: self.history.unwrap_or(HISTORY),
-                limits: if self.sub_done { Limits::Declared } else { Limits::Even },
+                limits: match self.sub_done {
+                    true => Limits::Declared { min_steps: self.min_subgoal_steps },
+                    false => Limits::Even,
+                },
                 max_subgoals: self.max_subgoals,
                 max_idle: self.max_idle,
                 blueprint: blueprint.clone(),
@@ -180,6 +193,7 @@ mod tests {
             (AgentSpec { progress: ProgressSlot::History, ..whole }, "step_hrl:progress=history"),
             (AgentSpec { sub_done: false, ..himac }, "himac:sub_done=false"),
             (AgentSpec { max_subgoals: 12, max_idle: 5, ..himac }, "himac:max_subgoals=12,max_idle=5"),
+            (AgentSpec { min_subgoal_steps: 1, ..himac }, "himac:min_subgoal_steps=1"),
             (
                 AgentSpec { planner: false, progress: ProgressSlot::Empty, ..whole },
                 "step_hrl:planner=false,progress=false",

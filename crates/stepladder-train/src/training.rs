@@ -54,7 +54,6 @@ impl Session<'_> {
 
     /// Plays demonstrations in the environments of online training and DAgger, only for their words.
     fn practice_words(&self, env: &Registered) -> Result<Vec<Episode>> {
-        const GAMES: usize = 500;
         let mut episodes = Vec::new();
         let mut known = Vec::new();
         for (id, split) in self.config.tasks().filter_map(|(_, tasks)| tasks.split_once('/')) {
@@ -72,7 +71,7 @@ impl Session<'_> {
             }
             let other = envs::open_for(self.config, id, self.data_root)?;
             let draw = Draw::Training { seed: self.config.seed };
-            let subset = self.choice.tasks(&other, split, GAMES, draw)?;
+            let subset = self.choice.tasks(&other, split, data.word_games, draw)?;
             let rollout = Rollout {
                 agent: AgentKind::StepHrl,
                 jobs: Job::each(&subset.tasks),

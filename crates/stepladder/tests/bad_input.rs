@@ -444,15 +444,15 @@ fn runs_and_checkpoints_that_do_not_fit_are_refused_and_left_alone() {
         &resume,
         1,
         "run/config.toml: the configuration was changed since the run was started: model.scratch.width is 32, was 16; put it \
-         back as it was, or start a new run (only threads, eval.slots, eval.prefix_mib, eval.transfer, \
-         log.every_seconds, log.checkpoint_seconds, log.keep may change)",
+         back as it was, or start a new run (only threads, eval.slots, eval.prefix_mib, \
+         eval.remembered_tokens, eval.transfer, log.every_seconds, log.checkpoint_seconds, log.keep may change)",
     );
     edit("width = 32", "widht = 32");
     refused(
         folder,
         &resume,
         2,
-        "run/config.toml:19: unknown key model.scratch.widht; did you mean model.scratch.width? [model.scratch] takes width, layers, heads, \
+        "run/config.toml:20: unknown key model.scratch.widht; did you mean model.scratch.width? [model.scratch] takes width, layers, heads, \
          kv_heads, ffn, max_positions, rope_theta, norm_eps, tied\n    widht = 32",
     );
     edit("widht = 32", "width = 16");
@@ -635,10 +635,18 @@ fn the_words_of_a_practice_split_are_kept_with_the_run() {
     let folder = temporary.path();
     let tiny = fs_err::read_to_string(folder.join("tiny.toml")).unwrap();
     fs_err::write(folder.join("mine.toml"), tiny + IMITATION).unwrap();
-    let practice = ["--set", "agents.flat=false", "--set", "algo.dagger.tasks=household/test"];
+    let practice = [
+        "--set",
+        "agents.flat=false",
+        "--set",
+        "algo.dagger.tasks=household/test",
+        "--set",
+        "data.word_games=7",
+    ];
     ok(folder, &[&["train", "mine.toml", "--run-dir", "run"], &practice[..]].concat());
     let table = fs_err::read_to_string(folder.join("run/table.txt")).unwrap();
     let words = folder.join("run/words-household-test.jsonl.zst");
+    assert_eq!(episodes(&words).len(), 7);
     let kept = fs_err::read(&words).unwrap();
     fs_err::write(&words, "no trace").unwrap();
     refused_with(folder, &["train", "--resume", "run"], "run/words-household-test.jsonl.zst");

@@ -39,8 +39,8 @@ fn make_old(root: &Path) {
 fn changed(keys: &str) -> String {
     format!(
         "run/config.toml: the configuration was changed since the run was started: {keys}; put it back as it was, or \
-         start a new run (only threads, eval.slots, eval.prefix_mib, eval.transfer, log.every_seconds, \
-         log.checkpoint_seconds, log.keep may change)"
+         start a new run (only threads, eval.slots, eval.prefix_mib, eval.remembered_tokens, eval.transfer, \
+         log.every_seconds, log.checkpoint_seconds, log.keep may change)"
     )
 }
 
@@ -68,6 +68,7 @@ fn a_changed_configuration_is_named_key_by_key() {
     // The keys that may change.
     fs_err::write(&config, whole).unwrap();
     edit(&config, "slots = 4", "slots = 3\nprefix_mib = 8");
+    edit(&config, "remembered_tokens = 4000000", "remembered_tokens = 0");
     edit(&config, "keep = 2", "keep = 1");
     ok(folder, &RESUME);
     assert_eq!(checkpoints(&folder.join("run"), "flat").len(), 1);

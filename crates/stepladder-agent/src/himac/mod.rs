@@ -22,6 +22,8 @@ pub const MAX_SUBGOALS: usize = 8;
 /// Default number of consecutive replies that only declare a sub-goal done, of which the last counts as invalid
 /// (docs/spec/algorithms.md 5.2).
 pub const MAX_IDLE: u32 = 3;
+/// Default of the minimum step budget of a sub-goal that a reply can end (docs/spec/algorithms.md 5.2).
+pub const MIN_SUBGOAL_STEPS: u32 = 4;
 /// Characters of an unusable reply that are sent to the environment (docs/spec/algorithms.md 4).
 const RAW: usize = 64;
 
@@ -266,7 +268,7 @@ mod tests {
         HimacOptions {
             limit: 15,
             history: 1,
-            limits: Limits::Declared,
+            limits: Limits::Declared { min_steps: MIN_SUBGOAL_STEPS },
             max_subgoals: MAX_SUBGOALS,
             max_idle: MAX_IDLE,
             blueprint: Blueprint::Own,

@@ -1,7 +1,7 @@
 //! Pointer to the active sub-goal of a blueprint (docs/spec/algorithms.md 5.2).
 //!
 //! ```text
-//! b = max(4, ceil(1.5 · T_max / K))          budget per sub-goal; none on the last
+//! b = max(b_min, ceil(1.5 · T_max / K))      budget per sub-goal; none on the last
 //! has action            → a step of the environment; n += 1; c += 1; idle = 0
 //! no action, sub_done   → no step; idle += 1; the third (max_idle) in a row counts as an invalid reply
 //! neither               → an invalid reply: its step counts; idle = 0
@@ -12,15 +12,15 @@
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Limits {
     /// A sub-goal ends when a reply declares it done or when its budget is used up.
-    Declared,
+    Declared {
+        /// Minimum budget of a sub-goal (b_min).
+        min_steps: u32,
+    },
     /// Fixed lengths: T_max div K steps each, one more for the first T_max mod K (ablation without `<sub_done>`).
     Even,
     /// The lengths of a recorded episode, independent of the replies; the last sub-goal has no limit.
     Recorded(Vec<u32>),
 }
-
-/// Minimum budget of a sub-goal.
-const LEAST: u32 = 4;
 
 /// Effect of a reply on the environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,15 +67,20 @@ impl Pointer {
             return None;
         }
         Some(match &self.limits {
-            Limits::Declared => (3 * self.limit).div_ceil(2 * count).max(LEAST),
+            Limits::Declared { min_steps } => (3 * self.limit).div_ceil(2 * count).max(*min_steps),
             Limits::Even => self.limit / count + u32::from((k as u32) < self.limit % count),
             Limits::Recorded(lengths) => *lengths.get(k)?,
         })
     }
 
+    /// Whether a reply can end a sub-goal.
+    fn ends_declared(&self) -> bool {
+        matches!(self.limits, Limits::Declared { .. })
+    }
+
     /// Returns the effect of a reply and counts its step, if any.
     pub fn reply(&mut self, has_action: bool, done: bool) -> Effect {
-        if !has_action && done && self.limits == Limits::Declared {
+        if !has_action && done && self.ends_declared() {
             self.idle += 1;
             if self.idle < self.max_idle {
                 return Effect::Idle;
@@ -89,7 +94,7 @@ impl Pointer {
     /// Moves to the next sub-goal if the active one has ended. Returns whether it moved, and whether the budget was the
     /// only reason for the end.
     pub fn advance(&mut self, done: bool) -> (bool, bool) {
-        let done = done && self.limits == Limits::Declared;
+        let done = done && self.ends_declared();
         let forced = !done && self.budget(self.active).is_some_and(|budget| self.spent >= budget);
         if !done && !forced {
             return (false, false);
@@ -104,7 +109,7 @@ impl Pointer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::himac::{MAX_IDLE, MAX_SUBGOALS};
+    use crate::himac::{MAX_IDLE, MAX_SUBGOALS, MIN_SUBGOAL_STEPS};
     use serde_json::Value;
 
     #[test]
@@ -117,7 +122,8 @@ mod tests {
         for case in cases {
             let number = |name: &str| case["inputs"][name].as_u64().unwrap();
             let fixed = case["inputs"]["fixed"].as_bool().unwrap_or(false);
-            let limits = if fixed { Limits::Even } else { Limits::Declared };
+            let declared = Limits::Declared { min_steps: MIN_SUBGOAL_STEPS };
+            let limits = if fixed { Limits::Even } else { declared };
             let mut pointer = Pointer::new(number("K") as usize, number("T_max") as u32, limits, MAX_IDLE);
             let expected = &case["expected"];
             match &expected["budget_per_subgoal"] {
@@ -144,6 +150,12 @@ mod tests {
             assert_eq!(Some(steps >= number("T_max")), expected["truncated"].as_bool());
             assert!(rows.len() == all || steps >= number("T_max"));
         }
+    }
+
+    #[test]
+    fn a_short_episode_has_the_minimum_budget() {
+        let budget = |min_steps| Pointer::new(3, 4, Limits::Declared { min_steps }, MAX_IDLE).budget(0);
+        assert_eq!([1, 2, MIN_SUBGOAL_STEPS, 9].map(budget), [Some(2), Some(2), Some(4), Some(9)]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Agents: kind, algorithm, and settings that override those of the algorithm.
 
-use stepladder_agent::himac::{MAX_IDLE, MAX_SUBGOALS};
+use stepladder_agent::himac::{MAX_IDLE, MAX_SUBGOALS, MIN_SUBGOAL_STEPS};
 use stepladder_agent::{AgentKind, AgentSpec};
 use stepladder_algo::himac::Selection;
 use stepladder_algo::ops::actor::ActorMode;
@@ -110,6 +110,8 @@ section! {
         pub max_subgoals: usize = MAX_SUBGOALS => [Bound::AtLeast(1)],
         /// `himac`: limit on consecutive replies that only declare a sub-goal done; the last of them counts as invalid.
         pub max_idle: u32 = MAX_IDLE => [Bound::AtLeast(1)],
+        /// `himac`: minimum step budget of a sub-goal that the policy can declare done (docs/spec/algorithms.md 5.2).
+        pub min_subgoal_steps: u32 = MIN_SUBGOAL_STEPS => [Bound::AtLeast(1)],
         /// `himac` with `bc`: also trains the replies of a flat agent with this many pairs in its prompt, so that flat methods
         /// can start from it.
         pub also_flat: Option<usize> = None,
@@ -132,6 +134,7 @@ impl AgentConfig {
             sub_done: self.sub_done,
             max_subgoals: self.max_subgoals,
             max_idle: self.max_idle,
+            min_subgoal_steps: self.min_subgoal_steps,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Validation of the values of a configuration, each alone and in combination.
 
-use stepladder_agent::himac::{MAX_IDLE, MAX_SUBGOALS};
+use stepladder_agent::himac::{MAX_IDLE, MAX_SUBGOALS, MIN_SUBGOAL_STEPS};
 use stepladder_agent::{AgentKind, AgentSpec};
 use stepladder_algo::himac::Selection;
 use stepladder_algo::runtime::budget::Budget;
@@ -133,10 +133,11 @@ impl Findings<'_> {
             self.unless(agent.history.is_none(), &kind, &named, allowed);
         }
         if agent.kind != AgentKind::Himac {
-            let limits = agent.max_subgoals == MAX_SUBGOALS && agent.max_idle == MAX_IDLE;
+            let limits = agent.max_subgoals == MAX_SUBGOALS
+                && agent.max_idle == MAX_IDLE
+                && agent.min_subgoal_steps == MIN_SUBGOAL_STEPS;
             let own = agent.sub_done && limits && agent.coevolution && agent.selection == Selection::Best;
-            let allowed =
-                "sub_done, max_subgoals, max_idle, coevolution and selection are for kind = \"himac\"";
+            let allowed = "sub_done, max_subgoals, max_idle, min_subgoal_steps, coevolution and selection are for kind = \"himac\"";
             self.unless(own, &kind, &named, allowed);
         }
         let cloned = agent.kind == AgentKind::Himac && agent.algo == Algo::Bc;

@@ -36,6 +36,7 @@ use stepladder_core::section::{Bound, Named};
 use stepladder_data::Budgets;
 use stepladder_model::engine::Memory;
 use stepladder_model::{Device, Shape};
+use stepladder_rollout::local::DEFAULT_REMEMBERED_TOKENS;
 
 section! {
     /// Top level.
@@ -98,6 +99,9 @@ section! {
         /// Augmentation: renamed copies of the demonstrations of `data.split`, as a multiple of their number, balanced over task
         /// types. For environments that can rename.
         pub renamed: u64 = 0 => [Bound::NewAtMost(1000)],
+        /// Number of tasks that the expert plays for their words alone, in each split of `algo.*.tasks` without demonstrations;
+        /// 0 takes all tasks.
+        pub word_games: usize = 500,
     }
 }
 
@@ -123,6 +127,9 @@ section! {
         /// Memory in MiB for the cached keys and values of earlier prompts, in rollouts and evaluation; 128 on the CPU and 1024
         /// on a GPU if absent.
         pub prefix_mib: Option<usize> = None => [Bound::AtMost(1 << 20)],
+        /// Limit on the prompt tokens of cached greedy replies, in rollouts and evaluation; beyond it the cache is emptied.
+        /// 4 million tokens take about 50 MB.
+        pub remembered_tokens: usize = DEFAULT_REMEMBERED_TOKENS => [Bound::AtMost(1_000_000_000)],
         /// Number of probes (small evaluations during training), evenly spaced; 0 for none.
         pub probes: u32 = 0 => [Bound::NewAtMost(10_000)],
         /// Number of tasks per probe, a sample of those of the final table; at least 1 if there are probes.
@@ -161,8 +168,8 @@ impl EnvConfig {
 impl EvalConfig {
     /// Returns the cache limits of generators on this device.
     pub fn memory(&self, device: Device) -> Memory {
-        let memory = Memory::on(device);
-        Memory { prefix_bytes: self.prefix_mib.map_or(memory.prefix_bytes, |mib| mib << 20), ..memory }
+        let prefix_bytes = self.prefix_mib.map_or(Memory::on(device).prefix_bytes, |mib| mib << 20);
+        Memory { prefix_bytes, remembered_tokens: self.remembered_tokens }
     }
 }
 

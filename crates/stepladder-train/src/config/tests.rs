@@ -339,6 +339,7 @@ fn show_prints_values_with_origins_by_table() {
             "noise = 0.2                                   # default",
             "practice_games = 0                            # default",
             "renamed = 0                                   # default",
+            "word_games = 500                              # default",
         ]
     );
     assert_eq!(

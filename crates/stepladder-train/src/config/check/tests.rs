@@ -6,7 +6,7 @@ use stepladder_agent::himac::Blueprint;
 use stepladder_agent::{AgentFactory, Want};
 use stepladder_core::blueprint::write;
 use stepladder_core::trace::Turn;
-use stepladder_core::{Query, Role, Start};
+use stepladder_core::{Query, Role, Start, Step};
 
 #[test]
 fn agents_that_do_not_fit_together() {
@@ -44,11 +44,12 @@ fn agents_that_do_not_fit_together() {
         "history is for kind = \"flat\" and \"himac\""
     );
     assert_eq!(sentence("kind = 'flat'\nalgo = 'himac'\nfrom = 'flat'\n"), "it is for kind = \"himac\"");
-    let own = "sub_done, max_subgoals, max_idle, coevolution and selection are for kind = \"himac\"";
+    let own = "sub_done, max_subgoals, max_idle, min_subgoal_steps, coevolution and selection are for kind = \"himac\"";
     assert_eq!(sentence("kind = 'flat'\nalgo = 'bc'\nsub_done = false\n"), own);
     for kind in ["flat", "step_hrl"] {
         assert_eq!(sentence(&format!("kind = '{kind}'\nalgo = 'bc'\nmax_subgoals = 12\n")), own);
         assert_eq!(sentence(&format!("kind = '{kind}'\nalgo = 'bc'\nmax_idle = 5\n")), own);
+        assert_eq!(sentence(&format!("kind = '{kind}'\nalgo = 'bc'\nmin_subgoal_steps = 5\n")), own);
     }
     assert_eq!(
         sentence("kind = 'flat'\nalgo = 'bc'\nalso_flat = 1\n"),
@@ -71,6 +72,41 @@ fn the_limits_of_sub_goals_and_idle_replies_reach_the_agent() {
     // The first reply that only declares a sub-goal done is invalid already, and takes a step.
     let want = agent.on_reply(Turn::said(Role::Micro, "<sub_done>"));
     assert_eq!(want, Want::Act("<sub_done>".to_owned()));
+}
+
+/// Two of two steps are the first sub-goal's 1.5 · 2 / 2, unless its minimum is larger.
+#[test]
+fn the_minimum_budget_of_a_sub_goal_reaches_the_agent() {
+    let active_after_two_steps = |line: &str| {
+        let lines = format!("kind = 'himac'\nalgo = 'bc'\n{line}");
+        let text = ["preset = \"demo\"\n[agents.new]\n", &lines].concat();
+        let loaded = File::new(&text).load().unwrap();
+        let mut agent = loaded.config.agents["new"].spec().make(2, &Blueprint::Own);
+        let start =
+            Start { text: String::new(), task: "t".into(), context: String::new(), family: String::new() };
+        agent.start(&start);
+        let mut want = agent.on_reply(Turn::said(Role::Macro, write(&["a", "b"])));
+        for _ in 0..2 {
+            assert!(matches!(want, Want::Reply(_)), "{want:?}");
+            assert_eq!(
+                agent.on_reply(Turn::said(Role::Micro, "<action>up</action>")),
+                Want::Act("up".to_owned())
+            );
+            want = agent.on_step(&Step {
+                observation: "o".into(),
+                reward: 0.0,
+                won: false,
+                unknown_action: false,
+                context: None,
+                end: None,
+            });
+        }
+        let Want::Reply(Query::Micro { active, .. }) = want else { panic!("{want:?}") };
+        active
+    };
+    assert_eq!(active_after_two_steps("min_subgoal_steps = 1\n"), 1);
+    assert_eq!(active_after_two_steps("min_subgoal_steps = 3\n"), 0);
+    assert_eq!(active_after_two_steps(""), 0);
 }
 
 #[test]
