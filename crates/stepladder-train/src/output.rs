@@ -1,8 +1,8 @@
-//! Output files of commands.
+//! Output files.
 //!
 //! A regular file is replaced when its new content is complete: the content is written under a temporary name in the same
-//! directory, which a failure or a signal removes. A symbolic link is followed and its target replaced. Devices and pipes are
-//! written directly; `-` is standard output.
+//! directory, which a failure or a signal removes. A symbolic link is followed and its target replaced. Devices, pipes and
+//! streams of the caller are written directly.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, ErrorKind, Write};
@@ -14,15 +14,14 @@ use crate::error::{Result, bail};
 use anyhow::Context;
 use fs_err as fs;
 
-/// Destination of a command's output.
+/// Destination of an output.
 pub struct Output {
     sink: Sink,
     path: PathBuf,
 }
 
 enum Sink {
-    Stdout(io::Stdout),
-    Through(BufWriter<fs::File>),
+    Through(Box<dyn Write + Send>),
     Replace { file: BufWriter<fs::File>, temporary: Temporary, target: PathBuf },
 }
 
@@ -36,9 +35,10 @@ impl Output {
         Ok(Self { sink, path: path.to_owned() })
     }
 
-    /// Whether this is standard output, to which a command must then not print a summary.
-    pub fn is_stdout(&self) -> bool {
-        matches!(self.sink, Sink::Stdout(_))
+    /// Creates an output that writes directly to a stream; `path` is its name in messages, and `.zst` at its end selects
+    /// compression of traces.
+    pub fn through(stream: impl Write + Send + 'static, path: &Path) -> Self {
+        Self { sink: Sink::Through(Box::new(stream)), path: path.to_owned() }
     }
 
     /// Returns the path as given.
@@ -73,18 +73,12 @@ impl Write for Output {
 
 impl Sink {
     fn open(path: &Path) -> Result<Self> {
-        if path == Path::new("-") {
-            return Ok(Self::Stdout(io::stdout()));
-        }
         match std::fs::metadata(path) {
             Ok(found) if found.is_dir() => bail!("it is a directory"),
-            Ok(found) if is_stdout(&found) => Ok(Self::Stdout(io::stdout())),
-            Ok(found) if !found.is_file() => {
-                Ok(Self::Through(BufWriter::new(fs::File::from_parts(raw(path)?, path))))
-            }
+            Ok(found) if !found.is_file() => raw(path),
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
             found => match behind_links(path)? {
-                None => Ok(Self::Through(BufWriter::new(fs::File::from_parts(raw(path)?, path)))),
+                None => raw(path),
                 Some(target) => {
                     let (file, temporary) = Temporary::beside(&target)?;
                     if let Ok(found) = found {
@@ -99,8 +93,8 @@ impl Sink {
 
     fn inner(&mut self) -> &mut dyn Write {
         match self {
-            Self::Stdout(stream) => stream,
-            Self::Through(file) | Self::Replace { file, .. } => file,
+            Self::Through(stream) => stream,
+            Self::Replace { file, .. } => file,
         }
     }
 }
@@ -123,25 +117,9 @@ impl Write for Sink {
 }
 
 /// Opens a device or pipe. In append mode, since a link of `/proc` may lead to a regular file.
-fn raw(path: &Path) -> io::Result<std::fs::File> {
-    std::fs::OpenOptions::new().append(true).open(path)
-}
-
-/// Whether a file or pipe is this process's standard output, under any name (`/dev/stdout`).
-#[cfg(unix)]
-fn is_stdout(found: &std::fs::Metadata) -> bool {
-    use std::os::fd::AsFd;
-    use std::os::unix::fs::{FileTypeExt, MetadataExt};
-    if !found.is_file() && !found.file_type().is_fifo() {
-        return false;
-    }
-    let own = io::stdout().as_fd().try_clone_to_owned().and_then(|own| std::fs::File::from(own).metadata());
-    own.is_ok_and(|own| (own.dev(), own.ino()) == (found.dev(), found.ino()))
-}
-
-#[cfg(not(unix))]
-fn is_stdout(_: &std::fs::Metadata) -> bool {
-    false
+fn raw(path: &Path) -> Result<Sink> {
+    let file = std::fs::OpenOptions::new().append(true).open(path)?;
+    Ok(Sink::Through(Box::new(BufWriter::new(fs::File::from_parts(file, path)))))
 }
 
 /// Returns the target of a chain of links; `None` if a link names an open file (`/proc/self/fd/2`).

@@ -14,7 +14,7 @@ enum Sink {
     Compressed(Box<zstd::Encoder<'static, Output>>),
 }
 
-/// Writer of episodes to a file, a pipe or standard output ([`Output`]).
+/// Writer of episodes to a file or a stream ([`Output`]).
 pub struct Writer {
     sink: Sink,
     target: PathBuf,

@@ -3,9 +3,11 @@
 
 use std::fmt::Display;
 use std::io::{ErrorKind, Result, Write, stdout};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::anyhow;
+use stepladder_train::output::Output;
 
 /// First failure to write.
 static FAILURE: Mutex<Option<std::io::Error>> = Mutex::new(None);
@@ -39,4 +41,35 @@ pub(crate) fn finish() -> anyhow::Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Opens the output of a command: standard output for `-` and for its other names ([`is_named`]), otherwise a file.
+///
+/// # Errors
+/// If the path cannot be written.
+pub(crate) fn open(path: &Path) -> anyhow::Result<Output> {
+    if is_named(path) { Ok(Output::through(stdout(), path)) } else { Ok(Output::create(path)?) }
+}
+
+/// Whether a path is standard output: `-`, or the same file or pipe under any name (`/dev/stdout`). A command prints no
+/// summary there.
+#[cfg(unix)]
+pub(crate) fn is_named(path: &Path) -> bool {
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::{FileTypeExt, MetadataExt};
+    if path == Path::new("-") {
+        return true;
+    }
+    let own = || stdout().as_fd().try_clone_to_owned().and_then(|own| std::fs::File::from(own).metadata());
+    match (std::fs::metadata(path), own()) {
+        (Ok(found), Ok(own)) if found.is_file() || found.file_type().is_fifo() => {
+            (own.dev(), own.ino()) == (found.dev(), found.ino())
+        }
+        _ => false,
+    }
+}
+
+#[cfg(not(unix))]
+pub(crate) fn is_named(path: &Path) -> bool {
+    path == Path::new("-")
 }

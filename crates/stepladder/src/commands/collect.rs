@@ -6,20 +6,19 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Result;
 use stepladder_train::choice::behind;
 use stepladder_train::evaluate::{Player, Settings};
-use stepladder_train::output::Output;
 use stepladder_train::trace_file;
 
 use super::{sum_up, whole};
 use crate::cli::Collect;
+use crate::stdout;
 use crate::terminal::Terminal;
 
 pub(super) fn run(arguments: &Collect) -> Result<()> {
     let (policy, split) = (&arguments.policy, arguments.split.as_deref());
     let player = Player::open(&policy.source(split), |config| &config.data.split)?;
     let games = player.collection(arguments.count.map_or(0, NonZeroUsize::get), arguments.seed)?;
-    let output = Output::create(&arguments.output)?;
-    let on_stdout = output.is_stdout();
-    let writer = trace_file::Writer::to(output)?;
+    let writer = trace_file::Writer::to(stdout::open(&arguments.output)?)?;
+    let on_stdout = stdout::is_named(&arguments.output);
     let settings = Settings {
         max_steps: policy.max_steps,
         temperature: policy.temperature,

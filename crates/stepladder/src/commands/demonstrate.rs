@@ -12,12 +12,12 @@ use stepladder_rollout::Job;
 use super::{Usage, one_on_stdout, say, sum_up, whole};
 use crate::cli::Demonstrate;
 use crate::signals;
+use crate::stdout;
 use crate::terminal::Terminal;
 use stepladder_train::choice::behind;
 use stepladder_train::demonstrations::{Rollout, expert_rollout, walkthroughs};
 use stepladder_train::envs;
 use stepladder_train::labels::Labels;
-use stepladder_train::output::Output;
 use stepladder_train::trace_file;
 
 pub(super) fn run(arguments: &Demonstrate) -> Result<()> {
@@ -29,9 +29,9 @@ pub(super) fn run(arguments: &Demonstrate) -> Result<()> {
     let draw = Draw::Training { seed: arguments.seed };
     let subset = Subset::draw(&*env.tasks, &arguments.split, count, draw)?;
     let tasks = &subset.tasks;
-    let output = Output::create(&arguments.output)?;
-    one_on_stdout(&output, arguments.json)?;
-    let on_stdout = output.is_stdout();
+    let output = stdout::open(&arguments.output)?;
+    one_on_stdout(&arguments.output, arguments.json)?;
+    let on_stdout = stdout::is_named(&arguments.output);
     let writer = trace_file::Writer::to(output)?;
     let rollout = Rollout {
         agent: if arguments.flat { AgentKind::Flat } else { AgentKind::StepHrl },

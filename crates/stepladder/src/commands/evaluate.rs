@@ -6,11 +6,11 @@ use std::sync::atomic::AtomicBool;
 use crate::stderr::note;
 use anyhow::Result;
 use stepladder_train::evaluate::{Player, Settings};
-use stepladder_train::output::Output;
 use stepladder_train::trace_file;
 
 use super::{all_played, one_on_stdout, say, sum_up};
 use crate::cli::Evaluate;
+use crate::stdout;
 use crate::terminal::Terminal;
 
 pub(super) fn run(arguments: &Evaluate) -> Result<()> {
@@ -18,11 +18,11 @@ pub(super) fn run(arguments: &Evaluate) -> Result<()> {
     let player = Player::open(&policy.source(split), |config| &config.eval.split)?;
     let count = arguments.episodes.map_or(0, NonZeroUsize::get);
     let games = player.evaluation(count, arguments.seeds.get(), policy.temperature)?;
-    let output = arguments.trace.as_deref().map(Output::create).transpose()?;
-    let on_stdout = output.as_ref().is_some_and(Output::is_stdout);
-    if let Some(output) = &output {
-        one_on_stdout(output, arguments.json)?;
+    let output = arguments.trace.as_deref().map(stdout::open).transpose()?;
+    if let Some(path) = &arguments.trace {
+        one_on_stdout(path, arguments.json)?;
     }
+    let on_stdout = arguments.trace.as_deref().is_some_and(stdout::is_named);
     let writer = output.map(trace_file::Writer::to).transpose()?;
     let settings = Settings {
         max_steps: policy.max_steps,

@@ -23,6 +23,7 @@ use stepladder_core::trace::Episode;
 use stepladder_rollout::Dropped;
 
 use crate::cli::{Cli, Command};
+use crate::stdout;
 pub(crate) use crate::stdout::say;
 pub(crate) use stepladder_train::Usage;
 use stepladder_train::output::Output;
@@ -61,10 +62,10 @@ pub(crate) fn all_played(episodes: &[Episode]) -> Result<()> {
 }
 
 /// Refuses to write both a trace and JSON to standard output.
-fn one_on_stdout(output: &Output, json: bool) -> Result<()> {
-    if output.is_stdout() && json {
+fn one_on_stdout(output: &Path, json: bool) -> Result<()> {
+    if json && stdout::is_named(output) {
         let problem =
-            format!("the episodes go to standard output ({}), and so would --json", output.path().display());
+            format!("the episodes go to standard output ({}), and so would --json", output.display());
         return Err(Usage(problem + ": omit one of them").into());
     }
     Ok(())
@@ -82,5 +83,5 @@ fn report(path: &Path) -> Result<(Output, Output)> {
             "-o - cannot be two files, a table (.md) and a plot (.svg): name a path without extension";
         return Err(Usage(problem.to_owned()).into());
     }
-    Ok((Output::create(&path.with_extension("md"))?, Output::create(&path.with_extension("svg"))?))
+    Ok((stdout::open(&path.with_extension("md"))?, stdout::open(&path.with_extension("svg"))?))
 }
