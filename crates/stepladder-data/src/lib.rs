@@ -6,7 +6,8 @@
 //! trace ─► transitions (reward, done, next) ─► offline (rows with reward, done and next prompt) ─► offline_batch
 //! ```
 //! Samples and transitions replay the trace ([`stepladder_agent::replay`]), so no module here builds a prompt.
-//! [`encoder`] converts prompts and replies to token ids, [`words`] does so for small models; [`fit`] shortens prompts that
+//! [`encoder`] converts prompts and replies to token ids, [`words`] does so for small models; [`pretrained`] holds the tokenizers
+//! and chat templates of pretrained models; [`fit`] shortens prompts that
 //! exceed the context window.
 
 #![warn(clippy::print_stderr)] // Panics where standard error is closed.
@@ -22,6 +23,7 @@ pub mod level;
 pub mod mixing;
 pub mod offline;
 pub mod offline_batch;
+pub mod pretrained;
 pub mod relabel;
 pub mod rows;
 pub mod samples;
@@ -34,6 +36,7 @@ pub use encoder::{Budgets, PromptEncoder, Rendered};
 pub use level::{Level, PerLevel};
 pub use offline::OfflineRow;
 pub use offline_batch::OfflineBatch;
+pub use pretrained::PretrainedTokenizer;
 pub use rows::Row;
 pub use samples::Sample;
 pub use transitions::Transition;
