@@ -110,9 +110,9 @@ fn main() -> Result<(), stepladder_algo::AlgoError> {
     };
     let identity = trainer.identity.clone();
     let mut trainer = offline_ac::start(trainer, adam, identity, 0);
-    let learners = offline_ac::workers(workers as usize, &trainer.weights, &config, Kind::Float);
+    let pool = offline_ac::workers(workers as usize, &trainer.weights, &config, Kind::Float);
     let mut last = Last(None);
-    offline_ac::train(&config, &rows, (0, 0), &mut trainer, &learners, &AtomicBool::new(false), &mut last)?;
+    offline_ac::train(&config, &rows, (0, 0), &mut trainer, &pool, &AtomicBool::new(false), &mut last)?;
     print("offline actor-critic", &last);
     Ok(())
 }

@@ -114,20 +114,20 @@ fn step(
         .collect();
     let tokens = batches.iter().map(|batch| batch.tokens).sum();
     let replies: Vec<_> = batches.iter().map(|batch| batch.replies.clone()).collect();
-    let (parts, gradient) = workers.gradient(&trainer.weights.trained, batches)?;
+    let (scored, gradient) = workers.gradient(&trainer.weights.trained, batches)?;
     let gradient_norm = trainer.optimiser.step(&mut trainer.weights.trained.buffer, &gradient, learning_rate);
     let mut per_role = [(0.0, 0.0); Role::COUNT];
-    for (infos, part) in replies.iter().zip(&parts) {
+    for (infos, shard) in replies.iter().zip(&scored) {
         let mut at = 0;
         for info in infos {
             let len = info.len as usize;
-            let row: f64 = part.logprobs[at..at + len].iter().map(|&lp| f64::from(lp)).sum();
+            let row: f64 = shard.logprobs[at..at + len].iter().map(|&lp| f64::from(lp)).sum();
             let slot: &mut (f64, f64) = &mut per_role[info.role as usize];
             slot.0 += row / len as f64 * f64::from(info.weight);
             slot.1 += f64::from(info.weight);
             at += len;
         }
     }
-    let loss = parts.iter().map(|part| part.loss).sum();
+    let loss = scored.iter().map(|shard| shard.loss).sum();
     Ok(Done { tokens, loss, gradient_norm, learning_rate, per_role, extra: Vec::new() })
 }

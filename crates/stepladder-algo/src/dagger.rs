@@ -43,7 +43,7 @@ section! {
     }
 }
 
-/// Parts of a round that need an environment, an expert and files.
+/// Operations of a round that need an environment, an expert and files.
 pub trait Rounds {
     /// Error type of the caller.
     type Error: From<AlgoError>;
@@ -78,22 +78,22 @@ pub trait Rounds {
 /// Trains for `rounds` rounds or until the run is stopped, starting at `trainer.counters`.
 ///
 /// # Errors
-/// From the parts of a round.
-pub fn train<R: Rounds>(rounds: u64, trainer: &mut Trainer, parts: &mut R) -> Result<Ending, R::Error> {
+/// From the operations of a round.
+pub fn train<R: Rounds>(rounds: u64, trainer: &mut Trainer, operations: &mut R) -> Result<Ending, R::Error> {
     let mut played: Vec<Episode> = Vec::new();
     for round in 0..rounds {
-        let Some(episodes) = parts.play(round, trainer)? else { return Ok(Ending::Interrupted) };
+        let Some(episodes) = operations.play(round, trainer)? else { return Ok(Ending::Interrupted) };
         played.extend(episodes);
         if trainer.counters.phase > round {
             // Completed before the run was resumed; later rounds use its episodes too.
             continue;
         }
-        let rows = parts.label(round, &played)?;
-        if parts.clone_behaviour(&rows, trainer)? == Ending::Interrupted {
+        let rows = operations.label(round, &played)?;
+        if operations.clone_behaviour(&rows, trainer)? == Ending::Interrupted {
             return Ok(Ending::Interrupted);
         }
         trainer.counters.next_phase();
-        parts.save(trainer)?;
+        operations.save(trainer)?;
     }
     Ok(Ending::Complete)
 }

@@ -68,7 +68,7 @@ pub enum AlgoError {
     Worker(String),
     /// Too many episodes of an iteration were aborted.
     #[error(transparent)]
-    Broken(#[from] stepladder_rollout::TooManyBroken),
+    Aborted(#[from] stepladder_rollout::TooManyAborted),
     /// A sequence is longer than the context window.
     #[error(
         "a training row has {needed} tokens, the model's context window holds {window}; raise model.max_positions or leave the \

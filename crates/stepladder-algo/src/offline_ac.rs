@@ -116,9 +116,9 @@ pub fn workers(count: usize, weights: &Weights, config: &OfflineConfig, dtype: K
     OfflineWorkers::new(count, weights, (config, dtype), losses)
 }
 
-/// Splits a step into parts that are normalised separately: the whole step, or its micro-steps with equal parts of each level.
+/// Splits a step into sets of rows that are normalised separately: the whole step, or its micro-steps with equal parts of each level.
 fn micro_steps(config: &OfflineConfig, rows: &[&OfflineRow], group: &[usize]) -> Vec<Vec<usize>> {
-    let parts = match config.target_update {
+    let count = match config.target_update {
         TargetUpdate::AfterStep => 1,
         TargetUpdate::BeforeStep => config.micro_steps.max(1) as usize,
     };
@@ -126,12 +126,12 @@ fn micro_steps(config: &OfflineConfig, rows: &[&OfflineRow], group: &[usize]) ->
     let mut sizes = [0usize; Role::COUNT];
     group.iter().for_each(|&index| sizes[role(index)] += 1);
     let mut seen = [0usize; Role::COUNT];
-    let mut taken = vec![Vec::new(); parts];
+    let mut taken = vec![Vec::new(); count];
     for &index in group {
-        taken[seen[role(index)] * parts / sizes[role(index)]].push(index);
+        taken[seen[role(index)] * count / sizes[role(index)]].push(index);
         seen[role(index)] += 1;
     }
-    taken.retain(|part| !part.is_empty());
+    taken.retain(|members| !members.is_empty());
     taken
 }
 
@@ -221,11 +221,11 @@ fn step(
 ) -> Result<(f64, StepGradients), AlgoError> {
     let train_actor = trainer.counters.step >= config.critic_warmup;
     let critic = trainer.nets.get_mut(CRITIC, critics::count_for(&trainer.weights.trained))?;
-    let parts = micro_steps(config, rows, group);
-    let average = 1.0 / parts.len() as f64;
+    let micro_steps = micro_steps(config, rows, group);
+    let average = 1.0 / micro_steps.len() as f64;
     let mut sum: Option<StepGradients> = None;
-    for part in parts {
-        let members = part.into_iter().map(|index| rows[index]).collect();
+    for micro_step in micro_steps {
+        let members = micro_step.into_iter().map(|index| rows[index]).collect();
         let next = gradients(config, members, pad, (&trainer.weights.trained, critic), train_actor, workers)?;
         sum = Some(match sum {
             None => next,

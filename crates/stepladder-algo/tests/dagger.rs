@@ -1,4 +1,4 @@
-//! The order of DAgger's rounds, and the parts that a resumed run repeats.
+//! The order of DAgger's rounds, and the operations that a resumed run repeats.
 #![allow(clippy::unwrap_used)]
 #![allow(missing_docs)]
 
@@ -59,8 +59,8 @@ fn fresh() -> Trainer {
 #[test]
 fn a_round_plays_labels_all_episodes_clones_and_saves() {
     let mut trainer = fresh();
-    let mut parts = Recorded::default();
-    assert_eq!(train(2, &mut trainer, &mut parts).unwrap(), Ending::Complete);
+    let mut operations = Recorded::default();
+    assert_eq!(train(2, &mut trainer, &mut operations).unwrap(), Ending::Complete);
     let expected = [
         "play 0, fresh: true",
         "label 0: 1 episodes",
@@ -71,17 +71,17 @@ fn a_round_plays_labels_all_episodes_clones_and_saves() {
         "clone in phase 1",
         "save at 20",
     ];
-    assert_eq!(parts.calls, expected);
+    assert_eq!(operations.calls, expected);
     assert_eq!(trainer.counters.phase, 2);
 }
 
 #[test]
 fn a_resumed_run_reads_old_rounds_and_clones_only_unfinished_ones() {
     let mut trainer = fresh();
-    let mut parts = Recorded { interrupt: Some(1), ..Recorded::default() };
-    assert_eq!(train(2, &mut trainer, &mut parts).unwrap(), Ending::Interrupted);
-    let mut parts = Recorded::default();
-    assert_eq!(train(2, &mut trainer, &mut parts).unwrap(), Ending::Complete);
+    let mut operations = Recorded { interrupt: Some(1), ..Recorded::default() };
+    assert_eq!(train(2, &mut trainer, &mut operations).unwrap(), Ending::Interrupted);
+    let mut operations = Recorded::default();
+    assert_eq!(train(2, &mut trainer, &mut operations).unwrap(), Ending::Complete);
     let expected = [
         "play 0, fresh: false",
         "play 1, fresh: false",
@@ -89,5 +89,5 @@ fn a_resumed_run_reads_old_rounds_and_clones_only_unfinished_ones() {
         "clone in phase 1",
         "save at 30",
     ];
-    assert_eq!(parts.calls, expected);
+    assert_eq!(operations.calls, expected);
 }

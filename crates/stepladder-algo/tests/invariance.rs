@@ -150,7 +150,7 @@ fn the_number_of_workers_changes_nothing() {
             let of = |workers: usize| {
                 let batches: Vec<Batch> = shards(scaled(&config, &rows, &group, 0), workers)
                     .iter()
-                    .map(|share| collate(share, PAD, reduction))
+                    .map(|shard| collate(shard, PAD, reduction))
                     .collect();
                 assert_eq!(batches.len(), workers);
                 gradient_of(&same.params, batches, workers, weighted_nll)

@@ -45,8 +45,8 @@ impl Same {
     }
 
     fn of(&self, config: &OfflineConfig, rows: &[OfflineRow], workers: usize) -> StepGradients {
-        let learners = start_workers(workers, &weights(&self.params), config, Kind::Float);
-        gradients(config, rows.iter().collect(), PAD, (&self.params, &self.critics), true, &learners).unwrap()
+        let pool = start_workers(workers, &weights(&self.params), config, Kind::Float);
+        gradients(config, rows.iter().collect(), PAD, (&self.params, &self.critics), true, &pool).unwrap()
     }
 }
 
@@ -140,9 +140,13 @@ fn levels_add_up_with_their_shares() {
                 let part: Vec<OfflineRow> =
                     rows.iter().filter(|row| row.row.role == level.role()).cloned().collect();
                 let weight: f64 = part.iter().map(|row| f64::from(row.row.weight)).sum();
-                let share = if mixture == Mixture::Pooled { weight / all } else { 1.0 };
+                let fraction = if mixture == Mixture::Pooled { weight / all } else { 1.0 };
                 let part = fixed.of(&config, &part, 1);
-                sum = (sum.0 + part.loss * share, sum.1 + part.actor * share, sum.2 + part.critics * share);
+                sum = (
+                    sum.0 + part.loss * fraction,
+                    sum.1 + part.actor * fraction,
+                    sum.2 + part.critics * fraction,
+                );
             }
             assert!((sum.0 - whole.loss).abs() < 1e-5 * (1.0 + whole.loss.abs()));
             compare("actor", &whole.actor, &sum.1, TOLERANCE).unwrap();

@@ -110,9 +110,9 @@ fn run(config: &OfflineConfig, trainer: &mut Trainer) {
         .map(Level::role)
         .flat_map(|role| CHAIN.iter().map(move |edge| row(role, factor_of(role), edge)))
         .collect();
-    let learners = workers(1, &trainer.weights, config, Kind::Float);
+    let pool = workers(1, &trainer.weights, config, Kind::Float);
     let stop = AtomicBool::new(false);
-    let ending = train(config, &rows, (PAD, 4), trainer, &learners, &stop, &mut Quiet).unwrap();
+    let ending = train(config, &rows, (PAD, 4), trainer, &pool, &stop, &mut Quiet).unwrap();
     assert_eq!(ending, Ending::Complete);
 }
 
@@ -199,9 +199,9 @@ fn the_actor_prefers_what_was_better_than_expected() {
     // The levels share prompts and prefer different replies, so only one level is trained.
     let mut alone = fresh();
     let rows: Vec<OfflineRow> = CHAIN.iter().map(|edge| row(Role::Planner, 1.0, edge)).collect();
-    let learners = workers(2, &alone.weights, &config, Kind::Float);
+    let pool = workers(2, &alone.weights, &config, Kind::Float);
     let stop = AtomicBool::new(false);
-    train(&config, &rows, (PAD, 4), &mut alone, &learners, &stop, &mut Quiet).unwrap();
+    train(&config, &rows, (PAD, 4), &mut alone, &pool, &stop, &mut Quiet).unwrap();
     with_decoder(&alone.weights.trained, |decoder| {
         for state in 0..3 {
             let hidden = decoder.hidden(&ids(&prompt(state))).unwrap().select(1, -1);

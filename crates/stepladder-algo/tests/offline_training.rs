@@ -77,10 +77,10 @@ fn run(
     workers: usize,
     stop_after: Option<u64>,
 ) -> Result<(Ending, Vec<StepReport>), AlgoError> {
-    let learners = start_workers(workers, &trainer.weights, config, Kind::Float);
+    let pool = start_workers(workers, &trainer.weights, config, Kind::Float);
     let stop = AtomicBool::new(false);
     let mut watch = Watch { reports: Vec::new(), stop_after, stop: &stop };
-    let ending = train(config, rows, (PAD, 4), trainer, &learners, &stop, &mut watch)?;
+    let ending = train(config, rows, (PAD, 4), trainer, &pool, &stop, &mut watch)?;
     Ok((ending, watch.reports))
 }
 
@@ -239,7 +239,7 @@ fn a_step_is_the_average_of_its_micro_steps() {
     let mut trainer = fresh();
     let (_, reports) = run(&config, &rows, &mut trainer, 2, None).unwrap();
     let begin = fresh();
-    let learners = start_workers(1, &begin.weights, &config, Kind::Float);
+    let pool = start_workers(1, &begin.weights, &config, Kind::Float);
     let plan = stepladder_algo::runtime::plan::BatchPlan {
         mixture: Mixture::Levels,
         batch_tokens: 0,
@@ -253,9 +253,7 @@ fn a_step_is_the_average_of_its_micro_steps() {
         .chunks(6)
         .map(|half| {
             let half = half.iter().map(|&index| &rows[index]).collect();
-            gradients(&config, half, PAD, (&begin.weights.trained, critic(&begin)), true, &learners)
-                .unwrap()
-                .loss
+            gradients(&config, half, PAD, (&begin.weights.trained, critic(&begin)), true, &pool).unwrap().loss
                 / 2.0
         })
         .sum();
@@ -273,17 +271,11 @@ fn model_and_critics_are_clipped_together_and_step_with_rates_of_their_own() {
         ..schedule(1, ActorMode::Awr, Mixture::Pooled)
     };
     let begin = fresh();
-    let learners = start_workers(1, &begin.weights, &config, Kind::Float);
+    let pool = start_workers(1, &begin.weights, &config, Kind::Float);
     let start_critic = critic(&begin);
-    let found = gradients(
-        &config,
-        rows.iter().collect(),
-        PAD,
-        (&begin.weights.trained, start_critic),
-        true,
-        &learners,
-    )
-    .unwrap();
+    let found =
+        gradients(&config, rows.iter().collect(), PAD, (&begin.weights.trained, start_critic), true, &pool)
+            .unwrap();
     let both = Tensor::cat(&[&found.actor, &found.critics], 0);
     let mut optimiser = AdamW::new(AdamWConfig { clip: 0.1, eps: 1e-3, ..ADAM }, &both);
     let start_values = Tensor::cat(&[&begin.weights.trained.buffer, &start_critic.params], 0);

@@ -102,7 +102,7 @@ fn masks_isolate_the_roles() {
     let jobs = stepladder_rollout::Job::each(&pool[..6]);
     let sampled = Sampled { temperature: 1.0, only: None };
     let (episodes, _) = rollouts.play(&trainer, &jobs, sampled, 0).unwrap();
-    let learners = SurrogateWorkers::new(2, &trainer.weights, Kind::Float, 1.0);
+    let surrogates = SurrogateWorkers::new(2, &trainer.weights, Kind::Float, 1.0);
     let rule = SurrogateRule { clip_low: 0.2, clip_high: 0.2, beta: 0.01 };
     let gradient = |episodes: &[stepladder_core::trace::Episode], role: Role| -> Vec<f32> {
         let samples: Vec<Sample> = episodes
@@ -114,7 +114,7 @@ fn masks_isolate_the_roles() {
         let reference = &trainer.weights.trained.buffer * 0.9;
         let numbers = (rule, Aggregate::TokenMean);
         let (_, gradient) =
-            learners.gradient(&trainer.weights.trained, &reference, &members, numbers, (256, 0)).unwrap();
+            surrogates.gradient(&trainer.weights.trained, &reference, &members, numbers, (256, 0)).unwrap();
         Vec::try_from(gradient).unwrap()
     };
     // Change reply and log-probabilities of one role.
@@ -200,15 +200,15 @@ fn workers_and_chunks_change_no_gradient() {
     let rule = SurrogateRule { clip_low: 0.2, clip_high: 0.2, beta: 0.1 };
     let reference = &trainer.weights.trained.buffer * 0.9;
     let weights = &trainer.weights;
-    let learners = |workers, temperature| SurrogateWorkers::new(workers, weights, Kind::Float, temperature);
+    let surrogates = |workers, temperature| SurrogateWorkers::new(workers, weights, Kind::Float, temperature);
     for aggregate in [Aggregate::TokenMean, Aggregate::SeqMeanTokenMean, Aggregate::SeqMeanTokenSum] {
         let of = |workers: usize, tokens: usize, reversed: bool| {
-            let learners = learners(workers, 1.0);
+            let surrogates = surrogates(workers, 1.0);
             let mut members: Vec<&Sample> = samples.iter().collect();
             if reversed {
                 members.reverse();
             }
-            let (sums, gradient) = learners
+            let (sums, gradient) = surrogates
                 .gradient(&trainer.weights.trained, &reference, &members, (rule, aggregate), (tokens, 0))
                 .unwrap();
             (sums, gradient)
@@ -217,10 +217,12 @@ fn workers_and_chunks_change_no_gradient() {
         let members: Vec<&Sample> = samples.iter().collect();
         for temperature in [1.0, 1.7] {
             let both = [false, true].map(|libtorch| {
-                let learners = learners(2, temperature);
-                let learners = if libtorch { learners.with_libtorch() } else { learners };
+                let surrogates = surrogates(2, temperature);
+                let surrogates = if libtorch { surrogates.with_libtorch() } else { surrogates };
                 let numbers = (rule, aggregate);
-                learners.gradient(&trainer.weights.trained, &reference, &members, numbers, (300, 0)).unwrap()
+                surrogates
+                    .gradient(&trainer.weights.trained, &reference, &members, numbers, (300, 0))
+                    .unwrap()
             });
             let [(native, found), (sums, expected)] = both;
             common::compare("gradient", &found, &expected, 1e-5).unwrap();
@@ -248,10 +250,10 @@ fn workers_and_chunks_change_no_gradient() {
     let merged = merge(thrice.clone());
     assert!(merged.len() < thrice.len() * 2 / 3 + 1, "{} of {}", merged.len(), thrice.len());
     for aggregate in [Aggregate::TokenMean, Aggregate::SeqMeanTokenMean, Aggregate::SeqMeanTokenSum] {
-        let learners = learners(2, 1.0);
+        let surrogates = surrogates(2, 1.0);
         let gradient = |samples: &[Sample]| {
             let members: Vec<&Sample> = samples.iter().collect();
-            learners
+            surrogates
                 .gradient(&trainer.weights.trained, &reference, &members, (rule, aggregate), (300, 0))
                 .unwrap()
         };
@@ -260,12 +262,12 @@ fn workers_and_chunks_change_no_gradient() {
         assert!((a.loss - b.loss).abs() < 1e-5 && (a.kl - b.kl).abs() < 1e-6);
     }
     // At lp_new = lp_old = lp_ref the loss is minus the mean advantage, and the KL term has no gradient.
-    let learners = learners(1, 1.0);
+    let surrogates = surrogates(1, 1.0);
     let members: Vec<&Sample> = samples.iter().collect();
     let at_rest = |beta| {
         let rule = SurrogateRule { beta, ..rule };
         let numbers = (rule, Aggregate::TokenMean);
-        learners
+        surrogates
             .gradient(&trainer.weights.trained, &trainer.weights.trained.buffer, &members, numbers, (1000, 0))
             .unwrap()
     };

@@ -156,9 +156,9 @@ fn adamw_makes_pytorchs_steps() {
     let losses = fixture.meta["losses"].as_array().unwrap();
     assert_eq!(losses.len(), 5);
     for (index, loss) in losses.iter().enumerate() {
-        let (shares, gradient) = workers.gradient(&params, vec![fixture.batch(Reduction::RowMean)]).unwrap();
+        let (scored, gradient) = workers.gradient(&params, vec![fixture.batch(Reduction::RowMean)]).unwrap();
         let norm = optimiser.step(&mut params.buffer, &gradient, rate);
-        let found = [shares[0].loss, norm].map(Tensor::from);
+        let found = [scored[0].loss, norm].map(Tensor::from);
         let expected = [loss.as_f64(), fixture.meta["gradient_norms"][index].as_f64()].map(Option::unwrap);
         for (found, expected) in found.iter().zip(expected) {
             compare(&format!("step {}", index + 1), found, &Tensor::from(expected), 1e-4).unwrap();

@@ -132,9 +132,9 @@ impl Fixture {
         change(&mut config, trainer.nets.get_mut(CRITIC, count(width)).unwrap());
         let begin = state(&self.trainer());
         let mut compared = Compared { fixture: self, variant, begin, worst: 0.0, failure: None };
-        let learners = start_workers(workers, &trainer.weights, &config, Kind::Float);
+        let pool = start_workers(workers, &trainer.weights, &config, Kind::Float);
         let stop = AtomicBool::new(false);
-        train(&config, &self.rows(), (self.pad, 0), &mut trainer, &learners, &stop, &mut compared).unwrap();
+        train(&config, &self.rows(), (self.pad, 0), &mut trainer, &pool, &stop, &mut compared).unwrap();
         assert_eq!(trainer.counters.step, 5);
         compared.failure.map_or(Ok(compared.worst), Err)
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::step::Start;
 
-/// A part that an agent plays. STEP-HRL has planner, executor and progress writer on one model, HiMAC a macro and a micro policy; `Flat` is
+/// Role of an agent in an episode. STEP-HRL has planner, executor and progress writer on one model, HiMAC a macro and a micro policy; `Flat` is
 /// the history-conditioned baseline's only role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

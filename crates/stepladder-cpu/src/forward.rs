@@ -73,7 +73,7 @@ fn resized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
 
 /// Pending tokens of a row: index of the first among those of the pass, their number, and the number of tokens before them.
 #[derive(Debug, Clone, Copy)]
-struct Part {
+struct Pending {
     first: usize,
     count: usize,
     before: usize,
@@ -90,26 +90,26 @@ impl Model {
         scratch: &mut Scratch,
         mut use_logits: impl FnMut(&mut Row, &[f32], &mut [f32]) -> T,
     ) -> Vec<T> {
-        let mut parts = Vec::with_capacity(rows.len());
+        let mut pending = Vec::with_capacity(rows.len());
         let mut tokens = 0;
         for row in rows.iter_mut() {
             let count = row.pending();
-            parts.push(Part { first: tokens, count, before: row.ids.len() - count });
+            pending.push(Pending { first: tokens, count, before: row.ids.len() - count });
             row.own.grow(count);
             tokens += count;
         }
         let stride = self.stride;
         let x = resized(&mut scratch.x, tokens * stride);
-        for (row, part) in rows.iter().zip(&parts) {
-            let pending = &row.ids[part.before..];
-            for (x, &id) in x[part.first * stride..].chunks_exact_mut(stride).zip(pending) {
+        for (row, new) in rows.iter().zip(&pending) {
+            let ids = &row.ids[new.before..];
+            for (x, &id) in x[new.first * stride..].chunks_exact_mut(stride).zip(ids) {
                 x.copy_from_slice(&self.table[id as usize * stride..][..stride]);
             }
         }
         for (layer, block) in self.blocks.iter().enumerate() {
             let last = layer + 1 == self.blocks.len();
             let tokens = if last { rows.len() } else { tokens };
-            self.attend(layer, block, rows, &parts, last, scratch);
+            self.attend(layer, block, rows, &pending, last, scratch);
             self.transform(block, tokens, scratch);
         }
         let x = &scratch.x[..rows.len() * stride];
@@ -131,12 +131,12 @@ impl Model {
         layer: usize,
         block: &Block,
         rows: &mut [Row],
-        parts: &[Part],
+        pending: &[Pending],
         last: bool,
         scratch: &mut Scratch,
     ) {
         let (stride, head) = (self.stride, self.kv.head);
-        let tokens = parts.last().map_or(0, |part| part.first + part.count);
+        let tokens = pending.last().map_or(0, |new| new.first + new.count);
         let x = &mut scratch.x[..tokens * stride];
         let normal = resized(&mut scratch.normal, tokens * stride);
         normalise(self.arch, x, self.shape.width, stride, self.shape.norm_eps, normal);
@@ -145,42 +145,42 @@ impl Model {
         block.qkv.apply(normal, stride, tokens, qkv, false);
         let queries = self.shape.heads * head;
         let keys = queries + self.kv.heads * head;
-        for (row, part) in rows.iter_mut().zip(parts) {
-            let qkv = &mut qkv[part.first * line..][..part.count * line];
+        for (row, new) in rows.iter_mut().zip(pending) {
+            let qkv = &mut qkv[new.first * line..][..new.count * line];
             let heads = self.shape.heads + self.kv.heads;
-            rotate(self.arch, qkv, line, heads, &self.rotations[part.before * head..], head);
-            let first = row.own.tokens() - part.count;
+            rotate(self.arch, qkv, line, heads, &self.rotations[new.before * head..], head);
+            let first = row.own.tokens() - new.count;
             for (at, qkv) in qkv.chunks_exact(line).enumerate() {
                 row.own.write(layer, first + at, &qkv[queries..keys], &qkv[keys..][..keys - queries]);
             }
         }
         let out = resized(&mut scratch.attended, tokens * queries);
         let mut runs: Vec<Run<'_>> = Vec::new();
-        for (at, (row, part)) in rows.iter().zip(parts).enumerate() {
+        for (at, (row, new)) in rows.iter().zip(pending).enumerate() {
             runs.clear();
             runs.extend(row.spans.iter().map(|span| match &span.source {
                 Source::Kept(segment) => (&**segment, span.start, span.count),
                 Source::Row(other) => (&rows[*other].own, span.start, span.count),
             }));
             runs.push((&row.own, 0, row.own.tokens()));
-            let skipped = if last { part.count - 1 } else { 0 };
-            let to = if last { at } else { part.first };
+            let skipped = if last { new.count - 1 } else { 0 };
+            let to = if last { at } else { new.first };
             Attention {
                 shape: self.kv,
                 heads: self.shape.heads,
                 layer,
                 runs: &runs,
-                queries: &qkv[(part.first + skipped) * line..],
+                queries: &qkv[(new.first + skipped) * line..],
                 stride: line,
-                seen: part.before + skipped + 1,
-                count: part.count - skipped,
+                seen: new.before + skipped + 1,
+                count: new.count - skipped,
                 out: &mut out[to * queries..],
                 out_stride: queries,
                 scores: &mut scratch.scores,
             }
             .compute(self.arch);
             if last {
-                let from = (part.first + skipped) * stride;
+                let from = (new.first + skipped) * stride;
                 x.copy_within(from..from + stride, at * stride);
             }
         }

@@ -97,10 +97,10 @@ pub fn bucket_lens(lens: &[usize], budget: usize, window: usize, rng: &mut Rng) 
     let mean = lens.iter().sum::<usize>() / lens.len().max(1);
     let chunk = (budget / mean.max(1)).max(1) * window.max(1);
     let mut groups = Vec::new();
-    for part in order.chunks_mut(chunk) {
-        part.sort_by_key(|&index| lens[index]);
+    for run in order.chunks_mut(chunk) {
+        run.sort_by_key(|&index| lens[index]);
         let mut group: Vec<usize> = Vec::new();
-        for &index in part.iter() {
+        for &index in run.iter() {
             let len = lens[index];
             if !group.is_empty() && (group.len() + 1) * len > budget {
                 groups.push(std::mem::take(&mut group));

@@ -264,7 +264,7 @@ impl Compact {
         }
     }
 
-    /// Returns the parts of a word that share embeddings with other words (docs/design.md D12); empty for ordinary words.
+    /// Returns the factors of a word that share embeddings with other words (docs/design.md D12); empty for ordinary words.
     pub(crate) fn factors(&self, word: &str) -> Vec<String> {
         self.codec.factors(word)
     }

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flat_learner_keeps_what_the_expert_agrees_with() {
+    fn a_flat_agent_keeps_what_the_expert_agrees_with() {
         let labels = relabel(AgentKind::Flat.into(), &played(), &Parrot).unwrap();
         let of = |label: &Label| (label.sample.reply.clone(), label.agreed);
         assert_eq!(

@@ -77,7 +77,7 @@ impl CompactWords {
         self.tokenizer.words()
     }
 
-    /// Returns the parts of a word that share embeddings with other words (docs/design.md D12); empty for ordinary words.
+    /// Returns the factors of a word that share embeddings with other words (docs/design.md D12); empty for ordinary words.
     pub fn factors(&self, word: &str) -> Vec<String> {
         self.style.factors(word)
     }

@@ -105,10 +105,10 @@ impl Subset {
 /// Draws the positions of a sample of `count` tasks, ascending; `families` has the family of each task, `stream` the random numbers of
 /// a family. All positions where `count` is not below their number.
 ///
-/// Every family gets its proportional share, rounded by the method of largest remainders (Hamilton): less than one task away
-/// from the exact share. Where `count` allows, every family has at least one task; those that are too small for one by
+/// Every family gets its proportional quota, rounded by the method of largest remainders (Hamilton): less than one task away
+/// from the exact quota. Where `count` allows, every family has at least one task; those that are too small for one by
 /// proportion take it from the larger ones. Of each family the first tasks of one random order are taken, whatever `count` is:
-/// of every family, a larger share contains a smaller one.
+/// of every family, a larger selection contains a smaller one.
 pub fn stratified(families: &[String], count: usize, stream: impl Fn(&str) -> Rng) -> Vec<usize> {
     let mut members: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (position, family) in families.iter().enumerate() {
@@ -123,16 +123,16 @@ pub fn stratified(families: &[String], count: usize, stream: impl Fn(&str) -> Rn
         orders.push(positions);
     }
     let sizes: Vec<usize> = orders.iter().map(Vec::len).collect();
-    let shares = apportion(&sizes, count, &ties);
+    let quotas = apportion(&sizes, count, &ties);
     let mut chosen: Vec<usize> =
-        orders.into_iter().zip(shares).flat_map(|(order, share)| order.into_iter().take(share)).collect();
+        orders.into_iter().zip(quotas).flat_map(|(order, quota)| order.into_iter().take(quota)).collect();
     chosen.sort_unstable();
     chosen
 }
 
 /// Divides `count` among groups; of equal remainders the lower tie breaker comes first.
 fn apportion(sizes: &[usize], count: usize, ties: &[u64]) -> Vec<usize> {
-    let mut shares = vec![0; sizes.len()];
+    let mut quotas = vec![0; sizes.len()];
     let mut total: usize = sizes.iter().sum();
     let mut count = count.min(total);
     let mut open: Vec<usize> = (0..sizes.len()).collect();
@@ -146,7 +146,7 @@ fn apportion(sizes: &[usize], count: usize, ties: &[u64]) -> Vec<usize> {
                 break;
             }
             for group in small {
-                shares[group] = 1;
+                quotas[group] = 1;
                 count -= 1;
                 total -= sizes[group];
             }
@@ -157,15 +157,15 @@ fn apportion(sizes: &[usize], count: usize, ties: &[u64]) -> Vec<usize> {
     let mut left = count;
     for group in open {
         let exact = product(sizes[group], count);
-        shares[group] = (exact / total as u128) as usize;
-        left -= shares[group];
+        quotas[group] = (exact / total as u128) as usize;
+        left -= quotas[group];
         remainders.push((Reverse(exact % total as u128), ties[group], group));
     }
     remainders.sort_unstable();
     for (_, _, group) in remainders.into_iter().take(left) {
-        shares[group] += 1;
+        quotas[group] += 1;
     }
-    shares
+    quotas
 }
 
 #[cfg(test)]
@@ -208,14 +208,14 @@ mod tests {
             prop_assert!(chosen.last().is_none_or(|last| *last < families.len()));
             prop_assert_eq!(&chosen, &stratified(&families, count, streams(seed)));
             let found = counts(&families, &chosen);
-            let share = |size: usize| (size * chosen.len()) as f64 / families.len() as f64;
+            let quota = |size: usize| (size * chosen.len()) as f64 / families.len() as f64;
             if count >= sizes.len() {
                 prop_assert_eq!(found.len(), sizes.len(), "a family is missing");
             }
-            if count < sizes.len() || sizes.iter().all(|size| share(*size) >= 1.0) {
+            if count < sizes.len() || sizes.iter().all(|size| quota(*size) >= 1.0) {
                 for (number, size) in sizes.iter().enumerate() {
                     let got = found.get(&format!("family {number}")).copied().unwrap_or(0);
-                    prop_assert!((got as f64 - share(*size)).abs() < 1.0, "{got} of {size}: {found:?}");
+                    prop_assert!((got as f64 - quota(*size)).abs() < 1.0, "{got} of {size}: {found:?}");
                 }
             }
         }

@@ -90,10 +90,10 @@ fn frozen_parameters_may_have_another_dtype() {
 #[test]
 fn a_checkpoint_gives_back_what_is_frozen_and_what_is_trained() {
     let plain = Factors::default();
-    for kind in [Kind::Float, Kind::BFloat16, Kind::Half] {
+    for dtype in [Kind::Float, Kind::BFloat16, Kind::Half] {
         let whole = random(shape(2), &plain, 9);
         for frozen in cases(&whole) {
-            let part = random(shape(2), &plain, 9).freeze(&frozen, kind).unwrap();
+            let part = random(shape(2), &plain, 9).freeze(&frozen, dtype).unwrap();
             let folder = tempfile::tempdir().unwrap();
             save(folder.path(), &part, &encoder()).unwrap();
             let again = load(folder.path(), &frozen, Device::Cpu).unwrap();
@@ -101,16 +101,16 @@ fn a_checkpoint_gives_back_what_is_frozen_and_what_is_trained() {
             assert_eq!(again.frozen().keys().collect::<Vec<_>>(), part.frozen().keys().collect::<Vec<_>>());
             for (name, tensor) in part.frozen() {
                 let found = &again.frozen()[name];
-                assert!(found.kind() == kind && found.equal(tensor), "{name}");
+                assert!(found.kind() == dtype && found.equal(tensor), "{name}");
             }
         }
-        let part = random(shape(2), &plain, 9).freeze(&names(&whole, |name| name == "norm"), kind).unwrap();
+        let part = random(shape(2), &plain, 9).freeze(&names(&whole, |name| name == "norm"), dtype).unwrap();
         let folder = tempfile::tempdir().unwrap();
         save(folder.path(), &part, &encoder()).unwrap();
         let refused = load(folder.path(), &BTreeSet::from(["nrom".to_owned()]), Device::Cpu).unwrap_err();
         assert!(refused.to_string().contains("no parameter `nrom`"), "{refused}");
         // Parameters in 16 bits cannot be trained.
-        assert_eq!(load(folder.path(), &BTreeSet::new(), Device::Cpu).is_ok(), kind == Kind::Float);
+        assert_eq!(load(folder.path(), &BTreeSet::new(), Device::Cpu).is_ok(), dtype == Kind::Float);
     }
 }
 

@@ -48,7 +48,7 @@ pub struct TokensPerStep {
 /// Summary of a set of episodes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Summary {
-    /// Number of episodes, broken ones included (they count as failed).
+    /// Number of episodes, aborted ones included (they count as failed).
     pub n: usize,
     /// Fraction of solved episodes.
     pub success: f64,
@@ -100,14 +100,14 @@ pub struct Evaluation {
     pub unparsable: f64,
     /// Mean number of replies cut by their budget per episode.
     pub cut: f64,
-    /// Number of broken episodes.
+    /// Number of aborted episodes.
     pub errors: usize,
     /// Score range of the benchmark; `None` where it reports success only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub score_range: Option<(f64, f64)>,
 }
 
-/// Computes the score of an episode: the sum of rewards, clamped to the range; the range's minimum for a broken episode
+/// Computes the score of an episode: the sum of rewards, clamped to the range; the range's minimum for an aborted episode
 /// (docs/spec/algorithms.md 2.5).
 fn counted(episode: &Episode, range: Option<(f64, f64)>) -> f64 {
     match range {

@@ -226,12 +226,12 @@ impl<G: BatchGenerator> Generator for Blocking<G> {
 
 /// Routes requests to one generator per role.
 pub struct ByRole {
-    parts: Vec<Part>,
+    routes: Vec<Route>,
     /// Requests in roles without a generator.
     refused: Option<Role>,
 }
 
-struct Part {
+struct Route {
     role: Role,
     generator: Box<dyn Generator>,
     /// Requests without a completion, with their sessions.
@@ -243,27 +243,27 @@ const TURN: Duration = Duration::from_millis(5);
 
 impl ByRole {
     /// Creates a generator that routes the requests of each role to its generator.
-    pub fn new(parts: Vec<(Role, Box<dyn Generator>)>) -> Self {
-        let parts =
-            parts.into_iter().map(|(role, generator)| Part { role, generator, pending: HashMap::new() });
-        Self { parts: parts.collect(), refused: None }
+    pub fn new(routes: Vec<(Role, Box<dyn Generator>)>) -> Self {
+        let routes =
+            routes.into_iter().map(|(role, generator)| Route { role, generator, pending: HashMap::new() });
+        Self { routes: routes.collect(), refused: None }
     }
 }
 
 impl Generator for ByRole {
     fn submit(&mut self, requests: Vec<Request>) {
-        let mut by_part: Vec<Vec<Request>> = self.parts.iter().map(|_| Vec::new()).collect();
+        let mut by_route: Vec<Vec<Request>> = self.routes.iter().map(|_| Vec::new()).collect();
         for request in requests {
             let role = request.query.role();
-            match self.parts.iter().position(|part| part.role == role) {
-                Some(place) => by_part[place].push(request),
+            match self.routes.iter().position(|route| route.role == role) {
+                Some(place) => by_route[place].push(request),
                 None => self.refused = Some(role),
             }
         }
-        for (part, requests) in self.parts.iter_mut().zip(by_part) {
+        for (route, requests) in self.routes.iter_mut().zip(by_route) {
             if !requests.is_empty() {
-                part.pending.extend(requests.iter().map(|request| (request.id, request.session)));
-                part.generator.submit(requests);
+                route.pending.extend(requests.iter().map(|request| (request.id, request.session)));
+                route.generator.submit(requests);
             }
         }
     }
@@ -274,14 +274,14 @@ impl Generator for ByRole {
         }
         let mut left = wait;
         loop {
-            let waiting = self.parts.iter().filter(|part| !part.pending.is_empty()).count();
+            let waiting = self.routes.iter().filter(|route| !route.pending.is_empty()).count();
             // One slow generator must not delay the completions of the others.
             let turn = if waiting > 1 { left.min(TURN) } else { left };
             let mut answers = Vec::new();
-            for part in self.parts.iter_mut().filter(|part| !part.pending.is_empty()) {
-                let found = part.generator.poll(turn)?;
+            for route in self.routes.iter_mut().filter(|route| !route.pending.is_empty()) {
+                let found = route.generator.poll(turn)?;
                 for (id, _) in &found {
-                    part.pending.remove(id);
+                    route.pending.remove(id);
                 }
                 answers.extend(found);
                 left = left.saturating_sub(turn);
@@ -293,15 +293,16 @@ impl Generator for ByRole {
     }
 
     fn end_session(&mut self, session: u64) {
-        for part in &mut self.parts {
-            part.pending.retain(|_, asking| *asking != session);
-            part.generator.end_session(session);
+        for route in &mut self.routes {
+            route.pending.retain(|_, asking| *asking != session);
+            route.generator.end_session(session);
         }
     }
 
     fn policy(&self) -> String {
-        let parts = self.parts.iter().map(|part| format!("{}:{}", part.role.name(), part.generator.policy()));
-        parts.collect::<Vec<_>>().join("+")
+        let routes =
+            self.routes.iter().map(|route| format!("{}:{}", route.role.name(), route.generator.policy()));
+        routes.collect::<Vec<_>>().join("+")
     }
 }
 

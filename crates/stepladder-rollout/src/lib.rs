@@ -4,20 +4,20 @@
 //! * [`generator`]: requests in, completions out ([`Generator`]; [`BatchGenerator`] for blocking calls); experts and scripts
 //! * [`local`]: the [`BatchGenerator`] over an engine in this process
 //! * [`scheduler`]: drives episodes, submits requests, steps environments in parallel
-//! * [`broken`]: drops and counts episodes that an error broke off, up to a limit
+//! * [`aborted`]: drops and counts episodes that an error aborted, up to a limit
 //! * [`evaluation`]: summarises episodes in a table with intervals
 
 #![warn(clippy::print_stderr)] // Panics where standard error is closed.
 #![deny(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
-pub mod broken;
+pub mod aborted;
 pub mod engine;
 pub mod evaluation;
 pub mod generator;
 pub mod local;
 pub mod scheduler;
 
-pub use broken::{Dropped, TooManyBroken};
+pub use aborted::{Dropped, TooManyAborted};
 pub use generator::{
     Answer, BatchGenerator, Blocking, Completion, GenerateError, Generator, Request, RequestId,
 };

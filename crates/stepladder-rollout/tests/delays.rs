@@ -292,12 +292,12 @@ fn a_reply_that_does_not_come_holds_up_no_other_episode() {
 #[test]
 fn a_slow_generator_of_one_role_holds_up_no_episode_that_asks_another() {
     let ended = Arc::new(AtomicUsize::new(0));
-    let parts: Vec<(Role, Box<dyn Generator>)> = vec![
+    let routes: Vec<(Role, Box<dyn Generator>)> = vec![
         (Role::Planner, Box::new(Withholding::new(&ended))),
         (Role::Executor, Box::new(Blocking::new(Immediate))),
         (Role::Progress, Box::new(Threaded::new(3))),
     ];
-    let mut generator = ByRole::new(parts);
+    let mut generator = ByRole::new(routes);
     let policy = generator.policy();
     assert_eq!(policy, "planner:test+executor:test+progress:test");
     let episodes = Scheduler::new(&Corridors, &mut generator, options(AgentKind::StepHrl, 3))
@@ -370,9 +370,9 @@ fn a_script_without_a_reply_ends_its_own_episode_only() {
     };
     let options = Options { noise: None, temperature: None, ..options(AgentKind::Flat, 5) };
     let episodes = play(&mut Blocking::new(Scripted(silent)), options).unwrap();
-    let broken: Vec<bool> = episodes.iter().map(|episode| episode.error.is_some()).collect();
-    assert_eq!(broken.iter().filter(|&&broken| broken).count(), 8);
-    assert!(broken[..4].iter().all(|&broken| !broken));
+    let aborted: Vec<bool> = episodes.iter().map(|episode| episode.error.is_some()).collect();
+    assert_eq!(aborted.iter().filter(|&&aborted| aborted).count(), 8);
+    assert!(aborted[..4].iter().all(|&aborted| !aborted));
 }
 
 /// Loses the last request of every batch.

@@ -180,7 +180,7 @@ fn truncated_episodes_are_failures() {
     assert!(episodes[0].steps().last().unwrap().progress.is_some());
 }
 
-/// Golden case of the group `score` (tests/golden.json): broken episodes and negative scores count as 0.
+/// Golden case of the group `score` (tests/golden.json): aborted episodes and negative scores count as 0.
 #[test]
 fn the_score_of_scienceworld_matches() {
     let golden: serde_json::Value = serde_json::from_str(include_str!("../../../tests/golden.json")).unwrap();
@@ -193,8 +193,8 @@ fn the_score_of_scienceworld_matches() {
     let mut episodes: Vec<_> =
         scores.map(|score| Episode { score: score / 100.0, ..whole.clone() }).collect();
     let crashed = case["inputs"]["crashed"].as_u64().unwrap() as usize;
-    let broken = Episode { score: 0.7, error: Some("the simulator died".into()), ..whole };
-    episodes.extend(std::iter::repeat_n(broken, crashed));
+    let aborted = Episode { score: 0.7, error: Some("the simulator died".into()), ..whole };
+    episodes.extend(std::iter::repeat_n(aborted, crashed));
     let score = 100.0 * evaluate_within(&episodes, Some((0.0, 1.0))).all.score;
     assert!((score - case["expected"].as_f64().unwrap()).abs() < case["tol"].as_f64().unwrap(), "{score}");
     assert!(evaluate(&episodes).all.score < score / 100.0);

@@ -152,8 +152,8 @@ fn at(moments: &[Moment], axis: Axis, value: Axis, x: f64) -> f64 {
         Some(0) => value(&moments[0]),
         Some(next) => {
             let (a, b) = (&moments[next - 1], &moments[next]);
-            let part = (x - axis(a)) / (axis(b) - axis(a));
-            value(a) + part * (value(b) - value(a))
+            let fraction = (x - axis(a)) / (axis(b) - axis(a));
+            value(a) + fraction * (value(b) - value(a))
         }
     }
 }
@@ -194,12 +194,13 @@ fn markdown(methods: &[Method]) -> String {
             curves.iter().filter_map(|curve| curve.moments.last()).map(value).collect()
         };
         let games: u64 = curves.iter().map(|curve| curve.n).sum();
-        let won: f64 = curves.iter().zip(last(success)).map(|(curve, share)| share * curve.n as f64).sum();
+        let won: f64 =
+            curves.iter().zip(last(success)).map(|(curve, success)| success * curve.n as f64).sum();
         let [low, high] = wilson(won.round() as usize, games as usize);
         let seeds: Vec<String> = curves
             .iter()
             .zip(last(success))
-            .map(|(curve, share)| format!("{}: {:.1}", curve.seed, 100.0 * share))
+            .map(|(curve, success)| format!("{}: {:.1}", curve.seed, 100.0 * success))
             .collect();
         let starts: Vec<f64> = curves.iter().filter_map(|curve| curve.moments.first()).map(success).collect();
         let areas: Vec<String> = AXES

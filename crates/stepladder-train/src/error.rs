@@ -7,7 +7,7 @@ use stepladder_algo::AlgoError;
 use stepladder_data::encoder::EncoderError;
 use stepladder_env::EnvError;
 use stepladder_model::ModelError;
-use stepladder_rollout::{GenerateError, TooManyBroken};
+use stepladder_rollout::{GenerateError, TooManyAborted};
 
 use crate::config::ConfigError;
 
@@ -112,7 +112,7 @@ from!(
     EnvError,
     GenerateError,
     ModelError,
-    TooManyBroken,
+    TooManyAborted,
     Usage
 );
 

@@ -18,8 +18,8 @@ pub(crate) fn read(path: &Path, target: &str, agent: &str) -> Result<Value> {
             said("agent")
         );
     }
-    let share = value["success"].as_f64().filter(|share| (0.0..=1.0).contains(share));
-    if share.is_none() {
+    let fraction = value["success"].as_f64().filter(|fraction| (0.0..=1.0).contains(fraction));
+    if fraction.is_none() {
         bail!("{}: `success` is {}; expected a fraction from 0 to 1", place(), value["success"]);
     }
     Ok(value)

@@ -175,12 +175,12 @@ impl AgentTraining<'_> {
             if own.is_empty() {
                 continue;
             }
-            let share = tokens(&own) / tokens(rows);
-            let part = self.agent.budget.scaled(share);
+            let fraction = tokens(&own) / tokens(rows);
+            let budget = self.agent.budget.scaled(fraction);
             let name = format!("{} {}", self.name, role.name());
             let agent = self.model(&name, &self.directory().join(role.name()), &own)?;
             let mut trainer = agent.trainer()?;
-            let ending = agent.clone_behaviour(&own, part, &mut trainer)?;
+            let ending = agent.clone_behaviour(&own, budget, &mut trainer)?;
             total.step += trainer.counters.step;
             total.seconds += trainer.counters.seconds;
             total.tokens += trainer.counters.tokens;

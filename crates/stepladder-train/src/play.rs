@@ -161,8 +161,8 @@ impl Policy {
     /// # Errors
     /// If the environment has prompts of another style, or memory does not suffice.
     pub fn generator(&self, env: &Registered, workers: usize) -> Result<Box<dyn Generator>> {
-        let open = |part: &RoleModel| -> Result<Box<dyn Generator>> {
-            let encoder = Arc::new(part.words.with_codec(env.codec.clone()));
+        let open = |model: &RoleModel| -> Result<Box<dyn Generator>> {
+            let encoder = Arc::new(model.words.with_codec(env.codec.clone()));
             if self.style != encoder.id() {
                 bail!(
                     "{} was trained on prompts of style {}, {} has {}",
@@ -177,14 +177,14 @@ impl Policy {
                 None => Memory::on(self.device),
             };
             let source = LocalSource::new(encoder, self.device, workers, memory);
-            let name = fingerprint(&part.weights.trained.buffer)?;
-            Ok(source.open(&part.weights, name)?)
+            let name = fingerprint(&model.weights.trained.buffer)?;
+            Ok(source.open(&model.weights, name)?)
         };
         let mut by_role: Vec<(Role, Box<dyn Generator>)> = Vec::new();
-        for part in &self.models {
-            match part.role {
-                Some(role) => by_role.push((role, open(part)?)),
-                None => return open(part),
+        for model in &self.models {
+            match model.role {
+                Some(role) => by_role.push((role, open(model)?)),
+                None => return open(model),
             }
         }
         Ok(Box::new(ByRole::new(by_role)))
@@ -198,16 +198,16 @@ pub(crate) fn policy_fingerprint(checkpoint: &Path, device: Device) -> Result<St
 }
 
 /// Returns a warning about aborted episodes, if there are any.
-pub fn broken(episodes: &[Episode]) -> Option<String> {
-    let mut broken = episodes.iter().filter_map(|episode| Some((episode, episode.error.as_ref()?)));
-    let (first, error) = broken.next()?;
-    let rest = broken.count();
-    Some(format!("{} of {} episodes broke off; the first, {}: {error}", rest + 1, episodes.len(), first.task))
+pub fn aborted(episodes: &[Episode]) -> Option<String> {
+    let mut aborted = episodes.iter().filter_map(|episode| Some((episode, episode.error.as_ref()?)));
+    let (first, error) = aborted.next()?;
+    let rest = aborted.count();
+    Some(format!("{} of {} episodes aborted; the first, {}: {error}", rest + 1, episodes.len(), first.task))
 }
 
 /// Warns of aborted episodes, which count as failed.
-pub(crate) fn warn_of_broken(episodes: &[Episode], reporter: &dyn Reporter) {
-    if let Some(text) = broken(episodes) {
+pub(crate) fn warn_of_aborted(episodes: &[Episode], reporter: &dyn Reporter) {
+    if let Some(text) = aborted(episodes) {
         reporter.warn(&text);
     }
 }

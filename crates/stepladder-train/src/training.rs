@@ -20,7 +20,7 @@ use super::choice::suffix;
 use super::demonstrations::{Demonstrations, Rollout, demonstrate, expert_rollout};
 use super::directory::{commit, replace_file};
 use super::learn::{AgentTraining, Material};
-use super::play::{Policy, play, warn_of_broken};
+use super::play::{Policy, play, warn_of_aborted};
 use super::report::{Stage, minutes};
 use super::rows::vocabulary;
 use super::scratch::Scratch;
@@ -147,7 +147,7 @@ impl Session<'_> {
         text.push_str(&table::render(&title, &lines));
         text.push_str(&self.demonstrated()?);
         text.push_str(&self.dropped()?);
-        text.push_str(&broken_off(&lines));
+        text.push_str(&counted_as_failed(&lines));
         text.push_str(&format!(
             "\ntraining: {}; training and evaluation in this session: {}\n",
             self.training_times()?,
@@ -179,7 +179,7 @@ impl Session<'_> {
     fn dropped(&self) -> Result<String> {
         let all = self.directory.dropped()?;
         let of = |(what, dropped): (&String, &Dropped)| {
-            format!("{what}, {} of {} episodes that broke off", dropped.episodes, dropped.of)
+            format!("{what}, {} of {} episodes aborted", dropped.episodes, dropped.of)
         };
         let parts: Vec<String> = all.iter().map(of).collect();
         Ok(if parts.is_empty() { String::new() } else { format!("\ndropped: {}", parts.join("; ")) })
@@ -243,7 +243,7 @@ impl Session<'_> {
         let episodes = expert_rollout(env, &rollout, "expert", self.reporter, self.stop)?;
         // Nothing is written of a failed rollout, so that a continued run plays it again.
         Dropped::count(&episodes).with_context(|| format!("expert on {split}"))?;
-        warn_of_broken(&episodes, self.reporter);
+        warn_of_aborted(&episodes, self.reporter);
         trace_file::save(&path, &episodes)?;
         Ok(Line { name, evaluation: env.evaluate(&episodes) })
     }
@@ -329,7 +329,7 @@ impl Session<'_> {
             replace_file(&json_path, &(serde_json::to_string_pretty(&value)? + "\n"))?;
             episodes
         };
-        warn_of_broken(&episodes, self.reporter);
+        warn_of_aborted(&episodes, self.reporter);
         let evaluation = env.evaluate(&episodes);
         let target = format!("{}/{split}", env.spec().id);
         self.reporter.finished(Stage::Evaluated { agent: name, target: &target, evaluation: &evaluation });
@@ -376,12 +376,12 @@ impl Session<'_> {
     }
 }
 
-/// Names the evaluations that have broken episodes, if any do.
-fn broken_off(lines: &[Line]) -> String {
-    let broken = lines.iter().filter(|line| line.evaluation.errors > 0);
-    let parts: Vec<String> = broken
+/// Names the evaluations that have aborted episodes, if any do.
+fn counted_as_failed(lines: &[Line]) -> String {
+    let aborted = lines.iter().filter(|line| line.evaluation.errors > 0);
+    let parts: Vec<String> = aborted
         .map(|Line { name, evaluation }| {
-            format!("{name}, {} of {} episodes broke off", evaluation.errors, evaluation.all.n)
+            format!("{name}, {} of {} episodes aborted", evaluation.errors, evaluation.all.n)
         })
         .collect();
     if parts.is_empty() { String::new() } else { format!("\ncounted as failed: {}\n", parts.join("; ")) }

@@ -101,13 +101,13 @@ pub(crate) fn check_demonstrations(run: &RunDir) -> Result<()> {
 fn sha256(path: &Path) -> Result<String> {
     let mut file = fs_err::File::open(path)?;
     let mut hash = Sha256::new();
-    let mut part = vec![0; 1 << 20];
+    let mut chunk = vec![0; 1 << 20];
     loop {
-        let read = file.read(&mut part).with_context(|| path.display().to_string())?;
+        let read = file.read(&mut chunk).with_context(|| path.display().to_string())?;
         if read == 0 {
             break;
         }
-        hash.update(&part[..read]);
+        hash.update(&chunk[..read]);
     }
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -19,7 +19,7 @@ use stepladder_rollout::{Dropped, GenerateError, Job};
 use super::agent_run::AgentRun;
 use super::choice::suffix;
 use super::directory::replace_file;
-use super::play::warn_of_broken;
+use super::play::warn_of_aborted;
 use super::report::minutes;
 use crate::config::Weights;
 use crate::report;
@@ -226,7 +226,7 @@ impl Watcher<'_> {
             })?;
         // A failed probe is no point of the curve: training ends here and probes again when it continues.
         Dropped::count(&episodes).map_err(|error| failed(&error))?;
-        warn_of_broken(&episodes, run.reporter);
+        warn_of_aborted(&episodes, run.reporter);
         let all = evaluate_within(&episodes, run.env.spec().score_range).all;
         let mut values = vec![(PROBE, all.success), (PROBE_SCORE, all.score)];
         let counted = ["iteration", "env_steps", "generated_tokens"];

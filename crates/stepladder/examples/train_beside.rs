@@ -139,9 +139,9 @@ fn export(directory: &Path, games: usize, env: &str) -> Result<()> {
 
 fn save(path: &Path, params: &Params) -> Result<()> {
     let entries = &params.layout.entries;
-    let parts: Vec<_> =
+    let tensors: Vec<_> =
         entries.iter().filter_map(|entry| Some((entry.name.clone(), params.get(&entry.name)?))).collect();
-    Ok(write_tensors(path, &parts)?)
+    Ok(write_tensors(path, &tensors)?)
 }
 
 /// Content of an export: merged rows and a fresh trainer.
@@ -208,8 +208,8 @@ fn gradient(directory: &Path) -> Result<()> {
         let scaled = group.iter().map(|&index| (&rows[index], scale)).collect();
         let batches =
             shards(scaled, pool.count()).iter().map(|shard| collate(shard, pad, config.reduction)).collect();
-        let (parts, gradient) = pool.gradient(&trainer.weights.trained, batches)?;
-        loss += parts.iter().map(|part| part.loss).sum::<f64>();
+        let (scored, gradient) = pool.gradient(&trainer.weights.trained, batches)?;
+        loss += scored.iter().map(|shard| shard.loss).sum::<f64>();
         total.buffer = total.buffer + gradient;
     }
     save(&directory.join("gradient.safetensors"), &total)?;

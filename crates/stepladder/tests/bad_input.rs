@@ -353,7 +353,7 @@ fn absent_and_damaged_games_are_named() {
     for arguments in [&with_data[..], &walkthrough] {
         let partial = run(folder, arguments);
         assert_eq!(partial.code, Some(0), "{partial:#?}");
-        let message = "warning: 1 of 2 episodes broke off and were dropped; the first, alfworld/valid_seen/valid_seen/b/trial_1: \
+        let message = "warning: 1 of 2 episodes aborted and dropped; the first, alfworld/valid_seen/valid_seen/b/trial_1: \
                        data/alfworld/json_2.1.1/valid_seen/b/trial_1/game.tw-pddl: unknown PDDL domain (fingerprint ";
         assert!(partial.err.contains(message), "{}", partial.err);
         let kept = episodes(&folder.join("d.jsonl"));
@@ -361,12 +361,12 @@ fn absent_and_damaged_games_are_named() {
         assert!(kept[0].won && kept[0].error.is_none());
         fs_err::remove_file(folder.join("d.jsonl")).unwrap();
     }
-    // If most episodes abort, nothing is written.
+    // If most episodes are aborted, nothing is written.
     put_game(folder, "a", foreign);
     for arguments in [&with_data[..], &walkthrough] {
         let refusal = run(folder, arguments);
         assert_eq!(refusal.code, Some(1), "{refusal:#?}");
-        let message = "error: 2 of 2 episodes broke off, more than half; the first, alfworld/valid_seen/valid_seen/a/trial_1: ";
+        let message = "error: 2 of 2 episodes aborted, more than half; the first, alfworld/valid_seen/valid_seen/a/trial_1: ";
         assert!(refusal.err.contains(message), "{}", refusal.err);
         assert!(!folder.join("d.jsonl").exists());
     }
@@ -531,19 +531,21 @@ fn a_game_that_breaks_costs_its_own_episode_in_every_part_of_a_run() {
     train.extend(sets.iter().flat_map(|set| ["--set", *set]));
     let trained = run(folder, &train);
     assert_eq!(trained.code, Some(0), "{trained:#?}");
-    let lost = "1 of 9 episodes broke off and were dropped; the first, alfworld/valid_seen/valid_seen/broken/trial_1: ";
+    let lost =
+        "1 of 9 episodes aborted and dropped; the first, alfworld/valid_seen/valid_seen/broken/trial_1: ";
     for what in ["demonstrations", "dagger plays round 1"] {
         assert!(trained.err.contains(&format!("warning: {what}: {lost}")), "{}", trained.err);
     }
     let table = fs_err::read_to_string(folder.join("run/table.txt")).unwrap();
-    let said = "\ndropped: dagger plays round 1, 1 of 9 episodes that broke off; demonstrations, 1 of 9 episodes that broke off\n";
+    let said =
+        "\ndropped: dagger plays round 1, 1 of 9 episodes aborted; demonstrations, 1 of 9 episodes aborted\n";
     assert!(table.contains(said), "{table}");
     let kept: serde_json::Value =
         serde_json::from_str(&fs_err::read_to_string(folder.join("run/dropped.json")).unwrap()).unwrap();
     assert_eq!(kept["demonstrations"]["episodes"], 1, "{kept}");
     assert_eq!(episodes(&folder.join("run/dagger/round-1.jsonl.zst")).len(), 8);
 
-    // If most episodes abort, the run stops.
+    // If most episodes are aborted, the run stops.
     for number in 0..4 {
         put_game(folder, &format!("good-{number}"), foreign);
     }
@@ -551,7 +553,7 @@ fn a_game_that_breaks_costs_its_own_episode_in_every_part_of_a_run() {
     refused_with(
         folder,
         &train,
-        "5 of 9 episodes broke off, more than half; the first, alfworld/valid_seen/valid_seen/broken/trial_1: ",
+        "5 of 9 episodes aborted, more than half; the first, alfworld/valid_seen/valid_seen/broken/trial_1: ",
     );
 }
 
@@ -590,7 +592,7 @@ fn an_evaluation_that_mostly_breaks_off_is_played_again_when_the_run_continues()
     train.extend(sets.iter().flat_map(|set| ["--set", *set]));
     let resume = ["train", "--resume", "run", "--data", "data"];
     let first = "the first, alfworld/valid_unseen/valid_unseen/game-0/trial_1: ";
-    let most = format!("2 of 3 episodes broke off, more than half; {first}");
+    let most = format!("2 of 3 episodes aborted, more than half; {first}");
     let run_dir = folder.join("run");
     let (kept, table) = ("alfworld-valid_unseen.jsonl.zst", "alfworld-valid_unseen.json");
 
@@ -601,9 +603,9 @@ fn an_evaluation_that_mostly_breaks_off_is_played_again_when_the_run_continues()
     // One in three is counted, shown, and no error.
     let outcome = run(folder, &resume);
     assert_eq!(outcome.code, Some(0), "{outcome:#?}");
-    assert!(outcome.err.contains(&format!("warning: 1 of 3 episodes broke off; {first}")), "{}", outcome.err);
+    assert!(outcome.err.contains(&format!("warning: 1 of 3 episodes aborted; {first}")), "{}", outcome.err);
     let text = fs_err::read_to_string(run_dir.join("table.txt")).unwrap();
-    let shown = "\ncounted as failed: expert, 1 of 3 episodes broke off; flat, 1 of 3 episodes broke off\n";
+    let shown = "\ncounted as failed: expert, 1 of 3 episodes aborted; flat, 1 of 3 episodes aborted\n";
     assert!(text.contains(shown), "{text}");
 
     let agent = run_dir.join("flat");
@@ -628,7 +630,7 @@ fn an_evaluation_that_mostly_breaks_off_is_played_again_when_the_run_continues()
 }
 
 /// The vocabulary has the words of the split that an agent practises in. Its episodes are played once, so that a continued run
-/// has the same words, whichever episodes abort later.
+/// has the same words, whichever episodes are aborted later.
 #[test]
 fn the_words_of_a_practice_split_are_kept_with_the_run() {
     let temporary = folder();

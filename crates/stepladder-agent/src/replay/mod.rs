@@ -41,7 +41,7 @@ pub struct Replay<'e> {
     /// Prompts and replies, in the order of the episode.
     pub decisions: Vec<Decision>,
     /// The prompt that would have followed the last recorded event; `None` if the agent itself finished, or if the episode
-    /// broke off before the environment answered.
+    /// was aborted before the environment answered.
     pub next: Option<Query>,
 }
 

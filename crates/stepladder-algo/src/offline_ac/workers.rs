@@ -127,11 +127,11 @@ impl OfflineWorkers {
         let (mut actor, mut critics) = (Vec::new(), Vec::new());
         let mut sum = Gradients::default();
         for answer in answers {
-            if let Answer::Gradients(part) = answer {
-                actor.extend(part.actor);
-                critics.extend(part.critics);
-                sum.actor_loss += part.actor_loss;
-                sum.critic_loss += part.critic_loss;
+            if let Answer::Gradients(shard) = answer {
+                actor.extend(shard.actor);
+                critics.extend(shard.critics);
+                sum.actor_loss += shard.actor_loss;
+                sum.critic_loss += shard.critic_loss;
             }
         }
         Ok(Gradients { actor: sum_in_order(actor), critics: sum_in_order(critics), ..sum })

@@ -169,9 +169,9 @@ mod tests {
         let samples: Vec<Sample> =
             (0..40u32).map(|at| sample(&[at % 13, at % 5, 1, at, 2], 3, at as f32)).collect();
         let members: Vec<&Sample> = samples.iter().collect();
-        for parts in 1..4 {
-            let found = passes(&members, Aggregate::TokenMean, 12, parts);
-            assert!(found.len() <= parts);
+        for count in 1..4 {
+            let found = passes(&members, Aggregate::TokenMean, 12, count);
+            assert!(found.len() <= count);
             assert!(
                 found
                     .iter()

@@ -164,7 +164,7 @@ pub struct Lost {
 /// (docs/spec/algorithms.md 7).
 ///
 /// # Errors
-/// [`AlgoError::Broken`] if too many episodes were aborted.
+/// [`AlgoError::Aborted`] if too many episodes were aborted.
 pub fn group(mut episodes: Vec<Episode>, least: usize) -> Result<(Vec<Group>, Lost), AlgoError> {
     let begun = episodes.chunk_by(|one, next| one.task == next.task).count();
     let dropped = Dropped::take_from(&mut episodes)?;

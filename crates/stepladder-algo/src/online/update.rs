@@ -93,8 +93,8 @@ impl SurrogateWorkers {
             |work| Shard { buffer: params.buffer.detach(), reference: reference.shallow_clone(), rule, work };
         let mut sums = Sums::default();
         let mut gradients = Vec::new();
-        for (part, gradient) in self.pool.run(work.into_iter().map(shard).collect())? {
-            sums.add(&part);
+        for (shard, gradient) in self.pool.run(work.into_iter().map(shard).collect())? {
+            sums.add(&shard);
             gradients.push(gradient);
         }
         Ok((sums, sum_in_order(gradients).unwrap_or_else(|| params.buffer.zeros_like())))

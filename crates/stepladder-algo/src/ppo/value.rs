@@ -86,8 +86,8 @@ impl ValueWorkers {
         let mut order: Vec<usize> = (0..samples.len()).collect();
         order.sort_by_key(|&index| samples[index].ids.len());
         let sorted: Vec<&Sample> = order.iter().map(|&index| &samples[index]).collect();
-        let parts = self.pool.count();
-        let work = shards(self.native, &sorted, Aggregate::TokenMean, layout, parts);
+        let count = self.pool.count();
+        let work = shards(self.native, &sorted, Aggregate::TokenMean, layout, count);
         if self.native {
             let entries = work.iter().flat_map(|work| match work {
                 Work::Branches(passes) => passes.iter().flatten().flat_map(|node| &node.entries).collect(),
@@ -127,8 +127,8 @@ impl ValueWorkers {
             .collect();
         let targets: Vec<&Sample> = targets.iter().collect();
         let shard = |work| Shard { buffer: net.params.detach(), work, clip: Some(config.value_clip) };
-        let parts = self.pool.count();
-        let work = shards(self.native, &targets, Aggregate::TokenMean, layout, parts);
+        let count = self.pool.count();
+        let work = shards(self.native, &targets, Aggregate::TokenMean, layout, count);
         let shards_of_step = work.into_iter().map(shard).collect();
         let mut loss = 0.0;
         let mut gradients = Vec::new();

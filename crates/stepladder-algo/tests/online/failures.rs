@@ -1,4 +1,4 @@
-//! A stop, a broken episode and gradients that are not finite.
+//! A stop, an aborted episode and gradients that are not finite.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -138,7 +138,10 @@ fn what_fails_is_dropped_and_the_rest_goes_on() {
         &mut curve,
     )
     .unwrap_err();
-    assert!(matches!(error, AlgoError::Broken(_)) && error.to_string().contains("lost its voice"), "{error}");
+    assert!(
+        matches!(error, AlgoError::Aborted(_)) && error.to_string().contains("lost its voice"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub(crate) struct Layer<'a> {
 }
 
 /// A unit and a key head.
-struct Part<'a> {
+struct UnitHead<'a> {
     layer: Layer<'a>,
     unit: &'a Unit,
     head: usize,
@@ -48,7 +48,7 @@ struct Part<'a> {
     padded: usize,
 }
 
-impl<'a> Part<'a> {
+impl<'a> UnitHead<'a> {
     #[inline(always)]
     fn new<S: Simd>(layer: Layer<'a>, unit: &'a Unit, head: usize) -> Self {
         let (keys, first) = (unit.keys(), unit.first_query(layer.last));
@@ -200,24 +200,24 @@ impl WithSimd for Forward<'_> {
         let Self { layer, out, softmax, local } = self;
         for unit in &layer.plan.units {
             for head in 0..layer.kv_heads {
-                let part = Part::new::<S>(layer, unit, head);
-                let queries = local.queries.resized(part.rows * part.padded);
-                let keys = local.keys_transposed.resized(part.layer.head_dim * part.scores);
-                let values = local.values.resized(part.keys * part.padded);
-                let scores = local.scores.resized(part.rows * part.scores);
-                let attended = local.out.resized(part.rows * part.padded);
-                part.load(simd, queries, keys);
-                for (key, to) in values.chunks_exact_mut(part.padded).enumerate() {
-                    copy(simd, &layer.keys_values[part.key(key, true)], 1.0, to);
+                let pair = UnitHead::new::<S>(layer, unit, head);
+                let queries = local.queries.resized(pair.rows * pair.padded);
+                let keys = local.keys_transposed.resized(pair.layer.head_dim * pair.scores);
+                let values = local.values.resized(pair.keys * pair.padded);
+                let scores = local.scores.resized(pair.rows * pair.scores);
+                let attended = local.out.resized(pair.rows * pair.padded);
+                pair.load(simd, queries, keys);
+                for (key, to) in values.chunks_exact_mut(pair.padded).enumerate() {
+                    copy(simd, &layer.keys_values[pair.key(key, true)], 1.0, to);
                 }
-                part.score(simd, queries, keys, scores);
-                for (row, scores) in scores.chunks_exact_mut(part.scores).enumerate() {
-                    let (end, hidden) = part.seen(row);
-                    softmax[part.query(row).1] = Softmax::of(simd, scores, end, hidden);
+                pair.score(simd, queries, keys, scores);
+                for (row, scores) in scores.chunks_exact_mut(pair.scores).enumerate() {
+                    let (end, hidden) = pair.seen(row);
+                    softmax[pair.query(row).1] = Softmax::of(simd, scores, end, hidden);
                 }
-                part.gather(simd, scores, values, attended);
-                for (row, from) in attended.chunks_exact(part.padded).enumerate() {
-                    back(simd, from, 1.0, &mut out[part.query(row).0], false);
+                pair.gather(simd, scores, values, attended);
+                for (row, from) in attended.chunks_exact(pair.padded).enumerate() {
+                    back(simd, from, 1.0, &mut out[pair.query(row).0], false);
                 }
             }
         }
@@ -245,39 +245,39 @@ impl WithSimd for Backward<'_> {
         let Self { layer, softmax, dout, dqueries, dkeys_values, local } = self;
         for unit in &layer.plan.units {
             for head in 0..layer.kv_heads {
-                let part = Part::new::<S>(layer, unit, head);
-                let queries = local.queries.resized(part.rows * part.padded);
-                let douts = local.douts.resized(part.rows * part.padded);
-                let keys = local.keys.resized(part.keys * part.padded);
-                let keys_transposed = local.keys_transposed.resized(part.layer.head_dim * part.scores);
-                let values_transposed = local.values_transposed.resized(part.layer.head_dim * part.scores);
-                let weights = local.scores.resized(part.rows * part.scores);
-                let dscores = local.dscores.resized(part.rows * part.scores);
-                part.load(simd, queries, keys_transposed);
-                for (row, to) in douts.chunks_exact_mut(part.padded).enumerate() {
-                    copy(simd, &dout[part.query(row).0], 1.0, to);
+                let pair = UnitHead::new::<S>(layer, unit, head);
+                let queries = local.queries.resized(pair.rows * pair.padded);
+                let douts = local.douts.resized(pair.rows * pair.padded);
+                let keys = local.keys.resized(pair.keys * pair.padded);
+                let keys_transposed = local.keys_transposed.resized(pair.layer.head_dim * pair.scores);
+                let values_transposed = local.values_transposed.resized(pair.layer.head_dim * pair.scores);
+                let weights = local.scores.resized(pair.rows * pair.scores);
+                let dscores = local.dscores.resized(pair.rows * pair.scores);
+                pair.load(simd, queries, keys_transposed);
+                for (row, to) in douts.chunks_exact_mut(pair.padded).enumerate() {
+                    copy(simd, &dout[pair.query(row).0], 1.0, to);
                 }
-                for (key, to) in keys.chunks_exact_mut(part.padded).enumerate() {
-                    copy(simd, &layer.keys_values[part.key(key, false)], 1.0, to);
-                    let value = &layer.keys_values[part.key(key, true)];
-                    transpose(value, &mut values_transposed[key..], part.scores);
+                for (key, to) in keys.chunks_exact_mut(pair.padded).enumerate() {
+                    copy(simd, &layer.keys_values[pair.key(key, false)], 1.0, to);
+                    let value = &layer.keys_values[pair.key(key, true)];
+                    transpose(value, &mut values_transposed[key..], pair.scores);
                 }
-                part.score(simd, queries, keys_transposed, weights);
-                part.score(simd, douts, values_transposed, dscores);
-                let rows = weights.chunks_exact_mut(part.scores).zip(dscores.chunks_exact_mut(part.scores));
+                pair.score(simd, queries, keys_transposed, weights);
+                pair.score(simd, douts, values_transposed, dscores);
+                let rows = weights.chunks_exact_mut(pair.scores).zip(dscores.chunks_exact_mut(pair.scores));
                 for (row, (weights, dscores)) in rows.enumerate() {
-                    let (end, hidden) = part.seen(row);
-                    softmax[part.query(row).1].weigh(simd, weights, dscores, end, hidden);
+                    let (end, hidden) = pair.seen(row);
+                    softmax[pair.query(row).1].weigh(simd, weights, dscores, end, hidden);
                 }
-                let found = local.out.resized(part.rows.max(part.keys) * part.padded);
-                part.gather(simd, dscores, keys, found);
-                for (row, from) in found.chunks_exact(part.padded).enumerate().take(part.rows) {
-                    back(simd, from, part.scale(), &mut dqueries[part.query(row).0], false);
+                let found = local.out.resized(pair.rows.max(pair.keys) * pair.padded);
+                pair.gather(simd, dscores, keys, found);
+                for (row, from) in found.chunks_exact(pair.padded).enumerate().take(pair.rows) {
+                    back(simd, from, pair.scale(), &mut dqueries[pair.query(row).0], false);
                 }
                 for (value, scores, right) in [(false, &*dscores, &*queries), (true, &*weights, &*douts)] {
-                    part.scatter(simd, scores, right, found);
-                    for (key, from) in found.chunks_exact(part.padded).enumerate().take(part.keys) {
-                        back(simd, from, 1.0, &mut dkeys_values[part.key(key, value)], true);
+                    pair.scatter(simd, scores, right, found);
+                    for (key, from) in found.chunks_exact(pair.padded).enumerate().take(pair.keys) {
+                        back(simd, from, 1.0, &mut dkeys_values[pair.key(key, value)], true);
                     }
                 }
             }

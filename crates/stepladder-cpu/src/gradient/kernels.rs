@@ -125,10 +125,10 @@ pub(crate) struct GateBack<'a> {
 /// Returns out, d gate and d up.
 #[inline(always)]
 fn gate_back<S: Simd>(simd: S, gate: S::f32s, up: S::f32s, d: S::f32s) -> [S::f32s; 3] {
-    let share = sigmoid(simd, gate);
-    let silu = simd.mul_f32s(gate, share);
+    let sigma = sigmoid(simd, gate);
+    let silu = simd.mul_f32s(gate, sigma);
     // silu' = σ (1 + gate (1 - σ)) = σ + silu (1 - σ)
-    let slope = simd.mul_add_e_f32s(silu, simd.sub_f32s(simd.splat_f32s(1.0), share), share);
+    let slope = simd.mul_add_e_f32s(silu, simd.sub_f32s(simd.splat_f32s(1.0), sigma), sigma);
     [simd.mul_f32s(silu, up), simd.mul_f32s(simd.mul_f32s(d, up), slope), simd.mul_f32s(d, silu)]
 }
 

@@ -175,10 +175,10 @@ proptest! {
     /// A pass over several branches has the gradient of each reply scored alone, on all instruction sets.
     #[test]
     fn shared_prompts_change_no_gradient(
-        kind in 0usize..4,
+        index in 0usize..4,
         lens in prop::collection::vec((1usize..30, prop::collection::vec(1usize..28, 1..4)), 1..4),
     ) {
-        let shape = shapes()[kind];
+        let shape = shapes()[index];
         let rows: Rows = lens.iter().enumerate().map(|(at, (prompt, replies))| {
             let reply = |(place, len): (usize, &usize)| tokens(*len, (at * 10 + place) as u64);
             (tokens(*prompt, at as u64 % 3), replies.iter().enumerate().map(reply).collect())
@@ -206,7 +206,7 @@ proptest! {
 fn a_scorer_takes_other_parameters() {
     let rows = mixed();
     let view = view(&rows);
-    let [small, large] = [0, 3].map(|kind| weights(&shapes()[kind], 1));
+    let [small, large] = [0, 3].map(|index| weights(&shapes()[index], 1));
     let mut scorer = Scorer::new(small.clone());
     let before = scorer.logprobs(&view).unwrap();
     scorer.backward(&vec![1.0; before.len()]).unwrap();

@@ -27,7 +27,7 @@ use crate::stdout;
 pub(crate) use crate::stdout::say;
 pub(crate) use stepladder_train::Usage;
 use stepladder_train::output::Output;
-use stepladder_train::play::broken;
+use stepladder_train::play::aborted;
 
 /// Runs one command.
 pub(crate) fn run(arguments: Cli) -> Result<()> {
@@ -58,7 +58,7 @@ pub(crate) fn whole(episodes: &mut Vec<Episode>) -> Result<Dropped> {
 
 /// Returns an error if some episodes were aborted. The other episodes have already been written.
 pub(crate) fn all_played(episodes: &[Episode]) -> Result<()> {
-    broken(episodes).map_or(Ok(()), |text| Err(anyhow!(text)))
+    aborted(episodes).map_or(Ok(()), |text| Err(anyhow!(text)))
 }
 
 /// Refuses to write both a trace and JSON to standard output.
