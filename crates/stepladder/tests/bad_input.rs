@@ -559,7 +559,7 @@ fn a_game_that_breaks_costs_its_own_episode_in_every_part_of_a_run() {
 
 /// Games of the evaluation break while a run is continued: its probes and its evaluations fail, and nothing of them is kept.
 #[test]
-fn an_evaluation_that_mostly_breaks_off_is_played_again_when_the_run_continues() {
+fn an_evaluation_that_is_mostly_aborted_is_played_again_when_the_run_continues() {
     let temporary = folder();
     let folder = temporary.path();
     ok(folder, &["env", "generate", "household", "--count", "3", "-o", "g"]);
