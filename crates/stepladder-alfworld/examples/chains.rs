@@ -57,7 +57,7 @@ fn main() -> Result<(), Failure> {
         )?;
     }
     let heads: Vec<String> = rows.iter().map(|(goals, _)| goals.get().to_string()).collect();
-    writeln!(out, "\n| share of goals, by number of goals | {} |", heads.join(" | "))?;
+    writeln!(out, "\n| fraction of goals, by number of goals | {} |", heads.join(" | "))?;
     writeln!(out, "|---|{}", "---:|".repeat(rows.len()))?;
     for family in Family::ALL {
         let fractions = |(goals, row): &(GoalCount, Row)| {
@@ -70,7 +70,7 @@ fn main() -> Result<(), Failure> {
         let fraction =
             |(_, row): &(GoalCount, Row)| percent(row.rooms.get(&room).copied().unwrap_or(0), row.games);
         let fractions: Vec<String> = rows.iter().map(fraction).collect();
-        writeln!(out, "| {}, share of games | {} |", room.name(), fractions.join(" | "))?;
+        writeln!(out, "| {}, fraction of games | {} |", room.name(), fractions.join(" | "))?;
     }
     Ok(())
 }

@@ -188,7 +188,7 @@ pub fn report(
         spread.map_or("none".to_owned(), |spread| format!("{:.2} ± {:.2}", spread.mean(), spread.sd()))
     };
 
-    head(&mut text, "Tasks", "share of games");
+    head(&mut text, "Tasks", "fraction of games");
     row(&mut text, "games", &|summary| summary.games.to_string());
     for family in Family::ALL {
         row(&mut text, &format!("`{}`", family.name()), &|summary| {
@@ -239,7 +239,7 @@ pub fn report(
         }
     }
 
-    head(&mut text, "Most frequent targets", "share of games");
+    head(&mut text, "Most frequent targets", "fraction of games");
     let targets = [joint(&first.targets), joint(&second.targets)];
     let mut order: Vec<_> = targets[0].iter().collect();
     order.sort_by_key(|(key, games)| (std::cmp::Reverse(**games), **key));
