@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use stepladder_core::section::{Bound, Kind, Named, Section};
+use stepladder_core::section::{Bound, Named, Section, ValueType};
 use stepladder_core::{choices, section};
 
 choices! {
@@ -73,10 +73,10 @@ fn a_schema_has_every_key_with_its_declaration() {
     assert_eq!(optional, [false, true, false]);
     assert_eq!(inner.keys[0].bounds, [Bound::AtLeast(1), Bound::NewAtMost(10)]);
     assert_eq!(inner.keys[2].meaning(), "Colour of it.");
-    let Kind::Choice(names) = inner.keys[2].kind else { panic!("{:?}", inner.keys[2].kind) };
+    let ValueType::Choice(names) = inner.keys[2].value_type else { panic!("{:?}", inner.keys[2].value_type) };
     assert_eq!((names[1].name, names[1].meaning()), ("dark_blue", "As the sea, deep down."));
-    assert_eq!(inner.keys[2].kind.expected(), "\"red\" or \"dark_blue\"");
-    assert_eq!(inner.keys[0].kind.expected(), "a whole number from 0 to 4294967295");
+    assert_eq!(inner.keys[2].value_type.expected(), "\"red\" or \"dark_blue\"");
+    assert_eq!(inner.keys[0].value_type.expected(), "a whole number from 0 to 4294967295");
 
     let member = &schema.tables[1].1;
     let set: Vec<(&str, bool)> = member.keys.iter().map(|key| (key.name, key.default.is_none())).collect();

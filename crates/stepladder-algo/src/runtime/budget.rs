@@ -92,7 +92,7 @@ impl From<Budget> for BudgetKeys {
 }
 
 impl KeyType for Budget {
-    const KIND: section::Kind = section::Kind::Other(
+    const TYPE: section::ValueType = section::ValueType::Other(
         "budget",
         "one of { minutes = 4.0 }, { epochs = 5.0 }, { steps = 1000 }, { env_steps = 100000 }, { tokens = 5000000 } and \
          { tokens = 5000000, minutes = 4.0 }, with your values",

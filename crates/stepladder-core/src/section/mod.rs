@@ -43,7 +43,7 @@ mod value;
 pub use bound::Bound;
 pub use named::Named;
 pub use schema::{Key, Schema, Section, Violation, refused, refused_within, written};
-pub use value::{Choice, KeyType, Kind};
+pub use value::{Choice, KeyType, ValueType};
 
 /// Declares a section: a public struct with `Debug`, `Clone`, `PartialEq`, serde (unknown keys are refused), `Default` and
 /// [`Section`].
@@ -117,7 +117,7 @@ macro_rules! section {
                     keys: vec![
                         $( $crate::section::Key {
                             name: stringify!($needed),
-                            kind: <$needed_type as $crate::section::KeyType>::KIND,
+                            value_type: <$needed_type as $crate::section::KeyType>::TYPE,
                             optional: <$needed_type as $crate::section::KeyType>::OPTIONAL,
                             bounds: vec![$($needed_bound),*],
                             default: None,
@@ -125,7 +125,7 @@ macro_rules! section {
                         }, )*
                         $( $crate::section::Key {
                             name: stringify!($key),
-                            kind: <$type as $crate::section::KeyType>::KIND,
+                            value_type: <$type as $crate::section::KeyType>::TYPE,
                             optional: <$type as $crate::section::KeyType>::OPTIONAL,
                             bounds: vec![$($bound),*],
                             default: Some($crate::section::written::<$type>(&$default)),
@@ -179,7 +179,7 @@ macro_rules! choices {
         }
 
         impl $crate::section::KeyType for $enum {
-            const KIND: $crate::section::Kind = $crate::section::Kind::Choice(&[
+            const TYPE: $crate::section::ValueType = $crate::section::ValueType::Choice(&[
                 $( $crate::section::Choice { name: $name, doc: concat!($($meaning),+) }, )+
             ]);
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::bound::Bound;
-use super::value::{KeyType, Kind};
+use super::value::{KeyType, ValueType};
 
 /// A struct that [`section!`](crate::section!) declares.
 pub trait Section {
@@ -33,7 +33,7 @@ pub struct Key {
     /// Name inside its table.
     pub name: &'static str,
     /// Type of its value.
-    pub kind: Kind,
+    pub value_type: ValueType,
     /// The value may be absent.
     pub optional: bool,
     /// Allowed values.

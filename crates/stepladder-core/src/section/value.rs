@@ -2,7 +2,7 @@
 
 /// Type of a key's value, as messages and the reference page name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ValueType {
     /// Whole number from 0 to this.
     Count(u64),
     /// Whole number of either sign.
@@ -40,7 +40,7 @@ impl Choice {
 // TOML has no integers above this.
 const LARGE: u64 = i64::MAX as u64;
 
-impl Kind {
+impl ValueType {
     /// Short name of the type, for the reference page.
     pub fn name(self) -> &'static str {
         match self {
@@ -79,7 +79,7 @@ impl Kind {
 /// A type that a key can have.
 pub trait KeyType: serde::Serialize {
     /// What it is called.
-    const KIND: Kind;
+    const TYPE: ValueType;
     /// A value may be absent.
     const OPTIONAL: bool = false;
 
@@ -90,10 +90,10 @@ pub trait KeyType: serde::Serialize {
 }
 
 macro_rules! key_types {
-    ($($type:ty: $kind:expr;)*) => { $( impl KeyType for $type { const KIND: Kind = $kind; } )* };
-    ($($type:ty: $kind:expr => $form:literal;)*) => { $(
+    ($($type:ty: $value:expr;)*) => { $( impl KeyType for $type { const TYPE: ValueType = $value; } )* };
+    ($($type:ty: $value:expr => $form:literal;)*) => { $(
         impl KeyType for $type {
-            const KIND: Kind = $kind;
+            const TYPE: ValueType = $value;
 
             fn measures(&self) -> Vec<(f64, String)> {
                 vec![(*self as f64, format!($form, self))]
@@ -103,20 +103,20 @@ macro_rules! key_types {
 }
 
 key_types! {
-    u32: Kind::Count(u32::MAX as u64) => "{}";
-    u64: Kind::Count(LARGE) => "{}";
-    usize: Kind::Count(LARGE) => "{}";
-    i64: Kind::Integer => "{}";
-    f64: Kind::Real => "{:?}";
+    u32: ValueType::Count(u32::MAX as u64) => "{}";
+    u64: ValueType::Count(LARGE) => "{}";
+    usize: ValueType::Count(LARGE) => "{}";
+    i64: ValueType::Integer => "{}";
+    f64: ValueType::Real => "{:?}";
 }
 key_types! {
-    bool: Kind::Flag;
-    String: Kind::Text;
-    Vec<String>: Kind::Texts;
+    bool: ValueType::Flag;
+    String: ValueType::Text;
+    Vec<String>: ValueType::Texts;
 }
 
 impl<T: KeyType> KeyType for Option<T> {
-    const KIND: Kind = T::KIND;
+    const TYPE: ValueType = T::TYPE;
     const OPTIONAL: bool = true;
 
     fn measures(&self) -> Vec<(f64, String)> {

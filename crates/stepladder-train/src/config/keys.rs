@@ -7,7 +7,7 @@ use toml::Value;
 
 use super::Config;
 
-pub(super) use stepladder_core::section::Kind;
+pub(super) use stepladder_core::section::ValueType;
 
 /// One key of a full configuration.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use std::path::Path;
 use toml::{Table, Value};
 
 use super::error::{ConfigError, UnknownKey};
-use super::keys::{self, AGENTS, KEYS, Key, Kind};
+use super::keys::{self, AGENTS, KEYS, Key, ValueType};
 use super::layer::{Entry, Item, Layer};
 use super::origin::Origins;
 use super::{Algo, Config, presets};
@@ -260,15 +260,15 @@ impl Merged {
                 let violations = vec![error.inner().message().to_owned()];
                 return ConfigError::Invalid { name: name.to_owned(), violations };
             };
-            let kind = key.declared.kind;
-            let nearest = match (kind, &entry.value) {
-                (Kind::Choice(choices), Value::String(name)) => {
+            let value_type = key.declared.value_type;
+            let nearest = match (value_type, &entry.value) {
+                (ValueType::Choice(choices), Value::String(name)) => {
                     keys::nearest(name, choices.iter().map(|choice| choice.name))
                 }
                 _ => None,
             };
             let nearest = nearest.map(|name| format!("{name:?}"));
-            entry.wrong_type(path, kind.expected(), nearest)
+            entry.wrong_type(path, value_type.expected(), nearest)
         })
     }
 }

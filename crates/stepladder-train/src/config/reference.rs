@@ -1,6 +1,6 @@
 //! Reference pages of keys and presets.
 
-use stepladder_core::section::Kind;
+use stepladder_core::section::ValueType;
 
 use super::keys::{self, KEYS, Key};
 use super::layer::{Item, Layer};
@@ -62,8 +62,8 @@ fn row(key: &Key) -> String {
         None if key.is_required() => "must be set".to_owned(),
         None => "absent".to_owned(),
     };
-    let (range, names) = match declared.kind {
-        Kind::Choice(choices) => {
+    let (range, names) = match declared.value_type {
+        ValueType::Choice(choices) => {
             let names: Vec<String> = choices.iter().map(|choice| format!("`{}`", choice.name)).collect();
             let meanings = choices
                 .iter()
@@ -76,7 +76,8 @@ fn row(key: &Key) -> String {
         }
     };
     let meaning = format!("{}{names}", declared.meaning());
-    let cells = [format!("`{}`", declared.name), declared.kind.name().to_owned(), default, range, meaning];
+    let cells =
+        [format!("`{}`", declared.name), declared.value_type.name().to_owned(), default, range, meaning];
     format!("| {} |\n", cells.map(|text| cell(&text)).join(" | "))
 }
 

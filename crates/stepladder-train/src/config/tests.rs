@@ -1,6 +1,6 @@
 //! Loading from the outside: written configurations and the resulting values and messages.
 
-use super::keys::{self, KEYS, Kind};
+use super::keys::{self, KEYS, ValueType};
 use super::origin::Origin;
 use super::presets::PRESETS;
 use super::*;
@@ -53,18 +53,18 @@ fn keys_say_what_the_structs_take() {
     let full = file.load().unwrap().text;
     for key in KEYS.iter() {
         let path = key.path.replace('*', "step_hrl");
-        let (good, bad): (Vec<String>, Vec<String>) = match key.declared.kind {
-            Kind::Count(most) => (vec![most.to_string()], vec!["-1".into(), "1.5".into(), "'x'".into()]),
-            Kind::Integer => (vec!["1".into(), "-1".into()], vec!["1.5".into(), "'x'".into()]),
-            Kind::Real => (vec!["0.5".into(), "1".into()], vec!["'x'".into(), "true".into()]),
-            Kind::Flag => (vec!["true".into(), "false".into()], vec!["1".into()]),
-            Kind::Text => (vec!["'x'".into()], vec!["1".into(), "{ x = 1 }".into()]),
-            Kind::Texts => (vec!["[]".into(), "['a/b']".into()], vec!["'a/b'".into(), "[1]".into()]),
-            Kind::Choice(choices) => {
+        let (good, bad): (Vec<String>, Vec<String>) = match key.declared.value_type {
+            ValueType::Count(most) => (vec![most.to_string()], vec!["-1".into(), "1.5".into(), "'x'".into()]),
+            ValueType::Integer => (vec!["1".into(), "-1".into()], vec!["1.5".into(), "'x'".into()]),
+            ValueType::Real => (vec!["0.5".into(), "1".into()], vec!["'x'".into(), "true".into()]),
+            ValueType::Flag => (vec!["true".into(), "false".into()], vec!["1".into()]),
+            ValueType::Text => (vec!["'x'".into()], vec!["1".into(), "{ x = 1 }".into()]),
+            ValueType::Texts => (vec!["[]".into(), "['a/b']".into()], vec!["'a/b'".into(), "[1]".into()]),
+            ValueType::Choice(choices) => {
                 let quote = |choice: &Choice| format!("{:?}", choice.name);
                 (choices.iter().map(quote).collect(), vec!["'other'".into(), "1".into()])
             }
-            Kind::Other(..) => (
+            ValueType::Other(..) => (
                 [
                     "{ minutes = 1 }",
                     "{ epochs = 0.5 }",
@@ -86,7 +86,7 @@ fn keys_say_what_the_structs_take() {
                 .into(),
             ),
         };
-        let bad = if let Kind::Count(most @ ..0x1_0000_0000) = key.declared.kind {
+        let bad = if let ValueType::Count(most @ ..0x1_0000_0000) = key.declared.value_type {
             [bad, vec![(most + 1).to_string()]].concat()
         } else {
             bad
@@ -106,7 +106,7 @@ fn keys_say_what_the_structs_take() {
         }
         for value in bad {
             let text = attempt(&value).expect_err(&format!("{path}={value}")).to_string();
-            let end = format!("; expected {}", key.declared.kind.expected());
+            let end = format!("; expected {}", key.declared.value_type.expected());
             assert!(text.contains(&format!("{path} is ")) && text.ends_with(&end), "{text}");
         }
         let (table, name) = keys::split(&key.path);
