@@ -97,13 +97,13 @@ fn unescaped(text: String) -> String {
 
 /// The compact style over one environment's codec.
 #[derive(Clone)]
-pub(crate) struct Compact {
+pub struct Compact {
     codec: Arc<dyn Codec>,
 }
 
 impl Compact {
     /// Creates the style for texts of the environment of `codec`.
-    pub(crate) fn new(codec: Arc<dyn Codec>) -> Self {
+    pub fn new(codec: Arc<dyn Codec>) -> Self {
         Self { codec }
     }
 
@@ -140,7 +140,7 @@ impl Compact {
     }
 
     /// Renders a query.
-    pub(crate) fn prompt(&self, query: &Query) -> String {
+    pub fn prompt(&self, query: &Query) -> String {
         let encode = |text: &str| self.encode(text);
         match query {
             Query::Planner { task, earlier, progress, observation } => {

@@ -62,11 +62,6 @@ impl CompactWords {
         Ok(Self::of(Compact::new(codec), tokenizer, budgets))
     }
 
-    /// Returns an encoder with the same vocabulary for prompts of another codec's environment.
-    pub fn with_codec(&self, codec: Arc<dyn Codec>) -> Self {
-        Self { style: Compact::new(codec), ..self.clone() }
-    }
-
     /// Returns the text of a native reply as the policy should write it, without the end token.
     pub fn written(&self, role: Role, native: &str) -> String {
         self.style.encode_reply(role, native)

@@ -1,13 +1,14 @@
 //! Rollouts of a trained agent, for evaluation or collection.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use serde_json::{Value, json};
 use stepladder_algo::runtime::clock::Stopwatch;
 use stepladder_core::trace::Episode;
 use stepladder_env::{Draw, Subset};
-use stepladder_model::device;
+use stepladder_model::{GeneratorSource, device};
 use stepladder_rollout::Job;
 use stepladder_rollout::scheduler::Options;
 
@@ -19,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::play::{Policy, play};
 use crate::report::Reporter;
 use crate::table::{self, Line};
-use crate::{memory, workers};
+use crate::{generators, memory, workers};
 
 /// Limit on the episodes of one evaluation, which are all kept in memory until the table is rendered.
 const MOST_EPISODES: u64 = 1_000_000;
@@ -58,6 +59,8 @@ pub struct Player {
     pub env: Registered,
     /// Split of the environment.
     pub split: String,
+    /// Source of its generators: [`Player::open`] sets generators in this process.
+    pub generators: Arc<dyn GeneratorSource>,
 }
 
 /// Episodes for a [`Player`].
@@ -128,7 +131,8 @@ impl Player {
         let id = choose("env", source.env, |config| &config.env.id)?;
         let split = choose("split", source.split, split_of_run)?;
         let env = envs::open_with(policy.run.as_ref(), &id, source.data_root, source.options)?;
-        Ok(Self { policy, env, split })
+        let generators = generators::local(opened, workers(0), policy.run.as_ref());
+        Ok(Self { policy, env, split, generators })
     }
 
     /// Selects `count` tasks of the split (0 takes all), each played once per seed from 0 to `seeds`.
@@ -178,7 +182,7 @@ impl Player {
         reporter: &dyn Reporter,
         stop: &AtomicBool,
     ) -> Result<Played> {
-        let mut generator = self.policy.generator(&self.env, workers(0))?;
+        let mut generator = self.policy.generator(&self.env, &*self.generators)?;
         let options = Options {
             max_steps: self.policy.max_steps(settings.max_steps, &self.env, &self.split),
             temperature: settings.temperature,

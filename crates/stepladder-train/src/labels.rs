@@ -1,12 +1,13 @@
 //! Checks of demonstrations as training data: lengths of subtasks, words of their names, prompts with contradictory replies.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use serde::Serialize;
 use stepladder_agent::{AgentKind, ReplayError};
-use stepladder_core::Role;
 use stepladder_core::trace::{Episode, Subtask};
-use stepladder_data::PromptEncoder;
+use stepladder_core::{Codec, Role};
+use stepladder_data::Compact;
 use stepladder_data::samples::samples;
 
 /// Statistics of the labels in demonstrations.
@@ -57,28 +58,28 @@ fn median(mut values: Vec<usize>) -> usize {
 }
 
 impl Labels {
-    /// Computes the statistics of each task family.
+    /// Computes the statistics of each task family of the environment of `codec`.
     ///
     /// # Errors
     /// [`ReplayError`] for an episode without subtasks.
     pub fn by_family<'a>(
         episodes: &'a [Episode],
-        encoder: &dyn PromptEncoder,
+        codec: &Arc<dyn Codec>,
     ) -> Result<BTreeMap<&'a str, Self>, ReplayError> {
         let mut families: BTreeMap<&str, Vec<&Episode>> = BTreeMap::new();
         for episode in episodes {
             families.entry(&episode.start.family).or_default().push(episode);
         }
-        families.into_iter().map(|(family, episodes)| Ok((family, Self::of(episodes, encoder)?))).collect()
+        families.into_iter().map(|(family, episodes)| Ok((family, Self::of(episodes, codec)?))).collect()
     }
 
-    /// Computes the statistics of all episodes.
+    /// Computes the statistics of all episodes, which are of the environment of `codec`.
     ///
     /// # Errors
     /// [`ReplayError`] for an episode without subtasks.
     pub fn of<'a>(
         episodes: impl IntoIterator<Item = &'a Episode, IntoIter: Clone>,
-        encoder: &dyn PromptEncoder,
+        codec: &Arc<dyn Codec>,
     ) -> Result<Self, ReplayError> {
         let episodes = episodes.into_iter();
         let subtasks: Vec<&Subtask> = episodes
@@ -86,6 +87,7 @@ impl Labels {
             .flat_map(|episode| &episode.subtasks)
             .filter(|subtask| !subtask.steps.is_empty())
             .collect();
+        let style = Compact::new(codec.clone());
         let mut replies: HashMap<(Role, String), BTreeSet<String>> = HashMap::new();
         let mut count = 0;
         let mut progress = Vec::new();
@@ -95,10 +97,7 @@ impl Labels {
                 if sample.role() == Role::Progress {
                     progress.push(sample.reply.split_whitespace().count());
                 }
-                replies
-                    .entry((sample.role(), encoder.render(&sample.query).text))
-                    .or_default()
-                    .insert(sample.reply);
+                replies.entry((sample.role(), style.prompt(&sample.query))).or_default().insert(sample.reply);
             }
         }
         let twice = replies.values().filter(|replies| replies.len() > 1).count();
@@ -123,9 +122,7 @@ impl Labels {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
     use stepladder_core::codec::Plain;
-    use stepladder_data::{Budgets, CompactWords};
 
     fn episode() -> Episode {
         let line = include_str!("../../stepladder-core/tests/trace-v1.jsonl");
@@ -134,25 +131,25 @@ mod tests {
 
     #[test]
     fn two_replies_to_one_prompt_are_counted() {
-        let encoder = CompactWords::new(Arc::new(Plain), Budgets::default());
+        let codec: Arc<dyn Codec> = Arc::new(Plain);
         let first = episode();
         let mut second = first.clone();
-        let same = Labels::of(&[first.clone(), second.clone()], &encoder).unwrap();
+        let same = Labels::of(&[first.clone(), second.clone()], &codec).unwrap();
         assert_eq!((same.contradictory, same.samples % 2), (0.0, 0));
         let step = &mut second.subtasks[0].steps[0];
         (step.action, step.turn.reply) = ("something else".into(), "something else; False".into());
-        let two = Labels::of(&[first, second], &encoder).unwrap();
+        let two = Labels::of(&[first, second], &codec).unwrap();
         assert!(two.contradictory > 0.0 && two.contradictory < 1.0);
     }
 
     #[test]
     fn a_name_without_a_word_of_its_actions_is_noticed() {
-        let encoder = CompactWords::new(Arc::new(Plain), Budgets::default());
+        let codec: Arc<dyn Codec> = Arc::new(Plain);
         let mut episode = episode();
-        let named = Labels::of(std::slice::from_ref(&episode), &encoder).unwrap().named;
+        let named = Labels::of(std::slice::from_ref(&episode), &codec).unwrap().named;
         let subtask = &mut episode.subtasks[0];
         subtask.text = "xyzzy".into();
         subtask.turn.as_mut().unwrap().reply = "xyzzy".into();
-        assert!(Labels::of(&[episode], &encoder).unwrap().named < named);
+        assert!(Labels::of(&[episode], &codec).unwrap().named < named);
     }
 }

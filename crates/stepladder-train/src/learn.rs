@@ -322,7 +322,8 @@ impl AgentTraining<'_> {
             tasks.truncate(games);
         }
         let name = format!("step-{}", trainer.counters.step);
-        let mut generator = self.material.generators.open(&trainer.weights, name)?;
+        let mut generator =
+            self.material.generators.open(&trainer.weights, self.material.encoder.clone(), name)?;
         let options = Options {
             max_steps: env.max_steps(config, split),
             slots: config.eval.slots,

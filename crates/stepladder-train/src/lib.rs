@@ -5,6 +5,7 @@
 //! agent, and keeps finished work. [`evaluate::Player`] plays a trained agent. [`compare`], [`curves`] and [`horizon`] build
 //! tables of several runs. All output goes to a [`Reporter`]; setting the caller's flag stops the work.
 //!
+//! [`Run::with_generators`] and [`evaluate::Player::generators`] take a source of generators of your own.
 //! [`envs::register`] adds an environment of your own. [`play::play`] plays any agent with any policy. The folder `examples/` has
 //! one file for each.
 //!
@@ -35,6 +36,7 @@ pub mod envs;
 mod error;
 pub mod evaluate;
 mod evaluated;
+mod generators;
 pub mod horizon;
 pub mod labels;
 mod learn;

@@ -1,18 +1,15 @@
 //! Rollouts of a trained policy: from a run or checkpoint to episodes.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use stepladder_agent::AgentSpec;
 use stepladder_algo::runtime::checkpoint;
 use stepladder_algo::runtime::optimiser::AdamWConfig;
 use stepladder_core::Role;
-use stepladder_core::codec::Plain;
 use stepladder_core::trace::Episode;
-use stepladder_data::{Budgets, CompactWords, PromptEncoder};
-use stepladder_model::engine::Memory;
-use stepladder_model::{Device, GeneratorSource, LocalSource, fingerprint};
+use stepladder_data::{Budgets, encoders};
+use stepladder_model::{Device, GeneratorSource, fingerprint};
 use stepladder_rollout::generator::ByRole;
 use stepladder_rollout::scheduler::Options;
 use stepladder_rollout::{Generator, Job, Scheduler};
@@ -31,7 +28,8 @@ struct RoleModel {
     /// Its role; `None` if it plays all roles.
     role: Option<Role>,
     weights: stepladder_model::Weights,
-    words: CompactWords,
+    /// Its checkpoint.
+    directory: PathBuf,
 }
 
 /// A trained policy with its origin.
@@ -46,7 +44,7 @@ pub struct Policy {
     pub run: Option<Config>,
     models: Vec<RoleModel>,
     style: String,
-    device: Device,
+    budgets: Budgets,
 }
 
 /// Hyperparameters that a trainer holds and generation does not read.
@@ -135,19 +133,17 @@ impl Policy {
         let mut identity = None;
         for (role, directory) in checkpoints {
             let trainer = checkpoint::load(directory, UNUSED, device)?;
-            let vocab = trainer.weights.config().vocab as usize;
-            let words = CompactWords::load(directory, Arc::new(Plain), vocab, budgets)?;
             let agent: AgentSpec = trainer
                 .identity
                 .agent
                 .parse()
                 .map_err(|error: String| anyhow!("{}: {error}", directory.display()))?;
             identity = Some((agent, trainer.identity.style));
-            models.push(RoleModel { role: *role, weights: trainer.weights, words });
+            models.push(RoleModel { role: *role, weights: trainer.weights, directory: directory.clone() });
         }
         let (agent, style) = identity.with_context(|| format!("{} has no checkpoint", place.display()))?;
         let name = agent.kind.name().to_owned();
-        Ok(Self { agent, name, checkpoint: place.to_owned(), run: None, models, style, device })
+        Ok(Self { agent, name, checkpoint: place.to_owned(), run: None, models, style, budgets })
     }
 
     /// Returns the step limit: the requested one, or that of its run and the split.
@@ -156,13 +152,15 @@ impl Policy {
         wanted.or(of_run).unwrap_or_else(|| env.tasks.max_steps(split))
     }
 
-    /// Opens a generator for an environment; refuses an environment whose prompts have another style than the training data.
+    /// Opens a generator of `source` for an environment; refuses an environment whose prompts have another style than the training
+    /// data.
     ///
     /// # Errors
-    /// If the environment has prompts of another style, or memory does not suffice.
-    pub fn generator(&self, env: &Registered, workers: usize) -> Result<Box<dyn Generator>> {
+    /// If the styles differ, the encoder of a checkpoint cannot be read, or the generator cannot load the weights.
+    pub fn generator(&self, env: &Registered, source: &dyn GeneratorSource) -> Result<Box<dyn Generator>> {
         let open = |model: &RoleModel| -> Result<Box<dyn Generator>> {
-            let encoder = Arc::new(model.words.with_codec(env.codec.clone()));
+            let vocab = model.weights.config().vocab as usize;
+            let encoder = encoders::open(&model.directory, env.codec.clone(), vocab, self.budgets)?;
             if self.style != encoder.id() {
                 bail!(
                     "{} was trained on prompts of style {}, {} has {}",
@@ -172,13 +170,8 @@ impl Policy {
                     encoder.id()
                 );
             }
-            let memory = match &self.run {
-                Some(config) => config.eval.memory(self.device),
-                None => Memory::on(self.device),
-            };
-            let source = LocalSource::new(encoder, self.device, workers, memory);
             let name = fingerprint(&model.weights.trained.buffer)?;
-            Ok(source.open(&model.weights, name)?)
+            Ok(source.open(&model.weights, encoder, name)?)
         };
         let mut by_role: Vec<(Role, Box<dyn Generator>)> = Vec::new();
         for model in &self.models {

@@ -1,62 +1,20 @@
 //! Conversion of episodes to the rows that each agent is trained on.
 
-use std::collections::{BTreeSet, HashSet};
-use std::sync::Arc;
-
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use stepladder_agent::{AgentKind, AgentSpec, ReplayError};
 use stepladder_core::label::Expert;
 use stepladder_core::trace::Episode;
-use stepladder_core::{Codec, Role, seed};
+use stepladder_core::{Role, seed};
 use stepladder_data::relabel::relabel;
-use stepladder_data::rows::{grows, merge, pack, row, temper, texts};
-use stepladder_data::samples::{self, prompts};
-use stepladder_data::{CompactWords, PromptEncoder, Row, Sample};
+use stepladder_data::rows::{grows, merge, pack, row, temper};
+use stepladder_data::samples;
+use stepladder_data::{PromptEncoder, Row, Sample};
 
-use crate::config::{AgentConfig, Config};
-
-/// Collects the words of all demonstrations, as every agent of the run reads them, and of the other episodes.
-///
-/// # Errors
-/// [`ReplayError`] for an episode that an agent cannot have recorded.
-pub(crate) fn vocabulary(
-    config: &Config,
-    demonstrations: &[Episode],
-    others: &[Episode],
-    codec: Arc<dyn Codec>,
-) -> Result<CompactWords, ReplayError> {
-    let bare = CompactWords::new(codec, config.generation);
-    // Agents with the same prompts and replies have the same words.
-    let mut agents: Vec<&AgentConfig> = Vec::new();
-    for agent in config.agents.values().filter(|agent| agent.kind != AgentKind::Flat) {
-        if !agents.iter().any(|known| known.reads_like(agent)) {
-            agents.push(agent);
-        }
-    }
-    // One pair per prompt: the prompts together hold every action and observation, each once.
-    let flat = AgentSpec { history: Some(1), ..AgentKind::Flat.into() };
-    let add = |mut words: BTreeSet<String>, episode: &Episode| -> Result<_, ReplayError> {
-        let mut all: Vec<String> =
-            prompts(flat, episode)?.iter().map(|query| bare.render(query).text).collect();
-        for agent in &agents {
-            all.extend(texts(&samples(agent, episode)?, &bare));
-        }
-        let found: HashSet<&str> = all.iter().flat_map(|text| text.split_whitespace()).collect();
-        words.extend(found.into_iter().map(str::to_owned));
-        Ok(words)
-    };
-    let both = |mut words: BTreeSet<String>, more| {
-        words.extend(more);
-        Ok(words)
-    };
-    let episodes = demonstrations.par_iter().chain(others);
-    let words = episodes.try_fold(BTreeSet::new, add).try_reduce(BTreeSet::new, both)?;
-    Ok(bare.clone().with_words(words.iter().map(String::as_str)))
-}
+use crate::config::AgentConfig;
 
 /// Returns the samples of a demonstration for this agent.
-fn samples(agent: &AgentConfig, episode: &Episode) -> Result<Vec<Sample>, ReplayError> {
+pub(crate) fn samples(agent: &AgentConfig, episode: &Episode) -> Result<Vec<Sample>, ReplayError> {
     samples::samples(agent.spec(), &agent.progress.demonstration(episode))
 }
 
@@ -228,7 +186,10 @@ fn fingerprint_v1(encoder: &dyn PromptEncoder, rows: &[Row]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
     use stepladder_core::codec::Plain;
+    use stepladder_data::CompactWords;
     use stepladder_data::rows::Span;
 
     fn words(words: &[&str]) -> CompactWords {

@@ -1,15 +1,18 @@
 //! A run: a directory in which a configuration is trained and evaluated, to the end or until it is stopped.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use stepladder_env::clock::unix_seconds;
-use stepladder_model::{Device, device, version};
+use stepladder_model::{Device, GeneratorSource, device, version};
 
 use crate::choice::Choice;
 use crate::config::{Config, Loaded};
 use crate::directory::{RunDir, RunInfo, commit};
 use crate::error::Result;
+use crate::generators;
 use crate::memory;
 use crate::report::Reporter;
 pub use crate::session::RunEnding;
@@ -30,14 +33,25 @@ pub struct Place<'a> {
 }
 
 /// A run, locked against other processes for the lifetime of this value.
-#[derive(Debug)]
 pub struct Run {
     directory: RunDir,
     config: Config,
     choice: Choice,
     data_root: Option<PathBuf>,
     device: Device,
+    generators: Arc<dyn GeneratorSource>,
     _lock: fs_err::File,
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { directory, device, .. } = self;
+        formatter
+            .debug_struct("Run")
+            .field("directory", directory)
+            .field("device", device)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Run {
@@ -110,7 +124,9 @@ impl Run {
         device: Device,
     ) -> Result<Self> {
         let lock = directory.lock()?;
-        Ok(Self { directory, config, choice, data_root: data_root.map(Path::to_owned), device, _lock: lock })
+        let generators = generators::local(device, workers(config.threads), Some(&config));
+        let data_root = data_root.map(Path::to_owned);
+        Ok(Self { directory, config, choice, data_root, device, generators, _lock: lock })
     }
 
     /// Returns its directory.
@@ -121,6 +137,16 @@ impl Run {
     /// Returns its configuration.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Returns the source of its generators: by default, generators in this process.
+    pub fn generators(&self) -> &Arc<dyn GeneratorSource> {
+        &self.generators
+    }
+
+    /// Sets the source of all its generators, for rollouts and probes in training and for evaluation.
+    pub fn with_generators(self, generators: Arc<dyn GeneratorSource>) -> Self {
+        Self { generators, ..self }
     }
 
     /// Completes the run: demonstrations, training and evaluation of every agent, the table. Skips finished work. Setting `stop`
@@ -135,6 +161,7 @@ impl Run {
             choice: self.choice,
             data_root: self.data_root.as_deref(),
             device: self.device,
+            generators: &self.generators,
             reporter,
             stop,
         };

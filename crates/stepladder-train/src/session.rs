@@ -1,9 +1,10 @@
 //! One session of a run: the state that its stages share.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use stepladder_model::Device;
+use stepladder_model::{Device, GeneratorSource};
 
 use crate::choice::Choice;
 use crate::config::Config;
@@ -27,6 +28,7 @@ pub(crate) struct Session<'a> {
     pub(crate) choice: Choice,
     pub(crate) data_root: Option<&'a Path>,
     pub(crate) device: Device,
+    pub(crate) generators: &'a Arc<dyn GeneratorSource>,
     pub(crate) reporter: &'a dyn Reporter,
     pub(crate) stop: &'a AtomicBool,
 }

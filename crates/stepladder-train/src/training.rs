@@ -1,7 +1,6 @@
 //! A complete run: demonstrations, training and evaluation of every agent, the table. Skips finished work.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -12,7 +11,6 @@ use stepladder_algo::runtime::counters::Counters;
 use stepladder_algo::runtime::observer::Ending;
 use stepladder_core::trace::Episode;
 use stepladder_env::{Draw, Subset};
-use stepladder_model::LocalSource;
 use stepladder_rollout::scheduler::Options;
 use stepladder_rollout::{Dropped, Job};
 
@@ -22,7 +20,6 @@ use super::directory::{commit, replace_file};
 use super::learn::{AgentTraining, Material};
 use super::play::{Policy, play, warn_of_aborted};
 use super::report::{Stage, minutes};
-use super::rows::vocabulary;
 use super::scratch::Scratch;
 use super::session::{RunEnding, Session};
 use super::table::{self, Line};
@@ -104,7 +101,7 @@ impl Session<'_> {
         let clock = Stopwatch::start();
         let episodes = self.episodes(&env)?;
         let practised = self.practice_words(&env)?;
-        let scratch = Scratch::new(vocabulary(self.config, &episodes, &practised, env.codec.clone())?);
+        let scratch = Scratch::new(self.config, &episodes, &practised, env.codec.clone())?;
         let encoder = scratch.encoder();
         let workers = workers(self.config.threads);
         self.reporter.note(&format!(
@@ -122,13 +119,8 @@ impl Session<'_> {
             env: &env,
             demonstrations: &episodes,
             scratch: &scratch,
-            generators: Arc::new(LocalSource::new(
-                encoder.clone(),
-                self.device,
-                workers,
-                self.config.eval.memory(self.device),
-            )),
             encoder,
+            generators: self.generators.clone(),
             probe_tasks: &probed,
             workers,
             device: self.device,
@@ -307,7 +299,7 @@ impl Session<'_> {
             trace_file::load(&episodes_path)?
         } else {
             let policy = Policy::of_run(self.directory, self.config, name, self.device)?;
-            let mut generator = policy.generator(env, workers(self.config.threads))?;
+            let mut generator = policy.generator(env, &**self.generators)?;
             let options = Options {
                 max_steps: env.max_steps(self.config, split),
                 slots: self.config.eval.slots,

@@ -208,7 +208,7 @@ impl Watcher<'_> {
     fn probe(&mut self, trainer: &Trainer, report: &StepReport) -> Result<(), AlgoError> {
         let run = self.run;
         let name = format!("step-{}", trainer.counters.step);
-        let mut generator = run.generators.open(&trainer.weights, name)?;
+        let mut generator = run.generators.open(&trainer.weights, run.encoder.clone(), name)?;
         let options = Options {
             max_steps: run.env.max_steps(run.config, &run.config.eval.split),
             slots: run.config.eval.slots,

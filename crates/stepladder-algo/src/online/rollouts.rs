@@ -96,7 +96,8 @@ impl Rollouts<'_> {
     ) -> Result<(Vec<Episode>, PlaySeconds), AlgoError> {
         let clock = Stopwatch::start();
         let weights = &trainer.weights;
-        let inner = self.generators.open(weights, fingerprint(&weights.trained.buffer)?)?;
+        let policy = fingerprint(&weights.trained.buffer)?;
+        let inner = self.generators.open(weights, self.encoder.clone(), policy)?;
         let mut generator = Timed { inner, seconds: 0.0 };
         let options = Options {
             max_steps: self.limit,

@@ -241,12 +241,7 @@ impl Fixture {
             tasks: &Echoes,
             pool,
             encoder: self.encoder.clone(),
-            generators: Arc::new(LocalSource::new(
-                self.encoder.clone(),
-                Device::Cpu,
-                workers,
-                Memory::on(Device::Cpu),
-            )),
+            generators: Arc::new(LocalSource::new(Device::Cpu, workers, Memory::on(Device::Cpu))),
             limit: LIMIT,
             slots: 100,
             workers,

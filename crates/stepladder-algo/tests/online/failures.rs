@@ -14,6 +14,7 @@ use stepladder_algo::runtime::counters::Counters;
 use stepladder_algo::runtime::observer::Ending;
 use stepladder_algo::runtime::trainer::Trainer;
 use stepladder_core::TaskKey;
+use stepladder_data::PromptEncoder;
 use stepladder_env::TaskSet;
 use stepladder_model::{GeneratorSource, ModelError, Weights};
 use stepladder_rollout::{Answer, GenerateError, Generator, Request};
@@ -27,10 +28,15 @@ struct FallsSilent {
 }
 
 impl GeneratorSource for FallsSilent {
-    fn open(&self, weights: &Weights, policy: String) -> Result<Box<dyn Generator>, ModelError> {
+    fn open(
+        &self,
+        weights: &Weights,
+        encoder: Arc<dyn PromptEncoder>,
+        policy: String,
+    ) -> Result<Box<dyn Generator>, ModelError> {
         let left = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
         match left {
-            Ok(_) => self.inner.open(weights, policy),
+            Ok(_) => self.inner.open(weights, encoder, policy),
             Err(_) => Ok(Box::new(Mute { polls: 0, stop: self.stop })),
         }
     }

@@ -5,7 +5,6 @@ use std::num::NonZeroUsize;
 use anyhow::Result;
 use serde_json::json;
 use stepladder_agent::AgentKind;
-use stepladder_data::{Budgets, CompactWords};
 use stepladder_env::{Draw, Subset};
 use stepladder_rollout::Job;
 
@@ -49,13 +48,12 @@ pub(super) fn run(arguments: &Demonstrate) -> Result<()> {
     writer.write_all(&episodes)?;
     let summary = env.evaluate(&episodes).all;
     let divided = episodes.iter().any(|episode| episode.agent == AgentKind::StepHrl.name());
-    let encoder = CompactWords::new(env.codec.clone(), Budgets::default());
-    let labels = divided.then(|| Labels::of(&episodes, &encoder)).transpose()?;
+    let labels = divided.then(|| Labels::of(&episodes, &env.codec)).transpose()?;
     if arguments.json {
         say(json!({
             "env": arguments.env, "split": arguments.split, "dropped": dropped.episodes, "split_tasks": subset.of, "subset": subset.text(), "n": summary.n, "success": summary.success,
             "interval": summary.interval, "score": summary.score, "mean_steps": summary.mean_steps, "file": arguments.output,
-            "labels": labels, "labels_by_family": divided.then(|| Labels::by_family(&episodes, &encoder)).transpose()?,
+            "labels": labels, "labels_by_family": divided.then(|| Labels::by_family(&episodes, &env.codec)).transpose()?,
         }));
     } else {
         sum_up(
