@@ -6,6 +6,7 @@
 //! * `plain`: conversion to the matrices of `stepladder-cpu`, and gradients back ([`Decoder::plain`], [`Decoder::pull_back`])
 //! * [`engine`]: choice between `stepladder-cpu` and libtorch; [`source`]: generators for changing weights
 //! * [`checkpoint`]: Hugging Face directories (docs/design.md D6)
+//! * [`gguf`]: GGUF files as Hugging Face directories
 //! * [`device`]: CPU or CUDA; [`failure`]: panics and libtorch errors as messages
 
 #![warn(clippy::print_stderr)] // Printing panics if standard error is closed.
@@ -19,6 +20,7 @@ pub mod engine;
 pub mod factors;
 pub mod failure;
 mod fingerprint;
+pub mod gguf;
 mod llama;
 #[cfg(target_arch = "x86_64")]
 mod mkl;
