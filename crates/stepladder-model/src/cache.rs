@@ -179,7 +179,7 @@ fn prefill(
     known: &[Known],
     device: Device,
 ) -> Result<(State, Regions, Tensor), TchError> {
-    let shape = decoder.shape().clone();
+    let (shape, head) = (decoder.config().shape.clone(), decoder.config().head_dim());
     let rows = prompts.len() as i64;
     let known_of = |pieces: &Known| pieces.iter().map(|(_, _, count)| count).sum::<i64>();
     let known_lens: Vec<i64> = known.iter().map(known_of).collect();
@@ -213,7 +213,7 @@ fn prefill(
     let mut x = decoder.embed(&on_device(&ids)?.f_unsqueeze(0)?)?; // [1, N, d]
     let dtype = x.kind();
     let rotation = decoder.rotation_at(&on_device(&positions)?)?.f_transpose(0, 1)?; // [1, N, 1, hd/2]
-    let size = [shape.layers, 2, rows, shape.kv_heads, used + budget.min(MORE), shape.head_dim()];
+    let size = [shape.layers, 2, rows, shape.kv_heads, used + budget.min(MORE), head];
     let cache = Tensor::f_zeros(size, (dtype, device))?;
     for (row, pieces) in known.iter().enumerate() {
         let of_row = cache.f_select(2, row as i64)?;
@@ -249,9 +249,9 @@ fn prefill(
 
     let pad = |packed: &Tensor| {
         let heads = packed.size()[1];
-        let packed = packed.f_transpose(1, 2)?.f_reshape([count, heads * shape.head_dim()])?;
+        let packed = packed.f_transpose(1, 2)?.f_reshape([count, heads * head])?;
         let batch = if padded { packed.f_index_select(0, &slots)? } else { packed };
-        batch.f_view([rows, width, heads, shape.head_dim()])?.f_transpose(1, 2)
+        batch.f_view([rows, width, heads, head])?.f_transpose(1, 2)
     };
     for (index, block) in decoder.blocks.iter().enumerate() {
         let (q, k, v) = decoder.project(block, &x, &rotation)?;
@@ -291,8 +291,8 @@ fn prefill(
 }
 
 fn step(decoder: &Decoder, state: &mut State, tokens: &[i64], device: Device) -> Result<Tensor, TchError> {
-    let shape = decoder.shape().clone();
-    let (rows, head) = (tokens.len() as i64, shape.head_dim());
+    let shape = decoder.config().shape.clone();
+    let (rows, head) = (tokens.len() as i64, decoder.config().head_dim());
     let ids = Tensor::from_slice(tokens).f_view([rows, 1])?.f_to_device(device)?;
     let positions = Tensor::from_slice(&state.lengths).f_to_device(device)?;
     let rotation = decoder.rotation_at(&positions)?;

@@ -5,6 +5,7 @@ use stepladder_core::section;
 use stepladder_core::section::{Bound, Section};
 
 use crate::ModelError;
+use crate::architecture::Architecture;
 
 section! {
     /// Shape of a model; the vocabulary comes from the tokenizer.
@@ -30,15 +31,21 @@ section! {
     }
 }
 
-/// Validated shape with vocabulary size and number of factors.
+/// Validated shape with architecture, vocabulary size and number of factors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelConfig {
     /// Chosen shape.
     pub shape: Shape,
-    /// Number of tokens.
+    /// Rows of the embedding table: the number of tokens, or more where the vocabulary is padded.
     pub vocab: i64,
+    /// Number of tokens where the vocabulary is padded. The surplus rows have no logits, in sampling and in learning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<i64>,
     /// Number of embedding factors; 0 without factored embeddings.
     pub factors: i64,
+    /// Differences between model families.
+    #[serde(default, skip_serializing_if = "Architecture::is_plain")]
+    pub architecture: Architecture,
 }
 
 /// Training needs 16 bytes per parameter (value, gradient and two moments in f32), here 64 GB.
@@ -63,6 +70,29 @@ impl Shape {
         if !self.violations().is_empty() {
             return found;
         }
+        self.head_conflicts(&mut found);
+        if self.heads % self.kv_heads != 0 {
+            found.push(self.group_conflict());
+        }
+        if self.block_parameters() > MAX_PARAMETERS {
+            found.push(format!(
+                "width {}, ffn {} and layers {} give {:.1e} parameters; at most {:.1e} are supported",
+                self.width,
+                self.ffn,
+                self.layers,
+                self.block_parameters() as f64,
+                MAX_PARAMETERS as f64
+            ));
+        }
+        found
+    }
+
+    fn group_conflict(&self) -> String {
+        format!("heads {} is not a multiple of kv_heads {}", self.heads, self.kv_heads)
+    }
+
+    /// Adds the contradictions of a shape whose heads divide the width.
+    fn head_conflicts(&self, found: &mut Vec<String>) {
         if self.width % self.heads != 0 {
             let lower = (self.width / self.heads) * self.heads;
             let upper = lower + self.heads;
@@ -78,20 +108,6 @@ impl Shape {
                 self.head_dim()
             ));
         }
-        if self.heads % self.kv_heads != 0 {
-            found.push(format!("heads {} is not a multiple of kv_heads {}", self.heads, self.kv_heads));
-        }
-        if self.block_parameters() > MAX_PARAMETERS {
-            found.push(format!(
-                "width {}, ffn {} and layers {} give {:.1e} parameters; at most {:.1e} are supported",
-                self.width,
-                self.ffn,
-                self.layers,
-                self.block_parameters() as f64,
-                MAX_PARAMETERS as f64
-            ));
-        }
-        found
     }
 }
 
@@ -109,7 +125,64 @@ impl ModelConfig {
         if !found.is_empty() {
             return Err(ModelError::Config(found.join("; ")));
         }
-        Ok(Self { shape, vocab: vocab as i64, factors: factors as i64 })
+        Ok(Self {
+            shape,
+            vocab: vocab as i64,
+            tokens: None,
+            factors: factors as i64,
+            architecture: Architecture::default(),
+        })
+    }
+
+    /// Checks shape and architecture of a pretrained model.
+    ///
+    /// # Errors
+    /// [`ModelError::Config`] with all violations and conflicts.
+    pub fn pretrained(shape: Shape, architecture: Architecture, vocab: i64) -> Result<Self, ModelError> {
+        let mut found: Vec<String> = shape.violations().iter().map(ToString::to_string).collect();
+        match architecture.head_dim {
+            _ if !found.is_empty() => {}
+            None => shape.head_conflicts(&mut found),
+            Some(head) if head < 2 || head % 2 != 0 => {
+                found.push(format!("a head is {head} wide; rotary positions need an even number above 0"));
+            }
+            Some(_) => {}
+        }
+        if found.is_empty() && shape.heads % shape.kv_heads != 0 {
+            found.push(shape.group_conflict());
+        }
+        if !(2..=1 << 24).contains(&vocab) {
+            found.push(format!("the vocabulary has {vocab} tokens; it must have between 2 and {}", 1 << 24));
+        }
+        if !found.is_empty() {
+            return Err(ModelError::Config(found.join("; ")));
+        }
+        Ok(Self { shape, vocab, tokens: None, factors: 0, architecture })
+    }
+
+    /// Limits the logits to those of a tokenizer's ids, all below `tokens`.
+    ///
+    /// # Errors
+    /// [`ModelError::Config`] if the embedding table has fewer rows.
+    pub fn with_tokens(self, tokens: usize) -> Result<Self, ModelError> {
+        let count = tokens as i64;
+        if count > self.vocab || count < 2 {
+            return Err(ModelError::Config(format!(
+                "the tokenizer has {count} tokens, but the model has {} embeddings: they are of different models",
+                self.vocab
+            )));
+        }
+        Ok(Self { tokens: (count < self.vocab).then_some(count), ..self })
+    }
+
+    /// Returns the width of one head.
+    pub fn head_dim(&self) -> i64 {
+        self.architecture.head_dim.unwrap_or_else(|| self.shape.head_dim())
+    }
+
+    /// Returns the number of all parameters.
+    pub fn parameter_count(&self) -> i64 {
+        self.parameters().iter().map(|parameter| parameter.shape.iter().product::<i64>()).sum()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Forward pass of a Llama-shaped decoder (RMSNorm, RoPE, SwiGLU, grouped-query attention).
+//! Forward pass of a decoder (RMSNorm, RoPE, gated MLP, grouped-query attention), for all families of [`crate::architecture`].
 //!
 //! ```text
 //! x ← E[ids]
@@ -7,7 +7,7 @@
 //! h = rmsnorm(x; g);   logits = h · Eᵀ (tied) or h · W_headᵀ
 //! ```
 //! rmsnorm(x; g) = g ⊙ x / √(mean(x²) + ε). The gain g is multiplied into the next matrix once per call instead of once
-//! per token; gradients reach both.
+//! per token, unless that matrix is frozen; gradients reach both. Families differ as [`Architecture`] describes.
 //!
 //! Lengths, widths and tokens come from the user, so failures of libtorch (out of memory included) are errors, not panics.
 
@@ -15,13 +15,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use tch::{Device, Kind, TchError, Tensor};
 
+use crate::architecture::{Activation, Architecture, RotaryScaling};
 use crate::config::{ModelConfig, Shape};
+use crate::linear::Linear;
 use crate::params::Layout;
 use crate::weights::Weights;
-
-/// Products of at most this many vectors use a transposed copy of the matrix on a CPU. MKL repacks the other form in every
-/// call, which costs as much as such a product (docs/benchmarks.md).
-const FEW: i64 = 200;
 
 /// Converts token ids to the i64 tensor that libtorch indexes with: `[ids.len()]`, on the CPU.
 pub fn index(ids: &[u32]) -> Tensor {
@@ -29,56 +27,26 @@ pub fn index(ids: &[u32]) -> Tensor {
     Tensor::from_slice(&ids)
 }
 
-/// Weight matrix `[out, in]` of a linear layer.
-pub(crate) struct Matrix {
-    weight: Tensor,
-    /// `[in, out]`, contiguous; only in decoders without gradients.
-    transposed: Option<Tensor>,
-}
-
-impl Matrix {
-    fn new(weight: Tensor) -> Self {
-        Self { weight, transposed: None }
-    }
-
-    /// `[out, in]`
-    pub(crate) fn weight(&self) -> &Tensor {
-        &self.weight
-    }
-
-    fn transpose(&mut self) {
-        self.transposed = Some(self.weight.transpose(0, 1).contiguous());
-    }
-
-    /// `[…, in]` → `[…, out]`
-    fn apply(&self, x: &Tensor) -> Result<Tensor, TchError> {
-        match &self.transposed {
-            Some(transposed) if x.size().iter().rev().skip(1).product::<i64>() <= FEW => {
-                x.f_matmul(transposed)
-            }
-            _ => x.f_linear(&self.weight, None::<Tensor>),
-        }
-    }
-}
-
-/// Matrices of one block.
+/// Layers of one block.
 pub(crate) struct Block {
-    /// Query, key and value rows, gain multiplied in: `[(H + 2 Hkv) hd, d]`.
-    pub(crate) qkv: Matrix,
-    pub(crate) out: Matrix,
-    /// Gate and up rows, gain multiplied in: `[2 ffn, d]`.
-    pub(crate) gate_up: Matrix,
-    pub(crate) down: Matrix,
+    /// Query, key and value rows: `[(H + 2 Hkv) hd, d]`.
+    pub(crate) qkv: Linear,
+    /// Gains of the norms of queries and keys, each `[hd]`.
+    qk_gains: Option<(Tensor, Tensor)>,
+    pub(crate) out: Linear,
+    /// Gate and up rows: `[2 ffn, d]`.
+    pub(crate) gate_up: Linear,
+    pub(crate) down: Linear,
 }
 
-/// Model prepared for the forward pass: parameters split, gains multiplied in.
+/// Model prepared for the forward pass: parameters split, gains multiplied in where they are trained.
 pub struct Decoder {
-    shape: Shape,
+    config: ModelConfig,
     pub(crate) blocks: Vec<Block>,
     /// Embedding table `[vocab, d]`, factors summed in.
     table: Tensor,
-    /// Output matrix `[vocab, d]`, gain of the last norm multiplied in.
-    head: Matrix,
+    /// Output layer after the last norm: `[vocab, d]`.
+    head: Linear,
     /// Gain of the last norm.
     norm: Tensor,
     /// e^{i·position·frequency}: `[max_positions, hd/2]`, complex.
@@ -86,13 +54,18 @@ pub struct Decoder {
 }
 
 /// Computes the rotary factors of all positions: `[max_positions, hd/2]`, complex.
-fn rotations(shape: &Shape, device: Device) -> Tensor {
+fn rotations(config: &ModelConfig, device: Device) -> Tensor {
     #[cfg(target_arch = "x86_64")]
     crate::mkl::link();
-    let half = shape.head_dim() / 2;
+    let shape = &config.shape;
+    let half = config.head_dim() / 2;
     let options = (Kind::Double, Device::Cpu);
     let exponent = Tensor::arange(half, options) / half as f64;
-    let frequency = (exponent * -shape.rope_theta.ln()).exp();
+    let mut frequency = (exponent * -shape.rope_theta.ln()).exp();
+    if config.architecture.rotary != RotaryScaling::None {
+        let scaled = |pair| config.architecture.rotary.apply(frequency.double_value(&[pair]));
+        frequency = Tensor::from_slice(&(0..half).map(scaled).collect::<Vec<f64>>());
+    }
     let angle = Tensor::arange(shape.max_positions, options).outer(&frequency);
     let parts = Tensor::stack(&[angle.cos(), angle.sin()], -1).to_kind(Kind::Float);
     parts.view_as_complex().to_device(device)
@@ -132,7 +105,7 @@ impl Frame {
             layout: weights.trained.layout.clone(),
             frozen: frozen.collect(),
             incidence: weights.factors().matrix(device),
-            rotations: rotations(&weights.config().shape, device),
+            rotations: rotations(weights.config(), device),
             dtype,
         }
     }
@@ -143,42 +116,62 @@ impl Frame {
     /// # Panics
     /// If `leaf` does not have the size of the layout.
     pub fn decoder(&self, leaf: &Tensor) -> Decoder {
-        let config: &ModelConfig = self.layout.config();
-        let (shape, dtype) = (config.shape.clone(), self.dtype);
+        let config = self.layout.config().clone();
+        let (shape, dtype) = (&config.shape, self.dtype);
         let names = self.layout.entries.iter().map(|entry| entry.name.as_str());
-        let mut trained: HashMap<&str, Tensor> = names.zip(self.layout.split(leaf)).collect();
-        let mut get = |name: &str| {
-            let frozen = || self.frozen.get(name).map(Tensor::shallow_clone);
-            trained.remove(name).or_else(frozen).expect("weights have every parameter of their model")
+        let trained: HashMap<&str, Tensor> = names.zip(self.layout.split(leaf)).collect();
+        let find = |name: &str| {
+            let found = trained.get(name).or_else(|| self.frozen.get(name));
+            found.map(Tensor::shallow_clone).expect("weights have every parameter of their model")
         };
-        let own = get("embed.own");
+        let gain = |name: &str| match config.architecture.gemma_norm {
+            true => find(name).to_kind(Kind::Float) + 1.0,
+            false => find(name),
+        };
+        // A trained matrix takes in the gain once per call. A frozen one is used as it is, so that it needs no copy.
+        let after_norm = |name: &str, matrix: Tensor, gain: Tensor| match trained.contains_key(name) {
+            true => Linear::new((matrix * gain).to_kind(dtype)),
+            false => Linear::new(matrix.to_kind(dtype)).with_gain(Some(gain)),
+        };
+        let own = find("embed.own");
         let table = match &self.incidence {
             Some(matrix) if config.factors > 0 => {
-                own + matrix.matmul(&get("embed.factors").to_kind(Kind::Float))
+                own + matrix.matmul(&find("embed.factors").to_kind(Kind::Float))
             }
             _ => own,
         };
+        let bias = |given: bool, name: String| given.then(|| find(&name).to_kind(dtype));
+        let Architecture { qkv_bias, out_bias, mlp_bias, qk_norm, .. } = config.architecture;
         let blocks = (0..shape.layers)
             .map(|layer| {
-                let mut get = |name: &str| get(&format!("layers.{layer}.{name}"));
-                let gain = get("norm_attention");
-                let qkv = Matrix::new((get("qkv") * gain).to_kind(dtype));
-                let out = Matrix::new(get("out").to_kind(dtype));
-                let gain = get("norm_ffn");
-                let gate_up = Matrix::new((get("gate_up") * gain).to_kind(dtype));
-                let down = Matrix::new(get("down").to_kind(dtype));
-                Block { qkv, out, gate_up, down }
+                let of = |name: &str| format!("layers.{layer}.{name}");
+                let normed = |name: &str, norm: &str| after_norm(&of(name), find(&of(name)), gain(&of(norm)));
+                let linear = |name: &str| Linear::new(find(&of(name)).to_kind(dtype));
+                Block {
+                    qkv: normed("qkv", "norm_attention").with_bias(bias(qkv_bias, of("qkv_bias"))),
+                    qk_gains: qk_norm.then(|| (gain(&of("norm_q")), gain(&of("norm_k")))),
+                    out: linear("out").with_bias(bias(out_bias, of("out_bias"))),
+                    gate_up: normed("gate_up", "norm_ffn").with_bias(bias(mlp_bias, of("gate_up_bias"))),
+                    down: linear("down").with_bias(bias(mlp_bias, of("down_bias"))),
+                }
             })
             .collect();
-        let norm = get("norm");
-        let head = if shape.tied { &table * &norm } else { get("head") * &norm };
+        let norm = gain("norm");
+        let head = match shape.tied {
+            true => after_norm("embed.own", table.shallow_clone(), norm.shallow_clone()),
+            false => after_norm("head", find("head"), norm.shallow_clone()),
+        };
+        let head = match config.tokens {
+            Some(tokens) => head.first_rows(tokens),
+            None => head,
+        };
         Decoder {
             blocks,
-            head: Matrix::new(head.to_kind(dtype)),
+            head,
             table: table.to_kind(dtype),
             norm,
             rotations: self.rotations.shallow_clone(),
-            shape,
+            config,
         }
     }
 }
@@ -189,8 +182,8 @@ impl Decoder {
         tch::no_grad(|| {
             if self.table.device() == Device::Cpu {
                 for block in &mut self.blocks {
-                    let Block { qkv, out, gate_up, down } = block;
-                    [qkv, out, gate_up, down].into_iter().for_each(Matrix::transpose);
+                    let Block { qkv, out, gate_up, down, .. } = block;
+                    [qkv, out, gate_up, down].into_iter().for_each(Linear::transpose);
                 }
                 self.head.transpose();
             }
@@ -201,14 +194,14 @@ impl Decoder {
     /// Divides logits by `temperature`, so that log-probabilities and their gradients are those of sampling at it.
     pub fn at_temperature(mut self, temperature: f64) -> Self {
         if temperature != 1.0 {
-            self.head = Matrix::new(&self.head.weight / temperature);
+            self.head = self.head.divided(temperature);
         }
         self
     }
 
-    /// Returns the shape of the model.
-    pub fn shape(&self) -> &Shape {
-        &self.shape
+    /// Returns the configuration of the model.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
     }
 
     /// Returns the embedding table `[vocab, d]`, factors summed in.
@@ -216,8 +209,8 @@ impl Decoder {
         &self.table
     }
 
-    /// Returns the output matrix `[vocab, d]`, gain of the last norm multiplied in.
-    pub(crate) fn head(&self) -> &Matrix {
+    /// Returns the output layer after the last norm, `[vocab, d]`.
+    pub(crate) fn head(&self) -> &Linear {
         &self.head
     }
 
@@ -235,7 +228,13 @@ impl Decoder {
     }
 
     pub(crate) fn embed(&self, ids: &Tensor) -> Result<Tensor, TchError> {
-        Tensor::f_embedding(&self.table, ids, -1, false, false)
+        let x = Tensor::f_embedding(&self.table, ids, -1, false, false)?;
+        if !self.config.architecture.gemma_norm {
+            return Ok(x);
+        }
+        // Rounded to the dtype of the embeddings before the product, as in the original.
+        let scale = Tensor::from((self.config.shape.width as f64).sqrt()).f_to_kind(x.kind())?;
+        x.f_mul(&scale.f_to_device(x.device())?)
     }
 
     /// Computes a block's queries `[B, H, T, hd]`, keys and values `[B, Hkv, T, hd]`; queries and keys are rotated.
@@ -245,13 +244,18 @@ impl Decoder {
         x: &Tensor,
         rotation: &Tensor,
     ) -> Result<(Tensor, Tensor, Tensor), TchError> {
-        let Shape { heads, kv_heads, norm_eps, .. } = self.shape;
-        let head = self.shape.head_dim();
+        let Shape { heads, kv_heads, norm_eps, .. } = self.config.shape;
+        let head = self.config.head_dim();
         let sizes = x.size();
         let (b, t) = (sizes[0], sizes[1]);
         let qkv = block.qkv.apply(&normalise(x, norm_eps)?)?.f_view([b, t, heads + 2 * kv_heads, head])?;
         // The gradient of a split is one concatenation; each slice would have a zero-filled gradient of full size to be summed.
-        let parts = qkv.f_split_with_sizes([heads + kv_heads, kv_heads], 2)?;
+        let mut parts = qkv.f_split_with_sizes([heads + kv_heads, kv_heads], 2)?;
+        if let Some((q_gain, k_gain)) = &block.qk_gains {
+            let normal = normalise(&parts[0], norm_eps)?.f_split_with_sizes([heads, kv_heads], 2)?;
+            let scaled = [normal[0].f_mul(q_gain)?, normal[1].f_mul(k_gain)?];
+            parts[0] = Tensor::f_cat(&scaled, 2)?.f_to_kind(x.kind())?;
+        }
         let qk = rope(&parts[0], rotation)?.f_split_with_sizes([heads, kv_heads], 2)?;
         Ok((qk[0].f_transpose(1, 2)?, qk[1].f_transpose(1, 2)?, parts[1].f_transpose(1, 2)?))
     }
@@ -262,18 +266,23 @@ impl Decoder {
         attended.f_transpose(1, 2)?.f_reshape([sizes[0], sizes[2], sizes[1] * sizes[3]])
     }
 
-    /// Computes the position-wise part of a block: x ← x + W_out a, then x ← x + W_down (silu(gate) ⊙ up).
+    /// Computes the position-wise part of a block: x ← x + W_out a, then x ← x + W_down (act(gate) ⊙ up).
     pub(crate) fn transform(&self, block: &Block, x: &Tensor, attended: &Tensor) -> Result<Tensor, TchError> {
         let x = x.f_add(&block.out.apply(attended)?)?;
-        let gate_up = block.gate_up.apply(&normalise(&x, self.shape.norm_eps)?)?;
+        let gate_up = block.gate_up.apply(&normalise(&x, self.config.shape.norm_eps)?)?;
         let parts = gate_up.f_chunk(2, -1)?;
-        x.f_add(&block.down.apply(&parts[0].f_silu()?.f_mul(&parts[1])?)?)
+        let gate = match self.config.architecture.activation {
+            Activation::Silu => parts[0].f_silu()?,
+            Activation::Gelu => parts[0].f_gelu("none")?,
+            Activation::GeluTanh => parts[0].f_gelu("tanh")?,
+        };
+        x.f_add(&block.down.apply(&gate.f_mul(&parts[1])?)?)
     }
 
     /// Computes causal attention of a block over right-padded rows: `[B, T, H hd]`.
     fn attend(&self, block: &Block, x: &Tensor, rotation: &Tensor) -> Result<Tensor, TchError> {
         let (q, k, v) = self.project(block, x, rotation)?;
-        let grouped = self.shape.heads != self.shape.kv_heads;
+        let grouped = self.config.shape.heads != self.config.shape.kv_heads;
         let attended =
             Tensor::f_scaled_dot_product_attention(&q, &k, &v, None::<Tensor>, 0.0, true, None, grouped)?;
         self.join(&attended)
@@ -293,7 +302,7 @@ impl Decoder {
             let attended = self.attend(block, &x, &rotation)?;
             x = self.transform(block, &x, &attended)?;
         }
-        normalise(&x, self.shape.norm_eps)
+        normalise(&x, self.config.shape.norm_eps)
     }
 
     /// Computes [`Decoder::hidden`] at some positions only. Everything after the last attention, which mixes no positions, is
@@ -315,7 +324,7 @@ impl Decoder {
             }
             x = self.transform(block, &x, &attended)?;
         }
-        normalise(&x, self.shape.norm_eps)
+        normalise(&x, self.config.shape.norm_eps)
     }
 
     /// Computes the features that critics read: [`Decoder::hidden`] times the gain of the final norm, in f32.

@@ -1,4 +1,4 @@
-//! Choice of an engine: `stepladder-cpu` for f32 on the CPU, libtorch otherwise.
+//! Choice of an engine: `stepladder-cpu` for plain Llamas in f32 on the CPU, libtorch otherwise.
 
 use stepladder_cpu::{DEFAULT_PREFIX_BYTES, Model, Writer};
 use stepladder_rollout::engine::Engine;
@@ -10,9 +10,12 @@ use crate::decoder::{Decoder, Frame};
 use crate::tiles::Tiles;
 use crate::weights::Weights;
 
-/// Whether `stepladder-cpu` computes forward passes and gradients: f32 on the CPU. libtorch computes all other cases.
-pub fn is_native(device: Device, dtype: Kind) -> bool {
-    device == Device::Cpu && dtype == Kind::Float
+/// Whether `stepladder-cpu` computes forward passes and gradients: in f32 on the CPU, for architectures that it has kernels
+/// for. libtorch computes all other cases.
+pub fn is_native(weights: &Weights, dtype: Kind) -> bool {
+    let config = weights.config();
+    let kernels = config.architecture.is_plain() && config.tokens.is_none();
+    weights.device() == Device::Cpu && dtype == Kind::Float && kernels
 }
 
 /// Returns the number of workers and the dtype of matrix products on a device: `threads` workers in f32 on the CPU, one
@@ -52,7 +55,7 @@ pub fn open(
     let device = weights.device();
     let frame = Frame::new(weights, dtype);
     let decoder = || tch::no_grad(|| frame.decoder(&weights.trained.buffer));
-    if is_native(device, dtype) {
+    if is_native(weights, dtype) {
         let model = Model::new(decoder().plain()?);
         return Ok(Box::new(Writer::new(model, workers, prefix_bytes)));
     }

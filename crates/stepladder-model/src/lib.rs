@@ -2,7 +2,7 @@
 //!
 //! * [`config`]: validated shapes; [`params`]: parameters as views of one contiguous buffer; [`weights`]: trained and frozen parameters
 //! * [`factors`]: factored embeddings (docs/design.md D12)
-//! * [`decoder`]: the forward pass; [`cache`]: generation with a KV cache
+//! * [`architecture`]: differences between model families; [`decoder`]: the forward pass; [`cache`]: generation with a KV cache
 //! * `plain`: conversion to the matrices of `stepladder-cpu`, and gradients back ([`Decoder::plain`], [`Decoder::pull_back`])
 //! * [`engine`]: choice between `stepladder-cpu` and libtorch; [`source`]: generators for changing weights
 //! * [`checkpoint`]: Hugging Face directories (docs/design.md D6)
@@ -11,6 +11,7 @@
 
 #![warn(clippy::print_stderr)] // Printing panics if standard error is closed.
 
+pub mod architecture;
 pub mod cache;
 pub mod checkpoint;
 pub mod config;
@@ -19,11 +20,13 @@ pub mod device;
 pub mod engine;
 pub mod factors;
 pub mod failure;
+pub mod families;
 mod fingerprint;
 pub mod gguf;
-mod llama;
+mod linear;
 #[cfg(target_arch = "x86_64")]
 mod mkl;
+mod parameters;
 pub mod params;
 mod plain;
 pub mod source;

@@ -14,6 +14,8 @@ use crate::config::ModelConfig;
 pub enum Init {
     /// Ones.
     One,
+    /// Zeros.
+    Zero,
     /// Normal with mean 0 and this standard deviation.
     Normal(f64),
 }
@@ -77,6 +79,11 @@ impl Layout {
         Self { entries: parameters.into_iter().map(place).collect(), config: config.clone() }
     }
 
+    /// Replaces the configuration by one with the same parameters.
+    pub(crate) fn with_config(self, config: ModelConfig) -> Self {
+        Self { config, ..self }
+    }
+
     /// Returns the number of elements of the buffer.
     pub fn total(&self) -> i64 {
         self.entries.last().map_or(0, |entry| entry.offset + entry.len())
@@ -121,6 +128,7 @@ impl Params {
             let mut rng = stream(seed, "init", &[index as u64]);
             match parameter.init {
                 Init::One => values.extend(std::iter::repeat_n(1.0f32, entry.len() as usize)),
+                Init::Zero => values.extend(std::iter::repeat_n(0.0f32, entry.len() as usize)),
                 Init::Normal(deviation) => {
                     // Box-Muller transform; both values of each pair are used.
                     let mut left = entry.len() as usize;

@@ -18,7 +18,7 @@ impl Decoder {
     /// # Errors
     /// From libtorch: out of memory.
     pub fn plain(&self) -> Result<Weights, ModelError> {
-        let shape = self.shape();
+        let (shape, head_dim) = (&self.config().shape, self.config().head_dim());
         let size = |value: i64| value as usize;
         let table = values(self.table())?;
         let dimensions = Shape {
@@ -27,21 +27,21 @@ impl Decoder {
             layers: size(shape.layers),
             heads: size(shape.heads),
             kv_heads: size(shape.kv_heads),
-            head_dim: size(shape.head_dim()),
+            head_dim: size(head_dim),
             ffn: size(shape.ffn),
             max_positions: size(shape.max_positions),
             norm_eps: shape.norm_eps as f32,
         };
         let block = |block: &Block| -> Result<BlockMatrices, TchError> {
             Ok(BlockMatrices {
-                qkv: values(block.qkv.weight())?,
-                out: values(block.out.weight())?,
-                gate_up: values(block.gate_up.weight())?,
-                down: values(block.down.weight())?,
+                qkv: values(&block.qkv.effective()?)?,
+                out: values(&block.out.effective()?)?,
+                gate_up: values(&block.gate_up.effective()?)?,
+                down: values(&block.down.effective()?)?,
             })
         };
         let blocks = self.blocks.iter().map(block).collect::<Result<_, _>>()?;
-        let matrices = Matrices { table, blocks, head: values(self.head().weight())? };
+        let matrices = Matrices { table, blocks, head: values(&self.head().effective()?)? };
         let rotations = values(&self.rotations().f_view_as_real()?)?;
         Ok(Weights::new(dimensions, matrices, &rotations)?)
     }
@@ -57,7 +57,7 @@ impl Decoder {
             matrix.f_mul(&gradient)?.f_sum(Kind::Float)
         };
         let table = part(self.table(), &gradients.table)?;
-        let mut sum = table.f_add(&part(self.head().weight(), &gradients.head)?)?;
+        let mut sum = table.f_add(&part(&self.head().effective()?, &gradients.head)?)?;
         for (block, gradient) in self.blocks.iter().zip(&gradients.blocks) {
             for (matrix, gradient) in [
                 (&block.qkv, &gradient.qkv),
@@ -65,7 +65,7 @@ impl Decoder {
                 (&block.gate_up, &gradient.gate_up),
                 (&block.down, &gradient.down),
             ] {
-                sum = sum.f_add(&part(matrix.weight(), gradient)?)?;
+                sum = sum.f_add(&part(&matrix.effective()?, gradient)?)?;
             }
         }
         Ok(sum.f_backward()?)

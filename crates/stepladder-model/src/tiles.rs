@@ -32,9 +32,10 @@ struct Tile {
 impl Tiles {
     /// Creates an engine from decoders with matrix products in `dtype`; it caches at most `prefix_bytes` of keys and values.
     pub(crate) fn new(decoders: Vec<Decoder>, device: Device, dtype: Kind, prefix_bytes: usize) -> Self {
-        let shape = decoders[0].shape();
+        let config = decoders[0].config();
+        let shape = &config.shape;
         let width = if dtype == Kind::Float { 4 } else { 2 };
-        let bytes_per_token = (2 * shape.layers * shape.kv_heads * shape.head_dim() * width) as usize;
+        let bytes_per_token = (2 * shape.layers * shape.kv_heads * config.head_dim() * width) as usize;
         let kept = prefix_bytes / bytes_per_token;
         let (context, vocab) = (shape.max_positions as usize, decoders[0].table().size()[0] as usize);
         let decoders = decoders.into_iter().map(Decoder::for_replies).collect();

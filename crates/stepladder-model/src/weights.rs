@@ -103,6 +103,23 @@ impl Weights {
         Ok(Self { factors, ..Self::new(Params { layout, buffer }, frozen)? })
     }
 
+    /// Limits the logits to those of a tokenizer's ids ([`ModelConfig::with_tokens`]).
+    ///
+    /// # Errors
+    /// [`ModelError::Config`] if the embedding table has fewer rows than the tokenizer has tokens.
+    pub fn with_tokens(self, tokens: usize) -> Result<Self, ModelError> {
+        let Self { trained: Params { layout, buffer }, frozen, factors } = self;
+        let config = layout.config().clone().with_tokens(tokens)?;
+        let layout = layout.with_config(config);
+        Ok(Self { trained: Params { layout, buffer }, frozen, factors })
+    }
+
+    /// Converts the frozen parameters to the dtype of matrix products, one at a time.
+    pub fn cast_frozen(self, dtype: Kind) -> Self {
+        let cast = |(name, tensor): (String, Tensor)| (name, tensor.to_kind(dtype));
+        Self { frozen: self.frozen.into_iter().map(cast).collect(), ..self }
+    }
+
     /// Returns the frozen parameters by name.
     pub fn frozen(&self) -> &BTreeMap<String, Tensor> {
         &self.frozen

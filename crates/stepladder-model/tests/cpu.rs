@@ -78,7 +78,7 @@ fn shapes() -> Vec<(Shape, Factors)> {
 #[test]
 fn what_a_model_cannot_read_is_an_error() {
     let decoder = decoder(&random(shape(1), &factors(), 1));
-    let most = decoder.shape().max_positions as usize;
+    let most = decoder.config().shape.max_positions as usize;
     let row = |ids: &[i64]| tch::no_grad(|| decoder.hidden(&Tensor::from_slice(ids).unsqueeze(0)));
     let long = vec![3i64; most];
     assert!(row(&long).is_ok() && row(&[3, i64::from(VOCAB) - 1]).is_ok());

@@ -61,12 +61,13 @@ fn what_is_frozen_computes_the_same_and_gets_no_gradient() {
                 random(whole.config().shape.clone(), &factors, 6).freeze(&frozen, Kind::Float).unwrap();
             assert_eq!(part.frozen().len(), frozen.len());
             let (found, own) = learnt(&part);
-            assert!(found.equal(&expected), "{frozen:?}");
+            // A frozen matrix does not take in the gain before it, which rounds in another order.
+            assert!(found.allclose(&expected, 1e-5, 1e-6, false), "{frozen:?}");
             let mut rest = gradients.iter().filter(|(name, _)| !frozen.contains(name));
             for (name, gradient) in &own {
                 let (expected_name, expected) = rest.next().unwrap();
                 assert_eq!(name, expected_name);
-                assert!(gradient.equal(expected), "{name} beside {frozen:?}");
+                assert!(gradient.allclose(expected, 1e-4, 1e-5, false), "{name} beside {frozen:?}");
                 assert!(gradient.abs().sum(Kind::Float).double_value(&[]) > 0.0, "{name}");
             }
             assert!(rest.next().is_none());
@@ -109,8 +110,10 @@ fn a_checkpoint_gives_back_what_is_frozen_and_what_is_trained() {
         save(folder.path(), &part, &encoder()).unwrap();
         let refused = load(folder.path(), &BTreeSet::from(["nrom".to_owned()]), Device::Cpu).unwrap_err();
         assert!(refused.to_string().contains("no parameter `nrom`"), "{refused}");
-        // Parameters in 16 bits cannot be trained.
-        assert_eq!(load(folder.path(), &BTreeSet::new(), Device::Cpu).is_ok(), dtype == Kind::Float);
+        // Parameters in 16 bits are trained in f32.
+        let widened = load(folder.path(), &BTreeSet::new(), Device::Cpu).unwrap();
+        let norm = widened.trained.get("norm").unwrap();
+        assert!(norm.kind() == Kind::Float && norm.equal(&part.frozen()["norm"].to_kind(Kind::Float)));
     }
 }
 

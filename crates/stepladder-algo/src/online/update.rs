@@ -62,7 +62,7 @@ pub struct SurrogateWorkers {
 impl SurrogateWorkers {
     /// Starts `count` workers for a model like `weights`; the policy is its distribution at `temperature`.
     pub fn new(count: usize, weights: &Weights, dtype: Kind, temperature: f64) -> Self {
-        let native = is_native(weights.device(), dtype);
+        let native = is_native(weights, dtype);
         let pool = Pool::new(count, || {
             let mut worker =
                 SurrogateWorker { frame: Frame::new(weights, dtype), temperature, scorers: [None, None] };

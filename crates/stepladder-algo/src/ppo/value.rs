@@ -59,7 +59,7 @@ impl ValueWorkers {
     /// Starts `count` workers for critics of models like `weights`.
     pub fn new(count: usize, weights: &Weights, dtype: Kind) -> Self {
         let (total, width) = (weights.trained.layout.total(), weights.config().shape.width);
-        let native = is_native(weights.device(), dtype);
+        let native = is_native(weights, dtype);
         let pool = Pool::new(count, || {
             let mut worker = ValueWorker { frame: Frame::new(weights, dtype), total, width, scorer: None };
             move |shard| worker.answer(shard)

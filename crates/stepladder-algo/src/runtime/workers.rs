@@ -35,7 +35,7 @@ impl Workers {
 
     /// Starts `count` workers for [`weighted_nll`], by `stepladder-cpu` in f32 on the CPU and by libtorch otherwise.
     pub fn cloning(count: usize, weights: &Weights, dtype: Kind) -> Self {
-        if !is_native(weights.device(), dtype) {
+        if !is_native(weights, dtype) {
             return Self::new(count, weights, dtype, weighted_nll);
         }
         let pool = Pool::new(count, || {

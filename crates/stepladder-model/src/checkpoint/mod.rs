@@ -1,11 +1,13 @@
-//! Checkpoints as Hugging Face directories (docs/design.md D6): a plain Llama-shaped model that transformers loads.
+//! Checkpoints as Hugging Face directories (docs/design.md D6), which transformers loads and writes.
 //!
-//! * `config`: the JSON files; `names`: names and row order of transformers; `tensors`: safetensors files
+//! * `config`: the JSON files; `names`: names and row order of transformers
+//! * `files`: safetensors files of a model, one or several; `tensors`: values of tensors
 //!
 //! [`WEIGHTS`] holds the only copy of the weights. It stores factored embeddings as their sum. The parts cannot be recovered
 //! from the sum bit by bit, so the trainer's state stores them.
 
 mod config;
+mod files;
 mod names;
 mod tensors;
 
@@ -18,17 +20,18 @@ use tch::Device;
 
 use crate::ModelError;
 use crate::config::ModelConfig;
+use crate::families;
 use crate::weights::Weights;
 
 pub use config::CONFIG;
+use files::TensorFiles;
+pub use files::{INDEX, WEIGHTS};
 pub use names::{Embeddings, export};
 pub(crate) use tensors::values;
 pub use tensors::{check_finite, read_tensors, write_tensors};
 
 /// File with the generation settings for transformers.
 pub const GENERATION: &str = "generation_config.json";
-/// File with the tensors.
-pub const WEIGHTS: &str = "model.safetensors";
 
 /// Writes model and encoder into an existing directory.
 ///
@@ -73,23 +76,30 @@ pub fn load_factored(
     load_with(directory, Some(embeddings), frozen, device)
 }
 
+/// Reads the configuration of a checkpoint directory.
+///
+/// # Errors
+/// [`ModelError::Checkpoint`] if [`CONFIG`] is missing or broken, or describes a model that is not supported.
+pub fn read_config(directory: &Path) -> Result<ModelConfig, ModelError> {
+    let path = directory.join(CONFIG);
+    let fail = |reason: String| ModelError::Checkpoint { path: path.display().to_string(), reason };
+    let text = fs_err::read_to_string(&path).map_err(|error| fail(error.to_string()))?;
+    let value: Value = serde_json::from_str(&text).map_err(|error| fail(error.to_string()))?;
+    families::read(&value).map_err(fail)
+}
+
 fn load_with(
     directory: &Path,
     embeddings: Option<&Embeddings<'_>>,
     frozen: &BTreeSet<String>,
     device: Device,
 ) -> Result<Weights, ModelError> {
-    let at = |name: &str| directory.join(name);
-    let fail =
-        |name: &str, reason: String| ModelError::Checkpoint { path: at(name).display().to_string(), reason };
-    let text = fs_err::read_to_string(at(CONFIG)).map_err(|error| fail(CONFIG, error.to_string()))?;
-    let value: Value = serde_json::from_str(&text).map_err(|error| fail(CONFIG, error.to_string()))?;
-    let mut config = config::read(&value).map_err(|reason| fail(CONFIG, reason))?;
+    let mut config = read_config(directory)?;
     if let Some(parts) = embeddings {
         config = ModelConfig { factors: parts.factors.len() as i64, ..config };
     }
-    let tensors = read_tensors(&at(WEIGHTS))?;
-    let weights = names::import(&config, tensors, embeddings, frozen, device)
-        .map_err(|reason| fail(WEIGHTS, reason))?;
-    Ok(weights)
+    let files = TensorFiles::open(directory)?;
+    let path = files.path().display().to_string();
+    names::import(&config, files, embeddings, frozen, device)
+        .map_err(|reason| ModelError::Checkpoint { path, reason })
 }

@@ -1,11 +1,13 @@
-//! Conversion to and from the names and row order of transformers' Llama.
+//! Conversion to and from the names and row order of transformers, which are the same in all families.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use tch::{Device, Kind, Tensor};
 
 use super::config::CONFIG;
+use super::files::TensorFiles;
 use super::tensors::check_finite;
+use crate::architecture::Architecture;
 use crate::config::ModelConfig;
 use crate::factors::Factors;
 use crate::params::{Entry, Layout, Params};
@@ -26,12 +28,13 @@ pub struct Embeddings<'a> {
     pub shared: &'a Tensor,
 }
 
-/// Reorders the rows of a query or key matrix. Here, rotary pairs are neighbours (2i, 2i+1); in transformers they are half a
-/// head apart (i, i + hd/2). `to_theirs` selects the direction.
+/// Reorders the rows of a query or key matrix or bias, or the gains of a head. Here, rotary pairs are neighbours
+/// (2i, 2i+1); in transformers they are half a head apart (i, i + hd/2). `to_theirs` selects the direction.
 fn reorder(rows: &Tensor, head: i64, to_theirs: bool) -> Tensor {
     let sizes = rows.size();
-    let split = if to_theirs { [-1, head / 2, 2, sizes[1]] } else { [-1, 2, head / 2, sizes[1]] };
-    rows.view(split).transpose(1, 2).reshape(sizes.as_slice())
+    let split = if to_theirs { [-1, head / 2, 2] } else { [-1, 2, head / 2] };
+    let split: Vec<i64> = split.into_iter().chain(sizes.get(1).copied()).collect();
+    rows.view(split.as_slice()).transpose(1, 2).reshape(sizes.as_slice())
 }
 
 /// Exports the tensors under the names of transformers. `import` restores the same bits, except that factored embeddings
@@ -41,8 +44,10 @@ fn reorder(rows: &Tensor, head: i64, to_theirs: bool) -> Tensor {
 /// Never: [`Weights`] always hold all parameters of their model.
 pub fn export(weights: &Weights) -> Vec<(String, Tensor)> {
     let factors = weights.factors();
-    let shape = &weights.config().shape;
-    let head = shape.head_dim();
+    let config = weights.config();
+    let shape = &config.shape;
+    let head = config.head_dim();
+    let Architecture { qkv_bias, out_bias, mlp_bias, qk_norm, .. } = config.architecture;
     let get = |name: &str| weights.get(name).expect("weights have every parameter of their model");
     tch::no_grad(|| {
         // No operation in place: these are views of the live parameters.
@@ -56,18 +61,42 @@ pub fn export(weights: &Weights) -> Vec<(String, Tensor)> {
         for layer in 0..shape.layers {
             let part = |name: &str| get(&format!("layers.{layer}.{name}"));
             let mut push = |name: &str, tensor: Tensor| tensors.push((of_layer(layer, name), tensor));
-            let qkv = part("qkv");
             let (q_rows, kv_rows) = (shape.heads * head, shape.kv_heads * head);
-            push("self_attn.q_proj", reorder(&qkv.narrow(0, 0, q_rows), head, true));
-            push("self_attn.k_proj", reorder(&qkv.narrow(0, q_rows, kv_rows), head, true));
-            push("self_attn.v_proj", qkv.narrow(0, q_rows + kv_rows, kv_rows));
-            push("self_attn.o_proj", part("out"));
-            let gate_up = part("gate_up");
-            push("mlp.gate_proj", gate_up.narrow(0, 0, shape.ffn));
-            push("mlp.up_proj", gate_up.narrow(0, shape.ffn, shape.ffn));
-            push("mlp.down_proj", part("down"));
-            push("input_layernorm", part("norm_attention"));
-            push("post_attention_layernorm", part("norm_ffn"));
+            let mut push_qkv = |suffix: &str, qkv: Tensor| {
+                for (name, from, rows, rotated) in qkv_parts(q_rows, kv_rows) {
+                    let rows = qkv.narrow(0, from, rows);
+                    push(
+                        &format!("{name}.{suffix}"),
+                        if rotated { reorder(&rows, head, true) } else { rows },
+                    );
+                }
+            };
+            push_qkv("weight", part("qkv"));
+            if qkv_bias {
+                push_qkv("bias", part("qkv_bias"));
+            }
+            if qk_norm {
+                push("self_attn.q_norm.weight", reorder(&part("norm_q"), head, true));
+                push("self_attn.k_norm.weight", reorder(&part("norm_k"), head, true));
+            }
+            push("self_attn.o_proj.weight", part("out"));
+            if out_bias {
+                push("self_attn.o_proj.bias", part("out_bias"));
+            }
+            let mut push_gate_up = |suffix: &str, gate_up: Tensor| {
+                push(&format!("mlp.gate_proj.{suffix}"), gate_up.narrow(0, 0, shape.ffn));
+                push(&format!("mlp.up_proj.{suffix}"), gate_up.narrow(0, shape.ffn, shape.ffn));
+            };
+            push_gate_up("weight", part("gate_up"));
+            if mlp_bias {
+                push_gate_up("bias", part("gate_up_bias"));
+            }
+            push("mlp.down_proj.weight", part("down"));
+            if mlp_bias {
+                push("mlp.down_proj.bias", part("down_bias"));
+            }
+            push("input_layernorm.weight", part("norm_attention"));
+            push("post_attention_layernorm.weight", part("norm_ffn"));
         }
         tensors.push((NORM.to_owned(), get("norm")));
         if !shape.tied {
@@ -78,18 +107,27 @@ pub fn export(weights: &Weights) -> Vec<(String, Tensor)> {
 }
 
 fn of_layer(layer: i64, name: &str) -> String {
-    format!("model.layers.{layer}.{name}.weight")
+    format!("model.layers.{layer}.{name}")
 }
 
-/// Tensors of a file that are not yet assigned to a parameter.
+/// Parts of the fused query, key and value rows: name, first row, number of rows, and whether they are rotated.
+fn qkv_parts(q_rows: i64, kv_rows: i64) -> [(&'static str, i64, i64, bool); 3] {
+    [
+        ("self_attn.q_proj", 0, q_rows, true),
+        ("self_attn.k_proj", q_rows, kv_rows, true),
+        ("self_attn.v_proj", q_rows + kv_rows, kv_rows, false),
+    ]
+}
+
+/// Tensors of a checkpoint that are not yet assigned to a parameter.
 struct Source {
-    tensors: HashMap<String, Tensor>,
+    files: TensorFiles,
     device: Device,
 }
 
 impl Source {
     fn take(&mut self, name: &str, expected: &[i64]) -> Result<Tensor, String> {
-        let tensor = self.tensors.remove(name).ok_or_else(|| format!("no tensor `{name}`"))?;
+        let tensor = self.files.take(name)?.ok_or_else(|| format!("no tensor `{name}`"))?;
         if tensor.size() != expected {
             return Err(format!(
                 "`{name}` has shape {:?}, the configuration needs {expected:?}",
@@ -100,25 +138,28 @@ impl Source {
         Ok(tensor.to_device(self.device))
     }
 
-    fn check_nothing_left(&self) -> Result<(), String> {
-        let mut names: BTreeSet<&str> = self.tensors.keys().map(String::as_str).collect();
-        let Some(first) = names.pop_first() else { return Ok(()) };
-        let more = if names.is_empty() { String::new() } else { format!(" and {} more", names.len()) };
-        Err(format!("a Llama of this {CONFIG} has no `{first}`{more}; it would be ignored: remove it"))
+    fn check_nothing_left(&self, class: &str) -> Result<(), String> {
+        // Early Llama checkpoints store the rotary frequencies, which the configuration determines.
+        let mut names = self.files.left().filter(|name| !name.ends_with(".rotary_emb.inv_freq"));
+        let Some(first) = names.next() else { return Ok(()) };
+        let more = names.count();
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        Err(format!("a {class} of this {CONFIG} has no `{first}`{more}; it would be ignored: remove it"))
     }
 }
 
 /// Converts the tensors of a file to weights; with `embeddings`, factored ones. Parameters in `frozen` keep their dtype.
 pub(super) fn import(
     config: &ModelConfig,
-    tensors: HashMap<String, Tensor>,
+    files: TensorFiles,
     embeddings: Option<&Embeddings<'_>>,
     frozen: &BTreeSet<String>,
     device: Device,
 ) -> Result<Weights, String> {
     let shape = &config.shape;
-    let (d, head) = (shape.width, shape.head_dim());
-    let mut source = Source { tensors, device };
+    let (d, head) = (shape.width, config.head_dim());
+    let Architecture { qkv_bias, out_bias, mlp_bias, qk_norm, .. } = config.architecture;
+    let mut source = Source { files, device };
     // All tensors are checked before memory for the whole is allocated: a configuration may claim any size.
     let table = source.take(TABLE, &[config.vocab, d])?;
     let mut found = Vec::new();
@@ -136,29 +177,49 @@ pub(super) fn import(
     for layer in 0..shape.layers {
         let mut theirs = |name: &str, shape: &[i64]| source.take(&of_layer(layer, name), shape);
         let (q_rows, kv_rows) = (shape.heads * head, shape.kv_heads * head);
-        let q = reorder(&theirs("self_attn.q_proj", &[q_rows, d])?, head, false);
-        let k = reorder(&theirs("self_attn.k_proj", &[kv_rows, d])?, head, false);
-        let v = theirs("self_attn.v_proj", &[kv_rows, d])?;
-        let gate = theirs("mlp.gate_proj", &[shape.ffn, d])?;
-        let up = theirs("mlp.up_proj", &[shape.ffn, d])?;
-        for (name, tensor) in [
-            ("qkv", Tensor::cat(&[q, k, v], 0)),
-            ("out", theirs("self_attn.o_proj", &[d, q_rows])?),
-            ("gate_up", Tensor::cat(&[gate, up], 0)),
-            ("down", theirs("mlp.down_proj", &[d, shape.ffn])?),
-            ("norm_attention", theirs("input_layernorm", &[d])?),
-            ("norm_ffn", theirs("post_attention_layernorm", &[d])?),
-        ] {
-            found.push((format!("layers.{layer}.{name}"), tensor));
+        let mut push = |name: &str, tensor: Tensor| found.push((format!("layers.{layer}.{name}"), tensor));
+        // Matrices have `width` columns, biases none.
+        let mut qkv = |suffix: &str, columns: &[i64]| -> Result<Tensor, String> {
+            let mut parts = Vec::new();
+            for (name, _, rows, rotated) in qkv_parts(q_rows, kv_rows) {
+                let rows = theirs(&format!("{name}.{suffix}"), &[&[rows], columns].concat())?;
+                parts.push(if rotated { reorder(&rows, head, false) } else { rows });
+            }
+            Ok(Tensor::cat(&parts, 0))
+        };
+        push("qkv", qkv("weight", &[d])?);
+        if qkv_bias {
+            push("qkv_bias", qkv("bias", &[])?);
         }
+        if qk_norm {
+            push("norm_q", reorder(&theirs("self_attn.q_norm.weight", &[head])?, head, false));
+            push("norm_k", reorder(&theirs("self_attn.k_norm.weight", &[head])?, head, false));
+        }
+        let mut gate_up = |suffix: &str, columns: &[i64]| -> Result<Tensor, String> {
+            let shape = [&[shape.ffn], columns].concat();
+            let gate = theirs(&format!("mlp.gate_proj.{suffix}"), &shape)?;
+            Ok(Tensor::cat(&[gate, theirs(&format!("mlp.up_proj.{suffix}"), &shape)?], 0))
+        };
+        push("gate_up", gate_up("weight", &[d])?);
+        if mlp_bias {
+            push("gate_up_bias", gate_up("bias", &[])?);
+            push("down_bias", theirs("mlp.down_proj.bias", &[d])?);
+        }
+        if out_bias {
+            push("out_bias", theirs("self_attn.o_proj.bias", &[d])?);
+        }
+        push("out", theirs("self_attn.o_proj.weight", &[d, q_rows])?);
+        push("down", theirs("mlp.down_proj.weight", &[d, shape.ffn])?);
+        push("norm_attention", theirs("input_layernorm.weight", &[d])?);
+        push("norm_ffn", theirs("post_attention_layernorm.weight", &[d])?);
     }
     found.push(("norm".to_owned(), source.take(NORM, &[d])?));
     if !shape.tied {
         found.push(("head".to_owned(), source.take(HEAD, &[config.vocab, d])?));
-    } else if source.tensors.contains_key(HEAD) && !source.take(HEAD, &[config.vocab, d])?.equal(&table) {
+    } else if source.files.contains(HEAD) && !source.take(HEAD, &[config.vocab, d])?.equal(&table) {
         return Err(format!("`{HEAD}` differs from `{TABLE}`, but {CONFIG} sets tie_word_embeddings"));
     }
-    source.check_nothing_left()?;
+    source.check_nothing_left(config.architecture.family.class())?;
     let mut found: BTreeMap<String, Tensor> = found.into_iter().collect();
     if let Some(name) = frozen.iter().find(|name| !found.contains_key(*name)) {
         return Err(format!("the model has no parameter `{name}` that could be frozen"));
@@ -169,9 +230,7 @@ pub(super) fn import(
         trained.layout.entries.iter().try_for_each(|Entry { name, .. }| {
             let slot = trained.get(name).zip(found.remove(name));
             let (mut slot, tensor) = slot.ok_or_else(|| format!("no parameter `{name}`"))?;
-            if tensor.kind() != Kind::Float {
-                return Err(format!("`{name}` is {:?}; trained parameters are stored as F32", tensor.kind()));
-            }
+            // Trained parameters are f32, whatever the dtype of the file.
             slot.f_copy_(&tensor).map(drop).map_err(|error| error.to_string())
         })
     })?;
@@ -199,7 +258,7 @@ mod tests {
         let before = weights.trained.buffer.copy();
         let row = |tensor: &Tensor, index: i64| values(&tensor.get(index));
         for _ in 0..2 {
-            let tensors: HashMap<String, Tensor> = export(&weights).into_iter().collect();
+            let tensors: std::collections::HashMap<String, Tensor> = export(&weights).into_iter().collect();
             let table = &tensors["model.embed_tokens.weight"];
             let (own, shared) = (weights.get("embed.own").unwrap(), weights.get("embed.factors").unwrap());
             assert_eq!(row(table, 2), row(&own, 2));

@@ -77,21 +77,17 @@ pub fn read_tensors(path: &Path) -> Result<HashMap<String, Tensor>, ModelError> 
         SafeTensors::deserialize(&data).map_err(|error| fail(format!("not a safetensors file: {error}")))?;
     let mut tensors = HashMap::new();
     for (name, view) in file.tensors() {
-        let dtype = DTYPES.into_iter().find(|(known, _)| *known == view.dtype());
-        let (_, kind) = dtype.ok_or_else(|| {
-            fail(format!("`{name}` is {:?}; this program reads F32, BF16 and F16", view.dtype()))
-        })?;
-        let shape: Vec<i64> = view.shape().iter().map(|&size| size as i64).collect();
-        let tensor = if kind == Kind::Float {
-            let (chunks, _) = view.data().as_chunks::<4>();
-            let values: Vec<f32> = chunks.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect();
-            Tensor::from_slice(&values)
-        } else {
-            let (chunks, _) = view.data().as_chunks::<2>();
-            let values: Vec<i16> = chunks.iter().map(|chunk| i16::from_le_bytes(*chunk)).collect();
-            Tensor::from_slice(&values).view_dtype(kind)
-        };
-        tensors.insert(name, tensor.view(shape.as_slice()));
+        let tensor = decoded(&name, view.dtype(), view.shape(), view.data()).map_err(fail)?;
+        tensors.insert(name, tensor);
     }
     Ok(tensors)
+}
+
+/// Copies the bytes of a tensor.
+pub(super) fn decoded(name: &str, dtype: Dtype, shape: &[usize], data: &[u8]) -> Result<Tensor, String> {
+    let known = DTYPES.into_iter().find(|(known, _)| *known == dtype);
+    let (_, kind) =
+        known.ok_or_else(|| format!("`{name}` is {dtype:?}; this program reads F32, BF16 and F16"))?;
+    let shape: Vec<i64> = shape.iter().map(|&size| size as i64).collect();
+    Tensor::f_from_data_size(data, &shape, kind).map_err(|error| format!("`{name}`: {error}"))
 }

@@ -1,0 +1,133 @@
+//! Tensors of one or several safetensors files, read one at a time through a memory map.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use fs_err::File;
+use memmap2::Mmap;
+use safetensors::tensor::Metadata;
+use safetensors::{SafeTensorError, SafeTensors};
+use serde_json::Value;
+use tch::Tensor;
+
+use super::tensors::decoded;
+use crate::ModelError;
+
+/// File with the tensors of a model that is not split.
+pub const WEIGHTS: &str = "model.safetensors";
+/// File that names the shard of each tensor, in a model that is split.
+pub const INDEX: &str = "model.safetensors.index.json";
+
+/// One safetensors file.
+struct Shard {
+    path: PathBuf,
+    map: Mmap,
+    metadata: Metadata,
+    /// Offset of the first tensor.
+    start: usize,
+}
+
+fn fail(path: &Path, reason: impl ToString) -> ModelError {
+    ModelError::Checkpoint { path: path.display().to_string(), reason: reason.to_string() }
+}
+
+impl Shard {
+    #[allow(unsafe_code)]
+    fn open(path: PathBuf) -> Result<Self, ModelError> {
+        let file = File::open(&path).map_err(|error| fail(&path, error))?;
+        // SAFETY: the map is only read. A program that shortens the file meanwhile ends this one, as with every mapped file.
+        let map = unsafe { Mmap::map(file.file()) }.map_err(|error| fail(&path, error))?;
+        let (header, metadata) = SafeTensors::read_metadata(&map).map_err(|error| match error {
+            SafeTensorError::MetadataIncompleteBuffer | SafeTensorError::InvalidHeaderLength => fail(
+                &path,
+                "it does not have the size that its header describes: the file is incomplete; fetch it again",
+            ),
+            error => fail(&path, format!("not a safetensors file: {error}")),
+        })?;
+        let start = header + size_of::<u64>();
+        Ok(Self { path, map, metadata, start })
+    }
+}
+
+/// Tensors of a model that are not yet assigned to a parameter.
+pub(super) struct TensorFiles {
+    shards: Vec<Shard>,
+    /// Shard of each tensor.
+    of_tensor: BTreeMap<String, usize>,
+}
+
+impl TensorFiles {
+    /// Opens the tensors of a checkpoint directory: [`WEIGHTS`], or the shards that [`INDEX`] names.
+    pub(super) fn open(directory: &Path) -> Result<Self, ModelError> {
+        let index = directory.join(INDEX);
+        if !index.exists() || directory.join(WEIGHTS).exists() {
+            return Self::of(vec![Shard::open(directory.join(WEIGHTS))?]);
+        }
+        let text = fs_err::read_to_string(&index).map_err(|error| fail(&index, error))?;
+        let value: Value = serde_json::from_str(&text).map_err(|error| fail(&index, error))?;
+        let map = value.get("weight_map").and_then(Value::as_object);
+        let map = map.ok_or_else(|| fail(&index, "no object under `weight_map`"))?;
+        let mut names = BTreeSet::new();
+        for (tensor, shard) in map {
+            let shard = shard.as_str().filter(|name| Path::new(name).file_name() == Some(name.as_ref()));
+            names.insert(shard.ok_or_else(|| fail(&index, format!("`{tensor}` has no file name")))?);
+        }
+        let mut shards = Vec::new();
+        for name in names {
+            let path = directory.join(name);
+            if !path.exists() {
+                return Err(fail(
+                    &path,
+                    format!("this shard is missing, but {INDEX} names it; fetch it again"),
+                ));
+            }
+            shards.push(Shard::open(path)?);
+        }
+        let files = Self::of(shards)?;
+        match map.keys().find(|name| !files.of_tensor.contains_key(*name)) {
+            Some(name) => Err(fail(&index, format!("`{name}` is in none of the shards; fetch them again"))),
+            None => Ok(files),
+        }
+    }
+
+    fn of(shards: Vec<Shard>) -> Result<Self, ModelError> {
+        let mut of_tensor = BTreeMap::new();
+        for (at, shard) in shards.iter().enumerate() {
+            for name in shard.metadata.offset_keys() {
+                if let Some(other) = of_tensor.insert(name.clone(), at) {
+                    let other = shards[other].path.display();
+                    return Err(fail(
+                        &shard.path,
+                        format!("`{name}` is also in {other}; remove one of them"),
+                    ));
+                }
+            }
+        }
+        Ok(Self { shards, of_tensor })
+    }
+
+    /// Returns the path of the first file, for messages.
+    pub(super) fn path(&self) -> &Path {
+        self.shards.first().map_or(Path::new(WEIGHTS), |shard| &shard.path)
+    }
+
+    /// Whether a tensor of this name was not taken yet.
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.of_tensor.contains_key(name)
+    }
+
+    /// Copies a tensor out of its file; each can be taken once. None for an unknown name.
+    pub(super) fn take(&mut self, name: &str) -> Result<Option<Tensor>, String> {
+        let Some(shard) = self.of_tensor.remove(name).map(|at| &self.shards[at]) else { return Ok(None) };
+        let info = shard.metadata.info(name).ok_or_else(|| format!("no tensor `{name}`"))?;
+        let (from, to) = info.data_offsets;
+        let data = shard.map.get(shard.start + from..shard.start + to);
+        let data = data.ok_or_else(|| format!("`{name}` ends after the end of the file"))?;
+        decoded(name, info.dtype, &info.shape, data).map(Some)
+    }
+
+    /// Returns the names of the tensors that were not taken.
+    pub(super) fn left(&self) -> impl Iterator<Item = &str> {
+        self.of_tensor.keys().map(String::as_str)
+    }
+}
