@@ -13,6 +13,7 @@ mod fingerprint;
 mod libtorch;
 mod links;
 mod pip;
+mod pretrained;
 mod reference;
 mod run;
 mod scienceworld;

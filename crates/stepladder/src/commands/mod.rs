@@ -6,10 +6,12 @@ mod config;
 mod curves;
 mod data;
 mod demonstrate;
+mod download;
 mod env;
 mod evaluate;
 mod fetch;
 mod horizon;
+mod model;
 mod reference;
 mod study;
 mod train;
@@ -42,6 +44,7 @@ pub(crate) fn run(arguments: Cli) -> Result<()> {
         Command::Horizon(arguments) => horizon::run(&arguments),
         Command::Env { command } => env::run(command),
         Command::Data { command } => data::run(command),
+        Command::Model { command } => model::run(command),
         Command::Config { command } => config::run(command),
         Command::Reference { page } => reference::run(&page),
     }

