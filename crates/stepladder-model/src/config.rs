@@ -6,6 +6,7 @@ use stepladder_core::section::{Bound, Section};
 
 use crate::ModelError;
 use crate::architecture::Architecture;
+use crate::lora::Lora;
 
 section! {
     /// Shape of a model; the vocabulary comes from the tokenizer.
@@ -46,6 +47,9 @@ pub struct ModelConfig {
     /// Differences between model families.
     #[serde(default, skip_serializing_if = "Architecture::is_plain")]
     pub architecture: Architecture,
+    /// Adapters over the model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lora: Option<Lora>,
 }
 
 /// Training needs 16 bytes per parameter (value, gradient and two moments in f32), here 64 GB.
@@ -131,6 +135,7 @@ impl ModelConfig {
             tokens: None,
             factors: factors as i64,
             architecture: Architecture::default(),
+            lora: None,
         })
     }
 
@@ -157,7 +162,7 @@ impl ModelConfig {
         if !found.is_empty() {
             return Err(ModelError::Config(found.join("; ")));
         }
-        Ok(Self { shape, vocab, tokens: None, factors: 0, architecture })
+        Ok(Self { shape, vocab, tokens: None, factors: 0, architecture, lora: None })
     }
 
     /// Limits the logits to those of a tokenizer's ids, all below `tokens`.
@@ -173,6 +178,42 @@ impl ModelConfig {
             )));
         }
         Ok(Self { tokens: (count < self.vocab).then_some(count), ..self })
+    }
+
+    /// Adds adapters.
+    ///
+    /// # Errors
+    /// [`ModelError::Config`] with all violations, or if there are adapters already.
+    pub fn with_lora(self, lora: &Lora) -> Result<Self, ModelError> {
+        let mut found: Vec<String> = lora.violations().iter().map(ToString::to_string).collect();
+        found.extend(lora.conflicts());
+        if self.lora.is_some() {
+            found.push("the model has adapters already; merge them first".to_owned());
+        }
+        if !found.is_empty() {
+            return Err(ModelError::Config(found.join("; ")));
+        }
+        Ok(Self { lora: Some(lora.clone()), ..self })
+    }
+
+    /// Returns the number of rows of the matrix with this name in transformers.
+    pub(crate) fn rows_of(&self, module: &str) -> i64 {
+        let Shape { width, heads, kv_heads, ffn, .. } = self.shape;
+        match module {
+            "q_proj" => heads * self.head_dim(),
+            "k_proj" | "v_proj" => kv_heads * self.head_dim(),
+            "gate_proj" | "up_proj" => ffn,
+            _ => width,
+        }
+    }
+
+    /// Returns the number of columns of the matrix with this name in transformers.
+    pub(crate) fn columns_of(&self, module: &str) -> i64 {
+        match module {
+            "o_proj" => self.shape.heads * self.head_dim(),
+            "down_proj" => self.shape.ffn,
+            _ => self.shape.width,
+        }
     }
 
     /// Returns the width of one head.

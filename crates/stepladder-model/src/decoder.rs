@@ -17,7 +17,8 @@ use tch::{Device, Kind, TchError, Tensor};
 
 use crate::architecture::{Activation, Architecture, RotaryScaling};
 use crate::config::{ModelConfig, Shape};
-use crate::linear::Linear;
+use crate::linear::{Adapter, Linear};
+use crate::lora::{a_of, b_of};
 use crate::params::Layout;
 use crate::weights::Weights;
 
@@ -142,17 +143,41 @@ impl Frame {
         };
         let bias = |given: bool, name: String| given.then(|| find(&name).to_kind(dtype));
         let Architecture { qkv_bias, out_bias, mlp_bias, qk_norm, .. } = config.architecture;
+        // Adapters of the matrices that are fused into one.
+        let adapters = |layer: i64, modules: &[&str]| -> Vec<Adapter> {
+            let Some(lora) = &config.lora else { return Vec::new() };
+            if !modules.iter().any(|module| lora.adapts(module)) {
+                return Vec::new();
+            }
+            let factors = |module: &str| {
+                let a = find(&a_of(layer, module)).to_kind(dtype);
+                (a, (find(&b_of(layer, module)) * lora.scale()).to_kind(dtype))
+            };
+            let adapter = |module: &&str| Adapter {
+                rows: config.rows_of(module),
+                factors: lora.adapts(module).then(|| factors(module)),
+            };
+            modules.iter().map(adapter).collect()
+        };
         let blocks = (0..shape.layers)
             .map(|layer| {
                 let of = |name: &str| format!("layers.{layer}.{name}");
                 let normed = |name: &str, norm: &str| after_norm(&of(name), find(&of(name)), gain(&of(norm)));
                 let linear = |name: &str| Linear::new(find(&of(name)).to_kind(dtype));
                 Block {
-                    qkv: normed("qkv", "norm_attention").with_bias(bias(qkv_bias, of("qkv_bias"))),
+                    qkv: normed("qkv", "norm_attention")
+                        .with_bias(bias(qkv_bias, of("qkv_bias")))
+                        .with_adapters(adapters(layer, &["q_proj", "k_proj", "v_proj"])),
                     qk_gains: qk_norm.then(|| (gain(&of("norm_q")), gain(&of("norm_k")))),
-                    out: linear("out").with_bias(bias(out_bias, of("out_bias"))),
-                    gate_up: normed("gate_up", "norm_ffn").with_bias(bias(mlp_bias, of("gate_up_bias"))),
-                    down: linear("down").with_bias(bias(mlp_bias, of("down_bias"))),
+                    out: linear("out")
+                        .with_bias(bias(out_bias, of("out_bias")))
+                        .with_adapters(adapters(layer, &["o_proj"])),
+                    gate_up: normed("gate_up", "norm_ffn")
+                        .with_bias(bias(mlp_bias, of("gate_up_bias")))
+                        .with_adapters(adapters(layer, &["gate_proj", "up_proj"])),
+                    down: linear("down")
+                        .with_bias(bias(mlp_bias, of("down_bias")))
+                        .with_adapters(adapters(layer, &["down_proj"])),
                 }
             })
             .collect();

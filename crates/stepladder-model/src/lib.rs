@@ -5,6 +5,7 @@
 //! * [`architecture`]: differences between model families; [`decoder`]: the forward pass; [`cache`]: generation with a KV cache
 //! * `plain`: conversion to the matrices of `stepladder-cpu`, and gradients back ([`Decoder::plain`], [`Decoder::pull_back`])
 //! * [`engine`]: choice between `stepladder-cpu` and libtorch; [`source`]: generators for changing weights
+//! * [`lora`]: low-rank adapters
 //! * [`checkpoint`]: Hugging Face directories (docs/design.md D6)
 //! * [`gguf`]: GGUF files as Hugging Face directories
 //! * [`device`]: CPU or CUDA; [`failure`]: panics and libtorch errors as messages
@@ -24,6 +25,7 @@ pub mod families;
 mod fingerprint;
 pub mod gguf;
 mod linear;
+pub mod lora;
 #[cfg(target_arch = "x86_64")]
 mod mkl;
 mod parameters;
@@ -38,6 +40,7 @@ pub use config::{ModelConfig, Shape};
 pub use decoder::{Decoder, Frame};
 pub use factors::Factors;
 pub use fingerprint::fingerprint;
+pub use lora::Lora;
 pub use params::{Layout, Params};
 pub use source::{GeneratorSource, LocalSource};
 pub use tch::{Device, Kind};

@@ -6,7 +6,15 @@ use tch::{Kind, TchError, Tensor};
 /// call, which costs as much as such a product (docs/benchmarks.md).
 const FEW: i64 = 200;
 
-/// Linear layer y = (x ⊙ gain) Wᵀ + b.
+/// Low-rank adapter of consecutive rows of a matrix: s · B A.
+pub(crate) struct Adapter {
+    /// Rows of the matrix that it adapts.
+    pub(crate) rows: i64,
+    /// A `[rank, in]` and B `[rows, rank]`, B times the scale; none where these rows have no adapter.
+    pub(crate) factors: Option<(Tensor, Tensor)>,
+}
+
+/// Linear layer y = z Wᵀ + b + s · z Aᵀ Bᵀ with z = x ⊙ gain.
 pub(crate) struct Linear {
     /// `[out, in]`
     weight: Tensor,
@@ -14,6 +22,8 @@ pub(crate) struct Linear {
     gain: Option<Tensor>,
     /// `[out]`
     bias: Option<Tensor>,
+    /// Adapters of all rows in order; empty without any.
+    adapters: Vec<Adapter>,
     /// `[in, out]`, contiguous; only in decoders without gradients.
     transposed: Option<Tensor>,
 }
@@ -21,7 +31,7 @@ pub(crate) struct Linear {
 impl Linear {
     /// Creates a layer from its matrix `[out, in]`.
     pub(crate) fn new(weight: Tensor) -> Self {
-        Self { weight, gain: None, bias: None, transposed: None }
+        Self { weight, gain: None, bias: None, adapters: Vec::new(), transposed: None }
     }
 
     /// Adds the gain of the norm before this layer, in f32.
@@ -34,18 +44,33 @@ impl Linear {
         Self { bias, ..self }
     }
 
-    /// Returns the matrix that applies to vectors before the gain: `[out, in]`.
+    /// Adds adapters, which together cover all rows.
+    pub(crate) fn with_adapters(self, adapters: Vec<Adapter>) -> Self {
+        Self { adapters, ..self }
+    }
+
+    /// Returns the matrix that applies to vectors before the gain, adapters included: `[out, in]`.
     ///
     /// # Errors
     /// From libtorch: out of memory.
     pub(crate) fn effective(&self) -> Result<Tensor, TchError> {
+        let mut weight = self.weight.shallow_clone();
+        if !self.adapters.is_empty() {
+            let columns = weight.size()[1];
+            let delta = |Adapter { rows, factors }: &Adapter| match factors {
+                Some((a, b)) => b.f_matmul(a),
+                None => Tensor::f_zeros([*rows, columns], (weight.kind(), weight.device())),
+            };
+            let deltas = self.adapters.iter().map(delta).collect::<Result<Vec<_>, _>>()?;
+            weight = weight.f_add(&Tensor::f_cat(&deltas, 0)?)?;
+        }
         match &self.gain {
-            None => Ok(self.weight.shallow_clone()),
-            Some(gain) => self.weight.f_to_kind(Kind::Float)?.f_mul(gain),
+            None => Ok(weight),
+            Some(gain) => weight.f_to_kind(Kind::Float)?.f_mul(gain),
         }
     }
 
-    /// Divides all outputs by `divisor`; only for layers without a bias.
+    /// Divides all outputs by `divisor`; only for layers without bias and adapters.
     pub(crate) fn divided(self, divisor: f64) -> Self {
         match self.gain {
             None => Self::new(&self.weight / divisor),
@@ -53,7 +78,7 @@ impl Linear {
         }
     }
 
-    /// Returns a layer with the first `rows` outputs only.
+    /// Returns a layer with the first `rows` outputs only; only for layers without bias and adapters.
     pub(crate) fn first_rows(self, rows: i64) -> Self {
         Self { weight: self.weight.narrow(0, 0, rows), ..self }
     }
@@ -76,9 +101,29 @@ impl Linear {
             }
             _ => x.f_linear(&self.weight, None::<Tensor>)?,
         };
-        match &self.bias {
-            None => Ok(y),
-            Some(bias) => y.f_add(bias),
+        let y = match &self.bias {
+            None => y,
+            Some(bias) => y.f_add(bias)?,
+        };
+        if self.adapters.is_empty() {
+            return Ok(y);
         }
+        y.f_add(&self.adapted(x)?)
+    }
+
+    /// Computes the sum of the adapters' outputs: `[…, in]` → `[…, out]`
+    fn adapted(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        let output = |Adapter { rows, factors }: &Adapter| match factors {
+            Some((a, b)) => x.f_linear(a, None::<Tensor>)?.f_linear(b, None::<Tensor>),
+            None => {
+                let mut size = x.size();
+                if let Some(last) = size.last_mut() {
+                    *last = *rows;
+                }
+                Tensor::f_zeros(size, (x.kind(), x.device()))
+            }
+        };
+        let outputs = self.adapters.iter().map(output).collect::<Result<Vec<_>, _>>()?;
+        Tensor::f_cat(&outputs, -1)
     }
 }

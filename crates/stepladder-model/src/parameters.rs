@@ -1,6 +1,7 @@
 //! Parameters of a decoder: names, shapes and initial values.
 
 use crate::config::ModelConfig;
+use crate::lora::MODULES;
 use crate::params::{Init, Parameter};
 
 impl ModelConfig {
@@ -43,6 +44,15 @@ impl ModelConfig {
             push("norm_ffn", &[d], gain);
             push("gate_up", &[2 * shape.ffn, d], plain);
             push("down", &[d, shape.ffn], residual);
+            if let Some(lora) = &self.lora {
+                for module in MODULES.iter().filter(|module| lora.adapts(module.name)) {
+                    let (out, width) = (self.rows_of(module.name), self.columns_of(module.name));
+                    // As PEFT: A is uniform with the variance of a linear layer, B is zero.
+                    let bound = Init::Uniform(1.0 / (width as f64).sqrt());
+                    push(&format!("{}.lora_a", module.name), &[lora.rank, width], bound);
+                    push(&format!("{}.lora_b", module.name), &[out, lora.rank], Init::Zero);
+                }
+            }
             if architecture.mlp_bias {
                 push("gate_up_bias", &[2 * shape.ffn], Init::Zero);
                 push("down_bias", &[d], Init::Zero);

@@ -18,6 +18,8 @@ pub enum Init {
     Zero,
     /// Normal with mean 0 and this standard deviation.
     Normal(f64),
+    /// Uniform between this bound and its negative.
+    Uniform(f64),
 }
 
 /// One parameter of an architecture.
@@ -121,14 +123,27 @@ pub struct Params {
 impl Params {
     /// Initialises all parameters from the run's `init` stream; bit-equal on every machine (docs/design.md D2).
     pub fn init(config: &ModelConfig, seed: u64, device: Device) -> Self {
-        let parameters = config.parameters();
+        Self::drawn(config, config.parameters(), (seed, "init"), device)
+    }
+
+    /// Initialises these parameters of a model from a stream of the run.
+    pub(crate) fn drawn(
+        config: &ModelConfig,
+        parameters: Vec<Parameter>,
+        (seed, name): (u64, &str),
+        device: Device,
+    ) -> Self {
         let layout = Layout::of(config, parameters.iter().cloned());
         let mut values = Vec::with_capacity(layout.total() as usize);
         for (index, (entry, parameter)) in layout.entries.iter().zip(&parameters).enumerate() {
-            let mut rng = stream(seed, "init", &[index as u64]);
+            let mut rng = stream(seed, name, &[index as u64]);
             match parameter.init {
                 Init::One => values.extend(std::iter::repeat_n(1.0f32, entry.len() as usize)),
                 Init::Zero => values.extend(std::iter::repeat_n(0.0f32, entry.len() as usize)),
+                Init::Uniform(bound) => {
+                    values
+                        .extend((0..entry.len()).map(|_| ((2.0 * rng.random::<f64>() - 1.0) * bound) as f32));
+                }
                 Init::Normal(deviation) => {
                     // Box-Muller transform; both values of each pair are used.
                     let mut left = entry.len() as usize;

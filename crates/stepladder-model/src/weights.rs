@@ -7,6 +7,7 @@ use tch::{Device, Kind, Tensor};
 use crate::ModelError;
 use crate::config::ModelConfig;
 use crate::factors::Factors;
+use crate::lora::{Lora, a_of, b_of};
 use crate::params::{Layout, Params};
 
 /// All parameters of a model (docs/design.md D14).
@@ -101,6 +102,74 @@ impl Weights {
             .collect();
         let buffer = if values.is_empty() { trained.buffer.narrow(0, 0, 0) } else { Tensor::cat(&values, 0) };
         Ok(Self { factors, ..Self::new(Params { layout, buffer }, frozen)? })
+    }
+
+    /// Freezes all parameters and adds adapters, which start as zero and are trained; their A matrices come from the run's
+    /// `lora` stream. Frozen parameters keep their dtype and are shared, not copied, where they were frozen before.
+    ///
+    /// # Errors
+    /// [`ModelError::Config`] if the adapters are impossible, or if the model has adapters already.
+    pub fn with_lora(&self, lora: &Lora, seed: u64) -> Result<Self, ModelError> {
+        let config = self.config().clone().with_lora(lora)?;
+        let adapters = config.parameters().into_iter().filter(|each| self.get(&each.name).is_none());
+        let trained = Params::drawn(&config, adapters.collect(), (seed, "lora"), self.device());
+        self.with_adapters(trained)
+    }
+
+    /// Combines this model, all of it frozen, with the adapters `trained`.
+    pub(crate) fn with_adapters(&self, trained: Params) -> Result<Self, ModelError> {
+        let own = self.config().parameters().into_iter();
+        let frozen = own.filter_map(|each| self.get(&each.name).map(|tensor| (each.name, tensor.detach())));
+        let adapted = Self::new(trained, frozen.collect())?;
+        Ok(Self { factors: self.factors.clone(), ..adapted })
+    }
+
+    /// Returns the model with the adapters added to its matrices, all of it frozen; a model without adapters as it is.
+    ///
+    /// # Errors
+    /// From libtorch: out of memory.
+    pub fn merged(&self) -> Result<Self, ModelError> {
+        let Some(lora) = &self.config().lora else {
+            return self.with_adapters(Params::zeros(Layout::of(self.config(), []), self.device()));
+        };
+        let base = ModelConfig { lora: None, ..self.config().clone() };
+        let fused: [(&str, &[&str]); 4] = [
+            ("qkv", &["q_proj", "k_proj", "v_proj"]),
+            ("out", &["o_proj"]),
+            ("gate_up", &["gate_proj", "up_proj"]),
+            ("down", &["down_proj"]),
+        ];
+        let mut frozen = BTreeMap::new();
+        tch::no_grad(|| -> Result<(), ModelError> {
+            for parameter in base.parameters() {
+                let Some(tensor) = self.get(&parameter.name) else { continue };
+                let place = parameter.name.strip_prefix("layers.").and_then(|rest| rest.split_once('.'));
+                let found = place.and_then(|(layer, name)| {
+                    fused.iter().find(|(fused, _)| *fused == name).map(|(_, modules)| (layer, *modules))
+                });
+                let mut sum = tensor.shallow_clone();
+                if let Some((layer, modules)) = found {
+                    let layer = layer.parse().unwrap_or_default();
+                    let mut from = 0;
+                    for module in modules {
+                        let (a, b) = (self.get(&a_of(layer, module)), self.get(&b_of(layer, module)));
+                        let rows = base.rows_of(module);
+                        if let Some((a, b)) = a.zip(b) {
+                            let delta = (b.f_mul_scalar(lora.scale())?).f_matmul(&a)?;
+                            let before = sum.f_narrow(0, 0, from)?;
+                            let own = sum.f_narrow(0, from, rows)?.f_to_kind(Kind::Float)?.f_add(&delta)?;
+                            let after = sum.f_narrow(0, from + rows, sum.size()[0] - from - rows)?;
+                            sum = Tensor::f_cat(&[before, own.f_to_kind(tensor.kind())?, after], 0)?;
+                        }
+                        from += rows;
+                    }
+                }
+                frozen.insert(parameter.name, sum);
+            }
+            Ok(())
+        })?;
+        let merged = Self::new(Params::zeros(Layout::of(&base, []), self.device()), frozen)?;
+        Ok(Self { factors: self.factors.clone(), ..merged })
     }
 
     /// Limits the logits to those of a tokenizer's ids ([`ModelConfig::with_tokens`]).

@@ -61,7 +61,7 @@ impl TensorFiles {
     pub(super) fn open(directory: &Path) -> Result<Self, ModelError> {
         let index = directory.join(INDEX);
         if !index.exists() || directory.join(WEIGHTS).exists() {
-            return Self::of(vec![Shard::open(directory.join(WEIGHTS))?]);
+            return Self::open_file(directory.join(WEIGHTS));
         }
         let text = fs_err::read_to_string(&index).map_err(|error| fail(&index, error))?;
         let value: Value = serde_json::from_str(&text).map_err(|error| fail(&index, error))?;
@@ -88,6 +88,11 @@ impl TensorFiles {
             Some(name) => Err(fail(&index, format!("`{name}` is in none of the shards; fetch them again"))),
             None => Ok(files),
         }
+    }
+
+    /// Opens one file.
+    pub(super) fn open_file(path: PathBuf) -> Result<Self, ModelError> {
+        Self::of(vec![Shard::open(path)?])
     }
 
     fn of(shards: Vec<Shard>) -> Result<Self, ModelError> {

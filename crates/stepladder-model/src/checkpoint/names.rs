@@ -30,7 +30,7 @@ pub struct Embeddings<'a> {
 
 /// Reorders the rows of a query or key matrix or bias, or the gains of a head. Here, rotary pairs are neighbours
 /// (2i, 2i+1); in transformers they are half a head apart (i, i + hd/2). `to_theirs` selects the direction.
-fn reorder(rows: &Tensor, head: i64, to_theirs: bool) -> Tensor {
+pub(super) fn reorder(rows: &Tensor, head: i64, to_theirs: bool) -> Tensor {
     let sizes = rows.size();
     let split = if to_theirs { [-1, head / 2, 2] } else { [-1, 2, head / 2] };
     let split: Vec<i64> = split.into_iter().chain(sizes.get(1).copied()).collect();
