@@ -7,6 +7,7 @@
 //! * [`engine`]: choice between `stepladder-cpu` and libtorch; [`source`]: generators for changing weights
 //! * [`lora`]: low-rank adapters
 //! * [`checkpoint`]: Hugging Face directories (docs/design.md D6)
+//! * [`footprint`]: memory that a model needs
 //! * [`gguf`]: GGUF files as Hugging Face directories
 //! * [`device`]: CPU or CUDA; [`failure`]: panics and libtorch errors as messages
 
@@ -23,6 +24,7 @@ pub mod factors;
 pub mod failure;
 pub mod families;
 mod fingerprint;
+pub mod footprint;
 pub mod gguf;
 mod linear;
 pub mod lora;

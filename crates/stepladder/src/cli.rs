@@ -124,7 +124,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: DataCommand,
     },
-    /// Pretrained models: get, list
+    /// Pretrained models: get, list, show, check
     #[command(after_help = "Example:\n  stepladder model list")]
     Model {
         /// Subcommand.
@@ -529,6 +529,18 @@ pub(crate) enum ModelCommand {
     List {
         #[command(flatten)]
         data: DataRoot,
+    },
+    /// Print architecture, parameters, dtype, vocabulary, context, files and the memory that a model needs
+    #[command(after_help = "Example:\n  stepladder model show ~/data/models/smollm2-135m-instruct")]
+    Show {
+        /// Hugging Face directory
+        directory: PathBuf,
+    },
+    /// Load weights and tokenizer, and print what `show` prints
+    #[command(after_help = "Example:\n  stepladder model check ~/data/models/smollm2-135m-instruct")]
+    Check {
+        /// Hugging Face directory
+        directory: PathBuf,
     },
 }
 

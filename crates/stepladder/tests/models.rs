@@ -99,7 +99,11 @@ fn a_fetch_that_fails_is_one_sentence_and_leaves_nothing() {
         "{}",
         outcome.err
     );
-    assert!(outcome.err.contains("onnection refused") && !outcome.err.contains("secret"), "{}", outcome.err);
+    assert!(
+        outcome.err.to_lowercase().contains("connection refused") && !outcome.err.contains("secret"),
+        "{}",
+        outcome.err
+    );
 }
 
 #[test]
@@ -148,5 +152,48 @@ fn a_model_that_is_present_is_not_fetched_again() {
     assert!(
         ok(temporary.path(), &["model", "list", "--data", root])
             .contains(&format!("{NAME}: present, 542 MB\n"))
+    );
+}
+
+#[test]
+fn a_model_is_shown_and_checked() {
+    let Some(root) = data_root("models/smollm2-135m-instruct/tokenizer_config.json") else { return };
+    let temporary = folder();
+    let folder = temporary.path();
+    let model = root.join("models").join(NAME);
+    let said = ok(folder, &["model", "show", model.to_str().unwrap()]);
+    let lines = [
+        "architecture: LlamaForCausalLM, 30 layers of width 576, 9 heads of 64 over 3, tied head\n",
+        "parameters:   134,515,008\n",
+        "dtype:        F32\n",
+        "vocabulary:   49,152\n",
+        "context:      8,192 tokens\n",
+        "files:        config.json, generation_config.json, model.safetensors, tokenizer.json, tokenizer_config.json; 542 MB\n",
+        "  inference:     916 MB (",
+    ];
+    for line in lines {
+        assert!(said.contains(line), "{line}{said}");
+    }
+    let checked = ok(folder, &["model", "check", model.to_str().unwrap()]);
+    assert_eq!(checked, said + "weights and tokenizer load: the model can be used\n");
+
+    let broken = folder.join("broken");
+    fs_err::create_dir(&broken).unwrap();
+    let arguments = ["model", "show", "broken"];
+    assert!(common::run(folder, &arguments).err.starts_with("error: broken/config.json: "));
+    for file in ["config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json"] {
+        fs_err::copy(model.join(file), broken.join(file)).unwrap();
+    }
+    let outcome = common::run(folder, &arguments);
+    assert!(
+        outcome.code == Some(1) && outcome.err.starts_with("error: broken/model.safetensors: "),
+        "{outcome:?}"
+    );
+    let weights = fs_err::read(model.join("model.safetensors")).unwrap();
+    fs_err::write(broken.join("model.safetensors"), &weights[..weights.len() - 1]).unwrap();
+    let outcome = common::run(folder, &["model", "check", "broken"]);
+    assert!(
+        outcome.code == Some(1) && outcome.err.contains("the file is incomplete; fetch it again"),
+        "{outcome:?}"
     );
 }

@@ -116,6 +116,18 @@ impl TensorFiles {
         self.shards.first().map_or(Path::new(WEIGHTS), |shard| &shard.path)
     }
 
+    /// Returns the bytes of all tensors by dtype.
+    pub(super) fn sizes(&self) -> BTreeMap<String, u64> {
+        let mut sizes = BTreeMap::new();
+        for (name, at) in &self.of_tensor {
+            if let Some(info) = self.shards[*at].metadata.info(name) {
+                let (from, to) = info.data_offsets;
+                *sizes.entry(info.dtype.to_string()).or_default() += (to - from) as u64;
+            }
+        }
+        sizes
+    }
+
     /// Whether a tensor of this name was not taken yet.
     pub(super) fn contains(&self, name: &str) -> bool {
         self.of_tensor.contains_key(name)

@@ -13,7 +13,7 @@ mod files;
 mod names;
 mod tensors;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::Value;
@@ -89,6 +89,14 @@ pub fn read_config(directory: &Path) -> Result<ModelConfig, ModelError> {
     let text = fs_err::read_to_string(&path).map_err(|error| fail(error.to_string()))?;
     let value: Value = serde_json::from_str(&text).map_err(|error| fail(error.to_string()))?;
     families::read(&value).map_err(fail)
+}
+
+/// Returns the bytes of the tensors of a checkpoint directory by dtype. Reads no tensor.
+///
+/// # Errors
+/// [`ModelError::Checkpoint`] for a missing or incomplete file.
+pub fn sizes(directory: &Path) -> Result<BTreeMap<String, u64>, ModelError> {
+    Ok(TensorFiles::open(directory)?.sizes())
 }
 
 fn load_with(

@@ -1,7 +1,8 @@
-//! `model get|list`: pretrained models in the data root.
+//! `model get|list|show|check`: pretrained models.
 
 mod get;
 mod index;
+mod show;
 
 use std::path::{Path, PathBuf};
 
@@ -74,6 +75,8 @@ pub(super) fn run(command: ModelCommand) -> Result<()> {
             list(data.as_deref());
             Ok(())
         }
+        ModelCommand::Show { directory } => show::show(&directory),
+        ModelCommand::Check { directory } => show::check(&directory),
     }
 }
 
