@@ -299,3 +299,43 @@ impl Keys<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn scaling_of_rotary_frequencies_is_translated_or_refused() {
+        let scaling = |entries: &[(&'static str, Value<'static>)]| {
+            let file = Gguf { metadata: entries.iter().copied().collect(), tensors: BTreeMap::new() };
+            Keys { file: &file, prefix: "llama" }.scaling(10_000.0, 64)
+        };
+        let kind = |kind| ("llama.rope.scaling.type", Value::Text(kind));
+        let factor = ("llama.rope.scaling.factor", Value::F32(2.5));
+        let original = ("llama.rope.scaling.original_context_length", Value::Unsigned(4096));
+        assert_eq!(scaling(&[]).unwrap(), json!({ "rope_type": "default" }));
+        assert_eq!(scaling(&[kind("none")]).unwrap(), json!({ "rope_type": "default" }));
+        let linear = json!({ "rope_type": "linear", "factor": 2.5 });
+        assert_eq!(scaling(&[kind("linear"), factor]).unwrap(), linear);
+        assert_eq!(scaling(&[("llama.rope.scale_linear", Value::F32(2.5))]).unwrap(), linear);
+        assert_eq!(
+            scaling(&[kind("yarn"), factor, original]).unwrap(),
+            json!({ "rope_type": "yarn", "factor": 2.5, "original_max_position_embeddings": 4096 })
+        );
+        let refused = [
+            (vec![kind("longrope"), factor], "`llama.rope.scaling.type` is longrope"),
+            (vec![kind("linear")], "`llama.rope.scaling.type` is linear"),
+            (
+                vec![kind("yarn"), factor],
+                "no whole number under `llama.rope.scaling.original_context_length`",
+            ),
+            (vec![("llama.rope.scaling.factor", Value::F32(-1.0))], "must be a number above 0"),
+        ];
+        for (entries, message) in refused {
+            let error = scaling(&entries).unwrap_err();
+            assert!(error.contains(message), "{error}");
+        }
+    }
+}

@@ -55,3 +55,40 @@ fn divisor(frequency: f64, factor: f64) -> f64 {
     let smooth = (ORIGINAL / wavelength - LOW) / (HIGH - LOW);
     1.0 / ((1.0 - smooth) / factor + smooth)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::blocks::Kind;
+    use super::*;
+
+    /// Divisors of a head of 128 and base 500000, by transformers' `_compute_llama3_parameters`.
+    fn divisors(factor: f64) -> Vec<u8> {
+        let of = |pair: i32| {
+            let frequency = 1.0 / 500_000f64.powf(f64::from(2 * pair) / 128.0);
+            let turns = 8192.0 * frequency / std::f64::consts::TAU;
+            let smooth = ((turns - 1.0) / 3.0).clamp(0.0, 1.0);
+            frequency / ((1.0 - smooth) * frequency / factor + smooth * frequency)
+        };
+        (0..64).flat_map(|pair| (of(pair) as f32).to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn the_scaling_of_llama_3_is_recovered_from_its_divisors_and_no_other() {
+        let mut data = divisors(32.0);
+        let read = |data: &[u8]| llama3(&Tensor { kind: Kind::F32, shape: vec![64], data }, 500_000.0, 128);
+        let found = read(&data).unwrap();
+        assert_eq!(
+            found,
+            json!({
+                "rope_type": "llama3",
+                "factor": 32.0,
+                "low_freq_factor": 1.0,
+                "high_freq_factor": 4.0,
+                "original_max_position_embeddings": 8192,
+            })
+        );
+        data[..4].copy_from_slice(&2f32.to_le_bytes());
+        assert!(read(&data).unwrap_err().contains("are not those of Llama 3"));
+        assert!(read(&data[4..]).is_err());
+    }
+}
