@@ -25,9 +25,39 @@ pub trait Codec: Send + Sync {
         false
     }
 
+    /// Sentences about the environment for prompts in natural language.
+    fn briefing(&self) -> Briefing {
+        Briefing::default()
+    }
+
+    /// Shorter wording of a context for prompts in natural language; [`Briefing::legend`] explains it. It loses nothing that
+    /// an action may name.
+    fn outline(&self, context: &str) -> String {
+        context.to_owned()
+    }
+
     /// Words that texts may contain although no demonstration does; their embeddings come from their factors.
     fn words(&self) -> Vec<String> {
         Vec::new()
+    }
+}
+
+/// Description of an environment for a language model. A change needs another [`Codec::id`] or another version of the style.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Briefing {
+    /// A sentence that says where the model acts.
+    pub scene: &'static str,
+    /// A sentence that lists the actions, or nothing.
+    pub actions: &'static str,
+    /// Name of the context in prompts.
+    pub context: &'static str,
+    /// A sentence that explains the notation of contexts, or nothing.
+    pub legend: &'static str,
+}
+
+impl Default for Briefing {
+    fn default() -> Self {
+        Self { scene: "You act in a text environment.", actions: "", context: "Scene", legend: "" }
     }
 }
 

@@ -7,7 +7,8 @@
 //! ```
 //! Samples and transitions replay the trace ([`stepladder_agent::replay`]), so no module here builds a prompt.
 //! [`encoder`] converts prompts and replies to token ids, [`words`] does so for small models; [`pretrained`] holds the tokenizers
-//! and chat templates of pretrained models; [`encoders`] opens the encoder of a checkpoint; [`fit`] shortens prompts that
+//! and chat templates of pretrained models, [`instruct`] writes prompts for them; [`encoders`] opens the encoder of a checkpoint;
+//! [`fit`] shortens prompts that
 //! exceed the context window.
 
 #![warn(clippy::print_stderr)] // Panics where standard error is closed.
@@ -20,6 +21,7 @@ pub mod divide;
 pub mod encoder;
 pub mod encoders;
 pub mod fit;
+pub mod instruct;
 pub mod level;
 pub mod mixing;
 pub mod offline;
@@ -35,6 +37,7 @@ pub mod words;
 pub use batch::Batch;
 pub use compact::Compact;
 pub use encoder::{Budgets, PromptEncoder, Rendered};
+pub use instruct::Instruct;
 pub use level::{Level, PerLevel};
 pub use offline::OfflineRow;
 pub use offline_batch::OfflineBatch;

@@ -14,7 +14,7 @@
 //! ```
 
 use stepladder_core::Codec;
-use stepladder_core::codec::unescape;
+use stepladder_core::codec::{Briefing, unescape};
 
 use crate::board::{Board, Tile};
 use crate::plan::{Place, Push};
@@ -40,6 +40,15 @@ pub struct SokobanCodec;
 impl Codec for SokobanCodec {
     fn id(&self) -> &'static str {
         "sokoban/2"
+    }
+
+    fn briefing(&self) -> Briefing {
+        Briefing {
+            scene: "You solve a Sokoban puzzle; boxes can be pushed, not pulled.",
+            actions: "Moves: up, down, left, right. Positions are (row,column), counted from 0 at the top left.",
+            context: "Board",
+            legend: "In boards # is a wall, _ floor, O a target, X a box, √ a box on a target, P you, S you on a target.",
+        }
     }
 
     fn encode(&self, text: &str) -> String {

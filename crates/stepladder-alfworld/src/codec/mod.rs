@@ -17,7 +17,7 @@ mod template;
 mod word;
 
 use stepladder_core::Codec;
-use stepladder_core::codec::unescape;
+use stepladder_core::codec::{Briefing, unescape};
 
 use crate::view::Entity;
 use crate::view::entity::take_kind;
@@ -59,6 +59,32 @@ impl Codec for AlfworldCodec {
             }
             None => Vec::new(),
         }
+    }
+
+    fn briefing(&self) -> Briefing {
+        Briefing {
+            scene: "You do household chores with typed commands.",
+            actions: "Commands: go to PLACE, open PLACE, close PLACE, take THING from PLACE, move THING to PLACE, \
+                      clean THING with PLACE, heat THING with PLACE, cool THING with PLACE, use THING, examine THING, \
+                      inventory, look. Things and places have a kind and a number, for example mug 2.",
+            context: "Room",
+            legend: "The room line gives the highest number of each kind of place: shelf 3 means shelf 1, shelf 2 and \
+                     shelf 3.",
+        }
+    }
+
+    /// `You are in the middle of a room. Looking …, you see a drawer 2, a drawer 1, and a bed 1.` becomes
+    /// `drawer 2, bed 1`; a text of any other form, or a room in which a number is missing, stays as it is.
+    fn outline(&self, context: &str) -> String {
+        let compact = self.encode(context);
+        let count = |word| match Word::parse(word) {
+            Some(Word::Count(entity)) => Some(format!("{} {}", entity.kind, entity.number)),
+            _ => None,
+        };
+        let counts: Option<Vec<String>> = compact.split_whitespace().map(count).collect();
+        counts
+            .filter(|counts| !counts.is_empty())
+            .map_or_else(|| context.to_owned(), |counts| counts.join(", "))
     }
 }
 
@@ -137,6 +163,18 @@ fn bare(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_room_is_outlined_by_its_counts() {
+        let room =
+            |list| format!("You are in the middle of a room. Looking quickly around you, you see {list}.");
+        let whole = room("a drawer 2, a drawer 1, and a bed 1");
+        assert_eq!(AlfworldCodec.outline(&whole), "drawer 2, bed 1");
+        for text in [room("a drawer 3, a drawer 1, and a bed 1"), "drawer 2, bed 1".to_owned(), String::new()]
+        {
+            assert_eq!(AlfworldCodec.outline(&text), text);
+        }
+    }
 
     fn check(text: &str, compact: &str) {
         assert_eq!(AlfworldCodec.encode(text), compact);

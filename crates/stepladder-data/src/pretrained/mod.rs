@@ -314,11 +314,14 @@ impl PretrainedTokenizer {
         self.vocab
     }
 
-    /// Returns the tokenizer's files and its end tokens as bytes.
+    /// Returns the directory from which the tokenizer was loaded.
+    pub fn directory(&self) -> &Path {
+        &self.files.directory
+    }
+
+    /// Returns the tokenizer's files as bytes, without `generation_config.json`.
     pub fn contents(&self) -> Vec<u8> {
-        let mut bytes = self.files.contents();
-        bytes.extend(self.ends.iter().flat_map(|end| end.to_le_bytes()));
-        bytes
+        self.files.contents()
     }
 
     /// Writes the tokenizer's files byte for byte as they were loaded. `generation_config.json` belongs to the model.

@@ -34,6 +34,7 @@ mod thing;
 mod word;
 
 use stepladder_core::Codec;
+use stepladder_core::codec::Briefing;
 
 use forms::FORMS;
 use lexicon::LEXICON;
@@ -49,6 +50,19 @@ pub struct ScienceWorldCodec;
 impl Codec for ScienceWorldCodec {
     fn id(&self) -> &'static str {
         "scienceworld/2"
+    }
+
+    fn briefing(&self) -> Briefing {
+        Briefing {
+            scene: "You do science experiments in a house with typed commands.",
+            actions: "Commands: go to ROOM, open THING, close THING, pick up THING, put down THING, move THING to PLACE, \
+                      pour THING into PLACE, dunk THING into PLACE, mix CONTAINER, activate THING, deactivate THING, \
+                      use THING on THING, connect THING to THING, disconnect THING, read THING, eat THING, \
+                      examine THING, look at THING, look in THING, focus on THING, look around, inventory, wait. A question \
+                      with numbered choices is answered with a number.",
+            context: "Scene",
+            legend: "",
+        }
     }
 
     fn encode(&self, text: &str) -> String {

@@ -1,0 +1,177 @@
+//! The prompt style of pretrained models (docs/design.md D14): plain sentences and native texts, as plain text or as a dialogue
+//! in the model's chat template. The instruction is the system message; a template without system messages has it at the
+//! beginning of the user's message.
+
+mod prompt;
+mod read;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use stepladder_core::{Codec, Query, Role};
+
+use crate::encoder::{Budgets, EncoderError, PromptEncoder, Rendered};
+use crate::pretrained::{Author, Message, PretrainedTokenizer};
+use prompt::Prompt;
+
+stepladder_core::choices! {
+    /// Form of prompts in natural language.
+    pub enum Form {
+        /// Plain text that ends with the label of the reply.
+        Plain = "plain",
+        /// Dialogue in the model's chat template.
+        Chat = "chat",
+    }
+}
+
+/// A reply of one word, with which a chat template is examined.
+const SAMPLE: &str = "ok";
+
+/// Encoder of prompts in natural language with the tokenizer of a pretrained model.
+#[derive(Clone)]
+pub struct Instruct {
+    tokenizer: PretrainedTokenizer,
+    codec: Arc<dyn Codec>,
+    budgets: Budgets,
+    form: Form,
+    /// Whether the chat template takes a system message.
+    system: bool,
+    /// Text between the prompt and a reply.
+    lead: String,
+    end: Vec<u32>,
+}
+
+impl Instruct {
+    /// Creates an encoder for prompts of the environment of `codec`.
+    ///
+    /// # Errors
+    /// [`EncoderError::File`] for [`Form::Chat`] if there is no chat template or it refuses a message of a user.
+    pub fn new(
+        tokenizer: PretrainedTokenizer,
+        codec: Arc<dyn Codec>,
+        budgets: Budgets,
+        form: Form,
+    ) -> Result<Self, EncoderError> {
+        let end = tokenizer.ends().to_vec();
+        let mut encoder = Self { tokenizer, codec, budgets, form, system: true, lead: " ".to_owned(), end };
+        if form == Form::Chat {
+            encoder.examine().map_err(|reason| EncoderError::new(encoder.tokenizer.directory(), reason))?;
+        }
+        Ok(encoder)
+    }
+
+    /// Finds out whether the chat template takes a system message, and what it writes around a reply.
+    fn examine(&mut self) -> Result<(), String> {
+        let sample = Prompt { instruction: SAMPLE.to_owned(), body: SAMPLE.to_owned(), label: SAMPLE };
+        self.system = self.tokenizer.encode_chat(&self.messages(&sample), true).is_ok();
+        let mut messages = self.messages(&sample);
+        let before = self.tokenizer.encode_chat(&messages, true)?.text;
+        messages.push(Message::new(Author::Assistant, SAMPLE));
+        let whole = self.tokenizer.encode_chat(&messages, false)?.text;
+        let (lead, after) = match whole.strip_prefix(&before).and_then(|rest| rest.split_once(SAMPLE)) {
+            Some((lead, after)) => (lead, after),
+            None => ("", whole.rsplit_once(SAMPLE).map_or("", |(_, after)| after)),
+        };
+        lead.clone_into(&mut self.lead);
+        // The token that ends a turn is the one that training rows end with.
+        if let Some(end) = self.tokenizer.control_at(after.trim_start()) {
+            self.end.retain(|other| *other != end);
+            self.end.insert(0, end);
+        }
+        Ok(())
+    }
+
+    fn messages(&self, prompt: &Prompt) -> Vec<Message> {
+        let Prompt { instruction, body, .. } = prompt;
+        if self.system {
+            return vec![Message::new(Author::System, instruction), Message::new(Author::User, body)];
+        }
+        vec![Message::new(Author::User, format!("{instruction}\n\n{body}"))]
+    }
+
+    fn plain(&self, prompt: &Prompt) -> Rendered {
+        let text = format!("{}\n\n{}\n{}:", prompt.instruction, prompt.body, prompt.label);
+        let ids = [self.tokenizer.prefix(), &self.tokenizer.encode(&text)].concat();
+        Rendered { text, ids }
+    }
+}
+
+impl PromptEncoder for Instruct {
+    fn id(&self) -> String {
+        format!("instruct/1+{}+{}", self.form.name(), self.codec.id())
+    }
+
+    fn render(&self, query: &Query) -> Rendered {
+        let prompt = prompt::prompt(query, self.codec.as_ref());
+        match self.form {
+            Form::Plain => self.plain(&prompt),
+            // The template took messages of the same authors when the encoder was created.
+            Form::Chat => match self.tokenizer.encode_chat(&self.messages(&prompt), true) {
+                Ok(dialogue) => Rendered { text: dialogue.text, ids: dialogue.ids },
+                Err(_) => self.plain(&prompt),
+            },
+        }
+    }
+
+    fn reply(&self, _role: Role, native: &str, cut: bool) -> Vec<u32> {
+        let mut ids = if self.lead.trim().is_empty() {
+            self.tokenizer.encode_continuation(&format!("{}{native}", self.lead))
+        } else {
+            let mut ids = self.tokenizer.encode_control(&self.lead);
+            ids.extend(self.tokenizer.encode_continuation(native));
+            ids
+        };
+        if !cut || native.is_empty() {
+            ids.extend(&self.end[..1]);
+        }
+        ids
+    }
+
+    fn covers(&self, ids: &[u32]) -> bool {
+        self.tokenizer.unknown().is_none_or(|unknown| !ids.contains(&unknown))
+    }
+
+    fn decode(&self, role: Role, ids: &[u32]) -> String {
+        let written = match ids.split_last() {
+            Some((last, before)) if self.end.contains(last) => before,
+            _ => ids,
+        };
+        let text = self.tokenizer.decode(written);
+        let lead = self.lead.trim();
+        read::native(role, text.trim_start().strip_prefix(lead).unwrap_or(&text))
+    }
+
+    fn end(&self) -> &[u32] {
+        &self.end
+    }
+
+    fn pad(&self) -> u32 {
+        self.tokenizer.pad()
+    }
+
+    fn budget(&self, role: Role) -> u32 {
+        self.budgets.of(role)
+    }
+
+    fn vocab(&self) -> usize {
+        self.tokenizer.vocab()
+    }
+
+    fn contents(&self) -> Vec<u8> {
+        let mut end = self.end.clone();
+        end.sort_unstable();
+        let mut bytes = self.tokenizer.contents();
+        bytes.extend(end.iter().flat_map(|end| end.to_le_bytes()));
+        bytes
+    }
+
+    fn is_in(&self, directory: &Path) -> Result<bool, EncoderError> {
+        let tokenizer = PretrainedTokenizer::load(directory)?;
+        let found = Self::new(tokenizer, self.codec.clone(), self.budgets, self.form)?;
+        Ok(found.contents() == self.contents())
+    }
+
+    fn save(&self, directory: &Path, _context: usize) -> Result<(), EncoderError> {
+        self.tokenizer.save(directory)
+    }
+}
