@@ -1,9 +1,13 @@
 //! SmolLM2 as `stepladder model get` leaves it in the data root.
+#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 
 use serde_json::Value;
+use stepladder_model::checkpoint::{load, read_config};
+use stepladder_model::{Device, Frame, Kind, Weights};
 use stepladder_testing::data_root;
+use tch::Tensor;
 use tokenizers::Tokenizer;
 
 /// `tests/gguf/smollm2.json` is written by `parity/gguf/smollm.py`, an encoder of its own after llama.cpp's rule.
@@ -19,4 +23,56 @@ fn ids_are_those_of_llama_cpp_on_a_corpus_of_all_scripts() {
         let expected: Vec<u32> = serde_json::from_value(case["ids"].clone()).unwrap();
         assert_eq!(tokenizer.encode(text, true).unwrap().get_ids(), expected, "{text:?}");
     }
+}
+
+/// Tolerance for logits, whose sums over 576 terms in 30 blocks are rounded in another order.
+const TOLERANCE: f64 = 2e-3;
+
+#[derive(serde::Deserialize)]
+struct Case {
+    prompt: Vec<u32>,
+    /// Ids and logits after the prompt.
+    logits: Vec<(i64, f64)>,
+}
+
+/// `parity/transformers/smollm2.py` wrote them.
+fn cases() -> Vec<Case> {
+    #[derive(serde::Deserialize)]
+    struct Expected {
+        cases: Vec<Case>,
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/smollm2/expected.json");
+    let Expected { cases } = serde_json::from_slice(&fs_err::read(path).unwrap()).unwrap();
+    assert_eq!(cases.len(), 50);
+    cases
+}
+
+/// The model in f32, all of it frozen; none without the data.
+fn model() -> Option<Weights> {
+    let folder =
+        data_root("models/smollm2-135m-instruct/model.safetensors")?.join("models/smollm2-135m-instruct");
+    let names = read_config(&folder).unwrap().parameters().into_iter().map(|each| each.name).collect();
+    Some(load(&folder, &names, Device::Cpu).unwrap())
+}
+
+#[test]
+fn logits_are_those_of_transformers() {
+    let Some(weights) = model() else { return };
+    assert_eq!(weights.config().parameter_count(), 134_515_008);
+    let mut worst = 0.0f64;
+    let frame = Frame::new(&weights, Kind::Float);
+    tch::no_grad(|| {
+        let decoder = frame.decoder(&weights.trained.buffer);
+        for case in &cases() {
+            let ids: Vec<i64> = case.prompt.iter().map(|&id| i64::from(id)).collect();
+            let last = Tensor::from_slice(&[ids.len() as i64 - 1]);
+            let hidden = decoder.hidden_at(&Tensor::from_slice(&ids).view([1, -1]), &last).unwrap();
+            let logits = decoder.logits(&hidden).unwrap();
+            for &(id, expected) in &case.logits {
+                worst = worst.max((logits.double_value(&[0, id]) - expected).abs());
+            }
+        }
+    });
+    assert!(worst < TOLERANCE, "logits differ by {worst}");
+    println!("logits differ by at most {worst:.1e}");
 }
