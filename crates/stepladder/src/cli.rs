@@ -530,7 +530,7 @@ pub(crate) enum ModelCommand {
         #[command(flatten)]
         data: DataRoot,
     },
-    /// Print architecture, parameters, dtype, vocabulary, context, files and the memory that a model needs
+    /// Print architecture, size, dtype, context, files and the memory needed
     #[command(after_help = "Example:\n  stepladder model show ~/data/models/smollm2-135m-instruct")]
     Show {
         /// Hugging Face directory
