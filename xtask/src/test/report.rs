@@ -21,7 +21,7 @@ pub(super) struct Test {
 pub(super) struct Counts {
     pub(super) passed: usize,
     pub(super) failed: usize,
-    /// Not run, marked with `#[ignore]`.
+    /// Not run, by libtest's own count; no test of this repository is switched off.
     pub(super) ignored: usize,
 }
 
