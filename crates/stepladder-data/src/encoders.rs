@@ -1,4 +1,4 @@
-//! Choice of an encoder: the one whose files a checkpoint directory holds.
+//! Choice of an encoder by the prompt style that a checkpoint records.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,19 +6,48 @@ use std::sync::Arc;
 use stepladder_core::Codec;
 
 use crate::encoder::{Budgets, EncoderError, PromptEncoder};
-use crate::words::CompactWords;
+use crate::instruct::{Form, Instruct};
+use crate::pretrained::PretrainedTokenizer;
+use crate::words::{CompactWords, TOKENIZER};
 
-/// Opens the encoder of a checkpoint directory, for prompts of the environment of `codec` and a model with `vocab` ids.
+/// Opens the encoder of a checkpoint directory, for prompts of the environment of `codec` and a model with `vocab` ids. `style`
+/// is the [`PromptEncoder::id`] of the encoder that the model was trained with.
 ///
 /// # Errors
 /// [`EncoderError::File`] for a missing or invalid file, or one of another model.
 pub fn open(
     directory: &Path,
+    style: &str,
     codec: Arc<dyn Codec>,
     vocab: usize,
     budgets: Budgets,
 ) -> Result<Arc<dyn PromptEncoder>, EncoderError> {
-    Ok(Arc::new(CompactWords::load(directory, codec, vocab, budgets)?))
+    match Form::of_style(style) {
+        Some(form) => Ok(Arc::new(instruct(directory, codec, vocab, budgets, form)?)),
+        None => Ok(Arc::new(CompactWords::load(directory, codec, vocab, budgets)?)),
+    }
+}
+
+/// Opens the tokenizer of a directory for prompts in natural language to a model with `vocab` ids.
+///
+/// # Errors
+/// [`EncoderError::File`] for a missing or invalid file, one of a larger model, or a chat template that cannot be used.
+pub fn instruct(
+    directory: &Path,
+    codec: Arc<dyn Codec>,
+    vocab: usize,
+    budgets: Budgets,
+    form: Form,
+) -> Result<Instruct, EncoderError> {
+    let tokenizer = PretrainedTokenizer::load(directory)?;
+    if tokenizer.vocab() > vocab {
+        let reason = format!(
+            "it has {} tokens, the model beside it has {vocab}: it is the tokenizer of another model",
+            tokenizer.vocab()
+        );
+        return Err(EncoderError::new(&directory.join(TOKENIZER), reason));
+    }
+    Instruct::new(tokenizer, codec, budgets, form)
 }
 
 #[cfg(test)]
@@ -28,9 +57,10 @@ mod tests {
     use stepladder_core::codec::Plain;
 
     #[test]
-    fn the_encoder_of_a_directory_is_opened_by_its_files() {
+    fn the_encoder_of_a_directory_is_opened_by_its_style() {
         let folder = tempfile::tempdir().unwrap();
-        let open = |vocab| open(folder.path(), Arc::new(Plain), vocab, Budgets { short: 7, long: 9 });
+        let style = CompactWords::new(Arc::new(Plain), Budgets::default()).id();
+        let open = |vocab| open(folder.path(), &style, Arc::new(Plain), vocab, Budgets { short: 7, long: 9 });
         assert!(open(3).err().unwrap().to_string().contains("tokenizer.json: "));
         let saved = CompactWords::new(Arc::new(Plain), Budgets::default()).with_words(["go to mug"]);
         saved.save(folder.path(), 64).unwrap();

@@ -160,7 +160,8 @@ impl Policy {
     pub fn generator(&self, env: &Registered, source: &dyn GeneratorSource) -> Result<Box<dyn Generator>> {
         let open = |model: &RoleModel| -> Result<Box<dyn Generator>> {
             let vocab = model.weights.config().vocab as usize;
-            let encoder = encoders::open(&model.directory, env.codec.clone(), vocab, self.budgets)?;
+            let encoder =
+                encoders::open(&model.directory, &self.style, env.codec.clone(), vocab, self.budgets)?;
             if self.style != encoder.id() {
                 bail!(
                     "{} was trained on prompts of style {}, {} has {}",

@@ -24,6 +24,24 @@ stepladder_core::choices! {
     }
 }
 
+/// Beginning of the ids of this style, with its version.
+const STYLE: &str = "instruct/1";
+
+impl Form {
+    /// Returns the form in the id of a prompt style; `None` for an id of another style.
+    ///
+    /// ```
+    /// use stepladder_data::instruct::Form;
+    /// assert_eq!(Form::of_style("instruct/1+chat+plain/1"), Some(Form::Chat));
+    /// assert_eq!(Form::of_style("compact/1+plain/1"), None);
+    /// ```
+    pub fn of_style(id: &str) -> Option<Self> {
+        let mut parts = id.split('+');
+        let form = parts.next().filter(|style| *style == STYLE).and(parts.next())?;
+        Self::ALL.iter().copied().find(|known| known.name() == form)
+    }
+}
+
 /// A reply of one word, with which a chat template is examined.
 const SAMPLE: &str = "ok";
 
@@ -98,7 +116,7 @@ impl Instruct {
 
 impl PromptEncoder for Instruct {
     fn id(&self) -> String {
-        format!("instruct/1+{}+{}", self.form.name(), self.codec.id())
+        format!("{STYLE}+{}+{}", self.form.name(), self.codec.id())
     }
 
     fn render(&self, query: &Query) -> Rendered {
