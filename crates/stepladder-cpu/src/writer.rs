@@ -100,7 +100,7 @@ impl Writer {
     pub fn write(&mut self, prompts: Vec<Prompt>, end: &[u32]) -> Result<Vec<Reply>, CpuError> {
         let Shape { vocab, max_positions, .. } = self.model.shape;
         for (index, prompt) in prompts.iter().enumerate() {
-            prompt.check(max_positions, vocab).map_err(|reason| CpuError::Input { index, reason })?;
+            prompt.check(max_positions, vocab, end).map_err(|reason| CpuError::Input { index, reason })?;
         }
         let count = prompts.len();
         let mut waiting: Vec<Row> = prompts.into_iter().enumerate().map(|row| self.row(row)).collect();
@@ -278,7 +278,15 @@ impl Shared<'_> {
     /// Computes the pending tokens and generates one token of every reply; moves rows that end to `done`.
     fn advance(&self, rows: &mut Vec<Row>, scratch: &mut Scratch, done: &mut Vec<Row>) {
         let chosen: Vec<(u32, f32)> = self.model.forward(rows, scratch, |row, logits, weights| {
-            choose(self.model.arch, logits, weights, &mut row.prompt.sampling)
+            let Prompt { sampling, constraint, .. } = &mut row.prompt;
+            match constraint {
+                None => choose(self.model.arch, logits, weights, sampling),
+                Some(constraint) => {
+                    let allowed: Vec<f32> =
+                        constraint.allowed().iter().map(|&id| logits[id as usize]).collect();
+                    constraint.choose(&allowed, sampling)
+                }
+            }
         });
         complete(rows);
         for (position, (id, logprob)) in chosen.into_iter().enumerate().rev() {
@@ -354,7 +362,7 @@ mod tests {
     #[test]
     fn the_prompt_of_a_group_is_computed_once() {
         let row = |ids: &[u32], index: usize| {
-            let prompt = Prompt { ids: ids.to_vec(), budget: 4, sampling: None };
+            let prompt = Prompt { ids: ids.to_vec(), budget: 4, sampling: None, constraint: None };
             let own = Segment::new(KvShape { layers: 1, heads: 1, head: 8, lanes: 8 }, ids.len());
             Row { index, ids: ids.to_vec(), prompt, reply: Reply::default(), spans: Vec::new(), own }
         };

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)]
 #![allow(missing_docs)]
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use rand::RngExt;
 use stepladder_core::seed::stream;
@@ -9,6 +11,7 @@ use stepladder_cpu::gradient::{Branch, Scorer};
 use stepladder_cpu::{BlockMatrices, CpuError, Matrices, Model, Shape, Weights, Writer, rotations};
 use stepladder_rollout::engine::{Prompt, Reply};
 use stepladder_rollout::generator::Sampling;
+use stepladder_rollout::trie::{Constraint, Trie};
 
 const VOCAB: u32 = 40;
 /// Tolerance between log-probabilities of one model in different orders of f32 additions.
@@ -70,7 +73,7 @@ fn prompts(seed: u64, count: usize) -> Vec<Prompt> {
             ids.extend((0..draw(28)).map(|_| draw(3)));
             let sampling = (index % 3 != 0)
                 .then(|| Sampling { temperature: 1.0, rng: stream(seed, "sampling", &[index as u64]) });
-            Prompt { ids, budget: 1 + draw(20) as usize, sampling }
+            Prompt { ids, budget: 1 + draw(20) as usize, sampling, constraint: None }
         })
         .collect()
 }
@@ -155,6 +158,7 @@ fn samples_of_a_prompt_are_its_own() {
         ids: (0..30).map(|at| at * 7 % VOCAB).collect(),
         budget: 6,
         sampling: Some(Sampling { temperature: 1.0, rng: stream(3, "sampling", &[index]) }),
+        constraint: None,
     };
     let replies = writer(&weights, 2).write((0..64).map(prompt).collect(), &[END]).unwrap();
     let mut distinct: Vec<&Vec<u32>> = replies.iter().map(|reply| &reply.ids).collect();
@@ -165,6 +169,78 @@ fn samples_of_a_prompt_are_its_own() {
     for reply in &replies {
         let expected = scored(&mut scorer, &prompt(0).ids, &reply.ids);
         assert!(expected.iter().zip(&reply.logprobs).all(|(a, b)| (a - b).abs() < TOLERANCE));
+    }
+}
+
+/// Returns replies of up to 12 tokens, of which many have a common beginning.
+fn allowed(seed: u64) -> Vec<Vec<u32>> {
+    let mut rng = stream(seed, "test-allowed", &[]);
+    let mut reply = || {
+        let mut ids: Vec<u32> = (0..rng.random_range(0..12)).map(|_| 20 + rng.random_range(0..3)).collect();
+        ids.push(END);
+        ids
+    };
+    (0..30).map(|_| reply()).collect()
+}
+
+fn constrained(prompts: &[Prompt], replies: &[Vec<u32>]) -> Vec<Prompt> {
+    let constraint = Some(Constraint::new(Arc::new(Trie::new(replies.to_vec()))));
+    let of = |prompt: &Prompt| Prompt { budget: 20, constraint: constraint.clone(), ..prompt.clone() };
+    prompts.iter().map(of).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+
+    /// Greedy and at any temperature, in one batch with prompts without a constraint, which do not change.
+    #[test]
+    fn constrained_replies_are_allowed_and_do_not_depend_on_the_batch(
+        seed in 0u64..1000, temperature in 0.01f64..10.0, index in 0usize..6
+    ) {
+        let weights = weights(shapes()[index], seed);
+        let free = prompts(seed, 30);
+        let allowed = allowed(seed);
+        let mut bound = constrained(&free, &allowed);
+        for sampling in bound.iter_mut().filter_map(|prompt| prompt.sampling.as_mut()) {
+            sampling.temperature = temperature;
+        }
+        let mixed: Vec<Prompt> = free.iter().chain(&bound).cloned().collect();
+        let found = writer(&weights, 3).write(mixed, &[END]).unwrap();
+        prop_assert_eq!(&found[..30], &writer(&weights, 1).write(free, &[END]).unwrap());
+        prop_assert_eq!(&found[30..], &writer(&weights, 1).write(bound.clone(), &[END]).unwrap());
+        let mut scorer = Scorer::new(weights);
+        for (prompt, reply) in bound.iter().zip(&found[30..]) {
+            prop_assert!(allowed.contains(&reply.ids) && !reply.cut, "{:?}", reply.ids);
+            // The first log-probability is that of the model among the allowed first tokens.
+            let first: Vec<u32> = prompt.constraint.as_ref().unwrap().allowed().to_vec();
+            let branch = Branch { prompt: &prompt.ids, replies: first.chunks(1).collect() };
+            let scale = prompt.sampling.as_ref().map_or(1.0, |sampling| 1.0 / sampling.temperature as f32);
+            let scores: Vec<f32> = scorer.score(&[branch]).unwrap().iter().map(|score| score * scale).collect();
+            let largest = scores.iter().copied().fold(f32::MIN, f32::max);
+            let sum: f32 = scores.iter().map(|score| (score - largest).exp()).sum();
+            let place = first.iter().position(|id| *id == reply.ids[0]).unwrap();
+            let expected = scores[place] - largest - sum.ln();
+            let tolerance = TOLERANCE * (1.0 + scale);
+            prop_assert!((expected - reply.logprobs[0]).abs() < tolerance, "{} {}", expected, reply.logprobs[0]);
+        }
+    }
+}
+
+#[test]
+fn a_constraint_that_allows_the_greedy_replies_changes_none() {
+    for (seed, shape) in shapes().into_iter().enumerate() {
+        let weights = weights(shape, seed as u64);
+        let greedy = |prompt| Prompt { budget: 20, sampling: None, ..prompt };
+        let prompts: Vec<Prompt> = prompts(seed as u64, 40).into_iter().map(greedy).collect();
+        let free = writer(&weights, 2).write(prompts.clone(), &[END, 11, 30]).unwrap();
+        let ended = || free.iter().zip(&prompts).filter(|(reply, _)| !reply.cut);
+        let replies: Vec<Vec<u32>> = ended().map(|(reply, _)| reply.ids.clone()).collect();
+        let asked: Vec<Prompt> = ended().map(|(_, prompt)| prompt.clone()).collect();
+        assert!(replies.len() > 5, "{} replies", replies.len());
+        let found = writer(&weights, 2).write(constrained(&asked, &replies), &[END, 11, 30]).unwrap();
+        for (reply, expected) in found.iter().zip(&replies) {
+            assert_eq!(&reply.ids, expected);
+        }
     }
 }
 
@@ -198,7 +274,7 @@ fn no_prompts_no_replies() {
 fn damaged_prompts_are_errors() {
     let shape = shapes()[0];
     let mut writer = writer(&weights(shape, 0), 2);
-    let good = Prompt { ids: vec![3, 4], budget: 2, sampling: None };
+    let good = Prompt { ids: vec![3, 4], budget: 2, sampling: None, constraint: None };
     let expected = writer.write(vec![good.clone()], &[END]).unwrap();
     let hot = |temperature| Some(Sampling { temperature, rng: stream(1, "sampling", &[]) });
     let most = shape.max_positions;
@@ -210,6 +286,11 @@ fn damaged_prompts_are_errors() {
         (Prompt { budget: usize::MAX, ..good.clone() }, "the context window has 96"),
         (Prompt { sampling: hot(0.0), ..good.clone() }, "its temperature is 0"),
         (Prompt { sampling: hot(f64::NAN), ..good.clone() }, "its temperature is NaN"),
+        (constrained(std::slice::from_ref(&good), &[]).remove(0), "its constraint allows no reply"),
+        (
+            constrained(std::slice::from_ref(&good), &[vec![VOCAB, END]]).remove(0),
+            "token 40 of its constraint",
+        ),
     ];
     for (damaged, expected) in cases {
         match writer.write(vec![good.clone(), good.clone(), damaged], &[END]).unwrap_err() {
@@ -217,6 +298,6 @@ fn damaged_prompts_are_errors() {
             other => panic!("{other}"),
         }
     }
-    let full = Prompt { ids: vec![3; most - 1], budget: 1, sampling: None };
+    let full = Prompt { ids: vec![3; most - 1], budget: 1, sampling: None, constraint: None };
     assert_eq!(writer.write(vec![good, full], &[END]).unwrap()[0], expected[0]);
 }

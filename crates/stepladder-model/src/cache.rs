@@ -5,11 +5,8 @@
 //! tokens. The rest of all prompts is computed as one packed sequence; only attention pads it. Replies end independently;
 //! when many have ended, the cache is compacted to the open rows.
 
-use rand::RngExt;
-use stepladder_core::seed::Rng;
 use stepladder_cpu::prefixes::{Found, Stored};
 use stepladder_rollout::engine::{Prompt, Reply};
-use stepladder_rollout::generator::Sampling;
 use tch::{Device, Kind, TchError, Tensor};
 
 use crate::decoder::Decoder;
@@ -344,12 +341,20 @@ fn choose(
             chosen.push(i64::from(pad));
             continue;
         }
-        let (id, logprob) = match &mut prompts[row].sampling {
-            None => (token[position] as u32, best[position]),
-            Some(Sampling { temperature, rng }) => {
+        let Prompt { sampling, constraint, .. } = &mut prompts[row];
+        let (id, logprob) = match (constraint, sampling) {
+            (None, None) => (token[position] as u32, best[position]),
+            (None, Some(sampling)) => {
                 let row = logprobs.f_get(position as i64)?.f_to_device(Device::Cpu)?;
-                let values: Vec<f32> = Vec::try_from(row)?;
-                sample(&values, *temperature, rng)
+                let (id, logprob) = sampling.draw(&Vec::<f32>::try_from(row)?);
+                (id as u32, logprob)
+            }
+            (Some(constraint), sampling) => {
+                let allowed: Vec<i64> = constraint.allowed().iter().copied().map(i64::from).collect();
+                let allowed = Tensor::from_slice(&allowed).f_to_device(logprobs.device())?;
+                let row = logprobs.f_get(position as i64)?.f_index_select(0, &allowed)?;
+                let values = Vec::<f32>::try_from(row.f_to_device(Device::Cpu)?)?;
+                constraint.choose(&values, sampling)
             }
         };
         replies[row].ids.push(id);
@@ -357,47 +362,4 @@ fn choose(
         chosen.push(i64::from(id));
     }
     Ok(chosen)
-}
-
-/// Samples from softmax(logprobs / temperature). Returns the id and its log-probability under that distribution.
-fn sample(logprobs: &[f32], temperature: f64, rng: &mut Rng) -> (u32, f32) {
-    let largest = logprobs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let weight = |value: f32| (f64::from(value - largest) / temperature).exp();
-    let total: f64 = logprobs.iter().map(|&value| weight(value)).sum();
-    let tempered = |value: f32| (f64::from(value - largest) / temperature - total.ln()) as f32;
-    let mut left = rng.random::<f64>() * total;
-    for (id, &value) in logprobs.iter().enumerate() {
-        left -= weight(value);
-        if left <= 0.0 {
-            return (id as u32, tempered(value));
-        }
-    }
-    // Rounding can leave a positive rest; the most likely token takes it.
-    let id = logprobs.iter().position(|&value| value == largest).unwrap_or(0);
-    (id as u32, tempered(largest))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use stepladder_core::seed::stream;
-
-    #[test]
-    fn sampling_follows_the_tempered_distribution() {
-        let probabilities = [0.5f32, 0.3, 0.2];
-        let logprobs = probabilities.map(f32::ln);
-        let mut rng = stream(1, "sampling", &[]);
-        for temperature in [0.5, 1.0, 2.0] {
-            let mut counts = [0f64; 3];
-            const DRAWS: usize = 20_000;
-            for _ in 0..DRAWS {
-                counts[sample(&logprobs, temperature, &mut rng).0 as usize] += 1.0 / DRAWS as f64;
-            }
-            let tempered = probabilities.map(|p| f64::from(p).powf(1.0 / temperature));
-            let total: f64 = tempered.iter().sum();
-            for (count, expected) in counts.iter().zip(tempered) {
-                assert!((count - expected / total).abs() < 0.015, "{temperature}: {counts:?}");
-            }
-        }
-    }
 }

@@ -120,7 +120,7 @@ impl Engine for Tiles {
         for (index, prompt) in prompts.iter().enumerate() {
             // On a GPU an id outside the vocabulary aborts the process.
             prompt
-                .check(self.context, self.vocab)
+                .check(self.context, self.vocab, end)
                 .map_err(|reason| EngineError::new(format!("prompt {index} of the call: {reason}")))?;
         }
         self.write(prompts, (end, pad)).map_err(EngineError::new)
@@ -129,6 +129,12 @@ impl Engine for Tiles {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use stepladder_core::seed::stream;
+    use stepladder_rollout::generator::Sampling;
+    use stepladder_rollout::trie::{Constraint, Trie};
+
     use super::*;
     use crate::cache::generate;
     use crate::config::{ModelConfig, tiny};
@@ -147,7 +153,7 @@ mod tests {
             let prompts: Vec<Prompt> = (0..70u32)
                 .map(|index| {
                     let ids = (0..1 + index / 3 + call).map(|at| (at * at + index % 3) % 20).collect();
-                    Prompt { ids, budget: 1 + index as usize % 7, sampling: None }
+                    Prompt { ids, budget: 1 + index as usize % 7, sampling: None, constraint: None }
                 })
                 .collect();
             let expected = generate(&decoder(), &mut prompts.clone(), &[3], 0, Device::Cpu).unwrap();
@@ -163,8 +169,54 @@ mod tests {
         // Near-ties may resolve differently.
         assert!(same * 100 >= total * 98, "{same} of {total} replies are the same");
         assert!(!tiles.prefixes.find(&[0, 1, 4, 9]).is_empty());
-        let unknown = Prompt { ids: vec![1, 20], budget: 1, sampling: None };
+        let unknown = Prompt { ids: vec![1, 20], budget: 1, sampling: None, constraint: None };
         let error = tiles.complete(vec![unknown], &[3], 0).unwrap_err().to_string();
         assert_eq!(error, "prompt 0 of the call: token 20 is not in the vocabulary of 20");
+    }
+
+    /// Half of the prompts have a constraint, and half of those sample; the others reply as without them.
+    #[test]
+    fn constrained_replies_are_allowed_and_change_no_other() {
+        let config = ModelConfig::new(tiny(), 20, 0).expect("a model");
+        let weights = Weights::init(&config, 1, Device::Cpu);
+        let frame = Frame::new(&weights, Kind::Float);
+        let decoder = || frame.decoder(&weights.trained.buffer);
+        let tiles = || Tiles::new(vec![decoder(), decoder()], Device::Cpu, Kind::Float, 1 << 20);
+        let prompt = |index: u32| {
+            let ids = (0..1 + index / 3).map(|at| (at * at + index % 3) % 20).collect();
+            Prompt { ids, budget: 6, sampling: None, constraint: None }
+        };
+        let free: Vec<Prompt> = (0..60).map(prompt).collect();
+        let allowed = vec![vec![4, 3], vec![4, 5, 3], vec![4, 5, 6, 3], vec![7, 7, 8, 3]];
+        let constraint = Constraint::new(Arc::new(Trie::new(allowed.clone())));
+        let sampling = |index: u64| Sampling { temperature: 2.0, rng: stream(1, "sampling", &[index]) };
+        let bound = free.iter().zip(0..).map(|(prompt, index)| Prompt {
+            sampling: (index % 2 == 0).then(|| sampling(index)),
+            constraint: Some(constraint.clone()),
+            ..prompt.clone()
+        });
+        let mixed = free.iter().cloned().chain(bound).collect();
+        let found = tiles().complete(mixed, &[3], 0).unwrap();
+        let alone = tiles().complete(free.clone(), &[3], 0).unwrap();
+        let same = found.iter().zip(&alone).filter(|(found, alone)| found.ids == alone.ids).count();
+        assert!(same >= 58, "{same} of 60 free replies are the same");
+        let mut counts = [0; 4];
+        for reply in &found[60..] {
+            assert!(!reply.cut && reply.logprobs.len() == reply.ids.len());
+            counts[allowed.iter().position(|allowed| *allowed == reply.ids).unwrap()] += 1;
+        }
+        assert!(counts.iter().filter(|&&count| count > 0).count() > 1, "{counts:?}");
+        // A token that is the only one has probability 1.
+        assert!(found[60..].iter().all(|reply| reply.ids[0] != 7 || reply.logprobs[1..] == [0.0; 3]));
+
+        // The greedy replies themselves as the constraint of each.
+        let (prompts, replies): (Vec<_>, Vec<_>) =
+            free.into_iter().zip(alone).filter(|(_, reply)| !reply.cut).unzip();
+        let constraint = Trie::new(replies.iter().map(|reply: &Reply| reply.ids.clone()).collect());
+        let constraint = Some(Constraint::new(Arc::new(constraint)));
+        let bound = |prompt: Prompt| Prompt { constraint: constraint.clone(), ..prompt };
+        let found = tiles().complete(prompts.into_iter().map(bound).collect(), &[3], 0).unwrap();
+        let same = found.iter().zip(&replies).filter(|(found, reply)| found.ids == reply.ids).count();
+        assert!(!replies.is_empty() && same * 100 >= replies.len() * 95, "{same} of {}", replies.len());
     }
 }

@@ -210,7 +210,7 @@ fn gradients_of_adapters_are_those_of_the_loss() {
 fn engines_agree_on_adapters() {
     let weights = plain_llama();
     assert!(engine::is_native(&weights, Kind::Float));
-    let prompt = || Prompt { ids: vec![3, 17, 5], budget: 12, sampling: None };
+    let prompt = || Prompt { ids: vec![3, 17, 5], budget: 12, sampling: None, constraint: None };
     let mut native = engine::open(&weights, Kind::Float, 1, 1 << 20).unwrap();
     let reply = native.complete(vec![prompt()], &[2], 0).unwrap().remove(0);
     let merged = weights.merged().unwrap();

@@ -31,7 +31,7 @@ fn prompts(seed: u64, count: usize, sampled: bool) -> Vec<Prompt> {
             ids.extend((0..word(28)).map(|_| word(3)));
             let sampling = (sampled && index % 3 != 0)
                 .then(|| Sampling { temperature: 1.0, rng: stream(seed, "sampling", &[index as u64]) });
-            Prompt { ids, budget: 1 + word(20) as usize, sampling }
+            Prompt { ids, budget: 1 + word(20) as usize, sampling, constraint: None }
         })
         .collect()
 }
@@ -87,14 +87,19 @@ fn what_a_model_cannot_read_is_an_error() {
     let targets = Tensor::from_slice(&[2i64]);
     assert!(decoder.logprobs(&Tensor::from_slice(&[3i64, 3]).unsqueeze(0), &targets).is_err());
     let unknown: Vec<Prompt> = (0..40)
-        .map(|number| Prompt { ids: vec![number % 7, 3, VOCAB + 9], budget: 2, sampling: None })
+        .map(|number| Prompt {
+            ids: vec![number % 7, 3, VOCAB + 9],
+            budget: 2,
+            sampling: None,
+            constraint: None,
+        })
         .collect();
     assert!(generate(&decoder, &mut unknown.clone(), &[7], 0, Device::Cpu).is_err());
     let mut writer = writer(&decoder, 2);
     let error = writer.write(unknown, &[7]).unwrap_err().to_string();
     assert_eq!(error, "prompt 0 of the call: token 49 is not in the vocabulary of 40");
     // A refused call does not affect the next one.
-    let known = Prompt { ids: vec![3, 4], budget: 2, sampling: None };
+    let known = Prompt { ids: vec![3, 4], budget: 2, sampling: None, constraint: None };
     assert_eq!(writer.write(vec![known], &[7]).unwrap().len(), 1);
 }
 

@@ -34,6 +34,7 @@ fn prompts(seed: u64, count: usize) -> Vec<Prompt> {
             ids: (0..1 + 59 * index / (count - 1)).map(|_| rng.random_range(0..VOCAB)).collect(),
             budget: rng.random_range(1..31),
             sampling: None,
+            constraint: None,
         })
         .collect();
     prompts.shuffle(&mut rng);

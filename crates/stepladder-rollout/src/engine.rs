@@ -5,6 +5,7 @@
 use std::error::Error;
 
 use crate::generator::Sampling;
+use crate::trie::Constraint;
 
 /// A prompt to complete.
 #[derive(Debug, Clone)]
@@ -15,14 +16,16 @@ pub struct Prompt {
     pub budget: usize,
     /// Sampling; `None` decodes greedily.
     pub sampling: Option<Sampling>,
+    /// Replies that may be given; `None` allows any. It is at the beginning of a reply.
+    pub constraint: Option<Constraint>,
 }
 
 impl Prompt {
-    /// Checks that a model with this context window and vocabulary can complete the prompt.
+    /// Checks that a model with this context window, vocabulary and end tokens can complete the prompt.
     ///
     /// # Errors
     /// Returns the first violation, as the end of a sentence.
-    pub fn check(&self, context: usize, vocab: usize) -> Result<(), String> {
+    pub fn check(&self, context: usize, vocab: usize, end: &[u32]) -> Result<(), String> {
         if self.ids.is_empty() {
             return Err("it has no token".to_owned());
         }
@@ -34,6 +37,9 @@ impl Prompt {
             return Err(format!(
                 "with its budget it needs {needed} tokens, the context window has {context}"
             ));
+        }
+        if let Some(constraint) = &self.constraint {
+            constraint.trie().check(self.budget, vocab, end)?;
         }
         match self.sampling {
             Some(Sampling { temperature, .. }) if !(temperature.is_finite() && temperature > 0.0) => {
@@ -60,7 +66,8 @@ pub fn check_ids(ids: &[u32], vocab: usize) -> Result<(), String> {
 pub struct Reply {
     /// New ids, with the end token where one was generated.
     pub ids: Vec<u32>,
-    /// Log-probability of each new token at its sampling temperature; at temperature 1 for greedy replies.
+    /// Log-probability of each new token at its sampling temperature; at temperature 1 for greedy replies. Under a
+    /// constraint, among the tokens that it allows.
     pub logprobs: Vec<f32>,
     /// Whether the budget ran out before the end token.
     pub cut: bool,
@@ -87,7 +94,7 @@ pub trait Engine: Send {
     fn context(&self) -> usize;
 
     /// Completes every prompt, in order. Each of the ids in `end` ends a reply; `pad` fills the shorter rows of a batch and
-    /// does not change any result. A reply depends on its own prompt only, not on the others of the call, up to near-ties of
+    /// does not change any result. A reply to a prompt with a constraint is one of its replies. A reply depends on its own prompt only, not on the others of the call, up to near-ties of
     /// floating-point arithmetic ([`NEAR_TIE`]).
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Rollouts: agents act in environments, with replies of any generator. No model is part of this crate.
 //!
 //! * [`engine`]: completes prompts of token ids with a model
+//! * [`trie`]: constraints on replies, as a trie over token ids
 //! * [`generator`]: requests in, completions out ([`Generator`]; [`BatchGenerator`] for blocking calls); experts and scripts
 //! * [`local`]: the [`BatchGenerator`] over an engine in this process
 //! * [`scheduler`]: drives episodes, submits requests, steps environments in parallel
@@ -16,6 +17,7 @@ pub mod evaluation;
 pub mod generator;
 pub mod local;
 pub mod scheduler;
+pub mod trie;
 
 pub use aborted::{Dropped, TooManyAborted};
 pub use generator::{

@@ -153,6 +153,7 @@ impl LocalGenerator {
             ids: prepared[index].ids.clone(),
             budget: prepared[index].budget,
             sampling: requests[index].sampling.clone(),
+            constraint: None,
         });
         let (end, pad) = (self.encoder.end(), self.encoder.pad());
         let replies = self.engine.complete(prompts.collect(), end, pad);
