@@ -5,7 +5,8 @@ use std::path::Path;
 
 use serde_json::Value;
 use stepladder_model::checkpoint::{load, read_config};
-use stepladder_model::{Device, Frame, Kind, Weights};
+use stepladder_model::{Device, Frame, Kind, Weights, engine};
+use stepladder_rollout::engine::Prompt;
 use stepladder_testing::data_root;
 use tch::Tensor;
 use tokenizers::Tokenizer;
@@ -25,6 +26,9 @@ fn ids_are_those_of_llama_cpp_on_a_corpus_of_all_scripts() {
     }
 }
 
+/// Ends a turn: `<|im_end|>`.
+const END: u32 = 2;
+
 /// Tolerance for logits, whose sums over 576 terms in 30 blocks are rounded in another order.
 const TOLERANCE: f64 = 2e-3;
 
@@ -33,6 +37,10 @@ struct Case {
     prompt: Vec<u32>,
     /// Ids and logits after the prompt.
     logits: Vec<(i64, f64)>,
+    /// Greedy reply: 64 tokens, or those up to and with the end of a turn.
+    reply: Vec<u32>,
+    /// Steps of the reply at which the two largest logits are close, and the margin between them.
+    near: Vec<(usize, f64)>,
 }
 
 /// `parity/transformers/smollm2.py` wrote them.
@@ -75,4 +83,45 @@ fn logits_are_those_of_transformers() {
     });
     assert!(worst < TOLERANCE, "logits differ by {worst}");
     println!("logits differ by at most {worst:.1e}");
+}
+
+/// Margin between the two largest logits below which two greedy replies may differ: half of [`TOLERANCE`], which both logits
+/// may use up.
+const TIE: f64 = 1e-3;
+/// Prompts whose reply must be that of transformers, token for token.
+const EQUAL: usize = 48;
+
+#[test]
+fn greedy_replies_are_those_of_transformers() {
+    let Some(weights) = model() else { return };
+    let cases = cases();
+    let prompts = cases.iter().map(|case| Prompt {
+        ids: case.prompt.clone(),
+        budget: 64,
+        sampling: None,
+        constraint: None,
+    });
+    let mut engine = engine::open(&weights, Kind::Float, 2, 0).unwrap();
+    let replies = engine.complete(prompts.collect(), &[END], END).unwrap();
+    let (mut equal, mut tokens) = (0, 0);
+    for (index, (reply, case)) in replies.iter().zip(&cases).enumerate() {
+        tokens += case.reply.len();
+        if reply.ids == case.reply {
+            equal += 1;
+            continue;
+        }
+        let shared = reply.ids.iter().zip(&case.reply).take_while(|(found, expected)| found == expected);
+        let step = shared.count();
+        let margin = case.near.iter().find(|(near, _)| *near == step).map(|(_, margin)| *margin);
+        assert!(
+            margin.is_some_and(|margin| margin < TIE),
+            "prompt {index} differs at token {step}, which is no tie: {:?} for {:?}, margin {margin:?}",
+            reply.ids,
+            case.reply,
+        );
+        println!("prompt {index}: a tie at token {step}, margin {margin:?}");
+    }
+    println!("{equal} of {} replies with {tokens} tokens in all are equal", cases.len());
+    assert!(equal >= EQUAL, "{equal} of {} replies are those of transformers", cases.len());
+    assert!(tokens > 1500, "the replies have {tokens} tokens");
 }
