@@ -248,6 +248,7 @@ fn request(index: usize, query: &Query, sampled: bool) -> Request {
         session: index as u64,
         sampling: (sampled && index.is_multiple_of(2))
             .then(|| Sampling { temperature: 1.0, rng: stream(8, "sampling", &[index as u64]) }),
+        allowed: None,
     }
 }
 
@@ -285,6 +286,7 @@ fn what_is_kept_changes_no_reply() {
                 temperature: 1.0,
                 rng: stream(11, "sampling", &[round as u64, index as u64]),
             }),
+            allowed: None,
         };
         let requests: Vec<Request> = (0..queries.len()).map(request).collect();
         let kept = answers(&mut keeping, &requests);

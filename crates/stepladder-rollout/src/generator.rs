@@ -1,6 +1,7 @@
 //! Generators of replies (docs/design.md D3): requests in, completions out.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -65,6 +66,8 @@ pub struct Request {
     pub session: u64,
     /// Sampling; `None` decodes greedily.
     pub sampling: Option<Sampling>,
+    /// Native replies that may be given; `None` allows any. A reply that is not among them ends its episode with an error.
+    pub allowed: Option<Arc<[String]>>,
 }
 
 /// Reply to one request.
@@ -109,6 +112,19 @@ pub enum GenerateError {
         needed: usize,
         /// Context window of the model.
         context: usize,
+    },
+    /// None of the allowed replies can be written.
+    #[error(
+        "the model can write none of the {count} replies that the {role} may give: its words and the budget of {budget} \
+         tokens are not enough for any", role = role.name()
+    )]
+    Constraint {
+        /// Role of the request.
+        role: Role,
+        /// Number of allowed replies.
+        count: usize,
+        /// Maximum number of new tokens.
+        budget: usize,
     },
     /// A script has no reply for this prompt.
     #[error("the scripted generator has no reply left for {0}")]

@@ -1,7 +1,7 @@
 //! Rollouts: agents act in environments, with replies of any generator. No model is part of this crate.
 //!
 //! * [`engine`]: completes prompts of token ids with a model
-//! * [`trie`]: constraints on replies, as a trie over token ids
+//! * [`trie`]: constraints on replies, as a trie over token ids; [`constrain`]: the replies that play an admissible action
 //! * [`generator`]: requests in, completions out ([`Generator`]; [`BatchGenerator`] for blocking calls); experts and scripts
 //! * [`local`]: the [`BatchGenerator`] over an engine in this process
 //! * [`scheduler`]: drives episodes, submits requests, steps environments in parallel
@@ -12,6 +12,7 @@
 #![deny(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
 pub mod aborted;
+pub mod constrain;
 pub mod engine;
 pub mod evaluation;
 pub mod generator;

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use rustc_hash::FxHashMap;
-use stepladder_core::Query;
+use rustc_hash::{FxHashMap, FxHashSet};
 use stepladder_core::trace::TurnTokens;
+use stepladder_core::{Query, Role};
 use stepladder_data::fit::shrink;
 use stepladder_data::{PromptEncoder, Rendered};
 
+use crate::constrain;
 use crate::engine::{Engine, Prompt, Reply};
 use crate::generator::{BatchGenerator, Completion, GenerateError, Request};
+use crate::trie::{Constraint, Trie};
 
 /// Default limit on the prompt tokens of cached greedy replies: about 50 MB.
 pub const DEFAULT_REMEMBERED_TOKENS: usize = 4_000_000;
@@ -21,11 +23,24 @@ pub struct LocalGenerator {
     encoder: Arc<dyn PromptEncoder>,
     policy: String,
     sessions: FxHashMap<u64, Seen>,
-    /// Greedy replies by prompt and budget, which determine them; an episode in a loop repeats its prompts.
-    greedy: FxHashMap<(Vec<u32>, usize), Reply>,
-    /// Prompt tokens in `greedy`, and the limit beyond which it is emptied.
+    /// Greedy replies by what determines them; an episode in a loop repeats its prompts.
+    greedy: FxHashMap<GreedyKey, Reply>,
+    /// Tries of allowed replies; `None` where none of them can be written.
+    tries: FxHashMap<TrieKey, Option<Arc<Trie>>>,
+    /// Prompt tokens in `greedy` and nodes in `tries`, and the limit beyond which both are emptied.
     remembered: usize,
     remembered_tokens: usize,
+}
+
+/// Prompt, budget and constraint.
+type GreedyKey = (Vec<u32>, usize, Option<Arc<Trie>>);
+/// Role, budget and native replies.
+type TrieKey = (Role, usize, Arc<[String]>);
+
+/// A prompt with the constraint on its reply.
+struct Prepared {
+    prompt: Fitted,
+    trie: Option<Arc<Trie>>,
 }
 
 /// A prompt that fits into the context window.
@@ -83,19 +98,58 @@ impl LocalGenerator {
             policy,
             sessions: FxHashMap::default(),
             greedy: FxHashMap::default(),
+            tries: FxHashMap::default(),
             remembered: 0,
             remembered_tokens,
         }
     }
 
+    /// Adds the constraints of the requests to their prompts. A trie is built once for equal lists of allowed replies.
+    fn constrain(
+        &mut self,
+        requests: &[Request],
+        fitted: Vec<Result<Fitted, GenerateError>>,
+    ) -> Vec<Result<Prepared, GenerateError>> {
+        let key = |request: &Request, prompt: &Fitted| -> Option<TrieKey> {
+            Some((request.query.role(), prompt.budget, request.allowed.clone()?))
+        };
+        let pairs = || requests.iter().zip(&fitted);
+        let keys: FxHashSet<TrieKey> =
+            pairs().filter_map(|(request, prompt)| key(request, prompt.as_ref().ok()?)).collect();
+        let missing: Vec<TrieKey> = keys.into_iter().filter(|key| !self.tries.contains_key(key)).collect();
+        let encoder = &*self.encoder;
+        let build = |(role, budget, replies): TrieKey| {
+            let trie = constrain::trie(encoder, role, &replies, budget).map(Arc::new);
+            ((role, budget, replies), trie)
+        };
+        let built: Vec<_> = missing.into_par_iter().map(build).collect();
+        self.remembered += built.iter().flat_map(|(_, trie)| trie).map(|trie| trie.size()).sum::<usize>();
+        self.tries.extend(built);
+        let prepare = |(request, prompt): (&Request, Result<Fitted, GenerateError>)| {
+            let prompt = prompt?;
+            let Some(key) = key(request, &prompt) else { return Ok(Prepared { prompt, trie: None }) };
+            match self.tries.get(&key).cloned().flatten() {
+                Some(trie) => Ok(Prepared { prompt, trie: Some(trie) }),
+                None => {
+                    let (role, budget, replies) = key;
+                    Err(GenerateError::Constraint { role, count: replies.len(), budget })
+                }
+            }
+        };
+        requests.iter().zip(fitted).map(prepare).collect()
+    }
+
     /// Returns a reply to every request, in order: a cached one, that of an equal request, or a new one.
-    fn replies(&mut self, requests: &[&Request], prepared: &[&Fitted]) -> Result<Vec<Reply>, GenerateError> {
-        let key = |index: usize| (prepared[index].ids.clone(), prepared[index].budget);
-        if self.remembered > self.remembered_tokens {
-            self.greedy.clear();
-            self.remembered = 0;
-        }
-        let mut asked: FxHashMap<(Vec<u32>, usize), usize> = FxHashMap::default();
+    fn replies(
+        &mut self,
+        requests: &[&Request],
+        prepared: &[&Prepared],
+    ) -> Result<Vec<Reply>, GenerateError> {
+        let key = |index: usize| {
+            let Prepared { prompt, trie } = prepared[index];
+            (prompt.ids.clone(), prompt.budget, trie.clone())
+        };
+        let mut asked: FxHashMap<GreedyKey, usize> = FxHashMap::default();
         let mut writing: Vec<usize> = Vec::new();
         for (index, request) in requests.iter().enumerate() {
             if request.sampling.is_some() {
@@ -115,7 +169,7 @@ impl LocalGenerator {
             if requests[index].sampling.is_some() {
                 sampled.insert(index, reply);
             } else {
-                self.remembered += prepared[index].ids.len();
+                self.remembered += prepared[index].prompt.ids.len();
                 self.greedy.insert(key(index), reply);
             }
         }
@@ -144,16 +198,16 @@ impl LocalGenerator {
         &mut self,
         wanted: &[usize],
         requests: &[&Request],
-        prepared: &[&Fitted],
+        prepared: &[&Prepared],
     ) -> Result<Vec<(usize, Reply)>, GenerateError> {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
         let prompts = wanted.iter().map(|&index| Prompt {
-            ids: prepared[index].ids.clone(),
-            budget: prepared[index].budget,
+            ids: prepared[index].prompt.ids.clone(),
+            budget: prepared[index].prompt.budget,
             sampling: requests[index].sampling.clone(),
-            constraint: None,
+            constraint: prepared[index].trie.clone().map(Constraint::new),
         });
         let (end, pad) = (self.encoder.end(), self.encoder.pad());
         let replies = self.engine.complete(prompts.collect(), end, pad);
@@ -193,17 +247,23 @@ impl BatchGenerator for LocalGenerator {
         let (context, encoder) = (self.engine.context(), &*self.encoder);
         let fitted: Vec<Result<Fitted, GenerateError>> =
             requests.par_iter().map(|request| fit(&request.query, context, encoder)).collect();
+        if self.remembered > self.remembered_tokens {
+            self.greedy.clear();
+            self.tries.clear();
+            self.remembered = 0;
+        }
+        let prepared: Vec<Result<Prepared, GenerateError>> = self.constrain(requests, fitted);
         let answerable: Vec<&Request> = requests
             .iter()
-            .zip(&fitted)
-            .filter(|(_, fitted)| fitted.is_ok())
+            .zip(&prepared)
+            .filter(|(_, prepared)| prepared.is_ok())
             .map(|(request, _)| request)
             .collect();
-        let prepared: Vec<&Fitted> = fitted.iter().flatten().collect();
-        let mut replies = self.replies(&answerable, &prepared)?.into_iter();
-        let completions = requests.iter().zip(fitted).map(|(request, fitted)| {
-            let fitted = fitted?;
-            Ok(self.completion(request, fitted, replies.next().unwrap_or_default()))
+        let prompts: Vec<&Prepared> = prepared.iter().flatten().collect();
+        let mut replies = self.replies(&answerable, &prompts)?.into_iter();
+        let completions = requests.iter().zip(prepared).map(|(request, prepared)| {
+            let Prepared { prompt, .. } = prepared?;
+            Ok(self.completion(request, prompt, replies.next().unwrap_or_default()))
         });
         Ok(completions.collect())
     }

@@ -16,6 +16,7 @@ use stepladder_core::trace::{Episode, Turn, VERSION};
 use stepladder_core::{End, Observation, Query, Role, Start, Step, TaskKey};
 use stepladder_env::{Env, EnvError, TaskSet, TimeLimit};
 
+use crate::constrain;
 use crate::generator::{Completion, GenerateError, Generator, Request, RequestId, Sampling};
 
 /// Time that one poll of the generator may wait.
@@ -79,6 +80,9 @@ pub struct Options<'a> {
     pub noise: Option<Noise<'a>>,
     /// Whether turns keep their rendered prompts, which take most of the memory of a long episode.
     pub keep_prompts: bool,
+    /// Whether roles that act reply with an admissible action of the environment ([`constrain::replies`]). For evaluation: the
+    /// log-probabilities of such replies are not those of the policy.
+    pub constrained: bool,
     /// Flag that ends the rollout with [`GenerateError::Stopped`] before the next poll of the generator; `None` plays to the end.
     pub stop: Option<&'a AtomicBool>,
 }
@@ -97,6 +101,7 @@ impl Options<'_> {
             iteration: 0,
             noise: None,
             keep_prompts: true,
+            constrained: false,
             stop: None,
         }
     }
@@ -139,6 +144,8 @@ struct Running {
     agent: Box<dyn Agent>,
     start: Option<Start>,
     next: Next,
+    /// Native replies that the pending request allows; `None` allows any.
+    allowed: Option<Arc<[String]>>,
     turn: u64,
     noise: Rng,
     seen: Observation,
@@ -152,6 +159,11 @@ impl Running {
     fn fail(&mut self, error: impl ToString) {
         self.error = Some(error.to_string());
         self.next = Next::End;
+    }
+
+    /// Whether the pending request allows this reply.
+    fn allows(&self, reply: &str) -> bool {
+        self.allowed.as_ref().is_none_or(|allowed| allowed.iter().any(|other| other == reply))
     }
 }
 
@@ -191,7 +203,10 @@ impl<'a> Scheduler<'a> {
         let mut episodes: Vec<Option<Episode>> = vec![None; jobs.len()];
         let mut waiting = jobs.iter().cloned().enumerate();
         let mut pending: HashMap<RequestId, usize> = HashMap::new();
-        let policy = self.generator.policy();
+        let mut policy = self.generator.policy();
+        if self.options.constrained {
+            policy.push_str(", constrained");
+        }
         loop {
             let free = self.options.slots.max(1) - running.len();
             let fresh: Vec<(usize, Job)> = waiting.by_ref().take(free).collect();
@@ -199,6 +214,9 @@ impl<'a> Scheduler<'a> {
             running.par_extend(fresh.into_par_iter().map(|(index, job)| begin(tasks, options, index, job)));
             if running.is_empty() {
                 break;
+            }
+            if self.options.constrained {
+                running.par_iter_mut().for_each(constrain);
             }
             self.ask(running, &mut pending);
             self.take_replies(running, &mut pending)?;
@@ -260,6 +278,11 @@ impl<'a> Scheduler<'a> {
             let Next::Wait(role) = episode.next else { continue };
             episode.turn += 1;
             match result {
+                Ok(completion) if !episode.allows(&completion.text) => episode.fail(format!(
+                    "{} replied `{}`, which is not an admissible reply: it cannot constrain its replies",
+                    self.generator.policy(),
+                    completion.text
+                )),
                 Ok(completion) => {
                     let turn = to_turn(role, completion, &self.options);
                     episode.next = episode.agent.on_reply(turn).into();
@@ -285,7 +308,8 @@ impl<'a> Scheduler<'a> {
                 ],
             ),
         });
-        Request { id: RequestId::fresh(), query, session: episode.index as u64, sampling }
+        let (session, allowed) = (episode.index as u64, episode.allowed.clone());
+        Request { id: RequestId::fresh(), query, session, sampling, allowed }
     }
 }
 
@@ -308,6 +332,7 @@ fn begin(tasks: &dyn TaskSet, options: &Options<'_>, index: usize, job: Job) -> 
                 agent,
                 start: Some(start),
                 next: want.into(),
+                allowed: None,
                 turn: 0,
                 noise,
                 seen,
@@ -324,6 +349,7 @@ fn begin(tasks: &dyn TaskSet, options: &Options<'_>, index: usize, job: Job) -> 
             agent,
             start: None,
             next: Next::End,
+            allowed: None,
             turn: 0,
             noise,
             seen: Observation { feedback: String::new(), context: String::new() },
@@ -333,6 +359,25 @@ fn begin(tasks: &dyn TaskSet, options: &Options<'_>, index: usize, job: Job) -> 
             error: Some(error.to_string()),
         },
     }
+}
+
+/// Lists the replies that the next request of an episode allows.
+fn constrain(episode: &mut Running) {
+    let Next::Ask(query) = &episode.next else { return };
+    let role = query.role();
+    episode.allowed = None;
+    if !constrain::acts(role) {
+        return;
+    }
+    let Some(actions) = episode.env.admissible().map(|list| list.admissible_actions()) else {
+        let id = episode.env.spec().id;
+        return episode
+            .fail(format!("{id} does not list admissible actions, so replies cannot be constrained"));
+    };
+    if actions.is_empty() {
+        return episode.fail(format!("{} listed no admissible action", episode.env.spec().id));
+    }
+    episode.allowed = Some(constrain::replies(role, &actions));
 }
 
 fn to_turn(role: Role, completion: Completion, options: &Options<'_>) -> Turn {

@@ -107,6 +107,7 @@ fn request(text: &str, sampled: bool) -> Request {
         query: Query::Executor { subtask: text.to_owned(), observation, progress: String::new() },
         session: 1,
         sampling: sampled.then(|| Sampling { temperature: 1.0, rng: stream(1, "sampling", &[]) }),
+        allowed: None,
     }
 }
 
