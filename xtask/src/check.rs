@@ -37,11 +37,12 @@ const STAGES: [Stage; 10] = [
     }),
     ("lints", "lints", |settings| {
         run::tensors(settings)?;
-        execute(cargo(settings).args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+        let words = ["clippy", "--workspace", "--all-features", "--all-targets", "--", "-D", "warnings"];
+        execute(cargo(settings).args(words))
     }),
     ("documentation", "documentation", |settings| {
         run::tensors(settings)?;
-        let doc = ["doc", "--workspace", "--no-deps", "--document-private-items"];
+        let doc = ["doc", "--workspace", "--all-features", "--no-deps", "--document-private-items"];
         execute(cargo(settings).env("RUSTDOCFLAGS", "-D warnings").args(doc))
     }),
 ];

@@ -19,6 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("stepladder-data", &["stepladder-rollout"]),
     ("stepladder-rollout", &["stepladder-cpu"]),
     ("stepladder-cpu", &["stepladder-model"]),
+    ("stepladder-hub", &["stepladder-train"]),
     ("stepladder-model", &["stepladder-algo"]),
     ("stepladder-algo", &["stepladder-train"]),
     ("stepladder-train", &["stepladder"]),

@@ -22,6 +22,9 @@ use crate::{data, edges, pretrained, run, scienceworld};
 const PROFILE: &str = "xtask";
 const REPORT: &str = "target/nextest/xtask/junit.xml";
 
+/// Packages with tests of the feature `hub`, all in test binaries of this name.
+const HUB: [&str; 2] = ["stepladder-hub", "stepladder"];
+
 /// Runs the tests of these packages, or of the whole workspace if none is named.
 pub(crate) fn test(settings: &Settings, packages: &[String]) -> Result<()> {
     let started = now();
@@ -61,13 +64,24 @@ pub(crate) fn test(settings: &Settings, packages: &[String]) -> Result<()> {
     } else {
         Run::default()
     };
-    let tests = timed("tests", &mut times, || match has_nextest(settings) {
+    let with_nextest = has_nextest(settings);
+    let run = |flags: &[&str], chosen: &[&str]| match with_nextest {
         true => {
             let words = ["nextest", "run", "--profile", PROFILE, "--no-fail-fast", "--no-tests", "pass"];
-            nextest(&mut command(&words, &chosen), &settings.workspace.join(REPORT))
+            nextest(command(&words, chosen).args(flags), &settings.workspace.join(REPORT))
         }
-        false => libtest(&mut command(&["test", "--no-fail-fast", "--tests"], &chosen)),
-    });
+        false => libtest(command(&["test", "--no-fail-fast"], chosen).args(flags)),
+    };
+    // Only these tests are built with the feature; the program is the only large part that is built twice.
+    let hub = if chosen.is_empty() || HUB.iter().any(|package| chosen.contains(package)) {
+        timed("tests of the feature hub", &mut times, || {
+            run(&["--features", "stepladder/hub", "--test", "hub"], &[])
+        })
+    } else {
+        Run::default()
+    };
+    let tests =
+        timed("tests", &mut times, || run(if with_nextest { &[] } else { &["--tests"] }, &chosen)).and(hub);
     let summary = Summary {
         counts: tests.counts,
         tests: tests.tests,
@@ -93,6 +107,26 @@ struct Run {
 impl Default for Run {
     fn default() -> Self {
         Self { counts: Counts::default(), tests: None, ending: Ok(()) }
+    }
+}
+
+impl Run {
+    /// Adds the results of another run.
+    fn and(self, other: Self) -> Self {
+        let (ours, theirs) = (self.counts, other.counts);
+        let mut tests = self.tests;
+        if let Some(tests) = &mut tests {
+            tests.extend(other.tests.into_iter().flatten());
+        }
+        Self {
+            counts: Counts {
+                passed: ours.passed + theirs.passed,
+                failed: ours.failed + theirs.failed,
+                ignored: ours.ignored + theirs.ignored,
+            },
+            tests,
+            ending: self.ending.and(other.ending),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::fmt;
 use stepladder_algo::AlgoError;
 use stepladder_data::encoder::EncoderError;
 use stepladder_env::EnvError;
+use stepladder_hub::HubError;
 use stepladder_model::ModelError;
 use stepladder_rollout::{GenerateError, TooManyAborted};
 
@@ -111,6 +112,7 @@ from!(
     EncoderError,
     EnvError,
     GenerateError,
+    HubError,
     ModelError,
     TooManyAborted,
     Usage

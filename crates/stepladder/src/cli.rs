@@ -124,7 +124,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: DataCommand,
     },
-    /// Pretrained models: get, list, show, check
+    /// Pretrained models: get, list, convert, show, check
     #[command(after_help = "Example:\n  stepladder model list")]
     Model {
         /// Subcommand.
@@ -530,17 +530,27 @@ pub(crate) enum ModelCommand {
         #[command(flatten)]
         data: DataRoot,
     },
-    /// Print architecture, size, dtype, context, files and the memory needed
-    #[command(after_help = "Example:\n  stepladder model show ~/data/models/smollm2-135m-instruct")]
-    Show {
-        /// Hugging Face directory
+    /// Convert a GGUF file to a Hugging Face directory in f32
+    #[command(after_help = "Example:\n  stepladder model convert smollm2.Q4_1.gguf smollm2")]
+    Convert {
+        /// GGUF file
+        file: PathBuf,
+        /// Directory to be created
         directory: PathBuf,
+    },
+    /// Print architecture, size, dtype, context, files and the memory needed
+    #[command(
+        after_help = "Examples:\n  stepladder model show ~/data/models/smollm2-135m-instruct\n  stepladder model show Qwen/Qwen2.5-0.5B-Instruct@main"
+    )]
+    Show {
+        /// Hugging Face directory, or a hub name (builds with the feature hub)
+        model: String,
     },
     /// Load weights and tokenizer, and print what `show` prints
     #[command(after_help = "Example:\n  stepladder model check ~/data/models/smollm2-135m-instruct")]
     Check {
-        /// Hugging Face directory
-        directory: PathBuf,
+        /// Hugging Face directory, or a hub name (builds with the feature hub)
+        model: String,
     },
 }
 

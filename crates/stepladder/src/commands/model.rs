@@ -1,5 +1,6 @@
-//! `model get|list|show|check`: pretrained models.
+//! `model get|list|convert|show|check`: pretrained models.
 
+mod convert;
 mod get;
 mod index;
 mod show;
@@ -75,8 +76,9 @@ pub(super) fn run(command: ModelCommand) -> Result<()> {
             list(data.as_deref());
             Ok(())
         }
-        ModelCommand::Show { directory } => show::show(&directory),
-        ModelCommand::Check { directory } => show::check(&directory),
+        ModelCommand::Convert { file, directory } => convert::convert(&file, &directory),
+        ModelCommand::Show { model } => show::show(&stepladder_hub::resolve(&model)?),
+        ModelCommand::Check { model } => show::check(&stepladder_hub::resolve(&model)?),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use fs_err as fs;
 use stepladder_data::PretrainedTokenizer;
 use stepladder_model::checkpoint;
@@ -29,9 +29,6 @@ pub(super) fn check(directory: &Path) -> Result<()> {
 }
 
 fn describe(directory: &Path) -> Result<ModelConfig> {
-    if !directory.is_dir() {
-        bail!("{} is not a directory; name the directory of a model", directory.display());
-    }
     let config = checkpoint::read_config(directory)?;
     let sizes = checkpoint::sizes(directory)?;
     let shape = &config.shape;
