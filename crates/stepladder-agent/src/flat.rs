@@ -119,17 +119,7 @@ mod tests {
             if let Some((latest, _)) = history.last() {
                 assert_eq!(*latest, format!("go {}", number - 1));
             }
-            let reply = Turn {
-                role: Role::Flat,
-                prompt: String::new(),
-                reply: format!(" go {number}\n"),
-                prompt_tokens: 1,
-                uncached_tokens: 1,
-                new_tokens: 1,
-                logprob: None,
-                cut: false,
-                tokens: None,
-            };
+            let reply = Turn::said(Role::Flat, format!(" go {number}\n"));
             assert_eq!(agent.on_reply(reply), Want::Act(format!("go {number}")));
             let end = (number == 2).then_some(End::Truncated);
             let step = Step {

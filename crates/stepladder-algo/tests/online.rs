@@ -150,19 +150,12 @@ fn the_golden_masks() {
         let prompt = text.chars().take_while(|&c| c == 'P').count();
         let ids: Vec<u32> = text.chars().map(u32::from).collect();
         stepladder_core::trace::Turn {
-            role,
-            prompt: String::new(),
-            reply: String::new(),
-            prompt_tokens: 0,
-            uncached_tokens: 0,
-            new_tokens: 0,
-            logprob: None,
-            cut: false,
             tokens: Some(Box::new(stepladder_core::trace::TurnTokens {
                 prompt: ids[..prompt].to_vec(),
                 reply: ids[prompt..].to_vec(),
                 logprobs: Some(vec![-1.0; ids.len() - prompt]),
             })),
+            ..stepladder_core::trace::Turn::said(role, "")
         }
     };
     let calls = case["inputs"]["micro_calls"].as_array().unwrap();

@@ -1,4 +1,7 @@
-//! Text format of STEP-HRL's replies: parsing of executor replies, cleaning of progress texts.
+//! Text format of replies: well-formedness by role, parsing of executor replies, cleaning of progress texts.
+
+use crate::blueprint;
+use crate::query::Role;
 
 /// Action sent for an unparsable reply; the environment rejects it and the step counts (docs/spec/algorithms.md 2.3).
 pub const NO_ACTION: &str = "None";
@@ -64,6 +67,28 @@ pub fn parse_action_done(reply: &str, profile: Profile) -> ActionReply {
         return ActionReply { action: action.to_owned(), finished, unparsable: empty };
     }
     ActionReply { action: NO_ACTION.to_owned(), finished: false, unparsable: true }
+}
+
+/// Whether a native reply can be parsed as an answer of its role. Every text is a planner's, progress writer's or flat agent's
+/// answer unless it is empty; whether the environment understands an action is known only after the step.
+///
+/// ```
+/// use stepladder_core::Role;
+/// use stepladder_core::reply::parses;
+/// assert!(parses(Role::Executor, "look; False") && !parses(Role::Executor, "look"));
+/// assert!(parses(Role::Micro, "<sub_done>") && !parses(Role::Micro, "look"));
+/// assert!(parses(Role::Flat, "look") && !parses(Role::Flat, " "));
+/// ```
+pub fn parses(role: Role, native: &str) -> bool {
+    match role {
+        Role::Executor => !parse_action_done(native, Profile::Fixed).unparsable,
+        Role::Macro => blueprint::parse(native, usize::MAX).is_some(),
+        Role::Micro => {
+            let reply = blueprint::parse_micro(native);
+            reply.action.is_some() || reply.done
+        }
+        Role::Planner | Role::Progress | Role::Flat => !native.trim().is_empty(),
+    }
 }
 
 /// Formats an executor reply as [`parse_action_done`] reads it.

@@ -8,6 +8,7 @@ use std::io::{self, BufRead, Write};
 use serde::{Deserialize, Serialize};
 
 use crate::query::Role;
+use crate::reply::parses;
 use crate::step::{End, Start, Step};
 use crate::task::TaskKey;
 
@@ -39,6 +40,12 @@ pub struct Turn {
     /// The generation budget ended the reply.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cut: bool,
+    /// Number of parts that were removed from the prompt so that it fits into the context window.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub shortened: u32,
+    /// The reply could not be parsed as an answer of its role ([`crate::reply::parses`]).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unparsable: bool,
     /// Token ids and log-probabilities, where they were requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<Box<TurnTokens>>,
@@ -56,9 +63,15 @@ impl Turn {
             new_tokens: 0,
             logprob: None,
             cut: false,
+            shortened: 0,
+            unparsable: false,
             tokens: None,
         }
     }
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// A reply as tokens.
@@ -212,6 +225,19 @@ impl Episode {
         self.len() == 0
     }
 
+    /// Marks the replies that cannot be parsed, which traces of release 0.1.0 did not record.
+    fn mark_unparsable(&mut self) {
+        for subtask in &mut self.subtasks {
+            let steps = subtask
+                .steps
+                .iter_mut()
+                .flat_map(|step| step.idle.iter_mut().chain([&mut step.turn]).chain(&mut step.progress_turn));
+            for turn in subtask.turn.iter_mut().chain(steps) {
+                turn.unparsable |= !parses(turn.role, &turn.reply);
+            }
+        }
+    }
+
     /// All replies in the order in which they were given.
     pub fn turns(&self) -> impl Iterator<Item = &Turn> {
         self.subtasks.iter().flat_map(|subtask| {
@@ -288,7 +314,10 @@ pub fn read(reader: impl BufRead) -> impl Iterator<Item = Result<Episode, TraceE
                 Ok(episode) if episode.version != VERSION => {
                     Err(TraceError::Version { line: line_number, found: episode.version })
                 }
-                Ok(episode) => Ok(episode),
+                Ok(mut episode) => {
+                    episode.mark_unparsable();
+                    Ok(episode)
+                }
             }),
         }
     })
@@ -376,6 +405,33 @@ mod tests {
         let old = text.replacen("\"reply\":[7]", "\"reply\":[7],\"logprobs\":[]", 1);
         assert_ne!(old, text);
         assert_eq!(read(old.as_bytes()).next().unwrap().unwrap(), episode);
+    }
+
+    #[test]
+    fn a_shortened_prompt_and_an_unparsable_reply_are_written_and_absent_fields_mean_neither() {
+        let line = include_str!("../tests/trace-v1.jsonl");
+        let mut episode = read(line.as_bytes()).next().unwrap().unwrap();
+        assert!(episode.turns().all(|turn| turn.shortened == 0 && !turn.unparsable));
+        let turn = &mut episode.subtasks[0].steps[0].turn;
+        (turn.shortened, turn.unparsable) = (3, true);
+        let mut written = Vec::new();
+        write(&mut written, &episode).unwrap();
+        let text = String::from_utf8(written).unwrap();
+        assert_eq!(text.matches("\"shortened\":3,\"unparsable\":true").count(), 1, "{text}");
+        assert_eq!(text.matches("\"shortened\"").count(), 1, "{text}");
+        assert_eq!(read(text.as_bytes()).next().unwrap().unwrap(), episode);
+    }
+
+    #[test]
+    fn an_unparsable_reply_of_an_old_trace_is_found() {
+        let line = include_str!("../tests/trace-v1.jsonl");
+        let mut episode = read(line.as_bytes()).next().unwrap().unwrap();
+        episode.subtasks[0].steps[0].turn.reply = "I do not know".to_owned();
+        let mut written = Vec::new();
+        write(&mut written, &episode).unwrap();
+        let found = read(written.as_slice()).next().unwrap().unwrap();
+        assert_eq!(found.turns().filter(|turn| turn.unparsable).count(), 1);
+        assert!(found.subtasks[0].steps[0].turn.unparsable);
     }
 
     #[test]

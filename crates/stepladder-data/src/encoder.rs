@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
-use stepladder_core::reply::{Profile, parse_action_done};
+use stepladder_core::reply;
 use stepladder_core::section;
 use stepladder_core::section::Bound;
-use stepladder_core::{Query, Role, blueprint};
+use stepladder_core::{Query, Role};
 
 /// Error in reading or writing the files of an encoder.
 #[derive(Debug, thiserror::Error)]
@@ -84,16 +84,7 @@ pub trait PromptEncoder: Send + Sync {
 
     /// Whether a reply of the policy can be parsed as an answer of its role.
     fn parses(&self, role: Role, ids: &[u32]) -> bool {
-        let native = self.decode(role, ids);
-        match role {
-            Role::Executor => !parse_action_done(&native, Profile::Fixed).unparsable,
-            Role::Macro => blueprint::parse(&native, usize::MAX).is_some(),
-            Role::Micro => {
-                let reply = blueprint::parse_micro(&native);
-                reply.action.is_some() || reply.done
-            }
-            Role::Planner | Role::Progress | Role::Flat => !native.trim().is_empty(),
-        }
+        reply::parses(role, &self.decode(role, ids))
     }
 
     /// Returns the ids of the end tokens, at least one: each of them ends a reply, and the first one follows the replies of

@@ -98,6 +98,12 @@ pub struct Evaluation {
     pub loops: f64,
     /// Mean number of replies without a readable action per episode.
     pub unparsable: f64,
+    /// Fraction of all replies that could not be parsed as answers of their roles.
+    pub unparsable_share: f64,
+    /// Fraction of the actions that the environment did not understand, among them those sent for unparsable replies.
+    pub invalid_share: f64,
+    /// Fraction of the prompts that were shortened to fit into the context window.
+    pub shortened_share: f64,
     /// Mean number of replies cut by their budget per episode.
     pub cut: f64,
     /// Number of aborted episodes.
@@ -197,6 +203,9 @@ pub fn evaluate_within(episodes: &[Episode], range: Option<(f64, f64)>) -> Evalu
             episodes.iter().map(|episode| count(episode) as f64).sum::<f64>() / episodes.len() as f64
         }
     };
+    let turns = || episodes.iter().flat_map(Episode::turns);
+    let replies = turns().count();
+    let share = |count: usize, of: usize| count as f64 / of.max(1) as f64;
     Evaluation {
         all: summarise(&all, range),
         per_type: families
@@ -208,6 +217,12 @@ pub fn evaluate_within(episodes: &[Episode], range: Option<(f64, f64)>) -> Evalu
         repeated_subtasks: per_episode(&repeated_subtasks),
         loops: per_episode(&|episode| usize::from(loops(episode))),
         unparsable: per_episode(&|episode| episode.steps().filter(|step| step.unparsable).count()),
+        unparsable_share: share(turns().filter(|turn| turn.unparsable).count(), replies),
+        invalid_share: share(
+            episodes.iter().flat_map(Episode::steps).filter(|step| step.unknown_action).count(),
+            env_steps,
+        ),
+        shortened_share: share(turns().filter(|turn| turn.shortened > 0).count(), replies),
         cut: per_episode(&|episode| episode.turns().filter(|turn| turn.cut).count()),
         errors: episodes.iter().filter(|episode| episode.error.is_some()).count(),
         score_range: range,

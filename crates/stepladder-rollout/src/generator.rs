@@ -87,6 +87,8 @@ pub struct Completion {
     pub tokens: Option<TurnTokens>,
     /// Whether the budget ended the reply.
     pub cut: bool,
+    /// Number of parts that were removed from the prompt so that it fits into the context window.
+    pub shortened: u32,
 }
 
 impl Completion {

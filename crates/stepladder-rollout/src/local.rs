@@ -52,6 +52,8 @@ pub struct Fitted {
     pub ids: Vec<u32>,
     /// Generation budget: the role's, or less where the context window has no more free tokens.
     pub budget: usize,
+    /// Number of parts that were removed.
+    pub shortened: u32,
 }
 
 /// Renders the prompt of `query`, shortened until it fits into `context` tokens together with the budget of its role. Where
@@ -63,21 +65,23 @@ pub fn fit(query: &Query, context: usize, encoder: &dyn PromptEncoder) -> Result
     let budget = encoder.budget(query.role()) as usize;
     let Rendered { text, ids } = encoder.render(query);
     if ids.len() + budget <= context {
-        return Ok(Fitted { text, ids, budget });
+        return Ok(Fitted { text, ids, budget, shortened: 0 });
     }
     let mut shorter = query.clone();
+    let mut shortened = 0;
     loop {
         let more = shrink(&mut shorter);
+        shortened += u32::from(more);
         let Rendered { text, ids } = encoder.render(&shorter);
         if ids.len() + budget <= context {
-            return Ok(Fitted { text, ids, budget });
+            return Ok(Fitted { text, ids, budget, shortened });
         }
         if more {
             continue;
         }
         // The replies of an untrained model can fill a prompt: cutting the next reply is better than ending the run.
         return match context.checked_sub(ids.len()) {
-            Some(free @ 1..) => Ok(Fitted { text, ids, budget: free }),
+            Some(free @ 1..) => Ok(Fitted { text, ids, budget: free, shortened }),
             _ => Err(GenerateError::Window { role: query.role(), needed: ids.len() + 1, context }),
         };
     }
@@ -190,6 +194,7 @@ impl LocalGenerator {
             new_tokens: reply.ids.len() as u32,
             tokens: Some(TurnTokens { prompt: prompt.ids, reply: reply.ids, logprobs: Some(reply.logprobs) }),
             cut: reply.cut,
+            shortened: prompt.shortened,
         }
     }
 

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use stepladder_agent::himac::Blueprint;
 use stepladder_agent::{Agent, AgentFactory, Want};
 use stepladder_core::label::Perturb;
+use stepladder_core::reply::parses;
 use stepladder_core::seed::{Rng, fingerprint, stream};
 use stepladder_core::trace::{Episode, Turn, VERSION};
 use stepladder_core::{End, Observation, Query, Role, Start, Step, TaskKey};
@@ -382,6 +383,7 @@ fn constrain(episode: &mut Running) {
 
 fn to_turn(role: Role, completion: Completion, options: &Options<'_>) -> Turn {
     let logprobs = completion.tokens.as_ref().and_then(|tokens| tokens.logprobs.as_ref());
+    let unparsable = !parses(role, &completion.text);
     Turn {
         role,
         logprob: logprobs.map(|logprobs| logprobs.iter().map(|&value| f64::from(value)).sum()),
@@ -391,6 +393,8 @@ fn to_turn(role: Role, completion: Completion, options: &Options<'_>) -> Turn {
         uncached_tokens: completion.uncached_tokens,
         new_tokens: completion.new_tokens,
         cut: completion.cut,
+        shortened: completion.shortened,
+        unparsable,
         tokens: completion.tokens.filter(|_| options.keep_tokens).map(Box::new),
     }
 }

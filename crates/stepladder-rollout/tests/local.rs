@@ -17,7 +17,7 @@ use stepladder_rollout::{BatchGenerator, Completion, GenerateError, LocalGenerat
 const CONTEXT: usize = 12;
 const ENDS: [u32; 2] = [1, 2];
 
-/// Encodes each byte of the subtask as one token; the prompt cannot be shortened.
+/// Encodes each byte of the subtask and of the progress text as one token; only the progress text can be shortened.
 struct Bytes;
 
 impl PromptEncoder for Bytes {
@@ -26,8 +26,9 @@ impl PromptEncoder for Bytes {
     }
 
     fn render(&self, query: &Query) -> Rendered {
-        let Query::Executor { subtask, .. } = query else { panic!("only executors are asked") };
-        Rendered { text: subtask.clone(), ids: subtask.bytes().map(u32::from).collect() }
+        let Query::Executor { subtask, progress, .. } = query else { panic!("only executors are asked") };
+        let text = format!("{subtask}{progress}");
+        Rendered { ids: text.bytes().map(u32::from).collect(), text }
     }
 
     fn reply(&self, _: Role, _: &str, _: bool) -> Vec<u32> {
@@ -109,6 +110,26 @@ fn request(text: &str, sampled: bool) -> Request {
         sampling: sampled.then(|| Sampling { temperature: 1.0, rng: stream(1, "sampling", &[]) }),
         allowed: None,
     }
+}
+
+#[test]
+fn the_completion_of_a_shortened_prompt_has_the_number_of_removed_parts() {
+    let engine = Box::new(Noting { calls: Arc::default() });
+    let mut generator = LocalGenerator::new(engine, Arc::new(Bytes), 10, "test".to_owned());
+    let requests = ["", " a b", " a b c d"].map(|written| {
+        let mut request = request("look", false);
+        let Query::Executor { progress, .. } = &mut request.query else { panic!("an executor is asked") };
+        written.clone_into(progress);
+        request
+    });
+    let found = generator.generate(&requests).unwrap();
+    let found: Vec<(&str, u32)> = found
+        .iter()
+        .map(|result| result.as_ref().unwrap())
+        .map(|completion| (completion.prompt.as_str(), completion.shortened))
+        .collect();
+    // A round removes a quarter of the words, so that the third prompt loses `d` and `c`.
+    assert_eq!(found, [("look", 0), ("look a b", 0), ("looka b", 2)]);
 }
 
 fn text(result: &Result<Completion, GenerateError>) -> &str {

@@ -199,3 +199,67 @@ fn the_score_of_scienceworld_matches() {
     assert!((score - case["expected"].as_f64().unwrap()).abs() < case["tol"].as_f64().unwrap(), "{score}");
     assert!(evaluate(&episodes).all.score < score / 100.0);
 }
+
+/// The replies of `walker`, except for the first two of the executor; the planner's prompt is shortened by two parts.
+struct Stumbling {
+    executed: usize,
+}
+
+impl BatchGenerator for Stumbling {
+    fn generate(
+        &mut self,
+        requests: &[Request],
+    ) -> Result<Vec<Result<Completion, GenerateError>>, GenerateError> {
+        let reply = |request: &Request| {
+            let walked = Completion::text(walker(&request.query).unwrap());
+            match request.query {
+                Query::Planner { .. } => Ok(Completion { shortened: 2, ..walked }),
+                Query::Executor { .. } => {
+                    self.executed += 1;
+                    Ok(match self.executed {
+                        1 => Completion::text("I do not know"),
+                        2 => Completion::text("west; False"),
+                        _ => walked,
+                    })
+                }
+                _ => Ok(walked),
+            }
+        };
+        Ok(requests.iter().map(reply).collect())
+    }
+
+    fn policy(&self) -> String {
+        "stumbling".to_owned()
+    }
+}
+
+#[test]
+fn unparsable_replies_invalid_actions_and_shortened_prompts_are_counted() {
+    let jobs = Job::each(&Corridors.tasks("all").unwrap()[1..2]);
+    let mut generator = Blocking::new(Stumbling { executed: 0 });
+    let options = Options::greedy(AgentKind::StepHrl);
+    let episodes = Scheduler::new(&Corridors, &mut generator, options).run(&jobs, |_| ()).unwrap();
+    let steps: Vec<_> = episodes[0]
+        .steps()
+        .map(|step| (step.action.as_str(), step.turn.unparsable, step.unparsable, step.unknown_action))
+        .collect();
+    let expected = [
+        ("None", true, true, true),
+        ("west", false, false, true),
+        ("east", false, false, false),
+        ("east", false, false, false),
+    ];
+    assert_eq!(steps, expected);
+    let planners: Vec<u32> =
+        episodes[0].subtasks.iter().map(|subtask| subtask.turn.as_ref().unwrap().shortened).collect();
+    assert_eq!(planners, [2]);
+    // One reply of the planner, four of the executor and three of the progress writer.
+    assert_eq!(episodes[0].turns().count(), 8);
+    let evaluation = evaluate(&episodes);
+    assert_eq!(evaluation.unparsable, 1.0);
+    assert_eq!(evaluation.unparsable_share, 1.0 / 8.0);
+    assert_eq!(evaluation.invalid_share, 2.0 / 4.0);
+    assert_eq!(evaluation.shortened_share, 1.0 / 8.0);
+    let none = evaluate(&[]);
+    assert_eq!((none.unparsable_share, none.invalid_share, none.shortened_share), (0.0, 0.0, 0.0));
+}

@@ -11,6 +11,7 @@ use stepladder_rollout::evaluation::wilson;
 use crate::config::AgentConfig;
 use crate::directory::RunDir;
 use crate::evaluated;
+use crate::table::percent;
 
 mod gain;
 
@@ -62,6 +63,13 @@ pub struct Row {
     pub mean_steps: f64,
     /// Prompt and completion tokens per environment step, summed over the roles.
     pub tokens_per_step: f64,
+    /// Fraction of the replies that could not be parsed, averaged over the runs; `None` if an evaluation of release 0.1.0 is
+    /// among them, which did not record it. The same holds for the next two.
+    pub unparsable_share: Option<f64>,
+    /// Fraction of the actions that the environment did not understand.
+    pub invalid_share: Option<f64>,
+    /// Fraction of the prompts that were shortened to fit into the context window.
+    pub shortened_share: Option<f64>,
     /// Training minutes of the agent and of the agents that it started from, without the time for collecting episodes.
     pub training_minutes: f64,
     /// Trained tokens in millions, of the same agents.
@@ -144,6 +152,13 @@ pub fn compare(runs: &[PathBuf], target: &str, over: Option<&str>) -> Result<Com
             row.tokens_per_step += roles
                 .map(|(_, role)| role["prompt"].as_f64().unwrap_or(0.0) + role["new"].as_f64().unwrap_or(0.0))
                 .sum::<f64>();
+            for (sum, key) in [
+                (&mut row.unparsable_share, "unparsable_share"),
+                (&mut row.invalid_share, "invalid_share"),
+                (&mut row.shortened_share, "shortened_share"),
+            ] {
+                *sum = sum.zip(evaluation[key].as_f64()).map(|(sum, share)| sum + share);
+            }
             let mut next = Some(agent);
             while let Some(name) = next {
                 let training = read(&run.agent(name).join("trained.json"))?;
@@ -184,6 +199,9 @@ impl Row {
             interval: [0.0, 1.0],
             mean_steps: 0.0,
             tokens_per_step: 0.0,
+            unparsable_share: Some(0.0),
+            invalid_share: Some(0.0),
+            shortened_share: Some(0.0),
             training_minutes: 0.0,
             training_mtokens: 0.0,
             capped: Vec::new(),
@@ -203,6 +221,9 @@ impl Row {
             &mut self.training_mtokens,
         ] {
             *sum /= count;
+        }
+        for sum in [&mut self.unparsable_share, &mut self.invalid_share, &mut self.shortened_share] {
+            *sum = sum.map(|sum| sum / count);
         }
         let mut ordered: Vec<(f64, u64)> = self.success.iter().copied().zip(self.n.iter().copied()).collect();
         ordered.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -232,8 +253,8 @@ fn heading(target: &str, rows: &[Row]) -> String {
 /// Renders the rows as a Markdown table.
 fn markdown(rows: &[Row]) -> String {
     let scored = rows.iter().any(|row| !row.score.is_empty());
-    let plain = "| agent | success by seed | median | 95 % interval (games) | n | steps | tokens/step | training \
-                    minutes | training Mtokens |\n|---|---|---|---|---|---|---|---|---|\n";
+    let plain = "| agent | success by seed | median | 95 % interval (games) | n | steps | tokens/step | unparsable | \
+                 invalid | training minutes | training Mtokens |\n|---|---|---|---|---|---|---|---|---|---|---|\n";
     let mut text = plain.to_owned();
     let capped: String = rows
         .iter()
@@ -250,6 +271,10 @@ fn markdown(rows: &[Row]) -> String {
             1,
         );
     }
+    let shortened = rows.iter().any(|row| row.shortened_share.is_some_and(|share| share > 0.0));
+    if shortened {
+        text = text.replacen("| invalid |", "| invalid | shortened |", 1).replacen("|---|", "|---|---|", 1);
+    }
     let gained = rows.iter().any(|row| row.gain.is_some());
     if gained {
         text = text.replacen("Mtokens |", "Mtokens | gain in points: by seed; mean [95 % over tasks] |", 1);
@@ -265,8 +290,12 @@ fn markdown(rows: &[Row]) -> String {
             .zip(&row.success)
             .map(|(seed, success)| format!("{seed}: {:.1}", 100.0 * success))
             .collect();
+        let mut shares = vec![row.unparsable_share, row.invalid_share];
+        shares.extend(shortened.then_some(row.shortened_share));
+        let shares: Vec<String> =
+            shares.into_iter().map(|share| share.map_or("-".to_owned(), percent)).collect();
         text.push_str(&format!(
-            "| {} |{} {} | {:.1} % | [{:.1}, {:.1}] | {} | {:.2} | {:.1} | {:.1} | {:.1} |{}\n",
+            "| {} |{} {} | {:.1} % | [{:.1}, {:.1}] | {} | {:.2} | {:.1} | {} | {:.1} | {:.1} |{}\n",
             row.agent,
             if scored { score_cells(row) } else { String::new() },
             seeds.join(", "),
@@ -276,6 +305,7 @@ fn markdown(rows: &[Row]) -> String {
             episodes.join(", "),
             row.mean_steps,
             row.tokens_per_step,
+            shares.join(" | "),
             row.training_minutes,
             row.training_mtokens,
             match &row.gain {
@@ -306,13 +336,33 @@ mod tests {
         };
         let columns = |table: &str| table.lines().map(|line| line.matches('|').count()).collect::<Vec<_>>();
         let table = markdown(&[scored()]);
-        assert_eq!(columns(&table), [12, 12, 12], "{table}");
+        assert_eq!(columns(&table), [14, 14, 14], "{table}");
         assert!(table.contains("| 1: 80.0, 2: 84.0 | 82.0 [79.5, 84.5] | 1: 50.0, 2: 50.0 |"), "{table}");
 
         let gain = Gain { over: "bc".into(), by_seed: vec![-2.0, 1.0], mean: -0.5, interval: [-3.0, 2.0] };
         let table = markdown(&[scored(), Row { gain: Some(gain), ..scored() }]);
-        assert_eq!(columns(&table), [13, 13, 13, 13], "{table}");
+        assert_eq!(columns(&table), [15, 15, 15, 15], "{table}");
         assert!(table.ends_with("| bc: -2.0, +1.0; -0.5 [-3.0, +2.0] |\n"), "{table}");
+    }
+
+    #[test]
+    fn shares_are_shown_and_an_unknown_one_is_not_zero() {
+        let row = |shares: [Option<f64>; 3]| {
+            let mut row = Row::new("flat");
+            (row.seeds, row.success, row.n) = (vec![1, 2], vec![0.5, 0.5], vec![100; 2]);
+            [row.unparsable_share, row.invalid_share, row.shortened_share] = shares;
+            row.finish();
+            row
+        };
+        let table = markdown(&[row([Some(0.5), Some(0.0), Some(0.0)]), row([None; 3])]);
+        assert!(!table.contains("shortened"), "{table}");
+        assert!(table.contains("| 0.0 | 25.0 % | 0.0 % | 0.0 |"), "{table}");
+        assert!(table.contains("| 0.0 | - | - | 0.0 |"), "{table}");
+        let table = markdown(&[row([Some(0.0), Some(0.25), Some(0.02)])]);
+        assert!(table.contains("| unparsable | invalid | shortened | training minutes |"), "{table}");
+        assert!(table.contains("| 0.0 | 0.0 % | 12.5 % | 1.0 % | 0.0 |"), "{table}");
+        let columns = |line: &str| line.matches('|').count();
+        assert!(table.lines().all(|line| columns(line) == 13), "{table}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::directory::RunDir;
 use crate::error::{Result, bail};
 use crate::evaluated;
 use crate::plot::{self, Line, Panel, Point};
+use crate::table::percent;
 
 /// Evaluation at one point of training.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,6 +33,8 @@ struct Curve {
     n: u64,
     /// Description of the subset that the final evaluation played, if it was not the whole split.
     subset: Option<String>,
+    /// Fraction of the replies of the final evaluation that could not be parsed; `None` if it does not record it.
+    unparsable: Option<f64>,
     minutes: f64,
 }
 
@@ -141,7 +144,8 @@ fn curve(run: &RunDir, config: &Config, agent: &str, seed: u64) -> Result<Curve>
     let n = number(&last, "n")? as u64;
     let subset =
         last["subset"].as_str().map(|text| format!("{}/{}: {text}", config.env.id, config.eval.split));
-    Ok(Curve { seed, moments, n, subset, minutes: number(&trained, "seconds")? / 60.0 })
+    let unparsable = last["unparsable_share"].as_f64();
+    Ok(Curve { seed, moments, n, subset, unparsable, minutes: number(&trained, "seconds")? / 60.0 })
 }
 
 /// Returns the value of a curve at x: linear between its points, constant after the last.
@@ -184,8 +188,8 @@ fn markdown(methods: &[Method]) -> String {
     let success: Axis = |moment| moment.success;
     let ends = AXES.map(|(_, axis)| common(methods, axis));
     let mut text = format!(
-        "| method | start | success by seed | mean | 95 % interval (all games) | return | mean height to {:.0} k env steps | \
-         to {:.2} M tokens | k env steps | M tokens | minutes |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
+        "| method | start | success by seed | mean | 95 % interval (all games) | return | unparsable | mean height to {:.0} k env steps | \
+         to {:.2} M tokens | k env steps | M tokens | minutes |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n",
         ends[0] / 1e3,
         ends[1] / 1e6
     );
@@ -214,15 +218,17 @@ fn markdown(methods: &[Method]) -> String {
                 format!("{:.1} [{low:.1}, {high:.1}]", mean(&of_seeds))
             })
             .collect();
+        let unparsable: Option<Vec<f64>> = curves.iter().map(|curve| curve.unparsable).collect();
         let minutes: Vec<f64> = curves.iter().map(|curve| curve.minutes).collect();
         text.push_str(&format!(
-            "| {agent} | {:.1} | {} | {:.1} % | [{:.1}, {:.1}] | {:.2} | {} | {} | {:.0} | {:.2} | {:.1} |\n",
+            "| {agent} | {:.1} | {} | {:.1} % | [{:.1}, {:.1}] | {:.2} | {} | {} | {} | {:.0} | {:.2} | {:.1} |\n",
             100.0 * mean(&starts),
             seeds.join(", "),
             100.0 * won / games.max(1) as f64,
             100.0 * low,
             100.0 * high,
             mean(&last(|moment| moment.score)),
+            unparsable.map_or("-".to_owned(), |shares| percent(mean(&shares))),
             areas[0],
             areas[1],
             mean(&last(|moment| moment.env_steps)) / 1e3,
@@ -284,6 +290,7 @@ mod tests {
             moments: vec![moment(0.0, 0.25), moment(1000.0, 0.5), moment(2000.0, high)],
             n: 100,
             subset: Some("sokoban/dev-6x6-1: a sample of 100 of 1000 tasks".to_owned()),
+            unparsable: (seed == 1 || agent != "grpo").then_some(0.25 * seed as f64),
             minutes: 3.0,
         };
         Method { agent: agent.to_owned(), curves: vec![curve(1, heights[0]), curve(2, heights[1])] }
@@ -308,11 +315,13 @@ mod tests {
         let table = markdown(&methods);
         let [low, high] = wilson(180, 200);
         let expected = format!(
-            "| himac | 25.0 | 1: 100.0, 2: 80.0 | 90.0 % | [{:.1}, {:.1}] | 1.80 | 53.8 [51.2, 56.2] | 53.8 [51.2, 56.2] | 2 | 0.02 | 3.0 |",
+            "| himac | 25.0 | 1: 100.0, 2: 80.0 | 90.0 % | [{:.1}, {:.1}] | 1.80 | 37.5 % | 53.8 [51.2, 56.2] | 53.8 [51.2, 56.2] | 2 | 0.02 | 3.0 |",
             100.0 * low,
             100.0 * high
         );
         assert_eq!(table.lines().nth(2), Some(expected.as_str()), "{table}");
+        // One run does not record it.
+        assert!(table.lines().nth(3).unwrap().contains("] | 1.00 | - | "), "{table}");
         assert!(
             table.ends_with("\nLast evaluation of sokoban/dev-6x6-1: a sample of 100 of 1000 tasks.\n"),
             "{table}"

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::directory::commit;
 use crate::error::Result;
 use crate::plot::{self, Line, Panel, Point};
+use crate::table::percent;
 
 /// Evaluation of one agent on chains of one length.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +31,10 @@ pub struct Cell {
     pub tokens: f64,
     /// Prompt and completion tokens per environment step, with the keys and values of an episode's earlier prompts cached.
     pub tokens_cached: f64,
+    /// Fraction of the replies that could not be parsed.
+    pub unparsable_share: f64,
+    /// Fraction of the prompts that were shortened to fit into the context window.
+    pub shortened_share: f64,
     /// Milliseconds per environment step.
     pub milliseconds: f64,
     /// Peak memory of the process in MiB.
@@ -46,7 +51,8 @@ impl Cell {
         Ok(value["checkpoint"].as_str() == Some(&*checkpoint.display().to_string())
             && value["commit"].as_str() == Some(commit())
             && value["n"].as_u64() == Some(episodes as u64)
-            && value["split_tasks"].is_u64())
+            && value["split_tasks"].is_u64()
+            && value["unparsable_share"].is_f64())
     }
 
     /// Reads the output of `evaluate --json`.
@@ -74,6 +80,8 @@ impl Cell {
             steps: number(&value["mean_steps"])?,
             tokens,
             tokens_cached: cached,
+            unparsable_share: number(&value["unparsable_share"])?,
+            shortened_share: number(&value["shortened_share"])?,
             milliseconds: 1000.0 * number(&value["seconds_per_step"])?,
             peak_mib: value["peak_memory_bytes"].as_f64().unwrap_or(f64::NAN) / f64::from(1 << 20),
         })
@@ -131,13 +139,12 @@ fn panels(cells: &[Cell]) -> Vec<Panel> {
 
 /// Renders one line per agent and number of goals.
 fn markdown(cells: &[Cell]) -> String {
-    let mut text =
-        "| agent | goals | n | success | 95 % interval | steps | tokens/step | with prefix cache | ms/step | \
-                    peak MiB |\n|---|---|---|---|---|---|---|---|---|---|\n"
-            .to_owned();
+    let mut text = "| agent | goals | n | success | 95 % interval | steps | unparsable | shortened | tokens/step | \
+                    with prefix cache | ms/step | peak MiB |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n"
+        .to_owned();
     for cell in cells {
         text.push_str(&format!(
-            "| {} | {} | {} of {} | {:.1} % | [{:.1}, {:.1}] | {:.1} | {:.1} | {:.1} | {:.2} | {:.0} |\n",
+            "| {} | {} | {} of {} | {:.1} % | [{:.1}, {:.1}] | {:.1} | {} | {} | {:.1} | {:.1} | {:.2} | {:.0} |\n",
             cell.agent,
             cell.goals,
             cell.n,
@@ -146,6 +153,8 @@ fn markdown(cells: &[Cell]) -> String {
             100.0 * cell.interval[0],
             100.0 * cell.interval[1],
             cell.steps,
+            percent(cell.unparsable_share),
+            percent(cell.shortened_share),
             cell.tokens,
             cell.tokens_cached,
             cell.milliseconds,

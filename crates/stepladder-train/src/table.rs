@@ -12,18 +12,36 @@ pub struct Line {
     pub evaluation: Evaluation,
 }
 
-/// Renders the lines of one environment and split, with a block per task family.
+/// Renders a fraction; a count above zero is not shown as zero.
+pub(crate) fn percent(fraction: f64) -> String {
+    if fraction > 0.0 && fraction < 0.0005 {
+        "<0.05 %".to_owned()
+    } else {
+        format!("{:.1} %", 100.0 * fraction)
+    }
+}
+
+/// Renders the lines of one environment and split, with a block per task family. `unparsable` is the fraction of replies that
+/// could not be parsed, `invalid` that of actions that the environment did not understand, and `shortened` that of prompts that
+/// were shortened to fit into the context window, if there are any.
 pub fn render(title: &str, lines: &[Line]) -> String {
+    let shortened = lines.iter().any(|line| line.evaluation.shortened_share > 0.0);
     let scored = lines.iter().any(|line| line.evaluation.score_range.is_some());
     let score = ["score", "95 % interval"].into_iter().filter(|_| scored);
-    let head = ["agent", "tasks", "n"].into_iter().chain(score).chain([
-        "success",
-        "95 % interval",
-        "steps",
-        "tokens/step",
-        "new/step",
-        "loops",
-    ]);
+    let head = ["agent", "tasks", "n"]
+        .into_iter()
+        .chain(score)
+        .chain([
+            "success",
+            "95 % interval",
+            "steps",
+            "tokens/step",
+            "new/step",
+            "loops",
+            "unparsable",
+            "invalid",
+        ])
+        .chain(shortened.then_some("shortened"));
     let mut rows: Vec<Vec<String>> = vec![head.map(str::to_owned).collect()];
     let columns = rows[0].len();
     for line in lines {
@@ -34,7 +52,9 @@ pub fn render(title: &str, lines: &[Line]) -> String {
         let mut cells = summary_cells(&line.name, "all", &line.evaluation.all, scored);
         cells.push(tokens(|role| role.prompt + role.new));
         cells.push(tokens(|role| role.new));
-        cells.push(format!("{:.1} %", 100.0 * line.evaluation.loops));
+        let Evaluation { loops, unparsable_share, invalid_share, shortened_share, .. } = line.evaluation;
+        cells.extend([loops, unparsable_share, invalid_share].map(percent));
+        cells.extend(shortened.then(|| percent(shortened_share)));
         rows.push(cells);
     }
     for line in lines {
@@ -114,6 +134,9 @@ pub fn json(
         "repeated_subtasks": evaluation.repeated_subtasks,
         "loops": evaluation.loops,
         "unparsable": evaluation.unparsable,
+        "unparsable_share": evaluation.unparsable_share,
+        "invalid_share": evaluation.invalid_share,
+        "shortened_share": evaluation.shortened_share,
         "cut": evaluation.cut,
         "errors": evaluation.errors,
         "checkpoint": checkpoint,
@@ -123,4 +146,28 @@ pub fn json(
         value["score_range"] = json!(range);
     }
     value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_have_columns_and_a_small_one_is_not_zero() {
+        let line = |shortened_share| Line {
+            name: "flat".to_owned(),
+            evaluation: Evaluation {
+                unparsable_share: 0.125,
+                invalid_share: 0.000_04,
+                shortened_share,
+                ..Evaluation::default()
+            },
+        };
+        let table = render("title", &[line(0.0)]);
+        assert!(table.lines().nth(1).unwrap().ends_with("loops  unparsable  invalid"), "{table}");
+        assert!(table.trim_end().ends_with("  12.5 %  <0.05 %"), "{table}");
+        let table = render("title", &[line(0.0), line(1e-6)]);
+        assert!(table.lines().nth(1).unwrap().ends_with("unparsable  invalid  shortened"), "{table}");
+        assert!(table.trim_end().ends_with("  <0.05 %"), "{table}");
+    }
 }

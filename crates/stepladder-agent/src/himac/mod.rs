@@ -218,17 +218,7 @@ mod tests {
     use stepladder_core::End;
 
     fn turn(role: Role, reply: &str) -> Turn {
-        Turn {
-            role,
-            prompt: String::new(),
-            reply: reply.into(),
-            prompt_tokens: 1,
-            uncached_tokens: 1,
-            new_tokens: 1,
-            logprob: None,
-            cut: false,
-            tokens: None,
-        }
+        Turn::said(role, reply)
     }
 
     fn play(options: HimacOptions, plan: Option<&str>, replies: &[&str]) -> (Vec<Query>, Vec<Subtask>) {
