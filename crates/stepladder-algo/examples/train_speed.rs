@@ -70,7 +70,7 @@ fn main() -> Result<(), stepladder_algo::AlgoError> {
     let weights = Weights::init(&config, 0, Device::Cpu).with_factors(factors)?;
     let adam = AdamWConfig { beta1: 0.9, beta2: 0.98, eps: 1e-8, weight_decay: 0.05, clip: 1.0 };
     println!("{} parameters", weights.trained.count());
-    let identity = Identity { agent: String::new(), style: String::new(), data: String::new() };
+    let identity = Identity { agent: String::new(), style: String::new(), data: String::new(), base: None };
     let mut trainer = Trainer::new(weights, adam, identity);
     let pool = Workers::cloning(workers as usize, &trainer.weights, Kind::Float);
     let config = BcConfig {

@@ -12,7 +12,7 @@ use stepladder_algo::runtime::checkpoint::{load, save};
 use stepladder_algo::runtime::counters::Counters;
 use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
 use stepladder_algo::runtime::trainer::{Identity, Trainer};
-use stepladder_model::checkpoint::{read_tensors, write_tensors};
+use stepladder_model::checkpoint::{Bases, read_tensors, write_tensors};
 use tch::{Device, Tensor};
 
 const OPTIMISER: AdamWConfig =
@@ -36,14 +36,15 @@ impl Saved {
         optimiser.first = &params.buffer * 0.1;
         optimiser.second = params.buffer.square();
         let counters = Counters { step: 7, seconds: 1.25, ..Counters::start() };
-        let identity = Identity { agent: "test".into(), style: "test-v1".into(), data: "0".into() };
+        let identity =
+            Identity { agent: "test".into(), style: "test-v1".into(), data: "0".into(), base: None };
         let trainer = Trainer { optimiser, counters, ..Trainer::new(weights(&params), OPTIMISER, identity) };
         let place = save(folder.path(), &trainer, &encoder(), 1).unwrap();
         Self { _folder: folder, trainer, place }
     }
 
     fn load(&self) -> Result<Trainer, AlgoError> {
-        load(&self.place, OPTIMISER, Device::Cpu)
+        load(&self.place, OPTIMISER, Device::Cpu, &Bases::default())
     }
 
     /// Returns the error message, which must name `file`.

@@ -52,7 +52,7 @@ impl Rounds for Recorded {
 }
 
 fn fresh() -> Trainer {
-    let identity = Identity { agent: "test".into(), style: "test-v1".into(), data: "0".into() };
+    let identity = Identity { agent: "test".into(), style: "test-v1".into(), data: "0".into(), base: None };
     Trainer::new(weights(&params(shape(), &factors(), 1)), ADAM, identity)
 }
 

@@ -95,7 +95,7 @@ impl Observer for Quiet {
 }
 
 fn identity() -> Identity {
-    Identity { agent: "test".into(), style: "test-v1".into(), data: "0".into() }
+    Identity { agent: "test".into(), style: "test-v1".into(), data: "0".into(), base: None }
 }
 
 fn fresh() -> Trainer {

@@ -25,12 +25,13 @@ use stepladder_algo::runtime::schedule::Schedule;
 use stepladder_algo::runtime::trainer::{Identity, Trainer};
 use stepladder_core::Role;
 use stepladder_data::OfflineRow;
+use stepladder_model::checkpoint::Bases;
 use tch::{Device, Kind, Tensor};
 
 const ADAM: AdamWConfig = AdamWConfig { beta1: 0.9, beta2: 0.98, eps: 1e-8, weight_decay: 0.01, clip: 1.0 };
 
 fn identity(agent: &str) -> Identity {
-    Identity { agent: agent.into(), style: "test-v1".into(), data: "0".into() }
+    Identity { agent: agent.into(), style: "test-v1".into(), data: "0".into(), base: None }
 }
 
 /// A trainer in the middle of behaviour cloning, with moments.
@@ -157,7 +158,7 @@ fn an_interrupted_run_ends_where_an_uninterrupted_one_does() {
             assert_eq!((ending, head.len() as u64), (Ending::Interrupted, stop_after));
             let saved = save(folder.path(), &first, &words, 3).unwrap();
             drop(first);
-            let mut second = load(&saved, ADAM, Device::Cpu).unwrap();
+            let mut second = load(&saved, ADAM, Device::Cpu, &Bases::default()).unwrap();
             let (ending, tail) = run(&config, &rows, &mut second, workers, None).unwrap();
             assert_eq!(ending, Ending::Complete, "{what}");
             let losses =
@@ -181,7 +182,7 @@ fn a_checkpoint_without_critics_still_loads_and_a_torn_one_does_not() {
     let saved = save(folder.path(), &cloned(), &encoder(), 3).unwrap();
     let text = fs_err::read_to_string(saved.join("trainer.json")).unwrap();
     assert!(!text.contains("critic"), "behaviour cloning writes what it always wrote");
-    let mut trainer = load(&saved, ADAM, Device::Cpu).unwrap();
+    let mut trainer = load(&saved, ADAM, Device::Cpu, &Bases::default()).unwrap();
     assert!(!trainer.nets.contains(CRITIC));
     let config = schedule(1, ActorMode::Awr, Mixture::Pooled);
     let error = run(&config, &offline_rows(1, 6), &mut trainer, 1, None).unwrap_err();
@@ -194,7 +195,7 @@ fn a_checkpoint_without_critics_still_loads_and_a_torn_one_does_not() {
     )
     .unwrap();
     reseal(&saved);
-    let message = load(&saved, ADAM, Device::Cpu).unwrap_err().to_string();
+    let message = load(&saved, ADAM, Device::Cpu, &Bases::default()).unwrap_err().to_string();
     assert!(message.contains("no tensor `critics`"), "{message}");
 }
 

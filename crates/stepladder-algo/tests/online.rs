@@ -24,6 +24,7 @@ use stepladder_algo::runtime::counters::Counters;
 use stepladder_algo::runtime::trainer::Trainer;
 use stepladder_core::Role;
 use stepladder_env::TaskSet;
+use stepladder_model::checkpoint::Bases;
 use tch::{Device, Kind, Tensor};
 
 #[test]
@@ -77,7 +78,7 @@ fn a_run_continued_from_a_checkpoint_goes_on_as_if_nothing_had_happened() {
         run(&mut half, 2.0);
         let folder = tempfile::tempdir().unwrap();
         let saved = checkpoint::save(folder.path(), &half, &*fixture.encoder, 1).unwrap();
-        let mut resumed = checkpoint::load(&saved, ADAM, Device::Cpu).unwrap();
+        let mut resumed = checkpoint::load(&saved, ADAM, Device::Cpu, &Bases::default()).unwrap();
         run(&mut resumed, 4.0);
         let values = |tensor: &Tensor| Vec::<f32>::try_from(tensor).unwrap();
         assert_eq!(values(&resumed.weights.trained.buffer), values(&whole.weights.trained.buffer));

@@ -107,7 +107,7 @@ impl Fixture {
     fn trainer(&self) -> Trainer {
         let weights = checkpoint::load(&self.directory, &BTreeSet::new(), Device::Cpu).unwrap();
         let adam: AdamWConfig = of_json(&self.case["optimiser"]);
-        let identity = Identity { agent: "test".into(), style: "test".into(), data: "0".into() };
+        let identity = Identity { agent: "test".into(), style: "test".into(), data: "0".into(), base: None };
         let cloned = Trainer::new(weights, adam, identity.clone());
         let mut trainer = start(cloned, adam, identity, 0);
         let width = trainer.weights.config().shape.width;

@@ -22,6 +22,7 @@ use stepladder_algo::runtime::workers::Workers;
 use stepladder_core::Role;
 use stepladder_data::batch::{Reduction, collate};
 use stepladder_data::{PromptEncoder, Row};
+use stepladder_model::checkpoint::Bases;
 use stepladder_model::{ModelConfig, Params, Weights};
 use tch::{Device, Kind, Tensor};
 
@@ -29,7 +30,7 @@ const OPTIMISER: AdamWConfig =
     AdamWConfig { beta1: 0.9, beta2: 0.98, eps: 1e-8, weight_decay: 0.01, clip: 1.0 };
 
 fn trainer(params: Params) -> Trainer {
-    let identity = Identity { agent: "test".into(), style: "test-v1".into(), data: "0".into() };
+    let identity = Identity { agent: "test".into(), style: "test-v1".into(), data: "0".into(), base: None };
     Trainer::new(weights(&params), OPTIMISER, identity)
 }
 
@@ -132,7 +133,7 @@ fn an_interrupted_run_ends_where_an_uninterrupted_one_does() {
             assert_eq!((ending, head.len() as u64), (Ending::Interrupted, stop_after));
             let saved = save(folder.path(), &first, &encoder, 3).unwrap();
             drop(first);
-            let mut second = load(&saved, OPTIMISER, Device::Cpu).unwrap();
+            let mut second = load(&saved, OPTIMISER, Device::Cpu, &Bases::default()).unwrap();
             assert!(encoder.is_in(&saved).unwrap());
             assert_eq!(second.identity, whole.identity);
             let (ending, tail) = run(&config, &rows, &mut second, workers, None);
@@ -226,7 +227,7 @@ fn training_leaves_what_is_frozen_as_it_is_and_a_run_goes_on_with_it() {
         run(&config, &rows, &mut first, 2, Some(4));
         let folder = tempfile::tempdir().unwrap();
         let saved = save(folder.path(), &first, &encoder(), 3).unwrap();
-        let mut second = load(&saved, OPTIMISER, Device::Cpu).unwrap();
+        let mut second = load(&saved, OPTIMISER, Device::Cpu, &Bases::default()).unwrap();
         run(&config, &rows, &mut second, 2, None);
         assert!(bits(&second.weights.trained.buffer) == bits(&whole.weights.trained.buffer));
         assert_eq!(whole.weights.frozen().len(), frozen.len());

@@ -180,6 +180,21 @@ impl ModelConfig {
         Ok(Self { tokens: (count < self.vocab).then_some(count), ..self })
     }
 
+    /// Shortens the context window.
+    ///
+    /// # Errors
+    /// [`ModelError::Config`] if the model has a shorter one, or for 0.
+    pub fn with_context(mut self, context: i64) -> Result<Self, ModelError> {
+        let own = self.shape.max_positions;
+        if context < 1 || context > own {
+            return Err(ModelError::Config(format!(
+                "a context of {context} tokens was asked for; the model was trained for at most {own}"
+            )));
+        }
+        self.shape.max_positions = context;
+        Ok(self)
+    }
+
     /// Adds adapters.
     ///
     /// # Errors

@@ -183,6 +183,17 @@ impl Weights {
         Ok(Self { trained: Params { layout, buffer }, frozen, factors })
     }
 
+    /// Shortens the context window.
+    ///
+    /// # Errors
+    /// [`ModelError::Config`] if the model has a shorter one, or for 0.
+    pub fn with_context(self, context: i64) -> Result<Self, ModelError> {
+        let Self { trained: Params { layout, buffer }, frozen, factors } = self;
+        let config = layout.config().clone().with_context(context)?;
+        let layout = layout.with_config(config);
+        Ok(Self { trained: Params { layout, buffer }, frozen, factors })
+    }
+
     /// Converts the frozen parameters to the dtype of matrix products, one at a time.
     pub fn cast_frozen(self, dtype: Kind) -> Self {
         let cast = |(name, tensor): (String, Tensor)| (name, tensor.to_kind(dtype));

@@ -6,13 +6,14 @@ use std::sync::atomic::AtomicBool;
 
 use stepladder_data::PromptEncoder;
 use stepladder_env::Subset;
+use stepladder_model::checkpoint::Bases;
 use stepladder_model::{Device, GeneratorSource};
 
 use crate::config::{AgentConfig, Config};
 use crate::envs::Registered;
+use crate::initial::Initial;
 use crate::report::Reporter;
 use crate::rows::DataId;
-use crate::scratch::Scratch;
 
 /// Context for training one model of an agent.
 pub(crate) struct AgentRun<'a> {
@@ -26,8 +27,9 @@ pub(crate) struct AgentRun<'a> {
     pub(crate) agent: &'a AgentConfig,
     /// Checkpoint with the initial weights.
     pub(crate) from: Option<PathBuf>,
-    /// Initialiser of policies with random weights.
-    pub(crate) scratch: &'a Scratch,
+    /// Source of initial policies.
+    pub(crate) initial: &'a Initial,
+    pub(crate) bases: &'a Bases,
     pub(crate) encoder: Arc<dyn PromptEncoder>,
     pub(crate) generators: Arc<dyn GeneratorSource>,
     /// Identity of the training data.

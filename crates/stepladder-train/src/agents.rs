@@ -21,8 +21,8 @@ use stepladder_algo::runtime::trainer::{Identity, Trainer};
 use stepladder_algo::runtime::workers::Workers;
 use stepladder_core::TaskKey;
 use stepladder_data::{OfflineRow, Row};
+use stepladder_model::Kind;
 use stepladder_model::engine::placement;
-use stepladder_model::{Kind, Shape};
 
 use super::agent_run::AgentRun;
 use super::watcher::{Logged, Watcher, trim_metrics};
@@ -53,6 +53,7 @@ impl AgentRun<'_> {
             agent: self.agent.spec().to_string(),
             style: self.encoder.id(),
             data: self.data.current().to_owned(),
+            base: self.initial.base().cloned(),
         }
     }
 
@@ -60,7 +61,7 @@ impl AgentRun<'_> {
     fn fresh(&self) -> Result<Trainer> {
         let config = self.config.algo.adamw;
         if let Some(from) = &self.from {
-            let source = checkpoint::load(from, config, self.device)?;
+            let source = checkpoint::load(from, config, self.device, self.bases)?;
             if !self.encoder.is_in(from)? {
                 bail!("the vocabulary of {} differs from that of this run's demonstrations", from.display());
             }
@@ -69,8 +70,7 @@ impl AgentRun<'_> {
             }
             return Ok(Trainer::new(source.weights, config, self.identity()));
         }
-        let shape = &self.config.model.scratch;
-        let weights = self.scratch.weights(shape, self.config.seed, self.device)?;
+        let weights = self.initial.weights(self.config, self.device, self.bases)?;
         Ok(Trainer::new(weights, config, self.identity()))
     }
 
@@ -81,14 +81,13 @@ impl AgentRun<'_> {
             return self.fresh();
         };
         let broken = || format!("the newest checkpoint cannot be loaded; {}", self.way_back(&directory));
-        let trainer =
-            checkpoint::load(&directory, self.config.algo.adamw, self.device).with_context(broken)?;
-        let found = &trainer.weights.config().shape;
-        if *found != self.config.model.scratch {
+        let trainer = checkpoint::load(&directory, self.config.algo.adamw, self.device, self.bases)
+            .with_context(broken)?;
+        let differences = self.initial.differences(trainer.weights.config(), self.config);
+        if !differences.is_empty() {
             bail!(
-                "{} is a checkpoint of another configuration: {}; put config.toml back as it was, or start a new run",
+                "{} is a checkpoint of another configuration: {differences}; put config.toml back as it was, or start a new run",
                 directory.display(),
-                differences(found, &self.config.model.scratch)
             );
         }
         let identity = self.identity();
@@ -179,8 +178,11 @@ impl AgentRun<'_> {
         tasks: &[TaskKey],
         trainer: &mut Trainer,
     ) -> Result<Ending> {
-        let from = self.from.as_ref().context("it needs a trained agent to start from")?;
-        let reference = checkpoint::load(from, self.config.algo.adamw, self.device)?;
+        // The reference policy is the initial one: for adapters, those that training starts with, not the model below them.
+        let reference = match &self.from {
+            Some(from) => checkpoint::load(from, self.config.algo.adamw, self.device, self.bases)?.weights,
+            None => self.initial.weights(self.config, self.device, self.bases)?,
+        };
         let rollouts = Rollouts {
             tasks: &*env.tasks,
             pool: tasks,
@@ -197,7 +199,7 @@ impl AgentRun<'_> {
         let mut watcher = self.watch(trainer)?;
         let config = self.online_config();
         watcher.probe_start(trainer)?;
-        let (reference, mut method) = (&reference.weights.trained.buffer, self.method()?);
+        let (reference, mut method) = (&reference.trained.buffer, self.method()?);
         let ending = online::train(&mut *method, &config, &rollouts, trainer, reference, &mut watcher)?;
         watcher.finish(trainer)?;
         Ok(ending)
@@ -223,19 +225,4 @@ impl AgentRun<'_> {
         watcher.finish(trainer)?;
         Ok(ending)
     }
-}
-
-/// Lists the keys in which two shapes differ, with both values.
-fn differences(found: &Shape, wanted: &Shape) -> String {
-    // A shape consists of numbers and a boolean.
-    let entries = |shape: &Shape| serde_json::to_value(shape).expect("a shape is JSON");
-    let (found, wanted) = (entries(found), entries(wanted));
-    let differing =
-        found.as_object().into_iter().flatten().filter(|(key, value)| wanted[key.as_str()] != **value);
-    let named: Vec<String> = differing
-        .map(|(key, value)| {
-            format!("its model.scratch.{key} is {value}, config.toml says {}", wanted[key.as_str()])
-        })
-        .collect();
-    named.join(", ")
 }

@@ -21,9 +21,9 @@ use stepladder_rollout::scheduler::Options;
 use stepladder_rollout::{Dropped, Job};
 
 use super::agent_run::AgentRun;
+use super::initial::Initial;
 use super::play::{ROLES, play, policy_fingerprint};
 use super::rows::{AgentRows, DataId, Rows, of_role};
-use super::scratch::Scratch;
 use super::session::Session;
 use super::trace_file;
 use crate::config::{AgentConfig, Algo, Weights};
@@ -36,8 +36,8 @@ const COLLECTED: &str = "collected.jsonl.zst";
 pub(crate) struct Material<'a> {
     pub(crate) env: &'a Registered,
     pub(crate) demonstrations: &'a [Episode],
-    /// Initialiser of policies with random weights.
-    pub(crate) scratch: &'a Scratch,
+    /// Source of initial policies.
+    pub(crate) initial: &'a Initial,
     pub(crate) encoder: Arc<dyn PromptEncoder>,
     pub(crate) generators: Arc<dyn GeneratorSource>,
     pub(crate) probe_tasks: &'a Subset,
@@ -106,7 +106,7 @@ impl AgentTraining<'_> {
         if !played.is_empty() {
             // A policy that generates garbage can fill its prompts beyond the context window, and tasks can have words that no
             // demonstration has. Such rows cannot be trained on.
-            let window = self.run.config.model.scratch.max_positions;
+            let window = self.material.initial.context(self.run.config);
             let before = found.rows.len();
             found.rows.retain(|row| {
                 let says = |span: &Span| &row.ids[span.start as usize..(span.start + span.len) as usize];
@@ -148,13 +148,16 @@ impl AgentTraining<'_> {
             name,
             directory: directory.to_owned(),
             agent: self.agent,
-            scratch: self.material.scratch,
+            initial: self.material.initial,
+            bases: &self.run.bases,
             encoder: self.material.encoder.clone(),
             generators: self.material.generators.clone(),
             data: DataId::new(
                 &*self.material.encoder,
                 rows,
-                from.as_ref().map(|from| policy_fingerprint(from, self.material.device)).transpose()?,
+                from.as_ref()
+                    .map(|from| policy_fingerprint(from, self.material.device, &self.run.bases))
+                    .transpose()?,
             ),
             from,
             probe_tasks: self.material.probe_tasks,
@@ -224,7 +227,7 @@ impl AgentTraining<'_> {
             progress: self.agent.progress,
             profile: config.profile,
             per_step: agent.offline_config().smdp_gamma,
-            context: self.run.config.model.scratch.max_positions as usize,
+            context: self.material.initial.context(self.run.config) as usize,
         };
         let encoder = &*self.material.encoder;
         let Dataset { rows, transitions, too_long } =

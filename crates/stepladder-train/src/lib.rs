@@ -38,6 +38,7 @@ pub mod evaluate;
 mod evaluated;
 mod generators;
 pub mod horizon;
+mod initial;
 pub mod labels;
 mod learn;
 pub mod memory;
@@ -52,6 +53,7 @@ mod session;
 pub mod table;
 pub mod trace_file;
 mod training;
+mod tuning;
 mod unchanged;
 mod watcher;
 

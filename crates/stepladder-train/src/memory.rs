@@ -1,7 +1,11 @@
 //! Memory of this process: peak use and remaining memory.
 
+use std::path::Path;
+
+use stepladder_model::{ModelConfig, Shape};
+
+use crate::config::Tuning;
 use crate::error::{Result, bail};
-use stepladder_model::Shape;
 
 /// Returns the peak resident memory of this process in bytes; `None` where the system does not report it.
 pub fn peak_bytes() -> Option<u64> {
@@ -49,6 +53,32 @@ pub fn enough_to_train(shape: &Shape) -> Result<()> {
             shape.block_parameters() as f64 / 1e6,
             needed / MIB,
             free / MIB
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Checks that memory suffices to train a pretrained model; `model` includes its adapters.
+///
+/// # Errors
+/// If it does not; the message gives the least memory needed and the free memory.
+pub(crate) fn enough_to_tune(directory: &Path, model: &ModelConfig, tuning: Tuning) -> Result<()> {
+    let all = u64::try_from(model.parameter_count()).unwrap_or(u64::MAX);
+    let base = ModelConfig { lora: None, ..model.clone() };
+    let frozen = match tuning {
+        Tuning::Lora => u64::try_from(base.parameter_count()).unwrap_or(u64::MAX),
+        Tuning::Full => 0,
+    };
+    // Frozen values in f32; of trained ones the value, the gradient and AdamW's two moments. Activations come on top.
+    let needed = (frozen.saturating_mul(4)).saturating_add((all - frozen).saturating_mul(16));
+    match free_bytes() {
+        Some(free) if free < needed => bail!(
+            "not enough memory: training {} with model.tuning = \"{}\" needs at least {} MiB, and {} MiB are free for this process; choose a smaller model{}",
+            directory.display(),
+            tuning.name(),
+            needed / MIB,
+            free / MIB,
+            if tuning == Tuning::Full { ", or model.tuning = \"lora\"" } else { "" }
         ),
         _ => Ok(()),
     }

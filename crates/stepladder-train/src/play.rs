@@ -9,6 +9,7 @@ use stepladder_algo::runtime::optimiser::AdamWConfig;
 use stepladder_core::Role;
 use stepladder_core::trace::Episode;
 use stepladder_data::{Budgets, encoders};
+use stepladder_model::checkpoint::Bases;
 use stepladder_model::{Device, GeneratorSource, fingerprint};
 use stepladder_rollout::generator::ByRole;
 use stepladder_rollout::scheduler::Options;
@@ -72,7 +73,7 @@ impl Policy {
                 names.iter().find(|name| Self::place(&run, &config, name).is_some()).ok_or_else(|| {
                     anyhow!("{} has no checkpoint of {} yet", path.display(), names.join(" or "))
                 })?;
-            return Self::of_run(&run, &config, name, device);
+            return Self::of_run(&run, &config, name, device, &Bases::default());
         }
         if !path.join("trainer.json").is_file() {
             bail!(
@@ -85,7 +86,7 @@ impl Policy {
         let run = absolute.ancestors().skip(1).find(|folder| folder.join("run.json").is_file());
         let config = run.map(|run| RunDir::open(run).map(|(_, config, _)| config)).transpose()?;
         let budgets = config.as_ref().map_or_else(Budgets::default, |config| config.generation);
-        let policy = Self::load(path, &[(None, path.to_owned())], budgets, device)?;
+        let policy = Self::load(path, &[(None, path.to_owned())], budgets, device, &Bases::default())?;
         if let Some(agent) = agent
             && agent != policy.name
         {
@@ -98,10 +99,10 @@ impl Policy {
     ///
     /// # Errors
     /// If there is no checkpoint, or it cannot be loaded.
-    pub fn of_run(run: &RunDir, config: &Config, name: &str, device: Device) -> Result<Self> {
+    pub fn of_run(run: &RunDir, config: &Config, name: &str, device: Device, bases: &Bases) -> Result<Self> {
         let (place, models) = Self::place(run, config, name)
             .with_context(|| format!("{} has no checkpoint", run.agent(name).display()))?;
-        let mut policy = Self::load(&place, &models, config.generation, device)?;
+        let mut policy = Self::load(&place, &models, config.generation, device, bases)?;
         policy.run = Some(config.clone());
         name.clone_into(&mut policy.name);
         Ok(policy)
@@ -128,11 +129,12 @@ impl Policy {
         checkpoints: &[(Option<Role>, PathBuf)],
         budgets: Budgets,
         device: Device,
+        bases: &Bases,
     ) -> Result<Self> {
         let mut models = Vec::new();
         let mut identity = None;
         for (role, directory) in checkpoints {
-            let trainer = checkpoint::load(directory, UNUSED, device)?;
+            let trainer = checkpoint::load(directory, UNUSED, device, bases)?;
             let agent: AgentSpec = trainer
                 .identity
                 .agent
@@ -186,8 +188,8 @@ impl Policy {
 }
 
 /// Returns the fingerprint of a checkpoint's policy, as traces record it.
-pub(crate) fn policy_fingerprint(checkpoint: &Path, device: Device) -> Result<String> {
-    let trainer = checkpoint::load(checkpoint, UNUSED, device)?;
+pub(crate) fn policy_fingerprint(checkpoint: &Path, device: Device, bases: &Bases) -> Result<String> {
+    let trainer = checkpoint::load(checkpoint, UNUSED, device, bases)?;
     Ok(fingerprint(&trainer.weights.trained.buffer)?)
 }
 

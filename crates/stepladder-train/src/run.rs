@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use stepladder_env::clock::unix_seconds;
+use stepladder_model::checkpoint::Bases;
 use stepladder_model::{Device, GeneratorSource, device, version};
 
 use crate::choice::Choice;
@@ -18,6 +19,7 @@ use crate::report::Reporter;
 pub use crate::session::RunEnding;
 use crate::session::Session;
 use crate::training::check_data;
+use crate::tuning;
 use crate::unchanged::{check_settings, settings};
 use crate::workers;
 
@@ -65,7 +67,9 @@ impl Run {
         let name = place.device.unwrap_or("cpu");
         let device = open_device(name)?;
         check_data(&loaded.config, place.data_root)?;
-        if device == Device::Cpu {
+        if let Some(from) = &loaded.config.model.from {
+            tuning::check(&tuning::locate(from, place.data_root)?, &loaded.config, device)?;
+        } else if device == Device::Cpu {
             memory::enough_to_train(&loaded.config.model.scratch)?;
         }
         let info = RunInfo {
@@ -161,6 +165,7 @@ impl Run {
             choice: self.choice,
             data_root: self.data_root.as_deref(),
             device: self.device,
+            bases: Bases::default(),
             generators: &self.generators,
             reporter,
             stop,

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use stepladder_model::checkpoint::Bases;
 use stepladder_model::{Device, GeneratorSource};
 
 use crate::choice::Choice;
@@ -28,6 +29,8 @@ pub(crate) struct Session<'a> {
     pub(crate) choice: Choice,
     pub(crate) data_root: Option<&'a Path>,
     pub(crate) device: Device,
+    /// Pretrained models of the session.
+    pub(crate) bases: Bases,
     pub(crate) generators: &'a Arc<dyn GeneratorSource>,
     pub(crate) reporter: &'a dyn Reporter,
     pub(crate) stop: &'a AtomicBool,

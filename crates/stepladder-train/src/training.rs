@@ -17,6 +17,7 @@ use stepladder_rollout::{Dropped, Job};
 use super::choice::suffix;
 use super::demonstrations::{Demonstrations, Rollout, demonstrate, expert_rollout};
 use super::directory::{commit, replace_file};
+use super::initial::Initial;
 use super::learn::{AgentTraining, Material};
 use super::play::{Policy, play, warn_of_aborted};
 use super::report::{Stage, minutes};
@@ -24,6 +25,7 @@ use super::scratch::Scratch;
 use super::session::{RunEnding, Session};
 use super::table::{self, Line};
 use super::trace_file;
+use super::tuning::{self, Pretrained};
 use super::unchanged::{check_demonstrations, record_demonstrations};
 use crate::config::{AgentConfig, Config, EvalConfig};
 use crate::envs::{self, Registered};
@@ -85,6 +87,17 @@ impl Session<'_> {
         Ok(episodes)
     }
 
+    /// Opens the source of initial policies.
+    fn initial(&self, env: &Registered, episodes: &[Episode]) -> Result<Initial> {
+        let codec = env.codec.clone();
+        if let Some(from) = &self.config.model.from {
+            let directory = tuning::locate(from, self.data_root)?;
+            return Ok(Initial::Pretrained(Box::new(Pretrained::open(&directory, self.config, codec)?)));
+        }
+        let practised = self.practice_words(env)?;
+        Ok(Initial::Scratch(Scratch::new(self.config, episodes, &practised, codec)?))
+    }
+
     /// Runs all stages that are not finished.
     pub(crate) fn run(&self) -> Result<RunEnding> {
         match self.work() {
@@ -100,9 +113,8 @@ impl Session<'_> {
         let probed = self.choice.among(&env, &dev.tasks, *probe_episodes);
         let clock = Stopwatch::start();
         let episodes = self.episodes(&env)?;
-        let practised = self.practice_words(&env)?;
-        let scratch = Scratch::new(self.config, &episodes, &practised, env.codec.clone())?;
-        let encoder = scratch.encoder();
+        let initial = self.initial(&env, &episodes)?;
+        let encoder = initial.encoder();
         let workers = workers(self.config.threads);
         self.reporter.note(&format!(
             "{} demonstrations with {} steps in {}; {} words",
@@ -118,7 +130,7 @@ impl Session<'_> {
         let material = Material {
             env: &env,
             demonstrations: &episodes,
-            scratch: &scratch,
+            initial: &initial,
             encoder,
             generators: self.generators.clone(),
             probe_tasks: &probed,
@@ -244,7 +256,7 @@ impl Session<'_> {
     ///
     /// A flat agent may drop its oldest steps in rollouts, but not in training.
     fn check_windows(&self, material: &Material<'_>) -> Result<()> {
-        let window = self.config.model.scratch.max_positions;
+        let window = material.initial.context(self.config);
         let mut checked: Vec<&AgentConfig> = Vec::new();
         let mut most = (0, "");
         for (name, agent) in &self.config.agents {
@@ -260,6 +272,12 @@ impl Session<'_> {
         }
         let (needed, name) = most;
         if needed as i64 > window {
+            if material.initial.base().is_some() {
+                bail!(
+                    "the context window is {window} tokens, but {name} needs {needed} for prompt and reply together in these \
+                     demonstrations: raise model.context, or take a model with a longer context, or an agent with a shorter history"
+                );
+            }
             bail!(
                 "model.scratch.max_positions is {window}, but {name} needs {needed} for prompt and reply together in these \
                  demonstrations: raise it to at least {needed}"
@@ -298,7 +316,7 @@ impl Session<'_> {
         let episodes = if json_path.exists() && episodes_path.exists() {
             trace_file::load(&episodes_path)?
         } else {
-            let policy = Policy::of_run(self.directory, self.config, name, self.device)?;
+            let policy = Policy::of_run(self.directory, self.config, name, self.device, &self.bases)?;
             let mut generator = policy.generator(env, &**self.generators)?;
             let options = Options {
                 max_steps: env.max_steps(self.config, split),

@@ -170,7 +170,7 @@ fn load(directory: &Path) -> Result<Case> {
             weight: 1.0,
         })
         .collect();
-    let identity = Identity { agent: String::new(), style: String::new(), data: String::new() };
+    let identity = Identity { agent: String::new(), style: String::new(), data: String::new(), base: None };
     let trainer =
         Trainer::new(Weights::new(params, BTreeMap::new())?.with_factors(factors)?, OPTIMISER, identity);
     Ok(Case { rows: merge(rows), pad: case["pad"].as_u64().context("pad")? as u32, trainer })

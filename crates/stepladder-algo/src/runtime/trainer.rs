@@ -1,6 +1,7 @@
 //! State of a training run: the policy, the other networks of the algorithm, and the position of the run.
 
 use stepladder_model::Weights;
+use stepladder_model::checkpoint::BaseId;
 
 use crate::runtime::counters::Counters;
 use crate::runtime::net::Nets;
@@ -15,6 +16,8 @@ pub struct Identity {
     pub style: String,
     /// Fingerprint of the configuration and data.
     pub data: String,
+    /// Pretrained model that the policy was trained from; `None` for a policy that began with random weights.
+    pub base: Option<BaseId>,
 }
 
 /// State of a training run.

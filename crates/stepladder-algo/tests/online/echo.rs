@@ -203,7 +203,7 @@ impl Fixture {
         let config = ModelConfig::new(shape, self.encoder.vocab(), 0).unwrap();
         let factors = Factors { names: vec![], of_word: vec![vec![]; self.encoder.vocab()] };
         let weights = Weights::init(&config, 1, Device::Cpu).with_factors(factors).unwrap();
-        let identity = Identity { agent: "t".into(), style: "t".into(), data: "t".into() };
+        let identity = Identity { agent: "t".into(), style: "t".into(), data: "t".into(), base: None };
         let mut trainer = Trainer::new(weights, ADAM, identity);
         let rows: Vec<_> = demonstrations().iter().map(|sample| row(sample, &*self.encoder)).collect();
         let config = BcConfig {

@@ -8,6 +8,7 @@ use memmap2::Mmap;
 use safetensors::tensor::Metadata;
 use safetensors::{SafeTensorError, SafeTensors};
 use serde_json::Value;
+use stepladder_core::seed::Fingerprint;
 use tch::Tensor;
 
 use super::tensors::decoded;
@@ -126,6 +127,20 @@ impl TensorFiles {
             }
         }
         sizes
+    }
+
+    /// Computes the fingerprint of names, dtypes, shapes and values of the tensors that were not taken.
+    pub(super) fn fingerprint(&self) -> u64 {
+        let mut hash = Fingerprint::default();
+        for (name, at) in &self.of_tensor {
+            let shard = &self.shards[*at];
+            let Some(info) = shard.metadata.info(name) else { continue };
+            let (from, to) = info.data_offsets;
+            hash.add(format!("{name} {} {:?} {}\n", info.dtype, info.shape, to - from).as_bytes());
+            // Safetensors checks on opening that all offsets are inside the file.
+            hash.add(shard.map.get(shard.start + from..shard.start + to).unwrap_or_default());
+        }
+        hash.finish()
     }
 
     /// Whether a tensor of this name was not taken yet.

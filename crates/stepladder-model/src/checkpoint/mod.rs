@@ -1,13 +1,14 @@
 //! Checkpoints as Hugging Face directories (docs/design.md D6), which transformers loads and writes.
 //!
 //! * `config`: the JSON files; `names`: names and row order of transformers
-//! * `adapter`: adapters as PEFT directories
+//! * `adapter`: adapters as PEFT directories; `base`: the pretrained models below them
 //! * `files`: safetensors files of a model, one or several; `tensors`: values of tensors
 //!
 //! [`WEIGHTS`] holds the only copy of the weights. It stores factored embeddings as their sum. The parts cannot be recovered
 //! from the sum bit by bit, so the trainer's state stores them.
 
 mod adapter;
+mod base;
 mod config;
 mod files;
 mod names;
@@ -26,6 +27,7 @@ use crate::families;
 use crate::weights::Weights;
 
 pub use adapter::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, load_adapter, save_adapter};
+pub use base::{BaseId, Bases};
 pub use config::CONFIG;
 use files::TensorFiles;
 pub use files::{INDEX, WEIGHTS};

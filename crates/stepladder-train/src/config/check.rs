@@ -10,7 +10,7 @@ use stepladder_core::section::Section;
 use stepladder_data::ablate::ProgressText;
 
 use super::keys::{self, KEYS};
-use super::origin::Origins;
+use super::origin::{Origin, Origins};
 use super::{AgentConfig, Algo, Config, Weights};
 use crate::envs;
 
@@ -33,6 +33,10 @@ pub fn check(config: &Config, origins: &Origins, new: bool) -> Vec<String> {
     for sentence in config.model.scratch.conflicts() {
         found.sentence("model.scratch", &sentence);
     }
+    for sentence in config.model.lora.conflicts() {
+        found.sentence("model.lora", &sentence);
+    }
+    found.pretrained(config);
     if config.agents.is_empty() {
         found.sentences.push("there is no agent to train; write a table [agents.NAME]".to_owned());
     }
@@ -79,6 +83,23 @@ impl Findings<'_> {
         }
         self.source(config, &table, name);
         self.method(config, &table, agent);
+    }
+
+    /// Checks that keys of pretrained models are set for a pretrained model only, and keys of a shape for random weights only.
+    fn pretrained(&mut self, config: &Config) {
+        let given = config.model.from.is_some();
+        let (without, with) = (
+            "it is for pretrained models: name one with model.from, or remove this key",
+            "a pretrained model has its own shape: remove this key, or model.from",
+        );
+        for key in KEYS.iter().filter(|key| key.path.starts_with("model.") && key.path != "model.from") {
+            let of_shape = keys::split(&key.path).0 == "model.scratch";
+            if self.new && of_shape == given && self.origins.get(&key.path).is_some_and(Origin::is_of_user) {
+                let value = super::effective(config).into_iter().find(|(path, _)| *path == key.path);
+                let value = value.map(|(_, value)| super::inline(&value)).unwrap_or_default();
+                self.unless(false, &key.path, value, if of_shape { with } else { without });
+            }
+        }
     }
 
     /// Checks that an agent starts from an earlier agent of the same kind.
@@ -149,8 +170,10 @@ impl Findings<'_> {
             let name = format!("{:?}", agent.algo.name());
             let wanted = if agent.algo == Algo::Himac { AgentKind::Himac } else { AgentKind::Flat };
             self.unless(agent.kind == wanted, &key, &name, &format!("it is for kind = {:?}", wanted.name()));
-            let allowed = "it needs from = \"NAME\", a trained agent to start from";
-            self.unless(agent.from.is_some(), &key, &name, allowed);
+            let allowed =
+                "it needs from = \"NAME\", a trained agent to start from, or a pretrained model (model.from)";
+            let starts = agent.from.is_some() || config.model.from.is_some();
+            self.unless(starts, &key, &name, allowed);
         }
         if agent.algo == Algo::Dagger {
             let allowed = "it is for kind = \"step_hrl\" and \"flat\"";

@@ -31,11 +31,12 @@ pub use reference::{preset_reference, reference};
 pub use shorten::shorten;
 pub use show::{default_text, effective, entries, inline, show};
 
-use stepladder_core::section;
 use stepladder_core::section::{Bound, Named};
+use stepladder_core::{choices, section};
 use stepladder_data::Budgets;
+use stepladder_data::instruct::Form;
 use stepladder_model::engine::Memory;
-use stepladder_model::{Device, Shape};
+use stepladder_model::{Device, Lora, Shape};
 use stepladder_rollout::local::DEFAULT_REMEMBERED_TOKENS;
 
 section! {
@@ -107,10 +108,32 @@ section! {
 
 section! {
     /// Model.
-    pub struct ModelSection {}
+    pub struct ModelSection {
+        /// Pretrained model that the agents start from: a Hugging Face directory, or the name of a model in the data root.
+        /// Random weights of the shape `model.scratch` if absent.
+        pub from: Option<String> = None,
+        /// Trained parameters of a pretrained model.
+        pub tuning: Tuning = Tuning::Lora,
+        /// Form of the prompts of a pretrained model; `chat` if absent and the model has a chat template, else `plain`.
+        pub form: Option<Form> = None,
+        /// Context window of a pretrained model in tokens, prompt and completion together; that of the model if absent.
+        pub context: Option<u32> = None => [Bound::AtLeast(1)],
+    }
     tables {
         /// Shape of a model with random initial weights. Its vocabulary comes from the demonstrations.
         pub scratch: Shape,
+        /// Adapters of a pretrained model with `model.tuning = "lora"`.
+        pub lora: Lora,
+    }
+}
+
+choices! {
+    /// Trained parameters of a pretrained model.
+    pub enum Tuning {
+        /// Low-rank adapters over the frozen model (`model.lora`).
+        Lora = "lora",
+        /// All parameters.
+        Full = "full",
     }
 }
 

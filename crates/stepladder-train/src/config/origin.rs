@@ -29,6 +29,11 @@ pub enum Origin {
 pub type Origins = BTreeMap<String, Origin>;
 
 impl Origin {
+    /// Whether the user wrote the value, in a file or as an argument.
+    pub(super) fn is_of_user(&self) -> bool {
+        matches!(self, Self::File { .. } | Self::Set(_))
+    }
+
     /// Returns the place for the head of an error message; unlike `Display` it repeats a `--set` argument.
     pub fn place(&self) -> String {
         match self {

@@ -6,18 +6,21 @@
 //! A network `{name}` other than the policy is stored as the tensors `{name}s`, `{name}_targets` (if it has a target network),
 //! `{name}_first_moment` and `{name}_second_moment`; its number of optimiser steps is `{name}_steps` in `trainer.json`.
 //!
+//! A policy with adapters has the files of a PEFT directory in place of `config.json` and `model.safetensors`; `trainer.json` names
+//! the pretrained model.
+//!
 //! * `directory`: atomically replaced directories; `state`: `trainer.json` and checksums
 
 mod directory;
 mod error;
 mod state;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use stepladder_data::PromptEncoder;
-use stepladder_model::checkpoint::{self as model, Embeddings};
-use stepladder_model::{Layout, ModelConfig, Params, Weights};
+use stepladder_model::checkpoint::{self as model, Bases, Embeddings};
+use stepladder_model::{Layout, ModelConfig, ModelError, Params, Weights};
 use tch::{Device, Tensor};
 
 use crate::AlgoError;
@@ -56,8 +59,17 @@ pub fn save(
 ) -> Result<PathBuf, AlgoError> {
     let target = root.join(format!("step-{:08}", trainer.counters.step));
     replace_directory(&target, |directory| {
-        model::save(directory, &trainer.weights, encoder)?;
         let (weights, adam) = (&trainer.weights, &trainer.optimiser);
+        let base = trainer.identity.base.as_ref();
+        match base.filter(|_| weights.config().lora.is_some()) {
+            Some(base) => {
+                model::save_adapter(directory, weights, Some(&base.path.to_string_lossy()))?;
+                encoder
+                    .save(directory, weights.config().shape.max_positions as usize)
+                    .map_err(ModelError::from)?;
+            }
+            None => model::save(directory, weights, encoder)?,
+        }
         let embeddings = ["embed.own", "embed.factors"].map(|name| (name, weights.get(name)));
         let mut named =
             vec![("first_moment".to_owned(), &adam.first), ("second_moment".to_owned(), &adam.second)];
@@ -81,11 +93,15 @@ pub fn save(
             version: VERSION,
             counters: trainer.counters.clone(),
             model: weights.config().clone(),
-            frozen: weights.frozen().keys().cloned().collect(),
+            frozen: match weights.config().lora {
+                Some(_) => BTreeSet::new(),
+                None => weights.frozen().keys().cloned().collect(),
+            },
             factors: weights.factors().clone(),
             agent: trainer.identity.agent.clone(),
             style: trainer.identity.style.clone(),
             data: trainer.identity.data.clone(),
+            base: trainer.identity.base.clone(),
             optimiser_steps: trainer.optimiser.steps,
             net_steps: trainer.nets.iter().map(|(name, net)| (steps_of(name), net.optimiser.steps)).collect(),
             files: BTreeMap::new(),
@@ -149,15 +165,34 @@ impl Tensors {
 }
 
 /// Reads the weights of a checkpoint.
-fn weights(directory: &Path, state: &State, tensors: &mut Tensors) -> Result<Weights, AlgoError> {
+fn weights(
+    directory: &Path,
+    state: &State,
+    tensors: &mut Tensors,
+    bases: &Bases,
+) -> Result<Weights, AlgoError> {
+    if state.model.lora.is_some() {
+        let none = || fail(&directory.join(STATE), "it has adapters, but names no `base` below them");
+        let base = bases.get(state.base.as_ref().ok_or_else(none)?, tensors.device)?;
+        return limited(model::load_adapter(directory, &base)?, &state.model);
+    }
     if state.factors.is_empty() {
-        return Ok(model::load(directory, &state.frozen, tensors.device)?);
+        return limited(model::load(directory, &state.frozen, tensors.device)?, &state.model);
     }
     let (factors, width) = (&state.factors, state.model.shape.width);
     let own = tensors.take("embed.own", &[state.model.vocab, width])?;
     let shared = tensors.take("embed.factors", &[state.model.factors, width])?;
     let embeddings = Embeddings { factors, own: &own, shared: &shared };
     Ok(model::load_factored(directory, &embeddings, &state.frozen, tensors.device)?)
+}
+
+/// Applies the limits that the files of a model do not hold: the number of tokens and the context window.
+fn limited(weights: Weights, model: &ModelConfig) -> Result<Weights, AlgoError> {
+    let weights = match model.tokens {
+        Some(tokens) => weights.with_tokens(tokens as usize)?,
+        None => weights,
+    };
+    Ok(weights.with_context(model.shape.max_positions)?)
 }
 
 /// Reads the weights of a checkpoint of version 1, which stores them twice, and compares both copies.
@@ -194,18 +229,23 @@ fn weights_of_full_copy(
     Ok(weights)
 }
 
-/// Loads a checkpoint to resume training or to generate.
+/// Loads a checkpoint to resume training or to generate. `bases` holds the pretrained models below adapters.
 ///
 /// # Errors
 /// [`AlgoError::Checkpoint`] with the file and the reason: a file is missing, damaged, edited, or contains values that are
-/// not finite.
-pub fn load(directory: &Path, config: AdamWConfig, device: Device) -> Result<Trainer, AlgoError> {
+/// not finite, or the pretrained model is missing or another one.
+pub fn load(
+    directory: &Path,
+    config: AdamWConfig,
+    device: Device,
+    bases: &Bases,
+) -> Result<Trainer, AlgoError> {
     let state = State::read(directory)?;
     let path = directory.join(TENSORS);
     let mut tensors = Tensors { found: model::read_tensors(&path)?, path, device };
     let weights = match state.version {
         FULL_COPY => weights_of_full_copy(directory, &state, &mut tensors)?,
-        _ => weights(directory, &state, &mut tensors)?,
+        _ => weights(directory, &state, &mut tensors, bases)?,
     };
     if *weights.config() != state.model {
         return Err(fail(&directory.join(model::CONFIG), format!("not the model of {STATE}")));
@@ -221,7 +261,7 @@ pub fn load(directory: &Path, config: AdamWConfig, device: Device) -> Result<Tra
         })?;
         nets.insert(name, tensors.net(name, steps, config)?);
     }
-    let identity = Identity { agent: state.agent, style: state.style, data: state.data };
+    let identity = Identity { agent: state.agent, style: state.style, data: state.data, base: state.base };
     let counters = state.counters;
     Ok(Trainer { weights, optimiser, nets, counters, identity })
 }

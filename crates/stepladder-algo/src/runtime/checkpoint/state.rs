@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use stepladder_model::checkpoint::BaseId;
 use stepladder_model::{Factors, ModelConfig};
 
 use super::error::fail;
@@ -37,6 +38,9 @@ pub(super) struct State {
     pub(super) agent: String,
     pub(super) style: String,
     pub(super) data: String,
+    /// Pretrained model that the policy was trained from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) base: Option<BaseId>,
     pub(super) optimiser_steps: u64,
     /// Optimiser steps of each network other than the policy, by `NAME_steps`.
     #[serde(flatten)]
