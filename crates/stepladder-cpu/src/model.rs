@@ -4,7 +4,7 @@ use pulp::Arch;
 
 use crate::product::{Matrix, lanes};
 use crate::segment::KvShape;
-use crate::weights::{Shape, Weights};
+use crate::weights::{Matrices, Shape, Weights};
 
 /// The matrices of a decoder, packed for this CPU.
 #[derive(Debug)]
@@ -52,9 +52,10 @@ impl Model {
     }
 
     fn with_arch(arch: Arch, weights: Weights) -> Self {
-        let Weights { shape, matrices, rotations } = weights;
+        let Weights { shape, matrices: Matrices { table, blocks, head }, rotations } = weights;
         let Shape { vocab, width, layers, heads, kv_heads, head_dim, ffn, .. } = shape;
-        let blocks = matrices.blocks.iter().map(|block| {
+        // Packed matrices take the place of those that they are copies of, one block after the other.
+        let blocks = blocks.into_iter().map(|block| {
             let order = halves(heads + kv_heads, head_dim, (heads + 2 * kv_heads) * head_dim);
             Block {
                 qkv: Matrix::new(arch, &block.qkv, width, order),
@@ -64,11 +65,12 @@ impl Model {
             }
         });
         let blocks = blocks.collect();
-        let head = Matrix::new(arch, &matrices.head, width, 0..vocab);
+        let packed = Matrix::new(arch, &head, width, 0..vocab);
+        drop(head);
         let stride = row_stride(arch, width);
-        let table = padded(&matrices.table, width, stride);
+        let table = padded(&table, width, stride);
         let kv = KvShape { layers, heads: kv_heads, head: head_dim, lanes: lanes(arch) };
-        Self { arch, shape, kv, stride, table, blocks, head, rotations }
+        Self { arch, shape, kv, stride, table, blocks, head: packed, rotations }
     }
 
     /// Returns the dimensions of the decoder.

@@ -267,6 +267,15 @@ fn missing_and_misshapen_tensors_are_named() {
     *tensor = tensor.tr();
     saved.set_tensors(&tensors);
     assert!(saved.refused("transposed", WEIGHTS).contains("down_proj"));
+    // Rows of one matrix here.
+    let mut tensors = saved.tensors();
+    let (_, tensor) =
+        tensors.iter_mut().find(|(name, _)| name.ends_with("layers.0.mlp.up_proj.weight")).unwrap();
+    *tensor = tensor.to_kind(Kind::BFloat16);
+    saved.set_tensors(&tensors);
+    let message = saved.refused("two dtypes", WEIGHTS);
+    let expected = "`model.layers.0.mlp.up_proj.weight` is BF16, but `model.layers.0.mlp.gate_proj.weight` is F32; both must have one dtype";
+    assert!(message.contains(expected), "{message}");
 }
 
 #[test]

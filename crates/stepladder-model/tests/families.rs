@@ -247,6 +247,8 @@ fn unsupported_fields_are_refused_by_name() {
         families::read(&changed)
     };
     assert!(read("attention_dropout", json!(0.1)).is_ok());
+    // Published files of Qwen2.5 have it.
+    assert!(read("use_mrope", json!(false)).is_ok());
     for (key, value, expected) in [
         (
             "model_type",
@@ -267,6 +269,7 @@ fn unsupported_fields_are_refused_by_name() {
         ),
         ("dtype", json!("float8"), "`dtype` is \"float8\"; weights may be float32, bfloat16 or float16"),
         ("is_encoder_decoder", json!(true), "`is_encoder_decoder` is true, which is not supported"),
+        ("use_mrope", json!(true), "`use_mrope` is true, which is not supported"),
         ("head_dim", json!(7), "a head is 7 wide; rotary positions need an even number above 0"),
         ("num_key_value_heads", json!(3), "heads 2 is not a multiple of kv_heads 3"),
         (

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use fs_err::File;
 use memmap2::Mmap;
-use safetensors::tensor::Metadata;
+#[cfg(unix)]
+use memmap2::UncheckedAdvice;
+use safetensors::tensor::{Dtype, Metadata};
 use safetensors::{SafeTensorError, SafeTensors};
 use serde_json::Value;
 use stepladder_core::seed::Fingerprint;
@@ -48,6 +50,21 @@ impl Shard {
         let start = header + size_of::<u64>();
         Ok(Self { path, map, metadata, start })
     }
+
+    /// Gives the memory of copied tensor bytes back, so that a model is not resident twice while it is loaded.
+    #[cfg(unix)]
+    #[allow(unsafe_code)]
+    fn release(&self, from: usize, to: usize) {
+        // SAFETY: the map is private, only read, and backed by the file; pages that are read again come from there.
+        let released = unsafe {
+            self.map.unchecked_advise_range(UncheckedAdvice::DontNeed, self.start + from, to - from)
+        };
+        // Failing costs memory only.
+        released.unwrap_or_default();
+    }
+
+    #[cfg(not(unix))]
+    fn release(&self, _: usize, _: usize) {}
 }
 
 /// Tensors of a model that are not yet assigned to a parameter.
@@ -150,12 +167,23 @@ impl TensorFiles {
 
     /// Copies a tensor out of its file; each can be taken once. None for an unknown name.
     pub(super) fn take(&mut self, name: &str) -> Result<Option<Tensor>, String> {
+        self.with(name, |dtype, shape, data| decoded(name, dtype, shape, data))
+    }
+
+    /// Calls a function with dtype, shape and bytes of a tensor; each can be read once. None for an unknown name.
+    pub(super) fn with<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(Dtype, &[usize], &[u8]) -> Result<T, String>,
+    ) -> Result<Option<T>, String> {
         let Some(shard) = self.of_tensor.remove(name).map(|at| &self.shards[at]) else { return Ok(None) };
         let info = shard.metadata.info(name).ok_or_else(|| format!("no tensor `{name}`"))?;
         let (from, to) = info.data_offsets;
         let data = shard.map.get(shard.start + from..shard.start + to);
         let data = data.ok_or_else(|| format!("`{name}` ends after the end of the file"))?;
-        decoded(name, info.dtype, &info.shape, data).map(Some)
+        let found = read(info.dtype, &info.shape, data)?;
+        shard.release(from, to);
+        Ok(Some(found))
     }
 
     /// Returns the names of the tensors that were not taken.

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use safetensors::tensor::Dtype;
 use tch::{Device, Kind, Tensor};
 
 use super::config::CONFIG;
 use super::files::TensorFiles;
-use super::tensors::check_finite;
+use super::tensors::{check_finite, decoded};
 use crate::architecture::Architecture;
 use crate::config::ModelConfig;
 use crate::factors::Factors;
@@ -119,22 +120,75 @@ fn qkv_parts(q_rows: i64, kv_rows: i64) -> [(&'static str, i64, i64, bool); 3] {
     ]
 }
 
+/// Tensor of a checkpoint that is some of the rows of a parameter.
+struct Part {
+    name: String,
+    rows: i64,
+    /// Whether pairs of rows are rotated ([`reorder`]).
+    rotated: bool,
+}
+
 /// Tensors of a checkpoint that are not yet assigned to a parameter.
 struct Source {
     files: TensorFiles,
     device: Device,
+    /// Width of a head.
+    head: i64,
+    /// Rows of parameters with several parts. Reused: parts in tensors of their own would leave gaps in the heap.
+    rows: Vec<u8>,
 }
 
 impl Source {
     fn take(&mut self, name: &str, expected: &[i64]) -> Result<Tensor, String> {
         let tensor = self.files.take(name)?.ok_or_else(|| format!("no tensor `{name}`"))?;
-        if tensor.size() != expected {
-            return Err(format!(
-                "`{name}` has shape {:?}, the configuration needs {expected:?}",
-                tensor.size()
-            ));
-        }
+        check_shape(name, &tensor.size(), expected)?;
         check_finite(name, &tensor)?;
+        Ok(tensor.to_device(self.device))
+    }
+
+    /// Takes tensors with these columns, none for vectors, as the rows of one.
+    fn join(&mut self, parts: &[Part], columns: &[i64]) -> Result<Tensor, String> {
+        let Self { files, rows: joined, head, .. } = self;
+        joined.clear();
+        let mut first: Option<Dtype> = None;
+        for Part { name, rows, rotated } in parts {
+            let expected = [&[*rows], columns].concat();
+            let found = files.with(name, |dtype, shape, data| {
+                check_shape(name, &shape.iter().map(|&size| size as i64).collect::<Vec<_>>(), &expected)?;
+                if let Some(first) = first.filter(|first| *first != dtype) {
+                    let other = &parts[0].name;
+                    return Err(format!(
+                        "`{name}` is {dtype}, but `{other}` is {first}; both must have one dtype"
+                    ));
+                }
+                match *rotated {
+                    true => {
+                        let (head, row) = (*head as usize, data.len() / *rows as usize);
+                        for data in data.chunks_exact(head * row) {
+                            let (low, high) = data.split_at(head / 2 * row);
+                            for pair in low.chunks_exact(row).zip(high.chunks_exact(row)) {
+                                joined.extend_from_slice(pair.0);
+                                joined.extend_from_slice(pair.1);
+                            }
+                        }
+                    }
+                    false => joined.extend_from_slice(data),
+                }
+                Ok(dtype)
+            });
+            first = Some(found?.ok_or_else(|| format!("no tensor `{name}`"))?);
+        }
+        let (Some(Part { name, .. }), Some(dtype)) = (parts.first(), first) else {
+            return Err("a parameter without parts".to_owned());
+        };
+        let shape = [&[parts.iter().map(|part| part.rows).sum()], columns].concat();
+        let shape: Vec<usize> = shape.into_iter().map(|size| size as usize).collect();
+        let tensor = decoded(name, dtype, &shape, joined)?;
+        let mut from = 0;
+        for Part { name, rows, .. } in parts {
+            check_finite(name, &tensor.narrow(0, from, *rows))?;
+            from += rows;
+        }
         Ok(tensor.to_device(self.device))
     }
 
@@ -148,6 +202,13 @@ impl Source {
     }
 }
 
+fn check_shape(name: &str, found: &[i64], expected: &[i64]) -> Result<(), String> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(format!("`{name}` has shape {found:?}, the configuration needs {expected:?}"))
+}
+
 /// Converts the tensors of a file to weights; with `embeddings`, factored ones. Parameters in `frozen` keep their dtype.
 pub(super) fn import(
     config: &ModelConfig,
@@ -159,7 +220,7 @@ pub(super) fn import(
     let shape = &config.shape;
     let (d, head) = (shape.width, config.head_dim());
     let Architecture { qkv_bias, out_bias, mlp_bias, qk_norm, .. } = config.architecture;
-    let mut source = Source { files, device };
+    let mut source = Source { files, device, head, rows: Vec::new() };
     // All tensors are checked before memory for the whole is allocated: a configuration may claim any size.
     let table = source.take(TABLE, &[config.vocab, d])?;
     let mut found = Vec::new();
@@ -175,34 +236,31 @@ pub(super) fn import(
         }
     }
     for layer in 0..shape.layers {
-        let mut theirs = |name: &str, shape: &[i64]| source.take(&of_layer(layer, name), shape);
         let (q_rows, kv_rows) = (shape.heads * head, shape.kv_heads * head);
         let mut push = |name: &str, tensor: Tensor| found.push((format!("layers.{layer}.{name}"), tensor));
+        let part = |name: &str, rows: i64, rotated: bool| Part { name: of_layer(layer, name), rows, rotated };
         // Matrices have `width` columns, biases none.
-        let mut qkv = |suffix: &str, columns: &[i64]| -> Result<Tensor, String> {
-            let mut parts = Vec::new();
-            for (name, _, rows, rotated) in qkv_parts(q_rows, kv_rows) {
-                let rows = theirs(&format!("{name}.{suffix}"), &[&[rows], columns].concat())?;
-                parts.push(if rotated { reorder(&rows, head, false) } else { rows });
-            }
-            Ok(Tensor::cat(&parts, 0))
+        let qkv = |suffix: &str| {
+            qkv_parts(q_rows, kv_rows)
+                .map(|(name, _, rows, rotated)| part(&format!("{name}.{suffix}"), rows, rotated))
         };
-        push("qkv", qkv("weight", &[d])?);
+        push("qkv", source.join(&qkv("weight"), &[d])?);
         if qkv_bias {
-            push("qkv_bias", qkv("bias", &[])?);
+            push("qkv_bias", source.join(&qkv("bias"), &[])?);
         }
         if qk_norm {
-            push("norm_q", reorder(&theirs("self_attn.q_norm.weight", &[head])?, head, false));
-            push("norm_k", reorder(&theirs("self_attn.k_norm.weight", &[head])?, head, false));
+            push("norm_q", source.join(&[part("self_attn.q_norm.weight", head, true)], &[])?);
+            push("norm_k", source.join(&[part("self_attn.k_norm.weight", head, true)], &[])?);
         }
-        let mut gate_up = |suffix: &str, columns: &[i64]| -> Result<Tensor, String> {
-            let shape = [&[shape.ffn], columns].concat();
-            let gate = theirs(&format!("mlp.gate_proj.{suffix}"), &shape)?;
-            Ok(Tensor::cat(&[gate, theirs(&format!("mlp.up_proj.{suffix}"), &shape)?], 0))
+        let gate_up = |suffix: &str| {
+            ["gate_proj", "up_proj"].map(|name| part(&format!("mlp.{name}.{suffix}"), shape.ffn, false))
         };
-        push("gate_up", gate_up("weight", &[d])?);
+        push("gate_up", source.join(&gate_up("weight"), &[d])?);
         if mlp_bias {
-            push("gate_up_bias", gate_up("bias", &[])?);
+            push("gate_up_bias", source.join(&gate_up("bias"), &[])?);
+        }
+        let mut theirs = |name: &str, shape: &[i64]| source.take(&of_layer(layer, name), shape);
+        if mlp_bias {
             push("down_bias", theirs("mlp.down_proj.bias", &[d])?);
         }
         if out_bias {

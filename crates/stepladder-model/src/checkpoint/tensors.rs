@@ -14,12 +14,22 @@ pub(crate) fn values(tensor: &Tensor) -> Vec<f32> {
     Vec::try_from(tensor.to_device(Device::Cpu).contiguous().view([-1])).expect("a vector of f32")
 }
 
+/// Values that are checked at once.
+const PIECE: i64 = 1 << 18;
+
 /// Checks that all values of a tensor are finite.
 ///
 /// # Errors
 /// A sentence that names the tensor, if a value is NaN or infinite.
 pub fn check_finite(name: &str, tensor: &Tensor) -> Result<(), String> {
-    if tensor.isfinite().all().int64_value(&[]) != 0 {
+    let values = tensor.reshape([-1]);
+    // In pieces: libtorch needs a multiple of the tensor's memory.
+    let mut pieces = (0..values.numel() as i64).step_by(PIECE as usize);
+    let finite = |from: i64| {
+        let piece = values.narrow(0, from, PIECE.min(values.numel() as i64 - from));
+        piece.isfinite().all().int64_value(&[]) != 0
+    };
+    if pieces.all(finite) {
         return Ok(());
     }
     Err(format!("`{name}` contains NaN or infinite values; use an earlier checkpoint, or train again"))

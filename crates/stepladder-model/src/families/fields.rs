@@ -36,7 +36,7 @@ const WITHOUT_EFFECT: [&str; 24] = [
     "vocab_size",
 ];
 /// Fields with the only value that is computed.
-const FIXED: [(&str, &[&str]); 10] = [
+const FIXED: [(&str, &[&str]); 11] = [
     ("add_cross_attention", &["false"]),
     ("cross_attention_hidden_size", &[]),
     ("is_decoder", &["false", "true"]),
@@ -47,6 +47,7 @@ const FIXED: [(&str, &[&str]); 10] = [
     ("tie_encoder_decoder", &["false"]),
     ("use_bfloat16", &["false", "true"]),
     ("use_bidirectional_attention", &["false"]),
+    ("use_mrope", &["false"]),
 ];
 /// Dtypes that weights may have.
 const DTYPES: [&str; 3] = ["float32", "bfloat16", "float16"];
