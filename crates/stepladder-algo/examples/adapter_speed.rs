@@ -8,12 +8,11 @@ use std::path::Path;
 use std::time::Instant;
 
 use rand::RngExt;
-use stepladder_algo::runtime::score::weighted_nll;
 use stepladder_algo::runtime::workers::Workers;
 use stepladder_core::seed::stream;
 use stepladder_data::Batch;
 use stepladder_model::checkpoint::{load, read_config};
-use stepladder_model::{Device, Kind, Lora, Weights, engine};
+use stepladder_model::{Device, Kind, Lora, engine};
 use stepladder_rollout::engine::Prompt;
 
 /// Tokens of a reply.
@@ -43,14 +42,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut rng = stream(1, "example-rows", &[]);
     let mut ids = |count: usize| -> Vec<u32> { (0..count).map(|_| rng.random_range(3..40_000)).collect() };
     match what.as_str() {
-        "learn" | "native" => {
-            let pool = match what.as_str() {
-                "native" => Workers::cloning(workers, &weights, Kind::Float),
-                _ => Workers::new(workers, &weights, Kind::Float, weighted_nll),
-            };
+        "learn" => {
+            let pool = Workers::cloning(workers, &weights, Kind::Float);
             for _ in 0..ROUNDS {
                 let batch = |ids: Vec<u32>| {
-                    let of_row = |row: usize| ((row + 1) * tokens - REPLY) as i64..((row + 1) * tokens) as i64;
+                    let of_row =
+                        |row: usize| ((row + 1) * tokens - REPLY) as i64..((row + 1) * tokens) as i64;
                     let targets: Vec<i64> = (0..rows).flat_map(of_row).collect();
                     let weights = vec![1.0 / targets.len() as f32; targets.len()];
                     Batch { rows, len: tokens, tokens: ids.len(), ids, targets, weights, replies: Vec::new() }
@@ -62,18 +59,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
         _ => {
-            let weights: Weights = match what.as_str() {
-                "tiles" => {
-                    let vocab = weights.config().vocab as usize;
-                    weights.with_tokens(vocab - 1)?
-                }
-                _ => weights,
-            };
             let start = Instant::now();
             let mut engine = engine::open(&weights, Kind::Float, workers, 64 << 20)?;
             println!("opened in {:.2} s: {} MiB", start.elapsed().as_secs_f64(), memory("VmRSS"));
             for budget in [1, 1 + REPLY] {
-                let prompt = |ids| Prompt { ids, budget, sampling: None };
+                let prompt = |ids| Prompt { ids, budget, sampling: None, constraint: None };
                 let prompts: Vec<Prompt> = (0..rows).map(|_| prompt(ids(tokens))).collect();
                 let start = Instant::now();
                 engine.complete(prompts, &[], 0)?;

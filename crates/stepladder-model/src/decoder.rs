@@ -46,6 +46,8 @@ pub struct Decoder {
     pub(crate) blocks: Vec<Block>,
     /// Embedding table `[vocab, d]`, factors summed in.
     table: Tensor,
+    /// Dtype of the vectors.
+    dtype: Kind,
     /// Output layer after the last norm: `[vocab, d]`.
     head: Linear,
     /// Gain of the last norm.
@@ -129,10 +131,15 @@ impl Frame {
             true => find(name).to_kind(Kind::Float) + 1.0,
             false => find(name),
         };
-        // A trained matrix takes in the gain once per call. A frozen one is used as it is, so that it needs no copy.
+        // Frozen matrices are used as they are, without a copy: in f32 beside products in f32, and in bf16 always.
+        let shared = |matrix: Tensor| match matrix.kind() {
+            Kind::BFloat16 => matrix,
+            _ => matrix.to_kind(dtype),
+        };
+        // A trained matrix takes in the gain once per call.
         let after_norm = |name: &str, matrix: Tensor, gain: Tensor| match trained.contains_key(name) {
             true => Linear::new((matrix * gain).to_kind(dtype)),
-            false => Linear::new(matrix.to_kind(dtype)).with_gain(Some(gain)),
+            false => Linear::frozen(shared(matrix)).with_gain(Some(gain)),
         };
         let own = find("embed.own");
         let table = match &self.incidence {
@@ -163,7 +170,10 @@ impl Frame {
             .map(|layer| {
                 let of = |name: &str| format!("layers.{layer}.{name}");
                 let normed = |name: &str, norm: &str| after_norm(&of(name), find(&of(name)), gain(&of(norm)));
-                let linear = |name: &str| Linear::new(find(&of(name)).to_kind(dtype));
+                let linear = |name: &str| match trained.contains_key(of(name).as_str()) {
+                    true => Linear::new(find(&of(name)).to_kind(dtype)),
+                    false => Linear::frozen(shared(find(&of(name)))),
+                };
                 Block {
                     qkv: normed("qkv", "norm_attention")
                         .with_bias(bias(qkv_bias, of("qkv_bias")))
@@ -193,7 +203,8 @@ impl Frame {
         Decoder {
             blocks,
             head,
-            table: table.to_kind(dtype),
+            table: if trained.contains_key("embed.own") { table.to_kind(dtype) } else { shared(table) },
+            dtype,
             norm,
             rotations: self.rotations.shallow_clone(),
             config,
@@ -214,6 +225,26 @@ impl Decoder {
             }
         });
         self
+    }
+
+    /// Returns a decoder over the same tensors, for another thread.
+    pub(crate) fn handle(&self) -> Self {
+        let block = |Block { qkv, qk_gains, out, gate_up, down }: &Block| Block {
+            qkv: qkv.handle(),
+            qk_gains: qk_gains.as_ref().map(|(q, k)| (q.shallow_clone(), k.shallow_clone())),
+            out: out.handle(),
+            gate_up: gate_up.handle(),
+            down: down.handle(),
+        };
+        Self {
+            config: self.config.clone(),
+            blocks: self.blocks.iter().map(block).collect(),
+            table: self.table.shallow_clone(),
+            dtype: self.dtype,
+            head: self.head.handle(),
+            norm: self.norm.shallow_clone(),
+            rotations: self.rotations.shallow_clone(),
+        }
     }
 
     /// Divides logits by `temperature`, so that log-probabilities and their gradients are those of sampling at it.
@@ -253,7 +284,7 @@ impl Decoder {
     }
 
     pub(crate) fn embed(&self, ids: &Tensor) -> Result<Tensor, TchError> {
-        let x = Tensor::f_embedding(&self.table, ids, -1, false, false)?;
+        let x = Tensor::f_embedding(&self.table, ids, -1, false, false)?.f_to_kind(self.dtype)?;
         if !self.config.architecture.gemma_norm {
             return Ok(x);
         }

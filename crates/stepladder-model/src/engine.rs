@@ -1,4 +1,4 @@
-//! Choice of an engine: `stepladder-cpu` for plain Llamas in f32 on the CPU, libtorch otherwise.
+//! Choice of an engine: `stepladder-cpu` for plain Llamas in f32 on the CPU without frozen parameters, libtorch otherwise.
 
 use stepladder_cpu::{DEFAULT_PREFIX_BYTES, Model, Writer};
 use stepladder_rollout::engine::Engine;
@@ -6,16 +6,19 @@ use stepladder_rollout::local::DEFAULT_REMEMBERED_TOKENS;
 use tch::{Device, Kind};
 
 use crate::ModelError;
-use crate::decoder::{Decoder, Frame};
+use crate::decoder::Frame;
 use crate::tiles::Tiles;
 use crate::weights::Weights;
 
 /// Whether `stepladder-cpu` computes forward passes and gradients: in f32 on the CPU, for architectures that it has kernels
-/// for. libtorch computes all other cases.
+/// for, without frozen parameters. libtorch computes all other cases.
+///
+/// `stepladder-cpu` has its own copy of all matrices, adapters merged, and computes the gradients of all of them; libtorch shares
+/// frozen matrices and needs a quarter of the time for SmolLM2 with adapters (docs/benchmarks.md).
 pub fn is_native(weights: &Weights, dtype: Kind) -> bool {
     let config = weights.config();
     let kernels = config.architecture.is_plain() && config.tokens.is_none();
-    weights.device() == Device::Cpu && dtype == Kind::Float && kernels
+    weights.device() == Device::Cpu && dtype == Kind::Float && kernels && weights.frozen().is_empty()
 }
 
 /// Returns the number of workers and the dtype of matrix products on a device: `threads` workers in f32 on the CPU, one
@@ -54,11 +57,10 @@ pub fn open(
 ) -> Result<Box<dyn Engine>, ModelError> {
     let device = weights.device();
     let frame = Frame::new(weights, dtype);
-    let decoder = || tch::no_grad(|| frame.decoder(&weights.trained.buffer));
+    let decoder = tch::no_grad(|| frame.decoder(&weights.trained.buffer));
     if is_native(weights, dtype) {
-        let model = Model::new(decoder().plain()?);
+        let model = Model::new(decoder.plain()?);
         return Ok(Box::new(Writer::new(model, workers, prefix_bytes)));
     }
-    let decoders: Vec<Decoder> = (0..workers.max(1)).map(|_| decoder()).collect();
-    Ok(Box::new(Tiles::new(decoders, device, dtype, prefix_bytes)))
+    Ok(Box::new(Tiles::new(decoder, workers.max(1), device, dtype, prefix_bytes)))
 }

@@ -18,6 +18,9 @@ pub(crate) struct Adapter {
 pub(crate) struct Linear {
     /// `[out, in]`
     weight: Tensor,
+    /// Whether the matrix is frozen. It is then shared with the weights of the model, not copied, and may have another dtype
+    /// than the vectors; the product has the matrix's dtype.
+    frozen: bool,
     /// Gain of the norm before this layer, `[in]`; absent where it is part of `weight`.
     gain: Option<Tensor>,
     /// `[out]`
@@ -31,7 +34,29 @@ pub(crate) struct Linear {
 impl Linear {
     /// Creates a layer from its matrix `[out, in]`.
     pub(crate) fn new(weight: Tensor) -> Self {
-        Self { weight, gain: None, bias: None, adapters: Vec::new(), transposed: None }
+        Self { weight, frozen: false, gain: None, bias: None, adapters: Vec::new(), transposed: None }
+    }
+
+    /// Creates a layer from a matrix `[out, in]` that is not trained.
+    pub(crate) fn frozen(weight: Tensor) -> Self {
+        Self { frozen: true, ..Self::new(weight) }
+    }
+
+    /// Returns a layer over the same tensors.
+    pub(crate) fn handle(&self) -> Self {
+        let handle = |tensor: &Option<Tensor>| tensor.as_ref().map(Tensor::shallow_clone);
+        let adapter = |Adapter { rows, factors }: &Adapter| Adapter {
+            rows: *rows,
+            factors: factors.as_ref().map(|(a, b)| (a.shallow_clone(), b.shallow_clone())),
+        };
+        Self {
+            weight: self.weight.shallow_clone(),
+            frozen: self.frozen,
+            gain: handle(&self.gain),
+            bias: handle(&self.bias),
+            adapters: self.adapters.iter().map(adapter).collect(),
+            transposed: handle(&self.transposed),
+        }
     }
 
     /// Adds the gain of the norm before this layer, in f32.
@@ -83,9 +108,18 @@ impl Linear {
         Self { weight: self.weight.narrow(0, 0, rows), ..self }
     }
 
-    /// Stores a transposed copy for products of few vectors.
+    /// Stores a transposed copy for products of few vectors, unless the matrix is frozen: the copy would double a model that may
+    /// fill the memory, and large matrices gain little.
     pub(crate) fn transpose(&mut self) {
-        self.transposed = Some(self.weight.transpose(0, 1).contiguous());
+        if !self.frozen {
+            self.transposed = Some(self.weight.transpose(0, 1).contiguous());
+        }
+    }
+
+    /// Returns the addresses of the matrix and, if there is one, of its transposed copy.
+    #[cfg(test)]
+    pub(crate) fn matrices(&self) -> Vec<*mut std::ffi::c_void> {
+        [Some(&self.weight), self.transposed.as_ref()].into_iter().flatten().map(Tensor::data_ptr).collect()
     }
 
     /// `[…, in]` → `[…, out]`
@@ -98,6 +132,10 @@ impl Linear {
         let y = match &self.transposed {
             Some(transposed) if x.size().iter().rev().skip(1).product::<i64>() <= FEW => {
                 x.f_matmul(transposed)?
+            }
+            _ if self.weight.kind() != x.kind() => {
+                let product = x.f_to_kind(self.weight.kind())?.f_linear(&self.weight, None::<Tensor>)?;
+                product.f_to_kind(x.kind())?
             }
             _ => x.f_linear(&self.weight, None::<Tensor>)?,
         };

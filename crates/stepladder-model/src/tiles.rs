@@ -1,4 +1,5 @@
-//! Engine on libtorch: distributes prompts to workers in tiles and caches their keys and values.
+//! Engine on libtorch: distributes prompts to workers in tiles and caches their keys and values. All workers share one copy of the
+//! weights.
 
 use stepladder_cpu::prefixes::Prefixes;
 use stepladder_rollout::engine::{Engine, EngineError, Prompt, Reply};
@@ -30,15 +31,23 @@ struct Tile {
 }
 
 impl Tiles {
-    /// Creates an engine from decoders with matrix products in `dtype`; it caches at most `prefix_bytes` of keys and values.
-    pub(crate) fn new(decoders: Vec<Decoder>, device: Device, dtype: Kind, prefix_bytes: usize) -> Self {
-        let config = decoders[0].config();
+    /// Creates an engine with `workers` threads over the tensors of one decoder, with matrix products in `dtype`; it caches at
+    /// most `prefix_bytes` of keys and values.
+    pub(crate) fn new(
+        decoder: Decoder,
+        workers: usize,
+        device: Device,
+        dtype: Kind,
+        prefix_bytes: usize,
+    ) -> Self {
+        let config = decoder.config();
         let shape = &config.shape;
         let width = if dtype == Kind::Float { 4 } else { 2 };
         let bytes_per_token = (2 * shape.layers * shape.kv_heads * config.head_dim() * width) as usize;
         let kept = prefix_bytes / bytes_per_token;
-        let (context, vocab) = (shape.max_positions as usize, decoders[0].table().size()[0] as usize);
-        let decoders = decoders.into_iter().map(Decoder::for_replies).collect();
+        let (context, vocab) = (shape.max_positions as usize, decoder.table().size()[0] as usize);
+        let decoder = decoder.for_replies();
+        let decoders = (0..workers).map(|_| decoder.handle()).collect();
         Self { decoders, device, prefixes: Prefixes::new(kept), context, vocab }
     }
 
@@ -138,7 +147,7 @@ mod tests {
     use super::*;
     use crate::cache::generate;
     use crate::config::{ModelConfig, tiny};
-    use crate::{Frame, Weights};
+    use crate::{Frame, Lora, Weights};
 
     /// Two workers; the second call starts from prefixes that the first one cached.
     #[test]
@@ -147,7 +156,7 @@ mod tests {
         let weights = Weights::init(&config, 1, Device::Cpu);
         let frame = Frame::new(&weights, Kind::Float);
         let decoder = || frame.decoder(&weights.trained.buffer);
-        let mut tiles = Tiles::new(vec![decoder(), decoder()], Device::Cpu, Kind::Float, 1 << 20);
+        let mut tiles = Tiles::new(decoder(), 2, Device::Cpu, Kind::Float, 1 << 20);
         let (mut same, mut total) = (0, 0);
         for call in 0..2 {
             let prompts: Vec<Prompt> = (0..70u32)
@@ -174,6 +183,37 @@ mod tests {
         assert_eq!(error, "prompt 0 of the call: token 20 is not in the vocabulary of 20");
     }
 
+    /// Workers of a model with adapters use the tensors of its weights.
+    #[test]
+    fn workers_share_what_is_frozen() {
+        let config = ModelConfig::new(tiny(), 20, 0).expect("a model");
+        let weights =
+            Weights::init(&config, 1, Device::Cpu).with_lora(&Lora::default(), 1).expect("adapters");
+        for dtype in [Kind::Float, Kind::BFloat16] {
+            let weights =
+                weights.merged().unwrap().cast_frozen(dtype).with_lora(&Lora::default(), 1).unwrap();
+            let own = |name: &str| weights.frozen()[name].data_ptr();
+            let decoder = Frame::new(&weights, Kind::Float).decoder(&weights.trained.buffer);
+            let tiles = Tiles::new(decoder, 2, Device::Cpu, Kind::Float, 1 << 20);
+            for decoder in &tiles.decoders {
+                assert_eq!(decoder.table().data_ptr(), own("embed.own"));
+                assert_eq!(decoder.head().matrices(), [own("embed.own")]);
+                for (layer, block) in decoder.blocks.iter().enumerate() {
+                    let of = |name: &str| [own(&format!("layers.{layer}.{name}"))];
+                    assert_eq!(block.qkv.matrices(), of("qkv"));
+                    assert_eq!(block.out.matrices(), of("out"));
+                    assert_eq!(block.gate_up.matrices(), of("gate_up"));
+                    assert_eq!(block.down.matrices(), of("down"));
+                }
+            }
+        }
+        let trained = Frame::new(&Weights::init(&config, 1, Device::Cpu), Kind::Float);
+        let decoder = trained.decoder(&Weights::init(&config, 1, Device::Cpu).trained.buffer);
+        let tiles = Tiles::new(decoder, 2, Device::Cpu, Kind::Float, 1 << 20);
+        let [first, second] = [0, 1].map(|worker| tiles.decoders[worker].blocks[0].qkv.matrices());
+        assert!(first == second && first.len() == 2, "a trained matrix has one transposed copy in all");
+    }
+
     /// Half of the prompts have a constraint, and half of those sample; the others reply as without them.
     #[test]
     fn constrained_replies_are_allowed_and_change_no_other() {
@@ -181,7 +221,7 @@ mod tests {
         let weights = Weights::init(&config, 1, Device::Cpu);
         let frame = Frame::new(&weights, Kind::Float);
         let decoder = || frame.decoder(&weights.trained.buffer);
-        let tiles = || Tiles::new(vec![decoder(), decoder()], Device::Cpu, Kind::Float, 1 << 20);
+        let tiles = || Tiles::new(decoder(), 2, Device::Cpu, Kind::Float, 1 << 20);
         let prompt = |index: u32| {
             let ids = (0..1 + index / 3).map(|at| (at * at + index % 3) % 20).collect();
             Prompt { ids, budget: 6, sampling: None, constraint: None }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 #![allow(missing_docs)]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -9,7 +10,9 @@ use stepladder_model::checkpoint::{
     ADAPTER_CONFIG, ADAPTER_WEIGHTS, load, load_adapter, read_config, read_tensors, save_adapter,
     write_tensors,
 };
-use stepladder_model::{Decoder, Device, Frame, Kind, Lora, ModelConfig, Shape, Weights, engine};
+use stepladder_model::{
+    Decoder, Device, Frame, Kind, Layout, Lora, ModelConfig, Params, Shape, Weights, engine,
+};
 use stepladder_rollout::engine::Prompt;
 use tch::Tensor;
 
@@ -205,25 +208,26 @@ fn gradients_of_adapters_are_those_of_the_loss() {
     assert!(checked > 20, "{checked}");
 }
 
-/// The CPU engine replies as libtorch does.
+/// The CPU engine replies with merged weights, none of them frozen, as libtorch does with adapters.
 #[test]
 fn engines_agree_on_adapters() {
     let weights = plain_llama();
-    assert!(engine::is_native(&weights, Kind::Float));
-    let prompt = || Prompt { ids: vec![3, 17, 5], budget: 12, sampling: None, constraint: None };
-    let mut native = engine::open(&weights, Kind::Float, 1, 1 << 20).unwrap();
-    let reply = native.complete(vec![prompt()], &[2], 0).unwrap().remove(0);
     let merged = weights.merged().unwrap();
-    let mut engine = engine::open(&merged, Kind::Float, 1, 1 << 20).unwrap();
-    assert_eq!(engine.complete(vec![prompt()], &[2], 0).unwrap().remove(0).ids, reply.ids);
-    let by_libtorch = stepladder_model::cache::generate(
-        &decoder(&weights, &weights.trained.buffer),
-        &mut [prompt()],
-        &[2],
-        0,
-        Device::Cpu,
-    );
-    assert_eq!(by_libtorch.unwrap().remove(0).ids, reply.ids);
+    let layout = Layout::new(merged.config());
+    let values = layout.entries.iter().map(|entry| merged.frozen()[&entry.name].view([-1]));
+    let buffer = Tensor::cat(&values.collect::<Vec<_>>(), 0);
+    let whole = Weights::new(Params { layout, buffer }, BTreeMap::new()).unwrap();
+    let native = |weights| engine::is_native(weights, Kind::Float);
+    assert!(native(&whole) && !native(&merged) && !native(&weights));
+    let reply = |weights| {
+        let prompt = Prompt { ids: vec![3, 17, 5], budget: 12, sampling: None, constraint: None };
+        let mut engine = engine::open(weights, Kind::Float, 1, 1 << 20).unwrap();
+        engine.complete(vec![prompt], &[2], 0).unwrap().remove(0).ids
+    };
+    let expected = reply(&whole);
+    assert!(expected.len() > 3, "{expected:?}");
+    assert_eq!(reply(&merged), expected);
+    assert_eq!(reply(&weights), expected);
 }
 
 #[test]

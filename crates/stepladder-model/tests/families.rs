@@ -67,10 +67,10 @@ fn decoder(weights: &Weights, leaf: &Tensor) -> Decoder {
     Frame::new(weights, Kind::Float).decoder(leaf)
 }
 
-/// All parameters frozen, in the dtype of the file.
+/// All parameters frozen, in f32.
 fn frozen(folder: &Path) -> Weights {
     let names = read_config(folder).unwrap().parameters().into_iter().map(|each| each.name).collect();
-    load(folder, &names, Device::Cpu).unwrap()
+    load(folder, &names, Device::Cpu).unwrap().cast_frozen(Kind::Float)
 }
 
 #[test]

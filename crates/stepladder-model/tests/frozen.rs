@@ -46,6 +46,9 @@ fn learnt(weights: &Weights) -> (Tensor, Vec<(String, Tensor)>) {
     let logprobs = logprobs(&Frame::new(weights, Kind::Float).decoder(&leaf));
     let d = Tensor::from_slice(&[1.0f32, -2.0, 0.5, 0.25, 3.0, -1.0, 1.5]);
     (&logprobs * d).sum(Kind::Float).backward();
+    for (name, tensor) in weights.frozen() {
+        assert!(!tensor.requires_grad() && !tensor.grad().defined(), "{name} has a gradient");
+    }
     let layout = &weights.trained.layout;
     let named = layout.entries.iter().map(|entry| entry.name.clone()).zip(layout.split(&leaf.grad()));
     (logprobs.detach(), named.collect())
