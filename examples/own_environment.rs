@@ -88,7 +88,7 @@ pub(crate) fn main() -> Result<(), Error> {
     let (folder, stop) = (tempfile::tempdir()?, AtomicBool::new(false));
     let place = Place { directory: Some(folder.path()), ..Place::default() };
     Run::start(&config::load("demo", &settings)?, "demo", place)?.train(&Silent, &stop)?;
-    let player = Player::open(&Source::run(folder.path()), |config| &config.eval.split)?;
+    let player = Player::open(&Source::run(folder.path()), |config| &config.eval.split, &Silent)?;
     let games = player.evaluation(0, 1, None)?;
     let played = player.play(&games, Settings::default(), &Silent, &stop)?;
     println!("{}", player.table(&games, &played));

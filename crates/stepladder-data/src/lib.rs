@@ -7,7 +7,7 @@
 //! ```
 //! Samples and transitions replay the trace ([`stepladder_agent::replay`]), so no module here builds a prompt.
 //! [`encoder`] converts prompts and replies to token ids, [`words`] does so for small models; [`pretrained`] holds the tokenizers
-//! and chat templates of pretrained models, [`instruct`] writes prompts for them; [`encoders`] opens the encoder of a checkpoint;
+//! and chat templates of pretrained models, [`instruct`] writes prompts for them, with [`examples`]; [`encoders`] opens the encoder of a checkpoint;
 //! [`fit`] shortens prompts that
 //! exceed the context window.
 
@@ -20,6 +20,7 @@ mod compact;
 pub mod divide;
 pub mod encoder;
 pub mod encoders;
+pub mod examples;
 pub mod fit;
 pub mod instruct;
 pub mod level;

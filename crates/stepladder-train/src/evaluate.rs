@@ -1,4 +1,4 @@
-//! Rollouts of a trained agent, for evaluation or collection.
+//! Rollouts of a trained agent or a pretrained model, for evaluation or collection.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,8 +7,10 @@ use std::sync::atomic::AtomicBool;
 use serde_json::{Value, json};
 use stepladder_algo::runtime::clock::Stopwatch;
 use stepladder_core::trace::Episode;
+use stepladder_data::{Budgets, PromptEncoder};
 use stepladder_env::{Draw, Subset};
-use stepladder_model::{GeneratorSource, device};
+use stepladder_model::checkpoint::read_config;
+use stepladder_model::{Device, GeneratorSource, device};
 use stepladder_rollout::Job;
 use stepladder_rollout::scheduler::Options;
 
@@ -18,20 +20,24 @@ use crate::directory::commit;
 use crate::envs::{self, Pairs, Registered};
 use crate::error::{Error, Result};
 use crate::play::{Policy, play};
+use crate::pretrained::{self, Pretrained, Prompting};
 use crate::report::Reporter;
 use crate::table::{self, Line};
+use crate::worked::worked;
 use crate::{generators, memory, workers};
 
 /// Limit on the episodes of one evaluation, which are all kept in memory until the table is rendered.
 const MOST_EPISODES: u64 = 1_000_000;
 
-/// Selection of a trained agent, an environment and a device.
+/// Selection of a trained agent or a pretrained model, an environment and a device.
 #[derive(Debug, Clone, Copy)]
 pub struct Source<'a> {
-    /// A run directory or a checkpoint directory.
+    /// A run directory, a checkpoint directory, or the Hugging Face directory of a pretrained model.
     pub path: &'a Path,
-    /// Name of an agent of the run; `None` takes the first that has a checkpoint.
+    /// Name of an agent of the run, where `None` takes the first that has a checkpoint; the agent that a pretrained model plays.
     pub agent: Option<&'a str>,
+    /// Prompts and adapter of a pretrained model.
+    pub prompting: Prompting<'a>,
     /// Environment; `None` takes that of the run.
     pub env: Option<&'a str>,
     /// Split; `None` takes that of the run.
@@ -47,11 +53,20 @@ pub struct Source<'a> {
 impl<'a> Source<'a> {
     /// Selects the first trained agent of a run, on the CPU and in the run's own environment.
     pub fn run(path: &'a Path) -> Self {
-        Self { path, agent: None, env: None, split: None, options: &[], data_root: None, device: "cpu" }
+        Self {
+            path,
+            agent: None,
+            prompting: Prompting::default(),
+            env: None,
+            split: None,
+            options: &[],
+            data_root: None,
+            device: "cpu",
+        }
     }
 }
 
-/// A trained agent with the split that it plays.
+/// A trained agent or a pretrained model with the split that it plays.
 pub struct Player {
     /// Policy of the agent.
     pub policy: Policy,
@@ -113,16 +128,25 @@ pub struct Played {
 }
 
 impl Player {
-    /// Opens the agent and the environment. Where `source` names no split, `split_of_run` selects one of the run's.
+    /// Opens the agent and the environment. Where `source` names no split, `split_of_run` selects one of the run's. For a
+    /// pretrained model that shows examples, the expert plays.
     ///
     /// # Errors
-    /// If the device, the run, the agent, its checkpoint or the environment's data are absent, or if `source` is a checkpoint and
-    /// does not name environment and split.
-    pub fn open(source: &Source<'_>, split_of_run: fn(&Config) -> &str) -> Result<Self> {
+    /// If the device, the run, the agent, its checkpoint or the environment's data are absent; if `source` is a checkpoint or a
+    /// pretrained model and does not name environment and split; if a pretrained model and its prompts or adapter are refused.
+    pub fn open(
+        source: &Source<'_>,
+        split_of_run: fn(&Config) -> &str,
+        reporter: &dyn Reporter,
+    ) -> Result<Self> {
         memory::enough_to_begin()?;
         let opened = device::open(source.device)?;
         device::one_thread_each();
+        if pretrained::is_model(source.path) {
+            return Self::pretrained(source, opened, reporter);
+        }
         let policy = Policy::open(source.path, source.agent, opened)?;
+        source.prompting.refuse(source.path)?;
         let choose = |what: &str, named: Option<&str>, of_run: fn(&Config) -> &str| -> Result<String> {
             let chosen = named.or_else(|| policy.run.as_ref().map(of_run));
             let missing = || Error::usage(format!("a checkpoint does not record its {what}: pass --{what}"));
@@ -133,6 +157,28 @@ impl Player {
         let env = envs::open_with(policy.run.as_ref(), &id, source.data_root, source.options)?;
         let generators = generators::local(opened, workers(0), policy.run.as_ref());
         Ok(Self { policy, env, split, generators })
+    }
+
+    /// Opens a pretrained model. Whatever needs no weights is checked before they are read.
+    fn pretrained(source: &Source<'_>, device: Device, reporter: &dyn Reporter) -> Result<Self> {
+        let mut pretrained = Pretrained::choose(source.path, source.agent, &source.prompting)?;
+        let choose = |what: &str, named: Option<&str>| -> Result<String> {
+            let missing =
+                || Error::usage(format!("a pretrained model has no {what} of its own: pass --{what}"));
+            named.map(str::to_owned).ok_or_else(missing)
+        };
+        let (id, split) = (choose("env", source.env)?, choose("split", source.split)?);
+        let env = envs::open_with(None, &id, source.data_root, source.options)?;
+        env.family.known_split(&split)?;
+        let config = read_config(source.path)?;
+        let encoder = pretrained.encoder(&env, config.vocab as usize, Budgets::default())?;
+        let tokens = encoder.vocab();
+        if source.prompting.examples > 0 {
+            let limits = (source.prompting.examples, config.shape.max_positions as usize);
+            pretrained.examples = worked(&env, &split, pretrained.agent, encoder, limits, reporter)?;
+        }
+        let policy = Policy::of_pretrained(pretrained, tokens, device)?;
+        Ok(Self { policy, env, split, generators: generators::pretrained(device, workers(0)) })
     }
 
     /// Selects `count` tasks of the split (0 takes all), each played once per seed from 0 to `seeds`.
@@ -201,8 +247,10 @@ impl Player {
     /// Renders the table of an evaluation.
     pub fn table(&self, games: &Games, played: &Played) -> String {
         let evaluation = self.env.evaluate(&played.episodes);
+        let prompts =
+            self.policy.pretrained().map(|pretrained| format!(", {pretrained}")).unwrap_or_default();
         let title = format!(
-            "{}/{}{}, {}",
+            "{}/{}{}, {}{prompts}",
             self.env.spec().id,
             self.split,
             suffix(&games.subset),
@@ -217,6 +265,12 @@ impl Player {
         let about = (self.env.spec().id, self.split.as_str(), &games.subset);
         let place = self.policy.checkpoint.display().to_string();
         let mut value = table::json(about, &self.policy.name, &place, commit(), &evaluation);
+        if let Some(pretrained) = self.policy.pretrained() {
+            pretrained.describe(&mut value);
+        }
+        let turns = || played.episodes.iter().flat_map(Episode::turns);
+        value["prompt_tokens"] = json!(turns().map(|turn| u64::from(turn.prompt_tokens)).sum::<u64>());
+        value["new_tokens"] = json!(turns().map(|turn| u64::from(turn.new_tokens)).sum::<u64>());
         let steps: usize = played.episodes.iter().map(Episode::len).sum();
         value["seconds"] = json!(played.seconds);
         value["seconds_per_step"] = json!(played.seconds / steps.max(1) as f64);

@@ -2,7 +2,7 @@
 //!
 //! Life of a run: [`config::load`] reads and checks a configuration. [`Run::start`] creates a run directory for it, and
 //! [`Run::resume`] opens an existing one. [`Run::train`] plays the demonstrations with the expert, trains and evaluates every
-//! agent, and keeps finished work. [`evaluate::Player`] plays a trained agent. [`compare`], [`curves`] and [`horizon`] build
+//! agent, and keeps finished work. [`evaluate::Player`] plays a trained agent or a [`pretrained`] model. [`compare`], [`curves`] and [`horizon`] build
 //! tables of several runs. All output goes to a [`Reporter`]; setting the caller's flag stops the work.
 //!
 //! [`Run::with_generators`] and [`evaluate::Player::generators`] take a source of generators of your own.
@@ -45,6 +45,7 @@ pub mod memory;
 pub mod output;
 pub mod play;
 mod plot;
+pub mod pretrained;
 mod report;
 mod rows;
 mod run;
@@ -56,6 +57,7 @@ mod training;
 mod tuning;
 mod unchanged;
 mod watcher;
+mod worked;
 
 pub use error::{Error, ErrorKind, Result, Usage};
 pub use report::{Reporter, Silent, Stage, StatusLine};

@@ -1,6 +1,7 @@
-//! Rollouts of a trained policy: from a run or checkpoint to episodes.
+//! Rollouts of a policy: from a run, a checkpoint or a pretrained model to episodes.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use stepladder_agent::AgentSpec;
@@ -20,6 +21,7 @@ use super::report::Reporter;
 use crate::config::{Config, Weights};
 use crate::envs::Registered;
 use crate::error::{Result, bail};
+use crate::pretrained::Pretrained;
 
 /// Roles of STEP-HRL, each with its own model under `weights = "per_role"`.
 pub(crate) const ROLES: [Role; 3] = [Role::Planner, Role::Executor, Role::Progress];
@@ -33,18 +35,26 @@ struct RoleModel {
     directory: PathBuf,
 }
 
-/// A trained policy with its origin.
+/// Choice of the encoder of a policy's prompts.
+enum Prompts {
+    /// The style that its checkpoints record.
+    Recorded(String),
+    /// That of a pretrained model, chosen by the caller.
+    Chosen(Pretrained),
+}
+
+/// A policy with its origin.
 pub struct Policy {
-    /// Agent that it was trained for.
+    /// Agent that it was trained for, or that a pretrained model plays.
     pub agent: AgentSpec,
     /// Name in its run, or else the name of its agent kind.
     pub name: String,
-    /// Checkpoint directory, or the directory of its models' checkpoints.
+    /// Checkpoint directory, the directory of its models' checkpoints, or that of a pretrained model.
     pub checkpoint: PathBuf,
     /// Configuration of its run, if it was opened through one.
     pub run: Option<Config>,
     models: Vec<RoleModel>,
-    style: String,
+    prompts: Prompts,
     budgets: Budgets,
 }
 
@@ -77,7 +87,7 @@ impl Policy {
         }
         if !path.join("trainer.json").is_file() {
             bail!(
-                "{} is neither a run (it has no config.toml) nor a checkpoint (it has no trainer.json)",
+                "{} is no run (it has no config.toml), no checkpoint (it has no trainer.json) and no model (it has no config.json)",
                 path.display()
             );
         }
@@ -93,6 +103,29 @@ impl Policy {
             bail!("{} is a checkpoint of {}, not of {agent}", path.display(), policy.name);
         }
         Ok(policy)
+    }
+
+    /// Opens a pretrained model; `tokens` is the size of its tokenizer's vocabulary.
+    pub(crate) fn of_pretrained(pretrained: Pretrained, tokens: usize, device: Device) -> Result<Self> {
+        let weights = pretrained.weights(tokens, device)?;
+        let (agent, directory) = (pretrained.agent, pretrained.directory.clone());
+        Ok(Self {
+            agent,
+            name: agent.kind.name().to_owned(),
+            checkpoint: directory.clone(),
+            run: None,
+            models: vec![RoleModel { role: None, weights, directory }],
+            prompts: Prompts::Chosen(pretrained),
+            budgets: Budgets::default(),
+        })
+    }
+
+    /// Returns the prompts and the adapter of a pretrained model; `None` for a trained policy.
+    pub fn pretrained(&self) -> Option<&Pretrained> {
+        match &self.prompts {
+            Prompts::Recorded(_) => None,
+            Prompts::Chosen(pretrained) => Some(pretrained),
+        }
     }
 
     /// Opens the newest checkpoints of an agent of a run.
@@ -145,7 +178,8 @@ impl Policy {
         }
         let (agent, style) = identity.with_context(|| format!("{} has no checkpoint", place.display()))?;
         let name = agent.kind.name().to_owned();
-        Ok(Self { agent, name, checkpoint: place.to_owned(), run: None, models, style, budgets })
+        let prompts = Prompts::Recorded(style);
+        Ok(Self { agent, name, checkpoint: place.to_owned(), run: None, models, prompts, budgets })
     }
 
     /// Returns the step limit: the requested one, or that of its run and the split.
@@ -162,13 +196,19 @@ impl Policy {
     pub fn generator(&self, env: &Registered, source: &dyn GeneratorSource) -> Result<Box<dyn Generator>> {
         let open = |model: &RoleModel| -> Result<Box<dyn Generator>> {
             let vocab = model.weights.config().vocab as usize;
-            let encoder =
-                encoders::open(&model.directory, &self.style, env.codec.clone(), vocab, self.budgets)?;
-            if self.style != encoder.id() {
+            let style = match &self.prompts {
+                Prompts::Recorded(style) => style,
+                Prompts::Chosen(pretrained) => {
+                    let encoder = pretrained.encoder(env, vocab, self.budgets)?;
+                    let name = pretrained.fingerprint(&model.weights)?;
+                    return Ok(source.open(&model.weights, Arc::new(encoder), name)?);
+                }
+            };
+            let encoder = encoders::open(&model.directory, style, env.codec.clone(), vocab, self.budgets)?;
+            if *style != encoder.id() {
                 bail!(
-                    "{} was trained on prompts of style {}, {} has {}",
+                    "{} was trained on prompts of style {style}, {} has {}",
                     self.checkpoint.display(),
-                    self.style,
                     env.spec().id,
                     encoder.id()
                 );

@@ -146,7 +146,7 @@ fn a_run_and_a_player_open_every_generator_through_the_callers_source() {
     assert_eq!(named, probes(&own) + played.count());
 
     let stop = AtomicBool::new(false);
-    let mut player = Player::open(&Source::run(&own), |config| &config.eval.split).unwrap();
+    let mut player = Player::open(&Source::run(&own), |config| &config.eval.split, &Silent).unwrap();
     let games = player.evaluation(3, 1, None).unwrap();
     let before = player.play(&games, Settings::default(), &Silent, &stop).unwrap().episodes;
     assert!(taken().is_empty());

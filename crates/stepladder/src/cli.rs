@@ -6,8 +6,10 @@ use std::str::FromStr;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
+use stepladder_data::instruct::Form;
 use stepladder_train::envs;
 use stepladder_train::evaluate::Source;
+use stepladder_train::pretrained::Prompting;
 
 /// Train and evaluate hierarchical LLM agents on text environments.
 #[derive(Debug, Parser)]
@@ -81,8 +83,10 @@ pub(crate) enum Command {
         after_help = "Examples:\n  stepladder train demo\n  stepladder train runs/mine.toml --set agents.flat.learning_rate=1e-3\n  stepladder train --resume runs/demo-1"
     )]
     Train(Train),
-    /// Evaluate the agents of a run, or one checkpoint
-    #[command(after_help = "Example:\n  stepladder evaluate runs/demo-1 --env household --split dev --json")]
+    /// Evaluate the agents of a run, one checkpoint, or a pretrained model
+    #[command(
+        after_help = "Examples:\n  stepladder evaluate runs/demo-1 --env household --split dev --json\n  stepladder evaluate ~/data/models/smollm2-135m-instruct --agent step_hrl --style instruct --examples 3 --env household --split dev --episodes 20"
+    )]
     Evaluate(Evaluate),
     /// Play tasks with the expert and write its episodes as a trace
     #[command(
@@ -192,15 +196,27 @@ pub(crate) struct EnvOptions {
     pub(crate) pairs: Vec<(String, String)>,
 }
 
-/// Selection of a trained agent, its environment and its settings.
+/// Selection of a trained agent or a pretrained model, its environment and its settings.
 #[derive(Debug, Args)]
 #[command(about = None, long_about = None)]
 pub(crate) struct PolicyArgs {
-    /// A run directory or a checkpoint directory
+    /// A run directory, a checkpoint directory, or the Hugging Face directory of a pretrained model
     pub(crate) run: PathBuf,
-    /// Name of an agent of the run; default the first that has a checkpoint
+    /// Name of an agent of the run, default the first that has a checkpoint; pretrained model: step_hrl, flat or himac
     #[arg(long)]
     pub(crate) agent: Option<String>,
+    /// Pretrained model: prompt style; instruct is the only one
+    #[arg(long)]
+    pub(crate) style: Option<String>,
+    /// Pretrained model: form of the prompts, chat or plain; default chat if the model has a chat template
+    #[arg(long, value_parser = form)]
+    pub(crate) form: Option<Form>,
+    /// Pretrained model: LoRA adapter, a PEFT directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) adapter: Option<PathBuf>,
+    /// Pretrained model: examples of the expert in the prompts of each role
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole::<usize>)]
+    pub(crate) examples: usize,
     /// Environment id; default that of the run
     #[arg(long)]
     pub(crate) env: Option<String>,
@@ -220,11 +236,17 @@ pub(crate) struct PolicyArgs {
 }
 
 impl PolicyArgs {
-    /// Returns the selected agent, environment and device.
+    /// Returns the selected agent or model, environment and device.
     pub(crate) fn source<'a>(&'a self, split: Option<&'a str>) -> Source<'a> {
         Source {
             path: &self.run,
             agent: self.agent.as_deref(),
+            prompting: Prompting {
+                style: self.style.as_deref(),
+                form: self.form,
+                adapter: self.adapter.as_deref(),
+                examples: self.examples,
+            },
             env: self.env.as_deref(),
             split,
             options: &self.options.pairs,
@@ -610,6 +632,11 @@ fn temperature(text: &str) -> Result<f64, String> {
         Ok(value) if value.is_finite() && value > 0.0 => Ok(value),
         _ => Err("it must be a number above 0; omit it for greedy decoding".to_owned()),
     }
+}
+
+fn form(text: &str) -> Result<Form, String> {
+    let found = Form::ALL.iter().copied().find(|form| form.name() == text);
+    found.ok_or_else(|| "use chat or plain".to_owned())
 }
 
 fn device(text: &str) -> Result<String, String> {

@@ -1,10 +1,11 @@
 //! The prompt style of pretrained models (docs/design.md D14): plain sentences and native texts, as plain text or as a dialogue
 //! in the model's chat template. The instruction is the system message; a template without system messages has it at the
-//! beginning of the user's message.
+//! beginning of the user's message. Examples follow the instruction, so that all prompts of a role begin alike.
 
 mod prompt;
 mod read;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -45,6 +46,18 @@ impl Form {
 /// A reply of one word, with which a chat template is examined.
 const SAMPLE: &str = "ok";
 
+/// Worked examples by role: queries with native replies.
+pub type Examples = BTreeMap<Role, Vec<(Query, String)>>;
+
+/// A worked example as prompts show it.
+#[derive(Debug, Clone)]
+struct Shown {
+    /// Labelled lines of the query.
+    body: String,
+    /// Native reply.
+    reply: String,
+}
+
 /// Encoder of prompts in natural language with the tokenizer of a pretrained model.
 #[derive(Clone)]
 pub struct Instruct {
@@ -57,6 +70,7 @@ pub struct Instruct {
     /// Text between the prompt and a reply.
     lead: String,
     end: Vec<u32>,
+    examples: BTreeMap<Role, Vec<Shown>>,
 }
 
 impl Instruct {
@@ -71,7 +85,9 @@ impl Instruct {
         form: Form,
     ) -> Result<Self, EncoderError> {
         let end = tokenizer.ends().to_vec();
-        let mut encoder = Self { tokenizer, codec, budgets, form, system: true, lead: " ".to_owned(), end };
+        let lead = " ".to_owned();
+        let examples = BTreeMap::new();
+        let mut encoder = Self { tokenizer, codec, budgets, form, system: true, lead, end, examples };
         if form == Form::Chat {
             encoder.examine().map_err(|reason| EncoderError::new(encoder.tokenizer.directory(), reason))?;
         }
@@ -81,8 +97,8 @@ impl Instruct {
     /// Finds out whether the chat template takes a system message, and what it writes around a reply.
     fn examine(&mut self) -> Result<(), String> {
         let sample = Prompt { instruction: SAMPLE.to_owned(), body: SAMPLE.to_owned(), label: SAMPLE };
-        self.system = self.tokenizer.encode_chat(&self.messages(&sample), true).is_ok();
-        let mut messages = self.messages(&sample);
+        self.system = self.tokenizer.encode_chat(&self.messages(&sample, &[]), true).is_ok();
+        let mut messages = self.messages(&sample, &[]);
         let before = self.tokenizer.encode_chat(&messages, true)?.text;
         messages.push(Message::new(Author::Assistant, SAMPLE));
         let whole = self.tokenizer.encode_chat(&messages, false)?.text;
@@ -99,36 +115,102 @@ impl Instruct {
         Ok(())
     }
 
-    fn messages(&self, prompt: &Prompt) -> Vec<Message> {
-        let Prompt { instruction, body, .. } = prompt;
-        if self.system {
-            return vec![Message::new(Author::System, instruction), Message::new(Author::User, body)];
+    /// Puts examples in front of the queries of their roles: as worked examples in plain prompts, as earlier turns in dialogues.
+    ///
+    /// # Errors
+    /// [`EncoderError::File`] if the chat template refuses a dialogue of several turns.
+    pub fn with_examples(self, examples: Examples) -> Result<Self, EncoderError> {
+        let show = |(query, reply): (Query, String)| {
+            let Prompt { body, .. } = prompt::prompt(&query, self.codec.as_ref());
+            Shown { body, reply }
+        };
+        let examples = examples
+            .into_iter()
+            .filter(|(_, examples)| !examples.is_empty())
+            .map(|(role, examples)| (role, examples.into_iter().map(show).collect()))
+            .collect();
+        let encoder = Self { examples, ..self };
+        for role in encoder.examples.keys() {
+            encoder
+                .written(&encoder.sample(*role), encoder.examples_of(*role))
+                .map_err(|reason| EncoderError::new(encoder.tokenizer.directory(), reason))?;
         }
-        vec![Message::new(Author::User, format!("{instruction}\n\n{body}"))]
+        Ok(encoder)
     }
 
-    fn plain(&self, prompt: &Prompt) -> Rendered {
-        let text = format!("{}\n\n{}\n{}:", prompt.instruction, prompt.body, prompt.label);
+    /// Returns the number of tokens that the examples add to each prompt of a role.
+    pub fn example_tokens(&self, role: Role) -> usize {
+        let sample = self.sample(role);
+        let tokens = |examples: &[Shown]| self.rendered(&sample, examples).ids.len();
+        tokens(self.examples_of(role)).saturating_sub(tokens(&[]))
+    }
+
+    /// Estimates the number of tokens of one example: those of its text.
+    pub fn example_size(&self, query: &Query, reply: &str) -> usize {
+        let Prompt { body, .. } = prompt::prompt(query, self.codec.as_ref());
+        self.tokenizer.encode_continuation(&body).len() + self.tokenizer.encode_continuation(reply).len()
+    }
+
+    fn examples_of(&self, role: Role) -> &[Shown] {
+        self.examples.get(&role).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns a short prompt of a role.
+    fn sample(&self, role: Role) -> Prompt {
+        let instruction = prompt::instruction(role, self.codec.as_ref());
+        Prompt { instruction, body: SAMPLE.to_owned(), label: prompt::label(role) }
+    }
+
+    fn messages(&self, prompt: &Prompt, examples: &[Shown]) -> Vec<Message> {
+        let mut messages = Vec::new();
+        for Shown { body, reply } in examples {
+            messages.push(Message::new(Author::User, body));
+            messages.push(Message::new(Author::Assistant, reply));
+        }
+        messages.push(Message::new(Author::User, &prompt.body));
+        if self.system {
+            messages.insert(0, Message::new(Author::System, &prompt.instruction));
+        } else {
+            messages[0].content = format!("{}\n\n{}", prompt.instruction, messages[0].content);
+        }
+        messages
+    }
+
+    fn plain(&self, prompt: &Prompt, examples: &[Shown]) -> Rendered {
+        let Prompt { instruction, body, label } = prompt;
+        let example = |Shown { body, reply }: &Shown| format!("{body}\n{label}: {reply}\n\n");
+        let examples: String = examples.iter().map(example).collect();
+        let text = format!("{instruction}\n\n{examples}{body}\n{label}:");
         let ids = [self.tokenizer.prefix(), &self.tokenizer.encode(&text)].concat();
         Rendered { text, ids }
+    }
+
+    /// Writes a prompt in this encoder's form.
+    fn written(&self, prompt: &Prompt, examples: &[Shown]) -> Result<Rendered, String> {
+        match self.form {
+            Form::Plain => Ok(self.plain(prompt, examples)),
+            Form::Chat => {
+                let dialogue = self.tokenizer.encode_chat(&self.messages(prompt, examples), true)?;
+                Ok(Rendered { text: dialogue.text, ids: dialogue.ids })
+            }
+        }
+    }
+
+    /// Writes a prompt. The template took messages of the same authors when the encoder was created.
+    fn rendered(&self, prompt: &Prompt, examples: &[Shown]) -> Rendered {
+        self.written(prompt, examples).unwrap_or_else(|_| self.plain(prompt, examples))
     }
 }
 
 impl PromptEncoder for Instruct {
     fn id(&self) -> String {
-        format!("{STYLE}+{}+{}", self.form.name(), self.codec.id())
+        let examples = self.examples.values().map(Vec::len).max();
+        let examples = examples.map(|count| format!("+examples/{count}")).unwrap_or_default();
+        format!("{STYLE}+{}+{}{examples}", self.form.name(), self.codec.id())
     }
 
     fn render(&self, query: &Query) -> Rendered {
-        let prompt = prompt::prompt(query, self.codec.as_ref());
-        match self.form {
-            Form::Plain => self.plain(&prompt),
-            // The template took messages of the same authors when the encoder was created.
-            Form::Chat => match self.tokenizer.encode_chat(&self.messages(&prompt), true) {
-                Ok(dialogue) => Rendered { text: dialogue.text, ids: dialogue.ids },
-                Err(_) => self.plain(&prompt),
-            },
-        }
+        self.rendered(&prompt::prompt(query, self.codec.as_ref()), self.examples_of(query.role()))
     }
 
     fn reply(&self, _role: Role, native: &str, cut: bool) -> Vec<u32> {

@@ -252,18 +252,18 @@ impl PretrainedTokenizer {
     /// # Errors
     /// A sentence if there is no chat template or it refuses the dialogue.
     pub fn encode_chat(&self, messages: &[Message], generation_prompt: bool) -> Result<Dialogue, String> {
-        let template = self.template.as_ref().ok_or_else(|| {
-            let directory = self.files.directory.display();
-            format!("{directory}: the model has no chat template; use the style without one, or add chat_template.jinja")
-        })?;
+        let template = self
+            .template
+            .as_ref()
+            .ok_or("the model has no chat template; use plain prompts, or add chat_template.jinja")?;
         let marks = Marks::absent_from(messages.iter().map(|message| message.content.as_str()));
         let marked: Vec<Message> = messages
             .iter()
             .map(|message| Message::new(message.author, marks.mark(&message.content, &self.control)))
             .collect();
-        let text = template.render(&marked, generation_prompt).map_err(|reason| {
-            format!("{}: the chat template refuses the messages: {reason}", self.files.directory.display())
-        })?;
+        let text = template
+            .render(&marked, generation_prompt)
+            .map_err(|reason| format!("the chat template refuses the messages: {reason}"))?;
         let ids = self.encode_marked(&text, marks, true);
         Ok(Dialogue { text: marks.without(&text), ids })
     }

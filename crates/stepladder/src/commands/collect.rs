@@ -15,7 +15,7 @@ use crate::terminal::Terminal;
 
 pub(super) fn run(arguments: &Collect) -> Result<()> {
     let (policy, split) = (&arguments.policy, arguments.split.as_deref());
-    let player = Player::open(&policy.source(split), |config| &config.data.split)?;
+    let player = Player::open(&policy.source(split), |config| &config.data.split, &Terminal)?;
     let games = player.collection(arguments.count.map_or(0, NonZeroUsize::get), arguments.seed)?;
     let writer = trace_file::Writer::to(stdout::open(&arguments.output)?)?;
     let on_stdout = stdout::is_named(&arguments.output);

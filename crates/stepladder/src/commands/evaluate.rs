@@ -1,4 +1,4 @@
-//! `evaluate`: evaluates a trained agent on a split.
+//! `evaluate`: evaluates a trained agent or a pretrained model on a split.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
@@ -15,7 +15,7 @@ use crate::terminal::Terminal;
 
 pub(super) fn run(arguments: &Evaluate) -> Result<()> {
     let (policy, split) = (&arguments.policy, arguments.split.as_deref());
-    let player = Player::open(&policy.source(split), |config| &config.eval.split)?;
+    let player = Player::open(&policy.source(split), |config| &config.eval.split, &Terminal)?;
     let count = arguments.episodes.map_or(0, NonZeroUsize::get);
     let games = player.evaluation(count, arguments.seeds.get(), policy.temperature)?;
     let output = arguments.trace.as_deref().map(stdout::open).transpose()?;
