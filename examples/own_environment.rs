@@ -91,7 +91,7 @@ pub(crate) fn main() -> Result<(), Error> {
     let player = Player::open(&Source::run(folder.path()), |config| &config.eval.split, &Silent)?;
     let games = player.evaluation(0, 1, None)?;
     let played = player.play(&games, Settings::default(), &Silent, &stop)?;
-    println!("{}", player.table(&games, &played));
+    println!("{}", player.table(&games, &played, None));
     match player.env.evaluate(&played.episodes).all.success {
         0.9.. => Ok(()),
         success => Err(Error::failed(format!("it solves {success:.2} of the test"))),

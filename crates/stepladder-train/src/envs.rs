@@ -119,6 +119,23 @@ impl Registered {
         Ok(self.family.segmenter()?)
     }
 
+    /// Checks that the environment lists its admissible actions, which constrained decoding needs, in the first task of a split.
+    ///
+    /// # Errors
+    /// If it does not, or the task cannot be started.
+    pub fn check_admissible(&self, split: &str) -> Result<()> {
+        let Some(task) = self.tasks.tasks(split)?.into_iter().next() else { return Ok(()) };
+        let mut env = self.tasks.make()?;
+        env.reset(&task, 0)?;
+        match env.admissible() {
+            Some(_) => Ok(()),
+            None => Err(Error::usage(format!(
+                "{} does not list its admissible actions: its agents cannot decode under a constraint",
+                self.spec().id
+            ))),
+        }
+    }
+
     /// Summarises episodes by the rules of the benchmark.
     pub fn evaluate(&self, episodes: &[Episode]) -> Evaluation {
         evaluate_within(episodes, self.spec().score_range)

@@ -102,6 +102,8 @@ pub struct Settings {
     pub keep_prompts: bool,
     /// Whether episodes record their tokens.
     pub keep_tokens: bool,
+    /// Whether acting roles reply with an admissible action; see [`Player::can_constrain`].
+    pub constrained: bool,
 }
 
 impl Default for Settings {
@@ -114,6 +116,7 @@ impl Default for Settings {
             seed: 0,
             keep_prompts: false,
             keep_tokens: false,
+            constrained: false,
         }
     }
 }
@@ -217,6 +220,14 @@ impl Player {
         Ok(Games { subset, jobs })
     }
 
+    /// Checks that constrained decoding is possible: the environment lists its admissible actions.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn can_constrain(&self) -> Result<()> {
+        self.env.check_admissible(&self.split)
+    }
+
     /// Plays the episodes. Setting `stop` ends the rollout before the next reply. An aborted episode records its error.
     ///
     /// # Errors
@@ -236,17 +247,24 @@ impl Player {
             seed: settings.seed,
             keep_prompts: settings.keep_prompts,
             keep_tokens: settings.keep_tokens,
+            constrained: settings.constrained,
             stop: Some(stop),
             ..Options::greedy(self.policy.agent)
         };
         let clock = Stopwatch::start();
-        let episodes = play(&self.env, &mut *generator, &games.jobs, options, &self.policy.name, reporter)?;
+        let name = &self.policy.name;
+        let label = if settings.constrained { table::constrained(name) } else { name.clone() };
+        let episodes = play(&self.env, &mut *generator, &games.jobs, options, &label, reporter)?;
         Ok(Played { episodes, seconds: clock.seconds() })
     }
 
-    /// Renders the table of an evaluation.
-    pub fn table(&self, games: &Games, played: &Played) -> String {
-        let evaluation = self.env.evaluate(&played.episodes);
+    /// Renders the table of an evaluation, with a further line for the same games with constrained decoding.
+    pub fn table(&self, games: &Games, played: &Played, constrained: Option<&Played>) -> String {
+        let line =
+            |name: String, played: &Played| Line { name, evaluation: self.env.evaluate(&played.episodes) };
+        let name = &self.policy.name;
+        let mut lines = vec![line(name.clone(), played)];
+        lines.extend(constrained.map(|played| line(table::constrained(name), played)));
         let prompts =
             self.policy.pretrained().map(|pretrained| format!(", {pretrained}")).unwrap_or_default();
         let title = format!(
@@ -256,11 +274,19 @@ impl Player {
             suffix(&games.subset),
             self.policy.checkpoint.display()
         );
-        table::render(&title, &[Line { name: self.policy.name.clone(), evaluation }])
+        table::render(&title, &lines)
     }
 
-    /// Returns an evaluation as JSON, with its costs.
-    pub fn json(&self, games: &Games, played: &Played) -> Value {
+    /// Returns an evaluation as JSON, with its costs; `constrained` has that of the same games with constrained decoding.
+    pub fn json(&self, games: &Games, played: &Played, constrained: Option<&Played>) -> Value {
+        let mut value = self.evaluation_json(games, played);
+        if let Some(played) = constrained {
+            value["constrained"] = self.evaluation_json(games, played);
+        }
+        value
+    }
+
+    fn evaluation_json(&self, games: &Games, played: &Played) -> Value {
         let evaluation = self.env.evaluate(&played.episodes);
         let about = (self.env.spec().id, self.split.as_str(), &games.subset);
         let place = self.policy.checkpoint.display().to_string();

@@ -49,6 +49,8 @@ pub enum Stage<'a> {
     Evaluated {
         /// Name in the configuration.
         agent: &'a str,
+        /// Whether decoding was constrained.
+        constrained: bool,
         /// Environment and split, as `ENV/SPLIT`.
         target: &'a str,
         /// Success, score and costs.

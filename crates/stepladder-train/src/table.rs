@@ -6,10 +6,15 @@ use stepladder_rollout::evaluation::{Evaluation, Summary};
 
 /// One evaluated agent.
 pub struct Line {
-    /// Name in the table.
+    /// Name in the table; that of constrained decoding is [`constrained`].
     pub name: String,
     /// Results of the agent.
     pub evaluation: Evaluation,
+}
+
+/// Returns the name of an agent's line with constrained decoding, which follows its line without.
+pub(crate) fn constrained(name: &str) -> String {
+    format!("{name}, constrained")
 }
 
 /// Renders a fraction; a count above zero is not shown as zero.

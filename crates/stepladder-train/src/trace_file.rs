@@ -63,7 +63,7 @@ impl Writer {
     ///
     /// # Errors
     /// If the stream cannot be written.
-    pub fn write_all(mut self, episodes: &[Episode]) -> Result<()> {
+    pub fn write_all<'a>(mut self, episodes: impl IntoIterator<Item = &'a Episode>) -> Result<()> {
         for episode in episodes {
             self.write(episode)?;
         }

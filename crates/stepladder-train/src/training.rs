@@ -142,7 +142,7 @@ impl Session<'_> {
             if self.train(&material, name, agent)? == RunEnding::Interrupted || self.stopped() {
                 return Ok(RunEnding::Interrupted);
             }
-            lines.push(self.evaluate(&env, name, &self.config.eval.split, &dev, &file)?);
+            lines.extend(self.evaluations(&env, name, &self.config.eval.split, &dev, &file)?);
         }
         let (id, split) = (&self.config.env.id, &self.config.eval.split);
         let title =
@@ -301,15 +301,33 @@ impl Session<'_> {
         Ok(RunEnding::Complete)
     }
 
-    /// Evaluates the last checkpoint and keeps the result and the episodes.
-    fn evaluate(
+    /// Evaluates the last checkpoint of an agent, with and without a constraint where the configuration asks for both.
+    fn evaluations(
         &self,
         env: &Registered,
         name: &str,
         split: &str,
         subset: &Subset,
         file: &str,
+    ) -> Result<Vec<Line>> {
+        let mut lines = vec![self.evaluate(env, name, (split, subset), file, false)?];
+        if self.config.eval.constrained {
+            let file = format!("{file}-constrained");
+            lines.push(self.evaluate(env, name, (split, subset), &file, true)?);
+        }
+        Ok(lines)
+    }
+
+    /// Evaluates the last checkpoint and keeps the result and the episodes.
+    fn evaluate(
+        &self,
+        env: &Registered,
+        name: &str,
+        (split, subset): (&str, &Subset),
+        file: &str,
+        constrained: bool,
     ) -> Result<Line> {
+        let shown = if constrained { table::constrained(name) } else { name.to_owned() };
         let directory = self.directory.agent(name);
         let episodes_path = directory.join(format!("{file}.jsonl.zst"));
         let json_path = directory.join(format!("{file}.json"));
@@ -321,13 +339,14 @@ impl Session<'_> {
             let options = Options {
                 max_steps: env.max_steps(self.config, split),
                 slots: self.config.eval.slots,
+                constrained,
                 stop: Some(self.stop),
                 ..Options::greedy(policy.agent)
             };
-            let label = format!("{name} {split}");
+            let label = format!("{shown} {split}");
             let episodes =
                 play(env, &mut *generator, &Job::each(&subset.tasks), options, &label, self.reporter)?;
-            Dropped::count(&episodes).with_context(|| format!("{name} on {split}"))?;
+            Dropped::count(&episodes).with_context(|| format!("{shown} on {split}"))?;
             trace_file::save(&episodes_path, &episodes)?;
             let evaluation = env.evaluate(&episodes);
             let place = policy.checkpoint.display().to_string();
@@ -336,14 +355,18 @@ impl Session<'_> {
             if self.counters(name)?.capped {
                 value["training_capped"] = true.into();
             }
+            if constrained {
+                value["constrained"] = true.into();
+            }
             replace_file(&json_path, &(serde_json::to_string_pretty(&value)? + "\n"))?;
             episodes
         };
         warn_of_aborted(&episodes, self.reporter);
         let evaluation = env.evaluate(&episodes);
         let target = format!("{}/{split}", env.spec().id);
-        self.reporter.finished(Stage::Evaluated { agent: name, target: &target, evaluation: &evaluation });
-        Ok(Line { name: name.to_owned(), evaluation })
+        let (target, evaluation) = (&target[..], &evaluation);
+        self.reporter.finished(Stage::Evaluated { agent: name, constrained, target, evaluation });
+        Ok(Line { name: shown, evaluation: evaluation.clone() })
     }
 
     /// Renders the title of a table for another split, with all training data of the agents.
@@ -379,7 +402,7 @@ impl Session<'_> {
         let file = format!("{id}-{split}");
         let mut lines = vec![self.expert(&env, split, &tasks, &file)?];
         for name in self.config.agents.keys() {
-            lines.push(self.evaluate(&env, name, split, &tasks, &file)?);
+            lines.extend(self.evaluations(&env, name, split, &tasks, &file)?);
         }
         let title = self.title(target, id);
         Ok(Some(table::render(&title, &lines)))
@@ -412,6 +435,14 @@ pub(crate) fn check_data(config: &Config, data_root: Option<&Path>) -> Result<()
     let splits = [Some(&config.data.split), config.data.practice.as_ref(), Some(&config.eval.split)];
     for split in splits.into_iter().flatten() {
         env.tasks.tasks(split)?;
+    }
+    if config.eval.constrained {
+        env.check_admissible(&config.eval.split).context("eval.constrained")?;
+        for (id, split) in config.eval.transfer.iter().filter_map(|target| target.split_once('/')) {
+            let present =
+                envs::open_for(config, id, data_root).ok().filter(|env| env.tasks.tasks(split).is_ok());
+            present.map_or(Ok(()), |env| env.check_admissible(split)).context("eval.constrained")?;
+        }
     }
     Ok(())
 }

@@ -12,11 +12,12 @@ use crate::error::{Result, bail};
 
 /// Keys that may change between the sessions of a run: they do not affect training, or only in the last bits (`threads`), which
 /// causes a warning.
-const FREE: [&str; 8] = [
+const FREE: [&str; 9] = [
     "threads",
     "eval.slots",
     "eval.prefix_mib",
     "eval.remembered_tokens",
+    "eval.constrained",
     "eval.transfer",
     "log.every_seconds",
     "log.checkpoint_seconds",

@@ -272,6 +272,9 @@ pub(crate) struct Evaluate {
     /// Number of concurrent episodes
     #[arg(long, default_value = "100", value_parser = count::<NonZeroUsize>)]
     pub(crate) slots: NonZeroUsize,
+    /// Play the tasks a second time with constrained decoding: every action is an admissible one
+    #[arg(long)]
+    pub(crate) constrained: bool,
     /// Write the episodes as a trace (.jsonl or .jsonl.zst); - is standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,

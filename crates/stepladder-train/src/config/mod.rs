@@ -157,6 +157,9 @@ section! {
         pub probes: u32 = 0 => [Bound::NewAtMost(10_000)],
         /// Number of tasks per probe, a sample of those of the final table; at least 1 if there are probes.
         pub probe_episodes: usize = 24,
+        /// Whether the final tables also show every agent with constrained decoding, beside its line without: every action is an
+        /// admissible one. For environments that list these.
+        pub constrained: bool = false,
         /// Further `ENV/SPLIT` that the final checkpoints play without training on them, where their data are present.
         pub transfer: Vec<String> = Vec::new(),
     }

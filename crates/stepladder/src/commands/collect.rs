@@ -20,6 +20,7 @@ pub(super) fn run(arguments: &Collect) -> Result<()> {
     let writer = trace_file::Writer::to(stdout::open(&arguments.output)?)?;
     let on_stdout = stdout::is_named(&arguments.output);
     let settings = Settings {
+        constrained: false,
         max_steps: policy.max_steps,
         temperature: policy.temperature,
         slots: 100,

@@ -5,7 +5,8 @@ use std::sync::atomic::AtomicBool;
 
 use crate::stderr::note;
 use anyhow::Result;
-use stepladder_train::evaluate::{Player, Settings};
+use stepladder_core::trace::Episode;
+use stepladder_train::evaluate::{Played, Player, Settings};
 use stepladder_train::trace_file;
 
 use super::{all_played, one_on_stdout, say, sum_up};
@@ -17,6 +18,9 @@ pub(super) fn run(arguments: &Evaluate) -> Result<()> {
     let (policy, split) = (&arguments.policy, arguments.split.as_deref());
     let player = Player::open(&policy.source(split), |config| &config.eval.split, &Terminal)?;
     let count = arguments.episodes.map_or(0, NonZeroUsize::get);
+    if arguments.constrained {
+        player.can_constrain()?;
+    }
     let games = player.evaluation(count, arguments.seeds.get(), policy.temperature)?;
     let output = arguments.trace.as_deref().map(stdout::open).transpose()?;
     if let Some(path) = &arguments.trace {
@@ -31,16 +35,26 @@ pub(super) fn run(arguments: &Evaluate) -> Result<()> {
         seed: 0,
         keep_prompts: arguments.trace.is_some(),
         keep_tokens: arguments.trace_tokens,
+        constrained: false,
     };
-    let played = player.play(&games, settings, &Terminal, &AtomicBool::new(false))?;
-    note!("{} episodes in {:.2} s", played.episodes.len(), played.seconds);
+    let play = |constrained: bool| -> Result<Played> {
+        let settings = Settings { constrained, ..settings };
+        let played = player.play(&games, settings, &Terminal, &AtomicBool::new(false))?;
+        let how = if constrained { ", constrained" } else { "" };
+        note!("{} episodes in {:.2} s{how}", played.episodes.len(), played.seconds);
+        Ok(played)
+    };
+    let free = play(false)?;
+    let constrained = arguments.constrained.then(|| play(true)).transpose()?;
+    let again: &[Episode] = constrained.as_ref().map_or(&[], |played| &played.episodes);
     if let Some(writer) = writer {
-        writer.write_all(&played.episodes)?;
+        writer.write_all(free.episodes.iter().chain(again))?;
     }
     if arguments.json {
-        say(player.json(&games, &played));
+        say(player.json(&games, &free, constrained.as_ref()));
     } else {
-        sum_up(on_stdout, player.table(&games, &played).trim_end());
+        sum_up(on_stdout, player.table(&games, &free, constrained.as_ref()).trim_end());
     }
-    all_played(&played.episodes)
+    all_played(&free.episodes)?;
+    all_played(again)
 }
