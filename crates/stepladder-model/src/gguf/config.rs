@@ -70,7 +70,7 @@ const FAMILIES: [Family; 4] = [
 ];
 
 /// Keys of an architecture that are applied, without its prefix.
-const APPLIED: [&str; 16] = [
+const APPLIED: [&str; 15] = [
     "attention.head_count",
     "attention.head_count_kv",
     "attention.key_length",
@@ -84,13 +84,13 @@ const APPLIED: [&str; 16] = [
     "rope.freq_base",
     "rope.scale_linear",
     "rope.scaling.factor",
-    "rope.scaling.original_context_length",
     "rope.scaling.type",
     "vocab_size",
 ];
 
-/// Keys that tell how a file came about, and change nothing.
-const WITHOUT_EFFECT: [&str; 2] = ["rope.scaling.finetuned", "tensor_data_layout"];
+/// Keys that tell how a file came about, or belong to a kind of rotary scaling that is refused; they change nothing.
+const WITHOUT_EFFECT: [&str; 3] =
+    ["rope.scaling.finetuned", "rope.scaling.original_context_length", "tensor_data_layout"];
 
 /// Keys that are refused unless they say that a model does without.
 const NEUTRAL: [(&str, Value<'_>); 4] = [
@@ -289,12 +289,6 @@ impl Keys<'_> {
             ("none", None) => Ok(json!({ "rope_type": "default" })),
             ("none" | "linear", Some(1.0)) => Ok(json!({ "rope_type": "default" })),
             ("linear", Some(factor)) => Ok(json!({ "rope_type": "linear", "factor": factor })),
-            ("yarn", Some(factor)) => {
-                let original = self.size("rope.scaling.original_context_length")?;
-                Ok(
-                    json!({ "rope_type": "yarn", "factor": factor, "original_max_position_embeddings": original }),
-                )
-            }
             _ => Err(format!("`{}.rope.scaling.type` is {kind}, which is not supported", self.prefix)),
         }
     }
@@ -320,17 +314,11 @@ mod tests {
         let linear = json!({ "rope_type": "linear", "factor": 2.5 });
         assert_eq!(scaling(&[kind("linear"), factor]).unwrap(), linear);
         assert_eq!(scaling(&[("llama.rope.scale_linear", Value::F32(2.5))]).unwrap(), linear);
-        assert_eq!(
-            scaling(&[kind("yarn"), factor, original]).unwrap(),
-            json!({ "rope_type": "yarn", "factor": 2.5, "original_max_position_embeddings": 4096 })
-        );
         let refused = [
             (vec![kind("longrope"), factor], "`llama.rope.scaling.type` is longrope"),
             (vec![kind("linear")], "`llama.rope.scaling.type` is linear"),
-            (
-                vec![kind("yarn"), factor],
-                "no whole number under `llama.rope.scaling.original_context_length`",
-            ),
+            (vec![kind("yarn"), factor, original], "`llama.rope.scaling.type` is yarn"),
+            (vec![kind("dynamic"), factor], "`llama.rope.scaling.type` is dynamic"),
             (vec![("llama.rope.scaling.factor", Value::F32(-1.0))], "must be a number above 0"),
         ];
         for (entries, message) in refused {

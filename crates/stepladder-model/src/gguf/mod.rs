@@ -1,13 +1,14 @@
 //! GGUF files, the format of llama.cpp, as Hugging Face directories in f32.
 //!
 //! `read` and `value` read header, metadata and tensor table; `blocks` dequantises; `config`, `rotary` and `tensors` map the model,
-//! `tokens`, `tokenizer` and `bpe` its tokenizer. Only this module knows of files.
+//! `tokens`, `tokenizer`, `bpe` and `sentencepiece` its tokenizer. Only this module knows of files.
 
 mod blocks;
 mod bpe;
 mod config;
 mod read;
 mod rotary;
+mod sentencepiece;
 mod tensors;
 #[cfg(test)]
 mod tests;

@@ -80,6 +80,38 @@ fn tiny_models_of_every_family_are_what_they_were_in_transformers() {
     converted("gemma");
 }
 
+#[test]
+fn ids_are_those_of_sentencepiece_on_a_corpus_of_all_scripts() {
+    for name in ["llama", "gemma", "unknown"] {
+        let directory = tempfile::tempdir().unwrap();
+        convert(&fixture(&format!("pieces-{name}.gguf")), directory.path()).unwrap();
+        let tokenizer = Tokenizer::from_file(directory.path().join(TOKENIZER)).unwrap();
+        let cases: Vec<Json> = serde_json::from_slice(&bytes(&format!("pieces-{name}.json"))).unwrap();
+        assert!(cases.len() > 150, "{}", cases.len());
+        for case in cases {
+            let text = case["text"].as_str().unwrap();
+            let expected: Vec<u32> = serde_json::from_value(case["ids"].clone()).unwrap();
+            assert_eq!(ids(&tokenizer, text), expected, "{name}: {text:?}");
+            if name != "unknown" {
+                assert_eq!(tokenizer.decode(&expected, true).unwrap(), text.replace('▁', " "), "{name}");
+            }
+        }
+        // Not so in SentencePiece, which has no text for them.
+        let ends = tokenizer.encode("</s>", false).unwrap();
+        assert_eq!(ends.get_ids(), [tokenizer.token_to_id("</s>").unwrap()]);
+        let config: Json =
+            serde_json::from_slice(&fs_err::read(directory.path().join(TOKENIZER_CONFIG)).unwrap()).unwrap();
+        assert_eq!(
+            (&config["bos_token"], &config["eos_token"], &config["unk_token"]),
+            (&json!("<s>"), &json!("</s>"), &json!("<unk>"))
+        );
+        assert!(config["chat_template"].as_str().unwrap().contains("message['role']"));
+        let generation = fs_err::read(directory.path().join(GENERATION)).unwrap();
+        let generation: Json = serde_json::from_slice(&generation).unwrap();
+        assert_eq!((&generation["bos_token_id"], &generation["eos_token_id"]), (&json!(1), &json!(2)));
+    }
+}
+
 /// Writes a GGUF file: version 3, metadata, tensors of one row of 32-bit floats.
 fn written(metadata: &[(&str, u32, Vec<u8>)], tensors: &[(&str, u32, &[u64], u64)], data: &[u8]) -> Vec<u8> {
     let text = |text: &str| [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat();
@@ -201,6 +233,15 @@ fn a_model_that_cannot_be_converted_exactly_is_refused_by_name() {
         "`tokenizer.ggml.pre` is llama-bpf; this program splits text as default,",
     );
     refused("gpt2", "bert", "`tokenizer.ggml.model` is bert; this program reads gpt2");
+    let pieces = bytes("pieces-llama.gguf");
+    let refused_pieces = |from: &str, to: &str, message: &str| {
+        let file = patched(&pieces, from, to);
+        let error = Converted::of(&Gguf::parse(&file).unwrap()).err().unwrap();
+        assert!(error.contains(message), "{error}");
+    };
+    refused_pieces("default", "qwen-25", "`tokenizer.ggml.pre` is qwen-25, which has no meaning beside");
+    refused_pieces("<0x41>", "<0x4G>", "some of the 256 byte tokens only");
+    refused_pieces("ggml.bos_token_id", "ggml.cls_token_id", "no token under `tokenizer.ggml.bos_token_id`");
     refused("Ġ a", "Ġ b", "merge 1 of `tokenizer.ggml.merges` does not join two tokens to a third");
 }
 
@@ -222,8 +263,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn changed_bytes_never_panic(flips in prop::collection::vec((0usize..9000, any::<u8>()), 1..4)) {
-        let mut file = bytes("llama.gguf");
+    fn changed_bytes_never_panic(
+        name in prop::sample::select(vec!["llama.gguf", "pieces-llama.gguf"]),
+        flips in prop::collection::vec((0usize..9000, any::<u8>()), 1..4),
+    ) {
+        let mut file = bytes(name);
         for (at, byte) in flips {
             file[at] = byte;
         }

@@ -2,13 +2,13 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::bpe;
 use super::read::Gguf;
 use super::tokens::{TokenKind, Tokens};
 use super::value::Value;
+use super::{bpe, sentencepiece};
 
 /// Keys that are applied.
-const APPLIED: [&str; 16] = [
+const APPLIED: [&str; 17] = [
     "tokenizer.chat_template",
     "tokenizer.ggml.add_bos_token",
     "tokenizer.ggml.add_eos_token",
@@ -21,6 +21,7 @@ const APPLIED: [&str; 16] = [
     "tokenizer.ggml.model",
     "tokenizer.ggml.padding_token_id",
     "tokenizer.ggml.pre",
+    "tokenizer.ggml.remove_extra_whitespaces",
     "tokenizer.ggml.scores",
     "tokenizer.ggml.token_type",
     "tokenizer.ggml.tokens",
@@ -28,7 +29,7 @@ const APPLIED: [&str; 16] = [
 ];
 
 /// Keys without effect on ids: tokens for infilling, classifying and masking, and further templates.
-const WITHOUT_EFFECT: [&str; 16] = [
+const WITHOUT_EFFECT: [&str; 15] = [
     "tokenizer.chat_templates",
     "tokenizer.ggml.cls_token_id",
     "tokenizer.ggml.fim_mid_token_id",
@@ -40,7 +41,6 @@ const WITHOUT_EFFECT: [&str; 16] = [
     "tokenizer.ggml.mask_token_id",
     "tokenizer.ggml.middle_token_id",
     "tokenizer.ggml.prefix_token_id",
-    "tokenizer.ggml.remove_extra_whitespaces",
     "tokenizer.ggml.seperator_token_id",
     "tokenizer.ggml.suffix_token_id",
     "tokenizer.ggml.token_type_count",
@@ -71,13 +71,17 @@ impl Tokenizer {
                 return Err(format!("`{key}` is not supported"));
             }
         }
-        let tokens = Tokens::read(file, rows)?;
+        let mut tokens = Tokens::read(file, rows)?;
         let model = tokens.text("model").ok_or("no text under `tokenizer.ggml.model`")?;
-        let (mut tokenizer, bos) = match model {
-            "gpt2" => bpe::tokenizer(&tokens)?,
+        let (mut tokenizer, bos, normalized) = match model {
+            "gpt2" => {
+                let (tokenizer, bos) = bpe::tokenizer(&tokens)?;
+                (tokenizer, bos, false)
+            }
+            "llama" => sentencepiece::tokenizer(&mut tokens)?,
             _ => {
                 return Err(format!(
-                    "`tokenizer.ggml.model` is {model}; this program reads gpt2, byte-level BPE"
+                    "`tokenizer.ggml.model` is {model}; this program reads gpt2, byte-level BPE, and llama, the BPE of SentencePiece"
                 ));
             }
         };
@@ -86,14 +90,15 @@ impl Tokenizer {
         tokenizer["version"] = json!("1.0");
         tokenizer["truncation"] = Json::Null;
         tokenizer["padding"] = Json::Null;
-        tokenizer["added_tokens"] = tokens.added();
+        tokenizer["added_tokens"] = tokens.added(normalized);
         Ok(Self { tokenizer, config: tokens.config(context), ids: tokens.ids() })
     }
 }
 
 impl Tokens<'_> {
-    /// Returns the tokens that text is searched for before anything else.
-    fn added(&self) -> Json {
+    /// Returns the tokens that text is searched for before it is split: special ones before the normalizer, others after it if
+    /// `normalized`.
+    fn added(&self, normalized: bool) -> Json {
         let added = self.all.iter().enumerate().filter_map(|(id, (text, kind))| {
             let special = match kind {
                 TokenKind::Unknown | TokenKind::Control => true,
@@ -106,7 +111,7 @@ impl Tokens<'_> {
                 "single_word": false,
                 "lstrip": false,
                 "rstrip": false,
-                "normalized": false,
+                "normalized": normalized && !special,
                 "special": special,
             }))
         });
@@ -142,8 +147,8 @@ impl Tokens<'_> {
             .into_iter()
             .flatten()
             .map(|id| {
-                let text = self.all[*id].0;
-                (text.to_owned(), json!({ "id": text, "ids": [id], "tokens": [text] }))
+                let text = &self.all[*id].0;
+                (text.to_string(), json!({ "id": text, "ids": [id], "tokens": [text] }))
             })
             .collect();
         let pair = [piece("A", 0), piece("B", 1)].concat();
@@ -161,7 +166,7 @@ impl Tokens<'_> {
     }
 
     fn config(&self, context: u64) -> Json {
-        let text = |id: Option<usize>| id.map(|id| self.all[id].0);
+        let text = |id: Option<usize>| id.map(|id| &self.all[id].0);
         let mut config = json!({
             "tokenizer_class": "PreTrainedTokenizerFast",
             "model_max_length": context,

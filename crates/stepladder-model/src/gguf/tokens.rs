@@ -1,5 +1,7 @@
 //! Vocabulary and special tokens of the metadata.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value as Json, json};
 
 use super::read::Gguf;
@@ -19,7 +21,7 @@ pub(super) enum TokenKind {
 /// Vocabulary of a file.
 pub(super) struct Tokens<'a> {
     /// Texts and kinds by id.
-    pub(super) all: Vec<(&'a str, TokenKind)>,
+    pub(super) all: Vec<(Cow<'a, str>, TokenKind)>,
     pub(super) bos: Option<usize>,
     pub(super) eos: Option<usize>,
     /// Further tokens that end a reply.
@@ -62,7 +64,7 @@ impl<'a> Tokens<'a> {
                 Some(Some(6)) => TokenKind::Byte,
                 _ => return Err(format!("token {id} has an unknown type under `tokenizer.ggml.token_type`")),
             };
-            all.push((text, kind));
+            all.push((Cow::Borrowed(text), kind));
         }
         let id = |key: &str| -> Result<Option<usize>, String> {
             let key = format!("tokenizer.ggml.{key}_token_id");
@@ -108,7 +110,8 @@ impl<'a> Tokens<'a> {
     pub(super) fn vocabulary(&self) -> Result<Map<String, Json>, String> {
         let mut vocabulary = Map::new();
         for (id, (text, kind)) in self.all.iter().enumerate() {
-            if *kind != TokenKind::Unused && vocabulary.insert((*text).to_owned(), json!(id)).is_some() {
+            if *kind != TokenKind::Unused && vocabulary.insert(text.clone().into_owned(), json!(id)).is_some()
+            {
                 return Err(format!("the token {text:?} is there twice in `tokenizer.ggml.tokens`"));
             }
         }
