@@ -1,4 +1,4 @@
-//! Kills of a run with every algorithm, without warning, at random moments: `STEPLADDER_KILLS` of them, 20 if unset.
+//! Kills of runs with every algorithm, without warning, at random moments: `STEPLADDER_KILLS` of them if set.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "the helpers of a test are tests")]
@@ -9,10 +9,11 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use common::{command, files, folder, metrics, ok};
+use common::{command, files, folder, metrics, ok, tiny_llama};
 use rand::RngExt;
 use stepladder_core::seed::stream;
 use stepladder_env::clock::Stopwatch;
+use tempfile::TempDir;
 
 /// Lists the models of the run, by the directories of their checkpoints.
 fn models(run: &Path) -> Vec<String> {
@@ -57,19 +58,35 @@ fn unpack(bytes: &[u8]) -> Vec<u8> {
     zstd::decode_all(bytes).unwrap()
 }
 
+/// Number of kills that `STEPLADDER_KILLS` asks for.
+fn wanted(unset: usize) -> usize {
+    stepladder_testing::variable("STEPLADDER_KILLS")
+        .map_or(unset, |count| count.to_str().unwrap().parse().unwrap())
+}
+
 #[test]
 fn a_run_killed_at_random_moments_ends_as_if_nothing_had_happened() {
-    let wanted: usize = stepladder_testing::variable("STEPLADDER_KILLS")
-        .map_or(20, |count| count.to_str().unwrap().parse().unwrap());
+    killed(&folder(), "all.toml", 17, wanted(20));
+}
+
+#[test]
+fn adapters_of_every_method_outlive_kills() {
     let temporary = folder();
+    tiny_llama::write(temporary.path(), "llama", 4096, 1);
+    // Eleven agents, one of them with three models.
+    killed(&temporary, "pretrained.toml", 13, wanted(8));
+}
+
+/// Completes the run of a configuration, and runs that are killed until there were `wanted` kills; compares all results.
+fn killed(temporary: &TempDir, configuration: &str, count: usize, wanted: usize) {
     let folder = temporary.path();
-    fs_err::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/all.toml"), folder.join("all.toml"))
-        .unwrap();
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    fs_err::copy(tests.join(configuration), folder.join(configuration)).unwrap();
     let clock = Stopwatch::start();
-    ok(folder, &["train", "all.toml", "--run-dir", "whole"]);
+    ok(folder, &["train", configuration, "--run-dir", "whole"]);
     let duration = clock.elapsed();
     let whole = outcome(&folder.join("whole"));
-    assert_eq!(models(&folder.join("whole")).len(), 17, "{:?}", models(&folder.join("whole")));
+    assert_eq!(models(&folder.join("whole")).len(), count, "{:?}", models(&folder.join("whole")));
 
     let mut moments = stream(11, "test/kills", &[]);
     let mut kills = 0;
@@ -82,7 +99,7 @@ fn a_run_killed_at_random_moments_ends_as_if_nothing_had_happened() {
             let arguments: Vec<&str> = if root.join("config.toml").exists() {
                 vec!["train", "--resume", &name]
             } else {
-                vec!["train", "all.toml", "--run-dir", &name]
+                vec!["train", configuration, "--run-dir", &name]
             };
             if kills == wanted {
                 ok(folder, &arguments);
@@ -108,5 +125,4 @@ fn a_run_killed_at_random_moments_ends_as_if_nothing_had_happened() {
         assert_eq!(leftovers, Vec::<String>::new());
     }
     assert!(duration > Duration::ZERO);
-    println!("{kills} kills in {run} runs");
 }

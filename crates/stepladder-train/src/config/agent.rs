@@ -88,7 +88,8 @@ section! {
             pub learning_rate: f64 => [Bound::Positive],
         }
         /// Earlier agent of the file whose trained weights are the initial weights. Without it, `bc` and `dagger` start from
-        /// random weights, and the other algorithms start from an agent `NAME_start` that is cloned for them.
+        /// random weights, and the other algorithms start from an agent `NAME_start` that is cloned for them. With a pretrained
+        /// model (`model.from`), all but `offline_ac` then start from that model.
         pub from: Option<String> = None,
         /// `flat`: number of latest (action, observation) pairs in the prompt; all if absent. `himac`: the same within the active
         /// sub-goal; 5 if absent.

@@ -172,9 +172,12 @@ impl Merged {
     /// Adds a start agent, cloned with the defaults of `bc`, before each agent that needs one and names none.
     fn add_starts(&mut self) {
         let names: Vec<String> = self.agents().map(str::to_owned).collect();
+        // A pretrained model can play, and be improved, as it is.
+        let pretrained = self.values.contains_key("model.from");
         for name in names {
             let from = format!("{AGENTS}.{name}.from");
-            let needed = self.algorithm(&name).is_some_and(Algo::needs_start);
+            let needs = |algo: Algo| algo.needs_start() && !(pretrained && algo.is_online());
+            let needed = self.algorithm(&name).is_some_and(needs);
             if !needed || self.values.contains_key(&from) {
                 continue;
             }

@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "the helpers of a test are tests")]
 
+pub(crate) mod tiny_llama;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
