@@ -146,6 +146,26 @@ fn a_pretrained_model_plays_every_agent_in_both_forms() {
     assert!(table.starts_with(title), "{table}");
 }
 
+/// A random model writes no action; under a constraint it writes nothing else.
+#[test]
+fn a_constrained_model_plays_admissible_actions_only() {
+    let temporary = folder();
+    let folder = temporary.path();
+    model(folder, "tiny", Dtype::F32, 8192);
+    for (agent, form) in [("step_hrl", "chat"), ("flat", "plain"), ("himac", "chat")] {
+        let more =
+            [&SOKOBAN[..], &["--form", form, "--constrained", "--trace", "t.jsonl", "--json"]].concat();
+        let value = json(folder, &evaluate("tiny", agent, &more));
+        let count = |value: &Value| ["invalid_share", "unparsable"].map(|name| value[name].as_f64().unwrap());
+        assert_eq!((count(&value)[0], count(&value["constrained"])), (1.0, [0.0; 2]), "{agent} {form}");
+        let played = episodes(&folder.join("t.jsonl"));
+        let steps = played[2..].iter().flat_map(|episode| episode.steps()).collect::<Vec<_>>();
+        assert_eq!(steps.len(), 4);
+        assert!(steps.iter().all(|step| ["up", "down", "left", "right"].contains(&&*step.action)));
+        assert!(steps.iter().all(|step| step.turn.logprob.is_some_and(|logprob| logprob > -20.0)));
+    }
+}
+
 #[test]
 fn an_adapter_changes_the_replies() {
     let temporary = folder();
