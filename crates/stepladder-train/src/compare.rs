@@ -11,7 +11,7 @@ use stepladder_rollout::evaluation::wilson;
 use crate::config::AgentConfig;
 use crate::directory::RunDir;
 use crate::evaluated;
-use crate::table::percent;
+use crate::table::{self, percent};
 
 mod gain;
 
@@ -38,7 +38,7 @@ impl Comparison {
 /// Results of one agent in all runs that train it.
 #[derive(Debug, Serialize)]
 pub struct Row {
-    /// Name in the configurations.
+    /// Name in the configurations; with constrained decoding `NAME, constrained`, in the row after its own.
     pub agent: String,
     /// Run seeds, in the order of the runs.
     pub seeds: Vec<u64>,
@@ -92,24 +92,25 @@ pub struct Row {
 /// # Errors
 /// If a run or an evaluation cannot be read, two runs have the same seed, or two runs configure an agent differently.
 pub fn compare(runs: &[PathBuf], target: &str, over: Option<&str>) -> Result<Comparison> {
-    let file = format!("{}.json", target.replace('/', "-"));
-    let episodes = format!("{}.jsonl.zst", target.replace('/', "-"));
     let mut rows: Vec<Row> = Vec::new();
     for path in runs {
         let (run, config, info) = RunDir::open(path)?;
         if let Some(over) = over {
             run.check_agent(&config, over)?;
         }
-        for agent in config.agents.keys() {
-            let evaluated = run.agent(agent).join(&file);
+        for (agent, constrained) in config.agents.keys().flat_map(|agent| [(agent, false), (agent, true)]) {
+            let shown = |name: &str| if constrained { table::constrained(name) } else { name.to_owned() };
+            let stem = evaluated::stem(target, constrained);
+            let evaluated = run.agent(agent).join(format!("{stem}.json"));
             if !evaluated.exists() {
                 continue;
             }
             let evaluation = evaluated::read(&evaluated, target, agent)?;
-            let row = match rows.iter_mut().position(|row| row.agent == *agent) {
+            let name = shown(agent);
+            let row = match rows.iter_mut().position(|row| row.agent == name) {
                 Some(at) => &mut rows[at],
                 None => {
-                    rows.push(Row::new(agent));
+                    rows.push(Row::new(&name));
                     let last = rows.len() - 1;
                     &mut rows[last]
                 }
@@ -133,11 +134,11 @@ pub fn compare(runs: &[PathBuf], target: &str, over: Option<&str>) -> Result<Com
                 row.spread.push(50.0 * (end(1) - end(0)));
             }
             let other = over.or(configured.from.as_deref()).filter(|other| *other != agent);
-            let played = |name: &str| run.agent(name).join(&episodes);
+            let played = |name: &str| run.agent(name).join(format!("{stem}.jsonl.zst"));
             if let Some(other) = other.filter(|other| played(other).exists() && played(agent).exists()) {
                 let range: Option<(f64, f64)> = serde_json::from_value(evaluation["score_range"].clone())?;
                 row.differences.push(Differences::read(&played(agent), &played(other), range)?);
-                row.gain = Gain::of(other, &row.differences);
+                row.gain = Gain::of(&shown(other), &row.differences);
             }
             row.n.push(number(&evaluation, "n", &evaluated)? as u64);
             row.subsets.extend(evaluation["subset"].as_str().map(str::to_owned));

@@ -5,6 +5,11 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+/// Returns the name, without extension, of the files of an agent's evaluation on `target` (`ENV/SPLIT`).
+pub(crate) fn stem(target: &str, constrained: bool) -> String {
+    format!("{}{}", target.replace('/', "-"), if constrained { "-constrained" } else { "" })
+}
+
 /// Reads the evaluation of `agent` on `target` (`ENV/SPLIT`); refuses a file about another agent or target.
 pub(crate) fn read(path: &Path, target: &str, agent: &str) -> Result<Value> {
     let place = || path.display().to_string();

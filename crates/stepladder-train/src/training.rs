@@ -17,6 +17,7 @@ use stepladder_rollout::{Dropped, Job};
 use super::choice::suffix;
 use super::demonstrations::{Demonstrations, Rollout, demonstrate, expert_rollout};
 use super::directory::{commit, replace_file};
+use super::evaluated;
 use super::initial::Initial;
 use super::learn::{AgentTraining, Material};
 use super::play::{Policy, play, warn_of_aborted};
@@ -142,7 +143,7 @@ impl Session<'_> {
             if self.train(&material, name, agent)? == RunEnding::Interrupted || self.stopped() {
                 return Ok(RunEnding::Interrupted);
             }
-            lines.extend(self.evaluations(&env, name, &self.config.eval.split, &dev, &file)?);
+            lines.extend(self.evaluations(&env, name, &self.config.eval.split, &dev)?);
         }
         let (id, split) = (&self.config.env.id, &self.config.eval.split);
         let title =
@@ -302,20 +303,9 @@ impl Session<'_> {
     }
 
     /// Evaluates the last checkpoint of an agent, with and without a constraint where the configuration asks for both.
-    fn evaluations(
-        &self,
-        env: &Registered,
-        name: &str,
-        split: &str,
-        subset: &Subset,
-        file: &str,
-    ) -> Result<Vec<Line>> {
-        let mut lines = vec![self.evaluate(env, name, (split, subset), file, false)?];
-        if self.config.eval.constrained {
-            let file = format!("{file}-constrained");
-            lines.push(self.evaluate(env, name, (split, subset), &file, true)?);
-        }
-        Ok(lines)
+    fn evaluations(&self, env: &Registered, name: &str, split: &str, subset: &Subset) -> Result<Vec<Line>> {
+        let modes = [false, true].into_iter().take(1 + usize::from(self.config.eval.constrained));
+        modes.map(|constrained| self.evaluate(env, name, split, subset, constrained)).collect()
     }
 
     /// Evaluates the last checkpoint and keeps the result and the episodes.
@@ -323,10 +313,12 @@ impl Session<'_> {
         &self,
         env: &Registered,
         name: &str,
-        (split, subset): (&str, &Subset),
-        file: &str,
+        split: &str,
+        subset: &Subset,
         constrained: bool,
     ) -> Result<Line> {
+        let target = format!("{}/{split}", env.spec().id);
+        let file = evaluated::stem(&target, constrained);
         let shown = if constrained { table::constrained(name) } else { name.to_owned() };
         let directory = self.directory.agent(name);
         let episodes_path = directory.join(format!("{file}.jsonl.zst"));
@@ -363,7 +355,6 @@ impl Session<'_> {
         };
         warn_of_aborted(&episodes, self.reporter);
         let evaluation = env.evaluate(&episodes);
-        let target = format!("{}/{split}", env.spec().id);
         let (target, evaluation) = (&target[..], &evaluation);
         self.reporter.finished(Stage::Evaluated { agent: name, constrained, target, evaluation });
         Ok(Line { name: shown, evaluation: evaluation.clone() })
@@ -402,7 +393,7 @@ impl Session<'_> {
         let file = format!("{id}-{split}");
         let mut lines = vec![self.expert(&env, split, &tasks, &file)?];
         for name in self.config.agents.keys() {
-            lines.extend(self.evaluations(&env, name, split, &tasks, &file)?);
+            lines.extend(self.evaluations(&env, name, split, &tasks)?);
         }
         let title = self.title(target, id);
         Ok(Some(table::render(&title, &lines)))

@@ -74,6 +74,16 @@ fn every_agent_of_a_run_has_a_constrained_line_beside_its_own() {
     // It is finished now: another session repeats nothing.
     assert_eq!(ok(folder, &["train", "--resume", "run"]).lines().count(), table.lines().count());
 
+    let compared = json(folder, &["compare", "run", "--over", "flat", "--json"]);
+    let rows = compared.as_array().unwrap();
+    let names: Vec<&str> = rows.iter().map(|row| row["agent"].as_str().unwrap()).collect();
+    let expected =
+        ["step_hrl", "flat", "himac"].map(|agent| [agent.to_owned(), format!("{agent}, constrained")]);
+    assert_eq!(names, expected.concat());
+    let over: Vec<Option<&str>> = rows.iter().map(|row| row["gain"]["over"].as_str()).collect();
+    let flat = [Some("flat"), Some("flat, constrained")];
+    assert_eq!(over, [flat, [None; 2], flat].concat());
+
     // `evaluate` plays both, greedily and with sampling.
     for temperature in [None, Some("2.0")] {
         let mut arguments = vec!["evaluate", "run", "--agent", "flat", "--episodes", "4", "--json"];
