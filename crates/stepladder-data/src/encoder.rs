@@ -72,6 +72,11 @@ pub trait PromptEncoder: Send + Sync {
         self.render(query).ids
     }
 
+    /// Returns ids with which all prompts of a role begin, for a generator to compute them once; none where prompts share little.
+    fn shared(&self, _role: Role) -> Vec<u32> {
+        Vec::new()
+    }
+
     /// Encodes a native reply as the policy should write it, followed by the first id of [`PromptEncoder::end`]. A reply
     /// that was `cut` has no end token, unless it is empty (docs/spec/algorithms.md 1.3).
     fn reply(&self, role: Role, native: &str, cut: bool) -> Vec<u32>;

@@ -27,6 +27,8 @@ pub struct LocalGenerator {
     greedy: FxHashMap<GreedyKey, Reply>,
     /// Tries of allowed replies; `None` where none of them can be written.
     tries: FxHashMap<TrieKey, Option<Arc<Trie>>>,
+    /// Roles whose shared beginning was computed.
+    primed: FxHashSet<Role>,
     /// Prompt tokens in `greedy` and nodes in `tries`, and the limit beyond which both are emptied.
     remembered: usize,
     remembered_tokens: usize,
@@ -103,6 +105,7 @@ impl LocalGenerator {
             sessions: FxHashMap::default(),
             greedy: FxHashMap::default(),
             tries: FxHashMap::default(),
+            primed: FxHashSet::default(),
             remembered: 0,
             remembered_tokens,
         }
@@ -198,6 +201,31 @@ impl LocalGenerator {
         }
     }
 
+    /// Computes the beginning that all prompts of a role share before the first prompts of that role, so that the engine finds it
+    /// in its cache instead of computing it for each of them.
+    fn prime(&mut self, roles: impl Iterator<Item = Role>) -> Result<(), GenerateError> {
+        let mut beginnings = Vec::new();
+        for role in roles {
+            if self.primed.insert(role) {
+                let ids = self.encoder.shared(role);
+                // A longer beginning belongs to prompts that do not fit.
+                if !ids.is_empty() && ids.len() < self.engine.context() {
+                    beginnings.push(Prompt { ids, budget: 1, sampling: None, constraint: None });
+                }
+            }
+        }
+        if !beginnings.is_empty() {
+            self.complete(beginnings)?;
+        }
+        Ok(())
+    }
+
+    fn complete(&mut self, prompts: Vec<Prompt>) -> Result<Vec<Reply>, GenerateError> {
+        let (end, pad) = (self.encoder.end(), self.encoder.pad());
+        let replies = self.engine.complete(prompts, end, pad);
+        replies.map_err(|error| GenerateError::Backend(error.to_string()))
+    }
+
     /// Completes the prompts of some requests with the engine.
     fn write(
         &mut self,
@@ -208,15 +236,14 @@ impl LocalGenerator {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
+        self.prime(wanted.iter().map(|&index| requests[index].query.role()))?;
         let prompts = wanted.iter().map(|&index| Prompt {
             ids: prepared[index].prompt.ids.clone(),
             budget: prepared[index].prompt.budget,
             sampling: requests[index].sampling.clone(),
             constraint: prepared[index].trie.clone().map(Constraint::new),
         });
-        let (end, pad) = (self.encoder.end(), self.encoder.pad());
-        let replies = self.engine.complete(prompts.collect(), end, pad);
-        let replies = replies.map_err(|error| GenerateError::Backend(error.to_string()))?;
+        let replies = self.complete(prompts.collect())?;
         Ok(wanted.iter().copied().zip(replies).collect())
     }
 }

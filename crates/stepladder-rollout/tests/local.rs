@@ -18,7 +18,11 @@ const CONTEXT: usize = 12;
 const ENDS: [u32; 2] = [1, 2];
 
 /// Encodes each byte of the subtask and of the progress text as one token; only the progress text can be shortened.
-struct Bytes;
+#[derive(Default)]
+struct Bytes {
+    /// Beginning of all prompts.
+    shared: &'static str,
+}
 
 impl PromptEncoder for Bytes {
     fn id(&self) -> String {
@@ -29,6 +33,10 @@ impl PromptEncoder for Bytes {
         let Query::Executor { subtask, progress, .. } = query else { panic!("only executors are asked") };
         let text = format!("{subtask}{progress}");
         Rendered { ids: text.bytes().map(u32::from).collect(), text }
+    }
+
+    fn shared(&self, _: Role) -> Vec<u32> {
+        self.shared.bytes().map(u32::from).collect()
     }
 
     fn reply(&self, _: Role, _: &str, _: bool) -> Vec<u32> {
@@ -115,7 +123,7 @@ fn request(text: &str, sampled: bool) -> Request {
 #[test]
 fn the_completion_of_a_shortened_prompt_has_the_number_of_removed_parts() {
     let engine = Box::new(Noting { calls: Arc::default() });
-    let mut generator = LocalGenerator::new(engine, Arc::new(Bytes), 10, "test".to_owned());
+    let mut generator = LocalGenerator::new(engine, Arc::new(Bytes::default()), 10, "test".to_owned());
     let requests = ["", " a b", " a b c d"].map(|written| {
         let mut request = request("look", false);
         let Query::Executor { progress, .. } = &mut request.query else { panic!("an executor is asked") };
@@ -132,6 +140,22 @@ fn the_completion_of_a_shortened_prompt_has_the_number_of_removed_parts() {
     assert_eq!(found, [("look", 0), ("look a b", 0), ("looka b", 2)]);
 }
 
+#[test]
+fn the_beginning_of_all_prompts_is_computed_once_before_them() {
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let engine = Box::new(Noting { calls: calls.clone() });
+    let encoder = Arc::new(Bytes { shared: "lo" });
+    let mut generator = LocalGenerator::new(engine, encoder, 100, "test".to_owned());
+    generator.generate(&[request("look", false), request("lost", false)]).unwrap();
+    generator.generate(&[request("loud", false)]).unwrap();
+    let calls = calls.lock().unwrap();
+    let texts: Vec<Vec<String>> = calls
+        .iter()
+        .map(|call| call.iter().map(|ids| ids.iter().map(|&id| id as u8 as char).collect()).collect())
+        .collect();
+    assert_eq!(texts, [vec!["lo"], vec!["look", "lost"], vec!["loud"]]);
+}
+
 fn text(result: &Result<Completion, GenerateError>) -> &str {
     &result.as_ref().unwrap().text
 }
@@ -140,7 +164,7 @@ fn text(result: &Result<Completion, GenerateError>) -> &str {
 fn greedy_replies_are_asked_for_once_and_a_prompt_that_does_not_fit_fails_alone() {
     let calls = Arc::new(Mutex::new(Vec::new()));
     let engine = Box::new(Noting { calls: calls.clone() });
-    let mut generator = LocalGenerator::new(engine, Arc::new(Bytes), 10, "test".to_owned());
+    let mut generator = LocalGenerator::new(engine, Arc::new(Bytes::default()), 10, "test".to_owned());
     let bytes = |text: &str| text.bytes().map(u32::from).collect::<Vec<u32>>();
 
     let requests = [

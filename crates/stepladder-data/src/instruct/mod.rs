@@ -45,6 +45,8 @@ impl Form {
 
 /// A reply of one word, with which a chat template is examined.
 const SAMPLE: &str = "ok";
+/// A text with another beginning.
+const OTHER: &str = "Yes";
 
 /// Worked examples by role: queries with native replies.
 pub type Examples = BTreeMap<Role, Vec<(Query, String)>>;
@@ -132,7 +134,7 @@ impl Instruct {
         let encoder = Self { examples, ..self };
         for role in encoder.examples.keys() {
             encoder
-                .written(&encoder.sample(*role), encoder.examples_of(*role))
+                .written(&encoder.sample(*role, SAMPLE), encoder.examples_of(*role))
                 .map_err(|reason| EncoderError::new(encoder.tokenizer.directory(), reason))?;
         }
         Ok(encoder)
@@ -140,7 +142,7 @@ impl Instruct {
 
     /// Returns the number of tokens that the examples add to each prompt of a role.
     pub fn example_tokens(&self, role: Role) -> usize {
-        let sample = self.sample(role);
+        let sample = self.sample(role, SAMPLE);
         let tokens = |examples: &[Shown]| self.rendered(&sample, examples).ids.len();
         tokens(self.examples_of(role)).saturating_sub(tokens(&[]))
     }
@@ -155,10 +157,10 @@ impl Instruct {
         self.examples.get(&role).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns a short prompt of a role.
-    fn sample(&self, role: Role) -> Prompt {
+    /// Returns a prompt of a role with this body.
+    fn sample(&self, role: Role, body: &str) -> Prompt {
         let instruction = prompt::instruction(role, self.codec.as_ref());
-        Prompt { instruction, body: SAMPLE.to_owned(), label: prompt::label(role) }
+        Prompt { instruction, body: body.to_owned(), label: prompt::label(role) }
     }
 
     fn messages(&self, prompt: &Prompt, examples: &[Shown]) -> Vec<Message> {
@@ -211,6 +213,15 @@ impl PromptEncoder for Instruct {
 
     fn render(&self, query: &Query) -> Rendered {
         self.rendered(&prompt::prompt(query, self.codec.as_ref()), self.examples_of(query.role()))
+    }
+
+    fn shared(&self, role: Role) -> Vec<u32> {
+        let [one, other] = [SAMPLE, OTHER].map(|body| self.sample(role, body));
+        let examples = self.examples_of(role);
+        let (mut ids, other) = (self.rendered(&one, examples).ids, self.rendered(&other, examples).ids);
+        let alike = ids.iter().zip(&other).take_while(|(a, b)| a == b).count();
+        ids.truncate(alike);
+        ids
     }
 
     fn reply(&self, _role: Role, native: &str, cut: bool) -> Vec<u32> {
