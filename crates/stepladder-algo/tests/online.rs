@@ -3,6 +3,8 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
+#[path = "online/dagger.rs"]
+mod dagger;
 #[path = "online/echo.rs"]
 mod echo;
 #[path = "online/failures.rs"]
@@ -16,7 +18,7 @@ use stepladder_algo::himac::{Himac, Selection};
 use stepladder_algo::online::rollouts::Sampled;
 use stepladder_algo::online::samples::{Sample, merge, of_role};
 use stepladder_algo::online::update::SurrogateWorkers;
-use stepladder_algo::online::{Method, train};
+use stepladder_algo::online::{Method, OnlineConfig, train};
 use stepladder_algo::ops::surrogate::{Aggregate, SurrogateRule};
 use stepladder_algo::ppo::{Ppo, PpoConfig, ValueWorkers, value};
 use stepladder_algo::runtime::checkpoint;
@@ -24,35 +26,68 @@ use stepladder_algo::runtime::counters::Counters;
 use stepladder_algo::runtime::trainer::Trainer;
 use stepladder_core::Role;
 use stepladder_env::TaskSet;
-use stepladder_model::checkpoint::Bases;
+use stepladder_model::checkpoint::{BaseId, Bases, load};
 use tch::{Device, Kind, Tensor};
 
-#[test]
-fn every_method_learns_to_say_what_is_shown() {
-    let fixture = Fixture::new();
-    let config = config(16.0);
+type Case = (&'static str, Box<dyn Method>, AgentSpec);
+
+/// Every method with its agent.
+fn methods() -> [Case; 5] {
     let critic = PpoConfig { lambda: 0.95, critic_learning_rate: 5e-3, ..PpoConfig::default() };
-    let cases: [(&str, Box<dyn Method>, AgentSpec); 7] = [
+    [
         ("grpo", Box::new(Grpo::Grpo), flat()),
         ("rloo", Box::new(Grpo::Rloo), flat()),
         ("gigpo", Box::new(Gigpo { config: GigpoConfig::default() }), flat()),
         ("ppo", Box::new(Ppo::new(critic)), flat()),
         ("himac", Box::new(BEST), himac()),
+    ]
+}
+
+/// HiMAC without its selection, and without its phases.
+fn variants() -> [Case; 2] {
+    [
         ("random", Box::new(Himac { selection: Selection::Random, ..BEST }), himac()),
         ("joint", Box::new(Himac { coevolution: false, ..BEST }), himac()),
-    ];
-    for (name, mut method, agent) in cases {
-        let mut trainer = fixture.warm();
-        let Curve(returns, gaps) = learn(&fixture, &mut trainer, &mut *method, agent, &config);
-        let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
-        let (first, last) = (mean(&returns[..3]), mean(&returns[13..]));
-        println!("{name}: return {first:.2} -> {last:.2} of 4");
-        assert!(first < 3.3, "{name} began with {first}");
-        assert!(last > first + 0.5 && last > 3.4, "{name}: {first} -> {last}");
-        // Log-probabilities recorded while sampling equal those of the training pass.
-        for (mean, most) in gaps {
-            assert!(mean <= 1e-4 && most <= 1e-3, "{name}: {mean} {most}");
-        }
+    ]
+}
+
+/// Trains with a method and checks that it learns.
+fn learns(fixture: &Fixture, mut trainer: Trainer, (name, mut method, agent): Case, config: &OnlineConfig) {
+    let Curve(returns, gaps) = learn(fixture, &mut trainer, &mut *method, agent, config);
+    let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+    let (first, last) = (mean(&returns[..3]), mean(&returns[returns.len() - 3..]));
+    println!("{name}: return {first:.2} -> {last:.2} of 4");
+    assert!(first < 3.3, "{name} began with {first}");
+    assert!(last > first + 0.5 && last > 3.4, "{name}: {first} -> {last}");
+    // Log-probabilities recorded while sampling equal those of the training pass.
+    for (mean, most) in gaps {
+        assert!(mean <= 1e-4 && most <= 1e-3, "{name}: {mean} {most}");
+    }
+}
+
+#[test]
+fn every_method_learns_to_say_what_is_shown() {
+    let fixture = Fixture::new();
+    for case in methods().into_iter().chain(variants()) {
+        learns(&fixture, fixture.warm(), case, &config(16.0));
+    }
+}
+
+#[test]
+fn every_method_learns_with_adapters_over_a_pretrained_model() {
+    let (fixture, bases) = (Fixture::new(), Bases::default());
+    let folder = tempfile::tempdir().unwrap();
+    for case in methods() {
+        // HiMAC trains each role in every other iteration.
+        let iterations = if case.0 == "himac" { 80.0 } else { 40.0 };
+        let config = OnlineConfig { learning_rate: 5e-3, ..config(iterations) };
+        learns(&fixture, fixture.warm_adapters(folder.path(), &bases), case, &config);
+    }
+    // The pretrained model itself was left alone.
+    let base = bases.get(&BaseId::read(folder.path()).unwrap(), Device::Cpu).unwrap();
+    let again = load(folder.path(), &base.frozen().keys().cloned().collect(), Device::Cpu).unwrap();
+    for (name, tensor) in base.frozen() {
+        assert!(again.get(name).unwrap().equal(tensor), "{name}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! The toy environment of the online tests, and a policy that is right half the time.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -27,8 +28,9 @@ use stepladder_data::batch::Reduction;
 use stepladder_data::rows::{row, texts};
 use stepladder_data::{Budgets, CompactWords, PromptEncoder, Sample as Demonstrated};
 use stepladder_env::{Env, EnvError, EnvSpec, TaskSet};
+use stepladder_model::checkpoint::{BaseId, Bases, WEIGHTS, save};
 use stepladder_model::engine::Memory;
-use stepladder_model::{Factors, LocalSource, ModelConfig, Shape, Weights};
+use stepladder_model::{Factors, LocalSource, Lora, ModelConfig, Shape, Weights};
 use tch::{Device, Kind};
 
 pub(crate) const SPEC: EnvSpec = EnvSpec {
@@ -197,13 +199,35 @@ impl Fixture {
         Self { encoder: Arc::new(bare.with_words(words.iter().map(String::as_str))) }
     }
 
+    fn shape(&self) -> ModelConfig {
+        let shape = Shape { width: 32, norm_eps: 1e-5, ..shape() };
+        ModelConfig::new(shape, self.encoder.vocab(), 0).unwrap()
+    }
+
     /// A policy with well-formed replies that is right half the time.
     pub(crate) fn warm(&self) -> Trainer {
-        let shape = Shape { width: 32, norm_eps: 1e-5, ..shape() };
-        let config = ModelConfig::new(shape, self.encoder.vocab(), 0).unwrap();
         let factors = Factors { names: vec![], of_word: vec![vec![]; self.encoder.vocab()] };
-        let weights = Weights::init(&config, 1, Device::Cpu).with_factors(factors).unwrap();
-        let identity = Identity { agent: "t".into(), style: "t".into(), data: "t".into(), base: None };
+        let weights = Weights::init(&self.shape(), 1, Device::Cpu).with_factors(factors).unwrap();
+        self.cloned(weights, None, 150)
+    }
+
+    /// The same as adapters over a pretrained model, a random one in `folder`.
+    pub(crate) fn warm_adapters(&self, folder: &Path, bases: &Bases) -> Trainer {
+        if !folder.join(WEIGHTS).exists() {
+            let weights = Weights::init(&self.shape(), 1, Device::Cpu);
+            // Vectors of the length of pretrained ones; adapters do not reach the output matrix.
+            let _ = weights.get("embed.own").unwrap().g_mul_scalar_(25.0);
+            save(folder, &weights, &*self.encoder).unwrap();
+        }
+        let id = BaseId::read(folder).unwrap();
+        let lora = Lora { rank: 8, alpha: 16.0, ..Lora::default() };
+        let weights = bases.get(&id, Device::Cpu).unwrap().with_lora(&lora, 1).unwrap();
+        self.cloned(weights, Some(id), 200)
+    }
+
+    /// Clones the demonstrations; the counters and the optimiser begin anew.
+    fn cloned(&self, weights: Weights, base: Option<BaseId>, steps: u64) -> Trainer {
+        let identity = Identity { agent: "t".into(), style: "t".into(), data: "t".into(), base };
         let mut trainer = Trainer::new(weights, ADAM, identity);
         let rows: Vec<_> = demonstrations().iter().map(|sample| row(sample, &*self.encoder)).collect();
         let config = BcConfig {
@@ -216,7 +240,7 @@ impl Fixture {
             batch_tokens: 4096,
             batch_rows: 1,
             planner_every: 1,
-            budget: Budget::Steps(150),
+            budget: Budget::Steps(steps),
             ..BcConfig::default()
         };
         let workers = Workers::cloning(1, &trainer.weights, Kind::Float);
