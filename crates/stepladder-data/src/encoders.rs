@@ -8,7 +8,7 @@ use stepladder_core::Codec;
 use crate::encoder::{Budgets, EncoderError, PromptEncoder};
 use crate::instruct::{Form, Instruct};
 use crate::pretrained::PretrainedTokenizer;
-use crate::words::{CompactWords, TOKENIZER};
+use crate::words::CompactWords;
 
 /// Opens the encoder of a checkpoint directory, for prompts of the environment of `codec` and a model with `vocab` ids. `style`
 /// is the [`PromptEncoder::id`] of the encoder that the model was trained with.
@@ -39,15 +39,7 @@ pub fn instruct(
     budgets: Budgets,
     form: Form,
 ) -> Result<Instruct, EncoderError> {
-    let tokenizer = PretrainedTokenizer::load(directory)?;
-    if tokenizer.vocab() > vocab {
-        let reason = format!(
-            "it has {} tokens, the model beside it has {vocab}: it is the tokenizer of another model",
-            tokenizer.vocab()
-        );
-        return Err(EncoderError::new(&directory.join(TOKENIZER), reason));
-    }
-    Instruct::new(tokenizer, codec, budgets, form)
+    Instruct::new(PretrainedTokenizer::load_for(directory, vocab)?, codec, budgets, form)
 }
 
 #[cfg(test)]

@@ -195,6 +195,11 @@ impl ModelConfig {
         Ok(self)
     }
 
+    /// Returns the bytes of all parameters in f32, in which they are kept on the CPU.
+    pub fn bytes_in_f32(&self) -> u64 {
+        u64::try_from(self.parameter_count()).unwrap_or_default().saturating_mul(4)
+    }
+
     /// Adds adapters.
     ///
     /// # Errors

@@ -7,7 +7,7 @@
 //! * [`engine`]: choice between `stepladder-cpu` and libtorch; [`source`]: generators for changing weights
 //! * [`lora`]: low-rank adapters
 //! * [`checkpoint`]: Hugging Face directories (docs/design.md D6)
-//! * [`footprint`]: memory that a model needs
+//! * [`footprint`]: memory that a model needs; [`probe`]: one forward pass
 //! * [`gguf`]: GGUF files as Hugging Face directories
 //! * [`device`]: CPU or CUDA; [`failure`]: panics and libtorch errors as messages
 
@@ -33,6 +33,7 @@ mod mkl;
 mod parameters;
 pub mod params;
 mod plain;
+pub mod probe;
 pub mod source;
 mod tiles;
 pub mod version;

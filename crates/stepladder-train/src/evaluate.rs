@@ -7,9 +7,8 @@ use std::sync::atomic::AtomicBool;
 use serde_json::{Value, json};
 use stepladder_algo::runtime::clock::Stopwatch;
 use stepladder_core::trace::Episode;
-use stepladder_data::{Budgets, PromptEncoder};
+use stepladder_data::Budgets;
 use stepladder_env::{Draw, Subset};
-use stepladder_model::checkpoint::read_config;
 use stepladder_model::{Device, GeneratorSource, device};
 use stepladder_rollout::Job;
 use stepladder_rollout::scheduler::Options;
@@ -20,7 +19,7 @@ use crate::directory::commit;
 use crate::envs::{self, Pairs, Registered};
 use crate::error::{Error, Result};
 use crate::play::{Policy, play};
-use crate::pretrained::{self, Pretrained, Prompting};
+use crate::pretrained::{self, Examined, Pretrained, Prompting};
 use crate::report::Reporter;
 use crate::table::{self, Line};
 use crate::worked::worked;
@@ -145,6 +144,11 @@ impl Player {
         memory::enough_to_begin()?;
         let opened = device::open(source.device)?;
         device::one_thread_each();
+        // Only a pretrained model has a style to be named.
+        if source.prompting.style.is_some() && !source.path.is_dir() {
+            let path = pretrained::locate(&source.path.to_string_lossy(), source.data_root)?;
+            return Self::pretrained(&Source { path: &path, ..*source }, opened, reporter);
+        }
         if pretrained::is_model(source.path) {
             return Self::pretrained(source, opened, reporter);
         }
@@ -173,14 +177,17 @@ impl Player {
         let (id, split) = (choose("env", source.env)?, choose("split", source.split)?);
         let env = envs::open_with(None, &id, source.data_root, source.options)?;
         env.family.known_split(&split)?;
-        let config = read_config(source.path)?;
-        let encoder = pretrained.encoder(&env, config.vocab as usize, Budgets::default())?;
-        let tokens = encoder.vocab();
+        let (context, budgets) = (pretrained.config.shape.max_positions, Budgets::default());
+        Examined::check_budgets(source.path, context, budgets)?;
+        if device == Device::Cpu {
+            memory::enough_to_load(source.path, pretrained.config.bytes_in_f32())?;
+        }
+        let encoder = pretrained.encoder(&env, budgets)?;
         if source.prompting.examples > 0 {
-            let limits = (source.prompting.examples, config.shape.max_positions as usize);
+            let limits = (source.prompting.examples, context as usize);
             pretrained.examples = worked(&env, &split, pretrained.agent, encoder, limits, reporter)?;
         }
-        let policy = Policy::of_pretrained(pretrained, tokens, device)?;
+        let policy = Policy::of_pretrained(pretrained, device)?;
         Ok(Self { policy, env, split, generators: generators::pretrained(device, workers(0)) })
     }
 

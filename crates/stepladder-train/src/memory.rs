@@ -40,6 +40,22 @@ pub fn enough_to_begin() -> Result<()> {
     }
 }
 
+/// Checks that memory suffices to load a pretrained model, whose weights have `bytes` in the dtype in which they are kept.
+///
+/// # Errors
+/// If it does not; the message gives the least memory needed and the free memory.
+pub fn enough_to_load(directory: &Path, bytes: u64) -> Result<()> {
+    match free_bytes() {
+        Some(free) if free < bytes => bail!(
+            "not enough memory: the weights of {} need {} MiB, and {} MiB are free for this process; choose a smaller model, raise the limit (ulimit -v) or stop other programs",
+            directory.display(),
+            bytes.div_ceil(MIB),
+            free / MIB
+        ),
+        _ => Ok(()),
+    }
+}
+
 /// Checks that memory suffices to train a model of this shape.
 ///
 /// # Errors

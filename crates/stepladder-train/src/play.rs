@@ -40,7 +40,7 @@ enum Prompts {
     /// The style that its checkpoints record.
     Recorded(String),
     /// That of a pretrained model, chosen by the caller.
-    Chosen(Pretrained),
+    Chosen(Box<Pretrained>),
 }
 
 /// A policy with its origin.
@@ -105,9 +105,9 @@ impl Policy {
         Ok(policy)
     }
 
-    /// Opens a pretrained model; `tokens` is the size of its tokenizer's vocabulary.
-    pub(crate) fn of_pretrained(pretrained: Pretrained, tokens: usize, device: Device) -> Result<Self> {
-        let weights = pretrained.weights(tokens, device)?;
+    /// Opens a pretrained model.
+    pub(crate) fn of_pretrained(pretrained: Pretrained, device: Device) -> Result<Self> {
+        let weights = pretrained.weights(device)?;
         let (agent, directory) = (pretrained.agent, pretrained.directory.clone());
         Ok(Self {
             agent,
@@ -115,7 +115,7 @@ impl Policy {
             checkpoint: directory.clone(),
             run: None,
             models: vec![RoleModel { role: None, weights, directory }],
-            prompts: Prompts::Chosen(pretrained),
+            prompts: Prompts::Chosen(Box::new(pretrained)),
             budgets: Budgets::default(),
         })
     }
@@ -199,7 +199,7 @@ impl Policy {
             let style = match &self.prompts {
                 Prompts::Recorded(style) => style,
                 Prompts::Chosen(pretrained) => {
-                    let encoder = pretrained.encoder(env, vocab, self.budgets)?;
+                    let encoder = pretrained.encoder(env, self.budgets)?;
                     let name = pretrained.fingerprint(&model.weights)?;
                     return Ok(source.open(&model.weights, Arc::new(encoder), name)?);
                 }

@@ -1,16 +1,19 @@
 //! Pretrained models that play without a run: a Hugging Face directory, an optional adapter, prompts in natural language with
 //! or without examples of the expert.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use stepladder_agent::{AgentKind, AgentSpec};
+use stepladder_core::codec::Plain;
 use stepladder_data::instruct::{Examples, Form};
 use stepladder_data::{Budgets, Instruct, PretrainedTokenizer, encoders};
+use stepladder_hub::HubError;
 use stepladder_model::checkpoint::{self, CONFIG};
-use stepladder_model::{Device, Kind, Weights, fingerprint};
+use stepladder_model::{Device, Kind, ModelConfig, Weights, fingerprint};
 
 use crate::envs::Registered;
 use crate::error::{Error, Result};
@@ -50,6 +53,70 @@ impl Prompting<'_> {
     }
 }
 
+/// Files of a pretrained model that fit each other. No tensor was read.
+#[derive(Clone)]
+pub struct Examined {
+    /// Configuration, limited to the ids of the tokenizer.
+    pub config: ModelConfig,
+    /// Bytes of the tensors by dtype.
+    pub sizes: BTreeMap<String, u64>,
+    /// Tokenizer.
+    pub tokenizer: PretrainedTokenizer,
+    /// Form of the prompts.
+    pub form: Form,
+}
+
+impl Examined {
+    /// Checks configuration, headers of the tensor files, tokenizer and chat template of a directory. Without a form, prompts are
+    /// dialogues if the model has a chat template.
+    ///
+    /// # Errors
+    /// If a file is missing, incomplete or invalid, if one does not fit the others, or if the template refuses a dialogue.
+    pub fn read(directory: &Path, form: Option<Form>) -> Result<Self> {
+        let config = checkpoint::read_config(directory)?;
+        let sizes = checkpoint::sizes(directory)?;
+        let rows = usize::try_from(config.vocab).unwrap_or_default();
+        let tokenizer = PretrainedTokenizer::load_for(directory, rows)?;
+        let form = form.unwrap_or(match tokenizer.template() {
+            Some(_) => Form::Chat,
+            None => Form::Plain,
+        });
+        Instruct::new(tokenizer.clone(), Arc::new(Plain), Budgets::default(), form)?;
+        Ok(Self { config: config.with_tokens(tokenizer.vocab())?, sizes, tokenizer, form })
+    }
+
+    /// Checks that replies leave tokens for prompts in a context window.
+    pub(crate) fn check_budgets(directory: &Path, context: i64, budgets: Budgets) -> Result<()> {
+        let longest = budgets.short.max(budgets.long);
+        if i64::from(longest) < context {
+            return Ok(());
+        }
+        Err(Error::usage(format!(
+            "replies may have {longest} tokens, but the context window of {} is {context} tokens, prompt and reply together: take a model with a longer context, or smaller budgets (generation.short, generation.long)",
+            directory.display()
+        )))
+    }
+}
+
+/// Returns the directory of a pretrained model: the one at this path, the one with this name in the data root, or that of a hub
+/// name.
+///
+/// # Errors
+/// If there is none, or if it cannot be fetched from the hub.
+pub(crate) fn locate(name: &str, data_root: Option<&Path>) -> Result<PathBuf> {
+    let stored = data_root.map(|root| root.join("models").join(name));
+    if let Some(stored) = stored.filter(|stored| !Path::new(name).exists() && stored.is_dir()) {
+        return Ok(stored);
+    }
+    match stepladder_hub::resolve(name) {
+        Ok(directory) => Ok(std::path::absolute(directory)?),
+        Err(HubError::Neither(_)) => Err(Error::usage(format!(
+            "there is no directory {name:?}, and no model of this name in the data root; `stepladder model list` lists those that are there, `stepladder model get NAME` fetches one"
+        ))),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// How a pretrained model plays.
 #[derive(Debug, Clone)]
 pub struct Pretrained {
@@ -61,6 +128,8 @@ pub struct Pretrained {
     pub agent: AgentSpec,
     /// Form of its prompts.
     pub form: Form,
+    /// Configuration of the model, without the adapter.
+    pub config: ModelConfig,
     /// Examples in its prompts.
     pub examples: Examples,
 }
@@ -99,26 +168,28 @@ impl Pretrained {
             }
         }
         let agent = read_agent(directory, agent)?;
-        let form = match prompting.form {
-            Some(form) => form,
-            None if PretrainedTokenizer::load(directory)?.template().is_some() => Form::Chat,
-            None => Form::Plain,
-        };
+        let examined = Examined::read(directory, prompting.form)?;
+        if let Some(adapter) = prompting.adapter {
+            checkpoint::check_adapter(adapter, &examined.config)?;
+        }
         Ok(Self {
             directory: directory.to_owned(),
             adapter: prompting.adapter.map(Path::to_owned),
             agent,
-            form,
+            form: examined.form,
+            config: examined.config,
             examples: Examples::new(),
         })
     }
 
-    /// Reads the weights, all frozen, and the adapter; `tokens` is the size of the tokenizer's vocabulary.
-    pub(crate) fn weights(&self, tokens: usize, device: Device) -> Result<Weights> {
-        let config = checkpoint::read_config(&self.directory)?;
+    /// Reads the weights, all frozen, and the adapter.
+    pub(crate) fn weights(&self, device: Device) -> Result<Weights> {
         let frozen: BTreeSet<String> =
-            config.parameters().into_iter().map(|parameter| parameter.name).collect();
-        let mut weights = checkpoint::load(&self.directory, &frozen, device)?.with_tokens(tokens)?;
+            self.config.parameters().into_iter().map(|parameter| parameter.name).collect();
+        let mut weights = checkpoint::load(&self.directory, &frozen, device)?;
+        if let Some(tokens) = self.config.tokens {
+            weights = weights.with_tokens(tokens as usize)?;
+        }
         if device == Device::Cpu {
             // Its products are in f32; converted once, all workers have one copy.
             weights = weights.cast_frozen(Kind::Float);
@@ -142,8 +213,9 @@ impl Pretrained {
         value["adapter"] = json!(self.adapter.as_ref().map(|adapter| adapter.display().to_string()));
     }
 
-    /// Opens the encoder for prompts of an environment to a model with `vocab` rows.
-    pub(crate) fn encoder(&self, env: &Registered, vocab: usize, budgets: Budgets) -> Result<Instruct> {
+    /// Opens the encoder for prompts of an environment.
+    pub(crate) fn encoder(&self, env: &Registered, budgets: Budgets) -> Result<Instruct> {
+        let vocab = self.config.vocab as usize;
         let encoder = encoders::instruct(&self.directory, env.codec.clone(), vocab, budgets, self.form)?;
         Ok(encoder.with_examples(self.examples.clone())?)
     }

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use stepladder_core::Codec;
-use stepladder_data::instruct::Form;
-use stepladder_data::{PretrainedTokenizer, PromptEncoder, encoders};
+use stepladder_data::{Instruct, PromptEncoder};
 use stepladder_model::checkpoint::{self, BaseId, Bases};
 use stepladder_model::{Device, ModelConfig, ModelError, Weights};
 
-use crate::config::{Config, ModelSection, Tuning};
+use crate::config::{Config, Tuning};
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::pretrained::{self, Examined};
 
 /// Initialiser of policies from a pretrained model.
 pub(crate) struct Pretrained {
@@ -28,10 +28,9 @@ impl Pretrained {
     /// # Errors
     /// If a file is missing or invalid, or if the configured context is longer than that of the model.
     pub(crate) fn open(directory: &Path, config: &Config, codec: Arc<dyn Codec>) -> Result<Self> {
-        let tokenizer = PretrainedTokenizer::load(directory)?;
-        let form = form(&config.model, tokenizer.template().is_some());
-        let model = configured(directory, &config.model, &tokenizer)?;
-        let encoder = encoders::instruct(directory, codec, model.vocab as usize, config.generation, form)?;
+        let Examined { config: model, tokenizer, form, .. } = Examined::read(directory, config.model.form)?;
+        let model = configured(directory, model, config)?;
+        let encoder = Instruct::new(tokenizer, codec, config.generation, form)?;
         Ok(Self { id: BaseId::read(directory)?, encoder: Arc::new(encoder), model })
     }
 
@@ -67,35 +66,18 @@ impl Pretrained {
     }
 }
 
-/// Returns the directory of a pretrained model: the one at this path, or the one with this name in the data root.
+/// Returns the directory of the pretrained model `model.from`.
 ///
 /// # Errors
-/// If there is neither.
+/// As [`pretrained::locate`].
 pub(crate) fn locate(from: &str, data_root: Option<&Path>) -> Result<PathBuf> {
-    let path = Path::new(from);
-    if path.is_dir() {
-        return Ok(std::path::absolute(path)?);
-    }
-    let stored = data_root.map(|root| root.join("models").join(from));
-    if let Some(stored) = stored.filter(|stored| stored.is_dir()) {
-        return Ok(stored);
-    }
-    Err(Error::usage(format!(
-        "model.from is {from:?}: there is no such directory, and no model of this name in the data root; `stepladder model list` lists those that are there, `stepladder model get NAME` fetches one"
-    )))
+    pretrained::locate(from, data_root)
+        .map_err(|error| Error::from(anyhow::Error::from(error).context("model.from")))
 }
 
-fn form(section: &ModelSection, template: bool) -> Form {
-    section.form.unwrap_or(if template { Form::Chat } else { Form::Plain })
-}
-
-/// Reads the configuration of the model and applies the limits and adapters of `section`.
-fn configured(
-    directory: &Path,
-    section: &ModelSection,
-    tokenizer: &PretrainedTokenizer,
-) -> Result<ModelConfig> {
-    let model = checkpoint::read_config(directory)?.with_tokens(tokenizer.vocab())?;
+/// Applies the limits and adapters of `config` to the configuration of a model.
+fn configured(directory: &Path, model: ModelConfig, config: &Config) -> Result<ModelConfig> {
+    let section = &config.model;
     let own = model.shape.max_positions;
     let context = section.context.map_or(own, i64::from);
     if context > own {
@@ -104,6 +86,7 @@ fn configured(
             directory.display()
         )));
     }
+    Examined::check_budgets(directory, context, config.generation)?;
     let model = model.with_context(context)?;
     Ok(match section.tuning {
         Tuning::Lora => model.with_lora(&section.lora)?,
@@ -116,9 +99,8 @@ fn configured(
 /// # Errors
 /// If a file is missing or invalid, a value of `[model]` does not fit the model, or memory does not suffice.
 pub(crate) fn check(directory: &Path, config: &Config, device: Device) -> Result<()> {
-    let tokenizer = PretrainedTokenizer::load(directory)?;
-    let model = configured(directory, &config.model, &tokenizer)?;
-    checkpoint::sizes(directory)?;
+    let examined = Examined::read(directory, config.model.form)?;
+    let model = configured(directory, examined.config, config)?;
     if device == Device::Cpu {
         memory::enough_to_tune(directory, &model, config.model.tuning)?;
     }

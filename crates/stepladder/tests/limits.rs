@@ -4,7 +4,9 @@
 
 mod common;
 
-use common::{Outcome, command, files, finish, folder, ok, refused, run};
+#[cfg(target_os = "linux")]
+use common::within;
+use common::{files, folder, ok, refused, run};
 
 #[test]
 fn horizon_checks_its_goals_and_its_output_before_it_plays() {
@@ -56,19 +58,6 @@ fn counts_have_bounds() {
     let many = "18446744073709551615";
     let outcome = run(folder, &["evaluate", "run", "--episodes", "2", "--slots", many]);
     assert_eq!(outcome.code, Some(0), "{outcome:#?}");
-}
-
-/// Prepares a command with a limit on its address space in KiB.
-#[cfg(target_os = "linux")]
-fn within(kib: u64, folder: &std::path::Path, arguments: &[&str]) -> Outcome {
-    let program = command(folder, arguments);
-    let mut shell = std::process::Command::new("sh");
-    shell.args(["-c", &format!("ulimit -v {kib}; exec \"$0\" \"$@\"")]);
-    shell.arg(program.get_program()).args(program.get_args()).current_dir(folder);
-    shell
-        .envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))))
-        .env_remove("STEPLADDER_DATA");
-    finish(shell)
 }
 
 #[test]

@@ -175,7 +175,7 @@ fn a_model_is_shown_and_checked() {
         assert!(said.contains(line), "{line}{said}");
     }
     let checked = ok(folder, &["model", "check", model.to_str().unwrap()]);
-    assert_eq!(checked, said + "weights and tokenizer load: the model can be used\n");
+    assert_eq!(checked, said + "weights and tokenizer load, and logits are finite: the model can be used\n");
 
     let broken = folder.join("broken");
     fs_err::create_dir(&broken).unwrap();

@@ -141,7 +141,7 @@ fn settings_that_do_not_fit_the_model_are_refused_before_a_run_is_created() {
     );
     refuse(
         "model.from=\"nowhere\"",
-        "model.from is \"nowhere\": there is no such directory, and no model of this name in the data root; `stepladder model list` lists those that are there, `stepladder model get NAME` fetches one",
+        "model.from: there is no directory \"nowhere\", and no model of this name in the data root; `stepladder model list` lists those that are there, `stepladder model get NAME` fetches one",
     );
     refuse(
         "model.scratch.width=64",

@@ -156,6 +156,22 @@ impl PretrainedTokenizer {
         Ok(loaded)
     }
 
+    /// Loads the tokenizer beside a model with `rows` embeddings.
+    ///
+    /// # Errors
+    /// As [`PretrainedTokenizer::load`], and for a tokenizer with more tokens than embeddings.
+    pub fn load_for(directory: &Path, rows: usize) -> Result<Self, EncoderError> {
+        let loaded = Self::load(directory)?;
+        if loaded.vocab() > rows {
+            let reason = format!(
+                "it has {} tokens, the model beside it has {rows}: it is the tokenizer of another model",
+                loaded.vocab()
+            );
+            return Err(EncoderError::new(&directory.join(TOKENIZER), reason));
+        }
+        Ok(loaded)
+    }
+
     /// Returns the ids that precede a text: those of the configuration's switch, else those of the post-processor.
     fn beginning(&self, bos: Option<u32>) -> tokenizers::Result<Vec<u32>> {
         let explicit =

@@ -1,15 +1,17 @@
 //! Adapters as PEFT directories: `adapter_config.json` and `adapter_model.safetensors`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
 use stepladder_core::section::Section;
 use tch::Kind;
 
-use super::files::TensorFiles;
+use super::files::{TensorFiles, fail};
 use super::names::reorder;
-use super::tensors::{check_finite, write_tensors};
+use super::tensors::{check_dtype, check_finite, write_tensors};
 use crate::ModelError;
+use crate::config::ModelConfig;
 use crate::lora::{Lora, MODULES, Module, a_of, b_of};
 use crate::params::{Layout, Params};
 use crate::weights::Weights;
@@ -32,10 +34,6 @@ const WITHOUT_EFFECT: [&str; 10] = [
     "revision",
     "task_type",
 ];
-
-fn fail(path: &Path, reason: impl ToString) -> ModelError {
-    ModelError::Checkpoint { path: path.display().to_string(), reason: reason.to_string() }
-}
 
 /// Name of a matrix in PEFT.
 fn name_of(layer: i64, module: &Module, matrix: &str) -> String {
@@ -123,55 +121,103 @@ fn read_config(object: &Map<String, Value>) -> Result<Lora, String> {
     if found.is_empty() { Ok(lora) } else { Err(found.join("; ")) }
 }
 
+/// Opens adapters over a model with this configuration: their own configuration, and files that fit it. Reads headers only.
+fn open(directory: &Path, base: &ModelConfig) -> Result<(ModelConfig, TensorFiles), ModelError> {
+    let path = directory.join(ADAPTER_CONFIG);
+    let text = fs_err::read_to_string(&path).map_err(|error| fail(&path, error))?;
+    let value: Value = serde_json::from_str(&text).map_err(|error| fail(&path, error))?;
+    let object = value.as_object().ok_or_else(|| fail(&path, "it must be a JSON object"))?;
+    let lora = read_config(object).map_err(|reason| fail(&path, reason))?;
+    let config = base.clone().with_lora(&lora)?;
+    let path = directory.join(ADAPTER_WEIGHTS);
+    let files = TensorFiles::open_file(path.clone())?;
+    let shapes: BTreeMap<String, Vec<i64>> =
+        config.parameters().into_iter().map(|parameter| (parameter.name, parameter.shape)).collect();
+    let mut seen = BTreeSet::new();
+    for Matrix { theirs, ours, .. } in matrices(&config) {
+        let wanted = shapes.get(&ours).ok_or_else(|| fail(&path, format!("no parameter `{ours}`")))?;
+        let (dtype, shape) = files.info(&theirs).ok_or_else(|| {
+            let advice = "the adapters are of another model, or of other target_modules";
+            fail(&path, format!("no tensor `{theirs}`: {advice}"))
+        })?;
+        check_dtype(&theirs, dtype).map_err(|reason| fail(&path, reason))?;
+        if !shape.iter().map(|size| *size as i64).eq(wanted.iter().copied()) {
+            let reason = format!(
+                "`{theirs}` has shape {shape:?}, but this model and rank {} need {wanted:?}: the adapters are of another model or rank",
+                lora.rank
+            );
+            return Err(fail(&path, reason));
+        }
+        seen.insert(theirs);
+    }
+    let surplus = files.left().find(|name| !seen.contains(*name)).map(|name| {
+        fail(&path, format!("`{name}` belongs to none of the target_modules; it would be ignored"))
+    });
+    surplus.map_or(Ok((config, files)), Err)
+}
+
+/// Checks that adapters fit a model with this configuration. Reads headers, and no tensor.
+///
+/// # Errors
+/// As [`load_adapter`].
+pub fn check_adapter(directory: &Path, base: &ModelConfig) -> Result<(), ModelError> {
+    open(directory, base).map(drop)
+}
+
+/// A matrix of the adapters.
+struct Matrix {
+    /// Name in PEFT.
+    theirs: String,
+    /// Name of the parameter.
+    ours: String,
+    /// Whether pairs of its rows are rotated.
+    rotated: bool,
+}
+
+/// Lists the matrices of the adapters of a model, in the order of layers.
+fn matrices(config: &ModelConfig) -> impl Iterator<Item = Matrix> {
+    let adapted: Vec<&Module> = MODULES
+        .iter()
+        .filter(|module| config.lora.as_ref().is_some_and(|lora| lora.adapts(module.name)))
+        .collect();
+    (0..config.shape.layers).flat_map(move |layer| {
+        let pair = |module: &&'static Module| {
+            let a = Matrix {
+                theirs: name_of(layer, module, "lora_A"),
+                ours: a_of(layer, module.name),
+                rotated: false,
+            };
+            let b = Matrix {
+                theirs: name_of(layer, module, "lora_B"),
+                ours: b_of(layer, module.name),
+                rotated: module.rotated,
+            };
+            [a, b]
+        };
+        adapted.iter().flat_map(pair).collect::<Vec<_>>()
+    })
+}
+
 /// Reads adapters over a model. The model is frozen and shared, not copied: several adapters may be over one model.
 ///
 /// # Errors
 /// [`ModelError::Checkpoint`] with the file and the reason: a file is missing or broken, a field is not supported, or the
 /// adapters are of another model.
 pub fn load_adapter(directory: &Path, base: &Weights) -> Result<Weights, ModelError> {
-    let path = directory.join(ADAPTER_CONFIG);
-    let text = fs_err::read_to_string(&path).map_err(|error| fail(&path, error))?;
-    let value: Value = serde_json::from_str(&text).map_err(|error| fail(&path, error))?;
-    let object = value.as_object().ok_or_else(|| fail(&path, "it must be a JSON object"))?;
-    let lora = read_config(object).map_err(|reason| fail(&path, reason))?;
-    let config = base.config().clone().with_lora(&lora)?;
-    let path = directory.join(ADAPTER_WEIGHTS);
-    let mut files = TensorFiles::open_file(path.clone())?;
+    let (config, mut files) = open(directory, base.config())?;
     let adapters = config.parameters().into_iter().filter(|each| base.get(&each.name).is_none());
     let trained = Params::zeros(Layout::of(&config, adapters), base.device());
-    let mut fill = |name: String, place: String, rotated: bool| -> Result<(), String> {
-        let mut slot = trained.get(&place).ok_or_else(|| format!("no parameter `{place}`"))?;
-        let found = files.take(&name)?.ok_or_else(|| {
-            format!("no tensor `{name}`: the adapters are of another model, or of other target_modules")
-        })?;
-        if found.size() != slot.size() {
-            return Err(format!(
-                "`{name}` has shape {:?}, but this model and rank {} need {:?}: the adapters are of another model or rank",
-                found.size(),
-                lora.rank,
-                slot.size()
-            ));
-        }
-        check_finite(&name, &found)?;
-        let found = if rotated { reorder(&found, config.head_dim(), false) } else { found };
-        tch::no_grad(|| {
-            slot.f_copy_(&found.to_kind(Kind::Float)).map(drop).map_err(|error| error.to_string())
-        })
-    };
-    for layer in 0..config.shape.layers {
-        for module in MODULES.iter().filter(|module| lora.adapts(module.name)) {
-            fill(name_of(layer, module, "lora_A"), a_of(layer, module.name), false)
-                .and_then(|()| {
-                    fill(name_of(layer, module, "lora_B"), b_of(layer, module.name), module.rotated)
-                })
-                .map_err(|reason| fail(&path, reason))?;
-        }
-    }
-    if let Some(name) = files.left().next() {
-        return Err(fail(
-            &path,
-            format!("`{name}` belongs to none of the target_modules; it would be ignored"),
-        ));
+    for Matrix { theirs, ours, rotated } in matrices(&config) {
+        let mut fill = || -> Result<(), String> {
+            let mut slot = trained.get(&ours).ok_or_else(|| format!("no parameter `{ours}`"))?;
+            let found = files.take(&theirs)?.ok_or_else(|| format!("no tensor `{theirs}`"))?;
+            check_finite(&theirs, &found)?;
+            let found = if rotated { reorder(&found, config.head_dim(), false) } else { found };
+            tch::no_grad(|| {
+                slot.f_copy_(&found.to_kind(Kind::Float)).map(drop).map_err(|error| error.to_string())
+            })
+        };
+        fill().map_err(|reason| fail(&directory.join(ADAPTER_WEIGHTS), reason))?;
     }
     base.with_adapters(trained)
 }

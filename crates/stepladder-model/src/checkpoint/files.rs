@@ -30,7 +30,8 @@ struct Shard {
     start: usize,
 }
 
-fn fail(path: &Path, reason: impl ToString) -> ModelError {
+/// Creates an error about a file.
+pub(super) fn fail(path: &Path, reason: impl ToString) -> ModelError {
     ModelError::Checkpoint { path: path.display().to_string(), reason: reason.to_string() }
 }
 
@@ -158,6 +159,17 @@ impl TensorFiles {
             hash.add(shard.map.get(shard.start + from..shard.start + to).unwrap_or_default());
         }
         hash.finish()
+    }
+
+    /// Returns the path of the file with this tensor, for messages; of the first file, if it is in none.
+    pub(super) fn path_of(&self, name: &str) -> &Path {
+        self.of_tensor.get(name).map_or(self.path(), |shard| &self.shards[*shard].path)
+    }
+
+    /// Returns dtype and shape of a tensor that was not taken yet.
+    pub(super) fn info(&self, name: &str) -> Option<(Dtype, &[usize])> {
+        let info = self.shards[*self.of_tensor.get(name)?].metadata.info(name)?;
+        Some((info.dtype, &info.shape))
     }
 
     /// Whether a tensor of this name was not taken yet.

@@ -2,7 +2,7 @@
 //!
 //! * `config`: the JSON files; `names`: names and row order of transformers
 //! * `adapter`: adapters as PEFT directories; `base`: the pretrained models below them
-//! * `files`: safetensors files of a model, one or several; `tensors`: values of tensors
+//! * `files`: safetensors files of a model, one or several; `fit`: whether they fit the configuration; `tensors`: values of tensors
 //!
 //! [`WEIGHTS`] holds the only copy of the weights. It stores factored embeddings as their sum. The parts cannot be recovered
 //! from the sum bit by bit, so the trainer's state stores them.
@@ -11,6 +11,7 @@ mod adapter;
 mod base;
 mod config;
 mod files;
+mod fit;
 mod names;
 mod tensors;
 
@@ -26,7 +27,7 @@ use crate::config::ModelConfig;
 use crate::families;
 use crate::weights::Weights;
 
-pub use adapter::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, load_adapter, save_adapter};
+pub use adapter::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, check_adapter, load_adapter, save_adapter};
 pub use base::{BaseId, Bases};
 pub use config::CONFIG;
 use files::TensorFiles;
@@ -93,12 +94,23 @@ pub fn read_config(directory: &Path) -> Result<ModelConfig, ModelError> {
     families::read(&value).map_err(fail)
 }
 
-/// Returns the bytes of the tensors of a checkpoint directory by dtype. Reads no tensor.
+/// Checks that a checkpoint directory holds the tensors of its configuration, and returns their bytes by dtype. Reads headers,
+/// and no tensor.
 ///
 /// # Errors
-/// [`ModelError::Checkpoint`] for a missing or incomplete file.
+/// [`ModelError::Checkpoint`] for a missing or incomplete file, and for a missing, surplus or misshapen tensor or one of an
+/// unsupported dtype.
 pub fn sizes(directory: &Path) -> Result<BTreeMap<String, u64>, ModelError> {
-    Ok(TensorFiles::open(directory)?.sizes())
+    let (_, files) = open(directory)?;
+    Ok(files.sizes())
+}
+
+/// Opens configuration and tensors, which must fit each other.
+fn open(directory: &Path) -> Result<(ModelConfig, TensorFiles), ModelError> {
+    let config = read_config(directory)?;
+    let files = TensorFiles::open(directory)?;
+    fit::check(&config, &files)?;
+    Ok((config, files))
 }
 
 fn load_with(
@@ -107,11 +119,10 @@ fn load_with(
     frozen: &BTreeSet<String>,
     device: Device,
 ) -> Result<Weights, ModelError> {
-    let mut config = read_config(directory)?;
+    let (mut config, files) = open(directory)?;
     if let Some(parts) = embeddings {
         config = ModelConfig { factors: parts.factors.len() as i64, ..config };
     }
-    let files = TensorFiles::open(directory)?;
     let path = files.path().display().to_string();
     names::import(&config, files, embeddings, frozen, device)
         .map_err(|reason| ModelError::Checkpoint { path, reason })

@@ -191,15 +191,6 @@ impl Source {
         }
         Ok(tensor.to_device(self.device))
     }
-
-    fn check_nothing_left(&self, class: &str) -> Result<(), String> {
-        // Early Llama checkpoints store the rotary frequencies, which the configuration determines.
-        let mut names = self.files.left().filter(|name| !name.ends_with(".rotary_emb.inv_freq"));
-        let Some(first) = names.next() else { return Ok(()) };
-        let more = names.count();
-        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-        Err(format!("a {class} of this {CONFIG} has no `{first}`{more}; it would be ignored: remove it"))
-    }
 }
 
 fn check_shape(name: &str, found: &[i64], expected: &[i64]) -> Result<(), String> {
@@ -277,7 +268,6 @@ pub(super) fn import(
     } else if source.files.contains(HEAD) && !source.take(HEAD, &[config.vocab, d])?.equal(&table) {
         return Err(format!("`{HEAD}` differs from `{TABLE}`, but {CONFIG} sets tie_word_embeddings"));
     }
-    source.check_nothing_left(config.architecture.family.class())?;
     let mut found: BTreeMap<String, Tensor> = found.into_iter().collect();
     if let Some(name) = frozen.iter().find(|name| !found.contains_key(*name)) {
         return Err(format!("the model has no parameter `{name}` that could be frozen"));

@@ -93,11 +93,19 @@ pub fn read_tensors(path: &Path) -> Result<HashMap<String, Tensor>, ModelError> 
     Ok(tensors)
 }
 
+/// Returns libtorch's equivalent of the dtype of a file.
+///
+/// # Errors
+/// A sentence that names the tensor, if the dtype is not supported.
+pub(super) fn check_dtype(name: &str, dtype: Dtype) -> Result<Kind, String> {
+    let known = DTYPES.into_iter().find(|(known, _)| *known == dtype);
+    let refused = || format!("`{name}` is {dtype:?}; this program reads F32, BF16 and F16");
+    known.map(|(_, kind)| kind).ok_or_else(refused)
+}
+
 /// Copies the bytes of a tensor.
 pub(super) fn decoded(name: &str, dtype: Dtype, shape: &[usize], data: &[u8]) -> Result<Tensor, String> {
-    let known = DTYPES.into_iter().find(|(known, _)| *known == dtype);
-    let (_, kind) =
-        known.ok_or_else(|| format!("`{name}` is {dtype:?}; this program reads F32, BF16 and F16"))?;
+    let kind = check_dtype(name, dtype)?;
     let shape: Vec<i64> = shape.iter().map(|&size| size as i64).collect();
     Tensor::f_from_data_size(data, &shape, kind).map_err(|error| format!("`{name}`: {error}"))
 }

@@ -59,6 +59,19 @@ pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Outcome {
     finish(command(folder, arguments))
 }
 
+/// Runs a command with a limit on its address space in KiB.
+#[cfg(target_os = "linux")]
+pub(crate) fn within(kib: u64, folder: &Path, arguments: &[&str]) -> Outcome {
+    let program = command(folder, arguments);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("ulimit -v {kib}; exec \"$0\" \"$@\"")]);
+    shell.arg(program.get_program()).args(program.get_args()).current_dir(folder);
+    shell
+        .envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))))
+        .env_remove("STEPLADDER_DATA");
+    finish(shell)
+}
+
 /// Returns the standard output of a command that must succeed.
 pub(crate) fn ok(folder: &Path, arguments: &[&str]) -> String {
     let outcome = run(folder, arguments);

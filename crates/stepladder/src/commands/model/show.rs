@@ -1,39 +1,46 @@
 //! `model show` and `model check`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use fs_err as fs;
-use stepladder_data::PretrainedTokenizer;
 use stepladder_model::checkpoint;
 use stepladder_model::footprint::{BATCH, Footprint, RANK};
-use stepladder_model::{Device, ModelConfig};
+use stepladder_model::probe::check_logits;
+use stepladder_model::{Device, Kind, ModelConfig};
+use stepladder_train::memory;
+use stepladder_train::pretrained::Examined;
 
 use super::super::say;
 
+/// Text whose logits must be finite.
+const PROBE: &str = "You are in a kitchen. What do you do next?";
+
 /// Prints what is known of a model without loading it.
 pub(super) fn show(directory: &Path) -> Result<()> {
-    describe(directory).map(drop)
+    let (config, sizes) = (checkpoint::read_config(directory)?, checkpoint::sizes(directory)?);
+    describe(directory, &config, &sizes)
 }
 
-/// Prints the same, and loads weights and tokenizer.
+/// Prints the same, and checks weights, tokenizer and chat template: first what needs no weights, then a forward pass.
 pub(super) fn check(directory: &Path) -> Result<()> {
-    let config = describe(directory)?;
-    let tokenizer = PretrainedTokenizer::load(directory)?;
-    let config = config.with_tokens(tokenizer.vocab())?;
+    let Examined { config, sizes, tokenizer, .. } = Examined::read(directory, None)?;
+    memory::enough_to_load(directory, config.bytes_in_f32())?;
     let frozen: BTreeSet<String> = config.parameters().into_iter().map(|parameter| parameter.name).collect();
-    checkpoint::load(directory, &frozen, Device::Cpu)?;
-    say("weights and tokenizer load: the model can be used");
+    let weights = checkpoint::load(directory, &frozen, Device::Cpu)?;
+    let weights = weights.with_tokens(tokenizer.vocab())?.cast_frozen(Kind::Float);
+    check_logits(&weights, &[tokenizer.prefix(), &tokenizer.encode(PROBE)].concat())
+        .with_context(|| directory.display().to_string())?;
+    describe(directory, &config, &sizes)?;
+    say("weights and tokenizer load, and logits are finite: the model can be used");
     Ok(())
 }
 
-fn describe(directory: &Path) -> Result<ModelConfig> {
-    let config = checkpoint::read_config(directory)?;
-    let sizes = checkpoint::sizes(directory)?;
+fn describe(directory: &Path, config: &ModelConfig, sizes: &BTreeMap<String, u64>) -> Result<()> {
     let shape = &config.shape;
     let dtypes: Vec<&str> = sizes.keys().map(String::as_str).collect();
-    let footprint = Footprint::estimate(&config, sizes.values().sum());
+    let footprint = Footprint::estimate(config, sizes.values().sum());
     let (files, bytes) = files(directory)?;
     let megabytes = |bytes: u64| format!("{} MB", grouped((bytes + 500_000) / 1_000_000));
     let count = |value: i64| grouped(u64::try_from(value).unwrap_or_default());
@@ -60,7 +67,7 @@ fn describe(directory: &Path) -> Result<ModelConfig> {
         megabytes(footprint.lora)
     ));
     say(format_args!("  full training: {} (batches of {batch} tokens)", megabytes(footprint.full)));
-    Ok(config)
+    Ok(())
 }
 
 /// Lists the files of a directory, sorted, and their size in bytes.
