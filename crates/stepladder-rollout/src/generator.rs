@@ -117,8 +117,8 @@ pub enum GenerateError {
     },
     /// None of the allowed replies can be written.
     #[error(
-        "the model can write none of the {count} replies that the {role} may give: its words and the budget of {budget} \
-         tokens are not enough for any", role = role.name()
+        "none of the {count} admissible replies of the role {role} can be written: each has a word that the vocabulary \
+         lacks, or more tokens than the budget of {budget}", role = role.name()
     )]
     Constraint {
         /// Role of the request.

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use stepladder_agent::himac::Blueprint;
 use stepladder_agent::{Agent, AgentFactory, Want};
 use stepladder_core::label::Perturb;
+use stepladder_core::reply::NO_ACTION;
 use stepladder_core::reply::parses;
 use stepladder_core::seed::{Rng, fingerprint, stream};
 use stepladder_core::trace::{Episode, Turn, VERSION};
@@ -376,7 +377,10 @@ fn constrain(episode: &mut Running) {
             .fail(format!("{id} does not list admissible actions, so replies cannot be constrained"));
     };
     if actions.is_empty() {
-        return episode.fail(format!("{} listed no admissible action", episode.env.spec().id));
+        // A simulator that failed says so at the next step.
+        let none = format!("{} listed no admissible action", episode.env.spec().id);
+        let reason = episode.env.step(NO_ACTION).map_or_else(|error| error.to_string(), |_| none);
+        return episode.fail(reason);
     }
     episode.allowed = Some(constrain::replies(role, &actions));
 }

@@ -252,8 +252,8 @@ fn replies_that_the_model_cannot_write_are_left_out() {
     let found = generator.generate(&requests).unwrap();
     assert_eq!(
         found[0].as_ref().unwrap_err().to_string(),
-        "the model can write none of the 2 replies that the executor may give: its words and the budget of 6 tokens are not \
-         enough for any"
+        "none of the 2 admissible replies of the role executor can be written: each has a word that the vocabulary lacks, \
+         or more tokens than the budget of 6"
     );
     assert!(found[1].as_ref().unwrap().text.starts_with("go; "));
     assert_eq!(*calls.lock().unwrap(), [1]);

@@ -5,7 +5,7 @@ mod common;
 
 use std::path::Path;
 
-use common::{episodes, folder, json, ok};
+use common::{episodes, folder, json, ok, run};
 use serde_json::Value;
 use stepladder_core::trace::Episode;
 use stepladder_train::envs;
@@ -116,4 +116,21 @@ fn every_agent_of_a_run_has_a_constrained_line_beside_its_own() {
         .filter_map(|line| line.split("  ").next())
         .collect();
     assert_eq!(names, ["himac", "himac, constrained"], "{table}");
+
+    // Without tokens for any action the reason is told.
+    let text = fs_err::read_to_string(&config).unwrap();
+    assert!(text.contains("short = 32"));
+    fs_err::write(&config, text.replace("short = 32", "short = 1")).unwrap();
+    let outcome = run(folder, &["evaluate", "run", "--agent", "flat", "--episodes", "2", "--constrained"]);
+    assert_eq!(outcome.code, Some(1), "{outcome:#?}");
+    let (start, end) =
+        outcome.err[outcome.err.find("error: ").unwrap()..].split_once(": none of the ").unwrap();
+    assert!(start.starts_with("error: 2 of 2 episodes aborted; the first, household/dev/"), "{start}");
+    assert!(
+        end.ends_with(
+            "admissible replies of the role flat can be written: each has a word that the vocabulary lacks, or more tokens \
+             than the budget of 1\n"
+        ),
+        "{end}"
+    );
 }
