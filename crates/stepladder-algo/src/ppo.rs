@@ -21,7 +21,7 @@ use stepladder_agent::AgentSpec;
 use stepladder_agent::replay::{Fault, Place, ReplayError, replay};
 use stepladder_core::trace::Episode;
 use stepladder_core::{End, Role};
-use stepladder_data::PromptEncoder;
+use stepladder_data::{Overflow, PromptEncoder};
 use stepladder_rollout::local::fit;
 
 use crate::AlgoError;
@@ -164,7 +164,8 @@ fn next_prompt(
         place: Place { subtask: 0, step: None },
         fault: Fault::Missing { asked: Role::Flat },
     })?;
-    let mut ids = fit(&next, window, encoder)?.ids;
+    // No reply is asked for, so a long prompt is no reason to end the run.
+    let mut ids = fit(&next, window, encoder, Overflow::Shorten)?.ids;
     let start = ids.len();
     ids.push(encoder.pad());
     Ok(Sample { role: Role::Flat, start, ids, old: vec![0.0], advantage: vec![0.0], count: 1.0 })

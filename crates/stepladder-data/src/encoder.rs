@@ -9,7 +9,7 @@ use stepladder_core::section::Bound;
 use stepladder_core::{Query, Role};
 
 /// Error in reading or writing the files of an encoder.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncoderError {
     /// A file is missing or invalid, or does not match the model of its directory.
@@ -20,6 +20,9 @@ pub enum EncoderError {
         /// Cause.
         reason: String,
     },
+    /// The chat template of a model is absent or refuses a dialogue; the sentence names its directory.
+    #[error("{0}")]
+    Template(String),
 }
 
 impl EncoderError {
@@ -37,13 +40,26 @@ pub struct Rendered {
     pub ids: Vec<u32>,
 }
 
+stepladder_core::choices! {
+    /// Treatment of a prompt that exceeds the context window, together with the budget of its reply.
+    pub enum Overflow {
+        /// Removes parts (`fit::shrink`) and counts the prompt as shortened.
+        Shorten = "shorten",
+        /// Aborts the episode.
+        Stop = "stop",
+    }
+}
+
 section! {
-    /// Token limits of replies (docs/spec/algorithms.md 2.2).
+    /// Token limits of replies (docs/spec/algorithms.md 2.2), and treatment of prompts that leave no tokens for them.
     pub struct Budgets {
         /// New tokens of a reply of one sentence or action: planner, executor, flat and micro.
         pub short: u32 = 32 => [Bound::AtLeast(1)],
         /// New tokens of a reply of several sentences: progress and macro.
         pub long: u32 = 150 => [Bound::AtLeast(1)],
+        /// Treatment of a prompt that exceeds the context window, together with the budget of its reply. A shortened prompt loses
+        /// the oldest entries of its history, then the end of its observation; tables show the fraction of shortened prompts.
+        pub overflow: Overflow = Overflow::Shorten,
     }
 }
 
@@ -65,11 +81,17 @@ pub trait PromptEncoder: Send + Sync {
     fn id(&self) -> String;
 
     /// Renders a query as text and token ids.
-    fn render(&self, query: &Query) -> Rendered;
+    ///
+    /// # Errors
+    /// [`EncoderError::Template`] if the chat template of a model refuses the dialogue.
+    fn render(&self, query: &Query) -> Result<Rendered, EncoderError>;
 
     /// Returns the token ids of a query's prompt.
-    fn prompt(&self, query: &Query) -> Vec<u32> {
-        self.render(query).ids
+    ///
+    /// # Errors
+    /// Those of [`PromptEncoder::render`].
+    fn prompt(&self, query: &Query) -> Result<Vec<u32>, EncoderError> {
+        Ok(self.render(query)?.ids)
     }
 
     /// Returns ids with which all prompts of a role begin, for a generator to compute them once; none where prompts share little.
@@ -101,6 +123,11 @@ pub trait PromptEncoder: Send + Sync {
 
     /// Returns the generation budget of this role: the maximum number of new tokens of its replies.
     fn budget(&self, role: Role) -> u32;
+
+    /// Returns the treatment of prompts that exceed the context window.
+    fn overflow(&self) -> Overflow {
+        Overflow::Shorten
+    }
 
     /// Returns the size of the vocabulary: all ids are below it.
     fn vocab(&self) -> usize;

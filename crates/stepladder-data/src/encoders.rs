@@ -31,7 +31,8 @@ pub fn open(
 /// Opens the tokenizer of a directory for prompts in natural language to a model with `vocab` ids.
 ///
 /// # Errors
-/// [`EncoderError::File`] for a missing or invalid file, one of a larger model, or a chat template that cannot be used.
+/// [`EncoderError::File`] for a missing or invalid file or one of a larger model, and [`EncoderError::Template`] for a chat
+/// template that cannot be used.
 pub fn instruct(
     directory: &Path,
     codec: Arc<dyn Codec>,
@@ -52,7 +53,9 @@ mod tests {
     fn the_encoder_of_a_directory_is_opened_by_its_style() {
         let folder = tempfile::tempdir().unwrap();
         let style = CompactWords::new(Arc::new(Plain), Budgets::default()).id();
-        let open = |vocab| open(folder.path(), &style, Arc::new(Plain), vocab, Budgets { short: 7, long: 9 });
+        let open = |vocab| {
+            open(folder.path(), &style, Arc::new(Plain), vocab, Budgets { short: 7, ..Budgets::default() })
+        };
         assert!(open(3).err().unwrap().to_string().contains("tokenizer.json: "));
         let saved = CompactWords::new(Arc::new(Plain), Budgets::default()).with_words(["go to mug"]);
         saved.save(folder.path(), 64).unwrap();

@@ -107,7 +107,8 @@ mod tests {
             assert_eq!(encoder.id(), bare.id() + "+examples/2");
             for sample in &samples {
                 let role = sample.role();
-                let (short, long) = (bare.render(&sample.query), encoder.render(&sample.query));
+                let (short, long) =
+                    (bare.render(&sample.query).unwrap(), encoder.render(&sample.query).unwrap());
                 assert_eq!(long.ids.len() - short.ids.len(), encoder.example_tokens(role));
                 for (encoder, prompt) in [(&bare, &short), (&encoder, &long)] {
                     let begin = encoder.shared(role);

@@ -37,7 +37,7 @@ pub mod words;
 
 pub use batch::Batch;
 pub use compact::Compact;
-pub use encoder::{Budgets, PromptEncoder, Rendered};
+pub use encoder::{Budgets, Overflow, PromptEncoder, Rendered};
 pub use instruct::Instruct;
 pub use level::{Level, PerLevel};
 pub use offline::OfflineRow;

@@ -11,7 +11,7 @@ use stepladder_core::seed::stream;
 use stepladder_core::trace::Episode;
 
 use crate::ablate::ProgressText;
-use crate::encoder::PromptEncoder;
+use crate::encoder::{EncoderError, PromptEncoder};
 use crate::rows::{Row, Span, reply_row};
 use crate::transitions::{Streams, Transition, TransitionError, transitions};
 
@@ -45,19 +45,30 @@ impl OfflineRow {
 ///
 /// With `per_step`, a decision of n steps keeps the reward of each step, so that the discount applies n times. Without, it is
 /// one step with the sum of the rewards, as in the released code (docs/spec/algorithms.md 3.4).
-pub fn rows(streams: &Streams, encoder: &dyn PromptEncoder, per_step: bool) -> Vec<OfflineRow> {
+///
+/// # Errors
+/// Those of [`PromptEncoder::render`].
+pub fn rows(
+    streams: &Streams,
+    encoder: &dyn PromptEncoder,
+    per_step: bool,
+) -> Result<Vec<OfflineRow>, EncoderError> {
     let all = streams.planner.iter().chain(&streams.executor).chain(&streams.progress);
     all.map(|transition| row(transition, encoder, per_step)).collect()
 }
 
-fn row(transition: &Transition, encoder: &dyn PromptEncoder, per_step: bool) -> OfflineRow {
+fn row(
+    transition: &Transition,
+    encoder: &dyn PromptEncoder,
+    per_step: bool,
+) -> Result<OfflineRow, EncoderError> {
     let Transition { query, reply, cut, rewards, next } = transition;
-    OfflineRow {
-        row: reply_row(query, reply, *cut, encoder),
+    Ok(OfflineRow {
+        row: reply_row(query, reply, *cut, encoder)?,
         rewards: if per_step { rewards.clone() } else { vec![transition.reward()] },
         done: transition.done(),
-        next: next.as_ref().map(|query| encoder.prompt(query)).unwrap_or_default(),
-    }
+        next: next.as_ref().map(|query| encoder.prompt(query)).transpose()?.unwrap_or_default(),
+    })
 }
 
 /// Hyperparameters of a dataset of offline RL.
@@ -89,7 +100,7 @@ pub struct Dataset {
 /// Builds the dataset of offline RL from demonstrations and from the episodes that the policy collected, in this order.
 ///
 /// # Errors
-/// [`TransitionError`] if an episode does not fit the agent.
+/// [`TransitionError`] if an episode does not fit the agent, or a prompt cannot be rendered.
 pub fn dataset<'a>(
     demonstrations: impl IntoIterator<Item = &'a Episode>,
     collected: impl IntoIterator<Item = &'a Episode>,
@@ -100,7 +111,7 @@ pub fn dataset<'a>(
     let demonstrations = demonstrations.into_iter().map(|episode| progress.demonstration(episode));
     let mut all: Vec<OfflineRow> = Vec::new();
     for episode in demonstrations.chain(collected.into_iter().map(Cow::Borrowed)) {
-        all.extend(rows(&transitions(agent, &episode, profile)?, encoder, per_step));
+        all.extend(rows(&transitions(agent, &episode, profile)?, encoder, per_step)?);
     }
     let transitions = all.len();
     all.retain(|row| row.longest() <= context);

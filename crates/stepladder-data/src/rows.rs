@@ -5,7 +5,7 @@ use stepladder_agent::AgentSpec;
 use stepladder_core::trace::Episode;
 use stepladder_core::{Query, Role};
 
-use crate::encoder::PromptEncoder;
+use crate::encoder::{EncoderError, PromptEncoder};
 use crate::samples::Sample;
 use crate::words::CompactWords;
 
@@ -39,19 +39,30 @@ impl Row {
 }
 
 /// Encodes a sample as a row.
-pub fn row(sample: &Sample, encoder: &dyn PromptEncoder) -> Row {
+///
+/// # Errors
+/// Those of [`PromptEncoder::render`].
+pub fn row(sample: &Sample, encoder: &dyn PromptEncoder) -> Result<Row, EncoderError> {
     reply_row(&sample.query, &sample.reply, false, encoder)
 }
 
 /// Encodes a prompt and its reply as a row. A reply that was `cut` has no end token, unless it is empty
 /// (docs/spec/algorithms.md 1.3).
-pub fn reply_row(query: &Query, reply: &str, cut: bool, encoder: &dyn PromptEncoder) -> Row {
+///
+/// # Errors
+/// Those of [`PromptEncoder::render`].
+pub fn reply_row(
+    query: &Query,
+    reply: &str,
+    cut: bool,
+    encoder: &dyn PromptEncoder,
+) -> Result<Row, EncoderError> {
     let role = query.role();
-    let mut ids = encoder.prompt(query);
+    let mut ids = encoder.prompt(query)?;
     let start = ids.len() as u32;
     ids.extend(encoder.reply(role, reply, cut));
     let len = ids.len() as u32 - start;
-    Row { role, ids, replies: vec![Span { start, len }], weight: 1.0 }
+    Ok(Row { role, ids, replies: vec![Span { start, len }], weight: 1.0 })
 }
 
 /// Merges identical rows into one with the sum of their weights, in the order of first appearance.
@@ -86,16 +97,19 @@ pub fn grows(spec: AgentSpec, episode: &Episode) -> bool {
 
 /// Packs the samples of an episode into one row, so that one pass trains all of them; each prompt must be a prefix of the next
 /// one ([`grows`]). Returns `None` without samples, and if the encoder does not preserve the prefixes.
-pub fn pack(samples: &[Sample], encoder: &dyn PromptEncoder) -> Option<Row> {
-    let role = samples.last()?.role();
-    let encoded = |Sample { query, reply }: &Sample| {
-        let (prompt, reply) = (encoder.prompt(query), encoder.reply(role, reply, false));
-        (Span { start: prompt.len() as u32, len: reply.len() as u32 }, [prompt, reply].concat())
-    };
-    let (replies, mut sequences): (Vec<Span>, Vec<Vec<u32>>) = samples.iter().map(encoded).unzip();
-    let ids = sequences.pop()?;
+///
+/// # Errors
+/// Those of [`PromptEncoder::render`].
+pub fn pack(samples: &[Sample], encoder: &dyn PromptEncoder) -> Result<Option<Row>, EncoderError> {
+    let (mut replies, mut sequences): (Vec<Span>, Vec<Vec<u32>>) = Default::default();
+    for Sample { query, reply } in samples {
+        let (prompt, reply) = (encoder.prompt(query)?, encoder.reply(query.role(), reply, false));
+        replies.push(Span { start: prompt.len() as u32, len: reply.len() as u32 });
+        sequences.push([prompt, reply].concat());
+    }
+    let (Some(last), Some(ids)) = (samples.last(), sequences.pop()) else { return Ok(None) };
     let begins = sequences.iter().all(|earlier| ids.starts_with(earlier));
-    begins.then_some(Row { role, ids, replies, weight: 1.0 })
+    Ok(begins.then_some(Row { role: last.role(), ids, replies, weight: 1.0 }))
 }
 
 /// Returns the texts of prompts and replies, for [`CompactWords::with_words`].

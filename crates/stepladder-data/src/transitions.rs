@@ -18,6 +18,8 @@ use stepladder_core::reply::{Profile, clean_progress, executor_reply, parse_acti
 use stepladder_core::trace::{Episode, TraceStep};
 use stepladder_core::{End, Query, Role};
 
+use crate::encoder::EncoderError;
+
 /// Outcome of an episode, for the prompts that follow its last sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
@@ -117,6 +119,9 @@ pub enum TransitionError {
     /// The trace does not fit the agent.
     #[error(transparent)]
     Replay(#[from] ReplayError),
+    /// A prompt could not be rendered.
+    #[error(transparent)]
+    Prompt(#[from] EncoderError),
     /// The agent has a role without a stream.
     #[error(
         "{task}: the role {role} has no stream of transitions, only planner, executor and progress have one; \

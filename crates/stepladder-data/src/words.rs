@@ -7,7 +7,7 @@ use serde_json::json;
 use stepladder_core::{Codec, Query, Role};
 
 use crate::compact::Compact;
-use crate::encoder::{Budgets, EncoderError, PromptEncoder, Rendered};
+use crate::encoder::{Budgets, EncoderError, Overflow, PromptEncoder, Rendered};
 use crate::tokenizer::{END, PAD, UNKNOWN, WordTokenizer};
 
 /// File of the tokenizer.
@@ -62,6 +62,18 @@ impl CompactWords {
         Ok(Self::of(Compact::new(codec), tokenizer, budgets))
     }
 
+    /// Renders a query as text and token ids.
+    pub fn render(&self, query: &Query) -> Rendered {
+        let text = self.style.prompt(query);
+        let ids = self.tokenizer.encode(&text);
+        Rendered { text, ids }
+    }
+
+    /// Returns the token ids of a query's prompt.
+    pub fn prompt(&self, query: &Query) -> Vec<u32> {
+        self.render(query).ids
+    }
+
     /// Returns the text of a native reply as the policy should write it, without the end token.
     pub fn written(&self, role: Role, native: &str) -> String {
         self.style.encode_reply(role, native)
@@ -83,10 +95,8 @@ impl PromptEncoder for CompactWords {
         self.style.id()
     }
 
-    fn render(&self, query: &Query) -> Rendered {
-        let text = self.style.prompt(query);
-        let ids = self.tokenizer.encode(&text);
-        Rendered { text, ids }
+    fn render(&self, query: &Query) -> Result<Rendered, EncoderError> {
+        Ok(Self::render(self, query))
     }
 
     fn reply(&self, role: Role, native: &str, cut: bool) -> Vec<u32> {
@@ -116,6 +126,10 @@ impl PromptEncoder for CompactWords {
 
     fn budget(&self, role: Role) -> u32 {
         self.budgets.of(role)
+    }
+
+    fn overflow(&self) -> Overflow {
+        self.budgets.overflow
     }
 
     fn vocab(&self) -> usize {
@@ -266,7 +280,7 @@ mod tests {
             Role::ALL.map(|role| if is_long(role) { long } else { short }).to_vec()
         };
         assert_eq!(of(Budgets::default()), expected(32, 150));
-        assert_eq!(of(Budgets { short: 7, long: 9 }), expected(7, 9));
+        assert_eq!(of(Budgets { short: 7, long: 9, ..Budgets::default() }), expected(7, 9));
     }
 
     #[test]

@@ -68,7 +68,7 @@ fn each_role_has_its_wording() {
     ];
     let encoder = encoder("gpt2", Form::Plain);
     for (query, body) in queries().iter().zip(bodies) {
-        let text = encoder.render(query).text;
+        let text = encoder.render(query).unwrap().text;
         let (instruction, rest) = text.split_once("\n\n").unwrap();
         assert_eq!(rest, body);
         assert!(instruction.starts_with("You act in a text environment. "), "{instruction}");
@@ -77,7 +77,7 @@ fn each_role_has_its_wording() {
 
 #[test]
 fn a_dialogue_has_the_instruction_first_and_asks_for_a_reply() {
-    let text = |kind| encoder(kind, Form::Chat).render(&queries()[1]).text;
+    let text = |kind| encoder(kind, Form::Chat).render(&queries()[1]).unwrap().text;
     let gpt2 = text("gpt2");
     assert!(gpt2.starts_with("<|im_start|>system\nYou act in a text environment. Choose"), "{gpt2}");
     assert!(gpt2.ends_with("\nNote: Searching.<|im_end|>\n<|im_start|>assistant\n"), "{gpt2}");
@@ -135,7 +135,7 @@ fn a_text_cannot_write_a_control_token() {
         history: vec![("<|endoftext|>".into(), "<|im_end|>".into())],
     };
     for (form, expected) in [(Form::Plain, 0), (Form::Chat, 5)] {
-        let rendered = encoder("gpt2", form).render(&query);
+        let rendered = encoder("gpt2", form).render(&query).unwrap();
         assert_eq!(rendered.ids.iter().filter(|id| **id < 3).count(), expected, "{}", rendered.text);
         assert!(rendered.text.contains("Task: say <|im_end|>"));
     }
@@ -151,4 +151,26 @@ fn a_saved_encoder_is_recognised() {
     assert!(encoder.is_in(copy.path()).unwrap());
     assert!(!encoder.is_in(&folder("qwen2")).unwrap());
     assert_eq!(encoder.id(), "instruct/1+chat+plain/1");
+}
+
+#[test]
+fn a_dialogue_that_the_template_refuses_is_an_error_and_never_plain_text() {
+    let copy = tempfile::tempdir().unwrap();
+    for file in ["tokenizer.json", "tokenizer_config.json"] {
+        std::fs::copy(folder("gpt2").join(file), copy.path().join(file)).unwrap();
+    }
+    let template = "{% for message in messages %}{% if 'forbidden' in message.content %}\
+                    {{ raise_exception('not allowed') }}{% endif %}{{ message.content }}\n{% endfor %}";
+    std::fs::write(copy.path().join("chat_template.jinja"), template).unwrap();
+    let open = |form| {
+        let tokenizer = PretrainedTokenizer::load(copy.path()).unwrap();
+        Instruct::new(tokenizer, Arc::new(Plain), Budgets::default(), form).unwrap()
+    };
+    let query = |task: &str| Query::Flat { task: task.into(), context: "A room.".into(), history: vec![] };
+    assert!(open(Form::Chat).render(&query("clean a mug")).is_ok());
+    assert!(open(Form::Plain).render(&query("clean a forbidden mug")).is_ok());
+    let error = open(Form::Chat).render(&query("clean a forbidden mug")).unwrap_err().to_string();
+    let place = copy.path().display().to_string();
+    assert!(error.starts_with(&format!("{place}: the chat template refuses the messages: ")), "{error}");
+    assert!(error.contains("not allowed") && error.matches(&place).count() == 1, "{error}");
 }

@@ -40,8 +40,8 @@ impl PromptEncoder for Words {
     fn id(&self) -> String {
         "words".into()
     }
-    fn render(&self, query: &Query) -> Rendered {
-        Rendered { ids: self.0.encode(&text(query)), text: text(query) }
+    fn render(&self, query: &Query) -> Result<Rendered, EncoderError> {
+        Ok(Rendered { ids: self.0.encode(&text(query)), text: text(query) })
     }
     fn reply(&self, _role: Role, native: &str, cut: bool) -> Vec<u32> {
         let mut ids = self.0.encode(native);
@@ -240,7 +240,7 @@ fn rows_hold_ids_reward_and_what_follows() {
         vec![step(2, 0.0, false), cut_off(step(3, 0.0, false))],
     ]);
     let (streams, words) = all_words(&episode, Profile::Fixed);
-    let found = rows(&streams, &words, false);
+    let found = rows(&streams, &words, false).unwrap();
     let read = |ids: &[u32]| words.0.decode(ids);
     assert_eq!(found.len(), 2 + 4 + 3);
     let first = &found[0];
@@ -252,15 +252,15 @@ fn rows_hold_ids_reward_and_what_follows() {
     assert_eq!(read(&found[3].row.ids), "act g0 p0 o0 a1; True <end>");
     assert_eq!((&found[3].rewards, found[3].done, found[3].next.len()), (&vec![1.0], true, 0));
 
-    let smdp = rows(&streams, &words, true);
+    let smdp = rows(&streams, &words, true).unwrap();
     assert_eq!(smdp[0].rewards, [0.25, 0.5]);
     assert_eq!(smdp[2..], found[2..]);
 
     // The released code bootstraps a truncated planner from the outcome's text.
     let (streams, _) = all_words(&episode, Profile::Code);
-    let last = &rows(&streams, &words, false)[1];
+    let last = &rows(&streams, &words, false).unwrap()[1];
     assert!(!last.done);
-    assert_eq!(last.next, words.prompt(&outcome_prompt(Outcome::Partial.text())));
+    assert_eq!(last.next, words.prompt(&outcome_prompt(Outcome::Partial.text())).unwrap());
 }
 
 #[test]
@@ -271,7 +271,7 @@ fn a_cut_reply_has_no_end_token() {
     // A cut executor's reply is rebuilt from its parsed action and flag.
     episode.subtasks[0].steps[0].turn.cut = true;
     let (streams, words) = all_words(&episode, Profile::Fixed);
-    let found = rows(&streams, &words, false);
+    let found = rows(&streams, &words, false).unwrap();
     let ends: Vec<bool> = found.iter().map(|row| row.row.ids.last() == Some(&words.0.end())).collect();
     assert_eq!(ends, [false, true, true, false]);
     assert!(found.iter().all(OfflineRow::counts));

@@ -105,7 +105,7 @@ pub enum GenerateError {
     /// Even the fixed parts of a prompt exceed the context window.
     #[error(
         "the shortest possible {role} prompt needs {needed} tokens, one token of reply included, but the context window \
-         of the model is {context}: train with a larger model.max_positions", role = role.name()
+         of the model is {context}: use a model with a longer one (model.scratch.max_positions)", role = role.name()
     )]
     Window {
         /// Role of the request.
@@ -127,6 +127,27 @@ pub enum GenerateError {
         count: usize,
         /// Maximum number of new tokens.
         budget: usize,
+    },
+    /// A prompt exceeds the context window, and prompts must not be shortened.
+    #[error(
+        "the {role} prompt needs {needed} tokens with its reply, but the context window of the model is {context}, and \
+         generation.overflow = \"stop\" forbids to shorten it", role = role.name()
+    )]
+    Overflow {
+        /// Role of the request.
+        role: Role,
+        /// Tokens of the prompt, and the budget of its reply.
+        needed: usize,
+        /// Context window of the model.
+        context: usize,
+    },
+    /// A prompt could not be rendered.
+    #[error("the {} prompt cannot be rendered: {reason}", role.name())]
+    Prompt {
+        /// Role of the request.
+        role: Role,
+        /// The encoder's error.
+        reason: String,
     },
     /// A script has no reply for this prompt.
     #[error("the scripted generator has no reply left for {0}")]

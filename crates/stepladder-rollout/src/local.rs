@@ -6,8 +6,9 @@ use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 use stepladder_core::trace::TurnTokens;
 use stepladder_core::{Query, Role};
+use stepladder_data::encoder::EncoderError;
 use stepladder_data::fit::shrink;
-use stepladder_data::{PromptEncoder, Rendered};
+use stepladder_data::{Overflow, PromptEncoder, Rendered};
 
 use crate::constrain;
 use crate::engine::{Engine, Prompt, Reply};
@@ -58,23 +59,37 @@ pub struct Fitted {
     pub shortened: u32,
 }
 
-/// Renders the prompt of `query`, shortened until it fits into `context` tokens together with the budget of its role. Where
-/// shortening is not enough, the budget is reduced.
+/// Renders the prompt of `query`. If it exceeds `context` tokens together with the budget of its role, [`Overflow::Shorten`]
+/// shortens it until it fits; where that is not enough, it reduces the budget.
 ///
 /// # Errors
-/// [`GenerateError::Window`] if not even one new token fits.
-pub fn fit(query: &Query, context: usize, encoder: &dyn PromptEncoder) -> Result<Fitted, GenerateError> {
-    let budget = encoder.budget(query.role()) as usize;
-    let Rendered { text, ids } = encoder.render(query);
+/// [`GenerateError::Overflow`] for a prompt that would have to be shortened with [`Overflow::Stop`], [`GenerateError::Window`]
+/// if not even one new token fits, and [`GenerateError::Prompt`] if the prompt cannot be rendered.
+pub fn fit(
+    query: &Query,
+    context: usize,
+    encoder: &dyn PromptEncoder,
+    overflow: Overflow,
+) -> Result<Fitted, GenerateError> {
+    let role = query.role();
+    let render = |query: &Query| {
+        let refused = |error: EncoderError| GenerateError::Prompt { role, reason: error.to_string() };
+        encoder.render(query).map_err(refused)
+    };
+    let budget = encoder.budget(role) as usize;
+    let Rendered { text, ids } = render(query)?;
     if ids.len() + budget <= context {
         return Ok(Fitted { text, ids, budget, shortened: 0 });
+    }
+    if overflow == Overflow::Stop {
+        return Err(GenerateError::Overflow { role, needed: ids.len() + budget, context });
     }
     let mut shorter = query.clone();
     let mut shortened = 0;
     loop {
         let more = shrink(&mut shorter);
         shortened += u32::from(more);
-        let Rendered { text, ids } = encoder.render(&shorter);
+        let Rendered { text, ids } = render(&shorter)?;
         if ids.len() + budget <= context {
             return Ok(Fitted { text, ids, budget, shortened });
         }
@@ -84,7 +99,7 @@ pub fn fit(query: &Query, context: usize, encoder: &dyn PromptEncoder) -> Result
         // The replies of an untrained model can fill a prompt: cutting the next reply is better than ending the run.
         return match context.checked_sub(ids.len()) {
             Some(free @ 1..) => Ok(Fitted { text, ids, budget: free, shortened }),
-            _ => Err(GenerateError::Window { role: query.role(), needed: ids.len() + 1, context }),
+            _ => Err(GenerateError::Window { role, needed: ids.len() + 1, context }),
         };
     }
 }
@@ -277,8 +292,9 @@ impl BatchGenerator for LocalGenerator {
         requests: &[Request],
     ) -> Result<Vec<Result<Completion, GenerateError>>, GenerateError> {
         let (context, encoder) = (self.engine.context(), &*self.encoder);
+        let overflow = encoder.overflow();
         let fitted: Vec<Result<Fitted, GenerateError>> =
-            requests.par_iter().map(|request| fit(&request.query, context, encoder)).collect();
+            requests.par_iter().map(|request| fit(&request.query, context, encoder, overflow)).collect();
         if self.remembered > self.remembered_tokens {
             self.greedy.clear();
             self.tries.clear();

@@ -177,7 +177,7 @@ impl Engine for Random {
 
 /// Knows the words of these actions as every role writes them.
 fn knowing(actions: &[&str]) -> Arc<CompactWords> {
-    let bare = CompactWords::new(Arc::new(Plain), Budgets { short: 6, long: 9 });
+    let bare = CompactWords::new(Arc::new(Plain), Budgets { short: 6, long: 9, ..Budgets::default() });
     let actions: Vec<String> = actions.iter().map(|&action| action.to_owned()).collect();
     let mut texts = Vec::new();
     for role in [Role::Executor, Role::Micro, Role::Flat] {

@@ -9,7 +9,7 @@ use stepladder_core::query::Observation;
 use stepladder_core::seed::stream;
 use stepladder_core::{Query, Role};
 use stepladder_data::encoder::EncoderError;
-use stepladder_data::{PromptEncoder, Rendered};
+use stepladder_data::{Overflow, PromptEncoder, Rendered};
 use stepladder_rollout::engine::{Engine, EngineError, Prompt, Reply};
 use stepladder_rollout::generator::Sampling;
 use stepladder_rollout::{BatchGenerator, Completion, GenerateError, LocalGenerator, Request, RequestId};
@@ -18,21 +18,26 @@ const CONTEXT: usize = 12;
 const ENDS: [u32; 2] = [1, 2];
 
 /// Encodes each byte of the subtask and of the progress text as one token; only the progress text can be shortened.
-#[derive(Default)]
 struct Bytes {
     /// Beginning of all prompts.
     shared: &'static str,
+    overflow: Overflow,
 }
+
+const SHORTEN: Bytes = Bytes { shared: "", overflow: Overflow::Shorten };
 
 impl PromptEncoder for Bytes {
     fn id(&self) -> String {
         "bytes".to_owned()
     }
 
-    fn render(&self, query: &Query) -> Rendered {
+    fn render(&self, query: &Query) -> Result<Rendered, EncoderError> {
         let Query::Executor { subtask, progress, .. } = query else { panic!("only executors are asked") };
+        if subtask == "refused" {
+            return Err(EncoderError::Template("m: the chat template refuses the messages: no".to_owned()));
+        }
         let text = format!("{subtask}{progress}");
-        Rendered { ids: text.bytes().map(u32::from).collect(), text }
+        Ok(Rendered { ids: text.bytes().map(u32::from).collect(), text })
     }
 
     fn shared(&self, _: Role) -> Vec<u32> {
@@ -61,6 +66,10 @@ impl PromptEncoder for Bytes {
 
     fn budget(&self, _: Role) -> u32 {
         4
+    }
+
+    fn overflow(&self) -> Overflow {
+        self.overflow
     }
 
     fn vocab(&self) -> usize {
@@ -123,7 +132,7 @@ fn request(text: &str, sampled: bool) -> Request {
 #[test]
 fn the_completion_of_a_shortened_prompt_has_the_number_of_removed_parts() {
     let engine = Box::new(Noting { calls: Arc::default() });
-    let mut generator = LocalGenerator::new(engine, Arc::new(Bytes::default()), 10, "test".to_owned());
+    let mut generator = LocalGenerator::new(engine, Arc::new(SHORTEN), 10, "test".to_owned());
     let requests = ["", " a b", " a b c d"].map(|written| {
         let mut request = request("look", false);
         let Query::Executor { progress, .. } = &mut request.query else { panic!("an executor is asked") };
@@ -144,7 +153,7 @@ fn the_completion_of_a_shortened_prompt_has_the_number_of_removed_parts() {
 fn the_beginning_of_all_prompts_is_computed_once_before_them() {
     let calls = Arc::new(Mutex::new(Vec::new()));
     let engine = Box::new(Noting { calls: calls.clone() });
-    let encoder = Arc::new(Bytes { shared: "lo" });
+    let encoder = Arc::new(Bytes { shared: "lo", ..SHORTEN });
     let mut generator = LocalGenerator::new(engine, encoder, 100, "test".to_owned());
     generator.generate(&[request("look", false), request("lost", false)]).unwrap();
     generator.generate(&[request("loud", false)]).unwrap();
@@ -156,6 +165,33 @@ fn the_beginning_of_all_prompts_is_computed_once_before_them() {
     assert_eq!(texts, [vec!["lo"], vec!["look", "lost"], vec!["loud"]]);
 }
 
+#[test]
+fn a_prompt_that_must_not_be_shortened_or_is_refused_fails_alone() {
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let engine = Box::new(Noting { calls: calls.clone() });
+    let mut generator = LocalGenerator::new(
+        engine,
+        Arc::new(Bytes { overflow: Overflow::Stop, ..SHORTEN }),
+        10,
+        "test".to_owned(),
+    );
+    let requests = ["refused", "tenletters", "eight888"].map(|text| request(text, false));
+    let found = generator.generate(&requests).unwrap();
+    let message = |at: usize| found[at].as_ref().unwrap_err().to_string();
+    assert_eq!(
+        message(0),
+        "the executor prompt cannot be rendered: m: the chat template refuses the messages: no"
+    );
+    assert_eq!(
+        message(1),
+        "the executor prompt needs 14 tokens with its reply, but the context window of the model is 12, and \
+         generation.overflow = \"stop\" forbids to shorten it"
+    );
+    // Exactly as many tokens as the window has.
+    assert_eq!((text(&found[2]), found[2].as_ref().unwrap().shortened), ("[8, 4, 2]", 0));
+    assert_eq!(calls.lock().unwrap().len(), 1);
+}
+
 fn text(result: &Result<Completion, GenerateError>) -> &str {
     &result.as_ref().unwrap().text
 }
@@ -164,7 +200,7 @@ fn text(result: &Result<Completion, GenerateError>) -> &str {
 fn greedy_replies_are_asked_for_once_and_a_prompt_that_does_not_fit_fails_alone() {
     let calls = Arc::new(Mutex::new(Vec::new()));
     let engine = Box::new(Noting { calls: calls.clone() });
-    let mut generator = LocalGenerator::new(engine, Arc::new(Bytes::default()), 10, "test".to_owned());
+    let mut generator = LocalGenerator::new(engine, Arc::new(SHORTEN), 10, "test".to_owned());
     let bytes = |text: &str| text.bytes().map(u32::from).collect::<Vec<u32>>();
 
     let requests = [

@@ -107,18 +107,21 @@ impl AgentTraining<'_> {
             // A policy that generates garbage can fill its prompts beyond the context window, and tasks can have words that no
             // demonstration has. Such rows cannot be trained on.
             let window = self.material.initial.context(self.run.config);
-            let before = found.rows.len();
+            let (mut long, mut unknown) = (0, 0);
             found.rows.retain(|row| {
                 let says = |span: &Span| &row.ids[span.start as usize..(span.start + span.len) as usize];
-                row.ids.len() as i64 <= window
-                    && row.replies.iter().all(|span| self.material.encoder.covers(says(span)))
+                let fits = row.ids.len() as i64 <= window;
+                let covered = row.replies.iter().all(|span| self.material.encoder.covers(says(span)));
+                long += usize::from(!fits);
+                unknown += usize::from(fits && !covered);
+                fits && covered
             });
-            if found.rows.len() < before {
-                self.run.reporter.note(&format!(
-                    "{}: {} rows dropped: longer than the context window, or with unknown words in a reply",
-                    self.name,
-                    before - found.rows.len()
-                ));
+            for (count, reason) in
+                [(long, "longer than the context window"), (unknown, "with unknown words in a reply")]
+            {
+                if count > 0 {
+                    self.run.reporter.note(&format!("{}: {count} rows dropped: {reason}", self.name));
+                }
             }
         }
         Ok(found)

@@ -1,5 +1,6 @@
 //! Conversion of episodes to the rows that each agent is trained on.
 
+use anyhow::Result;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use stepladder_agent::{AgentKind, AgentSpec, ReplayError};
@@ -38,13 +39,13 @@ impl Rows<'_> {
     /// Returns the rows of the demonstrations and of the expert's replies to the prompts in `played`.
     ///
     /// # Errors
-    /// [`ReplayError`] for an episode that the agent cannot have recorded.
+    /// For an episode that the agent cannot have recorded, and a prompt that cannot be rendered.
     pub(crate) fn collect(
         &self,
         demonstrations: &[Episode],
         played: &[Episode],
         expert: &dyn Expert,
-    ) -> Result<AgentRows, ReplayError> {
+    ) -> Result<AgentRows> {
         let demonstrated = each(demonstrations, |episode| self.demonstrated(episode))?;
         let labelled = each(played, |episode| self.relabelled(episode, expert))?;
         let flat = each(demonstrations, |episode| self.also_flat(episode))?;
@@ -60,8 +61,8 @@ impl Rows<'_> {
     /// Step-level prompts must leave space for the generation budget, as in rollouts.
     ///
     /// # Errors
-    /// [`ReplayError`] for an episode that the agent cannot have recorded.
-    pub(crate) fn window(&self, demonstrations: &[Episode]) -> Result<usize, ReplayError> {
+    /// For an episode that the agent cannot have recorded, and a prompt that cannot be rendered.
+    pub(crate) fn window(&self, demonstrations: &[Episode]) -> Result<usize> {
         let needs = |row: &Row| match row.replies.as_slice() {
             [span] if row.role != Role::Flat => {
                 row.ids.len().max((span.start + self.encoder.budget(row.role)) as usize)
@@ -75,43 +76,44 @@ impl Rows<'_> {
         Ok(each(demonstrations, of)?.into_iter().max().unwrap_or(0))
     }
 
-    fn row(&self, sample: &Sample) -> Row {
-        row(sample, self.encoder)
+    fn row(&self, sample: &Sample) -> Result<Row> {
+        Ok(row(sample, self.encoder)?)
     }
 
     /// Returns the rows of a demonstration.
-    fn demonstrated(&self, episode: &Episode) -> Result<Vec<Row>, ReplayError> {
+    fn demonstrated(&self, episode: &Episode) -> Result<Vec<Row>> {
         let samples = samples(self.agent, episode)?;
-        let packed = grows(self.agent.spec(), episode).then(|| pack(&samples, self.encoder)).flatten();
-        Ok(packed.map_or_else(|| samples.iter().map(|sample| self.row(sample)).collect(), |row| vec![row]))
+        if grows(self.agent.spec(), episode)
+            && let Some(row) = pack(&samples, self.encoder)?
+        {
+            return Ok(vec![row]);
+        }
+        samples.iter().map(|sample| self.row(sample)).collect()
     }
 
     /// Returns the rows of the expert's labels for a policy's episode. Replies on which policy and expert agree are packed into
     /// one row where the agent's prompts grow; every other reply ends its own row.
-    fn relabelled(&self, episode: &Episode, expert: &dyn Expert) -> Result<Vec<Row>, ReplayError> {
+    fn relabelled(&self, episode: &Episode, expert: &dyn Expert) -> Result<Vec<Row>> {
         let labels = relabel(self.agent.spec(), episode, expert)?;
         let grows = grows(self.agent.spec(), episode);
         let (agreed, others): (Vec<_>, Vec<_>) = labels.into_iter().partition(|label| grows && label.agreed);
         let agreed: Vec<Sample> = agreed.into_iter().map(|label| label.sample).collect();
-        let packed = pack(&agreed, self.encoder);
+        let packed = pack(&agreed, self.encoder)?;
         let apart = if packed.is_none() { agreed.as_slice() } else { &[] };
         let others = apart.iter().chain(others.iter().map(|label| &label.sample));
-        Ok(packed.into_iter().chain(others.map(|sample| self.row(sample))).collect())
+        packed.map(Ok).into_iter().chain(others.map(|sample| self.row(sample))).collect()
     }
 
     /// Returns the rows of the same steps for a flat agent, which a hierarchical agent may also be trained on.
-    fn also_flat(&self, episode: &Episode) -> Result<Vec<Row>, ReplayError> {
+    fn also_flat(&self, episode: &Episode) -> Result<Vec<Row>> {
         let Some(window) = self.agent.also_flat else { return Ok(Vec::new()) };
         let spec = AgentSpec { history: Some(window), ..AgentKind::Flat.into() };
-        Ok(samples::samples(spec, episode)?.iter().map(|sample| self.row(sample)).collect())
+        samples::samples(spec, episode)?.iter().map(|sample| self.row(sample)).collect()
     }
 }
 
 /// Applies `of` to all episodes in parallel; returns the results in their order.
-fn each<T: Send>(
-    episodes: &[Episode],
-    of: impl Fn(&Episode) -> Result<T, ReplayError> + Sync + Send,
-) -> Result<Vec<T>, ReplayError> {
+fn each<T: Send>(episodes: &[Episode], of: impl Fn(&Episode) -> Result<T> + Sync + Send) -> Result<Vec<T>> {
     episodes.par_iter().map(of).collect()
 }
 

@@ -114,10 +114,10 @@ fn export(directory: &Path, games: usize, env: &str) -> Result<()> {
     let rows: Vec<Value> = samples
         .iter()
         .map(|sample| {
-            let row = row(sample, &encoder);
-            json!([row.role as usize, row.ids, row.replies[0].start, row.replies[0].len])
+            let row = row(sample, &encoder)?;
+            Ok(json!([row.role as usize, row.ids, row.replies[0].start, row.replies[0].len]))
         })
-        .collect();
+        .collect::<Result<_>>()?;
     let case = json!({
         "env": env,
         "games": games,

@@ -143,7 +143,7 @@ fn packed_flat_rows_hold_every_prompt_the_flat_agent_was_asked() {
     let episodes = rollouts.iter().map(|(episode, _)| episode);
     let encoder = encoder(AgentKind::Flat, episodes);
     for (episode, asked) in &rollouts {
-        let row = pack(&samples(AgentKind::Flat.into(), episode).unwrap(), &encoder).unwrap();
+        let row = pack(&samples(AgentKind::Flat.into(), episode).unwrap(), &encoder).unwrap().unwrap();
         // Where noise replaced the action, its prompt is in the row, but its reply is not a target.
         let learnt: Vec<_> = asked
             .iter()

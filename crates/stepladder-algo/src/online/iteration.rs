@@ -33,6 +33,9 @@ pub struct Stats {
     returned: f64,
     steps: usize,
     invalid: usize,
+    turns: usize,
+    unparsable: usize,
+    shortened: usize,
     groups: usize,
     degenerate: usize,
     lost: Lost,
@@ -65,6 +68,8 @@ impl Stats {
             ("train/return", mean(self.returned, self.episodes)),
             ("train/steps", mean(self.steps as f64, self.episodes)),
             ("invalid", mean(self.invalid as f64, self.steps)),
+            ("unparsable", mean(self.unparsable as f64, self.turns)),
+            ("shortened", mean(self.shortened as f64, self.turns)),
             ("degenerate_groups", mean(self.degenerate as f64, self.groups)),
             ("pg_loss", self.sums.pg_loss / updates),
             ("kl", self.sums.kl / updates),
@@ -187,6 +192,11 @@ impl<'a> Iteration<'a> {
             stats.returned += self.config.reward_rule().steps(episode).iter().sum::<f64>();
             stats.steps += episode.len();
             stats.invalid += episode.steps().filter(|step| step.unparsable || step.unknown_action).count();
+            for turn in episode.turns() {
+                stats.turns += 1;
+                stats.unparsable += usize::from(turn.unparsable);
+                stats.shortened += usize::from(turn.shortened > 0);
+            }
             // Greedy executions of identical macro replies are equal, so they count once.
             if seen.first().is_some_and(|first| first.task != episode.task) {
                 seen.clear();

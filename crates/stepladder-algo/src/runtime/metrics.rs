@@ -63,6 +63,8 @@ pub const METRICS: &[(&str, &str, &str)] = &[
     ("train/return", "", "mean return of the iteration's episodes, without penalties"),
     ("train/steps", "", "mean steps of the iteration's episodes"),
     ("invalid", "", "fraction of steps with an unreadable reply or an unknown action"),
+    ("unparsable", "", "fraction of replies that could not be parsed"),
+    ("shortened", "", "fraction of prompts that were shortened to fit into the context window"),
     ("degenerate_groups", "", "fraction of groups with equal returns, which give zero advantages"),
     ("pg_loss", "", "policy-gradient part of the loss, mean over the iteration's optimiser steps"),
     (

@@ -229,7 +229,8 @@ impl Fixture {
     fn cloned(&self, weights: Weights, base: Option<BaseId>, steps: u64) -> Trainer {
         let identity = Identity { agent: "t".into(), style: "t".into(), data: "t".into(), base };
         let mut trainer = Trainer::new(weights, ADAM, identity);
-        let rows: Vec<_> = demonstrations().iter().map(|sample| row(sample, &*self.encoder)).collect();
+        let rows: Vec<_> =
+            demonstrations().iter().map(|sample| row(sample, &*self.encoder).unwrap()).collect();
         let config = BcConfig {
             learning_rate: 1e-2,
             schedule: Schedule::Cosine,

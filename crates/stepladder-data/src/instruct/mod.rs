@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use stepladder_core::{Codec, Query, Role};
 
-use crate::encoder::{Budgets, EncoderError, PromptEncoder, Rendered};
+use crate::encoder::{Budgets, EncoderError, Overflow, PromptEncoder, Rendered};
 use crate::pretrained::{Author, Message, PretrainedTokenizer};
 use prompt::Prompt;
 
@@ -79,7 +79,7 @@ impl Instruct {
     /// Creates an encoder for prompts of the environment of `codec`.
     ///
     /// # Errors
-    /// [`EncoderError::File`] for [`Form::Chat`] if there is no chat template or it refuses a message of a user.
+    /// [`EncoderError::Template`] for [`Form::Chat`] if there is no chat template or it refuses a message of a user.
     pub fn new(
         tokenizer: PretrainedTokenizer,
         codec: Arc<dyn Codec>,
@@ -91,7 +91,7 @@ impl Instruct {
         let examples = BTreeMap::new();
         let mut encoder = Self { tokenizer, codec, budgets, form, system: true, lead, end, examples };
         if form == Form::Chat {
-            encoder.examine().map_err(|reason| EncoderError::new(encoder.tokenizer.directory(), reason))?;
+            encoder.examine().map_err(EncoderError::Template)?;
         }
         Ok(encoder)
     }
@@ -120,7 +120,7 @@ impl Instruct {
     /// Puts examples in front of the queries of their roles: as worked examples in plain prompts, as earlier turns in dialogues.
     ///
     /// # Errors
-    /// [`EncoderError::File`] if the chat template refuses a dialogue of several turns.
+    /// [`EncoderError::Template`] if the chat template refuses a dialogue of several turns.
     pub fn with_examples(self, examples: Examples) -> Result<Self, EncoderError> {
         let show = |(query, reply): (Query, String)| {
             let Prompt { body, .. } = prompt::prompt(&query, self.codec.as_ref());
@@ -133,9 +133,7 @@ impl Instruct {
             .collect();
         let encoder = Self { examples, ..self };
         for role in encoder.examples.keys() {
-            encoder
-                .written(&encoder.sample(*role, SAMPLE), encoder.examples_of(*role))
-                .map_err(|reason| EncoderError::new(encoder.tokenizer.directory(), reason))?;
+            encoder.written(&encoder.sample(*role, SAMPLE), encoder.examples_of(*role))?;
         }
         Ok(encoder)
     }
@@ -143,7 +141,8 @@ impl Instruct {
     /// Returns the number of tokens that the examples add to each prompt of a role.
     pub fn example_tokens(&self, role: Role) -> usize {
         let sample = self.sample(role, SAMPLE);
-        let tokens = |examples: &[Shown]| self.rendered(&sample, examples).ids.len();
+        let tokens =
+            |examples: &[Shown]| self.written(&sample, examples).map_or(0, |prompt| prompt.ids.len());
         tokens(self.examples_of(role)).saturating_sub(tokens(&[]))
     }
 
@@ -187,20 +186,16 @@ impl Instruct {
         Rendered { text, ids }
     }
 
-    /// Writes a prompt in this encoder's form.
-    fn written(&self, prompt: &Prompt, examples: &[Shown]) -> Result<Rendered, String> {
+    /// Writes a prompt in this encoder's form. A template that took messages of the same authors may still refuse a content.
+    fn written(&self, prompt: &Prompt, examples: &[Shown]) -> Result<Rendered, EncoderError> {
         match self.form {
             Form::Plain => Ok(self.plain(prompt, examples)),
             Form::Chat => {
-                let dialogue = self.tokenizer.encode_chat(&self.messages(prompt, examples), true)?;
+                let dialogue = self.tokenizer.encode_chat(&self.messages(prompt, examples), true);
+                let dialogue = dialogue.map_err(EncoderError::Template)?;
                 Ok(Rendered { text: dialogue.text, ids: dialogue.ids })
             }
         }
-    }
-
-    /// Writes a prompt. The template took messages of the same authors when the encoder was created.
-    fn rendered(&self, prompt: &Prompt, examples: &[Shown]) -> Rendered {
-        self.written(prompt, examples).unwrap_or_else(|_| self.plain(prompt, examples))
     }
 }
 
@@ -211,14 +206,16 @@ impl PromptEncoder for Instruct {
         format!("{STYLE}+{}+{}{examples}", self.form.name(), self.codec.id())
     }
 
-    fn render(&self, query: &Query) -> Rendered {
-        self.rendered(&prompt::prompt(query, self.codec.as_ref()), self.examples_of(query.role()))
+    fn render(&self, query: &Query) -> Result<Rendered, EncoderError> {
+        self.written(&prompt::prompt(query, self.codec.as_ref()), self.examples_of(query.role()))
     }
 
     fn shared(&self, role: Role) -> Vec<u32> {
-        let [one, other] = [SAMPLE, OTHER].map(|body| self.sample(role, body));
-        let examples = self.examples_of(role);
-        let (mut ids, other) = (self.rendered(&one, examples).ids, self.rendered(&other, examples).ids);
+        let written = |body| self.written(&self.sample(role, body), self.examples_of(role));
+        let [Ok(Rendered { mut ids, .. }), Ok(Rendered { ids: other, .. })] = [SAMPLE, OTHER].map(written)
+        else {
+            return Vec::new();
+        };
         let alike = ids.iter().zip(&other).take_while(|(a, b)| a == b).count();
         ids.truncate(alike);
         ids
@@ -262,6 +259,10 @@ impl PromptEncoder for Instruct {
 
     fn budget(&self, role: Role) -> u32 {
         self.budgets.of(role)
+    }
+
+    fn overflow(&self) -> Overflow {
+        self.budgets.overflow
     }
 
     fn vocab(&self) -> usize {

@@ -56,7 +56,7 @@ pub(crate) fn decoder(weights: &Weights) -> Decoder {
 
 /// Vocabulary of exactly [`VOCAB`] ids; those from [`FIRST_WORD`] on are the words `w17`, `w18`, …
 pub(crate) fn encoder() -> CompactWords {
-    let bare = CompactWords::new(Arc::new(Plain), Budgets { short: 9, long: 23 });
+    let bare = CompactWords::new(Arc::new(Plain), Budgets { short: 9, long: 23, ..Budgets::default() });
     assert_eq!(bare.vocab(), FIRST_WORD as usize);
     let words: Vec<String> = (FIRST_WORD..VOCAB).map(|word| format!("w{word:02}")).collect();
     let encoder = bare.with_words(words.iter().map(String::as_str));
