@@ -243,7 +243,10 @@ mod tests {
             let set = HOUSEHOLD.open(None, &options).unwrap();
             let mut game = set.make().unwrap();
             game.reset(&set.tasks("dev").unwrap()[0], 0).unwrap();
-            assert_eq!(game.step("dance").unwrap().unknown_action.to_string(), wanted);
+            let step = game.step("dance").unwrap();
+            assert_eq!(step.unknown_action.to_string(), wanted);
+            assert!((HOUSEHOLD.codec)().refuses(&step.observation));
+            assert!(!(HOUSEHOLD.codec)().refuses(&game.step("look").unwrap().observation));
         }
         let error = HOUSEHOLD.options(Reader::Play, [(GOALS, "2")]).unwrap_err().to_string();
         assert_eq!(error, "option `goals` of household is for env generate, not for playing");

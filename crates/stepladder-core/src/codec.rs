@@ -36,6 +36,13 @@ pub trait Codec: Send + Sync {
         context.to_owned()
     }
 
+    /// Whether an answer refuses the action: it was not understood, or the environment gives the same answer to an action without
+    /// effect. Evaluations count refusals beside [`crate::Step::unknown_action`], which rewards depend on.
+    fn refuses(&self, answer: &str) -> bool {
+        let _ = answer;
+        false
+    }
+
     /// Words that texts may contain although no demonstration does; their embeddings come from their factors.
     fn words(&self) -> Vec<String> {
         Vec::new()

@@ -20,9 +20,6 @@ pub enum EncoderError {
         /// Cause.
         reason: String,
     },
-    /// The chat template of a model is absent or refuses a dialogue; the sentence names its directory.
-    #[error("{0}")]
-    Template(String),
 }
 
 impl EncoderError {
@@ -83,7 +80,7 @@ pub trait PromptEncoder: Send + Sync {
     /// Renders a query as text and token ids.
     ///
     /// # Errors
-    /// [`EncoderError::Template`] if the chat template of a model refuses the dialogue.
+    /// [`EncoderError::File`] if the chat template of a model refuses the dialogue.
     fn render(&self, query: &Query) -> Result<Rendered, EncoderError>;
 
     /// Returns the token ids of a query's prompt.

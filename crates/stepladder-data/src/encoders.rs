@@ -31,8 +31,7 @@ pub fn open(
 /// Opens the tokenizer of a directory for prompts in natural language to a model with `vocab` ids.
 ///
 /// # Errors
-/// [`EncoderError::File`] for a missing or invalid file or one of a larger model, and [`EncoderError::Template`] for a chat
-/// template that cannot be used.
+/// [`EncoderError::File`] for a missing or invalid file, one of a larger model, or a chat template that cannot be used.
 pub fn instruct(
     directory: &Path,
     codec: Arc<dyn Codec>,

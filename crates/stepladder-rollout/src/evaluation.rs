@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use stepladder_core::Role;
-use stepladder_core::trace::Episode;
+use stepladder_core::trace::{Episode, TraceStep};
 
 /// Computes the 95 % Wilson score interval of a proportion.
 ///
@@ -100,7 +100,8 @@ pub struct Evaluation {
     pub unparsable: f64,
     /// Fraction of all replies that could not be parsed as answers of their roles.
     pub unparsable_share: f64,
-    /// Fraction of the actions that the environment did not understand, among them those sent for unparsable replies.
+    /// Fraction of the actions that the environment refused, among them those sent for unparsable replies: it did not understand
+    /// them, or answered as if it had not ([`stepladder_core::Codec::refuses`]).
     pub invalid_share: f64,
     /// Fraction of the prompts that were shortened to fit into the context window.
     pub shortened_share: f64,
@@ -163,11 +164,16 @@ pub fn repeated_subtasks(episode: &Episode) -> usize {
 
 /// Summarises episodes of one agent in an environment without a score range.
 pub fn evaluate(episodes: &[Episode]) -> Evaluation {
-    evaluate_within(episodes, None)
+    evaluate_within(episodes, None, &|step| step.unknown_action)
 }
 
-/// Summarises episodes of one agent, with scores clamped to the benchmark's score range (`EnvSpec::score_range`).
-pub fn evaluate_within(episodes: &[Episode], range: Option<(f64, f64)>) -> Evaluation {
+/// Summarises episodes of one agent, with scores clamped to the benchmark's score range (`EnvSpec::score_range`); `refused` says
+/// whether the environment refused the action of a step.
+pub fn evaluate_within(
+    episodes: &[Episode],
+    range: Option<(f64, f64)>,
+    refused: &dyn Fn(&TraceStep) -> bool,
+) -> Evaluation {
     let all: Vec<&Episode> = episodes.iter().collect();
     let mut families: BTreeMap<String, Vec<&Episode>> = BTreeMap::new();
     for episode in episodes {
@@ -219,7 +225,7 @@ pub fn evaluate_within(episodes: &[Episode], range: Option<(f64, f64)>) -> Evalu
         unparsable: per_episode(&|episode| episode.steps().filter(|step| step.unparsable).count()),
         unparsable_share: share(turns().filter(|turn| turn.unparsable).count(), replies),
         invalid_share: share(
-            episodes.iter().flat_map(Episode::steps).filter(|step| step.unknown_action).count(),
+            episodes.iter().flat_map(Episode::steps).filter(|step| refused(step)).count(),
             env_steps,
         ),
         shortened_share: share(turns().filter(|turn| turn.shortened > 0).count(), replies),

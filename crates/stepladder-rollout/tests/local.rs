@@ -34,7 +34,8 @@ impl PromptEncoder for Bytes {
     fn render(&self, query: &Query) -> Result<Rendered, EncoderError> {
         let Query::Executor { subtask, progress, .. } = query else { panic!("only executors are asked") };
         if subtask == "refused" {
-            return Err(EncoderError::Template("m: the chat template refuses the messages: no".to_owned()));
+            let reason = "the chat template refuses the messages: no".to_owned();
+            return Err(EncoderError::File { path: "m".to_owned(), reason });
         }
         let text = format!("{subtask}{progress}");
         Ok(Rendered { ids: text.bytes().map(u32::from).collect(), text })

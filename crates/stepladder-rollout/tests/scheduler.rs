@@ -195,7 +195,7 @@ fn the_score_of_scienceworld_matches() {
     let crashed = case["inputs"]["crashed"].as_u64().unwrap() as usize;
     let aborted = Episode { score: 0.7, error: Some("the simulator died".into()), ..whole };
     episodes.extend(std::iter::repeat_n(aborted, crashed));
-    let score = 100.0 * evaluate_within(&episodes, Some((0.0, 1.0))).all.score;
+    let score = 100.0 * evaluate_within(&episodes, Some((0.0, 1.0)), &|_| false).all.score;
     assert!((score - case["expected"].as_f64().unwrap()).abs() < case["tol"].as_f64().unwrap(), "{score}");
     assert!(evaluate(&episodes).all.score < score / 100.0);
 }

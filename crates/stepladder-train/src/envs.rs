@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use stepladder_core::label::{Expert, Perturb, Segmenter};
-use stepladder_core::trace::Episode;
+use stepladder_core::trace::{Episode, TraceStep};
 use stepladder_core::{Codec, Role};
 use stepladder_env::{EnvError, EnvSpec, Family, Options, Reader, TaskSet};
 use stepladder_rollout::evaluation::{Evaluation, evaluate_within};
@@ -138,7 +138,8 @@ impl Registered {
 
     /// Summarises episodes by the rules of the benchmark.
     pub fn evaluate(&self, episodes: &[Episode]) -> Evaluation {
-        evaluate_within(episodes, self.spec().score_range)
+        let refused = |step: &TraceStep| step.unknown_action || self.codec.refuses(&step.observation);
+        evaluate_within(episodes, self.spec().score_range, &refused)
     }
 
     /// Returns the step limit for a split: the run's own limit if the split has the same natural limit as the training split,

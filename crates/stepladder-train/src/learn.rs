@@ -129,7 +129,7 @@ impl AgentTraining<'_> {
 
     /// Returns the context window that its demonstrations need.
     pub(crate) fn window(&self) -> Result<usize> {
-        Ok(self.reader().window(self.material.demonstrations)?)
+        self.reader().window(self.material.demonstrations)
     }
 
     /// Returns one model of this agent, whose first phase trains on `rows`.

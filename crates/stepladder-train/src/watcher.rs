@@ -12,7 +12,6 @@ use stepladder_algo::runtime::metrics::{Metrics, RENAMED};
 use stepladder_algo::runtime::observer::{Observer, StepReport};
 use stepladder_algo::runtime::trainer::Trainer;
 use stepladder_core::Role;
-use stepladder_rollout::evaluation::evaluate_within;
 use stepladder_rollout::scheduler::Options;
 use stepladder_rollout::{Dropped, GenerateError, Job};
 
@@ -227,7 +226,7 @@ impl Watcher<'_> {
         // A failed probe is no point of the curve: training ends here and probes again when it continues.
         Dropped::count(&episodes).map_err(|error| failed(&error))?;
         warn_of_aborted(&episodes, run.reporter);
-        let all = evaluate_within(&episodes, run.env.spec().score_range).all;
+        let all = run.env.evaluate(&episodes).all;
         let mut values = vec![(PROBE, all.success), (PROBE_SCORE, all.score)];
         let counted = ["iteration", "env_steps", "generated_tokens"];
         values.extend(report.extra.iter().filter(|(name, _)| counted.contains(name)));

@@ -124,7 +124,7 @@ fn hierarchical_samples_are_what_the_three_roles_were_asked_and_said() {
         let samples = samples(AgentKind::StepHrl.into(), episode).unwrap();
         assert_eq!(samples, expected, "{}", episode.task);
         for sample in &samples {
-            let row = row(sample, &encoder);
+            let row = row(sample, &encoder).unwrap();
             let [span] = row.replies.as_slice() else { panic!("{} replies in one row", row.replies.len()) };
             let (prompt, reply) = row.ids.split_at(span.start as usize);
             assert_eq!(prompt, encoder.prompt(&sample.query));

@@ -19,6 +19,7 @@ mod word;
 use stepladder_core::Codec;
 use stepladder_core::codec::{Briefing, unescape};
 
+use crate::text::NOTHING_HAPPENS;
 use crate::view::Entity;
 use crate::view::entity::take_kind;
 use template::COMPILED;
@@ -59,6 +60,10 @@ impl Codec for AlfworldCodec {
             }
             None => Vec::new(),
         }
+    }
+
+    fn refuses(&self, answer: &str) -> bool {
+        answer == NOTHING_HAPPENS
     }
 
     fn briefing(&self) -> Briefing {

@@ -79,7 +79,7 @@ impl Instruct {
     /// Creates an encoder for prompts of the environment of `codec`.
     ///
     /// # Errors
-    /// [`EncoderError::Template`] for [`Form::Chat`] if there is no chat template or it refuses a message of a user.
+    /// [`EncoderError::File`] for [`Form::Chat`] if there is no chat template or it refuses a message of a user.
     pub fn new(
         tokenizer: PretrainedTokenizer,
         codec: Arc<dyn Codec>,
@@ -91,9 +91,13 @@ impl Instruct {
         let examples = BTreeMap::new();
         let mut encoder = Self { tokenizer, codec, budgets, form, system: true, lead, end, examples };
         if form == Form::Chat {
-            encoder.examine().map_err(EncoderError::Template)?;
+            encoder.examine().map_err(|reason| encoder.refused(reason))?;
         }
         Ok(encoder)
+    }
+
+    fn refused(&self, reason: String) -> EncoderError {
+        EncoderError::new(self.tokenizer.directory(), reason)
     }
 
     /// Finds out whether the chat template takes a system message, and what it writes around a reply.
@@ -120,7 +124,7 @@ impl Instruct {
     /// Puts examples in front of the queries of their roles: as worked examples in plain prompts, as earlier turns in dialogues.
     ///
     /// # Errors
-    /// [`EncoderError::Template`] if the chat template refuses a dialogue of several turns.
+    /// [`EncoderError::File`] if the chat template refuses a dialogue of several turns.
     pub fn with_examples(self, examples: Examples) -> Result<Self, EncoderError> {
         let show = |(query, reply): (Query, String)| {
             let Prompt { body, .. } = prompt::prompt(&query, self.codec.as_ref());
@@ -192,7 +196,7 @@ impl Instruct {
             Form::Plain => Ok(self.plain(prompt, examples)),
             Form::Chat => {
                 let dialogue = self.tokenizer.encode_chat(&self.messages(prompt, examples), true);
-                let dialogue = dialogue.map_err(EncoderError::Template)?;
+                let dialogue = dialogue.map_err(|reason| self.refused(reason))?;
                 Ok(Rendered { text: dialogue.text, ids: dialogue.ids })
             }
         }
