@@ -209,7 +209,6 @@ fn prefers_what_was_better(mut trainer: Trainer, learning_rate: f64) {
         let [go, give_up] = [10, 11].map(|word| said.double_value(&[0, word]));
         // In the data, going on is 3, 1 and 4 times as frequent.
         let ratio = [3.0, 1.0, 4.0][state];
-        println!("state {state}: going on {go:.3}, giving up {give_up:.3}");
         assert!(go > 2.0 * ratio * give_up && go > 0.8, "state {state}: {go} and {give_up}");
     }
 }

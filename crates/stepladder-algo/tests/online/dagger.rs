@@ -56,7 +56,7 @@ impl Rounds for Teacher<'_> {
         for query in played.iter().flat_map(|episode| prompts(flat(), episode).unwrap()) {
             let Query::Flat { history, .. } = &query else { continue };
             let Some(reply) = history.last().map(|(_, shown)| shown.clone()) else { continue };
-            rows.push(row(&Demonstrated { query, reply }, &*self.fixture.encoder));
+            rows.push(row(&Demonstrated { query, reply }, &*self.fixture.encoder).unwrap());
         }
         Ok(rows)
     }
