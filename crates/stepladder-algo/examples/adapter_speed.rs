@@ -1,13 +1,17 @@
 //! Measures a cloning step and generation of a pretrained model with adapters: seconds and peak memory.
 //!
-//! `cargo run -p stepladder-algo --example adapter_speed -- DIR learn|reply [ROWS [TOKENS [WORKERS]]]`
+//! `cargo run -p stepladder-algo --example adapter_speed -- DIR learn|reply [SETTING=VALUE…]`; settings are rows, tokens, workers,
+//! bf16, dropout (percent), recompute, micro_tokens and full (all parameters trained).
 #![allow(clippy::print_stdout)]
 #![expect(clippy::disallowed_methods, reason = "it measures time")]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
 
 use rand::RngExt;
+use stepladder_algo::runtime::passes::Passes;
+use stepladder_algo::runtime::score::weighted_nll;
 use stepladder_algo::runtime::workers::Workers;
 use stepladder_core::seed::stream;
 use stepladder_data::Batch;
@@ -30,32 +34,53 @@ fn memory(name: &str) -> u64 {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     tch::set_num_threads(1);
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [directory, what, sizes @ ..] = arguments.as_slice() else {
-        return Err("usage: adapter_speed DIR learn|reply [ROWS [TOKENS [WORKERS]]]".into());
+    let [directory, what, settings @ ..] = arguments.as_slice() else {
+        return Err("usage: adapter_speed DIR learn|reply [SETTING=VALUE…]".into());
     };
-    let size = |at: usize, default: usize| sizes.get(at).map_or(Ok(default), |size| size.parse());
-    let (rows, tokens, workers) = (size(0, 2)?, size(1, 256)?, size(2, 1)?);
+    let setting = |name: &str, default: usize| {
+        let found = settings.iter().find_map(|text| text.strip_prefix(name)?.strip_prefix('='));
+        found.map_or(Ok(default), str::parse)
+    };
+    let (rows, tokens, workers) = (setting("rows", 2)?, setting("tokens", 256)?, setting("workers", 1)?);
     let directory = Path::new(directory);
     let names = read_config(directory)?.parameters().into_iter().map(|each| each.name).collect();
-    let weights = load(directory, &names, Device::Cpu)?.with_lora(&Lora::default(), 1)?;
+    let kind = if setting("bf16", 0)? > 0 { Kind::BFloat16 } else { Kind::Float };
+    let lora = Lora { dropout: setting("dropout", 0)? as f64 / 100.0, ..Lora::default() };
+    let weights = match setting("full", 0)? {
+        0 => load(directory, &names, Device::Cpu)?.cast_frozen(kind).with_lora(&lora, 1)?,
+        _ => load(directory, &BTreeSet::new(), Device::Cpu)?,
+    };
+    let passes = Passes {
+        dtype: Kind::Float,
+        recompute: setting("recompute", 0)? > 0,
+        micro_tokens: setting("micro_tokens", 0)?,
+    };
     println!("loaded: {} MiB", memory("VmRSS"));
     let mut rng = stream(1, "example-rows", &[]);
     let mut ids = |count: usize| -> Vec<u32> { (0..count).map(|_| rng.random_range(3..40_000)).collect() };
     match what.as_str() {
         "learn" => {
-            let pool = Workers::cloning(workers, &weights, Kind::Float);
-            for _ in 0..ROUNDS {
-                let batch = |ids: Vec<u32>| {
+            let pool = Workers::new(workers, &weights, passes, weighted_nll);
+            let weight = 1.0 / (workers * rows * REPLY) as f32;
+            for round in 0..ROUNDS {
+                let mut batch = |rows: usize| {
                     let of_row =
                         |row: usize| ((row + 1) * tokens - REPLY) as i64..((row + 1) * tokens) as i64;
                     let targets: Vec<i64> = (0..rows).flat_map(of_row).collect();
-                    let weights = vec![1.0 / targets.len() as f32; targets.len()];
+                    let (weights, ids) = (vec![weight; targets.len()], ids(rows * tokens));
                     Batch { rows, len: tokens, tokens: ids.len(), ids, targets, weights, replies: Vec::new() }
                 };
-                let shards = (0..workers).map(|_| batch(ids(rows * tokens))).collect();
+                let together = if passes.micro_tokens == 0 { rows } else { passes.micro_tokens / tokens };
+                let mut shard = |_| {
+                    let starts = (0..rows).step_by(together.max(1));
+                    let batches = starts.map(|from| batch(together.max(1).min(rows - from)));
+                    batches.collect::<Vec<Batch>>()
+                };
+                let shards: Vec<Vec<Batch>> = (0..workers).map(&mut shard).collect();
                 let start = Instant::now();
-                let (scored, _) = pool.gradient(&weights.trained, shards)?;
-                println!("step {:.2} s, loss {:.3}", start.elapsed().as_secs_f64(), scored[0].loss);
+                let (scored, gradient) = pool.gradient(&weights.trained, shards, round as u64)?;
+                let (loss, norm) = (scored[0].loss, gradient.norm().double_value(&[]));
+                println!("step {:.2} s, loss {loss:.4}, gradient {norm:.5}", start.elapsed().as_secs_f64());
             }
         }
         _ => {

@@ -10,7 +10,7 @@
 //! **Departures from the released code.** The default mixture pools the three levels in their natural proportion and merges
 //! identical samples into one row with a weight, which saves forward passes; `levels` is the released pairing of one row per
 //! level (`golden:level_mixing`). `token_mean` is an alternative to the row mean. Batches are bucketed by length. Small models
-//! train all parameters, not adapters.
+//! train all parameters, not adapters. Adapters may have dropout here and in `dagger`, nowhere else.
 //!
 //! Metrics: `loss`, `loss/<role>`, `gradient_norm`, `learning_rate`, `tokens_per_second`, `epoch`, `seconds`.
 //! Run it: `stepladder train demo`.
@@ -18,12 +18,14 @@
 use std::sync::atomic::AtomicBool;
 
 use stepladder_core::Role;
-use stepladder_data::batch::{collate, mass};
+use stepladder_core::seed::derive;
+use stepladder_data::batch::{Reduction, collate, mass};
 use stepladder_data::{Batch, Row};
 
 use crate::AlgoError;
 use crate::runtime::epochs::{self, Done};
 use crate::runtime::observer::{Ending, Observer};
+use crate::runtime::passes::Passes;
 use crate::runtime::plan::{self, BatchPlan, Mixture};
 use crate::runtime::schedule::factor;
 use crate::runtime::trainer::Trainer;
@@ -72,8 +74,14 @@ pub fn shards(rows: Vec<(&Row, f64)>, count: usize) -> Vec<Vec<(&Row, f64)>> {
     plan::shards(rows, count, |(row, _)| row.ids.len())
 }
 
+/// Collates a shard: one batch, or its micro-batches.
+pub fn batches(shard: Vec<(&Row, f64)>, passes: Passes, pad: u32, reduction: Reduction) -> Vec<Batch> {
+    let parts = plan::micro_batches(shard, passes.limit(), |(row, _)| row.ids.len());
+    parts.iter().map(|part| collate(part, pad, reduction)).collect()
+}
+
 /// Trains until the budget is used up or `stop` is set, starting at `trainer.counters`. `pad` fills short rows, and `seed`
-/// determines the order of rows.
+/// determines the order of rows and the masks of dropout.
 ///
 /// # Errors
 /// [`AlgoError::NoData`] without rows, [`AlgoError::NotFinite`] after
@@ -93,7 +101,7 @@ pub fn train(
     }
     let plan = |epoch| plan_epoch(config, rows, seed, epoch);
     epochs::run(config.budget, trainer, stop, observer, plan, |trainer, group, fraction| {
-        step(config, rows, group, pad, trainer, workers, fraction)
+        step(config, rows, group, (pad, seed), trainer, workers, fraction)
     })
 }
 
@@ -102,19 +110,22 @@ fn step(
     config: &BcConfig,
     rows: &[Row],
     group: &[usize],
-    pad: u32,
+    (pad, seed): (u32, u64),
     trainer: &mut Trainer,
     workers: &Workers,
     fraction: f64,
 ) -> Result<Done, AlgoError> {
     let learning_rate = config.learning_rate * factor(config.schedule, fraction, config.warmup, config.floor);
-    let batches: Vec<Batch> = shards(scaled(config, rows, group, trainer.counters.step), workers.count())
-        .iter()
-        .map(|shard| collate(shard, pad, config.reduction))
+    let scaled = scaled(config, rows, group, trainer.counters.step);
+    let batches: Vec<Vec<Batch>> = shards(scaled, workers.count())
+        .into_iter()
+        .map(|shard| batches(shard, workers.passes(), pad, config.reduction))
         .collect();
-    let tokens = batches.iter().map(|batch| batch.tokens).sum();
-    let replies: Vec<_> = batches.iter().map(|batch| batch.replies.clone()).collect();
-    let (scored, gradient) = workers.gradient(&trainer.weights.trained, batches)?;
+    let tokens = batches.iter().flatten().map(|batch| batch.tokens).sum();
+    let replies: Vec<Vec<_>> =
+        batches.iter().map(|shard| shard.iter().flat_map(|batch| batch.replies.clone()).collect()).collect();
+    let dropout = derive(seed, "dropout", &[trainer.counters.step]);
+    let (scored, gradient) = workers.gradient(&trainer.weights.trained, batches, dropout)?;
     let gradient_norm = trainer.optimiser.step(&mut trainer.weights.trained.buffer, &gradient, learning_rate);
     let mut per_role = [(0.0, 0.0); Role::COUNT];
     for (infos, shard) in replies.iter().zip(&scored) {

@@ -28,7 +28,7 @@ use stepladder_core::Role;
 use stepladder_data::offline_batch::collate;
 use stepladder_data::{Level, OfflineRow, PerLevel};
 use stepladder_model::{Params, Weights};
-use tch::{Kind, TchError, Tensor};
+use tch::{TchError, Tensor};
 
 use crate::AlgoError;
 use crate::ops::actor::advantage;
@@ -38,7 +38,8 @@ use crate::runtime::epochs::{self, Done};
 use crate::runtime::net::Net;
 use crate::runtime::observer::{Ending, Observer};
 use crate::runtime::optimiser::AdamWConfig;
-use crate::runtime::plan::{BatchPlan, Mixture, shards};
+use crate::runtime::passes::Passes;
+use crate::runtime::plan::{BatchPlan, Mixture, micro_batches, shards};
 use crate::runtime::schedule::factor;
 use crate::runtime::trainer::{Identity, Trainer};
 
@@ -111,9 +112,14 @@ pub fn losses(
     Ok(Losses { critic, v, q, advantage, factor })
 }
 
-/// Starts `count` workers for a model like `weights` with matrix products in `dtype`; critics compute in f32.
-pub fn workers(count: usize, weights: &Weights, config: &OfflineConfig, dtype: Kind) -> OfflineWorkers {
-    OfflineWorkers::new(count, weights, (config, dtype), losses)
+/// Starts `count` workers for a model like `weights`; critics compute in f32.
+pub fn workers(
+    count: usize,
+    weights: &Weights,
+    config: &OfflineConfig,
+    passes: impl Into<Passes>,
+) -> OfflineWorkers {
+    OfflineWorkers::new(count, weights, (config, passes.into()), losses)
 }
 
 /// Splits a step into sets of rows that are normalised separately: the whole step, or its micro-steps with equal parts of each level.
@@ -177,12 +183,15 @@ pub fn gradients(
     });
     let scale = |level| if counts[level] > 0.0 { rho[level] / counts[level] } else { 0.0 };
     let scales = PerLevel::from_fn(scale);
-    let batches: Vec<_> = shards(rows, workers.count(), |row| row.row.ids.len() + row.next.len())
-        .iter()
-        .map(|shard| collate(shard, pad))
-        .filter(|batch| batch.block.rows > 0)
+    let len = |row: &&OfflineRow| row.row.ids.len() + row.next.len();
+    let micro = |shard| micro_batches(shard, workers.passes().limit(), len);
+    let batches: Vec<Vec<_>> = shards(rows, workers.count(), len)
+        .into_iter()
+        .map(|shard| micro(shard).iter().map(|part| collate(part, pad)).collect::<Vec<_>>())
+        .map(|shard| shard.into_iter().filter(|batch| batch.block.rows > 0).collect::<Vec<_>>())
+        .filter(|shard| !shard.is_empty())
         .collect();
-    let tokens = batches.iter().map(|batch| batch.tokens).sum();
+    let tokens = batches.iter().flatten().map(|batch| batch.tokens).sum();
     let shard_count = batches.len();
     let mut sums = PerLevel::<LevelSums>::default();
     for of_shard in workers.forward(params, critic, batches, scales, train_actor)? {

@@ -53,7 +53,7 @@ impl Method for Ppo {
             trainer.nets.insert(VALUE, net);
         }
         trainer.nets.get(VALUE, value::count(&trainer.weights.trained.layout))?;
-        self.values = Some(ValueWorkers::new(rollouts.workers, &trainer.weights, rollouts.dtype));
+        self.values = Some(ValueWorkers::new(rollouts.workers, &trainer.weights, rollouts.passes));
         Ok(())
     }
 

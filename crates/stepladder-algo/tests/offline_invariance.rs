@@ -19,6 +19,7 @@ use stepladder_algo::ops::actor::{ActorMode, ActorRule};
 use stepladder_algo::ops::critic::{expectile_loss, td_loss, td_target};
 use stepladder_algo::runtime::net::Net;
 use stepladder_algo::runtime::optimiser::AdamWConfig;
+use stepladder_algo::runtime::passes::Passes;
 use stepladder_algo::runtime::plan::Mixture;
 use stepladder_core::seed::stream;
 use stepladder_data::batch::{Reduction, collate_all};
@@ -45,7 +46,17 @@ impl Same {
     }
 
     fn of(&self, config: &OfflineConfig, rows: &[OfflineRow], workers: usize) -> StepGradients {
-        let pool = start_workers(workers, &weights(&self.params), config, Kind::Float);
+        self.within(config, rows, workers, Kind::Float.into())
+    }
+
+    fn within(
+        &self,
+        config: &OfflineConfig,
+        rows: &[OfflineRow],
+        workers: usize,
+        passes: Passes,
+    ) -> StepGradients {
+        let pool = start_workers(workers, &weights(&self.params), config, passes);
         gradients(config, rows.iter().collect(), PAD, (&self.params, &self.critics), true, &pool).unwrap()
     }
 }
@@ -83,7 +94,7 @@ fn silent(mut row: OfflineRow) -> OfflineRow {
 }
 
 #[test]
-fn order_padding_silent_rows_merging_and_workers_change_nothing() {
+fn order_padding_silent_rows_merging_workers_and_passes_change_nothing() {
     let fixed = Same::new();
     let rows = offline_rows(3, 17);
     for mode in MODES {
@@ -95,6 +106,13 @@ fn order_padding_silent_rows_merging_and_workers_change_nothing() {
             let mut permuted = rows.clone();
             permuted.shuffle(&mut stream(1, "permutation", &[]));
             same(&what("permuted"), &fixed.of(&config, &permuted, 1), &expected).unwrap();
+            for (recompute, micro_tokens) in [(true, 0), (false, 40), (true, 40), (false, 1)] {
+                let passes = Passes { dtype: Kind::Float, recompute, micro_tokens };
+                for workers in [1, 2] {
+                    same(&what("micro-batches"), &fixed.within(&config, &rows, workers, passes), &expected)
+                        .unwrap();
+                }
+            }
             for workers in [2, 3] {
                 same(&what("workers"), &fixed.of(&config, &permuted, workers), &expected).unwrap();
             }

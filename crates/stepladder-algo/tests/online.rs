@@ -23,6 +23,7 @@ use stepladder_algo::ops::surrogate::{Aggregate, SurrogateRule};
 use stepladder_algo::ppo::{Ppo, PpoConfig, ValueWorkers, value};
 use stepladder_algo::runtime::checkpoint;
 use stepladder_algo::runtime::counters::Counters;
+use stepladder_algo::runtime::passes::Passes;
 use stepladder_algo::runtime::trainer::Trainer;
 use stepladder_core::Role;
 use stepladder_env::TaskSet;
@@ -259,6 +260,19 @@ fn workers_and_chunks_change_no_gradient() {
             assert!(native.tokens == sums.tokens && (native.gap - sums.gap).abs() < 1e-3);
             assert_eq!(temperature == 1.0, common::compare("gradient", &found, &whole, 1e-5).is_ok());
         }
+        for (recompute, micro_tokens) in [(true, 0), (false, 60), (true, 60)] {
+            let passes = Passes { dtype: Kind::Float, recompute, micro_tokens };
+            for libtorch in [true, false] {
+                let surrogates = SurrogateWorkers::new(2, weights, passes, 1.0);
+                let surrogates = if libtorch { surrogates.with_libtorch() } else { surrogates };
+                let numbers = (rule, aggregate);
+                let (others, gradient) = surrogates
+                    .gradient(&trainer.weights.trained, &reference, &members, numbers, (100_000, 0))
+                    .unwrap();
+                common::compare("gradient", &gradient, &whole, 1e-5).unwrap();
+                assert!((sums.loss - others.loss).abs() < 1e-6 && sums.tokens == others.tokens);
+            }
+        }
         for (workers, tokens, reversed) in [(1, 64, false), (2, 128, true), (3, 1, false)] {
             let (others, gradient) = of(workers, tokens, reversed);
             common::compare("gradient", &gradient, &whole, 1e-5).unwrap();
@@ -317,8 +331,11 @@ fn the_critic_is_the_same_without_libtorch() {
         episodes.iter().flat_map(|episode| of_role(episode, Role::Flat, 1.0).unwrap()).collect();
     let adamw = trainer.optimiser.config;
     let critic = PpoConfig { critic_learning_rate: 1e-3, ..PpoConfig::default() };
-    let [(found, native), (expected, libtorch)] = [false, true].map(|libtorch| {
-        let values = ValueWorkers::new(2, &trainer.weights, Kind::Float);
+    let small = Passes { dtype: Kind::Float, recompute: true, micro_tokens: 60 };
+    let whole = Passes::from(Kind::Float);
+    let runs = [(false, whole), (true, whole), (true, small)];
+    let [(found, native), (expected, libtorch), (_, recomputed)] = runs.map(|(libtorch, passes)| {
+        let values = ValueWorkers::new(2, &trainer.weights, passes);
         let values = if libtorch { values.with_libtorch() } else { values };
         let mut net = value::start(&trainer.weights.trained, adamw);
         // A head other than zero, so that gradients reach the transformer.
@@ -346,6 +363,9 @@ fn the_critic_is_the_same_without_libtorch() {
     for (a, b) in native.0.iter().zip(&libtorch.0) {
         assert!((a.0 - b.0).abs() < 1e-5 * b.0.abs() && (a.1 - b.1).abs() < 1e-4 * b.1, "{a:?} {b:?}");
     }
-    assert!(close(&native.1, &libtorch.1, 1e-3));
+    for (a, b) in recomputed.0.iter().zip(&libtorch.0) {
+        assert!((a.0 - b.0).abs() < 1e-5 * b.0.abs() && (a.1 - b.1).abs() < 1e-4 * b.1, "{a:?} {b:?}");
+    }
+    assert!(close(&native.1, &libtorch.1, 1e-3) && close(&recomputed.1, &libtorch.1, 1e-3));
     assert!(!close(&native.1, &found, 1e-2));
 }

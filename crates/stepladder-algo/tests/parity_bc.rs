@@ -156,7 +156,8 @@ fn adamw_makes_pytorchs_steps() {
     let losses = fixture.meta["losses"].as_array().unwrap();
     assert_eq!(losses.len(), 5);
     for (index, loss) in losses.iter().enumerate() {
-        let (scored, gradient) = workers.gradient(&params, vec![fixture.batch(Reduction::RowMean)]).unwrap();
+        let (scored, gradient) =
+            workers.gradient(&params, vec![vec![fixture.batch(Reduction::RowMean)]], 0).unwrap();
         let norm = optimiser.step(&mut params.buffer, &gradient, rate);
         let found = [scored[0].loss, norm].map(Tensor::from);
         let expected = [loss.as_f64(), fixture.meta["gradient_norms"][index].as_f64()].map(Option::unwrap);

@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{PAD, compare, encoder, factors, params, rows, shape, weights};
 use stepladder_algo::AlgoError;
-use stepladder_algo::bc::{BcConfig, train};
+use stepladder_algo::bc::{BcConfig, batches, shards, train};
 use stepladder_algo::runtime::budget::Budget;
 use stepladder_algo::runtime::checkpoint::{load, save};
 use stepladder_algo::runtime::observer::{Ending, Observer, StepReport};
 use stepladder_algo::runtime::optimiser::{AdamW, AdamWConfig};
+use stepladder_algo::runtime::passes::Passes;
 use stepladder_algo::runtime::plan::Mixture;
 use stepladder_algo::runtime::schedule::Schedule;
 use stepladder_algo::runtime::score::weighted_nll;
@@ -22,8 +23,8 @@ use stepladder_algo::runtime::workers::Workers;
 use stepladder_core::Role;
 use stepladder_data::batch::{Reduction, collate};
 use stepladder_data::{PromptEncoder, Row};
-use stepladder_model::checkpoint::Bases;
-use stepladder_model::{ModelConfig, Params, Weights};
+use stepladder_model::checkpoint::{BaseId, Bases};
+use stepladder_model::{Factors, Lora, ModelConfig, Params, Weights};
 use tch::{Device, Kind, Tensor};
 
 const OPTIMISER: AdamWConfig =
@@ -201,7 +202,7 @@ fn the_rest_of_a_frozen_model_gets_the_gradient_that_it_gets_in_the_whole() {
             let gradient = |trainer: &Trainer| {
                 let trained = &trainer.weights.trained;
                 let workers = make(&trainer.weights);
-                let (_, buffer) = workers.gradient(trained, vec![batch.clone()]).unwrap();
+                let (_, buffer) = workers.gradient(trained, vec![vec![batch.clone()]], 0).unwrap();
                 Params { layout: trained.layout.clone(), buffer }
             };
             let (all, own) = (gradient(&whole), gradient(&part));
@@ -234,6 +235,80 @@ fn training_leaves_what_is_frozen_as_it_is_and_a_run_goes_on_with_it() {
         for (name, tensor) in begin.weights.frozen() {
             for found in [&whole.weights.frozen()[name], &second.weights.frozen()[name]] {
                 assert!(found.kind() == dtype && found.equal(tensor), "{name}");
+            }
+        }
+    }
+}
+
+/// Adapters with dropout over the model in `folder`.
+fn adapted(folder: &std::path::Path, bases: &Bases, dropout: f64) -> Trainer {
+    let base = BaseId::read(folder).unwrap();
+    let lora = Lora { rank: 4, dropout, ..Lora::default() };
+    let weights = bases.get(&base, Device::Cpu).unwrap().with_lora(&lora, 3).unwrap();
+    let whole = trainer(params(shape(), &Factors::default(), 12));
+    Trainer::new(weights, OPTIMISER, Identity { base: Some(base), ..whole.identity })
+}
+
+#[test]
+fn an_interrupted_run_with_dropout_draws_the_same_masks() {
+    let rows = three_levels(9, 24);
+    let config = config(Mixture::Pooled, 9);
+    let (model, bases) = (tempfile::tempdir().unwrap(), Bases::default());
+    let base = trainer(params(shape(), &Factors::default(), 12));
+    stepladder_model::checkpoint::save(model.path(), &base.weights, &encoder()).unwrap();
+    let fresh = |dropout| adapted(model.path(), &bases, dropout);
+    for workers in [1, 2] {
+        let mut whole = fresh(0.3);
+        let (_, losses) = run(&config, &rows, &mut whole, workers, None);
+        let mut first = fresh(0.3);
+        let (_, head) = run(&config, &rows, &mut first, workers, Some(4));
+        let folder = tempfile::tempdir().unwrap();
+        let saved = save(folder.path(), &first, &encoder(), 3).unwrap();
+        let mut second = load(&saved, OPTIMISER, Device::Cpu, &bases).unwrap();
+        let (_, tail) = run(&config, &rows, &mut second, workers, None);
+        assert_eq!([head, tail].concat(), losses);
+        assert!(bits(&second.weights.trained.buffer) == bits(&whole.weights.trained.buffer));
+    }
+    // A new adapter has no effect, so neither has dropout.
+    let losses = |dropout| run(&config, &rows, &mut fresh(dropout), 1, None).1;
+    let (with, without) = (losses(0.3), losses(0.0));
+    assert!(with[0] == without[0] && with[4..].iter().zip(&without[4..]).all(|(a, b)| a != b));
+}
+
+/// The loss is a weighted sum, so that micro-batches have the gradient of the whole.
+#[test]
+fn micro_batches_and_recomputation_have_the_gradient_of_the_whole() {
+    let rows = rows(9, 30);
+    let whole = trainer(params(shape(), &factors(), 12));
+    let frozen = frozen_trainer(&frozen_parts()[0], Kind::Float);
+    let scaled: Vec<(&Row, f64)> = rows.iter().map(|row| (row, 1.0 / 64.0)).collect();
+    for trainer in [&whole, &frozen] {
+        for libtorch in [true, false] {
+            let of = |workers: usize, micro_tokens: usize, recompute: bool| {
+                let passes = Passes { dtype: Kind::Float, recompute, micro_tokens };
+                let pool = match libtorch {
+                    true => Workers::new(workers, &trainer.weights, passes, weighted_nll),
+                    false => Workers::cloning(workers, &trainer.weights, passes),
+                };
+                let shards: Vec<Vec<_>> = shards(scaled.clone(), workers)
+                    .into_iter()
+                    .map(|shard| batches(shard, passes, PAD, Reduction::TokenMean))
+                    .collect();
+                let parts = shards.iter().map(Vec::len).sum::<usize>();
+                let (scored, gradient) = pool.gradient(&trainer.weights.trained, shards, 0).unwrap();
+                let logprobs: Vec<f32> = scored.iter().flat_map(|shard| shard.logprobs.clone()).collect();
+                (scored.iter().map(|shard| shard.loss).sum::<f64>(), logprobs, gradient, parts)
+            };
+            let (loss, logprobs, gradient, parts) = of(1, 0, false);
+            assert_eq!(parts, 1);
+            for (workers, micro_tokens, recompute, least) in
+                [(1, 40, false, 5), (2, 40, false, 5), (1, 1, false, 30), (1, 0, true, 1), (2, 60, true, 4)]
+            {
+                let (found, each, other, parts) = of(workers, micro_tokens, recompute);
+                assert!(parts >= least, "{parts}");
+                assert!((found - loss).abs() < 1e-6 * loss, "{found} for {loss}");
+                assert!(each.iter().zip(&logprobs).all(|(a, b)| (a - b).abs() < 1e-5));
+                compare("gradient", &other, &gradient, 1e-6).unwrap();
             }
         }
     }

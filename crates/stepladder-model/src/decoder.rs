@@ -11,12 +11,15 @@
 //!
 //! Lengths, widths and tokens come from the user, so failures of libtorch (out of memory included) are errors, not panics.
 
+use std::cell::{RefCell, RefMut};
 use std::collections::{BTreeMap, HashMap};
 
+use stepladder_core::seed::derive;
 use tch::{Device, Kind, TchError, Tensor};
 
 use crate::architecture::{Activation, Architecture, RotaryScaling};
 use crate::config::{ModelConfig, Shape};
+use crate::dropout::Dropout;
 use crate::linear::{Adapter, Linear};
 use crate::lora::{a_of, b_of};
 use crate::params::Layout;
@@ -40,6 +43,32 @@ pub(crate) struct Block {
     pub(crate) down: Linear,
 }
 
+impl Block {
+    /// Returns a block over what `change` returns for each tensor.
+    pub(crate) fn map(&self, change: &mut dyn FnMut(&Tensor) -> Tensor) -> Self {
+        Self {
+            qkv: self.qkv.map(change),
+            qk_gains: self.qk_gains.as_ref().map(|(q, k)| (change(q), change(k))),
+            out: self.out.map(change),
+            gate_up: self.gate_up.map(change),
+            down: self.down.map(change),
+        }
+    }
+}
+
+/// Inputs of the blocks in one forward pass with recomputation (`recompute`).
+pub(crate) struct Pass {
+    /// Input of the first block, with its graph.
+    pub(crate) embedded: Tensor,
+    /// Input of each block.
+    pub(crate) inputs: Vec<Tensor>,
+    pub(crate) rotation: Tensor,
+    /// Positions of the output, if it has some only.
+    pub(crate) positions: Option<Tensor>,
+    /// Output: a leaf, `[…, d]`.
+    pub(crate) hidden: Tensor,
+}
+
 /// Model prepared for the forward pass: parameters split, gains multiplied in where they are trained.
 pub struct Decoder {
     config: ModelConfig,
@@ -54,6 +83,10 @@ pub struct Decoder {
     norm: Tensor,
     /// e^{i·position·frequency}: `[max_positions, hd/2]`, complex.
     rotations: Tensor,
+    /// A trained value, if blocks are computed again for their gradient.
+    recomputed: Option<Tensor>,
+    /// Forward passes whose gradient is not computed yet; only with recomputation.
+    passes: RefCell<Vec<Pass>>,
 }
 
 /// Computes the rotary factors of all positions: `[max_positions, hd/2]`, complex.
@@ -96,6 +129,7 @@ pub struct Frame {
     incidence: Option<Tensor>,
     rotations: Tensor,
     dtype: Kind,
+    recompute: bool,
 }
 
 impl Frame {
@@ -110,15 +144,35 @@ impl Frame {
             incidence: weights.factors().matrix(device),
             rotations: rotations(weights.config(), device),
             dtype,
+            recompute: false,
         }
     }
 
+    /// Makes decoders for training keep the inputs of their blocks instead of the graphs, and compute each block again for its
+    /// gradient ([`Decoder::backward`]).
+    pub fn recomputing(self, recompute: bool) -> Self {
+        Self { recompute, ..self }
+    }
+
     /// Builds the decoder with the trained values `leaf` (`[layout.total()]`): a leaf tensor for training, plain values for
-    /// inference.
+    /// inference. Without dropout.
     ///
     /// # Panics
     /// If `leaf` does not have the size of the layout.
     pub fn decoder(&self, leaf: &Tensor) -> Decoder {
+        self.build(leaf, None)
+    }
+
+    /// Builds the decoder of one training pass, with dropout of the adapters' inputs ([`crate::Lora`]). The masks depend on `seed`,
+    /// layer, matrix and size of the input.
+    ///
+    /// # Panics
+    /// As [`Frame::decoder`].
+    pub fn decoder_in_training(&self, leaf: &Tensor, seed: u64) -> Decoder {
+        self.build(leaf, Some(seed))
+    }
+
+    fn build(&self, leaf: &Tensor, seed: Option<u64>) -> Decoder {
         let config = self.layout.config().clone();
         let (shape, dtype) = (&config.shape, self.dtype);
         let names = self.layout.entries.iter().map(|entry| entry.name.as_str());
@@ -160,9 +214,13 @@ impl Frame {
                 let a = find(&a_of(layer, module)).to_kind(dtype);
                 (a, (find(&b_of(layer, module)) * lora.scale()).to_kind(dtype))
             };
+            let dropout = |seed, module: &str| {
+                Dropout::new(lora.dropout, derive(seed, module, &[layer.unsigned_abs()]))
+            };
             let adapter = |module: &&str| Adapter {
                 rows: config.rows_of(module),
                 factors: lora.adapts(module).then(|| factors(module)),
+                dropout: seed.filter(|_| lora.dropout > 0.0).map(|seed| dropout(seed, module)),
             };
             modules.iter().map(adapter).collect()
         };
@@ -207,6 +265,8 @@ impl Frame {
             dtype,
             norm,
             rotations: self.rotations.shallow_clone(),
+            recomputed: (self.recompute && leaf.requires_grad()).then(|| leaf.narrow(0, 0, 1)),
+            passes: RefCell::default(),
             config,
         }
     }
@@ -227,23 +287,19 @@ impl Decoder {
         self
     }
 
-    /// Returns a decoder over the same tensors, for another thread.
+    /// Returns a decoder over the same tensors, for generation in another thread.
     pub(crate) fn handle(&self) -> Self {
-        let block = |Block { qkv, qk_gains, out, gate_up, down }: &Block| Block {
-            qkv: qkv.handle(),
-            qk_gains: qk_gains.as_ref().map(|(q, k)| (q.shallow_clone(), k.shallow_clone())),
-            out: out.handle(),
-            gate_up: gate_up.handle(),
-            down: down.handle(),
-        };
+        let mut handle = Tensor::shallow_clone;
         Self {
             config: self.config.clone(),
-            blocks: self.blocks.iter().map(block).collect(),
+            blocks: self.blocks.iter().map(|block| block.map(&mut handle)).collect(),
             table: self.table.shallow_clone(),
             dtype: self.dtype,
-            head: self.head.handle(),
+            head: self.head.map(&mut handle),
             norm: self.norm.shallow_clone(),
             rotations: self.rotations.shallow_clone(),
+            recomputed: None,
+            passes: RefCell::default(),
         }
     }
 
@@ -352,13 +408,7 @@ impl Decoder {
     /// # Errors
     /// From libtorch: rows longer than the context window, ids outside the vocabulary, out of memory.
     pub fn hidden(&self, ids: &Tensor) -> Result<Tensor, TchError> {
-        let rotation = self.rotation(0, ids.size()[1])?;
-        let mut x = self.embed(ids)?;
-        for block in &self.blocks {
-            let attended = self.attend(block, &x, &rotation)?;
-            x = self.transform(block, &x, &attended)?;
-        }
-        normalise(&x, self.config.shape.norm_eps)
+        self.forward(ids, None)
     }
 
     /// Computes [`Decoder::hidden`] at some positions only. Everything after the last attention, which mixes no positions, is
@@ -370,17 +420,46 @@ impl Decoder {
     /// # Errors
     /// As [`Decoder::hidden`], and for positions outside `ids`.
     pub fn hidden_at(&self, ids: &Tensor, positions: &Tensor) -> Result<Tensor, TchError> {
+        self.forward(ids, Some(positions))
+    }
+
+    fn forward(&self, ids: &Tensor, positions: Option<&Tensor>) -> Result<Tensor, TchError> {
         let rotation = self.rotation(0, ids.size()[1])?;
         let mut x = self.embed(ids)?;
+        // The product has no gradient inside `tch::no_grad`.
+        let value = self.recomputed.as_ref().map(|value| value.f_mul_scalar(1.0)).transpose()?;
+        if value.is_some_and(|value| value.requires_grad()) {
+            return self.without_graph(x, rotation, positions);
+        }
         for (index, block) in self.blocks.iter().enumerate() {
-            let mut attended = self.attend(block, &x, &rotation)?;
-            if index + 1 == self.blocks.len() {
-                let select = |all: &Tensor| all.f_reshape([-1, all.size()[2]])?.f_index_select(0, positions);
-                (x, attended) = (select(&x)?, select(&attended)?);
-            }
-            x = self.transform(block, &x, &attended)?;
+            x = self.block(index, block, &x, &rotation, positions)?;
         }
         normalise(&x, self.config.shape.norm_eps)
+    }
+
+    /// Computes block `index` with the layers of `block`; the last block at `positions` only, if there are any.
+    pub(crate) fn block(
+        &self,
+        index: usize,
+        block: &Block,
+        x: &Tensor,
+        rotation: &Tensor,
+        positions: Option<&Tensor>,
+    ) -> Result<Tensor, TchError> {
+        let attended = self.attend(block, x, rotation)?;
+        match positions {
+            Some(positions) if index + 1 == self.blocks.len() => {
+                let select = |all: &Tensor| all.f_reshape([-1, all.size()[2]])?.f_index_select(0, positions);
+                let (x, attended) = (select(x)?, select(&attended)?);
+                self.transform(block, &x, &attended)
+            }
+            _ => self.transform(block, x, &attended),
+        }
+    }
+
+    /// Returns the forward passes whose gradient is not computed yet.
+    pub(crate) fn passes(&self) -> RefMut<'_, Vec<Pass>> {
+        self.passes.borrow_mut()
     }
 
     /// Computes the features that critics read: [`Decoder::hidden`] times the gain of the final norm, in f32.

@@ -5,7 +5,8 @@
 //! * [`architecture`]: differences between model families; [`decoder`]: the forward pass; [`cache`]: generation with a KV cache
 //! * `plain`: conversion to the matrices of `stepladder-cpu`, and gradients back ([`Decoder::plain`], [`Decoder::pull_back`])
 //! * [`engine`]: choice between `stepladder-cpu` and libtorch; [`source`]: generators for changing weights
-//! * [`lora`]: low-rank adapters
+//! * [`lora`]: low-rank adapters; `dropout`: of their inputs, in training
+//! * `recompute`: gradients with less memory ([`Frame::recomputing`], [`Decoder::backward`])
 //! * [`checkpoint`]: Hugging Face directories (docs/design.md D6)
 //! * [`footprint`]: memory that a model needs; [`probe`]: one forward pass
 //! * [`gguf`]: GGUF files as Hugging Face directories
@@ -19,6 +20,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod decoder;
 pub mod device;
+mod dropout;
 pub mod engine;
 pub mod factors;
 pub mod failure;
@@ -34,6 +36,7 @@ mod parameters;
 pub mod params;
 mod plain;
 pub mod probe;
+mod recompute;
 pub mod source;
 mod tiles;
 pub mod version;

@@ -2,6 +2,8 @@
 
 use tch::{Kind, TchError, Tensor};
 
+use crate::dropout::Dropout;
+
 /// Products of at most this many vectors use a transposed copy of the matrix on a CPU. MKL repacks the other form in every
 /// call, which costs as much as such a product (docs/benchmarks.md).
 const FEW: i64 = 200;
@@ -12,6 +14,8 @@ pub(crate) struct Adapter {
     pub(crate) rows: i64,
     /// A `[rank, in]` and B `[rows, rank]`, B times the scale; none where these rows have no adapter.
     pub(crate) factors: Option<(Tensor, Tensor)>,
+    /// Dropout of the input; only in training.
+    pub(crate) dropout: Option<Dropout>,
 }
 
 /// Linear layer y = z Wᵀ + b + s · z Aᵀ Bᵀ with z = x ⊙ gain.
@@ -42,20 +46,20 @@ impl Linear {
         Self { frozen: true, ..Self::new(weight) }
     }
 
-    /// Returns a layer over the same tensors.
-    pub(crate) fn handle(&self) -> Self {
-        let handle = |tensor: &Option<Tensor>| tensor.as_ref().map(Tensor::shallow_clone);
-        let adapter = |Adapter { rows, factors }: &Adapter| Adapter {
-            rows: *rows,
-            factors: factors.as_ref().map(|(a, b)| (a.shallow_clone(), b.shallow_clone())),
-        };
+    /// Returns a layer over what `change` returns for each tensor.
+    pub(crate) fn map(&self, change: &mut dyn FnMut(&Tensor) -> Tensor) -> Self {
+        let mut adapters = Vec::with_capacity(self.adapters.len());
+        for Adapter { rows, factors, dropout } in &self.adapters {
+            let factors = factors.as_ref().map(|(a, b)| (change(a), change(b)));
+            adapters.push(Adapter { rows: *rows, factors, dropout: *dropout });
+        }
         Self {
-            weight: self.weight.shallow_clone(),
+            weight: change(&self.weight),
             frozen: self.frozen,
-            gain: handle(&self.gain),
-            bias: handle(&self.bias),
-            adapters: self.adapters.iter().map(adapter).collect(),
-            transposed: handle(&self.transposed),
+            gain: self.gain.as_ref().map(&mut *change),
+            bias: self.bias.as_ref().map(&mut *change),
+            adapters,
+            transposed: self.transposed.as_ref().map(&mut *change),
         }
     }
 
@@ -82,7 +86,7 @@ impl Linear {
         let mut weight = self.weight.shallow_clone();
         if !self.adapters.is_empty() {
             let columns = weight.size()[1];
-            let delta = |Adapter { rows, factors }: &Adapter| match factors {
+            let delta = |Adapter { rows, factors, .. }: &Adapter| match factors {
                 Some((a, b)) => b.f_matmul(a),
                 None => Tensor::f_zeros([*rows, columns], (weight.kind(), weight.device())),
             };
@@ -151,8 +155,11 @@ impl Linear {
 
     /// Computes the sum of the adapters' outputs: `[…, in]` → `[…, out]`
     fn adapted(&self, x: &Tensor) -> Result<Tensor, TchError> {
-        let output = |Adapter { rows, factors }: &Adapter| match factors {
-            Some((a, b)) => x.f_linear(a, None::<Tensor>)?.f_linear(b, None::<Tensor>),
+        let output = |Adapter { rows, factors, dropout }: &Adapter| match factors {
+            Some((a, b)) => {
+                let dropped = dropout.map(|dropout| dropout.apply(x)).transpose()?;
+                dropped.as_ref().unwrap_or(x).f_linear(a, None::<Tensor>)?.f_linear(b, None::<Tensor>)
+            }
             None => {
                 let mut size = x.size();
                 if let Some(last) = size.last_mut() {

@@ -1,6 +1,7 @@
 //! Low-rank adapters: LoRA (arXiv:2106.09685), rank-stabilised LoRA (arXiv:2312.03732).
 //!
-//! y = x Wᵀ + s · x Aᵀ Bᵀ with a frozen W, s = α / r, or α / √r if rank-stabilised.
+//! y = x Wᵀ + s · x Aᵀ Bᵀ with a frozen W, s = α / r, or α / √r if rank-stabilised. In behaviour cloning, elements of the second x
+//! are set to 0 with probability p and the others divided by 1 - p (dropout).
 
 use stepladder_core::section;
 use stepladder_core::section::Bound;
@@ -42,6 +43,9 @@ section! {
         pub targets: Vec<String> = MODULES.iter().map(|module| module.name.to_owned()).collect(),
         /// The scale is alpha / √rank instead of alpha / rank (rsLoRA).
         pub rslora: bool = false,
+        /// Probability that an element of an adapter's input is set to 0, in behaviour cloning (`bc`, `dagger`) only: elsewhere
+        /// the log-probabilities of a policy must be those of its rollouts.
+        pub dropout: f64 = 0.0 => [Bound::BelowOne],
     }
 }
 

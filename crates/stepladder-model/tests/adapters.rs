@@ -16,6 +16,8 @@ use stepladder_model::{
 use stepladder_rollout::engine::Prompt;
 use tch::Tensor;
 
+/// Relative tolerance of a loss over a base in bf16, whose products have 8 bits.
+const LOSS_IN_BF16: f64 = 0.01;
 const IDS: [i64; 10] = [3, 17, 5, 29, 8, 8, 11, 24, 6, 13];
 /// Fixture and its base.
 const ADAPTERS: [(&str, &str); 3] =
@@ -160,6 +162,11 @@ fn new_adapters_change_nothing_and_share_their_base() {
 
 /// A plain Llama with adapters, all of whose values are random.
 fn plain_llama() -> Weights {
+    plain_llama_with(&Lora { rank: 3, ..Lora::default() }, Kind::Float)
+}
+
+/// A model without parts that the CPU engine lacks, with adapters over a base in `dtype`.
+fn plain_llama_with(lora: &Lora, dtype: Kind) -> Weights {
     let shape = Shape {
         width: 12,
         layers: 2,
@@ -172,8 +179,8 @@ fn plain_llama() -> Weights {
         tied: true,
     };
     let config = ModelConfig::new(shape, 30, 0).unwrap();
-    let base = Weights::init(&config, 3, Device::Cpu).merged().unwrap();
-    let mut weights = base.with_lora(&Lora { rank: 3, ..Lora::default() }, 4).unwrap();
+    let base = Weights::init(&config, 3, Device::Cpu).merged().unwrap().cast_frozen(dtype);
+    let mut weights = base.with_lora(lora, 4).unwrap();
     weights.trained.buffer = &weights.trained.buffer + 0.1 * (&weights.trained.buffer + 0.7).sin();
     weights
 }
@@ -206,6 +213,87 @@ fn gradients_of_adapters_are_those_of_the_loss() {
         checked += 1;
     }
     assert!(checked > 20, "{checked}");
+}
+
+/// With a mask: gradients by finite differences. Without: the adapters as they are.
+#[test]
+fn dropout_is_in_training_only() {
+    let with = |dropout| plain_llama_with(&Lora { rank: 3, dropout, ..Lora::default() }, Kind::Float);
+    let (weights, without) = (with(0.4), with(0.0));
+    let ids = || Tensor::from_slice(&IDS).view([1, -1]);
+    let targets = Tensor::from_slice(&(1..IDS.len() as i64).collect::<Vec<_>>());
+    let loss = |weights: &Weights, leaf: &Tensor, seed: Option<u64>| {
+        let frame = Frame::new(weights, Kind::Float);
+        let decoder = match seed {
+            Some(seed) => frame.decoder_in_training(leaf, seed),
+            None => frame.decoder(leaf),
+        };
+        -decoder.logprobs(&ids(), &targets).unwrap().sum(Kind::Float)
+    };
+    let value = |weights: &Weights, seed| {
+        tch::no_grad(|| loss(weights, &weights.trained.buffer, seed)).double_value(&[])
+    };
+    assert_eq!(value(&weights, None), value(&without, None));
+    assert_eq!(value(&without, Some(1)), value(&without, None));
+    assert_eq!(value(&weights, Some(1)), value(&weights, Some(1)));
+    assert_ne!(value(&weights, Some(1)), value(&weights, Some(2)));
+    assert_ne!(value(&weights, Some(1)), value(&weights, None));
+    // Generation drops nothing.
+    let replies = |weights: &Weights| {
+        let prompt = Prompt { ids: vec![3, 17, 5], budget: 12, sampling: None, constraint: None };
+        engine::open(weights, Kind::Float, 1, 0).unwrap().complete(vec![prompt], &[2], 0).unwrap().remove(0)
+    };
+    assert_eq!(replies(&weights), replies(&without));
+
+    let leaf = weights.trained.leaf();
+    loss(&weights, &leaf, Some(1)).backward();
+    let gradient = leaf.grad();
+    let at = |index: i64, step: f64| {
+        let moved = weights.trained.buffer.copy();
+        let _ = moved.get(index).g_add_scalar_(step);
+        tch::no_grad(|| loss(&weights, &moved, Some(1))).double_value(&[])
+    };
+    let mut checked = 0;
+    for index in (0..weights.trained.count()).step_by(37) {
+        // Small: the loss is far from linear.
+        let step = 2e-4;
+        let difference = (at(index, step) - at(index, -step)) / (2.0 * step);
+        let found = gradient.double_value(&[index]);
+        assert!((difference - found).abs() < 2e-2 + 2e-2 * found.abs(), "{index}: {found} for {difference}");
+        checked += 1;
+    }
+    assert!(checked > 20, "{checked}");
+
+    let folder = tempfile::tempdir().unwrap();
+    save_adapter(folder.path(), &weights, None).unwrap();
+    let again = load_adapter(folder.path(), &weights.merged().unwrap()).unwrap();
+    assert_eq!(again.config(), weights.config());
+}
+
+/// Adapters over a base in bf16 are f32, and so is their gradient; products with the base are rounded to 8 bits.
+#[test]
+fn adapters_over_a_base_in_16_bits_are_trained_in_32() {
+    let lora = Lora { rank: 3, ..Lora::default() };
+    let [full, half] = [Kind::Float, Kind::BFloat16].map(|dtype| plain_llama_with(&lora, dtype));
+    let learnt = |weights: &Weights| {
+        let leaf = weights.trained.leaf();
+        let targets = Tensor::from_slice(&(1..IDS.len() as i64).collect::<Vec<_>>());
+        let logprobs = decoder(weights, &leaf).logprobs(&Tensor::from_slice(&IDS).view([1, -1]), &targets);
+        let loss = -logprobs.unwrap().mean(Kind::Float);
+        loss.backward();
+        (loss.double_value(&[]), leaf.grad())
+    };
+    assert!(half.frozen().values().all(|tensor| tensor.kind() == Kind::BFloat16));
+    let ((expected, whole), (found, gradient)) = (learnt(&full), learnt(&half));
+    assert!(half.trained.buffer.kind() == Kind::Float && gradient.kind() == Kind::Float);
+    assert!(
+        found != expected && (found - expected).abs() < LOSS_IN_BF16 * expected,
+        "{found} for {expected}"
+    );
+    let cosine = gradient.dot(&whole).double_value(&[])
+        / (gradient.norm().double_value(&[]) * whole.norm().double_value(&[]));
+    println!("loss {found} for {expected}, cosine {cosine}");
+    assert!(cosine > 0.99, "gradients have cosine {cosine}");
 }
 
 /// The CPU engine replies with merged weights, none of them frozen, as libtorch does with adapters.

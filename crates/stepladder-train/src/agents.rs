@@ -191,7 +191,7 @@ impl AgentRun<'_> {
             limit: env.max_steps(self.config, split),
             slots: self.config.eval.slots,
             workers: placement(self.device, self.workers).0,
-            dtype: self.dtype(),
+            passes: self.dtype().into(),
             seed: self.config.seed,
             agent: self.agent.spec(),
             stop: self.stop,

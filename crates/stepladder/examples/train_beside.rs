@@ -206,9 +206,11 @@ fn gradient(directory: &Path) -> Result<()> {
     let mut total = Params::zeros(trainer.weights.trained.layout.clone(), Device::Cpu);
     for group in plan_epoch(&config, &rows, SEED, 0) {
         let scaled = group.iter().map(|&index| (&rows[index], scale)).collect();
-        let batches =
-            shards(scaled, pool.count()).iter().map(|shard| collate(shard, pad, config.reduction)).collect();
-        let (scored, gradient) = pool.gradient(&trainer.weights.trained, batches)?;
+        let batches = shards(scaled, pool.count())
+            .iter()
+            .map(|shard| vec![collate(shard, pad, config.reduction)])
+            .collect();
+        let (scored, gradient) = pool.gradient(&trainer.weights.trained, batches, 0)?;
         loss += scored.iter().map(|shard| shard.loss).sum::<f64>();
         total.buffer = total.buffer + gradient;
     }

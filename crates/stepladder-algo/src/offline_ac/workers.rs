@@ -3,7 +3,8 @@
 //! *Forward*: one pass with gradient over prompts and replies computes log-probabilities and, detached, the features of the
 //! critics; one pass without gradient covers the next prompts. Each worker returns the sums that normalise the actor's weights.
 //! *Backward*: given the sums of all shards, one backward pass through actor and critics.
-//! Workers keep their graph between the rounds, so nothing is computed twice and the result does not depend on their number.
+//! Workers keep their graph between the rounds, so nothing is computed twice and the result does not depend on their number. A shard
+//! of several micro-batches keeps no graph: the second round computes the forward pass of each again.
 //!
 //! The algorithm passes the losses in as a function ([`LossFn`]).
 
@@ -20,6 +21,7 @@ use crate::AlgoError;
 use crate::ops::actor::Totals;
 use crate::ops::logprob::nll;
 use crate::runtime::net::Net;
+use crate::runtime::passes::Passes;
 use crate::runtime::pool::{Pool, sum_in_order};
 
 /// Losses of the rows of one level, from its heads and their target networks.
@@ -36,11 +38,23 @@ pub(super) struct Gradients {
     pub(super) critic_loss: f64,
 }
 
+impl Gradients {
+    fn plus(self, next: Self) -> Self {
+        Self {
+            actor: sum_in_order(self.actor.into_iter().chain(next.actor)),
+            critics: sum_in_order(self.critics.into_iter().chain(next.critics)),
+            actor_loss: self.actor_loss + next.actor_loss,
+            critic_loss: self.critic_loss + next.critic_loss,
+        }
+    }
+}
+
 struct Forward {
     buffer: Tensor,
     online: Tensor,
     target: Tensor,
-    batch: OfflineBatch,
+    /// Micro-batches of the shard.
+    batches: Vec<OfflineBatch>,
     /// Weight of a sample's critic loss.
     scales: PerLevel<f64>,
     actor: bool,
@@ -57,8 +71,17 @@ enum Answer {
     Gradients(Gradients),
 }
 
-/// Computation graph of a shard between the rounds.
-struct Pending {
+/// A shard between the rounds.
+enum Pending {
+    /// Its only batch.
+    Graph(Box<Graph>),
+    /// Its micro-batches, to be computed again.
+    Again(Box<Forward>),
+}
+
+/// Computation graph of a batch.
+struct Graph {
+    decoder: Decoder,
     leaf: Tensor,
     online: Tensor,
     critic_loss: Tensor,
@@ -72,6 +95,7 @@ struct Pending {
 /// Worker threads that compute shards of steps.
 pub struct OfflineWorkers {
     pool: Pool<Round, Answer>,
+    passes: Passes,
 }
 
 impl OfflineWorkers {
@@ -79,16 +103,16 @@ impl OfflineWorkers {
     pub(super) fn new(
         count: usize,
         weights: &Weights,
-        (config, dtype): (&OfflineConfig, Kind),
+        (config, passes): (&OfflineConfig, Passes),
         losses: LossFn,
     ) -> Self {
         let width = weights.config().shape.width;
         let pool = Pool::new(count, || {
-            let frame = Frame::new(weights, dtype);
+            let frame = passes.frame(weights);
             let mut worker = Worker { frame, config: config.clone(), losses, width, pending: None };
             move |job| worker.answer(job)
         });
-        Self { pool }
+        Self { pool, passes }
     }
 
     /// Returns the number of workers.
@@ -96,22 +120,27 @@ impl OfflineWorkers {
         self.pool.count()
     }
 
-    /// Runs the first round; returns the sums of each shard.
+    /// Returns the settings of the passes.
+    pub(super) fn passes(&self) -> Passes {
+        self.passes
+    }
+
+    /// Runs the first round on shards, each given as its micro-batches; returns the sums of each shard.
     pub(super) fn forward(
         &self,
         params: &Params,
         critic: &Net,
-        batches: Vec<OfflineBatch>,
+        shards: Vec<Vec<OfflineBatch>>,
         scales: PerLevel<f64>,
         actor: bool,
     ) -> Result<Vec<PerLevel<LevelSums>>, AlgoError> {
         let target = critic.target.as_ref().ok_or_else(no_target)?;
-        let job = |batch| {
+        let job = |batches| {
             let (buffer, online) = (params.buffer.detach(), critic.params.detach());
             let target = target.detach();
-            Round::Forward(Box::new(Forward { buffer, online, target, batch, scales, actor }))
+            Round::Forward(Box::new(Forward { buffer, online, target, batches, scales, actor }))
         };
-        let answers = self.pool.run(batches.into_iter().map(job).collect())?;
+        let answers = self.pool.run(shards.into_iter().map(job).collect())?;
         Ok(answers
             .into_iter()
             .filter_map(|answer| match answer {
@@ -172,11 +201,30 @@ impl Worker {
     }
 
     fn forward(&mut self, job: Forward) -> Result<PerLevel<LevelSums>, AlgoError> {
-        let Forward { buffer, online, target, batch, scales, actor } = job;
-        let device = buffer.device();
+        let mut sums = PerLevel::<LevelSums>::default();
+        if let [batch] = job.batches.as_slice() {
+            self.pending = Some(Pending::Graph(Box::new(self.graph(&job, batch, &mut sums)?)));
+            return Ok(sums);
+        }
+        for batch in &job.batches {
+            tch::no_grad(|| self.graph(&job, batch, &mut sums))?;
+        }
+        self.pending = Some(Pending::Again(Box::new(job)));
+        Ok(sums)
+    }
+
+    /// Computes the forward pass of a batch and adds to the sums of its levels.
+    fn graph(
+        &self,
+        job: &Forward,
+        batch: &OfflineBatch,
+        sums: &mut PerLevel<LevelSums>,
+    ) -> Result<Graph, AlgoError> {
+        let &Forward { scales, actor, .. } = job;
+        let device = job.buffer.device();
         let to = |values: &[i64]| Tensor::from_slice(values).f_to_device(device);
-        let leaf = buffer.set_requires_grad(actor);
-        let online = online.set_requires_grad(true);
+        let leaf = job.buffer.detach().set_requires_grad(actor);
+        let online = job.online.detach().set_requires_grad(true);
         let decoder = self.frame.decoder(&leaf);
 
         let ids = block(&batch.block, device)?; // [B, T]
@@ -196,9 +244,8 @@ impl Worker {
         for (&owner, logprob) in batch.owners.iter().zip(floats(&logprobs)?) {
             row_logprobs[owner as usize] += logprob / f64::from(batch.lens[owner as usize]);
         }
-        let (online_heads, target_heads) = (heads(&online, self.width), heads(&target, self.width));
+        let (online_heads, target_heads) = (heads(&online, self.width), heads(&job.target, self.width));
         let mut critic_loss = Tensor::zeros([], (Kind::Float, device));
-        let mut sums = PerLevel::<LevelSums>::default();
         let mut rows = vec![(Level::Planner, 0.0); batch.block.rows];
         for (level, of_level) in batch.levels.iter().filter(|(_, of_level)| !of_level.rows.is_empty()) {
             let entries =
@@ -232,21 +279,34 @@ impl Worker {
             }
         }
         let tokens = batch.owners.iter().map(|&owner| rows[owner as usize]).collect();
-        self.pending = Some(Pending { leaf, online, critic_loss, logprobs, tokens, actor });
-        Ok(sums)
+        Ok(Graph { decoder, leaf, online, critic_loss, logprobs, tokens, actor })
     }
 
     fn backward(&mut self, scales: PerLevel<f64>) -> Result<Gradients, AlgoError> {
         let reason = || "a backward round without its forward round".to_owned();
-        let Pending { leaf, online, critic_loss, logprobs, tokens, actor } =
-            self.pending.take().ok_or_else(|| AlgoError::Shape { op: "offline_ac", reason: reason() })?;
+        let missing = || AlgoError::Shape { op: "offline_ac", reason: reason() };
+        match self.pending.take().ok_or_else(missing)? {
+            Pending::Graph(graph) => Self::gradients(*graph, scales),
+            Pending::Again(job) => {
+                let mut sum = Gradients::default();
+                for batch in &job.batches {
+                    let graph = self.graph(&job, batch, &mut PerLevel::default())?;
+                    sum = sum.plus(Self::gradients(graph, scales)?);
+                }
+                Ok(sum)
+            }
+        }
+    }
+
+    fn gradients(graph: Graph, scales: PerLevel<f64>) -> Result<Gradients, AlgoError> {
+        let Graph { decoder, leaf, online, critic_loss, logprobs, tokens, actor } = graph;
         let weights: Vec<f32> =
             tokens.iter().map(|&(level, weight)| (weight * scales[level]) as f32).collect();
         let weights = Tensor::from_slice(&weights).to_device(logprobs.device());
         let actor_loss = nll(&logprobs, &weights)?; // (6)
         let (actor_value, critic_value) = (actor_loss.f_double_value(&[])?, critic_loss.f_double_value(&[])?);
         let total = if actor { actor_loss + critic_loss } else { critic_loss };
-        total.f_backward()?;
+        decoder.backward(&total)?;
         Ok(Gradients {
             actor: actor.then(|| leaf.grad()),
             critics: Some(online.grad()),

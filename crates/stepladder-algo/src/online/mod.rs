@@ -80,7 +80,7 @@ pub fn train(
         return Err(AlgoError::NoData("there is no task to play".to_owned()));
     }
     let workers =
-        SurrogateWorkers::new(rollouts.workers, &trainer.weights, rollouts.dtype, config.temperature);
+        SurrogateWorkers::new(rollouts.workers, &trainer.weights, rollouts.passes, config.temperature);
     method.start(trainer, rollouts)?;
     let mut divergence = Divergence::default();
     loop {

@@ -14,11 +14,11 @@ use stepladder_env::TaskSet;
 use stepladder_model::{GeneratorSource, fingerprint};
 use stepladder_rollout::scheduler::{Job, Options, Scheduler};
 use stepladder_rollout::{Answer, Dropped, GenerateError, Generator, Request};
-use tch::Kind;
 
 use crate::AlgoError;
 use crate::online::reward::RewardRule;
 use crate::runtime::clock::Stopwatch;
+use crate::runtime::passes::Passes;
 use crate::runtime::trainer::Trainer;
 
 /// Setup of rollouts: environment, tasks, agent and resources.
@@ -37,8 +37,8 @@ pub struct Rollouts<'a> {
     pub slots: usize,
     /// Threads that compute gradients.
     pub workers: usize,
-    /// Dtype of matrix products.
-    pub dtype: Kind,
+    /// Settings of the passes that compute gradients.
+    pub passes: Passes,
     /// Run seed.
     pub seed: u64,
     /// Agent of the rollouts.

@@ -4,7 +4,7 @@
 use stepladder_cpu::gradient::Scorer;
 use stepladder_model::engine::is_native;
 use stepladder_model::{Decoder, Frame, Params, Weights};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 use crate::AlgoError;
 use crate::online::branches::{Node, PassTokens, pass_tokens};
@@ -12,6 +12,7 @@ use crate::online::rows::Chunk;
 use crate::online::samples::Sample;
 use crate::online::work::{Work, shards};
 use crate::ops::surrogate::{Aggregate, SurrogateRule};
+use crate::runtime::passes::Passes;
 use crate::runtime::pool::{Pool, refreshed, sum_in_order};
 
 /// Sums over the tokens of a mini-batch.
@@ -57,18 +58,20 @@ pub struct SurrogateWorkers {
     pool: Pool<Shard, (Sums, Tensor)>,
     /// Whether the CPU engine computes gradients.
     native: bool,
+    passes: Passes,
 }
 
 impl SurrogateWorkers {
     /// Starts `count` workers for a model like `weights`; the policy is its distribution at `temperature`.
-    pub fn new(count: usize, weights: &Weights, dtype: Kind, temperature: f64) -> Self {
-        let native = is_native(weights, dtype);
+    pub fn new(count: usize, weights: &Weights, passes: impl Into<Passes>, temperature: f64) -> Self {
+        let passes = passes.into();
+        let native = is_native(weights, passes.dtype);
         let pool = Pool::new(count, || {
             let mut worker =
-                SurrogateWorker { frame: Frame::new(weights, dtype), temperature, scorers: [None, None] };
+                SurrogateWorker { frame: passes.frame(weights), temperature, scorers: [None, None] };
             move |shard| worker.answer(shard)
         });
-        Self { pool, native }
+        Self { pool, native, passes }
     }
 
     /// Switches to libtorch on any device.
@@ -76,7 +79,8 @@ impl SurrogateWorkers {
         Self { native: false, ..self }
     }
 
-    /// Computes loss and gradient of a mini-batch. `layout` is the number of tokens per pass and the padding id.
+    /// Computes loss and gradient of a mini-batch. `layout` is the number of tokens per pass, if micro-batches are not smaller, and
+    /// the padding id.
     ///
     /// # Errors
     /// From libtorch or the CPU engine, or [`AlgoError::Worker`] if a worker panicked.
@@ -86,8 +90,9 @@ impl SurrogateWorkers {
         reference: &Tensor,
         samples: &[&Sample],
         (rule, aggregate): (SurrogateRule, Aggregate),
-        layout: (usize, u32),
+        (tokens, pad): (usize, u32),
     ) -> Result<(Sums, Tensor), AlgoError> {
+        let layout = (tokens.min(self.passes.limit()), pad);
         let work = shards(self.native, samples, aggregate, layout, self.pool.count());
         let shard =
             |work| Shard { buffer: params.buffer.detach(), reference: reference.shallow_clone(), rule, work };
@@ -115,19 +120,20 @@ struct TokenInputs<'a> {
     weight: &'a [f32],
 }
 
-/// Backpropagates the loss of a pass to `new`. Without a reference the KL term is 0.
+/// Backpropagates the loss of a pass to `new` by `backward`. Without a reference the KL term is 0.
 fn surrogate(
     rule: SurrogateRule,
     new: &Tensor,
     reference: Option<Tensor>,
     given: &TokenInputs<'_>,
+    backward: impl FnOnce(&Tensor) -> Result<(), TchError>,
 ) -> Result<Sums, AlgoError> {
     let on_device = |values: &[f32]| Tensor::from_slice(values).to_device(new.device());
     let old = on_device(given.old);
     let reference = reference.unwrap_or_else(|| new.detach());
     let found =
         rule.evaluate(new, &old, &reference, &on_device(given.advantage), &on_device(given.weight))?;
-    found.total.f_backward()?;
+    backward(&found.total)?;
     let gap = (new.detach() - old).abs();
     let tokens = given.old.len();
     Ok(Sums {
@@ -175,7 +181,7 @@ fn rows(
         let new = policy.logprobs(&ids, &targets)?;
         let far = reference.map(|decoder| tch::no_grad(|| decoder.logprobs(&ids, &targets))).transpose()?;
         let given = TokenInputs { old: &chunk.old, advantage: &chunk.advantage, weight: &chunk.weights };
-        sums.add(&surrogate(rule, &new, far, &given)?);
+        sums.add(&surrogate(rule, &new, far, &given, |loss| policy.backward(loss))?);
     }
     Ok(sums)
 }
@@ -204,7 +210,7 @@ fn branches(
         let scores = scorer.logprobs(&branches)?;
         let new = of_entries(&scores).set_requires_grad(true);
         let given = TokenInputs { old: &old, advantage: &advantage, weight: &weight };
-        sums.add(&surrogate(rule, &new, far, &given)?);
+        sums.add(&surrogate(rule, &new, far, &given, Tensor::f_backward)?);
         let mut slopes = vec![0.0; scores.len()];
         for (&place, slope) in place.iter().zip(Vec::<f32>::try_from(new.grad())?) {
             slopes[place] += slope;

@@ -7,7 +7,7 @@
 use stepladder_cpu::gradient::Scorer;
 use stepladder_model::engine::is_native;
 use stepladder_model::{Frame, Layout, Params, Weights};
-use tch::{Kind, Tensor};
+use tch::{Kind, TchError, Tensor};
 
 use super::config::PpoConfig;
 use crate::AlgoError;
@@ -17,6 +17,7 @@ use crate::online::work::{Work, shards};
 use crate::ops::surrogate::{Aggregate, value_loss};
 use crate::runtime::net::Net;
 use crate::runtime::optimiser::AdamWConfig;
+use crate::runtime::passes::Passes;
 use crate::runtime::pool::{Pool, refreshed, sum_in_order};
 
 /// Name of the network in a trainer and in checkpoints.
@@ -53,18 +54,20 @@ pub struct ValueWorkers {
     pool: Pool<Shard, Answer>,
     /// Whether the CPU engine computes values and gradients.
     native: bool,
+    passes: Passes,
 }
 
 impl ValueWorkers {
     /// Starts `count` workers for critics of models like `weights`.
-    pub fn new(count: usize, weights: &Weights, dtype: Kind) -> Self {
+    pub fn new(count: usize, weights: &Weights, passes: impl Into<Passes>) -> Self {
+        let passes = passes.into();
         let (total, width) = (weights.trained.layout.total(), weights.config().shape.width);
-        let native = is_native(weights, dtype);
+        let native = is_native(weights, passes.dtype);
         let pool = Pool::new(count, || {
-            let mut worker = ValueWorker { frame: Frame::new(weights, dtype), total, width, scorer: None };
+            let mut worker = ValueWorker { frame: passes.frame(weights), total, width, scorer: None };
             move |shard| worker.answer(shard)
         });
-        Self { pool, native }
+        Self { pool, native, passes }
     }
 
     /// Switches to libtorch on any device.
@@ -80,8 +83,9 @@ impl ValueWorkers {
         &self,
         net: &Net,
         samples: &[Sample],
-        layout: (usize, u32),
+        (tokens, pad): (usize, u32),
     ) -> Result<Vec<Vec<f32>>, AlgoError> {
+        let layout = (tokens.min(self.passes.limit()), pad);
         // Shards sort rows by length; the same stable sort here restores the order of samples.
         let mut order: Vec<usize> = (0..samples.len()).collect();
         order.sort_by_key(|&index| samples[index].ids.len());
@@ -115,8 +119,9 @@ impl ValueWorkers {
         net: &mut Net,
         members: &[(&Sample, &[f32], &[f32])],
         config: &PpoConfig,
-        layout: (usize, u32),
+        (tokens, pad): (usize, u32),
     ) -> Result<(f64, f64), AlgoError> {
+        let layout = (tokens.min(self.passes.limit()), pad);
         let targets: Vec<Sample> = members
             .iter()
             .map(|(sample, old, returns)| Sample {
@@ -151,12 +156,13 @@ struct ValueWorker {
     scorer: Option<Scorer>,
 }
 
-/// Appends the values to the answer or, with a clip range, backpropagates their loss.
+/// Appends the values to the answer or, with a clip range, backpropagates their loss by `backward`.
 fn collect_or_backpropagate(
     values: &Tensor,
     [old, returns, weights]: [&[f32]; 3],
     clip: Option<f64>,
     answer: &mut Answer,
+    backward: impl FnOnce(&Tensor) -> Result<(), TchError>,
 ) -> Result<(), AlgoError> {
     let Some(clip) = clip else {
         answer.values.extend(Vec::<f32>::try_from(values)?);
@@ -164,7 +170,7 @@ fn collect_or_backpropagate(
     };
     let on_device = |tokens: &[f32]| Tensor::from_slice(tokens).to_device(values.device());
     let loss = value_loss(values, &on_device(old), &on_device(returns), &on_device(weights), clip)?;
-    loss.f_backward()?;
+    backward(&loss)?;
     answer.loss += loss.f_double_value(&[])?;
     Ok(())
 }
@@ -186,7 +192,8 @@ impl ValueWorker {
                     };
                     let values = if shard.clip.is_some() { compute() } else { tch::no_grad(compute) }?;
                     let given = [&chunk.old, &chunk.advantage, &chunk.weights].map(Vec::as_slice);
-                    collect_or_backpropagate(&values, given, shard.clip, &mut answer)?;
+                    let backward = |loss: &Tensor| decoder.backward(loss);
+                    collect_or_backpropagate(&values, given, shard.clip, &mut answer, backward)?;
                 }
             }
             Work::Branches(passes) => {
@@ -200,7 +207,8 @@ impl ValueWorker {
                     let place: Vec<i64> = place.iter().map(|&place| place as i64).collect();
                     let of_entries = hidden.f_index_select(0, &Tensor::from_slice(&place))?;
                     let values = decoder.features(&of_entries)?.f_mv(&w)?.f_add(&b)?;
-                    collect_or_backpropagate(&values, [&old, &advantage, &weight], shard.clip, &mut answer)?;
+                    let given = [&old, &advantage, &weight].map(Vec::as_slice);
+                    collect_or_backpropagate(&values, given, shard.clip, &mut answer, Tensor::f_backward)?;
                     if shard.clip.is_some() {
                         scorer.backward_hidden(&Vec::<f32>::try_from(hidden.grad().view([-1]))?)?;
                     }

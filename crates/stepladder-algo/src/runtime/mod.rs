@@ -11,6 +11,7 @@ pub mod metrics;
 pub mod net;
 pub mod observer;
 pub mod optimiser;
+pub mod passes;
 pub mod plan;
 pub mod pool;
 pub mod schedule;

@@ -87,3 +87,29 @@ pub fn shards<T>(mut rows: Vec<T>, count: usize, len: impl Fn(&T) -> usize) -> V
     shards.retain(|shard| !shard.is_empty());
     shards
 }
+
+/// Splits rows in ascending order of length into micro-batches of at most `tokens` padded tokens. A longer row is one by itself.
+pub(crate) fn micro_batches<T>(rows: Vec<T>, tokens: usize, len: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
+    let mut batches: Vec<Vec<T>> = Vec::new();
+    for row in rows {
+        match batches.last_mut() {
+            // The last row is the longest.
+            Some(batch) if (batch.len() + 1).saturating_mul(len(&row)) <= tokens => batch.push(row),
+            _ => batches.push(vec![row]),
+        }
+    }
+    batches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn micro_batches_hold_at_most_the_limit() {
+        let split = |tokens| micro_batches(vec![2, 3, 3, 5, 9, 9], tokens, |&len| len);
+        assert_eq!(split(9), [vec![2, 3, 3], vec![5], vec![9], vec![9]]);
+        assert_eq!(split(8), [vec![2, 3], vec![3], vec![5], vec![9], vec![9]]);
+        assert_eq!(split(usize::MAX), [[2, 3, 3, 5, 9, 9]]);
+    }
+}

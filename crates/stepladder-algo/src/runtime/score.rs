@@ -1,6 +1,7 @@
 //! Log-probabilities of reply tokens, and losses linear in them, on one shard of a step: by libtorch, or by `stepladder-cpu`
 //! in f32 on the CPU, which is faster for small models.
 
+use stepladder_core::seed::derive;
 use stepladder_cpu::gradient::{Branch, Scorer};
 use stepladder_data::Batch;
 use stepladder_model::decoder::index;
@@ -44,36 +45,54 @@ pub fn weighted_nll(decoder: &Decoder, batch: &Batch, device: Device) -> Result<
     Ok(LossParts { loss, logprobs })
 }
 
-/// Computes `loss` and its gradient with libtorch.
+/// Computes `loss` of the micro-batches of a shard and the sum of their gradients with libtorch. `dropout` is the seed of the
+/// masks.
 pub(super) fn by_libtorch(
     frame: &Frame,
     loss: Loss,
     buffer: Tensor,
-    batch: &Batch,
+    batches: &[Batch],
+    dropout: u64,
 ) -> Result<(Scored, Tensor), AlgoError> {
     let device = buffer.device();
     let leaf = buffer.set_requires_grad(true);
-    let parts = loss(&frame.decoder(&leaf), batch, device)?;
-    parts.loss.f_backward()?;
-    let scored = Scored { loss: parts.loss.f_double_value(&[])?, logprobs: parts.logprobs };
+    let mut scored = Scored { loss: 0.0, logprobs: Vec::new() };
+    for (batch, index) in batches.iter().zip(0..) {
+        // One graph per micro-batch, so that its memory is freed after each.
+        let decoder = frame.decoder_in_training(&leaf, derive(dropout, "micro-batch", &[index]));
+        let parts = loss(&decoder, batch, device)?;
+        decoder.backward(&parts.loss)?;
+        scored.loss += parts.loss.f_double_value(&[])?;
+        scored.logprobs.extend(parts.logprobs);
+    }
     Ok((scored, leaf.grad()))
 }
 
 /// Upper bound on tokens that are scored together.
 const TOGETHER: usize = 2048;
 
-/// Computes [`weighted_nll`] and its gradient without libtorch: dL/dlp is minus the weight.
+/// Computes [`weighted_nll`] of the micro-batches of a shard and its gradient without libtorch: dL/dlp is minus the weight.
 pub(super) fn natively(
     frame: &Frame,
     scorer: &mut Option<Scorer>,
     buffer: Tensor,
-    batch: &Batch,
+    batches: &[Batch],
 ) -> Result<(Scored, Tensor), AlgoError> {
     let leaf = buffer.set_requires_grad(true);
     let decoder = frame.decoder(&leaf);
     let scorer = refreshed(scorer, &decoder)?;
+    let mut scored = Scored { loss: 0.0, logprobs: Vec::new() };
+    for batch in batches {
+        score_natively(scorer, batch, &mut scored)?;
+    }
+    decoder.pull_back(&scorer.gradient())?;
+    Ok((scored, leaf.grad()))
+}
+
+/// Adds loss and gradient of a batch.
+fn score_natively(scorer: &mut Scorer, batch: &Batch, scored: &mut Scored) -> Result<(), AlgoError> {
     let Batch { len, ids, targets, weights, .. } = batch;
-    let mut scored = Scored { loss: 0.0, logprobs: Vec::with_capacity(targets.len()) };
+    let mut weights = weights.iter();
     let row_of = |target: i64| target as usize / len;
     let mut rows = targets.chunk_by(|&a, &b| row_of(a) == row_of(b)).peekable();
     while rows.peek().is_some() {
@@ -90,15 +109,14 @@ pub(super) fn natively(
         }
         let scores = scorer.logprobs(&branches)?;
         let mut slopes = vec![0.0; scores.len()];
-        for (&place, &weight) in places.iter().zip(&weights[scored.logprobs.len()..]) {
+        for (&place, &weight) in places.iter().zip(&mut weights) {
             slopes[place] = -weight;
             scored.loss -= f64::from(weight) * f64::from(scores[place]);
         }
         scored.logprobs.extend(places.iter().map(|&place| scores[place]));
         scorer.backward(&slopes)?;
     }
-    decoder.pull_back(&scorer.gradient())?;
-    Ok((scored, leaf.grad()))
+    Ok(())
 }
 
 /// Returns the number of tokens to compute for a row with these targets.

@@ -103,14 +103,15 @@ pub(crate) fn rows(seed: u64, count: usize) -> Vec<Row> {
 /// Loss and gradient as the trainer computes them: one shard per worker.
 pub(crate) fn gradient_of(params: &Params, shards: Vec<Batch>, workers: usize, loss: Loss) -> (f64, Params) {
     let pool = Workers::new(workers, &weights(params), Kind::Float, loss);
-    let (scored, buffer) = pool.gradient(params, shards).unwrap();
+    let shards = shards.into_iter().map(|batch| vec![batch]).collect();
+    let (scored, buffer) = pool.gradient(params, shards, 0).unwrap();
     (scored.iter().map(|shard| shard.loss).sum(), Params { layout: params.layout.clone(), buffer })
 }
 
 /// Behaviour cloning with one worker, as in a run on this device.
 pub(crate) fn gradient(params: &Params, batch: Batch) -> (f64, Params) {
     let pool = Workers::cloning(1, &weights(params), Kind::Float);
-    let (scored, buffer) = pool.gradient(params, vec![batch]).unwrap();
+    let (scored, buffer) = pool.gradient(params, vec![vec![batch]], 0).unwrap();
     (scored.iter().map(|shard| shard.loss).sum(), Params { layout: params.layout.clone(), buffer })
 }
 

@@ -270,7 +270,7 @@ impl Fixture {
             limit: LIMIT,
             slots: 100,
             workers,
-            dtype: Kind::Float,
+            passes: Kind::Float.into(),
             seed: 3,
             agent,
             stop: &NEVER,

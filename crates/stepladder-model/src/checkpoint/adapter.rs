@@ -22,12 +22,11 @@ pub const ADAPTER_CONFIG: &str = "adapter_config.json";
 pub const ADAPTER_WEIGHTS: &str = "adapter_model.safetensors";
 
 /// Fields without effect on the computation.
-const WITHOUT_EFFECT: [&str; 10] = [
+const WITHOUT_EFFECT: [&str; 9] = [
     "auto_mapping",
     "base_model_name_or_path",
     "inference_mode",
     "init_lora_weights",
-    "lora_dropout",
     "megatron_core",
     "peft_version",
     "qalora_group_size",
@@ -65,7 +64,7 @@ pub fn save_adapter(directory: &Path, weights: &Weights, base: Option<&str>) -> 
         "base_model_name_or_path": base,
         "r": lora.rank,
         "lora_alpha": alpha,
-        "lora_dropout": 0.0,
+        "lora_dropout": lora.dropout,
         "target_modules": lora.targets,
         "use_rslora": lora.rslora,
         "bias": "none",
@@ -110,6 +109,7 @@ fn read_config(object: &Map<String, Value>) -> Result<Lora, String> {
         };
         match name.as_str() {
             "peft_type" | "r" | "lora_alpha" | "target_modules" => {}
+            "lora_dropout" => lora.dropout = value.as_f64().ok_or("no number under `lora_dropout`")?,
             "use_rslora" => lora.rslora = value.as_bool().ok_or("`use_rslora` must be true or false")?,
             "bias" if value == "none" => {}
             name if neutral || WITHOUT_EFFECT.contains(&name) => {}
