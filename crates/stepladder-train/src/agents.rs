@@ -16,17 +16,17 @@ use stepladder_algo::runtime::budget::Budget;
 use stepladder_algo::runtime::checkpoint;
 use stepladder_algo::runtime::metrics::Metrics;
 use stepladder_algo::runtime::observer::Ending;
+use stepladder_algo::runtime::passes::Passes;
 use stepladder_algo::runtime::plan::Mixture;
 use stepladder_algo::runtime::trainer::{Identity, Trainer};
 use stepladder_algo::runtime::workers::Workers;
 use stepladder_core::TaskKey;
 use stepladder_data::{OfflineRow, Row};
-use stepladder_model::Kind;
 use stepladder_model::engine::placement;
 
 use super::agent_run::AgentRun;
 use super::watcher::{Logged, Watcher, trim_metrics};
-use crate::config::{AgentConfig, Algo};
+use crate::config::{AgentConfig, Algo, ModelSection};
 use crate::envs::Registered;
 
 impl AgentRun<'_> {
@@ -44,8 +44,9 @@ impl AgentRun<'_> {
         (self.encoder.pad(), self.config.seed)
     }
 
-    fn dtype(&self) -> Kind {
-        placement(self.device, self.workers).1
+    fn passes(&self) -> Passes {
+        let &ModelSection { recompute, micro_tokens, .. } = &self.config.model;
+        Passes { dtype: placement(self.device, self.workers).1, recompute, micro_tokens }
     }
 
     fn identity(&self) -> Identity {
@@ -142,7 +143,7 @@ impl AgentRun<'_> {
         let mut watcher = self.watch(trainer)?;
         let (workers, _) = placement(self.device, self.workers);
         let bc = self.bc_config(budget);
-        let pool = Workers::cloning(workers, &trainer.weights, self.dtype());
+        let pool = Workers::cloning(workers, &trainer.weights, self.passes());
         let ending = bc::train(&bc, rows, self.order(), trainer, &pool, self.stop, &mut watcher)?;
         watcher.finish(trainer)?;
         Ok(ending)
@@ -191,7 +192,7 @@ impl AgentRun<'_> {
             limit: env.max_steps(self.config, split),
             slots: self.config.eval.slots,
             workers: placement(self.device, self.workers).0,
-            passes: self.dtype().into(),
+            passes: self.passes(),
             seed: self.config.seed,
             agent: self.agent.spec(),
             stop: self.stop,
@@ -220,7 +221,7 @@ impl AgentRun<'_> {
         let mut watcher = self.watch(trainer)?;
         let (workers, _) = placement(self.device, self.workers);
         let config = self.offline_config();
-        let pool = offline_ac::workers(workers, &trainer.weights, &config, self.dtype());
+        let pool = offline_ac::workers(workers, &trainer.weights, &config, self.passes());
         let ending = offline_ac::train(&config, rows, self.order(), trainer, &pool, self.stop, &mut watcher)?;
         watcher.finish(trainer)?;
         Ok(ending)

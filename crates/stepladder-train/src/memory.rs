@@ -4,7 +4,7 @@ use std::path::Path;
 
 use stepladder_model::{ModelConfig, Shape};
 
-use crate::config::Tuning;
+use crate::config::{BaseDtype, ModelSection, Tuning};
 use crate::error::{Result, bail};
 
 /// Returns the peak resident memory of this process in bytes; `None` where the system does not report it.
@@ -78,15 +78,17 @@ pub fn enough_to_train(shape: &Shape) -> Result<()> {
 ///
 /// # Errors
 /// If it does not; the message gives the least memory needed and the free memory.
-pub(crate) fn enough_to_tune(directory: &Path, model: &ModelConfig, tuning: Tuning) -> Result<()> {
+pub(crate) fn enough_to_tune(directory: &Path, model: &ModelConfig, section: &ModelSection) -> Result<()> {
+    let tuning = section.tuning;
     let all = u64::try_from(model.parameter_count()).unwrap_or(u64::MAX);
     let base = ModelConfig { lora: None, ..model.clone() };
     let frozen = match tuning {
         Tuning::Lora => u64::try_from(base.parameter_count()).unwrap_or(u64::MAX),
         Tuning::Full => 0,
     };
-    // Frozen values in f32; of trained ones the value, the gradient and AdamW's two moments. Activations come on top.
-    let needed = (frozen.saturating_mul(4)).saturating_add((all - frozen).saturating_mul(16));
+    let width = if section.dtype == Some(BaseDtype::Bf16) { 2 } else { 4 };
+    // Frozen values in their dtype; in f32 of trained ones the value, the gradient and AdamW's two moments. Activations come on top.
+    let needed = (frozen.saturating_mul(width)).saturating_add((all - frozen).saturating_mul(16));
     match free_bytes() {
         Some(free) if free < needed => bail!(
             "not enough memory: training {} with model.tuning = \"{}\" needs at least {} MiB, and {} MiB are free for this process; choose a smaller model{}",

@@ -83,7 +83,7 @@ impl Policy {
                 names.iter().find(|name| Self::place(&run, &config, name).is_some()).ok_or_else(|| {
                     anyhow!("{} has no checkpoint of {} yet", path.display(), names.join(" or "))
                 })?;
-            return Self::of_run(&run, &config, name, device, &Bases::default());
+            return Self::of_run(&run, &config, name, device, &config.model.bases());
         }
         if !path.join("trainer.json").is_file() {
             bail!(
@@ -96,7 +96,8 @@ impl Policy {
         let run = absolute.ancestors().skip(1).find(|folder| folder.join("run.json").is_file());
         let config = run.map(|run| RunDir::open(run).map(|(_, config, _)| config)).transpose()?;
         let budgets = config.as_ref().map_or_else(Budgets::default, |config| config.generation);
-        let policy = Self::load(path, &[(None, path.to_owned())], budgets, device, &Bases::default())?;
+        let bases = config.as_ref().map_or_else(Bases::default, |config| config.model.bases());
+        let policy = Self::load(path, &[(None, path.to_owned())], budgets, device, &bases)?;
         if let Some(agent) = agent
             && agent != policy.name
         {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use stepladder_env::clock::unix_seconds;
-use stepladder_model::checkpoint::Bases;
 use stepladder_model::{Device, GeneratorSource, device, version};
 
 use crate::choice::Choice;
@@ -165,7 +164,7 @@ impl Run {
             choice: self.choice,
             data_root: self.data_root.as_deref(),
             device: self.device,
-            bases: Bases::default(),
+            bases: self.config.model.bases(),
             generators: &self.generators,
             reporter,
             stop,

@@ -102,7 +102,7 @@ pub(crate) fn check(directory: &Path, config: &Config, device: Device) -> Result
     let examined = Examined::read(directory, config.model.form)?;
     let model = configured(directory, examined.config, config)?;
     if device == Device::Cpu {
-        memory::enough_to_tune(directory, &model, config.model.tuning)?;
+        memory::enough_to_tune(directory, &model, &config.model)?;
     }
     Ok(())
 }

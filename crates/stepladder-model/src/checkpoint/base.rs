@@ -34,10 +34,12 @@ impl BaseId {
     }
 }
 
-/// Pretrained models in memory, each read once per device. All parameters are frozen, in the dtype of matrix products there.
+/// Pretrained models in memory, each read once per device. All parameters are frozen, in one dtype: by default that of matrix
+/// products on the device.
 #[derive(Debug, Default)]
 pub struct Bases {
     loaded: RefCell<Vec<Loaded>>,
+    dtype: Option<Kind>,
 }
 
 #[derive(Debug)]
@@ -48,6 +50,11 @@ struct Loaded {
 }
 
 impl Bases {
+    /// Creates a place for models in `dtype`; in the default dtype if absent.
+    pub fn in_dtype(dtype: Option<Kind>) -> Self {
+        Self { dtype, ..Self::default() }
+    }
+
     /// Returns a pretrained model: the one in memory with this fingerprint, or that of the directory.
     ///
     /// # Errors
@@ -71,7 +78,7 @@ impl Bases {
             )));
         }
         let all = read_config(&id.path)?.parameters().into_iter().map(|parameter| parameter.name).collect();
-        let dtype: Kind = placement(device, 1).1;
+        let dtype = self.dtype.unwrap_or(placement(device, 1).1);
         let weights = Rc::new(load(&id.path, &all, device)?.cast_frozen(dtype));
         self.loaded.borrow_mut().push(Loaded { id: id.clone(), device, weights: weights.clone() });
         Ok(weights)

@@ -6,7 +6,6 @@ use std::process::{Command, Stdio};
 use crate::stderr::note;
 use anyhow::{Context, Result, bail};
 use stepladder_model::Device;
-use stepladder_model::checkpoint::Bases;
 
 use super::{report, say};
 use crate::cli;
@@ -41,7 +40,7 @@ pub(super) fn run(arguments: &cli::Horizon) -> Result<()> {
         for &goals in &arguments.goals {
             let path = run.agent(agent).join(format!("horizon-{}-{goals}.json", arguments.split));
             // A cell that was measured with the same weights is not repeated.
-            let newest = Policy::of_run(&run, &config, agent, Device::Cpu, &Bases::default())?.checkpoint;
+            let newest = Policy::of_run(&run, &config, agent, Device::Cpu, &config.model.bases())?.checkpoint;
             if !path.exists() || !Cell::is_current(&path, &newest, arguments.episodes.get())? {
                 replace_file(&path, &evaluate(arguments, env(arguments, &config), agent, goals)?)?;
             }
