@@ -158,3 +158,40 @@ fn settings_that_do_not_fit_the_model_are_refused_before_a_run_is_created() {
         "tiny.toml: model.form is \"chat\" (--set); it is for pretrained models: name one with model.from, or remove this key",
     );
 }
+
+#[test]
+fn measures_against_memory_change_losses_by_rounding_and_dropout_more() {
+    let temporary = place();
+    let folder = temporary.path();
+    let train = |name: &str, settings: &[&str]| {
+        let mut arguments = vec!["train", "pretrained.toml", "--run-dir", name];
+        let agents = OTHERS.iter().filter(|other| **other != "agents.offline=false");
+        let all = agents.chain(&["agents.grpo=false"]).chain(settings);
+        arguments.extend(all.flat_map(|setting| ["--set", setting]));
+        ok(folder, &arguments);
+        ["step_hrl", "offline", "flat"].map(|agent| {
+            let lines = metrics(&folder.join(name), agent);
+            lines.iter().filter_map(|line| line["loss"].as_f64()).collect::<Vec<f64>>()
+        })
+    };
+    let whole = train("whole", &[]);
+    let within = |found: &[Vec<f64>; 3], tolerance: f64| {
+        found.iter().zip(&whole).all(|(found, whole)| {
+            assert_eq!((found.len(), found.is_empty()), (whole.len(), false));
+            found.iter().zip(whole).all(|(a, b)| (a - b).abs() <= tolerance * b.abs())
+        })
+    };
+    // Steps of AdamW on gradients that differ by rounding.
+    let small = train("small", &["model.recompute=true", "model.micro_tokens=700"]);
+    assert!(within(&small, 1e-3) && small != whole, "{small:?} for {whole:?}");
+    let half = train("half", &["model.dtype=\"bf16\""]);
+    assert!(within(&half, 0.02) && !within(&half, 1e-7), "{half:?} for {whole:?}");
+    let bytes = fs_err::read(newest(&folder.join("half"), "flat").join("adapter_model.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    assert!(tensors.iter().all(|(_, tensor)| tensor.dtype() == safetensors::Dtype::F32));
+    let dropped = train("dropped", &["model.lora.dropout=0.5"]);
+    // The first loss is that of adapters without effect.
+    assert!(dropped[2][0] == whole[2][0] && dropped[2] != whole[2], "{dropped:?} for {whole:?}");
+    let adapter = read(&newest(&folder.join("dropped"), "flat").join("adapter_config.json"));
+    assert_eq!(adapter["lora_dropout"], 0.5);
+}
