@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use common::{VOCAB, decoder, encoder, factors, random, shape};
+use proptest::prelude::*;
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 use stepladder_data::PromptEncoder;
@@ -369,4 +370,34 @@ fn a_directory_that_cannot_be_written_is_named() {
     let weights = random(shape(2), &factors(), 3);
     let message = save(&missing, &weights, &encoder()).unwrap_err().to_string();
     assert!(message.starts_with(&missing.display().to_string()), "{message}");
+}
+
+/// Bytes that often leave JSON valid.
+const BYTES: &[u8] = b"0123456789-aeT\"{}[],: \xff";
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn changed_bytes_and_cut_ends_never_panic(
+        damaged in prop::sample::select(&[CONFIG, WEIGHTS][..]),
+        flips in prop::collection::vec((any::<prop::sample::Index>(), prop::sample::select(BYTES)), 0..4),
+        cut in prop::option::weighted(0.1, any::<prop::sample::Index>()),
+    ) {
+        let saved = Saved::new();
+        let path = saved.folder.path().join(damaged);
+        let mut bytes = fs_err::read(&path).unwrap();
+        // Of the weights, the header.
+        let end = if damaged == WEIGHTS { 8 + usize::from(bytes[0]) + 256 * usize::from(bytes[1]) } else { bytes.len() };
+        for (at, byte) in &flips {
+            bytes[at.index(end)] = *byte;
+        }
+        if let Some(cut) = &cut {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        fs_err::write(&path, bytes).unwrap();
+        if let Err(error) = load(saved.folder.path(), &BTreeSet::new(), Device::Cpu) {
+            prop_assert!(!error.to_string().contains('\n'), "{error}");
+        }
+    }
 }

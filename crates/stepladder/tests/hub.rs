@@ -48,12 +48,22 @@ fn a_hub_name_is_a_model_wherever_a_directory_is() {
 fn a_hub_that_cannot_be_reached_is_one_sentence() {
     let temporary = folder();
     let endpoint = closed();
-    for arguments in [["model", "show", "a/b"], ["model", "check", "a/b"]] {
-        let outcome = finish(with_hub(temporary.path(), &endpoint, &arguments));
-        let start = format!("error: cannot fetch a/b from the hub at {endpoint}: ");
+    fs_err::write(temporary.path().join("hub.toml"), "preset = \"demo\"\n[model]\nfrom = \"a/b\"\n").unwrap();
+    let evaluate =
+        ["evaluate", "a/b", "--style", "instruct", "--agent", "flat", "--env", "household", "--split", "dev"];
+    let before = common::files(temporary.path());
+    for (arguments, place) in [
+        (&["model", "show", "a/b"][..], ""),
+        (&["model", "check", "a/b"], ""),
+        (&evaluate, ""),
+        (&["train", "hub.toml", "--run-dir", "run"], "model.from: "),
+    ] {
+        let outcome = finish(with_hub(temporary.path(), &endpoint, arguments));
+        let start = format!("error: {place}cannot fetch a/b from the hub at {endpoint}: ");
         let end = "or pass the directory of a model, which needs no network\n";
         assert_eq!(outcome.code, Some(1), "{outcome:#?}");
         assert!(outcome.err.starts_with(&start) && outcome.err.ends_with(end), "{outcome:#?}");
         assert_eq!(outcome.err.lines().count(), 1, "{outcome:#?}");
     }
+    assert_eq!(common::files(temporary.path()), before);
 }

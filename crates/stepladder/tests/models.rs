@@ -128,7 +128,7 @@ fn models_are_named_and_listed() {
     assert!(ok(folder, &["model", "list"]).contains(&format!("{NAME}: not checked\n")));
     let said = ok(folder, &["model", "list", "--data", "root"]);
     assert!(said.contains(&format!("{NAME}: absent\n  place:   <data root>/models/{NAME}\n")), "{said}");
-    assert!(said.contains("licence: Apache-2.0\n  size:    93 MB to fetch, 542 MB on disk"), "{said}");
+    assert!(said.contains("licence: Apache-2.0\n  size:    93 MB to fetch, 542 MB on disk\n  memory:  inference 916 MB, LoRA 4797 MB, full training 6333 MB\n"), "{said}");
     fs_err::create_dir_all(folder.join("root/models").join(NAME)).unwrap();
     refused(
         folder,
@@ -170,6 +170,8 @@ fn a_model_is_shown_and_checked() {
         "context:      8,192 tokens\n",
         "files:        config.json, generation_config.json, model.safetensors, tokenizer.json, tokenizer_config.json; 542 MB\n",
         "  inference:     916 MB (",
+        "  LoRA:          4,797 MB (",
+        "  full training: 6,333 MB (",
     ];
     for line in lines {
         assert!(said.contains(line), "{line}{said}");

@@ -59,13 +59,22 @@ impl PretrainedTokenizer {
     pub fn load(directory: &Path) -> Result<Self, EncoderError> {
         let files = Files::read(directory)?;
         let path = files.path(TOKENIZER);
-        let mut tokenizer =
-            Tokenizer::from_bytes(files.bytes(TOKENIZER).unwrap_or_default()).map_err(|error| {
-                EncoderError::new(
-                    &path,
-                    format!("it is not a tokenizer ({error}); restore the original file"),
-                )
-            })?;
+        let bytes = files.bytes(TOKENIZER).unwrap_or_default();
+        // The parser of `tokenizers` panics on some invalid JSON, also within strings, which must be decoded for that.
+        let value: Value = serde_json::from_slice(bytes).map_err(|error| {
+            EncoderError::new(&path, format!("it is not JSON ({error}); restore the original file"))
+        })?;
+        if let Some(token) = undefined(&value["post_processor"]) {
+            let reason = format!(
+                "its post_processor writes `{token}`, which is not among its special_tokens; restore the original file"
+            );
+            return Err(EncoderError::new(&path, reason));
+        }
+        let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(|error| {
+            // Some messages quote a token of several lines.
+            let error = error.to_string().replace('\n', "\\n");
+            EncoderError::new(&path, format!("it is not a tokenizer ({error}); restore the original file"))
+        })?;
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(|error| EncoderError::new(&path, error))?;
         for (id, token) in files.added()? {
@@ -347,6 +356,17 @@ impl PretrainedTokenizer {
     pub fn save(&self, directory: &Path) -> Result<(), EncoderError> {
         self.files.save(directory)
     }
+}
+
+/// Returns a special token that the template of a post-processor writes without defining it; applying that would panic.
+fn undefined(processor: &Value) -> Option<&str> {
+    fn list(value: &Value) -> &[Value] {
+        value.as_array().map_or(&[], Vec::as_slice)
+    }
+    let inner = list(&processor["processors"]).iter().find_map(undefined);
+    let pieces = ["single", "pair"].into_iter().flat_map(|name| list(&processor[name]));
+    let mut named = pieces.filter_map(|piece| piece["SpecialToken"]["id"].as_str());
+    inner.or_else(|| named.find(|token| processor["special_tokens"].get(*token).is_none()))
 }
 
 /// Adds a token that only tokenizer_config.json has.

@@ -38,6 +38,8 @@ struct Package {
     fetched: u32,
     /// Megabytes of the directory.
     written: u32,
+    /// Megabytes of memory for inference, LoRA and full training, as `model show` estimates them.
+    memory: [u32; 3],
 }
 
 const PACKAGES: [Package; 1] = [Package {
@@ -51,6 +53,7 @@ const PACKAGES: [Package; 1] = [Package {
     licence: "Apache-2.0",
     fetched: 93,
     written: 542,
+    memory: [916, 4797, 6333],
 }];
 
 impl Package {
@@ -90,14 +93,17 @@ fn list(root: Option<&Path>) {
     for package in &PACKAGES {
         let state = root.map_or_else(|| "not checked".to_owned(), |root| state(&package.place(root)));
         say(format_args!(
-            "{}: {state}\n  place:   <data root>/{MODELS}/{0}\n  origin:  {}; PyPI {} {}\n  licence: {}\n  size:    {} MB to fetch, {} MB on disk",
+            "{}: {state}\n  place:   <data root>/{MODELS}/{0}\n  origin:  {}; PyPI {} {}\n  licence: {}\n  size:    {} MB to fetch, {} MB on disk\n  memory:  inference {} MB, LoRA {} MB, full training {} MB",
             package.name,
             package.origin,
             package.project,
             package.version,
             package.licence,
             package.fetched,
-            package.written
+            package.written,
+            package.memory[0],
+            package.memory[1],
+            package.memory[2]
         ));
     }
 }

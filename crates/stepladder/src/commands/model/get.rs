@@ -145,6 +145,7 @@ mod tests {
             licence: "none",
             fetched: 0,
             written: 0,
+            memory: [0; 3],
         };
         (path, package)
     }
