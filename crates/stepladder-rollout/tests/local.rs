@@ -5,13 +5,17 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use stepladder_core::codec::Plain;
 use stepladder_core::query::Observation;
 use stepladder_core::seed::stream;
 use stepladder_core::{Query, Role};
 use stepladder_data::encoder::EncoderError;
-use stepladder_data::{Overflow, PromptEncoder, Rendered};
+use stepladder_data::instruct::{Form, Instruct};
+use stepladder_data::pretrained::PretrainedTokenizer;
+use stepladder_data::{Budgets, Overflow, PromptEncoder, Rendered};
 use stepladder_rollout::engine::{Engine, EngineError, Prompt, Reply};
 use stepladder_rollout::generator::Sampling;
+use stepladder_rollout::local::fit;
 use stepladder_rollout::{BatchGenerator, Completion, GenerateError, LocalGenerator, Request, RequestId};
 
 const CONTEXT: usize = 12;
@@ -191,6 +195,30 @@ fn a_prompt_that_must_not_be_shortened_or_is_refused_fails_alone() {
     // Exactly as many tokens as the window has.
     assert_eq!((text(&found[2]), found[2].as_ref().unwrap().shortened), ("[8, 4, 2]", 0));
     assert_eq!(calls.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn a_dialogue_of_a_pretrained_model_is_shortened_and_counted() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../stepladder-data/tests/pretrained/gpt2");
+    let tokenizer = PretrainedTokenizer::load(&folder).unwrap();
+    let budgets = Budgets { short: 4, ..Budgets::default() };
+    let encoder = Instruct::new(tokenizer, Arc::new(Plain), budgets, Form::Chat).unwrap();
+    let history =
+        ["bed 1", "desk 1", "shelf 2"].map(|place| (format!("go to {place}"), "Nothing.".to_owned()));
+    let query =
+        Query::Flat { task: "find a mug".into(), context: "A room.".into(), history: history.to_vec() };
+    let whole = encoder.prompt(&query).unwrap().len() + 4;
+    let fits = |context, overflow| fit(&query, context, &encoder, overflow);
+    let fitted = fits(whole, Overflow::Stop).unwrap();
+    assert_eq!((fitted.shortened, fitted.text.contains("go to bed 1")), (0, true));
+    let fitted = fits(whole - 1, Overflow::Shorten).unwrap();
+    assert_eq!((fitted.shortened, fitted.budget), (1, 4));
+    assert!(!fitted.text.contains("go to bed 1") && fitted.text.contains("go to desk 1"), "{}", fitted.text);
+    assert!(fitted.text.starts_with("<|im_start|>system\n") && fitted.ids.len() + 4 < whole);
+    let error = fits(whole - 1, Overflow::Stop).unwrap_err();
+    assert!(matches!(error, GenerateError::Overflow { role: Role::Flat, needed, .. } if needed == whole));
+    // The instruction and the task alone do not fit.
+    assert!(matches!(fits(20, Overflow::Shorten), Err(GenerateError::Window { context: 20, .. })));
 }
 
 fn text(result: &Result<Completion, GenerateError>) -> &str {
