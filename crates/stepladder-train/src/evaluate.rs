@@ -31,7 +31,8 @@ const MOST_EPISODES: u64 = 1_000_000;
 /// Selection of a trained agent or a pretrained model, an environment and a device.
 #[derive(Debug, Clone, Copy)]
 pub struct Source<'a> {
-    /// A run directory, a checkpoint directory, or the Hugging Face directory of a pretrained model.
+    /// A run directory, a checkpoint directory, or the Hugging Face directory of a pretrained model; with a prompt style also its
+    /// name in the data root, or a hub name.
     pub path: &'a Path,
     /// Name of an agent of the run, where `None` takes the first that has a checkpoint; the agent that a pretrained model plays.
     pub agent: Option<&'a str>,
@@ -148,6 +149,10 @@ impl Player {
         if source.prompting.style.is_some() && !source.path.is_dir() {
             let path = pretrained::locate(&source.path.to_string_lossy(), source.data_root)?;
             return Self::pretrained(&Source { path: &path, ..*source }, opened, reporter);
+        }
+        if source.prompting.style.is_some() && !source.path.exists() {
+            let located = pretrained::locate(&source.path.to_string_lossy(), source.data_root)?;
+            return Self::pretrained(&Source { path: &located, ..*source }, opened, reporter);
         }
         if pretrained::is_model(source.path) {
             return Self::pretrained(source, opened, reporter);

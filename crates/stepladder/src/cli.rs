@@ -200,7 +200,7 @@ pub(crate) struct EnvOptions {
 #[derive(Debug, Args)]
 #[command(about = None, long_about = None)]
 pub(crate) struct PolicyArgs {
-    /// A run directory, a checkpoint directory, or the Hugging Face directory of a pretrained model
+    /// A run directory, a checkpoint directory, or a pretrained model: its Hugging Face directory, its name in the data root, or its hub name
     pub(crate) run: PathBuf,
     /// Name of an agent of the run, default the first that has a checkpoint; pretrained model: step_hrl, flat or himac
     #[arg(long)]

@@ -167,6 +167,23 @@ fn a_constrained_model_plays_admissible_actions_only() {
 }
 
 #[test]
+fn a_model_of_the_data_root_is_found_by_its_name() {
+    let temporary = folder();
+    let folder = temporary.path();
+    fs_err::create_dir_all(folder.join("root/models")).unwrap();
+    model(&folder.join("root/models"), "tiny", Dtype::F32, 8192);
+    let root = ["--data", "root", "--json"];
+    let value = json(folder, &[&evaluate("tiny", "flat", &HOUSEHOLD)[..], &root].concat());
+    assert_eq!(value["checkpoint"], "root/models/tiny");
+    refused(
+        folder,
+        &[&evaluate("small", "flat", &HOUSEHOLD)[..], &root].concat(),
+        2,
+        "there is no directory \"small\", and no model of this name in the data root; `stepladder model list` lists those that are there, `stepladder model get NAME` fetches one",
+    );
+}
+
+#[test]
 fn an_adapter_changes_the_replies() {
     let temporary = folder();
     let folder = temporary.path();
