@@ -57,7 +57,6 @@ fn learns(fixture: &Fixture, mut trainer: Trainer, (name, mut method, agent): Ca
     let Curve(returns, gaps) = learn(fixture, &mut trainer, &mut *method, agent, config);
     let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
     let (first, last) = (mean(&returns[..3]), mean(&returns[returns.len() - 3..]));
-    println!("{name}: return {first:.2} -> {last:.2} of 4");
     assert!(first < 3.3, "{name} began with {first}");
     assert!(last > first + 0.5 && last > 3.4, "{name}: {first} -> {last}");
     // Log-probabilities recorded while sampling equal those of the training pass.
