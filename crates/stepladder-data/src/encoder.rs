@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use crate::tokenizer::TokenizerError;
 use stepladder_core::reply;
 use stepladder_core::section;
 use stepladder_core::section::Bound;
@@ -20,6 +21,15 @@ pub enum EncoderError {
         /// Cause.
         reason: String,
     },
+    /// The tokenizer of a run cannot be trained.
+    #[error("{0}")]
+    Tokenizer(String),
+}
+
+impl From<TokenizerError> for EncoderError {
+    fn from(error: TokenizerError) -> Self {
+        Self::Tokenizer(error.to_string())
+    }
 }
 
 impl EncoderError {

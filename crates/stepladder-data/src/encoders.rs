@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use stepladder_core::Codec;
 
+use crate::compact_pieces::{self, CompactPieces};
 use crate::encoder::{Budgets, EncoderError, PromptEncoder};
 use crate::instruct::{Form, Instruct};
 use crate::pretrained::PretrainedTokenizer;
@@ -24,6 +25,9 @@ pub fn open(
 ) -> Result<Arc<dyn PromptEncoder>, EncoderError> {
     match Form::of_style(style) {
         Some(form) => Ok(Arc::new(instruct(directory, codec, vocab, budgets, form)?)),
+        None if style.starts_with(compact_pieces::STYLE) => {
+            Ok(Arc::new(CompactPieces::load(directory, codec, vocab, budgets)?))
+        }
         None => Ok(Arc::new(CompactWords::load(directory, codec, vocab, budgets)?)),
     }
 }

@@ -17,6 +17,7 @@
 pub mod ablate;
 pub mod batch;
 mod compact;
+pub mod compact_pieces;
 pub mod divide;
 pub mod encoder;
 pub mod encoders;
@@ -27,6 +28,7 @@ pub mod level;
 pub mod mixing;
 pub mod offline;
 pub mod offline_batch;
+pub mod pieces;
 pub mod pretrained;
 pub mod relabel;
 pub mod rows;
@@ -37,6 +39,7 @@ pub mod words;
 
 pub use batch::Batch;
 pub use compact::Compact;
+pub use compact_pieces::CompactPieces;
 pub use encoder::{Budgets, Overflow, PromptEncoder, Rendered};
 pub use instruct::Instruct;
 pub use level::{Level, PerLevel};

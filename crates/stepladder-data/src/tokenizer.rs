@@ -30,6 +30,9 @@ pub enum TokenizerError {
         /// Cause.
         reason: String,
     },
+    /// The library cannot train or write a tokenizer.
+    #[error("the tokenizer cannot be trained: {0}")]
+    Train(String),
     /// The vocabulary lacks a special word.
     #[error("{path}: the vocabulary has no `{word}`; was it written by Stepladder?")]
     Missing {

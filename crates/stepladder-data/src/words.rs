@@ -157,23 +157,32 @@ impl PromptEncoder for CompactWords {
     }
 
     fn save(&self, directory: &Path, context: usize) -> Result<(), EncoderError> {
-        let path = directory.join(TOKENIZER_CONFIG);
-        // A decoder generates from the right end, so the prompts of a batch are padded on the left.
-        let config = json!({
-            "tokenizer_class": "PreTrainedTokenizerFast",
-            "model_max_length": context,
-            "bos_token": null,
-            "eos_token": END,
-            "pad_token": PAD,
-            "unk_token": UNKNOWN,
-            "padding_side": "left",
-            "clean_up_tokenization_spaces": false,
-        });
-        let text = serde_json::to_string_pretty(&config).map_err(|error| EncoderError::new(&path, error))?;
-        std::fs::write(&path, text + "\n").map_err(|error| EncoderError::new(&path, error))?;
+        save_config(directory, context, Some(UNKNOWN))?;
         let path = directory.join(TOKENIZER);
         self.tokenizer.save(&path).map_err(|error| EncoderError::new(&path, error))
     }
+}
+
+/// Writes [`TOKENIZER_CONFIG`] for a model with this context window.
+pub(crate) fn save_config(
+    directory: &Path,
+    context: usize,
+    unknown: Option<&str>,
+) -> Result<(), EncoderError> {
+    let path = directory.join(TOKENIZER_CONFIG);
+    // A decoder generates from the right end, so the prompts of a batch are padded on the left.
+    let config = json!({
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": context,
+        "bos_token": null,
+        "eos_token": END,
+        "pad_token": PAD,
+        "unk_token": unknown,
+        "padding_side": "left",
+        "clean_up_tokenization_spaces": false,
+    });
+    let text = serde_json::to_string_pretty(&config).map_err(|error| EncoderError::new(&path, error))?;
+    std::fs::write(&path, text + "\n").map_err(|error| EncoderError::new(&path, error))
 }
 
 #[cfg(test)]
