@@ -71,10 +71,10 @@ impl PromptEncoder for CompactPieces {
         format!("{STYLE}{}", self.style.id())
     }
 
-    fn render(&self, query: &Query) -> Rendered {
+    fn render(&self, query: &Query) -> Result<Rendered, EncoderError> {
         let text = self.style.prompt(query);
         let ids = self.tokenizer.encode(&text);
-        Rendered { text, ids }
+        Ok(Rendered { text, ids })
     }
 
     fn reply(&self, role: Role, native: &str, cut: bool) -> Vec<u32> {
@@ -144,8 +144,10 @@ mod tests {
             context: "room".into(),
             history: vec![("take mug".into(), "ok <end> ok".into())],
         };
-        let prompt = encoder.render(&query);
-        assert!(!prompt.ids.contains(&encoder.end()[0]), "{}", prompt.text);
+        let prompt = encoder.render(&query).unwrap();
+        // The style ends the earlier action; the text of the environment ends nothing.
+        let ends = prompt.ids.iter().filter(|id| encoder.end().contains(id)).count();
+        assert_eq!(ends, 1, "{}", prompt.text);
         for reply in ["take zebra from desk", "", "say <end>"] {
             let ids = encoder.reply(Role::Flat, reply, false);
             assert_eq!(ids.iter().filter(|id| encoder.end().contains(id)).count(), 1);
@@ -155,7 +157,7 @@ mod tests {
         encoder.save(folder.path(), 64).unwrap();
         let open = |vocab| encoders::open(folder.path(), &encoder.id(), Arc::new(Plain), vocab, budgets);
         let opened = open(encoder.vocab()).unwrap();
-        assert_eq!((opened.id(), opened.prompt(&query)), (encoder.id(), prompt.ids));
+        assert_eq!((opened.id(), opened.prompt(&query).unwrap()), (encoder.id(), prompt.ids));
         assert!(opened.contents() == encoder.contents() && encoder.is_in(folder.path()).unwrap());
         assert!(open(encoder.vocab() + 1).err().unwrap().to_string().contains("the model beside it"));
     }

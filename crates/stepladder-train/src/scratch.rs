@@ -1,6 +1,6 @@
-//! Policies with random weights: the vocabulary of the run's data and the configured shape.
+//! Policies with random weights: a tokenizer of the run's data and the configured shape.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -9,34 +9,51 @@ use stepladder_core::Codec;
 use stepladder_core::trace::Episode;
 use stepladder_data::rows::texts;
 use stepladder_data::samples::prompts;
-use stepladder_data::{CompactWords, PromptEncoder};
+use stepladder_data::{CompactPieces, CompactWords, PromptEncoder};
 use stepladder_model::{Device, Factors, ModelConfig, ModelError, Shape, Weights};
 
-use crate::config::{AgentConfig, Config};
+use crate::config::{AgentConfig, Config, Vocabulary};
 use crate::rows::samples;
+use anyhow::Result;
 
 /// Initialiser of policies with random weights.
 pub(crate) struct Scratch {
-    words: Arc<CompactWords>,
+    encoder: Arc<dyn PromptEncoder>,
+    /// Embedding factors of the words; none for pieces of words.
+    factors: Factors,
 }
 
 impl Scratch {
     /// Creates an initialiser for the vocabulary of these episodes.
     ///
     /// # Errors
-    /// [`ReplayError`] for an episode that an agent cannot have recorded.
+    /// [`ReplayError`](stepladder_agent::ReplayError) for an episode that an agent cannot have recorded;
+    /// [`EncoderError`](stepladder_data::encoder::EncoderError) if a tokenizer cannot be trained.
     pub(crate) fn new(
         config: &Config,
         demonstrations: &[Episode],
         others: &[Episode],
         codec: Arc<dyn Codec>,
-    ) -> Result<Self, ReplayError> {
-        Ok(Self { words: Arc::new(vocabulary(config, demonstrations, others, codec)?) })
+    ) -> Result<Self> {
+        let bare = CompactWords::new(codec.clone(), config.generation);
+        let words = vocabulary(config, demonstrations, others, &bare)?;
+        match config.model.tokenizer {
+            Vocabulary::Words => {
+                let words = bare.with_words(words.keys().map(String::as_str));
+                let factors = Factors::collect(words.words(), |word| words.factors(word));
+                Ok(Self { encoder: Arc::new(words), factors })
+            }
+            Vocabulary::Bpe => {
+                let size = config.model.tokens;
+                let pieces = CompactPieces::train(codec, config.generation, &words, size)?;
+                Ok(Self { encoder: Arc::new(pieces), factors: Factors::default() })
+            }
+        }
     }
 
     /// Returns the prompt encoder of the policies.
     pub(crate) fn encoder(&self) -> Arc<dyn PromptEncoder> {
-        self.words.clone()
+        self.encoder.clone()
     }
 
     /// Draws random weights of a policy.
@@ -44,13 +61,12 @@ impl Scratch {
     /// # Errors
     /// [`ModelError`] if no model has this shape.
     pub(crate) fn weights(&self, shape: &Shape, seed: u64, device: Device) -> Result<Weights, ModelError> {
-        let factors = Factors::collect(self.words.words(), |word| self.words.factors(word));
-        let model = ModelConfig::new(shape.clone(), self.words.vocab(), factors.len())?;
-        Weights::init(&model, seed, device).with_factors(factors)
+        let model = ModelConfig::new(shape.clone(), self.encoder.vocab(), self.factors.len())?;
+        Weights::init(&model, seed, device).with_factors(self.factors.clone())
     }
 }
 
-/// Collects the words of all demonstrations, as every agent of the run reads them, and of the other episodes.
+/// Counts the episodes with each word, of all demonstrations, as every agent of the run reads them, and of the other episodes.
 ///
 /// # Errors
 /// [`ReplayError`] for an episode that an agent cannot have recorded.
@@ -58,9 +74,8 @@ fn vocabulary(
     config: &Config,
     demonstrations: &[Episode],
     others: &[Episode],
-    codec: Arc<dyn Codec>,
-) -> Result<CompactWords, ReplayError> {
-    let bare = CompactWords::new(codec, config.generation);
+    bare: &CompactWords,
+) -> Result<BTreeMap<String, u64>, ReplayError> {
     // Agents with the same prompts and replies have the same words.
     let mut agents: Vec<&AgentConfig> = Vec::new();
     for agent in config.agents.values().filter(|agent| agent.kind != AgentKind::Flat) {
@@ -70,21 +85,24 @@ fn vocabulary(
     }
     // One pair per prompt: the prompts together hold every action and observation, each once.
     let flat = AgentSpec { history: Some(1), ..AgentKind::Flat.into() };
-    let add = |mut words: BTreeSet<String>, episode: &Episode| -> Result<_, ReplayError> {
+    let add = |mut words: BTreeMap<String, u64>, episode: &Episode| -> Result<_, ReplayError> {
         let mut all: Vec<String> =
             prompts(flat, episode)?.iter().map(|query| bare.render(query).text).collect();
         for agent in &agents {
-            all.extend(texts(&samples(agent, episode)?, &bare));
+            all.extend(texts(&samples(agent, episode)?, bare));
         }
         let found: HashSet<&str> = all.iter().flat_map(|text| text.split_whitespace()).collect();
-        words.extend(found.into_iter().map(str::to_owned));
+        for word in found {
+            *words.entry(word.to_owned()).or_default() += 1;
+        }
         Ok(words)
     };
-    let both = |mut words: BTreeSet<String>, more| {
-        words.extend(more);
+    let both = |mut words: BTreeMap<String, u64>, more: BTreeMap<String, u64>| {
+        for (word, count) in more {
+            *words.entry(word).or_default() += count;
+        }
         Ok(words)
     };
     let episodes = demonstrations.par_iter().chain(others);
-    let words = episodes.try_fold(BTreeSet::new, add).try_reduce(BTreeSet::new, both)?;
-    Ok(bare.clone().with_words(words.iter().map(String::as_str)))
+    episodes.try_fold(BTreeMap::new, add).try_reduce(BTreeMap::new, both)
 }

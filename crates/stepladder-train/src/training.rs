@@ -28,7 +28,7 @@ use super::table::{self, Line};
 use super::trace_file;
 use super::tuning::{self, Pretrained};
 use super::unchanged::{check_demonstrations, record_demonstrations};
-use crate::config::{AgentConfig, Config, EvalConfig};
+use crate::config::{AgentConfig, Config, EvalConfig, Vocabulary};
 use crate::envs::{self, Registered};
 use crate::error::was_stopped;
 use crate::workers;
@@ -95,7 +95,9 @@ impl Session<'_> {
             let directory = tuning::locate(from, self.data_root)?;
             return Ok(Initial::Pretrained(Box::new(Pretrained::open(&directory, self.config, codec)?)));
         }
-        let practised = self.practice_words(env)?;
+        // Pieces of words encode unseen words.
+        let open = self.config.model.tokenizer == Vocabulary::Bpe;
+        let practised = if open { Vec::new() } else { self.practice_words(env)? };
         Ok(Initial::Scratch(Scratch::new(self.config, episodes, &practised, codec)?))
     }
 
@@ -117,12 +119,14 @@ impl Session<'_> {
         let initial = self.initial(&env, &episodes)?;
         let encoder = initial.encoder();
         let workers = workers(self.config.threads);
+        let open = initial.base().is_some() || self.config.model.tokenizer == Vocabulary::Bpe;
         self.reporter.note(&format!(
-            "{} demonstrations with {} steps in {}; {} words",
+            "{} demonstrations with {} steps in {}; {} {}",
             episodes.len(),
             episodes.iter().map(Episode::len).sum::<usize>(),
             minutes(clock.seconds()),
             encoder.vocab(),
+            if open { "tokens" } else { "words" },
         ));
         self.reporter.finished(Stage::Demonstrations { episodes: episodes.len() });
         let clock = Stopwatch::start();

@@ -93,7 +93,8 @@ impl Findings<'_> {
             "a pretrained model has its own shape: remove this key, or model.from",
         );
         for key in KEYS.iter().filter(|key| key.path.starts_with("model.") && key.path != "model.from") {
-            let of_shape = keys::split(&key.path).0 == "model.scratch";
+            let of_shape = keys::split(&key.path).0 == "model.scratch"
+                || ["model.tokenizer", "model.tokens"].contains(&key.path.as_str());
             if self.new && of_shape == given && self.origins.get(&key.path).is_some_and(Origin::is_of_user) {
                 let value = super::effective(config).into_iter().find(|(path, _)| *path == key.path);
                 let value = value.map(|(_, value)| super::inline(&value)).unwrap_or_default();

@@ -128,12 +128,26 @@ section! {
         /// Padded tokens of one pass. A worker's part of a batch with more is divided, and the gradients are summed: less memory for
         /// the same batch. 0 for no limit.
         pub micro_tokens: usize = 0 => [Bound::AtMost(4_194_304)],
+        /// Tokenizer of a model with random initial weights, made from the demonstrations.
+        pub tokenizer: Vocabulary = Vocabulary::Words,
+        /// Largest number of tokens with `model.tokenizer = "bpe"`.
+        pub tokens: usize = 2048 => [Bound::Between(512, 1 << 20)],
     }
     tables {
         /// Shape of a model with random initial weights. Its vocabulary comes from the demonstrations.
         pub scratch: Shape,
         /// Adapters of a pretrained model with `model.tuning = "lora"`.
         pub lora: Lora,
+    }
+}
+
+choices! {
+    /// Tokenizer of a model with random initial weights.
+    pub enum Vocabulary {
+        /// One token per word of the compact prompt style; other words are unknown.
+        Words = "words",
+        /// Byte-pair encoding of the same prompts: no unknown words, longer prompts. For open vocabularies.
+        Bpe = "bpe",
     }
 }
 
