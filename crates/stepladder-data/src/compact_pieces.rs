@@ -137,7 +137,7 @@ mod tests {
     fn unseen_words_are_read_back_and_the_encoder_is_opened_by_its_style() {
         let words: BTreeMap<String, u64> =
             ["take", "mug", "from", "desk", "<sub>"].map(|word| (word.to_owned(), 9)).into();
-        let budgets = Budgets { short: 7, long: 9 };
+        let budgets = Budgets { short: 7, long: 9, ..Budgets::default() };
         let encoder = CompactPieces::train(Arc::new(Plain), budgets, &words, 320).unwrap();
         let query = Query::Flat {
             task: "take the caf\u{e9} latte".into(),
