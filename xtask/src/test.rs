@@ -28,7 +28,9 @@ const HUB: [&str; 2] = ["stepladder-hub", "stepladder"];
 /// Runs the tests of these packages, or of the whole workspace if none is named.
 pub(crate) fn test(settings: &Settings, packages: &[String]) -> Result<()> {
     let started = now();
-    if packages.is_empty() || packages.iter().any(|package| edges::needs_tensors(package)) {
+    // The tests of the feature include the program's.
+    let with_hub = packages.is_empty() || packages.iter().any(|package| HUB.contains(&package.as_str()));
+    if with_hub || packages.iter().any(|package| edges::needs_tensors(package)) {
         run::tensors(settings)?;
     }
     let root = stage("data", || data::prepare(settings))?;
@@ -73,7 +75,7 @@ pub(crate) fn test(settings: &Settings, packages: &[String]) -> Result<()> {
         false => libtest(command(&["test", "--no-fail-fast"], chosen).args(flags)),
     };
     // Only these tests are built with the feature; the program is the only large part that is built twice.
-    let hub = if chosen.is_empty() || HUB.iter().any(|package| chosen.contains(package)) {
+    let hub = if with_hub {
         timed("tests of the feature hub", &mut times, || {
             run(&["--features", "stepladder/hub", "--test", "hub"], &[])
         })
