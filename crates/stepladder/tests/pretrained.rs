@@ -175,17 +175,18 @@ fn measures_against_memory_change_losses_by_rounding_and_dropout_more() {
         })
     };
     let whole = train("whole", &[]);
-    let within = |found: &[Vec<f64>; 3], tolerance: f64| {
-        found.iter().zip(&whole).all(|(found, whole)| {
+    let within = |found: &[Vec<f64>; 3], agents: &[usize], tolerance: f64| {
+        agents.iter().map(|&agent| (&found[agent], &whole[agent])).all(|(found, whole)| {
             assert_eq!((found.len(), found.is_empty()), (whole.len(), false));
             found.iter().zip(whole).all(|(a, b)| (a - b).abs() <= tolerance * b.abs())
         })
     };
     // Steps of AdamW on gradients that differ by rounding.
     let small = train("small", &["model.recompute=true", "model.micro_tokens=700"]);
-    assert!(within(&small, 1e-3) && small != whole, "{small:?} for {whole:?}");
+    assert!(within(&small, &[0, 1, 2], 1e-3) && small != whole, "{small:?} for {whole:?}");
     let half = train("half", &["model.dtype=\"bf16\""]);
-    assert!(within(&half, 0.02) && !within(&half, 1e-7), "{half:?} for {whole:?}");
+    // `offline` learns from other episodes, those of its own policy.
+    assert!(within(&half, &[0, 2], 0.01) && !within(&half, &[0, 2], 1e-7), "{half:?} for {whole:?}");
     let bytes = fs_err::read(newest(&folder.join("half"), "flat").join("adapter_model.safetensors")).unwrap();
     let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     assert!(tensors.iter().all(|(_, tensor)| tensor.dtype() == safetensors::Dtype::F32));
