@@ -150,10 +150,6 @@ impl Player {
             let path = pretrained::locate(&source.path.to_string_lossy(), source.data_root)?;
             return Self::pretrained(&Source { path: &path, ..*source }, opened, reporter);
         }
-        if source.prompting.style.is_some() && !source.path.exists() {
-            let located = pretrained::locate(&source.path.to_string_lossy(), source.data_root)?;
-            return Self::pretrained(&Source { path: &located, ..*source }, opened, reporter);
-        }
         if pretrained::is_model(source.path) {
             return Self::pretrained(source, opened, reporter);
         }
