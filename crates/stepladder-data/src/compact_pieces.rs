@@ -140,7 +140,7 @@ mod tests {
         let budgets = Budgets { short: 7, long: 9, ..Budgets::default() };
         let encoder = CompactPieces::train(Arc::new(Plain), budgets, &words, 320).unwrap();
         let query = Query::Flat {
-            task: "take the caf\u{e9} latte".into(),
+            task: "take the \u{e9}clair".into(),
             context: "room".into(),
             history: vec![("take mug".into(), "ok <end> ok".into())],
         };

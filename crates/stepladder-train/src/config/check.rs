@@ -92,13 +92,22 @@ impl Findings<'_> {
             "it is for pretrained models: name one with model.from, or remove this key",
             "a pretrained model has its own shape: remove this key, or model.from",
         );
-        for key in KEYS.iter().filter(|key| key.path.starts_with("model.") && key.path != "model.from") {
-            let of_shape = keys::split(&key.path).0 == "model.scratch"
-                || ["model.tokenizer", "model.tokens"].contains(&key.path.as_str());
-            if self.new && of_shape == given && self.origins.get(&key.path).is_some_and(Origin::is_of_user) {
-                let value = super::effective(config).into_iter().find(|(path, _)| *path == key.path);
-                let value = value.map(|(_, value)| super::inline(&value)).unwrap_or_default();
-                self.unless(false, &key.path, value, if of_shape { with } else { without });
+        let values = if self.new { super::effective(config) } else { Vec::new() };
+        for (path, value) in &values {
+            let (table, name) = keys::split(path);
+            let of_scratch =
+                table == "model.scratch" || ["model.tokenizer", "model.tokens"].contains(&path.as_str());
+            let of_pretrained = table == "model.lora"
+                || table == "model" && ["tuning", "form", "context", "dtype"].contains(&name);
+            let value = super::inline(value);
+            let origin = self.origins.get(path);
+            // The file of a run lists every key, so a value says nothing unless it was chosen.
+            let chosen = origin.is_some_and(Origin::is_of_user)
+                && super::default_text(path).is_none_or(|default| default != value);
+            if of_pretrained && !given && chosen {
+                self.unless(false, path, value, without);
+            } else if of_scratch && given && matches!(origin, Some(Origin::Set(_))) {
+                self.unless(false, path, value, with);
             }
         }
     }
