@@ -279,7 +279,7 @@ fn places_that_cannot_be_used_are_named() {
         refused(folder, command, 1, "nowhere: no such run or checkpoint");
     }
     fs_err::create_dir(folder.join("empty")).unwrap();
-    let neither = "is neither a run (it has no config.toml) nor a checkpoint (it has no trainer.json)";
+    let neither = "is no run (it has no config.toml), no checkpoint (it has no trainer.json) and no model (it has no config.json)";
     refused(folder, &["evaluate", "empty"], 1, &format!("empty {neither}"));
     refused(folder, &["evaluate", "tiny.toml"], 1, &format!("tiny.toml {neither}"));
     for place in ["empty", "nowhere"] {
@@ -452,7 +452,7 @@ fn runs_and_checkpoints_that_do_not_fit_are_refused_and_left_alone() {
         folder,
         &resume,
         2,
-        "run/config.toml:20: unknown key model.scratch.widht; did you mean model.scratch.width? [model.scratch] takes width, layers, heads, \
+        "run/config.toml:27: unknown key model.scratch.widht; did you mean model.scratch.width? [model.scratch] takes width, layers, heads, \
          kv_heads, ffn, max_positions, rope_theta, norm_eps, tied\n    widht = 32",
     );
     edit("widht = 32", "width = 16");

@@ -199,6 +199,10 @@ fn a_run_leaves_everything_that_evaluation_and_collection_need() {
 
     // `evaluate` repeats the run's own evaluation, with its step limit.
     let mut again = json(folder, &["evaluate", "run", "--episodes", "4", "--json"]);
+    // The tokens of a whole evaluation are those per step times the steps.
+    let tokens =
+        ["prompt_tokens", "new_tokens"].map(|name| again.as_object_mut().unwrap().remove(name).unwrap());
+    assert!(tokens.iter().all(|number| number.as_u64().is_some_and(|number| number > 0)), "{tokens:?}");
     let measured = ["seconds", "seconds_per_step", "peak_memory_bytes"];
     let numbers = measured.map(|name| again.as_object_mut().unwrap().remove(name).unwrap());
     assert!(numbers.iter().all(|number| number.as_f64().is_some_and(|number| number > 0.0)), "{numbers:?}");
