@@ -27,7 +27,7 @@ impl Scratch {
     /// Creates an initialiser for the vocabulary of these episodes.
     ///
     /// # Errors
-    /// [`ReplayError`](stepladder_agent::ReplayError) for an episode that an agent cannot have recorded;
+    /// [`ReplayError`] for an episode that an agent cannot have recorded;
     /// [`EncoderError`](stepladder_data::encoder::EncoderError) if a tokenizer cannot be trained.
     pub(crate) fn new(
         config: &Config,

@@ -6,7 +6,7 @@ use stepladder_rollout::evaluation::{Evaluation, Summary};
 
 /// One evaluated agent.
 pub struct Line {
-    /// Name in the table; that of constrained decoding is [`constrained`].
+    /// Name in the table; that of constrained decoding ends in ", constrained".
     pub name: String,
     /// Results of the agent.
     pub evaluation: Evaluation,
