@@ -549,7 +549,7 @@ pub(crate) enum ModelCommand {
         #[command(flatten)]
         data: DataRoot,
     },
-    /// List the models that `get` fetches: origin, licence, size, memory needed, and whether they are present
+    /// List the models that `get` fetches, with size, memory needed and state
     #[command(after_help = "Example:\n  stepladder model list --data ~/data")]
     List {
         #[command(flatten)]
