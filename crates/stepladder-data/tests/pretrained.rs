@@ -176,10 +176,7 @@ fn a_bad_directory_is_one_sentence_with_file_fact_and_remedy() {
         "tokenizer.json: the file is missing; copy it from the directory from which the model came"
     );
     let broken = message("gpt2", "tokenizer.json", &|text| Some(text[..200].to_owned()));
-    assert!(
-        broken.starts_with("tokenizer.json: it is not a tokenizer (") && broken.contains("restore"),
-        "{broken}"
-    );
+    assert!(broken.starts_with("tokenizer.json: it is not JSON (") && broken.contains("restore"), "{broken}");
     let broken = message("gpt2", "tokenizer_config.json", &|_| Some("[1]".into()));
     assert!(broken.starts_with("tokenizer_config.json: it is not a JSON object ("), "{broken}");
     assert_eq!(

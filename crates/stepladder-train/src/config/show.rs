@@ -8,6 +8,9 @@ use super::Config;
 use super::keys::{self, Key};
 use super::origin::Origins;
 
+/// Longest line, in characters, behind which origins are aligned.
+const WIDEST: usize = 60;
+
 /// Renders `key = value    # origin`, table by table, as `config show` prints it. The text is TOML.
 pub fn show(config: &Config, origins: &Origins) -> String {
     render(config, Some(origins))
@@ -71,7 +74,9 @@ fn render(config: &Config, origins: Option<&Origins>) -> String {
             (table.to_owned(), format!("{name} = {}", inline(&value)), path)
         })
         .collect();
-    let width = lines.iter().map(|(_, line, _)| line.chars().count()).max().unwrap_or(0);
+    // A long list must not push the origins of all other keys out of sight.
+    let lengths = lines.iter().map(|(_, line, _)| line.chars().count());
+    let width = lengths.filter(|length| *length <= WIDEST).max().unwrap_or(0);
     let mut text = String::new();
     let mut current = String::new();
     for (table, line, path) in lines {

@@ -366,7 +366,9 @@ fn show_prints_values_with_origins_by_table() {
     let expected = [
         "[env]",
         "[data]",
+        "[model]",
         "[model.scratch]",
+        "[model.lora]",
         "[generation]",
         "[algo.adamw]",
         "[algo.bc]",
