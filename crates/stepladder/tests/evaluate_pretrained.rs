@@ -6,77 +6,15 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
+use common::tiny_llama::{self, FFN, LAYERS, WIDTH, tensors};
 use common::{episodes, folder, json, ok, refused};
-use rand::RngExt;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde_json::{Value, json};
-use stepladder_core::seed::stream;
 
-const WIDTH: usize = 16;
-const HEADS: usize = 2;
-const FFN: usize = 24;
-const LAYERS: usize = 2;
-/// More rows than the tokenizer has tokens.
-const ROWS: usize = 448;
-
-/// Writes random tensors of these names and shapes.
-fn tensors(path: &Path, shapes: &[(String, Vec<usize>)], dtype: Dtype) {
-    let mut rng = stream(3, "tiny model", &[]);
-    let values: Vec<Vec<u8>> = shapes
-        .iter()
-        .map(|(_, shape)| {
-            let draws = (0..shape.iter().product()).map(|_| rng.random_range(-0.5f32..0.5));
-            match dtype {
-                Dtype::F32 => draws.flat_map(f32::to_le_bytes).collect(),
-                // The upper half of an f32.
-                _ => draws.flat_map(|value| [value.to_le_bytes()[2], value.to_le_bytes()[3]]).collect(),
-            }
-        })
-        .collect();
-    let views = shapes
-        .iter()
-        .zip(&values)
-        .map(|((name, shape), values)| (name, TensorView::new(dtype, shape.clone(), values).unwrap()));
-    fs_err::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
-}
-
-/// Writes a Llama with a context window of `window` tokens and the tokenizer `gpt2` of the tests of `stepladder-data`.
+/// Writes a random Llama.
 fn model(folder: &Path, name: &str, dtype: Dtype, window: usize) -> PathBuf {
-    let place = folder.join(name);
-    fs_err::create_dir(&place).unwrap();
-    let config = json!({
-        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu", "hidden_size": WIDTH,
-        "intermediate_size": FFN, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS,
-        "num_key_value_heads": 1, "max_position_embeddings": window, "rms_norm_eps": 1e-5, "rope_theta": 100.0,
-        "tie_word_embeddings": true, "vocab_size": ROWS,
-    });
-    fs_err::write(place.join("config.json"), config.to_string()).unwrap();
-    let head = WIDTH / HEADS;
-    let mut shapes = vec![
-        ("model.embed_tokens.weight".to_owned(), vec![ROWS, WIDTH]),
-        ("model.norm.weight".to_owned(), vec![WIDTH]),
-    ];
-    for layer in 0..LAYERS {
-        let of_layer = [
-            ("self_attn.q_proj", vec![WIDTH, WIDTH]),
-            ("self_attn.k_proj", vec![head, WIDTH]),
-            ("self_attn.v_proj", vec![head, WIDTH]),
-            ("self_attn.o_proj", vec![WIDTH, WIDTH]),
-            ("mlp.gate_proj", vec![FFN, WIDTH]),
-            ("mlp.up_proj", vec![FFN, WIDTH]),
-            ("mlp.down_proj", vec![WIDTH, FFN]),
-            ("input_layernorm", vec![WIDTH]),
-            ("post_attention_layernorm", vec![WIDTH]),
-        ];
-        shapes.extend(of_layer.map(|(name, shape)| (format!("model.layers.{layer}.{name}.weight"), shape)));
-    }
-    tensors(&place.join("model.safetensors"), &shapes, dtype);
-    let tokenizer = Path::new(env!("CARGO_MANIFEST_DIR")).join("../stepladder-data/tests/pretrained/gpt2");
-    for file in ["tokenizer.json", "tokenizer_config.json"] {
-        fs_err::copy(tokenizer.join(file), place.join(file)).unwrap();
-    }
-    place
+    tiny_llama::write_in(dtype, folder, name, window, 1)
 }
 
 /// Writes an adapter for a model of width `width`, whose tensors have rank `stored`.
@@ -99,7 +37,7 @@ fn adapter(folder: &Path, name: &str, width: usize, stored: usize) {
             })
         })
         .collect();
-    tensors(&place.join("adapter_model.safetensors"), &shapes, Dtype::F32);
+    tensors(&place.join("adapter_model.safetensors"), &shapes, Dtype::F32, 3);
 }
 
 const HOUSEHOLD: [&str; 6] = ["--env", "household", "--split", "dev", "--episodes", "2"];

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use rand::RngExt;
-use safetensors::{Dtype, View};
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
 use serde_json::json;
 use stepladder_core::seed::stream;
 
@@ -14,32 +15,35 @@ pub(crate) const LAYERS: usize = 2;
 /// Rows of the embedding table: more than the tokenizer has tokens.
 pub(crate) const ROWS: usize = 448;
 
-/// Values of a tensor in f32.
-struct Values {
-    shape: Vec<usize>,
-    bytes: Vec<u8>,
-}
-
-impl View for Values {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> std::borrow::Cow<'_, [u8]> {
-        self.bytes.as_slice().into()
-    }
-
-    fn data_len(&self) -> usize {
-        self.bytes.len()
-    }
+/// Writes random tensors of these names and shapes; vectors are gains of 1.
+pub(crate) fn tensors(path: &Path, shapes: &[(String, Vec<usize>)], dtype: Dtype, seed: u64) {
+    let mut rng = stream(seed, "test/tiny llama", &[]);
+    let values: Vec<Vec<u8>> = shapes
+        .iter()
+        .map(|(_, shape)| {
+            let mut draw = || if shape.len() == 1 { 1.0f32 } else { rng.random_range(-0.5f32..0.5) };
+            let draws = (0..shape.iter().product()).map(|_| draw());
+            match dtype {
+                Dtype::F32 => draws.flat_map(f32::to_le_bytes).collect(),
+                // The upper half of an f32.
+                _ => draws.flat_map(|value| [value.to_le_bytes()[2], value.to_le_bytes()[3]]).collect(),
+            }
+        })
+        .collect();
+    let views = shapes
+        .iter()
+        .zip(&values)
+        .map(|((name, shape), values)| (name, TensorView::new(dtype, shape.clone(), values).unwrap()));
+    fs_err::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
 }
 
 /// Writes a random Llama with a context window of `window` tokens and the tokenizer `gpt2` of the tests of `stepladder-data`.
 pub(crate) fn write(folder: &Path, name: &str, window: usize, seed: u64) -> PathBuf {
+    write_in(Dtype::F32, folder, name, window, seed)
+}
+
+/// Does the same with tensors of this dtype.
+pub(crate) fn write_in(dtype: Dtype, folder: &Path, name: &str, window: usize, seed: u64) -> PathBuf {
     let place = folder.join(name);
     fs_err::create_dir_all(&place).unwrap();
     let config = json!({
@@ -68,16 +72,7 @@ pub(crate) fn write(folder: &Path, name: &str, window: usize, seed: u64) -> Path
         ];
         shapes.extend(of_layer.map(|(name, shape)| (format!("model.layers.{layer}.{name}.weight"), shape)));
     }
-    let mut rng = stream(seed, "test/tiny llama", &[]);
-    let tensors = shapes.into_iter().map(|(name, shape)| {
-        let count: usize = shape.iter().product();
-        let norm = shape.len() == 1;
-        let mut draw = || if norm { 1.0f32 } else { rng.random_range(-0.5f32..0.5) };
-        let bytes = (0..count).flat_map(|_| draw().to_le_bytes()).collect();
-        (name, Values { shape, bytes })
-    });
-    let tensors: Vec<(String, Values)> = tensors.collect();
-    fs_err::write(place.join("model.safetensors"), safetensors::serialize(tensors, None).unwrap()).unwrap();
+    tensors(&place.join("model.safetensors"), &shapes, dtype, seed);
     let tokenizer = Path::new(env!("CARGO_MANIFEST_DIR")).join("../stepladder-data/tests/pretrained/gpt2");
     for file in ["tokenizer.json", "tokenizer_config.json"] {
         fs_err::copy(tokenizer.join(file), place.join(file)).unwrap();
