@@ -93,7 +93,12 @@ impl Session<'_> {
         let codec = env.codec.clone();
         if let Some(from) = &self.config.model.from {
             let directory = tuning::locate(from, self.data_root)?;
-            return Ok(Initial::Pretrained(Box::new(Pretrained::open(&directory, self.config, codec)?)));
+            return Ok(Initial::Pretrained(Box::new(Pretrained::open(
+                &directory,
+                self.config,
+                codec,
+                &self.bases,
+            )?)));
         }
         // Pieces of words encode unseen words.
         let open = self.config.model.tokenizer == Vocabulary::Bpe;

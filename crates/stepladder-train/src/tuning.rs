@@ -27,11 +27,16 @@ impl Pretrained {
     ///
     /// # Errors
     /// If a file is missing or invalid, or if the configured context is longer than that of the model.
-    pub(crate) fn open(directory: &Path, config: &Config, codec: Arc<dyn Codec>) -> Result<Self> {
+    pub(crate) fn open(
+        directory: &Path,
+        config: &Config,
+        codec: Arc<dyn Codec>,
+        bases: &Bases,
+    ) -> Result<Self> {
         let Examined { config: model, tokenizer, form, .. } = Examined::read(directory, config.model.form)?;
         let model = configured(directory, model, config)?;
         let encoder = Instruct::new(tokenizer, codec, config.generation, form)?;
-        Ok(Self { id: BaseId::read(directory)?, encoder: Arc::new(encoder), model })
+        Ok(Self { id: bases.id_of(directory)?, encoder: Arc::new(encoder), model })
     }
 
     /// Returns the prompt encoder of the policies.

@@ -39,6 +39,8 @@ impl BaseId {
 #[derive(Debug, Default)]
 pub struct Bases {
     loaded: RefCell<Vec<Loaded>>,
+    /// Identities that were read already: a fingerprint needs every byte of the model.
+    known: RefCell<Vec<BaseId>>,
     dtype: Option<Kind>,
 }
 
@@ -53,6 +55,19 @@ impl Bases {
     /// Creates a place for models in `dtype`; in the default dtype if absent.
     pub fn in_dtype(dtype: Option<Kind>) -> Self {
         Self { dtype, ..Self::default() }
+    }
+
+    /// Returns the identity of the model in a directory, read once.
+    ///
+    /// # Errors
+    /// As [`BaseId::read`].
+    pub fn id_of(&self, directory: &Path) -> Result<BaseId, ModelError> {
+        if let Some(known) = self.known.borrow().iter().find(|known| known.path == directory) {
+            return Ok(known.clone());
+        }
+        let id = BaseId::read(directory)?;
+        self.known.borrow_mut().push(id.clone());
+        Ok(id)
     }
 
     /// Returns a pretrained model: the one in memory with this fingerprint, or that of the directory.
@@ -70,7 +85,7 @@ impl Bases {
                 "the pretrained model below the adapter is not there; put its directory back".to_owned(),
             ));
         }
-        let found = BaseId::read(&id.path)?.fingerprint;
+        let found = self.id_of(&id.path)?.fingerprint;
         if found != id.fingerprint {
             return Err(fail(format!(
                 "its tensors have the fingerprint {found}, but the adapter was trained over {}; put the original model back",
