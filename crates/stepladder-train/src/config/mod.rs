@@ -123,7 +123,7 @@ section! {
         /// absent. Adapters are trained in f32 in any case. `bf16` halves the memory and changes losses by about 1 %.
         pub dtype: Option<BaseDtype> = None,
         /// Keeps only the inputs of the model's blocks and computes each block again for its gradient: less memory for long rows, about
-        /// a third more time. It changes gradients by rounding, and nothing for models with random initial weights on the CPU.
+        /// 40 % more time. It changes gradients by rounding, and nothing for models with random initial weights on the CPU.
         pub recompute: bool = false,
         /// Padded tokens of one pass. A worker's part of a batch with more is divided, and the gradients are summed: less memory for
         /// the same batch. 0 for no limit.
