@@ -2,7 +2,7 @@
 
 use pulp::Arch;
 use rand::RngExt;
-use stepladder_rollout::generator::Sampling;
+use stepladder_rollout::sampling::Sampling;
 
 use super::kernels::{largest_and_log_sum, weights};
 

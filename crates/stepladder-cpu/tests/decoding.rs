@@ -10,7 +10,7 @@ use stepladder_core::seed::stream;
 use stepladder_cpu::gradient::{Branch, Scorer};
 use stepladder_cpu::{BlockMatrices, CpuError, Matrices, Model, Shape, Weights, Writer, rotations};
 use stepladder_rollout::engine::{Prompt, Reply};
-use stepladder_rollout::generator::Sampling;
+use stepladder_rollout::sampling::Sampling;
 use stepladder_rollout::trie::{Constraint, Trie};
 
 const VOCAB: u32 = 40;

@@ -141,7 +141,7 @@ mod tests {
     use std::sync::Arc;
 
     use stepladder_core::seed::stream;
-    use stepladder_rollout::generator::Sampling;
+    use stepladder_rollout::sampling::Sampling;
     use stepladder_rollout::trie::{Constraint, Trie};
 
     use super::*;

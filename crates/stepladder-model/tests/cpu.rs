@@ -11,7 +11,7 @@ use stepladder_cpu::{Model, Writer};
 use stepladder_model::cache::generate;
 use stepladder_model::{Decoder, Factors, Shape};
 use stepladder_rollout::engine::{NEAR_TIE, Prompt};
-use stepladder_rollout::generator::Sampling;
+use stepladder_rollout::sampling::Sampling;
 use tch::{Device, Kind, Tensor};
 
 /// Tolerance for log-probabilities of one model with different orders of f32 additions.

@@ -18,7 +18,8 @@ use stepladder_model::engine::{Memory, open};
 use stepladder_model::{Decoder, Weights};
 use stepladder_rollout::LocalGenerator;
 use stepladder_rollout::engine::{NEAR_TIE, Prompt, Reply};
-use stepladder_rollout::generator::{BatchGenerator, Completion, Request, RequestId, Sampling};
+use stepladder_rollout::generator::{BatchGenerator, Completion, Request, RequestId};
+use stepladder_rollout::sampling::Sampling;
 use tch::{Device, Kind, Tensor};
 
 /// An id outside the vocabulary: only the budget ends a reply.

@@ -14,7 +14,7 @@ use stepladder_core::seed::stream;
 use stepladder_model::checkpoint::{CONFIG, INDEX, export, load, read_config, read_tensors, save};
 use stepladder_model::{Decoder, Device, Frame, Kind, Params, Weights, engine, families};
 use stepladder_rollout::engine::Prompt;
-use stepladder_rollout::generator::Sampling;
+use stepladder_rollout::sampling::Sampling;
 use tch::Tensor;
 
 /// Both sides compute in f32 and round sums in another order: relative differences up to 2e-5 were seen in values of order 1.

@@ -4,7 +4,7 @@
 
 use std::error::Error;
 
-use crate::generator::Sampling;
+use crate::sampling::Sampling;
 use crate::trie::Constraint;
 
 /// A prompt to complete.

@@ -4,6 +4,7 @@
 //! * [`trie`]: constraints on replies, as a trie over token ids; [`constrain`]: the replies that play an admissible action
 //! * [`generator`]: requests in, completions out ([`Generator`]; [`BatchGenerator`] for blocking calls); experts and scripts
 //! * [`local`]: the [`BatchGenerator`] over an engine in this process
+//! * [`sampling`]: draws reply tokens
 //! * [`scheduler`]: drives episodes, submits requests, steps environments in parallel
 //! * [`aborted`]: drops and counts episodes that an error aborted, up to a limit
 //! * [`evaluation`]: summarises episodes in a table with intervals
@@ -17,6 +18,7 @@ pub mod engine;
 pub mod evaluation;
 pub mod generator;
 pub mod local;
+pub mod sampling;
 pub mod scheduler;
 pub mod trie;
 

@@ -19,7 +19,8 @@ use stepladder_core::{End, Observation, Query, Role, Start, Step, TaskKey};
 use stepladder_env::{Env, EnvError, TaskSet, TimeLimit};
 
 use crate::constrain;
-use crate::generator::{Completion, GenerateError, Generator, Request, RequestId, Sampling};
+use crate::generator::{Completion, GenerateError, Generator, Request, RequestId};
+use crate::sampling::Sampling;
 
 /// Time that one poll of the generator may wait.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::generator::Sampling;
+use crate::sampling::Sampling;
 
 /// Trie over the token ids of replies. Every reply ends with an end token and has no other one, so none begins with another.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -17,7 +17,8 @@ use stepladder_data::{Budgets, CompactWords, PromptEncoder};
 use stepladder_env::{Admissible, Env, EnvError, EnvSpec, TaskSet};
 use stepladder_rollout::constrain::{replies, trie};
 use stepladder_rollout::engine::{Engine, EngineError, Prompt, Reply};
-use stepladder_rollout::generator::{Blocking, Sampling, Scripted};
+use stepladder_rollout::generator::{Blocking, Scripted};
+use stepladder_rollout::sampling::Sampling;
 use stepladder_rollout::scheduler::Options;
 use stepladder_rollout::{
     BatchGenerator, Completion, GenerateError, Job, LocalGenerator, Request, RequestId, Scheduler,

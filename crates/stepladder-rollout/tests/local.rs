@@ -14,8 +14,8 @@ use stepladder_data::instruct::{Form, Instruct};
 use stepladder_data::pretrained::PretrainedTokenizer;
 use stepladder_data::{Budgets, Overflow, PromptEncoder, Rendered};
 use stepladder_rollout::engine::{Engine, EngineError, Prompt, Reply};
-use stepladder_rollout::generator::Sampling;
 use stepladder_rollout::local::fit;
+use stepladder_rollout::sampling::Sampling;
 use stepladder_rollout::{BatchGenerator, Completion, GenerateError, LocalGenerator, Request, RequestId};
 
 const CONTEXT: usize = 12;
