@@ -7,7 +7,7 @@ use stepladder_agent::{Agent, AgentFactory, AgentKind, Want, himac::Blueprint, r
 use stepladder_core::trace::{Subtask, TraceStep, Turn};
 use stepladder_core::{Query, Start, Step, label::Expert};
 use stepladder_rollout::generator::{BatchGenerator, Blocking, Completion, GenerateError, Request};
-use stepladder_rollout::sampling::Sampling;
+use stepladder_rollout::sampling::{Distribution, Sampling};
 use stepladder_rollout::{Job, scheduler::Options};
 use stepladder_train::table::{self, Line};
 use stepladder_train::{Error, Silent, envs, play::play};
@@ -84,7 +84,7 @@ pub(crate) fn main() -> Result<(), Error> {
     let jobs = Job::each(&env.tasks.tasks("dev-6x6-1")?[..100]);
     let (mut lines, mut last) = (Vec::new(), Vec::new());
     for options in [Options::greedy(AgentKind::Flat), Options::greedy(Votes)] {
-        let options = Options { temperature: Some(1.0), max_steps: 40, ..options };
+        let options = Options { sampling: Some(Distribution::at(1.0)), max_steps: 40, ..options };
         let (name, mut policy) = (options.agent.name().to_owned(), Blocking::new(Erring(env.expert()?)));
         last = play(&env, &mut policy, &jobs, options, &name, &Silent)?;
         lines.push(Line { name, evaluation: env.evaluate(&last) });

@@ -9,18 +9,22 @@ use super::kernels::{largest_and_log_sum, weights};
 /// Number of weights per partial sum in the search for a drawn token.
 const TOGETHER: usize = 64;
 
-/// Returns the most likely token with its log-probability, or a token drawn from softmax(logits / temperature) with its
-/// log-probability in that distribution. `scratch` has the length of the logits.
+/// Returns the most likely token with its log-probability, or a drawn token with its log-probability in softmax(logits /
+/// temperature): like [`Sampling::draw`], but fast where all tokens may be drawn. `scratch` has the length of the logits.
 pub(crate) fn choose(
     arch: Arch,
     logits: &[f32],
     scratch: &mut [f32],
     sampling: &mut Option<Sampling>,
 ) -> (u32, f32) {
+    if let Some(sampling) = sampling.as_mut().filter(|sampling| sampling.distribution.is_truncated()) {
+        let (id, logprob) = sampling.draw(logits);
+        return (id as u32, logprob);
+    }
     let (largest, mut log_sum) = largest_and_log_sum(arch, logits);
     let mut scale = 1.0;
-    let drawn = sampling.as_mut().and_then(|Sampling { temperature, rng }| {
-        scale = (1.0 / *temperature) as f32;
+    let drawn = sampling.as_mut().and_then(|Sampling { distribution, rng }| {
+        scale = (1.0 / distribution.temperature) as f32;
         weights(arch, logits, scale, largest, scratch);
         let (place, sum) = draw(scratch, rng.random::<f64>());
         if scale != 1.0 {
@@ -67,7 +71,7 @@ mod tests {
         let logits: Vec<f32> = probabilities.iter().map(|p| p.ln().max(-1e9) + 3.0).collect();
         let mut scratch = vec![0.0; logits.len()];
         for temperature in [0.5, 1.0, 2.0] {
-            let mut sampling = Some(Sampling { temperature, rng: stream(1, "sampling", &[]) });
+            let mut sampling = Some(Sampling::at(temperature, stream(1, "sampling", &[])));
             let mut counts = vec![0f64; logits.len()];
             const DRAWS: usize = 20_000;
             let tempered = probabilities.iter().map(|&p| f64::from(p).powf(1.0 / temperature));

@@ -71,8 +71,8 @@ fn prompts(seed: u64, count: usize) -> Vec<Prompt> {
             ids.truncate(1 + draw(30) as usize);
             // Few different tokens, so that some prompts are equal.
             ids.extend((0..draw(28)).map(|_| draw(3)));
-            let sampling = (index % 3 != 0)
-                .then(|| Sampling { temperature: 1.0, rng: stream(seed, "sampling", &[index as u64]) });
+            let sampling =
+                (index % 3 != 0).then(|| Sampling::at(1.0, stream(seed, "sampling", &[index as u64])));
             Prompt { ids, budget: 1 + draw(20) as usize, sampling, constraint: None }
         })
         .collect()
@@ -157,7 +157,7 @@ fn samples_of_a_prompt_are_its_own() {
     let prompt = |index: u64| Prompt {
         ids: (0..30).map(|at| at * 7 % VOCAB).collect(),
         budget: 6,
-        sampling: Some(Sampling { temperature: 1.0, rng: stream(3, "sampling", &[index]) }),
+        sampling: Some(Sampling::at(1.0, stream(3, "sampling", &[index]))),
         constraint: None,
     };
     let replies = writer(&weights, 2).write((0..64).map(prompt).collect(), &[END]).unwrap();
@@ -202,7 +202,7 @@ proptest! {
         let allowed = allowed(seed);
         let mut bound = constrained(&free, &allowed);
         for sampling in bound.iter_mut().filter_map(|prompt| prompt.sampling.as_mut()) {
-            sampling.temperature = temperature;
+            sampling.distribution.temperature = temperature;
         }
         let mixed: Vec<Prompt> = free.iter().chain(&bound).cloned().collect();
         let found = writer(&weights, 3).write(mixed, &[END]).unwrap();
@@ -214,7 +214,7 @@ proptest! {
             // The first log-probability is that of the model among the allowed first tokens.
             let first: Vec<u32> = prompt.constraint.as_ref().unwrap().allowed().to_vec();
             let branch = Branch { prompt: &prompt.ids, replies: first.chunks(1).collect() };
-            let scale = prompt.sampling.as_ref().map_or(1.0, |sampling| 1.0 / sampling.temperature as f32);
+            let scale = prompt.sampling.as_ref().map_or(1.0, |sampling| 1.0 / sampling.distribution.temperature as f32);
             let scores: Vec<f32> = scorer.score(&[branch]).unwrap().iter().map(|score| score * scale).collect();
             let largest = scores.iter().copied().fold(f32::MIN, f32::max);
             let sum: f32 = scores.iter().map(|score| (score - largest).exp()).sum();
@@ -276,7 +276,7 @@ fn damaged_prompts_are_errors() {
     let mut writer = writer(&weights(shape, 0), 2);
     let good = Prompt { ids: vec![3, 4], budget: 2, sampling: None, constraint: None };
     let expected = writer.write(vec![good.clone()], &[END]).unwrap();
-    let hot = |temperature| Some(Sampling { temperature, rng: stream(1, "sampling", &[]) });
+    let hot = |temperature| Some(Sampling::at(temperature, stream(1, "sampling", &[])));
     let most = shape.max_positions;
     let cases = [
         (Prompt { ids: Vec::new(), ..good.clone() }, "it has no token"),

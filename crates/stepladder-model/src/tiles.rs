@@ -229,7 +229,7 @@ mod tests {
         let free: Vec<Prompt> = (0..60).map(prompt).collect();
         let allowed = vec![vec![4, 3], vec![4, 5, 3], vec![4, 5, 6, 3], vec![7, 7, 8, 3]];
         let constraint = Constraint::new(Arc::new(Trie::new(allowed.clone())));
-        let sampling = |index: u64| Sampling { temperature: 2.0, rng: stream(1, "sampling", &[index]) };
+        let sampling = |index: u64| Sampling::at(2.0, stream(1, "sampling", &[index]));
         let bound = free.iter().zip(0..).map(|(prompt, index)| Prompt {
             sampling: (index % 2 == 0).then(|| sampling(index)),
             constraint: Some(constraint.clone()),

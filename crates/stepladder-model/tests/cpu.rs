@@ -30,7 +30,7 @@ fn prompts(seed: u64, count: usize, sampled: bool) -> Vec<Prompt> {
             // Few distinct words, so that some prompts are equal.
             ids.extend((0..word(28)).map(|_| word(3)));
             let sampling = (sampled && index % 3 != 0)
-                .then(|| Sampling { temperature: 1.0, rng: stream(seed, "sampling", &[index as u64]) });
+                .then(|| Sampling::at(1.0, stream(seed, "sampling", &[index as u64])));
             Prompt { ids, budget: 1 + word(20) as usize, sampling, constraint: None }
         })
         .collect()

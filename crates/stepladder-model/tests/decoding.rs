@@ -121,8 +121,7 @@ fn cached_logprobs_are_those_of_a_forward_pass() {
         let decoder = decoder(&weights(kv_heads, seed));
         let mut prompts = prompts(seed, 12);
         for (index, prompt) in prompts.iter_mut().enumerate().filter(|(index, _)| index % 2 == 0) {
-            prompt.sampling =
-                Some(Sampling { temperature: 1.3, rng: stream(seed, "sampling", &[index as u64]) });
+            prompt.sampling = Some(Sampling::at(1.3, stream(seed, "sampling", &[index as u64])));
         }
         let replies = write(&decoder, &prompts, 7, 0);
         for (prompt, reply) in prompts.iter().zip(&replies) {
@@ -189,8 +188,7 @@ fn a_sampled_reply_depends_on_its_own_stream_alone() {
         let mut all = prompts(7, 12);
         for (index, prompt) in all.iter_mut().enumerate() {
             prompt.budget = 12;
-            prompt.sampling =
-                Some(Sampling { temperature: 1.0, rng: stream(7, "sampling", &[streams(index)]) });
+            prompt.sampling = Some(Sampling::at(1.0, stream(7, "sampling", &[streams(index)])));
         }
         all
     };
@@ -248,7 +246,7 @@ fn request(index: usize, query: &Query, sampled: bool) -> Request {
         query: query.clone(),
         session: index as u64,
         sampling: (sampled && index.is_multiple_of(2))
-            .then(|| Sampling { temperature: 1.0, rng: stream(8, "sampling", &[index as u64]) }),
+            .then(|| Sampling::at(1.0, stream(8, "sampling", &[index as u64]))),
         allowed: None,
     }
 }
@@ -283,10 +281,8 @@ fn what_is_kept_changes_no_reply() {
             id: RequestId::fresh(),
             query: queries[index].clone(),
             session: index as u64,
-            sampling: (index % 4 == 1).then(|| Sampling {
-                temperature: 1.0,
-                rng: stream(11, "sampling", &[round as u64, index as u64]),
-            }),
+            sampling: (index % 4 == 1)
+                .then(|| Sampling::at(1.0, stream(11, "sampling", &[round as u64, index as u64]))),
             allowed: None,
         };
         let requests: Vec<Request> = (0..queries.len()).map(request).collect();

@@ -152,7 +152,7 @@ fn surplus_rows_of_a_padded_vocabulary_have_no_logits() {
         assert_eq!(logits.size()[1], TOKENS);
         assert!(expected["logits.0"].size()[1] > TOKENS);
         let mut engine = engine::open(&weights, Kind::Float, 1, 1 << 20).unwrap();
-        let sampling = |at| Some(Sampling { temperature: 3.0, rng: stream(at, "padded", &[]) });
+        let sampling = |at| Some(Sampling::at(3.0, stream(at, "padded", &[])));
         let prompts = (0..40)
             .map(|at| Prompt { ids: vec![3, 4], budget: 9, sampling: sampling(at), constraint: None })
             .collect();

@@ -41,12 +41,10 @@ impl Prompt {
         if let Some(constraint) = &self.constraint {
             constraint.trie().check(self.budget, vocab, end)?;
         }
-        match self.sampling {
-            Some(Sampling { temperature, .. }) if !(temperature.is_finite() && temperature > 0.0) => {
-                Err(format!("its temperature is {temperature}; it must be above 0"))
-            }
-            _ => check_ids(&self.ids, vocab),
+        if let Some(sampling) = &self.sampling {
+            sampling.distribution.check()?;
         }
+        check_ids(&self.ids, vocab)
     }
 }
 
@@ -66,8 +64,8 @@ pub fn check_ids(ids: &[u32], vocab: usize) -> Result<(), String> {
 pub struct Reply {
     /// New ids, with the end token where one was generated.
     pub ids: Vec<u32>,
-    /// Log-probability of each new token at its sampling temperature; at temperature 1 for greedy replies. Under a
-    /// constraint, among the tokens that it allows.
+    /// Log-probability of each new token at its sampling temperature, before `top_k` and `top_p`; at temperature 1 for greedy
+    /// replies. Under a constraint, among the tokens that it allows.
     pub logprobs: Vec<f32>,
     /// Whether the budget ran out before the end token.
     pub cut: bool,

@@ -20,7 +20,7 @@ use stepladder_env::{Env, EnvError, TaskSet, TimeLimit};
 
 use crate::constrain;
 use crate::generator::{Completion, GenerateError, Generator, Request, RequestId};
-use crate::sampling::Sampling;
+use crate::sampling::{Distribution, Sampling};
 
 /// Time that one poll of the generator may wait.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -69,9 +69,9 @@ pub struct Options<'a> {
     pub max_steps: u32,
     /// Maximum number of episodes running at once.
     pub slots: usize,
-    /// Sampling temperature; `None` decodes greedily.
-    pub temperature: Option<f64>,
-    /// With a temperature, the only role that samples while the others are greedy; `None` lets all roles sample.
+    /// Distribution that replies are sampled from; `None` decodes greedily.
+    pub sampling: Option<Distribution>,
+    /// With sampling, the only role that samples while the others are greedy; `None` lets all roles sample.
     pub sample_only: Option<Role>,
     /// Whether turns keep their token ids, which online algorithms need.
     pub keep_tokens: bool,
@@ -97,7 +97,7 @@ impl Options<'_> {
             agent: Arc::new(agent),
             max_steps: 50,
             slots: 64,
-            temperature: None,
+            sampling: None,
             sample_only: None,
             keep_tokens: false,
             seed: 0,
@@ -298,8 +298,8 @@ impl<'a> Scheduler<'a> {
 
     fn request(&self, episode: &Running, query: Query) -> Request {
         let samples = self.options.sample_only.is_none_or(|role| role == query.role());
-        let sampling = self.options.temperature.filter(|_| samples).map(|temperature| Sampling {
-            temperature,
+        let sampling = self.options.sampling.filter(|_| samples).map(|distribution| Sampling {
+            distribution,
             rng: stream(
                 self.options.seed,
                 "sampling",

@@ -147,7 +147,7 @@ mod tests {
     fn write(trie: &Arc<Trie>, seed: u64, temperature: Option<f64>) -> (Vec<u32>, f64) {
         let mut logits = stream(seed, "test-logits", &[]);
         let rng = stream(seed, "sampling", &[]);
-        let mut sampling = temperature.map(|temperature| Sampling { temperature, rng });
+        let mut sampling = temperature.map(|temperature| Sampling::at(temperature, rng));
         let mut constraint = Constraint::new(trie.clone());
         let (mut ids, mut sum) = (Vec::new(), 0.0);
         while !constraint.allowed().is_empty() {
@@ -222,7 +222,7 @@ mod tests {
         let trie = Arc::new(Trie::new(replies.to_vec()));
         const DRAWS: usize = 20_000;
         let mut counts = [0.0; 3];
-        let mut sampling = Some(Sampling { temperature, rng: stream(1, "sampling", &[]) });
+        let mut sampling = Some(Sampling::at(temperature, stream(1, "sampling", &[])));
         for _ in 0..DRAWS {
             let mut constraint = Constraint::new(trie.clone());
             let (mut ids, mut sum) = (Vec::new(), 0.0);

@@ -224,7 +224,7 @@ proptest! {
         let (mut generator, _) = generator(knowing(&["a", "b", "c", "a b c"]));
         for role in [Role::Executor, Role::Flat, Role::Micro] {
             let rng = stream(seed, "sampling", &[]);
-            let sampling = temperature.map(|temperature| Sampling { temperature, rng });
+            let sampling = temperature.map(|temperature| Sampling::at(temperature, rng));
             let request = request(role, Some(&actions), sampling);
             let found = generator.generate(std::slice::from_ref(&request)).unwrap().remove(0).unwrap();
             prop_assert!(request.allowed.unwrap().contains(&found.text), "{}", found.text);

@@ -23,6 +23,7 @@ use stepladder_rollout::evaluation::evaluate;
 use stepladder_rollout::generator::{
     Answer, BatchGenerator, Blocking, ByRole, Completion, Request, Scripted,
 };
+use stepladder_rollout::sampling::Distribution;
 use stepladder_rollout::scheduler::{Noise, Options};
 use stepladder_rollout::{Dropped, GenerateError, Generator, Job, Scheduler};
 
@@ -72,7 +73,7 @@ fn jobs() -> Vec<Job> {
 fn options(agent: AgentKind, slots: usize) -> Options<'static> {
     Options {
         slots,
-        temperature: Some(1.0),
+        sampling: Some(Distribution::at(1.0)),
         keep_tokens: true,
         max_steps: 20,
         noise: Some(Noise { probability: 0.2, perturb: &Stand }),
@@ -368,7 +369,7 @@ fn a_script_without_a_reply_ends_its_own_episode_only() {
         Query::Flat { history, .. } if history.len() == 4 => None,
         query => walker(query),
     };
-    let options = Options { noise: None, temperature: None, ..options(AgentKind::Flat, 5) };
+    let options = Options { noise: None, sampling: None, ..options(AgentKind::Flat, 5) };
     let episodes = play(&mut Blocking::new(Scripted(silent)), options).unwrap();
     let aborted: Vec<bool> = episodes.iter().map(|episode| episode.error.is_some()).collect();
     assert_eq!(aborted.iter().filter(|&&aborted| aborted).count(), 8);

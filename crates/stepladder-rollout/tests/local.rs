@@ -129,7 +129,7 @@ fn request(text: &str, sampled: bool) -> Request {
         id: RequestId::fresh(),
         query: Query::Executor { subtask: text.to_owned(), observation, progress: String::new() },
         session: 1,
-        sampling: sampled.then(|| Sampling { temperature: 1.0, rng: stream(1, "sampling", &[]) }),
+        sampling: sampled.then(|| Sampling::at(1.0, stream(1, "sampling", &[]))),
         allowed: None,
     }
 }

@@ -11,6 +11,7 @@ use stepladder_data::Budgets;
 use stepladder_env::{Draw, Subset};
 use stepladder_model::{Device, GeneratorSource, device};
 use stepladder_rollout::Job;
+use stepladder_rollout::sampling::Distribution;
 use stepladder_rollout::scheduler::Options;
 
 use crate::choice::suffix;
@@ -92,8 +93,8 @@ pub struct Games {
 pub struct Settings {
     /// Step limit; `None` takes the limit of the run and the split.
     pub max_steps: Option<u32>,
-    /// Sampling temperature; `None` decodes greedily.
-    pub temperature: Option<f64>,
+    /// Distribution that replies are sampled from; `None` decodes greedily.
+    pub sampling: Option<Distribution>,
     /// Number of concurrent episodes.
     pub slots: usize,
     /// Seed of sampled tokens.
@@ -111,7 +112,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             max_steps: None,
-            temperature: None,
+            sampling: None,
             slots: 100,
             seed: 0,
             keep_prompts: false,
@@ -250,7 +251,7 @@ impl Player {
         let mut generator = self.policy.generator(&self.env, &*self.generators)?;
         let options = Options {
             max_steps: self.policy.max_steps(settings.max_steps, &self.env, &self.split),
-            temperature: settings.temperature,
+            sampling: settings.sampling,
             slots: settings.slots,
             seed: settings.seed,
             keep_prompts: settings.keep_prompts,

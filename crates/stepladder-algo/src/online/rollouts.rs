@@ -12,6 +12,7 @@ use stepladder_core::{Role, TaskKey};
 use stepladder_data::PromptEncoder;
 use stepladder_env::TaskSet;
 use stepladder_model::{GeneratorSource, fingerprint};
+use stepladder_rollout::sampling::Distribution;
 use stepladder_rollout::scheduler::{Job, Options, Scheduler};
 use stepladder_rollout::{Answer, Dropped, GenerateError, Generator, Request};
 
@@ -102,7 +103,7 @@ impl Rollouts<'_> {
         let options = Options {
             max_steps: self.limit,
             slots: self.slots,
-            temperature: Some(sampled.temperature),
+            sampling: Some(Distribution::at(sampled.temperature)),
             sample_only: sampled.only,
             seed: self.seed,
             iteration: call,

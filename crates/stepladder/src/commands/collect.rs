@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
+use stepladder_rollout::sampling::Distribution;
 use stepladder_train::choice::behind;
 use stepladder_train::evaluate::{Player, Settings};
 use stepladder_train::trace_file;
@@ -22,7 +23,7 @@ pub(super) fn run(arguments: &Collect) -> Result<()> {
     let settings = Settings {
         constrained: false,
         max_steps: policy.max_steps,
-        temperature: policy.temperature,
+        sampling: policy.temperature.map(Distribution::at),
         slots: 100,
         seed: arguments.seed,
         keep_prompts: true,

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use crate::stderr::note;
 use anyhow::Result;
 use stepladder_core::trace::Episode;
+use stepladder_rollout::sampling::Distribution;
 use stepladder_train::evaluate::{Played, Player, Settings};
 use stepladder_train::trace_file;
 
@@ -30,7 +31,7 @@ pub(super) fn run(arguments: &Evaluate) -> Result<()> {
     let writer = output.map(trace_file::Writer::to).transpose()?;
     let settings = Settings {
         max_steps: policy.max_steps,
-        temperature: policy.temperature,
+        sampling: policy.temperature.map(Distribution::at),
         slots: arguments.slots.get(),
         seed: 0,
         keep_prompts: arguments.trace.is_some(),
