@@ -42,6 +42,7 @@ mod initial;
 pub mod labels;
 mod learn;
 pub mod memory;
+pub mod models;
 pub mod output;
 pub mod play;
 mod plot;
@@ -61,7 +62,7 @@ mod worked;
 
 pub use error::{Error, ErrorKind, Result, Usage};
 pub use report::{Reporter, Silent, Stage, StatusLine};
-pub use run::{Place, Run, RunEnding};
+pub use run::{Place, Run, RunEnding, load};
 
 /// Returns the number of workers for a configured number: 0 takes all cores.
 pub fn workers(configured: usize) -> usize {

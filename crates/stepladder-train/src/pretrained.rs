@@ -17,6 +17,7 @@ use stepladder_model::{Device, Kind, ModelConfig, Weights, fingerprint};
 
 use crate::envs::Registered;
 use crate::error::{Error, Result};
+use crate::models;
 
 /// The prompt style of pretrained models.
 pub const STYLE: &str = "instruct";
@@ -98,20 +99,20 @@ impl Examined {
     }
 }
 
-/// Returns the directory of a pretrained model: the one at this path, the one with this name in the data root, or that of a hub
-/// name.
+/// Returns the directory of a pretrained model: the one at this path, the one with this name in the directory of all models
+/// ([`models::directory`]), or that of a hub name.
 ///
 /// # Errors
 /// If there is none, or if it cannot be fetched from the hub.
 pub(crate) fn locate(name: &str, data_root: Option<&Path>) -> Result<PathBuf> {
-    let stored = data_root.map(|root| root.join("models").join(name));
+    let stored = models::directory(data_root).map(|models| models.join(name));
     if let Some(stored) = stored.filter(|stored| !Path::new(name).exists() && stored.is_dir()) {
         return Ok(stored);
     }
     match stepladder_hub::resolve(name) {
         Ok(directory) => Ok(std::path::absolute(directory)?),
         Err(HubError::Neither(_)) => Err(Error::usage(format!(
-            "there is no directory {name:?}, and no model of this name in the data root; `stepladder model list` lists those that are there, `stepladder model get NAME` fetches one"
+            "there is no directory {name:?}, and no model of this name among those that were fetched; `stepladder model list` lists those that are there, `stepladder model get NAME` fetches one"
         ))),
         Err(error) => Err(error.into()),
     }

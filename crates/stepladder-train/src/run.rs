@@ -9,8 +9,9 @@ use stepladder_env::clock::unix_seconds;
 use stepladder_model::{Device, GeneratorSource, device, version};
 
 use crate::choice::Choice;
-use crate::config::{Config, Loaded};
+use crate::config::{self, Config, Loaded};
 use crate::directory::{RunDir, RunInfo, commit};
+use crate::envs;
 use crate::error::Result;
 use crate::generators;
 use crate::memory;
@@ -31,6 +32,28 @@ pub struct Place<'a> {
     pub data_root: Option<&'a Path>,
     /// `cpu` or `cuda[:N]`; `None` takes the CPU, or the former device of a resumed run.
     pub device: Option<&'a str>,
+}
+
+/// Loads a configuration as [`config::load`]; where the data of its environment are absent, the preset that it names for this
+/// case. Returns the name of what was loaded as well.
+///
+/// # Errors
+/// As [`config::load`].
+pub fn load(
+    source: &str,
+    sets: &[String],
+    data_root: Option<&Path>,
+    reporter: &dyn Reporter,
+) -> Result<(Loaded, String)> {
+    let loaded = config::load(source, sets)?;
+    let Some(other) = &loaded.without_data else { return Ok((loaded, source.to_owned())) };
+    match envs::open_for(&loaded.config, &loaded.config.env.id, data_root) {
+        Ok(_) => Ok((loaded, source.to_owned())),
+        Err(reason) => {
+            reporter.warn(&format!("{reason}; {other} is trained instead of {source}"));
+            Ok((config::load(other, sets)?, other.clone()))
+        }
+    }
 }
 
 /// A run, locked against other processes for the lifetime of this value.

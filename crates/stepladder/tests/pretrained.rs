@@ -196,3 +196,26 @@ fn measures_against_memory_change_losses_by_rounding_and_dropout_more() {
     let adapter = read(&newest(&folder.join("dropped"), "flat").join("adapter_config.json"));
     assert_eq!(adapter["lora_dropout"], 0.5);
 }
+
+/// The preset as it is, but for its size, with a tiny model in the place of the one that it fetches.
+#[test]
+fn the_preset_trains_the_model_of_its_name() {
+    let temporary = folder();
+    let folder = temporary.path();
+    tiny_llama::write(&folder.join("cache/stepladder/models"), "smollm2-135m-instruct", 4096, 1);
+    let mut arguments = vec!["train", "smollm2-alfworld", "--run-dir", "run"];
+    let smaller = [
+        "data.games=12",
+        "agents.step_hrl.budget={ steps = 2 }",
+        "eval.episodes=2",
+        "env.max_steps=6",
+        "generation.short=8",
+        "generation.long=8",
+        "eval.transfer=[]",
+    ];
+    arguments.extend(smaller.iter().flat_map(|set| ["--set", *set]));
+    let table = ok(folder, &arguments);
+    assert!(table.contains("household/dev, greedy, 6 steps") && table.contains("step_hrl"), "{table}");
+    let about = read(&folder.join("run/run.json"));
+    assert_eq!(about["preset"], "smollm2-household");
+}

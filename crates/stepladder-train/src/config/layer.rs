@@ -16,6 +16,8 @@ const LARGE: &str = "a number is too large: whole numbers end at 2^63 - 1, other
 pub(super) struct Layer {
     /// Preset that it starts from.
     pub(super) preset: Option<Entry>,
+    /// Preset in its place where the data of its environment are absent.
+    pub(super) without_data: Option<String>,
     /// Entries in the order in which they apply.
     pub(super) items: Vec<Item>,
     /// Keys that do not exist.
@@ -148,6 +150,8 @@ impl Layer {
             let path = keys::current(keys::join(table, &name));
             if path == "preset" && reader.may_start_from_preset() {
                 self.preset = Some(entry);
+            } else if path == "without_data" && matches!(reader.source, Source::Preset(_)) {
+                self.without_data = entry.value.as_str().map(str::to_owned);
             } else if !is_bare(&name) || !(keys::is_table(&path) || keys::find(&path).is_some()) {
                 self.unknown.push(unknown(table, &name, entry));
             } else if !keys::is_table(&path) {

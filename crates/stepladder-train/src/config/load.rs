@@ -22,6 +22,8 @@ pub struct Loaded {
     pub name: String,
     /// The complete configuration as TOML, for [`from_resolved`].
     pub text: String,
+    /// Preset to load where the data of the environment are absent.
+    pub without_data: Option<String>,
 }
 
 /// File of a run directory with its complete configuration.
@@ -48,12 +50,13 @@ pub fn load(source: &str, sets: &[String]) -> Result<Loaded, ConfigError> {
     } else {
         presets::layers(source, None)?
     };
+    let without_data = layers.last().and_then(|layer| layer.without_data.clone());
     for argument in sets {
         layers.push(Layer::set(argument)?);
     }
     let (config, origins) = resolve(source, layers, Chain::User)?;
     let text = super::show::resolved(&config);
-    Ok(Loaded { config, origins, name, text })
+    Ok(Loaded { config, origins, name, text, without_data })
 }
 
 /// Reads the configuration of a run from [`Loaded::text`]; `name` names it in messages. Keys that an earlier version did not

@@ -28,6 +28,8 @@ pub(super) const PRESETS: &[(&str, &str)] = presets![
     "scienceworld",
     "scienceworld-ablations",
     "scienceworld-cpu",
+    "smollm2-alfworld",
+    "smollm2-household",
 ];
 
 /// Preset that the reference page uses as its example.

@@ -98,6 +98,9 @@ pub fn preset_reference() -> String {
         if let Some(start) = &layer.preset {
             page.push_str(&format!("Starts from `{}`.\n\n", start.value.as_str().unwrap_or_default()));
         }
+        if let Some(other) = &layer.without_data {
+            page.push_str(&format!("Without the data of its environment, `{other}` is trained instead.\n\n"));
+        }
         page.push_str("| key | value |\n|---|---|\n");
         for item in &layer.items {
             let (key, value) = match item {

@@ -491,22 +491,22 @@ fn presets_and_files_that_do_not_exist() {
     let error = |name: &str| load(name, &[]).unwrap_err().to_string();
     assert_eq!(
         error("dmo"),
-        "unknown preset \"dmo\"; did you mean demo? presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, rl-household, rl-sokoban, rl-sokoban-8x8, scienceworld, scienceworld-ablations, scienceworld-cpu, \
+        "unknown preset \"dmo\"; did you mean demo? presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, rl-household, rl-sokoban, rl-sokoban-8x8, scienceworld, scienceworld-ablations, scienceworld-cpu, smollm2-alfworld, smollm2-household, \
          and a file is given by a path that ends in .toml or contains /"
     );
     assert_eq!(
         error("something"),
-        "unknown preset \"something\"; presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, rl-household, rl-sokoban, rl-sokoban-8x8, scienceworld, scienceworld-ablations, scienceworld-cpu, \
+        "unknown preset \"something\"; presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, rl-household, rl-sokoban, rl-sokoban-8x8, scienceworld, scienceworld-ablations, scienceworld-cpu, smollm2-alfworld, smollm2-household, \
          and a file is given by a path that ends in .toml or contains /"
     );
     assert_eq!(
         message("seed = 1\npreset = \"alfworld-cp\"\n"),
-        "run.toml:2: unknown preset \"alfworld-cp\"; did you mean alfworld-cpu? presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, rl-household, rl-sokoban, rl-sokoban-8x8, scienceworld, scienceworld-ablations, scienceworld-cpu, \
+        "run.toml:2: unknown preset \"alfworld-cp\"; did you mean alfworld-cpu? presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, rl-household, rl-sokoban, rl-sokoban-8x8, scienceworld, scienceworld-ablations, scienceworld-cpu, smollm2-alfworld, smollm2-household, \
          and a file is given by a path that ends in .toml or contains /"
     );
     assert_eq!(
         error("no-such-folder/demo.toml"),
-        "no-such-folder/demo.toml: no such file; did you mean the preset demo? presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, rl-household, rl-sokoban, rl-sokoban-8x8, scienceworld, scienceworld-ablations, scienceworld-cpu"
+        "no-such-folder/demo.toml: no such file; did you mean the preset demo? presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, rl-household, rl-sokoban, rl-sokoban-8x8, scienceworld, scienceworld-ablations, scienceworld-cpu, smollm2-alfworld, smollm2-household"
     );
     let file = File::new("");
     fs_err::write(file.path(), b"seed = \xff").unwrap();

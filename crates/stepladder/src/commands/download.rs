@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
 use sha2::{Digest, Sha256};
+use stepladder_train::{Reporter, Silent, StatusLine};
 use ureq::tls::{RootCerts, TlsConfig};
 
 use crate::stderr::note;
@@ -15,15 +16,42 @@ use crate::stderr::note;
 /// The address, the cause and the remedy.
 pub(super) fn to_memory(url: &str, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    to(url, limit, &mut bytes)?;
+    to(url, limit, &mut bytes, &Silent)?;
     Ok(bytes)
 }
 
-/// Fetches an address into a writer.
+/// Writer that reports what was written to it.
+struct Counted<'a, W> {
+    target: &'a mut W,
+    written: u64,
+    total: u64,
+    status: Option<Box<dyn StatusLine + 'a>>,
+}
+
+impl<W: Write> Write for Counted<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let count = self.target.write(bytes)?;
+        self.written += count as u64;
+        if let Some(status) = &self.status {
+            let megabytes = |bytes: u64| bytes as f64 / 1e6;
+            status.at(
+                self.written,
+                &format!("{:.0} of {:.0} MB", megabytes(self.written), megabytes(self.total)),
+            );
+        }
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.target.flush()
+    }
+}
+
+/// Fetches an address into a writer. Reports progress if the server says how much there is.
 ///
 /// # Errors
 /// As [`to_memory`].
-pub(super) fn to(url: &str, limit: u64, target: &mut impl Write) -> Result<()> {
+pub(super) fn to(url: &str, limit: u64, target: &mut impl Write, reporter: &dyn Reporter) -> Result<()> {
     let shown = without_user(url);
     note!("fetching {shown}");
     let agent: ureq::Agent = ureq::Agent::config_builder()
@@ -35,7 +63,11 @@ pub(super) fn to(url: &str, limit: u64, target: &mut impl Write) -> Result<()> {
     let mut fetch = || -> Result<()> {
         let mut response = agent.get(url).call()?;
         let expected = response.body().content_length();
-        let copied = std::io::copy(&mut response.body_mut().with_config().limit(limit).reader(), target)?;
+        let status = expected.map(|total| reporter.begin("fetch", total));
+        let mut target =
+            Counted { target: &mut *target, written: 0, total: expected.unwrap_or_default(), status };
+        let mut body = response.body_mut().with_config().limit(limit).reader();
+        let copied = std::io::copy(&mut body, &mut target)?;
         if let Some(expected) = expected.filter(|expected| *expected != copied) {
             bail!("it ended after {copied} of {expected} bytes");
         }

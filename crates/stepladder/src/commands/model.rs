@@ -7,14 +7,13 @@ mod show;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use fs_err as fs;
 
-use super::{Usage, say};
-use crate::cli::ModelCommand;
+use stepladder_train::models;
 
-/// Directory of all models below the data root.
-const MODELS: &str = "models";
+use super::{Usage, say};
+use crate::cli::{INDEX, ModelCommand};
 
 /// Model that a wheel of the Python package index holds as a GGUF file.
 struct Package {
@@ -57,9 +56,9 @@ const PACKAGES: [Package; 1] = [Package {
 }];
 
 impl Package {
-    /// Returns the model's directory below a data root.
-    fn place(&self, root: &Path) -> PathBuf {
-        root.join(MODELS).join(self.name)
+    /// Returns the model's directory below that of all models.
+    fn place(&self, models: &Path) -> PathBuf {
+        models.join(self.name)
     }
 }
 
@@ -70,13 +69,10 @@ pub(super) fn run(command: ModelCommand) -> Result<()> {
                 let names = PACKAGES.each_ref().map(|package| package.name).join(", ");
                 Usage(format!("this program cannot fetch `{name}`, only {names}"))
             })?;
-            let root = data
-                .as_deref()
-                .ok_or_else(|| Usage("no data root: set STEPLADDER_DATA or pass --data DIR".to_owned()))?;
-            get::get(package, from.as_deref(), index.as_deref(), root)
+            get::get(package, from.as_deref(), index.as_deref(), &directory(data.as_deref())?)
         }
         ModelCommand::List { data } => {
-            list(data.as_deref());
+            list(&directory(data.as_deref())?);
             Ok(())
         }
         ModelCommand::Convert { file, directory } => convert::convert(&file, &directory),
@@ -85,16 +81,35 @@ pub(super) fn run(command: ModelCommand) -> Result<()> {
     }
 }
 
-fn list(root: Option<&Path>) {
-    match root {
-        Some(root) => say(format_args!("data root: {}", root.display())),
-        None => say("no data root: set STEPLADDER_DATA or pass --data DIR"),
+/// Returns the directory of all models.
+fn directory(data_root: Option<&Path>) -> Result<PathBuf> {
+    let unknown =
+        || Usage("there is no home directory for models: set STEPLADDER_DATA or pass --data DIR".to_owned());
+    Ok(models::directory(data_root).ok_or_else(unknown)?)
+}
+
+/// Fetches the model that a configuration names, if this program can fetch it and it is absent.
+#[expect(clippy::disallowed_methods, reason = "the default of `model get --index`")]
+pub(super) fn fetch_absent(name: Option<&str>, data_root: Option<&Path>) -> Result<()> {
+    let Some(package) = PACKAGES.iter().find(|package| Some(package.name) == name) else { return Ok(()) };
+    let models = directory(data_root)?;
+    // A directory of this name in the current one comes first, as for every model.
+    if Path::new(package.name).exists() || package.place(&models).exists() {
+        return Ok(());
     }
+    let index = std::env::var(INDEX).ok();
+    get::get(package, None, index.as_deref(), &models)
+        .with_context(|| format!("stepladder model get {}", package.name))
+}
+
+fn list(models: &Path) {
     for package in &PACKAGES {
-        let state = root.map_or_else(|| "not checked".to_owned(), |root| state(&package.place(root)));
+        let place = package.place(models);
         say(format_args!(
-            "{}: {state}\n  place:   <data root>/{MODELS}/{0}\n  origin:  {}; PyPI {} {}\n  licence: {}\n  size:    {} MB to fetch, {} MB on disk\n  memory:  inference {} MB, LoRA {} MB, full training {} MB",
+            "{}: {}\n  place:   {}\n  origin:  {}; PyPI {} {}\n  licence: {}\n  size:    {} MB to fetch, {} MB on disk\n  memory:  inference {} MB, LoRA {} MB, full training {} MB",
             package.name,
+            state(&place),
+            place.display(),
             package.origin,
             package.project,
             package.version,

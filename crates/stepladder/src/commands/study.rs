@@ -8,20 +8,22 @@ use anyhow::{Context, Result, bail};
 use super::{Usage, say};
 use crate::cli::Study;
 use crate::signals::{self, Stopped};
+use crate::terminal::Terminal;
 use stepladder_train::compare::compare;
 use stepladder_train::config::{self, Config};
 use stepladder_train::directory::{RunDir, replace_file};
 
 pub(super) fn run(arguments: &Study) -> Result<()> {
     // Checked before the first seed, which can take an hour.
-    let loaded = config::load(&arguments.config, &arguments.sets)?;
+    let data_root = arguments.data.as_deref();
+    let (loaded, name) = stepladder_train::load(&arguments.config, &arguments.sets, data_root, &Terminal)?;
     let mut seen = BTreeSet::new();
     if let Some(twice) = arguments.seeds.iter().find(|seed| !seen.insert(**seed)) {
         return Err(Usage(format!("--seeds names {twice} twice")).into());
     }
     for seed in &arguments.seeds {
         let sets = arguments.sets.iter().cloned().chain([format!("seed={seed}")]).collect::<Vec<_>>();
-        config::load(&arguments.config, &sets)?;
+        config::load(&name, &sets)?;
     }
     let program = std::env::current_exe().context("cannot find this program to start it again")?;
     let mut runs = Vec::new();
@@ -29,7 +31,7 @@ pub(super) fn run(arguments: &Study) -> Result<()> {
         let directory = arguments.dir.join(format!("seed-{seed}"));
         let mut command = Command::new(&program);
         command.args(["train", "--device", &arguments.device]);
-        if let Some(data) = arguments.data.as_deref() {
+        if let Some(data) = data_root {
             command.arg("--data").arg(data);
         }
         if directory.join("config.toml").exists() {
@@ -43,7 +45,7 @@ pub(super) fn run(arguments: &Study) -> Result<()> {
             }
             command.arg("--resume").arg(&directory);
         } else {
-            command.arg(&arguments.config).arg("--run-dir").arg(&directory);
+            command.arg(&name).arg("--run-dir").arg(&directory);
             for set in &arguments.sets {
                 command.args(["--set", set]);
             }

@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use anyhow::Result;
-use stepladder_train::config;
 use stepladder_train::{Place, Run, RunEnding};
 
-use super::say;
+use super::{model, say};
 use crate::cli::Train;
 use crate::signals::{self, Stopped};
 use crate::terminal::Terminal;
@@ -17,8 +16,9 @@ pub(super) fn run(arguments: &Train) -> Result<()> {
         Some(path) => Run::resume(path, data_root, device, &Terminal)?,
         None => {
             let name = arguments.config.as_deref().unwrap_or_default();
-            let loaded = config::load(name, &arguments.sets)?;
-            Run::start(&loaded, name, Place { directory: arguments.run_dir.as_deref(), data_root, device })?
+            let (loaded, name) = stepladder_train::load(name, &arguments.sets, data_root, &Terminal)?;
+            model::fetch_absent(loaded.config.model.from.as_deref(), data_root)?;
+            Run::start(&loaded, &name, Place { directory: arguments.run_dir.as_deref(), data_root, device })?
         }
     };
     if run.train(&Terminal, &signals::finish_first())? == RunEnding::Interrupted {

