@@ -88,7 +88,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let mut engine = engine::open(&weights, Kind::Float, workers, 64 << 20)?;
             println!("opened in {:.2} s: {} MiB", start.elapsed().as_secs_f64(), memory("VmRSS"));
             for budget in [1, 1 + REPLY] {
-                let prompt = |ids| Prompt { ids, budget, sampling: None, constraint: None };
+                let prompt = |ids| Prompt { ids, budget, sampling: None, constraint: None, stop: None };
                 let prompts: Vec<Prompt> = (0..rows).map(|_| prompt(ids(tokens))).collect();
                 let start = Instant::now();
                 engine.complete(prompts, &[], 0)?;

@@ -293,7 +293,8 @@ impl Shared<'_> {
             let row = &mut rows[position];
             row.reply.ids.push(id);
             row.reply.logprobs.push(logprob);
-            let ended = self.end.contains(&id);
+            let stop = &mut row.prompt.stop;
+            let ended = self.end.contains(&id) || stop.as_mut().is_some_and(|stop| stop.push(id));
             if ended || row.reply.ids.len() >= row.prompt.budget {
                 row.reply.cut = !ended;
                 done.push(rows.swap_remove(position));
@@ -362,7 +363,8 @@ mod tests {
     #[test]
     fn the_prompt_of_a_group_is_computed_once() {
         let row = |ids: &[u32], index: usize| {
-            let prompt = Prompt { ids: ids.to_vec(), budget: 4, sampling: None, constraint: None };
+            let prompt =
+                Prompt { ids: ids.to_vec(), budget: 4, sampling: None, constraint: None, stop: None };
             let own = Segment::new(KvShape { layers: 1, heads: 1, head: 8, lanes: 8 }, ids.len());
             Row { index, ids: ids.to_vec(), prompt, reply: Reply::default(), spans: Vec::new(), own }
         };

@@ -9,8 +9,10 @@ use rand::RngExt;
 use stepladder_core::seed::stream;
 use stepladder_cpu::gradient::{Branch, Scorer};
 use stepladder_cpu::{BlockMatrices, CpuError, Matrices, Model, Shape, Weights, Writer, rotations};
+use stepladder_data::token_bytes::{TokenBytes, Writing};
 use stepladder_rollout::engine::{Prompt, Reply};
-use stepladder_rollout::sampling::Sampling;
+use stepladder_rollout::sampling::{Distribution, Sampling};
+use stepladder_rollout::stop::{Stop, StopStrings};
 use stepladder_rollout::trie::{Constraint, Trie};
 
 const VOCAB: u32 = 40;
@@ -71,9 +73,14 @@ fn prompts(seed: u64, count: usize) -> Vec<Prompt> {
             ids.truncate(1 + draw(30) as usize);
             // Few different tokens, so that some prompts are equal.
             ids.extend((0..draw(28)).map(|_| draw(3)));
-            let sampling =
-                (index % 3 != 0).then(|| Sampling::at(1.0, stream(seed, "sampling", &[index as u64])));
-            Prompt { ids, budget: 1 + draw(20) as usize, sampling, constraint: None }
+            let distribution = match index % 4 {
+                0 => None,
+                1 => Some(Distribution { temperature: 1.0, top_p: 0.8, top_k: 9 }),
+                _ => Some(Distribution::at(1.0)),
+            };
+            let rng = stream(seed, "sampling", &[index as u64]);
+            let sampling = distribution.map(|distribution| Sampling { distribution, rng });
+            Prompt { ids, budget: 1 + draw(20) as usize, sampling, constraint: None, stop: None }
         })
         .collect()
 }
@@ -150,6 +157,43 @@ fn replies_are_those_of_a_forward_pass() {
     assert!(ended > 20 && cut > 20, "{ended} replies ended, {cut} were cut: both must happen");
 }
 
+/// Stop strings of two letters over a vocabulary of words of one to three letters.
+fn stop() -> Stop {
+    let word = |id: u32| -> Vec<u8> { (0..=id % 3).map(|at| b'a' + (id / 3 + at) as u8 % 5).collect() };
+    let writing = Writing { tokens: TokenBytes::new((0..VOCAB).map(word)), lead: String::new() };
+    Stop::new(Arc::new(StopStrings::new(&["ab".to_owned(), "dd".to_owned()], writing)))
+}
+
+/// A request with its own seed, distribution and stop strings gets the same reply alone and among 63 others, which ends with
+/// the first token that completes a stop string.
+#[test]
+fn a_reply_is_the_same_alone_and_among_others() {
+    let weights = weights(shapes()[4], 5);
+    let free = prompts(5, 64);
+    let bound: Vec<Prompt> =
+        free.iter().map(|prompt| Prompt { stop: Some(stop()), ..prompt.clone() }).collect();
+    let (unstopped, together) = (
+        writer(&weights, 2).write(free, &[END]).unwrap(),
+        writer(&weights, 2).write(bound.clone(), &[END]).unwrap(),
+    );
+    let mut stopped = 0;
+    for ((prompt, found), unstopped) in bound.iter().zip(&together).zip(&unstopped) {
+        let alone = writer(&weights, 1).write(vec![prompt.clone()], &[END]).unwrap();
+        assert_eq!(&alone[0], found);
+        let mut stop = stop();
+        let ids = &unstopped.ids;
+        match ids.iter().position(|&id| id != END && stop.push(id)) {
+            Some(last) => {
+                assert_eq!((found.ids.as_slice(), found.cut), (&ids[..=last], false));
+                assert_eq!(found.logprobs, unstopped.logprobs[..=last]);
+                stopped += 1;
+            }
+            None => assert_eq!(found, unstopped),
+        }
+    }
+    assert!((10..60).contains(&stopped), "{stopped} replies were stopped");
+}
+
 /// Samples of one prompt differ, and each has the log-probability of a forward pass.
 #[test]
 fn samples_of_a_prompt_are_its_own() {
@@ -159,6 +203,7 @@ fn samples_of_a_prompt_are_its_own() {
         budget: 6,
         sampling: Some(Sampling::at(1.0, stream(3, "sampling", &[index]))),
         constraint: None,
+        stop: None,
     };
     let replies = writer(&weights, 2).write((0..64).map(prompt).collect(), &[END]).unwrap();
     let mut distinct: Vec<&Vec<u32>> = replies.iter().map(|reply| &reply.ids).collect();
@@ -274,7 +319,7 @@ fn no_prompts_no_replies() {
 fn damaged_prompts_are_errors() {
     let shape = shapes()[0];
     let mut writer = writer(&weights(shape, 0), 2);
-    let good = Prompt { ids: vec![3, 4], budget: 2, sampling: None, constraint: None };
+    let good = Prompt { ids: vec![3, 4], budget: 2, sampling: None, constraint: None, stop: None };
     let expected = writer.write(vec![good.clone()], &[END]).unwrap();
     let hot = |temperature| Some(Sampling::at(temperature, stream(1, "sampling", &[])));
     let most = shape.max_positions;
@@ -298,6 +343,6 @@ fn damaged_prompts_are_errors() {
             other => panic!("{other}"),
         }
     }
-    let full = Prompt { ids: vec![3; most - 1], budget: 1, sampling: None, constraint: None };
+    let full = Prompt { ids: vec![3; most - 1], budget: 1, sampling: None, constraint: None, stop: None };
     assert_eq!(writer.write(vec![good, full], &[END]).unwrap()[0], expected[0]);
 }

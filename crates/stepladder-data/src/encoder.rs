@@ -3,10 +3,9 @@
 
 use std::path::Path;
 
+use crate::token_bytes::Writing;
 use crate::tokenizer::TokenizerError;
 use stepladder_core::reply;
-use stepladder_core::section;
-use stepladder_core::section::Bound;
 use stepladder_core::{Query, Role};
 
 /// Error in reading or writing the files of an encoder.
@@ -57,22 +56,27 @@ stepladder_core::choices! {
     }
 }
 
-section! {
-    /// Token limits of replies (docs/spec/algorithms.md 2.2), and treatment of prompts that leave no tokens for them.
-    pub struct Budgets {
-        /// New tokens of a reply of one sentence or action: planner, executor, flat and micro.
-        pub short: u32 = 32 => [Bound::AtLeast(1)],
-        /// New tokens of a reply of several sentences: progress and macro.
-        pub long: u32 = 150 => [Bound::AtLeast(1)],
-        /// Treatment of a prompt that exceeds the context window, together with the budget of its reply. A shortened prompt loses
-        /// the oldest entries of its history, then the end of its observation; tables show the fraction of shortened prompts.
-        pub overflow: Overflow = Overflow::Shorten,
+/// Token limits of replies (docs/spec/algorithms.md 2.2), and treatment of prompts that leave no tokens for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budgets {
+    /// New tokens of a reply of one sentence or action: planner, executor, flat and micro.
+    pub short: u32,
+    /// New tokens of a reply of several sentences: progress and macro.
+    pub long: u32,
+    /// Treatment of a prompt that exceeds the context window, together with the budget of its reply.
+    pub overflow: Overflow,
+}
+
+impl Default for Budgets {
+    fn default() -> Self {
+        Self::DEFAULT
     }
 }
 
-impl Copy for Budgets {}
-
 impl Budgets {
+    /// The published limits; prompts are shortened.
+    pub const DEFAULT: Self = Self { short: 32, long: 150, overflow: Overflow::Shorten };
+
     /// Returns the maximum number of new tokens of this role's replies.
     pub fn of(self, role: Role) -> u32 {
         match role {
@@ -115,6 +119,17 @@ pub trait PromptEncoder: Send + Sync {
 
     /// Decodes a reply of the policy to native text, without an end token.
     fn decode(&self, role: Role, ids: &[u32]) -> String;
+
+    /// Returns the text of tokens, for stop strings; `None` for a style whose replies have no text of their own.
+    fn writing(&self) -> Option<Writing> {
+        None
+    }
+
+    /// Returns the native text of a reply that the policy wrote as this text.
+    fn native(&self, role: Role, written: &str) -> String {
+        let _ = role;
+        written.to_owned()
+    }
 
     /// Whether a reply of the policy can be parsed as an answer of its role.
     fn parses(&self, role: Role, ids: &[u32]) -> bool {

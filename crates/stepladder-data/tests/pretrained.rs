@@ -75,6 +75,34 @@ fn ids_and_decoded_texts_are_those_of_transformers() {
     }
 }
 
+/// Tokens are joined behind another one, since some decoders strip the first space of a text.
+#[test]
+fn the_bytes_of_tokens_join_to_their_text() {
+    for kind in KINDS {
+        let (tokenizer, expected) = (load(kind), expected(kind));
+        let bytes = tokenizer.token_bytes();
+        let before = tokenizer.encode_continuation("a");
+        let anchor = tokenizer.decode(&before);
+        let (mut compared, mut divided) = (0, 0);
+        for Encoded { ids, .. } in &expected.texts {
+            let whole = tokenizer.decode(&[&before[..], ids].concat());
+            // The library's replacements of invalid bytes are not those of `from_utf8_lossy`.
+            if whole.contains('\u{fffd}') {
+                continue;
+            }
+            let joined: Vec<u8> = ids.iter().flat_map(|&id| bytes.of(id)).copied().collect();
+            assert_eq!(
+                String::from_utf8(joined).unwrap(),
+                whole.strip_prefix(&anchor).unwrap(),
+                "{kind}: {ids:?}"
+            );
+            compared += 1;
+            divided += ids.iter().filter(|&&id| std::str::from_utf8(bytes.of(id)).is_err()).count();
+        }
+        assert!(compared > 150 && divided > 0, "{kind}: {compared} texts, {divided} parts of characters");
+    }
+}
+
 #[test]
 fn dialogues_are_rendered_and_encoded_as_by_transformers() {
     let mut refused = 0;

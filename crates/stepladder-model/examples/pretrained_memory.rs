@@ -25,7 +25,7 @@ fn report(directory: &Path, workers: usize) {
     print("weights", memory);
     let (mut engine, memory) = measured(|| engine::open(&weights, Kind::Float, workers, 0).unwrap());
     print(&format!("engine of {workers} workers"), memory);
-    let prompt = Prompt { ids: (1..=64).collect(), budget: 16, sampling: None, constraint: None };
+    let prompt = Prompt { ids: (1..=64).collect(), budget: 16, sampling: None, constraint: None, stop: None };
     for count in [1, 64] {
         let prompts = vec![prompt.clone(); count];
         let (replies, memory) = measured(|| engine.complete(prompts, &[], 0).unwrap());

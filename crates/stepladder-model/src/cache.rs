@@ -134,7 +134,9 @@ pub(crate) fn generate_from(
                 if !state.open[position] {
                     continue;
                 }
-                let ended = reply.ids.last().is_some_and(|id| end.contains(id));
+                let stop = &mut prompts[row].stop;
+                let mut stops = |id| stop.as_mut().is_some_and(|stop| stop.push(id));
+                let ended = reply.ids.last().is_some_and(|id| end.contains(id) || stops(*id));
                 if !ended && reply.ids.len() < prompts[row].budget {
                     continue;
                 }

@@ -162,7 +162,13 @@ mod tests {
             let prompts: Vec<Prompt> = (0..70u32)
                 .map(|index| {
                     let ids = (0..1 + index / 3 + call).map(|at| (at * at + index % 3) % 20).collect();
-                    Prompt { ids, budget: 1 + index as usize % 7, sampling: None, constraint: None }
+                    Prompt {
+                        ids,
+                        budget: 1 + index as usize % 7,
+                        sampling: None,
+                        constraint: None,
+                        stop: None,
+                    }
                 })
                 .collect();
             let expected = generate(&decoder(), &mut prompts.clone(), &[3], 0, Device::Cpu).unwrap();
@@ -178,7 +184,7 @@ mod tests {
         // Near-ties may resolve differently.
         assert!(same * 100 >= total * 98, "{same} of {total} replies are the same");
         assert!(!tiles.prefixes.find(&[0, 1, 4, 9]).is_empty());
-        let unknown = Prompt { ids: vec![1, 20], budget: 1, sampling: None, constraint: None };
+        let unknown = Prompt { ids: vec![1, 20], budget: 1, sampling: None, constraint: None, stop: None };
         let error = tiles.complete(vec![unknown], &[3], 0).unwrap_err().to_string();
         assert_eq!(error, "prompt 0 of the call: token 20 is not in the vocabulary of 20");
     }
@@ -224,7 +230,7 @@ mod tests {
         let tiles = || Tiles::new(decoder(), 2, Device::Cpu, Kind::Float, 1 << 20);
         let prompt = |index: u32| {
             let ids = (0..1 + index / 3).map(|at| (at * at + index % 3) % 20).collect();
-            Prompt { ids, budget: 6, sampling: None, constraint: None }
+            Prompt { ids, budget: 6, sampling: None, constraint: None, stop: None }
         };
         let free: Vec<Prompt> = (0..60).map(prompt).collect();
         let allowed = vec![vec![4, 3], vec![4, 5, 3], vec![4, 5, 6, 3], vec![7, 7, 8, 3]];

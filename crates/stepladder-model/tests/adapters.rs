@@ -240,7 +240,7 @@ fn dropout_is_in_training_only() {
     assert_ne!(value(&weights, Some(1)), value(&weights, None));
     // Generation drops nothing.
     let replies = |weights: &Weights| {
-        let prompt = Prompt { ids: vec![3, 17, 5], budget: 12, sampling: None, constraint: None };
+        let prompt = Prompt { ids: vec![3, 17, 5], budget: 12, sampling: None, constraint: None, stop: None };
         engine::open(weights, Kind::Float, 1, 0).unwrap().complete(vec![prompt], &[2], 0).unwrap().remove(0)
     };
     assert_eq!(replies(&weights), replies(&without));
@@ -308,7 +308,7 @@ fn engines_agree_on_adapters() {
     let native = |weights| engine::is_native(weights, Kind::Float);
     assert!(native(&whole) && !native(&merged) && !native(&weights));
     let reply = |weights| {
-        let prompt = Prompt { ids: vec![3, 17, 5], budget: 12, sampling: None, constraint: None };
+        let prompt = Prompt { ids: vec![3, 17, 5], budget: 12, sampling: None, constraint: None, stop: None };
         let mut engine = engine::open(weights, Kind::Float, 1, 1 << 20).unwrap();
         engine.complete(vec![prompt], &[2], 0).unwrap().remove(0).ids
     };

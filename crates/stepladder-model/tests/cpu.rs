@@ -31,7 +31,7 @@ fn prompts(seed: u64, count: usize, sampled: bool) -> Vec<Prompt> {
             ids.extend((0..word(28)).map(|_| word(3)));
             let sampling = (sampled && index % 3 != 0)
                 .then(|| Sampling::at(1.0, stream(seed, "sampling", &[index as u64])));
-            Prompt { ids, budget: 1 + word(20) as usize, sampling, constraint: None }
+            Prompt { ids, budget: 1 + word(20) as usize, sampling, constraint: None, stop: None }
         })
         .collect()
 }
@@ -92,6 +92,7 @@ fn what_a_model_cannot_read_is_an_error() {
             budget: 2,
             sampling: None,
             constraint: None,
+            stop: None,
         })
         .collect();
     assert!(generate(&decoder, &mut unknown.clone(), &[7], 0, Device::Cpu).is_err());
@@ -99,7 +100,7 @@ fn what_a_model_cannot_read_is_an_error() {
     let error = writer.write(unknown, &[7]).unwrap_err().to_string();
     assert_eq!(error, "prompt 0 of the call: token 49 is not in the vocabulary of 40");
     // A refused call does not affect the next one.
-    let known = Prompt { ids: vec![3, 4], budget: 2, sampling: None, constraint: None };
+    let known = Prompt { ids: vec![3, 4], budget: 2, sampling: None, constraint: None, stop: None };
     assert_eq!(writer.write(vec![known], &[7]).unwrap().len(), 1);
 }
 

@@ -13,13 +13,15 @@ use stepladder_core::Query;
 use stepladder_core::query::Observation;
 use stepladder_core::seed::{Rng, stream};
 use stepladder_core::trace::TurnTokens;
+use stepladder_data::token_bytes::{TokenBytes, Writing};
 use stepladder_model::cache::generate;
 use stepladder_model::engine::{Memory, open};
 use stepladder_model::{Decoder, Weights};
 use stepladder_rollout::LocalGenerator;
 use stepladder_rollout::engine::{NEAR_TIE, Prompt, Reply};
 use stepladder_rollout::generator::{BatchGenerator, Completion, Request, RequestId};
-use stepladder_rollout::sampling::Sampling;
+use stepladder_rollout::sampling::{Distribution, Sampling};
+use stepladder_rollout::stop::{Stop, StopStrings};
 use tch::{Device, Kind, Tensor};
 
 /// An id outside the vocabulary: only the budget ends a reply.
@@ -36,6 +38,7 @@ fn prompts(seed: u64, count: usize) -> Vec<Prompt> {
             budget: rng.random_range(1..31),
             sampling: None,
             constraint: None,
+            stop: None,
         })
         .collect();
     prompts.shuffle(&mut rng);
@@ -215,6 +218,42 @@ fn a_sampled_reply_depends_on_its_own_stream_alone() {
     assert_eq!(ids(write(&decoder, &mixed, 7, 0))[4..], expected[4..]);
 }
 
+/// A request with its own seed, distribution and stop strings gets the same reply alone and among 63 others, which ends with
+/// the first token that completes a stop string.
+#[test]
+fn a_reply_is_the_same_alone_and_among_others() {
+    let decoder = decoder(&weights(2, 11));
+    let word = |id: u32| -> Vec<u8> { (0..=id % 3).map(|at| b'a' + (id / 3 + at) as u8 % 5).collect() };
+    let writing = Writing { tokens: TokenBytes::new((0..VOCAB).map(word)), lead: String::new() };
+    let strings = Arc::new(StopStrings::new(&["ab".to_owned(), "dd".to_owned()], writing));
+    let mut free = prompts(11, 64);
+    for (index, prompt) in (0..).zip(&mut free) {
+        let distribution = match index % 4 {
+            1 => Distribution { temperature: 1.5, top_p: 0.8, top_k: 9 },
+            2 => Distribution { temperature: 0.7, top_p: 1.0, top_k: 3 },
+            3 => Distribution { temperature: 1.0, top_p: 0.6, top_k: 0 },
+            _ => Distribution::at(1.0),
+        };
+        prompt.sampling = Some(Sampling { distribution, rng: stream(11, "sampling", &[index]) });
+    }
+    let stop = || Stop::new(strings.clone());
+    let bound: Vec<Prompt> =
+        free.iter().map(|prompt| Prompt { stop: Some(stop()), ..prompt.clone() }).collect();
+    let (unstopped, together) = (write(&decoder, &free, 7, 0), write(&decoder, &bound, 7, 0));
+    let mut stopped = 0;
+    for ((prompt, found), unstopped) in bound.iter().zip(&together).zip(&unstopped) {
+        let alone = &write(&decoder, std::slice::from_ref(prompt), 7, 0)[0];
+        assert_eq!((&alone.ids, alone.cut), (&found.ids, found.cut));
+        close(&alone.logprobs, &found.logprobs);
+        let mut stop = stop();
+        let last = unstopped.ids.iter().position(|&id| id != 7 && stop.push(id));
+        let expected = last.map_or(&unstopped.ids[..], |last| &unstopped.ids[..=last]);
+        assert_eq!((found.ids.as_slice(), found.cut), (expected, last.is_none() && unstopped.cut));
+        stopped += usize::from(last.is_some());
+    }
+    assert!((10..60).contains(&stopped), "{stopped} replies were stopped");
+}
+
 #[test]
 fn no_prompts_no_replies() {
     assert!(write(&decoder(&weights(2, 0)), &[], 7, 0).is_empty());
@@ -248,6 +287,7 @@ fn request(index: usize, query: &Query, sampled: bool) -> Request {
         sampling: (sampled && index.is_multiple_of(2))
             .then(|| Sampling::at(1.0, stream(8, "sampling", &[index as u64]))),
         allowed: None,
+        stop: None,
     }
 }
 
@@ -284,6 +324,7 @@ fn what_is_kept_changes_no_reply() {
             sampling: (index % 4 == 1)
                 .then(|| Sampling::at(1.0, stream(11, "sampling", &[round as u64, index as u64]))),
             allowed: None,
+            stop: None,
         };
         let requests: Vec<Request> = (0..queries.len()).map(request).collect();
         let kept = answers(&mut keeping, &requests);

@@ -126,7 +126,7 @@ fn greedy_replies_are_those_of_transformers() {
             // The second round reads the cached prefixes of the first.
             for _ in 0..2 {
                 for (ids, expected) in sequences(&folder) {
-                    let prompt = Prompt { ids, budget: 8, sampling: None, constraint: None };
+                    let prompt = Prompt { ids, budget: 8, sampling: None, constraint: None, stop: None };
                     let reply = engine.complete(vec![prompt], &[2], 0).unwrap().remove(0);
                     assert_eq!(reply.ids, expected, "{}", folder.display());
                     tokens += expected.len();
@@ -154,7 +154,13 @@ fn surplus_rows_of_a_padded_vocabulary_have_no_logits() {
         let mut engine = engine::open(&weights, Kind::Float, 1, 1 << 20).unwrap();
         let sampling = |at| Some(Sampling::at(3.0, stream(at, "padded", &[])));
         let prompts = (0..40)
-            .map(|at| Prompt { ids: vec![3, 4], budget: 9, sampling: sampling(at), constraint: None })
+            .map(|at| Prompt {
+                ids: vec![3, 4],
+                budget: 9,
+                sampling: sampling(at),
+                constraint: None,
+                stop: None,
+            })
             .collect();
         let replies = engine.complete(prompts, &[2], 0).unwrap();
         assert!(replies.iter().flat_map(|reply| &reply.ids).all(|&id| i64::from(id) < TOKENS));

@@ -100,6 +100,7 @@ fn greedy_replies_are_those_of_transformers() {
         budget: 64,
         sampling: None,
         constraint: None,
+        stop: None,
     });
     let mut engine = engine::open(&weights, Kind::Float, 2, 0).unwrap();
     let replies = engine.complete(prompts.collect(), &[END], END).unwrap();

@@ -80,7 +80,8 @@ fn greedy_replies_are_those_of_transformers() {
         let model = Model::new(decoder(&weights).plain().unwrap());
         let mut writer = Writer::new(model, 1, 1 << 20);
         for case in cases(&folder) {
-            let prompt = Prompt { ids: ids(&case["prompt"]), budget: 8, sampling: None, constraint: None };
+            let prompt =
+                Prompt { ids: ids(&case["prompt"]), budget: 8, sampling: None, constraint: None, stop: None };
             let reply = writer.write(vec![prompt], encoder.end()).unwrap().remove(0);
             assert_eq!(reply.ids, ids(&case["reply"]), "{}", folder.display());
             for (found, expected) in reply.logprobs.iter().zip(numbers(&case["logprobs"])) {

@@ -5,6 +5,7 @@
 use std::error::Error;
 
 use crate::sampling::Sampling;
+use crate::stop::Stop;
 use crate::trie::Constraint;
 
 /// A prompt to complete.
@@ -18,6 +19,9 @@ pub struct Prompt {
     pub sampling: Option<Sampling>,
     /// Replies that may be given; `None` allows any. It is at the beginning of a reply.
     pub constraint: Option<Constraint>,
+    /// Search for stop strings at the beginning of the reply; `None` searches for none. The engine adds each new token that is no
+    /// end token ([`Stop::push`]); the one that completes a stop string ends the reply, like an end token.
+    pub stop: Option<Stop>,
 }
 
 impl Prompt {
@@ -62,12 +66,12 @@ pub fn check_ids(ids: &[u32], vocab: usize) -> Result<(), String> {
 /// The reply to a prompt.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Reply {
-    /// New ids, with the end token where one was generated.
+    /// New ids, with the end token where one was generated, or the token that completed a stop string.
     pub ids: Vec<u32>,
     /// Log-probability of each new token at its sampling temperature, before `top_k` and `top_p`; at temperature 1 for greedy
     /// replies. Under a constraint, among the tokens that it allows.
     pub logprobs: Vec<f32>,
-    /// Whether the budget ran out before the end token.
+    /// Whether the budget ran out before an end token or a stop string.
     pub cut: bool,
 }
 
@@ -91,7 +95,7 @@ pub trait Engine: Send {
     /// Returns the context window: tokens of the longest sequence, prompt and reply together.
     fn context(&self) -> usize;
 
-    /// Completes every prompt, in order. Each of the ids in `end` ends a reply; `pad` fills the shorter rows of a batch and
+    /// Completes every prompt, in order. Each of the ids in `end` ends a reply, and so does a stop string; `pad` fills the shorter rows of a batch and
     /// does not change any result. A reply to a prompt with a constraint is one of its replies. A reply depends on its own prompt only, not on the others of the call, up to near-ties of
     /// floating-point arithmetic ([`NEAR_TIE`]).
     ///

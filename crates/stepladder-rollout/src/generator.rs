@@ -37,6 +37,9 @@ pub struct Request {
     pub sampling: Option<Sampling>,
     /// Native replies that may be given; `None` allows any. A reply that is not among them ends its episode with an error.
     pub allowed: Option<Arc<[String]>>,
+    /// Stop strings: the reply ends with the token that completes the first of them, and its text ends before it. Constrained
+    /// replies have none; generators without a model may ignore them.
+    pub stop: Option<Arc<[String]>>,
 }
 
 /// Reply to one request.
@@ -109,6 +112,15 @@ pub enum GenerateError {
         needed: usize,
         /// Context window of the model.
         context: usize,
+    },
+    /// Stop strings for a prompt style without text.
+    #[error(
+        "replies of the prompt style {style} have no text to search stop strings in: they are for pretrained models; \
+         omit them (generation.stop)"
+    )]
+    StopStrings {
+        /// Id of the style.
+        style: String,
     },
     /// A prompt could not be rendered.
     #[error("the {} prompt cannot be rendered: {reason}", role.name())]

@@ -5,6 +5,7 @@
 //! * [`generator`]: requests in, completions out ([`Generator`]; [`BatchGenerator`] for blocking calls); experts and scripts
 //! * [`local`]: the [`BatchGenerator`] over an engine in this process
 //! * [`sampling`]: draws reply tokens
+//! * [`stop`]: strings that end a reply
 //! * [`scheduler`]: drives episodes, submits requests, steps environments in parallel
 //! * [`aborted`]: drops and counts episodes that an error aborted, up to a limit
 //! * [`evaluation`]: summarises episodes in a table with intervals
@@ -20,6 +21,7 @@ pub mod generator;
 pub mod local;
 pub mod sampling;
 pub mod scheduler;
+pub mod stop;
 pub mod trie;
 
 pub use aborted::{Dropped, TooManyAborted};

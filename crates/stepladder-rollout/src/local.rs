@@ -13,6 +13,7 @@ use stepladder_data::{Overflow, PromptEncoder, Rendered};
 use crate::constrain;
 use crate::engine::{Engine, Prompt, Reply};
 use crate::generator::{BatchGenerator, Completion, GenerateError, Request};
+use crate::stop::{Stop, StopStrings};
 use crate::trie::{Constraint, Trie};
 
 /// Default limit on the prompt tokens of cached greedy replies: about 50 MB.
@@ -28,6 +29,8 @@ pub struct LocalGenerator {
     greedy: FxHashMap<GreedyKey, Reply>,
     /// Tries of allowed replies; `None` where none of them can be written.
     tries: FxHashMap<TrieKey, Option<Arc<Trie>>>,
+    /// Searches for stop strings by the list of a request; `None` where the prompt style has no text.
+    stops: FxHashMap<Arc<[String]>, Option<Arc<StopStrings>>>,
     /// Roles whose shared beginning was computed.
     primed: FxHashSet<Role>,
     /// Prompt tokens in `greedy` and nodes in `tries`, and the limit beyond which both are emptied.
@@ -35,8 +38,8 @@ pub struct LocalGenerator {
     remembered_tokens: usize,
 }
 
-/// Prompt, budget and constraint.
-type GreedyKey = (Vec<u32>, usize, Option<Arc<Trie>>);
+/// Prompt, budget, constraint and stop strings.
+type GreedyKey = (Vec<u32>, usize, Option<Arc<Trie>>, Option<Arc<[String]>>);
 /// Role, budget and native replies.
 type TrieKey = (Role, usize, Arc<[String]>);
 
@@ -44,6 +47,7 @@ type TrieKey = (Role, usize, Arc<[String]>);
 struct Prepared {
     prompt: Fitted,
     trie: Option<Arc<Trie>>,
+    stop: Option<Arc<StopStrings>>,
 }
 
 /// A prompt that fits into the context window.
@@ -120,6 +124,7 @@ impl LocalGenerator {
             sessions: FxHashMap::default(),
             greedy: FxHashMap::default(),
             tries: FxHashMap::default(),
+            stops: FxHashMap::default(),
             primed: FxHashSet::default(),
             remembered: 0,
             remembered_tokens,
@@ -147,11 +152,24 @@ impl LocalGenerator {
         let built: Vec<_> = missing.into_par_iter().map(build).collect();
         self.remembered += built.iter().flat_map(|(_, trie)| trie).map(|trie| trie.size()).sum::<usize>();
         self.tries.extend(built);
+        for list in requests.iter().filter_map(|request| request.stop.as_ref()) {
+            if !self.stops.contains_key(list) {
+                let search = encoder.writing().map(|writing| Arc::new(StopStrings::new(list, writing)));
+                self.stops.insert(list.clone(), search);
+            }
+        }
         let prepare = |(request, prompt): (&Request, Result<Fitted, GenerateError>)| {
             let prompt = prompt?;
-            let Some(key) = key(request, &prompt) else { return Ok(Prepared { prompt, trie: None }) };
+            let Some(key) = key(request, &prompt) else {
+                let search = |list| self.stops.get(list).cloned().flatten();
+                let stop = request.stop.as_ref().map(search);
+                if stop == Some(None) {
+                    return Err(GenerateError::StopStrings { style: encoder.id() });
+                }
+                return Ok(Prepared { prompt, trie: None, stop: stop.flatten() });
+            };
             match self.tries.get(&key).cloned().flatten() {
-                Some(trie) => Ok(Prepared { prompt, trie: Some(trie) }),
+                Some(trie) => Ok(Prepared { prompt, trie: Some(trie), stop: None }),
                 None => {
                     let (role, budget, replies) = key;
                     Err(GenerateError::Constraint { role, count: replies.len(), budget })
@@ -168,8 +186,8 @@ impl LocalGenerator {
         prepared: &[&Prepared],
     ) -> Result<Vec<Reply>, GenerateError> {
         let key = |index: usize| {
-            let Prepared { prompt, trie } = prepared[index];
-            (prompt.ids.clone(), prompt.budget, trie.clone())
+            let Prepared { prompt, trie, .. } = prepared[index];
+            (prompt.ids.clone(), prompt.budget, trie.clone(), requests[index].stop.clone())
         };
         let mut asked: FxHashMap<GreedyKey, usize> = FxHashMap::default();
         let mut writing: Vec<usize> = Vec::new();
@@ -201,11 +219,18 @@ impl LocalGenerator {
         Ok((0..requests.len()).map(reply).collect())
     }
 
-    fn completion(&mut self, request: &Request, prompt: Fitted, reply: Reply) -> Completion {
+    fn completion(&mut self, request: &Request, prepared: Prepared, reply: Reply) -> Completion {
+        let Prepared { prompt, stop, .. } = prepared;
+        let role = request.query.role();
+        let ended = reply.ids.last().is_some_and(|id| self.encoder.end().contains(id));
+        let stopped = stop.filter(|_| !ended).and_then(|stop| stop.before(&reply.ids));
         let seen = self.sessions.entry(request.session).or_default();
         let uncached = seen.uncached(&prompt.ids, &reply.ids);
         Completion {
-            text: self.encoder.decode(request.query.role(), &reply.ids),
+            text: match stopped {
+                Some(before) => self.encoder.native(role, &before),
+                None => self.encoder.decode(role, &reply.ids),
+            },
             prompt: prompt.text,
             prompt_tokens: prompt.ids.len() as u32,
             uncached_tokens: uncached as u32,
@@ -225,7 +250,7 @@ impl LocalGenerator {
                 let ids = self.encoder.shared(role);
                 // A longer beginning belongs to prompts that do not fit.
                 if !ids.is_empty() && ids.len() < self.engine.context() {
-                    beginnings.push(Prompt { ids, budget: 1, sampling: None, constraint: None });
+                    beginnings.push(Prompt { ids, budget: 1, sampling: None, constraint: None, stop: None });
                 }
             }
         }
@@ -257,6 +282,7 @@ impl LocalGenerator {
             budget: prepared[index].prompt.budget,
             sampling: requests[index].sampling.clone(),
             constraint: prepared[index].trie.clone().map(Constraint::new),
+            stop: prepared[index].stop.clone().map(Stop::new),
         });
         let replies = self.complete(prompts.collect())?;
         Ok(wanted.iter().copied().zip(replies).collect())
@@ -310,8 +336,8 @@ impl BatchGenerator for LocalGenerator {
         let prompts: Vec<&Prepared> = prepared.iter().flatten().collect();
         let mut replies = self.replies(&answerable, &prompts)?.into_iter();
         let completions = requests.iter().zip(prepared).map(|(request, prepared)| {
-            let Prepared { prompt, .. } = prepared?;
-            Ok(self.completion(request, prompt, replies.next().unwrap_or_default()))
+            let prepared = prepared?;
+            Ok(self.completion(request, prepared, replies.next().unwrap_or_default()))
         });
         Ok(completions.collect())
     }

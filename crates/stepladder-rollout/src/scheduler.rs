@@ -71,6 +71,8 @@ pub struct Options<'a> {
     pub slots: usize,
     /// Distribution that replies are sampled from; `None` decodes greedily.
     pub sampling: Option<Distribution>,
+    /// Stop strings of all replies ([`Request::stop`]).
+    pub stop_strings: Option<Arc<[String]>>,
     /// With sampling, the only role that samples while the others are greedy; `None` lets all roles sample.
     pub sample_only: Option<Role>,
     /// Whether turns keep their token ids, which online algorithms need.
@@ -98,6 +100,7 @@ impl Options<'_> {
             max_steps: 50,
             slots: 64,
             sampling: None,
+            stop_strings: None,
             sample_only: None,
             keep_tokens: false,
             seed: 0,
@@ -312,7 +315,8 @@ impl<'a> Scheduler<'a> {
             ),
         });
         let (session, allowed) = (episode.index as u64, episode.allowed.clone());
-        Request { id: RequestId::fresh(), query, session, sampling, allowed }
+        let stop = self.options.stop_strings.clone();
+        Request { id: RequestId::fresh(), query, session, sampling, allowed, stop }
     }
 }
 

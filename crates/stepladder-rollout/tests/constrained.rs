@@ -210,7 +210,7 @@ fn request(role: Role, actions: Option<&[&str]>, sampling: Option<Sampling>) -> 
     };
     let listed = |actions: &[&str]| actions.iter().map(|&action| action.to_owned()).collect::<Vec<_>>();
     let allowed = actions.map(|actions| replies(role, &listed(actions)));
-    Request { id: RequestId::fresh(), query, session: 1, sampling, allowed }
+    Request { id: RequestId::fresh(), query, session: 1, sampling, allowed, stop: None }
 }
 
 proptest! {

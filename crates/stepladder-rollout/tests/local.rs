@@ -131,6 +131,7 @@ fn request(text: &str, sampled: bool) -> Request {
         session: 1,
         sampling: sampled.then(|| Sampling::at(1.0, stream(1, "sampling", &[]))),
         allowed: None,
+        stop: None,
     }
 }
 

@@ -191,6 +191,7 @@ impl AgentRun<'_> {
             generators: self.generators.clone(),
             limit: env.max_steps(self.config, split),
             slots: self.config.eval.slots,
+            stop_strings: self.config.generation.stop_strings(),
             workers: placement(self.device, self.workers).0,
             passes: self.passes(),
             seed: self.config.seed,

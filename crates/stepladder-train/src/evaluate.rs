@@ -89,12 +89,14 @@ pub struct Games {
 }
 
 /// Settings of a rollout by a [`Player`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// Step limit; `None` takes the limit of the run and the split.
     pub max_steps: Option<u32>,
-    /// Distribution that replies are sampled from; `None` decodes greedily.
+    /// Distribution that replies are sampled from ([`Policy::distribution`]); `None` decodes greedily.
     pub sampling: Option<Distribution>,
+    /// Stop strings of all replies ([`Policy::stop_strings`]).
+    pub stop_strings: Option<Arc<[String]>>,
     /// Number of concurrent episodes.
     pub slots: usize,
     /// Seed of sampled tokens.
@@ -113,6 +115,7 @@ impl Default for Settings {
         Self {
             max_steps: None,
             sampling: None,
+            stop_strings: None,
             slots: 100,
             seed: 0,
             keep_prompts: false,
@@ -252,6 +255,7 @@ impl Player {
         let options = Options {
             max_steps: self.policy.max_steps(settings.max_steps, &self.env, &self.split),
             sampling: settings.sampling,
+            stop_strings: settings.stop_strings,
             slots: settings.slots,
             seed: settings.seed,
             keep_prompts: settings.keep_prompts,

@@ -17,7 +17,6 @@ use stepladder_data::rows::Span;
 use stepladder_data::{PromptEncoder, Row};
 use stepladder_env::Subset;
 use stepladder_model::{Device, GeneratorSource};
-use stepladder_rollout::sampling::Distribution;
 use stepladder_rollout::scheduler::Options;
 use stepladder_rollout::{Dropped, Job};
 
@@ -334,7 +333,8 @@ impl AgentTraining<'_> {
         let options = Options {
             max_steps: env.max_steps(config, split),
             slots: config.eval.slots,
-            sampling: (temperature > 0.0).then_some(Distribution::at(temperature)),
+            sampling: (temperature > 0.0).then(|| config.generation.distribution(temperature)),
+            stop_strings: config.generation.stop_strings(),
             seed: config.seed,
             iteration: round,
             stop: Some(self.run.stop),

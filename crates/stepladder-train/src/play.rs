@@ -9,10 +9,12 @@ use stepladder_algo::runtime::checkpoint;
 use stepladder_algo::runtime::optimiser::AdamWConfig;
 use stepladder_core::Role;
 use stepladder_core::trace::Episode;
+use stepladder_data::instruct::Form;
 use stepladder_data::{Budgets, encoders};
 use stepladder_model::checkpoint::Bases;
 use stepladder_model::{Device, GeneratorSource, fingerprint};
 use stepladder_rollout::generator::ByRole;
+use stepladder_rollout::sampling::Distribution;
 use stepladder_rollout::scheduler::Options;
 use stepladder_rollout::{Generator, Job, Scheduler};
 
@@ -20,7 +22,7 @@ use super::directory::RunDir;
 use super::report::Reporter;
 use crate::config::{Config, Weights};
 use crate::envs::Registered;
-use crate::error::{Result, bail};
+use crate::error::{Error, Result, bail};
 use crate::pretrained::Pretrained;
 
 /// Roles of STEP-HRL, each with its own model under `weights = "per_role"`.
@@ -95,7 +97,7 @@ impl Policy {
         let absolute = std::path::absolute(path)?;
         let run = absolute.ancestors().skip(1).find(|folder| folder.join("run.json").is_file());
         let config = run.map(|run| RunDir::open(run).map(|(_, config, _)| config)).transpose()?;
-        let budgets = config.as_ref().map_or_else(Budgets::default, |config| config.generation);
+        let budgets = config.as_ref().map_or_else(Budgets::default, |config| config.generation.budgets());
         let bases = config.as_ref().map_or_else(Bases::default, |config| config.model.bases());
         let policy = Self::load(path, &[(None, path.to_owned())], budgets, device, &bases)?;
         if let Some(agent) = agent
@@ -136,7 +138,7 @@ impl Policy {
     pub fn of_run(run: &RunDir, config: &Config, name: &str, device: Device, bases: &Bases) -> Result<Self> {
         let (place, models) = Self::place(run, config, name)
             .with_context(|| format!("{} has no checkpoint", run.agent(name).display()))?;
-        let mut policy = Self::load(&place, &models, config.generation, device, bases)?;
+        let mut policy = Self::load(&place, &models, config.generation.budgets(), device, bases)?;
         policy.run = Some(config.clone());
         name.clone_into(&mut policy.name);
         Ok(policy)
@@ -181,6 +183,34 @@ impl Policy {
         let name = agent.kind.name().to_owned();
         let prompts = Prompts::Recorded(style);
         Ok(Self { agent, name, checkpoint: place.to_owned(), run: None, models, prompts, budgets })
+    }
+
+    /// Returns the distribution to sample from at a temperature, with the requested limits, or those of its run.
+    pub fn distribution(&self, temperature: f64, top_p: Option<f64>, top_k: Option<usize>) -> Distribution {
+        let all = Distribution::at(temperature);
+        let of_run = self.run.as_ref().map_or(all, |config| config.generation.distribution(temperature));
+        Distribution {
+            temperature,
+            top_p: top_p.unwrap_or(of_run.top_p),
+            top_k: top_k.unwrap_or(of_run.top_k),
+        }
+    }
+
+    /// Returns the requested stop strings, or those of its run.
+    ///
+    /// # Errors
+    /// If stop strings are requested and its replies have no text of their own.
+    pub fn stop_strings(&self, wanted: &[String]) -> Result<Option<Arc<[String]>>> {
+        if wanted.is_empty() {
+            return Ok(self.run.as_ref().and_then(|config| config.generation.stop_strings()));
+        }
+        match &self.prompts {
+            Prompts::Recorded(style) if Form::of_style(style).is_none() => Err(Error::usage(format!(
+                "stop strings are for pretrained models, and {} has prompts of style {style}, whose replies are no text: omit --stop",
+                self.checkpoint.display()
+            ))),
+            _ => Ok(Some(wanted.into())),
+        }
     }
 
     /// Returns the step limit: the requested one, or that of its run and the split.

@@ -35,7 +35,7 @@ impl Scratch {
         others: &[Episode],
         codec: Arc<dyn Codec>,
     ) -> Result<Self> {
-        let bare = CompactWords::new(codec.clone(), config.generation);
+        let bare = CompactWords::new(codec.clone(), config.generation.budgets());
         let words = vocabulary(config, demonstrations, others, &bare)?;
         match config.model.tokenizer {
             Vocabulary::Words => {
@@ -45,7 +45,7 @@ impl Scratch {
             }
             Vocabulary::Bpe => {
                 let size = config.model.tokens;
-                let pieces = CompactPieces::train(codec, config.generation, &words, size)?;
+                let pieces = CompactPieces::train(codec, config.generation.budgets(), &words, size)?;
                 Ok(Self { encoder: Arc::new(pieces), factors: Factors::default() })
             }
         }

@@ -340,6 +340,7 @@ impl Session<'_> {
             let options = Options {
                 max_steps: env.max_steps(self.config, split),
                 slots: self.config.eval.slots,
+                stop_strings: self.config.generation.stop_strings(),
                 constrained,
                 stop: Some(self.stop),
                 ..Options::greedy(policy.agent)

@@ -35,7 +35,7 @@ impl Pretrained {
     ) -> Result<Self> {
         let Examined { config: model, tokenizer, form, .. } = Examined::read(directory, config.model.form)?;
         let model = configured(directory, model, config)?;
-        let encoder = Instruct::new(tokenizer, codec, config.generation, form)?;
+        let encoder = Instruct::new(tokenizer, codec, config.generation.budgets(), form)?;
         Ok(Self { id: bases.id_of(directory)?, encoder: Arc::new(encoder), model })
     }
 
@@ -91,7 +91,7 @@ fn configured(directory: &Path, model: ModelConfig, config: &Config) -> Result<M
             directory.display()
         )));
     }
-    Examined::check_budgets(directory, context, config.generation)?;
+    Examined::check_budgets(directory, context, config.generation.budgets())?;
     let model = model.with_context(context)?;
     Ok(match section.tuning {
         Tuning::Lora => model.with_lora(&section.lora)?,

@@ -211,6 +211,7 @@ impl Watcher<'_> {
         let options = Options {
             max_steps: run.env.max_steps(run.config, &run.config.eval.split),
             slots: run.config.eval.slots,
+            stop_strings: run.config.generation.stop_strings(),
             stop: Some(run.stop),
             ..Options::greedy(run.agent.spec())
         };

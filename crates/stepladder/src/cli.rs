@@ -7,8 +7,10 @@ use std::str::FromStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
 use stepladder_data::instruct::Form;
+use stepladder_rollout::sampling::Distribution;
 use stepladder_train::envs;
 use stepladder_train::evaluate::Source;
+use stepladder_train::play::Policy;
 use stepladder_train::pretrained::Prompting;
 
 /// Environment variable with the address of a package index.
@@ -229,6 +231,15 @@ pub(crate) struct PolicyArgs {
     /// Sample at this temperature instead of greedy decoding
     #[arg(long, value_parser = temperature)]
     pub(crate) temperature: Option<f64>,
+    /// Sample from the smallest set of most likely tokens whose probabilities add up to this; default that of the run, else 1
+    #[arg(long, requires = "temperature", value_parser = top_p)]
+    pub(crate) top_p: Option<f64>,
+    /// Sample from this number of most likely tokens, 0 for all; default that of the run, else 0
+    #[arg(long, requires = "temperature", value_parser = whole::<usize>)]
+    pub(crate) top_k: Option<usize>,
+    /// Pretrained model: end replies before this text; \n, \t and \\ are a newline, a tab and a backslash; repeatable; default that of the run
+    #[arg(long, value_name = "TEXT", value_parser = stop_string)]
+    pub(crate) stop: Vec<String>,
     /// cpu, cuda or cuda:N
     #[arg(long, default_value = "cpu", value_parser = device)]
     pub(crate) device: String,
@@ -239,6 +250,11 @@ pub(crate) struct PolicyArgs {
 }
 
 impl PolicyArgs {
+    /// Returns the distribution that replies are sampled from; `None` for greedy decoding.
+    pub(crate) fn sampling(&self, policy: &Policy) -> Option<Distribution> {
+        Some(policy.distribution(self.temperature?, self.top_p, self.top_k))
+    }
+
     /// Returns the selected agent or model, environment and device.
     pub(crate) fn source<'a>(&'a self, split: Option<&'a str>) -> Source<'a> {
         Source {
@@ -269,6 +285,9 @@ pub(crate) struct Evaluate {
     /// Number of tasks: a sample of the split, stratified by family and the same for every run; default the whole split
     #[arg(long, value_parser = count::<NonZeroUsize>)]
     pub(crate) episodes: Option<NonZeroUsize>,
+    /// Seed of sampled tokens
+    #[arg(long, requires = "temperature", default_value_t = 0, value_parser = run_seed)]
+    pub(crate) seed: u64,
     /// Environment seeds per task
     #[arg(long, default_value = "1", value_parser = count::<NonZeroU64>)]
     pub(crate) seeds: NonZeroU64,
@@ -638,6 +657,31 @@ fn temperature(text: &str) -> Result<f64, String> {
         Ok(value) if value.is_finite() && value > 0.0 => Ok(value),
         _ => Err("it must be a number above 0; omit it for greedy decoding".to_owned()),
     }
+}
+
+fn top_p(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value > 0.0 && value <= 1.0 => Ok(value),
+        _ => Err("it must be a number above 0, at most 1".to_owned()),
+    }
+}
+
+/// Parses a stop string with escapes.
+fn stop_string(text: &str) -> Result<String, String> {
+    let mut string = String::new();
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        string.push(match character {
+            '\\' => match characters.next() {
+                Some('n') => '\n',
+                Some('t') => '\t',
+                Some('\\') => '\\',
+                _ => return Err("a backslash must be followed by n, t or another backslash".to_owned()),
+            },
+            other => other,
+        });
+    }
+    if string.is_empty() { Err("it must have at least one character".to_owned()) } else { Ok(string) }
 }
 
 fn form(text: &str) -> Result<Form, String> {

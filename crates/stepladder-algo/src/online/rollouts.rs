@@ -36,6 +36,8 @@ pub struct Rollouts<'a> {
     pub limit: u32,
     /// Episodes running at once.
     pub slots: usize,
+    /// Stop strings of all replies.
+    pub stop_strings: Option<Arc<[String]>>,
     /// Threads that compute gradients.
     pub workers: usize,
     /// Settings of the passes that compute gradients.
@@ -104,6 +106,7 @@ impl Rollouts<'_> {
             max_steps: self.limit,
             slots: self.slots,
             sampling: Some(Distribution::at(sampled.temperature)),
+            stop_strings: self.stop_strings.clone(),
             sample_only: sampled.only,
             seed: self.seed,
             iteration: call,

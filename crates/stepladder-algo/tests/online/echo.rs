@@ -269,6 +269,7 @@ impl Fixture {
             generators: Arc::new(LocalSource::new(Device::Cpu, workers, Memory::on(Device::Cpu))),
             limit: LIMIT,
             slots: 100,
+            stop_strings: None,
             workers,
             passes: Kind::Float.into(),
             seed: 3,

@@ -13,6 +13,7 @@ use stepladder_core::{Codec, Query, Role};
 
 use crate::encoder::{Budgets, EncoderError, Overflow, PromptEncoder, Rendered};
 use crate::pretrained::{Author, Message, PretrainedTokenizer};
+use crate::token_bytes::Writing;
 use prompt::Prompt;
 
 stepladder_core::choices! {
@@ -248,9 +249,16 @@ impl PromptEncoder for Instruct {
             Some((last, before)) if self.end.contains(last) => before,
             _ => ids,
         };
-        let text = self.tokenizer.decode(written);
+        self.native(role, &self.tokenizer.decode(written))
+    }
+
+    fn writing(&self) -> Option<Writing> {
+        Some(Writing { tokens: self.tokenizer.token_bytes(), lead: self.lead.clone() })
+    }
+
+    fn native(&self, role: Role, written: &str) -> String {
         let lead = self.lead.trim();
-        read::native(role, text.trim_start().strip_prefix(lead).unwrap_or(&text))
+        read::native(role, written.trim_start().strip_prefix(lead).unwrap_or(written))
     }
 
     fn end(&self) -> &[u32] {

@@ -4,6 +4,7 @@
 //! environment, a user or a model the same characters are ordinary text: [`PretrainedTokenizer::encode`] and
 //! [`PretrainedTokenizer::encode_chat`] give it ordinary ids (`sanitize_control_tokens` in transformers).
 
+mod bytes;
 mod chat;
 mod files;
 mod marks;
@@ -16,6 +17,7 @@ use tokenizers::{AddedToken, Model, Normalizer, OffsetType, PreTokenizedString, 
 pub use chat::{Author, ChatTemplate, Message};
 
 use crate::encoder::EncoderError;
+use crate::token_bytes::TokenBytes;
 use crate::words::{TOKENIZER, TOKENIZER_CONFIG};
 use files::Files;
 use marks::{Marks, Piece};
@@ -301,6 +303,11 @@ impl PretrainedTokenizer {
     /// Decodes ids; control tokens are written out, ids out of range are left out.
     pub fn decode(&self, ids: &[u32]) -> String {
         self.tokenizer.decode(ids, false).unwrap_or_default()
+    }
+
+    /// Returns the bytes of each token in a text, as [`PretrainedTokenizer::decode`] joins them.
+    pub fn token_bytes(&self) -> TokenBytes {
+        bytes::of(&self.tokenizer, self.vocab)
     }
 
     /// Returns the chat template.

@@ -11,7 +11,7 @@ use stepladder_data::ablate::ProgressText;
 
 use super::keys::{self, KEYS};
 use super::origin::{Origin, Origins};
-use super::{AgentConfig, Algo, Config, Weights};
+use super::{AgentConfig, Algo, Config, GenerationConfig, Weights};
 use crate::envs;
 
 mod names;
@@ -37,6 +37,7 @@ pub fn check(config: &Config, origins: &Origins, new: bool) -> Vec<String> {
         found.sentence("model.lora", &sentence);
     }
     found.pretrained(config);
+    found.generation(config);
     if config.agents.is_empty() {
         found.sentences.push("there is no agent to train; write a table [agents.NAME]".to_owned());
     }
@@ -98,6 +99,7 @@ impl Findings<'_> {
             let of_scratch =
                 table == "model.scratch" || ["model.tokenizer", "model.tokens"].contains(&path.as_str());
             let of_pretrained = table == "model.lora"
+                || path == "generation.stop"
                 || table == "model" && ["tuning", "form", "context", "dtype"].contains(&name);
             let value = super::inline(value);
             let origin = self.origins.get(path);
@@ -110,6 +112,30 @@ impl Findings<'_> {
                 self.unless(false, path, value, with);
             }
         }
+    }
+
+    /// Checks stop strings, and that no agent learns online from a truncated distribution: its probability ratios would be those
+    /// of other replies than were drawn.
+    fn generation(&mut self, config: &Config) {
+        let stop = &config.generation.stop;
+        if stop.iter().any(String::is_empty) {
+            self.unless(
+                false,
+                "generation.stop",
+                format!("{stop:?}"),
+                "a stop string has at least one character",
+            );
+        }
+        let Some((name, agent)) = config.agents.iter().find(|(_, agent)| agent.algo.is_online()) else {
+            return;
+        };
+        let because = format!(
+            "while agents.{name} learns with algo = {:?}, whose probability ratios count every token that could be drawn",
+            agent.algo.name()
+        );
+        let GenerationConfig { top_p, top_k, .. } = config.generation;
+        self.unless(top_p >= 1.0, "generation.top_p", top_p, &format!("it must be 1 {because}"));
+        self.unless(top_k == 0, "generation.top_k", top_k, &format!("it must be 0 {because}"));
     }
 
     /// Checks that an agent starts from an earlier agent of the same kind.

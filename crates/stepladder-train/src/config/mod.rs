@@ -8,6 +8,7 @@ mod agent;
 mod algo;
 mod check;
 mod error;
+mod generation;
 mod keys;
 mod layer;
 mod load;
@@ -24,6 +25,7 @@ pub use agent::{AgentConfig, Algo, Weights};
 pub use algo::AlgoConfig;
 pub use check::check;
 pub use error::ConfigError;
+pub use generation::GenerationConfig;
 pub use keys::{current, nearest};
 pub use load::{Loaded, from_resolved, load};
 pub use origin::Origins;
@@ -33,7 +35,6 @@ pub use show::{default_text, effective, entries, inline, show};
 
 use stepladder_core::section::{Bound, Named};
 use stepladder_core::{choices, section};
-use stepladder_data::Budgets;
 use stepladder_data::instruct::Form;
 use stepladder_model::checkpoint::Bases;
 use stepladder_model::engine::Memory;
@@ -55,8 +56,8 @@ section! {
         pub data: DataConfig,
         /// Model of the agents.
         pub model: ModelSection,
-        /// Generation budgets of the agents' replies, in training and evaluation.
-        pub generation: Budgets,
+        /// Generation of the agents' replies, in training and evaluation.
+        pub generation: GenerationConfig,
         /// Hyperparameters of the algorithms. The table of an agent in `[agents]` may override some of them.
         pub algo: AlgoConfig,
         /// Agents; each is trained and evaluated, in the order of the file.

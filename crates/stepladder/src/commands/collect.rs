@@ -4,7 +4,6 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
-use stepladder_rollout::sampling::Distribution;
 use stepladder_train::choice::behind;
 use stepladder_train::evaluate::{Player, Settings};
 use stepladder_train::trace_file;
@@ -18,12 +17,14 @@ pub(super) fn run(arguments: &Collect) -> Result<()> {
     let (policy, split) = (&arguments.policy, arguments.split.as_deref());
     let player = Player::open(&policy.source(split), |config| &config.data.split, &Terminal)?;
     let games = player.collection(arguments.count.map_or(0, NonZeroUsize::get), arguments.seed)?;
+    let stop_strings = player.policy.stop_strings(&policy.stop)?;
     let writer = trace_file::Writer::to(stdout::open(&arguments.output)?)?;
     let on_stdout = stdout::is_named(&arguments.output);
     let settings = Settings {
         constrained: false,
         max_steps: policy.max_steps,
-        sampling: policy.temperature.map(Distribution::at),
+        sampling: policy.sampling(&player.policy),
+        stop_strings,
         slots: 100,
         seed: arguments.seed,
         keep_prompts: true,

@@ -6,7 +6,6 @@ use std::sync::atomic::AtomicBool;
 use crate::stderr::note;
 use anyhow::Result;
 use stepladder_core::trace::Episode;
-use stepladder_rollout::sampling::Distribution;
 use stepladder_train::evaluate::{Played, Player, Settings};
 use stepladder_train::trace_file;
 
@@ -23,6 +22,7 @@ pub(super) fn run(arguments: &Evaluate) -> Result<()> {
         player.can_constrain()?;
     }
     let games = player.evaluation(count, arguments.seeds.get(), policy.temperature)?;
+    let stop_strings = player.policy.stop_strings(&policy.stop)?;
     let output = arguments.trace.as_deref().map(stdout::open).transpose()?;
     if let Some(path) = &arguments.trace {
         one_on_stdout(path, arguments.json)?;
@@ -31,15 +31,16 @@ pub(super) fn run(arguments: &Evaluate) -> Result<()> {
     let writer = output.map(trace_file::Writer::to).transpose()?;
     let settings = Settings {
         max_steps: policy.max_steps,
-        sampling: policy.temperature.map(Distribution::at),
+        sampling: policy.sampling(&player.policy),
+        stop_strings,
         slots: arguments.slots.get(),
-        seed: 0,
+        seed: arguments.seed,
         keep_prompts: arguments.trace.is_some(),
         keep_tokens: arguments.trace_tokens,
         constrained: false,
     };
     let play = |constrained: bool| -> Result<Played> {
-        let settings = Settings { constrained, ..settings };
+        let settings = Settings { constrained, ..settings.clone() };
         let played = player.play(&games, settings, &Terminal, &AtomicBool::new(false))?;
         let how = if constrained { ", constrained" } else { "" };
         note!("{} episodes in {:.2} s{how}", played.episodes.len(), played.seconds);
