@@ -13,8 +13,11 @@ use rand::RngExt;
 use stepladder_algo::runtime::passes::Passes;
 use stepladder_algo::runtime::score::weighted_nll;
 use stepladder_algo::runtime::workers::Workers;
+use stepladder_core::Role;
 use stepladder_core::seed::stream;
-use stepladder_data::Batch;
+use stepladder_data::batch::{Reduction, collate};
+use stepladder_data::rows::Span;
+use stepladder_data::{Batch, Row};
 use stepladder_model::checkpoint::{load, read_config};
 use stepladder_model::{Device, Kind, Lora, engine};
 use stepladder_rollout::engine::Prompt;
@@ -61,14 +64,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     match what.as_str() {
         "learn" => {
             let pool = Workers::new(workers, &weights, passes, weighted_nll);
-            let weight = 1.0 / (workers * rows * REPLY) as f32;
+            let weight = 1.0 / (workers * rows * REPLY) as f64;
             for round in 0..ROUNDS {
                 let mut batch = |rows: usize| {
-                    let of_row =
-                        |row: usize| ((row + 1) * tokens - REPLY) as i64..((row + 1) * tokens) as i64;
-                    let targets: Vec<i64> = (0..rows).flat_map(of_row).collect();
-                    let (weights, ids) = (vec![weight; targets.len()], ids(rows * tokens));
-                    Batch { rows, len: tokens, tokens: ids.len(), ids, targets, weights, replies: Vec::new() }
+                    let mut row = || Row {
+                        role: Role::Executor,
+                        ids: ids(tokens),
+                        replies: vec![Span { start: (tokens - REPLY) as u32, len: REPLY as u32 }],
+                        weight: 1.0,
+                    };
+                    let rows: Vec<Row> = (0..rows).map(|_| row()).collect();
+                    let scaled: Vec<(&Row, f64)> = rows.iter().map(|row| (row, weight)).collect();
+                    collate(&scaled, Reduction::TokenMean)
                 };
                 let together = if passes.micro_tokens == 0 { rows } else { passes.micro_tokens / tokens };
                 let mut shard = |_| {

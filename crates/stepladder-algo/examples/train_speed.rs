@@ -84,10 +84,11 @@ fn main() -> Result<(), stepladder_algo::AlgoError> {
         batch_rows: 8,
         planner_every: 4,
         budget: Budget::Steps(60),
+        group_rows: 0,
         ..BcConfig::default()
     };
     let mut last = Last(None);
-    train(&config, &rows, (0, 0), &mut trainer, &pool, &AtomicBool::new(false), &mut last)?;
+    train(&config, &rows, 0, &mut trainer, &pool, &AtomicBool::new(false), &mut last)?;
     print("behaviour cloning", &last);
     drop(pool);
 

@@ -9,17 +9,19 @@
 //!
 //! **Departures from the released code.** The default mixture pools the three levels in their natural proportion and merges
 //! identical samples into one row with a weight, which saves forward passes; `levels` is the released pairing of one row per
-//! level (`golden:level_mixing`). `token_mean` is an alternative to the row mean. Batches are bucketed by length. Small models
-//! train all parameters, not adapters. Adapters may have dropout here and in `dagger`, nowhere else.
+//! level (`golden:level_mixing`). `token_mean` is an alternative to the row mean. Batches are bucketed by length; those of pretrained
+//! models are made of groups of rows with a common beginning, which is computed once (`group_rows`). Small models train all parameters,
+//! not adapters. Adapters may have dropout here and in `dagger`, nowhere else; the tokens that a group shares have one mask.
 //!
-//! Metrics: `loss`, `loss/<role>`, `gradient_norm`, `learning_rate`, `tokens_per_second`, `epoch`, `seconds`.
+//! Metrics: `loss`, `loss/<role>`, `gradient_norm`, `learning_rate`, `tokens_per_second`, `epoch`, `seconds`, and `computed_tokens` with groups.
 //! Run it: `stepladder train demo`.
 
 use std::sync::atomic::AtomicBool;
 
 use stepladder_core::Role;
-use stepladder_core::seed::derive;
-use stepladder_data::batch::{Reduction, collate, mass};
+use stepladder_core::seed::{derive, stream};
+use stepladder_data::batch::{collate, collate_shared, mass};
+use stepladder_data::sharing::{self, Shared};
 use stepladder_data::{Batch, Row};
 
 use crate::AlgoError;
@@ -37,7 +39,11 @@ pub use config::BcConfig;
 
 /// Returns the indices of the rows of each step of an epoch; a pure function of its arguments.
 pub fn plan_epoch(config: &BcConfig, rows: &[Row], seed: u64, epoch: u64) -> Vec<Vec<usize>> {
-    let &BcConfig { mixture, batch_tokens, batch_rows, .. } = config;
+    let &BcConfig { mixture, batch_tokens, batch_rows, group_rows, .. } = config;
+    if group_rows > 0 && mixture == Mixture::Pooled {
+        let ids: Vec<&[u32]> = rows.iter().map(|row| row.ids.as_slice()).collect();
+        return sharing::epoch(&ids, group_rows, batch_tokens, &mut stream(seed, "shuffle", &[epoch]));
+    }
     let measured: Vec<_> = rows.iter().map(|row| (row.role, row.ids.len())).collect();
     BatchPlan { mixture, batch_tokens, batch_rows, seed }.epoch(&measured, epoch)
 }
@@ -66,22 +72,28 @@ pub fn scaled<'a>(config: &BcConfig, rows: &'a [Row], group: &[usize], step: u64
         .collect()
 }
 
-/// Splits the rows of a step into at most `count` shards of similar total length, with rows of similar length together.
+/// Divides the rows of a step among at most `count` workers, and the rows of each worker into the batches of its passes.
+///
+/// With groups, rows that begin alike share their beginning, and shards and passes are of similar numbers of computed tokens.
+/// Without, rows of similar length are together.
 ///
 /// # Panics
 /// If `count` is 0 and there are rows.
-pub fn shards(rows: Vec<(&Row, f64)>, count: usize) -> Vec<Vec<(&Row, f64)>> {
-    plan::shards(rows, count, |(row, _)| row.ids.len())
+pub fn batches(config: &BcConfig, rows: Vec<(&Row, f64)>, count: usize, passes: Passes) -> Vec<Vec<Batch>> {
+    let reduction = config.reduction;
+    if config.group_rows == 0 {
+        let len = |(row, _): &(&Row, f64)| row.ids.len();
+        let parts = |shard| plan::micro_batches(shard, passes.limit(), len);
+        let batches = |shard| parts(shard).iter().map(|part| collate(part, reduction)).collect();
+        return plan::shards(rows, count, len).into_iter().map(batches).collect();
+    }
+    let ids: Vec<&[u32]> = rows.iter().map(|(row, _)| row.ids.as_slice()).collect();
+    let shards = sharing::divide(sharing::share(&ids), |row| ids[row].len(), count, passes.limit());
+    let batch = |groups: &Vec<Shared>| collate_shared(&rows, groups, reduction);
+    shards.iter().map(|passes| passes.iter().map(batch).collect()).collect()
 }
 
-/// Collates a shard: one batch, or its micro-batches.
-pub fn batches(shard: Vec<(&Row, f64)>, passes: Passes, pad: u32, reduction: Reduction) -> Vec<Batch> {
-    let parts = plan::micro_batches(shard, passes.limit(), |(row, _)| row.ids.len());
-    parts.iter().map(|part| collate(part, pad, reduction)).collect()
-}
-
-/// Trains until the budget is used up or `stop` is set, starting at `trainer.counters`. `pad` fills short rows, and `seed`
-/// determines the order of rows and the masks of dropout.
+/// Trains until the budget is used up or `stop` is set, starting at `trainer.counters`. `seed` determines the order of rows and the masks of dropout.
 ///
 /// # Errors
 /// [`AlgoError::NoData`] without rows, [`AlgoError::NotFinite`] after
@@ -90,7 +102,7 @@ pub fn batches(shard: Vec<(&Row, f64)>, passes: Passes, pad: u32, reduction: Red
 pub fn train(
     config: &BcConfig,
     rows: &[Row],
-    (pad, seed): (u32, u64),
+    seed: u64,
     trainer: &mut Trainer,
     workers: &Workers,
     stop: &AtomicBool,
@@ -101,7 +113,7 @@ pub fn train(
     }
     let plan = |epoch| plan_epoch(config, rows, seed, epoch);
     epochs::run(config.budget, trainer, stop, observer, plan, |trainer, group, fraction| {
-        step(config, rows, group, (pad, seed), trainer, workers, fraction)
+        step(config, rows, group, seed, trainer, workers, fraction)
     })
 }
 
@@ -110,17 +122,15 @@ fn step(
     config: &BcConfig,
     rows: &[Row],
     group: &[usize],
-    (pad, seed): (u32, u64),
+    seed: u64,
     trainer: &mut Trainer,
     workers: &Workers,
     fraction: f64,
 ) -> Result<Done, AlgoError> {
     let learning_rate = config.learning_rate * factor(config.schedule, fraction, config.warmup, config.floor);
     let scaled = scaled(config, rows, group, trainer.counters.step);
-    let batches: Vec<Vec<Batch>> = shards(scaled, workers.count())
-        .into_iter()
-        .map(|shard| batches(shard, workers.passes(), pad, config.reduction))
-        .collect();
+    let batches = batches(config, scaled, workers.count(), workers.passes());
+    let computed: usize = batches.iter().flatten().map(|batch| batch.ids.len()).sum();
     let tokens = batches.iter().flatten().map(|batch| batch.tokens).sum();
     let replies: Vec<Vec<_>> =
         batches.iter().map(|shard| shard.iter().flat_map(|batch| batch.replies.clone()).collect()).collect();
@@ -140,5 +150,6 @@ fn step(
         }
     }
     let loss = scored.iter().map(|shard| shard.loss).sum();
-    Ok(Done { tokens, loss, gradient_norm, learning_rate, per_role, extra: Vec::new() })
+    let extra = if config.group_rows > 0 { vec![("computed_tokens", computed as f64)] } else { Vec::new() };
+    Ok(Done { tokens, loss, gradient_norm, learning_rate, per_role, extra })
 }

@@ -28,7 +28,7 @@ section! {
     pub struct DaggerConfig {
         /// End of each round's training; overridden by an agent's own setting.
         pub budget: Budget = Budget::Epochs(0.5) => [Bound::Positive],
-        /// Padded tokens of a step (mixture `pooled`, and flat episodes); overridden by an agent's own setting.
+        /// Tokens of a step as in `algo.bc` (mixture `pooled`, and flat episodes); overridden by an agent's own setting.
         pub batch_tokens: usize = 1536 => [Bound::Between(16, 4_194_304)],
         /// Peak learning rate; overridden by an agent's own setting.
         pub learning_rate: f64 = 1e-3 => [Bound::Positive],

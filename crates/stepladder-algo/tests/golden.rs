@@ -237,22 +237,25 @@ fn the_trained_path_equals_the_textbook_loss() {
         }
         // A row without a reply.
         rows[4].replies.clear();
-        let batch = collate_all(&rows.iter().collect::<Vec<_>>(), PAD, Reduction::RowMean);
-        let (count, len) = (batch.rows as i64, batch.len as i64);
-        let ids = stepladder_model::decoder::index(&batch.ids).view([count, len]);
+        let batch = collate_all(&rows.iter().collect::<Vec<_>>(), Reduction::RowMean);
+        let (count, len) = (rows.len(), rows.iter().map(|row| row.ids.len()).max().unwrap());
+        let mut ids = vec![PAD; count * len];
+        let mut labels = vec![IGNORE; count * len];
+        for (index, row) in rows.iter().enumerate() {
+            ids[index * len..][..row.ids.len()].copy_from_slice(&row.ids);
+            for span in &row.replies {
+                for position in span.start as usize..(span.start + span.len) as usize {
+                    labels[index * len + position] = i64::from(row.ids[position]);
+                }
+            }
+        }
+        let (count, len) = (count as i64, len as i64);
+        let ids = stepladder_model::decoder::index(&ids).view([count, len]);
         let logits = decoder
             .logits(&decoder.hidden(&ids).unwrap().view([count * len, -1]))
             .unwrap()
             .view([count, len, -1]);
         assert_eq!(logits.size(), [count, len, i64::from(VOCAB)]);
-        let mut labels = vec![IGNORE; batch.ids.len()];
-        for (index, row) in rows.iter().enumerate() {
-            for span in &row.replies {
-                for position in span.start as usize..(span.start + span.len) as usize {
-                    labels[index * batch.len + position] = i64::from(row.ids[position]);
-                }
-            }
-        }
         let (logprobs, mask) = token_logprobs(&logits, &Tensor::from_slice(&labels).view([count, len]));
         let expected = behaviour_cloning(&logprobs, &mask).double_value(&[]);
         let found = weighted_nll(&decoder, &batch, Device::Cpu).unwrap().loss.double_value(&[]);

@@ -9,9 +9,7 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{
-    PAD, REDUCTIONS, compare, compare_all, factors, gradient, gradient_of, named, params, rows, shape,
-};
+use common::{REDUCTIONS, compare, compare_all, factors, gradient, gradient_of, named, params, rows, shape};
 use stepladder_algo::AlgoError;
 use stepladder_algo::runtime::score::{Loss, LossParts, weighted_nll};
 use stepladder_data::batch::{Reduction, collate_all};
@@ -143,7 +141,7 @@ fn check(
     way: impl Fn(&Params, Batch) -> (f64, Params),
 ) -> Result<f64, String> {
     let params = params(shape, factors, 3);
-    let batch = collate_all(&rows.iter().collect::<Vec<_>>(), PAD, reduction);
+    let batch = collate_all(&rows.iter().collect::<Vec<_>>(), reduction);
     let (found, gradient) = way(&params, batch);
     let reference = Reference::new(&params, factors);
     let expected = reference.loss(rows, reduction);
@@ -228,7 +226,7 @@ fn mistakes_do_not_pass() {
     assert!(!message.starts_with("loss"), "{message}");
     // The other reduction on the same rows.
     let params = params(shape(), &factors(), 3);
-    let batch = collate_all(&rows.iter().collect::<Vec<_>>(), PAD, Reduction::TokenMean);
+    let batch = collate_all(&rows.iter().collect::<Vec<_>>(), Reduction::TokenMean);
     let (_, gradient) = gradient_of(&params, vec![batch], 1, weighted_nll);
     let reference = Reference::new(&params, &factors());
     reference.loss(&rows, Reduction::RowMean).backward();

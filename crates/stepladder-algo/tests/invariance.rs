@@ -1,13 +1,13 @@
-//! Invariances of loss and gradient: order of rows, padding, rows without targets (docs/spec/algorithms.md 8.2), merging
+//! Invariances of loss and gradient: order of rows, rows without targets (docs/spec/algorithms.md 8.2), merging
 //! of identical rows, and the number of workers.
 #![allow(clippy::unwrap_used)]
 #![allow(missing_docs)]
 
 mod common;
 
-use common::{PAD, REDUCTIONS, VOCAB, compare, factors, gradient, gradient_of, params, rows, shape};
+use common::{REDUCTIONS, VOCAB, compare, factors, gradient, gradient_of, params, rows, shape};
 use rand::seq::SliceRandom;
-use stepladder_algo::bc::{BcConfig, scaled, shards};
+use stepladder_algo::bc::{BcConfig, batches, scaled};
 use stepladder_algo::runtime::budget::Budget;
 use stepladder_algo::runtime::plan::Mixture;
 use stepladder_algo::runtime::schedule::Schedule;
@@ -17,7 +17,7 @@ use stepladder_core::seed::stream;
 use stepladder_data::batch::{Reduction, collate, collate_all};
 use stepladder_data::rows::merge;
 use stepladder_data::{Batch, Row};
-use stepladder_model::Params;
+use stepladder_model::{Kind, Params};
 
 /// Tolerance relative to the largest entry: only the order of f32 additions differs.
 const TOLERANCE: f64 = 1e-6;
@@ -49,26 +49,11 @@ impl Same {
 }
 
 fn batch(rows: &[Row], reduction: Reduction) -> Batch {
-    collate_all(&rows.iter().collect::<Vec<_>>(), PAD, reduction)
-}
-
-/// The same rows with `extra` more columns of `id`, which also replaces the existing padding.
-fn widened(batch: &Batch, lens: &[usize], extra: usize, id: u32) -> Batch {
-    let len = batch.len + extra;
-    let mut ids = Vec::with_capacity(batch.rows * len);
-    for (row, &present) in lens.iter().enumerate() {
-        ids.extend(&batch.ids[row * batch.len..row * batch.len + present]);
-        ids.resize((row + 1) * len, id);
-    }
-    let at = |target: &i64| {
-        let (row, column) = (*target as usize / batch.len, *target as usize % batch.len);
-        (row * len + column) as i64
-    };
-    Batch { len, ids, targets: batch.targets.iter().map(at).collect(), ..batch.clone() }
+    collate_all(&rows.iter().collect::<Vec<_>>(), reduction)
 }
 
 #[test]
-fn order_padding_and_rows_without_targets_change_nothing() {
+fn order_and_rows_without_targets_change_nothing() {
     let same = Same::new();
     for (seed, reduction) in REDUCTIONS.into_iter().enumerate() {
         let rows = rows(seed as u64, 11);
@@ -77,12 +62,6 @@ fn order_padding_and_rows_without_targets_change_nothing() {
         permuted.shuffle(&mut stream(seed as u64, "permutation", &[]));
         assert_ne!(permuted, rows);
         same.same("permuted", &same.of(&permuted, reduction), &expected).unwrap();
-
-        let lens: Vec<usize> = rows.iter().map(|row| row.ids.len()).collect();
-        for (extra, id) in [(0, VOCAB - 1), (1, 0), (9, 4)] {
-            let wide = widened(&batch(&rows, reduction), &lens, extra, id);
-            same.same(&format!("{extra} more columns of {id}"), &same.of_batch(wide), &expected).unwrap();
-        }
 
         let mut masked = rows.clone();
         for (position, mut row) in common::rows(77, 3).into_iter().enumerate() {
@@ -135,6 +114,7 @@ fn config(mixture: Mixture, reduction: Reduction) -> BcConfig {
         batch_rows: 4,
         planner_every: 4,
         budget: Budget::Steps(1),
+        group_rows: 0,
         ..BcConfig::default()
     }
 }
@@ -146,19 +126,17 @@ fn the_number_of_workers_changes_nothing() {
     let group: Vec<usize> = (0..rows.len()).collect();
     for mixture in [Mixture::Pooled, Mixture::Levels] {
         for reduction in REDUCTIONS {
-            let config = config(mixture, reduction);
-            let of = |workers: usize| {
-                let batches: Vec<Batch> = shards(scaled(&config, &rows, &group, 0), workers)
-                    .iter()
-                    .map(|shard| collate(shard, PAD, reduction))
-                    .collect();
-                assert_eq!(batches.len(), workers);
-                gradient_of(&same.params, batches, workers, weighted_nll)
+            let of = |workers: usize, group_rows: usize| {
+                let config = BcConfig { group_rows, ..config(mixture, reduction) };
+                let scaled = scaled(&config, &rows, &group, 0);
+                let shards = batches(&config, scaled, workers, Kind::Float.into());
+                assert_eq!(shards.len(), workers);
+                gradient_of(&same.params, shards.into_iter().flatten().collect(), workers, weighted_nll)
             };
-            let one = of(1);
-            for workers in [2, 3] {
-                same.same(&format!("{mixture:?} {reduction:?} {workers} workers"), &of(workers), &one)
-                    .unwrap();
+            let one = of(1, 0);
+            for (workers, group_rows) in [(2, 0), (3, 0), (1, 4), (2, 4), (3, 4)] {
+                let name = format!("{mixture:?} {reduction:?} {workers} workers, groups of {group_rows}");
+                same.same(&name, &of(workers, group_rows), &one).unwrap();
             }
             if mixture == Mixture::Pooled {
                 same.same("one batch", &same.of(&rows, reduction), &one).unwrap();
@@ -181,7 +159,7 @@ fn levels_add_up_and_the_planner_pauses() {
     };
     let [planner, executor, progress] = [Role::Planner, Role::Executor, Role::Progress].map(mean);
     for step in [0, 1, 2, 3, 4] {
-        let found = same.of_batch(collate(&scaled(&config, &rows, &group, step), PAD, config.reduction));
+        let found = same.of_batch(collate(&scaled(&config, &rows, &group, step), config.reduction));
         let mut loss = executor.0 + progress.0;
         let mut buffer = &executor.1.buffer + &progress.1.buffer;
         if step % 4 == 0 {

@@ -180,7 +180,7 @@ fn equal_advantages_make_it_behaviour_cloning() {
     fixed.critics.params = fixed.critics.params.zeros_like();
     let rows = offline_rows(6, 14);
     let plain: Vec<Row> = rows.iter().map(|row| row.row.clone()).collect();
-    let batch = collate_all(&plain.iter().collect::<Vec<_>>(), PAD, Reduction::RowMean);
+    let batch = collate_all(&plain.iter().collect::<Vec<_>>(), Reduction::RowMean);
     let (loss, cloned) = gradient(&fixed.params, batch);
     for workers in [1, 2] {
         let found = fixed.of(&offline_config(ActorMode::Awr, Mixture::Pooled), &rows, workers);

@@ -67,7 +67,7 @@ fn fixture() -> Fixture {
 impl Fixture {
     fn batch(&self, reduction: Reduction) -> Batch {
         assert_eq!(u64::from(self.tokenizer.pad()), self.case["pad"].as_u64().unwrap());
-        collate_all(&self.rows.iter().collect::<Vec<_>>(), self.tokenizer.pad(), reduction)
+        collate_all(&self.rows.iter().collect::<Vec<_>>(), reduction)
     }
 
     fn expected(&self, prefix: &str) -> Vec<(String, Tensor)> {

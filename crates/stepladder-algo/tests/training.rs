@@ -7,9 +7,9 @@ mod common;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{PAD, compare, encoder, factors, params, rows, shape, weights};
+use common::{compare, encoder, factors, params, rows, shape, weights};
 use stepladder_algo::AlgoError;
-use stepladder_algo::bc::{BcConfig, batches, shards, train};
+use stepladder_algo::bc::{BcConfig, batches, train};
 use stepladder_algo::runtime::budget::Budget;
 use stepladder_algo::runtime::checkpoint::{load, save};
 use stepladder_algo::runtime::observer::{Ending, Observer, StepReport};
@@ -47,6 +47,7 @@ fn config(mixture: Mixture, steps: u64) -> BcConfig {
         batch_rows: 2,
         planner_every: 4,
         budget: Budget::Steps(steps),
+        group_rows: 0,
         ..BcConfig::default()
     }
 }
@@ -79,7 +80,7 @@ fn run(
     let pool = Workers::cloning(workers, &trainer.weights, Kind::Float);
     let stop = AtomicBool::new(false);
     let mut watch = Watch { losses: Vec::new(), stop_after, stop: &stop };
-    let ending = train(config, rows, (PAD, 4), trainer, &pool, &stop, &mut watch).unwrap();
+    let ending = train(config, rows, 4, trainer, &pool, &stop, &mut watch).unwrap();
     (ending, watch.losses)
 }
 
@@ -193,7 +194,7 @@ fn frozen_parts() -> [BTreeSet<String>; 2] {
 #[test]
 fn the_rest_of_a_frozen_model_gets_the_gradient_that_it_gets_in_the_whole() {
     let rows = rows(9, 8);
-    let batch = collate(&rows.iter().map(|row| (row, 1.0)).collect::<Vec<_>>(), PAD, Reduction::RowMean);
+    let batch = collate(&rows.iter().map(|row| (row, 1.0)).collect::<Vec<_>>(), Reduction::RowMean);
     for frozen in frozen_parts() {
         let (whole, part) = (trainer(params(shape(), &factors(), 12)), frozen_trainer(&frozen, Kind::Float));
         let by_libtorch = |weights: &Weights| Workers::new(2, weights, Kind::Float, weighted_nll);
@@ -209,7 +210,7 @@ fn the_rest_of_a_frozen_model_gets_the_gradient_that_it_gets_in_the_whole() {
             assert_eq!(own.layout.entries.len() + frozen.len(), all.layout.entries.len());
             for entry in &own.layout.entries {
                 let (found, expected) = (own.get(&entry.name).unwrap(), all.get(&entry.name).unwrap());
-                compare(&entry.name, &found, &expected, 1e-6).unwrap();
+                compare(&entry.name, &found, &expected, 3e-6).unwrap();
             }
         }
     }
@@ -250,9 +251,14 @@ fn adapted(folder: &std::path::Path, bases: &Bases, dropout: f64) -> Trainer {
 }
 
 #[test]
-fn an_interrupted_run_with_dropout_draws_the_same_masks() {
-    let rows = three_levels(9, 24);
-    let config = config(Mixture::Pooled, 9);
+fn an_interrupted_run_with_dropout_and_groups_draws_the_same_masks() {
+    let mut rows = three_levels(9, 24);
+    // An instruction per role.
+    for row in &mut rows {
+        row.ids.splice(0..0, std::iter::repeat_n(3 + row.role as u32, 20));
+        row.replies.iter_mut().for_each(|span| span.start += 20);
+    }
+    let config = BcConfig { group_rows: 3, ..config(Mixture::Pooled, 9) };
     let (model, bases) = (tempfile::tempdir().unwrap(), Bases::default());
     let base = trainer(params(shape(), &Factors::default(), 12));
     stepladder_model::checkpoint::save(model.path(), &base.weights, &encoder()).unwrap();
@@ -282,6 +288,7 @@ fn micro_batches_and_recomputation_have_the_gradient_of_the_whole() {
     let whole = trainer(params(shape(), &factors(), 12));
     let frozen = frozen_trainer(&frozen_parts()[0], Kind::Float);
     let scaled: Vec<(&Row, f64)> = rows.iter().map(|row| (row, 1.0 / 64.0)).collect();
+    let config = BcConfig { reduction: Reduction::TokenMean, group_rows: 0, ..BcConfig::default() };
     for trainer in [&whole, &frozen] {
         for libtorch in [true, false] {
             let of = |workers: usize, micro_tokens: usize, recompute: bool| {
@@ -290,10 +297,7 @@ fn micro_batches_and_recomputation_have_the_gradient_of_the_whole() {
                     true => Workers::new(workers, &trainer.weights, passes, weighted_nll),
                     false => Workers::cloning(workers, &trainer.weights, passes),
                 };
-                let shards: Vec<Vec<_>> = shards(scaled.clone(), workers)
-                    .into_iter()
-                    .map(|shard| batches(shard, passes, PAD, Reduction::TokenMean))
-                    .collect();
+                let shards = batches(&config, scaled.clone(), workers, passes);
                 let parts = shards.iter().map(Vec::len).sum::<usize>();
                 let (scored, gradient) = pool.gradient(&trainer.weights.trained, shards, 0).unwrap();
                 let logprobs: Vec<f32> = scored.iter().flat_map(|shard| shard.logprobs.clone()).collect();

@@ -33,6 +33,7 @@ pub mod pretrained;
 pub mod relabel;
 pub mod rows;
 pub mod samples;
+pub mod sharing;
 pub mod token_bytes;
 pub mod tokenizer;
 pub mod transitions;

@@ -22,6 +22,7 @@ use crate::config::{ModelConfig, Shape};
 use crate::dropout::Dropout;
 use crate::linear::{Adapter, Linear};
 use crate::lora::{a_of, b_of};
+use crate::packed::Packing;
 use crate::params::Layout;
 use crate::weights::Weights;
 
@@ -56,15 +57,23 @@ impl Block {
     }
 }
 
+/// Arrangement of the tokens of a forward pass.
+pub(crate) struct Arrangement {
+    /// Rotary factors, broadcastable to `[B, T, 1, hd/2]`.
+    pub(crate) rotation: Tensor,
+    /// Row-major indices of the tokens of the output, if it has some only.
+    pub(crate) at: Option<Tensor>,
+    /// Packed rows; none for right-padded rows.
+    pub(crate) packing: Option<Packing>,
+}
+
 /// Inputs of the blocks in one forward pass with recomputation (`recompute`).
 pub(crate) struct Pass {
     /// Input of the first block, with its graph.
     pub(crate) embedded: Tensor,
     /// Input of each block.
     pub(crate) inputs: Vec<Tensor>,
-    pub(crate) rotation: Tensor,
-    /// Positions of the output, if it has some only.
-    pub(crate) positions: Option<Tensor>,
+    pub(crate) arrangement: Arrangement,
     /// Output: a leaf, `[…, d]`.
     pub(crate) hidden: Tensor,
 }
@@ -316,6 +325,11 @@ impl Decoder {
         &self.config
     }
 
+    /// Returns the dtype of the vectors.
+    pub(crate) fn dtype(&self) -> Kind {
+        self.dtype
+    }
+
     /// Returns the embedding table `[vocab, d]`, factors summed in.
     pub(crate) fn table(&self) -> &Tensor {
         &self.table
@@ -391,9 +405,12 @@ impl Decoder {
         x.f_add(&block.down.apply(&gate.f_mul(&parts[1])?)?)
     }
 
-    /// Computes causal attention of a block over right-padded rows: `[B, T, H hd]`.
-    fn attend(&self, block: &Block, x: &Tensor, rotation: &Tensor) -> Result<Tensor, TchError> {
-        let (q, k, v) = self.project(block, x, rotation)?;
+    /// Computes causal attention of a block over right-padded or packed rows: `[B, T, H hd]`.
+    fn attend(&self, block: &Block, x: &Tensor, arrangement: &Arrangement) -> Result<Tensor, TchError> {
+        let (q, k, v) = self.project(block, x, &arrangement.rotation)?;
+        if let Some(packing) = &arrangement.packing {
+            return packing.attend(&q, &k, &v);
+        }
         let grouped = self.config.shape.heads != self.config.shape.kv_heads;
         let attended =
             Tensor::f_scaled_dot_product_attention(&q, &k, &v, None::<Tensor>, 0.0, true, None, grouped)?;
@@ -425,31 +442,35 @@ impl Decoder {
 
     fn forward(&self, ids: &Tensor, positions: Option<&Tensor>) -> Result<Tensor, TchError> {
         let rotation = self.rotation(0, ids.size()[1])?;
+        self.arranged(ids, Arrangement { rotation, at: positions.map(Tensor::shallow_clone), packing: None })
+    }
+
+    /// Computes last-layer vectors of tokens in this arrangement. ids: `[B, T]`
+    pub(crate) fn arranged(&self, ids: &Tensor, arrangement: Arrangement) -> Result<Tensor, TchError> {
         let mut x = self.embed(ids)?;
         // The product has no gradient inside `tch::no_grad`.
         let value = self.recomputed.as_ref().map(|value| value.f_mul_scalar(1.0)).transpose()?;
         if value.is_some_and(|value| value.requires_grad()) {
-            return self.without_graph(x, rotation, positions);
+            return self.without_graph(x, arrangement);
         }
         for (index, block) in self.blocks.iter().enumerate() {
-            x = self.block(index, block, &x, &rotation, positions)?;
+            x = self.block(index, block, &x, &arrangement)?;
         }
         normalise(&x, self.config.shape.norm_eps)
     }
 
-    /// Computes block `index` with the layers of `block`; the last block at `positions` only, if there are any.
+    /// Computes block `index` with the layers of `block`; the last block at the tokens of the output only, if they are not all.
     pub(crate) fn block(
         &self,
         index: usize,
         block: &Block,
         x: &Tensor,
-        rotation: &Tensor,
-        positions: Option<&Tensor>,
+        arrangement: &Arrangement,
     ) -> Result<Tensor, TchError> {
-        let attended = self.attend(block, x, rotation)?;
-        match positions {
-            Some(positions) if index + 1 == self.blocks.len() => {
-                let select = |all: &Tensor| all.f_reshape([-1, all.size()[2]])?.f_index_select(0, positions);
+        let attended = self.attend(block, x, arrangement)?;
+        match &arrangement.at {
+            Some(at) if index + 1 == self.blocks.len() => {
+                let select = |all: &Tensor| all.f_reshape([-1, all.size()[2]])?.f_index_select(0, at);
                 let (x, attended) = (select(x)?, select(&attended)?);
                 self.transform(block, &x, &attended)
             }

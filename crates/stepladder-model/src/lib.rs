@@ -32,6 +32,7 @@ mod linear;
 pub mod lora;
 #[cfg(target_arch = "x86_64")]
 mod mkl;
+mod packed;
 mod parameters;
 pub mod params;
 mod plain;

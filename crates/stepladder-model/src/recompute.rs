@@ -7,7 +7,7 @@
 
 use tch::{Kind, TchError, Tensor};
 
-use crate::decoder::{Block, Decoder, Pass, normalise};
+use crate::decoder::{Arrangement, Block, Decoder, Pass, normalise};
 
 /// Whether a block has parameters with a gradient.
 fn is_trained(block: &Block) -> bool {
@@ -43,21 +43,19 @@ impl Decoder {
     pub(crate) fn without_graph(
         &self,
         embedded: Tensor,
-        rotation: Tensor,
-        positions: Option<&Tensor>,
+        arrangement: Arrangement,
     ) -> Result<Tensor, TchError> {
         let mut inputs = Vec::with_capacity(self.blocks.len());
         let hidden = tch::no_grad(|| {
             let mut x = embedded.detach();
             for index in 0..self.blocks.len() {
-                let next = self.block(index, &self.blocks[index], &x, &rotation, positions)?;
+                let next = self.block(index, &self.blocks[index], &x, &arrangement)?;
                 inputs.push(std::mem::replace(&mut x, next));
             }
             normalise(&x, self.config().shape.norm_eps)
         })?;
         let hidden = hidden.set_requires_grad(true);
-        let positions = positions.map(Tensor::shallow_clone);
-        self.passes().push(Pass { embedded, inputs, rotation, positions, hidden: hidden.shallow_clone() });
+        self.passes().push(Pass { embedded, inputs, arrangement, hidden: hidden.shallow_clone() });
         Ok(hidden)
     }
 
@@ -85,7 +83,7 @@ impl Decoder {
     /// Computes gradients of the parameters of the blocks and of the embedded tokens, each after its tensor. `slope` is the
     /// gradient of the pass's output.
     fn gradients(&self, pass: Pass, mut slope: Tensor) -> Result<Vec<(Tensor, Tensor)>, TchError> {
-        let Pass { embedded, mut inputs, rotation, positions, .. } = pass;
+        let Pass { embedded, mut inputs, arrangement, .. } = pass;
         let trained: Vec<bool> = self.blocks.iter().map(is_trained).collect();
         let mut found = Vec::new();
         for (index, input) in (0..self.blocks.len()).rev().map_while(|index| Some((index, inputs.pop()?))) {
@@ -96,7 +94,7 @@ impl Decoder {
             }
             let (block, leaves) = detached(&self.blocks[index]);
             let input = input.set_requires_grad(below);
-            let mut output = self.block(index, &block, &input, &rotation, positions.as_ref())?;
+            let mut output = self.block(index, &block, &input, &arrangement)?;
             if index + 1 == self.blocks.len() {
                 output = normalise(&output, self.config().shape.norm_eps)?;
             }

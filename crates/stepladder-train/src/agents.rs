@@ -36,7 +36,8 @@ impl AgentRun<'_> {
         let shared = self.config.algo.bc.clone();
         // A buffer episode is one row, so there are no levels to pair.
         let mixture = if kind == AgentKind::Flat { Mixture::Pooled } else { shared.mixture };
-        BcConfig { budget, batch_tokens, learning_rate, mixture, ..shared }
+        let group_rows = if self.initial.base().is_some() { shared.group_rows } else { 0 };
+        BcConfig { budget, batch_tokens, learning_rate, mixture, group_rows, ..shared }
     }
 
     /// Returns the padding token and the seed of the row order.
@@ -144,7 +145,7 @@ impl AgentRun<'_> {
         let (workers, _) = placement(self.device, self.workers);
         let bc = self.bc_config(budget);
         let pool = Workers::cloning(workers, &trainer.weights, self.passes());
-        let ending = bc::train(&bc, rows, self.order(), trainer, &pool, self.stop, &mut watcher)?;
+        let ending = bc::train(&bc, rows, self.config.seed, trainer, &pool, self.stop, &mut watcher)?;
         watcher.finish(trainer)?;
         Ok(ending)
     }

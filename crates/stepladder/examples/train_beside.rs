@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use stepladder_agent::AgentKind;
 use stepladder_alfworld::{Alfworld, AlfworldCodec, AlfworldExpert, Households, noise};
 use stepladder_algo::AlgoError;
-use stepladder_algo::bc::{BcConfig, plan_epoch, shards, train};
+use stepladder_algo::bc::{BcConfig, batches, plan_epoch, train};
 use stepladder_algo::runtime::budget::Budget;
 use stepladder_algo::runtime::observer::{Observer, StepReport};
 use stepladder_algo::runtime::optimiser::AdamWConfig;
@@ -31,7 +31,7 @@ use stepladder_algo::runtime::workers::Workers;
 use stepladder_core::label::Perturb;
 use stepladder_core::seed::Rng;
 use stepladder_core::{Observation, Role};
-use stepladder_data::batch::{Reduction, collate, mass};
+use stepladder_data::batch::{Reduction, mass};
 use stepladder_data::rows::{Span, merge, row, texts};
 use stepladder_data::{Budgets, CompactWords, PromptEncoder, Row, Sample};
 use stepladder_env::TaskSet;
@@ -147,7 +147,6 @@ fn save(path: &Path, params: &Params) -> Result<()> {
 /// Content of an export: merged rows and a fresh trainer.
 struct Case {
     rows: Vec<Row>,
-    pad: u32,
     trainer: Trainer,
 }
 
@@ -173,7 +172,7 @@ fn load(directory: &Path) -> Result<Case> {
     let identity = Identity { agent: String::new(), style: String::new(), data: String::new(), base: None };
     let trainer =
         Trainer::new(Weights::new(params, BTreeMap::new())?.with_factors(factors)?, OPTIMISER, identity);
-    Ok(Case { rows: merge(rows), pad: case["pad"].as_u64().context("pad")? as u32, trainer })
+    Ok(Case { rows: merge(rows), trainer })
 }
 
 fn config() -> BcConfig {
@@ -188,6 +187,7 @@ fn config() -> BcConfig {
         batch_rows: 16,
         planner_every: 4,
         budget: Budget::Epochs(f64::MAX),
+        group_rows: 0,
         ..BcConfig::default()
     }
 }
@@ -199,17 +199,14 @@ fn workers(trainer: &Trainer) -> Workers {
 
 /// Writes loss and gradient of all samples at the initial parameters, with equal weight for every reply token.
 fn gradient(directory: &Path) -> Result<()> {
-    let Case { rows, pad, trainer } = load(directory)?;
+    let Case { rows, trainer } = load(directory)?;
     let (config, pool) = (config(), workers(&trainer));
     let scale = 1.0 / rows.iter().map(|row| mass(row, config.reduction)).sum::<f64>();
     let mut loss = 0.0;
     let mut total = Params::zeros(trainer.weights.trained.layout.clone(), Device::Cpu);
     for group in plan_epoch(&config, &rows, SEED, 0) {
         let scaled = group.iter().map(|&index| (&rows[index], scale)).collect();
-        let batches = shards(scaled, pool.count())
-            .iter()
-            .map(|shard| vec![collate(shard, pad, config.reduction)])
-            .collect();
+        let batches = batches(&config, scaled, pool.count(), pool.passes());
         let (scored, gradient) = pool.gradient(&trainer.weights.trained, batches, 0)?;
         loss += scored.iter().map(|shard| shard.loss).sum::<f64>();
         total.buffer = total.buffer + gradient;
@@ -269,7 +266,7 @@ impl Observer for Parts<'_> {
 }
 
 fn train_parts(directory: &Path, parts: usize) -> Result<()> {
-    let Case { rows, pad, mut trainer } = load(directory)?;
+    let Case { rows, mut trainer } = load(directory)?;
     let config = config();
     let pool = workers(&trainer);
     let mut observer =
@@ -279,8 +276,7 @@ fn train_parts(directory: &Path, parts: usize) -> Result<()> {
     println!("{}", json!({ "rows": rows.len(), "steps": observer.tokens.len() }));
     if observer.wait() {
         // The process ends when the input ends.
-        let _ =
-            train(&config, &rows, (pad, SEED), &mut trainer, &pool, &AtomicBool::new(false), &mut observer);
+        let _ = train(&config, &rows, SEED, &mut trainer, &pool, &AtomicBool::new(false), &mut observer);
     }
     Ok(())
 }

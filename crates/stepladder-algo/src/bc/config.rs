@@ -13,7 +13,8 @@ section! {
     pub struct BcConfig {
         /// End of training; overridden by an agent's own setting.
         pub budget: Budget = Budget::Tokens { tokens: 9_000_000, cap: None } => [Bound::Positive],
-        /// Padded tokens of a step (mixture `pooled`, and flat episodes); overridden by an agent's own setting.
+        /// Tokens of a step (mixture `pooled`, and flat episodes): computed ones with `group_rows`, padded ones without; overridden by
+        /// an agent's own setting.
         pub batch_tokens: usize = 1536 => [Bound::Between(16, 4_194_304)],
         /// Peak learning rate; overridden by an agent's own setting.
         pub learning_rate: f64 = 2e-3 => [Bound::Positive],
@@ -32,6 +33,10 @@ section! {
         pub batch_rows: usize = 16 => [Bound::AtLeast(1)],
         /// The planner's loss counts in every n-th step (mixture `levels`; docs/spec/algorithms.md 3.3).
         pub planner_every: u64 = 4 => [Bound::AtLeast(1)],
+        /// Pretrained models: largest number of rows whose common beginning (instruction, room) is computed once per step; steps are
+        /// made of such groups (mixture `pooled`). Applies to `dagger` too; 0 composes steps as for models from scratch. Tokens of a
+        /// budget count once per row.
+        pub group_rows: usize = 8 => [Bound::AtMost(256)],
         /// Exponent of n in the weight of a row merged from n identical samples; 1 keeps the unmerged loss, 0 counts distinct samples once.
         pub duplicates: f64 = 0.0 => [Bound::Between(0, 1)],
     }

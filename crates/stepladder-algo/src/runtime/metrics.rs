@@ -23,6 +23,11 @@ pub const METRICS: &[(&str, &str, &str)] = &[
     ("gradient_norm", "", "global norm of the gradient before clipping"),
     ("learning_rate", "", "learning rate of the step"),
     ("tokens_per_second", "1/s", "trained tokens without padding per second since the last line"),
+    (
+        "computed_tokens",
+        "",
+        "tokens of the step that were computed: a beginning that rows of a group share counts once (bc, dagger)",
+    ),
     ("epoch", "", "passes over the training rows, with fraction"),
     ("seconds", "s", "training time so far, without evaluation and saving"),
     ("actor_loss", "", "policy loss, summed over levels (offline actor-critic)"),

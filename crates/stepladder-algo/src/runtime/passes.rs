@@ -11,7 +11,7 @@ pub struct Passes {
     /// Computes each block again for its gradient, so that only its input must be kept. Ignored by `stepladder-cpu`, whose passes
     /// are small.
     pub recompute: bool,
-    /// Padded tokens of a pass: a shard of a step with more is divided into micro-batches, whose gradients are summed in order.
+    /// Tokens of a pass (computed ones in cloning with groups, else padded ones): a shard of a step with more is divided into micro-batches, whose gradients are summed in order.
     /// 0 for no limit. A longer row is a micro-batch by itself.
     pub micro_tokens: usize,
 }
@@ -29,7 +29,7 @@ impl Passes {
         Frame::new(weights, self.dtype).recomputing(self.recompute)
     }
 
-    /// Returns the largest number of padded tokens of a pass.
+    /// Returns the largest number of tokens of a pass.
     pub(crate) fn limit(self) -> usize {
         if self.micro_tokens == 0 { usize::MAX } else { self.micro_tokens }
     }

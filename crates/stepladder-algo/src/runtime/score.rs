@@ -1,6 +1,8 @@
 //! Log-probabilities of reply tokens, and losses linear in them, on one shard of a step: by libtorch, or by `stepladder-cpu`
 //! in f32 on the CPU, which is faster for small models.
 
+use std::borrow::Cow;
+
 use stepladder_core::seed::derive;
 use stepladder_cpu::gradient::{Branch, Scorer};
 use stepladder_data::Batch;
@@ -19,7 +21,7 @@ pub type Loss = fn(&Decoder, &Batch, Device) -> Result<LossParts, AlgoError>;
 pub struct LossParts {
     /// Scalar with gradient.
     pub loss: Tensor,
-    /// Log-probability of each target of the batch: `[N]`.
+    /// Log-probability of each target of the batch: `[M]`.
     pub logprobs: Vec<f32>,
 }
 
@@ -27,7 +29,7 @@ pub struct LossParts {
 pub struct Scored {
     /// Loss of the shard.
     pub loss: f64,
-    /// Log-probability of each target: `[N]`.
+    /// Log-probability of each target: `[M]`.
     pub logprobs: Vec<f32>,
 }
 
@@ -36,10 +38,10 @@ pub struct Scored {
 /// # Errors
 /// From libtorch: ids outside the vocabulary, rows longer than the context window, out of memory.
 pub fn weighted_nll(decoder: &Decoder, batch: &Batch, device: Device) -> Result<LossParts, AlgoError> {
-    let ids = index(&batch.ids).view([batch.rows as i64, batch.len as i64]).to_device(device); // [B, T]
-    let targets = Tensor::from_slice(&batch.targets).to_device(device); // [N]
-    let weights = Tensor::from_slice(&batch.weights).to_device(device); // [N]
-    let logprobs = decoder.logprobs(&ids, &targets)?; // [N]
+    let to = |ids: &[u32]| index(ids).to_device(device);
+    let before = Tensor::from_slice(&batch.before).to_device(device); // [M]
+    let weights = Tensor::from_slice(&batch.weights).to_device(device); // [M]
+    let logprobs = decoder.packed_logprobs(&to(&batch.ids), &batch.groups, &before, &to(&batch.targets))?; // [M]
     let loss = nll(&logprobs, &weights)?;
     let logprobs = Vec::try_from(logprobs.detach().to_device(Device::Cpu))?;
     Ok(LossParts { loss, logprobs })
@@ -89,23 +91,68 @@ pub(super) fn natively(
     Ok((scored, leaf.grad()))
 }
 
+/// A row of a batch with targets, as it is scored.
+struct Scoring<'a> {
+    /// Tokens up to the one before the first target.
+    prompt: Cow<'a, [u32]>,
+    /// Tokens from the first target to the last.
+    reply: Cow<'a, [u32]>,
+    /// Place of each target in `reply`.
+    places: Vec<usize>,
+}
+
+impl Scoring<'_> {
+    /// Returns the number of tokens to compute.
+    fn cost(&self) -> usize {
+        self.prompt.len() + self.reply.len() - 1
+    }
+}
+
+/// Returns the rows of a batch that have targets. Rows of a group with a prefix are copied.
+fn scorings(batch: &Batch) -> Vec<Scoring<'_>> {
+    let (mut start, mut from) = (0, 0);
+    let mut found = Vec::new();
+    for group in &batch.groups {
+        let prefix = start..start + group.prefix;
+        let mut rest = prefix.end;
+        for row in &group.rows {
+            let own = &batch.ids[rest..rest + row.rest];
+            let place = |&before: &i64| {
+                let before = before as usize;
+                if before < prefix.end { before + 1 - start } else { before + 1 - rest + group.prefix }
+            };
+            let targets: Vec<usize> = batch.before[from..from + row.targets].iter().map(place).collect();
+            if let (Some(&first), Some(&last)) = (targets.first(), targets.last()) {
+                let cut = |from: usize, to: usize| match group.prefix {
+                    0 => Cow::Borrowed(&own[from..to]),
+                    _ => Cow::Owned([&batch.ids[prefix.clone()], own].concat()[from..to].to_vec()),
+                };
+                let places = targets.iter().map(|target| target - first).collect();
+                found.push(Scoring { prompt: cut(0, first), reply: cut(first, last + 1), places });
+            }
+            rest += row.rest;
+            from += row.targets;
+        }
+        start = rest;
+    }
+    found
+}
+
 /// Adds loss and gradient of a batch.
 fn score_natively(scorer: &mut Scorer, batch: &Batch, scored: &mut Scored) -> Result<(), AlgoError> {
-    let Batch { len, ids, targets, weights, .. } = batch;
-    let mut weights = weights.iter();
-    let row_of = |target: i64| target as usize / len;
-    let mut rows = targets.chunk_by(|&a, &b| row_of(a) == row_of(b)).peekable();
+    let mut weights = batch.weights.iter();
+    let rows = scorings(batch);
+    let mut rows = rows.iter().peekable();
     while rows.peek().is_some() {
         // Tokens between the replies of a row are scored too, with weight 0.
         let mut branches = Vec::new();
         let mut places = Vec::new();
         let (mut first_score, mut tokens) = (0, 0);
-        while let Some(row) = rows.next_if(|row| tokens == 0 || tokens + cost(row, *len) <= TOGETHER) {
-            let (start, first, last) = (row_of(row[0]) * len, row[0] as usize, row[row.len() - 1] as usize);
-            branches.push(Branch { prompt: &ids[start..first], replies: vec![&ids[first..=last]] });
-            places.extend(row.iter().map(|&target| first_score + target as usize - first));
-            first_score += last + 1 - first;
-            tokens += cost(row, *len);
+        while let Some(row) = rows.next_if(|row| tokens == 0 || tokens + row.cost() <= TOGETHER) {
+            branches.push(Branch { prompt: &row.prompt, replies: vec![&row.reply] });
+            places.extend(row.places.iter().map(|place| first_score + place));
+            first_score += row.reply.len();
+            tokens += row.cost();
         }
         let scores = scorer.logprobs(&branches)?;
         let mut slopes = vec![0.0; scores.len()];
@@ -117,9 +164,4 @@ fn score_natively(scorer: &mut Scorer, batch: &Batch, scored: &mut Scored) -> Re
         scorer.backward(&slopes)?;
     }
     Ok(())
-}
-
-/// Returns the number of tokens to compute for a row with these targets.
-fn cost(targets: &[i64], len: usize) -> usize {
-    targets.last().map_or(0, |&last| last as usize % len)
 }

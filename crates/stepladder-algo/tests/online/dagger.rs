@@ -15,7 +15,7 @@ use stepladder_core::Query;
 use stepladder_core::trace::Episode;
 use stepladder_data::rows::{Row, row};
 use stepladder_data::samples::prompts;
-use stepladder_data::{PromptEncoder, Sample as Demonstrated};
+use stepladder_data::Sample as Demonstrated;
 use stepladder_env::TaskSet;
 use stepladder_model::checkpoint::Bases;
 use tch::Kind;
@@ -70,12 +70,12 @@ impl Rounds for Teacher<'_> {
             batch_tokens: 2048,
             batch_rows: 1,
             budget: Budget::Steps(100),
+            group_rows: 0,
             ..BcConfig::default()
         };
         let workers = Workers::cloning(1, &trainer.weights, Kind::Float);
-        let order = (self.fixture.encoder.pad(), 1);
         let (stop, mut curve) = (AtomicBool::new(false), Curve(vec![], vec![]));
-        bc::train(&config, rows, order, trainer, &workers, &stop, &mut curve)
+        bc::train(&config, rows, 1, trainer, &workers, &stop, &mut curve)
     }
 
     fn save(&mut self, _trainer: &Trainer) -> Result<(), AlgoError> {

@@ -227,6 +227,8 @@ impl Fixture {
 
     /// Clones the demonstrations; the counters and the optimiser begin anew.
     fn cloned(&self, weights: Weights, base: Option<BaseId>, steps: u64) -> Trainer {
+        // As in a run.
+        let group_rows = if base.is_some() { 8 } else { 0 };
         let identity = Identity { agent: "t".into(), style: "t".into(), data: "t".into(), base };
         let mut trainer = Trainer::new(weights, ADAM, identity);
         let rows: Vec<_> =
@@ -242,20 +244,12 @@ impl Fixture {
             batch_rows: 1,
             planner_every: 1,
             budget: Budget::Steps(steps),
+            group_rows,
             ..BcConfig::default()
         };
         let workers = Workers::cloning(1, &trainer.weights, Kind::Float);
         let stop = AtomicBool::new(false);
-        bc::train(
-            &config,
-            &rows,
-            (self.encoder.pad(), 1),
-            &mut trainer,
-            &workers,
-            &stop,
-            &mut Curve(vec![], vec![]),
-        )
-        .unwrap();
+        bc::train(&config, &rows, 1, &mut trainer, &workers, &stop, &mut Curve(vec![], vec![])).unwrap();
         trainer.counters = Counters::start();
         trainer.optimiser = AdamW::new(ADAM, &trainer.weights.trained.buffer);
         trainer
