@@ -22,7 +22,7 @@ use crate::config::{ModelConfig, Shape};
 use crate::dropout::Dropout;
 use crate::linear::{Adapter, Linear};
 use crate::lora::{a_of, b_of};
-use crate::packed::Packing;
+use crate::packing::Packing;
 use crate::params::Layout;
 use crate::weights::Weights;
 

@@ -33,6 +33,7 @@ pub mod lora;
 #[cfg(target_arch = "x86_64")]
 mod mkl;
 mod packed;
+mod packing;
 mod parameters;
 pub mod params;
 mod plain;
