@@ -155,7 +155,7 @@ impl Writer {
         Ok(replies)
     }
 
-    fn row(&self, (index, prompt): (usize, Prompt)) -> Row {
+    fn row(&mut self, (index, prompt): (usize, Prompt)) -> Row {
         let spans: Vec<Span> = self
             .prefixes
             .find(&prompt.ids)

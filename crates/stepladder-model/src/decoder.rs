@@ -32,6 +32,10 @@ pub fn index(ids: &[u32]) -> Tensor {
     Tensor::from_slice(&ids)
 }
 
+/// Frozen matrices of at most this many bytes in all get a transposed copy for generation on a CPU: with it a step of 8 to 64
+/// rows takes 0.5 to 0.7 of the time (docs/benchmarks.md).
+const COPIED_BYTES: usize = 1 << 30;
+
 /// Layers of one block.
 pub(crate) struct Block {
     /// Query, key and value rows: `[(H + 2 Hkv) hd, d]`.
@@ -282,16 +286,22 @@ impl Frame {
 }
 
 impl Decoder {
-    /// Prepares the decoder for generation: products of few vectors become faster, and no gradient flows.
+    /// Prepares the decoder for generation: products of few vectors become faster, and no gradient flows. Matrices get a transposed
+    /// copy; frozen ones only if they have at most [`COPIED_BYTES`] in all, because a larger model may fill the memory.
     pub fn for_replies(mut self) -> Self {
         tch::no_grad(|| {
-            if self.table.device() == Device::Cpu {
-                for block in &mut self.blocks {
-                    let Block { qkv, out, gate_up, down, .. } = block;
-                    [qkv, out, gate_up, down].into_iter().for_each(Linear::transpose);
-                }
-                self.head.transpose();
+            if self.table.device() != Device::Cpu {
+                return;
             }
+            let Self { blocks, head, .. } = &mut self;
+            let of_blocks = |block| {
+                let Block { qkv, out, gate_up, down, .. } = block;
+                [qkv, out, gate_up, down]
+            };
+            let mut linears: Vec<&mut Linear> = blocks.iter_mut().flat_map(of_blocks).chain([head]).collect();
+            let frozen: usize = linears.iter().map(|linear| linear.frozen_bytes()).sum();
+            let copied = |linear: &&mut &mut Linear| !linear.is_frozen() || frozen <= COPIED_BYTES;
+            linears.iter_mut().filter(copied).for_each(|linear| linear.transpose());
         });
         self
     }

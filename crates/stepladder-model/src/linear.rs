@@ -112,12 +112,21 @@ impl Linear {
         Self { weight: self.weight.narrow(0, 0, rows), ..self }
     }
 
-    /// Stores a transposed copy for products of few vectors, unless the matrix is frozen: the copy would double a model that may
-    /// fill the memory, and large matrices gain little.
+    /// Stores a transposed copy for products of few vectors. Products in bf16 gain nothing from it.
     pub(crate) fn transpose(&mut self) {
-        if !self.frozen {
+        if self.weight.kind() == Kind::Float {
             self.transposed = Some(self.weight.transpose(0, 1).contiguous());
         }
+    }
+
+    /// Returns the size of the matrix in bytes if it is frozen, 0 otherwise.
+    pub(crate) fn frozen_bytes(&self) -> usize {
+        if self.frozen { self.weight.numel() * self.weight.kind().elt_size_in_bytes() } else { 0 }
+    }
+
+    /// Whether the matrix is frozen.
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.frozen
     }
 
     /// Returns the addresses of the matrix and, if there is one, of its transposed copy.
