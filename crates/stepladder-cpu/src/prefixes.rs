@@ -89,8 +89,7 @@ impl<P: Stored> Prefixes<P> {
                 break;
             }
         }
-        let handle =
-            |(piece, start, count): Run| (self.pieces.get(piece).0.handle(), start, count);
+        let handle = |(piece, start, count): Run| (self.pieces.get(piece).0.handle(), start, count);
         found.into_iter().map(handle).collect()
     }
 
@@ -186,7 +185,8 @@ impl<P: Stored> Prefixes<P> {
         let runs = clipped(&std::mem::replace(runs, tail), 0, count);
         let (begin, next) = (head[0], FxHashMap::from_iter([(ids[0], node)]));
         // A piece on both sides of the border is now in two runs.
-        let (last, first) = (runs.last().map(|run| run.0), self.nodes.get(node).runs.first().map(|run| run.0));
+        let (last, first) =
+            (runs.last().map(|run| run.0), self.nodes.get(node).runs.first().map(|run| run.0));
         if let Some(piece) = last.filter(|_| last == first) {
             self.pieces.get_mut(piece).1 += 1;
         }
@@ -390,7 +390,8 @@ mod tests {
                 assert_eq!(known(&mut prefixes, &ids), ids.len());
                 prefixes.trim();
                 assert!(prefixes.size() <= limit);
-                let kept: usize = prefixes.pieces.values.iter().flatten().map(|(piece, _)| piece.size()).sum();
+                let kept: usize =
+                    prefixes.pieces.values.iter().flatten().map(|(piece, _)| piece.size()).sum();
                 assert_eq!(prefixes.size(), kept);
                 let nodes = prefixes.nodes.values.iter().flatten();
                 assert_eq!(nodes.count(), prefixes.order.len());

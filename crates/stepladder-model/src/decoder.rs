@@ -49,6 +49,11 @@ pub(crate) struct Block {
 }
 
 impl Block {
+    fn linears(&mut self) -> [&mut Linear; 4] {
+        let Self { qkv, out, gate_up, down, .. } = self;
+        [qkv, out, gate_up, down]
+    }
+
     /// Returns a block over what `change` returns for each tensor.
     pub(crate) fn map(&self, change: &mut dyn FnMut(&Tensor) -> Tensor) -> Self {
         Self {
@@ -294,11 +299,8 @@ impl Decoder {
                 return;
             }
             let Self { blocks, head, .. } = &mut self;
-            let of_blocks = |block| {
-                let Block { qkv, out, gate_up, down, .. } = block;
-                [qkv, out, gate_up, down]
-            };
-            let mut linears: Vec<&mut Linear> = blocks.iter_mut().flat_map(of_blocks).chain([head]).collect();
+            let mut linears: Vec<&mut Linear> =
+                blocks.iter_mut().flat_map(Block::linears).chain([head]).collect();
             let frozen: usize = linears.iter().map(|linear| linear.frozen_bytes()).sum();
             let copied = |linear: &&mut &mut Linear| !linear.is_frozen() || frozen <= COPIED_BYTES;
             linears.iter_mut().filter(copied).for_each(|linear| linear.transpose());
