@@ -98,7 +98,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 let prompt = |ids| Prompt { ids, budget, sampling: None, constraint: None, stop: None };
                 let prompts: Vec<Prompt> = (0..rows).map(|_| prompt(ids(tokens))).collect();
                 let start = Instant::now();
-                engine.complete(prompts, &[], 0)?;
+                engine.complete(prompts, &[])?;
                 println!("{budget} tokens each: {:.2} s", start.elapsed().as_secs_f64());
             }
         }

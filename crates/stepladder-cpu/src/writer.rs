@@ -53,6 +53,14 @@ pub struct Writer {
     /// Scratch memory of each thread.
     scratches: Vec<Scratch>,
     prefixes: Prefixes<Arc<Segment>>,
+    submitted: Vec<Submitted>,
+}
+
+/// Prompts with the same end tokens that wait for the next call.
+#[derive(Debug)]
+struct Submitted {
+    end: Vec<u32>,
+    prompts: Vec<(u64, Prompt)>,
 }
 
 /// State shared by the threads of a call.
@@ -84,7 +92,7 @@ impl Writer {
     /// prompts ([`DEFAULT_PREFIX_BYTES`]); with 0 it caches none.
     pub fn new(model: Model, workers: usize, prefix_bytes: usize) -> Self {
         let scratches = (0..workers.max(1)).map(|_| Scratch::default()).collect();
-        Self { model, scratches, prefixes: Prefixes::new(prefix_bytes) }
+        Self { model, scratches, prefixes: Prefixes::new(prefix_bytes), submitted: Vec::new() }
     }
 
     /// Returns the model.
@@ -178,8 +186,38 @@ impl Engine for Writer {
         self.model.shape.max_positions
     }
 
-    fn complete(&mut self, prompts: Vec<Prompt>, end: &[u32], _: u32) -> Result<Vec<Reply>, EngineError> {
-        self.write(prompts, end).map_err(EngineError::new)
+    fn submit(&mut self, id: u64, prompt: Prompt, end: &[u32]) -> Result<(), EngineError> {
+        let Shape { vocab, max_positions, .. } = self.model.shape;
+        prompt.check(max_positions, vocab, end).map_err(EngineError::new)?;
+        match self.submitted.iter_mut().find(|group| group.end == end) {
+            Some(group) => group.prompts.push((id, prompt)),
+            None => self.submitted.push(Submitted { end: end.to_vec(), prompts: vec![(id, prompt)] }),
+        }
+        Ok(())
+    }
+
+    /// Completes all prompts that were submitted with the same end tokens.
+    fn advance(&mut self) -> Result<Vec<(u64, Reply)>, EngineError> {
+        if self.submitted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let Submitted { end, prompts } = self.submitted.remove(0);
+        let (ids, prompts): (Vec<u64>, Vec<Prompt>) = prompts.into_iter().unzip();
+        match self.write(prompts, &end) {
+            Ok(replies) => Ok(ids.into_iter().zip(replies).collect()),
+            Err(error) => {
+                self.submitted.clear();
+                Err(EngineError::new(error))
+            }
+        }
+    }
+
+    fn cancel(&mut self, id: u64) -> Result<(), EngineError> {
+        for group in &mut self.submitted {
+            group.prompts.retain(|(other, _)| *other != id);
+        }
+        self.submitted.retain(|group| !group.prompts.is_empty());
+        Ok(())
     }
 }
 

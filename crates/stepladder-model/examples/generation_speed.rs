@@ -46,7 +46,7 @@ fn main() {
     let lines: Vec<Line> = file.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let prompts: Vec<Prompt> = lines
         .into_iter()
-        .map(|Line { ids, budget }| Prompt { ids, budget, sampling: None, constraint: None })
+        .map(|Line { ids, budget }| Prompt { ids, budget, sampling: None, constraint: None, stop: None })
         .collect();
     tch::set_num_threads(1);
     let weights = loaded(Path::new(&arguments[0])).cast_frozen(dtype);
@@ -57,7 +57,7 @@ fn main() {
         let Memory { prefix_bytes, .. } = Memory::on(Device::Cpu);
         let mut engine = engine::open(&weights, dtype, workers, prefix_bytes).unwrap();
         let (start, before) = (Instant::now(), processor_seconds());
-        replies = engine.complete(prompts.clone(), &[], 0).unwrap();
+        replies = engine.complete(prompts.clone(), &[]).unwrap();
         seconds.push(start.elapsed().as_secs_f64());
         processor.push(processor_seconds() - before);
     }

@@ -28,7 +28,7 @@ fn report(directory: &Path, workers: usize) {
     let prompt = Prompt { ids: (1..=64).collect(), budget: 16, sampling: None, constraint: None, stop: None };
     for count in [1, 64] {
         let prompts = vec![prompt.clone(); count];
-        let (replies, memory) = measured(|| engine.complete(prompts, &[], 0).unwrap());
+        let (replies, memory) = measured(|| engine.complete(prompts, &[]).unwrap());
         assert!(replies.len() == count && replies.iter().all(|reply| reply.ids.len() == 16));
         print(&format!("{count} replies of 16 tokens"), memory);
     }

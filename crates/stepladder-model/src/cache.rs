@@ -1,17 +1,21 @@
-//! Batched generation with a KV cache. A reply does not depend on the other prompts of the batch.
+//! Batch of replies that one worker writes, with its KV cache. Prompts join at any time; a reply leaves when it ends. A reply
+//! does not depend on the other rows.
 //!
-//! A row's cache has three regions, each as wide as its widest row: the known prefix (computed in earlier calls), the rest
-//! of the prompt, and the reply. A mask hides the columns that a row does not fill; rotary positions count the row's own
-//! tokens. The rest of all prompts is computed as one packed sequence; only attention pads it. Replies end independently;
-//! when many have ended, the cache is compacted to the open rows.
+//! A pass computes the last token of every open row and the new tokens of the prompts that join, packed into one sequence
+//! without padding; a token that several of these prompts share is computed once. Only attention works on rows: those that
+//! have one new token together, those that join in groups of similar length. Each row has a slot of the cache, in which its
+//! tokens are at their own positions; a mask hides the rest. The last row takes the slot of one that leaves.
 
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 use stepladder_cpu::prefixes::{Found, Stored};
 use stepladder_rollout::engine::{Prompt, Reply};
 use tch::{Device, Kind, TchError, Tensor};
 
-use crate::decoder::Decoder;
+use crate::decoder::{Decoder, normalise};
 
-/// Keys and values of consecutive tokens: `[layers, 2, Hkv, tokens, hd]`.
+/// Keys and values of consecutive tokens: `[layers, 2, tokens, Hkv, hd]`.
 #[derive(Debug)]
 pub(crate) struct Piece(pub(crate) Tensor);
 
@@ -23,345 +27,523 @@ impl Stored for Piece {
 
     /// In tokens.
     fn size(&self) -> usize {
-        self.0.size()[3] as usize
+        self.0.size()[2] as usize
     }
 }
 
 /// Cached prefix of a prompt: pieces in order, each with its start and number of tokens.
 pub(crate) type Known = Found<Piece>;
 
-/// Columns added when a reply outgrows the cache.
-const MORE: i64 = 16;
-/// The cache is compacted when the fraction of open rows is below this. Compacting after every ended reply would cost more
-/// copies than it saves.
-const DENSE: f64 = 0.75;
+/// Returns the number of tokens in a cached prefix.
+fn known_tokens(known: &Known) -> usize {
+    known.iter().map(|(_, _, count)| *count as usize).sum()
+}
 
-struct State {
-    /// `[layers, 2, B, Hkv, capacity, hd]`
-    cache: Tensor,
-    /// Index of the prompt behind each row.
-    rows: Vec<usize>,
-    /// Whether the reply of each row is unfinished.
-    open: Vec<bool>,
-    /// Tokens in each row (prompt and reply), which is the next rotary position.
-    lengths: Vec<i64>,
-    /// Columns of the cache in use.
+/// Positions that a row gets beyond its tokens when the cache grows.
+pub(crate) const MORE: usize = 32;
+
+/// A reply that is written.
+#[derive(Debug)]
+pub(crate) struct Row {
+    /// Identifier of the request; `None` for a prompt without a reply, whose keys and values are needed.
+    pub(crate) id: Option<u64>,
+    pub(crate) prompt: Prompt,
+    pub(crate) reply: Reply,
+    /// Ids that end the reply.
+    pub(crate) end: Arc<[u32]>,
+    /// Whether an end token or a stop string has ended the reply.
+    pub(crate) ended: bool,
+}
+
+impl Row {
+    /// Creates the row of a prompt, without a reply yet.
+    pub(crate) fn new(id: Option<u64>, prompt: Prompt, end: Arc<[u32]>) -> Self {
+        Self { id, prompt, reply: Reply::default(), end, ended: false }
+    }
+
+    /// Returns the number of tokens with keys and values: all but the last token of a reply.
+    fn len(&self) -> usize {
+        self.prompt.ids.len() + self.reply.ids.len().saturating_sub(1)
+    }
+
+    /// Returns the number of positions that the row needs soon.
+    fn positions(&self) -> usize {
+        self.len() + 1 + (self.prompt.budget - self.reply.ids.len()).min(MORE)
+    }
+}
+
+/// A prompt that joins a batch, with its cached prefix.
+#[derive(Debug)]
+pub(crate) struct Join {
+    pub(crate) row: Row,
+    pub(crate) known: Known,
+}
+
+impl Join {
+    /// Returns the number of tokens to compute, shared ones included.
+    pub(crate) fn new_tokens(&self) -> usize {
+        self.row.prompt.ids.len() - known_tokens(&self.known)
+    }
+}
+
+/// Results of one pass.
+#[derive(Debug, Default)]
+pub(crate) struct Passed {
+    /// Token sequences, each with the number of tokens before the piece, and the keys and values of the tokens after those.
+    pub(crate) pieces: Vec<(Vec<u32>, usize, Piece)>,
+    /// Replies that ended.
+    pub(crate) done: Vec<(u64, Reply)>,
+}
+
+/// Rows of one worker.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    /// The row of each slot.
+    rows: Vec<Row>,
+    /// Per layer `[2, slots, positions, Hkv, hd]`; empty while there are no rows.
+    layers: Vec<Tensor>,
+    slots: usize,
+    positions: usize,
+    /// Whether passes return keys and values.
+    keep: bool,
+    device: Device,
+    /// Tokens computed so far.
+    computed: usize,
+}
+
+/// Tokens of one pass.
+struct Pack {
+    /// Rows that have one new token: those that were open.
+    open: usize,
+    /// Token ids and positions, `[N]` each: of the open rows, then of the joining prompts.
+    ids: Tensor,
+    positions: Tensor,
+    /// Where keys and values go, as slot · positions + position, and the token that they are of; no `sources` where all tokens
+    /// are written in order.
+    targets: Tensor,
+    sources: Option<Tensor>,
+    /// Longest open row, and the additive mask `[open, 1, 1, columns]`.
     columns: i64,
-    /// Additive mask over all columns `[B, 1, 1, all]`: 0 visible, -inf not filled.
+    mask: Option<Tensor>,
+    groups: Vec<Group>,
+    /// Place of each token in the attended vectors of open rows and groups; none without joining prompts.
+    places: Option<Tensor>,
+    /// The token of each row whose output is needed, and its place.
+    last: Tensor,
+    last_places: Tensor,
+    /// Of each joining prompt, the number of tokens that were known or that a prompt before it has.
+    owned: Vec<usize>,
+}
+
+/// Joining prompts whose attention is computed together.
+struct Group {
+    /// Slot of the first.
+    slot: i64,
+    rows: i64,
+    /// Largest number of new tokens.
+    width: i64,
+    /// Largest number of tokens.
+    columns: i64,
+    /// Token of each place of the padded group `[rows · width]`.
+    tokens: Tensor,
+    /// Additive mask `[rows, 1, width, columns]`.
     mask: Tensor,
 }
 
-impl State {
-    fn layer(&self, layer: usize) -> Result<(Tensor, Tensor), TchError> {
-        let layer = self.cache.f_select(0, layer as i64)?;
-        Ok((layer.f_select(0, 0)?, layer.f_select(0, 1)?))
-    }
-
-    /// Drops all rows but these.
-    fn keep(&mut self, positions: &[i64]) -> Result<(), TchError> {
-        let index = Tensor::from_slice(positions).f_to_device(self.mask.device())?;
-        self.cache = self.cache.f_index_select(2, &index)?;
-        self.mask = self.mask.f_index_select(0, &index)?;
-        self.rows = positions.iter().map(|&position| self.rows[position as usize]).collect();
-        self.lengths = positions.iter().map(|&position| self.lengths[position as usize]).collect();
-        self.open = vec![true; positions.len()];
-        Ok(())
-    }
-
-    /// Makes sure that the cache holds one more column.
-    fn reserve(&mut self) -> Result<(), TchError> {
-        let size = self.cache.size();
-        if self.columns < size[4] {
-            return Ok(());
-        }
-        let extra = [size[0], size[1], size[2], size[3], MORE, size[5]];
-        let extra = Tensor::f_zeros(extra, (self.cache.kind(), self.cache.device()))?;
-        self.cache = Tensor::f_cat(&[&self.cache, &extra], 4)?;
-        Ok(())
-    }
-}
-
-/// Regions of the cache and the tokens of each row in them.
-struct Regions {
-    known: Vec<i64>,
-    new: Vec<i64>,
-    /// Width of the prefix region; the rest of the prompts begins here.
-    from: i64,
-    /// Width of the prompt region; replies begin at `from + width`.
-    width: i64,
-}
-
-/// Generates a reply for every prompt, in order.
+/// Generates a reply for every prompt, in order, in one batch.
 ///
-/// Each id in `end` ends a reply; `pad` fills ended rows and is never read. Every prompt plus its budget must fit the
-/// model's context window.
+/// Each id in `end` ends a reply. Every prompt plus its budget must fit the model's context window.
 ///
 /// # Errors
 /// From libtorch: a prompt that does not fit, ids outside the vocabulary, out of memory.
 pub fn generate(
     decoder: &Decoder,
-    prompts: &mut [Prompt],
+    prompts: &[Prompt],
     end: &[u32],
-    pad: u32,
     device: Device,
 ) -> Result<Vec<Reply>, TchError> {
-    let unknown: Vec<Known> = prompts.iter().map(|_| Known::new()).collect();
-    Ok(generate_from(decoder, prompts, &unknown, (end, pad), device, false)?.0)
-}
-
-/// Like [`generate`], with cached prefixes. With `keep` it also returns the new keys and values of each row: the rest of
-/// the prompt and the reply without its last token, for which none are computed.
-pub(crate) fn generate_from(
-    decoder: &Decoder,
-    prompts: &mut [Prompt],
-    known: &[Known],
-    (end, pad): (&[u32], u32),
-    device: Device,
-    keep: bool,
-) -> Result<(Vec<Reply>, Vec<Piece>), TchError> {
-    if prompts.is_empty() {
-        return Ok((Vec::new(), Vec::new()));
-    }
-    tch::no_grad(|| {
-        let mut replies = vec![Reply::default(); prompts.len()];
-        let mut pieces: Vec<Option<Piece>> = prompts.iter().map(|_| None).collect();
-        let (mut state, regions, mut logits) = prefill(decoder, prompts, known, device)?;
-        loop {
-            let mut tokens = choose(&logits, &state, prompts, &mut replies, pad)?;
-            for position in 0..state.rows.len() {
-                let row = state.rows[position];
-                let reply = &mut replies[row];
-                if !state.open[position] {
-                    continue;
-                }
-                let stop = &mut prompts[row].stop;
-                let mut stops = |id| stop.as_mut().is_some_and(|stop| stop.push(id));
-                let ended = reply.ids.last().is_some_and(|id| end.contains(id) || stops(*id));
-                if !ended && reply.ids.len() < prompts[row].budget {
-                    continue;
-                }
-                reply.cut = !ended;
-                state.open[position] = false;
-                if keep {
-                    pieces[row] = Some(piece(&state, &regions, position)?);
-                }
-            }
-            let open: Vec<i64> =
-                (0..state.rows.len() as i64).filter(|&position| state.open[position as usize]).collect();
-            if open.is_empty() {
-                return Ok((replies, pieces.into_iter().flatten().collect()));
-            }
-            if (open.len() as f64) < DENSE * state.rows.len() as f64 {
-                tokens = open.iter().map(|&position| tokens[position as usize]).collect();
-                state.keep(&open)?;
-            }
-            logits = step(decoder, &mut state, &tokens, device)?;
-        }
-    })
-}
-
-/// Copies the new keys and values of a row out of the cache.
-fn piece(state: &State, regions: &Regions, position: usize) -> Result<Piece, TchError> {
-    let row = state.rows[position];
-    let cache = state.cache.f_select(2, position as i64)?;
-    let (known, new) = (regions.known[row], regions.new[row]);
-    let prompt = cache.f_narrow(3, regions.from, new)?;
-    let replied = state.lengths[position] - known - new;
-    // `cat` always copies; a view would keep the whole cache alive.
-    let reply = cache.f_narrow(3, regions.from + regions.width, replied)?;
-    Ok(Piece(Tensor::f_cat(&[prompt, reply], 3)?))
-}
-
-fn prefill(
-    decoder: &Decoder,
-    prompts: &[Prompt],
-    known: &[Known],
-    device: Device,
-) -> Result<(State, Regions, Tensor), TchError> {
-    let (shape, head) = (decoder.config().shape.clone(), decoder.config().head_dim());
-    let rows = prompts.len() as i64;
-    let known_of = |pieces: &Known| pieces.iter().map(|(_, _, count)| count).sum::<i64>();
-    let known_lens: Vec<i64> = known.iter().map(known_of).collect();
-    let new: Vec<i64> =
-        prompts.iter().zip(&known_lens).map(|(prompt, known)| prompt.ids.len() as i64 - known).collect();
-    let from = known_lens.iter().copied().max().unwrap_or(0);
-    let width = new.iter().copied().max().unwrap_or(1);
-    let budget = prompts.iter().map(|prompt| prompt.budget).max().unwrap_or(1) as i64;
-    let (used, all) = (from + width, from + width + budget);
-
-    // All new tokens are packed into one sequence. `slots` maps positions of the padded batch to it, `places` the reverse.
-    let (mut ids, mut positions, mut last) = (Vec::new(), Vec::new(), Vec::new());
-    let mut slots = vec![0i64; (rows * width) as usize];
-    let mut places = Vec::new();
-    for (row, prompt) in prompts.iter().enumerate() {
-        let (known, new) = (known_lens[row], new[row]);
-        for column in 0..new {
-            let slot = row as i64 * width + column;
-            slots[slot as usize] = ids.len() as i64;
-            places.push(slot);
-            ids.push(i64::from(prompt.ids[(known + column) as usize]));
-            positions.push(known + column);
-        }
-        last.push(ids.len() as i64 - 1);
-    }
-    let count = ids.len() as i64;
-    let padded = count < rows * width;
-    let on_device = |values: &[i64]| Tensor::from_slice(values).f_to_device(device);
-    let (slots, places, last_index) = (on_device(&slots)?, on_device(&places)?, on_device(&last)?);
-
-    let mut x = decoder.embed(&on_device(&ids)?.f_unsqueeze(0)?)?; // [1, N, d]
-    let dtype = x.kind();
-    let rotation = decoder.rotation_at(&on_device(&positions)?)?.f_transpose(0, 1)?; // [1, N, 1, hd/2]
-    let size = [shape.layers, 2, rows, shape.kv_heads, used + budget.min(MORE), head];
-    let cache = Tensor::f_zeros(size, (dtype, device))?;
-    for (row, pieces) in known.iter().enumerate() {
-        let of_row = cache.f_select(2, row as i64)?;
-        let mut at = 0;
-        for (Piece(values), start, count) in pieces {
-            of_row.f_narrow(3, at, *count)?.f_copy_(&values.f_narrow(3, *start, *count)?)?;
-            at += count;
-        }
-    }
-    let hidden = -f32::INFINITY;
-    let mut mask = vec![0f32; (rows * all) as usize];
-    for (line, (known, new)) in mask.chunks_mut(all as usize).zip(known_lens.iter().zip(&new)) {
-        line[*known as usize..from as usize].fill(hidden);
-        line[(from + new) as usize..used as usize].fill(hidden);
-    }
-    // Without prefixes the causal mask is enough: padding follows all tokens that are read.
-    let causal = (from > 0).then(|| -> Result<Tensor, TchError> {
-        let mut causal = vec![hidden; (rows * width * used) as usize];
-        for (row, known) in known_lens.iter().enumerate() {
-            for column in 0..width {
-                let start = (row as i64 * width + column) * used;
-                causal[start as usize..(start + known) as usize].fill(0.0);
-                causal[(start + from) as usize..=(start + from + column) as usize].fill(0.0);
-            }
-        }
-        Tensor::from_slice(&causal).f_view([rows, 1, width, used])?.f_to_device(device)?.f_to_kind(dtype)
-    });
-    let causal = causal.transpose()?;
-    let mask = Tensor::from_slice(&mask).f_view([rows, 1, 1, all])?.f_to_device(device)?.f_to_kind(dtype)?;
-    let lengths = prompts.iter().map(|prompt| prompt.ids.len() as i64).collect();
-    let open = vec![true; prompts.len()];
-    let state = State { cache, rows: (0..prompts.len()).collect(), open, lengths, columns: used, mask };
-
-    let pad = |packed: &Tensor| {
-        let heads = packed.size()[1];
-        let packed = packed.f_transpose(1, 2)?.f_reshape([count, heads * head])?;
-        let batch = if padded { packed.f_index_select(0, &slots)? } else { packed };
-        batch.f_view([rows, width, heads, head])?.f_transpose(1, 2)
+    let mut batch = Batch::new(device, false);
+    let end: Arc<[u32]> = end.into();
+    let join = |(id, prompt): (u64, &Prompt)| Join {
+        row: Row::new(Some(id), prompt.clone(), end.clone()),
+        known: Known::new(),
     };
-    for (index, block) in decoder.blocks.iter().enumerate() {
-        let (q, k, v) = decoder.project(block, &x, &rotation)?;
-        let (q, k, v) = (pad(&q)?, pad(&k)?, pad(&v)?);
-        let (keys, values) = state.layer(index)?;
-        keys.f_narrow(2, from, width)?.f_copy_(&k)?;
-        values.f_narrow(2, from, width)?.f_copy_(&v)?;
-        let grouped = shape.heads != shape.kv_heads;
-        let attended = match &causal {
-            None => {
-                Tensor::f_scaled_dot_product_attention(&q, &k, &v, None::<Tensor>, 0.0, true, None, grouped)
+    let mut joins: Vec<Join> = (0..).zip(prompts).map(join).collect();
+    let mut replies = vec![Reply::default(); prompts.len()];
+    while !(joins.is_empty() && batch.rows().is_empty()) {
+        for (id, reply) in batch.pass(decoder, std::mem::take(&mut joins), (0, 0))?.done {
+            replies[id as usize] = reply;
+        }
+    }
+    Ok(replies)
+}
+
+impl Batch {
+    /// Creates a batch without rows; `keep` returns keys and values for a cache of prefixes.
+    pub(crate) fn new(device: Device, keep: bool) -> Self {
+        Self { rows: Vec::new(), layers: Vec::new(), slots: 0, positions: 0, keep, device, computed: 0 }
+    }
+
+    /// Returns the open rows.
+    pub(crate) fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// Returns the number of tokens that were computed.
+    #[cfg(test)]
+    pub(crate) fn computed(&self) -> usize {
+        self.computed
+    }
+
+    /// Removes a reply before its end, if it is in this batch.
+    ///
+    /// # Errors
+    /// From libtorch.
+    pub(crate) fn cancel(&mut self, id: u64) -> Result<(), TchError> {
+        match self.rows.iter().position(|row| row.id == Some(id)) {
+            Some(slot) => tch::no_grad(|| self.remove(slot)).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Drops all rows.
+    pub(crate) fn clear(&mut self) {
+        self.rows.clear();
+        self.layers.clear();
+        (self.slots, self.positions) = (0, 0);
+    }
+
+    /// Computes the prompts that join and one token of every reply. If the cache has to grow, it grows to at least this number of
+    /// rows and positions.
+    ///
+    /// # Errors
+    /// From libtorch: a prompt that does not fit, ids outside the vocabulary, out of memory.
+    pub(crate) fn pass(
+        &mut self,
+        decoder: &Decoder,
+        mut joins: Vec<Join>,
+        expected: (usize, usize),
+    ) -> Result<Passed, TchError> {
+        tch::no_grad(|| {
+            joins.sort_by_key(Join::new_tokens);
+            let open = self.rows.len();
+            let columns =
+                self.rows.iter().chain(joins.iter().map(|join| &join.row)).map(Row::positions).max();
+            let Some(columns) = columns else { return Ok(Passed::default()) };
+            self.reserve(decoder, [open + joins.len(), columns], expected)?;
+            let pack = self.pack(&joins)?;
+            for Join { row, known } in joins {
+                self.load(self.rows.len(), &known)?;
+                self.rows.push(row);
             }
-            Some(causal) => Tensor::f_scaled_dot_product_attention(
-                &q,
-                &keys.f_narrow(2, 0, used)?,
-                &values.f_narrow(2, 0, used)?,
-                Some(causal),
-                0.0,
-                false,
-                None,
-                grouped,
-            ),
-        }?;
-        let attended = decoder.join(&attended)?.f_view([rows * width, -1])?;
-        if index + 1 == decoder.blocks.len() {
-            // Nothing after the last attention mixes positions, and only the last position is needed.
-            let ends = places.f_index_select(0, &last_index)?;
-            let attended = attended.f_index_select(0, &ends)?.f_unsqueeze(0)?;
-            x = decoder.transform(block, &x.f_index_select(1, &last_index)?, &attended)?;
-        } else {
-            let attended = if padded { attended.f_index_select(0, &places)? } else { attended };
+            self.computed += pack.ids.size()[0] as usize;
+            let logits = self.forward(decoder, &pack)?;
+            let mut passed = Passed::default();
+            for (slot, &owned) in (open..).zip(&pack.owned) {
+                let Prompt { ids, .. } = &self.rows[slot].prompt;
+                if self.keep && owned < ids.len() {
+                    passed.pieces.push((ids.clone(), owned, self.piece(slot, owned, ids.len())?));
+                }
+            }
+            self.choose(&logits)?;
+            self.finish(&mut passed)?;
+            Ok(passed)
+        })
+    }
+
+    /// Makes sure that the cache holds this number of rows and positions.
+    fn reserve(
+        &mut self,
+        decoder: &Decoder,
+        [rows, columns]: [usize; 2],
+        expected: (usize, usize),
+    ) -> Result<(), TchError> {
+        if rows <= self.slots && columns <= self.positions {
+            return Ok(());
+        }
+        let context = decoder.config().shape.max_positions as usize;
+        let slots = if rows > self.slots { rows.max(expected.0) } else { self.slots };
+        let positions = columns.max(expected.1).max(self.positions).min(context.max(columns));
+        let (heads, head) = (decoder.config().shape.kv_heads, decoder.config().head_dim());
+        let size = [2, slots as i64, positions as i64, heads, head];
+        let used = [self.rows.len(), self.rows.iter().map(Row::len).max().unwrap_or(0)];
+        for layer in 0..decoder.blocks.len() {
+            // Zeros: attention multiplies what its mask hides with 0.
+            let new = Tensor::f_zeros(size, (decoder.dtype(), self.device))?;
+            match self.layers.get_mut(layer) {
+                None => self.layers.push(new),
+                Some(old) => {
+                    let part =
+                        |all: &Tensor| all.f_narrow(1, 0, used[0] as i64)?.f_narrow(2, 0, used[1] as i64);
+                    part(&new)?.f_copy_(&part(old)?)?;
+                    *old = new;
+                }
+            }
+        }
+        (self.slots, self.positions) = (slots, positions);
+        Ok(())
+    }
+
+    /// Copies a cached prefix into a slot.
+    fn load(&mut self, slot: usize, known: &Known) -> Result<(), TchError> {
+        for (layer, all) in (0..).zip(&self.layers) {
+            let (row, mut at) = (all.f_select(1, slot as i64)?, 0);
+            for (Piece(values), start, count) in known {
+                let values = values.f_select(0, layer)?.f_narrow(1, *start, *count)?;
+                row.f_narrow(1, at, *count)?.f_copy_(&values)?;
+                at += count;
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies keys and values of the tokens `from..to` of a row.
+    fn piece(&self, slot: usize, from: usize, to: usize) -> Result<Piece, TchError> {
+        let part = |layer: &Tensor| {
+            layer.f_select(1, slot as i64)?.f_narrow(1, from as i64, to as i64 - from as i64)
+        };
+        let parts = self.layers.iter().map(part).collect::<Result<Vec<_>, _>>()?;
+        Ok(Piece(Tensor::f_stack(&parts, 0)?))
+    }
+
+    /// Lays out the tokens of a pass.
+    fn pack(&self, joins: &[Join]) -> Result<Pack, TchError> {
+        let on_device = |values: &[i64]| Tensor::from_slice(values).f_to_device(self.device);
+        let additive = |mask: &[f32], size: &[i64]| {
+            let mask = Tensor::from_slice(mask).f_view(size)?.f_to_device(self.device)?;
+            mask.f_to_kind(self.layers[0].kind())
+        };
+        let (open, positions_of) = (self.rows.len(), self.positions);
+        let target = |slot: usize, position: usize| (slot * positions_of + position) as i64;
+        let (mut ids, mut positions, mut targets) = (Vec::new(), Vec::new(), Vec::new());
+        for (slot, row) in self.rows.iter().enumerate() {
+            ids.extend(row.reply.ids.last().map(|&id| i64::from(id)));
+            positions.push(row.len() as i64);
+            targets.push(target(slot, row.len()));
+        }
+        let columns = self.rows.iter().map(|row| row.len() + 1).max().unwrap_or(0);
+        let mut mask = vec![-f32::INFINITY; open * columns];
+        for (line, row) in mask.chunks_mut(columns.max(1)).zip(&self.rows) {
+            line[..=row.len()].fill(0.0);
+        }
+        let mut sources: Vec<i64> = (0..open as i64).collect();
+        let mut places = sources.clone();
+        let (mut last, mut last_places) = (sources.clone(), sources.clone());
+        let (mut groups, mut owned) = (Vec::new(), Vec::new());
+        // Tokens of joining prompts by the token before them, or by the known prefix.
+        let mut roots: FxHashMap<&[u32], i64> = FxHashMap::default();
+        let mut next: FxHashMap<(i64, u32), i64> = FxHashMap::default();
+        let (mut slot, mut base) = (open, open);
+        for members in grouped(joins) {
+            let width = members.iter().map(Join::new_tokens).max().unwrap_or(0);
+            let columns = members.iter().map(|join| join.row.prompt.ids.len()).max().unwrap_or(0);
+            let mut tokens = vec![0i64; members.len() * width];
+            let mut mask = vec![-f32::INFINITY; members.len() * width * columns];
+            for (member, Join { row, known }) in members.iter().enumerate() {
+                let (all, known) = (&row.prompt.ids, known_tokens(known));
+                let root = -1 - roots.len() as i64;
+                let mut token = *roots.entry(&all[..known]).or_insert(root);
+                let mut of_others = all.len();
+                for (column, &id) in all.iter().enumerate().skip(known) {
+                    let new = ids.len() as i64;
+                    token = *next.entry((token, id)).or_insert(new);
+                    let place = member * width + column - known;
+                    if token == new {
+                        ids.push(i64::from(id));
+                        positions.push(column as i64);
+                        places.push((base + place) as i64);
+                        of_others = of_others.min(column);
+                    }
+                    tokens[place] = token;
+                    targets.push(target(slot + member, column));
+                    sources.push(token);
+                }
+                for column in 0..width {
+                    let line = (member * width + column) * columns;
+                    mask[line..line + (known + column + 1).min(all.len())].fill(0.0);
+                }
+                last.push(token);
+                last_places.push(places[token as usize]);
+                owned.push(of_others);
+            }
+            let size = [members.len() as i64, 1, width as i64, columns as i64];
+            groups.push(Group {
+                slot: slot as i64,
+                rows: size[0],
+                width: size[2],
+                columns: size[3],
+                tokens: on_device(&tokens)?,
+                mask: additive(&mask, &size)?,
+            });
+            slot += members.len();
+            base += members.len() * width;
+        }
+        let in_order = sources.len() == ids.len();
+        let size = [open as i64, 1, 1, columns as i64];
+        Ok(Pack {
+            open,
+            ids: on_device(&ids)?,
+            positions: on_device(&positions)?,
+            targets: on_device(&targets)?,
+            sources: if in_order { None } else { Some(on_device(&sources)?) },
+            columns: columns as i64,
+            mask: if open > 0 { Some(additive(&mask, &size)?) } else { None },
+            groups,
+            places: if joins.is_empty() { None } else { Some(on_device(&places)?) },
+            last: on_device(&last)?,
+            last_places: on_device(&last_places)?,
+            owned,
+        })
+    }
+
+    /// Computes the logits after the last token of each row: `[rows, vocab]`.
+    fn forward(&self, decoder: &Decoder, pack: &Pack) -> Result<Tensor, TchError> {
+        let shape = &decoder.config().shape;
+        let key_width = shape.kv_heads * decoder.config().head_dim();
+        let mut x = decoder.embed(&pack.ids.f_unsqueeze(0)?)?; // [1, N, d]
+        let rotation = decoder.rotation_at(&pack.positions)?.f_transpose(0, 1)?; // [1, N, 1, hd/2]
+        for (index, (block, layer)) in decoder.blocks.iter().zip(&self.layers).enumerate() {
+            let (q, k, v) = decoder.project(block, &x, &rotation)?;
+            for (part, new) in (0..).zip([&k, &v]) {
+                let new = new.f_transpose(1, 2)?.f_reshape([-1, key_width])?;
+                let new = match &pack.sources {
+                    None => new,
+                    Some(sources) => new.f_index_select(0, sources)?,
+                };
+                let mut all = layer.f_select(0, part)?.f_view([-1, key_width])?;
+                let _ = all.f_index_copy_(0, &pack.targets, &new)?;
+            }
+            let q = q.f_transpose(1, 2)?.f_squeeze_dim(0)?;
+            let attended = attend(decoder, layer, &q, pack)?;
+            // Nothing after the last attention mixes positions, and only the last position of a row is needed.
+            let last = index + 1 == decoder.blocks.len();
+            let attended = match &pack.places {
+                None => attended,
+                Some(places) => attended.f_index_select(0, if last { &pack.last_places } else { places })?,
+            };
+            if last {
+                x = x.f_index_select(1, &pack.last)?;
+            }
             x = decoder.transform(block, &x, &attended.f_unsqueeze(0)?)?;
         }
+        decoder.logits(&normalise(&x.f_squeeze_dim(0)?, shape.norm_eps)?)
     }
-    let logits = decoder.logits(&crate::decoder::normalise(&x.f_squeeze_dim(0)?, shape.norm_eps)?)?;
-    Ok((state, Regions { known: known_lens, new, from, width }, logits))
+
+    /// Selects the next token of every row that has a reply and records it with its log-probability.
+    fn choose(&mut self, logits: &Tensor) -> Result<(), TchError> {
+        let logprobs = logits.f_log_softmax(-1, Kind::Float)?;
+        let (best, token) = logprobs.f_max_dim(-1, false)?;
+        let best: Vec<f32> = Vec::try_from(best.f_to_device(Device::Cpu)?)?;
+        let token: Vec<i64> = Vec::try_from(token.f_to_device(Device::Cpu)?)?;
+        for (slot, row) in self.rows.iter_mut().enumerate().filter(|(_, row)| row.id.is_some()) {
+            let Prompt { sampling, constraint, stop, .. } = &mut row.prompt;
+            let (id, logprob) = match (constraint, sampling) {
+                (None, None) => (token[slot] as u32, best[slot]),
+                (None, Some(sampling)) => {
+                    let row = logprobs.f_get(slot as i64)?.f_to_device(Device::Cpu)?;
+                    let (id, logprob) = sampling.draw(&Vec::<f32>::try_from(row)?);
+                    (id as u32, logprob)
+                }
+                (Some(constraint), sampling) => {
+                    let allowed: Vec<i64> = constraint.allowed().iter().copied().map(i64::from).collect();
+                    let allowed = Tensor::from_slice(&allowed).f_to_device(logprobs.device())?;
+                    let row = logprobs.f_get(slot as i64)?.f_index_select(0, &allowed)?;
+                    let values = Vec::<f32>::try_from(row.f_to_device(Device::Cpu)?)?;
+                    constraint.choose(&values, sampling)
+                }
+            };
+            row.ended = row.end.contains(&id) || stop.as_mut().is_some_and(|stop| stop.push(id));
+            row.reply.ids.push(id);
+            row.reply.logprobs.push(logprob);
+        }
+        Ok(())
+    }
+
+    /// Removes the rows whose reply has ended.
+    fn finish(&mut self, passed: &mut Passed) -> Result<(), TchError> {
+        for slot in (0..self.rows.len()).rev() {
+            let Row { id, prompt, reply, ended, .. } = &self.rows[slot];
+            if id.is_some() && !ended && reply.ids.len() < prompt.budget {
+                continue;
+            }
+            let (from, to) = (prompt.ids.len(), self.rows[slot].len());
+            if self.keep && from < to {
+                let ids = [&prompt.ids[..], &reply.ids[..to - from]].concat();
+                passed.pieces.push((ids, from, self.piece(slot, from, to)?));
+            }
+            let Row { id, mut reply, ended, .. } = self.remove(slot)?;
+            reply.cut = !ended;
+            passed.done.extend(id.map(|id| (id, reply)));
+        }
+        if self.rows.is_empty() {
+            self.clear();
+        }
+        Ok(())
+    }
+
+    /// Removes a row; the last row takes its slot.
+    fn remove(&mut self, slot: usize) -> Result<Row, TchError> {
+        let last = self.rows.len() - 1;
+        if slot < last {
+            let tokens = self.rows[last].len() as i64;
+            for layer in &self.layers {
+                let part = |slot: usize| layer.f_select(1, slot as i64)?.f_narrow(1, 0, tokens);
+                part(slot)?.f_copy_(&part(last)?)?;
+            }
+        }
+        Ok(self.rows.swap_remove(slot))
+    }
 }
 
-fn step(decoder: &Decoder, state: &mut State, tokens: &[i64], device: Device) -> Result<Tensor, TchError> {
-    let shape = decoder.config().shape.clone();
-    let (rows, head) = (tokens.len() as i64, decoder.config().head_dim());
-    let ids = Tensor::from_slice(tokens).f_view([rows, 1])?.f_to_device(device)?;
-    let positions = Tensor::from_slice(&state.lengths).f_to_device(device)?;
-    let rotation = decoder.rotation_at(&positions)?;
-    state.reserve()?;
-    let columns = state.columns + 1;
-    let mask = state.mask.f_narrow(3, 0, columns)?;
-    let mut x = decoder.embed(&ids)?;
-    for (index, block) in decoder.blocks.iter().enumerate() {
-        let (q, k, v) = decoder.project(block, &x, &rotation)?;
-        let (keys, values) = state.layer(index)?;
-        keys.f_narrow(2, state.columns, 1)?.f_copy_(&k)?;
-        values.f_narrow(2, state.columns, 1)?.f_copy_(&v)?;
-        // The queries of a group belong to one token; as rows of one product they read the keys once.
-        let q = q.f_reshape([rows, shape.kv_heads, shape.heads / shape.kv_heads, head])?;
+/// Divides joining prompts, sorted by their number of new tokens, into groups that are at least half full.
+fn grouped(joins: &[Join]) -> Vec<&[Join]> {
+    let mut groups = Vec::new();
+    let (mut first, mut sum) = (0, 0);
+    for (at, join) in joins.iter().enumerate() {
+        let new = join.new_tokens();
+        if at > first && (at - first + 1) * new > 2 * (sum + new) {
+            groups.push(&joins[first..at]);
+            (first, sum) = (at, 0);
+        }
+        sum += new;
+    }
+    if first < joins.len() {
+        groups.push(&joins[first..]);
+    }
+    groups
+}
+
+/// Computes attention of the open rows, then of every place of the groups: `[open + places, H hd]`.
+fn attend(decoder: &Decoder, layer: &Tensor, q: &Tensor, pack: &Pack) -> Result<Tensor, TchError> {
+    let (heads, kv_heads) = (decoder.config().shape.heads, decoder.config().shape.kv_heads);
+    let (head, open) = (decoder.config().head_dim(), pack.open as i64);
+    let read = |part: i64, slot: i64, rows: i64, columns: i64| {
+        layer.f_select(0, part)?.f_narrow(0, slot, rows)?.f_narrow(1, 0, columns)?.f_transpose(1, 2)
+    };
+    let mut parts = Vec::with_capacity(1 + pack.groups.len());
+    if let Some(mask) = &pack.mask {
+        let (keys, values) = (read(0, 0, open, pack.columns)?, read(1, 0, open, pack.columns)?);
+        // The queries of a group of heads belong to one token; as rows of one product they read the keys once.
+        let q = q.f_narrow(0, 0, open)?.f_reshape([open, kv_heads, heads / kv_heads, head])?;
+        let attended =
+            Tensor::f_scaled_dot_product_attention(&q, &keys, &values, Some(mask), 0.0, false, None, false)?;
+        parts.push(attended.f_reshape([open, heads * head])?);
+    }
+    for Group { slot, rows, width, columns, tokens, mask } in &pack.groups {
+        let (keys, values) = (read(0, *slot, *rows, *columns)?, read(1, *slot, *rows, *columns)?);
+        let q = q.f_index_select(0, tokens)?.f_view([*rows, *width, heads, head])?.f_transpose(1, 2)?;
+        let grouped = heads != kv_heads;
         let attended = Tensor::f_scaled_dot_product_attention(
             &q,
-            &keys.f_narrow(2, 0, columns)?,
-            &values.f_narrow(2, 0, columns)?,
-            Some(&mask),
+            &keys,
+            &values,
+            Some(mask),
             0.0,
             false,
             None,
-            false,
+            grouped,
         )?;
-        x = decoder.transform(block, &x, &attended.f_reshape([rows, 1, shape.heads * head])?)?;
+        parts.push(attended.f_transpose(1, 2)?.f_reshape([rows * width, heads * head])?);
     }
-    state.columns = columns;
-    for (length, open) in state.lengths.iter_mut().zip(&state.open) {
-        *length += i64::from(*open);
-    }
-    decoder.logits(&crate::decoder::normalise(&x.f_squeeze_dim(1)?, shape.norm_eps)?)
-}
-
-/// Selects the next token of every open row and records it with its log-probability; returns `pad` for the other rows.
-fn choose(
-    logits: &Tensor,
-    state: &State,
-    prompts: &mut [Prompt],
-    replies: &mut [Reply],
-    pad: u32,
-) -> Result<Vec<i64>, TchError> {
-    let logprobs = logits.f_log_softmax(-1, Kind::Float)?;
-    let (best, token) = logprobs.f_max_dim(-1, false)?;
-    let best: Vec<f32> = Vec::try_from(best.f_to_device(Device::Cpu)?)?;
-    let token: Vec<i64> = Vec::try_from(token.f_to_device(Device::Cpu)?)?;
-    let mut chosen = Vec::with_capacity(state.rows.len());
-    for (position, (&row, &open)) in state.rows.iter().zip(&state.open).enumerate() {
-        if !open {
-            chosen.push(i64::from(pad));
-            continue;
-        }
-        let Prompt { sampling, constraint, .. } = &mut prompts[row];
-        let (id, logprob) = match (constraint, sampling) {
-            (None, None) => (token[position] as u32, best[position]),
-            (None, Some(sampling)) => {
-                let row = logprobs.f_get(position as i64)?.f_to_device(Device::Cpu)?;
-                let (id, logprob) = sampling.draw(&Vec::<f32>::try_from(row)?);
-                (id as u32, logprob)
-            }
-            (Some(constraint), sampling) => {
-                let allowed: Vec<i64> = constraint.allowed().iter().copied().map(i64::from).collect();
-                let allowed = Tensor::from_slice(&allowed).f_to_device(logprobs.device())?;
-                let row = logprobs.f_get(position as i64)?.f_index_select(0, &allowed)?;
-                let values = Vec::<f32>::try_from(row.f_to_device(Device::Cpu)?)?;
-                constraint.choose(&values, sampling)
-            }
-        };
-        replies[row].ids.push(id);
-        replies[row].logprobs.push(logprob);
-        chosen.push(i64::from(id));
-    }
-    Ok(chosen)
+    if parts.len() == 1 { Ok(parts.swap_remove(0)) } else { Tensor::f_cat(&parts, 0) }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use stepladder_data::PromptEncoder;
-use stepladder_rollout::generator::{Blocking, Generator};
+use stepladder_rollout::generator::Generator;
 use stepladder_rollout::local::LocalGenerator;
 use tch::{Device, Kind};
 
@@ -51,7 +51,6 @@ impl GeneratorSource for LocalSource {
     ) -> Result<Box<dyn Generator>, ModelError> {
         let Memory { prefix_bytes, remembered_tokens } = self.memory;
         let engine = engine::open(weights, self.dtype, self.workers, prefix_bytes)?;
-        let local = LocalGenerator::new(engine, encoder, remembered_tokens, policy);
-        Ok(Box::new(Blocking::new(local)))
+        Ok(Box::new(LocalGenerator::new(engine, encoder, remembered_tokens, policy)))
     }
 }

@@ -241,7 +241,7 @@ fn dropout_is_in_training_only() {
     // Generation drops nothing.
     let replies = |weights: &Weights| {
         let prompt = Prompt { ids: vec![3, 17, 5], budget: 12, sampling: None, constraint: None, stop: None };
-        engine::open(weights, Kind::Float, 1, 0).unwrap().complete(vec![prompt], &[2], 0).unwrap().remove(0)
+        engine::open(weights, Kind::Float, 1, 0).unwrap().complete(vec![prompt], &[2]).unwrap().remove(0)
     };
     assert_eq!(replies(&weights), replies(&without));
 
@@ -310,7 +310,7 @@ fn engines_agree_on_adapters() {
     let reply = |weights| {
         let prompt = Prompt { ids: vec![3, 17, 5], budget: 12, sampling: None, constraint: None, stop: None };
         let mut engine = engine::open(weights, Kind::Float, 1, 1 << 20).unwrap();
-        engine.complete(vec![prompt], &[2], 0).unwrap().remove(0).ids
+        engine.complete(vec![prompt], &[2]).unwrap().remove(0).ids
     };
     let expected = reply(&whole);
     assert!(expected.len() > 3, "{expected:?}");

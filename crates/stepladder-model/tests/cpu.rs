@@ -95,7 +95,7 @@ fn what_a_model_cannot_read_is_an_error() {
             stop: None,
         })
         .collect();
-    assert!(generate(&decoder, &mut unknown.clone(), &[7], 0, Device::Cpu).is_err());
+    assert!(generate(&decoder, &unknown, &[7], Device::Cpu).is_err());
     let mut writer = writer(&decoder, 2);
     let error = writer.write(unknown, &[7]).unwrap_err().to_string();
     assert_eq!(error, "prompt 0 of the call: token 49 is not in the vocabulary of 40");
@@ -113,7 +113,7 @@ fn replies_are_those_of_the_tensors() {
         // The second call starts from prefixes that the first one cached.
         for call in 0..2 {
             let prompts = prompts(10 * seed as u64 + call, 40, true);
-            let expected = generate(&decoder, &mut prompts.clone(), &[7], 0, Device::Cpu).unwrap();
+            let expected = generate(&decoder, &prompts, &[7], Device::Cpu).unwrap();
             let found = writer.write(prompts.clone(), &[7]).unwrap();
             for ((prompt, expected), found) in prompts.iter().zip(expected).zip(found) {
                 for (a, b) in logprobs(&decoder, &prompt.ids, &found.ids).iter().zip(&found.logprobs) {

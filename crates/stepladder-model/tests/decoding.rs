@@ -19,7 +19,7 @@ use stepladder_model::engine::{Memory, open};
 use stepladder_model::{Decoder, Weights};
 use stepladder_rollout::LocalGenerator;
 use stepladder_rollout::engine::{NEAR_TIE, Prompt, Reply};
-use stepladder_rollout::generator::{BatchGenerator, Completion, Request, RequestId};
+use stepladder_rollout::generator::{Completion, Request, RequestId};
 use stepladder_rollout::sampling::{Distribution, Sampling};
 use stepladder_rollout::stop::{Stop, StopStrings};
 use tch::{Device, Kind, Tensor};
@@ -45,8 +45,8 @@ fn prompts(seed: u64, count: usize) -> Vec<Prompt> {
     prompts
 }
 
-fn write(decoder: &Decoder, prompts: &[Prompt], end: u32, pad: u32) -> Vec<Reply> {
-    generate(decoder, &mut prompts.to_vec(), &[end], pad, Device::Cpu).unwrap()
+fn write(decoder: &Decoder, prompts: &[Prompt], end: u32) -> Vec<Reply> {
+    generate(decoder, prompts, &[end], Device::Cpu).unwrap()
 }
 
 /// Log-probabilities of all words after `ids`, by a forward pass without a cache.
@@ -94,10 +94,10 @@ fn together_is_as_alone() {
     for (seed, kv_heads) in [(0, 2), (1, 4), (2, 1)] {
         let decoder = decoder(&weights(kv_heads, seed));
         let prompts = prompts(seed, 20);
-        let end = frequent_word(&write(&decoder, &prompts, NO_END, 0));
-        let together = write(&decoder, &prompts, end, 0);
+        let end = frequent_word(&write(&decoder, &prompts, NO_END));
+        let together = write(&decoder, &prompts, end);
         for (prompt, reply) in prompts.iter().zip(&together) {
-            let alone = write(&decoder, std::slice::from_ref(prompt), end, 0).remove(0);
+            let alone = write(&decoder, std::slice::from_ref(prompt), end).remove(0);
             total += 1;
             if same_up_to_near_ties(&decoder, &prompt.ids, &alone.ids, &reply.ids) {
                 same += 1;
@@ -126,7 +126,7 @@ fn cached_logprobs_are_those_of_a_forward_pass() {
         for (index, prompt) in prompts.iter_mut().enumerate().filter(|(index, _)| index % 2 == 0) {
             prompt.sampling = Some(Sampling::at(1.3, stream(seed, "sampling", &[index as u64])));
         }
-        let replies = write(&decoder, &prompts, 7, 0);
+        let replies = write(&decoder, &prompts, 7);
         for (prompt, reply) in prompts.iter().zip(&replies) {
             let ids: Vec<i64> = prompt.ids.iter().chain(&reply.ids).map(|&id| i64::from(id)).collect();
             let targets: Vec<i64> = (prompt.ids.len() as i64..ids.len() as i64).collect();
@@ -158,26 +158,16 @@ fn hidden_vectors_at_positions_are_those_of_all() {
     assert!((all - some).abs().max().double_value(&[]) < TOLERANCE);
 }
 
-#[test]
-fn padding_is_never_read() {
-    let decoder = decoder(&weights(2, 5));
-    let prompts = prompts(5, 10);
-    let expected = write(&decoder, &prompts, 7, 0);
-    for pad in [1, VOCAB - 1] {
-        assert_eq!(write(&decoder, &prompts, 7, pad), expected, "padding word {pad}");
-    }
-}
-
 /// A reply does not depend on content and length of the other prompts of the batch.
 #[test]
 fn neighbours_are_never_read() {
     let decoder = decoder(&weights(2, 6));
     let all = prompts(6, 10);
     for (index, prompt) in all.iter().enumerate().step_by(3) {
-        let among = write(&decoder, &all, 7, 0).remove(index);
+        let among = write(&decoder, &all, 7).remove(index);
         let mut others = prompts(100 + index as u64, 5);
         others.insert(2, prompt.clone());
-        let elsewhere = write(&decoder, &others, 7, 0).remove(2);
+        let elsewhere = write(&decoder, &others, 7).remove(2);
         if same_up_to_near_ties(&decoder, &prompt.ids, &among.ids, &elsewhere.ids) {
             close(&among.logprobs, &elsewhere.logprobs);
         }
@@ -197,25 +187,25 @@ fn a_sampled_reply_depends_on_its_own_stream_alone() {
     };
     let own = |index: usize| index as u64;
     let ids = |replies: Vec<Reply>| -> Vec<Vec<u32>> { replies.into_iter().map(|reply| reply.ids).collect() };
-    let expected = ids(write(&decoder, &sampled(&own), 7, 0));
+    let expected = ids(write(&decoder, &sampled(&own), 7));
     // Other streams for the other rows, another order, and each row alone.
     let others = |index: usize| if index == 4 { 4 } else { 50 + index as u64 };
-    let changed = ids(write(&decoder, &sampled(&others), 7, 0));
+    let changed = ids(write(&decoder, &sampled(&others), 7));
     assert_eq!(changed[4], expected[4]);
     let differing = changed.iter().zip(&expected).filter(|(a, b)| a != b).count();
     assert!(differing >= 10, "other streams changed {differing} of 11 replies only");
     let mut reversed = sampled(&own);
     reversed.reverse();
-    let mut replies = ids(write(&decoder, &reversed, 7, 0));
+    let mut replies = ids(write(&decoder, &reversed, 7));
     replies.reverse();
     assert_eq!(replies, expected);
     for (prompt, expected) in sampled(&own).iter().zip(&expected) {
-        assert_eq!(&write(&decoder, std::slice::from_ref(prompt), 7, 0)[0].ids, expected);
+        assert_eq!(&write(&decoder, std::slice::from_ref(prompt), 7)[0].ids, expected);
     }
     // A greedy row draws no random numbers.
     let mut mixed = sampled(&own);
     mixed[3].sampling = None;
-    assert_eq!(ids(write(&decoder, &mixed, 7, 0))[4..], expected[4..]);
+    assert_eq!(ids(write(&decoder, &mixed, 7))[4..], expected[4..]);
 }
 
 /// A request with its own seed, distribution and stop strings gets the same reply alone and among 63 others, which ends with
@@ -239,10 +229,10 @@ fn a_reply_is_the_same_alone_and_among_others() {
     let stop = || Stop::new(strings.clone());
     let bound: Vec<Prompt> =
         free.iter().map(|prompt| Prompt { stop: Some(stop()), ..prompt.clone() }).collect();
-    let (unstopped, together) = (write(&decoder, &free, 7, 0), write(&decoder, &bound, 7, 0));
+    let (unstopped, together) = (write(&decoder, &free, 7), write(&decoder, &bound, 7));
     let mut stopped = 0;
     for ((prompt, found), unstopped) in bound.iter().zip(&together).zip(&unstopped) {
-        let alone = &write(&decoder, std::slice::from_ref(prompt), 7, 0)[0];
+        let alone = &write(&decoder, std::slice::from_ref(prompt), 7)[0];
         assert_eq!((&alone.ids, alone.cut), (&found.ids, found.cut));
         close(&alone.logprobs, &found.logprobs);
         let mut stop = stop();
@@ -256,7 +246,7 @@ fn a_reply_is_the_same_alone_and_among_others() {
 
 #[test]
 fn no_prompts_no_replies() {
-    assert!(write(&decoder(&weights(2, 0)), &[], 7, 0).is_empty());
+    assert!(write(&decoder(&weights(2, 0)), &[], 7).is_empty());
 }
 
 fn words(count: usize, rng: &mut Rng) -> String {

@@ -127,7 +127,7 @@ fn greedy_replies_are_those_of_transformers() {
             for _ in 0..2 {
                 for (ids, expected) in sequences(&folder) {
                     let prompt = Prompt { ids, budget: 8, sampling: None, constraint: None, stop: None };
-                    let reply = engine.complete(vec![prompt], &[2], 0).unwrap().remove(0);
+                    let reply = engine.complete(vec![prompt], &[2]).unwrap().remove(0);
                     assert_eq!(reply.ids, expected, "{}", folder.display());
                     tokens += expected.len();
                 }
@@ -162,7 +162,7 @@ fn surplus_rows_of_a_padded_vocabulary_have_no_logits() {
                 stop: None,
             })
             .collect();
-        let replies = engine.complete(prompts, &[2], 0).unwrap();
+        let replies = engine.complete(prompts, &[2]).unwrap();
         assert!(replies.iter().flat_map(|reply| &reply.ids).all(|&id| i64::from(id) < TOKENS));
     }
     let (_, weights) = fixtures().remove(0);

@@ -103,7 +103,7 @@ fn greedy_replies_are_those_of_transformers() {
         stop: None,
     });
     let mut engine = engine::open(&weights, Kind::Float, 2, 0).unwrap();
-    let replies = engine.complete(prompts.collect(), &[END], END).unwrap();
+    let replies = engine.complete(prompts.collect(), &[END]).unwrap();
     let (mut equal, mut tokens) = (0, 0);
     for (index, (reply, case)) in replies.iter().zip(&cases).enumerate() {
         tokens += case.reply.len();

@@ -91,16 +91,61 @@ impl EngineError {
 }
 
 /// Completes prompts with one model.
+///
+/// A reply depends on its own prompt only, not on the others, up to near-ties of floating-point arithmetic ([`NEAR_TIE`]). All
+/// work is done on the calling thread's schedule, inside [`Engine::advance`], so that the same calls give the same replies.
 pub trait Engine: Send {
     /// Returns the context window: tokens of the longest sequence, prompt and reply together.
     fn context(&self) -> usize;
 
-    /// Completes every prompt, in order. Each of the ids in `end` ends a reply, and so does a stop string; `pad` fills the shorter rows of a batch and
-    /// does not change any result. A reply to a prompt with a constraint is one of its replies. A reply depends on its own prompt only, not on the others of the call, up to near-ties of
-    /// floating-point arithmetic ([`NEAR_TIE`]).
+    /// Adds a prompt under an identifier that no unfinished prompt has; it may join prompts whose replies are being written. Each
+    /// of the ids in `end` ends the reply, and so does a stop string. A reply to a prompt with a constraint is one of its replies.
     ///
     /// # Errors
-    /// [`EngineError`] if a prompt is invalid or does not fit into the context window with its budget, or if the engine fails;
-    /// no prompt is completed then.
-    fn complete(&mut self, prompts: Vec<Prompt>, end: &[u32], pad: u32) -> Result<Vec<Reply>, EngineError>;
+    /// [`EngineError`] if the prompt is invalid or does not fit into the context window with its budget; it is not added then.
+    fn submit(&mut self, id: u64, prompt: Prompt, end: &[u32]) -> Result<(), EngineError>;
+
+    /// Computes until at least one reply is finished. Returns the finished replies; none only if no prompt is unfinished.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the engine fails; all unfinished prompts are dropped then.
+    fn advance(&mut self) -> Result<Vec<(u64, Reply)>, EngineError>;
+
+    /// Drops an unfinished prompt; does nothing if there is none under this identifier.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the engine fails.
+    fn cancel(&mut self, id: u64) -> Result<(), EngineError>;
+
+    /// Completes every prompt, in order, while no other prompt is unfinished.
+    ///
+    /// # Errors
+    /// [`EngineError`] if a prompt is invalid or does not fit, or if the engine fails; no prompt is completed then.
+    fn complete(&mut self, prompts: Vec<Prompt>, end: &[u32]) -> Result<Vec<Reply>, EngineError> {
+        let count = prompts.len();
+        for (index, prompt) in prompts.into_iter().enumerate() {
+            if let Err(error) = self.submit(index as u64, prompt, end) {
+                for earlier in 0..index {
+                    self.cancel(earlier as u64)?;
+                }
+                return Err(EngineError::new(format!("prompt {index} of the call: {error}")));
+            }
+        }
+        let mut replies = vec![Reply::default(); count];
+        let mut left = count;
+        while left > 0 {
+            let finished = self.advance()?;
+            if finished.is_empty() {
+                return Err(EngineError::new(format!(
+                    "the engine completed {} of {count} prompts",
+                    count - left
+                )));
+            }
+            left = left.saturating_sub(finished.len());
+            for (id, reply) in finished {
+                replies[id as usize] = reply;
+            }
+        }
+        Ok(replies)
+    }
 }

@@ -1,6 +1,8 @@
-//! The [`BatchGenerator`] over an engine in this process.
+//! The [`Generator`] over an engine in this process.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -12,7 +14,7 @@ use stepladder_data::{Overflow, PromptEncoder, Rendered};
 
 use crate::constrain;
 use crate::engine::{Engine, Prompt, Reply};
-use crate::generator::{BatchGenerator, Completion, GenerateError, Request};
+use crate::generator::{Answer, Completion, GenerateError, Generator, Request, RequestId};
 use crate::stop::{Stop, StopStrings};
 use crate::trie::{Constraint, Trie};
 
@@ -20,6 +22,9 @@ use crate::trie::{Constraint, Trie};
 pub const DEFAULT_REMEMBERED_TOKENS: usize = 4_000_000;
 
 /// Generator over an engine in this process: renders prompts, completes them and caches greedy replies.
+///
+/// A request joins those whose replies are being written at the next [`Generator::poll`] that waits, which runs the engine until a
+/// reply is finished. Equal greedy requests share one reply.
 pub struct LocalGenerator {
     engine: Box<dyn Engine>,
     encoder: Arc<dyn PromptEncoder>,
@@ -36,7 +41,38 @@ pub struct LocalGenerator {
     /// Prompt tokens in `greedy` and nodes in `tries`, and the limit beyond which both are emptied.
     remembered: usize,
     remembered_tokens: usize,
+    /// Requests since the last poll that waited.
+    submitted: Vec<Request>,
+    /// Replies that the engine writes, by its identifier.
+    writing: BTreeMap<u64, Writing>,
+    /// Greedy replies among them.
+    asked: FxHashMap<GreedyKey, u64>,
+    /// Identifier of the next prompt.
+    next: u64,
+    /// Number of requests so far; answers that are found together are in this order.
+    count: u64,
 }
+
+/// A reply that the engine writes.
+struct Writing {
+    /// What determines the reply, if it is greedy.
+    key: Option<GreedyKey>,
+    /// Requests that it answers.
+    asking: Vec<Asking>,
+}
+
+/// A request that waits for its reply.
+struct Asking {
+    number: u64,
+    id: RequestId,
+    session: u64,
+    role: Role,
+    prompt: Fitted,
+    stop: Option<Arc<StopStrings>>,
+}
+
+/// An answer with the number of its request.
+type Numbered = (u64, Answer);
 
 /// Prompt, budget, constraint and stop strings.
 type GreedyKey = (Vec<u32>, usize, Option<Arc<Trie>>, Option<Arc<[String]>>);
@@ -128,6 +164,11 @@ impl LocalGenerator {
             primed: FxHashSet::default(),
             remembered: 0,
             remembered_tokens,
+            submitted: Vec::new(),
+            writing: BTreeMap::new(),
+            asked: FxHashMap::default(),
+            next: 0,
+            count: 0,
         }
     }
 
@@ -179,54 +220,13 @@ impl LocalGenerator {
         requests.iter().zip(fitted).map(prepare).collect()
     }
 
-    /// Returns a reply to every request, in order: a cached one, that of an equal request, or a new one.
-    fn replies(
-        &mut self,
-        requests: &[&Request],
-        prepared: &[&Prepared],
-    ) -> Result<Vec<Reply>, GenerateError> {
-        let key = |index: usize| {
-            let Prepared { prompt, trie, .. } = prepared[index];
-            (prompt.ids.clone(), prompt.budget, trie.clone(), requests[index].stop.clone())
-        };
-        let mut asked: FxHashMap<GreedyKey, usize> = FxHashMap::default();
-        let mut writing: Vec<usize> = Vec::new();
-        for (index, request) in requests.iter().enumerate() {
-            if request.sampling.is_some() {
-                writing.push(index);
-                continue;
-            }
-            let key = key(index);
-            if !self.greedy.contains_key(&key) {
-                asked.entry(key).or_insert_with(|| {
-                    writing.push(index);
-                    index
-                });
-            }
-        }
-        let mut sampled: FxHashMap<usize, Reply> = FxHashMap::default();
-        for (index, reply) in self.write(&writing, requests, prepared)? {
-            if requests[index].sampling.is_some() {
-                sampled.insert(index, reply);
-            } else {
-                self.remembered += prepared[index].prompt.ids.len();
-                self.greedy.insert(key(index), reply);
-            }
-        }
-        let reply = |index: usize| {
-            sampled.remove(&index).or_else(|| self.greedy.get(&key(index)).cloned()).unwrap_or_default()
-        };
-        Ok((0..requests.len()).map(reply).collect())
-    }
-
-    fn completion(&mut self, request: &Request, prepared: Prepared, reply: Reply) -> Completion {
-        let Prepared { prompt, stop, .. } = prepared;
-        let role = request.query.role();
+    fn completion(&mut self, asking: Asking, reply: Reply) -> Numbered {
+        let Asking { number, id, session, role, prompt, stop } = asking;
         let ended = reply.ids.last().is_some_and(|id| self.encoder.end().contains(id));
         let stopped = stop.filter(|_| !ended).and_then(|stop| stop.before(&reply.ids));
-        let seen = self.sessions.entry(request.session).or_default();
+        let seen = self.sessions.entry(session).or_default();
         let uncached = seen.uncached(&prompt.ids, &reply.ids);
-        Completion {
+        let completion = Completion {
             text: match stopped {
                 Some(before) => self.encoder.native(role, &before),
                 None => self.encoder.decode(role, &reply.ids),
@@ -238,54 +238,152 @@ impl LocalGenerator {
             tokens: Some(TurnTokens { prompt: prompt.ids, reply: reply.ids, logprobs: Some(reply.logprobs) }),
             cut: reply.cut,
             shortened: prompt.shortened,
+        };
+        (number, (id, Ok(completion)))
+    }
+
+    /// Passes the submitted requests to the engine; returns the answers that need no engine.
+    fn begin(&mut self) -> Result<Vec<Numbered>, GenerateError> {
+        let requests = std::mem::take(&mut self.submitted);
+        if requests.is_empty() {
+            return Ok(Vec::new());
         }
+        let (context, encoder) = (self.engine.context(), &*self.encoder);
+        let overflow = encoder.overflow();
+        let fitted: Vec<Result<Fitted, GenerateError>> =
+            requests.par_iter().map(|request| fit(&request.query, context, encoder, overflow)).collect();
+        if self.remembered > self.remembered_tokens {
+            self.greedy.clear();
+            self.tries.clear();
+            self.remembered = 0;
+        }
+        let prepared = self.constrain(&requests, fitted);
+        let mut answers = Vec::new();
+        let mut new = Vec::new();
+        for (request, prepared) in requests.into_iter().zip(prepared) {
+            let Request { id, query, session, sampling, stop: strings, .. } = request;
+            let (number, role) = (self.count, query.role());
+            self.count += 1;
+            let Prepared { prompt, trie, stop } = match prepared {
+                Ok(prepared) => prepared,
+                Err(error) => {
+                    answers.push((number, (id, Err(error))));
+                    continue;
+                }
+            };
+            let greedy =
+                sampling.is_none().then(|| (prompt.ids.clone(), prompt.budget, trie.clone(), strings));
+            let (ids, budget) = (prompt.ids.clone(), prompt.budget);
+            let search = stop.clone().map(Stop::new);
+            let asking = Asking { number, id, session, role, prompt, stop };
+            if let Some(key) = &greedy {
+                if let Some(reply) = self.greedy.get(key).cloned() {
+                    answers.push(self.completion(asking, reply));
+                    continue;
+                }
+                if let Some(writing) = self.asked.get(key).and_then(|id| self.writing.get_mut(id)) {
+                    writing.asking.push(asking);
+                    continue;
+                }
+                self.asked.insert(key.clone(), self.next);
+            }
+            let constraint = trie.map(Constraint::new);
+            new.push((self.next, Prompt { ids, budget, sampling, constraint, stop: search }));
+            self.writing.insert(self.next, Writing { key: greedy, asking: vec![asking] });
+            self.next += 1;
+        }
+        let roles = new.iter().filter_map(|(id, _)| Some(self.writing.get(id)?.asking[0].role));
+        let roles: Vec<Role> = roles.collect();
+        answers.extend(self.prime(roles)?);
+        for (id, prompt) in new {
+            if let Err(error) = self.engine.submit(id, prompt, self.encoder.end()) {
+                let reason = error.to_string();
+                let error = |asking: Asking| {
+                    (asking.number, (asking.id, Err(GenerateError::Backend(reason.clone()))))
+                };
+                answers.extend(self.written(id).into_iter().flat_map(|writing| writing.asking).map(error));
+            }
+        }
+        Ok(answers)
+    }
+
+    /// Removes a reply from those that are being written.
+    fn written(&mut self, id: u64) -> Option<Writing> {
+        let writing = self.writing.remove(&id)?;
+        if let Some(key) = &writing.key {
+            self.asked.remove(key);
+        }
+        Some(writing)
     }
 
     /// Computes the beginning that all prompts of a role share before the first prompts of that role, so that the engine finds it
-    /// in its cache instead of computing it for each of them.
-    fn prime(&mut self, roles: impl Iterator<Item = Role>) -> Result<(), GenerateError> {
-        let mut beginnings = Vec::new();
+    /// in its cache instead of computing it for each of them. Returns the answers that are found meanwhile.
+    fn prime(&mut self, roles: Vec<Role>) -> Result<Vec<Numbered>, GenerateError> {
+        let mut beginnings = FxHashSet::default();
         for role in roles {
             if self.primed.insert(role) {
                 let ids = self.encoder.shared(role);
                 // A longer beginning belongs to prompts that do not fit.
                 if !ids.is_empty() && ids.len() < self.engine.context() {
-                    beginnings.push(Prompt { ids, budget: 1, sampling: None, constraint: None, stop: None });
+                    let prompt = Prompt { ids, budget: 1, sampling: None, constraint: None, stop: None };
+                    let submitted = self.engine.submit(self.next, prompt, self.encoder.end());
+                    submitted.map_err(|error| GenerateError::Backend(error.to_string()))?;
+                    beginnings.insert(self.next);
+                    self.next += 1;
                 }
             }
         }
-        if !beginnings.is_empty() {
-            self.complete(beginnings)?;
+        let mut answers = Vec::new();
+        while !beginnings.is_empty() {
+            for (id, reply) in self.advance()? {
+                if !beginnings.remove(&id) {
+                    answers.extend(self.finish(id, reply));
+                }
+            }
         }
-        Ok(())
+        Ok(answers)
     }
 
-    fn complete(&mut self, prompts: Vec<Prompt>) -> Result<Vec<Reply>, GenerateError> {
-        let (end, pad) = (self.encoder.end(), self.encoder.pad());
-        let replies = self.engine.complete(prompts, end, pad);
-        replies.map_err(|error| GenerateError::Backend(error.to_string()))
+    /// Runs the engine until a reply is finished.
+    fn advance(&mut self) -> Result<Vec<(u64, Reply)>, GenerateError> {
+        let finished = self.engine.advance().map_err(|error| GenerateError::Backend(error.to_string()))?;
+        if finished.is_empty() {
+            return Err(GenerateError::Backend("the engine did not complete all prompts".to_owned()));
+        }
+        Ok(finished)
     }
 
-    /// Completes the prompts of some requests with the engine.
-    fn write(
+    /// Answers the requests of a finished reply, and caches it if it is greedy.
+    fn finish(&mut self, id: u64, reply: Reply) -> Vec<Numbered> {
+        let Some(Writing { key, asking }) = self.written(id) else { return Vec::new() };
+        let answer = |asking: Asking| self.completion(asking, reply.clone());
+        let answers = asking.into_iter().map(answer).collect();
+        if let Some(key) = key {
+            self.remembered += key.0.len();
+            self.greedy.insert(key, reply);
+        }
+        answers
+    }
+
+    /// Answers these requests, in order, while no other request is unanswered.
+    ///
+    /// # Errors
+    /// [`GenerateError`] if no request can be answered. The error of one request is its result.
+    pub fn generate(
         &mut self,
-        wanted: &[usize],
-        requests: &[&Request],
-        prepared: &[&Prepared],
-    ) -> Result<Vec<(usize, Reply)>, GenerateError> {
-        if wanted.is_empty() {
-            return Ok(Vec::new());
+        requests: &[Request],
+    ) -> Result<Vec<Result<Completion, GenerateError>>, GenerateError> {
+        self.submit(requests.to_vec());
+        let mut answers = FxHashMap::default();
+        while answers.len() < requests.len() {
+            let found = self.poll(Duration::MAX)?;
+            if found.is_empty() {
+                let reason = format!("{} of {} requests were answered", answers.len(), requests.len());
+                return Err(GenerateError::Backend(reason));
+            }
+            answers.extend(found);
         }
-        self.prime(wanted.iter().map(|&index| requests[index].query.role()))?;
-        let prompts = wanted.iter().map(|&index| Prompt {
-            ids: prepared[index].prompt.ids.clone(),
-            budget: prepared[index].prompt.budget,
-            sampling: requests[index].sampling.clone(),
-            constraint: prepared[index].trie.clone().map(Constraint::new),
-            stop: prepared[index].stop.clone().map(Stop::new),
-        });
-        let replies = self.complete(prompts.collect())?;
-        Ok(wanted.iter().copied().zip(replies).collect())
+        Ok(requests.iter().filter_map(|request| answers.remove(&request.id)).collect())
     }
 }
 
@@ -312,38 +410,48 @@ impl Seen {
     }
 }
 
-impl BatchGenerator for LocalGenerator {
-    fn generate(
-        &mut self,
-        requests: &[Request],
-    ) -> Result<Vec<Result<Completion, GenerateError>>, GenerateError> {
-        let (context, encoder) = (self.engine.context(), &*self.encoder);
-        let overflow = encoder.overflow();
-        let fitted: Vec<Result<Fitted, GenerateError>> =
-            requests.par_iter().map(|request| fit(&request.query, context, encoder, overflow)).collect();
-        if self.remembered > self.remembered_tokens {
-            self.greedy.clear();
-            self.tries.clear();
-            self.remembered = 0;
+impl Generator for LocalGenerator {
+    fn submit(&mut self, requests: Vec<Request>) {
+        self.submitted.extend(requests);
+    }
+
+    fn poll(&mut self, wait: Duration) -> Result<Vec<Answer>, GenerateError> {
+        if wait.is_zero() {
+            return Ok(Vec::new());
         }
-        let prepared: Vec<Result<Prepared, GenerateError>> = self.constrain(requests, fitted);
-        let answerable: Vec<&Request> = requests
-            .iter()
-            .zip(&prepared)
-            .filter(|(_, prepared)| prepared.is_ok())
-            .map(|(request, _)| request)
-            .collect();
-        let prompts: Vec<&Prepared> = prepared.iter().flatten().collect();
-        let mut replies = self.replies(&answerable, &prompts)?.into_iter();
-        let completions = requests.iter().zip(prepared).map(|(request, prepared)| {
-            let prepared = prepared?;
-            Ok(self.completion(request, prepared, replies.next().unwrap_or_default()))
-        });
-        Ok(completions.collect())
+        let mut poll = || {
+            let mut answers = self.begin()?;
+            if answers.is_empty() && !self.writing.is_empty() {
+                for (id, reply) in self.advance()? {
+                    answers.extend(self.finish(id, reply));
+                }
+            }
+            Ok(answers)
+        };
+        let answers = poll();
+        if answers.is_err() {
+            // The engine has dropped its prompts.
+            self.writing.clear();
+            self.asked.clear();
+        }
+        let mut answers = answers?;
+        answers.sort_by_key(|(number, _)| *number);
+        Ok(answers.into_iter().map(|(_, answer)| answer).collect())
     }
 
     fn end_session(&mut self, session: u64) {
         self.sessions.remove(&session);
+        self.submitted.retain(|request| request.session != session);
+        for writing in self.writing.values_mut() {
+            writing.asking.retain(|asking| asking.session != session);
+        }
+        let abandoned = self.writing.iter().filter(|(_, writing)| writing.asking.is_empty());
+        let abandoned: Vec<u64> = abandoned.map(|(&id, _)| id).collect();
+        for id in abandoned {
+            self.written(id);
+            // An engine that fails here fails again at the next poll.
+            let _ = self.engine.cancel(id);
+        }
     }
 
     fn policy(&self) -> String {

@@ -146,6 +146,8 @@ fn an_episode_that_cannot_be_constrained_ends_with_the_reason() {
 struct Random {
     calls: Arc<Mutex<Vec<usize>>>,
     vocab: usize,
+    submitted: Vec<(u64, Prompt)>,
+    end: Vec<u32>,
 }
 
 impl Engine for Random {
@@ -153,11 +155,24 @@ impl Engine for Random {
         64
     }
 
-    fn complete(&mut self, prompts: Vec<Prompt>, end: &[u32], _: u32) -> Result<Vec<Reply>, EngineError> {
+    fn submit(&mut self, id: u64, prompt: Prompt, end: &[u32]) -> Result<(), EngineError> {
+        prompt.check(64, self.vocab, end).unwrap();
+        self.submitted.push((id, prompt));
+        self.end = end.to_vec();
+        Ok(())
+    }
+
+    fn cancel(&mut self, id: u64) -> Result<(), EngineError> {
+        self.submitted.retain(|(other, _)| *other != id);
+        Ok(())
+    }
+
+    fn advance(&mut self) -> Result<Vec<(u64, Reply)>, EngineError> {
+        let prompts = std::mem::take(&mut self.submitted);
         self.calls.lock().unwrap().push(prompts.len());
-        let complete = |(index, prompt): (usize, Prompt)| {
-            prompt.check(64, self.vocab, end).unwrap();
-            let mut logits = stream(index as u64, "test-logits", &[]);
+        let end = &self.end;
+        let complete = |prompt: Prompt| {
+            let mut logits = stream(0, "test-logits", &[]);
             let mut sampling = prompt.sampling;
             let Some(mut constraint) = prompt.constraint else {
                 return Reply { ids: vec![end[0]], logprobs: vec![0.0], cut: false };
@@ -172,7 +187,7 @@ impl Engine for Random {
             }
             reply
         };
-        Ok(prompts.into_iter().enumerate().map(complete).collect())
+        Ok(prompts.into_iter().map(|(id, prompt)| (id, complete(prompt))).collect())
     }
 }
 
@@ -191,7 +206,8 @@ type Calls = Arc<Mutex<Vec<usize>>>;
 
 fn generator(encoder: Arc<CompactWords>) -> (LocalGenerator, Calls) {
     let calls = Calls::default();
-    let engine = Random { calls: calls.clone(), vocab: encoder.vocab() };
+    let (submitted, end) = (Vec::new(), Vec::new());
+    let engine = Random { calls: calls.clone(), vocab: encoder.vocab(), submitted, end };
     (LocalGenerator::new(Box::new(engine), encoder, 1000, "random".to_owned()), calls)
 }
 

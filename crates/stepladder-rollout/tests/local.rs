@@ -16,7 +16,7 @@ use stepladder_data::{Budgets, Overflow, PromptEncoder, Rendered};
 use stepladder_rollout::engine::{Engine, EngineError, Prompt, Reply};
 use stepladder_rollout::local::fit;
 use stepladder_rollout::sampling::Sampling;
-use stepladder_rollout::{BatchGenerator, Completion, GenerateError, LocalGenerator, Request, RequestId};
+use stepladder_rollout::{Completion, GenerateError, LocalGenerator, Request, RequestId};
 
 const CONTEXT: usize = 12;
 const ENDS: [u32; 2] = [1, 2];
@@ -97,6 +97,13 @@ impl PromptEncoder for Bytes {
 /// Records the prompts of each call; the reply is the prompt's length, the budget and an end token.
 struct Noting {
     calls: Arc<Mutex<Vec<Vec<Vec<u32>>>>>,
+    submitted: Vec<(u64, Prompt)>,
+}
+
+impl Noting {
+    fn new(calls: &Arc<Mutex<Vec<Vec<Vec<u32>>>>>) -> Box<Self> {
+        Box::new(Self { calls: calls.clone(), submitted: Vec::new() })
+    }
 }
 
 impl Engine for Noting {
@@ -104,18 +111,29 @@ impl Engine for Noting {
         CONTEXT
     }
 
-    fn complete(&mut self, prompts: Vec<Prompt>, end: &[u32], pad: u32) -> Result<Vec<Reply>, EngineError> {
-        assert_eq!((end, pad), (&ENDS[..], 9));
+    fn submit(&mut self, id: u64, prompt: Prompt, end: &[u32]) -> Result<(), EngineError> {
+        assert_eq!(end, &ENDS[..]);
+        self.submitted.push((id, prompt));
+        Ok(())
+    }
+
+    fn cancel(&mut self, id: u64) -> Result<(), EngineError> {
+        self.submitted.retain(|(other, _)| *other != id);
+        Ok(())
+    }
+
+    fn advance(&mut self) -> Result<Vec<(u64, Reply)>, EngineError> {
+        let prompts = std::mem::take(&mut self.submitted);
         let reply = |prompt: &Prompt| {
             assert!(prompt.ids.len() + prompt.budget <= CONTEXT);
             Reply {
-                ids: vec![prompt.ids.len() as u32, prompt.budget as u32, end[1]],
+                ids: vec![prompt.ids.len() as u32, prompt.budget as u32, ENDS[1]],
                 logprobs: vec![-0.5; 3],
                 cut: false,
             }
         };
-        let replies = prompts.iter().map(reply).collect();
-        self.calls.lock().unwrap().push(prompts.into_iter().map(|prompt| prompt.ids).collect());
+        let replies = prompts.iter().map(|(id, prompt)| (*id, reply(prompt))).collect();
+        self.calls.lock().unwrap().push(prompts.into_iter().map(|(_, prompt)| prompt.ids).collect());
         if self.calls.lock().unwrap().len() > 3 {
             return Err(EngineError::new("the engine is worn out"));
         }
@@ -137,7 +155,7 @@ fn request(text: &str, sampled: bool) -> Request {
 
 #[test]
 fn the_completion_of_a_shortened_prompt_has_the_number_of_removed_parts() {
-    let engine = Box::new(Noting { calls: Arc::default() });
+    let engine = Noting::new(&Arc::default());
     let mut generator = LocalGenerator::new(engine, Arc::new(SHORTEN), 10, "test".to_owned());
     let requests = ["", " a b", " a b c d"].map(|written| {
         let mut request = request("look", false);
@@ -158,7 +176,7 @@ fn the_completion_of_a_shortened_prompt_has_the_number_of_removed_parts() {
 #[test]
 fn the_beginning_of_all_prompts_is_computed_once_before_them() {
     let calls = Arc::new(Mutex::new(Vec::new()));
-    let engine = Box::new(Noting { calls: calls.clone() });
+    let engine = Noting::new(&calls);
     let encoder = Arc::new(Bytes { shared: "lo", ..SHORTEN });
     let mut generator = LocalGenerator::new(engine, encoder, 100, "test".to_owned());
     generator.generate(&[request("look", false), request("lost", false)]).unwrap();
@@ -174,7 +192,7 @@ fn the_beginning_of_all_prompts_is_computed_once_before_them() {
 #[test]
 fn a_prompt_that_must_not_be_shortened_or_is_refused_fails_alone() {
     let calls = Arc::new(Mutex::new(Vec::new()));
-    let engine = Box::new(Noting { calls: calls.clone() });
+    let engine = Noting::new(&calls);
     let mut generator = LocalGenerator::new(
         engine,
         Arc::new(Bytes { overflow: Overflow::Stop, ..SHORTEN }),
@@ -229,7 +247,7 @@ fn text(result: &Result<Completion, GenerateError>) -> &str {
 #[test]
 fn greedy_replies_are_asked_for_once_and_a_prompt_that_does_not_fit_fails_alone() {
     let calls = Arc::new(Mutex::new(Vec::new()));
-    let engine = Box::new(Noting { calls: calls.clone() });
+    let engine = Noting::new(&calls);
     let mut generator = LocalGenerator::new(engine, Arc::new(SHORTEN), 10, "test".to_owned());
     let bytes = |text: &str| text.bytes().map(u32::from).collect::<Vec<u32>>();
 

@@ -10,7 +10,7 @@ use stepladder_core::{Observation, Query, Role};
 use stepladder_data::instruct::{Form, Instruct};
 use stepladder_data::{Budgets, CompactWords, PretrainedTokenizer, PromptEncoder};
 use stepladder_rollout::engine::{Engine, EngineError, Prompt, Reply};
-use stepladder_rollout::{BatchGenerator, Completion, GenerateError, LocalGenerator, Request, RequestId};
+use stepladder_rollout::{Completion, GenerateError, LocalGenerator, Request, RequestId};
 
 fn tokenizer(kind: &str) -> PretrainedTokenizer {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../stepladder-data/tests/pretrained").join(kind);
@@ -18,17 +18,30 @@ fn tokenizer(kind: &str) -> PretrainedTokenizer {
 }
 
 /// Writes the same tokens to every prompt, as far as its stop strings allow.
-struct Writes(Vec<u32>);
+struct Writes {
+    ids: Vec<u32>,
+    submitted: Vec<(u64, Prompt, Vec<u32>)>,
+}
 
 impl Engine for Writes {
     fn context(&self) -> usize {
         10_000
     }
 
-    fn complete(&mut self, prompts: Vec<Prompt>, end: &[u32], _: u32) -> Result<Vec<Reply>, EngineError> {
-        let reply = |mut prompt: Prompt| {
+    fn submit(&mut self, id: u64, prompt: Prompt, end: &[u32]) -> Result<(), EngineError> {
+        self.submitted.push((id, prompt, end.to_vec()));
+        Ok(())
+    }
+
+    fn cancel(&mut self, id: u64) -> Result<(), EngineError> {
+        self.submitted.retain(|(other, _, _)| *other != id);
+        Ok(())
+    }
+
+    fn advance(&mut self) -> Result<Vec<(u64, Reply)>, EngineError> {
+        let reply = |(of, mut prompt, end): (u64, Prompt, Vec<u32>)| {
             let mut reply = Reply { cut: true, ..Reply::default() };
-            for &id in &self.0 {
+            for &id in &self.ids {
                 reply.ids.push(id);
                 reply.logprobs.push(-0.5);
                 if end.contains(&id) || prompt.stop.as_mut().is_some_and(|stop| stop.push(id)) {
@@ -36,9 +49,9 @@ impl Engine for Writes {
                     break;
                 }
             }
-            reply
+            (of, reply)
         };
-        Ok(prompts.into_iter().map(reply).collect())
+        Ok(std::mem::take(&mut self.submitted).into_iter().map(reply).collect())
     }
 }
 
@@ -55,7 +68,12 @@ fn request(stop: Option<&[&str]>) -> Request {
 }
 
 fn generator(encoder: impl PromptEncoder + 'static, ids: Vec<u32>) -> LocalGenerator {
-    LocalGenerator::new(Box::new(Writes(ids)), Arc::new(encoder), 1000, "test".to_owned())
+    LocalGenerator::new(
+        Box::new(Writes { ids, submitted: Vec::new() }),
+        Arc::new(encoder),
+        1000,
+        "test".to_owned(),
+    )
 }
 
 fn complete(generator: &mut LocalGenerator, request: &Request) -> Completion {
