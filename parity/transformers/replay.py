@@ -3,6 +3,9 @@
     stepladder evaluate RUN --agent NAME --trace played.jsonl --trace-tokens
     python parity/transformers/replay.py CHECKPOINT played.jsonl
 
+A checkpoint of adapters is loaded with peft over the pretrained model that it names, whose matrices are in `--dtype`, as in
+the run (`model.dtype`); with bf16 the products are rounded in another order, so that a tolerance of 0.05 is in place.
+
 The trace must be greedy and of one model (not of an agent with weights per role). Exit code 1 if anything differs.
 """
 
@@ -52,6 +55,19 @@ def chosen(path, count):
     return [found[index * len(found) // count] for index in range(count)]
 
 
+def load_adapters(checkpoint, dtype):
+    from peft import PeftModel
+
+    base = json.loads((checkpoint / "adapter_config.json").read_text())["base_model_name_or_path"]
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype)
+    model = PeftModel.from_pretrained(model, checkpoint, autocast_adapter_dtype=True)
+    expected = len(json.loads((checkpoint / "adapter_config.json").read_text())["target_modules"])
+    found = sum("lora_A" in name for name, _ in model.named_parameters())
+    if found != expected * model.config.num_hidden_layers:
+        raise SystemExit(f"{checkpoint}: peft finds {found} adapters")
+    return model.eval(), AutoTokenizer.from_pretrained(base)
+
+
 def load(checkpoint):
     model, info = AutoModelForCausalLM.from_pretrained(checkpoint, output_loading_info=True)
     wrong = {name: found for name, found in info.items() if found}
@@ -63,16 +79,18 @@ def load(checkpoint):
 
 
 @torch.no_grad()
-def check(model, tokenizer, turn):
-    """What differs, as words, and the largest difference of a log-probability."""
+def check(model, tokenizer, turn, own):
+    """What differs, as words, and the largest difference of a log-probability. `own`: the tokenizer adds special tokens; a
+    rendered chat template has them already."""
     tokens = turn["tokens"]
     prompt, reply = tokens["prompt"], tokens["reply"]
     problems = []
-    if tokenizer(turn["prompt"])["input_ids"] != prompt:
+    if tokenizer(turn["prompt"], add_special_tokens=own)["input_ids"] != prompt:
         problems.append("the tokenizer reads the prompt as other ids")
     ids = torch.tensor([prompt])
     # The checkpoint's own generation_config.json says: greedy, until its end token.
-    written = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=len(reply))[0, len(prompt):]
+    written = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=len(reply))
+    written = written[0, len(prompt):]
     if written.tolist() != reply:
         problems.append(f"generate() writes {written.tolist()} for {reply}")
     logprobs = model(torch.tensor([prompt + reply])).logits[0, len(prompt) - 1:-1].log_softmax(-1)
@@ -82,24 +100,34 @@ def check(model, tokenizer, turn):
     return problems, (theirs - torch.tensor(tokens["logprobs"])).abs().max().item()
 
 
+def check_tokenizer(checkpoint, model, tokenizer):
+    for name in ["eos_token", "pad_token", "unk_token"]:
+        if getattr(tokenizer, name) is None:
+            raise SystemExit(f"{checkpoint}: the tokenizer has no {name}")
+    if (tokenizer.eos_token_id, tokenizer.pad_token_id) != (model.config.eos_token_id, model.config.pad_token_id):
+        raise SystemExit(f"{checkpoint}: tokenizer and model have other end or padding tokens")
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("checkpoint", type=Path)
     arguments.add_argument("trace", type=Path)
     arguments.add_argument("--turns", type=int, default=200)
     arguments.add_argument("--tolerance", type=float, default=1e-5, help="for log-probabilities, default 1e-5")
+    arguments.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32",
+                           help="of the pretrained model below adapters")
     options = arguments.parse_args()
     transformers.logging.set_verbosity_error()
-    model, tokenizer = load(options.checkpoint)
-    for name in ["eos_token", "pad_token", "unk_token"]:
-        if getattr(tokenizer, name) is None:
-            raise SystemExit(f"{options.checkpoint}: the tokenizer has no {name}")
-    if (tokenizer.eos_token_id, tokenizer.pad_token_id) != (model.config.eos_token_id, model.config.pad_token_id):
-        raise SystemExit(f"{options.checkpoint}: tokenizer and model have other end or padding tokens")
+    adapters = (options.checkpoint / "adapter_config.json").exists()
+    if adapters:
+        model, tokenizer = load_adapters(options.checkpoint, getattr(torch, options.dtype))
+    else:
+        model, tokenizer = load(options.checkpoint)
+        check_tokenizer(options.checkpoint, model, tokenizer)
     same, tokens, worst, roles = 0, 0, 0.0, {}
     played = chosen(options.trace, options.turns)
     for number, turn in enumerate(played, 1):
-        problems, difference = check(model, tokenizer, turn)
+        problems, difference = check(model, tokenizer, turn, not adapters)
         if not difference <= options.tolerance:
             problems.append(f"a log-probability differs by {difference:.1e}")
         for problem in problems:
