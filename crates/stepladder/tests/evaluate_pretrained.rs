@@ -315,6 +315,14 @@ fn a_trained_policy_keeps_its_own_prompts() {
     }
     refused(
         folder,
+        &[&["evaluate", checkpoint, "--stop", "x"], &HOUSEHOLD[..]].concat(),
+        2,
+        &format!(
+            "stop strings are for pretrained models, and {checkpoint} has prompts of style compact/1+alfworld/1, whose replies are no text: omit --stop"
+        ),
+    );
+    refused(
+        folder,
         &[&["evaluate", ".", "--style", "instruct"], &HOUSEHOLD[..]].concat(),
         1,
         ". is no run (it has no config.toml), no checkpoint (it has no trainer.json) and no model (it has no config.json)",

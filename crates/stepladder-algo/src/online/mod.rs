@@ -15,6 +15,9 @@
 //! up to rounding; `logprob_gap` measures the difference in every iteration.
 //!
 //! At a temperature τ, logits are divided by τ everywhere: in sampling, in the ratios and in the KL term.
+//! Rollouts draw from all tokens. With top-p or top-k the recorded log-probabilities, which are those before truncation, would not
+//! be of the distribution that was drawn from, so the gradient would have a bias; configurations with both are refused. Stop
+//! strings are allowed: the end of a reply is a function of its tokens.
 
 pub(crate) mod branches;
 mod config;
