@@ -6,8 +6,8 @@
 //! ```
 //! MODEL is a directory with weights and tokenizer. Each line of FILE is `{"role", "ids", "start", "weight"}`: the reply is
 //! everything from `start` on. Settings of `export`: env (household or alfworld, which needs `STEPLADDER_DATA`), games. Settings of
-//! `train`: rows (of the file, 0 for all), tokens (of a step), group_rows, workers, dtype (f32 or bf16), rank, dropout, steps,
-//! warmup (steps before the clock starts), recompute, micro_tokens, seed.
+//! `train`: rows (of the file, 0 for all), tokens (of a step), group_rows, workers, dtype (f32 or bf16), rank, dropout, steps
+//! (0 for the rest of an epoch), warmup (steps before the clock starts), recompute, micro_tokens, seed.
 #![allow(clippy::print_stdout)]
 #![expect(
     clippy::disallowed_methods,
@@ -170,16 +170,17 @@ fn measure(model: &Path, file: &Path, settings: &Settings) -> Result<()> {
         recompute: settings.get("recompute", false)?,
         micro_tokens: settings.get("micro_tokens", 0)?,
     };
-    let (warmup, steps) = (settings.get("warmup", 1)?, settings.get("steps", 5)?);
-    let config = BcConfig {
-        budget: Budget::Steps(warmup + steps),
+    let (warmup, wanted): (u64, u64) = (settings.get("warmup", 1)?, settings.get("steps", 5)?);
+    let mut config = BcConfig {
         batch_tokens: settings.get("tokens", 1536)?,
         group_rows: settings.get("group_rows", BcConfig::default().group_rows)?,
         ..BcConfig::default()
     };
     let seed = settings.get("seed", SEED)?;
     let plan = plan_epoch(&config, &rows, seed, 0);
-    if plan.len() < (warmup + steps) as usize {
+    let steps = if wanted == 0 { (plan.len() as u64).saturating_sub(warmup) } else { wanted };
+    config.budget = Budget::Steps(warmup + steps);
+    if steps == 0 || plan.len() < (warmup + steps) as usize {
         bail!("{} rows make {} steps, fewer than warmup and steps", rows.len(), plan.len());
     }
     let trained: usize = plan[warmup as usize..(warmup + steps) as usize].iter().map(Vec::len).sum();
