@@ -117,7 +117,7 @@ fn a_model_of_the_data_root_is_found_by_its_name() {
         folder,
         &[&evaluate("small", "flat", &HOUSEHOLD)[..], &root].concat(),
         2,
-        "there is no directory \"small\", and no model of this name in the data root; `stepladder model list` lists those that are there, `stepladder model get NAME` fetches one",
+        "there is no directory \"small\", and no model of this name among those that were fetched; `stepladder model list` lists those that are there, `stepladder model get NAME` fetches one",
     );
 }
 
