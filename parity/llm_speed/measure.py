@@ -36,7 +36,9 @@ def alternate(commands, repeats):
         names = list(commands)
         for name in names if repeat % 2 == 0 else reversed(names):
             reports[name].append(run(*commands[name]))
-            print(f"repeat {repeat + 1}, {name}: {reports[name][-1]['seconds']:.2f} s", file=sys.stderr, flush=True)
+            report = reports[name][-1]
+            times = f"{report['seconds']:.2f} s, {report['processor_seconds']:.2f} s of the processor"
+            print(f"repeat {repeat + 1}, {name}: {times}", file=sys.stderr, flush=True)
     return reports
 
 
