@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used)]
 #![allow(missing_docs)]
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use stepladder_core::codec::Plain;
 use stepladder_core::query::Observation;
@@ -16,7 +18,7 @@ use stepladder_data::{Budgets, Overflow, PromptEncoder, Rendered};
 use stepladder_rollout::engine::{Engine, EngineError, Prompt, Reply};
 use stepladder_rollout::local::fit;
 use stepladder_rollout::sampling::Sampling;
-use stepladder_rollout::{Completion, GenerateError, LocalGenerator, Request, RequestId};
+use stepladder_rollout::{Completion, GenerateError, Generator, LocalGenerator, Request, RequestId};
 
 const CONTEXT: usize = 12;
 const ENDS: [u32; 2] = [1, 2];
@@ -282,4 +284,70 @@ fn greedy_replies_are_asked_for_once_and_a_prompt_that_does_not_fit_fails_alone(
     generator.generate(&[request("take", false)]).unwrap();
     let error = generator.generate(&[request("put", false)]).unwrap_err();
     assert!(matches!(error, GenerateError::Backend(ref reason) if reason == "the engine is worn out"));
+}
+
+/// Finishes one reply at a time, in the order of the prompts; records the prompts and the withdrawn ones.
+#[derive(Default)]
+struct OneByOne {
+    open: VecDeque<(u64, Prompt)>,
+    seen: Arc<Mutex<[Vec<u64>; 2]>>,
+}
+
+impl Engine for OneByOne {
+    fn context(&self) -> usize {
+        CONTEXT
+    }
+
+    fn submit(&mut self, id: u64, prompt: Prompt, _: &[u32]) -> Result<(), EngineError> {
+        if prompt.ids.len() == 1 {
+            return Err(EngineError::new("a single token"));
+        }
+        self.seen.lock().unwrap()[0].push(id);
+        self.open.push_back((id, prompt));
+        Ok(())
+    }
+
+    fn advance(&mut self) -> Result<Vec<(u64, Reply)>, EngineError> {
+        let reply = |prompt: Prompt| Reply { ids: prompt.ids, logprobs: Vec::new(), cut: true };
+        Ok(self.open.pop_front().map(|(id, prompt)| (id, reply(prompt))).into_iter().collect())
+    }
+
+    fn cancel(&mut self, id: u64) -> Result<(), EngineError> {
+        self.seen.lock().unwrap()[1].push(id);
+        self.open.retain(|(other, _)| *other != id);
+        Ok(())
+    }
+}
+
+/// A finished reply is returned at once; a request that is equal to one being written shares its reply; a prompt is withdrawn when
+/// the sessions of all its requests have ended.
+#[test]
+fn requests_join_while_others_are_written() {
+    let engine = OneByOne::default();
+    let seen = engine.seen.clone();
+    let mut generator = LocalGenerator::new(Box::new(engine), Arc::new(SHORTEN), 100, "test".to_owned());
+    let of = |text: &str, session: u64, sampled: bool| Request { session, ..request(text, sampled) };
+    let poll = |generator: &mut LocalGenerator| -> Vec<RequestId> {
+        let answers = generator.poll(Duration::from_secs(1)).unwrap();
+        answers.into_iter().filter(|(_, result)| result.is_ok()).map(|(id, _)| id).collect()
+    };
+    let requests = [of("look", 1, false), of("lost", 1, false), of("loud", 2, true), of("late", 2, false)];
+    let ids: Vec<RequestId> = requests.iter().map(|request| request.id).collect();
+    generator.submit(requests.to_vec());
+    assert!(generator.poll(Duration::ZERO).unwrap().is_empty() && seen.lock().unwrap()[0].is_empty());
+    assert_eq!(poll(&mut generator), ids[..1]);
+    // Equal to a reply that is being written, equal to a finished one, refused by the engine.
+    let (again, finished) = (of("lost", 3, false), of("look", 3, false));
+    let single = of("x", 3, false);
+    generator.submit(vec![again.clone(), finished.clone(), single.clone()]);
+    let answers = generator.poll(Duration::from_secs(1)).unwrap();
+    assert_eq!(answers.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [finished.id, single.id]);
+    let error = answers[1].1.as_ref().unwrap_err();
+    assert!(matches!(error, GenerateError::Backend(reason) if reason == "a single token"));
+    generator.end_session(1);
+    generator.end_session(2);
+    // The session of `again` goes on.
+    assert_eq!(poll(&mut generator), [again.id]);
+    assert!(poll(&mut generator).is_empty());
+    assert_eq!(*seen.lock().unwrap(), [vec![0, 1, 2, 3], vec![2, 3]]);
 }
