@@ -73,7 +73,7 @@ pub fn clusters(rows: &[&[u32]], members: usize) -> Vec<Shared> {
 /// Rows are shuffled within their clusters ([`clusters`]) and groups among each other.
 pub fn epoch(rows: &[&[u32]], members: usize, tokens: usize, rng: &mut Rng) -> Vec<Vec<usize>> {
     let mut groups = Vec::new();
-    for Shared { prefix, rows: mut cluster } in clusters(rows, members) {
+    for Shared { prefix, rows: mut cluster } in clusters(rows, 2 * members) {
         cluster.shuffle(rng);
         // As equal as possible, and within the tokens of a step.
         let rest: usize = cluster.iter().map(|&row| rows[row].len() - prefix).sum();
