@@ -11,6 +11,8 @@ use stepladder_core::seed::Rng;
 
 /// Tokens that a shared beginning must save: each group costs some small operations.
 const WORTH: usize = 16;
+/// Number of latest steps that a group may join: few enough that steps stay random.
+const OPEN: usize = 16;
 /// Upper bound on rows of a group in a step.
 const LARGEST: usize = 256;
 
@@ -70,7 +72,8 @@ pub fn clusters(rows: &[&[u32]], members: usize) -> Vec<Shared> {
 /// Divides the rows of an epoch into steps of at most `tokens` computed tokens, made of groups of at most `members` rows with a
 /// common beginning (a larger group is a step by itself). The result depends on the arguments only.
 ///
-/// Rows are shuffled within their clusters ([`clusters`]) and groups among each other.
+/// Rows are shuffled within their clusters (the [`clusters`] of at least two groups) and groups among each other. Each group joins the
+/// first of the latest steps that has enough tokens left.
 pub fn epoch(rows: &[&[u32]], members: usize, tokens: usize, rng: &mut Rng) -> Vec<Vec<usize>> {
     let mut groups = Vec::new();
     for Shared { prefix, rows: mut cluster } in clusters(rows, 2 * members) {
@@ -87,22 +90,19 @@ pub fn epoch(rows: &[&[u32]], members: usize, tokens: usize, rng: &mut Rng) -> V
         }
     }
     groups.shuffle(rng);
-    let mut steps: Vec<Vec<usize>> = Vec::new();
-    let mut used = usize::MAX;
+    let mut steps: Vec<(usize, Vec<usize>)> = Vec::new();
     for group in groups {
         let cost = group.computed(|row| rows[row].len());
-        match steps.last_mut() {
-            Some(step) if used.saturating_add(cost) <= tokens => {
+        let open = steps.len().saturating_sub(OPEN);
+        match steps[open..].iter_mut().find(|(used, _)| used + cost <= tokens) {
+            Some((used, step)) => {
                 step.extend(group.rows);
-                used += cost;
+                *used += cost;
             }
-            _ => {
-                steps.push(group.rows);
-                used = cost;
-            }
+            None => steps.push((cost, group.rows)),
         }
     }
-    steps
+    steps.into_iter().map(|(_, step)| step).collect()
 }
 
 /// Divides rows into groups so that the fewest tokens are computed. Rows that share nothing worth it come last, as one group

@@ -131,12 +131,13 @@ pub(crate) fn normalise(x: &Tensor, eps: f64) -> Result<Tensor, TchError> {
     x.f_mul(&mean.f_add_scalar(eps)?.f_rsqrt()?.f_to_kind(x.kind())?)
 }
 
-/// Rotates pairs of neighbouring elements. x: `[B, T, heads, hd]`; rotation: broadcastable to `[B, T, 1, hd/2]` complex.
-pub(crate) fn rope(x: &Tensor, rotation: &Tensor) -> Result<Tensor, TchError> {
+/// Rotates pairs of neighbouring elements. x: `[B, T, heads, hd]`; rotation: broadcastable to `[B, T, 1, hd/2]` complex. The result
+/// has dtype `kind`.
+pub(crate) fn rope(x: &Tensor, rotation: &Tensor, kind: Kind) -> Result<Tensor, TchError> {
     let sizes = x.size();
     let (b, t, heads, head) = (sizes[0], sizes[1], sizes[2], sizes[3]);
     let pairs = x.f_to_kind(Kind::Float)?.f_reshape([b, t, heads, head / 2, 2])?.f_view_as_complex()?;
-    pairs.f_mul(rotation)?.f_view_as_real()?.f_reshape([b, t, heads, head])?.f_to_kind(x.kind())
+    pairs.f_mul(rotation)?.f_view_as_real()?.f_reshape([b, t, heads, head])?.f_to_kind(kind)
 }
 
 /// Parts shared by all decoders over the same weights: layout of the trained parameters, frozen parameters, rotary table.
@@ -375,7 +376,8 @@ impl Decoder {
         x.f_mul(&scale.f_to_device(x.device())?)
     }
 
-    /// Computes a block's queries `[B, H, T, hd]`, keys and values `[B, Hkv, T, hd]`; queries and keys are rotated.
+    /// Computes a block's queries `[B, H, T, hd]`, keys and values `[B, Hkv, T, hd]`; queries and keys are rotated. All
+    /// have the dtype of x, whatever that of the matrices.
     pub(crate) fn project(
         &self,
         block: &Block,
@@ -390,12 +392,14 @@ impl Decoder {
         // The gradient of a split is one concatenation; each slice would have a zero-filled gradient of full size to be summed.
         let mut parts = qkv.f_split_with_sizes([heads + kv_heads, kv_heads], 2)?;
         if let Some((q_gain, k_gain)) = &block.qk_gains {
-            let normal = normalise(&parts[0], norm_eps)?.f_split_with_sizes([heads, kv_heads], 2)?;
+            let normal = normalise(&parts[0].f_to_kind(x.kind())?, norm_eps)?
+                .f_split_with_sizes([heads, kv_heads], 2)?;
             let scaled = [normal[0].f_mul(q_gain)?, normal[1].f_mul(k_gain)?];
             parts[0] = Tensor::f_cat(&scaled, 2)?.f_to_kind(x.kind())?;
         }
-        let qk = rope(&parts[0], rotation)?.f_split_with_sizes([heads, kv_heads], 2)?;
-        Ok((qk[0].f_transpose(1, 2)?, qk[1].f_transpose(1, 2)?, parts[1].f_transpose(1, 2)?))
+        let qk = rope(&parts[0], rotation, x.kind())?.f_split_with_sizes([heads, kv_heads], 2)?;
+        let v = parts[1].f_to_kind(x.kind())?;
+        Ok((qk[0].f_transpose(1, 2)?, qk[1].f_transpose(1, 2)?, v.f_transpose(1, 2)?))
     }
 
     /// Concatenates the heads of each position: `[B, H, T, hd]` → `[B, T, H hd]`.
@@ -404,7 +408,8 @@ impl Decoder {
         attended.f_transpose(1, 2)?.f_reshape([sizes[0], sizes[2], sizes[1] * sizes[3]])
     }
 
-    /// Computes the position-wise part of a block: x ← x + W_out a, then x ← x + W_down (act(gate) ⊙ up).
+    /// Computes the position-wise part of a block: x ← x + W_out a, then x ← x + W_down (act(gate) ⊙ up). The
+    /// sums have the dtype of x; gate and up that of the matrices.
     pub(crate) fn transform(&self, block: &Block, x: &Tensor, attended: &Tensor) -> Result<Tensor, TchError> {
         let x = x.f_add(&block.out.apply(attended)?)?;
         let gate_up = block.gate_up.apply(&normalise(&x, self.config.shape.norm_eps)?)?;

@@ -8,7 +8,7 @@ use crate::dropout::Dropout;
 /// call, which costs as much as such a product (docs/benchmarks.md).
 const FEW: i64 = 200;
 
-/// Low-rank adapter of consecutive rows of a matrix: s · B A.
+/// Low-rank adapter of consecutive rows of a matrix.
 pub(crate) struct Adapter {
     /// Rows of the matrix that it adapts.
     pub(crate) rows: i64,
@@ -16,6 +16,16 @@ pub(crate) struct Adapter {
     pub(crate) factors: Option<(Tensor, Tensor)>,
     /// Dropout of the input; only in training.
     pub(crate) dropout: Option<Dropout>,
+}
+
+/// Adapters of a matrix as one: s · B A, with the A factors below each other and the B factors as diagonal blocks.
+struct Adapters {
+    /// `[R, in]`
+    a: Tensor,
+    /// `[out, R]`, times the scale.
+    b: Tensor,
+    /// Rows of `a` of each adapter and the dropout of its input; empty without dropout.
+    dropouts: Vec<(i64, Dropout)>,
 }
 
 /// Linear layer y = z Wᵀ + b + s · z Aᵀ Bᵀ with z = x ⊙ gain.
@@ -29,8 +39,7 @@ pub(crate) struct Linear {
     gain: Option<Tensor>,
     /// `[out]`
     bias: Option<Tensor>,
-    /// Adapters of all rows in order; empty without any.
-    adapters: Vec<Adapter>,
+    adapters: Option<Adapters>,
     /// `[in, out]`, contiguous; only in decoders without gradients.
     transposed: Option<Tensor>,
 }
@@ -38,7 +47,7 @@ pub(crate) struct Linear {
 impl Linear {
     /// Creates a layer from its matrix `[out, in]`.
     pub(crate) fn new(weight: Tensor) -> Self {
-        Self { weight, frozen: false, gain: None, bias: None, adapters: Vec::new(), transposed: None }
+        Self { weight, frozen: false, gain: None, bias: None, adapters: None, transposed: None }
     }
 
     /// Creates a layer from a matrix `[out, in]` that is not trained.
@@ -48,11 +57,11 @@ impl Linear {
 
     /// Returns a layer over what `change` returns for each tensor.
     pub(crate) fn map(&self, change: &mut dyn FnMut(&Tensor) -> Tensor) -> Self {
-        let mut adapters = Vec::with_capacity(self.adapters.len());
-        for Adapter { rows, factors, dropout } in &self.adapters {
-            let factors = factors.as_ref().map(|(a, b)| (change(a), change(b)));
-            adapters.push(Adapter { rows: *rows, factors, dropout: *dropout });
-        }
+        let adapters = self.adapters.as_ref().map(|Adapters { a, b, dropouts }| Adapters {
+            a: change(a),
+            b: change(b),
+            dropouts: dropouts.clone(),
+        });
         Self {
             weight: change(&self.weight),
             frozen: self.frozen,
@@ -70,12 +79,32 @@ impl Linear {
 
     /// Adds a bias.
     pub(crate) fn with_bias(self, bias: Option<Tensor>) -> Self {
-        Self { bias, ..self }
+        Self { bias: bias.map(|bias| bias.to_kind(self.weight.kind())), ..self }
     }
 
-    /// Adds adapters, which together cover all rows.
+    /// Adds adapters, which together cover all rows, in their order; none if no row has one.
     pub(crate) fn with_adapters(self, adapters: Vec<Adapter>) -> Self {
-        Self { adapters, ..self }
+        let kind = self.weight.kind();
+        let factors = adapters.iter().filter_map(|adapter| adapter.factors.as_ref());
+        let a: Vec<Tensor> = factors.map(|(a, _)| a.to_kind(kind)).collect();
+        if a.is_empty() {
+            return self;
+        }
+        let block = |Adapter { rows, factors, .. }: &Adapter| match factors {
+            Some((_, b)) => b.to_kind(kind),
+            None => Tensor::zeros([*rows, 0], (kind, self.weight.device())),
+        };
+        let b: Vec<Tensor> = adapters.iter().map(block).collect();
+        let dropout = |adapter: &Adapter| Some((adapter.factors.as_ref()?.0.size()[0], adapter.dropout?));
+        let dropouts = adapters.iter().filter_map(dropout).collect();
+        // Most matrices have one adapter, which needs no copies.
+        let joined = |mut parts: Vec<Tensor>, join: fn(&[Tensor]) -> Tensor| match parts.len() {
+            1 => parts.remove(0),
+            _ => join(&parts),
+        };
+        let a = joined(a, |parts| Tensor::cat(parts, 0));
+        let b = joined(b, |parts| Tensor::block_diag(parts));
+        Self { adapters: Some(Adapters { a, b, dropouts }), ..self }
     }
 
     /// Returns the matrix that applies to vectors before the gain, adapters included: `[out, in]`.
@@ -84,14 +113,8 @@ impl Linear {
     /// From libtorch: out of memory.
     pub(crate) fn effective(&self) -> Result<Tensor, TchError> {
         let mut weight = self.weight.shallow_clone();
-        if !self.adapters.is_empty() {
-            let columns = weight.size()[1];
-            let delta = |Adapter { rows, factors, .. }: &Adapter| match factors {
-                Some((a, b)) => b.f_matmul(a),
-                None => Tensor::f_zeros([*rows, columns], (weight.kind(), weight.device())),
-            };
-            let deltas = self.adapters.iter().map(delta).collect::<Result<Vec<_>, _>>()?;
-            weight = weight.f_add(&Tensor::f_cat(&deltas, 0)?)?;
+        if let Some(Adapters { a, b, .. }) = &self.adapters {
+            weight = weight.f_add(&b.f_matmul(a)?)?;
         }
         match &self.gain {
             None => Ok(weight),
@@ -135,49 +158,42 @@ impl Linear {
         [Some(&self.weight), self.transposed.as_ref()].into_iter().flatten().map(Tensor::data_ptr).collect()
     }
 
-    /// `[…, in]` → `[…, out]`
+    /// Computes the output in the dtype of the matrix: `[…, in]` → `[…, out]`
     pub(crate) fn apply(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        let kind = self.weight.kind();
         let scaled = match &self.gain {
-            None => None,
-            Some(gain) => Some(x.f_mul(gain)?.f_to_kind(x.kind())?),
+            None => x.f_to_kind(kind)?,
+            Some(gain) => x.f_mul(gain)?.f_to_kind(kind)?,
         };
-        let x = scaled.as_ref().unwrap_or(x);
-        let y = match &self.transposed {
-            Some(transposed) if x.size().iter().rev().skip(1).product::<i64>() <= FEW => {
-                x.f_matmul(transposed)?
-            }
-            _ if self.weight.kind() != x.kind() => {
-                let product = x.f_to_kind(self.weight.kind())?.f_linear(&self.weight, None::<Tensor>)?;
-                product.f_to_kind(x.kind())?
-            }
+        let mut size = scaled.size();
+        let columns = size.pop().unwrap_or_default();
+        let x = scaled.f_reshape([-1, columns])?;
+        let mut y = match &self.transposed {
+            Some(transposed) if x.size()[0] <= FEW => x.f_mm(transposed)?,
             _ => x.f_linear(&self.weight, None::<Tensor>)?,
         };
-        let y = match &self.bias {
-            None => y,
-            Some(bias) => y.f_add(bias)?,
-        };
-        if self.adapters.is_empty() {
-            return Ok(y);
+        if let Some(bias) = &self.bias {
+            y = y.f_add(bias)?;
         }
-        y.f_add(&self.adapted(x)?)
+        if let Some(adapters) = &self.adapters {
+            // In place: no operation before this needs its own output for a gradient.
+            y = y.f_addmm_(&adapters.inner(&x)?, &adapters.b.f_transpose(0, 1)?)?;
+        }
+        size.push(y.size()[1]);
+        y.f_view(size.as_slice())
     }
+}
 
-    /// Computes the sum of the adapters' outputs: `[…, in]` → `[…, out]`
-    fn adapted(&self, x: &Tensor) -> Result<Tensor, TchError> {
-        let output = |Adapter { rows, factors, dropout }: &Adapter| match factors {
-            Some((a, b)) => {
-                let dropped = dropout.map(|dropout| dropout.apply(x)).transpose()?;
-                dropped.as_ref().unwrap_or(x).f_linear(a, None::<Tensor>)?.f_linear(b, None::<Tensor>)
-            }
-            None => {
-                let mut size = x.size();
-                if let Some(last) = size.last_mut() {
-                    *last = *rows;
-                }
-                Tensor::f_zeros(size, (x.kind(), x.device()))
-            }
-        };
-        let outputs = self.adapters.iter().map(output).collect::<Result<Vec<_>, _>>()?;
-        Tensor::f_cat(&outputs, -1)
+impl Adapters {
+    /// Computes x Aᵀ, with dropout: `[N, in]` → `[N, R]`
+    fn inner(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        if self.dropouts.is_empty() {
+            return x.f_linear(&self.a, None::<Tensor>);
+        }
+        let ranks: Vec<i64> = self.dropouts.iter().map(|(rank, _)| *rank).collect();
+        let factors = self.a.f_split_with_sizes(ranks, 0)?;
+        let pairs = self.dropouts.iter().zip(&factors);
+        let inner = pairs.map(|((_, dropout), a)| dropout.apply(x)?.f_linear(a, None::<Tensor>));
+        Tensor::f_cat(&inner.collect::<Result<Vec<_>, TchError>>()?, 1)
     }
 }
