@@ -103,7 +103,7 @@ impl Linear {
             _ => join(&parts),
         };
         let a = joined(a, |parts| Tensor::cat(parts, 0));
-        let b = joined(b, |parts| Tensor::block_diag(parts));
+        let b = joined(b, Tensor::block_diag);
         Self { adapters: Some(Adapters { a, b, dropouts }), ..self }
     }
 
