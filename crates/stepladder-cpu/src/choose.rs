@@ -62,6 +62,7 @@ fn draw(weights: &[f32], fraction: f64) -> (Option<usize>, f64) {
 mod tests {
     use super::*;
     use stepladder_core::seed::stream;
+    use stepladder_rollout::sampling::Distribution;
 
     #[test]
     fn sampling_follows_the_tempered_distribution() {
@@ -84,6 +85,21 @@ mod tests {
             }
             for (count, expected) in counts.iter().zip(tempered) {
                 assert!((count - expected / total).abs() < 0.015, "{temperature}: {counts:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn truncated_draws_are_those_of_the_sampling() {
+        let logits: Vec<f32> = (0..200).map(|at| ((at * 37) % 101) as f32 * 0.07).collect();
+        let mut scratch = vec![0.0; logits.len()];
+        for (top_p, top_k) in [(0.7, 0), (1.0, 5), (0.9, 30)] {
+            let distribution = Distribution { temperature: 1.3, top_p, top_k };
+            let sampling = || Sampling { distribution, rng: stream(1, "sampling", &[]) };
+            let (mut ours, mut expected) = (Some(sampling()), sampling());
+            for _ in 0..100 {
+                let (id, logprob) = choose(Arch::new(), &logits, &mut scratch, &mut ours);
+                assert_eq!((id as usize, logprob), expected.draw(&logits));
             }
         }
     }

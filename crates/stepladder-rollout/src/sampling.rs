@@ -200,6 +200,29 @@ mod tests {
             }
         }
 
+        /// Seeded draws of earlier versions, to the last bit.
+        #[test]
+        fn draws_from_all_tokens_walk_along_their_weights(
+            logits in logits(), temperature in 0.05f64..5.0, seed in any::<u64>()
+        ) {
+            let mut plain = sampling(Distribution::at(temperature), seed);
+            let mut rng = stream(seed, "sampling", &[]);
+            let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let weight = |value: f32| (f64::from(value - largest) / temperature).exp();
+            let total: f64 = logits.iter().map(|&value| weight(value)).sum();
+            for _ in 0..20 {
+                let mut left = rng.random::<f64>() * total;
+                let place = logits.iter().position(|&value| {
+                    left -= weight(value);
+                    left <= 0.0
+                });
+                let likeliest = logits.iter().position(|&value| value == largest).unwrap();
+                let place = place.unwrap_or(likeliest);
+                let logprob = (f64::from(logits[place] - largest) / temperature - total.ln()) as f32;
+                prop_assert_eq!(plain.draw(&logits), (place, logprob));
+            }
+        }
+
         #[test]
         fn a_truncation_that_keeps_all_tokens_changes_no_draw(
             logits in logits(), temperature in 0.05f64..5.0, seed in any::<u64>()
