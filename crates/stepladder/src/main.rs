@@ -5,12 +5,12 @@
 mod cli;
 mod commands;
 mod early;
+mod libraries;
 mod message;
 mod signals;
 mod stderr;
 mod stdout;
 mod terminal;
-mod threads;
 
 use std::process::ExitCode;
 
@@ -22,7 +22,7 @@ use crate::stderr::note;
 const WRONG_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    threads::quiet_openmp();
+    libraries::configure();
     let arguments = match cli::Cli::read() {
         Ok(arguments) => arguments,
         Err(error) => {

@@ -126,8 +126,8 @@ section! {
         /// Keeps only the inputs of the model's blocks and computes each block again for its gradient: less memory for long rows, about
         /// 40 % more time. It changes gradients by rounding, and nothing for models with random initial weights on the CPU.
         pub recompute: bool = false,
-        /// Padded tokens of one pass. A worker's part of a batch with more is divided, and the gradients are summed: less memory for
-        /// the same batch. 0 for no limit.
+        /// Tokens of one pass: computed ones in cloning with `algo.bc.group_rows`, padded ones elsewhere. A worker's part of a batch with more
+        /// is divided, and the gradients are summed: less memory for the same batch. 0 for no limit.
         pub micro_tokens: usize = 0 => [Bound::AtMost(4_194_304)],
         /// Tokenizer of a model with random initial weights, made from the demonstrations.
         pub tokenizer: Vocabulary = Vocabulary::Words,

@@ -35,6 +35,7 @@ pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
     command.env("XDG_CACHE_HOME", folder.join("cache"));
     // Already set, so that the program need not restart itself.
     command.envs([("OMP_WAIT_POLICY", "passive"), ("GOMP_SPINCOUNT", "0"), ("OMP_NUM_THREADS", "1")]);
+    command.env("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
     command
 }
 
