@@ -293,7 +293,7 @@ impl Frame {
 
 impl Decoder {
     /// Prepares the decoder for generation: products of few vectors become faster, and no gradient flows. Matrices get a transposed
-    /// copy; frozen ones only if they have at most [`COPIED_BYTES`] in all, because a larger model may fill the memory.
+    /// copy; frozen ones only if they have at most 1 GiB in all, because a larger model may fill the memory.
     pub fn for_replies(mut self) -> Self {
         tch::no_grad(|| {
             if self.table.device() != Device::Cpu {
