@@ -6,12 +6,15 @@
 //! Linear layers, norms and rotations see one sequence of all tokens. On the CPU attention is two plain products per row with a
 //! softmax between them: the backward pass of libtorch's flash kernel is slow there (docs/benchmarks.md). Keys and values of a
 //! prefix are copied beside those of each row, which is less than its scores would be. On a GPU, where many small products are slow,
-//! rows are padded and the fused kernel is called once.
+//! and for short rows, rows are padded and the fused kernel is called once.
 
 use stepladder_data::batch::Group;
 use tch::{Device, Kind, TchError, Tensor};
 
 use crate::config::ModelConfig;
+
+/// Rows of at most this many tokens are padded on the CPU too: products of single rows would cost more to call than to compute.
+const SHORT: usize = 32;
 
 /// Rows of a pass over packed tokens.
 pub(crate) enum Packing {
@@ -42,7 +45,9 @@ pub(crate) struct Part {
 impl Packing {
     /// Arranges groups for a model on a device; `dtype` is that of queries.
     pub(crate) fn new(groups: &[Group], config: &ModelConfig, (device, dtype): (Device, Kind)) -> Self {
-        if device == Device::Cpu {
+        let longest =
+            groups.iter().flat_map(|group| group.rows.iter().map(|row| group.prefix + row.rest)).max();
+        if device == Device::Cpu && longest > Some(SHORT) {
             return Self::Rows(groups.iter().map(|group| Part::new(group, config, dtype)).collect());
         }
         Self::padded(groups, device)
@@ -208,7 +213,8 @@ mod tests {
             let [q, k, v] = leaves.map(|leaf| leaf.grad());
             [attended.detach(), q, k, v]
         };
-        let rows = attend(&Packing::new(&groups, &config, (Device::Cpu, Kind::Float)));
+        let parts = groups.iter().map(|group| Part::new(group, &config, Kind::Float)).collect();
+        let rows = attend(&Packing::Rows(parts));
         let padded = attend(&Packing::padded(&groups, Device::Cpu));
         for (found, expected) in rows.iter().zip(&padded) {
             let off = (found - expected).abs().max().double_value(&[]);

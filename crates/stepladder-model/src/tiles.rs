@@ -5,8 +5,11 @@
 //! counted in tokens, not in time: replies are a function of the calls alone.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use stepladder_cpu::prefixes::Prefixes;
 use stepladder_rollout::engine::{Engine, EngineError, Prompt, Reply};
 use tch::{Device, Kind};
@@ -35,6 +38,9 @@ const STEM: usize = 16;
 /// Engine with one decoder and one batch per worker.
 pub(crate) struct Tiles {
     workers: Vec<Worker>,
+    /// One thread per worker. They outlive the rounds: the first operations of libtorch in a new thread cost more than a pass of a small
+    /// model. `None` for one worker, and where threads cannot be started: workers then take turns.
+    threads: Option<ThreadPool>,
     prefixes: Prefixes<Piece>,
     /// Prompts since the last round.
     arrived: Vec<Waiting>,
@@ -127,6 +133,9 @@ impl Tiles {
         let worker = |_| Worker { decoder: decoder.handle(), batch: Batch::new(device, kept > 0) };
         Self {
             workers: (0..workers).map(worker).collect(),
+            threads: (workers > 1)
+                .then(|| ThreadPoolBuilder::new().num_threads(workers).build().ok())
+                .flatten(),
             prefixes: Prefixes::new(kept),
             arrived: Vec::new(),
             queue: VecDeque::new(),
@@ -258,13 +267,14 @@ impl Tiles {
         let passed: Vec<Result<Passed, ModelError>> = if busy.len() == 1 {
             busy.drain(..).map(|(worker, joins)| run(worker, joins)).collect()
         } else {
-            let run = &run;
-            std::thread::scope(|scope| {
-                let spawn = |(worker, joins)| scope.spawn(move || run(worker, joins));
-                let handles: Vec<_> = busy.into_iter().map(spawn).collect();
-                let panicked = |payload: Box<dyn std::any::Any + Send>| Err(ModelError::thread(&*payload));
-                handles.into_iter().map(|handle| handle.join().unwrap_or_else(panicked)).collect()
-            })
+            let caught = |(worker, joins)| {
+                let passed = catch_unwind(AssertUnwindSafe(|| run(worker, joins)));
+                passed.unwrap_or_else(|payload| Err(ModelError::thread(&*payload)))
+            };
+            match &self.threads {
+                Some(threads) => threads.install(|| busy.into_par_iter().map(caught).collect()),
+                None => busy.into_iter().map(caught).collect(),
+            }
         };
         let mut done = Vec::new();
         for passed in passed {

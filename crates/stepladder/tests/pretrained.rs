@@ -55,6 +55,11 @@ fn every_method_trains_adapters_and_begins_at_its_reference() {
         assert_eq!(kl[0], 0.0, "{agent}: {kl:?}");
         assert_eq!(kl.len(), 2, "{agent}");
     }
+    // Prompts of a role begin alike, and their beginnings are computed once.
+    for agent in ["step_hrl", "dagger", "blueprints", "flat"] {
+        let lines = metrics(&root, agent);
+        assert!(lines.iter().all(|line| line["computed_tokens"].as_f64() > Some(0.0)), "{agent}");
+    }
     // The second iteration of an agent that learnt something in the first.
     let moved = metrics(&root, "rloo").iter().filter_map(|line| line["kl"].as_f64()).nth(1).unwrap();
     assert!(moved > 0.0);
@@ -141,7 +146,7 @@ fn settings_that_do_not_fit_the_model_are_refused_before_a_run_is_created() {
     );
     refuse(
         "model.from=\"nowhere\"",
-        "model.from: there is no directory \"nowhere\", and no model of this name in the data root; `stepladder model list` lists those that are there, `stepladder model get NAME` fetches one",
+        "model.from: there is no directory \"nowhere\", and no model of this name among those that were fetched; `stepladder model list` lists those that are there, `stepladder model get NAME` fetches one",
     );
     refuse(
         "model.scratch.width=64",

@@ -69,7 +69,7 @@ impl Rounds for Teacher<'_> {
             floor: 0.02,
             batch_tokens: 2048,
             batch_rows: 1,
-            budget: Budget::Steps(100),
+            budget: Budget::Steps(200),
             group_rows: 0,
             ..BcConfig::default()
         };
