@@ -64,7 +64,7 @@ fn learns(fixture: &Fixture, mut trainer: Trainer, (name, mut method, agent): Ca
     if config.learning_rate < ADAPTERS {
         assert!(last > first + 0.5 && last > 3.4, "{name}: {first} -> {last}");
     } else {
-        // At this rate a policy can forget again; where it ends is chance (n = 20: 1.7 to 4.0), how far it came is not (3.1 to 4.0).
+        // At this rate a policy can forget again: where it ends depends on rounding, how far it came does not.
         let most = returns.windows(3).map(mean).fold(0.0, f64::max);
         assert!(most > first + 1.0 && most > 3.0, "{name}: {first} -> {most}");
     }

@@ -111,7 +111,7 @@ section! {
 section! {
     /// Model.
     pub struct ModelSection {
-        /// Pretrained model that the agents start from: a Hugging Face directory, or the name of a model in the data root.
+        /// Pretrained model that the agents start from: a Hugging Face directory, or the name of a fetched model (`stepladder model list`).
         /// Random weights of the shape `model.scratch` if absent.
         pub from: Option<String> = None,
         /// Trained parameters of a pretrained model.
