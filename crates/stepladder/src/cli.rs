@@ -103,8 +103,10 @@ pub(crate) enum Command {
         after_help = "Example:\n  stepladder collect runs/demo-1 --env household --split train --count 100 --temperature 1 -o play.jsonl"
     )]
     Collect(Collect),
-    /// Train a preset with several seeds, in sequence, and compare them
-    #[command(after_help = "Example:\n  stepladder study alfworld-cpu --seeds 1,2,3 --dir runs/study")]
+    /// Train a preset with several seeds, or the arms of a study, in sequence, and compare them
+    #[command(
+        after_help = "Examples:\n  stepladder study alfworld-cpu --seeds 1,2,3 --dir runs/study\n  stepladder study smollm2-rows --seeds 1"
+    )]
     Study(Study),
     /// Compare several runs in one table: every seed, the median, steps, tokens
     #[command(after_help = "Example:\n  stepladder compare runs/study/seed-* --on alfworld/valid_seen")]
@@ -366,14 +368,15 @@ pub(crate) struct Collect {
 
 #[derive(Debug, Args)]
 pub(crate) struct Study {
-    /// Name of a preset or path of a TOML file
-    pub(crate) config: String,
-    /// Run seeds
-    #[arg(long, value_delimiter = ',', required = true, value_parser = run_seed)]
+    /// Name of a study (smollm2-rows) or preset, or path of a TOML file with either
+    #[arg(value_name = "STUDY|CONFIG")]
+    pub(crate) study: String,
+    /// Run seeds; a study has its own, and only those given here run
+    #[arg(long, value_delimiter = ',', value_parser = run_seed)]
     pub(crate) seeds: Vec<u64>,
-    /// Directory of the runs; the same command continues a stopped study
+    /// Directory of the runs, default runs/NAME; the same command continues a stopped study
     #[arg(long)]
-    pub(crate) dir: PathBuf,
+    pub(crate) dir: Option<PathBuf>,
     /// Override one value in all runs; repeatable
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) sets: Vec<String>,
