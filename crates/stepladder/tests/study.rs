@@ -82,7 +82,10 @@ fn arms_are_trained_compared_and_drawn_and_a_stopped_study_goes_on() {
         ("adapters step_hrl", 4, 1),
         ("adapters flat", 4, 1),
     ];
-    assert_eq!(cells.iter().map(about).collect::<Vec<_>>(), expected.map(|(line, n, seeds)| (line.to_owned(), n, seeds)));
+    assert_eq!(
+        cells.iter().map(about).collect::<Vec<_>>(),
+        expected.map(|(line, n, seeds)| (line.to_owned(), n, seeds))
+    );
     for cell in cells {
         for key in ["prompt_tokens", "new_tokens", "seconds_per_step"] {
             assert!(cell[key].as_f64().unwrap() > 0.0, "{key}: {cell}");

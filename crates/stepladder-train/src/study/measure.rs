@@ -117,7 +117,12 @@ pub fn cells_of_runs(arm: &Arm, runs: &[PathBuf]) -> Result<Vec<Cell>> {
 ///
 /// # Errors
 /// If a file cannot be read.
-pub fn cell_of_evaluation(arm: &Arm, untrained: &Untrained, evaluation: &Value, episodes: &Path) -> Result<Cell> {
+pub fn cell_of_evaluation(
+    arm: &Arm,
+    untrained: &Untrained,
+    evaluation: &Value,
+    episodes: &Path,
+) -> Result<Cell> {
     let text = |key: &str| evaluation[key].as_str().unwrap_or("?").to_owned();
     let played = Played {
         seed: None,
@@ -137,12 +142,14 @@ fn cell(arm: &Arm, agent: &str, target: String, played: &[Played]) -> Result<Cel
     if played.iter().any(|run| names(run) != tasks) {
         bail!("the runs of arm {} played different tasks of {target}; their data differ", arm.name);
     }
-    let solved = |played: &Played| played.episodes.iter().map(|episode| f64::from(u8::from(episode.won))).collect();
+    let solved =
+        |played: &Played| played.episodes.iter().map(|episode| f64::from(u8::from(episode.won))).collect();
     let grid: Grid = played.iter().map(solved).collect();
     let episodes = || played.iter().flat_map(|run| &run.episodes);
     let steps = episodes().map(Episode::len).sum::<usize>() as f64;
     let turns = || episodes().flat_map(Episode::turns);
-    let late: Vec<u64> = episodes().flat_map(|episode| prompt_tokens(episode).into_iter().skip(LATE)).collect();
+    let late: Vec<u64> =
+        episodes().flat_map(|episode| prompt_tokens(episode).into_iter().skip(LATE)).collect();
     let per_run = |of: fn(&Played) -> f64| played.iter().map(of).sum::<f64>() / played.len().max(1) as f64;
     Ok(Cell {
         arm: arm.name.clone(),
@@ -160,7 +167,8 @@ fn cell(arm: &Arm, agent: &str, target: String, played: &[Played]) -> Result<Cel
         late_prompt_tokens: (!late.is_empty()).then(|| late.iter().sum::<u64>() as f64 / late.len() as f64),
         new_tokens: turns().map(|turn| f64::from(turn.new_tokens)).sum::<f64>() / steps.max(1.0),
         seconds_per_step: played.iter().map(|run| run.seconds).sum::<f64>() / steps.max(1.0),
-        unparsable_share: turns().filter(|turn| turn.unparsable).count() as f64 / turns().count().max(1) as f64,
+        unparsable_share: turns().filter(|turn| turn.unparsable).count() as f64
+            / turns().count().max(1) as f64,
         training_minutes: per_run(|run| run.minutes),
         training_mtokens: per_run(|run| run.mtokens),
         grid,
@@ -192,14 +200,21 @@ mod tests {
     use super::*;
     use stepladder_core::Role;
     use stepladder_core::trace::TraceStep;
-    use stepladder_core::{End, Start, Step};
+    use stepladder_core::{End, Start, Step, TaskKey};
 
     fn turn(role: Role, prompt_tokens: u32) -> Turn {
         Turn { prompt_tokens, ..Turn::said(role, "look") }
     }
 
     fn step(executor: u32, progress: u32) -> TraceStep {
-        let answer = Step::default();
+        let answer = Step {
+            observation: String::new(),
+            reward: 0.0,
+            won: false,
+            unknown_action: false,
+            context: None,
+            end: None,
+        };
         TraceStep {
             progress_turn: Some(turn(Role::Progress, progress)),
             ..TraceStep::new(turn(Role::Executor, executor), "look".to_owned(), false, false, &answer)
@@ -208,14 +223,16 @@ mod tests {
 
     #[test]
     fn every_prompt_counts_in_one_step() {
-        let subtask = |planner, steps| Subtask { text: String::new(), turn: Some(turn(Role::Planner, planner)), steps };
+        let subtask =
+            |planner, steps| Subtask { text: String::new(), turn: Some(turn(Role::Planner, planner)), steps };
+        let none = String::new;
         let episode = Episode {
             version: 1,
-            task: "household/dev/1".parse().unwrap(),
+            task: TaskKey::new("household", "dev", "1"),
             seed: 0,
             agent: "step_hrl".to_owned(),
             policy: String::new(),
-            start: Start::default(),
+            start: Start { text: none(), task: none(), context: none(), family: none() },
             subtasks: vec![subtask(100, vec![step(10, 1), step(20, 2)]), subtask(200, vec![step(30, 3)])],
             won: false,
             score: 0.0,

@@ -31,9 +31,10 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::Table;
 
-pub use measure::{Cell, cells_of_runs, cell_of_evaluation};
+pub use measure::{Cell, cell_of_evaluation, cells_of_runs};
 pub use report::Report;
 
+use crate::config;
 use crate::error::{Error, Result};
 
 macro_rules! studies {
@@ -122,8 +123,8 @@ pub fn find(source: &str) -> Result<Option<Study>> {
 }
 
 fn parse(text: &str, source: &str, folder: Option<&Path>) -> Result<Study> {
-    let mut study: Study =
-        toml::from_str(text).map_err(|error| Error::usage(format!("{source}: {}", error.to_string().trim_end())))?;
+    let mut study: Study = toml::from_str(text)
+        .map_err(|error| Error::usage(format!("{source}: {}", error.to_string().trim_end())))?;
     let refuse = |problem: String| Err(Error::usage(format!("{source}: {problem}")));
     if study.arms.is_empty() {
         return refuse("a study has at least one arm: write a table [[arms]]".to_owned());
@@ -144,7 +145,10 @@ fn parse(text: &str, source: &str, folder: Option<&Path>) -> Result<Study> {
             arm.seeds.clone_from(&study.seeds);
         }
         if arm.seeds.is_empty() {
-            return refuse(format!("arm {} has no seeds: write `seeds` in it, or at the head of the study", arm.name));
+            return refuse(format!(
+                "arm {} has no seeds: write `seeds` in it, or at the head of the study",
+                arm.name
+            ));
         }
         let mut seen = BTreeSet::new();
         if let Some(twice) = arm.seeds.iter().find(|seed| !seen.insert(**seed)) {
@@ -160,10 +164,38 @@ fn parse(text: &str, source: &str, folder: Option<&Path>) -> Result<Study> {
     Ok(study)
 }
 
+/// Renders a Markdown section with the purpose and the arms of every embedded study.
+///
+/// # Panics
+/// Panics if an embedded study is invalid; a test reads each.
+pub fn reference() -> String {
+    let mut page = "\n# Studies\n\nFrom the files in `studies/`: `stepladder study NAME`. A file of the same form is a study of your own.\n".to_owned();
+    for (name, text) in STUDIES {
+        let study = parse(text, name, None).expect("every embedded study is valid");
+        page.push_str(&format!("\n## `{name}`\n\n{}\n\n", config::purpose(text)));
+        page.push_str("| arm | configuration | seeds | line in the plot | values |\n|---|---|---|---|---|\n");
+        for arm in &study.arms {
+            let seeds: Vec<String> = arm.seeds.iter().map(ToString::to_string).collect();
+            let mut values: Vec<String> = arm.set.iter().map(|set| format!("`{set}`")).collect();
+            values.extend(arm.untrained.as_ref().map(|untrained| {
+                format!("not trained: {}, examples per role: {}", untrained.agent, untrained.examples)
+            }));
+            page.push_str(&format!(
+                "| {} | `{}` | {} | {} | {} |\n",
+                arm.name,
+                arm.config,
+                if arm.untrained.is_some() { "-".to_owned() } else { seeds.join(", ") },
+                arm.line("AGENT"),
+                values.join("; ")
+            ));
+        }
+    }
+    page
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config;
 
     #[test]
     fn every_embedded_study_has_configurations_that_load() {
@@ -202,7 +234,10 @@ mod tests {
         assert!(refused(&format!("seeds = [1, 1]\n{arm}")).contains("seed 1 twice"));
         assert!(refused(&format!("seeds = [1]\n{arm}colour = 3")).contains("colour"));
         assert!(refused(&format!("seeds = [1]\n{arm}x = inf")).contains("finite"));
-        assert!(refused("seeds = [1]\n[[arms]]\nname = \"../a\"\nconfig = \"demo\"").contains("names a directory"));
+        assert!(
+            refused("seeds = [1]\n[[arms]]\nname = \"../a\"\nconfig = \"demo\"")
+                .contains("names a directory")
+        );
     }
 
     #[test]
@@ -212,6 +247,9 @@ mod tests {
         let seeds: Vec<&[u64]> = study.arms.iter().map(|arm| &arm.seeds[..]).collect();
         assert_eq!(seeds, [[4], [5]]);
         assert_eq!((study.arms[0].config.as_str(), study.arms[1].config.as_str()), ("folder/c.toml", "demo"));
-        assert_eq!((study.arms[0].line("flat"), study.arms[1].line("flat")), ("flat".to_owned(), "B flat".to_owned()));
+        assert_eq!(
+            (study.arms[0].line("flat"), study.arms[1].line("flat")),
+            ("flat".to_owned(), "B flat".to_owned())
+        );
     }
 }

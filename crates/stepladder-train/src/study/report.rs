@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
+use super::Study;
 use super::bootstrap;
 use super::measure::Cell;
-use super::Study;
 use crate::error::Result;
 use crate::plot::{self, Line, Panel, Point};
 use crate::table::percent;
@@ -144,9 +144,12 @@ impl Report {
 fn row(cell: &Cell, gain: Option<Gain>, compared: bool) -> String {
     let seeds: Vec<String> = match cell.seeds.is_empty() {
         true => cell.by_seed.iter().map(|success| format!("{:.1}", 100.0 * success)).collect(),
-        false => {
-            cell.seeds.iter().zip(&cell.by_seed).map(|(seed, success)| format!("{seed}: {:.1}", 100.0 * success)).collect()
-        }
+        false => cell
+            .seeds
+            .iter()
+            .zip(&cell.by_seed)
+            .map(|(seed, success)| format!("{seed}: {:.1}", 100.0 * success))
+            .collect(),
     };
     let gain = match (compared, gain) {
         (false, _) => String::new(),
@@ -155,7 +158,8 @@ fn row(cell: &Cell, gain: Option<Gain>, compared: bool) -> String {
             format!(" {:+.1} [{:+.1}, {:+.1}] |", 100.0 * difference, 100.0 * low, 100.0 * high)
         }
     };
-    let or_dash = |value: Option<f64>, digits: usize| value.map_or("-".to_owned(), |value| format!("{value:.digits$}"));
+    let or_dash =
+        |value: Option<f64>, digits: usize| value.map_or("-".to_owned(), |value| format!("{value:.digits$}"));
     let [low, high] = cell.interval.map(|bound| 100.0 * bound);
     format!(
         "| {} | {} | {} | {:.1} % | [{low:.1}, {high:.1}] |{gain} {} | {:.1} | {:.0} | {} | {:.1} | {} | {} | {:.1} | {:.2} |\n",

@@ -27,7 +27,8 @@ pub(super) fn run(arguments: &cli::Study, study: &Study) -> Result<()> {
     // Checked before the first run, which can take an hour.
     let mut plans = Vec::new();
     for arm in &study.arms {
-        let plan = Plan::load(arguments, &arm.config, &arm.set).with_context(|| format!("arm {}", arm.name))?;
+        let plan =
+            Plan::load(arguments, &arm.config, &arm.set).with_context(|| format!("arm {}", arm.name))?;
         let pretrained = plan.loaded.config.model.from.as_deref();
         if let Some(untrained) = &arm.untrained {
             let refuse = |problem: String| Usage(format!("arm {}: {problem}", arm.name));
@@ -37,7 +38,6 @@ pub(super) fn run(arguments: &cli::Study, study: &Study) -> Result<()> {
                 return Err(refuse(problem).into());
             }
         }
-        model::fetch_absent(pretrained, arguments.data.as_deref())?;
         plan.check(&arm.seeds)?;
         plans.push(plan);
     }
@@ -46,6 +46,10 @@ pub(super) fn run(arguments: &cli::Study, study: &Study) -> Result<()> {
         let known: BTreeSet<u64> = study.arms.iter().flat_map(|arm| &arm.seeds).copied().collect();
         return Err(Usage(format!("--seeds {:?}: the study has the seeds {known:?}", arguments.seeds)).into());
     }
+    for plan in &plans {
+        model::fetch_absent(plan.loaded.config.model.from.as_deref(), arguments.data.as_deref())?;
+    }
+    fs_err::create_dir_all(&root)?;
     for (arm, plan) in study.arms.iter().zip(&plans) {
         if let Some(untrained) = &arm.untrained {
             evaluate(arguments, &plan.loaded.config, untrained, &root.join(&arm.name))
@@ -106,7 +110,8 @@ fn kept(directory: &Path) -> Result<Option<Value>> {
     if !path.exists() {
         return Ok(None);
     }
-    let value = serde_json::from_str(&fs_err::read_to_string(&path)?).with_context(|| path.display().to_string())?;
+    let value =
+        serde_json::from_str(&fs_err::read_to_string(&path)?).with_context(|| path.display().to_string())?;
     Ok(Some(value))
 }
 
