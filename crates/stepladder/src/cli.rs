@@ -588,6 +588,27 @@ pub(crate) enum ModelCommand {
         /// Directory to be created
         directory: PathBuf,
     },
+    /// Add the adapters of a trained agent to its pretrained model: a Hugging Face directory that any server loads
+    #[command(
+        after_help = "Examples:\n  stepladder model merge runs/smollm2-alfworld-1 served --dtype bf16\n  stepladder model merge runs/smollm2-alfworld-1/step_hrl/checkpoints/step-00001000 served"
+    )]
+    Merge {
+        /// Run, checkpoint, or PEFT directory
+        adapter: PathBuf,
+        /// Directory to be created
+        directory: PathBuf,
+        /// Agent of the run; needed where it has several
+        #[arg(long)]
+        agent: Option<String>,
+        /// Pretrained model: a directory, or the name of a fetched model; default the one that the adapters name
+        #[arg(long, value_name = "MODEL")]
+        base: Option<String>,
+        /// Dtype of the tensors; default that of the pretrained model
+        #[arg(long, value_parser = ["f32", "bf16"])]
+        dtype: Option<String>,
+        #[command(flatten)]
+        data: DataRoot,
+    },
     /// Print architecture, size, dtype, context, files and the memory needed
     #[command(
         after_help = "Examples:\n  stepladder model show ~/data/models/smollm2-135m-instruct\n  stepladder model show Qwen/Qwen2.5-0.5B-Instruct@main"
