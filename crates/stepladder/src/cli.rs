@@ -103,7 +103,7 @@ pub(crate) enum Command {
         after_help = "Example:\n  stepladder collect runs/demo-1 --env household --split train --count 100 --temperature 1 -o play.jsonl"
     )]
     Collect(Collect),
-    /// Train a preset with several seeds, or the arms of a study, in sequence, and compare them
+    /// Train a preset with several seeds, or the arms of a study, and compare
     #[command(
         after_help = "Examples:\n  stepladder study alfworld-cpu --seeds 1,2,3 --dir runs/study\n  stepladder study smollm2-rows --seeds 1"
     )]
@@ -588,7 +588,7 @@ pub(crate) enum ModelCommand {
         /// Directory to be created
         directory: PathBuf,
     },
-    /// Add the adapters of a trained agent to its pretrained model: a Hugging Face directory that any server loads
+    /// Add trained adapters to their model: a Hugging Face directory
     #[command(
         after_help = "Examples:\n  stepladder model merge runs/smollm2-alfworld-1 served --dtype bf16\n  stepladder model merge runs/smollm2-alfworld-1/step_hrl/checkpoints/step-00001000 served"
     )]

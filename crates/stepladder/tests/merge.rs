@@ -75,8 +75,8 @@ fn what_cannot_be_merged_is_refused_and_leaves_nothing() {
     };
     let several = said(&["run", "served"], 2);
     assert!(several.contains("step_hrl, flat: pass --agent"), "{several}");
-    let unknown = said(&["run", "served", "--agent", "falt"], 1);
-    assert!(unknown.contains("falt"), "{unknown}");
+    let unknown = said(&["run", "served", "--agent", "mine"], 1);
+    assert!(unknown.contains("mine"), "{unknown}");
     let whole = said(&["llama", "served"], 1);
     assert!(whole.contains("complete Hugging Face directory already"), "{whole}");
     let none = said(&[".", "served"], 1);

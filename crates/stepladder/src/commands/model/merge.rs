@@ -87,6 +87,6 @@ fn named_base(adapter: &Path, data_root: Option<&Path>) -> Result<PathBuf> {
         serde_json::from_str(&fs_err::read_to_string(&path)?).with_context(place)?;
     let name = value["base_model_name_or_path"].as_str();
     let name = name.with_context(|| format!("{} names no pretrained model: pass --base MODEL", place()))?;
-    Ok(pretrained::locate(name, data_root)
-        .with_context(|| format!("the model that {} names; pass --base MODEL", place()))?)
+    pretrained::locate(name, data_root)
+        .with_context(|| format!("the model that {} names; pass --base MODEL", place()))
 }
