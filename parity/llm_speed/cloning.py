@@ -1,13 +1,14 @@
 """Behaviour cloning with LoRA: transformers and peft, and Stepladder, on the same rows, in turns.
 
     python cloning.py PROGRAM MODEL ROWS [--dtype f32|bf16] [--workers 2] [--tokens 1536] [--repeats 3] [--json FILE]
-    python cloning.py peft MODEL ROWS DTYPE TOKENS [LIMIT]           # one measurement, as JSON
+    python cloning.py peft MODEL ROWS DTYPE TOKENS [LIMIT [DEVICE WARMUP STEPS]]      # one measurement, as JSON
 
 PROGRAM is target/release/examples/cloning_speed, MODEL a Hugging Face directory, ROWS what `PROGRAM export` wrote: one JSON
 object per line with `ids` and `start`, the place of the first token of the reply. Adapters of rank 16 on all seven matrices of a
 block, dropout 0, AdamW, gradients clipped at norm 1. The loop over transformers and peft is the usual one: rows sorted by
 length into batches of at most TOKENS padded tokens, batches shuffled, padded on the right, labels -100 on prompts and
-padding, `model(...).loss.backward()`. The time is that of an epoch without its first step.
+padding, `model(...).loss.backward()`. The time is that of an epoch without its first step, or of STEPS steps after WARMUP. A MODEL without
+weights gets random ones.
 """
 
 import argparse
@@ -15,7 +16,6 @@ import json
 import random
 import statistics
 import sys
-import time
 from pathlib import Path
 
 import measure
@@ -35,16 +35,13 @@ def batches_of(rows, most):
     return batches
 
 
-def peft(model, path, dtype, tokens, limit="0"):
-    import torch
+def peft(model, path, dtype, tokens, limit="0", device="cpu", warmup="1", steps="0"):
     from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
 
     rows = [json.loads(line) for line in Path(path).read_text().splitlines()]
     rows = rows[: int(limit)] if int(limit) else rows
+    torch, model = measure.open_model(model, dtype, device)
     torch.manual_seed(1)
-    kind = {"f32": torch.float32, "bf16": torch.bfloat16}[dtype]
-    model = AutoModelForCausalLM.from_pretrained(model, dtype=kind)
     model.config.use_cache = False
     # With a base in bf16, peft keeps the adapters in f32, as ours are.
     lora = LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules=TARGETS, lora_dropout=0.0, task_type="CAUSAL_LM")
@@ -63,24 +60,31 @@ def peft(model, path, dtype, tokens, limit="0"):
             own = torch.tensor(row["ids"])
             ids[at, : len(own)], mask[at, : len(own)] = own, 1
             labels[at, row["start"] : len(own)] = own[row["start"] :]
-        return {"input_ids": ids, "attention_mask": mask, "labels": labels}
+        return {"input_ids": ids.to(device), "attention_mask": mask.to(device), "labels": labels.to(device)}
 
+    warmup = int(warmup)
+    if len(batches) < warmup + max(int(steps), 1):
+        sys.exit(f"{len(rows)} rows make {len(batches)} steps, fewer than WARMUP and STEPS")
+    if int(steps):
+        del batches[warmup + int(steps) :]
     inputs = [collate(batch) for batch in batches]
     for step, batch in enumerate(inputs):
-        if step == 1:
-            processor, start = time.process_time(), time.perf_counter()
+        if step == warmup:
+            start, processor = measure.clock(torch, device)
         loss = model(**batch).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
+    end, processor_end = measure.clock(torch, device)
     report = {
-        "seconds": time.perf_counter() - start,
-        "processor_seconds": time.process_time() - processor,
-        "rows": sum(map(len, batches[1:])),
-        "steps": len(batches) - 1,
-        "tokens": sum(len(row["ids"]) for batch in batches[1:] for row in batch),
-        "computed_tokens": sum(batch["input_ids"].numel() for batch in inputs[1:]),
+        "seconds": end - start,
+        "processor_seconds": processor_end - processor,
+        "rows": sum(map(len, batches[warmup:])),
+        "steps": len(batches) - warmup,
+        "tokens": sum(len(row["ids"]) for batch in batches[warmup:] for row in batch),
+        "computed_tokens": sum(batch["input_ids"].numel() for batch in inputs[warmup:]),
+        **measure.allocator(torch, device),
         "trained_parameters": sum(parameter.numel() for parameter in trained),
         "loss": float(loss.detach()),
         "threads": torch.get_num_threads(),

@@ -1,7 +1,7 @@
 """Greedy generation: `transformers.generate` and Stepladder's engine on the same requests, in turns.
 
     python generation.py PROGRAM MODEL REQUESTS [--dtype f32|bf16] [--workers 2] [--repeats 3] [--json FILE]
-    python generation.py transformers MODEL REQUESTS DTYPE       # one measurement, as JSON
+    python generation.py transformers MODEL REQUESTS DTYPE [DEVICE]       # one measurement, as JSON
 
 PROGRAM is target/release/examples/generation_speed, MODEL a Hugging Face directory, REQUESTS a file of `make_requests.py`.
 transformers gets all requests as one batch, padded on the left, with `max_new_tokens` of the largest budget; each reply is cut
@@ -13,7 +13,6 @@ import argparse
 import json
 import statistics
 import sys
-import time
 from pathlib import Path
 
 import measure
@@ -22,45 +21,40 @@ import measure
 TIE = 1e-3
 
 
-def load(model, dtype):
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    kind = {"f32": torch.float32, "bf16": torch.bfloat16}[dtype]
-    return torch, AutoModelForCausalLM.from_pretrained(model, dtype=kind).eval()
-
-
 def requests_of(path):
     return [json.loads(line) for line in Path(path).read_text().splitlines()]
 
 
-def transformers(model, path, dtype):
+def transformers(model, path, dtype, device="cpu"):
     requests = requests_of(path)
-    torch, model = load(model, dtype)
+    torch, model = measure.open_model(model, dtype, device)
+    model.eval()
     width = max(len(request["ids"]) for request in requests)
     ids = torch.zeros(len(requests), width, dtype=torch.long)
     mask = torch.zeros_like(ids)
     for row, request in enumerate(requests):
         ids[row, width - len(request["ids"]) :] = torch.tensor(request["ids"])
         mask[row, width - len(request["ids"]) :] = 1
+    ids, mask = ids.to(device), mask.to(device)
     most = max(request["budget"] for request in requests)
     config = model.generation_config
     config.eos_token_id, config.pad_token_id = None, 0
     config.do_sample, config.temperature, config.top_p, config.top_k = False, None, None, None
     with torch.inference_mode():
         model.generate(input_ids=ids, attention_mask=mask, max_new_tokens=2)
-        processor, start = time.process_time(), time.perf_counter()
+        start, processor = measure.clock(torch, device)
         output = model.generate(input_ids=ids, attention_mask=mask, max_new_tokens=most)
-        seconds = time.perf_counter() - start
-        processor = time.process_time() - processor
+        end, processor_end = measure.clock(torch, device)
     replies = [output[row, width : width + request["budget"]].tolist() for row, request in enumerate(requests)]
-    report = {"seconds": seconds, "processor_seconds": processor, "replies": replies, "threads": torch.get_num_threads()}
+    report = {"seconds": end - start, "processor_seconds": processor_end - processor, "replies": replies}
+    report.update(measure.allocator(torch, device), threads=torch.get_num_threads())
     print(json.dumps(report))
 
 
 def differing(model, requests, ours, theirs):
     """Returns the number of replies that differ, and of those the ones that do so at no near-tie of the model in f32."""
-    torch, model = load(model, "f32")
+    torch, model = measure.open_model(model, "f32")
+    model.eval()
     wrong = 0
     pairs = [(request, ours, theirs) for request, ours, theirs in zip(requests, ours, theirs) if ours != theirs]
     for request, our, their in pairs:

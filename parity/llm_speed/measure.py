@@ -1,10 +1,12 @@
-"""What `generation.py` and `cloning.py` share: alternating runs of two programs, each a process of its own, and a table."""
+"""What `generation.py` and `cloning.py` share: models, alternating runs of two programs, each a process of its own, a table."""
 
 import json
 import os
 import statistics
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 # OpenMP threads that wait must not take the processor from the threads that work.
 QUIET = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
@@ -27,6 +29,36 @@ def run(command, threads):
     report["process_seconds"] = usage.ru_utime + usage.ru_stime
     report["peak_mb"] = usage.ru_maxrss * 1024 / 1e6
     return report
+
+
+def open_model(path, dtype, device="cpu"):
+    """Returns torch and the model of a directory on a device; random weights, drawn there, where it has `config.json` alone."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    kind = {"f32": torch.float32, "bf16": torch.bfloat16}[dtype]
+    if any(Path(path).glob("*.safetensors")):
+        return torch, AutoModelForCausalLM.from_pretrained(path, dtype=kind).to(device)
+    torch.manual_seed(1)
+    with torch.device(device):
+        return torch, AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(path), dtype=kind)
+
+
+def clock(torch, device):
+    """Returns wall and processor seconds once all work on the device is done."""
+    if device != "cpu":
+        torch.cuda.synchronize()
+    return time.perf_counter(), time.process_time()
+
+
+def allocator(torch, device):
+    """Returns the largest memory of PyTorch's allocator on a GPU, in use and taken from the driver; nothing on the CPU."""
+    if device == "cpu":
+        return {}
+    return {
+        "allocated_peak_mb": torch.cuda.max_memory_allocated() / 1e6,
+        "reserved_peak_mb": torch.cuda.max_memory_reserved() / 1e6,
+    }
 
 
 def alternate(commands, repeats):

@@ -1,6 +1,7 @@
 //! Command line of `cargo xtask`.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
@@ -19,6 +20,8 @@ pub(crate) enum Task {
     Fingerprint { against: Option<String>, json: bool },
     /// Install or find libtorch.
     Libtorch { cuda: bool },
+    /// Prepare a folder with the GPU measurements.
+    Gpu { out: Option<PathBuf>, tiny: bool },
     /// Unpack the official data sets from the folder next to the repository.
     Data,
     /// Print the environment as `export` lines.
@@ -41,6 +44,9 @@ where
             Task::Fingerprint { against: matches.get_one("against").cloned(), json: matches.get_flag("json") }
         }
         Some(("libtorch", matches)) => Task::Libtorch { cuda: matches.get_flag("cuda") },
+        Some(("gpu", matches)) => {
+            Task::Gpu { out: matches.get_one("out").cloned(), tiny: matches.get_flag("tiny") }
+        }
         Some(("data", _)) => Task::Data,
         _ => Task::Env,
     })
@@ -123,6 +129,19 @@ fn command() -> Command {
                 .about("Find libtorch, or install it into the shared cache")
                 .arg(flag("cuda", "Install it with the libraries that an NVIDIA GPU needs (several GB)")),
         )
+        .subcommand(
+            Command::new("gpu")
+                .about("Prepare a folder with the measurements for a machine with an NVIDIA GPU (docs/gpu.md)")
+                .after_help("Example: cargo xtask gpu --out gpu\nOn that machine: python3 run.py")
+                .arg(
+                    Arg::new("out")
+                        .long("out")
+                        .value_name("DIR")
+                        .value_parser(clap::value_parser!(PathBuf))
+                        .help("Folder to write; `gpu` in the target directory by default"),
+                )
+                .arg(flag("tiny", "Make everything small enough for a CPU: a dry run in about a minute")),
+        )
         .subcommand(Command::new("data").about("Unpack the data sets from ../shared into the cache"))
         .subcommand(
             Command::new("env")
@@ -175,6 +194,15 @@ mod tests {
         assert_eq!(parse_words("check").unwrap(), Task::Check { only: None });
         assert_eq!(parse_words("check --only cycles").unwrap(), Task::Check { only: Some("cycles".into()) });
         assert_eq!(parse_words("check --only tests").unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn the_gpu_folder_has_a_place_and_a_size() {
+        assert_eq!(parse_words("gpu").unwrap(), Task::Gpu { out: None, tiny: false });
+        assert_eq!(
+            parse_words("gpu --tiny --out a").unwrap(),
+            Task::Gpu { out: Some("a".into()), tiny: true }
+        );
     }
 
     #[test]

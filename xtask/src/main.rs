@@ -10,6 +10,7 @@ mod cycles;
 mod data;
 mod edges;
 mod fingerprint;
+mod gpu;
 mod libtorch;
 mod links;
 mod pip;

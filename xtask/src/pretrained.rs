@@ -1,6 +1,6 @@
 //! SmolLM2-135M-Instruct in the data root of xtask.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
@@ -11,7 +11,13 @@ use crate::run;
 use crate::settings::Settings;
 use crate::stage::execute;
 
-const MODEL: &str = "smollm2-135m-instruct";
+/// Name of the model.
+pub(crate) const MODEL: &str = "smollm2-135m-instruct";
+
+/// Returns the directory of the model below a data root.
+pub(crate) fn directory(root: &Path) -> PathBuf {
+    root.join("models").join(MODEL)
+}
 
 /// Whether the tests of these packages (of all, if none is named) need the model.
 pub(crate) fn concerns(packages: &[String]) -> bool {
@@ -21,7 +27,7 @@ pub(crate) fn concerns(packages: &[String]) -> bool {
 /// Fetches the model with `stepladder`, unless it is present. A data root of the user is left unchanged. Without a network the
 /// tests of the model are skipped, except in CI.
 pub(crate) fn prepare(settings: &Settings, root: &Path) -> Result<()> {
-    if settings.data.is_some() || root.join("models").join(MODEL).is_dir() {
+    if settings.data.is_some() || directory(root).is_dir() {
         return Ok(());
     }
     match fetch(settings, root) {
@@ -47,13 +53,13 @@ mod tests {
 
     #[test]
     fn a_failure_is_an_error_in_ci_alone_and_what_is_there_is_not_fetched() {
-        let directory = tempfile::tempdir().unwrap();
-        let root = directory.path();
+        let temporary = tempfile::tempdir().unwrap();
+        let root = temporary.path();
         let mut settings = Settings::for_tests(root);
         prepare(&settings, root).unwrap();
         settings.ci = true;
         prepare(&settings, root).unwrap_err();
-        fs_err::create_dir_all(root.join("models").join(MODEL)).unwrap();
+        fs_err::create_dir_all(directory(root)).unwrap();
         prepare(&settings, root).unwrap();
     }
 

@@ -10,7 +10,7 @@ use crate::cargo::{cargo, program};
 use crate::cli::Task;
 use crate::settings::Settings;
 use crate::stage::{execute, stage};
-use crate::{check, data, fingerprint, libtorch, reference, scienceworld, test};
+use crate::{check, data, fingerprint, gpu, libtorch, reference, scienceworld, test};
 
 /// Runs a task.
 pub(crate) fn run(task: Task, settings: &Settings) -> Result<()> {
@@ -26,6 +26,7 @@ pub(crate) fn run(task: Task, settings: &Settings) -> Result<()> {
         }
         Task::Fingerprint { against, json } => fingerprint::fingerprint(settings, against.as_deref(), json),
         Task::Libtorch { cuda } => stage("libtorch", || libtorch::choose(settings, cuda)),
+        Task::Gpu { out, tiny } => gpu::prepare(settings, out, tiny),
         Task::Data => stage("data", || match data::prepare(settings)? {
             Some(root) => {
                 scienceworld::prepare(settings, &root)?;

@@ -1,7 +1,8 @@
-//! Times greedy generation: `generation_speed DIRECTORY REQUESTS [WORKERS] [DTYPE] [REPEATS]`.
+//! Times greedy generation: `generation_speed DIRECTORY REQUESTS [WORKERS] [DTYPE] [REPEATS] [DEVICE]`.
 //!
+//! A DIRECTORY with `config.json` alone is a model with random weights, drawn on the device.
 //! REQUESTS has one JSON object per line: `{"ids": [token ids of the prompt], "budget": new tokens}`. Only the budget ends a
-//! reply. All requests are submitted at once to an engine without kept prefixes; DTYPE is `f32` or `bf16`. Prints one JSON
+//! reply. All requests are submitted at once to an engine without kept prefixes; DTYPE is `f32` or `bf16`, DEVICE `cpu`, `cuda` or `cuda:N`. Prints one JSON
 //! object: seconds of each repeat, processor seconds, prompt and new tokens, new tokens per second of the median repeat,
 //! peak memory of the process in MB, and the replies. Linux only.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
@@ -13,10 +14,11 @@ mod qwen;
 use std::path::Path;
 use std::time::Instant;
 
-use qwen::{loaded, status};
+use qwen::status;
 use serde::Deserialize;
+use stepladder_model::checkpoint::{INDEX, WEIGHTS, load, read_config};
 use stepladder_model::engine::Memory;
-use stepladder_model::{Device, Kind, engine};
+use stepladder_model::{Device, Kind, Weights, device, engine};
 use stepladder_rollout::engine::Prompt;
 
 #[derive(Deserialize)]
@@ -31,6 +33,16 @@ fn processor_seconds() -> f64 {
     let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
     let ticks: f64 = [11, 12].iter().map(|&field: &usize| fields[field].parse::<f64>().unwrap()).sum();
     ticks / 100.0
+}
+
+/// Reads a model, or draws it where there are no weights; all of it frozen.
+fn opened(directory: &Path, dtype: Kind, device: Device) -> Weights {
+    let config = read_config(directory).unwrap();
+    if ![WEIGHTS, INDEX].iter().any(|name| directory.join(name).exists()) {
+        return Weights::drawn_on(&config, 1, (dtype, device)).unwrap();
+    }
+    let names = config.parameters().into_iter().map(|each| each.name).collect();
+    load(directory, &names, device).unwrap().cast_frozen(dtype)
 }
 
 fn main() {
@@ -48,13 +60,15 @@ fn main() {
         .into_iter()
         .map(|Line { ids, budget }| Prompt { ids, budget, sampling: None, constraint: None, stop: None })
         .collect();
-    tch::set_num_threads(1);
-    let weights = loaded(Path::new(&arguments[0])).cast_frozen(dtype);
+    // Before any other call of libtorch.
+    let device = device::open(&get(5, "cpu")).unwrap();
+    device::one_thread_each();
+    let weights = opened(Path::new(&arguments[0]), dtype, device);
     let prompt_tokens: usize = prompts.iter().map(|prompt| prompt.ids.len()).sum();
     let new_tokens: usize = prompts.iter().map(|prompt| prompt.budget).sum();
     let (mut seconds, mut processor, mut replies) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..repeats {
-        let Memory { prefix_bytes, .. } = Memory::on(Device::Cpu);
+        let Memory { prefix_bytes, .. } = Memory::on(device);
         let mut engine = engine::open(&weights, dtype, workers, prefix_bytes).unwrap();
         let (start, before) = (Instant::now(), processor_seconds());
         replies = engine.complete(prompts.clone(), &[]).unwrap();

@@ -4,6 +4,7 @@
 //! * [`factors`]: factored embeddings (docs/design.md D12)
 //! * [`architecture`]: differences between model families; [`decoder`]: the forward pass; [`cache`]: generation with a KV cache
 //! * `plain`: conversion to the matrices of `stepladder-cpu`, and gradients back ([`Decoder::plain`], [`Decoder::pull_back`])
+//! * `drawn`: random weights computed on their device ([`Weights::drawn_on`])
 //! * [`engine`]: choice between `stepladder-cpu` and libtorch; [`source`]: generators for changing weights
 //! * [`lora`]: low-rank adapters; `dropout`: of their inputs, in training
 //! * `recompute`: gradients with less memory ([`Frame::recomputing`], [`Decoder::backward`])
@@ -20,6 +21,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod decoder;
 pub mod device;
+mod drawn;
 mod dropout;
 pub mod engine;
 pub mod factors;

@@ -68,10 +68,12 @@ impl Packing {
                     places.extend((first..first + group.prefix).map(|place| place as i64));
                 }
                 places.extend((0..row.rest).map(|token| (first + group.prefix + token) as i64));
-                tokens.extend(of_prefix.chain(own).map(|token| token as i64));
+                // Any tokens fill the row up, since nothing before them attends to them. They are its own ones: gradients of a
+                // token that is in many places are summed one after the other on a GPU.
+                tokens.extend(of_prefix.chain(own).cycle().take(longest).map(|token| token as i64));
                 rest += row.rest;
                 rows += 1;
-                // Any token: nothing before it attends to padding.
+                // A row without tokens.
                 tokens.resize(rows * longest, 0);
             }
             start = rest;

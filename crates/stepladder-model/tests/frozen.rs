@@ -142,3 +142,26 @@ fn weights_are_the_parameters_of_their_model() {
     let renamed = |(_, tensor): (String, Tensor)| ("mron".to_owned(), tensor);
     assert!(refused(whole(), frozen().map(renamed).collect()).contains("no parameter `mron`"));
 }
+
+#[test]
+fn weights_are_drawn_on_a_device_as_a_new_model_is() {
+    let whole = random(shape(2), &Factors::default(), 1);
+    let config = whole.config();
+    let draw = |seed, dtype| Weights::drawn_on(config, seed, (dtype, Device::Cpu)).unwrap();
+    let drawn = draw(1, Kind::BFloat16);
+    assert_eq!((drawn.config(), drawn.trained.count()), (config, 0));
+    let init = Weights::init(config, 1, Device::Cpu);
+    for parameter in config.parameters() {
+        let (found, other) = (&drawn.frozen()[&parameter.name], init.get(&parameter.name).unwrap());
+        assert_eq!((found.kind(), found.size()), (Kind::BFloat16, other.size()), "{}", parameter.name);
+        let deviation = |tensor: &Tensor| tensor.to_kind(Kind::Double).square().mean(Kind::Double).sqrt();
+        let ratio = f64::try_from(deviation(found) / deviation(&other)).unwrap();
+        assert!((0.8..1.25).contains(&ratio), "{}: {ratio}", parameter.name);
+    }
+    let table = |weights: Weights| weights.get("embed.own").unwrap();
+    assert!(table(draw(3, Kind::Float)).equal(&table(draw(3, Kind::Float))));
+    assert!(!table(draw(3, Kind::Float)).equal(&table(draw(4, Kind::Float))));
+    assert!(
+        Weights::drawn_on(random(shape(2), &factors(), 1).config(), 1, (Kind::Float, Device::Cpu)).is_err()
+    );
+}

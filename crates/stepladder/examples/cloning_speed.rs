@@ -4,9 +4,10 @@
 //! cloning_speed export MODEL FILE [SETTING=VALUE…]           plays the expert and writes its rows as JSON lines
 //! cloning_speed train MODEL FILE [SETTING=VALUE…]            takes optimiser steps on these rows and prints one line of JSON
 //! ```
-//! MODEL is a directory with weights and tokenizer. Each line of FILE is `{"role", "ids", "start", "weight"}`: the reply is
+//! MODEL is a directory with weights and tokenizer; `train` needs no tokenizer, and draws random weights on the device where there are
+//! none beside `config.json`. Each line of FILE is `{"role", "ids", "start", "weight"}`: the reply is
 //! everything from `start` on. Settings of `export`: env (household or alfworld, which needs `STEPLADDER_DATA`), games. Settings of
-//! `train`: rows (of the file, 0 for all), tokens (of a step), group_rows, workers, dtype (f32 or bf16), rank, dropout, steps
+//! `train`: rows (of the file, 0 for all), tokens (of a step), group_rows, workers, device (cpu, cuda or cuda:N), dtype (f32 or bf16: of the frozen weights, and on a GPU of all products), rank, dropout, steps
 //! (0 for the rest of an epoch), warmup (steps before the clock starts), recompute, micro_tokens, seed.
 #![allow(clippy::print_stdout)]
 #![expect(
@@ -37,8 +38,8 @@ use stepladder_data::instruct::Form;
 use stepladder_data::rows::{Span, merge, row};
 use stepladder_data::{Budgets, Instruct, PretrainedTokenizer, Row, Sample};
 use stepladder_env::TaskSet;
-use stepladder_model::checkpoint::{load, read_config};
-use stepladder_model::{Device, Kind, Lora, device};
+use stepladder_model::checkpoint::{INDEX, WEIGHTS, load, read_config};
+use stepladder_model::{Device, Kind, Lora, Weights, device};
 use stepladder_rollout::generator::{Blocking, ExpertGenerator};
 use stepladder_rollout::scheduler::Options;
 use stepladder_rollout::{Job, Scheduler};
@@ -148,6 +149,16 @@ impl Observer for Measured {
     }
 }
 
+/// Reads a model, or draws it where there are no weights; all of it frozen.
+fn opened(model: &Path, dtype: Kind, device: Device) -> Result<Weights> {
+    let config = read_config(model)?;
+    if ![WEIGHTS, INDEX].iter().any(|name| model.join(name).exists()) {
+        return Ok(Weights::drawn_on(&config, SEED, (dtype, device))?);
+    }
+    let names = config.parameters().into_iter().map(|each| each.name).collect();
+    Ok(load(model, &names, device)?.cast_frozen(dtype))
+}
+
 fn measure(model: &Path, file: &Path, settings: &Settings) -> Result<()> {
     let mut rows = rows(file)?;
     match settings.get("rows", 0)? {
@@ -161,12 +172,14 @@ fn measure(model: &Path, file: &Path, settings: &Settings) -> Result<()> {
     };
     let lora =
         Lora { rank: settings.get("rank", 16)?, dropout: settings.get("dropout", 0.0)?, ..Lora::default() };
-    let names = read_config(model)?.parameters().into_iter().map(|each| each.name).collect();
-    let weights = load(model, &names, Device::Cpu)?.cast_frozen(dtype).with_lora(&lora, SEED)?;
+    // Before any other call of libtorch.
+    let device = device::open(&settings.get("device", "cpu".to_owned())?)?;
+    device::one_thread_each();
+    let weights = opened(model, dtype, device)?.with_lora(&lora, SEED)?;
     let identity = Identity { agent: String::new(), style: String::new(), data: String::new(), base: None };
     let mut trainer = Trainer::new(weights, AdamWConfig::default(), identity);
     let passes = Passes {
-        dtype: Kind::Float,
+        dtype: if device == Device::Cpu { Kind::Float } else { dtype },
         recompute: settings.get("recompute", false)?,
         micro_tokens: settings.get("micro_tokens", 0)?,
     };
@@ -225,7 +238,6 @@ fn measure(model: &Path, file: &Path, settings: &Settings) -> Result<()> {
 }
 
 fn main() -> Result<()> {
-    device::one_thread_each();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [command, model, file, settings @ ..] = arguments.as_slice() else {
         bail!("usage: cloning_speed export|train MODEL FILE [SETTING=VALUE…]");
