@@ -104,7 +104,7 @@ impl Examined {
 ///
 /// # Errors
 /// If there is none, or if it cannot be fetched from the hub.
-pub(crate) fn locate(name: &str, data_root: Option<&Path>) -> Result<PathBuf> {
+pub fn locate(name: &str, data_root: Option<&Path>) -> Result<PathBuf> {
     let stored = models::directory(data_root).map(|models| models.join(name));
     if let Some(stored) = stored.filter(|stored| !Path::new(name).exists() && stored.is_dir()) {
         return Ok(stored);

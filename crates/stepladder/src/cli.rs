@@ -103,8 +103,10 @@ pub(crate) enum Command {
         after_help = "Example:\n  stepladder collect runs/demo-1 --env household --split train --count 100 --temperature 1 -o play.jsonl"
     )]
     Collect(Collect),
-    /// Train a preset with several seeds, in sequence, and compare them
-    #[command(after_help = "Example:\n  stepladder study alfworld-cpu --seeds 1,2,3 --dir runs/study")]
+    /// Train a preset with several seeds, or the arms of a study, and compare
+    #[command(
+        after_help = "Examples:\n  stepladder study alfworld-cpu --seeds 1,2,3 --dir runs/study\n  stepladder study smollm2-rows --seeds 1"
+    )]
     Study(Study),
     /// Compare several runs in one table: every seed, the median, steps, tokens
     #[command(after_help = "Example:\n  stepladder compare runs/study/seed-* --on alfworld/valid_seen")]
@@ -366,14 +368,15 @@ pub(crate) struct Collect {
 
 #[derive(Debug, Args)]
 pub(crate) struct Study {
-    /// Name of a preset or path of a TOML file
-    pub(crate) config: String,
-    /// Run seeds
-    #[arg(long, value_delimiter = ',', required = true, value_parser = run_seed)]
+    /// Name of a study (smollm2-rows) or preset, or path of a TOML file with either
+    #[arg(value_name = "STUDY|CONFIG")]
+    pub(crate) study: String,
+    /// Run seeds; a study has its own, and only those given here run
+    #[arg(long, value_delimiter = ',', value_parser = run_seed)]
     pub(crate) seeds: Vec<u64>,
-    /// Directory of the runs; the same command continues a stopped study
+    /// Directory of the runs, default runs/NAME; the same command continues a stopped study
     #[arg(long)]
-    pub(crate) dir: PathBuf,
+    pub(crate) dir: Option<PathBuf>,
     /// Override one value in all runs; repeatable
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) sets: Vec<String>,
@@ -584,6 +587,27 @@ pub(crate) enum ModelCommand {
         file: PathBuf,
         /// Directory to be created
         directory: PathBuf,
+    },
+    /// Add trained adapters to their model: a Hugging Face directory
+    #[command(
+        after_help = "Examples:\n  stepladder model merge runs/smollm2-alfworld-1 served --dtype bf16\n  stepladder model merge runs/smollm2-alfworld-1/step_hrl/checkpoints/step-00001000 served"
+    )]
+    Merge {
+        /// Run, checkpoint, or PEFT directory
+        adapter: PathBuf,
+        /// Directory to be created
+        directory: PathBuf,
+        /// Agent of the run; needed where it has several
+        #[arg(long)]
+        agent: Option<String>,
+        /// Pretrained model: a directory, or the name of a fetched model; default the one that the adapters name
+        #[arg(long, value_name = "MODEL")]
+        base: Option<String>,
+        /// Dtype of the tensors; default that of the pretrained model
+        #[arg(long, value_parser = ["f32", "bf16"])]
+        dtype: Option<String>,
+        #[command(flatten)]
+        data: DataRoot,
     },
     /// Print architecture, size, dtype, context, files and the memory needed
     #[command(

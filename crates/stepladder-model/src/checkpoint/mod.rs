@@ -1,7 +1,7 @@
 //! Checkpoints as Hugging Face directories (docs/design.md D6), which transformers loads and writes.
 //!
 //! * `config`: the JSON files; `names`: names and row order of transformers
-//! * `adapter`: adapters as PEFT directories; `base`: the pretrained models below them
+//! * `adapter`: adapters as PEFT directories; `base`: the pretrained models below them; `merge`: both in one model
 //! * `files`: safetensors files of a model, one or several; `fit`: whether they fit the configuration; `tensors`: values of tensors
 //!
 //! [`WEIGHTS`] holds the only copy of the weights. It stores factored embeddings as their sum. The parts cannot be recovered
@@ -12,6 +12,7 @@ mod base;
 mod config;
 mod files;
 mod fit;
+mod merge;
 mod names;
 mod tensors;
 
@@ -32,6 +33,7 @@ pub use base::{BaseId, Bases};
 pub use config::CONFIG;
 use files::TensorFiles;
 pub use files::{INDEX, WEIGHTS};
+pub use merge::merge;
 pub use names::{Embeddings, export};
 pub(crate) use tensors::values;
 pub use tensors::{check_finite, read_tensors, write_tensors};

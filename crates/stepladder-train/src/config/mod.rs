@@ -29,6 +29,7 @@ pub use generation::GenerationConfig;
 pub use keys::{current, nearest};
 pub use load::{Loaded, from_resolved, load};
 pub use origin::Origins;
+pub(crate) use reference::purpose;
 pub use reference::{preset_reference, reference};
 pub use shorten::shorten;
 pub use show::{default_text, effective, entries, inline, show};

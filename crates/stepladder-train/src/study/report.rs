@@ -1,0 +1,180 @@
+//! Table, plot and JSON form of a study.
+
+use serde::Serialize;
+
+use super::Study;
+use super::bootstrap;
+use super::measure::Cell;
+use crate::error::Result;
+use crate::plot::{self, Line, Panel, Point};
+use crate::table::percent;
+
+/// Results of all arms of a study that are finished.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// Label of the horizontal axis.
+    #[serde(skip)]
+    axis: String,
+    /// Results, in the order of the arms.
+    pub cells: Vec<Cell>,
+    /// Differences of the cells to those of the baseline, in the order of the cells.
+    pub gains: Vec<Option<Gain>>,
+}
+
+/// Difference to the baseline at the same place on the axis, on the same tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Gain {
+    /// Difference of the success rates.
+    pub difference: f64,
+    /// 95 % bootstrap interval over runs and tasks.
+    pub interval: [f64; 2],
+}
+
+impl Report {
+    /// Compares the cells of a study.
+    pub fn new(study: &Study, cells: Vec<Cell>) -> Self {
+        let gain = |cell: &Cell| {
+            let baseline = study.baseline.as_ref().filter(|baseline| **baseline != cell.line)?;
+            let same = |other: &&Cell| {
+                other.line == *baseline
+                    && other.x.is_some()
+                    && other.x == cell.x
+                    && other.target == cell.target
+                    && other.tasks == cell.tasks
+            };
+            let other = cells.iter().find(same)?;
+            Some(Gain {
+                difference: cell.success - other.success,
+                interval: bootstrap::difference(&cell.grid, &other.grid),
+            })
+        };
+        let gains = cells.iter().map(gain).collect();
+        Self { axis: study.axis.clone().unwrap_or_default(), cells, gains }
+    }
+
+    /// Renders one Markdown table per environment and split.
+    pub fn markdown(&self, baseline: Option<&str>) -> String {
+        let mut text = String::new();
+        for target in self.targets() {
+            let compared = self.gains.iter().any(Option::is_some);
+            let gain_head = match baseline.filter(|_| compared) {
+                Some(baseline) => format!(" points over {baseline} |"),
+                None => String::new(),
+            };
+            text.push_str(&format!(
+                "{target}\n\n| arm | agent | success by seed | mean | 95 % interval (seeds, tasks) |{gain_head} n | steps | \
+                 prompt tokens/step | after step 10 | new tokens/step | s/step | unparsable | training minutes | training Mtokens |\n"
+            ));
+            let columns = if gain_head.is_empty() { 14 } else { 15 };
+            text.push_str(&format!("|{}\n", "---|".repeat(columns)));
+            for (cell, gain) in self.cells.iter().zip(&self.gains).filter(|(cell, _)| cell.target == target) {
+                text.push_str(&row(cell, *gain, !gain_head.is_empty()));
+            }
+            text.push('\n');
+        }
+        text
+    }
+
+    /// Draws success, prompt tokens and time over the axis, one line per label and agent, as SVG: the results on the split of the
+    /// first cell. Returns `None` if no cell has a place on the axis.
+    ///
+    /// # Errors
+    /// If the plot cannot be drawn.
+    pub fn plot(&self) -> Result<Option<String>> {
+        let Some(first) = self.cells.iter().find(|cell| cell.x.is_some()) else { return Ok(None) };
+        let cells: Vec<&Cell> =
+            self.cells.iter().filter(|cell| cell.x.is_some() && cell.target == first.target).collect();
+        let mut lines: Vec<&str> = Vec::new();
+        for cell in &cells {
+            if !lines.contains(&cell.line.as_str()) {
+                lines.push(&cell.line);
+            }
+        }
+        type Measure = fn(&Cell) -> Option<f64>;
+        let measures: [(&str, Measure); 4] = [
+            ("success, %", |cell| Some(100.0 * cell.success)),
+            ("prompt tokens per step", |cell| Some(cell.prompt_tokens)),
+            ("prompt tokens per step after the tenth", |cell| cell.late_prompt_tokens),
+            ("seconds per step", |cell| Some(cell.seconds_per_step).filter(|seconds| seconds.is_finite())),
+        ];
+        let panel = |(number, (title, measure)): (usize, (&str, Measure))| Panel {
+            title: title.to_owned(),
+            x: self.axis.clone(),
+            lines: lines
+                .iter()
+                .map(|line| {
+                    let mut points: Vec<Point> = cells
+                        .iter()
+                        .filter(|cell| cell.line == **line)
+                        .filter_map(|cell| {
+                            let interval = (number == 0).then(|| cell.interval.map(|bound| 100.0 * bound));
+                            Some(Point { x: cell.x?, y: measure(cell)?, interval })
+                        })
+                        .collect();
+                    points.sort_by(|a, b| a.x.total_cmp(&b.x));
+                    Line { name: (*line).to_owned(), points }
+                })
+                .filter(|line| !line.points.is_empty())
+                .collect(),
+        };
+        let panels: Vec<Panel> = measures.into_iter().enumerate().map(panel).collect();
+        plot::draw(&panels).map(Some)
+    }
+
+    /// Returns the JSON form.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn json(&self) -> Result<String> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
+    }
+
+    /// Returns environments and splits in the order of the cells.
+    fn targets(&self) -> Vec<&str> {
+        let mut targets: Vec<&str> = Vec::new();
+        for cell in &self.cells {
+            if !targets.contains(&cell.target.as_str()) {
+                targets.push(&cell.target);
+            }
+        }
+        targets
+    }
+}
+
+fn row(cell: &Cell, gain: Option<Gain>, compared: bool) -> String {
+    let seeds: Vec<String> = match cell.seeds.is_empty() {
+        true => cell.by_seed.iter().map(|success| format!("{:.1}", 100.0 * success)).collect(),
+        false => cell
+            .seeds
+            .iter()
+            .zip(&cell.by_seed)
+            .map(|(seed, success)| format!("{seed}: {:.1}", 100.0 * success))
+            .collect(),
+    };
+    let gain = match (compared, gain) {
+        (false, _) => String::new(),
+        (true, None) => " - |".to_owned(),
+        (true, Some(Gain { difference, interval: [low, high] })) => {
+            format!(" {:+.1} [{:+.1}, {:+.1}] |", 100.0 * difference, 100.0 * low, 100.0 * high)
+        }
+    };
+    let or_dash =
+        |value: Option<f64>, digits: usize| value.map_or("-".to_owned(), |value| format!("{value:.digits$}"));
+    let [low, high] = cell.interval.map(|bound| 100.0 * bound);
+    format!(
+        "| {} | {} | {} | {:.1} % | [{low:.1}, {high:.1}] |{gain} {} | {:.1} | {:.0} | {} | {:.1} | {} | {} | {:.1} | {:.2} |\n",
+        cell.arm,
+        cell.agent,
+        seeds.join(", "),
+        100.0 * cell.success,
+        cell.n,
+        cell.steps,
+        cell.prompt_tokens,
+        or_dash(cell.late_prompt_tokens, 0),
+        cell.new_tokens,
+        or_dash(Some(cell.seconds_per_step).filter(|seconds| seconds.is_finite()), 3),
+        percent(cell.unparsable_share),
+        cell.training_minutes,
+        cell.training_mtokens,
+    )
+}

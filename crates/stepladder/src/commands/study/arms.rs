@@ -1,0 +1,159 @@
+//! A study of several configurations.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use stepladder_agent::AgentSpec;
+use stepladder_train::config::Config;
+use stepladder_train::directory::replace_file;
+use stepladder_train::study::{Arm, Cell, Report, Study, Untrained, cell_of_evaluation, cells_of_runs};
+
+use super::{Plan, Usage, child, is_complete, program, say};
+use crate::cli;
+use crate::commands::model;
+use crate::stderr::note;
+
+/// Files of an evaluation without training, in the directory of its arm.
+const EVALUATION: &str = "evaluation.json";
+const EPISODES: &str = "episodes.jsonl.zst";
+
+/// Runs or continues the arms seed by seed, and writes the report after each run.
+pub(super) fn run(arguments: &cli::Study, study: &Study) -> Result<()> {
+    let root = super::directory(arguments);
+    let wanted = |seed: &u64| arguments.seeds.is_empty() || arguments.seeds.contains(seed);
+    // Checked before the first run, which can take an hour.
+    let mut plans = Vec::new();
+    for arm in &study.arms {
+        let plan =
+            Plan::load(arguments, &arm.config, &arm.set).with_context(|| format!("arm {}", arm.name))?;
+        let pretrained = plan.loaded.config.model.from.as_deref();
+        if let Some(untrained) = &arm.untrained {
+            let refuse = |problem: String| Usage(format!("arm {}: {problem}", arm.name));
+            untrained.agent.parse::<AgentSpec>().map_err(refuse)?;
+            if pretrained.is_none() {
+                let problem = format!("{} has no pretrained model to evaluate: set model.from", arm.config);
+                return Err(refuse(problem).into());
+            }
+        }
+        plan.check(&arm.seeds)?;
+        plans.push(plan);
+    }
+    let seeds: BTreeSet<u64> = study.arms.iter().flat_map(|arm| &arm.seeds).copied().filter(wanted).collect();
+    if seeds.is_empty() {
+        let known: BTreeSet<u64> = study.arms.iter().flat_map(|arm| &arm.seeds).copied().collect();
+        return Err(Usage(format!("--seeds {:?}: the study has the seeds {known:?}", arguments.seeds)).into());
+    }
+    for plan in &plans {
+        model::fetch_absent(plan.loaded.config.model.from.as_deref(), arguments.data.as_deref())?;
+    }
+    fs_err::create_dir_all(&root)?;
+    for (arm, plan) in study.arms.iter().zip(&plans) {
+        if let Some(untrained) = &arm.untrained {
+            evaluate(arguments, &plan.loaded.config, untrained, &root.join(&arm.name))
+                .with_context(|| format!("arm {}", arm.name))?;
+        }
+    }
+    report(study, &root)?;
+    for seed in seeds {
+        for (arm, plan) in study.arms.iter().zip(&plans) {
+            if arm.untrained.is_none() && arm.seeds.contains(&seed) {
+                let run = place(&root, arm, seed);
+                let named = || format!("arm {}", arm.name);
+                if !(plan.has_begun(&run).with_context(named)? && is_complete(&run)) {
+                    note!("arm {}, seed {seed}", arm.name);
+                    plan.train(arguments, seed, &run).with_context(named)?;
+                    report(study, &root)?;
+                }
+            }
+        }
+    }
+    report(study, &root)?;
+    say(fs_err::read_to_string(root.join("table.md"))?.trim_end());
+    Ok(())
+}
+
+fn place(root: &Path, arm: &Arm, seed: u64) -> PathBuf {
+    root.join(&arm.name).join(format!("seed-{seed}"))
+}
+
+/// Writes table, plot and JSON form of everything that is finished.
+fn report(study: &Study, root: &Path) -> Result<()> {
+    let mut cells: Vec<Cell> = Vec::new();
+    for arm in &study.arms {
+        let directory = root.join(&arm.name);
+        if let Some(untrained) = &arm.untrained {
+            if let Some(kept) = kept(&directory)? {
+                let episodes = directory.join(EPISODES);
+                cells.push(cell_of_evaluation(arm, untrained, &kept["evaluation"], &episodes)?);
+            }
+            continue;
+        }
+        let mut runs = arm.seeds.iter().map(|&seed| place(root, arm, seed)).collect::<Vec<_>>();
+        runs.retain(|run| is_complete(run));
+        cells.extend(cells_of_runs(arm, &runs)?);
+    }
+    let report = Report::new(study, cells);
+    replace_file(&root.join("table.md"), &report.markdown(study.baseline.as_deref()))?;
+    replace_file(&root.join("study.json"), &report.json()?)?;
+    if let Some(plot) = report.plot()? {
+        replace_file(&root.join("plot.svg"), &plot)?;
+    }
+    Ok(())
+}
+
+/// Reads a finished evaluation and the arguments that it was made with.
+fn kept(directory: &Path) -> Result<Option<Value>> {
+    let path = directory.join(EVALUATION);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let value =
+        serde_json::from_str(&fs_err::read_to_string(&path)?).with_context(|| path.display().to_string())?;
+    Ok(Some(value))
+}
+
+/// Plays the pretrained model of a configuration without training; a finished evaluation is not repeated.
+fn evaluate(arguments: &cli::Study, config: &Config, untrained: &Untrained, directory: &Path) -> Result<()> {
+    let Some(model) = &config.model.from else { return Ok(()) };
+    let mut asked = vec![
+        "evaluate".to_owned(),
+        model.clone(),
+        format!("--agent={}", untrained.agent),
+        "--style=instruct".to_owned(),
+        format!("--env={}", config.env.id),
+        format!("--split={}", config.eval.split),
+        format!("--examples={}", untrained.examples),
+        format!("--slots={}", config.eval.slots),
+        format!("--max-steps={}", config.env.max_steps),
+    ];
+    if config.eval.episodes > 0 {
+        asked.push(format!("--episodes={}", config.eval.episodes));
+    }
+    if let Some(found) = kept(directory)? {
+        if found["arguments"] != json!(asked) {
+            bail!(
+                "{} was evaluated with other arguments: choose another --dir, or use the same configuration",
+                directory.display()
+            );
+        }
+        return Ok(());
+    }
+    fs_err::create_dir_all(directory)?;
+    let mut command = program()?;
+    command.args(&asked).args(["--json", "--device", &arguments.device]);
+    command.arg("--trace").arg(directory.join(EPISODES));
+    if let Some(data) = arguments.data.as_deref() {
+        command.arg("--data").arg(data);
+    }
+    let output = child(command.stdin(Stdio::null()).stdout(Stdio::piped()))?;
+    if !output.status.success() {
+        bail!("the untrained model could not be evaluated; see the message above");
+    }
+    let evaluation: Value = serde_json::from_slice(&output.stdout).context("the output of evaluate")?;
+    let value = json!({ "arguments": asked, "evaluation": evaluation });
+    replace_file(&directory.join(EVALUATION), &(serde_json::to_string_pretty(&value)? + "\n"))?;
+    Ok(())
+}
