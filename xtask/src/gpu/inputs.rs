@@ -53,7 +53,7 @@ impl Inputs<'_> {
             eprintln!("    no {GAMES} below {}: generated households take their place", root.display());
         }
         let preset = if official { "smollm2-alfworld" } else { "smollm2-household" };
-        self.common(archive, &model, 60, &SHAPES, preset)
+        self.common(archive, &model, 300, &SHAPES, preset)
     }
 
     /// Adds the same kinds of inputs, as small as possible.
