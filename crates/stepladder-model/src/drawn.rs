@@ -69,7 +69,9 @@ impl Weights {
 fn uniform(seed: i64, from: i64, count: i64, device: Device) -> Result<Tensor, TchError> {
     let places = Tensor::f_arange_start(from, from + count, (Kind::Int64, device))?;
     let round = |x: &Tensor| folded(x)?.f_mul_scalar(MULTIPLIER)?.f_bitwise_and(BITS);
-    let hash = round(&round(&places.f_bitwise_and(BITS)?)?.f_bitwise_xor(seed)?)?;
+    let seeded = round(&places.f_bitwise_and(BITS)?)?.f_bitwise_xor(seed)?;
+    // After one round, the values of seeds that differ in few bits are still alike.
+    let hash = round(&round(&seeded)?)?;
     folded(&hash)?.f_add_scalar(1)?.f_to_kind(Kind::Float)?.f_mul_scalar(1.0 / (1u64 << 32) as f64)
 }
 
