@@ -11,9 +11,10 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use stepladder_cpu::prefixes::{Found, Stored};
 use stepladder_rollout::engine::{Prompt, Reply};
-use tch::{Device, Kind, TchError, Tensor};
+use tch::{Device, TchError, Tensor};
 
-use crate::decoder::{Decoder, normalise};
+use crate::buffers::{Buffers, Use};
+use crate::decoder::Decoder;
 
 /// Keys and values of consecutive tokens: `[layers, 2, tokens, Hkv, hd]`.
 #[derive(Debug)]
@@ -66,6 +67,11 @@ impl Row {
         self.prompt.ids.len() + self.reply.ids.len().saturating_sub(1)
     }
 
+    /// Returns the number of positions that the row needs in the next pass.
+    fn needed(&self) -> usize {
+        self.len() + usize::from(!self.reply.ids.is_empty())
+    }
+
     /// Returns the number of positions that the row needs soon.
     fn positions(&self) -> usize {
         self.len() + 1 + (self.prompt.budget - self.reply.ids.len()).min(MORE)
@@ -104,9 +110,12 @@ pub(crate) struct Batch {
     layers: Vec<Tensor>,
     slots: usize,
     positions: usize,
+    /// Slots with values; the memory of the others is not touched, so that it takes no pages.
+    filled: usize,
     /// Whether passes return keys and values.
     keep: bool,
     device: Device,
+    buffers: Buffers,
     /// Tokens computed so far.
     computed: usize,
 }
@@ -126,11 +135,8 @@ struct Pack {
     columns: i64,
     mask: Option<Tensor>,
     groups: Vec<Group>,
-    /// Place of each token in the attended vectors of open rows and groups; none without joining prompts.
-    places: Option<Tensor>,
-    /// The token of each row whose output is needed, and its place.
+    /// The token of each row whose output is needed.
     last: Tensor,
-    last_places: Tensor,
     /// Of each joining prompt, the number of tokens that were known or that a prompt before it has.
     owned: Vec<usize>,
 }
@@ -146,6 +152,10 @@ struct Group {
     columns: i64,
     /// Token of each place of the padded group `[rows · width]`.
     tokens: Tensor,
+    /// Place of each token that no row before has, in the order of the tokens of the pass.
+    places: Tensor,
+    /// Place of the last token of each row.
+    last: Tensor,
     /// Additive mask `[rows, 1, width, columns]`.
     mask: Tensor,
 }
@@ -181,7 +191,9 @@ pub fn generate(
 impl Batch {
     /// Creates a batch without rows; `keep` returns keys and values for a cache of prefixes.
     pub(crate) fn new(device: Device, keep: bool) -> Self {
-        Self { rows: Vec::new(), layers: Vec::new(), slots: 0, positions: 0, keep, device, computed: 0 }
+        let buffers = Buffers::default();
+        let (rows, layers) = (Vec::new(), Vec::new());
+        Self { rows, layers, slots: 0, positions: 0, filled: 0, keep, device, buffers, computed: 0 }
     }
 
     /// Returns the open rows.
@@ -210,7 +222,8 @@ impl Batch {
     pub(crate) fn clear(&mut self) {
         self.rows.clear();
         self.layers.clear();
-        (self.slots, self.positions) = (0, 0);
+        self.buffers = Buffers::default();
+        (self.slots, self.positions, self.filled) = (0, 0, 0);
     }
 
     /// Computes the prompts that join and one token of every reply. If the cache has to grow, it grows to at least this number of
@@ -227,17 +240,17 @@ impl Batch {
         tch::no_grad(|| {
             joins.sort_by_key(Join::new_tokens);
             let open = self.rows.len();
-            let columns =
-                self.rows.iter().chain(joins.iter().map(|join| &join.row)).map(Row::positions).max();
-            let Some(columns) = columns else { return Ok(Passed::default()) };
-            self.reserve(decoder, [open + joins.len(), columns], expected)?;
+            if open + joins.len() == 0 {
+                return Ok(Passed::default());
+            }
+            self.reserve(decoder, &joins, expected)?;
             let pack = self.pack(&joins)?;
             for Join { row, known } in joins {
                 self.load(self.rows.len(), &known)?;
                 self.rows.push(row);
             }
             self.computed += pack.ids.size()[0] as usize;
-            let logits = self.forward(decoder, &pack)?;
+            let logprobs = self.forward(decoder, &pack)?;
             let mut passed = Passed::default();
             for (slot, &owned) in (open..).zip(&pack.owned) {
                 let Prompt { ids, .. } = &self.rows[slot].prompt;
@@ -245,42 +258,51 @@ impl Batch {
                     passed.pieces.push((ids.clone(), owned, self.piece(slot, owned, ids.len())?));
                 }
             }
-            self.choose(&logits)?;
+            self.choose(&logprobs)?;
             self.finish(&mut passed)?;
             Ok(passed)
         })
     }
 
-    /// Makes sure that the cache holds this number of rows and positions.
+    /// Makes sure that the cache holds the rows with those that join, and the positions of the next pass.
     fn reserve(
         &mut self,
         decoder: &Decoder,
-        [rows, columns]: [usize; 2],
+        joins: &[Join],
         expected: (usize, usize),
     ) -> Result<(), TchError> {
-        if rows <= self.slots && columns <= self.positions {
-            return Ok(());
-        }
-        let context = decoder.config().shape.max_positions as usize;
-        let slots = if rows > self.slots { rows.max(expected.0) } else { self.slots };
-        let positions = columns.max(expected.1).max(self.positions).min(context.max(columns));
-        let (heads, head) = (decoder.config().shape.kv_heads, decoder.config().head_dim());
-        let size = [2, slots as i64, positions as i64, heads, head];
-        let used = [self.rows.len(), self.rows.iter().map(Row::len).max().unwrap_or(0)];
-        for layer in 0..decoder.blocks.len() {
-            // Zeros: attention multiplies what its mask hides with 0.
-            let new = Tensor::f_zeros(size, (decoder.dtype(), self.device))?;
-            match self.layers.get_mut(layer) {
-                None => self.layers.push(new),
-                Some(old) => {
-                    let part =
-                        |all: &Tensor| all.f_narrow(1, 0, used[0] as i64)?.f_narrow(2, 0, used[1] as i64);
-                    part(&new)?.f_copy_(&part(old)?)?;
-                    *old = new;
+        let open = self.rows.len();
+        let rows = || self.rows.iter().chain(joins.iter().map(|join| &join.row));
+        let count = open + joins.len();
+        if count > self.slots || rows().any(|row| row.needed() > self.positions) {
+            let context = decoder.config().shape.max_positions as usize;
+            let columns = rows().map(Row::positions).max().unwrap_or(0);
+            let slots = if count > self.slots { count.max(expected.0) } else { self.slots };
+            let positions = columns.max(expected.1).max(self.positions).min(context.max(columns));
+            let (heads, head) = (decoder.config().shape.kv_heads, decoder.config().head_dim());
+            let size = [2, slots as i64, positions as i64, heads, head];
+            let used = self.rows.iter().map(Row::len).max().unwrap_or(0);
+            for layer in 0..decoder.blocks.len() {
+                let new = Tensor::f_empty(size, (decoder.dtype(), self.device))?;
+                match self.layers.get_mut(layer) {
+                    None => self.layers.push(new),
+                    Some(old) => {
+                        let rows = |all: &Tensor| all.f_narrow(1, 0, open as i64);
+                        let _ = rows(&new)?.f_zero_()?;
+                        let part = |all: &Tensor| rows(all)?.f_narrow(2, 0, used as i64);
+                        part(&new)?.f_copy_(&part(old)?)?;
+                        *old = new;
+                    }
                 }
             }
+            (self.slots, self.positions, self.filled) = (slots, positions, open);
         }
-        (self.slots, self.positions) = (slots, positions);
+        // Zeros: attention multiplies what its mask hides with 0.
+        for layer in self.layers.iter().filter(|_| count > self.filled) {
+            let new = (count - self.filled) as i64;
+            let _ = layer.f_narrow(1, self.filled as i64, new)?.f_zero_()?;
+        }
+        self.filled = self.filled.max(count);
         Ok(())
     }
 
@@ -327,17 +349,17 @@ impl Batch {
             line[..=row.len()].fill(0.0);
         }
         let mut sources: Vec<i64> = (0..open as i64).collect();
-        let mut places = sources.clone();
-        let (mut last, mut last_places) = (sources.clone(), sources.clone());
+        let mut last = sources.clone();
         let (mut groups, mut owned) = (Vec::new(), Vec::new());
         // Tokens of joining prompts by the token before them, or by the known prefix.
         let mut roots: FxHashMap<&[u32], i64> = FxHashMap::default();
         let mut next: FxHashMap<(i64, u32), i64> = FxHashMap::default();
-        let (mut slot, mut base) = (open, open);
+        let mut slot = open;
         for members in grouped(joins) {
             let width = members.iter().map(Join::new_tokens).max().unwrap_or(0);
             let columns = members.iter().map(|join| join.row.prompt.ids.len()).max().unwrap_or(0);
             let mut tokens = vec![0i64; members.len() * width];
+            let (mut places, mut last_places) = (Vec::new(), Vec::new());
             let mut mask = vec![-f32::INFINITY; members.len() * width * columns];
             for (member, Join { row, known }) in members.iter().enumerate() {
                 let (all, known) = (&row.prompt.ids, known_tokens(known));
@@ -351,7 +373,7 @@ impl Batch {
                     if token == new {
                         ids.push(i64::from(id));
                         positions.push(column as i64);
-                        places.push((base + place) as i64);
+                        places.push(place as i64);
                         of_others = of_others.min(column);
                     }
                     tokens[place] = token;
@@ -363,7 +385,7 @@ impl Batch {
                     mask[line..line + (known + column + 1).min(all.len())].fill(0.0);
                 }
                 last.push(token);
-                last_places.push(places[token as usize]);
+                last_places.push((member * width + all.len() - 1 - known) as i64);
                 owned.push(of_others);
             }
             let size = [members.len() as i64, 1, width as i64, columns as i64];
@@ -373,10 +395,11 @@ impl Batch {
                 width: size[2],
                 columns: size[3],
                 tokens: on_device(&tokens)?,
+                places: on_device(&places)?,
+                last: on_device(&last_places)?,
                 mask: additive(&mask, &size)?,
             });
             slot += members.len();
-            base += members.len() * width;
         }
         let in_order = sources.len() == ids.len();
         let size = [open as i64, 1, 1, columns as i64];
@@ -389,49 +412,42 @@ impl Batch {
             columns: columns as i64,
             mask: if open > 0 { Some(additive(&mask, &size)?) } else { None },
             groups,
-            places: if joins.is_empty() { None } else { Some(on_device(&places)?) },
             last: on_device(&last)?,
-            last_places: on_device(&last_places)?,
             owned,
         })
     }
 
-    /// Computes the logits after the last token of each row: `[rows, vocab]`.
-    fn forward(&self, decoder: &Decoder, pack: &Pack) -> Result<Tensor, TchError> {
-        let shape = &decoder.config().shape;
-        let key_width = shape.kv_heads * decoder.config().head_dim();
-        let mut x = decoder.embed(&pack.ids.f_unsqueeze(0)?)?; // [1, N, d]
-        let rotation = decoder.rotation_at(&pack.positions)?.f_transpose(0, 1)?; // [1, N, 1, hd/2]
+    /// Computes the log-probabilities after the last token of each row: `[rows, vocab]`.
+    fn forward(&mut self, decoder: &Decoder, pack: &Pack) -> Result<Tensor, TchError> {
+        let key_width = decoder.config().shape.kv_heads * decoder.config().head_dim();
+        let options = (decoder.dtype(), self.device);
+        let buffers = &mut self.buffers;
+        let mut x = decoder.embed(&pack.ids)?; // [N, d]
+        let rotation = decoder.rotation_at(&pack.positions)?.f_squeeze_dim(1)?; // [N, 1, hd/2]
         for (index, (block, layer)) in decoder.blocks.iter().zip(&self.layers).enumerate() {
-            let (q, k, v) = decoder.project(block, &x, &rotation)?;
-            for (part, new) in (0..).zip([&k, &v]) {
-                let new = new.f_transpose(1, 2)?.f_reshape([-1, key_width])?;
-                let new = match &pack.sources {
-                    None => new,
-                    Some(sources) => new.f_index_select(0, sources)?,
-                };
+            let [q, k, v] = decoder.project_in(block, &x, &rotation, buffers)?;
+            for (part, new) in (0..).zip([k, v]) {
+                let mut new = new.f_reshape([-1, key_width])?;
+                if let Some(sources) = &pack.sources {
+                    let ordered = buffers.take(Use::Sources, &[sources.size()[0], key_width], options)?;
+                    new = new.f_index_select_out(&ordered, 0, sources)?;
+                }
                 let mut all = layer.f_select(0, part)?.f_view([-1, key_width])?;
                 let _ = all.f_index_copy_(0, &pack.targets, &new)?;
             }
-            let q = q.f_transpose(1, 2)?.f_squeeze_dim(0)?;
-            let attended = attend(decoder, layer, &q, pack)?;
             // Nothing after the last attention mixes positions, and only the last position of a row is needed.
             let last = index + 1 == decoder.blocks.len();
-            let attended = match &pack.places {
-                None => attended,
-                Some(places) => attended.f_index_select(0, if last { &pack.last_places } else { places })?,
-            };
+            let attended = attend(decoder, layer, &q, pack, last, buffers)?;
             if last {
-                x = x.f_index_select(1, &pack.last)?;
+                x = x.f_index_select(0, &pack.last)?;
             }
-            x = decoder.transform(block, &x, &attended.f_unsqueeze(0)?)?;
+            decoder.transform_in(block, &mut x, &attended, buffers)?;
         }
-        decoder.logits(&normalise(&x.f_squeeze_dim(0)?, shape.norm_eps)?)
+        decoder.next_logprobs(&x, buffers)
     }
 
     /// Selects the next token of every row that has a reply and records it with its log-probability.
-    fn choose(&mut self, logits: &Tensor) -> Result<(), TchError> {
-        let logprobs = logits.f_log_softmax(-1, Kind::Float)?;
+    fn choose(&mut self, logprobs: &Tensor) -> Result<(), TchError> {
         let (best, token) = logprobs.f_max_dim(-1, false)?;
         let best: Vec<f32> = Vec::try_from(best.f_to_device(Device::Cpu)?)?;
         let token: Vec<i64> = Vec::try_from(token.f_to_device(Device::Cpu)?)?;
@@ -513,25 +529,37 @@ fn grouped(joins: &[Join]) -> Vec<&[Join]> {
     groups
 }
 
-/// Computes attention of the open rows, then of every place of the groups: `[open + places, H hd]`.
-fn attend(decoder: &Decoder, layer: &Tensor, q: &Tensor, pack: &Pack) -> Result<Tensor, TchError> {
+/// Computes attention of the tokens of a pass, `[N, H hd]`, or of the last token of each row, `[rows, H hd]`; q: `[N, H, hd]`.
+fn attend(
+    decoder: &Decoder,
+    layer: &Tensor,
+    q: &Tensor,
+    pack: &Pack,
+    last: bool,
+    buffers: &mut Buffers,
+) -> Result<Tensor, TchError> {
     let (heads, kv_heads) = (decoder.config().shape.heads, decoder.config().shape.kv_heads);
     let (head, open) = (decoder.config().head_dim(), pack.open as i64);
+    let options = (layer.kind(), layer.device());
     let read = |part: i64, slot: i64, rows: i64, columns: i64| {
         layer.f_select(0, part)?.f_narrow(0, slot, rows)?.f_narrow(1, 0, columns)?.f_transpose(1, 2)
     };
-    let mut parts = Vec::with_capacity(1 + pack.groups.len());
+    let count = if last { pack.last.size()[0] } else { q.size()[0] };
+    let all = buffers.take(Use::Attended, &[count, heads * head], options)?;
     if let Some(mask) = &pack.mask {
         let (keys, values) = (read(0, 0, open, pack.columns)?, read(1, 0, open, pack.columns)?);
         // The queries of a group of heads belong to one token; as rows of one product they read the keys once.
         let q = q.f_narrow(0, 0, open)?.f_reshape([open, kv_heads, heads / kv_heads, head])?;
         let attended =
             Tensor::f_scaled_dot_product_attention(&q, &keys, &values, Some(mask), 0.0, false, None, false)?;
-        parts.push(attended.f_reshape([open, heads * head])?);
+        all.f_narrow(0, 0, open)?.f_copy_(&attended.f_reshape([open, heads * head])?)?;
     }
-    for Group { slot, rows, width, columns, tokens, mask } in &pack.groups {
+    let mut at = open;
+    for Group { slot, rows, width, columns, tokens, places, last: last_places, mask } in &pack.groups {
         let (keys, values) = (read(0, *slot, *rows, *columns)?, read(1, *slot, *rows, *columns)?);
-        let q = q.f_index_select(0, tokens)?.f_view([*rows, *width, heads, head])?.f_transpose(1, 2)?;
+        let padded = buffers.take(Use::Queries, &[rows * width, heads, head], options)?;
+        let q = q.f_index_select_out(&padded, 0, tokens)?;
+        let q = q.f_view([*rows, *width, heads, head])?.f_transpose(1, 2)?;
         let grouped = heads != kv_heads;
         let attended = Tensor::f_scaled_dot_product_attention(
             &q,
@@ -543,7 +571,41 @@ fn attend(decoder: &Decoder, layer: &Tensor, q: &Tensor, pack: &Pack) -> Result<
             None,
             grouped,
         )?;
-        parts.push(attended.f_transpose(1, 2)?.f_reshape([rows * width, heads * head])?);
+        let attended = attended.f_transpose(1, 2)?.f_reshape([rows * width, heads * head])?;
+        let needed = if last { last_places } else { places };
+        let part = all.f_narrow(0, at, needed.size()[0])?;
+        let _ = attended.f_index_select_out(&part, 0, needed)?;
+        at += needed.size()[0];
     }
-    if parts.len() == 1 { Ok(parts.swap_remove(0)) } else { Tensor::f_cat(&parts, 0) }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{ModelConfig, Shape, tiny};
+    use crate::{Frame, Weights};
+
+    /// A reply longer than what the cache reserves moves it once per [`MORE`] tokens, not in every pass.
+    #[test]
+    fn the_cache_grows_in_steps() {
+        let shape = Shape { max_positions: 4 * MORE as i64, ..tiny() };
+        let config = ModelConfig::new(shape, 20, 0).expect("a model");
+        let weights = Weights::init(&config, 1, Device::Cpu);
+        let decoder = Frame::new(&weights, tch::Kind::Float).decoder(&weights.trained.buffer);
+        let budget = 3 * MORE;
+        let prompt = Prompt { ids: vec![1, 2, 3], budget, sampling: None, constraint: None, stop: None };
+        let row = Row::new(Some(0), prompt, [].into());
+        let mut batch = Batch::new(Device::Cpu, false);
+        let mut joins = vec![Join { row, known: Known::new() }];
+        let mut sizes = Vec::new();
+        for _ in 0..budget {
+            batch.pass(&decoder, std::mem::take(&mut joins), (0, 0)).unwrap();
+            sizes.push(batch.positions);
+        }
+        assert!(batch.rows().is_empty());
+        sizes.pop();
+        sizes.dedup();
+        assert_eq!(sizes.len(), 3, "{sizes:?}");
+    }
 }

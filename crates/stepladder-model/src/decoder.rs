@@ -41,7 +41,7 @@ pub(crate) struct Block {
     /// Query, key and value rows: `[(H + 2 Hkv) hd, d]`.
     pub(crate) qkv: Linear,
     /// Gains of the norms of queries and keys, each `[hd]`.
-    qk_gains: Option<(Tensor, Tensor)>,
+    pub(crate) qk_gains: Option<(Tensor, Tensor)>,
     pub(crate) out: Linear,
     /// Gate and up rows: `[2 ffn, d]`.
     pub(crate) gate_up: Linear,

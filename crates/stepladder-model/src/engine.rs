@@ -6,8 +6,8 @@ use stepladder_rollout::local::DEFAULT_REMEMBERED_TOKENS;
 use tch::{Device, Kind};
 
 use crate::ModelError;
+use crate::batching::BatchEngine;
 use crate::decoder::Frame;
-use crate::tiles::Tiles;
 use crate::weights::Weights;
 
 /// Whether `stepladder-cpu` computes forward passes and gradients: in f32 on the CPU, for architectures that it has kernels
@@ -62,5 +62,5 @@ pub fn open(
         let model = Model::new(decoder.plain()?);
         return Ok(Box::new(Writer::new(model, workers, prefix_bytes)));
     }
-    Ok(Box::new(Tiles::new(decoder, workers.max(1), device, dtype, prefix_bytes)))
+    Ok(Box::new(BatchEngine::new(decoder, workers.max(1), device, dtype, prefix_bytes)))
 }

@@ -16,6 +16,8 @@
 #![warn(clippy::print_stderr)] // Printing panics if standard error is closed.
 
 pub mod architecture;
+mod batching;
+mod buffers;
 pub mod cache;
 pub mod checkpoint;
 pub mod config;
@@ -42,7 +44,6 @@ mod plain;
 pub mod probe;
 mod recompute;
 pub mod source;
-mod tiles;
 pub mod version;
 pub mod weights;
 

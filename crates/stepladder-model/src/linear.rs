@@ -158,6 +158,60 @@ impl Linear {
         [Some(&self.weight), self.transposed.as_ref()].into_iter().flatten().map(Tensor::data_ptr).collect()
     }
 
+    /// Returns the dtype of the matrix.
+    pub(crate) fn kind(&self) -> Kind {
+        self.weight.kind()
+    }
+
+    /// Returns the number of outputs.
+    pub(crate) fn outputs(&self) -> i64 {
+        self.weight.size()[0]
+    }
+
+    /// Returns the gain of the norm before this layer.
+    pub(crate) fn gain(&self) -> Option<&Tensor> {
+        self.gain.as_ref()
+    }
+
+    /// Computes the output of vectors that are multiplied by the gain already, without gradient: `[N, in]` into y `[N, out]`, both
+    /// in the dtype of the matrix.
+    pub(crate) fn write(&self, x: &Tensor, y: &Tensor) -> Result<(), TchError> {
+        let mut y = x.f_mm_out(y, &self.columns(x.size()[0])?)?;
+        self.complete(x, &mut y)
+    }
+
+    /// Adds the output of vectors that are multiplied by the gain already to y, without gradient: `[N, in]`, `[N, out]`
+    pub(crate) fn add_to(&self, x: &Tensor, y: &mut Tensor) -> Result<(), TchError> {
+        let x = x.f_to_kind(self.weight.kind())?;
+        let columns = self.columns(x.size()[0])?;
+        if y.kind() == self.weight.kind() {
+            let _ = y.f_addmm_(&x, &columns)?;
+            return self.complete(&x, y);
+        }
+        let mut own = x.f_mm(&columns)?;
+        self.complete(&x, &mut own)?;
+        y.f_add_(&own).map(drop)
+    }
+
+    /// Returns the matrix `[in, out]` for a product with `count` vectors.
+    fn columns(&self, count: i64) -> Result<Tensor, TchError> {
+        match &self.transposed {
+            Some(transposed) if count <= FEW => Ok(transposed.shallow_clone()),
+            _ => self.weight.f_transpose(0, 1),
+        }
+    }
+
+    /// Adds bias and adapters to the product of the matrix.
+    fn complete(&self, x: &Tensor, y: &mut Tensor) -> Result<(), TchError> {
+        if let Some(bias) = &self.bias {
+            let _ = y.f_add_(bias)?;
+        }
+        if let Some(adapters) = &self.adapters {
+            let _ = y.f_addmm_(&adapters.inner(x)?, &adapters.b.f_transpose(0, 1)?)?;
+        }
+        Ok(())
+    }
+
     /// Computes the output in the dtype of the matrix: `[…, in]` → `[…, out]`
     pub(crate) fn apply(&self, x: &Tensor) -> Result<Tensor, TchError> {
         let kind = self.weight.kind();
@@ -168,10 +222,7 @@ impl Linear {
         let mut size = scaled.size();
         let columns = size.pop().unwrap_or_default();
         let x = scaled.f_reshape([-1, columns])?;
-        let mut y = match &self.transposed {
-            Some(transposed) if x.size()[0] <= FEW => x.f_mm(transposed)?,
-            _ => x.f_linear(&self.weight, None::<Tensor>)?,
-        };
+        let mut y = x.f_linear(&self.weight, None::<Tensor>)?;
         if let Some(bias) = &self.bias {
             y = y.f_add(bias)?;
         }
