@@ -13,7 +13,7 @@ pub(crate) fn stem(target: &str, constrained: bool) -> String {
 /// Returns the name of the file with the seconds that an agent's evaluation took. They differ from run to run, unlike everything in
 /// the evaluation itself.
 pub(crate) fn timing(target: &str, constrained: bool) -> String {
-    format!("timing-{}.json", stem(target, constrained))
+    format!("{}.seconds", stem(target, constrained))
 }
 
 /// Reads the evaluation of `agent` on `target` (`ENV/SPLIT`); refuses a file about another agent or target.

@@ -349,13 +349,10 @@ impl Session<'_> {
             let clock = Stopwatch::start();
             let episodes =
                 play(env, &mut *generator, &Job::each(&subset.tasks), options, &label, self.reporter)?;
-            let timing = serde_json::json!({ "seconds": clock.seconds() });
+            let seconds = clock.seconds();
             Dropped::count(&episodes).with_context(|| format!("{shown} on {split}"))?;
             trace_file::save(&episodes_path, &episodes)?;
-            replace_file(
-                &directory.join(evaluated::timing(&target, constrained)),
-                &(timing.to_string() + "\n"),
-            )?;
+            replace_file(&directory.join(evaluated::timing(&target, constrained)), &format!("{seconds}\n"))?;
             let evaluation = env.evaluate(&episodes);
             let place = policy.checkpoint.display().to_string();
             let mut value: Value =

@@ -98,11 +98,12 @@ pub fn cells_of_runs(arm: &Arm, runs: &[PathBuf]) -> Result<Vec<Cell>> {
                     next = config.agents.get(name).and_then(|configured| configured.from.as_ref());
                 }
                 let timed = run.agent(agent).join(evaluated::timing(target, false));
-                let seconds = if timed.exists() { read(&timed)?["seconds"].as_f64() } else { None };
+                // A run of an earlier version kept none.
+                let seconds = if timed.exists() { fs_err::read_to_string(&timed)? } else { String::new() };
                 let played = Played {
                     seed: Some(info.seed),
                     episodes: trace_file::load(&episodes)?,
-                    seconds: seconds.unwrap_or(f64::NAN),
+                    seconds: seconds.trim().parse().unwrap_or(f64::NAN),
                     minutes,
                     mtokens,
                 };
