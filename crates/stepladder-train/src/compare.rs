@@ -160,26 +160,16 @@ pub fn compare(runs: &[PathBuf], target: &str, over: Option<&str>) -> Result<Com
             ] {
                 *sum = sum.zip(evaluation[key].as_f64()).map(|(sum, share)| sum + share);
             }
-            let mut next = Some(agent);
-            while let Some(name) = next {
-                let training = read(&run.agent(name).join("trained.json"))?;
-                row.training_minutes += training["seconds"].as_f64().unwrap_or(0.0) / 60.0;
-                row.training_mtokens += training["tokens"].as_f64().unwrap_or(0.0) / 1e6;
-                if training["capped"] == true && row.capped.last() != Some(&info.seed) {
-                    row.capped.push(info.seed);
-                }
-                next = config.agents.get(name).and_then(|configured| configured.from.as_ref());
-            }
+            let cost = evaluated::cost(&run, &config, agent)?;
+            row.training_minutes += cost.minutes;
+            row.training_mtokens += cost.mtokens;
+            row.capped.extend(cost.capped.then_some(info.seed));
         }
     }
     for row in &mut rows {
         row.finish();
     }
     Ok(Comparison { target: target.to_owned(), rows })
-}
-
-fn read(path: &Path) -> Result<Value> {
-    Ok(serde_json::from_str(&fs_err::read_to_string(path)?).with_context(|| path.display().to_string())?)
 }
 
 fn number(value: &Value, key: &str, path: &Path) -> Result<f64> {

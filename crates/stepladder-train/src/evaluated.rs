@@ -1,9 +1,38 @@
-//! Stored evaluations of a run.
+//! Stored results of a run: evaluations, and what training cost.
 
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
+
+use crate::config::Config;
+use crate::directory::RunDir;
+
+/// Cost of training an agent and the agents that it started from.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Cost {
+    pub(crate) minutes: f64,
+    /// Trained tokens in millions.
+    pub(crate) mtokens: f64,
+    /// A cap on minutes ended the training of one of them.
+    pub(crate) capped: bool,
+}
+
+/// Reads the cost of a trained agent.
+pub(crate) fn cost(run: &RunDir, config: &Config, agent: &str) -> Result<Cost> {
+    let mut cost = Cost::default();
+    let mut next = Some(agent);
+    while let Some(name) = next {
+        let path = run.agent(name).join("trained.json");
+        let text = fs_err::read_to_string(&path)?;
+        let training: Value = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
+        cost.minutes += training["seconds"].as_f64().unwrap_or(0.0) / 60.0;
+        cost.mtokens += training["tokens"].as_f64().unwrap_or(0.0) / 1e6;
+        cost.capped |= training["capped"] == true;
+        next = config.agents.get(name).and_then(|configured| configured.from.as_deref());
+    }
+    Ok(cost)
+}
 
 /// Returns the name, without extension, of the files of an agent's evaluation on `target` (`ENV/SPLIT`).
 pub(crate) fn stem(target: &str, constrained: bool) -> String {

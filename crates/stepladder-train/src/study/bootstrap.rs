@@ -2,6 +2,7 @@
 
 use rand::RngExt;
 use stepladder_core::seed::{Rng, stream};
+use stepladder_rollout::evaluation::wilson;
 
 /// Resamples per interval.
 const RESAMPLES: usize = 10_000;
@@ -16,8 +17,13 @@ pub(super) fn mean(grid: &Grid) -> f64 {
 }
 
 /// Computes the 95 % percentile interval of the mean. Runs and tasks are drawn with replacement, and all runs of a resample have
-/// the same tasks (Davison and Hinkley 1997, section 3.8). A single run varies over tasks only.
+/// the same tasks (Davison and Hinkley 1997, section 3.8). A single run varies over tasks only. Where all runs solve no task, or every
+/// task, resamples do not vary: then it is the Wilson interval of one run.
 pub(super) fn interval(grid: &Grid) -> [f64; 2] {
+    let (n, all) = (grid.first().map_or(0, Vec::len), mean(grid));
+    if n > 0 && (all == 0.0 || all == 1.0) {
+        return wilson(if all == 0.0 { 0 } else { n }, n);
+    }
     percentiles(|rng| resampled(grid, &drawn(grid.first().map_or(0, Vec::len), rng), rng))
 }
 
@@ -84,6 +90,12 @@ mod tests {
         assert_eq!(difference(&vec![run(0)], &vec![run(0); 2]), [0.0, 0.0]);
         let [low, high] = difference(&vec![vec![1.0; 100]], &vec![run(0)]);
         assert!((low - 0.504).abs() < 0.012 && (high - 0.696).abs() < 0.012, "{low} {high}");
+    }
+
+    #[test]
+    fn without_variation_the_interval_is_that_of_one_run() {
+        assert_eq!(interval(&vec![vec![0.0; 20]; 3]), wilson(0, 20));
+        assert_eq!(interval(&vec![vec![1.0; 40]]), wilson(40, 40));
     }
 
     #[test]

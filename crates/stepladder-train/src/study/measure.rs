@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use serde::Serialize;
 use serde_json::Value;
 use stepladder_core::trace::{Episode, Subtask, Turn};
@@ -89,14 +88,7 @@ pub fn cells_of_runs(arm: &Arm, runs: &[PathBuf]) -> Result<Vec<Cell>> {
                 if !episodes.exists() {
                     continue;
                 }
-                let (mut minutes, mut mtokens) = (0.0, 0.0);
-                let mut next = Some(agent);
-                while let Some(name) = next {
-                    let training = read(&run.agent(name).join("trained.json"))?;
-                    minutes += training["seconds"].as_f64().unwrap_or(0.0) / 60.0;
-                    mtokens += training["tokens"].as_f64().unwrap_or(0.0) / 1e6;
-                    next = config.agents.get(name).and_then(|configured| configured.from.as_ref());
-                }
+                let cost = evaluated::cost(&run, &config, agent)?;
                 let timed = run.agent(agent).join(evaluated::timing(target, false));
                 // A run of an earlier version kept none.
                 let seconds = if timed.exists() { fs_err::read_to_string(&timed)? } else { String::new() };
@@ -104,8 +96,8 @@ pub fn cells_of_runs(arm: &Arm, runs: &[PathBuf]) -> Result<Vec<Cell>> {
                     seed: Some(info.seed),
                     episodes: trace_file::load(&episodes)?,
                     seconds: seconds.trim().parse().unwrap_or(f64::NAN),
-                    minutes,
-                    mtokens,
+                    minutes: cost.minutes,
+                    mtokens: cost.mtokens,
                 };
                 found.entry((place, agent.clone(), target.clone())).or_default().push(played);
             }
@@ -190,10 +182,6 @@ fn prompt_tokens(episode: &Episode) -> Vec<u64> {
         subtask.steps.iter().map(step).collect::<Vec<_>>()
     };
     episode.subtasks.iter().flat_map(steps).collect()
-}
-
-fn read(path: &Path) -> Result<Value> {
-    Ok(serde_json::from_str(&fs_err::read_to_string(path)?).with_context(|| path.display().to_string())?)
 }
 
 #[cfg(test)]
