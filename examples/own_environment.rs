@@ -5,7 +5,7 @@ use std::sync::{Arc, atomic::AtomicBool};
 use stepladder_core::{End, Query, Role, Start, Step, TaskKey, codec::Plain, label::Expert};
 use stepladder_env::{Env, EnvError, EnvSpec, Family, TaskSet};
 use stepladder_train::evaluate::{Player, Settings, Source};
-use stepladder_train::{Error, Place, Run, Silent, config, envs};
+use stepladder_train::{Error, Place, Run, Silent, config};
 const TASK: &str = "press the colour of the lamp";
 const SETTINGS: &str = "env.id=lamp env.max_steps=5 data.games=0 data.noisy_passes=0 threads=1 model.width=32 \
     model.layers=1 model.heads=2 model.kv_heads=1 model.ffn=64 model.max_positions=128 agents.step_hrl=false \
@@ -83,7 +83,7 @@ impl Expert for Presser {
 }
 
 pub(crate) fn main() -> Result<(), Error> {
-    envs::register(&LAMP)?;
+    stepladder_families::register(&LAMP)?;
     let settings: Vec<String> = SETTINGS.split_whitespace().map(str::to_owned).collect();
     let (folder, stop) = (tempfile::tempdir()?, AtomicBool::new(false));
     let place = Place { directory: Some(folder.path()), ..Place::default() };

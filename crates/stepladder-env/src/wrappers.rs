@@ -18,6 +18,11 @@ impl<E: Env> TimeLimit<E> {
     pub fn new(inner: E, limit: u32) -> Self {
         Self { inner, limit: limit.max(1), steps: 0, over: false }
     }
+
+    /// Sets the limit, from the next step on.
+    pub fn set_limit(&mut self, limit: u32) {
+        self.limit = limit.max(1);
+    }
 }
 
 impl Env for Box<dyn Env> {

@@ -85,7 +85,7 @@ fn main() -> Result<(), Error> {
     let tasks = arguments.next().map_or(Ok(100), |count| count.parse()).map_err(anyhow::Error::from)?;
     let mut families: Vec<String> = arguments.collect();
     if families.is_empty() {
-        families = envs::ids().into_iter().map(str::to_owned).collect();
+        families = stepladder_families::ids().into_iter().map(str::to_owned).collect();
     }
     println!(
         "| family | agent | role | prompts | words: prompt | reply | plain: prompt | reply | chat: prompt | reply |"

@@ -1,7 +1,7 @@
-//! Environment families that a run may name: built-in and registered ones.
+//! Environments of a run, opened with its options.
 
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use stepladder_core::label::{Expert, Perturb, Segmenter};
 use stepladder_core::trace::{Episode, TraceStep};
@@ -9,63 +9,10 @@ use stepladder_core::{Codec, Role};
 use stepladder_env::{EnvError, EnvSpec, Family, Options, Reader, TaskSet};
 use stepladder_rollout::evaluation::{Evaluation, evaluate_within};
 
-use crate::config::{Config, nearest, shorten};
+use stepladder_families::named;
+
+use crate::config::Config;
 use crate::error::{Error, Result};
-
-/// Built-in families, in the order of `env list`.
-static BUILT_IN: &[&Family] = &[
-    &stepladder_alfworld::HOUSEHOLD,
-    &stepladder_alfworld::ALFWORLD,
-    &stepladder_sokoban::FAMILY,
-    &stepladder_scienceworld::FAMILY,
-];
-
-static REGISTERED: RwLock<Vec<&'static Family>> = RwLock::new(Vec::new());
-
-/// Registers a family for configurations and commands of this process. Registering a family again has no effect.
-///
-/// # Errors
-/// [`ErrorKind::Usage`](crate::ErrorKind) if another family has the same id.
-pub fn register(family: &'static Family) -> Result<()> {
-    let mut registered = REGISTERED.write().unwrap_or_else(PoisonError::into_inner);
-    let id = family.spec.id;
-    match BUILT_IN.iter().chain(&*registered).find(|known| known.spec.id == id) {
-        None => registered.push(family),
-        Some(known) if std::ptr::eq(*known, family) => {}
-        Some(_) => {
-            return Err(Error::usage(format!("an environment with the id `{id}` is registered already")));
-        }
-    }
-    Ok(())
-}
-
-/// Returns all families: built-in, then registered.
-pub fn families() -> Vec<&'static Family> {
-    let registered = REGISTERED.read().unwrap_or_else(PoisonError::into_inner);
-    BUILT_IN.iter().chain(&*registered).copied().collect()
-}
-
-/// Returns the ids of all families.
-pub fn ids() -> Vec<&'static str> {
-    families().into_iter().map(|family| family.spec.id).collect()
-}
-
-/// Returns the family with this id.
-///
-/// # Errors
-/// [`ErrorKind::Usage`](crate::ErrorKind) if there is none.
-pub fn named(id: &str) -> Result<&'static Family> {
-    let families = families();
-    let found = families.iter().find(|family| family.spec.id == id).copied();
-    found.ok_or_else(|| {
-        let ids = ids();
-        let meant = nearest(id, ids.iter().copied())
-            .map(|name| format!("; did you mean {name}?"))
-            .unwrap_or_default();
-        let id = shorten(id);
-        Error::usage(format!("unknown environment `{id}`; known are {}{meant}", ids.join(", ")))
-    })
-}
 
 /// An opened environment.
 pub struct Registered {
@@ -202,30 +149,6 @@ mod tests {
     }
 
     #[test]
-    fn every_environment_opens_under_its_own_id() {
-        for &family in BUILT_IN {
-            assert_eq!(named(family.spec.id).unwrap(), family);
-            let opened = open(family.spec.id, Some(Path::new("."))).unwrap();
-            assert_eq!(opened.tasks.spec(), family.spec);
-            assert!(family.known_split(family.spec.splits[0]).is_ok());
-            assert!(family.known_split("../x").is_err());
-        }
-        // One codec per text style: only the two household environments share theirs.
-        let styles: Vec<_> = BUILT_IN.iter().map(|family| (family.codec)().id()).collect();
-        assert_eq!(styles[0], styles[1]);
-        assert!(styles[1] != styles[2] && styles[2] != styles[3] && styles[1] != styles[3], "{styles:?}");
-    }
-
-    #[test]
-    fn an_unknown_environment_has_no_expert_of_another_one() {
-        let error = open("webshop", None).err().unwrap().to_string();
-        assert!(
-            error.starts_with("unknown environment `webshop`; known are household, alfworld, "),
-            "{error}"
-        );
-    }
-
-    #[test]
     fn a_run_decides_whether_an_action_without_effect_counts_as_unknown_and_the_command_line_may_differ() {
         let played = |config: &Config, pairs: &[(&str, &str)]| {
             let pairs: Vec<(String, String)> =
@@ -258,16 +181,10 @@ mod tests {
     };
     static TOY: Family =
         Family::new(&SPEC, |_, _| Ok(Box::new(stepladder_sokoban::Sokoban::default())), || Arc::new(Plain));
-    static OTHER: Family = Family::new(&SPEC, TOY.open, TOY.codec);
 
     #[test]
-    fn a_program_may_add_families_of_its_own_once() {
-        register(&TOY).unwrap();
-        register(&TOY).unwrap();
-        assert_eq!(named("toy").unwrap(), &TOY);
-        assert_eq!(ids().iter().filter(|id| **id == "toy").count(), 1);
-        let error = register(&OTHER).unwrap_err().to_string();
-        assert_eq!(error, "an environment with the id `toy` is registered already");
+    fn a_registered_family_opens_and_has_no_expert_of_another_one() {
+        stepladder_families::register(&TOY).unwrap();
         let toy = open("toy", None).unwrap();
         assert_eq!(toy.expert().err().unwrap().to_string(), "toy has no expert");
         assert!(!expert_plays("toy", Role::Flat) && toy.noise().is_err() && toy.segmenter().is_err());

@@ -6,7 +6,7 @@
 //! tables of several runs. All output goes to a [`Reporter`]; setting the caller's flag stops the work.
 //!
 //! [`Run::with_generators`] and [`evaluate::Player::generators`] take a source of generators of your own.
-//! [`envs::register`] adds an environment of your own. [`play::play`] plays any agent with any policy. The folder `examples/` has
+//! [`stepladder_families::register`] adds an environment of your own. [`play::play`] plays any agent with any policy. The folder `examples/` has
 //! one file for each.
 //!
 //! ```no_run

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use stepladder_env::names::shorten;
 
 use anyhow::Context;
 use sha2::{Digest, Sha256};
@@ -45,7 +46,7 @@ pub(crate) fn check_settings(run: &RunDir, config: &Config, info: &RunInfo) -> R
     let value =
         |settings: &Settings, key: &str| settings.get(key).cloned().or_else(|| config::default_text(key));
     let said = |settings: &Settings, key: &str| match value(settings, key) {
-        Some(value) => config::shorten(&value),
+        Some(value) => shorten(&value),
         None => "absent".to_owned(),
     };
     let mut keys: Vec<&String> = then.keys().chain(now.keys()).collect();
@@ -93,7 +94,7 @@ pub(crate) fn check_demonstrations(run: &RunDir) -> Result<()> {
             "{} are not the demonstrations that this run began with: their SHA-256 is {found}, {} says {}; put them back, or remove the file to have the expert play again",
             path.display(),
             noted.display(),
-            config::shorten(expected)
+            shorten(expected)
         );
     }
     Ok(())

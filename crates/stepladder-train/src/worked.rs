@@ -104,7 +104,6 @@ pub(crate) fn worked(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::envs;
 
     #[test]
     fn examples_come_from_the_training_split_that_resembles_the_played_one() {
@@ -121,7 +120,11 @@ mod tests {
             ("scienceworld", "all-test-easy", "all-train-easy"),
             ("scienceworld", "practice", "train"),
         ] {
-            assert_eq!(training_split(envs::named(id).unwrap(), split), expected, "{id}/{split}");
+            assert_eq!(
+                training_split(stepladder_families::named(id).unwrap(), split),
+                expected,
+                "{id}/{split}"
+            );
         }
     }
 }

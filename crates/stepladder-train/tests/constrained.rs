@@ -4,7 +4,7 @@
 use stepladder_core::label::Expert;
 use stepladder_core::{Query, Role, Start, Step, TaskKey};
 use stepladder_env::{Env, EnvError, EnvSpec, Family, TaskSet};
-use stepladder_train::{ErrorKind, Place, Run, config, envs};
+use stepladder_train::{ErrorKind, Place, Run, config};
 
 static SPEC: EnvSpec = EnvSpec {
     id: "mute",
@@ -21,7 +21,11 @@ static SPEC: EnvSpec = EnvSpec {
 // Its prompts have the style of the household, so that agents may be transferred.
 static MUTE: Family = Family {
     expert: Some(|| Box::new(Mute)),
-    ..Family::new(&SPEC, |_, _| Ok(Box::new(Mute)), || (envs::named("household").unwrap().codec)())
+    ..Family::new(
+        &SPEC,
+        |_, _| Ok(Box::new(Mute)),
+        || (stepladder_families::named("household").unwrap().codec)(),
+    )
 };
 
 struct Mute;
@@ -62,7 +66,7 @@ impl TaskSet for Mute {
 
 #[test]
 fn a_run_that_cannot_be_constrained_does_not_start() {
-    envs::register(&MUTE).unwrap();
+    stepladder_families::register(&MUTE).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let start = |sets: &[&str]| {
         let own = ["eval.constrained=true", "env.max_steps=1"].iter().chain(sets);

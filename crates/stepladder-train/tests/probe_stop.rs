@@ -11,7 +11,7 @@ use stepladder_core::codec::Plain;
 use stepladder_core::label::Expert;
 use stepladder_core::{End, Query, Role, Start, Step, TaskKey};
 use stepladder_env::{Env, EnvError, EnvSpec, Family, TaskSet};
-use stepladder_train::{Place, Reporter, Run, RunEnding, Silent, StatusLine, config, envs};
+use stepladder_train::{Place, Reporter, Run, RunEnding, Silent, StatusLine, config};
 
 /// An agent that is cloned, and one that goes on from it by playing.
 const AGENTS: [&str; 2] = ["flat", "later"];
@@ -177,7 +177,7 @@ fn last(root: &Path, agent: &str) -> [Vec<u8>; 2] {
 
 #[test]
 fn a_run_stopped_inside_a_probe_repeats_the_probe_and_ends_the_same() {
-    envs::register(&BELLS).unwrap();
+    stepladder_families::register(&BELLS).unwrap();
     let settings: Vec<String> = SETTINGS.split_whitespace().map(str::to_owned).collect();
     let loaded = config::load("demo", &settings).unwrap();
     let temporary = tempfile::tempdir().unwrap();

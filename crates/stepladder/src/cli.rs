@@ -10,7 +10,6 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
 use stepladder_data::instruct::Form;
 use stepladder_rollout::sampling::Distribution;
-use stepladder_train::envs;
 use stepladder_train::evaluate::Source;
 use stepladder_train::play::Policy;
 use stepladder_train::pretrained::Prompting;
@@ -60,7 +59,7 @@ fn with_option(mut error: clap::Error) -> clap::Error {
         Some(ContextValue::String(flag)) if error.kind() == ErrorKind::UnknownArgument => flag.clone(),
         _ => return error,
     };
-    let families = envs::families();
+    let families = stepladder_families::all();
     let option =
         families.iter().flat_map(|family| family.options).find(|option| flag == format!("--{}", option.name));
     if let Some(option) = option {

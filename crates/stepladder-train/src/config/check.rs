@@ -8,6 +8,7 @@ use stepladder_algo::runtime::plan::Mixture;
 use stepladder_core::Role;
 use stepladder_core::section::Section;
 use stepladder_data::ablate::ProgressText;
+use stepladder_env::names::nearest;
 
 use super::keys::{self, KEYS};
 use super::origin::{Origin, Origins};
@@ -146,7 +147,7 @@ impl Findings<'_> {
         let position = |name: &str| config.agents.get_index_of(name);
         match config.agents.get(from) {
             None => {
-                let near = keys::nearest(from, config.agents.keys().map(String::as_str));
+                let near = nearest(from, config.agents.keys().map(String::as_str));
                 let meant = near.map(|name| format!("; did you mean {name:?}?")).unwrap_or_default();
                 self.unless(false, &key, format!("{from:?}"), &format!("there is no [agents.{from}]{meant}"));
             }

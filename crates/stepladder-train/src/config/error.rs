@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::origin::Origin;
-use super::shorten::shorten;
+use stepladder_env::names::shorten;
 
 /// Error in a configuration; exit code 2.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,7 @@
 //! Index of the configuration keys by path, and suggestions for misspelt names.
 
 use std::sync::LazyLock;
+use stepladder_env::names::nearest;
 
 use stepladder_core::section::{self, Schema, Section};
 use toml::Value;
@@ -202,18 +203,6 @@ pub(super) fn nearest_path(table: &str, name: &str) -> Option<String> {
     }
     let last = nearest(name, paths.iter().map(|path| split(path).1))?;
     paths.into_iter().find(|path| split(path).1 == last).map(|path| path.replace('*', "NAME"))
-}
-
-/// Returns the most similar name if it is close enough to be a typing error; the first of several equally similar names.
-pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let mut best: Option<(f64, &str)> = None;
-    for candidate in known {
-        let similarity = strsim::normalized_damerau_levenshtein(name, candidate);
-        if similarity >= 0.6 && best.is_none_or(|(most, _)| similarity > most) {
-            best = Some((similarity, candidate));
-        }
-    }
-    best.map(|(_, candidate)| candidate)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use toml::{Table, Value};
 use super::error::{ConfigError, UnknownKey, WrongType};
 use super::keys;
 use super::origin::Origin;
-use super::shorten::truncate;
+use stepladder_env::names::truncate;
 
 // The parser accepts numbers of any size; only their conversion to values can still fail.
 const LARGE: &str = "a number is too large: whole numbers end at 2^63 - 1, others at 1.8e308";

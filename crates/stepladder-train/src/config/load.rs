@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use stepladder_env::names::nearest;
 
 use toml::{Table, Value};
 
@@ -238,7 +239,7 @@ impl Merged {
         let complete = |other: &&str| {
             *other != name && !missing.iter().any(|path| keys::is_below(path, &keys::join(AGENTS, other)))
         };
-        let nearest = keys::nearest(name, self.agents().filter(complete))?;
+        let nearest = nearest(name, self.agents().filter(complete))?;
         missing
             .iter()
             .all(|path| keys::is_below(path, &table))
@@ -269,7 +270,7 @@ impl Merged {
             let value_type = key.declared.value_type;
             let nearest = match (value_type, &entry.value) {
                 (ValueType::Choice(choices), Value::String(name)) => {
-                    keys::nearest(name, choices.iter().map(|choice| choice.name))
+                    nearest(name, choices.iter().map(|choice| choice.name))
                 }
                 _ => None,
             };
@@ -287,7 +288,7 @@ fn defaults() -> BTreeMap<String, Entry> {
 
 /// Returns the error for an agent that is removed but does not exist.
 fn stranger<'a>(table: &str, entry: Entry, agents: impl Iterator<Item = &'a str> + Clone) -> UnknownKey {
-    let nearest = keys::nearest(keys::split(table).1, agents.clone());
+    let nearest = nearest(keys::split(table).1, agents.clone());
     UnknownKey {
         at: entry.origin,
         key: table.to_owned(),

@@ -16,7 +16,6 @@ mod origin;
 mod presets;
 mod profile;
 mod reference;
-mod shorten;
 mod show;
 #[cfg(test)]
 mod tests;
@@ -26,12 +25,11 @@ pub use algo::AlgoConfig;
 pub use check::check;
 pub use error::ConfigError;
 pub use generation::GenerationConfig;
-pub use keys::{current, nearest};
+pub use keys::current;
 pub use load::{Loaded, from_resolved, load};
 pub use origin::Origins;
 pub(crate) use reference::purpose;
 pub use reference::{preset_reference, reference};
-pub use shorten::shorten;
 pub use show::{default_text, effective, entries, inline, show};
 
 use stepladder_core::section::{Bound, Named};

@@ -3,7 +3,6 @@
 use toml::Value;
 
 use super::error::ConfigError;
-use super::keys;
 use super::layer::{Entry, Layer};
 use super::origin::Origin;
 
@@ -79,5 +78,5 @@ pub(super) fn names() -> Vec<&'static str> {
 
 /// Returns the preset that is most similar to a misspelt name.
 pub(super) fn nearest(name: &str) -> Option<String> {
-    keys::nearest(name, names()).map(str::to_owned)
+    stepladder_env::names::nearest(name, names()).map(str::to_owned)
 }

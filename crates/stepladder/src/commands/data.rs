@@ -5,7 +5,6 @@ use std::path::Path;
 use anyhow::Result;
 use stepladder_env::Family;
 use stepladder_env::family::DataSet;
-use stepladder_train::envs;
 
 use super::{fetch, say};
 use crate::cli::DataCommand;
@@ -24,7 +23,7 @@ pub(super) fn run(command: DataCommand) -> Result<()> {
 
 /// Lists official data sets with the families that read them.
 pub(super) fn sets() -> impl Iterator<Item = (&'static Family, &'static DataSet)> {
-    envs::families().into_iter().flat_map(|family| family.data.iter().map(move |set| (family, set)))
+    stepladder_families::all().into_iter().flat_map(|family| family.data.iter().map(move |set| (family, set)))
 }
 
 fn status(data: Option<&Path>) {

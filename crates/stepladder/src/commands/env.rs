@@ -23,7 +23,7 @@ pub(super) fn run(command: EnvCommand) -> Result<()> {
             play(&registered, &split, task, expert)
         }
         EnvCommand::Bench { env, split, steps, seed, json, options, data } => {
-            let family = envs::named(&env)?;
+            let family = stepladder_families::named(&env)?;
             let options = read(&options, &env, Reader::Bench)?;
             let (split, data_root) = (split.as_deref(), data.as_deref());
             let measured =
@@ -32,14 +32,14 @@ pub(super) fn run(command: EnvCommand) -> Result<()> {
             Ok(())
         }
         EnvCommand::Verify { env, transcripts, json, options, data } => {
-            let family = envs::named(&env)?;
+            let family = stepladder_families::named(&env)?;
             let options = read(&options, &env, Reader::Verify)?;
             let request =
                 VerifyRequest { transcripts: &transcripts, data_root: data.as_deref(), options: &options };
             tell(&env, &family.verify(&request)?, json)
         }
         EnvCommand::Generate { env, split, count, seed, output, report, options, data } => {
-            let family = envs::named(&env)?;
+            let family = stepladder_families::named(&env)?;
             let options = read(&options, &env, Reader::Generate)?;
             let text = match output {
                 _ if report => family.report(data.as_deref(), &options)?,
@@ -61,11 +61,11 @@ pub(super) fn run(command: EnvCommand) -> Result<()> {
 /// Reads the options of an environment for one command.
 fn read(options: &EnvOptions, id: &str, reader: Reader) -> Result<Options> {
     let pairs = options.pairs.iter().map(|(key, value)| (&**key, &**value));
-    Ok(envs::named(id)?.options(reader, pairs)?)
+    Ok(stepladder_families::named(id)?.options(reader, pairs)?)
 }
 
 fn list(as_json: bool) -> Result<()> {
-    let families = envs::families();
+    let families = stepladder_families::all();
     if as_json {
         let all: Vec<_> = families
             .iter()

@@ -12,7 +12,6 @@ use crate::cli;
 use crate::signals::{self, Stopped};
 use stepladder_train::config::Config;
 use stepladder_train::directory::{RunDir, replace_file};
-use stepladder_train::envs;
 use stepladder_train::horizon::{Cell, Horizon};
 use stepladder_train::play::Policy;
 
@@ -24,7 +23,9 @@ pub(super) fn run(arguments: &cli::Horizon) -> Result<()> {
     let (run, config, _) = RunDir::open(&arguments.run)?;
     // Checked before the first cell, which can take an hour.
     for &goals in &arguments.goals {
-        envs::named(env(arguments, &config))?.known_split(&split(arguments, goals)).context("--goals")?;
+        stepladder_families::named(env(arguments, &config))?
+            .known_split(&split(arguments, goals))
+            .context("--goals")?;
     }
     for agent in config.agents.keys() {
         if !run.agent(agent).join("trained.json").exists() {

@@ -8,7 +8,7 @@ use stepladder_algo::runtime::metrics::METRICS;
 
 use super::{Usage, say};
 use crate::cli::Cli;
-use stepladder_train::{config, envs, study};
+use stepladder_train::{config, study};
 
 pub(super) fn run(page: &str) -> Result<()> {
     let text = match page {
@@ -41,7 +41,7 @@ fn options(text: &mut String) {
         "\n## Options of environments\n\nGiven as `--option KEY=VALUE`; those of playing also in a configuration (`[env]`).\n\n\
          | environment | option | takes | default | meaning | read by |\n|---|---|---|---|---|---|\n",
     );
-    for family in envs::families() {
+    for family in stepladder_families::all() {
         for option in family.options {
             let default = option.default.map(|value| format!("`{value}`")).unwrap_or_default();
             let _ = writeln!(

@@ -12,7 +12,6 @@ use std::time::Duration;
 use serde_json::Value;
 use stepladder_core::trace::{self, Episode};
 use stepladder_testing::{data_root, skip};
-use stepladder_train::envs;
 
 /// Creates a folder with `tiny.toml` in which commands run.
 pub(crate) fn folder() -> tempfile::TempDir {
@@ -24,7 +23,7 @@ pub(crate) fn folder() -> tempfile::TempDir {
 
 /// Joins the ids of the built-in environments as messages do.
 pub(crate) fn known_environments() -> String {
-    envs::ids().join(", ")
+    stepladder_families::ids().join(", ")
 }
 
 /// Prepares `stepladder` in a folder, without the caller's environment variables.

@@ -2,10 +2,8 @@
 
 use stepladder_env::{EnvError, Family, Reader};
 
-use super::super::keys::nearest;
 use super::{Config, Findings};
-use crate::config::shorten;
-use crate::envs;
+use stepladder_env::names::{nearest, shorten};
 
 /// Reserved names, in any case: agents are directories of a run and rows of its table.
 const TAKEN: [(&str, &str); 2] =
@@ -18,8 +16,8 @@ impl Findings<'_> {
     /// Checks the environment of the run, its splits, and further splits that are played.
     pub(super) fn names(&mut self, config: &Config) {
         let id = &config.env.id;
-        let Ok(family) = envs::named(id) else {
-            let ids = envs::ids();
+        let Ok(family) = stepladder_families::named(id) else {
+            let ids = stepladder_families::ids();
             return self.unless(false, "env.id", quoted(id), &one_of("known are", &ids.join(", "), id, ids));
         };
         self.capabilities(config, family);
@@ -87,8 +85,8 @@ impl Findings<'_> {
             let allowed = format!("expected ENV/SPLIT, for example {example}");
             return self.unless(false, key, value, &allowed);
         };
-        let Ok(family) = envs::named(id) else {
-            let ids = envs::ids();
+        let Ok(family) = stepladder_families::named(id) else {
+            let ids = stepladder_families::ids();
             return self.unless(
                 false,
                 key,
