@@ -10,7 +10,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("stepladder-core", &["stepladder-env", "stepladder-agent"]),
     (
         "stepladder-env",
-        &["stepladder-alfworld", "stepladder-sokoban", "stepladder-scienceworld", "stepladder-rollout"],
+        &[
+            "stepladder-alfworld",
+            "stepladder-sokoban",
+            "stepladder-scienceworld",
+            "stepladder-rollout",
+            "stepladder-serve",
+        ],
     ),
     ("stepladder-alfworld", &["stepladder-families"]),
     ("stepladder-sokoban", &["stepladder-families"]),
@@ -20,6 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("stepladder-data", &["stepladder-rollout"]),
     ("stepladder-rollout", &["stepladder-cpu"]),
     ("stepladder-cpu", &["stepladder-model"]),
+    ("stepladder-serve", &["stepladder"]),
     ("stepladder-hub", &["stepladder-train"]),
     ("stepladder-model", &["stepladder-algo"]),
     ("stepladder-algo", &["stepladder-train"]),

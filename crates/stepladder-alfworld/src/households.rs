@@ -190,6 +190,10 @@ impl TaskSet for Households {
         SPEC.max_steps * goals.get() as u32
     }
 
+    fn has_fast_steps(&self) -> bool {
+        true
+    }
+
     fn make(&self) -> Result<Box<dyn Env>, EnvError> {
         Ok(Box::new(AlfworldEnv::new(self.shared.clone(), self.shared.options.env)))
     }

@@ -120,6 +120,10 @@ impl TaskSet for Alfworld {
         task.id.split('/').nth(1).and_then(family_in).map(str::to_owned)
     }
 
+    fn has_fast_steps(&self) -> bool {
+        true
+    }
+
     fn make(&self) -> Result<Box<dyn Env>, EnvError> {
         Ok(Box::new(AlfworldEnv::new(self.shared.clone(), self.options)))
     }

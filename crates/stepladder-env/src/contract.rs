@@ -200,6 +200,12 @@ pub trait TaskSet: Send + Sync {
         self.spec().max_steps
     }
 
+    /// Whether `step` takes microseconds and never waits for a file, a process or the network. A server plays such steps on the
+    /// threads that serve connections, others on a pool.
+    fn has_fast_steps(&self) -> bool {
+        false
+    }
+
     /// Makes an environment that can play any task of any split, without a step limit.
     ///
     /// # Errors

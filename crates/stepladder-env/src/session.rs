@@ -223,6 +223,17 @@ impl Session {
         self.episode.as_ref()
     }
 
+    /// Makes the environment, which the first reset otherwise does.
+    ///
+    /// # Errors
+    /// [`EnvError::Data`] and [`EnvError::Backend`] of the environment.
+    pub fn prepare(&mut self) -> Result<(), EnvError> {
+        if self.env.is_none() {
+            self.env = Some(self.make()?);
+        }
+        Ok(())
+    }
+
     /// Starts an episode. A request that is refused leaves the session as it was.
     ///
     /// # Errors
@@ -242,7 +253,7 @@ impl Session {
         let limit = self.max_steps.unwrap_or(self.split.max_steps).max(1);
         let mut env = match self.env.take() {
             Some(env) => env,
-            None => TimeLimit::new(self.shared.tasks.make()?, limit),
+            None => self.make()?,
         };
         env.set_limit(limit);
         let task = self.split.keys[index].clone();
@@ -309,6 +320,10 @@ impl Session {
     pub fn solution(&mut self) -> Option<Vec<String>> {
         self.episode.as_ref()?;
         Some(self.env.as_mut()?.walkthrough()?.solution())
+    }
+
+    fn make(&self) -> Result<TimeLimit<Box<dyn Env>>, EnvError> {
+        Ok(TimeLimit::new(self.shared.tasks.make()?, 1))
     }
 
     fn position(&self, split: &Split, task: &TaskChoice) -> Result<usize, EnvError> {

@@ -130,6 +130,10 @@ impl TaskSet for Sokoban {
         splits::named(split).map_or(SPEC.max_steps, |(size, _)| size.max_steps)
     }
 
+    fn has_fast_steps(&self) -> bool {
+        true
+    }
+
     fn make(&self) -> Result<Box<dyn Env>, EnvError> {
         Ok(Box::new(SokobanEnv::new(self.levels.clone(), self.options)))
     }

@@ -1,5 +1,6 @@
 //! Command line.
 
+mod env;
 mod model;
 
 use std::num::{NonZeroU64, NonZeroUsize};
@@ -14,6 +15,7 @@ use stepladder_train::evaluate::Source;
 use stepladder_train::play::Policy;
 use stepladder_train::pretrained::Prompting;
 
+pub(crate) use env::{EnvCommand, Serve};
 pub(crate) use model::{INDEX, ModelCommand};
 
 /// Train and evaluate hierarchical LLM agents on text environments.
@@ -121,7 +123,7 @@ pub(crate) enum Command {
         after_help = "Example:\n  stepladder curves runs/sokoban/seed-1 runs/sokoban/seed-2 -o docs/sokoban-6x6"
     )]
     Curves(Curves),
-    /// Environments: list, play, bench, verify, generate
+    /// Environments: list, play, bench, verify, generate, serve
     #[command(after_help = "Example:\n  stepladder env list")]
     Env {
         /// Subcommand.
@@ -432,103 +434,6 @@ pub(crate) struct Curves {
     /// Path of the table (.md) and the plot (.svg), without extension
     #[arg(short, long, value_name = "PATH")]
     pub(crate) output: PathBuf,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum EnvCommand {
-    /// List the environments and their splits
-    #[command(after_help = "Example:\n  stepladder env list --json")]
-    List {
-        /// Print one JSON array instead of a table
-        #[arg(long)]
-        json: bool,
-    },
-    /// Play a task yourself, or show the expert playing it
-    #[command(after_help = "Example:\n  stepladder env play household --split dev --expert")]
-    Play {
-        /// Environment id
-        env: String,
-        /// Split
-        #[arg(long, default_value = "dev")]
-        split: String,
-        /// Index of the task in the split, from 0
-        #[arg(long, default_value_t = 0, value_parser = whole::<usize>)]
-        task: usize,
-        /// Play with the expert
-        #[arg(long)]
-        expert: bool,
-        #[command(flatten)]
-        options: EnvOptions,
-        #[command(flatten)]
-        data: DataRoot,
-    },
-    /// Measure steps per second on one core
-    #[command(after_help = "Example:\n  stepladder env bench alfworld --json")]
-    Bench {
-        /// Environment id
-        env: String,
-        /// Split; default the first of the environment
-        #[arg(long)]
-        split: Option<String>,
-        /// Number of steps; default that of the environment
-        #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
-        steps: Option<u64>,
-        /// Seed of the random policy
-        #[arg(long, default_value_t = 0, value_parser = whole::<u64>)]
-        seed: u64,
-        /// Print one JSON object instead of a line
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        options: EnvOptions,
-        #[command(flatten)]
-        data: DataRoot,
-    },
-    /// Replay recorded episodes of the original and compare byte for byte
-    #[command(
-        after_help = "Example:\n  stepladder env verify alfworld --transcripts alfworld_train_seen.jsonl.zst --json"
-    )]
-    Verify {
-        /// Environment id
-        env: String,
-        /// Transcripts (.jsonl or .jsonl.zst)
-        #[arg(long, required = true, num_args = 1..)]
-        transcripts: Vec<PathBuf>,
-        /// Print one JSON object instead of a summary
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        options: EnvOptions,
-        #[command(flatten)]
-        data: DataRoot,
-    },
-    /// Write new solvable games, or compare their distribution with the official one
-    #[command(
-        after_help = "Examples:\n  stepladder env generate alfworld --split dev --count 20 --seed 0 -o games/\n  stepladder env generate alfworld --option goals=3 --count 20 -o chains/\n  stepladder env generate sokoban --split train-6x6-1 --count 1000 -o levels/"
-    )]
-    Generate {
-        /// Environment id
-        env: String,
-        /// Split whose task distribution is used
-        #[arg(long, default_value = "train")]
-        split: String,
-        /// Number of games
-        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
-        count: u64,
-        /// First seed
-        #[arg(long, default_value_t = 0, value_parser = whole::<u64>)]
-        seed: u64,
-        /// Directory to write to
-        #[arg(short, long, required_unless_present = "report")]
-        output: Option<PathBuf>,
-        /// Print the generated and the official distribution side by side instead of writing games
-        #[arg(long)]
-        report: bool,
-        #[command(flatten)]
-        options: EnvOptions,
-        #[command(flatten)]
-        data: DataRoot,
-    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,4 +1,4 @@
-//! `env list|play|bench|verify|generate`.
+//! `env list|play|bench|verify|generate|serve`.
 
 use std::io::BufRead;
 
@@ -14,6 +14,7 @@ use crate::stdout::ask;
 use stepladder_train::envs::{self, Registered};
 
 mod expert;
+mod serve;
 
 pub(super) fn run(command: EnvCommand) -> Result<()> {
     match command {
@@ -55,6 +56,7 @@ pub(super) fn run(command: EnvCommand) -> Result<()> {
             say(text.trim_end());
             Ok(())
         }
+        EnvCommand::Serve(arguments) => serve::run(&arguments),
     }
 }
 
