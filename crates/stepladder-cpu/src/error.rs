@@ -1,6 +1,7 @@
 //! Errors of the engine.
 
 use std::any::Any;
+use std::path::PathBuf;
 
 /// Error of the engine: invalid input, or a failure.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -9,6 +10,14 @@ pub enum CpuError {
     /// Dimensions or matrices do not form a decoder.
     #[error("the decoder's {0}")]
     Weights(String),
+    /// A checkpoint cannot be read, or is of a model that the kernels do not compute.
+    #[error("{path}: {reason}", path = path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// Fault.
+        reason: String,
+    },
     /// A prompt or a reply is invalid for the decoder.
     #[error("prompt {index} of the call: {reason}")]
     Input {

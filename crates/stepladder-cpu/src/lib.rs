@@ -4,6 +4,7 @@
 //! * [`Writer`]: the [`stepladder_rollout::engine::Engine`]; completes prompts on several threads and caches keys and values
 //!   of prompts between calls ([`prefixes`])
 //! * [`gradient`]: log-probabilities of given replies, and their gradient
+//! * [`checkpoint`]: reads plain Llamas from Hugging Face directories
 //! * `product`: packed matrices; `kernels`: operations on single positions; `attention`
 //! * `choose`: the next token
 //! * `segment`: keys and values, computed once and read by every row with the same prefix
@@ -13,6 +14,7 @@
 //! prefixes or on the number of threads. So batching does not change any reply.
 
 mod attention;
+pub mod checkpoint;
 mod choose;
 pub mod error;
 mod forward;

@@ -82,7 +82,7 @@ pub struct Matrices {
 }
 
 /// A checked decoder: every matrix has the size that its shape requires.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Weights {
     pub(crate) shape: Shape,
     pub(crate) matrices: Matrices,

@@ -7,7 +7,7 @@ mod common;
 use common::{VOCAB, decoder, factors, random, shape};
 use rand::RngExt;
 use stepladder_core::seed::stream;
-use stepladder_cpu::{Model, Writer};
+use stepladder_cpu::{Model, Writer, checkpoint};
 use stepladder_model::cache::generate;
 use stepladder_model::{Decoder, Factors, Shape};
 use stepladder_rollout::engine::{NEAR_TIE, Prompt};
@@ -135,4 +135,26 @@ fn replies_are_those_of_the_tensors() {
         }
     }
     assert!(same * 100 >= total * 98, "{same} of {total} replies are the same");
+}
+
+#[test]
+fn a_checkpoint_read_without_libtorch_has_the_bits_of_the_converted_decoder() {
+    for (at, (shape, factors)) in shapes().into_iter().enumerate() {
+        let weights = random(shape, &factors, at as u64);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(checkpoint::WEIGHTS);
+        stepladder_model::checkpoint::write_tensors(&path, &stepladder_model::checkpoint::export(&weights))
+            .unwrap();
+        let mut config = stepladder_model::families::write(weights.config());
+        fs_err::write(folder.path().join(checkpoint::CONFIG), serde_json::to_string(&config).unwrap())
+            .unwrap();
+        let read = checkpoint::load(folder.path()).unwrap();
+        let loaded =
+            stepladder_model::checkpoint::load(folder.path(), &Default::default(), Device::Cpu).unwrap();
+        assert_eq!(read, decoder(&loaded).plain().unwrap(), "shape {at}");
+        config.insert("hidden_size".to_owned(), 1.into());
+        fs_err::write(folder.path().join(checkpoint::CONFIG), serde_json::to_string(&config).unwrap())
+            .unwrap();
+        assert!(checkpoint::load(folder.path()).unwrap_err().to_string().contains("has shape"));
+    }
 }
