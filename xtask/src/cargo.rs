@@ -26,14 +26,17 @@ pub(crate) fn metadata(settings: &Settings) -> Result<Value> {
     serde_json::from_str(&text).context("`cargo metadata` printed no JSON")
 }
 
-/// Returns the path of the program `stepladder` in this profile.
-pub(crate) fn program(settings: &Settings, profile_directory: &str) -> Result<PathBuf> {
+/// Returns the target directory.
+pub(crate) fn target(settings: &Settings) -> Result<PathBuf> {
     let metadata = metadata(settings)?;
     let target =
         metadata["target_directory"].as_str().context("`cargo metadata` names no target directory")?;
-    Ok(PathBuf::from(target)
-        .join(profile_directory)
-        .join(format!("stepladder{}", std::env::consts::EXE_SUFFIX)))
+    Ok(PathBuf::from(target))
+}
+
+/// Returns the path of the program `stepladder` in this profile.
+pub(crate) fn program(settings: &Settings, profile_directory: &str) -> Result<PathBuf> {
+    Ok(target(settings)?.join(profile_directory).join(format!("stepladder{}", std::env::consts::EXE_SUFFIX)))
 }
 
 /// Whether a package has a library, whose documentation may contain examples.

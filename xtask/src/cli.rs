@@ -22,6 +22,8 @@ pub(crate) enum Task {
     Libtorch { cuda: bool },
     /// Prepare a folder with the GPU measurements.
     Gpu { out: Option<PathBuf>, tiny: bool },
+    /// Build the wheel of the Python package.
+    Wheel { out: Option<PathBuf> },
     /// Unpack the official data sets from the folder next to the repository.
     Data,
     /// Print the environment as `export` lines.
@@ -47,6 +49,7 @@ where
         Some(("gpu", matches)) => {
             Task::Gpu { out: matches.get_one("out").cloned(), tiny: matches.get_flag("tiny") }
         }
+        Some(("wheel", matches)) => Task::Wheel { out: matches.get_one("out").cloned() },
         Some(("data", _)) => Task::Data,
         _ => Task::Env,
     })
@@ -142,6 +145,18 @@ fn command() -> Command {
                 )
                 .arg(flag("tiny", "Make everything small enough for a CPU: a dry run in about a minute")),
         )
+        .subcommand(
+            Command::new("wheel")
+                .about("Build the wheel of the Python package `stepladder`")
+                .after_help("Example: cargo xtask wheel\nThen: pip install target/wheels/stepladder-*.whl")
+                .arg(
+                    Arg::new("out")
+                        .long("out")
+                        .value_name("DIR")
+                        .value_parser(clap::value_parser!(PathBuf))
+                        .help("Folder to write to; `wheels` in the target directory by default"),
+                ),
+        )
         .subcommand(Command::new("data").about("Unpack the data sets from ../shared into the cache"))
         .subcommand(
             Command::new("env")
@@ -203,6 +218,12 @@ mod tests {
             parse_words("gpu --tiny --out a").unwrap(),
             Task::Gpu { out: Some("a".into()), tiny: true }
         );
+    }
+
+    #[test]
+    fn the_wheel_has_a_place() {
+        assert_eq!(parse_words("wheel").unwrap(), Task::Wheel { out: None });
+        assert_eq!(parse_words("wheel --out a").unwrap(), Task::Wheel { out: Some("a".into()) });
     }
 
     #[test]

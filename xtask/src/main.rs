@@ -23,6 +23,7 @@ mod stage;
 mod terms;
 mod test;
 mod tools;
+mod wheel;
 
 use std::process::ExitCode;
 

@@ -34,6 +34,26 @@ pub(crate) fn installer(python: &str, partial: &Path, instead: &str) -> Result<V
 pub(crate) fn install(installer: &[String], target: &Path, scratch: &Path) -> Command {
     let mut command = Command::new(&installer[0]);
     command.args(&installer[1..]).arg("install").arg("--target").arg(target);
+    prepared(command, scratch)
+}
+
+/// Prepares a command that installs into the virtual environment of a Python, as [`install`] does into a directory.
+pub(crate) fn install_into(installer: &[String], python: &Path, scratch: &Path) -> Command {
+    let mut command = Command::new(&installer[0]);
+    command.args(&installer[1..]);
+    // An option of pip itself, of uv's `install` only.
+    let uv = installer[0] == "uv";
+    let order = if uv { ["install", "--python"] } else { ["--python", "install"] };
+    for word in order {
+        command.arg(word);
+        if word == "--python" {
+            command.arg(python);
+        }
+    }
+    prepared(command, scratch)
+}
+
+fn prepared(mut command: Command, scratch: &Path) -> Command {
     // pip downloads and unpacks in TMPDIR and then moves the files, which is free on the same file system.
     command.env("TMPDIR", scratch).stdin(Stdio::null());
     // `user = true` in the user's configuration would contradict --target.

@@ -6,11 +6,11 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::cargo::{cargo, program};
+use crate::cargo::{cargo, program, target};
 use crate::cli::Task;
 use crate::settings::Settings;
 use crate::stage::{execute, stage};
-use crate::{check, data, fingerprint, gpu, libtorch, reference, scienceworld, test};
+use crate::{check, data, fingerprint, gpu, libtorch, reference, scienceworld, test, wheel};
 
 /// Runs a task.
 pub(crate) fn run(task: Task, settings: &Settings) -> Result<()> {
@@ -27,6 +27,15 @@ pub(crate) fn run(task: Task, settings: &Settings) -> Result<()> {
         Task::Fingerprint { against, json } => fingerprint::fingerprint(settings, against.as_deref(), json),
         Task::Libtorch { cuda } => stage("libtorch", || libtorch::choose(settings, cuda)),
         Task::Gpu { out, tiny } => gpu::prepare(settings, out, tiny),
+        Task::Wheel { out } => stage("wheel (the first build takes minutes)", || {
+            let out = match out {
+                Some(out) => std::path::absolute(out)?,
+                None => target(settings)?.join("wheels"),
+            };
+            let wheel = wheel::build(settings, wheel::Profile::Release, &out)?;
+            eprintln!("    {}", wheel.display());
+            Ok(())
+        }),
         Task::Data => stage("data", || match data::prepare(settings)? {
             Some(root) => {
                 scienceworld::prepare(settings, &root)?;

@@ -15,7 +15,7 @@ const VERSIONS: [&str; 2] = ["1.2.3", "1.1.3"];
 
 /// Whether the tests of these packages (of all, if none is named) need the simulator.
 pub(crate) fn concerns(packages: &[String]) -> bool {
-    let users = ["stepladder", "stepladder-scienceworld"];
+    let users = ["stepladder", "stepladder-scienceworld", "stepladder-python"];
     packages.is_empty() || packages.iter().any(|package| users.contains(&package.as_str()))
 }
 

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: documentation examples and tests, and a summary with the skipped tests.
+//! `cargo xtask test`: documentation examples, tests and those of the Python package, and a summary with the skipped tests.
 
 mod report;
 mod summary;
@@ -13,10 +13,10 @@ use report::{Counts, Test};
 use stepladder_testing::RECORDS;
 use summary::Summary;
 
-use crate::cargo::{cargo, has_library, metadata};
+use crate::cargo::{cargo, has_library, metadata, program, target};
 use crate::settings::Settings;
 use crate::stage::{execute, now, relay, stage};
-use crate::{data, edges, pretrained, run, scienceworld};
+use crate::{data, edges, pretrained, run, scienceworld, wheel};
 
 /// Profile in `.config/nextest.toml`, and the path of nextest's report.
 const PROFILE: &str = "xtask";
@@ -70,7 +70,7 @@ pub(crate) fn test(settings: &Settings, packages: &[String]) -> Result<()> {
     let run = |flags: &[&str], chosen: &[&str]| match with_nextest {
         true => {
             let words = ["nextest", "run", "--profile", PROFILE, "--no-fail-fast", "--no-tests", "pass"];
-            nextest(command(&words, chosen).args(flags), &settings.workspace.join(REPORT))
+            reported(command(&words, chosen).args(flags), &settings.workspace.join(REPORT))
         }
         false => libtest(command(&["test", "--no-fail-fast"], chosen).args(flags)),
     };
@@ -84,11 +84,22 @@ pub(crate) fn test(settings: &Settings, packages: &[String]) -> Result<()> {
     };
     let tests =
         timed("tests", &mut times, || run(if with_nextest { &[] } else { &["--tests"] }, &chosen)).and(hub);
+    let python = if chosen.is_empty() || chosen.contains(&wheel::CRATE) {
+        timed("tests of the Python package", &mut times, || {
+            python_package(settings, root.as_deref(), chosen.is_empty())
+        })
+    } else {
+        Run::default()
+    };
+    let mut skips =
+        stepladder_testing::read(&records.0).context("cannot read the records of skipped tests")?;
+    skips.extend(report::skips(python.tests.as_deref().unwrap_or_default()));
+    let tests = tests.and(python);
     let summary = Summary {
         counts: tests.counts,
         tests: tests.tests,
         examples: examples.counts,
-        skips: stepladder_testing::read(&records.0).context("cannot read the records of skipped tests")?,
+        skips,
         times,
         whole: started.elapsed(),
     };
@@ -144,8 +155,31 @@ fn timed(name: &'static str, times: &mut Vec<(&'static str, Duration)>, work: im
     Run { ending, ..run }
 }
 
-/// Runs nextest and reads its report, which includes failed tests, but is missing where the build failed.
-fn nextest(command: &mut Command, report: &Path) -> Run {
+/// Builds the wheel, installs it into a new virtual environment and runs its tests; those of the environment server only with
+/// the program, which is built for them.
+fn python_package(settings: &Settings, root: Option<&Path>, with_program: bool) -> Run {
+    let prepare = || -> Result<(Command, PathBuf)> {
+        let directory = target(settings)?.join("python");
+        let wheel = wheel::build(settings, wheel::Profile::Dev, &directory.join("wheels"))?;
+        let python = wheel::install(settings, &wheel, &directory)?;
+        let report = directory.join("junit.xml");
+        let mut command = wheel::pytest(settings, &python, &report);
+        command.envs(root.map(|root| ("STEPLADDER_DATA", root)));
+        if with_program {
+            // Features unify as they do for the tests, and one build serves both.
+            execute(cargo(settings).args(["build", "--workspace", "--bin", "stepladder"]))?;
+            command.env("STEPLADDER_BIN", program(settings, "debug")?);
+        }
+        Ok((command, report))
+    };
+    match prepare() {
+        Ok((mut command, report)) => reported(&mut command, &report),
+        Err(error) => Run { ending: Err(error), ..Run::default() },
+    }
+}
+
+/// Runs nextest or pytest and reads its report, which includes failed tests, but is missing where the build failed.
+fn reported(command: &mut Command, report: &Path) -> Run {
     let none = Run { tests: Some(Vec::new()), ..Run::default() };
     if report.exists()
         && let Err(error) = fs::remove_file(report)

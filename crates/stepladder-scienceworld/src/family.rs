@@ -42,6 +42,7 @@ pub static FAMILY: Family = Family {
     augment: Some(rename),
     bench: Some(measure),
     verify: Some(replay),
+    child_processes: true,
     data: &[DataSet {
         name: "scienceworld",
         place: "scienceworld",

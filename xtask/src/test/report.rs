@@ -1,4 +1,4 @@
-//! Reports of test runners: nextest's JUnit file, and the closing lines of libtest.
+//! Reports of test runners: the JUnit files of nextest and pytest, and the closing lines of libtest.
 
 use std::collections::BTreeSet;
 
@@ -9,11 +9,13 @@ use stepladder_testing::Skip;
 /// One test that ran.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Test {
-    /// The test binary, as nextest names it.
+    /// The test binary, as nextest names it; the module, as pytest does.
     pub(super) binary: String,
     pub(super) name: String,
     pub(super) seconds: f64,
     pub(super) passed: bool,
+    /// Reason why pytest skipped it; tests of nextest record theirs.
+    pub(super) skipped: Option<String>,
 }
 
 /// Numbers of tests by result; a runner counts skipped tests as passed.
@@ -32,11 +34,11 @@ impl Counts {
     }
 }
 
-/// Parses the tests of a JUnit file of nextest.
+/// Parses the tests of a JUnit file.
 pub(super) fn junit(text: &str) -> Result<Vec<Test>> {
-    let document = Document::parse(text).context("nextest's report is not XML")?;
+    let document = Document::parse(text).context("the report of the tests is not XML")?;
     let cases = document.descendants().filter(|node| node.has_tag_name("testcase"));
-    cases.map(|case| test(case).context("a test case of nextest's report is incomplete")).collect()
+    cases.map(|case| test(case).context("a test case of the report is incomplete")).collect()
 }
 
 fn test(case: Node<'_, '_>) -> Option<Test> {
@@ -46,6 +48,10 @@ fn test(case: Node<'_, '_>) -> Option<Test> {
         name: case.attribute("name")?.to_owned(),
         seconds: case.attribute("time")?.parse().ok()?,
         passed: !case.children().any(failed),
+        skipped: case
+            .children()
+            .find(|node| node.has_tag_name("skipped"))
+            .map(|node| node.attribute("message").unwrap_or_default().to_owned()),
     })
 }
 
@@ -69,6 +75,15 @@ pub(super) fn libtest(text: &str) -> Counts {
         }
     }
     sum
+}
+
+/// Returns the records of the tests that pytest skipped.
+pub(super) fn skips(tests: &[Test]) -> Vec<Skip> {
+    let record = |test: &Test| {
+        let reason = test.skipped.clone()?;
+        Some(Skip { binary: test.binary.clone(), test: test.name.clone(), reason })
+    };
+    tests.iter().filter_map(record).collect()
 }
 
 /// Counts skipped tests, without those that failed nevertheless. libtest's report names no tests.
@@ -110,6 +125,22 @@ mod tests {
         assert_eq!(read, [("a_pass", 2.25, true), ("a <failure>", 0.125, false), ("an_error", 0.125, false)]);
         assert_eq!(tests[0].binary, "stepladder::kills");
         assert_eq!(Counts::of(&tests), Counts { passed: 1, failed: 2, ignored: 0 });
+    }
+
+    #[test]
+    fn a_test_that_pytest_skipped_is_recorded_with_the_reason() {
+        let text = r#"<testsuites name="pytest tests"><testsuite name="pytest" tests="2" skipped="1">
+            <testcase classname="tests.test_wheel" name="test_a[alfworld]" time="0.01"><skipped type="pytest.skip"
+            message="no data root">x</skipped></testcase>
+            <testcase classname="tests.test_wheel" name="test_b" time="0.02"/></testsuite></testsuites>"#;
+        let tests = junit(text).unwrap();
+        let expected = Skip {
+            binary: "tests.test_wheel".into(),
+            test: "test_a[alfworld]".into(),
+            reason: "no data root".into(),
+        };
+        assert_eq!(skips(&tests), [expected]);
+        assert_eq!(Counts::of(&tests).passed - skipped(&skips(&tests), Some(&tests)), 1);
     }
 
     #[test]

@@ -114,6 +114,7 @@ mod tests {
             name: format!("test_{at}"),
             seconds: at as f64,
             passed: at != 3,
+            skipped: None,
         };
         let tests: Vec<Test> = (0..count).map(test).collect();
         Summary {

@@ -93,6 +93,8 @@ pub struct Family {
     pub generate: Option<Generate>,
     /// Compares generated tasks with official ones.
     pub report: Option<Compare>,
+    /// Its environments are driven by child processes, which a fork of this process does not copy.
+    pub child_processes: bool,
     /// Official data sets that the environment reads.
     pub data: &'static [DataSet],
 }
@@ -175,6 +177,7 @@ impl Family {
             verify: None,
             generate: None,
             report: None,
+            child_processes: false,
             data: &[],
         }
     }

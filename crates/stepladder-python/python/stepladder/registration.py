@@ -1,0 +1,20 @@
+"""Registration with Gymnasium."""
+
+import gymnasium
+
+from stepladder.catalogue import envs
+from stepladder.environment import gymnasium_id
+
+__all__ = ["register"]
+
+
+def register() -> None:
+    """Registers every environment as `stepladder/ID-vN`; a second call has no effect."""
+    for environment in envs():
+        name = gymnasium_id(environment.id)
+        if name not in gymnasium.registry:
+            gymnasium.register(
+                id=name,
+                entry_point="stepladder.environment:TextEnv",
+                kwargs={"id": environment.id},
+            )

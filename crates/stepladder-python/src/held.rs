@@ -1,0 +1,117 @@
+//! A session that Python holds: open or closed, and bound to a process where a fork does not copy its simulator.
+
+use stepladder_env::session::{Reset, TaskChoice};
+use stepladder_env::{EnvError, Session};
+
+use crate::errors::Fault;
+use crate::outcome::Outcome;
+use crate::shared::{Opened, bound};
+
+/// A session and what Python asks of it.
+pub(crate) struct Held {
+    id: &'static str,
+    session: Option<Session>,
+    /// Process in which it works; none for any.
+    process: Option<u32>,
+    /// Outcomes list the admissible actions.
+    admissible: bool,
+}
+
+impl Held {
+    /// Creates a session.
+    pub(crate) fn new(
+        opened: &Opened,
+        split: &str,
+        max_steps: Option<u32>,
+        seed: u64,
+        admissible: bool,
+    ) -> Result<Self, Fault> {
+        let session = Session::new(opened.shared.clone(), split, seed)?.limited(max_steps);
+        let process = bound(opened.family);
+        Ok(Self { id: opened.family.spec.id, session: Some(session), process, admissible })
+    }
+
+    /// Starts an episode; a seed also seeds the stream of the following episodes.
+    pub(crate) fn reset(&mut self, request: &Reset) -> Result<Outcome, Fault> {
+        let session = self.session()?;
+        session.reset(request)?;
+        if let Some(seed) = request.seed {
+            session.reseed(seed);
+        }
+        let text = session.episode().map(|episode| episode.start.text.clone()).unwrap_or_default();
+        self.outcome(text, 0.0, false)
+    }
+
+    /// Plays an action.
+    pub(crate) fn step(&mut self, action: &str) -> Result<Outcome, Fault> {
+        let step = self.session()?.step(action)?;
+        self.outcome(step.observation, step.reward, step.unknown_action)
+    }
+
+    /// Lists the admissible actions; none once the episode is over.
+    pub(crate) fn admissible_actions(&mut self) -> Result<Vec<String>, Fault> {
+        let id = self.id;
+        let session = self.session()?;
+        let Some(episode) = session.episode() else {
+            return Err(EnvError::StepBeforeReset { env: id }.into());
+        };
+        if episode.end.is_some() {
+            return Ok(Vec::new());
+        }
+        let listed = session.admissible_actions();
+        listed.ok_or_else(|| EnvError::Usage(format!("{id} does not list its admissible actions")).into())
+    }
+
+    /// Returns actions that solve the current task, where it has them.
+    pub(crate) fn solution(&mut self) -> Result<Option<Vec<String>>, Fault> {
+        let id = self.id;
+        let session = self.session()?;
+        if session.episode().is_none() {
+            return Err(EnvError::StepBeforeReset { env: id }.into());
+        }
+        Ok(session.solution())
+    }
+
+    /// Frees the environment.
+    pub(crate) fn close(&mut self) {
+        let session = self.session.take();
+        if self.forked() {
+            // Its simulator belongs to the parent process, and dropping the session would end it there.
+            std::mem::forget(session);
+        }
+    }
+
+    /// Whether it was closed.
+    pub(crate) fn closed(&self) -> bool {
+        self.session.is_none()
+    }
+
+    fn forked(&self) -> bool {
+        self.process.is_some_and(|process| process != std::process::id())
+    }
+
+    fn session(&mut self) -> Result<&mut Session, Fault> {
+        if self.forked() {
+            return Err(Fault::Forked(self.id));
+        }
+        self.session.as_mut().ok_or(Fault::Closed(self.id))
+    }
+
+    fn outcome(&mut self, observation: String, reward: f64, unknown_action: bool) -> Result<Outcome, Fault> {
+        let admissible = if self.admissible { Some(self.admissible_actions()?) } else { None };
+        let id = self.id;
+        let episode = self.session()?.episode().ok_or(EnvError::StepBeforeReset { env: id })?;
+        Ok(Outcome::new(episode, observation, reward, unknown_action, admissible))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Builds a request for an episode.
+pub(crate) fn request(seed: Option<u64>, split: Option<String>, task: Option<TaskChoice>) -> Reset {
+    Reset { seed, split, task }
+}

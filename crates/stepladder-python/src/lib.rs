@@ -1,0 +1,22 @@
+//! Python module `stepladder._stepladder`: environments without libtorch.
+//!
+//! This crate converts between Python and the crates below it; the public interface is the package in `python/stepladder`.
+//! Every call that plays or reads data releases the GIL.
+
+#![warn(clippy::print_stderr)]
+
+mod errors;
+mod families;
+mod held;
+mod outcome;
+mod session;
+mod shared;
+
+/// The extension module.
+#[pyo3::pymodule]
+mod _stepladder {
+    #[pymodule_export]
+    use crate::families::{describe, ids, tasks};
+    #[pymodule_export]
+    use crate::session::Session;
+}
