@@ -1,7 +1,6 @@
 //! A session that Python holds: open or closed, and bound to a process where a fork does not copy its simulator.
 
-use stepladder_env::session::{Reset, TaskChoice};
-use stepladder_env::{EnvError, Session};
+use stepladder_env::{EnvError, Reset, Session};
 
 use crate::errors::Fault;
 use crate::outcome::Outcome;
@@ -46,6 +45,12 @@ impl Held {
     pub(crate) fn step(&mut self, action: &str) -> Result<Outcome, Fault> {
         let step = self.session()?.step(action)?;
         self.outcome(step.observation, step.reward, step.unknown_action)
+    }
+
+    /// Whether its episode is over.
+    pub(crate) fn over(&self) -> bool {
+        let episode = self.session.as_ref().and_then(Session::episode);
+        episode.is_some_and(|episode| episode.end.is_some())
     }
 
     /// Lists the admissible actions; none once the episode is over.
@@ -109,9 +114,4 @@ impl Drop for Held {
     fn drop(&mut self) {
         self.close();
     }
-}
-
-/// Builds a request for an episode.
-pub(crate) fn request(seed: Option<u64>, split: Option<String>, task: Option<TaskChoice>) -> Reset {
-    Reset { seed, split, task }
 }

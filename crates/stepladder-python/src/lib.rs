@@ -10,6 +10,7 @@ mod families;
 mod held;
 mod outcome;
 mod session;
+mod sessions;
 mod shared;
 
 /// The extension module.
@@ -19,4 +20,6 @@ mod _stepladder {
     use crate::families::{describe, ids, tasks};
     #[pymodule_export]
     use crate::session::Session;
+    #[pymodule_export]
+    use crate::sessions::Sessions;
 }

@@ -2,7 +2,7 @@
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyByteArray, PyDict, PyList};
 use stepladder_core::End;
 use stepladder_env::session::Episode;
 
@@ -70,4 +70,34 @@ impl Outcome {
         }
         Ok(info)
     }
+}
+
+/// Returns the values of several outcomes as one dictionary: a list of texts, or the bytes of an array of numbers, per key.
+pub(crate) fn columns<'py>(py: Python<'py>, outcomes: &[Outcome]) -> PyResult<Bound<'py, PyDict>> {
+    let columns = PyDict::new(py);
+    let texts = |text: fn(&Outcome) -> &str| PyList::new(py, outcomes.iter().map(text));
+    columns.set_item(intern!(py, "context"), texts(|outcome| &outcome.context)?)?;
+    columns.set_item(intern!(py, "task"), texts(|outcome| &outcome.task)?)?;
+    columns.set_item(intern!(py, "family"), texts(|outcome| &outcome.family)?)?;
+    columns.set_item(intern!(py, "task_id"), texts(|outcome| &outcome.task_id)?)?;
+    columns.set_item(intern!(py, "split"), texts(|outcome| &outcome.split)?)?;
+    let numbers = |number: fn(&Outcome) -> [u8; 8]| {
+        PyByteArray::new(py, &outcomes.iter().flat_map(number).collect::<Vec<_>>())
+    };
+    columns.set_item(intern!(py, "seed"), numbers(|outcome| outcome.seed.to_ne_bytes()))?;
+    columns.set_item(intern!(py, "steps"), numbers(|outcome| u64::from(outcome.steps).to_ne_bytes()))?;
+    columns.set_item(intern!(py, "score"), numbers(|outcome| outcome.score.to_ne_bytes()))?;
+    columns.set_item(intern!(py, "reward"), numbers(|outcome| outcome.reward.to_ne_bytes()))?;
+    let flags = |flag: fn(&Outcome) -> bool| {
+        PyByteArray::new(py, &outcomes.iter().map(|outcome| u8::from(flag(outcome))).collect::<Vec<_>>())
+    };
+    columns.set_item(intern!(py, "won"), flags(|outcome| outcome.won))?;
+    columns.set_item(intern!(py, "unknown_action"), flags(|outcome| outcome.unknown_action))?;
+    columns.set_item(intern!(py, "terminated"), flags(|outcome| outcome.end == Some(End::Terminated)))?;
+    columns.set_item(intern!(py, "truncated"), flags(|outcome| outcome.end == Some(End::Truncated)))?;
+    if outcomes.iter().any(|outcome| outcome.admissible.is_some()) {
+        let lists = outcomes.iter().map(|outcome| outcome.admissible.as_deref().unwrap_or_default());
+        columns.set_item(intern!(py, "admissible_actions"), PyList::new(py, lists)?)?;
+    }
+    Ok(columns)
 }

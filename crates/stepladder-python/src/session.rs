@@ -7,10 +7,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use stepladder_core::End;
-use stepladder_env::session::TaskChoice;
+use stepladder_env::session::{Reset, TaskChoice};
 
 use crate::errors::Fault;
-use crate::held::{Held, request};
+use crate::held::Held;
 use crate::shared::{Source, on_threads, open};
 
 /// One environment that plays episodes on demand.
@@ -56,7 +56,8 @@ impl Session {
         split: Option<String>,
         task: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<(String, Bound<'py, PyDict>)> {
-        let request = request(seed.map(whole).transpose()?, split, task.map(choice).transpose()?);
+        let request =
+            Reset { seed: seed.map(whole).transpose()?, split, task: task.map(choice).transpose()? };
         // A split is read here, which may be parallel.
         let outcome = py.detach(|| match request.split {
             Some(_) => on_threads(|| self.held().reset(&request))?,

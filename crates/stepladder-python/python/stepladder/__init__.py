@@ -13,14 +13,17 @@ from stepladder.catalogue import Environment, describe, envs, tasks
 from stepladder.environment import TextEnv, make
 from stepladder.errors import *  # noqa: F403
 from stepladder.registration import register
+from stepladder.vector import VectorTextEnv, make_vec
 
 __all__ = [
     "Environment",
     "TextEnv",
+    "VectorTextEnv",
     "describe",
     "envs",
     "errors",
     "make",
+    "make_vec",
     "spaces",
     "tasks",
     *errors.__all__,

@@ -1,6 +1,7 @@
 """Compiled part of the package. Use the names of `stepladder`."""
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
 class Session:
@@ -31,6 +32,32 @@ class Session:
     @property
     def closed(self) -> bool:
         """Whether it was closed."""
+
+class Sessions:
+    """Several environments of one kind, stepped on threads."""
+
+    def __new__(
+        cls,
+        id: str,
+        split: str,
+        *,
+        options: dict[str, str],
+        data: str | os.PathLike[str] | None,
+        max_steps: int | None,
+        seeds: list[int],
+        tasks: list[str | int | None],
+        admissible_actions: bool,
+        same_step: bool,
+    ) -> Sessions:
+        """Opens one environment per seed."""
+    def reset(
+        self, seeds: list[int | None], split: str | None, tasks: list[str | int | None]
+    ) -> tuple[list[str], dict[str, Any]]:
+        """Starts an episode in every environment; returns texts and columns of values."""
+    def step(self, actions: Iterable[str]) -> tuple[list[str], dict[str, Any], list[tuple[int, str, dict[str, Any]]]]:
+        """Plays one action in every environment; returns texts, columns of values, and the last steps of episodes that ended."""
+    def close(self) -> None:
+        """Frees the environments."""
 
 def ids() -> list[str]:
     """Lists the ids of the environments."""

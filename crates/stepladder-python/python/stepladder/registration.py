@@ -16,5 +16,6 @@ def register() -> None:
             gymnasium.register(
                 id=name,
                 entry_point="stepladder.environment:TextEnv",
+                vector_entry_point="stepladder.vector:VectorTextEnv",
                 kwargs={"id": environment.id},
             )

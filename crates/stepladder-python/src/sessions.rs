@@ -1,0 +1,169 @@
+//! Class `Sessions`: several environments, stepped on threads.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyString};
+use rayon::prelude::*;
+use stepladder_env::session::{Reset, TaskChoice};
+
+use crate::errors::Fault;
+use crate::held::Held;
+use crate::outcome::{Outcome, columns};
+use crate::session::{choice, text, whole};
+use crate::shared::{Source, on_threads, open};
+
+/// One environment of several, with the task that it plays in every episode.
+struct Member {
+    held: Held,
+    task: Option<TaskChoice>,
+}
+
+/// Result of one environment in a step.
+struct Stepped {
+    /// What the caller sees.
+    outcome: Outcome,
+    /// The last step of an episode after which the next one began at once.
+    last: Option<Outcome>,
+}
+
+/// Several environments of one kind.
+#[pyclass(frozen, module = "stepladder._stepladder")]
+pub(crate) struct Sessions {
+    members: Mutex<Vec<Member>>,
+    /// A finished episode is followed by the next one in the same step, not in the next.
+    same_step: bool,
+}
+
+impl Sessions {
+    fn members(&self) -> MutexGuard<'_, Vec<Member>> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does the same for every environment and its own argument, on threads.
+    fn all<A: Send, T: Send>(
+        &self,
+        arguments: Vec<A>,
+        work: impl Fn(&mut Member, A) -> Result<T, Fault> + Sync,
+    ) -> Result<Vec<T>, Fault> {
+        let mut guard = self.members();
+        let members = &mut *guard;
+        let count = members.len();
+        if arguments.len() != count {
+            let text = format!("{} values for {count} environments", arguments.len());
+            return Err(Fault::Usage(text));
+        }
+        on_threads(|| {
+            members.par_iter_mut().zip(arguments).map(|(member, argument)| work(member, argument)).collect()
+        })?
+    }
+}
+
+impl Member {
+    fn next_episode(&mut self) -> Result<Outcome, Fault> {
+        self.held.reset(&Reset { task: self.task.clone(), ..Reset::default() })
+    }
+
+    fn step(&mut self, action: &str, same_step: bool) -> Result<Stepped, Fault> {
+        if !same_step && self.held.over() {
+            return Ok(Stepped { outcome: self.next_episode()?, last: None });
+        }
+        let outcome = self.held.step(action)?;
+        if same_step && outcome.end.is_some() {
+            return Ok(Stepped { outcome: self.next_episode()?, last: Some(outcome) });
+        }
+        Ok(Stepped { outcome, last: None })
+    }
+}
+
+#[pymethods]
+impl Sessions {
+    #[new]
+    #[pyo3(signature = (id, split, *, options, data, max_steps, seeds, tasks, admissible_actions, same_step))]
+    #[expect(clippy::too_many_arguments, reason = "keywords of Python")]
+    fn new(
+        py: Python<'_>,
+        id: String,
+        split: &str,
+        options: BTreeMap<String, String>,
+        data: Option<PathBuf>,
+        max_steps: Option<u32>,
+        seeds: Vec<u64>,
+        tasks: Vec<Option<Bound<'_, PyAny>>>,
+        admissible_actions: bool,
+        same_step: bool,
+    ) -> PyResult<Self> {
+        let source = Source { id, options, data };
+        let tasks = choices(&tasks)?;
+        let members = py.detach(|| {
+            let opened = open(&source)?;
+            let member = |(seed, task)| {
+                let held = Held::new(&opened, split, max_steps, seed, admissible_actions)?;
+                Ok::<_, Fault>(Member { held, task })
+            };
+            on_threads(|| seeds.into_iter().zip(tasks).map(member).collect::<Result<_, _>>())?
+        })?;
+        Ok(Self { members: Mutex::new(members), same_step })
+    }
+
+    #[pyo3(signature = (seeds, split, tasks))]
+    fn reset<'py>(
+        &self,
+        py: Python<'py>,
+        seeds: Vec<Option<Bound<'py, PyAny>>>,
+        split: Option<String>,
+        tasks: Vec<Option<Bound<'py, PyAny>>>,
+    ) -> PyResult<(Vec<String>, Bound<'py, PyDict>)> {
+        let seeds: Vec<Option<u64>> =
+            seeds.iter().map(|seed| seed.as_ref().map(whole).transpose()).collect::<Result<_, _>>()?;
+        let arguments: Vec<_> = seeds.into_iter().zip(choices(&tasks)?).collect();
+        let outcomes = py.detach(|| {
+            self.all(arguments, |member, (seed, task)| {
+                let task = task.or_else(|| member.task.clone());
+                member.held.reset(&Reset { seed, split: split.clone(), task })
+            })
+        })?;
+        let infos = columns(py, &outcomes)?;
+        Ok((outcomes.into_iter().map(|outcome| outcome.observation).collect(), infos))
+    }
+
+    /// The third value lists the environments whose episode ended and was followed by the next one at once.
+    fn step<'py>(
+        &self,
+        py: Python<'py>,
+        actions: &Bound<'py, PyAny>,
+    ) -> PyResult<(Vec<String>, Bound<'py, PyDict>, Bound<'py, PyList>)> {
+        if actions.cast::<PyString>().is_ok() {
+            return Err(Fault::Usage(
+                "actions are a list with one text per environment, not one text".to_owned(),
+            )
+            .into());
+        }
+        let actions =
+            actions.try_iter()?.map(|action| Ok(text(&action?)?)).collect::<PyResult<Vec<String>>>()?;
+        let same_step = self.same_step;
+        let stepped =
+            py.detach(|| self.all(actions, |member, action: String| member.step(&action, same_step)))?;
+        let finals = PyList::empty(py);
+        let mut outcomes = Vec::with_capacity(stepped.len());
+        for (index, Stepped { mut outcome, last }) in stepped.into_iter().enumerate() {
+            if let Some(last) = last {
+                finals.append((index, &last.observation, last.info(py)?))?;
+                (outcome.reward, outcome.end) = (last.reward, last.end);
+            }
+            outcomes.push(outcome);
+        }
+        let infos = columns(py, &outcomes)?;
+        Ok((outcomes.into_iter().map(|outcome| outcome.observation).collect(), infos, finals))
+    }
+
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.members().iter_mut().for_each(|member| member.held.close()));
+    }
+}
+
+fn choices(tasks: &[Option<Bound<'_, PyAny>>]) -> Result<Vec<Option<TaskChoice>>, Fault> {
+    tasks.iter().map(|task| task.as_ref().map(choice).transpose()).collect()
+}
