@@ -2,15 +2,16 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::extract::{DefaultBodyLimit, Query, Request, State};
 use axum::http::{StatusCode, header};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{any, get, post};
 use serde::Serialize;
@@ -26,6 +27,9 @@ use crate::{auth, connection, schema, tasks};
 
 /// Bytes that one read of a session's socket may take. The default, 128 KiB, is a lot for a session whose messages are short.
 const READ_BUFFER: usize = 8 << 10;
+
+/// Longest time for a request, its body included.
+const LONGEST: Duration = Duration::from_secs(120);
 
 /// Body of a request, as far as it could be read.
 pub(crate) type Received = Result<axum::body::Bytes, BytesRejection>;
@@ -45,9 +49,18 @@ pub(crate) fn routes(shared: &Arc<Shared>) -> Router {
         .merge(tasks::routes())
         .fallback(async || problem(StatusCode::NOT_FOUND, "there is no such route; sessions are at /ws"))
         .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn(in_time))
         .layer(from_fn_with_state(shared.clone(), auth::check))
         .layer(DefaultBodyLimit::max(shared.config.message_bytes));
     open.merge(guarded).with_state(shared.clone())
+}
+
+/// Ends a request whose body does not arrive, or whose environment does not answer.
+async fn in_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(LONGEST, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => problem(StatusCode::REQUEST_TIMEOUT, "the request took too long"),
+    }
 }
 
 async fn wrong_method() -> Response {

@@ -29,9 +29,11 @@ const BACKLOG: u32 = 1024;
 const SPARE: usize = 64;
 /// Time that a client may take to send the head of a request.
 const HEAD: Duration = Duration::from_secs(10);
+/// Time after which a connection that became no session ends: a client that never reads must not hold it for ever.
+const LIFETIME: Duration = Duration::from_secs(300);
 /// Time between looks at the request to end.
 const LOOK: Duration = Duration::from_millis(50);
-/// Time that sessions are given to play their last step when the server ends.
+/// Time that connections are given to finish what they do, sessions their last step.
 const LAST_STEPS: Duration = Duration::from_secs(10);
 
 /// Error of a server.
@@ -207,9 +209,11 @@ async fn connection(stream: TcpStream, routes: Router, mut ending: watch::Receiv
     let mut served = pin!(served);
     tokio::select! {
         _ = served.as_mut() => return,
-        () = state::end(&mut ending) => served.as_mut().graceful_shutdown(),
+        () = state::end(&mut ending) => {}
+        () = sleep(LIFETIME) => {}
     }
-    let _ = served.await;
+    served.as_mut().graceful_shutdown();
+    let _ = timeout(LAST_STEPS, served).await;
 }
 
 #[cfg(test)]
