@@ -2,8 +2,8 @@
 //! `cargo run --release -p stepladder-serve --example bench -- target/release/stepladder household [SESSIONS] [SECONDS] [REPEATS] [DATA]`.
 //!
 //! Server and client run on the same cores. Every session replays episodes whose random actions were recorded before, so that
-//! nothing but steps (and a reset per episode) is measured; `state` requests, which need no environment, show what messages
-//! alone cost. The steps of one process are those of `PROGRAM env bench`, with its own random policy on one core. Prints one
+//! nothing but steps (and a reset per episode) is measured; `state` requests, which need no environment, show the cost
+//! of messages alone. The steps of one process are those of `PROGRAM env bench`, with its own random policy on one core. Prints one
 //! JSON object: processor microseconds of the server (in the program and in the system) and of the client per request.
 #![allow(clippy::print_stdout, reason = "an example reports on standard output")]
 
@@ -18,7 +18,7 @@ use client::{Failure, Server, Session, processor};
 use serde_json::{Value, json};
 use stepladder_env::clock::Stopwatch;
 
-/// What the sessions send.
+/// Requests that the sessions send.
 #[derive(Clone, Copy)]
 enum Load {
     Steps,

@@ -1,6 +1,7 @@
 //! One WebSocket, which is one session.
 
 use std::error::Error as _;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,16 +25,75 @@ const FAREWELL: Duration = Duration::from_secs(2);
 pub(crate) const READ: usize = 4;
 
 /// Serves one connection to its end. `session` is the session that the client wants to attach to.
-pub(crate) async fn serve(mut socket: WebSocket, shared: Arc<Shared>, session: Option<String>) {
-    let last = match open(&shared, session).await {
+pub(crate) async fn serve(socket: WebSocket, shared: Arc<Shared>, session: Option<String>) {
+    let mut socket = Socket { socket, early: None };
+    let opened = socket.attend(open(&shared, session)).await;
+    let last = match opened {
         Ok(player) => converse(&mut socket, &shared, player).await,
         Err(failure) => {
-            let sent = send(&mut socket, write("error", &failure)).await;
+            let sent = socket.send(write("error", &failure)).await;
             sent.then_some((close_code::NORMAL, ""))
         }
     };
     if let Some((code, reason)) = last {
-        farewell(socket, code, reason).await;
+        socket.close(code, reason).await;
+    }
+}
+
+/// Result of a read.
+type Received = Option<Result<Message, axum::Error>>;
+
+/// A socket that is attended to while the environment works.
+struct Socket {
+    socket: WebSocket,
+    /// Message that arrived while the environment worked.
+    early: Option<Received>,
+}
+
+impl Socket {
+    /// Waits for work of the environment. Clients take a server that does not answer their pings meanwhile for dead. No more than
+    /// one message is read ahead.
+    async fn attend<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                received = self.socket.recv(), if self.early.is_none() => match received {
+                    // Reading on sends the answer of a ping.
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                    other => self.early = Some(other),
+                },
+            }
+        }
+    }
+
+    async fn receive(&mut self) -> Received {
+        match self.early.take() {
+            Some(received) => received,
+            None => self.socket.recv().await,
+        }
+    }
+
+    /// Sends a text. Returns whether the client took it.
+    async fn send(&mut self, text: String) -> bool {
+        self.pass(Message::Text(text.into())).await
+    }
+
+    async fn pass(&mut self, message: Message) -> bool {
+        matches!(timeout(SLOWEST, self.socket.send(message)).await, Ok(Ok(())))
+    }
+
+    /// Closes the connection and waits a moment for the client to do the same: a connection that is dropped with unread input
+    /// is reset, and the client may lose the last message.
+    async fn close(mut self, code: u16, reason: &'static str) {
+        let frame = CloseFrame { code, reason: reason.into() };
+        let close = async {
+            if self.socket.send(Message::Close(Some(frame))).await.is_ok() {
+                while let Some(Ok(_)) = self.socket.recv().await {}
+            }
+        };
+        let _ = timeout(FAREWELL, close).await;
     }
 }
 
@@ -79,7 +139,7 @@ async fn make(shared: &Arc<Shared>, number: u64) -> Result<Player, Failure> {
 type Closing = (u16, &'static str);
 
 /// Answers requests until either end closes. Returns the close code to send, unless the client is gone.
-async fn converse(socket: &mut WebSocket, shared: &Arc<Shared>, mut seated: Seated) -> Option<Closing> {
+async fn converse(socket: &mut Socket, shared: &Arc<Shared>, mut seated: Seated) -> Option<Closing> {
     let mut ending = shared.ending.clone();
     let mut last_request = Instant::now();
     let closing = loop {
@@ -92,13 +152,14 @@ async fn converse(socket: &mut WebSocket, shared: &Arc<Shared>, mut seated: Seat
         let answered = match request {
             Ok(Request::Close) => break Some((close_code::NORMAL, "")),
             Ok(request) => {
-                let (left, answered) = answer(shared, seated, request).await;
+                let (left, answered) = socket.attend(answer(shared, seated, request)).await;
                 match left {
                     Some(left) => seated = left,
                     None => {
                         shared.counts.fail();
                         let text = answered.unwrap_or_else(|failure| write("error", &failure));
-                        return send(socket, text)
+                        return socket
+                            .send(text)
                             .await
                             .then_some((close_code::ERROR, "the environment is gone"));
                     }
@@ -111,7 +172,7 @@ async fn converse(socket: &mut WebSocket, shared: &Arc<Shared>, mut seated: Seat
             shared.counts.fail();
             write("error", &failure)
         });
-        if !send(socket, text).await {
+        if !socket.send(text).await {
             break None;
         }
         last_request = Instant::now();
@@ -120,7 +181,7 @@ async fn converse(socket: &mut WebSocket, shared: &Arc<Shared>, mut seated: Seat
     closing
 }
 
-/// What comes next on a connection.
+/// Next event on a connection.
 enum Next {
     Text(axum::extract::ws::Utf8Bytes),
     /// A message that is refused unread.
@@ -130,7 +191,7 @@ enum Next {
 }
 
 async fn next(
-    socket: &mut WebSocket,
+    socket: &mut Socket,
     shared: &Shared,
     ending: &mut watch::Receiver<bool>,
     last_request: Instant,
@@ -141,15 +202,14 @@ async fn next(
         let wake_at = idle_at.map_or(ping_at, |idle_at| idle_at.min(ping_at));
         let received = tokio::select! {
             biased;
-            received = socket.recv() => received,
+            received = socket.receive() => received,
             () = end(ending) => return Next::End(Some((close_code::AWAY, "the server ends"))),
             () = sleep_until(wake_at) => {
                 if idle_at.is_some_and(|idle_at| idle_at <= Instant::now()) {
                     shared.counts.reap();
                     return Next::End(Some((close_code::AWAY, "the session was idle")));
                 }
-                let pinged = timeout(SLOWEST, socket.send(Message::Ping(Default::default()))).await;
-                if !matches!(pinged, Ok(Ok(()))) {
+                if !socket.pass(Message::Ping(Default::default())).await {
                     return Next::End(None);
                 }
                 continue;
@@ -220,21 +280,4 @@ async fn answer(
             Err(failure) => (None, Err(failure)),
         },
     }
-}
-
-/// Sends a text. Returns whether the client took it.
-async fn send(socket: &mut WebSocket, text: String) -> bool {
-    matches!(timeout(SLOWEST, socket.send(Message::Text(text.into()))).await, Ok(Ok(())))
-}
-
-/// Closes a connection and waits a moment for the client to do the same: a connection that is dropped with unread input is
-/// reset, and the client may lose the last message.
-async fn farewell(mut socket: WebSocket, code: u16, reason: &'static str) {
-    let frame = CloseFrame { code, reason: reason.into() };
-    let close = async {
-        if socket.send(Message::Close(Some(frame))).await.is_ok() {
-            while let Some(Ok(_)) = socket.recv().await {}
-        }
-    };
-    let _ = timeout(FAREWELL, close).await;
 }

@@ -77,7 +77,7 @@ pub(crate) fn problem(status: StatusCode, text: &str) -> Response {
     json_response(status, json!({ "detail": text }).to_string())
 }
 
-/// Answers with an error of the environment: what the client named wrongly, or what is wrong here.
+/// Answers with an error of the environment: 400 for a name that it lacks, 500 for a failure.
 pub(crate) fn refused(error: &EnvError) -> Response {
     let status = match error {
         EnvError::UnknownSplit { .. } | EnvError::UnknownTask { .. } | EnvError::Usage(_) => {

@@ -153,7 +153,7 @@ pub(crate) struct Outcome<'a> {
     pub(crate) done: bool,
 }
 
-/// What the client sees.
+/// Observation as the client gets it.
 #[derive(Debug, Serialize)]
 pub(crate) struct Observation<'a> {
     pub(crate) text: &'a str,

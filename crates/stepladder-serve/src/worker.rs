@@ -1,5 +1,5 @@
 //! Where the work of an environment runs: on the thread that serves the connection, or on a pool where it may block. A panic
-//! ends only what it worked on.
+//! ends only its session.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

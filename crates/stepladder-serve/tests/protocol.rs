@@ -1,11 +1,13 @@
-//! What a session says.
+//! Messages of a session.
 #![allow(clippy::unwrap_used, reason = "the helpers of a test are tests")]
 
 mod common;
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use common::{Counters, Running, config};
+use common::{Counters, Gate, Running, config};
+use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use stepladder_serve::Config;
 use tokio_tungstenite::tungstenite::Message;
@@ -224,6 +226,28 @@ async fn a_message_over_the_limit_is_refused_and_far_over_it_ends_the_session() 
     client.send(Message::text("x".repeat(5000))).await;
     assert_eq!(client.next().await, Err(Some(CloseCode::Size)));
     server.until(|totals| totals.active == 0).await;
+}
+
+#[tokio::test]
+async fn pings_are_answered_and_requests_wait_while_the_environment_works() {
+    let gate = Arc::new(Gate::default());
+    let server = Running::start(config(), Counters { gate: gate.clone(), ..Counters::default() });
+    let mut client = server.connect().await;
+    client.reset(json!({})).await;
+    for action in ["wait", "first", "second"] {
+        client.send(Message::text(step(action).to_string())).await;
+    }
+    // A ping before the first request that waits is answered now; the others are read later.
+    let mut pinging = server.connect().await;
+    pinging.reset(json!({})).await;
+    pinging.send(Message::text(step("wait").to_string())).await;
+    pinging.send(Message::Ping(b"there?".as_slice().into())).await;
+    assert_eq!(pinging.0.next().await.unwrap().unwrap(), Message::Pong(b"there?".as_slice().into()));
+    gate.open();
+    for action in ["wait", "first", "second"] {
+        assert_eq!(client.next().await.unwrap()["data"]["observation"]["text"], action);
+    }
+    assert_eq!(pinging.next().await.unwrap()["data"]["observation"]["text"], "wait");
 }
 
 #[tokio::test]

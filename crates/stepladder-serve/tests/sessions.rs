@@ -38,11 +38,11 @@ async fn a_session_beyond_the_capacity_is_refused_until_one_ends() {
 async fn all_sessions_play_at_once() {
     for fast in [true, false] {
         let server = Arc::new(Running::start(config(), Counters { fast, ..Counters::default() }));
-        let everybody = Arc::new(tokio::sync::Barrier::new(256));
-        let play = |number: u64, server: Arc<Running>, everybody: Arc<tokio::sync::Barrier>| async move {
+        let barrier = Arc::new(tokio::sync::Barrier::new(256));
+        let play = |number: u64, server: Arc<Running>, barrier: Arc<tokio::sync::Barrier>| async move {
             let mut client = server.connect().await;
             client.reset(json!({ "seed": number, "task": "a" })).await;
-            everybody.wait().await;
+            barrier.wait().await;
             for count in 1..4 {
                 let answer = client.step(&format!("{number} {count}")).await;
                 assert_eq!(answer["observation"]["text"], format!("{number} {count}"));
@@ -52,7 +52,7 @@ async fn all_sessions_play_at_once() {
             assert_eq!((&state["seed"], &state["step_count"]), (&json!(number), &json!(3)));
         };
         let tasks: Vec<_> =
-            (0..256).map(|number| tokio::spawn(play(number, server.clone(), everybody.clone()))).collect();
+            (0..256).map(|number| tokio::spawn(play(number, server.clone(), barrier.clone()))).collect();
         for task in tasks {
             task.await.unwrap();
         }
