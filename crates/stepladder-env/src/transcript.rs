@@ -13,11 +13,11 @@ mod replay;
 
 pub use replay::{Replay, Row, Schema};
 
-/// Reads the rows of a `.jsonl` or `.jsonl.zst` transcript.
+/// Opens a `.jsonl` or `.jsonl.zst` file.
 ///
 /// # Errors
-/// [`EnvError::Data`] naming the file and, where there is one, the line. A file without a row is an error too.
-pub fn read_rows(path: &Path) -> Result<Vec<Value>, EnvError> {
+/// [`EnvError::Data`] naming the file.
+pub fn open(path: &Path) -> Result<Box<dyn BufRead>, EnvError> {
     let data = |reason: String| EnvError::Data { path: path.to_owned(), reason };
     let file =
         fs_err::File::open(path).map_err(|error| data(format!("cannot open the transcript: {error}")))?;
@@ -26,8 +26,17 @@ pub fn read_rows(path: &Path) -> Result<Vec<Value>, EnvError> {
     } else {
         Box::new(file)
     };
+    Ok(Box::new(BufReader::new(reader)))
+}
+
+/// Reads the rows of a `.jsonl` or `.jsonl.zst` transcript.
+///
+/// # Errors
+/// [`EnvError::Data`] naming the file and, where there is one, the line. A file without a row is an error too.
+pub fn read_rows(path: &Path) -> Result<Vec<Value>, EnvError> {
+    let data = |reason: String| EnvError::Data { path: path.to_owned(), reason };
     let mut rows = Vec::new();
-    for (index, line) in BufReader::new(reader).lines().enumerate() {
+    for (index, line) in open(path)?.lines().enumerate() {
         let line = line.map_err(|error| data(format!("line {}: {error}", index + 1)))?;
         if line.trim().is_empty() {
             continue;

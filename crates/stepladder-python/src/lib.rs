@@ -5,6 +5,8 @@
 
 #![warn(clippy::print_stderr)]
 
+mod agents;
+mod episodes;
 mod errors;
 mod families;
 mod held;
@@ -16,6 +18,10 @@ mod shared;
 /// The extension module.
 #[pyo3::pymodule]
 mod _stepladder {
+    #[pymodule_export]
+    use crate::agents::{Agent, Expert};
+    #[pymodule_export]
+    use crate::episodes::{demonstrate, transcript};
     #[pymodule_export]
     use crate::families::{describe, ids, tasks};
     #[pymodule_export]

@@ -20,6 +20,7 @@ pub(crate) struct Outcome {
     split: String,
     seed: u64,
     steps: u32,
+    max_steps: u32,
     score: f64,
     won: bool,
     admissible: Option<Vec<String>>,
@@ -46,6 +47,7 @@ impl Outcome {
             split: episode.task.split.clone(),
             seed: episode.seed,
             steps: episode.steps,
+            max_steps: episode.max_steps,
             score: episode.score,
             won: episode.won,
             admissible,
@@ -62,6 +64,7 @@ impl Outcome {
         info.set_item(intern!(py, "split"), &self.split)?;
         info.set_item(intern!(py, "seed"), self.seed)?;
         info.set_item(intern!(py, "steps"), self.steps)?;
+        info.set_item(intern!(py, "max_steps"), self.max_steps)?;
         info.set_item(intern!(py, "score"), self.score)?;
         info.set_item(intern!(py, "won"), self.won)?;
         info.set_item(intern!(py, "unknown_action"), self.unknown_action)?;
@@ -86,6 +89,8 @@ pub(crate) fn columns<'py>(py: Python<'py>, outcomes: &[Outcome]) -> PyResult<Bo
     };
     columns.set_item(intern!(py, "seed"), numbers(|outcome| outcome.seed.to_ne_bytes()))?;
     columns.set_item(intern!(py, "steps"), numbers(|outcome| u64::from(outcome.steps).to_ne_bytes()))?;
+    columns
+        .set_item(intern!(py, "max_steps"), numbers(|outcome| u64::from(outcome.max_steps).to_ne_bytes()))?;
     columns.set_item(intern!(py, "score"), numbers(|outcome| outcome.score.to_ne_bytes()))?;
     columns.set_item(intern!(py, "reward"), numbers(|outcome| outcome.reward.to_ne_bytes()))?;
     let flags = |flag: fn(&Outcome) -> bool| {

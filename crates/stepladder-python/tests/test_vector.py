@@ -113,7 +113,7 @@ def test_another_thread_runs_during_a_step() -> None:
         nonlocal counted
         while not stop:
             counted += 1
-            time.sleep(0)  # gives the lock back, which nobody can take from it below
+            time.sleep(0)  # gives the lock back, which no other thread can take from it below
 
     interval = sys.getswitchinterval()
     thread = threading.Thread(target=count)

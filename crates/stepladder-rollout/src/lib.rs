@@ -7,6 +7,7 @@
 //! * [`sampling`]: draws reply tokens
 //! * [`stop`]: strings that end a reply
 //! * [`scheduler`]: drives episodes, submits requests, steps environments in parallel
+//! * [`demonstrations`]: episodes of an expert
 //! * [`aborted`]: drops and counts episodes that an error aborted, up to a limit
 //! * [`evaluation`]: summarises episodes in a table with intervals
 
@@ -15,6 +16,7 @@
 
 pub mod aborted;
 pub mod constrain;
+pub mod demonstrations;
 pub mod engine;
 pub mod evaluation;
 pub mod generator;

@@ -11,9 +11,8 @@ use stepladder_core::trace::{Episode, Turn, VERSION};
 use stepladder_core::{Role, Start, TaskKey};
 use stepladder_data::divide::divide;
 use stepladder_env::{Draw, Env, Subset, TimeLimit};
-use stepladder_rollout::generator::{Blocking, ExpertGenerator};
 use stepladder_rollout::scheduler::{Noise, Options};
-use stepladder_rollout::{Dropped, Job, Scheduler};
+use stepladder_rollout::{Dropped, Job, demonstrations};
 
 use super::choice::{Choice, suffix};
 use super::report::Reporter;
@@ -46,8 +45,6 @@ pub fn expert_rollout(
     reporter: &dyn Reporter,
     stop: &AtomicBool,
 ) -> Result<Vec<Episode>> {
-    let mut generator =
-        Blocking::new(ExpertGenerator::new(env.expert()?, format!("expert/{}", env.spec().id)));
     let noise = match rollout.noise {
         probability if probability > 0.0 => Some(Noise { probability, perturb: env.noise()? }),
         _ => None,
@@ -55,18 +52,17 @@ pub fn expert_rollout(
     let options = Options {
         max_steps: rollout.max_steps,
         seed: rollout.seed,
-        slots: 256,
         noise,
         stop: Some(stop),
         ..Options::greedy(rollout.agent)
     };
     let status = reporter.begin(label, rollout.jobs.len() as u64);
     let mut done = 0;
-    let episodes = Scheduler::new(&*env.tasks, &mut generator, options).run(&rollout.jobs, |_| {
+    let on_episode = |_: &Episode| {
         done += 1;
         status.at(done, &format!("{done} episodes"));
-    })?;
-    Ok(episodes)
+    };
+    Ok(demonstrations::demonstrate(&*env.tasks, env.expert()?, &rollout.jobs, options, on_episode)?)
 }
 
 /// Plays the recorded solutions of tasks, as episodes of a STEP-HRL agent divided into subtasks or of a flat agent.

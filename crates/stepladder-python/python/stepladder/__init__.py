@@ -9,23 +9,36 @@ Importing the package registers the environments with Gymnasium: `gymnasium.make
 """
 
 from stepladder import errors, spaces
+from stepladder.agents import Act, Agent, Finished, Policy, Reply, Want, expert, play
 from stepladder.catalogue import Environment, describe, envs, tasks
 from stepladder.environment import TextEnv, make
+from stepladder.episodes import demonstrate, steps, transcript
 from stepladder.errors import *  # noqa: F403
 from stepladder.registration import register
 from stepladder.vector import VectorTextEnv, make_vec
 
 __all__ = [
+    "Act",
+    "Agent",
     "Environment",
+    "Finished",
+    "Policy",
+    "Reply",
     "TextEnv",
     "VectorTextEnv",
+    "Want",
+    "demonstrate",
     "describe",
     "envs",
     "errors",
+    "expert",
     "make",
     "make_vec",
+    "play",
     "spaces",
+    "steps",
     "tasks",
+    "transcript",
     *errors.__all__,
 ]
 

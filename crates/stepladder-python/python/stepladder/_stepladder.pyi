@@ -59,6 +59,37 @@ class Sessions:
     def close(self) -> None:
         """Frees the environments."""
 
+class Agent:
+    """An agent as a state machine; a request is a pair of its kind and a query as JSON, or an action."""
+
+    def __new__(cls, spec: str, max_steps: int) -> Agent:
+        """Creates an agent for episodes of at most `max_steps` steps."""
+    def start(self, text: str, task: str, context: str, family: str) -> tuple[str, str]:
+        """Begins an episode."""
+    def on_reply(self, reply: str) -> tuple[str, str]:
+        """Takes the requested reply."""
+    def on_step(
+        self,
+        observation: str,
+        reward: float,
+        won: bool,
+        unknown_action: bool,
+        context: str | None,
+        terminated: bool,
+        truncated: bool,
+    ) -> tuple[str, str]:
+        """Takes the environment's answer to the requested action."""
+    def episode(self, env: str, split: str, task_id: str, seed: int, policy: str) -> str:
+        """Takes out the episode so far, as a line of a trace."""
+
+class Expert:
+    """The rule-based policy of an environment."""
+
+    def __new__(cls, id: str) -> Expert:
+        """Returns the expert of an environment."""
+    def reply(self, query: str) -> str:
+        """Replies to a query in JSON."""
+
 def ids() -> list[str]:
     """Lists the ids of the environments."""
 
@@ -67,3 +98,20 @@ def describe(id: str) -> dict[str, Any]:
 
 def tasks(id: str, split: str, *, options: dict[str, str], data: str | os.PathLike[str] | None) -> list[str]:
     """Lists the ids of the tasks of a split."""
+
+def transcript(path: str | os.PathLike[str]) -> list[str]:
+    """Reads the rows of a transcript, or the episodes of a trace, as JSON."""
+
+def demonstrate(
+    id: str,
+    split: str,
+    *,
+    options: dict[str, str],
+    data: str | os.PathLike[str] | None,
+    count: int,
+    agent: str,
+    noise: float,
+    max_steps: int | None,
+    seed: int,
+) -> list[str]:
+    """Plays tasks with the expert; returns episodes as JSON."""

@@ -22,7 +22,7 @@ class TextEnv(gymnasium.Env[str, str]):
     * `context`: what is visible beside the observation (ALFWorld: the room; ScienceWorld: room and inventory),
     * `task`: the task sentence; `family`: the type of the task,
     * `task_id`, `split`, `seed`: they lead to the same episode again,
-    * `steps`, `score`, `won`: steps played, score so far, whether the task is solved,
+    * `steps`, `max_steps`, `score`, `won`: steps played, step limit, score so far, whether the task is solved,
     * `unknown_action`: the environment did not understand the action,
     * `admissible_actions`: the actions that it accepts now, if they were asked for.
 
@@ -46,6 +46,7 @@ class TextEnv(gymnasium.Env[str, str]):
         """Opens an environment; see `stepladder.make`."""
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise UsageError(f"render_mode is {render_mode!r}; it is None or 'ansi'")
+        self.id = id
         self.render_mode = render_mode
         self.observation_space = Text()
         self.action_space = Text()

@@ -22,6 +22,7 @@ __all__ = ["VectorTextEnv", "make_vec"]
 _NUMBERS: dict[str, type[np.generic]] = {
     "seed": np.uint64,
     "steps": np.int64,
+    "max_steps": np.int64,
     "score": np.float64,
     "reward": np.float64,
     "won": np.bool_,

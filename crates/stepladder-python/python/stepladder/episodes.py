@@ -1,0 +1,103 @@
+"""Recorded episodes: transcripts and traces on disk, and demonstrations of the experts."""
+
+import json
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from stepladder import _stepladder
+from stepladder.catalogue import OptionValue, data_root, describe, option_words
+from stepladder.environment import step_limit
+from stepladder.errors import UsageError
+
+__all__ = ["demonstrate", "steps", "transcript"]
+
+
+def transcript(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """Reads a `.jsonl` or `.jsonl.zst` file: the rows of a recorded transcript, or the episodes of a trace.
+
+    An episode is a dictionary with `task`, `seed`, `agent`, `policy`, `start`, `subtasks` (their steps and replies), `won`, `score` and `end`.
+
+    Raises `DataMissing`, `DataError`.
+    """
+    return [json.loads(line) for line in _stepladder.transcript(os.fspath(path))]
+
+
+def demonstrate(
+    id: str,
+    split: str | None = None,
+    *,
+    count: int | None = None,
+    agent: str = "step_hrl",
+    noise: float = 0.0,
+    max_steps: int | None = None,
+    seed: int = 0,
+    data: str | os.PathLike[str] | None = None,
+    **options: OptionValue,
+) -> list[dict[str, Any]]:
+    """Plays tasks of a split with the environment's expert; returns the episodes, as `transcript` reads them from a trace.
+
+    `count` tasks are drawn with `seed`; without it, all are played. `agent` is `"step_hrl"` (subtasks, actions, progress texts) or `"flat"`, or one of
+    them with ablations (`"flat:history=4"`). `noise` is the probability per step of another action than the expert's.
+    `steps` turns the episodes into flat records, which `pandas.DataFrame` and `datasets.Dataset.from_list` take.
+
+    Raises the exceptions of `stepladder.make`, and `UsageError` where the expert does not play the agent.
+    """
+    if count is not None and count < 1:
+        raise UsageError(f"count is {count}; it is a whole number from 1")
+    lines = _stepladder.demonstrate(
+        id,
+        describe(id).splits[0] if split is None else split,
+        options=option_words(options),
+        data=data_root(data),
+        count=count or 0,
+        agent=agent,
+        noise=noise,
+        max_steps=step_limit(max_steps),
+        seed=seed,
+    )
+    return [json.loads(line) for line in lines]
+
+
+def steps(episodes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Returns one flat record per step: texts, numbers and flags only, the same keys in each.
+
+    `observation` and `context` are what was seen before the `action`, `answer` is the observation after it. `label` is the expert's reply for that
+    state, which differs from the action where noise replaced it; `subtask` and `progress` are empty for a flat agent.
+    """
+    return [record for episode in episodes for record in _steps(episode)]
+
+
+def _steps(episode: dict[str, Any]) -> Iterable[dict[str, Any]]:
+    start = episode["start"]
+    observation, context, progress = start["text"], start["context"], ""
+    at = 0
+    for subtask in episode["subtasks"]:
+        progress = ""
+        for step in subtask["steps"]:
+            end = step.get("end")
+            yield {
+                "env": episode["task"]["env"],
+                "split": episode["task"]["split"],
+                "task_id": episode["task"]["id"],
+                "seed": episode["seed"],
+                "family": start["family"],
+                "task": start["task"],
+                "step": at,
+                "subtask": subtask["text"],
+                "progress": progress,
+                "context": context,
+                "observation": observation,
+                "action": step["action"],
+                "label": step.get("expert") or step["turn"]["reply"],
+                "answer": step["observation"],
+                "reward": step["reward"],
+                "won": step["won"],
+                "finished": step["finished"],
+                "terminated": end == "terminated",
+                "truncated": end == "truncated",
+            }
+            at += 1
+            observation = step["observation"]
+            context = step.get("context") or context
+            progress = step.get("progress") or ""
