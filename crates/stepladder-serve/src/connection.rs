@@ -112,7 +112,7 @@ async fn open(shared: &Arc<Shared>, session: Option<String>) -> Result<Seated, F
     let most = shared.config.sessions;
     let Some(seat) = shared.counts.sit(most) else {
         let text = format!(
-            "Server at capacity: all {most} sessions are active; try again later or raise --sessions"
+            "Server at capacity: {most} of {most} sessions are active; try again later, or raise its limit of sessions"
         );
         let failure = Failure::new(Code::CapacityReached, text);
         return Err(failure
