@@ -97,14 +97,16 @@ def ask(socket: ClientConnection, message: str | bytes) -> str:
     return answer["data"]["code"] if answer["type"] == "error" else answer["type"]
 
 
-def episode(port: int) -> ClientConnection:
+@contextmanager
+def episode(port: int) -> Iterator[ClientConnection]:
     """Opens a session and begins an episode. The session before may take a moment to leave."""
-    while True:
-        socket = connect(f"ws://127.0.0.1:{port}/ws")
-        with suppress(ConnectionClosed):
-            if ask(socket, RESET) == "observation":
-                return socket
-        socket.close()
+    begun = False
+    while not begun:
+        with connect(f"ws://127.0.0.1:{port}/ws") as socket:
+            with suppress(ConnectionClosed):
+                begun = ask(socket, RESET) == "observation"
+            if begun:
+                yield socket
 
 
 def kinds(port: int, message: str | bytes) -> tuple[str, bool]:
