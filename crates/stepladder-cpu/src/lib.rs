@@ -5,6 +5,7 @@
 //!   of prompts between calls ([`prefixes`])
 //! * [`gradient`]: log-probabilities of given replies, and their gradient
 //! * [`checkpoint`]: reads plain Llamas from Hugging Face directories
+//! * [`policy`]: trained policies of run and checkpoint directories, as generators
 //! * `product`: packed matrices; `kernels`: operations on single positions; `attention`
 //! * `choose`: the next token
 //! * `segment`: keys and values, computed once and read by every row with the same prefix
@@ -21,6 +22,7 @@ mod forward;
 pub mod gradient;
 mod kernels;
 mod model;
+pub mod policy;
 pub mod prefixes;
 mod product;
 mod segment;
@@ -31,5 +33,6 @@ mod writer;
 
 pub use error::CpuError;
 pub use model::Model;
+pub use policy::Policy;
 pub use weights::{BlockMatrices, Matrices, Shape, Weights, rotations};
 pub use writer::{DEFAULT_PREFIX_BYTES, Writer};
