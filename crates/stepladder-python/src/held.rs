@@ -47,6 +47,11 @@ impl Held {
         self.outcome(step.observation, step.reward, step.unknown_action)
     }
 
+    /// Returns the state of the episode as it is, with an empty text and no reward.
+    pub(crate) fn stay(&mut self) -> Result<Outcome, Fault> {
+        self.outcome(String::new(), 0.0, false)
+    }
+
     /// Whether its episode is over.
     pub(crate) fn over(&self) -> bool {
         let episode = self.session.as_ref().and_then(Session::episode);

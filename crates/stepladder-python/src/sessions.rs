@@ -33,8 +33,18 @@ struct Stepped {
 #[pyclass(frozen, module = "stepladder._stepladder")]
 pub(crate) struct Sessions {
     members: Mutex<Vec<Member>>,
-    /// A finished episode is followed by the next one in the same step, not in the next.
-    same_step: bool,
+    follow: Follow,
+}
+
+/// What follows a finished episode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Follow {
+    /// The next episode in the next step.
+    NextStep,
+    /// The next episode in the same step.
+    SameStep,
+    /// Nothing: further steps leave it as it is.
+    Nothing,
 }
 
 impl Sessions {
@@ -66,12 +76,14 @@ impl Member {
         self.held.reset(&Reset { task: self.task.clone(), ..Reset::default() })
     }
 
-    fn step(&mut self, action: &str, same_step: bool) -> Result<Stepped, Fault> {
-        if !same_step && self.held.over() {
-            return Ok(Stepped { outcome: self.next_episode()?, last: None });
-        }
-        let outcome = self.held.step(action)?;
-        if same_step && outcome.end.is_some() {
+    fn step(&mut self, action: &str, follow: Follow) -> Result<Stepped, Fault> {
+        let over = self.held.over();
+        let outcome = match follow {
+            Follow::NextStep if over => self.next_episode()?,
+            Follow::Nothing if over => self.held.stay()?,
+            _ => self.held.step(action)?,
+        };
+        if follow == Follow::SameStep && outcome.end.is_some() {
             return Ok(Stepped { outcome: self.next_episode()?, last: Some(outcome) });
         }
         Ok(Stepped { outcome, last: None })
@@ -81,7 +93,7 @@ impl Member {
 #[pymethods]
 impl Sessions {
     #[new]
-    #[pyo3(signature = (id, split, *, options, data, max_steps, seeds, tasks, admissible_actions, same_step))]
+    #[pyo3(signature = (id, split, *, options, data, max_steps, seeds, tasks, admissible_actions, follow))]
     #[expect(clippy::too_many_arguments, reason = "keywords of Python")]
     fn new(
         py: Python<'_>,
@@ -93,10 +105,16 @@ impl Sessions {
         seeds: Vec<u64>,
         tasks: Vec<Option<Bound<'_, PyAny>>>,
         admissible_actions: bool,
-        same_step: bool,
+        follow: &str,
     ) -> PyResult<Self> {
         let source = Source { id, options, data };
         let tasks = choices(&tasks)?;
+        let follow = match follow {
+            "next_step" => Follow::NextStep,
+            "same_step" => Follow::SameStep,
+            "nothing" => Follow::Nothing,
+            _ => return Err(Fault::Usage(format!("nothing known follows as `{follow}`")).into()),
+        };
         let members = py.detach(|| {
             let opened = open(&source)?;
             let member = |(seed, task)| {
@@ -105,7 +123,7 @@ impl Sessions {
             };
             on_threads(|| seeds.into_iter().zip(tasks).map(member).collect::<Result<_, _>>())?
         })?;
-        Ok(Self { members: Mutex::new(members), same_step })
+        Ok(Self { members: Mutex::new(members), follow })
     }
 
     #[pyo3(signature = (seeds, split, tasks))]
@@ -143,9 +161,8 @@ impl Sessions {
         }
         let actions =
             actions.try_iter()?.map(|action| Ok(text(&action?)?)).collect::<PyResult<Vec<String>>>()?;
-        let same_step = self.same_step;
-        let stepped =
-            py.detach(|| self.all(actions, |member, action: String| member.step(&action, same_step)))?;
+        let follow = self.follow;
+        let stepped = py.detach(|| self.all(actions, |member, action: String| member.step(&action, follow)))?;
         let finals = PyList::empty(py);
         let mut outcomes = Vec::with_capacity(stepped.len());
         for (index, Stepped { mut outcome, last }) in stepped.into_iter().enumerate() {

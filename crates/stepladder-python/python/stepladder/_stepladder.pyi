@@ -47,9 +47,9 @@ class Sessions:
         seeds: list[int],
         tasks: list[str | int | None],
         admissible_actions: bool,
-        same_step: bool,
+        follow: str,
     ) -> Sessions:
-        """Opens one environment per seed."""
+        """Opens one environment per seed. `follow` says what follows an episode: `next_step`, `same_step`, `nothing`."""
     def reset(
         self, seeds: list[int | None], split: str | None, tasks: list[str | int | None]
     ) -> tuple[list[str], dict[str, Any]]:

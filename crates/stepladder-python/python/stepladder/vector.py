@@ -75,7 +75,7 @@ class VectorTextEnv(VectorEnv[tuple[str, ...], Sequence[str], NDArray[Any]]):
             seeds=[entropy() for _ in range(num_envs)],
             tasks=self._each("task", task),
             admissible_actions=admissible_actions,
-            same_step=mode == AutoresetMode.SAME_STEP,
+            follow="same_step" if mode == AutoresetMode.SAME_STEP else "next_step",
         )
 
     def reset(
