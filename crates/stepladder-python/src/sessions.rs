@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString};
+use pyo3::types::{PyDict, PyString};
 use rayon::prelude::*;
 use stepladder_env::session::{Reset, TaskChoice};
 
@@ -35,6 +35,9 @@ pub(crate) struct Sessions {
     members: Mutex<Vec<Member>>,
     follow: Follow,
 }
+
+/// Positions, texts and infos of episodes that ended.
+type Finals<'py> = (Vec<usize>, Vec<String>, Bound<'py, PyDict>);
 
 /// What follows a finished episode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,15 +147,16 @@ impl Sessions {
             })
         })?;
         let infos = columns(py, &outcomes)?;
-        Ok((outcomes.into_iter().map(|outcome| outcome.observation).collect(), infos))
+        Ok((texts(outcomes), infos))
     }
 
-    /// The third value lists the environments whose episode ended and was followed by the next one at once.
+    /// The third value describes the environments whose episode ended and was followed by the next one at once: their positions,
+    /// last texts and infos.
     fn step<'py>(
         &self,
         py: Python<'py>,
         actions: &Bound<'py, PyAny>,
-    ) -> PyResult<(Vec<String>, Bound<'py, PyDict>, Bound<'py, PyList>)> {
+    ) -> PyResult<(Vec<String>, Bound<'py, PyDict>, Option<Finals<'py>>)> {
         if actions.cast::<PyString>().is_ok() {
             return Err(Fault::Usage(
                 "actions are a list with one text per environment, not one text".to_owned(),
@@ -162,23 +166,36 @@ impl Sessions {
         let actions =
             actions.try_iter()?.map(|action| Ok(text(&action?)?)).collect::<PyResult<Vec<String>>>()?;
         let follow = self.follow;
-        let stepped = py.detach(|| self.all(actions, |member, action: String| member.step(&action, follow)))?;
-        let finals = PyList::empty(py);
-        let mut outcomes = Vec::with_capacity(stepped.len());
+        let stepped =
+            py.detach(|| self.all(actions, |member, action: String| member.step(&action, follow)))?;
+        let (mut outcomes, mut ended, mut lasts) =
+            (Vec::with_capacity(stepped.len()), Vec::new(), Vec::new());
         for (index, Stepped { mut outcome, last }) in stepped.into_iter().enumerate() {
             if let Some(last) = last {
-                finals.append((index, &last.observation, last.info(py)?))?;
                 (outcome.reward, outcome.end) = (last.reward, last.end);
+                ended.push(index);
+                lasts.push(last);
             }
             outcomes.push(outcome);
         }
         let infos = columns(py, &outcomes)?;
-        Ok((outcomes.into_iter().map(|outcome| outcome.observation).collect(), infos, finals))
+        let finals = match lasts.is_empty() {
+            true => None,
+            false => {
+                let infos = columns(py, &lasts)?;
+                Some((ended, texts(lasts), infos))
+            }
+        };
+        Ok((texts(outcomes), infos, finals))
     }
 
     fn close(&self, py: Python<'_>) {
         py.detach(|| self.members().iter_mut().for_each(|member| member.held.close()));
     }
+}
+
+fn texts(outcomes: Vec<Outcome>) -> Vec<String> {
+    outcomes.into_iter().map(|outcome| outcome.observation).collect()
 }
 
 fn choices(tasks: &[Option<Bound<'_, PyAny>>]) -> Result<Vec<Option<TaskChoice>>, Fault> {

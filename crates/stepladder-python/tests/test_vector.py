@@ -69,6 +69,26 @@ def test_the_same_step_begins_the_next_episode_and_keeps_the_last_texts() -> Non
     assert {key: infos["final_info"][key][1] for key in last[1][4]} == last[1][4]
     assert list(observations) == [single.reset()[0] for single in alone]
     assert list(infos["steps"]) == [0, 0]
+    # Episodes after the first have seeds that their stream draws, of 64 bits.
+    for _ in range(8):
+        seeds = infos["seed"]
+        for _ in range(2):
+            infos = env.step(["look", "look"])[4]
+        assert list(infos["final_info"]["seed"]) == list(seeds) != list(infos["seed"])
+
+
+def test_one_of_several_episodes_ends() -> None:
+    alone = stepladder.make("household")
+    alone.reset(seed=1, options={"task": 1})
+    solution = alone.solution()
+    assert solution is not None
+    env = stepladder.make_vec("household", 3, autoreset_mode="SameStep")
+    env.reset(seed=0, options={"task": [0, 1, 2]})
+    for action in solution:
+        _, rewards, terminations, _, infos = env.step(["look", action, "look"])
+    assert list(terminations) == [False, True, False] and rewards[1] == 1.0
+    assert list(infos["_final_obs"]) == list(infos["_final_info"]) == [False, True, False]
+    assert infos["final_obs"][0] is None and infos["final_info"]["won"][1] and not infos["won"].any()
 
 
 def test_tasks_and_seeds_are_given_per_environment() -> None:

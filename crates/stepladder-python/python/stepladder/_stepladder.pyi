@@ -54,8 +54,13 @@ class Sessions:
         self, seeds: list[int | None], split: str | None, tasks: list[str | int | None]
     ) -> tuple[list[str], dict[str, Any]]:
         """Starts an episode in every environment; returns texts and columns of values."""
-    def step(self, actions: Iterable[str]) -> tuple[list[str], dict[str, Any], list[tuple[int, str, dict[str, Any]]]]:
-        """Plays one action in every environment; returns texts, columns of values, and the last steps of episodes that ended."""
+    def step(
+        self, actions: Iterable[str]
+    ) -> tuple[list[str], dict[str, Any], tuple[list[int], list[str], dict[str, Any]] | None]:
+        """Plays one action in every environment.
+
+        Returns texts, columns of values, and, of episodes that ended and were followed by the next one, positions, texts and columns.
+        """
     def close(self) -> None:
         """Frees the environments."""
 

@@ -106,8 +106,8 @@ class VectorTextEnv(VectorEnv[tuple[str, ...], Sequence[str], NDArray[Any]]):
         """
         observations, columns, finals = self._sessions.step(actions)
         infos, rewards, terminations, truncations = self._arrays(columns)
-        for at, observation, info in finals:
-            infos = self._add_info(infos, {"final_obs": observation, "final_info": info}, at)
+        if finals is not None:
+            self._add_finals(infos, *finals)
         return tuple(observations), rewards, terminations, truncations, infos
 
     def close_extras(self, **kwargs: Any) -> None:
@@ -125,18 +125,38 @@ class VectorTextEnv(VectorEnv[tuple[str, ...], Sequence[str], NDArray[Any]]):
 
     def _arrays(self, columns: dict[str, Any]) -> tuple[dict[str, Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Returns infos, rewards, terminations and truncations."""
-        arrays: dict[str, Any] = {}
-        for key, values in columns.items():
-            if key in _NUMBERS:
-                arrays[key] = np.frombuffer(values, dtype=_NUMBERS[key])
-            else:
-                arrays[key] = np.fromiter(values, dtype=object, count=self.num_envs)
+        arrays = _columns(columns)
         step = [arrays.pop(key) for key in ("reward", "terminated", "truncated")]
         infos = {}
         for key, values in arrays.items():
             infos[key] = values
             infos[f"_{key}"] = self._all.copy()
         return infos, step[0], step[1], step[2]
+
+    def _add_finals(self, infos: dict[str, Any], at: list[int], texts: list[str], columns: dict[str, Any]) -> None:
+        """Adds the last observations and infos of the episodes that ended, in the environments `at`."""
+        mask = np.zeros(self.num_envs, dtype=np.bool_)
+        mask[at] = True
+        observations = np.full(self.num_envs, None, dtype=object)
+        observations[at] = texts
+        final: dict[str, Any] = {}
+        for key, values in _columns(columns).items():
+            if key not in ("reward", "terminated", "truncated"):
+                spread = np.full(self.num_envs, None, dtype=object) if values.dtype == object else np.zeros(self.num_envs, dtype=values.dtype)
+                spread[at] = values
+                final[key] = spread
+                final[f"_{key}"] = mask.copy()
+        infos.update(final_obs=observations, _final_obs=mask.copy(), final_info=final, _final_info=mask)
+
+
+def _columns(columns: dict[str, Any]) -> dict[str, NDArray[Any]]:
+    """Returns columns of values as arrays."""
+    return {
+        key: np.frombuffer(values, dtype=_NUMBERS[key])
+        if key in _NUMBERS
+        else np.fromiter(values, dtype=object, count=len(values))
+        for key, values in columns.items()
+    }
 
 
 def make_vec(
