@@ -1,0 +1,54 @@
+"""The examples are whole programs, and the guide pages begin with lines that run."""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+import stepladder
+
+ROOT = pathlib.Path(__file__).parents[3]
+
+
+def run(name: str, *arguments: str) -> str:
+    """Runs an example; returns what it printed."""
+    command = [sys.executable, str(ROOT / "examples" / name), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_random_agent_plays_every_environment(family: str) -> None:
+    steps = "5" if family == "scienceworld" else "60"
+    said = run("random_agent.py", family, "--envs", "4", "--steps", steps)
+    assert re.fullmatch(rf"{4 * int(steps)} steps, \d+ episodes, \d+ won\n", said)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--env", "alfworld", "--split", "valid_seen"]])
+def test_a_scripted_agent_solves_its_games(arguments: list[str]) -> None:
+    try:
+        if arguments:
+            stepladder.make("alfworld", "valid_seen").close()
+    except stepladder.DataMissing as error:
+        pytest.skip(str(error))
+    assert run("scripted_agent.py", *arguments, "--games", "10") == "10 of 10 games won\n"
+
+
+def blocks(page: str) -> list[str]:
+    """Returns the Python lines of a guide page."""
+    return re.findall(r"^```python\n(.*?)^```", (ROOT / "docs" / page).read_text(), re.MULTILINE | re.DOTALL)
+
+
+def test_the_lines_of_the_guide_run() -> None:
+    lines = blocks("python.md")
+    assert len(lines[0].splitlines()) <= 5
+    for block in lines:
+        # Generated games in place of the official ones, which not every machine has.
+        exec(compile(block.replace('"alfworld"', '"household"'), "docs/python.md", "exec"), {"stepladder": stepladder})
+
+
+def test_the_lines_for_trainers_run_where_they_need_no_trainer() -> None:
+    first, manager, _ = blocks("trainers.md")
+    assert len(first.splitlines()) <= 5
+    names = {"replies": ["<action>look</action>"] * 128}
+    exec(compile(manager.replace('"alfworld"', '"household"'), "docs/trainers.md", "exec"), names)
+    assert len(names["observations"]["text"]) == 128  # type: ignore[call-overload]
