@@ -1,9 +1,9 @@
-"""Trains a tiny random model for two steps with TRL's GRPO: each verb of the household is a tool that the model calls.
+"""Trains a tiny random model for two steps with TRL's GRPO: each move on a Sokoban board is a tool that the model calls.
 
-    pip install trl transformers datasets torch stepladder
+    pip install trl transformers datasets torch target/wheels/stepladder-*.whl
     python examples/trl_two_steps.py
 
-The model first learns by heart to call one tool, since a random one would never call any. Nothing is downloaded.
+The model first learns to call any of the four tools, since a random one would never call one. Nothing is downloaded.
 """
 
 import inspect
@@ -12,31 +12,34 @@ import tempfile
 
 import torch
 from datasets import Dataset
-from stepladder.trl import Household, factory, rows
+from stepladder.trl import Sokoban, rows
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from trl import GRPOConfig, GRPOTrainer
 from trl.chat_template_utils import qwen3_chat_template
 
-CALL = '<tool_call>\n{"name": "look", "arguments": {}}\n</tool_call><|im_end|>'
+CALLS = [f'<tool_call>\n{{"name": "{move}", "arguments": {{}}}}\n</tool_call><|im_end|>' for move in ["up", "down", "left", "right"]]
 
 
-class Watched(Household):
-    """Counts the calls of its tools."""
+class Board(Sokoban):
+    """A board for six moves that counts the calls of its tools."""
 
     calls = 0
 
+    def __init__(self) -> None:
+        super().__init__(max_steps=6)
+
     def _play(self, action: str) -> str:
-        Watched.calls += 1
+        Board.calls += 1
         return super()._play(action)
 
 
 def prompts(words: PreTrainedTokenizerFast) -> list[str]:
     """Writes the prompts that the trainer will write."""
-    env = factory("household")()
-    tools = [getattr(env, name) for name, member in vars(Household).items() if inspect.isfunction(member) and name[0] != "_"]
+    env = Board()
+    tools = [getattr(env, name) for name, member in vars(Sokoban).items() if inspect.isfunction(member) and name[0] != "_"]
     texts = []
-    for row in rows("household", count=4):
+    for row in rows("sokoban", count=4):
         message = {"role": "user", "content": row["prompt"][0]["content"] + env.reset(**row)}
         texts.append(words.apply_chat_template([message], tools=tools, add_generation_prompt=True, tokenize=False))
     return texts
@@ -52,22 +55,23 @@ def tokenizer() -> PreTrainedTokenizerFast:
     wrap = {"eos_token": special[0], "pad_token": special[1], "chat_template": qwen3_chat_template}
     bare = PreTrainedTokenizerFast(tokenizer_object=pieces, **wrap)
     trainer = trainers.BpeTrainer(vocab_size=1000, initial_alphabet=alphabet, special_tokens=special, show_progress=False)
-    pieces.train_from_iterator([*prompts(bare), CALL], trainer)
+    pieces.train_from_iterator([*prompts(bare), *CALLS], trainer)
     return PreTrainedTokenizerFast(tokenizer_object=pieces, **wrap)
 
 
-def learn_by_heart(model: LlamaForCausalLM, words: PreTrainedTokenizerFast) -> None:
-    """Trains the model to reply with the call of a tool."""
+def learn_to_call(model: LlamaForCausalLM, words: PreTrainedTokenizerFast) -> None:
+    """Trains the model to reply with the call of a tool, of any of them."""
     optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    after = words(CALL, return_tensors="pt")["input_ids"]
-    for _ in range(20):
-        for text in prompts(words):
-            before = words(text, return_tensors="pt")["input_ids"]
-            optimiser.zero_grad()
-            ids = torch.cat([before, after], dim=1)
-            labels = torch.cat([torch.full_like(before, -100), after], dim=1)
-            model(input_ids=ids, labels=labels).loss.backward()
-            optimiser.step()
+    texts = prompts(words)
+    for step in range(150):
+        before = words(texts[step % len(texts)], return_tensors="pt")["input_ids"].repeat(len(CALLS), 1)
+        after = words(CALLS, return_tensors="pt", padding=True)["input_ids"]
+        labels = torch.cat([torch.full_like(before, -100), after.masked_fill(after == words.pad_token_id, -100)], dim=1)
+        optimiser.zero_grad()
+        loss = model(input_ids=torch.cat([before, after], dim=1), labels=labels).loss
+        loss.backward()
+        optimiser.step()
+    print(json.dumps({"loss of the calls": loss.item()}))
 
 
 def main() -> None:
@@ -86,23 +90,21 @@ def main() -> None:
         bos_token_id=None,
     )
     model = LlamaForCausalLM(size)
-    learn_by_heart(model, words)
+    learn_to_call(model, words)
     before = {name: value.detach().clone() for name, value in model.named_parameters()}
     with tempfile.TemporaryDirectory() as directory:
         trainer = GRPOTrainer(
             model=model,
             processing_class=words,
-            # A household of at most three steps; the length of a reply rewards nothing but gives the groups different scores.
-            environment_factory=lambda: Watched(*factory("household", max_steps=3).args, max_steps=3),
-            reward_funcs=lambda completions, **_: [-0.001 * len(json.dumps(reply)) for reply in completions],
-            train_dataset=Dataset.from_list(rows("household", count=2)),
+            environment_factory=Board,
+            train_dataset=Dataset.from_list(rows("sokoban", count=2)),
             args=GRPOConfig(
                 output_dir=directory,
                 max_steps=2,
                 per_device_train_batch_size=4,
                 num_generations=4,
-                max_completion_length=256,
-                max_tool_calling_iterations=3,
+                max_completion_length=1024,
+                max_tool_calling_iterations=6,
                 learning_rate=1e-3,
                 use_cpu=True,
                 bf16=False,
@@ -114,10 +116,10 @@ def main() -> None:
         trainer.train()
     log = [entry for entry in trainer.state.log_history if "reward" in entry]
     changed = sum(not torch.equal(before[name], value) for name, value in model.named_parameters())
-    print(json.dumps({"steps": trainer.state.global_step, "calls of tools": Watched.calls, "changed parameters": changed}))
+    print(json.dumps({"steps": trainer.state.global_step, "calls of tools": Board.calls, "changed parameters": changed}))
     for entry in log:
         print(json.dumps({key: value for key, value in entry.items() if "reward" in key or key == "loss" or "tools" in key}))
-    assert trainer.state.global_step == 2 and Watched.calls > 0 and changed > 0
+    assert trainer.state.global_step == 2 and Board.calls > 0 and changed > 0
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """One environment, as Gymnasium wants it and as this package promises it."""
 
 import ast
-import os
 import pathlib
 import threading
+from collections.abc import Callable
 
 import gymnasium
 import pytest
@@ -204,26 +204,10 @@ def test_an_environment_is_used_from_several_threads() -> None:
     assert env.step("look")[4]["steps"] == 801
 
 
-def in_child(work: object) -> str:
-    """Runs work in a forked process; returns what it returned."""
-    reading, writing = os.pipe()
-    process = os.fork()
-    if process == 0:
-        try:
-            text = str(work())  # type: ignore[operator]
-        except BaseException as error:
-            text = f"{type(error).__name__}: {error}"
-        os.write(writing, text.encode())
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        text = pipe.read()
-    os.waitpid(process, 0)
-    return text
-
-
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_after_a_fork_an_environment_works_or_says_that_it_does_not(family: str) -> None:
+def test_after_a_fork_an_environment_works_or_says_that_it_does_not(
+    family: str, in_child: Callable[[Callable[[], object]], str]
+) -> None:
     env = stepladder.make(family)
     env.reset(seed=0)
     action = env.admissible_actions()[0]

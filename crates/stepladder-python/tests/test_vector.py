@@ -3,6 +3,7 @@
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 import gymnasium
 import numpy as np
@@ -154,6 +155,17 @@ def test_another_thread_runs_during_a_step() -> None:
         sys.setswitchinterval(interval)
         stop = True
         thread.join()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_after_a_fork_there_are_threads_again(in_child: Callable[[Callable[[], object]], str]) -> None:
+    env, same = (stepladder.make_vec("household", 8) for _ in range(2))
+    for vector in (env, same):
+        vector.reset(seed=0)
+        vector.step(["look"] * 8)
+    expected = str(same.step(["inventory"] * 8)[0])
+    assert in_child(lambda: env.step(["inventory"] * 8)[0]) == expected
+    assert str(env.step(["inventory"] * 8)[0]) == expected, "and the parent's go on"
 
 
 def test_wrong_arguments_are_refused() -> None:

@@ -10,7 +10,7 @@ environment, or `Finished`. The queries are the only prompts there are; a policy
 import dataclasses
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, SupportsFloat
 
 import gymnasium
 
@@ -75,7 +75,7 @@ class Agent:
             raise InvalidAction(f"a reply is a text (str), not {type(reply).__name__}")
         return _want(self._agent.on_reply(reply))
 
-    def on_step(self, observation: str, reward: float, terminated: bool, truncated: bool, info: dict[str, Any]) -> Want:
+    def on_step(self, observation: str, reward: SupportsFloat, terminated: bool, truncated: bool, info: dict[str, Any]) -> Want:
         """Takes what `step` returned for the requested action."""
         changed = info["context"] != self._info["context"]
         self._info = info

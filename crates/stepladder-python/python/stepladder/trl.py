@@ -9,6 +9,7 @@ without one, each rollout of a group would play another task. TRL itself is not 
 """
 
 import functools
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -610,14 +611,15 @@ def rows(
     *,
     count: int | None = None,
     instruction: str = "Solve the task with your tools. Call one tool at a time.\n\n",
+    data: str | os.PathLike[str] | None = None,
     **options: OptionValue,
 ) -> list[dict[str, Any]]:
     """Returns rows for a data set, one per task of a split (`count` of them, spread evenly): `prompt`, `split`, `task_id`.
 
-    Options, and the data root as `data`, are those of `stepladder.tasks`, whose exceptions it raises.
+    `instruction` begins every prompt; `data` and options are those of `stepladder.tasks`, whose exceptions it raises.
     """
     split = describe(id).splits[0] if split is None else split
-    listed = tasks(id, split, **options)
+    listed = tasks(id, split, data=data, **options)
     if count is not None:
         if count < 1:
             raise UsageError(f"count is {count}; it is a whole number from 1")

@@ -118,10 +118,10 @@ class VectorTextEnv(VectorEnv[tuple[str, ...], Sequence[str], NDArray[Any]]):
         """Returns one value per environment."""
         if values is None or isinstance(values, (str, int)):
             return [values] * self.num_envs
-        values = list(values)
-        if len(values) != self.num_envs:
-            raise UsageError(f"{len(values)} values of {what} for {self.num_envs} environments")
-        return values
+        each = list(values)
+        if len(each) != self.num_envs:
+            raise UsageError(f"{len(each)} values of {what} for {self.num_envs} environments")
+        return each
 
     def _arrays(self, columns: dict[str, Any]) -> tuple[dict[str, Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Returns infos, rewards, terminations and truncations."""
