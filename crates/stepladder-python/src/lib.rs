@@ -11,6 +11,7 @@ mod errors;
 mod families;
 mod held;
 mod outcome;
+mod policy;
 mod session;
 mod sessions;
 mod shared;
@@ -24,6 +25,8 @@ mod _stepladder {
     use crate::episodes::{demonstrate, transcript};
     #[pymodule_export]
     use crate::families::{describe, ids, tasks};
+    #[pymodule_export]
+    use crate::policy::TrainedPolicy;
     #[pymodule_export]
     use crate::session::Session;
     #[pymodule_export]

@@ -14,6 +14,7 @@ from stepladder.catalogue import Environment, describe, envs, tasks
 from stepladder.environment import TextEnv, make
 from stepladder.episodes import demonstrate, steps, transcript
 from stepladder.errors import *  # noqa: F403
+from stepladder.policies import TrainedPolicy, load_policy
 from stepladder.registration import register
 from stepladder.vector import VectorTextEnv, make_vec
 
@@ -25,6 +26,7 @@ __all__ = [
     "Policy",
     "Reply",
     "TextEnv",
+    "TrainedPolicy",
     "VectorTextEnv",
     "Want",
     "demonstrate",
@@ -32,6 +34,7 @@ __all__ = [
     "envs",
     "errors",
     "expert",
+    "load_policy",
     "make",
     "make_vec",
     "play",

@@ -95,6 +95,36 @@ class Expert:
     def reply(self, query: str) -> str:
         """Replies to a query in JSON."""
 
+class TrainedPolicy:
+    """A policy of a run or checkpoint directory."""
+
+    def __new__(cls, path: str | os.PathLike[str], id: str, agent: str | None, threads: int) -> TrainedPolicy:
+        """Loads a policy for an environment."""
+    @property
+    def agent(self) -> str:
+        """Agent with its ablations."""
+    @property
+    def env(self) -> str:
+        """Id of the environment."""
+    @property
+    def name(self) -> str:
+        """Name in traces."""
+    def replies(self, queries: list[str]) -> list[str]:
+        """Replies to queries in JSON."""
+    def play(
+        self,
+        split: str,
+        *,
+        options: dict[str, str],
+        data: str | os.PathLike[str] | None,
+        count: int,
+        max_steps: int | None,
+        slots: int,
+        temperature: float | None,
+        seed: int,
+    ) -> list[str]:
+        """Plays tasks; returns episodes as JSON."""
+
 def ids() -> list[str]:
     """Lists the ids of the environments."""
 
