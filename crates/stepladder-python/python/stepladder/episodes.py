@@ -63,7 +63,8 @@ def steps(episodes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Returns one flat record per step: texts, numbers and flags only, the same keys in each.
 
     `observation` and `context` are what was seen before the `action`, `answer` is the observation after it. `label` is the expert's reply for that
-    state, which differs from the action where noise replaced it; `subtask` and `progress` are empty for a flat agent.
+    state (an executor's says after a semicolon whether the subtask is finished), also where noise replaced the action; `subtask` and `progress` are
+    empty for a flat agent.
     """
     return [record for episode in episodes for record in _steps(episode)]
 

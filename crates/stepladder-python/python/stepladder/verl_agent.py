@@ -50,7 +50,7 @@ def prompt(info: dict[str, Any], observation: str, history: Sequence[tuple[str, 
     """Writes a prompt: task, latest steps, observation, admissible actions, form of the reply."""
     parts = [f"Task: {info['task']}"]
     if history:
-        first = info["steps"] - len(history) + 1
+        first = max(1, info["steps"] - len(history) + 1)
         steps = [f"{first + at}. Observation: {seen}\n   Action: {action}" for at, (seen, action) in enumerate(history)]
         parts.append("Latest steps:\n" + "\n".join(steps))
     shown = observation if info["context"] in ("", observation) or info["context"] in observation else f"{observation}\n{info['context']}"
