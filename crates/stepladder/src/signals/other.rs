@@ -36,7 +36,7 @@ pub(crate) fn finish_first() -> Flag {
         if flag.swap(true, Ordering::Relaxed) {
             std::process::exit(128 + INTERRUPT);
         }
-        note!("stopping after this step; press Ctrl-C again to stop at once");
+        note!("stopping; press Ctrl-C again to stop at once");
     });
     if let Err(error) = heard {
         note!("warning: Ctrl-C will end the run without saving: {error}");

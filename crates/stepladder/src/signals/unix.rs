@@ -78,7 +78,7 @@ fn on_signal(signal: i32, managed: bool) {
         }
         Manner::Finish if first => {
             STOP.store(true, Ordering::Relaxed);
-            note!("stopping after this step; press Ctrl-C again to stop at once");
+            note!("stopping; press Ctrl-C again to stop at once");
         }
         // A terminal's interrupt arrives twice, once through the parent. The parent kills this process after a second one.
         Manner::Finish if managed => {}
