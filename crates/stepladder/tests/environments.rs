@@ -328,7 +328,7 @@ fn every_help_page_has_an_example_of_its_command() {
     let temporary = folder();
     let mut all = Vec::new();
     commands(temporary.path(), &[], &mut all);
-    assert_eq!(all.len(), 28, "{all:?}");
+    assert_eq!(all.len(), 29, "{all:?}");
     for names in all {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let help = ok(temporary.path(), &[&names[..], &["--help"]].concat());
