@@ -4,7 +4,7 @@
 //! tasks, applies the step limit, and keeps the score.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, TryLockError};
 
 use rand::{Rng as _, RngExt as _};
 use stepladder_core::seed::{self, Rng};
@@ -14,10 +14,13 @@ use crate::contract::{Env, EnvError, EnvSpec, TaskSet};
 use crate::names::shorten;
 use crate::wrappers::TimeLimit;
 
-/// Tasks of one environment, shared by its sessions; the list of a split is read once.
+/// Tasks of one environment, shared by its sessions; the list of a split is read once. Only threads of a rayon pool that ask for
+/// it before it is read each read it for themselves.
 pub struct SharedTasks {
     tasks: Box<dyn TaskSet>,
     splits: RwLock<HashMap<String, Arc<Split>>>,
+    /// Splits that are being read. The lock of a split is held meanwhile.
+    reading: Mutex<HashMap<String, Arc<Mutex<()>>>>,
 }
 
 /// Tasks of one split.
@@ -49,7 +52,7 @@ impl Split {
 impl SharedTasks {
     /// Shares opened tasks.
     pub fn new(tasks: Box<dyn TaskSet>) -> Arc<Self> {
-        Arc::new(Self { tasks, splits: RwLock::default() })
+        Arc::new(Self { tasks, splits: RwLock::default(), reading: Mutex::default() })
     }
 
     /// Returns the description of the environment.
@@ -62,14 +65,45 @@ impl SharedTasks {
         &*self.tasks
     }
 
-    /// Returns the tasks of a split.
+    /// Returns the tasks of a split. The first call reads them, and others wait for it; a failure is not kept.
     ///
     /// # Errors
     /// [`EnvError::UnknownSplit`]; [`EnvError::Data`] if its data are absent or it has no task.
     pub fn split(&self, name: &str) -> Result<Arc<Split>, EnvError> {
-        if let Some(split) = self.splits.read().unwrap_or_else(PoisonError::into_inner).get(name) {
-            return Ok(split.clone());
+        if let Some(split) = self.ready(name) {
+            return Ok(split);
         }
+        let turn = {
+            let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+            reading.entry(name.to_owned()).or_default().clone()
+        };
+        let _held = if rayon::current_thread_index().is_none() {
+            Some(turn.lock().unwrap_or_else(PoisonError::into_inner))
+        } else {
+            // The thread that reads may wait for work of this thread, which must not wait for it in turn.
+            match turn.try_lock() {
+                Ok(held) => Some(held),
+                Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
+                Err(TryLockError::WouldBlock) => None,
+            }
+        };
+        if let Some(split) = self.ready(name) {
+            return Ok(split);
+        }
+        let read = self.read(name).map(|split| {
+            let mut splits = self.splits.write().unwrap_or_else(PoisonError::into_inner);
+            splits.entry(name.to_owned()).or_insert_with(|| Arc::new(split)).clone()
+        });
+        // Names that are no split must not pile up.
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        read
+    }
+
+    fn ready(&self, name: &str) -> Option<Arc<Split>> {
+        self.splits.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    fn read(&self, name: &str) -> Result<Split, EnvError> {
         let keys = self.tasks.tasks(name)?;
         if keys.is_empty() {
             let text = format!("{} has no task in the split `{name}`", self.spec().id);
@@ -77,9 +111,7 @@ impl SharedTasks {
         }
         let positions = keys.iter().enumerate().map(|(position, key)| (key.id.clone(), position)).collect();
         let max_steps = self.tasks.max_steps(name);
-        let split = Arc::new(Split { name: name.to_owned(), keys, positions, max_steps });
-        let mut splits = self.splits.write().unwrap_or_else(PoisonError::into_inner);
-        Ok(splits.entry(name.to_owned()).or_insert(split).clone())
+        Ok(Split { name: name.to_owned(), keys, positions, max_steps })
     }
 }
 

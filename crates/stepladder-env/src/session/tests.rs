@@ -1,3 +1,9 @@
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rayon::prelude::*;
+
 use super::*;
 
 static SPEC: EnvSpec = EnvSpec {
@@ -179,4 +185,61 @@ fn a_failed_environment_is_replaced_at_the_next_reset() {
     assert_eq!(session.step("look").unwrap_err().to_string(), "counter: step before reset");
     session.reset(&Reset::default()).unwrap();
     assert!(session.step("look").is_ok());
+}
+
+/// Tasks whose splits are slow to read, with parallel work; the first reading of `test` fails.
+#[derive(Default)]
+struct Slow {
+    readings: Arc<AtomicUsize>,
+}
+
+impl TaskSet for Slow {
+    fn spec(&self) -> &EnvSpec {
+        &SPEC
+    }
+    fn tasks(&self, split: &str) -> Result<Vec<TaskKey>, EnvError> {
+        let earlier = self.readings.fetch_add(1, Ordering::SeqCst);
+        (0..64).into_par_iter().for_each(|_| std::thread::sleep(Duration::from_millis(2)));
+        if split == "test" && earlier == 0 {
+            return Err(EnvError::Backend { env: SPEC.id, reason: "not now".to_owned() });
+        }
+        Ok(vec![TaskKey::new(SPEC.id, split, "a")])
+    }
+    fn make(&self) -> Result<Box<dyn Env>, EnvError> {
+        Ok(Box::new(Counter(None)))
+    }
+}
+
+#[test]
+fn callers_at_the_same_time_read_a_split_once_and_a_failure_is_not_kept() {
+    let slow = Slow::default();
+    let readings = slow.readings.clone();
+    let shared = SharedTasks::new(Box::new(slow));
+    let barrier = Barrier::new(8);
+    let ask = || {
+        barrier.wait();
+        shared.split("train").map(|split| split.keys().len()).unwrap_or(0)
+    };
+    let found: Vec<usize> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!((found, readings.load(Ordering::SeqCst)), (vec![1; 8], 1));
+
+    let slow = Slow::default();
+    let readings = slow.readings.clone();
+    let shared = SharedTasks::new(Box::new(slow));
+    assert_eq!(shared.split("test").unwrap_err().to_string(), "counter: not now");
+    assert_eq!(shared.split("test").unwrap().keys().len(), 1);
+    assert_eq!(readings.load(Ordering::SeqCst), 2);
+    assert!(shared.reading.lock().unwrap().is_empty());
+}
+
+#[test]
+fn threads_of_a_pool_do_not_wait_for_each_other() {
+    let shared = SharedTasks::new(Box::new(Slow::default()));
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
+    let found: Vec<usize> = pool
+        .install(|| (0..64).into_par_iter().map(|_| shared.split("train").unwrap().keys().len()).collect());
+    assert_eq!(found, [1; 64]);
 }
