@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -46,6 +47,16 @@ impl fmt::Debug for Token {
     }
 }
 
+/// Whether a request of a connection was let pass; each of its requests carries it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Known(Arc<AtomicBool>);
+
+impl Known {
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// Lets a request pass that presents the token. A server without a token refuses requests of web pages, which a browser marks
 /// with their origin: any page that its user visits could otherwise play here.
 pub(crate) async fn check(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
@@ -69,7 +80,12 @@ pub(crate) async fn check(State(shared): State<Arc<Shared>>, request: Request, n
             shared.counts.refuse();
             response
         }
-        None => next.run(request).await,
+        None => {
+            if let Some(Known(known)) = request.extensions().get() {
+                known.store(true, Ordering::Relaxed);
+            }
+            next.run(request).await
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::capacity::Seat;
 use crate::message::{Code, Failure, Request, read, write};
-use crate::player::Player;
+use crate::player::{Beginning, Player};
 use crate::state::{Shared, end};
 use crate::worker::{self, Place};
 
@@ -26,7 +26,8 @@ pub(crate) const READ: usize = 4;
 
 /// Serves one connection to its end. `session` is the session that the client wants to attach to.
 pub(crate) async fn serve(socket: WebSocket, shared: Arc<Shared>, session: Option<String>) {
-    let mut socket = Socket { socket, early: None };
+    let ending = shared.ending.clone();
+    let mut socket = Socket { socket, early: None, ending };
     let opened = socket.attend(open(&shared, session)).await;
     let last = match opened {
         Ok(player) => converse(&mut socket, &shared, player).await,
@@ -48,6 +49,8 @@ struct Socket {
     socket: WebSocket,
     /// Message that arrived while the environment worked.
     early: Option<Received>,
+    /// Turns true when the server ends.
+    ending: watch::Receiver<bool>,
 }
 
 impl Socket {
@@ -81,7 +84,7 @@ impl Socket {
     }
 
     async fn pass(&mut self, message: Message) -> bool {
-        matches!(timeout(SLOWEST, self.socket.send(message)).await, Ok(Ok(())))
+        matches!(taken(self.socket.send(message), &mut self.ending).await, Some(Ok(())))
     }
 
     /// Closes the connection and waits a moment for the client to do the same: a connection that is dropped with unread input
@@ -94,6 +97,16 @@ impl Socket {
             }
         };
         let _ = timeout(FAREWELL, close).await;
+    }
+}
+
+/// Waits until the client took what is sent. Returns nothing if that takes too long; at the end of the server it must be quick.
+async fn taken<T>(sending: impl Future<Output = T>, ending: &mut watch::Receiver<bool>) -> Option<T> {
+    let mut sending = pin!(timeout(SLOWEST, sending));
+    tokio::select! {
+        biased;
+        sent = &mut sending => sent.ok(),
+        () = end(ending) => timeout(FAREWELL, sending).await.ok()?.ok(),
     }
 }
 
@@ -119,19 +132,21 @@ async fn open(shared: &Arc<Shared>, session: Option<String>) -> Result<Seated, F
             .with("active_sessions", shared.counts.totals().active.min(most.into()))
             .with("max_sessions", most));
     };
-    let player = make(shared, seat.number).await?;
+    let player = make(shared, Beginning::first(&shared.config, seat.number)).await?;
     Ok(Seated { player, _seat: seat })
 }
 
 /// Makes a player where it may block.
-async fn make(shared: &Arc<Shared>, number: u64) -> Result<Player, Failure> {
+async fn make(shared: &Arc<Shared>, beginning: Beginning) -> Result<Player, Failure> {
     let opened = worker::run(Place::Pool, shared.clone(), move |shared| {
-        Player::open(&shared.tasks, &shared.config, number)
+        Player::open(&shared.tasks, &shared.config, beginning)
     });
     match opened.await {
         Ok((_, opened)) => opened,
-        Err(panic) => Err(Failure::new(Code::FactoryError, format!("the environment panicked: {panic}"))
-            .with("factory_name", shared.tasks.spec().id)),
+        Err((_, panic)) => {
+            Err(Failure::new(Code::FactoryError, format!("the environment panicked: {panic}"))
+                .with("factory_name", shared.tasks.spec().id))
+        }
     }
 }
 
@@ -140,10 +155,9 @@ type Closing = (u16, &'static str);
 
 /// Answers requests until either end closes. Returns the close code to send, unless the client is gone.
 async fn converse(socket: &mut Socket, shared: &Arc<Shared>, mut seated: Seated) -> Option<Closing> {
-    let mut ending = shared.ending.clone();
     let mut last_request = Instant::now();
     let closing = loop {
-        let text = match next(socket, shared, &mut ending, last_request).await {
+        let text = match next(socket, shared, last_request).await {
             Next::Text(text) => Ok(text),
             Next::Refused(failure) => Err(failure),
             Next::End(closing) => break closing,
@@ -190,20 +204,17 @@ enum Next {
     End(Option<Closing>),
 }
 
-async fn next(
-    socket: &mut Socket,
-    shared: &Shared,
-    ending: &mut watch::Receiver<bool>,
-    last_request: Instant,
-) -> Next {
+async fn next(socket: &mut Socket, shared: &Shared, last_request: Instant) -> Next {
     let idle_at = shared.config.idle.map(|idle| last_request + idle);
+    let mut ending = socket.ending.clone();
     loop {
         let ping_at = Instant::now() + PING;
         let wake_at = idle_at.map_or(ping_at, |idle_at| idle_at.min(ping_at));
         let received = tokio::select! {
             biased;
+            // First: a client that sends without a pause must not put off the end.
+            () = end(&mut ending) => return Next::End(Some((close_code::AWAY, "the server ends"))),
             received = socket.receive() => received,
-            () = end(ending) => return Next::End(Some((close_code::AWAY, "the server ends"))),
             () = sleep_until(wake_at) => {
                 if idle_at.is_some_and(|idle_at| idle_at <= Instant::now()) {
                     shared.counts.reap();
@@ -272,12 +283,39 @@ async fn answer(
     };
     match played {
         Ok((player, answer)) => (Some(Seated { player, _seat: seat }), answer),
-        Err(panic) => match make(shared, seat.number).await {
-            Ok(player) => {
-                let text = format!("the environment panicked: {panic}; a reset starts a new episode");
-                (Some(Seated { player, _seat: seat }), Err(Failure::new(Code::ExecutionError, text)))
+        Err((None, panic)) => {
+            (None, Err(Failure::new(Code::ExecutionError, format!("the environment is gone: {panic}"))))
+        }
+        Err((Some(player), panic)) => {
+            let again = player.again();
+            worker::finish(Place::Pool, player).await;
+            match make(shared, again).await {
+                Ok(player) => {
+                    let text = format!("the environment panicked: {panic}; a reset starts a new episode");
+                    (Some(Seated { player, _seat: seat }), Err(Failure::new(Code::ExecutionError, text)))
+                }
+                Err(failure) => (None, Err(failure)),
             }
-            Err(failure) => (None, Err(failure)),
-        },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_does_not_read_is_given_up_sooner_when_the_server_ends() {
+        let (server, mut ending) = watch::channel(false);
+        let start = Instant::now();
+        assert_eq!(taken(pending::<()>(), &mut ending).await, None);
+        assert_eq!(start.elapsed(), SLOWEST);
+        server.send_replace(true);
+        let start = Instant::now();
+        assert_eq!(taken(pending::<()>(), &mut ending).await, None);
+        assert_eq!(start.elapsed(), FAREWELL);
+        assert_eq!(taken(async { 7 }, &mut ending).await, Some(7));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::rejection::BytesRejection;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{DefaultBodyLimit, Query, Request, State};
@@ -20,7 +20,7 @@ use serde_json::{Map, Value, json};
 use stepladder_env::EnvError;
 
 use crate::message::{self, Code, Failure, SessionState};
-use crate::player::Player;
+use crate::player::{Beginning, Player};
 use crate::state::Shared;
 use crate::worker::{self, Place};
 use crate::{auth, connection, schema, tasks};
@@ -112,11 +112,15 @@ pub(crate) fn body<T: DeserializeOwned>(received: Received) -> Result<T, (Status
 
 async fn session(
     State(shared): State<Arc<Shared>>,
-    Query(query): Query<HashMap<String, String>>,
+    query: Result<Query<HashMap<String, String>>, QueryRejection>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     let upgrade = match upgrade {
         Ok(upgrade) => upgrade,
+        Err(error) => return problem(error.status(), &error.body_text()),
+    };
+    let Query(query) = match query {
+        Ok(query) => query,
         Err(error) => return problem(error.status(), &error.body_text()),
     };
     let most = shared.config.message_bytes.saturating_mul(connection::READ);
@@ -176,7 +180,8 @@ async fn reset(State(shared): State<Arc<Shared>>, received: Received) -> Respons
         return problem(StatusCode::SERVICE_UNAVAILABLE, "all sessions are active; try again later");
     };
     let played = worker::run(Place::Pool, shared, move |shared| {
-        let mut player = Player::open(&shared.tasks, &shared.config, seat.number)?;
+        let mut player =
+            Player::open(&shared.tasks, &shared.config, Beginning::first(&shared.config, seat.number))?;
         let text = player.reset(&data, |outcome| serde_json::to_string(outcome).unwrap_or_default())?;
         shared.counts.start();
         drop(player);
@@ -192,7 +197,7 @@ async fn reset(State(shared): State<Arc<Shared>>, received: Received) -> Respons
                 &failure.message,
             )
         }
-        Err(panic) => {
+        Err((_, panic)) => {
             problem(StatusCode::INTERNAL_SERVER_ERROR, &format!("the environment panicked: {panic}"))
         }
     }

@@ -2,18 +2,47 @@
 
 use std::sync::Arc;
 
-use stepladder_core::End;
+use stepladder_core::{End, seed};
 use stepladder_env::EnvError;
 use stepladder_env::session::{Session, SharedTasks};
 
 use crate::config::Config;
 use crate::message::{Code, Failure, Observation, Outcome, ResetData, SessionState, StepData, write};
 
+/// Where a session begins: anew, or after the environment of one panicked.
+#[derive(Debug)]
+pub(crate) struct Beginning {
+    /// Number of the session.
+    number: u64,
+    split: String,
+    /// Episodes played before.
+    episodes: u64,
+    /// Environments that panicked.
+    panics: u64,
+}
+
+impl Beginning {
+    /// Begins a session anew.
+    pub(crate) fn first(config: &Config, number: u64) -> Self {
+        Self { number, split: config.split.clone(), episodes: 0, panics: 0 }
+    }
+
+    /// Returns the seed of the stream from which episodes without a seed draw theirs: another one after each panic, lest the
+    /// episodes repeat.
+    fn seed(&self) -> u64 {
+        match self.panics {
+            0 => self.number,
+            panics => seed::derive(self.number, "session after a panic", &[panics]),
+        }
+    }
+}
+
 /// A session behind the protocol.
 pub(crate) struct Player {
     session: Session,
     number: u64,
     episodes: u64,
+    panics: u64,
     episode_id: Option<String>,
     /// Observations of this episode list the admissible actions.
     admissible: bool,
@@ -25,17 +54,33 @@ impl Player {
     ///
     /// # Errors
     /// [`Code::FactoryError`] if the split or the environment cannot be opened.
-    pub(crate) fn open(tasks: &Arc<SharedTasks>, config: &Config, number: u64) -> Result<Self, Failure> {
+    pub(crate) fn open(
+        tasks: &Arc<SharedTasks>,
+        config: &Config,
+        beginning: Beginning,
+    ) -> Result<Self, Failure> {
         let open = || {
-            let mut session = Session::new(tasks.clone(), &config.split, number)?.limited(config.max_steps);
+            let session = Session::new(tasks.clone(), &beginning.split, beginning.seed())?;
+            let mut session = session.limited(config.max_steps);
             session.prepare()?;
             Ok(session)
         };
         let session = open().map_err(|error: EnvError| {
             Failure::new(Code::FactoryError, error.to_string()).with("factory_name", tasks.spec().id)
         })?;
+        let Beginning { number, episodes, panics, .. } = beginning;
         let max_steps = config.max_steps;
-        Ok(Self { session, number, episodes: 0, episode_id: None, admissible: false, max_steps })
+        Ok(Self { session, number, episodes, panics, episode_id: None, admissible: false, max_steps })
+    }
+
+    /// Returns where the session goes on after its environment panicked.
+    pub(crate) fn again(&self) -> Beginning {
+        Beginning {
+            number: self.number,
+            split: self.session.split().name().to_owned(),
+            episodes: self.episodes,
+            panics: self.panics + 1,
+        }
     }
 
     /// Starts an episode and returns its first observation.

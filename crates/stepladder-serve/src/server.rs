@@ -8,7 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use stepladder_env::EnvError;
@@ -18,6 +21,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
+use crate::auth::Known;
 use crate::capacity::{Counts, Totals};
 use crate::config::Config;
 use crate::http;
@@ -28,7 +32,9 @@ const BACKLOG: u32 = 1024;
 /// Connections beyond those of the sessions: refused ones, requests outside sessions.
 const SPARE: usize = 64;
 /// Time that a client may take to send the head of a request.
-const HEAD: Duration = Duration::from_secs(10);
+const HEAD: Duration = Duration::from_secs(5);
+/// Time after which a connection ends if none of its requests was let pass. A session may be waiting for its place.
+const STRANGER: Duration = Duration::from_secs(5);
 /// Time after which a connection that became no session ends: a client that never reads must not hold it for ever.
 const LIFETIME: Duration = Duration::from_secs(300);
 /// Time between looks at the request to end.
@@ -57,7 +63,7 @@ pub enum ServeError {
         reason: String,
     },
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {reason}; choose another port, or 0 for any free one")]
+    #[error("cannot listen on {address}: {reason}; {remedy}", remedy = remedy(reason))]
     Address {
         /// Address with port.
         address: SocketAddr,
@@ -70,6 +76,16 @@ pub enum ServeError {
     /// The threads cannot be started.
     #[error("cannot start the server: {0}")]
     Start(io::Error),
+}
+
+fn remedy(reason: &io::Error) -> &'static str {
+    match reason.kind() {
+        io::ErrorKind::AddrNotAvailable => {
+            "choose an address of this machine: 127.0.0.1 for itself alone, 0.0.0.0 for all its networks"
+        }
+        io::ErrorKind::PermissionDenied => "choose a port from 1024, or 0 for any free one",
+        _ => "choose another port, or 0 for any free one",
+    }
 }
 
 /// Server that is bound to its address; clients may connect, and are served once it runs.
@@ -200,17 +216,34 @@ async fn accept(listener: TcpListener, routes: Router, shared: &Shared) {
 
 /// Serves the requests of one connection. A session that it becomes goes on after this.
 async fn connection(stream: TcpStream, routes: Router, mut ending: watch::Receiver<bool>) {
+    let (known, service) = (Known::default(), TowerToHyperService::new(routes));
+    let service = service_fn({
+        let known = known.clone();
+        move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(known.clone());
+            service.call(request)
+        }
+    });
     // Answers are small and awaited.
     let _ = stream.set_nodelay(true);
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD);
-    let served =
-        builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes)).with_upgrades();
+    let served = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
     let mut served = pin!(served);
+    let lifetime = async {
+        sleep(STRANGER).await;
+        if known.is_set() {
+            sleep(LIFETIME).await;
+        }
+    };
     tokio::select! {
         _ = served.as_mut() => return,
         () = state::end(&mut ending) => {}
-        () = sleep(LIFETIME) => {}
+        () = lifetime => {
+            if !known.is_set() {
+                return;
+            }
+        }
     }
     served.as_mut().graceful_shutdown();
     let _ = timeout(LAST_STEPS, served).await;
@@ -236,6 +269,22 @@ mod tests {
             let token = Some(Token::new("s3cret").unwrap());
             assert!(resolve(&Config { token, ..config(host) }).is_ok());
         }
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_listened_on_is_refused_with_the_remedy() {
+        let said = |address: &str| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let _within = runtime.enter();
+            let error = listen(&[address.parse().unwrap()]).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("cannot listen on {address}: ")), "{error}");
+            error
+        };
+        // Set aside for documentation: of no machine.
+        let error = said("192.0.2.1:0");
+        assert!(error.contains("; choose an address of this machine") && !error.contains("port"), "{error}");
+        assert!(remedy(&io::ErrorKind::AddrInUse.into()).starts_with("choose another port"));
+        assert!(remedy(&io::ErrorKind::PermissionDenied.into()).starts_with("choose a port from 1024"));
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::{FromRequestParts, Path, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::Response;
 use axum::routing::{get, post};
 use serde::Deserialize;
@@ -50,11 +51,23 @@ struct OfRange {
 
 type Here = State<Arc<Shared>>;
 
+/// Name of an environment in the address.
+struct Name(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Name {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        let path = Path::from_request_parts(parts, state).await;
+        path.map(|Path(name)| Self(name)).map_err(|error| problem(error.status(), &error.body_text()))
+    }
+}
+
 async fn environments(State(shared): Here) -> Response {
     ok(&[shared.tasks.spec().id])
 }
 
-async fn splits(State(shared): Here, Path(env): Path<String>) -> Response {
+async fn splits(State(shared): Here, Name(env): Name) -> Response {
     let list = || {
         let splits = shared.tasks.spec().splits.iter();
         ok(&splits.map(|name| json!({ "name": name, "type": kind(name) })).collect::<Vec<_>>())
@@ -73,7 +86,7 @@ fn kind(split: &str) -> &'static str {
     }
 }
 
-async fn tasks(State(shared): Here, Path(env): Path<String>, received: Received) -> Response {
+async fn tasks(State(shared): Here, Name(env): Name, received: Received) -> Response {
     let id = shared.tasks.spec().id;
     answer(shared, &env, received, |OfSplit { split }| {
         (split, move |tasks, split| {
@@ -83,14 +96,14 @@ async fn tasks(State(shared): Here, Path(env): Path<String>, received: Received)
     .await
 }
 
-async fn number(State(shared): Here, Path(env): Path<String>, received: Received) -> Response {
+async fn number(State(shared): Here, Name(env): Name, received: Received) -> Response {
     answer(shared, &env, received, |OfSplit { split }| {
         (split, |_: &SharedTasks, split: &Split| Ok(json!({ "num_tasks": split.keys().len() })))
     })
     .await
 }
 
-async fn task(State(shared): Here, Path(env): Path<String>, received: Received) -> Response {
+async fn task(State(shared): Here, Name(env): Name, received: Received) -> Response {
     answer(shared, &env, received, |OfTask { split, index }| {
         (split, move |tasks: &SharedTasks, split: &Split| {
             let count = split.keys().len();
@@ -105,7 +118,7 @@ async fn task(State(shared): Here, Path(env): Path<String>, received: Received) 
     .await
 }
 
-async fn range(State(shared): Here, Path(env): Path<String>, received: Received) -> Response {
+async fn range(State(shared): Here, Name(env): Name, received: Received) -> Response {
     answer(shared, &env, received, |OfRange { split, start, stop }| {
         let bound = |bound: Option<u64>, otherwise| {
             bound.map_or(otherwise, |at| usize::try_from(at).unwrap_or(usize::MAX))
@@ -144,7 +157,7 @@ where
     match asked.await {
         Ok((_, Ok(value))) => ok(&value),
         Ok((_, Err(error))) => refused(&error),
-        Err(panic) => {
+        Err((_, panic)) => {
             problem(StatusCode::INTERNAL_SERVER_ERROR, &format!("the environment panicked: {panic}"))
         }
     }

@@ -16,12 +16,12 @@ pub(crate) enum Place {
 /// Runs work on a value and returns both the value and the result.
 ///
 /// # Errors
-/// The text of a panic; the value is gone.
+/// The text of a panic, and the value in whatever state it is in: dropping it may panic, too ([`finish`]).
 pub(crate) async fn run<T, R>(
     place: Place,
     mut value: T,
     work: impl FnOnce(&mut T) -> R + Send + 'static,
-) -> Result<(T, R), String>
+) -> Result<(T, R), (Option<T>, String)>
 where
     T: Send + 'static,
     R: Send + 'static,
@@ -30,17 +30,15 @@ where
         let outcome = catch_unwind(AssertUnwindSafe(|| work(&mut value)));
         match outcome {
             Ok(result) => Ok((value, result)),
-            Err(panic) => {
-                discard(value);
-                Err(text(&*panic))
-            }
+            Err(panic) => Err((Some(value), text(&*panic))),
         }
     };
     match place {
         Place::Here => caught(),
         Place::Pool => match tokio::task::spawn_blocking(caught).await {
             Ok(outcome) => outcome,
-            Err(error) => Err(error.to_string()),
+            // The server ends.
+            Err(error) => Err((None, error.to_string())),
         },
     }
 }
@@ -92,8 +90,9 @@ mod tests {
         }
         for place in [Place::Here, Place::Pool] {
             let outcome = run(place, Fragile, |_| -> u8 { panic!("at {}", 7) }).await;
-            assert_eq!(outcome.err().unwrap(), "at 7");
-            finish(place, Fragile).await;
+            let (value, text) = outcome.err().unwrap();
+            assert_eq!(text, "at 7");
+            finish(place, value.unwrap()).await;
         }
     }
 }

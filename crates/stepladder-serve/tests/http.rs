@@ -3,7 +3,9 @@
 
 mod common;
 
+use std::io::{Read as _, Write as _};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use common::{Counters, Running, config};
 use serde_json::{Value, json};
@@ -131,6 +133,8 @@ fn wrong_requests_are_answered_with_json() {
         ("POST", "/health", "", 405),
         ("GET", "/reset", "", 405),
         ("GET", "/ws", "", 400),
+        ("GET", "/%ff/splits", "", 400),
+        ("POST", "/%ff/num_tasks", r#"{"split": "train"}"#, 400),
         ("POST", "/reset", &*" ".repeat(2000), 413),
     ] {
         let (found, answer) = server.http(method, path, &[], body);
@@ -179,6 +183,31 @@ async fn a_token_is_asked_for_everywhere_but_at_the_health_check() {
     let mut client = common::Client(connect(Some("s3cret")).await.unwrap().0);
     client.reset(json!({})).await;
     assert!(server.counts.totals().refused >= 29);
+}
+
+#[test]
+fn a_connection_that_shows_no_token_is_ended() {
+    let token = Some(Token::new("s3cret").unwrap());
+    let server = Running::start(Config { token, ..config() }, Counters::default());
+    let connect = || std::net::TcpStream::connect(server.address).unwrap();
+    let ask = |mut stream: &std::net::TcpStream, header: &str| {
+        stream.write_all(format!("GET /health HTTP/1.1\r\nhost: x\r\n{header}\r\n").as_bytes())?;
+        let mut answer = [0; 1024];
+        stream.read(&mut answer)
+    };
+    let (stranger, known) = (connect(), connect());
+    (&known).write_all(b"GET /state HTTP/1.1\r\nhost: x\r\nauthorization: Bearer s3cret\r\n\r\n").unwrap();
+    assert!((&known).read(&mut [0; 1024]).unwrap() > 0);
+    // Each asks before the time for the head of a request is over.
+    let ended = (0..120).any(|_| {
+        std::thread::sleep(Duration::from_millis(250));
+        assert!(ask(&known, "").unwrap() > 0);
+        !matches!(ask(&stranger, "authorization: Bearer wrong\r\n"), Ok(1..))
+    });
+    assert!(ended, "the stranger was served for ever");
+    for _ in 0..4 {
+        assert!(ask(&known, "").unwrap() > 0);
+    }
 }
 
 #[test]

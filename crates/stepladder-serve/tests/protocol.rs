@@ -178,9 +178,33 @@ async fn an_environment_that_fails_or_panics_ends_its_episode_alone() {
         }
         let cursed = json!({ "type": "reset", "data": { "split": "test", "task": "cursed" } });
         assert!(client.refused(cursed).await.1.starts_with("the environment panicked: cursed"));
-        assert_eq!(client.reset(json!({ "task": "a", "seed": 1 })).await["observation"]["text"], "a 1");
+        assert_eq!(client.state().await["split"], "test");
+        assert_eq!(client.reset(json!({ "task": "d", "seed": 1 })).await["observation"]["text"], "d 1");
         assert_eq!(other.step("win").await["reward"], 0.5);
     }
+}
+
+#[tokio::test]
+async fn after_a_panic_a_session_keeps_its_split_and_draws_other_episodes() {
+    let play = async || {
+        let server = Running::start(config(), Counters::default());
+        let mut client = server.connect().await;
+        let mut played = Vec::new();
+        client.reset(json!({ "split": "valid" })).await;
+        for _ in 0..3 {
+            played.push(client.state().await);
+            client.refused(step("panic")).await;
+            assert_eq!(client.state().await["split"], "valid");
+            client.reset(json!({})).await;
+        }
+        played
+    };
+    let (played, again) = (play().await, play().await);
+    assert_eq!(played, again);
+    let listed = |field: &str| played.iter().map(|state| state[field].clone()).collect::<Vec<_>>();
+    assert_eq!(listed("episode_id"), ["0-1", "0-2", "0-3"]);
+    let seeds = listed("seed");
+    assert!(seeds[0] != seeds[1] && seeds[1] != seeds[2] && seeds[0] != seeds[2], "{seeds:?}");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Client, Counters, Gate, Running, config};
+use futures_util::SinkExt as _;
 use serde_json::json;
 use stepladder_env::session::SharedTasks;
 use stepladder_serve::{Config, ServeError, Server};
@@ -142,6 +143,31 @@ async fn the_end_of_the_server_closes_its_sessions() {
     assert_eq!(busy.next().await, Err(Some(CloseCode::Away)));
     let totals = server.end();
     assert_eq!((totals.active, totals.sessions, totals.steps), (0, 2, 1));
+}
+
+#[tokio::test]
+async fn clients_that_flood_without_reading_do_not_put_off_the_end() {
+    let gate = Arc::new(Gate::default());
+    let config = Config { max_steps: Some(u32::MAX), ..config() };
+    let server = Running::start(config, Counters { gate: gate.clone(), ..Counters::default() });
+    let mut flooding = server.connect().await;
+    flooding.reset(json!({})).await;
+    let long = json!({ "type": "step", "data": { "action": "x".repeat(60_000) } }).to_string();
+    // Until the server waits for the client to read, and the client for the server.
+    while tokio::time::timeout(Duration::from_secs(1), flooding.0.send(Message::text(&*long))).await.is_ok() {
+    }
+    let mut busy = server.connect().await;
+    busy.reset(json!({})).await;
+    busy.send(Message::text(json!({ "type": "step", "data": { "action": "wait" } }).to_string())).await;
+    while gate.waiting() < 1 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    server.stop();
+    server.until(|totals| totals.active == 1).await;
+    // The server still runs: it gave up the one client and waits for the step of the other.
+    gate.open();
+    assert_eq!(busy.next().await.unwrap()["data"]["observation"]["text"], "wait");
+    assert_eq!(busy.next().await, Err(Some(CloseCode::Away)));
 }
 
 #[test]
