@@ -1,5 +1,6 @@
 """The examples are whole programs, and the guide pages begin with lines that run."""
 
+import os
 import pathlib
 import re
 import subprocess
@@ -38,12 +39,28 @@ def blocks(page: str) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```", (ROOT / "docs" / page).read_text(), re.MULTILINE | re.DOTALL)
 
 
+def execute(block: str) -> None:
+    """Runs lines of the guide, on generated games in place of the official ones, which not every machine has."""
+    exec(compile(block.replace('"alfworld"', '"household"'), "docs/python.md", "exec"), {"stepladder": stepladder})
+
+
 def test_the_lines_of_the_guide_run() -> None:
     lines = blocks("python.md")
     assert len(lines[0].splitlines()) <= 5
     for block in lines:
-        # Generated games in place of the official ones, which not every machine has.
-        exec(compile(block.replace('"alfworld"', '"household"'), "docs/python.md", "exec"), {"stepladder": stepladder})
+        if "load_policy" not in block:
+            execute(block)
+
+
+def test_the_lines_about_trained_policies_run(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = os.environ.get("STEPLADDER_BIN")
+    if program is None:
+        pytest.skip("no program in STEPLADDER_BIN")
+    tiny = ROOT / "crates/stepladder/tests/tiny.toml"
+    subprocess.run([program, "train", tiny, "--run-dir", tmp_path / "runs/demo"], check=True, capture_output=True)
+    monkeypatch.chdir(tmp_path)
+    (block,) = [block for block in blocks("python.md") if "load_policy" in block]
+    execute(block)
 
 
 def test_the_lines_for_trainers_run_where_they_need_no_trainer() -> None:
