@@ -124,8 +124,8 @@ impl std::fmt::Debug for SharedTasks {
 /// Choice of the next episode. What is not given is drawn, or stays as it was.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reset {
-    /// Seed of the episode, which draws the task and seeds the environment. Without it the session draws a seed from its own
-    /// stream.
+    /// Seed of the episode, which draws the task and seeds the environment. Without it the session draws a seed below 2^63
+    /// from its own stream.
     pub seed: Option<u64>,
     /// Split of this episode and the following ones.
     pub split: Option<String>,
@@ -277,7 +277,10 @@ impl Session {
             None => self.split.clone(),
         };
         let given = request.task.as_ref().map(|task| self.position(&split, task)).transpose()?;
-        let seed = request.seed.unwrap_or_else(|| self.rng.next_u64());
+        let seed = request.seed.unwrap_or_else(|| {
+            // Callers hold seeds in signed integers of 64 bits, as Gymnasium's vector environments do.
+            self.rng.next_u64() >> 1
+        });
         let index = given
             .unwrap_or_else(|| seed::stream(seed, "session task", &[]).random_range(0..split.keys.len()));
         self.split = split;
@@ -339,6 +342,12 @@ impl Session {
             episode.context.clone_from(context);
         }
         Ok(step)
+    }
+
+    /// Drops environment and episode, for a caller that caught a panic of the environment; the next reset makes a new environment.
+    pub fn abandon(&mut self) {
+        self.episode = None;
+        self.env = None;
     }
 
     /// Lists the admissible actions of the current state; none if the environment cannot list them, there is no episode, or it

@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use pyo3::prelude::*;
 use stepladder_agent::AgentSpec;
 use stepladder_core::trace::{self, Episode};
 use stepladder_env::transcript::{open as open_file, read_rows};
 use stepladder_env::{Draw, EnvError, Subset};
+use stepladder_families::named;
 use stepladder_rollout::scheduler::{Noise, Options};
 use stepladder_rollout::{Dropped, Job, demonstrations};
 
 use crate::errors::Fault;
-use crate::shared::{Source, on_threads, open};
+use crate::shared::{Source, interruptible, on_threads, open};
 
 /// Reads the rows of a recorded transcript, or the episodes of a trace.
 #[pyfunction]
@@ -53,7 +55,8 @@ pub(crate) fn demonstrate(
     if !(0.0..1.0).contains(&noise) {
         return Err(Fault::Usage(format!("noise is {noise}; it is a probability below 1")).into());
     }
-    let play = || -> Result<Vec<String>, Fault> {
+    let id = named(&source.id).map_err(Fault::UnknownEnvironment)?.spec.id;
+    let play = |stop: &AtomicBool| -> Result<Vec<String>, Fault> {
         let opened = open(&source)?;
         let tasks = opened.shared.tasks();
         let expert = opened.family.expert()?;
@@ -61,6 +64,7 @@ pub(crate) fn demonstrate(
         let options = Options {
             max_steps: max_steps.unwrap_or_else(|| tasks.max_steps(split)),
             seed,
+            stop: Some(stop),
             noise: perturb.as_deref().map(|perturb| Noise { probability: noise, perturb }),
             ..Options::greedy(agent)
         };
@@ -74,7 +78,7 @@ pub(crate) fn demonstrate(
             episodes.iter().map(json).collect()
         })?
     };
-    Ok(py.detach(play)?)
+    interruptible(py, id, play)
 }
 
 /// Writes an episode as a line of a trace.

@@ -9,7 +9,7 @@ use stepladder_env::Reader;
 use stepladder_families::named;
 
 use crate::errors::Fault;
-use crate::shared::{Source, on_threads, open};
+use crate::shared::{Source, open, read_split};
 
 /// Lists the ids of the environments.
 #[pyfunction]
@@ -55,7 +55,7 @@ pub(crate) fn tasks(
     let source = Source { id, options, data };
     let split = py.detach(|| {
         let opened = open(&source)?;
-        on_threads(|| opened.shared.split(split).map_err(Fault::from))?
+        read_split(&opened.shared, split)
     })?;
     Ok(split.keys().iter().map(|key| key.id.clone()).collect())
 }

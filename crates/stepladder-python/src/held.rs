@@ -1,10 +1,13 @@
 //! A session that Python holds: open or closed, and bound to a process where a fork does not copy its simulator.
 
-use stepladder_env::{EnvError, Reset, Session};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use stepladder_env::{EnvError, Reset, Session, SharedTasks};
 
 use crate::errors::Fault;
 use crate::outcome::Outcome;
-use crate::shared::{Opened, bound};
+use crate::shared::{Opened, bound, panicked};
 
 /// A session and what Python asks of it.
 pub(crate) struct Held {
@@ -32,8 +35,8 @@ impl Held {
 
     /// Starts an episode; a seed also seeds the stream of the following episodes.
     pub(crate) fn reset(&mut self, request: &Reset) -> Result<Outcome, Fault> {
+        self.play(|session| session.reset(request).map(drop))?;
         let session = self.session()?;
-        session.reset(request)?;
         if let Some(seed) = request.seed {
             session.reseed(seed);
         }
@@ -43,7 +46,7 @@ impl Held {
 
     /// Plays an action.
     pub(crate) fn step(&mut self, action: &str) -> Result<Outcome, Fault> {
-        let step = self.session()?.step(action)?;
+        let step = self.play(|session| session.step(action))?;
         self.outcome(step.observation, step.reward, step.unknown_action)
     }
 
@@ -68,7 +71,7 @@ impl Held {
         if episode.end.is_some() {
             return Ok(Vec::new());
         }
-        let listed = session.admissible_actions();
+        let listed = self.play(|session| Ok(session.admissible_actions()))?;
         listed.ok_or_else(|| EnvError::Usage(format!("{id} does not list its admissible actions")).into())
     }
 
@@ -79,7 +82,12 @@ impl Held {
         if session.episode().is_none() {
             return Err(EnvError::StepBeforeReset { env: id }.into());
         }
-        Ok(session.solution())
+        self.play(|session| Ok(session.solution()))
+    }
+
+    /// Returns the tasks behind the session.
+    pub(crate) fn shared(&mut self) -> Result<Arc<SharedTasks>, Fault> {
+        Ok(self.session()?.shared().clone())
     }
 
     /// Frees the environment.
@@ -98,6 +106,20 @@ impl Held {
 
     fn forked(&self) -> bool {
         self.process.is_some_and(|process| process != std::process::id())
+    }
+
+    /// Lets the environment work. Its panic becomes an error, and the next reset makes a new environment.
+    fn play<T>(&mut self, work: impl FnOnce(&mut Session) -> Result<T, EnvError>) -> Result<T, Fault> {
+        let id = self.id;
+        let session = self.session()?;
+        let worked = catch_unwind(AssertUnwindSafe(|| work(session)));
+        worked
+            .unwrap_or_else(|payload| {
+                // The state that a panic left may panic again.
+                let _ = catch_unwind(AssertUnwindSafe(|| session.abandon()));
+                Err(panicked(id, &*payload))
+            })
+            .map_err(Fault::from)
     }
 
     fn session(&mut self) -> Result<&mut Session, Fault> {

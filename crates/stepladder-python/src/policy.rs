@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread;
 use std::time::Duration;
 
 use pyo3::prelude::*;
@@ -17,10 +19,13 @@ use stepladder_rollout::{Generator, Job, Scheduler};
 
 use crate::episodes::json;
 use crate::errors::Fault;
-use crate::shared::{Source, on_threads, open};
+use crate::shared::{Source, interruptible, on_threads, open};
 
 /// Time that one poll of the generator may wait.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Time between two looks at a generator that another call uses.
+const TURN: Duration = Duration::from_millis(5);
 
 /// A policy of a run or checkpoint directory.
 #[pyclass(frozen, module = "stepladder._stepladder")]
@@ -84,7 +89,7 @@ impl TrainedPolicy {
         seed: u64,
     ) -> PyResult<Vec<String>> {
         let source = Source { id: self.id.to_owned(), options, data };
-        let play = || -> Result<Vec<String>, Fault> {
+        let play = |stop: &AtomicBool| -> Result<Vec<String>, Fault> {
             let opened = open(&source)?;
             let tasks = opened.shared.tasks();
             let options = Options {
@@ -92,23 +97,39 @@ impl TrainedPolicy {
                 slots,
                 sampling: temperature.map(Distribution::at),
                 seed,
+                stop: Some(stop),
                 ..Options::greedy(self.policy.agent())
             };
+            let mut generator = self.waited(stop)?;
+            let generator = &mut **generator;
             on_threads(|| {
                 let subset = Subset::draw(tasks, split, count, Draw::Evaluation)?;
-                let mut generator = self.generator.lock().unwrap_or_else(PoisonError::into_inner);
                 let episodes =
-                    Scheduler::new(tasks, &mut **generator, options).run(&Job::each(&subset.tasks), |_| {});
+                    Scheduler::new(tasks, generator, options).run(&Job::each(&subset.tasks), |_| {});
                 let failed = |reason: String| EnvError::Backend { env: tasks.spec().id, reason };
                 let episodes = episodes.map_err(|error| failed(error.to_string()))?;
                 episodes.iter().map(json).collect()
             })?
         };
-        Ok(py.detach(play)?)
+        interruptible(py, self.id, play)
     }
 }
 
 impl TrainedPolicy {
+    /// Takes the generator when no other call uses it; gives up once `stop` is set.
+    fn waited(&self, stop: &AtomicBool) -> Result<MutexGuard<'_, Box<dyn Generator>>, Fault> {
+        loop {
+            match self.generator.try_lock() {
+                Ok(generator) => return Ok(generator),
+                Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) if stop.load(Ordering::Relaxed) => {
+                    return Err(Fault::Usage(GenerateError::Stopped.to_string()));
+                }
+                Err(TryLockError::WouldBlock) => thread::sleep(TURN),
+            }
+        }
+    }
+
     fn answer(&self, queries: &[String]) -> Result<Vec<String>, Fault> {
         let mut ids = HashMap::new();
         let read = |(at, text): (usize, &String)| -> Result<Request, Fault> {

@@ -11,7 +11,7 @@ use stepladder_env::session::{Reset, TaskChoice};
 
 use crate::errors::Fault;
 use crate::held::Held;
-use crate::shared::{Source, on_threads, open};
+use crate::shared::{Source, open, read_split};
 
 /// One environment that plays episodes on demand.
 #[pyclass(frozen, module = "stepladder._stepladder")]
@@ -43,7 +43,8 @@ impl Session {
         let source = Source { id, options, data };
         let held = py.detach(|| {
             let opened = open(&source)?;
-            on_threads(|| Held::new(&opened, split, max_steps, seed, admissible_actions))?
+            read_split(&opened.shared, split)?;
+            Held::new(&opened, split, max_steps, seed, admissible_actions)
         })?;
         Ok(Self { held: Mutex::new(held) })
     }
@@ -58,10 +59,12 @@ impl Session {
     ) -> PyResult<(String, Bound<'py, PyDict>)> {
         let request =
             Reset { seed: seed.map(whole).transpose()?, split, task: task.map(choice).transpose()? };
-        // A split is read here, which may be parallel.
-        let outcome = py.detach(|| match request.split {
-            Some(_) => on_threads(|| self.held().reset(&request))?,
-            None => self.held().reset(&request),
+        let outcome = py.detach(|| {
+            if let Some(split) = &request.split {
+                let shared = self.held().shared()?;
+                read_split(&shared, split)?;
+            }
+            self.held().reset(&request)
         })?;
         let info = outcome.info(py)?;
         Ok((outcome.observation, info))
@@ -124,6 +127,7 @@ pub(crate) fn choice(task: &Bound<'_, PyAny>) -> Result<TaskChoice, Fault> {
     task.extract().map(TaskChoice::Index).map_err(|_| Fault::Usage(wrong()))
 }
 
-fn kind(object: &Bound<'_, PyAny>) -> String {
+/// Returns the name of an object's type.
+pub(crate) fn kind(object: &Bound<'_, PyAny>) -> String {
     object.get_type().name().map_or_else(|_| "an object".to_owned(), |name| name.to_string())
 }

@@ -5,15 +5,15 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyFrozenSet, PySet, PyString};
 use rayon::prelude::*;
 use stepladder_env::session::{Reset, TaskChoice};
 
 use crate::errors::Fault;
 use crate::held::Held;
 use crate::outcome::{Outcome, columns};
-use crate::session::{choice, text, whole};
-use crate::shared::{Source, on_threads, open};
+use crate::session::{choice, kind, text, whole};
+use crate::shared::{Source, on_threads, open, read_split};
 
 /// One environment of several, with the task that it plays in every episode.
 struct Member {
@@ -124,7 +124,8 @@ impl Sessions {
                 let held = Held::new(&opened, split, max_steps, seed, admissible_actions)?;
                 Ok::<_, Fault>(Member { held, task })
             };
-            on_threads(|| seeds.into_iter().zip(tasks).map(member).collect::<Result<_, _>>())?
+            read_split(&opened.shared, split)?;
+            seeds.into_iter().zip(tasks).map(member).collect::<Result<_, _>>()
         })?;
         Ok(Self { members: Mutex::new(members), follow })
     }
@@ -141,6 +142,10 @@ impl Sessions {
             seeds.iter().map(|seed| seed.as_ref().map(whole).transpose()).collect::<Result<_, _>>()?;
         let arguments: Vec<_> = seeds.into_iter().zip(choices(&tasks)?).collect();
         let outcomes = py.detach(|| {
+            if let Some(split) = &split {
+                let shared = self.members().first_mut().map(|member| member.held.shared()).transpose()?;
+                shared.map(|shared| read_split(&shared, split)).transpose()?;
+            }
             self.all(arguments, |member, (seed, task)| {
                 let task = task.or_else(|| member.task.clone());
                 member.held.reset(&Reset { seed, split: split.clone(), task })
@@ -157,14 +162,22 @@ impl Sessions {
         py: Python<'py>,
         actions: &Bound<'py, PyAny>,
     ) -> PyResult<(Vec<String>, Bound<'py, PyDict>, Option<Finals<'py>>)> {
-        if actions.cast::<PyString>().is_ok() {
-            return Err(Fault::Usage(
-                "actions are a list with one text per environment, not one text".to_owned(),
-            )
-            .into());
+        let wrong = || {
+            let kind = kind(actions);
+            Fault::Usage(format!(
+                "actions are a list with one text per environment, not an object of the type {kind}"
+            ))
+        };
+        // Neither a text nor what has no order.
+        if actions.is_instance_of::<PyString>()
+            || actions.is_instance_of::<PySet>()
+            || actions.is_instance_of::<PyFrozenSet>()
+            || actions.is_instance_of::<PyDict>()
+        {
+            return Err(wrong().into());
         }
-        let actions =
-            actions.try_iter()?.map(|action| Ok(text(&action?)?)).collect::<PyResult<Vec<String>>>()?;
+        let actions = actions.try_iter().map_err(|_| wrong())?;
+        let actions = actions.map(|action| Ok(text(&action?)?)).collect::<PyResult<Vec<String>>>()?;
         let follow = self.follow;
         let stepped =
             py.detach(|| self.all(actions, |member, action: String| member.step(&action, follow)))?;

@@ -1,6 +1,8 @@
 """What the tests share."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -18,6 +20,21 @@ def family(request: pytest.FixtureRequest) -> str:
     except stepladder.DataMissing as error:
         pytest.skip(str(error))
     return id
+
+
+@pytest.fixture
+def in_process() -> Callable[..., str]:
+    """A function that runs a program with arguments in a process of its own and returns what it printed.
+
+    The time limit only ends a program that hangs, which is the failure that its tests look for.
+    """
+
+    def run(program: str, *arguments: str) -> str:
+        command = [sys.executable, "-c", program, *arguments]
+        environment = {**os.environ, "RAYON_NUM_THREADS": "2"}
+        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=400, env=environment).stdout
+
+    return run
 
 
 @pytest.fixture

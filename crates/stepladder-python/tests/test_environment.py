@@ -1,11 +1,14 @@
 """One environment, as Gymnasium wants it and as this package promises it."""
 
 import ast
+import copy
 import pathlib
+import pickle
 import threading
 from collections.abc import Callable
 
 import gymnasium
+import numpy as np
 import pytest
 import stepladder
 from gymnasium.utils.env_checker import check_env
@@ -139,9 +142,16 @@ def test_wrong_arguments_are_refused() -> None:
         stepladder.make("household", penalise_noop="maybe")
     with pytest.raises(stepladder.UsageError, match="option 'penalise_noop' is of the type list"):
         stepladder.make("household", penalise_noop=[])  # type: ignore[arg-type]
-    for limit in [0, -1, 2**40]:
+    for wrong in [5, "tr\ud800"]:
+        with pytest.raises(stepladder.UsageError, match="split is"):
+            stepladder.make("household", wrong)  # type: ignore[arg-type]
+        with pytest.raises(stepladder.UsageError, match="id is"):
+            stepladder.make(wrong)  # type: ignore[arg-type]
+    with pytest.raises(stepladder.UsageError, match="data is 5"):
+        stepladder.make("household", data=5)  # type: ignore[arg-type]
+    for limit in [0, -1, 2**40, 1.5, "3"]:
         with pytest.raises(stepladder.UsageError, match="a whole number from 1"):
-            stepladder.make("household", max_steps=limit)
+            stepladder.make("household", max_steps=limit)  # type: ignore[arg-type]
     with pytest.raises(stepladder.UsageError, match="render_mode"):
         stepladder.make("household", render_mode="human")
 
@@ -158,12 +168,33 @@ def test_a_refused_reset_leaves_the_episode() -> None:
         ({"task": -1}, stepladder.UsageError),
         ({"task": 1.5}, stepladder.UsageError),
         ({"level": 1}, stepladder.UsageError),
+        ({"split": 5}, stepladder.UsageError),
+        ([1], stepladder.UsageError),
     ]:
         with pytest.raises(error):
-            env.reset(options=options)
-    with pytest.raises(stepladder.UsageError, match="a seed is a whole number"):
-        env.reset(seed=2**64)
-    assert env.step("look")[0]
+            env.reset(options=options)  # type: ignore[arg-type]
+    for seed in [2**64, -1, 1.5, "1"]:
+        with pytest.raises(stepladder.UsageError, match="seed is .*; it is a whole number from 0"):
+            env.reset(seed=seed)  # type: ignore[arg-type]
+    assert env.step("look")[4]["steps"] == 1
+
+
+def test_a_seed_may_be_numpys() -> None:
+    env = stepladder.make("household")
+    assert env.reset(seed=np.int64(5)) == stepladder.make("household").reset(seed=5)  # type: ignore[arg-type]
+    assert env.np_random_seed == 5
+
+
+def test_drawn_seeds_fit_into_signed_integers() -> None:
+    env = stepladder.make("household")
+    assert all(env.reset()[1]["seed"] < 2**63 for _ in range(64))
+
+
+def test_environments_are_neither_pickled_nor_copied() -> None:
+    for env in [stepladder.make("household"), stepladder.make_vec("household", 2)]:
+        for work in [copy.copy, copy.deepcopy, pickle.dumps]:
+            with pytest.raises(stepladder.UsageError, match="Env cannot be pickled or copied"):
+                work(env)
 
 
 def test_a_closed_environment_refuses_everything_but_close() -> None:
@@ -171,7 +202,7 @@ def test_a_closed_environment_refuses_everything_but_close() -> None:
     env.reset(seed=0)
     env.close()
     env.close()
-    for call in [env.reset, lambda: env.step("look"), env.admissible_actions, env.solution]:
+    for call in [env.reset, lambda: env.step("look"), env.admissible_actions, env.solution, env.render]:
         with pytest.raises(stepladder.Closed, match="the environment is closed"):
             call()
 

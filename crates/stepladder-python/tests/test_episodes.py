@@ -124,8 +124,26 @@ def test_wrong_arguments_are_refused() -> None:
         ({"agent": "react"}, "unknown agent"),
         ({"agent": "himac"}, "macro"),
         ({"max_steps": 0}, "whole number from 1"),
+        ({"max_steps": 2.5}, "max_steps is 2.5"),
+        ({"count": 2**70}, "count is"),
+        ({"count": 1.5}, "count is 1.5"),
+        ({"noise": "much"}, "noise is 'much'"),
+        ({"agent": 5}, "agent is 5"),
+        ({"seed": -1}, "seed is -1"),
     ]:
         with pytest.raises(stepladder.UsageError, match=message):
             stepladder.demonstrate("household", **{"count": 1, **keywords})
     with pytest.raises(stepladder.UnknownSplit):
         stepladder.demonstrate("household", "exam", count=1)
+
+
+def test_an_agent_refuses_wrong_arguments_and_a_step_before_the_start() -> None:
+    for limit in (None, 0, "3"):
+        with pytest.raises(stepladder.UsageError, match="max_steps is"):
+            stepladder.Agent("flat", max_steps=limit)  # type: ignore[arg-type]
+    agent = stepladder.Agent("flat")
+    env = stepladder.make("household")
+    observation, info = env.reset(seed=0)
+    with pytest.raises(stepladder.UsageError, match="got a step, but waits for start"):
+        agent.on_step(observation, 0.0, False, False, info)
+    assert isinstance(agent.start(observation, info), stepladder.Reply)

@@ -5,6 +5,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import types
 
 import pytest
 import stepladder
@@ -64,8 +65,34 @@ def test_the_lines_about_trained_policies_run(tmp_path: pathlib.Path, monkeypatc
 
 
 def test_the_lines_for_trainers_run_where_they_need_no_trainer() -> None:
-    first, manager, _ = blocks("trainers.md")
-    assert len(first.splitlines()) <= 5
+    _, manager, _ = blocks("trainers.md")
     names = {"replies": ["<action>look</action>"] * 128}
     exec(compile(manager.replace('"alfworld"', '"household"'), "docs/trainers.md", "exec"), names)
     assert len(names["observations"]["text"]) == 128  # type: ignore[call-overload]
+
+
+def test_the_first_lines_for_trainers_name_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = blocks("trainers.md")[0]
+    assert len(first.splitlines()) <= 5
+    given: dict[str, object] = {}
+
+    class Trainer:
+        def __init__(self, model: str, **keywords: object) -> None:
+            given.update(keywords)
+
+        def train(self) -> None:
+            given["trained"] = True
+
+    # In place of packages that the tests do without: what the lines import is there, and nothing else.
+    for name, members in {
+        "trl": {"GRPOConfig": dict, "GRPOTrainer": Trainer},
+        "datasets": {"Dataset": types.SimpleNamespace(from_list=list)},
+    }.items():
+        module = types.ModuleType(name)
+        vars(module).update(members)
+        monkeypatch.setitem(sys.modules, name, module)
+    exec(compile(first, "docs/trainers.md", "exec"), {})
+    dataset, factory = given["train_dataset"], given["environment_factory"]
+    assert given["trained"] and len(dataset) == 500  # type: ignore[arg-type]
+    row = dataset[0]  # type: ignore[index]
+    assert factory().reset(**row)  # type: ignore[operator]

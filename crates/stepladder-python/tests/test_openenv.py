@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+import stepladder
 from openenv.core import GenericEnvClient
 from openenv.core.env_server.types import SchemaResponse
 from stepladder.openenv import Action, Client, Observation, State
@@ -57,6 +58,15 @@ def test_the_generic_client_plays_every_environment(family: str) -> None:
         state = env.state()
         assert (state["env"], state["split"], state["seed"], state["step_count"]) == (family, split, 7, 1)
         assert state["episode_id"] and state["task_id"]
+
+
+def test_the_typed_client_refuses_what_is_no_action() -> None:
+    with server("household") as url, Client(url).sync() as env:
+        env.reset(seed=7)
+        for action in ({"action": "look"}, 5, None):
+            with pytest.raises(stepladder.InvalidAction, match="an action is a text"):
+                env.step(action)
+        assert env.step("look").observation.steps == 1
 
 
 def test_the_typed_client_plays_every_environment(family: str) -> None:

@@ -1,9 +1,11 @@
 """Policies that the program trained, without libtorch."""
 
+import copy
 import json
 import os
 import pathlib
 import subprocess
+from collections.abc import Callable
 
 import pytest
 import stepladder
@@ -49,6 +51,48 @@ def test_rollouts_are_batched_and_seeded(trained: pathlib.Path) -> None:
     assert policy.replies(queries) == [policy(query) for query in queries]
 
 
+PLAYS = """
+import sys, threading
+import stepladder
+
+policy = stepladder.load_policy(sys.argv[1], "household", agent="flat", threads=2)
+played = []
+def play():
+    for _ in range(40):
+        played.append(len(policy.play("dev", count=24, max_steps=3, slots=12)))
+threads = [threading.Thread(target=play) for _ in range(3)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(len(played), set(played))
+"""
+
+
+def test_a_policy_plays_for_several_threads(trained: pathlib.Path, in_process: Callable[..., str]) -> None:
+    assert in_process(PLAYS, str(trained)) == "120 {24}\n"
+
+
+ENDLESS = """
+import os, signal, sys, threading, time
+import stepladder
+
+policy = stepladder.load_policy(sys.argv[1], "household", agent="flat", threads=2)
+def interrupt():
+    time.sleep(1)
+    os.kill(os.getpid(), signal.SIGINT)
+try:
+    threading.Thread(target=interrupt).start()
+    policy.play("dev", count=2, max_steps=2**32 - 1)
+except KeyboardInterrupt:
+    print("interrupted", len(policy.play("dev", count=2, max_steps=2)))
+"""
+
+
+def test_an_interrupt_ends_a_rollout(trained: pathlib.Path, in_process: Callable[..., str]) -> None:
+    assert in_process(ENDLESS, str(trained)) == "interrupted 2\n"
+
+
 def test_what_cannot_be_loaded_or_asked_is_named(trained: pathlib.Path, tmp_path: pathlib.Path) -> None:
     with pytest.raises(stepladder.DataMissing, match="No such file"):
         stepladder.load_policy(tmp_path / "absent", "household")
@@ -65,9 +109,14 @@ def test_what_cannot_be_loaded_or_asked_is_named(trained: pathlib.Path, tmp_path
         policy({"role": "poet"})
     with pytest.raises(stepladder.UnknownSplit):
         policy.play("night")
-    for wrong in ({"count": 0}, {"slots": 0}, {"temperature": -1.0}, {"max_steps": 0}):
+    for wrong in ({"count": 0}, {"slots": 0}, {"temperature": -1.0}, {"temperature": "hot"}, {"max_steps": 0}, {"seed": -1}):
         with pytest.raises(stepladder.UsageError):
             policy.play("dev", **wrong)  # type: ignore[arg-type]
+    for threads in (0, 10**30, 1.5):
+        with pytest.raises(stepladder.UsageError, match="threads is"):
+            stepladder.load_policy(trained, "household", agent="flat", threads=threads)  # type: ignore[arg-type]
+    with pytest.raises(stepladder.UsageError, match="a TrainedPolicy cannot be pickled or copied"):
+        copy.deepcopy(policy)
     checkpoint = next((trained / "flat/checkpoints").iterdir())
     (checkpoint / "model.safetensors").write_bytes(b"damaged")
     with pytest.raises(stepladder.DataError, match="not a whole safetensors file"):

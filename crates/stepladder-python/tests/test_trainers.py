@@ -1,5 +1,6 @@
 """Adapters for trainers: TRL's tools, verl-agent's environment managers."""
 
+import copy
 import inspect
 import re
 import typing
@@ -156,11 +157,19 @@ def test_a_managers_rows_choose_tasks_and_its_functions_can_be_replaced() -> Non
 
 
 def test_wrong_arguments_of_a_manager_are_refused() -> None:
-    with pytest.raises(stepladder.UsageError, match="group_size"):
-        verl_agent.EnvironmentManager("household", group_size=0)
+    for name, value in [("group_size", 0), ("num_envs", 1.5), ("seed", -1), ("history_length", -1)]:
+        with pytest.raises(stepladder.UsageError, match=f"{name} is {value}"):
+            verl_agent.EnvironmentManager("household", **{name: value})
     envs = verl_agent.EnvironmentManager("household", num_envs=2)
     with pytest.raises(stepladder.StepBeforeReset):
         envs.step(["look", "look"])
     envs.reset()
     with pytest.raises(stepladder.UsageError, match="1 replies for 2"):
         envs.step(["look"])
+    for replies in [None, "ab", {"look": 1, "inventory": 2}]:
+        with pytest.raises(stepladder.UsageError, match="a list with one text per environment"):
+            envs.step(replies)  # type: ignore[arg-type]
+    with pytest.raises(stepladder.InvalidAction, match="a reply is a text"):
+        envs.step(["look", 5])  # type: ignore[list-item]
+    with pytest.raises(stepladder.UsageError, match="an EnvironmentManager cannot be pickled or copied"):
+        copy.deepcopy(envs)

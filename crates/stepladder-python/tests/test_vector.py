@@ -39,6 +39,22 @@ def test_gymnasium_makes_the_same_environments() -> None:
         env.close()
 
 
+@pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_gymnasiums_own_vector_environments_play(mode: str) -> None:
+    keywords = {} if mode == "sync" else {"vector_kwargs": {"shared_memory": False}}
+    for id in ["household", "sokoban"]:
+        env = gymnasium.make_vec(
+            f"stepladder/{id}-v1", num_envs=4, vectorization_mode=mode, max_steps=3, **keywords
+        )
+        env.reset()
+        # The seeds of several episodes, of which half would not fit into signed integers if they had 64 bits.
+        for _ in range(12):
+            infos = env.step(["look"] * 4)[4]
+        assert infos["seed"].dtype == np.int64
+        env.close()
+
+
 def test_the_next_step_begins_the_next_episode() -> None:
     env = stepladder.make_vec("household", 2, max_steps=2)
     assert env.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
@@ -70,7 +86,7 @@ def test_the_same_step_begins_the_next_episode_and_keeps_the_last_texts() -> Non
     assert {key: infos["final_info"][key][1] for key in last[1][4]} == last[1][4]
     assert list(observations) == [single.reset()[0] for single in alone]
     assert list(infos["steps"]) == [0, 0]
-    # Episodes after the first have seeds that their stream draws, of 64 bits.
+    # Episodes after the first have seeds that their stream draws.
     for _ in range(8):
         seeds = infos["seed"]
         for _ in range(2):
@@ -101,6 +117,8 @@ def test_tasks_and_seeds_are_given_per_environment() -> None:
     assert list(env.reset(options={"task": [1, 0]})[1]["task_id"]) == tasks[::-1]
     assert list(env.reset(seed=[5, 3])[1]["seed"]) == [5, 3]
     assert env.reset(seed=[5, None])[1]["seed"][0] == 5
+    assert list(env.reset(seed=np.array([5, 3]))[1]["seed"]) == [5, 3]
+    assert list(env.reset(seed=np.int64(5))[1]["seed"]) == [5, 6]
 
 
 def test_episodes_do_not_depend_on_the_number_of_environments() -> None:
@@ -169,6 +187,7 @@ def test_after_a_fork_there_are_threads_again(in_child: Callable[[Callable[[], o
 
 
 def test_wrong_arguments_are_refused() -> None:
+    assert stepladder.make_vec("household", np.int64(2)).num_envs == 2  # type: ignore[arg-type]
     for count in [0, -1, 1.5, True]:
         with pytest.raises(stepladder.UsageError, match="num_envs"):
             stepladder.make_vec("household", count)  # type: ignore[arg-type]
@@ -181,9 +200,12 @@ def test_wrong_arguments_are_refused() -> None:
     with pytest.raises(stepladder.StepBeforeReset):
         env.step(["look", "look"])
     env.reset(seed=0)
-    for actions in [["look"], [], ["look"] * 3, "ab"]:
+    for seed in [-1, [1, -1], 1.5, [1, "2"], 2**64]:
+        with pytest.raises(stepladder.UsageError, match="seed is"):
+            env.reset(seed=seed)  # type: ignore[arg-type]
+    for actions in [["look"], [], ["look"] * 3, "ab", None, 5, {"look", "inventory"}, {"look": 1, "inventory": 2}]:
         with pytest.raises(stepladder.UsageError, match="environment"):
-            env.step(actions)
+            env.step(actions)  # type: ignore[arg-type]
     with pytest.raises(stepladder.InvalidAction):
         env.step(["look", None])  # type: ignore[list-item]
     with pytest.raises(stepladder.UsageError, match="3 values of seed for 2"):

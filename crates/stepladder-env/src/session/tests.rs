@@ -243,3 +243,25 @@ fn threads_of_a_pool_do_not_wait_for_each_other() {
         .install(|| (0..64).into_par_iter().map(|_| shared.split("train").unwrap().keys().len()).collect());
     assert_eq!(found, [1; 64]);
 }
+
+#[test]
+fn drawn_seeds_fit_into_signed_integers() {
+    let mut session = session(0);
+    for _ in 0..64 {
+        let seed = session.reset(&Reset::default()).unwrap().seed;
+        assert!(i64::try_from(seed).is_ok(), "{seed}");
+    }
+}
+
+#[test]
+fn an_abandoned_session_makes_a_new_environment() {
+    let mut session = session(0);
+    session.reset(&Reset { split: Some("test".to_owned()), ..on(TaskChoice::Index(3)) }).unwrap();
+    session.abandon();
+    assert!(session.episode().is_none());
+    assert!(matches!(session.step("look"), Err(EnvError::StepBeforeReset { .. })));
+    assert_eq!(
+        session.reset(&on(TaskChoice::Index(5))).unwrap().task,
+        TaskKey::new("counter", "test", "task-5")
+    );
+}

@@ -15,7 +15,7 @@ from typing import Any, SupportsFloat
 import gymnasium
 
 from stepladder import _stepladder
-from stepladder.environment import step_limit
+from stepladder.arguments import text, whole
 from stepladder.errors import InvalidAction
 
 __all__ = ["Act", "Agent", "Finished", "Policy", "Reply", "Want", "expert", "play"]
@@ -59,15 +59,14 @@ class Agent:
     def __init__(self, spec: str, *, max_steps: int = 50) -> None:
         """Creates an agent for episodes of at most `max_steps` steps."""
         self.spec = spec
-        limit = step_limit(max_steps)
-        assert limit is not None
-        self._agent = _stepladder.Agent(spec, limit)
+        self._agent = _stepladder.Agent(text("agent", spec), whole("max_steps", max_steps, most=2**32 - 1))
         self._info: dict[str, Any] = {}
 
     def start(self, observation: str, info: dict[str, Any]) -> Want:
         """Begins an episode with what `reset` returned."""
+        want = self._agent.start(observation, info["task"], info["context"], info["family"])
         self._info = info
-        return _want(self._agent.start(observation, info["task"], info["context"], info["family"]))
+        return _want(want)
 
     def on_reply(self, reply: str) -> Want:
         """Takes the requested reply."""
@@ -77,19 +76,19 @@ class Agent:
 
     def on_step(self, observation: str, reward: SupportsFloat, terminated: bool, truncated: bool, info: dict[str, Any]) -> Want:
         """Takes what `step` returned for the requested action."""
-        changed = info["context"] != self._info["context"]
-        self._info = info
-        return _want(
-            self._agent.on_step(
-                observation,
-                float(reward),
-                info["won"],
-                info["unknown_action"],
-                info["context"] if changed else None,
-                bool(terminated),
-                bool(truncated),
-            )
+        # Before `start`, the agent refuses the step.
+        changed = info["context"] != self._info.get("context")
+        want = self._agent.on_step(
+            observation,
+            float(reward),
+            info["won"],
+            info["unknown_action"],
+            info["context"] if changed else None,
+            bool(terminated),
+            bool(truncated),
         )
+        self._info = info
+        return _want(want)
 
     def episode(self, *, env: str = "", policy: str = "python") -> dict[str, Any]:
         """Takes out the episode so far, in the form that `transcript` reads from a trace."""
@@ -126,7 +125,7 @@ def expert(id: str) -> Policy:
 
     It raises `UsageError` for roles that it does not play.
     """
-    rules = _stepladder.Expert(id)
+    rules = _stepladder.Expert(text("id", id))
     return lambda query: rules.reply(json.dumps(query))
 
 

@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 
 from stepladder import _stepladder
+from stepladder.arguments import text
 from stepladder.errors import UsageError
 
 __all__ = ["Environment", "OptionValue", "envs", "describe", "tasks"]
@@ -53,7 +54,7 @@ def describe(id: str) -> Environment:
 
     Raises `UnknownEnvironment`.
     """
-    described = _stepladder.describe(id)
+    described = _stepladder.describe(text("id", id))
     return Environment(**{**described, "splits": tuple(described["splits"])})
 
 
@@ -65,13 +66,22 @@ def tasks(
     `data` is the data root, by default that in the environment variable `STEPLADDER_DATA`; `options` are those of the environment.
     Raises `UnknownEnvironment`, `UnknownSplit`, `UsageError`, `DataMissing`.
     """
-    split = describe(id).splits[0] if split is None else split
-    return _stepladder.tasks(id, split, options=option_words(options), data=data_root(data))
+    return _stepladder.tasks(id, split_name(id, split), options=option_words(options), data=data_root(data))
+
+
+def split_name(id: str, split: str | None) -> str:
+    """Returns the split: as given, or the first one of the environment."""
+    first = describe(id).splits[0]
+    return first if split is None else text("split", split)
 
 
 def data_root(data: str | os.PathLike[str] | None) -> str | None:
     """Returns the data root: as given, or that in `STEPLADDER_DATA`."""
-    return os.environ.get("STEPLADDER_DATA") or None if data is None else os.fspath(data)
+    if data is None:
+        return os.environ.get("STEPLADDER_DATA") or None
+    if not isinstance(data, (str, os.PathLike)):
+        raise UsageError(f"data is {data!r}; it is the path of a directory")
+    return os.fspath(data)
 
 
 def option_words(options: Mapping[str, OptionValue]) -> dict[str, str]:

@@ -2,13 +2,15 @@
 
 import copy
 import os
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NoReturn
 
 import gymnasium
 
 from stepladder import _stepladder
-from stepladder.catalogue import OptionValue, data_root, describe, option_words
-from stepladder.errors import StepBeforeReset, UsageError
+from stepladder.arguments import SEEDS, step_limit, text, uncopied, whole
+from stepladder.catalogue import OptionValue, data_root, describe, option_words, split_name
+from stepladder.errors import Closed, StepBeforeReset, UsageError
 from stepladder.spaces import Text
 
 __all__ = ["TextEnv", "make"]
@@ -33,7 +35,7 @@ class TextEnv(gymnasium.Env[str, str]):
 
     def __init__(
         self,
-        id: str,
+        env_id: str,
         split: str | None = None,
         *,
         task: str | int | None = None,
@@ -43,23 +45,24 @@ class TextEnv(gymnasium.Env[str, str]):
         render_mode: str | None = None,
         **options: OptionValue,
     ) -> None:
-        """Opens an environment; see `stepladder.make`."""
+        """Opens an environment; see `stepladder.make`, whose `id` is `env_id` here."""
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise UsageError(f"render_mode is {render_mode!r}; it is None or 'ansi'")
-        self.id = id
+        split = split_name(env_id, split)
+        self.id = env_id
         self.render_mode = render_mode
         self.observation_space = Text()
         self.action_space = Text()
         self._task = task
         self._shown: str | None = None
         self._session = _stepladder.Session(
-            id,
-            describe(id).splits[0] if split is None else split,
+            env_id,
+            split,
             options=option_words(options),
             data=data_root(data),
             max_steps=step_limit(max_steps),
             seed=entropy(),
-            admissible_actions=admissible_actions,
+            admissible_actions=bool(admissible_actions),
         )
         self._step = self._session.step
 
@@ -72,6 +75,8 @@ class TextEnv(gymnasium.Env[str, str]):
         Raises `UnknownTask`, `UnknownSplit`, `DataMissing`, `BackendError`, `Closed`.
         """
         split, task = choices(options)
+        if seed is not None:
+            seed = whole("seed", seed, 0, SEEDS)
         observation, info = self._session.reset(seed, split, self._task if task is None else task)
         if seed is not None:
             super().reset(seed=seed)
@@ -97,6 +102,8 @@ class TextEnv(gymnasium.Env[str, str]):
 
     def render(self) -> str | None:
         """Returns the last observation if the render mode is `ansi`."""
+        if self._session.closed:
+            raise Closed(f"{self.id}: the environment is closed")
         if self.render_mode is None:
             gymnasium.logger.warn("render() without a render mode; make the environment with render_mode='ansi'")
             return None
@@ -107,6 +114,10 @@ class TextEnv(gymnasium.Env[str, str]):
     def close(self) -> None:
         """Frees the environment; every later call but `close` raises `Closed`."""
         self._session.close()
+
+    def __reduce__(self) -> NoReturn:
+        """Refuses to be pickled or copied, with `UsageError`: its state is outside Python."""
+        uncopied(self)
 
 
 def make(
@@ -149,13 +160,6 @@ def gymnasium_id(id: str) -> str:
     return f"stepladder/{id}-v{describe(id).version}"
 
 
-def step_limit(max_steps: int | None) -> int | None:
-    """Checks a step limit."""
-    if max_steps is not None and not 1 <= max_steps < 2**32:
-        raise UsageError(f"max_steps is {max_steps}; it is a whole number from 1")
-    return max_steps
-
-
 def entropy() -> int:
     """Returns the seed of an environment that is never seeded."""
     return int.from_bytes(os.urandom(8), "little")
@@ -163,9 +167,12 @@ def entropy() -> int:
 
 def choices(options: dict[str, Any] | None) -> tuple[str | None, Any]:
     """Returns split and task of the options of a reset."""
-    if not options:
+    if options is None:
         return None, None
+    if not isinstance(options, Mapping):
+        raise UsageError(f"options are {options!r}; they are a dictionary with 'split' and 'task', or None")
     unknown = options.keys() - {"split", "task"}
     if unknown:
-        raise UsageError(f"reset has no option {min(unknown)!r}; it has 'split' and 'task'")
-    return options.get("split"), options.get("task")
+        raise UsageError(f"reset has no option {min(unknown, key=str)!r}; it has 'split' and 'task'")
+    split = options.get("split")
+    return None if split is None else text("split", split), options.get("task")

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from stepladder import _stepladder
-from stepladder.catalogue import OptionValue, data_root, describe, option_words
-from stepladder.environment import step_limit
-from stepladder.errors import UsageError
+from stepladder.arguments import SEEDS, number, step_limit, text, whole
+from stepladder.catalogue import OptionValue, data_root, option_words, split_name
 
 __all__ = ["demonstrate", "steps", "transcript"]
 
@@ -43,18 +42,16 @@ def demonstrate(
 
     Raises the exceptions of `stepladder.make`, and `UsageError` where the expert does not play the agent.
     """
-    if count is not None and count < 1:
-        raise UsageError(f"count is {count}; it is a whole number from 1")
     lines = _stepladder.demonstrate(
         id,
-        describe(id).splits[0] if split is None else split,
+        split_name(id, split),
         options=option_words(options),
         data=data_root(data),
-        count=count or 0,
-        agent=agent,
-        noise=noise,
+        count=0 if count is None else whole("count", count),
+        agent=text("agent", agent),
+        noise=number("noise", noise),
         max_steps=step_limit(max_steps),
-        seed=seed,
+        seed=whole("seed", seed, 0, SEEDS),
     )
     return [json.loads(line) for line in lines]
 

@@ -19,6 +19,8 @@ try:
 except ImportError as error:
     raise ImportError("stepladder.openenv needs OpenEnv: pip install 'openenv>=0.10,<0.11'") from error
 
+from stepladder.errors import InvalidAction
+
 __all__ = ["Action", "Client", "Observation", "State"]
 
 
@@ -102,6 +104,8 @@ class Client(EnvClient[Action, Observation, State]):
     def _step_payload(self, action: Action | str) -> dict[str, Any]:
         if isinstance(action, str):
             action = Action(action=action)
+        if not isinstance(action, Action):
+            raise InvalidAction(f"an action is a text (str) or an Action, not {type(action).__name__}")
         return action.model_dump(exclude_none=True)
 
     def _parse_result(self, payload: dict[str, Any]) -> StepResult[Observation]:

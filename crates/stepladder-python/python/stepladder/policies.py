@@ -9,14 +9,17 @@ A policy is a function from a query to a reply, so `stepladder.play(env, policy.
 
 import json
 import os
-from typing import Any
+from typing import Any, NoReturn
 
 from stepladder import _stepladder
+from stepladder.arguments import SEEDS, number, step_limit, text, uncopied, whole
 from stepladder.catalogue import OptionValue, data_root, option_words
-from stepladder.environment import step_limit
 from stepladder.errors import UsageError
 
 __all__ = ["TrainedPolicy", "load_policy"]
+
+MOST_THREADS = 1024
+"""More threads than a machine has processors."""
 
 
 class TrainedPolicy:
@@ -68,22 +71,23 @@ class TrainedPolicy:
 
         Raises the exceptions of `stepladder.make`.
         """
-        for name, value in (("count", count), ("slots", slots)):
-            if value is not None and value < 1:
-                raise UsageError(f"{name} is {value}; it is a whole number from 1")
-        if temperature is not None and not 0.0 < temperature < float("inf"):
+        if temperature is not None and not 0.0 < number("temperature", temperature) < float("inf"):
             raise UsageError(f"temperature is {temperature}; it is a number above 0, or None for greedy decoding")
         lines = self._policy.play(
-            split,
+            text("split", split),
             options=option_words(options),
             data=data_root(data),
-            count=count or 0,
+            count=0 if count is None else whole("count", count),
             max_steps=step_limit(max_steps),
-            slots=slots,
-            temperature=temperature,
-            seed=seed,
+            slots=whole("slots", slots),
+            temperature=None if temperature is None else float(temperature),
+            seed=whole("seed", seed, 0, SEEDS),
         )
         return [json.loads(line) for line in lines]
+
+    def __reduce__(self) -> NoReturn:
+        """Refuses to be pickled or copied, with `UsageError`: its state is outside Python."""
+        uncopied(self)
 
 
 def load_policy(
@@ -96,6 +100,6 @@ def load_policy(
 
     Raises `DataMissing`, `DataError`, `UnknownEnvironment`.
     """
-    if threads is not None and threads < 1:
-        raise UsageError(f"threads is {threads}; it is a whole number from 1")
-    return TrainedPolicy(_stepladder.TrainedPolicy(os.fspath(path), env, agent, threads or os.cpu_count() or 1))
+    threads = (os.cpu_count() or 1) if threads is None else whole("threads", threads, most=MOST_THREADS)
+    agent = None if agent is None else text("agent", agent)
+    return TrainedPolicy(_stepladder.TrainedPolicy(os.fspath(path), text("env", env), agent, threads))

@@ -17,5 +17,5 @@ def register() -> None:
                 id=name,
                 entry_point="stepladder.environment:TextEnv",
                 vector_entry_point="stepladder.vector:VectorTextEnv",
-                kwargs={"id": environment.id},
+                kwargs={"env_id": environment.id},
             )

@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from stepladder.arguments import whole
 from stepladder.catalogue import OptionValue, describe, tasks
 from stepladder.environment import TextEnv
 from stepladder.errors import StepBeforeReset, UsageError
@@ -621,8 +622,7 @@ def rows(
     split = describe(id).splits[0] if split is None else split
     listed = tasks(id, split, data=data, **options)
     if count is not None:
-        if count < 1:
-            raise UsageError(f"count is {count}; it is a whole number from 1")
+        count = whole("count", count)
         listed = [listed[at * len(listed) // count] for at in range(min(count, len(listed)))] if count < len(listed) else listed
     prompt = [{"role": "user", "content": instruction}]
     return [{"prompt": prompt, "split": split, "task_id": task} for task in listed]

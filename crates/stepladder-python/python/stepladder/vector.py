@@ -3,7 +3,7 @@
 import copy
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import gymnasium
 import numpy as np
@@ -12,8 +12,9 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from stepladder import _stepladder
-from stepladder.catalogue import OptionValue, data_root, describe, option_words
-from stepladder.environment import choices, entropy, gymnasium_id, step_limit
+from stepladder.arguments import SEEDS, step_limit, uncopied, whole
+from stepladder.catalogue import OptionValue, data_root, option_words, split_name
+from stepladder.environment import choices, entropy, gymnasium_id
 from stepladder.errors import UsageError
 from stepladder.spaces import Text
 
@@ -42,7 +43,7 @@ class VectorTextEnv(VectorEnv[tuple[str, ...], Sequence[str], NDArray[Any]]):
 
     def __init__(
         self,
-        id: str,
+        env_id: str,
         num_envs: int = 1,
         split: str | None = None,
         *,
@@ -54,9 +55,8 @@ class VectorTextEnv(VectorEnv[tuple[str, ...], Sequence[str], NDArray[Any]]):
         render_mode: str | None = None,
         **options: OptionValue,
     ) -> None:
-        """Opens the environments; see `stepladder.make_vec`."""
-        if isinstance(num_envs, bool) or not isinstance(num_envs, int) or num_envs < 1:
-            raise UsageError(f"num_envs is {num_envs!r}; it is a whole number from 1")
+        """Opens the environments; see `stepladder.make_vec`, whose `id` is `env_id` here."""
+        num_envs = whole("num_envs", num_envs)
         if render_mode is not None:
             raise UsageError(f"render_mode is {render_mode!r}; a vector environment renders nothing")
         mode = _mode(autoreset_mode)
@@ -67,33 +67,40 @@ class VectorTextEnv(VectorEnv[tuple[str, ...], Sequence[str], NDArray[Any]]):
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._all = np.ones(num_envs, dtype=np.bool_)
         self._sessions = _stepladder.Sessions(
-            id,
-            describe(id).splits[0] if split is None else split,
+            env_id,
+            split_name(env_id, split),
             options=option_words(options),
             data=data_root(data),
             max_steps=step_limit(max_steps),
             seeds=[entropy() for _ in range(num_envs)],
             tasks=self._each("task", task),
-            admissible_actions=admissible_actions,
+            admissible_actions=bool(admissible_actions),
             follow="same_step" if mode == AutoresetMode.SAME_STEP else "next_step",
         )
 
     def reset(
-        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+        self,
+        *,
+        seed: int | Sequence[int | None] | NDArray[np.integer[Any]] | None = None,
+        options: dict[str, Any] | None = None,
     ) -> tuple[tuple[str, ...], dict[str, Any]]:
         """Starts an episode in every environment.
 
         Environment i is seeded with `seed + i`, or with `seed[i]` of a list. `options` may hold `task` (one for all, or a list) and `split`.
 
-        Raises the exceptions of `TextEnv.reset`.
+        Raises the exceptions of `TextEnv.reset`. After one that the arguments do not explain (a task or data that are absent, a failed simulator),
+        some environments may have begun their next episode: reset them again.
         """
         split, task = choices(options)
-        if isinstance(seed, int):
-            super().reset(seed=seed)
-            seeds: list[Any] = [seed + at for at in range(self.num_envs)]
-        else:
-            seeds = self._each("seed", seed)
+        seeds = self._each("seed", seed)
+        first: int | None = None
+        if seed is not None and all(each is seed for each in seeds):
+            first = whole("seed", seed, 0, SEEDS)
+            seeds = [first + at for at in range(self.num_envs)]
+        seeds = [None if each is None else whole("seed", each, 0, SEEDS) for each in seeds]
         observations, columns = self._sessions.reset(seeds, split, self._each("task", task))
+        if first is not None:
+            super().reset(seed=first)
         infos, *_ = self._arrays(columns)
         return tuple(observations), infos
 
@@ -114,11 +121,16 @@ class VectorTextEnv(VectorEnv[tuple[str, ...], Sequence[str], NDArray[Any]]):
         """Frees the environments."""
         self._sessions.close()
 
+    def __reduce__(self) -> NoReturn:
+        """Refuses to be pickled or copied, with `UsageError`: its state is outside Python."""
+        uncopied(self)
+
     def _each(self, what: str, values: Any) -> list[Any]:
         """Returns one value per environment."""
-        if values is None or isinstance(values, (str, int)):
+        try:
+            each = [values] * self.num_envs if isinstance(values, (str, bytes)) else list(values)
+        except TypeError:  # not a list: one for all
             return [values] * self.num_envs
-        each = list(values)
         if len(each) != self.num_envs:
             raise UsageError(f"{len(each)} values of {what} for {self.num_envs} environments")
         return each
@@ -187,6 +199,7 @@ def make_vec(
         "autoreset_mode": autoreset_mode,
         **options,
     }
+    num_envs = whole("num_envs", num_envs)
     env = VectorTextEnv(id, num_envs, **keywords)
     spec = copy.deepcopy(gymnasium.spec(gymnasium_id(id)))
     spec.kwargs.update(keywords, num_envs=num_envs)

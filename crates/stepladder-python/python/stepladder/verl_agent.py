@@ -15,15 +15,16 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stepladder import _stepladder
-from stepladder.catalogue import OptionValue, data_root, describe, option_words
-from stepladder.environment import entropy, step_limit
-from stepladder.errors import StepBeforeReset, UsageError
+from stepladder.arguments import SEEDS, step_limit, uncopied, whole
+from stepladder.catalogue import OptionValue, data_root, option_words, split_name
+from stepladder.environment import entropy
+from stepladder.errors import InvalidAction, StepBeforeReset, UsageError
 
 __all__ = ["EnvironmentManager", "Memory", "project", "prompt"]
 
@@ -122,21 +123,19 @@ class EnvironmentManager:
         `projection` reads replies, `prompt` writes prompts with the latest `history_length` steps, `seed` draws the tasks of all episodes.
         Raises the exceptions of `stepladder.make`.
         """
-        for name, value in (("num_envs", num_envs), ("group_size", group_size)):
-            if value < 1:
-                raise UsageError(f"{name} is {value}; it is a whole number from 1")
+        num_envs, group_size = whole("num_envs", num_envs), whole("group_size", group_size)
         self.num_processes = num_envs * group_size
         self.memory = Memory()
         self._groups, self._size = num_envs, group_size
-        self._history = history_length
+        self._history = whole("history_length", history_length, 0)
         self._projection, self._prompt = projection, prompt
-        self._draw = np.random.default_rng(entropy() if seed is None else seed)
+        self._draw = np.random.default_rng(entropy() if seed is None else whole("seed", seed, 0, SEEDS))
         self._seen: list[str] = []
         self._admissible: list[list[str]] = []
         self._dones = np.zeros(self.num_processes, dtype=np.bool_)
         self._sessions = _stepladder.Sessions(
             id,
-            describe(id).splits[0] if split is None else split,
+            split_name(id, split),
             options=option_words(options),
             data=data_root(data),
             max_steps=step_limit(max_steps),
@@ -171,6 +170,11 @@ class EnvironmentManager:
         """Plays one reply per environment; returns observations, rewards, dones and infos."""
         if not self._seen:
             raise StepBeforeReset("step before reset")
+        if not isinstance(text_actions, (list, tuple, np.ndarray)):
+            raise UsageError(f"replies are a list with one text per environment, not an object of the type {type(text_actions).__name__}")
+        for reply in text_actions:
+            if not isinstance(reply, str):
+                raise InvalidAction(f"a reply is a text (str), not {type(reply).__name__}")
         if len(text_actions) != self.num_processes:
             raise UsageError(f"{len(text_actions)} replies for {self.num_processes} environments")
         actions, valid = self._projection(text_actions, self._admissible)
@@ -207,6 +211,10 @@ class EnvironmentManager:
     def close(self) -> None:
         """Frees the environments."""
         self._sessions.close()
+
+    def __reduce__(self) -> NoReturn:
+        """Refuses to be pickled or copied, with `UsageError`: its state is outside Python."""
+        uncopied(self)
 
     def _observations(self, texts: Sequence[str], infos: list[dict[str, Any]]) -> dict[str, Any]:
         self._seen = list(texts)
