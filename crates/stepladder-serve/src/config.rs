@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use stepladder_env::EnvError;
+
 use crate::auth::Token;
 
 /// Settings of a server.
@@ -29,6 +31,8 @@ pub struct Config {
     pub message_bytes: usize,
     /// Token that clients must present.
     pub token: Option<Token>,
+    /// Receives errors that are for the operator alone: they name paths of this machine.
+    pub report: fn(&str),
 }
 
 impl Config {
@@ -44,6 +48,18 @@ impl Config {
             idle: Some(Duration::from_secs(3600)),
             message_bytes: 64 << 10,
             token: None,
+            report: |_| {},
+        }
+    }
+
+    /// Returns the text of an error for clients. Those of files go to [`Config::report`].
+    pub(crate) fn told(&self, error: &EnvError) -> String {
+        match error {
+            EnvError::Data { .. } | EnvError::Io(_) => {
+                (self.report)(&error.to_string());
+                "data of the environment cannot be read; the output of the server says why".to_owned()
+            }
+            other => other.to_string(),
         }
     }
 }

@@ -138,9 +138,7 @@ async fn open(shared: &Arc<Shared>, session: Option<String>) -> Result<Seated, F
 
 /// Makes a player where it may block.
 async fn make(shared: &Arc<Shared>, beginning: Beginning) -> Result<Player, Failure> {
-    let opened = worker::run(Place::Pool, shared.clone(), move |shared| {
-        Player::open(&shared.tasks, &shared.config, beginning)
-    });
+    let opened = worker::run(Place::Pool, shared.clone(), move |shared| Player::open(shared, beginning));
     match opened.await {
         Ok((_, opened)) => opened,
         Err((_, panic)) => {

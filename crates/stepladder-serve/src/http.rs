@@ -19,6 +19,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use stepladder_env::EnvError;
 
+use crate::config::Config;
 use crate::message::{self, Code, Failure, SessionState};
 use crate::player::{Beginning, Player};
 use crate::state::Shared;
@@ -78,14 +79,14 @@ pub(crate) fn problem(status: StatusCode, text: &str) -> Response {
 }
 
 /// Answers with an error of the environment: 400 for a name that it lacks, 500 for a failure.
-pub(crate) fn refused(error: &EnvError) -> Response {
+pub(crate) fn refused(config: &Config, error: &EnvError) -> Response {
     let status = match error {
         EnvError::UnknownSplit { .. } | EnvError::UnknownTask { .. } | EnvError::Usage(_) => {
             StatusCode::BAD_REQUEST
         }
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
-    problem(status, &error.to_string())
+    problem(status, &config.told(error))
 }
 
 fn json_response(status: StatusCode, text: String) -> Response {
@@ -180,8 +181,7 @@ async fn reset(State(shared): State<Arc<Shared>>, received: Received) -> Respons
         return problem(StatusCode::SERVICE_UNAVAILABLE, "all sessions are active; try again later");
     };
     let played = worker::run(Place::Pool, shared, move |shared| {
-        let mut player =
-            Player::open(&shared.tasks, &shared.config, Beginning::first(&shared.config, seat.number))?;
+        let mut player = Player::open(shared, Beginning::first(&shared.config, seat.number))?;
         let text = player.reset(&data, |outcome| serde_json::to_string(outcome).unwrap_or_default())?;
         shared.counts.start();
         drop(player);

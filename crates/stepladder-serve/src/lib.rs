@@ -11,6 +11,7 @@ mod auth;
 mod capacity;
 mod config;
 mod connection;
+mod field;
 mod http;
 mod message;
 mod player;

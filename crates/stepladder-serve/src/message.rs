@@ -2,11 +2,13 @@
 //!
 //! The names are those of OpenEnv 0.10.0 (PyPI `openenv`, `openenv/core/env_server/types.py`).
 
-use serde::de::{self, DeserializeOwned, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use stepladder_env::names::truncate;
 use stepladder_env::session::{Reset, TaskChoice};
+
+use crate::field::{optional, required};
 
 /// Longest text of an error, in characters: it may repeat what the client sent.
 const LONGEST: usize = 500;
@@ -26,11 +28,15 @@ pub(crate) enum Request {
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ResetData {
+    #[serde(default, deserialize_with = "optional")]
     seed: Option<u64>,
+    #[serde(default, deserialize_with = "optional")]
     pub(crate) episode_id: Option<String>,
+    #[serde(default, deserialize_with = "optional")]
     split: Option<String>,
-    #[serde(default, deserialize_with = "task")]
+    #[serde(default, deserialize_with = "optional")]
     task: Option<TaskChoice>,
+    #[serde(default, deserialize_with = "optional")]
     pub(crate) admissible: Option<bool>,
 }
 
@@ -45,31 +51,13 @@ impl ResetData {
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StepData {
+    #[serde(deserialize_with = "required")]
     pub(crate) action: String,
+    #[serde(default, deserialize_with = "optional")]
     pub(crate) admissible: Option<bool>,
     /// OpenEnv's base class of actions has it; nothing reads it here.
-    #[serde(rename = "metadata")]
+    #[serde(default, rename = "metadata", deserialize_with = "optional")]
     _metadata: Option<Map<String, Value>>,
-}
-
-fn task<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<TaskChoice>, D::Error> {
-    struct Choice;
-    impl Visitor<'_> for Choice {
-        type Value = Option<TaskChoice>;
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("the id of a task or its position from 0")
-        }
-        fn visit_u64<E: de::Error>(self, index: u64) -> Result<Self::Value, E> {
-            Ok(Some(TaskChoice::Index(index)))
-        }
-        fn visit_str<E: de::Error>(self, id: &str) -> Result<Self::Value, E> {
-            Ok(Some(TaskChoice::Id(id.to_owned())))
-        }
-        fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
-            Ok(None)
-        }
-    }
-    deserializer.deserialize_any(Choice)
 }
 
 /// Reads a message.
@@ -288,14 +276,36 @@ mod tests {
             (r#"{"type":"reset","seed":1}"#, "seed: a message has only"),
             (r#"{"type":"reset","data":[]}"#, "data: it must be an object"),
             (r#"{"type":"reset","data":{"sed":1}}"#, "unknown field `sed`"),
-            (r#"{"type":"reset","data":{"seed":-1}}"#, "data.seed: invalid value: integer `-1`"),
-            (r#"{"type":"reset","data":{"seed":"1"}}"#, "data.seed: invalid type"),
-            (r#"{"type":"reset","data":{"task":1.5}}"#, "expected the id of a task or its position from 0"),
-            (r#"{"type":"reset","data":{"admissible":1}}"#, "data.admissible: invalid type"),
+            (
+                r#"{"type":"reset","data":{"seed":-1}}"#,
+                "data.seed: it must be a whole number from 0 to 2**64 - 1, not -1",
+            ),
+            (
+                r#"{"type":"reset","data":{"seed":18446744073709551616}}"#,
+                "it must be a whole number from 0 to 2**64 - 1, not 1.8446744073709552e+19",
+            ),
+            (r#"{"type":"reset","data":{"seed":"1"}}"#, "2**64 - 1, not a text"),
+            (r#"{"type":"reset","data":{"split":["a"]}}"#, "data.split: it must be a text, not a list"),
+            (
+                r#"{"type":"reset","data":{"task":1.5}}"#,
+                "data.task: it must be the id of a task or its position from 0, not 1.5",
+            ),
+            (
+                r#"{"type":"reset","data":{"admissible":1}}"#,
+                "data.admissible: it must be true or false, not 1",
+            ),
             (r#"{"type":"step"}"#, "data: a step needs it"),
             (r#"{"type":"step","data":{}}"#, "missing field `action`"),
-            (r#"{"type":"step","data":{"action":5}}"#, "data.action: invalid type: integer `5`"),
-            (r#"{"type":"step","data":{"action":"a","metadata":[]}}"#, "data.metadata"),
+            (r#"{"type":"step","data":{"action":5}}"#, "data.action: it must be a text, not 5"),
+            (r#"{"type":"step","data":{"action":null}}"#, "data.action: it must be a text, not null"),
+            (
+                r#"{"type":"step","data":{"action":"a","metadata":[]}}"#,
+                "data.metadata: it must be an object, not a list",
+            ),
+            (
+                r#"{"type":"step","data":{"action":{"action":"look"}}}"#,
+                "data.action: it must be a text, not an object",
+            ),
             (r#"{"type":"step","data":{"action":"a","verb":"b"}}"#, "unknown field `verb`"),
         ] {
             let (code, message) = refusal(text);

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use stepladder_core::{End, seed};
 use stepladder_env::EnvError;
-use stepladder_env::session::{Session, SharedTasks};
+use stepladder_env::session::Session;
 
 use crate::config::Config;
 use crate::message::{Code, Failure, Observation, Outcome, ResetData, SessionState, StepData, write};
+use crate::state::Shared;
 
 /// Where a session begins: anew, or after the environment of one panicked.
 #[derive(Debug)]
@@ -46,7 +47,7 @@ pub(crate) struct Player {
     episode_id: Option<String>,
     /// Observations of this episode list the admissible actions.
     admissible: bool,
-    max_steps: Option<u32>,
+    shared: Arc<Shared>,
 }
 
 impl Player {
@@ -54,23 +55,20 @@ impl Player {
     ///
     /// # Errors
     /// [`Code::FactoryError`] if the split or the environment cannot be opened.
-    pub(crate) fn open(
-        tasks: &Arc<SharedTasks>,
-        config: &Config,
-        beginning: Beginning,
-    ) -> Result<Self, Failure> {
+    pub(crate) fn open(shared: &Arc<Shared>, beginning: Beginning) -> Result<Self, Failure> {
         let open = || {
-            let session = Session::new(tasks.clone(), &beginning.split, beginning.seed())?;
-            let mut session = session.limited(config.max_steps);
+            let session = Session::new(shared.tasks.clone(), &beginning.split, beginning.seed())?;
+            let mut session = session.limited(shared.config.max_steps);
             session.prepare()?;
             Ok(session)
         };
         let session = open().map_err(|error: EnvError| {
-            Failure::new(Code::FactoryError, error.to_string()).with("factory_name", tasks.spec().id)
+            let text = shared.config.told(&error);
+            Failure::new(Code::FactoryError, text).with("factory_name", shared.tasks.spec().id)
         })?;
         let Beginning { number, episodes, panics, .. } = beginning;
-        let max_steps = config.max_steps;
-        Ok(Self { session, number, episodes, panics, episode_id: None, admissible: false, max_steps })
+        let shared = shared.clone();
+        Ok(Self { session, number, episodes, panics, episode_id: None, admissible: false, shared })
     }
 
     /// Returns where the session goes on after its environment panicked.
@@ -92,7 +90,7 @@ impl Player {
         data: &ResetData,
         answer: impl FnOnce(&Outcome<'_>) -> R,
     ) -> Result<R, Failure> {
-        self.session.reset(&data.choice()).map_err(refusal)?;
+        self.session.reset(&data.choice()).map_err(|error| refusal(&self.shared.config, &error))?;
         self.episodes += 1;
         let named = || format!("{}-{}", self.number, self.episodes);
         self.episode_id = Some(data.episode_id.clone().unwrap_or_else(named));
@@ -119,7 +117,7 @@ impl Player {
     /// # Errors
     /// [`Code::ExecutionError`].
     pub(crate) fn step(&mut self, data: &StepData) -> Result<String, Failure> {
-        let step = self.session.step(&data.action).map_err(refusal)?;
+        let step = self.session.step(&data.action).map_err(|error| refusal(&self.shared.config, &error))?;
         let admissible = data.admissible.unwrap_or(self.admissible);
         let admissible_actions = admissible.then(|| self.session.admissible_actions()).flatten();
         let episode = self.session.episode().ok_or_else(gone)?;
@@ -142,7 +140,7 @@ impl Player {
     /// Describes the session.
     pub(crate) fn state(&self) -> SessionState<'_> {
         let episode = self.session.episode();
-        let max_steps = self.max_steps.unwrap_or_else(|| self.session.split().max_steps());
+        let max_steps = self.shared.config.max_steps.unwrap_or_else(|| self.session.split().max_steps());
         SessionState {
             episode_id: episode.and(self.episode_id.as_deref()),
             step_count: episode.map_or(0, |episode| episode.steps),
@@ -169,13 +167,13 @@ impl std::fmt::Debug for Player {
 }
 
 /// Turns an error of the session into one for the client.
-fn refusal(error: EnvError) -> Failure {
+fn refusal(config: &Config, error: &EnvError) -> Failure {
     let text = match error {
         EnvError::StepBeforeReset { .. } => format!("{error}; send a reset first"),
         EnvError::Backend { .. } | EnvError::Reward { .. } => {
             format!("{error}; a reset makes a new environment")
         }
-        other => other.to_string(),
+        other => config.told(other),
     };
     Failure::new(Code::ExecutionError, text)
 }

@@ -14,6 +14,7 @@ use stepladder_env::EnvError;
 use stepladder_env::names::shorten;
 use stepladder_env::session::{SharedTasks, Split};
 
+use crate::field::{optional, required};
 use crate::http::{Received, body, ok, problem, refused};
 use crate::state::Shared;
 use crate::worker::{self, Place};
@@ -31,21 +32,27 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct OfSplit {
+    #[serde(deserialize_with = "required")]
     split: String,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct OfTask {
+    #[serde(deserialize_with = "required")]
     split: String,
+    #[serde(deserialize_with = "required")]
     index: u64,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct OfRange {
+    #[serde(deserialize_with = "required")]
     split: String,
+    #[serde(default, deserialize_with = "optional")]
     start: Option<u64>,
+    #[serde(default, deserialize_with = "optional")]
     stop: Option<u64>,
 }
 
@@ -150,13 +157,13 @@ where
         Err((status, text)) => return problem(status, &text),
     };
     // The first question about a split reads its list.
-    let asked = worker::run(Place::Pool, shared.tasks.clone(), move |tasks| {
-        let split = tasks.split(&name)?;
-        question(tasks, &split)
+    let asked = worker::run(Place::Pool, shared, move |shared| {
+        let split = shared.tasks.split(&name)?;
+        question(&shared.tasks, &split)
     });
     match asked.await {
         Ok((_, Ok(value))) => ok(&value),
-        Ok((_, Err(error))) => refused(&error),
+        Ok((shared, Err(error))) => refused(&shared.config, &error),
         Err((_, panic)) => {
             problem(StatusCode::INTERNAL_SERVER_ERROR, &format!("the environment panicked: {panic}"))
         }

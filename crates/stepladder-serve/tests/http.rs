@@ -4,6 +4,7 @@
 mod common;
 
 use std::io::{Read as _, Write as _};
+use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -78,7 +79,12 @@ fn tasks_are_listed_by_split() {
             "unknown environment `sokoban`; this server has counter",
         ),
         ("/counter/tasks", json!({ "split": "dev" }), 400, "counter has no split `dev`"),
-        ("/counter/tasks", json!({ "split": "absent" }), 500, "there are no data"),
+        (
+            "/counter/tasks",
+            json!({ "split": "absent" }),
+            500,
+            "data of the environment cannot be read; the output of the server says why",
+        ),
         ("/counter/tasks", json!({}), 422, "missing field `split`"),
         (
             "/counter/task",
@@ -86,13 +92,38 @@ fn tasks_are_listed_by_split() {
             400,
             "Invalid task index: the split has 3 tasks",
         ),
-        ("/counter/task", json!({ "split": "train", "index": -1 }), 422, "body.index: invalid value"),
+        (
+            "/counter/task",
+            json!({ "split": "train", "index": -1 }),
+            422,
+            "body.index: it must be a whole number from 0 to 2**64 - 1, not -1",
+        ),
         ("/counter/num_tasks", json!([]), 422, "Invalid message: body: "),
     ] {
         let (found, answer) = post(path, body.clone());
         assert_eq!(found, status, "{path} {body}: {answer}");
         assert!(answer["detail"].as_str().unwrap().contains(says), "{path} {body}: {answer}");
     }
+}
+
+#[tokio::test]
+async fn errors_that_name_paths_of_the_server_are_reported_there_alone() {
+    static REPORTED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let report = |text: &str| REPORTED.lock().unwrap().push(text.to_owned());
+    let server = Running::start(Config { report, ..config() }, Counters::default());
+    let said = "data of the environment cannot be read; the output of the server says why";
+    let absent = json!({ "split": "absent" });
+    for path in ["/reset", "/counter/num_tasks"] {
+        let (_, answer) = server.http("POST", path, &[], &absent.to_string());
+        assert_eq!(answer, json!({ "detail": said }), "{path}");
+    }
+    let mut client = server.connect().await;
+    let reset = json!({ "type": "reset", "data": absent });
+    assert_eq!(client.refused(reset).await, ("EXECUTION_ERROR".to_owned(), said.to_owned()));
+    assert_eq!(*REPORTED.lock().unwrap(), vec!["/nowhere: there are no data"; 3]);
+    // Errors of the client are not.
+    client.refused(json!({ "type": "reset", "data": { "split": "dev" } })).await;
+    assert_eq!(REPORTED.lock().unwrap().len(), 3);
 }
 
 #[test]

@@ -120,7 +120,11 @@ async fn a_refused_request_leaves_the_session_as_it_was() {
         (json!({ "type": "leap" }), "UNKNOWN_TYPE", "Unknown message type: leap."),
         (json!({ "type": "mcp", "data": {} }), "UNKNOWN_TYPE", "no tools"),
         (json!(["step"]), "VALIDATION_ERROR", "a message is an object"),
-        (json!({ "type": "step", "data": { "action": 1 } }), "VALIDATION_ERROR", "data.action: invalid type"),
+        (
+            json!({ "type": "step", "data": { "action": 1 } }),
+            "VALIDATION_ERROR",
+            "data.action: it must be a text, not 1",
+        ),
         (
             json!({ "type": "step", "data": { "action": "go", "x": 1 } }),
             "VALIDATION_ERROR",
@@ -132,7 +136,11 @@ async fn a_refused_request_leaves_the_session_as_it_was() {
             "EXECUTION_ERROR",
             "counter has no split `dev`; it has",
         ),
-        (json!({ "type": "reset", "data": { "split": "absent" } }), "EXECUTION_ERROR", "there are no data"),
+        (
+            json!({ "type": "reset", "data": { "split": "absent" } }),
+            "EXECUTION_ERROR",
+            "data of the environment cannot be read; the output of the server says why",
+        ),
         (
             json!({ "type": "reset", "data": { "task": 3 } }),
             "EXECUTION_ERROR",

@@ -385,6 +385,24 @@ fn a_token_comes_from_a_file_or_the_environment() {
 }
 
 #[test]
+fn clients_are_not_told_where_the_data_of_the_server_are() {
+    let temporary = folder();
+    let arguments = ["env", "serve", "--port", "0", "--json", "sokoban"];
+    let mut command = command(temporary.path(), &arguments);
+    command.stderr(Stdio::piped());
+    let mut server = Server::started(command);
+    let answer = server.connect().ask(&json!({ "type": "reset", "data": { "split": "boxoban-hard" } }));
+    let said = "data of the environment cannot be read; the output of the server says why";
+    assert_eq!(answer["data"]["message"], said);
+    let mut err = server.child.stderr.take().unwrap();
+    server.end("-TERM");
+    let mut text = String::new();
+    err.read_to_string(&mut text).unwrap();
+    let line = "error: boxoban/hard: Boxoban levels need a data root: set STEPLADDER_DATA or pass --data DIR";
+    assert!(text.lines().any(|found| found.starts_with(line)), "{text}");
+}
+
+#[test]
 fn a_server_that_cannot_serve_says_why() {
     let temporary = folder();
     let folder = temporary.path();
@@ -406,6 +424,7 @@ fn a_server_that_cannot_serve_says_why() {
             2,
             "pass a token with --token-file FILE or STEPLADDER_TOKEN, or listen on 127.0.0.1",
         ),
+        (&["household", "--host", "192.0.2.1", "--token", "abc"], 1, "choose an address of this machine"),
         (&["household", "--host", "no such host"], 2, "`no such host` is no address of this machine"),
         (&["household", "--token-file", "absent"], 1, "absent"),
         (&["household", "--token", ""], 2, "the token is empty"),

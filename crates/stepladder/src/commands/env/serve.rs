@@ -12,6 +12,7 @@ use super::read;
 use crate::cli::Serve;
 use crate::commands::{Usage, say};
 use crate::signals::{self, Stopped};
+use crate::stderr::note;
 
 /// Serves until a signal asks to end.
 pub(super) fn run(arguments: &Serve) -> Result<()> {
@@ -28,6 +29,7 @@ pub(super) fn run(arguments: &Serve) -> Result<()> {
         idle: (arguments.idle > 0).then(|| Duration::from_secs(arguments.idle.into())),
         message_bytes: usize::try_from(arguments.message_bytes)?,
         token: token(arguments)?,
+        report: |text| note!("error: {text}"),
         ..Config::new(split)
     };
     let has_token = config.token.is_some();
