@@ -65,7 +65,7 @@ def test_the_lines_about_trained_policies_run(tmp_path: pathlib.Path, monkeypatc
 
 
 def test_the_lines_for_trainers_run_where_they_need_no_trainer() -> None:
-    _, manager, _ = blocks("trainers.md")
+    (manager,) = [block for block in blocks("trainers.md") if "EnvironmentManager" in block]
     names = {"replies": ["<action>look</action>"] * 128}
     exec(compile(manager.replace('"alfworld"', '"household"'), "docs/trainers.md", "exec"), names)
     assert len(names["observations"]["text"]) == 128  # type: ignore[call-overload]

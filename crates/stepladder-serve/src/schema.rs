@@ -14,7 +14,8 @@ pub(crate) fn all() -> Value {
 
 fn action() -> Value {
     json!({
-        "title": "Action", "type": "object", "additionalProperties": false, "required": ["action"],
+        // Not "Action": clients such as verifiers take that title for an environment of MCP tools.
+        "title": "TextAction", "type": "object", "additionalProperties": false, "required": ["action"],
         "properties": {
             "action": { "type": "string", "description": "Action in the words of the environment" },
             "admissible": {
@@ -30,7 +31,7 @@ fn observation() -> Value {
     let text = |what: &str| json!({ "type": "string", "description": what });
     let flag = |what: &str| json!({ "type": "boolean", "description": what });
     json!({
-        "title": "Observation", "type": "object", "additionalProperties": false,
+        "title": "TextObservation", "type": "object", "additionalProperties": false,
         "required": [
             "text", "context", "task", "score", "won", "unknown_action", "terminated", "truncated", "steps",
             "admissible_actions", "reward", "done",
@@ -64,7 +65,7 @@ fn observation() -> Value {
 fn state() -> Value {
     let nullable = |kind: &str, what: &str| json!({ "anyOf": [{ "type": kind }, { "type": "null" }], "description": what });
     json!({
-        "title": "State", "type": "object", "additionalProperties": true,
+        "title": "TextState", "type": "object", "additionalProperties": true,
         "required": [
             "episode_id", "step_count", "env", "split", "task_id", "task_index", "family", "seed", "score", "won",
             "max_steps",
@@ -131,6 +132,9 @@ mod tests {
         assert_eq!(keys(&all()["state"]["properties"]), keys(&serde_json::to_value(state).unwrap()));
         let action = json!({ "action": "look", "admissible": null, "metadata": null });
         assert_eq!(keys(&all()["action"]["properties"]), keys(&action));
+        // verifiers plays a reply that is plain text if the action has one required field and a title of its own.
+        assert_eq!(all()["action"]["required"], json!(["action"]));
+        assert_ne!(all()["action"]["title"], "Action");
         assert!(serde_json::from_value::<StepData>(action).is_ok());
     }
 }
