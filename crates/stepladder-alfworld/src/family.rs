@@ -97,8 +97,8 @@ fn how_to_play(options: &Options) -> env::Options {
 }
 
 fn root(data_root: Option<&Path>) -> Result<&Path, EnvError> {
-    data_root.ok_or_else(|| EnvError::Data {
-        path: tasks::SPEC.id.into(),
+    data_root.ok_or_else(|| EnvError::NoDataRoot {
+        env: tasks::SPEC.id,
         reason: format!(
             "no data root for the official games: set STEPLADDER_DATA or pass --data DIR (DIR holds {GAMES_DIRECTORY}/<split>/…; \
              `stepladder data status` shows where the games come from)"

@@ -101,6 +101,14 @@ pub enum EnvError {
         /// Registered names, comma separated.
         known: String,
     },
+    /// The environment reads data, and no directory of data sets is known.
+    #[error("{env}: {reason}")]
+    NoDataRoot {
+        /// Environment id.
+        env: &'static str,
+        /// Remedy.
+        reason: String,
+    },
     /// A data file is missing or broken.
     #[error("{path}: {reason}", path = path.display())]
     Data {

@@ -38,6 +38,7 @@ impl Fault {
                 EnvError::EpisodeOver { .. } => "EpisodeOver",
                 EnvError::UnknownTask { .. } => "UnknownTask",
                 EnvError::UnknownSplit { .. } => "UnknownSplit",
+                EnvError::NoDataRoot { .. } => "DataMissing",
                 EnvError::Data { path, .. } if !path.exists() => "DataMissing",
                 EnvError::Data { .. } | EnvError::Io(_) => "DataError",
                 EnvError::Reward { .. } | EnvError::Backend { .. } => "BackendError",

@@ -209,6 +209,9 @@ def test_a_closed_environment_refuses_everything_but_close() -> None:
 
 def test_absent_data_are_named_with_the_remedy(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("STEPLADDER_DATA", raising=False)
+    # A folder that is named like an environment is no data root.
+    (tmp_path / "alfworld").mkdir()
+    monkeypatch.chdir(tmp_path)
     for id, data in [("alfworld", tmp_path), ("alfworld", None), ("scienceworld", tmp_path), ("scienceworld", None)]:
         with pytest.raises(stepladder.DataMissing, match="STEPLADDER_DATA") as caught:
             stepladder.make(id, data=data).reset()

@@ -82,8 +82,8 @@ impl ScienceWorld {
     }
 
     fn simulators(&self) -> Result<&(Pool, Arc<Cache>), EnvError> {
-        let simulators = self.simulators.as_ref().ok_or_else(|| EnvError::Data {
-            path: SPEC.id.into(),
+        let simulators = self.simulators.as_ref().ok_or_else(|| EnvError::NoDataRoot {
+            env: SPEC.id,
             reason: "no data root with the simulator: set STEPLADDER_DATA or pass --data DIR, and fetch it there once with `stepladder data get scienceworld`".to_owned(),
         })?;
         simulators.0.jar().check().map_err(|failure| failure.into_env_error(""))?;

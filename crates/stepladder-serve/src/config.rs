@@ -55,7 +55,7 @@ impl Config {
     /// Returns the text of an error for clients. Those of files go to [`Config::report`].
     pub(crate) fn told(&self, error: &EnvError) -> String {
         match error {
-            EnvError::Data { .. } | EnvError::Io(_) => {
+            EnvError::NoDataRoot { .. } | EnvError::Data { .. } | EnvError::Io(_) => {
                 (self.report)(&error.to_string());
                 "data of the environment cannot be read; the output of the server says why".to_owned()
             }
