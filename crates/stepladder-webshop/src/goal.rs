@@ -11,7 +11,7 @@ pub struct Goal {
     pub attributes: Box<[Box<str>]>,
     /// Highest price in dollars.
     pub price_upper: f64,
-    /// Name and value of every option that must be chosen.
+    /// Name and value of every option that must be chosen. Options of a goal written by a person have no name: it is empty.
     pub options: Box<[(Box<str>, Box<str>)]>,
     /// Weight of the goal where goals are drawn at random.
     pub weight: f64,

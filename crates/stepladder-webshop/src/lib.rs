@@ -1,16 +1,30 @@
 //! WebShop as in princeton-nlp/WebShop and verl-agent, in Rust without Java or Python.
 //!
 //! * [`product`] and [`goal`]: what a shop sells, and what a customer asks for
+//! * [`catalogue`]: products and instructions, from the files of the original
+//! * [`shop`]: a catalogue with [`prices`] and [`goals`], drawn by the generator of [`python`]
 //! * [`action`] and [`pages`]: what a customer does and reads
 
 #![warn(clippy::print_stderr)] // `eprintln!` panics if standard error is closed.
 
 pub mod action;
+mod asin;
+pub mod catalogue;
 pub mod goal;
+pub mod goals;
 pub mod pages;
+pub mod prices;
 pub mod product;
+pub mod python;
+pub mod shop;
+#[cfg(test)]
+mod testing;
 
 pub use action::Action;
+pub use asin::ByAsin;
+pub use catalogue::{Catalogue, Files, Instruction};
 pub use goal::Goal;
+pub use goals::Goals;
 pub use pages::{Form, Page, Store, Visit};
 pub use product::{Choice, Product};
+pub use shop::{Seeds, Shop};
