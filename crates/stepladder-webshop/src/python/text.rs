@@ -1,37 +1,8 @@
-//! Texts of Python's floats and strings.
+//! Texts of Python's strings.
 
 use std::fmt::Write as _;
 
 use super::unicode::is_printable;
-
-/// Writes a float as Python's `str` does: `30.0`, `1e+16`, `1e-05`.
-pub fn float_text(value: f64) -> String {
-    if !value.is_finite() {
-        let text = if value.is_nan() {
-            "nan"
-        } else if value > 0.0 {
-            "inf"
-        } else {
-            "-inf"
-        };
-        return text.to_owned();
-    }
-    let shortest = format!("{value:e}");
-    let Some((digits, exponent)) = shortest.split_once('e') else { return shortest };
-    match exponent.parse::<i32>() {
-        Ok(exponent) if !(-4..16).contains(&exponent) => {
-            let sign = if exponent < 0 { '-' } else { '+' };
-            format!("{digits}e{sign}{:02}", exponent.unsigned_abs())
-        }
-        _ => {
-            let mut text = value.to_string();
-            if !text.contains('.') {
-                text.push_str(".0");
-            }
-            text
-        }
-    }
-}
 
 /// Whether Python's `str.isspace` is true of a character.
 pub fn is_space(character: char) -> bool {
@@ -77,29 +48,6 @@ pub fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn floats_as_python_writes_them() {
-        let texts = [
-            (0.0, "0.0"),
-            (-0.0, "-0.0"),
-            (30.0, "30.0"),
-            (100.0 / 3.0, "33.333333333333336"),
-            (0.1, "0.1"),
-            (0.0001, "0.0001"),
-            (0.000_012_5, "1.25e-05"),
-            (1e15, "1000000000000000.0"),
-            (123_456_789_012_345_680.0, "1.2345678901234568e+17"),
-            (1e16, "1e+16"),
-            (-2.5e-300, "-2.5e-300"),
-            (f64::INFINITY, "inf"),
-            (f64::NEG_INFINITY, "-inf"),
-            (f64::NAN, "nan"),
-        ];
-        for (value, text) in texts {
-            assert_eq!(float_text(value), text);
-        }
-    }
 
     #[test]
     fn strings_are_quoted_as_python_quotes_them() {
