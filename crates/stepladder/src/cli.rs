@@ -379,6 +379,9 @@ pub(crate) struct Study {
     /// Directory of the runs, default runs/NAME; the same command continues a stopped study
     #[arg(long)]
     pub(crate) dir: Option<PathBuf>,
+    /// A results.json of the same study from elsewhere: its runs are not repeated; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub(crate) results: Vec<PathBuf>,
     /// Override one value in all runs; repeatable
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) sets: Vec<String>,

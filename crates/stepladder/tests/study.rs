@@ -114,6 +114,55 @@ fn arms_are_trained_compared_and_drawn_and_a_stopped_study_goes_on() {
 }
 
 #[test]
+fn runs_of_several_places_make_one_report() {
+    let temporary = place();
+    let folder = temporary.path();
+    let study = |seeds: &str, dir: &str, more: &[&str]| {
+        let arguments = [&["study", "study.toml", "--seeds", seeds, "--dir", dir][..], more].concat();
+        ok(folder, &arguments)
+    };
+    study("5", "here", &[]);
+    // Elsewhere only the other seed is played, and its report has both.
+    let table = study("6", "there", &["--results", "here/results.json"]);
+    assert!(!folder.join("there/untrained").exists() && !folder.join("there/adapters").exists());
+    assert!(table.contains("| scratch | step_hrl | 5: ") && table.contains(", 6: "), "{table}");
+    assert!(table.contains("| adapters | flat | 5: "), "{table}");
+    // The results of both places alone are enough for the same report, and nothing is played.
+    let json = |dir: &str| fs_err::read(folder.join(dir).join("study.json")).unwrap();
+    let again = study("5,6", "report", &["--results", "there/results.json"]);
+    assert!(table.trim_end().ends_with(again.trim_end()), "{again}");
+    assert_eq!(json("report"), json("there"));
+    let mut made: Vec<String> = fs_err::read_dir(folder.join("report"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    made.sort();
+    assert_eq!(made, ["plot.svg", "results.json", "study.json", "table.md"]);
+
+    // Results of another configuration are refused before anything is played.
+    let other = run(
+        folder,
+        &[
+            "study",
+            "study.toml",
+            "--set",
+            "eval.episodes=3",
+            "--dir",
+            "new",
+            "--results",
+            "here/results.json",
+        ],
+    );
+    assert!(other.code == Some(1) && !folder.join("new").exists(), "{other:?}");
+    assert!(
+        other.err.contains("here/results.json") && other.err.contains("another configuration"),
+        "{other:?}"
+    );
+    let preset = run(folder, &["study", "tiny.toml", "--seeds", "5", "--results", "here/results.json"]);
+    assert!(preset.code == Some(2) && preset.err.contains("no study of several arms"), "{preset:?}");
+}
+
+#[test]
 fn a_study_is_checked_before_its_first_run() {
     let temporary = place();
     let folder = temporary.path();

@@ -1,13 +1,14 @@
 //! Results of the arms of a study, from the episodes that its runs kept.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 use serde_json::Value;
 use stepladder_core::trace::{Episode, Subtask, Turn};
 
 use super::bootstrap::{self, Grid};
+use super::results::{self, Played};
 use super::{Arm, Untrained};
 use crate::directory::RunDir;
 use crate::error::{Result, bail};
@@ -63,109 +64,144 @@ pub struct Cell {
     pub(super) tasks: Vec<String>,
 }
 
-/// Evaluation of one run.
-struct Played {
-    seed: Option<u64>,
-    episodes: Vec<Episode>,
-    seconds: f64,
-    minutes: f64,
-    mtokens: f64,
-}
-
-/// Reads the results of the agents of an arm from its finished runs.
+/// Reads the results of the agents of an arm from a finished run.
 ///
 /// # Errors
-/// If a file of a run cannot be read, or two runs played different tasks.
-pub fn cells_of_runs(arm: &Arm, runs: &[PathBuf]) -> Result<Vec<Cell>> {
-    let mut found: BTreeMap<(usize, String, String), Vec<Played>> = BTreeMap::new();
-    for path in runs {
-        let (run, config, info) = RunDir::open(path)?;
-        let own = format!("{}/{}", config.env.id, config.eval.split);
-        for (place, agent) in config.agents.keys().enumerate() {
-            for target in std::iter::once(&own).chain(&config.eval.transfer) {
-                let stem = evaluated::stem(target, false);
-                let episodes = run.agent(agent).join(format!("{stem}.jsonl.zst"));
-                if !episodes.exists() {
-                    continue;
-                }
-                let cost = evaluated::cost(&run, &config, agent)?;
-                let timed = run.agent(agent).join(evaluated::timing(target, false));
-                // A run of an earlier version kept none.
-                let seconds = if timed.exists() { fs_err::read_to_string(&timed)? } else { String::new() };
-                let played = Played {
-                    seed: Some(info.seed),
-                    episodes: trace_file::load(&episodes)?,
-                    seconds: seconds.trim().parse().unwrap_or(f64::NAN),
-                    minutes: cost.minutes,
-                    mtokens: cost.mtokens,
-                };
-                found.entry((place, agent.clone(), target.clone())).or_default().push(played);
+/// If a file of the run cannot be read.
+pub fn of_run(arm: &Arm, path: &Path) -> Result<Vec<Played>> {
+    let (run, config, info) = RunDir::open(path)?;
+    let configuration = results::fingerprint(&config);
+    let own = format!("{}/{}", config.env.id, config.eval.split);
+    let mut found = Vec::new();
+    for agent in config.agents.keys() {
+        for target in std::iter::once(&own).chain(&config.eval.transfer) {
+            let stem = evaluated::stem(target, false);
+            let episodes = run.agent(agent).join(format!("{stem}.jsonl.zst"));
+            if !episodes.exists() {
+                continue;
             }
+            let cost = evaluated::cost(&run, &config, agent)?;
+            let timed = run.agent(agent).join(evaluated::timing(target, false));
+            // A run of an earlier version kept none.
+            let seconds = if timed.exists() { fs_err::read_to_string(&timed)? } else { String::new() };
+            let counted = counted(&trace_file::load(&episodes)?);
+            found.push(Played {
+                arm: arm.name.clone(),
+                configuration: configuration.clone(),
+                agent: agent.clone(),
+                target: target.clone(),
+                seed: Some(info.seed),
+                seconds: seconds.trim().parse().ok(),
+                training_minutes: cost.minutes,
+                training_mtokens: cost.mtokens,
+                ..counted
+            });
         }
     }
-    found.into_iter().map(|((_, agent, target), played)| cell(arm, &agent, target, &played)).collect()
+    Ok(found)
 }
 
 /// Reads the result of an untrained model: the JSON form of its evaluation, and its episodes.
 ///
 /// # Errors
 /// If a file cannot be read.
-pub fn cell_of_evaluation(
+pub fn of_evaluation(
     arm: &Arm,
     untrained: &Untrained,
+    configuration: &str,
     evaluation: &Value,
     episodes: &Path,
-) -> Result<Cell> {
+) -> Result<Played> {
     let text = |key: &str| evaluation[key].as_str().unwrap_or("?").to_owned();
-    let played = Played {
-        seed: None,
-        episodes: trace_file::load(episodes)?,
-        seconds: evaluation["seconds"].as_f64().unwrap_or(f64::NAN),
-        minutes: 0.0,
-        mtokens: 0.0,
-    };
-    cell(arm, &untrained.agent, format!("{}/{}", text("env"), text("split")), &[played])
+    Ok(Played {
+        arm: arm.name.clone(),
+        configuration: configuration.to_owned(),
+        agent: untrained.agent.clone(),
+        target: format!("{}/{}", text("env"), text("split")),
+        seconds: evaluation["seconds"].as_f64(),
+        ..counted(&trace_file::load(episodes)?)
+    })
 }
 
-fn cell(arm: &Arm, agent: &str, target: String, played: &[Played]) -> Result<Cell> {
-    let names = |played: &Played| -> Vec<String> {
-        played.episodes.iter().map(|episode| format!("{} {}", episode.task, episode.seed)).collect()
-    };
-    let tasks = played.first().map(names).unwrap_or_default();
-    if played.iter().any(|run| names(run) != tasks) {
-        bail!("the runs of arm {} played different tasks of {target}; their data differ", arm.name);
-    }
-    let solved =
-        |played: &Played| played.episodes.iter().map(|episode| f64::from(u8::from(episode.won))).collect();
-    let grid: Grid = played.iter().map(solved).collect();
-    let episodes = || played.iter().flat_map(|run| &run.episodes);
-    let steps = episodes().map(Episode::len).sum::<usize>() as f64;
-    let turns = || episodes().flat_map(Episode::turns);
+/// Counts what episodes show; the rest is empty.
+fn counted(episodes: &[Episode]) -> Played {
+    let turns = || episodes.iter().flat_map(Episode::turns);
     let late: Vec<u64> =
-        episodes().flat_map(|episode| prompt_tokens(episode).into_iter().skip(LATE)).collect();
-    let per_run = |of: fn(&Played) -> f64| played.iter().map(of).sum::<f64>() / played.len().max(1) as f64;
+        episodes.iter().flat_map(|episode| prompt_tokens(episode).into_iter().skip(LATE)).collect();
+    Played {
+        arm: String::new(),
+        configuration: String::new(),
+        agent: String::new(),
+        target: String::new(),
+        seed: None,
+        tasks: episodes.iter().map(|episode| format!("{} {}", episode.task, episode.seed)).collect(),
+        won: episodes.iter().map(|episode| episode.won).collect(),
+        steps: episodes.iter().map(Episode::len).sum::<usize>() as u64,
+        prompt_tokens: turns().map(|turn| u64::from(turn.prompt_tokens)).sum(),
+        late_steps: late.len() as u64,
+        late_prompt_tokens: late.iter().sum(),
+        new_tokens: turns().map(|turn| u64::from(turn.new_tokens)).sum(),
+        turns: turns().count() as u64,
+        unparsable: turns().filter(|turn| turn.unparsable).count() as u64,
+        seconds: None,
+        training_minutes: 0.0,
+        training_mtokens: 0.0,
+    }
+}
+
+/// Combines the results of an arm over its seeds: one cell per agent and target, agents in the given order.
+///
+/// # Errors
+/// If two runs played different tasks.
+pub fn cells(arm: &Arm, agents: &[String], results: &[Played]) -> Result<Vec<Cell>> {
+    let mut found: BTreeMap<(usize, &str, &str), Vec<&Played>> = BTreeMap::new();
+    for played in results.iter().filter(|played| played.arm == arm.name) {
+        let place = agents.iter().position(|agent| *agent == played.agent).unwrap_or(agents.len());
+        found.entry((place, &played.agent, &played.target)).or_default().push(played);
+    }
+    found
+        .into_values()
+        .map(|mut played| {
+            played.sort_by_key(|one| arm.seeds.iter().position(|&seed| Some(seed) == one.seed));
+            cell(arm, &played)
+        })
+        .collect()
+}
+
+fn cell(arm: &Arm, played: &[&Played]) -> Result<Cell> {
+    let Some(first) = played.first() else { bail!("arm {} has no results", arm.name) };
+    if played.iter().any(|run| run.tasks != first.tasks) {
+        bail!("the runs of arm {} played different tasks of {}; their data differ", arm.name, first.target);
+    }
+    let grid: Grid =
+        played.iter().map(|run| run.won.iter().map(|&won| f64::from(u8::from(won))).collect()).collect();
+    let sum = |of: fn(&Played) -> u64| played.iter().map(|run| of(run)).sum::<u64>() as f64;
+    let steps = sum(|run| run.steps);
+    let per_run =
+        |of: fn(&Played) -> f64| played.iter().map(|run| of(run)).sum::<f64>() / played.len() as f64;
+    let seconds = |run: &Played| run.seconds.unwrap_or(f64::NAN);
+    let late = sum(|run| run.late_steps);
     Ok(Cell {
         arm: arm.name.clone(),
-        agent: agent.to_owned(),
-        line: arm.line(agent),
+        agent: first.agent.clone(),
+        line: arm.line(&first.agent),
         x: arm.x,
-        target,
+        target: first.target.clone(),
         seeds: played.iter().filter_map(|run| run.seed).collect(),
-        n: tasks.len(),
+        n: first.tasks.len(),
         by_seed: grid.iter().map(|run| bootstrap::mean(&vec![run.clone()])).collect(),
         success: bootstrap::mean(&grid),
         interval: bootstrap::interval(&grid),
-        steps: steps / episodes().count().max(1) as f64,
-        prompt_tokens: turns().map(|turn| f64::from(turn.prompt_tokens)).sum::<f64>() / steps.max(1.0),
-        late_prompt_tokens: (!late.is_empty()).then(|| late.iter().sum::<u64>() as f64 / late.len() as f64),
-        new_tokens: turns().map(|turn| f64::from(turn.new_tokens)).sum::<f64>() / steps.max(1.0),
-        seconds_per_step: played.iter().map(|run| run.seconds).sum::<f64>() / steps.max(1.0),
-        unparsable_share: turns().filter(|turn| turn.unparsable).count() as f64
-            / turns().count().max(1) as f64,
-        training_minutes: per_run(|run| run.minutes),
-        training_mtokens: per_run(|run| run.mtokens),
+        steps: steps / grid.iter().map(Vec::len).sum::<usize>().max(1) as f64,
+        prompt_tokens: sum(|run| run.prompt_tokens) / steps.max(1.0),
+        late_prompt_tokens: (late > 0.0).then(|| sum(|run| run.late_prompt_tokens) / late),
+        new_tokens: sum(|run| run.new_tokens) / steps.max(1.0),
+        seconds_per_step: played.iter().map(|run| seconds(run)).sum::<f64>() / steps.max(1.0),
+        unparsable_share: sum(|run| run.unparsable) / sum(|run| run.turns).max(1.0),
+        training_minutes: per_run(|run| run.training_minutes),
+        training_mtokens: per_run(|run| run.training_mtokens),
         grid,
-        tasks,
+        tasks: first.tasks.clone(),
     })
 }
 

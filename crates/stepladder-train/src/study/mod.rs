@@ -24,6 +24,7 @@
 mod bootstrap;
 mod measure;
 mod report;
+pub mod results;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -31,8 +32,9 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::Table;
 
-pub use measure::{Cell, cell_of_evaluation, cells_of_runs};
+pub use measure::{Cell, cells, of_evaluation, of_run};
 pub use report::Report;
+pub use results::Played;
 
 use crate::config;
 use crate::error::{Error, Result};
@@ -196,6 +198,11 @@ pub fn reference() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Reads a study.
+    pub(super) fn study(text: &str) -> Study {
+        parse(text, "s.toml", None).unwrap()
+    }
 
     #[test]
     fn every_embedded_study_has_configurations_that_load() {

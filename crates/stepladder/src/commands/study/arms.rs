@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use stepladder_agent::AgentSpec;
 use stepladder_train::config::Config;
 use stepladder_train::directory::replace_file;
-use stepladder_train::study::{Arm, Cell, Report, Study, Untrained, cell_of_evaluation, cells_of_runs};
+use stepladder_train::study::{Arm, Played, Report, Study, Untrained, cells, of_evaluation, of_run, results};
 
 use super::{Plan, Usage, child, is_complete, program, say};
 use crate::cli;
@@ -19,6 +19,9 @@ use crate::stderr::note;
 /// Files of an evaluation without training, in the directory of its arm.
 const EVALUATION: &str = "evaluation.json";
 const EPISODES: &str = "episodes.jsonl.zst";
+
+/// Results of all runs of the study, in its directory.
+const RESULTS: &str = "results.json";
 
 /// Runs or continues the arms seed by seed, and writes the report after each run.
 pub(super) fn run(arguments: &cli::Study, study: &Study) -> Result<()> {
@@ -49,28 +52,36 @@ pub(super) fn run(arguments: &cli::Study, study: &Study) -> Result<()> {
     for plan in &plans {
         model::fetch_absent(plan.loaded.config.model.from.as_deref(), arguments.data.as_deref())?;
     }
+    let configurations: Vec<String> =
+        study.arms.iter().zip(&plans).map(|(arm, plan)| configuration(arm, &plan.loaded.config)).collect();
+    let mut given = Vec::new();
+    for path in &arguments.results {
+        given.extend(results::read(path, study, &configurations)?);
+    }
+    let state = State { study, plans: &plans, configurations: &configurations, given: &given, root: &root };
     fs_err::create_dir_all(&root)?;
     for (arm, plan) in study.arms.iter().zip(&plans) {
-        if let Some(untrained) = &arm.untrained {
+        if let Some(untrained) = arm.untrained.as_ref().filter(|_| !state.is_given(arm)) {
             evaluate(arguments, &plan.loaded.config, untrained, &root.join(&arm.name))
                 .with_context(|| format!("arm {}", arm.name))?;
         }
     }
-    report(study, &root)?;
+    state.report()?;
     for seed in seeds {
         for (arm, plan) in study.arms.iter().zip(&plans) {
-            if arm.untrained.is_none() && arm.seeds.contains(&seed) {
+            let given = results::covers(&given, arm, &plan.loaded.config, seed);
+            if arm.untrained.is_none() && arm.seeds.contains(&seed) && !given {
                 let run = place(&root, arm, seed);
                 let named = || format!("arm {}", arm.name);
                 if !(plan.has_begun(&run).with_context(named)? && is_complete(&run)) {
                     note!("arm {}, seed {seed}", arm.name);
                     plan.train(arguments, seed, &run).with_context(named)?;
-                    report(study, &root)?;
+                    state.report()?;
                 }
             }
         }
     }
-    report(study, &root)?;
+    state.report()?;
     say(fs_err::read_to_string(root.join("table.md"))?.trim_end());
     Ok(())
 }
@@ -79,29 +90,76 @@ fn place(root: &Path, arm: &Arm, seed: u64) -> PathBuf {
     root.join(&arm.name).join(format!("seed-{seed}"))
 }
 
-/// Writes table, plot and JSON form of everything that is finished.
-fn report(study: &Study, root: &Path) -> Result<()> {
-    let mut cells: Vec<Cell> = Vec::new();
-    for arm in &study.arms {
-        let directory = root.join(&arm.name);
-        if let Some(untrained) = &arm.untrained {
-            if let Some(kept) = kept(&directory)? {
-                let episodes = directory.join(EPISODES);
-                cells.push(cell_of_evaluation(arm, untrained, &kept["evaluation"], &episodes)?);
+/// A study, its configurations, and results of other places.
+struct State<'a> {
+    study: &'a Study,
+    plans: &'a [Plan],
+    configurations: &'a [String],
+    given: &'a [Played],
+    root: &'a Path,
+}
+
+impl State<'_> {
+    /// Whether the result of an untrained model came from elsewhere.
+    fn is_given(&self, arm: &Arm) -> bool {
+        self.given.iter().any(|played| played.arm == arm.name)
+    }
+
+    /// Reads the results of the runs that are finished here, and adds those of other places.
+    fn results(&self) -> Result<Vec<Played>> {
+        let mut found = Vec::new();
+        for (arm, configuration) in self.study.arms.iter().zip(self.configurations) {
+            let directory = self.root.join(&arm.name);
+            if let Some(untrained) = &arm.untrained {
+                if let Some(kept) = kept(&directory)? {
+                    let episodes = directory.join(EPISODES);
+                    let evaluation = &kept["evaluation"];
+                    found.push(of_evaluation(arm, untrained, configuration, evaluation, &episodes)?);
+                }
+            } else {
+                let mut runs = arm.seeds.iter().map(|&seed| place(self.root, arm, seed)).collect::<Vec<_>>();
+                runs.retain(|run| is_complete(run));
+                for run in runs {
+                    found.extend(of_run(arm, &run)?);
+                }
             }
-            continue;
         }
-        let mut runs = arm.seeds.iter().map(|&seed| place(root, arm, seed)).collect::<Vec<_>>();
-        runs.retain(|run| is_complete(run));
-        cells.extend(cells_of_runs(arm, &runs)?);
+        for given in self.given {
+            let of = |played: &Played| {
+                (played.arm.clone(), played.agent.clone(), played.target.clone(), played.seed)
+            };
+            if !found.iter().any(|own| of(own) == of(given)) {
+                found.push(given.clone());
+            }
+        }
+        Ok(found)
     }
-    let report = Report::new(study, cells);
-    replace_file(&root.join("table.md"), &report.markdown(study.baseline.as_deref()))?;
-    replace_file(&root.join("study.json"), &report.json()?)?;
-    if let Some(plot) = report.plot()? {
-        replace_file(&root.join("plot.svg"), &plot)?;
+
+    /// Writes table, plot, JSON form and results of everything that is finished.
+    fn report(&self) -> Result<()> {
+        let results = self.results()?;
+        let mut all = Vec::new();
+        for (arm, plan) in self.study.arms.iter().zip(self.plans) {
+            let agents: Vec<String> = plan.loaded.config.agents.keys().cloned().collect();
+            all.extend(cells(arm, &agents, &results)?);
+        }
+        let report = Report::new(self.study, all);
+        replace_file(&self.root.join("table.md"), &report.markdown(self.study.baseline.as_deref()))?;
+        replace_file(&self.root.join("study.json"), &report.json()?)?;
+        replace_file(&self.root.join(RESULTS), &results::write(&results)?)?;
+        if let Some(plot) = report.plot()? {
+            replace_file(&self.root.join("plot.svg"), &plot)?;
+        }
+        Ok(())
     }
-    Ok(())
+}
+
+/// Identifies what an arm plays and trains.
+fn configuration(arm: &Arm, config: &Config) -> String {
+    match &arm.untrained {
+        Some(untrained) => results::fingerprint_of(&json!(asked(config, untrained)).to_string()),
+        None => results::fingerprint(config),
+    }
 }
 
 /// Reads a finished evaluation and the arguments that it was made with.
@@ -117,21 +175,7 @@ fn kept(directory: &Path) -> Result<Option<Value>> {
 
 /// Plays the pretrained model of a configuration without training; a finished evaluation is not repeated.
 fn evaluate(arguments: &cli::Study, config: &Config, untrained: &Untrained, directory: &Path) -> Result<()> {
-    let Some(model) = &config.model.from else { return Ok(()) };
-    let mut asked = vec![
-        "evaluate".to_owned(),
-        model.clone(),
-        format!("--agent={}", untrained.agent),
-        "--style=instruct".to_owned(),
-        format!("--env={}", config.env.id),
-        format!("--split={}", config.eval.split),
-        format!("--examples={}", untrained.examples),
-        format!("--slots={}", config.eval.slots),
-        format!("--max-steps={}", config.env.max_steps),
-    ];
-    if config.eval.episodes > 0 {
-        asked.push(format!("--episodes={}", config.eval.episodes));
-    }
+    let asked = asked(config, untrained);
     if let Some(found) = kept(directory)? {
         if found["arguments"] != json!(asked) {
             bail!(
@@ -156,4 +200,23 @@ fn evaluate(arguments: &cli::Study, config: &Config, untrained: &Untrained, dire
     let value = json!({ "arguments": asked, "evaluation": evaluation });
     replace_file(&directory.join(EVALUATION), &(serde_json::to_string_pretty(&value)? + "\n"))?;
     Ok(())
+}
+
+/// Arguments of the evaluation of an untrained model.
+fn asked(config: &Config, untrained: &Untrained) -> Vec<String> {
+    let mut asked = vec![
+        "evaluate".to_owned(),
+        config.model.from.clone().unwrap_or_default(),
+        format!("--agent={}", untrained.agent),
+        "--style=instruct".to_owned(),
+        format!("--env={}", config.env.id),
+        format!("--split={}", config.eval.split),
+        format!("--examples={}", untrained.examples),
+        format!("--slots={}", config.eval.slots),
+        format!("--max-steps={}", config.env.max_steps),
+    ];
+    if config.eval.episodes > 0 {
+        asked.push(format!("--episodes={}", config.eval.episodes));
+    }
+    asked
 }

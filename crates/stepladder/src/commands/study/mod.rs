@@ -36,6 +36,9 @@ fn directory(arguments: &Study) -> PathBuf {
 
 /// Runs one configuration with several seeds.
 fn seeds(arguments: &Study) -> Result<()> {
+    if !arguments.results.is_empty() {
+        return Err(Usage(format!("--results: {} is no study of several arms", arguments.study)).into());
+    }
     // Checked before the first seed, which can take an hour.
     let plan = Plan::load(arguments, &arguments.study, &[])?;
     if arguments.seeds.is_empty() {
