@@ -4,12 +4,14 @@
 //! * [`catalogue`]: products and instructions, from the files of the original
 //! * [`shop`]: a catalogue with [`prices`] and [`goals`], drawn by the generator of [`python`]
 //! * [`action`] and [`pages`]: what a customer does and reads
+//! * [`generated`]: a shop of our own from a seed, without data
 
 #![warn(clippy::print_stderr)] // `eprintln!` panics if standard error is closed.
 
 pub mod action;
 mod asin;
 pub mod catalogue;
+pub mod generated;
 pub mod goal;
 pub mod goals;
 pub mod pages;
