@@ -5,28 +5,38 @@
 //! * [`shop`]: a catalogue with [`prices`] and [`goals`], drawn by the generator of [`python`]
 //! * [`action`] and [`pages`]: what a customer does and reads
 //! * [`generated`]: a shop of our own from a seed, without data
+//! * [`view`]: pages and instructions as an agent reads them; [`expert`], [`segment`], [`noise`], [`codec`]: labels and texts for agents
 
 #![warn(clippy::print_stderr)] // `eprintln!` panics if standard error is closed.
 
 pub mod action;
 mod asin;
 pub mod catalogue;
+pub mod codec;
+pub mod expert;
 pub mod generated;
 pub mod goal;
 pub mod goals;
+pub mod noise;
 pub mod pages;
 pub mod prices;
 pub mod product;
 pub mod python;
+pub mod segment;
 pub mod shop;
 #[cfg(test)]
 mod testing;
+pub mod view;
 
 pub use action::Action;
 pub use asin::ByAsin;
 pub use catalogue::{Catalogue, Files, Instruction};
+pub use codec::WebshopCodec;
+pub use expert::WebshopExpert;
 pub use goal::Goal;
 pub use goals::Goals;
+pub use noise::WebshopNoise;
 pub use pages::{Form, Page, Store, Visit};
 pub use product::{Choice, Product};
+pub use segment::WebshopSegmenter;
 pub use shop::{Seeds, Shop};
