@@ -206,6 +206,7 @@ fn weights(instructions: &[Instruction], before: &[u32]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nouns::Nouns;
     use crate::testing::product;
 
     fn choice(name: &str, values: &[&str]) -> Choice {
@@ -234,7 +235,7 @@ mod tests {
             instruction(2, &["b"], options),
             instruction(3, &["c"], options),
         ];
-        Catalogue::new(products.into(), instructions)
+        Catalogue::new(products.into(), instructions, Nouns::default())
     }
 
     #[test]

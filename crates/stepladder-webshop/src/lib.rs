@@ -3,6 +3,7 @@
 //! * [`product`] and [`goal`]: what a shop sells, and what a customer asks for
 //! * [`catalogue`]: products and instructions, from the files of the original
 //! * [`shop`]: a catalogue with [`prices`] and [`goals`], drawn by the generator of [`python`]
+//! * [`reward`]: what a purchase is worth, by [`fuzzy`] comparison and the [`nouns`] of names
 //! * [`action`] and [`pages`]: what a customer does and reads
 //! * [`generated`]: a shop of our own from a seed, without data
 //! * [`view`]: pages and instructions as an agent reads them; [`expert`], [`segment`], [`noise`], [`codec`]: labels and texts for agents
@@ -14,14 +15,17 @@ mod asin;
 pub mod catalogue;
 pub mod codec;
 pub mod expert;
+pub mod fuzzy;
 pub mod generated;
 pub mod goal;
 pub mod goals;
 pub mod noise;
+pub mod nouns;
 pub mod pages;
 pub mod prices;
 pub mod product;
 pub mod python;
+pub mod reward;
 pub mod segment;
 pub mod shop;
 #[cfg(test)]
@@ -36,7 +40,9 @@ pub use expert::WebshopExpert;
 pub use goal::Goal;
 pub use goals::Goals;
 pub use noise::WebshopNoise;
+pub use nouns::{Nouns, Tagger};
 pub use pages::{Form, Page, Store, Visit};
 pub use product::{Choice, Product};
+pub use reward::Reward;
 pub use segment::WebshopSegmenter;
 pub use shop::{Seeds, Shop};

@@ -10,6 +10,7 @@ use crate::goals::Goals;
 use crate::prices;
 use crate::product::Product;
 use crate::python::Random;
+use crate::reward::{Kind, Reward};
 
 /// Seeds of the generator that a shop draws from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,5 +81,18 @@ impl Shop {
     /// Makes the goal of an index.
     pub fn goal(&self, index: usize) -> Option<Goal> {
         self.goals.get(&self.catalogue, index)
+    }
+
+    /// Computes the reward of buying a product with the chosen options, given by name and value.
+    ///
+    /// # Panics
+    /// If the shop has no product of that number.
+    pub fn reward(&self, goal: &Goal, product: u32, chosen: &[(Box<str>, Box<str>)]) -> Reward {
+        let products = &self.catalogue.products;
+        let (bought, wanted) = (&products[product as usize], &products[goal.product as usize]);
+        let nouns = &self.catalogue.nouns;
+        let kind = Kind::new(bought, nouns.get(product), wanted, nouns.get(goal.product));
+        let values = chosen.iter().map(|(_, value)| &**value);
+        Reward::new(kind, goal, bought, self.prices[product as usize], values)
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use stepladder_env::EnvError;
-use stepladder_webshop::{Catalogue, Files};
+use stepladder_webshop::{Catalogue, Files, Tagger};
 
 fn row(asin: &str) -> Value {
     json!({
@@ -23,6 +23,7 @@ fn write(directory: &Path) -> Files {
         products: directory.join("items.json"),
         attributes: directory.join("attributes.json"),
         human: None,
+        nouns: Tagger::Stub,
     };
     fs::write(&files.products, json!([row("B000000001"), row("B000000002")]).to_string()).unwrap();
     let attributes = json!({

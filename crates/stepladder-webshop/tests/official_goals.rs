@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use stepladder_testing::data_root;
-use stepladder_webshop::{Catalogue, Files, Seeds, Shop};
+use stepladder_webshop::{Catalogue, Files, Seeds, Shop, Tagger};
 
 /// A goal of the original.
 #[derive(Deserialize)]
@@ -29,6 +29,7 @@ fn files(root: &Path) -> Files {
         products: file("items_shuffle_1000.json"),
         attributes: file("items_ins_v2_1000.json"),
         human: None,
+        nouns: Tagger::Stub,
     }
 }
 

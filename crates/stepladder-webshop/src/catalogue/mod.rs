@@ -2,13 +2,14 @@
 
 mod instructions;
 mod row;
-mod stream;
+pub(crate) mod stream;
 
 use std::path::PathBuf;
 
 use stepladder_env::EnvError;
 
 use crate::asin::ByAsin;
+use crate::nouns::{Nouns, Tagger};
 use crate::product::Product;
 
 pub use instructions::Instruction;
@@ -23,6 +24,8 @@ pub struct Files {
     /// Instructions written by people, by identifier: `items_human_ins.json`. Where it is given, goals are made from these
     /// (`human_goals` of the original), otherwise from the synthetic ones.
     pub human: Option<PathBuf>,
+    /// Nouns of the product names.
+    pub nouns: Tagger,
 }
 
 /// Products and what goals are made from.
@@ -34,13 +37,15 @@ pub struct Catalogue {
     pub by_asin: ByAsin,
     /// Instructions, in the order of their products.
     pub instructions: Vec<Instruction>,
+    /// Nouns of the product names.
+    pub nouns: Nouns,
 }
 
 impl Catalogue {
-    /// Makes a catalogue of products that do not come from files. Repeated identifiers are left out, as in the original.
-    pub fn new(products: Vec<Product>, instructions: Vec<Instruction>) -> Self {
+    /// Makes a catalogue of products that do not come from files. No two may have the same identifier.
+    pub fn new(products: Vec<Product>, instructions: Vec<Instruction>, nouns: Nouns) -> Self {
         let by_asin = ByAsin::new(&products);
-        Self { products, by_asin, instructions }
+        Self { products, by_asin, instructions, nouns }
     }
 
     /// Reads the files of the original as its `load_products` (`engine.py`) does: products with a long or repeated identifier are
@@ -52,12 +57,13 @@ impl Catalogue {
     /// `KeyError`; and a text that is `null` is empty.
     ///
     /// # Errors
-    /// [`EnvError::Data`] if a file is missing, truncated or malformed (with the entry), has no products, or if no instruction is
-    /// for any of the products.
+    /// [`EnvError::Data`] if a file is missing, truncated or malformed (with the entry), has no products, if no
+    /// instruction is for any of the products, or if the table of nouns lacks a product name.
     pub fn load(files: &Files, rows: Option<usize>) -> Result<Self, EnvError> {
         let (mut products, by_asin) = row::load(&files.products, rows)?;
         let instructions = instructions::load(files, &mut products, &by_asin)?;
-        Ok(Self { products, by_asin, instructions })
+        let nouns = Nouns::of(&products, &files.nouns)?;
+        Ok(Self { products, by_asin, instructions, nouns })
     }
 
     /// Finds a product by identifier, in any case.
