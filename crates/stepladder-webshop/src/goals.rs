@@ -15,7 +15,7 @@ const HIGHEST_TENS: u32 = 99;
 
 /// The goals of a shop, in their order. A goal is made when it is asked for; here it takes four bytes, since every combination of
 /// a product's options is one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Goals {
     /// Goals of all instructions before, for each instruction, and the number of all.
     before: Box<[u32]>,

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use stepladder_env::EnvError;
 
 use crate::catalogue::Catalogue;
+use crate::generated::Stock;
 use crate::goal::Goal;
 use crate::goals::Goals;
+use crate::nouns::Nouns;
 use crate::prices;
 use crate::product::Product;
 use crate::python::Random;
@@ -58,6 +60,18 @@ impl Shop {
         Ok(Self { catalogue, prices: prices.into(), goals: goals.into(), random })
     }
 
+    /// Takes a generated shop, whose goals are drawn one by one ([`Stock::goal`]): its list of goals is empty.
+    pub fn generated(stock: Stock) -> Self {
+        let nouns = Nouns::new(&stock.nouns);
+        let catalogue = Catalogue::new(stock.products, Vec::new(), nouns);
+        Self {
+            catalogue: catalogue.into(),
+            prices: stock.prices.into(),
+            goals: Goals::default().into(),
+            random: Random::seeded(Seeds::ORIGINAL.order),
+        }
+    }
+
     /// Returns all products.
     pub fn products(&self) -> &[Product] {
         &self.catalogue.products
@@ -94,5 +108,27 @@ impl Shop {
         let kind = Kind::new(bought, nouns.get(product), wanted, nouns.get(goal.product));
         let values = chosen.iter().map(|(_, value)| &**value);
         Reward::new(kind, goal, bought, self.prices[product as usize], values)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generated::{Pages, Split};
+
+    #[test]
+    fn what_a_generated_goal_asks_for_has_the_full_reward() {
+        let stock = Stock::draw(200, 3, Pages::Full);
+        let goals: Vec<Goal> = (0..40).map(|number| stock.goal(Split::Train, number).unwrap()).collect();
+        let shop = Shop::generated(stock);
+        assert!(shop.goals.is_empty() && shop.goal(0).is_none());
+        for goal in &goals {
+            let reward = shop.reward(goal, goal.product, &goal.options);
+            assert_eq!(reward.total, 1.0, "{goal:?}");
+            let product = shop.product(goal.product).unwrap();
+            assert_eq!(shop.find(&product.asin.to_lowercase()), Some(goal.product));
+        }
+        let other = (goals[0].product + 1) % 200;
+        assert!(shop.reward(&goals[0], other, &[]).total < 1.0);
     }
 }
