@@ -156,18 +156,15 @@ fn fits(goal: &Goal, drawn: &Drawn) {
         assert!(*name == choice.name && choice.values.contains(value), "{goal:?} {product:?}");
     }
     assert!(drawn.price < goal.price_upper && goal.price_upper <= drawn.price + 40.0, "{goal:?}");
-    let wish = read(&goal.instruction).unwrap();
-    assert_eq!((&*wish.query, wish.price_upper), (&*product.query, goal.price_upper));
-    let (mut wished, mut asked): (Vec<&str>, Vec<&str>) = (
-        wish.attributes.iter().map(|text| &**text).collect(),
-        goal.attributes.iter().map(|text| &**text).collect(),
-    );
+    let request = read(&goal.instruction).unwrap();
+    assert_eq!((request.query, request.price_upper), (&*product.query, goal.price_upper));
+    let (mut wished, mut asked) =
+        (request.attributes.clone(), goal.attributes.iter().map(|text| &**text).collect::<Vec<_>>());
     wished.sort_unstable();
     asked.sort_unstable();
     assert_eq!(wished, asked);
-    let options: Vec<_> = wish.options.iter().map(|(name, value)| (&**name, &**value)).collect();
     let asked: Vec<_> = goal.options.iter().map(|(name, value)| (&**name, &**value)).collect();
-    assert_eq!(options, asked);
+    assert_eq!(request.options, asked);
 }
 
 #[test]

@@ -11,7 +11,7 @@
 use rand::RngExt;
 use stepladder_core::seed::{self, Rng};
 
-use super::plan::{Plan, below, pick, sample};
+use super::plan::{Plan, pick, sample};
 use super::vocabulary::Attribute;
 use super::{Generator, Pages, wording};
 use crate::Goal;
@@ -118,7 +118,7 @@ impl Pages {
     /// Equally likely numbers of attributes of a goal.
     fn attributes_of_goals(self) -> &'static [usize] {
         match self {
-            Self::Full => &[1, 2, 2, 2, 3, 3, 3, 4],
+            Self::Full => &[1, 2, 2, 2, 3, 3, 4, 5],
             Self::Short => &[1, 1, 2],
         }
     }
@@ -155,7 +155,7 @@ impl Generator {
             if Split::of_request(plan.kind.query, &attributes, &options) != split {
                 continue;
             }
-            let price_upper = 10.0 * ((plan.price / 10.0).floor() + 1.0 + below(rng, 4) as f64);
+            let price_upper = price_limit(plan.price, rng);
             let instruction = wording::write(plan.kind.query, &attributes, &options, price_upper, rng);
             return Ok(Goal {
                 product,
@@ -171,6 +171,12 @@ impl Generator {
         }
         Err(no_goal)
     }
+}
+
+/// Draws two of the next four multiples of ten dollars above a price, and takes the higher one, as the original.
+fn price_limit(price: f64, rng: &mut Rng) -> f64 {
+    let above = sample(rng, &[1.0, 2.0, 3.0, 4.0], 2).copied().fold(0.0, f64::max);
+    10.0 * ((price / 10.0).floor() + above)
 }
 
 /// Draws a value of every choice.

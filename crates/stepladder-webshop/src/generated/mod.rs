@@ -12,6 +12,7 @@ mod generator;
 mod goals;
 mod pages;
 mod plan;
+pub mod statistics;
 mod stock;
 mod text;
 mod vocabulary;
@@ -21,7 +22,7 @@ pub use generator::{Drawn, Generator};
 pub use goals::{NoGoal, Split};
 pub use pages::Pages;
 pub use stock::Stock;
-pub use wording::{Wish, read};
+pub use wording::{Request, read};
 
 /// Version of the generator, raised when a seed and number may give another product or goal.
 pub const VERSION: u32 = 1;

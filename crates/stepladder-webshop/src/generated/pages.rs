@@ -22,11 +22,11 @@ impl Pages {
         }
     }
 
-    /// Results on a page: the original's 10, or 5, since 10 short results have more than 200 tokens.
+    /// Results on a page: the original's 10, or 4. A short result has about 35 tokens, the instruction and buttons about 55.
     pub fn per_page(self) -> usize {
         match self {
             Self::Full => 10,
-            Self::Short => 5,
+            Self::Short => 4,
         }
     }
 

@@ -8,9 +8,6 @@ use super::brand::{self, brand};
 use super::vocabulary::{Attribute, ChoiceSet, DEPARTMENTS, Kind, Phrase, VOCABULARY};
 use crate::Choice;
 
-/// Products with a listed range of prices, in percent (official set: 9).
-const RANGES: u32 = 9;
-
 /// Products without a listed price, which the original sells for 100 dollars, in percent.
 const UNPRICED: u32 = 2;
 
@@ -39,22 +36,26 @@ struct Amounts {
     uses: &'static [usize],
     choices: &'static [usize],
     values: &'static [usize],
+    /// Products with a listed range of prices, in percent.
+    ranges: u32,
 }
 
 impl Pages {
     fn amounts(self) -> Amounts {
         match self {
             Self::Full => Amounts {
-                features: &[2, 3, 3, 4, 4, 5, 6, 7],
+                features: &[1, 2, 2, 3, 3, 4, 5, 6],
                 uses: &[0, 1, 1, 2],
-                choices: &[0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 3],
+                choices: &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 3],
                 values: &[2, 2, 3, 3, 4, 4, 5, 5, 6, 7, 9, 12],
+                ranges: 9,
             },
             Self::Short => Amounts {
                 features: &[1, 2, 2],
                 uses: &[0, 1],
                 choices: &[0, 0, 1, 1, 1, 2],
                 values: &[2, 3, 3],
+                ranges: 0,
             },
         }
     }
@@ -86,7 +87,7 @@ impl Plan {
                 values(rng, &kind.choices[index], most)
             })
             .collect();
-        let (pricing, price) = prices(rng, kind);
+        let (pricing, price) = prices(rng, kind, amounts.ranges);
         Self { kind, brand, look, material, attributes, choices, pricing, price }
     }
 
@@ -119,13 +120,13 @@ fn values(rng: &mut Rng, set: &ChoiceSet, most: usize) -> Choice {
 }
 
 /// Draws listed prices and the price that the customer pays.
-fn prices(rng: &mut Rng, kind: &Kind) -> (Box<[f64]>, f64) {
+fn prices(rng: &mut Rng, kind: &Kind, ranges: u32) -> (Box<[f64]>, f64) {
     let (low, high) = kind.price;
     let base = low * (high / low).powf(rng.random::<f64>());
     let listed = ending(rng, base);
     match rng.random_range(0..100_u32) {
         chance if chance < UNPRICED => ([UNPRICED_DOLLARS].into(), UNPRICED_DOLLARS),
-        chance if chance < UNPRICED + RANGES => {
+        chance if chance < UNPRICED + ranges => {
             let factor = 1.1 + 0.7 * rng.random::<f64>();
             let top = ending(rng, base * factor).max(listed + 1.0);
             let paid = listed + (top - listed) * rng.random::<f64>();

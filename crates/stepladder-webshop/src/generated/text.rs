@@ -99,7 +99,7 @@ fn long_title(plan: &Plan, rng: &mut Rng, title: &mut Title) {
         title.brand(&plan.brand);
     }
     let parts = parts(plan, rng);
-    let most = 1 + below(rng, 10);
+    let most = below(rng, 10);
     for part in sample(rng, &parts, most) {
         title.comma();
         match *part {

@@ -19,13 +19,13 @@ const WORDINGS: [(&str, &str, &str); 8] = [
 
 /// What an instruction of a generated goal asks for.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Wish {
+pub struct Request<'a> {
     /// Kind of product, as in [`Product::query`](crate::Product::query).
-    pub query: String,
+    pub query: &'a str,
     /// Attributes.
-    pub attributes: Vec<String>,
+    pub attributes: Vec<&'a str>,
     /// Names and values of options.
-    pub options: Vec<(String, String)>,
+    pub options: Vec<(&'a str, &'a str)>,
     /// Price limit in dollars.
     pub price_upper: f64,
 }
@@ -56,35 +56,35 @@ pub(super) fn write(
 ///
 /// ```
 /// use stepladder_webshop::generated::read;
-/// let wish = read("Order bar soaps, dye free, for spa evening, scent: fig, and spend less than 20 dollars.");
-/// let wish = wish.ok_or("another text")?;
-/// assert_eq!((wish.query.as_str(), wish.price_upper), ("bar soaps", 20.0));
-/// assert_eq!(wish.attributes, ["dye free", "spa evening"]);
-/// assert_eq!(wish.options, [("scent".to_owned(), "fig".to_owned())]);
+/// let request = read("Order bar soaps, dye free, for spa evening, scent: fig, and spend less than 20 dollars.");
+/// let request = request.ok_or("another text")?;
+/// assert_eq!((request.query, request.price_upper), ("bar soaps", 20.0));
+/// assert_eq!(request.attributes, ["dye free", "spa evening"]);
+/// assert_eq!(request.options, [("scent", "fig")]);
 /// assert!(read("Find me bar soaps").is_none());
 /// # Ok::<(), &str>(())
 /// ```
-pub fn read(instruction: &str) -> Option<Wish> {
+pub fn read(instruction: &str) -> Option<Request<'_>> {
     WORDINGS.iter().find_map(|(beginning, limit, end)| {
         let text = instruction.strip_prefix(beginning)?.strip_suffix(end)?;
         let (list, price) = text.rsplit_once(limit)?;
         let mut items = list.split(", ");
-        let mut wish = Wish {
-            query: items.next()?.to_owned(),
+        let mut request = Request {
+            query: items.next()?,
             attributes: Vec::new(),
             options: Vec::new(),
             price_upper: price.parse().ok()?,
         };
         for item in items {
             match item.split_once(": ") {
-                Some((name, value)) => wish.options.push((name.to_owned(), value.to_owned())),
+                Some((name, value)) => request.options.push((name, value)),
                 None => {
                     let linked = item.strip_prefix(Role::Has.link()).or(item.strip_prefix(Role::For.link()));
-                    wish.attributes.push(linked.unwrap_or(item).to_owned());
+                    request.attributes.push(linked.unwrap_or(item));
                 }
             }
         }
-        Some(wish)
+        Some(request)
     })
 }
 
@@ -99,7 +99,7 @@ mod tests {
             let readers = WORDINGS.iter().filter(|(beginning, _, _)| text.starts_with(beginning)).count();
             assert_eq!(readers, 1, "{number}");
             assert!(WORDINGS.iter().all(|(_, other, _)| other == limit || !text.contains(other)), "{number}");
-            assert_eq!(read(&text).map(|wish| wish.price_upper), Some(30.0));
+            assert_eq!(read(&text).map(|request| request.price_upper), Some(30.0));
         }
     }
 }
