@@ -66,7 +66,7 @@ fn the_first_products_never_change() {
         .collect();
     assert_eq!(
         seen,
-        [("B0A5P6FKEM".to_owned(), 2098632417202513415), ("B08X48".to_owned(), 13576392460154596511)]
+        [("B0A5P6FKEM".to_owned(), 6429970085902598392), ("B08X48".to_owned(), 12734734712668824613)]
     );
 }
 
@@ -196,7 +196,7 @@ fn the_first_goals_never_change() {
             .collect();
         stepladder_core::seed::fingerprint(&goals.concat())
     });
-    assert_eq!(seen, [11907014297915527415, 14438028152786693504]);
+    assert_eq!(seen, [3329957840391035238, 4939788227390014563]);
 }
 
 #[test]

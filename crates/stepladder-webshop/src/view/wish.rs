@@ -1,5 +1,7 @@
 //! What an instruction asks for.
 
+use crate::generated;
+
 /// An instruction by its parts.
 ///
 /// ```
@@ -32,8 +34,18 @@ impl<'a> Wish<'a> {
     /// Parses an instruction of the form `Find me A, B PRODUCT with C, D for E with NAME: VALUE, and NAME: VALUE, and price lower than N
     /// dollars`; each part may be absent. Nothing separates the last attribute before the product from the product: attributes have two
     /// words, and a word with `'s`, `&` or `and` begins or continues the product.
+    ///
+    /// The wordings of [`generated`] shops are read as they were written.
     pub fn parse(text: &'a str) -> Self {
         let text = text.trim();
+        if let Some(request) = generated::read(text) {
+            return Self {
+                product: request.query,
+                attributes: request.attributes,
+                options: request.options,
+                limit: Some(request.price_upper),
+            };
+        }
         let text = text.strip_prefix("Find me ").or_else(|| text.strip_prefix("find me ")).unwrap_or(text);
         let (text, limit) = limit(text);
         let (text, options) = options(text);
@@ -163,6 +175,18 @@ mod tests {
             ("lamps", vec!["easy use", "light weight", "living room"], vec![("size", "5, and 6")], Some(9.0))
         );
         assert_eq!(parse(""), ("", vec![], vec![], None));
+    }
+
+    #[test]
+    fn generated_instructions_are_read_as_written() {
+        let wish = Wish::parse(
+            "Order bar soaps, dye free, for spa evening, scent: fig, and spend less than 20 dollars.",
+        );
+        assert_eq!((wish.product, wish.limit), ("bar soaps", Some(20.0)));
+        assert_eq!(
+            (wish.attributes, wish.options),
+            (vec!["dye free", "spa evening"], vec![("scent", "fig")])
+        );
     }
 
     #[test]
