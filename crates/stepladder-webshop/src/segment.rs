@@ -47,7 +47,7 @@ impl Segmenter for WebshopSegmenter {
                 }
                 Some(Deed::Search) => {
                     push(Subtask::Open, waiting - 1);
-                    push(Subtask::Search { product: wish.product }, 1);
+                    push(Subtask::Search { product: &wish.product }, 1);
                     (waiting, opened) = (0, false);
                 }
                 Some(Deed::Choose { name, value }) => {
@@ -70,7 +70,7 @@ impl Segmenter for WebshopSegmenter {
     }
 }
 
-fn deed<'a>(action: &str, answer: &str, wish: &Wish<'a>) -> Option<Deed<'a>> {
+fn deed<'a>(action: &str, answer: &str, wish: &'a Wish) -> Option<Deed<'a>> {
     let click = match Action::parse(action)? {
         Action::Search(_) => return Some(Deed::Search),
         Action::Click(text) => text,

@@ -10,8 +10,8 @@ use super::progress::{Progress, Verdict};
 const NEAR: f64 = 40.0;
 
 /// Products of a page whose lowest price is within the limit and that were not looked at, the most promising first.
-pub(super) fn candidates<'a>(results: &Results<'a>, wish: &Wish<'_>, progress: &Progress) -> Vec<Listed<'a>> {
-    let product = telling(wish.product);
+pub(super) fn candidates<'a>(results: &Results<'a>, wish: &Wish, progress: &Progress) -> Vec<Listed<'a>> {
+    let product = telling(&wish.product);
     let limit = wish.limit.unwrap_or(f64::INFINITY);
     let within = |listed: &&Listed<'_>| listed.price.0 <= limit && progress.verdict(listed.asin).is_none();
     let open = results.listed.iter().enumerate().filter(|(_, listed)| within(listed));
@@ -24,7 +24,7 @@ pub(super) fn candidates<'a>(results: &Results<'a>, wish: &Wish<'_>, progress: &
 
 /// Rates a product by its place, its name and its price, with weights that were tuned on 600 official training goals. Success changes by
 /// at most two percent when one of them is doubled or halved.
-fn rate(listed: &Listed<'_>, wish: &Wish<'_>, product: &[String], rank: i64) -> i64 {
+fn rate(listed: &Listed<'_>, wish: &Wish, product: &[String], rank: i64) -> i64 {
     const PLACE: i64 = 100;
     const WORDS: i64 = 1000;
     const OPPOSED: i64 = 2000;
@@ -63,12 +63,12 @@ fn cost(verdict: &Verdict) -> usize {
 }
 
 /// Steps to choose all options of the open product and to buy it.
-pub(super) fn closing(wish: &Wish<'_>) -> usize {
+pub(super) fn closing(wish: &Wish) -> usize {
     wish.options.len() + 1
 }
 
 /// Whether `more` steps and the purchase fit into an episode.
-pub(super) fn affords(spent: usize, more: usize, wish: &Wish<'_>) -> bool {
+pub(super) fn affords(spent: usize, more: usize, wish: &Wish) -> bool {
     spent + more + closing(wish) <= STEPS
 }
 

@@ -45,7 +45,7 @@ pub(crate) fn shown(observation: &Observation) -> &str {
 /// A page and what is asked for.
 struct Scene<'a> {
     view: View<'a>,
-    wish: Wish<'a>,
+    wish: Wish,
 }
 
 impl<'a> Scene<'a> {

@@ -8,7 +8,7 @@ use super::{Scene, Subtask};
 /// Returns the next subtask.
 pub(super) fn plan(scene: &Scene<'_>, earlier: &[String], progress: &str) -> String {
     match &scene.view {
-        View::Start => Subtask::Search { product: scene.wish.product }.to_string(),
+        View::Start => Subtask::Search { product: &scene.wish.product }.to_string(),
         View::Item(_) | View::Sub(_) => bought(scene, earlier, progress).to_string(),
         View::Results(_) | View::Other => Subtask::Open.to_string(),
         View::Done => Subtask::Buy.to_string(),
@@ -19,7 +19,7 @@ pub(super) fn plan(scene: &Scene<'_>, earlier: &[String], progress: &str) -> Str
 ///
 /// No page shows what is chosen. An option counts as chosen if a subtask said so since the product was opened; for the last of these
 /// subtasks, only if its progress text confirms it.
-fn bought<'a>(scene: &Scene<'a>, earlier: &'a [String], progress: &str) -> Subtask<'a> {
+fn bought<'a>(scene: &'a Scene<'a>, earlier: &'a [String], progress: &str) -> Subtask<'a> {
     let subtasks: Vec<Subtask<'_>> = earlier.iter().filter_map(|text| Subtask::parse(text)).collect();
     let Some(opened) = subtasks.iter().rposition(|subtask| *subtask == Subtask::Open) else {
         return Subtask::Open;
@@ -38,7 +38,7 @@ fn bought<'a>(scene: &Scene<'a>, earlier: &'a [String], progress: &str) -> Subta
     for (name, wanted) in &scene.wish.options {
         let value = match &scene.view {
             View::Item(item) => item.value(name, wanted, &scene.wish),
-            _ => Some(*wanted),
+            _ => Some(wanted.as_str()),
         };
         let Some(value) = value.filter(|value| Action::click(value).is_some()) else { continue };
         if !chosen(name, value) {

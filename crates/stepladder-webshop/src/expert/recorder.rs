@@ -66,8 +66,9 @@ fn open(scene: &Scene<'_>, mut progress: Progress, action: &str) -> Progress {
     progress
 }
 
-fn to_check(title: &str, attributes: &[&str]) -> Verdict {
+fn to_check(title: &str, attributes: &[String]) -> Verdict {
     let title = words(title);
-    let open: Vec<&str> = attributes.iter().copied().filter(|attribute| !says(&title, attribute)).collect();
+    let open: Vec<&str> =
+        attributes.iter().map(String::as_str).filter(|attribute| !says(&title, attribute)).collect();
     if open.is_empty() { Verdict::Lacks(0, String::new()) } else { Verdict::ToCheck(open.join(", ")) }
 }

@@ -1,4 +1,4 @@
-//! Pages and instructions as an agent reads them: the `text` form, strings with ` [SEP] ` between.
+//! Pages and instructions as an agent reads them: the strings of the page.
 //!
 //! Every parser is total: a text of another form is [`View::Other`].
 
@@ -11,6 +11,8 @@ pub use wish::Wish;
 const SEPARATOR: &str = " [SEP] ";
 const INSTRUCTION: &str = "Instruction:";
 const PREVIOUS: &str = "< Prev";
+/// Beginning of the lines of `text_rich` about what was clicked.
+const CLICKED: &str = "You have clicked ";
 
 /// A page.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,7 +67,7 @@ pub struct Item<'a> {
 impl<'a> View<'a> {
     /// Parses a page.
     pub fn parse(text: &'a str) -> Self {
-        let strings: Vec<&str> = text.split(SEPARATOR).collect();
+        let strings = strings(text);
         match strings.as_slice() {
             ["Thank you for shopping with us!", ..] => Self::Done,
             ["WebShop", INSTRUCTION, ..] => Self::Start,
@@ -81,9 +83,25 @@ impl<'a> View<'a> {
     }
 }
 
+/// Strings of a page: those of `text`, or the lines of `text_rich` without their marks.
+fn strings(text: &str) -> Vec<&str> {
+    if text.contains(SEPARATOR) || !text.contains('\n') {
+        return text.split(SEPARATOR).collect();
+    }
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(CLICKED));
+    lines.map(unmarked).collect()
+}
+
+/// A line of `text_rich` without the marks of a button.
+fn unmarked(line: &str) -> &str {
+    let marks = [("[button] ", " [button_]"), ("[clicked button] ", " [clicked button_]")];
+    let inner = marks.into_iter().find_map(|(before, after)| line.strip_prefix(before)?.strip_suffix(after));
+    inner.unwrap_or(line).trim()
+}
+
 /// Instruction on a page; none on the last page.
 pub fn instruction(text: &str) -> Option<&str> {
-    let mut strings = text.split(SEPARATOR);
+    let mut strings = strings(text).into_iter();
     strings.find(|string| *string == INSTRUCTION)?;
     strings.next()
 }
@@ -128,15 +146,15 @@ fn price(text: &str) -> Option<(f64, f64)> {
 impl<'a> Item<'a> {
     /// Values of the choice with this name. `names` are the names that end its list; a value may be followed by the values of a choice
     /// that none of them names.
-    fn values(&self, name: &str, wish: &Wish<'_>) -> &[&'a str] {
+    fn values(&self, name: &str, wish: &Wish) -> &[&'a str] {
         let Some(start) = self.choices.iter().position(|string| *string == name) else { return &[] };
         let rest = &self.choices[start + 1..];
-        let names = |string: &&str| wish.options.iter().any(|(other, _)| other == string && *other != name);
+        let names = |string: &&str| wish.options.iter().any(|(other, _)| other == *string && other != name);
         &rest[..rest.iter().position(names).unwrap_or(rest.len())]
     }
 
     /// The value to choose for an option: the wanted one, else one of the same color; none if the product has neither.
-    pub fn value(&self, name: &str, value: &str, wish: &Wish<'_>) -> Option<&'a str> {
+    pub fn value(&self, name: &str, value: &str, wish: &Wish) -> Option<&'a str> {
         let values = self.values(name, wish);
         let same = values.iter().find(|offered| **offered == value);
         let color = || {
@@ -147,13 +165,13 @@ impl<'a> Item<'a> {
     }
 
     /// Name of the first option whose wanted value the product lacks.
-    pub fn lacks<'w>(&self, wish: &Wish<'w>) -> Option<&'w str> {
-        let lacking = |(name, value): &&(&str, &str)| !self.values(name, wish).contains(value);
-        wish.options.iter().find(lacking).map(|(name, _)| *name)
+    pub fn lacks<'w>(&self, wish: &'w Wish) -> Option<&'w str> {
+        let lacking = |(name, value): &&(String, String)| !self.values(name, wish).contains(&value.as_str());
+        wish.options.iter().find(lacking).map(|(name, _)| name.as_str())
     }
 
     /// Values of the same choice as a value, without it; none if no wanted option has the value.
-    pub fn beside(&self, value: &str, wish: &Wish<'_>) -> Vec<&'a str> {
+    pub fn beside(&self, value: &str, wish: &Wish) -> Vec<&'a str> {
         let lists = wish.options.iter().map(|(name, _)| self.values(name, wish));
         let list = lists.into_iter().find(|list| list.iter().any(|other| other.eq_ignore_ascii_case(value)));
         list.unwrap_or_default().iter().copied().filter(|other| !other.eq_ignore_ascii_case(value)).collect()
@@ -195,7 +213,7 @@ mod tests {
         assert_eq!((item.value("color", "red", &wish), item.lacks(&wish)), (Some("red"), None));
         assert_eq!(item.value("color", "blue", &wish), Some("dark blue"));
         assert_eq!((item.value("color", "1 in", &wish), item.value("height", "2 in", &wish)), (None, None));
-        let other = Wish { options: vec![("color", "red"), ("size", "3 in")], ..wish.clone() };
+        let other = Wish { options: vec![("size".to_owned(), "3 in".to_owned())], ..wish.clone() };
         assert_eq!(item.lacks(&other), Some("size"));
 
         assert_eq!(View::parse(&page("< Prev [SEP] Strong. [SEP] Red.")), View::Sub(vec!["Strong.", "Red."]));
@@ -205,6 +223,18 @@ mod tests {
         for other in ["", "x", HEAD, &page("Page x (Total results: 50)"), &page("Next >")] {
             assert_eq!(View::parse(other), View::Other, "{other}");
         }
+    }
+
+    #[test]
+    fn rich_pages_have_the_same_strings() {
+        let rich = "You have clicked red.\nInstruction:\nFind me x\n[button] Back to Search [button_]\n[button] < Prev [button_]\ncolor\n  \
+                    [clicked button] red [clicked button_]\n  [button] blue [button_]\nA box\nPrice: $7.8\nRating: N.A.\n\
+                    [button] Description [button_]\n[button] Features [button_]\n[button] Reviews [button_]\n\
+                    [button] Buy Now [button_]\n";
+        let plain = "Instruction: [SEP] Find me x [SEP] Back to Search [SEP] < Prev [SEP] color [SEP] red [SEP] blue [SEP] A box [SEP] \
+                     Price: $7.8 [SEP] Rating: N.A. [SEP] Description [SEP] Features [SEP] Reviews [SEP] Buy Now";
+        assert_eq!(View::parse(rich), View::parse(plain));
+        assert_eq!(instruction(rich), Some("Find me x"));
     }
 
     proptest! {
