@@ -8,7 +8,6 @@ use crate::catalogue::Catalogue;
 use crate::generated::Stock;
 use crate::goal::Goal;
 use crate::goals::Goals;
-use crate::nouns::Nouns;
 use crate::prices;
 use crate::product::Product;
 use crate::python::Random;
@@ -62,8 +61,7 @@ impl Shop {
 
     /// Takes a generated shop, whose goals are drawn one by one ([`Stock::goal`]): its list of goals is empty.
     pub fn generated(stock: Stock) -> Self {
-        let nouns = Nouns::new(&stock.nouns);
-        let catalogue = Catalogue::new(stock.products, Vec::new(), nouns);
+        let catalogue = Catalogue::new(stock.products, Vec::new(), stock.nouns);
         Self {
             catalogue: catalogue.into(),
             prices: stock.prices.into(),

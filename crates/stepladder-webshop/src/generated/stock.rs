@@ -1,6 +1,7 @@
 //! All products of a generated shop.
 
 use super::{Generator, NoGoal, Pages, Split};
+use crate::nouns::Nouns;
 use crate::{Goal, Product};
 
 /// A generated shop with its products drawn.
@@ -11,8 +12,8 @@ pub struct Stock {
     pub products: Vec<Product>,
     /// Price of each product in dollars.
     pub prices: Vec<f64>,
-    /// Lower-case nouns of each title in their order; repeated ones are kept.
-    pub nouns: Vec<Box<[Box<str>]>>,
+    /// Nouns of the titles.
+    pub nouns: Nouns,
 }
 
 impl Stock {
@@ -20,18 +21,14 @@ impl Stock {
     pub fn draw(products: u32, shop_seed: u64, pages: Pages) -> Self {
         let generator = Generator::new(shop_seed, pages);
         let number = products as usize;
-        let mut stock = Self {
-            generator: generator.clone(),
-            products: Vec::with_capacity(number),
-            prices: Vec::with_capacity(number),
-            nouns: Vec::with_capacity(number),
-        };
-        for drawn in generator.products(0..products) {
-            stock.products.push(drawn.product);
-            stock.prices.push(drawn.price);
-            stock.nouns.push(drawn.nouns.into());
-        }
-        stock
+        let (mut all, mut prices) = (Vec::with_capacity(number), Vec::with_capacity(number));
+        // Nouns become numbers at once: a million lists of words would take more memory than titles.
+        let nouns = Nouns::new(generator.products(0..products).map(|drawn| {
+            all.push(drawn.product);
+            prices.push(drawn.price);
+            drawn.nouns
+        }));
+        Self { generator, products: all, prices, nouns }
     }
 
     /// What draws products and goals.

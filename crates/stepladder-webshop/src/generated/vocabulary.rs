@@ -262,6 +262,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::Goal;
+    use crate::reward::{Kind, Reward};
 
     #[test]
     fn every_kind_has_words_of_each_sort() {
@@ -312,6 +314,26 @@ mod tests {
             assert!(VOCABULARY.sentences(role).len() >= 6, "{role}");
         }
         assert!(DEPARTMENTS.iter().all(|(name, _)| VOCABULARY.sentences(name).len() == 5));
+    }
+
+    #[test]
+    fn the_reward_counts_every_value_that_is_chosen_as_asked() {
+        let bought = crate::testing::product("B01");
+        for choice in VOCABULARY.kinds.iter().flatten().flat_map(|kind| &kind.choices) {
+            for value in &choice.values {
+                let goal = Goal {
+                    product: 0,
+                    instruction: "".into(),
+                    attributes: ["none such".into()].into(),
+                    price_upper: 10.0,
+                    options: [(choice.name.into(), (*value).into())].into(),
+                    weight: 1.0,
+                };
+                let kind = Kind::new(&bought, &[], &bought, &[]);
+                // The original takes `sandalwood` for `sand`, which is then not the word that was asked for.
+                assert_eq!(Reward::new(kind, &goal, &bought, 1.0, [*value]).r_option, Some(1.0), "{value}");
+            }
+        }
     }
 
     #[test]
