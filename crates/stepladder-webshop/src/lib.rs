@@ -3,6 +3,7 @@
 //! * [`product`] and [`goal`]: what a shop sells, and what a customer asks for
 //! * [`catalogue`]: products and instructions, from the files of the original
 //! * [`shop`]: a catalogue with [`prices`] and [`goals`], drawn by the generator of [`python`]
+//! * [`search`]: which products a query finds, ranked as the original ranks them
 //! * [`reward`]: what a purchase is worth, by [`fuzzy`] comparison and the [`nouns`] of names
 //! * [`action`] and [`pages`]: what a customer does and reads
 //! * [`generated`]: a shop of our own from a seed, without data
@@ -26,6 +27,7 @@ pub mod prices;
 pub mod product;
 pub mod python;
 pub mod reward;
+pub mod search;
 pub mod segment;
 pub mod shop;
 #[cfg(test)]
