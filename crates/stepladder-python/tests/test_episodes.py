@@ -79,7 +79,7 @@ def test_what_an_agent_does_not_wait_for_is_refused() -> None:
     with pytest.raises(stepladder.UsageError, match="does not play the role macro"):
         stepladder.play(env, "himac", stepladder.expert("household"))
     with pytest.raises(stepladder.UnknownEnvironment):
-        stepladder.expert("webshop")
+        stepladder.expert("chess")
 
 
 def test_an_exception_of_a_policy_passes_through() -> None:

@@ -101,7 +101,7 @@ def test_what_cannot_be_loaded_or_asked_is_named(trained: pathlib.Path, tmp_path
     with pytest.raises(stepladder.DataError, match="no checkpoint of `x`"):
         stepladder.load_policy(trained, "household", agent="x")
     with pytest.raises(stepladder.UnknownEnvironment):
-        stepladder.load_policy(trained, "webshop", agent="flat")
+        stepladder.load_policy(trained, "chess", agent="flat")
     with pytest.raises(stepladder.DataError, match="it was trained on prompts of style"):
         stepladder.load_policy(trained, "sokoban", agent="flat")
     policy = stepladder.load_policy(trained, "household", agent="flat")

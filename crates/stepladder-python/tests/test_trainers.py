@@ -96,7 +96,7 @@ def test_rows_name_tasks_that_reset_begins() -> None:
     with pytest.raises(stepladder.UsageError):
         trl.rows("household", count=0)
     with pytest.raises(stepladder.UnknownEnvironment):
-        trl.factory("webshop")
+        trl.factory("chess")
     with pytest.raises(stepladder.StepBeforeReset):
         trl.factory("household")().get_reward()
 

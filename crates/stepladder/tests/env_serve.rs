@@ -410,8 +410,8 @@ fn a_server_that_cannot_serve_says_why() {
         let outcome = run(folder, &[&["env", "serve"], rest].concat());
         (outcome.code, outcome.err.strip_prefix("error: ").unwrap_or(&outcome.err).trim_end().to_owned())
     };
-    let unknown = format!("unknown environment `webshop`; known are {}", known_environments());
-    refused(folder, &["env", "serve", "webshop"], 2, &unknown);
+    let unknown = format!("unknown environment `chess`; known are {}", known_environments());
+    refused(folder, &["env", "serve", "chess"], 2, &unknown);
     for (arguments, code, says) in [
         (&["household", "--split", "exam"][..], 2, "household has no split `exam`"),
         (&["household", "--option", "version=1"], 2, "household has no option"),

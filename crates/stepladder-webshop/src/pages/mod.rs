@@ -8,6 +8,7 @@ use stepladder_core::seed::stream;
 use rand::seq::index;
 
 use crate::action::Action;
+use crate::goal::Goal;
 use crate::product::Product;
 
 pub mod python;
@@ -15,8 +16,8 @@ pub mod text;
 
 pub use text::Form;
 
-/// Products on a page of results.
-pub const PER_PAGE: i64 = 10;
+/// Products on a page of results of the original.
+pub const PER_PAGE: u32 = 10;
 
 /// Most products that a search finds.
 pub const MOST: usize = 50;
@@ -28,18 +29,20 @@ const NEXT: &str = "next >";
 const BUY: &str = "buy now";
 
 /// What pages need of a shop.
-pub trait Store {
+pub trait Store: Send + Sync {
     /// All products.
     fn products(&self) -> &[Product];
 
     /// Numbers of the products that a search finds, the best first, at most [`MOST`].
     fn search(&self, query: &str) -> Vec<u32>;
 
-    /// What a customer reads, given the number of the goal.
-    fn instruction(&self, goal: u32) -> &str;
+    /// Products on a page of results.
+    fn per_page(&self) -> u32 {
+        PER_PAGE
+    }
 
     /// Reward, 0 to 1, of buying a product with the chosen options.
-    fn reward(&self, goal: u32, product: u32, chosen: &[(Box<str>, Box<str>)]) -> f64;
+    fn reward(&self, goal: &Goal, product: u32, chosen: &[(Box<str>, Box<str>)]) -> f64;
 }
 
 /// A page.
@@ -47,7 +50,7 @@ pub trait Store {
 pub enum Page {
     /// The first page, with the search bar.
     Search,
-    /// Ten of the products found.
+    /// Some of the products found, the original's ten.
     Results,
     /// One product.
     Item,
@@ -85,7 +88,9 @@ impl Sub {
 /// One customer's visit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Visit {
-    goal: u32,
+    goal: Goal,
+    /// Number that tells the visit from those of other goals, for random products.
+    number_of_goal: u64,
     page: Page,
     /// Query of the last search, lower case.
     query: String,
@@ -104,10 +109,11 @@ pub struct Visit {
 }
 
 impl Visit {
-    /// Begins a visit on the first page.
-    pub fn new(goal: u32) -> Self {
+    /// Begins a visit on the first page. The number tells the goal from others where random products are drawn (`<r>`).
+    pub fn new(goal: Goal, number_of_goal: u64) -> Self {
         Self {
             goal,
+            number_of_goal,
             page: Page::Search,
             query: String::new(),
             results: Vec::new(),
@@ -124,21 +130,32 @@ impl Visit {
         self.page
     }
 
-    /// Number of the goal.
-    pub fn goal(&self) -> u32 {
-        self.goal
+    /// Goal of the customer.
+    pub fn goal(&self) -> &Goal {
+        &self.goal
+    }
+
+    /// Options chosen for the product, in the order of the first choice.
+    pub fn chosen(&self) -> &[(Box<str>, Box<str>)] {
+        &self.chosen
+    }
+
+    /// Product of the page, where the page is about one.
+    pub fn item(&self) -> Option<u32> {
+        matches!(self.page, Page::Item | Page::Sub(_) | Page::Done(_)).then_some(self.product)
     }
 
     /// Numbers of the products on the page of results.
-    pub fn shown(&self) -> &[u32] {
-        slice(&self.results, (self.number - 1) * PER_PAGE, self.number * PER_PAGE)
+    pub fn shown(&self, store: &dyn Store) -> &[u32] {
+        let per_page = i64::from(store.per_page());
+        slice(&self.results, (self.number - 1) * per_page, self.number * per_page)
     }
 
     /// Plays an action; false, and nothing happens, if the page does not offer it.
     ///
     /// A search works on every page. A click needs what the page shows, under its text in lower case; `click[search]` does nothing.
     /// Clicks on options of one name replace one another.
-    pub fn act(&mut self, store: &impl Store, action: &Action) -> bool {
+    pub fn act(&mut self, store: &dyn Store, action: &Action) -> bool {
         match (self.page, action) {
             (Page::Done(_), _) => false,
             (_, Action::Search(query)) => self.search(store, query),
@@ -153,14 +170,14 @@ impl Visit {
 
     /// Texts that can be clicked, in the order of the page: buttons, then products or options. The original lists `search` on the first
     /// page, although a click on it does nothing.
-    pub fn clickables(&self, store: &impl Store) -> Vec<String> {
+    pub fn clickables(&self, store: &dyn Store) -> Vec<String> {
         let mut texts: Vec<String> = self.buttons().map(str::to_owned).collect();
         match self.page {
             Page::Results => {
-                texts.extend(self.shown().iter().map(|number| asin(store, *number).to_lowercase()))
+                texts.extend(self.shown(store).iter().map(|number| asin(store, *number).to_lowercase()))
             }
             Page::Item => {
-                for value in values(self.item(store)) {
+                for value in values(self.product(store)) {
                     if !texts.iter().any(|text| **text == **value) {
                         texts.push(value.to_string());
                     }
@@ -184,7 +201,7 @@ impl Visit {
         buttons.iter().copied()
     }
 
-    fn item<'a>(&self, store: &'a impl Store) -> &'a Product {
+    fn product<'a>(&self, store: &'a dyn Store) -> &'a Product {
         &store.products()[self.product as usize]
     }
 
@@ -200,7 +217,7 @@ impl Visit {
     /// Shows results. `<c> NAME` finds the products of a department, `<q> WORDS` those that were collected by a query, both in the order of
     /// the catalogue and without limit; `<r>` finds random ones. `<a>` and `<c>` without a name end the original with an error; here nothing
     /// happens.
-    fn search(&mut self, store: &impl Store, query: &str) -> bool {
+    fn search(&mut self, store: &dyn Store, query: &str) -> bool {
         if !self.find(store, query, 1) {
             return false;
         }
@@ -208,7 +225,7 @@ impl Visit {
         true
     }
 
-    fn find(&mut self, store: &impl Store, query: &str, number: i64) -> bool {
+    fn find(&mut self, store: &dyn Store, query: &str, number: i64) -> bool {
         let (first, rest) = query.split_once(' ').map_or((query, None), |(first, rest)| (first, Some(rest)));
         let picked = |pick: &dyn Fn(&Product) -> bool| {
             let numbered = (0..).zip(store.products());
@@ -216,7 +233,7 @@ impl Visit {
         };
         self.results = match (first, rest) {
             ("<r>", _) => {
-                let mut rng = stream(0, "webshop/random products", &[u64::from(self.goal), self.searches]);
+                let mut rng = stream(0, "webshop/random products", &[self.number_of_goal, self.searches]);
                 let all = store.products().len();
                 index::sample(&mut rng, all, MOST.min(all)).into_iter().map(|number| number as u32).collect()
             }
@@ -239,30 +256,36 @@ impl Visit {
     }
 
     /// Shows a page of the results of the last search. The original searches again, which only `<r>` tells apart.
-    fn turn_to(&mut self, store: &impl Store, number: i64) {
+    fn turn_to(&mut self, store: &dyn Store, number: i64) {
         let query = std::mem::take(&mut self.query);
         self.find(store, &query, number);
         self.query = query;
     }
 
-    fn click(&mut self, store: &impl Store, text: &str) -> bool {
+    fn click(&mut self, store: &dyn Store, text: &str) -> bool {
         // An option may have the text of a button: the original then does what the button does.
         let button = self.buttons().any(|button| button == text);
         let target = match self.page {
-            Page::Results => self.shown().iter().copied().find(|number| is_lower(asin(store, *number), text)),
+            Page::Results => {
+                self.shown(store).iter().copied().find(|number| is_lower(asin(store, *number), text))
+            }
             _ => None,
         };
         let option = match self.page {
-            Page::Item => values(self.item(store)).any(|value| **value == *text),
+            Page::Item => values(self.product(store)).any(|value| **value == *text),
             _ => false,
         };
         if text == SEARCH || !(button || option || target.is_some()) {
             return false;
         }
         match (text, self.place()) {
-            (BUY, _) => self.page = Page::Done(store.reward(self.goal, self.product, &self.chosen)),
+            (BUY, _) => self.page = Page::Done(store.reward(&self.goal, self.product, &self.chosen)),
             (BACK, _) => {
-                *self = Self { searches: self.searches, ..Self::new(self.goal) };
+                self.page = Page::Search;
+                self.query.clear();
+                self.results.clear();
+                self.chosen.clear();
+                self.seen.clear();
             }
             (NEXT, Page::Results) => self.turn_to(store, self.number + 1),
             (PREVIOUS, Page::Results) => self.turn_to(store, self.number - 1),
@@ -284,8 +307,8 @@ impl Visit {
     }
 
     /// Chooses an option of the product; of several with one value, that of the last name.
-    fn choose(&mut self, store: &impl Store, text: &str) {
-        let options = self.item(store).options.iter();
+    fn choose(&mut self, store: &dyn Store, text: &str) {
+        let options = self.product(store).options.iter();
         let Some(choice) = options.rev().find(|choice| choice.values.iter().any(|value| **value == *text))
         else {
             return;
@@ -297,7 +320,7 @@ impl Visit {
     }
 }
 
-fn asin(store: &impl Store, number: u32) -> &str {
+fn asin(store: &dyn Store, number: u32) -> &str {
     &store.products()[number as usize].asin
 }
 

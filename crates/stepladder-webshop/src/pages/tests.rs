@@ -46,18 +46,22 @@ impl Store for Toys {
         (0..self.0.len() as u32).take(query.split_whitespace().count()).collect()
     }
 
-    fn instruction(&self, _goal: u32) -> &str {
-        "Find me blocks"
-    }
-
-    fn reward(&self, _goal: u32, product: u32, chosen: &[(Box<str>, Box<str>)]) -> f64 {
+    fn reward(&self, _goal: &Goal, product: u32, chosen: &[(Box<str>, Box<str>)]) -> f64 {
         (f64::from(product) + chosen.len() as f64) / 3.0
     }
 }
 
 /// Plays actions, of which the last may be unknown, and returns the visit.
 fn played(actions: &[&str]) -> Visit {
-    let (store, mut visit) = (Toys::new(), Visit::new(3));
+    let goal = Goal {
+        product: 0,
+        instruction: "Find me blocks".into(),
+        attributes: Box::new([]),
+        price_upper: 30.0,
+        options: Box::new([]),
+        weight: 1.0,
+    };
+    let (store, mut visit) = (Toys::new(), Visit::new(goal, 3));
     for action in actions {
         let known = Action::parse(action).is_some_and(|action| visit.act(&store, &action));
         assert!(known, "{action}");
@@ -76,7 +80,7 @@ const TWELVE: &str = "search[a b c d e f g h i j k l]";
 fn pages_follow_one_another() {
     let shown = |actions: &[&str]| {
         let visit = played(actions);
-        (visit.page(), visit.number, visit.shown().len())
+        (visit.page(), visit.number, visit.shown(&Toys::new()).len())
     };
     assert_eq!(shown(&[]), (Page::Search, 0, 0));
     assert_eq!(shown(&[TWELVE]), (Page::Results, 1, 10));
@@ -252,7 +256,7 @@ fn special_searches_look_products_up() {
 fn a_query_with_the_name_of_a_page_misleads_the_way_back() {
     let shown = |actions: &[&str]| {
         let visit = played(actions);
-        (visit.page(), visit.number, visit.shown().to_vec())
+        (visit.page(), visit.number, visit.shown(&Toys::new()).to_vec())
     };
     let query = "search[search_results a b c d e f g h i j k]";
     assert_eq!(shown(&[query, "click[b010]", "click[< prev]"]), (Page::Results, 0, vec![]));

@@ -20,38 +20,38 @@ const NONE: &str = "None";
 
 impl Visit {
     /// Writes the page.
-    pub fn text(&self, store: &impl Store, form: Form) -> String {
+    pub fn text(&self, store: &dyn Store, form: Form) -> String {
         let mut out = Strings { out: String::with_capacity(2048), form, clicked: String::new() };
         match self.page() {
             Page::Search => {
                 out.plain("WebShop");
                 out.plain("Instruction: ");
-                out.plain(store.instruction(self.goal));
+                out.plain(&self.goal.instruction);
                 out.button("Search");
             }
             Page::Results => self.results(store, &mut out),
-            Page::Item => self.product(store, &mut out),
+            Page::Item => self.item_page(store, &mut out),
             Page::Sub(sub) => self.sub(store, sub, &mut out),
             Page::Done(reward) => self.done(store, reward, &mut out),
         }
         out.finish()
     }
 
-    fn head(&self, store: &impl Store, out: &mut Strings) {
+    fn head(&self, out: &mut Strings) {
         out.plain("Instruction:");
-        out.plain(store.instruction(self.goal));
+        out.plain(&self.goal.instruction);
         out.button("Back to Search");
     }
 
-    fn results(&self, store: &impl Store, out: &mut Strings) {
-        self.head(store, out);
+    fn results(&self, store: &dyn Store, out: &mut Strings) {
+        self.head(out);
         out.plain(&format!("Page {} (Total results: {})", self.number, self.results.len()));
         if self.number > 1 {
             out.button("< Prev");
         }
         out.button("Next >");
         let mut price = String::new();
-        for &number in self.shown() {
+        for &number in self.shown(store) {
             let product = &store.products()[number as usize];
             out.product(&product.asin, self.seen.contains(&number));
             out.plain(&product.title);
@@ -61,9 +61,9 @@ impl Visit {
         }
     }
 
-    fn product(&self, store: &impl Store, out: &mut Strings) {
-        let product = self.item(store);
-        self.head(store, out);
+    fn item_page(&self, store: &dyn Store, out: &mut Strings) {
+        let product = self.product(store);
+        self.head(out);
         out.button("< Prev");
         let address = if out.form == Form::Rich { self.address() } else { String::new() };
         let mut quoted = String::new();
@@ -97,9 +97,9 @@ impl Visit {
         address
     }
 
-    fn sub(&self, store: &impl Store, sub: Sub, out: &mut Strings) {
-        let product = self.item(store);
-        self.head(store, out);
+    fn sub(&self, store: &dyn Store, sub: Sub, out: &mut Strings) {
+        let product = self.product(store);
+        self.head(out);
         out.button("< Prev");
         let lines = match sub {
             Sub::Description => return out.plain(&product.description),
@@ -117,7 +117,7 @@ impl Visit {
         }
     }
 
-    fn done(&self, store: &impl Store, reward: f64, out: &mut Strings) {
+    fn done(&self, store: &dyn Store, reward: f64, out: &mut Strings) {
         // The filter sorts by name.
         let mut chosen = self.chosen.clone();
         chosen.sort();
