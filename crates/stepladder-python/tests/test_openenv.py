@@ -16,7 +16,13 @@ from openenv.core import GenericEnvClient
 from openenv.core.env_server.types import SchemaResponse
 from stepladder.openenv import Action, Client, Observation, State
 
-FAMILIES = {"household": "dev", "alfworld": "valid_seen", "sokoban": "dev-6x6-1", "scienceworld": "dev"}
+FAMILIES = {
+    "household": "dev",
+    "alfworld": "valid_seen",
+    "sokoban": "dev-6x6-1",
+    "scienceworld": "dev",
+    "webshop": "dev",
+}
 DATA = {"alfworld": "alfworld", "scienceworld": "scienceworld"}
 
 

@@ -18,7 +18,7 @@ from stepladder.catalogue import OptionValue, describe, tasks
 from stepladder.environment import TextEnv
 from stepladder.errors import StepBeforeReset, UsageError
 
-__all__ = ["Household", "ScienceWorld", "Sokoban", "factory", "rows"]
+__all__ = ["Household", "ScienceWorld", "Sokoban", "WebShop", "factory", "rows"]
 
 OVER = "The episode is over."
 """Answer of every tool after the end of the episode."""
@@ -587,11 +587,44 @@ class ScienceWorld(_Tools):
         return self._play(str(number))
 
 
+class WebShop(_Tools):
+    """A shop: every answer is the page that is shown. Texts between `[SEP]` are buttons or plain text."""
+
+    def __init__(self, id: str = "webshop", split: str | None = None, **keywords: Any) -> None:
+        """Opens an environment with the arguments of `stepladder.make`."""
+        super().__init__(id, split, **keywords)
+
+    def search(self, query: str) -> str:
+        """
+        Search for products. Works on the search page only.
+
+        Args:
+            query: Words that describe the product.
+
+        Returns:
+            The page of results.
+        """
+        return self._play(f"search[{query}]")
+
+    def click(self, button: str) -> str:
+        """
+        Press a button, open a product or choose an option.
+
+        Args:
+            button: Its text, for example "Next >", "Buy Now", a product's number, "x-large".
+
+        Returns:
+            The next page.
+        """
+        return self._play(f"click[{button}]")
+
+
 _CLASSES: dict[str, type[_Tools]] = {
     "alfworld": Household,
     "household": Household,
     "scienceworld": ScienceWorld,
     "sokoban": Sokoban,
+    "webshop": WebShop,
 }
 
 
