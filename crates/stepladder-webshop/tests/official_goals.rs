@@ -1,4 +1,5 @@
 //! The official small catalogue, and the original's goals of it.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -91,4 +92,70 @@ fn goals_of_people_and_the_first_rows() {
     let few = Catalogue::load(&Files { human: None, ..files }, Some(10)).unwrap();
     assert_eq!(few.products.len(), 10);
     assert!(few.products.iter().zip(shop.products()).all(|(one, other)| one == other));
+}
+
+/// Identifier of the product, and price limit, of goals.
+fn limits(shop: &Shop, indices: impl IntoIterator<Item = usize>) -> Vec<(String, f64)> {
+    let goals = indices.into_iter().map(|index| shop.goal(index).unwrap());
+    goals.map(|goal| (shop.product(goal.product).unwrap().asin.to_string(), goal.price_upper)).collect()
+}
+
+fn named(rows: &[(&str, f64)]) -> Vec<(String, f64)> {
+    rows.iter().map(|&(asin, limit)| (asin.to_owned(), limit)).collect()
+}
+
+/// Recorded from the original's functions on CPython 3.11, with the next number of the generator.
+#[test]
+fn draws_and_order_of_other_seeds() {
+    let Some(root) = data_root("webshop/items_human_ins.json") else { return };
+    let synthetic = Arc::new(Catalogue::load(&files(&root), None).unwrap());
+    let sum = |shop: &Shop| limits(shop, 0..shop.goals.len()).iter().map(|(_, limit)| limit).sum::<f64>();
+    let places = [0, 1, 499, 500, 6909];
+
+    let shop = Shop::new(synthetic.clone(), Seeds::verl_agent(7)).unwrap();
+    let expected = [
+        ("B09T756KQ5", 30.0),
+        ("B07JVVDJ6L", 50.0),
+        ("B07S7HDC88", 70.0),
+        ("B079PH6955", 50.0),
+        ("B09QCP4579", 40.0),
+    ];
+    assert_eq!(limits(&shop, places), named(&expected));
+    assert_eq!((sum(&shop), shop.random.clone().word()), (15_428_220.0, 4_216_173_803));
+
+    let shop = Shop::new(synthetic, Seeds::verl_agent((1 << 40) + 1)).unwrap();
+    let expected = [
+        ("B09GL561XH", 60.0),
+        ("B08LKKSL8F", 80.0),
+        ("B08P8LRFZ4", 130.0),
+        ("B09M63B87V", 30.0),
+        ("B08LKKSL8F", 80.0),
+    ];
+    assert_eq!(limits(&shop, places), named(&expected));
+    assert_eq!((sum(&shop), shop.random.clone().word()), (15_422_430.0, 3_042_564_888));
+
+    let hundred = Catalogue::load(&files(&root), Some(100)).unwrap();
+    let shop = Shop::new(Arc::new(hundred), Seeds::verl_agent(7)).unwrap();
+    assert_eq!(limits(&shop, [0, 500]), named(&[("B07MGB73NJ", 50.0), ("B09688C4XM", 1_000_000.0)]));
+    assert_eq!((shop.goals.len(), shop.random.clone().word()), (501, 2_304_674_667));
+
+    let human = Files { human: Some(root.join("webshop/items_human_ins.json")), ..files(&root) };
+    let shop = Shop::new(Arc::new(Catalogue::load(&human, None).unwrap()), Seeds::ORIGINAL).unwrap();
+    let expected = [
+        ("B09MW563KN", 50.0),
+        ("B003I567W4", 60.0),
+        ("B07S7HDC88", 60.0),
+        ("B09NTCCVGX", 170.0),
+        ("B07FYPSNH8", 50.0),
+        ("B09R4RJSFP", 120.0),
+        ("B08G14B779", 40.0),
+        ("B09HX5CD2D", 70.0),
+        ("B09PY89B1S", 60.0),
+        ("B09KP78G37", 80.0),
+        ("B099231V35", 50.0),
+        ("B005X7IXTK", 70.0),
+        ("B087Y28XLM", 40.0),
+    ];
+    assert_eq!(limits(&shop, 0..13), named(&expected));
+    assert_eq!(shop.random.clone().word(), 2_977_971_909);
 }
