@@ -104,7 +104,8 @@ fn a_truncated_file_says_in_which_entry_it_ends() {
         fs::write(&files.products, &text[..end]).unwrap();
         let (file, reason) = reason(&files);
         assert!(
-            file == "items.json" && reason.contains(&format!("ends in entry {entry}: it is truncated")),
+            file == "items.json"
+                && reason.contains(&format!("ends in entry {entry}, which begins near line 1 column ")),
             "{end}: {reason}"
         );
     }
@@ -135,7 +136,7 @@ fn a_malformed_entry_is_named() {
     broken(&format!("[{},\n{second}]", row("B000000001")), "entry 2: `B000000002`: `pricing` is `free`");
     broken("[{\"asin\": \"B01\"}]", "entry 1: missing field `category` at line 1 column 16");
     broken("[{]", "entry 1 is not JSON");
-    broken("{\"asin\": \"B01\"}", "expected an array of products");
+    broken("{\"asin\": \"B01\"}", "expected an array of entries at line 1 column 1");
     broken("[] []", "trailing characters");
     broken("[]", "there is no product in this file");
     let rows = json!([row("B0000000011")]).to_string();
