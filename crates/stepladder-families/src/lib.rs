@@ -102,10 +102,7 @@ mod tests {
     #[test]
     fn an_unknown_environment_is_refused_by_name() {
         let error = named("chess").unwrap_err().to_string();
-        assert!(
-            error.starts_with("unknown environment `chess`; known are household, alfworld, "),
-            "{error}"
-        );
+        assert!(error.starts_with("unknown environment `chess`; known are household, alfworld, "), "{error}");
     }
 
     static SPEC: EnvSpec = EnvSpec {
