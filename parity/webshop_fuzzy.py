@@ -24,7 +24,7 @@ from thefuzz import fuzz
 
 WORDS = (
     "large x-large xx-large small medium red dark-red wine navy blue 8x10\" men's women's 5'6\" pack of 12 oz inch 28\" | a b c "
-    "aa ab ba easy install easily installed long lasting machine wash stainless steel ★new★ café naïve ÆØ é 黒色 ΣΑΣ İstanbul "
+    "aa ab bb easy install easily installed long lasting machine wash stainless steel ★new★ café naïve ÆØ é 黒色 ΣΑΣ İstanbul "
     "zero\u200bwidth a\\b tab\tnew\nline non\u00a0breaking _under_ 10.5 (wide) #3 &amp; Ⓐ ² ½ ½inch"
 ).split(" ")
 LETTERS = "aabcde x"

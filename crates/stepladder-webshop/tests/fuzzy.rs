@@ -6,7 +6,7 @@ use stepladder_webshop::fuzzy::{Tokens, ratio};
 use stepladder_webshop::python::{Random, quoted};
 
 const WORDS: &str = "large x-large xx-large small medium red dark-red wine navy blue 8x10\" men's women's 5'6\" pack of 12 oz \
-    inch 28\" | a b c aa ab ba easy install easily installed long lasting machine wash stainless steel ★new★ café naïve ÆØ é 黒色 \
+    inch 28\" | a b c aa ab bb easy install easily installed long lasting machine wash stainless steel ★new★ café naïve ÆØ é 黒色 \
     ΣΑΣ İstanbul zero\u{200b}width a\\b tab\tnew\nline non\u{a0}breaking _under_ 10.5 (wide) #3 &amp; Ⓐ ² ½ ½inch";
 const LETTERS: &str = "aabcde x";
 

@@ -26,7 +26,7 @@ impl Tokens {
     ///
     /// ```
     /// use stepladder_webshop::fuzzy::Tokens;
-    /// assert_eq!(Tokens::new("Dark Blue").set_ratio(&Tokens::new("('color', 'blue')")), 100 * 2 * 4 / 13);
+    /// assert_eq!(Tokens::new("Dark Blue").set_ratio(&Tokens::new("('color', 'blue')")), 63);
     /// ```
     pub fn set_ratio(&self, other: &Self) -> u32 {
         if self.0.is_empty() || other.0.is_empty() {

@@ -10,8 +10,8 @@ use rand::seq::index;
 use crate::action::Action;
 use crate::goal::Goal;
 use crate::product::Product;
+use crate::python;
 
-pub mod python;
 pub mod text;
 
 pub use text::Form;

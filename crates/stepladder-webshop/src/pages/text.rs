@@ -3,8 +3,9 @@
 //! The original fills a template, reads the page back with BeautifulSoup and writes the visible strings (`convert_html_to_text` in
 //! `web_agent_text_env.py`). A string of ASCII white space alone becomes one space, or is left out if it holds a line end.
 
-use crate::pages::{Page, Store, Sub, Visit, asin, python};
+use crate::pages::{Page, Store, Sub, Visit, asin};
 use crate::product::Product;
+use crate::python;
 
 /// Form of observations.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -1,8 +1,23 @@
-//! Texts of Python's strings.
+//! Texts of Python's floats and strings.
 
 use std::fmt::Write as _;
 
 use super::unicode::is_printable;
+
+/// Writes a number as `repr` does: the shortest digits that read back as the number, an exponent from 1e16 on and below 1e-4.
+pub fn float(value: f64, out: &mut String) {
+    let size = value.abs();
+    if size == 0.0 || (1e-4..1e16).contains(&size) || !value.is_finite() {
+        // Writing to a string does not fail.
+        let _ = write!(out, "{value:?}");
+        return;
+    }
+    let text = format!("{value:e}");
+    if let Some((digits, exponent)) = text.split_once('e') {
+        let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |digits| ('-', digits));
+        let _ = write!(out, "{digits}e{sign}{exponent:0>2}");
+    }
+}
 
 /// Whether Python's `str.isspace` is true of a character.
 pub fn is_space(character: char) -> bool {
@@ -48,6 +63,44 @@ pub fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn floats_are_written_as_python_writes_them() {
+        let float = |value| {
+            let mut text = String::new();
+            float(value, &mut text);
+            text
+        };
+        let numbers = [
+            100.0,
+            14.95,
+            1.0 / 3.0,
+            0.02 + 4e-18,
+            0.0,
+            1e-4,
+            9.9e-5,
+            1e16,
+            1.5e-7,
+            2e100,
+            9007199254740993.0,
+        ];
+        assert_eq!(
+            numbers.map(float),
+            [
+                "100.0",
+                "14.95",
+                "0.3333333333333333",
+                "0.020000000000000004",
+                "0.0",
+                "0.0001",
+                "9.9e-05",
+                "1e+16",
+                "1.5e-07",
+                "2e+100",
+                "9007199254740992.0"
+            ]
+        );
+    }
 
     #[test]
     fn strings_are_quoted_as_python_quotes_them() {
