@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use stepladder_core::{End, Start, Step, TaskKey};
-use stepladder_env::{Admissible, Env, EnvError, EnvSpec};
+use stepladder_env::{Admissible, Env, EnvError, EnvSpec, Walkthrough};
 
 use crate::action::Action;
 use crate::pages::{Form, Page, Store, Visit};
+use crate::solution::solve;
 
 /// Source of an environment's tasks.
 pub trait GoalSource: Send + Sync {
@@ -88,6 +89,10 @@ impl Env for WebShopEnv {
     fn admissible(&mut self) -> Option<&mut dyn Admissible> {
         self.playing.is_some().then_some(self)
     }
+
+    fn walkthrough(&mut self) -> Option<&mut dyn Walkthrough> {
+        self.playing.is_some().then_some(self)
+    }
 }
 
 /// What the page offers, as actions: a click on every text that can be clicked. Searching takes any text; on the page with the search
@@ -101,5 +106,14 @@ impl Admissible for WebShopEnv {
         };
         actions.sort_unstable();
         actions
+    }
+}
+
+/// A way to the product that the goal was made from, found on request. Empty if no search finds it, or if the purchase has a reward below
+/// 1, as for some goals of the original.
+impl Walkthrough for WebShopEnv {
+    fn solution(&self) -> Vec<String> {
+        let solution = self.playing.as_ref().and_then(|(store, visit)| solve(&**store, visit));
+        solution.unwrap_or_default()
     }
 }

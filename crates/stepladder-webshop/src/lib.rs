@@ -10,7 +10,7 @@
 //! * [`view`]: pages and instructions as an agent reads them; [`expert`], [`segment`], [`noise`], [`codec`]: labels and texts for agents
 //!
 //! Environment:
-//! * [`mod@env`]: implementation of the contract over a [`floor`], a shop with search and rewards
+//! * [`mod@env`]: implementation of the contract over a [`floor`], a shop with search and rewards; [`solution`]: purchases with reward 1
 //! * [`tasks`], [`splits`], [`files`]: available goals
 //! * [`mod@verify`]: replay of the original's recorded episodes; [`mod@bench`]: speed
 //! * [`family`]: the environment family, which combines everything here
@@ -41,6 +41,7 @@ pub mod reward;
 pub mod search;
 pub mod segment;
 pub mod shop;
+pub mod solution;
 pub mod splits;
 pub mod tasks;
 #[cfg(test)]

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use stepladder_core::{End, TaskKey};
-use stepladder_env::conformance::{Names, check_script};
+use stepladder_core::TaskKey;
+use stepladder_env::conformance::{Names, check_script, check_with};
 use stepladder_env::{Env, EnvError, Reader, TaskSet};
 use stepladder_testing::data_root;
 use stepladder_webshop::generated::Pages;
@@ -176,29 +176,39 @@ fn the_generated_shop_needs_no_data() {
     }
 }
 
-#[test]
-fn what_a_goal_of_the_generated_shop_asks_for_has_the_full_reward() {
-    let set = WebShop::new(None, Choices::default());
-    let mut env = set.env();
-    let mut won = 0;
-    for task in &set.tasks("dev").unwrap()[..50] {
+/// Keeps the tasks that have a solution.
+fn solved(set: &dyn TaskSet, tasks: &[TaskKey]) -> Vec<TaskKey> {
+    let mut env = set.make().unwrap();
+    let mut has_solution = |task: &TaskKey| {
         env.reset(task, 0).unwrap();
-        let visit = env.visit().unwrap();
-        let wanted = &env.store().unwrap().products()[visit.goal().product as usize];
-        let (title, asin) = (wanted.title.clone(), wanted.asin.clone());
-        let options: Vec<_> = visit.goal().options.iter().map(|(_, value)| value.clone()).collect();
-        env.step(&format!("search[{title}]")).unwrap();
-        if env.step(&format!("click[{asin}]")).unwrap().unknown_action {
-            continue;
-        }
-        for value in options {
-            assert!(!env.step(&format!("click[{value}]")).unwrap().unknown_action, "{value}");
-        }
-        let last = env.step("click[buy now]").unwrap();
-        assert_eq!((last.reward, last.won, last.end), (1.0, true, Some(End::Terminated)), "{task}");
-        won += 1;
+        !env.walkthrough().unwrap().solution().is_empty()
+    };
+    tasks.iter().filter(|task| has_solution(task)).cloned().collect()
+}
+
+#[test]
+fn solutions_of_generated_goals_have_the_full_reward() {
+    for pages in ["full", "short"] {
+        let options = FAMILY.options(Reader::Play, [("pages", pages)]).unwrap();
+        let set = FAMILY.open(None, &options).unwrap();
+        let tasks = set.tasks("dev").unwrap();
+        let solved = solved(&*set, &tasks);
+        assert!(solved.len() >= 195, "{pages}: {} of {}", solved.len(), tasks.len());
+        check_with(&*set, &solved, Names::OneEach).unwrap();
     }
-    assert!(won >= 45, "{won}");
+}
+
+#[test]
+fn solutions_of_official_goals_have_the_full_reward() {
+    let Some(root) = data_root(FILE) else { return };
+    let set = open(&root, &[]);
+    let tasks = set.tasks("paper-test").unwrap();
+    let solved = solved(&*set, &tasks);
+    assert!(solved.len() >= 400, "{} of {}", solved.len(), tasks.len());
+    check_with(&*set, &solved, Names::OneEach).unwrap();
+    // Whatever the form of pages.
+    let rich = open(&root, &[("observation", "text_rich")]);
+    check_with(&*rich, &solved[..10], Names::OneEach).unwrap();
 }
 
 #[test]

@@ -125,6 +125,11 @@ impl Visit {
         }
     }
 
+    /// Begins the same visit again.
+    pub fn again(&self) -> Self {
+        Self::new(self.goal.clone(), self.number_of_goal)
+    }
+
     /// Page that is shown.
     pub fn page(&self) -> Page {
         self.page
