@@ -1,4 +1,4 @@
-//! Our search for `parity/webshop/compare.py`, and its speed.
+//! Our search for `parity/webshop_search/compare.py`, and its speed.
 //!
 //! ```text
 //! cargo run --release -p stepladder-webshop --example search -- terms < TEXTS

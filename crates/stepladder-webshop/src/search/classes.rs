@@ -124,7 +124,7 @@ impl Class {
 
 /// Where ranges of characters of one class start, with the number of the class in the lower eight bits.
 ///
-/// Unassigned characters reserved for emoji are pictographs. Printed by `parity/webshop/compare.py classes`.
+/// Unassigned characters reserved for emoji are pictographs. Printed by `parity/webshop_search/compare.py classes`.
 #[rustfmt::skip]
 const STARTS: [u32; 1920] = [
     0x0, 0x2201, 0x2302, 0x2400, 0x2703, 0x2800, 0x2a02, 0x2b00, 0x2c04, 0x2d00, 0x2e05, 0x2f00, 0x3006,

@@ -2,10 +2,12 @@
 
 use super::analyze::Analyzer;
 use super::build::Builder;
+use super::contents::contents;
 use super::postings::Postings;
 use super::rank::Clause;
 use super::terms::Terms;
 use super::top::Top;
+use crate::Product;
 
 /// Words of every product, for search by BM25.
 ///
@@ -34,6 +36,11 @@ impl Index {
             builder.add(asin.as_ref(), contents.as_ref());
         }
         builder.finish()
+    }
+
+    /// Indexes the [`contents()`] of products, with their places as numbers.
+    pub fn of(products: &[Product]) -> Self {
+        Self::build(products.iter().map(|product| (&product.asin, contents(product))))
     }
 
     /// Number of documents.

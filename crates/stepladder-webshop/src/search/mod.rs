@@ -27,6 +27,3 @@ mod words;
 pub use analyze::{Analyzer, analyze};
 pub use contents::contents;
 pub use index::{Index, Scratch};
-
-#[cfg(test)]
-mod tests;

@@ -36,7 +36,7 @@ impl Top {
 
     /// Drops what is not among the best, which raises the threshold.
     pub(super) fn select(&mut self) {
-        if self.keys.len() >= self.limit {
+        if self.limit > 0 && self.keys.len() >= self.limit {
             let (_, &mut last, _) = self.keys.select_nth_unstable_by(self.limit - 1, |a, b| b.cmp(a));
             self.floor = last;
             self.keys.truncate(self.limit);
