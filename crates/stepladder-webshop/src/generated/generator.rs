@@ -53,7 +53,7 @@ impl Generator {
         self.pages
     }
 
-    /// Draws a product. Identifiers are distinct below [`MOST_PRODUCTS`].
+    /// Draws a product. Identifiers are distinct below [`MOST_PRODUCTS`](super::MOST_PRODUCTS).
     pub fn product(&self, number: u32) -> Drawn {
         let rng = &mut self.stream(number);
         let plan = Plan::draw(self.pages, rng);

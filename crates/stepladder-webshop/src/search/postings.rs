@@ -13,7 +13,7 @@ pub(super) struct Postings {
 }
 
 impl Postings {
-    /// Room for terms that are in so many documents each.
+    /// Makes room for terms, given the number of documents that each is in.
     pub(super) fn new(containing: &[u32], documents: usize) -> Self {
         let mut starts = Vec::with_capacity(containing.len() + 1);
         let mut total = 0;
