@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stepladder_env::family::{BenchRequest, DataSet, Measured, VerifyRequest};
+use stepladder_env::family::{BenchRequest, DataSet, Measured, Reachable, ReachableRequest, VerifyRequest};
 use stepladder_env::transcript::Report;
 use stepladder_env::{EnvError, Family, OptionSpec, Options, Reader, Values};
 
@@ -14,7 +14,7 @@ use crate::noise::WebshopNoise;
 use crate::pages::Form;
 use crate::segment::WebshopSegmenter;
 use crate::tasks::{Choices, SPEC, WebShop};
-use crate::{bench, verify};
+use crate::{bench, reachable, verify};
 
 /// Default number of steps of a benchmark.
 const STEPS: u64 = 200_000;
@@ -99,6 +99,7 @@ pub static FAMILY: Family = Family {
     segmenter: Some(|| Box::new(WebshopSegmenter)),
     bench: Some(measure),
     verify: Some(replay),
+    reachable: Some(count_reachable),
     data: &[DataSet {
         name: "webshop",
         place: files::DIRECTORY,
@@ -115,7 +116,8 @@ pub static FAMILY: Family = Family {
     )
 };
 
-fn choices(options: &Options) -> Choices {
+/// Reads the choices of a task set from options.
+pub fn choices(options: &Options) -> Choices {
     let default = Choices::default();
     let is = |name: &str, value: &str| options.get(name) == Some(value);
     Choices {
@@ -149,6 +151,11 @@ fn measure(request: &BenchRequest<'_>) -> Result<Measured, EnvError> {
     let json = serde_json::to_string(&report)
         .map_err(|error| EnvError::Backend { env: SPEC.id, reason: error.to_string() })?;
     Ok(Measured { json, summary })
+}
+
+/// Counts the goals of a split that can be reached.
+fn count_reachable(request: &ReachableRequest<'_>) -> Result<Reachable, EnvError> {
+    reachable::count(&WebShop::new(request.data_root, choices(request.options)), request.split)
 }
 
 /// Replays recorded episodes in the shop in which they were recorded.

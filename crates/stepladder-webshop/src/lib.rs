@@ -7,6 +7,7 @@
 //! * [`reward`]: what a purchase is worth, by [`fuzzy`] comparison and the [`nouns`] of names
 //! * [`action`] and [`pages`]: what a customer does and reads
 //! * [`generated`]: a shop of our own from a seed, without data
+//! * [`reachable`]: which goals can be reached
 //! * [`view`]: pages and instructions as an agent reads them; [`expert`], [`segment`], [`noise`], [`codec`]: labels and texts for agents
 //!
 //! Environment:
@@ -37,6 +38,7 @@ pub mod pages;
 pub mod prices;
 pub mod product;
 pub mod python;
+pub mod reachable;
 pub mod reward;
 pub mod search;
 pub mod segment;

@@ -95,7 +95,7 @@ impl Numbers {
 
 /// Tags as the stub tagger of the recorded episodes: words of ASCII letters and numbers, without function words and without those
 /// that have a number.
-fn stub(name: &str) -> impl Iterator<Item = String> {
+pub(crate) fn stub(name: &str) -> impl Iterator<Item = String> {
     name.split(|character: char| !character.is_ascii_alphanumeric())
         .filter(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphabetic()))
         .map(str::to_ascii_lowercase)

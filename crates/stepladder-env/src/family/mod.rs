@@ -17,9 +17,11 @@ use crate::transcript::Report;
 
 pub mod data;
 pub mod options;
+pub mod reachable;
 
 pub use data::{Archive, ArchiveFile, DataSet};
 pub use options::{OptionSpec, Options, Reader, Values};
+pub use reachable::{Reachable, ReachableRequest};
 
 /// Augmentation: a copy of an episode in which things carry other names, drawn from the stream.
 pub type Rename = fn(&Episode, &mut Rng) -> Episode;
@@ -32,6 +34,8 @@ pub type Open = fn(Option<&Path>, &Options) -> Result<Box<dyn TaskSet>, EnvError
 pub type Bench = fn(&BenchRequest<'_>) -> Result<Measured, EnvError>;
 /// Replays recorded episodes of the original.
 pub type Verify = fn(&VerifyRequest<'_>) -> Result<Report, EnvError>;
+/// Counts the tasks of a split that can be solved.
+pub type CountReachable = fn(&ReachableRequest<'_>) -> Result<Reachable, EnvError>;
 /// Writes new tasks as files; returns a summary of one line.
 pub type Generate = fn(&GenerateRequest<'_>) -> Result<String, EnvError>;
 /// Compares the distribution of generated tasks with that of official ones below a data root; returns a table.
@@ -89,6 +93,8 @@ pub struct Family {
     pub bench: Option<Bench>,
     /// Replays recorded episodes of the original.
     pub verify: Option<Verify>,
+    /// Counts the tasks of a split that can be solved.
+    pub reachable: Option<CountReachable>,
     /// Writes new tasks as files.
     pub generate: Option<Generate>,
     /// Compares generated tasks with official ones.
@@ -175,6 +181,7 @@ impl Family {
             augment: None,
             bench: None,
             verify: None,
+            reachable: None,
             generate: None,
             report: None,
             child_processes: false,
@@ -262,6 +269,16 @@ impl Family {
         Ok(Report { env: self.spec.id.to_owned(), ..replay(request)? })
     }
 
+    /// Counts the tasks of a split that can be solved.
+    ///
+    /// # Errors
+    /// [`EnvError::Usage`] if the family cannot, [`EnvError::UnknownSplit`], and the errors of the tasks.
+    pub fn reachable(&self, request: &ReachableRequest<'_>) -> Result<Reachable, EnvError> {
+        let count = self.reachable.ok_or_else(|| self.lacks("check of which tasks can be solved"))?;
+        self.known_split(request.split)?;
+        Ok(Reachable { env: self.spec.id.to_owned(), split: request.split.to_owned(), ..count(request)? })
+    }
+
     /// Writes new tasks as files.
     ///
     /// # Errors
@@ -324,6 +341,7 @@ mod tests {
         let options = BARE.options(Reader::Bench, []).unwrap();
         let bench = BenchRequest { split: None, steps: None, seed: 0, data_root: None, options: &options };
         let verify = VerifyRequest { transcripts: &[], data_root: None, options: &options };
+        let reachable = ReachableRequest { split: "train", data_root: None, options: &options };
         let generate =
             GenerateRequest { split: "train", count: 1, seed: 0, output: Path::new("x"), options: &options };
         let said = [
@@ -333,6 +351,7 @@ mod tests {
             BARE.augment().err(),
             BARE.bench(&bench).err(),
             BARE.verify(&verify).err(),
+            BARE.reachable(&reachable).err(),
             BARE.generate(&generate).err(),
             BARE.report(None, &options).err(),
         ]
@@ -346,6 +365,7 @@ mod tests {
                 "toy has no augmentation: its things cannot be renamed",
                 "toy has no benchmark",
                 "toy has no recorded episodes to compare with",
+                "toy has no check of which tasks can be solved",
                 "toy has no generator",
                 "toy has no report of its distribution",
             ]
