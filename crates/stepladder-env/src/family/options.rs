@@ -42,13 +42,13 @@ pub enum Values {
 }
 
 impl Values {
-    /// Word that stands for a value in help texts.
-    pub fn placeholder(self) -> &'static str {
+    /// Values as help texts list them, or a word that stands for one.
+    pub fn placeholder(self) -> String {
         match self {
-            Self::Flag => "true|false",
-            Self::Whole(..) => "N",
-            Self::OneOf(_) => "VALUE",
-            Self::Directory => "DIR",
+            Self::Flag => "true|false".to_owned(),
+            Self::Whole(..) => "N".to_owned(),
+            Self::OneOf(words) => words.join("|"),
+            Self::Directory => "DIR".to_owned(),
         }
     }
 
@@ -230,7 +230,7 @@ mod tests {
         let refused = |reader, pair| Options::read("toy", DECLARED, reader, [pair]).unwrap_err().to_string();
         assert_eq!(
             refused(Reader::Verify, ("tile", "x")),
-            "toy has no option `tile`; it has tiles=DIR (env verify), version=VALUE (env verify, playing), \
+            "toy has no option `tile`; it has tiles=DIR (env verify), version=2|1 (env verify, playing), \
              goals=N (env generate), strict=true|false (playing)"
         );
         assert_eq!(
