@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use stepladder_env::EnvError;
 
 use crate::catalogue::Files;
-use crate::nouns::Tagger;
+use crate::nouns::{self, Tagger};
 
 /// Directory of the official files below the data root.
 pub const DIRECTORY: &str = "webshop";
@@ -53,7 +53,7 @@ pub fn catalogue(data_root: Option<&Path>, size: Size, human: bool, stub: bool) 
         products: place(size.products())?,
         attributes: place(size.attributes())?,
         human: human.then(|| place(HUMAN)).transpose()?,
-        nouns: if stub { Tagger::Stub } else { Tagger::Table(place(NOUNS)?) },
+        nouns: if stub { Tagger::Stub } else { Tagger::Table(table(directory.join(NOUNS))?) },
     })
 }
 
@@ -88,6 +88,18 @@ fn directory(data_root: Option<&Path>) -> Result<PathBuf, EnvError> {
         ),
     })?;
     Ok(root.join(DIRECTORY))
+}
+
+/// The table of nouns, before the products are read, which takes long for all of them.
+fn table(path: PathBuf) -> Result<PathBuf, EnvError> {
+    if path.is_file() {
+        return Ok(path);
+    }
+    let reason = format!(
+        "the table of nouns of this catalogue's names is missing, and rewards need it; {}",
+        nouns::REMEDY
+    );
+    Err(EnvError::Data { path, reason })
 }
 
 fn present(path: PathBuf) -> Result<PathBuf, EnvError> {

@@ -24,6 +24,10 @@ const FUNCTION_WORDS: [&str; 26] = [
     "this", "that", "your", "our", "you", "we",
 ];
 
+/// What helps where nouns are not known.
+pub(crate) const REMEDY: &str = "make the table with parity/webshop_nouns.py from the file of products, or choose the option nouns=stub, \
+                                 whose rewards are not those of the original";
+
 /// Place of a name whose nouns are not known.
 const UNKNOWN: u32 = u32::MAX;
 
@@ -104,10 +108,8 @@ pub(crate) fn stub(name: &str) -> impl Iterator<Item = String> {
 
 fn table(path: &Path, products: &[Product]) -> Result<Nouns, EnvError> {
     let data = |reason| EnvError::Data { path: path.to_owned(), reason };
-    let remedy = "make the table of this catalogue with parity/webshop_nouns.py, or choose the stub tagger, whose rewards are not those \
-                  of the original";
     if !path.exists() {
-        return Err(data(format!("no such file: the reward needs the nouns of the product names; {remedy}")));
+        return Err(data(format!("no such file: the reward needs the nouns of the product names; {REMEDY}")));
     }
     // Products by name: the first one, and for each the next one of its name.
     let mut first = FxHashMap::<&str, u32>::default();
@@ -140,7 +142,7 @@ fn table(path: &Path, products: &[Product]) -> Result<Nouns, EnvError> {
             Ok(nouns)
         }
         Some(number) => Err(data(format!(
-            "{lacking} of {} product names are not in this table, the first one is `{}`; {remedy}",
+            "{lacking} of {} product names are not in this table, the first one is `{}`; {REMEDY}",
             products.len(),
             products[number].title
         ))),

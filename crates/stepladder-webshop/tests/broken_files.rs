@@ -149,7 +149,7 @@ fn attributes_and_instructions_that_fit_no_product() {
     let files = write(directory.path());
     let attributes = |text: Value| fs::write(&files.attributes, text.to_string()).unwrap();
     attributes(json!({"B000000008": {"attributes": []}}));
-    assert!(reason(&files).1.contains("belongs to another catalogue"));
+    assert!(reason(&files).1.contains("no entry is for any of the 2 products of "));
     attributes(json!({"B000000001": {"attributes": []}}));
     let (file, text) = reason(&files);
     assert!(

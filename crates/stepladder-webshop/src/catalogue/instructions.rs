@@ -29,24 +29,28 @@ pub(super) fn load(
     products: &mut [Product],
     by_asin: &ByAsin,
 ) -> Result<Vec<Instruction>, EnvError> {
-    let mut synthetic = attributes(&files.attributes, products, by_asin)?;
+    let mut synthetic = attributes(files, products, by_asin)?;
     let (path, mut instructions) = match &files.human {
         Some(path) => (path, human(path, products, by_asin)?),
         None => (&files.attributes, std::mem::take(&mut synthetic)),
     };
     if instructions.is_empty() {
-        let reason = format!(
-            "no instruction is for any of the {} products of {}: the files belong to different catalogues, or this one has no \
-             instructions",
-            products.len(),
-            files.products.display()
-        );
-        return Err(EnvError::Data { path: path.clone(), reason });
+        return Err(foreign(path, "instruction", products.len(), files));
     }
     // Stable: a person's instructions for one product keep their order.
     instructions.sort_by_key(|instruction| instruction.product);
     instructions.shrink_to_fit();
     Ok(instructions)
+}
+
+/// Nothing in a file is for the products.
+fn foreign(path: &Path, what: &str, products: usize, files: &Files) -> EnvError {
+    let reason = format!(
+        "no {what} is for any of the {products} products of {}: the files belong to different catalogues, or this one is empty; \
+         fetch both files of one catalogue (`stepladder data status` shows where they come from)",
+        files.products.display()
+    );
+    EnvError::Data { path: path.to_owned(), reason }
 }
 
 /// An entry of `items_ins_v2.json`.
@@ -57,13 +61,17 @@ struct Annotation {
     instruction_attributes: Option<Box<[Box<str>]>>,
 }
 
-fn attributes(path: &Path, products: &mut [Product], by_asin: &ByAsin) -> Result<Vec<Instruction>, EnvError> {
+fn attributes(
+    files: &Files,
+    products: &mut [Product],
+    by_asin: &ByAsin,
+) -> Result<Vec<Instruction>, EnvError> {
     let mut found = Vec::new();
     let mut known = false;
     // The products are borrowed by both callbacks, the identifiers and the attributes.
     let products = std::cell::RefCell::new(products);
     let number = |asin: &str| by_asin.exactly(&products.borrow(), asin);
-    stream::object(path, None, number, |product, annotation: Annotation| {
+    stream::object(&files.attributes, None, number, |product, annotation: Annotation| {
         known = true;
         if let Some(attributes) = annotation.attributes {
             products.borrow_mut()[product as usize].attributes = attributes;
@@ -79,8 +87,8 @@ fn attributes(path: &Path, products: &mut [Product], by_asin: &ByAsin) -> Result
     if known {
         return Ok(found);
     }
-    let reason = "no entry is for any of the products: the file belongs to another catalogue".to_owned();
-    Err(EnvError::Data { path: path.to_owned(), reason })
+    let count = products.borrow().len();
+    Err(foreign(&files.attributes, "entry", count, files))
 }
 
 /// An instruction of `items_human_ins.json`.

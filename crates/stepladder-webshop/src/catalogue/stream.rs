@@ -10,6 +10,10 @@ use stepladder_env::EnvError;
 /// Bytes that are read at once: many entries, of which only the last is read again when more bytes have come.
 const CHUNK: usize = 1 << 20;
 
+/// What to do about a file that is not what it should be, and about an entry.
+const FETCH: &str = "fetch it again";
+const MEND: &str = "correct this entry, or fetch the file again";
+
 /// What a consumer says of an entry.
 pub(crate) enum Next {
     /// Read on.
@@ -193,7 +197,8 @@ impl<'a> Json<'a> {
         self.first = true;
         match self.peek()? {
             Some(byte) if byte != bracket => {
-                Err(self.data(format!("expected {what} at {}", self.place(1, 1))))
+                Err(self
+                    .data(format!("expected {what} at {}: this is another file, {FETCH}", self.place(1, 1))))
             }
             _ => self.take(bracket, what),
         }
@@ -247,7 +252,7 @@ impl<'a> Json<'a> {
     fn end(&mut self) -> Result<(), EnvError> {
         match self.peek()? {
             None => Ok(()),
-            Some(_) => Err(self.data(format!("trailing characters at {}", self.place(1, 1)))),
+            Some(_) => Err(self.data(format!("trailing characters at {}; {FETCH}", self.place(1, 1)))),
         }
     }
 
@@ -291,14 +296,14 @@ impl<'a> Json<'a> {
         let reason = text.rsplit_once(" at line ").map_or(&*text, |(reason, _)| reason);
         let place = self.place(error.line(), error.column());
         if error.is_data() {
-            return self.data(format!("{}: {reason} at {place}", self.entry()));
+            return self.data(format!("{}: {reason} at {place}; {MEND}", self.entry()));
         }
         self.data(format!("{} is not JSON: {reason} at {place}; fetch the file again", self.entry()))
     }
 
     /// The entry before `start` cannot be used.
     fn broken(&self, reason: &str) -> EnvError {
-        self.data(format!("{}: {reason} (it ends at {})", self.entry(), self.place(1, 0)))
+        self.data(format!("{}: {reason} (it ends at {}); {MEND}", self.entry(), self.place(1, 0)))
     }
 }
 
