@@ -267,10 +267,16 @@ fn every_kind_of_agent_asks_in_a_replay_what_stands_in_the_trace() {
         AgentSpec { history: Some(1), sub_done: false, ..himac },
     ];
     const LIMIT: u32 = 25;
-    let families = [(&stepladder_alfworld::HOUSEHOLD, "train"), (&stepladder_sokoban::FAMILY, "train-6x6-1")];
-    for (family, split) in families {
+    let webshop = stepladder_families::named("webshop").unwrap();
+    let families = [
+        (&stepladder_alfworld::HOUSEHOLD, "train", 30),
+        (&stepladder_sokoban::FAMILY, "train-6x6-1", 30),
+        // Its episodes are short.
+        (webshop, "train", 60),
+    ];
+    for (family, split, count) in families {
         let set = (family.open)(None, &stepladder_env::Options::default()).unwrap();
-        let tasks = &set.tasks(split).unwrap()[..30];
+        let tasks = &set.tasks(split).unwrap()[..count];
         let perturb = (family.noise.unwrap())();
         let encoder = CompactWords::new((family.codec)(), Budgets::default());
         for spec in specs {
@@ -301,7 +307,9 @@ fn every_kind_of_agent_asks_in_a_replay_what_stands_in_the_trace() {
                     assert_eq!(replayed.next, driven.next);
                 }
             }
-            assert!(labelled > 20, "{spec}: noise replaced {labelled} actions");
+            // What is dealt for HiMAC is no action of a shop.
+            let foreign = spec.kind == AgentKind::Himac && family.spec.id == "webshop";
+            assert!(labelled > 20 || foreign, "{spec}: noise replaced {labelled} actions");
         }
     }
 }

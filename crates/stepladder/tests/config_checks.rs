@@ -25,8 +25,8 @@ fn names_of_environments_and_splits_are_checked_without_their_data() {
     let known = known_environments();
     both_refuse(
         folder,
-        &["env.id=webshop"],
-        &format!("tiny.toml: env.id is \"webshop\" (--set); known are {known}"),
+        &["env.id=minigrid"],
+        &format!("tiny.toml: env.id is \"minigrid\" (--set); known are {known}"),
     );
     both_refuse(
         folder,
@@ -42,7 +42,7 @@ fn names_of_environments_and_splits_are_checked_without_their_data() {
         ("alfworld", "expected ENV/SPLIT, for example alfworld/valid_seen"),
         ("alfworld/", "expected ENV/SPLIT, for example alfworld/valid_seen"),
         ("alfworld/valid_seen/x", "expected ENV/SPLIT, for example alfworld/valid_seen"),
-        ("webshop/test", &format!("known environments are {known}")),
+        ("minigrid/test", &format!("known environments are {known}")),
         (
             "alfworld/valid-seen",
             "alfworld has train, train_dev, valid_seen, valid_unseen; did you mean valid_seen?",

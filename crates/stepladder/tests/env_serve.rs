@@ -165,7 +165,7 @@ fn every_call(server: &Server, env: &str) {
 #[test]
 fn every_environment_is_served() {
     let temporary = folder();
-    for env in ["household", "sokoban"] {
+    for env in ["household", "sokoban", "webshop"] {
         every_call(&Server::start(temporary.path(), &[env]), env);
     }
     if let Some(root) = data_root("alfworld/json_2.1.1") {
@@ -307,7 +307,68 @@ fn recorded_episodes_of_sokoban_come_back_over_the_network() {
     assert_eq!((episodes.len(), rows), (176, 3386));
 }
 
-/// Plays household episodes, ten in each session, until `count` are played.
+#[test]
+fn recorded_episodes_of_webshop_come_back_over_the_network() {
+    let Some((root, episodes)) = recorded("webshop_1k_synthetic", |row| row["step"] == 0) else { return };
+    let temporary = folder();
+    // The recording was made with a simple rule in place of the tagger, on which rewards depend.
+    let arguments = ["webshop", "--split", "paper-test", "--option", "nouns=stub", "--max-steps", "1000"];
+    let server =
+        Server::start(temporary.path(), &[&arguments[..], &["--data", root.to_str().unwrap()]].concat());
+    let mut client = server.connect();
+    let mut rows = 0;
+    for episode in &episodes {
+        let mut answer = Value::Null;
+        for row in episode {
+            if row["step"] == 0 {
+                let task = format!("goal-{}", row["episode"]);
+                answer = client.reset(json!({ "task": task, "admissible": true }));
+                assert_eq!(answer["observation"]["task"], row["goal"]["instruction_text"], "{row}");
+            } else {
+                answer = client.step(row["command"].as_str().unwrap());
+                assert_eq!(answer["reward"].as_f64(), row["reward"].as_f64(), "{row}");
+            }
+            let observation = &answer["observation"];
+            assert_eq!((&observation["text"], &answer["done"]), (&row["observation"], &row["done"]), "{row}");
+            // The search bar takes any text. A click can name neither `[` nor a line end.
+            if row["done"] == false && row["admissible"]["has_search_bar"] == false {
+                let clickables = row["admissible"]["clickables"].as_array().unwrap().iter();
+                let texts = clickables.map(|text| text.as_str().unwrap());
+                let named = texts.filter(|text| !text.contains(['[', '\n']));
+                let mut clicks: Vec<String> = named.map(|text| format!("click[{text}]")).collect();
+                clicks.sort_unstable();
+                assert_eq!(observation["admissible_actions"], json!(clicks), "{row}");
+            }
+            rows += 1;
+        }
+    }
+    assert_eq!((episodes.len(), rows), (45, 659));
+}
+
+#[test]
+fn a_visit_that_is_over_takes_no_action() {
+    let temporary = folder();
+    let server = Server::start(temporary.path(), &["webshop", "--split", "dev", "--option", "products=100"]);
+    let mut client = server.connect();
+    let step = |action: &str| json!({ "type": "step", "data": { "action": action } });
+    let early = client.ask(&step("click[Buy Now]"));
+    assert_eq!(early["data"]["code"], "EXECUTION_ERROR");
+    assert!(early["data"]["message"].as_str().unwrap().ends_with("; send a reset first"), "{early}");
+    client.reset(json!({ "task": 5, "admissible": true }));
+    let found = client.step("search[lamp]");
+    let mut actions = found["observation"]["admissible_actions"].as_array().unwrap().iter();
+    let product = actions.find_map(|action| action.as_str().filter(|text| text.starts_with("click[b0")));
+    client.step(product.unwrap());
+    // What the page does not offer is told apart from what it offers.
+    assert_eq!(client.step("click[no such option]")["observation"]["unknown_action"], true);
+    let bought = client.step("click[Buy Now]");
+    assert_eq!((&bought["done"], &bought["observation"]["terminated"]), (&json!(true), &json!(true)));
+    let over = client.ask(&step("click[Buy Now]"));
+    assert_eq!(over["data"]["message"], "webshop: the episode is over; reset before the next step", "{over}");
+    client.reset(json!({ "task": 6 }));
+}
+
+/// Plays episodes, ten in each session, until `count` are played.
 fn play(server: &Server, first: u64, count: u64) {
     for start in (first..first + count).step_by(10) {
         let mut client = server.connect();
@@ -326,12 +387,11 @@ fn play(server: &Server, first: u64, count: u64) {
     }
 }
 
-#[test]
+/// Plays 2,000 episodes of a server with these arguments, and expects as much memory at the end as after 600.
 #[cfg(target_os = "linux")]
-fn two_thousand_episodes_leave_the_memory_flat() {
+fn memory_stays_flat(arguments: &[&str]) {
     let temporary = folder();
-    // Few enough games that all of them are in memory after the first rounds.
-    let server = Server::start(temporary.path(), &["household", "--split", "dev", "--max-steps", "15"]);
+    let server = Server::start(temporary.path(), &[arguments, &["--max-steps", "15"]].concat());
     let rounds = |first: u64, each: u64| {
         std::thread::scope(|scope| {
             for thread in 0..4 {
@@ -351,6 +411,19 @@ fn two_thousand_episodes_leave_the_memory_flat() {
         (&counts["sessions"], &counts["episodes"], &counts["errors"]),
         (&json!(200), &json!(2000), &json!(0))
     );
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn two_thousand_episodes_leave_the_memory_flat() {
+    // Few enough games that all of them are in memory after the first rounds.
+    memory_stays_flat(&["household", "--split", "dev"]);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn two_thousand_visits_leave_the_memory_flat() {
+    memory_stays_flat(&["webshop", "--split", "train"]);
 }
 
 #[test]
@@ -432,6 +505,9 @@ fn a_server_that_cannot_serve_says_why() {
         (&["alfworld", "--data", "nowhere"], 1, "nowhere"),
         (&["scienceworld", "--data", "nowhere"], 1, "nowhere"),
         (&["sokoban", "--split", "boxoban-hard"], 1, "Boxoban levels need a data root"),
+        (&["webshop", "--split", "verl-val"], 1, "webshop: no data root for the official catalogue"),
+        (&["webshop", "--split", "verl-val", "--data", "nowhere"], 1, "nowhere/webshop/items_shuffle_1000.json: "),
+        (&["webshop", "--option", "products=49"], 2, "option `products` of webshop is `49`"),
     ] {
         let (found, said) = serve(arguments);
         assert_eq!(found, Some(code), "{arguments:?}: {said}");

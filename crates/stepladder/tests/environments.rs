@@ -16,7 +16,7 @@ fn the_list_names_every_environment_and_its_splits() {
     let temporary = folder();
     let list = json(temporary.path(), &["env", "list", "--json"]);
     let known: Vec<_> = list.as_array().unwrap().iter().map(|env| env["id"].as_str().unwrap()).collect();
-    assert_eq!(known[..4], ["household", "alfworld", "sokoban", "scienceworld"]);
+    assert_eq!(known[..5], ["household", "alfworld", "sokoban", "scienceworld", "webshop"]);
     assert_eq!(known.join(", "), known_environments());
     let splits: Vec<&str> =
         list[0]["splits"].as_array().unwrap().iter().filter_map(|name| name.as_str()).collect();
