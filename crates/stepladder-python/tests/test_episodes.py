@@ -36,7 +36,7 @@ def test_noise_keeps_the_experts_label() -> None:
 
 
 @pytest.mark.parametrize("agent", ["flat", "step_hrl"])
-@pytest.mark.parametrize("id", ["household", "sokoban"])
+@pytest.mark.parametrize("id", ["household", "sokoban", "webshop"])
 def test_a_policy_in_python_plays_what_the_scheduler_plays(id: str, agent: str) -> None:
     for demonstrated in stepladder.demonstrate(id, count=2, agent=agent):
         task = demonstrated["task"]

@@ -43,7 +43,7 @@ def test_gymnasium_makes_the_same_environments() -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_gymnasiums_own_vector_environments_play(mode: str) -> None:
     keywords = {} if mode == "sync" else {"vector_kwargs": {"shared_memory": False}}
-    for id in ["household", "sokoban"]:
+    for id in ["household", "sokoban", "webshop"]:
         env = gymnasium.make_vec(
             f"stepladder/{id}-v1", num_envs=4, vectorization_mode=mode, max_steps=3, **keywords
         )

@@ -1,4 +1,4 @@
-"""Text environments for language-model agents: ALFWorld, ScienceWorld and Sokoban, exact and fast.
+"""Text environments for language-model agents: ALFWorld, ScienceWorld, Sokoban and WebShop, exact and fast.
 
     import stepladder
     env = stepladder.make("household", "train", admissible_actions=True)

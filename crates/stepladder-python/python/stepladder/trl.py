@@ -596,7 +596,7 @@ class WebShop(_Tools):
 
     def search(self, query: str) -> str:
         """
-        Search for products. Works on the search page only.
+        Search for products, on any page.
 
         Args:
             query: Words that describe the product.
