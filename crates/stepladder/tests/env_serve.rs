@@ -506,7 +506,11 @@ fn a_server_that_cannot_serve_says_why() {
         (&["scienceworld", "--data", "nowhere"], 1, "nowhere"),
         (&["sokoban", "--split", "boxoban-hard"], 1, "Boxoban levels need a data root"),
         (&["webshop", "--split", "verl-val"], 1, "webshop: no data root for the official catalogue"),
-        (&["webshop", "--split", "verl-val", "--data", "nowhere"], 1, "nowhere/webshop/items_shuffle_1000.json: "),
+        (
+            &["webshop", "--split", "verl-val", "--data", "nowhere"],
+            1,
+            "nowhere/webshop/items_shuffle_1000.json: ",
+        ),
         (&["webshop", "--option", "products=49"], 2, "option `products` of webshop is `49`"),
     ] {
         let (found, said) = serve(arguments);
