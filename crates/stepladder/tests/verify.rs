@@ -159,3 +159,29 @@ fn recordings_of_the_originals_agree_in_every_field() {
         assert_eq!(report["compared_fields"], compared);
     }
 }
+
+#[test]
+fn tasks_that_can_be_solved_are_counted() {
+    let temporary = folder();
+    let folder = temporary.path();
+    let count = [
+        "env",
+        "verify",
+        "webshop",
+        "--reachable",
+        "dev",
+        "--option",
+        "products=100",
+        "--option",
+        "pages=short",
+    ];
+    let text = ok(folder, &count);
+    assert!(text.starts_with("webshop dev: ") && text.contains(" of 200 tasks can be solved"), "{text}");
+    let found: Value = json(folder, &[&count[..], &["--json"]].concat());
+    let unreachable: u64 =
+        found["unreachable"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
+    assert_eq!(found["reachable"].as_u64().unwrap() + unreachable, 200);
+    assert!(unreachable < 20, "{found}");
+    let refusal = "sokoban has no check of which tasks can be solved";
+    refused(folder, &["env", "verify", "sokoban", "--reachable", "train-6x6-1"], 2, refusal);
+}

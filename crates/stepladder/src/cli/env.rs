@@ -56,16 +56,19 @@ pub(crate) enum EnvCommand {
         #[command(flatten)]
         data: DataRoot,
     },
-    /// Replay recorded episodes of the original and compare byte for byte
+    /// Replay recorded episodes of the original and compare byte for byte, or count the tasks that can be solved
     #[command(
-        after_help = "Example:\n  stepladder env verify alfworld --transcripts alfworld_train_seen.jsonl.zst --json"
+        after_help = "Examples:\n  stepladder env verify alfworld --transcripts alfworld_train_seen.jsonl.zst --json\n  stepladder env verify webshop --reachable dev"
     )]
     Verify {
         /// Environment id
         env: String,
         /// Transcripts (.jsonl or .jsonl.zst)
-        #[arg(long, required = true, num_args = 1..)]
+        #[arg(long, required_unless_present = "reachable", num_args = 1..)]
         transcripts: Vec<PathBuf>,
+        /// Count the tasks of this split that can be solved instead, with the options of play
+        #[arg(long, value_name = "SPLIT", conflicts_with = "transcripts")]
+        reachable: Option<String>,
         /// Print one JSON object instead of a summary
         #[arg(long)]
         json: bool,

@@ -4,7 +4,7 @@ use std::io::BufRead;
 
 use anyhow::{Result, anyhow};
 use serde_json::json;
-use stepladder_env::family::{BenchRequest, GenerateRequest, VerifyRequest};
+use stepladder_env::family::{BenchRequest, GenerateRequest, ReachableRequest, VerifyRequest};
 use stepladder_env::transcript::Report;
 use stepladder_env::{Env, Options, Reader};
 
@@ -32,7 +32,15 @@ pub(super) fn run(command: EnvCommand) -> Result<()> {
             say(if json { measured.json } else { measured.summary });
             Ok(())
         }
-        EnvCommand::Verify { env, transcripts, json, options, data } => {
+        EnvCommand::Verify { env, reachable: Some(split), json, options, data, .. } => {
+            let family = stepladder_families::named(&env)?;
+            let options = read(&options, &env, Reader::Play)?;
+            let request = ReachableRequest { split: &split, data_root: data.as_deref(), options: &options };
+            let found = family.reachable(&request)?;
+            say(if json { serde_json::to_string(&found)? } else { found.to_string() });
+            Ok(())
+        }
+        EnvCommand::Verify { env, transcripts, reachable: None, json, options, data } => {
             let family = stepladder_families::named(&env)?;
             let options = read(&options, &env, Reader::Verify)?;
             let request =
