@@ -318,16 +318,17 @@ fn recorded_episodes_of_webshop_come_back_over_the_network() {
     let mut client = server.connect();
     let mut rows = 0;
     for episode in &episodes {
-        let mut answer = Value::Null;
         for row in episode {
-            if row["step"] == 0 {
+            let answer = if row["step"] == 0 {
                 let task = format!("goal-{}", row["episode"]);
-                answer = client.reset(json!({ "task": task, "admissible": true }));
+                let answer = client.reset(json!({ "task": task, "admissible": true }));
                 assert_eq!(answer["observation"]["task"], row["goal"]["instruction_text"], "{row}");
+                answer
             } else {
-                answer = client.step(row["command"].as_str().unwrap());
+                let answer = client.step(row["command"].as_str().unwrap());
                 assert_eq!(answer["reward"].as_f64(), row["reward"].as_f64(), "{row}");
-            }
+                answer
+            };
             let observation = &answer["observation"];
             assert_eq!((&observation["text"], &answer["done"]), (&row["observation"], &row["done"]), "{row}");
             // The search bar takes any text. A click can name neither `[` nor a line end.
