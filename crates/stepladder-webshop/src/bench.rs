@@ -144,3 +144,28 @@ impl Checksum {
         self.word(text.len() as u64);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tasks::Choices;
+
+    #[test]
+    fn the_checksum_depends_on_shop_steps_and_seed() {
+        let run = |shop_seed, split, steps, seed| {
+            let set = WebShop::new(None, Choices { products: 60, shop_seed, ..Choices::default() });
+            bench(&set, split, steps, seed).unwrap()
+        };
+        let first = run(0, "dev", 400, 0);
+        assert_eq!(first.checksum, run(0, "dev", 400, 0).checksum);
+        for other in
+            [run(1, "dev", 400, 0), run(0, "test", 400, 0), run(0, "dev", 401, 0), run(0, "dev", 400, 1)]
+        {
+            assert_ne!(first.checksum, other.checksum);
+        }
+        assert!(first.searches > 0.3 && first.searches < 0.5, "{first:?}");
+        assert!(first.purchases > 0.0 && first.episodes > 400 / 15 && first.games == 200, "{first:?}");
+        let set = WebShop::new(None, Choices::default());
+        assert!(matches!(bench(&set, "paper-test", 10, 0), Err(EnvError::NoDataRoot { .. })));
+    }
+}

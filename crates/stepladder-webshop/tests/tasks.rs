@@ -222,3 +222,35 @@ fn another_seed_is_another_shop() {
     assert_ne!(start(&[]), start(&[("shop_seed", "1")]));
     assert_ne!(start(&[]).text, start(&[("observation", "text_rich")]).text);
 }
+
+#[test]
+fn the_full_catalogue_has_its_official_names() {
+    let Some(root) = data_root(FILE) else { return };
+    let other = tempfile::tempdir().unwrap();
+    std::fs::create_dir(other.path().join("webshop")).unwrap();
+    let full = || open(other.path(), &[("catalogue", "full")]);
+    let missing = |name: &str| {
+        let error = full().tasks("paper-test").unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("webshop/{name}: this file of the official catalogue is missing")),
+            "{error}"
+        );
+    };
+    for (small, name) in [
+        ("items_shuffle_1000.json", "items_shuffle.json"),
+        ("items_ins_v2_1000.json", "items_ins_v2.json"),
+        ("nouns_en_core_web_sm_3.8.0.json", "nouns_en_core_web_sm_3.8.0.json"),
+    ] {
+        missing(name);
+        std::fs::copy(root.join("webshop").join(small), other.path().join("webshop").join(name)).unwrap();
+    }
+    let (full, small) = (full(), open(&root, &[]));
+    let start = |set: &dyn TaskSet| set.make().unwrap().reset(&key("verl-train", 700), 0).unwrap();
+    assert_eq!(start(&*full), start(&*small));
+    // Searches of millions of products do not belong on the threads that serve connections.
+    assert_eq!((full.has_fast_steps(), small.has_fast_steps()), (false, true));
+    assert_eq!(
+        (FAMILY.data[0].state)(other.path()),
+        "1,000 products absent; all products without items_human_ins.json"
+    );
+}
