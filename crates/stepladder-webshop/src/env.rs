@@ -109,8 +109,8 @@ impl Admissible for WebShopEnv {
     }
 }
 
-/// A way to the product that the goal was made from, or to another one with the full reward, found on request. Empty if no search finds
-/// one, as for some goals of the original.
+/// A way to the product that the goal was made from, found on request. Empty if no search finds it, or if the purchase has a reward below
+/// 1, as for some goals of the original.
 impl Walkthrough for WebShopEnv {
     fn solution(&self) -> Vec<String> {
         let solution = self.playing.as_ref().and_then(|(store, visit)| solve(&**store, visit));
