@@ -24,6 +24,8 @@ pub use gain::Gain;
 pub struct Comparison {
     /// Environment and split, as `ENV/SPLIT`.
     pub target: String,
+    /// Options of the environment that differ from their defaults: `, pages=short`; empty for none. The same for all rows.
+    pub options: String,
     /// One row per agent.
     pub rows: Vec<Row>,
 }
@@ -31,7 +33,8 @@ pub struct Comparison {
 impl Comparison {
     /// Renders a heading and a Markdown table.
     pub fn markdown(&self) -> String {
-        format!("{}\n\n{}", heading(&self.target, &self.rows), markdown(&self.rows))
+        let target = format!("{}{}", self.target, self.options);
+        format!("{}\n\n{}", heading(&target, &self.rows), markdown(&self.rows))
     }
 }
 
@@ -52,6 +55,9 @@ pub struct Row {
     spread: Vec<f64>,
     /// Episodes per run.
     pub n: Vec<u64>,
+    /// Options of the environment that differ from their defaults: `, pages=short`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub options: String,
     /// Descriptions of the subsets that were played, where a run did not play the whole split.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub subsets: BTreeSet<String>,
@@ -90,9 +96,11 @@ pub struct Row {
 /// against the agent named `over`, or against the agents that the others started from if it is `None`.
 ///
 /// # Errors
-/// If a run or an evaluation cannot be read, two runs have the same seed, or two runs configure an agent differently.
+/// If a run or an evaluation cannot be read, two runs have the same seed, two runs configure an agent differently, or two evaluations
+/// are of different options of the environment.
 pub fn compare(runs: &[PathBuf], target: &str, over: Option<&str>) -> Result<Comparison> {
     let mut rows: Vec<Row> = Vec::new();
+    let mut options: Option<String> = None;
     for path in runs {
         let (run, config, info) = RunDir::open(path)?;
         if let Some(over) = over {
@@ -106,6 +114,13 @@ pub fn compare(runs: &[PathBuf], target: &str, over: Option<&str>) -> Result<Com
                 continue;
             }
             let evaluation = evaluated::read(&evaluated, target, agent)?;
+            let own = evaluated::options(&evaluation);
+            if *options.get_or_insert_with(|| own.clone()) != own {
+                bail!(
+                    "{}: {agent} played {target} with other options of the environment than in the first run",
+                    path.display()
+                );
+            }
             let name = shown(agent);
             let row = match rows.iter_mut().position(|row| row.agent == name) {
                 Some(at) => &mut rows[at],
@@ -115,6 +130,7 @@ pub fn compare(runs: &[PathBuf], target: &str, over: Option<&str>) -> Result<Com
                     &mut rows[last]
                 }
             };
+            row.options = own;
             let configured = &config.agents[agent];
             if row.configured.get_or_insert_with(|| configured.clone()) != configured {
                 bail!("{}: {agent} is configured differently than in the first run", path.display());
@@ -169,7 +185,7 @@ pub fn compare(runs: &[PathBuf], target: &str, over: Option<&str>) -> Result<Com
     for row in &mut rows {
         row.finish();
     }
-    Ok(Comparison { target: target.to_owned(), rows })
+    Ok(Comparison { target: target.to_owned(), options: options.unwrap_or_default(), rows })
 }
 
 fn number(value: &Value, key: &str, path: &Path) -> Result<f64> {
@@ -185,6 +201,7 @@ impl Row {
             score: Vec::new(),
             spread: Vec::new(),
             n: Vec::new(),
+            options: String::new(),
             subsets: BTreeSet::new(),
             median: 0.0,
             interval: [0.0, 1.0],
@@ -354,6 +371,20 @@ mod tests {
         assert!(table.contains("| 0.0 | 0.0 % | 12.5 % | 1.0 % | 0.0 |"), "{table}");
         let columns = |line: &str| line.matches('|').count();
         assert!(table.lines().all(|line| columns(line) == 13), "{table}");
+    }
+
+    #[test]
+    fn the_heading_names_options_and_subsets() {
+        let row = || Row { subsets: ["a sample of 24 of 200 tasks".to_owned()].into(), ..Row::new("flat") };
+        let comparison = |options: &str| Comparison {
+            target: "webshop/dev".to_owned(),
+            options: options.to_owned(),
+            rows: vec![row()],
+        };
+        let first =
+            |options: &str| comparison(options).markdown().lines().next().unwrap_or_default().to_owned();
+        assert_eq!(first(", pages=short"), "webshop/dev, pages=short, a sample of 24 of 200 tasks");
+        assert_eq!(first(""), "webshop/dev, a sample of 24 of 200 tasks");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Learning curves of online algorithms that start from the same policy, over environment steps and generated tokens.
+//! Learning curves of online algorithms that start from the same policy, over environment steps, iterations,
+//! generated tokens and minutes (docs/spec/algorithms.md 9.2).
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,9 @@ use crate::table::percent;
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Moment {
     env_steps: f64,
+    iterations: f64,
     tokens: f64,
+    minutes: f64,
     success: f64,
     score: f64,
 }
@@ -31,8 +34,9 @@ struct Curve {
     moments: Vec<Moment>,
     /// Episodes of the final evaluation.
     n: u64,
-    /// Description of the subset that the final evaluation played, if it was not the whole split.
-    subset: Option<String>,
+    /// Split of the final evaluation, with the options of its environment and the subset that was played; none for a whole split
+    /// without options.
+    played: Option<String>,
     /// Fraction of the replies of the final evaluation that could not be parsed; `None` if it does not record it.
     unparsable: Option<f64>,
     minutes: f64,
@@ -47,8 +51,12 @@ struct Method {
 
 /// Quantity on the horizontal axis of a curve.
 type Axis = fn(&Moment) -> f64;
-const AXES: [(&str, Axis); 2] =
-    [("environment steps", |moment| moment.env_steps), ("generated tokens", |moment| moment.tokens)];
+const AXES: [(&str, Axis); 4] = [
+    ("environment steps", |moment| moment.env_steps),
+    ("iterations", |moment| moment.iterations),
+    ("generated tokens", |moment| moment.tokens),
+    ("minutes", |moment| moment.minutes),
+];
 
 /// Learning curves of the online agents of several runs.
 #[derive(Debug)]
@@ -72,7 +80,7 @@ impl Curves {
         markdown(&self.0)
     }
 
-    /// Draws success and return over environment steps and generated tokens, as SVG.
+    /// Draws success and return over all axes, as SVG.
     ///
     /// # Errors
     /// If the plot cannot be drawn.
@@ -120,17 +128,17 @@ fn curve(run: &RunDir, config: &Config, agent: &str, seed: u64) -> Result<Curve>
     let number = |value: &Value, name: &str| {
         value[name].as_f64().with_context(|| format!("{agent} of {}: no number `{name}`", run.root.display()))
     };
-    let moment = |value: &Value, at: (f64, f64)| -> Result<Moment> {
-        let (success, score) = (number(value, "success")?, number(value, "score")?);
-        Ok(Moment { env_steps: at.0, tokens: at.1, success, score })
-    };
     let mut moments = Vec::new();
+    let mut iterations = 0.0;
     let lines = fs_err::read_to_string(run.agent(agent).join("metrics.jsonl"))?;
     for line in lines.lines() {
         let value: Value = serde_json::from_str(line)?;
+        iterations = value["iteration"].as_f64().unwrap_or(iterations);
         if value.get("probe/success").is_some() {
             moments.push(Moment {
                 env_steps: number(&value, "env_steps")?,
+                iterations,
+                minutes: number(&value, "seconds")? / 60.0,
                 tokens: number(&value, "generated_tokens")?,
                 success: number(&value, "probe/success")?,
                 score: number(&value, "probe/score")?,
@@ -140,12 +148,21 @@ fn curve(run: &RunDir, config: &Config, agent: &str, seed: u64) -> Result<Curve>
     let trained = json(&run.agent(agent).join("trained.json"))?;
     let target = format!("{}/{}", config.env.id, config.eval.split);
     let last = evaluated::read(&run.agent(agent).join(&file), &target, agent)?;
-    moments.push(moment(&last, (number(&trained, "env_steps")?, number(&trained, "generated")?))?);
+    let minutes = number(&trained, "seconds")? / 60.0;
+    moments.push(Moment {
+        env_steps: number(&trained, "env_steps")?,
+        iterations,
+        tokens: number(&trained, "generated")?,
+        minutes,
+        success: number(&last, "success")?,
+        score: number(&last, "score")?,
+    });
     let n = number(&last, "n")? as u64;
-    let subset =
-        last["subset"].as_str().map(|text| format!("{}/{}: {text}", config.env.id, config.eval.split));
+    let place = format!("{target}{}", evaluated::options(&last));
+    let subset = last["subset"].as_str().map(|text| format!("{place}: {text}"));
+    let played = subset.or_else(|| (place != target).then_some(place));
     let unparsable = last["unparsable_share"].as_f64();
-    Ok(Curve { seed, moments, n, subset, unparsable, minutes: number(&trained, "seconds")? / 60.0 })
+    Ok(Curve { seed, moments, n, played, unparsable, minutes })
 }
 
 /// Returns the value of a curve at x: linear between its points, constant after the last.
@@ -189,9 +206,12 @@ fn markdown(methods: &[Method]) -> String {
     let ends = AXES.map(|(_, axis)| common(methods, axis));
     let mut text = format!(
         "| method | start | success by seed | mean | 95 % interval (all games) | return | unparsable | mean height to {:.0} k env steps | \
-         to {:.2} M tokens | k env steps | M tokens | minutes |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+         to {:.0} iterations | to {:.2} M tokens | to {:.1} minutes | k env steps | iterations | M tokens | minutes |\n|{}\n",
         ends[0] / 1e3,
-        ends[1] / 1e6
+        ends[1],
+        ends[2] / 1e6,
+        ends[3],
+        "---|".repeat(15),
     );
     for Method { agent, curves } in methods {
         let last = |value: Axis| -> Vec<f64> {
@@ -221,7 +241,7 @@ fn markdown(methods: &[Method]) -> String {
         let unparsable: Option<Vec<f64>> = curves.iter().map(|curve| curve.unparsable).collect();
         let minutes: Vec<f64> = curves.iter().map(|curve| curve.minutes).collect();
         text.push_str(&format!(
-            "| {agent} | {:.1} | {} | {:.1} % | [{:.1}, {:.1}] | {:.2} | {} | {} | {} | {:.0} | {:.2} | {:.1} |\n",
+            "| {agent} | {:.1} | {} | {:.1} % | [{:.1}, {:.1}] | {:.2} | {} | {} | {:.0} | {:.0} | {:.2} | {:.1} |\n",
             100.0 * mean(&starts),
             seeds.join(", "),
             100.0 * won / games.max(1) as f64,
@@ -229,25 +249,25 @@ fn markdown(methods: &[Method]) -> String {
             100.0 * high,
             mean(&last(|moment| moment.score)),
             unparsable.map_or("-".to_owned(), |shares| percent(mean(&shares))),
-            areas[0],
-            areas[1],
+            areas.join(" | "),
             mean(&last(|moment| moment.env_steps)) / 1e3,
+            mean(&last(|moment| moment.iterations)),
             mean(&last(|moment| moment.tokens)) / 1e6,
             mean(&minutes),
         ));
     }
-    let subsets: BTreeSet<&str> = methods
+    let played: BTreeSet<&str> = methods
         .iter()
         .flat_map(|method| &method.curves)
-        .filter_map(|curve| curve.subset.as_deref())
+        .filter_map(|curve| curve.played.as_deref())
         .collect();
-    for subset in subsets {
-        text.push_str(&format!("\nLast evaluation of {subset}.\n"));
+    for played in played {
+        text.push_str(&format!("\nLast evaluation of {played}.\n"));
     }
     text
 }
 
-/// Plots success and return over both axes: means over the runs, with the lowest and the highest run.
+/// Plots success and return over all axes: means over the runs, with the lowest and the highest run.
 fn panels(methods: &[Method]) -> Vec<Panel> {
     let measures: [(&str, Axis); 2] =
         [("success, %", |moment| 100.0 * moment.success), ("return", |moment| moment.score)];
@@ -281,7 +301,8 @@ mod tests {
     use super::*;
 
     fn moment(env_steps: f64, success: f64) -> Moment {
-        Moment { env_steps, tokens: 10.0 * env_steps, success, score: 2.0 * success }
+        let (iterations, tokens) = (env_steps / 100.0, 10.0 * env_steps);
+        Moment { env_steps, iterations, tokens, minutes: env_steps / 1000.0, success, score: 2.0 * success }
     }
 
     fn method(agent: &str, heights: [f64; 2]) -> Method {
@@ -289,7 +310,7 @@ mod tests {
             seed,
             moments: vec![moment(0.0, 0.25), moment(1000.0, 0.5), moment(2000.0, high)],
             n: 100,
-            subset: Some("sokoban/dev-6x6-1: a sample of 100 of 1000 tasks".to_owned()),
+            played: Some("sokoban/dev-6x6-1, pages=short: a sample of 100 of 1000 tasks".to_owned()),
             unparsable: (seed == 1 || agent != "grpo").then_some(0.25 * seed as f64),
             minutes: 3.0,
         };
@@ -306,7 +327,7 @@ mod tests {
         assert_eq!(area(moments, axis, success, 1000.0), 0.375);
         assert_eq!(area(moments, axis, success, 2000.0), (0.375 + 0.75) / 2.0);
         // Along tokens the same curve is ten times as long.
-        assert_eq!(area(moments, AXES[1].1, success, 20_000.0), area(moments, axis, success, 2000.0));
+        assert_eq!(area(moments, AXES[2].1, success, 20_000.0), area(moments, axis, success, 2000.0));
     }
 
     #[test]
@@ -314,8 +335,9 @@ mod tests {
         let methods = [method("himac", [1.0, 0.8]), method("grpo", [0.5, 0.5])];
         let table = markdown(&methods);
         let [low, high] = wilson(180, 200);
+        let area = "53.8 [51.2, 56.2]";
         let expected = format!(
-            "| himac | 25.0 | 1: 100.0, 2: 80.0 | 90.0 % | [{:.1}, {:.1}] | 1.80 | 37.5 % | 53.8 [51.2, 56.2] | 53.8 [51.2, 56.2] | 2 | 0.02 | 3.0 |",
+            "| himac | 25.0 | 1: 100.0, 2: 80.0 | 90.0 % | [{:.1}, {:.1}] | 1.80 | 37.5 % | {area} | {area} | {area} | {area} | 2 | 20 | 0.02 | 3.0 |",
             100.0 * low,
             100.0 * high
         );
@@ -323,11 +345,13 @@ mod tests {
         // One run does not record it.
         assert!(table.lines().nth(3).unwrap().contains("] | 1.00 | - | "), "{table}");
         assert!(
-            table.ends_with("\nLast evaluation of sokoban/dev-6x6-1: a sample of 100 of 1000 tasks.\n"),
+            table.ends_with(
+                "\nLast evaluation of sokoban/dev-6x6-1, pages=short: a sample of 100 of 1000 tasks.\n"
+            ),
             "{table}"
         );
         let panels = panels(&methods);
-        assert_eq!(panels.len(), 4);
+        assert_eq!(panels.len(), 8);
         assert_eq!(panels[0].lines[0].points[2], Point { x: 2000.0, y: 90.0, interval: Some([80.0, 100.0]) });
     }
 }

@@ -22,16 +22,19 @@ pub struct Registered {
     pub tasks: Box<dyn TaskSet>,
     /// Compact encoding of its texts for word-level models.
     pub codec: Arc<dyn Codec>,
+    /// Options that it was opened with.
+    pub options: Options,
     expert: Result<Box<dyn Expert>, EnvError>,
     noise: Result<Box<dyn Perturb>, EnvError>,
 }
 
 impl Registered {
-    fn open(family: &'static Family, data_root: Option<&Path>, options: &Options) -> Result<Self> {
+    fn open(family: &'static Family, data_root: Option<&Path>, options: Options) -> Result<Self> {
         Ok(Self {
             family,
-            tasks: family.open(data_root, options)?,
+            tasks: family.open(data_root, &options)?,
             codec: (family.codec)(),
+            options,
             expert: family.expert(),
             noise: family.noise(),
         })
@@ -101,18 +104,17 @@ impl Registered {
 /// `key=value` pairs of a command line.
 pub type Pairs = [(String, String)];
 
-/// Opens an environment with the options of a run's configuration, overridden by those of a command line. Options of the
+/// Describes the options that differ from their defaults, behind the name of a split: `, nouns=stub, pages=short`. Empty for none.
+pub fn suffix(options: &Options) -> String {
+    options.chosen().map(|(name, value)| format!(", {name}={value}")).collect()
+}
+
+/// Returns the options of a run's configuration for an environment, overridden by those of a command line. Options of the
 /// configuration that the family does not declare are ignored, since an agent may play another environment than that of its run.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`](crate::ErrorKind) for an unknown environment, and the errors of its family.
-pub fn open_with(
-    config: Option<&Config>,
-    id: &str,
-    data_root: Option<&Path>,
-    pairs: &Pairs,
-) -> Result<Registered> {
-    let family = named(id)?;
+/// The errors of the family.
+fn options(family: &'static Family, config: Option<&Config>, pairs: &Pairs) -> Result<Options> {
     let configured = config.map(|config| config.env.options()).unwrap_or_default();
     let declared = |name: &str| {
         let found = family.options.iter().find(|option| option.name == name);
@@ -120,8 +122,29 @@ pub fn open_with(
     };
     let configured = configured.iter().filter(|(key, _)| declared(key));
     let pairs = configured.chain(pairs).map(|(key, value)| (&**key, &**value));
-    let options = family.options(Reader::Play, pairs)?;
-    Registered::open(family, data_root, &options)
+    Ok(family.options(Reader::Play, pairs)?)
+}
+
+/// Describes the options that a run plays an environment with, as [`suffix`] does; opens nothing.
+///
+/// # Errors
+/// [`ErrorKind::Usage`](crate::ErrorKind) for an unknown environment, and the errors of its family.
+pub(crate) fn suffix_for(config: &Config, id: &str) -> Result<String> {
+    Ok(suffix(&options(named(id)?, Some(config), &[])?))
+}
+
+/// Opens an environment with the options of a run's configuration, overridden by those of a command line.
+///
+/// # Errors
+/// As [`options`], and [`ErrorKind::Usage`](crate::ErrorKind) for an unknown environment.
+pub fn open_with(
+    config: Option<&Config>,
+    id: &str,
+    data_root: Option<&Path>,
+    pairs: &Pairs,
+) -> Result<Registered> {
+    let family = named(id)?;
+    Registered::open(family, data_root, options(family, config, pairs)?)
 }
 
 /// Opens an environment with the options of a run's configuration.
@@ -165,6 +188,25 @@ mod tests {
             assert!(played(&config, &[("penalise_noop", "true")]));
             assert!(open_for(&config, "sokoban", None).is_ok(), "options of another family do not count");
         }
+    }
+
+    #[test]
+    fn options_that_change_what_is_measured_are_named() {
+        let sets = ["env.options=[\"pages=short\", \"products=1000\"]".to_owned()];
+        let config = load("webshop-cpu", &sets).unwrap().config;
+        let stub = [("nouns".to_owned(), "stub".to_owned())];
+        let env = open_with(Some(&config), "webshop", None, &stub).unwrap();
+        assert_eq!(suffix(&env.options), ", nouns=stub, pages=short");
+        assert_eq!(suffix_for(&config, "webshop").unwrap(), ", pages=short");
+        assert_eq!(suffix_for(&config, "household").unwrap(), "");
+        let subset = stepladder_env::Subset::first(Vec::new(), 0);
+        let json = crate::table::json((&env, "dev", &subset), "a", "b", "c", &Evaluation::default());
+        assert_eq!(json["options"], serde_json::json!({"nouns": "stub", "pages": "short"}));
+        assert_eq!(crate::evaluated::options(&json), ", nouns=stub, pages=short");
+        let plain = open_with(None, "webshop", None, &[("nouns".to_owned(), "table".to_owned())]).unwrap();
+        assert_eq!(suffix(&plain.options), "");
+        let json = crate::table::json((&plain, "dev", &subset), "a", "b", "c", &Evaluation::default());
+        assert!(json.get("options").is_none() && crate::evaluated::options(&json).is_empty());
     }
 
     static SPEC: EnvSpec = EnvSpec {

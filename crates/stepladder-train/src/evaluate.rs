@@ -281,9 +281,10 @@ impl Player {
         let prompts =
             self.policy.pretrained().map(|pretrained| format!(", {pretrained}")).unwrap_or_default();
         let title = format!(
-            "{}/{}{}, {}{prompts}",
+            "{}/{}{}{}, {}{prompts}",
             self.env.spec().id,
             self.split,
+            envs::suffix(&self.env.options),
             suffix(&games.subset),
             self.policy.checkpoint.display()
         );
@@ -301,7 +302,7 @@ impl Player {
 
     fn evaluation_json(&self, games: &Games, played: &Played) -> Value {
         let evaluation = self.env.evaluate(&played.episodes);
-        let about = (self.env.spec().id, self.split.as_str(), &games.subset);
+        let about = (&self.env, self.split.as_str(), &games.subset);
         let place = self.policy.checkpoint.display().to_string();
         let mut value = table::json(about, &self.policy.name, &place, commit(), &evaluation);
         if let Some(pretrained) = self.policy.pretrained() {

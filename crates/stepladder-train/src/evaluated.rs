@@ -45,6 +45,12 @@ pub(crate) fn timing(target: &str, constrained: bool) -> String {
     format!("{}.seconds", stem(target, constrained))
 }
 
+/// Describes the options of the environment that an evaluation names, as [`crate::envs::suffix`] does.
+pub(crate) fn options(evaluation: &Value) -> String {
+    let options = evaluation["options"].as_object().into_iter().flatten();
+    options.map(|(name, value)| format!(", {name}={}", value.as_str().unwrap_or("?"))).collect()
+}
+
 /// Reads the evaluation of `agent` on `target` (`ENV/SPLIT`); refuses a file about another agent or target.
 pub(crate) fn read(path: &Path, target: &str, agent: &str) -> Result<Value> {
     let place = || path.display().to_string();

@@ -1,8 +1,10 @@
 //! Final table of a run.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use stepladder_env::Subset;
 use stepladder_rollout::evaluation::{Evaluation, Summary};
+
+use crate::envs::Registered;
 
 /// One evaluated agent.
 pub struct Line {
@@ -111,9 +113,10 @@ pub fn align(rows: &[Vec<String>]) -> String {
     text
 }
 
-/// Returns the public JSON form of an evaluation of a split, or of some of its tasks.
+/// Returns the public JSON form of an evaluation of a split, or of some of its tasks. `options` holds the options of the environment
+/// that differ from their defaults, if any do.
 pub fn json(
-    (env, split, subset): (&str, &str, &Subset),
+    (env, split, subset): (&Registered, &str, &Subset),
     agent: &str,
     checkpoint: &str,
     commit: &str,
@@ -121,7 +124,7 @@ pub fn json(
 ) -> Value {
     let all = &evaluation.all;
     let mut value = json!({
-        "env": env,
+        "env": env.spec().id,
         "split": split,
         "split_tasks": subset.of,
         "subset": subset.text(),
@@ -147,6 +150,11 @@ pub fn json(
         "checkpoint": checkpoint,
         "commit": commit,
     });
+    let options: Map<String, Value> =
+        env.options.chosen().map(|(name, value)| (name.to_owned(), json!(value))).collect();
+    if !options.is_empty() {
+        value["options"] = Value::Object(options);
+    }
     if let Some(range) = evaluation.score_range {
         value["score_range"] = json!(range);
     }

@@ -155,8 +155,12 @@ impl Session<'_> {
             lines.extend(self.evaluations(&env, name, &self.config.eval.split, &dev)?);
         }
         let (id, split) = (&self.config.env.id, &self.config.eval.split);
-        let title =
-            format!("{id}/{split}, greedy, {} steps{}", env.max_steps(self.config, split), suffix(&dev));
+        let title = format!(
+            "{id}/{split}{}, greedy, {} steps{}",
+            envs::suffix(&env.options),
+            env.max_steps(self.config, split),
+            suffix(&dev)
+        );
         let mut text = self.capped()?;
         text.push_str(&table::render(&title, &lines));
         text.push_str(&self.demonstrated()?);
@@ -355,8 +359,7 @@ impl Session<'_> {
             replace_file(&directory.join(evaluated::timing(&target, constrained)), &format!("{seconds}\n"))?;
             let evaluation = env.evaluate(&episodes);
             let place = policy.checkpoint.display().to_string();
-            let mut value: Value =
-                table::json((env.spec().id, split, subset), name, &place, commit(), &evaluation);
+            let mut value: Value = table::json((env, split, subset), name, &place, commit(), &evaluation);
             if self.counters(name)?.capped {
                 value["training_capped"] = true.into();
             }
@@ -374,12 +377,13 @@ impl Session<'_> {
     }
 
     /// Renders the title of a table for another split, with all training data of the agents.
-    fn title(&self, target: &str, id: &str) -> String {
+    fn title(&self, target: &str, env: &Registered) -> String {
         let trained = &self.config.env.id;
-        let mut title = if id == trained {
-            format!("{target}, trained on {trained}/{}", self.config.data.split)
+        let options = envs::suffix(&env.options);
+        let mut title = if env.spec().id == trained {
+            format!("{target}{options}, trained on {trained}/{}", self.config.data.split)
         } else {
-            format!("{target}, trained on {trained} only")
+            format!("{target}{options}, trained on {trained} only")
         };
         for (algo, tasks) in self.config.tasks() {
             let agents = self.config.agents.iter().filter(|(_, agent)| agent.algo.table() == algo);
@@ -408,7 +412,7 @@ impl Session<'_> {
         for name in self.config.agents.keys() {
             lines.extend(self.evaluations(&env, name, split, &tasks)?);
         }
-        let title = self.title(target, id);
+        let title = self.title(target, &env);
         Ok(Some(table::render(&title, &lines)))
     }
 }

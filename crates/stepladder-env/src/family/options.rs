@@ -145,6 +145,13 @@ impl Options {
         self.given.get(name).map(String::as_str).or_else(default)
     }
 
+    /// Options whose value differs from the default, with their values, by name: a result names them.
+    pub fn chosen(&self) -> impl Iterator<Item = (&str, &str)> {
+        let default = |name: &str| self.declared.iter().find(|option| option.name == name)?.default;
+        let given = self.given.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        given.filter(move |(name, value)| default(name) != Some(*value))
+    }
+
     /// Whether a flag is set.
     pub fn flag(&self, name: &str) -> bool {
         self.get(name) == Some("true")
@@ -222,6 +229,11 @@ mod tests {
         let options = read(Reader::Verify, &[("version", "1"), ("tiles", "a/b"), ("version", "2")]);
         assert_eq!((options.get("version"), options.directory("tiles")), (Some("2"), Some(Path::new("a/b"))));
         assert!(read(Reader::Play, &[("strict", "true")]).flag("strict"));
+        // A default that is given is not a choice.
+        let options = read(Reader::Verify, &[("version", "2"), ("tiles", "a")]);
+        assert_eq!(options.chosen().collect::<Vec<_>>(), [("tiles", "a")]);
+        let options = read(Reader::Play, &[("version", "1"), ("strict", "true")]);
+        assert_eq!(options.chosen().collect::<Vec<_>>(), [("strict", "true"), ("version", "1")]);
         assert_eq!(read(Reader::Generate, &[("goals", "8")]).whole("goals"), Some(8));
     }
 

@@ -12,7 +12,7 @@ use super::results::{self, Played};
 use super::{Arm, Untrained};
 use crate::directory::RunDir;
 use crate::error::{Result, bail};
-use crate::{evaluated, trace_file};
+use crate::{envs, evaluated, trace_file};
 
 /// Steps after which prompts of a growing history are long.
 const LATE: usize = 10;
@@ -30,6 +30,9 @@ pub struct Cell {
     pub x: Option<f64>,
     /// Environment and split, as `ENV/SPLIT`.
     pub target: String,
+    /// Options of the environment that differ from their defaults, as in headings: `, pages=short`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub options: String,
     /// Seeds of the finished runs; empty for an untrained model.
     pub seeds: Vec<u64>,
     /// Tasks, the same for all runs.
@@ -64,6 +67,13 @@ pub struct Cell {
     pub(super) tasks: Vec<String>,
 }
 
+impl Cell {
+    /// Heading of the table that holds it.
+    pub(super) fn heading(&self) -> String {
+        format!("{}{}", self.target, self.options)
+    }
+}
+
 /// Reads the results of the agents of an arm from a finished run.
 ///
 /// # Errors
@@ -81,6 +91,8 @@ pub fn of_run(arm: &Arm, path: &Path) -> Result<Vec<Played>> {
                 continue;
             }
             let cost = evaluated::cost(&run, &config, agent)?;
+            let id = target.split_once('/').map_or(target.as_str(), |(id, _)| id);
+            let options = envs::suffix_for(&config, id)?;
             let timed = run.agent(agent).join(evaluated::timing(target, false));
             // A run of an earlier version kept none.
             let seconds = if timed.exists() { fs_err::read_to_string(&timed)? } else { String::new() };
@@ -90,6 +102,7 @@ pub fn of_run(arm: &Arm, path: &Path) -> Result<Vec<Played>> {
                 configuration: configuration.clone(),
                 agent: agent.clone(),
                 target: target.clone(),
+                options: options.clone(),
                 seed: Some(info.seed),
                 seconds: seconds.trim().parse().ok(),
                 training_minutes: cost.minutes,
@@ -118,6 +131,7 @@ pub fn of_evaluation(
         configuration: configuration.to_owned(),
         agent: untrained.agent.clone(),
         target: format!("{}/{}", text("env"), text("split")),
+        options: evaluated::options(evaluation),
         seconds: evaluation["seconds"].as_f64(),
         ..counted(&trace_file::load(episodes)?)
     })
@@ -133,6 +147,7 @@ fn counted(episodes: &[Episode]) -> Played {
         configuration: String::new(),
         agent: String::new(),
         target: String::new(),
+        options: String::new(),
         seed: None,
         tasks: episodes.iter().map(|episode| format!("{} {}", episode.task, episode.seed)).collect(),
         won: episodes.iter().map(|episode| episode.won).collect(),
@@ -187,6 +202,7 @@ fn cell(arm: &Arm, played: &[&Played]) -> Result<Cell> {
         line: arm.line(&first.agent),
         x: arm.x,
         target: first.target.clone(),
+        options: first.options.clone(),
         seeds: played.iter().filter_map(|run| run.seed).collect(),
         n: first.tasks.len(),
         by_seed: grid.iter().map(|run| bootstrap::mean(&vec![run.clone()])).collect(),

@@ -39,7 +39,7 @@ impl Report {
                 other.line == *baseline
                     && other.x.is_some()
                     && other.x == cell.x
-                    && other.target == cell.target
+                    && other.heading() == cell.heading()
                     && other.tasks == cell.tasks
             };
             let other = cells.iter().find(same)?;
@@ -55,19 +55,20 @@ impl Report {
     /// Renders one Markdown table per environment and split.
     pub fn markdown(&self, baseline: Option<&str>) -> String {
         let mut text = String::new();
-        for target in self.targets() {
+        for heading in self.headings() {
             let compared = self.gains.iter().any(Option::is_some);
             let gain_head = match baseline.filter(|_| compared) {
                 Some(baseline) => format!(" points over {baseline} |"),
                 None => String::new(),
             };
             text.push_str(&format!(
-                "{target}\n\n| arm | agent | success by seed | mean | 95 % interval (seeds, tasks) |{gain_head} n | steps | \
+                "{heading}\n\n| arm | agent | success by seed | mean | 95 % interval (seeds, tasks) |{gain_head} n | steps | \
                  prompt tokens/step | after step 10 | new tokens/step | s/step | unparsable | training minutes | training Mtokens |\n"
             ));
             let columns = if gain_head.is_empty() { 14 } else { 15 };
             text.push_str(&format!("|{}\n", "---|".repeat(columns)));
-            for (cell, gain) in self.cells.iter().zip(&self.gains).filter(|(cell, _)| cell.target == target) {
+            let own = self.cells.iter().zip(&self.gains).filter(|(cell, _)| cell.heading() == heading);
+            for (cell, gain) in own {
                 text.push_str(&row(cell, *gain, !gain_head.is_empty()));
             }
             text.push('\n');
@@ -83,7 +84,7 @@ impl Report {
     pub fn plot(&self) -> Result<Option<String>> {
         let Some(first) = self.cells.iter().find(|cell| cell.x.is_some()) else { return Ok(None) };
         let cells: Vec<&Cell> =
-            self.cells.iter().filter(|cell| cell.x.is_some() && cell.target == first.target).collect();
+            self.cells.iter().filter(|cell| cell.x.is_some() && cell.heading() == first.heading()).collect();
         let mut lines: Vec<&str> = Vec::new();
         for cell in &cells {
             if !lines.contains(&cell.line.as_str()) {
@@ -129,15 +130,15 @@ impl Report {
         Ok(serde_json::to_string_pretty(self)? + "\n")
     }
 
-    /// Returns environments and splits in the order of the cells.
-    fn targets(&self) -> Vec<&str> {
-        let mut targets: Vec<&str> = Vec::new();
-        for cell in &self.cells {
-            if !targets.contains(&cell.target.as_str()) {
-                targets.push(&cell.target);
+    /// Returns environments and splits with their options, in the order of the cells.
+    fn headings(&self) -> Vec<String> {
+        let mut headings: Vec<String> = Vec::new();
+        for heading in self.cells.iter().map(Cell::heading) {
+            if !headings.contains(&heading) {
+                headings.push(heading);
             }
         }
-        targets
+        headings
     }
 }
 

@@ -26,6 +26,9 @@ pub struct Played {
     pub agent: String,
     /// Environment and split, as `ENV/SPLIT`.
     pub target: String,
+    /// Options of the environment that differ from their defaults, as in headings: `, pages=short`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub options: String,
     /// Run seed; none for an untrained model.
     pub seed: Option<u64>,
     /// Names of the tasks with their seeds.
@@ -167,6 +170,7 @@ mod tests {
             configuration: "c".to_owned(),
             agent: "step_hrl".to_owned(),
             target: "household/dev".to_owned(),
+            options: String::new(),
             seed: Some(seed),
             tasks: vec!["one 0".to_owned(), "two 0".to_owned()],
             won: vec![true, false],
