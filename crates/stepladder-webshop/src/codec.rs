@@ -1,12 +1,15 @@
-//! Texts of WebShop for models: as they are.
+//! Texts of WebShop for models: words and punctuation apart.
 //!
-//! Titles and features are free text, so there is no compact form that would help; a tokenizer of pieces learns the rest. Only white space
-//! other than single spaces is spelled out (names of colors have some), since a compact form is a sequence of words.
+//! Titles and features are free text, and a tokenizer of pieces learns its words. But what an action names must be the same pieces in
+//! the action and on the page, so that a small model can copy it: `click[B01]` and `B01` share no piece as whole words. So the beginnings
+//! of actions and the marks around words are words of their own; `~` is where a space is missing. White space other than single
+//! spaces is spelled out (names of colors have some), since a compact form is a sequence of words.
 //!
 //! ```
 //! use stepladder_core::Codec;
 //! use stepladder_webshop::WebshopCodec;
-//! assert_eq!(WebshopCodec.encode("click[dark red]; True"), "click[dark red]; True");
+//! assert_eq!(WebshopCodec.encode("click[dark red]; True"), "click[~ dark red ~] ~; True");
+//! assert_eq!(WebshopCodec.encode("[SEP] Find me red lamps, and price"), "[SEP] Find me red lamps ~, and price");
 //! assert_eq!(WebshopCodec.encode("dark\u{a0}red  2"), "\\dark\\x{a0}red \\ 2");
 //! ```
 
@@ -16,14 +19,49 @@ use stepladder_core::codec::{Briefing, unescape};
 /// Begins a word that is spelled out.
 const ESCAPE: char = '\\';
 
-/// Codec of WebShop: words as they are.
+/// Ends a word that no space follows, and begins one that no space precedes.
+const GLUE: char = '~';
+
+/// Words of their own at the beginning of a word.
+const BEFORE: [&str; 3] = ["click[", "search[", "("];
+
+/// Words of their own at the end of a word.
+const AFTER: [char; 8] = [',', '.', ':', ';', '?', '!', ')', ']'];
+
+/// Codec of WebShop: words and punctuation apart.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct WebshopCodec;
 
+/// The word with its marks as words of their own.
+fn apart(word: &str) -> String {
+    let before = BEFORE.into_iter().find_map(|mark| {
+        let rest = word.strip_prefix(mark)?;
+        (!rest.is_empty() && !rest.starts_with(ESCAPE)).then_some((mark, rest))
+    });
+    let (mut apart, mut core) = match before {
+        Some((mark, rest)) => (format!("{mark}{GLUE} "), rest),
+        None => (String::new(), word),
+    };
+    let mut after = Vec::new();
+    // Separators such as `[SEP]` stay whole.
+    while !core.starts_with('[')
+        && let Some(mark) = core.chars().next_back().filter(|mark| AFTER.contains(mark))
+        && core.len() > mark.len_utf8()
+    {
+        core = &core[..core.len() - mark.len_utf8()];
+        after.push(mark);
+    }
+    apart.push_str(core);
+    for mark in after.into_iter().rev() {
+        apart.extend([' ', GLUE, mark]);
+    }
+    apart
+}
+
 fn spelled(word: &str) -> String {
-    let odd = |char: char| char.is_whitespace() || char.is_control();
+    let odd = |char: char| char.is_whitespace() || char.is_control() || char == GLUE;
     if !word.is_empty() && !word.starts_with(ESCAPE) && !word.contains(odd) {
-        return word.to_owned();
+        return apart(word);
     }
     let mut spelled = String::from(ESCAPE);
     for char in word.chars() {
@@ -38,7 +76,7 @@ fn spelled(word: &str) -> String {
 
 impl Codec for WebshopCodec {
     fn id(&self) -> &'static str {
-        "webshop/1"
+        "webshop/2"
     }
 
     fn encode(&self, text: &str) -> String {
@@ -49,8 +87,23 @@ impl Codec for WebshopCodec {
     }
 
     fn decode(&self, compact: &str) -> String {
-        let words = compact.split(' ').filter(|word| !word.is_empty());
-        words.map(unescape).collect::<Vec<_>>().join(" ")
+        let (mut text, mut joined) = (String::new(), true);
+        for word in compact.split(' ').filter(|word| !word.is_empty()) {
+            let (bare, follows) = match word.strip_prefix(GLUE) {
+                Some(bare) => (bare, true),
+                None => (word, joined),
+            };
+            if !follows {
+                text.push(' ');
+            }
+            let (bare, joins) = match bare.strip_suffix(GLUE) {
+                Some(bare) => (bare, true),
+                None => (bare, false),
+            };
+            text.push_str(&unescape(bare));
+            joined = joins;
+        }
+        text
     }
 
     fn factors(&self, _word: &str) -> Vec<String> {
@@ -74,9 +127,26 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn what_an_action_names_has_the_words_of_the_page() {
+        for (text, compact) in [
+            ("click[B01]", "click[~ B01 ~]"),
+            ("search[red lamps 2.5 in]", "search[~ red lamps 2.5 in ~]"),
+            ("size: 24 fl oz, and", "size ~: 24 fl oz ~, and"),
+            ("Page 1 (Total results: 50)", "Page 1 (~ Total results ~: 50 ~)"),
+            ("[Checked: B02 no size, B03 lacks 2]", "[Checked: B02 no size ~, B03 lacks 2 ~]"),
+            ("click[] ... a~b", "click[~ ] . ~. ~. \\a\\x{7e}b"),
+        ] {
+            assert_eq!(WebshopCodec.encode(text), compact);
+            assert_eq!(WebshopCodec.decode(compact), text);
+        }
+        // What a model may write.
+        assert_eq!(WebshopCodec.decode("~ ~, ~~ a~ ~ b"), ",a b");
+    }
+
     proptest! {
         #[test]
-        fn texts_are_decoded_as_they_were(text in "(?s).{0,40}|[ \\\\x{}\na-c\u{a0}]{0,12}") {
+        fn texts_are_decoded_as_they_were(text in "(?s).{0,40}|[ \\\\x{}\na-c\u{a0}]{0,12}|(click\\[|search\\[|[(),.:;?!~\\[\\] a-c\\\\]){0,12}") {
             let compact = WebshopCodec.encode(&text);
             prop_assert!(text.is_empty() || compact.split(' ').all(|word| !word.is_empty() && !word.contains(char::is_whitespace)));
             prop_assert_eq!(WebshopCodec.decode(&compact), text);
