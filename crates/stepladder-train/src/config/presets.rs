@@ -24,6 +24,7 @@ pub(super) const PRESETS: &[(&str, &str)] = presets![
     "rl-household",
     "rl-sokoban",
     "rl-sokoban-8x8",
+    "rl-webshop",
     "scienceworld",
     "scienceworld-ablations",
     "scienceworld-cpu",
@@ -31,6 +32,10 @@ pub(super) const PRESETS: &[(&str, &str)] = presets![
     "smollm2-alfworld-scratch",
     "smollm2-household",
     "smollm2-household-scratch",
+    "smollm2-webshop",
+    "webshop-ablations",
+    "webshop-cpu",
+    "webshop-small",
 ];
 
 /// Preset that the reference page uses as its example.
