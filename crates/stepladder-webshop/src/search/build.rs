@@ -20,6 +20,7 @@ pub(super) struct Builder {
     ends: Vec<usize>,
     /// Codes of the documents' lengths.
     lengths: Vec<u8>,
+    pairs: Pairs,
     /// Identifiers in one buffer, and where each ends.
     asins: String,
     asin_ends: Vec<usize>,
@@ -36,10 +37,13 @@ impl Builder {
         self.analyzer.analyze(contents, |term| self.document.push(self.terms.insert(term)));
         self.containing.resize(self.terms.len(), 0);
         self.document.sort_unstable();
+        let length = self.document.len();
+        let code = bm25::encode_length(u32::try_from(length).unwrap_or(u32::MAX));
         let mut last = 0;
         for run in self.document.chunk_by(|a, b| a == b) {
             let (term, frequency) = (run[0], run.len() as u32);
             self.containing[term as usize] += 1;
+            self.pairs.count(frequency, code);
             // The lowest bit says whether a frequency above 1 follows.
             write(&mut self.forward, u64::from(term - last) << 1 | u64::from(frequency > 1));
             if frequency > 1 {
@@ -47,10 +51,9 @@ impl Builder {
             }
             last = term;
         }
-        let length = self.document.len();
         self.filled += u32::from(length > 0);
         self.tokens += length as u64;
-        self.lengths.push(bm25::encode_length(u32::try_from(length).unwrap_or(u32::MAX)));
+        self.lengths.push(code);
         self.ends.push(self.forward.len());
         self.asins.push_str(asin);
         self.asin_ends.push(self.asins.len());
@@ -60,21 +63,25 @@ impl Builder {
         let documents = self.in_order();
         let average = (self.tokens as f64 / f64::from(self.filled.max(1))) as f32;
         let norms = bm25::norms(average);
-        let mut postings = Postings::new(&self.containing, documents.len());
+        let (ordered, codes) = self.pairs.in_order();
+        let saturations =
+            ordered.iter().map(|&(frequency, code)| frequency as f32 * norms[usize::from(code)]);
+        let mut postings = Postings::new(&self.containing, documents.len(), saturations);
         let mut next: Vec<usize> = postings.starts().to_vec();
-        let mut saturation = vec![0.0f32; self.terms.len()];
+        let mut most = vec![0.0f32; self.terms.len()];
         for (rank, &document) in documents.iter().enumerate() {
-            let norm = norms[usize::from(self.lengths[document as usize])];
+            let length = self.lengths[document as usize];
             for (term, frequency) in self.terms_of(document as usize) {
-                postings.set(next[term], rank as u32, frequency);
+                let saturation = frequency as f32 * norms[usize::from(length)];
+                let code = Pairs::place(frequency, length).map_or(usize::MAX, |place| codes[place]);
+                postings.set(next[term], rank as u32, code, saturation);
                 next[term] += 1;
-                saturation[term] = saturation[term].max(frequency as f32 * norm);
+                most[term] = most[term].max(saturation);
             }
         }
         postings.finish();
         self.terms.shrink();
-        let lengths = documents.iter().map(|&document| self.lengths[document as usize]).collect();
-        Index { terms: self.terms, postings, saturation, lengths, documents, norms, filled: self.filled }
+        Index { terms: self.terms, postings, most, documents, filled: self.filled }
     }
 
     /// Documents in ascending order of identifiers, in which the original orders equal scores.
@@ -96,6 +103,45 @@ impl Builder {
             let frequency = if step & 1 == 1 { read(&mut bytes)? as u32 } else { 1 };
             Some((term, frequency))
         })
+    }
+}
+
+/// How often terms have a frequency in documents of a length.
+#[derive(Debug)]
+struct Pairs {
+    counts: Vec<u32>,
+}
+
+impl Default for Pairs {
+    fn default() -> Self {
+        Self { counts: vec![0; Self::FREQUENCIES * 256] }
+    }
+}
+
+impl Pairs {
+    /// Frequencies above are rare and not counted.
+    const FREQUENCIES: usize = 256;
+
+    fn place(frequency: u32, length: u8) -> Option<usize> {
+        let frequency = frequency as usize;
+        (frequency < Self::FREQUENCIES).then_some(frequency << 8 | usize::from(length))
+    }
+
+    fn count(&mut self, frequency: u32, length: u8) {
+        if let Some(place) = Self::place(frequency, length) {
+            self.counts[place] = self.counts[place].saturating_add(1);
+        }
+    }
+
+    /// Pairs of frequency and length, the most frequent first, and the place in this order of every pair.
+    fn in_order(&self) -> (Vec<(u32, u8)>, Vec<usize>) {
+        let mut places: Vec<usize> = (0..self.counts.len()).filter(|&place| self.counts[place] > 0).collect();
+        places.sort_by_key(|&place| std::cmp::Reverse(self.counts[place]));
+        let mut codes = vec![usize::MAX; self.counts.len()];
+        for (code, &place) in places.iter().enumerate() {
+            codes[place] = code;
+        }
+        (places.iter().map(|&place| ((place >> 8) as u32, place as u8)).collect(), codes)
     }
 }
 

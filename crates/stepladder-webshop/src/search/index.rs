@@ -11,19 +11,15 @@ use crate::Product;
 
 /// Words of every product, for search by BM25.
 ///
-/// Four bytes for each different term of each document, and about 20 for each document and each term.
+/// It takes four bytes for each different term of each document, and about 40 for each term of the shop.
 #[derive(Debug)]
 pub struct Index {
     pub(super) terms: Terms,
     pub(super) postings: Postings,
-    /// Upper bound of frequency times norm of each term.
-    pub(super) saturation: Vec<f32>,
-    /// Codes of the lengths of documents, by rank.
-    pub(super) lengths: Vec<u8>,
+    /// The greatest saturation of each term.
+    pub(super) most: Vec<f32>,
     /// Numbers of documents, by rank: their place in the order of identifiers.
     pub(super) documents: Vec<u32>,
-    /// Norms by codes of lengths.
-    pub(super) norms: [f32; 256],
     /// Documents with at least one term.
     pub(super) filled: u32,
 }
@@ -55,7 +51,7 @@ impl Index {
 
     /// Memory in bytes.
     pub fn memory(&self) -> usize {
-        let fixed = self.saturation.capacity() * 4 + self.lengths.capacity() + self.documents.capacity() * 4;
+        let fixed = 4 * (self.most.capacity() + self.documents.capacity());
         size_of::<Self>() + self.terms.memory() + self.postings.memory() + fixed
     }
 
@@ -83,7 +79,9 @@ pub struct Scratch {
     /// Numbers of the query's terms.
     pub(super) terms: Vec<u32>,
     pub(super) clauses: Vec<Clause>,
-    /// Scores of the documents of a window, reset when they are read.
+    /// Scores of the documents of a window, reset after each.
     pub(super) scores: Vec<f64>,
+    /// Documents of a window that may be among the best.
+    pub(super) candidates: Vec<u32>,
     pub(super) top: Top,
 }

@@ -13,6 +13,9 @@ pub(super) const WINDOW: usize = 4096;
 /// Score of a document that no term was added to: a negative zero, to which any share adds up to a positive number or zero.
 pub(super) const UNTOUCHED: f64 = -0.0;
 
+/// Reading so many places takes as long as seeking one.
+const SEEK: usize = 16;
+
 /// Bounds are raised by this share, which covers their rounding.
 const MARGIN: f64 = 1.0 + 1e-9;
 
@@ -37,26 +40,35 @@ impl Index {
         }
         scratch.scores.resize(scratch.scores.len().max(WINDOW.min(self.documents.len())), UNTOUCHED);
         self.plan(scratch, query);
-        let Scratch { clauses, scores, top, .. } = scratch;
+        let Scratch { clauses, scores, candidates, top, .. } = scratch;
         for start in (0..self.documents.len()).step_by(WINDOW) {
             let threshold = f64::from(top.threshold());
             let optional = clauses.partition_point(|clause| clause.bound <= threshold);
-            if optional == clauses.len() {
+            let (optional, required) = clauses.split_at_mut(optional);
+            if required.is_empty() {
                 return;
             }
-            let (optional, required) = clauses.split_at_mut(optional);
             let end = self.documents.len().min(start + WINDOW);
+            let scores = &mut scores[..end - start];
             for clause in required {
-                self.accumulate(clause, scores, start, end);
+                self.accumulate(clause, scores, start);
             }
-            for (score, rank) in scores.iter_mut().zip(start..end) {
-                let sum = std::mem::replace(score, UNTOUCHED);
-                if sum.is_sign_positive()
-                    && let Some(sum) = self.complete(optional, sum, rank as u32, threshold)
-                {
-                    top.push(sum as f32, rank as u32);
-                }
+            candidates.clear();
+            let beyond = optional.last().map_or(0.0, |clause| clause.bound);
+            candidates.extend(
+                (0..)
+                    .zip(&*scores)
+                    .filter(|(_, score)| may_win(**score, beyond, threshold))
+                    .map(|(at, _)| at),
+            );
+            for clause in optional.iter_mut().rev() {
+                candidates.retain(|&at| may_win(scores[at as usize], clause.bound, threshold));
+                self.complete(clause, scores, start, candidates);
             }
+            for &at in &*candidates {
+                top.push(scores[at as usize] as f32, start as u32 + at);
+            }
+            scores.fill(UNTOUCHED);
             top.select();
         }
     }
@@ -72,7 +84,7 @@ impl Index {
             let places = self.postings.of(run[0]);
             // A repeated term is one term with a boost, as in Anserini's `BagOfWordsQueryGenerator`.
             let weight = run.len() as f32 * bm25::idf(self.filled, places.len() as u32);
-            let bound = f64::from(bm25::score(weight, self.saturation[run[0] as usize]));
+            let bound = f64::from(bm25::score(weight, self.most[run[0] as usize]));
             clauses.push(Clause { next: places.start, end: places.end, weight, bound });
         }
         clauses.sort_unstable_by(|a, b| a.bound.total_cmp(&b.bound));
@@ -84,33 +96,47 @@ impl Index {
     }
 
     /// Adds the shares of a clause to the scores of a window.
-    fn accumulate(&self, clause: &mut Clause, scores: &mut [f64], start: usize, end: usize) {
-        let places = clause.next..clause.end;
-        let stop =
-            if end < self.documents.len() { self.postings.seek(places, end as u32) } else { places.end };
-        let lengths = &self.lengths[start..end];
-        for (document, frequency) in self.postings.read(clause.next..stop) {
-            let at = document as usize - start;
-            let saturation = frequency as f32 * self.norms[usize::from(lengths[at])];
-            scores[at] += f64::from(bm25::score(clause.weight, saturation));
+    fn accumulate(&self, clause: &mut Clause, scores: &mut [f64], start: usize) {
+        let stop = self.stop(clause, scores, start);
+        self.add(clause, scores, start, stop);
+    }
+
+    /// Where the places of a clause in a window end.
+    fn stop(&self, clause: &Clause, scores: &[f64], start: usize) -> usize {
+        let end = start + scores.len();
+        if end < self.documents.len() {
+            self.postings.seek(clause.next..clause.end, end as u32)
+        } else {
+            clause.end
+        }
+    }
+
+    fn add(&self, clause: &mut Clause, scores: &mut [f64], start: usize, stop: usize) {
+        for (document, saturation) in self.postings.read(clause.next..stop) {
+            scores[document as usize - start] += f64::from(bm25::score(clause.weight, saturation));
         }
         clause.next = stop;
     }
 
-    /// Adds the shares of optional clauses to a document's sum; `None` if it stays among the worse.
-    fn complete(&self, clauses: &mut [Clause], sum: f64, rank: u32, threshold: f64) -> Option<f64> {
-        let mut sum = sum;
-        for clause in clauses.iter_mut().rev() {
-            if sum + clause.bound <= threshold {
-                return None;
-            }
-            clause.next = self.postings.seek(clause.next..clause.end, rank);
-            let mut found = self.postings.read(clause.next..clause.end).take(1);
-            if let Some((_, frequency)) = found.next().filter(|&(document, _)| document == rank) {
-                let norm = self.norms[usize::from(self.lengths[rank as usize])];
-                sum += f64::from(bm25::score(clause.weight, frequency as f32 * norm));
+    /// Adds the shares of a clause to the scores of at least the candidates.
+    fn complete(&self, clause: &mut Clause, scores: &mut [f64], start: usize, candidates: &[u32]) {
+        let stop = self.stop(clause, scores, start);
+        if stop - clause.next < SEEK * candidates.len() {
+            return self.add(clause, scores, start, stop);
+        }
+        for &at in candidates {
+            clause.next = self.postings.seek(clause.next..stop, start as u32 + at);
+            if clause.next < stop && self.postings.document(clause.next) == start as u32 + at {
+                self.add(clause, scores, start, clause.next + 1);
             }
         }
-        Some(sum)
+        clause.next = stop;
     }
+}
+
+/// Whether a document that has a score, and can gain up to `bound`, may be among the best.
+#[inline]
+fn may_win(score: f64, bound: f64, threshold: f64) -> bool {
+    // Without a threshold all count that have a score, which may be 0.
+    score.is_sign_positive() & (score + bound > threshold)
 }
