@@ -9,7 +9,7 @@ use stepladder_env::{EnvError, Family, OptionSpec, Options, Reader, Values};
 use crate::codec::WebshopCodec;
 use crate::expert::WebshopExpert;
 use crate::files::{self, Size};
-use crate::generated::{FEWEST_PRODUCTS, MOST_PRODUCTS, Pages};
+use crate::generated::{self, FEWEST_PRODUCTS, MOST_PRODUCTS, Pages};
 use crate::noise::WebshopNoise;
 use crate::pages::Form;
 use crate::segment::WebshopSegmenter;
@@ -33,6 +33,9 @@ const STUB: &str = "rewards with the official tagger's nouns (the episodes were 
                     were these rewards computed)";
 
 const READERS: &[Reader] = &[Reader::Play, Reader::Bench];
+
+/// Also for the report, which compares both lengths of pages.
+const SHOP_READERS: &[Reader] = &[Reader::Play, Reader::Bench, Reader::Generate];
 
 /// Environment family `webshop`.
 pub static FAMILY: Family = Family {
@@ -77,14 +80,14 @@ pub static FAMILY: Family = Family {
             values: Values::Whole(FEWEST_PRODUCTS as u64, MOST_PRODUCTS as u64),
             meaning: "products of the generated shop (train, dev, test)",
             default: Some("1000"),
-            readers: READERS,
+            readers: SHOP_READERS,
         },
         OptionSpec {
             name: SHOP_SEED,
             values: Values::Whole(0, u32::MAX as u64),
             meaning: "seed of the generated shop",
             default: Some("0"),
-            readers: READERS,
+            readers: SHOP_READERS,
         },
         OptionSpec {
             name: PAGES,
@@ -100,6 +103,10 @@ pub static FAMILY: Family = Family {
     bench: Some(measure),
     verify: Some(replay),
     reachable: Some(count_reachable),
+    report: Some(|data_root, options| {
+        let Choices { products, shop_seed, .. } = choices(options);
+        generated::report(data_root, products, shop_seed)
+    }),
     data: &[DataSet {
         name: "webshop",
         place: files::DIRECTORY,

@@ -5,7 +5,8 @@
 use std::collections::{BTreeSet, HashMap};
 
 use proptest::prelude::*;
-use stepladder_webshop::generated::{Drawn, Generator, Pages, Split, Stock, read};
+use stepladder_webshop::floor::Floor;
+use stepladder_webshop::generated::{Drawn, Generator, Pages, Split, Statistics, Stock, read, report};
 use stepladder_webshop::{Goal, Product, Shop};
 
 /// Some products of each of several shops.
@@ -267,4 +268,35 @@ fn every_goal_has_the_full_reward_with_its_product_and_options_alone() {
             }
         }
     }
+}
+
+#[test]
+fn nearly_every_product_is_found_by_what_its_goal_says() {
+    for (pages, least) in [(Pages::Full, 0.99), (Pages::Short, 0.99)] {
+        let stock = Stock::draw(1000, 0, pages);
+        let goals: Vec<Goal> = (0..400).map(|number| stock.goal(Split::Train, number).unwrap()).collect();
+        let statistics = Statistics::of("", &Floor::generated(stock), &goals);
+        assert!(statistics.goals.best.within(50) >= least, "{pages:?} {}", statistics.goals.best.within(50));
+        assert!(statistics.goals.reward.mean() > 0.99, "{}", statistics.goals.reward.mean());
+        // As in the official set, the kind alone does not find all of them on the first page.
+        assert!(statistics.goals.ranks[0].within(10) < 0.9, "{}", statistics.goals.ranks[0].within(10));
+    }
+}
+
+#[test]
+fn the_report_works_without_official_data() {
+    let report = report(None, 50, 3).unwrap();
+    let lines: Vec<&str> = report.lines().collect();
+    assert!(lines[2].contains("generated, full") && lines[2].ends_with("generated, short"), "{report}");
+    assert!(lines[3].starts_with("products") && lines[3].ends_with("50"), "{report}");
+    assert!(report.ends_with("(`stepladder data status`).\n"), "{report}");
+}
+
+#[test]
+fn the_official_set_stands_beside() {
+    let Some(root) = stepladder_testing::data_root("webshop/items_shuffle_1000.json") else { return };
+    let report = report(Some(&root), 1000, 0).unwrap();
+    let title = report.lines().find(|line| line.starts_with("words of the title")).unwrap();
+    assert!(title.ends_with("8 12 18 24 29 (18.0)"), "{report}");
+    assert!(!report.contains("Without"), "{report}");
 }

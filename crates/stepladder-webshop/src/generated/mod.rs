@@ -12,6 +12,8 @@ mod generator;
 mod goals;
 mod pages;
 mod plan;
+mod report;
+mod spread;
 pub mod statistics;
 mod stock;
 mod text;
@@ -21,6 +23,8 @@ mod wording;
 pub use generator::{Drawn, Generator};
 pub use goals::{NoGoal, Split};
 pub use pages::Pages;
+pub use report::{Statistics, report, table};
+pub use spread::{Ranks, Spread};
 pub use stock::Stock;
 pub use wording::{Request, read};
 
