@@ -6,7 +6,7 @@ use stepladder_core::{End, Start, Step, TaskKey};
 use stepladder_env::{Admissible, Env, EnvError, EnvSpec, Walkthrough};
 
 use crate::action::Action;
-use crate::pages::{Form, Page, Store, Visit};
+use crate::pages::{Form, Page, SEARCH, Store, Visit};
 use crate::solution::solve;
 
 /// Source of an environment's tasks.
@@ -95,16 +95,22 @@ impl Env for WebShopEnv {
     }
 }
 
-/// What the page offers, as actions: a click on every text that can be clicked. Searching takes any text; on the page with the search
-/// bar, where nothing else can be done, the list holds the search for the instruction.
+/// What the page offers, as actions: a click on every text that can be clicked, once, without `search`, which the original lists and then
+/// ignores. Searching takes any text; on the page with the search bar, where nothing else can be done, the list holds the search for the
+/// instruction.
 impl Admissible for WebShopEnv {
     fn admissible_actions(&mut self) -> Vec<String> {
         let Some((store, visit)) = &self.playing else { return Vec::new() };
         let mut actions: Vec<String> = match visit.has_search_bar() {
             true => Action::search(&visit.goal().instruction).into_iter().collect(),
-            false => visit.clickables(&**store).iter().filter_map(|text| Action::click(text)).collect(),
+            false => {
+                let texts = visit.clickables(&**store).into_iter().filter(|text| text != SEARCH);
+                texts.filter_map(|text| Action::click(&text)).collect()
+            }
         };
         actions.sort_unstable();
+        // Identifiers may differ in case alone.
+        actions.dedup();
         actions
     }
 }

@@ -22,7 +22,8 @@ pub const PER_PAGE: u32 = 10;
 /// Most products that a search finds.
 pub const MOST: usize = 50;
 
-const SEARCH: &str = "search";
+/// Text of the button of the first page, on which a click does nothing.
+pub(crate) const SEARCH: &str = "search";
 const BACK: &str = "back to search";
 const PREVIOUS: &str = "< prev";
 const NEXT: &str = "next >";
@@ -334,10 +335,13 @@ fn values(product: &Product) -> impl Iterator<Item = &Box<str>> {
     product.options.iter().flat_map(|choice| &choice.values)
 }
 
-/// Whether a text is the lower case of an identifier, which is ASCII.
+/// Whether a text is the lower case of an identifier, which is nearly always ASCII.
 fn is_lower(identifier: &str, text: &str) -> bool {
-    identifier.len() == text.len()
-        && identifier.bytes().zip(text.bytes()).all(|(one, two)| one.to_ascii_lowercase() == two)
+    let ascii = || {
+        identifier.len() == text.len()
+            && identifier.bytes().zip(text.bytes()).all(|(one, two)| one.to_ascii_lowercase() == two)
+    };
+    if identifier.is_ascii() { ascii() } else { identifier.to_lowercase() == text }
 }
 
 /// Python's `list[start:end]`.
