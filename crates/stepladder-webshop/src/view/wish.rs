@@ -7,12 +7,12 @@ use crate::generated;
 /// ```
 /// use stepladder_webshop::view::Wish;
 /// let wish = Wish::parse(
-///     "Find me slim fit, machine wash men's tuxedo shirts with short sleeve, regular fit for gym workout with color: black, \
-///      and fit type: big, and price lower than 50.00 dollars",
+///     "Find me low noise, hand made men's cuckoo clocks with carved door, oak case for mountain hut with color: moss, \
+///      and bird type: big, and price lower than 50.00 dollars",
 /// );
-/// assert_eq!(wish.product, "men's tuxedo shirts");
-/// assert_eq!(wish.attributes, ["slim fit", "machine wash", "short sleeve", "regular fit", "gym workout"]);
-/// assert_eq!(wish.options[1], ("fit type".to_owned(), "big".to_owned()));
+/// assert_eq!(wish.product, "men's cuckoo clocks");
+/// assert_eq!(wish.attributes, ["low noise", "hand made", "carved door", "oak case", "mountain hut"]);
+/// assert_eq!(wish.options[1], ("bird type".to_owned(), "big".to_owned()));
 /// assert_eq!(wish.limit, Some(50.0));
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -104,10 +104,12 @@ fn limit(text: &str) -> (&str, Option<f64>) {
 
 /// Name of an option at the beginning of a text, and the rest after the colon.
 fn name(text: &str) -> Option<(&str, &str)> {
-    let (name, rest) = text.split_once(": ")?;
+    // Only the beginning is looked at, so that a long text with many places to begin at takes no longer.
+    let beginning = &text[..text.floor_char_boundary(LONGEST_NAME + ": ".len())];
+    let (name, _) = beginning.split_once(": ")?;
+    let rest = &text[name.len() + ": ".len()..];
     let plain = |char: char| char.is_alphanumeric() || matches!(char, ' ' | '-' | '_');
-    (!name.is_empty() && name.len() <= LONGEST_NAME && name.chars().all(plain) && !name.contains(" with "))
-        .then_some((name, rest))
+    (!name.is_empty() && name.chars().all(plain) && !name.contains(" with ")).then_some((name, rest))
 }
 
 /// Splits off the options.
@@ -169,17 +171,17 @@ mod tests {
     fn parts_may_be_absent() {
         for (text, product, attributes, options, limit) in [
             (
-                "Find me loose fit women's tops, tees & blouses with long sleeve with color: a, b, and size: x | y",
-                "women's tops, tees & blouses",
-                "loose fit;long sleeve",
+                "Find me snow proof women's capes, hoods & muffs with wide hem with color: a, b, and size: x | y",
+                "women's capes, hoods & muffs",
+                "snow proof;wide hem",
                 "color=a, b;size=x | y",
                 None,
             ),
             ("Find me soundbars, and price lower than 130.00 dollars", "soundbars", "", "", Some(130.0)),
             (
-                "Find me scrubs & body treatments for dry skin, and price lower than 50.00 dollars",
-                "scrubs & body treatments",
-                "dry skin",
+                "Find me kites & paper lanterns for windy days, and price lower than 50.00 dollars",
+                "kites & paper lanterns",
+                "windy days",
                 "",
                 Some(50.0),
             ),
