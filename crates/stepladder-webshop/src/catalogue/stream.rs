@@ -230,6 +230,8 @@ impl<'a> Json<'a> {
         if self.peek()?.is_none() {
             return Err(self.truncated());
         }
+        // serde_json calls a number that ends after its sign or point invalid, not unfinished: an error counts if it stays with more bytes.
+        let mut last = None;
         loop {
             let bytes = &self.buffer[self.start..];
             let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<T>();
@@ -241,7 +243,17 @@ impl<'a> Json<'a> {
                     self.advance(read);
                     return Ok(value);
                 }
-                Some(Err(error)) if !error.is_eof() => return Err(self.refused(&error)),
+                Some(Err(error)) if !error.is_eof() => {
+                    let place = Some((error.line(), error.column()));
+                    if self.complete && error.is_syntax() && cut_number(bytes) {
+                        return Err(self.truncated());
+                    }
+                    if self.complete || last == place {
+                        return Err(self.refused(&error));
+                    }
+                    last = place;
+                    self.fill()?;
+                }
                 _ if self.complete => return Err(self.truncated()),
                 _ => self.fill()?,
             }
@@ -307,6 +319,11 @@ impl<'a> Json<'a> {
     }
 }
 
+/// Whether bytes end inside a number, where one must go on.
+fn cut_number(bytes: &[u8]) -> bool {
+    bytes.last().is_some_and(|byte| b"-+.eE".contains(byte))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -347,6 +364,20 @@ mod tests {
             error.starts_with("entry 40000 (`k39999`): invalid type: boolean") && error.contains(place),
             "{error}"
         );
+    }
+
+    #[test]
+    fn the_end_of_a_chunk_may_be_anywhere() {
+        let text = "{\"k0\": [], \"in\": {\"k1\": \"é\\u00e9\\ud83d\\ude00\\\\\\\"😀\", \"x\": [{\"a\": [-1.5e3, null, true]}],\r\n\"k2\": \"z\"}, \"b\": 12}";
+        let expected = [(1, "éé😀\\\"😀".to_owned()), (2, "z".to_owned())];
+        for before in 0..=text.len() {
+            let found = read(&format!("{}{text}", " ".repeat(CHUNK - before)));
+            assert_eq!(found.as_deref(), Ok(&expected[..]), "{before}");
+            if let Some(cut) = text.get(..before).filter(|cut| cut.len() < text.len()) {
+                let error = read(&format!("{}{cut}", " ".repeat(CHUNK - before))).unwrap_err();
+                assert!(error.starts_with("the file ends in entry "), "{before}: {error}");
+            }
+        }
     }
 
     #[test]
