@@ -20,7 +20,7 @@ pub(super) struct Postings {
 }
 
 impl Postings {
-    /// Makes space for terms that are in so many documents each, for ranks below `documents`, at most 2³¹. `saturations` are the most
+    /// Makes space for terms that are in these numbers of documents, for ranks below `documents`, at most 2³¹. `saturations` are the most
     /// frequent ones first; those without a code are ignored.
     pub(super) fn new(containing: &[u32], documents: usize, saturations: impl Iterator<Item = f32>) -> Self {
         let mut starts = Vec::with_capacity(containing.len() + 1);

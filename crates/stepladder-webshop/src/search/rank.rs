@@ -13,7 +13,7 @@ pub(super) const WINDOW: usize = 4096;
 /// Score of a document that no term was added to: a negative zero, to which any share adds up to a positive number or zero.
 pub(super) const UNTOUCHED: f64 = -0.0;
 
-/// Reading so many places takes as long as seeking one.
+/// Number of places whose reading takes as long as seeking one.
 const SEEK: usize = 16;
 
 /// Bounds are raised by this share, which covers their rounding.
