@@ -136,7 +136,7 @@ pub(crate) fn suffix_for(config: &Config, id: &str) -> Result<String> {
 /// Opens an environment with the options of a run's configuration, overridden by those of a command line.
 ///
 /// # Errors
-/// As [`options`], and [`ErrorKind::Usage`](crate::ErrorKind) for an unknown environment.
+/// The errors of the family, and [`ErrorKind::Usage`](crate::ErrorKind) for an unknown environment.
 pub fn open_with(
     config: Option<&Config>,
     id: &str,
