@@ -46,7 +46,7 @@ pub(crate) fn array<T: DeserializeOwned>(
 /// and `each` takes it.
 ///
 /// # Errors
-/// [`EnvError::Data`] as in [`array`], with the key.
+/// [`EnvError::Data`] as in [`array()`], with the key.
 pub(crate) fn object<T: DeserializeOwned>(
     path: &Path,
     inside: Option<&str>,
