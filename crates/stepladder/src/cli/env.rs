@@ -56,7 +56,7 @@ pub(crate) enum EnvCommand {
         #[command(flatten)]
         data: DataRoot,
     },
-    /// Replay recorded episodes of the original and compare byte for byte, or count the tasks that can be solved
+    /// Compare with recorded episodes of the original, or count solvable tasks
     #[command(
         after_help = "Examples:\n  stepladder env verify alfworld --transcripts alfworld_train_seen.jsonl.zst --json\n  stepladder env verify webshop --reachable dev"
     )]
