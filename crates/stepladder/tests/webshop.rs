@@ -68,7 +68,7 @@ fn the_list_says_what_there_is() {
     assert!(shop["data_licence"].as_str().unwrap().starts_with("none needed for the generated shop; "));
     let said = ok(temporary.path(), &["env", "list"]);
     for option in ["observation=text|text_rich", "goals=synthetic|human", "nouns=table|stub", "products=N"] {
-        assert!(said.contains(&format!("option: {option} (playing, env bench): ")), "{option}: {said}");
+        assert!(said.contains(&format!("option: {option} (playing, env bench")), "{option}: {said}");
     }
 }
 
