@@ -10,6 +10,7 @@ use stepladder_rollout::evaluation::wilson;
 
 use crate::config::AgentConfig;
 use crate::directory::RunDir;
+use crate::envs::{self, Chosen};
 use crate::evaluated;
 use crate::table::{self, percent};
 
@@ -24,8 +25,6 @@ pub use gain::Gain;
 pub struct Comparison {
     /// Environment and split, as `ENV/SPLIT`.
     pub target: String,
-    /// Options of the environment that differ from their defaults: `, pages=short`; empty for none. The same for all rows.
-    pub options: String,
     /// One row per agent.
     pub rows: Vec<Row>,
 }
@@ -33,7 +32,8 @@ pub struct Comparison {
 impl Comparison {
     /// Renders a heading and a Markdown table.
     pub fn markdown(&self) -> String {
-        let target = format!("{}{}", self.target, self.options);
+        let options = self.rows.first().map(|row| envs::suffix(&row.options)).unwrap_or_default();
+        let target = format!("{}{options}", self.target);
         format!("{}\n\n{}", heading(&target, &self.rows), markdown(&self.rows))
     }
 }
@@ -55,9 +55,9 @@ pub struct Row {
     spread: Vec<f64>,
     /// Episodes per run.
     pub n: Vec<u64>,
-    /// Options of the environment that differ from their defaults: `, pages=short`.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub options: String,
+    /// Options of the environment that differ from their defaults; the same for all rows.
+    #[serde(skip_serializing_if = "Chosen::is_empty")]
+    pub options: Chosen,
     /// Descriptions of the subsets that were played, where a run did not play the whole split.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub subsets: BTreeSet<String>,
@@ -100,7 +100,7 @@ pub struct Row {
 /// are of different options of the environment.
 pub fn compare(runs: &[PathBuf], target: &str, over: Option<&str>) -> Result<Comparison> {
     let mut rows: Vec<Row> = Vec::new();
-    let mut options: Option<String> = None;
+    let mut options: Option<Chosen> = None;
     for path in runs {
         let (run, config, info) = RunDir::open(path)?;
         if let Some(over) = over {
@@ -185,7 +185,7 @@ pub fn compare(runs: &[PathBuf], target: &str, over: Option<&str>) -> Result<Com
     for row in &mut rows {
         row.finish();
     }
-    Ok(Comparison { target: target.to_owned(), options: options.unwrap_or_default(), rows })
+    Ok(Comparison { target: target.to_owned(), rows })
 }
 
 fn number(value: &Value, key: &str, path: &Path) -> Result<f64> {
@@ -201,7 +201,7 @@ impl Row {
             score: Vec::new(),
             spread: Vec::new(),
             n: Vec::new(),
-            options: String::new(),
+            options: Chosen::new(),
             subsets: BTreeSet::new(),
             median: 0.0,
             interval: [0.0, 1.0],
@@ -375,16 +375,15 @@ mod tests {
 
     #[test]
     fn the_heading_names_options_and_subsets() {
-        let row = || Row { subsets: ["a sample of 24 of 200 tasks".to_owned()].into(), ..Row::new("flat") };
-        let comparison = |options: &str| Comparison {
-            target: "webshop/dev".to_owned(),
-            options: options.to_owned(),
-            rows: vec![row()],
+        let first = |options: Chosen| {
+            let subsets = ["a sample of 24 of 200 tasks".to_owned()].into();
+            let rows = vec![Row { subsets, options, ..Row::new("flat") }];
+            let text = Comparison { target: "webshop/dev".to_owned(), rows }.markdown();
+            text.lines().next().unwrap_or_default().to_owned()
         };
-        let first =
-            |options: &str| comparison(options).markdown().lines().next().unwrap_or_default().to_owned();
-        assert_eq!(first(", pages=short"), "webshop/dev, pages=short, a sample of 24 of 200 tasks");
-        assert_eq!(first(""), "webshop/dev, a sample of 24 of 200 tasks");
+        let short = [("pages".to_owned(), "short".to_owned())].into();
+        assert_eq!(first(short), "webshop/dev, pages=short, a sample of 24 of 200 tasks");
+        assert_eq!(first(Chosen::new()), "webshop/dev, a sample of 24 of 200 tasks");
     }
 
     #[test]

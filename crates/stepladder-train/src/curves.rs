@@ -11,9 +11,9 @@ use stepladder_rollout::evaluation::wilson;
 use crate::config::Config;
 use crate::directory::RunDir;
 use crate::error::{Result, bail};
-use crate::evaluated;
 use crate::plot::{self, Line, Panel, Point};
 use crate::table::percent;
+use crate::{envs, evaluated};
 
 /// Evaluation at one point of training.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -158,7 +158,7 @@ fn curve(run: &RunDir, config: &Config, agent: &str, seed: u64) -> Result<Curve>
         score: number(&last, "score")?,
     });
     let n = number(&last, "n")? as u64;
-    let place = format!("{target}{}", evaluated::options(&last));
+    let place = format!("{target}{}", envs::suffix(&evaluated::options(&last)));
     let subset = last["subset"].as_str().map(|text| format!("{place}: {text}"));
     let played = subset.or_else(|| (place != target).then_some(place));
     let unparsable = last["unparsable_share"].as_f64();

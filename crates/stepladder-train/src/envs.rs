@@ -1,5 +1,6 @@
 //! Environments of a run, opened with its options.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -104,9 +105,17 @@ impl Registered {
 /// `key=value` pairs of a command line.
 pub type Pairs = [(String, String)];
 
-/// Describes the options that differ from their defaults, behind the name of a split: `, nouns=stub, pages=short`. Empty for none.
-pub fn suffix(options: &Options) -> String {
-    options.chosen().map(|(name, value)| format!(", {name}={value}")).collect()
+/// Options of an environment that differ from their defaults, by name.
+pub type Chosen = BTreeMap<String, String>;
+
+/// Returns the options that differ from their defaults.
+pub fn chosen(options: &Options) -> Chosen {
+    options.chosen().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// Describes options behind the name of a split: `, nouns=stub, pages=short`. Empty for none.
+pub fn suffix(chosen: &Chosen) -> String {
+    chosen.iter().map(|(name, value)| format!(", {name}={value}")).collect()
 }
 
 /// Returns the options of a run's configuration for an environment, overridden by those of a command line. Options of the
@@ -125,12 +134,12 @@ fn options(family: &'static Family, config: Option<&Config>, pairs: &Pairs) -> R
     Ok(family.options(Reader::Play, pairs)?)
 }
 
-/// Describes the options that a run plays an environment with, as [`suffix`] does; opens nothing.
+/// Returns the options that differ from their defaults where a run plays an environment; opens nothing.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`](crate::ErrorKind) for an unknown environment, and the errors of its family.
-pub(crate) fn suffix_for(config: &Config, id: &str) -> Result<String> {
-    Ok(suffix(&options(named(id)?, Some(config), &[])?))
+pub(crate) fn chosen_for(config: &Config, id: &str) -> Result<Chosen> {
+    Ok(chosen(&options(named(id)?, Some(config), &[])?))
 }
 
 /// Opens an environment with the options of a run's configuration, overridden by those of a command line.
@@ -196,15 +205,15 @@ mod tests {
         let config = load("webshop-cpu", &sets).unwrap().config;
         let stub = [("nouns".to_owned(), "stub".to_owned())];
         let env = open_with(Some(&config), "webshop", None, &stub).unwrap();
-        assert_eq!(suffix(&env.options), ", nouns=stub, pages=short");
-        assert_eq!(suffix_for(&config, "webshop").unwrap(), ", pages=short");
-        assert_eq!(suffix_for(&config, "household").unwrap(), "");
+        assert_eq!(suffix(&chosen(&env.options)), ", nouns=stub, pages=short");
+        assert_eq!(suffix(&chosen_for(&config, "webshop").unwrap()), ", pages=short");
+        assert!(chosen_for(&config, "household").unwrap().is_empty());
         let subset = stepladder_env::Subset::first(Vec::new(), 0);
         let json = crate::table::json((&env, "dev", &subset), "a", "b", "c", &Evaluation::default());
         assert_eq!(json["options"], serde_json::json!({"nouns": "stub", "pages": "short"}));
-        assert_eq!(crate::evaluated::options(&json), ", nouns=stub, pages=short");
+        assert_eq!(crate::evaluated::options(&json), chosen(&env.options));
         let plain = open_with(None, "webshop", None, &[("nouns".to_owned(), "table".to_owned())]).unwrap();
-        assert_eq!(suffix(&plain.options), "");
+        assert_eq!(suffix(&chosen(&plain.options)), "");
         let json = crate::table::json((&plain, "dev", &subset), "a", "b", "c", &Evaluation::default());
         assert!(json.get("options").is_none() && crate::evaluated::options(&json).is_empty());
     }

@@ -284,7 +284,7 @@ impl Player {
             "{}/{}{}{}, {}{prompts}",
             self.env.spec().id,
             self.split,
-            envs::suffix(&self.env.options),
+            envs::suffix(&envs::chosen(&self.env.options)),
             suffix(&games.subset),
             self.policy.checkpoint.display()
         );

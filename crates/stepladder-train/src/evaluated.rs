@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::config::Config;
 use crate::directory::RunDir;
+use crate::envs::Chosen;
 
 /// Cost of training an agent and the agents that it started from.
 #[derive(Debug, Clone, Copy, Default)]
@@ -45,10 +46,10 @@ pub(crate) fn timing(target: &str, constrained: bool) -> String {
     format!("{}.seconds", stem(target, constrained))
 }
 
-/// Describes the options of the environment that an evaluation names, as [`crate::envs::suffix`] does.
-pub(crate) fn options(evaluation: &Value) -> String {
+/// Returns the options of the environment that an evaluation names.
+pub(crate) fn options(evaluation: &Value) -> Chosen {
     let options = evaluation["options"].as_object().into_iter().flatten();
-    options.map(|(name, value)| format!(", {name}={}", value.as_str().unwrap_or("?"))).collect()
+    options.map(|(name, value)| (name.clone(), value.as_str().unwrap_or("?").to_owned())).collect()
 }
 
 /// Reads the evaluation of `agent` on `target` (`ENV/SPLIT`); refuses a file about another agent or target.

@@ -1,10 +1,10 @@
 //! Final table of a run.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use stepladder_env::Subset;
 use stepladder_rollout::evaluation::{Evaluation, Summary};
 
-use crate::envs::Registered;
+use crate::envs::{self, Registered};
 
 /// One evaluated agent.
 pub struct Line {
@@ -150,10 +150,9 @@ pub fn json(
         "checkpoint": checkpoint,
         "commit": commit,
     });
-    let options: Map<String, Value> =
-        env.options.chosen().map(|(name, value)| (name.to_owned(), json!(value))).collect();
+    let options = envs::chosen(&env.options);
     if !options.is_empty() {
-        value["options"] = Value::Object(options);
+        value["options"] = json!(options);
     }
     if let Some(range) = evaluation.score_range {
         value["score_range"] = json!(range);

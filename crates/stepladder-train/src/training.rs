@@ -157,7 +157,7 @@ impl Session<'_> {
         let (id, split) = (&self.config.env.id, &self.config.eval.split);
         let title = format!(
             "{id}/{split}{}, greedy, {} steps{}",
-            envs::suffix(&env.options),
+            envs::suffix(&envs::chosen(&env.options)),
             env.max_steps(self.config, split),
             suffix(&dev)
         );
@@ -379,7 +379,7 @@ impl Session<'_> {
     /// Renders the title of a table for another split, with all training data of the agents.
     fn title(&self, target: &str, env: &Registered) -> String {
         let trained = &self.config.env.id;
-        let options = envs::suffix(&env.options);
+        let options = envs::suffix(&envs::chosen(&env.options));
         let mut title = if env.spec().id == trained {
             format!("{target}{options}, trained on {trained}/{}", self.config.data.split)
         } else {

@@ -11,6 +11,7 @@ use super::bootstrap::{self, Grid};
 use super::results::{self, Played};
 use super::{Arm, Untrained};
 use crate::directory::RunDir;
+use crate::envs::Chosen;
 use crate::error::{Result, bail};
 use crate::{envs, evaluated, trace_file};
 
@@ -30,9 +31,9 @@ pub struct Cell {
     pub x: Option<f64>,
     /// Environment and split, as `ENV/SPLIT`.
     pub target: String,
-    /// Options of the environment that differ from their defaults, as in headings: `, pages=short`.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub options: String,
+    /// Options of the environment that differ from their defaults.
+    #[serde(skip_serializing_if = "Chosen::is_empty")]
+    pub options: Chosen,
     /// Seeds of the finished runs; empty for an untrained model.
     pub seeds: Vec<u64>,
     /// Tasks, the same for all runs.
@@ -70,7 +71,7 @@ pub struct Cell {
 impl Cell {
     /// Heading of the table that holds it.
     pub(super) fn heading(&self) -> String {
-        format!("{}{}", self.target, self.options)
+        format!("{}{}", self.target, envs::suffix(&self.options))
     }
 }
 
@@ -92,7 +93,7 @@ pub fn of_run(arm: &Arm, path: &Path) -> Result<Vec<Played>> {
             }
             let cost = evaluated::cost(&run, &config, agent)?;
             let id = target.split_once('/').map_or(target.as_str(), |(id, _)| id);
-            let options = envs::suffix_for(&config, id)?;
+            let options = envs::chosen_for(&config, id)?;
             let timed = run.agent(agent).join(evaluated::timing(target, false));
             // A run of an earlier version kept none.
             let seconds = if timed.exists() { fs_err::read_to_string(&timed)? } else { String::new() };
@@ -147,7 +148,7 @@ fn counted(episodes: &[Episode]) -> Played {
         configuration: String::new(),
         agent: String::new(),
         target: String::new(),
-        options: String::new(),
+        options: Chosen::new(),
         seed: None,
         tasks: episodes.iter().map(|episode| format!("{} {}", episode.task, episode.seed)).collect(),
         won: episodes.iter().map(|episode| episode.won).collect(),

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Arm, Study};
 use crate::config::{self, Config};
+use crate::envs::Chosen;
 use crate::error::{Result, bail};
 
 /// Version of the file.
@@ -26,9 +27,9 @@ pub struct Played {
     pub agent: String,
     /// Environment and split, as `ENV/SPLIT`.
     pub target: String,
-    /// Options of the environment that differ from their defaults, as in headings: `, pages=short`.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub options: String,
+    /// Options of the environment that differ from their defaults.
+    #[serde(default, skip_serializing_if = "Chosen::is_empty")]
+    pub options: Chosen,
     /// Run seed; none for an untrained model.
     pub seed: Option<u64>,
     /// Names of the tasks with their seeds.
@@ -170,7 +171,7 @@ mod tests {
             configuration: "c".to_owned(),
             agent: "step_hrl".to_owned(),
             target: "household/dev".to_owned(),
-            options: String::new(),
+            options: Chosen::new(),
             seed: Some(seed),
             tasks: vec!["one 0".to_owned(), "two 0".to_owned()],
             won: vec![true, false],
