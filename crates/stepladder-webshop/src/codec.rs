@@ -2,13 +2,15 @@
 //!
 //! Titles and features are free text, and a tokenizer of pieces learns its words. But what an action names must be the same pieces in
 //! the action and on the page, so that a small model can copy it: `click[B01]` and `B01` share no piece as whole words. So the beginnings
-//! of actions and the marks around words are words of their own; `~` is where a space is missing. White space other than single
+//! of actions and the marks around words are words of their own; `~` is where a space is missing. An identifier is a word per two
+//! characters: these few words are known to a tokenizer, and rarely two products of a page share one. White space other than single
 //! spaces is spelled out (names of colors have some), since a compact form is a sequence of words.
 //!
 //! ```
 //! use stepladder_core::Codec;
 //! use stepladder_webshop::WebshopCodec;
 //! assert_eq!(WebshopCodec.encode("click[dark red]; True"), "click[~ dark red ~] ~; True");
+//! assert_eq!(WebshopCodec.encode("click[B0C99M]"), "click[~ B0 ~C9 ~9M ~]");
 //! assert_eq!(WebshopCodec.encode("[SEP] Find me red lamps, and price"), "[SEP] Find me red lamps ~, and price");
 //! assert_eq!(WebshopCodec.encode("dark\u{a0}red  2"), "\\dark\\x{a0}red \\ 2");
 //! ```
@@ -27,6 +29,25 @@ const BEFORE: [&str; 3] = ["click[", "search[", "("];
 
 /// Words of their own at the end of a word.
 const AFTER: [char; 8] = [',', '.', ':', ';', '?', '!', ')', ']'];
+
+/// Characters of an identifier that are one word.
+const PAIR: usize = 2;
+
+/// Whether a word is an identifier: `B0` and four or eight digits and capitals.
+fn is_identifier(word: &str) -> bool {
+    let rest = word.strip_prefix("B0").map_or(&[][..], str::as_bytes);
+    matches!(rest.len(), 4 | 8) && rest.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+}
+
+/// An identifier as words of two characters.
+fn pairs(identifier: &str) -> String {
+    let pairs: Vec<String> = identifier
+        .as_bytes()
+        .chunks(PAIR)
+        .map(|pair| pair.iter().copied().map(char::from).collect())
+        .collect();
+    pairs.join(&format!(" {GLUE}"))
+}
 
 /// Codec of WebShop: words and punctuation apart.
 #[derive(Debug, Clone, Copy, Default)]
@@ -51,7 +72,11 @@ fn apart(word: &str) -> String {
         core = &core[..core.len() - mark.len_utf8()];
         after.push(mark);
     }
-    apart.push_str(core);
+    if is_identifier(core) {
+        apart.push_str(&pairs(core));
+    } else {
+        apart.push_str(core);
+    }
     for mark in after.into_iter().rev() {
         apart.extend([' ', GLUE, mark]);
     }
@@ -76,7 +101,7 @@ fn spelled(word: &str) -> String {
 
 impl Codec for WebshopCodec {
     fn id(&self) -> &'static str {
-        "webshop/2"
+        "webshop/3"
     }
 
     fn encode(&self, text: &str) -> String {
@@ -133,6 +158,9 @@ mod tests {
             ("click[B01]", "click[~ B01 ~]"),
             ("search[red lamps 2.5 in]", "search[~ red lamps 2.5 in ~]"),
             ("size: 24 fl oz, and", "size ~: 24 fl oz ~, and"),
+            ("click[B0C99M]", "click[~ B0 ~C9 ~9M ~]"),
+            ("[SEP] B09QKP7XQL [SEP]", "[SEP] B0 ~9Q ~KP ~7X ~QL [SEP]"),
+            ("B0C9M B0c99M B0C99M, A0C99M", "B0C9M B0c99M B0 ~C9 ~9M ~, A0C99M"),
             ("Page 1 (Total results: 50)", "Page 1 (~ Total results ~: 50 ~)"),
             ("[Checked: B02 no size, B03 lacks 2]", "[Checked: B02 no size ~, B03 lacks 2 ~]"),
             ("click[] ... a~b", "click[~ ] . ~. ~. \\a\\x{7e}b"),
@@ -146,7 +174,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn texts_are_decoded_as_they_were(text in "(?s).{0,40}|[ \\\\x{}\na-c\u{a0}]{0,12}|(click\\[|search\\[|[(),.:;?!~\\[\\] a-c\\\\]){0,12}") {
+        fn texts_are_decoded_as_they_were(text in "(?s).{0,40}|[ \\\\x{}\na-c\u{a0}]{0,12}|(B0C99M|click\\[|search\\[|[(),.:;?!~\\[\\] a-c\\\\]){0,12}") {
             let compact = WebshopCodec.encode(&text);
             prop_assert!(text.is_empty() || compact.split(' ').all(|word| !word.is_empty() && !word.contains(char::is_whitespace)));
             prop_assert_eq!(WebshopCodec.decode(&compact), text);
