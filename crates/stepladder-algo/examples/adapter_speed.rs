@@ -71,6 +71,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                         role: Role::Executor,
                         ids: ids(tokens),
                         replies: vec![Span { start: (tokens - REPLY) as u32, len: REPLY as u32 }],
+                        prompts: Vec::new(),
                         weight: 1.0,
                     };
                     let rows: Vec<Row> = (0..rows).map(|_| row()).collect();

@@ -105,7 +105,7 @@ fn rows(config: &ModelConfig) -> Vec<Row> {
                 if at % 2 == 0 { ids(length.min(context)) } else { [&prefix[..], &ids(length)].concat() };
             let len = ids.len() as u32 / 3;
             let replies = vec![Span { start: ids.len() as u32 - len, len }];
-            Row { role: Role::Executor, ids, replies, weight: 1.0 + at as f32 / 4.0 }
+            Row { role: Role::Executor, ids, replies, prompts: Vec::new(), weight: 1.0 + at as f32 / 4.0 }
         })
         .collect()
 }

@@ -47,6 +47,7 @@ fn main() -> Result<(), stepladder_algo::AlgoError> {
                 role: Role::Executor,
                 ids: (0..prompt + reply).map(|_| rng.random_range(0..vocab)).collect(),
                 replies: vec![Span { start: prompt, len: reply }],
+                prompts: Vec::new(),
                 weight: 1.0,
             }
         })

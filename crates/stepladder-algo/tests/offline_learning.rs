@@ -48,7 +48,13 @@ fn row(role: Role, factor: f64, &(state, action, reward, next, steps, times): &E
     let mut ids = prompt(state);
     ids.extend([action, END]);
     OfflineRow {
-        row: Row { role, ids, replies: vec![Span { start: 2, len: 2 }], weight: times as f32 },
+        row: Row {
+            role,
+            ids,
+            replies: vec![Span { start: 2, len: 2 }],
+            prompts: Vec::new(),
+            weight: times as f32,
+        },
         rewards: common::decision(reward * factor, steps as usize),
         done: next.is_none(),
         next: next.map(prompt).unwrap_or_default(),

@@ -50,6 +50,7 @@ fn fixture() -> Fixture {
                 .iter()
                 .map(|span| Span { start: number(&span[0]), len: number(&span[1]) })
                 .collect(),
+            prompts: Vec::new(),
             weight: row["weight"].as_f64().unwrap() as f32,
         })
         .collect();

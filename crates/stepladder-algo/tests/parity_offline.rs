@@ -70,6 +70,7 @@ impl Fixture {
                 role: of_json(&row["role"]),
                 ids: of_json(&row["ids"]),
                 replies: vec![Span { start: of_json(&row["start"]), len: of_json(&row["len"]) }],
+                prompts: Vec::new(),
                 weight: of_json(&row["weight"]),
             },
             rewards: decision(of_json(&row["reward"]), of_json(&row["steps"])),

@@ -4,7 +4,7 @@ use rand::seq::SliceRandom;
 use stepladder_core::Role;
 use stepladder_core::seed::Rng;
 
-use crate::rows::Row;
+use crate::rows::{Row, Span};
 use crate::sharing::Shared;
 
 stepladder_core::choices! {
@@ -18,14 +18,14 @@ stepladder_core::choices! {
     }
 }
 
-/// One reply of a batch, for metrics per role.
+/// One reply of a batch, or one part of a prompt that is learnt too; for metrics per role.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ReplyInfo {
     /// Role of the reply.
     pub role: Role,
     /// Number of reply tokens: consecutive entries of [`Batch::targets`].
     pub len: u32,
-    /// Number of samples that the reply was merged from.
+    /// Number of samples that the reply was merged from; 0 for a part of a prompt, which the metrics leave out.
     pub weight: f32,
 }
 
@@ -78,12 +78,12 @@ pub struct Batch {
     pub tokens: usize,
 }
 
-/// Computes the contribution of a row to the denominator of a loss: the number of its replies (row mean) or of their tokens
-/// (token mean), times its weight.
+/// Computes the contribution of a row to the denominator of a loss: the number of what it learns, replies and parts of its prompt (row
+/// mean), or of their tokens (token mean), times its weight.
 pub fn mass(row: &Row, reduction: Reduction) -> f64 {
     let count = match reduction {
-        Reduction::RowMean => row.replies.len() as f64,
-        Reduction::TokenMean => f64::from(row.reply_tokens()),
+        Reduction::RowMean => (row.replies.len() + row.prompts.len()) as f64,
+        Reduction::TokenMean => f64::from(row.learnt_tokens()),
     };
     f64::from(row.weight) * count
 }
@@ -136,7 +136,10 @@ impl Batch {
         let begun = self.targets.len();
         self.ids.extend(&row.ids[prefix..]);
         self.tokens += row.ids.len();
-        for span in &row.replies {
+        let mut learnt: Vec<(&Span, f32)> = row.replies.iter().map(|span| (span, row.weight)).collect();
+        learnt.extend(row.prompts.iter().map(|span| (span, 0.0)));
+        learnt.sort_by_key(|(span, _)| span.start);
+        for (span, samples) in learnt {
             let weight = match reduction {
                 Reduction::RowMean => f64::from(row.weight) / f64::from(span.len),
                 Reduction::TokenMean => f64::from(row.weight),
@@ -148,7 +151,7 @@ impl Batch {
                 self.targets.push(row.ids[target]);
             }
             self.weights.extend(std::iter::repeat_n((weight * scale) as f32, span.len as usize));
-            self.replies.push(ReplyInfo { role: row.role, len: span.len, weight: row.weight });
+            self.replies.push(ReplyInfo { role: row.role, len: span.len, weight: samples });
         }
         PackedRow { rest: row.ids.len() - prefix, targets: self.targets.len() - begun }
     }
@@ -196,7 +199,6 @@ pub fn bucket_lens(lens: &[usize], budget: usize, window: usize, rng: &mut Rng) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rows::Span;
     use proptest::prelude::*;
     use stepladder_core::seed::stream;
 
@@ -205,6 +207,7 @@ mod tests {
             role: Role::Executor,
             ids: (0..(prompt + reply) as u32).collect(),
             replies: vec![Span { start: prompt as u32, len: reply as u32 }],
+            prompts: Vec::new(),
             weight,
         }
     }
@@ -226,6 +229,7 @@ mod tests {
             role: Role::Executor,
             ids: ids.to_vec(),
             replies: vec![Span { start, len: ids.len() as u32 - start }],
+            prompts: Vec::new(),
             weight: 1.0,
         };
         // The first reply begins inside the prefix, the last row ends with it.

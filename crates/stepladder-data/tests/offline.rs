@@ -283,6 +283,7 @@ fn example() -> OfflineRow {
             role: Role::Executor,
             ids: vec![1, 2, 3],
             replies: vec![Span { start: 2, len: 1 }],
+            prompts: Vec::new(),
             weight: 1.0,
         },
         rewards: vec![0.0],
@@ -319,7 +320,13 @@ fn only_rows_that_agree_in_everything_are_merged() {
 #[test]
 fn a_batch_names_every_position_that_is_read() {
     let make = |role, ids: &[u32], span: (u32, u32), done, next: &[u32]| OfflineRow {
-        row: Row { role, ids: ids.to_vec(), replies: vec![Span { start: span.0, len: span.1 }], weight: 1.0 },
+        row: Row {
+            role,
+            ids: ids.to_vec(),
+            replies: vec![Span { start: span.0, len: span.1 }],
+            prompts: Vec::new(),
+            weight: 1.0,
+        },
         rewards: vec![0.5, 0.0, 0.0],
         done,
         next: next.to_vec(),

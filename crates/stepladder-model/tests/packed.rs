@@ -37,7 +37,7 @@ fn rows(vocab: u32) -> Vec<Row> {
             if number % 2 == 0 {
                 replies.insert(0, Span { start: 19, len: 4 });
             }
-            Row { role: Role::Executor, ids, replies, weight: 1.0 }
+            Row { role: Role::Executor, ids, replies, prompts: Vec::new(), weight: 1.0 }
         })
         .collect();
     rows[4].replies.clear();

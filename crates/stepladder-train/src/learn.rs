@@ -96,6 +96,8 @@ impl AgentTraining<'_> {
             agent: self.agent,
             encoder: &*self.material.encoder,
             duplicates: self.run.config.algo.bc.duplicates,
+            prompt_loss: self.run.config.algo.bc.prompt_loss,
+            seed: self.run.config.seed,
         }
     }
 

@@ -8,7 +8,7 @@ use stepladder_core::label::Expert;
 use stepladder_core::trace::Episode;
 use stepladder_core::{Role, seed};
 use stepladder_data::relabel::relabel;
-use stepladder_data::rows::{grows, merge, pack, row, temper};
+use stepladder_data::rows::{grows, learn_prompts, merge, pack, row, temper};
 use stepladder_data::samples;
 use stepladder_data::{PromptEncoder, Row, Sample};
 
@@ -33,6 +33,10 @@ pub(crate) struct Rows<'a> {
     pub(crate) encoder: &'a dyn PromptEncoder,
     /// Exponent of the multiplicity of identical samples.
     pub(crate) duplicates: f64,
+    /// Share of the rows whose prompts are learnt too.
+    pub(crate) prompt_loss: f64,
+    /// Seed that draws these rows.
+    pub(crate) seed: u64,
 }
 
 impl Rows<'_> {
@@ -53,6 +57,7 @@ impl Rows<'_> {
         let samples = all.len();
         let mut rows = merge(all);
         temper(&mut rows, self.duplicates);
+        learn_prompts(&mut rows, self.prompt_loss, self.seed);
         Ok(AgentRows { rows, samples })
     }
 
@@ -171,6 +176,13 @@ fn fingerprint(encoder: &dyn PromptEncoder, rows: &[Row]) -> String {
         row.ids.iter().for_each(|id| hash.update(id.to_le_bytes()));
         hash.update((row.replies.len() as u64).to_le_bytes());
         row.replies.iter().flat_map(|span| [span.start, span.len]).for_each(|n| hash.update(n.to_le_bytes()));
+        if !row.prompts.is_empty() {
+            hash.update((row.prompts.len() as u64).to_le_bytes());
+            row.prompts
+                .iter()
+                .flat_map(|span| [span.start, span.len])
+                .for_each(|n| hash.update(n.to_le_bytes()));
+        }
         hash.update(row.weight.to_le_bytes());
     }
     hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
@@ -206,6 +218,7 @@ mod tests {
             role: Role::Flat,
             ids: vec![3, 4, 5],
             replies: vec![Span { start: 1, len: 2 }],
+            prompts: Vec::new(),
             weight: 2.0,
         };
         let spans = |pairs: &[(u32, u32)]| pairs.iter().map(|&(start, len)| Span { start, len }).collect();
@@ -215,6 +228,8 @@ mod tests {
             Row { ids: vec![3, 4], ..row.clone() },
             Row { replies: spans(&[(1, 1)]), ..row.clone() },
             Row { replies: spans(&[(1, 1), (2, 1)]), ..row.clone() },
+            Row { prompts: spans(&[(1, 1)]), ..row.clone() },
+            Row { prompts: spans(&[(1, 1), (2, 1)]), ..row.clone() },
             Row { weight: 1.0, ..row.clone() },
         ];
         let of_one = |row: &Row| fingerprint(&encoder, std::slice::from_ref(row));
@@ -235,7 +250,7 @@ mod tests {
     fn both_forms_of_the_fingerprint_are_accepted() {
         let encoder = words(&["go"]);
         let replies = vec![Span { start: 1, len: 2 }, Span { start: 4, len: 1 }];
-        let rows = [Row { role: Role::Flat, ids: vec![3, 4, 5], replies, weight: 1.5 }];
+        let rows = [Row { role: Role::Flat, ids: vec![3, 4, 5], replies, prompts: Vec::new(), weight: 1.5 }];
         // As release 0.1.0 computed it.
         let text =
             encoder.words().join(" ") + "[3, 4, 5][Span { start: 1, len: 2 }, Span { start: 4, len: 1 }]1.5";

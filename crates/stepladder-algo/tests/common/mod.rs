@@ -94,6 +94,7 @@ pub(crate) fn rows(seed: u64, count: usize) -> Vec<Row> {
                 role: Role::ALL[index % 4],
                 ids: (0..len).map(|_| rng.random_range(0..VOCAB)).collect(),
                 replies,
+                prompts: Vec::new(),
                 weight: (1 + index % 3) as f32,
             }
         })
@@ -196,6 +197,7 @@ pub(crate) fn offline_rows(seed: u64, count: usize) -> Vec<OfflineRow> {
                     role: Level::ALL[index % 3].role(),
                     ids: words(prompt + reply),
                     replies: vec![Span { start: prompt, len: reply }],
+                    prompts: Vec::new(),
                     weight: (1 + index % 4) as f32,
                 },
                 next: words(next),

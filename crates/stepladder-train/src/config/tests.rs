@@ -385,7 +385,7 @@ fn unknown_keys_are_all_named_with_what_was_meant_and_what_is_allowed() {
         message("preset = \"demo\"\n\n[algo.bc]\nlearning_rat = 2e-3  # higher\n\n[modle]\nwidth = 64\n"),
         "run.toml:4: unknown key algo.bc.learning_rat; did you mean algo.bc.learning_rate? [algo.bc] takes \
          budget, batch_tokens, learning_rate, reduction, mixture, schedule, warmup, floor, batch_rows, planner_every, \
-         group_rows, duplicates\
+         group_rows, duplicates, prompt_loss\
          \n    learning_rat = 2e-3  # higher\
          \nrun.toml:6: unknown key modle; did you mean model? the top level takes \
          seed, threads, env, data, model, generation, algo, agents, eval, log\
