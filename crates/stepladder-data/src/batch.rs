@@ -78,11 +78,11 @@ pub struct Batch {
     pub tokens: usize,
 }
 
-/// Computes the contribution of a row to the denominator of a loss: the number of what it learns, replies and parts of its prompt (row
-/// mean), or of their tokens (token mean), times its weight.
+/// Computes the contribution of a row to the denominator of a loss: the number of its replies, and one for
+/// what it learns of its prompts (row mean), or of the tokens of both (token mean), times its weight.
 pub fn mass(row: &Row, reduction: Reduction) -> f64 {
     let count = match reduction {
-        Reduction::RowMean => (row.replies.len() + row.prompts.len()) as f64,
+        Reduction::RowMean => (row.replies.len() + usize::from(!row.prompts.is_empty())) as f64,
         Reduction::TokenMean => f64::from(row.learnt_tokens()),
     };
     f64::from(row.weight) * count
@@ -136,12 +136,14 @@ impl Batch {
         let begun = self.targets.len();
         self.ids.extend(&row.ids[prefix..]);
         self.tokens += row.ids.len();
-        let mut learnt: Vec<(&Span, f32)> = row.replies.iter().map(|span| (span, row.weight)).collect();
-        learnt.extend(row.prompts.iter().map(|span| (span, 0.0)));
-        learnt.sort_by_key(|(span, _)| span.start);
-        for (span, samples) in learnt {
+        let repeated: u32 = row.prompts.iter().map(|span| span.len).sum();
+        let mut learnt: Vec<(&Span, u32, f32)> =
+            row.replies.iter().map(|span| (span, span.len, row.weight)).collect();
+        learnt.extend(row.prompts.iter().map(|span| (span, repeated, 0.0)));
+        learnt.sort_by_key(|(span, ..)| span.start);
+        for (span, mean, samples) in learnt {
             let weight = match reduction {
-                Reduction::RowMean => f64::from(row.weight) / f64::from(span.len),
+                Reduction::RowMean => f64::from(row.weight) / f64::from(mean),
                 Reduction::TokenMean => f64::from(row.weight),
             };
             for target in span.start as usize..(span.start + span.len) as usize {

@@ -29,7 +29,8 @@ pub struct Row {
     pub ids: Vec<u32>,
     /// Replies to learn, in order; one for a step-level sample, one per action for a packed flat episode.
     pub replies: Vec<Span>,
-    /// Parts of the prompt to learn too, in order ([`learn_prompts`]); none of a reply's tokens.
+    /// Parts of the prompts to learn too, in order ([`learn_prompts`]), none of a reply's tokens; together they have the weight of one
+    /// reply.
     pub prompts: Vec<Span>,
     /// Number of samples that the row was merged from (docs/design.md D10).
     pub weight: f32,
@@ -108,9 +109,9 @@ pub fn temper(rows: &mut [Row], power: f64) {
     }
 }
 
-/// Makes the prompts of a random `share` of the rows part of what is learnt: the loss of a language model, in which each part before a
-/// reply has the weight of a reply. Prompts repeat themselves (a page repeats the instruction), and a model with random initial
-/// weights learns to copy from them long before it would from the few words of its replies.
+/// Makes the prompts of a random `share` of the rows part of what is learnt: the loss of a language model, with the weight of one reply
+/// per row. Prompts repeat themselves (a page repeats the instruction), and a model with random initial weights learns to copy from
+/// them (as an induction head, arXiv:2209.11895) long before it would from the few tokens of its replies.
 pub fn learn_prompts(rows: &mut [Row], share: f64, seed: u64) {
     if share > 0.0 {
         let mut rng = stream(seed, "prompt loss", &[]);
@@ -168,12 +169,15 @@ mod tests {
         // A batch has one target per learnt token, in the order of the positions, and no loss per role for a prompt.
         let batch = crate::batch::collate_all(&[&rows[1]], crate::batch::Reduction::RowMean);
         assert_eq!(batch.targets, (1..20).collect::<Vec<u32>>());
+        let replies: Vec<_> = batch.replies.iter().map(|one| (one.len, one.weight)).collect();
+        assert_eq!(replies, [(4, 0.0), (2, 1.0), (1, 1.0), (4, 0.0), (8, 1.0)]);
+        // Three replies and the prompts, a quarter each.
         assert_eq!(
-            batch.replies.iter().map(|one| (one.len, one.weight)).collect::<Vec<_>>(),
-            [(4, 0.0), (2, 1.0), (1, 1.0), (4, 0.0), (8, 1.0)]
+            batch.weights[..8],
+            [[1.0 / 32.0; 4], [1.0 / 8.0, 1.0 / 8.0, 1.0 / 4.0, 1.0 / 32.0]].concat()
         );
-        assert!((batch.weights.iter().sum::<f32>() - 1.0).abs() < 1e-6);
-        assert_eq!(batch.weights[6..8], [0.2, 0.05]);
+        let batch = crate::batch::collate_all(&[&rows[1]], crate::batch::Reduction::TokenMean);
+        assert_eq!(batch.weights, [1.0 / 19.0; 19]);
     }
 
     #[test]

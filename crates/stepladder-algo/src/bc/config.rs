@@ -39,8 +39,8 @@ section! {
         pub group_rows: usize = 8 => [Bound::AtMost(256)],
         /// Exponent of n in the weight of a row merged from n identical samples; 1 keeps the unmerged loss, 0 counts distinct samples once.
         pub duplicates: f64 = 0.0 => [Bound::Between(0, 1)],
-        /// Share of the rows whose prompts are learnt too, each part before a reply with the weight of a reply: the loss of a language
-        /// model. A model with random initial weights learns from it to copy what a prompt says. Applies to `dagger` too.
+        /// Share of the rows that also learn their prompts (the loss of a language model), with the weight of a reply. A model with random
+        /// initial weights learns from them to copy what a prompt says. Applies to `dagger` too.
         pub prompt_loss: f64 = 0.0 => [Bound::Between(0, 1)],
     }
 }
