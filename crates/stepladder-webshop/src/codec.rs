@@ -3,7 +3,8 @@
 //! Titles and features are free text, and a tokenizer of pieces learns its words. But what an action names must be the same pieces in
 //! the action and on the page, so that a small model can copy it: `click[B01]` and `B01` share no piece as whole words. So the beginnings
 //! of actions and the marks around words are words of their own; `~` is where a space is missing. An identifier is a word per two
-//! characters: these few words are known to a tokenizer, and rarely two products of a page share one. White space other than single
+//! characters: these few words are known to a tokenizer, and rarely two products of a page share one. A
+//! price is dollars and cents. White space other than single
 //! spaces is spelled out (names of colors have some), since a compact form is a sequence of words.
 //!
 //! ```
@@ -33,10 +34,11 @@ const AFTER: [char; 8] = [',', '.', ':', ';', '?', '!', ')', ']'];
 /// Characters of an identifier that are one word.
 const PAIR: usize = 2;
 
-/// Whether a word is an identifier: `B0` and four or eight digits and capitals.
+/// Whether a word is an identifier: `B0` and four, six or eight digits and capitals.
 fn is_identifier(word: &str) -> bool {
     let rest = word.strip_prefix("B0").map_or(&[][..], str::as_bytes);
-    matches!(rest.len(), 4 | 8) && rest.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+    matches!(rest.len(), 4 | 6 | 8)
+        && rest.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }
 
 /// An identifier as words of two characters.
@@ -72,10 +74,12 @@ fn apart(word: &str) -> String {
         core = &core[..core.len() - mark.len_utf8()];
         after.push(mark);
     }
-    if is_identifier(core) {
-        apart.push_str(&pairs(core));
-    } else {
-        apart.push_str(core);
+    match core.strip_prefix('$').and_then(|price| price.split_once('.')) {
+        _ if is_identifier(core) => apart.push_str(&pairs(core)),
+        Some((dollars, cents)) if !dollars.is_empty() && !cents.is_empty() => {
+            apart.push_str(&format!("${dollars} {GLUE}.{cents}"));
+        }
+        _ => apart.push_str(core),
     }
     for mark in after.into_iter().rev() {
         apart.extend([' ', GLUE, mark]);
@@ -161,6 +165,7 @@ mod tests {
             ("click[B0C99M]", "click[~ B0 ~C9 ~9M ~]"),
             ("[SEP] B09QKP7XQL [SEP]", "[SEP] B0 ~9Q ~KP ~7X ~QL [SEP]"),
             ("B0C9M B0c99M B0C99M, A0C99M", "B0C9M B0c99M B0 ~C9 ~9M ~, A0C99M"),
+            ("$13.95, to $1.5. $.9 $7. $", "$13 ~.95 ~, to $1 ~.5 ~. $.9 $7 ~. $"),
             ("Page 1 (Total results: 50)", "Page 1 (~ Total results ~: 50 ~)"),
             ("[Checked: B02 no size, B03 lacks 2]", "[Checked: B02 no size ~, B03 lacks 2 ~]"),
             ("click[] ... a~b", "click[~ ] . ~. ~. \\a\\x{7e}b"),
@@ -174,7 +179,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn texts_are_decoded_as_they_were(text in "(?s).{0,40}|[ \\\\x{}\na-c\u{a0}]{0,12}|(B0C99M|click\\[|search\\[|[(),.:;?!~\\[\\] a-c\\\\]){0,12}") {
+        fn texts_are_decoded_as_they_were(text in "(?s).{0,40}|[ \\\\x{}\na-c\u{a0}]{0,12}|(B0C99M|\\$1|click\\[|search\\[|[(),.:;?!~\\[\\] a-c\\\\]){0,12}") {
             let compact = WebshopCodec.encode(&text);
             prop_assert!(text.is_empty() || compact.split(' ').all(|word| !word.is_empty() && !word.contains(char::is_whitespace)));
             prop_assert_eq!(WebshopCodec.decode(&compact), text);

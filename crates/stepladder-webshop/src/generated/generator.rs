@@ -40,7 +40,7 @@ pub struct Generator {
 impl Generator {
     /// Opens the shop of a seed.
     pub fn new(seed: u64, pages: Pages) -> Self {
-        Self { seed, pages, asins: Asins::new(seed, pages.asin_length()) }
+        Self { seed, pages, asins: Asins::new(seed, pages) }
     }
 
     /// Seed of the shop.

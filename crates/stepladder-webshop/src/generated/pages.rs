@@ -29,12 +29,4 @@ impl Pages {
             Self::Short => 4,
         }
     }
-
-    /// Characters of an identifier after `B0`.
-    pub(super) fn asin_length(self) -> u32 {
-        match self {
-            Self::Full => 8,
-            Self::Short => 4,
-        }
-    }
 }
