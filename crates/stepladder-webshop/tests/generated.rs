@@ -67,7 +67,7 @@ fn the_first_products_never_change() {
         .collect();
     assert_eq!(
         seen,
-        [("B0A5P6FKEM".to_owned(), 11360151229136692471), ("B08X48".to_owned(), 12734734712668824613)]
+        [("B0A5P6FKEM".to_owned(), 11360151229136692471), ("B0D4B3".to_owned(), 13519377564079275983)]
     );
 }
 
