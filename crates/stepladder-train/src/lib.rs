@@ -52,6 +52,7 @@ mod rows;
 mod run;
 mod scratch;
 mod session;
+pub mod statistics;
 pub mod study;
 pub mod table;
 pub mod trace_file;
