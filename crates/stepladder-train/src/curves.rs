@@ -5,13 +5,16 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Value, json};
 use stepladder_rollout::evaluation::wilson;
 
 use crate::config::Config;
 use crate::directory::RunDir;
 use crate::error::{Result, bail};
 use crate::plot::{self, Line, Panel, Point};
+use crate::results::{self, ByTask, Results};
+use crate::statistics::{self, Difference, Estimate, Scope};
 use crate::table::percent;
 use crate::{envs, evaluated};
 
@@ -37,6 +40,8 @@ struct Curve {
     /// Split of the final evaluation, with the options of its environment and the subset that was played; none for a whole split
     /// without options.
     played: Option<String>,
+    /// Success of the final evaluation by task; none where a run of an earlier version kept no episodes.
+    won: Option<ByTask>,
     /// Fraction of the replies of the final evaluation that could not be parsed; `None` if it does not record it.
     unparsable: Option<f64>,
     minutes: f64,
@@ -60,24 +65,93 @@ const AXES: [(&str, Axis); 4] = [
 
 /// Learning curves of the online agents of several runs.
 #[derive(Debug)]
-pub struct Curves(Vec<Method>);
+pub struct Curves {
+    methods: Vec<Method>,
+    summaries: Vec<Summary>,
+}
+
+/// Mean height of the curves of a method along an axis, up to the end of the shortest curve of all methods.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Height {
+    /// Quantity on the axis.
+    pub axis: &'static str,
+    /// Place up to which the height is taken.
+    pub end: f64,
+    /// Mean over the runs, in percent.
+    pub mean: f64,
+    /// 95 % t interval over the runs; none for one run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<[f64; 2]>,
+}
+
+/// Results of a method over its runs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Summary {
+    /// Agent.
+    pub agent: String,
+    /// Run seeds.
+    pub seeds: Vec<u64>,
+    /// Success rate before training, mean over the runs.
+    pub start: f64,
+    /// Success rate after training, per run.
+    pub success: Vec<f64>,
+    /// Success rate after training, mean over the runs.
+    pub mean: f64,
+    /// 95 % interval of `mean`.
+    pub interval: [f64; 2],
+    /// What `interval` generalises to.
+    pub scope: Scope,
+    /// Tasks of the last evaluation that all runs played.
+    pub tasks: usize,
+    /// Mean return after training.
+    pub score: f64,
+    /// Fraction of the replies that could not be parsed, mean over the runs.
+    pub unparsable_share: Option<f64>,
+    /// Mean heights along every axis.
+    pub heights: Vec<Height>,
+    /// Environment steps, mean over the runs. The same holds for the next three.
+    pub env_steps: f64,
+    /// Iterations.
+    pub iterations: f64,
+    /// Generated tokens.
+    pub tokens: f64,
+    /// Training minutes.
+    pub minutes: f64,
+    /// Difference of `mean` to the method that the others are compared with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gain: Option<Difference>,
+}
 
 impl Curves {
-    /// Reads the metrics and evaluations of runs.
+    /// Reads the metrics and evaluations of runs; success is compared with that of the method `over`.
     ///
     /// # Errors
-    /// If a run cannot be read or is not trained to the end, two runs have the same seed, or no agent is trained online.
-    pub fn read(runs: &[PathBuf]) -> Result<Self> {
+    /// If a run cannot be read or is not trained to the end, two runs have the same seed, no agent is trained online, or none has the
+    /// name `over`.
+    pub fn read(runs: &[PathBuf], over: Option<&str>) -> Result<Self> {
         let methods = read(runs)?;
         if methods.is_empty() {
             bail!("no agent of these runs learns by playing");
         }
-        Ok(Self(methods))
+        if let Some(over) = over.filter(|over| !methods.iter().any(|method| method.agent == **over)) {
+            let known: Vec<&str> = methods.iter().map(|method| method.agent.as_str()).collect();
+            bail!("no agent `{over}` of these runs learns by playing; these do: {}", known.join(", "));
+        }
+        let summaries = summaries(&methods, over);
+        Ok(Self { methods, summaries })
     }
 
-    /// Renders a Markdown table with one line per agent.
+    /// Renders a Markdown table with one line per agent, and a line about its intervals.
     pub fn markdown(&self) -> String {
-        markdown(&self.0)
+        markdown(&self.methods, &self.summaries)
+    }
+
+    /// Returns the numbers of the table as JSON.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub fn json(&self) -> Result<String> {
+        Ok(serde_json::to_string_pretty(&json!({ "methods": self.summaries }))? + "\n")
     }
 
     /// Draws success and return over all axes, as SVG.
@@ -85,7 +159,7 @@ impl Curves {
     /// # Errors
     /// If the plot cannot be drawn.
     pub fn plot(&self) -> Result<String> {
-        plot::draw(&panels(&self.0))
+        plot::draw(&panels(&self.methods))
     }
 }
 
@@ -119,7 +193,7 @@ fn read(runs: &[PathBuf]) -> Result<Vec<Method>> {
     Ok(methods)
 }
 
-fn json(path: &Path) -> Result<Value> {
+fn read_json(path: &Path) -> Result<Value> {
     Ok(serde_json::from_str(&fs_err::read_to_string(path)?).with_context(|| path.display().to_string())?)
 }
 
@@ -145,8 +219,8 @@ fn curve(run: &RunDir, config: &Config, agent: &str, seed: u64) -> Result<Curve>
             });
         }
     }
-    let trained = json(&run.agent(agent).join("trained.json"))?;
-    let target = format!("{}/{}", config.env.id, config.eval.split);
+    let trained = read_json(&run.agent(agent).join("trained.json"))?;
+    let target = config.own_target();
     let last = evaluated::read(&run.agent(agent).join(&file), &target, agent)?;
     let minutes = number(&trained, "seconds")? / 60.0;
     moments.push(Moment {
@@ -162,7 +236,9 @@ fn curve(run: &RunDir, config: &Config, agent: &str, seed: u64) -> Result<Curve>
     let subset = last["subset"].as_str().map(|text| format!("{place}: {text}"));
     let played = subset.or_else(|| (place != target).then_some(place));
     let unparsable = last["unparsable_share"].as_f64();
-    Ok(Curve { seed, moments, n, played, unparsable, minutes })
+    let episodes = run.agent(agent).join(evaluated::stem(&target, false) + ".jsonl.zst");
+    let won = episodes.exists().then(|| results::read(&episodes, None)).transpose()?;
+    Ok(Curve { seed, moments, n, played, won, unparsable, minutes })
 }
 
 /// Returns the value of a curve at x: linear between its points, constant after the last.
@@ -200,61 +276,133 @@ fn common(methods: &[Method], axis: Axis) -> f64 {
     ends.filter_map(|curve| curve.moments.last()).map(axis).fold(f64::INFINITY, f64::min)
 }
 
-/// Renders one line per method. Mean heights extend to the end of the shortest curve.
-fn markdown(methods: &[Method]) -> String {
+/// Success of a method after training: task by task, or from the rates where a run kept no episodes.
+fn results_of(method: &Method) -> Results {
+    let mut results = Results::default();
+    for curve in &method.curves {
+        if let Some(won) = &curve.won {
+            results.add(Some(curve.seed), won.clone());
+        }
+    }
+    results
+}
+
+/// Summarises every method. Mean heights extend to the end of the shortest curve.
+fn summaries(methods: &[Method], over: Option<&str>) -> Vec<Summary> {
     let success: Axis = |moment| moment.success;
-    let ends = AXES.map(|(_, axis)| common(methods, axis));
+    let base = methods.iter().find(|method| Some(method.agent.as_str()) == over).map(results_of);
+    let of = |method: &Method| {
+        let curves = &method.curves;
+        let last = |value: Axis| -> Vec<f64> {
+            curves.iter().filter_map(|curve| curve.moments.last()).map(value).collect()
+        };
+        let results = results_of(method);
+        let whole = results.estimate().filter(|_| results.seeds() == curves.len());
+        let estimate = whole.unwrap_or_else(|| without_episodes(&last(success), curves[0].n));
+        let height = |&(axis_name, axis): &(&'static str, Axis)| {
+            let end = common(methods, axis);
+            let of_seeds: Vec<f64> =
+                curves.iter().map(|curve| 100.0 * area(&curve.moments, axis, success, end)).collect();
+            let interval = statistics::of_runs(&of_seeds).map(|estimate| estimate.interval);
+            Height { axis: axis_name, end, mean: mean(&of_seeds), interval }
+        };
+        let starts: Vec<f64> = curves.iter().filter_map(|curve| curve.moments.first()).map(success).collect();
+        let unparsable: Option<Vec<f64>> = curves.iter().map(|curve| curve.unparsable).collect();
+        let is_base = Some(method.agent.as_str()) == over;
+        Summary {
+            agent: method.agent.clone(),
+            seeds: curves.iter().map(|curve| curve.seed).collect(),
+            start: mean(&starts),
+            success: last(success),
+            mean: estimate.mean,
+            interval: estimate.interval,
+            scope: estimate.scope,
+            tasks: match results.tasks().len() {
+                0 => curves[0].n as usize,
+                tasks => tasks,
+            },
+            score: mean(&last(|moment| moment.score)),
+            unparsable_share: unparsable.map(|shares| mean(&shares)),
+            heights: AXES.iter().map(height).collect(),
+            env_steps: mean(&last(|moment| moment.env_steps)),
+            iterations: mean(&last(|moment| moment.iterations)),
+            tokens: mean(&last(|moment| moment.tokens)),
+            minutes: mean(&curves.iter().map(|curve| curve.minutes).collect::<Vec<_>>()),
+            gain: base.as_ref().filter(|_| !is_base).and_then(|base| results.minus(base)),
+        }
+    };
+    let mut summaries: Vec<Summary> = methods.iter().map(of).collect();
+    statistics::adjust(summaries.iter_mut().filter_map(|summary| summary.gain.as_mut()));
+    summaries
+}
+
+/// Estimates success of runs of an earlier version from their rates.
+fn without_episodes(rates: &[f64], n: u64) -> Estimate {
+    statistics::of_runs(rates).map(results::within).unwrap_or_else(|| {
+        let mean = rates.first().copied().unwrap_or(0.0);
+        let interval = wilson((mean * n as f64).round() as usize, n as usize);
+        Estimate { mean, interval, scope: Scope::Tasks }
+    })
+}
+
+/// Renders one line per method.
+fn markdown(methods: &[Method], summaries: &[Summary]) -> String {
+    let gains = summaries.iter().filter(|summary| summary.gain.is_some()).count();
+    let ends: Vec<f64> = AXES.iter().map(|(_, axis)| common(methods, *axis)).collect();
     let mut text = format!(
-        "| method | start | success by seed | mean | 95 % interval (all games) | return | unparsable | mean height to {:.0} k env steps | \
+        "| method | start | success by seed | mean | 95 % interval |{} return | unparsable | mean height to {:.0} k env steps | \
          to {:.0} iterations | to {:.2} M tokens | to {:.1} minutes | k env steps | iterations | M tokens | minutes |\n|{}\n",
+        if gains > 0 { " gain in points [95 %], p |" } else { "" },
         ends[0] / 1e3,
         ends[1],
         ends[2] / 1e6,
         ends[3],
-        "---|".repeat(15),
+        "---|".repeat(15 + usize::from(gains > 0)),
     );
-    for Method { agent, curves } in methods {
-        let last = |value: Axis| -> Vec<f64> {
-            curves.iter().filter_map(|curve| curve.moments.last()).map(value).collect()
-        };
-        let games: u64 = curves.iter().map(|curve| curve.n).sum();
-        let won: f64 =
-            curves.iter().zip(last(success)).map(|(curve, success)| success * curve.n as f64).sum();
-        let [low, high] = wilson(won.round() as usize, games as usize);
-        let seeds: Vec<String> = curves
+    for summary in summaries {
+        let seeds: Vec<String> = summary
+            .seeds
             .iter()
-            .zip(last(success))
-            .map(|(curve, success)| format!("{}: {:.1}", curve.seed, 100.0 * success))
+            .zip(&summary.success)
+            .map(|(seed, success)| format!("{seed}: {:.1}", 100.0 * success))
             .collect();
-        let starts: Vec<f64> = curves.iter().filter_map(|curve| curve.moments.first()).map(success).collect();
-        let areas: Vec<String> = AXES
+        let heights: Vec<String> = summary
+            .heights
             .iter()
-            .zip(ends)
-            .map(|((_, axis), end)| {
-                let of_seeds: Vec<f64> =
-                    curves.iter().map(|curve| 100.0 * area(&curve.moments, *axis, success, end)).collect();
-                let low = of_seeds.iter().copied().fold(f64::INFINITY, f64::min);
-                let high = of_seeds.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                format!("{:.1} [{low:.1}, {high:.1}]", mean(&of_seeds))
+            .map(|Height { mean, interval, .. }| match interval {
+                Some([low, high]) => format!("{mean:.1} [{low:.1}, {high:.1}]"),
+                None => format!("{mean:.1}"),
             })
             .collect();
-        let unparsable: Option<Vec<f64>> = curves.iter().map(|curve| curve.unparsable).collect();
-        let minutes: Vec<f64> = curves.iter().map(|curve| curve.minutes).collect();
+        let gain = match (&summary.gain, gains) {
+            (_, 0) => String::new(),
+            (None, _) => " - |".to_owned(),
+            (Some(gain), _) => format!(" {} |", results::points(gain, 100.0)),
+        };
         text.push_str(&format!(
-            "| {agent} | {:.1} | {} | {:.1} % | [{:.1}, {:.1}] | {:.2} | {} | {} | {:.0} | {:.0} | {:.2} | {:.1} |\n",
-            100.0 * mean(&starts),
+            "| {} | {:.1} | {} | {:.1} % | [{:.1}, {:.1}] |{gain} {:.2} | {} | {} | {:.0} | {:.0} | {:.2} | {:.1} |\n",
+            summary.agent,
+            100.0 * summary.start,
             seeds.join(", "),
-            100.0 * won / games.max(1) as f64,
-            100.0 * low,
-            100.0 * high,
-            mean(&last(|moment| moment.score)),
-            unparsable.map_or("-".to_owned(), |shares| percent(mean(&shares))),
-            areas.join(" | "),
-            mean(&last(|moment| moment.env_steps)) / 1e3,
-            mean(&last(|moment| moment.iterations)),
-            mean(&last(|moment| moment.tokens)) / 1e6,
-            mean(&minutes),
+            100.0 * summary.mean,
+            100.0 * summary.interval[0],
+            100.0 * summary.interval[1],
+            summary.score,
+            summary.unparsable_share.map_or("-".to_owned(), percent),
+            heights.join(" | "),
+            summary.env_steps / 1e3,
+            summary.iterations,
+            summary.tokens / 1e6,
+            summary.minutes,
         ));
+    }
+    let kinds: Vec<(&str, Scope, usize, usize)> = summaries
+        .iter()
+        .map(|summary| (summary.agent.as_str(), summary.scope, summary.seeds.len(), summary.tasks))
+        .collect();
+    text.push_str(&format!("\n{}", results::caption(&kinds, gains)));
+    if summaries.iter().flat_map(|summary| &summary.heights).any(|height| height.interval.is_some()) {
+        text.push_str("Intervals of mean heights: 95 %, over seeds only.\n");
     }
     let played: BTreeSet<&str> = methods
         .iter()
@@ -311,6 +459,11 @@ mod tests {
             moments: vec![moment(0.0, 0.25), moment(1000.0, 0.5), moment(2000.0, high)],
             n: 100,
             played: Some("sokoban/dev-6x6-1, pages=short: a sample of 100 of 1000 tasks".to_owned()),
+            won: Some(
+                (0..100)
+                    .map(|task| (format!("{task:03}"), f64::from(u8::from(f64::from(task) < 100.0 * high))))
+                    .collect(),
+            ),
             unparsable: (seed == 1 || agent != "grpo").then_some(0.25 * seed as f64),
             minutes: 3.0,
         };
@@ -331,19 +484,35 @@ mod tests {
     }
 
     #[test]
-    fn the_table_has_all_seeds_and_pools_their_games() {
+    fn the_table_has_all_seeds_with_intervals_over_seeds_and_tasks() {
         let methods = [method("himac", [1.0, 0.8]), method("grpo", [0.5, 0.5])];
-        let table = markdown(&methods);
-        let [low, high] = wilson(180, 200);
-        let area = "53.8 [51.2, 56.2]";
-        let expected = format!(
-            "| himac | 25.0 | 1: 100.0, 2: 80.0 | 90.0 % | [{:.1}, {:.1}] | 1.80 | 37.5 % | {area} | {area} | {area} | {area} | 2 | 20 | 0.02 | 3.0 |",
-            100.0 * low,
-            100.0 * high
+        let summaries = summaries(&methods, Some("grpo"));
+        let himac = &summaries[0];
+        assert!(
+            (himac.mean - 0.9).abs() < 1e-12 && himac.scope == Scope::SeedsAndTasks && himac.tasks == 100
         );
-        assert_eq!(table.lines().nth(2), Some(expected.as_str()), "{table}");
+        // Two seeds that differ by 20 points say little.
+        assert!(himac.interval[0] < 0.3 && himac.interval[1] > 0.98, "{himac:?}");
+        let gain = himac.gain.unwrap();
+        assert!((gain.difference - 0.4).abs() < 1e-12 && gain.p > 0.05 && gain.p_holm == gain.p, "{gain:?}");
+        assert!(summaries[1].gain.is_none());
+        // Heights 51.25 and 56.25: 53.75 ± 12.7 * 2.5.
+        assert!(himac.heights.iter().all(|height| height.mean == 53.75), "{himac:?}");
+        let [low, high] = himac.heights[0].interval.unwrap();
+        assert!((low - 21.984).abs() < 0.01 && (high - 85.516).abs() < 0.01, "{low} {high}");
+        let table = markdown(&methods, &summaries);
+        let columns: Vec<usize> = table.lines().take(4).map(|line| line.matches('|').count()).collect();
+        assert_eq!(columns, [17; 4], "{table}");
+        assert!(
+            table.lines().nth(2).unwrap().starts_with("| himac | 25.0 | 1: 100.0, 2: 80.0 | 90.0 % | ["),
+            "{table}"
+        );
         // One run does not record it.
-        assert!(table.lines().nth(3).unwrap().contains("] | 1.00 | - | "), "{table}");
+        assert!(table.lines().nth(3).unwrap().contains("] | - | 1.00 | - | "), "{table}");
+        assert!(
+            table.contains("\nIntervals: 95 %, over seeds and tasks (2 seeds, 100 tasks). Gains: "),
+            "{table}"
+        );
         assert!(
             table.ends_with(
                 "\nLast evaluation of sokoban/dev-6x6-1, pages=short: a sample of 100 of 1000 tasks.\n"
@@ -353,5 +522,16 @@ mod tests {
         let panels = panels(&methods);
         assert_eq!(panels.len(), 8);
         assert_eq!(panels[0].lines[0].points[2], Point { x: 2000.0, y: 90.0, interval: Some([80.0, 100.0]) });
+    }
+
+    #[test]
+    fn runs_without_episodes_have_an_interval_over_seeds() {
+        let mut methods = [method("himac", [1.0, 0.8])];
+        methods[0].curves.iter_mut().for_each(|curve| curve.won = None);
+        let [summary] = &summaries(&methods, None)[..] else { panic!("one method") };
+        assert!(summary.scope == Scope::Seeds && summary.gain.is_none(), "{summary:?}");
+        assert!(summary.interval[1] <= 1.0 && summary.tasks == 100);
+        methods[0].curves.truncate(1);
+        assert_eq!(summaries(&methods, None)[0].interval, wilson(100, 100));
     }
 }

@@ -48,6 +48,7 @@ pub mod play;
 mod plot;
 pub mod pretrained;
 mod report;
+mod results;
 mod rows;
 mod run;
 mod scratch;

@@ -135,8 +135,7 @@ impl Session<'_> {
         ));
         self.reporter.finished(Stage::Demonstrations { episodes: episodes.len() });
         let clock = Stopwatch::start();
-        let file = format!("{}-{}", self.config.env.id, self.config.eval.split);
-        let mut lines = vec![self.expert(&env, &self.config.eval.split, &dev, &file)?];
+        let mut lines = vec![self.expert(&env, &self.config.eval.split, &dev)?];
         let material = Material {
             env: &env,
             demonstrations: &episodes,
@@ -172,6 +171,15 @@ impl Session<'_> {
             minutes(clock.seconds())
         ));
         self.reporter.table(&text);
+        if let Some(split) = &self.config.eval.r#final {
+            if self.stopped() {
+                return Ok(RunEnding::Interrupted);
+            }
+            let block = self.final_table(&env, split)?;
+            self.reporter.table(&block);
+            text.push('\n');
+            text.push_str(&block);
+        }
         for target in &self.config.eval.transfer {
             if self.stopped() {
                 return Ok(RunEnding::Interrupted);
@@ -245,9 +253,10 @@ impl Session<'_> {
     }
 
     /// Evaluates the expert and keeps its episodes.
-    fn expert(&self, env: &Registered, split: &str, subset: &Subset, file: &str) -> Result<Line> {
+    fn expert(&self, env: &Registered, split: &str, subset: &Subset) -> Result<Line> {
         let name = "expert".to_owned();
-        let path = self.directory.root.join(format!("expert-{file}.jsonl.zst"));
+        let target = format!("{}/{split}", env.spec().id);
+        let path = self.directory.root.join(format!("expert-{}.jsonl.zst", evaluated::stem(&target, false)));
         if path.exists() {
             return Ok(Line { name, evaluation: env.evaluate(&trace_file::load(&path)?) });
         }
@@ -393,6 +402,24 @@ impl Session<'_> {
         title
     }
 
+    /// Evaluates on the final split, with a table of its own. What a former session played is kept.
+    fn final_table(&self, env: &Registered, split: &str) -> Result<String> {
+        let EvalConfig { episodes, final_episodes, .. } = &self.config.eval;
+        let tasks = self.choice.tasks(env, split, final_episodes.unwrap_or(*episodes), Draw::Evaluation)?;
+        let mut lines = vec![self.expert(env, split, &tasks)?];
+        for name in self.config.agents.keys() {
+            lines.extend(self.evaluations(env, name, split, &tasks)?);
+        }
+        let title = format!(
+            "final split {}/{split}{}, greedy, {} steps{}",
+            env.spec().id,
+            envs::suffix(&envs::chosen(&env.options)),
+            env.max_steps(self.config, split),
+            suffix(&tasks)
+        );
+        Ok(table::render(&title, &lines) + &counted_as_failed(&lines))
+    }
+
     /// Evaluates on another environment's split without training on it; returns `None` where its data are absent.
     fn transfer(&self, target: &str) -> Result<Option<String>> {
         let Some((id, split)) = target.split_once('/') else { return Ok(None) };
@@ -407,8 +434,7 @@ impl Session<'_> {
                 return Ok(None);
             }
         };
-        let file = format!("{id}-{split}");
-        let mut lines = vec![self.expert(&env, split, &tasks, &file)?];
+        let mut lines = vec![self.expert(&env, split, &tasks)?];
         for name in self.config.agents.keys() {
             lines.extend(self.evaluations(&env, name, split, &tasks)?);
         }
@@ -440,12 +466,15 @@ pub(crate) fn check_data(config: &Config, data_root: Option<&Path>) -> Result<()
         }
     }
     let env = envs::open_for(config, &config.env.id, data_root)?;
-    let splits = [Some(&config.data.split), config.data.practice.as_ref(), Some(&config.eval.split)];
-    for split in splits.into_iter().flatten() {
+    let played = [Some(&config.eval.split), config.eval.r#final.as_ref()];
+    let splits = [Some(&config.data.split), config.data.practice.as_ref()].into_iter().chain(played);
+    for split in splits.flatten() {
         env.tasks.tasks(split)?;
     }
     if config.eval.constrained {
-        env.check_admissible(&config.eval.split).context("eval.constrained")?;
+        for split in played.into_iter().flatten() {
+            env.check_admissible(split).context("eval.constrained")?;
+        }
         for (id, split) in config.eval.transfer.iter().filter_map(|target| target.split_once('/')) {
             let present =
                 envs::open_for(config, id, data_root).ok().filter(|env| env.tasks.tasks(split).is_ok());

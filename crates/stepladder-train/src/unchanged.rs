@@ -13,12 +13,13 @@ use crate::error::{Result, bail};
 
 /// Keys that may change between the sessions of a run: they do not affect training, or only in the last bits (`threads`), which
 /// causes a warning.
-const FREE: [&str; 9] = [
+const FREE: [&str; 10] = [
     "threads",
     "eval.slots",
     "eval.prefix_mib",
     "eval.remembered_tokens",
     "eval.constrained",
+    "eval.final",
     "eval.transfer",
     "log.every_seconds",
     "log.checkpoint_seconds",

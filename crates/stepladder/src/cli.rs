@@ -11,6 +11,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
 use stepladder_data::instruct::Form;
 use stepladder_rollout::sampling::Distribution;
+use stepladder_train::compare::Aspect;
 use stepladder_train::evaluate::Source;
 use stepladder_train::play::Policy;
 use stepladder_train::pretrained::Prompting;
@@ -110,7 +111,7 @@ pub(crate) enum Command {
         after_help = "Examples:\n  stepladder study alfworld-cpu --seeds 1,2,3 --dir runs/study\n  stepladder study smollm2-rows --seeds 1"
     )]
     Study(Study),
-    /// Compare several runs in one table: every seed, the median, steps, tokens
+    /// Compare several runs in one table: every seed, mean and interval, gains, steps, tokens
     #[command(after_help = "Example:\n  stepladder compare runs/study/seed-* --on alfworld/valid_seen")]
     Compare(Compare),
     /// Report success, tokens, time and memory by number of goals per task
@@ -118,7 +119,7 @@ pub(crate) enum Command {
         after_help = "Example:\n  stepladder horizon runs/horizon-1 --goals 1,2,3,4,5,6,7,8 -o docs/horizon"
     )]
     Horizon(Horizon),
-    /// Report learning curves of online algorithms over environment steps and tokens
+    /// Report learning curves of online algorithms over steps, iterations, tokens and minutes
     #[command(
         after_help = "Example:\n  stepladder curves runs/sokoban/seed-1 runs/sokoban/seed-2 -o docs/sokoban-6x6"
     )]
@@ -403,6 +404,9 @@ pub(crate) struct Compare {
     /// Agent that gains are measured against, task by task; default the one that each agent started from
     #[arg(long, value_name = "AGENT")]
     pub(crate) over: Option<String>,
+    /// Compare runs that differ in tasks, splits or budgets, and say in what; repeatable, or a list with commas
+    #[arg(long, value_name = "ASPECT", value_delimiter = ',', value_parser = aspect)]
+    pub(crate) allow_different: Vec<Aspect>,
     /// Print one JSON array instead of a table
     #[arg(long)]
     pub(crate) json: bool,
@@ -410,8 +414,9 @@ pub(crate) struct Compare {
 
 #[derive(Debug, Args)]
 pub(crate) struct Horizon {
-    /// Run directory of agents trained on chains of goals
-    pub(crate) run: PathBuf,
+    /// Run directories of one configuration with different seeds, of agents trained on chains of goals
+    #[arg(required = true, value_name = "RUN")]
+    pub(crate) runs: Vec<PathBuf>,
     /// Numbers of goals
     #[arg(long, value_delimiter = ',', default_value = "1,2,3,4,5,6,7,8", value_parser = whole::<u32>)]
     pub(crate) goals: Vec<u32>,
@@ -424,7 +429,10 @@ pub(crate) struct Horizon {
     /// Split of the chains
     #[arg(long, default_value = "dev")]
     pub(crate) split: String,
-    /// Path of the table (.md) and the plot (.svg), without extension
+    /// Agent that success is compared with, at each number of goals, task by task
+    #[arg(long, value_name = "AGENT")]
+    pub(crate) over: Option<String>,
+    /// Path of the table (.md), the plot (.svg) and the numbers (.json), without extension
     #[arg(short, long, value_name = "PATH")]
     pub(crate) output: PathBuf,
 }
@@ -434,7 +442,10 @@ pub(crate) struct Curves {
     /// Run directories of one configuration with different seeds
     #[arg(required = true, value_name = "RUN")]
     pub(crate) runs: Vec<PathBuf>,
-    /// Path of the table (.md) and the plot (.svg), without extension
+    /// Agent that final success is compared with, task by task
+    #[arg(long, value_name = "AGENT")]
+    pub(crate) over: Option<String>,
+    /// Path of the table (.md), the plot (.svg) and the numbers (.json), without extension
     #[arg(short, long, value_name = "PATH")]
     pub(crate) output: PathBuf,
 }
@@ -550,6 +561,10 @@ fn stop_string(text: &str) -> Result<String, String> {
 fn form(text: &str) -> Result<Form, String> {
     let found = Form::ALL.iter().copied().find(|form| form.name() == text);
     found.ok_or_else(|| "use chat or plain".to_owned())
+}
+
+fn aspect(text: &str) -> Result<Aspect, String> {
+    text.parse()
 }
 
 fn device(text: &str) -> Result<String, String> {

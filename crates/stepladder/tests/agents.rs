@@ -147,16 +147,30 @@ fn every_algorithm_and_every_ablation_trains_plays_and_is_compared() {
         assert!((gain["by_seed"][(seed - 5) as usize].as_f64().unwrap() - gained).abs() < 1e-9, "{gain}");
     }
     assert!(success("flat", 5).1.is_null());
+    let p = |key: &str| gain[key].as_f64().unwrap();
+    assert!(p("p_holm") >= p("p") && p("p") > 0.0 && gain["scope"] == "seeds and tasks", "{gain}");
+    for row in &rows {
+        let mean = row["success"].as_array().unwrap().iter().filter_map(Value::as_f64).sum::<f64>() / 2.0;
+        assert!((row["mean"].as_f64().unwrap() - mean).abs() < 1e-12, "{row}");
+        assert_eq!((&row["target"], &row["scope"]), (&"household/dev".into(), &"seeds and tasks".into()));
+    }
     let over = ok(folder, &["compare", "runs/seed-5", "runs/seed-6", "--over", "flat"]);
     let head = "household/dev, a sample of 4 of 200 tasks, stratified by family\n\n| agent |";
     assert!(over.starts_with(head), "{over}");
     assert_eq!(over.matches("| flat: ").count(), AGENTS.len() - 1, "{over}");
+    let line = format!(
+        "\nIntervals: 95 %, over seeds and tasks (2 seeds, 4 tasks). Gains: on the same tasks, seeds paired where equal; two-sided \
+         p, after Holm over {} gains of this table. See docs/statistics.md.\n",
+        AGENTS.len() - 1
+    );
+    assert!(over.ends_with(&line), "{over}");
 
     // `horizon` writes a line per agent and number of goals and a plot, and repeats no measurement.
     fs_err::create_dir(folder.join("out")).unwrap();
     let horizon = ["horizon", "runs/seed-5", "--goals", "1", "--episodes", "1", "-o", "out/horizon"];
     let table = ok(folder, &horizon);
-    assert_eq!(table.lines().count(), 2 + AGENTS.len(), "{table}");
+    assert_eq!(table.lines().count(), 4 + AGENTS.len(), "{table}");
+    assert!(table.contains("Intervals: 95 %, over tasks only (1 seed, 1 task)."), "{table}");
     assert!(table.lines().any(|line| line.starts_with("| window | 1 | 1 of 200 | 0.0 % |")), "{table}");
     let cell = root.join("window/horizon-dev-1.json");
     let measured = fs_err::metadata(&cell).unwrap().modified().unwrap();

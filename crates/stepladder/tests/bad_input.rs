@@ -445,7 +445,7 @@ fn runs_and_checkpoints_that_do_not_fit_are_refused_and_left_alone() {
         1,
         "run/config.toml: the configuration was changed since the run was started: model.scratch.width is 32, was 16; put it \
          back as it was, or start a new run (only threads, eval.slots, eval.prefix_mib, \
-         eval.remembered_tokens, eval.constrained, eval.transfer, log.every_seconds, log.checkpoint_seconds, log.keep may change)",
+         eval.remembered_tokens, eval.constrained, eval.final, eval.transfer, log.every_seconds, log.checkpoint_seconds, log.keep may change)",
     );
     edit("width = 32", "widht = 32");
     refused(

@@ -98,7 +98,7 @@ fn a_dash_is_standard_output() {
     assert!(evaluated.err.contains("run/step_hrl/"), "{}", evaluated.err);
     let collected = run(folder, &["collect", "run", "--count", "2", "-o", "-"]);
     assert_eq!((collected.code, read(&collected.out).len()), (Some(0), 2), "{collected:#?}");
-    let two = "-o - cannot be two files, a table (.md) and a plot (.svg): name a path without extension";
+    let two = "-o - cannot be three files, a table (.md), a plot (.svg) and numbers (.json): name a path without extension";
     refused(folder, &["horizon", "run", "-o", "-"], 2, two);
     assert!(!files(folder).iter().any(|path| path.starts_with('-')), "{:?}", files(folder));
 }

@@ -39,7 +39,7 @@ fn make_old(root: &Path) {
 fn changed(keys: &str) -> String {
     format!(
         "run/config.toml: the configuration was changed since the run was started: {keys}; put it back as it was, or \
-         start a new run (only threads, eval.slots, eval.prefix_mib, eval.remembered_tokens, eval.constrained, eval.transfer, \
+         start a new run (only threads, eval.slots, eval.prefix_mib, eval.remembered_tokens, eval.constrained, eval.final, eval.transfer, \
          log.every_seconds, log.checkpoint_seconds, log.keep may change)"
     )
 }

@@ -97,6 +97,14 @@ fn arms_are_trained_compared_and_drawn_and_a_stopped_study_goes_on() {
     let gains: Vec<bool> = value["gains"].as_array().unwrap().iter().map(Value::is_object).collect();
     assert_eq!(gains, [false, false, true, true]);
     assert!(table.contains("points over from scratch step_hrl"), "{table}");
+    let gain = &value["gains"][2];
+    let number = |key: &str| gain[key].as_f64().unwrap();
+    assert!(number("p_holm") >= number("p") && number("tasks") == 4.0, "{gain}");
+    assert!(
+        table.contains("over seeds and tasks (2 seeds, 4 tasks) for scratch step_hrl; over tasks only"),
+        "{table}"
+    );
+    assert!(table.contains("after Holm over 2 gains of this table"), "{table}");
     let plot = fs_err::read_to_string(root.join("plot.svg")).unwrap();
     for text in ["adapters flat", "from scratch step_hrl", "games", "success, %"] {
         assert!(plot.contains(text), "{text}");

@@ -67,7 +67,11 @@ fn table_path(table: &str, name: &str, schema: &Schema) -> String {
 
 fn collect(table: &str, schema: &Schema, into: &mut Vec<Key>) {
     let keys = schema.keys.iter();
-    into.extend(keys.map(|key| Key { path: join(table, key.name), declared: key.clone() }));
+    into.extend(keys.map(|key| {
+        // A key may have the name of a Rust keyword.
+        let name = key.name.strip_prefix("r#").unwrap_or(key.name);
+        Key { path: join(table, name), declared: section::Key { name, ..key.clone() } }
+    }));
     for (name, inner) in &schema.tables {
         collect(&table_path(table, name, inner), inner, into);
     }

@@ -184,11 +184,16 @@ impl ModelSection {
 section! {
     /// Evaluation.
     pub struct EvalConfig {
-        /// Development split for probes and the final table.
+        /// Development split for probes and the first table of a run.
         pub split: String = "dev".to_owned(),
-        /// Number of tasks in the final table: a sample stratified by task family, the same for every run seed; 0 takes the whole
+        /// Number of tasks in this table: a sample stratified by task family, the same for every run seed; 0 takes the whole
         /// split.
         pub episodes: usize = 200,
+        /// Final split: the last checkpoints play it once, when every agent is trained, for a table of its own. Nothing may be chosen
+        /// by it, so it is none of the other splits. No second table if absent.
+        pub r#final: Option<String> = None,
+        /// Number of tasks of the final split, selected like `eval.episodes`; as many as `eval.episodes` says if absent.
+        pub final_episodes: Option<usize> = None,
         /// Number of concurrent episodes. It affects memory and speed, not results (on a GPU up to near-ties).
         pub slots: usize = 100 => [Bound::AtLeast(1)],
         /// Memory in MiB for the cached keys and values of earlier prompts, in rollouts and evaluation; 128 on the CPU and 1024
@@ -199,9 +204,9 @@ section! {
         pub remembered_tokens: usize = DEFAULT_REMEMBERED_TOKENS => [Bound::AtMost(1_000_000_000)],
         /// Number of probes (small evaluations during training), evenly spaced; 0 for none.
         pub probes: u32 = 0 => [Bound::NewAtMost(10_000)],
-        /// Number of tasks per probe, a sample of those of the final table; at least 1 if there are probes.
+        /// Number of tasks per probe, a sample of those of the development split's table; at least 1 if there are probes.
         pub probe_episodes: usize = 24,
-        /// Whether the final tables also show every agent with constrained decoding, beside its line without: every action is an
+        /// Whether the tables also show every agent with constrained decoding, beside its line without: every action is an
         /// admissible one. For environments that list these.
         pub constrained: bool = false,
         /// Further `ENV/SPLIT` that the final checkpoints play without training on them, where their data are present.
@@ -244,6 +249,22 @@ impl EvalConfig {
 }
 
 impl Config {
+    /// Returns the `ENV/SPLIT` of the development split.
+    pub fn own_target(&self) -> String {
+        format!("{}/{}", self.env.id, self.eval.split)
+    }
+
+    /// Returns the `ENV/SPLIT` of the final split, if there is one.
+    pub fn final_target(&self) -> Option<String> {
+        self.eval.r#final.as_ref().map(|split| format!("{}/{split}", self.env.id))
+    }
+
+    /// Returns every `ENV/SPLIT` that the trained agents play at the end of a run: development split, final split, other environments.
+    pub fn targets(&self) -> Vec<String> {
+        let others = self.eval.transfer.iter().cloned();
+        std::iter::once(self.own_target()).chain(self.final_target()).chain(others).collect()
+    }
+
     /// Returns the `ENV/SPLIT` that algorithms play in training, by the algorithm's table; only algorithms that an agent uses.
     pub fn tasks(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let AlgoConfig { dagger, offline_ac, online, .. } = &self.algo;

@@ -7,12 +7,13 @@ use serde::Serialize;
 use serde_json::Value;
 use stepladder_core::trace::{Episode, Subtask, Turn};
 
-use super::bootstrap::{self, Grid};
 use super::results::{self, Played};
 use super::{Arm, Untrained};
 use crate::directory::RunDir;
 use crate::envs::Chosen;
 use crate::error::{Result, bail};
+use crate::results::Results;
+use crate::statistics::Scope;
 use crate::{envs, evaluated, trace_file};
 
 /// Steps after which prompts of a growing history are long.
@@ -42,8 +43,10 @@ pub struct Cell {
     pub by_seed: Vec<f64>,
     /// Success rate over all runs.
     pub success: f64,
-    /// 95 % bootstrap interval of `success` over runs and tasks.
+    /// 95 % interval of `success`.
     pub interval: [f64; 2],
+    /// What the interval generalises to.
+    pub scope: Scope,
     /// Environment steps per episode.
     pub steps: f64,
     /// Prompt tokens per environment step.
@@ -62,8 +65,8 @@ pub struct Cell {
     pub training_mtokens: f64,
     /// Success per run and task.
     #[serde(skip)]
-    pub(super) grid: Grid,
-    /// Names of the tasks in the grid.
+    pub(super) results: Results,
+    /// Names of the tasks.
     #[serde(skip)]
     pub(super) tasks: Vec<String>,
 }
@@ -82,10 +85,9 @@ impl Cell {
 pub fn of_run(arm: &Arm, path: &Path) -> Result<Vec<Played>> {
     let (run, config, info) = RunDir::open(path)?;
     let configuration = results::fingerprint(&config);
-    let own = format!("{}/{}", config.env.id, config.eval.split);
     let mut found = Vec::new();
     for agent in config.agents.keys() {
-        for target in std::iter::once(&own).chain(&config.eval.transfer) {
+        for target in &config.targets() {
             let stem = evaluated::stem(target, false);
             let episodes = run.agent(agent).join(format!("{stem}.jsonl.zst"));
             if !episodes.exists() {
@@ -150,7 +152,7 @@ fn counted(episodes: &[Episode]) -> Played {
         target: String::new(),
         options: Chosen::new(),
         seed: None,
-        tasks: episodes.iter().map(|episode| format!("{} {}", episode.task, episode.seed)).collect(),
+        tasks: episodes.iter().map(crate::results::name).collect(),
         won: episodes.iter().map(|episode| episode.won).collect(),
         steps: episodes.iter().map(Episode::len).sum::<usize>() as u64,
         prompt_tokens: turns().map(|turn| u64::from(turn.prompt_tokens)).sum(),
@@ -189,8 +191,16 @@ fn cell(arm: &Arm, played: &[&Played]) -> Result<Cell> {
     if played.iter().any(|run| run.tasks != first.tasks) {
         bail!("the runs of arm {} played different tasks of {}; their data differ", arm.name, first.target);
     }
-    let grid: Grid =
-        played.iter().map(|run| run.won.iter().map(|&won| f64::from(u8::from(won))).collect()).collect();
+    let mut results = Results::default();
+    for run in played {
+        let won = run.won.iter().map(|&won| f64::from(u8::from(won)));
+        results.add(run.seed, run.tasks.iter().cloned().zip(won).collect());
+    }
+    let Some(estimate) = results.estimate() else {
+        bail!("arm {} played no task of {}", arm.name, first.target)
+    };
+    let rate =
+        |run: &&Played| run.won.iter().filter(|&&won| won).count() as f64 / run.won.len().max(1) as f64;
     let sum = |of: fn(&Played) -> u64| played.iter().map(|run| of(run)).sum::<u64>() as f64;
     let steps = sum(|run| run.steps);
     let per_run =
@@ -206,10 +216,11 @@ fn cell(arm: &Arm, played: &[&Played]) -> Result<Cell> {
         options: first.options.clone(),
         seeds: played.iter().filter_map(|run| run.seed).collect(),
         n: first.tasks.len(),
-        by_seed: grid.iter().map(|run| bootstrap::mean(&vec![run.clone()])).collect(),
-        success: bootstrap::mean(&grid),
-        interval: bootstrap::interval(&grid),
-        steps: steps / grid.iter().map(Vec::len).sum::<usize>().max(1) as f64,
+        by_seed: played.iter().map(rate).collect(),
+        success: estimate.mean,
+        interval: estimate.interval,
+        scope: estimate.scope,
+        steps: steps / played.iter().map(|run| run.won.len()).sum::<usize>().max(1) as f64,
         prompt_tokens: sum(|run| run.prompt_tokens) / steps.max(1.0),
         late_prompt_tokens: (late > 0.0).then(|| sum(|run| run.late_prompt_tokens) / late),
         new_tokens: sum(|run| run.new_tokens) / steps.max(1.0),
@@ -217,7 +228,7 @@ fn cell(arm: &Arm, played: &[&Played]) -> Result<Cell> {
         unparsable_share: sum(|run| run.unparsable) / sum(|run| run.turns).max(1.0),
         training_minutes: per_run(|run| run.training_minutes),
         training_mtokens: per_run(|run| run.training_mtokens),
-        grid,
+        results,
         tasks: first.tasks.clone(),
     })
 }

@@ -21,7 +21,6 @@
 //! untrained = { agent = "step_hrl", examples = 3 }  # its pretrained model plays, nothing is trained
 //! ```
 
-mod bootstrap;
 mod measure;
 mod report;
 pub mod results;

@@ -3,10 +3,11 @@
 use serde::Serialize;
 
 use super::Study;
-use super::bootstrap;
 use super::measure::Cell;
 use crate::error::Result;
 use crate::plot::{self, Line, Panel, Point};
+use crate::results::{caption, points};
+use crate::statistics::{self, Difference};
 use crate::table::percent;
 
 /// Results of all arms of a study that are finished.
@@ -17,17 +18,9 @@ pub struct Report {
     axis: String,
     /// Results, in the order of the arms.
     pub cells: Vec<Cell>,
-    /// Differences of the cells to those of the baseline, in the order of the cells.
-    pub gains: Vec<Option<Gain>>,
-}
-
-/// Difference to the baseline at the same place on the axis, on the same tasks.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Gain {
-    /// Difference of the success rates.
-    pub difference: f64,
-    /// 95 % bootstrap interval over runs and tasks.
-    pub interval: [f64; 2],
+    /// Differences of the cells to those of the baseline at the same place on the axis, on the same tasks, in the order of the
+    /// cells. Holm's adjustment is over those of one environment and split.
+    pub gains: Vec<Option<Difference>>,
 }
 
 impl Report {
@@ -37,19 +30,22 @@ impl Report {
             let baseline = study.baseline.as_ref().filter(|baseline| **baseline != cell.line)?;
             let same = |other: &&Cell| {
                 other.line == *baseline
-                    && other.x.is_some()
                     && other.x == cell.x
                     && other.heading() == cell.heading()
                     && other.tasks == cell.tasks
             };
             let other = cells.iter().find(same)?;
-            Some(Gain {
-                difference: cell.success - other.success,
-                interval: bootstrap::difference(&cell.grid, &other.grid),
-            })
+            cell.results.minus(&other.results)
         };
         let gains = cells.iter().map(gain).collect();
-        Self { axis: study.axis.clone().unwrap_or_default(), cells, gains }
+        let mut report = Self { axis: study.axis.clone().unwrap_or_default(), cells, gains };
+        for heading in report.headings() {
+            let of_table = report.cells.iter().zip(&mut report.gains);
+            statistics::adjust(
+                of_table.filter(|(cell, _)| cell.heading() == heading).filter_map(|(_, gain)| gain.as_mut()),
+            );
+        }
+        report
     }
 
     /// Renders one Markdown table per environment and split.
@@ -62,16 +58,26 @@ impl Report {
                 None => String::new(),
             };
             text.push_str(&format!(
-                "{heading}\n\n| arm | agent | success by seed | mean | 95 % interval (seeds, tasks) |{gain_head} n | steps | \
+                "{heading}\n\n| arm | agent | success by seed | mean | 95 % interval |{gain_head} n | steps | \
                  prompt tokens/step | after step 10 | new tokens/step | s/step | unparsable | training minutes | training Mtokens |\n"
             ));
             let columns = if gain_head.is_empty() { 14 } else { 15 };
             text.push_str(&format!("|{}\n", "---|".repeat(columns)));
-            let own = self.cells.iter().zip(&self.gains).filter(|(cell, _)| cell.heading() == heading);
-            for (cell, gain) in own {
-                text.push_str(&row(cell, *gain, !gain_head.is_empty()));
+            let own: Vec<(&Cell, &Option<Difference>)> =
+                self.cells.iter().zip(&self.gains).filter(|(cell, _)| cell.heading() == heading).collect();
+            for (cell, gain) in &own {
+                text.push_str(&row(cell, gain.as_ref(), !gain_head.is_empty()));
             }
-            text.push('\n');
+            let names: Vec<String> =
+                own.iter().map(|(cell, _)| format!("{} {}", cell.arm, cell.agent)).collect();
+            let kinds: Vec<(&str, statistics::Scope, usize, usize)> = names
+                .iter()
+                .zip(&own)
+                .map(|(name, (cell, _))| (name.as_str(), cell.scope, cell.by_seed.len(), cell.n))
+                .collect();
+            let gains =
+                if gain_head.is_empty() { 0 } else { own.iter().filter(|(_, gain)| gain.is_some()).count() };
+            text.push_str(&format!("\n{}\n", caption(&kinds, gains)));
         }
         text
     }
@@ -142,7 +148,7 @@ impl Report {
     }
 }
 
-fn row(cell: &Cell, gain: Option<Gain>, compared: bool) -> String {
+fn row(cell: &Cell, gain: Option<&Difference>, compared: bool) -> String {
     let seeds: Vec<String> = match cell.seeds.is_empty() {
         true => cell.by_seed.iter().map(|success| format!("{:.1}", 100.0 * success)).collect(),
         false => cell
@@ -155,9 +161,7 @@ fn row(cell: &Cell, gain: Option<Gain>, compared: bool) -> String {
     let gain = match (compared, gain) {
         (false, _) => String::new(),
         (true, None) => " - |".to_owned(),
-        (true, Some(Gain { difference, interval: [low, high] })) => {
-            format!(" {:+.1} [{:+.1}, {:+.1}] |", 100.0 * difference, 100.0 * low, 100.0 * high)
-        }
+        (true, Some(gain)) => format!(" {} |", points(gain, 100.0)),
     };
     let or_dash =
         |value: Option<f64>, digits: usize| value.map_or("-".to_owned(), |value| format!("{value:.digits$}"));

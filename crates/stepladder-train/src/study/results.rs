@@ -148,14 +148,12 @@ pub fn read(path: &Path, study: &Study, configurations: &[String]) -> Result<Vec
 
 /// Whether results hold everything that the run of an arm with this seed would add.
 pub fn covers(results: &[Played], arm: &Arm, config: &Config, seed: u64) -> bool {
-    let own = format!("{}/{}", config.env.id, config.eval.split);
-    let targets: Vec<&String> = std::iter::once(&own).chain(&config.eval.transfer).collect();
+    let targets = config.targets();
     config.agents.keys().all(|agent| {
         targets.iter().all(|target| {
             let mut of_arm = results.iter().filter(|played| played.arm == arm.name);
-            of_arm.any(|played| {
-                played.agent == *agent && played.target == **target && played.seed == Some(seed)
-            })
+            of_arm
+                .any(|played| played.agent == *agent && played.target == *target && played.seed == Some(seed))
         })
     })
 }
@@ -239,8 +237,7 @@ mod tests {
         let config = config::load("demo", &[]).unwrap().config;
         let study = study("seeds = [1]\n[[arms]]\nname = \"a\"\nconfig = \"demo\"");
         let mut results = Vec::new();
-        let own = format!("{}/{}", config.env.id, config.eval.split);
-        for target in std::iter::once(&own).chain(&config.eval.transfer) {
+        for target in config.targets() {
             for agent in config.agents.keys() {
                 assert!(!covers(&results, &study.arms[0], &config, 1));
                 results.push(Played { agent: agent.clone(), target: target.clone(), ..played(1) });

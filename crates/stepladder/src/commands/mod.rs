@@ -79,12 +79,21 @@ fn sum_up(on_stdout: bool, text: impl fmt::Display) {
     if on_stdout { note!("{text}") } else { say(text) }
 }
 
-/// Opens the two files of a report, a table and a plot, named without extension, before the computation starts.
-fn report(path: &Path) -> Result<(Output, Output)> {
+/// Files of a report.
+struct Files {
+    /// Table.
+    page: Output,
+    plot: Output,
+    /// JSON.
+    numbers: Output,
+}
+
+/// Opens the files of a report, named without extension, before the computation starts.
+fn report(path: &Path) -> Result<Files> {
     if path == Path::new("-") {
-        let problem =
-            "-o - cannot be two files, a table (.md) and a plot (.svg): name a path without extension";
+        let problem = "-o - cannot be three files, a table (.md), a plot (.svg) and numbers (.json): name a path without extension";
         return Err(Usage(problem.to_owned()).into());
     }
-    Ok((stdout::open(&path.with_extension("md"))?, stdout::open(&path.with_extension("svg"))?))
+    let open = |extension| stdout::open(&path.with_extension(extension));
+    Ok(Files { page: open("md")?, plot: open("svg")?, numbers: open("json")? })
 }

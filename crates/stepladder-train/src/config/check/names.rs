@@ -26,6 +26,10 @@ impl Findings<'_> {
             self.split("data.practice", family, split, quoted(split));
         }
         self.split("eval.split", family, &config.eval.split, quoted(&config.eval.split));
+        if let Some(split) = &config.eval.r#final {
+            self.split("eval.final", family, split, quoted(split));
+            self.is_final(config, split);
+        }
         for entry in &config.eval.transfer {
             let value = format!("a list with {}", quoted(entry));
             self.target("eval.transfer", family, entry, value, "alfworld/valid_seen");
@@ -33,6 +37,20 @@ impl Findings<'_> {
         for (algo, tasks) in config.tasks() {
             self.target(&format!("algo.{algo}.tasks"), family, tasks, quoted(tasks), "household/train");
         }
+    }
+
+    /// Checks that the final split is used for nothing else.
+    fn is_final(&mut self, config: &Config, split: &str) {
+        let target = format!("{}/{split}", config.env.id);
+        let mut used: Vec<&str> = Vec::new();
+        let own =
+            [("data.split", Some(&config.data.split)), ("data.practice", config.data.practice.as_ref())];
+        let own = own.into_iter().chain([("eval.split", Some(&config.eval.split))]);
+        used.extend(own.filter(|(_, other)| other.is_some_and(|other| other == split)).map(|(key, _)| key));
+        used.extend(config.eval.transfer.contains(&target).then_some("eval.transfer"));
+        used.extend(config.tasks().any(|(_, tasks)| tasks == target).then_some("the tasks of an algorithm"));
+        let allowed = format!("it must be a split that nothing else uses, but it is in {}", used.join(", "));
+        self.unless(used.is_empty(), "eval.final", quoted(split), &allowed);
     }
 
     /// Checks the options of the environment, and the capabilities that the demonstrations need.

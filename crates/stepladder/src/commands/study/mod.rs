@@ -53,11 +53,9 @@ fn seeds(arguments: &Study) -> Result<()> {
         runs.push(run);
     }
     let config = plan.loaded.config;
-    let mut targets = vec![format!("{}/{}", config.env.id, config.eval.split)];
-    targets.extend(config.eval.transfer);
     let mut text = String::new();
-    for target in targets {
-        let comparison = compare(&runs, &target, None)?;
+    for target in config.targets() {
+        let comparison = compare(&runs, &target, None, &[])?;
         if !comparison.rows.is_empty() {
             text.push_str(&(comparison.markdown() + "\n"));
         }
