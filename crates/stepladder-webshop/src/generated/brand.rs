@@ -23,6 +23,11 @@ pub(super) fn brand(number: u32) -> String {
     format!("{}{}", HEADS[head % HEADS.len()], TAILS[tail])
 }
 
+/// Short name of a maker, for short pages; `number` is below [`BRANDS`].
+pub(super) fn short_brand(number: u32) -> String {
+    HEADS[number as usize / TAILS.len() % HEADS.len()].to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -33,5 +38,8 @@ mod tests {
     fn names_differ() {
         let all: BTreeSet<String> = (0..BRANDS).map(brand).collect();
         assert_eq!(all.len(), 900);
+        let short: BTreeSet<String> = (0..BRANDS).map(short_brand).collect();
+        assert_eq!(short.len(), 30);
+        assert!((0..BRANDS).all(|number| brand(number).starts_with(&short_brand(number))));
     }
 }

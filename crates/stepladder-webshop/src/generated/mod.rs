@@ -29,7 +29,7 @@ pub use stock::Stock;
 pub use wording::{Request, read};
 
 /// Version of the generator, raised when a seed and number may give another product or goal.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Smallest shop.
 pub const FEWEST_PRODUCTS: u32 = 50;

@@ -4,7 +4,7 @@ use rand::RngExt;
 use stepladder_core::seed::Rng;
 
 use super::Pages;
-use super::brand::{self, brand};
+use super::brand::{self, brand, short_brand};
 use super::vocabulary::{Attribute, ChoiceSet, DEPARTMENTS, Kind, Phrase, VOCABULARY};
 use crate::Choice;
 
@@ -67,7 +67,11 @@ impl Plan {
         let amounts = pages.amounts();
         let kinds = &VOCABULARY.kinds[department(rng)];
         let kind = pick(rng, kinds);
-        let brand = brand(rng.random_range(0..brand::BRANDS));
+        let number = rng.random_range(0..brand::BRANDS);
+        let brand = match pages {
+            Pages::Full => brand(number),
+            Pages::Short => short_brand(number),
+        };
         let look = pick(rng, &kind.looks);
         let material = (!kind.materials.is_empty()).then(|| pick(rng, &kind.materials));
         let mut attributes: Vec<&Attribute> = Vec::new();

@@ -59,6 +59,15 @@ impl Title {
         self.nouns.extend(phrase.nouns.iter().map(|noun| Box::from(*noun)));
     }
 
+    /// The last word of a phrase.
+    fn last_word(&mut self, phrase: &Phrase) {
+        let word = phrase.title.rsplit(' ').next().unwrap_or(&phrase.title);
+        self.word(word);
+        self.nouns.extend(
+            phrase.nouns.iter().filter(|noun| word.eq_ignore_ascii_case(noun)).map(|noun| Box::from(*noun)),
+        );
+    }
+
     fn comma(&mut self) {
         self.text.push(',');
     }
@@ -153,7 +162,7 @@ fn parts<'a>(plan: &'a Plan, rng: &mut Rng) -> Vec<Part<'a>> {
 fn short_title(plan: &Plan, rng: &mut Rng, title: &mut Title) {
     title.brand(&plan.brand);
     match plan.material {
-        Some(material) if rng.random_range(0..2_u32) == 0 => title.phrase(material),
+        Some(material) if rng.random_range(0..2_u32) == 0 => title.last_word(material),
         _ => title.phrase(plan.look),
     }
     title.phrase(&plan.kind.name);

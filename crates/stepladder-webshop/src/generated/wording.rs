@@ -7,14 +7,14 @@ use super::vocabulary::{Attribute, Role};
 
 /// Beginnings and ends of instructions, around the list of wishes and the price limit. No beginning or end is part of another.
 const WORDINGS: [(&str, &str, &str); 8] = [
-    ("I am looking for ", ", for less than ", " dollars."),
-    ("Please buy ", ", at a price below ", " dollars."),
-    ("We need ", ". The price must stay under ", " dollars."),
-    ("Order ", ", and spend less than ", " dollars."),
-    ("My shopping list says ", ", up to ", " dollars."),
-    ("Show me ", ", costing no more than ", " dollars."),
-    ("Can you get ", "? My limit is ", " dollars."),
-    ("As a present I want ", ". My budget is ", " dollars."),
+    ("Find me ", ", for less than ", " dollars."),
+    ("Please buy ", ", price below ", " dollars."),
+    ("We need ", ", priced under ", " dollars."),
+    ("Order ", ", under ", " dollars."),
+    ("My list says ", ", up to ", " dollars."),
+    ("Show me ", ", costing up to ", " dollars."),
+    ("Get ", ", at most ", " dollars."),
+    ("I want ", ", within ", " dollars."),
 ];
 
 /// What an instruction of a generated goal asks for.
@@ -56,7 +56,7 @@ pub(super) fn write(
 ///
 /// ```
 /// use stepladder_webshop::generated::read;
-/// let request = read("Order bar soaps, dye free, for spa evening, scent: fig, and spend less than 20 dollars.");
+/// let request = read("Order bar soaps, dye free, for spa evening, scent: fig, under 20 dollars.");
 /// let request = request.ok_or("another text")?;
 /// assert_eq!((request.query, request.price_upper), ("bar soaps", 20.0));
 /// assert_eq!(request.attributes, ["dye free", "spa evening"]);

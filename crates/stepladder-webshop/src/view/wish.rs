@@ -193,7 +193,7 @@ mod tests {
                 Some(9.0),
             ),
             (
-                "Order bar soaps, dye free, for spa evening, scent: fig, and spend less than 20 dollars.",
+                "Order bar soaps, dye free, for spa evening, scent: fig, under 20 dollars.",
                 "bar soaps",
                 "dye free;spa evening",
                 "scent=fig",
