@@ -100,7 +100,7 @@ fn main() -> Result<(), stepladder_algo::AlgoError> {
             let done = rng.random_bool(0.3);
             let prompt = row.replies[0].start as usize;
             let next = if done { Vec::new() } else { row.ids[..prompt].to_vec() };
-            OfflineRow { row, rewards: vec![f64::from(u8::from(done))], done, next }
+            OfflineRow::new(row, vec![f64::from(u8::from(done))], (!done).then_some(next))
         })
         .collect();
     let config = OfflineConfig {

@@ -9,9 +9,11 @@
 //!              q = Q̄(h(x,y)) (`action_end`)  or  Q̄(h(x)) (`state_end`)
 //! (4) θ̄      ← (1 − τ') θ̄ + τ' θ                             both target networks, once per step
 //! (5) A      = Q(h(x,y)) − V(h(x)),   w = min(exp(A/b), 20)
-//! (6) L_π    = − mean w̃ LP(y|x),   w̃ = w / (mean w + 1e-8)    actor mode `awr`; the others: `ops::actor`
-//! L = Σ_level ρ_level (L_π + L_Q + L_V),   ρ = 1 (mixture `levels`) or the level's fraction of the samples (`pooled`)
+//! (6) L_π    = − mean w̃ LP(y|x),   w̃ = w / (m + 1e-8)         actor mode `awr`; the others: `ops::actor`
+//! L = Σ_level ρ_level (L_π + L_Q + L_V),   ρ = 1 (mixture `levels`, `level_share = "equal"`) or the level's fraction of the samples
 //! ```
+//! m is the running mean of the level's w (`weight_mean = "running"`), or their mean in the step. L_π is over the rows that the policy
+//! learns from, L_Q and L_V over all; the fractions ρ of both are of the same rows.
 //!
 //! **Departures from the released code** ([`OfflineConfig::profile`] has the settings of both): weights apply per row, not as
 //! their mean over all rows; V regresses on Q of the recorded reply; the target networks move once, after the step; critics
@@ -31,7 +33,7 @@ use stepladder_model::{Params, Weights};
 use tch::{TchError, Tensor};
 
 use crate::AlgoError;
-use crate::ops::actor::advantage;
+use crate::ops::actor::{ActorMode, RunningMean, advantage};
 use crate::ops::critic::{expectile_loss, polyak, td_loss, td_target};
 use crate::ops::returns::decision_return;
 use crate::runtime::epochs::{self, Done};
@@ -46,9 +48,10 @@ use crate::runtime::trainer::{Identity, Trainer};
 mod config;
 pub mod critics;
 mod level;
+pub mod quality;
 mod workers;
 
-pub use config::{OfflineConfig, TargetUpdate, VTarget};
+pub use config::{LevelShare, OfflineConfig, TargetUpdate, VTarget, WeightMean};
 use critics::{CRITIC, Heads, no_target};
 use level::METRICS;
 pub use level::{LevelBatch, LevelSums, Losses};
@@ -108,7 +111,11 @@ pub fn losses(
     };
     let critic = td_loss(&q, &target)? + expectile_loss(&v, &target_q, config.omega)?; // (2), (3)
     let advantage = advantage(&q, &v)?; // (5)
-    let factor = config.rule().factor(&advantage, &q)?;
+    let rule = config.rule();
+    let factor = match rule.mode {
+        ActorMode::Oracle => rule.factor(&column(rows.oracle)?, &q)?,
+        _ => rule.factor(&advantage, &q)?,
+    };
     Ok(Losses { critic, v, q, advantage, factor })
 }
 
@@ -158,7 +165,8 @@ pub struct StepGradients {
     pub tokens: usize,
 }
 
-/// Computes losses and gradients of rows that share their means. `workers` must have been created with the same `config`.
+/// Computes losses and gradients of rows that share their means, with no step before them: weights are divided by their mean among
+/// these rows. `workers` must have been created with the same `config`.
 ///
 /// # Errors
 /// From libtorch, [`AlgoError::Net`] for critics without target network, [`AlgoError::Worker`] if a worker panicked.
@@ -166,28 +174,50 @@ pub fn gradients(
     config: &OfflineConfig,
     rows: Vec<&OfflineRow>,
     pad: u32,
+    nets: (&Params, &Net),
+    train_actor: bool,
+    workers: &OfflineWorkers,
+) -> Result<StepGradients, AlgoError> {
+    gradients_after(&PerLevel::default(), config, rows, pad, nets, train_actor, workers)
+}
+
+/// As [`gradients`], after steps with these running means of the weights.
+///
+/// # Errors
+/// As [`gradients`].
+pub fn gradients_after(
+    means: &PerLevel<RunningMean>,
+    config: &OfflineConfig,
+    rows: Vec<&OfflineRow>,
+    pad: u32,
     (params, critic): (&Params, &Net),
     train_actor: bool,
     workers: &OfflineWorkers,
 ) -> Result<StepGradients, AlgoError> {
-    let mut counts = PerLevel::<f64>::default();
+    // Weights of all rows, and of those that the policy learns from.
+    let (mut counts, mut imitated) = (PerLevel::<f64>::default(), PerLevel::<f64>::default());
     for row in rows.iter().filter(|row| row.counts()) {
         if let Some(level) = Level::of(row.row.role) {
             counts[level] += f64::from(row.row.weight);
+            imitated[level] += if row.imitated { f64::from(row.row.weight) } else { 0.0 };
         }
     }
-    let all: f64 = counts.iter().map(|(_, count)| count).sum();
-    let rho = PerLevel::from_fn(|level| match config.mixture {
-        Mixture::Pooled if all > 0.0 => counts[level] / all,
-        _ => 1.0,
-    });
-    let scale = |level| if counts[level] > 0.0 { rho[level] / counts[level] } else { 0.0 };
+    let rho = |counts: &PerLevel<f64>| {
+        let all: f64 = counts.iter().map(|(_, count)| count).sum();
+        PerLevel::from_fn(|level| match (config.mixture, config.level_share) {
+            (Mixture::Pooled, LevelShare::Rows) if all > 0.0 => counts[level] / all,
+            _ => 1.0,
+        })
+    };
+    let (critic_rho, actor_rho) = (rho(&counts), rho(&imitated));
+    let scale = |level| if counts[level] > 0.0 { critic_rho[level] / counts[level] } else { 0.0 };
     let scales = PerLevel::from_fn(scale);
     let len = |row: &&OfflineRow| row.row.ids.len() + row.next.len();
     let micro = |shard| micro_batches(shard, workers.passes().limit(), len);
+    let collated = |part: &Vec<&OfflineRow>| collate(part, pad, config.critic_reads);
     let batches: Vec<Vec<_>> = shards(rows, workers.count(), len)
         .into_iter()
-        .map(|shard| micro(shard).iter().map(|part| collate(part, pad)).collect::<Vec<_>>())
+        .map(|shard| micro(shard).iter().map(collated).collect::<Vec<_>>())
         .map(|shard| shard.into_iter().filter(|batch| batch.block.rows > 0).collect::<Vec<_>>())
         .filter(|shard| !shard.is_empty())
         .collect();
@@ -202,9 +232,13 @@ pub fn gradients(
     let rule = config.rule();
     let actor_scales = PerLevel::from_fn(|level| {
         let sums = &mut sums[level];
-        let scale = rule.scale(&sums.totals);
+        let scale = match config.weight_mean {
+            WeightMean::Running => rule.scale_over(&means[level], &sums.totals),
+            WeightMean::Step => rule.scale(&sums.totals),
+        };
         sums.weight_max *= scale * sums.totals.count;
-        rho[level] * scale
+        sums.weight_mean = scale * sums.totals.factor;
+        actor_rho[level] * scale
     });
     let done = workers.backward(shard_count, actor_scales)?;
     Ok(StepGradients {
@@ -229,13 +263,17 @@ fn step(
     rate: f64,
 ) -> Result<(f64, StepGradients), AlgoError> {
     let train_actor = trainer.counters.step >= config.critic_warmup;
+    let running = config.weight_mean == WeightMean::Running
+        && matches!(config.actor_mode, ActorMode::Awr | ActorMode::Oracle);
+    let means = PerLevel::from_fn(|level| trainer.counters.weight_means[level as usize]);
     let critic = trainer.nets.get_mut(CRITIC, critics::count_for(&trainer.weights.trained))?;
     let micro_steps = micro_steps(config, rows, group);
     let average = 1.0 / micro_steps.len() as f64;
     let mut sum: Option<StepGradients> = None;
     for micro_step in micro_steps {
         let members = micro_step.into_iter().map(|index| rows[index]).collect();
-        let next = gradients(config, members, pad, (&trainer.weights.trained, critic), train_actor, workers)?;
+        let nets = (&trainer.weights.trained, &*critic);
+        let next = gradients_after(&means, config, members, pad, nets, train_actor, workers)?;
         sum = Some(match sum {
             None => next,
             Some(before) => before.plus(next),
@@ -247,6 +285,13 @@ fn step(
     let total = sum.ok_or_else(|| AlgoError::NoData("a step without rows".to_owned()))?.times(average);
     let norm = |gradient: &Tensor| gradient.norm().double_value(&[]);
     let norm = norm(&total.actor).hypot(norm(&total.critics));
+    if running && norm.is_finite() {
+        // Also while only critics learn, so that the mean stands when the policy begins to.
+        for (level, sums) in total.sums.iter() {
+            let mean = &mut trainer.counters.weight_means[level as usize];
+            *mean = mean.after(&sums.totals);
+        }
+    }
     if train_actor {
         let rate = rate * config.learning_rate;
         trainer.optimiser.step_within(&mut trainer.weights.trained.buffer, &total.actor, rate, norm);
@@ -289,13 +334,17 @@ impl StepGradients {
             critics: self.critics * factor,
             loss: self.loss * factor,
             actor_loss: self.actor_loss * factor,
+            sums: PerLevel::from_fn(|level| {
+                let sums = self.sums[level];
+                LevelSums { weight_mean: sums.weight_mean * factor, ..sums }
+            }),
             ..self
         }
     }
 
     fn extra(&self) -> Vec<(&'static str, f64)> {
         let mut extra = vec![("actor_loss", self.actor_loss)];
-        for (level, sums) in self.sums.iter().filter(|(_, sums)| sums.totals.count > 0.0) {
+        for (level, sums) in self.sums.iter().filter(|(_, sums)| sums.count > 0.0) {
             extra.extend(METRICS[level].into_iter().zip(sums.metrics()));
         }
         extra

@@ -13,9 +13,10 @@ use common::{
 use rand::seq::SliceRandom;
 use stepladder_algo::offline_ac::critics::heads;
 use stepladder_algo::offline_ac::{
-    OfflineConfig, StepGradients, VTarget, gradients, workers as start_workers,
+    LevelShare, OfflineConfig, StepGradients, VTarget, WeightMean, gradients, gradients_after,
+    workers as start_workers,
 };
-use stepladder_algo::ops::actor::{ActorMode, ActorRule};
+use stepladder_algo::ops::actor::{ActorMode, ActorRule, RunningMean, Totals};
 use stepladder_algo::ops::critic::{expectile_loss, td_loss, td_target};
 use stepladder_algo::runtime::net::Net;
 use stepladder_algo::runtime::optimiser::AdamWConfig;
@@ -24,8 +25,9 @@ use stepladder_algo::runtime::plan::Mixture;
 use stepladder_core::seed::stream;
 use stepladder_data::batch::{Reduction, collate_all};
 use stepladder_data::offline::merge;
+use stepladder_data::offline_batch::CriticReads;
 use stepladder_data::rows::Row;
-use stepladder_data::{Level, OfflineRow};
+use stepladder_data::{Level, OfflineRow, PerLevel};
 use stepladder_model::{Frame, Params};
 use tch::{Device, Kind, Tensor};
 
@@ -149,8 +151,11 @@ fn levels_add_up_with_their_shares() {
     let fixed = Same::new();
     let rows = offline_rows(4, 15);
     for mode in MODES {
-        for mixture in MIXTURES {
-            let config = offline_config(mode, mixture);
+        for (mixture, level_share) in MIXTURES
+            .into_iter()
+            .flat_map(|mixture| [LevelShare::Rows, LevelShare::Equal].map(|share| (mixture, share)))
+        {
+            let config = OfflineConfig { level_share, ..offline_config(mode, mixture) };
             let whole = fixed.of(&config, &rows, 2);
             let all: f64 = rows.iter().map(|row| f64::from(row.row.weight)).sum();
             let mut sum = (0.0, whole.actor.zeros_like(), whole.critics.zeros_like());
@@ -158,7 +163,8 @@ fn levels_add_up_with_their_shares() {
                 let part: Vec<OfflineRow> =
                     rows.iter().filter(|row| row.row.role == level.role()).cloned().collect();
                 let weight: f64 = part.iter().map(|row| f64::from(row.row.weight)).sum();
-                let fraction = if mixture == Mixture::Pooled { weight / all } else { 1.0 };
+                let by_rows = mixture == Mixture::Pooled && level_share == LevelShare::Rows;
+                let fraction = if by_rows { weight / all } else { 1.0 };
                 let part = fixed.of(&config, &part, 1);
                 sum = (
                     sum.0 + part.loss * fraction,
@@ -264,5 +270,135 @@ fn the_trained_path_equals_the_textbook_losses() {
             compare("actor", &found.actor, &leaf.grad(), 1e-5).unwrap();
             compare("critics", &found.critics, &online.grad(), 1e-5).unwrap();
         }
+    }
+}
+
+/// Rows that noise made: their gradient reaches the critics, and the policy's is that of the other rows alone.
+#[test]
+fn the_policy_does_not_learn_from_noise_and_the_critics_do() {
+    let fixed = Same::new();
+    let mut rows = offline_rows(11, 16);
+    for mode in MODES {
+        for mixture in MIXTURES {
+            for weight_mean in [WeightMean::Running, WeightMean::Step] {
+                let config = OfflineConfig { weight_mean, ..offline_config(mode, mixture) };
+                rows.iter_mut().for_each(|row| row.imitated = true);
+                let all = fixed.of(&config, &rows, 1);
+                for row in rows.iter_mut().step_by(3) {
+                    row.imitated = false;
+                }
+                let found = fixed.of(&config, &rows, 2);
+                compare("critics", &found.critics, &all.critics, TOLERANCE).unwrap();
+                let others: Vec<OfflineRow> = rows.iter().filter(|row| row.imitated).cloned().collect();
+                let wanted = fixed.of(&config, &others, 1);
+                compare("actor", &found.actor, &wanted.actor, TOLERANCE).unwrap();
+                assert!(
+                    (found.actor_loss - wanted.actor_loss).abs() < 1e-5 * (1.0 + wanted.actor_loss.abs())
+                );
+                assert!(
+                    compare("imitated", &found.actor, &all.actor, 1e-2).is_err(),
+                    "{mode:?}: noise is imitated"
+                );
+            }
+        }
+    }
+}
+
+/// A step of nothing but failures. Its weights are divided by the mean over all data, so they stay small; divided by their own mean
+/// the step would be imitated at full strength, as [`WeightMean::Step`] does.
+#[test]
+fn the_weight_of_a_batch_of_failures_falls() {
+    let fixed = Same::new();
+    let rows = offline_rows(12, 15);
+    let config =
+        |weight_mean| OfflineConfig { weight_mean, ..offline_config(ActorMode::Awr, Mixture::Levels) };
+    let own = fixed.of(&config(WeightMean::Step), &rows, 1);
+    // Elsewhere in the data weights are ten times as large.
+    let means = PerLevel::from_fn(|level| {
+        let Totals { factor, count, .. } = own.sums[level].totals;
+        RunningMean { factor: 1e4 * factor, count: 1e3 * count }
+    });
+    let after = |weight_mean| {
+        let config = config(weight_mean);
+        let pool = start_workers(1, &weights(&fixed.params), &config, Kind::Float);
+        let nets = (&fixed.params, &fixed.critics);
+        gradients_after(&means, &config, rows.iter().collect(), PAD, nets, true, &pool).unwrap()
+    };
+    let found = after(WeightMean::Running);
+    for level in Level::ALL {
+        let Totals { factor, count, .. } = own.sums[level].totals;
+        let mean = (0.99e4 + 1.0) * factor / ((0.99e3 + 1.0) * count);
+        let expected = factor / count / mean;
+        assert!((expected - 0.1).abs() < 1e-3);
+        assert!((found.sums[level].weight_mean - expected).abs() < 1e-8, "{:?}", found.sums[level]);
+        assert!((own.sums[level].weight_mean - 1.0).abs() < 1e-7);
+        let largest = own.sums[level].weight_max * expected;
+        assert!((found.sums[level].weight_max - largest).abs() < 1e-6 * largest);
+    }
+    // With a tenth of the weight on every level, a tenth of the gradient.
+    compare("actor", &(found.actor * 10.0), &own.actor, 2e-3).unwrap();
+    compare("critics", &found.critics, &own.critics, TOLERANCE).unwrap();
+    compare("the old rule", &after(WeightMean::Step).actor, &own.actor, TOLERANCE).unwrap();
+}
+
+/// Before the first step, the running mean is that of the step's own rows.
+#[test]
+fn the_first_step_has_both_means() {
+    let fixed = Same::new();
+    let rows = offline_rows(13, 15);
+    let of = |weight_mean| {
+        let config = OfflineConfig { weight_mean, ..offline_config(ActorMode::Awr, Mixture::Pooled) };
+        fixed.of(&config, &rows, 1)
+    };
+    same("first step", &of(WeightMean::Running), &of(WeightMean::Step)).unwrap();
+}
+
+/// Q of the last token before END equals Q of END for rows that end there.
+#[test]
+fn critics_read_the_token_that_they_are_told_to() {
+    let fixed = Same::new();
+    let rows = offline_rows(14, 15);
+    let of = |critic_reads, rows: &[OfflineRow]| {
+        let config = OfflineConfig { critic_reads, ..offline_config(ActorMode::Awr, Mixture::Levels) };
+        fixed.of(&config, rows, 1)
+    };
+    // The same rows without their last token, whose bootstrapped targets and prompts do not change.
+    let mut shorter = rows.clone();
+    shorter.retain(|row| row.row.replies[0].len > 1);
+    let kept = shorter.clone();
+    for row in &mut shorter {
+        row.row.ids.pop();
+        row.row.replies[0].len -= 1;
+    }
+    let wanted = of(CriticReads::End, &shorter);
+    let found = of(CriticReads::Last, &kept);
+    compare("critics", &found.critics, &wanted.critics, TOLERANCE).unwrap();
+    assert!(compare("critics", &of(CriticReads::End, &kept).critics, &wanted.critics, 1e-2).is_err());
+    // Cut replies have no END.
+    let cut: Vec<OfflineRow> = rows.iter().map(|row| OfflineRow { end: 0, ..row.clone() }).collect();
+    same("cut", &of(CriticReads::Last, &cut), &of(CriticReads::End, &cut)).unwrap();
+}
+
+/// With an oracle the critics learn as ever, and only the outcomes decide what is imitated.
+#[test]
+fn an_oracle_replaces_the_advantage() {
+    let fixed = Same::new();
+    let mut rows = offline_rows(15, 14);
+    let config = OfflineConfig { temperature: 0.5, ..offline_config(ActorMode::Oracle, Mixture::Pooled) };
+    let equal = fixed.of(&config, &rows, 1);
+    let plain: Vec<Row> = rows.iter().map(|row| row.row.clone()).collect();
+    let (_, cloned) =
+        gradient(&fixed.params, collate_all(&plain.iter().collect::<Vec<_>>(), Reduction::RowMean));
+    compare("no differences", &equal.actor, &cloned.buffer, TOLERANCE).unwrap();
+    for (index, row) in rows.iter_mut().enumerate() {
+        row.oracle = if index % 2 == 0 { 0.25 } else { -0.75 };
+    }
+    let found = fixed.of(&config, &rows, 2);
+    compare("critics", &found.critics, &equal.critics, TOLERANCE).unwrap();
+    for level in Level::ALL {
+        let of = |row: &&OfflineRow| row.row.role == level.role();
+        let factor = |row: &OfflineRow| f64::from(row.row.weight) * (f64::from(row.oracle) / 0.5).exp();
+        let expected: f64 = rows.iter().filter(of).map(factor).sum();
+        assert!((found.sums[level].totals.factor - expected).abs() < 1e-4);
     }
 }

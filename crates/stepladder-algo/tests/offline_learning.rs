@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 use common::{PAD, factors, offline_config, params, shape, weights};
 use stepladder_algo::AlgoError;
 use stepladder_algo::offline_ac::critics::{CRITIC, count, heads};
+use stepladder_algo::offline_ac::quality::{metrics, quality};
 use stepladder_algo::offline_ac::{OfflineConfig, start, train, workers};
 use stepladder_algo::ops::actor::ActorMode;
 use stepladder_algo::runtime::budget::Budget;
@@ -18,6 +19,7 @@ use stepladder_algo::runtime::plan::Mixture;
 use stepladder_algo::runtime::schedule::Schedule;
 use stepladder_algo::runtime::trainer::{Identity, Trainer};
 use stepladder_core::Role;
+use stepladder_data::offline::HeldOut;
 use stepladder_data::rows::{Row, Span};
 use stepladder_data::{Level, OfflineRow};
 use stepladder_model::{Decoder, Frame, Lora, Params};
@@ -47,18 +49,9 @@ fn prompt(state: usize) -> Vec<u32> {
 fn row(role: Role, factor: f64, &(state, action, reward, next, steps, times): &Edge) -> OfflineRow {
     let mut ids = prompt(state);
     ids.extend([action, END]);
-    OfflineRow {
-        row: Row {
-            role,
-            ids,
-            replies: vec![Span { start: 2, len: 2 }],
-            prompts: Vec::new(),
-            weight: times as f32,
-        },
-        rewards: common::decision(reward * factor, steps as usize),
-        done: next.is_none(),
-        next: next.map(prompt).unwrap_or_default(),
-    }
+    let replies = vec![Span { start: 2, len: 2 }];
+    let row = Row { role, ids, replies, prompts: Vec::new(), weight: times as f32 };
+    OfflineRow::new(row, common::decision(reward * factor, steps as usize), next.map(prompt))
 }
 
 /// Rewards differ by level, so that a level that reads another one's rewards is detected.
@@ -232,4 +225,75 @@ fn adapters_over_a_frozen_model_prefer_what_was_better_than_expected() {
     let lora = Lora { rank: 8, alpha: 16.0, ..Lora::default() };
     let adapted = Trainer::new(base.with_lora(&lora, 1).unwrap(), ADAM, identity());
     prefers_what_was_better(start(adapted, ADAM, identity(), 1), 5e-3);
+}
+
+/// State, action and next state of an episode that gives up in the first state or goes on to the end.
+fn walk(up_to: usize, last_action: u32, reward: f64, ends: bool) -> Vec<Edge> {
+    (0..=up_to)
+        .map(|state| {
+            let last = state == up_to;
+            let next = if last { (!ends).then_some(state) } else { Some(state + 1) };
+            (state, if last { last_action } else { 10 }, if last { reward } else { 0.0 }, next, 1, 1)
+        })
+        .collect()
+}
+
+fn planner(edges: &[Edge]) -> Vec<OfflineRow> {
+    edges.iter().map(|edge| row(Role::Planner, 1.0, edge)).collect()
+}
+
+/// A chain with a step limit. Episodes end in the third state, where one half is solved and the other walks in circles until the limit.
+/// Where the limit ends the return, the critics learn that the circle is worth nothing. Where it bootstraps, no transition says so: the
+/// circle feeds on its own value and is worth as much as the way out.
+#[test]
+fn failures_at_the_step_limit_become_worth_less_only_where_the_limit_ends_the_return() {
+    let solved = walk(2, 10, 1.0, true);
+    let circle = (2, 12, 0.0, Some(2), 1, 1);
+    let failed = |ends: bool| {
+        let mut edges = walk(1, 10, 0.0, false);
+        edges[1].3 = Some(2);
+        edges.extend([circle, (2, 12, 0.0, (!ends).then_some(2), 1, 1)]);
+        edges
+    };
+    let held = |edges: &[Edge], solved| HeldOut { rows: planner(edges), solved };
+    let mut found = Vec::new();
+    for ends in [true, false] {
+        let config = OfflineConfig {
+            omega: 0.05,
+            gamma: 0.9,
+            critic_warmup: u64::MAX,
+            critic_learning_rate: 5e-3,
+            schedule: Schedule::Cosine,
+            floor: 0.01,
+            batch_tokens: 100_000,
+            budget: Budget::Steps(500),
+            ..offline_config(ActorMode::Awr, Mixture::Pooled)
+        };
+        let rows = [planner(&solved), planner(&failed(ends))].concat();
+        let mut trainer = fresh();
+        let pool = workers(1, &trainer.weights, &config, Kind::Float);
+        train(&config, &rows, (PAD, 4), &mut trainer, &pool, &AtomicBool::new(false), &mut Quiet).unwrap();
+        let episodes = [held(&solved, true), held(&failed(ends), false)];
+        let measured = quality(&config, &episodes, PAD, &trainer, Kind::Float).unwrap();
+        let of_planner = measured.planner.clone().unwrap();
+        assert!(measured.executor.is_none() && measured.progress.is_none());
+        assert_eq!(metrics(&measured).len(), 4);
+        assert_eq!(of_planner.rows, 3 + 4);
+        // The values that the heads have for the edges themselves.
+        let (_, q) = learnt(&trainer, Level::Planner);
+        let way_out = q[5];
+        let mean = (q[0] + q[2] + way_out) / 3.0;
+        assert!((of_planner.q.mean_solved - mean).abs() < 1e-4, "{of_planner:?} {mean}");
+        found.push((of_planner.q.mean_failed, of_planner.q.auc));
+    }
+    // By dynamic programming, with q the value of the circle and v = V(2) = (0.95 + 0.1 q) / 1.05: q = 0.9 v / 2 where the limit ends the
+    // return, and 0.9 v where it does not. Both episodes share their first two decisions, worth 0.81 v and 0.9 v.
+    let [(ended, auc), (bootstrapped, _)] = found[..] else { panic!("two runs") };
+    let mean_failed = |q_of_v: f64| {
+        let v = 0.95 / (1.05 - 0.1 * q_of_v);
+        v * (0.81 + 0.9 + 2.0 * q_of_v) / 4.0
+    };
+    assert!((ended - mean_failed(0.45)).abs() < 0.02, "{ended} for {}", mean_failed(0.45));
+    assert!((bootstrapped - mean_failed(0.9)).abs() < 0.02, "{bootstrapped} for {}", mean_failed(0.9));
+    assert!((auc - 5.0 / 6.0).abs() < 0.01, "{auc}");
 }

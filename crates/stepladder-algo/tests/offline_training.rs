@@ -172,6 +172,10 @@ fn an_interrupted_run_ends_where_an_uninterrupted_one_does() {
             };
             assert_eq!(steps(&second), steps(&whole));
             assert_eq!(steps(&second), (7, 9, 9), "the actor waits for the critics");
+            let means =
+                |trainer: &Trainer| trainer.counters.weight_means.map(|mean| (mean.factor, mean.count));
+            assert_eq!(means(&second), means(&whole), "{what}: running means");
+            assert_eq!(means(&whole).iter().all(|(_, count)| *count > 0.0), mode == ActorMode::Awr, "{what}");
         }
     }
 }

@@ -13,7 +13,7 @@ use common::{compare, decision, named, read_json};
 use serde_json::Value;
 use stepladder_algo::AlgoError;
 use stepladder_algo::offline_ac::critics::{CRITIC, count, entries};
-use stepladder_algo::offline_ac::{OfflineConfig, start, train, workers as start_workers};
+use stepladder_algo::offline_ac::{OfflineConfig, WeightMean, start, train, workers as start_workers};
 use stepladder_algo::runtime::budget::Budget;
 use stepladder_algo::runtime::net::Net;
 use stepladder_algo::runtime::observer::{Observer, StepReport};
@@ -65,17 +65,18 @@ fn state(trainer: &Trainer) -> [(&'static str, Tensor); 3] {
 
 impl Fixture {
     fn rows(&self) -> Vec<OfflineRow> {
-        let row = |row: &Value| OfflineRow {
-            row: Row {
+        let row = |row: &Value| {
+            let rewards = decision(of_json(&row["reward"]), of_json(&row["steps"]));
+            let next: Vec<u32> = of_json(&row["next"]);
+            let done: bool = of_json(&row["done"]);
+            let row = Row {
                 role: of_json(&row["role"]),
                 ids: of_json(&row["ids"]),
                 replies: vec![Span { start: of_json(&row["start"]), len: of_json(&row["len"]) }],
                 prompts: Vec::new(),
                 weight: of_json(&row["weight"]),
-            },
-            rewards: decision(of_json(&row["reward"]), of_json(&row["steps"])),
-            done: of_json(&row["done"]),
-            next: of_json(&row["next"]),
+            };
+            OfflineRow::new(row, rewards, (!done).then_some(next))
         };
         self.case["rows"].as_array().unwrap().iter().map(row).collect()
     }
@@ -97,6 +98,7 @@ impl Fixture {
             weight_clip: number("weight_clip"),
             learning_rate: number("actor_learning_rate"),
             critic_learning_rate: number("critic_learning_rate"),
+            weight_mean: WeightMean::Step,
             schedule: Schedule::Constant,
             batch_rows: 4,
             batch_tokens: 100_000,
@@ -222,6 +224,7 @@ fn other_algorithms_do_not_pass() {
     assert!(!passes(&|config, _| config.gamma = 1.0));
     assert!(!passes(&|config, _| config.weight_clip = 20.0));
     assert!(!passes(&|config, _| config.temperature = 0.25));
+    assert!(!passes(&|config, _| config.weight_mean = WeightMean::Running));
     assert!(!passes(&|config, _| config.micro_steps = 1));
     assert!(!passes(&|config, _| config.learning_rate *= 1.01));
     assert!(!passes(&|config, _| config.critic_learning_rate *= 1.01));

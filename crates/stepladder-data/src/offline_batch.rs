@@ -3,6 +3,16 @@
 use crate::level::{Level, PerLevel};
 use crate::offline::OfflineRow;
 
+stepladder_core::choices! {
+    /// Token of the reply whose vector Q reads.
+    pub enum CriticReads {
+        /// The last one: END, unless the reply was cut.
+        End = "end",
+        /// The last one before END. A model trained from scratch predicts END there, and nothing from END.
+        Last = "last",
+    }
+}
+
 /// The rows of one level inside a batch; all vectors have one entry per row.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct LevelRows {
@@ -16,6 +26,10 @@ pub struct LevelRows {
     pub dones: Vec<bool>,
     /// Index among the next prompts; 0 if done.
     pub next: Vec<i64>,
+    /// Whether the policy learns from the row.
+    pub imitated: Vec<bool>,
+    /// Advantage of an oracle.
+    pub oracle: Vec<f32>,
 }
 
 /// Right-padded token ids `[rows, len]`, row-major.
@@ -47,7 +61,7 @@ pub struct OfflineBatch {
     pub lens: Vec<f32>,
     /// Index into `positions` of the last prompt token, which V reads: `[B]`.
     pub states: Vec<i64>,
-    /// Index into `positions` of the last reply token (END, unless the reply was cut), which Q reads: `[B]`.
+    /// Index into `positions` of the reply token that Q reads ([`CriticReads`]): `[B]`.
     pub actions: Vec<i64>,
     /// Next prompts: `[M, T']`.
     pub next: Block,
@@ -60,7 +74,9 @@ pub struct OfflineBatch {
 }
 
 /// Pads rows into a batch. Rows without a reply and rows of a flat agent are left out.
-pub fn collate(rows: &[&OfflineRow], pad: u32) -> OfflineBatch {
+///
+/// A reply that is nothing but END has no token before it: Q then reads the last token of the prompt with [`CriticReads::Last`].
+pub fn collate(rows: &[&OfflineRow], pad: u32, reads: CriticReads) -> OfflineBatch {
     let rows: Vec<(&OfflineRow, Level)> = rows
         .iter()
         .filter(|row| row.counts())
@@ -85,13 +101,16 @@ pub fn collate(rows: &[&OfflineRow], pad: u32) -> OfflineBatch {
         batch.owners.extend(std::iter::repeat_n(index as i64, span.len as usize));
         batch.lens.push(span.len as f32);
         batch.states.push(entry);
-        batch.actions.push(entry + len);
+        let behind = if reads == CriticReads::Last { i64::from(row.end).min(len) } else { 0 };
+        batch.actions.push(entry + len - behind);
         batch.tokens += row.row.ids.len();
         let level = &mut batch.levels[level];
         level.rows.push(index as i64);
         level.weights.push(row.row.weight);
         level.rewards.push(row.rewards.clone());
         level.dones.push(!bootstraps(row));
+        level.imitated.push(row.imitated);
+        level.oracle.push(row.oracle);
         level.next.push(if bootstraps(row) { batch.next_ends.len() as i64 } else { 0 });
         if bootstraps(row) {
             batch.next_ends.push((batch.next_ends.len() * batch.next.len + row.next.len()) as i64 - 1);

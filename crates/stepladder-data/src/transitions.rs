@@ -9,6 +9,9 @@
 //! Where noise replaced the agent's action (`TraceStep::expert`), the sample has the played action with the flag of the
 //! original reply. The flag refers to the replaced action, so ending the subtask with it has no reward, unless the played
 //! action solved the task. (The released code has no noise.)
+//!
+//! [`Labels`] has the rules of docs/spec/algorithms.md 9.1: whether the step limit ends a return, and other rewards of executor and
+//! progress writer.
 
 use rustc_hash::FxHashMap;
 use stepladder_agent::AgentSpec;
@@ -19,6 +22,7 @@ use stepladder_core::trace::{Episode, TraceStep};
 use stepladder_core::{End, Query, Role};
 
 use crate::encoder::EncoderError;
+use crate::labels::{Intrinsic, Labels};
 
 /// Outcome of an episode, for the prompts that follow its last sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,6 +59,8 @@ pub struct Transition {
     pub rewards: Vec<f64>,
     /// Prompt that the target bootstraps from; `None` for the last decision of the return.
     pub next: Option<Query>,
+    /// Whether noise replaced the action of the reply, which is then the noise's.
+    pub substituted: bool,
 }
 
 impl Transition {
@@ -87,16 +93,19 @@ enum Tail {
     Closed,
     /// The step limit cut it off.
     Truncated,
+    /// The step limit ended it, and nothing follows.
+    Limit,
     /// The environment ended the episode without success.
     Failed,
 }
 
-fn tail(episode: &Episode) -> Tail {
+fn tail(episode: &Episode, labels: &Labels<'_>) -> Tail {
     let Some(last) = episode.steps().last() else { return Tail::Closed };
     match last.end {
         Some(End::Terminated) if episode.won => Tail::Closed,
         _ if last.finished => Tail::Closed,
         Some(End::Terminated) => Tail::Failed,
+        Some(End::Truncated) if labels.ends(last.end) => Tail::Limit,
         Some(End::Truncated) | None => Tail::Truncated,
     }
 }
@@ -144,17 +153,30 @@ struct Low {
     flag: bool,
 }
 
-fn low_label(step: &TraceStep, last_of_subtask: bool, open_tail: Option<Tail>, profile: Profile) -> Low {
-    // `open_tail` is set for the last step of an episode whose subtask was not declared finished.
+/// Where a step stands in its episode.
+struct Standing {
+    /// It is the last of its subtask.
+    last_of_subtask: bool,
+    /// Set for the last step of an episode whose subtask was not declared finished.
+    open_tail: Option<Tail>,
+    /// Nothing contradicts that its subtask is finished.
+    confirmed: bool,
+}
+
+fn low_label(step: &TraceStep, standing: &Standing, labels: &Labels<'_>) -> Low {
+    let &Standing { last_of_subtask, open_tail, confirmed } = standing;
     let mut low = match open_tail {
-        Some(tail) if profile == Profile::Fixed => {
-            Low { reward: 0.0, done: tail == Tail::Failed, flag: false }
+        Some(tail) if labels.profile == Profile::Fixed => {
+            Low { reward: 0.0, done: tail != Tail::Truncated, flag: false }
         }
         _ => {
-            let earned = last_of_subtask && (step.expert.is_none() || step.won);
+            let earned = last_of_subtask && confirmed && (step.expert.is_none() || step.won);
             Low { reward: f64::from(u8::from(earned)), done: last_of_subtask, flag: last_of_subtask }
         }
     };
+    if labels.intrinsic == Intrinsic::Task {
+        (low.reward, low.done) = (step.reward, labels.ends(step.end));
+    }
     if step.unknown_action {
         low.reward = -1.0;
     }
@@ -213,11 +235,17 @@ fn closed(episode: &Episode) -> Episode {
     episode
 }
 
-/// Cuts one episode of a STEP-HRL agent into its three streams.
+/// Cuts one episode of a STEP-HRL agent into its three streams. `labels` may be a [`Profile`].
 ///
 /// # Errors
 /// [`TransitionError`] if the trace does not fit the agent, or the agent is of another kind.
-pub fn transitions(spec: AgentSpec, episode: &Episode, profile: Profile) -> Result<Streams, TransitionError> {
+pub fn transitions<'a>(
+    spec: AgentSpec,
+    episode: &Episode,
+    labels: impl Into<Labels<'a>>,
+) -> Result<Streams, TransitionError> {
+    let labels = labels.into();
+    let profile = labels.profile;
     let replayed = replay(spec, episode)?;
     let episode = &*replayed.episode;
     let prompts = Prompts::sort(episode, replayed.decisions, replayed.next)?;
@@ -226,7 +254,7 @@ pub fn transitions(spec: AgentSpec, episode: &Episode, profile: Profile) -> Resu
         let place = last.unwrap_or(Place { subtask: 0, step: None });
         ReplayError { task: episode.task.to_string(), place, fault }
     };
-    let tail = tail(episode);
+    let tail = tail(episode, &labels);
     let mut streams = Streams::default();
 
     let last_subtask = episode.subtasks.iter().rposition(|subtask| !subtask.steps.is_empty());
@@ -234,7 +262,7 @@ pub fn transitions(spec: AgentSpec, episode: &Episode, profile: Profile) -> Resu
         let subtask = &episode.subtasks[place.subtask];
         let Some(last) = subtask.steps.last() else { continue };
         let next = match (prompts.planner.get(number + 1), profile) {
-            _ if last.end == Some(End::Terminated) => None,
+            _ if labels.ends(last.end) => None,
             (Some(next), _) if Some(place.subtask) != last_subtask => Some(next.query.clone()),
             // The published method bootstraps a truncated planner from the prompt that would have followed, also where the
             // last step finished the subtask.
@@ -252,6 +280,7 @@ pub fn transitions(spec: AgentSpec, episode: &Episode, profile: Profile) -> Resu
             cut: subtask.turn.as_ref().is_some_and(|turn| turn.cut),
             rewards: subtask.steps.iter().map(|step| step.reward).collect(),
             next,
+            substituted: false,
         });
     }
 
@@ -262,10 +291,15 @@ pub fn transitions(spec: AgentSpec, episode: &Episode, profile: Profile) -> Resu
         let following = prompts.executor.get(position + 1);
         let last_of_subtask = following.is_none_or(|next| next.place.subtask != place.subtask);
         let open_tail = (position + 1 == count && tail != Tail::Closed).then_some(tail);
-        let low = low_label(step, last_of_subtask, open_tail, profile);
+        let verified = labels.intrinsic == Intrinsic::Verified && last_of_subtask;
+        let confirmed =
+            !verified || open_tail.is_none() && labels.confirms(episode, place.subtask, step, query);
+        let low = low_label(step, &Standing { last_of_subtask, open_tail, confirmed }, &labels);
         let next = match following {
             _ if low.done => None,
             Some(next) => Some(next.query.clone()),
+            // With rewards of the task the last subtask may be finished while the return is not: no executor's prompt follows.
+            None if tail == Tail::Closed => None,
             None => Some(prompts.next(Role::Executor).map_err(at_end)?),
         };
         lows.insert(*place, low);
@@ -276,9 +310,10 @@ pub fn transitions(spec: AgentSpec, episode: &Episode, profile: Profile) -> Resu
             cut: false,
             rewards: vec![low.reward],
             next,
+            substituted: step.expert.is_some(),
         });
     }
-    streams.progress = progress(episode, &prompts, &lows, tail, profile);
+    streams.progress = progress(episode, &prompts, &lows, tail, &labels);
     Ok(streams)
 }
 
@@ -288,33 +323,43 @@ fn step(episode: &Episode, place: Place) -> Option<&TraceStep> {
 
 /// Builds the stream of progress samples. Each is followed by the next one's prompt. A truncated episode bootstraps its last
 /// sample from the prompt that would have followed; otherwise the last sample gets reward and done of the last executor
-/// sample.
+/// sample. With rewards of the task it gets that reward besides its own.
 fn progress(
     episode: &Episode,
     prompts: &Prompts,
     lows: &FxHashMap<Place, Low>,
     tail: Tail,
-    profile: Profile,
+    labels: &Labels<'_>,
 ) -> Vec<Transition> {
     let Some(end) = prompts.executor.last().map(|decision| decision.place) else { return Vec::new() };
-    // The text after the last action has no successor to bootstrap from. Only a closed subtask needs none; the released
-    // code's data never contain that text.
-    let learns_last = tail == Tail::Closed && profile == Profile::Fixed;
+    let fixed = labels.profile == Profile::Fixed;
+    // The text after the last action has no successor to bootstrap from. Only a closed subtask and an episode that the limit ends
+    // need none; the released code's data never contain that text.
+    let learns_last = matches!(tail, Tail::Closed | Tail::Limit) && fixed;
     let (last, learnt): (Vec<&Decision>, Vec<&Decision>) =
         prompts.progress.iter().partition(|decision| decision.place == end && !learns_last);
     let asked = prompts.next.as_ref().filter(|query| query.role() == Role::Progress);
     let successor = last.first().map(|decision| &decision.query).or(asked);
-    let successor = successor.filter(|_| profile == Profile::Fixed && tail == Tail::Truncated);
+    let successor = successor.filter(|_| fixed && tail == Tail::Truncated);
     let sample = |(number, decision): (usize, &&Decision)| {
         let step = step(episode, decision.place)?;
-        let next = learnt.get(number + 1).map(|next| &next.query);
-        let low = lows.get(if next.or(successor).is_some() { &decision.place } else { &end })?;
+        let next = learnt.get(number + 1).map(|next| &next.query).or(successor);
+        let (own, final_one) = (lows.get(&decision.place)?, lows.get(&end)?);
+        let low = match labels.intrinsic {
+            _ if next.is_some() || decision.place == end => *own,
+            // What the steps behind the last text earned would be in no reward.
+            Intrinsic::Task => Low { reward: own.reward + final_one.reward, ..*final_one },
+            // The limit ended the last subtask, which says nothing about the one before it.
+            _ if tail == Tail::Limit && fixed => *own,
+            _ => *final_one,
+        };
         Some(Transition {
             query: decision.query.clone(),
             reply: clean_progress(step.progress.as_deref()?),
             cut: step.progress_turn.as_ref().is_some_and(|turn| turn.cut),
             rewards: vec![low.reward],
-            next: next.or(successor).filter(|_| !low.done).cloned(),
+            next: next.filter(|_| !low.done).cloned(),
+            substituted: false,
         })
     };
     learnt.iter().enumerate().filter_map(sample).collect()

@@ -21,10 +21,12 @@ use stepladder_algo::runtime::plan::Mixture;
 use stepladder_algo::runtime::trainer::{Identity, Trainer};
 use stepladder_algo::runtime::workers::Workers;
 use stepladder_core::TaskKey;
+use stepladder_data::offline::HeldOut;
 use stepladder_data::{OfflineRow, Row};
 use stepladder_model::engine::placement;
 
 use super::agent_run::AgentRun;
+use super::gate::Gate;
 use super::watcher::{Logged, Watcher, trim_metrics};
 use crate::config::{AgentConfig, Algo, ModelSection};
 use crate::envs::Registered;
@@ -37,7 +39,14 @@ impl AgentRun<'_> {
         // A buffer episode is one row, so there are no levels to pair.
         let mixture = if kind == AgentKind::Flat { Mixture::Pooled } else { shared.mixture };
         let group_rows = if self.initial.base().is_some() { shared.group_rows } else { 0 };
-        BcConfig { budget, batch_tokens, learning_rate, mixture, group_rows, ..shared }
+        let bc = BcConfig { budget, batch_tokens, learning_rate, mixture, group_rows, ..shared };
+        if !self.agent.algo.is_control() {
+            return bc;
+        }
+        // The steps of offline actor-critic, with the loss of cloning.
+        let &OfflineConfig { schedule, warmup, floor, mixture, batch_rows, .. } =
+            &self.config.algo.offline_ac;
+        BcConfig { schedule, warmup, floor, mixture, batch_rows, planner_every: 1, ..bc }
     }
 
     /// Returns the padding token and the seed of the row order.
@@ -159,9 +168,12 @@ impl AgentRun<'_> {
             Algo::Ppo => Box::new(Ppo::new(algo.ppo.clone())),
             Algo::Rloo => Box::new(Grpo::Rloo),
             Algo::Grpo => Box::new(Grpo::Grpo),
-            other @ (Algo::Bc | Algo::Dagger | Algo::OfflineAc) => {
-                bail!("{} does not learn by playing", other.name())
-            }
+            other @ (Algo::Bc
+            | Algo::Dagger
+            | Algo::OfflineAc
+            | Algo::MoreBc
+            | Algo::FilteredBc
+            | Algo::TopBc) => bail!("{} does not learn by playing", other.name()),
         })
     }
 
@@ -216,16 +228,25 @@ impl AgentRun<'_> {
         OfflineConfig { budget, batch_tokens, learning_rate, actor_mode, omega, ..shared }
     }
 
-    /// Runs offline actor-critic on `rows` until its budget is used up or the caller stops, then saves.
+    /// Runs offline actor-critic on `rows` until its budget is used up or the caller stops, then saves. The critics are measured on the
+    /// held-out episodes.
     ///
     /// A stop inside a probe saves nothing: a continuation repeats the steps since the last checkpoint, and the probe.
-    pub(crate) fn actor_critic(&self, rows: &[OfflineRow], trainer: &mut Trainer) -> Result<Ending> {
-        let mut watcher = self.watch(trainer)?;
+    pub(crate) fn actor_critic(
+        &self,
+        rows: &[OfflineRow],
+        episodes: &[HeldOut],
+        trainer: &mut Trainer,
+    ) -> Result<Ending> {
         let (workers, _) = placement(self.device, self.workers);
         let config = self.offline_config();
-        let pool = offline_ac::workers(workers, &trainer.weights, &config, self.passes());
-        let ending = offline_ac::train(&config, rows, self.order(), trainer, &pool, self.stop, &mut watcher)?;
-        watcher.finish(trainer)?;
+        let (order, passes) = (self.order(), self.passes());
+        let mut gate =
+            Gate { watcher: self.watch(trainer)?, config: &config, episodes, pad: order.0, passes };
+        gate.begin(trainer)?;
+        let pool = offline_ac::workers(workers, &trainer.weights, &config, passes);
+        let ending = offline_ac::train(&config, rows, order, trainer, &pool, self.stop, &mut gate)?;
+        gate.finish(trainer, ending == Ending::Complete)?;
         Ok(ending)
     }
 }

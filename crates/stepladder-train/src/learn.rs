@@ -12,7 +12,6 @@ use stepladder_algo::runtime::observer::Ending;
 use stepladder_algo::runtime::trainer::Trainer;
 use stepladder_core::seed::stream;
 use stepladder_core::trace::Episode;
-use stepladder_data::offline::{self, Dataset, DatasetConfig};
 use stepladder_data::rows::Span;
 use stepladder_data::{PromptEncoder, Row};
 use stepladder_env::Subset;
@@ -28,9 +27,6 @@ use super::session::Session;
 use super::trace_file;
 use crate::config::{AgentConfig, Algo, Weights};
 use crate::envs::{self, Registered};
-
-/// Episodes of the initial policy, for offline actor-critic.
-const COLLECTED: &str = "collected.jsonl.zst";
 
 /// Resources that all agents of a run share.
 pub(crate) struct Material<'a> {
@@ -62,12 +58,13 @@ impl AgentTraining<'_> {
             (Algo::Bc, Weights::PerRole) => self.per_role(&self.demonstrated()?.rows),
             (Algo::Dagger, _) => self.dagger(&self.demonstrated()?),
             (Algo::OfflineAc, _) => self.offline_ac(&self.demonstrated()?),
+            (Algo::MoreBc | Algo::FilteredBc | Algo::TopBc, _) => self.control(&self.demonstrated()?),
             (Algo::Himac | Algo::Grpo | Algo::Rloo | Algo::Gigpo | Algo::Ppo, _) => self.online(),
         }
     }
 
     /// Returns the rows of the demonstrations.
-    fn demonstrated(&self) -> Result<AgentRows> {
+    pub(crate) fn demonstrated(&self) -> Result<AgentRows> {
         let found = self.rows(&[])?;
         self.run.reporter.note(&format!(
             "{}: {} samples, {} distinct",
@@ -86,12 +83,12 @@ impl AgentTraining<'_> {
         Ok((trainer.counters, ending))
     }
 
-    fn directory(&self) -> PathBuf {
+    pub(crate) fn directory(&self) -> PathBuf {
         self.run.directory.agent(self.name)
     }
 
     /// Returns the converter of episodes to rows for this agent.
-    fn reader(&self) -> Rows<'_> {
+    pub(crate) fn reader(&self) -> Rows<'_> {
         Rows {
             agent: self.agent,
             encoder: &*self.material.encoder,
@@ -135,7 +132,12 @@ impl AgentTraining<'_> {
     }
 
     /// Returns one model of this agent, whose first phase trains on `rows`.
-    fn model<'a>(&'a self, name: &'a str, directory: &Path, rows: &'a [Row]) -> Result<AgentRun<'a>> {
+    pub(crate) fn model<'a>(
+        &'a self,
+        name: &'a str,
+        directory: &Path,
+        rows: &'a [Row],
+    ) -> Result<AgentRun<'a>> {
         let from = match &self.agent.from {
             None => None,
             Some(source) => {
@@ -210,51 +212,6 @@ impl AgentTraining<'_> {
         Ok((trainer.counters, ending))
     }
 
-    /// Offline actor-critic: the initial policy plays; then policy and critics are trained on the demonstrations and these
-    /// episodes.
-    fn offline_ac(&self, demonstrated: &AgentRows) -> Result<(Counters, Ending)> {
-        let config = &self.run.config.algo.offline_ac;
-        let agent = self.model(self.name, &self.directory(), &demonstrated.rows)?;
-        let mut trainer = agent.trainer()?;
-        // Agents with the same initial policy share the episodes that it played.
-        let source = self.agent.from.as_deref().unwrap_or(self.name);
-        let own = self.directory().join(COLLECTED);
-        let path = if own.exists() { own } else { self.run.directory.agent(source).join(COLLECTED) };
-        let (tasks, games) = (config.tasks.as_deref(), config.games);
-        let play = || self.play_round(0, tasks, games, config.collect_temperature, &trainer);
-        let Some(collected) = self.kept_or_played(&path, 0, &trainer, play)? else {
-            return Ok((trainer.counters, Ending::Interrupted));
-        };
-        let demonstrations =
-            offline::draw(self.material.demonstrations, config.demonstrations, self.run.config.seed);
-        let dataset = DatasetConfig {
-            agent: self.agent.spec(),
-            progress: self.agent.progress,
-            profile: config.profile,
-            per_step: agent.offline_config().smdp_gamma,
-            context: self.material.initial.context(self.run.config) as usize,
-        };
-        let encoder = &*self.material.encoder;
-        let Dataset { rows, transitions, too_long } =
-            offline::dataset(demonstrations.iter().copied(), &collected, encoder, &dataset)?;
-        if too_long > 0 {
-            self.run.reporter.note(&format!(
-                "{}: {too_long} transitions dropped: longer than the context window",
-                self.name
-            ));
-        }
-        let solved = collected.iter().filter(|episode| episode.won).count();
-        self.run.reporter.note(&format!(
-            "{}: {solved} of {} collected episodes solved, {} demonstrations; {transitions} transitions, {} distinct",
-            self.name,
-            collected.len(),
-            demonstrations.len(),
-            rows.len()
-        ));
-        let ending = agent.actor_critic(&rows, &mut trainer)?;
-        Ok((trainer.counters, ending))
-    }
-
     /// Trains online.
     fn online(&self) -> Result<(Counters, Ending)> {
         let config = &self.run.config.algo.online;
@@ -285,7 +242,7 @@ impl AgentTraining<'_> {
 
     /// Loads the episodes of a phase that an earlier session kept, or plays and keeps them before the first step of the phase.
     /// Returns `None` if the caller asked to stop.
-    fn kept_or_played(
+    pub(crate) fn kept_or_played(
         &self,
         path: &Path,
         phase: u64,
@@ -312,20 +269,18 @@ impl AgentTraining<'_> {
         Ok(Some(episodes))
     }
 
-    /// Plays tasks drawn for this round with the policy.
-    fn play_round(
+    /// Plays tasks drawn for this round with the policy. Agents with one table of hyperparameters draw the same tasks.
+    pub(crate) fn play_round(
         &self,
         round: u64,
-        tasks: Option<&str>,
-        games: usize,
-        temperature: f64,
+        Play { tasks, games, samples, temperature }: Play<'_>,
         trainer: &Trainer,
     ) -> Result<Vec<Episode>> {
         let config = self.run.config;
         let (opened, split) = self.practice(tasks)?;
         let env = opened.as_ref().unwrap_or(self.material.env);
         let mut tasks = env.tasks.tasks(split)?;
-        tasks.shuffle(&mut stream(config.seed, self.agent.algo.name(), &[round]));
+        tasks.shuffle(&mut stream(config.seed, self.agent.algo.table(), &[round]));
         if games > 0 {
             tasks.truncate(games);
         }
@@ -343,11 +298,26 @@ impl AgentTraining<'_> {
             ..Options::greedy(self.agent.spec())
         };
         let label = format!("{} plays round {}", self.name, round + 1);
-        let mut episodes = play(env, &mut generator, &Job::each(&tasks), options, &label, self.run.reporter)?;
+        let jobs: Vec<Job> =
+            tasks.iter().flat_map(|task| (0..samples).map(|sample| Job::sampled(task, sample))).collect();
+        let mut episodes = play(env, &mut generator, &jobs, options, &label, self.run.reporter)?;
         let dropped = Dropped::take_from(&mut episodes).context(label.clone())?;
         self.run.directory.note_dropped(&label, dropped, self.run.reporter)?;
         Ok(episodes)
     }
+}
+
+/// Episodes that a policy plays for training.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Play<'a> {
+    /// `ENV/SPLIT` of the tasks; the demonstrations' split if absent.
+    pub(crate) tasks: Option<&'a str>,
+    /// Number of tasks; 0 for all.
+    pub(crate) games: usize,
+    /// Episodes of each task.
+    pub(crate) samples: u64,
+    /// Sampling temperature; 0 plays greedily.
+    pub(crate) temperature: f64,
 }
 
 /// Callbacks of the DAgger loop.
@@ -363,7 +333,8 @@ impl dagger::Rounds for DaggerRounds<'_> {
     fn play(&mut self, round: u64, trainer: &Trainer) -> Result<Option<Vec<Episode>>> {
         let &DaggerConfig { games, temperature, ref tasks, .. } = self.config;
         let path = self.training.directory().join(format!("round-{}.jsonl.zst", round + 1));
-        let play = || self.training.play_round(round, tasks.as_deref(), games, temperature, trainer);
+        let play = Play { tasks: tasks.as_deref(), games, samples: 1, temperature };
+        let play = || self.training.play_round(round, play, trainer);
         self.training.kept_or_played(&path, round, trainer, play)
     }
 

@@ -128,7 +128,7 @@ impl Watcher<'_> {
         Ok(())
     }
 
-    fn write(&mut self, step: u64, values: &[(&str, f64)]) -> Result<(), AlgoError> {
+    pub(crate) fn write(&mut self, step: u64, values: &[(&str, f64)]) -> Result<(), AlgoError> {
         self.metrics
             .log(step, values)
             .map_err(|error| AlgoError::Observer(format!("metrics cannot be written: {error}")))

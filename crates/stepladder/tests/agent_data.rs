@@ -19,7 +19,7 @@ use stepladder_data::divide::divide;
 use stepladder_data::rows::{pack, row, texts};
 use stepladder_data::samples::{prompts, samples};
 use stepladder_data::transitions::transitions;
-use stepladder_data::{Budgets, CompactWords, PromptEncoder, Sample};
+use stepladder_data::{Budgets, CompactWords, Intrinsic, Labels, PromptEncoder, Sample, Transition};
 use stepladder_env::TaskSet;
 use stepladder_env::transcript::read_rows;
 use stepladder_rollout::generator::{
@@ -191,6 +191,64 @@ fn dividing_a_bare_demonstration_gives_back_the_experts_hierarchy_and_transition
             assert_eq!(of(&divided), of(episode));
         }
     }
+}
+
+/// The expert, whose executor says of every action that it finishes the subtask.
+struct Hasty(ExpertGenerator<AlfworldExpert>);
+
+impl BatchGenerator for Hasty {
+    fn generate(
+        &mut self,
+        requests: &[Request],
+    ) -> Result<Vec<Result<Completion, GenerateError>>, GenerateError> {
+        let mut completions = self.0.generate(requests)?;
+        for (request, completion) in requests.iter().zip(&mut completions) {
+            if let (Role::Executor, Ok(completion)) = (request.query.role(), completion) {
+                completion.text = completion.text.replace("; False", "; True");
+            }
+        }
+        Ok(completions)
+    }
+
+    fn policy(&self) -> String {
+        "hasty".to_owned()
+    }
+}
+
+/// A "True" after which the expert's planner asks for the same subtask again is contradicted, also by the expert alone, where the trace
+/// ends before its own planner speaks.
+#[test]
+fn the_expert_contradicts_a_true_of_an_unfinished_subtask_and_no_other() {
+    let expert = AlfworldExpert::default();
+    let verified = Labels { intrinsic: Intrinsic::Verified, expert: Some(&expert), ..Profile::Fixed.into() };
+    let spec = AgentSpec::from(AgentKind::StepHrl);
+    // Its own demonstrations, noisy ones too: every clean subtask counts.
+    for (episode, _) in rollouts(AgentKind::StepHrl, 40, 1, 50).iter().filter(|(episode, _)| episode.won) {
+        let [declared, found] = [Profile::Fixed.into(), verified]
+            .map(|labels: Labels<'_>| transitions(spec, episode, labels).unwrap().executor);
+        assert_eq!(declared, found, "{}", episode.task);
+    }
+    let set = Households::default();
+    let jobs = Job::each(&set.tasks("train").unwrap()[..20]);
+    let mut generator = Blocking::new(Hasty(ExpertGenerator::new(AlfworldExpert::default(), "expert")));
+    let options = Options { max_steps: 30, ..Options::greedy(AgentKind::StepHrl) };
+    let episodes = Scheduler::new(&set, &mut generator, options).run(&jobs, |_| ()).unwrap();
+    let (mut contradicted, mut confirmed) = (0, 0);
+    for episode in &episodes {
+        let rewards: Vec<f64> =
+            transitions(spec, episode, verified).unwrap().executor.iter().map(Transition::reward).collect();
+        for number in 0..episode.subtasks.len() - 1 {
+            let again = episode.subtasks[number].text == episode.subtasks[number + 1].text;
+            assert_eq!(rewards[number], f64::from(u8::from(!again)), "{} {number}", episode.task);
+            let mut part = episode.clone();
+            part.subtasks.truncate(number + 1);
+            let alone = transitions(spec, &part, verified).unwrap().executor[number].reward();
+            assert_eq!(alone, rewards[number], "{} {number}", episode.task);
+            contradicted += u32::from(again);
+            confirmed += u32::from(!again);
+        }
+    }
+    assert!(contradicted > 100 && confirmed > 20, "{contradicted} and {confirmed}");
 }
 
 #[test]

@@ -6,13 +6,16 @@ mod common;
 use common::{folder, ok};
 
 /// Every kind with every algorithm that trains it, and whether the agent starts from a clone.
-const PAIRS: [(&str, &str, bool); 11] = [
+const PAIRS: [(&str, &str, bool); 14] = [
     ("step_hrl", "bc", false),
     ("flat", "bc", false),
     ("himac", "bc", false),
     ("step_hrl", "dagger", false),
     ("flat", "dagger", false),
     ("step_hrl", "offline_ac", true),
+    ("step_hrl", "more_bc", true),
+    ("step_hrl", "filtered_bc", true),
+    ("step_hrl", "top_bc", true),
     ("himac", "himac", true),
     ("flat", "grpo", true),
     ("flat", "rloo", true),

@@ -3,6 +3,9 @@
 use stepladder_core::reply::Profile;
 use stepladder_core::section::Bound;
 use stepladder_core::{choices, section};
+use stepladder_data::labels::{Intrinsic, Noise, Returns, Truncation};
+use stepladder_data::offline::Rules;
+use stepladder_data::offline_batch::CriticReads;
 
 use crate::ops::actor::{ActorMode, ActorRule};
 use crate::runtime::budget::Budget;
@@ -29,6 +32,26 @@ choices! {
     }
 }
 
+choices! {
+    /// What the weights of `awr` are divided by.
+    pub enum WeightMean {
+        /// The running mean of the level over the last hundred steps or so, which stands for the mean over all data.
+        Running = "running",
+        /// The mean of the level's rows in the step (the released code, whose result it does not use).
+        Step = "step",
+    }
+}
+
+choices! {
+    /// Share of the levels in the loss.
+    pub enum LevelShare {
+        /// The level's part of the step's rows.
+        Rows = "rows",
+        /// The same for every level.
+        Equal = "equal",
+    }
+}
+
 section! {
     /// Hyperparameters of offline actor-critic.
     pub struct OfflineConfig {
@@ -40,23 +63,47 @@ section! {
         pub learning_rate: f64 = 2e-4 => [Bound::Positive],
         /// `ENV/SPLIT` of the tasks for rollouts; the demonstrations' split if absent.
         pub tasks: Option<String> = None,
-        /// Tasks that the starting policy plays once before training; 0 takes all. Solved and unsolved episodes are used.
+        /// Tasks that the starting policy plays before training; 0 takes all. Solved and unsolved episodes are used.
         pub games: usize = 1000,
         /// Sampling temperature of these episodes; 0 plays greedily, as the released code does (docs/spec/algorithms.md
         /// 3.6).
         pub collect_temperature: f64 = 1.0 => [Bound::NotNegative],
         /// Demonstrations used in addition to these episodes, drawn at random; 0 takes all.
         pub demonstrations: usize = 0,
+        /// Episodes of each task that the starting policy plays, which differ in what it samples.
+        pub samples: u64 = 1 => [Bound::AtLeast(1), Bound::AtMost(1000)],
         /// Labels of episodes that end inside a subtask: corrected, or as in the released code. "code" also sets every key
         /// below to its released value (no `value_bound`), in place of a default or a preset's value; keys set in a file or
         /// by `--set` take precedence.
         pub profile: Profile = Profile::Fixed,
+        /// Fraction of the collected episodes, at least, that no agent of this table learns from: whole tasks, drawn at random. The quality
+        /// of the critics is measured on them, before the policy learns and at the end (`gate.json`); 0 for none.
+        pub held_out: f64 = 0.1 => [Bound::BelowOne],
+        /// What the step limit means for a return: its end, with the value 0, or nothing, so that it goes on in the prompts that would have
+        /// come next.
+        pub truncation: Truncation = Truncation::Terminal,
+        /// Returns that Q is fitted to: reward and value of the next prompt, or all later rewards.
+        pub returns: Returns = Returns::Td,
+        /// Reward of executor and progress writer: the executor's word that a subtask is finished, the same where nothing contradicts it, or
+        /// the environment's reward.
+        pub intrinsic: Intrinsic = Intrinsic::Declared,
+        /// Who learns from a demonstration's step at which noise replaced the action: the critics alone, or the policy too.
+        pub noise: Noise = Noise::Critics,
+        /// Exponent of n in the weight of a prompt with a reply that occurs n times; 1 counts every occurrence, 0 counts it once. What
+        /// followed the reply keeps its proportions.
+        pub duplicates: f64 = 0.0 => [Bound::Between(0, 1)],
         /// Weights of the actor's log-probabilities (docs/spec/algorithms.md 3.5).
         pub actor_mode: ActorMode = ActorMode::Awr,
         /// Increase of the advantage that multiplies a weight by e (`awr`).
         pub temperature: f64 = 1.0 => [Bound::Positive],
         /// Largest weight before normalisation (`awr`).
         pub weight_clip: f64 = 20.0 => [Bound::Positive],
+        /// What the weights are divided by (`awr`, `oracle`): a running mean of the level's weights, or that of the step's rows.
+        pub weight_mean: WeightMean = WeightMean::Running,
+        /// Share of a level's losses (mixture `pooled`): its part of the step's rows, or the same for every level.
+        pub level_share: LevelShare = LevelShare::Rows,
+        /// Token of the reply whose vector Q reads: END, or the last one before it.
+        pub critic_reads: CriticReads = CriticReads::End,
         /// Target of V: Q of the recorded reply, or Q at the end of the prompt.
         pub v_target_at: VTarget = VTarget::ActionEnd,
         /// Discount per decision (docs/spec/algorithms.md 3.4).
@@ -93,7 +140,8 @@ section! {
 impl OfflineConfig {
     /// Returns the hyperparameters of docs/spec/algorithms.md 3.4 to 3.6: `fixed` with its corrections, `code` as released.
     ///
-    /// Batches have 128 rows per level; the released critics-only phase of 100 micro-steps is 50 optimiser steps.
+    /// Batches have 128 rows per level; the released critics-only phase of 100 micro-steps is 50 optimiser steps. The labels of `fixed`
+    /// are those of docs/spec/algorithms.md 9.1, the defaults.
     pub fn profile(profile: Profile) -> Self {
         let fixed = Self {
             profile,
@@ -113,6 +161,12 @@ impl OfflineConfig {
                 actor_mode: ActorMode::LinearOuter,
                 v_target_at: VTarget::StateEnd,
                 target_update: TargetUpdate::BeforeStep,
+                held_out: 0.0,
+                truncation: Truncation::Bootstrap,
+                noise: Noise::Imitated,
+                duplicates: 1.0,
+                weight_mean: WeightMean::Step,
+                level_share: LevelShare::Equal,
                 ..fixed
             },
         }
@@ -121,6 +175,11 @@ impl OfflineConfig {
     /// Returns τ' of one update after the step.
     pub fn tau_per_step(&self) -> f64 {
         1.0 - (1.0 - self.tau).powf(f64::from(self.micro_steps.max(1)))
+    }
+
+    /// Returns the rules by which transitions become rows.
+    pub fn rules(&self) -> Rules {
+        Rules { per_step: self.smdp_gamma, returns: self.returns, noise: self.noise }
     }
 
     pub(super) fn rule(&self) -> ActorRule {

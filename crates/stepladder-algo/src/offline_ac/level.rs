@@ -17,6 +17,8 @@ pub struct LevelBatch<'a> {
     pub rewards: &'a [Vec<f64>],
     /// d of each decision.
     pub dones: &'a [bool],
+    /// Advantage of an oracle for each decision.
+    pub oracle: &'a [f32],
 }
 
 /// Losses of B rows of one level.
@@ -34,7 +36,7 @@ pub struct Losses {
 }
 
 /// Names of [`LevelSums::metrics`].
-pub(super) const METRICS: PerLevel<[&str; 6]> = PerLevel {
+pub(super) const METRICS: PerLevel<[&str; 7]> = PerLevel {
     planner: [
         "critic_loss/planner",
         "q/planner",
@@ -42,6 +44,7 @@ pub(super) const METRICS: PerLevel<[&str; 6]> = PerLevel {
         "advantage/planner",
         "advantage_std/planner",
         "weight_max/planner",
+        "weight_mean/planner",
     ],
     executor: [
         "critic_loss/executor",
@@ -50,6 +53,7 @@ pub(super) const METRICS: PerLevel<[&str; 6]> = PerLevel {
         "advantage/executor",
         "advantage_std/executor",
         "weight_max/executor",
+        "weight_mean/executor",
     ],
     progress: [
         "critic_loss/progress",
@@ -58,14 +62,19 @@ pub(super) const METRICS: PerLevel<[&str; 6]> = PerLevel {
         "advantage/progress",
         "advantage_std/progress",
         "weight_max/progress",
+        "weight_mean/progress",
     ],
 };
 
 /// Weighted sums over rows of one level.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct LevelSums {
-    /// Sums for the actor's scale.
+    /// Sums over the rows that the policy learns from, for the actor's scale; their advantages are those of the actor's weights.
     pub totals: Totals,
+    /// Σ c.
+    pub count: f64,
+    /// Σ c A.
+    pub advantage: f64,
     /// Σ c (L_Q + L_V).
     pub critic_loss: f64,
     /// Σ c Q.
@@ -74,9 +83,11 @@ pub struct LevelSums {
     pub v: f64,
     /// Σ c A².
     pub advantage_square: f64,
-    /// Largest factor f; after scaling, largest weight relative to 1 / Σ c.
+    /// Largest factor f of the rows that the policy learns from; after scaling, largest weight relative to 1 / Σ c.
     pub weight_max: f64,
-    /// Σ c LP.
+    /// Mean weight relative to 1 / Σ c, after scaling: 1 where weights are divided by their mean in the step.
+    pub weight_mean: f64,
+    /// Σ c LP over the rows that the policy learns from.
     pub logprob: f64,
 }
 
@@ -88,6 +99,9 @@ impl LevelSums {
             (true, false) => self.weight_max,
             _ => other.weight_max,
         };
+        self.weight_mean += other.weight_mean;
+        self.count += other.count;
+        self.advantage += other.advantage;
         self.totals.count += other.totals.count;
         self.totals.factor += other.totals.factor;
         self.totals.advantage += other.totals.advantage;
@@ -98,11 +112,20 @@ impl LevelSums {
         self.logprob += other.logprob;
     }
 
-    /// Returns mean critic loss, Q, V and advantage, standard deviation of the advantage, and largest weight.
-    pub(super) fn metrics(&self) -> [f64; 6] {
-        let mean = |sum: f64| sum / self.totals.count;
-        let advantage = mean(self.totals.advantage);
+    /// Returns mean critic loss, Q, V and advantage, standard deviation of the advantage, and largest and mean weight.
+    pub(super) fn metrics(&self) -> [f64; 7] {
+        let mean = |sum: f64| sum / self.count;
+        let advantage = mean(self.advantage);
         let variance = (mean(self.advantage_square) - advantage * advantage).max(0.0);
-        [mean(self.critic_loss), mean(self.q), mean(self.v), advantage, variance.sqrt(), self.weight_max]
+        let Self { weight_max, weight_mean, .. } = *self;
+        [
+            mean(self.critic_loss),
+            mean(self.q),
+            mean(self.v),
+            advantage,
+            variance.sqrt(),
+            weight_max,
+            weight_mean,
+        ]
     }
 }

@@ -67,7 +67,7 @@ enum Round {
 }
 
 enum Answer {
-    Sums(PerLevel<LevelSums>),
+    Sums(Box<PerLevel<LevelSums>>),
     Gradients(Gradients),
 }
 
@@ -144,7 +144,7 @@ impl OfflineWorkers {
         Ok(answers
             .into_iter()
             .filter_map(|answer| match answer {
-                Answer::Sums(sums) => Some(sums),
+                Answer::Sums(sums) => Some(*sums),
                 Answer::Gradients(_) => None,
             })
             .collect())
@@ -175,11 +175,11 @@ struct Worker {
     pending: Option<Pending>,
 }
 
-fn block(block: &Block, device: Device) -> Result<Tensor, TchError> {
+pub(super) fn block(block: &Block, device: Device) -> Result<Tensor, TchError> {
     index(&block.ids).f_view([block.rows as i64, block.len as i64])?.f_to_device(device)
 }
 
-fn floats(tensor: &Tensor) -> Result<Vec<f64>, AlgoError> {
+pub(super) fn floats(tensor: &Tensor) -> Result<Vec<f64>, AlgoError> {
     Ok(Vec::try_from(tensor.f_detach()?.f_to_kind(Kind::Double)?.f_to_device(Device::Cpu)?)?)
 }
 
@@ -188,14 +188,14 @@ fn select(tensor: &Tensor, entries: &[i64]) -> Result<Tensor, TchError> {
 }
 
 /// Computes the features of the critics at some of the computed positions; no gradient reaches the model.
-fn features(decoder: &Decoder, hidden: &Tensor, entries: &[i64]) -> Result<Tensor, TchError> {
+pub(super) fn features(decoder: &Decoder, hidden: &Tensor, entries: &[i64]) -> Result<Tensor, TchError> {
     tch::no_grad(|| decoder.features(&select(&hidden.f_detach()?, entries)?))
 }
 
 impl Worker {
     fn answer(&mut self, job: Round) -> Result<Answer, AlgoError> {
         match job {
-            Round::Forward(job) => self.forward(*job).map(Answer::Sums),
+            Round::Forward(job) => self.forward(*job).map(|sums| Answer::Sums(Box::new(sums))),
             Round::Backward(scales) => self.backward(scales).map(Answer::Gradients),
         }
     }
@@ -256,6 +256,7 @@ impl Worker {
                 next: next.as_ref().map(|next| select(next, &of_level.next)).transpose()?,
                 rewards: &of_level.rewards,
                 dones: &of_level.dones,
+                oracle: &of_level.oracle,
             };
             let losses =
                 (self.losses)(&online_heads[level], &target_heads[level], &level_batch, &self.config)?;
@@ -266,15 +267,24 @@ impl Worker {
             let (q, v, advantage) = (floats(&losses.q)?, floats(&losses.v)?, floats(&losses.advantage)?);
             for (at, &row) in of_level.rows.iter().enumerate() {
                 let (row, c, advantage) = (row as usize, f64::from(of_level.weights[at]), advantage[at]);
-                rows[row] = (level, c * factor[at] / f64::from(batch.lens[row]));
+                // 0 for a row that only the critics learn from.
+                let imitated = if of_level.imitated[at] { c } else { 0.0 };
+                rows[row] = (level, imitated * factor[at] / f64::from(batch.lens[row]));
                 sums[level].add(&LevelSums {
-                    totals: Totals { count: c, factor: c * factor[at], advantage: c * advantage },
+                    totals: Totals {
+                        count: imitated,
+                        factor: imitated * factor[at],
+                        advantage: imitated * advantage,
+                    },
+                    count: c,
+                    advantage: c * advantage,
                     critic_loss: c * critic[at],
                     q: c * q[at],
                     v: c * v[at],
                     advantage_square: c * advantage * advantage,
                     weight_max: factor[at],
-                    logprob: c * row_logprobs[row],
+                    weight_mean: 0.0,
+                    logprob: imitated * row_logprobs[row],
                 });
             }
         }

@@ -8,6 +8,7 @@ pub mod actor;
 pub mod critic;
 pub mod group;
 pub mod logprob;
+pub mod ranking;
 pub mod returns;
 pub mod surrogate;
 

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ops::actor::RunningMean;
+
 /// Values of some [`Counters`] at the beginning of a phase. A checkpoint stores them as `since` (step, epoch, seconds) and
 /// `since_tokens`.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -66,6 +68,13 @@ pub struct Counters {
     /// Tokens generated in rollouts.
     #[serde(default)]
     pub generated: u64,
+    /// Running means of the actor's weights: planner, executor, progress; offline actor-critic only.
+    #[serde(default, skip_serializing_if = "none")]
+    pub weight_means: [RunningMean; 3],
+}
+
+fn none(means: &[RunningMean; 3]) -> bool {
+    means.iter().all(|mean| mean.count == 0.0)
 }
 
 impl Counters {
@@ -82,6 +91,7 @@ impl Counters {
             capped: false,
             env_steps: 0,
             generated: 0,
+            weight_means: Default::default(),
         }
     }
 
@@ -124,5 +134,16 @@ mod tests {
         let oldest = json!({ "step": 7, "epoch": 2, "cursor": 1, "seconds": 0.5, "tokens": 90 });
         let counters: Counters = serde_json::from_value(oldest).unwrap();
         assert_eq!(counters.phase_start, PhaseStart::default());
+        assert_eq!(counters.weight_means, <[RunningMean; 3]>::default());
+    }
+
+    #[test]
+    fn running_means_are_written_to_the_last_bit() {
+        let mut counters = Counters::start();
+        let mean = RunningMean { factor: 1.0 / 3.0, count: 0.1 + 0.2 };
+        counters.weight_means[1] = mean;
+        let text = serde_json::to_string(&counters).unwrap();
+        let read: Counters = serde_json::from_str(&text).unwrap();
+        assert_eq!(read.weight_means, [RunningMean::default(), mean, RunningMean::default()]);
     }
 }

@@ -61,6 +61,81 @@ pub const METRICS: &[(&str, &str, &str)] = &[
         "",
         "largest actor weight of the progress writer's rows in the step, 1 being the mean (awr)",
     ),
+    (
+        "weight_mean/planner",
+        "",
+        "mean actor weight of the planner's rows in the step; 1 is the running mean of its weights (awr)",
+    ),
+    (
+        "weight_mean/executor",
+        "",
+        "mean actor weight of the executor's rows in the step; 1 is the running mean of its weights (awr)",
+    ),
+    (
+        "weight_mean/progress",
+        "",
+        "mean actor weight of the progress writer's rows in the step; 1 is the running mean of its weights (awr)",
+    ),
+    (
+        "auc_q/planner",
+        "",
+        "area under the ROC curve of Q of the planner's replies for \"episode solved\", on held-out episodes (`held_out`)",
+    ),
+    (
+        "calibration_q/planner",
+        "",
+        "mean distance of Q of the planner's replies from the fraction of solved episodes, over its deciles, on held-out episodes",
+    ),
+    (
+        "auc_q/executor",
+        "",
+        "area under the ROC curve of Q of the executor's replies for \"episode solved\", on held-out episodes (`held_out`)",
+    ),
+    (
+        "calibration_q/executor",
+        "",
+        "mean distance of Q of the executor's replies from the fraction of solved episodes, over its deciles, on held-out episodes",
+    ),
+    (
+        "auc_q/progress",
+        "",
+        "area under the ROC curve of Q of the progress writer's replies for \"episode solved\", on held-out episodes (`held_out`)",
+    ),
+    (
+        "calibration_q/progress",
+        "",
+        "mean distance of Q of the progress writer's replies from the fraction of solved episodes, over its deciles, on held-out episodes",
+    ),
+    (
+        "auc_v/planner",
+        "",
+        "area under the ROC curve of V of the planner's prompts for \"episode solved\", on held-out episodes (`held_out`)",
+    ),
+    (
+        "calibration_v/planner",
+        "",
+        "mean distance of V of the planner's prompts from the fraction of solved episodes, over its deciles, on held-out episodes",
+    ),
+    (
+        "auc_v/executor",
+        "",
+        "area under the ROC curve of V of the executor's prompts for \"episode solved\", on held-out episodes (`held_out`)",
+    ),
+    (
+        "calibration_v/executor",
+        "",
+        "mean distance of V of the executor's prompts from the fraction of solved episodes, over its deciles, on held-out episodes",
+    ),
+    (
+        "auc_v/progress",
+        "",
+        "area under the ROC curve of V of the progress writer's prompts for \"episode solved\", on held-out episodes (`held_out`)",
+    ),
+    (
+        "calibration_v/progress",
+        "",
+        "mean distance of V of the progress writer's prompts from the fraction of solved episodes, over its deciles, on held-out episodes",
+    ),
     ("iteration", "", "completed iterations"),
     ("env_steps", "", "environment steps of rollouts; identical macro replies of a group count once"),
     ("generated_tokens", "", "tokens generated in rollouts"),

@@ -192,18 +192,16 @@ pub(crate) fn offline_rows(seed: u64, count: usize) -> Vec<OfflineRow> {
             let done = rng.random_bool(0.4);
             let next = if done { 0 } else { rng.random_range(1..12) };
             let mut words = |len: u32| (0..len).map(|_| rng.random_range(0..VOCAB)).collect();
-            OfflineRow {
-                row: Row {
-                    role: Level::ALL[index % 3].role(),
-                    ids: words(prompt + reply),
-                    replies: vec![Span { start: prompt, len: reply }],
-                    prompts: Vec::new(),
-                    weight: (1 + index % 4) as f32,
-                },
-                next: words(next),
-                rewards: decision(rng.random_range(-1.0..1.0), 1 + index % 5),
-                done,
-            }
+            let row = Row {
+                role: Level::ALL[index % 3].role(),
+                ids: words(prompt + reply),
+                replies: vec![Span { start: prompt, len: reply }],
+                prompts: Vec::new(),
+                weight: (1 + index % 4) as f32,
+            };
+            let next = words(next);
+            let rewards = decision(rng.random_range(-1.0..1.0), 1 + index % 5);
+            OfflineRow { end: 1, ..OfflineRow::new(row, rewards, (!done).then_some(next)) }
         })
         .collect()
 }

@@ -57,5 +57,6 @@ pub(crate) fn actor_loss(
         ActorMode::Linear => -mean(&(advantage * logprobs)),
         ActorMode::LinearOuter => -mean(&advantage) * mean(logprobs),
         ActorMode::QLinear => -mean(&(q * logprobs)),
+        ActorMode::Oracle => panic!("an oracle's advantage is not one of Q and V"),
     }
 }

@@ -18,6 +18,12 @@ choices! {
         Dagger = "dagger",
         /// Offline actor-critic on demonstrations and collected episodes.
         OfflineAc = "offline_ac",
+        /// Control of `offline_ac`: goes on cloning the demonstrations, with the same budget, rate and schedule.
+        MoreBc = "more_bc",
+        /// Control of `offline_ac`: clones the demonstrations and the solved ones among the collected episodes.
+        FilteredBc = "filtered_bc",
+        /// Control of `offline_ac`: clones the demonstrations and the best quarter of the collected episodes by return.
+        TopBc = "top_bc",
         /// Macro exploration and micro adaptation in turns (HiMAC).
         Himac = "himac",
         /// Group-relative policy optimisation: compares the episodes of one task.
@@ -44,7 +50,11 @@ choices! {
 impl Algo {
     /// Returns the table in `[algo]` from which its agents inherit.
     pub fn table(self) -> &'static str {
-        if self.is_online() { "online" } else { self.name() }
+        match self {
+            _ if self.is_online() => "online",
+            _ if self.is_control() => Self::OfflineAc.name(),
+            _ => self.name(),
+        }
     }
 
     /// Returns every table in `[algo]` that it reads.
@@ -52,7 +62,7 @@ impl Algo {
         match self {
             Self::Bc => &["adamw", "bc"],
             Self::Dagger => &["adamw", "bc", "dagger"],
-            Self::OfflineAc => &["adamw", "bc", "offline_ac"],
+            Self::OfflineAc | Self::MoreBc | Self::FilteredBc | Self::TopBc => &["adamw", "bc", "offline_ac"],
             Self::Himac | Self::Grpo | Self::Rloo => &["adamw", "online"],
             Self::Gigpo => &["adamw", "online", "gigpo"],
             Self::Ppo => &["adamw", "online", "ppo"],
@@ -64,10 +74,15 @@ impl Algo {
         self.tables().contains(&"online")
     }
 
+    /// Whether it is a control of offline actor-critic: behaviour cloning with its budget and its episodes.
+    pub fn is_control(self) -> bool {
+        matches!(self, Self::MoreBc | Self::FilteredBc | Self::TopBc)
+    }
+
     /// Whether it improves a trained policy. Such an agent names one with `from`, or starts from a cloned agent that is added for
     /// it.
     pub fn needs_start(self) -> bool {
-        self.is_online() || self == Self::OfflineAc
+        self.is_online() || self.is_control() || self == Self::OfflineAc
     }
 }
 
@@ -89,7 +104,7 @@ section! {
         }
         /// Earlier agent of the file whose trained weights are the initial weights. Without it, `bc` and `dagger` start from
         /// random weights, and the other algorithms start from an agent `NAME_start` that is cloned for them. With a pretrained
-        /// model (`model.from`), all but `offline_ac` then start from that model.
+        /// model (`model.from`), all but `offline_ac` and its controls then start from that model.
         pub from: Option<String> = None,
         /// `flat`: number of latest (action, observation) pairs in the prompt; all if absent. `himac`: the same within the active
         /// sub-goal; 5 if absent.

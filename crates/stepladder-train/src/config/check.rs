@@ -230,27 +230,24 @@ impl Findings<'_> {
         let allowed = "actor_mode and omega are for algo = \"offline_ac\"";
         let name = format!("{:?}", agent.algo.name());
         self.unless(own || agent.algo == Algo::OfflineAc, &format!("{table}.algo"), name, allowed);
-        if agent.algo == Algo::OfflineAc {
+        let offline = agent.algo == Algo::OfflineAc || agent.algo.is_control();
+        if offline {
             let key = format!("{table}.algo");
+            let name = format!("{:?}", agent.algo.name());
             let (is_hierarchy, starts) = (agent.kind == AgentKind::StepHrl, agent.from.is_some());
-            self.unless(is_hierarchy, &key, "\"offline_ac\"", "it is for kind = \"step_hrl\"");
-            self.unless(
-                starts,
-                &key,
-                "\"offline_ac\"",
-                "it needs from = \"NAME\", a trained agent to start from",
-            );
+            self.unless(is_hierarchy, &key, &name, "it is for kind = \"step_hrl\"");
+            self.unless(starts, &key, &name, "it needs from = \"NAME\", a trained agent to start from");
         }
         if agent.weights == Weights::PerRole && config.algo.bc.mixture == Mixture::Levels {
             let allowed = "algo.bc.mixture must be \"pooled\": a model of one role has no levels to pair";
             self.unless(false, &format!("{table}.weights"), "\"per_role\"", allowed);
         }
-        if matches!(agent.algo, Algo::Dagger | Algo::OfflineAc) {
-            let own_progress = agent.algo == Algo::OfflineAc || agent.progress == ProgressText::Full;
+        if agent.algo == Algo::Dagger || offline {
+            let own_progress = offline || agent.progress == ProgressText::Full;
             let whole =
                 agent.planner && own_progress && agent.weights == Weights::Shared && agent.history.is_none();
             let allowed = match agent.algo {
-                Algo::OfflineAc => "leave history, planner and weights out",
+                _ if offline => "leave history, planner and weights out",
                 _ => "only the whole method is trained so: leave history, planner, progress and weights out",
             };
             self.unless(whole, &format!("{table}.algo"), format!("{:?}", agent.algo.name()), allowed);

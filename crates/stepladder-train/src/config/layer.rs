@@ -3,6 +3,7 @@
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
+use super::earlier;
 use super::error::{ConfigError, UnknownKey, WrongType};
 use super::keys;
 use super::origin::Origin;
@@ -65,7 +66,7 @@ impl Layer {
 
     /// Parses the configuration of a run directory.
     pub(super) fn run(path: &str, text: &str) -> Result<Self, ConfigError> {
-        Self::document(Source::Run(path), text)
+        Ok(Self::document(Source::Run(path), text)?.completed(&Origin::Run(path.to_owned())))
     }
 
     /// Parses a user's file.
@@ -73,9 +74,22 @@ impl Layer {
         Self::document(Source::File { path, may_start_from_preset: true }, text)
     }
 
-    /// Parses a file that may not start from a preset.
+    /// Parses a file of a run directory, which may not start from a preset.
     pub(super) fn complete_file(path: &str, text: &str) -> Result<Self, ConfigError> {
-        Self::document(Source::File { path, may_start_from_preset: false }, text)
+        let layer = Self::document(Source::File { path, may_start_from_preset: false }, text)?;
+        Ok(layer.completed(&Origin::File { path: path.to_owned(), line: 1 }))
+    }
+
+    /// Adds the values that an earlier run had for keys that its configuration lacks.
+    fn completed(mut self, origin: &Origin) -> Self {
+        for (path, value) in earlier::values() {
+            let written = |item: &Item| matches!(item, Item::Value(known, _) if known == path);
+            if !self.items.iter().any(written) {
+                let entry = Entry { value, origin: origin.clone(), excerpt: None };
+                self.items.push(Item::Value(path.to_owned(), entry));
+            }
+        }
+        self
     }
 
     /// Parses a `--set` argument, `a.b.c=value`.

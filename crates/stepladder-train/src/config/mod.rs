@@ -7,6 +7,7 @@
 mod agent;
 mod algo;
 mod check;
+mod earlier;
 mod error;
 mod generation;
 mod keys;

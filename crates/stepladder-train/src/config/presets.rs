@@ -21,6 +21,7 @@ pub(super) const PRESETS: &[(&str, &str)] = presets![
     "himac-ablations",
     "himac-sokoban",
     "horizon",
+    "offline-controls",
     "rl-household",
     "rl-sokoban",
     "rl-sokoban-8x8",

@@ -16,12 +16,13 @@ use super::origin::Origin;
 const TABLE: &str = "algo.offline_ac";
 
 /// Keys of the table that the profile does not change: collected episodes, and the extent of training.
-const OTHERS: [&str; 8] = [
+const OTHERS: [&str; 9] = [
     "budget",
     "batch_tokens",
     "learning_rate",
     "tasks",
     "games",
+    "samples",
     "collect_temperature",
     "demonstrations",
     "profile",
@@ -66,6 +67,15 @@ mod tests {
 
     /// Values of the released code by key of `[algo.offline_ac]`; it has no `value_bound`.
     const RELEASED: &[(&str, &str)] = &[
+        ("held_out", "0.0"),
+        ("truncation", "\"bootstrap\""),
+        ("returns", "\"td\""),
+        ("intrinsic", "\"declared\""),
+        ("noise", "\"imitated\""),
+        ("duplicates", "1.0"),
+        ("weight_mean", "\"step\""),
+        ("level_share", "\"equal\""),
+        ("critic_reads", "\"end\""),
         ("actor_mode", "\"linear_outer\""),
         ("temperature", "1.0"),
         ("weight_clip", "20.0"),
