@@ -30,6 +30,7 @@ fn outcome(run: &Path) -> Vec<(String, Vec<u8>)> {
     for path in files(run) {
         let kept = path.ends_with("safetensors")
             || path.ends_with("tokenizer.json")
+            || path.ends_with("gate.json")
             || (path.ends_with(".jsonl.zst") && !path.contains("tensorboard"));
         if kept {
             let bytes = fs_err::read(run.join(&path)).unwrap();
@@ -67,6 +68,12 @@ fn wanted(unset: usize) -> usize {
 #[test]
 fn a_run_killed_at_random_moments_ends_as_if_nothing_had_happened() {
     killed(&folder(), "all.toml", 17, wanted(20));
+}
+
+/// With running means of the actor's weights, and with measurements of the critics.
+#[test]
+fn controls_of_offline_learning_outlive_kills() {
+    killed(&folder(), "controls.toml", 7, wanted(8));
 }
 
 #[test]
