@@ -43,9 +43,9 @@ pub(crate) fn check_settings(run: &RunDir, config: &Config, info: &RunInfo) -> R
         Settings::from_iter(now.clone().into_iter().chain([("seed".to_owned(), info.seed.to_string())]))
     });
     let then: Settings = recorded.into_iter().map(|(key, value)| (config::current(key), value)).collect();
-    // Earlier versions lacked some keys; the defaults reproduce their behaviour.
+    // Earlier versions lacked some keys.
     let value =
-        |settings: &Settings, key: &str| settings.get(key).cloned().or_else(|| config::default_text(key));
+        |settings: &Settings, key: &str| settings.get(key).cloned().or_else(|| config::earlier_text(key));
     let said = |settings: &Settings, key: &str| match value(settings, key) {
         Some(value) => shorten(&value),
         None => "absent".to_owned(),

@@ -31,7 +31,7 @@ pub use load::{Loaded, from_resolved, load};
 pub use origin::Origins;
 pub(crate) use reference::purpose;
 pub use reference::{preset_reference, reference};
-pub use show::{default_text, effective, entries, inline, show};
+pub use show::{default_text, earlier_text, effective, entries, inline, show};
 
 use stepladder_core::section::{Bound, Named};
 use stepladder_core::{choices, section};

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use toml::Value;
 
 use super::Config;
+use super::earlier;
 use super::keys::{self, Key};
 use super::origin::Origins;
 
@@ -64,6 +65,12 @@ pub fn effective(config: &Config) -> Vec<(String, Value)> {
 pub fn default_text(path: &str) -> Option<String> {
     let key = keys::find(path)?;
     key.default().as_ref().map(inline)
+}
+
+/// Returns the value that a run had for a key that its version lacked: that of the earlier rules, or else the declared default.
+pub fn earlier_text(path: &str) -> Option<String> {
+    let earlier = earlier::values().into_iter().find(|(known, _)| *known == path);
+    earlier.map(|(_, value)| inline(&value)).or_else(|| default_text(path))
 }
 
 fn render(config: &Config, origins: Option<&Origins>) -> String {
