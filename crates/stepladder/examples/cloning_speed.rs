@@ -102,7 +102,7 @@ fn export(model: &Path, file: &Path, settings: &Settings) -> Result<()> {
     let samples = samples(&*tasks, settings.get("games", 20)?)?;
     let rows = samples.iter().map(|sample| Ok(row(sample, &encoder)?)).collect::<Result<Vec<Row>>>()?;
     let lines = merge(rows).into_iter().map(|row| {
-        let Row { role, ids, replies, weight } = row;
+        let Row { role, ids, replies, weight, .. } = row;
         json!({ "role": role.name(), "ids": ids, "start": replies[0].start, "weight": weight }).to_string()
     });
     fs_err::write(file, lines.collect::<Vec<_>>().join("\n") + "\n")?;
@@ -119,7 +119,13 @@ fn rows(file: &Path) -> Result<Vec<Row>> {
         let name = value["role"].as_str().context("role")?;
         let role = Role::ALL.into_iter().find(|role| role.name() == name).context("unknown role")?;
         let replies = vec![Span { start, len: ids.len() as u32 - start }];
-        Ok(Row { role, ids, replies, weight: value["weight"].as_f64().unwrap_or(1.0) as f32 })
+        Ok(Row {
+            role,
+            ids,
+            replies,
+            prompts: Vec::new(),
+            weight: value["weight"].as_f64().unwrap_or(1.0) as f32,
+        })
     };
     text.lines().map(parse).collect()
 }
