@@ -166,6 +166,7 @@ fn load(directory: &Path) -> Result<Case> {
             role: Role::ALL[role],
             ids,
             replies: vec![Span { start, len }],
+            prompts: Vec::new(),
             weight: 1.0,
         })
         .collect();
