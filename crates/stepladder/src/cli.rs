@@ -111,7 +111,7 @@ pub(crate) enum Command {
         after_help = "Examples:\n  stepladder study alfworld-cpu --seeds 1,2,3 --dir runs/study\n  stepladder study smollm2-rows --seeds 1"
     )]
     Study(Study),
-    /// Compare several runs in one table: every seed, mean and interval, gains, steps, tokens
+    /// Compare several runs in one table: every seed, mean, gains, steps, tokens
     #[command(after_help = "Example:\n  stepladder compare runs/study/seed-* --on alfworld/valid_seen")]
     Compare(Compare),
     /// Report success, tokens, time and memory by number of goals per task
@@ -119,7 +119,7 @@ pub(crate) enum Command {
         after_help = "Example:\n  stepladder horizon runs/horizon-1 --goals 1,2,3,4,5,6,7,8 -o docs/horizon"
     )]
     Horizon(Horizon),
-    /// Report learning curves of online algorithms over steps, iterations, tokens and minutes
+    /// Report learning curves of online algorithms over steps, tokens and minutes
     #[command(
         after_help = "Example:\n  stepladder curves runs/sokoban/seed-1 runs/sokoban/seed-2 -o docs/sokoban-6x6"
     )]

@@ -43,4 +43,11 @@ mod tests {
         assert_eq!((then.truncation, then.noise), (Truncation::Bootstrap, Noise::Imitated));
         assert_eq!(then.weight_mean, WeightMean::Step);
     }
+
+    #[test]
+    fn a_run_without_offline_agents_is_the_configuration_that_it_was_made_of() {
+        let loaded = load("demo", &[]).unwrap();
+        assert!(!loaded.text.contains("offline_ac"));
+        assert_eq!(from_resolved(&loaded.text, "config.toml").unwrap(), loaded.config);
+    }
 }
