@@ -43,7 +43,7 @@ stepladder_core::choices! {
 stepladder_core::choices! {
     /// Who learns from a step at which noise replaced the action.
     pub enum Noise {
-        /// Only the critics: the action was nobody's decision.
+        /// Only the critics: noise chose the action.
         Critics = "critics",
         /// The policy too, which then imitates the noise.
         Imitated = "imitated",

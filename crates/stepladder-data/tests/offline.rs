@@ -466,10 +466,10 @@ fn a_true_that_the_environment_contradicts_earns_nothing() {
     };
     let verified = labels(Truncation::Terminal, Intrinsic::Verified);
     assert_eq!(rewards(labels(Truncation::Terminal, Intrinsic::Declared)), [0.0, 1.0, 1.0, 0.0, 0.0]);
-    // Nobody contradicts.
+    // No label contradicts.
     assert_eq!(rewards(verified), [0.0, 1.0, 1.0, 0.0, 0.0]);
     assert_eq!(rewards(Labels { expert: Some(&Strict), ..verified }), [0.0, 1.0, 0.0, 0.0, 0.0]);
-    // The released labels pay for an open subtask, which nobody declared.
+    // The released labels pay for an open subtask, which was never declared.
     let code = Labels { profile: Profile::Code, ..labels(Truncation::Bootstrap, Intrinsic::Verified) };
     let streams = transitions(&episode, code);
     assert_eq!(summary(&streams.executor)[4], ("a4; True", 0.0, true));
@@ -513,7 +513,7 @@ fn the_task_pays_executor_and_progress_writer_the_rest_of_the_episode() {
     }
     let ended = transitions(&failure(), labels(Truncation::Terminal, Intrinsic::Task));
     assert!(ended.executor[..4].iter().all(|sample| !sample.done()) && ended.executor[4].done());
-    assert!(ended.executor.iter().all(|sample| sample.reward() == 0.0), "nobody is paid for a failure");
+    assert!(ended.executor.iter().all(|sample| sample.reward() == 0.0), "a failure is not paid");
     assert!(ended.progress[..4].iter().all(|sample| !sample.done()) && ended.progress[4].done());
     let bootstrapped = transitions(&failure(), labels(Truncation::Bootstrap, Intrinsic::Task));
     assert!(!bootstrapped.executor[4].done());
