@@ -237,8 +237,8 @@ fn the_expert_contradicts_a_true_of_an_unfinished_subtask_and_no_other() {
     for episode in &episodes {
         let rewards: Vec<f64> =
             transitions(spec, episode, verified).unwrap().executor.iter().map(Transition::reward).collect();
-        for number in 0..episode.subtasks.len() - 1 {
-            let again = episode.subtasks[number].text == episode.subtasks[number + 1].text;
+        for (number, pair) in episode.subtasks.windows(2).enumerate() {
+            let again = pair[0].text == pair[1].text;
             assert_eq!(rewards[number], f64::from(u8::from(!again)), "{} {number}", episode.task);
             let mut part = episode.clone();
             part.subtasks.truncate(number + 1);
