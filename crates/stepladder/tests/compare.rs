@@ -1,4 +1,5 @@
 //! `compare` refuses runs that differ in tasks, splits or budgets, and shows them where that is allowed.
+#![allow(clippy::unwrap_used, reason = "the helpers of a test are tests")]
 
 mod common;
 

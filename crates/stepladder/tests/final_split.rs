@@ -1,4 +1,5 @@
 //! The final split of a run: played once at the end, with results of its own.
+#![allow(clippy::unwrap_used, reason = "the helpers of a test are tests")]
 
 mod common;
 
