@@ -7,14 +7,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::Serialize;
 use serde_json::{Value, json};
-use stepladder_rollout::evaluation::wilson;
 
 use crate::config::Config;
 use crate::directory::RunDir;
 use crate::error::{Result, bail};
 use crate::plot::{self, Line, Panel, Point};
 use crate::results::{self, ByTask, Results};
-use crate::statistics::{self, Difference, Estimate, Scope};
+use crate::statistics::{self, Difference, Scope, mean};
 use crate::table::percent;
 use crate::{envs, evaluated};
 
@@ -266,10 +265,6 @@ fn area(moments: &[Moment], axis: Axis, value: Axis, end: f64) -> f64 {
     xs.windows(2).map(strip).sum::<f64>() / end
 }
 
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len().max(1) as f64
-}
-
 /// Returns the largest x that all curves reach.
 fn common(methods: &[Method], axis: Axis) -> f64 {
     let ends = methods.iter().flat_map(|method| &method.curves);
@@ -298,7 +293,7 @@ fn summaries(methods: &[Method], over: Option<&str>) -> Vec<Summary> {
         };
         let results = results_of(method);
         let whole = results.estimate().filter(|_| results.seeds() == curves.len());
-        let estimate = whole.unwrap_or_else(|| without_episodes(&last(success), curves[0].n));
+        let estimate = whole.unwrap_or_else(|| results::of_rates(&last(success), curves[0].n));
         let height = |&(axis_name, axis): &(&'static str, Axis)| {
             let end = common(methods, axis);
             let of_seeds: Vec<f64> =
@@ -336,15 +331,6 @@ fn summaries(methods: &[Method], over: Option<&str>) -> Vec<Summary> {
     summaries
 }
 
-/// Estimates success of runs of an earlier version from their rates.
-fn without_episodes(rates: &[f64], n: u64) -> Estimate {
-    statistics::of_runs(rates).map(results::within).unwrap_or_else(|| {
-        let mean = rates.first().copied().unwrap_or(0.0);
-        let interval = wilson((mean * n as f64).round() as usize, n as usize);
-        Estimate { mean, interval, scope: Scope::Tasks }
-    })
-}
-
 /// Renders one line per method.
 fn markdown(methods: &[Method], summaries: &[Summary]) -> String {
     let gains = summaries.iter().filter(|summary| summary.gain.is_some()).count();
@@ -360,12 +346,7 @@ fn markdown(methods: &[Method], summaries: &[Summary]) -> String {
         "---|".repeat(15 + usize::from(gains > 0)),
     );
     for summary in summaries {
-        let seeds: Vec<String> = summary
-            .seeds
-            .iter()
-            .zip(&summary.success)
-            .map(|(seed, success)| format!("{seed}: {:.1}", 100.0 * success))
-            .collect();
+        let seeds = results::by_seed(&summary.seeds, summary.success.iter().map(|success| 100.0 * success));
         let heights: Vec<String> = summary
             .heights
             .iter()
@@ -374,16 +355,12 @@ fn markdown(methods: &[Method], summaries: &[Summary]) -> String {
                 None => format!("{mean:.1}"),
             })
             .collect();
-        let gain = match (&summary.gain, gains) {
-            (_, 0) => String::new(),
-            (None, _) => " - |".to_owned(),
-            (Some(gain), _) => format!(" {} |", results::points(gain, 100.0)),
-        };
+        let gain = if gains > 0 { results::gain_cell(summary.gain.as_ref()) } else { String::new() };
         text.push_str(&format!(
             "| {} | {:.1} | {} | {:.1} % | [{:.1}, {:.1}] |{gain} {:.2} | {} | {} | {:.0} | {:.0} | {:.2} | {:.1} |\n",
             summary.agent,
             100.0 * summary.start,
-            seeds.join(", "),
+            seeds,
             100.0 * summary.mean,
             100.0 * summary.interval[0],
             100.0 * summary.interval[1],
@@ -447,6 +424,7 @@ fn panels(methods: &[Method]) -> Vec<Panel> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use stepladder_rollout::evaluation::wilson;
 
     fn moment(env_steps: f64, success: f64) -> Moment {
         let (iterations, tokens) = (env_steps / 100.0, 10.0 * env_steps);

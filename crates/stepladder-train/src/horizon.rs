@@ -220,24 +220,15 @@ fn markdown(cells: &[Cell]) -> String {
         "---|".repeat(12 + usize::from(several) + usize::from(gains > 0)),
     );
     for cell in cells {
-        let seeds: Vec<String> = cell
-            .seeds
-            .iter()
-            .zip(&cell.by_seed)
-            .map(|(seed, success)| format!("{seed}: {:.1}", 100.0 * success))
-            .collect();
-        let gain = match (&cell.gain, gains) {
-            (_, 0) => String::new(),
-            (None, _) => " - |".to_owned(),
-            (Some(gain), _) => format!(" {} |", results::points(gain, 100.0)),
-        };
+        let seeds = results::by_seed(&cell.seeds, cell.by_seed.iter().map(|success| 100.0 * success));
+        let gain = if gains > 0 { results::gain_cell(cell.gain.as_ref()) } else { String::new() };
         text.push_str(&format!(
             "| {} | {} | {} of {} |{} {:.1} % | [{:.1}, {:.1}] |{gain} {:.1} | {} | {} | {:.1} | {:.1} | {:.2} | {:.0} |\n",
             cell.agent,
             cell.goals,
             cell.n,
             cell.of,
-            if several { format!(" {} |", seeds.join(", ")) } else { String::new() },
+            if several { format!(" {} |", seeds) } else { String::new() },
             100.0 * cell.success,
             100.0 * cell.interval[0],
             100.0 * cell.interval[1],

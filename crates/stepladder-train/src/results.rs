@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use stepladder_core::trace::Episode;
+use stepladder_rollout::evaluation::wilson;
 
 use crate::error::Result;
 use crate::statistics::{self, Bounds, Difference, Estimate, Grid, Scope};
@@ -107,8 +108,17 @@ impl Results {
     }
 }
 
+/// Estimates success of runs that kept no episodes, from the rates of runs with `n` episodes each.
+pub(crate) fn of_rates(rates: &[f64], n: u64) -> Estimate {
+    statistics::of_runs(rates).map(within).unwrap_or_else(|| {
+        let mean = rates.first().copied().unwrap_or(0.0);
+        let interval = wilson((mean * n as f64).round() as usize, n as usize);
+        Estimate { mean, interval, scope: Scope::Tasks }
+    })
+}
+
 /// Keeps an interval of fractions inside 0 to 1.
-pub(crate) fn within(estimate: Estimate) -> Estimate {
+fn within(estimate: Estimate) -> Estimate {
     Estimate { interval: estimate.interval.map(|end| end.clamp(0.0, 1.0)), ..estimate }
 }
 
@@ -145,16 +155,25 @@ pub(crate) fn caption(rows: &[(&str, Scope, usize, usize)], gains: usize) -> Str
     text + " See docs/statistics.md.\n"
 }
 
+/// Renders one number per seed: `1: 50.0, 2: 55.0`. A model that is not trained has no seeds.
+pub(crate) fn by_seed(seeds: &[u64], values: impl IntoIterator<Item = f64>) -> String {
+    let one = |(place, value)| match seeds.get(place) {
+        Some(seed) => format!("{seed}: {value:.1}"),
+        None => format!("{value:.1}"),
+    };
+    values.into_iter().enumerate().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// Renders the cell of a gain in a table that has gains: a space, the difference in points or a dash, and the end of the cell.
+pub(crate) fn gain_cell(gain: Option<&Difference>) -> String {
+    format!(" {} |", gain.map_or("-".to_owned(), |gain| points(&gain.scaled(100.0))))
+}
+
 /// Renders a difference in points with its interval and p value: `+1.0 [-2.0, +4.0], p 0.420 (Holm 0.840)`.
-pub(crate) fn points(gain: &Difference, scale: f64) -> String {
-    let [low, high] = gain.interval.map(|end| scale * end);
+pub(crate) fn points(gain: &Difference) -> String {
+    let [low, high] = gain.interval;
     let p = |value: f64| if value < 0.001 { "<0.001".to_owned() } else { format!("{value:.3}") };
-    format!(
-        "{:+.1} [{low:+.1}, {high:+.1}], p {} (Holm {})",
-        scale * gain.difference,
-        p(gain.p),
-        p(gain.p_holm)
-    )
+    format!("{:+.1} [{low:+.1}, {high:+.1}], p {} (Holm {})", gain.difference, p(gain.p), p(gain.p_holm))
 }
 
 #[cfg(test)]

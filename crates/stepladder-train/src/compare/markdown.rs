@@ -23,12 +23,11 @@ pub(super) fn render(target: &str, rows: &[Row], notes: &[String]) -> String {
 
 /// Renders the score per seed, its mean and interval.
 fn score_cells(row: &Row) -> String {
-    let seeds: Vec<String> =
-        row.seeds.iter().zip(&row.score).map(|(seed, score)| format!("{seed}: {score:.1}")).collect();
+    let seeds = results::by_seed(&row.seeds, row.score.iter().copied());
     let mean = row.score_mean.map_or("-".to_owned(), |Estimate { mean, interval: [low, high], .. }| {
         format!("{mean:.1} [{low:.1}, {high:.1}]")
     });
-    format!(" {} | {mean} |", seeds.join(", "))
+    format!(" {seeds} | {mean} |")
 }
 
 /// Renders the split and the subsets that were played.
@@ -71,12 +70,6 @@ fn body(rows: &[Row]) -> String {
         let mut episodes = row.n.clone();
         episodes.dedup();
         let episodes: Vec<String> = episodes.iter().map(u64::to_string).collect();
-        let seeds: Vec<String> = row
-            .seeds
-            .iter()
-            .zip(&row.success)
-            .map(|(seed, success)| format!("{seed}: {:.1}", 100.0 * success))
-            .collect();
         let mut shares = vec![row.unparsable_share, row.invalid_share];
         shares.extend(shortened.then_some(row.shortened_share));
         let shares: Vec<String> =
@@ -85,7 +78,7 @@ fn body(rows: &[Row]) -> String {
             "| {} |{} {} | {:.1} % | [{:.1}, {:.1}] | {} | {:.2} | {:.1} | {} | {:.1} | {:.1} |{}\n",
             row.agent,
             if scored { score_cells(row) } else { String::new() },
-            seeds.join(", "),
+            results::by_seed(&row.seeds, row.success.iter().map(|success| 100.0 * success)),
             100.0 * row.mean,
             100.0 * row.interval[0],
             100.0 * row.interval[1],
@@ -113,7 +106,7 @@ mod tests {
     use super::super::{Comparison, Gain};
     use super::*;
     use crate::envs::Chosen;
-    use crate::statistics::Scope;
+    use crate::statistics::{Difference, Scope};
 
     #[test]
     fn scores_and_gains_have_columns_of_their_own() {
@@ -134,12 +127,14 @@ mod tests {
         let gain = Gain {
             over: "bc".into(),
             by_seed: vec![-2.0, 1.0],
-            mean: -0.5,
-            interval: [-3.0, 2.0],
-            p: 0.4,
-            p_holm: 0.8,
-            scope: Scope::SeedsAndTasks,
-            tasks: 100,
+            difference: Difference {
+                difference: -0.5,
+                interval: [-3.0, 2.0],
+                p: 0.4,
+                p_holm: 0.8,
+                scope: Scope::SeedsAndTasks,
+                tasks: 100,
+            },
         };
         let table = body(&[scored(), Row { gain: Some(gain), ..scored() }]);
         assert_eq!(columns(&table), [15, 15, 15, 15], "{table}");

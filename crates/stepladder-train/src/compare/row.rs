@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
-use stepladder_rollout::evaluation::wilson;
 
 use crate::config::AgentConfig;
 use crate::envs::Chosen;
 use crate::results::{self, ByTask, Results};
-use crate::statistics::{self, Difference, Estimate, Scope};
+use crate::statistics::{Difference, Estimate, Scope};
 
 /// Results of one agent in all runs that train it.
 #[derive(Debug, Serialize)]
@@ -86,18 +85,9 @@ pub struct Gain {
     pub over: String,
     /// Mean difference of each run to the other agent's run of the same seed.
     pub by_seed: Vec<f64>,
-    /// Mean over seeds and tasks.
-    pub mean: f64,
-    /// 95 % interval of the mean.
-    pub interval: [f64; 2],
-    /// Two-sided p value.
-    pub p: f64,
-    /// p value after Holm's adjustment over the gains of the table.
-    pub p_holm: f64,
-    /// What interval and p generalise to.
-    pub scope: Scope,
-    /// Number of tasks that both played.
-    pub tasks: usize,
+    /// Mean over seeds and tasks, its interval and p values.
+    #[serde(flatten)]
+    pub difference: Difference,
 }
 
 impl Row {
@@ -154,7 +144,10 @@ impl Row {
         for sum in [&mut self.unparsable_share, &mut self.invalid_share, &mut self.shortened_share] {
             *sum = sum.map(|sum| sum / count);
         }
-        let estimate = self.estimate(&self.results).unwrap_or_else(|| self.without_episodes());
+        let estimate = self
+            .estimate(&self.results)
+            // A run of an earlier version kept no episodes, or one run is left for several lists of tasks.
+            .unwrap_or_else(|| results::of_rates(&self.success, self.n.first().copied().unwrap_or(0)));
         (self.mean, self.interval, self.scope) = (estimate.mean, estimate.interval, estimate.scope);
         if let Some((low, high)) = self.range {
             let points = |share: f64| 100.0 * (low + share * (high - low));
@@ -166,16 +159,6 @@ impl Row {
 
     fn estimate(&self, results: &Results) -> Option<Estimate> {
         results.estimate().filter(|_| results.seeds() == self.success.len())
-    }
-
-    /// Estimates success where a run of an earlier version kept no episodes, or one run is left for several lists of tasks.
-    fn without_episodes(&self) -> Estimate {
-        statistics::of_runs(&self.success).map(results::within).unwrap_or_else(|| {
-            let (mean, n) =
-                (self.success.first().copied().unwrap_or(0.0), self.n.first().copied().unwrap_or(0));
-            let interval = wilson((mean * n as f64).round() as usize, n as usize);
-            Estimate { mean, interval, scope: Scope::Tasks }
-        })
     }
 
     /// Difference to another row, as a fraction.
@@ -191,19 +174,11 @@ impl Row {
         100.0 * self.range.map_or(1.0, |(low, high)| high - low)
     }
 
-    /// Sets the gain over another row.
-    pub(super) fn set_gain(&mut self, other: String, by_seed: &[f64], difference: &Difference) {
+    /// Sets the gain over another row, from fractions.
+    pub(super) fn set_gain(&mut self, over: String, by_seed: &[f64], difference: &Difference) {
         let scale = self.scale();
-        self.gain = Some(Gain {
-            over: other,
-            by_seed: by_seed.iter().map(|gain| scale * gain).collect(),
-            mean: scale * difference.difference,
-            interval: difference.interval.map(|end| scale * end),
-            p: difference.p,
-            p_holm: difference.p_holm,
-            scope: difference.scope,
-            tasks: difference.tasks,
-        });
+        let by_seed = by_seed.iter().map(|gain| scale * gain).collect();
+        self.gain = Some(Gain { over, by_seed, difference: difference.scaled(scale) });
     }
 
     /// Mean difference of each run to the other row's run of the same seed, as a fraction.
@@ -219,14 +194,6 @@ impl Gain {
     /// Renders a table cell.
     pub(super) fn cell(&self) -> String {
         let seeds: Vec<String> = self.by_seed.iter().map(|gain| format!("{gain:+.1}")).collect();
-        let difference = Difference {
-            difference: self.mean,
-            interval: self.interval,
-            p: self.p,
-            p_holm: self.p_holm,
-            scope: self.scope,
-            tasks: self.tasks,
-        };
-        format!("{}: {}; {}", self.over, seeds.join(", "), results::points(&difference, 1.0))
+        format!("{}: {}; {}", self.over, seeds.join(", "), results::points(&self.difference))
     }
 }

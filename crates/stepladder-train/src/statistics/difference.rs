@@ -11,6 +11,7 @@ use super::{ALPHA, Bounds, Scope};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Difference {
     /// Mean of the one less that of the other.
+    #[serde(rename = "mean")]
     pub difference: f64,
     /// 95 % interval.
     pub interval: [f64; 2],
@@ -22,6 +23,13 @@ pub struct Difference {
     pub scope: Scope,
     /// Number of tasks that both played.
     pub tasks: usize,
+}
+
+impl Difference {
+    /// The same difference in other units.
+    pub fn scaled(self, scale: f64) -> Self {
+        Self { difference: scale * self.difference, interval: self.interval.map(|end| scale * end), ..self }
+    }
 }
 
 /// Compares two layouts on the same tasks, whose columns stand in the same order. With `paired` the seeds belong together one by one,

@@ -91,7 +91,7 @@ impl Grid {
 }
 
 /// Mean of values; 0 without any.
-pub(super) fn mean(values: &[f64]) -> f64 {
+pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 

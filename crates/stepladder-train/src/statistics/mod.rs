@@ -3,10 +3,8 @@
 //! Every seed plays the same tasks, so results form a crossed layout, and an interval must hold for other seeds *and* other tasks. The
 //! variance of the mean has a part of the seeds and a part of the tasks, from the mean squares of the two-way layout (Searle, Casella
 //! and McCulloch 1992, chapter 4). The part of the seeds rests on few degrees of freedom, for which the t quantile accounts (`spread.rs`).
-//! `coverage.rs` simulates how often the intervals hold the truth.
+//! `tests/coverage.rs` simulates how often the intervals hold the truth.
 
-#[cfg(test)]
-mod coverage;
 mod difference;
 mod grid;
 mod holm;
@@ -19,7 +17,7 @@ use std::fmt;
 use serde::Serialize;
 
 pub use difference::{Difference, difference};
-pub use grid::Grid;
+pub use grid::{Grid, mean};
 pub use holm::{adjust, holm};
 pub use mean::{Estimate, of_runs, share, value};
 pub use student::{quantile, two_sided};

@@ -6,7 +6,7 @@ use super::Study;
 use super::measure::Cell;
 use crate::error::Result;
 use crate::plot::{self, Line, Panel, Point};
-use crate::results::{caption, points};
+use crate::results::{by_seed, caption, gain_cell};
 use crate::statistics::{self, Difference};
 use crate::table::percent;
 
@@ -149,20 +149,7 @@ impl Report {
 }
 
 fn row(cell: &Cell, gain: Option<&Difference>, compared: bool) -> String {
-    let seeds: Vec<String> = match cell.seeds.is_empty() {
-        true => cell.by_seed.iter().map(|success| format!("{:.1}", 100.0 * success)).collect(),
-        false => cell
-            .seeds
-            .iter()
-            .zip(&cell.by_seed)
-            .map(|(seed, success)| format!("{seed}: {:.1}", 100.0 * success))
-            .collect(),
-    };
-    let gain = match (compared, gain) {
-        (false, _) => String::new(),
-        (true, None) => " - |".to_owned(),
-        (true, Some(gain)) => format!(" {} |", points(gain, 100.0)),
-    };
+    let gain = if compared { gain_cell(gain) } else { String::new() };
     let or_dash =
         |value: Option<f64>, digits: usize| value.map_or("-".to_owned(), |value| format!("{value:.digits$}"));
     let [low, high] = cell.interval.map(|bound| 100.0 * bound);
@@ -170,7 +157,7 @@ fn row(cell: &Cell, gain: Option<&Difference>, compared: bool) -> String {
         "| {} | {} | {} | {:.1} % | [{low:.1}, {high:.1}] |{gain} {} | {:.1} | {:.0} | {} | {:.1} | {} | {} | {:.1} | {:.2} |\n",
         cell.arm,
         cell.agent,
-        seeds.join(", "),
+        by_seed(&cell.seeds, cell.by_seed.iter().map(|success| 100.0 * success)),
         100.0 * cell.success,
         cell.n,
         cell.steps,
