@@ -13,7 +13,7 @@ use crate::envs::Chosen;
 use crate::error::{Result, bail};
 
 /// Version of the file.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Result of one agent of a run on one split: counts, no texts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -77,9 +77,18 @@ struct Entry {
 
 /// Returns the SHA-256 of everything in a configuration that determines its results, but for the seed, as hexadecimal digits.
 pub fn fingerprint(config: &Config) -> String {
+    fingerprint_of(&decisive(config))
+}
+
+/// Returns the values that determine results, a line each. Values that runs had before their key existed are left out, so that a later
+/// version, which has more keys, still knows the results of an earlier one.
+fn decisive(config: &Config) -> String {
     let config = Config { seed: 0, ..config.clone() };
-    let lines = config::effective(&config).into_iter().map(|(path, value)| format!("{path} = {value}\n"));
-    fingerprint_of(&lines.collect::<String>())
+    let is_news = |(path, value): &(String, toml::Value)| {
+        config::earlier_text(path).is_none_or(|earlier| earlier != config::inline(value))
+    };
+    let values = config::effective(&config).into_iter().filter(is_news);
+    values.map(|(path, value)| format!("{path} = {}\n", config::inline(&value))).collect()
 }
 
 /// Returns the SHA-256 of a text as hexadecimal digits.
@@ -216,9 +225,22 @@ mod tests {
         assert!(refused(&[Played { won: vec![true], ..played(1) }]).contains("another length than `won`"));
         assert!(refused(&[Played { training_minutes: -1.0, ..played(1) }]).contains("negative"));
         let text = write(&[played(1)]).unwrap();
-        let error = reading(&text.replacen("\"version\":1", "\"version\":2", 1)).unwrap_err().to_string();
-        assert!(error.contains("results of version 2"), "{error}");
+        let error = reading(&text.replacen("\"version\":2", "\"version\":3", 1)).unwrap_err().to_string();
+        assert!(error.contains("results of version 3"), "{error}");
         assert!(reading(&text[..text.len() / 2]).unwrap_err().to_string().contains("results.json"));
+    }
+
+    #[test]
+    fn a_later_key_that_changes_nothing_is_not_in_the_fingerprint() {
+        let of = |sets: &[&str]| {
+            let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
+            decisive(&config::load("alfworld-cpu", &sets).unwrap().config)
+        };
+        assert!(!of(&[]).contains("prompt_loss") && !of(&[]).contains("returns ="), "{}", of(&[]));
+        assert!(of(&["algo.bc.prompt_loss=0.5"]).contains("algo.bc.prompt_loss = 0.5\n"));
+        // A default that changed results is, and the value that earlier runs had is not.
+        assert!(of(&[]).contains("algo.offline_ac.truncation = \"terminal\"\n"), "{}", of(&[]));
+        assert!(!of(&["algo.offline_ac.truncation=bootstrap"]).contains("truncation"));
     }
 
     #[test]
