@@ -93,7 +93,7 @@ pub fn batches(config: &BcConfig, rows: Vec<(&Row, f64)>, count: usize, passes: 
     shards.iter().map(|passes| passes.iter().map(batch).collect()).collect()
 }
 
-/// Trains until the budget is used up or `stop` is set, starting at `trainer.counters`. `seed` determines the order of rows and the masks of dropout.
+/// Trains until the budget is used up, the observer's goal is reached or `stop` is set, starting at `trainer.counters`. `seed` determines the order of rows and the masks of dropout.
 ///
 /// # Errors
 /// [`AlgoError::NoData`] without rows, [`AlgoError::NotFinite`] after

@@ -116,6 +116,38 @@ fn a_small_batch_is_memorised() {
     assert!(last < 0.05, "last loss {last}");
 }
 
+/// Has what it wants after a number of steps.
+struct Reached {
+    taken: u64,
+    goal: u64,
+}
+
+impl Observer for Reached {
+    fn on_step(&mut self, _trainer: &Trainer, _report: &StepReport) -> Result<(), AlgoError> {
+        self.taken += 1;
+        Ok(())
+    }
+
+    fn is_reached(&self) -> bool {
+        self.taken >= self.goal
+    }
+}
+
+#[test]
+fn training_is_complete_when_the_goal_of_its_observer_is_reached() {
+    let rows = three_levels(9, 24);
+    for (goal, taken) in [(4, 4), (20, 11), (0, 0)] {
+        let mut trainer = trainer(params(shape(), &factors(), 12));
+        let pool = Workers::cloning(1, &trainer.weights, Kind::Float);
+        let mut observer = Reached { taken: 0, goal };
+        let config = config(Mixture::Pooled, 11);
+        let stop = AtomicBool::new(false);
+        let ending = train(&config, &rows, 4, &mut trainer, &pool, &stop, &mut observer).unwrap();
+        assert_eq!((ending, trainer.counters.step), (Ending::Complete, taken), "goal {goal}");
+        assert!(!trainer.counters.capped);
+    }
+}
+
 #[test]
 fn an_interrupted_run_ends_where_an_uninterrupted_one_does() {
     let rows = three_levels(9, 24);

@@ -15,7 +15,7 @@ use stepladder_algo::ppo::Ppo;
 use stepladder_algo::runtime::budget::Budget;
 use stepladder_algo::runtime::checkpoint;
 use stepladder_algo::runtime::metrics::Metrics;
-use stepladder_algo::runtime::observer::Ending;
+use stepladder_algo::runtime::observer::{Ending, Observer};
 use stepladder_algo::runtime::passes::Passes;
 use stepladder_algo::runtime::plan::Mixture;
 use stepladder_algo::runtime::trainer::{Identity, Trainer};
@@ -128,7 +128,7 @@ impl AgentRun<'_> {
     pub(crate) fn watch(&self, trainer: &Trainer) -> Result<Watcher<'_>> {
         fs_err::create_dir_all(&self.directory)?;
         let metrics = self.directory.join("metrics.jsonl");
-        let probes = trim_metrics(&metrics, trainer.counters.step)?;
+        let probed = trim_metrics(&metrics, trainer.counters.step)?;
         let begun = metrics.metadata().is_ok_and(|file| file.len() > 0);
         Ok(Watcher {
             run: self,
@@ -136,7 +136,7 @@ impl AgentRun<'_> {
             status: self.reporter.begin(self.name, 1000),
             logged: Logged::at(&trainer.counters),
             saved: trainer.counters.seconds,
-            probes,
+            probed,
             begun,
         })
     }
@@ -155,6 +155,13 @@ impl AgentRun<'_> {
         let bc = self.bc_config(budget);
         let pool = Workers::cloning(workers, &trainer.weights, self.passes());
         let ending = bc::train(&bc, rows, self.config.seed, trainer, &pool, self.stop, &mut watcher)?;
+        if let (Ending::Complete, Some(until), false) = (ending, self.agent.until, watcher.is_reached()) {
+            let name = self.name;
+            self.reporter.warn(&format!(
+                "{name} used its budget up, but no probe reached agents.{name}.until = {until} (best: {:.2}); raise agents.{name}.budget",
+                watcher.probed.best
+            ));
+        }
         watcher.finish(trainer)?;
         Ok(ending)
     }

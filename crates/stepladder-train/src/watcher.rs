@@ -45,21 +45,32 @@ fn played(values: &[(&'static str, f64)]) -> String {
     text
 }
 
+/// Finished probes, in this phase and all earlier ones.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Probed {
+    pub(crate) count: u32,
+    /// Highest success.
+    pub(crate) best: f64,
+}
+
 /// Removes the lines of a metrics file after `step`: their work was lost in a kill and is repeated. The remaining lines have the
-/// present names of metrics, like the lines that follow them. Returns the number of their probes.
-pub(crate) fn trim_metrics(path: &Path, step: u64) -> Result<u32> {
+/// present names of metrics, like the lines that follow them.
+pub(crate) fn trim_metrics(path: &Path, step: u64) -> Result<Probed> {
+    let mut probed = Probed::default();
     if !path.exists() {
-        return Ok(0);
+        return Ok(probed);
     }
     let text = fs_err::read_to_string(path)?;
     let mut kept = String::with_capacity(text.len());
-    let mut probes = 0;
     for line in text.lines() {
         // A kill can leave a partial line.
         let Ok(value) = serde_json::from_str::<Value>(line) else { continue };
         if value["step"].as_u64().is_some_and(|at| at <= step) {
             // The probe before the first step is not one of those that are spread over a phase.
-            probes += u32::from(value.get(PROBE).is_some() && value["step"] != 0);
+            if let (Some(success), false) = (value[PROBE].as_f64(), value["step"] == 0) {
+                probed.count += 1;
+                probed.best = probed.best.max(success);
+            }
             kept.push_str(&renamed(line));
             kept.push('\n');
         }
@@ -67,7 +78,7 @@ pub(crate) fn trim_metrics(path: &Path, step: u64) -> Result<u32> {
     if kept != text {
         replace_file(path, &kept)?;
     }
-    Ok(probes)
+    Ok(probed)
 }
 
 /// Returns a metrics line with the present names.
@@ -100,8 +111,7 @@ pub(crate) struct Watcher<'a> {
     pub(crate) status: Box<dyn report::StatusLine + 'a>,
     pub(crate) logged: Logged,
     pub(crate) saved: f64,
-    /// Number of finished probes, in this phase and all earlier ones.
-    pub(crate) probes: u32,
+    pub(crate) probed: Probed,
     /// Whether the metrics file has a line.
     pub(crate) begun: bool,
 }
@@ -242,11 +252,19 @@ impl Watcher<'_> {
             all.mean_steps,
             suffix(run.probe_tasks)
         ));
+        self.probed.best = self.probed.best.max(all.success);
+        if let (true, Some(until)) = (self.is_reached(), run.agent.until) {
+            self.status.note(&format!("{} ends here: agents.{}.until is {until}", run.name, run.name));
+        }
         Ok(())
     }
 }
 
 impl Observer for Watcher<'_> {
+    fn is_reached(&self) -> bool {
+        self.run.agent.until.is_some_and(|until| self.probed.best >= until)
+    }
+
     fn on_warning(&mut self, text: &str) {
         self.run.reporter.warn(text);
     }
@@ -263,8 +281,8 @@ impl Observer for Watcher<'_> {
         }
         // Before saving, so that a checkpoint is never ahead of the metrics of its step.
         let due = self.probes_due(trainer, report.fraction);
-        if due > self.probes {
-            self.probes = due;
+        if due > self.probed.count {
+            self.probed.count = due;
             self.probe(trainer, report)?;
         }
         if report.seconds - self.saved >= self.run.config.log.checkpoint_seconds {

@@ -22,7 +22,7 @@ pub(crate) struct Done {
     pub(crate) extra: Vec<(&'static str, f64)>,
 }
 
-/// Takes steps until the budget is used up or `stop` is set, starting at `trainer.counters`.
+/// Takes steps until the budget is used up, the observer's goal is reached or `stop` is set, starting at `trainer.counters`.
 ///
 /// `plan` returns the rows of each step of an epoch; `step` takes one step with these rows, given the used fraction of the
 /// budget.
@@ -43,7 +43,7 @@ pub(crate) fn run(
         let steps = plan(trainer.counters.epoch);
         for group in steps.iter().skip(trainer.counters.cursor as usize) {
             let fraction = budget.fraction(&trainer.counters, steps.len());
-            if budget.is_over(fraction, &mut trainer.counters) {
+            if observer.is_reached() || budget.is_over(fraction, &mut trainer.counters) {
                 return Ok(Ending::Complete);
             }
             if stop.load(Ordering::Relaxed) {

@@ -40,6 +40,11 @@ pub trait Observer {
     /// An error ends training.
     fn on_step(&mut self, trainer: &Trainer, report: &StepReport) -> Result<(), AlgoError>;
 
+    /// Whether training ends before its budget, as complete; asked before every step of the loop over fixed rows. Never by default.
+    fn is_reached(&self) -> bool {
+        false
+    }
+
     /// Called when training continues without some data or without a step. Ignored by default.
     fn on_warning(&mut self, text: &str) {
         let _ = text;
@@ -49,7 +54,7 @@ pub trait Observer {
 /// Reason for the end of training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// The budget is used up.
+    /// The budget is used up, or the observer's goal is reached.
     Complete,
     /// Stopped on request; the trainer can be saved and continued.
     Interrupted,

@@ -106,6 +106,9 @@ section! {
         /// random weights, and the other algorithms start from an agent `NAME_start` that is cloned for them. With a pretrained
         /// model (`model.from`), all but `offline_ac` and its controls then start from that model.
         pub from: Option<String> = None,
+        /// `bc`: success at a probe (`eval.probes`) that ends training before the budget does, so that what starts from this agent has
+        /// something left to learn; the rest of the schedule is left out.
+        pub until: Option<f64> = None => [Bound::Inside],
         /// `flat`: number of latest (action, observation) pairs in the prompt; all if absent. `himac`: the same within the active
         /// sub-goal; 5 if absent.
         pub history: Option<usize> = None,

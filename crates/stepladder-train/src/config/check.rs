@@ -226,6 +226,12 @@ impl Findings<'_> {
                 self.unless(false, &format!("{table}.algo"), "\"dagger\"", &allowed);
             }
         }
+        if let Some(until) = agent.until {
+            let probed = agent.algo == Algo::Bc && agent.weights == Weights::Shared && config.eval.probes > 0;
+            let allowed =
+                "it is for algo = \"bc\" with one model for all roles, and needs eval.probes above 0";
+            self.unless(probed, &format!("{table}.until"), until, allowed);
+        }
         let own = agent.actor_mode.is_none() && agent.omega.is_none();
         let allowed = "actor_mode and omega are for algo = \"offline_ac\"";
         let name = format!("{:?}", agent.algo.name());

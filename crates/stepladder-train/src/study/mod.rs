@@ -45,7 +45,7 @@ macro_rules! studies {
 }
 
 /// The embedded studies by name.
-pub const STUDIES: &[(&str, &str)] = studies!["smollm2-rows", "offline-diagnosis"];
+pub const STUDIES: &[(&str, &str)] = studies!["smollm2-rows", "offline-diagnosis", "webshop"];
 
 /// A study.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

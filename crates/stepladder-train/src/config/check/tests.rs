@@ -51,6 +51,9 @@ fn agents_that_do_not_fit_together() {
         assert_eq!(sentence(&format!("kind = '{kind}'\nalgo = 'bc'\nmax_idle = 5\n")), own);
         assert_eq!(sentence(&format!("kind = '{kind}'\nalgo = 'bc'\nmin_subgoal_steps = 5\n")), own);
     }
+    let probed = "it is for algo = \"bc\" with one model for all roles, and needs eval.probes above 0";
+    assert_eq!(sentence("kind = 'flat'\nalgo = 'dagger'\nuntil = 0.5\n"), probed);
+    assert_eq!(sentence("kind = 'step_hrl'\nalgo = 'bc'\nweights = 'per_role'\nuntil = 0.5\n"), probed);
     assert_eq!(
         sentence("kind = 'flat'\nalgo = 'bc'\nalso_flat = 1\n"),
         "it is for kind = \"himac\" with algo = \"bc\""
