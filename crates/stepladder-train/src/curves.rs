@@ -202,16 +202,18 @@ fn curve(run: &RunDir, config: &Config, agent: &str, seed: u64) -> Result<Curve>
         value[name].as_f64().with_context(|| format!("{agent} of {}: no number `{name}`", run.root.display()))
     };
     let mut moments = Vec::new();
-    let mut iterations = 0.0;
+    // A probe has no line of its own for them: it follows the line of its iteration.
+    let (mut iterations, mut seconds) = (0.0, 0.0);
     let lines = fs_err::read_to_string(run.agent(agent).join("metrics.jsonl"))?;
     for line in lines.lines() {
         let value: Value = serde_json::from_str(line)?;
         iterations = value["iteration"].as_f64().unwrap_or(iterations);
+        seconds = value["seconds"].as_f64().unwrap_or(seconds);
         if value.get("probe/success").is_some() {
             moments.push(Moment {
                 env_steps: number(&value, "env_steps")?,
                 iterations,
-                minutes: number(&value, "seconds")? / 60.0,
+                minutes: seconds / 60.0,
                 tokens: number(&value, "generated_tokens")?,
                 success: number(&value, "probe/success")?,
                 score: number(&value, "probe/score")?,

@@ -179,6 +179,18 @@ fn every_algorithm_and_every_ablation_trains_plays_and_is_compared() {
     let plot = fs_err::read_to_string(folder.join("out/horizon.svg")).unwrap();
     assert!(plot.starts_with("<svg") && plot.contains("goals of the task") && plot.contains("no_planner"));
 
+    // `curves` has a mean height on all four axes for every online agent.
+    ok(folder, &["curves", "runs/seed-5", "runs/seed-6", "-o", "out/curves"]);
+    let curves = fs_err::read_to_string(folder.join("out/curves.json")).unwrap();
+    let curves: Value = serde_json::from_str(&curves).unwrap();
+    let methods = curves["methods"].as_array().unwrap();
+    assert_eq!(methods.len(), 5, "{curves}");
+    for method in methods {
+        let heights = method["heights"].as_array().unwrap();
+        assert!(heights.len() == 4 && heights.iter().all(|height| height["mean"].is_f64()), "{method}");
+        assert!(method["minutes"].as_f64().unwrap() > 0.0, "{method}");
+    }
+
     // The same command has nothing left to do.
     let again = ok(
         folder,
