@@ -14,7 +14,7 @@ use stepladder_env::{EnvError, Family, OptionSpec, Options, Reader, TaskSet, Val
 
 use crate::codec::AlfworldCodec;
 use crate::env;
-use crate::expert::AlfworldExpert;
+use crate::expert::{AlfworldExpert, Careless};
 use crate::game::Game;
 use crate::generate::distribution::{self, Summary};
 use crate::generate::{self, GenerateError, GoalCount, Split};
@@ -83,6 +83,7 @@ pub static HOUSEHOLD: Family = Family {
 const fn family(spec: &'static stepladder_env::EnvSpec, open: Open) -> Family {
     Family {
         expert: Some(|| Box::new(AlfworldExpert::default())),
+        careless: Some(|| Box::new(Careless::default())),
         noise: Some(|| Box::new(WrongActions)),
         segmenter: Some(|| Box::new(AlfworldSegmenter)),
         verify: Some(replay),

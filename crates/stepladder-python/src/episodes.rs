@@ -71,7 +71,7 @@ pub(crate) fn demonstrate(
         on_threads(|| {
             let subset = Subset::draw(tasks, split, count, Draw::Training { seed })?;
             let jobs = Job::each(&subset.tasks);
-            let played = demonstrations::demonstrate(tasks, &*expert, &jobs, options, |_| {});
+            let played = demonstrations::demonstrate(tasks, ("expert", &*expert), &jobs, options, |_| {});
             let mut episodes = played.map_err(|error| Fault::Usage(error.to_string()))?;
             Dropped::take_from(&mut episodes)
                 .map_err(|error| EnvError::Backend { env: tasks.spec().id, reason: error.to_string() })?;

@@ -21,6 +21,7 @@ use stepladder_data::{
 };
 use stepladder_env::{Draw, Subset};
 use stepladder_rollout::Job;
+use stepladder_train::config::Demonstrator;
 use stepladder_train::demonstrations::{Rollout, expert_rollout};
 use stepladder_train::envs::{self, Registered};
 use stepladder_train::{Error, Silent};
@@ -36,6 +37,7 @@ fn played(env: &Registered, tasks: usize) -> Result<(Samples, usize), Error> {
     let tasks = Subset::draw(&*env.tasks, split, tasks, Draw::Training { seed: 0 })?.tasks;
     let rollout = Rollout {
         agent: AgentKind::StepHrl,
+        demonstrator: Demonstrator::Expert,
         jobs: Job::each(&tasks),
         max_steps: env.tasks.max_steps(split),
         noise: 0.0,

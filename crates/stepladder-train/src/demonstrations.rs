@@ -16,7 +16,7 @@ use stepladder_rollout::{Dropped, Job, demonstrations};
 
 use super::choice::{Choice, suffix};
 use super::report::Reporter;
-use crate::config::Config;
+use crate::config::{Config, Demonstrator};
 use crate::envs::Registered;
 use crate::error::{Result, bail};
 
@@ -24,6 +24,8 @@ use crate::error::{Result, bail};
 pub struct Rollout {
     /// Kind of agent that the expert plays in.
     pub agent: AgentKind,
+    /// What plays.
+    pub demonstrator: Demonstrator,
     /// Tasks and seeds.
     pub jobs: Vec<Job>,
     /// Step limit.
@@ -62,7 +64,8 @@ pub fn expert_rollout(
         done += 1;
         status.at(done, &format!("{done} episodes"));
     };
-    Ok(demonstrations::demonstrate(&*env.tasks, env.expert()?, &rollout.jobs, options, on_episode)?)
+    let player = (rollout.demonstrator.name(), env.demonstrator(rollout.demonstrator)?);
+    Ok(demonstrations::demonstrate(&*env.tasks, player, &rollout.jobs, options, on_episode)?)
 }
 
 /// Plays the recorded solutions of tasks, as episodes of a STEP-HRL agent divided into subtasks or of a flat agent.
@@ -207,7 +210,8 @@ pub fn demonstrate(
     }
     if kept.is_empty() {
         bail!(
-            "the expert solved none of the {} tasks of {}/{}",
+            "the {} solved none of the {} tasks of {}/{}",
+            config.data.demonstrator.title(),
             tasks.len(),
             config.env.id,
             config.data.split
@@ -228,12 +232,14 @@ fn won(
     let split = tasks.first().map_or(config.data.split.as_str(), |task| task.split.as_str());
     let rollout = Rollout {
         agent: AgentKind::StepHrl,
+        demonstrator: config.data.demonstrator,
         jobs: tasks.iter().map(|task| Job::sampled(task, pass)).collect(),
         max_steps: env.max_steps(config, split),
         noise,
         seed: config.seed,
     };
-    let mut episodes = expert_rollout(env, &rollout, "expert plays", reporter, stop)?;
+    let label = format!("{} plays", config.data.demonstrator.title());
+    let mut episodes = expert_rollout(env, &rollout, &label, reporter, stop)?;
     dropped.add(Dropped::take_from(&mut episodes)?);
     episodes.retain(|episode| episode.won);
     Ok(episodes)

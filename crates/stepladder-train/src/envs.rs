@@ -12,7 +12,7 @@ use stepladder_rollout::evaluation::{Evaluation, evaluate_within};
 
 use stepladder_families::named;
 
-use crate::config::Config;
+use crate::config::{Config, Demonstrator};
 use crate::error::{Error, Result};
 
 /// An opened environment.
@@ -26,6 +26,7 @@ pub struct Registered {
     /// Options that it was opened with.
     pub options: Options,
     expert: Result<Box<dyn Expert>, EnvError>,
+    careless: Result<Box<dyn Expert>, EnvError>,
     noise: Result<Box<dyn Perturb>, EnvError>,
 }
 
@@ -37,6 +38,7 @@ impl Registered {
             codec: (family.codec)(),
             options,
             expert: family.expert(),
+            careless: family.careless(),
             noise: family.noise(),
         })
     }
@@ -52,6 +54,19 @@ impl Registered {
     /// If the family has none.
     pub fn expert(&self) -> Result<&dyn Expert> {
         self.expert.as_deref().map_err(|lacking| Error::usage(lacking.to_string()))
+    }
+
+    /// Returns what plays the demonstrations of a run.
+    ///
+    /// # Errors
+    /// If the family has no such demonstrator.
+    pub fn demonstrator(&self, demonstrator: Demonstrator) -> Result<&dyn Expert> {
+        match demonstrator {
+            Demonstrator::Expert => self.expert(),
+            Demonstrator::Careless => {
+                self.careless.as_deref().map_err(|lacking| Error::usage(lacking.to_string()))
+            }
+        }
     }
 
     /// Returns the source of perturbed actions.

@@ -28,7 +28,7 @@ use super::table::{self, Line};
 use super::trace_file;
 use super::tuning::{self, Pretrained};
 use super::unchanged::{check_demonstrations, record_demonstrations};
-use crate::config::{AgentConfig, Config, EvalConfig, Vocabulary};
+use crate::config::{AgentConfig, Config, Demonstrator, EvalConfig, Vocabulary};
 use crate::envs::{self, Registered};
 use crate::error::was_stopped;
 use crate::workers;
@@ -74,6 +74,7 @@ impl Session<'_> {
             let subset = self.choice.tasks(&other, split, data.word_games, draw)?;
             let rollout = Rollout {
                 agent: AgentKind::StepHrl,
+                demonstrator: Demonstrator::Expert,
                 jobs: Job::each(&subset.tasks),
                 max_steps: other.max_steps(self.config, split),
                 noise: 0.0,
@@ -262,6 +263,7 @@ impl Session<'_> {
         }
         let rollout = Rollout {
             agent: AgentKind::StepHrl,
+            demonstrator: Demonstrator::Expert,
             jobs: Job::each(&subset.tasks),
             max_steps: env.max_steps(self.config, split),
             noise: 0.0,

@@ -13,6 +13,7 @@ use stepladder_data::{Instruct, examples};
 use stepladder_env::{Draw, Family, Subset};
 use stepladder_rollout::Job;
 
+use crate::config::Demonstrator;
 use crate::demonstrations::{Rollout, expert_rollout};
 use crate::envs::Registered;
 use crate::error::{Error, Result, bail};
@@ -58,6 +59,7 @@ pub(crate) fn worked(
     let tasks = Subset::draw(&*env.tasks, &split, drawn, Draw::Training { seed: 0 })?.tasks;
     let rollout = Rollout {
         agent: kind,
+        demonstrator: Demonstrator::Expert,
         jobs: Job::each(&tasks),
         max_steps: env.tasks.max_steps(&split),
         noise: 0.0,

@@ -330,6 +330,9 @@ pub(crate) struct Demonstrate {
     /// Probability per step of another action; labels stay those of the expert
     #[arg(long, default_value_t = 0.0)]
     pub(crate) noise: f64,
+    /// Play the demonstrator of mixed quality instead of the expert
+    #[arg(long, conflicts_with_all = ["flat", "walkthrough"])]
+    pub(crate) careless: bool,
     /// Play the recorded solutions of the tasks instead of the expert
     #[arg(long, conflicts_with = "noise")]
     pub(crate) walkthrough: bool,

@@ -32,23 +32,31 @@ fn demonstrations_are_solved_and_repeatable() {
     let temporary = folder();
     let folder = temporary.path();
     let demonstrate = |extra: &[&str], file| {
-        let basic =
-            ["demonstrate", "--env", "household", "--split", "dev", "--count", "5", "--json", "-o", file];
+        let basic = ["demonstrate", "--env", "household", "--split", "dev", "--json", "-o", file];
         json(folder, &[&basic, extra].concat())
     };
-    let said = demonstrate(&[], "clean.jsonl");
+    let said = demonstrate(&["--count", "5"], "clean.jsonl");
     assert_eq!((said["n"].as_u64(), said["success"].as_f64()), (Some(5), Some(1.0)));
     assert_eq!(said["file"].as_str(), Some("clean.jsonl"));
     let clean = episodes(&folder.join("clean.jsonl"));
     assert!(clean.iter().all(|episode| episode.won && episode.policy == "expert/household"));
     assert!(clean.iter().flat_map(|episode| episode.steps()).all(|step| step.expert.is_none()));
 
-    demonstrate(&["--noise", "0.5", "--seed", "4"], "noisy.jsonl.zst");
+    demonstrate(&["--count", "5", "--noise", "0.5", "--seed", "4"], "noisy.jsonl.zst");
     let noisy = episodes(&folder.join("noisy.jsonl.zst"));
     assert!(noisy.iter().flat_map(|episode| episode.steps()).any(|step| step.expert.is_some()));
-    demonstrate(&["--noise", "0.5", "--seed", "4"], "again.jsonl");
+    demonstrate(&["--count", "5", "--noise", "0.5", "--seed", "4"], "again.jsonl");
     assert_eq!(noisy, episodes(&folder.join("again.jsonl")));
-    assert_eq!(files(folder), ["again.jsonl", "clean.jsonl", "noisy.jsonl.zst", "tiny.toml"]);
+
+    let said = demonstrate(&["--count", "40", "--careless"], "careless.jsonl");
+    assert!(said["success"].as_f64().is_some_and(|success| success < 1.0), "{said}");
+    assert!(said["mean_steps"].as_f64().is_some_and(|steps| steps > 15.0), "{said}");
+    let careless = episodes(&folder.join("careless.jsonl"));
+    assert!(careless.iter().all(|episode| episode.policy == "careless/household"));
+    assert_eq!(
+        files(folder),
+        ["again.jsonl", "careless.jsonl", "clean.jsonl", "noisy.jsonl.zst", "tiny.toml"]
+    );
 }
 
 /// Creates a data root with generated games under the names of official ones: nine of one family, then three of another.
@@ -138,6 +146,14 @@ fn options_are_those_that_the_environment_declares_for_the_command() {
         (
             &["demonstrate", "--env", "sokoban", "--split", "dev-6x6-1", "--walkthrough", "-o", "x.jsonl"],
             "--flat writes solutions without subtasks: sokoban has no segmenter",
+        ),
+        (
+            &["demonstrate", "--env", "sokoban", "--split", "dev-6x6-1", "--careless", "-o", "x.jsonl"],
+            "sokoban has no careless demonstrator",
+        ),
+        (
+            &["config", "show", "himac-sokoban", "--set", "data.demonstrator=careless"],
+            "data.demonstrator is \"careless\" (--set); sokoban has no careless demonstrator",
         ),
         (
             &["env", "generate", "household", "--report", "--option", "goals=2", "--data", "."],

@@ -12,6 +12,7 @@
 //! * The hand holds one object, so a wrong one must be put down first.
 //! * No answer reports that a goal of a chain is reached; it is inferred from the earlier subtasks.
 
+mod careless;
 mod chain;
 mod executor;
 mod flat;
@@ -28,6 +29,7 @@ use stepladder_core::query::{Query, Role};
 use crate::dialect::Wording;
 use crate::view::{Feedback, Room};
 
+pub use careless::{Careless, DETOURS};
 pub use prior::Prior;
 pub use progress::{Note, Progress};
 pub use subtask::Subtask;

@@ -83,6 +83,8 @@ pub struct Family {
     pub codec: fn() -> Arc<dyn Codec>,
     /// Rule-based expert.
     pub expert: Option<fn() -> Box<dyn Expert>>,
+    /// Demonstrator of mixed quality: solves part of the tasks, by detours.
+    pub careless: Option<fn() -> Box<dyn Expert>>,
     /// Source of wrong actions for noisy demonstrations.
     pub noise: Option<fn() -> Box<dyn Perturb>>,
     /// Cuts the recorded solutions of tasks into subtasks.
@@ -176,6 +178,7 @@ impl Family {
             open,
             codec,
             expert: None,
+            careless: None,
             noise: None,
             segmenter: None,
             augment: None,
@@ -226,6 +229,14 @@ impl Family {
     /// [`EnvError::Usage`] without one.
     pub fn expert(&self) -> Result<Box<dyn Expert>, EnvError> {
         self.expert.map(|make| make()).ok_or_else(|| self.lacks("expert"))
+    }
+
+    /// The demonstrator of mixed quality.
+    ///
+    /// # Errors
+    /// [`EnvError::Usage`] without one.
+    pub fn careless(&self) -> Result<Box<dyn Expert>, EnvError> {
+        self.careless.map(|make| make()).ok_or_else(|| self.lacks("careless demonstrator"))
     }
 
     /// The source of wrong actions.

@@ -105,6 +105,8 @@ section! {
         /// Number of tasks that the expert plays for their words alone, in each split of `algo.*.tasks` without demonstrations;
         /// 0 takes all tasks.
         pub word_games: usize = 500,
+        /// What plays the demonstrations.
+        pub demonstrator: Demonstrator = Demonstrator::Expert,
     }
 }
 
@@ -139,6 +141,26 @@ section! {
         pub scratch: Shape,
         /// Adapters of a pretrained model with `model.tuning = "lora"`.
         pub lora: Lora,
+    }
+}
+
+choices! {
+    /// What plays the demonstrations.
+    pub enum Demonstrator {
+        /// The expert.
+        Expert = "expert",
+        /// A demonstrator of mixed quality, whose detours are imitated. Its solved episodes are kept. For environments that have one.
+        Careless = "careless",
+    }
+}
+
+impl Demonstrator {
+    /// Returns its name in a sentence.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Expert => "expert",
+            Self::Careless => "careless demonstrator",
+        }
     }
 }
 

@@ -343,6 +343,7 @@ fn show_prints_values_with_origins_by_table() {
             "practice_games = 0                            # default",
             "renamed = 0                                   # default",
             "word_games = 500                              # default",
+            "demonstrator = \"expert\"                       # default",
         ]
     );
     assert_eq!(

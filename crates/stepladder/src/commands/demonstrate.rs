@@ -14,6 +14,7 @@ use crate::signals;
 use crate::stdout;
 use crate::terminal::Terminal;
 use stepladder_train::choice::behind;
+use stepladder_train::config::Demonstrator;
 use stepladder_train::demonstrations::{Rollout, expert_rollout, walkthroughs};
 use stepladder_train::envs;
 use stepladder_train::labels::Labels;
@@ -32,8 +33,10 @@ pub(super) fn run(arguments: &Demonstrate) -> Result<()> {
     one_on_stdout(&arguments.output, arguments.json)?;
     let on_stdout = stdout::is_named(&arguments.output);
     let writer = trace_file::Writer::to(output)?;
+    let demonstrator = if arguments.careless { Demonstrator::Careless } else { Demonstrator::Expert };
     let rollout = Rollout {
         agent: if arguments.flat { AgentKind::Flat } else { AgentKind::StepHrl },
+        demonstrator,
         jobs: Job::each(tasks),
         max_steps: arguments.max_steps.unwrap_or_else(|| env.tasks.max_steps(&arguments.split)),
         noise: arguments.noise,
@@ -42,7 +45,13 @@ pub(super) fn run(arguments: &Demonstrate) -> Result<()> {
     let mut episodes = if arguments.walkthrough {
         walkthroughs(&env, &rollout, &Terminal)?
     } else {
-        expert_rollout(&env, &rollout, "expert plays", &Terminal, &signals::stop())?
+        expert_rollout(
+            &env,
+            &rollout,
+            &format!("{} plays", demonstrator.title()),
+            &Terminal,
+            &signals::stop(),
+        )?
     };
     let dropped = whole(&mut episodes)?;
     writer.write_all(&episodes)?;

@@ -3,6 +3,7 @@
 use stepladder_env::{EnvError, Family, Reader};
 
 use super::{Config, Findings};
+use crate::config::Demonstrator;
 use stepladder_env::names::{nearest, shorten};
 
 /// Reserved names, in any case: agents are directories of a run and rows of its table.
@@ -78,6 +79,11 @@ impl Findings<'_> {
         }
         if let Err(error) = family.expert() {
             self.unless(false, "env.id", quoted(&config.env.id), &format!("{error} to play demonstrations"));
+        }
+        if data.demonstrator == Demonstrator::Careless
+            && let Err(error) = family.careless()
+        {
+            self.unless(false, "data.demonstrator", "\"careless\"", &error.to_string());
         }
         let noisy = data.noise > 0.0 && (data.noisy_passes > 0 || data.practice.is_some());
         if noisy && let Err(error) = family.noise() {
