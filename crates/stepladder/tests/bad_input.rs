@@ -452,7 +452,7 @@ fn runs_and_checkpoints_that_do_not_fit_are_refused_and_left_alone() {
         folder,
         &resume,
         2,
-        "run/config.toml:27: unknown key model.scratch.widht; did you mean model.scratch.width? [model.scratch] takes width, layers, heads, \
+        "run/config.toml:28: unknown key model.scratch.widht; did you mean model.scratch.width? [model.scratch] takes width, layers, heads, \
          kv_heads, ffn, max_positions, rope_theta, norm_eps, tied\n    widht = 32",
     );
     edit("widht = 32", "width = 16");

@@ -153,7 +153,7 @@ fn options_are_those_that_the_environment_declares_for_the_command() {
         ),
         (
             &["config", "show", "himac-sokoban", "--set", "data.demonstrator=careless"],
-            "data.demonstrator is \"careless\" (--set); sokoban has no careless demonstrator",
+            "himac-sokoban: data.demonstrator is \"careless\" (--set); sokoban has no careless demonstrator",
         ),
         (
             &["env", "generate", "household", "--report", "--option", "goals=2", "--data", "."],
