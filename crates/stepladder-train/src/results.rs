@@ -78,21 +78,24 @@ impl Results {
         statistics::of_runs(&self.runs.iter().map(mean).collect::<Vec<_>>()).map(within)
     }
 
-    /// Mean difference to another method on the tasks that all runs of both have. Seeds are paired where both have the same.
+    /// Mean difference to another method on the tasks that all runs of both have, and on the seeds that both have, which are paired. All
+    /// runs of both count, each side's seeds by themselves, where they share fewer than two seeds of several.
     pub(crate) fn minus(&self, other: &Self) -> Option<Difference> {
         let own = self.tasks();
         let tasks: BTreeSet<&str> = own.intersection(&other.tasks()).copied().collect();
+        let seeds =
+            |results: &Self| results.runs.iter().filter_map(|(seed, _)| *seed).collect::<BTreeSet<u64>>();
+        let (ours, theirs) = (seeds(self), seeds(other));
+        let common: BTreeSet<u64> = ours.intersection(&theirs).copied().collect();
+        let paired = common.len() > 1 || common.len() == 1 && ours == theirs;
         let order = |results: &Self| {
-            let mut order: Vec<usize> = (0..results.runs.len()).collect();
+            let counts =
+                |run: &usize| !paired || results.runs[*run].0.is_some_and(|seed| common.contains(&seed));
+            let mut order: Vec<usize> = (0..results.runs.len()).filter(counts).collect();
             order.sort_by_key(|&run| results.runs[run].0);
             order
         };
-        let (order, other_order) = (order(self), order(other));
-        let seeds = |results: &Self, order: &[usize]| {
-            order.iter().map(|&run| results.runs[run].0).collect::<Option<Vec<u64>>>()
-        };
-        let paired = seeds(self, &order).is_some() && seeds(self, &order) == seeds(other, &other_order);
-        let (grid, base) = (self.grid(&tasks, &order)?, other.grid(&tasks, &other_order)?);
+        let (grid, base) = (self.grid(&tasks, &order(self))?, other.grid(&tasks, &order(other))?);
         statistics::difference(&grid, &base, paired, Bounds::Unit)
     }
 
@@ -202,6 +205,18 @@ mod tests {
         assert!(gains.iter().zip([0.08, 0.10, 0.09]).all(|(a, b)| (a - b).abs() < 1e-12), "{gains:?}");
         let free = one.minus(&results(&[(4, 61), (5, 42), (6, 50)])).unwrap();
         assert!((free.difference - 0.09).abs() < 1e-12 && free.p > 0.2, "{free:?}");
+    }
+
+    #[test]
+    fn seeds_that_one_side_lacks_do_not_count() {
+        // Seed 3 is hard for everyone, and only the other method has run it.
+        let (one, other) = (results(&[(1, 80), (2, 70)]), results(&[(1, 70), (2, 62), (3, 10)]));
+        let gain = one.minus(&other).unwrap();
+        assert!((gain.difference - 0.09).abs() < 1e-12, "{gain:?}");
+        assert!((other.minus(&one).unwrap().difference + 0.09).abs() < 1e-12);
+        // A single common seed of several pairs nothing.
+        let free = one.minus(&results(&[(2, 62), (3, 10)])).unwrap();
+        assert!((free.difference - 0.39).abs() < 1e-12, "{free:?}");
     }
 
     #[test]
