@@ -77,6 +77,8 @@ ENDLESS = """
 import os, signal, sys, threading, time
 import stepladder
 
+# A background job of a shell ignores the signal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 policy = stepladder.load_policy(sys.argv[1], "household", agent="flat", threads=2)
 def interrupt():
     time.sleep(1)

@@ -41,6 +41,8 @@ ENDLESS = """
 import os, signal, threading, time
 import stepladder
 
+# A background job of a shell ignores the signal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 def interrupt():
     time.sleep(1)
     os.kill(os.getpid(), signal.SIGINT)
