@@ -34,12 +34,10 @@ fn draws(parts: [&str; 4]) -> Rng {
 
 impl Expert for Careless {
     fn reply(&self, query: &Query) -> Option<String> {
-        let said = match query {
-            Query::Planner { .. } | Query::Executor { .. } | Query::Progress { .. } => {
-                self.expert.reply(query)?
-            }
-            Query::Flat { .. } | Query::Macro { .. } | Query::Micro { .. } => return None,
-        };
+        if !self.answers(query.role()) {
+            return None;
+        }
+        let said = self.expert.reply(query)?;
         let Query::Executor { subtask, observation, progress } = query else { return Some(said) };
         let action = said.split_once("; ").map_or(said.as_str(), |(action, _)| action);
         let Some(Command::GoTo(wanted)) = Command::parse(action) else { return Some(said) };
