@@ -46,6 +46,7 @@ pub static SPEC: EnvSpec = EnvSpec {
         "test-goals-7",
         "test-goals-8",
         "train-goals-1-3",
+        "test-500",
     ],
     max_steps: 50,
     reward_range: (0.0, 1.0),
@@ -63,6 +64,8 @@ struct Listing {
     split: Split,
     /// Smallest and largest number of goals; `None`: as in the generator's options.
     goals: Option<(GoalCount, GoalCount)>,
+    /// Number of games that it lists.
+    listed: u64,
 }
 
 impl Listing {
@@ -73,6 +76,9 @@ impl Listing {
         if !SPEC.splits.contains(&name) {
             return Err(unknown());
         }
+        if name == "test-500" {
+            return Ok(Self { split: Split::Test, goals: None, listed: 500 });
+        }
         let (split, goals) = match name.split_once("-goals-") {
             None => (name, None),
             Some((split, numbers)) => {
@@ -81,7 +87,8 @@ impl Listing {
                 (split, Some((count(fewest)?, count(most)?)))
             }
         };
-        Ok(Self { split: split.parse().map_err(|_| unknown())?, goals })
+        let split = split.parse().map_err(|_| unknown())?;
+        Ok(Self { split, goals, listed: Households::listed(split) })
     }
 
     /// Returns the game of a number. A mixed split alternates its lengths, so that every prefix of it is mixed.
@@ -108,7 +115,7 @@ struct Key {
 ///
 /// Splits such as `train-goals-3` contain chains of three goals and list the same number of games as the split without
 /// goals. `train-goals-1` has the games of `train` with the family `goals_1`. `train-goals-1-3` alternates one, two and
-/// three goals.
+/// three goals. `test-500` has the first 500 games of `test`, whose first 200 that split lists.
 ///
 /// ```
 /// use stepladder_alfworld::Households;
@@ -168,7 +175,7 @@ impl TaskSet for Households {
     }
 
     fn tasks(&self, split: &str) -> Result<Vec<TaskKey>, EnvError> {
-        let listed = Self::listed(Listing::parse(split)?.split);
+        let listed = Listing::parse(split)?.listed;
         Ok((0..listed).map(|seed| TaskKey::new(SPEC.id, split, format!("seed-{seed}"))).collect())
     }
 

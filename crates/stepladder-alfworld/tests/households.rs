@@ -215,12 +215,20 @@ fn households_keep_the_contract() {
     assert_eq!(of("train-goals-1", "seed-0").as_deref(), Some("goals_1"));
     assert_eq!(of("train-goals-1-3", "seed-4").as_deref(), Some("goals_2"));
     assert_eq!(of("train", "seed-x"), None);
+    // The same games, the first of which `test` lists.
+    assert_eq!((set.tasks("test-500").unwrap().len(), set.tasks("test").unwrap().len()), (500, 200));
+    let mut env = set.make().unwrap();
+    for id in ["seed-3", "seed-499"] {
+        let [long, short] =
+            ["test-500", "test"].map(|split| env.reset(&TaskKey::new("household", split, id), 0).unwrap());
+        assert_eq!(long, short);
+    }
     let error = set.tasks("valid_seen").unwrap_err();
     assert!(matches!(error, EnvError::UnknownSplit { .. }));
     assert_eq!(
         error.to_string(),
         "household has no split `valid_seen`; it has train, dev, test, train-goals-1 to 8, dev-goals-1 to 8, \
-         test-goals-1 to 8, train-goals-1-3"
+         test-goals-1 to 8, train-goals-1-3, test-500"
     );
     let mut env = set.make().unwrap();
     for id in ["seed-", "seed-x", "seed-007", "seed--1", "7"] {

@@ -1,12 +1,12 @@
-//! Rules of the labels of offline RL: what ends a return, who is paid for what, and who learns from noise
-//! (docs/spec/algorithms.md 3.1, 9.1).
+//! Rules of the labels of offline RL: what ends a return, who is paid for what, who learns from noise, and
+//! what the policy learns (docs/spec/algorithms.md 3.1, 9.1).
 
 use std::fmt;
 
 use stepladder_core::label::Expert;
 use stepladder_core::reply::{Profile, clean_progress};
 use stepladder_core::trace::{Episode, TraceStep};
-use stepladder_core::{End, Observation, Query};
+use stepladder_core::{End, Observation, Query, Role};
 
 stepladder_core::choices! {
     /// What the step limit of a task means for a return.
@@ -47,6 +47,23 @@ stepladder_core::choices! {
         Critics = "critics",
         /// The policy too, which then imitates the noise.
         Imitated = "imitated",
+    }
+}
+
+stepladder_core::choices! {
+    /// Levels whose replies the policy learns from; the critics of every level learn.
+    pub enum ActorLevels {
+        /// All levels.
+        All = "all",
+        /// The planner alone, whose reward is the task's.
+        Planner = "planner",
+    }
+}
+
+impl ActorLevels {
+    /// Whether the policy learns from replies of a role.
+    pub(crate) fn includes(self, role: Role) -> bool {
+        self == Self::All || role == Role::Planner
     }
 }
 

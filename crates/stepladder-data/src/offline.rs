@@ -12,7 +12,7 @@ use stepladder_core::{Role, TaskKey};
 
 use crate::ablate::ProgressText;
 use crate::encoder::{EncoderError, PromptEncoder};
-use crate::labels::{Labels, Noise, Returns};
+use crate::labels::{ActorLevels, Labels, Noise, Returns};
 use crate::level::{Level, PerLevel};
 use crate::rows::{Row, Span, reply_row};
 use crate::transitions::{Streams, Transition, TransitionError, transitions};
@@ -65,6 +65,8 @@ pub struct Rules {
     pub returns: Returns,
     /// Who learns from noise.
     pub noise: Noise,
+    /// Levels that the policy learns from.
+    pub actor_levels: ActorLevels,
 }
 
 /// Encodes the transitions of one episode as rows: planner, executor, progress.
@@ -119,7 +121,7 @@ fn row(
     Ok(OfflineRow {
         // As `PromptEncoder::reply` writes it.
         end: u32::from(!*cut || reply.is_empty()),
-        imitated: !(*substituted && rules.noise == Noise::Critics),
+        imitated: !(*substituted && rules.noise == Noise::Critics) && rules.actor_levels.includes(row.role),
         rewards: if rules.per_step { rewards.clone() } else { vec![transition.reward()] },
         done: transition.done(),
         next: next.as_ref().map(|query| encoder.prompt(query)).transpose()?.unwrap_or_default(),

@@ -10,7 +10,7 @@ use stepladder_core::reply::Profile;
 use stepladder_core::trace::{Episode, Subtask, TraceStep, Turn};
 use stepladder_core::{End, Query, Role, Start, TaskKey};
 use stepladder_data::encoder::EncoderError;
-use stepladder_data::labels::{Intrinsic, Labels, Noise, Returns, Truncation};
+use stepladder_data::labels::{ActorLevels, Intrinsic, Labels, Noise, Returns, Truncation};
 use stepladder_data::offline::{Rules, merge, rows, temper};
 use stepladder_data::offline_batch::{CriticReads, collate};
 use stepladder_data::rows::{Row, Span};
@@ -84,7 +84,8 @@ fn transitions<'a>(episode: &Episode, labels: impl Into<Labels<'a>>) -> Streams 
 }
 
 /// Rules of rows as they were before docs/spec/algorithms.md 9.1.
-const RULES: Rules = Rules { per_step: false, returns: Returns::Td, noise: Noise::Imitated };
+const RULES: Rules =
+    Rules { per_step: false, returns: Returns::Td, noise: Noise::Imitated, actor_levels: ActorLevels::All };
 
 fn labels(truncation: Truncation, intrinsic: Intrinsic) -> Labels<'static> {
     Labels { truncation, intrinsic, ..Profile::Fixed.into() }
@@ -561,6 +562,10 @@ fn only_critics_learn_from_noise() {
     // Planner, three steps, two texts: that about the noise is the expert's own.
     assert_eq!(imitated(Noise::Critics), [true, true, false, true, true, true]);
     assert_eq!(imitated(Noise::Imitated), [true; 6]);
+    let planner = Rules { actor_levels: ActorLevels::Planner, ..RULES };
+    let found = rows(&streams, &words, planner).unwrap();
+    assert!(found.iter().all(|row| row.imitated == (row.row.role == Role::Planner)));
+    assert_eq!(found.iter().filter(|row| row.imitated).count(), 1);
 }
 
 #[test]

@@ -229,10 +229,20 @@ impl AgentRun<'_> {
 
     /// Returns the hyperparameters of offline actor-critic.
     pub(crate) fn offline_config(&self) -> OfflineConfig {
-        let &AgentConfig { budget, batch_tokens, learning_rate, actor_mode, omega, .. } = self.agent;
+        let &AgentConfig { budget, batch_tokens, learning_rate, .. } = self.agent;
+        let &AgentConfig { actor_mode, omega, returns, intrinsic, actor_levels, .. } = self.agent;
         let shared = self.config.algo.offline_ac.clone();
-        let (actor_mode, omega) = (actor_mode.unwrap_or(shared.actor_mode), omega.unwrap_or(shared.omega));
-        OfflineConfig { budget, batch_tokens, learning_rate, actor_mode, omega, ..shared }
+        OfflineConfig {
+            budget,
+            batch_tokens,
+            learning_rate,
+            actor_mode: actor_mode.unwrap_or(shared.actor_mode),
+            omega: omega.unwrap_or(shared.omega),
+            returns: returns.unwrap_or(shared.returns),
+            intrinsic: intrinsic.unwrap_or(shared.intrinsic),
+            actor_levels: actor_levels.unwrap_or(shared.actor_levels),
+            ..shared
+        }
     }
 
     /// Runs offline actor-critic on `rows` until its budget is used up or the caller stops, then saves. The critics are measured on the

@@ -113,6 +113,7 @@ mod tests {
             ("household", "dev", "train"),
             ("household", "test-goals-2", "train-goals-2"),
             ("household", "train-goals-1-3", "train-goals-1-3"),
+            ("household", "test-500", "train"),
             ("alfworld", "valid_seen", "train"),
             ("alfworld", "train_dev", "train"),
             ("sokoban", "dev-8x8-2", "train-8x8-2"),

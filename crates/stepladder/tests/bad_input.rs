@@ -95,7 +95,7 @@ fn unknown_names_are_code_2_and_write_nothing() {
         folder,
         &demonstrate("household", "valid_seen"),
         2,
-        "household has no split `valid_seen`; it has train, dev, test, train-goals-1 to 8, dev-goals-1 to 8, test-goals-1 to 8, train-goals-1-3",
+        "household has no split `valid_seen`; it has train, dev, test, train-goals-1 to 8, dev-goals-1 to 8, test-goals-1 to 8, train-goals-1-3, test-500",
     );
     refused(
         folder,
@@ -120,13 +120,13 @@ fn unknown_names_are_code_2_and_write_nothing() {
         folder,
         &train("data.split=dve"),
         2,
-        "tiny.toml: data.split is \"dve\" (--set); household has train, dev, test, train-goals-1 to 8, dev-goals-1 to 8, test-goals-1 to 8, train-goals-1-3; did you mean dev?",
+        "tiny.toml: data.split is \"dve\" (--set); household has train, dev, test, train-goals-1 to 8, dev-goals-1 to 8, test-goals-1 to 8, train-goals-1-3, test-500; did you mean dev?",
     );
     refused(
         folder,
         &train("eval.split=dve"),
         2,
-        "tiny.toml: eval.split is \"dve\" (--set); household has train, dev, test, train-goals-1 to 8, dev-goals-1 to 8, test-goals-1 to 8, train-goals-1-3; did you mean dev?",
+        "tiny.toml: eval.split is \"dve\" (--set); household has train, dev, test, train-goals-1 to 8, dev-goals-1 to 8, test-goals-1 to 8, train-goals-1-3, test-500; did you mean dev?",
     );
     refused(
         folder,

@@ -16,7 +16,7 @@ fn both_refuse(folder: &Path, sets: &[&str], message: &str) {
     assert_eq!(files(folder), ["tiny.toml"]);
 }
 
-const HOUSEHOLD: &str = "household has train, dev, test, train-goals-1 to 8, dev-goals-1 to 8, test-goals-1 to 8, train-goals-1-3";
+const HOUSEHOLD: &str = "household has train, dev, test, train-goals-1 to 8, dev-goals-1 to 8, test-goals-1 to 8, train-goals-1-3, test-500";
 
 #[test]
 fn names_of_environments_and_splits_are_checked_without_their_data() {

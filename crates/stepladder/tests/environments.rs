@@ -21,7 +21,7 @@ fn the_list_names_every_environment_and_its_splits() {
     let splits: Vec<&str> =
         list[0]["splits"].as_array().unwrap().iter().filter_map(|name| name.as_str()).collect();
     assert_eq!(splits[..4], ["train", "dev", "test", "train-goals-1"]);
-    assert_eq!((splits.len(), splits[27]), (28, "train-goals-1-3"));
+    assert_eq!((splits.len(), splits[28]), (29, "test-500"));
     assert_eq!(list[1]["splits"], serde_json::json!(["train", "train_dev", "valid_seen", "valid_unseen"]));
     let text = ok(temporary.path(), &["env", "list"]);
     assert!(known.iter().all(|id| text.lines().any(|line| line.starts_with(id))), "{text}");

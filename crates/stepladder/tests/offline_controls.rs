@@ -116,6 +116,44 @@ fn critics_alone_and_nothing_held_out() {
     assert!(folder.join("none/awr/trained.json").exists());
 }
 
+/// A run with agents of offline actor-critic alone, `(name, keys)`.
+fn offline_run(folder: &Path, name: &str, agents: &[(&str, &str)], table: &[&str]) {
+    let mut sets: Vec<String> = SMALL.iter().chain(table).map(|set| (*set).to_owned()).collect();
+    sets.extend(["more_bc", "filtered_bc", "top_bc", "awr"].map(|agent| format!("agents.{agent}=false")));
+    sets.extend(agents.iter().map(|(agent, keys)| {
+        format!("agents.{agent}={{ kind = \"step_hrl\", algo = \"offline_ac\", from = \"step_hrl\"{keys} }}")
+    }));
+    let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set.as_str()]).collect();
+    ok(folder, &[&["train", "offline-controls", "--run-dir", name], sets.as_slice()].concat());
+}
+
+fn weights(folder: &Path, run: &str, agent: &str) -> Vec<u8> {
+    let path = common::checkpoints(&folder.join(run), agent).pop().unwrap().join("model.safetensors");
+    fs_err::read(path).unwrap()
+}
+
+#[test]
+fn a_key_of_an_agent_stands_for_that_of_the_table() {
+    let temporary = folder();
+    let folder = temporary.path();
+    let keys = [
+        ("returns", "returns = \"monte_carlo\"", "algo.offline_ac.returns=monte_carlo"),
+        ("intrinsic", "intrinsic = \"task\"", "algo.offline_ac.intrinsic=task"),
+        ("levels", "actor_levels = \"planner\"", "algo.offline_ac.actor_levels=planner"),
+    ];
+    let own = keys.map(|(name, key, _)| (name, format!(", {key}")));
+    let mut agents: Vec<(&str, &str)> = own.iter().map(|(name, key)| (*name, key.as_str())).collect();
+    agents.push(("plain", ""));
+    offline_run(folder, "agents", &agents, &[]);
+    let plain = weights(folder, "agents", "plain");
+    for (name, _, set) in keys {
+        // As the same agent of a table with the key, and otherwise than without it.
+        offline_run(folder, name, &[(name, "")], &[set]);
+        assert!(weights(folder, name, name) == weights(folder, "agents", name), "{name}");
+        assert!(plain != weights(folder, "agents", name), "{name}");
+    }
+}
+
 #[test]
 fn a_control_is_for_what_offline_actor_critic_is_for() {
     let temporary = folder();
@@ -124,5 +162,15 @@ fn a_control_is_for_what_offline_actor_critic_is_for() {
     let outcome = run(folder, &["config", "check", "one.toml"]);
     let said = "agents.a.algo is \"filtered_bc\" (one.toml:3); it is for kind = \"step_hrl\"";
     assert!(outcome.code == Some(2) && outcome.err.contains(said), "{}", outcome.err);
+    for key in
+        ["actor_mode = \"awr\"", "returns = \"td\"", "actor_levels = \"planner\"", "intrinsic = \"task\""]
+    {
+        let of_cloning = format!("[agents.a]\nkind = \"step_hrl\"\nalgo = \"bc\"\n{key}\n");
+        fs_err::write(folder.join("one.toml"), of_cloning).unwrap();
+        let outcome = run(folder, &["config", "check", "one.toml"]);
+        let name = key.split(' ').next().unwrap();
+        let said = format!("agents.a.algo is \"bc\" (one.toml:3); {name} is for algo = \"offline_ac\"");
+        assert!(outcome.code == Some(2) && outcome.err.contains(&said), "{}", outcome.err);
+    }
     ok(folder, &["config", "check", "offline-controls"]);
 }

@@ -3,7 +3,7 @@
 use stepladder_core::reply::Profile;
 use stepladder_core::section::Bound;
 use stepladder_core::{choices, section};
-use stepladder_data::labels::{Intrinsic, Noise, Returns, Truncation};
+use stepladder_data::labels::{ActorLevels, Intrinsic, Noise, Returns, Truncation};
 use stepladder_data::offline::Rules;
 use stepladder_data::offline_batch::CriticReads;
 
@@ -134,6 +134,8 @@ section! {
         pub mixture: Mixture = Mixture::Pooled,
         /// Rows of each level per step (mixture `levels`).
         pub batch_rows: usize = 16 => [Bound::AtLeast(1)],
+        /// Levels whose replies the policy learns from; critics of all levels learn, and the controls clone all.
+        pub actor_levels: ActorLevels = ActorLevels::All,
     }
 }
 
@@ -179,7 +181,8 @@ impl OfflineConfig {
 
     /// Returns the rules by which transitions become rows.
     pub fn rules(&self) -> Rules {
-        Rules { per_step: self.smdp_gamma, returns: self.returns, noise: self.noise }
+        let &Self { smdp_gamma: per_step, returns, noise, actor_levels, .. } = self;
+        Rules { per_step, returns, noise, actor_levels }
     }
 
     pub(super) fn rule(&self) -> ActorRule {

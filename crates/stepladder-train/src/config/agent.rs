@@ -8,6 +8,7 @@ use stepladder_algo::runtime::budget::Budget;
 use stepladder_core::section::Bound;
 use stepladder_core::{choices, section};
 use stepladder_data::ablate::ProgressText;
+use stepladder_data::labels::{ActorLevels, Intrinsic, Returns};
 
 choices! {
     /// Algorithm that trains an agent.
@@ -139,6 +140,12 @@ section! {
         pub coevolution: bool = true,
         /// `himac`: rule that selects the blueprint of a group for the second phase.
         pub selection: Selection = Selection::Best,
+        /// `offline_ac`: returns of this agent, in place of those in `[algo.offline_ac]`.
+        pub returns: Option<Returns> = None,
+        /// `offline_ac`: reward of executor and progress writer for this agent, in place of the one in `[algo.offline_ac]`.
+        pub intrinsic: Option<Intrinsic> = None,
+        /// `offline_ac`: levels that this agent's policy learns from, in place of those in `[algo.offline_ac]`.
+        pub actor_levels: Option<ActorLevels> = None,
     }
 }
 

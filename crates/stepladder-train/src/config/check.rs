@@ -232,10 +232,18 @@ impl Findings<'_> {
                 "it is for algo = \"bc\" with one model for all roles, and needs eval.probes above 0";
             self.unless(probed, &format!("{table}.until"), until, allowed);
         }
-        let own = agent.actor_mode.is_none() && agent.omega.is_none();
-        let allowed = "actor_mode and omega are for algo = \"offline_ac\"";
-        let name = format!("{:?}", agent.algo.name());
-        self.unless(own || agent.algo == Algo::OfflineAc, &format!("{table}.algo"), name, allowed);
+        let own = [
+            ("actor_mode", agent.actor_mode.is_some()),
+            ("omega", agent.omega.is_some()),
+            ("returns", agent.returns.is_some()),
+            ("intrinsic", agent.intrinsic.is_some()),
+            ("actor_levels", agent.actor_levels.is_some()),
+        ];
+        if let Some((key, _)) = own.into_iter().find(|(_, is_set)| *is_set) {
+            let allowed = format!("{key} is for algo = \"offline_ac\"");
+            let name = format!("{:?}", agent.algo.name());
+            self.unless(agent.algo == Algo::OfflineAc, &format!("{table}.algo"), name, &allowed);
+        }
         let offline = agent.algo == Algo::OfflineAc || agent.algo.is_control();
         if offline {
             let key = format!("{table}.algo");

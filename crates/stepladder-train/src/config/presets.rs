@@ -21,6 +21,7 @@ pub(super) const PRESETS: &[(&str, &str)] = presets![
     "himac-ablations",
     "himac-sokoban",
     "horizon",
+    "mixed-household",
     "offline-controls",
     "rl-household",
     "rl-sokoban",

@@ -93,6 +93,7 @@ mod tests {
         ("floor", "1.0"),
         ("mixture", "\"levels\""),
         ("batch_rows", "128"),
+        ("actor_levels", "\"all\""),
     ];
 
     fn offline(loaded: &Loaded, key: &str) -> Option<String> {

@@ -45,7 +45,8 @@ macro_rules! studies {
 }
 
 /// The embedded studies by name.
-pub const STUDIES: &[(&str, &str)] = studies!["smollm2-rows", "offline-diagnosis", "webshop"];
+pub const STUDIES: &[(&str, &str)] =
+    studies!["smollm2-rows", "offline-diagnosis", "mixed-quality", "webshop"];
 
 /// A study.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
