@@ -14,6 +14,7 @@ use stepladder_rollout::Job;
 use stepladder_rollout::sampling::Distribution;
 use stepladder_rollout::scheduler::Options;
 
+use crate::blueprints::Blueprints;
 use crate::choice::suffix;
 use crate::config::Config;
 use crate::directory::commit;
@@ -86,6 +87,8 @@ pub struct Games {
     pub subset: Subset,
     /// Jobs, one per episode.
     pub jobs: Vec<Job>,
+    /// Source of the jobs' blueprints, for HiMAC.
+    pub blueprints: Blueprints,
 }
 
 /// Settings of a rollout by a [`Player`].
@@ -219,7 +222,7 @@ impl Player {
         let jobs = (0..seeds)
             .flat_map(|seed| subset.tasks.iter().map(move |task| Job { seed, ..Job::sampled(task, seed) }))
             .collect();
-        Ok(Games { subset, jobs })
+        Ok(Games { subset, jobs, blueprints: Blueprints::Own })
     }
 
     /// Selects `count` tasks of the split (0 takes all) with a seed.
@@ -229,7 +232,7 @@ impl Player {
     pub fn collection(&self, count: usize, seed: u64) -> Result<Games> {
         let subset = Subset::draw(&*self.env.tasks, &self.split, count, Draw::Training { seed })?;
         let jobs = Job::each(&subset.tasks);
-        Ok(Games { subset, jobs })
+        Ok(Games { subset, jobs, blueprints: Blueprints::Own })
     }
 
     /// Checks that constrained decoding is possible: the environment lists its admissible actions.
@@ -280,8 +283,12 @@ impl Player {
         lines.extend(constrained.map(|played| line(table::constrained(name), played)));
         let prompts =
             self.policy.pretrained().map(|pretrained| format!(", {pretrained}")).unwrap_or_default();
+        let blueprints = match games.blueprints {
+            Blueprints::Own => String::new(),
+            other => format!(", blueprints: {}", other.name()),
+        };
         let title = format!(
-            "{}/{}{}{}, {}{prompts}",
+            "{}/{}{}{}, {}{prompts}{blueprints}",
             self.env.spec().id,
             self.split,
             envs::suffix(&envs::chosen(&self.env.options)),
@@ -307,6 +314,9 @@ impl Player {
         let mut value = table::json(about, &self.policy.name, &place, commit(), &evaluation);
         if let Some(pretrained) = self.policy.pretrained() {
             pretrained.describe(&mut value);
+        }
+        if games.blueprints != Blueprints::Own {
+            value["blueprints"] = json!(games.blueprints.name());
         }
         let turns = || played.episodes.iter().flat_map(Episode::turns);
         value["prompt_tokens"] = json!(turns().map(|turn| u64::from(turn.prompt_tokens)).sum::<u64>());

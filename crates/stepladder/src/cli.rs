@@ -11,6 +11,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
 use stepladder_data::instruct::Form;
 use stepladder_rollout::sampling::Distribution;
+use stepladder_train::blueprints::Blueprints;
 use stepladder_train::compare::Aspect;
 use stepladder_train::evaluate::Source;
 use stepladder_train::play::Policy;
@@ -302,6 +303,9 @@ pub(crate) struct Evaluate {
     /// Play the tasks a second time with constrained decoding: every action is an admissible one
     #[arg(long)]
     pub(crate) constrained: bool,
+    /// HiMAC: whose blueprints the agent follows: own, other (another task's), expert or none
+    #[arg(long, default_value = "own", value_parser = blueprints)]
+    pub(crate) blueprints: Blueprints,
     /// Write the episodes as a trace (.jsonl or .jsonl.zst); - is standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
@@ -564,6 +568,11 @@ fn stop_string(text: &str) -> Result<String, String> {
 fn form(text: &str) -> Result<Form, String> {
     let found = Form::ALL.iter().copied().find(|form| form.name() == text);
     found.ok_or_else(|| "use chat or plain".to_owned())
+}
+
+fn blueprints(text: &str) -> Result<Blueprints, String> {
+    let found = Blueprints::ALL.iter().copied().find(|known| known.name() == text);
+    found.ok_or_else(|| "use own, other, expert or none".to_owned())
 }
 
 fn aspect(text: &str) -> Result<Aspect, String> {

@@ -39,9 +39,11 @@ pub(super) fn run(arguments: &Evaluate) -> Result<()> {
         keep_tokens: arguments.trace_tokens,
         constrained: false,
     };
+    let stop = AtomicBool::new(false);
+    let games = player.with_blueprints(games, arguments.blueprints, &settings, &Terminal, &stop)?;
     let play = |constrained: bool| -> Result<Played> {
         let settings = Settings { constrained, ..settings.clone() };
-        let played = player.play(&games, settings, &Terminal, &AtomicBool::new(false))?;
+        let played = player.play(&games, settings, &Terminal, &stop)?;
         let how = if constrained { ", constrained" } else { "" };
         note!("{} episodes in {:.2} s{how}", played.episodes.len(), played.seconds);
         Ok(played)

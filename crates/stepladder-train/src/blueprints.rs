@@ -1,0 +1,158 @@
+//! Whose blueprint a HiMAC agent follows in an evaluation. What it loses with another one measures how much its executor reads it.
+
+use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
+
+use stepladder_agent::himac::Blueprint;
+use stepladder_agent::replay::replay;
+use stepladder_agent::{AgentKind, AgentSpec};
+use stepladder_core::trace::Episode;
+use stepladder_core::{Role, blueprint, choices};
+use stepladder_rollout::Job;
+
+use crate::config::Demonstrator;
+use crate::demonstrations::{Rollout, expert_rollout};
+use crate::error::{Error, Result, bail};
+use crate::evaluate::{Games, Player, Settings};
+use crate::report::Reporter;
+
+choices! {
+    /// Source of the blueprints that a HiMAC agent follows.
+    pub enum Blueprints {
+        /// The agent's own.
+        Own = "own",
+        /// The agent's own blueprint of the next task of the split that has a different one.
+        Other = "other",
+        /// The subtasks of the expert's solution; none for a task that it does not solve.
+        Expert = "expert",
+        /// No blueprint: the task is the only sub-goal.
+        None = "none",
+    }
+}
+
+impl Player {
+    /// Returns the games with the blueprints that the agent is to follow.
+    ///
+    /// # Errors
+    /// If the agent has no blueprints, the environment's expert has no subtasks, all own blueprints are equal, or generation fails.
+    pub fn with_blueprints(
+        &self,
+        games: Games,
+        blueprints: Blueprints,
+        settings: &Settings,
+        reporter: &dyn Reporter,
+        stop: &AtomicBool,
+    ) -> Result<Games> {
+        let agent = self.policy.agent;
+        if blueprints != Blueprints::Own && agent.kind != AgentKind::Himac {
+            return Err(Error::usage(format!(
+                "--blueprints {} is for agents of kind himac; {} is of kind {}",
+                blueprints.name(),
+                self.policy.name,
+                agent.kind.name()
+            )));
+        }
+        let followed: Vec<Vec<String>> = match blueprints {
+            Blueprints::Own => return Ok(games),
+            Blueprints::None => vec![Vec::new(); games.jobs.len()],
+            Blueprints::Expert => self.of_expert(&games, settings, reporter, stop)?,
+            Blueprints::Other => {
+                let played = self.play(&games, settings.clone(), reporter, stop)?;
+                exchanged(&games.jobs, &own(agent, &played.episodes))?
+            }
+        };
+        let follow =
+            |(job, subgoals): (Job, Vec<String>)| Job { blueprint: Blueprint::Follow(subgoals), ..job };
+        let jobs = games.jobs.into_iter().zip(followed).map(follow).collect();
+        Ok(Games { jobs, blueprints, ..games })
+    }
+
+    fn of_expert(
+        &self,
+        games: &Games,
+        settings: &Settings,
+        reporter: &dyn Reporter,
+        stop: &AtomicBool,
+    ) -> Result<Vec<Vec<String>>> {
+        let expert = self.env.expert()?;
+        if ![Role::Planner, Role::Executor].into_iter().all(|role| expert.answers(role)) {
+            bail!(
+                "the expert of {} has no subtasks that could be a blueprint: choose --blueprints own, other or none",
+                self.env.spec().id
+            );
+        }
+        let rollout = Rollout {
+            agent: AgentKind::StepHrl,
+            demonstrator: Demonstrator::Expert,
+            jobs: games.jobs.clone(),
+            max_steps: self.policy.max_steps(settings.max_steps, &self.env, &self.split),
+            noise: 0.0,
+            seed: settings.seed,
+        };
+        let episodes = expert_rollout(&self.env, &rollout, "expert plays", reporter, stop)?;
+        episodes.iter().map(|episode| of_demonstration(self.policy.agent, episode)).collect()
+    }
+}
+
+/// Returns the blueprint of a demonstration as cloning reads it; empty if the task was not solved.
+fn of_demonstration(agent: AgentSpec, episode: &Episode) -> Result<Vec<String>> {
+    if !episode.won {
+        return Ok(Vec::new());
+    }
+    let replayed = replay(agent, episode).map_err(anyhow::Error::from)?;
+    Ok(replayed.episode.subtasks.iter().map(|subtask| subtask.text.clone()).collect())
+}
+
+/// Returns the blueprint of each episode; empty where the macro reply cannot be read.
+fn own(agent: AgentSpec, episodes: &[Episode]) -> Vec<Vec<String>> {
+    let written = |episode: &Episode| {
+        let turn = episode.subtasks.first()?.turn.as_ref().filter(|turn| turn.role == Role::Macro)?;
+        blueprint::parse(&turn.reply, agent.max_subgoals)
+    };
+    episodes.iter().map(|episode| written(episode).unwrap_or_default()).collect()
+}
+
+/// Gives each job the blueprint of the next job with the same sample that has another task and a different blueprint.
+fn exchanged(jobs: &[Job], own: &[Vec<String>]) -> Result<Vec<Vec<String>>> {
+    let mut of_sample: HashMap<u64, Vec<usize>> = HashMap::new();
+    for (index, job) in jobs.iter().enumerate() {
+        of_sample.entry(job.sample).or_default().push(index);
+    }
+    let place: HashMap<usize, usize> = of_sample
+        .values()
+        .flat_map(|all| all.iter().enumerate().map(|(place, &index)| (index, place)))
+        .collect();
+    (0..jobs.len())
+        .map(|index| {
+            let all = &of_sample[&jobs[index].sample];
+            let (before, after) = all.split_at(place[&index]);
+            let others = after.iter().chain(before);
+            let different =
+                |other: &&usize| jobs[**other].task != jobs[index].task && own[**other] != own[index];
+            match others.into_iter().find(different) {
+                Some(&other) => Ok(own[other].clone()),
+                None => {
+                    bail!("all tasks have the same blueprint, so none is another task's: play more tasks")
+                }
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stepladder_core::TaskKey;
+
+    #[test]
+    fn each_task_gets_the_next_different_blueprint_of_its_sample() {
+        let job = |id: &str, sample: u64| Job::sampled(&TaskKey::new("toy", "dev", id), sample);
+        let jobs = [job("a", 0), job("b", 0), job("c", 0), job("a", 1), job("b", 1)];
+        let own: Vec<Vec<String>> =
+            ["x", "x", "y", "p", "q"].iter().map(|text| vec![(*text).to_owned()]).collect();
+        let found: Vec<String> = exchanged(&jobs, &own).unwrap().into_iter().flatten().collect();
+        assert_eq!(found, ["y", "y", "x", "q", "p"]);
+        let error = exchanged(&jobs[..2], &own[..2]).unwrap_err();
+        assert!(error.to_string().contains("all tasks have the same blueprint"));
+    }
+}
