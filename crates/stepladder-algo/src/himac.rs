@@ -25,7 +25,7 @@ use crate::AlgoError;
 use crate::online::reward::RewardRule;
 use crate::online::rollouts::{Group, Sampled, group};
 use crate::online::samples::{Sample, of_role};
-use crate::online::{Iteration, Method};
+use crate::online::{Iteration, Method, Phase};
 use crate::ops::group::{GroupRule, relative};
 
 stepladder_core::choices! {
@@ -131,6 +131,7 @@ fn explore(
     rule: GroupRule,
     selection: Selection,
 ) -> Result<Vec<Vec<String>>, AlgoError> {
+    iteration.begin(Phase::Explore);
     let config = iteration.config;
     let job = |task: &TaskKey, sample| Job { blueprint: Blueprint::MustParse, ..Job::sampled(task, sample) };
     let jobs = jobs(tasks, config.group, job);
@@ -188,6 +189,7 @@ fn adapt(
     chosen: Vec<Vec<String>>,
     rule: GroupRule,
 ) -> Result<(), AlgoError> {
+    iteration.begin(Phase::Adapt);
     let config = iteration.config;
     let follow = |task: &TaskKey, sample| {
         let place = tasks.iter().position(|known| known == task).unwrap_or(0);

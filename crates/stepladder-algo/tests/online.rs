@@ -12,6 +12,7 @@ mod failures;
 
 use echo::*;
 use stepladder_agent::AgentSpec;
+use stepladder_algo::AlgoError;
 use stepladder_algo::gigpo::{Gigpo, GigpoConfig};
 use stepladder_algo::grpo::Grpo;
 use stepladder_algo::himac::{Himac, Selection};
@@ -23,6 +24,7 @@ use stepladder_algo::ops::surrogate::{Aggregate, SurrogateRule};
 use stepladder_algo::ppo::{Ppo, PpoConfig, ValueWorkers, value};
 use stepladder_algo::runtime::checkpoint;
 use stepladder_algo::runtime::counters::Counters;
+use stepladder_algo::runtime::observer::{Observer, StepReport};
 use stepladder_algo::runtime::passes::Passes;
 use stepladder_algo::runtime::trainer::Trainer;
 use stepladder_core::Role;
@@ -135,6 +137,50 @@ fn a_run_continued_from_a_checkpoint_goes_on_as_if_nothing_had_happened() {
         };
         assert_eq!(nets(&resumed), nets(&whole));
         assert!(whole.counters.env_steps > 0 && whole.counters.generated > 0);
+    }
+}
+
+/// Keeps the metrics of every iteration.
+struct Kept(Vec<std::collections::BTreeMap<&'static str, f64>>);
+
+impl Observer for Kept {
+    fn on_step(&mut self, _trainer: &Trainer, report: &StepReport) -> Result<(), AlgoError> {
+        self.0.push(report.extra.iter().copied().collect());
+        Ok(())
+    }
+}
+
+#[test]
+fn phases_have_metrics_of_their_own() {
+    let fixture = Fixture::new();
+    let pool = Echoes.tasks("all").unwrap();
+    let metrics_of = |(_, mut method, agent): Case| {
+        let mut trainer = fixture.warm();
+        let reference = trainer.weights.trained.buffer.copy();
+        let mut kept = Kept(Vec::new());
+        let rollouts = fixture.rollouts(&pool, 1, agent);
+        train(&mut *method, &config(2.0), &rollouts, &mut trainer, &reference, &mut kept).unwrap();
+        (kept.0, trainer.counters)
+    };
+    let (himac, counters) = metrics_of(methods().into_iter().last().unwrap());
+    let total = |name: &str| himac.iter().map(|metrics| metrics[name]).sum::<f64>();
+    assert_eq!(total("explore/env_steps") + total("adapt/env_steps"), counters.env_steps as f64);
+    assert_eq!(
+        total("explore/generated_tokens") + total("adapt/generated_tokens"),
+        counters.generated as f64
+    );
+    for metrics in &himac {
+        let (a, b) = (metrics["explore/entropy"], metrics["adapt/entropy"]);
+        assert!(a > 0.0 && b > 0.0 && a.min(b) <= metrics["entropy"] && metrics["entropy"] <= a.max(b));
+        // Advantages have deviation 1 in the groups that have differences, and 0 in the others.
+        let mixed = 1.0 - metrics["explore/degenerate_groups"];
+        assert!((metrics["explore/advantage_std"] - mixed.sqrt()).abs() < 1e-2, "{metrics:?}");
+    }
+    // A method without phases has none.
+    for case in methods().into_iter().take(4).chain(variants().into_iter().skip(1)) {
+        let (metrics, _) = metrics_of(case);
+        assert!(metrics.iter().all(|metrics| metrics["entropy"] > 0.0));
+        assert!(metrics.iter().all(|metrics| metrics.keys().all(|name| !name.starts_with("explore/"))));
     }
 }
 

@@ -46,13 +46,113 @@ pub struct Stats {
     sums: Sums,
     /// Sums of the mini-batches that were computed with the sampling parameters.
     fresh: Sums,
+    /// −Σ log-probability of the trained reply tokens, as recorded while sampling, and their number.
+    surprise: f64,
+    tokens: usize,
+    /// Σ of the squared advantages of the trained replies, and the number of replies.
+    squares: f64,
+    advantages: usize,
     playing: PlaySeconds,
     updating: f64,
     /// Metrics of the method.
     extra: Vec<(&'static str, f64)>,
+    /// Totals at the beginning of each phase.
+    phases: Vec<(Phase, Totals)>,
+}
+
+/// Phase of an iteration with its own rollouts and its own update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Macro exploration (HiMAC's phase A).
+    Explore,
+    /// Micro adaptation (HiMAC's phase B).
+    Adapt,
+}
+
+impl Phase {
+    /// Names of [`Totals::rates`] in this phase.
+    fn names(self) -> [&'static str; 7] {
+        match self {
+            Self::Explore => [
+                "explore/env_steps",
+                "explore/generated_tokens",
+                "explore/degenerate_groups",
+                "explore/distinct_replies",
+                "explore/kl",
+                "explore/entropy",
+                "explore/advantage_std",
+            ],
+            Self::Adapt => [
+                "adapt/env_steps",
+                "adapt/generated_tokens",
+                "adapt/degenerate_groups",
+                "adapt/distinct_replies",
+                "adapt/kl",
+                "adapt/entropy",
+                "adapt/advantage_std",
+            ],
+        }
+    }
+}
+
+/// Sums of an iteration up to one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Totals {
+    env_steps: f64,
+    generated: f64,
+    groups: f64,
+    degenerate: f64,
+    replies: f64,
+    distinct: f64,
+    updates: f64,
+    kl: f64,
+    tokens: f64,
+    surprise: f64,
+    advantages: f64,
+    squares: f64,
+}
+
+impl Totals {
+    /// Returns what was counted since `start`: steps, tokens, and the means of groups, replies, updates, tokens and advantages.
+    fn rates(self, start: Self) -> [f64; 7] {
+        let mean = |total: f64, count: f64| total / count.max(1.0);
+        [
+            self.env_steps - start.env_steps,
+            self.generated - start.generated,
+            mean(self.degenerate - start.degenerate, self.groups - start.groups),
+            mean(self.distinct - start.distinct, self.replies - start.replies),
+            mean(self.kl - start.kl, self.updates - start.updates),
+            mean(self.surprise - start.surprise, self.tokens - start.tokens),
+            mean(self.squares - start.squares, self.advantages - start.advantages).max(0.0).sqrt(),
+        ]
+    }
 }
 
 impl Stats {
+    fn totals(&self) -> Totals {
+        Totals {
+            env_steps: self.env_steps as f64,
+            generated: self.generated as f64,
+            groups: self.groups as f64,
+            degenerate: self.degenerate as f64,
+            replies: self.replies as f64,
+            distinct: self.distinct as f64,
+            updates: self.updates as f64,
+            kl: self.sums.kl,
+            tokens: self.tokens as f64,
+            surprise: self.surprise,
+            advantages: self.advantages as f64,
+            squares: self.squares,
+        }
+    }
+
+    /// Returns the metrics of each phase; none for a method without phases.
+    fn phase_metrics(&self) -> impl Iterator<Item = (&'static str, f64)> + '_ {
+        let ends = self.phases.iter().skip(1).map(|(_, start)| *start).chain([self.totals()]);
+        let phases = self.phases.iter().zip(ends);
+        phases.flat_map(|((phase, start), end)| phase.names().into_iter().zip(end.rates(*start)))
+    }
+
     /// Returns the mean loss of the optimiser steps.
     pub fn loss(&self) -> f64 {
         self.sums.loss / self.updates.max(1) as f64
@@ -73,6 +173,8 @@ impl Stats {
             ("degenerate_groups", mean(self.degenerate as f64, self.groups)),
             ("pg_loss", self.sums.pg_loss / updates),
             ("kl", self.sums.kl / updates),
+            ("entropy", mean(self.surprise, self.tokens)),
+            ("advantage_std", mean(self.squares, self.advantages).sqrt()),
             ("clip_frac", self.sums.clipped / self.sums.tokens.max(1) as f64),
             ("logprob_gap", self.fresh.gap / self.fresh.tokens.max(1) as f64),
             ("logprob_gap_max", self.fresh.gap_max),
@@ -85,6 +187,7 @@ impl Stats {
             ("share/update", self.updating / seconds),
         ];
         values.extend(&self.extra);
+        values.extend(self.phase_metrics());
         values
     }
 }
@@ -225,6 +328,12 @@ impl<'a> Iteration<'a> {
         Ok(groups)
     }
 
+    /// Begins a phase: what is counted from now on is in its metrics too.
+    pub(crate) fn begin(&mut self, phase: Phase) {
+        let totals = self.stats.totals();
+        self.stats.phases.push((phase, totals));
+    }
+
     /// Counts a group with these returns.
     pub(crate) fn count_group(&mut self, returns: &[f64]) {
         self.stats.groups += 1;
@@ -252,6 +361,13 @@ impl<'a> Iteration<'a> {
     pub(crate) fn update(&mut self, samples: &[Sample]) -> Result<(), AlgoError> {
         let clock = Stopwatch::resume(self.stats.updating);
         let config = self.config;
+        for sample in samples {
+            self.stats.surprise -= sample.old.iter().copied().map(f64::from).sum::<f64>();
+            self.stats.tokens += sample.len();
+            let squares = sample.advantage.iter().map(|advantage| f64::from(*advantage).powi(2)).sum::<f64>();
+            self.stats.squares += squares / sample.len().max(1) as f64;
+            self.stats.advantages += 1;
+        }
         let zero = |sample: &Sample| sample.advantage.iter().all(|&advantage| advantage == 0.0);
         let has_gradient = config.kl > 0.0 || !samples.iter().all(zero);
         let batches = if has_gradient { self.mini_batches(samples.len()) } else { Vec::new() };
@@ -343,6 +459,27 @@ mod tests {
         episode.subtasks[0].text = plan[0].to_owned();
         episode.subtasks[0].turn = Some(Turn::said(Role::Macro, write(plan)));
         episode
+    }
+
+    #[test]
+    fn a_phase_has_what_was_counted_in_it() {
+        let mut stats = Stats::default();
+        assert_eq!(stats.phase_metrics().count(), 0);
+        stats.phases.push((Phase::Explore, stats.totals()));
+        stats = Stats { env_steps: 30, generated: 90, groups: 4, degenerate: 3, ..stats };
+        (stats.replies, stats.distinct, stats.updates, stats.sums.kl) = (8, 2, 2, 0.5);
+        (stats.tokens, stats.surprise, stats.advantages, stats.squares) = (20, 5.0, 8, 2.0);
+        stats.phases.push((Phase::Adapt, stats.totals()));
+        stats = Stats { env_steps: 70, generated: 100, groups: 6, degenerate: 3, ..stats };
+        (stats.replies, stats.distinct, stats.updates, stats.sums.kl) = (18, 12, 3, 0.75);
+        (stats.tokens, stats.surprise, stats.advantages, stats.squares) = (30, 10.0, 9, 6.0);
+        let metrics = stats.metrics();
+        let of = |name: &str| metrics.iter().find(|(known, _)| *known == name).unwrap().1;
+        let phase = |names: [&str; 7]| names.map(of);
+        assert_eq!(phase(Phase::Explore.names()), [30.0, 90.0, 0.75, 0.25, 0.25, 0.25, 0.5]);
+        assert_eq!(phase(Phase::Adapt.names()), [40.0, 10.0, 0.0, 1.0, 0.25, 0.5, 2.0]);
+        // Of both together.
+        assert_eq!((of("degenerate_groups"), of("kl"), of("entropy")), (0.5, 0.25, 1.0 / 3.0));
     }
 
     #[test]
