@@ -72,7 +72,8 @@ fn it_solves_part_of_the_tasks_by_longer_ways() {
         }
     }
     let share = detours as f64 / f64::from(walks);
-    assert!((share - DETOURS).abs() < 0.03, "{detours} of {walks}");
+    // Three standard errors of 400 walks.
+    assert!((share - DETOURS).abs() < 0.07, "{detours} of {walks}");
 }
 
 #[test]
