@@ -7,28 +7,14 @@ use stepladder_agent::himac::Blueprint;
 use stepladder_agent::replay::replay;
 use stepladder_agent::{AgentKind, AgentSpec};
 use stepladder_core::trace::Episode;
-use stepladder_core::{Role, blueprint, choices};
+use stepladder_core::{Role, blueprint};
 use stepladder_rollout::Job;
 
 use crate::config::Demonstrator;
 use crate::demonstrations::{Rollout, expert_rollout};
 use crate::error::{Error, Result, bail};
-use crate::evaluate::{Games, Player, Settings};
+use crate::evaluate::{Blueprints, Games, Player, Settings};
 use crate::report::Reporter;
-
-choices! {
-    /// Source of the blueprints that a HiMAC agent follows.
-    pub enum Blueprints {
-        /// The agent's own.
-        Own = "own",
-        /// The agent's own blueprint of the next task of the split that has a different one.
-        Other = "other",
-        /// The subtasks of the expert's solution; none for a task that it does not solve.
-        Expert = "expert",
-        /// No blueprint: the task is the only sub-goal.
-        None = "none",
-    }
-}
 
 impl Player {
     /// Returns the games with the blueprints that the agent is to follow.

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use serde_json::{Value, json};
 use stepladder_algo::runtime::clock::Stopwatch;
+use stepladder_core::choices;
 use stepladder_core::trace::Episode;
 use stepladder_data::Budgets;
 use stepladder_env::{Draw, Subset};
@@ -14,7 +15,6 @@ use stepladder_rollout::Job;
 use stepladder_rollout::sampling::Distribution;
 use stepladder_rollout::scheduler::Options;
 
-use crate::blueprints::Blueprints;
 use crate::choice::suffix;
 use crate::config::Config;
 use crate::directory::commit;
@@ -78,6 +78,20 @@ pub struct Player {
     pub split: String,
     /// Source of its generators: [`Player::open`] sets generators in this process.
     pub generators: Arc<dyn GeneratorSource>,
+}
+
+choices! {
+    /// Source of the blueprints that a HiMAC agent follows.
+    pub enum Blueprints {
+        /// The agent's own.
+        Own = "own",
+        /// The agent's own blueprint of the next task of the split that has a different one.
+        Other = "other",
+        /// The subtasks of the expert's solution; none for a task that it does not solve.
+        Expert = "expert",
+        /// No blueprint: the task is the only sub-goal.
+        None = "none",
+    }
 }
 
 /// Episodes for a [`Player`].

@@ -26,7 +26,7 @@
 
 mod agent_run;
 mod agents;
-pub mod blueprints;
+mod blueprints;
 pub mod choice;
 pub mod compare;
 pub mod config;

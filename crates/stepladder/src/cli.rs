@@ -11,9 +11,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
 use stepladder_data::instruct::Form;
 use stepladder_rollout::sampling::Distribution;
-use stepladder_train::blueprints::Blueprints;
 use stepladder_train::compare::Aspect;
-use stepladder_train::evaluate::Source;
+use stepladder_train::evaluate::{Blueprints, Source};
 use stepladder_train::play::Policy;
 use stepladder_train::pretrained::Prompting;
 
