@@ -61,7 +61,8 @@ pub fn macro_returns(reward: RewardRule, episodes: &[Episode]) -> Vec<f64> {
     found.into_iter().map(|value| value.unwrap_or(unreadable)).collect()
 }
 
-fn blueprint_of(episode: &Episode, max_subgoals: usize) -> Option<Vec<String>> {
+/// Returns the sub-goals of the blueprint that an episode's macro role wrote; none if it wrote no readable one.
+pub fn blueprint_of(episode: &Episode, max_subgoals: usize) -> Option<Vec<String>> {
     let turn = episode.subtasks.first()?.turn.as_ref()?;
     blueprint::parse(&turn.reply, max_subgoals)
 }

@@ -1,13 +1,13 @@
 //! Whose blueprint a HiMAC agent follows in an evaluation. What it loses with another one measures how much its executor reads it.
 
-use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 
 use stepladder_agent::himac::Blueprint;
 use stepladder_agent::replay::replay;
 use stepladder_agent::{AgentKind, AgentSpec};
+use stepladder_algo::himac::blueprint_of;
+use stepladder_core::Role;
 use stepladder_core::trace::Episode;
-use stepladder_core::{Role, blueprint};
 use stepladder_rollout::Job;
 
 use crate::config::Demonstrator;
@@ -44,7 +44,8 @@ impl Player {
             Blueprints::Expert => self.of_expert(&games, settings, reporter, stop)?,
             Blueprints::Other => {
                 let played = self.play(&games, settings.clone(), reporter, stop)?;
-                exchanged(&games.jobs, &own(agent, &played.episodes))?
+                let own = |episode| blueprint_of(episode, agent.max_subgoals).unwrap_or_default();
+                exchanged(&games.jobs, &played.episodes.iter().map(own).collect::<Vec<_>>())?
             }
         };
         let follow =
@@ -89,38 +90,18 @@ fn of_demonstration(agent: AgentSpec, episode: &Episode) -> Result<Vec<String>> 
     Ok(replayed.episode.subtasks.iter().map(|subtask| subtask.text.clone()).collect())
 }
 
-/// Returns the blueprint of each episode; empty where the macro reply cannot be read.
-fn own(agent: AgentSpec, episodes: &[Episode]) -> Vec<Vec<String>> {
-    let written = |episode: &Episode| {
-        let turn = episode.subtasks.first()?.turn.as_ref().filter(|turn| turn.role == Role::Macro)?;
-        blueprint::parse(&turn.reply, agent.max_subgoals)
-    };
-    episodes.iter().map(|episode| written(episode).unwrap_or_default()).collect()
-}
-
 /// Gives each job the blueprint of the next job with the same sample that has another task and a different blueprint.
 fn exchanged(jobs: &[Job], own: &[Vec<String>]) -> Result<Vec<Vec<String>>> {
-    let mut of_sample: HashMap<u64, Vec<usize>> = HashMap::new();
-    for (index, job) in jobs.iter().enumerate() {
-        of_sample.entry(job.sample).or_default().push(index);
-    }
-    let place: HashMap<usize, usize> = of_sample
-        .values()
-        .flat_map(|all| all.iter().enumerate().map(|(place, &index)| (index, place)))
-        .collect();
+    let of = |index: usize| (jobs[index].sample, &jobs[index].task, &own[index]);
+    let other_of = |index: usize| {
+        let (sample, task, subgoals) = of(index);
+        let later = (1..jobs.len()).map(|offset| (index + offset) % jobs.len());
+        later.map(of).find(|other| other.0 == sample && other.1 != task && other.2 != subgoals)
+    };
     (0..jobs.len())
-        .map(|index| {
-            let all = &of_sample[&jobs[index].sample];
-            let (before, after) = all.split_at(place[&index]);
-            let others = after.iter().chain(before);
-            let different =
-                |other: &&usize| jobs[**other].task != jobs[index].task && own[**other] != own[index];
-            match others.into_iter().find(different) {
-                Some(&other) => Ok(own[other].clone()),
-                None => {
-                    bail!("all tasks have the same blueprint, so none is another task's: play more tasks")
-                }
-            }
+        .map(|index| match other_of(index) {
+            Some((_, _, subgoals)) => Ok(subgoals.clone()),
+            None => bail!("all tasks have the same blueprint, so none is another task's: play more tasks"),
         })
         .collect()
 }
