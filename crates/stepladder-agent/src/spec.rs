@@ -10,7 +10,7 @@ use crate::agent::Agent;
 use crate::factory::AgentFactory;
 use crate::flat::Flat;
 use crate::himac::{
-    Blueprint, HISTORY, Himac, HimacOptions, Limits, MAX_IDLE, MAX_SUBGOALS, MIN_SUBGOAL_STEPS,
+    Blueprint, HISTORY, Himac, HimacOptions, Limits, MAX_IDLE, MAX_SUBGOALS, MIN_SUBGOAL_STEPS, Numbers, Sees,
 };
 use crate::step_hrl::{ProgressSlot, StepHrl, StepHrlOptions};
 
@@ -47,6 +47,10 @@ pub struct AgentSpec {
     pub max_idle: u32,
     /// HiMAC with `sub_done`: minimum step budget of a sub-goal, at least 1; default [`MIN_SUBGOAL_STEPS`].
     pub min_subgoal_steps: u32,
+    /// HiMAC: what the micro role's prompt shows besides its segment and the observation.
+    pub sees: Sees,
+    /// HiMAC: which numbers of things the sub-goals of cloned blueprints keep.
+    pub numbers: Numbers,
 }
 
 impl From<AgentKind> for AgentSpec {
@@ -61,6 +65,8 @@ impl From<AgentKind> for AgentSpec {
             max_subgoals: MAX_SUBGOALS,
             max_idle: MAX_IDLE,
             min_subgoal_steps: MIN_SUBGOAL_STEPS,
+            sees: Sees::All,
+            numbers: Numbers::All,
         }
     }
 }
@@ -82,6 +88,8 @@ impl fmt::Display for AgentSpec {
             (self.max_idle != MAX_IDLE).then(|| format!("max_idle={}", self.max_idle)),
             (self.min_subgoal_steps != MIN_SUBGOAL_STEPS)
                 .then(|| format!("min_subgoal_steps={}", self.min_subgoal_steps)),
+            (self.sees != Sees::All).then(|| format!("sees={}", self.sees.name())),
+            (self.numbers != Numbers::All).then(|| format!("numbers={}", self.numbers.name())),
         ];
         let options: Vec<String> = options.into_iter().flatten().collect();
         let colon = if options.is_empty() { "" } else { ":" };
@@ -113,6 +121,8 @@ impl FromStr for AgentSpec {
                 Some(("min_subgoal_steps", count)) => {
                     spec.min_subgoal_steps = count.parse::<NonZeroU32>().map_err(|_| unknown())?.get();
                 }
+                Some(("sees", "segment")) => spec.sees = Sees::Segment,
+                Some(("numbers", "known")) => spec.numbers = Numbers::Known,
                 _ => return Err(unknown()),
             }
         }
@@ -159,6 +169,7 @@ impl AgentFactory for AgentSpec {
                 },
                 max_subgoals: self.max_subgoals,
                 max_idle: self.max_idle,
+                sees: self.sees,
                 blueprint: blueprint.clone(),
             })),
         }
@@ -194,6 +205,10 @@ mod tests {
             (AgentSpec { sub_done: false, ..himac }, "himac:sub_done=false"),
             (AgentSpec { max_subgoals: 12, max_idle: 5, ..himac }, "himac:max_subgoals=12,max_idle=5"),
             (AgentSpec { min_subgoal_steps: 1, ..himac }, "himac:min_subgoal_steps=1"),
+            (
+                AgentSpec { sees: Sees::Segment, numbers: Numbers::Known, ..himac },
+                "himac:sees=segment,numbers=known",
+            ),
             (
                 AgentSpec { planner: false, progress: ProgressSlot::Empty, ..whole },
                 "step_hrl:planner=false,progress=false",

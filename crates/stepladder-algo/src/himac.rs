@@ -5,17 +5,25 @@
 //! phase A, macro exploration    N blueprints per task are sampled, each is executed once greedily
 //!                               Aᵢ = group-relative return of blueprint i; only blueprint tokens are trained
 //! z* = the blueprint with the highest return; ties: fewer sub-goals, then the first
+//!      all returns alike: the greedy blueprint; alike and nothing solved: no phase B (9.2)
 //! phase B, micro adaptation     z* is executed N times, sampled, with the parameters after phase A's update
-//!                               Aⱼ = group-relative return of episode j, penalties included; only action replies are trained
+//!                               Aⱼ = group-relative return of episode j, penalties and `subgoal_reward` included; only action
+//!                               replies are trained
 //! ```
-//! Both phases minimise the clipped surrogate with a KL term to the starting policy (5.5, `ops::surrogate`).
+//! Both phases minimise the clipped surrogate with a KL term to the starting policy (5.5, `ops::surrogate`), each with an
+//! optimiser state of its own ([`HimacConfig`]).
 //!
 //! Ablations: `selection = "random"` executes a random readable blueprint instead of the best; without `coevolution` blueprints
-//! and actions are sampled together, once, and all tokens have the advantage of the episode; an agent with `sub_done = false`
+//! and actions are sampled together, once, and all tokens have the advantage of the episode; `phases` leaves one of them out; an agent with `sub_done = false`
 //! gives every sub-goal a fixed number of steps; `flat` is GRPO.
 
-use rand::RngExt;
-use stepladder_agent::himac::Blueprint;
+mod config;
+mod select;
+
+pub use config::{AllFailed, Degenerate, HimacConfig, Moments, Phases};
+pub use select::{Selection, best_blueprint};
+
+use stepladder_agent::himac::{Blueprint, Followed, followed};
 use stepladder_core::seed::{fingerprint, stream};
 use stepladder_core::trace::Episode;
 use stepladder_core::{Role, TaskKey, blueprint};
@@ -23,33 +31,13 @@ use stepladder_rollout::scheduler::Job;
 
 use crate::AlgoError;
 use crate::online::reward::RewardRule;
-use crate::online::rollouts::{Group, Sampled, group};
+use crate::online::rollouts::{Group, Rollouts, Sampled, group};
 use crate::online::samples::{Sample, of_role};
-use crate::online::{Iteration, Method, Phase};
+use crate::online::{Iteration, Method, OnlineConfig, Phase, UpdateOptions};
 use crate::ops::group::{GroupRule, relative};
-
-stepladder_core::choices! {
-    /// Blueprint that phase B executes.
-    pub enum Selection {
-        /// The blueprint with the highest return.
-        Best = "best",
-        /// A random readable blueprint (ablation).
-        Random = "random",
-    }
-}
-
-/// Returns the index of the blueprint with the highest return; ties: fewer sub-goals, then the lower index. None without
-/// blueprints.
-///
-/// ```
-/// use stepladder_algo::himac::best_blueprint;
-/// assert_eq!(best_blueprint(&[0.0, 9.0, 9.0], &[1, 3, 2]), Some(2));
-/// ```
-pub fn best_blueprint(returns: &[f64], subgoals: &[usize]) -> Option<usize> {
-    (0..returns.len()).min_by(|&a, &b| {
-        returns[b].total_cmp(&returns[a]).then(subgoals[a].cmp(&subgoals[b])).then(a.cmp(&b))
-    })
-}
+use crate::runtime::optimiser::AdamW;
+use crate::runtime::trainer::Trainer;
+use select::{Chosen, choose};
 
 /// Computes R^M of every blueprint of a group: the return of its episode without penalties, or a value below all others if the
 /// blueprint is unreadable.
@@ -104,15 +92,29 @@ impl Blueprints {
 }
 
 /// HiMAC and its ablations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Himac {
     /// Blueprint that phase B executes.
     pub selection: Selection,
     /// Whether the phases alternate; otherwise there is one joint update.
     pub coevolution: bool,
+    /// Phases of an iteration, if they alternate.
+    pub phases: Phases,
+    /// Rules of the phases.
+    pub config: HimacConfig,
 }
 
 impl Method for Himac {
+    /// Adds the optimiser state of phase B, if both phases learn with states of their own.
+    fn start(&mut self, trainer: &mut Trainer, _rollouts: &Rollouts<'_>) -> Result<(), AlgoError> {
+        let both = self.coevolution && self.phases == Phases::Both;
+        let own = both && self.config.moments == Moments::PerPhase;
+        if own && trainer.adapt.is_none() {
+            trainer.adapt = Some(AdamW::new(trainer.optimiser.config, &trainer.weights.trained.buffer));
+        }
+        Ok(())
+    }
+
     /// Runs phase A and its update, then phase B and its update.
     fn iterate(&mut self, iteration: &mut Iteration<'_>) -> Result<(), AlgoError> {
         let rule = iteration.config.rule();
@@ -120,95 +122,134 @@ impl Method for Himac {
             return joint_update(iteration, rule);
         }
         let tasks = iteration.tasks();
-        let chosen = explore(iteration, &tasks, rule, self.selection)?;
-        adapt(iteration, &tasks, chosen, rule)
-    }
-}
-
-/// Runs phase A; returns the blueprint of every task for phase B.
-fn explore(
-    iteration: &mut Iteration<'_>,
-    tasks: &[TaskKey],
-    rule: GroupRule,
-    selection: Selection,
-) -> Result<Vec<Vec<String>>, AlgoError> {
-    iteration.begin(Phase::Explore);
-    let config = iteration.config;
-    let job = |task: &TaskKey, sample| Job { blueprint: Blueprint::MustParse, ..Job::sampled(task, sample) };
-    let jobs = jobs(tasks, config.group, job);
-    let sampled = Sampled { temperature: config.temperature, only: Some(Role::Macro) };
-    let (groups, lost) = group(iteration.play(&jobs, sampled)?, 1)?;
-    iteration.count_lost(lost);
-    let mut samples: Vec<Sample> = Vec::new();
-    let mut chosen = Vec::with_capacity(tasks.len());
-    let mut blueprints = Blueprints::new(iteration.rollouts.agent.max_subgoals);
-    for task in tasks {
-        let Some(group) = groups.iter().find(|group| group.task == *task) else {
-            chosen.push(Vec::new());
-            continue;
+        let explored = match self.phases {
+            Phases::Micro => Explored { chosen: vec![Chosen::Greedy; tasks.len()], idle: Vec::new() },
+            Phases::Both | Phases::Macro => self.explore(iteration, &tasks, rule)?,
         };
-        let returns = macro_returns(config.reward_rule(), &group.episodes);
-        iteration.count_group(&returns);
-        blueprints.count(&group.episodes);
-        for (episode, advantage) in group.episodes.iter().zip(relative(&returns, rule)) {
-            samples.extend(of_role(episode, Role::Macro, advantage)?);
-        }
-        chosen.push(choose(iteration, group, &returns, selection));
-    }
-    iteration.add_metrics(blueprints.metrics());
-    iteration.keep();
-    iteration.update(&samples)?;
-    Ok(chosen)
-}
-
-/// Selects z*; empty if no blueprint is readable, in which case the task is the only sub-goal.
-fn choose(iteration: &Iteration<'_>, group: &Group, returns: &[f64], selection: Selection) -> Vec<String> {
-    let max_subgoals = iteration.rollouts.agent.max_subgoals;
-    let blueprints: Vec<Option<Vec<String>>> =
-        group.episodes.iter().map(|episode| blueprint_of(episode, max_subgoals)).collect();
-    let readable: Vec<usize> = (0..blueprints.len()).filter(|&index| blueprints[index].is_some()).collect();
-    let chosen = match selection {
-        Selection::Best => {
-            let lens: Vec<usize> =
-                blueprints.iter().map(|found| found.as_ref().map_or(0, Vec::len)).collect();
-            best_blueprint(returns, &lens)
-        }
-        Selection::Random if readable.is_empty() => None,
-        Selection::Random => {
-            let parts = [iteration.number(), fingerprint(&group.task.to_string())];
-            let mut rng = stream(iteration.rollouts.seed, "blueprint", &parts);
-            Some(readable[rng.random_range(0..readable.len())])
-        }
-    };
-    chosen.and_then(|index| blueprints[index].clone()).unwrap_or_default()
-}
-
-/// Runs phase B.
-fn adapt(
-    iteration: &mut Iteration<'_>,
-    tasks: &[TaskKey],
-    chosen: Vec<Vec<String>>,
-    rule: GroupRule,
-) -> Result<(), AlgoError> {
-    iteration.begin(Phase::Adapt);
-    let config = iteration.config;
-    let follow = |task: &TaskKey, sample| {
-        let place = tasks.iter().position(|known| known == task).unwrap_or(0);
-        Job { blueprint: Blueprint::Follow(chosen[place].clone()), ..Job::sampled(task, sample) }
-    };
-    let jobs = jobs(tasks, config.group, follow);
-    let sampled = Sampled { temperature: config.temperature, only: None };
-    let (groups, lost) = group(iteration.play(&jobs, sampled)?, 2)?;
-    iteration.count_lost(lost);
-    let mut samples: Vec<Sample> = Vec::new();
-    for group in &groups {
-        let returns = group.returns(iteration.config.reward_rule());
-        iteration.count_group(&returns);
-        for (episode, advantage) in group.episodes.iter().zip(relative(&returns, rule)) {
-            samples.extend(of_role(episode, Role::Micro, advantage)?);
+        match self.phases {
+            Phases::Macro => Ok(()),
+            Phases::Both | Phases::Micro => self.adapt(iteration, &tasks, explored, rule),
         }
     }
-    iteration.update(&samples)
+}
+
+/// Outcome of phase A.
+struct Explored {
+    /// Blueprint of every task.
+    chosen: Vec<Chosen>,
+    /// Blueprints without advantage, which phase B holds at what they are.
+    idle: Vec<Sample>,
+}
+
+impl Himac {
+    /// Returns an episode's replies of the role that does not learn, without advantage; none without a weight for them.
+    fn idle(&self, episode: &Episode, role: Role) -> Result<Vec<Sample>, AlgoError> {
+        if self.config.kl_idle == 0.0 { Ok(Vec::new()) } else { of_role(episode, role, 0.0) }
+    }
+
+    /// Returns the options of an update that holds these idle replies.
+    fn holding<'a>(&self, idle: &'a [Sample], config: &OnlineConfig) -> UpdateOptions<'a> {
+        UpdateOptions { mini_batch: config.mini_batch, idle, kl_idle: self.config.kl_idle }
+    }
+
+    /// Runs phase A.
+    fn explore(
+        &self,
+        iteration: &mut Iteration<'_>,
+        tasks: &[TaskKey],
+        rule: GroupRule,
+    ) -> Result<Explored, AlgoError> {
+        iteration.begin(Phase::Explore);
+        let config = iteration.config;
+        let job =
+            |task: &TaskKey, sample| Job { blueprint: Blueprint::MustParse, ..Job::sampled(task, sample) };
+        let jobs = jobs(tasks, config.group, job);
+        let sampled = Sampled { temperature: config.temperature, only: Some(Role::Macro) };
+        let (groups, lost) = group(iteration.play(&jobs, sampled)?, 1)?;
+        iteration.count_lost(lost);
+        let mut samples: Vec<Sample> = Vec::new();
+        let mut acted: Vec<Sample> = Vec::new();
+        let mut explored = Explored { chosen: Vec::with_capacity(tasks.len()), idle: Vec::new() };
+        let mut blueprints = Blueprints::new(iteration.rollouts.agent.max_subgoals);
+        for task in tasks {
+            let Some(group) = groups.iter().find(|group| group.task == *task) else {
+                explored.chosen.push(Chosen::Follow(Vec::new()));
+                continue;
+            };
+            let returns = macro_returns(config.reward_rule(), &group.episodes);
+            iteration.count_group(&returns);
+            blueprints.count(&group.episodes);
+            for (episode, advantage) in group.episodes.iter().zip(relative(&returns, rule)) {
+                samples.extend(of_role(episode, Role::Macro, advantage)?);
+                explored.idle.extend(self.idle(episode, Role::Macro)?);
+                acted.extend(self.idle(episode, Role::Micro)?);
+            }
+            explored.chosen.push(self.choose(iteration, group, &returns));
+        }
+        iteration.add_metrics(blueprints.metrics());
+        iteration.keep();
+        let mini_batch = self.config.explore_mini_batch.unwrap_or(config.mini_batch);
+        iteration.update_with(&samples, UpdateOptions { mini_batch, ..self.holding(&acted, config) })?;
+        Ok(explored)
+    }
+
+    /// Selects the blueprint of a task for phase B.
+    fn choose(&self, iteration: &Iteration<'_>, group: &Group, returns: &[f64]) -> Chosen {
+        let max_subgoals = iteration.rollouts.agent.max_subgoals;
+        let blueprints: Vec<Option<Vec<String>>> =
+            group.episodes.iter().map(|episode| blueprint_of(episode, max_subgoals)).collect();
+        let solved = group.episodes.iter().any(|episode| episode.won);
+        let parts = [iteration.number(), fingerprint(&group.task.to_string())];
+        let mut rng = stream(iteration.rollouts.seed, "blueprint", &parts);
+        choose(&self.config, self.selection, (returns, solved), blueprints, &mut rng)
+    }
+
+    /// Runs phase B.
+    fn adapt(
+        &self,
+        iteration: &mut Iteration<'_>,
+        tasks: &[TaskKey],
+        Explored { chosen, idle }: Explored,
+        rule: GroupRule,
+    ) -> Result<(), AlgoError> {
+        iteration.begin(Phase::Adapt);
+        let config = iteration.config;
+        let mut jobs: Vec<Job> = Vec::with_capacity(tasks.len() * config.group);
+        for (task, chosen) in tasks.iter().zip(&chosen) {
+            let blueprint = match chosen {
+                Chosen::Follow(subgoals) => Blueprint::Follow(subgoals.clone()),
+                Chosen::Greedy => Blueprint::Own,
+                Chosen::Skip => continue,
+            };
+            let samples = 0..config.group as u64;
+            jobs.extend(
+                samples.map(|sample| Job { blueprint: blueprint.clone(), ..Job::sampled(task, sample) }),
+            );
+        }
+        let skipped = chosen.iter().filter(|chosen| **chosen == Chosen::Skip).count();
+        iteration.add_metrics([("skipped_tasks", skipped as f64 / tasks.len().max(1) as f64)]);
+        let sampled = Sampled { temperature: config.temperature, only: Some(Role::Micro) };
+        let (groups, lost) = group(iteration.play(&jobs, sampled)?, 2)?;
+        iteration.count_lost(lost);
+        let mut samples: Vec<Sample> = Vec::new();
+        let mut all = Followed::default();
+        for group in &groups {
+            let mut returns = group.returns(iteration.config.reward_rule());
+            if let Some(expert) = iteration.rollouts.expert {
+                for (value, episode) in returns.iter_mut().zip(&group.episodes) {
+                    let counts = followed(expert, episode);
+                    *value += counts.reward(self.config.subgoal_reward);
+                    all.add(counts);
+                }
+            }
+            iteration.count_group(&returns);
+            for (episode, advantage) in group.episodes.iter().zip(relative(&returns, rule)) {
+                samples.extend(of_role(episode, Role::Micro, advantage)?);
+            }
+        }
+        iteration.add_metrics(all.rate().map(|rate| ("follow_rate", rate)));
+        iteration.update_with(&samples, self.holding(&idle, config))
+    }
 }
 
 /// Runs the joint update of the ablation without co-evolution: blueprints and actions are sampled together and have the same

@@ -136,7 +136,7 @@ fn train_critic(
     for sample in &mut samples {
         sample.advantage = all.by_ref().take(sample.len()).collect();
     }
-    let batches = iteration.mini_batches(samples.len());
+    let batches = iteration.mini_batches(samples.len(), iteration.config.mini_batch);
     let mut losses = Vec::new();
     for batch in batches {
         let net = iteration.trainer.nets.get_mut(VALUE, parameters)?;

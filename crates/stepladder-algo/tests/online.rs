@@ -9,6 +9,8 @@ mod dagger;
 mod echo;
 #[path = "online/failures.rs"]
 mod failures;
+#[path = "online/phases.rs"]
+mod phases;
 
 use echo::*;
 use stepladder_agent::AgentSpec;
@@ -42,15 +44,15 @@ fn methods() -> [Case; 5] {
         ("rloo", Box::new(Grpo::Rloo), flat()),
         ("gigpo", Box::new(Gigpo { config: GigpoConfig::default() }), flat()),
         ("ppo", Box::new(Ppo::new(critic)), flat()),
-        ("himac", Box::new(BEST), himac()),
+        ("himac", Box::new(best()), himac()),
     ]
 }
 
 /// HiMAC without its selection, and without its phases.
 fn variants() -> [Case; 2] {
     [
-        ("random", Box::new(Himac { selection: Selection::Random, ..BEST }), himac()),
-        ("joint", Box::new(Himac { coevolution: false, ..BEST }), himac()),
+        ("random", Box::new(Himac { selection: Selection::Random, ..best() }), himac()),
+        ("joint", Box::new(Himac { coevolution: false, ..best() }), himac()),
     ]
 }
 
@@ -107,7 +109,7 @@ fn a_run_continued_from_a_checkpoint_goes_on_as_if_nothing_had_happened() {
     let fixture = Fixture::new();
     let critic = PpoConfig { critic_learning_rate: 1e-3, ..PpoConfig::default() };
     let ppo = || -> Box<dyn Method> { Box::new(Ppo::new(critic.clone())) };
-    let himac_method = || -> Box<dyn Method> { Box::new(BEST) };
+    let himac_method = || -> Box<dyn Method> { Box::new(best()) };
     type Make<'a> = &'a dyn Fn() -> Box<dyn Method>;
     let cases: [(Make<'_>, AgentSpec); 2] = [(&ppo, flat()), (&himac_method, himac())];
     for (method, agent) in cases {

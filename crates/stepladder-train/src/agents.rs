@@ -20,7 +20,7 @@ use stepladder_algo::runtime::passes::Passes;
 use stepladder_algo::runtime::plan::Mixture;
 use stepladder_algo::runtime::trainer::{Identity, Trainer};
 use stepladder_algo::runtime::workers::Workers;
-use stepladder_core::TaskKey;
+use stepladder_core::{Role, TaskKey};
 use stepladder_data::offline::HeldOut;
 use stepladder_data::{OfflineRow, Row};
 use stepladder_model::engine::placement;
@@ -167,10 +167,10 @@ impl AgentRun<'_> {
     }
 
     fn method(&self) -> Result<Box<dyn Method>> {
-        let &AgentConfig { coevolution, selection, .. } = self.agent;
+        let &AgentConfig { coevolution, selection, phases, .. } = self.agent;
         let algo = &self.config.algo;
         Ok(match self.agent.algo {
-            Algo::Himac => Box::new(Himac { selection, coevolution }),
+            Algo::Himac => Box::new(Himac { selection, coevolution, phases, config: algo.himac }),
             Algo::Gigpo => Box::new(Gigpo { config: algo.gigpo.clone() }),
             Algo::Ppo => Box::new(Ppo::new(algo.ppo.clone())),
             Algo::Rloo => Box::new(Grpo::Rloo),
@@ -216,6 +216,7 @@ impl AgentRun<'_> {
             passes: self.passes(),
             seed: self.config.seed,
             agent: self.agent.spec(),
+            expert: env.expert().ok().filter(|expert| expert.answers(Role::Executor)),
             stop: self.stop,
         };
         let mut watcher = self.watch(trainer)?;

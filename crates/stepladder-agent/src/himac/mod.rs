@@ -4,8 +4,12 @@
 //! The prompt of an action shows observations and actions since the active sub-goal began, and nothing before: the temporal
 //! mask of the method.
 
+mod follow;
+mod numbers;
 mod pointer;
 
+pub use follow::{Followed, followed};
+pub use numbers::{Numbers, without_unknown};
 pub use pointer::{Effect, Limits, Pointer};
 
 use stepladder_core::blueprint::{self, parse_micro};
@@ -39,6 +43,16 @@ pub enum Blueprint {
     Follow(Vec<String>),
 }
 
+stepladder_core::choices! {
+    /// What the micro role's prompt shows besides its segment and the observation.
+    pub enum Sees {
+        /// The task and the whole blueprint.
+        All = "all",
+        /// The active sub-goal alone, as STEP-HRL's executor.
+        Segment = "segment",
+    }
+}
+
 /// Options of HiMAC for one episode.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HimacOptions {
@@ -52,6 +66,8 @@ pub struct HimacOptions {
     pub max_subgoals: usize,
     /// Number of consecutive replies that only declare a sub-goal done, of which the last counts as invalid.
     pub max_idle: u32,
+    /// What the micro role's prompt shows besides its segment and the observation.
+    pub sees: Sees,
     /// Source of the blueprint.
     pub blueprint: Blueprint,
 }
@@ -110,10 +126,15 @@ impl Himac {
 
     fn ask(&self) -> Want {
         let hidden = self.history.len().saturating_sub(self.options.history);
+        let active = self.pointer.active();
+        let (task, blueprint, active) = match self.options.sees {
+            Sees::All => (self.task.clone(), self.subgoals.clone(), active),
+            Sees::Segment => (String::new(), vec![self.subgoals[active].clone()], 0),
+        };
         Want::Reply(Query::Micro {
-            task: self.task.clone(),
-            blueprint: self.subgoals.clone(),
-            active: self.pointer.active(),
+            task,
+            blueprint,
+            active,
             history: self.history[hidden..].to_vec(),
             observation: self.observation.clone(),
         })
@@ -261,8 +282,28 @@ mod tests {
             limits: Limits::Declared { min_steps: MIN_SUBGOAL_STEPS },
             max_subgoals: MAX_SUBGOALS,
             max_idle: MAX_IDLE,
+            sees: Sees::All,
             blueprint: Blueprint::Own,
         }
+    }
+
+    #[test]
+    fn an_executor_that_sees_its_segment_reads_neither_task_nor_other_sub_goals() {
+        let plan = blueprint::write(&["first", "second"]);
+        let replies = ["<action>up</action> <sub_done>", "<action>left</action>", "<action>up</action>"];
+        let asked = |sees| play(HimacOptions { sees, ..options() }, Some(&plan), &replies).0;
+        let shown = |query: &Query| match query {
+            Query::Micro { task, blueprint, active, history, .. } => {
+                (task.clone(), blueprint.join(" "), *active, history.len())
+            }
+            _ => panic!(),
+        };
+        let own = |text: &str, seen| (String::new(), text.to_owned(), 0, seen);
+        let segment: Vec<_> = asked(Sees::Segment).iter().map(shown).collect();
+        assert_eq!(segment, [own("first", 0), own("second", 0), own("second", 1)]);
+        let all = |active, seen| ("t".to_owned(), "first second".to_owned(), active, seen);
+        let whole: Vec<_> = asked(Sees::All).iter().map(shown).collect();
+        assert_eq!(whole, [all(0, 0), all(1, 0), all(1, 1)]);
     }
 
     #[test]

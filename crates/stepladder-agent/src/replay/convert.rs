@@ -11,7 +11,7 @@ use stepladder_core::trace::{Episode, Subtask, TraceStep, Turn};
 use super::error::{Fault, Place, ReplayError};
 use crate::agent::Agent;
 use crate::factory::AgentFactory;
-use crate::himac::{Blueprint, HISTORY, Himac, HimacOptions, Limits};
+use crate::himac::{Blueprint, HISTORY, Himac, HimacOptions, Limits, Numbers, without_unknown};
 use crate::spec::{AgentKind, AgentSpec};
 use crate::step_hrl::ProgressSlot;
 
@@ -164,7 +164,8 @@ pub fn unchecked(text: &str) -> &str {
 /// Converts to an episode of HiMAC: the subtasks become the blueprint, and the last reply of each subtask has `<sub_done>`.
 ///
 /// The steps of subtasks beyond K_max belong to the last sub-goal. Where noise replaced actions, the blueprint is given
-/// instead of being the macro role's reply, since some of its sub-goals only repair the effects of the noise.
+/// instead of being the macro role's reply, since some of its sub-goals only repair the effects of the noise. `spec.numbers` says
+/// which numbers of things the sub-goals keep.
 fn himac(spec: AgentSpec, episode: &Episode) -> Result<(Box<dyn Agent>, Cow<'_, Episode>), ReplayError> {
     let issued = episode.subtasks.iter().enumerate().filter(|(_, subtask)| !subtask.steps.is_empty());
     let mut converted: Vec<Subtask> = Vec::new();
@@ -189,6 +190,13 @@ fn himac(spec: AgentSpec, episode: &Episode) -> Result<(Box<dyn Agent>, Cow<'_, 
             segment.steps.extend(steps);
         }
     }
+    if spec.numbers == Numbers::Known {
+        let start = &episode.start;
+        let known = [start.task.as_str(), &start.text, &start.context].join("\n");
+        for subtask in &mut converted {
+            subtask.text = without_unknown(&subtask.text, &known);
+        }
+    }
     let subgoals: Vec<String> = converted.iter().map(|subtask| subtask.text.clone()).collect();
     let lengths = converted.iter().map(|subtask| subtask.steps.len() as u32).collect();
     let noisy = episode.steps().any(|step| step.expert.is_some());
@@ -205,6 +213,7 @@ fn himac(spec: AgentSpec, episode: &Episode) -> Result<(Box<dyn Agent>, Cow<'_, 
         limits: Limits::Recorded(lengths),
         max_subgoals: spec.max_subgoals,
         max_idle: spec.max_idle,
+        sees: spec.sees,
         blueprint,
     });
     Ok((Box::new(agent), Cow::Owned(with(episode, converted))))

@@ -6,7 +6,7 @@ use stepladder_core::{End, Role, Start, TaskKey};
 
 use super::*;
 use crate::factory::AgentFactory;
-use crate::himac::Blueprint;
+use crate::himac::{Blueprint, Numbers, Sees};
 use crate::spec::AgentKind;
 use crate::step_hrl::ProgressSlot;
 
@@ -27,6 +27,7 @@ fn specs() -> Vec<AgentSpec> {
         AgentSpec { planner: false, progress: ProgressSlot::History, ..whole },
         himac,
         AgentSpec { history: Some(1), sub_done: false, ..himac },
+        AgentSpec { sees: Sees::Segment, ..himac },
     ]
 }
 
@@ -374,6 +375,26 @@ fn subtasks_beyond_the_eighth_belong_to_the_eighth() {
         assert_eq!(shown[..8], [0, 1, 2, 3, 4, 5, 6, 7].map(|active| (active, 0)));
         assert_eq!(shown[8..], [(7, 1), (7, 2)]);
     }
+}
+
+#[test]
+fn blueprints_keep_the_numbers_that_the_start_shows() {
+    let mut episode = with_texts(&[&["a"], &["b"], &["c"]]);
+    episode.start.text = "You see a shelf 1, and a shelf 2.".into();
+    for (subtask, text) in
+        episode.subtasks.iter_mut().zip(["find mug", "clean mug 2", "put mug 2 in shelf 1"])
+    {
+        subtask.text = text.into();
+    }
+    let written = |numbers| {
+        let spec = AgentSpec { numbers, ..AgentKind::Himac.into() };
+        let decisions = replay(spec, &episode).unwrap().decisions;
+        let Query::Micro { blueprint, .. } = &decisions[1].query else { panic!() };
+        assert_eq!(decisions[0].reply, write(blueprint));
+        blueprint.clone()
+    };
+    assert_eq!(written(Numbers::All), ["find mug", "clean mug 2", "put mug 2 in shelf 1"]);
+    assert_eq!(written(Numbers::Known), ["find mug", "clean mug", "put mug in shelf 1"]);
 }
 
 #[test]

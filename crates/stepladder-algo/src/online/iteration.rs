@@ -2,7 +2,7 @@
 
 use rand::seq::SliceRandom;
 use stepladder_core::seed::stream;
-use stepladder_core::trace::Episode;
+use stepladder_core::trace::{Episode, Turn};
 use stepladder_core::{Role, TaskKey};
 use stepladder_rollout::scheduler::Job;
 use tch::{Device, Tensor};
@@ -13,10 +13,11 @@ use super::samples::{Sample, merge};
 use super::update::{Sums, SurrogateWorkers};
 use crate::AlgoError;
 use crate::ops::group::is_degenerate;
+use crate::ops::surrogate::SurrogateRule;
 use crate::runtime::clock::Stopwatch;
 use crate::runtime::counters::Counters;
 use crate::runtime::observer::Observer;
-use crate::runtime::optimiser::Divergence;
+use crate::runtime::optimiser::{AdamW, Divergence};
 use crate::runtime::trainer::Trainer;
 
 /// Statistics of an iteration.
@@ -49,6 +50,8 @@ pub struct Stats {
     /// −Σ log-probability of the trained reply tokens, as recorded while sampling, and their number.
     surprise: f64,
     tokens: usize,
+    /// KL estimate of the replies that do not learn, summed over the optimiser steps that held them.
+    idle: (f64, u64),
     /// Σ of the squared advantages of the trained replies, and the number of replies.
     squares: f64,
     advantages: usize,
@@ -58,6 +61,17 @@ pub struct Stats {
     extra: Vec<(&'static str, f64)>,
     /// Totals at the beginning of each phase.
     phases: Vec<(Phase, Totals)>,
+}
+
+/// Options of an update.
+#[derive(Debug, Clone, Copy)]
+pub struct UpdateOptions<'a> {
+    /// Replies per optimiser step.
+    pub mini_batch: usize,
+    /// Replies of a role that does not learn, each with advantage 0. From the second step on they are held at what the policy was before the update.
+    pub idle: &'a [Sample],
+    /// Weight of their KL term.
+    pub kl_idle: f64,
 }
 
 /// Phase of an iteration with its own rollouts and its own update.
@@ -186,6 +200,9 @@ impl Stats {
             ("share/environment", self.playing.environment / seconds),
             ("share/update", self.updating / seconds),
         ];
+        if self.idle.1 > 0 {
+            values.push(("kl_idle", self.idle.0 / self.idle.1 as f64));
+        }
         values.extend(&self.extra);
         values.extend(self.phase_metrics());
         values
@@ -209,10 +226,20 @@ pub struct Iteration<'a> {
 /// The policy as it was before the updates of an iteration, in host memory.
 struct Kept {
     buffer: Tensor,
+    optimisers: Vec<KeptMoments>,
+    counters: Counters,
+}
+
+/// State of an optimiser in host memory.
+struct KeptMoments {
     first: Tensor,
     second: Tensor,
     steps: u64,
-    counters: Counters,
+}
+
+/// Returns the optimisers of the policy: the one of every update, and that of phase B if it has its own.
+fn optimisers(trainer: &mut Trainer) -> impl Iterator<Item = &mut AdamW> {
+    [&mut trainer.optimiser].into_iter().chain(&mut trainer.adapt)
 }
 
 /// Largest number of calls of `Rollouts::play` in an iteration.
@@ -246,28 +273,31 @@ impl<'a> Iteration<'a> {
     /// Keeps the policy for [`Iteration::undo`]. A method that plays again after an update calls it before that update; one
     /// that only plays before its updates need not.
     pub(crate) fn keep(&mut self) {
-        let Trainer { weights, optimiser, counters, .. } = &*self.trainer;
         let copy = |tensor: &Tensor| tensor.to_device_(Device::Cpu, tensor.kind(), false, true);
-        self.kept = Some(Kept {
-            buffer: copy(&weights.trained.buffer),
+        let moments = |optimiser: &mut AdamW| KeptMoments {
             first: copy(&optimiser.first),
             second: copy(&optimiser.second),
             steps: optimiser.steps,
-            counters: counters.clone(),
+        };
+        self.kept = Some(Kept {
+            optimisers: optimisers(self.trainer).map(moments).collect(),
+            buffer: copy(&self.trainer.weights.trained.buffer),
+            counters: self.trainer.counters.clone(),
         });
     }
 
     /// Takes the trainer back to the beginning of the iteration.
     pub(crate) fn undo(self) {
         let Some(kept) = self.kept else { return };
-        let Trainer { weights, optimiser, counters, .. } = self.trainer;
         tch::no_grad(|| {
-            weights.trained.buffer.copy_(&kept.buffer);
-            optimiser.first.copy_(&kept.first);
-            optimiser.second.copy_(&kept.second);
+            self.trainer.weights.trained.buffer.copy_(&kept.buffer);
+            for (optimiser, moments) in optimisers(self.trainer).zip(&kept.optimisers) {
+                optimiser.first.copy_(&moments.first);
+                optimiser.second.copy_(&moments.second);
+                optimiser.steps = moments.steps;
+            }
         });
-        optimiser.steps = kept.steps;
-        *counters = kept.counters;
+        self.trainer.counters = kept.counters;
     }
 
     /// Returns the number of this iteration, from 0.
@@ -304,8 +334,14 @@ impl<'a> Iteration<'a> {
             if seen.first().is_some_and(|first| first.task != episode.task) {
                 seen.clear();
             }
-            let again = sampled.only.is_some() && seen.iter().any(|other| same_execution(other, episode));
-            let counts = |turn: &&stepladder_core::trace::Turn| !again || Some(turn.role) == sampled.only;
+            let greedy = sampled.only == Some(Role::Macro);
+            let again = greedy && seen.iter().any(|other| same_execution(other, episode));
+            // The greedy blueprint of a task is written once.
+            let written = sampled.only == Some(Role::Micro) && !seen.is_empty();
+            let counts = |turn: &&Turn| match turn.role {
+                Role::Macro => !written,
+                _ => !again,
+            };
             stats.generated +=
                 episode.turns().filter(counts).map(|turn| u64::from(turn.new_tokens)).sum::<u64>();
             if !again {
@@ -350,15 +386,26 @@ impl<'a> Iteration<'a> {
         self.stats.lost.groups += lost.groups;
     }
 
-    /// Draws the order of samples and splits it into mini-batches.
-    pub(crate) fn mini_batches(&self, count: usize) -> Vec<Vec<usize>> {
+    /// Draws the order of `count` samples and splits it into mini-batches of `mini_batch`.
+    pub(crate) fn mini_batches(&self, count: usize, mini_batch: usize) -> Vec<Vec<usize>> {
         let mut order: Vec<usize> = (0..count).collect();
         order.shuffle(&mut stream(self.rollouts.seed, "mini-batches", &[self.number(), self.calls]));
-        order.chunks(self.config.mini_batch.max(1)).map(<[usize]>::to_vec).collect()
+        order.chunks(mini_batch.max(1)).map(<[usize]>::to_vec).collect()
     }
 
     /// Trains one pass over the samples, with one optimiser step per mini-batch.
     pub(crate) fn update(&mut self, samples: &[Sample]) -> Result<(), AlgoError> {
+        let mini_batch = self.config.mini_batch;
+        self.update_with(samples, UpdateOptions { mini_batch, idle: &[], kl_idle: 0.0 })
+    }
+
+    /// As [`Iteration::update`], with other options.
+    pub(crate) fn update_with(
+        &mut self,
+        samples: &[Sample],
+        options: UpdateOptions<'_>,
+    ) -> Result<(), AlgoError> {
+        let UpdateOptions { mini_batch, idle, kl_idle } = options;
         let clock = Stopwatch::resume(self.stats.updating);
         let config = self.config;
         for sample in samples {
@@ -368,26 +415,40 @@ impl<'a> Iteration<'a> {
             self.stats.squares += squares / sample.len().max(1) as f64;
             self.stats.advantages += 1;
         }
-        let zero = |sample: &Sample| sample.advantage.iter().all(|&advantage| advantage == 0.0);
-        let has_gradient = config.kl > 0.0 || !samples.iter().all(zero);
-        let batches = if has_gradient { self.mini_batches(samples.len()) } else { Vec::new() };
+        let differs = |index: &usize| samples[*index].advantage.iter().any(|&advantage| advantage != 0.0);
+        let mut batches = self.mini_batches(samples.len(), mini_batch);
+        // AdamW takes steps of full length however small a gradient is, so the KL term alone would move the policy at random.
+        batches.retain(|batch| batch.iter().any(differs));
+        let steps = batches.len();
+        let held = kl_idle > 0.0 && !idle.is_empty();
+        let before = held.then(|| self.trainer.weights.trained.buffer.copy());
         for (number, batch) in batches.into_iter().enumerate() {
             let merged = merge(batch.iter().map(|&index| samples[index].clone()).collect());
             let members: Vec<&Sample> = merged.iter().collect();
             self.stats.replies += batch.len();
             self.stats.distinct += members.len();
-            let (sums, gradient) = self.workers.gradient(
-                &self.trainer.weights.trained,
-                self.reference,
-                &members,
-                (config.surrogate(), config.aggregate),
-                (config.batch_tokens, self.rollouts.encoder.pad()),
-            )?;
+            let (sums, mut gradient) = self.gradient(self.reference, &members, config.surrogate())?;
             if number == 0 {
                 self.stats.fresh.add(&sums);
             }
+            // At the first step the policy is still what it was.
+            if let Some(before) = before.as_ref().filter(|_| number > 0) {
+                let share = |at: usize| at * idle.len() / (steps - 1);
+                let part = share(number - 1)..share(number);
+                let rule = SurrogateRule { beta: kl_idle, ..config.surrogate() };
+                let merged = merge(idle[part].to_vec());
+                let (sums, more) = self.gradient(before, &merged.iter().collect::<Vec<_>>(), rule)?;
+                gradient += more;
+                self.stats.idle.0 += sums.kl;
+                self.stats.idle.1 += 1;
+            }
             let rate = config.learning_rate;
-            let norm = self.trainer.optimiser.step(&mut self.trainer.weights.trained.buffer, &gradient, rate);
+            let Trainer { weights, optimiser, adapt, .. } = &mut *self.trainer;
+            let optimiser = match (self.stats.phases.last(), adapt) {
+                (Some((Phase::Adapt, _)), Some(own)) => own,
+                _ => optimiser,
+            };
+            let norm = optimiser.step(&mut weights.trained.buffer, &gradient, rate);
             self.trainer.counters.tokens += members.iter().map(|sample| sample.ids.len() as u64).sum::<u64>();
             self.step_done(norm)?;
             if norm.is_finite() {
@@ -398,6 +459,22 @@ impl<'a> Iteration<'a> {
         }
         self.stats.updating = clock.seconds();
         Ok(())
+    }
+
+    /// Computes loss and gradient of samples under a rule.
+    fn gradient(
+        &self,
+        reference: &Tensor,
+        samples: &[&Sample],
+        rule: SurrogateRule,
+    ) -> Result<(Sums, Tensor), AlgoError> {
+        self.workers.gradient(
+            &self.trainer.weights.trained,
+            reference,
+            samples,
+            (rule, self.config.aggregate),
+            (self.config.batch_tokens, self.rollouts.encoder.pad()),
+        )
     }
 
     /// Counts an optimiser step. A step whose gradient was not finite changed nothing and is reported as a warning; several

@@ -30,7 +30,7 @@ pub mod update;
 pub(crate) mod work;
 
 pub use config::{Norm, OnlineConfig};
-pub use iteration::{Iteration, Phase, Stats};
+pub use iteration::{Iteration, Phase, Stats, UpdateOptions};
 
 use std::sync::atomic::Ordering;
 

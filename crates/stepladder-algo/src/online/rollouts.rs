@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rand::seq::SliceRandom;
 use stepladder_agent::AgentSpec;
+use stepladder_core::label::Expert;
 use stepladder_core::seed::stream;
 use stepladder_core::trace::Episode;
 use stepladder_core::{Role, TaskKey};
@@ -46,6 +47,8 @@ pub struct Rollouts<'a> {
     pub seed: u64,
     /// Agent of the rollouts.
     pub agent: AgentSpec,
+    /// The environment's expert, if it plays STEP-HRL's executor: confirms sub-goals.
+    pub expert: Option<&'a dyn Expert>,
     /// Flag that stops training, also inside a rollout.
     pub stop: &'a AtomicBool,
 }

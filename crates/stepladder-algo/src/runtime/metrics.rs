@@ -188,6 +188,17 @@ pub const METRICS: &[(&str, &str, &str)] = &[
     ("adapt/kl", "nats", "`kl` of the updates of phase B"),
     ("adapt/entropy", "nats", "`entropy` of the actions of phase B"),
     ("adapt/advantage_std", "", "`advantage_std` of the actions of phase B"),
+    (
+        "kl_idle",
+        "nats",
+        "KL divergence from the starting policy (k3 estimate) of the replies that `algo.himac.kl_idle` holds",
+    ),
+    (
+        "follow_rate",
+        "",
+        "fraction of phase B's sub-goals that were declared done and that the environment's expert confirms",
+    ),
+    ("skipped_tasks", "", "fraction of the tasks that phase B left out (`algo.himac.all_failed`)"),
     ("value_loss", "", "mean loss of PPO's critic over the iteration's optimiser steps"),
     ("probe/score", "", "mean score of a probe's episodes"),
     ("probe/success", "", "fraction of a probe's episodes that were solved"),

@@ -27,6 +27,8 @@ pub struct Trainer {
     pub weights: Weights,
     /// Optimiser of the policy with its moments.
     pub optimiser: AdamW,
+    /// Optimiser of the policy in HiMAC's phase B, if it has its own state.
+    pub adapt: Option<AdamW>,
     /// Other networks of the algorithm.
     pub nets: Nets,
     /// Counters of the run.
@@ -39,6 +41,6 @@ impl Trainer {
     /// Creates the state at the beginning of a run: zero moments, no other networks, all counters 0.
     pub fn new(weights: Weights, config: AdamWConfig, identity: Identity) -> Self {
         let optimiser = AdamW::new(config, &weights.trained.buffer);
-        Self { weights, optimiser, nets: Nets::default(), counters: Counters::start(), identity }
+        Self { weights, optimiser, adapt: None, nets: Nets::default(), counters: Counters::start(), identity }
     }
 }

@@ -8,7 +8,7 @@ use crate::common::shape;
 use stepladder_agent::{AgentKind, AgentSpec};
 use stepladder_algo::AlgoError;
 use stepladder_algo::bc::{self, BcConfig};
-use stepladder_algo::himac::{Himac, Selection};
+use stepladder_algo::himac::{Himac, HimacConfig, Phases, Selection};
 use stepladder_algo::online::reward::Reward;
 use stepladder_algo::online::rollouts::{Rollouts, Sampled};
 use stepladder_algo::online::{Method, OnlineConfig, train};
@@ -268,6 +268,7 @@ impl Fixture {
             passes: Kind::Float.into(),
             seed: 3,
             agent,
+            expert: None,
             stop: &NEVER,
         }
     }
@@ -277,7 +278,14 @@ pub(crate) fn flat() -> AgentSpec {
     AgentSpec { history: Some(1), ..AgentSpec::from(AgentKind::Flat) }
 }
 
-pub(crate) const BEST: Himac = Himac { selection: Selection::Best, coevolution: true };
+pub(crate) fn best() -> Himac {
+    Himac {
+        selection: Selection::Best,
+        coevolution: true,
+        phases: Phases::Both,
+        config: HimacConfig::default(),
+    }
+}
 
 pub(crate) fn himac() -> AgentSpec {
     AgentSpec { history: Some(0), ..AgentSpec::from(AgentKind::Himac) }

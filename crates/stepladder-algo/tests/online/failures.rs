@@ -75,7 +75,7 @@ fn a_stop_inside_an_iteration_leaves_the_one_before_it() {
         (tensors, optimiser.steps, Counters { seconds: 0.0, ..counters.clone() })
     };
     let grpo = || -> Box<dyn Method> { Box::new(Grpo::Grpo) };
-    let himac_method = || -> Box<dyn Method> { Box::new(BEST) };
+    let himac_method = || -> Box<dyn Method> { Box::new(best()) };
     type Make<'a> = &'a dyn Fn() -> Box<dyn Method>;
     // Rollouts that are answered: GRPO has one in an iteration, HiMAC two.
     let cases: [(Make<'_>, AgentSpec, usize); 3] =
@@ -120,7 +120,7 @@ fn what_fails_is_dropped_and_the_rest_goes_on() {
     assert!(lost.dropped.first.unwrap().contains("lost its voice"));
     let reference = trainer.weights.trained.buffer.copy();
     let methods: [(Box<dyn Method>, AgentSpec); 2] =
-        [(Box::new(Grpo::Grpo), flat()), (Box::new(BEST), himac())];
+        [(Box::new(Grpo::Grpo), flat()), (Box::new(best()), himac())];
     for (mut method, agent) in methods {
         let rollouts = fixture.rollouts(&pool, 1, agent);
         let mut heard = Heard { steps: 0, warnings: Vec::new() };

@@ -1,8 +1,8 @@
 //! Agents: kind, algorithm, and settings that override those of the algorithm.
 
-use stepladder_agent::himac::{MAX_IDLE, MAX_SUBGOALS, MIN_SUBGOAL_STEPS};
+use stepladder_agent::himac::{MAX_IDLE, MAX_SUBGOALS, MIN_SUBGOAL_STEPS, Numbers, Sees};
 use stepladder_agent::{AgentKind, AgentSpec};
-use stepladder_algo::himac::Selection;
+use stepladder_algo::himac::{Phases, Selection};
 use stepladder_algo::ops::actor::ActorMode;
 use stepladder_algo::runtime::budget::Budget;
 use stepladder_core::section::Bound;
@@ -64,7 +64,8 @@ impl Algo {
             Self::Bc => &["adamw", "bc"],
             Self::Dagger => &["adamw", "bc", "dagger"],
             Self::OfflineAc | Self::MoreBc | Self::FilteredBc | Self::TopBc => &["adamw", "bc", "offline_ac"],
-            Self::Himac | Self::Grpo | Self::Rloo => &["adamw", "online"],
+            Self::Grpo | Self::Rloo => &["adamw", "online"],
+            Self::Himac => &["adamw", "online", "himac"],
             Self::Gigpo => &["adamw", "online", "gigpo"],
             Self::Ppo => &["adamw", "online", "ppo"],
         }
@@ -146,6 +147,13 @@ section! {
         pub intrinsic: Option<Intrinsic> = None,
         /// `offline_ac`: levels that this agent's policy learns from, in place of those in `[algo.offline_ac]`.
         pub actor_levels: Option<ActorLevels> = None,
+        /// `himac`: what the prompt of an action shows besides the segment and the observation. Equal in the agent that this one starts
+        /// from.
+        pub sees: Sees = Sees::All,
+        /// `himac`: which numbers of things the sub-goals of cloned blueprints keep. A mug's number is not known before it is found.
+        pub numbers: Numbers = Numbers::All,
+        /// `himac` with `coevolution`: phases of an iteration.
+        pub phases: Phases = Phases::Both,
     }
 }
 
@@ -161,6 +169,8 @@ impl AgentConfig {
             max_subgoals: self.max_subgoals,
             max_idle: self.max_idle,
             min_subgoal_steps: self.min_subgoal_steps,
+            sees: self.sees,
+            numbers: self.numbers,
         }
     }
 

@@ -3,6 +3,7 @@
 use stepladder_algo::bc::BcConfig;
 use stepladder_algo::dagger::DaggerConfig;
 use stepladder_algo::gigpo::GigpoConfig;
+use stepladder_algo::himac::HimacConfig;
 use stepladder_algo::offline_ac::OfflineConfig;
 use stepladder_algo::online::OnlineConfig;
 use stepladder_algo::ppo::PpoConfig;
@@ -28,5 +29,7 @@ section! {
         pub gigpo: GigpoConfig,
         /// `ppo`, besides `[algo.online]` (docs/spec/algorithms.md 6.3).
         pub ppo: PpoConfig,
+        /// `himac`, besides `[algo.online]` (docs/spec/algorithms.md 9.2).
+        pub himac: HimacConfig,
     }
 }

@@ -1,8 +1,8 @@
 //! Validation of the values of a configuration, each alone and in combination.
 
-use stepladder_agent::himac::{MAX_IDLE, MAX_SUBGOALS, MIN_SUBGOAL_STEPS};
+use stepladder_agent::himac::{MAX_IDLE, MAX_SUBGOALS, MIN_SUBGOAL_STEPS, Numbers, Sees};
 use stepladder_agent::{AgentKind, AgentSpec};
-use stepladder_algo::himac::Selection;
+use stepladder_algo::himac::{Phases, Selection};
 use stepladder_algo::runtime::budget::Budget;
 use stepladder_algo::runtime::plan::Mixture;
 use stepladder_core::Role;
@@ -161,8 +161,8 @@ impl Findings<'_> {
             Some(source) => {
                 // The initial policy may have been trained with other rules for the end and the limits of HiMAC's sub-goals.
                 let spec = |agent: &AgentConfig| {
-                    let AgentSpec { kind, history, planner, progress, .. } = agent.spec();
-                    AgentSpec { history, planner, progress, ..AgentSpec::from(kind) }
+                    let AgentSpec { kind, history, planner, progress, sees, .. } = agent.spec();
+                    AgentSpec { history, planner, progress, sees, ..AgentSpec::from(kind) }
                 };
                 let both = agent.kind == AgentKind::Flat
                     && source.also_flat.is_some()
@@ -171,8 +171,7 @@ impl Findings<'_> {
                     || spec(source) == spec(agent)
                         && source.progress == agent.progress
                         && source.weights == agent.weights;
-                let allowed =
-                    "both must be of the same kind, with the same history, planner, progress and weights";
+                let allowed = "both must be of the same kind, with the same history, planner, progress, weights and sees";
                 self.unless(same, &key, format!("{from:?}"), allowed);
             }
         }
@@ -194,10 +193,24 @@ impl Findings<'_> {
             let limits = agent.max_subgoals == MAX_SUBGOALS
                 && agent.max_idle == MAX_IDLE
                 && agent.min_subgoal_steps == MIN_SUBGOAL_STEPS;
-            let own = agent.sub_done && limits && agent.coevolution && agent.selection == Selection::Best;
-            let allowed = "sub_done, max_subgoals, max_idle, min_subgoal_steps, coevolution and selection are for kind = \"himac\"";
+            let reads =
+                agent.sees == Sees::All && agent.numbers == Numbers::All && agent.phases == Phases::Both;
+            let own =
+                agent.sub_done && limits && reads && agent.coevolution && agent.selection == Selection::Best;
+            let allowed = "sub_done, max_subgoals, max_idle, min_subgoal_steps, coevolution, selection, sees, numbers and phases are for kind = \"himac\"";
             self.unless(own, &kind, &named, allowed);
         }
+        let bonus = config.algo.himac.subgoal_reward;
+        let judged = bonus == 0.0 || envs::expert_plays(&config.env.id, Role::Executor);
+        if agent.algo == Algo::Himac && self.new {
+            let allowed =
+                format!("the expert of env.id = {:?} confirms no sub-goals: leave it out", config.env.id);
+            self.unless(judged, "algo.himac.subgoal_reward", bonus, &allowed);
+        }
+        let joint = !agent.coevolution && agent.phases != Phases::Both;
+        let named_phases = format!("{:?}", agent.phases.name());
+        let allowed = "a joint update (coevolution = false) has no phases: leave one of both out";
+        self.unless(!joint, &format!("{table}.phases"), named_phases, allowed);
         let cloned = agent.kind == AgentKind::Himac && agent.algo == Algo::Bc;
         let allowed = "it is for kind = \"himac\" with algo = \"bc\"";
         let both = agent.also_flat.unwrap_or_default();

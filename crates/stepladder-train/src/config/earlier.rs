@@ -5,8 +5,8 @@
 
 use toml::Value;
 
-/// Returns path and value of each such key; docs/spec/algorithms.md 9.1.
-pub(super) fn values() -> [(&'static str, Value); 6] {
+/// Returns path and value of each such key; docs/spec/algorithms.md 9.1 and 9.2.
+pub(super) fn values() -> [(&'static str, Value); 9] {
     [
         ("algo.offline_ac.held_out", Value::Float(0.0)),
         ("algo.offline_ac.truncation", Value::from("bootstrap")),
@@ -15,6 +15,9 @@ pub(super) fn values() -> [(&'static str, Value); 6] {
         ("algo.offline_ac.weight_mean", Value::from("step")),
         // In every case, also where the profile "code" sets another.
         ("algo.offline_ac.level_share", Value::from("rows")),
+        ("algo.himac.degenerate", Value::from("fewest")),
+        ("algo.himac.all_failed", Value::from("train")),
+        ("algo.himac.moments", Value::from("shared")),
     ]
 }
 
@@ -42,6 +45,18 @@ mod tests {
         assert_eq!((then.held_out, then.duplicates), (0.0, 1.0));
         assert_eq!((then.truncation, then.noise), (Truncation::Bootstrap, Noise::Imitated));
         assert_eq!(then.weight_mean, WeightMean::Step);
+    }
+
+    #[test]
+    fn a_himac_run_without_the_keys_goes_on_as_it_began() {
+        use stepladder_algo::himac::HimacConfig;
+        let loaded = load("himac-sokoban", &[]).unwrap();
+        assert_eq!(from_resolved(&loaded.text, "config.toml").unwrap(), loaded.config);
+        assert_eq!(loaded.config.algo.himac, HimacConfig::default());
+        let (before, after) = loaded.text.split_once("[algo.himac]").unwrap();
+        let (_, rest) = after.split_once("\n\n").unwrap();
+        let then = from_resolved(&format!("{before}{rest}"), "config.toml").unwrap();
+        assert_eq!(then.algo.himac, HimacConfig::BEFORE);
     }
 
     #[test]

@@ -80,13 +80,23 @@ impl Layer {
         Ok(layer.completed(&Origin::File { path: path.to_owned(), line: 1 }))
     }
 
-    /// Adds the values that an earlier run had for keys that its tables lack. A run has no tables of algorithms that it does not use.
+    /// Adds the values that an earlier run had for keys that its tables lack. A run has no tables of algorithms that it does not use,
+    /// and a run of HiMAC has none of it where its version had no keys for it.
     fn completed(mut self, origin: &Origin) -> Self {
+        let himac = self.items.iter().any(|item| match item {
+            Item::Value(path, entry) => {
+                path.starts_with("agents.")
+                    && path.ends_with(".algo")
+                    && entry.value.as_str() == Some("himac")
+            }
+            _ => false,
+        });
         for (path, value) in earlier::values() {
             let table = &path[..path.rfind('.').map_or(0, |dot| dot + 1)];
             let in_table = |item: &Item| matches!(item, Item::Value(known, _) if known.starts_with(table));
             let written = |item: &Item| matches!(item, Item::Value(known, _) if known == path);
-            if self.items.iter().any(in_table) && !self.items.iter().any(written) {
+            let used = self.items.iter().any(in_table) || (himac && table == "algo.himac.");
+            if used && !self.items.iter().any(written) {
                 let entry = Entry { value, origin: origin.clone(), excerpt: None };
                 self.items.push(Item::Value(path.to_owned(), entry));
             }

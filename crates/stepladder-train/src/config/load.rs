@@ -191,7 +191,7 @@ impl Merged {
                 let place = self.present.iter().position(|table| *table == keys::join(AGENTS, &name));
                 self.present.insert(place.unwrap_or_default(), table.clone());
                 // Both agents read the same prompts.
-                for key in ["kind", "history", "progress"] {
+                for key in ["kind", "history", "progress", "sees", "numbers"] {
                     if let Some(entry) = self.values.get(&format!("{AGENTS}.{name}.{key}")).cloned() {
                         self.values.insert(format!("{table}.{key}"), entry);
                     }

@@ -48,7 +48,7 @@ pub(super) fn set_message(sets: &[&str]) -> String {
 fn keys_say_what_the_structs_take() {
     let file = File::new(
         "preset = \"demo\"\n[algo]\ndagger.rounds = 1\noffline_ac.games = 1\nonline.group = 2\ngigpo.gamma = 0.5\n\
-         ppo.lambda = 0.5\n",
+         ppo.lambda = 0.5\nhimac.kl_idle = 0.5\n",
     );
     let full = file.load().unwrap().text;
     for key in KEYS.iter() {
@@ -557,11 +557,11 @@ fn malformed_sets() {
 fn an_unknown_algorithm() {
     assert_eq!(
         message("preset = \"demo\"\n[algo.bcc]\nclip = 1.0\n"),
-        "run.toml:2: unknown key algo.bcc; did you mean algo.bc? [algo] takes adamw, bc, dagger, offline_ac, online, gigpo, ppo\n    [algo.bcc]"
+        "run.toml:2: unknown key algo.bcc; did you mean algo.bc? [algo] takes adamw, bc, dagger, offline_ac, online, gigpo, ppo, himac\n    [algo.bcc]"
     );
     assert_eq!(
         message("preset = \"demo\"\n[algo]\nclip = 1.0\n"),
-        "run.toml:3: unknown key algo.clip; did you mean algo.adamw.clip? [algo] takes adamw, bc, dagger, offline_ac, online, gigpo, ppo\
+        "run.toml:3: unknown key algo.clip; did you mean algo.adamw.clip? [algo] takes adamw, bc, dagger, offline_ac, online, gigpo, ppo, himac\
          \n    clip = 1.0"
     );
 }

@@ -6,6 +6,8 @@
 //! A network `{name}` other than the policy is stored as the tensors `{name}s`, `{name}_targets` (if it has a target network),
 //! `{name}_first_moment` and `{name}_second_moment`; its number of optimiser steps is `{name}_steps` in `trainer.json`.
 //!
+//! HiMAC's second optimiser state is `adapt_first_moment` and `adapt_second_moment`, its steps are `adapt_optimiser_steps`.
+//!
 //! A policy with adapters has the files of a PEFT directory in place of `config.json` and `model.safetensors`; `trainer.json` names
 //! the pretrained model.
 //!
@@ -34,6 +36,8 @@ pub use state::VERSION;
 use state::{FULL_COPY, STATE, State};
 
 const TENSORS: &str = "trainer.safetensors";
+/// Prefix of the moments of HiMAC's phase B.
+const ADAPT: &str = "adapt_";
 
 fn params_of(name: &str) -> String {
     format!("{name}s")
@@ -78,6 +82,9 @@ pub fn save(
                 embeddings.iter().filter_map(|(name, part)| Some(((*name).to_owned(), part.as_ref()?))),
             );
         }
+        named.extend(trainer.adapt.iter().flat_map(|adam| {
+            [(format!("{ADAPT}first_moment"), &adam.first), (format!("{ADAPT}second_moment"), &adam.second)]
+        }));
         for (name, net) in trainer.nets.iter() {
             named.extend([
                 (params_of(name), &net.params),
@@ -103,6 +110,7 @@ pub fn save(
             data: trainer.identity.data.clone(),
             base: trainer.identity.base.clone(),
             optimiser_steps: trainer.optimiser.steps,
+            adapt_optimiser_steps: trainer.adapt.as_ref().map(|adam| adam.steps),
             net_steps: trainer.nets.iter().map(|(name, net)| (steps_of(name), net.optimiser.steps)).collect(),
             files: BTreeMap::new(),
             checksum: String::new(),
@@ -252,8 +260,10 @@ pub fn load(
     }
     // Without factors, the state still lists the words; it is written again as it was read.
     let weights = if state.factors.is_empty() { weights.with_factors(state.factors)? } else { weights };
-    let optimiser =
-        tensors.optimiser("", state.optimiser_steps, &[weights.trained.layout.total()], config)?;
+    let shape = [weights.trained.layout.total()];
+    let optimiser = tensors.optimiser("", state.optimiser_steps, &shape, config)?;
+    let own = state.adapt_optimiser_steps.map(|steps| tensors.optimiser(ADAPT, steps, &shape, config));
+    let adapt = own.transpose()?;
     let mut nets = Nets::default();
     for (key, &steps) in &state.net_steps {
         let name = key.strip_suffix("_steps").ok_or_else(|| {
@@ -263,5 +273,5 @@ pub fn load(
     }
     let identity = Identity { agent: state.agent, style: state.style, data: state.data, base: state.base };
     let counters = state.counters;
-    Ok(Trainer { weights, optimiser, nets, counters, identity })
+    Ok(Trainer { weights, optimiser, adapt, nets, counters, identity })
 }

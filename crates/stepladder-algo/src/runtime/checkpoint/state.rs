@@ -42,6 +42,9 @@ pub(super) struct State {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) base: Option<BaseId>,
     pub(super) optimiser_steps: u64,
+    /// Steps of the optimiser of HiMAC's phase B, if it has its own state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) adapt_optimiser_steps: Option<u64>,
     /// Optimiser steps of each network other than the policy, by `NAME_steps`.
     #[serde(flatten)]
     pub(super) net_steps: BTreeMap<String, u64>,

@@ -29,7 +29,7 @@ fn agents_that_do_not_fit_together() {
     );
     assert_eq!(
         sentence("kind = 'step_hrl'\nalgo = 'dagger'\nfrom = 'flat'\n"),
-        "both must be of the same kind, with the same history, planner, progress and weights"
+        "both must be of the same kind, with the same history, planner, progress, weights and sees"
     );
     assert_eq!(
         sentence("kind = 'step_hrl'\nalgo = 'dagger'\nweights = 'per_role'\n"),
@@ -44,13 +44,20 @@ fn agents_that_do_not_fit_together() {
         "history is for kind = \"flat\" and \"himac\""
     );
     assert_eq!(sentence("kind = 'flat'\nalgo = 'himac'\nfrom = 'flat'\n"), "it is for kind = \"himac\"");
-    let own = "sub_done, max_subgoals, max_idle, min_subgoal_steps, coevolution and selection are for kind = \"himac\"";
+    let own = "sub_done, max_subgoals, max_idle, min_subgoal_steps, coevolution, selection, sees, numbers and phases are for kind = \"himac\"";
     assert_eq!(sentence("kind = 'flat'\nalgo = 'bc'\nsub_done = false\n"), own);
     for kind in ["flat", "step_hrl"] {
         assert_eq!(sentence(&format!("kind = '{kind}'\nalgo = 'bc'\nmax_subgoals = 12\n")), own);
         assert_eq!(sentence(&format!("kind = '{kind}'\nalgo = 'bc'\nmax_idle = 5\n")), own);
         assert_eq!(sentence(&format!("kind = '{kind}'\nalgo = 'bc'\nmin_subgoal_steps = 5\n")), own);
     }
+    for line in ["sees = 'segment'", "numbers = 'known'", "phases = 'macro'"] {
+        assert_eq!(sentence(&format!("kind = 'flat'\nalgo = 'bc'\n{line}\n")), own);
+    }
+    assert_eq!(
+        sentence("kind = 'himac'\nalgo = 'bc'\ncoevolution = false\nphases = 'micro'\n"),
+        "a joint update (coevolution = false) has no phases: leave one of both out"
+    );
     let probed = "it is for algo = \"bc\" with one model for all roles, and needs eval.probes above 0";
     assert_eq!(sentence("kind = 'flat'\nalgo = 'dagger'\nuntil = 0.5\n"), probed);
     assert_eq!(sentence("kind = 'step_hrl'\nalgo = 'bc'\nweights = 'per_role'\nuntil = 0.5\n"), probed);
