@@ -105,6 +105,25 @@ fn every_method_learns_with_adapters_over_a_pretrained_model() {
 }
 
 #[test]
+fn adapters_leave_their_reference_with_the_first_step() {
+    let (fixture, bases) = (Fixture::new(), Bases::default());
+    let folder = tempfile::tempdir().unwrap();
+    let pool = Echoes.tasks("all").unwrap();
+    for (name, mut method, agent) in methods() {
+        let mut trainer = fixture.warm_adapters(folder.path(), &bases);
+        let reference = trainer.weights.trained.buffer.copy();
+        let mut kept = Kept(Vec::new());
+        // One step in each update.
+        let config = OnlineConfig { mini_batch: 10_000, ..config(2.0) };
+        let rollouts = fixture.rollouts(&pool, 1, agent);
+        train(&mut *method, &config, &rollouts, &mut trainer, &reference, &mut kept).unwrap();
+        let first = if name == "himac" { "explore/kl" } else { "kl" };
+        assert_eq!(kept.0[0][first], 0.0, "{name}");
+        assert!(kept.0[1]["kl"] > 0.0, "{name}");
+    }
+}
+
+#[test]
 fn a_run_continued_from_a_checkpoint_goes_on_as_if_nothing_had_happened() {
     let fixture = Fixture::new();
     let critic = PpoConfig { critic_learning_rate: 1e-3, ..PpoConfig::default() };

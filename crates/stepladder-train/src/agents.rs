@@ -128,7 +128,7 @@ impl AgentRun<'_> {
     pub(crate) fn watch(&self, trainer: &Trainer) -> Result<Watcher<'_>> {
         fs_err::create_dir_all(&self.directory)?;
         let metrics = self.directory.join("metrics.jsonl");
-        let probed = trim_metrics(&metrics, trainer.counters.step)?;
+        let probed = trim_metrics(&metrics, &trainer.counters)?;
         let begun = metrics.metadata().is_ok_and(|file| file.len() > 0);
         Ok(Watcher {
             run: self,

@@ -53,9 +53,11 @@ pub(crate) struct Probed {
     pub(crate) best: f64,
 }
 
-/// Removes the lines of a metrics file after `step`: their work was lost in a kill and is repeated. The remaining lines have the
+/// Removes the lines of a metrics file after `counters`: their work was lost in a kill and is repeated. The remaining lines have the
 /// present names of metrics, like the lines that follow them.
-pub(crate) fn trim_metrics(path: &Path, step: u64) -> Result<Probed> {
+///
+/// An iteration of an online method may take no step, so its number counts too.
+pub(crate) fn trim_metrics(path: &Path, counters: &Counters) -> Result<Probed> {
     let mut probed = Probed::default();
     if !path.exists() {
         return Ok(probed);
@@ -65,7 +67,9 @@ pub(crate) fn trim_metrics(path: &Path, step: u64) -> Result<Probed> {
     for line in text.lines() {
         // A kill can leave a partial line.
         let Ok(value) = serde_json::from_str::<Value>(line) else { continue };
-        if value["step"].as_u64().is_some_and(|at| at <= step) {
+        let kept_step = value["step"].as_u64().is_some_and(|at| at <= counters.step);
+        let later = value["iteration"].as_f64().is_some_and(|at| at > counters.epoch as f64);
+        if kept_step && !later {
             // The probe before the first step is not one of those that are spread over a phase.
             if let (Some(success), false) = (value[PROBE].as_f64(), value["step"] == 0) {
                 probed.count += 1;
@@ -289,5 +293,34 @@ impl Observer for Watcher<'_> {
             self.save(trainer)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_repeated_after_a_kill_is_removed_from_the_metrics() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        // The third and fourth iteration took no step.
+        let lines = [
+            "{\"iteration\":1.0,\"step\":2}",
+            "{\"iteration\":2.0,\"step\":4,\"probe/success\":0.5}",
+            "{\"iteration\":3.0,\"step\":4}",
+            "{\"iteration\":4.0,\"step\":4}",
+            "{\"iteration\":5.0,\"step\":6}",
+            "{\"iteration\":6.0,\"st",
+        ];
+        fs_err::write(&path, lines.join("\n")).unwrap();
+        let counters = Counters { step: 4, epoch: 3, ..Counters::start() };
+        let probed = trim_metrics(&path, &counters).unwrap();
+        assert_eq!(fs_err::read_to_string(&path).unwrap().lines().collect::<Vec<_>>(), lines[..3]);
+        assert_eq!((probed.count, probed.best), (1, 0.5));
+        // Methods that learn from data have no iterations.
+        fs_err::write(&path, "{\"step\":4}\n{\"step\":5}\n").unwrap();
+        trim_metrics(&path, &counters).unwrap();
+        assert_eq!(fs_err::read_to_string(&path).unwrap(), "{\"step\":4}\n");
     }
 }

@@ -51,7 +51,8 @@ fn every_method_trains_adapters_and_begins_at_its_reference() {
     for agent in ["grpo", "rloo", "gigpo", "ppo", "himac"] {
         let lines = metrics(&root, agent);
         let kl: Vec<f64> = lines.iter().filter_map(|line| line["kl"].as_f64()).collect();
-        // The reference policy has the adapters that training starts with, so not even a rounding error is left.
+        // The reference policy has the adapters that training starts with, so not even a rounding error is left. Where it goes from there
+        // is shown by `stepladder-algo` (tests/online.rs); random weights never differ in what they earn here.
         assert_eq!(kl[0], 0.0, "{agent}: {kl:?}");
         assert_eq!(kl.len(), 2, "{agent}");
     }
@@ -60,9 +61,6 @@ fn every_method_trains_adapters_and_begins_at_its_reference() {
         let lines = metrics(&root, agent);
         assert!(lines.iter().all(|line| line["computed_tokens"].as_f64() > Some(0.0)), "{agent}");
     }
-    // The second iteration of an agent that learnt something in the first.
-    let moved = metrics(&root, "rloo").iter().filter_map(|line| line["kl"].as_f64()).nth(1).unwrap();
-    assert!(moved > 0.0);
     for agent in
         ["step_hrl", "dagger", "offline", "blueprints", "himac", "flat", "grpo", "rloo", "gigpo", "ppo"]
     {
