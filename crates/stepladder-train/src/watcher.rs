@@ -70,8 +70,9 @@ pub(crate) fn trim_metrics(path: &Path, counters: &Counters) -> Result<Probed> {
         let kept_step = value["step"].as_u64().is_some_and(|at| at <= counters.step);
         let later = value["iteration"].as_f64().is_some_and(|at| at > counters.epoch as f64);
         if kept_step && !later {
-            // The probe before the first step is not one of those that are spread over a phase.
-            if let (Some(success), false) = (value[PROBE].as_f64(), value["step"] == 0) {
+            // The probe of the initial policy is not one of those that are spread over a phase.
+            let initial = value["step"] == 0 && value["iteration"].as_f64().is_none_or(|at| at == 0.0);
+            if let (Some(success), false) = (value[PROBE].as_f64(), initial) {
                 probed.count += 1;
                 probed.best = probed.best.max(success);
             }
@@ -318,6 +319,15 @@ mod tests {
         let probed = trim_metrics(&path, &counters).unwrap();
         assert_eq!(fs_err::read_to_string(&path).unwrap().lines().collect::<Vec<_>>(), lines[..3]);
         assert_eq!((probed.count, probed.best), (1, 0.5));
+        // The first iteration took no step; its probe is another one than that of the initial policy.
+        let lines = [
+            "{\"iteration\":0.0,\"step\":0,\"probe/success\":0.25}",
+            "{\"iteration\":1.0,\"step\":0}",
+            "{\"iteration\":1.0,\"step\":0,\"probe/success\":0.5}",
+        ];
+        fs_err::write(&path, lines.join("\n")).unwrap();
+        let unmoved = Counters { step: 0, epoch: 1, ..Counters::start() };
+        assert_eq!(trim_metrics(&path, &unmoved).unwrap(), Probed { count: 1, best: 0.5 });
         // Methods that learn from data have no iterations.
         fs_err::write(&path, "{\"step\":4}\n{\"step\":5}\n").unwrap();
         trim_metrics(&path, &counters).unwrap();
