@@ -50,22 +50,19 @@ struct Held {
 
 const DEPTH: Recipe = Recipe::VerlAgent { depth: 30 };
 
-/// Registered sizes. 15 steps at 6 × 6 are verl-agent's. 40 at 8 × 8 are Stepladder's and equally generous: 99 of 100
-/// shortest solutions have at most 9 and 22 moves (docs/sokoban.md).
-pub static SIZES: [BoardSize; 2] = [
-    BoardSize {
-        name: "6x6-1",
-        options: GeneratorOptions { rows: 6, cols: 6, boxes: 1, recipe: DEPTH },
-        max_steps: 15,
-        held: OnceLock::new(),
-    },
-    BoardSize {
-        name: "8x8-2",
-        options: GeneratorOptions { rows: 8, cols: 8, boxes: 2, recipe: DEPTH },
-        max_steps: 40,
-        held: OnceLock::new(),
-    },
+/// Registered sizes. 15 steps at 6 × 6 are verl-agent's, the other limits Stepladder's (docs/sokoban.md).
+pub static SIZES: [BoardSize; 4] = [
+    size("6x6-1", 6, 1, 15),
+    size("7x7-2", 7, 2, 30),
+    size("8x8-2", 8, 2, 40),
+    size("10x10-3", 10, 3, 80),
 ];
+
+/// Size of square boards.
+const fn size(name: &'static str, side: usize, boxes: usize, max_steps: u32) -> BoardSize {
+    let options = GeneratorOptions { rows: side, cols: side, boxes, recipe: DEPTH };
+    BoardSize { name, options, max_steps, held: OnceLock::new() }
+}
 
 /// Parses a split name into size and subset.
 pub(crate) fn named(split: &str) -> Option<(&'static BoardSize, Subset)> {

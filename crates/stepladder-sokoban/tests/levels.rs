@@ -13,13 +13,19 @@ use stepladder_sokoban::generate::{GenerateError, Generator, GeneratorOptions, R
 use stepladder_sokoban::{Board, Form, Sokoban, Variant, solve, tasks};
 use stepladder_testing::data_root;
 
-const SPLITS: [(&str, usize, usize, u32); 6] = [
+const SPLITS: [(&str, usize, usize, u32); 12] = [
     ("train-6x6-1", 10_000, 1, 15),
     ("dev-6x6-1", 1000, 1, 15),
     ("test-6x6-1", 1000, 1, 15),
+    ("train-7x7-2", 10_000, 2, 30),
+    ("dev-7x7-2", 1000, 2, 30),
+    ("test-7x7-2", 1000, 2, 30),
     ("train-8x8-2", 10_000, 2, 40),
     ("dev-8x8-2", 1000, 2, 40),
     ("test-8x8-2", 1000, 2, 40),
+    ("train-10x10-3", 10_000, 3, 80),
+    ("dev-10x10-3", 1000, 3, 80),
+    ("test-10x10-3", 1000, 3, 80),
 ];
 
 #[test]
@@ -44,7 +50,7 @@ fn splits_have_their_sizes_and_share_no_board_however_it_is_turned() {
         assert_eq!(set.max_steps(split), limit, "{split}");
         assert!(boards(split, 20).iter().all(|board| board.boxes().len() == boxes));
     }
-    for size in ["6x6-1", "8x8-2"] {
+    for size in ["6x6-1", "7x7-2", "8x8-2", "10x10-3"] {
         let mut seen: HashSet<Board> = HashSet::new();
         for part in ["dev", "test"] {
             for board in boards(&format!("{part}-{size}"), 1000) {
@@ -100,8 +106,12 @@ fn the_boards_never_change() {
     let text = |split: &str| boards(split, 1)[0].text(Form::Ragen);
     assert_eq!(text("dev-6x6-1"), PINNED_SMALL);
     assert_eq!(text("test-8x8-2"), PINNED_LARGE);
+    assert_eq!(text("test-7x7-2"), PINNED_MIDDLE);
+    assert_eq!(text("test-10x10-3"), PINNED_HUGE);
 }
 const PINNED_SMALL: &str = "######\n###__#\n###PX#\n####O#\n###__#\n######";
+const PINNED_MIDDLE: &str = "#######\n####OO#\n####__#\n###___#\n###_XX#\n###__P#\n#######";
+const PINNED_HUGE: &str = "##########\n###_X_O__#\n#________#\n#__####__#\n#_O#####_#\n#__#######\n#__#######\n#PX_######\n#_XO######\n##########";
 const PINNED_LARGE: &str = "########\n##__####\n#O_O####\n#____###\n#____###\n#XXP__##\n#_____##\n########";
 
 #[test]
@@ -123,8 +133,8 @@ fn impossible_wishes_are_refused() {
 #[test]
 fn unknown_names_are_answered_with_what_there_is() {
     let set = Sokoban::default();
-    let error = set.tasks("dev-7x7-1").unwrap_err().to_string();
-    assert!(error.starts_with("sokoban has no split `dev-7x7-1`; it has train-6x6-1, dev-6x6-1"), "{error}");
+    let error = set.tasks("dev-7x7-3").unwrap_err().to_string();
+    assert!(error.starts_with("sokoban has no split `dev-7x7-3`; it has train-6x6-1, dev-6x6-1"), "{error}");
     let error =
         |split: &str, id: &str| set.level(&TaskKey::new("sokoban", split, id)).unwrap_err().to_string();
     assert!(error("dev-6x6-1", "level-1000").ends_with("dev-6x6-1 has level-0 to level-999"));
