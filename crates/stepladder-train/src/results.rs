@@ -24,14 +24,21 @@ pub(crate) fn name(episode: &Episode) -> String {
     format!("{} {}", episode.task, episode.seed)
 }
 
+/// Score of an episode as a fraction of its range.
+pub(crate) fn score(episode: &Episode, (low, high): (f64, f64)) -> f64 {
+    match &episode.error {
+        Some(_) => 0.0,
+        None => (episode.score.clamp(low, high) - low) / (high - low),
+    }
+}
+
 /// Reads success by task, or the score as a fraction of its range.
 ///
 /// # Errors
 /// If the episodes cannot be read.
 pub(crate) fn read(path: &Path, range: Option<(f64, f64)>) -> Result<ByTask> {
     let of = |episode: &Episode| match range {
-        Some(_) if episode.error.is_some() => 0.0,
-        Some((low, high)) => (episode.score.clamp(low, high) - low) / (high - low),
+        Some(range) => score(episode, range),
         None => f64::from(u8::from(episode.won)),
     };
     let episodes = trace_file::load(path)?;

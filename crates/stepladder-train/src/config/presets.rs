@@ -22,6 +22,7 @@ pub(super) const PRESETS: &[(&str, &str)] = presets![
     "himac-sokoban",
     "horizon",
     "mixed-household",
+    "mixed-scienceworld",
     "offline-controls",
     "rl-household",
     "rl-sokoban",

@@ -8,7 +8,7 @@ use serde_json::Value;
 use stepladder_core::trace::{Episode, Subtask, Turn};
 
 use super::results::{self, Played};
-use super::{Arm, Untrained};
+use super::{Arm, Measure, Untrained};
 use crate::directory::RunDir;
 use crate::envs::Chosen;
 use crate::error::{Result, bail};
@@ -39,11 +39,13 @@ pub struct Cell {
     pub seeds: Vec<u64>,
     /// Tasks, the same for all runs.
     pub n: usize,
-    /// Success rate per run.
+    /// What `by_seed`, `mean` and `interval` are of.
+    pub measure: Measure,
+    /// Mean over the tasks per run.
     pub by_seed: Vec<f64>,
-    /// Success rate over all runs.
-    pub success: f64,
-    /// 95 % interval of `success`.
+    /// Mean over all runs.
+    pub mean: f64,
+    /// 95 % interval of `mean`.
     pub interval: [f64; 2],
     /// What the interval generalises to.
     pub scope: Scope,
@@ -63,7 +65,7 @@ pub struct Cell {
     pub training_minutes: f64,
     /// Trained tokens in millions, of the same agents, mean over the runs.
     pub training_mtokens: f64,
-    /// Success per run and task.
+    /// The measure per run and task.
     #[serde(skip)]
     pub(super) results: Results,
     /// Names of the tasks.
@@ -99,7 +101,8 @@ pub fn of_run(arm: &Arm, path: &Path) -> Result<Vec<Played>> {
             let timed = run.agent(agent).join(evaluated::timing(target, false));
             // A run of an earlier version kept none.
             let seconds = if timed.exists() { fs_err::read_to_string(&timed)? } else { String::new() };
-            let counted = counted(&trace_file::load(&episodes)?);
+            let range = stepladder_families::named(id).ok().and_then(|family| family.spec.score_range);
+            let counted = counted(&trace_file::load(&episodes)?, range);
             found.push(Played {
                 arm: arm.name.clone(),
                 configuration: configuration.clone(),
@@ -136,12 +139,12 @@ pub fn of_evaluation(
         target: format!("{}/{}", text("env"), text("split")),
         options: evaluated::options(evaluation),
         seconds: evaluation["seconds"].as_f64(),
-        ..counted(&trace_file::load(episodes)?)
+        ..counted(&trace_file::load(episodes)?, serde_json::from_value(evaluation["score_range"].clone())?)
     })
 }
 
-/// Counts what episodes show; the rest is empty.
-fn counted(episodes: &[Episode]) -> Played {
+/// Counts what episodes show, with scores if these have a range; the rest is empty.
+fn counted(episodes: &[Episode], range: Option<(f64, f64)>) -> Played {
     let turns = || episodes.iter().flat_map(Episode::turns);
     let late: Vec<u64> =
         episodes.iter().flat_map(|episode| prompt_tokens(episode).into_iter().skip(LATE)).collect();
@@ -154,6 +157,9 @@ fn counted(episodes: &[Episode]) -> Played {
         seed: None,
         tasks: episodes.iter().map(crate::results::name).collect(),
         won: episodes.iter().map(|episode| episode.won).collect(),
+        scores: range.map_or_else(Vec::new, |range| {
+            episodes.iter().map(|episode| crate::results::score(episode, range)).collect()
+        }),
         steps: episodes.iter().map(Episode::len).sum::<usize>() as u64,
         prompt_tokens: turns().map(|turn| u64::from(turn.prompt_tokens)).sum(),
         late_steps: late.len() as u64,
@@ -170,8 +176,8 @@ fn counted(episodes: &[Episode]) -> Played {
 /// Combines the results of an arm over its seeds: one cell per agent and target, agents in the given order.
 ///
 /// # Errors
-/// If two runs played different tasks.
-pub fn cells(arm: &Arm, agents: &[String], results: &[Played]) -> Result<Vec<Cell>> {
+/// If two runs played different tasks, or scores are asked for where there are none.
+pub fn cells(measure: Measure, arm: &Arm, agents: &[String], results: &[Played]) -> Result<Vec<Cell>> {
     let mut found: BTreeMap<(usize, &str, &str), Vec<&Played>> = BTreeMap::new();
     for played in results.iter().filter(|played| played.arm == arm.name) {
         let place = agents.iter().position(|agent| *agent == played.agent).unwrap_or(agents.len());
@@ -181,26 +187,32 @@ pub fn cells(arm: &Arm, agents: &[String], results: &[Played]) -> Result<Vec<Cel
         .into_values()
         .map(|mut played| {
             played.sort_by_key(|one| arm.seeds.iter().position(|&seed| Some(seed) == one.seed));
-            cell(arm, &played)
+            cell(measure, arm, &played)
         })
         .collect()
 }
 
-fn cell(arm: &Arm, played: &[&Played]) -> Result<Cell> {
+fn cell(measure: Measure, arm: &Arm, played: &[&Played]) -> Result<Cell> {
     let Some(first) = played.first() else { bail!("arm {} has no results", arm.name) };
     if played.iter().any(|run| run.tasks != first.tasks) {
         bail!("the runs of arm {} played different tasks of {}; their data differ", arm.name, first.target);
     }
     let mut results = Results::default();
+    let mut by_seed = Vec::with_capacity(played.len());
     for run in played {
-        let won = run.won.iter().map(|&won| f64::from(u8::from(won)));
-        results.add(run.seed, run.tasks.iter().cloned().zip(won).collect());
+        let values: Vec<f64> = match measure {
+            Measure::Success => run.won.iter().map(|&won| f64::from(u8::from(won))).collect(),
+            Measure::Score => run.scores.clone(),
+        };
+        if values.len() != run.tasks.len() {
+            bail!("arm {} has no scores of {}: leave out `measure = \"score\"`", arm.name, first.target);
+        }
+        by_seed.push(values.iter().sum::<f64>() / values.len().max(1) as f64);
+        results.add(run.seed, run.tasks.iter().cloned().zip(values).collect());
     }
     let Some(estimate) = results.estimate() else {
         bail!("arm {} played no task of {}", arm.name, first.target)
     };
-    let rate =
-        |run: &&Played| run.won.iter().filter(|&&won| won).count() as f64 / run.won.len().max(1) as f64;
     let sum = |of: fn(&Played) -> u64| played.iter().map(|run| of(run)).sum::<u64>() as f64;
     let steps = sum(|run| run.steps);
     let per_run =
@@ -216,8 +228,9 @@ fn cell(arm: &Arm, played: &[&Played]) -> Result<Cell> {
         options: first.options.clone(),
         seeds: played.iter().filter_map(|run| run.seed).collect(),
         n: first.tasks.len(),
-        by_seed: played.iter().map(rate).collect(),
-        success: estimate.mean,
+        measure,
+        by_seed,
+        mean: estimate.mean,
         interval: estimate.interval,
         scope: estimate.scope,
         steps: steps / played.iter().map(|run| run.won.len()).sum::<usize>().max(1) as f64,

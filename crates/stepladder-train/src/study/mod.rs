@@ -29,6 +29,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::Deserialize;
+use stepladder_core::choices;
 use toml::Table;
 
 pub use measure::{Cell, cells, of_evaluation, of_run};
@@ -46,7 +47,17 @@ macro_rules! studies {
 
 /// The embedded studies by name.
 pub const STUDIES: &[(&str, &str)] =
-    studies!["smollm2-rows", "offline-diagnosis", "mixed-quality", "webshop"];
+    studies!["smollm2-rows", "offline-diagnosis", "mixed-quality", "mixed-scienceworld", "webshop"];
+
+choices! {
+    /// What a study compares.
+    pub enum Measure {
+        /// Share of the tasks that were solved.
+        Success = "success",
+        /// Score of the benchmark as a share of its range; for environments that have one.
+        Score = "score",
+    }
+}
 
 /// A study.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -57,6 +68,8 @@ pub struct Study {
     /// Run seeds of the arms that name none.
     #[serde(default)]
     pub seeds: Vec<u64>,
+    /// What table and plot show; success if absent.
+    pub measure: Option<Measure>,
     /// Line that the others are compared with, at the same place on the axis.
     pub baseline: Option<String>,
     /// Arms, in the order in which they run.
@@ -94,6 +107,13 @@ pub struct Untrained {
     /// Examples per role in its prompts.
     #[serde(default)]
     pub examples: usize,
+}
+
+impl Study {
+    /// Returns what table and plot show.
+    pub fn measure(&self) -> Measure {
+        self.measure.unwrap_or(Measure::Success)
+    }
 }
 
 impl Arm {

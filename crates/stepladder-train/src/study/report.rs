@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::Study;
 use super::measure::Cell;
+use super::{Measure, Study};
 use crate::error::Result;
 use crate::plot::{self, Line, Panel, Point};
 use crate::results::{by_seed, caption, gain_cell};
@@ -16,6 +16,9 @@ pub struct Report {
     /// Label of the horizontal axis.
     #[serde(skip)]
     axis: String,
+    /// What the cells are of.
+    #[serde(skip)]
+    measure: Measure,
     /// Results, in the order of the arms.
     pub cells: Vec<Cell>,
     /// Differences of the cells to those of the baseline at the same place on the axis, on the same tasks, in the order of the
@@ -38,7 +41,8 @@ impl Report {
             cell.results.minus(&other.results)
         };
         let gains = cells.iter().map(gain).collect();
-        let mut report = Self { axis: study.axis.clone().unwrap_or_default(), cells, gains };
+        let mut report =
+            Self { axis: study.axis.clone().unwrap_or_default(), measure: study.measure(), cells, gains };
         for heading in report.headings() {
             let of_table = report.cells.iter().zip(&mut report.gains);
             statistics::adjust(
@@ -58,8 +62,9 @@ impl Report {
                 None => String::new(),
             };
             text.push_str(&format!(
-                "{heading}\n\n| arm | agent | success by seed | mean | 95 % interval |{gain_head} n | steps | \
-                 prompt tokens/step | after step 10 | new tokens/step | s/step | unparsable | training minutes | training Mtokens |\n"
+                "{heading}\n\n| arm | agent | {} by seed | mean | 95 % interval |{gain_head} n | steps | \
+                 prompt tokens/step | after step 10 | new tokens/step | s/step | unparsable | training minutes | training Mtokens |\n",
+                self.measure.name()
             ));
             let columns = if gain_head.is_empty() { 14 } else { 15 };
             text.push_str(&format!("|{}\n", "---|".repeat(columns)));
@@ -82,7 +87,7 @@ impl Report {
         text
     }
 
-    /// Draws success, prompt tokens and time over the axis, one line per label and agent, as SVG: the results on the split of the
+    /// Draws the measure, prompt tokens and time over the axis, one line per label and agent, as SVG: the results on the split of the
     /// first cell. Returns `None` if no cell has a place on the axis.
     ///
     /// # Errors
@@ -97,14 +102,20 @@ impl Report {
                 lines.push(&cell.line);
             }
         }
-        type Measure = fn(&Cell) -> Option<f64>;
-        let measures: [(&str, Measure); 4] = [
-            ("success, %", |cell| Some(100.0 * cell.success)),
+        type Read = fn(&Cell) -> Option<f64>;
+        let measures: [(&str, Read); 4] = [
+            (
+                match self.measure {
+                    Measure::Success => "success, %",
+                    Measure::Score => "score, % of its range",
+                },
+                |cell| Some(100.0 * cell.mean),
+            ),
             ("prompt tokens per step", |cell| Some(cell.prompt_tokens)),
             ("prompt tokens per step after the tenth", |cell| cell.late_prompt_tokens),
             ("seconds per step", |cell| Some(cell.seconds_per_step).filter(|seconds| seconds.is_finite())),
         ];
-        let panel = |(number, (title, measure)): (usize, (&str, Measure))| Panel {
+        let panel = |(number, (title, measure)): (usize, (&str, Read))| Panel {
             title: title.to_owned(),
             x: self.axis.clone(),
             lines: lines
@@ -152,13 +163,14 @@ fn row(cell: &Cell, gain: Option<&Difference>, compared: bool) -> String {
     let gain = if compared { gain_cell(gain) } else { String::new() };
     let or_dash =
         |value: Option<f64>, digits: usize| value.map_or("-".to_owned(), |value| format!("{value:.digits$}"));
+    let unit = if cell.measure == Measure::Success { " %" } else { "" };
     let [low, high] = cell.interval.map(|bound| 100.0 * bound);
     format!(
-        "| {} | {} | {} | {:.1} % | [{low:.1}, {high:.1}] |{gain} {} | {:.1} | {:.0} | {} | {:.1} | {} | {} | {:.1} | {:.2} |\n",
+        "| {} | {} | {} | {:.1}{unit} | [{low:.1}, {high:.1}] |{gain} {} | {:.1} | {:.0} | {} | {:.1} | {} | {} | {:.1} | {:.2} |\n",
         cell.arm,
         cell.agent,
-        by_seed(&cell.seeds, cell.by_seed.iter().map(|success| 100.0 * success)),
-        100.0 * cell.success,
+        by_seed(&cell.seeds, cell.by_seed.iter().map(|value| 100.0 * value)),
+        100.0 * cell.mean,
         cell.n,
         cell.steps,
         cell.prompt_tokens,

@@ -36,6 +36,9 @@ pub struct Played {
     pub tasks: Vec<String>,
     /// Whether each was solved.
     pub won: Vec<bool>,
+    /// Score of each as a fraction of its range; empty where the environment has no scores.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scores: Vec<f64>,
     /// Environment steps of all episodes.
     pub steps: u64,
     /// Prompt tokens of all episodes.
@@ -133,6 +136,12 @@ pub fn read(path: &Path, study: &Study, configurations: &[String]) -> Result<Vec
         let Some(tasks) = file.tasks.get(task_list).filter(|tasks| tasks.len() == played.won.len()) else {
             bail!("{what}: its list of tasks is missing or has another length than `won`");
         };
+        let fraction = |score: &f64| (0.0..=1.0).contains(score);
+        if !(played.scores.is_empty()
+            || played.scores.len() == tasks.len() && played.scores.iter().all(fraction))
+        {
+            bail!("{what}: `scores` has another length than `won`, or a value that is no fraction");
+        }
         let known = study.arms.iter().zip(configurations).find(|(arm, _)| arm.name == played.arm);
         let Some((arm, configuration)) = known else { bail!("{what}: the study has no such arm") };
         if *configuration != played.configuration {
@@ -182,6 +191,7 @@ mod tests {
             seed: Some(seed),
             tasks: vec!["one 0".to_owned(), "two 0".to_owned()],
             won: vec![true, false],
+            scores: vec![1.0, 0.25],
             steps: 30,
             prompt_tokens: 900,
             late_steps: 10,
@@ -209,6 +219,11 @@ mod tests {
         let text = write(&results).unwrap();
         assert_eq!(text.matches("two 0").count(), 1, "{text}");
         assert_eq!(reading(&text).unwrap(), results);
+        // Most environments have no scores.
+        let bare = [Played { scores: Vec::new(), ..played(1) }];
+        let text = write(&bare).unwrap();
+        assert!(!text.contains("scores"));
+        assert_eq!(reading(&text).unwrap(), bare);
     }
 
     #[test]
@@ -223,6 +238,9 @@ mod tests {
         assert!(refused(&[played(3)]).contains("the arm has the seeds [1, 2]"));
         assert!(refused(&[played(1), played(1)]).contains("household/dev twice"));
         assert!(refused(&[Played { won: vec![true], ..played(1) }]).contains("another length than `won`"));
+        for scores in [vec![1.0], vec![1.0, 1.25]] {
+            assert!(refused(&[Played { scores, ..played(1) }]).contains("`scores` has another length"));
+        }
         assert!(refused(&[Played { training_minutes: -1.0, ..played(1) }]).contains("negative"));
         let text = write(&[played(1)]).unwrap();
         let error = reading(&text.replacen("\"version\":2", "\"version\":3", 1)).unwrap_err().to_string();

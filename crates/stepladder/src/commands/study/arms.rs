@@ -141,7 +141,7 @@ impl State<'_> {
         let mut all = Vec::new();
         for (arm, plan) in self.study.arms.iter().zip(self.plans) {
             let agents: Vec<String> = plan.loaded.config.agents.keys().cloned().collect();
-            all.extend(cells(arm, &agents, &results)?);
+            all.extend(cells(self.study.measure(), arm, &agents, &results)?);
         }
         let report = Report::new(self.study, all);
         replace_file(&self.root.join("table.md"), &report.markdown(self.study.baseline.as_deref()))?;
