@@ -14,7 +14,7 @@ use stepladder_env::{EnvError, Family, OptionSpec, Options, Reader, TaskSet, Val
 
 use crate::codec::AlfworldCodec;
 use crate::env;
-use crate::expert::{AlfworldExpert, Careless};
+use crate::expert::{AlfworldExpert, Careless, Wanderer};
 use crate::game::Game;
 use crate::generate::distribution::{self, Summary};
 use crate::generate::{self, GenerateError, GoalCount, Split};
@@ -84,6 +84,7 @@ const fn family(spec: &'static stepladder_env::EnvSpec, open: Open) -> Family {
     Family {
         expert: Some(|| Box::new(AlfworldExpert::default())),
         careless: Some(|| Box::new(Careless::default())),
+        wanderer: Some(|number| Box::new(Wanderer::new(number))),
         noise: Some(|| Box::new(WrongActions)),
         segmenter: Some(|| Box::new(AlfworldSegmenter)),
         verify: Some(replay),

@@ -3,7 +3,8 @@
 //! Labellers see only what an agent may see. An [`Expert`] is a function of the prompt's contents (docs/design.md D11): equal
 //! queries get equal replies, so labels never contradict each other and exist for every state that a policy reaches.
 
-use crate::query::{Observation, Query, Role};
+use crate::query::{NO_PROGRESS, Observation, Query, Role};
+use crate::reply::{Profile, parse_action_done};
 use crate::seed::Rng;
 
 /// A rule-based labeller: replies to queries of its roles as a function of their contents alone.
@@ -14,6 +15,39 @@ pub trait Expert: Send + Sync {
 
     /// Whether it plays a role: [`Expert::reply`] has a reply to every query of it, or to none.
     fn answers(&self, role: Role) -> bool;
+
+    /// The action with which its executor ends a subtask that is complete already or cannot be pursued; none if it has no such
+    /// action. Ending a subtask with it carries nothing out.
+    fn gives_back(&self) -> Option<&str> {
+        None
+    }
+
+    /// Whether an action, played after what was seen, completes a sub-goal: its executor would have ended the sub-goal with it. A
+    /// sub-goal that it gives back does not count.
+    fn completes(&self, subgoal: &str, seen: &Observation, action: &str) -> bool {
+        would_end(self, subgoal, seen, action)
+    }
+}
+
+/// The rule of [`Expert::completes`] for sub-goals as its planner writes them. Numbers of things in the action do not matter: of two mugs
+/// either may be taken.
+pub fn would_end<E: Expert + ?Sized>(expert: &E, subgoal: &str, seen: &Observation, action: &str) -> bool {
+    let query = Query::Executor {
+        subtask: subgoal.to_owned(),
+        observation: seen.clone(),
+        progress: NO_PROGRESS.to_owned(),
+    };
+    let told = expert.reply(&query).map(|reply| parse_action_done(&reply, Profile::Fixed));
+    told.is_some_and(|told| {
+        told.finished
+            && expert.gives_back() != Some(told.action.as_str())
+            && without_numbers(&told.action) == without_numbers(action)
+    })
+}
+
+fn without_numbers(action: &str) -> Vec<&str> {
+    let is_number = |word: &&str| word.bytes().all(|byte| byte.is_ascii_digit());
+    action.split_whitespace().filter(|word| !is_number(word)).collect()
 }
 
 impl<E: Expert + ?Sized> Expert for &E {
@@ -23,6 +57,14 @@ impl<E: Expert + ?Sized> Expert for &E {
 
     fn answers(&self, role: Role) -> bool {
         (**self).answers(role)
+    }
+
+    fn gives_back(&self) -> Option<&str> {
+        (**self).gives_back()
+    }
+
+    fn completes(&self, subgoal: &str, seen: &Observation, action: &str) -> bool {
+        (**self).completes(subgoal, seen, action)
     }
 }
 

@@ -27,11 +27,14 @@ pub(crate) fn shown(observation: &Observation) -> &str {
     if observation.feedback.is_empty() { &observation.context } else { &observation.feedback }
 }
 
-fn seen(observation: &Observation) -> Option<Board> {
+pub(crate) fn seen(observation: &Observation) -> Option<Board> {
     shown(observation).parse().ok()
 }
 
 impl SokobanExpert {
+    /// [`Expert::gives_back`].
+    pub(crate) const GIVES_BACK: Option<&'static str> = Some(NO_MOVE);
+
     fn subgoal(board: &Board) -> Option<String> {
         plan(board)?.subgoals.first().map(ToString::to_string)
     }
@@ -87,6 +90,10 @@ impl Expert for SokobanExpert {
 
     fn answers(&self, role: Role) -> bool {
         !matches!(role, Role::Macro | Role::Micro)
+    }
+
+    fn gives_back(&self) -> Option<&str> {
+        Self::GIVES_BACK
     }
 }
 

@@ -17,6 +17,7 @@ use crate::expert::{SokobanExpert, shown};
 use crate::frame::Tiles;
 use crate::splits::{BoardSize, SIZES};
 use crate::tasks::{SPEC, Sokoban};
+use crate::wanderer::Wanderer;
 use crate::{boxoban, noise, verify};
 
 /// Default number of steps of a benchmark.
@@ -37,6 +38,7 @@ pub static FAMILY: Family = Family {
         readers: &[Reader::Verify],
     }],
     expert: Some(|| Box::new(SokobanExpert)),
+    wanderer: Some(|number| Box::new(Wanderer::new(number))),
     noise: Some(|| Box::new(WrongMoves)),
     bench: Some(measure),
     verify: Some(replay),
@@ -118,7 +120,7 @@ fn write_boards(request: &GenerateRequest<'_>) -> Result<String, EnvError> {
     let set = Sokoban::default();
     let Some(size) = board_size(split) else {
         let names: Vec<String> = SIZES.iter().map(|size| format!("train-{}", size.name)).collect();
-        let problem = format!("{} generates {}, not `{split}`", SPEC.id, names.join(" and "));
+        let problem = format!("{} generates {}; not `{split}`", SPEC.id, names.join(", "));
         return Err(EnvError::Usage(problem));
     };
     set.tasks(split)?;
@@ -177,6 +179,6 @@ mod tests {
         let request =
             GenerateRequest { split: "train", count: 1, seed: 0, output: Path::new("x"), options: &options };
         let error = FAMILY.generate(&request).unwrap_err().to_string();
-        assert_eq!(error, "sokoban generates train-6x6-1 and train-8x8-2, not `train`");
+        assert_eq!(error, "sokoban generates train-6x6-1, train-7x7-2, train-8x8-2, train-10x10-3; not `train`");
     }
 }

@@ -36,6 +36,7 @@ pub mod splits;
 pub mod tasks;
 pub mod text;
 pub mod verify;
+pub mod wanderer;
 
 pub use action::{Action, Variant};
 pub use board::{Board, BoardError, Direction, Moved, Tile};
@@ -51,3 +52,4 @@ pub use solve::{Solution, solve};
 pub use tasks::Sokoban;
 pub use text::Form;
 pub use verify::verify;
+pub use wanderer::Wanderer;

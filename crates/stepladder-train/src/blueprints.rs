@@ -11,7 +11,7 @@ use stepladder_core::trace::Episode;
 use stepladder_rollout::Job;
 
 use crate::config::Demonstrator;
-use crate::demonstrations::{Rollout, expert_rollout};
+use crate::demonstrations::{Rollout, expert_rollout, wander};
 use crate::error::{Error, Result, bail};
 use crate::evaluate::{Blueprints, Games, Player, Settings};
 use crate::report::Reporter;
@@ -41,7 +41,9 @@ impl Player {
         let followed: Vec<Vec<String>> = match blueprints {
             Blueprints::Own => return Ok(games),
             Blueprints::None => vec![Vec::new(); games.jobs.len()],
-            Blueprints::Expert => self.of_expert(&games, settings, reporter, stop)?,
+            Blueprints::Expert | Blueprints::Random => {
+                self.played_for(&games, blueprints, settings, reporter, stop)?
+            }
             Blueprints::Other => {
                 let played = self.play(&games, settings.clone(), reporter, stop)?;
                 let own = |episode| blueprint_of(episode, agent.max_subgoals).unwrap_or_default();
@@ -54,9 +56,11 @@ impl Player {
         Ok(Games { jobs, blueprints, ..games })
     }
 
-    fn of_expert(
+    /// Returns the blueprints of the expert's episodes, or of random sub-goals.
+    fn played_for(
         &self,
         games: &Games,
+        blueprints: Blueprints,
         settings: &Settings,
         reporter: &dyn Reporter,
         stop: &AtomicBool,
@@ -64,7 +68,7 @@ impl Player {
         let expert = self.env.expert()?;
         if ![Role::Planner, Role::Executor].into_iter().all(|role| expert.answers(role)) {
             bail!(
-                "the expert of {} has no subtasks that could be a blueprint: choose --blueprints own, other or none",
+                "the expert of {} has no subtasks that could be a blueprint: choose --blueprints own, other, random or none",
                 self.env.spec().id
             );
         }
@@ -76,8 +80,17 @@ impl Player {
             noise: 0.0,
             seed: settings.seed,
         };
-        let episodes = expert_rollout(&self.env, &rollout, "expert plays", reporter, stop)?;
-        episodes.iter().map(|episode| of_demonstration(self.policy.agent, episode)).collect()
+        let agent = self.policy.agent;
+        match blueprints {
+            Blueprints::Random => {
+                let episodes = wander(&self.env, &rollout, settings.seed, reporter, stop)?;
+                episodes.iter().map(|episode| subgoals(agent, episode)).collect()
+            }
+            _ => {
+                let episodes = expert_rollout(&self.env, &rollout, "expert plays", reporter, stop)?;
+                episodes.iter().map(|episode| of_demonstration(agent, episode)).collect()
+            }
+        }
     }
 }
 
@@ -86,6 +99,11 @@ fn of_demonstration(agent: AgentSpec, episode: &Episode) -> Result<Vec<String>> 
     if !episode.won {
         return Ok(Vec::new());
     }
+    subgoals(agent, episode)
+}
+
+/// Returns the subtasks of an episode as cloning reads them.
+fn subgoals(agent: AgentSpec, episode: &Episode) -> Result<Vec<String>> {
     let replayed = replay(agent, episode).map_err(anyhow::Error::from)?;
     Ok(replayed.episode.subtasks.iter().map(|subtask| subtask.text.clone()).collect())
 }

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::Context;
 use rayon::prelude::*;
+use stepladder_agent::himac::given;
 use stepladder_agent::{AgentFactory, AgentKind, AgentSpec};
+use stepladder_core::label::Expert;
 use stepladder_core::seed::stream;
 use stepladder_core::trace::{Episode, Turn, VERSION};
 use stepladder_core::{Role, Start, TaskKey};
@@ -47,6 +49,36 @@ pub fn expert_rollout(
     reporter: &dyn Reporter,
     stop: &AtomicBool,
 ) -> Result<Vec<Episode>> {
+    let player = (rollout.demonstrator.name(), env.demonstrator(rollout.demonstrator)?);
+    played_by(player, env, rollout, label, reporter, stop)
+}
+
+/// Plays random valid sub-goals in the tasks of a rollout, which the expert carries out. Keeps the sub-goals of each episode up to the
+/// first that was not carried out, without a planner's replies. Another number selects other sub-goals.
+///
+/// # Errors
+/// If the environment has no random sub-goals, or `stop` was set.
+pub fn wander(
+    env: &Registered,
+    rollout: &Rollout,
+    number: u64,
+    reporter: &dyn Reporter,
+    stop: &AtomicBool,
+) -> Result<Vec<Episode>> {
+    let (wanderer, expert) = (env.family.wanderer(number)?, env.expert()?);
+    let episodes = played_by(("wanderer", &*wanderer), env, rollout, "random sub-goals", reporter, stop)?;
+    Ok(episodes.into_iter().map(|episode| given(expert, episode)).collect())
+}
+
+/// Plays the episodes of a rollout with an expert, given by name.
+fn played_by(
+    player: (&str, &dyn Expert),
+    env: &Registered,
+    rollout: &Rollout,
+    label: &str,
+    reporter: &dyn Reporter,
+    stop: &AtomicBool,
+) -> Result<Vec<Episode>> {
     let noise = match rollout.noise {
         probability if probability > 0.0 => Some(Noise { probability, perturb: env.noise()? }),
         _ => None,
@@ -64,7 +96,6 @@ pub fn expert_rollout(
         done += 1;
         status.at(done, &format!("{done} episodes"));
     };
-    let player = (rollout.demonstrator.name(), env.demonstrator(rollout.demonstrator)?);
     Ok(demonstrations::demonstrate(&*env.tasks, player, &rollout.jobs, options, on_episode)?)
 }
 
@@ -218,6 +249,40 @@ pub fn demonstrate(
         );
     }
     Ok(Demonstrations { episodes: kept, dropped, subsets })
+}
+
+/// Plays the random sub-goals of a run (`data.wander`) in the tasks of its demonstrations; also returns the number of aborted
+/// episodes.
+///
+/// # Errors
+/// If the environment has no random sub-goals, all were without effect, or `stop` was set.
+pub(crate) fn wandering(
+    env: &Registered,
+    config: &Config,
+    choice: Choice,
+    reporter: &dyn Reporter,
+    stop: &AtomicBool,
+) -> Result<(Vec<Episode>, Dropped)> {
+    let split = &config.data.split;
+    let tasks = choice.tasks(env, split, config.data.games, Draw::Training { seed: config.seed })?.tasks;
+    let (mut all, mut dropped) = (Vec::new(), Dropped::default());
+    for pass in 0..config.data.wander {
+        let rollout = Rollout {
+            agent: AgentKind::StepHrl,
+            demonstrator: Demonstrator::Expert,
+            jobs: tasks.iter().map(|task| Job::sampled(task, pass)).collect(),
+            max_steps: env.max_steps(config, split),
+            noise: 0.0,
+            seed: config.seed,
+        };
+        let mut episodes = wander(env, &rollout, pass, reporter, stop)?;
+        dropped.add(Dropped::take_from(&mut episodes)?);
+        all.extend(episodes.into_iter().filter(|episode| !episode.is_empty()));
+    }
+    if all.is_empty() {
+        bail!("no random sub-goal of {}/{split} was carried out within data.wander passes", config.env.id);
+    }
+    Ok((all, dropped))
 }
 
 /// Returns the expert's solved episodes of these tasks in one pass. Drops and counts aborted episodes.

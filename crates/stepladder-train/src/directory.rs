@@ -247,6 +247,11 @@ impl RunDir {
         replace_file(&self.subsets_file(), &(serde_json::to_string_pretty(subsets)? + "\n"))
     }
 
+    /// Returns the path of the episodes with random sub-goals.
+    pub(crate) fn wandering(&self) -> PathBuf {
+        self.root.join("wandering.jsonl.zst")
+    }
+
     /// Returns the path of the demonstrations.
     pub fn demonstrations(&self) -> PathBuf {
         self.root.join("demonstrations.jsonl.zst")

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use serde_json::{Value, json};
+use stepladder_agent::AgentKind;
+use stepladder_agent::himac::{Followed, followed};
 use stepladder_algo::runtime::clock::Stopwatch;
-use stepladder_core::choices;
 use stepladder_core::trace::Episode;
+use stepladder_core::{Role, choices};
 use stepladder_data::Budgets;
 use stepladder_env::{Draw, Subset};
 use stepladder_model::{Device, GeneratorSource, device};
@@ -89,6 +91,8 @@ choices! {
         Other = "other",
         /// The subtasks of the expert's solution; none for a task that it does not solve.
         Expert = "expert",
+        /// Random valid sub-goals, for the fraction of them that is carried out; for environments that have them.
+        Random = "random",
         /// No blueprint: the task is the only sub-goal.
         None = "none",
     }
@@ -309,7 +313,21 @@ impl Player {
             suffix(&games.subset),
             self.policy.checkpoint.display()
         );
-        table::render(&title, &lines)
+        let mut text = table::render(&title, &lines);
+        if let Some(counts) = self.followed(played) {
+            text.push_str(&followed_line(counts));
+        }
+        text
+    }
+
+    /// Counts the sub-goals that a HiMAC agent carried out; none for other agents, or if no expert can tell.
+    fn followed(&self, played: &Played) -> Option<Followed> {
+        let expert = self.env.expert().ok().filter(|expert| expert.answers(Role::Executor))?;
+        let mut counts = Followed::default();
+        if self.policy.agent.kind == AgentKind::Himac {
+            played.episodes.iter().for_each(|episode| counts.add(followed(expert, episode)));
+        }
+        (counts.begun > 0).then_some(counts)
     }
 
     /// Returns an evaluation as JSON, with its costs; `constrained` has that of the same games with constrained decoding.
@@ -332,6 +350,10 @@ impl Player {
         if games.blueprints != Blueprints::Own {
             value["blueprints"] = json!(games.blueprints.name());
         }
+        if let Some(counts) = self.followed(played) {
+            value["follow_rate"] = json!(counts.rate());
+            value["subgoals"] = json!(counts.begun);
+        }
         let turns = || played.episodes.iter().flat_map(Episode::turns);
         value["prompt_tokens"] = json!(turns().map(|turn| u64::from(turn.prompt_tokens)).sum::<u64>());
         value["new_tokens"] = json!(turns().map(|turn| u64::from(turn.new_tokens)).sum::<u64>());
@@ -341,4 +363,13 @@ impl Player {
         value["peak_memory_bytes"] = json!(memory::peak_bytes());
         value
     }
+}
+
+/// Renders the fraction of the sub-goals that were carried out.
+fn followed_line(counts: Followed) -> String {
+    let Followed { begun, carried_out, .. } = counts;
+    format!(
+        "\n{:.1} % of {begun} sub-goals were carried out to the expert's satisfaction (follow_rate)\n",
+        100.0 * carried_out as f64 / begun.max(1) as f64
+    )
 }

@@ -1,10 +1,12 @@
 //! Training of an agent by each algorithm: rows, phases, models.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use rand::seq::SliceRandom;
+use stepladder_agent::AgentKind;
 use stepladder_algo::dagger::{self, DaggerConfig};
 use stepladder_algo::runtime::checkpoint;
 use stepladder_algo::runtime::counters::Counters;
@@ -32,6 +34,8 @@ use crate::envs::{self, Registered};
 pub(crate) struct Material<'a> {
     pub(crate) env: &'a Registered,
     pub(crate) demonstrations: &'a [Episode],
+    /// Episodes with random sub-goals.
+    pub(crate) wandering: &'a [Episode],
     /// Source of initial policies.
     pub(crate) initial: &'a Initial,
     pub(crate) encoder: Arc<dyn PromptEncoder>,
@@ -100,8 +104,7 @@ impl AgentTraining<'_> {
 
     /// Returns the rows of the demonstrations and of the expert's labels for episodes that the policy played.
     fn rows(&self, played: &[Episode]) -> Result<AgentRows> {
-        let mut found =
-            self.reader().collect(self.material.demonstrations, played, self.material.env.expert()?)?;
+        let mut found = self.reader().collect(&self.demonstrations(), played, self.material.env.expert()?)?;
         if !played.is_empty() {
             // A policy that generates garbage can fill its prompts beyond the context window, and tasks can have words that no
             // demonstration has. Such rows cannot be trained on.
@@ -128,7 +131,18 @@ impl AgentTraining<'_> {
 
     /// Returns the context window that its demonstrations need.
     pub(crate) fn window(&self) -> Result<usize> {
-        self.reader().window(self.material.demonstrations)
+        self.reader().window(&self.demonstrations())
+    }
+
+    /// Returns the demonstrations that the agent clones; for HiMAC also the episodes with random sub-goals.
+    fn demonstrations(&self) -> Cow<'_, [Episode]> {
+        let Material { demonstrations, wandering, .. } = *self.material;
+        match self.agent.kind {
+            AgentKind::Himac if !wandering.is_empty() => {
+                Cow::Owned(demonstrations.iter().chain(wandering).cloned().collect())
+            }
+            _ => Cow::Borrowed(demonstrations),
+        }
     }
 
     /// Returns one model of this agent, whose first phase trains on `rows`.

@@ -24,19 +24,18 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    /// Creates an initialiser for the vocabulary of these episodes.
+    /// Creates an initialiser for the vocabulary of these episodes: demonstrations, those with random sub-goals, others.
     ///
     /// # Errors
     /// [`ReplayError`] for an episode that an agent cannot have recorded;
     /// [`EncoderError`](stepladder_data::encoder::EncoderError) if a tokenizer cannot be trained.
     pub(crate) fn new(
         config: &Config,
-        demonstrations: &[Episode],
-        others: &[Episode],
+        (demonstrations, wandering, others): (&[Episode], &[Episode], &[Episode]),
         codec: Arc<dyn Codec>,
     ) -> Result<Self> {
         let bare = CompactWords::new(codec.clone(), config.generation.budgets());
-        let words = vocabulary(config, demonstrations, others, &bare)?;
+        let words = vocabulary(config, (demonstrations, wandering, others), &bare)?;
         match config.model.tokenizer {
             Vocabulary::Words => {
                 let words = bare.with_words(words.keys().map(String::as_str));
@@ -66,14 +65,13 @@ impl Scratch {
     }
 }
 
-/// Counts the episodes with each word, of all demonstrations, as every agent of the run reads them, and of the other episodes.
+/// Counts the episodes with each word, of all episodes, as every agent of the run reads them.
 ///
 /// # Errors
 /// [`ReplayError`] for an episode that an agent cannot have recorded.
 fn vocabulary(
     config: &Config,
-    demonstrations: &[Episode],
-    others: &[Episode],
+    (demonstrations, wandering, others): (&[Episode], &[Episode], &[Episode]),
     bare: &CompactWords,
 ) -> Result<BTreeMap<String, u64>, ReplayError> {
     // Agents with the same prompts and replies have the same words.
@@ -85,24 +83,27 @@ fn vocabulary(
     }
     // One pair per prompt: the prompts together hold every action and observation, each once.
     let flat = AgentSpec { history: Some(1), ..AgentKind::Flat.into() };
-    let add = |mut words: BTreeMap<String, u64>, episode: &Episode| -> Result<_, ReplayError> {
-        let mut all: Vec<String> =
-            prompts(flat, episode)?.iter().map(|query| bare.render(query).text).collect();
-        for agent in &agents {
-            all.extend(texts(&samples(agent, episode)?, bare));
-        }
-        let found: HashSet<&str> = all.iter().flat_map(|text| text.split_whitespace()).collect();
-        for word in found {
-            *words.entry(word.to_owned()).or_default() += 1;
-        }
-        Ok(words)
-    };
+    let add =
+        |mut words: BTreeMap<String, u64>, (episode, given): (&Episode, bool)| -> Result<_, ReplayError> {
+            let mut all: Vec<String> =
+                prompts(flat, episode)?.iter().map(|query| bare.render(query).text).collect();
+            // Only HiMAC's executor reads sub-goals that no planner wrote.
+            for agent in agents.iter().filter(|agent| !given || agent.kind == AgentKind::Himac) {
+                all.extend(texts(&samples(agent, episode)?, bare));
+            }
+            let found: HashSet<&str> = all.iter().flat_map(|text| text.split_whitespace()).collect();
+            for word in found {
+                *words.entry(word.to_owned()).or_default() += 1;
+            }
+            Ok(words)
+        };
     let both = |mut words: BTreeMap<String, u64>, more: BTreeMap<String, u64>| {
         for (word, count) in more {
             *words.entry(word).or_default() += count;
         }
         Ok(words)
     };
-    let episodes = demonstrations.par_iter().chain(others);
+    let whole = demonstrations.par_iter().chain(others).map(|episode| (episode, false));
+    let episodes = whole.chain(wandering.par_iter().map(|episode| (episode, true)));
     episodes.try_fold(BTreeMap::new, add).try_reduce(BTreeMap::new, both)
 }

@@ -15,7 +15,7 @@ use stepladder_rollout::scheduler::Options;
 use stepladder_rollout::{Dropped, Job};
 
 use super::choice::suffix;
-use super::demonstrations::{Demonstrations, Rollout, demonstrate, expert_rollout};
+use super::demonstrations::{Demonstrations, Rollout, demonstrate, expert_rollout, wandering};
 use super::directory::{commit, replace_file};
 use super::evaluated;
 use super::initial::Initial;
@@ -49,6 +49,25 @@ impl Session<'_> {
         self.directory.note_subsets(&subsets)?;
         trace_file::save(&path, &episodes)?;
         record_demonstrations(self.directory)?;
+        Ok(episodes)
+    }
+
+    /// Plays and keeps the episodes with random sub-goals; a continued run loads them.
+    fn wandering(&self, env: &Registered) -> Result<Vec<Episode>> {
+        if self.config.data.wander == 0 {
+            return Ok(Vec::new());
+        }
+        let path = self.directory.wandering();
+        if path.exists() {
+            return trace_file::load(&path).context(
+                "the run's random sub-goals cannot be read; remove the file to have them played again",
+            );
+        }
+        let (episodes, dropped) = wandering(env, self.config, self.choice, self.reporter, self.stop)?;
+        self.directory.note_dropped("random sub-goals", dropped, self.reporter)?;
+        trace_file::save(&path, &episodes)?;
+        let subgoals: usize = episodes.iter().map(|episode| episode.subtasks.len()).sum();
+        self.reporter.note(&format!("{} episodes with {subgoals} random sub-goals", episodes.len()));
         Ok(episodes)
     }
 
@@ -90,7 +109,7 @@ impl Session<'_> {
     }
 
     /// Opens the source of initial policies.
-    fn initial(&self, env: &Registered, episodes: &[Episode]) -> Result<Initial> {
+    fn initial(&self, env: &Registered, episodes: &[Episode], wandering: &[Episode]) -> Result<Initial> {
         let codec = env.codec.clone();
         if let Some(from) = &self.config.model.from {
             let directory = tuning::locate(from, self.data_root)?;
@@ -104,7 +123,7 @@ impl Session<'_> {
         // Pieces of words encode unseen words.
         let open = self.config.model.tokenizer == Vocabulary::Bpe;
         let practised = if open { Vec::new() } else { self.practice_words(env)? };
-        Ok(Initial::Scratch(Scratch::new(self.config, episodes, &practised, codec)?))
+        Ok(Initial::Scratch(Scratch::new(self.config, (episodes, wandering, &practised), codec)?))
     }
 
     /// Runs all stages that are not finished.
@@ -122,7 +141,8 @@ impl Session<'_> {
         let probed = self.choice.among(&env, &dev.tasks, *probe_episodes);
         let clock = Stopwatch::start();
         let episodes = self.episodes(&env)?;
-        let initial = self.initial(&env, &episodes)?;
+        let wandering = self.wandering(&env)?;
+        let initial = self.initial(&env, &episodes, &wandering)?;
         let encoder = initial.encoder();
         let workers = workers(self.config.threads);
         let open = initial.base().is_some() || self.config.model.tokenizer == Vocabulary::Bpe;
@@ -140,6 +160,7 @@ impl Session<'_> {
         let material = Material {
             env: &env,
             demonstrations: &episodes,
+            wandering: &wandering,
             initial: &initial,
             encoder,
             generators: self.generators.clone(),

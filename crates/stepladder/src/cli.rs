@@ -302,7 +302,7 @@ pub(crate) struct Evaluate {
     /// Play the tasks a second time with constrained decoding: every action is an admissible one
     #[arg(long)]
     pub(crate) constrained: bool,
-    /// HiMAC: whose blueprints the agent follows: own, other (another task's), expert or none
+    /// HiMAC: whose blueprints the agent follows: own, other (another task's), expert, random or none
     #[arg(long, default_value = "own", value_parser = blueprints)]
     pub(crate) blueprints: Blueprints,
     /// Write the episodes as a trace (.jsonl or .jsonl.zst); - is standard output
@@ -377,7 +377,7 @@ pub(crate) struct Collect {
 
 #[derive(Debug, Args)]
 pub(crate) struct Study {
-    /// Name of a study (smollm2-rows, offline-diagnosis, mixed-quality, webshop) or preset, or path of a TOML file with either
+    /// Name of a study (smollm2-rows, offline-diagnosis, mixed-quality, mixed-scienceworld, webshop) or preset, or path of a TOML file with either
     #[arg(value_name = "STUDY|CONFIG")]
     pub(crate) study: String,
     /// Run seeds; a study has its own, and only those given here run
@@ -571,7 +571,7 @@ fn form(text: &str) -> Result<Form, String> {
 
 fn blueprints(text: &str) -> Result<Blueprints, String> {
     let found = Blueprints::ALL.iter().copied().find(|known| known.name() == text);
-    found.ok_or_else(|| "use own, other, expert or none".to_owned())
+    found.ok_or_else(|| "use own, other, expert, random or none".to_owned())
 }
 
 fn aspect(text: &str) -> Result<Aspect, String> {

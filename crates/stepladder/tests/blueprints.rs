@@ -108,5 +108,54 @@ fn blueprints_are_for_himac() {
     };
     let text = refused("flat", "none");
     assert!(text.contains("--blueprints none is for agents of kind himac; flat is of kind flat"), "{text}");
-    assert!(refused("himac", "mine").contains("use own, other, expert or none"));
+    assert!(refused("himac", "mine").contains("use own, other, expert, random or none"));
+}
+
+#[test]
+fn random_sub_goals_teach_the_executor_of_himac_alone() {
+    let temporary = folder();
+    let folder = temporary.path();
+    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tiny.toml");
+    fs_err::copy(config, folder.join("tiny.toml")).unwrap();
+    let himac =
+        "agents.himac={ kind = \"himac\", algo = \"bc\", budget = { steps = 20 }, batch_tokens = 256 }";
+    let samples = |name: &str, more: &[&str]| -> BTreeMap<String, u64> {
+        let train = ["train", "tiny.toml", "--run-dir", name, "--set", himac, "--set", "env.max_steps=20"];
+        let outcome = run(folder, &[&train[..], more].concat());
+        assert_eq!(outcome.code, Some(0), "{}", outcome.err);
+        let count = |line: &str| {
+            let (agent, rest) = line.split_once(": ")?;
+            Some((agent.to_owned(), rest.split_once(" samples")?.0.parse().ok()?))
+        };
+        outcome.err.lines().filter_map(count).collect()
+    };
+    let (without, with) = (samples("without", &[]), samples("with", &["--set", "data.wander=2"]));
+    let wandering = episodes(&folder.join("with/wandering.jsonl.zst"));
+    assert!(!folder.join("without/wandering.jsonl.zst").exists());
+    // Sub-goals beyond K_max are left out.
+    let learnt = wandering.iter().flat_map(|episode| episode.subtasks.iter().take(8));
+    let steps: usize = learnt.map(|subtask| subtask.steps.len()).sum();
+    assert!(wandering.iter().flat_map(|episode| &episode.subtasks).all(|subtask| subtask.turn.is_none()));
+    let of = |found: &BTreeMap<String, u64>, agent: &str| found[agent];
+    assert_eq!(of(&with, "himac"), of(&without, "himac") + steps as u64);
+    assert_eq!(of(&with, "step_hrl"), of(&without, "step_hrl"));
+    assert_eq!(of(&with, "flat"), of(&without, "flat"));
+
+    let evaluate = ["evaluate", "with", "--episodes", "6", "--agent", "himac", "--blueprints", "random"];
+    let table = ok(folder, &[&evaluate[..], &["--trace", "trace.jsonl"]].concat());
+    assert!(table.contains(", blueprints: random"), "{table}");
+    let played = episodes(&folder.join("trace.jsonl"));
+    let begun =
+        played.iter().flat_map(|episode| &episode.subtasks).filter(|one| !one.steps.is_empty()).count();
+    assert!(table.contains(&format!(" % of {begun} sub-goals were carried out")), "{table}");
+    for episode in &played {
+        assert!(episode.turns().all(|turn| turn.role == Role::Micro));
+        let verbs = ["locate and ", "put ", "heat ", "clean ", "cool "];
+        assert!(texts(episode).iter().all(|text| verbs.iter().any(|verb| text.starts_with(verb))));
+    }
+    let report = json(folder, &[&evaluate[..], &["--json"]].concat());
+    assert_eq!(report["subgoals"], begun);
+    assert!((0.0..=1.0).contains(&report["follow_rate"].as_f64().unwrap()), "{report}");
+    let flat = json(folder, &["evaluate", "with", "--episodes", "6", "--agent", "flat", "--json"]);
+    assert!(flat.get("follow_rate").is_none(), "{flat}");
 }

@@ -3,11 +3,9 @@
 //! The witness is the environment's expert as STEP-HRL executor: it reads the sub-goal and the observation before the last action, and
 //! says which action completes the sub-goal. It knows no more than the prompt does.
 
+use stepladder_core::Observation;
 use stepladder_core::label::Expert;
-use stepladder_core::query::NO_PROGRESS;
-use stepladder_core::reply::{Profile, parse_action_done};
 use stepladder_core::trace::Episode;
-use stepladder_core::{Observation, Query};
 
 /// Counts of the sub-goals of an episode.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -45,62 +43,72 @@ impl Followed {
     }
 }
 
-/// Returns an action without the numbers of things: which of two mugs was taken does not matter.
-fn kind(action: &str) -> Vec<&str> {
-    let is_number = |word: &&str| word.bytes().all(|byte| byte.is_ascii_digit());
-    action.split_whitespace().filter(|word| !is_number(word)).collect()
-}
-
-/// Counts the sub-goals of an episode of HiMAC. An expert that does not play the executor confirms none.
-pub fn followed(expert: &dyn Expert, episode: &Episode) -> Followed {
+/// Returns, for each subtask of an episode, whether the expert confirms one of its declarations.
+fn confirmed(expert: &dyn Expert, episode: &Episode) -> Vec<bool> {
     let mut seen = Observation::first(&episode.start);
-    let mut counts = Followed::default();
+    let mut found = Vec::with_capacity(episode.subtasks.len());
     for subtask in &episode.subtasks {
-        counts.begun += usize::from(!subtask.steps.is_empty());
         let mut carried_out = false;
         for step in &subtask.steps {
-            // Replies that only declare cost no step, and end what no step began.
-            counts.declared += step.idle.len() + usize::from(step.finished);
-            if step.finished && !carried_out {
-                let query = Query::Executor {
-                    subtask: subtask.text.clone(),
-                    observation: seen.clone(),
-                    progress: NO_PROGRESS.to_owned(),
-                };
-                let told = expert.reply(&query).map(|reply| parse_action_done(&reply, Profile::Fixed));
-                carried_out =
-                    told.is_some_and(|told| told.finished && kind(&told.action) == kind(&step.action));
-            }
+            carried_out |= step.finished && expert.completes(&subtask.text, &seen, &step.action);
             seen.feedback.clone_from(&step.observation);
             if let Some(context) = &step.context {
                 seen.context.clone_from(context);
             }
         }
-        counts.carried_out += usize::from(carried_out);
+        found.push(carried_out);
     }
-    counts
+    found
+}
+
+/// Counts the sub-goals of an episode of HiMAC. An expert that does not play the executor confirms none.
+pub fn followed(expert: &dyn Expert, episode: &Episode) -> Followed {
+    let carried_out = confirmed(expert, episode).into_iter().filter(|confirmed| *confirmed).count();
+    let begun = episode.subtasks.iter().filter(|subtask| !subtask.steps.is_empty()).count();
+    // Replies that only declare cost no step, and end what no step began.
+    let declared = episode.steps().map(|step| step.idle.len() + usize::from(step.finished)).sum();
+    Followed { begun, declared, carried_out }
+}
+
+/// Keeps the first subtasks of an episode, up to the first that the expert does not confirm, and removes the planner's replies: what
+/// is left is an episode whose sub-goals were given, all of them carried out.
+pub fn given(expert: &dyn Expert, mut episode: Episode) -> Episode {
+    let count = confirmed(expert, &episode).into_iter().take_while(|confirmed| *confirmed).count();
+    episode.subtasks.truncate(count);
+    for subtask in &mut episode.subtasks {
+        subtask.turn = None;
+    }
+    episode
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stepladder_core::Role;
+    use stepladder_core::trace::Turn;
+    use stepladder_core::{Query, Role};
 
     /// Action, declaration and answer of a step.
     type Played<'a> = (&'a str, bool, &'a str);
 
-    /// Takes what is shown, where that is what the sub-goal names.
+    /// Takes what is shown, where that is what the sub-goal names; gives a sub-goal without a name back.
     struct Taker;
 
     impl Expert for Taker {
         fn reply(&self, query: &Query) -> Option<String> {
             let Query::Executor { subtask, observation, .. } = query else { return None };
+            if subtask.is_empty() {
+                return Some("look; True".to_owned());
+            }
             let there = observation.feedback.contains(subtask.as_str());
             Some(if there { format!("take {subtask} 1; True") } else { "look; False".to_owned() })
         }
 
         fn answers(&self, role: Role) -> bool {
             role == Role::Executor
+        }
+
+        fn gives_back(&self) -> Option<&str> {
+            Some("look")
         }
     }
 
@@ -140,10 +148,20 @@ mod tests {
         assert_eq!(played("a room", &[took, ("cup", &[("take cup 1", true, "")])]), counts(2, 2, 1));
         assert_eq!(played("a mug", &[("mug", &[("look", true, "a mug")])]), counts(1, 1, 0));
         assert_eq!(played("a mug", &[("mug", &[("take mug 1", false, "taken")])]), counts(1, 0, 0));
+        // What the expert gives back was not carried out.
+        assert_eq!(played("a mug", &[("", &[("look", true, "a mug")])]), counts(1, 1, 0));
         // Carried out once, however often the last sub-goal is declared.
         let again: (&str, &[_]) = ("mug", &[("take mug 1", true, "a mug"), ("take mug 1", true, "")]);
         assert_eq!(played("a mug", &[again]), counts(1, 2, 1));
         assert_eq!(counts(2, 2, 1).rate(), Some(0.5));
+        // Given sub-goals are kept up to the first that was not carried out.
+        episode.subtasks[0].turn = Some(Turn::said(Role::Planner, "mug"));
+        let mut other = episode.subtasks[0].clone();
+        other.text = "cup".to_owned();
+        episode.subtasks.extend([other, episode.subtasks[0].clone()]);
+        let kept = given(&Taker, episode);
+        assert_eq!(kept.subtasks.len(), 1);
+        assert!(kept.subtasks[0].turn.is_none() && !kept.subtasks[0].steps.is_empty());
         assert_eq!(Followed::default().rate(), None);
     }
 }

@@ -8,7 +8,7 @@ mod follow;
 mod numbers;
 mod pointer;
 
-pub use follow::{Followed, followed};
+pub use follow::{Followed, followed, given};
 pub use numbers::{Numbers, without_unknown};
 pub use pointer::{Effect, Limits, Pointer};
 

@@ -163,11 +163,16 @@ pub fn unchecked(text: &str) -> &str {
 
 /// Converts to an episode of HiMAC: the subtasks become the blueprint, and the last reply of each subtask has `<sub_done>`.
 ///
-/// The steps of subtasks beyond K_max belong to the last sub-goal. Where noise replaced actions, the blueprint is given
-/// instead of being the macro role's reply, since some of its sub-goals only repair the effects of the noise. `spec.numbers` says
+/// The steps of subtasks beyond K_max belong to the last sub-goal; those of given ones are left out. Where no planner wrote the subtasks, the blueprint is given instead
+/// of being the macro role's reply; where noise replaced actions too, since some of its sub-goals only repair the effects of the
+/// noise. `spec.numbers` says
 /// which numbers of things the sub-goals keep.
 fn himac(spec: AgentSpec, episode: &Episode) -> Result<(Box<dyn Agent>, Cow<'_, Episode>), ReplayError> {
-    let issued = episode.subtasks.iter().enumerate().filter(|(_, subtask)| !subtask.steps.is_empty());
+    let written = episode.subtasks.iter().any(|subtask| subtask.turn.is_some());
+    // What was done towards other given sub-goals says nothing about the last one.
+    let most = if written { usize::MAX } else { spec.max_subgoals };
+    let issued =
+        episode.subtasks.iter().enumerate().filter(|(_, subtask)| !subtask.steps.is_empty()).take(most);
     let mut converted: Vec<Subtask> = Vec::new();
     for (number, subtask) in issued {
         if converted.len() < spec.max_subgoals {
@@ -201,7 +206,7 @@ fn himac(spec: AgentSpec, episode: &Episode) -> Result<(Box<dyn Agent>, Cow<'_, 
     let lengths = converted.iter().map(|subtask| subtask.steps.len() as u32).collect();
     let noisy = episode.steps().any(|step| step.expert.is_some());
     let blueprint = match converted.first_mut() {
-        Some(first) if !noisy => {
+        Some(first) if written && !noisy => {
             first.turn = Some(Turn::said(Role::Macro, write(&subgoals)));
             Blueprint::Own
         }

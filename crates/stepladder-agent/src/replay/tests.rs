@@ -398,6 +398,26 @@ fn blueprints_keep_the_numbers_that_the_start_shows() {
 }
 
 #[test]
+fn of_given_sub_goals_only_their_execution_is_learnt() {
+    let mut given = with_texts(&[&["a"], &["b", "c"], &["d"]]);
+    for subtask in &mut given.subtasks {
+        subtask.turn = None;
+    }
+    let spec = AgentSpec { max_subgoals: 2, ..AgentKind::Himac.into() };
+    let decisions = replay(spec, &given).unwrap().decisions;
+    let shown: Vec<(usize, usize, String)> = decisions
+        .iter()
+        .map(|decision| {
+            let Query::Micro { blueprint, active, .. } = &decision.query else { panic!("{decision:?}") };
+            (blueprint.len(), *active, decision.reply.clone())
+        })
+        .collect();
+    let said = |done| write_micro(Some("go to desk 1"), done);
+    // Steps towards the third sub-goal would be labelled with the second.
+    assert_eq!(shown, [(2, 0, said(true)), (2, 1, said(false)), (2, 1, said(true))]);
+}
+
+#[test]
 fn noise_is_labelled_and_no_blueprint_is_learnt_from_it() {
     let mut noisy = with_texts(&[&["a", "b"], &["c"]]);
     noisy.subtasks[0].steps[1].expert = Some("take it; True".into());

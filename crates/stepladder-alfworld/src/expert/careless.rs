@@ -80,4 +80,8 @@ impl Expert for Careless {
     fn answers(&self, role: Role) -> bool {
         matches!(role, Role::Planner | Role::Executor | Role::Progress)
     }
+
+    fn gives_back(&self) -> Option<&str> {
+        self.expert.gives_back()
+    }
 }

@@ -16,23 +16,27 @@ mod careless;
 mod chain;
 mod executor;
 mod flat;
+mod numbered;
 mod planner;
 pub mod prior;
 pub mod progress;
 mod put_away;
 mod recorder;
 mod subtask;
+mod wanderer;
 
-use stepladder_core::label::Expert;
-use stepladder_core::query::{Query, Role};
+use stepladder_core::label::{Expert, would_end};
+use stepladder_core::query::{Observation, Query, Role};
 
 use crate::dialect::Wording;
 use crate::view::{Feedback, Room};
 
 pub use careless::{Careless, DETOURS};
+use numbered::numbered;
 pub use prior::Prior;
 pub use progress::{Note, Progress};
 pub use subtask::Subtask;
+pub use wanderer::Wanderer;
 
 /// Expert of ALFWorld and of generated households.
 #[derive(Debug, Clone)]
@@ -86,5 +90,16 @@ impl Expert for AlfworldExpert {
 
     fn answers(&self, role: Role) -> bool {
         !matches!(role, Role::Macro | Role::Micro)
+    }
+
+    fn gives_back(&self) -> Option<&str> {
+        Some("look")
+    }
+
+    fn completes(&self, subgoal: &str, seen: &Observation, action: &str) -> bool {
+        match numbered(subgoal, action) {
+            Some(subgoal) => would_end(self, &subgoal, seen, action),
+            None => would_end(self, subgoal, seen, action),
+        }
     }
 }

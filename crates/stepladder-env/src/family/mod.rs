@@ -85,6 +85,8 @@ pub struct Family {
     pub expert: Option<fn() -> Box<dyn Expert>>,
     /// Demonstrator of mixed quality: solves part of the tasks, by detours.
     pub careless: Option<fn() -> Box<dyn Expert>>,
+    /// Demonstrator that issues random valid sub-goals and carries them out; the number selects them.
+    pub wanderer: Option<fn(u64) -> Box<dyn Expert>>,
     /// Source of wrong actions for noisy demonstrations.
     pub noise: Option<fn() -> Box<dyn Perturb>>,
     /// Cuts the recorded solutions of tasks into subtasks.
@@ -179,6 +181,7 @@ impl Family {
             codec,
             expert: None,
             careless: None,
+            wanderer: None,
             noise: None,
             segmenter: None,
             augment: None,
@@ -237,6 +240,14 @@ impl Family {
     /// [`EnvError::Usage`] without one.
     pub fn careless(&self) -> Result<Box<dyn Expert>, EnvError> {
         self.careless.map(|make| make()).ok_or_else(|| self.lacks("careless demonstrator"))
+    }
+
+    /// The demonstrator of random valid sub-goals; another number selects other ones.
+    ///
+    /// # Errors
+    /// [`EnvError::Usage`] without one.
+    pub fn wanderer(&self, number: u64) -> Result<Box<dyn Expert>, EnvError> {
+        self.wanderer.map(|make| make(number)).ok_or_else(|| self.lacks("random sub-goals"))
     }
 
     /// The source of wrong actions.
@@ -357,6 +368,8 @@ mod tests {
             GenerateRequest { split: "train", count: 1, seed: 0, output: Path::new("x"), options: &options };
         let said = [
             BARE.expert().err(),
+            BARE.careless().err(),
+            BARE.wanderer(0).err(),
             BARE.noise().err(),
             BARE.segmenter().err(),
             BARE.augment().err(),
@@ -371,6 +384,8 @@ mod tests {
             said,
             [
                 "toy has no expert",
+                "toy has no careless demonstrator",
+                "toy has no random sub-goals",
                 "toy has no noise: no wrong actions to play",
                 "toy has no segmenter",
                 "toy has no augmentation: its things cannot be renamed",

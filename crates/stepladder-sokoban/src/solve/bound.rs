@@ -10,7 +10,7 @@ const NEVER: u16 = u16::MAX;
 /// Largest number of boxes with an exact cheapest assignment. With more, every box is assigned to its nearest target.
 const EXACT: usize = 8;
 
-pub(super) struct Bound {
+pub(crate) struct Bound {
     /// Per target: number of pushes from every cell on a board without other boxes.
     pushes: Vec<[u16; 256]>,
     /// Cells from which a box cannot reach any target.
@@ -21,7 +21,7 @@ pub(super) struct Bound {
 }
 
 impl Bound {
-    pub(super) fn new(board: &Board) -> Self {
+    pub(crate) fn new(board: &Board) -> Self {
         let pushes: Vec<_> = board.targets().iter().map(|target| distances(board, target)).collect();
         let mut dead = Cells::default();
         for row in 0..board.rows() {
@@ -37,7 +37,7 @@ impl Bound {
     }
 
     /// Whether a box on this cell can never reach a target.
-    pub(super) fn dead(&self, cell: Cell) -> bool {
+    pub(crate) fn dead(&self, cell: Cell) -> bool {
         self.dead.has(cell)
     }
 

@@ -15,7 +15,7 @@ use rustc_hash::FxHashMap;
 
 use crate::board::{Board, Direction};
 use crate::cells::{Cell, Cells};
-use bound::Bound;
+pub(crate) use bound::Bound;
 use paths::Walks;
 
 pub use paths::walk;

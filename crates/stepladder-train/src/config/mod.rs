@@ -107,6 +107,10 @@ section! {
         pub word_games: usize = 500,
         /// What plays the demonstrations.
         pub demonstrator: Demonstrator = Demonstrator::Expert,
+        /// Additional passes over the tasks in which random valid sub-goals are issued and the expert carries them out. Executors of agents of
+        /// kind `himac` clone them, so that they carry out any sub-goal (docs/spec/algorithms.md 9.2); blueprints do not. For environments
+        /// that have random sub-goals.
+        pub wander: u64 = 0 => [Bound::NewAtMost(1000)],
     }
 }
 
