@@ -179,6 +179,9 @@ mod tests {
         let request =
             GenerateRequest { split: "train", count: 1, seed: 0, output: Path::new("x"), options: &options };
         let error = FAMILY.generate(&request).unwrap_err().to_string();
-        assert_eq!(error, "sokoban generates train-6x6-1, train-7x7-2, train-8x8-2, train-10x10-3; not `train`");
+        assert_eq!(
+            error,
+            "sokoban generates train-6x6-1, train-7x7-2, train-8x8-2, train-10x10-3; not `train`"
+        );
     }
 }

@@ -51,12 +51,8 @@ struct Held {
 const DEPTH: Recipe = Recipe::VerlAgent { depth: 30 };
 
 /// Registered sizes. 15 steps at 6 × 6 are verl-agent's, the other limits Stepladder's (docs/sokoban.md).
-pub static SIZES: [BoardSize; 4] = [
-    size("6x6-1", 6, 1, 15),
-    size("7x7-2", 7, 2, 30),
-    size("8x8-2", 8, 2, 40),
-    size("10x10-3", 10, 3, 80),
-];
+pub static SIZES: [BoardSize; 4] =
+    [size("6x6-1", 6, 1, 15), size("7x7-2", 7, 2, 30), size("8x8-2", 8, 2, 40), size("10x10-3", 10, 3, 80)];
 
 /// Size of square boards.
 const fn size(name: &'static str, side: usize, boxes: usize, max_steps: u32) -> BoardSize {

@@ -105,7 +105,10 @@ fn boards_are_written_and_can_be_played_as_levels() {
     let outcome = run(folder, &["env", "generate", "sokoban", "-o", "x"]);
     assert_eq!(
         (outcome.code, outcome.err.as_str()),
-        (Some(2), "error: sokoban generates train-6x6-1, train-7x7-2, train-8x8-2, train-10x10-3; not `train`\n")
+        (
+            Some(2),
+            "error: sokoban generates train-6x6-1, train-7x7-2, train-8x8-2, train-10x10-3; not `train`\n"
+        )
     );
 }
 
