@@ -24,6 +24,7 @@ pub(super) const PRESETS: &[(&str, &str)] = presets![
     "mixed-household",
     "mixed-scienceworld",
     "offline-controls",
+    "rl-chains",
     "rl-household",
     "rl-sokoban",
     "rl-sokoban-8x8",
