@@ -8,8 +8,8 @@ mod rollout;
 use std::collections::{BTreeMap, HashMap};
 
 use rollout::{Disturbance, Rollout, play};
-use stepladder_alfworld::Households;
 use stepladder_alfworld::expert::{Subtask, Wanderer};
+use stepladder_alfworld::{AlfworldExpert, Households};
 use stepladder_core::label::Expert;
 use stepladder_core::{Query, Role, seed};
 use stepladder_env::TaskSet;
@@ -53,6 +53,25 @@ fn random_sub_goals_are_valid_and_of_every_kind() {
     println!("{kinds:?}, {given_back} of {} given back", subgoals.len());
     assert_eq!(kinds.keys().copied().collect::<Vec<_>>(), ["find", "put", "put away", "treat", "use"]);
     assert!(given_back * 50 < subgoals.len(), "{given_back} of {}", subgoals.len());
+    // Every completing action is confirmed from what was seen before it and the answer to it, and none is refused.
+    let expert = AlfworldExpert::default();
+    let mut unconfirmed = Vec::new();
+    for rollout in &one {
+        let executor = rollout.samples.iter().filter_map(|(query, reply)| match query {
+            Query::Executor { subtask, observation, .. } => Some((subtask, observation, reply)),
+            _ => None,
+        });
+        for ((subtask, seen, reply), (_, answer)) in executor.zip(&rollout.demonstration.steps) {
+            let Some(action) = reply.strip_suffix("; True").filter(|action| *action != "look") else {
+                continue;
+            };
+            if !expert.completes(subtask, seen, action, answer) {
+                unconfirmed.push(format!("{subtask}: {action}: {answer}"));
+            }
+        }
+    }
+    // Once the hand is taken for free by mistake, all that follows is refused; `given` ends an episode there.
+    assert!(unconfirmed.len() * 20 < subgoals.len(), "{} {unconfirmed:#?}", unconfirmed.len());
     // It does not pursue the task.
     assert!(one.iter().filter(|rollout| rollout.won).count() * 10 < one.len());
 

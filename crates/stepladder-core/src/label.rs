@@ -22,20 +22,25 @@ pub trait Expert: Send + Sync {
         None
     }
 
-    /// Whether an action, played after what was seen, completes a sub-goal: its executor would have ended the sub-goal with it. A
-    /// sub-goal that it gives back does not count.
-    fn completes(&self, subgoal: &str, seen: &Observation, action: &str) -> bool {
-        would_end(self, subgoal, seen, action)
+    /// Whether an action, played after what was seen, completes a sub-goal: its executor would have ended the sub-goal with it. Neither
+    /// a sub-goal that it gives back counts, nor an action that the environment's answer refuses.
+    fn completes(&self, subgoal: &str, seen: &Observation, action: &str, _answer: &str) -> bool {
+        would_end(self, (subgoal, NO_PROGRESS), seen, action)
     }
 }
 
-/// The rule of [`Expert::completes`] for sub-goals as its planner writes them. Numbers of things in the action do not matter: of two mugs
-/// either may be taken.
-pub fn would_end<E: Expert + ?Sized>(expert: &E, subgoal: &str, seen: &Observation, action: &str) -> bool {
+/// Whether an expert, asked with a sub-goal as its planner writes them and a progress text, would end the sub-goal with this action. Numbers
+/// of things in the action do not matter: of two mugs either may be taken.
+pub fn would_end<E: Expert + ?Sized>(
+    expert: &E,
+    (subgoal, progress): (&str, &str),
+    seen: &Observation,
+    action: &str,
+) -> bool {
     let query = Query::Executor {
         subtask: subgoal.to_owned(),
         observation: seen.clone(),
-        progress: NO_PROGRESS.to_owned(),
+        progress: progress.to_owned(),
     };
     let told = expert.reply(&query).map(|reply| parse_action_done(&reply, Profile::Fixed));
     told.is_some_and(|told| {
@@ -63,8 +68,8 @@ impl<E: Expert + ?Sized> Expert for &E {
         (**self).gives_back()
     }
 
-    fn completes(&self, subgoal: &str, seen: &Observation, action: &str) -> bool {
-        (**self).completes(subgoal, seen, action)
+    fn completes(&self, subgoal: &str, seen: &Observation, action: &str, answer: &str) -> bool {
+        (**self).completes(subgoal, seen, action, answer)
     }
 }
 

@@ -52,7 +52,20 @@ impl Player {
         };
         let follow =
             |(job, subgoals): (Job, Vec<String>)| Job { blueprint: Blueprint::Follow(subgoals), ..job };
-        let jobs = games.jobs.into_iter().zip(followed).map(follow).collect();
+        let mut pairs: Vec<(Job, Vec<String>)> = games.jobs.into_iter().zip(followed).collect();
+        if blueprints == Blueprints::Random {
+            let all = pairs.len();
+            pairs.retain(|(_, subgoals)| !subgoals.is_empty());
+            if pairs.is_empty() {
+                bail!("no random sub-goal of these {all} episodes can be carried out: choose other tasks");
+            }
+            if pairs.len() < all {
+                let without = all - pairs.len();
+                reporter
+                    .warn(&format!("{without} of {all} episodes have no random sub-goal and are left out"));
+            }
+        }
+        let jobs = pairs.into_iter().map(follow).collect();
         Ok(Games { jobs, blueprints, ..games })
     }
 
@@ -66,7 +79,9 @@ impl Player {
         stop: &AtomicBool,
     ) -> Result<Vec<Vec<String>>> {
         let expert = self.env.expert()?;
-        if ![Role::Planner, Role::Executor].into_iter().all(|role| expert.answers(role)) {
+        if blueprints == Blueprints::Expert
+            && ![Role::Planner, Role::Executor].into_iter().all(|role| expert.answers(role))
+        {
             bail!(
                 "the expert of {} has no subtasks that could be a blueprint: choose --blueprints own, other, random or none",
                 self.env.spec().id

@@ -5,6 +5,7 @@
 //! run.json                  versions, commit, device, threads, command line
 //! demonstrations.jsonl.zst  demonstrations of the expert
 //! demonstrations.sha256     its checksum, for `sha256sum -c`
+//! wandering.jsonl.zst  wandering.sha256     episodes with random sub-goals (`data.wander`), and their checksum
 //! expert-<env>-<split>.jsonl.zst    the expert's episodes of an evaluation
 //! <agent>/metrics.jsonl  <agent>/tensorboard/  <agent>/checkpoints/step-*/   below a folder per role if every role has weights
 //! <agent>/trained.json      present when training is complete

@@ -27,7 +27,7 @@ use super::session::{RunEnding, Session};
 use super::table::{self, Line};
 use super::trace_file;
 use super::tuning::{self, Pretrained};
-use super::unchanged::{check_demonstrations, record_demonstrations};
+use super::unchanged::{check_episodes, record_episodes};
 use crate::config::{AgentConfig, Config, Demonstrator, EvalConfig, Vocabulary};
 use crate::envs::{self, Registered};
 use crate::error::was_stopped;
@@ -38,7 +38,7 @@ impl Session<'_> {
     fn episodes(&self, env: &Registered) -> Result<Vec<Episode>> {
         let path = self.directory.demonstrations();
         if path.exists() {
-            check_demonstrations(self.directory)?;
+            check_episodes(&path)?;
             return trace_file::load(&path).context(
                 "the run's demonstrations cannot be read; remove the file to have the expert play again",
             );
@@ -48,7 +48,7 @@ impl Session<'_> {
         self.directory.note_dropped("demonstrations", dropped, self.reporter)?;
         self.directory.note_subsets(&subsets)?;
         trace_file::save(&path, &episodes)?;
-        record_demonstrations(self.directory)?;
+        record_episodes(&path)?;
         Ok(episodes)
     }
 
@@ -59,6 +59,7 @@ impl Session<'_> {
         }
         let path = self.directory.wandering();
         if path.exists() {
+            check_episodes(&path)?;
             return trace_file::load(&path).context(
                 "the run's random sub-goals cannot be read; remove the file to have them played again",
             );
@@ -66,6 +67,7 @@ impl Session<'_> {
         let (episodes, dropped) = wandering(env, self.config, self.choice, self.reporter, self.stop)?;
         self.directory.note_dropped("random sub-goals", dropped, self.reporter)?;
         trace_file::save(&path, &episodes)?;
+        record_episodes(&path)?;
         let subgoals: usize = episodes.iter().map(|episode| episode.subtasks.len()).sum();
         self.reporter.note(&format!("{} episodes with {subgoals} random sub-goals", episodes.len()));
         Ok(episodes)

@@ -69,27 +69,27 @@ pub(crate) fn check_settings(run: &RunDir, config: &Config, info: &RunInfo) -> R
     )
 }
 
-fn checksum_file(run: &RunDir) -> PathBuf {
-    run.root.join("demonstrations.sha256")
+/// Returns the path of the checksum of a file of episodes: `demonstrations.sha256` beside `demonstrations.jsonl.zst`.
+fn checksum_file(episodes: &Path) -> PathBuf {
+    episodes.with_extension("").with_extension("sha256")
 }
 
-/// Records the checksum of the demonstrations in the format of `sha256sum`.
-pub(crate) fn record_demonstrations(run: &RunDir) -> Result<()> {
-    let path = run.demonstrations();
+/// Records the checksum of a run's episodes in the format of `sha256sum`.
+pub(crate) fn record_episodes(path: &Path) -> Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    replace_file(&checksum_file(run), &format!("{}  {name}\n", sha256(&path)?))
+    replace_file(&checksum_file(path), &format!("{}  {name}\n", sha256(path)?))
 }
 
-/// Checks that the demonstrations are those that the run started with. Records the checksum where there is none: in a run of an
-/// older version, or after a kill in that moment.
-pub(crate) fn check_demonstrations(run: &RunDir) -> Result<()> {
-    let (path, noted) = (run.demonstrations(), checksum_file(run));
+/// Checks that episodes are those that the run started with. Records the checksum where there is none: in a run of an older version,
+/// or after a kill in that moment.
+pub(crate) fn check_episodes(path: &Path) -> Result<()> {
+    let noted = checksum_file(path);
     if !noted.exists() {
-        return record_demonstrations(run);
+        return record_episodes(path);
     }
     let text = fs_err::read_to_string(&noted)?;
     let expected = text.split_whitespace().next().unwrap_or_default();
-    let found = sha256(&path)?;
+    let found = sha256(path)?;
     if found != expected {
         bail!(
             "{} are not the demonstrations that this run began with: their SHA-256 is {found}, {} says {}; put them back, or remove the file to have the expert play again",

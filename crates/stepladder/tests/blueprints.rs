@@ -151,6 +151,7 @@ fn random_sub_goals_teach_the_executor_of_himac_alone() {
     for episode in &played {
         assert!(episode.turns().all(|turn| turn.role == Role::Micro));
         let verbs = ["locate and ", "put ", "heat ", "clean ", "cool "];
+        assert!(!texts(episode).contains(&episode.start.task.as_str()), "the task is no random sub-goal");
         assert!(texts(episode).iter().all(|text| verbs.iter().any(|verb| text.starts_with(verb))));
     }
     let report = json(folder, &[&evaluate[..], &["--json"]].concat());

@@ -14,7 +14,7 @@ fn the_list_says_what_there_is() {
     let sokoban = list.as_array().unwrap().iter().find(|env| env["id"] == "sokoban").unwrap();
     assert_eq!(sokoban["max_steps"], 120);
     let splits: Vec<&str> = sokoban["splits"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-    assert_eq!((splits[0], splits.len()), ("train-6x6-1", 12));
+    assert_eq!((splits[0], splits.len()), ("train-6x6-1", 18));
 }
 
 #[test]
@@ -117,9 +117,12 @@ fn the_expert_solves_every_board_within_the_limit() {
     let temporary = folder();
     let folder = temporary.path();
     // Noise can cost more moves than the limit allows.
-    for (split, noise, least) in
-        [("dev-6x6-1", "0", 1.0), ("dev-8x8-2", "0", 1.0), ("train-8x8-2", "0.2", 0.9)]
-    {
+    for (split, noise, least) in [
+        ("dev-6x6-1", "0", 1.0),
+        ("dev-7x7-2", "0", 1.0),
+        ("dev-10x10-3", "0", 1.0),
+        ("train-8x8-2", "0.2", 0.9),
+    ] {
         let arguments =
             ["demonstrate", "--env", "sokoban", "--split", split, "--count", "40", "--noise", noise];
         let said = json(folder, &[&arguments[..], &["--json", "-o", "d.jsonl"]].concat());

@@ -50,7 +50,8 @@ fn confirmed(expert: &dyn Expert, episode: &Episode) -> Vec<bool> {
     for subtask in &episode.subtasks {
         let mut carried_out = false;
         for step in &subtask.steps {
-            carried_out |= step.finished && expert.completes(&subtask.text, &seen, &step.action);
+            carried_out |=
+                step.finished && expert.completes(&subtask.text, &seen, &step.action, &step.observation);
             seen.feedback.clone_from(&step.observation);
             if let Some(context) = &step.context {
                 seen.context.clone_from(context);

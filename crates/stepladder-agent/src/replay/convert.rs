@@ -163,10 +163,9 @@ pub fn unchecked(text: &str) -> &str {
 
 /// Converts to an episode of HiMAC: the subtasks become the blueprint, and the last reply of each subtask has `<sub_done>`.
 ///
-/// The steps of subtasks beyond K_max belong to the last sub-goal; those of given ones are left out. Where no planner wrote the subtasks, the blueprint is given instead
-/// of being the macro role's reply; where noise replaced actions too, since some of its sub-goals only repair the effects of the
-/// noise. `spec.numbers` says
-/// which numbers of things the sub-goals keep.
+/// The steps of subtasks beyond K_max belong to the last sub-goal; those of given ones are left out. The blueprint is given, not the macro
+/// role's reply, where no planner wrote the subtasks, or where noise replaced actions: some of its sub-goals only repair the effects
+/// of the noise. `spec.numbers` says which numbers of things the sub-goals keep.
 fn himac(spec: AgentSpec, episode: &Episode) -> Result<(Box<dyn Agent>, Cow<'_, Episode>), ReplayError> {
     let written = episode.subtasks.iter().any(|subtask| subtask.turn.is_some());
     // What was done towards other given sub-goals says nothing about the last one.

@@ -26,10 +26,10 @@ mod subtask;
 mod wanderer;
 
 use stepladder_core::label::{Expert, would_end};
-use stepladder_core::query::{Observation, Query, Role};
+use stepladder_core::query::{NO_PROGRESS, Observation, Query, Role};
 
 use crate::dialect::Wording;
-use crate::view::{Feedback, Room};
+use crate::view::{Command, Feedback, Room};
 
 pub use careless::{Careless, DETOURS};
 use numbered::numbered;
@@ -96,10 +96,19 @@ impl Expert for AlfworldExpert {
         Some("look")
     }
 
-    fn completes(&self, subgoal: &str, seen: &Observation, action: &str) -> bool {
-        match numbered(subgoal, action) {
-            Some(subgoal) => would_end(self, &subgoal, seen, action),
-            None => would_end(self, subgoal, seen, action),
+    fn completes(&self, subgoal: &str, seen: &Observation, action: &str, answer: &str) -> bool {
+        if matches!(Feedback::parse(answer), Feedback::NothingHappens) {
+            return false;
         }
+        let filled = numbered(subgoal, action);
+        let subgoal = filled.as_deref().unwrap_or(subgoal);
+        // What is put away was named by an inventory, some steps ago.
+        let progress = match (Subtask::parse(subgoal), Command::parse(action)) {
+            (Some(Subtask::PutAway { kind }), Some(Command::Place { object, .. })) if object.kind == kind => {
+                Progress { held: Some(object), note: Note::Fresh, checked: Vec::new() }.to_string()
+            }
+            _ => NO_PROGRESS.to_owned(),
+        };
+        would_end(self, (subgoal, &progress), seen, action)
     }
 }

@@ -20,7 +20,8 @@ static CONTAINS: LazyLock<FxHashSet<(String, String)>> = LazyLock::new(|| {
     Tables::official().contains.iter().flat_map(pairs).collect()
 });
 
-fn accepts(receptacle: &str, object: &str) -> bool {
+/// Whether the game lets an object of a kind be put into a receptacle of a kind.
+pub(super) fn accepts(receptacle: &str, object: &str) -> bool {
     CONTAINS.contains(&(receptacle.to_owned(), object.to_owned()))
 }
 

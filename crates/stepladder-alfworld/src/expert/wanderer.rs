@@ -7,6 +7,7 @@ use stepladder_core::label::Expert;
 use stepladder_core::query::{Query, Role};
 use stepladder_core::seed::{Fingerprint, stream};
 
+use super::put_away::accepts;
 use super::{AlfworldExpert, Note, Progress, Subtask};
 use crate::view::{Entity, Family, Goal, Room, Treatment};
 
@@ -65,13 +66,7 @@ impl Wanderer {
     }
 
     /// Returns the sub-goals that can be carried out; none for a task sentence of unknown form.
-    fn choices<'a>(
-        &self,
-        goals: &[Goal<'a>],
-        hand: Hand<'a>,
-        note: &Note<'a>,
-        room: &Room<'a>,
-    ) -> Vec<Subtask<'a>> {
+    fn choices<'a>(goals: &[Goal<'a>], hand: Hand<'a>, note: &Note<'a>, room: &Room<'a>) -> Vec<Subtask<'a>> {
         let lamps = goals.iter().filter(|goal| goal.family == Family::Look).map(|goal| goal.target);
         let lit = |kind: &str| matches!(note, Note::Used(thing) if thing.kind == kind);
         let uses = lamps.filter(|kind| !lit(kind)).map(|kind| Subtask::FindUse { kind });
@@ -95,7 +90,7 @@ impl Wanderer {
                 };
                 let treatments = Treatment::ALL.into_iter().filter(|treatment| asked(*treatment));
                 found.extend(treatments.map(|treatment| Subtask::Treat { treatment, object }));
-                let takes = |place: &&Entity<'_>| self.expert.prior.can_hold(place.kind, object.kind);
+                let takes = |place: &&Entity<'_>| accepts(place.kind, object.kind);
                 let places = room.receptacles.iter().filter(takes);
                 found.extend(places.map(|place| Subtask::Put { object, receptacle: *place }));
             }
@@ -122,7 +117,7 @@ impl Expert for Wanderer {
         let subtasks: Vec<Subtask<'_>> = earlier.iter().filter_map(|text| Subtask::parse(text)).collect();
         let read = Progress::parse(progress);
         let room = Room::parse(&observation.context);
-        let choices = self.choices(&goals, hand(&subtasks, &read), &read.note, &room);
+        let choices = Self::choices(&goals, hand(&subtasks, &read), &read.note, &room);
         let mut name = Fingerprint::default();
         for part in earlier.iter().chain([task, progress, &observation.context]) {
             name.add(part.as_bytes());

@@ -8,7 +8,7 @@ use serde_json::Value;
 use stepladder_core::trace::{Episode, Subtask, Turn};
 
 use super::results::{self, Played};
-use super::{Arm, Measure, Untrained};
+use super::{Arm, Measure, Untrained, score_range};
 use crate::directory::RunDir;
 use crate::envs::Chosen;
 use crate::error::{Result, bail};
@@ -101,8 +101,7 @@ pub fn of_run(arm: &Arm, path: &Path) -> Result<Vec<Played>> {
             let timed = run.agent(agent).join(evaluated::timing(target, false));
             // A run of an earlier version kept none.
             let seconds = if timed.exists() { fs_err::read_to_string(&timed)? } else { String::new() };
-            let range = stepladder_families::named(id).ok().and_then(|family| family.spec.score_range);
-            let counted = counted(&trace_file::load(&episodes)?, range);
+            let counted = counted(&trace_file::load(&episodes)?, score_range(id));
             found.push(Played {
                 arm: arm.name.clone(),
                 configuration: configuration.clone(),
@@ -205,7 +204,11 @@ fn cell(measure: Measure, arm: &Arm, played: &[&Played]) -> Result<Cell> {
             Measure::Score => run.scores.clone(),
         };
         if values.len() != run.tasks.len() {
-            bail!("arm {} has no scores of {}: leave out `measure = \"score\"`", arm.name, first.target);
+            bail!(
+                "arm {} has results of {} without scores: an earlier version made them; leave their file out",
+                arm.name,
+                first.target
+            );
         }
         by_seed.push(values.iter().sum::<f64>() / values.len().max(1) as f64);
         results.add(run.seed, run.tasks.iter().cloned().zip(values).collect());

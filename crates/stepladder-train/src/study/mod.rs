@@ -4,6 +4,7 @@
 //!
 //! ```toml
 //! axis = "demonstration games"        # label of the horizontal axis of the plot
+//! measure = "score"                   # what is compared; success if absent
 //! seeds = [1, 2, 3]                   # run seeds of the arms that name none
 //! baseline = "from scratch step_hrl"  # line that the others are compared with, where both have the same `x`
 //!
@@ -114,6 +115,31 @@ impl Study {
     pub fn measure(&self) -> Measure {
         self.measure.unwrap_or(Measure::Success)
     }
+
+    /// Checks that the environments of an arm have what the study compares.
+    ///
+    /// # Errors
+    /// If scores are asked for and an environment has none.
+    pub fn check_measure(&self, arm: &Arm, config: &config::Config) -> Result<()> {
+        if self.measure() == Measure::Success {
+            return Ok(());
+        }
+        for target in config.targets() {
+            let id = target.split_once('/').map_or(target.as_str(), |(id, _)| id);
+            if score_range(id).is_none() {
+                return Err(Error::usage(format!(
+                    "measure is \"score\", but {id}, which arm {} plays, has no scores: leave out measure",
+                    arm.name
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Range of an environment's scores; none without scores.
+pub(crate) fn score_range(id: &str) -> Option<(f64, f64)> {
+    stepladder_families::named(id).ok().and_then(|family| family.spec.score_range)
 }
 
 impl Arm {
@@ -225,11 +251,34 @@ mod tests {
     }
 
     #[test]
+    fn scores_are_compared_where_there_are_some() {
+        let text = |config: &str| {
+            format!("measure = \"score\"\nseeds = [1]\n[[arms]]\nname = \"a\"\nconfig = \"{config}\"")
+        };
+        let refused = study(&text("demo"));
+        let config = config::load("demo", &[]).unwrap().config;
+        let error = refused.check_measure(&refused.arms[0], &config).unwrap_err().to_string();
+        assert!(error.contains("household, which arm a plays, has no scores: leave out measure"), "{error}");
+
+        let study = study(&text("mixed-scienceworld"));
+        let played = Played { scores: vec![0.5, 0.25], ..results::tests::played(1) };
+        let cells = |measure, played| cells(measure, &study.arms[0], &["step_hrl".to_owned()], &[played]);
+        let by_score = cells(Measure::Score, played.clone()).unwrap();
+        assert_eq!((by_score[0].by_seed.as_slice(), by_score[0].mean), (&[0.375][..], 0.375));
+        assert_eq!(cells(Measure::Success, played.clone()).unwrap()[0].mean, 0.5);
+        let table = Report::new(&study, by_score).markdown(None);
+        assert!(table.contains("| score by seed |") && table.contains("| 37.5 |"), "{table}");
+        let bare = cells(Measure::Score, Played { scores: Vec::new(), ..played }).unwrap_err();
+        assert!(bare.to_string().contains("without scores: an earlier version made them"), "{bare}");
+    }
+
+    #[test]
     fn every_embedded_study_has_configurations_that_load() {
         for (name, _) in STUDIES {
             let study = find(name).unwrap().unwrap();
             for arm in &study.arms {
                 let loaded = config::load(&arm.config, &arm.set).unwrap();
+                study.check_measure(arm, &loaded.config).unwrap();
                 if let Some(untrained) = &arm.untrained {
                     assert!(loaded.config.model.from.is_some(), "{name} {}", arm.name);
                     untrained.agent.parse::<stepladder_agent::AgentSpec>().unwrap();

@@ -177,11 +177,11 @@ pub fn covers(results: &[Played], arm: &Arm, config: &Config, seed: u64) -> bool
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::tests::study;
     use super::*;
 
-    fn played(seed: u64) -> Played {
+    pub(in super::super) fn played(seed: u64) -> Played {
         Played {
             arm: "a".to_owned(),
             configuration: "c".to_owned(),

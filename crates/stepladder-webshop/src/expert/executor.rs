@@ -14,6 +14,8 @@ const PREVIOUS: &str = "< Prev";
 const NEXT: &str = "Next >";
 const BACK: &str = "Back to Search";
 const FEATURES: &str = "Features";
+/// Action with which a subtask is given back, but on the first page.
+pub(super) const BACK_TO_SEARCH: &str = "click[Back to Search]";
 const BUY: &str = "Buy Now";
 
 fn click(text: &str) -> String {

@@ -21,8 +21,8 @@ mod progress;
 mod recorder;
 mod subtask;
 
-use stepladder_core::label::Expert;
-use stepladder_core::query::{Observation, Query, Role};
+use stepladder_core::label::{Expert, would_end};
+use stepladder_core::query::{NO_PROGRESS, Observation, Query, Role};
 use stepladder_core::reply::executor_reply;
 
 use crate::view::{View, Wish, instruction};
@@ -77,6 +77,14 @@ impl Expert for WebshopExpert {
 
     fn answers(&self, role: Role) -> bool {
         !matches!(role, Role::Macro | Role::Micro)
+    }
+
+    fn completes(&self, subgoal: &str, seen: &Observation, action: &str, _answer: &str) -> bool {
+        let searches = matches!(Subtask::parse(subgoal), Some(Subtask::Search { .. }));
+        // It gives back with the button of this name, or with a search where there is none.
+        let pursued = Subtask::parse(subgoal).is_some() && action != executor::BACK_TO_SEARCH;
+        let given_back = action.starts_with("search[") && !searches;
+        pursued && !given_back && would_end(self, (subgoal, NO_PROGRESS), seen, action)
     }
 }
 

@@ -228,3 +228,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_sub_goal_that_is_given_back_is_not_completed() {
+    let (page, first) = (item(TASK, CHOICES, "A box", "$12.0"), start(TASK));
+    let ends = |subgoal: &str, page: &str| {
+        let said = act(subgoal, "None", page);
+        let action = said.strip_suffix("; True").unwrap();
+        WebshopExpert.completes(subgoal, &observe(page), action, "")
+    };
+    assert!(ends("choose color: red", &page) && ends("buy the product", &page));
+    assert!(ends("search for boxes", &first));
+    assert!(!ends("nonsense", &page) && !ends("choose color: red", &list()));
+    assert!(!ends("nonsense", &first) && !ends("buy the product", &first));
+}

@@ -42,6 +42,7 @@ pub(super) fn run(arguments: &cli::Study, study: &Study) -> Result<()> {
             }
         }
         plan.check(&arm.seeds)?;
+        study.check_measure(arm, &plan.loaded.config)?;
         plans.push(plan);
     }
     let seeds: BTreeSet<u64> = study.arms.iter().flat_map(|arm| &arm.seeds).copied().filter(wanted).collect();
