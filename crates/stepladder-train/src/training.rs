@@ -52,9 +52,10 @@ impl Session<'_> {
         Ok(episodes)
     }
 
-    /// Plays and keeps the episodes with random sub-goals; a continued run loads them.
+    /// Plays and keeps the episodes with random sub-goals, if an agent clones them; a continued run loads them.
     fn wandering(&self, env: &Registered) -> Result<Vec<Episode>> {
-        if self.config.data.wander == 0 {
+        let clones = |agent: &AgentConfig| agent.kind == AgentKind::Himac && !agent.algo.is_online();
+        if self.config.data.wander == 0 || !self.config.agents.values().any(clones) {
             return Ok(Vec::new());
         }
         let path = self.directory.wandering();

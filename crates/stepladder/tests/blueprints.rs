@@ -137,6 +137,9 @@ fn random_sub_goals_teach_the_executor_of_himac_alone() {
     let steps: usize = learnt.map(|subtask| subtask.steps.len()).sum();
     assert!(wandering.iter().flat_map(|episode| &episode.subtasks).all(|subtask| subtask.turn.is_none()));
     let of = |found: &BTreeMap<String, u64>, agent: &str| found[agent];
+    // Nobody would learn from them.
+    samples("alone", &["--set", "data.wander=2", "--set", "agents.himac=false"]);
+    assert!(!folder.join("alone/wandering.jsonl.zst").exists());
     assert_eq!(of(&with, "himac"), of(&without, "himac") + steps as u64);
     assert_eq!(of(&with, "step_hrl"), of(&without, "step_hrl"));
     assert_eq!(of(&with, "flat"), of(&without, "flat"));

@@ -160,10 +160,6 @@ fn options_are_those_that_the_environment_declares_for_the_command() {
             "webshop-cpu: data.wander is 1 (--set); webshop has no random sub-goals",
         ),
         (
-            &["config", "show", "demo", "--set", "data.wander=1"],
-            "demo: data.wander is 1 (--set); expected 0, or an agent with kind = \"himac\" and algo = \"bc\", which learns from random sub-goals",
-        ),
-        (
             &["env", "generate", "household", "--report", "--option", "goals=2", "--data", "."],
             "--report compares games with one goal; leave out --option goals",
         ),

@@ -3,8 +3,7 @@
 use stepladder_env::{EnvError, Family, Reader};
 
 use super::{Config, Findings};
-use crate::config::{AgentConfig, Algo, Demonstrator};
-use stepladder_agent::AgentKind;
+use crate::config::Demonstrator;
 use stepladder_env::names::{nearest, shorten};
 
 /// Reserved names, in any case: agents are directories of a run and rows of its table.
@@ -90,11 +89,6 @@ impl Findings<'_> {
             && let Err(error) = family.wanderer(0)
         {
             self.unless(false, "data.wander", data.wander, &error.to_string());
-        }
-        let follows = |agent: &AgentConfig| agent.kind == AgentKind::Himac && agent.algo == Algo::Bc;
-        if data.wander > 0 && !config.agents.values().any(follows) {
-            let allowed = "expected 0, or an agent with kind = \"himac\" and algo = \"bc\", which learns from random sub-goals";
-            self.unless(false, "data.wander", data.wander, allowed);
         }
         let noisy = data.noise > 0.0 && (data.noisy_passes > 0 || data.practice.is_some());
         if noisy && let Err(error) = family.noise() {
