@@ -137,7 +137,7 @@ fn random_sub_goals_teach_the_executor_of_himac_alone() {
     let steps: usize = learnt.map(|subtask| subtask.steps.len()).sum();
     assert!(wandering.iter().flat_map(|episode| &episode.subtasks).all(|subtask| subtask.turn.is_none()));
     let of = |found: &BTreeMap<String, u64>, agent: &str| found[agent];
-    // Nobody would learn from them.
+    // Without an agent that learns from them they are not played.
     samples("alone", &["--set", "data.wander=2", "--set", "agents.himac=false"]);
     assert!(!folder.join("alone/wandering.jsonl.zst").exists());
     assert_eq!(of(&with, "himac"), of(&without, "himac") + steps as u64);
