@@ -4,9 +4,9 @@ use rand::RngExt;
 use rand::seq::IndexedRandom;
 use stepladder_core::label::Expert;
 use stepladder_core::query::{Query, Role};
-use stepladder_core::seed::{Fingerprint, Rng, stream};
+use stepladder_core::seed::stream;
 
-use super::{AlfworldExpert, Progress, Subtask};
+use super::{AlfworldExpert, Progress, Subtask, named};
 use crate::view::{Command, Entity, Feedback, Room};
 
 /// Probability that a walk leads to another place than it should.
@@ -20,16 +20,6 @@ pub const DETOURS: f64 = 0.3;
 #[derive(Debug, Clone, Default)]
 pub struct Careless {
     expert: AlfworldExpert,
-}
-
-/// Opens the random stream of a query to the executor.
-fn draws(parts: [&str; 4]) -> Rng {
-    let mut name = Fingerprint::default();
-    for part in parts {
-        name.add(part.as_bytes());
-        name.add(b"\0");
-    }
-    stream(name.finish(), "careless", &[])
 }
 
 /// Returns the lowest number of each kind, in the order of `places`.
@@ -53,7 +43,8 @@ impl Expert for Careless {
         let Query::Executor { subtask, observation, progress } = query else { return Some(said) };
         let action = said.split_once("; ").map_or(said.as_str(), |(action, _)| action);
         let Some(Command::GoTo(wanted)) = Command::parse(action) else { return Some(said) };
-        let mut rng = draws([subtask, &observation.feedback, progress, &observation.context]);
+        let parts = [subtask.as_str(), &observation.feedback, progress, &observation.context];
+        let mut rng = stream(named(parts), "careless", &[]);
         let searches = matches!(
             Subtask::parse(subtask),
             Some(Subtask::Find { .. } | Subtask::FindNew { .. } | Subtask::FindUse { .. })

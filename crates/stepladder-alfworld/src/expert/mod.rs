@@ -27,6 +27,7 @@ mod wanderer;
 
 use stepladder_core::label::{Expert, would_end};
 use stepladder_core::query::{NO_PROGRESS, Observation, Query, Role};
+use stepladder_core::seed::Fingerprint;
 
 use crate::dialect::Wording;
 use crate::view::{Command, Feedback, Room};
@@ -62,6 +63,16 @@ impl AlfworldExpert {
     pub fn with_prior(wording: Wording, prior: Prior) -> Self {
         Self { prior, wording }
     }
+}
+
+/// Names the random stream of a query by the parts that a reply depends on, so that equal queries draw the same.
+fn named<'a>(parts: impl IntoIterator<Item = &'a str>) -> u64 {
+    let mut name = Fingerprint::default();
+    for part in parts {
+        name.add(part.as_bytes());
+        name.add(b"\0");
+    }
+    name.finish()
 }
 
 impl Expert for AlfworldExpert {

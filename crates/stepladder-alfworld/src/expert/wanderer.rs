@@ -5,10 +5,10 @@ use std::mem::Discriminant;
 use rand::seq::IndexedRandom;
 use stepladder_core::label::Expert;
 use stepladder_core::query::{Query, Role};
-use stepladder_core::seed::{Fingerprint, stream};
+use stepladder_core::seed::stream;
 
 use super::put_away::accepts;
-use super::{AlfworldExpert, Note, Progress, Subtask};
+use super::{AlfworldExpert, Note, Progress, Subtask, named};
 use crate::view::{Entity, Family, Goal, Room, Treatment};
 
 /// The expert with a planner that does not pursue the task: it draws a sub-goal that can be carried out, among things that the task
@@ -118,12 +118,8 @@ impl Expert for Wanderer {
         let read = Progress::parse(progress);
         let room = Room::parse(&observation.context);
         let choices = Self::choices(&goals, hand(&subtasks, &read), &read.note, &room);
-        let mut name = Fingerprint::default();
-        for part in earlier.iter().chain([task, progress, &observation.context]) {
-            name.add(part.as_bytes());
-            name.add(b"\0");
-        }
-        let mut rng = stream(name.finish(), "wanderer", &[self.number]);
+        let parts = earlier.iter().chain([task, progress, &observation.context]).map(String::as_str);
+        let mut rng = stream(named(parts), "wanderer", &[self.number]);
         // Kinds of sub-goals are equally likely; there are many more receptacles than lamps.
         let mut verbs = Vec::new();
         for subtask in &choices {
