@@ -17,10 +17,12 @@ use crate::{evaluated, table};
 mod aspect;
 mod markdown;
 mod row;
+mod subgoals;
 
 pub use aspect::Aspect;
 use aspect::Profile;
 pub use row::{Gain, Row};
+pub use subgoals::Class;
 
 /// Evaluations of the agents of several runs on one split.
 #[derive(Debug)]
@@ -34,11 +36,15 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// Renders a heading, a Markdown table and a line about its intervals.
+    /// Renders a heading, a Markdown table, a line about its intervals, and the table of [`Comparison::add_subgoals`] if it was added.
     pub fn markdown(&self) -> String {
         let options = self.rows.first().map(|row| envs::suffix(&row.options)).unwrap_or_default();
         let target = format!("{}{options}", self.target);
-        markdown::render(&target, &self.rows, &self.notes)
+        let text = markdown::render(&target, &self.rows, &self.notes);
+        match self.rows.iter().any(|row| !row.by_subgoals.is_empty()) {
+            true => text + "\n" + &self.subgoals_markdown(),
+            false => text,
+        }
     }
 }
 

@@ -56,6 +56,15 @@ impl Results {
         self.runs.len()
     }
 
+    /// The results on some tasks.
+    pub(crate) fn on(&self, tasks: &BTreeSet<String>) -> Self {
+        let part = |run: &ByTask| {
+            let kept = run.iter().filter(|(task, _)| tasks.contains(*task));
+            kept.map(|(task, value)| (task.clone(), *value)).collect()
+        };
+        Self { runs: self.runs.iter().map(|(seed, run)| (*seed, part(run))).collect() }
+    }
+
     /// Whether all runs have the same tasks.
     fn is_crossed(&self) -> bool {
         self.runs.windows(2).all(|pair| pair[0].1.keys().eq(pair[1].1.keys()))

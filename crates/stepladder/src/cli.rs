@@ -377,7 +377,7 @@ pub(crate) struct Collect {
 
 #[derive(Debug, Args)]
 pub(crate) struct Study {
-    /// Name of a study (smollm2-rows, offline-diagnosis, mixed-quality, mixed-scienceworld, webshop) or preset, or path of a TOML file with either
+    /// Name of a study (smollm2-rows, offline-diagnosis, mixed-quality, mixed-scienceworld, sokoban, webshop) or preset, or path of a TOML file with either
     #[arg(value_name = "STUDY|CONFIG")]
     pub(crate) study: String,
     /// Run seeds; a study has its own, and only those given here run
@@ -413,6 +413,9 @@ pub(crate) struct Compare {
     /// Compare runs that differ in tasks, splits or budgets, and say in what; repeatable, or a list with commas
     #[arg(long, value_name = "ASPECT", value_delimiter = ',', value_parser = aspect)]
     pub(crate) allow_different: Vec<Aspect>,
+    /// Add success by the number of sub-goals in the expert's solutions
+    #[arg(long)]
+    pub(crate) by_subgoals: bool,
     /// Print one JSON array instead of a table
     #[arg(long)]
     pub(crate) json: bool,

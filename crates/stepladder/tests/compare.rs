@@ -76,3 +76,33 @@ fn runs_that_differ_are_refused_by_name_unless_that_is_allowed() {
     let outcome = run(folder, &["compare", "first", "--allow-different", "budget"]);
     assert!(outcome.code == Some(2) && outcome.err.contains("none of tasks, splits, budgets"), "{outcome:?}");
 }
+
+#[test]
+fn success_is_shown_by_the_number_of_subgoals_of_the_expert() {
+    let temporary = folder();
+    let folder = temporary.path();
+    train(folder, "1", "first", &[]);
+    train(folder, "2", "second", &[]);
+    let table = ok(folder, &["compare", "first", "second", "--by-subgoals"]);
+    let (all, classes) =
+        table.split_once("\n| success by the expert's number of sub-goals (tasks) |").unwrap();
+    assert_eq!(all, ok(folder, &["compare", "first", "second"]).trim_end_matches('\n').to_owned() + "\n");
+    // The classes hold every task once.
+    let counts =
+        classes.lines().next().unwrap().split('(').skip(1).map(|part| part.split(')').next().unwrap());
+    assert_eq!(counts.map(|count| count.parse::<usize>().unwrap()).sum::<usize>(), 4, "{classes}");
+    assert!(classes.lines().any(|line| line.starts_with("| flat | ")), "{classes}");
+
+    let rows = json(folder, &["compare", "first", "second", "--by-subgoals", "--json"]);
+    for class in rows[0]["by_subgoals"].as_array().unwrap() {
+        let (mean, low, high) = (&class["mean"], &class["interval"][0], &class["interval"][1]);
+        assert!(low.as_f64() <= mean.as_f64() && mean.as_f64() <= high.as_f64(), "{class}");
+    }
+    // Without the expert's solutions there is nothing to count.
+    std::fs::remove_file(folder.join("first/expert-household-dev.jsonl.zst")).unwrap();
+    let outcome = run(folder, &["compare", "first", "second", "--by-subgoals"]);
+    assert!(
+        outcome.code == Some(1) && outcome.err.contains("expert-household-dev.jsonl.zst: no such file"),
+        "{outcome:?}"
+    );
+}

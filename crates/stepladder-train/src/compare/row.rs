@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use super::Class;
 use crate::config::AgentConfig;
 use crate::envs::Chosen;
 use crate::results::{self, ByTask, Results};
@@ -62,6 +63,9 @@ pub struct Row {
     /// Gain over the agent that it started from, or over the requested agent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gain: Option<Gain>,
+    /// Success by the number of sub-goals of the expert, if asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub by_subgoals: Vec<Class>,
     /// Agent that the gain is measured against, with and without what differs from the first run.
     #[serde(skip)]
     pub(super) bases: Vec<String>,
@@ -114,6 +118,7 @@ impl Row {
             training_mtokens: 0.0,
             capped: Vec::new(),
             gain: None,
+            by_subgoals: Vec::new(),
             bases: Vec::new(),
             configured: None,
             results: Results::default(),

@@ -27,7 +27,7 @@ pub(super) const PRESETS: &[(&str, &str)] = presets![
     "rl-chains",
     "rl-household",
     "rl-sokoban",
-    "rl-sokoban-8x8",
+    "rl-sokoban-7x7",
     "rl-webshop",
     "scienceworld",
     "scienceworld-ablations",

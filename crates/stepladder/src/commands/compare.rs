@@ -42,9 +42,15 @@ fn one(arguments: &Compare, target: &str) -> Result<Comparison> {
     if target.split('/').count() != 2 {
         return Err(Usage(format!("--on {target} must be ENV/SPLIT, for example alfworld/valid_seen")).into());
     }
-    let comparison = compare(&arguments.runs, target, arguments.over.as_deref(), &arguments.allow_different)?;
+    let mut comparison =
+        compare(&arguments.runs, target, arguments.over.as_deref(), &arguments.allow_different)?;
     if comparison.rows.is_empty() {
         bail!("no agent of these runs was evaluated on {target}");
+    }
+    if arguments.by_subgoals {
+        let opened = arguments.runs.iter().map(|path| RunDir::open(path)).collect::<Result<Vec<_>, _>>()?;
+        let (run, ..) = opened.iter().find(|(run, ..)| is_played(run, target)).unwrap_or(&opened[0]);
+        comparison.add_subgoals(run)?;
     }
     Ok(comparison)
 }
