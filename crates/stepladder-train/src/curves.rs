@@ -17,6 +17,10 @@ use crate::statistics::{self, Difference, Scope, mean};
 use crate::table::percent;
 use crate::{envs, evaluated};
 
+mod plateau;
+
+pub use plateau::{Plateau, Reach};
+
 /// Evaluation at one point of training.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Moment {
@@ -116,6 +120,9 @@ pub struct Summary {
     pub tokens: f64,
     /// Training minutes.
     pub minutes: f64,
+    /// End of the curves; none with fewer than five probes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plateau: Option<Plateau>,
     /// Difference of `mean` to the method that the others are compared with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gain: Option<Difference>,
@@ -140,7 +147,7 @@ impl Curves {
         Ok(Self { methods, summaries })
     }
 
-    /// Renders a Markdown table with one line per agent, and a line about its intervals.
+    /// Renders a Markdown table with one line per agent, a line about its intervals, and a table of the plateaus.
     pub fn markdown(&self) -> String {
         markdown(&self.methods, &self.summaries)
     }
@@ -288,7 +295,7 @@ fn results_of(method: &Method) -> Results {
 fn summaries(methods: &[Method], over: Option<&str>) -> Vec<Summary> {
     let success: Axis = |moment| moment.success;
     let base = methods.iter().find(|method| Some(method.agent.as_str()) == over).map(results_of);
-    let of = |method: &Method| {
+    let of = |(method, plateau): (&Method, Option<Plateau>)| {
         let curves = &method.curves;
         let last = |value: Axis| -> Vec<f64> {
             curves.iter().filter_map(|curve| curve.moments.last()).map(value).collect()
@@ -325,10 +332,11 @@ fn summaries(methods: &[Method], over: Option<&str>) -> Vec<Summary> {
             iterations: mean(&last(|moment| moment.iterations)),
             tokens: mean(&last(|moment| moment.tokens)),
             minutes: mean(&curves.iter().map(|curve| curve.minutes).collect::<Vec<_>>()),
+            plateau,
             gain: base.as_ref().filter(|_| !is_base).and_then(|base| results.minus(base)),
         }
     };
-    let mut summaries: Vec<Summary> = methods.iter().map(of).collect();
+    let mut summaries: Vec<Summary> = methods.iter().zip(plateau::plateaus(methods)).map(of).collect();
     statistics::adjust(summaries.iter_mut().filter_map(|summary| summary.gain.as_mut()));
     summaries
 }
@@ -382,6 +390,14 @@ fn markdown(methods: &[Method], summaries: &[Summary]) -> String {
     text.push_str(&format!("\n{}", results::caption(&kinds, gains)));
     if summaries.iter().flat_map(|summary| &summary.heights).any(|height| height.interval.is_some()) {
         text.push_str("Intervals of mean heights: 95 %, over seeds only.\n");
+    }
+    let ends: Vec<_> = summaries
+        .iter()
+        .map(|summary| (summary.agent.as_str(), summary.seeds.len(), summary.plateau.as_ref()))
+        .collect();
+    let plateaus = plateau::markdown(&ends);
+    if !plateaus.is_empty() {
+        text.push_str(&format!("\n{plateaus}"));
     }
     let played: BTreeSet<&str> = methods
         .iter()

@@ -47,8 +47,14 @@ macro_rules! studies {
 }
 
 /// The embedded studies by name.
-pub const STUDIES: &[(&str, &str)] =
-    studies!["smollm2-rows", "offline-diagnosis", "mixed-quality", "mixed-scienceworld", "sokoban", "webshop"];
+pub const STUDIES: &[(&str, &str)] = studies![
+    "smollm2-rows",
+    "offline-diagnosis",
+    "mixed-quality",
+    "mixed-scienceworld",
+    "sokoban",
+    "webshop"
+];
 
 choices! {
     /// What a study compares.
