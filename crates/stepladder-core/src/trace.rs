@@ -210,6 +210,11 @@ pub struct Episode {
 }
 
 impl Episode {
+    /// Whether a planner's reply issued subtasks; false for flat agents and agents without planner.
+    pub fn is_planned(&self) -> bool {
+        self.subtasks.iter().any(|subtask| subtask.turn.is_some())
+    }
+
     /// All environment steps in order.
     pub fn steps(&self) -> impl Iterator<Item = &TraceStep> {
         self.subtasks.iter().flat_map(|subtask| subtask.steps.iter())

@@ -112,7 +112,7 @@ impl Rows<'_> {
     /// Returns the rows of the same steps for a flat agent, which a hierarchical agent may also be trained on.
     fn also_flat(&self, episode: &Episode) -> Result<Vec<Row>> {
         // Steps towards given sub-goals do not pursue the task.
-        let written = episode.subtasks.iter().any(|subtask| subtask.turn.is_some());
+        let written = episode.is_planned();
         let Some(window) = self.agent.also_flat.filter(|_| written) else { return Ok(Vec::new()) };
         let spec = AgentSpec { history: Some(window), ..AgentKind::Flat.into() };
         samples::samples(spec, episode)?.iter().map(|sample| self.row(sample)).collect()

@@ -101,7 +101,7 @@ fn step_hrl(spec: AgentSpec, episode: &Episode) -> Cow<'_, Episode> {
             (step.progress, step.progress_turn) = (None, None);
         }
     }
-    if !spec.planner && episode.subtasks.iter().any(|subtask| subtask.turn.is_some()) {
+    if !spec.planner && episode.is_planned() {
         converted = Cow::Owned(without_planner(converted.into_owned()));
     }
     converted
@@ -167,7 +167,7 @@ pub fn unchecked(text: &str) -> &str {
 /// role's reply, where no planner wrote the subtasks, or where noise replaced actions: some of its sub-goals only repair the effects
 /// of the noise. `spec.numbers` says which numbers of things the sub-goals keep.
 fn himac(spec: AgentSpec, episode: &Episode) -> Result<(Box<dyn Agent>, Cow<'_, Episode>), ReplayError> {
-    let written = episode.subtasks.iter().any(|subtask| subtask.turn.is_some());
+    let written = episode.is_planned();
     // What was done towards other given sub-goals says nothing about the last one.
     let most = if written { usize::MAX } else { spec.max_subgoals };
     let issued =
