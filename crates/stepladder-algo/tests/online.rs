@@ -294,14 +294,35 @@ fn the_golden_masks() {
 
 #[test]
 fn workers_and_chunks_change_no_gradient() {
+    same_gradients(flat());
+}
+
+#[test]
+fn workers_and_chunks_change_no_gradient_of_growing_prompts() {
+    same_gradients(whole_history());
+}
+
+fn same_gradients(agent: AgentSpec) {
     let fixture = Fixture::new();
     let trainer = fixture.warm();
-    let episodes = fixture.played(&trainer);
-    let samples: Vec<Sample> = episodes
+    let episodes = fixture.played(&trainer, agent);
+    let mut samples: Vec<Sample> = episodes
         .iter()
         .enumerate()
         .flat_map(|(at, episode)| of_role(episode, Role::Flat, at as f64 - 13.0).unwrap())
         .collect();
+    // The same replies with advantages of the other sign.
+    let again: Vec<Sample> = samples
+        .iter()
+        .step_by(3)
+        .map(|sample| Sample {
+            advantage: sample.advantage.iter().map(|advantage| -advantage).collect(),
+            ..sample.clone()
+        })
+        .collect();
+    samples.extend(again);
+    let grows = |pair: &[Sample]| pair[1].ids[..pair[1].start].starts_with(&pair[0].ids);
+    assert_eq!(samples.windows(2).any(grows), agent.history.is_none());
     let rule = SurrogateRule { clip_low: 0.2, clip_high: 0.2, beta: 0.1 };
     let reference = &trainer.weights.trained.buffer * 0.9;
     let weights = &trainer.weights;
@@ -399,9 +420,18 @@ fn workers_and_chunks_change_no_gradient() {
 
 #[test]
 fn the_critic_is_the_same_without_libtorch() {
+    same_values(flat());
+}
+
+#[test]
+fn the_critic_of_growing_prompts_is_the_same_without_libtorch() {
+    same_values(whole_history());
+}
+
+fn same_values(agent: AgentSpec) {
     let fixture = Fixture::new();
     let trainer = fixture.warm();
-    let episodes = fixture.played(&trainer);
+    let episodes = fixture.played(&trainer, agent);
     let samples: Vec<Sample> =
         episodes.iter().flat_map(|episode| of_role(episode, Role::Flat, 1.0).unwrap()).collect();
     let adamw = trainer.optimiser.config;

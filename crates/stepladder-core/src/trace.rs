@@ -210,7 +210,7 @@ pub struct Episode {
 }
 
 impl Episode {
-    /// Whether a planner's reply issued subtasks; false for flat agents and agents without planner.
+    /// Whether a reply issued subtasks, a planner's or a blueprint; false for flat agents and agents without planner.
     pub fn is_planned(&self) -> bool {
         self.subtasks.iter().any(|subtask| subtask.turn.is_some())
     }

@@ -21,8 +21,7 @@ mod subgoals;
 
 pub use aspect::Aspect;
 use aspect::Profile;
-pub use row::{Gain, Row};
-pub use subgoals::Class;
+pub use row::{Class, Gain, Row};
 
 /// Evaluations of the agents of several runs on one split.
 #[derive(Debug)]
@@ -36,13 +35,22 @@ pub struct Comparison {
 }
 
 impl Comparison {
+    /// Adds success by the number of sub-goals of the expert to each row. The expert's solutions are those that the runs kept when they
+    /// were evaluated.
+    ///
+    /// # Errors
+    /// If no run kept solutions of these tasks, they cannot be read, or the runs kept no episodes.
+    pub fn add_subgoals(&mut self, runs: &[PathBuf]) -> Result<()> {
+        subgoals::add(&mut self.rows, &self.target, runs)
+    }
+
     /// Renders a heading, a Markdown table, a line about its intervals, and the table of [`Comparison::add_subgoals`] if it was added.
     pub fn markdown(&self) -> String {
         let options = self.rows.first().map(|row| envs::suffix(&row.options)).unwrap_or_default();
         let target = format!("{}{options}", self.target);
         let text = markdown::render(&target, &self.rows, &self.notes);
         match self.rows.iter().any(|row| !row.by_subgoals.is_empty()) {
-            true => text + "\n" + &self.subgoals_markdown(),
+            true => text + "\n" + &subgoals::markdown(&self.rows),
             false => text,
         }
     }

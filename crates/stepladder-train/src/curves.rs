@@ -12,59 +12,16 @@ use crate::config::Config;
 use crate::directory::RunDir;
 use crate::error::{Result, bail};
 use crate::plot::{self, Line, Panel, Point};
-use crate::results::{self, ByTask, Results};
+use crate::results::{self, Results};
 use crate::statistics::{self, Difference, Scope, mean};
 use crate::table::percent;
 use crate::{envs, evaluated};
 
+mod curve;
 mod plateau;
 
+use curve::{AXES, Axis, Curve, Method, Moment};
 pub use plateau::{Plateau, Reach};
-
-/// Evaluation at one point of training.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Moment {
-    env_steps: f64,
-    iterations: f64,
-    tokens: f64,
-    minutes: f64,
-    success: f64,
-    score: f64,
-}
-
-/// Learning curve of one agent in one run.
-#[derive(Debug, Clone, PartialEq)]
-struct Curve {
-    seed: u64,
-    /// Evaluations of the initial policy, of the probes, and of the trained policy.
-    moments: Vec<Moment>,
-    /// Episodes of the final evaluation.
-    n: u64,
-    /// Split of the final evaluation, with the options of its environment and the subset that was played; none for a whole split
-    /// without options.
-    played: Option<String>,
-    /// Success of the final evaluation by task; none where a run of an earlier version kept no episodes.
-    won: Option<ByTask>,
-    /// Fraction of the replies of the final evaluation that could not be parsed; `None` if it does not record it.
-    unparsable: Option<f64>,
-    minutes: f64,
-}
-
-/// One agent in all runs.
-#[derive(Debug)]
-struct Method {
-    agent: String,
-    curves: Vec<Curve>,
-}
-
-/// Quantity on the horizontal axis of a curve.
-type Axis = fn(&Moment) -> f64;
-const AXES: [(&str, Axis); 4] = [
-    ("environment steps", |moment| moment.env_steps),
-    ("iterations", |moment| moment.iterations),
-    ("generated tokens", |moment| moment.tokens),
-    ("minutes", |moment| moment.minutes),
-];
 
 /// Learning curves of the online agents of several runs.
 #[derive(Debug)]

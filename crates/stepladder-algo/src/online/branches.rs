@@ -1,4 +1,4 @@
-//! Samples grouped by prompt, for the CPU engine. A prompt is computed once for all its replies, and a reply once for all
+//! Samples grouped by prompt, for the CPU engine. A prompt is computed once for its replies in a pass, and a reply once for all
 //! samples that contain it. A prompt that begins with an earlier prompt and its reply, as those of a growing history do, is
 //! computed as the rest of that reply.
 
@@ -48,11 +48,11 @@ impl Node {
 /// Groups weighted samples by prompt, in the order of first appearance. Samples that continue each other are one reply to the
 /// prompt of the first. Samples without a reply are skipped.
 pub(crate) fn nodes(samples: &[(&Sample, f64)]) -> Vec<Node> {
-    let chains = chains(samples);
+    let wholes = wholes(samples);
     let mut places: FxHashMap<&[u32], usize> = FxHashMap::default();
     let mut nodes: Vec<Node> = Vec::new();
     for (index, &(sample, weight)) in samples.iter().enumerate() {
-        let Chain { start, ids } = chains[index];
+        let Whole { start, ids } = wholes[index];
         if sample.is_empty() {
             continue;
         }
@@ -76,47 +76,76 @@ pub(crate) fn nodes(samples: &[(&Sample, f64)]) -> Vec<Node> {
 
 /// Samples each of which begins with the one before it.
 #[derive(Clone, Copy)]
-struct Chain<'a> {
+struct Whole<'a> {
     /// Index of the first reply token of the first sample.
     start: usize,
     /// Prompt and reply of the last sample.
     ids: &'a [u32],
 }
 
-/// Returns the chain of each sample. Of several samples that continue the same one, the first in the order of their ids joins
-/// its chain. A sample that adds more tokens to its prompt than it shares begins a chain, because all tokens of a chain after the
-/// first prompt are scored.
-fn chains<'a>(samples: &[(&'a Sample, f64)]) -> Vec<Chain<'a>> {
+/// Returns the whole that each sample belongs to. Of several samples that continue the same one, the first in the order of their
+/// ids joins its whole.
+///
+/// All tokens of a whole after the first prompt are scored, so a sample joins only if its prompt shares at least twice as many tokens
+/// as it adds: the output matrix of a small model costs up to twice its blocks.
+fn wholes<'a>(samples: &[(&'a Sample, f64)]) -> Vec<Whole<'a>> {
     let of = |index: usize| (samples[index].0.ids.as_slice(), samples[index].0.start);
     let mut order: Vec<usize> = (0..samples.len()).collect();
     // Samples that continue a sample follow it in this order.
     order.sort_by_key(|&index| of(index));
-    let mut found: Vec<Chain<'a>> = Vec::new();
-    let mut chain = vec![0; samples.len()];
-    // Samples that the next one may continue, each with its chain and whether another one continues it.
+    let mut found: Vec<Whole<'a>> = Vec::new();
+    let mut whole = vec![0; samples.len()];
+    // Samples that the next one may continue, each with its whole and whether another one continues it.
     let mut open: Vec<(&[u32], usize, bool)> = Vec::new();
     for place in 0..order.len() {
         let (ids, start) = of(order[place]);
         if place > 0 && of(order[place - 1]) == (ids, start) {
-            chain[order[place]] = chain[order[place - 1]];
+            whole[order[place]] = whole[order[place - 1]];
             continue;
         }
         while open.pop_if(|(earlier, ..)| !ids[..start].starts_with(earlier)).is_some() {}
         let number = match open.last_mut() {
-            Some((earlier, number, continued)) if !*continued && start <= 2 * earlier.len() => {
+            Some((earlier, number, continued))
+                if !*continued && 2 * (start - earlier.len()) <= earlier.len() =>
+            {
                 *continued = true;
                 found[*number].ids = ids;
                 *number
             }
             _ => {
-                found.push(Chain { start, ids });
+                found.push(Whole { start, ids });
                 found.len() - 1
             }
         };
-        chain[order[place]] = number;
+        whole[order[place]] = number;
         open.push((ids, number, false));
     }
-    chain.into_iter().map(|number| found[number]).collect()
+    whole.into_iter().map(|number| found[number]).collect()
+}
+
+/// Splits a node whose replies do not fit into `tokens` with their prompt into several, each with the prompt.
+fn split(node: Node, tokens: usize) -> Vec<Node> {
+    if node.tokens() <= tokens || node.replies.len() < 2 {
+        return vec![node];
+    }
+    let Node { prompt, replies, entries } = node;
+    let mut parts: Vec<Node> = Vec::new();
+    // Part and index of each reply.
+    let mut places = Vec::with_capacity(replies.len());
+    for reply in replies {
+        let fits = |part: &&mut Node| part.tokens() + reply.len() - 1 <= tokens;
+        match parts.last_mut().filter(fits) {
+            Some(part) => part.replies.push(reply),
+            None => parts.push(Node { prompt: prompt.clone(), replies: vec![reply], entries: Vec::new() }),
+        }
+        let last = parts.len() - 1;
+        places.push((last, parts[last].replies.len() - 1));
+    }
+    for entry in entries {
+        let (part, reply) = places[entry.reply];
+        parts[part].entries.push(Entry { reply, ..entry });
+    }
+    parts
 }
 
 /// Splits samples into passes of about `tokens` computed tokens; returns one list of passes per worker, at most `count`.
@@ -128,7 +157,8 @@ pub(crate) fn passes(
 ) -> Vec<Vec<Vec<Node>>> {
     let replies: Vec<(usize, f64)> = samples.iter().map(|sample| (sample.len(), sample.count)).collect();
     let weighted: Vec<(&Sample, f64)> = samples.iter().copied().zip(aggregate.weights(&replies)).collect();
-    shards(nodes(&weighted), count, Node::tokens)
+    let nodes = nodes(&weighted).into_iter().flat_map(|node| split(node, tokens)).collect();
+    shards(nodes, count, Node::tokens)
         .into_iter()
         .map(|shard| {
             let mut passes: Vec<Vec<Node>> = Vec::new();
@@ -221,32 +251,66 @@ mod tests {
         let samples = [
             sample(&[1, 2, 7, 9], 2, 1.0),
             sample(&[1, 2, 7, 9, 3, 8, 9], 5, -1.0),
-            // Continues the second, and another with the same prompt.
+            // Two continue the second, one of them twice with advantages of either sign.
             sample(&[1, 2, 7, 9, 3, 8, 9, 4, 6], 8, 0.5),
             sample(&[1, 2, 7, 9, 3, 8, 9, 4, 5], 8, 2.0),
+            sample(&[1, 2, 7, 9, 3, 8, 9, 4, 5], 8, -2.0),
             // Shares a prompt with the first.
             sample(&[1, 2, 5, 9], 2, 3.0),
-            // Begins with the third, but with another word of its reply in the prompt.
-            sample(&[1, 2, 7, 9, 3, 8, 9, 4, 6, 1], 8, -3.0),
-            // Adds more than it shares.
-            sample(&[1, 2, 5, 9, 1, 1, 1, 1, 1, 6], 9, 4.0),
+            // Adds more than half of what it shares.
+            sample(&[1, 2, 5, 9, 1, 1, 1, 6], 7, 4.0),
+            // The ids of the second with another start: its prompt does not begin with the second.
+            sample(&[1, 2, 7, 9, 3, 8, 9], 6, -3.0),
         ];
-        let weighted: Vec<(&Sample, f64)> = samples.iter().map(|sample| (sample, 0.5)).collect();
-        let nodes = nodes(&weighted);
-        let prompts: Vec<_> = nodes.iter().map(|node| (node.prompt.len(), node.replies.len())).collect();
-        assert_eq!(prompts, [(2, 2), (8, 2), (9, 1)]);
+        let grouped = |samples: &[Sample]| {
+            let weighted: Vec<(&Sample, f64)> =
+                samples.iter().zip(1..).map(|(sample, place)| (sample, f64::from(place))).collect();
+            nodes(&weighted)
+        };
+        check(&samples, &grouped(&samples));
+        let samples = &samples[..7];
+        let nodes = grouped(samples);
+        let shapes: Vec<_> = nodes.iter().map(|node| (node.prompt.len(), node.replies.len())).collect();
+        assert_eq!(shapes, [(2, 2), (8, 1), (7, 1)]);
         assert_eq!(nodes[0].replies, [vec![7, 9, 3, 8, 9, 4, 5], vec![5, 9]]);
-        // Every token of a sample stands at its place.
-        let tokens = pass_tokens(&nodes);
+        check(samples, &nodes);
+    }
+
+    /// Checks that every token of a sample is scored once, in its context and with its numbers.
+    fn check(samples: &[Sample], nodes: &[Node]) {
+        let tokens = pass_tokens(nodes);
         let scored: Vec<u32> = nodes.iter().flat_map(|node| node.replies.concat()).collect();
         let mut from = 0;
-        for entry in nodes.iter().flat_map(|node| &node.entries) {
-            let ids = &samples[entry.sample].ids[samples[entry.sample].start..];
-            let places = &tokens.place[from..from + ids.len()];
-            assert_eq!(places.iter().map(|&place| scored[place]).collect::<Vec<_>>(), ids);
-            from += ids.len();
+        let mut seen = vec![0; samples.len()];
+        for node in nodes {
+            for entry in &node.entries {
+                let Sample { ids, start, advantage, .. } = &samples[entry.sample];
+                let before = [&node.prompt, &node.replies[entry.reply][..entry.offset]].concat();
+                assert_eq!(before, ids[..*start]);
+                let to = from + ids.len() - start;
+                let of = |place: &usize| scored[*place];
+                assert_eq!(tokens.place[from..to].iter().map(of).collect::<Vec<_>>(), ids[*start..]);
+                assert_eq!(tokens.advantage[from..to], **advantage);
+                seen[entry.sample] += 1;
+                from = to;
+            }
         }
-        assert_eq!(from, tokens.place.len());
+        assert_eq!((from, seen), (tokens.place.len(), vec![1; samples.len()]));
+    }
+
+    #[test]
+    fn a_node_larger_than_a_pass_is_split_with_its_prompt() {
+        let samples: Vec<Sample> =
+            (0..5).map(|reply| sample(&[1, 2, 3, 4, 10 + reply, 9, 8, 7], 4, 1.0)).collect();
+        let weighted: Vec<(&Sample, f64)> = samples.iter().map(|sample| (sample, 0.2)).collect();
+        let [node] = &nodes(&weighted)[..] else { panic!("one prompt") };
+        assert_eq!(node.tokens(), 19);
+        let parts = split(node.clone(), 10);
+        assert_eq!(parts.iter().map(Node::tokens).collect::<Vec<_>>(), [10, 10, 7]);
+        check(&samples, &parts);
+        // A reply by itself is never cut.
+        assert_eq!(split(node.clone(), 1).len(), 5);
+        assert_eq!(split(node.clone(), 19).len(), 1);
     }
 
     #[test]

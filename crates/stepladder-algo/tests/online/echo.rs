@@ -186,11 +186,11 @@ pub(crate) const ADAM: AdamWConfig =
 
 impl Fixture {
     /// Every task once, sampled.
-    pub(crate) fn played(&self, trainer: &Trainer) -> Vec<Episode> {
+    pub(crate) fn played(&self, trainer: &Trainer, agent: AgentSpec) -> Vec<Episode> {
         let pool = Echoes.tasks("all").unwrap();
         let jobs = stepladder_rollout::Job::each(&pool);
         let sampled = Sampled { temperature: 1.0, only: None };
-        self.rollouts(&pool, 1, flat()).play(trainer, &jobs, sampled, 0).unwrap().0
+        self.rollouts(&pool, 1, agent).play(trainer, &jobs, sampled, 0).unwrap().0
     }
 
     pub(crate) fn new() -> Self {
@@ -276,6 +276,11 @@ impl Fixture {
 
 pub(crate) fn flat() -> AgentSpec {
     AgentSpec { history: Some(1), ..AgentSpec::from(AgentKind::Flat) }
+}
+
+/// Reads its whole history: each prompt begins with the one before and its reply.
+pub(crate) fn whole_history() -> AgentSpec {
+    AgentSpec { history: None, ..flat() }
 }
 
 pub(crate) fn best() -> Himac {

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::Class;
 use crate::config::AgentConfig;
 use crate::envs::Chosen;
 use crate::results::{self, ByTask, Results};
@@ -94,6 +93,20 @@ pub struct Gain {
     pub difference: Difference,
 }
 
+/// Success of an agent on the tasks of a class.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Class {
+    /// Number of subtasks in the expert's solution, which as sub-goals are its blueprint; the last class holds larger ones too. None if
+    /// the expert does not solve the task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subgoals: Option<usize>,
+    /// Number of tasks.
+    pub tasks: usize,
+    /// Success with its interval, over the same runs as that on all tasks.
+    #[serde(flatten)]
+    pub success: Estimate,
+}
+
 impl Row {
     pub(super) fn new(agent: &str, target: &str) -> Self {
         Self {
@@ -162,7 +175,8 @@ impl Row {
         }
     }
 
-    fn estimate(&self, results: &Results) -> Option<Estimate> {
+    /// Estimates the mean of some of its results; none if a run kept no episodes.
+    pub(super) fn estimate(&self, results: &Results) -> Option<Estimate> {
         results.estimate().filter(|_| results.seeds() == self.success.len())
     }
 

@@ -1,100 +1,100 @@
 //! Success by the number of sub-goals in the expert's solution of a task.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
-use anyhow::Context;
-use serde::Serialize;
 use stepladder_core::trace::Episode;
 
-use super::Comparison;
-use crate::directory::RunDir;
+use super::row::{Class, Row};
 use crate::error::{Result, bail};
-use crate::statistics::Estimate;
 use crate::{evaluated, results, trace_file};
 
 /// Numbers of sub-goals from this one on are one class.
 const MOST: usize = 6;
 
-/// Success of an agent on the tasks of a class.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Class {
-    /// Number of sub-goals; the last class holds larger ones too. 0: the expert does not solve the task.
-    pub subgoals: usize,
-    /// Number of tasks.
-    pub tasks: usize,
-    /// Success with its interval, over the same runs as that on all tasks.
-    #[serde(flatten)]
-    pub success: Estimate,
-}
+/// Fewest tasks of a class with an interval; for fewer the variance over tasks is not known well enough.
+const FEWEST: usize = 10;
 
 /// Tasks by class.
-fn classes(expert: &[Episode]) -> BTreeMap<usize, BTreeSet<String>> {
-    let mut classes: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
+fn classes(expert: &[Episode]) -> BTreeMap<Option<usize>, BTreeSet<String>> {
+    let mut classes: BTreeMap<Option<usize>, BTreeSet<String>> = BTreeMap::new();
     for episode in expert {
         let begun = episode.subtasks.iter().filter(|subtask| !subtask.steps.is_empty()).count();
-        let class = if episode.won { begun.min(MOST) } else { 0 };
+        let class = episode.won.then_some(begun.min(MOST));
         classes.entry(class).or_default().insert(results::name(episode));
     }
     classes
 }
 
-impl Comparison {
-    /// Adds success by the number of sub-goals of the expert to each row. The expert's solutions are those that a run kept when it was
-    /// evaluated.
-    ///
-    /// # Errors
-    /// If the run kept none, or they cannot be read.
-    pub fn add_subgoals(&mut self, run: &RunDir) -> Result<()> {
-        let path = run.root.join(format!("expert-{}.jsonl.zst", evaluated::stem(&self.target, false)));
-        if !path.exists() {
-            bail!(
-                "{}: no such file; only runs whose environment has an expert keep its solutions",
-                path.display()
-            );
-        }
-        let expert = trace_file::load(&path).with_context(|| "solutions of the expert".to_owned())?;
-        let classes = classes(&expert);
-        for row in &mut self.rows {
-            let of = |(&subgoals, tasks): (&usize, &BTreeSet<String>)| {
-                let part = row.results.on(tasks);
-                Some(Class { subgoals, tasks: part.tasks().len(), success: part.estimate()? })
-            };
-            row.by_subgoals = classes.iter().filter_map(of).filter(|class| class.tasks > 0).collect();
-        }
-        Ok(())
+/// Adds success by the number of sub-goals of the expert to each row of a comparison on `target`. The expert's solutions are those that
+/// the runs kept when they were evaluated.
+///
+/// # Errors
+/// If no run kept solutions of these tasks, they cannot be read, or the runs kept no episodes.
+pub(super) fn add(rows: &mut [Row], target: &str, runs: &[PathBuf]) -> Result<()> {
+    let mut expert: Vec<Episode> = Vec::new();
+    let name = format!("expert-{}.jsonl.zst", evaluated::stem(target, false));
+    for path in runs.iter().map(|run| run.join(&name)).filter(|path| path.exists()) {
+        expert.extend(trace_file::load(&path)?);
     }
-
-    /// Renders the table of [`Comparison::add_subgoals`].
-    pub(super) fn subgoals_markdown(&self) -> String {
-        let classes: BTreeMap<usize, usize> = self
-            .rows
-            .iter()
-            .flat_map(|row| &row.by_subgoals)
-            .map(|class| (class.subgoals, class.tasks))
-            .collect();
-        let name = |(&subgoals, tasks): (&usize, &usize)| match subgoals {
-            0 => format!(" not solved by the expert ({tasks}) |"),
-            MOST => format!(" {MOST} and more ({tasks}) |"),
-            _ => format!(" {subgoals} ({tasks}) |"),
-        };
-        let mut text = format!(
-            "| success by the expert's number of sub-goals (tasks) |{}\n|---|{}\n",
-            classes.iter().map(name).collect::<String>(),
-            "---|".repeat(classes.len())
+    if expert.is_empty() {
+        bail!(
+            "none of these runs has {name}, the expert's solutions of a split that it plays itself: name --on one of its own splits, \
+             continue a run with stepladder train --resume, or leave out --by-subgoals"
         );
-        for row in &self.rows {
-            let cell = |subgoals: &usize| {
-                let found = row.by_subgoals.iter().find(|class| class.subgoals == *subgoals);
-                found.map_or(" - |".to_owned(), |Class { success, .. }| {
-                    let [mean, low, high] =
-                        [success.mean, success.interval[0], success.interval[1]].map(|share| 100.0 * share);
-                    format!(" {mean:.1} [{low:.1}, {high:.1}] |")
-                })
-            };
-            text.push_str(&format!("| {} |{}\n", row.agent, classes.keys().map(cell).collect::<String>()));
-        }
-        text
     }
+    let classes = classes(&expert);
+    for row in rows.iter_mut() {
+        let of = |(&subgoals, tasks): (&Option<usize>, &BTreeSet<String>)| {
+            let part = row.results.on(tasks);
+            let tasks = part.tasks().len();
+            (tasks > 0).then(|| Some(Class { subgoals, tasks, success: row.estimate(&part)? }))?
+        };
+        row.by_subgoals = classes.iter().filter_map(of).collect();
+    }
+    if rows.iter().all(|row| row.by_subgoals.is_empty()) {
+        bail!(
+            "{}: the runs kept no episodes of the tasks that the expert solved, so success by sub-goals is not known; evaluate them again, \
+             or leave out --by-subgoals",
+            target
+        );
+    }
+    Ok(())
+}
+
+/// Renders the table of [`add`].
+pub(super) fn markdown(rows: &[Row]) -> String {
+    let mut most: BTreeMap<Option<usize>, usize> = BTreeMap::new();
+    for class in rows.iter().flat_map(|row| &row.by_subgoals) {
+        let tasks = most.entry(class.subgoals).or_default();
+        *tasks = class.tasks.max(*tasks);
+    }
+    let name = |(subgoals, tasks): (&Option<usize>, &usize)| match subgoals {
+        None => format!(" not solved by the expert ({tasks}) |"),
+        Some(MOST) => format!(" {MOST} and more ({tasks}) |"),
+        Some(subgoals) => format!(" {subgoals} ({tasks}) |"),
+    };
+    let mut text = format!(
+        "| success by the expert's number of sub-goals (tasks) |{}\n|---|{}\n",
+        most.iter().map(name).collect::<String>(),
+        "---|".repeat(most.len())
+    );
+    for row in rows {
+        let cell = |(subgoals, most): (&Option<usize>, &usize)| {
+            let Some(class) = row.by_subgoals.iter().find(|class| class.subgoals == *subgoals) else {
+                return " - |".to_owned();
+            };
+            let [mean, low, high] =
+                [class.success.mean, class.success.interval[0], class.success.interval[1]]
+                    .map(|share| 100.0 * share);
+            let interval =
+                if class.tasks < FEWEST { String::new() } else { format!(" [{low:.1}, {high:.1}]") };
+            let tasks = if class.tasks == *most { String::new() } else { format!(" ({})", class.tasks) };
+            format!(" {mean:.1}{interval}{tasks} |")
+        };
+        text.push_str(&format!("| {} |{}\n", row.agent, most.iter().map(cell).collect::<String>()));
+    }
+    text + &format!("\nIntervals: as above; none for fewer than {FEWEST} tasks.\n")
 }
 
 #[cfg(test)]
@@ -123,6 +123,6 @@ mod tests {
             expert.iter().map(|&(seed, begun, won)| episode(seed, begun, won)).collect();
         let sizes =
             classes(&expert).into_iter().map(|(class, tasks)| (class, tasks.len())).collect::<Vec<_>>();
-        assert_eq!(sizes, [(0, 1), (1, 1), (2, 2), (6, 2)]);
+        assert_eq!(sizes, [(None, 1), (Some(1), 1), (Some(2), 2), (Some(6), 2)]);
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{AXES, Axis, Method, Moment};
+use super::curve::{AXES, Axis, Method, Moment};
 use crate::statistics::mean;
 
 /// Number of probes at the end of training whose mean is a curve's plateau.
@@ -10,6 +10,9 @@ const LAST: usize = 5;
 
 /// Points within which these probes lie in a run that has settled.
 const WITHIN: f64 = 2.0;
+
+/// Slack of comparisons, in points: shares of tasks are not exact in binary.
+const SLACK: f64 = 1e-9;
 
 /// Fraction of the highest plateau that counts as near it.
 const NEAR: f64 = 0.75;
@@ -45,13 +48,14 @@ pub struct Plateau {
     pub reach: Vec<Reach>,
 }
 
-/// Success at the last probes of a curve, in percent; its last moment is the final evaluation, of more tasks.
+/// Success at the last probes of a curve, in percent. Its first moment is the initial policy, its last one the final evaluation, of more
+/// tasks.
 fn last(moments: &[Moment]) -> Vec<f64> {
-    let probes = &moments[..moments.len().saturating_sub(1)];
+    let probes = moments.get(1..moments.len().saturating_sub(1)).unwrap_or_default();
     probes[probes.len().saturating_sub(LAST)..].iter().map(|moment| 100.0 * moment.success).collect()
 }
 
-/// Returns the plateau of each method; none with fewer than five probes in a run.
+/// Returns the plateau of each method; none with fewer than five probes in a run, or where nothing was solved.
 pub(super) fn plateaus(methods: &[Method]) -> Vec<Option<Plateau>> {
     let ends: Vec<Vec<Vec<f64>>> = methods
         .iter()
@@ -62,6 +66,9 @@ pub(super) fn plateaus(methods: &[Method]) -> Vec<Option<Plateau>> {
     }
     let height = |ends: &Vec<Vec<f64>>| mean(&ends.iter().map(|end| mean(end)).collect::<Vec<_>>());
     let near = NEAR * ends.iter().map(height).fold(0.0, f64::max);
+    if near == 0.0 {
+        return vec![None; methods.len()];
+    }
     let of = |(method, ends): (&Method, &Vec<Vec<f64>>)| {
         let spread = |end: &Vec<f64>| {
             let high = end.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -72,7 +79,7 @@ pub(super) fn plateaus(methods: &[Method]) -> Vec<Option<Plateau>> {
             .iter()
             .map(|curve| {
                 let probes = &curve.moments[..curve.moments.len() - 1];
-                probes.iter().find(|moment| 100.0 * moment.success >= near)
+                probes.iter().find(|moment| 100.0 * moment.success >= near - SLACK)
             })
             .collect();
         let reach = |&(axis_name, axis): &(&'static str, Axis)| {
@@ -90,7 +97,7 @@ pub(super) fn plateaus(methods: &[Method]) -> Vec<Option<Plateau>> {
         };
         Some(Plateau {
             height: height(ends),
-            settled: ends.iter().filter(|end| spread(end) <= WITHIN).count(),
+            settled: ends.iter().filter(|end| spread(end) <= WITHIN + SLACK).count(),
             near,
             reached: firsts.iter().flatten().count(),
             reach: AXES.iter().map(reach).collect(),
@@ -128,8 +135,8 @@ pub(super) fn markdown(named: &[(&str, usize, Option<&Plateau>)]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Curve;
     use super::*;
+    use crate::curves::curve::Curve;
 
     fn curve(seed: u64, successes: &[f64]) -> Curve {
         let moment = |(at, &success): (usize, &f64)| {
@@ -188,8 +195,13 @@ mod tests {
 
     #[test]
     fn few_probes_have_no_plateau() {
-        let short = method("short", &[&[0.1, 0.2, 0.3, 0.4, 0.5]]);
-        assert_eq!(plateaus(std::slice::from_ref(&short)), [None]);
-        assert_eq!(markdown(&[("short", 1, None)]), "");
+        let of = |successes: &[f64]| plateaus(&[method("one", &[successes])]).remove(0);
+        // The initial policy is no probe.
+        assert_eq!(of(&[0.1, 0.2, 0.3, 0.4, 0.5, 0.6]), None);
+        assert_eq!(of(&[0.0; 8]), None);
+        assert_eq!(markdown(&[("one", 1, None)]), "");
+        // 0.31 - 0.29 is more than 0.02 in binary.
+        let exact = of(&[0.1, 0.29, 0.31, 0.3, 0.3, 0.3, 0.6]).unwrap();
+        assert_eq!((exact.settled, exact.reached), (1, 1));
     }
 }

@@ -48,9 +48,7 @@ fn one(arguments: &Compare, target: &str) -> Result<Comparison> {
         bail!("no agent of these runs was evaluated on {target}");
     }
     if arguments.by_subgoals {
-        let opened = arguments.runs.iter().map(|path| RunDir::open(path)).collect::<Result<Vec<_>, _>>()?;
-        let (run, ..) = opened.iter().find(|(run, ..)| is_played(run, target)).unwrap_or(&opened[0]);
-        comparison.add_subgoals(run)?;
+        comparison.add_subgoals(&arguments.runs)?;
     }
     Ok(comparison)
 }
