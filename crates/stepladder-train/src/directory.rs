@@ -14,6 +14,7 @@
 //! dropped.json              numbers of aborted episodes that were dropped from training data, by rollout
 //! subsets.json              descriptions of the demonstrated tasks, where they are not all of a split
 //! words-<env>-<split>.jsonl.zst     the expert's episodes in a split of online training or DAgger, for their words
+//! taken.json                the run that agents were taken over from (`train --take`), and their names
 //! table.txt                 the last table that was printed
 //! lock                      held by the process that trains
 //! ```
@@ -94,11 +95,17 @@ pub fn replace_file(path: &Path, text: &str) -> Result<()> {
 }
 
 impl RunDir {
-    /// Creates a run directory.
+    /// Creates a run directory. What it begins with is put into it by `fill`.
     ///
     /// # Errors
-    /// If the directory holds a run already or cannot be written.
-    pub fn create(path: Option<&Path>, name: &str, resolved: &str, info: &RunInfo) -> Result<Self> {
+    /// If the directory holds a run already or cannot be written, or that of `fill`.
+    pub fn create(
+        path: Option<&Path>,
+        name: &str,
+        resolved: &str,
+        info: &RunInfo,
+        fill: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<Self> {
         let root = match path {
             Some(path) => path.to_owned(),
             None => (1..)
@@ -118,6 +125,7 @@ impl RunDir {
         fs_err::create_dir_all(&root).with_context(unwritable)?;
         replace_file(&root.join(RUN), &(serde_json::to_string_pretty(info)? + "\n"))
             .with_context(unwritable)?;
+        fill(&root)?;
         // The configuration comes last: its presence marks the directory as a run.
         replace_file(&root.join(CONFIG), resolved).with_context(unwritable)?;
         Ok(Self { root })

@@ -59,6 +59,7 @@ mod session;
 pub mod statistics;
 pub mod study;
 pub mod table;
+pub mod taken;
 pub mod trace_file;
 mod training;
 mod tuning;

@@ -18,6 +18,7 @@ use crate::memory;
 use crate::report::Reporter;
 pub use crate::session::RunEnding;
 use crate::session::Session;
+use crate::taken::Source;
 use crate::training::check_data;
 use crate::tuning;
 use crate::unchanged::{check_settings, settings};
@@ -30,6 +31,8 @@ pub struct Place<'a> {
     pub directory: Option<&'a Path>,
     /// Directory of data sets, for the environments that need one.
     pub data_root: Option<&'a Path>,
+    /// Run whose finished cloned agents a new run takes over in place of training them (docs/reference/cli.md, `train --take`).
+    pub take: Option<&'a Path>,
     /// `cpu` or `cuda[:N]`; `None` takes the CPU, or the former device of a resumed run.
     pub device: Option<&'a str>,
 }
@@ -82,8 +85,8 @@ impl Run {
     /// Creates a run of a configuration; `preset` is the name that the user gave, for `run.json`.
     ///
     /// # Errors
-    /// If the device or required data are absent, memory does not suffice, or the directory cannot be written or holds a run
-    /// already. Nothing is written then.
+    /// If the device or required data are absent, memory does not suffice, agents cannot be taken over, or the directory cannot be
+    /// written or holds a run already. Nothing is written then.
     pub fn start(loaded: &Loaded, preset: &str, place: Place<'_>) -> Result<Self> {
         memory::enough_to_begin()?;
         let name = place.device.unwrap_or("cpu");
@@ -94,6 +97,7 @@ impl Run {
         } else if device == Device::Cpu {
             memory::enough_to_train(&loaded.config.model.scratch)?;
         }
+        let source = place.take.map(|path| Source::open(path, &loaded.config)).transpose()?;
         let info = RunInfo {
             version: RunInfo::VERSION,
             stepladder: env!("CARGO_PKG_VERSION").to_owned(),
@@ -107,7 +111,9 @@ impl Run {
             settings: Some(settings(&loaded.config)),
             started: unix_seconds(),
         };
-        let directory = RunDir::create(place.directory, &loaded.name, &loaded.text, &info)?;
+        let directory = RunDir::create(place.directory, &loaded.name, &loaded.text, &info, |root| {
+            source.as_ref().map_or(Ok(()), |source| source.copy(root))
+        })?;
         Self::locked(directory, loaded.config.clone(), Choice::Sample, place.data_root, device)
     }
 

@@ -25,6 +25,7 @@ use super::report::{Stage, minutes};
 use super::scratch::Scratch;
 use super::session::{RunEnding, Session};
 use super::table::{self, Line};
+use super::taken::{self, Taken};
 use super::trace_file;
 use super::tuning::{self, Pretrained};
 use super::unchanged::{check_episodes, record_episodes};
@@ -32,6 +33,9 @@ use crate::config::{AgentConfig, Config, Demonstrator, EvalConfig, Vocabulary};
 use crate::envs::{self, Registered};
 use crate::error::was_stopped;
 use crate::workers;
+
+/// File that marks an agent's training as complete, with its counters.
+pub(crate) const TRAINED: &str = "trained.json";
 
 impl Session<'_> {
     /// Plays and keeps the demonstrations; a continued run loads them.
@@ -77,6 +81,13 @@ impl Session<'_> {
     /// Plays demonstrations in the environments of online training and DAgger, only for their words.
     fn practice_words(&self, env: &Registered) -> Result<Vec<Episode>> {
         let mut episodes = Vec::new();
+        // Agents of another run have its vocabulary.
+        if Taken::read(self.directory)?.is_some() {
+            for path in taken::words(self.directory)? {
+                episodes.extend(trace_file::load(&path)?);
+            }
+            return Ok(episodes);
+        }
         let mut known = Vec::new();
         for (id, split) in self.config.tasks().filter_map(|(_, tasks)| tasks.split_once('/')) {
             let data = &self.config.data;
@@ -142,6 +153,9 @@ impl Session<'_> {
         let EvalConfig { split, episodes: count, probe_episodes, .. } = &self.config.eval;
         let dev = self.choice.tasks(&env, split, *count, Draw::Evaluation)?;
         let probed = self.choice.among(&env, &dev.tasks, *probe_episodes);
+        if let Some(Taken { agents, run, .. }) = Taken::read(self.directory)? {
+            self.reporter.note(&format!("taken over from {}: {}", run.display(), agents.join(", ")));
+        }
         let clock = Stopwatch::start();
         let episodes = self.episodes(&env)?;
         let wandering = self.wandering(&env)?;
@@ -274,7 +288,7 @@ impl Session<'_> {
 
     /// Returns the path of the file that marks an agent's training as complete.
     fn trained(&self, name: &str) -> PathBuf {
-        self.directory.agent(name).join("trained.json")
+        self.directory.agent(name).join(TRAINED)
     }
 
     /// Evaluates the expert and keeps its episodes.

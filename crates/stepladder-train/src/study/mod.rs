@@ -17,6 +17,11 @@
 //! seeds = [1]
 //!
 //! [[arms]]
+//! name = "games-30-grpo"
+//! config = "my-grpo.toml"
+//! take = "games-30"                   # earlier arm whose cloned agents its runs take over, as `train --take`
+//!
+//! [[arms]]
 //! name = "untrained"
 //! config = "smollm2-alfworld"
 //! untrained = { agent = "step_hrl", examples = 3 }  # its pretrained model plays, nothing is trained
@@ -101,6 +106,9 @@ pub struct Arm {
     pub label: Option<String>,
     /// Place on the horizontal axis; without it, the arm is in the table only.
     pub x: Option<f64>,
+    /// Earlier arm: its run with the same seed, where it is in the directory of the study, trains the cloned agents that both arms have
+    /// with the same settings. Elsewhere they are trained anew.
+    pub take: Option<String>,
     /// Plays the pretrained model of the configuration in place of training.
     pub untrained: Option<Untrained>,
 }
@@ -208,6 +216,9 @@ fn parse(text: &str, source: &str, folder: Option<&Path>) -> Result<Study> {
         if let Some(twice) = arm.seeds.iter().find(|seed| !seen.insert(**seed)) {
             return refuse(format!("arm {} names seed {twice} twice", arm.name));
         }
+        if let Some(take) = arm.take.as_ref().filter(|take| **take == arm.name || !names.contains(*take)) {
+            return refuse(format!("arm {} takes over from {take}, which is no earlier arm", arm.name));
+        }
         if arm.x.is_some_and(|x| !x.is_finite()) {
             return refuse(format!("arm {}: `x` must be a finite number", arm.name));
         }
@@ -231,6 +242,7 @@ pub fn reference() -> String {
         for arm in &study.arms {
             let seeds: Vec<String> = arm.seeds.iter().map(ToString::to_string).collect();
             let mut values: Vec<String> = arm.set.iter().map(|set| format!("`{set}`")).collect();
+            values.extend(arm.take.iter().map(|take| format!("clones of arm {take}")));
             values.extend(arm.untrained.as_ref().map(|untrained| {
                 format!("not trained: {}, examples per role: {}", untrained.agent, untrained.examples)
             }));
@@ -250,6 +262,7 @@ pub fn reference() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::taken;
 
     /// Reads a study.
     pub(super) fn study(text: &str) -> Study {
@@ -293,6 +306,10 @@ mod tests {
                 if let Some(other) = &loaded.without_data {
                     config::load(other, &arm.set).unwrap();
                 }
+                for earlier in study.arms.iter().filter(|other| arm.take.as_deref() == Some(&other.name)) {
+                    let earlier = config::load(&earlier.config, &earlier.set).unwrap().config;
+                    taken::in_common(&loaded.config, &earlier).unwrap();
+                }
             }
             let lines: BTreeSet<String> = study
                 .arms
@@ -316,6 +333,7 @@ mod tests {
         assert!(refused(&format!("seeds = [1, 1]\n{arm}")).contains("seed 1 twice"));
         assert!(refused(&format!("seeds = [1]\n{arm}colour = 3")).contains("colour"));
         assert!(refused(&format!("seeds = [1]\n{arm}x = inf")).contains("finite"));
+        assert!(refused(&format!("seeds = [1]\n{arm}take = \"a\"")).contains("which is no earlier arm"));
         assert!(
             refused("seeds = [1]\n[[arms]]\nname = \"../a\"\nconfig = \"demo\"")
                 .contains("names a directory")

@@ -18,7 +18,8 @@ pub(super) fn run(arguments: &Train) -> Result<()> {
             let name = arguments.config.as_deref().unwrap_or_default();
             let (loaded, name) = stepladder_train::load(name, &arguments.sets, data_root, &Terminal)?;
             model::fetch_absent(loaded.config.model.from.as_deref(), data_root)?;
-            Run::start(&loaded, &name, Place { directory: arguments.run_dir.as_deref(), data_root, device })?
+            let (directory, take) = (arguments.run_dir.as_deref(), arguments.take.as_deref());
+            Run::start(&loaded, &name, Place { directory, data_root, take, device })?
         }
     };
     if run.train(&Terminal, &signals::finish_first())? == RunEnding::Interrupted {

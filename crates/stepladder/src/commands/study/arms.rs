@@ -10,6 +10,7 @@ use stepladder_agent::AgentSpec;
 use stepladder_train::config::Config;
 use stepladder_train::directory::replace_file;
 use stepladder_train::study::{Arm, Played, Report, Study, Untrained, cells, of_evaluation, of_run, results};
+use stepladder_train::taken;
 
 use super::{Plan, Usage, child, is_complete, program, say};
 use crate::cli;
@@ -45,6 +46,12 @@ pub(super) fn run(arguments: &cli::Study, study: &Study) -> Result<()> {
         study.check_measure(arm, &plan.loaded.config)?;
         plans.push(plan);
     }
+    for (arm, plan) in study.arms.iter().zip(&plans) {
+        if let Some(earlier) = earlier(study, arm) {
+            taken::in_common(&plan.loaded.config, &plans[earlier].loaded.config)
+                .with_context(|| format!("arm {} takes over from {}", arm.name, study.arms[earlier].name))?;
+        }
+    }
     let seeds: BTreeSet<u64> = study.arms.iter().flat_map(|arm| &arm.seeds).copied().filter(wanted).collect();
     if seeds.is_empty() {
         let known: BTreeSet<u64> = study.arms.iter().flat_map(|arm| &arm.seeds).copied().collect();
@@ -76,7 +83,9 @@ pub(super) fn run(arguments: &cli::Study, study: &Study) -> Result<()> {
                 let named = || format!("arm {}", arm.name);
                 if !(plan.has_begun(&run).with_context(named)? && is_complete(&run)) {
                     note!("arm {}, seed {seed}", arm.name);
-                    plan.train(arguments, seed, &run).with_context(named)?;
+                    let take = earlier(study, arm).map(|place_of| place(&root, &study.arms[place_of], seed));
+                    let take = take.filter(|run| is_complete(run));
+                    plan.train(arguments, seed, &run, take.as_deref()).with_context(named)?;
                     state.report()?;
                 }
             }
@@ -85,6 +94,12 @@ pub(super) fn run(arguments: &cli::Study, study: &Study) -> Result<()> {
     state.report()?;
     say(fs_err::read_to_string(root.join("table.md"))?.trim_end());
     Ok(())
+}
+
+/// Returns the place among the arms of the one that this arm takes agents over from.
+fn earlier(study: &Study, arm: &Arm) -> Option<usize> {
+    let take = arm.take.as_deref()?;
+    study.arms.iter().position(|other| other.name == take)
 }
 
 fn place(root: &Path, arm: &Arm, seed: u64) -> PathBuf {

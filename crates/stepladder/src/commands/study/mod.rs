@@ -49,7 +49,7 @@ fn seeds(arguments: &Study) -> Result<()> {
     let mut runs = Vec::new();
     for seed in &arguments.seeds {
         let run = directory.join(format!("seed-{seed}"));
-        plan.train(arguments, *seed, &run)?;
+        plan.train(arguments, *seed, &run, None)?;
         runs.push(run);
     }
     let config = plan.loaded.config;
@@ -109,8 +109,8 @@ impl Plan {
         Ok(true)
     }
 
-    /// Starts or continues the run with this seed, and waits until it is complete.
-    fn train(&self, arguments: &Study, seed: u64, directory: &Path) -> Result<()> {
+    /// Starts or continues the run with this seed, and waits until it is complete. A new run takes agents over from `take`.
+    fn train(&self, arguments: &Study, seed: u64, directory: &Path, take: Option<&Path>) -> Result<()> {
         let mut command = program()?;
         command.args(["train", "--device", &arguments.device]);
         if let Some(data) = arguments.data.as_deref() {
@@ -122,6 +122,9 @@ impl Plan {
             command.arg(&self.name).arg("--run-dir").arg(directory);
             for set in self.of_seed(seed) {
                 command.args(["--set", &set]);
+            }
+            if let Some(take) = take {
+                command.arg("--take").arg(take);
             }
         }
         let Output { status, .. } = child(&mut command)?;
