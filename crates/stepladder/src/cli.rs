@@ -381,7 +381,7 @@ pub(crate) struct Collect {
 
 #[derive(Debug, Args)]
 pub(crate) struct Study {
-    /// Name of a study (smollm2-rows, offline-diagnosis, mixed-quality, mixed-scienceworld, sokoban, webshop) or preset, or path of a TOML file with either
+    /// Name of a study (smollm2-rows, offline-diagnosis, mixed-quality, mixed-scienceworld, sokoban, chains, webshop) or preset, or path of a TOML file with either
     #[arg(value_name = "STUDY|CONFIG")]
     pub(crate) study: String,
     /// Run seeds; a study has its own, and only those given here run

@@ -145,14 +145,14 @@ fn configurations_that_cannot_be_trained_are_code_2_and_write_nothing() {
         folder,
         &["train", "dmeo"],
         2,
-        "unknown preset \"dmeo\"; did you mean demo? presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, mixed-household, mixed-scienceworld, offline-controls, rl-chains, rl-household, rl-sokoban, rl-sokoban-7x7, rl-webshop, scienceworld, scienceworld-ablations, scienceworld-cpu, smollm2-alfworld, smollm2-alfworld-scratch, smollm2-household, smollm2-household-scratch, smollm2-webshop, webshop-ablations, webshop-cpu, webshop-small, and a file is given by a path that \
+        "unknown preset \"dmeo\"; did you mean demo? presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, mixed-household, mixed-scienceworld, offline-controls, rl-chains, rl-chains-flat, rl-household, rl-sokoban, rl-sokoban-7x7, rl-webshop, scienceworld, scienceworld-ablations, scienceworld-cpu, smollm2-alfworld, smollm2-alfworld-scratch, smollm2-household, smollm2-household-scratch, smollm2-webshop, webshop-ablations, webshop-cpu, webshop-small, and a file is given by a path that \
          ends in .toml or contains /",
     );
     refused(
         folder,
         &["train", "demo.toml"],
         2,
-        "demo.toml: no such file; did you mean the preset demo? presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, mixed-household, mixed-scienceworld, offline-controls, rl-chains, rl-household, rl-sokoban, rl-sokoban-7x7, rl-webshop, scienceworld, scienceworld-ablations, scienceworld-cpu, smollm2-alfworld, smollm2-alfworld-scratch, smollm2-household, smollm2-household-scratch, smollm2-webshop, webshop-ablations, webshop-cpu, webshop-small",
+        "demo.toml: no such file; did you mean the preset demo? presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, mixed-household, mixed-scienceworld, offline-controls, rl-chains, rl-chains-flat, rl-household, rl-sokoban, rl-sokoban-7x7, rl-webshop, scienceworld, scienceworld-ablations, scienceworld-cpu, smollm2-alfworld, smollm2-alfworld-scratch, smollm2-household, smollm2-household-scratch, smollm2-webshop, webshop-ablations, webshop-cpu, webshop-small",
     );
     fs_err::write(folder.join("typo.toml"), "preset = \"demo\"\n\n[env]\nmax_step = 9\n").unwrap();
     refused(

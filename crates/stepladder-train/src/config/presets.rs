@@ -25,6 +25,7 @@ pub(super) const PRESETS: &[(&str, &str)] = presets![
     "mixed-scienceworld",
     "offline-controls",
     "rl-chains",
+    "rl-chains-flat",
     "rl-household",
     "rl-sokoban",
     "rl-sokoban-7x7",

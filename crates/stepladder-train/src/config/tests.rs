@@ -446,7 +446,7 @@ fn values_of_the_wrong_type() {
     );
     assert_eq!(
         message("preset = 3\n"),
-        "run.toml:1: preset is 3 (a whole number); expected the name of a preset: \"ablations\" or \"alfworld\" or \"alfworld-cpu\" or \"demo\" or \"himac-ablations\" or \"himac-sokoban\" or \"horizon\" or \"mixed-household\" or \"mixed-scienceworld\" or \"offline-controls\" or \"rl-chains\" or \"rl-household\" or \"rl-sokoban\" or \"rl-sokoban-7x7\" or \"rl-webshop\" or \"scienceworld\" or \"scienceworld-ablations\" or \"scienceworld-cpu\" or \"smollm2-alfworld\" or \"smollm2-alfworld-scratch\" or \"smollm2-household\" or \"smollm2-household-scratch\" or \"smollm2-webshop\" or \"webshop-ablations\" or \"webshop-cpu\" or \"webshop-small\"\
+        "run.toml:1: preset is 3 (a whole number); expected the name of a preset: \"ablations\" or \"alfworld\" or \"alfworld-cpu\" or \"demo\" or \"himac-ablations\" or \"himac-sokoban\" or \"horizon\" or \"mixed-household\" or \"mixed-scienceworld\" or \"offline-controls\" or \"rl-chains\" or \"rl-chains-flat\" or \"rl-household\" or \"rl-sokoban\" or \"rl-sokoban-7x7\" or \"rl-webshop\" or \"scienceworld\" or \"scienceworld-ablations\" or \"scienceworld-cpu\" or \"smollm2-alfworld\" or \"smollm2-alfworld-scratch\" or \"smollm2-household\" or \"smollm2-household-scratch\" or \"smollm2-webshop\" or \"webshop-ablations\" or \"webshop-cpu\" or \"webshop-small\"\
          \n    preset = 3"
     );
 }
@@ -496,22 +496,22 @@ fn presets_and_files_that_do_not_exist() {
     let error = |name: &str| load(name, &[]).unwrap_err().to_string();
     assert_eq!(
         error("dmo"),
-        "unknown preset \"dmo\"; did you mean demo? presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, mixed-household, mixed-scienceworld, offline-controls, rl-chains, rl-household, rl-sokoban, rl-sokoban-7x7, rl-webshop, scienceworld, scienceworld-ablations, scienceworld-cpu, smollm2-alfworld, smollm2-alfworld-scratch, smollm2-household, smollm2-household-scratch, smollm2-webshop, webshop-ablations, webshop-cpu, webshop-small, \
+        "unknown preset \"dmo\"; did you mean demo? presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, mixed-household, mixed-scienceworld, offline-controls, rl-chains, rl-chains-flat, rl-household, rl-sokoban, rl-sokoban-7x7, rl-webshop, scienceworld, scienceworld-ablations, scienceworld-cpu, smollm2-alfworld, smollm2-alfworld-scratch, smollm2-household, smollm2-household-scratch, smollm2-webshop, webshop-ablations, webshop-cpu, webshop-small, \
          and a file is given by a path that ends in .toml or contains /"
     );
     assert_eq!(
         error("something"),
-        "unknown preset \"something\"; presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, mixed-household, mixed-scienceworld, offline-controls, rl-chains, rl-household, rl-sokoban, rl-sokoban-7x7, rl-webshop, scienceworld, scienceworld-ablations, scienceworld-cpu, smollm2-alfworld, smollm2-alfworld-scratch, smollm2-household, smollm2-household-scratch, smollm2-webshop, webshop-ablations, webshop-cpu, webshop-small, \
+        "unknown preset \"something\"; presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, mixed-household, mixed-scienceworld, offline-controls, rl-chains, rl-chains-flat, rl-household, rl-sokoban, rl-sokoban-7x7, rl-webshop, scienceworld, scienceworld-ablations, scienceworld-cpu, smollm2-alfworld, smollm2-alfworld-scratch, smollm2-household, smollm2-household-scratch, smollm2-webshop, webshop-ablations, webshop-cpu, webshop-small, \
          and a file is given by a path that ends in .toml or contains /"
     );
     assert_eq!(
         message("seed = 1\npreset = \"alfworld-cp\"\n"),
-        "run.toml:2: unknown preset \"alfworld-cp\"; did you mean alfworld-cpu? presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, mixed-household, mixed-scienceworld, offline-controls, rl-chains, rl-household, rl-sokoban, rl-sokoban-7x7, rl-webshop, scienceworld, scienceworld-ablations, scienceworld-cpu, smollm2-alfworld, smollm2-alfworld-scratch, smollm2-household, smollm2-household-scratch, smollm2-webshop, webshop-ablations, webshop-cpu, webshop-small, \
+        "run.toml:2: unknown preset \"alfworld-cp\"; did you mean alfworld-cpu? presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, mixed-household, mixed-scienceworld, offline-controls, rl-chains, rl-chains-flat, rl-household, rl-sokoban, rl-sokoban-7x7, rl-webshop, scienceworld, scienceworld-ablations, scienceworld-cpu, smollm2-alfworld, smollm2-alfworld-scratch, smollm2-household, smollm2-household-scratch, smollm2-webshop, webshop-ablations, webshop-cpu, webshop-small, \
          and a file is given by a path that ends in .toml or contains /"
     );
     assert_eq!(
         error("no-such-folder/demo.toml"),
-        "no-such-folder/demo.toml: no such file; did you mean the preset demo? presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, mixed-household, mixed-scienceworld, offline-controls, rl-chains, rl-household, rl-sokoban, rl-sokoban-7x7, rl-webshop, scienceworld, scienceworld-ablations, scienceworld-cpu, smollm2-alfworld, smollm2-alfworld-scratch, smollm2-household, smollm2-household-scratch, smollm2-webshop, webshop-ablations, webshop-cpu, webshop-small"
+        "no-such-folder/demo.toml: no such file; did you mean the preset demo? presets are ablations, alfworld, alfworld-cpu, demo, himac-ablations, himac-sokoban, horizon, mixed-household, mixed-scienceworld, offline-controls, rl-chains, rl-chains-flat, rl-household, rl-sokoban, rl-sokoban-7x7, rl-webshop, scienceworld, scienceworld-ablations, scienceworld-cpu, smollm2-alfworld, smollm2-alfworld-scratch, smollm2-household, smollm2-household-scratch, smollm2-webshop, webshop-ablations, webshop-cpu, webshop-small"
     );
     let file = File::new("");
     fs_err::write(file.path(), b"seed = \xff").unwrap();

@@ -58,6 +58,7 @@ pub const STUDIES: &[(&str, &str)] = studies![
     "mixed-quality",
     "mixed-scienceworld",
     "sokoban",
+    "chains",
     "webshop"
 ];
 
