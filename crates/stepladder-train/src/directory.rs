@@ -26,6 +26,7 @@ use std::path::{Path, PathBuf};
 use super::choice::Choice;
 use super::output::Output;
 use super::report::Reporter;
+use super::taken;
 use crate::config::{self, Config};
 use crate::error::{Result, bail};
 use anyhow::Context;
@@ -123,6 +124,7 @@ impl RunDir {
         let unwritable =
             || format!("cannot write the run directory {}: choose another with --run-dir", root.display());
         fs_err::create_dir_all(&root).with_context(unwritable)?;
+        taken::clear(&root).with_context(unwritable)?;
         replace_file(&root.join(RUN), &(serde_json::to_string_pretty(info)? + "\n"))
             .with_context(unwritable)?;
         fill(&root)?;
@@ -193,7 +195,7 @@ impl RunDir {
         Ok(())
     }
 
-    fn dropped_file(&self) -> PathBuf {
+    pub(crate) fn dropped_file(&self) -> PathBuf {
         self.root.join("dropped.json")
     }
 
@@ -226,6 +228,14 @@ impl RunDir {
             all.insert(what.to_owned(), dropped);
         }
         replace_file(&self.dropped_file(), &(serde_json::to_string_pretty(&all)? + "\n"))
+    }
+
+    /// Writes the numbers of dropped episodes of a new run, if there are any.
+    pub(crate) fn write_dropped(&self, all: &BTreeMap<String, Dropped>) -> Result<()> {
+        if all.is_empty() {
+            return Ok(());
+        }
+        replace_file(&self.dropped_file(), &(serde_json::to_string_pretty(all)? + "\n"))
     }
 
     fn subsets_file(&self) -> PathBuf {

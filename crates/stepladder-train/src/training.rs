@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use stepladder_agent::AgentKind;
 use stepladder_algo::runtime::budget::Budget;
+use stepladder_algo::runtime::checkpoint;
 use stepladder_algo::runtime::clock::Stopwatch;
 use stepladder_algo::runtime::counters::Counters;
 use stepladder_algo::runtime::observer::Ending;
@@ -153,14 +154,18 @@ impl Session<'_> {
         let EvalConfig { split, episodes: count, probe_episodes, .. } = &self.config.eval;
         let dev = self.choice.tasks(&env, split, *count, Draw::Evaluation)?;
         let probed = self.choice.among(&env, &dev.tasks, *probe_episodes);
-        if let Some(Taken { agents, run, .. }) = Taken::read(self.directory)? {
-            self.reporter.note(&format!("taken over from {}: {}", run.display(), agents.join(", ")));
+        let taken = Taken::read(self.directory)?;
+        if let Some(taken) = &taken {
+            self.reporter.note(&taken.describe());
         }
         let clock = Stopwatch::start();
         let episodes = self.episodes(&env)?;
         let wandering = self.wandering(&env)?;
         let initial = self.initial(&env, &episodes, &wandering)?;
         let encoder = initial.encoder();
+        for name in taken.iter().flat_map(|taken| &taken.agents) {
+            self.check_taken(name, &initial)?;
+        }
         let workers = workers(self.config.threads);
         let open = initial.base().is_some() || self.config.model.tokenizer == Vocabulary::Bpe;
         self.reporter.note(&format!(
@@ -345,6 +350,30 @@ impl Session<'_> {
                 "model.scratch.max_positions is {window}, but {name} needs {needed} for prompt and reply together in these \
                  demonstrations: raise it to at least {needed}"
             );
+        }
+        Ok(())
+    }
+
+    /// Checks that an agent of another run has the vocabulary and the pretrained model of this one, before anything is trained.
+    fn check_taken(&self, name: &str, initial: &Initial) -> Result<()> {
+        let place = self.directory.agent(name).join("checkpoints");
+        // An agent with weights of its own per role has a folder for each, and nothing starts from it.
+        let Some(found) = checkpoint::latest(&place) else { return Ok(()) };
+        if !initial.encoder().is_in(&found)? {
+            bail!(
+                "the vocabulary of {name}, which was taken over, differs from that of this run: it also depends on the agents that are not flat, on data.wander and on \
+                 algo.*.tasks; begin a new run without --take"
+            );
+        }
+        if let Some(base) = initial.base() {
+            let policy = checkpoint::load(&found, self.config.algo.adamw, self.device, &self.bases)?;
+            let then = policy.identity.base.map(|base| base.fingerprint);
+            if then.as_ref() != Some(&base.fingerprint) {
+                bail!(
+                    "{name}, which was taken over, was trained from another pretrained model than {}; begin a new run without --take",
+                    base.path.display()
+                );
+            }
         }
         Ok(())
     }

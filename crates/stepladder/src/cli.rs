@@ -171,8 +171,7 @@ pub(crate) struct Train {
     /// Directory of the run; default runs/PRESET-NUMBER
     #[arg(long, conflicts_with = "resume")]
     pub(crate) run_dir: Option<PathBuf>,
-    /// Take finished cloned agents over from this run, with their demonstrations: those that both configurations have with the same
-    /// settings
+    /// Start with the finished cloned agents of this run and with its demonstrations; agents whose settings differ are trained
     #[arg(long, value_name = "RUN", conflicts_with = "resume")]
     pub(crate) take: Option<PathBuf>,
     /// Continue the run in this directory

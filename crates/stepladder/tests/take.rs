@@ -12,6 +12,9 @@ use serde_json::Value;
 /// HiMAC from a clone, in chains of goals, at the smallest size.
 const CONFIG: &str = r#"
 preset = "rl-chains"
+agents.no_coevolution = false
+agents.macro_only = false
+agents.micro_only = false
 data = { split = "train-goals-1-3", games = 6, wander = 1, word_games = 4 }
 model.scratch = { width = 16, layers = 1, heads = 2, kv_heads = 1, ffn = 24 }
 algo.bc.budget = { steps = 20 }
@@ -138,11 +141,61 @@ fn what_cannot_be_taken_over_is_refused_before_anything_is_written() {
     refused(&["--take", "one", "--set", "seed=2"], 1, "seed is 2 here, 1 there");
     refused(&["--take", "one", "--set", "data.games=5"], 1, "data.games is 5 here, 6 there");
     let other = ["--take", "one", "--set", "agents.warm.history=2", "--set", "agents.himac=false"];
-    refused(&other, 1, "no cloned agent of the same name");
+    refused(&other, 1, "no cloned agent has the same name and settings in both: warm here, warm there");
+    let inside = run(folder, &["train", "c.toml", "--take", "one", "--run-dir", "one/warm/new"]);
+    assert!(inside.code == Some(1) && inside.err.contains("one/warm/new lies in one"), "{inside:#?}");
     fs_err::remove_file(folder.join("one/warm/trained.json")).unwrap();
     refused(&["--take", "one"], 1, "warm is not trained to the end yet: stepladder train --resume one");
     let outcome = run(folder, &["train", "--resume", "one", "--take", "one"]);
     assert!(outcome.code == Some(2) && outcome.err.contains("cannot be used with"), "{outcome:#?}");
+}
+
+#[test]
+fn what_a_stopped_copy_left_is_not_used() {
+    let temporary = folder();
+    let folder = temporary.path();
+    fs_err::write(folder.join("b.toml"), BOARDS).unwrap();
+    let short = ["--set", "agents.grpo=false"];
+    let train = |more: &[&str]| ok(folder, &[&["train", "b.toml"][..], &short, more].concat());
+    train(&["--run-dir", "one"]);
+    train(&["--run-dir", "fresh", "--set", "seed=2"]);
+    for place in ["two", "three"] {
+        train(&["--run-dir", place, "--take", "one"]);
+        // As if killed before the configuration was written, with a later checkpoint than the next command trains.
+        fs_err::remove_file(folder.join(place).join("config.toml")).unwrap();
+        let kept = checkpoints(&folder.join(place), "warm").pop().unwrap();
+        fs_err::rename(&kept, kept.with_file_name("step-99999999")).unwrap();
+    }
+    train(&["--run-dir", "two", "--set", "seed=2"]);
+    let [one, two, three, fresh] = ["one", "two", "three", "fresh"].map(|run| folder.join(run));
+    assert!(!two.join("taken.json").exists());
+    assert_eq!(weights(&two, "warm"), weights(&fresh, "warm"));
+    let demonstrations = |run: &Path| bytes(&run.join("demonstrations.sha256"));
+    assert!(demonstrations(&two) == demonstrations(&fresh) && demonstrations(&two) != demonstrations(&one));
+    train(&["--run-dir", "three", "--take", "one"]);
+    assert_eq!(names(&three.join("warm/checkpoints")), names(&one.join("warm/checkpoints")));
+}
+
+#[test]
+fn clones_with_other_settings_are_named_and_trained() {
+    let temporary = folder();
+    let folder = temporary.path();
+    fs_err::write(folder.join("b.toml"), BOARDS).unwrap();
+    let short = [
+        "--set",
+        "agents.grpo=false",
+        "--set",
+        "agents.other={ kind = \"flat\", algo = \"bc\", history = 0, budget = { steps = 20 } }",
+    ];
+    ok(folder, &[&["train", "b.toml", "--run-dir", "one"][..], &short].concat());
+    let more = ["--take", "one", "--set", "agents.warm.budget={ steps = 30 }"];
+    let outcome = run(folder, &[&["train", "b.toml", "--run-dir", "two"][..], &short, &more].concat());
+    assert_eq!(outcome.code, Some(0), "{outcome:#?}");
+    let said = "taken over from one: other; trained here: warm (agents.warm.budget is { steps = 30 } here, { steps = 100 } there)\n";
+    assert!(outcome.err.contains(said), "{}", outcome.err);
+    let [one, two] = ["one", "two"].map(|run| folder.join(run));
+    assert_eq!(weights(&two, "other"), weights(&one, "other"));
+    assert!(two.join("warm/checkpoints/step-00000030").exists());
 }
 
 #[test]
@@ -173,10 +226,19 @@ take = "three"
     let cells = json(folder, &["compare", "runs/random/seed-1", "--on", "household/dev-goals-3", "--json"]);
     assert_eq!(cells.as_array().unwrap().len(), 2, "{cells}");
 
-    // With results from elsewhere in place of the earlier arm's run, the clone is trained anew.
-    fs_err::remove_dir_all(folder.join("runs/random")).unwrap();
-    ok(folder, &["study", "s.toml", "--dir", "there", "--results", "runs/results.json"]);
-    assert!(names(&folder.join("there")).iter().all(|name| !["three", "random"].contains(&name.as_str())));
+    // Results from elsewhere in place of the earlier arm's run: that run is made here as well, since the later arm needs its clone.
+    let first = study.split("[[arms]]\nname = \"random\"").next().unwrap();
+    fs_err::write(folder.join("first.toml"), first).unwrap();
+    ok(folder, &["study", "first.toml", "--dir", "first"]);
+    ok(folder, &["study", "s.toml", "--dir", "there", "--results", "first/results.json"]);
+    let there = ["three", "random"].map(|arm| folder.join("there").join(arm).join("seed-1"));
+    assert!(there[1].join("taken.json").exists());
+    for (here, there) in [three, other].iter().zip(&there) {
+        assert_eq!(weights(there, "himac"), weights(here, "himac"));
+    }
+    // Where the later arm has its results, neither runs.
+    ok(folder, &["study", "s.toml", "--dir", "none", "--results", "there/results.json"]);
+    assert!(names(&folder.join("none")).iter().all(|name| !["three", "random"].contains(&name.as_str())));
 
     // Arms whose clones differ are refused before the first run.
     let differing = study.replace("selection=random", "selection=random\", \"data.games=5");

@@ -107,8 +107,8 @@ pub struct Arm {
     pub label: Option<String>,
     /// Place on the horizontal axis; without it, the arm is in the table only.
     pub x: Option<f64>,
-    /// Earlier arm: its run with the same seed, where it is in the directory of the study, trains the cloned agents that both arms have
-    /// with the same settings. Elsewhere they are trained anew.
+    /// Earlier arm whose run with the same seed has the cloned agents of this arm too: those that both have with the same settings are
+    /// copied from it.
     pub take: Option<String>,
     /// Plays the pretrained model of the configuration in place of training.
     pub untrained: Option<Untrained>,
@@ -217,14 +217,24 @@ fn parse(text: &str, source: &str, folder: Option<&Path>) -> Result<Study> {
         if let Some(twice) = arm.seeds.iter().find(|seed| !seen.insert(**seed)) {
             return refuse(format!("arm {} names seed {twice} twice", arm.name));
         }
-        if let Some(take) = arm.take.as_ref().filter(|take| **take == arm.name || !names.contains(*take)) {
-            return refuse(format!("arm {} takes over from {take}, which is no earlier arm", arm.name));
-        }
         if arm.x.is_some_and(|x| !x.is_finite()) {
             return refuse(format!("arm {}: `x` must be a finite number", arm.name));
         }
         if let Some(folder) = folder.filter(|_| arm.config.ends_with(".toml")) {
             arm.config = folder.join(&arm.config).to_string_lossy().into_owned();
+        }
+    }
+    for (place, arm) in study.arms.iter().enumerate() {
+        let Some(take) = &arm.take else { continue };
+        let refuse = |problem: &str| refuse(format!("arm {} takes over from {take}, {problem}", arm.name));
+        let Some(earlier) = study.arms[..place].iter().find(|other| other.name == *take) else {
+            return refuse("which is no earlier arm");
+        };
+        if arm.untrained.is_some() || earlier.untrained.is_some() {
+            return refuse("but one of them trains nothing");
+        }
+        if arm.seeds.iter().any(|seed| !earlier.seeds.contains(seed)) {
+            return refuse("which lacks one of its seeds");
         }
     }
     Ok(study)
@@ -335,6 +345,11 @@ mod tests {
         assert!(refused(&format!("seeds = [1]\n{arm}colour = 3")).contains("colour"));
         assert!(refused(&format!("seeds = [1]\n{arm}x = inf")).contains("finite"));
         assert!(refused(&format!("seeds = [1]\n{arm}take = \"a\"")).contains("which is no earlier arm"));
+        let later = "[[arms]]\nname = \"b\"\nconfig = \"demo\"\ntake = \"a\"\nseeds = [1, 2]";
+        let text = refused(&format!("seeds = [1]\n{arm}{later}"));
+        assert!(text.contains("arm b takes over from a, which lacks one of its seeds"), "{text}");
+        let untrained = "untrained = { agent = \"flat\" }\n";
+        assert!(refused(&format!("seeds = [1, 2]\n{arm}{untrained}{later}")).contains("trains nothing"));
         assert!(
             refused("seeds = [1]\n[[arms]]\nname = \"../a\"\nconfig = \"demo\"")
                 .contains("names a directory")

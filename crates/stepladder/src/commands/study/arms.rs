@@ -77,17 +77,12 @@ pub(super) fn run(arguments: &cli::Study, study: &Study) -> Result<()> {
     state.report()?;
     for seed in seeds {
         for (arm, plan) in study.arms.iter().zip(&plans) {
-            let given = results::covers(&given, arm, &plan.loaded.config, seed);
-            if arm.untrained.is_none() && arm.seeds.contains(&seed) && !given {
-                let run = place(&root, arm, seed);
-                let named = || format!("arm {}", arm.name);
-                if !(plan.has_begun(&run).with_context(named)? && is_complete(&run)) {
-                    note!("arm {}, seed {seed}", arm.name);
-                    let take = earlier(study, arm).map(|place_of| place(&root, &study.arms[place_of], seed));
-                    let take = take.filter(|run| is_complete(run));
-                    plan.train(arguments, seed, &run, take.as_deref()).with_context(named)?;
-                    state.report()?;
-                }
+            if state.is_due(arm, seed)? {
+                note!("arm {}, seed {seed}", arm.name);
+                let take = earlier(study, arm).map(|number| place(&root, &study.arms[number], seed));
+                plan.train(arguments, seed, &place(&root, arm, seed), take.as_deref())
+                    .with_context(|| format!("arm {}", arm.name))?;
+                state.report()?;
             }
         }
     }
@@ -116,6 +111,30 @@ struct State<'a> {
 }
 
 impl State<'_> {
+    /// Whether the run of an arm with this seed is yet to be made or completed here: its results did not come from elsewhere, or a later
+    /// arm that is yet to begin takes agents over from it.
+    fn is_due(&self, arm: &Arm, seed: u64) -> Result<bool> {
+        if arm.untrained.is_some() || !arm.seeds.contains(&seed) {
+            return Ok(false);
+        }
+        let number = self.study.arms.iter().position(|other| other.name == arm.name).unwrap_or_default();
+        let plan = &self.plans[number];
+        let run = place(self.root, arm, seed);
+        let has_begun = plan.has_begun(&run).with_context(|| format!("arm {}", arm.name))?;
+        if has_begun && is_complete(&run) {
+            return Ok(false);
+        }
+        if !results::covers(self.given, arm, &plan.loaded.config, seed) {
+            return Ok(true);
+        }
+        for later in self.study.arms.iter().filter(|later| later.take.as_ref() == Some(&arm.name)) {
+            if !place(self.root, later, seed).join("config.toml").exists() && self.is_due(later, seed)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Whether the result of an untrained model came from elsewhere.
     fn is_given(&self, arm: &Arm) -> bool {
         self.given.iter().any(|played| played.arm == arm.name)
