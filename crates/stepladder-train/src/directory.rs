@@ -26,7 +26,6 @@ use std::path::{Path, PathBuf};
 use super::choice::Choice;
 use super::output::Output;
 use super::report::Reporter;
-use super::taken;
 use crate::config::{self, Config};
 use crate::error::{Result, bail};
 use anyhow::Context;
@@ -35,6 +34,9 @@ use stepladder_rollout::Dropped;
 
 const CONFIG: &str = "config.toml";
 const RUN: &str = "run.json";
+
+/// File that marks an agent's training as complete, with its counters.
+pub(crate) const TRAINED: &str = "trained.json";
 
 /// Values by key, as TOML text.
 pub type Settings = BTreeMap<String, String>;
@@ -124,7 +126,6 @@ impl RunDir {
         let unwritable =
             || format!("cannot write the run directory {}: choose another with --run-dir", root.display());
         fs_err::create_dir_all(&root).with_context(unwritable)?;
-        taken::clear(&root).with_context(unwritable)?;
         replace_file(&root.join(RUN), &(serde_json::to_string_pretty(info)? + "\n"))
             .with_context(unwritable)?;
         fill(&root)?;

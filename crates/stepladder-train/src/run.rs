@@ -18,7 +18,7 @@ use crate::memory;
 use crate::report::Reporter;
 pub use crate::session::RunEnding;
 use crate::session::Session;
-use crate::taken::Source;
+use crate::taken::{self, Source};
 use crate::training::check_data;
 use crate::tuning;
 use crate::unchanged::{check_settings, settings};
@@ -112,6 +112,7 @@ impl Run {
             started: unix_seconds(),
         };
         let directory = RunDir::create(place.directory, &loaded.name, &loaded.text, &info, |root| {
+            taken::clear(root)?;
             source.as_ref().map_or(Ok(()), |source| source.copy(root))
         })?;
         Self::locked(directory, loaded.config.clone(), Choice::Sample, place.data_root, device)

@@ -11,9 +11,8 @@ use serde::{Deserialize, Serialize};
 use stepladder_env::names::shorten;
 
 use crate::config::{self, Algo, Config};
-use crate::directory::{RunDir, replace_file};
+use crate::directory::{RunDir, TRAINED, replace_file};
 use crate::error::{Result, bail};
-use crate::training::TRAINED;
 use crate::unchanged::{check_episodes, check_settings};
 
 const RECORD: &str = "taken.json";

@@ -17,7 +17,7 @@ use stepladder_rollout::{Dropped, Job};
 
 use super::choice::suffix;
 use super::demonstrations::{Demonstrations, Rollout, demonstrate, expert_rollout, wandering};
-use super::directory::{commit, replace_file};
+use super::directory::{TRAINED, commit, replace_file};
 use super::evaluated;
 use super::initial::Initial;
 use super::learn::{AgentTraining, Material};
@@ -34,9 +34,6 @@ use crate::config::{AgentConfig, Config, Demonstrator, EvalConfig, Vocabulary};
 use crate::envs::{self, Registered};
 use crate::error::was_stopped;
 use crate::workers;
-
-/// File that marks an agent's training as complete, with its counters.
-pub(crate) const TRAINED: &str = "trained.json";
 
 impl Session<'_> {
     /// Plays and keeps the demonstrations; a continued run loads them.
