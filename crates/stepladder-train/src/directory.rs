@@ -228,14 +228,11 @@ impl RunDir {
             reporter.warn(&format!("{what}: {dropped}"));
             all.insert(what.to_owned(), dropped);
         }
-        replace_file(&self.dropped_file(), &(serde_json::to_string_pretty(&all)? + "\n"))
+        self.write_dropped(&all)
     }
 
-    /// Writes the numbers of dropped episodes of a new run, if there are any.
+    /// Replaces the record of dropped episodes.
     pub(crate) fn write_dropped(&self, all: &BTreeMap<String, Dropped>) -> Result<()> {
-        if all.is_empty() {
-            return Ok(());
-        }
         replace_file(&self.dropped_file(), &(serde_json::to_string_pretty(all)? + "\n"))
     }
 

@@ -86,7 +86,7 @@ impl Run {
     ///
     /// # Errors
     /// If the device or required data are absent, memory does not suffice, agents cannot be taken over, or the directory cannot be
-    /// written or holds a run already. Nothing is written then.
+    /// written or holds a run already. No run is begun then.
     pub fn start(loaded: &Loaded, preset: &str, place: Place<'_>) -> Result<Self> {
         memory::enough_to_begin()?;
         let name = place.device.unwrap_or("cpu");

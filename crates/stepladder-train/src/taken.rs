@@ -129,11 +129,8 @@ impl Source {
         check_settings(&run, &other, &info)?;
         let refused = || format!("cannot take agents over from {}", path.display());
         let agents = in_common(config, &other).with_context(refused)?;
-        for name in &agents {
-            let agent = run.agent(name);
-            if !agent.join(TRAINED).exists() {
-                bail!("{name} is not trained to the end yet: stepladder train --resume {}", path.display());
-            }
+        if let Some(name) = agents.iter().find(|name| !run.agent(name).join(TRAINED).exists()) {
+            bail!("{name} is not trained to the end yet: stepladder train --resume {}", path.display());
         }
         for episodes in [run.demonstrations(), run.wandering()] {
             if episodes.exists() {
@@ -163,10 +160,11 @@ impl Source {
             }
         }
         let own = RunDir { root: root.to_owned() };
-        let dropped = self.run.dropped()?.into_iter();
-        let of_demonstrations =
-            dropped.filter(|(what, _)| DEMONSTRATED.iter().any(|start| what.starts_with(start)));
-        own.write_dropped(&of_demonstrations.collect())?;
+        let mut dropped = self.run.dropped()?;
+        dropped.retain(|what, _| DEMONSTRATED.iter().any(|start| what.starts_with(start)));
+        if !dropped.is_empty() {
+            own.write_dropped(&dropped)?;
+        }
         for agent in &self.taken.agents {
             let (from, to) = (self.run.agent(agent), own.agent(agent));
             fs_err::create_dir_all(&to)?;
